@@ -1,0 +1,1 @@
+"""fcnlab: click a few pixels, watch a network learn to segment."""

@@ -1,0 +1,1 @@
+"""Pure computation: arrays and tensors in, arrays and tensors out."""

@@ -1,0 +1,240 @@
+"""The values the whole project speaks in: frozen, checked when built, free of any library.
+
+`row, col` are always pixels of the upright image (EXIF orientation applied) at full size, 0 = top, left.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from fcnlab.errors import InvalidClasses, InvalidEvent, InvalidSetting
+
+IGNORE = 255
+"""Nobody said what this pixel is. Never a class id."""
+
+MAX_CLASSES = 255
+"""Class ids run from 0 to 254, so that a mask of class ids fits uint8 beside IGNORE."""
+
+DEFAULT_PALETTE = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#CC79A7",
+    "#56B4E9",
+    "#D55E00",
+    "#F0E442",
+    "#8C6BB1",
+    "#666666",
+)
+"""Colours that stay apart for colour-blind readers (after Okabe and Ito 2008), reused in order."""
+
+
+class PointSource(StrEnum):
+    """Where a point came from."""
+
+    CLICK = "click"
+    QUERY = "query"
+    SCRIBBLE = "scribble"
+    IMPORT = "import"
+    SIMULATION = "simulation"
+
+
+class ImageState(StrEnum):
+    """How far an image has come."""
+
+    NEW = "new"
+    IN_PROGRESS = "in_progress"
+    DONE = "done"
+
+
+class EventKind(StrEnum):
+    """What a labeller did. Only ADD, REMOVE and CLEAR can be undone."""
+
+    ADD = "add"
+    REMOVE = "remove"
+    CLEAR = "clear"
+    UNDO = "undo"
+    REDO = "redo"
+    STATE = "state"
+    CLASS_ADD = "class_add"
+    CLASS_EDIT = "class_edit"
+    CLASS_REMOVE = "class_remove"
+
+
+UNDOABLE = frozenset({EventKind.ADD, EventKind.REMOVE, EventKind.CLEAR})
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Point:
+    """One labelled pixel."""
+
+    row: int
+    col: int
+    class_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPoint:
+    """A point as the database knows it; `uid` names the event that made it and never changes."""
+
+    uid: str
+    image_id: int
+    point: Point
+    labeller: str
+    source: PointSource
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ClassLabel:
+    """A class of a project. `id` is never reused, `order` is its place in the class bar."""
+
+    id: int
+    name: str
+    colour: str
+    order: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.id < MAX_CLASSES:
+            raise InvalidClasses(f"class id {self.id} is outside 0..{MAX_CLASSES - 1}")
+        if not self.name.strip():
+            raise InvalidClasses("a class needs a name: type at least one letter")
+        if not re.fullmatch(r"#[0-9a-fA-F]{6}", self.colour):
+            raise InvalidClasses(f"colour {self.colour!r} of class {self.name!r} is not of the form #rrggbb")
+
+
+@dataclass(frozen=True, slots=True)
+class LearnerSpec:
+    """Everything that decides what the instant learner does with a set of points.
+
+    Attributes:
+        encoder: name of a timm network with features at strides 2 to 32.
+        encoder_weights: path of a weight file; empty means bundled or hub weights.
+        scales: image scales at which the encoder runs.
+        working_side: longer side, in pixels, at which the learner works at most.
+        object_mode: keep only regions that hold a click of their class, fill holes nobody clicked.
+        refine: sharpen borders on the image (guided filter).
+        class_weight: "balanced" weighs every class alike, "none" weighs every point alike.
+        regularisation: strength of the L2 penalty on the head.
+        position: let the head see where in the image a pixel is.
+    """
+
+    encoder: str = "tf_efficientnet_lite0"
+    encoder_weights: str = ""
+    scales: tuple[float, ...] = (1.0, 0.5)
+    working_side: int = 1536
+    object_mode: bool = False
+    refine: bool = True
+    class_weight: str = "balanced"
+    regularisation: float = 1.0
+    position: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.scales or any(not 0.1 <= scale <= 4 for scale in self.scales):
+            raise InvalidSetting(f"scales {self.scales} must be between 0.1 and 4, and at least one")
+        if len(set(self.scales)) != len(self.scales):
+            raise InvalidSetting(f"scales {self.scales} name one scale twice")
+        if not 64 <= self.working_side <= 8192:
+            raise InvalidSetting(f"working_side {self.working_side} must be between 64 and 8192 pixels")
+        if self.class_weight not in ("balanced", "none"):
+            raise InvalidSetting(f"class_weight {self.class_weight!r} is neither 'balanced' nor 'none'")
+        if not 0 < self.regularisation < float("inf"):
+            raise InvalidSetting(f"regularisation {self.regularisation} must be a positive number")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `from_dict` is the inverse."""
+        return {**asdict(self), "scales": list(self.scales)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> LearnerSpec:
+        """Raises InvalidSetting for a name this version does not know."""
+        unknown = set(values) - set(cls.__slots__)
+        if unknown:
+            raise InvalidSetting(f"unknown learner setting {sorted(unknown)}; known: {sorted(cls.__slots__)}")
+        return cls(**{**values, "scales": tuple(values.get("scales", cls().scales))})
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A set of images with one list of classes. `key` is the unguessable part of its image routes."""
+
+    id: int
+    name: str
+    key: str
+    classes: tuple[ClassLabel, ...]
+    learner: LearnerSpec = field(default_factory=LearnerSpec)
+    archived: bool = False
+
+    def class_ids(self) -> frozenset[int]:
+        """Ids of the classes still in use."""
+        return frozenset(label.id for label in self.classes)
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """The grey values that became 0 and 255 when an image was made 8-bit (None: it was 8-bit already)."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInfo:
+    """An image of a project. `height, width` are of the upright full-size picture."""
+
+    id: int
+    project_id: int
+    name: str
+    content_hash: str
+    height: int
+    width: int
+    dtype: str
+    channels: int
+    turned: bool
+    stretch: Stretch | None
+    state: ImageState
+    n_points: int
+    mask_model: str | None = None
+
+    @property
+    def hw(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.height, self.width
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing a labeller did, numbered by the browser that saw it.
+
+    `image_id` is the image shown when it happened. `payload` per kind: ADD {row, col, class_id};
+    REMOVE {uid}; CLEAR, UNDO, REDO {}; STATE {state}; CLASS_ADD {name, colour};
+    CLASS_EDIT {class_id, name, colour}; CLASS_REMOVE {class_id}.
+    """
+
+    seq: int
+    kind: EventKind
+    image_id: int
+    payload: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.seq < 1:
+            raise InvalidEvent(f"event number {self.seq} must be 1 or more")
+
+
+@dataclass(frozen=True, slots=True)
+class EventBatch:
+    """The events of one browser tab that were not acknowledged yet, in order."""
+
+    client_id: str
+    events: tuple[Event, ...]
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9_-]{8,64}", self.client_id):
+            raise InvalidEvent(f"client id {self.client_id!r} must be 8 to 64 letters, digits, '-' or '_'")
+        numbers = [event.seq for event in self.events]
+        if numbers != sorted(set(numbers)):
+            raise InvalidEvent(f"event numbers {numbers[:20]} of {self.client_id} do not rise")

@@ -1,0 +1,1 @@
+"""Use cases: where core and adapters meet."""

@@ -1,0 +1,54 @@
+"""Settings of an installation: the only reader of environment variables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from platformdirs import user_data_path
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from fcnlab.errors import InvalidSetting
+
+
+class Settings(BaseSettings):
+    """One installation. Every field can be set as `FCNLAB_<NAME>`."""
+
+    model_config = SettingsConfigDict(env_prefix="FCNLAB_", frozen=True, extra="forbid")
+
+    data_dir: Path = Field(default_factory=lambda: user_data_path("fcnlab", appauthor=False))
+    """Folder of database, images, caches, masks and exports."""
+    database_url: str = ""
+    """SQLAlchemy URL; empty means `lab.db` in `data_dir`."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:N or mps."""
+    cache_memory_mb: int = Field(default=256, ge=16)
+    """Encoded stages kept in memory."""
+    cache_disk_gb: float = Field(default=10.0, ge=0)
+    """Encoded stages kept on disk."""
+    max_pixels: int = Field(default=500_000_000, ge=1)
+    """Larger images are refused."""
+    import_roots: tuple[Path, ...] = ()
+    """Folders on the server that the browser may import from."""
+    host: str = "127.0.0.1"
+    """Address the server listens on."""
+    port: int = Field(default=8501, ge=1, le=65535)
+    """Port the server listens on."""
+    threads: int = Field(default=0, ge=0)
+    """Torch threads; 0 means one per core."""
+    demo: bool = True
+    """Make the demo project when the database is new."""
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Settings from the environment, then `overrides`.
+
+    Raises:
+        InvalidSetting: a variable has a value it may not take.
+    """
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as failure:
+        first = failure.errors()[0]
+        name = "FCNLAB_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise InvalidSetting(f"{name} has value {first['input']!r}: {first['msg']}") from failure

@@ -1,0 +1,1 @@
+"""The click canvas, session state, routes."""
