@@ -207,6 +207,40 @@ class ImageInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class ImagePlace:
+    """Where an image stands among the images of its project, in import order; `position` starts at 1."""
+
+    position: int
+    count: int
+    previous_id: int | None
+    next_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMask:
+    """The mask a done image keeps: its file in the masks folder, what made it, from which points, when."""
+
+    file: str
+    model: str
+    point_set_hash: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FitRecord:
+    """A finished fit: what was learned from which points, and the checkpoint file it left."""
+
+    id: int
+    project_id: int
+    learner: LearnerSpec
+    point_set_hash: str
+    n_points: int
+    checkpoint: str
+    milliseconds: float
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One thing a labeller did, numbered by the browser that saw it.
 
