@@ -1,0 +1,141 @@
+"""The points of one image as arrays, in canonical order, and what each click teaches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fcnlab.core.coords import check_inside, to_working
+from fcnlab.core.head import Samples
+from fcnlab.core.stages import Stages, sample_stages
+from fcnlab.domain import Point
+
+RINGS_PX = (4.0, 9.0)
+"""Radii, in working pixels, at which a click brings its neighbours."""
+
+SAME_COLOUR = 8.0
+"""CIELAB distance below which a neighbour is taken for the same thing as the click."""
+
+BORDER_POINTS = 48
+BORDER_WEIGHT = 1.0
+"""The border of the picture counts as this many background clicks, in object mode."""
+
+BORDER_CLEARANCE = 0.08
+"""A border point this near (part of the longer side) to a foreground click is left out."""
+
+NEIGHBOURS_UP_TO = 64
+"""Points in a project above which neighbours bring nothing and are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clicks:
+    """rows, cols (N,) int64 in pixels of the full-size image, class_ids (N,) int64; sorted."""
+
+    rows: NDArray[np.int64]
+    cols: NDArray[np.int64]
+    class_ids: NDArray[np.int64]
+    image_hw: tuple[int, int]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def on(self, hw: tuple[int, int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Float positions (N,) rows and cols in a working picture of size `hw`."""
+        return (
+            to_working(self.rows, full=self.image_hw[0], working=hw[0])[0],
+            to_working(self.cols, full=self.image_hw[1], working=hw[1])[0],
+        )
+
+    def pixels_on(self, hw: tuple[int, int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Pixel numbers (N,) rows and cols in a working picture of size `hw`."""
+        return (
+            to_working(self.rows, full=self.image_hw[0], working=hw[0])[1],
+            to_working(self.cols, full=self.image_hw[1], working=hw[1])[1],
+        )
+
+
+def canonical_clicks(points: Iterable[Point], image_hw: tuple[int, int]) -> Clicks:
+    """Points of one image sorted by row, column, class, so that no result depends on the order of clicking.
+
+    Raises:
+        ClickOutsideImage: a point lies outside the image.
+    """
+    table = np.array(sorted((point.row, point.col, point.class_id) for point in points), dtype=np.int64).reshape(-1, 3)
+    clicks = Clicks(table[:, 0], table[:, 1], table[:, 2], image_hw)
+    check_inside(clicks.rows, clicks.cols, image_hw)
+    return clicks
+
+
+def click_samples(stages: Stages, clicks: Clicks) -> Samples:
+    """Features at the clicked pixels themselves, each with weight 1."""
+    rows, cols = clicks.on(stages.hw)
+    return Samples(_features(stages, rows, cols), clicks.class_ids, np.ones(len(clicks), np.float32))
+
+
+def neighbour_samples(stages: Stages, clicks: Clicks, lab: NDArray[np.float32]) -> Samples:
+    """Features of the pixels on two rings round each click whose colour is that of the click.
+
+    Args:
+        lab: (H, W, 3) CIELAB of the working picture.
+    """
+    angles = np.arange(8) * (np.pi / 4)
+    rings = np.array([(r * np.sin(a), r * np.cos(a)) for r in RINGS_PX for a in angles])
+    rows, cols = clicks.on(stages.hw)
+    around_rows = (rows[:, None] + rings[:, 0]).ravel()
+    around_cols = (cols[:, None] + rings[:, 1]).ravel()
+    height, width = stages.hw
+    near_rows = np.rint(around_rows).astype(int)
+    near_cols = np.rint(around_cols).astype(int)
+    inside = (near_rows >= 0) & (near_rows < height) & (near_cols >= 0) & (near_cols < width)
+    own_rows, own_cols = clicks.pixels_on(stages.hw)
+    own = np.repeat(lab[own_rows, own_cols], len(rings), axis=0)
+    near = lab[np.clip(near_rows, 0, height - 1), np.clip(near_cols, 0, width - 1)]
+    alike = inside & (((own - near) ** 2).sum(axis=1) <= SAME_COLOUR**2)
+    class_ids = np.repeat(clicks.class_ids, len(rings))[alike]
+    features = _features(stages, around_rows[alike], around_cols[alike])
+    return Samples(features, class_ids, np.ones(len(class_ids), np.float32))
+
+
+def border_samples(stages: Stages, clicks: Clicks, background: int) -> Samples:
+    """Points along the border of the picture, taken for background unless a foreground click is near."""
+    height, width = stages.hw
+    along = (np.arange(BORDER_POINTS) + 0.5) / BORDER_POINTS * 2 * (height + width)
+    rows = np.select(
+        [along < width, along < width + height, along < 2 * width + height],
+        [0.0, along - width, height - 1.0],
+        along - 2 * width - height,
+    )
+    cols = np.select(
+        [along < width, along < width + height, along < 2 * width + height],
+        [along, width - 1.0, along - width - height],
+        0.0,
+    )
+    foreground = clicks.class_ids != background
+    own_rows, own_cols = clicks.on(stages.hw)
+    distance = np.hypot(rows[:, None] - own_rows[foreground], cols[:, None] - own_cols[foreground])
+    clear = (distance > BORDER_CLEARANCE * max(height, width)).all(axis=1)
+    n_kept = int(clear.sum())
+    features = _features(stages, rows[clear], cols[clear])
+    weights = np.full(n_kept, BORDER_WEIGHT / BORDER_POINTS, np.float32)
+    return Samples(features, np.full(n_kept, background, np.int64), weights)
+
+
+def join_samples(parts: list[Samples]) -> Samples:
+    """All samples behind one another."""
+    return Samples(
+        np.concatenate([part.features for part in parts]),
+        np.concatenate([part.class_ids for part in parts]),
+        np.concatenate([part.weights for part in parts]),
+    )
+
+
+def _features(stages: Stages, rows: NDArray[np.float64], cols: NDArray[np.float64]) -> NDArray[np.float32]:
+    device = stages.maps[0].device
+    sampled = sample_stages(
+        stages, torch.from_numpy(rows).to(device, torch.float32), torch.from_numpy(cols).to(device, torch.float32)
+    )
+    return sampled.cpu().numpy()

@@ -1,0 +1,39 @@
+"""Picture frames. Nothing else converts coordinates.
+
+Full size: integer `row, col` of the upright image. Working: the same picture scaled down so that its longer side is
+at most `working_side`; positions there are floats whose pixel centres are whole numbers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnlab.errors import ClickOutsideImage
+
+
+def working_hw(image_hw: tuple[int, int], working_side: int) -> tuple[int, int]:
+    """Height and width of the working picture: never larger than the image, never smaller than one pixel."""
+    height, width = image_hw
+    scale = min(1.0, working_side / max(height, width))
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def check_inside(rows: NDArray[np.int64], cols: NDArray[np.int64], image_hw: tuple[int, int]) -> None:
+    """Raises ClickOutsideImage for the first point outside the image."""
+    height, width = image_hw
+    outside = (rows < 0) | (rows >= height) | (cols < 0) | (cols >= width)
+    if outside.any():
+        first = int(np.flatnonzero(outside)[0])
+        raise ClickOutsideImage(
+            f"point {first} at row {rows[first]}, column {cols[first]} is outside the image: "
+            f"rows run from 0 to {height - 1}, columns from 0 to {width - 1}"
+        )
+
+
+def to_working(
+    positions: NDArray[np.int64], *, full: int, working: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Full-size pixel numbers along one axis -> (float position, pixel number) in the working picture."""
+    exact = (positions + 0.5) * (working / full)
+    return exact - 0.5, np.clip(np.floor(exact).astype(np.int64), 0, working - 1)

@@ -1,0 +1,31 @@
+"""How good a mask is. Pixels that are IGNORE in the truth count nowhere."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnlab.domain import IGNORE
+
+
+def confusion(truth: NDArray[np.uint8], prediction: NDArray[np.uint8], n_classes: int) -> NDArray[np.int64]:
+    """(n_classes, n_classes) int64 counts of pixels, truth by prediction."""
+    known = truth != IGNORE
+    pairs = truth[known].astype(np.int64) * n_classes + prediction[known]
+    return np.bincount(pairs, minlength=n_classes * n_classes).reshape(n_classes, n_classes)
+
+
+def iou_per_class(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Intersection over union of each class; NaN for a class neither in truth nor in prediction."""
+    overlap = np.diag(counts).astype(np.float64)
+    union = counts.sum(axis=0) + counts.sum(axis=1) - overlap
+    with np.errstate(invalid="ignore"):
+        return overlap / union
+
+
+def object_iou(truth: NDArray[np.uint8], prediction: NDArray[np.uint8], *, background: int = 0) -> float:
+    """IoU of everything that is not background."""
+    known = truth != IGNORE
+    wanted, found = (truth != background) & known, (prediction != background) & known
+    union = int((wanted | found).sum())
+    return float((wanted & found).sum() / union) if union else 1.0
