@@ -1,0 +1,131 @@
+"""Queries about events: what was acknowledged, what undo and redo reach next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.orm import Session
+
+from fcnlab.adapters.tables import EventRow
+from fcnlab.domain import Event
+
+
+class UndoState(StrEnum):
+    """Where undo finds an event: live ones can be undone, undone ones redone, spent ones neither."""
+
+    LIVE = "live"
+    UNDONE = "undone"
+    SPENT = "spent"
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What an event did to the points of its image: enough to reverse it.
+
+    Attributes:
+        added: uids of the points it made.
+        removed: uids of the points it removed.
+        details: anything else worth keeping, such as the reason of a refusal; plain JSON values.
+    """
+
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    details: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def undoable(self) -> bool:
+        """Whether there is anything to reverse."""
+        return bool(self.added or self.removed)
+
+
+@dataclass(frozen=True, slots=True)
+class PastEvent:
+    """An undoable event that happened, by its number in the database."""
+
+    id: int
+    effect: Effect
+
+
+def acknowledged(session: Session, *, client_id: str) -> int:
+    """The highest event number stored for this client; 0 when there is none."""
+    return session.scalar(select(func.max(EventRow.seq)).where(EventRow.client_id == client_id)) or 0
+
+
+def record_event(
+    session: Session,
+    *,
+    client_id: str,
+    event: Event,
+    labeller: str,
+    project_id: int,
+    image_id: int | None,
+    effect: Effect,
+    now: datetime,
+) -> None:
+    """Store an event with its effect; an undoable one ends redo for its labeller on its image."""
+    if effect.undoable:
+        session.execute(
+            update(EventRow)
+            .where(*_reach(image_id, labeller, UndoState.UNDONE))
+            .values(undo_state=UndoState.SPENT.value)
+            .execution_options(synchronize_session=False)
+        )
+    session.execute(
+        insert(EventRow).values(
+            client_id=client_id,
+            seq=event.seq,
+            labeller=labeller,
+            project_id=project_id,
+            image_id=image_id,
+            kind=event.kind.value,
+            payload=event.payload,
+            effect={"added": list(effect.added), "removed": list(effect.removed), **effect.details},
+            undo_state=UndoState.LIVE.value if effect.undoable else None,
+            created_at=now,
+        )
+    )
+
+
+def last_live_event(session: Session, *, image_id: int, labeller: str) -> PastEvent | None:
+    """The event that undo reverses next, or None."""
+    return _past(session, image_id, labeller, UndoState.LIVE)
+
+
+def last_undone_event(session: Session, *, image_id: int, labeller: str) -> PastEvent | None:
+    """The event that redo brings back next, or None."""
+    return _past(session, image_id, labeller, UndoState.UNDONE)
+
+
+def mark_undone(session: Session, *, event_id: int, undone_at: datetime | None) -> None:
+    """Note that an event was undone, or with None that it was redone."""
+    state = UndoState.LIVE if undone_at is None else UndoState.UNDONE
+    session.execute(
+        update(EventRow)
+        .where(EventRow.id == event_id)
+        .values(undo_state=state.value, undone_at=undone_at)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _past(session: Session, image_id: int, labeller: str, state: UndoState) -> PastEvent | None:
+    # Undone events are always the newest ones, so the one undone last is the oldest of them.
+    newest_first = state is UndoState.LIVE
+    order = EventRow.id.desc() if newest_first else EventRow.id.asc()
+    query = select(EventRow.id, EventRow.effect).where(*_reach(image_id, labeller, state)).order_by(order)
+    found = session.execute(query.limit(1)).one_or_none()
+    if found is None:
+        return None
+    event_id, effect = found
+    return PastEvent(event_id, Effect(added=tuple(effect["added"]), removed=tuple(effect["removed"])))
+
+
+def _reach(image_id: int | None, labeller: str, state: UndoState) -> tuple[Any, ...]:
+    return (
+        EventRow.image_id == image_id,
+        EventRow.labeller == labeller,
+        EventRow.undo_state == state.value,
+    )

@@ -1,0 +1,221 @@
+"""Queries about images. Each takes a session and returns domain values, never rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import Any
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session
+
+from fcnlab.adapters.tables import ClassRow, ImageRow, PointRow
+from fcnlab.domain import ImageInfo, ImagePlace, ImageState, StoredMask, Stretch
+from fcnlab.errors import UnknownImage
+
+
+def add_image(
+    session: Session,
+    *,
+    project_id: int,
+    name: str,
+    content_hash: str,
+    image_hw: tuple[int, int],
+    dtype: str,
+    channels: int,
+    turned: bool,
+    stretch: Stretch | None,
+    now: datetime,
+) -> ImageInfo:
+    """Store an image behind the last one; a name that is taken gets a number: `a.png`, `a (2).png`."""
+    last = session.scalar(select(func.max(ImageRow.position)).where(ImageRow.project_id == project_id))
+    row = ImageRow(
+        project_id=project_id,
+        name=_free_name(session, project_id, name),
+        content_hash=content_hash,
+        height=image_hw[0],
+        width=image_hw[1],
+        dtype=dtype,
+        channels=channels,
+        turned=turned,
+        stretch_low=None if stretch is None else stretch.low,
+        stretch_high=None if stretch is None else stretch.high,
+        state=ImageState.NEW,
+        position=0 if last is None else last + 1,
+        created_at=now,
+    )
+    session.add(row)
+    session.flush()
+    return _info(row, n_points=0)
+
+
+def image(session: Session, *, image_id: int) -> ImageInfo:
+    """The image of that number. Raises UnknownImage."""
+    found = session.execute(_images().where(ImageRow.id == image_id)).one_or_none()
+    if found is None:
+        raise UnknownImage(f"there is no image {image_id}; its project may have been deleted")
+    return _info(found[0], n_points=found[1])
+
+
+def images(
+    session: Session,
+    *,
+    project_id: int,
+    start: int = 0,
+    count: int | None = None,
+    state: ImageState | None = None,
+) -> tuple[ImageInfo, ...]:
+    """Images of the project in import order: `count` of them after the first `start`."""
+    query = _images().where(ImageRow.project_id == project_id).order_by(ImageRow.position).offset(start)
+    if state is not None:
+        query = query.where(ImageRow.state == state)
+    if count is not None:
+        query = query.limit(count)
+    return tuple(_info(row, n_points=n_points) for row, n_points in session.execute(query))
+
+
+def images_by_ids(session: Session, *, image_ids: Sequence[int]) -> tuple[ImageInfo, ...]:
+    """Those images that exist, in import order."""
+    query = _images().where(ImageRow.id.in_(image_ids)).order_by(ImageRow.project_id, ImageRow.position)
+    return tuple(_info(row, n_points=n_points) for row, n_points in session.execute(query))
+
+
+def count_images(session: Session, *, project_id: int) -> dict[ImageState, int]:
+    """How many images of the project are in each state; every state is named."""
+    rows = session.execute(
+        select(ImageRow.state, func.count()).where(ImageRow.project_id == project_id).group_by(ImageRow.state)
+    )
+    found = dict(rows.tuples().all())
+    return {state: found.get(state.value, 0) for state in ImageState}
+
+
+def image_place(session: Session, *, image_id: int) -> ImagePlace:
+    """Where the image stands in its project, and its neighbours. Raises UnknownImage."""
+    row = image_row(session, image_id)
+    same = ImageRow.project_id == row.project_id
+    before, after = ImageRow.position < row.position, ImageRow.position > row.position
+    previous_id = select(ImageRow.id).where(same, before).order_by(ImageRow.position.desc()).limit(1)
+    next_id = select(ImageRow.id).where(same, after).order_by(ImageRow.position).limit(1)
+    return ImagePlace(
+        position=1 + (session.scalar(select(func.count()).where(same, before)) or 0),
+        count=session.scalar(select(func.count()).where(same)) or 0,
+        previous_id=session.scalar(previous_id),
+        next_id=session.scalar(next_id),
+    )
+
+
+def find_image_by_hash(session: Session, *, project_id: int, content_hash: str) -> ImageInfo | None:
+    """The image of the project that has this content, or None."""
+    found = session.execute(
+        _images().where(ImageRow.project_id == project_id, ImageRow.content_hash == content_hash)
+    ).one_or_none()
+    return None if found is None else _info(found[0], n_points=found[1])
+
+
+def find_image_by_name(session: Session, *, project_id: int, name: str) -> ImageInfo | None:
+    """The image of the project that has this name, or None."""
+    found = session.execute(_images().where(ImageRow.project_id == project_id, ImageRow.name == name)).one_or_none()
+    return None if found is None else _info(found[0], n_points=found[1])
+
+
+def content_in_use(session: Session, *, content_hashes: Sequence[str]) -> frozenset[str]:
+    """Those of the contents that some project shows."""
+    return frozenset(session.scalars(select(ImageRow.content_hash).where(ImageRow.content_hash.in_(content_hashes))))
+
+
+def set_image_state(session: Session, *, image_id: int, state: ImageState) -> None:
+    """Store how far the image has come; leaving `done` forgets its mask. Raises UnknownImage."""
+    row = image_row(session, image_id)
+    if row.state == ImageState.DONE and state is not ImageState.DONE:
+        clear_mask(session, image_id=image_id)
+    row.state = state
+    session.flush()
+
+
+def store_mask(session: Session, *, image_id: int, mask: StoredMask) -> bool:
+    """Keep the mask of a done image; False, and nothing kept, when the image was reopened meanwhile.
+
+    Raises:
+        UnknownImage: no such image.
+    """
+    row = image_row(session, image_id)
+    if row.state != ImageState.DONE:
+        return False
+    row.mask_file, row.mask_model = mask.file, mask.model
+    row.mask_points, row.mask_at = mask.point_set_hash, mask.created_at
+    session.flush()
+    return True
+
+
+def stored_mask(session: Session, *, image_id: int) -> StoredMask | None:
+    """The mask the image keeps, or None. Raises UnknownImage."""
+    row = image_row(session, image_id)
+    if row.mask_file is None or row.mask_model is None or row.mask_points is None or row.mask_at is None:
+        return None
+    return StoredMask(file=row.mask_file, model=row.mask_model, point_set_hash=row.mask_points, created_at=row.mask_at)
+
+
+def mask_files(session: Session, *, project_id: int) -> tuple[str, ...]:
+    """Names of all mask files the project keeps."""
+    query = select(ImageRow.mask_file).where(ImageRow.project_id == project_id).order_by(ImageRow.position)
+    return tuple(name for name in session.scalars(query) if name is not None)
+
+
+def clear_mask(session: Session, *, image_id: int) -> None:
+    """Forget the mask the image keeps; its file stays on the disk. Raises UnknownImage."""
+    row = image_row(session, image_id)
+    row.mask_file = row.mask_model = row.mask_points = row.mask_at = None
+    session.flush()
+
+
+def image_row(session: Session, image_id: int) -> ImageRow:
+    """The row itself, for the repository modules alone. Raises UnknownImage."""
+    row = session.get(ImageRow, image_id)
+    if row is None:
+        raise UnknownImage(f"there is no image {image_id}; its project may have been deleted")
+    return row
+
+
+def _images() -> Select[ImageRow, int]:
+    counted: Any = (
+        select(func.count(PointRow.id))
+        .join(
+            ClassRow,
+            (ClassRow.project_id == PointRow.project_id) & (ClassRow.class_id == PointRow.class_id),
+        )
+        .where(PointRow.image_id == ImageRow.id, PointRow.removed_at.is_(None), ClassRow.removed_at.is_(None))
+        .correlate(ImageRow)
+        .scalar_subquery()
+    )
+    return select(ImageRow, counted)
+
+
+def _free_name(session: Session, project_id: int, name: str) -> str:
+    path = PurePosixPath(name)
+    number, candidate = 1, name
+    while session.scalar(select(ImageRow.id).where(ImageRow.project_id == project_id, ImageRow.name == candidate)):
+        number += 1
+        candidate = str(path.with_name(f"{path.stem} ({number}){path.suffix}"))
+    return candidate
+
+
+def _info(row: ImageRow, *, n_points: int) -> ImageInfo:
+    stretch = None
+    if row.stretch_low is not None and row.stretch_high is not None:
+        stretch = Stretch(low=row.stretch_low, high=row.stretch_high)
+    return ImageInfo(
+        id=row.id,
+        project_id=row.project_id,
+        name=row.name,
+        content_hash=row.content_hash,
+        height=row.height,
+        width=row.width,
+        dtype=row.dtype,
+        channels=row.channels,
+        turned=row.turned,
+        stretch=stretch,
+        state=ImageState(row.state),
+        n_points=n_points,
+        mask_model=row.mask_model,
+    )

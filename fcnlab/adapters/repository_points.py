@@ -1,0 +1,168 @@
+"""Queries about points. Each takes a session and returns domain values, never rows.
+
+A point is live when no live event wants it gone and its class is in use. Only live points are returned,
+in canonical order: image, row, column, class, uid.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, TypeVarTuple
+
+from sqlalchemy import ColumnElement, Select, case, func, insert, literal, select, update
+from sqlalchemy.orm import Session
+
+from fcnlab.adapters.repository import live_classes
+from fcnlab.adapters.tables import ClassRow, PointRow, UtcTime
+from fcnlab.domain import Point, PointSource, StoredPoint
+
+Columns = TypeVarTuple("Columns")
+
+CHUNK = 500
+"""Point uids per statement: far below every database's limit on parameters."""
+
+
+def add_point(
+    session: Session, *, project_id: int, stored: StoredPoint, weight: float = 1.0, hidden: bool = False
+) -> None:
+    """Store a new point as it is, live unless `hidden`. Its image and class must be of the project."""
+    session.execute(
+        insert(PointRow).values(
+            project_id=project_id,
+            image_id=stored.image_id,
+            uid=stored.uid,
+            class_id=stored.point.class_id,
+            row=stored.point.row,
+            col=stored.point.col,
+            labeller=stored.labeller,
+            source=stored.source.value,
+            weight=weight,
+            hidden_by=int(hidden),
+            created_at=stored.created_at,
+            removed_at=stored.created_at if hidden else None,
+        )
+    )
+
+
+def hide_points(session: Session, *, project_id: int, uids: Sequence[str], now: datetime) -> None:
+    """One more event wants these points gone."""
+    gone = func.coalesce(PointRow.removed_at, literal(now, UtcTime()))
+    _change_hidden(session, project_id, uids, by=1, removed_at=gone)
+
+
+def show_points(session: Session, *, project_id: int, uids: Sequence[str]) -> None:
+    """One event less wants these points gone; those that no event wants gone are live again."""
+    back = case((PointRow.hidden_by <= 1, None), else_=PointRow.removed_at)
+    _change_hidden(session, project_id, uids, by=-1, removed_at=back)
+
+
+def live_uids(session: Session, *, image_id: int) -> tuple[str, ...]:
+    """Uids of the live points of an image, in the order they were made."""
+    query = _live(select(PointRow.uid)).where(PointRow.image_id == image_id).order_by(PointRow.id)
+    return tuple(session.scalars(query))
+
+
+def is_live(session: Session, *, image_id: int, uid: str) -> bool:
+    """Whether the image has a live point of that uid."""
+    query = _live(select(PointRow.id)).where(PointRow.image_id == image_id, PointRow.uid == uid)
+    return session.scalar(query) is not None
+
+
+def points_of_image(session: Session, *, image_id: int) -> tuple[StoredPoint, ...]:
+    """Live points of an image, in canonical order."""
+    return _points(session, PointRow.image_id == image_id)
+
+
+def points_of_project(session: Session, *, project_id: int) -> tuple[StoredPoint, ...]:
+    """Live points of all images of a project, in canonical order."""
+    return _points(session, PointRow.project_id == project_id)
+
+
+def count_points_by_class(session: Session, *, project_id: int) -> dict[int, int]:
+    """Live points per class id in use; classes without a point count 0."""
+    query = _live(select(PointRow.class_id, func.count())).where(PointRow.project_id == project_id)
+    found = dict(session.execute(query.group_by(PointRow.class_id)).tuples().all())
+    return {label.id: found.get(label.id, 0) for label in live_classes(session, project_id=project_id)}
+
+
+def count_points_by_image(session: Session, *, project_id: int) -> dict[int, int]:
+    """Live points per image id; images without a point are left out."""
+    query = _live(select(PointRow.image_id, func.count())).where(PointRow.project_id == project_id)
+    return dict(session.execute(query.group_by(PointRow.image_id)).tuples().all())
+
+
+def count_points_by_source(session: Session, *, project_id: int) -> dict[PointSource, int]:
+    """Live points per source; every source is named."""
+    query = _live(select(PointRow.source, func.count())).where(PointRow.project_id == project_id)
+    found = dict(session.execute(query.group_by(PointRow.source)).tuples().all())
+    return {source: found.get(source.value, 0) for source in PointSource}
+
+
+def count_points_by_labeller(session: Session, *, project_id: int) -> dict[str, int]:
+    """Live points per labeller, in alphabetical order."""
+    query = _live(select(PointRow.labeller, func.count())).where(PointRow.project_id == project_id)
+    return dict(sorted((name, count) for name, count in session.execute(query.group_by(PointRow.labeller))))
+
+
+def point_set_hash(session: Session, *, project_id: int) -> str:
+    """SHA-256 of all that a fit learns from: live points with their weights, and the ids of the classes.
+
+    Two equal hashes mean equal points, whoever made them and in whatever order.
+    """
+    columns = (PointRow.image_id, PointRow.row, PointRow.col, PointRow.class_id, PointRow.weight)
+    rows = session.execute(_live(select(*columns)).where(PointRow.project_id == project_id))
+    digest = hashlib.sha256()
+    for label_id in sorted(label.id for label in live_classes(session, project_id=project_id)):
+        digest.update(f"class {label_id}\n".encode())
+    for image_id, row, col, class_id, weight in sorted(tuple(found) for found in rows):
+        digest.update(f"{image_id} {row} {col} {class_id} {weight!r}\n".encode())
+    return digest.hexdigest()
+
+
+def _points(session: Session, condition: ColumnElement[bool]) -> tuple[StoredPoint, ...]:
+    columns = select(
+        PointRow.uid,
+        PointRow.image_id,
+        PointRow.row,
+        PointRow.col,
+        PointRow.class_id,
+        PointRow.labeller,
+        PointRow.source,
+        PointRow.created_at,
+    )
+    found = [
+        StoredPoint(uid, image_id, Point(row, col, class_id), labeller, PointSource(source), created_at)
+        for uid, image_id, row, col, class_id, labeller, source, created_at in session.execute(
+            _live(columns).where(condition)
+        )
+    ]
+    # Sorted here, because databases disagree about the order of texts.
+    return tuple(sorted(found, key=_canonical))
+
+
+def _canonical(stored: StoredPoint) -> tuple[int, int, int, int, str]:
+    point = stored.point
+    return stored.image_id, point.row, point.col, point.class_id, stored.uid
+
+
+def _live(query: Select[*Columns]) -> Select[*Columns]:
+    same_class = (ClassRow.project_id == PointRow.project_id) & (ClassRow.class_id == PointRow.class_id)
+    return (
+        query.select_from(PointRow)
+        .join(ClassRow, same_class)
+        .where(PointRow.removed_at.is_(None), ClassRow.removed_at.is_(None))
+    )
+
+
+def _change_hidden(
+    session: Session, project_id: int, uids: Sequence[str], *, by: int, removed_at: ColumnElement[Any]
+) -> None:
+    for start in range(0, len(uids), CHUNK):
+        session.execute(
+            update(PointRow)
+            .where(PointRow.project_id == project_id, PointRow.uid.in_(uids[start : start + CHUNK]))
+            .values(hidden_by=PointRow.hidden_by + by, removed_at=removed_at)
+            .execution_options(synchronize_session=False)
+        )
