@@ -1,4 +1,4 @@
-"""Files that are written whole: readers see the old file or the new one, never half of one."""
+"""Files written whole: readers see the old file or the new one, never half of one."""
 
 from __future__ import annotations
 
@@ -7,16 +7,25 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """A unique temporary path in the same folder, which becomes `path` when the block ends well.
+def written_whole(path: Path) -> Iterator[BinaryIO]:
+    """A file object whose content replaces `path` when the block ends without an error.
 
-    The folder is made when it is missing. After an exception, `path` is as it was.
+    The temporary file lies in the same folder under a unique name and is removed on failure. The folder
+    is made when it is missing.
     """
+    with replaced_whole(path) as part, part.open("wb") as file:
+        yield file
+
+
+@contextmanager
+def replaced_whole(path: Path) -> Iterator[Path]:
+    """As `written_whole`, for writers that want a path: a unique one that becomes `path` at the end."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{uuid.uuid4().hex}.part")
+    part = path.with_name(f"{path.name[:100]}.{uuid.uuid4().hex}.part")
     try:
         yield part
         flush_to_disk(part)
@@ -24,6 +33,12 @@ def written_whole(path: Path) -> Iterator[Path]:
         _flush_folder(path.parent)
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write `data` to `path`, whole."""
+    with written_whole(path) as file:
+        file.write(data)
 
 
 def flush_to_disk(path: Path) -> None:

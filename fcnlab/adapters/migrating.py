@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 from filelock import FileLock, Timeout
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, inspect, text
 
-from fcnlab.adapters.files import written_whole
+from fcnlab.adapters.files import replaced_whole
 from fcnlab.adapters.tables import Base
 from fcnlab.errors import DatabaseUnavailable
 
@@ -48,7 +48,7 @@ def migrate(engine: Engine) -> None:
 def copy_sqlite(file: Path, *, to: Path) -> None:
     """Copy a SQLite database that others may be writing; `to` appears whole or not at all."""
     with (
-        written_whole(to) as part,
+        replaced_whole(to) as part,
         closing(sqlite3.connect(file)) as source,
         closing(sqlite3.connect(part)) as target,
     ):
