@@ -1,0 +1,25 @@
+"""Which processor to compute on."""
+
+from __future__ import annotations
+
+import torch
+
+from fcnlab.errors import InvalidSetting
+
+
+def pick_device(wanted: str) -> str:
+    """A torch device name that works here; "auto" takes cuda, then mps, then cpu.
+
+    Raises:
+        InvalidSetting: the name is unknown or the device is not there.
+    """
+    if wanted == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.empty(1, device=wanted)
+    except (RuntimeError, AssertionError, NotImplementedError) as failure:
+        reason = str(failure).splitlines()[0]
+        raise InvalidSetting(f"device {wanted!r} cannot be used here ({reason}): try 'auto' or 'cpu'") from failure
+    return wanted

@@ -1,0 +1,130 @@
+"""A fitted model as arrays and a plain spec: what a checkpoint holds, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnlab.core.clicks import Clicks
+from fcnlab.core.head import Head, Samples
+from fcnlab.core.learner import Teaching
+from fcnlab.domain import LearnerSpec
+from fcnlab.errors import CheckpointError
+
+SAMPLE_GROUPS = ("clicked", "neighbours", "border")
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """One image's clicks and what they teach."""
+
+    image: str
+    clicks: Clicks
+    teaching: Teaching
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Everything needed to segment a new image, and to learn on from where it stopped.
+
+    `classes` are (id, name) pairs; the first one is the background.
+    """
+
+    spec: LearnerSpec
+    classes: tuple[tuple[int, str], ...]
+    head: Head
+    lessons: tuple[Lesson, ...] = ()
+
+    @property
+    def background(self) -> int:
+        """Class id of what is not an object."""
+        return self.classes[0][0]
+
+
+def canonical_teachings(lessons: Iterable[Lesson]) -> list[Teaching]:
+    """Teachings of the images that have clicks, in an order that depends on their content alone.
+
+    So that a fit is the same whatever the images are called and whichever door they came through.
+    """
+
+    def key(lesson: Lesson) -> tuple[Any, ...]:
+        clicks = lesson.clicks
+        return (
+            clicks.image_hw,
+            clicks.rows.tolist(),
+            clicks.cols.tolist(),
+            clicks.class_ids.tolist(),
+            lesson.teaching.clicked.features[:1].tobytes(),
+        )
+
+    return [lesson.teaching for lesson in sorted((one for one in lessons if len(one.clicks)), key=key)]
+
+
+def teaching_to_arrays(teaching: Teaching) -> dict[str, NDArray[Any]]:
+    """Arrays named `<group>.features|class_ids|weights`; a group that is None is left out."""
+    arrays: dict[str, NDArray[Any]] = {}
+    for group in SAMPLE_GROUPS:
+        samples: Samples | None = getattr(teaching, group)
+        if samples is not None:
+            arrays[f"{group}.features"] = samples.features
+            arrays[f"{group}.class_ids"] = samples.class_ids
+            arrays[f"{group}.weights"] = samples.weights
+    return arrays
+
+
+def teaching_from_arrays(arrays: dict[str, NDArray[Any]], prefix: str = "") -> Teaching:
+    """Inverse of `teaching_to_arrays`. Raises KeyError for a missing array."""
+
+    def group(name: str) -> Samples:
+        start = f"{prefix}{name}."
+        return Samples(arrays[start + "features"], arrays[start + "class_ids"], arrays[start + "weights"])
+
+    border = group("border") if f"{prefix}border.features" in arrays else None
+    return Teaching(group("clicked"), group("neighbours"), border)
+
+
+def model_to_arrays(model: Model) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """(arrays, spec) for a checkpoint."""
+    arrays: dict[str, NDArray[Any]] = {"head.weights": model.head.weights, "head.bias": model.head.bias}
+    images = []
+    for number, lesson in enumerate(model.lessons):
+        clicks = lesson.clicks
+        arrays[f"{number}.points"] = np.stack([clicks.rows, clicks.cols, clicks.class_ids], axis=1)
+        arrays |= {f"{number}.{name}": one for name, one in teaching_to_arrays(lesson.teaching).items()}
+        images.append({"image": lesson.image, "height": clicks.image_hw[0], "width": clicks.image_hw[1]})
+    spec = {
+        "kind": "instant",
+        "learner": model.spec.to_dict(),
+        "classes": [list(pair) for pair in model.classes],
+        "head_class_ids": list(model.head.class_ids),
+        "images": images,
+    }
+    return arrays, spec
+
+
+def model_from_arrays(arrays: dict[str, NDArray[Any]], spec: dict[str, Any]) -> Model:
+    """Inverse of `model_to_arrays`.
+
+    Raises:
+        CheckpointError: something is missing or does not fit together.
+    """
+    try:
+        head = Head(tuple(spec["head_class_ids"]), arrays["head.weights"], arrays["head.bias"])
+        lessons = []
+        for number, image in enumerate(spec["images"]):
+            points = arrays[f"{number}.points"]
+            clicks = Clicks(points[:, 0], points[:, 1], points[:, 2], (image["height"], image["width"]))
+            lessons.append(Lesson(image["image"], clicks, teaching_from_arrays(arrays, f"{number}.")))
+        classes = tuple((int(number), str(name)) for number, name in spec["classes"])
+        learner = LearnerSpec.from_dict(spec["learner"])
+    except (KeyError, TypeError, ValueError, IndexError) as failure:
+        raise CheckpointError(
+            f"the model's parts do not fit together ({failure!r}): save or fetch it again"
+        ) from failure
+    if len(head.class_ids) != len(head.weights) or not classes:
+        raise CheckpointError("the model's head and its class list do not fit together: save or fetch it again")
+    return Model(learner, classes, head, tuple(lessons))

@@ -1,0 +1,269 @@
+"""PointSegmenter: the learner without database or browser, in the manner of scikit-learn."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from fcnlab.adapters.checkpoints import load_checkpoint, save_checkpoint
+from fcnlab.adapters.weights import load_encoder
+from fcnlab.core import learner
+from fcnlab.core.clicks import Clicks, canonical_clicks
+from fcnlab.core.devices import pick_device
+from fcnlab.core.encoder import StageEncoder
+from fcnlab.core.head import Head, missing_message
+from fcnlab.core.model import Lesson, Model, canonical_teachings, model_from_arrays, model_to_arrays
+from fcnlab.core.picture import to_rgb8
+from fcnlab.core.working import working_picture
+from fcnlab.domain import MAX_CLASSES, LearnerSpec, Point
+from fcnlab.errors import InvalidClasses, InvalidPoints, NoPoints, NotFitted, UnknownImage
+
+PICTURES_KEPT = 4
+"""Encoded pictures kept in memory; others are encoded again when needed."""
+
+
+class PointSegmenter:
+    """Learns a segmentation from single labelled pixels of any number of images.
+
+    Args:
+        classes: names, the background first; class ids are places in this list.
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+        seed: seed of every random choice (the default learner makes none).
+        encoder: a timm network; encoder_weights: a local weight file, empty for bundled or hub weights.
+        scales, working_side, object_mode, refine, class_weight, regularisation, position: see LearnerSpec.
+
+    Raises:
+        InvalidClasses: no class, too many, or one name twice.
+        InvalidSetting, UnknownEncoder, WeightsUnavailable: see the options.
+    """
+
+    def __init__(self, classes: Sequence[str], *, device: str = "auto", seed: int = 0, **options: Any) -> None:
+        self.classes = _checked_classes(classes)
+        self.seed = seed
+        self.spec = LearnerSpec.from_dict(options)
+        self.device = pick_device(device)
+        self._encoder: StageEncoder | None = None
+        self._pictures: OrderedDict[str, learner.Picture] = OrderedDict()
+        self._working: dict[str, NDArray[np.uint8]] = {}
+        self._image_hw: dict[str, tuple[int, int]] = {}
+        self._points: dict[str, list[Point]] = {}
+        self._lessons: dict[str, Lesson] = {}
+        self._head: Head | None = None
+
+    def add_image(self, array: ArrayLike) -> Hashable:
+        """Make an image known; the same array twice is one image.
+
+        Args:
+            array: (H, W), (H, W, 3) or (H, W, 4) uint8 or uint16; alpha is ignored.
+
+        Returns an id for the other methods. Raises InvalidImage for anything else.
+        """
+        given = np.asarray(array)
+        rgb, _ = to_rgb8(given)
+        digest = hashlib.sha256(f"{given.shape} {given.dtype}".encode())
+        digest.update(np.ascontiguousarray(given).tobytes())
+        image = digest.hexdigest()[:20]
+        self._image_hw[image] = (rgb.shape[0], rgb.shape[1])
+        self._working[image] = working_picture(rgb, self.spec.working_side)
+        self._points.setdefault(image, [])
+        return image
+
+    def add_points(self, image: Hashable, rows: ArrayLike, cols: ArrayLike, class_ids: ArrayLike) -> None:
+        """Add labelled pixels (N,) each, in pixels of the image; a pixel labelled again takes the new class.
+
+        Raises:
+            UnknownImage, ClickOutsideImage, InvalidPoints, InvalidClasses: nothing is added then.
+        """
+        known = self._known(image)
+        columns = [
+            _whole_numbers(values, name) for values, name in ((rows, "rows"), (cols, "cols"), (class_ids, "class_ids"))
+        ]
+        lengths = [len(one) for one in columns]
+        if len(set(lengths)) != 1:
+            raise InvalidPoints(f"rows, cols and class_ids have lengths {lengths}; they must be equal")
+        for class_id in columns[2]:
+            if not 0 <= class_id < len(self.classes):
+                raise InvalidClasses(f"class id {class_id} is unknown: ids run from 0 to {len(self.classes) - 1}")
+        new = [Point(int(r), int(c), int(k)) for r, c, k in zip(*columns, strict=True)]
+        canonical_clicks(new, self._image_hw[known])
+        merged = {(point.row, point.col): point for point in [*self._points[known], *new]}
+        self._points[known] = list(merged.values())
+        self._lessons.pop(known, None)
+
+    def clear_points(self, image: Hashable) -> None:
+        """Forget the points of an image."""
+        known = self._known(image)
+        self._points[known] = []
+        self._lessons.pop(known, None)
+
+    def fit(self, *, warm: bool = False) -> PointSegmenter:
+        """Learn from every point of every image.
+
+        Args:
+            warm: start at the last head; same result within the tolerance, sooner.
+
+        Raises:
+            NoPoints: fewer than two classes have points.
+        """
+        for image, points in self._points.items():
+            if points and image not in self._lessons:
+                clicks = self._clicks(image)
+                taught = learner.teach(self._picture(image), clicks, self.spec, background=0)
+                self._lessons[image] = Lesson(image, clicks, taught)
+        teachings = canonical_teachings(self._lessons.values())
+        if not teachings:
+            raise NoPoints(missing_message(()))
+        self._head = learner.fit(teachings, self.spec, start=self._head if warm else None)
+        return self
+
+    def predict(self, image: Hashable | NDArray[Any]) -> NDArray[np.uint8]:
+        """Class ids (H, W) uint8 of a known image or of any array `add_image` would take.
+
+        Raises:
+            NotFitted: before the first fit. UnknownImage, InvalidImage: see `add_image`.
+        """
+        segmentation, image_hw, clicks = self._segmented(image)
+        return learner.full_size(segmentation, image_hw, clicks)
+
+    def predict_proba(self, image: Hashable | NDArray[Any]) -> NDArray[np.float32]:
+        """Probabilities (H, W, K) float32 that sum to one, K = number of classes; zero for a class without points.
+
+        These are the opinion before object mode; raises like `predict`.
+        """
+        segmentation, image_hw, _ = self._segmented(image)
+        result = np.zeros((*image_hw, len(self.classes)), np.float32)
+        for k, class_id in enumerate(segmentation.class_ids):
+            result[:, :, class_id] = cv2.resize(
+                segmentation.probabilities[k], (image_hw[1], image_hw[0]), interpolation=cv2.INTER_LINEAR
+            )
+        return np.asarray(result / result.sum(axis=2, keepdims=True), np.float32)
+
+    def save(self, path: str | Path) -> None:
+        """Write head, settings, points and their samples to one safetensors file, whole or not at all."""
+        save_checkpoint(Path(path), *model_to_arrays(self.model()))
+
+    def model(self) -> Model:
+        """The fitted model as a value. Raises NotFitted before the first fit."""
+        return Model(self.spec, tuple(enumerate(self.classes)), self._fitted(), tuple(self._lessons.values()))
+
+    @classmethod
+    def load(cls, path: str | Path, *, device: str = "auto") -> PointSegmenter:
+        """A segmenter as it was saved. Images are not in the file: add them again before predicting them by id.
+
+        Raises:
+            CheckpointError: the file is missing, damaged or of another kind.
+        """
+        model = model_from_arrays(*load_checkpoint(Path(path)))
+        segmenter = cls([name for _, name in model.classes], device=device)
+        segmenter.spec = model.spec
+        places = {class_id: place for place, (class_id, _) in enumerate(model.classes)}
+        segmenter._head = replace(model.head, class_ids=tuple(places[one] for one in model.head.class_ids))
+        for lesson in model.lessons:
+            own = _renumbered(lesson, places)
+            segmenter._lessons[own.image] = own
+            clicks = own.clicks
+            table = zip(clicks.rows.tolist(), clicks.cols.tolist(), clicks.class_ids.tolist(), strict=True)
+            segmenter._points[own.image] = [Point(*row) for row in table]
+            segmenter._image_hw[own.image] = clicks.image_hw
+        return segmenter
+
+    def _fitted(self) -> Head:
+        if self._head is None:
+            raise NotFitted("nothing was learned yet: add points of two classes and call fit()")
+        return self._head
+
+    def _known(self, image: Hashable) -> str:
+        if not isinstance(image, str) or image not in self._image_hw:
+            raise UnknownImage(f"image {image!r} was never added: call add_image first and use the id it returns")
+        return image
+
+    def _clicks(self, image: str) -> Clicks:
+        return canonical_clicks(self._points[image], self._image_hw[image])
+
+    def _picture(self, image: str) -> learner.Picture:
+        if image not in self._pictures:
+            if image not in self._working:
+                raise UnknownImage(f"image {image!r} is known by its points only: add_image the same array first")
+            self._pictures[image] = self._encode(self._working[image])
+            while len(self._pictures) > PICTURES_KEPT:
+                self._pictures.popitem(last=False)
+        self._pictures.move_to_end(image)
+        return self._pictures[image]
+
+    def _encode(self, working: NDArray[np.uint8]) -> learner.Picture:
+        if self._encoder is None:
+            trained = load_encoder(self.spec.encoder, self.spec.encoder_weights)
+            self._encoder = StageEncoder(
+                trained.network, strides=trained.strides, mean=trained.mean, std=trained.std, device=self.device
+            )
+        stages = self._encoder.encode(working, scales=self.spec.scales, position=self.spec.position)
+        return learner.prepare(working, stages)
+
+    def _segmented(self, image: Hashable | NDArray[Any]) -> tuple[learner.Segmentation, tuple[int, int], Clicks]:
+        head = self._fitted()
+        if isinstance(image, np.ndarray):
+            rgb, _ = to_rgb8(image)
+            image_hw = (rgb.shape[0], rgb.shape[1])
+            picture, clicks = self._encode(working_picture(rgb, self.spec.working_side)), canonical_clicks([], image_hw)
+        else:
+            known = self._known(image)
+            picture, clicks, image_hw = self._picture(known), self._clicks(known), self._image_hw[known]
+        with torch.inference_mode():
+            segmentation = learner.segment(picture, head, clicks, self.spec, background=0)
+        return segmentation, image_hw, clicks
+
+
+def _checked_classes(classes: Sequence[str]) -> tuple[str, ...]:
+    """Class names. Raises InvalidClasses."""
+    if isinstance(classes, str) or not all(isinstance(name, str) and name.strip() for name in classes):
+        raise InvalidClasses(f"classes must be a list of names, got {classes!r}")
+    names = tuple(classes)
+    if not names:
+        raise InvalidClasses("no class: give at least two names, the background first")
+    if len(names) > MAX_CLASSES:
+        raise InvalidClasses(f"{len(names)} classes: a mask of 8 bits holds at most {MAX_CLASSES}")
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise InvalidClasses(f"the class {doubled[0]!r} is named twice")
+    return names
+
+
+def _whole_numbers(values: ArrayLike, name: str) -> NDArray[np.int64]:
+    """Values (N,) int64; a single number counts as N = 1. Raises InvalidPoints for anything else."""
+    array = np.atleast_1d(np.asarray(values))
+    if array.size == 0:
+        return np.zeros(0, np.int64)
+    if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
+        raise InvalidPoints(f"{name} must be whole numbers of shape (N,), got {array.dtype} of shape {array.shape}")
+    return array.astype(np.int64)
+
+
+def _renumbered(lesson: Lesson, places: dict[int, int]) -> Lesson:
+    """The lesson with class ids turned into places in the class list."""
+    table = np.zeros(MAX_CLASSES, np.int64)
+    for class_id, place in places.items():
+        table[class_id] = place
+
+    def turned(samples: Any) -> Any:
+        return None if samples is None else replace(samples, class_ids=table[samples.class_ids])
+
+    teaching = lesson.teaching
+    return replace(
+        lesson,
+        clicks=replace(lesson.clicks, class_ids=table[lesson.clicks.class_ids]),
+        teaching=replace(
+            teaching,
+            clicked=turned(teaching.clicked),
+            neighbours=turned(teaching.neighbours),
+            border=turned(teaching.border),
+        ),
+    )
