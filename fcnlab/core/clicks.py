@@ -70,58 +70,55 @@ def canonical_clicks(points: Iterable[Point], image_hw: tuple[int, int]) -> Clic
     return clicks
 
 
-def click_samples(stages: Stages, clicks: Clicks) -> Samples:
-    """Features at the clicked pixels themselves, each with weight 1."""
-    rows, cols = clicks.on(stages.hw)
-    return Samples(_features(stages, rows, cols), clicks.class_ids, np.ones(len(clicks), np.float32))
-
-
-def neighbour_samples(stages: Stages, clicks: Clicks, lab: NDArray[np.float32]) -> Samples:
-    """Features of the pixels on two rings round each click whose colour is that of the click.
+def neighbour_positions(
+    clicks: Clicks, lab: NDArray[np.float32]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """Pixels on two rings round each click whose colour is that of the click.
 
     Args:
         lab: (H, W, 3) CIELAB of the working picture.
+
+    Returns rows and cols (M,) in working pixels, and the class (M,) of the click each belongs to.
     """
     angles = np.arange(8) * (np.pi / 4)
     rings = np.array([(r * np.sin(a), r * np.cos(a)) for r in RINGS_PX for a in angles])
-    rows, cols = clicks.on(stages.hw)
+    rows, cols = clicks.on(lab.shape[:2])  # type: ignore[arg-type]
     around_rows = (rows[:, None] + rings[:, 0]).ravel()
     around_cols = (cols[:, None] + rings[:, 1]).ravel()
-    height, width = stages.hw
+    height, width = lab.shape[:2]
     near_rows = np.rint(around_rows).astype(int)
     near_cols = np.rint(around_cols).astype(int)
     inside = (near_rows >= 0) & (near_rows < height) & (near_cols >= 0) & (near_cols < width)
-    own_rows, own_cols = clicks.pixels_on(stages.hw)
+    own_rows, own_cols = clicks.pixels_on((height, width))
     own = np.repeat(lab[own_rows, own_cols], len(rings), axis=0)
     near = lab[np.clip(near_rows, 0, height - 1), np.clip(near_cols, 0, width - 1)]
     alike = inside & (((own - near) ** 2).sum(axis=1) <= SAME_COLOUR**2)
-    class_ids = np.repeat(clicks.class_ids, len(rings))[alike]
-    features = _features(stages, around_rows[alike], around_cols[alike])
-    return Samples(features, class_ids, np.ones(len(class_ids), np.float32))
+    return around_rows[alike], around_cols[alike], np.repeat(clicks.class_ids, len(rings))[alike]
 
 
-def border_samples(stages: Stages, clicks: Clicks, background: int) -> Samples:
-    """Points along the border of the picture, taken for background unless a foreground click is near."""
-    height, width = stages.hw
+def border_positions(
+    clicks: Clicks, hw: tuple[int, int], background: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Rows and cols (M,) along the border of a working picture of size `hw`, none near a foreground click."""
+    height, width = hw
     along = (np.arange(BORDER_POINTS) + 0.5) / BORDER_POINTS * 2 * (height + width)
-    rows = np.select(
-        [along < width, along < width + height, along < 2 * width + height],
-        [0.0, along - width, height - 1.0],
-        along - 2 * width - height,
-    )
-    cols = np.select(
-        [along < width, along < width + height, along < 2 * width + height],
-        [along, width - 1.0, along - width - height],
-        0.0,
-    )
+    sides = [along < width, along < width + height, along < 2 * width + height]
+    rows = np.select(sides, [np.zeros_like(along), along - width, np.full_like(along, height - 1.0)], 0.0)
+    cols = np.select(sides, [along, np.full_like(along, width - 1.0), along - width - height], 0.0)
+    rows = np.where(sides[2], rows, along - 2 * width - height)
     foreground = clicks.class_ids != background
-    own_rows, own_cols = clicks.on(stages.hw)
+    own_rows, own_cols = clicks.on(hw)
     distance = np.hypot(rows[:, None] - own_rows[foreground], cols[:, None] - own_cols[foreground])
     clear = (distance > BORDER_CLEARANCE * max(height, width)).all(axis=1)
-    n_kept = int(clear.sum())
-    features = _features(stages, rows[clear], cols[clear])
-    weights = np.full(n_kept, BORDER_WEIGHT / BORDER_POINTS, np.float32)
-    return Samples(features, np.full(n_kept, background, np.int64), weights)
+    return rows[clear], cols[clear]
+
+
+def samples_at(stages: Stages, rows: NDArray[np.float64], cols: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Standardised features (N, D) at float positions of the working picture."""
+    device = stages.maps[0].device
+    places = torch.from_numpy(np.stack([rows, cols])).to(device, torch.float32)
+    with torch.inference_mode():
+        return sample_stages(stages, places[0], places[1]).cpu().numpy()
 
 
 def join_samples(parts: list[Samples]) -> Samples:
@@ -131,11 +128,3 @@ def join_samples(parts: list[Samples]) -> Samples:
         np.concatenate([part.class_ids for part in parts]),
         np.concatenate([part.weights for part in parts]),
     )
-
-
-def _features(stages: Stages, rows: NDArray[np.float64], cols: NDArray[np.float64]) -> NDArray[np.float32]:
-    device = stages.maps[0].device
-    sampled = sample_stages(
-        stages, torch.from_numpy(rows).to(device, torch.float32), torch.from_numpy(cols).to(device, torch.float32)
-    )
-    return sampled.cpu().numpy()

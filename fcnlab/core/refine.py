@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -10,37 +12,63 @@ from fcnlab.core.clicks import Clicks
 
 RADIUS_PX = 4
 SMOOTHNESS = 1e-3
+GUIDE_STEP = 2
+"""The filter works on a picture this many times smaller; only its last step is at full size."""
 
 
-def guided_filter(
-    values: NDArray[np.float32],
-    guide: NDArray[np.float32],
-    *,
-    radius_px: int = RADIUS_PX,
-    smoothness: float = SMOOTHNESS,
-) -> NDArray[np.float32]:
-    """Filter maps so that their edges follow those of a grey picture.
+@dataclass(frozen=True, slots=True)
+class Guide:
+    """A picture made ready for the guided filter.
+
+    Attributes:
+        grey: (H, W) float32 in 0..1.
+        small, mean, spread: (h, w) float32 at one `GUIDE_STEP`-th of its size: the picture, its local mean, and its
+            local variance plus the smoothness.
+    """
+
+    grey: NDArray[np.float32]
+    small: NDArray[np.float32]
+    mean: NDArray[np.float32]
+    spread: NDArray[np.float32]
+
+
+def make_guide(grey: NDArray[np.float32]) -> Guide:
+    """Everything about a grey picture (H, W) in 0..1 that the guided filter needs."""
+    height, width = grey.shape
+    size = (-(-width // GUIDE_STEP), -(-height // GUIDE_STEP))
+    small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    mean = _local_mean(small)
+    return Guide(grey, small, mean, _local_mean(small * small) - mean * mean + np.float32(SMOOTHNESS))
+
+
+def guided_filter(values: NDArray[np.float32], guide: Guide) -> NDArray[np.float32]:
+    """Filter maps so that their edges follow those of a grey picture, at the size of the picture.
 
     Args:
-        values: (K, H, W) float32.
-        guide: (H, W) float32 in 0..1.
+        values: (K, h, w) float32 over the same field of view, of any size.
 
-    Reference: He, Sun, Tang 2013, "Guided Image Filtering".
+    Returns (K, H, W) float32. Reference: He, Sun 2015, "Fast Guided Filter", arXiv:1505.00996.
     """
-    size = (2 * radius_px + 1, 2 * radius_px + 1)
-
-    def mean(one: NDArray[np.float32]) -> NDArray[np.float32]:
-        return cv2.boxFilter(one, -1, size, borderType=cv2.BORDER_REFLECT)  # type: ignore[return-value]
-
-    mean_guide = mean(guide)
-    variance = mean(guide * guide) - mean_guide * mean_guide
-    result = np.empty_like(values)
-    for k, one in enumerate(values):
-        mean_one = mean(one)
-        slope = (mean(guide * one) - mean_guide * mean_one) / (variance + smoothness)
-        offset = mean_one - slope * mean_guide
-        result[k] = mean(slope) * guide + mean(offset)
+    small_size, size = guide.small.shape[::-1], guide.grey.shape[::-1]
+    result = np.empty((len(values), *guide.grey.shape), np.float32)
+    for k, full in enumerate(values):
+        one = full
+        if full.shape != guide.small.shape:
+            finer = full.shape[0] < guide.small.shape[0]
+            one = cv2.resize(full, small_size, interpolation=cv2.INTER_LINEAR if finer else cv2.INTER_AREA)
+        mean_one = _local_mean(one)
+        slope = (_local_mean(guide.small * one) - guide.mean * mean_one) / guide.spread
+        level = _local_mean(mean_one - slope * guide.mean)
+        cv2.multiply(
+            cv2.resize(_local_mean(slope), size, interpolation=cv2.INTER_LINEAR), guide.grey, dst=result[k]
+        )
+        result[k] += cv2.resize(level, size, interpolation=cv2.INTER_LINEAR)
     return result
+
+
+def _local_mean(one: NDArray[np.float32]) -> NDArray[np.float32]:
+    side = 2 * (RADIUS_PX // GUIDE_STEP) + 1
+    return cv2.boxFilter(one, -1, (side, side), borderType=cv2.BORDER_REFLECT)
 
 
 def clicked_regions(class_map: NDArray[np.uint8], clicks: Clicks, *, background: int) -> NDArray[np.uint8]:
@@ -52,22 +80,24 @@ def clicked_regions(class_map: NDArray[np.uint8], clicks: Clicks, *, background:
 
     Returns a new map; without any foreground click the map is returned as it is.
     """
-    rows, cols = clicks.pixels_on(class_map.shape[:2])  # type: ignore[arg-type]
+    rows, cols = clicks.pixels_on((class_map.shape[0], class_map.shape[1]))
     objects = [int(one) for one in np.unique(clicks.class_ids) if one != background]
     if not objects:
         return class_map
     result = np.full_like(class_map, background)
     for class_id in objects:
-        _, labels = cv2.connectedComponents((class_map == class_id).astype(np.uint8), connectivity=4)
         own = clicks.class_ids == class_id
-        kept = np.setdiff1d(np.unique(labels[rows[own], cols[own]]), [0])
-        region = np.isin(labels, kept)
-        result[region] = class_id
-        _, outside = cv2.connectedComponents((~region).astype(np.uint8), connectivity=8)
-        border = np.concatenate([outside[0], outside[-1], outside[:, 0], outside[:, -1]])
-        others = clicks.class_ids != class_id
-        open_ones = np.union1d(np.unique(border), np.unique(outside[rows[others], cols[others]]))
-        result[~region & ~np.isin(outside, open_ones)] = class_id
+        n_labels, labels = cv2.connectedComponents(cv2.compare(class_map, class_id, cv2.CMP_EQ), connectivity=4)
+        is_kept = np.zeros(n_labels, np.uint8)
+        is_kept[labels[rows[own], cols[own]]] = 1
+        is_kept[0] = 0
+        region = is_kept[labels]
+        n_labels, outside = cv2.connectedComponents(1 - region, connectivity=8)
+        is_hole = np.ones(n_labels, np.uint8)
+        for border in (outside[0], outside[-1], outside[:, 0], outside[:, -1], outside[rows[~own], cols[~own]]):
+            is_hole[border] = 0
+        is_hole[0] = 1  # the region itself
+        result[is_hole[outside] == 1] = class_id
     return result
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +84,16 @@ def sample_map(feature_map: Tensor, stride: float, rows: Tensor, cols: Tensor) -
     top, left = y.floor().long(), x.floor().long()
     below, right = (top + 1).clamp(max=height - 1), (left + 1).clamp(max=width - 1)
     down, across = (y - top).float(), (x - left).float()
-
-    def corner(r: Tensor, c: Tensor) -> Tensor:
-        return feature_map[:, r, c].float()
-
-    upper = corner(top, left) * (1 - across) + corner(top, right) * across
-    lower = corner(below, left) * (1 - across) + corner(below, right) * across
-    return (upper * (1 - down) + lower * down).T
+    places = torch.stack([top * width + left, top * width + right, below * width + left, below * width + right])
+    shares = torch.stack([(1 - down) * (1 - across), (1 - down) * across, down * (1 - across), down * across])
+    corners = feature_map.flatten(1).index_select(1, places.flatten()).float()
+    corners *= shares.flatten()
+    first, second, third, fourth = corners.split(len(rows), dim=1)
+    return (first + second + third + fourth).T
 
 
 def sample_stages(stages: Stages, rows: Tensor, cols: Tensor) -> Tensor:
-    """Standardised features (N, D) float32 at float working positions rows, cols (N,) float64."""
+    """Standardised features (N, D) float32 at float working positions rows, cols (N,)."""
     parts = [
         (sample_map(one, info.stride, rows, cols) - mean) * scale
         for info, one, mean, scale in zip(stages.infos, stages.maps, stages.means, stages.scales, strict=True)
@@ -100,40 +101,44 @@ def sample_stages(stages: Stages, rows: Tensor, cols: Tensor) -> Tensor:
     return torch.cat(parts, dim=1)
 
 
-def upsample(scores: Tensor, stride: float, hw: tuple[int, int]) -> Tensor:
-    """Bilinear upsampling of scores (K, h, w) by `stride`, cropped to the working picture (K, *hw)."""
-    if stride == 1:
-        return scores[:, : hw[0], : hw[1]]
-    grown = F.interpolate(scores[None], scale_factor=stride, mode="bilinear", align_corners=False)[0]
-    return grown[:, : hw[0], : hw[1]]
-
-
-def score_stages(stages: Stages, weights: Tensor, bias: Tensor) -> Tensor:
-    """Dense logits (K, H, W) float32: score every stage at its own stride, upsample, add.
+def score_stages(
+    stages: Stages, weights: NDArray[np.float32], bias: NDArray[np.float32], *, grid: int = 1
+) -> NDArray[np.float32]:
+    """Dense scores: score every stage at its own stride, bring all to one grid, add.
 
     Equal to scoring the hypercolumn, since a 1x1 convolution commutes with bilinear upsampling; maps of one
     stride are added before they are upsampled (FCN skips: Long, Shelhamer, Darrell 2015, arXiv:1411.4038).
 
     Args:
         weights: (K, D) float32 on standardised features. bias: (K,) float32.
+        grid: stride of the result in working pixels; finer stages are averaged onto it.
+
+    Returns (K, ceil(H / grid), ceil(W / grid)) float32.
     """
+    device = stages.maps[0].device
+    matrix = torch.from_numpy(weights).to(device)
+    offset = torch.from_numpy(bias).to(device)
     per_stride: dict[float, Tensor] = {}
-    offset = bias.clone()
     start = 0
     for info, one, mean, scale in zip(stages.infos, stages.maps, stages.means, stages.scales, strict=True):
-        block = weights[:, start : start + info.channels] * scale
+        block = matrix[:, start : start + info.channels] * scale
         start += info.channels
         offset = offset - block @ mean
         scores = (block @ one.float().flatten(1)).view(-1, *one.shape[1:])
         known = per_stride.get(info.stride)
-        per_stride[info.stride] = scores if known is None else _add_overlap(known, scores)
-    total = offset.view(-1, 1, 1).expand(-1, *stages.hw)
+        per_stride[info.stride] = scores if known is None else known + scores
+    hw = (-(-stages.hw[0] // grid), -(-stages.hw[1] // grid))
+    total = np.empty((len(weights), *hw), np.float32)
+    total[:] = offset.cpu().numpy()[:, None, None]
     for stride, scores in sorted(per_stride.items()):
-        total = total + upsample(scores, stride, stages.hw)
+        for k, one_class in enumerate(scores.cpu().numpy()):
+            total[k] += regridded(one_class, stride / grid)[: hw[0], : hw[1]]
     return total
 
 
-def _add_overlap(first: Tensor, second: Tensor) -> Tensor:
-    """Sum of two maps of one stride; both cover the padded picture, one may be a pixel larger."""
-    height, width = min(first.shape[1], second.shape[1]), min(first.shape[2], second.shape[2])
-    return first[:, :height, :width] + second[:, :height, :width]
+def regridded(scores: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
+    """A map (h, w) on a grid `factor` times as fine: bilinear upwards, block means downwards."""
+    if factor == 1:
+        return scores
+    size = (round(scores.shape[1] * factor), round(scores.shape[0] * factor))
+    return cv2.resize(scores, size, interpolation=cv2.INTER_LINEAR if factor > 1 else cv2.INTER_AREA)

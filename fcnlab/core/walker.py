@@ -18,9 +18,15 @@ OFFSETS = ((0, 1), (1, 0), (1, 1), (1, -1))
 
 @dataclass(frozen=True, slots=True)
 class WalkerGraph:
-    """Adjacency (n, n) float32 CSR of a grid of n = h * w nodes, 8 neighbours, and the degree (n,) of each node."""
+    """A grid of h * w nodes with 8 neighbours each, inside a frame one node wide that no edge reaches.
 
-    adjacency: sparse.csr_matrix
+    Attributes:
+        adjacency: (n, n) float32 edge weights by diagonals, n = (h + 2) * (w + 2); row-major numbers.
+        degree: (n,) float32, the sum of each node's edges.
+        hw: height and width without the frame.
+    """
+
+    adjacency: sparse.dia_array
     degree: NDArray[np.float32]
     hw: tuple[int, int]
 
@@ -33,55 +39,76 @@ def walker_graph(lab: NDArray[np.float32], features: NDArray[np.float32]) -> Wal
         features: (C, h, w) standardised features at the nodes.
     """
     height, width = lab.shape[:2]
-    numbers = np.arange(height * width).reshape(height, width)
-    heads, tails, weights = [], [], []
+    n = (height + 2) * (width + 2)
+    looks = np.concatenate([lab.transpose(2, 0, 1) * COLOUR_SCALE**-0.5, features * FEATURE_WEIGHT**0.5])
+    diagonals, numbers = [], []
+    degree = np.zeros((height + 2, width + 2), np.float32)
     for down, across in OFFSETS:
-        first = (slice(0, height - down), slice(max(0, -across), width - max(0, across)))
-        second = (slice(down, height), slice(max(0, across), width - max(0, -across)))
-        colour = ((lab[first] - lab[second]) ** 2).sum(axis=2)
-        looks = ((features[:, first[0], first[1]] - features[:, second[0], second[1]]) ** 2).sum(axis=0)
-        weights.append(np.exp(-colour / COLOUR_SCALE - FEATURE_WEIGHT * looks).ravel())
-        heads.append(numbers[first].ravel())
-        tails.append(numbers[second].ravel())
-    head, tail, weight = np.concatenate(heads), np.concatenate(tails), np.concatenate(weights).astype(np.float32)
-    n = height * width
-    half = sparse.csr_matrix((weight, (head, tail)), shape=(n, n))
-    adjacency = (half + half.T).tocsr()
-    degree = np.asarray(adjacency.sum(axis=1)).ravel().astype(np.float32)
-    return WalkerGraph(adjacency, degree, (height, width))
+        rows, cols = slice(0, height - down), slice(max(0, -across), width - max(0, across))
+        other_rows, other_cols = slice(down, height), slice(max(0, across), width - max(0, -across))
+        gap = looks[:, rows, cols] - looks[:, other_rows, other_cols]
+        weight = np.zeros((height + 2, width + 2), np.float32)
+        inner = weight[1:-1, 1:-1]
+        inner[rows, cols] = np.exp(-np.einsum("chw,chw->hw", gap, gap))
+        degree[1:-1, 1:-1] += inner
+        degree[1:-1, 1:-1][other_rows, other_cols] += inner[rows, cols]
+        offset = down * (width + 2) + across
+        diagonals += [np.roll(weight.ravel(), offset), weight.ravel()]  # column j of diagonal k holds A[j - k, j]
+        numbers += [offset, -offset]
+    adjacency = sparse.dia_array((np.stack(diagonals), numbers), shape=(n, n))
+    return WalkerGraph(adjacency, degree.ravel(), (height, width))
 
 
 def walk(
-    graph: WalkerGraph, prior: NDArray[np.float32], nodes: NDArray[np.int64], values: NDArray[np.float32]
+    graph: WalkerGraph,
+    prior: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    cols: NDArray[np.int64],
+    values: NDArray[np.float32],
 ) -> NDArray[np.float32]:
     """Solve the walker by a fixed number of conjugate gradient steps.
 
     Args:
         prior: (K, h, w) float32 in -1..1, the head's opinion per class.
-        nodes: (N,) node numbers of the clicks; values: (K, N) in -1..1, what they hold fast.
+        rows, cols: (N,) nodes of the clicks; values: (K, N) in -1..1, what they hold fast.
 
     Returns (K, h, w) float32 in -1..1. Reference: Grady 2005, "Multilabel random walker image segmentation using
     prior models".
     """
-    n_classes = len(prior)
-    held = np.zeros(len(graph.degree), np.float32)
-    held[nodes] = CLICK_WEIGHT
-    target = PRIOR_WEIGHT * prior.reshape(n_classes, -1).T
-    target[nodes] += CLICK_WEIGHT * values.T
-    diagonal = (graph.degree + PRIOR_WEIGHT + held)[:, None]
-    solution = prior.reshape(n_classes, -1).T.copy()
-    solution[nodes] = values.T
-    residual = target - (diagonal * solution - graph.adjacency @ solution)
+    held = np.zeros((graph.hw[0] + 2, graph.hw[1] + 2), np.float32)
+    held[rows + 1, cols + 1] = CLICK_WEIGHT
+    diagonal = graph.degree + np.float32(PRIOR_WEIGHT) + held.ravel()
+    return np.stack([_walk_one(graph, diagonal, one, rows, cols, own) for one, own in zip(prior, values, strict=True)])
+
+
+def _walk_one(
+    graph: WalkerGraph,
+    diagonal: NDArray[np.float32],
+    prior: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    cols: NDArray[np.int64],
+    values: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """One class of `walk`: conjugate gradients, scaled by the diagonal, from the prior."""
+    start = np.pad(prior, 1)
+    wanted = np.float32(PRIOR_WEIGHT) * start
+    start[rows + 1, cols + 1] = values
+    wanted[rows + 1, cols + 1] = CLICK_WEIGHT * values
+    solution = start.ravel()
+    residual = wanted.ravel() - diagonal * solution + graph.adjacency @ solution
     scaled = residual / diagonal
     direction = scaled.copy()
-    old = (residual * scaled).sum(axis=0)
+    old = float(residual @ scaled)
     for _ in range(STEPS):
         image = diagonal * direction - graph.adjacency @ direction
-        step = old / np.maximum((direction * image).sum(axis=0), 1e-20)
+        step = np.float32(old / max(float(direction @ image), 1e-20))
         solution += step * direction
         residual -= step * image
-        scaled = residual / diagonal
-        new = (residual * scaled).sum(axis=0)
-        direction = scaled + (new / np.maximum(old, 1e-20)) * direction
+        np.divide(residual, diagonal, out=scaled)
+        new = float(residual @ scaled)
+        direction *= np.float32(new / max(old, 1e-20))
+        direction += scaled
         old = new
-    return np.clip(solution.T.reshape(prior.shape), -1, 1)
+    walked = np.clip(solution.reshape(graph.hw[0] + 2, -1)[1:-1, 1:-1], -1, 1)
+    walked[rows, cols] = values
+    return walked
