@@ -117,7 +117,7 @@ def samples_at(stages: Stages, rows: NDArray[np.float64], cols: NDArray[np.float
     """Standardised features (N, D) at float positions of the working picture."""
     device = stages.maps[0].device
     places = torch.from_numpy(np.stack([rows, cols])).to(device, torch.float32)
-    with torch.inference_mode():
+    with torch.no_grad():
         return sample_stages(stages, places[0], places[1]).cpu().numpy()
 
 

@@ -66,14 +66,14 @@ def make_stage(
 
     Returns info, map, mean (C,), scale (C,): see Stages.
     """
-    rounded = feature_map.to(torch.float16)
+    rounded = feature_map.contiguous().to(torch.float16)
     height = min(rounded.shape[1], max(1, -int(-hw[0] // stride)))
     width = min(rounded.shape[2], max(1, -int(-hw[1] // stride)))
     inside = rounded[:, :height, :width].float().flatten(1)
     mean = inside.mean(dim=1)
-    deviation = inside.std(dim=1, correction=0)
+    deviation = torch.linalg.vector_norm(inside - mean[:, None], dim=1) / inside.shape[1] ** 0.5
     scale = torch.where(deviation > 1e-4, 1.0 / (deviation + 1e-6), 0.0) / rounded.shape[0] ** 0.5
-    return StageInfo(group, stride, rounded.shape[0]), rounded.contiguous(), mean, scale
+    return StageInfo(group, stride, rounded.shape[0]), rounded, mean, scale
 
 
 def sample_map(feature_map: Tensor, stride: float, rows: Tensor, cols: Tensor) -> Tensor:
