@@ -1,0 +1,191 @@
+"""The workspace of the label page: a Streamlit component, what it is shown and what it sends.
+
+The only module that knows the component. Its JavaScript is in `canvas_assets/`; `types.js` there names the same
+shapes. What the browser sends is checked here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Literal, TypedDict
+
+import streamlit as st
+from streamlit.components.v2.types import ComponentRenderer
+
+from fcnlab.domain import MAX_CLASSES, Event, EventBatch, EventKind, ImageState
+from fcnlab.errors import InvalidEvent
+
+MAX_EVENTS = 10_000
+"""A longer log is a fault: the browser sends 5000 events at a time and waits for the answer."""
+
+MAX_TEXT = 200
+"""Longest name of a class or point a browser may send, in characters."""
+
+LARGEST_NUMBER = 2**53
+"""Larger whole numbers are not exact in a browser."""
+
+_NAME = "fcnlab.workspace"
+_MARKUP = '<div class="fcnlab" style="visibility:hidden"></div>'
+_PAYLOAD: dict[EventKind, dict[str, type]] = {
+    EventKind.ADD: {"row": int, "col": int, "class_id": int},
+    EventKind.REMOVE: {"uid": str},
+    EventKind.CLEAR: {},
+    EventKind.UNDO: {},
+    EventKind.REDO: {},
+    EventKind.STATE: {"state": str},
+    EventKind.CLASS_ADD: {"name": str, "colour": str},
+    EventKind.CLASS_EDIT: {"class_id": int, "name": str, "colour": str},
+    EventKind.CLASS_REMOVE: {"class_id": int},
+}
+
+
+class ProjectData(TypedDict):
+    """The project; `key` is the unguessable part of its routes."""
+
+    id: int
+    name: str
+    key: str
+
+
+class ClassData(TypedDict):
+    """One class, with its number of points in the whole project."""
+
+    id: int
+    name: str
+    colour: str
+    n_points: int
+
+
+class ImageData(TypedDict):
+    """The image to show. `position` counts from 0 in the order of the strip."""
+
+    id: int
+    name: str
+    width: int
+    height: int
+    state: Literal["new", "in_progress", "done"]
+    position: int
+    previous_id: int | None
+    next_id: int | None
+
+
+class Acknowledged(TypedDict):
+    """The highest event number of one browser tab that is stored."""
+
+    client_id: str
+    seq: int
+
+
+class SceneData(TypedDict):
+    """Everything the workspace is shown; small, sent again on every rerun.
+
+    `points` are the stored live points of the image as (uid, row, col, class id).
+    """
+
+    project: ProjectData
+    labeller: str
+    n_images: int
+    classes: list[ClassData]
+    image: ImageData | None
+    points: list[tuple[str, int, int, int]]
+    acknowledged: Acknowledged | None
+    refusals: list[str]
+    object_mode: bool
+    notice: str | None
+
+
+def draw(
+    scene: SceneData,
+    *,
+    key: str,
+    on_events: Callable[[object], None],
+    on_goto: Callable[[object], None],
+) -> None:
+    """Show the workspace.
+
+    The callbacks run before the script's body, each with the raw value the browser sent: give it to `read_events`
+    or `read_goto`. `key` must stay the same while images change, or the component is mounted anew.
+    """
+
+    def sent(name: str) -> object:
+        return st.session_state[key].get(name)
+
+    _component()(
+        key=key,
+        data=scene,
+        on_events_change=lambda: on_events(sent("events")),
+        on_goto_change=lambda: on_goto(sent("goto")),
+    )
+
+
+@cache
+def _component() -> ComponentRenderer:
+    """Registered at the first use, once per process."""
+    return st.components.v2.component(_NAME, html=_MARKUP, css="canvas.css", js="canvas.js")
+
+
+def read_events(raw: object) -> EventBatch:
+    """The events a browser tab sent. Raises InvalidEvent for anything else."""
+    message = _mapping(raw, what="the event log")
+    client_id = message.get("client_id")
+    log = message.get("log")
+    if not isinstance(client_id, str):
+        raise InvalidEvent(f"the event log comes from {client_id!r}; wanted the client id of a tab")
+    if not isinstance(log, list):
+        raise InvalidEvent(f"the event log of {client_id} is a {type(log).__name__}; wanted a list of events")
+    if len(log) > MAX_EVENTS:
+        raise InvalidEvent(f"the event log of {client_id} has {len(log)} events; at most {MAX_EVENTS} fit")
+    return EventBatch(client_id=client_id, events=tuple(_read_event(entry) for entry in log))
+
+
+def read_goto(raw: object) -> int:
+    """Id of the image a browser asked for. Raises InvalidEvent for anything else."""
+    return _integer(_mapping(raw, what="the request for an image"), "image_id")
+
+
+def _read_event(raw: object) -> Event:
+    entry = _mapping(raw, what="an event")
+    name = entry.get("kind")
+    if not isinstance(name, str) or name not in set(EventKind):
+        raise InvalidEvent(f"event kind {name!r} is unknown; known: {', '.join(EventKind)}")
+    kind = EventKind(name)
+    payload = _read_payload(kind, _mapping(entry.get("payload"), what=f"the payload of a {name} event"))
+    return Event(seq=_integer(entry, "seq"), kind=kind, image_id=_integer(entry, "image_id"), payload=payload)
+
+
+def _read_payload(kind: EventKind, payload: dict[str, Any]) -> dict[str, Any]:
+    """The fields this kind documents, of the right types; others are dropped."""
+    fields = _PAYLOAD[kind]
+    checked: dict[str, Any] = {
+        name: _integer(payload, name) if wanted is int else _text(payload, name) for name, wanted in fields.items()
+    }
+    if "class_id" in checked and not 0 <= checked["class_id"] < MAX_CLASSES:
+        raise InvalidEvent(f"class id {checked['class_id']} is outside 0..{MAX_CLASSES - 1}")
+    if kind is EventKind.STATE and checked["state"] not in set(ImageState):
+        raise InvalidEvent(f"image state {checked['state']!r} is unknown; known: {', '.join(ImageState)}")
+    return checked
+
+
+def _mapping(raw: object, *, what: str) -> dict[str, Any]:
+    if not isinstance(raw, dict):
+        raise InvalidEvent(f"{what} is a {type(raw).__name__}; wanted an object")
+    return raw
+
+
+def _integer(values: dict[str, Any], name: str) -> int:
+    value = values.get(name)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InvalidEvent(f"{name} is {str(value)[:80]!r}; wanted a whole number")
+    if abs(value) > LARGEST_NUMBER:
+        raise InvalidEvent(f"{name} is larger than any whole number a browser counts to")
+    return value
+
+
+def _text(values: dict[str, Any], name: str) -> str:
+    value = values.get(name)
+    if not isinstance(value, str):
+        raise InvalidEvent(f"{name} is {str(value)[:80]!r}; wanted text")
+    if len(value) > MAX_TEXT:
+        raise InvalidEvent(f"{name} has {len(value)} characters; at most {MAX_TEXT} fit")
+    return value

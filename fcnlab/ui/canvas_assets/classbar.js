@@ -1,0 +1,160 @@
+// @ts-check
+import { button, h, say } from "./dom.js";
+import { counted } from "./words.js";
+
+/** @typedef {import("./types.js").ClassLabel} ClassLabel */
+/** @typedef {import("./popover.js").Popovers} Popovers */
+
+export const MAX_CLASSES = 255;
+
+/** Colours that stay apart for colour-blind readers (after Okabe and Ito 2008). */
+const PALETTE = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#8c6bb1", "#666666"];
+
+/** @param {readonly ClassLabel[]} classes @returns {string} the first colour nobody has, or the next in turn */
+export function freshColour(classes) {
+  const used = new Set(classes.map((label) => label.colour.toLowerCase()));
+  return PALETTE.find((colour) => !used.has(colour)) ?? PALETTE[classes.length % PALETTE.length];
+}
+
+/**
+ * @typedef {object} ClassActions
+ * @property {(classId: number) => void} onChoose
+ * @property {(name: string, colour: string) => void} onAdd
+ * @property {(classId: number, name: string, colour: string) => void} onEdit
+ * @property {(classId: number) => void} onRemove
+ */
+
+/** The classes: choose one by a click, change them on the spot. */
+export class ClassBar {
+  /** @param {ClassActions} actions @param {Popovers} popovers */
+  constructor(actions, popovers) {
+    this.actions = actions;
+    this.popovers = popovers;
+    this.list = h("div", { class: "list", role: "listbox", "aria-label": "Classes" });
+    this.add = button("Add a class", "plus", () => this.#form(this.add, null), { text: "Add class", class: "add" });
+    this.heading = h("div", { class: "heading" }, "Classes");
+    this.element = h("div", { class: "classes" }, this.heading, this.list, this.add);
+    /** @type {Map<number, ReturnType<ClassBar["makeRow"]>>} */
+    this.rows = new Map();
+    /** @type {readonly ClassLabel[]} */
+    this.classes = [];
+    this.current = -1;
+  }
+
+  /** @param {readonly ClassLabel[]} classes @param {number} current @param {Map<number, number>} counts */
+  update(classes, current, counts) {
+    this.classes = classes;
+    const ids = new Set(classes.map((label) => label.id));
+    for (const [id, row] of this.rows) {
+      if (ids.has(id)) continue;
+      row.element.remove();
+      this.rows.delete(id);
+    }
+    classes.forEach((label, place) => {
+      let row = this.rows.get(label.id);
+      if (!row) {
+        row = this.makeRow(label.id);
+        this.rows.set(label.id, row);
+      }
+      if (this.list.children[place] !== row.element) {
+        this.list.insertBefore(row.element, this.list.children[place] ?? null);
+      }
+      const n = counts.get(label.id) ?? label.n_points;
+      row.chip.style.background = label.colour;
+      say(row.name, label.name);
+      say(row.count, String(n));
+      say(row.key, String(place + 1));
+      const role = place === 0 ? "background" : "object";
+      row.element.title = `${label.name} (${role}): ${counted(n, "point")}. Key ${place < 9 ? place + 1 : `g ${place + 1}`}`;
+      row.element.setAttribute("aria-selected", String(label.id === current));
+    });
+    this.add.disabled = classes.length >= MAX_CLASSES;
+    if (current !== this.current) {
+      this.current = current;
+      this.rows.get(current)?.element.scrollIntoView({ block: "nearest", inline: "nearest" });
+    }
+  }
+
+  /** @param {number} classId */
+  makeRow(classId) {
+    const chip = h("span", { class: "chip" });
+    const name = h("span", { class: "name" });
+    const count = h("span", { class: "count" });
+    const key = h("kbd");
+    const edit = button("Rename, recolour or remove", "edit", () => this.#form(element, classId), { class: "small edit" });
+    edit.addEventListener("click", (event) => event.stopPropagation());
+    const element = h(
+      "div",
+      {
+        class: "class",
+        role: "option",
+        "data-class": classId,
+        click: () => this.actions.onChoose(classId),
+        mousedown: (/** @type {MouseEvent} */ event) => event.preventDefault(),
+        dblclick: () => this.#form(element, classId),
+      },
+      key,
+      chip,
+      name,
+      count,
+      edit,
+    );
+    return { element, chip, name, count, key };
+  }
+
+  /** @param {Element} anchor @param {number | null} classId null for a new class */
+  #form(anchor, classId) {
+    const label = this.classes.find((candidate) => candidate.id === classId);
+    const name = h("input", { type: "text", class: "text", maxlength: 80, placeholder: "Name", autofocus: true });
+    const colour = h("input", { type: "color", "aria-label": "Colour", title: "Colour" });
+    name.value = label?.name ?? "";
+    colour.value = label?.colour ?? freshColour(this.classes);
+    const problem = h("p", { class: "problem" });
+    const save = () => {
+      const text = name.value.trim();
+      const taken = this.classes.some((other) => other.id !== classId && other.name.toLowerCase() === text.toLowerCase());
+      if (!text || taken) {
+        problem.textContent = text ? `There is a class ${text} already.` : "Type a name.";
+        return;
+      }
+      this.popovers.close();
+      if (!label) this.actions.onAdd(text, colour.value);
+      else if (text !== label.name || colour.value.toLowerCase() !== label.colour.toLowerCase()) {
+        this.actions.onEdit(label.id, text, colour.value);
+      }
+    };
+    name.addEventListener("keydown", (event) => {
+      if (event.key === "Enter") save();
+    });
+    const swatch = (/** @type {string} */ value) => {
+      const choose = () => (colour.value = value);
+      const title = `Colour ${value}`;
+      return h("button", { type: "button", class: "swatch", style: `background:${value}`, title, "aria-label": title, click: choose });
+    };
+    const panel = h(
+      "div",
+      { class: "form" },
+      h("div", { class: "row" }, colour, name),
+      h("div", { class: "row swatches" }, ...PALETTE.map(swatch)),
+      problem,
+      h(
+        "div",
+        { class: "row end" },
+        label ? h("button", { type: "button", class: "button text danger", click: () => this.#askRemove(anchor, label) }, "Remove") : null,
+        h("span", { class: "gap" }),
+        h("button", { type: "button", class: "button text", click: () => this.popovers.close() }, "Cancel"),
+        h("button", { type: "button", class: "button text primary", click: save }, label ? "Save" : "Add"),
+      ),
+    );
+    this.popovers.toggle(anchor, panel, { label: label ? `Class ${label.name}` : "New class" });
+    name.select();
+  }
+
+  /** @param {Element} anchor @param {ClassLabel} label */
+  #askRemove(anchor, label) {
+    this.popovers.close();
+    const n = Number(this.rows.get(label.id)?.count.textContent ?? 0);
+    const points = n ? ` Its ${counted(n, "point")} will no longer be used.` : "";
+    this.popovers.confirm(anchor, `Remove class ${label.name}?${points}`, "Remove", () => this.actions.onRemove(label.id));
+  }
+}

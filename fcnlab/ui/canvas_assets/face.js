@@ -1,0 +1,105 @@
+// @ts-check
+import { valueAt } from "./overlay.js";
+import { nearest } from "./points.js";
+import { pixelAt } from "./view.js";
+import { learning, saving, updated } from "./words.js";
+
+/** @typedef {import("./workspace.js").Workspace} Workspace */
+
+const MIN_HEIGHT_PX = 480;
+const BOTTOM_PX = 12;
+
+/** Show what the workspace knows. @param {Workspace} workspace */
+export function render(workspace) {
+  const { labelling, scene, stage, toolbar, notes, memory } = workspace;
+  const { image } = labelling;
+  const { points, state } = labelling.now();
+  const isDone = state === "done";
+  const totals = labelling.counts();
+  const current = workspace.currentClass();
+  stage.setPoints(points);
+  stage.element.dataset.unsaved = String(labelling.log.pending.length);
+  stage.element.dataset.points = String(points.length);
+  stage.element.classList.toggle("closed", isDone);
+  workspace.classbar.update(scene.classes, current, totals);
+  toolbar.setImage(image, { nImages: scene.n_images, isDone, nPoints: points.length });
+  notes.setEmpty(scene.image !== null, scene.n_images);
+  notes.banner.hidden = !image || !isDone;
+  notes.setHint(Boolean(image) && !isDone && points.length === 0 && !memory.hintClosed, scene.classes);
+  const place = image && { id: image.id, position: image.position, nPoints: points.length, state };
+  workspace.strip.update(scene.n_images, place ?? null);
+  workspace.status.setObjectMode(scene.object_mode);
+  follow(workspace);
+  renderStatus(workspace);
+  renderCursor(workspace);
+}
+
+/** Ask for the overlay that belongs to what is shown. @param {Workspace} workspace */
+function follow(workspace) {
+  const { labelling, poll, display } = workspace;
+  if (!labelling.image) {
+    poll.stop();
+    return;
+  }
+  const classId = display.mode === "probability" ? workspace.currentClass() : 0;
+  poll.watch({ imageId: labelling.image.id, mode: display.mode, classId });
+}
+
+/** @param {Workspace} workspace */
+export function renderStatus(workspace) {
+  const { labelling, status, meta, reachable, display, notes, scene } = workspace;
+  const { sender, log } = labelling;
+  status.setSaving(
+    saving({ pending: log.pending.length, silenceMs: sender.silenceMs(), reachable, persistent: log.persistent }),
+  );
+  if (labelling.image) {
+    const covered = meta !== null && labelling.isCovered(meta.covers);
+    status.setLearner(learning(meta, { reachable, covered }), updated(meta));
+  } else {
+    status.setLearner({ text: "", tone: "quiet", progress: null }, "");
+  }
+  const className = scene.classes.find((label) => label.id === workspace.currentClass())?.name ?? "";
+  notes.setLegend(display.mode, display.overlay && labelling.image !== null, className);
+}
+
+/** @param {Workspace} workspace */
+export function renderCursor(workspace) {
+  const { cursor, stage, labelling, status, scene } = workspace;
+  const { image } = labelling;
+  status.setZoom(image ? stage.view.scale : null);
+  const pixel = cursor && image ? pixelAt(stage.view, image, cursor.sx, cursor.sy) : null;
+  const removable = cursor && labelling.now().state !== "done";
+  stage.mark(removable ? (nearest(stage.points, stage.view, cursor.sx, cursor.sy)?.[0] ?? null) : null);
+  const { overlay } = stage;
+  if (!pixel || !overlay || !image) {
+    status.setCursor(pixel, { text: "", colour: null });
+    return;
+  }
+  const value = valueAt(overlay, image, pixel.row, pixel.col);
+  if (overlay.mode === "mask") {
+    const label = scene.classes.find((candidate) => candidate.id === value);
+    status.setCursor(pixel, { text: label?.name ?? "", colour: label?.colour ?? null });
+  } else {
+    status.setCursor(pixel, { text: `${overlay.mode} ${(value / 255).toFixed(2)}`, colour: null });
+  }
+}
+
+/** Fill the window from where the workspace begins. @param {Workspace} workspace */
+export function layout({ root, stage }) {
+  const top = root.getBoundingClientRect().top + scrolledAbove(root);
+  const height = Math.max(MIN_HEIGHT_PX, Math.floor(window.innerHeight - top - BOTTOM_PX));
+  if (root.style.height !== `${height}px`) root.style.height = `${height}px`;
+  stage.resize();
+}
+
+/** How far the page around the component has been scrolled. @param {HTMLElement} root */
+function scrolledAbove(root) {
+  const inside = root.getRootNode();
+  let element = inside instanceof ShadowRoot ? inside.host : root.parentElement;
+  let scrolled = 0;
+  while (element) {
+    scrolled += element.scrollTop;
+    element = element.parentElement;
+  }
+  return scrolled;
+}

@@ -1,0 +1,64 @@
+// @ts-check
+import { button, h, icon, say } from "./dom.js";
+import { heatGradient } from "./overlay.js";
+import { firstSteps } from "./words.js";
+
+/** @typedef {import("./types.js").ClassLabel} ClassLabel */
+
+/** What floats above the picture: first steps, the banner of a done image, the scale of a heat map, what is missing. */
+export class Notes {
+  /** @param {{onReopen: () => void, onHintClose: () => void}} actions */
+  constructor({ onReopen, onHintClose }) {
+    const reopen = button("Work on this image again", "reopen", onReopen, { text: "Reopen", class: "text" });
+    this.banner = h("div", { class: "banner floating", hidden: true }, icon("check"), h("span", {}, "This image is done"), reopen);
+    this.steps = h("ol");
+    this.hint = h("div", { class: "hint floating", hidden: true }, this.steps, button("Do not show again", "close", onHintClose, { class: "small" }));
+    this.ramp = h("span", { class: "ramp" });
+    this.rampName = h("span", { class: "name" });
+    this.legend = h("div", { class: "legend floating", hidden: true }, this.rampName, h("span", {}, "0"), this.ramp, h("span", {}, "1"));
+    this.emptyTitle = h("p", { class: "title" });
+    this.emptyText = h("p");
+    this.empty = h("div", { class: "empty", hidden: true }, icon("image"), this.emptyTitle, this.emptyText);
+    this.veilText = h("span");
+    this.veil = h("div", { class: "veil", hidden: true }, h("span", { class: "spinner" }), this.veilText);
+    this.typed = h("div", { class: "typed floating", hidden: true });
+    this.elements = [this.empty, this.veil, this.hint, this.banner, this.legend, this.typed];
+  }
+
+  /** @param {boolean} isShown @param {readonly ClassLabel[]} classes */
+  setHint(isShown, classes) {
+    this.hint.hidden = !isShown;
+    if (!isShown) return;
+    const steps = firstSteps(classes);
+    if (steps.join("\n") === this.steps.dataset.text) return;
+    this.steps.dataset.text = steps.join("\n");
+    this.steps.replaceChildren(...steps.map((step) => h("li", {}, step)));
+  }
+
+  /** @param {import("./types.js").Mode} mode @param {boolean} isShown @param {string} className */
+  setLegend(mode, isShown, className) {
+    this.legend.hidden = !isShown || mode === "mask";
+    if (mode === "mask") return;
+    this.ramp.style.background = heatGradient(mode);
+    say(this.rampName, mode === "probability" ? `Probability of ${className}` : "Uncertainty");
+  }
+
+  /** @param {boolean} hasImage @param {number} nImages */
+  setEmpty(hasImage, nImages) {
+    this.empty.hidden = hasImage;
+    say(this.emptyTitle, nImages ? "No image chosen" : "No images yet");
+    say(this.emptyText, nImages ? "Choose one below." : "Add some on the Projects page.");
+  }
+
+  /** @param {"loading" | "failed" | "shown"} state */
+  setPicture(state) {
+    this.veil.hidden = state === "shown";
+    say(this.veilText, state === "failed" ? "The picture did not load. Trying again…" : "Loading the picture…");
+  }
+
+  /** @param {string | null} digits */
+  setTyped(digits) {
+    this.typed.hidden = digits === null;
+    say(this.typed, `Class ${digits || "…"}`);
+  }
+}

@@ -1,0 +1,124 @@
+// @ts-check
+/** @typedef {import("./types.js").Meta} Meta */
+/** @typedef {import("./types.js").Mode} Mode */
+/** @typedef {import("./types.js").Overlay} Overlay */
+/** @typedef {{imageId: number, mode: Mode, classId: number}} Wish */
+
+/** The server answers within 25 s; a connection silent for longer is dead. */
+const DEADLINE_MS = 40_000;
+const FIRST_RETRY_MS = 300;
+const SLOWEST_RETRY_MS = 8000;
+/** Answers that follow each other faster than this are a fault, and must not keep the server busy. */
+const SHORTEST_ROUND_MS = 15;
+
+/** Follows the overlay of one image: asks, shows, asks for what is newer. */
+export class OverlayPoll {
+  /**
+   * @param {object} parts
+   * @param {(wish: Wish, after: number, status: number) => string} parts.address
+   * @param {(meta: Meta) => void} parts.onMeta
+   * @param {(overlay: Overlay) => void} parts.onOverlay
+   * @param {(reachable: boolean) => void} parts.onReach
+   * @param {() => void} parts.onGone
+   * @param {typeof fetch} [parts.fetch]
+   * @param {(ms: number) => Promise<void>} [parts.sleep]
+   */
+  constructor(parts) {
+    this.parts = parts;
+    this.fetch = parts.fetch ?? ((url, options) => fetch(url, options));
+    this.sleep = parts.sleep ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms)));
+    /** @type {Wish | null} */
+    this.wish = null;
+    /** @type {AbortController | null} */
+    this.current = null;
+  }
+
+  /** Follow another image or another kind of map; the same wish again changes nothing. @param {Wish} wish */
+  watch(wish) {
+    const same =
+      this.wish?.imageId === wish.imageId && this.wish.mode === wish.mode && this.wish.classId === wish.classId;
+    if (same && this.current) return;
+    this.wish = wish;
+    this.resume();
+  }
+
+  /** Start over: everything is asked for again. */
+  resume() {
+    this.pause();
+    if (!this.wish) return;
+    this.current = new AbortController();
+    this.#follow(this.wish, this.current.signal);
+  }
+
+  pause() {
+    this.current?.abort();
+    this.current = null;
+  }
+
+  stop() {
+    this.pause();
+    this.wish = null;
+  }
+
+  /** @param {Wish} wish @param {AbortSignal} signal */
+  async #follow(wish, signal) {
+    let after = 0;
+    let status = 0;
+    let retryMs = FIRST_RETRY_MS;
+    while (!signal.aborted) {
+      const began = performance.now();
+      try {
+        const answer = await this.#ask(this.parts.address(wish, after, status), signal);
+        if (signal.aborted) return;
+        this.parts.onReach(true);
+        if (answer === "gone") {
+          this.parts.onGone();
+          return;
+        }
+        const { meta, values } = answer;
+        retryMs = FIRST_RETRY_MS;
+        status = meta.status;
+        // A server that started anew counts from the beginning.
+        if (meta.overlay < after && !values) after = 0;
+        if (values && values.length === meta.width * meta.height) {
+          after = meta.overlay;
+          const { overlay: number, covers, width, height } = meta;
+          this.parts.onOverlay({ ...wish, number, covers, width, height, values });
+        }
+        this.parts.onMeta(meta);
+        const early = SHORTEST_ROUND_MS - (performance.now() - began);
+        if (early > 0) await this.sleep(early);
+      } catch {
+        if (signal.aborted) return;
+        this.parts.onReach(false);
+        after = 0;
+        status = 0;
+        await this.sleep(retryMs);
+        retryMs = Math.min(SLOWEST_RETRY_MS, retryMs * 2);
+      }
+    }
+  }
+
+  /**
+   * @param {string} url
+   * @param {AbortSignal} signal
+   * @returns {Promise<"gone" | {meta: Meta, values: Uint8Array | null}>}
+   */
+  async #ask(url, signal) {
+    const deadline = new AbortController();
+    const give = () => deadline.abort();
+    const timer = setTimeout(give, DEADLINE_MS);
+    signal.addEventListener("abort", give);
+    try {
+      const response = await this.fetch(url, { signal: deadline.signal, cache: "no-store" });
+      if (response.status === 404 || response.status === 410) return "gone";
+      if (response.status !== 200 && response.status !== 204) throw new Error(`answer ${response.status}`);
+      const meta = /** @type {Meta} */ (JSON.parse(response.headers.get("X-Fcnlab-Meta") ?? ""));
+      const values = response.status === 200 ? new Uint8Array(await response.arrayBuffer()) : null;
+      return { meta, values };
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", give);
+    }
+  }
+}

@@ -1,0 +1,45 @@
+// @ts-check
+/** @typedef {import("./types.js").Mode} Mode */
+
+/** Addresses of what the server sends besides the scene. */
+export class Routes {
+  /** @param {string} base address of the app, with a slash at the end @param {string} projectKey */
+  constructor(base, projectKey) {
+    this.root = `${base}fcnlab/${encodeURIComponent(projectKey)}`;
+  }
+
+  /** @param {number} imageId */
+  image(imageId) {
+    return `${this.root}/image/${imageId}`;
+  }
+
+  /** @param {number} imageId */
+  thumbnail(imageId) {
+    return `${this.root}/thumb/${imageId}`;
+  }
+
+  /** @param {number} start @param {number} count */
+  strip(start, count) {
+    return `${this.root}/strip?start=${start}&count=${count}`;
+  }
+
+  /** @param {{imageId: number, after: number, status: number, mode: Mode, classId: number, clientId: string}} wanted */
+  overlay({ imageId, after, status, mode, classId, clientId }) {
+    const query = new URLSearchParams({
+      after: String(after),
+      status: String(status),
+      mode,
+      class_id: String(classId),
+      client: clientId,
+    });
+    return `${this.root}/overlay/${imageId}?${query}`;
+  }
+}
+
+/**
+ * The app's address, from that of a module Streamlit serves below it.
+ * @param {string} moduleUrl
+ */
+export function appBase(moduleUrl) {
+  return moduleUrl.split("/_stcore/")[0] + "/";
+}

@@ -1,0 +1,79 @@
+// @ts-check
+/**
+ * @typedef {{overlay: boolean, opacity: number, contour: boolean, mode: import("./types.js").Mode,
+ *   background: boolean, brightness: number, contrast: number}} Display
+ */
+
+const KEY = "fcnlab.display";
+
+/** @type {Display} */
+export const DEFAULT_DISPLAY = Object.freeze({
+  overlay: true,
+  opacity: 0.5,
+  contour: false,
+  mode: "mask",
+  background: false,
+  brightness: 1,
+  contrast: 1,
+});
+
+/** Saved settings of the right type; anything else falls back to the default. @param {unknown} saved @returns {Display} */
+export function displayFrom(saved) {
+  /** @type {Record<string, unknown>} */
+  const known = typeof saved === "object" && saved !== null ? { ...saved } : {};
+  /** @type {Record<string, unknown>} */
+  const display = { ...DEFAULT_DISPLAY };
+  for (const [name, normal] of Object.entries(DEFAULT_DISPLAY)) {
+    if (typeof known[name] === typeof normal) display[name] = known[name];
+  }
+  const result = /** @type {Display} */ (display);
+  if (!["mask", "probability", "uncertainty"].includes(result.mode)) result.mode = "mask";
+  result.opacity = Math.min(1, Math.max(0, result.opacity));
+  return result;
+}
+
+/** @param {string} name @returns {unknown} */
+function load(name) {
+  try {
+    return JSON.parse(localStorage.getItem(name) ?? "null");
+  } catch {
+    return null;
+  }
+}
+
+/** @param {string} name @param {unknown} value */
+function save(name, value) {
+  try {
+    localStorage.setItem(name, JSON.stringify(value));
+  } catch {
+    // full or forbidden: the setting lasts as long as the page
+  }
+}
+
+/** How this browser likes to see pictures. */
+export function loadDisplay() {
+  return displayFrom(load(KEY));
+}
+
+/** @param {Display} display */
+export function saveDisplay(display) {
+  save(KEY, display);
+}
+
+/** What this browser remembers of a project: the classes last used, and whether the first steps are known. */
+export class ProjectMemory {
+  /** @param {string} projectKey */
+  constructor(projectKey) {
+    this.name = `fcnlab.project.${projectKey}`;
+    const saved = /** @type {any} */ (load(this.name)) ?? {};
+    /** @type {number | null} */
+    this.classId = Number.isInteger(saved.classId) ? saved.classId : null;
+    /** @type {number | null} */
+    this.otherId = Number.isInteger(saved.otherId) ? saved.otherId : null;
+    this.hintClosed = saved.hintClosed === true;
+  }
+
+  save() {
+    save(this.name, { classId: this.classId, otherId: this.otherId, hintClosed: this.hintClosed });
+  }
+}

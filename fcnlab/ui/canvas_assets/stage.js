@@ -1,0 +1,287 @@
+// @ts-check
+import { h } from "./dom.js";
+import { cellsBelow, classTable, colour, drawBorders, heatTable } from "./overlay.js";
+import { fitted, kept, moved, shownAt, zoomed } from "./view.js";
+
+/** @typedef {import("./types.js").ImageInfo} ImageInfo */
+/** @typedef {import("./types.js").Overlay} Overlay */
+/** @typedef {import("./types.js").StoredPoint} StoredPoint */
+/** @typedef {import("./types.js").ClassLabel} ClassLabel */
+/** @typedef {import("./settings.js").Display} Display */
+
+/** From this scale on single pixels are shown as squares. */
+const PIXELS_FROM_SCALE = 4;
+const BORDER_PX = 1.75;
+/** Outlines are drawn again when the view has rested this long. */
+const REST_MS = 90;
+
+/** The picture, the overlay and the points, one above the other. */
+export class Stage {
+  constructor() {
+    this.picture = h("img", { class: "picture", alt: "", draggable: "false" });
+    this.fill = h("canvas", { class: "fill", width: 1, height: 1 });
+    this.layer = h("div", { class: "layer" }, this.picture, this.fill);
+    this.borders = h("canvas", { class: "borders" });
+    this.dots = h("canvas", { class: "dots" });
+    this.element = h("div", { class: "vp", tabindex: "-1" }, this.layer, this.borders, this.dots);
+    /** @type {import("./types.js").View} */
+    this.view = { scale: 1, x: 0, y: 0 };
+    /** @type {import("./types.js").View | null} */
+    this.bordersView = null;
+    /** @type {import("./types.js").Size} */
+    this.size = { width: 0, height: 0 };
+    /** @type {ImageInfo | null} */
+    this.image = null;
+    /** @type {Overlay | null} */
+    this.overlay = null;
+    /** @type {readonly StoredPoint[]} */
+    this.points = [];
+    /** @type {string | null} */
+    this.marked = null;
+    /** @type {readonly ClassLabel[]} */
+    this.classes = [];
+    /** @type {Display | null} */
+    this.display = null;
+    this.isFitted = true;
+    this.frame = 0;
+    this.dirty = new Set();
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.rest = undefined;
+    this.onView = () => {};
+  }
+
+  /** Swap in another picture, already decoded. @param {ImageInfo} image @param {HTMLImageElement} picture */
+  show(image, picture) {
+    picture.className = "picture";
+    picture.draggable = false;
+    picture.alt = image.name;
+    this.picture.replaceWith(picture);
+    this.picture = picture;
+    const [width, height] = [`${image.width}px`, `${image.height}px`];
+    for (const part of [this.picture, this.fill]) Object.assign(part.style, { width, height });
+    this.image = image;
+    this.overlay = null;
+    this.marked = null;
+    this.fit();
+    this.redraw("fill", "borders", "dots");
+    this.dress();
+    Object.assign(this.element.dataset, { image: String(image.id), ready: "1" });
+    delete this.element.dataset.painted;
+    delete this.element.dataset.paintedSeq;
+  }
+
+  /** Forget the picture. */
+  blank() {
+    this.image = null;
+    this.overlay = null;
+    this.points = [];
+    this.picture.removeAttribute("src");
+    this.redraw("fill", "borders", "dots");
+    for (const name of ["ready", "image", "painted", "paintedSeq"]) delete this.element.dataset[name];
+  }
+
+  /** @param {readonly ClassLabel[]} classes */
+  setClasses(classes) {
+    this.classes = classes;
+    this.redraw("fill", "borders", "dots");
+  }
+
+  /** @param {Display} display */
+  setDisplay(display) {
+    this.display = display;
+    this.dress();
+    this.redraw("fill", "borders");
+  }
+
+  /** @param {readonly StoredPoint[]} points */
+  setPoints(points) {
+    this.points = points;
+    this.redraw("dots");
+  }
+
+  /** The point a right click would remove. @param {string | null} uid */
+  mark(uid) {
+    if (uid === this.marked) return;
+    this.marked = uid;
+    this.redraw("dots");
+  }
+
+  /** Draw an overlay unless it is of another image or older than the one shown. @param {Overlay} overlay */
+  setOverlay(overlay) {
+    if (overlay.imageId !== this.image?.id) return;
+    this.overlay = overlay;
+    this.redraw("fill", "borders");
+  }
+
+  /** Overlays of the old kind vanish when another is asked for. */
+  dropOverlay() {
+    this.overlay = null;
+    this.redraw("fill", "borders");
+  }
+
+  resize() {
+    const { clientWidth: width, clientHeight: height } = this.element;
+    if (!width || !height || (width === this.size.width && height === this.size.height)) return; // hidden, or the same
+    const before = this.size;
+    this.size = { width, height };
+    if (this.image && this.isFitted) this.fit();
+    else if (before.width) this.pan((width - before.width) / 2, (height - before.height) / 2);
+    this.redraw("borders", "dots");
+    this.#draw();
+  }
+
+  fit() {
+    if (!this.image) return;
+    this.#look(fitted(this.image, this.size));
+    this.isFitted = true;
+  }
+
+  /** @param {number} factor @param {number} sx @param {number} sy */
+  zoom(factor, sx, sy) {
+    if (!this.image) return;
+    const smallest = Math.min(1, fitted(this.image, this.size).scale / 2);
+    this.#look(zoomed(this.view, factor, sx, sy, smallest));
+  }
+
+  /** @param {number} dx @param {number} dy */
+  pan(dx, dy) {
+    this.#look({ ...this.view, x: this.view.x + dx, y: this.view.y + dy });
+  }
+
+  stop() {
+    cancelAnimationFrame(this.frame);
+    clearTimeout(this.rest);
+  }
+
+  /** @param {import("./types.js").View} view */
+  #look(view) {
+    if (!this.image) return;
+    this.view = kept(view, this.image, this.size);
+    this.isFitted = false;
+    this.layer.style.transform = matrix(this.view);
+    this.element.classList.toggle("pixels", this.view.scale >= PIXELS_FROM_SCALE);
+    if (this.bordersView) this.borders.style.transform = matrix(moved(this.bordersView, this.view));
+    clearTimeout(this.rest);
+    if (this.#outlined()) this.rest = setTimeout(() => this.redraw("borders"), REST_MS);
+    this.redraw("dots");
+    this.onView();
+  }
+
+  #outlined() {
+    return Boolean(this.display?.contour && this.display.overlay && this.overlay?.mode === "mask");
+  }
+
+  /** What CSS does: no pixel is touched. */
+  dress() {
+    const { display } = this;
+    if (!display) return;
+    const plain = display.brightness === 1 && display.contrast === 1;
+    this.picture.style.filter = plain ? "" : `brightness(${display.brightness}) contrast(${display.contrast})`;
+    this.fill.style.opacity = display.overlay ? String(display.opacity) : "0";
+    this.borders.style.opacity = display.overlay ? "1" : "0";
+  }
+
+  /** @param {...("fill" | "borders" | "dots")} parts */
+  redraw(...parts) {
+    for (const part of parts) this.dirty.add(part);
+    this.frame ||= requestAnimationFrame(() => this.#draw());
+  }
+
+  #draw() {
+    cancelAnimationFrame(this.frame);
+    this.frame = 0;
+    const { dirty } = this;
+    this.dirty = new Set();
+    if (dirty.has("dots")) this.#drawDots();
+    if (dirty.has("fill")) this.#drawFill();
+    if (dirty.has("borders")) this.#drawBorders();
+    if (dirty.has("fill") && this.overlay) {
+      const { number, covers, imageId, mode } = this.overlay;
+      requestAnimationFrame(() => {
+        if (this.image?.id !== imageId || this.overlay?.number !== number) return;
+        const painted = { painted: String(number), paintedSeq: String(covers), paintedMode: mode };
+        Object.assign(this.element.dataset, painted);
+      });
+    }
+  }
+
+  #drawFill() {
+    const { overlay, display, fill } = this;
+    const context = /** @type {CanvasRenderingContext2D} */ (fill.getContext("2d"));
+    if (!overlay || !display || this.#outlined()) {
+      context.clearRect(0, 0, fill.width, fill.height);
+      return;
+    }
+    if (fill.width !== overlay.width || fill.height !== overlay.height) {
+      fill.width = overlay.width;
+      fill.height = overlay.height;
+    }
+    const { mode } = overlay;
+    const table = mode === "mask" ? classTable(this.classes, display) : heatTable(mode);
+    const pixels = context.createImageData(overlay.width, overlay.height);
+    colour(overlay.values, table, new Uint32Array(pixels.data.buffer));
+    context.putImageData(pixels, 0, 0);
+  }
+
+  #drawBorders() {
+    const { overlay, image, borders, size } = this;
+    borders.style.transform = "";
+    this.bordersView = this.view;
+    const context = sized(borders, size);
+    if (!overlay || !image || !this.#outlined() || !borders.width) return;
+    const ratio = borders.width / size.width;
+    const { view } = this;
+    const cols = cellsBelow(borders.width, view.x * ratio, image.width * view.scale * ratio, overlay.width);
+    const rows = cellsBelow(borders.height, view.y * ratio, image.height * view.scale * ratio, overlay.height);
+    const pixels = context.createImageData(borders.width, borders.height);
+    const target = new Uint32Array(pixels.data.buffer);
+    const table = classTable(this.classes, { background: true });
+    drawBorders(overlay, rows, cols, table, this.classes[0]?.id ?? -1, Math.round(BORDER_PX * ratio), target);
+    context.putImageData(pixels, 0, 0);
+  }
+
+  #drawDots() {
+    const context = sized(this.dots, this.size);
+    if (!this.image || !this.dots.width) return;
+    const ratio = this.dots.width / this.size.width;
+    context.scale(ratio, ratio);
+    const colours = new Map(this.classes.map((label) => [label.id, label.colour]));
+    for (const [uid, row, col, classId] of this.points) {
+      const { sx, sy } = shownAt(this.view, row, col);
+      if (sx < -20 || sy < -20 || sx > this.size.width + 20 || sy > this.size.height + 20) continue;
+      if (uid === this.marked) disc(context, sx, sy, 11, "rgba(255, 255, 255, 0.35)");
+      disc(context, sx, sy, uid === this.marked ? 7.5 : 6, "rgba(0, 0, 0, 0.85)");
+      disc(context, sx, sy, uid === this.marked ? 6.5 : 5, "#ffffff");
+      disc(context, sx, sy, uid === this.marked ? 4.75 : 3.5, colours.get(classId) ?? "#888888");
+    }
+  }
+}
+
+/** @param {import("./types.js").View} view */
+function matrix(view) {
+  return `matrix(${view.scale}, 0, 0, ${view.scale}, ${view.x}, ${view.y})`;
+}
+
+/** Give a canvas one pixel per screen pixel, and clear it. @param {HTMLCanvasElement} canvas @param {import("./types.js").Size} size */
+function sized(canvas, size) {
+  const ratio = window.devicePixelRatio || 1;
+  const width = Math.round(size.width * ratio);
+  const height = Math.round(size.height * ratio);
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  if (canvas.width !== width || canvas.height !== height) {
+    canvas.width = width;
+    canvas.height = height;
+  } else {
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.clearRect(0, 0, width, height);
+  }
+  return context;
+}
+
+/** @param {CanvasRenderingContext2D} context @param {number} sx @param {number} sy @param {number} radius @param {string} colour */
+function disc(context, sx, sy, radius, colour) {
+  context.beginPath();
+  context.arc(sx, sy, radius, 0, 2 * Math.PI);
+  context.fillStyle = colour;
+  context.fill();
+}

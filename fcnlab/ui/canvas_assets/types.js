@@ -1,0 +1,27 @@
+// @ts-check
+/**
+ * The words the modules share. `row`, `col` are pixels of the upright full-size picture; `sx`, `sy` are CSS
+ * pixels from the top left corner of the viewport.
+ *
+ * @typedef {{id: number, name: string, colour: string, n_points: number}} ClassLabel
+ * @typedef {"new" | "in_progress" | "done"} ImageState
+ * @typedef {{id: number, name: string, width: number, height: number, state: ImageState, position: number,
+ *   previous_id: number | null, next_id: number | null}} ImageInfo
+ * @typedef {[uid: string, row: number, col: number, classId: number]} StoredPoint
+ * @typedef {"add" | "remove" | "clear" | "undo" | "redo" | "state" | "class_add" | "class_edit" | "class_remove"} EventKind
+ * @typedef {{seq: number, kind: EventKind, image_id: number, payload: Record<string, any>}} LabelEvent
+ * @typedef {{project: {id: number, name: string, key: string}, labeller: string, n_images: number,
+ *   classes: ClassLabel[], image: ImageInfo | null, points: StoredPoint[],
+ *   acknowledged: {client_id: string, seq: number} | null, refusals: string[], object_mode: boolean,
+ *   notice: string | null}} Scene
+ * @typedef {"mask" | "probability" | "uncertainty"} Mode
+ * @typedef {{overlay: number, status: number, phase: "idle" | "encoding" | "fitting" | "error" | "missing",
+ *   progress: number, message: string, milliseconds: number | null, updated_at: string | null, width: number,
+ *   height: number, covers: number, shown_done: boolean}} Meta
+ * @typedef {{imageId: number, mode: Mode, classId: number, number: number, covers: number, width: number,
+ *   height: number, values: Uint8Array}} Overlay
+ * @typedef {{scale: number, x: number, y: number}} View
+ * @typedef {{width: number, height: number}} Size
+ * @typedef {(name: string, value: unknown) => void} SetState
+ */
+export {};

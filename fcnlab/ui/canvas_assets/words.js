@@ -1,0 +1,74 @@
+// @ts-check
+/** @typedef {import("./types.js").Meta} Meta */
+/** @typedef {import("./types.js").ClassLabel} ClassLabel */
+/** @typedef {"good" | "busy" | "warn" | "bad" | "quiet"} Tone */
+
+/** An unanswered event is in doubt after this long. */
+export const DOUBT_MS = 4000;
+
+/** @param {number} n @param {string} one @param {string} [many] */
+export function counted(n, one, many = `${one}s`) {
+  return `${n} ${n === 1 ? one : many}`;
+}
+
+/**
+ * Where the clicks are.
+ * @param {{pending: number, silenceMs: number, reachable: boolean, persistent: boolean}} facts
+ * @returns {{text: string, tone: Tone}}
+ */
+export function saving({ pending, silenceMs, reachable, persistent }) {
+  const kept = persistent ? "kept in this tab" : "do not close this tab";
+  if (pending > 0 && (!reachable || silenceMs > DOUBT_MS)) {
+    return { text: `Offline: ${counted(pending, "change")} ${kept}`, tone: "bad" };
+  }
+  if (!reachable) return { text: "Offline: everything so far is saved", tone: "warn" };
+  if (pending > 0) return { text: `Saving ${counted(pending, "change")}`, tone: "busy" };
+  return { text: "Saved", tone: "good" };
+}
+
+/**
+ * What the learner does for the image shown.
+ * @param {Meta | null} meta null before the first answer
+ * @param {{reachable: boolean, covered: boolean}} facts covered: the overlay knows every click made so far
+ * @returns {{text: string, tone: Tone, progress: number | null}}
+ */
+export function learning(meta, { reachable, covered }) {
+  if (!reachable) return { text: "Learner out of reach", tone: "quiet", progress: null };
+  if (!meta) return { text: "Waiting for the learner", tone: "quiet", progress: null };
+  if (meta.shown_done) return { text: "Showing the mask kept when the image was done", tone: "quiet", progress: null };
+  const progress = meta.progress > 0 && meta.progress < 1 ? meta.progress : null;
+  if (meta.phase === "error") return { text: meta.message || "The learner failed", tone: "bad", progress: null };
+  if (meta.phase === "missing") return { text: meta.message || "Nothing to learn from yet", tone: "warn", progress: null };
+  if (meta.phase === "encoding") return { text: meta.message || "Reading the image", tone: "busy", progress };
+  if (meta.phase === "fitting" || !covered) return { text: meta.message || "Learning", tone: "busy", progress };
+  if (meta.overlay === 0) return { text: meta.message || "No mask yet", tone: "quiet", progress: null };
+  return { text: "Mask up to date", tone: "good", progress: null };
+}
+
+/**
+ * When the mask was made, and how long it took.
+ * @param {Meta | null} meta
+ * @returns {string}
+ */
+export function updated(meta) {
+  if (!meta?.updated_at || !meta.overlay) return "";
+  const at = new Date(meta.updated_at);
+  if (Number.isNaN(at.getTime())) return "";
+  const time = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+  return typeof meta.milliseconds === "number" ? `${time} · ${Math.round(meta.milliseconds)} ms` : time;
+}
+
+/**
+ * The first three steps, in the words of this project.
+ * @param {readonly ClassLabel[]} classes the first one is the background
+ * @returns {string[]}
+ */
+export function firstSteps(classes) {
+  const [background, object] = classes;
+  if (!object) return ["Add a second class with +", "Click inside an object", "Click outside it with the first class"];
+  return [
+    `Click inside: ${object.name}`,
+    `Press 1 for ${background.name}, click outside`,
+    "Watch the mask; click where it is wrong",
+  ];
+}

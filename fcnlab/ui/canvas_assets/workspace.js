@@ -1,0 +1,308 @@
+// @ts-check
+import { ClassBar } from "./classbar.js";
+import { h } from "./dom.js";
+import { attach } from "./ears.js";
+import { layout, render, renderCursor, renderStatus } from "./face.js";
+import { Help } from "./help.js";
+import { KeyReader } from "./keys.js";
+import { Labelling } from "./labelling.js";
+import { ImageNavigator } from "./navigator.js";
+import { Notes } from "./notes.js";
+import { Pictures } from "./pictures.js";
+import { nearest } from "./points.js";
+import { OverlayPoll } from "./poll.js";
+import { Popovers, Toasts } from "./popover.js";
+import { Routes } from "./routes.js";
+import { loadDisplay, ProjectMemory, saveDisplay } from "./settings.js";
+import { Stage } from "./stage.js";
+import { StatusBar } from "./statusbar.js";
+import { Strip } from "./strip.js";
+import { Toolbar } from "./toolbar.js";
+import { pixelAt } from "./view.js";
+
+/** @typedef {import("./types.js").Scene} Scene */
+/** @typedef {import("./types.js").SetState} SetState */
+
+/** More points than this are not removed without a question. */
+const CLEAR_ASKS_ABOVE = 5;
+/** @type {import("./types.js").Mode[]} */
+const MODES = ["mask", "probability", "uncertainty"];
+
+/** The label page: joins the parts and decides what each action does. One per place in the page. */
+export class Workspace {
+  /**
+   * @param {HTMLElement} root
+   * @param {Scene} scene
+   * @param {import("./log.js").EventLog} log
+   * @param {SetState} setState
+   * @param {string} base address of the app
+   */
+  constructor(root, scene, log, setState, base) {
+    this.root = root;
+    this.scene = scene;
+    this.setState = setState;
+    this.display = loadDisplay();
+    this.memory = new ProjectMemory(scene.project.key);
+    this.routes = new Routes(base, scene.project.key);
+    this.life = new AbortController();
+    this.reachable = true;
+    /** @type {import("./types.js").Meta | null} */
+    this.meta = null;
+    this.announced = "";
+    /** The image whose picture is on its way. @type {number | null} */
+    this.loading = null;
+    /** Name of a class added here, chosen once the server has numbered it. @type {string | null} */
+    this.awaitedClass = null;
+    /** Where the mouse is over the picture. @type {{sx: number, sy: number} | null} */
+    this.cursor = null;
+
+    this.labelling = new Labelling(log, (value) => this.setState("events", value), () => render(this));
+    this.stage = new Stage();
+    this.stage.onView = () => renderCursor(this);
+    this.popovers = new Popovers(root, this.life.signal);
+    this.toasts = new Toasts();
+    this.help = new Help();
+    this.status = new StatusBar();
+    this.notes = new Notes({ onReopen: () => this.reopen(), onHintClose: () => this.closeHint() });
+    this.pictures = new Pictures((state) => this.notes.setPicture(state));
+    this.strip = new Strip({ routes: this.routes, onGo: (imageId) => this.navigator.go(imageId) });
+    this.navigator = new ImageNavigator((value) => this.setState("goto", value), this.strip);
+    this.keys = new KeyReader((action) => this.act(action));
+    this.poll = this.#makePoll(log.clientId);
+    this.classbar = new ClassBar(
+      {
+        onChoose: (classId) => this.choose(classId),
+        onAdd: (name, colour) => this.addClass(name, colour),
+        onEdit: (classId, name, colour) => this.labelling.record("class_edit", { class_id: classId, name, colour }),
+        onRemove: (classId) => this.labelling.record("class_remove", { class_id: classId }),
+      },
+      this.popovers,
+    );
+    this.toolbar = new Toolbar(
+      {
+        undo: () => this.labelling.record("undo"),
+        redo: () => this.labelling.record("redo"),
+        clear: (anchor) => this.clear(anchor),
+        fit: () => this.stage.fit(),
+        help: () => this.help.toggle(),
+        previous: () => this.navigator.step(-1),
+        next: () => this.navigator.step(1),
+        done: () => this.finish(),
+        reopen: () => this.reopen(),
+        show: (change) => this.show(change),
+      },
+      this.popovers,
+    );
+    const center = h("div", { class: "center" }, this.stage.element, ...this.notes.elements, this.toasts.element);
+    const { toolbar, classbar, strip, status, help } = this;
+    root.replaceChildren(toolbar.element, classbar.element, center, strip.element, status.element, help.dialog);
+    attach(this, this.life.signal);
+    this.show({});
+  }
+
+  /** News from the server. @param {Scene} scene @param {SetState} setState */
+  update(scene, setState) {
+    this.setState = setState;
+    this.scene = scene;
+    if (this.labelling.receive(scene) > 0) this.strip.refresh();
+    this.navigator.arrived(scene.image);
+    this.#announce(scene);
+    this.stage.setClasses(scene.classes);
+    if (!scene.image) this.#showNothing();
+    else if (scene.image.id === this.labelling.image?.id) this.#stopLoading();
+    else this.#load(scene.image);
+    const added = scene.classes.find((label) => label.name === this.awaitedClass);
+    if (added) {
+      this.awaitedClass = null;
+      this.choose(added.id);
+    }
+    layout(this);
+    render(this);
+  }
+
+  /** Let go of everything outside the workspace. */
+  stop() {
+    this.life.abort();
+    const { labelling, poll, keys, stage, strip, navigator, toasts, pictures } = this;
+    for (const part of [labelling, poll, keys, stage, strip, navigator, toasts, pictures]) part.stop();
+  }
+
+  /** The class the next click gives: the one last used, else the first object. */
+  currentClass() {
+    const { classes } = this.scene;
+    const { classId } = this.memory;
+    return classes.find((label) => label.id === classId)?.id ?? classes[1]?.id ?? classes[0]?.id ?? -1;
+  }
+
+  /** @param {number} sx @param {number} sy */
+  add(sx, sy) {
+    const { labelling, stage } = this;
+    const pixel = labelling.image && pixelAt(stage.view, labelling.image, sx, sy);
+    const classId = this.currentClass();
+    if (!pixel || classId < 0 || !this.notes.veil.hidden || labelling.now().state === "done") return;
+    labelling.record("add", { ...pixel, class_id: classId });
+  }
+
+  /** @param {number} sx @param {number} sy */
+  remove(sx, sy) {
+    const { points, state } = this.labelling.now();
+    const point = nearest(points, this.stage.view, sx, sy);
+    if (point && state !== "done") this.labelling.record("remove", { uid: point[0] });
+  }
+
+  /** @param {Element} anchor */
+  clear(anchor) {
+    const n = this.labelling.now().points.length;
+    const go = () => this.labelling.record("clear");
+    if (n > CLEAR_ASKS_ABOVE) this.popovers.confirm(anchor, `Remove all ${n} points of this image?`, "Remove", go);
+    else if (n > 0) go();
+  }
+
+  /** Done, and on to the next. */
+  finish() {
+    if (!this.labelling.image) return;
+    if (this.labelling.now().state !== "done") this.labelling.record("state", { state: "done" });
+    if (!this.navigator.step(1)) this.toasts.show("Done. This was the last image.");
+  }
+
+  reopen() {
+    this.labelling.record("state", { state: "in_progress" });
+  }
+
+  /** @param {number} classId */
+  choose(classId) {
+    const current = this.currentClass();
+    if (classId !== current) this.memory.otherId = current;
+    this.memory.classId = classId;
+    this.memory.save();
+    render(this);
+  }
+
+  /** @param {string} name @param {string} colour */
+  addClass(name, colour) {
+    this.awaitedClass = name;
+    this.labelling.record("class_add", { name, colour });
+  }
+
+  /** Change how the picture is shown. @param {Partial<import("./settings.js").Display>} change */
+  show(change) {
+    const before = this.display;
+    this.display = { ...before, ...change };
+    saveDisplay(this.display);
+    if (this.display.mode !== before.mode) this.stage.dropOverlay();
+    this.stage.setDisplay(this.display);
+    this.toolbar.setDisplay(this.display);
+    render(this);
+  }
+
+  closeHint() {
+    this.memory.hintClosed = true;
+    this.memory.save();
+    render(this);
+  }
+
+  /** @param {import("./keys.js").Action} action */
+  act(action) {
+    const { display, labelling, navigator, stage } = this;
+    switch (action.type) {
+      case "class": {
+        const label = this.scene.classes[action.number - 1];
+        return label ? this.choose(label.id) : this.toasts.show(`There is no class ${action.number}.`, "bad");
+      }
+      case "typing":
+        return this.notes.setTyped(action.digits);
+      case "undo":
+      case "redo":
+        return labelling.record(action.type);
+      case "fit":
+        return stage.fit();
+      case "next":
+        return navigator.step(1);
+      case "previous":
+        return navigator.step(-1);
+      case "done":
+        return this.finish();
+      case "swap":
+        return this.choose(this.#otherClass());
+      case "overlay":
+        return this.show({ overlay: !display.overlay });
+      case "contour":
+        return this.show({ contour: !display.contour, overlay: true });
+      case "heat":
+        return this.show({ mode: MODES[(MODES.indexOf(display.mode) + 1) % MODES.length], overlay: true });
+      case "fainter":
+        return this.show({ opacity: Math.max(0.05, display.opacity - 0.1) });
+      case "stronger":
+        return this.show({ opacity: Math.min(1, display.opacity + 0.1), overlay: true });
+      case "help":
+        return this.help.toggle();
+      case "escape":
+        return this.popovers.close();
+    }
+  }
+
+  #otherClass() {
+    const { classes } = this.scene;
+    const current = this.currentClass();
+    const other = classes.find((label) => label.id === this.memory.otherId && label.id !== current);
+    return (other ?? classes.slice(0, 2).find((label) => label.id !== current))?.id ?? current;
+  }
+
+  /** @param {string} clientId */
+  #makePoll(clientId) {
+    return new OverlayPoll({
+      address: (wish, after, status) => this.routes.overlay({ ...wish, after, status, clientId }),
+      onMeta: (meta) => {
+        this.meta = meta;
+        renderStatus(this);
+      },
+      onOverlay: (overlay) => {
+        this.stage.setOverlay(overlay);
+        renderCursor(this);
+      },
+      onReach: (reachable) => {
+        if (reachable === this.reachable) return;
+        this.reachable = reachable;
+        if (reachable) this.labelling.sender.poke();
+        renderStatus(this);
+      },
+      onGone: () => this.toasts.show("This image is gone from the project.", "bad"),
+    });
+  }
+
+  /** @param {import("./types.js").ImageInfo} image */
+  #load(image) {
+    if (image.id === this.loading) return;
+    this.loading = image.id;
+    this.pictures.load(this.routes.image(image.id), (picture) => {
+      this.loading = null;
+      this.meta = null;
+      this.labelling.show();
+      this.stage.show(image, picture);
+      this.pictures.prefetch(image.next_id === null ? null : this.routes.image(image.next_id));
+      render(this);
+    });
+  }
+
+  #stopLoading() {
+    if (this.loading === null) return;
+    this.loading = null;
+    this.pictures.stop();
+    this.notes.setPicture("shown");
+  }
+
+  #showNothing() {
+    this.#stopLoading();
+    this.labelling.show();
+    this.stage.blank();
+  }
+
+  /** Say what the server wants said, once. @param {Scene} scene */
+  #announce({ notice, refusals, acknowledged }) {
+    const news = JSON.stringify([notice, refusals, refusals.length ? acknowledged?.seq : null]);
+    if (news === this.announced) return;
+    this.announced = news;
+    if (notice) this.toasts.show(notice);
+    for (const refusal of refusals) this.toasts.show(refusal, "bad");
+  }
+}
