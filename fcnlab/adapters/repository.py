@@ -42,10 +42,13 @@ def create_project(
 
 def project(session: Session, *, project_id: int) -> Project:
     """The project of that number. Raises UnknownProject."""
-    row = session.get(ProjectRow, project_id)
-    if row is None:
-        raise UnknownProject(f"there is no project {project_id}; it may have been deleted")
+    row = _project_row(session, project_id)
     return _project(row, _live_classes(session, [row.id])[row.id])
+
+
+def require_project(session: Session, *, project_id: int) -> None:
+    """Raises UnknownProject when there is no project of that number."""
+    _project_row(session, project_id)
 
 
 def project_by_key(session: Session, *, key: str) -> Project:

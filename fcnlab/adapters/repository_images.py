@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
@@ -13,6 +14,20 @@ from sqlalchemy.orm import Session
 from fcnlab.adapters.tables import ClassRow, ImageRow, PointRow
 from fcnlab.domain import ImageInfo, ImagePlace, ImageState, StoredMask, Stretch
 from fcnlab.errors import UnknownImage
+
+MAX_ID = 2**31 - 1
+"""The largest row number all databases hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageOutline:
+    """What an event must know about its image; cheaper to fetch than ImageInfo."""
+
+    id: int
+    project_id: int
+    height: int
+    width: int
+    state: ImageState
 
 
 def add_image(
@@ -56,6 +71,14 @@ def image(session: Session, *, image_id: int) -> ImageInfo:
     if found is None:
         raise UnknownImage(f"there is no image {image_id}; its project may have been deleted")
     return _info(found[0], n_points=found[1])
+
+
+def find_outline(session: Session, *, image_id: int) -> ImageOutline | None:
+    """The outline of an image, or None when there is none of that number."""
+    row = session.get(ImageRow, image_id) if 0 < image_id <= MAX_ID else None
+    if row is None:
+        return None
+    return ImageOutline(row.id, row.project_id, row.height, row.width, ImageState(row.state))
 
 
 def images(

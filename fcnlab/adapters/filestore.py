@@ -1,0 +1,177 @@
+"""The folders of an installation: originals by content, and the pictures a browser shows."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from fcnlab.adapters.files import flush_to_disk, written_whole
+from fcnlab.errors import ImportRefused
+
+THUMBNAIL_SIDE = 160
+JPEG_QUALITY = 95
+PNG_MAX_PIXELS = 4_000_000
+JPEG_MAX_SIDE = 65_500
+BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where an installation keeps its files.
+
+    Attributes:
+        images: originals, `<first two of the hash>/<hash>.<extension>`.
+        shown: upright 8-bit pictures for the browser, `<hash>.jpg` or `<hash>.png`; can be made again.
+        thumbs: small ones, `<hash>.jpg`; can be made again.
+        masks: masks of done images.
+        features: cached stages of the encoder; can be made again.
+        checkpoints: fitted models.
+        exports: files made for other tools.
+    """
+
+    images: Path
+    shown: Path
+    thumbs: Path
+    masks: Path
+    features: Path
+    checkpoints: Path
+    exports: Path
+
+
+def open_folders(data_dir: Path) -> Folders:
+    """The folders inside `data_dir`, made when missing. Raises OSError when that is impossible."""
+    folders = Folders(**{part.name: data_dir / part.name for part in fields(Folders)})
+    for part in fields(Folders):
+        Path(getattr(folders, part.name)).mkdir(parents=True, exist_ok=True)
+    return folders
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A copy of a file on its way into the store."""
+
+    path: Path
+    content_hash: str
+
+
+@contextmanager
+def staged(source: Path | bytes | bytearray | memoryview, *, folders: Folders, name: str) -> Iterator[Staged]:
+    """Copy a file beside the originals while hashing it; the copy is gone after the block unless kept.
+
+    Raises:
+        ImportRefused: the file cannot be read.
+    """
+    part = folders.images / f"{uuid.uuid4().hex}.part"
+    digest = hashlib.sha256()
+    try:
+        with part.open("wb") as target:
+            for block in _blocks(source, name=name):
+                digest.update(block)
+                target.write(block)
+        yield Staged(part, digest.hexdigest())
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def keep(copy: Staged, *, folders: Folders, extension: str) -> Path:
+    """Turn a staged copy into the original of its content; one that is there already stays."""
+    path = original_path(folders, content_hash=copy.content_hash, extension=extension)
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        flush_to_disk(copy.path)
+        copy.path.replace(path)
+    return path
+
+
+def original_path(folders: Folders, *, content_hash: str, extension: str) -> Path:
+    """Where an original lies."""
+    return folders.images / content_hash[:2] / f"{content_hash}.{extension}"
+
+
+def find_original(folders: Folders, *, content_hash: str) -> Path:
+    """The original of a content, whatever its format.
+
+    Raises:
+        ImportRefused: it is gone from the disk.
+    """
+    folder = folders.images / content_hash[:2]
+    for path in sorted(folder.glob(f"{content_hash}.*")):
+        if path.suffix != ".part":
+            return path
+    raise ImportRefused(
+        f"the original {content_hash[:12]}... is missing from {folder}; restore it from a backup, or import "
+        "the image again"
+    )
+
+
+def write_shown(rgb: NDArray[np.uint8], *, folders: Folders, content_hash: str, lossless: bool) -> Path:
+    """Write the picture a browser shows: PNG when `lossless` and small, else JPEG with full colour.
+
+    Args:
+        rgb: (H, W, 3) uint8, upright.
+        folders: of the installation.
+        content_hash: of the original.
+        lossless: the original was no JPEG.
+    """
+    height, width = rgb.shape[:2]
+    as_png = (lossless and height * width <= PNG_MAX_PIXELS) or max(height, width) > JPEG_MAX_SIDE
+    path = folders.shown / f"{content_hash}.{'png' if as_png else 'jpg'}"
+    with written_whole(path) as file:
+        if as_png:
+            Image.fromarray(rgb).save(file, format="PNG", compress_level=3)
+        else:
+            Image.fromarray(rgb).save(file, format="JPEG", quality=JPEG_QUALITY, subsampling=0)
+    return path
+
+
+def find_shown(folders: Folders, *, content_hash: str) -> Path | None:
+    """The picture `write_shown` made, or None."""
+    candidates = (folders.shown / f"{content_hash}.{extension}" for extension in ("jpg", "png"))
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def write_thumbnail(rgb: NDArray[np.uint8], *, folders: Folders, content_hash: str) -> Path:
+    """Write a JPEG of the (H, W, 3) picture whose longer side is at most THUMBNAIL_SIDE pixels."""
+    image = Image.fromarray(rgb)
+    image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BOX, reducing_gap=2.0)
+    path = thumbnail_path(folders, content_hash=content_hash)
+    with written_whole(path) as file:
+        image.save(file, format="JPEG", quality=85)
+    return path
+
+
+def thumbnail_path(folders: Folders, *, content_hash: str) -> Path:
+    """Where the thumbnail of a content lies."""
+    return folders.thumbs / f"{content_hash}.jpg"
+
+
+def forget_content(folders: Folders, *, content_hash: str) -> None:
+    """Delete the original of a content with its picture and thumbnail; nothing happens when they are gone."""
+    for path in (
+        *(folders.images / content_hash[:2]).glob(f"{content_hash}.*"),
+        *folders.shown.glob(f"{content_hash}.*"),
+        thumbnail_path(folders, content_hash=content_hash),
+    ):
+        path.unlink(missing_ok=True)
+
+
+def _blocks(source: Path | bytes | bytearray | memoryview, *, name: str) -> Iterator[bytes | memoryview]:
+    if not isinstance(source, Path):
+        yield memoryview(source)
+        return
+    try:
+        with source.open("rb") as file:
+            while block := file.read(BLOCK_BYTES):
+                yield block
+    except OSError as failure:
+        raise ImportRefused(
+            f"{name} cannot be read ({failure.strerror}); check that it exists and who may read it"
+        ) from failure

@@ -1,0 +1,205 @@
+"""What each kind of event does. A handler changes points, image or classes, or refuses before any change."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from fcnlab.adapters import repository, repository_events, repository_images, repository_points
+from fcnlab.adapters.repository_events import Effect
+from fcnlab.adapters.repository_images import ImageOutline
+from fcnlab.domain import DEFAULT_PALETTE, Event, EventKind, ImageState, Point, PointSource, StoredPoint
+from fcnlab.errors import ClickOutsideImage, InvalidEvent, InvalidPoints, UnknownImage
+
+MAX_NAME_CHARS = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One event on its way into effect: what, by whom, when, in which transaction.
+
+    `image` is the image shown, or None when the event names none of this project.
+    """
+
+    session: Session
+    event: Event
+    project_id: int
+    image: ImageOutline | None
+    labeller: str
+    client_id: str
+    now: datetime
+
+
+def take_effect(act: Act) -> Effect:
+    """Do what the event says, in the session of `act`.
+
+    Raises:
+        FcnlabError: it cannot be done; nothing was changed, and the message is for the labeller.
+    """
+    return HANDLERS[act.event.kind](act)
+
+
+def clean_name(name: object) -> str:
+    """A name of a class, project or labeller: single spaces, nothing invisible at either end.
+
+    Raises:
+        InvalidEvent: no text, empty, longer than MAX_NAME_CHARS, or with control characters.
+    """
+    if not isinstance(name, str):
+        raise InvalidEvent(f"the name {name!r} is no text")
+    cleaned = " ".join(name.split())
+    if not cleaned:
+        raise InvalidEvent("the name is empty: type at least one letter")
+    if len(cleaned) > MAX_NAME_CHARS:
+        raise InvalidEvent(f"the name has {len(cleaned)} characters; {MAX_NAME_CHARS} are allowed")
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in cleaned):
+        raise InvalidEvent(f"the name {cleaned!r} has characters that cannot be shown")
+    return cleaned
+
+
+def _add(act: Act) -> Effect:
+    image = _changeable_image(act)
+    row, col, class_id = (_whole(act, key) for key in ("row", "col", "class_id"))
+    if not (0 <= row < image.height and 0 <= col < image.width):
+        raise ClickOutsideImage(
+            f"row {row}, column {col} is outside the image of {image.height} rows and {image.width} columns"
+        )
+    repository.class_label(act.session, project_id=act.project_id, class_id=class_id)
+    uid = f"{act.client_id}:{act.event.seq}"
+    stored = StoredPoint(
+        uid=uid,
+        image_id=image.id,
+        point=Point(row, col, class_id),
+        labeller=act.labeller,
+        source=_source(act),
+        created_at=act.now,
+    )
+    repository_points.add_point(act.session, project_id=act.project_id, stored=stored)
+    if image.state is ImageState.NEW:
+        repository_images.set_image_state(act.session, image_id=image.id, state=ImageState.IN_PROGRESS)
+    return Effect(added=(uid,))
+
+
+def _remove(act: Act) -> Effect:
+    image = _changeable_image(act)
+    uid = act.event.payload.get("uid")
+    is_known = isinstance(uid, str) and uid.isascii() and uid.isprintable()
+    if not is_known or not repository_points.is_live(act.session, image_id=image.id, uid=str(uid)):
+        raise InvalidPoints("this point is gone already")
+    repository_points.hide_points(act.session, project_id=act.project_id, uids=[str(uid)], now=act.now)
+    return Effect(removed=(str(uid),))
+
+
+def _clear(act: Act) -> Effect:
+    image = _changeable_image(act)
+    uids = repository_points.live_uids(act.session, image_id=image.id)
+    if not uids:
+        raise InvalidPoints("there are no points to clear on this image")
+    repository_points.hide_points(act.session, project_id=act.project_id, uids=uids, now=act.now)
+    return Effect(removed=uids)
+
+
+def _undo(act: Act) -> Effect:
+    image = _changeable_image(act)
+    past = repository_events.last_live_event(act.session, image_id=image.id, labeller=act.labeller)
+    if past is None:
+        raise InvalidEvent("there is nothing of yours left to undo on this image")
+    hide, show = past.effect.added, past.effect.removed
+    repository_points.hide_points(act.session, project_id=act.project_id, uids=hide, now=act.now)
+    repository_points.show_points(act.session, project_id=act.project_id, uids=show)
+    repository_events.mark_undone(act.session, event_id=past.id, undone_at=act.now)
+    return Effect(details={"undid": past.id})
+
+
+def _redo(act: Act) -> Effect:
+    image = _changeable_image(act)
+    past = repository_events.last_undone_event(act.session, image_id=image.id, labeller=act.labeller)
+    if past is None:
+        raise InvalidEvent("there is nothing of yours left to redo on this image")
+    hide, show = past.effect.removed, past.effect.added
+    repository_points.hide_points(act.session, project_id=act.project_id, uids=hide, now=act.now)
+    repository_points.show_points(act.session, project_id=act.project_id, uids=show)
+    repository_events.mark_undone(act.session, event_id=past.id, undone_at=None)
+    return Effect(details={"redid": past.id})
+
+
+def _state(act: Act) -> Effect:
+    image = _image(act)
+    wanted = act.event.payload.get("state")
+    if wanted not in list(ImageState):
+        raise InvalidEvent(f"an image cannot be {wanted!r}; choose one of {[str(state) for state in ImageState]}")
+    mask = repository_images.stored_mask(act.session, image_id=image.id)
+    repository_images.set_image_state(act.session, image_id=image.id, state=ImageState(wanted))
+    return Effect(details={"was": image.state.value, "mask_was": None if mask is None else mask.file})
+
+
+def _class_add(act: Act) -> Effect:
+    name, colour = clean_name(act.event.payload.get("name")), act.event.payload.get("colour")
+    if not colour:
+        n_classes = len(repository.live_classes(act.session, project_id=act.project_id))
+        colour = DEFAULT_PALETTE[n_classes % len(DEFAULT_PALETTE)]
+    label = repository.add_class(act.session, project_id=act.project_id, name=name, colour=str(colour))
+    return Effect(details={"class_id": label.id})
+
+
+def _class_edit(act: Act) -> Effect:
+    class_id, payload = _whole(act, "class_id"), act.event.payload
+    old = repository.class_label(act.session, project_id=act.project_id, class_id=class_id)
+    label = replace(
+        old,
+        name=clean_name(payload.get("name", old.name)),
+        colour=str(payload.get("colour", old.colour)),
+        order=_whole(act, "order") if "order" in payload else old.order,
+    )
+    repository.edit_class(act.session, project_id=act.project_id, label=label)
+    return Effect(details={"name_was": old.name, "colour_was": old.colour, "order_was": old.order})
+
+
+def _class_remove(act: Act) -> Effect:
+    class_id = _whole(act, "class_id")
+    repository.remove_class(act.session, project_id=act.project_id, class_id=class_id, now=act.now)
+    return Effect(details={"class_id": class_id})
+
+
+def _image(act: Act) -> ImageOutline:
+    if act.image is None:
+        raise UnknownImage("this image is not in the project any more")
+    return act.image
+
+
+def _changeable_image(act: Act) -> ImageOutline:
+    image = _image(act)
+    if image.state is ImageState.DONE:
+        raise InvalidEvent("this image is done: reopen it to change it")
+    return image
+
+
+def _whole(act: Act, key: str) -> int:
+    value = act.event.payload.get(key)
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) > repository_images.MAX_ID:
+        raise InvalidEvent(f"{key} {value!r} is no whole number")
+    return value
+
+
+def _source(act: Act) -> PointSource:
+    value = act.event.payload.get("source", PointSource.CLICK.value)
+    if value not in list(PointSource):
+        raise InvalidEvent(f"a point cannot come from {value!r}")
+    return PointSource(value)
+
+
+HANDLERS: dict[EventKind, Callable[[Act], Effect]] = {
+    EventKind.ADD: _add,
+    EventKind.REMOVE: _remove,
+    EventKind.CLEAR: _clear,
+    EventKind.UNDO: _undo,
+    EventKind.REDO: _redo,
+    EventKind.STATE: _state,
+    EventKind.CLASS_ADD: _class_add,
+    EventKind.CLASS_EDIT: _class_edit,
+    EventKind.CLASS_REMOVE: _class_remove,
+}
