@@ -59,9 +59,7 @@ def guided_filter(values: NDArray[np.float32], guide: Guide) -> NDArray[np.float
         mean_one = _local_mean(one)
         slope = (_local_mean(guide.small * one) - guide.mean * mean_one) / guide.spread
         level = _local_mean(mean_one - slope * guide.mean)
-        cv2.multiply(
-            cv2.resize(_local_mean(slope), size, interpolation=cv2.INTER_LINEAR), guide.grey, dst=result[k]
-        )
+        cv2.multiply(cv2.resize(_local_mean(slope), size, interpolation=cv2.INTER_LINEAR), guide.grey, dst=result[k])
         result[k] += cv2.resize(level, size, interpolation=cv2.INTER_LINEAR)
     return result
 
