@@ -98,6 +98,14 @@ def images(
     return tuple(_info(row, n_points=n_points) for row, n_points in session.execute(query))
 
 
+def first_open_image(session: Session, *, project_id: int) -> ImageInfo | None:
+    """The first image that is not done; the first one of all when all are; None in an empty project."""
+    query = _images().where(ImageRow.project_id == project_id).order_by(ImageRow.position).limit(1)
+    is_open = query.where(ImageRow.state != ImageState.DONE)
+    found = session.execute(is_open).one_or_none() or session.execute(query).one_or_none()
+    return None if found is None else _info(found[0], n_points=found[1])
+
+
 def images_by_ids(session: Session, *, image_ids: Sequence[int]) -> tuple[ImageInfo, ...]:
     """Those images that exist, in import order."""
     query = _images().where(ImageRow.id.in_(image_ids)).order_by(ImageRow.project_id, ImageRow.position)
@@ -142,9 +150,15 @@ def find_image_by_name(session: Session, *, project_id: int, name: str) -> Image
     return None if found is None else _info(found[0], n_points=found[1])
 
 
-def content_in_use(session: Session, *, content_hashes: Sequence[str]) -> frozenset[str]:
-    """Those of the contents that some project shows."""
-    return frozenset(session.scalars(select(ImageRow.content_hash).where(ImageRow.content_hash.in_(content_hashes))))
+def content_hashes(session: Session, *, project_id: int) -> tuple[str, ...]:
+    """The contents of all images of the project, in import order."""
+    query = select(ImageRow.content_hash).where(ImageRow.project_id == project_id).order_by(ImageRow.position)
+    return tuple(session.scalars(query))
+
+
+def is_content_in_use(session: Session, *, content_hash: str) -> bool:
+    """Whether any project shows this content."""
+    return session.scalar(select(ImageRow.id).where(ImageRow.content_hash == content_hash).limit(1)) is not None
 
 
 def set_image_state(session: Session, *, image_id: int, state: ImageState) -> None:

@@ -1,0 +1,206 @@
+"""Projects and their classes: making, changing, archiving, deleting, and an overview."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from fcnlab.adapters import filestore, repository, repository_images, repository_points
+from fcnlab.adapters.database import reading, writing
+from fcnlab.domain import (
+    DEFAULT_PALETTE,
+    ClassLabel,
+    FitRecord,
+    ImageInfo,
+    ImagePlace,
+    ImageState,
+    LearnerSpec,
+    PointSource,
+    Project,
+)
+from fcnlab.lab import Lab
+from fcnlab.services.effects import clean_name
+
+DEFAULT_CLASSES = ("background", "object")
+
+
+@dataclass(frozen=True, slots=True)
+class Dashboard:
+    """An overview of a project. Only live points count; classes, sources and states without any say 0."""
+
+    project: Project
+    images: dict[ImageState, int]
+    points_by_class: dict[int, int]
+    points_by_source: dict[PointSource, int]
+    points_by_labeller: dict[str, int]
+
+    @property
+    def n_images(self) -> int:
+        """All images."""
+        return sum(self.images.values())
+
+    @property
+    def n_points(self) -> int:
+        """All live points."""
+        return sum(self.points_by_class.values())
+
+
+def labels_of(names: Sequence[str]) -> tuple[ClassLabel, ...]:
+    """Classes 0, 1, ... of these names, in the colours of the default palette."""
+    return tuple(
+        ClassLabel(id=number, name=clean_name(name), colour=colour, order=number)
+        for number, name in enumerate(names)
+        for colour in [DEFAULT_PALETTE[number % len(DEFAULT_PALETTE)]]
+    )
+
+
+def create_project(
+    lab: Lab,
+    *,
+    name: str,
+    class_names: Sequence[str] = DEFAULT_CLASSES,
+    learner: LearnerSpec | None = None,
+) -> Project:
+    """Make a project.
+
+    Raises:
+        UnknownProject: the name is taken.
+        InvalidEvent: a name is empty or cannot be shown.
+        InvalidClasses: no class, two of one name, or more than 255.
+    """
+    labels, cleaned = labels_of(class_names), clean_name(name)
+    with writing(lab.sessions) as session:
+        return repository.create_project(
+            session, name=cleaned, labels=labels, learner=learner or LearnerSpec(), now=lab.clock()
+        )
+
+
+def project(lab: Lab, *, project_id: int) -> Project:
+    """The project of that number. Raises UnknownProject."""
+    with reading(lab.sessions) as session:
+        return repository.project(session, project_id=project_id)
+
+
+def project_by_key(lab: Lab, *, key: str) -> Project:
+    """The project with that unguessable key. Raises UnknownProject."""
+    with reading(lab.sessions) as session:
+        return repository.project_by_key(session, key=key)
+
+
+def projects(lab: Lab, *, include_archived: bool = False) -> tuple[Project, ...]:
+    """All projects, oldest first."""
+    with reading(lab.sessions) as session:
+        return repository.projects(session, include_archived=include_archived)
+
+
+def rename_project(lab: Lab, *, project_id: int, name: str) -> Project:
+    """Give a project another name. Raises UnknownProject when it is taken, InvalidEvent when it is empty."""
+    cleaned = clean_name(name)
+    with writing(lab.sessions) as session:
+        return repository.rename_project(session, project_id=project_id, name=cleaned)
+
+
+def archive_project(lab: Lab, *, project_id: int) -> Project:
+    """Put a project out of sight; all of it stays. Raises UnknownProject."""
+    with writing(lab.sessions) as session:
+        return repository.set_archived(session, project_id=project_id, archived_at=lab.clock())
+
+
+def unarchive_project(lab: Lab, *, project_id: int) -> Project:
+    """Take an archived project back. Raises UnknownProject."""
+    with writing(lab.sessions) as session:
+        return repository.set_archived(session, project_id=project_id, archived_at=None)
+
+
+def delete_project(lab: Lab, *, project_id: int) -> None:
+    """Delete a project with its points, masks and fits, and the images no other project shows, for good.
+
+    Raises:
+        UnknownProject: no such project.
+    """
+    # Rows first: a crash in between leaves files nobody asks for, never rows without their files.
+    with writing(lab.sessions) as session:
+        contents = repository_images.content_hashes(session, project_id=project_id)
+        masks = repository_images.mask_files(session, project_id=project_id)
+        checkpoints = [fit.checkpoint for fit in repository.fits(session, project_id=project_id)]
+        repository.delete_project(session, project_id=project_id)
+    for name in masks:
+        (lab.folders.masks / name).unlink(missing_ok=True)
+    for name in checkpoints:
+        (lab.folders.checkpoints / name).unlink(missing_ok=True)
+    with writing(lab.sessions) as session:  # no import of the same content can come between
+        for content_hash in contents:
+            if not repository_images.is_content_in_use(session, content_hash=content_hash):
+                filestore.forget_content(lab.folders, content_hash=content_hash)
+
+
+def set_learner(lab: Lab, *, project_id: int, learner: LearnerSpec) -> Project:
+    """Store other learner settings. Raises UnknownProject."""
+    with writing(lab.sessions) as session:
+        return repository.set_learner(session, project_id=project_id, learner=learner)
+
+
+def add_class(lab: Lab, *, project_id: int, name: str, colour: str = "") -> ClassLabel:
+    """Add a class; without a colour it takes the next of the palette. Raises InvalidClasses, InvalidEvent."""
+    cleaned = clean_name(name)
+    with writing(lab.sessions) as session:
+        repository.require_project(session, project_id=project_id)
+        n_classes = len(repository.live_classes(session, project_id=project_id))
+        chosen = colour or DEFAULT_PALETTE[n_classes % len(DEFAULT_PALETTE)]
+        return repository.add_class(session, project_id=project_id, name=cleaned, colour=chosen)
+
+
+def edit_class(lab: Lab, *, project_id: int, label: ClassLabel) -> ClassLabel:
+    """Give the class `label.id` the name, colour and order of `label`. Raises InvalidClasses, InvalidEvent."""
+    cleaned = replace(label, name=clean_name(label.name))
+    with writing(lab.sessions) as session:
+        return repository.edit_class(session, project_id=project_id, label=cleaned)
+
+
+def remove_class(lab: Lab, *, project_id: int, class_id: int) -> None:
+    """Take a class out of use; its points stay stored and count no more. Raises InvalidClasses."""
+    with writing(lab.sessions) as session:
+        repository.remove_class(session, project_id=project_id, class_id=class_id, now=lab.clock())
+
+
+def dashboard(lab: Lab, *, project_id: int) -> Dashboard:
+    """The overview of a project, at one moment. Raises UnknownProject."""
+    with reading(lab.sessions) as session:
+        return Dashboard(
+            project=repository.project(session, project_id=project_id),
+            images=repository_images.count_images(session, project_id=project_id),
+            points_by_class=repository_points.count_points_by_class(session, project_id=project_id),
+            points_by_source=repository_points.count_points_by_source(session, project_id=project_id),
+            points_by_labeller=repository_points.count_points_by_labeller(session, project_id=project_id),
+        )
+
+
+def image(lab: Lab, *, image_id: int) -> ImageInfo:
+    """The image of that number. Raises UnknownImage."""
+    with reading(lab.sessions) as session:
+        return repository_images.image(session, image_id=image_id)
+
+
+def images(
+    lab: Lab,
+    *,
+    project_id: int,
+    start: int = 0,
+    count: int | None = None,
+    state: ImageState | None = None,
+) -> tuple[ImageInfo, ...]:
+    """Images of a project in import order: `count` of them after the first `start`."""
+    with reading(lab.sessions) as session:
+        return repository_images.images(session, project_id=project_id, start=start, count=count, state=state)
+
+
+def image_place(lab: Lab, *, image_id: int) -> ImagePlace:
+    """Where an image stands in its project, and its neighbours. Raises UnknownImage."""
+    with reading(lab.sessions) as session:
+        return repository_images.image_place(session, image_id=image_id)
+
+
+def fits(lab: Lab, *, project_id: int) -> tuple[FitRecord, ...]:
+    """All fits of a project, newest first."""
+    with reading(lab.sessions) as session:
+        return repository.fits(session, project_id=project_id)
