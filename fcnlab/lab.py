@@ -46,13 +46,14 @@ def open_lab(settings: Settings, *, clock: Clock = utc_now) -> Lab:
         DatabaseUnavailable: the database cannot be opened, or is newer than this program.
         InvalidSetting: the data folder cannot be made.
     """
+    data_dir = settings.data_dir.expanduser().absolute()
     try:
-        folders = open_folders(settings.data_dir)
+        folders = open_folders(data_dir)
     except OSError as failure:
         raise InvalidSetting(
             f"FCNLAB_DATA_DIR {settings.data_dir} cannot be made or written ({failure.strerror}); choose another folder"
         ) from failure
-    sessions = open_database(settings.database_url or settings.data_dir.resolve() / "lab.db")
+    sessions = open_database(settings.database_url or data_dir / "lab.db")
     return Lab(settings=settings, sessions=sessions, folders=folders, clock=clock)
 
 

@@ -31,16 +31,17 @@ def backup(lab: Lab, file: Path) -> Path:
     if database is None:
         raise ExportFailed(
             "a PostgreSQL database is not backed up from here; run `pg_dump --format=custom` for the database, "
-            f"and copy the folders images, masks and checkpoints of {lab.settings.data_dir}"
+            f"and copy the folders images, masks and checkpoints of {lab.folders.images.parent}"
         )
+    base = lab.folders.images.parent
     try:
-        with tempfile.TemporaryDirectory(dir=lab.settings.data_dir, suffix=".part") as folder:
+        with tempfile.TemporaryDirectory(dir=base, suffix=".part") as folder:
             copy = Path(folder) / "lab.db"
             copy_sqlite(database, to=copy)
             with written_whole(file) as target, zipfile.ZipFile(target, "w") as archive:
                 _store(archive, copy, name="lab.db", compression=zipfile.ZIP_DEFLATED)
                 for path in _kept_files(lab):
-                    name = path.relative_to(lab.settings.data_dir).as_posix()
+                    name = path.relative_to(base).as_posix()
                     _store(archive, path, name=name, compression=zipfile.ZIP_STORED)
     except OSError as failure:
         raise ExportFailed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -46,32 +47,35 @@ class Dashboard:
 
 
 def labels_of(names: Sequence[str]) -> tuple[ClassLabel, ...]:
-    """Classes 0, 1, ... of these names, in the colours of the default palette."""
+    """Classes 0, 1, ... of these names, in the colours of the default palette.
+
+    Raises:
+        InvalidEvent: a name is empty or cannot be shown.
+        InvalidClasses: more than 255 names.
+    """
+    colours = itertools.cycle(DEFAULT_PALETTE)
     return tuple(
         ClassLabel(id=number, name=clean_name(name), colour=colour, order=number)
-        for number, name in enumerate(names)
-        for colour in [DEFAULT_PALETTE[number % len(DEFAULT_PALETTE)]]
+        for number, (name, colour) in enumerate(zip(names, colours, strict=False))
     )
 
 
 def create_project(
-    lab: Lab,
-    *,
-    name: str,
-    class_names: Sequence[str] = DEFAULT_CLASSES,
-    learner: LearnerSpec | None = None,
+    lab: Lab, *, name: str, labels: Sequence[ClassLabel] | None = None, learner: LearnerSpec | None = None
 ) -> Project:
-    """Make a project.
+    """Make a project; without labels it has the classes background and object.
 
     Raises:
         UnknownProject: the name is taken.
         InvalidEvent: a name is empty or cannot be shown.
-        InvalidClasses: no class, two of one name, or more than 255.
+        InvalidClasses: no class, or two of one name or id.
     """
-    labels, cleaned = labels_of(class_names), clean_name(name)
+    chosen = labels_of(DEFAULT_CLASSES) if labels is None else labels
+    cleaned = tuple(replace(label, name=clean_name(label.name)) for label in chosen)
+    project_name = clean_name(name)
     with writing(lab.sessions) as session:
         return repository.create_project(
-            session, name=cleaned, labels=labels, learner=learner or LearnerSpec(), now=lab.clock()
+            session, name=project_name, labels=cleaned, learner=learner or LearnerSpec(), now=lab.clock()
         )
 
 

@@ -1,0 +1,57 @@
+"""What a labeller was told is stored stays stored, even when the process is killed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from fcnlab.domain import Point
+from fcnlab.lab import open_lab
+from fcnlab.services.labelling import acknowledged, points_of_project
+from fcnlab.services.projects import projects
+from fcnlab.settings import Settings
+
+CLICKER = """
+import sys
+from pathlib import Path
+import numpy as np
+from fcnlab.domain import Event, EventBatch, EventKind
+from fcnlab.lab import open_lab
+from fcnlab.services.importing import import_files
+from fcnlab.services.labelling import apply_events
+from fcnlab.services.projects import create_project
+from fcnlab.settings import Settings
+from PIL import Image
+import io
+
+lab = open_lab(Settings(data_dir=Path(sys.argv[1]), device="cpu"))
+project = create_project(lab, name="cells")
+png = io.BytesIO()
+Image.fromarray(np.zeros((100, 1000, 3), np.uint8)).save(png, format="PNG")
+(step,) = import_files(lab, [("a.png", png.getvalue())], project_id=project.id)
+for seq in range(1, 10_000):
+    event = Event(seq, EventKind.ADD, step.image_id, {"row": seq // 1000, "col": seq % 1000, "class_id": 1})
+    applied = apply_events(lab, EventBatch("client-one", (event,)), project_id=project.id, labeller="ann")
+    print(applied.acknowledged, flush=True)
+"""
+
+
+def test_kill_loses_no_acknowledged_event(tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", CLICKER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    told = 0
+    while told < 150:
+        told = int(process.stdout.readline())
+    process.kill()
+    told = max([told, *(int(line) for line in process.stdout.read().splitlines())])
+    process.wait(timeout=30)
+
+    lab = open_lab(Settings(data_dir=tmp_path, device="cpu"))
+
+    stored = acknowledged(lab, client_id="client-one")
+    (project,) = projects(lab)
+    points = {found.point for found in points_of_project(lab, project_id=project.id)}
+    lab.close()
+    assert stored in (told, told + 1)
+    assert points == {Point(seq // 1000, seq % 1000, 1) for seq in range(1, stored + 1)}
