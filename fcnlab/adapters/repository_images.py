@@ -117,7 +117,7 @@ def count_images(session: Session, *, project_id: int) -> dict[ImageState, int]:
     rows = session.execute(
         select(ImageRow.state, func.count()).where(ImageRow.project_id == project_id).group_by(ImageRow.state)
     )
-    found = dict(rows.tuples().all())
+    found = dict(rows.all())
     return {state: found.get(state.value, 0) for state in ImageState}
 
 

@@ -83,20 +83,20 @@ def points_of_project(session: Session, *, project_id: int) -> tuple[StoredPoint
 def count_points_by_class(session: Session, *, project_id: int) -> dict[int, int]:
     """Live points per class id in use; classes without a point count 0."""
     query = _live(select(PointRow.class_id, func.count())).where(PointRow.project_id == project_id)
-    found = dict(session.execute(query.group_by(PointRow.class_id)).tuples().all())
+    found = dict(session.execute(query.group_by(PointRow.class_id)).all())
     return {label.id: found.get(label.id, 0) for label in live_classes(session, project_id=project_id)}
 
 
 def count_points_by_image(session: Session, *, project_id: int) -> dict[int, int]:
     """Live points per image id; images without a point are left out."""
     query = _live(select(PointRow.image_id, func.count())).where(PointRow.project_id == project_id)
-    return dict(session.execute(query.group_by(PointRow.image_id)).tuples().all())
+    return dict(session.execute(query.group_by(PointRow.image_id)).all())
 
 
 def count_points_by_source(session: Session, *, project_id: int) -> dict[PointSource, int]:
     """Live points per source; every source is named."""
     query = _live(select(PointRow.source, func.count())).where(PointRow.project_id == project_id)
-    found = dict(session.execute(query.group_by(PointRow.source)).tuples().all())
+    found = dict(session.execute(query.group_by(PointRow.source)).all())
     return {source: found.get(source.value, 0) for source in PointSource}
 
 
