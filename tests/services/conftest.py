@@ -1,0 +1,14 @@
+"""A tab on an empty project."""
+
+from __future__ import annotations
+
+import pytest
+from tabs import Tab, new_project
+
+from fcnlab.lab import Lab
+
+
+@pytest.fixture
+def tab(any_lab: Lab) -> Tab:
+    project_id, images = new_project(any_lab)
+    return Tab(any_lab, project_id=project_id, image_id=images[0])

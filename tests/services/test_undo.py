@@ -1,0 +1,177 @@
+"""Laws of undo and redo, on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from tabs import HEIGHT, WIDTH, Tab, new_project, other, random_change
+
+from fcnlab.adapters import repository_images
+from fcnlab.adapters.database import reading, writing
+from fcnlab.domain import (
+    EventKind,
+    ImageState,
+    Point,
+    PointSource,
+    StoredMask,
+)
+from fcnlab.lab import Lab
+from fcnlab.services.labelling import (
+    add_points,
+    set_image_state,
+)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_undoing_everything_empties_the_image_and_redoing_everything_fills_it_again(tab: Tab, seed: int) -> None:
+    rng = random.Random(seed)
+    states = [tab.uids()]
+    for _ in range(25):
+        applied = tab.send(random_change(tab, rng))
+        assert not applied.refusals
+        states.append(tab.uids())
+
+    for expected in reversed(states[:-1]):
+        assert not tab.do(EventKind.UNDO).refusals
+        assert tab.uids() == expected
+    assert tab.do(EventKind.UNDO).refusals
+
+    for expected in states[1:]:
+        assert not tab.do(EventKind.REDO).refusals
+        assert tab.uids() == expected
+    assert tab.do(EventKind.REDO).refusals
+
+
+def test_undo_takes_back_only_ones_own_events(tab: Tab) -> None:
+    bob = other(tab)
+    tab.add(1, 1)
+    bob.add(2, 2)
+    tab.add(3, 3)
+
+    bob.do(EventKind.UNDO)
+    assert tab.points() == {Point(1, 1, 0), Point(3, 3, 0)}
+    assert bob.do(EventKind.UNDO).refusals
+    tab.do(EventKind.UNDO)
+    tab.do(EventKind.UNDO)
+    assert tab.points() == set()
+    bob.do(EventKind.REDO)
+
+    assert tab.points() == {Point(2, 2, 0)}
+
+
+def test_a_point_stays_away_until_everybody_who_wanted_it_gone_changed_their_mind(tab: Tab) -> None:
+    bob = other(tab)
+    tab.add(1, 1)
+    bob.do(EventKind.CLEAR)
+    tab.do(EventKind.UNDO)
+
+    bob.do(EventKind.UNDO)
+    assert tab.points() == set()
+    tab.do(EventKind.REDO)
+
+    assert tab.points() == {Point(1, 1, 0)}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_one_undoes_never_depends_on_when_the_other_undoes(any_lab: Lab, seed: int) -> None:
+    pictures = []
+    for order in ("ann first", "bob first"):
+        rng = random.Random(seed)
+        project_id, images = new_project(any_lab, name=order)
+        ann = Tab(any_lab, project_id=project_id, image_id=images[0], client=f"ann-{seed}-{order[:3]}")
+        bob = other(ann, client=f"bob-{seed}-{order[:3]}")
+        for _ in range(20):
+            who = rng.choice([ann, bob])
+            row, col = rng.randrange(HEIGHT), rng.randrange(WIDTH)
+            what = rng.choice([EventKind.ADD, EventKind.ADD, EventKind.ADD, EventKind.CLEAR])
+            who.do(what, row=row, col=col, class_id=0)
+        undos = [ann] * 4 + [bob] * 3
+        for who in undos if order == "ann first" else reversed(undos):
+            who.do(EventKind.UNDO)
+        pictures.append(ann.points())
+
+    assert pictures[0] == pictures[1]
+
+
+def test_undo_reaches_events_of_another_tab_of_the_same_labeller(tab: Tab) -> None:
+    tab.add(1, 1)
+    again = other(tab, client="client-after-restart", who="ann")
+
+    applied = again.do(EventKind.UNDO)
+
+    assert not applied.refusals
+    assert tab.points() == set()
+
+
+def test_undo_stays_on_the_image_shown(tab: Tab) -> None:
+    tab.add(1, 1)
+    second = Tab(tab.lab, project_id=tab.project_id, image_id=tab.image_id + 1, client="client-two")
+    second.add(2, 2)
+
+    tab.do(EventKind.UNDO)
+
+    assert (tab.points(), second.points()) == (set(), {Point(2, 2, 0)})
+
+
+def test_a_new_event_ends_redo_also_for_what_was_undone_before_it(tab: Tab) -> None:
+    tab.add(1, 1)
+    tab.add(2, 2)
+    tab.do(EventKind.UNDO)
+    tab.add(3, 3)
+    assert tab.do(EventKind.REDO).refusals
+    tab.do(EventKind.UNDO)
+
+    assert not tab.do(EventKind.REDO).refusals
+    assert tab.do(EventKind.REDO).refusals
+    assert tab.points() == {Point(1, 1, 0), Point(3, 3, 0)}
+
+
+def test_a_refused_event_does_not_end_redo(tab: Tab) -> None:
+    tab.add(1, 1)
+    tab.do(EventKind.UNDO)
+    tab.do(EventKind.ADD, row=-1, col=0, class_id=0)
+
+    assert not tab.do(EventKind.REDO).refusals
+
+
+def test_clear_removes_everybodys_points_and_undo_brings_them_all_back(tab: Tab) -> None:
+    bob = other(tab)
+    tab.add(1, 1)
+    bob.add(2, 2, 1)
+    before = tab.uids()
+
+    bob.do(EventKind.CLEAR)
+    assert tab.uids() == frozenset()
+    bob.do(EventKind.UNDO)
+
+    assert tab.uids() == before
+
+
+def test_clearing_thousands_of_points_can_be_undone(tab: Tab) -> None:
+    points = [Point(number // WIDTH, number % WIDTH, 0) for number in range(1300)]
+    add_points(tab.lab, points, image_id=tab.image_id, labeller="import", source=PointSource.IMPORT)
+
+    tab.do(EventKind.CLEAR)
+    assert tab.points() == set()
+    tab.do(EventKind.UNDO)
+
+    assert tab.points() == set(points)
+
+
+def test_reopening_a_done_image_forgets_its_mask_and_only_a_done_image_takes_one(tab: Tab) -> None:
+    mask = StoredMask("7.png", "instant", "ab" * 32, tab.lab.clock())
+    with writing(tab.lab.sessions) as session:
+        assert not repository_images.store_mask(session, image_id=tab.image_id, mask=mask)
+    set_image_state(tab.lab, image_id=tab.image_id, state=ImageState.DONE, labeller="ann")
+    with writing(tab.lab.sessions) as session:
+        assert repository_images.store_mask(session, image_id=tab.image_id, mask=mask)
+    set_image_state(tab.lab, image_id=tab.image_id, state=ImageState.DONE, labeller="ann")
+    with reading(tab.lab.sessions) as session:
+        assert repository_images.stored_mask(session, image_id=tab.image_id) == mask
+
+    set_image_state(tab.lab, image_id=tab.image_id, state=ImageState.IN_PROGRESS, labeller="ann")
+
+    with reading(tab.lab.sessions) as session:
+        assert repository_images.stored_mask(session, image_id=tab.image_id) is None
+        assert repository_images.image(session, image_id=tab.image_id).mask_model is None
