@@ -1,0 +1,16 @@
+"""The router: page settings and the list of pages."""
+
+import streamlit as st
+
+from fcnlab.ui.frame import STYLE
+
+st.set_page_config(page_title="fcnlab", page_icon=":material/gesture:", layout="wide")
+st.html(STYLE)
+st.navigation(
+    [
+        st.Page("pages/label.py", title="Label", icon=":material/gesture:", default=True),
+        st.Page("pages/projects.py", title="Projects", icon=":material/folder_open:"),
+        st.Page("pages/export.py", title="Export", icon=":material/download:"),
+    ],
+    position="top",
+).run()

@@ -1,0 +1,135 @@
+"""The cache of encoded pictures: named tensors, in memory first, then on disk, each bounded by bytes."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from fcnlab.adapters.files import write_whole
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Named tensors and a plain description. Shared by all readers: never change a tensor of it."""
+
+    tensors: Mapping[str, Tensor]
+    description: Mapping[str, Any]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by the tensors."""
+        return sum(one.nbytes for one in self.tensors.values())
+
+
+class TensorCache:
+    """Least recently used entries leave first; a damaged file is deleted and counts as missing."""
+
+    def __init__(self, folder: Path, *, memory_bytes: int, disk_bytes: int) -> None:
+        self._folder = folder
+        self._memory_bytes = memory_bytes
+        self._disk_bytes = disk_bytes
+        self._memory: OrderedDict[str, Entry] = OrderedDict()
+        self._held = 0
+        self._on_disk: OrderedDict[str, int] | None = None
+        self._disk_total = 0
+        self._lock = threading.RLock()
+
+    def get(self, key: str, *, device: str = "cpu") -> Entry | None:
+        """The entry of that key, or None. A key is letters, digits and '-'."""
+        with self._lock:
+            known = self._memory.get(key)
+            if known is not None:
+                self._memory.move_to_end(key)
+                return known
+            entry = self._read(key, device)
+            if entry is not None:
+                self._keep(key, entry)
+            return entry
+
+    def put(self, key: str, entry: Entry) -> None:
+        """Keep an entry in memory and on disk."""
+        with self._lock:
+            self._keep(key, entry)
+            size = entry.nbytes
+            if size > self._disk_bytes:
+                return
+            data = save(
+                {name: one.contiguous().cpu() for name, one in entry.tensors.items()},
+                metadata={"description": json.dumps(dict(entry.description))},
+            )
+            with suppress(OSError):  # a full disk must not stop the labeller: the cache is only a cache
+                write_whole(self._path(key), data)
+                self._note(key, len(data))
+
+    def drop_memory(self) -> None:
+        """Forget what is in memory; the disk keeps it."""
+        with self._lock:
+            self._memory.clear()
+            self._held = 0
+
+    def nbytes(self) -> tuple[int, int]:
+        """Bytes held in memory and on disk."""
+        with self._lock:
+            self._index()
+            return self._held, self._disk_total
+
+    def _keep(self, key: str, entry: Entry) -> None:
+        earlier = self._memory.pop(key, None)
+        self._held -= earlier.nbytes if earlier else 0
+        if entry.nbytes > self._memory_bytes:
+            return
+        self._memory[key] = entry
+        self._held += entry.nbytes
+        while self._held > self._memory_bytes:
+            _, old = self._memory.popitem(last=False)
+            self._held -= old.nbytes
+
+    def _path(self, key: str) -> Path:
+        return self._folder / key[:2] / f"{key}.safetensors"
+
+    def _read(self, key: str, device: str) -> Entry | None:
+        path = self._path(key)
+        if not path.is_file():
+            return None
+        try:
+            with safe_open(path, framework="pt", device=device) as file:
+                description = json.loads((file.metadata() or {})["description"])
+                entry = Entry({name: file.get_tensor(name).clone() for name in file.keys()}, description)  # noqa: SIM118
+            path.touch()
+        except (SafetensorError, OSError, ValueError, KeyError, RuntimeError):
+            path.unlink(missing_ok=True)
+            return None
+        self._note(key, path.stat().st_size)
+        return entry
+
+    def _index(self) -> OrderedDict[str, int]:
+        """Files on disk, oldest first; read once per process."""
+        if self._on_disk is None:
+            found = []
+            for path in self._folder.glob("*/*.safetensors"):
+                with suppress(OSError):
+                    status = path.stat()
+                    found.append((status.st_mtime, path.stem, status.st_size))
+            self._on_disk = OrderedDict((stem, size) for _, stem, size in sorted(found))
+            self._disk_total = sum(self._on_disk.values())
+        return self._on_disk
+
+    def _note(self, key: str, size: int) -> None:
+        """Count a file just written or read, and delete the oldest ones beyond the limit."""
+        index = self._index()
+        self._disk_total += size - index.pop(key, 0)
+        index[key] = size
+        while self._disk_total > self._disk_bytes and len(index) > 1:
+            old, freed = index.popitem(last=False)
+            self._disk_total -= freed
+            self._path(old).unlink(missing_ok=True)

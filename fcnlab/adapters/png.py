@@ -1,0 +1,26 @@
+"""PNG bytes of masks, and back."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+
+def mask_png(mask: NDArray[np.uint8]) -> bytes:
+    """An 8-bit grey PNG of class ids (H, W) uint8; equal masks give equal bytes."""
+    buffer = io.BytesIO()
+    Image.fromarray(mask).save(buffer, "PNG", compress_level=4)
+    return buffer.getvalue()
+
+
+def read_mask(path: Path) -> NDArray[np.uint8] | None:
+    """Class ids (H, W) uint8 of a mask file; None when it is missing or damaged."""
+    try:
+        with Image.open(path) as file:
+            return np.array(file.convert("L"), dtype=np.uint8)
+    except (OSError, SyntaxError, ValueError):
+        return None

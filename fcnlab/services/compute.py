@@ -1,0 +1,92 @@
+"""One long-lived thread for all computing of a process: newest click first, prefetch last."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+
+class Priority(IntEnum):
+    """What goes first; among equals the one that asked first, among clicks the newest."""
+
+    CLICK = 0
+    VIEW = 1
+    REFRESH = 2
+    EXPORT = 3
+    PREFETCH = 4
+
+
+@dataclass(order=True)
+class _Step:
+    rank: tuple[int, int]
+    work: Callable[[], Any] = field(compare=False)
+    result: Future[Any] = field(compare=False)
+    key: str | None = field(compare=False)
+
+
+class ComputeThread:
+    """Runs steps one after another. A waiting step of the same key is replaced by a newer one."""
+
+    def __init__(self, name: str = "fcnlab-compute") -> None:
+        self._steps: list[_Step] = []
+        self._waiting: dict[str, _Step] = {}
+        self._counter = itertools.count()
+        self._condition = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Callable[[], Result], *, priority: Priority, key: str | None = None) -> Future[Result]:
+        """Queue a step; its result, or its exception, arrives in the future. A replaced step is cancelled."""
+        number = next(self._counter)
+        order = -number if priority == Priority.CLICK else number
+        step = _Step((int(priority), order), work, Future(), key)
+        with self._condition:
+            earlier = self._waiting.get(key) if key else None
+            if earlier is not None:
+                earlier.result.cancel()
+                step.rank = min(step.rank, (earlier.rank[0], step.rank[1]))
+            if key:
+                self._waiting[key] = step
+            heapq.heappush(self._steps, step)
+            self._condition.notify()
+        return step.result
+
+    def is_here(self) -> bool:
+        """Whether the caller runs on the compute thread itself."""
+        return threading.current_thread() is self._thread
+
+    def close(self) -> None:
+        """Stop after the step that is running; waiting steps are cancelled."""
+        with self._condition:
+            self._closed = True
+            for step in self._steps:
+                step.result.cancel()
+            self._condition.notify()
+        if not self.is_here():
+            self._thread.join(timeout=60)
+
+    def _run(self) -> None:
+        while True:
+            with self._condition:
+                while not self._steps and not self._closed:
+                    self._condition.wait()
+                if self._closed:
+                    return
+                step = heapq.heappop(self._steps)
+                if step.key and self._waiting.get(step.key) is step:
+                    del self._waiting[step.key]
+            if not step.result.set_running_or_notify_cancel():
+                continue
+            try:
+                step.result.set_result(step.work())
+            except BaseException as failure:  # handed to whoever waits for the result
+                step.result.set_exception(failure)

@@ -1,0 +1,62 @@
+"""The demo project: real photographs that scikit-image ships, with a few points on the first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fcnlab.adapters import repository
+from fcnlab.adapters.database import reading
+from fcnlab.domain import Event, EventBatch, EventKind, LearnerSpec
+from fcnlab.lab import Lab
+from fcnlab.services.importing import import_files
+from fcnlab.services.labelling import apply_events
+from fcnlab.services.projects import create_project
+
+DEMO_NAME = "Demo"
+DEMO_CLIENT = "demo-project-seed"
+DEMO_LABELLER = "demo"
+DEMO_IMAGES = (
+    ("cat", "chelsea.png"),
+    ("coffee", "coffee.png"),
+    ("astronaut", "astronaut.png"),
+    ("rocket", "rocket.jpg"),
+    ("coins", "coins.png"),
+    ("retina", "retina.jpg"),
+    ("immunohistochemistry", "ihc.png"),
+    ("motorcycle", "motorcycle_left.png"),
+    ("page", "page.png"),
+    ("deep field", "hubble_deep_field.jpg"),
+)
+CAT_POINTS = ((120, 230, 1), (255, 330, 1), (40, 60, 0), (280, 30, 0))
+"""Row, column and class id of the points on the cat."""
+
+
+def make_demo(lab: Lab) -> int | None:
+    """Make the demo project when the database is new; returns its id, None when there was a project already."""
+    if not lab.settings.demo:
+        return None
+    with reading(lab.sessions) as session:
+        if repository.projects(session, include_archived=True):
+            return None
+    project = create_project(lab, name=DEMO_NAME, learner=LearnerSpec(object_mode=True))
+    imported = {
+        step.name: step.image_id
+        for step in import_files(lab, _files(), project_id=project.id)
+        if step.image_id is not None
+    }
+    cat = next((image_id for name, image_id in imported.items() if name.startswith("cat")), None)
+    if cat is not None:
+        events = tuple(
+            Event(number, EventKind.ADD, cat, {"row": row, "col": col, "class_id": class_id})
+            for number, (row, col, class_id) in enumerate(CAT_POINTS, start=1)
+        )
+        apply_events(lab, EventBatch(DEMO_CLIENT, events), project_id=project.id, labeller=DEMO_LABELLER)
+    return project.id
+
+
+def _files() -> list[tuple[str, Path]]:
+    """Names and paths of the pictures that this scikit-image has."""
+    import skimage.data  # only who makes the demo waits for it
+
+    folder = Path(skimage.data.__file__).parent
+    return [(name + Path(file).suffix, folder / file) for name, file in DEMO_IMAGES if (folder / file).is_file()]

@@ -1,0 +1,183 @@
+"""A project's learner: follows the points in the database and keeps the head that fits them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from fcnlab.adapters import repository, repository_images, repository_points
+from fcnlab.adapters.database import reading
+from fcnlab.adapters.repository_learning import Signature, point_signatures
+from fcnlab.core import learner
+from fcnlab.core.clicks import Clicks, canonical_clicks
+from fcnlab.core.head import Head, missing_message
+from fcnlab.core.model import Lesson, Model, canonical_teachings
+from fcnlab.domain import ImageInfo, LearnerSpec, Point, Project, StoredPoint
+from fcnlab.errors import NoPoints
+from fcnlab.lab import Lab
+from fcnlab.services.picture_store import PictureStore
+
+READ_ONE_BY_ONE = 20
+"""Images whose points are read singly; beyond that all points of the project are read at once."""
+
+
+class ProjectLearner:
+    """What one project has learned. Used by one thread at a time; `refresh` first, then the rest."""
+
+    def __init__(self, lab: Lab, pictures: PictureStore, *, project_id: int) -> None:
+        self._lab = lab
+        self._pictures = pictures
+        self._project_id = project_id
+        self._signatures: dict[int, Signature] = {}
+        self._images: dict[int, ImageInfo] = {}
+        self._clicks: dict[int, Clicks] = {}
+        self._lessons: dict[int, Lesson] = {}
+        self._unsaved: set[int] = set()
+        self._head: Head | None = None
+        self.project: Project | None = None
+        self.revision = 0
+        """Rises with every change of what a fit would learn from."""
+
+    def refresh(self) -> None:
+        """Read what changed in the database since the last call."""
+        with reading(self._lab.sessions) as session:
+            project = repository.project(session, project_id=self._project_id)
+            signatures = point_signatures(session, project_id=self._project_id)
+            changed = {
+                image_id
+                for image_id in {*signatures, *self._signatures}
+                if signatures.get(image_id) != self._signatures.get(image_id)
+            }
+            points: dict[int, list[StoredPoint]] = {image_id: [] for image_id in changed}
+            if len(changed) <= READ_ONE_BY_ONE:
+                for image_id in changed:
+                    points[image_id] = list(repository_points.points_of_image(session, image_id=image_id))
+            else:
+                for stored in repository_points.points_of_project(session, project_id=self._project_id):
+                    points.setdefault(stored.image_id, []).append(stored)
+            new = [image_id for image_id in points if image_id in signatures and image_id not in self._images]
+            for info in repository_images.images_by_ids(session, image_ids=new):
+                self._images[info.id] = info
+        if self.project is not None and _learns_otherwise(self.project, project):
+            self._lessons.clear()
+            self._head = None
+        if self.project != project or changed:
+            self.revision += 1
+        self.project = project
+        self._signatures = signatures
+        for image_id, stored_points in points.items():
+            self._set_clicks(image_id, stored_points)
+
+    def clicks_of(self, image: ImageInfo) -> Clicks:
+        """The live clicks of an image."""
+        return self._clicks.get(image.id) or canonical_clicks([], image.hw)
+
+    def untaught(self) -> list[ImageInfo]:
+        """Images whose points are not learned from yet because they have to be encoded first."""
+        return [self._images[image_id] for image_id in sorted(self._clicks) if image_id not in self._lessons]
+
+    def n_images(self) -> int:
+        """Number of images with points."""
+        return len(self._clicks)
+
+    def clicked_classes(self) -> frozenset[int]:
+        """Ids of the classes that have points."""
+        return frozenset(int(one) for clicks in self._clicks.values() for one in clicks.class_ids)
+
+    def leave_out(self, image: ImageInfo) -> None:
+        """Do without an image whose file cannot be read, until its points change."""
+        self._clicks.pop(image.id, None)
+        self.revision += 1
+
+    def learn_from(self, image: ImageInfo) -> None:
+        """Take the points of an image into account; encodes it if it never was."""
+        clicks = self._clicks.get(image.id)
+        if clicks is None or image.id in self._lessons:
+            return
+        project = self._known_project()
+        taught = self._pictures.teach(image, clicks, project.learner, background=background_of(project))
+        self._lessons[image.id] = Lesson(image.content_hash, clicks, taught)
+        self._unsaved.add(image.id)
+        self.revision += 1
+
+    def fit(self) -> Head:
+        """A head for all points learned from so far, starting at the last one.
+
+        Raises:
+            NoPoints: fewer than two classes have points.
+        """
+        self._head = learner.fit(self._teachings(), self._known_project().learner, start=self._head)
+        return self._head
+
+    def cold_model(self) -> Model:
+        """The model that the points alone decide: every image taught, fitted from zero.
+
+        Raises:
+            NoPoints: fewer than two classes have points.
+        """
+        for image in self.untaught():
+            self.learn_from(image)
+        project = self._known_project()
+        head = learner.fit(self._teachings(), project.learner)
+        classes = tuple((label.id, label.name) for label in project.classes)
+        return Model(project.learner, classes, head, tuple(self._lessons[one] for one in sorted(self._lessons)))
+
+    def segment(self, image: ImageInfo, head: Head) -> learner.Segmentation:
+        """The mask of an image by a head."""
+        project = self._known_project()
+        picture = self._pictures.picture(image, project.learner)
+        return learner.segment(picture, head, self.clicks_of(image), project.learner, background=background_of(project))
+
+    def keep_lessons(self) -> None:
+        """Write new lessons to the disk cache."""
+        project = self._known_project()
+        for image_id in sorted(self._unsaved & set(self._lessons)):
+            lesson = self._lessons[image_id]
+            self._pictures.keep_lesson(
+                self._images[image_id],
+                lesson.clicks,
+                project.learner,
+                lesson.teaching,
+                background=background_of(project),
+            )
+        self._unsaved.clear()
+
+    def _teachings(self) -> list[learner.Teaching]:
+        teachings = canonical_teachings(self._lessons.values())
+        if not teachings:
+            raise NoPoints(missing_message(()))
+        return teachings
+
+    def _known_project(self) -> Project:
+        if self.project is None:
+            self.refresh()
+        assert self.project is not None
+        return self.project
+
+    def _set_clicks(self, image_id: int, stored_points: list[StoredPoint]) -> None:
+        self._lessons.pop(image_id, None)
+        self._clicks.pop(image_id, None)
+        if stored_points:
+            self._clicks[image_id] = canonical_clicks(newest_per_pixel(stored_points), self._images[image_id].hw)
+        else:
+            self._images.pop(image_id, None)
+
+
+def newest_per_pixel(stored_points: Iterable[StoredPoint]) -> list[Point]:
+    """One point per pixel: the newest, when a pixel was labelled more than once."""
+    in_order = sorted(stored_points, key=lambda stored: (stored.created_at, stored.uid))
+    return list({(stored.point.row, stored.point.col): stored.point for stored in in_order}.values())
+
+
+def background_of(project: Project) -> int:
+    """Id of the class that is not an object: the first in the class bar."""
+    return project.classes[0].id
+
+
+def _learns_otherwise(before: Project, after: Project) -> bool:
+    """Whether lessons made before cannot serve any more."""
+
+    def seen(spec: LearnerSpec) -> LearnerSpec:
+        return replace(spec, refine=True, class_weight="balanced", regularisation=1.0)
+
+    return seen(before.learner) != seen(after.learner) or background_of(before) != background_of(after)

@@ -1,0 +1,261 @@
+"""Background work of a process: clicks become masks, the next pictures are encoded ahead."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from functools import partial
+from typing import TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnlab.adapters import repository_images
+from fcnlab.adapters.database import reading
+from fcnlab.core.coords import working_hw
+from fcnlab.domain import ImageInfo, ImageState, Project
+from fcnlab.errors import FcnlabError, NoPoints
+from fcnlab.lab import Lab
+from fcnlab.services.board import Board
+from fcnlab.services.compute import ComputeThread, Priority
+from fcnlab.services.fitting import ProjectLearner
+from fcnlab.services.masks import final_mask
+from fcnlab.services.picture_store import PictureStore
+
+WATCHED_FOR_S = 40.0
+"""An image counts as looked at for so long after a browser last asked for its overlay."""
+
+ENCODED_AHEAD = 2
+"""Images after the one shown that are encoded before anybody asks."""
+
+Result = TypeVar("Result")
+log = logging.getLogger(__name__)
+
+
+class Jobs:
+    """The background work of one process. Every method may be called from any thread and returns at once."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.board = Board(first_number=int(lab.clock().timestamp() * 1000))
+        self._lab = lab
+        self._compute = ComputeThread()
+        self._pictures = PictureStore(lab)
+        self._learners: dict[int, ProjectLearner] = {}
+        self._covered: dict[int, dict[str, int]] = {}
+        self._watched: dict[int, tuple[int, float]] = {}
+        self._made_from: dict[int, tuple[int, ImageState]] = {}
+        self._lock = threading.Lock()
+
+    def clicked(self, project_id: int, image_id: int, *, client_id: str, acknowledged: int) -> None:
+        """Points, classes or the state of an image changed: make a new overlay, and one for whoever looks on."""
+        with self._lock:
+            self._covered.setdefault(project_id, {})[client_id] = acknowledged
+        self._submit_view(project_id, image_id, Priority.CLICK)
+        for other in self._looked_at(project_id):
+            if other != image_id:
+                self._submit_view(project_id, other, Priority.REFRESH)
+
+    def changed(self, project_id: int) -> None:
+        """Settings, or points from elsewhere, changed: refresh what is looked at."""
+        for image_id in self._looked_at(project_id):
+            self._submit_view(project_id, image_id, Priority.VIEW)
+
+    def watch(self, project_id: int, image_id: int) -> None:
+        """Somebody looks at this image: see that it has an overlay of the newest points."""
+        with self._lock:
+            is_new = image_id not in self._watched
+            self._watched[image_id] = (project_id, time.monotonic())
+        self._submit_view(project_id, image_id, Priority.VIEW if is_new else Priority.REFRESH)
+
+    def opened(self, project_id: int, image_id: int, *, next_ids: Sequence[int] = ()) -> None:
+        """An image was opened on a page; `next_ids` are likely to follow."""
+        with self._lock:
+            self._watched[image_id] = (project_id, time.monotonic())
+        self._submit_view(project_id, image_id, Priority.VIEW)
+        for next_id in next_ids[:ENCODED_AHEAD]:
+            self._compute.submit(
+                partial(self._encode_ahead, project_id, next_id),
+                priority=Priority.PREFETCH,
+                key=f"ahead-{next_id}",
+            )
+
+    def run(self, work: Callable[[ProjectLearner], Result], *, project_id: int) -> Future[Result]:
+        """Run a step with a project's learner between clicks: exports, saved models."""
+        return self._compute.submit(lambda: work(self._learner(project_id)), priority=Priority.EXPORT)
+
+    def warm_up(self) -> None:
+        """Load the encoder before the first click wants it."""
+        self._compute.submit(self._pictures.warm_up, priority=Priority.VIEW, key="warm-up")
+
+    def close(self) -> None:
+        """Stop the compute thread."""
+        self._compute.close()
+
+    def _learner(self, project_id: int) -> ProjectLearner:
+        if project_id not in self._learners:
+            self._learners[project_id] = ProjectLearner(self._lab, self._pictures, project_id=project_id)
+        return self._learners[project_id]
+
+    def _looked_at(self, project_id: int) -> list[int]:
+        now = time.monotonic()
+        with self._lock:
+            self._watched = {one: seen for one, seen in self._watched.items() if now - seen[1] < WATCHED_FOR_S}
+            return [image_id for image_id, (owner, _) in self._watched.items() if owner == project_id]
+
+    def _submit_view(self, project_id: int, image_id: int, priority: Priority) -> None:
+        self._compute.submit(
+            lambda: self._view(project_id, image_id), priority=priority, key=f"view-{project_id}-{image_id}"
+        )
+
+    def _view(self, project_id: int, image_id: int) -> None:
+        """Make the newest overlay of an image and pin it; a failure becomes the status of the image."""
+        try:
+            self._make_overlay(project_id, image_id)
+        except FcnlabError as failure:
+            self.board.say(image_id, "error", message=str(failure))
+        except Exception:
+            log.exception("the overlay of image %d could not be made", image_id)
+            self.board.say(image_id, "error", message="something went wrong; the server's log has the details")
+
+    def _make_overlay(self, project_id: int, image_id: int) -> None:
+        started = time.perf_counter()
+        with self._lock:
+            covers = dict(self._covered.get(project_id, {}))
+        learner = self._learner(project_id)
+        learner.refresh()
+        project = learner.project
+        assert project is not None
+        with reading(self._lab.sessions) as session:
+            image = repository_images.image(session, image_id=image_id)
+        if self._made_from.get(image_id) == (learner.revision, image.state) and self.board.overlay(image_id):
+            self._say_idle(project, learner, image_id)
+            return
+        if image.state is ImageState.DONE:
+            self._pin_final(project, learner, image, covers, started)
+            return
+        if not self._pictures.is_ready(image, project.learner):
+            self.board.say(image_id, "encoding", progress=0.3, message="encoding the image")
+            self._pictures.picture(image, project.learner)
+        self.board.say(image_id, "fitting", progress=0.8)
+        learner.learn_from(image)
+        try:
+            head = learner.fit()
+        except NoPoints as missing:
+            self.board.unpin(image_id, covers=covers, made_at=self._lab.clock())
+            self._say_missing(project, learner, image_id, missing)
+            return
+        segmentation = learner.segment(image, head)
+        self.board.pin(
+            image_id,
+            segmentation.class_map,
+            covers=covers,
+            milliseconds=(time.perf_counter() - started) * 1000,
+            made_at=self._lab.clock(),
+            opinion=(segmentation.class_ids, segmentation.probabilities),
+        )
+        self._made_from[image_id] = (learner.revision, image.state)
+        self._say_idle(project, learner, image_id)
+
+    def _pin_final(
+        self,
+        project: Project,
+        learner: ProjectLearner,
+        image: ImageInfo,
+        covers: dict[str, int],
+        started: float,
+    ) -> None:
+        shown = self.board.overlay(image.id)
+        if shown is not None and shown.is_final:
+            return
+        mask = final_mask(self._lab, learner, image)
+        if mask is None:
+            self.board.say(image.id, "missing", message="this image was marked done before anything was learned")
+            return
+        self.board.pin(
+            image.id,
+            _at_working_size(mask, project.learner.working_side),
+            covers=covers,
+            milliseconds=(time.perf_counter() - started) * 1000,
+            made_at=self._lab.clock(),
+            is_final=True,
+        )
+        self._made_from[image.id] = (learner.revision, image.state)
+        self.board.say(image.id, "idle")
+
+    def _say_missing(self, project: Project, learner: ProjectLearner, image_id: int, missing: NoPoints) -> None:
+        if learner.untaught():
+            self._say_idle(project, learner, image_id)
+            return
+        self.board.say(image_id, "missing", message=missing_in_words(project, learner) or str(missing))
+
+    def _say_idle(self, project: Project, learner: ProjectLearner, image_id: int) -> None:
+        """The image is up to date, or waits for other images to be learned from."""
+        waiting = learner.untaught()
+        if not waiting:
+            self.board.say(image_id, "idle")
+            self._compute.submit(learner.keep_lessons, priority=Priority.PREFETCH, key=f"keep-{project.id}")
+            return
+        taught = learner.n_images() - len(waiting)
+        self.board.say(
+            image_id,
+            "encoding",
+            progress=taught / learner.n_images(),
+            message=f"learning from {taught} of {learner.n_images()} labelled images",
+        )
+        self._compute.submit(
+            lambda: self._teach_next(project.id), priority=Priority.PREFETCH, key=f"teach-{project.id}"
+        )
+
+    def _teach_next(self, project_id: int) -> None:
+        """Learn from one more image; refresh what is looked at now and then, and at the end."""
+        learner = self._learner(project_id)
+        waiting = learner.untaught()
+        if waiting:
+            try:
+                learner.learn_from(waiting[0])
+            except FcnlabError as failure:
+                log.warning("image %s is left out: %s", waiting[0].name, failure)
+                learner.leave_out(waiting[0])
+        left = len(learner.untaught())
+        if left and left % 10:
+            self._compute.submit(
+                lambda: self._teach_next(project_id), priority=Priority.PREFETCH, key=f"teach-{project_id}"
+            )
+        else:
+            self.changed(project_id)
+
+    def _encode_ahead(self, project_id: int, image_id: int) -> None:
+        project = self._learner(project_id).project
+        if project is None:
+            return
+        try:
+            with reading(self._lab.sessions) as session:
+                image = repository_images.image(session, image_id=image_id)
+            self._pictures.encode_ahead(image, project.learner)
+        except FcnlabError as failure:
+            log.info("image %d was not encoded ahead: %s", image_id, failure)
+
+
+def missing_in_words(project: Project, learner: ProjectLearner) -> str:
+    """What the labeller has to click next, by the names of the classes; empty when nothing is missing."""
+    clicked = learner.clicked_classes()
+    names = {label.id: label.name for label in project.classes}
+    others = [name for class_id, name in names.items() if class_id not in clicked]
+    if not clicked:
+        return "click a pixel of each class to start"
+    if len(clicked) == 1 and others:
+        first = names.get(next(iter(clicked)), "one class")
+        return f"only {first} so far: click a pixel of {' or '.join(others[:3])}"
+    if len(names) == 1:
+        return "add a second class: learning means telling two classes apart"
+    return ""
+
+
+def _at_working_size(mask: NDArray[np.uint8], working_side: int) -> NDArray[np.uint8]:
+    """A class map small enough to send: nearest pixels at the learner's resolution."""
+    height, width = working_hw((mask.shape[0], mask.shape[1]), working_side)
+    return np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST), np.uint8)

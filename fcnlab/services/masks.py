@@ -1,0 +1,109 @@
+"""Masks at full size: predicted ones, and the ones that done images keep."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnlab.adapters import repository, repository_images, repository_points
+from fcnlab.adapters.checkpoints import save_checkpoint
+from fcnlab.adapters.database import reading, writing
+from fcnlab.adapters.files import write_whole
+from fcnlab.adapters.png import mask_png, read_mask
+from fcnlab.core.learner import full_size
+from fcnlab.core.model import Model, model_to_arrays
+from fcnlab.domain import FitRecord, ImageInfo, ImageState, StoredMask
+from fcnlab.errors import FcnlabError
+from fcnlab.lab import Lab
+from fcnlab.services.fitting import ProjectLearner
+
+
+@dataclass(frozen=True, slots=True)
+class SavedModel:
+    """A cold fit with the checkpoint it left."""
+
+    model: Model
+    record: FitRecord
+
+
+def save_model(lab: Lab, learner: ProjectLearner) -> SavedModel:
+    """Fit from zero, write the checkpoint and record it; an equal fit recorded before is used again.
+
+    Raises:
+        NoPoints: fewer than two classes have points.
+    """
+    learner.refresh()
+    project = learner.project
+    assert project is not None
+    with reading(lab.sessions) as session:
+        points = repository_points.point_set_hash(session, project_id=project.id)
+        known = repository.fits(session, project_id=project.id)
+    started = time.perf_counter()
+    model = learner.cold_model()
+    for record in known:
+        same = record.point_set_hash == points and record.learner == project.learner
+        if same and (lab.folders.checkpoints / record.checkpoint).is_file():
+            return SavedModel(model, record)
+    milliseconds = (time.perf_counter() - started) * 1000
+    name = f"{project.id}-{points[:16]}-{lab.clock():%Y%m%dT%H%M%S%f}.safetensors"
+    save_checkpoint(lab.folders.checkpoints / name, *model_to_arrays(model))
+    with writing(lab.sessions) as session:
+        record = repository.record_fit(
+            session,
+            project_id=project.id,
+            learner=project.learner,
+            point_set_hash=points,
+            n_points=sum(len(lesson.clicks) for lesson in model.lessons),
+            checkpoint=name,
+            milliseconds=milliseconds,
+            now=lab.clock(),
+        )
+    return SavedModel(model, record)
+
+
+def predicted_mask(learner: ProjectLearner, image: ImageInfo, model: Model) -> NDArray[np.uint8]:
+    """Class ids (H, W) uint8 at full size; every clicked pixel has its class."""
+    segmentation = learner.segment(image, model.head)
+    return full_size(segmentation, image.hw, learner.clicks_of(image))
+
+
+def keep_mask(lab: Lab, learner: ProjectLearner, image: ImageInfo) -> NDArray[np.uint8]:
+    """Fit, predict and store the mask of a done image; it stays until the image is reopened.
+
+    Raises:
+        NoPoints: fewer than two classes have points.
+    """
+    saved = save_model(lab, learner)
+    mask = predicted_mask(learner, image, saved.model)
+    file = f"{image.project_id}/{image.id}-{saved.record.id}.png"
+    write_whole(lab.folders.masks / file, mask_png(mask))
+    stored = StoredMask(file, saved.record.checkpoint, saved.record.point_set_hash, lab.clock())
+    with writing(lab.sessions) as session:
+        repository_images.store_mask(session, image_id=image.id, mask=stored)
+    return mask
+
+
+def kept_mask(lab: Lab, image: ImageInfo) -> NDArray[np.uint8] | None:
+    """The stored mask (H, W) uint8 of a done image; None when it has none or its file is unreadable."""
+    if image.state is not ImageState.DONE:
+        return None
+    with reading(lab.sessions) as session:
+        stored = repository_images.stored_mask(session, image_id=image.id)
+    if stored is None:
+        return None
+    mask = read_mask(lab.folders.masks / stored.file)
+    return mask if mask is not None and mask.shape == image.hw else None
+
+
+def final_mask(lab: Lab, learner: ProjectLearner, image: ImageInfo) -> NDArray[np.uint8] | None:
+    """The mask a done image keeps, made now if it is missing; None when nothing can be learned yet."""
+    kept = kept_mask(lab, image)
+    if kept is not None:
+        return kept
+    try:
+        return keep_mask(lab, learner, image)
+    except FcnlabError:
+        return None

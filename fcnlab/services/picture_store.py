@@ -1,0 +1,159 @@
+"""Pictures ready for clicks: encoded once, and kept in memory and on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import OrderedDict
+from contextlib import suppress
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fcnlab.adapters.features import Entry, TensorCache
+from fcnlab.adapters.weights import load_encoder, weights_fingerprint
+from fcnlab.core import learner
+from fcnlab.core.clicks import Clicks
+from fcnlab.core.encoder import StageEncoder
+from fcnlab.core.model import teaching_from_arrays, teaching_to_arrays
+from fcnlab.core.stages import StageInfo, Stages
+from fcnlab.core.working import working_picture
+from fcnlab.domain import ImageInfo, LearnerSpec
+from fcnlab.errors import FcnlabError
+from fcnlab.lab import Lab
+from fcnlab.services.importing import read_picture
+
+CACHE_VERSION = "1"
+"""Raise when the stages or samples of an unchanged setting change."""
+
+PICTURES_KEPT = 3
+"""Pictures held ready at full precision: the one shown, and its neighbours."""
+
+LESSON_MEMORY_BYTES = 32_000_000
+LESSON_DISK_BYTES = 2_000_000_000
+
+
+class PictureStore:
+    """Encodes pictures and keeps them. Used by one thread at a time."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        settings = lab.settings
+        self._stages = TensorCache(
+            lab.folders.features / "stages",
+            memory_bytes=settings.cache_memory_mb * 1_000_000,
+            disk_bytes=int(settings.cache_disk_gb * 1e9),
+        )
+        self._lessons = TensorCache(
+            lab.folders.features / "lessons",
+            memory_bytes=LESSON_MEMORY_BYTES,
+            disk_bytes=min(LESSON_DISK_BYTES, int(settings.cache_disk_gb * 1e9)),
+        )
+        self._encoders: dict[tuple[str, str], StageEncoder] = {}
+        self._fingerprints: dict[tuple[str, str], str] = {}
+        self._ready: OrderedDict[str, learner.Picture] = OrderedDict()
+
+    def picture(self, image: ImageInfo, spec: LearnerSpec) -> learner.Picture:
+        """The picture made ready, encoded now if it never was.
+
+        Raises:
+            ImportRefused: the original is gone or damaged.
+        """
+        key = self._key(image, spec)
+        ready = self._ready.get(key)
+        if ready is None:
+            entry = self._stages_of(image, spec, key)
+            ready = learner.prepare(entry.tensors["rgb"].cpu().numpy(), _stages(entry))
+            self._ready[key] = ready
+            while len(self._ready) > PICTURES_KEPT:
+                self._ready.popitem(last=False)
+        self._ready.move_to_end(key)
+        return ready
+
+    def is_ready(self, image: ImageInfo, spec: LearnerSpec) -> bool:
+        """Whether `picture` answers at once."""
+        return self._key(image, spec) in self._ready
+
+    def warm_up(self) -> None:
+        """Load the default encoder and run it once; the first picture is then as fast as the next."""
+        spec = LearnerSpec()
+        with suppress(FcnlabError):  # whoever needs the encoder is told why it cannot be loaded
+            grey = np.full((64, 64, 3), 128, np.uint8)
+            self._encoder(spec).encode(grey, scales=spec.scales, position=spec.position)
+
+    def encode_ahead(self, image: ImageInfo, spec: LearnerSpec) -> None:
+        """Fill the cache for a picture that will be looked at soon."""
+        self._stages_of(image, spec, self._key(image, spec))
+
+    def teach(self, image: ImageInfo, clicks: Clicks, spec: LearnerSpec, *, background: int) -> learner.Teaching:
+        """What the clicks of an image teach: from the cache, or from its stages."""
+        key = self._lesson_key(image, clicks, spec, background)
+        known = None if self.is_ready(image, spec) else self._lessons.get(key)
+        if known is not None:
+            return teaching_from_arrays({name: one.numpy() for name, one in known.tensors.items()})
+        return learner.teach(self.picture(image, spec), clicks, spec, background=background)
+
+    def keep_lesson(
+        self, image: ImageInfo, clicks: Clicks, spec: LearnerSpec, teaching: learner.Teaching, *, background: int
+    ) -> None:
+        """Write what the clicks of an image teach to the disk, so that a restart need not encode it again."""
+        arrays = teaching_to_arrays(teaching)
+        tensors = {name: torch.from_numpy(np.ascontiguousarray(one)) for name, one in arrays.items()}
+        self._lessons.put(self._lesson_key(image, clicks, spec, background), Entry(tensors, {}))
+
+    def _key(self, image: ImageInfo, spec: LearnerSpec) -> str:
+        weights = (spec.encoder, spec.encoder_weights)
+        if weights not in self._fingerprints:
+            self._fingerprints[weights] = weights_fingerprint(*weights)
+        seen = [CACHE_VERSION, self._fingerprints[weights], spec.scales, spec.working_side, spec.position]
+        return f"{image.content_hash[:40]}-{hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:16]}"
+
+    def _lesson_key(self, image: ImageInfo, clicks: Clicks, spec: LearnerSpec, background: int) -> str:
+        digest = hashlib.sha256(f"{self._key(image, spec)} {spec.object_mode} {background}".encode())
+        for column in (clicks.rows, clicks.cols, clicks.class_ids):
+            digest.update(np.ascontiguousarray(column).tobytes())
+        return digest.hexdigest()[:40]
+
+    def _encoder(self, spec: LearnerSpec) -> StageEncoder:
+        key = (spec.encoder, spec.encoder_weights)
+        if key not in self._encoders:
+            trained = load_encoder(*key)
+            self._encoders[key] = StageEncoder(
+                trained.network,
+                strides=trained.strides,
+                mean=trained.mean,
+                std=trained.std,
+                device=self._lab.device,
+            )
+        return self._encoders[key]
+
+    def _stages_of(self, image: ImageInfo, spec: LearnerSpec, key: str) -> Entry:
+        entry = self._stages.get(key, device=self._lab.device)
+        if entry is None:
+            rgb = working_picture(read_picture(self._lab, image), spec.working_side)
+            stages = self._encoder(spec).encode(rgb, scales=spec.scales, position=spec.position)
+            entry = _entry(rgb, stages)
+            self._stages.put(key, entry)
+        return entry
+
+
+def _entry(rgb: NDArray[np.uint8], stages: Stages) -> Entry:
+    tensors = {"rgb": torch.from_numpy(np.ascontiguousarray(rgb))}
+    for number, (one, mean, scale) in enumerate(zip(stages.maps, stages.means, stages.scales, strict=True)):
+        tensors |= {f"map{number}": one, f"mean{number}": mean, f"scale{number}": scale}
+    infos = [[info.group, info.stride, info.channels] for info in stages.infos]
+    return Entry(tensors, {"infos": infos, "hw": list(stages.hw)})
+
+
+def _stages(entry: Entry) -> Stages:
+    infos = tuple(StageInfo(*values) for values in entry.description["infos"])
+    height, width = entry.description["hw"]
+    numbers = range(len(infos))
+    return Stages(
+        infos,
+        tuple(entry.tensors[f"map{n}"] for n in numbers),
+        tuple(entry.tensors[f"mean{n}"] for n in numbers),
+        tuple(entry.tensors[f"scale{n}"] for n in numbers),
+        (int(height), int(width)),
+    )

@@ -1,0 +1,76 @@
+"""What the label page shows: one image with its points, its classes and its place in the project."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from fcnlab.adapters import repository, repository_events, repository_images, repository_points
+from fcnlab.adapters.database import reading
+from fcnlab.domain import ImageInfo, ImagePlace, ImageState, Project, StoredPoint
+from fcnlab.errors import UnknownImage
+from fcnlab.lab import Lab
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One image as it is shown; `image` is None while the project has none.
+
+    Attributes:
+        points_per_class: live points of the whole project by class id.
+        acknowledged: highest stored event of the browser tab that asked.
+    """
+
+    project: Project
+    n_images: int
+    image: ImageInfo | None
+    place: ImagePlace | None
+    points: tuple[StoredPoint, ...]
+    points_per_class: dict[int, int]
+    acknowledged: int
+
+
+def scene(lab: Lab, *, project_id: int, image_id: int | None, client_id: str | None) -> Scene:
+    """The scene of an image; of the first one that is not done when `image_id` is None or of another project.
+
+    Raises:
+        UnknownProject: there is no such project.
+    """
+    with reading(lab.sessions) as session:
+        project = repository.project(session, project_id=project_id)
+        states = repository_images.count_images(session, project_id=project_id)
+        acknowledged = repository_events.acknowledged(session, client_id=client_id) if client_id else 0
+        counts = repository_points.count_points_by_class(session, project_id=project_id)
+        image = None
+        if image_id is not None:
+            try:
+                found = repository_images.image(session, image_id=image_id)
+                image = found if found.project_id == project_id else None
+            except UnknownImage:
+                image = None
+        if image is None:
+            image = _first_open(session, project_id)
+        place = repository_images.image_place(session, image_id=image.id) if image else None
+        points = repository_points.points_of_image(session, image_id=image.id) if image else ()
+    return Scene(project, sum(states.values()), image, place, points, counts, acknowledged)
+
+
+def _first_open(session: Session, project_id: int) -> ImageInfo | None:
+    """The first image that is not done; the first of all when all are."""
+    for states in ((ImageState.NEW, ImageState.IN_PROGRESS), (None,)):
+        found = [
+            image
+            for state in states
+            for image in repository_images.images(session, project_id=project_id, state=state, count=1)
+        ]
+        if found:
+            return min(found, key=lambda image: image.id)
+    return None
+
+
+def strip(lab: Lab, *, project_id: int, start: int, count: int) -> tuple[int, tuple[ImageInfo, ...]]:
+    """Number of images of a project, and `count` of them from place `start` on."""
+    with reading(lab.sessions) as session:
+        n_images = sum(repository_images.count_images(session, project_id=project_id).values())
+        return n_images, repository_images.images(session, project_id=project_id, start=start, count=count)

@@ -1,0 +1,59 @@
+"""What every page has: its style, the choice of a project, the name of the labeller."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from fcnlab.domain import Project
+from fcnlab.services import projects as project_service
+from fcnlab.ui import session
+from fcnlab.ui.session import Engine
+
+STYLE = """<style>
+[data-stale="true"] { opacity: 1 !important; transition: none !important; }
+.block-container { padding: 3.6rem 1.2rem 0.6rem !important; max-width: 100% !important; }
+</style>"""
+
+
+def chosen_project(own: Engine) -> Project | None:
+    """The project of the address, or the first one; a picker to change it. None when there is no project."""
+    projects = project_service.projects(own.lab)
+    if not projects:
+        st.info("There is no project yet: create one on the **Projects** page.", icon=":material/folder_open:")
+        return None
+    by_id = {project.id: project for project in projects}
+    wanted = session.current_view().project_id
+    start = wanted if wanted in by_id else projects[0].id
+    picked: int = st.selectbox(
+        "Project",
+        list(by_id),
+        index=list(by_id).index(start),
+        format_func=lambda project_id: by_id[project_id].name,
+        label_visibility="collapsed",
+        width=260,
+    )
+    if picked != wanted:
+        session.show(project_id=picked)
+    return by_id[picked]
+
+
+def labeller_name() -> str:
+    """Who labels: from the address, else asked once."""
+    name = session.current_view().labeller
+    if name is None:
+        if not session.peek("asked_for_name"):
+            session.remember("asked_for_name", True)
+            _ask_for_name()
+        return "anonymous"
+    return name
+
+
+@st.dialog("Who is labelling?")
+def _ask_for_name() -> None:
+    """Ask for a name once; closing the dialog labels as anonymous."""
+    st.write("Your name is stored with every point you click, so that undo and statistics stay yours.")
+    with st.form("labeller", border=False):
+        name = st.text_input("Your name", max_chars=session.MAX_NAME, placeholder="for example Ada")
+        if st.form_submit_button("Start labelling", type="primary", width="stretch") and name.strip():
+            session.show(labeller=name)
+            st.rerun()

@@ -1,0 +1,139 @@
+"""Pictures and overlays by plain HTTP: what a browser fetches without a rerun of the page.
+
+Every route starts with the project's unguessable key, which stands for the right to see its images.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from fcnlab.domain import ImageInfo, ImageState
+from fcnlab.errors import FcnlabError
+from fcnlab.services.board import Board, heat_map
+from fcnlab.services.exhibits import image_of_key, project_of_key
+from fcnlab.services.pictures import shown_file, thumbnail_file
+from fcnlab.services.scenes import strip
+from fcnlab.ui.session import Engine, engine
+
+LONG_POLL_S = 25.0
+STRIP_MOST = 200
+FOREVER = "private, max-age=31536000, immutable"
+
+Answer = Callable[[Request, Engine], Awaitable[Response]]
+
+
+def _guarded(answer: Answer) -> Callable[[Request], Awaitable[Response]]:
+    """Refuse other sites; turn an explained failure into a 404 that says it."""
+
+    async def endpoint(request: Request) -> Response:
+        if not is_same_origin(request.headers.get("origin"), request.headers.get("host")):
+            return PlainTextResponse("another site may not read this", status_code=403)
+        try:
+            return await answer(request, await run_in_threadpool(engine))
+        except FcnlabError as failure:
+            return PlainTextResponse(str(failure), status_code=404)
+
+    return endpoint
+
+
+def is_same_origin(origin: str | None, host: str | None) -> bool:
+    """Whether a request comes from our own page; browsers leave `Origin` out of plain same-site reads."""
+    return origin is None or urlsplit(origin).netloc == host
+
+
+async def _picture(request: Request, own: Engine) -> Response:
+    image = await _image(request, own)
+    return _file(request, await run_in_threadpool(shown_file, own.lab, image), image.content_hash)
+
+
+async def _thumbnail(request: Request, own: Engine) -> Response:
+    image = await _image(request, own)
+    return _file(request, await run_in_threadpool(thumbnail_file, own.lab, image), image.content_hash)
+
+
+async def _strip(request: Request, own: Engine) -> Response:
+    project_id = await run_in_threadpool(project_of_key, own.lab, request.path_params["key"])
+    start, count = _number(request, "start"), min(_number(request, "count", 60), STRIP_MOST)
+    n_images, images = await run_in_threadpool(strip, own.lab, project_id=project_id, start=start, count=count)
+    items = [{"id": one.id, "name": one.name, "n_points": one.n_points, "state": one.state} for one in images]
+    return JSONResponse({"n_images": n_images, "items": items}, headers={"Cache-Control": "no-store"})
+
+
+async def _overlay(request: Request, own: Engine) -> Response:
+    """Long poll: answers when an overlay or a status newer than the browser's is there."""
+    image = await _image(request, own)
+    after, status = _number(request, "after"), _number(request, "status")
+    await run_in_threadpool(own.jobs.watch, image.project_id, image.id)
+    await own.jobs.board.changed(image.id, overlay=after, status=status, timeout_s=LONG_POLL_S)
+    return overlay_response(
+        own.jobs.board,
+        image,
+        after=after,
+        mode=request.query_params.get("mode", "mask"),
+        class_id=_number(request, "class_id"),
+        client=request.query_params.get("client", ""),
+    )
+
+
+def overlay_response(board: Board, image: ImageInfo, *, after: int, mode: str, class_id: int, client: str) -> Response:
+    """The newest overlay when it is newer than number `after`, and in any case what goes on."""
+    overlay, status = board.overlay(image.id), board.status(image.id)
+    meta = {
+        "overlay": overlay.number if overlay else 0,
+        "status": status.number,
+        "phase": status.phase,
+        "progress": round(status.progress, 3),
+        "message": status.message,
+        "milliseconds": round(overlay.milliseconds, 1) if overlay else None,
+        "updated_at": overlay.made_at.isoformat() if overlay else None,
+        "width": overlay.hw[1] if overlay else 0,
+        "height": overlay.hw[0] if overlay else 0,
+        "covers": overlay.covers.get(client, 0) if overlay else 0,
+        "shown_done": bool(overlay and overlay.is_final and image.state is ImageState.DONE),
+    }
+    headers = {"X-Fcnlab-Meta": json.dumps(meta, ensure_ascii=True), "Cache-Control": "no-store"}
+    if overlay is None or overlay.number <= after:
+        return Response(status_code=204, headers=headers)
+    body = overlay.packed
+    opinion = board.opinion(image.id)
+    if mode in ("probability", "uncertainty") and opinion is not None and opinion.overlay == overlay.number:
+        heat = heat_map(opinion, "probability" if mode == "probability" else "uncertainty", class_id)
+        body = zlib.compress(heat.tobytes(), 1)
+    headers["Content-Encoding"] = "deflate"
+    return Response(body, media_type="application/octet-stream", headers=headers)
+
+
+def _file(request: Request, path: Path, content_hash: str) -> Response:
+    etag = f'"{content_hash[:32]}-{path.suffix[1:]}"'
+    headers = {"ETag": etag, "Cache-Control": FOREVER}
+    if request.headers.get("if-none-match") == etag:
+        return Response(status_code=304, headers=headers)
+    return FileResponse(path, headers=headers)
+
+
+async def _image(request: Request, own: Engine) -> ImageInfo:
+    return await run_in_threadpool(
+        image_of_key, own.lab, key=request.path_params["key"], image_id=request.path_params["image_id"]
+    )
+
+
+def _number(request: Request, name: str, default: int = 0) -> int:
+    text = request.query_params.get(name, "")
+    return int(text) if text.isdecimal() and len(text) < 17 else default
+
+
+routes = [
+    Route("/fcnlab/{key}/image/{image_id:int}", _guarded(_picture)),
+    Route("/fcnlab/{key}/thumb/{image_id:int}", _guarded(_thumbnail)),
+    Route("/fcnlab/{key}/strip", _guarded(_strip)),
+    Route("/fcnlab/{key}/overlay/{image_id:int}", _guarded(_overlay)),
+]

@@ -1,0 +1,105 @@
+"""The only module that touches `st.session_state`, `st.query_params` and `st.cache_*`."""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from fcnlab.errors import FcnlabError
+from fcnlab.lab import Lab, open_lab
+from fcnlab.services.demo import make_demo
+from fcnlab.services.jobs import Jobs
+from fcnlab.settings import load_settings
+
+CANVAS_KEY = "workspace"
+MAX_NAME = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What one server process works with."""
+
+    lab: Lab
+    jobs: Jobs
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What one browser tab looks at: from the address, so that a reload and a link show the same."""
+
+    project_id: int | None
+    image_id: int | None
+    labeller: str | None
+
+
+@st.cache_resource(show_spinner="Opening fcnlab")
+def engine() -> Engine:
+    """The lab and the background work, built once per process."""
+    lab = open_lab(load_settings())
+    make_demo(lab)
+    jobs = Jobs(lab)
+    jobs.warm_up()
+    gc.freeze()  # what is loaded now stays; full collections need not walk through it
+    return Engine(lab, jobs)
+
+
+def current_view() -> View:
+    """The view of this tab."""
+    asked = st.query_params
+    return View(_number(asked.get("project")), _number(asked.get("image")), _name(asked.get("labeller")))
+
+
+def show(*, project_id: int | None = None, image_id: int | None = None, labeller: str | None = None) -> None:
+    """Change the address; what is None stays, and another project forgets the image."""
+    if project_id is not None and project_id != current_view().project_id:
+        st.query_params["project"] = str(project_id)
+        st.query_params.pop("image", None)
+    if image_id is not None:
+        st.query_params["image"] = str(image_id)
+    if labeller is not None:
+        st.query_params["labeller"] = labeller.strip()[:MAX_NAME]
+
+
+def forget_project() -> None:
+    """Look at no project any more."""
+    st.query_params.pop("project", None)
+    st.query_params.pop("image", None)
+
+
+def client_id() -> str | None:
+    """The id under which this browser tab sends events; None before the first one."""
+    sent: Any = st.session_state.get(CANVAS_KEY)
+    events = sent.get("events") if sent is not None else None
+    found = events.get("client_id") if isinstance(events, dict) else None
+    return found if isinstance(found, str) else None
+
+
+def remember(name: str, value: object) -> None:
+    """Keep a value for the next run of this tab: a notice, an opened dialog."""
+    st.session_state[f"fcnlab_{name}"] = value
+
+
+def recall(name: str, default: Any = None) -> Any:
+    """A remembered value, which is forgotten now."""
+    return st.session_state.pop(f"fcnlab_{name}", default)
+
+
+def peek(name: str, default: Any = None) -> Any:
+    """A remembered value, which stays."""
+    return st.session_state.get(f"fcnlab_{name}", default)
+
+
+def explained(failure: FcnlabError) -> None:
+    """Show a failure the user can do something about."""
+    st.error(str(failure), icon=":material/error:")
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isdecimal() and len(text) < 16 else None
+
+
+def _name(text: str | None) -> str | None:
+    return text.strip()[:MAX_NAME] or None if text else None

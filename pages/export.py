@@ -1,0 +1,5 @@
+"""export."""
+
+import streamlit as st
+
+st.write("soon")

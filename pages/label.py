@@ -1,0 +1,26 @@
+"""Label: click pixels, watch the mask."""
+
+import streamlit as st
+
+from fcnlab.errors import FcnlabError
+from fcnlab.ui import frame, learner_settings, session, workspace
+
+own = session.engine()
+with st.container(horizontal=True, vertical_alignment="center"):
+    project = frame.chosen_project(own)
+    if project is not None:
+        learner_settings.popover(own, project)
+        labeller = frame.labeller_name()
+        st.caption(f":material/person: {labeller}", width="content")
+
+if project is not None:
+
+    @st.fragment
+    def label() -> None:
+        """Reruns alone with every click."""
+        try:
+            workspace.draw_workspace(own, project_id=project.id, labeller=labeller)
+        except FcnlabError as failure:
+            session.explained(failure)
+
+    label()
