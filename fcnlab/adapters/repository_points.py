@@ -24,10 +24,8 @@ CHUNK = 500
 """Point uids per statement: far below every database's limit on parameters."""
 
 
-def add_point(
-    session: Session, *, project_id: int, stored: StoredPoint, weight: float = 1.0, hidden: bool = False
-) -> None:
-    """Store a new point as it is, live unless `hidden`. Its image and class must be of the project."""
+def add_point(session: Session, *, project_id: int, stored: StoredPoint, weight: float = 1.0) -> None:
+    """Store a new point as a live one. Its image and class must be of the project."""
     session.execute(
         insert(PointRow).values(
             project_id=project_id,
@@ -39,9 +37,9 @@ def add_point(
             labeller=stored.labeller,
             source=stored.source.value,
             weight=weight,
-            hidden_by=int(hidden),
+            hidden_by=0,
             created_at=stored.created_at,
-            removed_at=stored.created_at if hidden else None,
+            removed_at=None,
         )
     )
 
