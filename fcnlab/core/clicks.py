@@ -82,7 +82,7 @@ def neighbour_positions(
     """
     angles = np.arange(8) * (np.pi / 4)
     rings = np.array([(r * np.sin(a), r * np.cos(a)) for r in RINGS_PX for a in angles])
-    rows, cols = clicks.on(lab.shape[:2])  # type: ignore[arg-type]
+    rows, cols = clicks.on((lab.shape[0], lab.shape[1]))
     around_rows = (rows[:, None] + rings[:, 0]).ravel()
     around_cols = (cols[:, None] + rings[:, 1]).ravel()
     height, width = lab.shape[:2]

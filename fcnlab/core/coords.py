@@ -35,5 +35,5 @@ def to_working(
     positions: NDArray[np.int64], *, full: int, working: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Full-size pixel numbers along one axis -> (float position, pixel number) in the working picture."""
-    exact = (positions + 0.5) * (working / full)
+    exact = np.asarray((positions + 0.5) * (working / full), np.float64)
     return exact - 0.5, np.clip(np.floor(exact).astype(np.int64), 0, working - 1)

@@ -1,4 +1,4 @@
-"""Picture -> stages: a frozen timm encoder at several scales, the CIELAB colour pyramid, and the position."""
+"""Picture -> stages: a frozen timm encoder at several scales, colour and shapes at several strides, the position."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from fcnlab.core.stages import Stages, make_stage
 
 COLOUR_STRIDES = (1, 2, 4, 8)
 POSITION_STRIDE = 8
+SHAPE_SIGMA = 1.0
+"""Smoothing, in pixels of each stride, before lightness is differentiated."""
 
 
 class StageEncoder:
@@ -35,7 +37,7 @@ class StageEncoder:
     ) -> None:
         self.device = torch.device(device)
         frozen = without_batch_norm(network.eval()).requires_grad_(False)
-        self.network = frozen.to(self.device, memory_format=torch.channels_last)
+        self.network = frozen.to(self.device).to(memory_format=torch.channels_last)
         self.mean = torch.tensor(mean, device=self.device).view(1, 3, 1, 1)
         self.std = torch.tensor(std, device=self.device).view(1, 3, 1, 1)
         self.strides = strides
@@ -58,13 +60,19 @@ class StageEncoder:
                 made.append(make_stage(f"encoder@{scale:g}/{stride}", stride / scale, features, hw))
         lab = lab_image(padded)
         for stride in COLOUR_STRIDES:
-            made.append(make_stage(f"colour/{stride}", float(stride), _pooled(lab, stride, self.device), hw))
+            small = _pooled(lab, stride)
+            made.append(make_stage(f"colour/{stride}", float(stride), self._tensor(small), hw))
+            made.append(make_stage(f"shape/{stride}", float(stride), self._tensor(_shapes(small[..., 0])), hw))
         if position:
             made.append(
                 make_stage("position", float(POSITION_STRIDE), _positions(padded.shape[:2], hw, self.device), hw)
             )
         infos, maps, means, deviations = zip(*made, strict=True)
         return Stages(infos, maps, means, deviations, hw)
+
+    def _tensor(self, channels_last: NDArray[np.float32]) -> Tensor:
+        """(h, w, C) array -> (C, h, w) tensor on the device."""
+        return torch.from_numpy(np.ascontiguousarray(channels_last.transpose(2, 0, 1))).to(self.device)
 
     @torch.no_grad()
     def _features(self, tensor: Tensor, scale: float) -> list[tuple[int, Tensor]]:
@@ -118,11 +126,28 @@ def _pad(rgb: NDArray[np.uint8], step: int) -> NDArray[np.uint8]:
     return np.pad(rgb, ((0, -height % step), (0, -width % step), (0, 0)), mode="edge")
 
 
-def _pooled(lab: NDArray[np.float32], stride: int, device: torch.device) -> Tensor:
-    """Mean colour (3, h, w) of blocks of `stride` pixels."""
+def _pooled(lab: NDArray[np.float32], stride: int) -> NDArray[np.float32]:
+    """Mean colour (h, w, 3) of blocks of `stride` pixels."""
     size = (lab.shape[1] // stride, lab.shape[0] // stride)
-    small = lab if stride == 1 else cv2.resize(lab, size, interpolation=cv2.INTER_AREA)
-    return torch.from_numpy(np.ascontiguousarray(small)).to(device).permute(2, 0, 1)
+    return lab if stride == 1 else np.asarray(cv2.resize(lab, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _shapes(lightness: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(h, w, 4) of a lightness map (h, w): slope, and how strongly it bends across and along a line; local contrast.
+
+    The bends are the eigenvalues of the second derivatives, as in ridge filters (Frangi et al. 1998).
+    """
+    smooth = cv2.GaussianBlur(lightness, (0, 0), SHAPE_SIGMA, borderType=cv2.BORDER_REFLECT)
+
+    def derived(down: int, across: int) -> NDArray[np.float32]:
+        second = cv2.Sobel(smooth, cv2.CV_32F, across, down, ksize=3, scale=1 / 8, borderType=cv2.BORDER_REFLECT)
+        return np.asarray(second, np.float32)
+
+    slope = np.hypot(derived(0, 1), derived(1, 0))
+    across, along, mixed = derived(0, 2), derived(2, 0), derived(1, 1)
+    half, turn = (across + along) / 2, np.hypot((across - along) / 2, mixed)
+    contrast = np.sqrt(cv2.GaussianBlur((lightness - smooth) ** 2, (0, 0), 2 * SHAPE_SIGMA))
+    return np.stack([slope, half + turn, half - turn, contrast], axis=2)
 
 
 def _positions(padded_hw: tuple[int, ...], hw: tuple[int, int], device: torch.device) -> Tensor:

@@ -52,7 +52,7 @@ def point_weights(
         for class_id in classes:
             of_class = class_ids == class_id
             result[of_class] /= result[of_class].sum()
-    return result / result.sum()
+    return np.asarray(result / result.sum(), np.float64)
 
 
 def fit_head(
@@ -108,12 +108,12 @@ def fit_head(
 
 def _two_class_residuals(scores: NDArray[np.float64], targets: NDArray[np.int64]) -> NDArray[np.float64]:
     """(1, N): derivative of the loss by the score (1, N) of the second class over the first."""
-    return expit(scores) - targets
+    return np.asarray(expit(scores) - targets, np.float64)
 
 
 def _many_class_residuals(scores: NDArray[np.float64], targets: NDArray[np.int64]) -> NDArray[np.float64]:
     """(K, N): derivative of the loss by the score (K, N) of every class."""
-    residual = softmax(scores, axis=0)
+    residual: NDArray[np.float64] = softmax(scores, axis=0)
     residual[targets, np.arange(len(targets))] -= 1
     return residual
 

@@ -16,13 +16,15 @@ from fcnlab.core.clicks import (
     NEIGHBOURS_UP_TO,
     Clicks,
     border_positions,
+    canonical_clicks,
     join_samples,
     neighbour_positions,
     samples_at,
 )
 from fcnlab.core.encoder import lab_image
+from fcnlab.core.evidence import LOCAL_WEIGHT, encoder_maps, local_features, local_opinion, similarity, unit_maps
 from fcnlab.core.head import Head, Samples, fit_head
-from fcnlab.core.refine import Guide, clicked_regions, guided_filter, make_guide, obey_clicks
+from fcnlab.core.refine import Guide, clicked_regions, guided_filter, make_guide, obey_clicks, obey_nearby
 from fcnlab.core.stages import Stages, regridded, score_stages
 from fcnlab.core.walker import WalkerGraph, walk, walker_graph
 from fcnlab.domain import LearnerSpec
@@ -43,6 +45,7 @@ class Picture:
         stages: float32 on the learner's device.
         graph: for the random walker.
         looks: encoder maps of unit length per pixel and their strides, for similarity.
+        own_features: (F, h * w) float32 on the walker's grid, for the picture's own head.
     """
 
     lab: NDArray[np.float32]
@@ -50,6 +53,7 @@ class Picture:
     stages: Stages
     graph: WalkerGraph
     looks: tuple[tuple[float, NDArray[np.float32]], ...]
+    own_features: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,7 @@ class Teaching:
 
     clicked: Samples
     neighbours: Samples
-    border: Samples
+    border: Samples | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,42 +78,42 @@ def prepare(rgb: NDArray[np.uint8], stages: Stages) -> Picture:
     """Make a picture ready for clicks; `stages` come from the encoder or the cache."""
     stages = stages.to(stages.maps[0].device, torch.float32)
     lab = lab_image(rgb)
-    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
-    looks = []
-    for stride, standard in _encoder_maps(stages, SIMILARITY_STRIDES):
-        looks.append((stride, standard / np.maximum(np.linalg.norm(standard, axis=0), 1e-6)))
+    grey = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.float32) / np.float32(255)
     height, width = _grid_hw(stages.hw)
-    small = cv2.resize(lab, (width, height), interpolation=cv2.INTER_AREA)
+    small = np.asarray(cv2.resize(lab, (width, height), interpolation=cv2.INTER_AREA), np.float32)
     edges = [
         regridded(one, stride / WALKER_STRIDE)[:height, :width]
-        for stride, standard in _encoder_maps(stages, EDGE_STRIDES)
+        for stride, standard in encoder_maps(stages, EDGE_STRIDES)
         for one in standard
     ]
-    return Picture(lab, make_guide(grey), stages, walker_graph(small, np.stack(edges)), tuple(looks))
+    return Picture(
+        lab,
+        make_guide(grey),
+        stages,
+        walker_graph(small, np.stack(edges)),
+        unit_maps(stages, SIMILARITY_STRIDES),
+        local_features(stages, small, WALKER_STRIDE),
+    )
 
 
 def teach(picture: Picture, clicks: Clicks, spec: LearnerSpec, *, background: int) -> Teaching:
     """Samples of one image; keep them as long as its clicks stay the same."""
-    hw = picture.stages.hw
-    rows, cols = clicks.on(hw)
-    near_rows, near_cols, near_ids = neighbour_positions(clicks, picture.lab)
-    border_rows, border_cols = (
-        border_positions(clicks, hw, background) if spec.object_mode and len(clicks) else (rows[:0], cols[:0])
-    )
+    rows, cols = clicks.on(picture.stages.hw)
+    few = clicks if len(clicks) <= NEIGHBOURS_UP_TO else canonical_clicks([], clicks.image_hw)
+    near_rows, near_cols, near_ids = neighbour_positions(few, picture.lab)
+    has_border = spec.object_mode and len(clicks) > 0
+    border_rows, border_cols = border_positions(clicks, picture.stages.hw, background) if has_border else ([], [])
     features = samples_at(
         picture.stages,
         np.concatenate([rows, near_rows, border_rows]),
         np.concatenate([cols, near_cols, border_cols]),
     )
     clicked, near, border = np.split(features, [len(rows), len(rows) + len(near_rows)])
+    weight = np.full(len(border), BORDER_WEIGHT / BORDER_POINTS, np.float32)
     return Teaching(
         Samples(clicked, clicks.class_ids, np.ones(len(clicked), np.float32)),
         Samples(near, near_ids, np.ones(len(near), np.float32)),
-        Samples(
-            border,
-            np.full(len(border), background, np.int64),
-            np.full(len(border), BORDER_WEIGHT / BORDER_POINTS, np.float32),
-        ),
+        Samples(border, np.full(len(border), background, np.int64), weight) if has_border else None,
     )
 
 
@@ -122,7 +126,7 @@ def fit(teachings: list[Teaching], spec: LearnerSpec, *, start: Head | None = No
     parts = [one.clicked for one in teachings]
     if sum(len(one.class_ids) for one in parts) <= NEIGHBOURS_UP_TO:
         parts += [one.neighbours for one in teachings]
-    parts += [one.border for one in teachings if len(one.border.class_ids)]
+    parts += [one.border for one in teachings if one.border is not None]
     joined = join_samples(parts)
     return fit_head(joined, class_weight=spec.class_weight, regularisation=spec.regularisation, start=start)
 
@@ -139,9 +143,10 @@ def segment(picture: Picture, head: Head, clicks: Clicks, spec: LearnerSpec, *, 
         opinions = np.stack([_full(one, picture.stages.hw) for one in opinions])
     probabilities = _probabilities(opinions)
     class_map = np.asarray(head.class_ids, np.uint8)[_winner(probabilities)]
+    obey_nearby(class_map, clicks, picture.lab)
     if spec.object_mode:
-        class_map = clicked_regions(obey_clicks(class_map, clicks), clicks, background=background)
-    return Segmentation(head.class_ids, probabilities, obey_clicks(class_map, clicks))
+        class_map = obey_nearby(clicked_regions(class_map, clicks, background=background), clicks, picture.lab)
+    return Segmentation(head.class_ids, probabilities, class_map)
 
 
 def full_size(segmentation: Segmentation, image_hw: tuple[int, int], clicks: Clicks) -> NDArray[np.uint8]:
@@ -169,17 +174,6 @@ def _grid_hw(hw: tuple[int, int]) -> tuple[int, int]:
     return -(-hw[0] // WALKER_STRIDE), -(-hw[1] // WALKER_STRIDE)
 
 
-def _encoder_maps(stages: Stages, strides: tuple[int, ...]) -> list[tuple[float, NDArray[np.float32]]]:
-    """Standardised encoder maps (C, h, w) of the first scale at those strides of the network, with their stride."""
-    scale = next(info.group.partition("/")[0] for info in stages.infos if info.group.startswith("encoder@"))
-    wanted = [f"{scale}/{stride}" for stride in strides]
-    return [
-        (info.stride, ((one - mean[:, None, None]) * factor[:, None, None]).cpu().numpy())
-        for info, one, mean, factor in zip(stages.infos, stages.maps, stages.means, stages.scales, strict=True)
-        if info.group in wanted
-    ]
-
-
 def _margins(head: Head) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Weights and bias of the scores that decide: the difference of two classes, or one score per class."""
     if len(head.class_ids) == 2:
@@ -190,8 +184,8 @@ def _margins(head: Head) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 def _opinions(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     """Scores -> opinions in -1..1: of the second class if there is one score, else of every class."""
     if len(scores) == 1:
-        return np.tanh(scores / 2)
-    return (2 * softmax(scores, axis=0) - 1).astype(np.float32)
+        return np.asarray(np.tanh(scores / 2), np.float32)
+    return np.asarray(2 * softmax(scores, axis=0) - 1, np.float32)
 
 
 def _probabilities(opinions: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -199,14 +193,14 @@ def _probabilities(opinions: NDArray[np.float32]) -> NDArray[np.float32]:
     share = np.clip(opinions * 0.5 + 0.5, 0, 1)
     if len(share) == 1:
         return np.concatenate([1 - share, share])
-    return share / np.maximum(share.sum(axis=0), 1e-6)
+    return np.asarray(share / np.maximum(share.sum(axis=0), 1e-6), np.float32)
 
 
 def _winner(probabilities: NDArray[np.float32]) -> NDArray[np.intp]:
     """Number (H, W) of the most probable class, the first among equals."""
     if len(probabilities) == 2:
-        return (probabilities[1] > probabilities[0]).astype(np.intp)
-    return probabilities.argmax(axis=0)
+        return np.asarray(probabilities[1] > probabilities[0], np.intp)
+    return np.asarray(probabilities.argmax(axis=0), np.intp)
 
 
 def _full(one: NDArray[np.float32], hw: tuple[int, int]) -> NDArray[np.float32]:
@@ -214,28 +208,17 @@ def _full(one: NDArray[np.float32], hw: tuple[int, int]) -> NDArray[np.float32]:
     return regridded(one, WALKER_STRIDE)[: hw[0], : hw[1]]
 
 
-def _similarity(picture: Picture, head: Head, clicks: Clicks) -> NDArray[np.float32]:
-    """(K, h, w) on the walker's grid: how much a node looks like the most similar click of each class."""
-    rows, cols = clicks.pixels_on(picture.stages.hw)
-    grid = picture.graph.hw
-    result = np.zeros((len(head.class_ids), *grid), np.float32)
-    for stride, looks in picture.looks:
-        at_clicks = looks[:, (rows / stride).astype(int), (cols / stride).astype(int)]
-        alike = (torch.from_numpy(at_clicks).T @ torch.from_numpy(looks).flatten(1)).numpy()
-        for k, class_id in enumerate(head.class_ids):
-            own = clicks.class_ids == class_id
-            best = alike[own].max(axis=0) if own.any() else alike.min(axis=0)
-            grown = regridded(best.reshape(looks.shape[1:]), stride / WALKER_STRIDE)
-            result[k] += grown[: grid[0], : grid[1]] / len(picture.looks)
-    return result
-
-
 def _walked(picture: Picture, head: Head, clicks: Clicks) -> NDArray[np.float32]:
-    """The walker's opinions on its grid, (1, h, w) or (K, h, w)."""
+    """The walker's opinions on its grid, (1, h, w) or (K, h, w), asked twice: the picture's own head learns between."""
     scores = score_stages(picture.stages, *_margins(head), grid=WALKER_STRIDE)
-    alike = SIMILARITY_WEIGHT * _similarity(picture, head, clicks)
-    scores += alike[1:] - alike[:1] if len(scores) == 1 else alike
     rows, cols = clicks.pixels_on(picture.stages.hw)
-    wanted = np.asarray(head.class_ids[-len(scores) :])[:, None]
-    values = np.where(wanted == clicks.class_ids, 1, -1).astype(np.float32)
-    return walk(picture.graph, _opinions(2 * scores), rows // WALKER_STRIDE, cols // WALKER_STRIDE, values)
+    belongs = np.asarray(head.class_ids)[:, None] == clicks.class_ids
+    alike = SIMILARITY_WEIGHT * similarity(
+        picture.looks, rows, cols, belongs, grid=WALKER_STRIDE, grid_hw=picture.graph.hw
+    )
+    scores += alike[1:] - alike[:1] if len(scores) == 1 else alike
+    rows, cols = rows // WALKER_STRIDE, cols // WALKER_STRIDE
+    values = np.where(belongs[-len(scores) :], 1, -1).astype(np.float32)
+    walked = walk(picture.graph, _opinions(2 * scores), rows, cols, values)
+    scores += LOCAL_WEIGHT * local_opinion(picture.own_features, walked)
+    return walk(picture.graph, _opinions(2 * scores), rows, cols, values)

@@ -20,7 +20,7 @@ def iou_per_class(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     overlap = np.diag(counts).astype(np.float64)
     union = counts.sum(axis=0) + counts.sum(axis=1) - overlap
     with np.errstate(invalid="ignore"):
-        return overlap / union
+        return np.asarray(overlap / union, np.float64)
 
 
 def object_iou(truth: NDArray[np.uint8], prediction: NDArray[np.uint8], *, background: int = 0) -> float:

@@ -15,6 +15,10 @@ SMOOTHNESS = 1e-3
 GUIDE_STEP = 2
 """The filter works on a picture this many times smaller; only its last step is at full size."""
 
+OBEYED_PX = 3
+OBEYED_COLOUR = 6.0
+"""A click is obeyed this far round, where the picture's CIELAB colour is this near to the click's."""
+
 
 @dataclass(frozen=True, slots=True)
 class Guide:
@@ -36,9 +40,9 @@ def make_guide(grey: NDArray[np.float32]) -> Guide:
     """Everything about a grey picture (H, W) in 0..1 that the guided filter needs."""
     height, width = grey.shape
     size = (-(-width // GUIDE_STEP), -(-height // GUIDE_STEP))
-    small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
-    mean = _local_mean(small)
-    return Guide(grey, small, mean, _local_mean(small * small) - mean * mean + np.float32(SMOOTHNESS))
+    small: NDArray[np.float32] = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.float32)
+    mean, square = _local_mean(small), _local_mean(np.square(small))
+    return Guide(grey, small, mean, square - mean * mean + np.float32(SMOOTHNESS))
 
 
 def guided_filter(values: NDArray[np.float32], guide: Guide) -> NDArray[np.float32]:
@@ -55,7 +59,8 @@ def guided_filter(values: NDArray[np.float32], guide: Guide) -> NDArray[np.float
         one = full
         if full.shape != guide.small.shape:
             finer = full.shape[0] < guide.small.shape[0]
-            one = cv2.resize(full, small_size, interpolation=cv2.INTER_LINEAR if finer else cv2.INTER_AREA)
+            method = cv2.INTER_LINEAR if finer else cv2.INTER_AREA
+            one = np.asarray(cv2.resize(full, small_size, interpolation=method), np.float32)
         mean_one = _local_mean(one)
         slope = (_local_mean(guide.small * one) - guide.mean * mean_one) / guide.spread
         level = _local_mean(mean_one - slope * guide.mean)
@@ -64,9 +69,9 @@ def guided_filter(values: NDArray[np.float32], guide: Guide) -> NDArray[np.float
     return result
 
 
-def _local_mean(one: NDArray[np.float32]) -> NDArray[np.float32]:
+def _local_mean(one: NDArray[np.floating]) -> NDArray[np.float32]:
     side = 2 * (RADIUS_PX // GUIDE_STEP) + 1
-    return cv2.boxFilter(one, -1, (side, side), borderType=cv2.BORDER_REFLECT)
+    return np.asarray(cv2.boxFilter(one, -1, (side, side), borderType=cv2.BORDER_REFLECT), np.float32)
 
 
 def clicked_regions(class_map: NDArray[np.uint8], clicks: Clicks, *, background: int) -> NDArray[np.uint8]:
@@ -85,7 +90,7 @@ def clicked_regions(class_map: NDArray[np.uint8], clicks: Clicks, *, background:
     result = np.full_like(class_map, background)
     for class_id in objects:
         own = clicks.class_ids == class_id
-        n_labels, labels = cv2.connectedComponents(cv2.compare(class_map, class_id, cv2.CMP_EQ), connectivity=4)
+        n_labels, labels = cv2.connectedComponents((class_map == class_id).astype(np.uint8), connectivity=4)
         is_kept = np.zeros(n_labels, np.uint8)
         is_kept[labels[rows[own], cols[own]]] = 1
         is_kept[0] = 0
@@ -101,6 +106,40 @@ def clicked_regions(class_map: NDArray[np.uint8], clicks: Clicks, *, background:
 
 def obey_clicks(class_map: NDArray[np.uint8], clicks: Clicks) -> NDArray[np.uint8]:
     """Write each click's class onto its own pixel, in place; the map may have any size."""
-    rows, cols = clicks.pixels_on(class_map.shape[:2])  # type: ignore[arg-type]
+    rows, cols = clicks.pixels_on((class_map.shape[0], class_map.shape[1]))
     class_map[rows, cols] = clicks.class_ids
     return class_map
+
+
+def obey_nearby(class_map: NDArray[np.uint8], clicks: Clicks, lab: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Write each click's class onto its own pixel and what is connected to it, close by and of its colour; in place.
+
+    A pixel within reach of several clicks belongs to the nearest, the lowest class id among equals.
+
+    Args:
+        class_map: (H, W) uint8. lab: (H, W, 3) float32 CIELAB of the same picture.
+    """
+    height, width = class_map.shape
+    rows, cols = clicks.pixels_on((height, width))
+    reach = np.arange(-OBEYED_PX, OBEYED_PX + 1)
+    near_rows = rows[:, None, None] + reach[:, None] + 0 * reach  # (N, side, side)
+    near_cols = cols[:, None, None] + reach + 0 * reach[:, None]
+    inside = (near_rows >= 0) & (near_rows < height) & (near_cols >= 0) & (near_cols < width)
+    near_rows, near_cols = np.clip(near_rows, 0, height - 1), np.clip(near_cols, 0, width - 1)
+    gap = lab[near_rows, near_cols] - lab[rows, cols][:, None, None]
+    distance = np.broadcast_to(reach[:, None] ** 2 + reach**2, inside.shape)
+    alike = inside & (np.einsum("nijc,nijc->nij", gap, gap) <= OBEYED_COLOUR**2) & (distance <= OBEYED_PX**2)
+    reached = np.zeros_like(alike)
+    reached[:, OBEYED_PX, OBEYED_PX] = True
+    for _ in range(3 * OBEYED_PX):  # long enough for a path round a corner
+        wider = reached.copy()
+        wider[:, 1:] |= reached[:, :-1]
+        wider[:, :-1] |= reached[:, 1:]
+        wider[:, :, 1:] |= reached[:, :, :-1]
+        wider[:, :, :-1] |= reached[:, :, 1:]
+        reached = wider & alike
+    which = np.nonzero(reached)
+    class_ids = clicks.class_ids[which[0]]
+    order = np.lexsort((-class_ids, -distance[which]))  # the nearest, then the lowest class, is written last
+    class_map[near_rows[which][order], near_cols[which][order]] = class_ids[order]
+    return obey_clicks(class_map, clicks)

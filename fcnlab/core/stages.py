@@ -88,8 +88,9 @@ def sample_map(feature_map: Tensor, stride: float, rows: Tensor, cols: Tensor) -
     shares = torch.stack([(1 - down) * (1 - across), (1 - down) * across, down * (1 - across), down * across])
     corners = feature_map.flatten(1).index_select(1, places.flatten()).float()
     corners *= shares.flatten()
-    first, second, third, fourth = corners.split(len(rows), dim=1)
-    return (first + second + third + fourth).T
+    n = len(rows)
+    total: Tensor = corners[:, :n] + corners[:, n : 2 * n] + corners[:, 2 * n : 3 * n] + corners[:, 3 * n :]
+    return total.T
 
 
 def sample_stages(stages: Stages, rows: Tensor, cols: Tensor) -> Tensor:
@@ -141,4 +142,5 @@ def regridded(scores: NDArray[np.float32], factor: float) -> NDArray[np.float32]
     if factor == 1:
         return scores
     size = (round(scores.shape[1] * factor), round(scores.shape[0] * factor))
-    return cv2.resize(scores, size, interpolation=cv2.INTER_LINEAR if factor > 1 else cv2.INTER_AREA)
+    method = cv2.INTER_LINEAR if factor > 1 else cv2.INTER_AREA
+    return np.asarray(cv2.resize(scores, size, interpolation=method), np.float32)

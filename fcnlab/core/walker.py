@@ -70,15 +70,23 @@ def walk(
 
     Args:
         prior: (K, h, w) float32 in -1..1, the head's opinion per class.
-        rows, cols: (N,) nodes of the clicks; values: (K, N) in -1..1, what they hold fast.
+        rows, cols: (N,) nodes of the clicks; values: (K, N) in -1..1, what they hold fast (their mean where
+            several clicks share a node).
 
     Returns (K, h, w) float32 in -1..1. Reference: Grady 2005, "Multilabel random walker image segmentation using
     prior models".
     """
+    nodes, clicked = np.unique(rows * graph.hw[1] + cols, return_inverse=True)
+    counts = np.bincount(clicked, minlength=len(nodes))
+    rows, cols = nodes // graph.hw[1], nodes % graph.hw[1]
     held = np.zeros((graph.hw[0] + 2, graph.hw[1] + 2), np.float32)
     held[rows + 1, cols + 1] = CLICK_WEIGHT
     diagonal = graph.degree + np.float32(PRIOR_WEIGHT) + held.ravel()
-    return np.stack([_walk_one(graph, diagonal, one, rows, cols, own) for one, own in zip(prior, values, strict=True)])
+    walked = np.empty_like(prior)
+    for k, one in enumerate(prior):
+        own = np.bincount(clicked, values[k], minlength=len(nodes)) / np.maximum(counts, 1)
+        walked[k] = _walk_one(graph, diagonal, one, rows, cols, own.astype(np.float32))
+    return walked
 
 
 def _walk_one(
