@@ -41,8 +41,13 @@ export class ClassBar {
     this.current = -1;
   }
 
-  /** @param {readonly ClassLabel[]} classes @param {number} current @param {Map<number, number>} counts */
-  update(classes, current, counts) {
+  /**
+   * @param {readonly ClassLabel[]} classes
+   * @param {number} current
+   * @param {Map<number, number>} counts
+   * @param {boolean} isOpen classes can be changed while an image is shown
+   */
+  update(classes, current, counts, isOpen) {
     this.classes = classes;
     const ids = new Set(classes.map((label) => label.id));
     for (const [id, row] of this.rows) {
@@ -68,7 +73,8 @@ export class ClassBar {
       row.element.title = `${label.name} (${role}): ${counted(n, "point")}. Key ${place < 9 ? place + 1 : `g ${place + 1}`}`;
       row.element.setAttribute("aria-selected", String(label.id === current));
     });
-    this.add.disabled = classes.length >= MAX_CLASSES;
+    this.add.disabled = !isOpen || classes.length >= MAX_CLASSES;
+    this.element.classList.toggle("fixed", !isOpen);
     if (current !== this.current) {
       this.current = current;
       this.rows.get(current)?.element.scrollIntoView({ block: "nearest", inline: "nearest" });
@@ -104,6 +110,7 @@ export class ClassBar {
 
   /** @param {Element} anchor @param {number | null} classId null for a new class */
   #form(anchor, classId) {
+    if (this.element.classList.contains("fixed")) return;
     const label = this.classes.find((candidate) => candidate.id === classId);
     const name = h("input", { type: "text", class: "text", maxlength: 80, placeholder: "Name", autofocus: true });
     const colour = h("input", { type: "color", "aria-label": "Colour", title: "Colour" });

@@ -21,7 +21,7 @@ export function render(workspace) {
   stage.element.dataset.unsaved = String(labelling.log.pending.length);
   stage.element.dataset.points = String(points.length);
   stage.element.classList.toggle("closed", isDone);
-  workspace.classbar.update(scene.classes, current, totals);
+  workspace.classbar.update(scene.classes, current, totals, image !== null);
   toolbar.setImage(image, { nImages: scene.n_images, isDone, nPoints: points.length });
   notes.setEmpty(scene.image !== null, scene.n_images);
   notes.banner.hidden = !image || !isDone;

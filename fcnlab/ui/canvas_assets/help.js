@@ -7,7 +7,7 @@ export class Help {
   constructor() {
     const rows = HELP.map(([keys, meaning]) => h("div", { class: "line" }, h("span", { class: "keys" }, ...caps(keys)), h("span", {}, meaning)));
     const head = h("div", { class: "row" }, h("h2", {}, "Mouse and keys"), h("span", { class: "gap" }), button("Close (Esc)", "close", () => this.close()));
-    this.dialog = h("dialog", { class: "help", "aria-label": "Mouse and keys" }, head, h("div", { class: "lines" }, ...rows));
+    this.dialog = h("dialog", { class: "help", tabindex: -1, "aria-label": "Mouse and keys" }, head, h("div", { class: "lines" }, ...rows));
     this.dialog.addEventListener("click", (event) => {
       if (event.target === this.dialog) this.close();
     });
@@ -19,7 +19,10 @@ export class Help {
 
   toggle() {
     if (this.dialog.open) this.close();
-    else this.dialog.showModal();
+    else {
+      this.dialog.showModal();
+      this.dialog.focus();
+    }
   }
 
   close() {

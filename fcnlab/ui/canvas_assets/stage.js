@@ -175,8 +175,12 @@ export class Stage {
   dress() {
     const { display } = this;
     if (!display) return;
-    const plain = display.brightness === 1 && display.contrast === 1;
-    this.picture.style.filter = plain ? "" : `brightness(${display.brightness}) contrast(${display.contrast})`;
+    const filters = [];
+    if (display.brightness !== 1) filters.push(`brightness(${display.brightness})`);
+    if (display.contrast !== 1) filters.push(`contrast(${display.contrast})`);
+    // Under a heat map the picture's own colours would be read as values.
+    if (display.overlay && display.mode !== "mask") filters.push("grayscale(1)");
+    this.picture.style.filter = filters.join(" ");
     this.fill.style.opacity = display.overlay ? String(display.opacity) : "0";
     this.borders.style.opacity = display.overlay ? "1" : "0";
   }

@@ -1,4 +1,5 @@
 // @ts-check
+import { perform } from "./actions.js";
 import { ClassBar } from "./classbar.js";
 import { h } from "./dom.js";
 import { attach } from "./ears.js";
@@ -25,8 +26,6 @@ import { pixelAt } from "./view.js";
 
 /** More points than this are not removed without a question. */
 const CLEAR_ASKS_ABOVE = 5;
-/** @type {import("./types.js").Mode[]} */
-const MODES = ["mask", "probability", "uncertainty"];
 
 /** The label page: joins the parts and decides what each action does. One per place in the page. */
 export class Workspace {
@@ -67,7 +66,7 @@ export class Workspace {
     this.pictures = new Pictures((state) => this.notes.setPicture(state));
     this.strip = new Strip({ routes: this.routes, onGo: (imageId) => this.navigator.go(imageId) });
     this.navigator = new ImageNavigator((value) => this.setState("goto", value), this.strip);
-    this.keys = new KeyReader((action) => this.act(action));
+    this.keys = new KeyReader((action) => perform(this, action));
     this.poll = this.#makePoll(log.clientId);
     this.classbar = new ClassBar(
       {
@@ -95,7 +94,8 @@ export class Workspace {
     );
     const center = h("div", { class: "center" }, this.stage.element, ...this.notes.elements, this.toasts.element);
     const { toolbar, classbar, strip, status, help } = this;
-    root.replaceChildren(toolbar.element, classbar.element, center, strip.element, status.element, help.dialog);
+    const grid = [toolbar.element, classbar.element, center, strip.element, status.element];
+    root.replaceChildren(h("div", { class: "grid" }, ...grid), help.dialog);
     attach(this, this.life.signal);
     this.show({});
   }
@@ -178,6 +178,15 @@ export class Workspace {
     render(this);
   }
 
+  /** Back to the class used before this one; at first, the other one of the first two. */
+  swap() {
+    const { classes } = this.scene;
+    const current = this.currentClass();
+    const other = classes.find((label) => label.id === this.memory.otherId && label.id !== current);
+    const next = other ?? classes.slice(0, 2).find((label) => label.id !== current);
+    if (next) this.choose(next.id);
+  }
+
   /** @param {string} name @param {string} colour */
   addClass(name, colour) {
     this.awaitedClass = name;
@@ -199,53 +208,6 @@ export class Workspace {
     this.memory.hintClosed = true;
     this.memory.save();
     render(this);
-  }
-
-  /** @param {import("./keys.js").Action} action */
-  act(action) {
-    const { display, labelling, navigator, stage } = this;
-    switch (action.type) {
-      case "class": {
-        const label = this.scene.classes[action.number - 1];
-        return label ? this.choose(label.id) : this.toasts.show(`There is no class ${action.number}.`, "bad");
-      }
-      case "typing":
-        return this.notes.setTyped(action.digits);
-      case "undo":
-      case "redo":
-        return labelling.record(action.type);
-      case "fit":
-        return stage.fit();
-      case "next":
-        return navigator.step(1);
-      case "previous":
-        return navigator.step(-1);
-      case "done":
-        return this.finish();
-      case "swap":
-        return this.choose(this.#otherClass());
-      case "overlay":
-        return this.show({ overlay: !display.overlay });
-      case "contour":
-        return this.show({ contour: !display.contour, overlay: true });
-      case "heat":
-        return this.show({ mode: MODES[(MODES.indexOf(display.mode) + 1) % MODES.length], overlay: true });
-      case "fainter":
-        return this.show({ opacity: Math.max(0.05, display.opacity - 0.1) });
-      case "stronger":
-        return this.show({ opacity: Math.min(1, display.opacity + 0.1), overlay: true });
-      case "help":
-        return this.help.toggle();
-      case "escape":
-        return this.popovers.close();
-    }
-  }
-
-  #otherClass() {
-    const { classes } = this.scene;
-    const current = this.currentClass();
-    const other = classes.find((label) => label.id === this.memory.otherId && label.id !== current);
-    return (other ?? classes.slice(0, 2).find((label) => label.id !== current))?.id ?? current;
   }
 
   /** @param {string} clientId */

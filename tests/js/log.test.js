@@ -1,0 +1,183 @@
+// @ts-check
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { claim } from "../../fcnlab/ui/canvas_assets/identity.js";
+import { EventLog, MAX_BATCH } from "../../fcnlab/ui/canvas_assets/log.js";
+import { Sender } from "../../fcnlab/ui/canvas_assets/sender.js";
+
+class Memory {
+  constructor() {
+    this.values = new Map();
+  }
+  getItem(name) {
+    return this.values.get(name) ?? null;
+  }
+  setItem(name, value) {
+    this.values.set(name, value);
+  }
+}
+
+let made = 0;
+
+/** @param {Memory | null} memory */
+function aLog(memory = new Memory()) {
+  return new EventLog(memory, "log", () => `client-${(made += 1)}-of-test`);
+}
+
+test("events are numbered from 1 in the order in which they happened", () => {
+  const log = aLog();
+
+  log.append("add", 4, { row: 1, col: 2, class_id: 0 });
+  log.append("undo", 4);
+
+  assert.deepEqual(log.batch().log.map((event) => [event.seq, event.kind]), [[1, "add"], [2, "undo"]]);
+});
+
+test("a reload finds the client id, the events and the next number", () => {
+  const memory = new Memory();
+  const before = aLog(memory);
+  before.append("clear", 4);
+  before.append("clear", 5);
+  before.acknowledge({ client_id: before.clientId, seq: 1 });
+
+  const after = aLog(memory);
+
+  assert.equal(after.clientId, before.clientId);
+  assert.deepEqual(after.pending, before.pending);
+  assert.equal(after.append("clear", 6).seq, 3);
+});
+
+test("an acknowledgement applies once, and only to its own tab", () => {
+  const log = aLog();
+  log.append("clear", 4);
+  log.append("clear", 4);
+
+  assert.equal(log.acknowledge({ client_id: "somebody-else", seq: 2 }), 0);
+  assert.equal(log.acknowledge({ client_id: log.clientId, seq: 1 }), 1);
+  assert.equal(log.acknowledge({ client_id: log.clientId, seq: 1 }), 0);
+  assert.equal(log.acknowledge(null), 0);
+
+  assert.deepEqual(log.pending.map((event) => event.seq), [2]);
+});
+
+test("numbers never repeat, even if the server knows more events than the tab", () => {
+  const log = aLog();
+
+  log.acknowledge({ client_id: log.clientId, seq: 7 });
+
+  assert.equal(log.append("clear", 4).seq, 8);
+});
+
+test("a duplicated tab leaves the events to the first one", () => {
+  const memory = new Memory();
+  const first = aLog(memory);
+  first.append("clear", 4);
+  const copy = aLog(memory);
+
+  copy.startOver();
+
+  assert.notEqual(copy.clientId, first.clientId);
+  assert.deepEqual(copy.pending, []);
+  assert.equal(first.pending.length, 1);
+});
+
+test("a long log travels in parts, the oldest first", () => {
+  const log = aLog(null);
+  for (let k = 0; k < MAX_BATCH + 3; k += 1) log.append("clear", 4);
+
+  assert.equal(log.batch().log.length, MAX_BATCH);
+  assert.equal(log.batch().log[0].seq, 1);
+
+  log.acknowledge({ client_id: log.clientId, seq: MAX_BATCH });
+
+  assert.equal(log.batch().log.length, 3);
+});
+
+test("without storage the log still works and says so", () => {
+  const log = aLog(null);
+
+  log.append("clear", 4);
+
+  assert.equal(log.pending.length, 1);
+  assert.equal(log.persistent, false);
+});
+
+test("what is damaged in the storage is not read", () => {
+  const memory = new Memory();
+  memory.setItem("log", '{"client_id": 3, "log": "x"}');
+
+  const log = aLog(memory);
+
+  assert.deepEqual(log.pending, []);
+  assert.match(log.clientId, /^client-\d+-of-test$/);
+});
+
+test("events of one task are sent together, again until the answer, and then never", (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const log = aLog();
+  /** @type {any[]} */
+  const sent = [];
+  const sender = new Sender(log, (value) => sent.push(value), () => 0);
+  log.append("clear", 4);
+  sender.grew();
+  log.append("undo", 4);
+  sender.grew();
+
+  return Promise.resolve().then(() => {
+    assert.deepEqual(sent.map((value) => value.log.length), [2]);
+
+    t.mock.timers.tick(1000);
+    t.mock.timers.tick(1500);
+    assert.equal(sent.length, 3);
+    assert.equal(new Set(sent.map((value) => value.attempt)).size, 3, "a repetition is a new value");
+
+    sender.answered(log.acknowledge({ client_id: log.clientId, seq: 2 }));
+    t.mock.timers.tick(60_000);
+    assert.equal(sent.length, 3);
+  });
+});
+
+test("what a reload found is sent with the first news from the server", () => {
+  const memory = new Memory();
+  aLog(memory).append("clear", 4);
+  /** @type {any[]} */
+  const sent = [];
+  const sender = new Sender(aLog(memory), (value) => sent.push(value));
+
+  sender.answered(0);
+  sender.stop();
+
+  assert.equal(sent.length, 1);
+});
+
+test("waiting grows to five seconds, a better connection does not wait", (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const log = aLog();
+  let sent = 0;
+  const sender = new Sender(log, () => (sent += 1));
+  log.append("clear", 4);
+  sender.poke();
+  for (let k = 0; k < 20; k += 1) t.mock.timers.tick(5000);
+  const before = sent;
+
+  t.mock.timers.tick(4999);
+  assert.equal(sent, before);
+  sender.poke();
+
+  assert.equal(sent, before + 1);
+});
+
+test("a name held by another tab is refused, a free one is taken", async () => {
+  const held = new Set(["taken"]);
+  /** @type {any} */
+  const locks = {
+    request: (name, { signal }, hold) =>
+      held.has(name)
+        ? new Promise((_, reject) => signal.addEventListener("abort", () => reject(new Error("aborted"))))
+        : hold(),
+  };
+
+  assert.equal(await claim("taken", { locks }, 20), false);
+  assert.equal(await claim("free", { locks }, 20), true);
+});

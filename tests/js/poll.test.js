@@ -1,0 +1,110 @@
+// @ts-check
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { OverlayPoll } from "../../fcnlab/ui/canvas_assets/poll.js";
+import { appBase, Routes } from "../../fcnlab/ui/canvas_assets/routes.js";
+
+const META = { overlay: 1, status: 1, phase: "idle", progress: 1, message: "", milliseconds: 9, updated_at: null, width: 3, height: 2, covers: 5, shown_done: false };
+
+/** @param {object} meta @param {number[] | null} values */
+function answer(meta, values = null) {
+  return {
+    status: values ? 200 : 204,
+    headers: new Headers({ "X-Fcnlab-Meta": JSON.stringify({ ...META, ...meta }) }),
+    arrayBuffer: async () => new Uint8Array(values ?? []).buffer,
+  };
+}
+
+/**
+ * A poll that is given these answers one after the other, then waits for ever.
+ * @param {(object | Error)[]} answers
+ */
+async function run(answers) {
+  /** @type {any} */
+  const seen = { asked: [], overlays: [], metas: [], reach: [], gone: 0, slept: [] };
+  let finish = () => {};
+  const finished = new Promise((resolve) => (finish = () => resolve(undefined)));
+  const poll = new OverlayPoll({
+    address: (wish, after, status) => `${wish.imageId}/${wish.mode}/${after}/${status}`,
+    onMeta: (meta) => seen.metas.push(meta),
+    onOverlay: (overlay) => seen.overlays.push(overlay),
+    onReach: (reachable) => seen.reach.push(reachable),
+    onGone: () => {
+      seen.gone += 1;
+      finish();
+    },
+    fetch: /** @type {any} */ (
+      async (/** @type {string} */ url, /** @type {RequestInit} */ { signal }) => {
+        seen.asked.push(url);
+        const next = answers.shift();
+        if (next === undefined) {
+          finish();
+          return new Promise((_, reject) => signal?.addEventListener("abort", () => reject(new Error("aborted"))));
+        }
+        if (next instanceof Error) throw next;
+        return next;
+      }
+    ),
+    sleep: async (ms) => void seen.slept.push(ms),
+  });
+  poll.watch({ imageId: 4, mode: "mask", classId: 0 });
+  await finished;
+  poll.stop();
+  return seen;
+}
+
+test("an overlay is passed on with its numbers, then newer ones are asked for", async () => {
+  const seen = await run([answer({ overlay: 6, status: 9 }, [0, 1, 0, 1, 0, 1])]);
+
+  assert.deepEqual(seen.asked, ["4/mask/0/0", "4/mask/6/9"]);
+  assert.deepEqual([...seen.overlays[0].values], [0, 1, 0, 1, 0, 1]);
+  assert.equal(seen.overlays[0].covers, 5);
+});
+
+test("a bare status keeps the overlay", async () => {
+  const seen = await run([answer({ overlay: 6 }, [0, 1, 0, 1, 0, 1]), answer({ overlay: 6, status: 2 })]);
+
+  assert.deepEqual(seen.asked.at(-1), "4/mask/6/2");
+  assert.equal(seen.overlays.length, 1);
+  assert.equal(seen.metas.length, 2);
+});
+
+test("a body of another size is not shown", async () => {
+  const seen = await run([answer({ overlay: 6 }, [0, 1])]);
+
+  assert.equal(seen.overlays.length, 0);
+});
+
+test("a server that counts anew is believed", async () => {
+  const seen = await run([answer({ overlay: 60, status: 90 }, [0, 1, 0, 1, 0, 1]), answer({ overlay: 2, status: 3 })]);
+
+  assert.equal(seen.asked.at(-1), "4/mask/0/3");
+});
+
+test("a broken connection is retried ever more slowly, from the beginning", async () => {
+  const broken = () => new TypeError("failed to fetch");
+  const seen = await run([answer({ overlay: 6 }, [0, 1, 0, 1, 0, 1]), broken(), broken(), broken(), answer({})]);
+
+  assert.deepEqual(seen.reach, [true, false, false, false, true]);
+  assert.deepEqual(seen.slept.filter((/** @type {number} */ ms) => ms >= 300), [300, 600, 1200]);
+  assert.equal(seen.asked[2], "4/mask/0/0");
+});
+
+test("an image that is gone is asked for once", async () => {
+  const seen = await run([{ status: 404, headers: new Headers() }]);
+
+  assert.equal(seen.asked.length, 1);
+  assert.equal(seen.gone, 1);
+});
+
+test("addresses begin where the app is served", () => {
+  const base = appBase("https://lab.example/tools/_stcore/bidi-components/fcnlab.workspace/canvas.js");
+  const routes = new Routes(base, "k3y");
+
+  assert.equal(routes.image(4), "https://lab.example/tools/fcnlab/k3y/image/4");
+  assert.equal(
+    routes.overlay({ imageId: 4, after: 1, status: 2, mode: "mask", classId: 3, clientId: "tab" }),
+    "https://lab.example/tools/fcnlab/k3y/overlay/4?after=1&status=2&mode=mask&class_id=3&client=tab",
+  );
+});

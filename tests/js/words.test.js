@@ -1,0 +1,60 @@
+// @ts-check
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { freshColour } from "../../fcnlab/ui/canvas_assets/classbar.js";
+import { DEFAULT_DISPLAY, displayFrom } from "../../fcnlab/ui/canvas_assets/settings.js";
+import { inSight, ITEM_PX } from "../../fcnlab/ui/canvas_assets/strip.js";
+import { firstSteps, learning, saving } from "../../fcnlab/ui/canvas_assets/words.js";
+
+const CALM = { pending: 0, silenceMs: 0, reachable: true, persistent: true };
+const META = /** @type {const} */ ({ overlay: 3, status: 1, phase: "idle", progress: 1, message: "", milliseconds: 9, updated_at: null, width: 3, height: 2, covers: 5, shown_done: false });
+
+test("saved is said only when nothing is pending", () => {
+  assert.equal(saving(CALM).text, "Saved");
+  assert.match(saving({ ...CALM, pending: 2 }).text, /^Saving 2/);
+  assert.match(saving({ ...CALM, pending: 2, silenceMs: 9000 }).text, /^Offline: 2 changes kept in this tab/);
+  assert.match(saving({ ...CALM, pending: 1, reachable: false }).text, /^Offline: 1 change kept/);
+  assert.match(saving({ ...CALM, pending: 1, reachable: false, persistent: false }).text, /do not close/);
+  assert.match(saving({ ...CALM, reachable: false }).text, /everything so far is saved/);
+});
+
+test("up to date is said only of an overlay that covers every click", () => {
+  const facts = { reachable: true, covered: true };
+
+  assert.equal(learning(META, facts).tone, "good");
+  assert.equal(learning(META, { ...facts, covered: false }).tone, "busy");
+  assert.equal(learning({ ...META, overlay: 0 }, facts).tone, "quiet");
+  assert.equal(learning({ ...META, phase: "missing", message: "Add a class" }, facts).text, "Add a class");
+  assert.equal(learning({ ...META, phase: "error", message: "It broke" }, facts).tone, "bad");
+  assert.equal(learning({ ...META, phase: "encoding", progress: 0.4 }, facts).progress, 0.4);
+  assert.equal(learning(null, facts).tone, "quiet");
+  assert.equal(learning(META, { ...facts, reachable: false }).tone, "quiet");
+});
+
+test("the first steps use the project's own words", () => {
+  const classes = [{ id: 0, name: "soil", colour: "#000000", n_points: 0 }, { id: 1, name: "root", colour: "#ffffff", n_points: 0 }];
+
+  assert.match(firstSteps(classes)[0], /root/);
+  assert.match(firstSteps(classes)[1], /soil/);
+  assert.match(firstSteps(classes.slice(0, 1))[0], /second class/);
+});
+
+test("only the images in sight exist, however many there are", () => {
+  const { first, end } = inSight(5000 * ITEM_PX, 1200, 10_000);
+
+  assert.ok(first < 5000 && end > 5013 && end - first < 25);
+  assert.deepEqual(inSight(0, 1200, 3), { first: 0, end: 3 });
+  assert.deepEqual(inSight(0, 1200, 0), { first: 0, end: 0 });
+});
+
+test("a new class gets a colour nobody has", () => {
+  assert.equal(freshColour([{ id: 0, name: "a", colour: "#0072B2", n_points: 0 }]), "#e69f00");
+});
+
+test("damaged display settings fall back one by one", () => {
+  assert.deepEqual(displayFrom(null), DEFAULT_DISPLAY);
+  assert.equal(displayFrom({ mode: "x-ray", contour: true }).mode, "mask");
+  assert.equal(displayFrom({ mode: "x-ray", contour: true }).contour, true);
+  assert.equal(displayFrom({ opacity: 7 }).opacity, 1);
+});
