@@ -101,11 +101,11 @@ def border_positions(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Rows and cols (M,) along the border of a working picture of size `hw`, none near a foreground click."""
     height, width = hw
-    along = (np.arange(BORDER_POINTS) + 0.5) / BORDER_POINTS * 2 * (height + width)
-    sides = [along < width, along < width + height, along < 2 * width + height]
-    rows = np.select(sides, [np.zeros_like(along), along - width, np.full_like(along, height - 1.0)], 0.0)
-    cols = np.select(sides, [along, np.full_like(along, width - 1.0), along - width - height], 0.0)
-    rows = np.where(sides[2], rows, along - 2 * width - height)
+    n_across, n_down = (max(1, round(BORDER_POINTS / 2 * side / (height + width))) for side in (width, height))
+    across = (np.arange(n_across) + 0.5) / n_across * width - 0.5
+    down = (np.arange(n_down) + 0.5) / n_down * height - 0.5
+    rows = np.concatenate([np.zeros(n_across), np.full(n_across, height - 1.0), down, down])
+    cols = np.concatenate([across, across, np.zeros(n_down), np.full(n_down, width - 1.0)])
     foreground = clicks.class_ids != background
     own_rows, own_cols = clicks.on(hw)
     distance = np.hypot(rows[:, None] - own_rows[foreground], cols[:, None] - own_cols[foreground])

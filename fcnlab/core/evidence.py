@@ -101,6 +101,8 @@ def similarity(
     Returns (K, h, w) float32 on a grid of stride `grid` and size `grid_hw`.
     """
     result = np.zeros((len(belongs), *grid_hw), np.float32)
+    if not len(rows):
+        return result
     for stride, unit in looks:
         at_clicks = unit[:, (rows / stride).astype(int), (cols / stride).astype(int)]
         alike = (torch.from_numpy(at_clicks).T @ torch.from_numpy(unit).flatten(1)).numpy()

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fcnlab.core.clicks import border_positions, canonical_clicks, neighbour_positions
+from fcnlab.domain import Point
+from fcnlab.errors import ClickOutsideImage
+
+POINTS = [Point(20, 5, 1), Point(3, 33, 0), Point(3, 4, 2), Point(3, 4, 0)]
+
+
+def test_the_order_of_clicking_is_forgotten():
+    one, other = canonical_clicks(POINTS, (24, 37)), canonical_clicks(POINTS[::-1], (24, 37))
+
+    assert np.array_equal(one.rows, other.rows)
+    assert np.array_equal(one.cols, other.cols)
+    assert np.array_equal(one.class_ids, other.class_ids)
+
+
+def test_a_click_outside_the_image_is_refused():
+    with pytest.raises(ClickOutsideImage):
+        canonical_clicks([Point(24, 0, 0)], (24, 37))
+
+
+def test_no_clicks_are_clicks_too():
+    assert len(canonical_clicks([], (24, 37))) == 0
+
+
+def test_neighbours_lie_inside_and_look_like_their_click():
+    lab = np.full((24, 37, 3), 50, np.float32)
+    lab[:, 8:] = 90
+    clicks = canonical_clicks([Point(20, 5, 1), Point(3, 33, 2)], (24, 37))
+
+    rows, cols, class_ids = neighbour_positions(clicks, lab)
+
+    assert ((np.rint(rows) >= 0) & (np.rint(rows) < 24) & (np.rint(cols) >= 0) & (np.rint(cols) < 37)).all()
+    assert {1, 2} == set(class_ids.tolist())
+    assert (np.rint(cols[class_ids == 1]) < 8).all()
+    assert (np.rint(cols[class_ids == 2]) >= 8).all()
+
+
+def test_the_border_stays_away_from_clicks_on_an_object():
+    clicks = canonical_clicks([Point(0, 60, 1)], (50, 100))
+
+    rows, cols = border_positions(clicks, (50, 100), background=0)
+
+    assert (np.hypot(rows, cols - 60) > 8).all()
+    assert {0.0, 49.0} <= set(rows.tolist())
+    assert {0.0, 99.0} <= set(cols.tolist())
+
+
+def test_the_border_of_a_turned_picture_is_the_turned_border():
+    rows, cols = border_positions(canonical_clicks([], (50, 80)), (50, 80), background=0)
+    turned_rows, turned_cols = border_positions(canonical_clicks([], (80, 50)), (80, 50), background=0)
+
+    assert set(zip(rows, cols, strict=True)) == set(zip(turned_cols, turned_rows, strict=True))

@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from fcnlab.core import learner
+from fcnlab.core.clicks import canonical_clicks
+from fcnlab.core.encoder import StageEncoder
+from fcnlab.core.stages import Stages
+from fcnlab.domain import LearnerSpec, Point
+from fcnlab.errors import NoPoints
+
+POINTS = [Point(40, 45, 1), Point(4, 4, 0), Point(84, 60, 0), Point(50, 107, 2), Point(30, 40, 1), Point(89, 134, 0)]
+TWO = [point for point in POINTS if point.class_id != 2]
+SPECS = [LearnerSpec(object_mode=mode, refine=refine) for mode in (False, True) for refine in (False, True)]
+
+
+@pytest.fixture(scope="module")
+def picture(encoder: StageEncoder, rgb) -> learner.Picture:
+    return prepared(encoder, rgb)
+
+
+def prepared(encoder: StageEncoder, rgb: np.ndarray) -> learner.Picture:
+    return learner.prepare(rgb, encoder.encode(rgb, scales=(1.0, 0.5), position=True))
+
+
+def answer(picture, points, spec, *, image_hw=None, start=None):
+    clicks = canonical_clicks(points, image_hw or picture.stages.hw)
+    head = learner.fit([learner.teach(picture, clicks, spec, background=0)], spec, start=start)
+    return head, learner.segment(picture, head, clicks, spec, background=0), clicks
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_a_few_clicks_find_the_disc(picture, rgb, spec):
+    _, found, _ = answer(picture, TWO, spec)
+    rows, cols = np.mgrid[:90, :135]
+    disc = np.hypot(rows - 40, cols - 45) < 24
+
+    overlap = ((found.class_map == 1) & disc).sum() / ((found.class_map == 1) | disc).sum()
+
+    assert overlap > 0.85
+    assert found.probabilities.shape == (2, 90, 135)
+    assert np.allclose(found.probabilities.sum(axis=0), 1, atol=1e-4)
+
+
+@pytest.mark.parametrize("spec", SPECS)
+@pytest.mark.parametrize("image_hw", [(90, 135), (271, 404)])
+def test_every_click_is_obeyed_where_it_was_made(picture, spec, image_hw):
+    factor = image_hw[0] / 90
+    points = [Point(int(p.row * factor), int(p.col * factor), p.class_id) for p in POINTS]
+    points += [Point(points[0].row, points[0].col + 1, 0), Point(image_hw[0] - 1, image_hw[1] - 1, 2)]
+    points = list({(p.row, p.col): p for p in points}.values())
+
+    _, found, clicks = answer(picture, points, spec, image_hw=image_hw)
+    whole = learner.full_size(found, image_hw, clicks)
+
+    assert whole.shape == image_hw
+    assert [int(whole[p.row, p.col]) for p in points] == [p.class_id for p in points]
+
+
+def test_at_its_own_size_the_map_is_what_full_size_shows(picture):
+    _, found, clicks = answer(picture, POINTS, LearnerSpec())
+
+    assert np.array_equal(learner.full_size(found, (90, 135), clicks), found.class_map)
+    assert all(found.class_map[p.row, p.col] == p.class_id for p in POINTS)
+
+
+def test_full_size_shows_the_background_object_mode_put_there(picture):
+    spec = LearnerSpec(object_mode=True)
+    points = [Point(40, 45, 1), Point(50, 107, 2)]
+
+    _, found, clicks = answer(picture, points, spec)
+
+    assert set(np.unique(learner.full_size(found, (180, 270), clicks))) == set(np.unique(found.class_map))
+
+
+@pytest.mark.parametrize("hw", [(1, 70), (70, 1), (1, 2)])
+@pytest.mark.parametrize("spec", SPECS)
+def test_pictures_one_pixel_high_or_wide_are_pictures(encoder, rgb, hw, spec):
+    thin = np.ascontiguousarray(rgb[: hw[0], : hw[1]])
+    points = [Point(0, 0, 1), Point(hw[0] - 1, hw[1] - 1, 0)]
+
+    _, found, _ = answer(prepared(encoder, thin), points, spec)
+
+    assert found.class_map[0, 0] == 1
+    assert found.class_map[-1, -1] == 0
+
+
+@pytest.mark.parametrize("points", [TWO, POINTS])
+def test_a_cold_fit_does_not_know_the_order_of_clicking(picture, points):
+    first, one, _ = answer(picture, points, LearnerSpec())
+    second, other, _ = answer(picture, points[::-1], LearnerSpec())
+
+    assert np.array_equal(first.weights, second.weights)
+    assert np.array_equal(first.bias, second.bias)
+    assert np.array_equal(one.probabilities, other.probabilities)
+
+
+@pytest.mark.parametrize("points", [TWO, POINTS])
+def test_a_warm_fit_agrees_with_the_cold_one_everywhere(picture, points):
+    warm_head = None
+    for n in range(3, len(points) + 1):
+        if len({point.class_id for point in points[:n]}) > 1:
+            warm_head, warm, _ = answer(picture, points[:n], LearnerSpec(), start=warm_head)
+
+    _, cold, _ = answer(picture, points, LearnerSpec())
+
+    assert np.abs(warm.probabilities - cold.probabilities).max() < 1e-3
+
+
+@pytest.mark.parametrize("spec", [LearnerSpec(), LearnerSpec(object_mode=True)])
+def test_transposing_everything_transposes_the_result(picture, rgb, spec):
+    stages = picture.stages
+    turned = Stages(
+        stages.infos,
+        tuple(one.transpose(1, 2).contiguous() for one in stages.maps),
+        stages.means,
+        stages.scales,
+        stages.hw[::-1],
+    )
+
+    _, one, _ = answer(picture, TWO, spec)
+    _, other, _ = answer(
+        learner.prepare(np.ascontiguousarray(rgb.transpose(1, 0, 2)), turned),
+        [Point(p.col, p.row, p.class_id) for p in TWO],
+        spec,
+    )
+
+    assert np.abs(one.probabilities - other.probabilities.transpose(0, 2, 1)).max() < 0.02
+    assert (one.class_map != other.class_map.T).mean() < 0.001
+
+
+def test_images_without_clicks_are_segmented_by_what_others_taught(picture):
+    head, _, _ = answer(picture, POINTS, LearnerSpec())
+    nobody = canonical_clicks([], picture.stages.hw)
+
+    found = learner.segment(picture, head, nobody, LearnerSpec(), background=0)
+
+    assert found.class_map[40, 45] == 1
+    assert found.class_map[50, 107] == 2
+
+
+def test_a_click_of_a_class_the_head_never_saw_is_still_obeyed(picture):
+    head, _, _ = answer(picture, TWO, LearnerSpec())
+    clicks = canonical_clicks([*TWO, Point(50, 107, 7)], picture.stages.hw)
+
+    found = learner.segment(picture, head, clicks, LearnerSpec(), background=0)
+
+    assert found.class_map[50, 107] == 7
+    assert learner.full_size(found, picture.stages.hw, clicks)[50, 107] == 7
+
+
+def test_one_class_alone_is_refused_with_what_is_missing(picture):
+    with pytest.raises(NoPoints, match="second class"):
+        answer(picture, [Point(40, 45, 1), Point(30, 40, 1)], LearnerSpec())
+
+
+def test_removing_the_border_from_an_earlier_lesson_changes_nothing_else(picture):
+    clicks = canonical_clicks(TWO, picture.stages.hw)
+    lesson = learner.teach(picture, clicks, LearnerSpec(object_mode=True), background=0)
+
+    assert lesson.border is not None
+    assert learner.teach(picture, clicks, LearnerSpec(), background=0).border is None
+    assert learner.fit([replace(lesson, border=None)], LearnerSpec()).class_ids == (0, 1)
+
+
+def test_stages_of_half_precision_teach_the_same(encoder, rgb, picture):
+    stages = encoder.encode(rgb, scales=(1.0, 0.5), position=True)
+
+    assert all(one.dtype == torch.float16 for one in stages.maps)
+    assert all(torch.equal(one.float(), other) for one, other in zip(stages.maps, picture.stages.maps, strict=True))

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import numpy as np
+
+from fcnlab.core.metrics import confusion, iou_per_class, object_iou
+from fcnlab.domain import IGNORE
+
+TRUTH = np.array([[0, 0, 1, 1, IGNORE], [0, 1, 1, 2, IGNORE]], np.uint8)
+
+
+def test_the_truth_predicts_itself_perfectly():
+    prediction = np.where(TRUTH == IGNORE, 0, TRUTH).astype(np.uint8)
+
+    assert np.allclose(iou_per_class(confusion(TRUTH, prediction, 3)), 1)
+    assert object_iou(TRUTH, prediction) == 1
+
+
+def test_what_nobody_knows_counts_nowhere():
+    one, other = TRUTH.copy(), TRUTH.copy()
+    one[TRUTH == IGNORE], other[TRUTH == IGNORE] = 0, 2
+
+    assert np.array_equal(confusion(TRUTH, one, 3), confusion(TRUTH, other, 3))
+    assert object_iou(TRUTH, one) == object_iou(TRUTH, other)
+    assert confusion(TRUTH, one, 3).sum() == 8
+
+
+def test_confusion_is_truth_by_prediction():
+    counts = confusion(np.array([[0, 0, 1]], np.uint8), np.array([[1, 1, 1]], np.uint8), 2)
+
+    assert counts.tolist() == [[0, 2], [0, 1]]
+
+
+def test_a_class_nobody_has_is_not_a_number():
+    assert np.isnan(iou_per_class(confusion(TRUTH[:, :2], TRUTH[:, :2], 4))[3])

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import numpy as np
+
+from fcnlab.core.walker import walk, walker_graph
+
+
+def scene() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """CIELAB (14, 21, 3) with a step of colour at column 12, features, and a prior that knows nothing."""
+    rng = np.random.default_rng(0)
+    lab = rng.normal(0, 2, (14, 21, 3)).astype(np.float32) + 50
+    lab[:, 12:] += 40
+    return lab, rng.normal(0, 0.05, (5, 14, 21)).astype(np.float32), np.zeros((1, 14, 21), np.float32)
+
+
+def test_clicks_are_held_and_opinions_stay_between_minus_one_and_one():
+    lab, features, prior = scene()
+    prior += np.random.default_rng(1).uniform(-1, 1, prior.shape).astype(np.float32)
+
+    walked = walk(walker_graph(lab, features), prior, np.array([3, 13]), np.array([2, 20]), np.array([[1.0, -1.0]]))
+
+    assert np.abs(walked).max() <= 1
+    assert walked[0, 3, 2] == 1
+    assert walked[0, 13, 20] == -1
+
+
+def test_an_opinion_stops_where_the_colour_changes():
+    lab, features, prior = scene()
+
+    walked = walk(walker_graph(lab, features), prior, np.array([3, 13]), np.array([2, 20]), np.array([[1.0, -1.0]]))[0]
+
+    assert (walked[:, :12] > 0).all()
+    assert (walked[:, 12:] < 0).all()
+
+
+def test_transposing_the_picture_transposes_the_answer():
+    lab, features, prior = scene()
+    prior += np.random.default_rng(1).uniform(-1, 1, prior.shape).astype(np.float32)
+    rows, cols, values = np.array([3, 13, 5]), np.array([2, 20, 9]), np.array([[1.0, -1.0, 1.0]])
+
+    one = walk(walker_graph(lab, features), prior, rows, cols, values)
+    other = walk(
+        walker_graph(lab.transpose(1, 0, 2), features.transpose(0, 2, 1)), prior.transpose(0, 2, 1), cols, rows, values
+    )
+
+    assert np.allclose(one, other.transpose(0, 2, 1), atol=1e-3)
+
+
+def test_clicks_that_share_a_node_meet_in_the_middle():
+    lab, features, prior = scene()
+
+    walked = walk(walker_graph(lab, features), prior, np.array([3, 3]), np.array([2, 2]), np.array([[1.0, -1.0]]))
+
+    assert walked[0, 3, 2] == 0
+
+
+def test_a_single_node_is_a_picture_too():
+    walked = walk(
+        walker_graph(np.zeros((1, 1, 3), np.float32), np.zeros((2, 1, 1), np.float32)),
+        np.full((1, 1, 1), 0.5, np.float32),
+        np.array([], np.int64),
+        np.array([], np.int64),
+        np.zeros((1, 0)),
+    )
+
+    assert np.allclose(walked, 0.5)
