@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 from fcnlab.adapters.database import Sessions, close_database, open_database
+from fcnlab.adapters.devices import pick_device
 from fcnlab.adapters.filestore import Folders, open_folders
 from fcnlab.errors import InvalidSetting
 from fcnlab.settings import Settings
@@ -32,7 +33,7 @@ class Lab:
     @cached_property
     def device(self) -> str:
         """The torch device to compute on. Raises InvalidSetting: this machine does not have it."""
-        return _device(self.settings.device)
+        return pick_device(self.settings.device)
 
     def close(self) -> None:
         """Give back the database connections. Closing twice is closing once."""
@@ -55,20 +56,3 @@ def open_lab(settings: Settings, *, clock: Clock = utc_now) -> Lab:
         ) from failure
     sessions = open_database(settings.database_url or data_dir / "lab.db")
     return Lab(settings=settings, sessions=sessions, folders=folders, clock=clock)
-
-
-def _device(wanted: str) -> str:
-    import torch  # seconds of loading that the command line often does not need
-
-    mps = torch.backends.mps.is_available()
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
-    kind, _, number = wanted.partition(":")
-    present = {
-        "cpu": True,
-        "mps": mps,
-        "cuda": (number or "0").isdecimal() and int(number or 0) < torch.cuda.device_count(),
-    }
-    if not present.get(kind, False):
-        raise InvalidSetting(f"FCNLAB_DEVICE {wanted!r} is not on this machine; use auto or cpu")
-    return wanted

@@ -15,10 +15,10 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from fcnlab.adapters.checkpoints import load_checkpoint, save_checkpoint
+from fcnlab.adapters.devices import pick_device
 from fcnlab.adapters.weights import load_encoder
 from fcnlab.core import learner
 from fcnlab.core.clicks import Clicks, canonical_clicks
-from fcnlab.core.devices import pick_device
 from fcnlab.core.encoder import StageEncoder
 from fcnlab.core.head import Head, missing_message
 from fcnlab.core.model import Lesson, Model, canonical_teachings, model_from_arrays, model_to_arrays
