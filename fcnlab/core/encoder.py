@@ -19,6 +19,9 @@ from fcnlab.core.stages import Stages, make_stage
 
 COLOUR_STRIDES = (1, 2, 4, 8)
 POSITION_STRIDE = 8
+SHAPE_WEIGHT = 0.5
+"""Louder helps cracks and membranes, and hurts where colour decides."""
+
 SHAPE_SIGMA = 1.0
 """Smoothing, in pixels of each stride, before lightness is differentiated."""
 
@@ -62,7 +65,8 @@ class StageEncoder:
         for stride in COLOUR_STRIDES:
             small = _pooled(lab, stride)
             made.append(make_stage(f"colour/{stride}", float(stride), self._tensor(small), hw))
-            made.append(make_stage(f"shape/{stride}", float(stride), self._tensor(_shapes(small[..., 0])), hw))
+            shapes = self._tensor(_shapes(small[..., 0]))
+            made.append(make_stage(f"shape/{stride}", float(stride), shapes, hw, weight=SHAPE_WEIGHT))
         if position:
             made.append(
                 make_stage("position", float(POSITION_STRIDE), _positions(padded.shape[:2], hw, self.device), hw)

@@ -60,9 +60,12 @@ class Stages:
 
 
 def make_stage(
-    group: str, stride: float, feature_map: Tensor, hw: tuple[int, int]
+    group: str, stride: float, feature_map: Tensor, hw: tuple[int, int], *, weight: float = 1.0
 ) -> tuple[StageInfo, Tensor, Tensor, Tensor]:
     """Round a map (C, h, w) to float16 and measure its mean and scale over the unpadded part.
+
+    Args:
+        weight: how loud the stage is beside others.
 
     Returns info, map, mean (C,), scale (C,): see Stages.
     """
@@ -72,7 +75,7 @@ def make_stage(
     inside = rounded[:, :height, :width].float().flatten(1)
     mean = inside.mean(dim=1)
     deviation = torch.linalg.vector_norm(inside - mean[:, None], dim=1) / inside.shape[1] ** 0.5
-    scale = torch.where(deviation > 1e-4, 1.0 / (deviation + 1e-6), 0.0) / rounded.shape[0] ** 0.5
+    scale = torch.where(deviation > 1e-4, 1.0 / (deviation + 1e-6), 0.0) * (weight / rounded.shape[0] ** 0.5)
     return StageInfo(group, stride, rounded.shape[0]), rounded, mean, scale
 
 

@@ -6,7 +6,7 @@ import torch
 from numpy.typing import NDArray
 
 from fcnlab.core.clicks import samples_at
-from fcnlab.core.encoder import StageEncoder, padding_step
+from fcnlab.core.encoder import SHAPE_WEIGHT, StageEncoder, padding_step
 from fcnlab.core.stages import regridded, score_stages
 
 
@@ -35,7 +35,7 @@ def test_scores_on_a_coarse_grid_are_near_the_mean_of_its_cells(encoder: StageEn
     fine = score_stages(stages, weights, bias)[0, :88, :132].reshape(22, 4, 33, 4).mean(axis=(1, 3))
 
     assert coarse.shape == (1, 23, 34)
-    assert np.corrcoef(coarse[0, :22, :33].ravel(), fine.ravel())[0, 1] > 0.99
+    assert np.corrcoef(coarse[0, :22, :33].ravel(), fine.ravel())[0, 1] > 0.97
 
 
 def test_stages_say_where_their_positions_lie(encoder: StageEncoder, rgb):
@@ -57,12 +57,13 @@ def test_every_group_is_standardised_over_the_picture(encoder: StageEncoder):
     picture = np.random.default_rng(0).integers(0, 255, (64, 96, 3), dtype=np.uint8)
     stages = encoder.encode(picture, scales=(1.0,), position=False)
 
-    for one, mean, scale in zip(stages.maps, stages.means, stages.scales, strict=True):
+    for info, one, mean, scale in zip(stages.infos, stages.maps, stages.means, stages.scales, strict=True):
+        loudness = SHAPE_WEIGHT if info.group.startswith("shape") else 1
         standard = ((one.float() - mean[:, None, None]) * scale[:, None, None]).flatten(1)
         alive = scale > 0
         assert torch.allclose(standard.mean(dim=1), torch.zeros(len(standard)), atol=1e-4)
         assert torch.allclose(
-            standard[alive].var(dim=1, correction=0) * len(one), torch.ones(int(alive.sum())), rtol=0.02
+            standard[alive].var(dim=1, correction=0) * len(one), loudness**2 * torch.ones(int(alive.sum())), rtol=0.02
         )
 
 
