@@ -11,7 +11,7 @@ from fcnlab.ui.session import Engine
 
 STYLE = """<style>
 [data-stale="true"] { opacity: 1 !important; transition: none !important; }
-.block-container { padding: 3.6rem 1.2rem 0.6rem !important; max-width: 100% !important; }
+.block-container { padding: 4.1rem 1.2rem 0.4rem !important; max-width: 100% !important; }
 </style>"""
 
 

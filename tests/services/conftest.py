@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tabs import Tab, new_project
+from tests.services.tabs import Tab, new_project
 
 from fcnlab.lab import Lab
 

@@ -6,7 +6,7 @@ import random
 
 import pytest
 from sqlalchemy import text
-from tabs import HEIGHT, WIDTH, Tab, anything, new_project, picture_of, random_change, state_of
+from tests.services.tabs import HEIGHT, WIDTH, Tab, anything, new_project, picture_of, random_change, state_of
 
 from fcnlab.adapters import repository, repository_images
 from fcnlab.adapters.database import reading

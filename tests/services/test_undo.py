@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from tabs import HEIGHT, WIDTH, Tab, new_project, other, random_change
+from tests.services.tabs import HEIGHT, WIDTH, Tab, new_project, other, random_change
 
 from fcnlab.adapters import repository_images
 from fcnlab.adapters.database import reading, writing

@@ -1,0 +1,145 @@
+"""From mouse button up to the new mask painted, in a real browser against a real server.
+
+    .venv/bin/python benchmarks/click_latency.py [--clicks 200] [--json out.json]
+
+Three cases: one 1024x768 photograph with up to 50 points (200 clicks after 20 of warm-up; each round undoes its
+points); the same in a project with 5,000 points in 500 images; one 12-megapixel photograph (time to the first mask,
+then per click). Reports medians and 95th percentiles in milliseconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import skimage.data
+from playwright.sync_api import Page
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from fcnlab.domain import Event, EventBatch, EventKind
+from fcnlab.lab import open_lab
+from fcnlab.services.importing import import_files
+from fcnlab.services.labelling import apply_events
+from fcnlab.services.projects import create_project
+from fcnlab.settings import Settings
+from tests.browser.harness import WATCH_CLICKS, open_label_page, pixel_on_screen, running_browser, running_server
+
+ROUND = 48
+"""Clicks before the points are taken back, so that an image never holds more than 50."""
+
+
+def photograph(width: int, height: int) -> bytes:
+    """A JPEG of the astronaut at any size."""
+    grown = cv2.resize(skimage.data.astronaut(), (width, height), interpolation=cv2.INTER_CUBIC)
+    return cv2.imencode(".jpg", cv2.cvtColor(grown, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes()
+
+
+def make_project(data_dir: Path, *, width: int, height: int, other_images: int) -> tuple[int, int]:
+    """A project with one photograph to click on and `other_images` small ones of ten points each."""
+    lab = open_lab(Settings(data_dir=data_dir, demo=False))
+    project = create_project(lab, name="latency")
+    step = next(iter(import_files(lab, [("photo.jpg", photograph(width, height))], project_id=project.id)))
+    assert step.image_id is not None
+    rng = np.random.default_rng(0)
+    base = cv2.resize(skimage.data.astronaut(), (256, 192), interpolation=cv2.INTER_AREA)
+
+    def small() -> list[tuple[str, bytes]]:
+        return [
+            (f"{n:04}.png", cv2.imencode(".png", np.roll(base, (n * 7, n * 3), (0, 1)) // 2 + n % 120)[1].tobytes())
+            for n in range(other_images)
+        ]
+
+    for number, other in enumerate(import_files(lab, small(), project_id=project.id)):
+        events = tuple(
+            Event(
+                k + 1,
+                EventKind.ADD,
+                int(other.image_id or 0),
+                {"row": int(rng.integers(192)), "col": int(rng.integers(256)), "class_id": int(k % 2)},
+            )
+            for k in range(10)
+        )
+        apply_events(lab, EventBatch(f"seed-{number:06}", events), project_id=project.id, labeller="seed")
+    lab.close()
+    return project.id, step.image_id
+
+
+def click_round(page: Page, count: int, rng: np.random.Generator, size: tuple[int, int]) -> list[float]:
+    """Click `count` times at random places, classes in turn, each after the last mask; milliseconds."""
+    times = []
+    for number in range(count):
+        page.keyboard.press(str(1 + number % 2))
+        row, col = rng.uniform(0.05, 0.95) * size[1], rng.uniform(0.05, 0.95) * size[0]
+        x, y = pixel_on_screen(page, row, col)
+        known = page.evaluate("window.clickTimes.length")
+        page.mouse.click(x, y)
+        page.wait_for_function(f"window.clickTimes.length > {known}", timeout=60_000)
+        times.append(float(page.evaluate("window.clickTimes.at(-1)")))
+    return times
+
+
+def measure(width: int, height: int, *, clicks: int, warm_up: int, other_images: int = 0) -> dict[str, float]:
+    """Median and 95th percentile of the click latency, and the time to the first mask."""
+    rng = np.random.default_rng(1)
+    with tempfile.TemporaryDirectory() as folder:
+        project_id, image_id = make_project(Path(folder), width=width, height=height, other_images=other_images)
+        with running_server(Path(folder)) as server, running_browser() as browser:
+            page = browser.new_page(viewport={"width": 1280, "height": 900})
+            open_label_page(page, server, project_id=project_id, image_id=image_id)
+            page.evaluate(WATCH_CLICKS)
+            started = time.perf_counter()
+            x, y = pixel_on_screen(page, height * 0.5, width * 0.45)
+            page.keyboard.press("2")
+            page.mouse.click(x, y)
+            page.keyboard.press("1")
+            page.mouse.click(*pixel_on_screen(page, height * 0.05, width * 0.05))
+            page.locator(".vp[data-painted-seq='2']").wait_for(timeout=600_000)
+            first = time.perf_counter() - started
+            if other_images:  # wait until all images are learned from
+                page.get_by_text("up to date").wait_for(timeout=900_000)
+            page.evaluate("window.clickTimes.length = 0")
+            times: list[float] = []
+            while len(times) < warm_up + clicks:
+                times += click_round(page, min(ROUND, warm_up + clicks - len(times)), rng, (width, height))
+                for _ in range(ROUND):
+                    page.keyboard.press("z")
+                page.wait_for_timeout(1500)
+            measured = np.array(times[warm_up:])
+    return {
+        "first_mask_s": round(first, 2),
+        "median_ms": round(float(np.median(measured)), 1),
+        "p95_ms": round(float(np.percentile(measured, 95)), 1),
+        "clicks": len(measured),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clicks", type=int, default=200)
+    parser.add_argument("--warm-up", type=int, default=20)
+    parser.add_argument("--case", choices=["small", "project", "large", "all"], default="all")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    cases = {
+        "small": {"width": 1024, "height": 768},
+        "project": {"width": 1024, "height": 768, "other_images": 500},
+        "large": {"width": 4000, "height": 3000},
+    }
+    results = {}
+    for name, case in cases.items():
+        if options.case in (name, "all"):
+            results[name] = measure(**case, clicks=options.clicks, warm_up=options.warm_up)
+            print(name, results[name], flush=True)
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=1))
+
+
+if __name__ == "__main__":
+    main()
