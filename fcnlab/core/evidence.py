@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from fcnlab.core.stages import Stages, regridded
 
-LOCAL_WEIGHT = 3.0
 LOCAL_RIDGE = 0.01
 LOCAL_STRIDES = (4, 8, 16, 32)
 LOCAL_CHANNELS = 12

@@ -22,7 +22,7 @@ from fcnlab.core.clicks import (
     samples_at,
 )
 from fcnlab.core.encoder import lab_image
-from fcnlab.core.evidence import LOCAL_WEIGHT, encoder_maps, local_features, local_opinion, similarity, unit_maps
+from fcnlab.core.evidence import encoder_maps, local_features, local_opinion, similarity, unit_maps
 from fcnlab.core.head import Head, Samples, fit_head
 from fcnlab.core.refine import Guide, clicked_regions, guided_filter, make_guide, obey_clicks, obey_nearby
 from fcnlab.core.stages import Stages, regridded, score_stages
@@ -33,6 +33,11 @@ WALKER_STRIDE = 4
 SIMILARITY_STRIDES = (8, 16)
 SIMILARITY_WEIGHT = 2.0
 EDGE_STRIDES = (4, 8)
+LOCAL_WEIGHT = 3.0
+LOCAL_HASTE = 4.0
+"""The picture's own head weighs LOCAL_WEIGHT * (1 + LOCAL_HASTE / clicks): the fewer clicks, the more it is needed."""
+
+WALKER_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,15 +137,15 @@ def fit(teachings: list[Teaching], spec: LearnerSpec, *, start: Head | None = No
 
 
 def segment(picture: Picture, head: Head, clicks: Clicks, spec: LearnerSpec, *, background: int) -> Segmentation:
-    """Score, add what the clicks of this image say, refine."""
-    if len(np.unique(clicks.class_ids)) >= 2:
-        opinions = _walked(picture, head, clicks)
-    else:
-        opinions = _opinions(score_stages(picture.stages, *_margins(head)))
-    if spec.refine:
-        opinions = guided_filter(opinions, picture.guide)
-    elif opinions.shape[1:] != picture.stages.hw:
-        opinions = np.stack([_full(one, picture.stages.hw) for one in opinions])
+    """Score, add what the clicks of this image say, refine.
+
+    In an image nobody clicked two classes in, the walker has little to hold on to: its answer and the plain head's
+    are averaged, which keeps thin things.
+    """
+    opinions = _at_picture_size(_walked(picture, head, clicks), picture, spec)
+    if not _has_two_classes(clicks):
+        plain = _opinions(score_stages(picture.stages, *_margins(head)))
+        opinions = WALKER_SHARE * opinions + (1 - WALKER_SHARE) * _at_picture_size(plain, picture, spec)
     probabilities = _probabilities(opinions)
     class_map = np.asarray(head.class_ids, np.uint8)[_winner(probabilities)]
     obey_nearby(class_map, clicks, picture.lab)
@@ -203,13 +208,21 @@ def _winner(probabilities: NDArray[np.float32]) -> NDArray[np.intp]:
     return np.asarray(probabilities.argmax(axis=0), np.intp)
 
 
-def _full(one: NDArray[np.float32], hw: tuple[int, int]) -> NDArray[np.float32]:
-    """A map of the walker's grid at the size of the working picture."""
-    return regridded(one, WALKER_STRIDE)[: hw[0], : hw[1]]
+def _at_picture_size(opinions: NDArray[np.float32], picture: Picture, spec: LearnerSpec) -> NDArray[np.float32]:
+    """Opinions (M, H, W) from the walker's grid or the picture's own, with sharpened borders if wanted."""
+    height, width = picture.stages.hw
+    if spec.refine:
+        return guided_filter(opinions, picture.guide)
+    if opinions.shape[1:] == (height, width):
+        return opinions
+    return np.stack([regridded(one, WALKER_STRIDE)[:height, :width] for one in opinions])
 
 
 def _walked(picture: Picture, head: Head, clicks: Clicks) -> NDArray[np.float32]:
-    """The walker's opinions on its grid, (1, h, w) or (K, h, w), asked twice: the picture's own head learns between."""
+    """The walker's opinions on its grid, (1, h, w) or (K, h, w), asked twice where two classes were clicked.
+
+    In between, the picture's own head learns from the first answer.
+    """
     scores = score_stages(picture.stages, *_margins(head), grid=WALKER_STRIDE)
     rows, cols = clicks.pixels_on(picture.stages.hw)
     belongs = np.asarray(head.class_ids)[:, None] == clicks.class_ids
@@ -220,5 +233,11 @@ def _walked(picture: Picture, head: Head, clicks: Clicks) -> NDArray[np.float32]
     rows, cols = rows // WALKER_STRIDE, cols // WALKER_STRIDE
     values = np.where(belongs[-len(scores) :], 1, -1).astype(np.float32)
     walked = walk(picture.graph, _opinions(2 * scores), rows, cols, values)
-    scores += LOCAL_WEIGHT * local_opinion(picture.own_features, walked)
+    if not _has_two_classes(clicks):
+        return walked
+    scores += LOCAL_WEIGHT * (1 + LOCAL_HASTE / len(clicks)) * local_opinion(picture.own_features, walked)
     return walk(picture.graph, _opinions(2 * scores), rows, cols, values)
+
+
+def _has_two_classes(clicks: Clicks) -> bool:
+    return len(np.unique(clicks.class_ids)) >= 2
