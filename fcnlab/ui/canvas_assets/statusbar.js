@@ -3,9 +3,14 @@ import { h, say } from "./dom.js";
 
 /** @typedef {import("./words.js").Tone} Tone */
 
+/** Work that ends sooner changes the dot only: words that flash past at every click say nothing. */
+const FLASH_MS = 180;
+
 /** The line at the bottom: where the clicks are, what the learner does, what is under the cursor. */
 export class StatusBar {
   constructor() {
+    /** Words of work that may be over in a moment. @type {Map<HTMLElement, {write: () => void, timer: ReturnType<typeof setTimeout>}>} */
+    this.waiting = new Map();
     this.saving = h("span", { class: "part saving", role: "status" });
     this.learner = h("span", { class: "part learner", role: "status" });
     this.bar = h("span", { class: "bar" });
@@ -34,18 +39,49 @@ export class StatusBar {
 
   /** @param {{text: string, tone: Tone}} state */
   setSaving({ text, tone }) {
-    say(this.saving, text);
-    this.saving.dataset.tone = tone;
+    this.#put(this.saving, tone, () => say(this.saving, text));
   }
 
   /** @param {{text: string, tone: Tone, progress: number | null}} state @param {string} updated */
   setLearner({ text, tone, progress }, updated) {
-    say(this.learner, text);
-    this.learner.dataset.tone = tone;
-    this.learner.title = text;
-    this.progress.hidden = progress === null;
-    this.bar.style.width = `${Math.round(100 * (progress ?? 0))}%`;
+    this.#put(this.learner, tone, () => {
+      say(this.learner, text);
+      this.learner.title = text;
+      this.progress.hidden = progress === null;
+      this.bar.style.width = `${Math.round(100 * (progress ?? 0))}%`;
+    });
     say(this.updated, updated);
+  }
+
+  stop() {
+    for (const { timer } of this.waiting.values()) clearTimeout(timer);
+  }
+
+  /** The tone changes at once, the words of short work wait. @param {HTMLElement} part @param {Tone} tone @param {() => void} write */
+  #put(part, tone, write) {
+    part.dataset.tone = tone;
+    const waiting = this.waiting.get(part);
+    if (waiting && tone === "busy") {
+      waiting.write = write;
+      return;
+    }
+    clearTimeout(waiting?.timer);
+    this.waiting.delete(part);
+    if (tone !== "busy" || part.dataset.busy === "1") {
+      part.dataset.busy = tone === "busy" ? "1" : "0";
+      write();
+      return;
+    }
+    const fresh = { write, timer: setTimeout(() => this.#late(part), FLASH_MS) };
+    this.waiting.set(part, fresh);
+  }
+
+  /** @param {HTMLElement} part */
+  #late(part) {
+    const waiting = this.waiting.get(part);
+    this.waiting.delete(part);
+    part.dataset.busy = "1";
+    waiting?.write();
   }
 
   /** @param {boolean} objectMode */

@@ -123,8 +123,8 @@ export class Workspace {
   /** Let go of everything outside the workspace. */
   stop() {
     this.life.abort();
-    const { labelling, poll, keys, stage, strip, navigator, toasts, pictures } = this;
-    for (const part of [labelling, poll, keys, stage, strip, navigator, toasts, pictures]) part.stop();
+    const { labelling, poll, keys, stage, strip, status, navigator, toasts, pictures } = this;
+    for (const part of [labelling, poll, keys, stage, strip, status, navigator, toasts, pictures]) part.stop();
   }
 
   /** The class the next click gives: the one last used, else the first object. */
