@@ -22,7 +22,7 @@ from fcnlab.core.clicks import (
     samples_at,
 )
 from fcnlab.core.encoder import lab_image
-from fcnlab.core.evidence import encoder_maps, local_features, local_opinion, similarity, unit_maps
+from fcnlab.core.evidence import EncoderMap, encoder_maps, local_features, local_opinion, similarity, unit_maps
 from fcnlab.core.head import Head, Samples, fit_head
 from fcnlab.core.refine import Guide, clicked_regions, guided_filter, make_guide, obey_clicks, obey_nearby
 from fcnlab.core.stages import Stages, regridded, score_stages
@@ -37,7 +37,7 @@ LOCAL_WEIGHT = 3.0
 LOCAL_HASTE = 4.0
 """The picture's own head weighs LOCAL_WEIGHT * (1 + LOCAL_HASTE / clicks): the fewer clicks, the more it is needed."""
 
-WALKER_SHARE = 0.5
+WALKER_SHARE = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Picture:
         guide: for the guided filter.
         stages: float32 on the learner's device.
         graph: for the random walker.
-        looks: encoder maps of unit length per pixel and their strides, for similarity.
+        looks: encoder maps of unit length per pixel, for similarity.
         own_features: (F, h * w) float32 on the walker's grid, for the picture's own head.
     """
 
@@ -57,7 +57,7 @@ class Picture:
     guide: Guide
     stages: Stages
     graph: WalkerGraph
-    looks: tuple[tuple[float, NDArray[np.float32]], ...]
+    looks: tuple[EncoderMap, ...]
     own_features: NDArray[np.float32]
 
 
@@ -86,18 +86,20 @@ def prepare(rgb: NDArray[np.uint8], stages: Stages) -> Picture:
     grey = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.float32) / np.float32(255)
     height, width = _grid_hw(stages.hw)
     small = np.asarray(cv2.resize(lab, (width, height), interpolation=cv2.INTER_AREA), np.float32)
+    maps = encoder_maps(stages)
     edges = [
-        regridded(one, stride / WALKER_STRIDE)[:height, :width]
-        for stride, standard in encoder_maps(stages, EDGE_STRIDES)
-        for one in standard
+        regridded(one, maps[stride].stride / WALKER_STRIDE)[:height, :width]
+        for stride in EDGE_STRIDES
+        if stride in maps
+        for one in maps[stride].map.numpy()
     ]
     return Picture(
         lab,
         make_guide(grey),
         stages,
-        walker_graph(small, np.stack(edges)),
-        unit_maps(stages, SIMILARITY_STRIDES),
-        local_features(stages, small, WALKER_STRIDE),
+        walker_graph(small, np.stack(edges) if edges else np.zeros((1, height, width), np.float32)),
+        unit_maps(maps, SIMILARITY_STRIDES),
+        local_features(maps, small, WALKER_STRIDE),
     )
 
 
