@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.core.clicks import Clicks
+from fcnlab.core.clicks import Clicks, canonical_clicks
 from fcnlab.core.head import Head, Samples
 from fcnlab.core.learner import Teaching
 from fcnlab.domain import LearnerSpec
@@ -43,6 +43,11 @@ class Model:
     def background(self) -> int:
         """Class id of what is not an object."""
         return self.classes[0][0]
+
+    def clicks_of(self, image: str, image_hw: tuple[int, int]) -> Clicks:
+        """The clicks the model learned from on an image; none when it never saw it."""
+        known = (one.clicks for one in self.lessons if one.image == image and one.clicks.image_hw == image_hw)
+        return next(known, canonical_clicks([], image_hw))
 
 
 def canonical_teachings(lessons: Iterable[Lesson]) -> list[Teaching]:

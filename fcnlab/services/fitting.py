@@ -128,6 +128,10 @@ class ProjectLearner:
         picture = self._pictures.picture(image, project.learner)
         return learner.segment(picture, head, self.clicks_of(image), project.learner, background=background_of(project))
 
+    def passing_picture(self, image: ImageInfo, spec: LearnerSpec) -> learner.Picture:
+        """A picture made ready for one use: those that labellers look at stay at hand."""
+        return self._pictures.passing_picture(image, spec)
+
     def keep_lessons(self) -> None:
         """Write new lessons to the disk cache."""
         project = self._known_project()

@@ -13,7 +13,7 @@ from fcnlab.adapters.checkpoints import save_checkpoint
 from fcnlab.adapters.database import reading, writing
 from fcnlab.adapters.files import write_whole
 from fcnlab.adapters.png import mask_png, read_mask
-from fcnlab.core.learner import full_size
+from fcnlab.core.learner import full_size, segment
 from fcnlab.core.model import Model, model_to_arrays
 from fcnlab.domain import FitRecord, ImageInfo, ImageState, StoredMask
 from fcnlab.errors import FcnlabError
@@ -65,9 +65,15 @@ def save_model(lab: Lab, learner: ProjectLearner) -> SavedModel:
 
 
 def predicted_mask(learner: ProjectLearner, image: ImageInfo, model: Model) -> NDArray[np.uint8]:
-    """Class ids (H, W) uint8 at full size; every clicked pixel has its class."""
-    segmentation = learner.segment(image, model.head)
-    return full_size(segmentation, image.hw, learner.clicks_of(image))
+    """Class ids (H, W) uint8 at full size by the settings and clicks of the model, whatever changed since.
+
+    Every pixel clicked by then has its class.
+    """
+    clicks = model.clicks_of(image.content_hash, image.hw)
+    segmentation = segment(
+        learner.passing_picture(image, model.spec), model.head, clicks, model.spec, background=model.background
+    )
+    return full_size(segmentation, image.hw, clicks)
 
 
 def keep_mask(lab: Lab, learner: ProjectLearner, image: ImageInfo) -> NDArray[np.uint8]:

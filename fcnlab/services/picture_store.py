@@ -71,6 +71,15 @@ class PictureStore:
         self._ready.move_to_end(key)
         return ready
 
+    def passing_picture(self, image: ImageInfo, spec: LearnerSpec) -> learner.Picture:
+        """As `picture`, without pushing out another that is held ready."""
+        key = self._key(image, spec)
+        ready = self._ready.get(key)
+        if ready is not None:
+            return ready
+        entry = self._stages_of(image, spec, key)
+        return learner.prepare(entry.tensors["rgb"].cpu().numpy(), _stages(entry))
+
     def is_ready(self, image: ImageInfo, spec: LearnerSpec) -> bool:
         """Whether `picture` answers at once."""
         return self._key(image, spec) in self._ready

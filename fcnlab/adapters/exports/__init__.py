@@ -1,0 +1,1 @@
+"""Files for other tools, one format each. Equal input gives equal bytes."""

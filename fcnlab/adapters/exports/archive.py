@@ -1,0 +1,51 @@
+"""A zip file whose bytes depend on its content alone."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fcnlab.adapters.files import replaced_whole
+from fcnlab.errors import ExportFailed
+
+EPOCH = (1980, 1, 1, 0, 0, 0)
+"""Every entry has this time: a clock would make equal exports differ."""
+
+UNIX = 3
+PACKED = (".png", ".jpg")
+"""Endings of files that are compressed already."""
+
+
+class Archive:
+    """An open zip file; entries are written in the order they come."""
+
+    def __init__(self, file: zipfile.ZipFile) -> None:
+        self._file = file
+
+    def add(self, name: str, data: bytes) -> str:
+        """Write one entry; returns the SHA-256 of its content."""
+        entry = zipfile.ZipInfo(name, date_time=EPOCH)
+        entry.create_system = UNIX
+        entry.external_attr = 0o644 << 16
+        entry.compress_type = zipfile.ZIP_STORED if name.endswith(PACKED) else zipfile.ZIP_DEFLATED
+        self._file.writestr(entry, data)
+        return hashlib.sha256(data).hexdigest()
+
+
+@contextmanager
+def archive(path: Path) -> Iterator[Archive]:
+    """An archive that appears at `path` when the block ends without an error, and not at all otherwise.
+
+    Raises:
+        ExportFailed: the file cannot be written.
+    """
+    try:
+        with replaced_whole(path) as part, zipfile.ZipFile(part, "w") as file:
+            yield Archive(file)
+    except OSError as failure:
+        raise ExportFailed(
+            f"{path} cannot be written ({failure.strerror or failure}); choose another folder or free some room"
+        ) from failure

@@ -1,0 +1,34 @@
+"""Queries for exports: all classes a mask may name, all masks that are kept."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from fcnlab.adapters.tables import ClassRow, ImageRow
+from fcnlab.domain import ClassLabel, ImageState, StoredMask
+
+
+def removed_classes(session: Session, *, project_id: int) -> tuple[ClassLabel, ...]:
+    """Classes that are no longer in use, by id; a mask kept from before may still name them."""
+    rows = session.scalars(
+        select(ClassRow)
+        .where(ClassRow.project_id == project_id, ClassRow.removed_at.is_not(None))
+        .order_by(ClassRow.class_id)
+    )
+    return tuple(ClassLabel(id=row.class_id, name=row.name, colour=row.colour, order=row.place) for row in rows)
+
+
+def stored_masks(session: Session, *, project_id: int) -> dict[int, StoredMask]:
+    """The masks that done images keep, by image id."""
+    columns = (ImageRow.id, ImageRow.mask_file, ImageRow.mask_model, ImageRow.mask_points, ImageRow.mask_at)
+    rows = session.execute(
+        select(*columns).where(
+            ImageRow.project_id == project_id, ImageRow.state == ImageState.DONE, ImageRow.mask_file.is_not(None)
+        )
+    )
+    return {
+        image_id: StoredMask(file=file, model=model, point_set_hash=points, created_at=made_at)
+        for image_id, file, model, points, made_at in rows
+        if file is not None and model is not None and points is not None and made_at is not None
+    }

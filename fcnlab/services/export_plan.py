@@ -1,0 +1,158 @@
+"""What an export is made from: one consistent moment of a project."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+from fcnlab.adapters import repository, repository_images, repository_points
+from fcnlab.adapters.database import reading
+from fcnlab.adapters.repository_exports import removed_classes, stored_masks
+from fcnlab.core.model import Model
+from fcnlab.domain import ClassLabel, ImageInfo, ImageState, Project, StoredMask, StoredPoint
+from fcnlab.errors import ExportFailed, FcnlabError, NoPoints
+from fcnlab.lab import Lab
+from fcnlab.services.fitting import ProjectLearner
+from fcnlab.services.masks import keep_mask, kept_mask
+
+ATTEMPTS = 20
+"""Clicks that arrive between reading the points and fitting them start that over; so often at most."""
+
+Result = TypeVar("Result")
+
+
+class Runner(Protocol):
+    """Runs one short step with the learner of the project, wherever its computing has to happen."""
+
+    def __call__(self, work: Callable[[ProjectLearner], Result], /) -> Result:
+        """The result of the step; an exception of the step is raised here."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A project at one moment.
+
+    Attributes:
+        removed: classes no longer in use, which masks kept from before may name.
+        images: all of them, in the order of their names.
+        masks: what done images keep, by image id.
+        points: live points, in canonical order.
+    """
+
+    project: Project
+    removed: tuple[ClassLabel, ...]
+    images: tuple[ImageInfo, ...]
+    masks: dict[int, StoredMask]
+    points: tuple[StoredPoint, ...]
+    point_set_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What an export would hold, told without computing anything.
+
+    `n_predicted` counts images without a kept mask; `can_predict` says whether two classes have points.
+    """
+
+    n_done: int
+    n_predicted: int
+    can_predict: bool
+
+    @property
+    def n_images(self) -> int:
+        """All images of the project."""
+        return self.n_done + self.n_predicted
+
+
+def outlook(lab: Lab, *, project_id: int) -> Outlook:
+    """The outlook for a project. Raises UnknownProject."""
+    with reading(lab.sessions) as session:
+        repository.require_project(session, project_id=project_id)
+        states = repository_images.count_images(session, project_id=project_id)
+        points = repository_points.count_points_by_class(session, project_id=project_id)
+    n_done = states[ImageState.DONE]
+    return Outlook(n_done, sum(states.values()) - n_done, sum(count > 0 for count in points.values()) >= 2)
+
+
+def moment_of(lab: Lab, *, project_id: int) -> Moment:
+    """The project as it is now. Raises UnknownProject."""
+    with reading(lab.sessions) as session:
+        images = repository_images.images(session, project_id=project_id)
+        return Moment(
+            project=repository.project(session, project_id=project_id),
+            removed=removed_classes(session, project_id=project_id),
+            images=tuple(sorted(images, key=lambda image: image.name)),
+            masks=stored_masks(session, project_id=project_id),
+            points=repository_points.points_of_project(session, project_id=project_id),
+            point_set_hash=repository_points.point_set_hash(session, project_id=project_id),
+        )
+
+
+def learning(run: Runner) -> Iterator[tuple[int, int, str]]:
+    """Learn from one labelled image per step: number, count and name of each."""
+
+    def refreshed(learner: ProjectLearner) -> list[ImageInfo]:
+        learner.refresh()
+        return learner.untaught()
+
+    waiting = run(refreshed)
+    for number, image in enumerate(waiting, start=1):
+        run(partial(_learn_or_leave, image=image))
+        yield number, len(waiting), image.name
+
+
+def keeping(lab: Lab, run: Runner, *, project_id: int) -> Iterator[tuple[int, int, str]]:
+    """Make the masks that done images lack, one per step: number, count and name of each."""
+    with reading(lab.sessions) as session:
+        done = repository_images.images(session, project_id=project_id, state=ImageState.DONE)
+    waiting = [image for image in done if kept_mask(lab, image) is None]
+    for number, image in enumerate(waiting, start=1):
+        run(partial(_keep_or_leave, lab=lab, image=image))
+        yield number, len(waiting), image.name
+
+
+def frozen(lab: Lab, run: Runner, *, project_id: int, with_model: bool) -> tuple[Moment, Model | None]:
+    """The project at one moment, with the model of exactly its points; None when nothing can be learned.
+
+    Raises:
+        UnknownProject: no such project.
+        ExportFailed: points arrive faster than they can be read.
+    """
+    if not with_model:
+        return moment_of(lab, project_id=project_id), None
+
+    def taken(learner: ProjectLearner) -> tuple[Moment, Model | None] | None:
+        before = moment_of(lab, project_id=project_id)
+        learner.refresh()
+        for image in learner.untaught():
+            _learn_or_leave(learner, image=image)
+        try:
+            model = learner.cold_model()
+        except NoPoints:
+            model = None
+        after = moment_of(lab, project_id=project_id)
+        same = (after.point_set_hash, after.project) == (before.point_set_hash, before.project)
+        return (after, model) if same else None
+
+    for _ in range(ATTEMPTS):
+        found: Any = run(taken)
+        if found is not None:
+            return found  # type: ignore[no-any-return]
+    raise ExportFailed("points keep arriving while the export starts; try again in a moment")
+
+
+def _learn_or_leave(learner: ProjectLearner, *, image: ImageInfo) -> None:
+    try:
+        learner.learn_from(image)
+    except FcnlabError:  # the picture cannot be read: the export names it when its turn comes
+        learner.leave_out(image)
+
+
+def _keep_or_leave(learner: ProjectLearner, *, lab: Lab, image: ImageInfo) -> None:
+    try:
+        keep_mask(lab, learner, image)
+    except FcnlabError:  # likewise
+        return
