@@ -103,6 +103,20 @@ class Board:
         self._wake()
         return overlay
 
+    def cover(self, image_id: int, covers: Mapping[str, int]) -> None:
+        """The overlay shown is up to date with these events too: they changed nothing it depends on."""
+        with self._lock:
+            place = self._places.get(image_id)
+            shown = place.overlay if place else None
+            if place is None or shown is None or dict(shown.covers) == dict(covers):
+                return
+            self._number += 1
+            place.overlay = replace(shown, number=self._number, covers=dict(covers))
+            opinion = self._opinions.get(image_id)
+            if opinion is not None:
+                self._opinions[image_id] = replace(opinion, overlay=self._number)
+        self._wake()
+
     def unpin(self, image_id: int, *, covers: Mapping[str, int], made_at: datetime) -> None:
         """Show nothing from now on; an image that never had an overlay is left alone."""
         if self.overlay(image_id) is not None:

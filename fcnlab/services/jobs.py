@@ -71,6 +71,11 @@ class Jobs:
             self._watched[image_id] = (project_id, time.monotonic())
         self._submit_view(project_id, image_id, Priority.VIEW if is_new else Priority.REFRESH)
 
+    def remake(self, project_id: int, image_id: int) -> None:
+        """Make the overlay of an image again, because its probabilities are wanted and gone from memory."""
+        self._made_from.pop(image_id, None)
+        self._submit_view(project_id, image_id, Priority.VIEW)
+
     def opened(self, project_id: int, image_id: int, *, next_ids: Sequence[int] = ()) -> None:
         """An image was opened on a page; `next_ids` are likely to follow."""
         with self._lock:
@@ -132,6 +137,7 @@ class Jobs:
         with reading(self._lab.sessions) as session:
             image = repository_images.image(session, image_id=image_id)
         if self._made_from.get(image_id) == (learner.revision, image.state) and self.board.overlay(image_id):
+            self.board.cover(image_id, covers)
             self._say_idle(project, learner, image_id)
             return
         if image.state is ImageState.DONE:
@@ -170,6 +176,7 @@ class Jobs:
     ) -> None:
         shown = self.board.overlay(image.id)
         if shown is not None and shown.is_final:
+            self.board.cover(image.id, covers)
             return
         mask = final_mask(self._lab, learner, image)
         if mask is None:

@@ -9,8 +9,10 @@ import json
 import zlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
+import numpy as np
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
@@ -26,6 +28,10 @@ from fcnlab.ui.session import Engine, engine
 
 LONG_POLL_S = 25.0
 STRIP_MOST = 200
+HEAT_MODES: dict[str, Literal["probability", "uncertainty"]] = {
+    "probability": "probability",
+    "uncertainty": "uncertainty",
+}
 FOREVER = "private, max-age=31536000, immutable"
 
 Answer = Callable[[Request, Engine], Awaitable[Response]]
@@ -72,13 +78,19 @@ async def _overlay(request: Request, own: Engine) -> Response:
     """Long poll: answers when an overlay or a status newer than the browser's is there."""
     image = await _image(request, own)
     after, status = _number(request, "after"), _number(request, "status")
-    await run_in_threadpool(own.jobs.watch, image.project_id, image.id)
-    await own.jobs.board.changed(image.id, overlay=after, status=status, timeout_s=LONG_POLL_S)
+    mode, board = request.query_params.get("mode", "mask"), own.jobs.board
+    shown = board.overlay(image.id)
+    if mode in HEAT_MODES and shown is not None and not shown.is_final and board.opinion(image.id) is None:
+        after = max(after, shown.number)
+        await run_in_threadpool(own.jobs.remake, image.project_id, image.id)
+    else:
+        await run_in_threadpool(own.jobs.watch, image.project_id, image.id)
+    await board.changed(image.id, overlay=after, status=status, timeout_s=LONG_POLL_S)
     return overlay_response(
-        own.jobs.board,
+        board,
         image,
         after=after,
-        mode=request.query_params.get("mode", "mask"),
+        mode=mode,
         class_id=_number(request, "class_id"),
         client=request.query_params.get("client", ""),
     )
@@ -105,8 +117,8 @@ def overlay_response(board: Board, image: ImageInfo, *, after: int, mode: str, c
         return Response(status_code=204, headers=headers)
     body = overlay.packed
     opinion = board.opinion(image.id)
-    if mode in ("probability", "uncertainty") and opinion is not None and opinion.overlay == overlay.number:
-        heat = heat_map(opinion, "probability" if mode == "probability" else "uncertainty", class_id)
+    if mode in HEAT_MODES:
+        heat = np.zeros(overlay.hw, np.uint8) if opinion is None else heat_map(opinion, HEAT_MODES[mode], class_id)
         body = zlib.compress(heat.tobytes(), 1)
     headers["Content-Encoding"] = "deflate"
     return Response(body, media_type="application/octet-stream", headers=headers)

@@ -39,7 +39,7 @@ def take_events(own: Engine, raw: object, *, project_id: int, labeller: str) -> 
             part = EventBatch(batch.client_id, events)
             applied = apply_events(own.lab, part, project_id=owner, labeller=labeller)
             refusals += [refusal.reason for refusal in applied.refusals]
-            for image_id in applied.changed_images:
+            for image_id in applied.changed_images | {event.image_id for event in events}:
                 own.jobs.clicked(owner, image_id, client_id=batch.client_id, acknowledged=applied.acknowledged)
             if applied.changed_classes:
                 own.jobs.changed(owner)

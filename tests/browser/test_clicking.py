@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
@@ -133,13 +134,32 @@ def test_enter_marks_the_image_done_and_its_mask_stays_until_it_is_reopened(page
 
     page.keyboard.press("Enter")
 
-    expect(page.locator(f".vp[data-image='{second}']")).to_be_attached(timeout=30_000)
+    expect(page.locator(f".vp[data-image='{second}'][data-ready='1']")).to_be_attached(timeout=30_000)
     assert projects.image(lab, image_id=first).state is ImageState.DONE
+    masks = wait_for_masks(server, count=1)
+    kept = masks[0].read_bytes()
+    click_pixel(page, 200, 300)  # the model changes
+    expect(page.locator(SAVED)).to_be_attached()
     page.keyboard.press("p")
-    expect(page.locator(f".vp[data-image='{first}'][data-ready='1']")).to_be_attached(timeout=30_000)
-    click_pixel(page, 100, 100)
-    expect(page.get_by_role("button", name="Reopen")).to_be_visible()
+    expect(page.get_by_text("This image is done")).to_be_visible(timeout=30_000)
+    click_pixel(page, 100, 100)  # refused
+    expect(page.locator(SAVED)).to_be_attached()
     assert len(points_of_image(lab, image_id=first)) == 2
+    assert masks[0].read_bytes() == kept
+    page.get_by_role("button", name="Work on this image again").click()
+    expect(page.get_by_text("This image is done")).to_be_hidden()
+    expect(page.locator(SAVED)).to_be_attached()
+    assert projects.image(lab, image_id=first).state is ImageState.IN_PROGRESS
+
+
+def wait_for_masks(server: Server, *, count: int) -> list[Path]:
+    """The mask files of done images, once there are `count`."""
+    for _ in range(300):
+        found = sorted((server.data_dir / "masks").rglob("*.png"))
+        if len(found) == count:
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"no {count} masks were stored:\n{server.log[-2000:]}")
 
 
 def test_another_site_may_not_read_a_picture(page: Page, server: Server) -> None:

@@ -1,0 +1,228 @@
+"""PointSegmenter: what it learns, what it refuses, and what a saved one remembers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+from numpy.typing import NDArray
+
+import fcnlab
+from fcnlab import errors
+
+POINTS = np.array([(150, 230, 1), (100, 200, 1), (10, 440, 0), (285, 20, 0), (150, 440, 0)])
+
+
+@pytest.fixture(scope="module")
+def cat() -> NDArray[np.uint8]:
+    return np.asarray(skimage.data.chelsea())
+
+
+def taught(cat: NDArray[np.uint8], points: NDArray[np.int64] = POINTS, **options: object) -> fcnlab.PointSegmenter:
+    segmenter = fcnlab.PointSegmenter(classes=["background", "cat"], device="cpu", **options)
+    image = segmenter.add_image(cat)
+    segmenter.add_points(image, points[:, 0], points[:, 1], points[:, 2])
+    return segmenter.fit()
+
+
+def test_predictions_have_the_shape_of_the_image_and_probabilities_sum_to_one(cat: NDArray[np.uint8]) -> None:
+    segmenter = taught(cat)
+
+    mask = segmenter.predict(segmenter.add_image(cat))
+    probabilities = segmenter.predict_proba(segmenter.add_image(cat))
+
+    assert mask.shape == cat.shape[:2]
+    assert mask.dtype == np.uint8
+    assert probabilities.shape == (*cat.shape[:2], 2)
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities.sum(axis=2), 1, atol=1e-5)
+
+
+def test_every_clicked_pixel_has_its_class_in_a_picture_larger_than_the_working_size(cat: NDArray[np.uint8]) -> None:
+    segmenter = taught(cat, working_side=128, object_mode=True)
+
+    mask = segmenter.predict(segmenter.add_image(cat))
+
+    np.testing.assert_array_equal(mask[POINTS[:, 0], POINTS[:, 1]], POINTS[:, 2])
+
+
+def test_a_cold_fit_is_the_same_whatever_the_order_of_clicks_and_images(cat: NDArray[np.uint8]) -> None:
+    coffee = skimage.data.coffee()
+    results = []
+    for order in (1, -1):
+        segmenter = fcnlab.PointSegmenter(classes=["background", "thing"], device="cpu")
+        ids = [segmenter.add_image(array) for array in (cat, coffee)[::order]]
+        for image in ids:
+            segmenter.add_points(image, *POINTS[::order].T)
+        results.append(segmenter.fit().predict_proba(cat))
+
+    np.testing.assert_array_equal(results[0], results[1])
+
+
+def test_a_warm_fit_agrees_with_a_cold_one(cat: NDArray[np.uint8]) -> None:
+    segmenter = taught(cat, POINTS[:3])
+    image = segmenter.add_image(cat)
+    segmenter.add_points(image, *POINTS[3:].T)
+
+    warm = segmenter.fit(warm=True).predict_proba(image)
+    cold = segmenter.fit().predict_proba(image)
+
+    assert np.abs(warm - cold).max() < 1e-3
+
+
+def test_a_pixel_labelled_again_takes_the_new_class(cat: NDArray[np.uint8]) -> None:
+    segmenter = taught(cat)
+    image = segmenter.add_image(cat)
+
+    segmenter.add_points(image, [150], [230], [0])
+
+    assert segmenter.fit().predict(image)[150, 230] == 0
+
+
+def test_grey_deep_and_transparent_images_are_taken(cat: NDArray[np.uint8]) -> None:
+    grey = cat[:, :, 0]
+    deep = grey.astype(np.uint16) * 200
+    transparent = np.dstack([cat, np.full(cat.shape[:2], 255, np.uint8)])
+    segmenter = taught(cat)
+
+    masks = [segmenter.predict(array) for array in (grey, deep, transparent)]
+
+    assert all(mask.shape == cat.shape[:2] for mask in masks)
+    np.testing.assert_array_equal(masks[2], segmenter.predict(cat))
+
+
+def test_the_same_array_is_one_image(cat: NDArray[np.uint8]) -> None:
+    segmenter = taught(cat)
+
+    assert segmenter.add_image(cat) == segmenter.add_image(cat.copy())
+
+
+def test_a_saved_segmenter_predicts_the_same_and_learns_on_where_it_stopped(
+    cat: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    segmenter = taught(cat, object_mode=True)
+    segmenter.save(tmp_path / "cat.safetensors")
+
+    loaded = fcnlab.PointSegmenter.load(tmp_path / "cat.safetensors", device="cpu")
+    image = loaded.add_image(cat)
+
+    assert loaded.spec == segmenter.spec
+    np.testing.assert_array_equal(loaded.predict(image), segmenter.predict(image))
+    for both in (loaded, segmenter):
+        both.add_points(image, [40], [300], [1])
+    np.testing.assert_array_equal(loaded.fit().predict(image), segmenter.fit().predict(image))
+
+
+def test_a_failed_save_leaves_the_old_file_intact(
+    cat: NDArray[np.uint8], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "cat.safetensors"
+    taught(cat).save(path)
+    before = path.read_bytes()
+
+    def broken(*_: object, **__: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr("os.fsync", broken)
+    with pytest.raises(OSError, match="disk full"):
+        taught(cat, POINTS[:4]).save(path)
+
+    assert path.read_bytes() == before
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("damage", [b"", b"no model at all", None])
+def test_a_damaged_file_is_explained(cat: NDArray[np.uint8], tmp_path: Path, damage: bytes | None) -> None:
+    path = tmp_path / "cat.safetensors"
+    taught(cat).save(path)
+    path.write_bytes(path.read_bytes()[:-400] if damage is None else damage)
+
+    with pytest.raises(errors.CheckpointError, match=r"cat\.safetensors"):
+        fcnlab.PointSegmenter.load(path)
+
+
+def test_a_missing_file_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(errors.CheckpointError, match="there is no model file"):
+        fcnlab.PointSegmenter.load(tmp_path / "nothing.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [([], "no class"), (["a", "b", "a"], "named twice"), (["a", " "], "list of names"), ("ab", "list of names")],
+)
+def test_bad_class_lists_are_refused(classes: list[str], message: str) -> None:
+    with pytest.raises(errors.InvalidClasses, match=message):
+        fcnlab.PointSegmenter(classes=classes)
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((5, 7, 2), np.uint8), "shape"),
+        (np.zeros((5, 7, 7), np.uint8), "shape"),
+        (np.full((5, 7), np.nan), "float64"),
+        (np.zeros((0, 7), np.uint8), "no pixels"),
+        (np.zeros((5,), np.uint8), "shape"),
+    ],
+)
+def test_arrays_that_are_no_image_are_refused(array: NDArray[np.float64], message: str) -> None:
+    segmenter = fcnlab.PointSegmenter(classes=["a", "b"], device="cpu")
+
+    with pytest.raises(errors.InvalidImage, match=message):
+        segmenter.add_image(array)
+
+
+@pytest.mark.parametrize(
+    ("rows", "cols", "class_ids", "error"),
+    [
+        ([300], [0], [0], errors.ClickOutsideImage),
+        ([0], [-1], [0], errors.ClickOutsideImage),
+        ([0], [0], [2], errors.InvalidClasses),
+        ([0, 1], [0], [0], errors.InvalidPoints),
+        ([0.5], [0], [0], errors.InvalidPoints),
+    ],
+)
+def test_bad_points_are_refused_and_none_of_them_is_kept(
+    cat: NDArray[np.uint8], rows: list[float], cols: list[int], class_ids: list[int], error: type[Exception]
+) -> None:
+    segmenter = fcnlab.PointSegmenter(classes=["background", "cat"], device="cpu")
+    image = segmenter.add_image(cat)
+
+    with pytest.raises(error):
+        segmenter.add_points(image, rows, cols, class_ids)
+
+    with pytest.raises(errors.NoPoints):
+        segmenter.fit()
+
+
+def test_a_last_row_and_column_can_be_clicked(cat: NDArray[np.uint8]) -> None:
+    corner = np.array([(299, 450, 0), (150, 230, 1)])
+
+    segmenter = taught(cat, corner)
+
+    assert segmenter.predict(segmenter.add_image(cat))[299, 450] == 0
+
+
+def test_misuse_is_explained(cat: NDArray[np.uint8]) -> None:
+    segmenter = fcnlab.PointSegmenter(classes=["background", "cat"], device="cpu")
+    image = segmenter.add_image(cat)
+
+    with pytest.raises(errors.NotFitted, match="fit"):
+        segmenter.predict(image)
+    with pytest.raises(errors.UnknownImage, match="add_image"):
+        segmenter.add_points("nonsense", [0], [0], [0])
+    segmenter.add_points(image, [1], [1], [1])
+    with pytest.raises(errors.NoPoints, match="second class"):
+        segmenter.fit()
+    with pytest.raises(errors.InvalidSetting, match="unknown learner setting"):
+        fcnlab.PointSegmenter(classes=["a", "b"], colour="red")
+    with pytest.raises(errors.InvalidSetting, match="device"):
+        fcnlab.PointSegmenter(classes=["a", "b"], device="abacus")
+
+
+def test_every_error_is_of_one_family() -> None:
+    found = [one for one in vars(errors).values() if isinstance(one, type)]
+
+    assert all(issubclass(one, fcnlab.FcnlabError) for one in found)
