@@ -19,6 +19,9 @@ from fcnlab.core.stages import Stages, make_stage
 
 COLOUR_STRIDES = (1, 2, 4, 8)
 POSITION_STRIDE = 8
+POSITION_WEIGHT = 0.4
+"""At full weight the first clicks gain as much, and images nobody clicked lose."""
+
 SHAPE_WEIGHT = 0.5
 """Louder helps cracks and membranes, and hurts where colour decides."""
 
@@ -68,9 +71,8 @@ class StageEncoder:
             shapes = self._tensor(_shapes(small[..., 0]))
             made.append(make_stage(f"shape/{stride}", float(stride), shapes, hw, weight=SHAPE_WEIGHT))
         if position:
-            made.append(
-                make_stage("position", float(POSITION_STRIDE), _positions(padded.shape[:2], hw, self.device), hw)
-            )
+            places = _positions(padded.shape[:2], hw, self.device)
+            made.append(make_stage("position", float(POSITION_STRIDE), places, hw, weight=POSITION_WEIGHT))
         infos, maps, means, deviations = zip(*made, strict=True)
         return Stages(infos, maps, means, deviations, hw)
 
