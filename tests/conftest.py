@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,6 +21,20 @@ from fcnlab.lab import Lab, open_lab
 from fcnlab.settings import Settings
 
 POSTGRES_VARIABLE = "FCNLAB_TEST_POSTGRES"
+REQUIRED_VARIABLE = "FCNLAB_TEST_REQUIRE"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A skipped test fails when one of its marks is named in FCNLAB_TEST_REQUIRE (commas between)."""
+    report = yield
+    required = os.environ.get(REQUIRED_VARIABLE, "").split(",")
+    if report.skipped and not hasattr(report, "wasxfail"):
+        for mark in item.iter_markers():
+            if mark.name in required:
+                report.outcome = "failed"
+                report.longrepr = f"{REQUIRED_VARIABLE} names {mark.name}, and this was skipped: {report.longrepr}"
+    return report
 
 
 class TickingClock:

@@ -1,0 +1,29 @@
+"""Packages of the wheel; everything else is in pyproject.toml.
+
+The web server and its pages lie at the top of the repository, where Streamlit's tools look for them. In a wheel they
+become `fcnlab.webapp`.
+"""
+
+from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
+
+class BuildPy(build_py):
+    """Copies the modules of each package, without this file, which lies beside the web server."""
+
+    def find_package_modules(self, package: str, package_dir: str) -> list[tuple[str, str, str]]:
+        """(package, module, file) of each module."""
+        return [found for found in super().find_package_modules(package, package_dir) if found[1] != "setup"]
+
+
+setup(
+    cmdclass={"build_py": BuildPy},
+    packages=[*find_packages(include=["fcnlab", "fcnlab.*"]), "fcnlab.webapp", "fcnlab.webapp.pages"],
+    package_dir={"fcnlab.webapp": ".", "fcnlab.webapp.pages": "pages"},
+    package_data={
+        "fcnlab": ["pyproject.toml", "ui/canvas_assets/*"],
+        "fcnlab.migrations": ["script.py.mako"],
+        "fcnlab.webapp": [".streamlit/config.toml"],
+    },
+    include_package_data=False,
+)
