@@ -23,11 +23,12 @@ from fcnlab.core.clicks import (
 )
 from fcnlab.core.encoder import lab_image
 from fcnlab.core.evidence import EncoderMap, encoder_maps, local_features, local_opinion, similarity, unit_maps
-from fcnlab.core.head import Head, Samples, fit_head
+from fcnlab.core.head import Head, Samples, fit_head, missing_message
 from fcnlab.core.refine import Guide, clicked_regions, guided_filter, make_guide, obey_clicks, obey_nearby
 from fcnlab.core.stages import Stages, regridded, score_stages
 from fcnlab.core.walker import WalkerGraph, walk, walker_graph
 from fcnlab.domain import LearnerSpec
+from fcnlab.errors import NoPoints
 
 WALKER_STRIDE = 4
 SIMILARITY_STRIDES = (8, 16)
@@ -131,6 +132,9 @@ def fit(teachings: list[Teaching], spec: LearnerSpec, *, start: Head | None = No
         NoPoints: fewer than two classes have points.
     """
     parts = [one.clicked for one in teachings]
+    clicked = {int(one) for part in parts for one in np.unique(part.class_ids)}
+    if len(clicked) < 2:  # the border of object mode is no click
+        raise NoPoints(missing_message(tuple(sorted(clicked))))
     if sum(len(one.class_ids) for one in parts) <= NEIGHBOURS_UP_TO:
         parts += [one.neighbours for one in teachings]
     parts += [one.border for one in teachings if one.border is not None]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from tests.services.tabs import Tab, new_project
 
 from fcnlab.lab import Lab
+from tests.services.tabs import Tab, new_project
 
 
 @pytest.fixture

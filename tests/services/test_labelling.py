@@ -6,7 +6,6 @@ import random
 
 import pytest
 from sqlalchemy import text
-from tests.services.tabs import HEIGHT, WIDTH, Tab, anything, new_project, picture_of, random_change, state_of
 
 from fcnlab.adapters import repository, repository_images
 from fcnlab.adapters.database import reading
@@ -25,6 +24,7 @@ from fcnlab.services.labelling import (
     acknowledged,
     points_of_image,
 )
+from tests.services.tabs import HEIGHT, WIDTH, Tab, anything, new_project, picture_of, random_change, state_of
 
 
 def test_an_added_point_is_there_with_its_name_and_its_place(tab: Tab) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 
 import pytest
-from tests.services.tabs import HEIGHT, WIDTH, Tab, new_project, other, random_change
 
 from fcnlab.adapters import repository_images
 from fcnlab.adapters.database import reading, writing
@@ -21,6 +20,7 @@ from fcnlab.services.labelling import (
     add_points,
     set_image_state,
 )
+from tests.services.tabs import HEIGHT, WIDTH, Tab, new_project, other, random_change
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -1,0 +1,100 @@
+"""The compute thread: one step at a time, clicks first."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from fcnlab.services.compute import ComputeThread, Priority
+
+
+@pytest.fixture
+def held() -> Iterator[tuple[ComputeThread, threading.Event]]:
+    """A thread busy with a step that ends when the event is set."""
+    compute, gate, busy = ComputeThread(), threading.Event(), threading.Event()
+
+    def hold() -> None:
+        busy.set()
+        gate.wait(30)
+
+    compute.submit(hold, priority=Priority.CLICK)
+    assert busy.wait(30)
+    yield compute, gate
+    gate.set()
+    compute.close()
+
+
+def test_clicks_go_first_the_newest_before_older_ones_and_prefetch_last(
+    held: tuple[ComputeThread, threading.Event],
+) -> None:
+    compute, gate = held
+    order: list[str] = []
+    waiting = [
+        compute.submit(lambda name=name: order.append(name), priority=priority)
+        for name, priority in [
+            ("ahead", Priority.PREFETCH),
+            ("first export", Priority.EXPORT),
+            ("second export", Priority.EXPORT),
+            ("older click", Priority.CLICK),
+            ("view", Priority.VIEW),
+            ("newer click", Priority.CLICK),
+        ]
+    ]
+
+    gate.set()
+    for result in waiting:
+        result.result(30)
+
+    assert order == ["newer click", "older click", "view", "first export", "second export", "ahead"]
+
+
+def test_three_quick_requests_of_one_key_make_one_step(held: tuple[ComputeThread, threading.Event]) -> None:
+    compute, gate = held
+    ran: list[int] = []
+    results = [compute.submit(lambda n=n: ran.append(n), priority=Priority.CLICK, key="fit") for n in range(3)]
+
+    gate.set()
+    results[-1].result(30)
+
+    assert ran == [2]
+    assert [result.cancelled() for result in results] == [True, True, False]
+
+
+def test_a_replacement_keeps_the_better_place_in_the_queue(held: tuple[ComputeThread, threading.Event]) -> None:
+    compute, gate = held
+    order: list[str] = []
+    compute.submit(lambda: order.append("view of image 1"), priority=Priority.CLICK, key="1")
+    compute.submit(lambda: order.append("view of image 2"), priority=Priority.VIEW, key="2")
+    last = compute.submit(lambda: order.append("view of image 1 again"), priority=Priority.REFRESH, key="1")
+
+    gate.set()
+    last.result(30)
+    compute.submit(lambda: None, priority=Priority.PREFETCH).result(30)
+
+    assert order == ["view of image 1 again", "view of image 2"]
+
+
+def test_a_failing_step_hands_over_its_failure_and_the_thread_lives_on() -> None:
+    compute = ComputeThread()
+
+    def fail() -> None:
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        compute.submit(fail, priority=Priority.CLICK).result(30)
+
+    assert compute.submit(lambda: 7, priority=Priority.CLICK).result(30) == 7
+    compute.close()
+
+
+def test_closing_cancels_what_waits(held: tuple[ComputeThread, threading.Event]) -> None:
+    compute, gate = held
+    waiting = compute.submit(lambda: None, priority=Priority.CLICK)
+    closing = threading.Thread(target=compute.close)
+    closing.start()
+    gate.set()
+    closing.join(30)
+
+    assert waiting.cancelled()

@@ -1,0 +1,149 @@
+"""Background work: from stored clicks to overlays, and what follows a restart."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+from numpy.typing import NDArray
+
+from fcnlab.domain import ImageState, LearnerSpec, Point, PointSource
+from fcnlab.lab import Lab
+from fcnlab.services import projects
+from fcnlab.services.board import Overlay
+from fcnlab.services.fitting import ProjectLearner
+from fcnlab.services.importing import import_files
+from fcnlab.services.jobs import Jobs
+from fcnlab.services.labelling import add_points, set_image_state
+from fcnlab.services.masks import kept_mask
+from fcnlab.services.picture_store import PictureStore
+
+CAT = [Point(150, 230, 1), Point(10, 440, 0)]
+
+
+@pytest.fixture
+def jobs(lab: Lab) -> Iterator[Jobs]:
+    jobs = Jobs(lab)
+    yield jobs
+    jobs.close()
+
+
+def project_with(lab: Lab, *names: str) -> tuple[int, list[int]]:
+    folder = Path(skimage.data.__file__).parent
+    project = projects.create_project(lab, name="photos", learner=LearnerSpec(object_mode=True))
+    steps = list(import_files(lab, [(name, folder / name) for name in names], project_id=project.id))
+    return project.id, [int(step.image_id or 0) for step in steps]
+
+
+def click(lab: Lab, image_id: int, points: list[Point]) -> None:
+    add_points(lab, points, image_id=image_id, labeller="ada", source=PointSource.CLICK)
+
+
+def overlay_after(jobs: Jobs, image_id: int, number: int = 0) -> Overlay:
+    """The first overlay newer than `number`, once nothing is left to do for the image."""
+    for _ in range(600):
+        overlay = jobs.board.overlay(image_id)
+        if overlay is not None and overlay.number > number and jobs.board.status(image_id).phase == "idle":
+            return overlay
+        time.sleep(0.05)
+    raise AssertionError(f"no overlay: {jobs.board.status(image_id)}")
+
+
+def class_map(overlay: Overlay) -> NDArray[np.uint8]:
+    return np.frombuffer(zlib.decompress(overlay.packed), np.uint8).reshape(overlay.hw)
+
+
+def test_clicks_become_an_overlay_that_obeys_them(lab: Lab, jobs: Jobs) -> None:
+    project_id, (image_id,) = project_with(lab, "chelsea.png")
+    click(lab, image_id, CAT)
+
+    jobs.clicked(project_id, image_id, client_id="tab-12345", acknowledged=2)
+    overlay = overlay_after(jobs, image_id)
+
+    assert overlay.covers == {"tab-12345": 2}
+    for point in CAT:
+        assert class_map(overlay)[point.row, point.col] == point.class_id
+
+
+def test_one_class_alone_is_named_and_an_earlier_mask_disappears(lab: Lab, jobs: Jobs) -> None:
+    project_id, (image_id,) = project_with(lab, "chelsea.png")
+    click(lab, image_id, CAT[:1])
+
+    jobs.opened(project_id, image_id)
+
+    for _ in range(600):
+        if jobs.board.status(image_id).phase == "missing":
+            break
+        time.sleep(0.05)
+    assert "click a pixel of background" in jobs.board.status(image_id).message
+    assert jobs.board.overlay(image_id) is None
+
+
+def test_points_of_other_images_are_learned_from_after_a_restart(lab: Lab, jobs: Jobs) -> None:
+    project_id, (cat, coffee) = project_with(lab, "chelsea.png", "coffee.png")
+    click(lab, cat, CAT)
+
+    jobs.opened(project_id, coffee)
+    first = overlay_after(jobs, coffee)
+
+    assert len(np.unique(class_map(first))) == 2
+
+
+def test_a_done_image_keeps_its_mask_whatever_is_clicked_elsewhere(lab: Lab, jobs: Jobs) -> None:
+    project_id, (cat, coffee) = project_with(lab, "chelsea.png", "coffee.png")
+    click(lab, cat, CAT)
+    set_image_state(lab, image_id=cat, state=ImageState.DONE, labeller="ada")
+    jobs.clicked(project_id, cat, client_id="tab-12345", acknowledged=3)
+    overlay_after(jobs, cat)
+    before = kept_mask(lab, projects.image(lab, image_id=cat))
+
+    click(lab, coffee, [Point(200, 300, 1), Point(5, 5, 0), Point(390, 590, 0)])
+    jobs.clicked(project_id, coffee, client_id="tab-12345", acknowledged=6)
+    overlay_after(jobs, coffee)
+    after = kept_mask(lab, projects.image(lab, image_id=cat))
+
+    assert before is not None
+    assert after is not None
+    np.testing.assert_array_equal(before, after)
+    set_image_state(lab, image_id=cat, state=ImageState.IN_PROGRESS, labeller="ada")
+    assert kept_mask(lab, projects.image(lab, image_id=cat)) is None
+
+
+def test_an_unreadable_original_becomes_a_message_not_a_crash(lab: Lab, jobs: Jobs) -> None:
+    project_id, (image_id,) = project_with(lab, "chelsea.png")
+    click(lab, image_id, CAT)
+    for file in lab.folders.images.rglob("*.png"):
+        file.unlink()
+
+    jobs.opened(project_id, image_id)
+
+    for _ in range(600):
+        if jobs.board.status(image_id).phase == "error":
+            break
+        time.sleep(0.05)
+    assert "restore it" in jobs.board.status(image_id).message
+
+
+def test_a_cold_model_does_not_depend_on_what_was_fitted_before(lab: Lab) -> None:
+    project_id, (image_id,) = project_with(lab, "chelsea.png")
+    store = PictureStore(lab)
+    warm = ProjectLearner(lab, store, project_id=project_id)
+    for number in (2, 3, 4):
+        click(lab, image_id, [*CAT, Point(280, 10, 0), Point(60, 300, 1)][number - 2 : number])
+        warm.refresh()
+        for image in warm.untaught():
+            warm.learn_from(image)
+        if number > 2:
+            warm.fit()
+    fresh = ProjectLearner(lab, store, project_id=project_id)
+    fresh.refresh()
+
+    first, second = warm.cold_model().head, fresh.cold_model().head
+
+    np.testing.assert_array_equal(first.weights, second.weights)
+    np.testing.assert_array_equal(first.bias, second.bias)
