@@ -35,7 +35,7 @@ SIMILARITY_STRIDES = (8, 16)
 SIMILARITY_WEIGHT = 2.0
 EDGE_STRIDES = (4, 8)
 LOCAL_WEIGHT = 3.0
-LOCAL_HASTE = 4.0
+LOCAL_HASTE = 8.0
 """The picture's own head weighs LOCAL_WEIGHT * (1 + LOCAL_HASTE / clicks): the fewer clicks, the more it is needed."""
 
 WALKER_SHARE = 0.7
