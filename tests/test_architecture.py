@@ -1,0 +1,179 @@
+"""The rules of ARCHITECTURE.md that a program can check."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import fcnlab.errors
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "fcnlab"
+MAX_MODULE_LINES = 300
+MAX_FUNCTION_LINES = 60
+
+VALUES = {"errors", "domain"}
+DOORS = VALUES | {"settings", "core", "lab", "services", "segmenter", "simulating", "webapp_files", "__version__"}
+MAY_IMPORT = {
+    "errors": set(),
+    "domain": VALUES,
+    "settings": VALUES,
+    "webapp_files": VALUES,
+    "core": VALUES | {"core"},
+    "segmenter": VALUES | {"core", "adapters.weights", "adapters.checkpoints", "adapters.devices"},
+    "simulating": VALUES | {"core", "segmenter", "adapters.images", "adapters.png"},
+    "adapters": VALUES | {"adapters", "__version__"},
+    "migrations": {"adapters.tables"},
+    "lab": VALUES | {"settings", "adapters"},
+    "services": VALUES | {"core", "adapters", "lab", "services"},
+    "ui": DOORS | {"ui"},
+    "pages": DOORS | {"ui"},
+    "app": DOORS | {"ui"},
+    "server": DOORS | {"ui"},
+    "cli": DOORS | {"commands"},
+    "commands": DOORS | {"commands"},
+    "__main__": {"cli"},
+    "__init__": {"errors", "segmenter"},
+}
+"""Layer -> parts of fcnlab it may import. Imports point downwards only."""
+
+ALSO = {
+    "services.doctoring": {"settings", "webapp_files"},  # says what is wrong when no lab can be opened
+}
+"""Single modules that may import more than their layer."""
+
+HEAVY = {"numpy", "torch", "timm", "scipy", "cv2", "PIL", "skimage", "sklearn", "sqlalchemy", "alembic", "streamlit"}
+IMPURE = {"streamlit", "sqlalchemy", "PIL", "os", "pathlib", "time", "random", "logging", "threading"}
+NEVER = {
+    "errors": HEAVY,
+    "domain": HEAVY,
+    "settings": HEAVY,
+    "webapp_files": HEAVY,
+    "core": IMPURE,
+    "segmenter": {"streamlit", "sqlalchemy"},
+    "simulating": {"streamlit", "sqlalchemy"},
+    "adapters": {"streamlit"},
+    "lab": {"streamlit"},
+    "services": {"streamlit"},
+    "ui": {"sqlalchemy"},
+    "pages": {"sqlalchemy"},
+    "app": {"sqlalchemy"},
+    "server": {"sqlalchemy"},
+    "cli": {"streamlit", "sqlalchemy"},
+    "commands": {"streamlit", "sqlalchemy"},
+}
+"""Layer -> libraries it never imports."""
+
+
+def modules() -> dict[str, Path]:
+    """Name without `fcnlab.` -> file of every module, the web server's scripts included."""
+    inside = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in PACKAGE.rglob("*.py")}
+    outside = {f"pages.{path.stem}": path for path in (ROOT / "pages").glob("*.py")}
+    return {**inside, **outside, "app": ROOT / "app.py", "server": ROOT / "server.py"}
+
+
+MODULES = modules()
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def imported_names(tree: ast.Module) -> Iterator[str]:
+    """Dotted names, also of what is imported inside functions; a relative import starts with a dot."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{'.' * node.level}{node.module or ''}.{alias.name}" for alias in node.names)
+
+
+def is_within(name: str, parts: set[str]) -> bool:
+    return any(name == part or name.startswith(f"{part}.") for part in parts)
+
+
+def functions_of(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_imports_point_downwards(module: str) -> None:
+    layer = module.partition(".")[0]
+    assert layer in MAY_IMPORT, f"{module} is of no known layer: give it one in this test and in ARCHITECTURE.md"
+    allowed = MAY_IMPORT[layer] | ALSO.get(module, set())
+
+    for name in imported_names(tree_of(MODULES[module])):
+        assert not name.startswith("."), f"{module} imports {name}; write the whole name"
+        assert name.partition(".")[0] not in NEVER.get(layer, set()), f"{layer} may not import {name}, {module} does"
+        if name.startswith("fcnlab."):
+            assert is_within(name.removeprefix("fcnlab."), allowed), f"{layer} may not import {name}, {module} does"
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_modules_and_functions_fit_the_eye(module: str) -> None:
+    source = MODULES[module].read_text(encoding="utf-8")
+
+    assert len(source.splitlines()) <= MAX_MODULE_LINES, f"{module} is too long: split it by what it knows"
+    for function in functions_of(ast.parse(source)):
+        length = (function.end_lineno or function.lineno) - function.lineno + 1
+        assert length <= MAX_FUNCTION_LINES, f"{module}: {function.name} has {length} lines"
+
+
+@pytest.mark.parametrize("module", sorted(name for name in MODULES if name.startswith("core.")))
+def test_what_the_core_offers_says_what_it_does(module: str) -> None:
+    tree = tree_of(MODULES[module])
+
+    assert ast.get_docstring(tree), f"{module} has no docstring"
+    for node in tree.body:
+        members = node.body if isinstance(node, ast.ClassDef) else []
+        for one in (node, *members):
+            if isinstance(one, ast.FunctionDef | ast.ClassDef) and not one.name.startswith("_"):
+                assert ast.get_docstring(one), f"{module}: {one.name} has no docstring"
+
+
+def test_every_explained_failure_is_raised_somewhere() -> None:
+    raised = {
+        ast.unparse(node.exc.func)
+        for path in MODULES.values()
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call)
+    }
+    family = {
+        name
+        for name, value in vars(fcnlab.errors).items()
+        if isinstance(value, type) and issubclass(value, fcnlab.errors.FcnlabError)
+    }
+
+    assert family - raised == set()
+
+
+def test_nothing_is_left_for_later() -> None:
+    marks = ["TO" + "DO", "FIX" + "ME", "X" + "XX"]
+    scripts = (PACKAGE / "ui" / "canvas_assets").iterdir()
+
+    left = [
+        f"{path.relative_to(ROOT)}: {mark}"
+        for path in (*MODULES.values(), *scripts, *(ROOT / "tests").rglob("*.py"))
+        for mark in marks
+        if mark in path.read_text(encoding="utf-8")
+    ]
+
+    assert left == []
+
+
+@pytest.mark.parametrize("module", ["fcnlab", "fcnlab.cli"])
+def test_importing_is_light(module: str) -> None:
+    code = (
+        f"import sys, {module}; print(*[name for name in ('torch', 'streamlit', 'sqlalchemy') if name in sys.modules])"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+
+    assert done.stdout.split() == []
