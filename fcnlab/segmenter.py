@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
@@ -22,7 +21,7 @@ from fcnlab.core.clicks import Clicks, canonical_clicks
 from fcnlab.core.encoder import StageEncoder
 from fcnlab.core.head import Head, missing_message
 from fcnlab.core.model import Lesson, Model, canonical_teachings, model_from_arrays, model_to_arrays
-from fcnlab.core.picture import to_rgb8
+from fcnlab.core.picture import array_id, to_rgb8
 from fcnlab.core.working import working_picture
 from fcnlab.domain import MAX_CLASSES, LearnerSpec, Point
 from fcnlab.errors import InvalidClasses, InvalidPoints, NoPoints, NotFitted, UnknownImage
@@ -69,9 +68,7 @@ class PointSegmenter:
         """
         given = np.asarray(array)
         rgb, _ = to_rgb8(given)
-        digest = hashlib.sha256(f"{given.shape} {given.dtype}".encode())
-        digest.update(np.ascontiguousarray(given).tobytes())
-        image = digest.hexdigest()[:20]
+        image = array_id(given)
         self._image_hw[image] = (rgb.shape[0], rgb.shape[1])
         self._working[image] = working_picture(rgb, self.spec.working_side)
         self._points.setdefault(image, [])
@@ -104,6 +101,16 @@ class PointSegmenter:
         known = self._known(image)
         self._points[known] = []
         self._lessons.pop(known, None)
+
+    def encode(self, image: Hashable) -> None:
+        """Encode an image now, so that neither fit nor predict has to wait for it. Raises UnknownImage."""
+        self._picture(self._known(image))
+
+    def reset(self) -> None:
+        """Forget every image, every point and what was learned; the encoder stays loaded."""
+        for known in (self._pictures, self._working, self._image_hw, self._points, self._lessons):
+            known.clear()
+        self._head = None
 
     def fit(self, *, warm: bool = False) -> PointSegmenter:
         """Learn from every point of every image.

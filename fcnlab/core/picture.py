@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,13 @@ def to_rgb8(array: NDArray[Any], *, stretch: Stretch | None = None) -> tuple[NDA
     if stretched.ndim == 2:
         stretched = np.repeat(stretched[..., np.newaxis], 3, axis=2)
     return np.ascontiguousarray(stretched), used
+
+
+def array_id(array: NDArray[Any]) -> str:
+    """Twenty hex digits that name an array by its shape, dtype and values."""
+    digest = hashlib.sha256(f"{array.shape} {array.dtype}".encode())
+    digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:20]
 
 
 def measured_stretch(array: NDArray[Any]) -> Stretch:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
@@ -23,13 +23,14 @@ from fcnlab.adapters.png import read_mask
 from fcnlab.core.model import Model
 from fcnlab.core.naming import NAMING_RULE, export_stems, safe_part
 from fcnlab.core.palette import coloured, palette_of, tinted
-from fcnlab.domain import IGNORE, ImageInfo, ImageState, StoredPoint
+from fcnlab.domain import IGNORE, ImageInfo, ImageState
 from fcnlab.errors import ExportFailed, FcnlabError
 from fcnlab.lab import Lab
 from fcnlab.services.export_plan import Moment, Runner, frozen, keeping, learning
 from fcnlab.services.fitting import background_of
 from fcnlab.services.importing import read_picture
 from fcnlab.services.masks import predicted_mask
+from fcnlab.services.point_tables import point_rows
 
 Phase = Literal["learning", "keeping", "writing", "finished"]
 
@@ -164,7 +165,7 @@ class _Writer:
             raise ExportFailed(f"no mask could be exported; {name}: {reason}")
         points = {}
         if ExportFormat.POINTS in self._spec.formats:
-            points["points.csv"] = target.add("points.csv", points_csv(_point_rows(self._moment, images)))
+            points["points.csv"] = target.add("points.csv", points_csv(point_rows(self._moment, images)))
         target.add(MANIFEST_NAME, manifest_json(self._manifest(entries, points)))
 
     def _mask(self, image: ImageInfo) -> tuple[NDArray[np.uint8], dict[str, Any]]:
@@ -247,25 +248,3 @@ def _described(image: ImageInfo) -> dict[str, Any]:
         "state": image.state.value,
         "n_points": image.n_points,
     }
-
-
-def _point_rows(moment: Moment, images: Iterable[ImageInfo]) -> Iterator[tuple[str, int, int, int, str, str, str, str]]:
-    """The table of points of these images, in the order of image names, then canonical."""
-    names = {image.id: image.name for image in images}
-    classes = {label.id: label.name for label in moment.project.classes}
-
-    def place(stored: StoredPoint) -> tuple[Any, ...]:
-        return names[stored.image_id], stored.point, stored.created_at, stored.labeller, stored.source
-
-    for stored in sorted((one for one in moment.points if one.image_id in names), key=place):
-        point, made_at = stored.point, stored.created_at.isoformat()
-        yield (
-            names[stored.image_id],
-            point.row,
-            point.col,
-            point.class_id,
-            classes[point.class_id],
-            stored.labeller,
-            stored.source.value,
-            made_at,
-        )

@@ -15,7 +15,7 @@ from fcnlab.adapters import repository, repository_events, repository_images, re
 from fcnlab.adapters.database import reading, writing
 from fcnlab.adapters.repository_events import Effect
 from fcnlab.domain import Event, EventBatch, EventKind, ImageState, Point, PointSource, StoredPoint
-from fcnlab.errors import FcnlabError, InvalidEvent, UnknownImage
+from fcnlab.errors import FcnlabError, InvalidEvent, InvalidPoints, UnknownImage
 from fcnlab.lab import Lab
 from fcnlab.services.effects import Act, clean_name, take_effect
 
@@ -113,6 +113,36 @@ def add_points(lab: Lab, points: Iterable[Point], *, image_id: int, labeller: st
     )
     batch = EventBatch(client_id=f"{source.value}-{uuid.uuid4().hex}", events=events)
     return apply_events(lab, batch, project_id=project_id, labeller=labeller)
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """A point to add; `place` says where it stands for whoever has to mend it, such as "points.csv, line 7"."""
+
+    image_id: int
+    point: Point
+    labeller: str
+    source: PointSource
+    place: str
+
+
+def add_points_at_once(lab: Lab, additions: Iterable[Addition], *, project_id: int) -> None:
+    """Add points of many images and labellers: all of them, or none.
+
+    Raises:
+        UnknownProject: no such project.
+        InvalidPoints: one of them cannot be added; the message begins with its place.
+    """
+    client_id, now = f"{PointSource.IMPORT.value}-{uuid.uuid4().hex}", lab.clock()
+    with writing(lab.sessions) as session:
+        repository.require_project(session, project_id=project_id)
+        for seq, one in enumerate(additions, start=1):
+            point = one.point
+            payload = {"row": point.row, "col": point.col, "class_id": point.class_id, "source": one.source.value}
+            event = Event(seq=seq, kind=EventKind.ADD, image_id=one.image_id, payload=payload)
+            reason = _apply(session, event, client_id, project_id=project_id, labeller=one.labeller, now=now)
+            if reason is not None:
+                raise InvalidPoints(f"{one.place}: {reason}")  # leaving the block undoes the others
 
 
 def points_of_image(lab: Lab, *, image_id: int) -> tuple[StoredPoint, ...]:

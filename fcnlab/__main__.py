@@ -1,0 +1,5 @@
+"""`python -m fcnlab`."""
+
+from fcnlab.cli import main
+
+main()

@@ -1,0 +1,46 @@
+"""The command line: `fcnlab`, `python -m fcnlab`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+import fcnlab
+from fcnlab.commands.app import app
+from fcnlab.commands.doctor import backup, doctor
+from fcnlab.commands.learning import fit, predict
+from fcnlab.commands.output import export
+from fcnlab.commands.projects import import_images, projects
+from fcnlab.commands.simulate import simulate
+from fcnlab.commands.tables import points
+from fcnlab.errors import FcnlabError
+
+
+class ExplainedGroup(click.Group):
+    """Commands whose failures, where we can explain them, are one line and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except FcnlabError as failure:
+            raise click.ClickException(" ".join(str(failure).split())) from failure
+
+
+@click.group(cls=ExplainedGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of database, images and masks, in place of FCNLAB_DATA_DIR.",
+)
+@click.version_option(fcnlab.__version__, prog_name="fcnlab")
+@click.pass_context
+def main(ctx: click.Context, data_dir: Path | None) -> None:
+    """Click a few pixels, watch a fully convolutional network learn to segment."""
+    ctx.obj = {} if data_dir is None else {"data_dir": data_dir}
+
+
+for command in (app, projects, import_images, points, fit, predict, export, simulate, doctor, backup):
+    main.add_command(command)

@@ -1,0 +1,91 @@
+"""`fcnlab fit` and `fcnlab predict`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from fcnlab.commands.common import (
+    answer,
+    found_project,
+    json_option,
+    learner_of,
+    opened,
+    project_option,
+    say,
+    settings_of,
+)
+
+if TYPE_CHECKING:
+    from fcnlab.core.model import Model
+    from fcnlab.domain import ClassLabel
+
+
+@click.command()
+@project_option
+@json_option
+@click.pass_context
+def fit(ctx: click.Context, wanted: str, as_json: bool) -> None:
+    """Learn from all points of a project and save the model."""
+    from fcnlab.services.masks import save_model
+    from fcnlab.services.training_report import training_accuracy
+
+    with opened(ctx) as lab:
+        project = found_project(lab, wanted)
+        with learner_of(lab, project) as learner:
+            saved = save_model(lab, learner)
+        path = lab.folders.checkpoints / saved.record.checkpoint
+    accuracy = training_accuracy(saved.model)
+    values = {
+        "project": project.id,
+        "checkpoint": str(path),
+        "points": saved.record.n_points,
+        "training_accuracy": accuracy,
+        "milliseconds": saved.record.milliseconds,
+    }
+    lines = [str(path), f"{saved.record.n_points} points, training accuracy {accuracy:.1%}"]
+    answer(values, lines, as_json=as_json)
+
+
+@click.command()
+@click.option("--project", "-p", "wanted", help="Name or number of the project to learn from.")
+@click.option("--model", type=click.Path(dir_okay=False, path_type=Path), help="A model that `fit` saved.")
+@click.option("--output", "-o", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder.")
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.pass_context
+def predict(ctx: click.Context, wanted: str | None, model: Path | None, output: Path, images: tuple[Path, ...]) -> None:
+    """Segment image files.
+
+    Masks are PNG whose pixel value is the class id.
+
+    A file that cannot be read is named, the rest goes on, and the exit code is 1 then.
+    """
+    if (wanted is None) == (model is None):
+        raise click.UsageError("give either --project or --model")
+    from fcnlab.services.predicting import Predictor, labels_of_model, load_model, predict_files
+
+    settings = settings_of(ctx)
+    if model is not None:
+        chosen = load_model(model)
+        labels: Sequence[ClassLabel] = labels_of_model(chosen)
+    else:
+        chosen, labels = _learned(ctx, str(wanted))
+    predictor = Predictor(chosen, device=settings.device, max_pixels=settings.max_pixels)
+    n_refused = 0
+    for step in predict_files(predictor, images, labels=labels, to=output):
+        if step.mask is None:
+            n_refused += 1
+            say(f"left out {step.image}: {step.refused}")
+        else:
+            click.echo(str(step.mask))
+    ctx.exit(1 if n_refused else 0)
+
+
+def _learned(ctx: click.Context, wanted: str) -> tuple[Model, Sequence[ClassLabel]]:
+    with opened(ctx) as lab:
+        project = found_project(lab, wanted)
+        with learner_of(lab, project) as learner:
+            return learner.cold_model(), project.classes

@@ -1,0 +1,120 @@
+"""`fcnlab projects` and `fcnlab import`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from fcnlab.commands.common import answer, found_project, json_option, opened, project_option, say
+from fcnlab.errors import FcnlabError, UnknownProject
+
+if TYPE_CHECKING:
+    from fcnlab.domain import Project
+    from fcnlab.lab import Lab
+    from fcnlab.services.importing import ImportProgress
+
+
+@click.group()
+def projects() -> None:
+    """Look at projects."""
+
+
+@projects.command("list")
+@json_option
+@click.pass_context
+def list_projects(ctx: click.Context, as_json: bool) -> None:
+    """All projects with their images, points and classes."""
+    from fcnlab.domain import ImageState
+    from fcnlab.services.projects import dashboard
+    from fcnlab.services.projects import projects as all_projects
+
+    rows = []
+    with opened(ctx) as lab:
+        for project in all_projects(lab, include_archived=True):
+            found = dashboard(lab, project_id=project.id)
+            rows.append(
+                {
+                    "id": project.id,
+                    "name": project.name,
+                    "archived": project.archived,
+                    "images": found.n_images,
+                    "done": found.images[ImageState.DONE],
+                    "points": found.n_points,
+                    "classes": [{"id": label.id, "name": label.name} for label in project.classes],
+                }
+            )
+    lines = [
+        f"{row['id']:>4}  {row['name']}{' (archived)' if row['archived'] else ''}: "
+        f"{row['images']} images, {row['done']} done, {row['points']} points"
+        for row in rows
+    ]
+    answer(rows, lines or ["no projects yet: fcnlab import --project NAME FILES"], as_json=as_json)
+
+
+@click.command("import")
+@project_option
+@click.option("--classes", help="Names for a new project, the background first: background,nucleus,membrane.")
+@click.option("--object-mode/--no-object-mode", default=False, help="Of a new project.")
+@json_option
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.pass_context
+def import_images(
+    ctx: click.Context, wanted: str, classes: str | None, object_mode: bool, as_json: bool, paths: tuple[Path, ...]
+) -> None:
+    """Bring images into a project.
+
+    PATHS are files, and folders with all images in them. A missing project is made.
+
+    What cannot be read is named and left out, and the exit code is 1 then.
+    """
+    counts = {"imported": 0, "known": 0}
+    refused = []
+    with opened(ctx) as lab:
+        project = _project(lab, wanted, classes, object_mode)
+        for step in _steps(lab, paths, project.id):
+            if isinstance(step, tuple):
+                refused.append({"name": str(step[0]), "reason": step[1]})
+            elif step.refused is not None:
+                refused.append({"name": step.name, "reason": step.refused})
+            else:
+                counts["known" if step.duplicate else "imported"] += 1
+    for one in refused:
+        say(f"left out {one['name']}: {one['reason']}")
+    values = {"project": project.id, **counts, "refused": refused}
+    line = (
+        f"{counts['imported']} imported into {project.name!r}, {counts['known']} known already, {len(refused)} left out"
+    )
+    answer(values, [line], as_json=as_json)
+    ctx.exit(1 if refused else 0)
+
+
+def _project(lab: Lab, wanted: str, classes: str | None, object_mode: bool) -> Project:
+    from fcnlab.domain import LearnerSpec
+    from fcnlab.services.projects import create_project, labels_of
+
+    try:
+        project = found_project(lab, wanted)
+    except UnknownProject:
+        labels = labels_of(classes.split(",")) if classes else None
+        return create_project(lab, name=wanted, labels=labels, learner=LearnerSpec(object_mode=object_mode))
+    if classes and [name.strip() for name in classes.split(",")] != [label.name for label in project.classes]:
+        names = ",".join(label.name for label in project.classes)
+        raise UnknownProject(f"project {wanted!r} has the classes {names}; leave out --classes or name another project")
+    return project
+
+
+def _steps(lab: Lab, paths: tuple[Path, ...], project_id: int) -> Iterator[ImportProgress | tuple[Path, str]]:
+    """Each file on its way; a path that cannot be followed, with the reason."""
+    from fcnlab.services.importing import import_files, import_folder
+
+    for path in paths:
+        try:
+            if path.is_dir():
+                yield from import_folder(lab, path, project_id=project_id, allow_anywhere=True)
+            else:
+                yield from import_files(lab, [(path.name, path)], project_id=project_id)
+        except FcnlabError as refusal:
+            yield path, str(refusal)

@@ -1,0 +1,107 @@
+"""`fcnlab simulate`: what a learner reaches with how many clicks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fcnlab.commands.common import say, settings_of
+
+if TYPE_CHECKING:
+    from fcnlab.simulating import Learner
+
+Options = dict[str, Any]
+
+
+@click.command()
+@click.option("--data", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--list", "list_file", type=click.Path(dir_okay=False, path_type=Path), help="Default: DATA/list.txt.")
+@click.option("--protocol", type=click.Choice(["clicks", "images"]), default="clicks", show_default=True)
+@click.option("--learner", type=click.Choice(["instant", "forest"]), default="instant", show_default=True)
+@click.option("--clicks", type=click.IntRange(2), default=20, show_default=True, help="Per image.")
+@click.option("--style", type=click.Choice(["centre", "jittered", "random"]), default="centre", show_default=True)
+@click.option("--limit", type=click.IntRange(1), help="Take the first pictures of the list only.")
+@click.option("--train", type=click.IntRange(1), default=10, show_default=True, help="Images to learn from (images).")
+@click.option("--pixels", type=click.IntRange(1), default=10, show_default=True, help="Per image (images).")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--seeds", type=click.IntRange(1), default=3, show_default=True, help="How many, from --seed on (images)."
+)
+@click.option("--object-mode/--no-object-mode", default=None, help="Default: on for clicks, off for images.")
+@click.option("--refine/--no-refine", default=True, show_default=True)
+@click.option("--position/--no-position", default=True, show_default=True)
+@click.option("--working-side", type=int, default=1536, show_default=True)
+@click.option("--scales", default="1,0.5", show_default=True)
+@click.option("--regularisation", type=float, default=1.0, show_default=True)
+@click.option("--encoder", default="tf_efficientnet_lite0", show_default=True)
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path, allow_dash=True), help="- prints.")
+@click.pass_context
+def simulate(ctx: click.Context, /, list_file: Path | None, json_file: Path | None, **options: Any) -> None:
+    """Measure with a simulated labeller.
+
+    It clicks on DATA/images/*, whose truth is in DATA/masks/<stem>.png. A mask holds class ids, 255 where nobody knows. "clicks" labels each image from nothing, first the object, then
+    the background, then the largest wrong region; "images" learns from a few random pixels of some images and scores
+    on others.
+    """
+    from fcnlab.simulating import read_names
+
+    folder: Path = options["data"]
+    names = read_names(list_file or folder / "list.txt")[: options["limit"]]
+    make = _maker(options, str(settings_of(ctx).device))
+    run = _clicks if options["protocol"] == "clicks" else _across
+    result = {"settings": {**options, "data": folder.name}, **run(folder, names, make, options)}
+    text = json.dumps(result, indent=1, ensure_ascii=False)
+    if json_file is not None and str(json_file) != "-":
+        json_file.write_text(text + "\n", "utf-8")
+    if str(json_file) == "-":
+        click.echo(text)
+    else:
+        click.echo(json.dumps(result["summary"], indent=1))
+
+
+def _maker(options: Options, device: str) -> Callable[[int], Learner]:
+    from fcnlab.errors import InvalidSetting
+    from fcnlab.simulating import ForestLearner, instant_learners
+
+    if options["learner"] == "forest":
+        return lambda _n_classes: ForestLearner()
+    try:
+        scales = tuple(float(one) for one in options["scales"].split(","))
+    except ValueError as failure:
+        raise InvalidSetting(f"scales {options['scales']!r} are no numbers apart by commas") from failure
+    object_mode = options["protocol"] == "clicks" if options["object_mode"] is None else options["object_mode"]
+    chosen = {name: options[name] for name in ("refine", "position", "working_side", "regularisation", "encoder")}
+    return instant_learners(device=device, scales=scales, object_mode=object_mode, **chosen)
+
+
+def _clicks(folder: Path, names: Sequence[str], make: Callable[[int], Learner], options: Options) -> Options:
+    from fcnlab.simulating import label_images, n_classes_of, read_example, summary_of_clicks
+
+    n_classes = max(n_classes_of([read_example(folder, name)]) for name in names)
+    examples = (read_example(folder, name) for name in names)
+    clicks = options["clicks"]
+    runs = []
+    for run in label_images(
+        examples, make, n_classes=n_classes, clicks=clicks, style=options["style"], seed=options["seed"]
+    ):
+        runs.append(run)
+        last = run.ious[max(run.ious)]
+        say(f"{len(runs)}/{len(names)} {run.name}: IoU {last:.3f} after {max(run.ious)} clicks")
+    return {"summary": summary_of_clicks(runs, clicks=clicks), "images": [asdict(run) for run in runs]}
+
+
+def _across(folder: Path, names: Sequence[str], make: Callable[[int], Learner], options: Options) -> Options:
+    from fcnlab.simulating import label_across
+
+    runs = []
+    for seed in range(options["seed"], options["seed"] + options["seeds"]):
+        run = label_across(folder, names, make, n_train=options["train"], pixels=options["pixels"], seed=seed)
+        runs.append(run)
+        say(f"seed {seed}: mean IoU {run.mean_iou:.3f} on {len(run.scored_on)} images")
+    mean = sum(run.mean_iou for run in runs) / len(runs)
+    return {"summary": {"mean_iou": mean, "seeds": len(runs)}, "runs": [asdict(run) for run in runs]}

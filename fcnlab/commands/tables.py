@@ -1,0 +1,52 @@
+"""`fcnlab points`: labelled pixels as a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from fcnlab.commands.common import answer, found_project, json_option, opened, project_option
+
+
+@click.group()
+def points() -> None:
+    """Take points in and out as a table.
+
+    CSV with the columns image,row,col,class[,labeller,source].
+    """
+
+
+@points.command("import")
+@project_option
+@click.option(
+    "--labeller", default="import", show_default=True, help="Whose points they are, where the table is silent."
+)
+@json_option
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.pass_context
+def import_table(ctx: click.Context, wanted: str, labeller: str, as_json: bool, file: Path) -> None:
+    """Add the points of a table: all of them, or none when a line is wrong."""
+    from fcnlab.services.point_tables import import_points
+
+    with opened(ctx) as lab:
+        project = found_project(lab, wanted)
+        found = import_points(lab, file, project_id=project.id, labeller=labeller)
+    values = {"project": project.id, "added": found.added, "known": found.known}
+    answer(values, [f"{found.added} points added to {project.name!r}, {found.known} known already"], as_json=as_json)
+
+
+@points.command("export")
+@project_option
+@json_option
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.pass_context
+def export_table(ctx: click.Context, wanted: str, as_json: bool, file: Path) -> None:
+    """Write all points of a project to a table."""
+    from fcnlab.services.point_tables import export_points
+
+    with opened(ctx) as lab:
+        project = found_project(lab, wanted)
+        count = export_points(lab, project_id=project.id, to=file)
+    values = {"project": project.id, "points": count, "file": str(file)}
+    answer(values, [f"{count} points of {project.name!r} in {file}"], as_json=as_json)

@@ -1,0 +1,107 @@
+"""Is this installation sound? Each check says what it found, and what to do when something is broken."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fcnlab.adapters.exports.manifest import versions
+from fcnlab.errors import FcnlabError
+from fcnlab.settings import Settings
+
+MIN_FREE_GB = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    is_sound: bool
+    details: str
+
+
+def examine(settings: Settings) -> tuple[Check, ...]:
+    """All checks; one that fails does not stop the others."""
+    checks: tuple[tuple[str, Callable[[Settings], str]], ...] = (
+        ("versions", _versions),
+        ("data folder", _data_folder),
+        ("free disk", _free_disk),
+        ("database", _database),
+        ("device", _device),
+        ("encoder weights", _weights),
+        ("web pages", _pages),
+    )
+    return tuple(_checked(name, look, settings) for name, look in checks)
+
+
+def _checked(name: str, look: Callable[[Settings], str], settings: Settings) -> Check:
+    try:
+        return Check(name, True, look(settings))
+    except (FcnlabError, OSError, ImportError) as failure:
+        return Check(name, False, str(failure))
+
+
+def _versions(_settings: Settings) -> str:
+    own = ", ".join(f"{name} {version}" for name, version in versions().items())
+    return f"{own}, Python {platform.python_version()} on {sys.platform}"
+
+
+def _data_folder(settings: Settings) -> str:
+    from fcnlab.adapters.files import write_whole
+
+    folder = settings.data_dir.expanduser().absolute()
+    probe = folder / "doctor.tmp"
+    write_whole(probe, b"fcnlab")
+    probe.unlink()
+    return f"{folder} can be written"
+
+
+def _free_disk(settings: Settings) -> str:
+    folder = settings.data_dir.expanduser().absolute()
+    while not folder.exists():
+        folder = folder.parent
+    free_gb = shutil.disk_usage(folder).free / 1e9
+    if free_gb < MIN_FREE_GB:
+        raise FcnlabError(f"only {free_gb:.2f} GB are free at {folder}; free at least {MIN_FREE_GB:.0f} GB")
+    return f"{free_gb:.0f} GB"
+
+
+def _database(settings: Settings) -> str:
+    from sqlalchemy import text
+
+    from fcnlab.adapters.database import engine_of, reading, shown
+    from fcnlab.lab import open_lab
+
+    lab = open_lab(settings)
+    try:
+        with reading(lab.sessions) as session:
+            revision = session.scalar(text("SELECT version_num FROM alembic_version"))
+            n_projects = session.scalar(text("SELECT count(*) FROM projects"))
+        return f"{shown(engine_of(lab.sessions).url)}, tables of revision {revision}, {n_projects} projects"
+    finally:
+        lab.close()
+
+
+def _device(settings: Settings) -> str:
+    import torch
+
+    from fcnlab.adapters.devices import pick_device
+
+    return f"{pick_device(settings.device)}, {torch.get_num_threads()} threads"
+
+
+def _weights(_settings: Settings) -> str:
+    from fcnlab.adapters.weights import BUNDLED_ENCODER, bundled_weights, load_encoder
+
+    strides = load_encoder(BUNDLED_ENCODER).strides
+    return f"{BUNDLED_ENCODER} with features at strides {strides}, from {bundled_weights()}"
+
+
+def _pages(_settings: Settings) -> str:
+    from fcnlab.webapp_files import server_script
+
+    return str(server_script())

@@ -1,0 +1,307 @@
+"""A simulated labeller at work: how good a learner gets with how few clicks, and how long each click takes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnlab.adapters.images import decode
+from fcnlab.adapters.png import read_mask
+from fcnlab.core.metrics import confusion, iou_per_class, object_iou
+from fcnlab.core.picture import to_rgb8
+from fcnlab.core.simulation import ClickStyle, balanced_pixels, first_clicks, next_click
+from fcnlab.domain import IGNORE, Point
+from fcnlab.errors import InvalidImage, InvalidSetting
+from fcnlab.segmenter import PointSegmenter
+
+REPORTED_CLICKS = (2, 3, 5, 10, 20)
+TARGETS = (0.80, 0.85, 0.90)
+SCORED_IMAGES = 20
+MAX_PIXELS = 500_000_000
+FOREST_TREES = 100
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Example:
+    """A picture (H, W, 3) uint8 and its truth (H, W) uint8 of class ids, IGNORE where nobody knows."""
+
+    name: str
+    rgb: NDArray[np.uint8]
+    truth: NDArray[np.uint8]
+
+
+class Learner(Protocol):
+    """What is measured."""
+
+    def look_at(self, rgb: NDArray[np.uint8]) -> Any:
+        """Make a picture known and do all work that needs no points; returns its id."""
+
+    def learn(self, image: Any, points: Sequence[Point]) -> None:
+        """Take further points of an image."""
+
+    def fit(self) -> None:
+        """Learn from all points so far."""
+
+    def predict(self, image: Any) -> NDArray[np.uint8]:
+        """Class ids (H, W) uint8 of a known image."""
+
+
+class InstantLearner:
+    """A PointSegmenter that starts from nothing."""
+
+    def __init__(self, segmenter: PointSegmenter) -> None:
+        segmenter.reset()
+        self._segmenter = segmenter
+
+    def look_at(self, rgb: NDArray[np.uint8]) -> Any:
+        """See Learner."""
+        image = self._segmenter.add_image(rgb)
+        self._segmenter.encode(image)
+        return image
+
+    def learn(self, image: Any, points: Sequence[Point]) -> None:
+        """See Learner."""
+        self._segmenter.add_points(
+            image, [one.row for one in points], [one.col for one in points], [one.class_id for one in points]
+        )
+
+    def fit(self) -> None:
+        """See Learner."""
+        self._segmenter.fit(warm=True)
+
+    def predict(self, image: Any) -> NDArray[np.uint8]:
+        """See Learner."""
+        return self._segmenter.predict(image)
+
+
+class ForestLearner:
+    """The peer: a random forest on multiscale filter features, as in scikit-image's trainable segmentation."""
+
+    def __init__(self) -> None:
+        self._features: list[NDArray[Any]] = []
+        self._points: list[tuple[int, Point]] = []
+        self._forest: Any = None
+
+    def look_at(self, rgb: NDArray[np.uint8]) -> Any:
+        """See Learner."""
+        from skimage.feature import multiscale_basic_features
+
+        filters: Any = multiscale_basic_features
+        self._features.append(filters(rgb, sigma_min=1, sigma_max=16, channel_axis=-1))
+        return len(self._features) - 1
+
+    def learn(self, image: Any, points: Sequence[Point]) -> None:
+        """See Learner."""
+        self._points += [(image, point) for point in points]
+
+    def fit(self) -> None:
+        """See Learner."""
+        from sklearn.ensemble import RandomForestClassifier
+
+        self._forest = RandomForestClassifier(FOREST_TREES, n_jobs=-1, class_weight="balanced", random_state=0)
+        samples = [self._features[image][point.row, point.col] for image, point in self._points]
+        self._forest.fit(np.stack(samples), [point.class_id for _, point in self._points])
+
+    def predict(self, image: Any) -> NDArray[np.uint8]:
+        """See Learner."""
+        features = self._features[image]
+        flat = features.reshape(-1, features.shape[-1])
+        return np.asarray(self._forest.predict(flat).reshape(features.shape[:2]), np.uint8)
+
+
+def instant_learners(**options: Any) -> Callable[[int], Learner]:
+    """Makes instant learners of so many classes, one after another: each takes over the encoder of the last.
+
+    Args:
+        options: of PointSegmenter.
+    """
+    segmenters: dict[int, PointSegmenter] = {}
+
+    def make(n_classes: int) -> Learner:
+        if n_classes not in segmenters:
+            names = [f"class {number}" for number in range(n_classes)]
+            segmenters[n_classes] = PointSegmenter(names, **options)
+        return InstantLearner(segmenters[n_classes])
+
+    return make
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRun:
+    """One picture labelled from the first click to the last.
+
+    Attributes:
+        ious: IoU by number of clicks; the classes' mean when there are more than two.
+        milliseconds: fit and prediction of each click after the first two.
+    """
+
+    name: str
+    ious: dict[int, float]
+    milliseconds: tuple[float, ...]
+    encoding_milliseconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SeedRun:
+    """Random pixels of some images, scored on others. `ious` holds None for a class that never occurs."""
+
+    seed: int
+    trained_on: tuple[str, ...]
+    scored_on: tuple[str, ...]
+    ious: tuple[float | None, ...]
+    mean_iou: float
+
+
+def read_names(file: Path) -> tuple[str, ...]:
+    """Picture names, one a line. Raises InvalidSetting."""
+    try:
+        names = tuple(line.strip() for line in file.read_text("utf-8").splitlines() if line.strip())
+    except (OSError, UnicodeDecodeError) as failure:
+        raise InvalidSetting(f"the list {file} cannot be read: {failure}") from failure
+    if not names:
+        raise InvalidSetting(f"the list {file} names no picture")
+    return names
+
+
+def read_example(folder: Path, name: str) -> Example:
+    """`images/<name>` with `masks/<stem>.png`. Raises InvalidImage, ImportRefused."""
+    rgb, _ = to_rgb8(decode(folder / "images" / name, name=name, max_pixels=MAX_PIXELS).pixels)
+    mask_file = folder / "masks" / f"{Path(name).stem}.png"
+    truth = read_mask(mask_file)
+    if truth is None or truth.shape != rgb.shape[:2]:
+        shape = "missing or damaged" if truth is None else f"of shape {truth.shape}"
+        raise InvalidImage(f"the mask {mask_file} is {shape}; wanted {rgb.shape[:2]} uint8")
+    return Example(name, rgb, truth)
+
+
+def n_classes_of(examples: Sequence[Example]) -> int:
+    """One more than the highest class id."""
+    highest = [int(one.truth[one.truth != IGNORE].max(initial=0)) for one in examples]
+    return max(2, max(highest, default=0) + 1)
+
+
+def label_image(
+    example: Example,
+    make: Callable[[int], Learner],
+    *,
+    n_classes: int,
+    clicks: int,
+    style: ClickStyle,
+    rng: np.random.Generator,
+) -> ImageRun:
+    """Label one picture from nothing with `clicks` clicks, each in the largest wrong region."""
+    learner, truth = make(n_classes), example.truth
+    started = time.perf_counter()
+    image = learner.look_at(example.rgb)
+    encoding = (time.perf_counter() - started) * 1000
+    taken = np.zeros(truth.shape, bool)
+    points = first_clicks(truth, tuple(range(n_classes)), style=style, rng=rng)
+    ious: dict[int, float] = {}
+    milliseconds: list[float] = []
+    n_clicks = len(points)
+    if n_clicks < 2:
+        raise InvalidImage(f"the truth of {example.name} has one class only: nothing can be told apart")
+    while True:
+        for point in points:
+            taken[point.row, point.col] = True
+        started = time.perf_counter()
+        learner.learn(image, points)
+        learner.fit()
+        prediction = learner.predict(image)
+        milliseconds.append((time.perf_counter() - started) * 1000)
+        ious[n_clicks] = score(truth, prediction, n_classes)
+        found = next_click(truth, prediction, taken=taken, style=style, rng=rng) if n_clicks < clicks else None
+        if found is None:
+            break
+        points, n_clicks = [found], n_clicks + 1
+    for later in range(n_clicks + 1, clicks + 1):  # nothing was left to click
+        ious[later] = ious[n_clicks]
+    return ImageRun(example.name, ious, tuple(milliseconds), encoding)
+
+
+def score(truth: NDArray[np.uint8], prediction: NDArray[np.uint8], n_classes: int) -> float:
+    """IoU of the object, or the mean over the classes when there are more than two."""
+    if n_classes == 2:
+        return object_iou(truth, prediction)
+    return float(np.nanmean(iou_per_class(confusion(truth, prediction, n_classes))))
+
+
+def label_images(
+    examples: Iterator[Example] | Sequence[Example],
+    make: Callable[[int], Learner],
+    *,
+    n_classes: int,
+    clicks: int,
+    style: ClickStyle,
+    seed: int,
+) -> Iterator[ImageRun]:
+    """`label_image` for each; the random choices of one image do not depend on the others."""
+    for number, example in enumerate(examples):
+        rng = np.random.default_rng([seed, number])
+        yield label_image(example, make, n_classes=n_classes, clicks=clicks, style=style, rng=rng)
+
+
+def label_across(
+    folder: Path, names: Sequence[str], make: Callable[[int], Learner], *, n_train: int, pixels: int, seed: int
+) -> SeedRun:
+    """Learn from random pixels of random images, score on others.
+
+    Raises:
+        InvalidSetting: the list is too short for both.
+    """
+    rng = np.random.default_rng(seed)
+    order = [names[number] for number in rng.permutation(len(names))]
+    trained_on, scored_on = order[:n_train], order[n_train : n_train + SCORED_IMAGES]
+    if not scored_on:
+        raise InvalidSetting(f"the list names {len(names)} pictures: more than {n_train} are needed to score on others")
+    examples = [read_example(folder, name) for name in trained_on]
+    n_classes = n_classes_of([*examples, *(read_example(folder, name) for name in scored_on)])
+    learner = make(n_classes)
+    for example in examples:
+        learner.learn(learner.look_at(example.rgb), balanced_pixels(example.truth, pixels, rng))
+    learner.fit()
+    counts = np.zeros((n_classes, n_classes), np.int64)
+    for name in scored_on:
+        example = read_example(folder, name)
+        counts += confusion(example.truth, learner.predict(learner.look_at(example.rgb)), n_classes)
+    ious = iou_per_class(counts)
+    shown = tuple(None if np.isnan(one) else float(one) for one in ious)
+    return SeedRun(seed, tuple(trained_on), tuple(scored_on), shown, float(np.nanmean(ious)))
+
+
+def summary_of_clicks(runs: Sequence[ImageRun], *, clicks: int) -> dict[str, Any]:
+    """Means over the images; an image that never reaches a target counts as `clicks`."""
+    shown = [number for number in REPORTED_CLICKS if number <= clicks]
+    times = [one for run in runs for one in run.milliseconds]
+    encodings = [run.encoding_milliseconds for run in runs]
+    return {
+        "images": len(runs),
+        "iou": {str(number): _mean([_iou_after(run, number) for run in runs]) for number in shown},
+        "clicks_to": {
+            f"{target:.0%}": _mean([_clicks_to(run, target, at_most=clicks) for run in runs]) for target in TARGETS
+        },
+        "milliseconds": {
+            "click_median": float(np.median(times)),
+            "click_p95": float(np.percentile(times, 95)),
+            "encoding_median": float(np.median(encodings)),
+        },
+    }
+
+
+def _iou_after(run: ImageRun, number: int) -> float:
+    """IoU with that many clicks; with the first ones when they were more."""
+    return run.ious.get(number, run.ious[min(run.ious)])
+
+
+def _clicks_to(run: ImageRun, target: float, *, at_most: int) -> float:
+    return min((number for number, iou in run.ious.items() if iou >= target), default=at_most)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values))
