@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fcnlab.adapters.images import decode
 from fcnlab.adapters.png import read_mask
-from fcnlab.core.metrics import confusion, iou_per_class, object_iou
+from fcnlab.core.metrics import confusion, iou_per_class, mask_score
 from fcnlab.core.picture import to_rgb8
 from fcnlab.core.simulation import ClickStyle, balanced_pixels, first_clicks, next_click
 from fcnlab.domain import IGNORE, Point
@@ -215,7 +215,7 @@ def label_image(
         learner.fit()
         prediction = learner.predict(image)
         milliseconds.append((time.perf_counter() - started) * 1000)
-        ious[n_clicks] = score(truth, prediction, n_classes)
+        ious[n_clicks] = mask_score(truth, prediction, n_classes=n_classes)
         found = next_click(truth, prediction, taken=taken, style=style, rng=rng) if n_clicks < clicks else None
         if found is None:
             break
@@ -223,13 +223,6 @@ def label_image(
     for later in range(n_clicks + 1, clicks + 1):  # nothing was left to click
         ious[later] = ious[n_clicks]
     return ImageRun(example.name, ious, tuple(milliseconds), encoding)
-
-
-def score(truth: NDArray[np.uint8], prediction: NDArray[np.uint8], n_classes: int) -> float:
-    """IoU of the object, or the mean over the classes when there are more than two."""
-    if n_classes == 2:
-        return object_iou(truth, prediction)
-    return float(np.nanmean(iou_per_class(confusion(truth, prediction, n_classes))))
 
 
 def label_images(

@@ -44,9 +44,9 @@ Options = dict[str, Any]
 def simulate(ctx: click.Context, /, list_file: Path | None, json_file: Path | None, **options: Any) -> None:
     """Measure with a simulated labeller.
 
-    It clicks on DATA/images/*, whose truth is in DATA/masks/<stem>.png. A mask holds class ids, 255 where nobody knows. "clicks" labels each image from nothing, first the object, then
-    the background, then the largest wrong region; "images" learns from a few random pixels of some images and scores
-    on others.
+    It clicks on DATA/images/*, whose truth is in DATA/masks/<stem>.png: class ids, 255 where nobody knows.
+    "clicks" labels each image from nothing, first the object, then the background, then the largest wrong region;
+    "images" learns from a few random pixels of some images and scores on others.
     """
     from fcnlab.simulating import read_names
 

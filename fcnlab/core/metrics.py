@@ -29,3 +29,10 @@ def object_iou(truth: NDArray[np.uint8], prediction: NDArray[np.uint8], *, backg
     wanted, found = (truth != background) & known, (prediction != background) & known
     union = int((wanted | found).sum())
     return float((wanted & found).sum() / union) if union else 1.0
+
+
+def mask_score(truth: NDArray[np.uint8], prediction: NDArray[np.uint8], *, n_classes: int) -> float:
+    """IoU of the object, or the mean over the classes that occur when there are more than two."""
+    if n_classes == 2:
+        return object_iou(truth, prediction)
+    return float(np.nanmean(iou_per_class(confusion(truth, prediction, n_classes))))

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from fcnlab.adapters.checkpoints import load_checkpoint
 from fcnlab.adapters.devices import pick_device
-from fcnlab.adapters.devices import pick_device
 from fcnlab.adapters.exports.index_png import index_png
 from fcnlab.adapters.files import write_whole
 from fcnlab.adapters.images import decode
