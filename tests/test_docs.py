@@ -1,0 +1,109 @@
+"""What the documents promise is there, and what is there is documented."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from pydantic_core import PydanticUndefined
+
+from fcnlab.cli import main
+from fcnlab.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+KEYS = (ROOT / "fcnlab" / "ui" / "canvas_assets" / "keys.js").read_text(encoding="utf-8")
+SYMBOLS = {"ArrowLeft": "←", "ArrowRight": "→", "Escape": "Esc"}
+
+
+def commands(command: click.Command, path: str) -> Iterator[str]:
+    """`fcnlab points import` and its like: every command that does something."""
+    if isinstance(command, click.Group):
+        for name, inner in command.commands.items():
+            yield from commands(inner, f"{path} {name}")
+    else:
+        yield path
+
+
+def rows_of_tables(text: str) -> list[list[str]]:
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+@pytest.mark.parametrize("command", sorted(commands(main, "fcnlab")))
+def test_commands_are_documented(command: str) -> None:
+    assert f"`{command}`" in README
+
+
+def test_commands_in_the_readme_exist() -> None:
+    written = {row[0].strip("`") for row in rows_of_tables(README) if row[0].startswith("`fcnlab ")}
+
+    assert written == set(commands(main, "fcnlab"))
+
+
+def test_the_readme_lists_the_keys_as_the_page_does() -> None:
+    table = KEYS[KEYS.index("HELP = ") : KEYS.index("]);")]
+    shown = re.findall(r'\["(.+?)", "(.+?)"\]', table)
+
+    assert len(shown) > 10
+    assert [row for row in shown if list(row) not in rows_of_tables(README)] == []
+
+
+def test_no_key_is_missing_from_the_readme() -> None:
+    block = KEYS[KEYS.index("const PLAIN = {") :]
+    block = block[: block.index("};")]
+    keys = [key.strip('"') for key in re.findall(r'^\s+("?[^\s":]+"?):', block, re.MULTILINE)]
+    label = README[README.index("## Label") : README.index("## From Python")]
+    words = set(re.findall(r"[^\s|,()`+]+", label))
+
+    assert len(keys) > 10
+    assert [key for key in keys if SYMBOLS.get(key, key) not in words] == []
+
+
+@pytest.mark.parametrize("name", sorted(Settings.model_fields))
+def test_settings_are_documented_with_their_defaults(name: str) -> None:
+    variable = f"`FCNLAB_{name.upper()}`"
+    rows = [row for row in rows_of_tables(README) if row[0] == variable]
+    default = Settings.model_fields[name].default
+
+    assert len(rows) == 1, f"{variable} wants one row"
+    if default not in (PydanticUndefined, "", ()):
+        written = f"{default:g}" if isinstance(default, float) else str(default)
+        assert rows[0][1].strip("`").lower() == written.lower()
+
+
+@pytest.mark.parametrize("number", range(README.count("```python")))
+def test_examples_in_the_readme_run(number: int, tmp_path: Path) -> None:
+    example = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[number]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+    done = subprocess.run(
+        [sys.executable, "-c", example],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_documents_point_at_files_that_exist(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    linked = [link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
+    named = re.findall(r"`((?:fcnlab|tests|benchmarks|docs|pages)/[\w./-]+)`", text)
+
+    missing = [link for link in linked if link and not (document.parent / link).exists()]
+    missing += [name for name in named if not (ROOT / name).exists()]
+
+    assert missing == []
