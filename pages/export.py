@@ -1,5 +1,19 @@
-"""export."""
+"""Export: masks, overlays and points for other tools."""
 
 import streamlit as st
 
-st.write("soon")
+from fcnlab.errors import FcnlabError
+from fcnlab.ui import export_panel, frame, session
+
+own = session.engine()
+project = frame.chosen_project(own)
+if project is not None:
+    try:
+        if not export_panel.empty_state(own, project):
+            left, right = st.columns([5, 6], gap="large")
+            with left:
+                export_panel.form(own, project)
+            with right:
+                export_panel.show_preview(own, project)
+    except FcnlabError as failure:
+        session.explained(failure)

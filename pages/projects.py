@@ -1,5 +1,28 @@
-"""projects."""
+"""Projects: make, fill, look after."""
 
 import streamlit as st
 
-st.write("soon")
+from fcnlab.errors import FcnlabError
+from fcnlab.services import projects as project_service
+from fcnlab.ui import dashboard, frame, images_panel, projects_panel, session
+
+own = session.engine()
+try:
+    if not project_service.projects(own.lab):
+        projects_panel.welcome(own)
+    else:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            project = frame.chosen_project(own)
+            assert project is not None
+            projects_panel.actions(own, project)
+            st.space("stretch")
+            projects_panel.new_project_button(own)
+            projects_panel.backup_button(own)
+        left, right = st.columns([6, 5], gap="large")
+        with left:
+            dashboard.draw(own, project)
+        with right:
+            images_panel.add_images(own, project)
+    projects_panel.archived(own)
+except FcnlabError as failure:
+    session.explained(failure)

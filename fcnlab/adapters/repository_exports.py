@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from fcnlab.adapters.tables import ClassRow, ImageRow
+from fcnlab.adapters.tables import ClassRow, ImageRow, PointRow
 from fcnlab.domain import ClassLabel, ImageState, StoredMask
 
 
@@ -32,3 +32,15 @@ def stored_masks(session: Session, *, project_id: int) -> dict[int, StoredMask]:
         for image_id, file, model, points, made_at in rows
         if file is not None and model is not None and points is not None and made_at is not None
     }
+
+
+def count_points_by_class_and_labeller(session: Session, *, project_id: int) -> dict[tuple[int, str], int]:
+    """Live points per class id in use and labeller; pairs without any are left out."""
+    same_class = (ClassRow.project_id == PointRow.project_id) & (ClassRow.class_id == PointRow.class_id)
+    query = (
+        select(PointRow.class_id, PointRow.labeller, func.count())
+        .join(ClassRow, same_class)
+        .where(PointRow.project_id == project_id, PointRow.removed_at.is_(None), ClassRow.removed_at.is_(None))
+        .group_by(PointRow.class_id, PointRow.labeller)
+    )
+    return {(class_id, labeller): count for class_id, labeller, count in session.execute(query)}

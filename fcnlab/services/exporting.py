@@ -48,11 +48,11 @@ class ExportFormat(StrEnum):
 
 
 FORMAT_WORDS = {
-    ExportFormat.INDEX: "Masks: PNG, pixel value = class id, class colours in the palette",
-    ExportFormat.COLOUR: "Colour masks: PNG in the colours of the classes",
-    ExportFormat.BINARY: "One black-and-white PNG per class and image",
-    ExportFormat.OVERLAY: "Overlays: JPEG, the image under its tinted mask",
-    ExportFormat.POINTS: "Points: one CSV table with every labelled pixel",
+    ExportFormat.INDEX: "Masks: PNG, pixel value = class id",
+    ExportFormat.COLOUR: "Colour masks: PNG in class colours",
+    ExportFormat.BINARY: "Binary masks: a black-and-white PNG per class",
+    ExportFormat.OVERLAY: "Overlays: JPEG, image under its tinted mask",
+    ExportFormat.POINTS: "Points: CSV, one line per labelled pixel",
 }
 DEFAULT_FORMATS = (ExportFormat.INDEX, ExportFormat.OVERLAY, ExportFormat.POINTS)
 

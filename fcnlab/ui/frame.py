@@ -23,7 +23,7 @@ def chosen_project(own: Engine) -> Project | None:
         return None
     by_id = {project.id: project for project in projects}
     wanted = session.current_view().project_id
-    start = wanted if wanted in by_id else projects[0].id
+    start = next((one for one in (wanted, session.peek("project")) if one in by_id), projects[0].id)
     picked: int = st.selectbox(
         "Project",
         list(by_id),
@@ -32,6 +32,7 @@ def chosen_project(own: Engine) -> Project | None:
         label_visibility="collapsed",
         width=260,
     )
+    session.remember("project", picked)  # the address forgets it on the way to another page
     if picked != wanted:
         session.show(project_id=picked)
     return by_id[picked]

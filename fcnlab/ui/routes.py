@@ -18,9 +18,10 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from fcnlab.domain import ImageInfo, ImageState
+from fcnlab.domain import ImageInfo
 from fcnlab.errors import FcnlabError
 from fcnlab.services.board import Board, heat_map
+from fcnlab.services.downloads import find_download
 from fcnlab.services.exhibits import image_of_key, project_of_key
 from fcnlab.services.pictures import shown_file, thumbnail_file
 from fcnlab.services.scenes import strip
@@ -76,19 +77,20 @@ async def _strip(request: Request, own: Engine) -> Response:
 
 async def _overlay(request: Request, own: Engine) -> Response:
     """Long poll: answers when an overlay or a status newer than the browser's is there."""
-    image = await _image(request, own)
+    key, image_id = request.path_params["key"], request.path_params["image_id"]
+    project_id = await run_in_threadpool(own.permissions.project_of, key=key, image_id=image_id)
     after, status = _number(request, "after"), _number(request, "status")
     mode, board = request.query_params.get("mode", "mask"), own.jobs.board
-    shown = board.overlay(image.id)
-    if mode in HEAT_MODES and shown is not None and not shown.is_final and board.opinion(image.id) is None:
+    shown = board.overlay(image_id)
+    if mode in HEAT_MODES and shown is not None and not shown.is_final and board.opinion(image_id) is None:
         after = max(after, shown.number)
-        await run_in_threadpool(own.jobs.remake, image.project_id, image.id)
+        await run_in_threadpool(own.jobs.remake, project_id, image_id)
     else:
-        await run_in_threadpool(own.jobs.watch, image.project_id, image.id)
-    await board.changed(image.id, overlay=after, status=status, timeout_s=LONG_POLL_S)
+        await run_in_threadpool(own.jobs.watch, project_id, image_id)
+    await board.changed(image_id, overlay=after, status=status, timeout_s=LONG_POLL_S)
     return overlay_response(
         board,
-        image,
+        image_id,
         after=after,
         mode=mode,
         class_id=_number(request, "class_id"),
@@ -96,9 +98,9 @@ async def _overlay(request: Request, own: Engine) -> Response:
     )
 
 
-def overlay_response(board: Board, image: ImageInfo, *, after: int, mode: str, class_id: int, client: str) -> Response:
+def overlay_response(board: Board, image_id: int, *, after: int, mode: str, class_id: int, client: str) -> Response:
     """The newest overlay when it is newer than number `after`, and in any case what goes on."""
-    overlay, status = board.overlay(image.id), board.status(image.id)
+    overlay, status = board.overlay(image_id), board.status(image_id)
     meta = {
         "overlay": overlay.number if overlay else 0,
         "status": status.number,
@@ -110,13 +112,13 @@ def overlay_response(board: Board, image: ImageInfo, *, after: int, mode: str, c
         "width": overlay.hw[1] if overlay else 0,
         "height": overlay.hw[0] if overlay else 0,
         "covers": overlay.covers.get(client, 0) if overlay else 0,
-        "shown_done": bool(overlay and overlay.is_final and image.state is ImageState.DONE),
+        "shown_done": bool(overlay and overlay.is_final),
     }
     headers = {"X-Fcnlab-Meta": json.dumps(meta, ensure_ascii=True), "Cache-Control": "no-store"}
     if overlay is None or overlay.number <= after:
         return Response(status_code=204, headers=headers)
     body = overlay.packed
-    opinion = board.opinion(image.id)
+    opinion = board.opinion(image_id)
     if mode in HEAT_MODES:
         heat = np.zeros(overlay.hw, np.uint8) if opinion is None else heat_map(opinion, HEAT_MODES[mode], class_id)
         body = zlib.compress(heat.tobytes(), 1)
@@ -143,7 +145,14 @@ def _number(request: Request, name: str, default: int = 0) -> int:
     return int(text) if text.isdecimal() and len(text) < 17 else default
 
 
+async def _download(request: Request, own: Engine) -> Response:
+    token, name = request.path_params["token"], request.path_params["name"]
+    path = await run_in_threadpool(find_download, own.lab, token=token, name=name)
+    return FileResponse(path, filename=path.name, headers={"Cache-Control": "no-store"})
+
+
 routes = [
+    Route("/fcnlab/download/{token}/{name}", _guarded(_download)),
     Route("/fcnlab/{key}/image/{image_id:int}", _guarded(_picture)),
     Route("/fcnlab/{key}/thumb/{image_id:int}", _guarded(_thumbnail)),
     Route("/fcnlab/{key}/strip", _guarded(_strip)),

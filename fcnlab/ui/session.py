@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +11,17 @@ import streamlit as st
 
 from fcnlab.errors import FcnlabError
 from fcnlab.lab import Lab, open_lab
+from fcnlab.services.charts import pixels_per_class
 from fcnlab.services.demo import make_demo
+from fcnlab.services.exhibits import Permissions
 from fcnlab.services.jobs import Jobs
 from fcnlab.settings import load_settings
 
 CANVAS_KEY = "workspace"
 MAX_NAME = 60
+
+SWITCH_INTERVAL_S = 0.0005
+"""How long a page may hold the interpreter while a click waits for it; Python's default is ten times that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +30,7 @@ class Engine:
 
     lab: Lab
     jobs: Jobs
+    permissions: Permissions
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +49,15 @@ def engine() -> Engine:
     make_demo(lab)
     jobs = Jobs(lab)
     jobs.warm_up()
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.freeze()  # what is loaded now stays; full collections need not walk through it
-    return Engine(lab, jobs)
+    return Engine(lab, jobs, Permissions(lab))
+
+
+@st.cache_data(show_spinner=False, max_entries=50_000)
+def mask_area(file: str) -> dict[int, int]:
+    """Pixels per class id of a kept mask; the file of a mask never changes."""
+    return pixels_per_class(file)
 
 
 def current_view() -> View:

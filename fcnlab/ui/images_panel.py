@@ -1,0 +1,95 @@
+"""Adding images to a project: from this computer, or from a folder of the server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import streamlit as st
+
+from fcnlab.domain import Project
+from fcnlab.errors import FcnlabError
+from fcnlab.services.importing import ImportProgress, import_files, import_folder
+from fcnlab.ui import session
+from fcnlab.ui.session import Engine
+
+TYPES = ["png", "jpg", "jpeg", "tif", "tiff", "bmp", "webp"]
+
+
+def add_images(own: Engine, project: Project) -> None:
+    """Upload and folder import, and what the last one did."""
+    st.subheader("Add images", anchor=False)
+    here, server = st.tabs(["From this computer", "From a folder of the server"])
+    with here:
+        _upload(own, project)
+    with server:
+        _folder(own, project)
+    _report(project)
+
+
+def _upload(own: Engine, project: Project) -> None:
+    turn = session.peek("uploads", 0)  # another key empties the widget
+    files = st.file_uploader(
+        "PNG, JPEG, TIFF, BMP or WebP; 8 or 16 bits",
+        type=TYPES,
+        accept_multiple_files=True,
+        key=f"upload-{project.id}-{turn}",
+    )
+    if files:
+        pairs = ((file.name, file.getbuffer()) for file in files)
+        _import(own, project, import_files(own.lab, pairs, project_id=project.id), total=len(files))
+        session.remember("uploads", turn + 1)
+        st.rerun()
+
+
+def _folder(own: Engine, project: Project) -> None:
+    roots = own.lab.settings.import_roots
+    if not roots:
+        st.caption(
+            "No folder may be read from here yet. Whoever runs the server can allow some with the environment "
+            'variable FCNLAB_IMPORT_ROOTS, for example `["/data/images"]`, or import with '
+            "`fcnlab import --project NAME FOLDER`."
+        )
+        return
+    with st.form("folder", border=False):
+        typed = st.text_input("Folder", str(roots[0]), help=f"Inside {', '.join(str(root) for root in roots)}.")
+        pressed = st.form_submit_button("Import the folder", icon=":material/drive_folder_upload:")
+    if pressed and typed.strip():
+        try:
+            _import(own, project, import_folder(own.lab, Path(typed.strip()), project_id=project.id), total=None)
+        except FcnlabError as failure:
+            session.explained(failure)
+        else:
+            st.rerun()
+
+
+def _import(own: Engine, project: Project, steps: Iterable[ImportProgress], *, total: int | None) -> None:
+    bar = st.progress(0.0, "Reading")
+    added, known, refused = 0, 0, []
+    for step in steps:
+        count = total or step.total or step.done
+        bar.progress(min(1.0, step.done / count), f"{step.done} of {count}: {step.name}")
+        if step.refused is not None:
+            refused.append((step.name, step.refused))
+        elif step.duplicate:
+            known += 1
+        else:
+            added += 1
+    own.jobs.changed(project.id)
+    session.remember("imported", (project.id, added, known, refused))
+
+
+def _report(project: Project) -> None:
+    found = session.peek("imported")
+    if found is None or found[0] != project.id:
+        return
+    _, added, known, refused = found
+    words = f"{added} added" + (f", {known} there already" if known else "")
+    (st.warning if refused else st.success)(
+        f"{words}, {len(refused)} left out" if refused else words,
+        icon=":material/warning:" if refused else ":material/check_circle:",
+    )
+    if refused:
+        with st.expander("Left out", expanded=True):
+            for name, reason in refused:
+                st.text(f"{name}: {reason}")

@@ -1,0 +1,148 @@
+"""The parts of the projects page that change projects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import streamlit as st
+
+from fcnlab.domain import DEFAULT_PALETTE, ClassLabel, LearnerSpec, Project
+from fcnlab.errors import FcnlabError
+from fcnlab.services import projects as project_service
+from fcnlab.services.backing_up import backup
+from fcnlab.services.downloads import download_url, new_download
+from fcnlab.ui import session
+from fcnlab.ui.session import Engine
+
+OBJECT_MODE_HELP = (
+    "For a few objects per image: only regions that hold a click of their class stay, and holes nobody clicked are "
+    "filled. Leave it off for textures, cells by the hundred, or when classes fill the image."
+)
+
+
+def welcome(own: Engine) -> None:
+    """What to do when there is no project."""
+    with st.container(border=True):
+        st.subheader("Start with a project", anchor=False)
+        st.write("A project is a set of images with one list of classes. Make one, add images, and click.")
+        new_project_button(own)
+
+
+def new_project_button(own: Engine) -> None:
+    """The button that opens the dialog for a new project."""
+    if st.button("New project", icon=":material/add:"):
+        _new_project(own)
+
+
+def actions(own: Engine, project: Project) -> None:
+    """Label, rename, archive, delete."""
+    if st.button("Label", type="primary", icon=":material/gesture:"):
+        st.switch_page("pages/label.py", query_params={"project": str(project.id)})
+    if st.button("Rename", icon=":material/edit:"):
+        _rename(own, project)
+    if st.button("Archive", icon=":material/archive:", help="Out of sight; all of it stays."):
+        _do(lambda: project_service.archive_project(own.lab, project_id=project.id))
+        session.forget_project()
+        st.rerun()
+    if st.button("Delete", icon=":material/delete:"):
+        _delete(own, project)
+
+
+def archived(own: Engine) -> None:
+    """The projects that were put out of sight."""
+    known = project_service.projects(own.lab, include_archived=True)
+    hidden = [project for project in known if project.archived]
+    if not hidden:
+        return
+    with st.expander(f"Archived projects ({len(hidden)})", icon=":material/archive:"):
+        for project in hidden:
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.text(project.name)
+                if st.button("Take back", key=f"back-{project.id}", icon=":material/unarchive:"):
+                    _do(partial(project_service.unarchive_project, own.lab, project_id=project.id))
+                    session.show(project_id=project.id)
+                    st.rerun()
+                if st.button("Delete", key=f"delete-{project.id}", icon=":material/delete:"):
+                    _delete(own, project)
+
+
+def backup_button(own: Engine) -> None:
+    """A button that makes a backup of everything, then offers it."""
+    with st.popover("Backup", icon=":material/backup:"):
+        st.write("One file with the database, images, masks and models of all projects.")
+        if st.button("Make a backup", type="primary"):
+            try:
+                with st.spinner("Copying"):
+                    path = backup(own.lab, new_download(own.lab, name="fcnlab-backup.zip"))
+                session.remember("backup", (download_url(path), path.stat().st_size))
+            except FcnlabError as failure:
+                session.explained(failure)
+        made = session.peek("backup")
+        if made is not None:
+            st.link_button(f"Download ({made[1] / 1e6:.1f} MB)", made[0], icon=":material/download:")
+
+
+@st.dialog("New project", width="medium")
+def _new_project(own: Engine) -> None:
+    name = st.text_input("Name", placeholder="for example Nuclei 2026", max_chars=80)
+    typed = st.text_input(
+        "Classes", "background, object", help="Apart by commas, the background first. More can be added later."
+    )
+    names = [one.strip() for one in typed.split(",") if one.strip()]
+    colours = []
+    with st.container(horizontal=True):
+        for place, label in enumerate(names[:24]):
+            default = DEFAULT_PALETTE[place % len(DEFAULT_PALETTE)]
+            colours.append(st.color_picker(label, default, key=f"new-colour-{place}"))
+    object_mode = st.toggle("Object mode", value=False)
+    st.caption(OBJECT_MODE_HELP)
+    if st.button("Create", type="primary", disabled=not (name.strip() and names)):
+        try:
+            labels = _labels(names, colours)
+            made = project_service.create_project(
+                own.lab, name=name, labels=labels, learner=LearnerSpec(object_mode=object_mode)
+            )
+            session.show(project_id=made.id)
+            st.rerun()
+        except FcnlabError as failure:
+            session.explained(failure)
+
+
+def _labels(names: list[str], colours: list[str]) -> tuple[ClassLabel, ...]:
+    labels = project_service.labels_of(names)
+    chosen = [*colours, *(label.colour for label in labels[len(colours) :])]
+    return tuple(replace(label, colour=colour) for label, colour in zip(labels, chosen, strict=True))
+
+
+@st.dialog("Rename project")
+def _rename(own: Engine, project: Project) -> None:
+    with st.form("rename", border=False):
+        name = st.text_input("Name", project.name, max_chars=80)
+        if st.form_submit_button("Rename", type="primary") and _do(
+            lambda: project_service.rename_project(own.lab, project_id=project.id, name=name)
+        ):
+            st.rerun()
+
+
+@st.dialog("Delete project")
+def _delete(own: Engine, project: Project) -> None:
+    found = project_service.dashboard(own.lab, project_id=project.id)
+    st.write(f"This deletes {found.n_images} images, {found.n_points} points and all masks, for good.")
+    typed = st.text_input("Type the name of the project to confirm", placeholder=project.name)
+    if st.button("Delete for good", type="primary", disabled=typed.strip() != project.name) and _do(
+        lambda: project_service.delete_project(own.lab, project_id=project.id)
+    ):
+        session.forget_project()
+        st.rerun()
+
+
+def _do(change: Callable[[], object]) -> bool:
+    """Make a change, or explain why not; whether it was made."""
+    try:
+        change()
+    except FcnlabError as failure:
+        session.explained(failure)
+        return False
+    return True
