@@ -8,6 +8,7 @@ from html import escape
 from typing import Any
 
 import altair as alt
+import pandas as pd
 import streamlit as st
 
 from fcnlab.domain import ImageState, Project
@@ -99,7 +100,9 @@ def _points(own: Engine, project: Project) -> Any:
 def _area_bars(project: Project, areas: dict[int, float]) -> Any:
     rows = [{"class": label.name, "share": areas[label.id]} for label in project.classes if label.id in areas]
     return _bars(rows).encode(
-        x=alt.X("share:Q", title=None, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%", grid=False)),
+        x=alt.X(
+            "share:Q", title=None, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%", grid=False, tickCount=5)
+        ),
         y=alt.Y("class:N", sort=[str(row["class"]) for row in rows], title=None, axis=alt.Axis(labelLimit=140)),
         color=_class_colours(project),
         tooltip=["class:N", alt.Tooltip("share:Q", format=".1%")],
@@ -108,8 +111,7 @@ def _area_bars(project: Project, areas: dict[int, float]) -> Any:
 
 def _bars(rows: list[dict[str, Any]]) -> Any:
     """A bar chart of these rows, still without its axes."""
-    data: Any = alt.Data
-    return alt.Chart(data(values=rows)).mark_bar(size=BAR_PX, cornerRadius=2)
+    return alt.Chart(pd.DataFrame(rows)).mark_bar(size=BAR_PX, cornerRadius=2)
 
 
 def _class_colours(project: Project) -> Any:
