@@ -1,13 +1,24 @@
 """The web server: the pages, and the routes that browsers fetch pictures and overlays from."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
 from fcnlab.ui.routes import routes
+from fcnlab.ui.sockets import answer_at_once
 
 # Else the first visitor of a page's own address gets that script alone, without the router (and without its frame).
 PagesManager.uses_pages_directory = False
 
-app = st.App(Path(__file__).with_name("app.py"), routes=routes)
+
+@asynccontextmanager
+async def serving(_: st.App) -> AsyncIterator[None]:
+    """What happens once, between binding the port and the first answer."""
+    answer_at_once()
+    yield
+
+
+app = st.App(Path(__file__).with_name("app.py"), routes=routes, lifespan=serving)

@@ -29,6 +29,12 @@ from fcnlab.services.picture_store import PictureStore
 WATCHED_FOR_S = 40.0
 """An image counts as looked at for so long after a browser last asked for its overlay."""
 
+CHECKED_EVERY_S = 15.0
+"""How often an image that is looked at is checked for points from other processes."""
+
+LESSONS_KEPT_AFTER_S = 3.0
+"""Lessons go to the disk when nobody has clicked for so long: a click must not wait for the disk."""
+
 ENCODED_AHEAD = 2
 """Images after the one shown that are encoded before anybody asks."""
 
@@ -48,6 +54,8 @@ class Jobs:
         self._covered: dict[int, dict[str, int]] = {}
         self._watched: dict[int, tuple[int, float]] = {}
         self._made_from: dict[int, tuple[int, ImageState]] = {}
+        self._checked: dict[int, float] = {}
+        self._keeping: dict[int, threading.Timer] = {}
         self._lock = threading.Lock()
 
     def clicked(self, project_id: int, image_id: int, *, client_id: str, acknowledged: int) -> None:
@@ -66,10 +74,13 @@ class Jobs:
 
     def watch(self, project_id: int, image_id: int) -> None:
         """Somebody looks at this image: see that it has an overlay of the newest points."""
+        now = time.monotonic()
         with self._lock:
             is_new = image_id not in self._watched
-            self._watched[image_id] = (project_id, time.monotonic())
-        self._submit_view(project_id, image_id, Priority.VIEW if is_new else Priority.REFRESH)
+            self._watched[image_id] = (project_id, now)
+            is_due = now - self._checked.get(image_id, -CHECKED_EVERY_S) >= CHECKED_EVERY_S
+        if is_new or is_due:
+            self._submit_view(project_id, image_id, Priority.VIEW if is_new else Priority.REFRESH)
 
     def remake(self, project_id: int, image_id: int) -> None:
         """Make the overlay of an image again, because its probabilities are wanted and gone from memory."""
@@ -97,7 +108,10 @@ class Jobs:
         self._compute.submit(self._pictures.warm_up, priority=Priority.VIEW, key="warm-up")
 
     def close(self) -> None:
-        """Stop the compute thread."""
+        """Stop the compute thread; lessons that are not on disk yet are made again when they are needed."""
+        with self._lock:
+            for timer in self._keeping.values():
+                timer.cancel()
         self._compute.close()
 
     def _learner(self, project_id: int) -> ProjectLearner:
@@ -129,6 +143,7 @@ class Jobs:
     def _make_overlay(self, project_id: int, image_id: int) -> None:
         started = time.perf_counter()
         with self._lock:
+            self._checked[image_id] = time.monotonic()
             covers = dict(self._covered.get(project_id, {}))
         learner = self._learner(project_id)
         learner.refresh()
@@ -146,7 +161,6 @@ class Jobs:
         if not self._pictures.is_ready(image, project.learner):
             self.board.say(image_id, "encoding", progress=0.3, message="encoding the image")
             self._pictures.picture(image, project.learner)
-        self.board.say(image_id, "fitting", progress=0.8)
         learner.learn_from(image)
         try:
             head = learner.fit()
@@ -204,7 +218,7 @@ class Jobs:
         waiting = learner.untaught()
         if not waiting:
             self.board.say(image_id, "idle")
-            self._compute.submit(learner.keep_lessons, priority=Priority.PREFETCH, key=f"keep-{project.id}")
+            self._keep_lessons_later(project.id)
             return
         taught = learner.n_images() - len(waiting)
         self.board.say(
@@ -216,6 +230,20 @@ class Jobs:
         self._compute.submit(
             lambda: self._teach_next(project.id), priority=Priority.PREFETCH, key=f"teach-{project.id}"
         )
+
+    def _keep_lessons_later(self, project_id: int) -> None:
+        def submit() -> None:
+            learner = self._learner(project_id)
+            self._compute.submit(learner.keep_lessons, priority=Priority.PREFETCH, key=f"keep-{project_id}")
+
+        timer = threading.Timer(LESSONS_KEPT_AFTER_S, submit)
+        timer.daemon = True
+        with self._lock:
+            earlier = self._keeping.get(project_id)
+            self._keeping[project_id] = timer
+        if earlier is not None:
+            earlier.cancel()
+        timer.start()
 
     def _teach_next(self, project_id: int) -> None:
         """Learn from one more image; refresh what is looked at now and then, and at the end."""
