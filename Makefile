@@ -43,7 +43,7 @@ pytest: $(VENV)/.dev
 ifneq ($(NPM),)
 js: node_modules/.made
 	npm run --silent check
-	node --test tests/js/*.test.js
+	node --test --test-reporter=spec tests/js/*.test.js
 else
 js:
 	@echo "SKIPPED: type check and tests of the JavaScript; install node and npm to run them"
