@@ -18,12 +18,23 @@ MAX_MODULE_LINES = 300
 MAX_FUNCTION_LINES = 60
 
 VALUES = {"errors", "domain"}
-DOORS = VALUES | {"settings", "core", "lab", "services", "segmenter", "simulating", "webapp_files", "__version__"}
+DOORS = VALUES | {
+    "settings",
+    "core",
+    "lab",
+    "services",
+    "segmenter",
+    "simulating",
+    "webapp_files",
+    "threads",
+    "__version__",
+}
 MAY_IMPORT = {
     "errors": set(),
     "domain": VALUES,
     "settings": VALUES,
     "webapp_files": VALUES,
+    "threads": set(),
     "core": VALUES | {"core"},
     "segmenter": VALUES | {"core", "adapters.weights", "adapters.checkpoints", "adapters.devices"},
     "simulating": VALUES | {"core", "segmenter", "adapters.images", "adapters.png"},
@@ -54,6 +65,7 @@ NEVER = {
     "domain": HEAVY,
     "settings": HEAVY,
     "webapp_files": HEAVY,
+    "threads": HEAVY,
     "core": IMPURE,
     "segmenter": {"streamlit", "sqlalchemy"},
     "simulating": {"streamlit", "sqlalchemy"},
