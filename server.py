@@ -7,8 +7,12 @@ from pathlib import Path
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
-from fcnlab.ui.routes import routes
-from fcnlab.ui.sockets import answer_at_once
+from fcnlab.threads import wait_politely
+
+wait_politely()  # before torch is loaded
+
+from fcnlab.ui.routes import routes  # noqa: E402
+from fcnlab.ui.sockets import answer_at_once  # noqa: E402
 
 # Else the first visitor of a page's own address gets that script alone, without the router (and without its frame).
 PagesManager.uses_pages_directory = False

@@ -14,6 +14,9 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     """Load torch only for those who ask for PointSegmenter."""
     if name == "PointSegmenter":
+        from fcnlab.threads import wait_politely
+
+        wait_politely()
         from fcnlab.segmenter import PointSegmenter
 
         return PointSegmenter

@@ -16,6 +16,7 @@ from fcnlab.commands.projects import import_images, projects
 from fcnlab.commands.simulate import simulate
 from fcnlab.commands.tables import points
 from fcnlab.errors import FcnlabError
+from fcnlab.threads import wait_politely
 
 
 class ExplainedGroup(click.Group):
@@ -39,6 +40,7 @@ class ExplainedGroup(click.Group):
 @click.pass_context
 def main(ctx: click.Context, data_dir: Path | None) -> None:
     """Click a few pixels, watch a fully convolutional network learn to segment."""
+    wait_politely()
     ctx.obj = {} if data_dir is None else {"data_dir": data_dir}
 
 

@@ -20,6 +20,7 @@ from fcnlab.commands.common import say, settings_of
 from fcnlab.errors import InvalidSetting
 
 READY_TIMEOUT_S = 120.0
+GIVEN_BACK_FROM_BYTES = 1_000_000
 LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
@@ -40,8 +41,7 @@ def app(ctx: click.Context, host: str | None, port: int | None, opens: bool | No
         say(f"Anybody who reaches {settings.host}:{settings.port} may label and export: there is no login.")
     click.echo(f"fcnlab runs at {url} (data in {settings.data_dir}); stop it with Ctrl-C")
     environment = {
-        **os.environ,
-        "MALLOC_ARENA_MAX": os.environ.get("MALLOC_ARENA_MAX", "2"),
+        **server_environment(),
         "FCNLAB_DATA_DIR": str(settings.data_dir.expanduser().absolute()),
         "FCNLAB_HOST": settings.host,
         "FCNLAB_PORT": str(settings.port),
@@ -50,6 +50,15 @@ def app(ctx: click.Context, host: str | None, port: int | None, opens: bool | No
     if _has_desktop() if opens is None else opens:
         threading.Thread(target=_open_when_ready, args=(url, process), daemon=True).start()
     ctx.exit(_wait(process))
+
+
+def server_environment() -> dict[str, str]:
+    """The environment of the server process: that of this one, and a memory allocator that gives back.
+
+    glibc keeps freed blocks of up to 32 MB for later, which with feature maps adds up to hundreds of megabytes;
+    blocks above the threshold are returned at once. What the user has set stays.
+    """
+    return {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": str(GIVEN_BACK_FROM_BYTES), **os.environ}
 
 
 def server_command(host: str, port: int) -> list[str]:

@@ -125,6 +125,23 @@ def teach(picture: Picture, clicks: Clicks, spec: LearnerSpec, *, background: in
     )
 
 
+def without_neighbours(teaching: Teaching) -> Teaching:
+    """The same lesson without the neighbours of its clicks, for projects with more than NEIGHBOURS_UP_TO points.
+
+    Copies what it keeps, so that the memory of the rest is free.
+    """
+    border = teaching.border
+    return Teaching(
+        _copied(teaching.clicked, len(teaching.clicked.class_ids)),
+        _copied(teaching.neighbours, 0),
+        None if border is None else _copied(border, len(border.class_ids)),
+    )
+
+
+def _copied(samples: Samples, count: int) -> Samples:
+    return Samples(samples.features[:count].copy(), samples.class_ids[:count].copy(), samples.weights[:count].copy())
+
+
 def fit(teachings: list[Teaching], spec: LearnerSpec, *, start: Head | None = None) -> Head:
     """Fit the head to the points of all images, given in canonical order of the images.
 

@@ -27,7 +27,7 @@ DEMO_IMAGES = (
     ("page", "page.png"),
     ("deep field", "hubble_deep_field.jpg"),
 )
-CAT_POINTS = ((120, 230, 1), (255, 330, 1), (40, 60, 0), (280, 30, 0))
+CAT_POINTS = ((120, 230, 1), (255, 330, 1), (10, 440, 0), (60, 425, 0))
 """Row, column and class id of the points on the cat."""
 
 

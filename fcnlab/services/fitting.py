@@ -9,7 +9,7 @@ from fcnlab.adapters import repository, repository_images, repository_points
 from fcnlab.adapters.database import reading
 from fcnlab.adapters.repository_learning import Signature, point_signatures
 from fcnlab.core import learner
-from fcnlab.core.clicks import Clicks, canonical_clicks
+from fcnlab.core.clicks import NEIGHBOURS_UP_TO, Clicks, canonical_clicks
 from fcnlab.core.head import Head, missing_message
 from fcnlab.core.model import Lesson, Model, canonical_teachings
 from fcnlab.domain import ImageInfo, LearnerSpec, Point, Project, StoredPoint
@@ -33,6 +33,7 @@ class ProjectLearner:
         self._clicks: dict[int, Clicks] = {}
         self._lessons: dict[int, Lesson] = {}
         self._unsaved: set[int] = set()
+        self._without_neighbours: set[int] = set()
         self._head: Head | None = None
         self.project: Project | None = None
         self.revision = 0
@@ -60,6 +61,7 @@ class ProjectLearner:
                 self._images[info.id] = info
         if self.project is not None and _learns_otherwise(self.project, project):
             self._lessons.clear()
+            self._without_neighbours.clear()
             self._head = None
         if self.project != project or changed:
             self.revision += 1
@@ -67,6 +69,7 @@ class ProjectLearner:
         self._signatures = signatures
         for image_id, stored_points in points.items():
             self._set_clicks(image_id, stored_points)
+        self._trim()
 
     def clicks_of(self, image: ImageInfo) -> Clicks:
         """The live clicks of an image."""
@@ -97,6 +100,7 @@ class ProjectLearner:
         project = self._known_project()
         taught = self._pictures.teach(image, clicks, project.learner, background=background_of(project))
         self._lessons[image.id] = Lesson(image.content_hash, clicks, taught)
+        self._trim()
         self._unsaved.add(image.id)
         self.revision += 1
 
@@ -145,6 +149,7 @@ class ProjectLearner:
                 background=background_of(project),
             )
         self._unsaved.clear()
+        self._trim()
 
     def _teachings(self) -> list[learner.Teaching]:
         teachings = canonical_teachings(self._lessons.values())
@@ -158,7 +163,23 @@ class ProjectLearner:
         assert self.project is not None
         return self.project
 
+    def _trim(self) -> None:
+        """Forget the neighbours of clicks while there are too many points for them to count; learn them again after.
+
+        They are nine tenths of what a lesson holds, and a project may have thousands of lessons.
+        """
+        if sum(len(clicks) for clicks in self._clicks.values()) <= NEIGHBOURS_UP_TO:
+            for image_id in self._without_neighbours & set(self._lessons):
+                del self._lessons[image_id]
+            self._without_neighbours.clear()
+            return
+        for image_id in set(self._lessons) - self._without_neighbours - self._unsaved:
+            lesson = self._lessons[image_id]
+            self._lessons[image_id] = replace(lesson, teaching=learner.without_neighbours(lesson.teaching))
+            self._without_neighbours.add(image_id)
+
     def _set_clicks(self, image_id: int, stored_points: list[StoredPoint]) -> None:
+        self._without_neighbours.discard(image_id)
         self._lessons.pop(image_id, None)
         self._clicks.pop(image_id, None)
         if stored_points:

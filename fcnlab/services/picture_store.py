@@ -27,8 +27,8 @@ from fcnlab.services.importing import read_picture
 CACHE_VERSION = "1"
 """Raise when the stages or samples of an unchanged setting change."""
 
-PICTURES_KEPT = 3
-"""Pictures held ready at full precision: the one shown, and its neighbours."""
+PICTURES_KEPT = 2
+"""Pictures held ready at full precision: the one shown and the one before."""
 
 LESSON_MEMORY_BYTES = 32_000_000
 LESSON_DISK_BYTES = 2_000_000_000

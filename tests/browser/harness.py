@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -17,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from fcnlab.commands.app import server_command, server_environment
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM_FLAGS = [
@@ -64,12 +64,9 @@ class Server:
 
     def start(self) -> None:
         self.data_dir.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "server.py")]
-        command += ["--server.port", str(self.port), "--server.address", "127.0.0.1", "--server.headless", "true"]
-        command += ["--browser.gatherUsageStats", "false", "--server.fileWatcherType", "none"]
-        command += ["--runner.postScriptGC", "false"]
-        environment = {**os.environ, "FCNLAB_DATA_DIR": str(self.data_dir), "FCNLAB_DEMO": "false"}
-        environment |= {"MALLOC_ARENA_MAX": "2", **self.environment}
+        command = server_command("127.0.0.1", self.port)
+        environment = {**server_environment(), "FCNLAB_DATA_DIR": str(self.data_dir), "FCNLAB_DEMO": "false"}
+        environment |= self.environment
         with (self.data_dir / "server.log").open("ab") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
         self._wait_until_ready()

@@ -12,6 +12,8 @@ import pytest
 import skimage.data
 from numpy.typing import NDArray
 
+from fcnlab.adapters import repository_points
+from fcnlab.adapters.database import writing
 from fcnlab.domain import ImageState, LearnerSpec, Point, PointSource
 from fcnlab.lab import Lab
 from fcnlab.services import projects
@@ -147,3 +149,27 @@ def test_a_cold_model_does_not_depend_on_what_was_fitted_before(lab: Lab) -> Non
 
     np.testing.assert_array_equal(first.weights, second.weights)
     np.testing.assert_array_equal(first.bias, second.bias)
+
+
+def test_a_model_of_few_points_is_the_same_after_there_were_many_for_a_while(lab: Lab) -> None:
+    project_id, (image_id,) = project_with(lab, "chelsea.png")
+    store = PictureStore(lab)
+    follower = ProjectLearner(lab, store, project_id=project_id)
+    click(lab, image_id, CAT)
+    follower.refresh()
+    before = follower.cold_model().head
+    rng = np.random.default_rng(0)
+    others = zip(rng.integers(0, 300, 70).tolist(), rng.integers(0, 451, 70).tolist(), [0, 1] * 35, strict=True)
+    many = add_points(lab, [Point(*one) for one in others], image_id=image_id, labeller="bob", source=PointSource.CLICK)
+    follower.refresh()
+    follower.cold_model()
+    follower.keep_lessons()
+
+    assert many.changed_images == {image_id}
+    with writing(lab.sessions) as session:
+        stored = repository_points.points_of_image(session, image_id=image_id)
+        gone = [one.uid for one in stored if one.labeller == "bob"]
+        repository_points.hide_points(session, project_id=project_id, uids=gone, now=lab.clock())
+    follower.refresh()
+
+    np.testing.assert_array_equal(follower.cold_model().head.weights, before.weights)
