@@ -1,5 +1,6 @@
 """The web server: the pages, and the routes that browsers fetch pictures and overlays from."""
 
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from fcnlab.threads import wait_politely
 wait_politely()  # before torch is loaded
 
 from fcnlab.ui.routes import routes  # noqa: E402
+from fcnlab.ui.session import engine  # noqa: E402
 from fcnlab.ui.sockets import answer_at_once  # noqa: E402
 
 # Else the first visitor of a page's own address gets that script alone, without the router (and without its frame).
@@ -20,8 +22,9 @@ PagesManager.uses_pages_directory = False
 
 @asynccontextmanager
 async def serving(_: st.App) -> AsyncIterator[None]:
-    """What happens once, between binding the port and the first answer."""
+    """What happens once, between binding the port and the first answer: the learner starts to warm up."""
     answer_at_once()
+    threading.Thread(target=engine, name="fcnlab-start", daemon=True).start()
     yield
 
 

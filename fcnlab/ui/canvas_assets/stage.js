@@ -82,8 +82,10 @@ export class Stage {
 
   /** @param {readonly ClassLabel[]} classes */
   setClasses(classes) {
+    const looks = (/** @type {readonly ClassLabel[]} */ list) => list.map(({ id, colour }) => `${id} ${colour}`).join();
+    const isSame = looks(classes) === looks(this.classes);
     this.classes = classes;
-    this.redraw("fill", "borders", "dots");
+    if (!isSame) this.redraw("fill", "borders", "dots"); // counts change with every click, and nothing here shows them
   }
 
   /** @param {Display} display */
