@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from fcnlab.ui.frame import STYLE
+from fcnlab.ui.frame import ICON, STYLE
 
-st.set_page_config(page_title="fcnlab", page_icon=":material/gesture:", layout="wide")
+st.set_page_config(page_title="fcnlab", page_icon=str(ICON), layout="wide")
 st.html(STYLE)
 st.navigation(
     [

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
 from fcnlab.domain import Project
 from fcnlab.services import projects as project_service
 from fcnlab.ui import session
 from fcnlab.ui.session import Engine
+
+ICON = Path(__file__).parent / "canvas_assets" / "icon.png"
 
 STYLE = """<style>
 [data-stale="true"] { opacity: 1 !important; transition: none !important; }
@@ -55,6 +59,8 @@ def _ask_for_name() -> None:
     st.write("Your name is stored with every point you click, so that undo and statistics stay yours.")
     with st.form("labeller", border=False):
         name = st.text_input("Your name", max_chars=session.MAX_NAME, placeholder="for example Ada")
-        if st.form_submit_button("Start labelling", type="primary", width="stretch") and name.strip():
-            session.show(labeller=name)
-            st.rerun()
+        if st.form_submit_button("Start labelling", type="primary", width="stretch"):
+            if name.strip():
+                session.show(labeller=name)
+                st.rerun()
+            st.caption("Type a name, or close this window to label as *anonymous*.")
