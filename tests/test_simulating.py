@@ -182,3 +182,13 @@ def test_the_command_writes_what_it_measured(data: Path, tmp_path: Path) -> None
     across = json.loads(images.stdout)
     assert len(across["runs"]) == 2
     assert 0 < across["summary"]["mean_iou"] <= 1
+
+
+def test_a_list_is_found_by_its_name_inside_the_data(data: Path, tmp_path: Path) -> None:
+    (data / "half.txt").write_text("0.png\n")
+    arguments = ["simulate", "--data", str(data), "--list", "half.txt", "--clicks", "2", "--working-side", "128"]
+
+    result = CliRunner().invoke(main, [*arguments, "--json", str(tmp_path / "half.json")])
+
+    assert result.exit_code == 0, result.output
+    assert json.loads((tmp_path / "half.json").read_text())["summary"]["images"] == 1

@@ -20,7 +20,7 @@ Options = dict[str, Any]
 
 @click.command()
 @click.option("--data", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--list", "list_file", type=click.Path(dir_okay=False, path_type=Path), help="Default: DATA/list.txt.")
+@click.option("--list", "list_file", type=click.Path(dir_okay=False, path_type=Path), help="A file, here or in DATA.")
 @click.option("--protocol", type=click.Choice(["clicks", "images"]), default="clicks", show_default=True)
 @click.option("--learner", type=click.Choice(["instant", "forest"]), default="instant", show_default=True)
 @click.option("--clicks", type=click.IntRange(2), default=20, show_default=True, help="Per image.")
@@ -51,7 +51,7 @@ def simulate(ctx: click.Context, /, list_file: Path | None, json_file: Path | No
     from fcnlab.simulating import read_names
 
     folder: Path = options["data"]
-    names = read_names(list_file or folder / "list.txt")[: options["limit"]]
+    names = read_names(_list_of(folder, list_file))[: options["limit"]]
     make = _maker(options, str(settings_of(ctx).device))
     run = _clicks if options["protocol"] == "clicks" else _across
     result = {"settings": {**options, "data": folder.name}, **run(folder, names, make, options)}
@@ -105,3 +105,10 @@ def _across(folder: Path, names: Sequence[str], make: Callable[[int], Learner], 
         say(f"seed {seed}: mean IoU {run.mean_iou:.3f} on {len(run.scored_on)} images")
     mean = sum(run.mean_iou for run in runs) / len(runs)
     return {"summary": {"mean_iou": mean, "seeds": len(runs)}, "runs": [asdict(run) for run in runs]}
+
+
+def _list_of(folder: Path, wanted: Path | None) -> Path:
+    """The list file: a path as it is, else inside the data folder."""
+    if wanted is not None and wanted.is_file():
+        return wanted
+    return folder / (wanted or "list.txt")
