@@ -292,13 +292,6 @@ def test_processes_that_open_a_new_database_together_all_succeed(database_url: s
     close_database(sessions)
 
 
-def test_a_closed_database_may_be_closed_again(tmp_path: Path) -> None:
-    sessions = open_database(tmp_path / "lab.db")
-
-    close_database(sessions)
-    close_database(sessions)
-
-
 def test_an_unknown_project_is_named(sessions: Sessions) -> None:
     with pytest.raises(UnknownProject, match="17"), reading(sessions) as session:
         repository.project(session, project_id=17)

@@ -7,7 +7,6 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,71 +17,19 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fcnlab.adapters.weights import TrainedEncoder, load_encoder
-from fcnlab.core.naming import export_stems
-from fcnlab.domain import IGNORE, ImageInfo, ImageState, LearnerSpec, Point, PointSource, Project
+from fcnlab.domain import IGNORE, ImageInfo, LearnerSpec
 from fcnlab.errors import ExportFailed
 from fcnlab.lab import Lab
 from fcnlab.services import picture_store, projects
-from fcnlab.services.exporting import ExportFormat, ExportProgress, ExportSpec, export_project
+from fcnlab.services.exporting import ExportFormat
 from fcnlab.services.fitting import ProjectLearner
 from fcnlab.services.importing import import_files
-from fcnlab.services.labelling import add_points, points_of_project, set_image_state
-from fcnlab.services.masks import keep_mask
+from fcnlab.services.labelling import points_of_project
 from fcnlab.services.picture_store import PictureStore
+from tests.services.export_bench import HEIGHT, WIDTH, Bench, picture
 
-HEIGHT, WIDTH = 96, 140
 STAGES: dict[str, Any] = {}
 CORNERS = ((20, 30, 1), (5, 5, 0), (90, 130, 0), (0, 139, 1), (95, 0, 1))
-
-
-def picture(seed: int) -> bytes:
-    """A bright disc on a dark ground, with noise."""
-    rng = np.random.default_rng(seed)
-    rows, cols = np.mgrid[:HEIGHT, :WIDTH]
-    disc = (rows - 40) ** 2 + (cols - 60) ** 2 < 30**2
-    pixels = np.where(disc[..., None], (200, 90, 60), (40, 60, 80)) + rng.integers(0, 20, (HEIGHT, WIDTH, 3))
-    buffer = io.BytesIO()
-    Image.fromarray(pixels.astype(np.uint8)).save(buffer, format="PNG")
-    return buffer.getvalue()
-
-
-class Bench:
-    """A project with its learner, and exports of it."""
-
-    def __init__(self, lab: Lab, folder: Path, names: list[str]) -> None:
-        self.lab, self.folder = lab, folder
-        self.project: Project = projects.create_project(lab, name="discs", learner=LearnerSpec(working_side=128))
-        files = [(name, picture(seed)) for seed, name in enumerate(names)]
-        steps = import_files(lab, files, project_id=self.project.id)
-        self.images = {step.name: step.image_id or 0 for step in steps}
-        self.learner = ProjectLearner(lab, PictureStore(lab), project_id=self.project.id)
-
-    def click(self, name: str, *points: tuple[int, int, int]) -> None:
-        applied = add_points(
-            self.lab,
-            [Point(*point) for point in points],
-            image_id=self.images[name],
-            labeller="ann",
-            source=PointSource.CLICK,
-        )
-        assert not applied.refusals
-
-    def mark_done(self, name: str) -> None:
-        set_image_state(self.lab, image_id=self.images[name], state=ImageState.DONE, labeller="ann")
-        keep_mask(self.lab, self.learner, projects.image(self.lab, image_id=self.images[name]))
-
-    def steps(self, file: str = "out.zip", run: Callable[[Any], Any] | None = None, **options: Any) -> Any:
-        return export_project(
-            self.lab,
-            run or (lambda work: work(self.learner)),
-            project_id=self.project.id,
-            spec=ExportSpec(**options),
-            to=self.folder / file,
-        )
-
-    def export(self, file: str = "out.zip", **options: Any) -> tuple[Path, ExportProgress]:
-        *_, last = self.steps(file, **options)
-        return self.folder / file, last
 
 
 @pytest.fixture(autouse=True)
@@ -299,29 +246,6 @@ def test_the_palette_holds_the_class_colours(bench: Bench) -> None:
     for label in bench.project.classes:
         shown = "#" + "".join(f"{value:02x}" for value in palette[3 * label.id : 3 * label.id + 3])
         assert shown == label.colour.lower()
-
-
-@pytest.mark.parametrize(
-    "names",
-    [
-        ["a.png", "a.jpg", "A.PNG"],
-        ["a.png", "a.jpg", "a_png.tif", "a_jpg"],
-        ["x/a.png", "y/a.png", "X/A.png"],
-        ["con.png", "a:b.png", "a_b.png", "trailing .png", "trailing.png"],
-        ["a.png", "a.png/b.png", "a_png/b.png"],
-        [".hidden", "noending", "noending.", "dots.in.name.png", "dots.in.name.jpg"],
-    ],
-)
-def test_stems_stay_apart_and_do_not_depend_on_the_order(names: list[str]) -> None:
-    stems = export_stems(names)
-
-    assert stems == export_stems(names[::-1])
-    assert len({stem.casefold() for stem in stems.values()}) == len(names)
-    files = {f"{stem}.png".casefold() for stem in stems.values()}
-    folders = {"/".join(stem.split("/")[:depth]).casefold() for stem in stems.values() for depth in range(1, 5)}
-    assert not files & {folder for folder in folders if folder not in {s.casefold() for s in stems.values()}}
-    for stem in stems.values():
-        assert not set(stem) & set('<>:"|?*\\')
 
 
 def test_files_of_images_with_one_stem_stay_apart(lab: Lab, tmp_path: Path) -> None:
