@@ -40,6 +40,8 @@ class PictureStore:
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
         settings = lab.settings
+        if settings.threads:
+            torch.set_num_threads(settings.threads)
         self._stages = TensorCache(
             lab.folders.features / "stages",
             memory_bytes=settings.cache_memory_mb * 1_000_000,
