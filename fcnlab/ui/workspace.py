@@ -8,7 +8,7 @@ from fcnlab.domain import Event, EventBatch
 from fcnlab.errors import FcnlabError
 from fcnlab.services.images import projects_of_images
 from fcnlab.services.labelling import apply_events
-from fcnlab.services.scenes import Scene, scene
+from fcnlab.services.scenes import Scene, scene, strip
 from fcnlab.ui import canvas, session
 from fcnlab.ui.session import Engine
 
@@ -20,8 +20,8 @@ def draw_workspace(own: Engine, *, project_id: int, labeller: str) -> None:
     shown = scene(own.lab, project_id=project_id, image_id=view.image_id, client_id=client)
     if shown.image is not None and session.peek("opened") != shown.image.id:
         session.remember("opened", shown.image.id)
-        following = [shown.place.next_id] if shown.place and shown.place.next_id else []
-        own.jobs.opened(project_id, shown.image.id, next_ids=following)
+        _, following = strip(own.lab, project_id=project_id, start=shown.place.position if shown.place else 0, count=2)
+        own.jobs.opened(project_id, shown.image.id, next_ids=[image.id for image in following])
     canvas.draw(
         scene_data(shown, client=client, labeller=labeller, refusals=session.recall("refusals", [])),
         key=session.CANVAS_KEY,
