@@ -17,7 +17,7 @@ PACKAGE = ROOT / "fcnlab"
 MAX_MODULE_LINES = 300
 MAX_FUNCTION_LINES = 60
 
-VALUES = {"errors", "domain"}
+VALUES = {"errors", "domain", "specs"}
 DOORS = VALUES | {
     "settings",
     "core",
@@ -32,6 +32,7 @@ DOORS = VALUES | {
 MAY_IMPORT = {
     "errors": set(),
     "domain": VALUES,
+    "specs": VALUES,
     "settings": VALUES,
     "webapp_files": VALUES,
     "threads": set(),
@@ -63,6 +64,7 @@ IMPURE = {"streamlit", "sqlalchemy", "PIL", "os", "pathlib", "time", "random", "
 NEVER = {
     "errors": HEAVY,
     "domain": HEAVY,
+    "specs": HEAVY,
     "settings": HEAVY,
     "webapp_files": HEAVY,
     "threads": HEAVY,

@@ -1,0 +1,229 @@
+"""What a network is, how it is trained, and how far training has come: frozen values, checked when built."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from enum import StrEnum
+from typing import Any, Literal, Self, get_args
+
+from fcnlab.domain import MAX_CLASSES, PointSource
+from fcnlab.errors import InvalidSetting
+
+DEFAULT_ENCODER = "tf_efficientnet_lite0"
+
+
+class NetworkName(StrEnum):
+    """The networks of the family, by the name used on every door."""
+
+    FCN32S = "fcn32s"
+    FCN16S = "fcn16s"
+    FCN8S = "fcn8s"
+    FCN2S = "fcn2s"
+    UNET = "unet"
+    DECONVNET = "deconvnet"
+    SLIDING = "sliding"
+    SLIDING_DENSE = "sliding-dense"
+    FULLY_CONNECTED = "fully-connected"
+
+
+Upsampling = Literal["nearest", "bilinear", "bicubic", "transposed"]
+SCRATCH = ""
+"""The encoder of a network that starts from random weights."""
+
+
+class _Plain:
+    """Plain values for JSON, and back."""
+
+    __slots__ = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `from_dict` is the inverse."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}  # type: ignore[call-overload]
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Raises InvalidSetting for a name this version does not know."""
+        known = {one.name for one in fields(cls)}  # type: ignore[arg-type]
+        unknown = set(values) - known
+        if unknown:
+            raise InvalidSetting(f"unknown {cls.__name__} setting {sorted(unknown)}; known: {sorted(known)}")
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSpec(_Plain):
+    """A network before it has weights.
+
+    Attributes:
+        network: which of the family.
+        n_classes: number K of scores per pixel.
+        encoder: timm network with features at strides 2 to 32, or SCRATCH for one without trained weights.
+        encoder_weights: path of a weight file; empty means bundled or hub weights.
+        upsampling: how the FCNs bring scores to the size of the picture.
+        width: channels of the first layer of a network from scratch.
+        input_hw: height and width a network with fully connected layers takes; other networks take any.
+    """
+
+    network: NetworkName
+    n_classes: int
+    encoder: str = DEFAULT_ENCODER
+    encoder_weights: str = ""
+    upsampling: Upsampling = "transposed"
+    width: int = 32
+    input_hw: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "network", NetworkName(self.network))
+        except ValueError as failure:
+            known = ", ".join(NetworkName)
+            raise InvalidSetting(f"there is no network {self.network!r}; known: {known}") from failure
+        if not 2 <= self.n_classes <= MAX_CLASSES:
+            raise InvalidSetting(f"a network tells 2 to {MAX_CLASSES} classes apart, got {self.n_classes}")
+        if self.upsampling not in get_args(Upsampling):
+            raise InvalidSetting(f"upsampling {self.upsampling!r} is none of {', '.join(get_args(Upsampling))}")
+        if not 4 <= self.width <= 512:
+            raise InvalidSetting(f"width {self.width} must be between 4 and 512 channels")
+        if self.input_hw is not None and (len(self.input_hw) != 2 or any(side < 32 for side in self.input_hw)):
+            raise InvalidSetting(f"input_hw {self.input_hw} must be a height and a width of at least 32 pixels")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSpec(_Plain):
+    """How a network is trained.
+
+    Attributes:
+        epochs: passes over the images, at most.
+        minutes: wall-clock time after which training ends; 0 means no limit.
+        batch_size: pictures per step.
+        learning_rate: highest rate of decoder and scores.
+        encoder_rate: rate of the encoder as a part of `learning_rate`.
+        freeze_encoder: leave the encoder as it is.
+        weight_decay: of AdamW.
+        warmup: part of training in which the rate rises from zero; it then falls as a half cosine.
+        clip: largest norm of the gradient.
+        ema: weight of the past in the moving average of weights, per step; the average is what is kept.
+        class_weight: "balanced" weighs every class alike, "none" every point alike.
+        source_weights: weight of points by their source, as "source=weight"; sources not named weigh 1.
+        flip: mirror left to right at random.
+        scale: largest factor by which a picture is enlarged or reduced.
+        rotate: largest turn, in degrees.
+        colour: strength of changes of brightness, contrast, saturation and hue, 0 to 1.
+        crop: longer side of what is cut out of a picture for a step, in working pixels; 0 takes all of it.
+        working_side: longer side at which the network looks at a picture, in pixels.
+        holdout: part of the images with points that training never sees.
+        patience: epochs without a better held-out score after which training ends; 0 means never.
+        staged: train fcn16s and fcn8s coarse to fine, each from the one before; else all at once.
+        seed: of every random choice.
+    """
+
+    epochs: int = 40
+    minutes: float = 0.0
+    batch_size: int = 4
+    learning_rate: float = 1e-3
+    encoder_rate: float = 0.1
+    freeze_encoder: bool = False
+    weight_decay: float = 1e-2
+    warmup: float = 0.05
+    clip: float = 1.0
+    ema: float = 0.98
+    class_weight: str = "balanced"
+    source_weights: tuple[str, ...] = ()
+    flip: bool = True
+    scale: float = 1.5
+    rotate: float = 10.0
+    colour: float = 0.3
+    crop: int = 0
+    working_side: int = 1024
+    holdout: float = 0.2
+    patience: int = 0
+    staged: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        bounds: dict[str, tuple[float, float]] = {
+            "epochs": (1, 100_000),
+            "minutes": (0, 100_000),
+            "batch_size": (1, 256),
+            "learning_rate": (1e-7, 1),
+            "encoder_rate": (0, 1),
+            "weight_decay": (0, 1),
+            "warmup": (0, 0.9),
+            "clip": (1e-3, 1e3),
+            "ema": (0, 0.99999),
+            "scale": (1, 4),
+            "rotate": (0, 180),
+            "colour": (0, 1),
+            "crop": (0, 8192),
+            "working_side": (64, 8192),
+            "holdout": (0, 0.9),
+            "patience": (0, 100_000),
+        }
+        for name, (low, high) in bounds.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise InvalidSetting(f"{name} {value} must be between {low:g} and {high:g}")
+        if self.class_weight not in ("balanced", "none"):
+            raise InvalidSetting(f"class_weight {self.class_weight!r} is neither 'balanced' nor 'none'")
+        self.weight_by_source()
+
+    def weight_by_source(self) -> dict[PointSource, float]:
+        """Weight of a point by its source. Raises InvalidSetting for an unknown source or a negative weight."""
+        weights = dict.fromkeys(PointSource, 1.0)
+        for entry in self.source_weights:
+            name, _, number = entry.partition("=")
+            try:
+                weights[PointSource(name.strip())] = float(number)
+            except ValueError as failure:
+                known = ", ".join(PointSource)
+                raise InvalidSetting(f"source weight {entry!r} is not 'source=weight'; sources: {known}") from failure
+        if any(not 0 <= weight < float("inf") for weight in weights.values()):
+            raise InvalidSetting(f"source weights {list(self.source_weights)} must be zero or more")
+        return weights
+
+
+@dataclass(frozen=True, slots=True)
+class PointScore:
+    """How well points that training did not see are told apart.
+
+    Attributes:
+        accuracy: share of right ones, every class counting alike.
+        low, high: 95 % interval of the accuracy.
+        n_points: number of points.
+        per_class: share of right ones by class id.
+        drawn: "query" when all points are answers to randomly drawn pixels, "clicks" when labellers chose them
+            (where they saw errors, so the figure is too low).
+    """
+
+    accuracy: float
+    low: float
+    high: float
+    n_points: int
+    per_class: dict[int, float] = field(default_factory=dict)
+    drawn: Literal["query", "clicks"] = "clicks"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingProgress:
+    """One epoch further.
+
+    Attributes:
+        epoch, epochs: epochs finished, and planned.
+        network: the network trained just now; staged training goes through several.
+        loss: mean point loss of the epoch.
+        seconds: since training began, pauses left out.
+        images_per_second: pictures that went through the network.
+        seconds_left: estimate, by epochs or by the time limit.
+        score: on held-out points, None when there are none.
+        is_best: whether this is the best score so far.
+    """
+
+    epoch: int
+    epochs: int
+    network: NetworkName
+    loss: float
+    seconds: float
+    images_per_second: float
+    seconds_left: float
+    score: PointScore | None = None
+    is_best: bool = False
