@@ -34,10 +34,11 @@ DEFAULT_PALETTE = (
 
 
 class PointSource(StrEnum):
-    """Where a point came from."""
+    """Where a point came from: QUERY answers an uncertain pixel, RANDOM_QUERY one that was drawn at random."""
 
     CLICK = "click"
     QUERY = "query"
+    RANDOM_QUERY = "random_query"
     SCRIBBLE = "scribble"
     IMPORT = "import"
     SIMULATION = "simulation"
