@@ -161,7 +161,10 @@ class LearnerSpec:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A set of images with one list of classes. `key` is the unguessable part of its image routes."""
+    """A set of images with one list of classes. `key` is the unguessable part of its image routes.
+
+    `model_id` is the model that makes its masks; None stands for the instant learner.
+    """
 
     id: int
     name: str
@@ -169,6 +172,7 @@ class Project:
     classes: tuple[ClassLabel, ...]
     learner: LearnerSpec = field(default_factory=LearnerSpec)
     archived: bool = False
+    model_id: int | None = None
 
     def class_ids(self) -> frozenset[int]:
         """Ids of the classes still in use."""

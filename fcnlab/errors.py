@@ -71,3 +71,15 @@ class ImportRefused(FcnlabError):
 
 class ExportFailed(FcnlabError):
     """An export that cannot be written where it was asked for."""
+
+
+class UnknownTraining(FcnlabError):
+    """A training that does not exist."""
+
+
+class UnknownModel(FcnlabError):
+    """A model that does not exist, or was removed."""
+
+
+class UnknownComparison(FcnlabError):
+    """A comparison that does not exist."""

@@ -17,7 +17,7 @@ PACKAGE = ROOT / "fcnlab"
 MAX_MODULE_LINES = 300
 MAX_FUNCTION_LINES = 60
 
-VALUES = {"errors", "domain", "specs"}
+VALUES = {"errors", "domain", "specs", "runs"}
 DOORS = VALUES | {
     "settings",
     "core",
@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "errors": set(),
     "domain": VALUES,
     "specs": VALUES,
+    "runs": VALUES,
     "settings": VALUES,
     "webapp_files": VALUES,
     "threads": set(),
@@ -40,7 +41,7 @@ MAY_IMPORT = {
     "segmenter": VALUES | {"core", "adapters.weights", "adapters.checkpoints", "adapters.devices"},
     "simulating": VALUES | {"core", "segmenter", "adapters.images", "adapters.png"},
     "adapters": VALUES | {"adapters", "__version__"},
-    "migrations": {"adapters.tables"},
+    "migrations": {"adapters.tables_training"},
     "lab": VALUES | {"settings", "adapters"},
     "services": VALUES | {"core", "adapters", "lab", "services"},
     "ui": DOORS | {"ui"},
@@ -65,6 +66,7 @@ NEVER = {
     "errors": HEAVY,
     "domain": HEAVY,
     "specs": HEAVY,
+    "runs": HEAVY,
     "settings": HEAVY,
     "webapp_files": HEAVY,
     "threads": HEAVY,

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, inspect, text
 
 from fcnlab.adapters.files import replaced_whole
-from fcnlab.adapters.tables import Base
+from fcnlab.adapters.tables_training import ALL_TABLES
 from fcnlab.errors import DatabaseUnavailable
 
 LOCK_TIMEOUT_S = 120
@@ -120,7 +120,7 @@ def _refuse_strangers(connection: Connection, *, revision: str | None, scripts: 
             f"this fcnlab knows up to {scripts.get_current_head()}: it was used by a newer fcnlab. Install "
             "that version, or point FCNLAB_DATABASE_URL or FCNLAB_DATA_DIR at another place"
         )
-    foreign = set(inspect(connection).get_table_names()) & set(Base.metadata.tables)
+    foreign = set(inspect(connection).get_table_names()) & set(ALL_TABLES.tables)
     connection.rollback()
     if revision is None and foreign:
         raise DatabaseUnavailable(

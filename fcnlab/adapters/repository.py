@@ -10,6 +10,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from fcnlab.adapters.tables import ClassRow, EventRow, FitRow, ImageRow, PointRow, ProjectRow
+from fcnlab.adapters.tables_training import forget_trainings
 from fcnlab.domain import MAX_CLASSES, ClassLabel, FitRecord, LearnerSpec, Project
 from fcnlab.errors import InvalidClasses, UnknownProject
 
@@ -31,7 +32,12 @@ def create_project(
         if len(set(values)) != len(values):
             raise InvalidClasses(f"project {name!r} names a class {key} twice: {values}")
     row = ProjectRow(
-        name=name, key=secrets.token_urlsafe(24), learner=learner.to_dict(), archived_at=None, created_at=now
+        name=name,
+        key=secrets.token_urlsafe(24),
+        learner=learner.to_dict(),
+        archived_at=None,
+        created_at=now,
+        model_id=None,
     )
     session.add(row)
     session.flush()
@@ -92,6 +98,7 @@ def set_learner(session: Session, *, project_id: int, learner: LearnerSpec) -> P
 def delete_project(session: Session, *, project_id: int) -> None:
     """Delete the project with all it owns in the database; nothing brings it back. Raises UnknownProject."""
     row = _project_row(session, project_id)
+    forget_trainings(session, project_id=project_id)
     for table in (PointRow, EventRow, FitRow, ImageRow, ClassRow):
         session.execute(delete(table).where(table.project_id == project_id))
     session.delete(row)
@@ -252,6 +259,7 @@ def _project(row: ProjectRow, classes: tuple[ClassLabel, ...]) -> Project:
         classes=classes,
         learner=LearnerSpec.from_dict(row.learner),
         archived=row.archived_at is not None,
+        model_id=row.model_id,
     )
 
 

@@ -62,7 +62,7 @@ class Base(DeclarativeBase):
 
 
 class ProjectRow(Base):
-    """A project."""
+    """A project. `model_id` is a number only: models point here already; NULL stands for the instant learner."""
 
     __tablename__ = "projects"
     __table_args__ = ({"sqlite_autoincrement": True},)
@@ -73,6 +73,7 @@ class ProjectRow(Base):
     learner: Mapped[dict[str, Any]]
     archived_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
+    model_id: Mapped[int | None]
 
 
 class ClassRow(Base):

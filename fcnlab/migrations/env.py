@@ -2,11 +2,11 @@
 
 from alembic import context
 
-from fcnlab.adapters.tables import Base
+from fcnlab.adapters.tables_training import ALL_TABLES
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=Base.metadata,
+    target_metadata=ALL_TABLES,
     transactional_ddl=True,  # also on SQLite, whose driver leaves BEGIN to us
     render_as_batch=True,
 )

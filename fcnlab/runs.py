@@ -1,0 +1,180 @@
+"""What is kept of trainings, of the models they make, and of the processes that train: frozen values."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from fcnlab.specs import NetworkSpec, PointScore, TrainingProgress, TrainingSpec
+
+
+class TrainingState(StrEnum):
+    """How far a training has come."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSED = "paused"
+    FINISHED = "finished"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+OPEN_STATES = frozenset({TrainingState.QUEUED, TrainingState.RUNNING, TrainingState.PAUSED})
+"""A training in one of these may still go on."""
+
+
+class Wanted(StrEnum):
+    """What people want of a training; its worker obeys as soon as it can."""
+
+    RUN = "run"
+    PAUSE = "pause"
+    CANCEL = "cancel"
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """One network on its way from points to a model.
+
+    Attributes:
+        image_ids: images whose points it learns from; None means all with points.
+        comparison_id: the comparison it belongs to, if any.
+        labeller: who asked for it.
+        message: why it failed, for people.
+        epoch, epochs: finished and planned, as last reported; the next four likewise.
+        network_now: the network trained just now; staged training goes through several.
+        seconds: of training, pauses left out. seconds_left: estimated.
+        model_id: the model it made, once it is finished.
+    """
+
+    id: int
+    project_id: int
+    network: NetworkSpec
+    training: TrainingSpec
+    image_ids: tuple[int, ...] | None
+    comparison_id: int | None
+    state: TrainingState
+    wanted: Wanted
+    labeller: str
+    message: str
+    epoch: int
+    epochs: int
+    network_now: str
+    seconds: float
+    seconds_left: float
+    images_per_second: float
+    model_id: int | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may still go on."""
+        return self.state in OPEN_STATES
+
+    @property
+    def resume_file(self) -> str:
+        """Name of the file in the resume folder from which it goes on."""
+        return f"training-{self.id}.resume"
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One epoch of a training, as it was reported, and when."""
+
+    progress: TrainingProgress
+    created_at: datetime
+
+
+class ModelKind(StrEnum):
+    """What a model is: a whole network, or a head of the instant learner."""
+
+    NETWORK = "network"
+    INSTANT = "instant"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDraft:
+    """A model before it is stored.
+
+    Attributes:
+        name: for people.
+        spec: of the network, or of the learner for the instant kind.
+        training: how it was trained, if a training made it.
+        classes: (id, name, colour) in the order of its scores.
+        point_set_hash, n_points: what it learned from.
+        score: on held-out points, if there were any.
+        parent_id: the model it started from. training_id: the training that made it.
+        labeller: who asked for it.
+        file: in the checkpoints folder; `size` in bytes.
+        seconds: of training.
+    """
+
+    name: str
+    kind: ModelKind
+    spec: dict[str, Any]
+    training: TrainingSpec | None
+    classes: tuple[tuple[int, str, str], ...]
+    point_set_hash: str
+    n_points: int
+    score: PointScore | None
+    parent_id: int | None
+    training_id: int | None
+    labeller: str
+    file: str
+    size: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecord(ModelDraft):
+    """A model of a project, as stored. `removed_at`: when somebody took it out of the list."""
+
+    id: int
+    project_id: int
+    created_at: datetime
+    removed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Several networks trained on the same points for the same time; `results` is filled as they come in."""
+
+    id: int
+    project_id: int
+    spec: dict[str, Any]
+    state: TrainingState
+    results: dict[str, Any]
+    labeller: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessId:
+    """A process among all that ever ran: numbers are given again, a number with its start time is not."""
+
+    host: str
+    pid: int
+    started: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to train for a project, held by one process as long as it says that it is alive."""
+
+    project_id: int
+    process: ProcessId
+    heartbeat_at: datetime
+
+
+def score_to_plain(score: PointScore) -> dict[str, Any]:
+    """Plain values for JSON, whose keys are texts; `score_from_plain` is the inverse."""
+    return {**asdict(score), "per_class": {str(class_id): share for class_id, share in score.per_class.items()}}
+
+
+def score_from_plain(values: dict[str, Any]) -> PointScore:
+    """The score that `score_to_plain` wrote."""
+    per_class = {int(class_id): share for class_id, share in values["per_class"].items()}
+    return PointScore(**{**values, "per_class": per_class})

@@ -1,0 +1,65 @@
+"""A database of an older fcnlab opens in this one, with all it held."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine, inspect, make_url, text
+
+from fcnlab.adapters import migrating, repository
+from fcnlab.adapters.database import close_database, engine_of, make_engine, open_database, reading
+from fcnlab.adapters.tables_training import ALL_TABLES
+
+PROJECT = text(
+    "INSERT INTO projects (id, name, key, learner, archived_at, created_at) "
+    "VALUES (1, 'old', 'key', :learner, NULL, '2026-01-02 03:04:05')"
+)
+CLASS = text("INSERT INTO classes VALUES (1, 0, 'background', '#0072B2', 0, NULL)")
+
+
+@pytest.fixture
+def old_engine(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """A database of revision 0001 with a project in it."""
+    address = make_url(database_url)
+    if address.get_backend_name() == "postgresql":
+        address = address.set(drivername="postgresql+psycopg")
+    engine = make_engine(address)
+    upgrade = command.upgrade
+
+    def only_first(config: Config, _revision: str) -> None:
+        upgrade(config, "0001")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(command, "upgrade", only_first)
+        migrating.migrate(engine)
+    with engine.begin() as connection:
+        connection.execute(PROJECT, {"learner": '{"working_side": 512}'})
+        connection.execute(CLASS)
+    assert not set(inspect(engine).get_table_names()) & {"trainings", "leases", "models"}
+    engine.dispose()
+    return engine
+
+
+def test_a_database_of_the_first_version_opens_with_all_it_held(old_engine: Engine, database_url: str) -> None:
+    sessions = open_database(database_url)
+
+    with reading(sessions) as session:
+        (found,) = repository.projects(session)
+    assert (found.name, found.learner.working_side, found.model_id) == ("old", 512, None)
+    assert [label.name for label in found.classes] == ["background"]
+    assert set(ALL_TABLES.tables) <= set(inspect(engine_of(sessions)).get_table_names())
+    close_database(sessions)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_it_is_copied_before(old_engine: Engine, database_url: str, tmp_path: Path) -> None:
+    close_database(open_database(database_url))
+
+    with closing(sqlite3.connect(tmp_path / "lab.before-0002-from-0001.db")) as copy:
+        assert copy.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+        assert copy.execute("SELECT name FROM projects").fetchall() == [("old",)]
