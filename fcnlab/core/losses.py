@@ -25,3 +25,28 @@ def point_loss(logits: Tensor, target: Tensor, *, class_weights: Tensor | None =
     if bool((target == IGNORE).all()):
         raise NoPoints("no labelled pixel in this batch: add a point or leave the image out")
     return F.cross_entropy(logits, target, weight=class_weights, ignore_index=IGNORE)
+
+
+def sampled_point_loss(logits: Tensor, classes: Tensor, weights: Tensor, *, class_weight: str = "balanced") -> Tensor:
+    """Mean cross-entropy of logits that were computed at the labelled pixels only: select, then average.
+
+    Weighted as in `core.head.point_weights`: "balanced" gives every class present the same share, whatever its number
+    of points; "none" lets every point count by its own weight. With weights of one this equals `point_loss` of the
+    dense logits, with class weights of one over the number of points of the class.
+
+    Args:
+        logits: (N, K) float, unnormalised.
+        classes: (N,) int64, a class index; points of IGNORE do not count.
+        weights: (N,) float, zero or more; only their ratios matter.
+
+    Raises:
+        NoPoints: no point has a class and a weight above zero.
+    """
+    chosen = (classes != IGNORE) & (weights > 0)
+    if not bool(chosen.any()):
+        raise NoPoints("no labelled pixel in this batch: add a point or leave the image out")
+    logits, classes, shares = logits[chosen], classes[chosen], weights[chosen].to(logits.dtype)
+    if class_weight == "balanced":
+        per_class = shares.new_zeros(logits.shape[1]).index_add(0, classes, shares)
+        shares = shares / per_class[classes]
+    return (F.cross_entropy(logits, classes, reduction="none") * (shares / shares.sum())).sum()
