@@ -249,8 +249,8 @@ class FitRecord:
 class Event:
     """One thing a labeller did, numbered by the browser that saw it.
 
-    `image_id` is the image shown when it happened. `payload` per kind: ADD {row, col, class_id};
-    REMOVE {uid}; CLEAR, UNDO, REDO {}; STATE {state}; CLASS_ADD {name, colour};
+    `image_id` is the image shown when it happened. `payload` per kind: ADD {row, col, class_id}
+    and, unless it is a click, {source}; REMOVE {uid}; CLEAR, UNDO, REDO {}; STATE {state}; CLASS_ADD {name, colour};
     CLASS_EDIT {class_id, name, colour}; CLASS_REMOVE {class_id}.
     """
 

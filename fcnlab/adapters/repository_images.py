@@ -98,6 +98,12 @@ def images(
     return tuple(_info(row, n_points=n_points) for row, n_points in session.execute(query))
 
 
+def image_states(session: Session, *, project_id: int) -> dict[int, ImageState]:
+    """The state of every image of the project by its number, in import order."""
+    query = select(ImageRow.id, ImageRow.state).where(ImageRow.project_id == project_id).order_by(ImageRow.position)
+    return {image_id: ImageState(state) for image_id, state in session.execute(query)}
+
+
 def first_open_image(session: Session, *, project_id: int) -> ImageInfo | None:
     """The first image that is not done; the first one of all when all are; None in an empty project."""
     query = _images().where(ImageRow.project_id == project_id).order_by(ImageRow.position).limit(1)

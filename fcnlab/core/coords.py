@@ -37,3 +37,11 @@ def to_working(
     """Full-size pixel numbers along one axis -> (float position, pixel number) in the working picture."""
     exact = np.asarray((positions + 0.5) * (working / full), np.float64)
     return exact - 0.5, np.clip(np.floor(exact).astype(np.int64), 0, working - 1)
+
+
+def to_full(positions: NDArray[np.int64], *, full: int, working: int) -> NDArray[np.int64]:
+    """Pixel numbers in the working picture along one axis -> the full-size pixels in their middle.
+
+    `to_working` of these gives the same numbers back.
+    """
+    return np.asarray(np.clip(np.floor((positions + 0.5) * (full / working)), 0, full - 1), np.int64)

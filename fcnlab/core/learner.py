@@ -177,6 +177,11 @@ def segment(picture: Picture, head: Head, clicks: Clicks, spec: LearnerSpec, *, 
     return Segmentation(head.class_ids, probabilities, class_map)
 
 
+def plain_probabilities(stages: Stages, head: Head) -> NDArray[np.float32]:
+    """What the head alone thinks, (K, h, w) float32 at stride WALKER_STRIDE: rough, but quick for many pictures."""
+    return _probabilities(_opinions(score_stages(stages, *_margins(head), grid=WALKER_STRIDE)))
+
+
 def full_size(segmentation: Segmentation, image_hw: tuple[int, int], clicks: Clicks) -> NDArray[np.uint8]:
     """Class ids (H, W) uint8 at the size of the image; every clicked pixel has its class."""
     if segmentation.class_map.shape == image_hw:

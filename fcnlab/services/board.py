@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from fcnlab.core.queries import margin
 from fcnlab.domain import IGNORE
 
 Phase = Literal["idle", "queued", "encoding", "fitting", "missing", "error"]
@@ -199,6 +200,5 @@ def heat_map(opinion: Opinion, mode: Literal["probability", "uncertainty"], clas
             return np.zeros(probabilities.shape[1:], np.uint8)
         chosen = probabilities[opinion.class_ids.index(class_id)].astype(np.float32)
     else:
-        two = np.partition(probabilities, -2, axis=0)[-2:].astype(np.float32)
-        chosen = 1 - (two[1] - two[0])
+        chosen = margin(probabilities.astype(np.float32))
     return np.asarray(np.clip(chosen * 255, 0, 255), np.uint8)

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
 from fcnlab.adapters import repository, repository_images, repository_points
 from fcnlab.adapters.database import reading
 from fcnlab.adapters.repository_learning import Signature, point_signatures
@@ -35,6 +39,7 @@ class ProjectLearner:
         self._unsaved: set[int] = set()
         self._without_neighbours: set[int] = set()
         self._head: Head | None = None
+        self._fitted = -1
         self.project: Project | None = None
         self.revision = 0
         """Rises with every change of what a fit would learn from."""
@@ -111,6 +116,13 @@ class ProjectLearner:
             NoPoints: fewer than two classes have points.
         """
         self._head = learner.fit(self._teachings(), self._known_project().learner, start=self._head)
+        self._fitted = self.revision
+        return self._head
+
+    def newest_head(self) -> Head:
+        """As `fit`, which is spared when nothing changed since the last time."""
+        if self._head is None or self._fitted != self.revision:
+            return self.fit()
         return self._head
 
     def cold_model(self) -> Model:
@@ -131,6 +143,12 @@ class ProjectLearner:
         project = self._known_project()
         picture = self._pictures.picture(image, project.learner)
         return learner.segment(picture, head, self.clicks_of(image), project.learner, background=background_of(project))
+
+    def plain_probabilities(self, image: ImageInfo, head: Head) -> NDArray[np.float32]:
+        """What a head alone thinks of an image, (K, h, w) float32; see core.learner."""
+        stages = self._pictures.stages(image, self._known_project().learner)
+        with torch.inference_mode():
+            return learner.plain_probabilities(stages, head)
 
     def passing_picture(self, image: ImageInfo, spec: LearnerSpec) -> learner.Picture:
         """A picture made ready for one use: those that labellers look at stay at hand."""

@@ -10,20 +10,16 @@ from concurrent.futures import Future
 from functools import partial
 from typing import TypeVar
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
 from fcnlab.adapters import repository_images
 from fcnlab.adapters.database import reading
-from fcnlab.core.coords import working_hw
-from fcnlab.domain import ImageInfo, ImageState, Project
-from fcnlab.errors import FcnlabError, NoPoints
+from fcnlab.domain import Project
+from fcnlab.errors import FcnlabError
 from fcnlab.lab import Lab
-from fcnlab.services.board import Board
+from fcnlab.services.board import Board, Opinion
 from fcnlab.services.compute import ComputeThread, Priority
 from fcnlab.services.fitting import ProjectLearner
-from fcnlab.services.masks import final_mask
+from fcnlab.services.gains import Gains
+from fcnlab.services.overlays import OverlayMaker
 from fcnlab.services.picture_store import PictureStore
 
 WATCHED_FOR_S = 40.0
@@ -50,10 +46,11 @@ class Jobs:
         self._lab = lab
         self._compute = ComputeThread()
         self._pictures = PictureStore(lab)
+        self._overlays = OverlayMaker(lab, self.board, self._pictures)
+        self.gains = Gains(lab, self._compute, self._learner)
         self._learners: dict[int, ProjectLearner] = {}
         self._covered: dict[int, dict[str, int]] = {}
         self._watched: dict[int, tuple[int, float]] = {}
-        self._made_from: dict[int, tuple[int, ImageState]] = {}
         self._checked: dict[int, float] = {}
         self._keeping: dict[int, threading.Timer] = {}
         self._lock = threading.Lock()
@@ -84,7 +81,7 @@ class Jobs:
 
     def remake(self, project_id: int, image_id: int) -> None:
         """Make the overlay of an image again, because its probabilities are wanted and gone from memory."""
-        self._made_from.pop(image_id, None)
+        self._overlays.forget(image_id)
         self._submit_view(project_id, image_id, Priority.VIEW)
 
     def opened(self, project_id: int, image_id: int, *, next_ids: Sequence[int] = ()) -> None:
@@ -102,6 +99,19 @@ class Jobs:
     def run(self, work: Callable[[ProjectLearner], Result], *, project_id: int) -> Future[Result]:
         """Run a step with a project's learner between clicks: exports, saved models."""
         return self._compute.submit(lambda: work(self._learner(project_id)), priority=Priority.EXPORT)
+
+    def consult(
+        self, work: Callable[[ProjectLearner, Opinion | None], Result], *, project_id: int, image_id: int
+    ) -> Future[Result]:
+        """Run a step with the newest opinion on an image, made now if need be; None while nothing can be learned."""
+
+        def step() -> Result:
+            if self.board.opinion(image_id) is None:
+                self._overlays.forget(image_id)
+            self._view(project_id, image_id)
+            return work(self._learner(project_id), self.board.opinion(image_id))
+
+        return self._compute.submit(step, priority=Priority.VIEW)
 
     def warm_up(self) -> None:
         """Load the encoder before the first click wants it."""
@@ -151,67 +161,9 @@ class Jobs:
         assert project is not None
         with reading(self._lab.sessions) as session:
             image = repository_images.image(session, image_id=image_id)
-        if self._made_from.get(image_id) == (learner.revision, image.state) and self.board.overlay(image_id):
-            self.board.cover(image_id, covers)
+        is_settled = self._overlays.make(learner, image, covers=covers, started=started)
+        if is_settled:
             self._say_idle(project, learner, image_id)
-            return
-        if image.state is ImageState.DONE:
-            self._pin_final(project, learner, image, covers, started)
-            return
-        if not self._pictures.is_ready(image, project.learner):
-            self.board.say(image_id, "encoding", progress=0.3, message="encoding the image")
-            self._pictures.picture(image, project.learner)
-        learner.learn_from(image)
-        try:
-            head = learner.fit()
-        except NoPoints as missing:
-            self.board.unpin(image_id, covers=covers, made_at=self._lab.clock())
-            self._say_missing(project, learner, image_id, missing)
-            return
-        segmentation = learner.segment(image, head)
-        self.board.pin(
-            image_id,
-            segmentation.class_map,
-            covers=covers,
-            milliseconds=(time.perf_counter() - started) * 1000,
-            made_at=self._lab.clock(),
-            opinion=(segmentation.class_ids, segmentation.probabilities),
-        )
-        self._made_from[image_id] = (learner.revision, image.state)
-        self._say_idle(project, learner, image_id)
-
-    def _pin_final(
-        self,
-        project: Project,
-        learner: ProjectLearner,
-        image: ImageInfo,
-        covers: dict[str, int],
-        started: float,
-    ) -> None:
-        shown = self.board.overlay(image.id)
-        if shown is not None and shown.is_final:
-            self.board.cover(image.id, covers)
-            return
-        mask = final_mask(self._lab, learner, image)
-        if mask is None:
-            self.board.say(image.id, "missing", message="this image was marked done before anything was learned")
-            return
-        self.board.pin(
-            image.id,
-            _at_working_size(mask, project.learner.working_side),
-            covers=covers,
-            milliseconds=(time.perf_counter() - started) * 1000,
-            made_at=self._lab.clock(),
-            is_final=True,
-        )
-        self._made_from[image.id] = (learner.revision, image.state)
-        self.board.say(image.id, "idle")
-
-    def _say_missing(self, project: Project, learner: ProjectLearner, image_id: int, missing: NoPoints) -> None:
-        if learner.untaught():
-            self._say_idle(project, learner, image_id)
-            return
-        self.board.say(image_id, "missing", message=missing_in_words(project, learner) or str(missing))
 
     def _say_idle(self, project: Project, learner: ProjectLearner, image_id: int) -> None:
         """The image is up to date, or waits for other images to be learned from."""
@@ -273,24 +225,3 @@ class Jobs:
             self._pictures.encode_ahead(image, project.learner)
         except FcnlabError as failure:
             log.info("image %d was not encoded ahead: %s", image_id, failure)
-
-
-def missing_in_words(project: Project, learner: ProjectLearner) -> str:
-    """What the labeller has to click next, by the names of the classes; empty when nothing is missing."""
-    clicked = learner.clicked_classes()
-    names = {label.id: label.name for label in project.classes}
-    others = [name for class_id, name in names.items() if class_id not in clicked]
-    if not clicked:
-        return "click a pixel of each class to start"
-    if len(clicked) == 1 and others:
-        first = names.get(next(iter(clicked)), "one class")
-        return f"only {first} so far: click a pixel of {' or '.join(others[:3])}"
-    if len(names) == 1:
-        return "add a second class: learning means telling two classes apart"
-    return ""
-
-
-def _at_working_size(mask: NDArray[np.uint8], working_side: int) -> NDArray[np.uint8]:
-    """A class map small enough to send: nearest pixels at the learner's resolution."""
-    height, width = working_hw((mask.shape[0], mask.shape[1]), working_side)
-    return np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST), np.uint8)

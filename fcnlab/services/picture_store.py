@@ -82,6 +82,14 @@ class PictureStore:
         entry = self._stages_of(image, spec, key)
         return learner.prepare(entry.tensors["rgb"].cpu().numpy(), _stages(entry))
 
+    def stages(self, image: ImageInfo, spec: LearnerSpec) -> Stages:
+        """The stages of a picture, from the cache or encoded now.
+
+        Raises:
+            ImportRefused: the original is gone or damaged.
+        """
+        return _stages(self._stages_of(image, spec, self._key(image, spec)))
+
     def is_ready(self, image: ImageInfo, spec: LearnerSpec) -> bool:
         """Whether `picture` answers at once."""
         return self._key(image, spec) in self._ready

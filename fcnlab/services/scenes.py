@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
@@ -11,6 +12,7 @@ from fcnlab.adapters.database import reading
 from fcnlab.domain import ImageInfo, ImagePlace, ImageState, Project, StoredPoint
 from fcnlab.errors import UnknownImage
 from fcnlab.lab import Lab
+from fcnlab.services.gains import Ranking
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,49 @@ def _first_open(session: Session, project_id: int) -> ImageInfo | None:
         if found:
             return min(found, key=lambda image: image.id)
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One image in the strip; `gain` is what it promises to teach, None while nobody knows."""
+
+    image: ImageInfo
+    gain: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RankedStrip:
+    """The images of a project, those that promise most first; `waiting` gains are not known or not new."""
+
+    order: tuple[int, ...]
+    cells: tuple[Cell, ...]
+    waiting: int
+
+
+def ranked_strip(lab: Lab, ranking: Ranking, *, project_id: int, start: int, count: int) -> RankedStrip:
+    """All images by gain, and `count` of them from place `start` on.
+
+    Images without a gain follow in import order, done images are last.
+    """
+    with reading(lab.sessions) as session:
+        states = repository_images.image_states(session, project_id=project_id)
+        order = sorted(
+            states,
+            key=lambda one: (states[one] is ImageState.DONE, one not in ranking.gains, -ranking.gains.get(one, 0)),
+        )
+        cells = _cells(session, ranking, order[start : start + count])
+    return RankedStrip(tuple(order), cells, ranking.waiting)
+
+
+def strip_of(lab: Lab, ranking: Ranking, *, project_id: int, image_ids: Sequence[int]) -> tuple[Cell, ...]:
+    """These images of a project, in this order; those it does not have are left out."""
+    with reading(lab.sessions) as session:
+        return tuple(one for one in _cells(session, ranking, image_ids) if one.image.project_id == project_id)
+
+
+def _cells(session: Session, ranking: Ranking, image_ids: Sequence[int]) -> tuple[Cell, ...]:
+    images = {one.id: one for one in repository_images.images_by_ids(session, image_ids=image_ids)}
+    return tuple(Cell(images[one], ranking.gains.get(one)) for one in image_ids if one in images)
 
 
 def strip(lab: Lab, *, project_id: int, start: int, count: int) -> tuple[int, tuple[ImageInfo, ...]]:

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypedDict
 import streamlit as st
 from streamlit.components.v2.types import ComponentRenderer
 
-from fcnlab.domain import MAX_CLASSES, Event, EventBatch, EventKind, ImageState
+from fcnlab.domain import MAX_CLASSES, Event, EventBatch, EventKind, ImageState, PointSource
 from fcnlab.errors import InvalidEvent
 
 MAX_EVENTS = 10_000
@@ -24,6 +24,9 @@ MAX_TEXT = 200
 
 LARGEST_NUMBER = 2**53
 """Larger whole numbers are not exact in a browser."""
+
+FROM_BROWSERS = (PointSource.CLICK, PointSource.QUERY, PointSource.RANDOM_QUERY)
+"""Sources a browser may name; a point without one is a click."""
 
 _NAME = "fcnlab.workspace"
 _MARKUP = '<div class="fcnlab" style="visibility:hidden"></div>'
@@ -160,6 +163,12 @@ def _read_payload(kind: EventKind, payload: dict[str, Any]) -> dict[str, Any]:
     checked: dict[str, Any] = {
         name: _integer(payload, name) if wanted is int else _text(payload, name) for name, wanted in fields.items()
     }
+    if kind is EventKind.ADD and "source" in payload:
+        checked["source"] = _text(payload, "source")
+        if checked["source"] not in FROM_BROWSERS:
+            raise InvalidEvent(
+                f"a browser adds no points from {checked['source']!r}; known: {', '.join(FROM_BROWSERS)}"
+            )
     if "class_id" in checked and not 0 <= checked["class_id"] < MAX_CLASSES:
         raise InvalidEvent(f"class id {checked['class_id']} is outside 0..{MAX_CLASSES - 1}")
     if kind is EventKind.STATE and checked["state"] not in set(ImageState):

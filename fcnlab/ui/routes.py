@@ -5,11 +5,12 @@ Every route starts with the project's unguessable key, which stands for the righ
 
 from __future__ import annotations
 
+import asyncio
 import json
 import zlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -18,13 +19,15 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from fcnlab.core.queries import COUNT, Strategy
 from fcnlab.domain import ImageInfo
 from fcnlab.errors import FcnlabError
+from fcnlab.services.asking import ask
 from fcnlab.services.board import Board, heat_map
 from fcnlab.services.downloads import find_download
 from fcnlab.services.exhibits import image_of_key, project_of_key
 from fcnlab.services.pictures import shown_file, thumbnail_file
-from fcnlab.services.scenes import strip
+from fcnlab.services.scenes import ranked_strip, strip, strip_of
 from fcnlab.ui.session import Engine, engine
 
 LONG_POLL_S = 25.0
@@ -33,6 +36,13 @@ HEAT_MODES: dict[str, Literal["probability", "uncertainty"]] = {
     "probability": "probability",
     "uncertainty": "uncertainty",
 }
+ASKED_BY: dict[str, Strategy] = {
+    "margin": "margin",
+    "entropy": "entropy",
+    "least-confidence": "least-confidence",
+    "random": "random",
+}
+AVOIDED_MOST = 500
 FOREVER = "private, max-age=31536000, immutable"
 
 Answer = Callable[[Request, Engine], Awaitable[Response]]
@@ -68,11 +78,44 @@ async def _thumbnail(request: Request, own: Engine) -> Response:
 
 
 async def _strip(request: Request, own: Engine) -> Response:
+    """A stretch of the images in import order, or by gain with the whole order, or those that `ids` names."""
     project_id = await run_in_threadpool(project_of_key, own.lab, request.path_params["key"])
     start, count = _number(request, "start"), min(_number(request, "count", 60), STRIP_MOST)
-    n_images, images = await run_in_threadpool(strip, own.lab, project_id=project_id, start=start, count=count)
-    items = [{"id": one.id, "name": one.name, "n_points": one.n_points, "state": one.state} for one in images]
-    return JSONResponse({"n_images": n_images, "items": items}, headers={"Cache-Control": "no-store"})
+    answer: dict[str, Any] = {}
+    if request.query_params.get("sort") == "gain":
+        ranking = own.jobs.gains.ranking(project_id)
+        if "ids" in request.query_params:
+            ids = _numbers(request, "ids")[:STRIP_MOST]
+            cells = await run_in_threadpool(strip_of, own.lab, ranking, project_id=project_id, image_ids=ids)
+        else:
+            found = await run_in_threadpool(
+                ranked_strip, own.lab, ranking, project_id=project_id, start=start, count=count
+            )
+            cells, answer = found.cells, {"order": found.order, "waiting": found.waiting}
+        answer["items"] = [_item(one.image) | {"gain": one.gain} for one in cells]
+    else:
+        n_images, images = await run_in_threadpool(strip, own.lab, project_id=project_id, start=start, count=count)
+        answer = {"n_images": n_images, "items": [_item(one) for one in images]}
+    return JSONResponse(answer, headers={"Cache-Control": "no-store"})
+
+
+def _item(image: ImageInfo) -> dict[str, Any]:
+    return {"id": image.id, "name": image.name, "n_points": image.n_points, "state": image.state}
+
+
+async def _queries(request: Request, own: Engine) -> Response:
+    """Pixels to ask about; answers when every click stored before is learned from."""
+    image = await _image(request, own)
+    strategy = request.query_params.get("strategy", "margin")
+    if strategy not in ASKED_BY:
+        return PlainTextResponse(f"strategy {strategy!r} is none of {', '.join(ASKED_BY)}", status_code=400)
+    numbers = _numbers(request, "avoid")[: 2 * AVOIDED_MOST]
+    avoid = list(zip(numbers[::2], numbers[1::2], strict=False))
+    own.jobs.gains.ranking(image.project_id)  # the next image will be wanted soon
+    found = await asyncio.wrap_future(
+        ask(own.jobs, image, count=_number(request, "count", COUNT), strategy=ASKED_BY[strategy], avoid=avoid)
+    )
+    return JSONResponse({"source": found.source, "pixels": found.pixels}, headers={"Cache-Control": "no-store"})
 
 
 async def _overlay(request: Request, own: Engine) -> Response:
@@ -140,6 +183,12 @@ async def _image(request: Request, own: Engine) -> ImageInfo:
     )
 
 
+def _numbers(request: Request, name: str) -> list[int]:
+    """Whole numbers with commas between; what is none is left out."""
+    found = request.query_params.get(name, "").split(",")
+    return [int(text) for text in found if text.isdecimal() and len(text) < 10]
+
+
 def _number(request: Request, name: str, default: int = 0) -> int:
     text = request.query_params.get(name, "")
     return int(text) if text.isdecimal() and len(text) < 17 else default
@@ -156,5 +205,6 @@ routes = [
     Route("/fcnlab/{key}/image/{image_id:int}", _guarded(_picture)),
     Route("/fcnlab/{key}/thumb/{image_id:int}", _guarded(_thumbnail)),
     Route("/fcnlab/{key}/strip", _guarded(_strip)),
+    Route("/fcnlab/{key}/queries/{image_id:int}", _guarded(_queries)),
     Route("/fcnlab/{key}/overlay/{image_id:int}", _guarded(_overlay)),
 ]

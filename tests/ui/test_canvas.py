@@ -49,6 +49,13 @@ def test_events_stay_in_their_order():
     assert [event.seq for event in batch.events] == [3, 4, 11]
 
 
+@pytest.mark.parametrize("source", ["click", "query", "random_query"])
+def test_a_point_says_where_it_comes_from(source):
+    batch = read_events(message(entry("add", payload={**PAYLOADS["add"], "source": source})))
+
+    assert batch.events[0].payload == {**PAYLOADS["add"], "source": source}
+
+
 def test_fields_nobody_documented_are_dropped():
     batch = read_events(message(entry("add", payload={**PAYLOADS["add"], "labeller": "somebody else"})))
 
@@ -79,6 +86,9 @@ def test_fields_nobody_documented_are_dropped():
         (message(entry("add", payload={"row": 1, "col": 2})), "class_id is"),
         (message(entry("add", payload={"row": 1.5, "col": 2, "class_id": 0})), "row is"),
         (message(entry("add", payload={"row": 1, "col": 2, "class_id": 255})), "outside 0..254"),
+        (message(entry("add", payload={**PAYLOADS["add"], "source": "import"})), "no points from 'import'"),
+        (message(entry("add", payload={**PAYLOADS["add"], "source": "guess"})), "no points from 'guess'"),
+        (message(entry("add", payload={**PAYLOADS["add"], "source": 3})), "source is"),
         (message(entry("remove", payload={"uid": 3})), "uid is"),
         (message(entry("state", payload={"state": "lost"})), "'lost' is unknown"),
         (message(entry("class_add", payload={"name": "x" * 201, "colour": "#000000"})), "201 characters"),

@@ -1,0 +1,110 @@
+"""How much each image of a project promises to teach, worked out while there is nothing better to do."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from fcnlab.adapters import repository_images
+from fcnlab.adapters.database import reading
+from fcnlab.core.queries import expected_gain
+from fcnlab.domain import ImageState
+from fcnlab.errors import FcnlabError, NoPoints
+from fcnlab.lab import Lab
+from fcnlab.services.compute import ComputeThread, Priority
+from fcnlab.services.fitting import ProjectLearner
+
+WANTED_FOR_S = 60.0
+"""Work goes on for so long after somebody last looked at the ranking."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """What is known of a project's images.
+
+    Attributes:
+        gains: in 0..1 by image; an image that is not here was not looked at yet, or cannot be read.
+        waiting: images whose gain is missing, or older than what the learner knows.
+    """
+
+    gains: Mapping[int, float] = field(default_factory=dict)
+    waiting: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A gain and the learner's revision that it belongs to; None when the image cannot be read."""
+
+    revision: int
+    gain: float | None
+
+
+class Gains:
+    """Gains of images that are not done, one image per step at the lowest priority, kept in memory.
+
+    The head alone judges, at a quarter of the working size: ten to thirty times as quick as a mask, and nearly the
+    same ranking. An image that was never encoded is encoded.
+    """
+
+    def __init__(self, lab: Lab, compute: ComputeThread, learner_of: Callable[[int], ProjectLearner]) -> None:
+        self._lab, self._compute, self._learner_of = lab, compute, learner_of
+        self._known: dict[int, dict[int, _Known]] = {}
+        self._waiting: dict[int, int] = {}
+        self._wanted: dict[int, float] = {}
+        self._lock = threading.Lock()
+
+    def ranking(self, project_id: int) -> Ranking:
+        """What is known by now; whoever asks also sees to it that work goes on for a while. From any thread."""
+        with self._lock:
+            self._wanted[project_id] = time.monotonic()
+            known = self._known.get(project_id, {})
+            gains = {image_id: one.gain for image_id, one in known.items() if one.gain is not None}
+            waiting = self._waiting.get(project_id, 0)
+        self._submit(project_id)
+        return Ranking(gains, waiting)
+
+    def _submit(self, project_id: int) -> None:
+        self._compute.submit(lambda: self._next(project_id), priority=Priority.PREFETCH, key=f"gain-{project_id}")
+
+    def _next(self, project_id: int) -> None:
+        """Look at the image that has waited longest; those never looked at come first."""
+        learner = self._learner_of(project_id)
+        learner.refresh()
+        try:
+            head = learner.newest_head()
+        except NoPoints:
+            self._note(project_id, {}, waiting=0)
+            return
+        with reading(self._lab.sessions) as session:
+            states = repository_images.image_states(session, project_id=project_id)
+            known = {one: self._known.get(project_id, {}).get(one, _Known(-1, None)) for one in states}
+            stale = [
+                image_id
+                for image_id, one in known.items()
+                if one.revision != learner.revision and states[image_id] is not ImageState.DONE
+            ]
+            if not stale:
+                self._note(project_id, known, waiting=0)
+                return
+            chosen = repository_images.image(session, image_id=min(stale, key=lambda one: known[one].revision))
+        gain = None
+        try:
+            gain = expected_gain(learner.plain_probabilities(chosen, head))
+        except FcnlabError as failure:
+            log.info("image %d has no gain: %s", chosen.id, failure)
+        known[chosen.id] = _Known(learner.revision, gain)
+        self._note(project_id, known, waiting=len(stale) - 1)
+        with self._lock:
+            is_wanted = time.monotonic() - self._wanted.get(project_id, 0.0) < WANTED_FOR_S
+        if is_wanted:
+            self._submit(project_id)
+
+    def _note(self, project_id: int, known: dict[int, _Known], *, waiting: int) -> None:
+        with self._lock:
+            self._known[project_id] = {image_id: one for image_id, one in known.items() if one.revision >= 0}
+            self._waiting[project_id] = waiting

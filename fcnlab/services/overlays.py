@@ -1,0 +1,125 @@
+"""Makes the newest overlay of an image and pins it to the board."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnlab.core.coords import working_hw
+from fcnlab.domain import ImageInfo, ImageState, Project
+from fcnlab.errors import NoPoints
+from fcnlab.lab import Lab
+from fcnlab.services.board import Board
+from fcnlab.services.fitting import ProjectLearner
+from fcnlab.services.masks import final_mask
+from fcnlab.services.picture_store import PictureStore
+
+
+class OverlayMaker:
+    """Knows which overlays are still good. Used by one thread at a time, except for `forget`."""
+
+    def __init__(self, lab: Lab, board: Board, pictures: PictureStore) -> None:
+        self._lab, self._board, self._pictures = lab, board, pictures
+        self._made_from: dict[int, tuple[int, ImageState]] = {}
+
+    def forget(self, image_id: int) -> None:
+        """Make the overlay of an image again next time, whether anything changed or not."""
+        self._made_from.pop(image_id, None)
+
+    def make(self, learner: ProjectLearner, image: ImageInfo, *, covers: Mapping[str, int], started: float) -> bool:
+        """Pin the overlay that the points of now give, or say why there is none.
+
+        Args:
+            learner: refreshed.
+            covers: the highest event of each tab among these points.
+            started: `time.perf_counter()` when work began.
+
+        Returns:
+            Whether nothing is left to say about this image but how far the others are.
+
+        Raises:
+            ImportRefused: the original is gone or damaged.
+        """
+        project = learner.project
+        assert project is not None
+        if self._made_from.get(image.id) == (learner.revision, image.state) and self._board.overlay(image.id):
+            self._board.cover(image.id, covers)
+            return True
+        if image.state is ImageState.DONE:
+            self._pin_final(project, learner, image, covers, started)
+            return False
+        if not self._pictures.is_ready(image, project.learner):
+            self._board.say(image.id, "encoding", progress=0.3, message="encoding the image")
+            self._pictures.picture(image, project.learner)
+        learner.learn_from(image)
+        try:
+            head = learner.fit()
+        except NoPoints as missing:
+            self._board.unpin(image.id, covers=covers, made_at=self._lab.clock())
+            if learner.untaught():
+                return True
+            self._board.say(image.id, "missing", message=missing_in_words(project, learner) or str(missing))
+            return False
+        segmentation = learner.segment(image, head)
+        self._board.pin(
+            image.id,
+            segmentation.class_map,
+            covers=covers,
+            milliseconds=(time.perf_counter() - started) * 1000,
+            made_at=self._lab.clock(),
+            opinion=(segmentation.class_ids, segmentation.probabilities),
+        )
+        self._made_from[image.id] = (learner.revision, image.state)
+        return True
+
+    def _pin_final(
+        self,
+        project: Project,
+        learner: ProjectLearner,
+        image: ImageInfo,
+        covers: Mapping[str, int],
+        started: float,
+    ) -> None:
+        shown = self._board.overlay(image.id)
+        if shown is not None and shown.is_final:
+            self._board.cover(image.id, covers)
+            return
+        mask = final_mask(self._lab, learner, image)
+        if mask is None:
+            self._board.say(image.id, "missing", message="this image was marked done before anything was learned")
+            return
+        self._board.pin(
+            image.id,
+            _at_working_size(mask, project.learner.working_side),
+            covers=covers,
+            milliseconds=(time.perf_counter() - started) * 1000,
+            made_at=self._lab.clock(),
+            is_final=True,
+        )
+        self._made_from[image.id] = (learner.revision, image.state)
+        self._board.say(image.id, "idle")
+
+
+def missing_in_words(project: Project, learner: ProjectLearner) -> str:
+    """What the labeller has to click next, by the names of the classes; empty when nothing is missing."""
+    clicked = learner.clicked_classes()
+    names = {label.id: label.name for label in project.classes}
+    others = [name for class_id, name in names.items() if class_id not in clicked]
+    if not clicked:
+        return "click a pixel of each class to start"
+    if len(clicked) == 1 and others:
+        first = names.get(next(iter(clicked)), "one class")
+        return f"only {first} so far: click a pixel of {' or '.join(others[:3])}"
+    if len(names) == 1:
+        return "add a second class: learning means telling two classes apart"
+    return ""
+
+
+def _at_working_size(mask: NDArray[np.uint8], working_side: int) -> NDArray[np.uint8]:
+    """A class map small enough to send: nearest pixels at the learner's resolution."""
+    height, width = working_hw((mask.shape[0], mask.shape[1]), working_side)
+    return np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST), np.uint8)

@@ -1,0 +1,131 @@
+"""What browsers fetch by plain HTTP about queries and the strip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import skimage.data
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from fcnlab.domain import ImageState, LearnerSpec, Point, PointSource
+from fcnlab.lab import open_lab
+from fcnlab.services import projects
+from fcnlab.services.exhibits import Permissions
+from fcnlab.services.importing import import_files
+from fcnlab.services.jobs import Jobs
+from fcnlab.services.labelling import add_points, set_image_state
+from fcnlab.settings import Settings
+from fcnlab.ui import routes
+from fcnlab.ui.session import Engine
+
+PHOTOS = ("chelsea.png", "coffee.png", "coins.png")
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    lab = open_lab(Settings(data_dir=tmp_path_factory.mktemp("data"), device="cpu", demo=False))
+    jobs = Jobs(lab)
+    yield Engine(lab, jobs, Permissions(lab))
+    jobs.close()
+    lab.close()
+
+
+@pytest.fixture
+def client(own: Engine, monkeypatch: pytest.MonkeyPatch) -> TestClient:
+    monkeypatch.setattr(routes, "engine", lambda: own)
+    return TestClient(Starlette(routes=routes.routes))
+
+
+@pytest.fixture(scope="module")
+def address(own: Engine) -> tuple[str, list[int]]:
+    """Where the routes of a project begin, and its images: two points on the first, the second one done."""
+    folder = Path(skimage.data.__file__).parent
+    project = projects.create_project(own.lab, name="photos", learner=LearnerSpec(working_side=128))
+    steps = import_files(own.lab, [(name, folder / name) for name in PHOTOS], project_id=project.id)
+    ids = [int(step.image_id or 0) for step in steps]
+    points = [Point(150, 230, 1), Point(10, 440, 0)]
+    add_points(own.lab, points, image_id=ids[0], labeller="ada", source=PointSource.CLICK)
+    set_image_state(own.lab, image_id=ids[1], state=ImageState.DONE, labeller="ada")
+    return f"/fcnlab/{project.key}", ids
+
+
+def get(client: TestClient, url: str, status: int = 200) -> Any:
+    answer = client.get(url)
+    assert answer.status_code == status, answer.text
+    return answer.json() if status == 200 else answer.text
+
+
+def test_queries_are_pixels_of_the_image_and_say_what_their_answers_are(
+    client: TestClient, address: tuple[str, list[int]]
+) -> None:
+    root, (image_id, *_) = address
+
+    doubtful = get(client, f"{root}/queries/{image_id}?count=7")
+    drawn = get(client, f"{root}/queries/{image_id}?count=5&strategy=random")
+
+    assert (doubtful["source"], len(doubtful["pixels"])) == ("query", 7)
+    assert (drawn["source"], len(drawn["pixels"])) == ("random_query", 5)
+    assert all(0 <= row < 300 and 0 <= col < 451 for row, col in doubtful["pixels"] + drawn["pixels"])
+
+
+def test_pixels_to_avoid_are_named_as_rows_and_columns(client: TestClient, address: tuple[str, list[int]]) -> None:
+    root, (image_id, *_) = address
+    first = get(client, f"{root}/queries/{image_id}?count=100")["pixels"]
+    passed = ",".join(f"{row},{col}" for row, col in first)
+
+    second = get(client, f"{root}/queries/{image_id}?count=100&avoid={passed}")["pixels"]
+
+    assert len(second) == 100
+    assert not {tuple(one) for one in first} & {tuple(one) for one in second}
+
+
+@pytest.mark.parametrize(
+    ("query", "place", "status", "reason"),
+    [
+        ("strategy=vote-entropy", 0, 400, "none of margin"),
+        ("count=0", 0, 404, "1 to 100"),
+        ("", 1, 404, "reopen"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_with_a_reason(
+    client: TestClient, address: tuple[str, list[int]], query: str, place: int, status: int, reason: str
+) -> None:
+    root, ids = address
+
+    assert reason in get(client, f"{root}/queries/{ids[place]}?{query}", status)
+
+
+def test_another_project_s_key_asks_nothing(client: TestClient, own: Engine, address: tuple[str, list[int]]) -> None:
+    other = projects.create_project(own.lab, name="other")
+
+    get(client, f"/fcnlab/{other.key}/queries/{address[1][0]}", 404)
+
+
+def test_the_strip_comes_in_import_order_unless_gain_is_asked_for(
+    client: TestClient, own: Engine, address: tuple[str, list[int]]
+) -> None:
+    root, ids = address
+
+    plain = get(client, f"{root}/strip?start=1&count=2")
+    ranked = get(client, f"{root}/strip?sort=gain&start=0&count=2")
+
+    assert plain["n_images"] == 3
+    assert [item["id"] for item in plain["items"]] == ids[1:]
+    assert sorted(ranked["order"]) == ids
+    assert ranked["order"][-1] == ids[1]
+    assert [item["id"] for item in ranked["items"]] == ranked["order"][:2]
+
+
+def test_cells_of_the_ranked_strip_are_fetched_by_their_images(
+    client: TestClient, address: tuple[str, list[int]]
+) -> None:
+    root, ids = address
+
+    found = get(client, f"{root}/strip?sort=gain&ids={ids[2]},{ids[0]},x,999999")
+
+    assert [item["id"] for item in found["items"]] == [ids[2], ids[0]]
+    assert all("gain" in item for item in found["items"])
