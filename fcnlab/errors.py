@@ -53,6 +53,10 @@ class InvalidSetting(FcnlabError):
     """A setting outside the values it may take."""
 
 
+class NetworkSizeMismatch(FcnlabError):
+    """A picture whose size is not the one a network with fully connected layers takes."""
+
+
 class InvalidEvent(FcnlabError):
     """A message from the browser that does not follow the event protocol."""
 

@@ -9,7 +9,11 @@ from types import MappingProxyType
 
 from fcnlab.core.networks.base import EncoderParts, PointNetwork
 from fcnlab.core.networks.blocks import scratch_encoder
-from fcnlab.core.networks.fcn import Fcn
+from fcnlab.core.networks.deconvnet import DeconvolutionNetwork
+from fcnlab.core.networks.fcn import COARSEST, Fcn
+from fcnlab.core.networks.fully_connected import FullyConnected
+from fcnlab.core.networks.sliding import PATCH, SlidingDense, SlidingWindow
+from fcnlab.core.networks.unet import SCRATCH_DEEPEST, UNet
 from fcnlab.errors import InvalidSetting
 from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec
 
@@ -69,9 +73,60 @@ _INFOS = (
         summary="Skips at every stage of the encoder, down to stride 2; with bilinear upsampling it trains on the "
         "labelled pixels alone, and can start from the instant learner's kind of head.",
     ),
+    NetworkInfo(
+        NetworkName.UNET,
+        "U-Net",
+        "Ronneberger, Fischer, Brox 2015, arXiv:1505.04597",
+        any_size=True,
+        uses_encoder=True,
+        summary="Joins the features, not the scores, of equal stride on the way up: fine borders, more to learn.",
+    ),
+    NetworkInfo(
+        NetworkName.DECONVNET,
+        "Deconvolution network",
+        "Noh, Hong, Han 2015, arXiv:1505.04366",
+        any_size=True,
+        uses_encoder=False,
+        summary="Remembers where each maximum came from and puts activations back there; starts from scratch.",
+    ),
+    NetworkInfo(
+        NetworkName.SLIDING,
+        "Sliding window",
+        "Ciresan, Giusti, Gambardella, Schmidhuber 2012, NIPS 25",
+        any_size=True,
+        uses_encoder=False,
+        summary=f"A small CNN looks at {PATCH} x {PATCH} pixels around each pixel, once per pixel: a slow baseline.",
+    ),
+    NetworkInfo(
+        NetworkName.SLIDING_DENSE,
+        "Sliding window, at once",
+        "Giusti, Ciresan, Masci, Gambardella, Schmidhuber 2013, arXiv:1302.1700",
+        any_size=True,
+        uses_encoder=False,
+        summary="The same weights and the same scores as the sliding window, in one pass over the whole picture.",
+    ),
+    NetworkInfo(
+        NetworkName.FULLY_CONNECTED,
+        "Fully connected",
+        "Hinton, Salakhutdinov 2006, Science 313:504",
+        any_size=False,
+        uses_encoder=False,
+        summary="Presses the picture through a short code: takes one size only and loses borders. A baseline.",
+    ),
 )
 
 NETWORKS: Mapping[NetworkName, NetworkInfo] = MappingProxyType({info.name: info for info in _INFOS})
+
+
+FROM_SCRATCH: Mapping[NetworkName, type[PointNetwork]] = MappingProxyType(
+    {
+        NetworkName.DECONVNET: DeconvolutionNetwork,
+        NetworkName.SLIDING: SlidingWindow,
+        NetworkName.SLIDING_DENSE: SlidingDense,
+        NetworkName.FULLY_CONNECTED: FullyConnected,
+    }
+)
+"""Networks that no encoder fits: they need nothing but their spec."""
 
 
 def build_network(spec: NetworkSpec, encoder: EncoderParts | None) -> PointNetwork:
@@ -83,15 +138,17 @@ def build_network(spec: NetworkSpec, encoder: EncoderParts | None) -> PointNetwo
         encoder: the one that `spec.encoder` names; it is copied. None for a network from scratch.
 
     Raises:
-        InvalidSetting: no encoder where one is named, or one that lacks a stage the network needs.
+        InvalidSetting: no encoder where one is named, one that lacks a stage the network needs, or no input size
+            where the network takes only one.
     """
-    if spec.network not in NETWORKS:
-        raise InvalidSetting(f"{spec.network} cannot be built; what can: {', '.join(NETWORKS)}")
+    if not NETWORKS[spec.network].uses_encoder:
+        return FROM_SCRATCH[spec.network](spec)
+    is_unet = spec.network is NetworkName.UNET
     if spec.encoder == SCRATCH:
-        parts = scratch_encoder(spec.width, deepest=32)
+        parts = scratch_encoder(spec.width, deepest=SCRATCH_DEEPEST if is_unet else COARSEST)
     elif encoder is None:
         raise InvalidSetting(f"{spec.network} wants the encoder {spec.encoder!r}, got none: load it, or name none")
     else:
         parts = copy.deepcopy(encoder)
         parts.module.requires_grad_(True)
-    return Fcn(spec, parts)
+    return UNet(spec, parts) if is_unet else Fcn(spec, parts)

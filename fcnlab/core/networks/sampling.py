@@ -28,19 +28,23 @@ def cropped(maps: Tensor, like: Tensor) -> Tensor:
 def sample_maps(
     maps: Tensor, stride: int, images: Tensor, rows: Tensor, cols: Tensor, mode: Interpolation = "bilinear"
 ) -> Tensor:
-    """Samples (N, C) of maps (B, C, h, w) at float picture positions, clamped at the border.
+    """Samples (N, C) float32 of maps (B, C, h, w) at float picture positions, clamped at the border.
 
     Position p of the picture lies at (p + 0.5) / stride - 0.5 of the map, as in `core.stages`; at whole pixels the
-    samples equal those of `upsampled(maps, stride, mode)`. Differentiable in `maps`.
+    samples equal those of `upsampled(maps, stride, mode)`. Differentiable in `maps`; quickest when their memory has
+    channels last.
 
     Args:
         images: (N,) int64, index into the batch. rows, cols: (N,) float.
     """
-    down, down_shares = _taps(rows, stride, maps.shape[2], mode)
-    across, across_shares = _taps(cols, stride, maps.shape[3], mode)
-    corners = maps[images[:, None, None], :, down[:, :, None], across[:, None, :]]
-    shares = (down_shares[:, :, None] * across_shares[:, None, :]).to(corners.dtype)
-    return torch.einsum("nijc,nij->nc", corners, shares)
+    batch, channels, height, width = maps.shape
+    down, down_shares = _taps(rows, stride, height, mode)
+    across, across_shares = _taps(cols, stride, width, mode)
+    cells = (images[:, None, None] * (height * width) + down[:, :, None] * width + across[:, None, :]).flatten(1)
+    shares = (down_shares[:, :, None] * across_shares[:, None, :]).flatten(1)
+    by_cell = maps.permute(0, 2, 3, 1).reshape(batch * height * width, channels)  # a view, if channels come last
+    corners = by_cell.index_select(0, cells.flatten()).view(*cells.shape, channels).float()
+    return (corners * shares[:, :, None]).sum(dim=1)
 
 
 def upsampled(maps: Tensor, stride: int, mode: Interpolation) -> Tensor:

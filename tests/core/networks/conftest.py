@@ -11,8 +11,8 @@ from torch import Tensor
 
 from fcnlab.adapters.weights import BUNDLED_ENCODER, load_encoder
 from fcnlab.core.networks.base import EncoderParts, PointNetwork
-from fcnlab.core.networks.registry import build_network
-from fcnlab.specs import SCRATCH, NetworkSpec
+from fcnlab.core.networks.registry import NETWORKS, build_network
+from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec
 
 Build = Callable[..., PointNetwork]
 
@@ -33,6 +33,8 @@ def build(parts: EncoderParts) -> Build:
     """A network of three classes whose weights that start at zero are random too, so that every part counts."""
 
     def built(name: str, *, fresh: bool = False, **settings: Any) -> PointNetwork:
+        if not NETWORKS[NetworkName(name)].any_size:
+            settings = {"input_hw": (45, 71), **settings}
         spec = NetworkSpec(network=name, **{"n_classes": 3, **settings})  # type: ignore[arg-type]
         with torch.random.fork_rng():
             torch.manual_seed(0)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from fcnlab.core.losses import point_loss
+from fcnlab.core.losses import point_loss, sampled_point_loss
 from fcnlab.core.networks.registry import NETWORKS
 from fcnlab.domain import IGNORE
 from fcnlab.specs import SCRATCH, NetworkName
@@ -111,3 +111,30 @@ def test_the_encoder_it_is_given_is_not_changed(build, parts, pictures, places, 
             parameter.add_(1)
 
     assert all(torch.equal(one, before[key]) for key, one in parts.module.state_dict().items())
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_no_points_give_no_logits(build, pictures, name):
+    none = torch.zeros(0)
+
+    assert build(name, **SMALL).logits_at(pictures, none.long(), none, none).shape == (0, 3)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_learns_the_points_it_is_shown(build, pictures, places, name):
+    network = build(name, fresh=True, **SMALL).train()
+    classes = torch.arange(9) % 3
+    rates = [{"params": network.decoder_parameters(), "lr": 0.01}]
+    if network.encoder_parameters():
+        rates.append({"params": network.encoder_parameters(), "lr": 0.001})
+    optimiser = torch.optim.AdamW(rates)
+
+    for _ in range(20):
+        optimiser.zero_grad()
+        loss = sampled_point_loss(network.logits_at(pictures, *places), classes, torch.ones(9))
+        loss.backward()
+        optimiser.step()
+
+    with torch.no_grad():
+        found = network.eval().logits_at(pictures, *places).argmax(dim=1)
+    assert torch.equal(found, classes)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fcnlab.core.losses import point_loss
+from fcnlab.core.losses import point_loss, sampled_point_loss
 from fcnlab.core.networks.base import EncoderParts
 from fcnlab.core.networks.fcn import Fcn, grown, set_linear_head
 from fcnlab.core.networks.registry import build_network
@@ -95,19 +95,26 @@ def test_sampled_logits_have_the_gradient_of_dense_ones(build, pictures, places,
         assert (one.grad - dense[key]).abs().max() < 1e-5 * loudest, key
 
 
-def test_sampled_logits_equal_a_linear_head_on_the_hypercolumn(build, pictures, places):
+def test_sampled_logits_and_their_gradient_are_those_of_a_linear_head_on_the_hypercolumn(build, pictures, places):
     network = build("fcn2s", upsampling="bilinear")
     images, rows, cols = places
     weights, bias = network.linear_head()
 
     with torch.no_grad():
         maps = network.stage_maps(pictures)
-        hypercolumn = torch.cat([F.interpolate(one, size=(64, 96), mode="bilinear") for one in maps.values()], dim=1)
-        dense = torch.einsum("kd,bdhw->bkhw", weights, hypercolumn) + bias[:, None, None]
-        sampled = network.logits_at(pictures, images, rows, cols)
+    hypercolumn = torch.cat([F.interpolate(one, size=(64, 96), mode="bilinear") for one in maps.values()], dim=1)
+    dense = torch.einsum("kd,bdhw->bkhw", weights, hypercolumn) + bias[:, None, None]
+    sampled = network.logits_at(pictures, images, rows, cols)
 
     assert hypercolumn.shape[1] == WIDTH
     assert torch.allclose(sampled, dense[images, :, rows.long(), cols.long()], atol=1e-4)
+    scores = list(network.scores.parameters())
+    target = torch.full((2, 64, 96), IGNORE)
+    target[images, rows.long(), cols.long()] = torch.arange(9) % 3
+    of_dense = torch.autograd.grad(point_loss(dense, target), scores)
+    of_sampled = torch.autograd.grad(sampled_point_loss(sampled, torch.arange(9) % 3, torch.ones(9)), scores)
+    for one, other in zip(of_sampled, of_dense, strict=True):
+        assert torch.allclose(one, other, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("upsampling", ["nearest", "bilinear", "bicubic"])
