@@ -15,6 +15,7 @@ from fcnlab.commands.output import export
 from fcnlab.commands.projects import import_images, projects
 from fcnlab.commands.simulate import simulate
 from fcnlab.commands.tables import points
+from fcnlab.commands.training import models, train, trainings, worker
 from fcnlab.errors import FcnlabError
 from fcnlab.threads import wait_politely
 
@@ -44,5 +45,9 @@ def main(ctx: click.Context, data_dir: Path | None) -> None:
     ctx.obj = {} if data_dir is None else {"data_dir": data_dir}
 
 
-for command in (app, projects, import_images, points, fit, predict, export, simulate, doctor, backup):
+for command in (
+    *(app, projects, import_images, points, fit, predict, export),
+    *(train, trainings, models, worker),
+    *(simulate, doctor, backup),
+):
     main.add_command(command)

@@ -81,6 +81,14 @@ class UnknownTraining(FcnlabError):
     """A training that does not exist."""
 
 
+class TrainingRefused(FcnlabError):
+    """A training that cannot do what is wanted in the state it is in."""
+
+
+class WorkerBusy(FcnlabError):
+    """Another process trains for this project."""
+
+
 class UnknownModel(FcnlabError):
     """A model that does not exist, or was removed."""
 

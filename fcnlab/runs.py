@@ -75,9 +75,19 @@ class Training:
         return self.state in OPEN_STATES
 
     @property
+    def can_go_on(self) -> bool:
+        """Whether it may still become a model: it is open, or failed and may be tried again."""
+        return (self.is_open and self.wanted is not Wanted.CANCEL) or self.state is TrainingState.FAILED
+
+    @property
     def resume_file(self) -> str:
         """Name of the file in the resume folder from which it goes on."""
-        return f"training-{self.id}.resume"
+        return resume_file_of(self.id)
+
+
+def resume_file_of(training_id: int) -> str:
+    """Name of the file in the resume folder from which a training goes on."""
+    return f"training-{training_id}.resume"
 
 
 @dataclass(frozen=True, slots=True)

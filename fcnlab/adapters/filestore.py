@@ -33,7 +33,9 @@ class Folders:
         thumbs: small ones, `<hash>.jpg`; can be made again.
         masks: masks of done images.
         features: cached stages of the encoder; can be made again.
-        checkpoints: fitted models.
+        checkpoints: fitted models and trained networks.
+        resume: from where interrupted trainings go on; can be made again.
+        logs: what workers wrote.
         exports: files made for other tools.
     """
 
@@ -43,6 +45,8 @@ class Folders:
     masks: Path
     features: Path
     checkpoints: Path
+    resume: Path
+    logs: Path
     exports: Path
 
 

@@ -1,7 +1,6 @@
 """Queries about leases: one process at a time trains for a project.
 
-Every function wants to be called inside `writing`, where nobody comes between looking and taking; `leases` may also
-be read.
+What changes a lease wants to be called inside `writing`, where nobody comes between looking and taking.
 """
 
 from __future__ import annotations
@@ -64,6 +63,12 @@ def give_back_lease(session: Session, *, project_id: int, process: ProcessId) ->
     if row is not None and _lease(row).process == process:
         session.delete(row)
         session.flush()
+
+
+def has_live_lease(session: Session, *, project_id: int, now: datetime) -> bool:
+    """Whether a process trains for the project."""
+    lease = lease_of(session, project_id=project_id)
+    return lease is not None and is_live(lease, now=now)
 
 
 def lease_of(session: Session, *, project_id: int) -> Lease | None:

@@ -66,7 +66,7 @@ def learner_of(lab: Lab, project: Project) -> Iterator[ProjectLearner]:
 
 
 def found_project(lab: Lab, wanted: str) -> Project:
-    """The project of that name, else of that number, archived ones too. Raises UnknownProject."""
+    """The project of that name, else of that number (3 or #3), archived ones too. Raises UnknownProject."""
     from fcnlab.services.projects import projects
 
     known = projects(lab, include_archived=True)
@@ -74,7 +74,7 @@ def found_project(lab: Lab, wanted: str) -> Project:
         if project.name == wanted:
             return project
     for project in known:
-        if str(project.id) == wanted:
+        if str(project.id) == wanted.removeprefix("#"):
             return project
     names = ", ".join(repr(project.name) for project in known) or "none yet"
     raise UnknownProject(f"there is no project {wanted!r}; projects here: {names}")

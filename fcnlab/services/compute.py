@@ -33,9 +33,13 @@ class _Step:
 
 
 class ComputeThread:
-    """Runs steps one after another. A waiting step of the same key is replaced by a newer one."""
+    """Runs steps one after another. A waiting step of the same key is replaced by a newer one.
 
-    def __init__(self, name: str = "fcnlab-compute") -> None:
+    `before` is called on the thread before each step, and must not fail.
+    """
+
+    def __init__(self, name: str = "fcnlab-compute", *, before: Callable[[], None] | None = None) -> None:
+        self._before = before
         self._steps: list[_Step] = []
         self._waiting: dict[str, _Step] = {}
         self._counter = itertools.count()
@@ -87,6 +91,8 @@ class ComputeThread:
             if not step.result.set_running_or_notify_cancel():
                 continue
             try:
+                if self._before is not None:
+                    self._before()
                 step.result.set_result(step.work())
             except BaseException as failure:  # handed to whoever waits for the result
                 step.result.set_exception(failure)

@@ -21,6 +21,7 @@ from fcnlab.services.fitting import ProjectLearner
 from fcnlab.services.gains import Gains
 from fcnlab.services.overlays import OverlayMaker
 from fcnlab.services.picture_store import PictureStore
+from fcnlab.services.workers import CoreShare
 
 WATCHED_FOR_S = 40.0
 """An image counts as looked at for so long after a browser last asked for its overlay."""
@@ -44,7 +45,7 @@ class Jobs:
     def __init__(self, lab: Lab) -> None:
         self.board = Board(first_number=int(lab.clock().timestamp() * 1000))
         self._lab = lab
-        self._compute = ComputeThread()
+        self._compute = ComputeThread(before=CoreShare(lab).adjust)
         self._pictures = PictureStore(lab)
         self._overlays = OverlayMaker(lab, self.board, self._pictures)
         self.gains = Gains(lab, self._compute, self._learner)

@@ -6,7 +6,14 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from fcnlab.adapters import filestore, repository, repository_images, repository_points
+from fcnlab.adapters import (
+    filestore,
+    repository,
+    repository_images,
+    repository_models,
+    repository_points,
+    repository_trainings,
+)
 from fcnlab.adapters.database import reading, writing
 from fcnlab.domain import (
     DEFAULT_PALETTE,
@@ -117,7 +124,7 @@ def unarchive_project(lab: Lab, *, project_id: int) -> Project:
 
 
 def delete_project(lab: Lab, *, project_id: int) -> None:
-    """Delete a project with its points, masks and fits, and the images no other project shows, for good.
+    """Delete a project with its points, masks and models, and the images no other project shows, for good.
 
     Raises:
         UnknownProject: no such project.
@@ -127,11 +134,15 @@ def delete_project(lab: Lab, *, project_id: int) -> None:
         contents = repository_images.content_hashes(session, project_id=project_id)
         masks = repository_images.mask_files(session, project_id=project_id)
         checkpoints = [fit.checkpoint for fit in repository.fits(session, project_id=project_id)]
+        models = repository_models.models(session, project_id=project_id, include_removed=True)
+        trainings = repository_trainings.trainings(session, project_id=project_id)
         repository.delete_project(session, project_id=project_id)
     for name in masks:
         (lab.folders.masks / name).unlink(missing_ok=True)
-    for name in checkpoints:
+    for name in (*checkpoints, *(model.file for model in models)):
         (lab.folders.checkpoints / name).unlink(missing_ok=True)
+    for training in trainings:
+        (lab.folders.resume / training.resume_file).unlink(missing_ok=True)
     with writing(lab.sessions) as session:  # no import of the same content can come between
         for content_hash in contents:
             if not repository_images.is_content_in_use(session, content_hash=content_hash):

@@ -15,6 +15,7 @@ from fcnlab.services.charts import pixels_per_class
 from fcnlab.services.demo import make_demo
 from fcnlab.services.exhibits import Permissions
 from fcnlab.services.jobs import Jobs
+from fcnlab.services.workers import ensure_workers
 from fcnlab.settings import load_settings
 
 CANVAS_KEY = "workspace"
@@ -49,6 +50,7 @@ def engine() -> Engine:
     make_demo(lab)
     jobs = Jobs(lab)
     jobs.warm_up()
+    ensure_workers(lab)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.freeze()  # what is loaded now stays; full collections need not walk through it
     return Engine(lab, jobs, Permissions(lab))

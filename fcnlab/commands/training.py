@@ -1,0 +1,270 @@
+"""`fcnlab train`, `fcnlab worker`, `fcnlab trainings` and `fcnlab models`."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any, get_args
+
+import click
+
+from fcnlab.commands.common import answer, found_project, json_option, opened, project_option, say
+from fcnlab.errors import FcnlabError
+from fcnlab.runs import ModelRecord, Training, TrainingState, score_to_plain
+from fcnlab.specs import DEFAULT_ENCODER, NetworkName, NetworkSpec, TrainingProgress, TrainingSpec, Upsampling
+
+if TYPE_CHECKING:
+    from fcnlab.domain import Project
+    from fcnlab.lab import Lab
+
+DEFAULTS = TrainingSpec()
+INTERRUPTED = 130
+"""Exit code of a command that Ctrl-C ended."""
+
+
+@click.command()
+@project_option
+@click.option(
+    "--network", "-n", type=click.Choice([one.value for one in NetworkName]), default="fcn8s", show_default=True
+)
+@click.option(
+    "--encoder", default=DEFAULT_ENCODER, show_default=True, help="A timm network; empty: none, from scratch."
+)
+@click.option("--encoder-weights", default="", help="A weight file, in place of the bundled or hub weights.")
+@click.option("--upsampling", type=click.Choice(get_args(Upsampling)), default="transposed", show_default=True)
+@click.option("--width", default=32, show_default=True, help="First channels of a network from scratch.")
+@click.option("--epochs", default=DEFAULTS.epochs, show_default=True, help="At most.")
+@click.option("--minutes", default=DEFAULTS.minutes, show_default=True, help="At most; 0: no limit.")
+@click.option("--batch-size", default=DEFAULTS.batch_size, show_default=True, help="Pictures per step.")
+@click.option("--learning-rate", default=DEFAULTS.learning_rate, show_default=True, help="Highest one.")
+@click.option("--encoder-rate", default=DEFAULTS.encoder_rate, show_default=True, help="Of the encoder, as a part.")
+@click.option("--freeze-encoder", is_flag=True, help="Leave the encoder as it is.")
+@click.option("--holdout", default=DEFAULTS.holdout, show_default=True, help="Part of the images kept for the score.")
+@click.option("--patience", default=DEFAULTS.patience, show_default=True, help="Epochs without a better score; 0: any.")
+@click.option("--crop", default=DEFAULTS.crop, show_default=True, help="Longer side cut out for a step; 0: all.")
+@click.option("--working-side", default=DEFAULTS.working_side, show_default=True, help="Longer side of a picture.")
+@click.option("--class-weight", type=click.Choice(["balanced", "none"]), default="balanced", show_default=True)
+@click.option("--source-weight", "source_weights", multiple=True, help="Such as query=2; other points weigh 1.")
+@click.option("--staged/--all-at-once", default=True, show_default=True, help="FCNs: coarse to fine, or not.")
+@click.option("--seed", default=DEFAULTS.seed, show_default=True)
+@click.option("--labeller", default="command line", show_default=True, help="Who asks for it.")
+@click.option("--wait/--background", default=True, show_default=True, help="Train here, or in a worker process.")
+@json_option
+@click.pass_context
+def train(ctx: click.Context, /, wanted: str, labeller: str, wait: bool, as_json: bool, **options: Any) -> None:
+    """Train a network on all points of a project.
+
+    Ctrl-C pauses: `fcnlab trainings resume` goes on from there. A model is kept when training has ended.
+    """
+    names = {one.name for one in fields(TrainingSpec)}
+    training = TrainingSpec(**{name: value for name, value in options.items() if name in names})
+    shape = {name: value for name, value in options.items() if name not in names}
+    with opened(ctx) as lab:
+        project = found_project(lab, wanted)
+        network = NetworkSpec(n_classes=max(2, len(project.classes)), **shape)
+        if wait:
+            ended = _train_here(lab, project, network, training, labeller)
+        else:
+            ended = _train_elsewhere(lab, project, network, training, labeller)
+        model = _model_of(lab, ended)
+    values = {"training": training_values(ended), "model": None if model is None else model_values(model)}
+    answer(values, [_last_line(ended, model)], as_json=as_json)
+    if wait and ended.state is not TrainingState.FINISHED:
+        ctx.exit(INTERRUPTED if ended.state is TrainingState.PAUSED else 1)
+
+
+@click.command()
+@project_option
+@click.pass_context
+def worker(ctx: click.Context, wanted: str) -> None:
+    """Train what is queued for a project.
+
+    It takes one thread and what others leave of the processor, and ends when nothing is queued any more. The web
+    application starts workers by itself.
+    """
+    import logging
+
+    from fcnlab.services.worker import run_worker
+    from fcnlab.services.workers import become_background
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    become_background()
+    with opened(ctx) as lab:
+        run_worker(lab, project_id=found_project(lab, wanted).id)
+
+
+@click.group()
+def trainings() -> None:
+    """Look after trainings."""
+
+
+@trainings.command("list")
+@project_option
+@json_option
+@click.pass_context
+def list_trainings(ctx: click.Context, wanted: str, as_json: bool) -> None:
+    """All trainings of a project, newest first."""
+    from fcnlab.services.trainings import trainings as all_trainings
+
+    with opened(ctx) as lab:
+        found = all_trainings(lab, project_id=found_project(lab, wanted).id)
+    lines = [
+        f"{one.id:>4}  {one.network.network}  {one.state}, epoch {one.epoch} of {one.epochs}"
+        f"{': ' + one.message if one.message else ''}"
+        for one in found
+    ]
+    answer([training_values(one) for one in found], lines or ["no trainings yet: fcnlab train"], as_json=as_json)
+
+
+@trainings.command()
+@click.argument("number", type=int)
+@click.pass_context
+def pause(ctx: click.Context, number: int) -> None:
+    """Let a training rest; `resume` goes on from there."""
+    from fcnlab.services.trainings import pause_training
+
+    with opened(ctx) as lab:
+        found = pause_training(lab, training_id=number)
+    say(f"training {number} {'is paused' if found.state is TrainingState.PAUSED else 'pauses after this epoch'}")
+
+
+@trainings.command()
+@click.argument("number", type=int)
+@click.pass_context
+def resume(ctx: click.Context, number: int) -> None:
+    """Let a training that was paused, interrupted or failed go on in a worker process."""
+    from fcnlab.services.trainings import resume_training
+    from fcnlab.services.workers import ensure_worker
+
+    with opened(ctx) as lab:
+        found = resume_training(lab, training_id=number)
+        ensure_worker(lab, project_id=found.project_id)
+    say(f"training {number} goes on in a worker process")
+
+
+@trainings.command()
+@click.argument("number", type=int)
+@click.pass_context
+def cancel(ctx: click.Context, number: int) -> None:
+    """End a training for good; its curves stay, a model does not come of it."""
+    from fcnlab.services.trainings import cancel_training
+
+    with opened(ctx) as lab:
+        found = cancel_training(lab, training_id=number)
+    say(f"training {number} {'is cancelled' if found.state is TrainingState.CANCELLED else 'ends in a moment'}")
+
+
+@click.group()
+def models() -> None:
+    """Look at trained models."""
+
+
+@models.command("list")
+@project_option
+@json_option
+@click.pass_context
+def list_models(ctx: click.Context, wanted: str, as_json: bool) -> None:
+    """The models of a project, newest first."""
+    from fcnlab.services.trainings import models as all_models
+
+    with opened(ctx) as lab:
+        found = all_models(lab, project_id=found_project(lab, wanted).id)
+    lines = [f"{one.id:>4}  {one.name}: {_score_in_words(one)}, {one.n_points} points, {one.file}" for one in found]
+    answer([model_values(one) for one in found], lines or ["no models yet: fcnlab train"], as_json=as_json)
+
+
+def training_values(training: Training) -> dict[str, Any]:
+    """A training in plain values."""
+    times = {name: getattr(training, name) for name in ("created_at", "started_at", "finished_at")}
+    return {
+        **asdict(training),
+        "network": training.network.to_dict(),
+        "training": training.training.to_dict(),
+        **{name: None if moment is None else moment.isoformat() for name, moment in times.items()},
+    }
+
+
+def model_values(model: ModelRecord) -> dict[str, Any]:
+    """A model in plain values."""
+    return {
+        **asdict(model),
+        "training": None if model.training is None else model.training.to_dict(),
+        "score": None if model.score is None else score_to_plain(model.score),
+        "created_at": model.created_at.isoformat(),
+        "removed_at": None if model.removed_at is None else model.removed_at.isoformat(),
+    }
+
+
+def progress_line(progress: TrainingProgress) -> str:
+    """One epoch in one line."""
+    parts = [f"epoch {progress.epoch}/{progress.epochs}", progress.network.value, f"loss {progress.loss:.4f}"]
+    if progress.score is not None:
+        score = progress.score
+        parts.append(f"held out {score.accuracy:.1%} ({score.low:.1%} to {score.high:.1%})")
+    parts += [f"{progress.images_per_second:.1f} images/s", f"{duration(progress.seconds_left)} left"]
+    return "  ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """A time span for people."""
+    whole = round(seconds)
+    if whole < 90:
+        return f"{whole} s"
+    return f"{whole / 60:.0f} min" if whole < 5400 else f"{whole / 3600:.1f} h"
+
+
+def _train_here(lab: Lab, project: Project, network: NetworkSpec, spec: TrainingSpec, labeller: str) -> Training:
+    """Train in this process; the training at its end, or paused by Ctrl-C. Raises FcnlabError: it failed."""
+    from fcnlab.services.holding import Holder
+    from fcnlab.services.trainings import start_training
+    from fcnlab.services.trainings import training as find_training
+    from fcnlab.services.worker import fine_tune, work_on
+    from fcnlab.services.workers import ensure_workers
+
+    with Holder(lab, project_id=project.id) as holder:
+        queued = start_training(lab, project_id=project.id, network=network, training=spec, labeller=labeller)
+        say(f"training {queued.id}: {network.network} on {project.name!r}; Ctrl-C pauses it")
+        try:
+            with closing(work_on(lab, holder, queued, fine_tune)) as steps:
+                for progress in steps:
+                    say(progress_line(progress))
+        except KeyboardInterrupt:
+            say("stopped")
+    ensure_workers(lab)  # what was queued meanwhile
+    ended = find_training(lab, training_id=queued.id)
+    if ended.state is TrainingState.FAILED:
+        raise FcnlabError(f"training {ended.id} failed: {ended.message}")
+    return ended
+
+
+def _train_elsewhere(lab: Lab, project: Project, network: NetworkSpec, spec: TrainingSpec, labeller: str) -> Training:
+    from fcnlab.services.trainings import start_training
+    from fcnlab.services.workers import ensure_worker
+
+    queued = start_training(lab, project_id=project.id, network=network, training=spec, labeller=labeller)
+    ensure_worker(lab, project_id=project.id)
+    return queued
+
+
+def _model_of(lab: Lab, training: Training) -> ModelRecord | None:
+    from fcnlab.services.trainings import models as all_models
+
+    found = all_models(lab, project_id=training.project_id)
+    return next((model for model in found if model.id == training.model_id), None)
+
+
+def _last_line(training: Training, model: ModelRecord | None) -> str:
+    if model is not None:
+        return f"model {model.id}, {model.name}: {_score_in_words(model)}, {model.n_points} points, {model.file}"
+    if training.state is TrainingState.PAUSED:
+        return f"paused after epoch {training.epoch}; go on with: fcnlab trainings resume {training.id}"
+    if training.state is TrainingState.QUEUED:
+        return f"training {training.id} is queued; a worker process takes it up: fcnlab trainings list"
+    return f"training {training.id} is {training.state}"
+
+
+def _score_in_words(model: ModelRecord) -> str:
+    if model.score is None:
+        return "nothing held out"
+    kind = "randomly drawn pixels" if model.score.drawn == "query" else "your clicks, so it is too low"
+    return f"{model.score.accuracy:.1%} of {model.score.n_points} held-out points (on {kind})"

@@ -1,0 +1,172 @@
+"""Trainings as people see them: starting, pausing, resuming, cancelling, looking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy.orm import Session
+
+from fcnlab.adapters import (
+    repository,
+    repository_images,
+    repository_leases,
+    repository_models,
+    repository_points,
+    repository_trainings,
+)
+from fcnlab.adapters.database import reading, writing
+from fcnlab.domain import ClassLabel
+from fcnlab.errors import InvalidSetting, NoPoints, TrainingRefused, UnknownImage
+from fcnlab.lab import Lab
+from fcnlab.runs import Epoch, ModelRecord, Training, TrainingState, Wanted
+from fcnlab.specs import NetworkSpec, TrainingSpec
+
+
+def start_training(
+    lab: Lab,
+    *,
+    project_id: int,
+    network: NetworkSpec,
+    training: TrainingSpec,
+    labeller: str,
+    image_ids: Sequence[int] | None = None,
+    comparison_id: int | None = None,
+) -> Training:
+    """Queue a training; `workers.ensure_worker` sees to it that somebody takes it up.
+
+    Args:
+        lab: the installation.
+        project_id: whose points to learn from.
+        network: as many classes as the project has.
+        training: how.
+        labeller: who asks for it.
+        image_ids: learn from the points of these images only.
+        comparison_id: the comparison it belongs to.
+
+    Raises:
+        UnknownProject: no such project.
+        UnknownImage: an image is not of the project.
+        InvalidSetting: the network tells another number of classes apart than the project has.
+        NoPoints: fewer than two classes have points in those images.
+    """
+    with writing(lab.sessions) as session:
+        classes = repository.project(session, project_id=project_id).classes
+        _refuse_without_points(session, project_id, image_ids, classes)
+        n_classes = len(classes)
+        if network.n_classes != n_classes:
+            raise InvalidSetting(
+                f"the network tells {network.n_classes} classes apart, the project has {n_classes}; start anew"
+            )
+        return repository_trainings.add_training(
+            session,
+            project_id=project_id,
+            network=network,
+            training=training,
+            image_ids=image_ids,
+            comparison_id=comparison_id,
+            labeller=labeller,
+            now=lab.clock(),
+        )
+
+
+def pause_training(lab: Lab, *, training_id: int) -> Training:
+    """Let a training rest: at once when nobody works on it, else as soon as its worker has looked.
+
+    Raises:
+        UnknownTraining: no such training.
+        TrainingRefused: it is neither queued nor running.
+    """
+    with writing(lab.sessions) as session:
+        found = repository_trainings.training(session, training_id=training_id)
+        if found.state not in (TrainingState.QUEUED, TrainingState.RUNNING):
+            raise TrainingRefused(
+                f"training {training_id} is {found.state}; only a queued or running one can be paused"
+            )
+        if not _is_worked_on(lab, session, found):
+            found = repository_trainings.set_state(
+                session, training_id=training_id, state=TrainingState.PAUSED, now=lab.clock()
+            )
+        return repository_trainings.set_wanted(session, training_id=found.id, wanted=Wanted.PAUSE)
+
+
+def resume_training(lab: Lab, *, training_id: int) -> Training:
+    """Let a training that rests or failed go on from where it was; `workers.ensure_worker` follows.
+
+    Raises:
+        UnknownTraining: no such training.
+        TrainingRefused: it is over, or about to be.
+    """
+    with writing(lab.sessions) as session:
+        found = repository_trainings.training(session, training_id=training_id)
+        if not found.can_go_on:
+            raise TrainingRefused(f"training {training_id} is {found.state}: start a new one")
+        if found.state in (TrainingState.PAUSED, TrainingState.FAILED):
+            queued = TrainingState.QUEUED
+            repository_trainings.set_state(session, training_id=training_id, state=queued, now=lab.clock())
+        return repository_trainings.set_wanted(session, training_id=training_id, wanted=Wanted.RUN)
+
+
+def cancel_training(lab: Lab, *, training_id: int) -> Training:
+    """End a training for good and forget how far it was; its curves stay.
+
+    Raises:
+        UnknownTraining: no such training.
+        TrainingRefused: it is over already.
+    """
+    with writing(lab.sessions) as session:
+        found = repository_trainings.training(session, training_id=training_id)
+        if found.state in (TrainingState.FINISHED, TrainingState.CANCELLED):
+            raise TrainingRefused(f"training {training_id} is {found.state} already")
+        if not _is_worked_on(lab, session, found):
+            repository_trainings.set_state(
+                session, training_id=training_id, state=TrainingState.CANCELLED, now=lab.clock()
+            )
+            (lab.folders.resume / found.resume_file).unlink(missing_ok=True)
+        return repository_trainings.set_wanted(session, training_id=training_id, wanted=Wanted.CANCEL)
+
+
+def training(lab: Lab, *, training_id: int) -> Training:
+    """The training of that number. Raises UnknownTraining."""
+    with reading(lab.sessions) as session:
+        return repository_trainings.training(session, training_id=training_id)
+
+
+def trainings(lab: Lab, *, project_id: int) -> tuple[Training, ...]:
+    """All trainings of a project, newest first."""
+    with reading(lab.sessions) as session:
+        return repository_trainings.trainings(session, project_id=project_id)
+
+
+def curves(lab: Lab, *, training_id: int) -> tuple[Epoch, ...]:
+    """What the epochs of a training reported, in order."""
+    with reading(lab.sessions) as session:
+        return repository_trainings.epochs(session, training_id=training_id)
+
+
+def models(lab: Lab, *, project_id: int) -> tuple[ModelRecord, ...]:
+    """The models of a project, newest first."""
+    with reading(lab.sessions) as session:
+        return repository_models.models(session, project_id=project_id)
+
+
+def _is_worked_on(lab: Lab, session: Session, found: Training) -> bool:
+    is_running = found.state is TrainingState.RUNNING
+    return is_running and repository_leases.has_live_lease(session, project_id=found.project_id, now=lab.clock())
+
+
+def _refuse_without_points(
+    session: Session, project_id: int, image_ids: Sequence[int] | None, classes: Sequence[ClassLabel]
+) -> None:
+    points = repository_points.points_of_project(session, project_id=project_id)
+    if image_ids is not None:
+        known = {one.id for one in repository_images.images(session, project_id=project_id)}
+        strange = sorted(set(image_ids) - known)
+        if strange:
+            raise UnknownImage(f"project {project_id} has no image {strange[0]}; it may have been deleted")
+        points = tuple(one for one in points if one.image_id in set(image_ids))
+    clicked = {one.point.class_id for one in points}
+    names = [label.name for label in classes if label.id in clicked]
+    if not names:
+        raise NoPoints("there are no points to learn from: click at least one pixel in each of two classes")
+    if len(names) == 1:
+        raise NoPoints(f"all points are of class {names[0]!r}: click at least one pixel of a second class")

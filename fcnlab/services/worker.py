@@ -1,0 +1,236 @@
+"""What a worker does: take up the trainings of a project one by one, obey, keep what comes out."""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing, suppress
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from numpy.typing import NDArray
+
+from fcnlab.adapters import repository, repository_models, repository_trainings
+from fcnlab.adapters.checkpoints import save_checkpoint
+from fcnlab.adapters.database import reading
+from fcnlab.errors import DatabaseUnavailable, FcnlabError, UnknownTraining, WorkerBusy
+from fcnlab.lab import Lab
+from fcnlab.runs import ModelDraft, ModelKind, Training, TrainingState, Wanted, resume_file_of
+from fcnlab.services.holding import Holder, Interrupted
+from fcnlab.specs import PointScore, TrainingProgress
+
+IDLE_S = 10.0
+"""A worker with nothing to do waits so long for something before it ends."""
+
+LOOK_S = 0.5
+PATIENCE_S = (1.0, 5.0, 20.0)
+"""Pauses between attempts to store something in a database that does not answer."""
+
+log = logging.getLogger(__name__)
+Result = TypeVar("Result")
+
+
+class Trained(Protocol):
+    """What a trainer returns: arrays and spec of a checkpoint, and what is told about it."""
+
+    @property
+    def arrays(self) -> Mapping[str, NDArray[Any]]: ...  # noqa: D102
+    @property
+    def spec(self) -> Mapping[str, Any]: ...  # noqa: D102
+    @property
+    def score(self) -> PointScore | None: ...  # noqa: D102
+    @property
+    def point_set_hash(self) -> str: ...  # noqa: D102
+    @property
+    def n_points(self) -> int: ...  # noqa: D102
+
+
+class Trainer(Protocol):
+    """Trains a network: yields once per epoch, writes `checkpoint` so that a `resume` file goes on from there."""
+
+    def __call__(  # noqa: D102
+        self, lab: Lab, training: Training, *, resume: Path | None, checkpoint: Path
+    ) -> Generator[TrainingProgress, None, Trained]: ...
+
+
+def fine_tune(
+    lab: Lab, training: Training, *, resume: Path | None, checkpoint: Path
+) -> Generator[TrainingProgress, None, Trained]:
+    """The trainer that trains networks."""
+    finetuning = import_module("fcnlab.services.finetuning")  # torch: only where it is used
+    job = finetuning.TrainingJob(training.project_id, training.network, training.training, training.image_ids)
+    trained: Trained = yield from finetuning.train(lab, job, resume=resume, checkpoint=checkpoint)
+    return trained
+
+
+def run_worker(lab: Lab, *, project_id: int, trainer: Trainer = fine_tune, idle_s: float = IDLE_S) -> None:
+    """Train what is queued or was interrupted, until nothing has come for `idle_s` seconds.
+
+    A training that fails is marked so, with the reason, and the next one follows. SIGTERM leaves the training at work
+    to the next worker; Ctrl-C pauses it.
+
+    Raises:
+        UnknownProject: no such project.
+        WorkerBusy: another process trains for the project, or took over.
+    """
+    with Holder(lab, project_id=project_id) as holder:
+        idle_since = time.monotonic()
+        while True:
+            with reading(lab.sessions) as session:
+                training = repository_trainings.next_training(session, project_id=project_id)
+            if training is not None:
+                try:
+                    deque(work_on(lab, holder, training, trainer), maxlen=0)  # every epoch, kept by nobody
+                except Interrupted:
+                    if not _is_stopped_by_people(lab, training.id):
+                        return
+                idle_since = time.monotonic()
+            elif time.monotonic() - idle_since >= idle_s:
+                if holder.give_back_when_idle():
+                    return
+            else:
+                time.sleep(min(LOOK_S, idle_s))
+
+
+def work_on(lab: Lab, holder: Holder, training: Training, trainer: Trainer) -> Generator[TrainingProgress, None, None]:
+    """Train one network; yields each epoch once it is stored. At the end the training has its new state.
+
+    Closing it, or Ctrl-C, pauses the training.
+
+    Raises:
+        WorkerBusy: the lease was lost.
+        Interrupted: see Holder; the training has the state that was wanted.
+    """
+    try:
+        yield from _train(lab, holder, training, trainer)
+    except (Interrupted, KeyboardInterrupt, GeneratorExit) as stop:
+        _settle(lab, holder, training.id, rests=not isinstance(stop, Interrupted))
+        raise
+    except (WorkerBusy, UnknownTraining):
+        _settle(lab, holder, training.id, rests=False)
+        raise WorkerBusy(f"training {training.id} is not this process's any more") from None
+    except FcnlabError as failure:
+        _fail(lab, holder, training.id, str(failure))
+    except Exception:
+        file = lab.folders.logs / f"training-{training.id}.log"
+        with file.open("a", encoding="utf-8") as target:
+            target.write(f"{lab.clock().isoformat()}\n{traceback.format_exc()}\n")
+        _fail(lab, holder, training.id, f"something went wrong; {file} has the details")
+
+
+def _train(lab: Lab, holder: Holder, training: Training, trainer: Trainer) -> Generator[TrainingProgress, None, None]:
+    with holder.writing() as session:
+        running, now = TrainingState.RUNNING, lab.clock()
+        training = repository_trainings.set_state(session, training_id=training.id, state=running, now=now)
+    file = lab.folders.resume / training.resume_file
+    with closing(trainer(lab, training, resume=file if file.is_file() else None, checkpoint=file)) as steps:
+        while training.wanted is Wanted.RUN:
+            with holder.at_work_on(training.id):
+                step = _advance(steps)
+            if not isinstance(step, TrainingProgress):
+                _keep(lab, holder, training, step)
+                return
+            training = _patiently(partial(_record, lab, holder, training.id, step))
+            yield step
+    _settle(lab, holder, training.id, rests=False)
+
+
+def _advance(steps: Generator[TrainingProgress, None, Trained]) -> TrainingProgress | Trained:
+    """The next epoch, or what came out in the end."""
+    try:
+        return next(steps)
+    except StopIteration as end:
+        trained: Trained = end.value
+        return trained
+
+
+def _record(lab: Lab, holder: Holder, training_id: int, progress: TrainingProgress) -> Training:
+    """Store an epoch; the training as it is now, with what people want of it."""
+    log.info("training %d: epoch %d, loss %.4f", training_id, progress.epoch, progress.loss)
+    with holder.writing() as session:
+        repository_trainings.record_epoch(session, training_id=training_id, progress=progress, now=lab.clock())
+        return repository_trainings.training(session, training_id=training_id)
+
+
+def _keep(lab: Lab, holder: Holder, training: Training, trained: Trained) -> None:
+    """Write the checkpoint, then the rows that name it; a crash in between trains nothing twice but the last step."""
+    path = lab.folders.checkpoints / f"network-{training.project_id}-{training.id}.safetensors"
+    save_checkpoint(path, trained.arrays, trained.spec)
+    _patiently(lambda: _record_model(lab, holder, training.id, trained, path))
+    (lab.folders.resume / training.resume_file).unlink(missing_ok=True)
+
+
+def _record_model(lab: Lab, holder: Holder, training_id: int, trained: Trained, path: Path) -> None:
+    with holder.writing() as session:
+        training = repository_trainings.training(session, training_id=training_id)
+        classes = repository.project(session, project_id=training.project_id).classes
+        draft = ModelDraft(
+            name=f"{training.network.network} {training.id}",
+            kind=ModelKind.NETWORK,
+            spec=training.network.to_dict(),
+            training=training.training,
+            classes=tuple((label.id, label.name, label.colour) for label in classes),
+            point_set_hash=trained.point_set_hash,
+            n_points=trained.n_points,
+            score=trained.score,
+            parent_id=None,
+            training_id=training.id,
+            labeller=training.labeller,
+            file=path.name,
+            size=path.stat().st_size,
+            seconds=training.seconds,
+        )
+        model = repository_models.add_model(session, project_id=training.project_id, draft=draft, now=lab.clock())
+        repository_trainings.finish_training(session, training_id=training.id, model_id=model.id, now=lab.clock())
+
+
+def _settle(lab: Lab, holder: Holder, training_id: int, *, rests: bool) -> None:
+    """Give a training that stopped the state that is wanted; `rests`: pause it even if nobody asked."""
+    with reading(lab.sessions) as session:
+        try:
+            training = repository_trainings.training(session, training_id=training_id)
+        except UnknownTraining:
+            (lab.folders.resume / resume_file_of(training_id)).unlink(missing_ok=True)
+            return
+    if training.state is not TrainingState.RUNNING:
+        return
+    state = {Wanted.CANCEL: TrainingState.CANCELLED, Wanted.PAUSE: TrainingState.PAUSED}.get(
+        training.wanted, TrainingState.PAUSED if rests else TrainingState.RUNNING
+    )
+    with suppress(WorkerBusy), holder.writing() as session:
+        repository_trainings.set_state(session, training_id=training_id, state=state, now=lab.clock())
+        if state is TrainingState.CANCELLED:
+            (lab.folders.resume / training.resume_file).unlink(missing_ok=True)
+
+
+def _fail(lab: Lab, holder: Holder, training_id: int, message: str) -> None:
+    log.error("training %d failed: %s", training_id, message)
+    with holder.writing() as session:
+        repository_trainings.set_state(
+            session, training_id=training_id, state=TrainingState.FAILED, now=lab.clock(), message=message
+        )
+
+
+def _is_stopped_by_people(lab: Lab, training_id: int) -> bool:
+    """Whether a training was paused or cancelled, so that its worker goes on with the next."""
+    with reading(lab.sessions) as session:
+        try:
+            return repository_trainings.training(session, training_id=training_id).state is not TrainingState.RUNNING
+        except UnknownTraining:
+            return False
+
+
+def _patiently(store: Callable[[], Result]) -> Result:
+    """Store something, again after a while when the database does not answer: training costs more than waiting."""
+    for wait_s in PATIENCE_S:
+        try:
+            return store()
+        except DatabaseUnavailable as failure:
+            log.warning("%s", failure)
+            time.sleep(wait_s)
+    return store()
