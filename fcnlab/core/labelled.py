@@ -88,31 +88,33 @@ def collated(
     canvas = torch.full((len(seen), 3, height, width), GREY).contiguous(memory_format=torch.channels_last)
     for place, (rgb, *_) in enumerate(seen):
         canvas[place, :, : rgb.shape[1], : rgb.shape[2]] = rgb
-    kept = [keep for *_, keep in seen]
     return Batch(
         canvas,
-        torch.from_numpy(np.repeat(np.arange(len(seen)), [int(keep.sum()) for keep in kept])),
-        torch.from_numpy(np.concatenate([rows[keep] for _, rows, _, keep in seen])),
-        torch.from_numpy(np.concatenate([cols[keep] for _, _, cols, keep in seen])),
-        torch.from_numpy(np.concatenate([one.classes[keep] for one, keep in zip(pictures, kept, strict=True)])),
-        torch.from_numpy(np.concatenate([one.weights[keep] for one, keep in zip(pictures, kept, strict=True)])),
+        torch.from_numpy(np.repeat(np.arange(len(seen)), [len(numbers) for *_, numbers in seen])),
+        torch.from_numpy(np.concatenate([rows for _, rows, _, _ in seen])),
+        torch.from_numpy(np.concatenate([cols for _, _, cols, _ in seen])),
+        torch.from_numpy(np.concatenate([one.classes[part[3]] for one, part in zip(pictures, seen, strict=True)])),
+        torch.from_numpy(np.concatenate([one.weights[part[3]] for one, part in zip(pictures, seen, strict=True)])),
     ).to(device)
 
 
 Positions = NDArray[np.float32]
-Seen = tuple[Tensor, Positions, Positions, NDArray[np.bool_]]
-"""A picture (3, H, W), rows and cols (N,) of its points there, and which of them (N,) lie inside."""
+Seen = tuple[Tensor, Positions, Positions, NDArray[np.intp]]
+"""A picture (3, H, W), rows and cols (M,) of the points that lie inside it, and which ones (M,) they are."""
 
 
 def _seen(picture: LabelledPicture, spec: TrainingSpec, rng: np.random.Generator | None) -> Seen:
     pixels = torch.from_numpy(np.ascontiguousarray(picture.read()))
     rgb = pixels.permute(2, 0, 1).float() / 255
-    rows, cols = picture.rows, picture.cols
+    rows, cols, numbers = picture.rows, picture.cols, np.arange(len(picture.rows))
     if rng is None:
-        return rgb, rows, cols, np.ones(len(rows), np.bool_)
+        return rgb, rows, cols, numbers
     rgb, rows, cols = cut_out(rgb, rows, cols, spec.crop, rng)
+    inside = _inside(rows, cols, rgb)  # what was cut off must not come back by a turn: its pixels are gone
+    rows, cols, numbers = rows[inside], cols[inside], numbers[inside]
     rgb, rows, cols = turned(rgb, rows, cols, spec, rng)
-    return recoloured(rgb, spec.colour, rng), rows, cols, _inside(rows, cols, rgb)
+    inside = _inside(rows, cols, rgb)
+    return recoloured(rgb, spec.colour, rng), rows[inside], cols[inside], numbers[inside]
 
 
 def cut_out(

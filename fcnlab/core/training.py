@@ -90,6 +90,9 @@ class FineTuning:
             NoPoints: no point has a weight above zero.
         """
         spec = self.spec
+        if self.tally.epoch == 0:  # training must not end worse than it began
+            start = score_points(self.averaged(), held_out(), class_ids=self._class_ids, device=self._device)
+            self.tally = Tally(best=-math.inf if start is None else start.accuracy)
         while self.tally.epoch < spec.epochs and not self._out_of_time() and not self._out_of_patience():
             started, before = self._now(), self.tally.seconds
             rng = np.random.default_rng([spec.seed, self.tally.epoch])

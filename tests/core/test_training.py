@@ -1,0 +1,210 @@
+"""Training: what it may change, what it must not, and that interruptions leave no trace."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+
+from fcnlab.adapters.weights import load_encoder
+from fcnlab.core.course import Course, start_from_head
+from fcnlab.core.head import Samples, fit_head
+from fcnlab.core.labelled import LabelledPicture, collated
+from fcnlab.core.networks.base import EncoderParts
+from fcnlab.core.networks.fcn import Fcn
+from fcnlab.core.networks.registry import build_network
+from fcnlab.core.point_scores import logits_of, score_of, temperature_of
+from fcnlab.core.training import rate_factor
+from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, TrainingProgress, TrainingSpec
+
+SMALL = NetworkSpec(NetworkName.UNET, 2, encoder=SCRATCH, width=4)
+QUICK = TrainingSpec(epochs=4, batch_size=2, learning_rate=3e-3, colour=0.1, rotate=5, scale=1.1, ema=0.9)
+
+
+def striped(number: int) -> LabelledPicture:
+    """A picture, dark above and light below its middle, with a point of either class in each of four columns."""
+    rng = np.random.default_rng(number)
+    pixels = rng.integers(0, 80, (48, 72, 3)).astype(np.uint8)
+    pixels[24:] += 150
+    cols = rng.integers(4, 68, 8).astype(np.float32)
+    rows = np.array([6, 12, 18, 21, 27, 33, 39, 44], np.float32)
+    return LabelledPicture(
+        str(number), lambda: pixels, rows, cols, np.repeat([0, 1], 4).astype(np.int64), np.ones(8, np.float32)
+    )
+
+
+PICTURES = [striped(number) for number in range(4)]
+HELD_OUT = [striped(9)]
+
+
+def course(spec: NetworkSpec = SMALL, training: TrainingSpec = QUICK, encoder: EncoderParts | None = None) -> Course:
+    ticks = itertools.count()
+    return Course(spec, training, encoder=encoder, class_ids=(3, 5), device="cpu", now=lambda: float(next(ticks)))
+
+
+def trained(one: Course, held_out: Sequence[LabelledPicture] = HELD_OUT) -> list[TrainingProgress]:
+    return list(one.run(lambda: PICTURES, lambda: held_out))
+
+
+@pytest.fixture(scope="module")
+def encoder() -> EncoderParts:
+    known = load_encoder("tf_efficientnet_lite0")
+    return EncoderParts(known.network, known.strides, known.channels, known.mean, known.std)
+
+
+def test_a_network_learns_what_the_points_say() -> None:
+    one = course(training=TrainingSpec(epochs=25, batch_size=2, learning_rate=5e-3, ema=0.9))
+
+    steps = trained(one)
+
+    score = one.outcome(HELD_OUT).score
+    assert steps[-1].loss < steps[0].loss / 2
+    assert score is not None
+    assert score.accuracy > 0.9
+    assert set(score.per_class) == {3, 5}
+
+
+def test_an_interrupted_training_ends_like_one_that_was_not() -> None:
+    whole, first, second = course(), course(), course()
+    trained(whole)
+    for step in first.run(lambda: PICTURES, lambda: HELD_OUT):
+        if step.epoch == 2:
+            break
+    second.restore(*first.snapshot())
+
+    steps = trained(second)
+
+    assert [step.epoch for step in steps] == [3, 4]
+    ends = (one.outcome(HELD_OUT).network.state_dict() for one in (whole, second))
+    for ours, theirs in zip(*(state.values() for state in ends), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_what_is_kept_is_never_worse_than_the_start_on_held_out_points(encoder: EncoderParts) -> None:
+    wild = TrainingSpec(epochs=2, batch_size=4, learning_rate=0.5, clip=1000, ema=0, warmup=0)
+    spec = NetworkSpec(NetworkName.FCN2S, 2, upsampling="bilinear")
+    start = build_network(spec, encoder)
+    assert isinstance(start, Fcn)
+    start_from_head(start, PICTURES, device="cpu")
+    logits, classes = logits_of(start, HELD_OUT, device="cpu")
+    before = score_of(logits.argmax(axis=1), classes, class_ids=(3, 5))
+
+    one = course(spec, wild, encoder)
+    trained(one)
+
+    score = one.outcome(HELD_OUT).score
+    assert score is not None
+    assert score.accuracy >= before.accuracy
+
+
+def test_fcn2s_starts_with_the_scores_of_the_linear_head_on_its_features(encoder: EncoderParts) -> None:
+    network = build_network(NetworkSpec(NetworkName.FCN2S, 2, upsampling="bilinear"), encoder)
+    assert isinstance(network, Fcn)
+    start_from_head(network, PICTURES, device="cpu")
+
+    network.eval()
+    features, classes = [], []
+    with torch.no_grad():
+        for picture in PICTURES:
+            batch = collated([picture], QUICK, None, device="cpu")
+            features.append(network.features_at(batch.rgb, batch.images, batch.rows, batch.cols).numpy())
+            classes.append(picture.classes)
+    table = np.concatenate(features)
+    deviation = table.std(axis=0)
+    loud = np.concatenate([np.full(channels, channels**-0.5) for _, channels in network.feature_order])
+    seen = ((table - table.mean(axis=0)) / deviation * loud).astype(np.float32)
+    head = fit_head(Samples(seen, np.concatenate(classes), np.ones(len(seen), np.float32)), regularisation=0.015)
+    dense = []
+    with torch.no_grad():
+        for picture in PICTURES:
+            batch = collated([picture], QUICK, None, device="cpu")
+            scores = network(batch.rgb)[0]
+            dense.append(scores[:, batch.rows.long(), batch.cols.long()].T.numpy())
+
+    np.testing.assert_allclose(np.concatenate(dense), seen @ head.weights.T + head.bias, atol=2e-3)
+
+
+def test_a_frozen_encoder_stays_and_batch_norm_statistics_stay_in_any_case(encoder: EncoderParts) -> None:
+    spec = NetworkSpec(NetworkName.FCN2S, 2, upsampling="bilinear")
+    for freeze in (True, False):
+        one = course(spec, TrainingSpec(epochs=1, batch_size=2, freeze_encoder=freeze), encoder)
+        trained(one, held_out=[])
+
+        state = one.outcome([]).network.state_dict()
+        for name, tensor in encoder.module.state_dict().items():
+            if freeze or "running" in name:
+                assert torch.equal(state[f"encoder.{name}"], tensor), name
+    assert any(not torch.equal(state[f"encoder.{name}"], one) for name, one in encoder.module.state_dict().items())
+
+
+def test_staged_training_goes_coarse_to_fine_in_one_count_of_epochs(encoder: EncoderParts) -> None:
+    one = course(NetworkSpec(NetworkName.FCN8S, 2), TrainingSpec(epochs=5, batch_size=4), encoder)
+
+    steps = trained(one)
+
+    names = [step.network for step in steps]
+    assert list(dict.fromkeys(names)) == [NetworkName.FCN32S, NetworkName.FCN16S, NetworkName.FCN8S]
+    assert [step.epoch for step in steps] == list(range(1, len(steps) + 1))
+    assert steps[-1].epoch == steps[-1].epochs
+    assert one.outcome(HELD_OUT).network.spec.network is NetworkName.FCN8S
+
+
+def test_the_rate_rises_then_falls_to_nothing() -> None:
+    rates = [rate_factor(done / 100, 0.1) for done in range(101)]
+
+    assert max(rates) == rates[10] == 1
+    assert rates[:11] == sorted(rates[:11])
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert rates[100] == pytest.approx(0)
+
+
+def test_training_stops_when_its_time_is_up() -> None:
+    one = course(training=TrainingSpec(epochs=10_000, minutes=0.5, batch_size=2))
+
+    steps = trained(one)
+
+    assert 1 <= len(steps) < 40
+    assert steps[-1].seconds_left == 0
+
+
+def test_new_points_join_the_next_epoch() -> None:
+    seen: list[int] = []
+
+    def growing() -> list[LabelledPicture]:
+        seen.append(min(len(PICTURES), len(seen) + 1))
+        return PICTURES[: seen[-1]]
+
+    list(course().run(growing, lambda: []))
+
+    assert seen == [1, 2, 3, 4]
+
+
+def test_few_points_never_look_certain() -> None:
+    classes = np.array([0, 1, 1])
+
+    score = score_of(classes, classes, class_ids=(0, 1))
+
+    assert score.accuracy == 1
+    assert score.low < 0.8
+
+
+def test_every_class_counts_alike() -> None:
+    classes = np.array([0] * 98 + [1] * 2)
+
+    score = score_of(np.zeros(100, np.intp), classes, class_ids=(4, 7))
+
+    assert score.accuracy == 0.5
+    assert score.per_class == {4: 1.0, 7: 0.0}
+
+
+def test_the_temperature_undoes_a_factor_on_the_logits() -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, (4000, 3)).astype(np.float32)
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    classes = (rng.random((4000, 1)) > shares.cumsum(axis=1)).sum(axis=1)
+
+    assert temperature_of(logits, classes) == pytest.approx(1, abs=0.1)
+    assert temperature_of(logits * 5, classes) == pytest.approx(5, rel=0.1)
