@@ -88,6 +88,7 @@ class StoredPoint:
     labeller: str
     source: PointSource
     created_at: datetime
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

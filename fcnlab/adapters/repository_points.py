@@ -129,10 +129,11 @@ def _points(session: Session, condition: ColumnElement[bool]) -> tuple[StoredPoi
         PointRow.labeller,
         PointRow.source,
         PointRow.created_at,
+        PointRow.weight,
     )
     found = [
-        StoredPoint(uid, image_id, Point(row, col, class_id), labeller, PointSource(source), created_at)
-        for uid, image_id, row, col, class_id, labeller, source, created_at in session.execute(
+        StoredPoint(uid, image_id, Point(row, col, class_id), labeller, PointSource(source), created_at, weight)
+        for uid, image_id, row, col, class_id, labeller, source, created_at, weight in session.execute(
             _live(columns).where(condition)
         )
     ]

@@ -122,6 +122,19 @@ def load_encoder(name: str, weights: str = "") -> TrainedEncoder:
     return _described(network, name, (tuple(config.mean), tuple(config.std)))
 
 
+def untrained_encoder(name: str) -> TrainedEncoder:
+    """The architecture of an encoder with random weights, for a checkpoint that brings its own.
+
+    Raises:
+        UnknownEncoder: timm has no such network, or it has no features at the strides wanted.
+    """
+    import timm
+
+    if not timm.is_model(name.partition(".")[0]):
+        raise UnknownEncoder(f"timm knows no network named {name!r}: update timm, or fetch the model again")
+    return _described(_features_network(name, pretrained=False), name, BUNDLED_MEAN_STD)
+
+
 def weights_fingerprint(name: str, weights: str = "") -> str:
     """Twelve hex digits that tell apart caches made with different weights."""
     digest = hashlib.sha256(name.encode())

@@ -104,7 +104,7 @@ Seen = tuple[Tensor, Positions, Positions, NDArray[np.intp]]
 
 
 def _seen(picture: LabelledPicture, spec: TrainingSpec, rng: np.random.Generator | None) -> Seen:
-    pixels = torch.from_numpy(np.ascontiguousarray(picture.read()))
+    pixels = torch.from_numpy(np.array(picture.read()))
     rgb = pixels.permute(2, 0, 1).float() / 255
     rows, cols, numbers = picture.rows, picture.cols, np.arange(len(picture.rows))
     if rng is None:

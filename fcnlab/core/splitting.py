@@ -1,0 +1,77 @@
+"""Which images are held out: whole ones, with everything that looks like them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+SIDE = 16
+ALIKE = 0.9
+"""Correlation of two small grey pictures above which they count as one scene: frames of a film, quarters of a field."""
+
+
+def look(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """A picture (H, W, 3) uint8 as a unit vector (SIDE * SIDE,) float32 that hardly changes with light or size."""
+    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
+    small -= small.mean()
+    return np.asarray(small / max(float(np.linalg.norm(small)), 1e-6), np.float32)
+
+
+def scenes(looks: Sequence[NDArray[np.float32]]) -> list[list[int]]:
+    """Groups of image numbers that look alike, directly or through others; each in order of its first image."""
+    group = list(range(len(looks)))
+
+    def root(number: int) -> int:
+        while group[number] != number:
+            group[number] = group[group[number]]
+            number = group[number]
+        return number
+
+    table = np.stack(looks) if looks else np.zeros((0, SIDE * SIDE), np.float32)
+    for number in range(1, len(table)):
+        for other in np.flatnonzero(table[:number] @ table[number] > ALIKE):
+            first, second = sorted((root(int(other)), root(number)))
+            group[second] = first
+    found: dict[int, list[int]] = {}
+    for number in range(len(group)):
+        found.setdefault(root(number), []).append(number)
+    return list(found.values())
+
+
+def held_out(
+    groups: Sequence[Sequence[int]],
+    classes: Sequence[NDArray[np.int64]],
+    *,
+    share: float,
+    rng: np.random.Generator,
+) -> frozenset[int]:
+    """Numbers of the images that training never sees: whole groups, drawn at random.
+
+    No group is held out that would leave a class without a point to learn from, nor one that would take more than
+    half as much again as wanted. With fewer than three groups nothing is held out.
+
+    Args:
+        groups: image numbers that belong together, see `scenes`.
+        classes: the classes (N,) of the points of each image.
+        share: wanted part of all images.
+    """
+    n_images = sum(len(group) for group in groups)
+    wanted = round(share * n_images)
+    if len(groups) < 3 or wanted == 0:
+        return frozenset()
+    left = np.bincount(np.concatenate(list(classes)))
+    chosen: set[int] = set()
+    for place in rng.permutation(len(groups)):
+        group = groups[place]
+        if len(chosen) >= wanted:
+            break
+        taken = np.bincount(np.concatenate([classes[number] for number in group]), minlength=len(left))
+        if len(chosen) + len(group) > 1.5 * wanted or ((left > 0) & (left - taken <= 0)).any():
+            continue
+        left = left - taken
+        chosen.update(group)
+    return frozenset(chosen)

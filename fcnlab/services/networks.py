@@ -1,0 +1,56 @@
+"""Trained networks: loading them, and what they say about a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnlab.adapters.checkpoints import load_checkpoint
+from fcnlab.adapters.weights import TrainedEncoder, load_encoder, untrained_encoder
+from fcnlab.core.network_model import NetworkModel, network_from_arrays, network_probabilities
+from fcnlab.core.networks.base import EncoderParts
+
+
+def encoder_parts(name: str, weights: str = "") -> EncoderParts:
+    """An encoder with its trained weights. Raises UnknownEncoder, WeightsUnavailable."""
+    return _parts(load_encoder(name, weights))
+
+
+def load_network(path: Path, *, device: str) -> NetworkModel:
+    """A trained network from its checkpoint, on a device; loaded as data, nothing in it is run.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or no network.
+        UnknownEncoder: it needs an encoder that timm does not know here.
+    """
+    arrays, spec = load_checkpoint(path)
+    model = network_from_arrays(arrays, spec, encoder=lambda name: _parts(untrained_encoder(name)))
+    model.network.to(device)
+    return model
+
+
+class NetworkPredictor:
+    """Applies one trained network to any picture."""
+
+    def __init__(self, model: NetworkModel, *, device: str) -> None:
+        self.model, self._device = model, device
+
+    def probabilities(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(K, h, w) float32 at the size the network looks at a picture (H, W, 3) uint8."""
+        return network_probabilities(self.model, rgb, device=self._device)
+
+    def mask(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Class ids (H, W) uint8 at the size of the picture (H, W, 3) uint8."""
+        found = self.probabilities(rgb)
+        if found.shape[1:] != rgb.shape[:2]:
+            size = (rgb.shape[1], rgb.shape[0])
+            found = np.stack([cv2.resize(one, size, interpolation=cv2.INTER_LINEAR) for one in found])
+        ids = np.asarray(self.model.class_ids, np.uint8)
+        return np.asarray(ids[found.argmax(axis=0)], np.uint8)
+
+
+def _parts(encoder: TrainedEncoder) -> EncoderParts:
+    return EncoderParts(encoder.network, encoder.strides, encoder.channels, encoder.mean, encoder.std)

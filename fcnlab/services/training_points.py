@@ -1,0 +1,193 @@
+"""The points of a project as networks learn from them, read anew for every epoch."""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from fcnlab.adapters import repository, repository_images, repository_points
+from fcnlab.adapters.database import reading
+from fcnlab.adapters.repository_learning import Signature, point_signatures
+from fcnlab.core.coords import to_working
+from fcnlab.core.head import missing_message
+from fcnlab.core.labelled import LabelledPicture
+from fcnlab.core.network_model import seen_hw, seen_picture
+from fcnlab.core.splitting import held_out, look, scenes
+from fcnlab.domain import ImageInfo, PointSource, StoredPoint
+from fcnlab.errors import NoPoints
+from fcnlab.lab import Lab
+from fcnlab.services.importing import read_picture
+from fcnlab.services.pictures import thumbnail_file
+from fcnlab.specs import NetworkSpec, PointScore, TrainingSpec
+
+PICTURE_MEMORY_BYTES = 1_000_000_000
+"""Working pictures kept in memory between epochs; others are read again."""
+
+RANDOM_ENOUGH = 20
+"""Held-out answers to randomly drawn pixels from which the score is taken on them alone."""
+
+
+class TrainingPoints:
+    """What a training learns from, and what it is scored on.
+
+    Classes and held-out images are decided once, at the beginning; images that get their first point later are
+    learned from. An image that is held out stays so when a training goes on after an interruption (`plan`).
+
+    Args:
+        image_ids: images to learn from; None means all with points.
+        plan: of an interrupted training.
+
+    Raises:
+        NoPoints: fewer than two classes have points.
+    """
+
+    def __init__(
+        self,
+        lab: Lab,
+        project_id: int,
+        spec: TrainingSpec,
+        *,
+        image_ids: Sequence[int] | None = None,
+        plan: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._lab, self._project_id, self._spec = lab, project_id, spec
+        self._wanted = None if image_ids is None else frozenset(image_ids)
+        self._signatures: dict[int, Signature] = {}
+        self._points: dict[int, list[StoredPoint]] = {}
+        self._images: dict[int, ImageInfo] = {}
+        self._network: NetworkSpec | None = None
+        self._pictures: OrderedDict[int, NDArray[np.uint8]] = OrderedDict()
+        self._refresh()
+        self.classes = self._classes_with_points()
+        if plan is None:
+            self._held = self._choose_held_out()
+        else:
+            self._held = frozenset(int(one) for one in plan["held_out"])
+            known = dict(self.classes)
+            self.classes = tuple((int(one), known.get(int(one), str(one))) for one in plan["classes"])
+        self._places = {class_id: place for place, (class_id, _) in enumerate(self.classes)}
+
+    def plan(self) -> dict[str, Any]:
+        """What was decided at the beginning, as plain values."""
+        return {"held_out": sorted(self._held), "classes": [class_id for class_id, _ in self.classes]}
+
+    def look_with(self, network: NetworkSpec) -> None:
+        """Make pictures ready for this network."""
+        self._network = network
+
+    def usual_hw(self) -> tuple[int, int]:
+        """The size most images have."""
+        return Counter(image.hw for image in self._images.values()).most_common(1)[0][0]
+
+    def n_points(self) -> int:
+        """Points learned from."""
+        return sum(len(one.classes) for one in self._labelled(held=False))
+
+    def learned_from(self) -> list[LabelledPicture]:
+        """The pictures of the next epoch. Raises NoPoints when people took all points away."""
+        self._refresh()
+        pictures = self._labelled(held=False)
+        if not pictures:
+            raise NoPoints("no image has points to learn from any more: click some pixels, then go on")
+        return pictures
+
+    def held_out(self) -> list[LabelledPicture]:
+        """The pictures that training never sees; only their randomly drawn points, when there are enough."""
+        return self._labelled(held=True, random_only=self._is_random())
+
+    def described(self, score: PointScore | None) -> PointScore | None:
+        """The score with the truth about who chose its points."""
+        return None if score is None else replace(score, drawn="query" if self._is_random() else "clicks")
+
+    def _is_random(self) -> bool:
+        found = [point for one in self._held for point in self._points.get(one, ()) if _is_random(point)]
+        return len(found) >= RANDOM_ENOUGH and len({point.point.class_id for point in found}) > 1
+
+    def _labelled(self, *, held: bool, random_only: bool = False) -> list[LabelledPicture]:
+        made = []
+        for image_id in sorted(self._points):
+            points = [one for one in self._points[image_id] if one.point.class_id in self._places]
+            if random_only:
+                points = [one for one in points if _is_random(one)]
+            if points and (image_id in self._held) == held:
+                made.append(self._picture(self._images[image_id], points))
+        return made
+
+    def _picture(self, image: ImageInfo, points: Sequence[StoredPoint]) -> LabelledPicture:
+        assert self._network is not None
+        hw = seen_hw(image.hw, self._network, self._spec.working_side)
+        rows = np.array([one.point.row for one in points], np.int64)
+        cols = np.array([one.point.col for one in points], np.int64)
+        by_source = self._spec.weight_by_source()
+        return LabelledPicture(
+            image.name,
+            partial(self._read, image, hw),
+            to_working(rows, full=image.height, working=hw[0])[0].astype(np.float32),
+            to_working(cols, full=image.width, working=hw[1])[0].astype(np.float32),
+            np.array([self._places[one.point.class_id] for one in points], np.int64),
+            np.array([one.weight * by_source[one.source] for one in points], np.float32),
+        )
+
+    def _read(self, image: ImageInfo, hw: tuple[int, int]) -> NDArray[np.uint8]:
+        known = self._pictures.pop(image.id, None)
+        if known is None or known.shape[:2] != hw:
+            known = seen_picture(read_picture(self._lab, image), hw)
+        self._pictures[image.id] = known
+        while sum(one.nbytes for one in self._pictures.values()) > PICTURE_MEMORY_BYTES and len(self._pictures) > 1:
+            self._pictures.popitem(last=False)
+        return known
+
+    def _refresh(self) -> None:
+        """Read the points of images where something changed."""
+        with reading(self._lab.sessions) as session:
+            found = point_signatures(session, project_id=self._project_id)
+            signatures = {one: sign for one, sign in found.items() if self._wanted is None or one in self._wanted}
+            changed = [one for one, sign in signatures.items() if self._signatures.get(one) != sign]
+            for image_id in changed:
+                self._points[image_id] = _newest(repository_points.points_of_image(session, image_id=image_id))
+            new = [image_id for image_id in changed if image_id not in self._images]
+            self._images |= {one.id: one for one in repository_images.images_by_ids(session, image_ids=new)}
+        for gone in set(self._points) - set(signatures):
+            del self._points[gone]
+        self._signatures = signatures
+
+    def _classes_with_points(self) -> tuple[tuple[int, str], ...]:
+        """(id, name) of the classes that have points, in the order of the class bar."""
+        with reading(self._lab.sessions) as session:
+            project = repository.project(session, project_id=self._project_id)
+        present = {point.point.class_id for points in self._points.values() for point in points}
+        if len(present) < 2:
+            raise NoPoints(missing_message(tuple(sorted(present))))
+        return tuple((label.id, label.name) for label in project.classes if label.id in present)
+
+    def _choose_held_out(self) -> frozenset[int]:
+        if not self._spec.holdout:
+            return frozenset()
+        ids = sorted(self._points)
+        groups = scenes([self._look(self._images[image_id]) for image_id in ids])
+        classes = [np.array([one.point.class_id for one in self._points[image_id]], np.int64) for image_id in ids]
+        rng = np.random.default_rng(self._spec.seed)
+        return frozenset(ids[one] for one in held_out(groups, classes, share=self._spec.holdout, rng=rng))
+
+    def _look(self, image: ImageInfo) -> NDArray[np.float32]:
+        with Image.open(thumbnail_file(self._lab, image)) as small:
+            return look(np.asarray(small.convert("RGB"), np.uint8))
+
+
+def _newest(points: Sequence[StoredPoint]) -> list[StoredPoint]:
+    """One point per pixel, the newest, in canonical order."""
+    newest: dict[tuple[int, int], StoredPoint] = {}
+    for one in sorted(points, key=lambda stored: (stored.created_at, stored.uid)):
+        newest[one.point.row, one.point.col] = one
+    return [newest[pixel] for pixel in sorted(newest)]
+
+
+def _is_random(point: StoredPoint) -> bool:
+    return point.source is PointSource.RANDOM_QUERY

@@ -1,0 +1,240 @@
+"""Training on the points of a project: what is learned from, what is held out, what an interruption leaves."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fcnlab.adapters.checkpoints import load_checkpoint, save_checkpoint
+from fcnlab.domain import Point, PointSource
+from fcnlab.errors import CheckpointError, NoPoints
+from fcnlab.lab import Lab
+from fcnlab.services import projects
+from fcnlab.services.finetuning import TrainedNetwork, TrainingJob, train
+from fcnlab.services.importing import import_files
+from fcnlab.services.labelling import add_points, points_of_image
+from fcnlab.services.networks import NetworkPredictor, load_network
+from fcnlab.services.training_points import TrainingPoints
+from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, TrainingProgress, TrainingSpec
+
+HEIGHT, WIDTH = 48, 80
+SMALL = NetworkSpec(NetworkName.UNET, 2, encoder=SCRATCH, width=4)
+QUICK = TrainingSpec(epochs=3, batch_size=2, learning_rate=5e-3, ema=0.9, holdout=0.34)
+
+
+def scene(seed: int) -> bytes:
+    """A light bar, somewhere else in every picture, on a dark ground."""
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(0, 60, (HEIGHT, WIDTH, 3)).astype(np.uint8)
+    top, left = rng.integers(4, HEIGHT - 20), rng.integers(4, WIDTH - 30)
+    pixels[top : top + 16, left : left + 26] += 160
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+class Site:
+    """A project with pictures of bars, clicked by somebody who knows where they are."""
+
+    def __init__(self, lab: Lab, n_images: int) -> None:
+        self.lab = lab
+        self.project = projects.create_project(lab, name="bars")
+        files = [(f"{number}.png", scene(number)) for number in range(n_images)]
+        self.pixels = [np.asarray(Image.open(io.BytesIO(data))) for _, data in files]
+        self.images = [step.image_id or 0 for step in import_files(lab, files, project_id=self.project.id)]
+
+    def click(self, number: int, *, per_class: int = 3, source: PointSource = PointSource.CLICK) -> None:
+        light = self.pixels[number][..., 0] > 100
+        rng = np.random.default_rng([number, len(source)])
+        points = []
+        for class_id, region in ((self.project.classes[0].id, ~light), (self.project.classes[1].id, light)):
+            for place in rng.choice(np.flatnonzero(region), per_class, replace=False):
+                points.append(Point(int(place) // WIDTH, int(place) % WIDTH, class_id))
+        add_points(self.lab, points, image_id=self.images[number], labeller="ann", source=source)
+
+    def points(self, spec: TrainingSpec = QUICK) -> TrainingPoints:
+        found = TrainingPoints(self.lab, self.project.id, spec)
+        found.look_with(SMALL)
+        return found
+
+    def job(self, training: TrainingSpec = QUICK, network: NetworkSpec = SMALL) -> TrainingJob:
+        return TrainingJob(self.project.id, network, training)
+
+
+@pytest.fixture
+def site(lab: Lab) -> Site:
+    site = Site(lab, 6)
+    for number in range(6):
+        site.click(number)
+    return site
+
+
+def finished(steps: object) -> tuple[list[TrainingProgress], TrainedNetwork]:
+    seen = []
+    while True:
+        try:
+            seen.append(next(steps))  # type: ignore[call-overload]
+        except StopIteration as end:
+            return seen, end.value
+
+
+def test_a_training_ends_in_a_checkpoint_that_segments(site: Site, tmp_path: Path) -> None:
+    training = TrainingSpec(epochs=40, batch_size=2, learning_rate=1e-2, ema=0.9, holdout=0.34)
+
+    steps, trained = finished(train(site.lab, site.job(training), resume=None, checkpoint=tmp_path / "resume"))
+    save_checkpoint(tmp_path / "model.safetensors", dict(trained.arrays), dict(trained.spec))
+    mask = NetworkPredictor(load_network(tmp_path / "model.safetensors", device="cpu"), device="cpu").mask(
+        site.pixels[0]
+    )
+
+    light = site.pixels[0][..., 0] > 100
+    assert len(steps) == 40
+    assert trained.score is not None
+    assert trained.score.drawn == "clicks"
+    assert mask.shape == (HEIGHT, WIDTH)
+    assert ((mask == site.project.classes[1].id) == light).mean() > 0.9
+
+
+def test_a_closed_training_goes_on_where_it_was_and_ends_alike(site: Site, tmp_path: Path) -> None:
+    file = tmp_path / "training.resume"
+    _, whole = finished(train(site.lab, site.job(), resume=None, checkpoint=tmp_path / "other"))
+    steps = train(site.lab, site.job(), resume=None, checkpoint=file)
+    next(steps)
+    steps.close()
+
+    rest, resumed = finished(train(site.lab, site.job(), resume=file, checkpoint=file))
+
+    assert [step.epoch for step in rest] == [2, 3]
+    for name, array in whole.arrays.items():
+        np.testing.assert_array_equal(array, resumed.arrays[name])
+
+
+def test_no_image_is_both_learned_from_and_held_out(site: Site) -> None:
+    points = site.points()
+
+    learned, held = ({one.image for one in part} for part in (points.learned_from(), points.held_out()))
+
+    assert len(held) in (2, 3)  # a third of six, and what looks like them
+    assert learned | held == {f"{number}.png" for number in range(6)}
+    assert not learned & held
+
+
+def test_pictures_that_look_alike_stay_on_one_side(lab: Lab) -> None:
+    site = Site(lab, 4)
+    for copy in range(4):  # each picture once more, a little darker
+        darker = (site.pixels[copy] * 0.9).astype(np.uint8)
+        buffer = io.BytesIO()
+        Image.fromarray(darker).save(buffer, format="PNG")
+        site.images += [
+            step.image_id or 0
+            for step in import_files(lab, [(f"again{copy}.png", buffer.getvalue())], project_id=site.project.id)
+        ]
+        site.pixels.append(darker)
+    for number in range(8):
+        site.click(number, per_class=2)
+
+    for seed in range(6):
+        held = {one.image for one in site.points(TrainingSpec(holdout=0.25, seed=seed)).held_out()}
+
+        assert len(held) == 2
+        assert {name.removeprefix("again") for name in held} == {min(held, key=len)}
+
+
+def test_the_last_points_of_a_class_are_never_held_out(lab: Lab) -> None:
+    site = Site(lab, 5)
+    rare = site.project.classes[1].id
+    for number in range(5):
+        classes = [rare] if number == 2 else []
+        points = [Point(1, 1, site.project.classes[0].id), *(Point(9, 9, one) for one in classes)]
+        add_points(lab, points, image_id=site.images[number], labeller="ann", source=PointSource.CLICK)
+
+    for seed in range(10):
+        points = site.points(TrainingSpec(holdout=0.6, seed=seed))
+
+        assert any(1 in one.classes for one in points.learned_from())
+
+
+def test_the_score_is_taken_on_randomly_drawn_pixels_when_there_are_enough(site: Site) -> None:
+    before = site.points()
+    assert before.described(None) is None
+    for number in range(6):
+        site.click(number, per_class=6, source=PointSource.RANDOM_QUERY)
+
+    held = site.points().held_out()
+
+    assert {len(one.classes) for one in held} == {12}
+
+
+def test_weights_follow_the_source_of_a_point(site: Site) -> None:
+    site.click(0, per_class=2, source=PointSource.SCRIBBLE)
+
+    points = site.points(TrainingSpec(holdout=0, source_weights=("scribble=0.25",)))
+
+    first = next(one for one in points.learned_from() if one.image == "0.png")
+    stored = points_of_image(site.lab, image_id=site.images[0])
+    assert sorted(first.weights.tolist()) == [0.25] * sum(one.source is PointSource.SCRIBBLE for one in stored) + [
+        1.0
+    ] * sum(one.source is PointSource.CLICK for one in stored)
+
+
+def test_points_added_meanwhile_join_the_next_epoch(lab: Lab, tmp_path: Path) -> None:
+    site = Site(lab, 3)
+    site.click(0)
+    steps = train(lab, site.job(TrainingSpec(epochs=2, holdout=0)), resume=None, checkpoint=tmp_path / "resume")
+    next(steps)
+    site.click(1)
+
+    _, trained = finished(steps)
+
+    assert trained.n_points == 12
+
+
+def test_two_classes_are_needed(lab: Lab, tmp_path: Path) -> None:
+    site = Site(lab, 1)
+    add_points(
+        lab,
+        [Point(1, 2, site.project.classes[0].id)],
+        image_id=site.images[0],
+        labeller="ann",
+        source=PointSource.CLICK,
+    )
+
+    with pytest.raises(NoPoints, match="second class"):
+        next(train(lab, site.job(), resume=None, checkpoint=tmp_path / "resume"))
+
+
+def test_a_file_of_another_training_is_refused(site: Site, tmp_path: Path) -> None:
+    file = tmp_path / "training.resume"
+    steps = train(site.lab, site.job(), resume=None, checkpoint=file)
+    next(steps)
+    steps.close()
+    other = NetworkSpec(NetworkName.UNET, 2, encoder=SCRATCH, width=8)
+
+    with pytest.raises(CheckpointError, match="start a new one"):
+        next(train(site.lab, site.job(network=other), resume=file, checkpoint=file))
+    assert load_checkpoint(file)[1]["course"]["stage"] == 0
+
+
+def test_a_network_of_fixed_size_learns_from_pictures_of_any_size(site: Site, tmp_path: Path) -> None:
+    network = NetworkSpec(NetworkName.FULLY_CONNECTED, 2, encoder=SCRATCH, width=4)
+
+    _, trained = finished(
+        train(site.lab, site.job(TrainingSpec(epochs=1), network), resume=None, checkpoint=tmp_path / "resume")
+    )
+    save_checkpoint(tmp_path / "model.safetensors", dict(trained.arrays), dict(trained.spec))
+    model = load_network(tmp_path / "model.safetensors", device="cpu")
+
+    assert model.network.spec.input_hw == (160, 256)
+    assert NetworkPredictor(model, device="cpu").mask(site.pixels[0]).shape == (HEIGHT, WIDTH)
+
+
+def test_a_foreign_file_is_refused_and_never_run(tmp_path: Path) -> None:
+    file = tmp_path / "model.safetensors"
+    save_checkpoint(file, {"head.weights": np.zeros((2, 3), np.float32)}, {"kind": "network", "network": {}})
+
+    with pytest.raises(CheckpointError, match="fit together"):
+        load_network(file, device="cpu")
