@@ -179,6 +179,21 @@ class Lease:
     heartbeat_at: datetime
 
 
+DRAWN_IN_WORDS = {
+    "clicks": "on your clicks: labellers click where the mask is wrong, so this is too low",
+    "query": "on randomly drawn pixels",
+}
+"""What a score was taken on, by `PointScore.drawn`; every door says it beside the figure."""
+
+
+def duration_in_words(seconds: float) -> str:
+    """A span of time for people: `40 s`, `12 min`, `1.5 h`."""
+    whole = round(seconds)
+    if whole < 90:
+        return f"{whole} s"
+    return f"{whole / 60:.0f} min" if whole < 5400 else f"{whole / 3600:.1f} h"
+
+
 def score_to_plain(score: PointScore) -> dict[str, Any]:
     """Plain values for JSON, whose keys are texts; `score_from_plain` is the inverse."""
     return {**asdict(score), "per_class": {str(class_id): share for class_id, share in score.per_class.items()}}

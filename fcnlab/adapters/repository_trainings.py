@@ -70,9 +70,11 @@ def training(session: Session, *, training_id: int) -> Training:
     return _training(_row(session, training_id))
 
 
-def trainings(session: Session, *, project_id: int) -> tuple[Training, ...]:
-    """All trainings of a project, newest first."""
+def trainings(session: Session, *, project_id: int, only_open: bool = False) -> tuple[Training, ...]:
+    """All trainings of a project, or those that may still go on, newest first."""
     query = select(TrainingRow).where(TrainingRow.project_id == project_id).order_by(TrainingRow.id.desc())
+    if only_open:
+        query = query.where(TrainingRow.state.in_(sorted(OPEN_STATES)))
     return tuple(_training(row) for row in session.scalars(query))
 
 

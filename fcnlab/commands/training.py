@@ -10,7 +10,7 @@ import click
 
 from fcnlab.commands.common import answer, found_project, json_option, opened, project_option, say
 from fcnlab.errors import FcnlabError
-from fcnlab.runs import ModelRecord, Training, TrainingState, score_to_plain
+from fcnlab.runs import DRAWN_IN_WORDS, ModelRecord, Training, TrainingState, duration_in_words, score_to_plain
 from fcnlab.specs import DEFAULT_ENCODER, NetworkName, NetworkSpec, TrainingProgress, TrainingSpec, Upsampling
 
 if TYPE_CHECKING:
@@ -201,16 +201,8 @@ def progress_line(progress: TrainingProgress) -> str:
     if progress.score is not None:
         score = progress.score
         parts.append(f"held out {score.accuracy:.1%} ({score.low:.1%} to {score.high:.1%})")
-    parts += [f"{progress.images_per_second:.1f} images/s", f"{duration(progress.seconds_left)} left"]
+    parts += [f"{progress.images_per_second:.1f} images/s", f"{duration_in_words(progress.seconds_left)} left"]
     return "  ".join(parts)
-
-
-def duration(seconds: float) -> str:
-    """A time span for people."""
-    whole = round(seconds)
-    if whole < 90:
-        return f"{whole} s"
-    return f"{whole / 60:.0f} min" if whole < 5400 else f"{whole / 3600:.1f} h"
 
 
 def _train_here(lab: Lab, project: Project, network: NetworkSpec, spec: TrainingSpec, labeller: str) -> Training:
@@ -266,5 +258,5 @@ def _last_line(training: Training, model: ModelRecord | None) -> str:
 def _score_in_words(model: ModelRecord) -> str:
     if model.score is None:
         return "nothing held out"
-    kind = "randomly drawn pixels" if model.score.drawn == "query" else "your clicks, so it is too low"
-    return f"{model.score.accuracy:.1%} of {model.score.n_points} held-out points (on {kind})"
+    on = DRAWN_IN_WORDS[model.score.drawn]
+    return f"{model.score.accuracy:.1%} of {model.score.n_points} held-out points ({on})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
@@ -20,6 +21,36 @@ from fcnlab.errors import InvalidSetting, NoPoints, TrainingRefused, UnknownImag
 from fcnlab.lab import Lab
 from fcnlab.runs import Epoch, ModelRecord, Training, TrainingState, Wanted
 from fcnlab.specs import NetworkSpec, TrainingSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Groundwork:
+    """What a project has to train on: images, those with points, and live points per class in use."""
+
+    n_images: int
+    n_labelled: int
+    points_by_class: dict[int, int]
+
+    @property
+    def n_points(self) -> int:
+        """All live points."""
+        return sum(self.points_by_class.values())
+
+    @property
+    def n_clicked_classes(self) -> int:
+        """Classes with a point: training wants two."""
+        return sum(count > 0 for count in self.points_by_class.values())
+
+
+def groundwork(lab: Lab, *, project_id: int) -> Groundwork:
+    """What a project has to train on. Raises UnknownProject."""
+    with reading(lab.sessions) as session:
+        repository.require_project(session, project_id=project_id)
+        return Groundwork(
+            n_images=sum(repository_images.count_images(session, project_id=project_id).values()),
+            n_labelled=len(repository_points.count_points_by_image(session, project_id=project_id)),
+            points_by_class=repository_points.count_points_by_class(session, project_id=project_id),
+        )
 
 
 def start_training(
@@ -135,6 +166,31 @@ def trainings(lab: Lab, *, project_id: int) -> tuple[Training, ...]:
     """All trainings of a project, newest first."""
     with reading(lab.sessions) as session:
         return repository_trainings.trainings(session, project_id=project_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What goes on in a project: its open trainings in the order a worker takes them up, paused ones last.
+
+    `curves` are those of the first; `is_served`: a worker lives.
+    """
+
+    going: tuple[Training, ...]
+    curves: tuple[Epoch, ...]
+    is_served: bool
+
+
+def situation(lab: Lab, *, project_id: int) -> Situation:
+    """What goes on in a project, at one moment."""
+    with reading(lab.sessions) as session:
+        found = repository_trainings.trainings(session, project_id=project_id, only_open=True)
+        order = (TrainingState.RUNNING, TrainingState.QUEUED, TrainingState.PAUSED)
+        going = tuple(sorted(found, key=lambda one: (order.index(one.state), one.id)))
+        return Situation(
+            going=going,
+            curves=repository_trainings.epochs(session, training_id=going[0].id) if going else (),
+            is_served=repository_leases.has_live_lease(session, project_id=project_id, now=lab.clock()),
+        )
 
 
 def curves(lab: Lab, *, training_id: int) -> tuple[Epoch, ...]:

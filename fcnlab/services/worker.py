@@ -28,6 +28,9 @@ IDLE_S = 10.0
 """A worker with nothing to do waits so long for something before it ends."""
 
 LOOK_S = 0.5
+NO_COLOUR = "#808080"
+"""Of a class that was taken out of use while a network learned it."""
+
 PATIENCE_S = (1.0, 5.0, 20.0)
 """Pauses between attempts to store something in a database that does not answer."""
 
@@ -36,7 +39,10 @@ Result = TypeVar("Result")
 
 
 class Trained(Protocol):
-    """What a trainer returns: arrays and spec of a checkpoint, and what is told about it."""
+    """What a trainer returns: arrays and spec of a checkpoint, and what is told about it.
+
+    The spec names at least "network" (a NetworkSpec in plain values) and "classes" ([id, name] in the order of scores).
+    """
 
     @property
     def arrays(self) -> Mapping[str, NDArray[Any]]: ...  # noqa: D102
@@ -168,13 +174,15 @@ def _keep(lab: Lab, holder: Holder, training: Training, trained: Trained) -> Non
 def _record_model(lab: Lab, holder: Holder, training_id: int, trained: Trained, path: Path) -> None:
     with holder.writing() as session:
         training = repository_trainings.training(session, training_id=training_id)
-        classes = repository.project(session, project_id=training.project_id).classes
+        colours = {
+            label.id: label.colour for label in repository.project(session, project_id=training.project_id).classes
+        }
         draft = ModelDraft(
             name=f"{training.network.network} {training.id}",
             kind=ModelKind.NETWORK,
-            spec=training.network.to_dict(),
+            spec=dict(trained.spec["network"]),
             training=training.training,
-            classes=tuple((label.id, label.name, label.colour) for label in classes),
+            classes=tuple((number, name, colours.get(number, NO_COLOUR)) for number, name in trained.spec["classes"]),
             point_set_hash=trained.point_set_hash,
             n_points=trained.n_points,
             score=trained.score,

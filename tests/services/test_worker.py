@@ -112,7 +112,7 @@ def test_a_finished_training_leaves_a_model_and_its_checkpoint(lab: Lab, project
     arrays, spec = load_checkpoint(lab.folders.checkpoints / model.file)
     assert training(lab, training_id=number).model_id == model.id
     assert (model.training_id, model.n_points, model.labeller) == (number, 2, "ann")
-    assert [name for _, name, _ in model.classes] == ["background", "cell"]
+    assert model.classes == ((0, "background", "#0072B2"), (1, "cell", "#E69F00"))
     assert model.size == (lab.folders.checkpoints / model.file).stat().st_size
     assert arrays["weight"].shape == (2, 2)
     assert spec["network"] == training(lab, training_id=number).network.to_dict()

@@ -77,4 +77,5 @@ class TinyTrainer:
         arrays = {name: np.asarray(value.detach()) for name, value in model.state_dict().items()}
         with reading(lab.sessions) as session:
             points_hash = repository_points.point_set_hash(session, project_id=training.project_id)
-        return TinyTrained(arrays, {"network": training.network.to_dict()}, None, points_hash, n_points)
+        spec = {"network": training.network.to_dict(), "classes": [[0, "background"], [1, "cell"]]}
+        return TinyTrained(arrays, spec, None, points_hash, n_points)

@@ -1,0 +1,27 @@
+"""Train: networks on all points of a project."""
+
+import streamlit as st
+
+from fcnlab.errors import FcnlabError
+from fcnlab.services.trainings import groundwork, trainings
+from fcnlab.ui import frame, session, train_panel, train_watch
+
+own = session.engine()
+project = frame.chosen_project(own)
+if project is not None:
+    try:
+        found = groundwork(own.lab, project_id=project.id)
+        known = trainings(own.lab, project_id=project.id)
+        is_empty = train_panel.empty_state(project, found)
+        left, right = st.columns([5, 7], gap="large")
+        if not is_empty:
+            with left:
+                train_panel.form(own, project, found)
+        with right:
+            if known:
+                train_watch.watch(own, project, known)
+            elif not is_empty:
+                train_panel.invitation()
+        train_watch.history(own, project, known)
+    except FcnlabError as failure:
+        session.explained(failure)
