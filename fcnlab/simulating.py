@@ -19,12 +19,12 @@ from fcnlab.core.simulation import ClickStyle, balanced_pixels, first_clicks, ne
 from fcnlab.domain import IGNORE, Point
 from fcnlab.errors import InvalidImage, InvalidSetting
 from fcnlab.segmenter import PointSegmenter
+from fcnlab.simulating_forest import forest_features, grown_forest
 
 REPORTED_CLICKS = (2, 3, 5, 10, 20)
 TARGETS = (0.80, 0.85, 0.90)
 SCORED_IMAGES = 20
 MAX_PIXELS = 500_000_000
-FOREST_TREES = 100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,10 +90,7 @@ class ForestLearner:
 
     def look_at(self, rgb: NDArray[np.uint8]) -> Any:
         """See Learner."""
-        from skimage.feature import multiscale_basic_features
-
-        filters: Any = multiscale_basic_features
-        self._features.append(filters(rgb, sigma_min=1, sigma_max=16, channel_axis=-1))
+        self._features.append(forest_features(rgb))
         return len(self._features) - 1
 
     def learn(self, image: Any, points: Sequence[Point]) -> None:
@@ -102,11 +99,8 @@ class ForestLearner:
 
     def fit(self) -> None:
         """See Learner."""
-        from sklearn.ensemble import RandomForestClassifier
-
-        self._forest = RandomForestClassifier(FOREST_TREES, n_jobs=-1, class_weight="balanced", random_state=0)
         samples = [self._features[image][point.row, point.col] for image, point in self._points]
-        self._forest.fit(np.stack(samples), [point.class_id for _, point in self._points])
+        self._forest = grown_forest(np.stack(samples), [point.class_id for _, point in self._points])
 
     def predict(self, image: Any) -> NDArray[np.uint8]:
         """See Learner."""

@@ -11,23 +11,35 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fcnlab.commands.common import say, settings_of
+from fcnlab.specs import NetworkName
 
 if TYPE_CHECKING:
     from fcnlab.simulating import Learner
 
 Options = dict[str, Any]
+LEARNERS = ("instant", "linear", "forest", *NetworkName)
+PICKS = ("random", "margin", "entropy", "least_confidence")
 
 
 @click.command()
 @click.option("--data", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--list", "list_file", type=click.Path(dir_okay=False, path_type=Path), help="A file, here or in DATA.")
-@click.option("--protocol", type=click.Choice(["clicks", "images"]), default="clicks", show_default=True)
-@click.option("--learner", type=click.Choice(["instant", "forest"]), default="instant", show_default=True)
+@click.option("--protocol", type=click.Choice(["clicks", "images", "dataset"]), default="clicks", show_default=True)
+@click.option("--learner", type=click.Choice(LEARNERS), default="instant", show_default=True)
 @click.option("--clicks", type=click.IntRange(2), default=20, show_default=True, help="Per image.")
 @click.option("--style", type=click.Choice(["centre", "jittered", "random"]), default="centre", show_default=True)
 @click.option("--limit", type=click.IntRange(1), help="Take the first pictures of the list only.")
-@click.option("--train", type=click.IntRange(1), default=10, show_default=True, help="Images to learn from (images).")
-@click.option("--pixels", type=click.IntRange(1), default=10, show_default=True, help="Per image (images).")
+@click.option(
+    "--train", default="10", show_default=True, help="How many images to learn from (images), or a list file (dataset)."
+)
+@click.option("--test", "test_file", help="List file of the images to score on (dataset).")
+@click.option("--without", default="", help="Leave images whose name starts so out of --train (dataset).")
+@click.option("--only", default="", help="Score only on images whose name starts so (dataset).")
+@click.option(
+    "--pixels", default="10", show_default=True, help="Per image; for dataset one number per round: 10,20,40."
+)
+@click.option("--pick", type=click.Choice(PICKS), default="random", show_default=True, help="After round 1 (dataset).")
+@click.option("--minutes", type=float, default=10.0, show_default=True, help="To train a network (dataset).")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option(
     "--seeds", type=click.IntRange(1), default=3, show_default=True, help="How many, from --seed on (images)."
@@ -46,15 +58,25 @@ def simulate(ctx: click.Context, /, list_file: Path | None, json_file: Path | No
 
     It clicks on DATA/images/*, whose truth is in DATA/masks/<stem>.png: class ids, 255 where nobody knows.
     "clicks" labels each image from nothing, first the object, then the background, then the largest wrong region;
-    "images" learns from a few random pixels of some images and scores on others.
+    "images" learns from a few random pixels of some images and scores on others; "dataset" labels a few pixels of
+    every image of one list, in rounds, and scores on another list after each.
     """
     from fcnlab.simulating import read_names
 
     folder: Path = options["data"]
+    if options["protocol"] == "dataset":
+        from fcnlab.commands.simulate_dataset import run_dataset
+
+        _write({"settings": {**options, "data": folder.name}, **run_dataset(ctx, folder, options)}, json_file)
+        return
     names = read_names(_list_of(folder, list_file))[: options["limit"]]
     make = _maker(options, str(settings_of(ctx).device))
     run = _clicks if options["protocol"] == "clicks" else _across
-    result = {"settings": {**options, "data": folder.name}, **run(folder, names, make, options)}
+    _write({"settings": {**options, "data": folder.name}, **run(folder, names, make, options)}, json_file)
+
+
+def _write(result: Options, json_file: Path | None) -> None:
+    """The whole result to the file, the summary to people."""
     text = json.dumps(result, indent=1, ensure_ascii=False)
     if json_file is not None and str(json_file) != "-":
         json_file.write_text(text + "\n", "utf-8")
@@ -68,6 +90,8 @@ def _maker(options: Options, device: str) -> Callable[[int], Learner]:
     from fcnlab.errors import InvalidSetting
     from fcnlab.simulating import ForestLearner, instant_learners
 
+    if options["learner"] not in ("instant", "forest"):
+        raise InvalidSetting(f"learner {options['learner']!r} is measured on data sets only: --protocol dataset")
     if options["learner"] == "forest":
         return lambda _n_classes: ForestLearner()
     try:
@@ -98,13 +122,23 @@ def _clicks(folder: Path, names: Sequence[str], make: Callable[[int], Learner], 
 def _across(folder: Path, names: Sequence[str], make: Callable[[int], Learner], options: Options) -> Options:
     from fcnlab.simulating import label_across
 
+    n_train, pixels = (_whole(options[name], name) for name in ("train", "pixels"))
     runs = []
     for seed in range(options["seed"], options["seed"] + options["seeds"]):
-        run = label_across(folder, names, make, n_train=options["train"], pixels=options["pixels"], seed=seed)
+        run = label_across(folder, names, make, n_train=n_train, pixels=pixels, seed=seed)
         runs.append(run)
         say(f"seed {seed}: mean IoU {run.mean_iou:.3f} on {len(run.scored_on)} images")
     mean = sum(run.mean_iou for run in runs) / len(runs)
     return {"summary": {"mean_iou": mean, "seeds": len(runs)}, "runs": [asdict(run) for run in runs]}
+
+
+def _whole(text: str, name: str) -> int:
+    """A number of images or pixels, at least one."""
+    from fcnlab.errors import InvalidSetting
+
+    if not text.isdecimal() or int(text) < 1:
+        raise InvalidSetting(f"--{name} {text!r} is no whole number of at least 1, as --protocol images wants it")
+    return int(text)
 
 
 def _list_of(folder: Path, wanted: Path | None) -> Path:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -77,6 +79,23 @@ def make_stage(
     deviation = torch.linalg.vector_norm(inside - mean[:, None], dim=1) / inside.shape[1] ** 0.5
     scale = torch.where(deviation > 1e-4, 1.0 / (deviation + 1e-6), 0.0) * (weight / rounded.shape[0] ** 0.5)
     return StageInfo(group, stride, rounded.shape[0]), rounded, mean, scale
+
+
+def stages_to_tensors(stages: Stages) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """(named tensors, plain description), for a cache."""
+    tensors: dict[str, Tensor] = {}
+    for number, (one, mean, scale) in enumerate(zip(stages.maps, stages.means, stages.scales, strict=True)):
+        tensors |= {f"map{number}": one, f"mean{number}": mean, f"scale{number}": scale}
+    infos = [[info.group, info.stride, info.channels] for info in stages.infos]
+    return tensors, {"infos": infos, "hw": list(stages.hw)}
+
+
+def stages_from_tensors(tensors: Mapping[str, Tensor], description: Mapping[str, Any]) -> Stages:
+    """Inverse of `stages_to_tensors`. Raises KeyError for a missing tensor."""
+    infos = tuple(StageInfo(*values) for values in description["infos"])
+    height, width = description["hw"]
+    parts = [tuple(tensors[f"{kind}{number}"] for number in range(len(infos))) for kind in ("map", "mean", "scale")]
+    return Stages(infos, parts[0], parts[1], parts[2], (int(height), int(width)))
 
 
 def sample_map(feature_map: Tensor, stride: float, rows: Tensor, cols: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from fcnlab.core import learner
 from fcnlab.core.clicks import Clicks
 from fcnlab.core.encoder import StageEncoder
 from fcnlab.core.model import teaching_from_arrays, teaching_to_arrays
-from fcnlab.core.stages import StageInfo, Stages
+from fcnlab.core.stages import Stages, stages_from_tensors, stages_to_tensors
 from fcnlab.core.working import working_picture
 from fcnlab.domain import ImageInfo, LearnerSpec
 from fcnlab.errors import FcnlabError
@@ -66,7 +66,9 @@ class PictureStore:
         ready = self._ready.get(key)
         if ready is None:
             entry = self._stages_of(image, spec, key)
-            ready = learner.prepare(entry.tensors["rgb"].cpu().numpy(), _stages(entry))
+            ready = learner.prepare(
+                entry.tensors["rgb"].cpu().numpy(), stages_from_tensors(entry.tensors, entry.description)
+            )
             self._ready[key] = ready
             while len(self._ready) > PICTURES_KEPT:
                 self._ready.popitem(last=False)
@@ -80,7 +82,9 @@ class PictureStore:
         if ready is not None:
             return ready
         entry = self._stages_of(image, spec, key)
-        return learner.prepare(entry.tensors["rgb"].cpu().numpy(), _stages(entry))
+        return learner.prepare(
+            entry.tensors["rgb"].cpu().numpy(), stages_from_tensors(entry.tensors, entry.description)
+        )
 
     def stages(self, image: ImageInfo, spec: LearnerSpec) -> Stages:
         """The stages of a picture, from the cache or encoded now.
@@ -88,7 +92,8 @@ class PictureStore:
         Raises:
             ImportRefused: the original is gone or damaged.
         """
-        return _stages(self._stages_of(image, spec, self._key(image, spec)))
+        entry = self._stages_of(image, spec, self._key(image, spec))
+        return stages_from_tensors(entry.tensors, entry.description)
 
     def is_ready(self, image: ImageInfo, spec: LearnerSpec) -> bool:
         """Whether `picture` answers at once."""
@@ -158,21 +163,5 @@ class PictureStore:
 
 
 def _entry(rgb: NDArray[np.uint8], stages: Stages) -> Entry:
-    tensors = {"rgb": torch.from_numpy(np.ascontiguousarray(rgb))}
-    for number, (one, mean, scale) in enumerate(zip(stages.maps, stages.means, stages.scales, strict=True)):
-        tensors |= {f"map{number}": one, f"mean{number}": mean, f"scale{number}": scale}
-    infos = [[info.group, info.stride, info.channels] for info in stages.infos]
-    return Entry(tensors, {"infos": infos, "hw": list(stages.hw)})
-
-
-def _stages(entry: Entry) -> Stages:
-    infos = tuple(StageInfo(*values) for values in entry.description["infos"])
-    height, width = entry.description["hw"]
-    numbers = range(len(infos))
-    return Stages(
-        infos,
-        tuple(entry.tensors[f"map{n}"] for n in numbers),
-        tuple(entry.tensors[f"mean{n}"] for n in numbers),
-        tuple(entry.tensors[f"scale{n}"] for n in numbers),
-        (int(height), int(width)),
-    )
+    tensors, description = stages_to_tensors(stages)
+    return Entry({"rgb": torch.from_numpy(np.ascontiguousarray(rgb)), **tensors}, description)

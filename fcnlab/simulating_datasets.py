@@ -1,0 +1,143 @@
+"""A simulated labeller on a whole data set: a few pixels per image, drawn at random or where a learner is unsure."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnlab.core.metrics import confusion, iou_per_class
+from fcnlab.core.queries import Strategy, ask_pixels
+from fcnlab.domain import IGNORE
+from fcnlab.errors import InvalidSetting
+from fcnlab.simulating import Example, read_example
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """The labelled pixels of one picture: rows, cols, class_ids (N,) int64."""
+
+    rows: NDArray[np.int64]
+    cols: NDArray[np.int64]
+    class_ids: NDArray[np.int64]
+
+    def joined(self, other: Labels) -> Labels:
+        """Both, one behind the other."""
+        pairs = ((self.rows, other.rows), (self.cols, other.cols), (self.class_ids, other.class_ids))
+        return Labels(*(np.concatenate(pair) for pair in pairs))
+
+
+class DatasetLearner(Protocol):
+    """What is measured on a data set."""
+
+    def look_at(self, example: Example) -> None:
+        """Do all work on a picture that needs no labels."""
+
+    def learn(self, labels: Mapping[str, Labels], n_classes: int) -> None:
+        """Learn, from nothing, what these labels say about the pictures looked at."""
+
+    def probabilities(self, example: Example) -> NDArray[np.float32]:
+        """(K, H, W) float32 of a picture looked at, or (M, K, H, W) of an ensemble."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One round of labelling: so many pixels per image by now, and how good the learner is with them.
+
+    Attributes:
+        ious: by class; None for a class that never occurs.
+        fit_s, query_s: seconds of learning, and of asking for the next pixels.
+    """
+
+    pixels: int
+    mean_iou: float
+    ious: tuple[float | None, ...]
+    fit_s: float
+    query_s: float = 0.0
+
+
+@dataclass(slots=True)
+class DatasetRun:
+    """Rounds on one data set. Files are read one by one; `encode_s` is the time to look at the pictures trained on."""
+
+    folder: Path
+    trained_on: Sequence[str]
+    scored_on: Sequence[str]
+    n_classes: int
+    encode_s: float = 0.0
+    labels: dict[str, Labels] = field(default_factory=dict)
+
+    def rounds(
+        self, learner: DatasetLearner, *, pixels: Sequence[int], pick: Strategy, rng: np.random.Generator
+    ) -> Iterator[Round]:
+        """Label, learn and score once per entry of `pixels` (per image, in all); only the first ones are all random.
+
+        Raises:
+            InvalidSetting: the numbers do not rise.
+        """
+        if list(pixels) != sorted(set(pixels)) or pixels[0] < 1:
+            raise InvalidSetting(f"pixels {list(pixels)} must rise from 1 or more: each round adds to the one before")
+        for name in [*self.trained_on, *self.scored_on]:
+            example = read_example(self.folder, name)
+            started = time.perf_counter()
+            learner.look_at(example)
+            self.encode_s += (time.perf_counter() - started) if name in set(self.trained_on) else 0
+        for count in pixels:
+            query_s = self._ask(learner, count, pick, rng)
+            started = time.perf_counter()
+            learner.learn(self.labels, self.n_classes)
+            fit_s = time.perf_counter() - started
+            ious = iou_per_class(self._counts(learner))
+            shown = tuple(None if np.isnan(one) else float(one) for one in ious)
+            yield Round(count, float(np.nanmean(ious)), shown, fit_s, query_s)
+
+    def _ask(self, learner: DatasetLearner, count: int, pick: Strategy, rng: np.random.Generator) -> float:
+        """Label further pixels of every image until it has `count`; seconds the learner took to choose them."""
+        seconds = 0.0
+        for name in self.trained_on:
+            example, known = read_example(self.folder, name), self.labels.get(name)
+            started = time.perf_counter()
+            rows, cols = _next_pixels(learner, example, known, count, pick, rng)
+            seconds += time.perf_counter() - started
+            new = Labels(rows, cols, example.truth[rows, cols].astype(np.int64))
+            self.labels[name] = new if known is None else known.joined(new)
+        return seconds
+
+    def _counts(self, learner: DatasetLearner) -> NDArray[np.int64]:
+        counts = np.zeros((self.n_classes, self.n_classes), np.int64)
+        for name in self.scored_on:
+            example = read_example(self.folder, name)
+            found = learner.probabilities(example)
+            found = found.mean(axis=0) if found.ndim == 4 else found
+            counts += confusion(example.truth, found.argmax(axis=0).astype(np.uint8), self.n_classes)
+        return counts
+
+
+def _next_pixels(
+    learner: DatasetLearner,
+    example: Example,
+    known: Labels | None,
+    count: int,
+    pick: Strategy,
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pixels whose truth is known: at random in the first round, then as `pick` says, none next to an earlier one."""
+    valid = example.truth != IGNORE
+    if known is None:
+        width = example.truth.shape[1]
+        flat = rng.choice(np.flatnonzero(valid), min(count, int(valid.sum())), replace=False)
+        return flat // width, flat % width
+    wanted = count - len(known.rows)
+    if pick == "random":
+        probabilities = np.ones((1, *example.truth.shape), np.float32)
+    else:
+        probabilities = learner.probabilities(example)
+    pixels = ask_pixels(
+        probabilities, count=wanted, strategy=pick, taken=(known.rows, known.cols), valid=valid, rng=rng
+    )
+    return np.asarray(pixels[0], np.int64), np.asarray(pixels[1], np.int64)

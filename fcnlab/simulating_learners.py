@@ -1,0 +1,194 @@
+"""Who is measured on a data set: the instant learner with a larger head, a random forest, networks of the family."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fcnlab.adapters.devices import pick_device
+from fcnlab.adapters.features import Entry, TensorCache
+from fcnlab.adapters.weights import load_encoder
+from fcnlab.core.clicks import join_samples, samples_at
+from fcnlab.core.course import Course
+from fcnlab.core.encoder import StageEncoder
+from fcnlab.core.ensemble import GRID, MEMBERS, EnsembleHead, ensemble_probabilities, fit_ensemble
+from fcnlab.core.head import Head, Samples, fit_head
+from fcnlab.core.labelled import LabelledPicture
+from fcnlab.core.network_model import NetworkModel, network_probabilities
+from fcnlab.core.networks.base import EncoderParts
+from fcnlab.core.stages import Stages, score_stages, stages_from_tensors, stages_to_tensors
+from fcnlab.simulating import Example
+from fcnlab.simulating_datasets import Labels
+from fcnlab.simulating_forest import forest_features, grown_forest
+from fcnlab.specs import DEFAULT_ENCODER, SCRATCH, NetworkSpec, TrainingSpec
+
+DATASET_SCALES = (0.5, 1.0, 2.0)
+MEMORY_BYTES = 8_000_000_000
+"""Encoded pictures kept in memory; the rest lies in a temporary folder."""
+
+LINEAR_CAUTION = 0.05
+
+
+class InstantDatasetLearner:
+    """Frozen features at several scales, and a head: an ensemble of small networks, or the linear one."""
+
+    def __init__(
+        self, *, device: str, members: int = MEMBERS, linear: bool = False, scales: tuple[float, ...] = DATASET_SCALES
+    ) -> None:
+        self._device = pick_device(device)
+        trained = load_encoder(DEFAULT_ENCODER)
+        self._encoder = StageEncoder(
+            trained.network, strides=trained.strides, mean=trained.mean, std=trained.std, device=self._device
+        )
+        self._members, self._linear, self._scales = members, linear, scales
+        self._folder = tempfile.TemporaryDirectory(prefix="fcnlab-")
+        self._cache = TensorCache(Path(self._folder.name), memory_bytes=MEMORY_BYTES, disk_bytes=1 << 50)
+        self._keys: dict[str, str] = {}
+        self._samples: dict[str, tuple[Labels, Samples]] = {}
+        self._head: EnsembleHead | Head | None = None
+        self._n_classes = 0
+
+    def look_at(self, example: Example) -> None:
+        """Encode the picture."""
+        key = self._keys.setdefault(example.name, f"{len(self._keys):08d}")
+        stages = self._encoder.encode(example.rgb, scales=self._scales, position=True)
+        self._cache.put(key, Entry(*stages_to_tensors(stages)))
+
+    def learn(self, labels: Mapping[str, Labels], n_classes: int) -> None:
+        """Sample the features at the labels, then fit the head."""
+        for name, own in labels.items():
+            if name not in self._samples or self._samples[name][0] is not own:
+                rows, cols = own.rows.astype(np.float64), own.cols.astype(np.float64)
+                weights = np.ones(len(rows), np.float32)
+                samples = Samples(samples_at(self._stages(name), rows, cols), own.class_ids, weights)
+                self._samples[name] = own, samples
+        samples = join_samples([self._samples[name][1] for name in sorted(labels)])
+        self._n_classes = n_classes
+        if self._linear:
+            self._head = fit_head(samples, regularisation=LINEAR_CAUTION)
+        else:
+            self._head = fit_ensemble(samples, members=self._members)
+
+    def probabilities(self, example: Example) -> NDArray[np.float32]:
+        """The mean of the members, brought to full size."""
+        stages, head = self._stages(example.name), self._head
+        assert head is not None
+        if isinstance(head, EnsembleHead):
+            small = ensemble_probabilities(stages, head).mean(axis=0)
+        else:
+            scores = score_stages(stages, head.weights, head.bias, grid=GRID)
+            small = torch.from_numpy(scores).softmax(dim=0).numpy()
+        return _all_classes(_grown(small, stages.hw), head.class_ids, self._n_classes)
+
+    def _stages(self, name: str) -> Stages:
+        entry = self._cache.get(self._keys[name], device=self._device)
+        assert entry is not None
+        return stages_from_tensors(entry.tensors, entry.description)
+
+
+class ForestDatasetLearner:
+    """The peer: a random forest on multiscale filter features. Features are computed anew: they fill no memory."""
+
+    def __init__(self) -> None:
+        self._forest: Any = None
+        self._examples: dict[str, Example] = {}
+        self._n_classes = 0
+
+    def look_at(self, example: Example) -> None:
+        """Remember the picture."""
+        self._examples[example.name] = example
+
+    def learn(self, labels: Mapping[str, Labels], n_classes: int) -> None:
+        """Grow a new forest."""
+        self._n_classes = n_classes
+        samples = []
+        for name in sorted(labels):
+            features = forest_features(self._examples[name].rgb)
+            samples.append(features[labels[name].rows, labels[name].cols])
+        class_ids = np.concatenate([labels[name].class_ids for name in sorted(labels)])
+        self._forest = grown_forest(np.concatenate(samples), class_ids.tolist())
+
+    def probabilities(self, example: Example) -> NDArray[np.float32]:
+        """Shares of the trees."""
+        features = forest_features(example.rgb)
+        shares = self._forest.predict_proba(features.reshape(-1, features.shape[-1]))
+        found = np.moveaxis(shares.reshape(*features.shape[:2], -1), 2, 0).astype(np.float32)
+        return _all_classes(found, [int(one) for one in self._forest.classes_], self._n_classes)
+
+
+class NetworkDatasetLearner:
+    """A network of the family, trained end to end on the labelled pixels."""
+
+    def __init__(self, spec: NetworkSpec, training: TrainingSpec, *, device: str) -> None:
+        self._spec, self._training, self._device = spec, training, pick_device(device)
+        self._examples: dict[str, Example] = {}
+        self._model: NetworkModel | None = None
+
+    def look_at(self, example: Example) -> None:
+        """Remember the picture."""
+        self._examples[example.name] = example
+
+    def learn(self, labels: Mapping[str, Labels], n_classes: int) -> None:
+        """Train a new network."""
+        pictures = [self._picture(name, labels[name]) for name in sorted(labels)]
+        encoder = None
+        if self._spec.encoder != SCRATCH:
+            known = load_encoder(self._spec.encoder, self._spec.encoder_weights)
+            encoder = EncoderParts(known.network, known.strides, known.channels, known.mean, known.std)
+        spec = NetworkSpec.from_dict({**self._spec.to_dict(), "n_classes": n_classes})
+        course = Course(
+            spec,
+            self._training,
+            encoder=encoder,
+            class_ids=range(n_classes),
+            device=self._device,
+            now=time.monotonic,
+        )
+        for _ in course.run(lambda: pictures, lambda: []):
+            pass
+        classes = tuple((number, str(number)) for number in range(n_classes))
+        self._model = NetworkModel(course.outcome([]).network, classes, self._training)
+
+    def probabilities(self, example: Example) -> NDArray[np.float32]:
+        """At full size."""
+        assert self._model is not None
+        return _grown(network_probabilities(self._model, example.rgb, device=self._device), example.truth.shape)
+
+    def _picture(self, name: str, own: Labels) -> LabelledPicture:
+        example = self._examples[name]
+        return LabelledPicture(
+            name,
+            lambda: example.rgb,
+            own.rows.astype(np.float32),
+            own.cols.astype(np.float32),
+            own.class_ids,
+            np.ones(len(own.rows), np.float32),
+        )
+
+
+def _grown(small: NDArray[np.float32], hw: tuple[int, ...]) -> NDArray[np.float32]:
+    """Maps (K, h, w) on the ensemble's grid, or any other, at full size (K, H, W)."""
+    if small.shape[1:] == hw:
+        return small
+    height, width = hw
+    on_grid = small.shape[1:] == (-(-height // GRID), -(-width // GRID))
+    size = (small.shape[2] * GRID, small.shape[1] * GRID) if on_grid else (width, height)
+    grown = [cv2.resize(one, size, interpolation=cv2.INTER_LINEAR)[:height, :width] for one in small]
+    return np.asarray(np.stack(grown), np.float32)
+
+
+def _all_classes(found: NDArray[np.float32], class_ids: Sequence[int], n_classes: int) -> NDArray[np.float32]:
+    """(K, H, W) of every class; zero for one that nobody labelled."""
+    if tuple(class_ids) == tuple(range(n_classes)):
+        return found
+    result = np.zeros((n_classes, *found.shape[1:]), np.float32)
+    result[list(class_ids)] = found
+    return result
