@@ -30,6 +30,9 @@ STAGES: dict[NetworkName, tuple[tuple[NetworkName, float], ...]] = {
 HEAD_CAUTION = 0.015
 """L2 regularisation of the linear head that FCN-2s starts from."""
 
+HEAD_RATE = 0.2
+"""Learning rate of a fitted head as a part of that of random weights; a faster one undoes the fit before it helps."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
@@ -76,10 +79,10 @@ class Course:
         """Train to the end, or on from where `restore` put it. See FineTuning.epochs."""
         total = sum(epochs for _, epochs, _ in self._stages)
         while self._stage < len(self._stages):
-            if self._running is None:
-                self._running = self._start(pictures)
+            self.started(pictures)
             epochs_before, seconds_before = self._before
             running = self._running
+            assert running is not None
             for step in running.epochs(pictures, held_out):
                 yield replace(
                     step,
@@ -92,6 +95,17 @@ class Course:
             self._stage += 1
             if self._stage < len(self._stages):
                 self._running = self._grow(running)
+
+    def started(self, pictures: Pictures) -> PointNetwork:
+        """The network as training starts with it; `run` goes on from there."""
+        if self._running is None:
+            self._running = self._start(pictures)
+        return self._running.network
+
+    def averaged(self) -> PointNetwork:
+        """The moving average of the network that is trained just now."""
+        assert self._running is not None
+        return self._running.averaged()
 
     def outcome(self, held_out: Sequence[LabelledPicture]) -> Outcome:
         """The network as it is kept. Call it after `run`."""
@@ -126,7 +140,7 @@ class Course:
 
     def _start(self, pictures: Pictures) -> FineTuning:
         network = self._built(self._stages[self._stage][0])
-        if isinstance(network, Fcn) and network.spec.network is NetworkName.FCN2S and network.mode is not None:
+        if isinstance(network, Fcn) and starts_from_head(network):
             start_from_head(network, pictures(), device=self._device)
         return self._fine_tuning(network)
 
@@ -143,6 +157,9 @@ class Course:
     def _fine_tuning(self, network: PointNetwork) -> FineTuning:
         _, epochs, minutes = self._stages[self._stage]
         spec = replace(self._training, epochs=epochs, minutes=minutes)
+        if starts_from_head(network):
+            rate = spec.encoder_rate / HEAD_RATE  # the encoder's own rate stays
+            spec = replace(spec, learning_rate=spec.learning_rate * HEAD_RATE, encoder_rate=min(1.0, rate))
         return FineTuning(network, spec, class_ids=self._class_ids, device=self._device, now=self._now)
 
     def _later(self, step: TrainingProgress) -> float:
@@ -150,6 +167,11 @@ class Course:
         per_epoch = step.seconds / step.epoch
         later = self._stages[self._stage + 1 :]
         return sum(min(epochs * per_epoch, minutes * 60 or float("inf")) for _, epochs, minutes in later)
+
+
+def starts_from_head(network: PointNetwork) -> bool:
+    """Whether training begins with a linear head on the network's features: FCN-2s whose upsampling is fixed."""
+    return isinstance(network, Fcn) and network.spec.network is NetworkName.FCN2S and network.mode is not None
 
 
 def start_from_head(network: Fcn, pictures: Sequence[LabelledPicture], *, device: str) -> None:

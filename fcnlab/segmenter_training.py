@@ -1,0 +1,120 @@
+"""How PointSegmenter trains a whole network: its images and points as a course takes them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnlab.adapters.weights import TrainedEncoder, load_encoder, untrained_encoder
+from fcnlab.core.coords import to_working
+from fcnlab.core.course import Course
+from fcnlab.core.head import missing_message
+from fcnlab.core.labelled import LabelledPicture
+from fcnlab.core.network_model import NetworkModel, network_from_arrays, seen_hw, seen_picture
+from fcnlab.core.networks.base import EncoderParts
+from fcnlab.core.networks.registry import NETWORKS
+from fcnlab.core.splitting import held_out, look, scenes
+from fcnlab.domain import Point
+from fcnlab.errors import InvalidSetting, NoPoints
+from fcnlab.specs import DEFAULT_ENCODER, SCRATCH, NetworkName, NetworkSpec, TrainingProgress, TrainingSpec
+
+OF_NETWORK = {one.name for one in fields(NetworkSpec)} - {"network", "n_classes"}
+OF_TRAINING = {one.name for one in fields(TrainingSpec)}
+
+
+def specs_of(network: str, n_classes: int, options: Mapping[str, Any]) -> tuple[NetworkSpec, TrainingSpec]:
+    """The two specs that the options of `finetune` mean. Raises InvalidSetting for an option that does not exist."""
+    unknown = set(options) - OF_NETWORK - OF_TRAINING
+    if unknown:
+        known = ", ".join(sorted(OF_NETWORK | OF_TRAINING))
+        raise InvalidSetting(f"unknown option {sorted(unknown)[0]!r} of finetune; known: {known}")
+    spec = NetworkSpec(NetworkName(network) if network in set(NetworkName) else network, n_classes)  # type: ignore[arg-type]
+    default = DEFAULT_ENCODER if NETWORKS[spec.network].uses_encoder else SCRATCH
+    own = {"encoder": default, **{name: one for name, one in options.items() if name in OF_NETWORK}}
+    training = TrainingSpec(**{name: one for name, one in options.items() if name in OF_TRAINING})
+    return replace(spec, **own), training
+
+
+def network_course(
+    pictures: Mapping[str, NDArray[np.uint8]],
+    points: Mapping[str, Sequence[Point]],
+    image_hw: Mapping[str, tuple[int, int]],
+    *,
+    classes: Sequence[str],
+    spec: NetworkSpec,
+    training: TrainingSpec,
+    device: str,
+) -> Generator[TrainingProgress, None, NetworkModel]:
+    """Train on the points of these working pictures (H, W, 3) uint8; one value per epoch, the model at the end.
+
+    Raises:
+        NoPoints: fewer than two classes have points.
+        WeightsUnavailable, UnknownEncoder, InvalidSetting: the network cannot be built.
+    """
+    present = sorted({point.class_id for own in points.values() for point in own})
+    if len(present) < 2:
+        raise NoPoints(missing_message(tuple(present)))
+    spec = replace(spec, n_classes=len(present))
+    labelled = [
+        _labelled(image, pictures[image], points[image], image_hw[image], present, spec, training)
+        for image in sorted(points)
+        if points[image]
+    ]
+    looks = [look(pictures[one.image]) for one in labelled]
+    rng = np.random.default_rng(training.seed)
+    held = held_out(scenes(looks), [one.classes for one in labelled], share=training.holdout, rng=rng)
+    learned = [one for number, one in enumerate(labelled) if number not in held]
+    scored = [one for number, one in enumerate(labelled) if number in held]
+    course = Course(
+        spec,
+        training,
+        encoder=None if spec.encoder == SCRATCH else _parts(load_encoder(spec.encoder, spec.encoder_weights)),
+        class_ids=present,
+        device=device,
+        now=time.monotonic,
+    )
+    yield from course.run(lambda: learned, lambda: scored)
+    outcome = course.outcome(scored)
+    names = tuple((class_id, classes[class_id]) for class_id in present)
+    n_points = sum(len(one.classes) for one in learned)
+    return NetworkModel(outcome.network, names, training, outcome.temperature, outcome.score, n_points=n_points)
+
+
+def network_of(arrays: dict[str, NDArray[Any]], spec: dict[str, Any], *, device: str) -> NetworkModel:
+    """A saved network, on a device. Raises CheckpointError, UnknownEncoder."""
+    model = network_from_arrays(arrays, spec, encoder=lambda name: _parts(untrained_encoder(name)))
+    model.network.to(device)
+    return model
+
+
+def _labelled(
+    image: str,
+    picture: NDArray[np.uint8],
+    points: Sequence[Point],
+    image_hw: tuple[int, int],
+    present: Sequence[int],
+    spec: NetworkSpec,
+    training: TrainingSpec,
+) -> LabelledPicture:
+    hw = seen_hw(image_hw, spec, training.working_side)
+    seen = seen_picture(picture, hw)
+    ordered = sorted(points)
+    rows = np.array([point.row for point in ordered], np.int64)
+    cols = np.array([point.col for point in ordered], np.int64)
+    return LabelledPicture(
+        image,
+        lambda: seen,
+        to_working(rows, full=image_hw[0], working=hw[0])[0].astype(np.float32),
+        to_working(cols, full=image_hw[1], working=hw[1])[0].astype(np.float32),
+        np.array([present.index(point.class_id) for point in ordered], np.int64),
+        np.ones(len(ordered), np.float32),
+    )
+
+
+def _parts(encoder: TrainedEncoder) -> EncoderParts:
+    return EncoderParts(encoder.network, encoder.strides, encoder.channels, encoder.mean, encoder.std)
