@@ -40,7 +40,9 @@ MAY_IMPORT = {
     "webapp_files": VALUES,
     "threads": set(),
     "core": VALUES | {"core"},
-    "segmenter": VALUES | {"core", "adapters.weights", "adapters.checkpoints", "adapters.devices"},
+    "segmenter": VALUES
+    | {"core", "adapters.weights", "adapters.checkpoints", "adapters.devices", "segmenter_training"},
+    "segmenter_training": VALUES | {"core", "adapters.weights"},
     "simulating": VALUES | {"core", "segmenter", "simulating_forest", "adapters.images", "adapters.png"},
     "simulating_forest": set(),
     "simulating_datasets": VALUES | {"core", "simulating"},
@@ -86,6 +88,7 @@ NEVER = {
     "threads": HEAVY,
     "core": IMPURE,
     "segmenter": {"streamlit", "sqlalchemy"},
+    "segmenter_training": {"streamlit", "sqlalchemy"},
     "simulating": {"streamlit", "sqlalchemy"},
     "simulating_datasets": {"streamlit", "sqlalchemy"},
     "simulating_learners": {"streamlit", "sqlalchemy"},
