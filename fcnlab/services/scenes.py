@@ -81,11 +81,10 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class RankedStrip:
-    """The images of a project, those that promise most first; `waiting` gains are not known or not new."""
+    """The numbers of all images of a project, those that promise most first, and some of the images."""
 
     order: tuple[int, ...]
     cells: tuple[Cell, ...]
-    waiting: int
 
 
 def ranked_strip(lab: Lab, ranking: Ranking, *, project_id: int, start: int, count: int) -> RankedStrip:
@@ -100,7 +99,7 @@ def ranked_strip(lab: Lab, ranking: Ranking, *, project_id: int, start: int, cou
             key=lambda one: (states[one] is ImageState.DONE, one not in ranking.gains, -ranking.gains.get(one, 0)),
         )
         cells = _cells(session, ranking, order[start : start + count])
-    return RankedStrip(tuple(order), cells, ranking.waiting)
+    return RankedStrip(tuple(order), cells)
 
 
 def strip_of(lab: Lab, ranking: Ranking, *, project_id: int, image_ids: Sequence[int]) -> tuple[Cell, ...]:

@@ -91,7 +91,8 @@ async def _strip(request: Request, own: Engine) -> Response:
             found = await run_in_threadpool(
                 ranked_strip, own.lab, ranking, project_id=project_id, start=start, count=count
             )
-            cells, answer = found.cells, {"order": found.order, "waiting": found.waiting}
+            cells = found.cells
+            answer = {"order": found.order, "waiting": ranking.waiting, "ranked": len(ranking.gains)}
         answer["items"] = [_item(one.image) | {"gain": one.gain} for one in cells]
     else:
         n_images, images = await run_in_threadpool(strip, own.lab, project_id=project_id, start=start, count=count)

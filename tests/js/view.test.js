@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { fitted, kept, moved, pixelAt, shownAt, zoomed } from "../../fcnlab/ui/canvas_assets/view.js";
+import { along, around, fitted, kept, moved, pixelAt, shownAt, zoomed } from "../../fcnlab/ui/canvas_assets/view.js";
 
 const PICTURE = { width: 640, height: 231 };
 const VIEWPORT = { width: 500, height: 900 };
@@ -69,4 +69,39 @@ test("a drawing moved to another view lies where it would be drawn there", () =>
 
   near(before.sx * move.scale + move.x, after.sx);
   near(before.sy * move.scale + move.y, after.sy);
+});
+
+test("an asked pixel is enlarged, in sight, and in the middle unless the picture ends there", () => {
+  const viewport = { width: 900, height: 500 };
+  for (const picture of [{ width: 640, height: 431 }, { width: 4000, height: 3001 }, { width: 37, height: 23 }]) {
+    for (const [row, col] of [[0, 0], [Math.floor(picture.height / 2), Math.floor(picture.width / 2)], [picture.height - 1, picture.width - 1], [3, picture.width - 2]]) {
+      const view = around(picture, viewport, row, col);
+      const { sx, sy } = shownAt(view, row, col);
+
+      assert.ok(view.scale >= fitted(picture, viewport).scale);
+      assert.ok(view.scale <= 8);
+      assert.ok(sx >= 0 && sx <= viewport.width && sy >= 0 && sy <= viewport.height, `${[row, col]} is at ${[sx, sy]}`);
+      const isMiddle = row === Math.floor(picture.height / 2) && picture.width > 100;
+      if (isMiddle) assert.deepEqual([sx, sy], [450, 250]);
+    }
+  }
+});
+
+test("round an asked pixel of a large picture an eighth of its longer side is seen", () => {
+  const view = around({ width: 4000, height: 3001 }, { width: 900, height: 500 }, 1500, 2000);
+
+  near(500 / view.scale, 500);
+});
+
+test("the way from one view to another begins and ends there, and keeps the middle on a line", () => {
+  const [, from, to] = VIEWS;
+  const middle = (/** @type {import("../../fcnlab/ui/canvas_assets/types.js").View} */ view) => (VIEWPORT.width / 2 - view.x) / view.scale;
+
+  for (const [part, view] of /** @type {const} */ ([[0, from], [1, to]])) {
+    const found = along(from, to, part, VIEWPORT);
+    near(found.scale, view.scale);
+    near(found.x, view.x);
+    near(found.y, view.y);
+  }
+  near(middle(along(from, to, 0.5, VIEWPORT)), (middle(from) + middle(to)) / 2);
 });

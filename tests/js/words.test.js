@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { freshColour } from "../../fcnlab/ui/canvas_assets/classbar.js";
-import { DEFAULT_DISPLAY, displayFrom } from "../../fcnlab/ui/canvas_assets/settings.js";
+import { DEFAULT_DISPLAY, displayFrom, PassedOver } from "../../fcnlab/ui/canvas_assets/settings.js";
 import { inSight, ITEM_PX } from "../../fcnlab/ui/canvas_assets/strip.js";
 import { firstSteps, learning, saving } from "../../fcnlab/ui/canvas_assets/words.js";
 
@@ -57,4 +57,18 @@ test("damaged display settings fall back one by one", () => {
   assert.equal(displayFrom({ mode: "x-ray", contour: true }).mode, "mask");
   assert.equal(displayFrom({ mode: "x-ray", contour: true }).contour, true);
   assert.equal(displayFrom({ opacity: 7 }).opacity, 1);
+});
+
+test("pixels passed over survive a reload of the tab, image by image, and damaged memory is no harm", () => {
+  /** @type {Map<string, string>} */
+  const kept = new Map();
+  const storage = { getItem: (/** @type {string} */ name) => kept.get(name) ?? null, setItem: (/** @type {string} */ name, /** @type {string} */ value) => void kept.set(name, value) };
+  new PassedOver(storage, "key").keep(7, [[3, 40]]);
+
+  assert.deepEqual(new PassedOver(storage, "key").of(7), [[3, 40]]);
+  assert.deepEqual(new PassedOver(storage, "key").of(8), []);
+  assert.deepEqual(new PassedOver(storage, "other").of(7), []);
+  kept.set("fcnlab.passed.key", "{");
+  assert.deepEqual(new PassedOver(storage, "key").of(7), []);
+  assert.deepEqual(new PassedOver(null, "key").of(7), []);
 });

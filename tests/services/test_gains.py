@@ -121,7 +121,6 @@ def test_the_strip_puts_what_promises_most_first_and_done_images_last(lab: Lab, 
 
     assert found.order == (fourth, first, third, second)
     assert [(one.image.id, one.gain) for one in found.cells] == [(first, 0.2), (third, None)]
-    assert found.waiting == 1
 
 
 def test_cells_come_in_the_order_asked_for_and_only_of_this_project(lab: Lab, project: tuple[int, list[int]]) -> None:

@@ -10,7 +10,8 @@ const MODES = ["mask", "probability", "uncertainty"];
  * @param {import("./keys.js").Action} action
  */
 export function perform(workspace, action) {
-  const { display, labelling, navigator, stage } = workspace;
+  const { asking, display, labelling, navigator, stage } = workspace;
+  if (asking.isOn && asking.perform(action)) return;
   switch (action.type) {
     case "class": {
       const label = workspace.scene.classes[action.number - 1];
@@ -31,6 +32,8 @@ export function perform(workspace, action) {
       return workspace.finish();
     case "swap":
       return workspace.swap();
+    case "ask":
+      return asking.toggle();
     case "overlay":
       return workspace.show({ overlay: !display.overlay });
     case "contour":

@@ -11,8 +11,8 @@ import { Workspace } from "./workspace.js";
 const mounts = new WeakMap();
 
 /**
- * Streamlit calls this when the component appears and again whenever its data changes; the function it returns
- * runs once, when the component leaves the page.
+ * Streamlit calls this when the component appears and again whenever its data changes. It calls the function returned
+ * when the component leaves the page, but also when newer data overtook this call: only the page tells which.
  * @param {{data: Scene, parentElement: ParentNode & object, setStateValue: SetState}} component
  */
 export default function draw({ data, parentElement, setStateValue }) {
@@ -29,11 +29,14 @@ export default function draw({ data, parentElement, setStateValue }) {
     mounts.set(parentElement, mount);
     enter(mount, /** @type {HTMLElement} */ (parentElement.querySelector(".fcnlab")));
   }
-  return () => {
-    const last = mounts.get(parentElement);
-    if (last) leave(last);
-    mounts.delete(parentElement);
-  };
+  return () => setTimeout(() => !parentElement.isConnected && remove(parentElement));
+}
+
+/** @param {object} place */
+function remove(place) {
+  const mount = mounts.get(place);
+  if (mount) leave(mount);
+  mounts.delete(place);
 }
 
 /** @param {Mount} mount @param {HTMLElement} root */

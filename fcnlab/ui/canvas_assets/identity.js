@@ -64,6 +64,15 @@ function claimByChannel(name, Channel, waitMs) {
   });
 }
 
+/** What survives a reload of this tab, if the browser allows it. @returns {Storage | null} */
+export function tabStorage() {
+  try {
+    return window.sessionStorage;
+  } catch {
+    return null; // forbidden by the browser's settings: memory has to do
+  }
+}
+
 /**
  * The log of this tab for one project, under a name that no other tab uses.
  * @param {string} projectKey
@@ -80,14 +89,7 @@ export function openLog(projectKey) {
 
 /** @param {string} projectKey */
 async function open(projectKey) {
-  /** @type {Storage | null} */
-  let storage = null;
-  try {
-    storage = window.sessionStorage;
-  } catch {
-    // forbidden by the browser's settings: memory has to do
-  }
-  const log = new EventLog(storage, `fcnlab.log.${projectKey}`, newClientId);
+  const log = new EventLog(tabStorage(), `fcnlab.log.${projectKey}`, newClientId);
   const environment = { locks: navigator.locks, BroadcastChannel: window.BroadcastChannel };
   while (!(await claim(`fcnlab.client.${log.clientId}`, environment))) log.startOver();
   return log;

@@ -5,7 +5,7 @@ export const PAUSE_MS = 800;
 /**
  * @typedef {{type: "class", number: number} | {type: "typing", digits: string | null}
  *   | {type: "fit" | "overlay" | "contour" | "heat" | "undo" | "redo" | "next" | "previous" | "done" | "swap"
- *      | "fainter" | "stronger" | "help" | "escape"}} Action
+ *      | "fainter" | "stronger" | "help" | "escape" | "ask" | "skip" | "unsure" | "more"}} Action
  * @typedef {{key: string, ctrlKey?: boolean, metaKey?: boolean, altKey?: boolean, shiftKey?: boolean}} Stroke
  */
 
@@ -18,6 +18,9 @@ export const HELP = /** @type {const} */ ([
   ["x", "swap the two last classes"],
   ["z / Shift+z", "undo / redo (also Ctrl+z, Ctrl+y)"],
   ["Enter", "mark the image done, go to the next"],
+  ["q", "query mode: answer asked pixels"],
+  ["s / u", "in query mode: skip / unsure"],
+  ["m", "in query mode: 10 more pixels"],
   ["n / p or → / ←", "next / previous image"],
   ["Wheel, pinch", "zoom at the cursor"],
   ["Drag, Space+drag", "move the picture"],
@@ -42,6 +45,10 @@ const PLAIN = {
   ArrowLeft: "previous",
   Enter: "done",
   x: "swap",
+  q: "ask",
+  s: "skip",
+  u: "unsure",
+  m: "more",
   "[": "fainter",
   "]": "stronger",
   "?": "help",

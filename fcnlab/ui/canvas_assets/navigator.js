@@ -47,7 +47,8 @@ export class ImageNavigator {
       if (id !== null) this.go(id);
       return true;
     }
-    const id = step > 0 ? this.image.next_id : this.image.previous_id;
+    const here = this.strip.placed(this.image);
+    const id = step > 0 ? here.next_id : here.previous_id;
     if (id === null) return false;
     this.go(id);
     return true;

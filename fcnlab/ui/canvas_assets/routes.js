@@ -18,9 +18,25 @@ export class Routes {
     return `${this.root}/thumb/${imageId}`;
   }
 
-  /** @param {number} start @param {number} count */
+  /** Images in import order. @param {number} start @param {number} count */
   strip(start, count) {
     return `${this.root}/strip?start=${start}&count=${count}`;
+  }
+
+  /** Images that promise most first, with the numbers of all in that order. @param {number} start @param {number} count */
+  ranked(start, count) {
+    return `${this.root}/strip?sort=gain&start=${start}&count=${count}`;
+  }
+
+  /** Images by their numbers, with what they promise. @param {readonly number[]} ids */
+  cells(ids) {
+    return `${this.root}/strip?sort=gain&ids=${ids.join(",")}`;
+  }
+
+  /** Pixels to ask about. @param {{imageId: number, count: number, how: "margin" | "random", avoid: readonly number[][]}} wanted */
+  queries({ imageId, count, how, avoid }) {
+    const query = new URLSearchParams({ count: String(count), strategy: how, avoid: avoid.flat().join(",") });
+    return `${this.root}/queries/${imageId}?${query}`;
   }
 
   /** @param {{imageId: number, after: number, status: number, mode: Mode, classId: number, clientId: string}} wanted */

@@ -71,9 +71,43 @@ export class ProjectMemory {
     /** @type {number | null} */
     this.otherId = Number.isInteger(saved.otherId) ? saved.otherId : null;
     this.hintClosed = saved.hintClosed === true;
+    /** Whether the strip begins with the images that promise most. */
+    this.byGain = saved.byGain === true;
   }
 
   save() {
-    save(this.name, { classId: this.classId, otherId: this.otherId, hintClosed: this.hintClosed });
+    const { classId, otherId, hintClosed, byGain } = this;
+    save(this.name, { classId, otherId, hintClosed, byGain });
+  }
+}
+
+/** The asked pixels of a project that were skipped or left as unsure in this tab: they are not asked again. */
+export class PassedOver {
+  /** @param {Pick<Storage, "getItem" | "setItem"> | null} storage @param {string} projectKey */
+  constructor(storage, projectKey) {
+    this.storage = storage;
+    this.name = `fcnlab.passed.${projectKey}`;
+    /** @type {Record<string, number[][]>} */
+    this.images = {};
+    try {
+      this.images = JSON.parse(storage?.getItem(this.name) ?? "null") ?? {};
+    } catch {
+      // damaged or forbidden: begin anew
+    }
+  }
+
+  /** @param {number} imageId @returns {number[][]} rows and columns */
+  of(imageId) {
+    return this.images[imageId] ?? [];
+  }
+
+  /** @param {number} imageId @param {number[][]} pixels */
+  keep(imageId, pixels) {
+    this.images[imageId] = pixels;
+    try {
+      this.storage?.setItem(this.name, JSON.stringify(this.images));
+    } catch {
+      // full or forbidden: remembered as long as the page
+    }
   }
 }

@@ -1,7 +1,9 @@
 // @ts-check
 import { h } from "./dom.js";
+import { Flight } from "./flight.js";
+import { drawDots, drawRing, sized } from "./marks.js";
 import { cellsBelow, classTable, colour, drawBorders, heatTable } from "./overlay.js";
-import { fitted, kept, moved, shownAt, zoomed } from "./view.js";
+import { around, fitted, kept, matrix, moved, zoomed } from "./view.js";
 
 /** @typedef {import("./types.js").ImageInfo} ImageInfo */
 /** @typedef {import("./types.js").Overlay} Overlay */
@@ -38,6 +40,11 @@ export class Stage {
     this.points = [];
     /** @type {string | null} */
     this.marked = null;
+    /** The pixel in the ring. @type {{row: number, col: number} | null} */
+    this.ring = null;
+    this.flight = new Flight((view) => this.#look(view));
+    /** So much of the viewport's lower end is covered by something else. */
+    this.coveredPx = 0;
     /** @type {readonly ClassLabel[]} */
     this.classes = [];
     /** @type {Display | null} */
@@ -62,6 +69,7 @@ export class Stage {
     this.image = image;
     this.overlay = null;
     this.marked = null;
+    this.setRing(null);
     this.fit();
     this.redraw("fill", "borders", "dots");
     this.dress();
@@ -108,6 +116,14 @@ export class Stage {
     this.redraw("dots");
   }
 
+  /** Draw a ring round a pixel, or none. @param {{row: number, col: number} | null} pixel */
+  setRing(pixel) {
+    this.ring = pixel;
+    if (pixel) this.element.dataset.asked = `${pixel.row},${pixel.col}`;
+    else delete this.element.dataset.asked;
+    this.redraw("dots");
+  }
+
   /** Draw an overlay unless it is of another image or older than the one shown. @param {Overlay} overlay */
   setOverlay(overlay) {
     if (overlay.imageId !== this.image?.id) return;
@@ -134,25 +150,41 @@ export class Stage {
 
   fit() {
     if (!this.image) return;
-    this.#look(fitted(this.image, this.size));
+    this.flight.land();
+    this.#look(fitted(this.image, this.#room()));
     this.isFitted = true;
+  }
+
+  /** Go to a pixel, near enough to see what is round it. @param {{row: number, col: number}} pixel */
+  approach({ row, col }) {
+    if (!this.image) return;
+    this.flight.go(this.view, around(this.image, this.#room(), row, col), this.size);
   }
 
   /** @param {number} factor @param {number} sx @param {number} sy */
   zoom(factor, sx, sy) {
     if (!this.image) return;
+    this.flight.land();
     const smallest = Math.min(1, fitted(this.image, this.size).scale / 2);
     this.#look(zoomed(this.view, factor, sx, sy, smallest));
   }
 
   /** @param {number} dx @param {number} dy */
   pan(dx, dy) {
+    this.flight.land();
     this.#look({ ...this.view, x: this.view.x + dx, y: this.view.y + dy });
   }
 
   stop() {
     cancelAnimationFrame(this.frame);
     clearTimeout(this.rest);
+    this.flight.land();
+  }
+
+  /** The part of the viewport where the picture is seen. */
+  #room() {
+    const { width, height } = this.size;
+    return { width, height: Math.max(height / 2, height - this.coveredPx) };
   }
 
   /** @param {import("./types.js").View} view */
@@ -252,42 +284,7 @@ export class Stage {
     const ratio = this.dots.width / this.size.width;
     context.scale(ratio, ratio);
     const colours = new Map(this.classes.map((label) => [label.id, label.colour]));
-    for (const [uid, row, col, classId] of this.points) {
-      const { sx, sy } = shownAt(this.view, row, col);
-      if (sx < -20 || sy < -20 || sx > this.size.width + 20 || sy > this.size.height + 20) continue;
-      if (uid === this.marked) disc(context, sx, sy, 11, "rgba(255, 255, 255, 0.35)");
-      disc(context, sx, sy, uid === this.marked ? 7.5 : 6, "rgba(0, 0, 0, 0.85)");
-      disc(context, sx, sy, uid === this.marked ? 6.5 : 5, "#ffffff");
-      disc(context, sx, sy, uid === this.marked ? 4.75 : 3.5, colours.get(classId) ?? "#888888");
-    }
+    drawDots(context, this.view, this.size, this.points, colours, this.marked);
+    if (this.ring) drawRing(context, this.view, this.ring);
   }
-}
-
-/** @param {import("./types.js").View} view */
-function matrix(view) {
-  return `matrix(${view.scale}, 0, 0, ${view.scale}, ${view.x}, ${view.y})`;
-}
-
-/** Give a canvas one pixel per screen pixel, and clear it. @param {HTMLCanvasElement} canvas @param {import("./types.js").Size} size */
-function sized(canvas, size) {
-  const ratio = window.devicePixelRatio || 1;
-  const width = Math.round(size.width * ratio);
-  const height = Math.round(size.height * ratio);
-  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-  if (canvas.width !== width || canvas.height !== height) {
-    canvas.width = width;
-    canvas.height = height;
-  } else {
-    context.setTransform(1, 0, 0, 1, 0, 0);
-    context.clearRect(0, 0, width, height);
-  }
-  return context;
-}
-
-/** @param {CanvasRenderingContext2D} context @param {number} sx @param {number} sy @param {number} radius @param {string} colour */
-function disc(context, sx, sy, radius, colour) {
-  context.beginPath();
-  context.arc(sx, sy, radius, 0, 2 * Math.PI);
-  context.fillStyle = colour;
-  context.fill();
 }

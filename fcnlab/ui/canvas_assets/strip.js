@@ -1,9 +1,11 @@
 // @ts-check
-import { h, icon, say } from "./dom.js";
+import { button, h, icon, say } from "./dom.js";
+import { GainOrder } from "./order.js";
 import { counted } from "./words.js";
 
 /** @typedef {import("./types.js").ImageState} ImageState */
-/** @typedef {{id: number, name: string, n_points: number, state: ImageState}} StripItem */
+/** @typedef {{id: number, name: string, n_points: number, state: ImageState, gain?: number | null}} StripItem */
+/** @typedef {import("./types.js").ImageInfo} ImageInfo */
 
 export const ITEM_PX = 92;
 const PAGE = 60;
@@ -30,35 +32,67 @@ export class Strip {
    * @param {object} parts
    * @param {import("./routes.js").Routes} parts.routes
    * @param {(imageId: number) => void} parts.onGo
+   * @param {() => void} parts.onOrder the images stand in another order now
+   * @param {import("./settings.js").ProjectMemory} parts.memory
    */
-  constructor({ routes, onGo }) {
+  constructor({ routes, onGo, onOrder, memory }) {
     this.routes = routes;
     this.onGo = onGo;
+    this.onOrder = onOrder;
+    this.memory = memory;
     this.track = h("div", { class: "track" });
-    this.element = h("div", { class: "strip", role: "listbox", "aria-label": "Images", tabindex: "-1" }, this.track);
+    this.scroller = h("div", { class: "strip", role: "listbox", "aria-label": "Images", tabindex: "-1" }, this.track);
+    this.plain = button("Images in the order of their import", null, () => this.sort(false), { text: "In order" });
+    this.ranked = button("Images that promise to teach most come first, done images last", null, () => this.sort(true), { text: "Most to gain" });
+    this.progress = h("span", { class: "ranking" });
+    this.element = h("div", { class: "images" }, h("div", { class: "sorts", role: "group", "aria-label": "Order of images" }, this.plain, this.ranked, this.progress), this.scroller);
     this.n = 0;
-    /** @type {Map<number, StripItem>} */
+    /** @type {Map<number, StripItem>} by image */
     this.items = new Map();
+    /** Which image is where in import order, as far as known. @type {Map<number, number>} */
+    this.imported = new Map();
+    /** The images that promise most come first; null in import order. @type {number[] | null} */
+    this.order = null;
     /** @type {Map<number, ReturnType<Strip["makeCell"]>>} */
     this.cells = new Map();
     /** Pages asked for, and whether they must be asked for again. @type {Map<number, "asked" | "fresh" | "old">} */
     this.pages = new Map();
     /** @type {{id: number, position: number, nPoints: number, state: ImageState} | null} */
     this.current = null;
+    this.follower = new GainOrder({ routes, onOrder: (order, waiting) => this.#reorder(order, waiting) });
     this.frame = 0;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.timer = undefined;
     this.stopped = false;
-    this.element.addEventListener("scroll", () => this.#later(), { passive: true });
-    this.element.addEventListener(
+    this.scroller.addEventListener("scroll", () => this.#later(), { passive: true });
+    this.scroller.addEventListener(
       "wheel",
       (event) => {
         if (event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY)) return;
         event.preventDefault();
-        this.element.scrollLeft += event.deltaY;
+        this.scroller.scrollLeft += event.deltaY;
       },
       { passive: false },
     );
+    this.#press();
+    if (memory.byGain) this.follower.start();
+  }
+
+  /** @param {boolean} byGain begin with the images that promise most */
+  sort(byGain) {
+    if (byGain === this.memory.byGain) return;
+    this.memory.byGain = byGain;
+    this.memory.save();
+    this.#press();
+    if (byGain) this.follower.start();
+    else this.follower.stop();
+  }
+
+  /** An image with its neighbours in the shown order. @param {ImageInfo} image @returns {ImageInfo} */
+  placed(image) {
+    const position = this.order?.indexOf(image.id) ?? -1;
+    if (!this.order || position < 0) return image;
+    return { ...image, position, previous_id: this.order[position - 1] ?? null, next_id: this.order[position + 1] ?? null };
   }
 
   /** @param {number} n @param {Strip["current"]} current the image shown, as this tab knows it */
@@ -79,12 +113,13 @@ export class Strip {
 
   /** The id of the image at a place, if it is known. @param {number} position */
   idAt(position) {
-    return this.items.get(position)?.id ?? null;
+    return (this.order ? this.order[position] : this.imported.get(position)) ?? null;
   }
 
   /** @param {number} imageId */
   positionOf(imageId) {
-    for (const [position, item] of this.items) if (item.id === imageId) return position;
+    if (this.order) return this.order.includes(imageId) ? this.order.indexOf(imageId) : null;
+    for (const [position, id] of this.imported) if (id === imageId) return position;
     return null;
   }
 
@@ -100,9 +135,9 @@ export class Strip {
   /** @param {number} position */
   reveal(position) {
     const left = position * ITEM_PX;
-    const { scrollLeft, clientWidth } = this.element;
+    const { scrollLeft, clientWidth } = this.scroller;
     if (left < scrollLeft + ITEM_PX || left + 2 * ITEM_PX > scrollLeft + clientWidth) {
-      this.element.scrollLeft = left - (clientWidth - ITEM_PX) / 2;
+      this.scroller.scrollLeft = left - (clientWidth - ITEM_PX) / 2;
     }
   }
 
@@ -113,8 +148,24 @@ export class Strip {
 
   stop() {
     this.stopped = true;
+    this.follower.halt();
     cancelAnimationFrame(this.frame);
     clearTimeout(this.timer);
+  }
+
+  /** @param {number[] | null} order @param {number} waiting images whose place is not settled yet */
+  #reorder(order, waiting) {
+    this.order = order;
+    say(this.progress, order && waiting ? `${waiting} to look at` : "");
+    this.refresh();
+    this.onOrder();
+    this.#later();
+  }
+
+  #press() {
+    const { byGain } = this.memory;
+    this.plain.setAttribute("aria-pressed", String(!byGain));
+    this.ranked.setAttribute("aria-pressed", String(byGain));
   }
 
   #later() {
@@ -125,7 +176,7 @@ export class Strip {
   }
 
   #sight() {
-    return inSight(this.element.scrollLeft, this.element.clientWidth, this.n);
+    return inSight(this.scroller.scrollLeft, this.scroller.clientWidth, this.n);
   }
 
   #render() {
@@ -155,10 +206,15 @@ export class Strip {
       if (state === "asked" || state === "fresh" || (state === "old" && !again)) continue;
       this.pages.set(page, "asked");
       try {
-        const response = await fetch(this.routes.strip(page * PAGE, PAGE));
+        const { order } = this;
+        const url = order ? this.routes.cells(order.slice(page * PAGE, (page + 1) * PAGE)) : this.routes.strip(page * PAGE, PAGE);
+        const response = await fetch(url);
         if (!response.ok) throw new Error(`answer ${response.status}`);
         const { items } = await response.json();
-        items.forEach((/** @type {StripItem} */ item, /** @type {number} */ k) => this.items.set(page * PAGE + k, item));
+        items.forEach((/** @type {StripItem} */ item, /** @type {number} */ k) => {
+          this.items.set(item.id, item);
+          if (!order) this.imported.set(page * PAGE + k, item.id);
+        });
         // An answer overtaken by a change is shown, but asked for again.
         if (this.pages.get(page) === "asked") this.pages.set(page, "fresh");
       } catch {
@@ -176,8 +232,8 @@ export class Strip {
     const count = h("span", { class: "count" });
     const state = h("span", { class: "state" }, icon("check"));
     const go = () => {
-      const item = this.items.get(position);
-      if (item) this.onGo(item.id);
+      const id = this.idAt(position);
+      if (id !== null) this.onGo(id);
     };
     const element = h(
       "div",
@@ -190,7 +246,7 @@ export class Strip {
 
   /** @param {ReturnType<Strip["makeCell"]>} cell @param {number} position */
   #fill(cell, position) {
-    const item = this.items.get(position);
+    const item = this.items.get(this.idAt(position) ?? -1);
     if (!item) return;
     const own = this.current?.id === item.id ? this.current : null;
     const state = own?.state ?? item.state;
@@ -203,7 +259,9 @@ export class Strip {
     say(cell.count, n ? String(n) : "");
     cell.element.dataset.image = String(item.id);
     cell.element.dataset.state = state;
-    cell.element.title = `${item.name}: ${STATE_WORDS[state]}, ${counted(n, "point")}`;
+    const gain = this.order && state !== "done" ? (item.gain ?? null) : null;
+    const promise = gain === null ? "" : `, gain ${gain.toFixed(2)}`;
+    cell.element.title = `${item.name}: ${STATE_WORDS[state]}, ${counted(n, "point")}${promise}`;
     cell.element.setAttribute("aria-selected", String(own !== null));
   }
 }

@@ -11,6 +11,7 @@ import { DEFAULT_DISPLAY } from "./settings.js";
  * @property {() => void} redo
  * @property {(anchor: Element) => void} clear
  * @property {() => void} fit
+ * @property {() => void} ask
  * @property {() => void} help
  * @property {() => void} previous
  * @property {() => void} next
@@ -45,6 +46,7 @@ export class Toolbar {
     this.next = button("Next image (n)", "next", actions.next);
     this.place = h("span", { class: "place" });
     this.name = h("span", { class: "name" });
+    this.ask = button("Query mode: answer the pixels it asks about (q)", "ask", actions.ask, { text: "Ask me" });
     this.done = button("Mark the image done and go to the next (Enter)", "check", () => this.#finish(), { text: "Done", class: "primary done" });
     this.help = button("Mouse and keys (?)", "keys", actions.help);
     /** @type {Display} */
@@ -54,6 +56,7 @@ export class Toolbar {
       "div",
       { class: "toolbar", role: "toolbar", "aria-label": "Tools" },
       h("div", { class: "group" }, this.undo, this.redo, this.clear),
+      h("div", { class: "group" }, this.ask),
       h("div", { class: "group" }, this.fit, this.light),
       h("div", { class: "group" }, this.eye, this.opacity, this.contour, h("div", { class: "segments" }, ...this.modes)),
       h("span", { class: "gap" }),
@@ -75,8 +78,13 @@ export class Toolbar {
     this.light.classList.toggle("touched", display.brightness !== 1 || display.contrast !== 1);
   }
 
+  /** @param {boolean} isOn */
+  setAsking(isOn) {
+    press(this.ask, isOn);
+  }
+
   /**
-   * @param {import("./types.js").ImageInfo | null} image
+   * @param {import("./types.js").ImageInfo | null} image as it stands in the shown order
    * @param {{nImages: number, isDone: boolean, nPoints: number}} facts
    */
   setImage(image, { nImages, isDone, nPoints }) {
@@ -86,7 +94,7 @@ export class Toolbar {
     say(this.place, image ? `${image.position + 1} / ${nImages}` : "");
     this.previous.disabled = image?.previous_id == null;
     this.next.disabled = image?.next_id == null;
-    for (const tool of [this.undo, this.redo, this.fit, this.done]) tool.disabled = !image;
+    for (const tool of [this.undo, this.redo, this.fit, this.done, this.ask]) tool.disabled = !image;
     this.clear.disabled = !image || isDone || nPoints === 0;
     swapIcon(this.done, isDone ? "reopen" : "check");
     say(/** @type {Element} */ (this.done.querySelector(".label")), isDone ? "Reopen" : "Done");

@@ -8,6 +8,13 @@ const MARGIN_PX = 12;
 const LARGEST_SCALE = 64;
 /** At least this much of the picture stays inside the viewport. */
 const KEPT_PX = 48;
+/** Round an asked pixel so many pixels of the picture are shown, across the shorter side of the viewport... */
+const AROUND_PX = 96;
+/** ...or this part of the picture's longer side, if that is more. */
+const AROUND_PART = 1 / 8;
+const NEAREST_SCALE = 8;
+/** A ring at the edge of the picture is seen whole. */
+const EDGE_PX = 40;
 
 /**
  * The whole picture, centred; small ones are enlarged at most eightfold.
@@ -96,4 +103,48 @@ export function shownAt(view, row, col) {
 export function moved(drawn, now) {
   const scale = now.scale / drawn.scale;
   return { scale, x: now.x - drawn.x * scale, y: now.y - drawn.y * scale };
+}
+
+/**
+ * A pixel enlarged until what is round it can be told apart, but never smaller than the whole picture would be; in the
+ * middle, unless the picture ends near it.
+ * @param {Size} picture
+ * @param {Size} viewport
+ * @param {number} row
+ * @param {number} col
+ * @returns {View}
+ */
+export function around(picture, viewport, row, col) {
+  const span = Math.max(AROUND_PX, Math.max(picture.width, picture.height) * AROUND_PART);
+  const near = Math.min(viewport.width, viewport.height) / span;
+  const scale = Math.max(fitted(picture, viewport).scale, Math.min(near, NEAREST_SCALE));
+  const start = (/** @type {number} */ at, /** @type {number} */ length, /** @type {number} */ side) => {
+    const rest = side - length * scale;
+    const wanted = side / 2 - (at + 0.5) * scale;
+    return rest > 0 ? rest / 2 : between(wanted, rest - EDGE_PX, EDGE_PX);
+  };
+  return { scale, x: start(col, picture.width, viewport.width), y: start(row, picture.height, viewport.height) };
+}
+
+/**
+ * Part of the way from one view to another: what is in the middle moves straight, the scale evenly.
+ * @param {View} from
+ * @param {View} to
+ * @param {number} part 0 to 1
+ * @param {Size} viewport
+ * @returns {View}
+ */
+export function along(from, to, part, viewport) {
+  const scale = from.scale * (to.scale / from.scale) ** part;
+  const mid = (/** @type {number} */ a, /** @type {number} */ b, /** @type {number} */ side) => {
+    const start = (side / 2 - a) / from.scale;
+    const end = (side / 2 - b) / to.scale;
+    return side / 2 - (start + (end - start) * part) * scale;
+  };
+  return { scale, x: mid(from.x, to.x, viewport.width), y: mid(from.y, to.y, viewport.height) };
+}
+
+/** The view as a CSS transform. @param {View} view */
+export function matrix(view) {
+  return `matrix(${view.scale}, 0, 0, ${view.scale}, ${view.x}, ${view.y})`;
 }

@@ -1,10 +1,12 @@
 // @ts-check
 import { perform } from "./actions.js";
+import { Asking } from "./asking.js";
 import { ClassBar } from "./classbar.js";
 import { h } from "./dom.js";
 import { attach } from "./ears.js";
 import { layout, render, renderCursor, renderStatus } from "./face.js";
 import { Help } from "./help.js";
+import { tabStorage } from "./identity.js";
 import { KeyReader } from "./keys.js";
 import { Labelling } from "./labelling.js";
 import { ImageNavigator } from "./navigator.js";
@@ -13,8 +15,9 @@ import { Pictures } from "./pictures.js";
 import { nearest } from "./points.js";
 import { OverlayPoll } from "./poll.js";
 import { Popovers, Toasts } from "./popover.js";
+import { Prompt } from "./prompt.js";
 import { Routes } from "./routes.js";
-import { loadDisplay, ProjectMemory, saveDisplay } from "./settings.js";
+import { loadDisplay, PassedOver, ProjectMemory, saveDisplay } from "./settings.js";
 import { Stage } from "./stage.js";
 import { StatusBar } from "./statusbar.js";
 import { Strip } from "./strip.js";
@@ -42,6 +45,7 @@ export class Workspace {
     this.setState = setState;
     this.display = loadDisplay();
     this.memory = new ProjectMemory(scene.project.key);
+    this.passedOver = new PassedOver(tabStorage(), scene.project.key);
     this.routes = new Routes(base, scene.project.key);
     this.life = new AbortController();
     this.reachable = true;
@@ -64,13 +68,20 @@ export class Workspace {
     this.status = new StatusBar();
     this.notes = new Notes({ onReopen: () => this.reopen(), onHintClose: () => this.closeHint() });
     this.pictures = new Pictures((state) => this.notes.setPicture(state));
-    this.strip = new Strip({ routes: this.routes, onGo: (imageId) => this.navigator.go(imageId) });
+    this.strip = new Strip({
+      routes: this.routes,
+      onGo: (imageId) => this.navigator.go(imageId),
+      onOrder: () => render(this),
+      memory: this.memory,
+    });
     this.navigator = new ImageNavigator((value) => this.setState("goto", value), this.strip);
+    this.asking = new Asking(this);
+    this.prompt = new Prompt(this.asking);
     this.keys = new KeyReader((action) => perform(this, action));
     this.poll = this.#makePoll(log.clientId);
     this.classbar = new ClassBar(
       {
-        onChoose: (classId) => this.choose(classId),
+        onChoose: (classId) => (this.asking.isOn ? this.asking.answer(classId) : this.choose(classId)),
         onAdd: (name, colour) => this.addClass(name, colour),
         onEdit: (classId, name, colour) => this.labelling.record("class_edit", { class_id: classId, name, colour }),
         onRemove: (classId) => this.labelling.record("class_remove", { class_id: classId }),
@@ -79,10 +90,11 @@ export class Workspace {
     );
     this.toolbar = new Toolbar(
       {
-        undo: () => this.labelling.record("undo"),
-        redo: () => this.labelling.record("redo"),
+        undo: () => perform(this, { type: "undo" }),
+        redo: () => perform(this, { type: "redo" }),
         clear: (anchor) => this.clear(anchor),
         fit: () => this.stage.fit(),
+        ask: () => this.asking.toggle(),
         help: () => this.help.toggle(),
         previous: () => this.navigator.step(-1),
         next: () => this.navigator.step(1),
@@ -92,7 +104,7 @@ export class Workspace {
       },
       this.popovers,
     );
-    const center = h("div", { class: "center" }, this.stage.element, ...this.notes.elements, this.toasts.element);
+    const center = h("div", { class: "center" }, this.stage.element, ...this.notes.elements, this.prompt.element, this.toasts.element);
     const { toolbar, classbar, strip, status, help } = this;
     const grid = [toolbar.element, classbar.element, center, strip.element, status.element];
     root.replaceChildren(h("div", { class: "grid" }, ...grid), help.dialog);
@@ -123,8 +135,8 @@ export class Workspace {
   /** Let go of everything outside the workspace. */
   stop() {
     this.life.abort();
-    const { labelling, poll, keys, stage, strip, status, navigator, toasts, pictures } = this;
-    for (const part of [labelling, poll, keys, stage, strip, status, navigator, toasts, pictures]) part.stop();
+    const { asking, labelling, poll, keys, stage, strip, status, navigator, toasts, pictures } = this;
+    for (const part of [asking, labelling, poll, keys, stage, strip, status, navigator, toasts, pictures]) part.stop();
   }
 
   /** The class the next click gives: the one last used, else the first object. */
@@ -139,7 +151,7 @@ export class Workspace {
     const { labelling, stage } = this;
     const pixel = labelling.image && pixelAt(stage.view, labelling.image, sx, sy);
     const classId = this.currentClass();
-    if (!pixel || classId < 0 || !this.notes.veil.hidden || labelling.now().state === "done") return;
+    if (this.asking.isOn || !pixel || classId < 0 || !this.notes.veil.hidden || labelling.now().state === "done") return;
     labelling.record("add", { ...pixel, class_id: classId });
   }
 
@@ -147,7 +159,7 @@ export class Workspace {
   remove(sx, sy) {
     const { points, state } = this.labelling.now();
     const point = nearest(points, this.stage.view, sx, sy);
-    if (point && state !== "done") this.labelling.record("remove", { uid: point[0] });
+    if (point && state !== "done" && !this.asking.isOn) this.labelling.record("remove", { uid: point[0] });
   }
 
   /** @param {Element} anchor */
@@ -199,9 +211,14 @@ export class Workspace {
     this.display = { ...before, ...change };
     saveDisplay(this.display);
     if (this.display.mode !== before.mode) this.stage.dropOverlay();
-    this.stage.setDisplay(this.display);
-    this.toolbar.setDisplay(this.display);
+    this.stage.setDisplay(this.shownDisplay());
+    this.toolbar.setDisplay(this.shownDisplay());
     render(this);
+  }
+
+  /** How the picture is shown now: while a pixel is asked about, the mask is out of sight. */
+  shownDisplay() {
+    return this.asking.hidesMask ? { ...this.display, overlay: false } : this.display;
   }
 
   closeHint() {
@@ -241,7 +258,9 @@ export class Workspace {
       this.meta = null;
       this.labelling.show();
       this.stage.show(image, picture);
-      this.pictures.prefetch(image.next_id === null ? null : this.routes.image(image.next_id));
+      const { next_id: nextId } = this.strip.placed(image);
+      this.pictures.prefetch(nextId === null ? null : this.routes.image(nextId));
+      if (this.asking.isOn) this.asking.arrived();
       render(this);
     });
   }
