@@ -75,22 +75,22 @@ def train(ctx: click.Context, /, wanted: str, labeller: str, wait: bool, as_json
 
 @click.command()
 @project_option
+@click.option("--idle", "idle_s", default=10.0, show_default=True, help="End after so many seconds with nothing to do.")
 @click.pass_context
-def worker(ctx: click.Context, wanted: str) -> None:
+def worker(ctx: click.Context, wanted: str, idle_s: float) -> None:
     """Train what is queued for a project.
 
-    It takes one thread and what others leave of the processor, and ends when nothing is queued any more. The web
-    application starts workers by itself.
+    It takes one thread and what others leave of the processor. The web application starts workers by itself.
     """
     import logging
 
-    from fcnlab.services.worker import run_worker
+    from fcnlab.services.worker import fine_tune, run_worker
     from fcnlab.services.workers import become_background
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     become_background()
     with opened(ctx) as lab:
-        run_worker(lab, project_id=found_project(lab, wanted).id)
+        run_worker(lab, project_id=found_project(lab, wanted).id, trainer=fine_tune, idle_s=idle_s)
 
 
 @click.group()

@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing, suppress
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -23,9 +22,6 @@ from fcnlab.lab import Lab
 from fcnlab.runs import ModelDraft, ModelKind, Training, TrainingState, Wanted, resume_file_of
 from fcnlab.services.holding import Holder, Interrupted
 from fcnlab.specs import PointScore, TrainingProgress
-
-IDLE_S = 10.0
-"""A worker with nothing to do waits so long for something before it ends."""
 
 LOOK_S = 0.5
 NO_COLOUR = "#808080"
@@ -68,13 +64,13 @@ def fine_tune(
     lab: Lab, training: Training, *, resume: Path | None, checkpoint: Path
 ) -> Generator[TrainingProgress, None, Trained]:
     """The trainer that trains networks."""
-    finetuning = import_module("fcnlab.services.finetuning")  # torch: only where it is used
-    job = finetuning.TrainingJob(training.project_id, training.network, training.training, training.image_ids)
-    trained: Trained = yield from finetuning.train(lab, job, resume=resume, checkpoint=checkpoint)
-    return trained
+    from fcnlab.services.finetuning import TrainingJob, train  # torch: only where it is used
+
+    job = TrainingJob(training.project_id, training.network, training.training, training.image_ids)
+    return (yield from train(lab, job, resume=resume, checkpoint=checkpoint))
 
 
-def run_worker(lab: Lab, *, project_id: int, trainer: Trainer = fine_tune, idle_s: float = IDLE_S) -> None:
+def run_worker(lab: Lab, *, project_id: int, trainer: Trainer, idle_s: float) -> None:
     """Train what is queued or was interrupted, until nothing has come for `idle_s` seconds.
 
     A training that fails is marked so, with the reason, and the next one follows. SIGTERM leaves the training at work
