@@ -2,9 +2,10 @@
 
     .venv/bin/python benchmarks/click_latency.py [--clicks 200] [--json out.json]
 
-Three cases: one 1024x768 photograph with up to 50 points (200 clicks after 20 of warm-up; each round undoes its
+Four cases: one 1024x768 photograph with up to 50 points (200 clicks after 20 of warm-up; each round undoes its
 points); the same in a project with 5,000 points in 500 images; one 12-megapixel photograph (time to the first mask,
-then per click). Reports medians and 95th percentiles in milliseconds.
+then per click); a project of 20 further images, before and while a worker trains FCN-8s on it. Reports medians and
+95th percentiles in milliseconds.
 """
 
 from __future__ import annotations
@@ -14,21 +15,30 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import skimage.data
+from numpy.typing import NDArray
 from playwright.sync_api import Page
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from fcnlab.domain import Event, EventBatch, EventKind
 from fcnlab.lab import open_lab
+from fcnlab.runs import TrainingState
 from fcnlab.services.importing import import_files
 from fcnlab.services.labelling import apply_events
 from fcnlab.services.projects import create_project
+from fcnlab.services.trainings import cancel_training, start_training
+from fcnlab.services.trainings import training as training_of
+from fcnlab.services.workers import ensure_worker
 from fcnlab.settings import Settings
+from fcnlab.specs import NetworkName, NetworkSpec, TrainingSpec
 from tests.browser.harness import WATCH_CLICKS, open_label_page, pixel_on_screen, running_browser, running_server
 
 ROUND = 48
@@ -85,7 +95,36 @@ def click_round(page: Page, count: int, rng: np.random.Generator, size: tuple[in
     return times
 
 
-def measure(width: int, height: int, *, clicks: int, warm_up: int, other_images: int = 0) -> dict[str, float]:
+@contextmanager
+def training(data_dir: Path, project_id: int) -> Iterator[None]:
+    """A worker trains a network of the project while the block runs."""
+    lab = open_lab(Settings(data_dir=data_dir, demo=False))
+    found = start_training(
+        lab,
+        project_id=project_id,
+        network=NetworkSpec(NetworkName.FCN8S, 2),
+        training=TrainingSpec(epochs=100_000, minutes=600),
+        labeller="bench",
+    )
+    ensure_worker(lab, project_id=project_id)
+    deadline = time.monotonic() + 120
+    while not training_of(lab, training_id=found.id).epoch:
+        if time.monotonic() > deadline:
+            raise TimeoutError("the worker finished no epoch in two minutes")
+        time.sleep(0.5)
+    try:
+        yield
+        assert training_of(lab, training_id=found.id).state is TrainingState.RUNNING
+    finally:
+        cancel_training(lab, training_id=found.id)
+        while training_of(lab, training_id=found.id).is_open and time.monotonic() < deadline + 1200:
+            time.sleep(0.5)
+        lab.close()
+
+
+def measure(
+    width: int, height: int, *, clicks: int, warm_up: int, other_images: int = 0, with_training: bool = False
+) -> dict[str, float]:
     """Median and 95th percentile of the click latency, and the time to the first mask."""
     rng = np.random.default_rng(1)
     with tempfile.TemporaryDirectory() as folder:
@@ -105,13 +144,27 @@ def measure(width: int, height: int, *, clicks: int, warm_up: int, other_images:
             if other_images:  # wait until all images are learned from
                 page.get_by_text("up to date").wait_for(timeout=900_000)
             page.evaluate("window.clickTimes.length = 0")
-            times: list[float] = []
-            while len(times) < warm_up + clicks:
-                times += click_round(page, min(ROUND, warm_up + clicks - len(times)), rng, (width, height))
-                for _ in range(ROUND):
-                    page.keyboard.press("z")
-                page.wait_for_timeout(1500)
-            measured = np.array(times[warm_up:])
+            if with_training:
+                with training(Path(folder), project_id):
+                    return summary(first, clicked(page, clicks, warm_up, rng, (width, height)))
+            return summary(first, clicked(page, clicks, warm_up, rng, (width, height)))
+
+
+def clicked(
+    page: Page, clicks: int, warm_up: int, rng: np.random.Generator, size: tuple[int, int]
+) -> NDArray[np.float64]:
+    """Milliseconds of `clicks` clicks after the warm-up, in rounds that take their points back."""
+    times: list[float] = []
+    while len(times) < warm_up + clicks:
+        times += click_round(page, min(ROUND, warm_up + clicks - len(times)), rng, size)
+        for _ in range(ROUND):
+            page.keyboard.press("z")
+        page.wait_for_timeout(1500)
+    return np.array(times[warm_up:])
+
+
+def summary(first: float, measured: NDArray[np.float64]) -> dict[str, float]:
+    """Figures of one case."""
     return {
         "first_mask_s": round(first, 2),
         "median_ms": round(float(np.median(measured)), 1),
@@ -124,13 +177,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clicks", type=int, default=200)
     parser.add_argument("--warm-up", type=int, default=20)
-    parser.add_argument("--case", choices=["small", "project", "large", "all"], default="all")
+    parser.add_argument("--case", choices=["small", "project", "large", "quiet", "training", "all"], default="all")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    cases = {
+    cases: dict[str, Any] = {
         "small": {"width": 1024, "height": 768},
         "project": {"width": 1024, "height": 768, "other_images": 500},
         "large": {"width": 4000, "height": 3000},
+        "quiet": {"width": 1024, "height": 768, "other_images": 20},
+        "training": {"width": 1024, "height": 768, "other_images": 20, "with_training": True},
     }
     results = {}
     for name, case in cases.items():
