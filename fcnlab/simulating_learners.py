@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -14,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 
 from fcnlab.adapters.devices import pick_device
-from fcnlab.adapters.features import Entry, TensorCache
 from fcnlab.adapters.weights import load_encoder
 from fcnlab.core.clicks import join_samples, samples_at
 from fcnlab.core.course import Course
@@ -24,7 +21,7 @@ from fcnlab.core.head import Head, Samples, fit_head
 from fcnlab.core.labelled import LabelledPicture
 from fcnlab.core.network_model import NetworkModel, network_probabilities
 from fcnlab.core.networks.base import EncoderParts
-from fcnlab.core.stages import Stages, score_stages, stages_from_tensors, stages_to_tensors
+from fcnlab.core.stages import Stages, score_stages
 from fcnlab.simulating import Example
 from fcnlab.simulating_datasets import Labels
 from fcnlab.simulating_forest import forest_features, grown_forest
@@ -32,7 +29,7 @@ from fcnlab.specs import DEFAULT_ENCODER, SCRATCH, NetworkSpec, TrainingSpec
 
 DATASET_SCALES = (0.5, 1.0, 2.0)
 MEMORY_BYTES = 8_000_000_000
-"""Encoded pictures kept in memory; the rest lies in a temporary folder."""
+"""Encoded pictures kept in memory; the others are encoded again whenever they are needed."""
 
 LINEAR_CAUTION = 0.05
 
@@ -49,18 +46,16 @@ class InstantDatasetLearner:
             trained.network, strides=trained.strides, mean=trained.mean, std=trained.std, device=self._device
         )
         self._members, self._linear, self._scales = members, linear, scales
-        self._folder = tempfile.TemporaryDirectory(prefix="fcnlab-")
-        self._cache = TensorCache(Path(self._folder.name), memory_bytes=MEMORY_BYTES, disk_bytes=1 << 50)
-        self._keys: dict[str, str] = {}
+        self._kept: dict[str, Stages] = {}
+        self._pictures: dict[str, NDArray[np.uint8]] = {}
         self._samples: dict[str, tuple[Labels, Samples]] = {}
         self._head: EnsembleHead | Head | None = None
         self._n_classes = 0
 
     def look_at(self, example: Example) -> None:
         """Encode the picture."""
-        key = self._keys.setdefault(example.name, f"{len(self._keys):08d}")
-        stages = self._encoder.encode(example.rgb, scales=self._scales, position=True)
-        self._cache.put(key, Entry(*stages_to_tensors(stages)))
+        self._pictures[example.name] = example.rgb
+        self._stages(example.name)
 
     def learn(self, labels: Mapping[str, Labels], n_classes: int) -> None:
         """Sample the features at the labels, then fit the head."""
@@ -89,9 +84,12 @@ class InstantDatasetLearner:
         return _all_classes(_grown(small, stages.hw), head.class_ids, self._n_classes)
 
     def _stages(self, name: str) -> Stages:
-        entry = self._cache.get(self._keys[name], device=self._device)
-        assert entry is not None
-        return stages_from_tensors(entry.tensors, entry.description)
+        known = self._kept.get(name)
+        if known is None:
+            known = self._encoder.encode(self._pictures[name], scales=self._scales, position=True)
+            if sum(one.nbytes() for one in self._kept.values()) + known.nbytes() <= MEMORY_BYTES:
+                self._kept[name] = known
+        return known
 
 
 class ForestDatasetLearner:
