@@ -18,7 +18,7 @@ from fcnlab.core.labelled import LabelledPicture
 from fcnlab.core.network_model import NetworkModel, network_from_arrays, seen_hw, seen_picture
 from fcnlab.core.networks.base import EncoderParts
 from fcnlab.core.networks.registry import NETWORKS
-from fcnlab.core.splitting import held_out, look, scenes
+from fcnlab.core.splitting import groups_alike, held_out, look
 from fcnlab.domain import Point
 from fcnlab.errors import InvalidSetting, NoPoints
 from fcnlab.specs import DEFAULT_ENCODER, SCRATCH, NetworkName, NetworkSpec, TrainingProgress, TrainingSpec
@@ -67,7 +67,7 @@ def network_course(
     ]
     looks = [look(pictures[one.image]) for one in labelled]
     rng = np.random.default_rng(training.seed)
-    held = held_out(scenes(looks), [one.classes for one in labelled], share=training.holdout, rng=rng)
+    held = held_out(groups_alike(looks), [one.classes for one in labelled], share=training.holdout, rng=rng)
     learned = [one for number, one in enumerate(labelled) if number not in held]
     scored = [one for number, one in enumerate(labelled) if number in held]
     course = Course(

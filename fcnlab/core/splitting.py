@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 SIDE = 16
 ALIKE = 0.9
-"""Correlation of two small grey pictures above which they count as one scene: frames of a film, quarters of a field."""
+"""Correlation of two small grey pictures above which they count as alike: frames of a film, quarters of a field."""
 
 
 def look(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -21,7 +21,7 @@ def look(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(small / max(float(np.linalg.norm(small)), 1e-6), np.float32)
 
 
-def scenes(looks: Sequence[NDArray[np.float32]]) -> list[list[int]]:
+def groups_alike(looks: Sequence[NDArray[np.float32]]) -> list[list[int]]:
     """Groups of image numbers that look alike, directly or through others; each in order of its first image."""
     group = list(range(len(looks)))
 
@@ -55,7 +55,7 @@ def held_out(
     half as much again as wanted. With fewer than three groups nothing is held out.
 
     Args:
-        groups: image numbers that belong together, see `scenes`.
+        groups: image numbers that belong together, see `groups_alike`.
         classes: the classes (N,) of the points of each image.
         share: wanted part of all images.
     """

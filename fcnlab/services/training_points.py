@@ -19,7 +19,7 @@ from fcnlab.core.coords import to_working
 from fcnlab.core.head import missing_message
 from fcnlab.core.labelled import LabelledPicture
 from fcnlab.core.network_model import seen_hw, seen_picture
-from fcnlab.core.splitting import held_out, look, scenes
+from fcnlab.core.splitting import groups_alike, held_out, look
 from fcnlab.domain import ImageInfo, PointSource, StoredPoint
 from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab
@@ -171,7 +171,7 @@ class TrainingPoints:
         if not self._spec.holdout:
             return frozenset()
         ids = sorted(self._points)
-        groups = scenes([self._look(self._images[image_id]) for image_id in ids])
+        groups = groups_alike([self._look(self._images[image_id]) for image_id in ids])
         classes = [np.array([one.point.class_id for one in self._points[image_id]], np.int64) for image_id in ids]
         rng = np.random.default_rng(self._spec.seed)
         return frozenset(ids[one] for one in held_out(groups, classes, share=self._spec.holdout, rng=rng))
