@@ -27,6 +27,9 @@ class NetworkName(StrEnum):
 
 
 Upsampling = Literal["nearest", "bilinear", "bicubic", "transposed"]
+USUAL_UPSAMPLING: dict[NetworkName, Upsampling] = {NetworkName.FCN2S: "bilinear"}
+"""What FCNs upsample by unless told otherwise: they learn it, but FCN-2s, which starts from a fitted head that way."""
+
 SCRATCH = ""
 """The encoder of a network that starts from random weights."""
 
@@ -115,6 +118,7 @@ class TrainingSpec(_Plain):
         patience: epochs without a better held-out score after which training ends; 0 means never.
         staged: train fcn16s and fcn8s coarse to fine, each from the one before; else all at once.
         seed: of every random choice.
+        parent: file of the model to start from, in the checkpoints folder; empty starts from the encoder.
     """
 
     epochs: int = 40
@@ -139,13 +143,14 @@ class TrainingSpec(_Plain):
     patience: int = 0
     staged: bool = True
     seed: int = 0
+    parent: str = ""
 
     def __post_init__(self) -> None:
         bounds: dict[str, tuple[float, float]] = {
             "epochs": (1, 100_000),
             "minutes": (0, 100_000),
             "batch_size": (1, 256),
-            "learning_rate": (1e-7, 1),
+            "learning_rate": (1e-9, 1),
             "encoder_rate": (0, 1),
             "weight_decay": (0, 1),
             "warmup": (0, 0.9),

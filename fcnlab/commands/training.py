@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from fcnlab.commands.common import answer, found_project, json_option, opened, project_option, say
-from fcnlab.errors import FcnlabError
+from fcnlab.errors import FcnlabError, UnknownModel
 from fcnlab.runs import DRAWN_IN_WORDS, ModelRecord, Training, TrainingState, duration_in_words, score_to_plain
-from fcnlab.specs import DEFAULT_ENCODER, NetworkName, NetworkSpec, TrainingProgress, TrainingSpec, Upsampling
+from fcnlab.specs import (
+    DEFAULT_ENCODER,
+    USUAL_UPSAMPLING,
+    NetworkName,
+    NetworkSpec,
+    TrainingProgress,
+    TrainingSpec,
+    Upsampling,
+)
 
 if TYPE_CHECKING:
     from fcnlab.domain import Project
@@ -31,7 +39,7 @@ INTERRUPTED = 130
     "--encoder", default=DEFAULT_ENCODER, show_default=True, help="A timm network; empty: none, from scratch."
 )
 @click.option("--encoder-weights", default="", help="A weight file, in place of the bundled or hub weights.")
-@click.option("--upsampling", type=click.Choice(get_args(Upsampling)), default="transposed", show_default=True)
+@click.option("--upsampling", type=click.Choice(get_args(Upsampling)), help="Transposed; for fcn2s bilinear.")
 @click.option("--width", default=32, show_default=True, help="First channels of a network from scratch.")
 @click.option("--epochs", default=DEFAULTS.epochs, show_default=True, help="At most.")
 @click.option("--minutes", default=DEFAULTS.minutes, show_default=True, help="At most; 0: no limit.")
@@ -47,20 +55,27 @@ INTERRUPTED = 130
 @click.option("--source-weight", "source_weights", multiple=True, help="Such as query=2; other points weigh 1.")
 @click.option("--staged/--all-at-once", default=True, show_default=True, help="FCNs: coarse to fine, or not.")
 @click.option("--seed", default=DEFAULTS.seed, show_default=True)
+@click.option("--from-model", type=int, help="Number of a model of the same network to start from.")
 @click.option("--labeller", default="command line", show_default=True, help="Who asks for it.")
 @click.option("--wait/--background", default=True, show_default=True, help="Train here, or in a worker process.")
 @json_option
 @click.pass_context
-def train(ctx: click.Context, /, wanted: str, labeller: str, wait: bool, as_json: bool, **options: Any) -> None:
+def train(
+    ctx: click.Context, /, wanted: str, labeller: str, wait: bool, as_json: bool, from_model: int | None, **options: Any
+) -> None:
     """Train a network on all points of a project.
 
     Ctrl-C pauses: `fcnlab trainings resume` goes on from there. A model is kept when training has ended.
     """
+    usual = USUAL_UPSAMPLING.get(NetworkName(options["network"]), "transposed")
+    options["upsampling"] = options["upsampling"] or usual
     names = {one.name for one in fields(TrainingSpec)}
     training = TrainingSpec(**{name: value for name, value in options.items() if name in names})
     shape = {name: value for name, value in options.items() if name not in names}
     with opened(ctx) as lab:
         project = found_project(lab, wanted)
+        if from_model is not None:
+            training = replace(training, parent=_parent_file(lab, project, from_model))
         network = NetworkSpec(n_classes=max(2, len(project.classes)), **shape)
         if wait:
             ended = _train_here(lab, project, network, training, labeller)
@@ -71,6 +86,16 @@ def train(ctx: click.Context, /, wanted: str, labeller: str, wait: bool, as_json
     answer(values, [_last_line(ended, model)], as_json=as_json)
     if wait and ended.state is not TrainingState.FINISHED:
         ctx.exit(INTERRUPTED if ended.state is TrainingState.PAUSED else 1)
+
+
+def _parent_file(lab: Lab, project: Project, model_id: int) -> str:
+    """The file of a model of the project. Raises UnknownModel."""
+    from fcnlab.services.trainings import models
+
+    for model in models(lab, project_id=project.id):
+        if model.id == model_id:
+            return model.file
+    raise UnknownModel(f"project {project.name!r} has no model {model_id}: `fcnlab models list` shows those it has")
 
 
 @click.command()

@@ -31,7 +31,8 @@ HEAD_CAUTION = 0.015
 """L2 regularisation of the linear head that FCN-2s starts from."""
 
 HEAD_RATE = 0.2
-"""Learning rate of a fitted head as a part of that of random weights; a faster one undoes the fit before it helps."""
+"""Learning rate of a head that was fitted or trained, as a part of that of random weights. A faster one undoes the fit
+before it helps."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +56,7 @@ class Course:
         encoder: what `spec.encoder` names; None for a network from scratch.
         class_ids: the class each score stands for.
         now: a clock that counts seconds.
+        parent: a trained network of the same spec to start from, in one stage.
     """
 
     def __init__(
@@ -66,10 +68,12 @@ class Course:
         class_ids: Sequence[int],
         device: str,
         now: Clock,
+        parent: PointNetwork | None = None,
     ) -> None:
+        self._parent = parent
         self._spec, self._training, self._encoder = spec, training, encoder
         self._class_ids, self._device, self._now = tuple(class_ids), device, now
-        stages = STAGES.get(spec.network, ()) if training.staged else ()
+        stages = STAGES.get(spec.network, ()) if training.staged and parent is None else ()
         self._stages = _affordable(stages or ((spec.network, 1.0),), training)
         self._stage = 0
         self._before = (0, 0.0)
@@ -140,7 +144,9 @@ class Course:
 
     def _start(self, pictures: Pictures) -> FineTuning:
         network = self._built(self._stages[self._stage][0])
-        if isinstance(network, Fcn) and starts_from_head(network):
+        if self._parent is not None:
+            network.load_state_dict(self._parent.state_dict())
+        elif isinstance(network, Fcn) and starts_from_head(network):
             start_from_head(network, pictures(), device=self._device)
         return self._fine_tuning(network)
 
@@ -157,7 +163,7 @@ class Course:
     def _fine_tuning(self, network: PointNetwork) -> FineTuning:
         _, epochs, minutes = self._stages[self._stage]
         spec = replace(self._training, epochs=epochs, minutes=minutes)
-        if starts_from_head(network):
+        if self._parent is not None or starts_from_head(network):
             rate = spec.encoder_rate / HEAD_RATE  # the encoder's own rate stays
             spec = replace(spec, learning_rate=spec.learning_rate * HEAD_RATE, encoder_rate=min(1.0, rate))
         return FineTuning(network, spec, class_ids=self._class_ids, device=self._device, now=self._now)

@@ -16,9 +16,10 @@ from fcnlab.adapters.checkpoints import load_checkpoint, save_checkpoint
 from fcnlab.adapters.database import reading
 from fcnlab.core.course import Course
 from fcnlab.core.network_model import NetworkModel, network_to_arrays
+from fcnlab.core.networks.base import PointNetwork
 from fcnlab.errors import CheckpointError
 from fcnlab.lab import Lab
-from fcnlab.services.networks import encoder_parts
+from fcnlab.services.networks import encoder_parts, load_network
 from fcnlab.services.training_points import TrainingPoints
 from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, PointScore, TrainingProgress, TrainingSpec
 
@@ -59,7 +60,7 @@ def train(
 
     Raises:
         NoPoints: fewer than two classes have points.
-        CheckpointError: `resume` is damaged or of another training.
+        CheckpointError: `resume` is damaged or of another training, or the parent does not fit.
         WeightsUnavailable, UnknownEncoder, InvalidSetting: the network cannot be built.
     """
     arrays, values = load_checkpoint(resume) if resume is not None else ({}, {})
@@ -73,6 +74,7 @@ def train(
         class_ids=[class_id for class_id, _ in points.classes],
         device=lab.device,
         now=time.monotonic,
+        parent=parent_of(lab, job.training, spec, points.classes),
     )
     if resume is not None:
         if "course" not in values:
@@ -108,6 +110,30 @@ def fitting_spec(spec: NetworkSpec, *, n_classes: int, image_hw: tuple[int, int]
     factor = FIXED_SIDE / max(image_hw)
     height, width = (max(64, round(side * factor / 32) * 32) for side in image_hw)
     return replace(spec, n_classes=n_classes, input_hw=(height, width))
+
+
+def parent_of(
+    lab: Lab, training: TrainingSpec, spec: NetworkSpec, classes: tuple[tuple[int, str], ...]
+) -> PointNetwork | None:
+    """The network to start from, if one is named.
+
+    Raises:
+        CheckpointError: it is gone or damaged, or another network, or knows other classes than have points now.
+    """
+    if not training.parent:
+        return None
+    model = load_network(lab.folders.checkpoints / Path(training.parent).name, device="cpu")
+    if replace(model.network.spec, encoder_weights="") != replace(spec, encoder_weights=""):
+        raise CheckpointError(
+            f"{training.parent} is {model.network.spec.network} with other settings than the {spec.network} wanted: "
+            "choose the same network, encoder and upsampling, or start from the encoder"
+        )
+    known, wanted = model.class_ids, tuple(class_id for class_id, _ in classes)
+    if known != wanted:
+        raise CheckpointError(
+            f"{training.parent} knows the classes {list(known)}, points are of {list(wanted)}: start from the encoder"
+        )
+    return model.network
 
 
 def _keep(course: Course, points: TrainingPoints, checkpoint: Path) -> None:

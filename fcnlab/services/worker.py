@@ -173,6 +173,7 @@ def _record_model(lab: Lab, holder: Holder, training_id: int, trained: Trained, 
         colours = {
             label.id: label.colour for label in repository.project(session, project_id=training.project_id).classes
         }
+        known = {one.file: one.id for one in repository_models.models(session, project_id=training.project_id)}
         draft = ModelDraft(
             name=f"{training.network.network} {training.id}",
             kind=ModelKind.NETWORK,
@@ -182,7 +183,7 @@ def _record_model(lab: Lab, holder: Holder, training_id: int, trained: Trained, 
             point_set_hash=trained.point_set_hash,
             n_points=trained.n_points,
             score=trained.score,
-            parent_id=None,
+            parent_id=known.get(training.training.parent),
             training_id=training.id,
             labeller=training.labeller,
             file=path.name,

@@ -10,9 +10,9 @@ import streamlit as st
 from fcnlab.core.networks.registry import NETWORKS
 from fcnlab.domain import Project
 from fcnlab.errors import FcnlabError
-from fcnlab.services.trainings import Groundwork, start_training
+from fcnlab.services.trainings import Groundwork, models, start_training
 from fcnlab.services.workers import ensure_worker
-from fcnlab.specs import DEFAULT_ENCODER, SCRATCH, NetworkName, NetworkSpec, TrainingSpec
+from fcnlab.specs import DEFAULT_ENCODER, SCRATCH, USUAL_UPSAMPLING, NetworkName, NetworkSpec, TrainingSpec
 from fcnlab.ui import session
 from fcnlab.ui.session import Engine
 
@@ -79,6 +79,7 @@ def form(own: Engine, project: Project, found: Groundwork) -> None:
     """Choices and the button that starts; reruns alone, so that curves are not drawn again."""
     st.subheader("New training", anchor=False)
     network, training = _basic(project, found)
+    training = replace(training, parent=_parent(own, project, network))
     with st.expander("Advanced", icon=":material/tune:"):
         network, training = _advanced(network, training)
     points = f"{found.n_points} points in {found.n_labelled} {'image' if found.n_labelled == 1 else 'images'}"
@@ -125,7 +126,9 @@ def _basic(project: Project, found: Groundwork) -> tuple[NetworkSpec, TrainingSp
     network = NetworkSpec(name, n_classes, encoder=DEFAULT_ENCODER if info.uses_encoder else SCRATCH)
     training = replace(DEFAULTS, minutes=float(minutes), holdout=holdout)
     if name in FCNS:
-        upsampling: Any = left.selectbox("Upsampling", list(UPSAMPLINGS), format_func=UPSAMPLINGS.__getitem__)
+        ways = list(UPSAMPLINGS)
+        usual = ways.index(USUAL_UPSAMPLING.get(name, network.upsampling))
+        upsampling: Any = left.selectbox("Upsampling", ways, index=usual, format_func=UPSAMPLINGS.__getitem__)
         network = replace(network, upsampling=upsampling)
     if info.uses_encoder:
         right.container(height=28, border=False)
@@ -136,6 +139,21 @@ def _basic(project: Project, found: Groundwork) -> tuple[NetworkSpec, TrainingSp
             ),
         )
     return network, training
+
+
+def _parent(own: Engine, project: Project, network: NetworkSpec) -> str:
+    """File of the model to start from; asked only when there is one of this network."""
+    fitting = [one for one in models(own.lab, project_id=project.id) if one.spec.get("network") == network.network]
+    if not fitting:
+        return ""
+    names = {"": "the encoder"} | {one.file: f"{one.name} ({one.n_points} points)" for one in fitting}
+    chosen: str = st.selectbox(
+        "Start from",
+        list(names),
+        format_func=names.__getitem__,
+        help="A model of the same network and classes goes on with the points that came since.",
+    )
+    return chosen
 
 
 def _advanced(network: NetworkSpec, training: TrainingSpec) -> tuple[NetworkSpec, TrainingSpec]:

@@ -219,6 +219,24 @@ def test_a_file_of_another_training_is_refused(site: Site, tmp_path: Path) -> No
     assert load_checkpoint(file)[1]["course"]["stage"] == 0
 
 
+def test_a_training_may_start_from_a_model_and_refuses_one_that_does_not_fit(site: Site, tmp_path: Path) -> None:
+    gentle = TrainingSpec(epochs=1, batch_size=2, learning_rate=1e-7, ema=0, holdout=0, parent="parent.safetensors")
+    _, parent = finished(train(site.lab, site.job(), resume=None, checkpoint=tmp_path / "resume"))
+    save_checkpoint(site.lab.folders.checkpoints / "parent.safetensors", dict(parent.arrays), dict(parent.spec))
+
+    _, child = finished(train(site.lab, site.job(gentle), resume=None, checkpoint=tmp_path / "resume"))
+
+    for name, array in parent.arrays.items():
+        np.testing.assert_allclose(array, child.arrays[name], atol=1e-5)
+    wider = NetworkSpec(NetworkName.UNET, 2, encoder=SCRATCH, width=8)
+    with pytest.raises(CheckpointError, match="other settings"):
+        next(train(site.lab, site.job(gentle, wider), resume=None, checkpoint=tmp_path / "resume"))
+    new_class = projects.add_class(site.lab, project_id=site.project.id, name="third").id
+    add_points(site.lab, [Point(2, 2, new_class)], image_id=site.images[0], labeller="ann", source=PointSource.CLICK)
+    with pytest.raises(CheckpointError, match=r"settings|classes"):
+        next(train(site.lab, site.job(gentle), resume=None, checkpoint=tmp_path / "resume"))
+
+
 def test_a_network_of_fixed_size_learns_from_pictures_of_any_size(site: Site, tmp_path: Path) -> None:
     network = NetworkSpec(NetworkName.FULLY_CONNECTED, 2, encoder=SCRATCH, width=4)
 
