@@ -113,6 +113,7 @@ def worker(ctx: click.Context, wanted: str, idle_s: float) -> None:
     from fcnlab.services.workers import become_background
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     become_background()
     with opened(ctx) as lab:
         run_worker(lab, project_id=found_project(lab, wanted).id, trainer=fine_tune, idle_s=idle_s)

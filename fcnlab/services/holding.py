@@ -59,6 +59,8 @@ class Holder:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="fcnlab-lease", daemon=True)
         self._old_handler: Any = None
+        self.is_asked_to_end = False
+        """Whether somebody sent SIGTERM to the process."""
 
     def __enter__(self) -> Self:
         with writing(self._lab.sessions) as session:
@@ -71,7 +73,7 @@ class Holder:
                 "trainings that are queued are its to do"
             )
         if threading.current_thread() is threading.main_thread():
-            self._old_handler = signal.signal(signal.SIGTERM, _interrupt)
+            self._old_handler = signal.signal(signal.SIGTERM, self._on_signal)
         self._thread.start()
         return self
 
@@ -126,6 +128,11 @@ class Holder:
                     break
                 time.sleep(0.05)  # the signal is on its way: let it arrive here
 
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        if not self._is_told:
+            self.is_asked_to_end = True
+        raise Interrupted
+
     def _watch(self) -> None:
         renewed = time.monotonic()
         pause_since: float | None = None
@@ -178,7 +185,3 @@ def _signal_main_thread() -> None:
         signal.pthread_kill(main, signal.SIGTERM)
     else:  # Windows
         _thread.interrupt_main(signal.SIGTERM)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise Interrupted

@@ -82,21 +82,17 @@ def run_worker(lab: Lab, *, project_id: int, trainer: Trainer, idle_s: float) ->
     """
     with Holder(lab, project_id=project_id) as holder:
         idle_since = time.monotonic()
-        while True:
+        while not holder.is_asked_to_end:
             with reading(lab.sessions) as session:
                 training = repository_trainings.next_training(session, project_id=project_id)
-            if training is not None:
-                try:
+            with suppress(Interrupted):
+                if training is not None:
                     deque(work_on(lab, holder, training, trainer), maxlen=0)  # every epoch, kept by nobody
-                except Interrupted:
-                    if not _is_stopped_by_people(lab, training.id):
-                        return
-                idle_since = time.monotonic()
-            elif time.monotonic() - idle_since >= idle_s:
-                if holder.give_back_when_idle():
+                    idle_since = time.monotonic()
+                elif time.monotonic() - idle_since < idle_s:
+                    time.sleep(min(LOOK_S, idle_s))
+                elif holder.give_back_when_idle():
                     return
-            else:
-                time.sleep(min(LOOK_S, idle_s))
 
 
 def work_on(lab: Lab, holder: Holder, training: Training, trainer: Trainer) -> Generator[TrainingProgress, None, None]:
@@ -127,6 +123,7 @@ def work_on(lab: Lab, holder: Holder, training: Training, trainer: Trainer) -> G
 
 def _train(lab: Lab, holder: Holder, training: Training, trainer: Trainer) -> Generator[TrainingProgress, None, None]:
     with holder.writing() as session:
+        log.info("training %d: %s", training.id, training.network.network)
         running, now = TrainingState.RUNNING, lab.clock()
         training = repository_trainings.set_state(session, training_id=training.id, state=running, now=now)
     file = lab.folders.resume / training.resume_file
@@ -219,15 +216,6 @@ def _fail(lab: Lab, holder: Holder, training_id: int, message: str) -> None:
         repository_trainings.set_state(
             session, training_id=training_id, state=TrainingState.FAILED, now=lab.clock(), message=message
         )
-
-
-def _is_stopped_by_people(lab: Lab, training_id: int) -> bool:
-    """Whether a training was paused or cancelled, so that its worker goes on with the next."""
-    with reading(lab.sessions) as session:
-        try:
-            return repository_trainings.training(session, training_id=training_id).state is not TrainingState.RUNNING
-        except UnknownTraining:
-            return False
 
 
 def _patiently(store: Callable[[], Result]) -> Result:

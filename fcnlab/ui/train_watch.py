@@ -94,6 +94,8 @@ def _card(own: Engine, training: Training, epochs: Sequence[Epoch], *, is_served
         numbers[2].metric("Images per second", f"{training.images_per_second:.1f}" if last else NONE)
         numbers[3].metric("Time left", duration_in_words(training.seconds_left) if last else NONE)
         _explain(score)
+        if training.state is TrainingState.RUNNING and last is None:
+            st.caption("Figures and curves come with the end of the first epoch.")
         _help_late_worker(own, training, is_served=is_served)
 
 

@@ -26,7 +26,7 @@ from fcnlab.services.workers import ensure_worker, ensure_workers, log_file
 from fcnlab.settings import Settings
 from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, TrainingSpec
 
-EPOCHS = 40
+EPOCHS = 12
 
 
 @pytest.fixture

@@ -37,6 +37,7 @@ from fcnlab.services.trainings import (
     trainings,
 )
 from fcnlab.services.worker import run_worker, work_on
+from fcnlab.services.workers import has_worker
 from fcnlab.settings import Settings
 from fcnlab.specs import NetworkName, NetworkSpec, TrainingProgress, TrainingSpec
 from tests.services.tabs import new_project
@@ -200,6 +201,47 @@ def test_a_pause_does_not_wait_for_the_end_of_a_long_epoch(
 
     pauser.join()
     assert state_of(lab, queued.id) is TrainingState.PAUSED
+
+
+def test_a_pause_taken_back_while_it_interrupts_costs_the_epoch_and_nothing_else(
+    lab: Lab, project_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(holding, "LOOK_S", 0.05)
+    monkeypatch.setattr(holding, "PAUSE_WITHIN_S", 0.0)
+    queued, tries = start(lab, project_id), []
+
+    def indecisive(
+        lab: Lab, training: Training, *, resume: Path | None, checkpoint: Path
+    ) -> Generator[TrainingProgress, None, TinyTrained]:
+        tries.append(resume)
+        steps = TinyTrainer()(lab, training, resume=resume, checkpoint=checkpoint)
+        if len(tries) == 1:
+            yield next(steps)
+            pause_training(lab, training_id=training.id)
+            resume_training(lab, training_id=training.id)
+            pause_training(lab, training_id=training.id)
+            try:
+                time.sleep(300)
+            finally:
+                resume_training(lab, training_id=training.id)
+        return (yield from steps)
+
+    run_worker(lab, project_id=project_id, trainer=indecisive, idle_s=0)
+
+    assert state_of(lab, queued.id) is TrainingState.FINISHED
+    assert tries == [None, lab.folders.resume / queued.resume_file]
+
+
+def test_a_worker_with_nothing_to_do_ends_when_it_is_asked_to(lab: Lab, project_id: int) -> None:
+    def end_it() -> None:
+        eventually(lambda: has_worker(lab, project_id=project_id))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    ender = meanwhile(end_it)
+    run_worker(lab, project_id=project_id, trainer=TinyTrainer(), idle_s=300)
+
+    ender.join()
+    assert not has_worker(lab, project_id=project_id)
 
 
 def failing(failure: Exception) -> Callable[..., Generator[TrainingProgress, None, TinyTrained]]:
