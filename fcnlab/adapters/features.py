@@ -44,22 +44,26 @@ class TensorCache:
         self._disk_total = 0
         self._lock = threading.RLock()
 
-    def get(self, key: str, *, device: str = "cpu") -> Entry | None:
-        """The entry of that key, or None. A key is letters, digits and '-'."""
+    def get(self, key: str, *, device: str = "cpu", is_passing: bool = False) -> Entry | None:
+        """The entry of that key, or None. A key is letters, digits and '-'.
+
+        With `is_passing` an entry read from the disk pushes no other out of memory.
+        """
         with self._lock:
             known = self._memory.get(key)
             if known is not None:
                 self._memory.move_to_end(key)
                 return known
             entry = self._read(key, device)
-            if entry is not None:
+            if entry is not None and not is_passing:
                 self._keep(key, entry)
             return entry
 
-    def put(self, key: str, entry: Entry) -> None:
-        """Keep an entry in memory and on disk."""
+    def put(self, key: str, entry: Entry, *, is_passing: bool = False) -> None:
+        """Keep an entry in memory, unless `is_passing`, and on disk."""
         with self._lock:
-            self._keep(key, entry)
+            if not is_passing:
+                self._keep(key, entry)
             size = entry.nbytes
             if size > self._disk_bytes:
                 return

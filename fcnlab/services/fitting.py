@@ -146,7 +146,7 @@ class ProjectLearner:
 
     def plain_probabilities(self, image: ImageInfo, head: Head) -> NDArray[np.float32]:
         """What a head alone thinks of an image, (K, h, w) float32; see core.learner."""
-        stages = self._pictures.stages(image, self._known_project().learner)
+        stages = self._pictures.passing_stages(image, self._known_project().learner)
         with torch.inference_mode():
             return learner.plain_probabilities(stages, head)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from fcnlab.adapters import repository_images
 from fcnlab.adapters.database import reading
+from fcnlab.core.head import Head
 from fcnlab.core.queries import expected_gain
 from fcnlab.domain import ImageState
 from fcnlab.errors import FcnlabError, NoPoints
@@ -19,6 +20,9 @@ from fcnlab.services.fitting import ProjectLearner
 
 WANTED_FOR_S = 60.0
 """Work goes on for so long after somebody last looked at the ranking."""
+
+QUIET_S = 1.5
+"""Images that have to be encoded, which takes longer than a click should wait, are left until nobody clicks."""
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +60,8 @@ class Gains:
         self._known: dict[int, dict[int, _Known]] = {}
         self._waiting: dict[int, int] = {}
         self._wanted: dict[int, float] = {}
+        self._clicked = -QUIET_S
+        self._timers: dict[int, threading.Timer] = {}
         self._lock = threading.Lock()
 
     def ranking(self, project_id: int) -> Ranking:
@@ -68,8 +74,28 @@ class Gains:
         self._submit(project_id)
         return Ranking(gains, waiting)
 
+    def clicked(self) -> None:
+        """Somebody clicks just now."""
+        self._clicked = time.monotonic()
+
+    def close(self) -> None:
+        """Plan nothing any more."""
+        with self._lock:
+            for timer in self._timers.values():
+                timer.cancel()
+
     def _submit(self, project_id: int) -> None:
         self._compute.submit(lambda: self._next(project_id), priority=Priority.PREFETCH, key=f"gain-{project_id}")
+
+    def _submit_later(self, project_id: int) -> None:
+        timer = threading.Timer(QUIET_S, self._submit, [project_id])
+        timer.daemon = True
+        with self._lock:
+            earlier = self._timers.get(project_id)
+            self._timers[project_id] = timer
+        if earlier is not None:
+            earlier.cancel()
+        timer.start()
 
     def _next(self, project_id: int) -> None:
         """Look at the image that has waited longest; those never looked at come first."""
@@ -82,27 +108,37 @@ class Gains:
             return
         with reading(self._lab.sessions) as session:
             states = repository_images.image_states(session, project_id=project_id)
-            known = {one: self._known.get(project_id, {}).get(one, _Known(-1, None)) for one in states}
-            stale = [
-                image_id
-                for image_id, one in known.items()
-                if one.revision != learner.revision and states[image_id] is not ImageState.DONE
-            ]
-            if not stale:
-                self._note(project_id, known, waiting=0)
-                return
-            chosen = repository_images.image(session, image_id=min(stale, key=lambda one: known[one].revision))
-        gain = None
-        try:
-            gain = expected_gain(learner.plain_probabilities(chosen, head))
-        except FcnlabError as failure:
-            log.info("image %d has no gain: %s", chosen.id, failure)
-        known[chosen.id] = _Known(learner.revision, gain)
-        self._note(project_id, known, waiting=len(stale) - 1)
-        with self._lock:
-            is_wanted = time.monotonic() - self._wanted.get(project_id, 0.0) < WANTED_FOR_S
-        if is_wanted:
+        known = {one: self._known.get(project_id, {}).get(one, _Known(-1, None)) for one in states}
+        stale = [
+            image_id
+            for image_id, one in known.items()
+            if one.revision != learner.revision and states[image_id] is not ImageState.DONE
+        ]
+        is_quiet = time.monotonic() - self._clicked >= QUIET_S
+        possible = [image_id for image_id in stale if is_quiet or known[image_id].gain is not None]
+        if possible:
+            chosen = min(possible, key=lambda one: known[one].revision)
+            known[chosen] = _Known(learner.revision, self._gain(learner, head, chosen))
+        self._note(project_id, known, waiting=len(stale) - len(possible[:1]))
+        if len(stale) == len(possible[:1]) or not self._is_wanted(project_id):
+            return
+        if possible:
             self._submit(project_id)
+        else:
+            self._submit_later(project_id)
+
+    def _gain(self, learner: ProjectLearner, head: Head, image_id: int) -> float | None:
+        try:
+            with reading(self._lab.sessions) as session:
+                image = repository_images.image(session, image_id=image_id)
+            return expected_gain(learner.plain_probabilities(image, head))
+        except FcnlabError as failure:
+            log.info("image %d has no gain: %s", image_id, failure)
+            return None
+
+    def _is_wanted(self, project_id: int) -> bool:
+        with self._lock:
+            return time.monotonic() - self._wanted.get(project_id, -WANTED_FOR_S) < WANTED_FOR_S
 
     def _note(self, project_id: int, known: dict[int, _Known], *, waiting: int) -> None:
         with self._lock:

@@ -58,6 +58,7 @@ class Jobs:
 
     def clicked(self, project_id: int, image_id: int, *, client_id: str, acknowledged: int) -> None:
         """Points, classes or the state of an image changed: make a new overlay, and one for whoever looks on."""
+        self.gains.clicked()
         with self._lock:
             self._covered.setdefault(project_id, {})[client_id] = acknowledged
         self._submit_view(project_id, image_id, Priority.CLICK)
@@ -123,6 +124,7 @@ class Jobs:
         with self._lock:
             for timer in self._keeping.values():
                 timer.cancel()
+        self.gains.close()
         self._compute.close()
 
     def _learner(self, project_id: int) -> ProjectLearner:

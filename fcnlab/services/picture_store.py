@@ -86,13 +86,13 @@ class PictureStore:
             entry.tensors["rgb"].cpu().numpy(), stages_from_tensors(entry.tensors, entry.description)
         )
 
-    def stages(self, image: ImageInfo, spec: LearnerSpec) -> Stages:
-        """The stages of a picture, from the cache or encoded now.
+    def passing_stages(self, image: ImageInfo, spec: LearnerSpec) -> Stages:
+        """The stages of a picture for one use, from the cache or encoded now; those of others stay in memory.
 
         Raises:
             ImportRefused: the original is gone or damaged.
         """
-        entry = self._stages_of(image, spec, self._key(image, spec))
+        entry = self._stages_of(image, spec, self._key(image, spec), is_passing=True)
         return stages_from_tensors(entry.tensors, entry.description)
 
     def is_ready(self, image: ImageInfo, spec: LearnerSpec) -> bool:
@@ -152,13 +152,13 @@ class PictureStore:
             )
         return self._encoders[key]
 
-    def _stages_of(self, image: ImageInfo, spec: LearnerSpec, key: str) -> Entry:
-        entry = self._stages.get(key, device=self._lab.device)
+    def _stages_of(self, image: ImageInfo, spec: LearnerSpec, key: str, *, is_passing: bool = False) -> Entry:
+        entry = self._stages.get(key, device=self._lab.device, is_passing=is_passing)
         if entry is None:
             rgb = working_picture(read_picture(self._lab, image), spec.working_side)
             stages = self._encoder(spec).encode(rgb, scales=spec.scales, position=spec.position)
             entry = _entry(rgb, stages)
-            self._stages.put(key, entry)
+            self._stages.put(key, entry, is_passing=is_passing)
         return entry
 
 

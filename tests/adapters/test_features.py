@@ -63,3 +63,16 @@ def test_an_entry_larger_than_the_memory_is_kept_on_disk_only(tmp_path: Path) ->
 
     assert small.nbytes()[0] == 0
     assert small.get("aa-1") is not None
+
+
+def test_an_entry_in_passing_pushes_no_other_out_of_memory(tmp_path: Path) -> None:
+    both = cache(tmp_path, memory=entry().nbytes)
+    both.put("aa-1", entry(1.0))
+    both.put("bb-2", entry(2.0), is_passing=True)
+    held = both.get("aa-1")
+
+    found = both.get("bb-2", is_passing=True)
+
+    assert found is not None
+    assert found.description == {"value": 2.0}
+    assert both.get("aa-1") is held

@@ -54,7 +54,7 @@ def click(lab: Lab, image: ImageInfo, points: list[Point]) -> None:
 
 
 def asked(jobs: Jobs, image: ImageInfo, seed: int = 0, **options: object) -> Queries:
-    return ask(jobs, image, rng=np.random.default_rng(seed), **options).result(timeout=60)  # type: ignore[arg-type]
+    return ask(jobs, image, rng=np.random.default_rng(seed), **options).result(timeout=200)  # type: ignore[arg-type]
 
 
 def test_asked_pixels_are_the_doubtful_ones_of_the_newest_mask(lab: Lab, jobs: Jobs) -> None:

@@ -12,7 +12,8 @@ import skimage.data
 
 from fcnlab.domain import ImageState, LearnerSpec, Point, PointSource
 from fcnlab.lab import Lab, open_lab
-from fcnlab.services import projects
+from fcnlab.services import gains, projects
+from fcnlab.services.compute import Priority
 from fcnlab.services.gains import Ranking
 from fcnlab.services.importing import import_files
 from fcnlab.services.jobs import Jobs
@@ -51,22 +52,27 @@ def click(lab: Lab, image_id: int, points: list[Point]) -> None:
     add_points(lab, points, image_id=image_id, labeller="ada", source=PointSource.CLICK)
 
 
+def begun(jobs: Jobs, project_id: int) -> Ranking:
+    """The ranking after one more step of work."""
+    jobs.gains.ranking(project_id)
+    jobs._compute.submit(lambda: None, priority=Priority.PREFETCH).result(timeout=200)
+    return jobs.gains.ranking(project_id)
+
+
 def ranking_of(jobs: Jobs, project_id: int) -> Ranking:
     """The ranking once everything is known."""
-    jobs.gains.ranking(project_id)
-    jobs.run(lambda learner: learner.refresh(), project_id=project_id).result(timeout=60)
-    for _ in range(600):
-        time.sleep(0.05)
-        found = jobs.gains.ranking(project_id)
+    for _ in range(2000):
+        found = begun(jobs, project_id)
         if not found.waiting:
             return found
+        time.sleep(0.05)
     raise AssertionError("the ranking never ended")
 
 
 def test_every_image_that_is_not_done_gets_a_gain(lab: Lab, jobs: Jobs, project: tuple[int, list[int]]) -> None:
     project_id, image_ids = project
     click(lab, image_ids[0], CAT)
-    jobs.consult(lambda *_: None, project_id=project_id, image_id=image_ids[0]).result(timeout=60)
+    jobs.consult(lambda *_: None, project_id=project_id, image_id=image_ids[0]).result(timeout=200)
     set_image_state(lab, image_id=image_ids[2], state=ImageState.DONE, labeller="ada")
 
     found = ranking_of(jobs, project_id)
@@ -87,10 +93,10 @@ def test_while_nothing_can_be_learned_no_image_promises_more(
 def test_new_points_change_the_gains(lab: Lab, jobs: Jobs, project: tuple[int, list[int]]) -> None:
     project_id, image_ids = project
     click(lab, image_ids[0], CAT)
-    jobs.consult(lambda *_: None, project_id=project_id, image_id=image_ids[0]).result(timeout=60)
+    jobs.consult(lambda *_: None, project_id=project_id, image_id=image_ids[0]).result(timeout=200)
     before = ranking_of(jobs, project_id)
     click(lab, image_ids[1], [Point(180, 250, 1), Point(30, 570, 0)])
-    jobs.consult(lambda *_: None, project_id=project_id, image_id=image_ids[1]).result(timeout=60)
+    jobs.consult(lambda *_: None, project_id=project_id, image_id=image_ids[1]).result(timeout=200)
 
     after = ranking_of(jobs, project_id)
 
@@ -98,10 +104,24 @@ def test_new_points_change_the_gains(lab: Lab, jobs: Jobs, project: tuple[int, l
     assert all(after.gains[one] != before.gains[one] for one in image_ids)
 
 
+def test_while_somebody_clicks_only_images_known_already_are_looked_at(
+    lab: Lab, jobs: Jobs, project: tuple[int, list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project_id, image_ids = project
+    click(lab, image_ids[0], CAT)
+    jobs.consult(lambda *_: None, project_id=project_id, image_id=image_ids[0]).result(timeout=200)
+    monkeypatch.setattr(gains, "QUIET_S", 3600.0)
+    jobs.clicked(project_id, image_ids[0], client_id="tab-12345", acknowledged=1)
+
+    assert begun(jobs, project_id) == Ranking({}, waiting=len(image_ids))
+    monkeypatch.setattr(gains, "QUIET_S", 0.0)
+    assert set(ranking_of(jobs, project_id).gains) == set(image_ids)
+
+
 def test_an_image_that_cannot_be_read_stops_nothing(lab: Lab, jobs: Jobs, project: tuple[int, list[int]]) -> None:
     project_id, image_ids = project
     click(lab, image_ids[0], CAT)
-    jobs.consult(lambda *_: None, project_id=project_id, image_id=image_ids[0]).result(timeout=60)
+    jobs.consult(lambda *_: None, project_id=project_id, image_id=image_ids[0]).result(timeout=200)
     (step,) = import_files(lab, [("page.png", FOLDER / "page.png")], project_id=project_id)
     content = projects.image(lab, image_id=int(step.image_id or 0)).content_hash
     for file in lab.folders.images.rglob(f"{content}*"):

@@ -9,8 +9,8 @@ import { QueryWalk } from "./walk.js";
 export const ROUND = 10;
 const RETRY_MS = 2500;
 const LOOK_MS = 60;
-/** Height of the prompt with what is free round it. */
-const COVERED_PX = 112;
+/** What is free above and below the prompt. */
+const FREE_PX = 26;
 /** So many pixels that were passed over are named to the server, the last ones. */
 const AVOIDED_MOST = 400;
 
@@ -241,10 +241,10 @@ export class Asking {
   #become(phase) {
     const { workspace, hidesMask } = this;
     this.phase = phase;
-    workspace.stage.coveredPx = this.isOn ? COVERED_PX : 0;
     workspace.stage.setRing(phase === "asking" ? this.walk.current : null);
     if (this.hidesMask === hidesMask) render(workspace);
     else workspace.show({});
+    workspace.stage.coveredPx = this.isOn ? workspace.prompt.element.offsetHeight + FREE_PX : 0;
   }
 
   /** @param {string} problem */

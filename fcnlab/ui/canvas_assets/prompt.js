@@ -83,7 +83,7 @@ export class Prompt {
       return tool;
     });
     const others = classes.length - CLASSES_SHOWN;
-    const more = others > 0 ? h("span", { class: "others" }, h("kbd", {}, "g"), ` then a number: ${counted(others, "class", "classes")} more`) : null;
+    const more = others > 0 ? h("span", { class: "others" }, h("kbd", {}, "g"), `, then a number: ${counted(others, "more class", "more classes")}`) : null;
     this.classes.replaceChildren(...tools, ...(more ? [more] : []));
   }
 }
