@@ -66,5 +66,5 @@ class FullyConnected(PointNetwork):
             )
         maps = self.down(self.normalised(padded(rgb, 2**HALVINGS)))
         code = torch.relu(self.write(maps.flatten(1)))
-        maps = torch.relu(self.read(code)).view(len(rgb), -1, *self.cells)
+        maps = torch.relu(self.read(code)).view(rgb.shape[0], -1, *self.cells)
         return cropped(self.score(self.up(maps)), rgb)

@@ -16,13 +16,17 @@ CUBIC = -0.75
 
 def padded(rgb: Tensor, step: int) -> Tensor:
     """Repeat the last rows and columns of (B, C, H, W) until both sides are multiples of `step`."""
-    below, right = -rgb.shape[2] % step, -rgb.shape[3] % step
-    return F.pad(rgb, (0, right, 0, below), mode="replicate")
+    for axis in (2, 3):
+        length = rgb.shape[axis]
+        places = torch.arange(step * ((length + step - 1) // step), device=rgb.device)
+        rgb = rgb.index_select(axis, places.clamp(max=length - 1))  # by place: an exporter sees sides of n x step
+    return rgb
 
 
 def cropped(maps: Tensor, like: Tensor) -> Tensor:
     """The upper left part of (B, K, H, W) that is as high and wide as the picture `like`."""
-    return maps[:, :, : like.shape[2], : like.shape[3]]
+    above = (like.shape[2] - maps.shape[2], like.shape[3] - maps.shape[3])
+    return F.pad(maps, (0, above[1], 0, above[0]))  # less than none: unlike a slice, alike for all sizes to an exporter
 
 
 def sample_maps(
