@@ -33,7 +33,9 @@ def draw_curves(project: Project, epochs: Sequence[Epoch]) -> None:
         return
     last = scored[-1].progress.score
     assert last is not None
-    st.markdown(f"**Accuracy on {last.n_points} held-out points** :gray[by epoch, {DRAWN_IN_WORDS[last.drawn]}]")
+    words = DRAWN_IN_WORDS[last.drawn]
+    st.markdown(f"**Accuracy on {last.n_points} held-out points** :gray[by epoch]")
+    st.caption(f"{words[0].upper()}{words[1:]}.")
     _draw(_accuracy(project, scored), height=ACCURACY_PX)
     names = [(label.name, label.colour) for label in project.classes if label.id in last.per_class]
     st.html(legend([("all classes, 95% band", _ink()), *names]))

@@ -125,19 +125,17 @@ def _basic(project: Project, found: Groundwork) -> tuple[NetworkSpec, TrainingSp
     n_classes = max(2, len(project.classes))
     network = NetworkSpec(name, n_classes, encoder=DEFAULT_ENCODER if info.uses_encoder else SCRATCH)
     training = replace(DEFAULTS, minutes=float(minutes), holdout=holdout)
+    first, second = st.columns(2, vertical_alignment="bottom")
     if name in FCNS:
         ways = list(UPSAMPLINGS)
         usual = ways.index(USUAL_UPSAMPLING.get(name, network.upsampling))
-        upsampling: Any = left.selectbox("Upsampling", ways, index=usual, format_func=UPSAMPLINGS.__getitem__)
+        upsampling: Any = first.selectbox("Upsampling", ways, index=usual, format_func=UPSAMPLINGS.__getitem__)
         network = replace(network, upsampling=upsampling)
     if info.uses_encoder:
-        right.container(height=28, border=False)
-        training = replace(
-            training,
-            freeze_encoder=right.toggle(
-                "Freeze the encoder", help="Train what comes after it only: faster, and safer with few points."
-            ),
+        is_frozen = (second if name in FCNS else first).toggle(
+            "Freeze the encoder", help="Train what comes after it only: faster, and safer with few points."
         )
+        training = replace(training, freeze_encoder=is_frozen)
     return network, training
 
 

@@ -47,6 +47,17 @@ def test_an_unpacked_backup_is_the_installation_again(lab: Lab, tmp_path: Path) 
     restored.close()
 
 
+def test_what_can_be_made_again_is_left_out(lab: Lab, tmp_path: Path) -> None:
+    fill(lab)
+    (lab.folders.resume / "training-1.resume").write_bytes(b"half way")
+    (lab.folders.logs / "worker-1.log").write_text("what a worker had to say")
+
+    with zipfile.ZipFile(backup(lab, tmp_path / "backup.zip")) as archive:
+        folders = {name.partition("/")[0] for name in archive.namelist()}
+
+    assert folders == {"lab.db", "images", "masks", "checkpoints"}
+
+
 def test_two_backups_of_one_state_are_the_same_bytes(lab: Lab, tmp_path: Path) -> None:
     fill(lab)
 
