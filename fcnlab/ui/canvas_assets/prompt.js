@@ -24,6 +24,7 @@ export class Prompt {
     this.question = h("span", { class: "question", role: "status", "aria-live": "polite" });
     this.place = h("span", { class: "place" });
     this.hows = HOWS.map(([how, text, title]) => button(title, null, () => asking.setHow(how), { text }));
+    this.choice = h("div", { class: "segments", role: "group", "aria-label": "Which pixels" }, ...this.hows);
     const leave = button("Leave query mode (Esc)", "close", () => asking.leave(), { class: "small" });
     this.classes = h("div", { class: "answers" });
     this.note = h("p", { class: "note" });
@@ -33,7 +34,7 @@ export class Prompt {
     this.more = keyed("m", "10 more here", "Ask about more pixels of this image (m)", () => asking.more());
     this.next = keyed("Enter", "Next image", "On to the image that promises most (Enter)", () => asking.nextImage());
     this.next.classList.add("primary");
-    const head = h("div", { class: "head" }, this.spinner, this.question, this.place, h("span", { class: "gap" }), h("div", { class: "segments" }, ...this.hows), leave);
+    const head = h("div", { class: "head" }, this.spinner, this.question, this.place, h("span", { class: "gap" }), this.choice, leave);
     const tail = h("div", { class: "tail" }, this.skip, this.unsure, this.back, this.more, this.next);
     this.element = h("div", { class: "prompt floating", role: "group", "aria-label": "Query mode", hidden: true }, head, this.note, h("div", { class: "body" }, this.classes, tail));
     this.shown = "";
@@ -52,6 +53,7 @@ export class Prompt {
     this.spinner.hidden = phase !== "waiting";
     say(this.note, isAsking && how === "margin" && walk.current?.source === "random_query" ? "No mask yet: these pixels are drawn at random." : "");
     HOWS.forEach(([own], k) => this.hows[k].setAttribute("aria-pressed", String(own === how)));
+    this.choice.hidden = phase === "done";
     this.#list(isAsking ? classes : []);
     for (const tool of [this.skip, this.unsure]) tool.hidden = !isAsking;
     this.back.hidden = !isAsking && phase !== "over";

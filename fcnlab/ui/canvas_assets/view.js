@@ -9,7 +9,7 @@ const LARGEST_SCALE = 64;
 /** At least this much of the picture stays inside the viewport. */
 const KEPT_PX = 48;
 /** Round an asked pixel so many pixels of the picture are shown, across the shorter side of the viewport... */
-const AROUND_PX = 96;
+const AROUND_PX = 120;
 /** ...or this part of the picture's longer side, if that is more. */
 const AROUND_PART = 1 / 8;
 const NEAREST_SCALE = 8;
