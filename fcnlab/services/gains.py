@@ -51,7 +51,7 @@ class _Known:
 class Gains:
     """Gains of images that are not done, one image per step at the lowest priority, kept in memory.
 
-    The head alone judges, at a quarter of the working size: ten to thirty times as quick as a mask, and nearly the
+    The head alone judges, at a quarter of the working size: five to thirty times as quick as a mask, and nearly the
     same ranking. An image that was never encoded is encoded.
     """
 
