@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import time
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,9 +22,9 @@ from fcnlab.domain import Point, PointSource
 from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab, open_lab
 from fcnlab.runs import Training, TrainingState, Wanted
-from fcnlab.services import worker, workers
+from fcnlab.services import holding, worker, workers
 from fcnlab.services.labelling import add_points
-from fcnlab.services.trainings import curves, training, trainings
+from fcnlab.services.trainings import cancel_training, curves, training, trainings
 from fcnlab.settings import Settings
 from fcnlab.specs import TrainingProgress
 from tests.services.tabs import new_project
@@ -117,6 +120,32 @@ def test_ctrl_c_pauses_and_resume_goes_on_from_there(
     worker.run_worker(lab, project_id=1, trainer=TinyTrainer(), idle_s=0)
     assert training(lab, training_id=1).state is TrainingState.FINISHED
     assert [one.progress.epoch for one in curves(lab, training_id=1)] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("code", "said"), [(1, "training 1 is cancelled"), (130, "paused after epoch 1")], ids=["cancelled", "ended"]
+)
+def test_who_stops_a_training_from_elsewhere_ends_its_command(
+    lab: Lab, started: list[int], monkeypatch: pytest.MonkeyPatch, code: int, said: str
+) -> None:
+    monkeypatch.setattr(holding, "LOOK_S", 0.05)
+
+    def stopped(
+        lab: Lab, training: Training, *, resume: Path | None, checkpoint: Path
+    ) -> Generator[TrainingProgress, None, TinyTrained]:
+        steps = TinyTrainer()(lab, training, resume=resume, checkpoint=checkpoint)
+        yield next(steps)
+        if code == 1:
+            cancel_training(lab, training_id=training.id)
+        else:
+            os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(300)
+        return (yield from steps)
+
+    monkeypatch.setattr(worker, "fine_tune", stopped)
+
+    assert said in call("train", "-p", "cells", code=code).stdout
+    assert started == []
 
 
 def test_a_failed_training_is_one_line_and_exit_code_1(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -232,9 +232,9 @@ def progress_line(progress: TrainingProgress) -> str:
 
 
 def _train_here(lab: Lab, project: Project, network: NetworkSpec, spec: TrainingSpec, labeller: str) -> Training:
-    """Train in this process; the training at its end, or paused by Ctrl-C. Raises FcnlabError: it failed."""
-    from fcnlab.services.holding import Holder
-    from fcnlab.services.trainings import start_training
+    """Train in this process; the training at its end, paused or cancelled. Raises FcnlabError: it failed."""
+    from fcnlab.services.holding import Holder, Interrupted
+    from fcnlab.services.trainings import pause_training, start_training
     from fcnlab.services.trainings import training as find_training
     from fcnlab.services.worker import fine_tune, work_on
     from fcnlab.services.workers import ensure_workers
@@ -246,10 +246,12 @@ def _train_here(lab: Lab, project: Project, network: NetworkSpec, spec: Training
             with closing(work_on(lab, holder, queued, fine_tune)) as steps:
                 for progress in steps:
                     say(progress_line(progress))
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Interrupted):
             say("stopped")
-    ensure_workers(lab)  # what was queued meanwhile
     ended = find_training(lab, training_id=queued.id)
+    if ended.state is TrainingState.RUNNING:  # the process was asked to end
+        ended = pause_training(lab, training_id=queued.id)
+    ensure_workers(lab, only=project.id)  # what was queued meanwhile
     if ended.state is TrainingState.FAILED:
         raise FcnlabError(f"training {ended.id} failed: {ended.message}")
     return ended

@@ -56,11 +56,16 @@ def ensure_worker(lab: Lab, *, project_id: int) -> bool:
     return True
 
 
-def ensure_workers(lab: Lab) -> tuple[int, ...]:
-    """Start a worker for every project with trainings that were queued or interrupted; ids of those projects."""
+def ensure_workers(lab: Lab, *, only: int | None = None) -> tuple[int, ...]:
+    """Start a worker for every project, or for one only, with trainings that were queued or interrupted.
+
+    Returns:
+        Ids of the projects that got one.
+    """
     with reading(lab.sessions) as session:
         waiting = repository_trainings.projects_for_a_worker(session)
-    return tuple(project_id for project_id in waiting if ensure_worker(lab, project_id=project_id))
+    wanted = [project_id for project_id in waiting if only in (None, project_id)]
+    return tuple(project_id for project_id in wanted if ensure_worker(lab, project_id=project_id))
 
 
 def has_worker(lab: Lab, *, project_id: int) -> bool:

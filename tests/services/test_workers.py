@@ -98,6 +98,7 @@ def test_a_server_that_starts_replaces_lost_workers_and_wakes_no_paused_training
     hold(lab, interrupted, replace(this_process(), pid=2**22 + 1))
     hold(lab, served, this_process())
 
+    assert ensure_workers(lab, only=served) == ()
     assert ensure_workers(lab) == (interrupted,)
 
 
