@@ -45,7 +45,7 @@ def sampled_point_loss(logits: Tensor, classes: Tensor, weights: Tensor, *, clas
     chosen = (classes != IGNORE) & (weights > 0)
     if not bool(chosen.any()):
         raise NoPoints("no labelled pixel in this batch: add a point or leave the image out")
-    logits, classes, shares = logits[chosen], classes[chosen], weights[chosen].to(logits.dtype)
+    logits, classes, shares = logits[chosen].float(), classes[chosen], weights[chosen].float()
     if class_weight == "balanced":
         per_class = shares.new_zeros(logits.shape[1]).index_add(0, classes, shares)
         shares = shares / per_class[classes]

@@ -106,3 +106,12 @@ def test_points_without_class_or_weight_do_not_count():
 def test_points_without_any_weight_are_refused():
     with pytest.raises(NoPoints, match="add a point"):
         sampled_point_loss(torch.zeros(2, 3), torch.tensor([0, IGNORE]), torch.tensor([0.0, 1.0]))
+
+
+def test_a_crowd_of_points_does_not_overflow_half_precision():
+    logits, classes = torch.randn(40, 3), torch.arange(40) % 3
+    weights = torch.full((40,), 30_000.0)
+
+    half = sampled_point_loss(logits.half(), classes, weights)
+
+    assert torch.isclose(half, sampled_point_loss(logits, classes, weights), atol=1e-2)
