@@ -43,5 +43,5 @@ def load_checkpoint(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]
                 raise CheckpointError(f"{path} was saved by a newer fcnlab: update fcnlab to open it")
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         return arrays, json.loads(header["spec"])
-    except (SafetensorError, OSError, ValueError, KeyError) as failure:
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as failure:  # numpy's types
         raise CheckpointError(f"the model file {path} is damaged ({failure}): save or fetch it again") from failure

@@ -64,6 +64,14 @@ def models(session: Session, *, project_id: int, include_removed: bool = False) 
     return tuple(_model(row) for row in session.scalars(query))
 
 
+def rename_model(session: Session, *, model_id: int, name: str) -> ModelRecord:
+    """Give a model another name. Raises UnknownModel."""
+    row = _row(session, model_id)
+    row.name = name
+    session.flush()
+    return _model(row)
+
+
 def remove_model(session: Session, *, model_id: int, now: datetime) -> ModelRecord:
     """Take a model out of the list; a project that uses it goes back to the instant learner. Raises UnknownModel."""
     row = _row(session, model_id)

@@ -20,8 +20,9 @@ from fcnlab.commands.common import (
 )
 
 if TYPE_CHECKING:
-    from fcnlab.core.model import Model
+    from fcnlab.core.network_model import NetworkModel
     from fcnlab.domain import ClassLabel
+    from fcnlab.services.fitting import Maker
 
 
 @click.command()
@@ -52,7 +53,9 @@ def fit(ctx: click.Context, wanted: str, as_json: bool) -> None:
 
 @click.command()
 @click.option("--project", "-p", "wanted", help="Name or number of the project to learn from.")
-@click.option("--model", type=click.Path(dir_okay=False, path_type=Path), help="A model that `fit` saved.")
+@click.option(
+    "--model", type=click.Path(dir_okay=False, path_type=Path), help="A model that `fit` saved or `train` made."
+)
 @click.option("--output", "-o", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder.")
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.pass_context
@@ -65,15 +68,17 @@ def predict(ctx: click.Context, wanted: str | None, model: Path | None, output: 
     """
     if (wanted is None) == (model is None):
         raise click.UsageError("give either --project or --model")
-    from fcnlab.services.predicting import Predictor, labels_of_model, load_model, predict_files
+    from fcnlab.services.model_files import open_model
+    from fcnlab.services.predicting import Predictor, labels_of_model, predict_files
 
     settings = settings_of(ctx)
     if model is not None:
-        chosen = load_model(model)
-        labels: Sequence[ClassLabel] = labels_of_model(chosen)
+        content = open_model(model, device="cpu")
+        maker: Maker | NetworkModel = content
+        labels: Sequence[ClassLabel] = labels_of_model(content)
     else:
-        chosen, labels = _learned(ctx, str(wanted))
-    predictor = Predictor(chosen, device=settings.device, max_pixels=settings.max_pixels)
+        maker, labels = _maker(ctx, str(wanted))
+    predictor = Predictor(maker, device=settings.device, max_pixels=settings.max_pixels)
     n_refused = 0
     for step in predict_files(predictor, images, labels=labels, to=output):
         if step.mask is None:
@@ -84,8 +89,9 @@ def predict(ctx: click.Context, wanted: str | None, model: Path | None, output: 
     ctx.exit(1 if n_refused else 0)
 
 
-def _learned(ctx: click.Context, wanted: str) -> tuple[Model, Sequence[ClassLabel]]:
+def _maker(ctx: click.Context, wanted: str) -> tuple[Maker, Sequence[ClassLabel]]:
+    """What makes the masks of a project: the model it chose, or what all its points teach."""
     with opened(ctx) as lab:
         project = found_project(lab, wanted)
         with learner_of(lab, project) as learner:
-            return learner.cold_model(), project.classes
+            return learner.maker(), project.classes

@@ -169,12 +169,35 @@ def segment(picture: Picture, head: Head, clicks: Clicks, spec: LearnerSpec, *, 
     if not _has_two_classes(clicks):
         plain = _opinions(score_stages(picture.stages, *_margins(head)))
         opinions = WALKER_SHARE * opinions + (1 - WALKER_SHARE) * _at_picture_size(plain, picture, spec)
-    probabilities = _probabilities(opinions)
-    class_map = np.asarray(head.class_ids, np.uint8)[_winner(probabilities)]
-    obey_nearby(class_map, clicks, picture.lab)
+    return segment_from_probabilities(
+        head.class_ids, _probabilities(opinions), clicks, picture.lab, spec, background=background
+    )
+
+
+def segment_from_probabilities(
+    class_ids: tuple[int, ...],
+    probabilities: NDArray[np.float32],
+    clicks: Clicks,
+    lab: NDArray[np.float32],
+    spec: LearnerSpec,
+    *,
+    background: int,
+) -> Segmentation:
+    """The end of every path to a mask, whatever made the probabilities: clicks are obeyed, objects kept whole.
+
+    Args:
+        class_ids: of the K probabilities, in order.
+        probabilities: (K, H, W) float32 of the working picture, sharpened already if that is wanted.
+        clicks: of this image.
+        lab: (H, W, 3) float32 CIELAB of the working picture.
+        spec: says whether this is object mode.
+        background: class id of what is not an object.
+    """
+    class_map = np.asarray(class_ids, np.uint8)[_winner(probabilities)]
+    obey_nearby(class_map, clicks, lab)
     if spec.object_mode:
-        class_map = obey_nearby(clicked_regions(class_map, clicks, background=background), clicks, picture.lab)
-    return Segmentation(head.class_ids, probabilities, class_map)
+        class_map = obey_nearby(clicked_regions(class_map, clicks, background=background), clicks, lab)
+    return Segmentation(class_ids, probabilities, class_map)
 
 
 def plain_probabilities(stages: Stages, head: Head) -> NDArray[np.float32]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,12 @@ from fcnlab.core.clicks import Clicks, canonical_clicks
 from fcnlab.core.head import Head, Samples
 from fcnlab.core.learner import Teaching
 from fcnlab.domain import LearnerSpec
-from fcnlab.errors import CheckpointError
+from fcnlab.errors import CheckpointError, InvalidClasses
 
 SAMPLE_GROUPS = ("clicked", "neighbours", "border")
+_NO_SAMPLES = Samples(np.zeros((0, 0), np.float32), np.zeros(0, np.int64), np.zeros(0, np.float32))
+NOTHING_TAUGHT = Teaching(_NO_SAMPLES, _NO_SAMPLES, None)
+"""Of clicks that a head does not learn from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,41 @@ class Model:
         """The clicks the model learned from on an image; none when it never saw it."""
         known = (one.clicks for one in self.lessons if one.image == image and one.clicks.image_hw == image_hw)
         return next(known, canonical_clicks([], image_hw))
+
+
+def frozen_model(
+    model: Model,
+    *,
+    classes: tuple[tuple[int, str], ...],
+    spec: LearnerSpec,
+    clicks: Mapping[str, Clicks],
+) -> Model:
+    """A model whose head stays as it is, for masks of a project as it is now.
+
+    Args:
+        model: its head's class ids are those of the project; it keeps its encoder, scales and working size.
+        classes: (id, name) of the classes in use; the head's others are dropped.
+        spec: says whether this is object mode and whether borders are sharpened.
+        clicks: to obey, by the image's name in the model.
+
+    Raises:
+        InvalidClasses: fewer than two of the head's classes are in use.
+    """
+    kept = kept_places(model.head.class_ids, {class_id for class_id, _ in classes})
+    head = Head(tuple(model.head.class_ids[place] for place in kept), model.head.weights[kept], model.head.bias[kept])
+    seen = replace(model.spec, object_mode=spec.object_mode, refine=spec.refine)
+    return Model(seen, classes, head, tuple(Lesson(image, one, NOTHING_TAUGHT) for image, one in clicks.items()))
+
+
+def kept_places(class_ids: tuple[int, ...], used: Collection[int]) -> list[int]:
+    """Places of the classes still in use. Raises InvalidClasses: fewer than two are."""
+    kept = [place for place, class_id in enumerate(class_ids) if class_id in used]
+    if len(kept) < 2:
+        raise InvalidClasses(
+            f"the chosen model knows {len(kept)} of the classes in use and cannot tell them apart: choose another "
+            "model, or the instant learner, on the Models page"
+        )
+    return kept
 
 
 def canonical_teachings(lessons: Iterable[Lesson]) -> list[Teaching]:

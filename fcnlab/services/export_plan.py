@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from fcnlab.adapters import repository, repository_images, repository_points
+from fcnlab.adapters import repository, repository_images, repository_models, repository_points
 from fcnlab.adapters.database import reading
 from fcnlab.adapters.repository_exports import removed_classes, stored_masks
-from fcnlab.core.model import Model
 from fcnlab.domain import ClassLabel, ImageInfo, ImageState, Project, StoredMask, StoredPoint
 from fcnlab.errors import ExportFailed, FcnlabError, NoPoints
 from fcnlab.lab import Lab
-from fcnlab.services.fitting import ProjectLearner
+from fcnlab.runs import ModelRecord
+from fcnlab.services.fitting import Maker, ProjectLearner
 from fcnlab.services.masks import keep_mask, kept_mask
 
 ATTEMPTS = 20
@@ -40,6 +40,7 @@ class Moment:
         images: all of them, in the order of their names.
         masks: what done images keep, by image id.
         points: live points, in canonical order.
+        model: what it chose to make its masks; None stands for the instant learner.
     """
 
     project: Project
@@ -48,13 +49,15 @@ class Moment:
     masks: dict[int, StoredMask]
     points: tuple[StoredPoint, ...]
     point_set_hash: str
+    model: ModelRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
     """What an export would hold, told without computing anything.
 
-    `n_predicted` counts images without a kept mask; `can_predict` says whether two classes have points.
+    `n_predicted` counts images without a kept mask; `can_predict` says whether a model was chosen or two
+    classes have points.
     """
 
     n_done: int
@@ -70,33 +73,37 @@ class Outlook:
 def outlook(lab: Lab, *, project_id: int) -> Outlook:
     """The outlook for a project. Raises UnknownProject."""
     with reading(lab.sessions) as session:
-        repository.require_project(session, project_id=project_id)
+        has_model = repository.project(session, project_id=project_id).model_id is not None
         states = repository_images.count_images(session, project_id=project_id)
         points = repository_points.count_points_by_class(session, project_id=project_id)
     n_done = states[ImageState.DONE]
-    return Outlook(n_done, sum(states.values()) - n_done, sum(count > 0 for count in points.values()) >= 2)
+    can_learn = sum(count > 0 for count in points.values()) >= 2
+    return Outlook(n_done, sum(states.values()) - n_done, has_model or can_learn)
 
 
 def moment_of(lab: Lab, *, project_id: int) -> Moment:
     """The project as it is now. Raises UnknownProject."""
     with reading(lab.sessions) as session:
         images = repository_images.images(session, project_id=project_id)
+        project = repository.project(session, project_id=project_id)
+        chosen = project.model_id
         return Moment(
-            project=repository.project(session, project_id=project_id),
+            project=project,
             removed=removed_classes(session, project_id=project_id),
             images=tuple(sorted(images, key=lambda image: image.name)),
             masks=stored_masks(session, project_id=project_id),
             points=repository_points.points_of_project(session, project_id=project_id),
             point_set_hash=repository_points.point_set_hash(session, project_id=project_id),
+            model=None if chosen is None else repository_models.model(session, model_id=chosen),
         )
 
 
 def learning(run: Runner) -> Iterator[tuple[int, int, str]]:
-    """Learn from one labelled image per step: number, count and name of each."""
+    """Learn from one labelled image per step, unless a model was chosen: number, count and name of each."""
 
     def refreshed(learner: ProjectLearner) -> list[ImageInfo]:
         learner.refresh()
-        return learner.untaught()
+        return learner.untaught() if learner.record is None else []
 
     waiting = run(refreshed)
     for number, image in enumerate(waiting, start=1):
@@ -114,28 +121,31 @@ def keeping(lab: Lab, run: Runner, *, project_id: int) -> Iterator[tuple[int, in
         yield number, len(waiting), image.name
 
 
-def frozen(lab: Lab, run: Runner, *, project_id: int, with_model: bool) -> tuple[Moment, Model | None]:
-    """The project at one moment, with the model of exactly its points; None when nothing can be learned.
+def frozen(lab: Lab, run: Runner, *, project_id: int, with_masks: bool) -> tuple[Moment, Maker | None]:
+    """The project at one moment, and what makes its masks from exactly its points; None when nothing can.
 
     Raises:
         UnknownProject: no such project.
+        CheckpointError, UnknownEncoder, InvalidClasses: the model that the project chose cannot be used.
         ExportFailed: points arrive faster than they can be read.
     """
-    if not with_model:
+    if not with_masks:
         return moment_of(lab, project_id=project_id), None
 
-    def taken(learner: ProjectLearner) -> tuple[Moment, Model | None] | None:
+    def taken(learner: ProjectLearner) -> tuple[Moment, Maker | None] | None:
         before = moment_of(lab, project_id=project_id)
         learner.refresh()
-        for image in learner.untaught():
-            _learn_or_leave(learner, image=image)
+        if learner.record is None:
+            for image in learner.untaught():
+                _learn_or_leave(learner, image=image)
+        maker: Maker | None
         try:
-            model = learner.cold_model()
+            maker = learner.maker()
         except NoPoints:
-            model = None
+            maker = None
         after = moment_of(lab, project_id=project_id)
         same = (after.point_set_hash, after.project) == (before.point_set_hash, before.project)
-        return (after, model) if same else None
+        return (after, maker) if same else None
 
     for _ in range(ATTEMPTS):
         found: Any = run(taken)

@@ -20,14 +20,14 @@ from fcnlab.adapters.exports.manifest import MANIFEST_NAME, manifest_json
 from fcnlab.adapters.exports.overlay_jpeg import overlay_jpeg
 from fcnlab.adapters.exports.points_csv import points_csv
 from fcnlab.adapters.png import read_mask
-from fcnlab.core.model import Model
 from fcnlab.core.naming import NAMING_RULE, export_stems, safe_part
 from fcnlab.core.palette import coloured, palette_of, tinted
 from fcnlab.domain import IGNORE, ImageInfo, ImageState
 from fcnlab.errors import ExportFailed, FcnlabError
 from fcnlab.lab import Lab
+from fcnlab.runs import ModelRecord
 from fcnlab.services.export_plan import Moment, Runner, frozen, keeping, learning
-from fcnlab.services.fitting import background_of
+from fcnlab.services.fitting import Maker, background_of
 from fcnlab.services.importing import read_picture
 from fcnlab.services.masks import predicted_mask
 from fcnlab.services.point_tables import point_rows
@@ -111,30 +111,30 @@ def export_project(
         yield ExportProgress("learning", done, total, name)
     for done, total, name in keeping(lab, run, project_id=project_id):
         yield ExportProgress("keeping", done, total, name)
-    moment, model = frozen(lab, run, project_id=project_id, with_model=not spec.done_only)
+    moment, maker = frozen(lab, run, project_id=project_id, with_masks=not spec.done_only)
     images = [image for image in moment.images if not spec.done_only or image.state is ImageState.DONE]
-    _refuse_empty(moment, model, images)
-    writer = _Writer(lab, run, moment, model, spec)
+    _refuse_empty(moment, maker, images)
+    writer = _Writer(lab, run, moment, maker, spec)
     with archive(to) as target, closing(writer.write(target, images)) as steps:
         yield from steps
     yield replace(writer.progress, phase="finished")
 
 
-def _refuse_empty(moment: Moment, model: Model | None, images: list[ImageInfo]) -> None:
+def _refuse_empty(moment: Moment, maker: Maker | None, images: list[ImageInfo]) -> None:
     name = moment.project.name
     if not moment.images:
         raise ExportFailed(f"project {name!r} has no images: import some first")
     if not images:
         raise ExportFailed(f"no image of project {name!r} is marked done: mark one, or export the others too")
-    if model is None and not any(image.id in moment.masks for image in images):
+    if maker is None and not any(image.id in moment.masks for image in images):
         raise ExportFailed(f"no mask of project {name!r} can be exported, since {NOTHING_LEARNED}")
 
 
 class _Writer:
     """Writes one export."""
 
-    def __init__(self, lab: Lab, run: Runner, moment: Moment, model: Model | None, spec: ExportSpec) -> None:
-        self._lab, self._run, self._moment, self._model, self._spec = lab, run, moment, model, spec
+    def __init__(self, lab: Lab, run: Runner, moment: Moment, maker: Maker | None, spec: ExportSpec) -> None:
+        self._lab, self._run, self._moment, self._maker, self._spec = lab, run, moment, maker, spec
         self._palette = palette_of([*moment.removed, *moment.project.classes])
         self._stems = export_stems([image.name for image in moment.images])
         self.progress = ExportProgress("writing", 0, 0)
@@ -174,12 +174,17 @@ class _Writer:
         mask = read_mask(self._lab.folders.masks / stored.file) if stored is not None else None
         if stored is not None and mask is not None and mask.shape == image.hw:
             made = {"mask": "stored", "model": stored.model, "point_set": stored.point_set_hash}
-        elif self._model is None:
+        elif self._maker is None:
             raise ExportFailed(NOTHING_LEARNED)
         else:
-            model = self._model
-            mask = self._run(lambda learner: predicted_mask(learner, image, model))
-            made = {"mask": "predicted", "model": "", "point_set": self._moment.point_set_hash}
+            maker = self._maker
+            mask = self._run(lambda learner: predicted_mask(learner, image, maker))
+            chosen = self._moment.model
+            made = {
+                "mask": "predicted",
+                "model": chosen.file if chosen else "",
+                "point_set": self._moment.point_set_hash,
+            }
         counts = np.bincount(mask.ravel(), minlength=IGNORE + 1)
         if counts[IGNORE]:
             raise ExportFailed(
@@ -212,6 +217,7 @@ class _Writer:
         return {
             "project": project.name,
             "learner": project.learner.to_dict(),
+            "model": _named(self._moment.model),
             "point_set": self._moment.point_set_hash,
             "formats": sorted(self._spec.formats),
             "done_only": self._spec.done_only,
@@ -222,7 +228,8 @@ class _Writer:
             ],
             "conventions": {
                 "masks": "pixel value = class id, at the full size of the upright image; 255 never occurs",
-                "mask": "stored: the mask the image kept when it was marked done; predicted: by a model of all points",
+                "mask": "stored: the mask the image kept when it was marked done; predicted: by the model",
+                "model": "what makes masks: a chosen version, with its own point set, or null for the instant learner",
                 "turned": "the picture was turned or flipped as its EXIF orientation asks; masks lie upright",
                 "stretch": "values of the original that became 0 and 255 when the picture was made 8-bit",
                 "points": "row and col count pixels of the upright image from its top left corner, from 0",
@@ -233,6 +240,20 @@ class _Writer:
             "tables": points,
             "left_out": [{"image": name, "reason": reason} for name, reason in self.progress.left_out],
         }
+
+
+def _named(model: ModelRecord | None) -> dict[str, Any] | None:
+    """The chosen model, as the manifest says it; None for the instant learner."""
+    if model is None:
+        return None
+    return {
+        "id": model.id,
+        "name": model.name,
+        "kind": model.kind.value,
+        "file": model.file,
+        "spec": model.spec,
+        "point_set": model.point_set_hash,
+    }
 
 
 def _described(image: ImageInfo) -> dict[str, Any]:

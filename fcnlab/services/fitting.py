@@ -9,17 +9,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fcnlab.adapters import repository, repository_images, repository_points
+from fcnlab.adapters import repository, repository_images, repository_models, repository_points
 from fcnlab.adapters.database import reading
 from fcnlab.adapters.repository_learning import Signature, point_signatures
 from fcnlab.core import learner
 from fcnlab.core.clicks import NEIGHBOURS_UP_TO, Clicks, canonical_clicks
 from fcnlab.core.head import Head, missing_message
-from fcnlab.core.model import Lesson, Model, canonical_teachings
+from fcnlab.core.looks import ChosenNetwork
+from fcnlab.core.model import Lesson, Model, canonical_teachings, frozen_model
 from fcnlab.domain import ImageInfo, LearnerSpec, Point, Project, StoredPoint
 from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab
+from fcnlab.runs import ModelRecord
 from fcnlab.services.picture_store import PictureStore
+
+Maker = Model | ChosenNetwork
+"""What makes the masks of a project, as of one moment, with the clicks of then."""
 
 READ_ONE_BY_ONE = 20
 """Images whose points are read singly; beyond that all points of the project are read at once."""
@@ -41,8 +46,11 @@ class ProjectLearner:
         self._head: Head | None = None
         self._fitted = -1
         self.project: Project | None = None
+        self.record: ModelRecord | None = None
+        """The model that the project chose; None stands for the instant learner."""
         self.revision = 0
         """Rises with every change of what a fit would learn from."""
+        self._project_revision = 0
 
     def refresh(self) -> None:
         """Read what changed in the database since the last call."""
@@ -64,17 +72,26 @@ class ProjectLearner:
             new = [image_id for image_id in points if image_id in signatures and image_id not in self._images]
             for info in repository_images.images_by_ids(session, image_ids=new):
                 self._images[info.id] = info
+            chosen = project.model_id
+            self.record = None if chosen is None else repository_models.model(session, model_id=chosen)
         if self.project is not None and _learns_otherwise(self.project, project):
             self._lessons.clear()
             self._without_neighbours.clear()
             self._head = None
         if self.project != project or changed:
             self.revision += 1
+        if self.project != project:
+            self._project_revision = self.revision
         self.project = project
         self._signatures = signatures
         for image_id, stored_points in points.items():
             self._set_clicks(image_id, stored_points)
         self._trim()
+
+    @property
+    def judged_at(self) -> int:
+        """The revision from which `plain_probabilities` says the same: a chosen model learns nothing from clicks."""
+        return self.revision if self.record is None else self._project_revision
 
     def clicks_of(self, image: ImageInfo) -> Clicks:
         """The live clicks of an image."""
@@ -138,21 +155,60 @@ class ProjectLearner:
         classes = tuple((label.id, label.name) for label in project.classes)
         return Model(project.learner, classes, head, tuple(self._lessons[one] for one in sorted(self._lessons)))
 
+    def maker(self) -> Maker:
+        """What makes the masks of the project now: the model it chose, or what all its points teach.
+
+        Raises:
+            NoPoints: it uses the instant learner, and fewer than two classes have points.
+            CheckpointError, UnknownEncoder: the file of the chosen model cannot be used.
+            InvalidClasses: the chosen model knows fewer than two classes in use.
+        """
+        return self.cold_model() if self.record is None else self.chosen_maker(self.record)
+
+    def chosen_maker(self, record: ModelRecord) -> Maker:
+        """A model of the project with the clicks and settings of now; raises as `maker`."""
+        project = self._known_project()
+        content = self._pictures.shelf.content(record)
+        clicks = {self._images[image_id].content_hash: one for image_id, one in self._clicks.items()}
+        if isinstance(content, Model):
+            classes = tuple((label.id, label.name) for label in project.classes)
+            return frozen_model(content, classes=classes, spec=project.learner, clicks=clicks)
+        name = f"{record.id} {record.file}"
+        return ChosenNetwork(content, name, project.learner, background_of(project), project.class_ids(), clicks)
+
     def segment(self, image: ImageInfo, head: Head) -> learner.Segmentation:
-        """The mask of an image by a head."""
+        """The mask of an image by a head of the instant learner."""
         project = self._known_project()
         picture = self._pictures.picture(image, project.learner)
         return learner.segment(picture, head, self.clicks_of(image), project.learner, background=background_of(project))
 
-    def plain_probabilities(self, image: ImageInfo, head: Head) -> NDArray[np.float32]:
-        """What a head alone thinks of an image, (K, h, w) float32; see core.learner."""
-        stages = self._pictures.passing_stages(image, self._known_project().learner)
-        with torch.inference_mode():
-            return learner.plain_probabilities(stages, head)
+    def segment_by(self, maker: Maker, image: ImageInfo, *, keeps: bool = False) -> learner.Segmentation:
+        """The mask of an image by what makes masks; `keeps`: somebody looks at the image, and will click."""
+        clicks = maker.clicks_of(image.content_hash, image.hw)
+        if isinstance(maker, ChosenNetwork):
+            return maker.segment(self._pictures.shelf.look(image, maker, keeps=keeps), clicks)
+        picture_of = self._pictures.picture if keeps else self._pictures.passing_picture
+        picture = picture_of(image, maker.spec)
+        return learner.segment(picture, maker.head, clicks, maker.spec, background=maker.background)
 
-    def passing_picture(self, image: ImageInfo, spec: LearnerSpec) -> learner.Picture:
-        """A picture made ready for one use: those that labellers look at stay at hand."""
-        return self._pictures.passing_picture(image, spec)
+    def is_ready_for(self, maker: Maker, image: ImageInfo) -> bool:
+        """Whether `segment_by` answers at once."""
+        if isinstance(maker, ChosenNetwork):
+            return self._pictures.shelf.is_ready(image, maker)
+        return self._pictures.is_ready(image, maker.spec)
+
+    def judge(self) -> Maker | Head:
+        """What `plain_probabilities` asks about images; raises as `maker`."""
+        return self.newest_head() if self.record is None else self.chosen_maker(self.record)
+
+    def plain_probabilities(self, image: ImageInfo, judge: Maker | Head) -> NDArray[np.float32]:
+        """What a head or a network alone thinks of an image, (K, h, w) float32; see core.learner and core.looks."""
+        if isinstance(judge, ChosenNetwork):
+            return self._pictures.shelf.rough(image, judge)
+        spec = self._known_project().learner if isinstance(judge, Head) else judge.spec
+        stages = self._pictures.passing_stages(image, spec)
+        with torch.inference_mode():
+            return learner.plain_probabilities(stages, judge if isinstance(judge, Head) else judge.head)
 
     def keep_lessons(self) -> None:
         """Write new lessons to the disk cache."""

@@ -13,10 +13,10 @@ from fcnlab.adapters.database import reading
 from fcnlab.core.head import Head
 from fcnlab.core.queries import expected_gain
 from fcnlab.domain import ImageState
-from fcnlab.errors import FcnlabError, NoPoints
+from fcnlab.errors import FcnlabError
 from fcnlab.lab import Lab
 from fcnlab.services.compute import ComputeThread, Priority
-from fcnlab.services.fitting import ProjectLearner
+from fcnlab.services.fitting import Maker, ProjectLearner
 
 WANTED_FOR_S = 60.0
 """Work goes on for so long after somebody last looked at the ranking."""
@@ -52,7 +52,7 @@ class Gains:
     """Gains of images that are not done, one image per step at the lowest priority, kept in memory.
 
     The head alone judges, at a quarter of the working size: five to thirty times as quick as a mask, and nearly the
-    same ranking. An image that was never encoded is encoded.
+    same ranking. An image that was never encoded is encoded. A project that chose a model is judged by that, once.
     """
 
     def __init__(self, lab: Lab, compute: ComputeThread, learner_of: Callable[[int], ProjectLearner]) -> None:
@@ -102,8 +102,8 @@ class Gains:
         learner = self._learner_of(project_id)
         learner.refresh()
         try:
-            head = learner.newest_head()
-        except NoPoints:
+            judge = learner.judge()
+        except FcnlabError:  # nothing is learned yet, or the chosen model cannot be used
             self._note(project_id, {}, waiting=0)
             return
         with reading(self._lab.sessions) as session:
@@ -112,13 +112,13 @@ class Gains:
         stale = [
             image_id
             for image_id, one in known.items()
-            if one.revision != learner.revision and states[image_id] is not ImageState.DONE
+            if one.revision != learner.judged_at and states[image_id] is not ImageState.DONE
         ]
         is_quiet = time.monotonic() - self._clicked >= QUIET_S
         possible = [image_id for image_id in stale if is_quiet or known[image_id].gain is not None]
         if possible:
             chosen = min(possible, key=lambda one: known[one].revision)
-            known[chosen] = _Known(learner.revision, self._gain(learner, head, chosen))
+            known[chosen] = _Known(learner.judged_at, self._gain(learner, judge, chosen))
         self._note(project_id, known, waiting=len(stale) - len(possible[:1]))
         if len(stale) == len(possible[:1]) or not self._is_wanted(project_id):
             return
@@ -127,11 +127,11 @@ class Gains:
         else:
             self._submit_later(project_id)
 
-    def _gain(self, learner: ProjectLearner, head: Head, image_id: int) -> float | None:
+    def _gain(self, learner: ProjectLearner, judge: Maker | Head, image_id: int) -> float | None:
         try:
             with reading(self._lab.sessions) as session:
                 image = repository_images.image(session, image_id=image_id)
-            return expected_gain(learner.plain_probabilities(image, head))
+            return expected_gain(learner.plain_probabilities(image, judge))
         except FcnlabError as failure:
             log.info("image %d has no gain: %s", image_id, failure)
             return None

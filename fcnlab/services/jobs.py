@@ -170,6 +170,9 @@ class Jobs:
 
     def _say_idle(self, project: Project, learner: ProjectLearner, image_id: int) -> None:
         """The image is up to date, or waits for other images to be learned from."""
+        if learner.record is not None:  # a chosen model learns from no clicks
+            self.board.say(image_id, "idle")
+            return
         waiting = learner.untaught()
         if not waiting:
             self.board.say(image_id, "idle")

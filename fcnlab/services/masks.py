@@ -13,12 +13,12 @@ from fcnlab.adapters.checkpoints import save_checkpoint
 from fcnlab.adapters.database import reading, writing
 from fcnlab.adapters.files import write_whole
 from fcnlab.adapters.png import mask_png, read_mask
-from fcnlab.core.learner import full_size, segment
+from fcnlab.core.learner import full_size
 from fcnlab.core.model import Model, model_to_arrays
 from fcnlab.domain import FitRecord, ImageInfo, ImageState, StoredMask
 from fcnlab.errors import FcnlabError
 from fcnlab.lab import Lab
-from fcnlab.services.fitting import ProjectLearner
+from fcnlab.services.fitting import Maker, ProjectLearner
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,29 +64,36 @@ def save_model(lab: Lab, learner: ProjectLearner) -> SavedModel:
     return SavedModel(model, record)
 
 
-def predicted_mask(learner: ProjectLearner, image: ImageInfo, model: Model) -> NDArray[np.uint8]:
-    """Class ids (H, W) uint8 at full size by the settings and clicks of the model, whatever changed since.
+def predicted_mask(learner: ProjectLearner, image: ImageInfo, maker: Maker) -> NDArray[np.uint8]:
+    """Class ids (H, W) uint8 at full size by the settings and clicks of the maker, whatever changed since.
 
     Every pixel clicked by then has its class.
     """
-    clicks = model.clicks_of(image.content_hash, image.hw)
-    segmentation = segment(
-        learner.passing_picture(image, model.spec), model.head, clicks, model.spec, background=model.background
-    )
-    return full_size(segmentation, image.hw, clicks)
+    segmentation = learner.segment_by(maker, image)
+    return full_size(segmentation, image.hw, maker.clicks_of(image.content_hash, image.hw))
 
 
 def keep_mask(lab: Lab, learner: ProjectLearner, image: ImageInfo) -> NDArray[np.uint8]:
-    """Fit, predict and store the mask of a done image; it stays until the image is reopened.
+    """Predict and store the mask of a done image, by the model the project uses; it stays until it is reopened.
 
     Raises:
-        NoPoints: fewer than two classes have points.
+        NoPoints: the project uses the instant learner, and fewer than two classes have points.
+        CheckpointError, UnknownEncoder, InvalidClasses: the model that the project chose cannot be used.
     """
-    saved = save_model(lab, learner)
-    mask = predicted_mask(learner, image, saved.model)
-    file = f"{image.project_id}/{image.id}-{saved.record.id}.png"
+    learner.refresh()
+    if learner.record is None:
+        saved = save_model(lab, learner)
+        maker: Maker = saved.model
+        made_by, points, name = saved.record.checkpoint, saved.record.point_set_hash, str(saved.record.id)
+    else:
+        maker, made_by = learner.chosen_maker(learner.record), learner.record.file
+        with reading(lab.sessions) as session:
+            points = repository_points.point_set_hash(session, project_id=image.project_id)
+        name = f"model{learner.record.id}-{lab.clock():%Y%m%dT%H%M%S%f}"
+    mask = predicted_mask(learner, image, maker)
+    file = f"{image.project_id}/{image.id}-{name}.png"
     write_whole(lab.folders.masks / file, mask_png(mask))
-    stored = StoredMask(file, saved.record.checkpoint, saved.record.point_set_hash, lab.clock())
+    stored = StoredMask(file, made_by, points, lab.clock())
     with writing(lab.sessions) as session:
         repository_images.store_mask(session, image_id=image.id, mask=stored)
     return mask

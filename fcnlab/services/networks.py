@@ -19,6 +19,11 @@ def encoder_parts(name: str, weights: str = "") -> EncoderParts:
     return _parts(load_encoder(name, weights))
 
 
+def untrained_parts(name: str) -> EncoderParts:
+    """The architecture of an encoder, for a checkpoint that brings its weights. Raises UnknownEncoder."""
+    return _parts(untrained_encoder(name))
+
+
 def load_network(path: Path, *, device: str) -> NetworkModel:
     """A trained network from its checkpoint, on a device; loaded as data, nothing in it is run.
 
@@ -27,7 +32,7 @@ def load_network(path: Path, *, device: str) -> NetworkModel:
         UnknownEncoder: it needs an encoder that timm does not know here.
     """
     arrays, spec = load_checkpoint(path)
-    model = network_from_arrays(arrays, spec, encoder=lambda name: _parts(untrained_encoder(name)))
+    model = network_from_arrays(arrays, spec, encoder=untrained_parts)
     model.network.to(device)
     return model
 

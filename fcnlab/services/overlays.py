@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.core.coords import working_hw
+from fcnlab.core.learner import Segmentation
 from fcnlab.domain import ImageInfo, ImageState, Project
 from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab
@@ -31,7 +32,7 @@ class OverlayMaker:
         self._made_from.pop(image_id, None)
 
     def make(self, learner: ProjectLearner, image: ImageInfo, *, covers: Mapping[str, int], started: float) -> bool:
-        """Pin the overlay that the points of now give, or say why there is none.
+        """Pin the overlay that the points and the model of now give, or say why there is none.
 
         Args:
             learner: refreshed.
@@ -43,6 +44,7 @@ class OverlayMaker:
 
         Raises:
             ImportRefused: the original is gone or damaged.
+            CheckpointError, UnknownEncoder, InvalidClasses: the model that the project chose cannot be used.
         """
         project = learner.project
         assert project is not None
@@ -52,19 +54,14 @@ class OverlayMaker:
         if image.state is ImageState.DONE:
             self._pin_final(project, learner, image, covers, started)
             return False
-        if not self._pictures.is_ready(image, project.learner):
-            self._board.say(image.id, "encoding", progress=0.3, message="encoding the image")
-            self._pictures.picture(image, project.learner)
-        learner.learn_from(image)
         try:
-            head = learner.fit()
+            segmentation = self._segmentation(learner, image)
         except NoPoints as missing:
             self._board.unpin(image.id, covers=covers, made_at=self._lab.clock())
             if learner.untaught():
                 return True
             self._board.say(image.id, "missing", message=missing_in_words(project, learner) or str(missing))
             return False
-        segmentation = learner.segment(image, head)
         self._board.pin(
             image.id,
             segmentation.class_map,
@@ -75,6 +72,21 @@ class OverlayMaker:
         )
         self._made_from[image.id] = (learner.revision, image.state)
         return True
+
+    def _segmentation(self, learner: ProjectLearner, image: ImageInfo) -> Segmentation:
+        """By the model that the project chose, or by all points learned from so far. Raises NoPoints."""
+        project = learner.project
+        assert project is not None
+        if learner.record is not None:
+            maker = learner.chosen_maker(learner.record)
+            if not learner.is_ready_for(maker, image):
+                self._board.say(image.id, "encoding", progress=0.3, message=f"asking {learner.record.name}")
+            return learner.segment_by(maker, image, keeps=True)
+        if not self._pictures.is_ready(image, project.learner):
+            self._board.say(image.id, "encoding", progress=0.3, message="encoding the image")
+            self._pictures.picture(image, project.learner)
+        learner.learn_from(image)
+        return learner.segment(image, learner.fit())
 
     def _pin_final(
         self,

@@ -23,6 +23,7 @@ from fcnlab.domain import ImageInfo, LearnerSpec
 from fcnlab.errors import FcnlabError
 from fcnlab.lab import Lab
 from fcnlab.services.importing import read_picture
+from fcnlab.services.model_shelf import ModelShelf
 
 CACHE_VERSION = "1"
 """Raise when the stages or samples of an unchanged setting change."""
@@ -39,6 +40,7 @@ class PictureStore:
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
+        self.shelf = ModelShelf(lab)
         settings = lab.settings
         if settings.threads:
             torch.set_num_threads(settings.threads)

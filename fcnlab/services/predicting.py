@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fcnlab.adapters.checkpoints import load_checkpoint
 from fcnlab.adapters.devices import pick_device
 from fcnlab.adapters.exports.index_png import index_png
 from fcnlab.adapters.files import write_whole
@@ -19,14 +19,19 @@ from fcnlab.adapters.images import decode
 from fcnlab.adapters.weights import load_encoder
 from fcnlab.core.clicks import Clicks
 from fcnlab.core.encoder import StageEncoder
-from fcnlab.core.learner import full_size, prepare, segment
-from fcnlab.core.model import Model, model_from_arrays
+from fcnlab.core.learner import Segmentation, full_size, prepare, segment
+from fcnlab.core.looks import ChosenNetwork, rounded_probabilities
+from fcnlab.core.model import Model
 from fcnlab.core.naming import export_stems
+from fcnlab.core.network_model import NetworkModel
 from fcnlab.core.palette import palette_of
 from fcnlab.core.picture import array_id, to_rgb8
 from fcnlab.core.working import working_picture
 from fcnlab.domain import DEFAULT_PALETTE, ClassLabel
 from fcnlab.errors import ExportFailed, FcnlabError, ImportRefused
+from fcnlab.services.fitting import Maker
+from fcnlab.services.model_files import Content
+from fcnlab.services.networks import NetworkPredictor
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,27 +45,33 @@ class Prediction:
     refused: str = ""
 
 
-def load_model(path: Path) -> Model:
-    """A saved model. Raises CheckpointError."""
-    return model_from_arrays(*load_checkpoint(path))
-
-
-def labels_of_model(model: Model) -> tuple[ClassLabel, ...]:
+def labels_of_model(content: Content) -> tuple[ClassLabel, ...]:
     """The classes of a model in the default colours."""
     return tuple(
         ClassLabel(class_id, name, DEFAULT_PALETTE[place % len(DEFAULT_PALETTE)], place)
-        for place, (class_id, name) in enumerate(model.classes)
+        for place, (class_id, name) in enumerate(content.classes)
     )
 
 
 class Predictor:
-    """Applies one model to any picture."""
+    """Applies what makes masks to any picture.
 
-    def __init__(self, model: Model, *, device: str, max_pixels: int) -> None:
-        self._model, self._max_pixels = model, max_pixels
-        trained = load_encoder(model.spec.encoder, model.spec.encoder_weights)
-        self._encoder = StageEncoder(
-            trained.network, strides=trained.strides, mean=trained.mean, std=trained.std, device=pick_device(device)
+    A network alone says what it says; one that a project chose obeys the project's settings and clicks, as an instant
+    model does with those it knows.
+    """
+
+    def __init__(self, maker: Maker | NetworkModel, *, device: str, max_pixels: int) -> None:
+        self._maker, self._max_pixels, self._device = maker, max_pixels, pick_device(device)
+        network = maker.model if isinstance(maker, ChosenNetwork) else maker
+        if isinstance(network, NetworkModel):
+            network.network.to(self._device)
+
+    @cached_property
+    def _encoder(self) -> StageEncoder:
+        assert isinstance(self._maker, Model)
+        trained = load_encoder(self._maker.spec.encoder, self._maker.spec.encoder_weights)
+        return StageEncoder(
+            trained.network, strides=trained.strides, mean=trained.mean, std=trained.std, device=self._device
         )
 
     def mask_of_file(self, path: Path) -> NDArray[np.uint8]:
@@ -75,21 +86,23 @@ class Predictor:
             raise ImportRefused(f"{path} cannot be read ({failure.strerror}); check the path") from failure
         pixels = decode(path, name=path.name, max_pixels=self._max_pixels).pixels
         rgb, _ = to_rgb8(pixels)
+        maker = self._maker
+        if isinstance(maker, NetworkModel):
+            return NetworkPredictor(maker, device=self._device).mask(rgb)
         hw = (rgb.shape[0], rgb.shape[1])
-        spec = self._model.spec
-        working = working_picture(rgb, spec.working_side)
-        stages = self._encoder.encode(working, scales=spec.scales, position=spec.position)
-        clicks = self._clicks((content_hash, array_id(pixels)), hw)
-        with torch.inference_mode():
-            segmentation = segment(
-                prepare(working, stages), self._model.head, clicks, spec, background=self._model.background
-            )
-        return full_size(segmentation, hw, clicks)
+        # a model saved by a project names images by their file, one saved by PointSegmenter by their pixels
+        by_file, by_pixels = (maker.clicks_of(one, hw) for one in (content_hash, array_id(pixels)))
+        clicks = by_file if len(by_file) else by_pixels
+        return full_size(self._segmentation(maker, rgb, clicks), hw, clicks)
 
-    def _clicks(self, image_ids: tuple[str, str], hw: tuple[int, int]) -> Clicks:
-        """A model saved by a project names images by their file, one saved by PointSegmenter by their pixels."""
-        by_file, by_pixels = (self._model.clicks_of(one, hw) for one in image_ids)
-        return by_file if len(by_file) else by_pixels
+    def _segmentation(self, maker: Maker, rgb: NDArray[np.uint8], clicks: Clicks) -> Segmentation:
+        working = working_picture(rgb, maker.spec.working_side)
+        if isinstance(maker, ChosenNetwork):
+            answer = rounded_probabilities(maker.model, rgb, device=self._device)
+            return maker.segment(maker.look(working, answer), clicks)
+        stages = self._encoder.encode(working, scales=maker.spec.scales, position=maker.spec.position)
+        with torch.inference_mode():
+            return segment(prepare(working, stages), maker.head, clicks, maker.spec, background=maker.background)
 
 
 def predict_files(

@@ -54,7 +54,7 @@ def preview(lab: Lab, learner: ProjectLearner, image: ImageInfo) -> Preview | No
     kind: Literal["stored", "predicted"] = "stored" if mask is not None else "predicted"
     if mask is None:
         try:
-            mask = predicted_mask(learner, image, learner.cold_model())
+            mask = predicted_mask(learner, image, learner.maker())
         except NoPoints:
             return None
     veiled = tinted(read_picture(lab, image), mask, palette_of(project.classes), background=background_of(project))

@@ -1,0 +1,59 @@
+"""Files of models, of both kinds: opening them, and giving their scores the class ids of a project."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from fcnlab.adapters.checkpoints import load_checkpoint
+from fcnlab.core.model import Model, model_from_arrays
+from fcnlab.core.network_model import KIND as NETWORK
+from fcnlab.core.network_model import NetworkModel, network_from_arrays
+from fcnlab.errors import CheckpointError
+from fcnlab.services.networks import untrained_parts
+
+SUFFIX = ".safetensors"
+
+Content = NetworkModel | Model
+"""What the file of a model holds: a network, or what the instant learner had learned."""
+
+
+def open_model(path: Path, *, device: str) -> Content:
+    """The model in a file, loaded as data; nothing in it is run. A network is put on the device.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or no model of fcnlab.
+        UnknownEncoder: it needs an encoder that timm does not know here.
+    """
+    arrays, spec = load_checkpoint(path)
+    if not isinstance(spec, dict):
+        raise CheckpointError(f"the model file {path} is damaged: save or fetch it again")
+    if spec.get("kind") != NETWORK:
+        return model_from_arrays(arrays, spec)
+    network = network_from_arrays(arrays, spec, encoder=untrained_parts)
+    network.network.to(device)
+    return network
+
+
+def scored_classes(content: Content) -> tuple[tuple[int, str], ...]:
+    """(id, name) in the order of the model's scores. Raises CheckpointError: a score has no class."""
+    if isinstance(content, NetworkModel):
+        return content.classes
+    names = dict(content.classes)
+    try:
+        return tuple((class_id, names[class_id]) for class_id in content.head.class_ids)
+    except KeyError as failure:
+        raise CheckpointError(f"the model has no class {failure}, but a score for it: fetch it again") from failure
+
+
+def with_class_ids(content: Content, class_ids: tuple[int, ...]) -> Content:
+    """The model with other class ids, in the order of its scores; what an instant model learned from is left out."""
+    named = scored_classes(content)
+    if len(named) != len(class_ids):
+        raise CheckpointError(
+            f"the file scores {len(named)} classes, the list of models says {len(class_ids)}: fetch it again"
+        )
+    classes = tuple((new, name) for new, (_, name) in zip(class_ids, named, strict=True))
+    if isinstance(content, NetworkModel):
+        return replace(content, classes=classes)
+    return replace(content, classes=classes, head=replace(content.head, class_ids=class_ids), lessons=())
