@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,14 @@ from fcnlab.core.clicks import Clicks, canonical_clicks
 from fcnlab.core.encoder import StageEncoder
 from fcnlab.core.head import Head, missing_message
 from fcnlab.core.model import Lesson, Model, canonical_teachings, model_from_arrays, model_to_arrays
+from fcnlab.core.network_model import KIND, NetworkModel, network_to_arrays
 from fcnlab.core.picture import array_id, to_rgb8
 from fcnlab.core.working import working_picture
-from fcnlab.domain import MAX_CLASSES, LearnerSpec, Point
+from fcnlab.domain import LearnerSpec, Point
 from fcnlab.errors import InvalidClasses, InvalidPoints, NoPoints, NotFitted, UnknownImage
+from fcnlab.segmenter_checks import checked_classes, renumbered, whole_numbers
+from fcnlab.segmenter_training import class_names, network_course, network_of, network_segmentation, specs_of
+from fcnlab.specs import TrainingProgress
 
 PICTURES_KEPT = 4
 """Encoded pictures kept in memory; others are encoded again when needed."""
@@ -46,7 +50,7 @@ class PointSegmenter:
     """
 
     def __init__(self, classes: Sequence[str], *, device: str = "auto", seed: int = 0, **options: Any) -> None:
-        self.classes = _checked_classes(classes)
+        self.classes = checked_classes(classes)
         self.seed = seed
         self.spec = LearnerSpec.from_dict(options)
         self.device = pick_device(device)
@@ -57,6 +61,7 @@ class PointSegmenter:
         self._points: dict[str, list[Point]] = {}
         self._lessons: dict[str, Lesson] = {}
         self._head: Head | None = None
+        self._network: NetworkModel | None = None
 
     def add_image(self, array: ArrayLike) -> Hashable:
         """Make an image known; the same array twice is one image.
@@ -82,7 +87,7 @@ class PointSegmenter:
         """
         known = self._known(image)
         columns = [
-            _whole_numbers(values, name) for values, name in ((rows, "rows"), (cols, "cols"), (class_ids, "class_ids"))
+            whole_numbers(values, name) for values, name in ((rows, "rows"), (cols, "cols"), (class_ids, "class_ids"))
         ]
         lengths = [len(one) for one in columns]
         if len(set(lengths)) != 1:
@@ -110,7 +115,7 @@ class PointSegmenter:
         """Forget every image, every point and what was learned; the encoder stays loaded."""
         for known in (self._pictures, self._working, self._image_hw, self._points, self._lessons):
             known.clear()
-        self._head = None
+        self._head = self._network = None
 
     def fit(self, *, warm: bool = False) -> PointSegmenter:
         """Learn from every point of every image.
@@ -130,7 +135,33 @@ class PointSegmenter:
         if not teachings:
             raise NoPoints(missing_message(()))
         self._head = learner.fit(teachings, self.spec, start=self._head if warm else None)
+        self._network = None
         return self
+
+    def finetune(self, network: str = "fcn8s", **options: Any) -> Iterator[TrainingProgress]:
+        """Train a whole network on every point of every image; go through the iterator to do so.
+
+        Predictions are the network's once the iterator has ended, until the next `fit`.
+
+        Args:
+            network: a name of the family, see NetworkName.
+            options: fields of NetworkSpec (encoder, upsampling, width, ...) and TrainingSpec (epochs, minutes, ...).
+
+        Yields one value per epoch. Raises:
+            NoPoints: fewer than two classes have points.
+            InvalidSetting, UnknownEncoder, WeightsUnavailable: see the options.
+        """
+        options = {"seed": self.seed, "working_side": self.spec.working_side, **options}
+        spec, training = specs_of(network, max(2, len(self.classes)), options)
+        self._network = yield from network_course(
+            self._working,
+            self._points,
+            self._image_hw,
+            classes=self.classes,
+            spec=spec,
+            training=training,
+            device=self.device,
+        )
 
     def predict(self, image: Hashable | NDArray[Any]) -> NDArray[np.uint8]:
         """Class ids (H, W) uint8 of a known image or of any array `add_image` would take.
@@ -155,8 +186,11 @@ class PointSegmenter:
         return np.asarray(result / result.sum(axis=2, keepdims=True), np.float32)
 
     def save(self, path: str | Path) -> None:
-        """Write head, settings, points and their samples to one safetensors file, whole or not at all."""
-        save_checkpoint(Path(path), *model_to_arrays(self.model()))
+        """Write what predicts to one safetensors file, whole or not at all: a network, or head, points and samples."""
+        if self._network is not None:
+            save_checkpoint(Path(path), *network_to_arrays(self._network))
+        else:
+            save_checkpoint(Path(path), *model_to_arrays(self.model()))
 
     def model(self) -> Model:
         """The fitted model as a value. Raises NotFitted before the first fit."""
@@ -169,13 +203,18 @@ class PointSegmenter:
         Raises:
             CheckpointError: the file is missing, damaged or of another kind.
         """
-        model = model_from_arrays(*load_checkpoint(Path(path)))
+        arrays, spec = load_checkpoint(Path(path))
+        if spec.get("kind") == KIND:
+            segmenter = cls(class_names(spec), device=device)
+            segmenter._network = network_of(arrays, spec, device=segmenter.device)
+            return segmenter
+        model = model_from_arrays(arrays, spec)
         segmenter = cls([name for _, name in model.classes], device=device)
         segmenter.spec = model.spec
         places = {class_id: place for place, (class_id, _) in enumerate(model.classes)}
         segmenter._head = replace(model.head, class_ids=tuple(places[one] for one in model.head.class_ids))
         for lesson in model.lessons:
-            own = _renumbered(lesson, places)
+            own = renumbered(lesson, places)
             segmenter._lessons[own.image] = own
             clicks = own.clicks
             table = zip(clicks.rows.tolist(), clicks.cols.tolist(), clicks.class_ids.tolist(), strict=True)
@@ -198,13 +237,16 @@ class PointSegmenter:
 
     def _picture(self, image: str) -> learner.Picture:
         if image not in self._pictures:
-            if image not in self._working:
-                raise UnknownImage(f"image {image!r} is known by its points only: add_image the same array first")
-            self._pictures[image] = self._encode(self._working[image])
+            self._pictures[image] = self._encode(self._working_of(image))
             while len(self._pictures) > PICTURES_KEPT:
                 self._pictures.popitem(last=False)
         self._pictures.move_to_end(image)
         return self._pictures[image]
+
+    def _working_of(self, image: str) -> NDArray[np.uint8]:
+        if image not in self._working:
+            raise UnknownImage(f"image {image!r} is known by its points only: add_image the same array first")
+        return self._working[image]
 
     def _encode(self, working: NDArray[np.uint8]) -> learner.Picture:
         if self._encoder is None:
@@ -216,61 +258,17 @@ class PointSegmenter:
         return learner.prepare(working, stages)
 
     def _segmented(self, image: Hashable | NDArray[Any]) -> tuple[learner.Segmentation, tuple[int, int], Clicks]:
-        head = self._fitted()
         if isinstance(image, np.ndarray):
             rgb, _ = to_rgb8(image)
-            image_hw = (rgb.shape[0], rgb.shape[1])
-            picture, clicks = self._encode(working_picture(rgb, self.spec.working_side)), canonical_clicks([], image_hw)
+            image_hw, known = (rgb.shape[0], rgb.shape[1]), ""
+            working, clicks = working_picture(rgb, self.spec.working_side), canonical_clicks([], image_hw)
         else:
             known = self._known(image)
-            picture, clicks, image_hw = self._picture(known), self._clicks(known), self._image_hw[known]
+            working, clicks, image_hw = self._working_of(known), self._clicks(known), self._image_hw[known]
+        if self._network is not None:
+            return network_segmentation(self._network, working, clicks, self.spec, self.device), image_hw, clicks
+        head = self._fitted()
+        picture = self._picture(known) if known else self._encode(working)
         with torch.inference_mode():
             segmentation = learner.segment(picture, head, clicks, self.spec, background=0)
         return segmentation, image_hw, clicks
-
-
-def _checked_classes(classes: Sequence[str]) -> tuple[str, ...]:
-    """Class names. Raises InvalidClasses."""
-    if isinstance(classes, str) or not all(isinstance(name, str) and name.strip() for name in classes):
-        raise InvalidClasses(f"classes must be a list of names, got {classes!r}")
-    names = tuple(classes)
-    if not names:
-        raise InvalidClasses("no class: give at least two names, the background first")
-    if len(names) > MAX_CLASSES:
-        raise InvalidClasses(f"{len(names)} classes: a mask of 8 bits holds at most {MAX_CLASSES}")
-    doubled = sorted({name for name in names if names.count(name) > 1})
-    if doubled:
-        raise InvalidClasses(f"the class {doubled[0]!r} is named twice")
-    return names
-
-
-def _whole_numbers(values: ArrayLike, name: str) -> NDArray[np.int64]:
-    """Values (N,) int64; a single number counts as N = 1. Raises InvalidPoints for anything else."""
-    array = np.atleast_1d(np.asarray(values))
-    if array.size == 0:
-        return np.zeros(0, np.int64)
-    if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
-        raise InvalidPoints(f"{name} must be whole numbers of shape (N,), got {array.dtype} of shape {array.shape}")
-    return array.astype(np.int64)
-
-
-def _renumbered(lesson: Lesson, places: dict[int, int]) -> Lesson:
-    """The lesson with class ids turned into places in the class list."""
-    table = np.zeros(MAX_CLASSES, np.int64)
-    for class_id, place in places.items():
-        table[class_id] = place
-
-    def turned(samples: Any) -> Any:
-        return None if samples is None else replace(samples, class_ids=table[samples.class_ids])
-
-    teaching = lesson.teaching
-    return replace(
-        lesson,
-        clicks=replace(lesson.clicks, class_ids=table[lesson.clicks.class_ids]),
-        teaching=replace(
-            teaching,
-            clicked=turned(teaching.clicked),
-            neighbours=turned(teaching.neighbours),
-            border=turned(teaching.border),
-        ),
-    )

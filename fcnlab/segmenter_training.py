@@ -11,16 +11,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.adapters.weights import TrainedEncoder, load_encoder, untrained_encoder
+from fcnlab.core.clicks import Clicks
 from fcnlab.core.coords import to_working
 from fcnlab.core.course import Course
 from fcnlab.core.head import missing_message
 from fcnlab.core.labelled import LabelledPicture
-from fcnlab.core.network_model import NetworkModel, network_from_arrays, seen_hw, seen_picture
+from fcnlab.core.learner import Segmentation, segment_from_probabilities
+from fcnlab.core.looks import look_at
+from fcnlab.core.network_model import (
+    NetworkModel,
+    network_from_arrays,
+    network_probabilities,
+    seen_hw,
+    seen_picture,
+)
 from fcnlab.core.networks.base import EncoderParts
 from fcnlab.core.networks.registry import NETWORKS
 from fcnlab.core.splitting import groups_alike, held_out, look
-from fcnlab.domain import Point
-from fcnlab.errors import InvalidSetting, NoPoints
+from fcnlab.domain import LearnerSpec, Point
+from fcnlab.errors import CheckpointError, InvalidSetting, NoPoints
 from fcnlab.specs import DEFAULT_ENCODER, SCRATCH, NetworkName, NetworkSpec, TrainingProgress, TrainingSpec
 
 OF_NETWORK = {one.name for one in fields(NetworkSpec)} - {"network", "n_classes"}
@@ -90,6 +99,28 @@ def network_of(arrays: dict[str, NDArray[Any]], spec: dict[str, Any], *, device:
     model = network_from_arrays(arrays, spec, encoder=lambda name: _parts(untrained_encoder(name)))
     model.network.to(device)
     return model
+
+
+def class_names(spec: Mapping[str, Any]) -> list[str]:
+    """Names by class id, for a saved network; ids between them that it does not know get a name of their own.
+
+    Raises:
+        CheckpointError: the file names no classes.
+    """
+    try:
+        names = {int(class_id): str(name) for class_id, name in spec["classes"]}
+        return [names.get(class_id, f"class {class_id}") for class_id in range(max(names) + 1)]
+    except (KeyError, TypeError, ValueError) as failure:
+        raise CheckpointError("the network names no classes: save or fetch it again") from failure
+
+
+def network_segmentation(
+    model: NetworkModel, working: NDArray[np.uint8], clicks: Clicks, spec: LearnerSpec, device: str
+) -> Segmentation:
+    """The mask of a working picture (H, W, 3) uint8 by a network; clicks are obeyed."""
+    found = network_probabilities(model, working, device=device)
+    look = look_at(working, found, model.class_ids, spec, used=frozenset(model.class_ids))
+    return segment_from_probabilities(look.class_ids, look.probabilities, clicks, look.lab, spec, background=0)
 
 
 def _labelled(

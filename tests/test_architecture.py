@@ -41,7 +41,15 @@ MAY_IMPORT = {
     "threads": set(),
     "core": VALUES | {"core"},
     "segmenter": VALUES
-    | {"core", "adapters.weights", "adapters.checkpoints", "adapters.devices", "segmenter_training"},
+    | {
+        "core",
+        "adapters.weights",
+        "adapters.checkpoints",
+        "adapters.devices",
+        "segmenter_checks",
+        "segmenter_training",
+    },
+    "segmenter_checks": VALUES | {"core"},
     "segmenter_training": VALUES | {"core", "adapters.weights"},
     "simulating": VALUES | {"core", "segmenter", "simulating_forest", "adapters.images", "adapters.png"},
     "simulating_forest": set(),

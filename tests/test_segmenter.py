@@ -226,3 +226,27 @@ def test_every_error_is_of_one_family() -> None:
     found = [one for one in vars(errors).values() if isinstance(one, type)]
 
     assert all(issubclass(one, fcnlab.FcnlabError) for one in found)
+
+
+def test_a_network_trained_on_the_points_predicts_until_the_next_fit(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    photo = rng.integers(0, 60, (60, 90, 3)).astype(np.uint8)
+    photo[:, 45:] += 150
+    segmenter = fcnlab.PointSegmenter(classes=["dark", "never clicked", "light"])
+    image = segmenter.add_image(photo)
+    segmenter.add_points(image, [10, 30, 50, 10, 30, 50], [8, 20, 34, 60, 70, 84], [0, 0, 0, 2, 2, 2])
+
+    steps = list(segmenter.finetune("unet", encoder="", width=4, epochs=30, learning_rate=1e-2, ema=0.8))
+    mask = segmenter.predict(image)
+    segmenter.save(tmp_path / "network.safetensors")
+    loaded = fcnlab.PointSegmenter.load(tmp_path / "network.safetensors")
+
+    assert [step.epoch for step in steps] == list(range(1, 31))
+    assert mask.shape == (60, 90)
+    assert ((mask == 2) == (photo[..., 0] > 100)).mean() > 0.95
+    np.testing.assert_allclose(segmenter.predict_proba(image).sum(axis=2), 1, atol=1e-5)
+    np.testing.assert_array_equal(loaded.predict(photo), segmenter.predict(photo))
+    segmenter.fit()
+    assert segmenter.predict(image).shape == (60, 90)
+    with pytest.raises(fcnlab.FcnlabError, match="unknown option 'epoch'"):
+        next(segmenter.finetune("unet", epoch=3))

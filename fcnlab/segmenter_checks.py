@@ -1,0 +1,61 @@
+"""What PointSegmenter makes sure of before it takes something in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fcnlab.core.model import Lesson
+from fcnlab.domain import MAX_CLASSES
+from fcnlab.errors import InvalidClasses, InvalidPoints
+
+
+def checked_classes(classes: Sequence[str]) -> tuple[str, ...]:
+    """Class names. Raises InvalidClasses."""
+    if isinstance(classes, str) or not all(isinstance(name, str) and name.strip() for name in classes):
+        raise InvalidClasses(f"classes must be a list of names, got {classes!r}")
+    names = tuple(classes)
+    if not names:
+        raise InvalidClasses("no class: give at least two names, the background first")
+    if len(names) > MAX_CLASSES:
+        raise InvalidClasses(f"{len(names)} classes: a mask of 8 bits holds at most {MAX_CLASSES}")
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise InvalidClasses(f"the class {doubled[0]!r} is named twice")
+    return names
+
+
+def whole_numbers(values: ArrayLike, name: str) -> NDArray[np.int64]:
+    """Values (N,) int64; a single number counts as N = 1. Raises InvalidPoints for anything else."""
+    array = np.atleast_1d(np.asarray(values))
+    if array.size == 0:
+        return np.zeros(0, np.int64)
+    if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
+        raise InvalidPoints(f"{name} must be whole numbers of shape (N,), got {array.dtype} of shape {array.shape}")
+    return array.astype(np.int64)
+
+
+def renumbered(lesson: Lesson, places: dict[int, int]) -> Lesson:
+    """The lesson with class ids turned into places in the class list."""
+    table = np.zeros(MAX_CLASSES, np.int64)
+    for class_id, place in places.items():
+        table[class_id] = place
+
+    def turned(samples: Any) -> Any:
+        return None if samples is None else replace(samples, class_ids=table[samples.class_ids])
+
+    teaching = lesson.teaching
+    return replace(
+        lesson,
+        clicks=replace(lesson.clicks, class_ids=table[lesson.clicks.class_ids]),
+        teaching=replace(
+            teaching,
+            clicked=turned(teaching.clicked),
+            neighbours=turned(teaching.neighbours),
+            border=turned(teaching.border),
+        ),
+    )
