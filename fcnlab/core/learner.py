@@ -24,6 +24,7 @@ from fcnlab.core.clicks import (
 from fcnlab.core.encoder import lab_image
 from fcnlab.core.evidence import EncoderMap, encoder_maps, local_features, local_opinion, similarity, unit_maps
 from fcnlab.core.head import Head, Samples, fit_head, missing_message
+from fcnlab.core.queries import likeliest
 from fcnlab.core.refine import Guide, clicked_regions, guided_filter, make_guide, obey_clicks, obey_nearby
 from fcnlab.core.stages import Stages, regridded, score_stages
 from fcnlab.core.walker import WalkerGraph, walk, walker_graph
@@ -205,6 +206,23 @@ def plain_probabilities(stages: Stages, head: Head) -> NDArray[np.float32]:
     return _probabilities(_opinions(score_stages(stages, *_margins(head), grid=WALKER_STRIDE)))
 
 
+def plain_segmentation(stages: Stages, head: Head) -> Segmentation:
+    """What the head alone makes of a picture nobody clicked, at its working size: no walker, no sharpened borders.
+
+    Scored at stride WALKER_STRIDE and brought to working size in one step, which takes a fraction of the time.
+    """
+    height, width = stages.hw
+    scores = score_stages(stages, *_margins(head), grid=WALKER_STRIDE)
+    grown = torch.from_numpy(np.stack([regridded(one, WALKER_STRIDE)[:height, :width] for one in scores]))
+    if len(grown) == 1:
+        share = grown[0].sigmoid()
+        probabilities = torch.stack([1 - share, share])
+    else:
+        probabilities = grown.softmax(dim=0)
+    found = probabilities.numpy()
+    return Segmentation(head.class_ids, found, np.asarray(head.class_ids, np.uint8)[likeliest(found)])
+
+
 def full_size(segmentation: Segmentation, image_hw: tuple[int, int], clicks: Clicks) -> NDArray[np.uint8]:
     """Class ids (H, W) uint8 at the size of the image; every clicked pixel has its class."""
     if segmentation.class_map.shape == image_hw:
@@ -256,7 +274,7 @@ def _winner(probabilities: NDArray[np.float32]) -> NDArray[np.intp]:
     """Number (H, W) of the most probable class, the first among equals."""
     if len(probabilities) == 2:
         return np.asarray(probabilities[1] > probabilities[0], np.intp)
-    return np.asarray(probabilities.argmax(axis=0), np.intp)
+    return likeliest(probabilities).astype(np.intp)
 
 
 def _at_picture_size(opinions: NDArray[np.float32], picture: Picture, spec: LearnerSpec) -> NDArray[np.float32]:

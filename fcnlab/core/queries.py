@@ -79,7 +79,7 @@ def vote_entropy(ensemble: NDArray[np.float32]) -> NDArray[np.float32]:
     Reference: Dagan and Engelson 1995.
     """
     n_members, n_classes = ensemble.shape[:2]
-    votes = np.stack([_likeliest(member) for member in ensemble])
+    votes = np.stack([likeliest(member) for member in ensemble])
     shares = np.stack([(votes == k).mean(axis=0, dtype=np.float32) for k in range(n_classes)])
     return _in_range(_nats(shares) / _most_disagreement(n_members, n_classes))
 
@@ -250,7 +250,7 @@ def _single(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(probabilities.mean(axis=0), np.float32) if probabilities.ndim == 4 else probabilities
 
 
-def _likeliest(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
+def likeliest(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
     """The number (H, W) of the likeliest class, the first among equals: argmax over the first axis, but quicker."""
     best, winner = probabilities[0], np.zeros(probabilities.shape[1:], np.uint8)
     for number, one in enumerate(probabilities[1:], start=1):

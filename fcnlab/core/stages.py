@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +148,14 @@ def score_stages(
         block = matrix[:, start : start + info.channels] * scale
         start += info.channels
         offset = offset - block @ mean
-        scores = (block @ one.float().flatten(1)).view(-1, *one.shape[1:])
-        known = per_stride.get(info.stride)
-        per_stride[info.stride] = scores if known is None else known + scores
+        features, stride = one.float(), info.stride
+        if (
+            len(block) > info.channels and grid > stride and grid % stride == 0
+        ):  # cheaper, and the same: both are linear
+            features, stride = F.avg_pool2d(features[None], int(grid / stride))[0], float(grid)
+        scores = (block @ features.flatten(1)).view(-1, *features.shape[1:])
+        known = per_stride.get(stride)
+        per_stride[stride] = scores if known is None else known + scores
     hw = (-(-stages.hw[0] // grid), -(-stages.hw[1] // grid))
     total = np.empty((len(weights), *hw), np.float32)
     total[:] = offset.cpu().numpy()[:, None, None]
