@@ -84,6 +84,11 @@ class Training:
         """Name of the file in the resume folder from which it goes on."""
         return resume_file_of(self.id)
 
+    @property
+    def checkpoint_file(self) -> str:
+        """Name of the file in the checkpoints folder in which its network is kept."""
+        return f"network-{self.project_id}-{self.id}.safetensors"
+
 
 def resume_file_of(training_id: int) -> str:
     """Name of the file in the resume folder from which a training goes on."""

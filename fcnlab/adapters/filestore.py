@@ -37,6 +37,7 @@ class Folders:
         resume: from where interrupted trainings go on; can be made again.
         logs: what workers wrote.
         exports: files made for other tools.
+        comparisons: masks of compared networks, `<comparison>/<who>-<image>.png`.
     """
 
     images: Path
@@ -48,6 +49,7 @@ class Folders:
     resume: Path
     logs: Path
     exports: Path
+    comparisons: Path
 
 
 def open_folders(data_dir: Path) -> Folders:

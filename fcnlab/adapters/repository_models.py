@@ -1,26 +1,17 @@
-"""Queries about models and comparisons. Each takes a session and returns domain values, never rows."""
+"""Queries about models. Each takes a session and returns domain values, never rows."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from fcnlab.adapters.repository import require_project
 from fcnlab.adapters.tables import ProjectRow
-from fcnlab.adapters.tables_training import ComparisonRow, ModelRow
-from fcnlab.errors import UnknownComparison, UnknownModel
-from fcnlab.runs import (
-    Comparison,
-    ModelDraft,
-    ModelKind,
-    ModelRecord,
-    TrainingState,
-    score_from_plain,
-    score_to_plain,
-)
+from fcnlab.adapters.tables_training import ModelRow
+from fcnlab.errors import UnknownModel
+from fcnlab.runs import ModelDraft, ModelKind, ModelRecord, score_from_plain, score_to_plain
 from fcnlab.specs import TrainingSpec
 
 
@@ -101,39 +92,6 @@ def use_model(session: Session, *, project_id: int, model_id: int | None) -> Non
     session.flush()
 
 
-def add_comparison(
-    session: Session, *, project_id: int, spec: dict[str, Any], labeller: str, now: datetime
-) -> Comparison:
-    """Store a comparison that is about to start. Raises UnknownProject."""
-    require_project(session, project_id=project_id)
-    row = ComparisonRow(
-        project_id=project_id,
-        spec=spec,
-        state=TrainingState.QUEUED.value,
-        results={},
-        labeller=labeller,
-        created_at=now,
-    )
-    session.add(row)
-    session.flush()
-    return _comparison(row)
-
-
-def comparisons(session: Session, *, project_id: int) -> tuple[Comparison, ...]:
-    """The comparisons of a project, newest first."""
-    query = select(ComparisonRow).where(ComparisonRow.project_id == project_id).order_by(ComparisonRow.id.desc())
-    return tuple(_comparison(row) for row in session.scalars(query))
-
-
-def set_comparison(session: Session, *, comparison_id: int, state: TrainingState, results: dict[str, Any]) -> None:
-    """Store how far a comparison has come. Raises UnknownComparison."""
-    row = session.get(ComparisonRow, comparison_id)
-    if row is None:
-        raise UnknownComparison(f"there is no comparison {comparison_id}; it may have been deleted with its project")
-    row.state, row.results = state.value, results
-    session.flush()
-
-
 def _row(session: Session, model_id: int) -> ModelRow:
     row = session.get(ModelRow, model_id)
     if row is None:
@@ -161,16 +119,4 @@ def _model(row: ModelRow) -> ModelRecord:
         seconds=row.seconds,
         created_at=row.created_at,
         removed_at=row.removed_at,
-    )
-
-
-def _comparison(row: ComparisonRow) -> Comparison:
-    return Comparison(
-        id=row.id,
-        project_id=row.project_id,
-        spec=row.spec,
-        state=TrainingState(row.state),
-        results=row.results,
-        labeller=row.labeller,
-        created_at=row.created_at,
     )

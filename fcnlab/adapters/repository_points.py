@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, TypeVarTuple
 
-from sqlalchemy import ColumnElement, Select, case, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Select, case, func, insert, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from fcnlab.adapters.repository import live_classes
@@ -78,6 +78,12 @@ def points_of_project(session: Session, *, project_id: int) -> tuple[StoredPoint
     return _points(session, PointRow.project_id == project_id)
 
 
+def points_as_of(session: Session, *, project_id: int, moment: datetime) -> tuple[StoredPoint, ...]:
+    """The points of a project that were live at a moment, in canonical order, whatever was done since."""
+    was_made = (PointRow.project_id == project_id) & (PointRow.created_at <= moment)
+    return _points(session, was_made, gone_after=moment)
+
+
 def count_points_by_class(session: Session, *, project_id: int) -> dict[int, int]:
     """Live points per class id in use; classes without a point count 0."""
     query = _live(select(PointRow.class_id, func.count())).where(PointRow.project_id == project_id)
@@ -119,7 +125,9 @@ def point_set_hash(session: Session, *, project_id: int) -> str:
     return digest.hexdigest()
 
 
-def _points(session: Session, condition: ColumnElement[bool]) -> tuple[StoredPoint, ...]:
+def _points(
+    session: Session, condition: ColumnElement[bool], *, gone_after: datetime | None = None
+) -> tuple[StoredPoint, ...]:
     columns = select(
         PointRow.uid,
         PointRow.image_id,
@@ -134,7 +142,7 @@ def _points(session: Session, condition: ColumnElement[bool]) -> tuple[StoredPoi
     found = [
         StoredPoint(uid, image_id, Point(row, col, class_id), labeller, PointSource(source), created_at, weight)
         for uid, image_id, row, col, class_id, labeller, source, created_at, weight in session.execute(
-            _live(columns).where(condition)
+            _live(columns, gone_after=gone_after).where(condition)
         )
     ]
     # Sorted here, because databases disagree about the order of texts.
@@ -146,13 +154,13 @@ def _canonical(stored: StoredPoint) -> tuple[int, int, int, int, str]:
     return stored.image_id, point.row, point.col, point.class_id, stored.uid
 
 
-def _live(query: Select[*Columns]) -> Select[*Columns]:
+def _live(query: Select[*Columns], *, gone_after: datetime | None = None) -> Select[*Columns]:
+    """Of live points only; with `gone_after` also of those that were taken away after that moment."""
     same_class = (ClassRow.project_id == PointRow.project_id) & (ClassRow.class_id == PointRow.class_id)
-    return (
-        query.select_from(PointRow)
-        .join(ClassRow, same_class)
-        .where(PointRow.removed_at.is_(None), ClassRow.removed_at.is_(None))
-    )
+    conditions = [column.is_(None) for column in (PointRow.removed_at, ClassRow.removed_at)]
+    if gone_after is not None:
+        conditions = [or_(column.is_(None), column > gone_after) for column in (PointRow.removed_at, ClassRow.removed_at)]
+    return query.select_from(PointRow).join(ClassRow, same_class).where(*conditions)
 
 
 def _change_hidden(

@@ -9,6 +9,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from fcnlab.adapters.repository import require_project
+from fcnlab.adapters.repository_comparisons import settle_comparison
 from fcnlab.adapters.tables_training import EpochRow, TrainingRow
 from fcnlab.errors import UnknownTraining
 from fcnlab.runs import (
@@ -78,6 +79,18 @@ def trainings(session: Session, *, project_id: int, only_open: bool = False) -> 
     return tuple(_training(row) for row in session.scalars(query))
 
 
+def trainings_of_comparison(session: Session, *, comparison_id: int) -> tuple[Training, ...]:
+    """The trainings of a comparison, in the order of its networks."""
+    query = select(TrainingRow).where(TrainingRow.comparison_id == comparison_id).order_by(TrainingRow.id)
+    return tuple(_training(row) for row in session.scalars(query))
+
+
+def set_model(session: Session, *, training_id: int, model_id: int) -> None:
+    """The training made this model. Raises UnknownTraining."""
+    _row(session, training_id).model_id = model_id
+    session.flush()
+
+
 def next_training(session: Session, *, project_id: int) -> Training | None:
     """What the worker of a project takes up next: an interrupted training, else the oldest in the queue."""
     query = select(TrainingRow).where(TrainingRow.project_id == project_id, TrainingRow.state.in_(FOR_A_WORKER))
@@ -103,19 +116,28 @@ def set_wanted(session: Session, *, training_id: int, wanted: Wanted) -> Trainin
 def set_state(
     session: Session, *, training_id: int, state: TrainingState, now: datetime, message: str = ""
 ) -> Training:
-    """Store how far a training has come; the first start and the end keep their time. Raises UnknownTraining."""
+    """Store how far a training has come; the first start and the end keep their time.
+
+    The comparison it belongs to, if any, follows.
+
+    Raises:
+        UnknownTraining: no such training.
+    """
     row = _row(session, training_id)
     row.state, row.message = state.value, message
     if state is TrainingState.RUNNING and row.started_at is None:
         row.started_at = now
     row.finished_at = None if state in OPEN_STATES else now
     session.flush()
+    if row.comparison_id is not None:
+        settle_comparison(session, comparison_id=row.comparison_id)
     return _training(row)
 
 
-def finish_training(session: Session, *, training_id: int, model_id: int, now: datetime) -> Training:
-    """The training made this model. Raises UnknownTraining."""
-    _row(session, training_id).model_id = model_id
+def finish_training(session: Session, *, training_id: int, model_id: int | None, now: datetime) -> Training:
+    """The training made this model, or a result of a comparison. Raises UnknownTraining."""
+    if model_id is not None:
+        set_model(session, training_id=training_id, model_id=model_id)
     return set_state(session, training_id=training_id, state=TrainingState.FINISHED, now=now)
 
 

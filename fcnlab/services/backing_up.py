@@ -52,7 +52,7 @@ def backup(lab: Lab, file: Path) -> Path:
 
 
 def _kept_files(lab: Lab) -> Iterator[Path]:
-    for folder in (lab.folders.images, lab.folders.masks, lab.folders.checkpoints):
+    for folder in (lab.folders.images, lab.folders.masks, lab.folders.checkpoints, lab.folders.comparisons):
         yield from sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".part")
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Generator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +30,19 @@ FIXED_SIDE = 256
 
 @dataclass(frozen=True, slots=True)
 class TrainingJob:
-    """What to train on what. `image_ids` None means every image with points."""
+    """What to train on what.
+
+    Attributes:
+        image_ids: None means every image with points.
+        plan, as_of: held-out images, classes and the moment of the points, where several trainings share them.
+    """
 
     project_id: int
     network: NetworkSpec
     training: TrainingSpec
     image_ids: tuple[int, ...] | None = None
+    plan: Mapping[str, Any] | None = None
+    as_of: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,7 +72,10 @@ def train(
         WeightsUnavailable, UnknownEncoder, InvalidSetting: the network cannot be built.
     """
     arrays, values = load_checkpoint(resume) if resume is not None else ({}, {})
-    points = TrainingPoints(lab, job.project_id, job.training, image_ids=job.image_ids, plan=values.get("plan"))
+    plan = values.get("plan", job.plan)
+    points = TrainingPoints(
+        lab, job.project_id, job.training, image_ids=job.image_ids, plan=plan, as_of=job.as_of
+    )
     spec = fitting_spec(job.network, n_classes=len(points.classes), image_hw=points.usual_hw())
     points.look_with(spec)
     course = Course(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,7 @@ from fcnlab.core.head import missing_message
 from fcnlab.core.labelled import LabelledPicture
 from fcnlab.core.network_model import seen_hw, seen_picture
 from fcnlab.core.splitting import groups_alike, held_out, look
-from fcnlab.domain import ImageInfo, PointSource, StoredPoint
+from fcnlab.domain import ImageInfo, Point, PointSource, StoredPoint
 from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab
 from fcnlab.services.importing import read_picture
@@ -42,7 +44,8 @@ class TrainingPoints:
 
     Args:
         image_ids: images to learn from; None means all with points.
-        plan: of an interrupted training.
+        plan: of an interrupted training, or one that several share.
+        as_of: learn from the points of that moment; None follows them.
 
     Raises:
         NoPoints: fewer than two classes have points.
@@ -56,9 +59,11 @@ class TrainingPoints:
         *,
         image_ids: Sequence[int] | None = None,
         plan: Mapping[str, Any] | None = None,
+        as_of: datetime | None = None,
     ) -> None:
         self._lab, self._project_id, self._spec = lab, project_id, spec
         self._wanted = None if image_ids is None else frozenset(image_ids)
+        self._as_of = as_of
         self._signatures: dict[int, Signature] = {}
         self._points: dict[int, list[StoredPoint]] = {}
         self._images: dict[int, ImageInfo] = {}
@@ -88,7 +93,7 @@ class TrainingPoints:
 
     def n_points(self) -> int:
         """Points learned from."""
-        return sum(len(one.classes) for one in self._labelled(held=False))
+        return sum(len(points) for _, points in self._counting(held=False))
 
     def learned_from(self) -> list[LabelledPicture]:
         """The pictures of the next epoch. Raises NoPoints when people took all points away."""
@@ -102,6 +107,14 @@ class TrainingPoints:
         """The pictures that training never sees; only their randomly drawn points, when there are enough."""
         return self._labelled(held=True, random_only=self._is_random())
 
+    def images(self, *, held: bool) -> list[tuple[ImageInfo, list[Point]]]:
+        """The images learned from, or those held out, in order, with the points that count there."""
+        random_only = held and self._is_random()
+        return [
+            (self._images[image_id], [one.point for one in points])
+            for image_id, points in self._counting(held=held, random_only=random_only)
+        ]
+
     def described(self, score: PointScore | None) -> PointScore | None:
         """The score with the truth about who chose its points."""
         return None if score is None else replace(score, drawn="query" if self._is_random() else "clicks")
@@ -111,14 +124,19 @@ class TrainingPoints:
         return len(found) >= RANDOM_ENOUGH and len({point.point.class_id for point in found}) > 1
 
     def _labelled(self, *, held: bool, random_only: bool = False) -> list[LabelledPicture]:
-        made = []
+        return [
+            self._picture(self._images[image_id], points)
+            for image_id, points in self._counting(held=held, random_only=random_only)
+        ]
+
+    def _counting(self, *, held: bool, random_only: bool = False) -> Iterator[tuple[int, list[StoredPoint]]]:
+        """(image id, points of classes that take part) of the images learned from, or held out."""
         for image_id in sorted(self._points):
             points = [one for one in self._points[image_id] if one.point.class_id in self._places]
             if random_only:
                 points = [one for one in points if _is_random(one)]
             if points and (image_id in self._held) == held:
-                made.append(self._picture(self._images[image_id], points))
-        return made
+                yield image_id, points
 
     def _picture(self, image: ImageInfo, points: Sequence[StoredPoint]) -> LabelledPicture:
         assert self._network is not None
@@ -146,6 +164,9 @@ class TrainingPoints:
 
     def _refresh(self) -> None:
         """Read the points of images where something changed."""
+        if self._as_of is not None:
+            self._read_as_of(self._as_of)
+            return
         with reading(self._lab.sessions) as session:
             found = point_signatures(session, project_id=self._project_id)
             signatures = {one: sign for one, sign in found.items() if self._wanted is None or one in self._wanted}
@@ -157,6 +178,18 @@ class TrainingPoints:
         for gone in set(self._points) - set(signatures):
             del self._points[gone]
         self._signatures = signatures
+
+    def _read_as_of(self, moment: datetime) -> None:
+        """Read the points of a moment, once."""
+        if self._points:
+            return
+        with reading(self._lab.sessions) as session:
+            found = repository_points.points_as_of(session, project_id=self._project_id, moment=moment)
+            for image_id, own in groupby(found, key=lambda one: one.image_id):
+                if self._wanted is None or image_id in self._wanted:
+                    self._points[image_id] = _newest(list(own))
+            images = repository_images.images_by_ids(session, image_ids=list(self._points))
+            self._images = {one.id: one for one in images}
 
     def _classes_with_points(self) -> tuple[tuple[int, str], ...]:
         """(id, name) of the classes that have points, in the order of the class bar."""

@@ -10,7 +10,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-from fcnlab.adapters import repository, repository_leases, repository_models, repository_trainings
+from fcnlab.adapters import (
+    repository,
+    repository_comparisons,
+    repository_leases,
+    repository_models,
+    repository_trainings,
+)
 from fcnlab.adapters.database import Sessions, close_database, open_database, reading, writing
 from fcnlab.adapters.processes import this_process
 from fcnlab.domain import ClassLabel, LearnerSpec
@@ -201,15 +207,14 @@ def test_a_project_uses_its_own_models_until_they_are_removed(sessions: Sessions
 def test_a_comparison_keeps_its_results(sessions: Sessions, project_id: int) -> None:
     spec = {"minutes": 5, "networks": ["fcn8s", "unet"]}
     with writing(sessions) as session:
-        made = repository_models.add_comparison(session, project_id=project_id, spec=spec, labeller="ann", now=NOW)
-        repository_models.set_comparison(
-            session, comparison_id=made.id, state=TrainingState.FINISHED, results={"unet": 0.5}
-        )
+        made = repository_comparisons.add_comparison(session, project_id=project_id, spec=spec, labeller="ann", now=NOW)
+        for results in ({"unet": 0.4, "fcn8s": 0.3}, {"unet": 0.5}):
+            repository_comparisons.record_results(session, comparison_id=made.id, results=results)
 
     with reading(sessions) as session:
-        (found,) = repository_models.comparisons(session, project_id=project_id)
+        (found,) = repository_comparisons.comparisons(session, project_id=project_id)
 
-    assert found == replace(made, state=TrainingState.FINISHED, results={"unet": 0.5})
+    assert found == replace(made, results={"unet": 0.5, "fcn8s": 0.3})
 
 
 def test_deleting_a_project_deletes_what_was_trained_for_it(sessions: Sessions, project_id: int) -> None:
@@ -222,7 +227,7 @@ def test_deleting_a_project_deletes_what_was_trained_for_it(sessions: Sessions, 
             parent = repository_models.add_model(session, project_id=owner, draft=draft(training_id), now=NOW)
             child = replace(draft(training_id), parent_id=parent.id)
             repository_models.add_model(session, project_id=owner, draft=child, now=NOW)
-            repository_models.add_comparison(session, project_id=owner, spec={}, labeller="ann", now=NOW)
+            repository_comparisons.add_comparison(session, project_id=owner, spec={}, labeller="ann", now=NOW)
 
     with writing(sessions) as session:
         repository.delete_project(session, project_id=project_id)

@@ -1,0 +1,195 @@
+"""What a comparison is asked, and what came out for each of those compared: frozen values."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any, Self
+
+from fcnlab.errors import InvalidSetting
+from fcnlab.runs import Training, TrainingState, score_from_plain, score_to_plain
+from fcnlab.specs import NetworkSpec, PointScore, TrainingSpec
+
+LINEAR, LARGER = "instant", "instant-larger"
+"""Keys of the instant learner with its linear head, and with the larger one."""
+
+LARGER_FROM = 300
+"""Points from which the larger head takes part: with fewer it has nothing to gain."""
+
+NO_EPOCH_LIMIT = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonSpec:
+    """What is compared, on what, for how long.
+
+    Attributes:
+        networks: each is trained once.
+        minutes: of training for each network.
+        image_ids: whose points are learned from; empty means all with points.
+        shown_ids: images whose masks are kept to look at; empty means a few, held-out ones first.
+        has_instant: whether the instant learner takes part.
+        holdout: part of the images that nobody learns from.
+        seed: of the images held out and of every training.
+        working_side: longer side at which all look at a picture, in pixels.
+        as_of: the moment whose points all learn from; set when the comparison starts, like the next two.
+        held_out: images nobody learns from.
+        class_ids: classes with points.
+    """
+
+    networks: tuple[NetworkSpec, ...]
+    minutes: float = 1.0
+    image_ids: tuple[int, ...] = ()
+    shown_ids: tuple[int, ...] = ()
+    has_instant: bool = True
+    holdout: float = 0.25
+    seed: int = 0
+    working_side: int = 384
+    as_of: str = ""
+    held_out: tuple[int, ...] = ()
+    class_ids: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.networks:
+            raise InvalidSetting("a comparison needs a network: choose at least one")
+        if len(set(self.networks)) < len(self.networks):
+            raise InvalidSetting("a comparison names one network twice: leave one out, or change its upsampling")
+        if not self.minutes > 0:
+            raise InvalidSetting(f"minutes {self.minutes:g} must be more than none: all networks get the same time")
+        self.training_spec()
+
+    def training_spec(self) -> TrainingSpec:
+        """How each network is trained: by the clock alone. Raises InvalidSetting for values out of bounds."""
+        return TrainingSpec(
+            epochs=NO_EPOCH_LIMIT,
+            minutes=self.minutes,
+            holdout=self.holdout,
+            seed=self.seed,
+            working_side=self.working_side,
+        )
+
+    def plan(self) -> dict[str, Any]:
+        """What TrainingPoints calls its plan: the same split for everybody."""
+        return {"held_out": list(self.held_out), "classes": list(self.class_ids)}
+
+    def moment(self) -> datetime:
+        """`as_of` as a time."""
+        return datetime.fromisoformat(self.as_of)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `from_dict` is the inverse."""
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return {**plain, "networks": [one.to_dict() for one in self.networks]}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """The spec that `to_dict` wrote."""
+        plain = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        return cls(**{**plain, "networks": tuple(NetworkSpec.from_dict(one) for one in values["networks"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds that one picture takes from pixels to classes.
+
+    Attributes:
+        hw: size of the picture.
+        pixels: how many of its pixels were computed; fewer than all: the seconds are extrapolated from them.
+        threads: of the processor; 0 on a graphics card.
+    """
+
+    seconds: float
+    hw: tuple[int, int]
+    pixels: int
+    threads: int
+
+    @property
+    def is_extrapolated(self) -> bool:
+        """Whether only a part of the picture was computed."""
+        return self.pixels < self.hw[0] * self.hw[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What came out for one of those compared.
+
+    Attributes:
+        score: on held-out points; None when nothing was held out.
+        mean_iou: on the masks that done images keep, of held-out images only; None when there are none.
+        n_masks: number of those masks.
+        timing: of one picture.
+        parameters: all numbers in it. learned: those that were learned from the points.
+        n_points: points learned from.
+        seconds: of learning.
+        masks: by image id, its mask for the page, a file in the comparisons folder.
+    """
+
+    score: PointScore | None
+    mean_iou: float | None
+    n_masks: int
+    timing: Timing
+    parameters: int
+    learned: int
+    n_points: int
+    seconds: float
+    masks: dict[int, str] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `from_dict` is the inverse."""
+        return {
+            **asdict(self),
+            "score": None if self.score is None else score_to_plain(self.score),
+            "timing": {**asdict(self.timing), "hw": list(self.timing.hw)},
+            "masks": {str(image_id): file for image_id, file in self.masks.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """What `to_dict` wrote."""
+        score, timing = values["score"], values["timing"]
+        plain = {
+            "score": None if score is None else score_from_plain(score),
+            "timing": Timing(**{**timing, "hw": tuple(timing["hw"])}),
+            "masks": {int(image_id): file for image_id, file in values["masks"].items()},
+        }
+        return cls(**{**values, **plain})
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """One of those compared, and how far it is.
+
+    Attributes:
+        key: unique in its comparison.
+        title, summary: for people.
+        training: of a network; None for the instant learner.
+        message: why it failed.
+        measured: once it is finished.
+        model_id: the version it was kept as, if it was.
+    """
+
+    key: str
+    title: str
+    summary: str
+    training: Training | None
+    state: TrainingState
+    message: str
+    measured: Measured | None
+    model_id: int | None
+
+    @property
+    def seconds_per_epoch(self) -> float | None:
+        """Mean time of an epoch; None for the instant learner, and before the first."""
+        if self.training is None or not self.training.epoch:
+            return None
+        return self.training.seconds / self.training.epoch
+
+
+def key_of(training_id: int) -> str:
+    """The key of a network among those compared."""
+    return f"training-{training_id}"
+
+
+def mask_file(comparison_id: int, key: str, image_id: int) -> str:
+    """Name of a mask in the comparisons folder."""
+    return f"{comparison_id}/{key}-{image_id}.png"
