@@ -84,8 +84,8 @@ class ComparisonSpec:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """The spec that `to_dict` wrote."""
-        plain = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-        return cls(**{**plain, "networks": tuple(NetworkSpec.from_dict(one) for one in values["networks"])})
+        plain: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in values.items()}
+        return cls(**plain | {"networks": tuple(NetworkSpec.from_dict(one) for one in values["networks"])})
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ PACKAGE = ROOT / "fcnlab"
 MAX_MODULE_LINES = 300
 MAX_FUNCTION_LINES = 60
 
-VALUES = {"errors", "domain", "specs", "runs"}
+VALUES = {"errors", "domain", "specs", "runs", "comparisons"}
 DOORS = VALUES | {
     "settings",
     "core",
@@ -36,6 +36,7 @@ MAY_IMPORT = {
     "domain": VALUES,
     "specs": VALUES,
     "runs": VALUES,
+    "comparisons": VALUES,
     "settings": VALUES,
     "webapp_files": VALUES,
     "threads": set(),
@@ -91,6 +92,7 @@ NEVER = {
     "domain": HEAVY,
     "specs": HEAVY,
     "runs": HEAVY,
+    "comparisons": HEAVY,
     "settings": HEAVY,
     "webapp_files": HEAVY,
     "threads": HEAVY,

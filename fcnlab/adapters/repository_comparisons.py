@@ -51,7 +51,10 @@ def record_results(session: Session, *, comparison_id: int, results: dict[str, A
 
 
 def settle_comparison(session: Session, *, comparison_id: int) -> None:
-    """Give a comparison the state that follows from its trainings: it goes on while one of them may."""
+    """Give a comparison the state that follows from its trainings: it goes on while one of them may.
+
+    It failed only when all of them did.
+    """
     query = select(TrainingRow.state).where(TrainingRow.comparison_id == comparison_id)
     states = {TrainingState(state) for state in session.scalars(query)}
     if not states:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, TypeVarTuple
 
-from sqlalchemy import ColumnElement, Select, case, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Select, case, false, func, insert, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from fcnlab.adapters.repository import live_classes
@@ -157,9 +157,9 @@ def _canonical(stored: StoredPoint) -> tuple[int, int, int, int, str]:
 def _live(query: Select[*Columns], *, gone_after: datetime | None = None) -> Select[*Columns]:
     """Of live points only; with `gone_after` also of those that were taken away after that moment."""
     same_class = (ClassRow.project_id == PointRow.project_id) & (ClassRow.class_id == PointRow.class_id)
-    conditions = [column.is_(None) for column in (PointRow.removed_at, ClassRow.removed_at)]
-    if gone_after is not None:
-        conditions = [or_(column.is_(None), column > gone_after) for column in (PointRow.removed_at, ClassRow.removed_at)]
+    ends = (PointRow.removed_at, ClassRow.removed_at)
+    later = [false() if gone_after is None else end > gone_after for end in ends]
+    conditions = [or_(end.is_(None), is_later) for end, is_later in zip(ends, later, strict=True)]
     return query.select_from(PointRow).join(ClassRow, same_class).where(*conditions)
 
 

@@ -19,7 +19,7 @@ from fcnlab.adapters import (
 )
 from fcnlab.adapters.checkpoints import load_checkpoint
 from fcnlab.adapters.database import reading, writing
-from fcnlab.comparisons import LARGER, LARGER_FROM, LINEAR, ComparisonSpec, Measured, Participant, key_of
+from fcnlab.comparisons import LARGER, LINEAR, ComparisonSpec, Measured, Participant, key_of
 from fcnlab.core.networks.registry import NETWORKS
 from fcnlab.errors import TrainingRefused, UnknownImage
 from fcnlab.lab import Lab
@@ -210,7 +210,9 @@ def keep_as_version(lab: Lab, *, training_id: int) -> ModelRecord:
             found = repository_comparisons.comparison(session, comparison_id=training.comparison_id)
             measured = _measured(found, key_of(training_id))
     if measured is None:
-        raise TrainingRefused(f"training {training_id} is {training.state} and has no result: wait until it is measured")
+        raise TrainingRefused(
+            f"training {training_id} is {training.state} and has no result: wait until it is measured"
+        )
     path = lab.folders.checkpoints / training.checkpoint_file
     _, spec = load_checkpoint(path)
     with writing(lab.sessions) as session:

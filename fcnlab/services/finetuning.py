@@ -73,9 +73,7 @@ def train(
     """
     arrays, values = load_checkpoint(resume) if resume is not None else ({}, {})
     plan = values.get("plan", job.plan)
-    points = TrainingPoints(
-        lab, job.project_id, job.training, image_ids=job.image_ids, plan=plan, as_of=job.as_of
-    )
+    points = TrainingPoints(lab, job.project_id, job.training, image_ids=job.image_ids, plan=plan, as_of=job.as_of)
     spec = fitting_spec(job.network, n_classes=len(points.classes), image_hw=points.usual_hw())
     points.look_with(spec)
     course = Course(

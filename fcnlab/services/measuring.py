@@ -119,7 +119,7 @@ def bench_of(lab: Lab, *, comparison_id: int) -> Bench:
         return Bench(lab, repository_comparisons.comparison(session, comparison_id=comparison_id))
 
 
-def measure_network(lab: Lab, training: Training, checkpoint: Path, *, seconds: float) -> dict[str, Any]:
+def measure_network(lab: Lab, training: Training, checkpoint: Path) -> dict[str, Any]:
     """Results of a network that a training of a comparison left in `checkpoint`: key -> plain values."""
     assert training.comparison_id is not None
     bench = bench_of(lab, comparison_id=training.comparison_id)
@@ -136,7 +136,7 @@ def measure_network(lab: Lab, training: Training, checkpoint: Path, *, seconds: 
         parameters=n_parameters,
         learned=n_parameters - (of_encoder if training.training.freeze_encoder else 0),
         n_points=model.n_points,
-        seconds=seconds,
+        seconds=training.seconds,
         masks=bench.keep_masks(key, predictor),
     )
     return {key: measured.to_dict()}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from fcnlab.adapters import (
     filestore,
     repository,
+    repository_comparisons,
     repository_images,
     repository_models,
     repository_points,
@@ -136,6 +138,7 @@ def delete_project(lab: Lab, *, project_id: int) -> None:
         checkpoints = [fit.checkpoint for fit in repository.fits(session, project_id=project_id)]
         models = repository_models.models(session, project_id=project_id, include_removed=True)
         trainings = repository_trainings.trainings(session, project_id=project_id)
+        comparisons = repository_comparisons.comparisons(session, project_id=project_id)
         repository.delete_project(session, project_id=project_id)
     for name in masks:
         (lab.folders.masks / name).unlink(missing_ok=True)
@@ -143,6 +146,9 @@ def delete_project(lab: Lab, *, project_id: int) -> None:
         (lab.folders.checkpoints / name).unlink(missing_ok=True)
     for training in trainings:
         (lab.folders.resume / training.resume_file).unlink(missing_ok=True)
+        (lab.folders.checkpoints / training.checkpoint_file).unlink(missing_ok=True)
+    for comparison in comparisons:
+        shutil.rmtree(lab.folders.comparisons / str(comparison.id), ignore_errors=True)
     with writing(lab.sessions) as session:  # no import of the same content can come between
         for content_hash in contents:
             if not repository_images.is_content_in_use(session, content_hash=content_hash):

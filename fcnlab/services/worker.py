@@ -8,15 +8,17 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from numpy.typing import NDArray
 
-from fcnlab.adapters import repository, repository_models, repository_trainings
+from fcnlab.adapters import repository, repository_comparisons, repository_models, repository_trainings
 from fcnlab.adapters.checkpoints import save_checkpoint
 from fcnlab.adapters.database import reading
+from fcnlab.comparisons import LINEAR, ComparisonSpec
 from fcnlab.errors import DatabaseUnavailable, FcnlabError, UnknownTraining, WorkerBusy
 from fcnlab.lab import Lab
 from fcnlab.runs import ModelDraft, ModelKind, Training, TrainingState, Wanted, resume_file_of
@@ -67,6 +69,11 @@ def fine_tune(
     from fcnlab.services.finetuning import TrainingJob, train  # torch: only where it is used
 
     job = TrainingJob(training.project_id, training.network, training.training, training.image_ids)
+    if training.comparison_id is not None:
+        with reading(lab.sessions) as session:
+            found = repository_comparisons.comparison(session, comparison_id=training.comparison_id)
+        spec = ComparisonSpec.from_dict(found.spec)
+        job = replace(job, plan=spec.plan(), as_of=spec.moment())
     return (yield from train(lab, job, resume=resume, checkpoint=checkpoint))
 
 
@@ -126,6 +133,7 @@ def _train(lab: Lab, holder: Holder, training: Training, trainer: Trainer) -> Ge
         log.info("training %d: %s", training.id, training.network.network)
         running, now = TrainingState.RUNNING, lab.clock()
         training = repository_trainings.set_state(session, training_id=training.id, state=running, now=now)
+    _begin_comparison(lab, holder, training)
     file = lab.folders.resume / training.resume_file
     with closing(trainer(lab, training, resume=file if file.is_file() else None, checkpoint=file)) as steps:
         while training.wanted is Wanted.RUN:
@@ -158,10 +166,46 @@ def _record(lab: Lab, holder: Holder, training_id: int, progress: TrainingProgre
 
 def _keep(lab: Lab, holder: Holder, training: Training, trained: Trained) -> None:
     """Write the checkpoint, then the rows that name it; a crash in between trains nothing twice but the last step."""
-    path = lab.folders.checkpoints / f"network-{training.project_id}-{training.id}.safetensors"
+    path = lab.folders.checkpoints / training.checkpoint_file
     save_checkpoint(path, trained.arrays, trained.spec)
-    _patiently(lambda: _record_model(lab, holder, training.id, trained, path))
+    if training.comparison_id is None:
+        _patiently(lambda: _record_model(lab, holder, training.id, trained, path))
+    else:
+        _measure(lab, holder, training, path)
     (lab.folders.resume / training.resume_file).unlink(missing_ok=True)
+
+
+def _begin_comparison(lab: Lab, holder: Holder, training: Training) -> None:
+    """Before the first network of a comparison: the instant learner, which takes seconds."""
+    if training.comparison_id is None:
+        return
+    with reading(lab.sessions) as session:
+        found = repository_comparisons.comparison(session, comparison_id=training.comparison_id)
+    if not ComparisonSpec.from_dict(found.spec).has_instant or LINEAR in found.results:
+        return
+    from fcnlab.services.measuring import measure_instant
+
+    with holder.at_work_on(training.id):
+        results = measure_instant(lab, comparison_id=found.id)
+    with holder.writing() as session:
+        repository_comparisons.record_results(session, comparison_id=found.id, results=results)
+
+
+def _measure(lab: Lab, holder: Holder, training: Training, path: Path) -> None:
+    """Measure a network of a comparison; its result and its end are stored at once."""
+    from fcnlab.services.measuring import measure_network
+
+    comparison_id = training.comparison_id
+    assert comparison_id is not None
+    with holder.at_work_on(training.id):
+        results = measure_network(lab, training, path)
+
+    def store() -> None:
+        with holder.writing() as session:
+            repository_comparisons.record_results(session, comparison_id=comparison_id, results=results)
+            repository_trainings.finish_training(session, training_id=training.id, model_id=None, now=lab.clock())
+
+    _patiently(store)
 
 
 def _record_model(lab: Lab, holder: Holder, training_id: int, trained: Trained, path: Path) -> None:
