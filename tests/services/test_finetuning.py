@@ -13,6 +13,7 @@ from fcnlab.adapters.checkpoints import load_checkpoint, save_checkpoint
 from fcnlab.domain import Point, PointSource
 from fcnlab.errors import CheckpointError, NoPoints
 from fcnlab.lab import Lab
+from fcnlab.services import projects
 from fcnlab.services.finetuning import TrainedNetwork, train
 from fcnlab.services.importing import import_files
 from fcnlab.services.labelling import add_points, points_of_image
