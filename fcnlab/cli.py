@@ -9,6 +9,7 @@ import click
 
 import fcnlab
 from fcnlab.commands.app import app
+from fcnlab.commands.comparing import compare
 from fcnlab.commands.doctor import backup, doctor
 from fcnlab.commands.learning import fit, predict
 from fcnlab.commands.output import export
@@ -47,7 +48,7 @@ def main(ctx: click.Context, data_dir: Path | None) -> None:
 
 for command in (
     *(app, projects, import_images, points, fit, predict, export),
-    *(train, trainings, models, worker),
+    *(train, trainings, models, worker, compare),
     *(simulate, doctor, backup),
 ):
     main.add_command(command)

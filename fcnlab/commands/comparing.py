@@ -1,0 +1,175 @@
+"""`fcnlab compare`: several networks on the same points, for the same time."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import click
+
+from fcnlab.commands.common import found_project, opened, project_option, say
+from fcnlab.commands.training import INTERRUPTED
+from fcnlab.comparisons import ComparisonSpec, Measured, Participant
+from fcnlab.errors import InvalidSetting
+from fcnlab.runs import DRAWN_IN_WORDS, TrainingState, duration_in_words
+from fcnlab.specs import NetworkName, NetworkSpec, TrainingProgress, Upsampling
+
+if TYPE_CHECKING:
+    from fcnlab.domain import Project
+    from fcnlab.lab import Lab
+    from fcnlab.services.comparing import Standing
+
+HEADINGS = ("", "held out", "95 %", "mIoU", "s/epoch", "s/image", "parameters")
+
+
+@click.command()
+@project_option
+@click.option(
+    "--networks", default="", help="Commas between, such as fcn32s,fcn8s:bilinear,unet. Empty: a telling choice."
+)
+@click.option("--minutes", default=1.0, show_default=True, help="Of training for each network.")
+@click.option("--holdout", default=0.25, show_default=True, help="Part of the images that nobody learns from.")
+@click.option("--working-side", default=384, show_default=True, help="Longer side of a picture.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--instant/--no-instant", default=True, show_default=True, help="Let the instant learner take part.")
+@click.option("--labeller", default="command line", show_default=True, help="Who asks for it.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path, allow_dash=True), help="- prints.")
+@click.pass_context
+def compare(
+    ctx: click.Context, /, wanted: str, networks: str, instant: bool, labeller: str, json_file: Path | None, **more: Any
+) -> None:
+    """Train several networks on the same points for the same time, and measure them alike.
+
+    All see the same points and the same held-out images. Ctrl-C ends the comparison; results that are in stay, and the
+    Compare page shows them.
+    """
+    with opened(ctx) as lab:
+        project = found_project(lab, wanted)
+        spec = ComparisonSpec(_networks(networks), has_instant=instant, **more)
+        found = _compare_here(lab, project, spec, labeller)
+    click.echo("\n".join(table(found)))
+    if json_file is not None:
+        text = json.dumps(plain(found), ensure_ascii=False, indent=1) + "\n"
+        if str(json_file) == "-":
+            click.echo(text, nl=False)
+        else:
+            json_file.write_text(text, encoding="utf-8")
+    if found.comparison.state is not TrainingState.FINISHED:
+        ctx.exit(INTERRUPTED if found.comparison.state is TrainingState.CANCELLED else 1)
+
+
+def table(found: Standing) -> list[str]:
+    """The results as lines, and below them what they were taken on."""
+    rows = [HEADINGS, *(_row(one) for one in found.participants)]
+    widths = [max(len(row[place]) for row in rows) for place in range(len(HEADINGS))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    results = [one.measured for one in found.participants if one.measured is not None]
+    return [*lines, *_notes(results), *(f"{one.title}: {one.message}" for one in found.participants if one.message)]
+
+
+def plain(found: Standing) -> dict[str, Any]:
+    """The results in plain values."""
+    return {
+        "comparison": found.comparison.id,
+        "state": found.comparison.state.value,
+        "spec": found.spec.to_dict(),
+        "participants": [
+            {
+                "key": one.key,
+                "title": one.title,
+                "state": one.state.value,
+                "message": one.message,
+                "seconds_per_epoch": one.seconds_per_epoch,
+                "measured": None if one.measured is None else one.measured.to_dict(),
+            }
+            for one in found.participants
+        ],
+    }
+
+
+def _row(one: Participant) -> tuple[str, ...]:
+    measured, epoch = one.measured, one.seconds_per_epoch
+    if measured is None:
+        return (one.title, one.state.value, *[""] * (len(HEADINGS) - 2))
+    score, timing = measured.score, measured.timing
+    return (
+        one.title,
+        "" if score is None else f"{score.accuracy:.1%}",
+        "" if score is None else f"{score.low:.0%} to {score.high:.0%}",
+        "" if measured.mean_iou is None else f"{measured.mean_iou:.3f}",
+        "" if epoch is None else f"{epoch:.2f}",
+        f"{timing.seconds:.3g}{' (extrapolated)' if timing.is_extrapolated else ''}",
+        f"{measured.parameters:,}",
+    )
+
+
+def _notes(results: list[Measured]) -> list[str]:
+    notes = []
+    score = next((one.score for one in results if one.score is not None), None)
+    if score is not None:
+        notes.append(f"held out: accuracy on {score.n_points} points, {DRAWN_IN_WORDS[score.drawn]}")
+    n_masks = max((one.n_masks for one in results), default=0)
+    if n_masks:
+        notes.append(f"mIoU: on the masks that {n_masks} held-out done images keep, most of them the instant learner's")
+    if results:
+        timing = results[0].timing
+        on = f"{timing.threads} threads" if timing.threads else "the graphics card"
+        notes.append(f"s/image: a picture of {timing.hw[1]} x {timing.hw[0]} pixels, on {on}")
+    return notes
+
+
+def _line(progress: TrainingProgress) -> str:
+    parts = [f"epoch {progress.epoch}", progress.network.value, f"loss {progress.loss:.4f}"]
+    if progress.score is not None:
+        parts.append(f"held out {progress.score.accuracy:.1%}")
+    return "  ".join([*parts, f"{duration_in_words(progress.seconds_left)} left"])
+
+
+def _networks(text: str) -> tuple[NetworkSpec, ...]:
+    """Networks from `fcn8s:bilinear,unet`. Raises InvalidSetting for a name or an upsampling nobody knows."""
+    from fcnlab.services.comparing import TELLING, candidate
+
+    if not text.strip():
+        return tuple(candidate(name, upsampling) for name, upsampling in TELLING)
+    found = []
+    for part in text.split(","):
+        name, _, upsampling = part.strip().partition(":")
+        if name not in list(NetworkName):
+            raise InvalidSetting(f"there is no network {name!r}; known: {', '.join(NetworkName)}")
+        spec = candidate(NetworkName(name))
+        if upsampling and upsampling not in get_args(Upsampling):
+            raise InvalidSetting(f"upsampling {upsampling!r} is none of {', '.join(get_args(Upsampling))}")
+        found.append(replace(spec, upsampling=upsampling) if upsampling else spec)  # type: ignore[arg-type]
+    return tuple(found)
+
+
+def _compare_here(lab: Lab, project: Project, spec: ComparisonSpec, labeller: str) -> Standing:
+    """Compare in this process; how it ended. Ctrl-C cancels what still goes on."""
+    from fcnlab.services.comparing import cancel_comparison, standing, start_comparison
+    from fcnlab.services.holding import Holder
+    from fcnlab.services.worker import fine_tune, work_on
+    from fcnlab.services.workers import ensure_workers
+
+    with Holder(lab, project_id=project.id) as holder:
+        made = start_comparison(lab, project_id=project.id, spec=spec, labeller=labeller)
+        now = standing(lab, comparison_id=made.id)
+        say(
+            f"comparison {made.id} on {len(now.spec.image_ids)} images of {project.name!r}, "
+            f"{len(now.spec.held_out)} of them held out; {spec.minutes:g} min for each network; Ctrl-C ends it"
+        )
+        try:
+            for one in now.participants:
+                if one.training is None:
+                    continue
+                say(f"{one.title}:")
+                with closing(work_on(lab, holder, one.training, fine_tune)) as steps:
+                    for progress in steps:
+                        say(f"  {_line(progress)}")
+        except KeyboardInterrupt:
+            say("stopped")
+            cancel_comparison(lab, comparison_id=made.id)
+    ensure_workers(lab)  # what was queued meanwhile
+    return standing(lab, comparison_id=made.id)
