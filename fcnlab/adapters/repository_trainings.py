@@ -21,7 +21,7 @@ from fcnlab.runs import (
     score_from_plain,
     score_to_plain,
 )
-from fcnlab.specs import NetworkName, NetworkSpec, TrainingProgress, TrainingSpec
+from fcnlab.specs import NetworkName, NetworkSpec, PointScore, TrainingProgress, TrainingSpec
 
 FOR_A_WORKER = (TrainingState.QUEUED, TrainingState.RUNNING)
 """States in which a training wants a worker: running, with none at work, means that it was interrupted."""
@@ -175,6 +175,20 @@ def epochs(session: Session, *, training_id: int) -> tuple[Epoch, ...]:
     """The curves of a training, in order."""
     rows = session.scalars(select(EpochRow).where(EpochRow.training_id == training_id).order_by(EpochRow.number))
     return tuple(Epoch(_progress(row), row.created_at) for row in rows)
+
+
+def thinned_epochs(session: Session, *, training_id: int, at_most: int) -> tuple[tuple[float, PointScore | None], ...]:
+    """(seconds, score) of about `at_most` epochs, evenly spread, the last among them. Raises UnknownTraining."""
+    last = _row(session, training_id).epoch
+    step = max(1, -(-last // at_most))
+    query = (
+        select(EpochRow.seconds, EpochRow.score)
+        .where(EpochRow.training_id == training_id, EpochRow.number % step == last % step)
+        .order_by(EpochRow.number)
+    )
+    return tuple(
+        (seconds, None if score is None else score_from_plain(score)) for seconds, score in session.execute(query)
+    )
 
 
 def _row(session: Session, training_id: int) -> TrainingRow:

@@ -116,8 +116,8 @@ def _notes(results: list[Measured]) -> list[str]:
         notes.append(f"mIoU: on the masks that {n_masks} held-out done images keep, most of them the instant learner's")
     if results:
         timing = results[0].timing
-        on = f"{timing.threads} threads" if timing.threads else "the graphics card"
-        notes.append(f"s/image: a picture of {timing.hw[1]} x {timing.hw[0]} pixels, on {on}")
+        on = f"threads: {timing.threads}" if timing.threads else "on the graphics card"
+        notes.append(f"s/image: a picture of {timing.hw[1]} x {timing.hw[0]} pixels, {on}")
     return notes
 
 

@@ -23,13 +23,16 @@ from fcnlab.comparisons import LARGER, LINEAR, ComparisonSpec, Measured, Partici
 from fcnlab.core.networks.registry import NETWORKS
 from fcnlab.errors import TrainingRefused, UnknownImage
 from fcnlab.lab import Lab
-from fcnlab.runs import OPEN_STATES, Comparison, Epoch, ModelDraft, ModelKind, ModelRecord, Training, TrainingState
+from fcnlab.runs import OPEN_STATES, Comparison, ModelDraft, ModelKind, ModelRecord, Training, TrainingState
 from fcnlab.services.training_points import TrainingPoints
 from fcnlab.services.trainings import cancel_training
-from fcnlab.specs import DEFAULT_ENCODER, SCRATCH, NetworkName, NetworkSpec, Upsampling
+from fcnlab.specs import DEFAULT_ENCODER, SCRATCH, NetworkName, NetworkSpec, PointScore, Upsampling
 
 SHOWN = 4
 """Images whose masks are kept to look at, unless somebody chose others."""
+
+CURVE_POINTS = 40
+"""Epochs of a curve that are read: the page reads all curves every moment."""
 
 NO_COLOUR = "#808080"
 """Of a class that was taken out of use since."""
@@ -119,15 +122,17 @@ def start_comparison(lab: Lab, *, project_id: int, spec: ComparisonSpec, labelle
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A comparison as it is now: what was asked, everybody in it, the curves of the networks by key.
+    """A comparison as it is now: what was asked, and everybody in it.
 
-    `is_served`: a worker lives.
+    Attributes:
+        curves: (seconds, held-out score) of epochs of each network, by its key, thinned out.
+        is_served: a worker lives.
     """
 
     comparison: Comparison
     spec: ComparisonSpec
     participants: tuple[Participant, ...]
-    curves: dict[str, tuple[Epoch, ...]]
+    curves: dict[str, tuple[tuple[float, PointScore | None], ...]]
     is_served: bool
 
     @property
@@ -141,13 +146,14 @@ class Standing:
         return sum(one.measured is not None for one in self.participants)
 
 
-def standing(lab: Lab, *, comparison_id: int, with_curves: bool = True) -> Standing:
+def standing(lab: Lab, *, comparison_id: int) -> Standing:
     """A comparison as it is now. Raises UnknownComparison."""
     with reading(lab.sessions) as session:
         found = repository_comparisons.comparison(session, comparison_id=comparison_id)
         trainings = repository_trainings.trainings_of_comparison(session, comparison_id=comparison_id)
         curves = {
-            key_of(one.id): repository_trainings.epochs(session, training_id=one.id) for one in trainings if with_curves
+            key_of(one.id): repository_trainings.thinned_epochs(session, training_id=one.id, at_most=CURVE_POINTS)
+            for one in trainings
         }
         is_served = repository_leases.has_live_lease(session, project_id=found.project_id, now=lab.clock())
     spec = ComparisonSpec.from_dict(found.spec)

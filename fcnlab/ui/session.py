@@ -5,13 +5,16 @@ from __future__ import annotations
 import gc
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from fcnlab.domain import ClassLabel
 from fcnlab.errors import FcnlabError
 from fcnlab.lab import Lab, open_lab
 from fcnlab.services.charts import pixels_per_class
+from fcnlab.services.comparison_pictures import tile_jpeg
 from fcnlab.services.demo import make_demo
 from fcnlab.services.exhibits import Permissions
 from fcnlab.services.jobs import Jobs
@@ -60,6 +63,15 @@ def engine() -> Engine:
 def mask_area(file: str) -> dict[int, int]:
     """Pixels per class id of a kept mask; the file of a mask never changes."""
     return pixels_per_class(file)
+
+
+@st.cache_data(show_spinner=False, max_entries=2_000)
+def mask_tile(picture: str, mask: str, classes: tuple[tuple[int, str, str, int], ...]) -> bytes:
+    """A small picture under a mask, JPEG; both files never change. `mask` empty: the bare picture.
+
+    `classes` are (id, name, colour, order), the background first.
+    """
+    return tile_jpeg(Path(picture), Path(mask) if mask else None, [ClassLabel(*one) for one in classes])
 
 
 def current_view() -> View:

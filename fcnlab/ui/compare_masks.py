@@ -1,0 +1,50 @@
+"""The masks of a comparison, side by side."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from html import escape
+
+import streamlit as st
+
+from fcnlab.domain import Project
+from fcnlab.services.comparing import Standing
+from fcnlab.services.comparison_pictures import Gallery, galleries
+from fcnlab.ui import session
+from fcnlab.ui.dashboard import legend
+from fcnlab.ui.session import Engine
+
+STYLE = (
+    "<style>.fcnlab-masks{display:grid;grid-template-columns:repeat(auto-fill,minmax(145px,1fr));gap:.6rem}"
+    ".fcnlab-masks figure{margin:0}.fcnlab-masks img{width:100%;display:block;border-radius:.3rem}"
+    ".fcnlab-masks figcaption{font-size:.8rem;padding:.15rem 0 .3rem;line-height:1.25}</style>"
+)
+
+
+def draw_masks(own: Engine, project: Project, found: Standing) -> None:
+    """For each image the picture and what everybody says about it."""
+    shown = galleries(own.lab, found)
+    if not shown:
+        return
+    st.markdown("**Masks side by side**")
+    st.html(legend([(label.name, label.colour) for label in project.classes[1:]]))
+    for gallery in shown:
+        where = "held out: nobody learned from it" if gallery.is_held_out else "learned from"
+        st.caption(f"{_plain(gallery.image.name)}, {where}")
+        st.html(STYLE + _grid(project, gallery))
+
+
+def _grid(project: Project, gallery: Gallery) -> str:
+    classes = tuple((label.id, label.name, label.colour, label.order) for label in project.classes)
+    figures = []
+    for tile in gallery.tiles:
+        data = session.mask_tile(str(gallery.picture), "" if tile.mask is None else str(tile.mask), classes)
+        source = f"data:image/jpeg;base64,{b64encode(data).decode()}"
+        title = escape(tile.title)
+        figures.append(f'<figure><img src="{source}" alt="{title}"><figcaption>{title}</figcaption></figure>')
+    return f'<div class="fcnlab-masks">{"".join(figures)}</div>'
+
+
+def _plain(name: str) -> str:
+    """A name as it is, in a place where Markdown is read."""
+    return "".join(f"\\{letter}" if letter in "\\`*_{}[]()#+-.!|$:~<>" else letter for letter in name)

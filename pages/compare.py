@@ -1,0 +1,31 @@
+"""Compare: several networks on the same points, side by side."""
+
+import streamlit as st
+
+from fcnlab.errors import FcnlabError
+from fcnlab.services.comparing import comparisons, standing
+from fcnlab.services.trainings import groundwork
+from fcnlab.ui import compare_panel, compare_watch, frame, session, train_panel
+
+own = session.engine()
+project = frame.chosen_project(own)
+if project is not None:
+    try:
+        found = groundwork(own.lab, project_id=project.id)
+        known = comparisons(own.lab, project_id=project.id)
+        is_empty = train_panel.empty_state(project, found)
+        if not known and not is_empty:
+            left, right = st.columns([6, 6], gap="large")
+            with left:
+                st.subheader("New comparison", anchor=False)
+                compare_panel.form(own, project)
+            with right:
+                compare_panel.invitation()
+        elif known:
+            if not is_empty:
+                with st.expander("New comparison", icon=":material/add:"):
+                    compare_panel.form(own, project)
+            chosen = compare_watch.chosen(known)
+            compare_watch.watch(own, project, standing(own.lab, comparison_id=chosen.id))
+    except FcnlabError as failure:
+        session.explained(failure)
