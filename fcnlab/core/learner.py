@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from fcnlab.core.clicks import (
     BORDER_POINTS,
@@ -24,7 +23,7 @@ from fcnlab.core.clicks import (
 from fcnlab.core.encoder import lab_image
 from fcnlab.core.evidence import EncoderMap, encoder_maps, local_features, local_opinion, similarity, unit_maps
 from fcnlab.core.head import Head, Samples, fit_head, missing_message
-from fcnlab.core.queries import likeliest
+from fcnlab.core.opinions import margins, opinions_of, probabilities_of, winner_of
 from fcnlab.core.refine import Guide, clicked_regions, guided_filter, make_guide, obey_clicks, obey_nearby
 from fcnlab.core.stages import Stages, regridded, score_stages
 from fcnlab.core.walker import WalkerGraph, walk, walker_graph
@@ -168,10 +167,10 @@ def segment(picture: Picture, head: Head, clicks: Clicks, spec: LearnerSpec, *, 
     """
     opinions = _at_picture_size(_walked(picture, head, clicks), picture, spec)
     if not _has_two_classes(clicks):
-        plain = _opinions(score_stages(picture.stages, *_margins(head)))
+        plain = opinions_of(score_stages(picture.stages, *margins(head)))
         opinions = WALKER_SHARE * opinions + (1 - WALKER_SHARE) * _at_picture_size(plain, picture, spec)
     return segment_from_probabilities(
-        head.class_ids, _probabilities(opinions), clicks, picture.lab, spec, background=background
+        head.class_ids, probabilities_of(opinions), clicks, picture.lab, spec, background=background
     )
 
 
@@ -194,33 +193,11 @@ def segment_from_probabilities(
         spec: says whether this is object mode.
         background: class id of what is not an object.
     """
-    class_map = np.asarray(class_ids, np.uint8)[_winner(probabilities)]
+    class_map = np.asarray(class_ids, np.uint8)[winner_of(probabilities)]
     obey_nearby(class_map, clicks, lab)
     if spec.object_mode:
         class_map = obey_nearby(clicked_regions(class_map, clicks, background=background), clicks, lab)
     return Segmentation(class_ids, probabilities, class_map)
-
-
-def plain_probabilities(stages: Stages, head: Head) -> NDArray[np.float32]:
-    """What the head alone thinks, (K, h, w) float32 at stride WALKER_STRIDE: rough, but quick for many pictures."""
-    return _probabilities(_opinions(score_stages(stages, *_margins(head), grid=WALKER_STRIDE)))
-
-
-def plain_segmentation(stages: Stages, head: Head) -> Segmentation:
-    """What the head alone makes of a picture nobody clicked, at its working size: no walker, no sharpened borders.
-
-    Scored at stride WALKER_STRIDE and brought to working size in one step, which takes a fraction of the time.
-    """
-    height, width = stages.hw
-    scores = score_stages(stages, *_margins(head), grid=WALKER_STRIDE)
-    grown = torch.from_numpy(np.stack([regridded(one, WALKER_STRIDE)[:height, :width] for one in scores]))
-    if len(grown) == 1:
-        share = grown[0].sigmoid()
-        probabilities = torch.stack([1 - share, share])
-    else:
-        probabilities = grown.softmax(dim=0)
-    found = probabilities.numpy()
-    return Segmentation(head.class_ids, found, np.asarray(head.class_ids, np.uint8)[likeliest(found)])
 
 
 def full_size(segmentation: Segmentation, image_hw: tuple[int, int], clicks: Clicks) -> NDArray[np.uint8]:
@@ -228,7 +205,7 @@ def full_size(segmentation: Segmentation, image_hw: tuple[int, int], clicks: Cli
     if segmentation.class_map.shape == image_hw:
         return obey_clicks(segmentation.class_map.copy(), clicks)
     own_ids = np.asarray(segmentation.class_ids, np.uint8)
-    changed = own_ids[_winner(segmentation.probabilities)] != segmentation.class_map
+    changed = own_ids[winner_of(segmentation.probabilities)] != segmentation.class_map
     class_ids = np.union1d(own_ids, np.unique(segmentation.class_map[changed]))
     best = np.zeros(image_hw, np.float32)
     result = np.full(image_hw, class_ids[0], np.uint8)
@@ -248,35 +225,6 @@ def _grid_hw(hw: tuple[int, int]) -> tuple[int, int]:
     return -(-hw[0] // WALKER_STRIDE), -(-hw[1] // WALKER_STRIDE)
 
 
-def _margins(head: Head) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Weights and bias of the scores that decide: the difference of two classes, or one score per class."""
-    if len(head.class_ids) == 2:
-        return head.weights[1:] - head.weights[:1], head.bias[1:] - head.bias[:1]
-    return head.weights, head.bias
-
-
-def _opinions(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scores -> opinions in -1..1: of the second class if there is one score, else of every class."""
-    if len(scores) == 1:
-        return np.asarray(np.tanh(scores / 2), np.float32)
-    return np.asarray(2 * softmax(scores, axis=0) - 1, np.float32)
-
-
-def _probabilities(opinions: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(K, H, W) float32 in 0..1 that sum to one."""
-    share = np.clip(opinions * 0.5 + 0.5, 0, 1)
-    if len(share) == 1:
-        return np.concatenate([1 - share, share])
-    return np.asarray(share / np.maximum(share.sum(axis=0), 1e-6), np.float32)
-
-
-def _winner(probabilities: NDArray[np.float32]) -> NDArray[np.intp]:
-    """Number (H, W) of the most probable class, the first among equals."""
-    if len(probabilities) == 2:
-        return np.asarray(probabilities[1] > probabilities[0], np.intp)
-    return likeliest(probabilities).astype(np.intp)
-
-
 def _at_picture_size(opinions: NDArray[np.float32], picture: Picture, spec: LearnerSpec) -> NDArray[np.float32]:
     """Opinions (M, H, W) from the walker's grid or the picture's own, with sharpened borders if wanted."""
     height, width = picture.stages.hw
@@ -292,7 +240,7 @@ def _walked(picture: Picture, head: Head, clicks: Clicks) -> NDArray[np.float32]
 
     In between, the picture's own head learns from the first answer.
     """
-    scores = score_stages(picture.stages, *_margins(head), grid=WALKER_STRIDE)
+    scores = score_stages(picture.stages, *margins(head), grid=WALKER_STRIDE)
     rows, cols = clicks.pixels_on(picture.stages.hw)
     belongs = np.asarray(head.class_ids)[:, None] == clicks.class_ids
     alike = SIMILARITY_WEIGHT * similarity(
@@ -301,11 +249,11 @@ def _walked(picture: Picture, head: Head, clicks: Clicks) -> NDArray[np.float32]
     scores += alike[1:] - alike[:1] if len(scores) == 1 else alike
     rows, cols = rows // WALKER_STRIDE, cols // WALKER_STRIDE
     values = np.where(belongs[-len(scores) :], 1, -1).astype(np.float32)
-    walked = walk(picture.graph, _opinions(2 * scores), rows, cols, values)
+    walked = walk(picture.graph, opinions_of(2 * scores), rows, cols, values)
     if not _has_two_classes(clicks):
         return walked
     scores += LOCAL_WEIGHT * (1 + LOCAL_HASTE / len(clicks)) * local_opinion(picture.own_features, walked)
-    return walk(picture.graph, _opinions(2 * scores), rows, cols, values)
+    return walk(picture.graph, opinions_of(2 * scores), rows, cols, values)
 
 
 def _has_two_classes(clicks: Clicks) -> bool:

@@ -17,6 +17,7 @@ from fcnlab.core.clicks import NEIGHBOURS_UP_TO, Clicks, canonical_clicks
 from fcnlab.core.head import Head, missing_message
 from fcnlab.core.looks import ChosenNetwork
 from fcnlab.core.model import Lesson, Model, canonical_teachings, frozen_model
+from fcnlab.core.plain import plain_probabilities
 from fcnlab.domain import ImageInfo, LearnerSpec, Point, Project, StoredPoint
 from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab
@@ -208,7 +209,7 @@ class ProjectLearner:
         spec = self._known_project().learner if isinstance(judge, Head) else judge.spec
         stages = self._pictures.passing_stages(image, spec)
         with torch.inference_mode():
-            return learner.plain_probabilities(stages, judge if isinstance(judge, Head) else judge.head)
+            return plain_probabilities(stages, judge if isinstance(judge, Head) else judge.head)
 
     def keep_lessons(self) -> None:
         """Write new lessons to the disk cache."""

@@ -19,13 +19,14 @@ from fcnlab.adapters.images import decode
 from fcnlab.adapters.weights import load_encoder
 from fcnlab.core.clicks import Clicks
 from fcnlab.core.encoder import StageEncoder
-from fcnlab.core.learner import Segmentation, full_size, plain_segmentation, prepare, segment
+from fcnlab.core.learner import Segmentation, full_size, prepare, segment
 from fcnlab.core.looks import ChosenNetwork, rounded_probabilities
 from fcnlab.core.model import Model
 from fcnlab.core.naming import export_stems
 from fcnlab.core.network_model import NetworkModel
 from fcnlab.core.palette import palette_of
 from fcnlab.core.picture import array_id, to_rgb8
+from fcnlab.core.plain import plain_segmentation
 from fcnlab.core.working import working_picture
 from fcnlab.domain import DEFAULT_PALETTE, ClassLabel
 from fcnlab.errors import ExportFailed, ImportRefused
