@@ -10,6 +10,7 @@ st.navigation(
     [
         st.Page("pages/label.py", title="Label", icon=":material/gesture:", default=True),
         st.Page("pages/train.py", title="Train", icon=":material/model_training:"),
+        st.Page("pages/models.py", title="Models", icon=":material/deployed_code:"),
         st.Page("pages/compare.py", title="Compare", icon=":material/compare_arrows:"),
         st.Page("pages/projects.py", title="Projects", icon=":material/folder_open:"),
         st.Page("pages/export.py", title="Export", icon=":material/download:"),

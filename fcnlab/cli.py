@@ -12,11 +12,12 @@ from fcnlab.commands.app import app
 from fcnlab.commands.comparing import compare
 from fcnlab.commands.doctor import backup, doctor
 from fcnlab.commands.learning import fit, predict
+from fcnlab.commands.models import models
 from fcnlab.commands.output import export
 from fcnlab.commands.projects import import_images, projects
 from fcnlab.commands.simulate import simulate
 from fcnlab.commands.tables import points
-from fcnlab.commands.training import models, train, trainings, worker
+from fcnlab.commands.training import train, trainings, worker
 from fcnlab.errors import FcnlabError
 from fcnlab.threads import wait_politely
 

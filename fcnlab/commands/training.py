@@ -1,4 +1,4 @@
-"""`fcnlab train`, `fcnlab worker`, `fcnlab trainings` and `fcnlab models`."""
+"""`fcnlab train`, `fcnlab worker` and `fcnlab trainings`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from fcnlab.commands.common import answer, found_project, json_option, opened, project_option, say
+from fcnlab.commands.models import model_values, score_in_words
 from fcnlab.errors import FcnlabError, UnknownModel
-from fcnlab.runs import DRAWN_IN_WORDS, ModelRecord, Training, TrainingState, duration_in_words, score_to_plain
+from fcnlab.runs import ModelRecord, Training, TrainingState, duration_in_words
 from fcnlab.specs import (
     DEFAULT_ENCODER,
     USUAL_UPSAMPLING,
@@ -180,25 +181,6 @@ def cancel(ctx: click.Context, number: int) -> None:
     say(f"training {number} {'is cancelled' if found.state is TrainingState.CANCELLED else 'ends in a moment'}")
 
 
-@click.group()
-def models() -> None:
-    """Look at trained models."""
-
-
-@models.command("list")
-@project_option
-@json_option
-@click.pass_context
-def list_models(ctx: click.Context, wanted: str, as_json: bool) -> None:
-    """The models of a project, newest first."""
-    from fcnlab.services.trainings import models as all_models
-
-    with opened(ctx) as lab:
-        found = all_models(lab, project_id=found_project(lab, wanted).id)
-    lines = [f"{one.id:>4}  {one.name}: {_score_in_words(one)}, {one.n_points} points, {one.file}" for one in found]
-    answer([model_values(one) for one in found], lines or ["no models yet: fcnlab train"], as_json=as_json)
-
-
 def training_values(training: Training) -> dict[str, Any]:
     """A training in plain values."""
     times = {name: getattr(training, name) for name in ("created_at", "started_at", "finished_at")}
@@ -207,17 +189,6 @@ def training_values(training: Training) -> dict[str, Any]:
         "network": training.network.to_dict(),
         "training": training.training.to_dict(),
         **{name: None if moment is None else moment.isoformat() for name, moment in times.items()},
-    }
-
-
-def model_values(model: ModelRecord) -> dict[str, Any]:
-    """A model in plain values."""
-    return {
-        **asdict(model),
-        "training": None if model.training is None else model.training.to_dict(),
-        "score": None if model.score is None else score_to_plain(model.score),
-        "created_at": model.created_at.isoformat(),
-        "removed_at": None if model.removed_at is None else model.removed_at.isoformat(),
     }
 
 
@@ -275,16 +246,9 @@ def _model_of(lab: Lab, training: Training) -> ModelRecord | None:
 
 def _last_line(training: Training, model: ModelRecord | None) -> str:
     if model is not None:
-        return f"model {model.id}, {model.name}: {_score_in_words(model)}, {model.n_points} points, {model.file}"
+        return f"model {model.id}, {model.name}: {score_in_words(model)}, {model.n_points} points, {model.file}"
     if training.state is TrainingState.PAUSED:
         return f"paused after epoch {training.epoch}; go on with: fcnlab trainings resume {training.id}"
     if training.state is TrainingState.QUEUED:
         return f"training {training.id} is queued; a worker process takes it up: fcnlab trainings list"
     return f"training {training.id} is {training.state}"
-
-
-def _score_in_words(model: ModelRecord) -> str:
-    if model.score is None:
-        return "nothing held out"
-    on = DRAWN_IN_WORDS[model.score.drawn]
-    return f"{model.score.accuracy:.1%} of {model.score.n_points} held-out points ({on})"

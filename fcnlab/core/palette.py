@@ -15,6 +15,9 @@ UNKNOWN_RGB = (128, 128, 128)
 TINT = 0.45
 """Share of the class colour in a tinted picture."""
 
+DIMMED, MARK = 0.55, (255, 64, 160)
+"""Brightness of a picture in which places are marked, and the colour of the mark, which no class starts with."""
+
 
 def rgb_of(colour: str) -> tuple[int, int, int]:
     """Red, green and blue, 0 to 255, of a colour `#rrggbb`."""
@@ -52,6 +55,14 @@ def tinted(
     outline = _outline(mask) & ~bare
     result[outline] = colours[outline]
     return np.asarray(result, np.uint8)
+
+
+def marked(rgb: NDArray[np.uint8], places: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """A dim grey picture (H, W, 3) uint8 where the pixels of `places` (H, W) stand out."""
+    grey = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.float32)
+    result = np.repeat((grey * DIMMED)[..., None], 3, axis=2).astype(np.uint8)
+    result[places] = MARK
+    return result
 
 
 def _outline(mask: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -98,12 +98,15 @@ def moment_of(lab: Lab, *, project_id: int) -> Moment:
         )
 
 
-def learning(run: Runner) -> Iterator[tuple[int, int, str]]:
-    """Learn from one labelled image per step, unless a model was chosen: number, count and name of each."""
+def learning(run: Runner, *, also_unused: bool = False) -> Iterator[tuple[int, int, str]]:
+    """Learn from one labelled image per step: number, count and name of each.
+
+    A project that chose a model has nothing to learn, except for `also_unused`.
+    """
 
     def refreshed(learner: ProjectLearner) -> list[ImageInfo]:
         learner.refresh()
-        return learner.untaught() if learner.record is None else []
+        return learner.untaught() if learner.record is None or also_unused else []
 
     waiting = run(refreshed)
     for number, image in enumerate(waiting, start=1):

@@ -46,7 +46,7 @@ def ensure_worker(lab: Lab, *, project_id: int) -> bool:
     with _log_file(lab, project_id).open("ab") as log:
         process = subprocess.Popen(
             command,
-            env=_environment(lab),
+            env=process_environment(lab),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -131,7 +131,7 @@ def _log_file(lab: Lab, project_id: int) -> Path:
     return path
 
 
-def _environment(lab: Lab) -> dict[str, str]:
+def process_environment(lab: Lab) -> dict[str, str]:
     """The environment of this process, and all settings of this installation."""
     settings = lab.settings.model_dump(mode="json")
     settings["data_dir"] = str(lab.folders.logs.parent)

@@ -8,8 +8,10 @@ import streamlit as st
 
 from fcnlab.domain import Project
 from fcnlab.errors import FcnlabError
+from fcnlab.services.models import model, models, use_model
 from fcnlab.services.projects import set_learner
 from fcnlab.ui import session
+from fcnlab.ui.frame import plain
 from fcnlab.ui.session import Engine
 
 WORKING_SIDES = (512, 768, 1024, 1536, 2048, 3072)
@@ -19,6 +21,10 @@ def popover(own: Engine, project: Project) -> None:
     """A button that opens the learner settings of the project; a change takes effect at once."""
     spec = project.learner
     with st.popover("Learner", icon=":material/tune:"):
+        _mask_by(own, project)
+        is_instant = project.model_id is None
+        if not is_instant:
+            st.caption("A chosen model learns from no clicks, but obeys them. Settings of the learner alone rest.")
         object_mode = st.toggle(
             "Object mode",
             spec.object_mode,
@@ -29,10 +35,14 @@ def popover(own: Engine, project: Project) -> None:
         position = st.toggle(
             "Use position",
             spec.position,
+            disabled=not is_instant,
             help="Let the learner see where in the image a pixel is. Switch it off when a thing can be anywhere.",
         )
         balanced = st.toggle(
-            "Balance classes", spec.class_weight == "balanced", help="Every class counts alike, however few its points."
+            "Balance classes",
+            spec.class_weight == "balanced",
+            disabled=not is_instant,
+            help="Every class counts alike, however few its points.",
         )
         sides = sorted({*WORKING_SIDES, spec.working_side})
         working_side = st.select_slider(
@@ -45,6 +55,7 @@ def popover(own: Engine, project: Project) -> None:
             "Caution",
             sorted({0.1, 0.3, 1.0, 3.0, 10.0, spec.regularisation}),
             spec.regularisation,
+            disabled=not is_instant,
             help="More caution means smoother decisions from few points (L2 regularisation).",
         )
         wanted = replace(
@@ -63,3 +74,33 @@ def popover(own: Engine, project: Project) -> None:
                 st.rerun()
             except FcnlabError as failure:
                 session.explained(failure)
+
+
+def mask_maker_badge(own: Engine, project: Project) -> None:
+    """Which model makes the mask, when it is not the instant learner."""
+    if project.model_id is not None:
+        name = model(own.lab, model_id=project.model_id).name
+        st.caption(f":material/deployed_code: Mask by **{plain(name)}**", width="content")
+
+
+def _mask_by(own: Engine, project: Project) -> None:
+    """The choice of what makes the masks of the project."""
+    names: dict[int | None, str] = {None: "Instant learner"}
+    names |= {one.id: one.name for one in models(own.lab, project_id=project.id)}
+    if len(names) == 1:
+        return
+    chosen = st.selectbox(
+        "Mask by",
+        list(names),
+        index=list(names).index(project.model_id),
+        format_func=lambda model_id: names[model_id],
+        help="The instant learner learns from every click; a trained network obeys clicks, and knows what it was "
+        "trained on. Versions are on the Models page.",
+    )
+    if chosen != project.model_id:
+        try:
+            use_model(own.lab, project_id=project.id, model_id=chosen)
+            own.jobs.changed(project.id)
+            st.rerun()
+        except FcnlabError as failure:
+            session.explained(failure)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
 from typing import Any
@@ -9,21 +10,24 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from safetensors.torch import save_file
 
 from fcnlab.adapters.checkpoints import load_checkpoint, save_checkpoint
+from fcnlab.cli import main
 from fcnlab.core.model import Model
-from fcnlab.errors import CheckpointError, InvalidClasses, InvalidEvent, NoPoints, UnknownModel
+from fcnlab.errors import CheckpointError, ExportFailed, InvalidClasses, InvalidEvent, NoPoints, UnknownModel
 from fcnlab.lab import Lab
 from fcnlab.runs import ModelKind
 from fcnlab.services import bringing, models, projects
 from fcnlab.services.bringing import bring_model
 from fcnlab.services.downloads import download_url, find_download
 from fcnlab.services.fitting import ProjectLearner
+from fcnlab.services.model_exports import export_network, offer_export
 from fcnlab.services.model_files import open_model, scored_classes
 from fcnlab.services.picture_store import PictureStore
 from tests.services.export_bench import Bench
-from tests.services.model_bench import SCORE, add_network, write_network
+from tests.services.model_bench import SCORE, add_network, small_network, write_network
 
 
 @pytest.fixture
@@ -200,3 +204,55 @@ def test_classes_that_the_project_lacks_are_named(lab: Lab, project_id: int, tmp
         brought(lab, path, project_id)
 
     assert files(lab) == []
+
+
+def test_a_network_exported_by_a_process_of_its_own_gives_the_same_scores(lab: Lab, project_id: int) -> None:
+    record = add_network(lab, project_id)
+    rgb = np.random.default_rng(0).random((1, 3, 47, 83), np.float32)
+
+    path = offer_export(lab, model_id=record.id, as_format="pt2")
+
+    with torch.inference_mode():
+        found = torch.export.load(path).module()(torch.from_numpy(rgb)).numpy()
+    with torch.inference_mode():
+        wanted = small_network()(torch.from_numpy(rgb)).numpy()
+    assert path.name == "unet 1.pt2"
+    assert np.abs(found - wanted).max() < 1e-3 * max(1, np.abs(wanted).max())
+    assert (found.argmax(axis=1) == wanted.argmax(axis=1)).all()
+
+
+def test_an_instant_version_is_no_network_to_export(lab: Lab, tmp_path: Path) -> None:
+    bench = Bench(lab, tmp_path, ["one.png"])
+    bench.click("one.png", (40, 60, 1), (5, 5, 0))
+    kept = models.keep_instant(lab, bench.learner, labeller="ann")
+
+    with pytest.raises(ExportFailed, match="no network"):
+        export_network(lab, model_id=kept.id, as_format="pt2", to=tmp_path / "a.pt2")
+    with pytest.raises(ExportFailed, match="no network"):  # told by the process it was handed to
+        offer_export(lab, model_id=kept.id, as_format="onnx")
+
+    assert not (tmp_path / "a.pt2").exists()
+
+
+def test_the_command_line_uses_brings_exports_and_deletes_models(lab: Lab, project_id: int, tmp_path: Path) -> None:
+    record = add_network(lab, project_id)
+
+    def run(*words: str) -> str:
+        done = CliRunner().invoke(main, ["--data-dir", str(lab.settings.data_dir), "models", *words])
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    run("use", "-p", "discs", str(record.id))
+    assert projects.project(lab, project_id=project_id).model_id == record.id
+    assert run("list", "-p", "discs").startswith("*")
+    file = tmp_path / "away.safetensors"
+    assert run("export", str(record.id), "-o", str(file)).strip() == str(file)
+    copy = json.loads(run("import", "-p", "discs", "--json", str(file)))
+    assert (copy["name"], copy["n_points"]) == ("away", 40)
+    run("rename", str(copy["id"]), "home")
+    assert models.model(lab, model_id=copy["id"]).name == "home"
+    run("use", "-p", "discs", "instant")
+    run("delete", str(record.id))
+    assert [one.name for one in models.models(lab, project_id=project_id)] == ["home"]
+    refused = CliRunner().invoke(main, ["models", "use", "-p", "discs", "best"])
+    assert refused.exit_code == 2

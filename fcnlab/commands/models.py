@@ -1,0 +1,143 @@
+"""`fcnlab models`: what makes the masks of a project."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fcnlab.commands.common import answer, found_project, json_option, learner_of, opened, project_option, say
+from fcnlab.runs import DRAWN_IN_WORDS, ModelRecord, score_to_plain
+
+INSTANT = "instant"
+FORMATS = ("checkpoint", "onnx", "pt2")
+
+
+@click.group()
+def models() -> None:
+    """Look after models."""
+
+
+@models.command("list")
+@project_option
+@json_option
+@click.pass_context
+def list_models(ctx: click.Context, wanted: str, as_json: bool) -> None:
+    """The models of a project, newest first; an asterisk marks the one that makes its masks."""
+    from fcnlab.services.models import models as all_models
+
+    with opened(ctx) as lab:
+        project = found_project(lab, wanted)
+        found = all_models(lab, project_id=project.id)
+    lines = [
+        f"{'*' if one.id == project.model_id else ' '}{one.id:>4}  {one.name}: {score_in_words(one)}, "
+        f"{one.n_points} points, {one.file}"
+        for one in found
+    ]
+    values = [{**model_values(one), "in_use": one.id == project.model_id} for one in found]
+    answer(values, lines or ["no models yet: fcnlab train"], as_json=as_json)
+
+
+@models.command("use")
+@project_option
+@click.argument("which", metavar="NUMBER|instant")
+@click.pass_context
+def use(ctx: click.Context, wanted: str, which: str) -> None:
+    """Let the masks of a project be made by a model, or by the instant learner."""
+    from fcnlab.services.models import use_model
+
+    if which != INSTANT and not which.isdecimal():
+        raise click.UsageError(f"{which!r} is neither the number of a model nor {INSTANT!r}")
+    with opened(ctx) as lab:
+        project = found_project(lab, wanted)
+        use_model(lab, project_id=project.id, model_id=None if which == INSTANT else int(which))
+    say(f"masks of {project.name!r} by {'the instant learner' if which == INSTANT else f'model {which}'}")
+
+
+@models.command("keep")
+@project_option
+@click.option("--labeller", default="command line", show_default=True, help="Who asks for it.")
+@json_option
+@click.pass_context
+def keep(ctx: click.Context, wanted: str, labeller: str, as_json: bool) -> None:
+    """Make what the instant learner knows now a version among the models."""
+    from fcnlab.services.models import keep_instant
+
+    with opened(ctx) as lab, learner_of(lab, found_project(lab, wanted)) as learner:
+        found = keep_instant(lab, learner, labeller=labeller)
+    answer(model_values(found), [f"model {found.id}, {found.name}: {found.n_points} points"], as_json=as_json)
+
+
+@models.command("rename")
+@click.argument("number", type=int)
+@click.argument("name")
+@click.pass_context
+def rename(ctx: click.Context, number: int, name: str) -> None:
+    """Give a model another name."""
+    from fcnlab.services.models import rename_model
+
+    with opened(ctx) as lab:
+        found = rename_model(lab, model_id=number, name=name)
+    say(f"model {number} is called {found.name!r}")
+
+
+@models.command("delete")
+@click.argument("number", type=int)
+@click.pass_context
+def delete(ctx: click.Context, number: int) -> None:
+    """Take a model out of the list; a project that uses it goes back to the instant learner."""
+    from fcnlab.services.models import delete_model
+
+    with opened(ctx) as lab:
+        found = delete_model(lab, model_id=number)
+    say(f"model {number}, {found.name!r}, is deleted; its file stays for the done images that name it")
+
+
+@models.command("export")
+@click.argument("number", type=int)
+@click.option("--format", "as_format", type=click.Choice(FORMATS), default="checkpoint", show_default=True)
+@click.option("--output", "-o", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The file.")
+@click.pass_context
+def export(ctx: click.Context, number: int, as_format: Any, output: Path) -> None:
+    """Write a model to a file: its checkpoint, or the network as ONNX or torch.export program."""
+    from fcnlab.services.model_exports import export_network
+
+    with opened(ctx) as lab:
+        click.echo(str(export_network(lab, model_id=number, as_format=as_format, to=output)))
+
+
+@models.command("import")
+@project_option
+@click.option("--labeller", default="command line", show_default=True, help="Who brings it.")
+@click.argument("file", type=click.Path(path_type=Path))
+@json_option
+@click.pass_context
+def bring(ctx: click.Context, wanted: str, labeller: str, file: Path, as_json: bool) -> None:
+    """Take in a checkpoint from elsewhere; its classes are matched to the project's by name."""
+    from fcnlab.services.bringing import bring_model
+
+    with opened(ctx) as lab:
+        project = found_project(lab, wanted)
+        found = bring_model(lab, file, project_id=project.id, name=file.name, labeller=labeller)
+    answer(model_values(found), [f"model {found.id}, {found.name}: {score_in_words(found)}"], as_json=as_json)
+
+
+def model_values(model: ModelRecord) -> dict[str, Any]:
+    """A model in plain values."""
+    return {
+        **asdict(model),
+        "training": None if model.training is None else model.training.to_dict(),
+        "score": None if model.score is None else score_to_plain(model.score),
+        "created_at": model.created_at.isoformat(),
+        "removed_at": None if model.removed_at is None else model.removed_at.isoformat(),
+    }
+
+
+def score_in_words(model: ModelRecord) -> str:
+    """How good a model is, in a few words."""
+    if model.score is None:
+        return "nothing held out"
+    on = DRAWN_IN_WORDS[model.score.drawn]
+    return f"{model.score.accuracy:.1%} of {model.score.n_points} held-out points ({on})"

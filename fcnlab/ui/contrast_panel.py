@@ -1,0 +1,95 @@
+"""Two models side by side, on the models page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from fcnlab.domain import ImageInfo, ImageState, Project
+from fcnlab.errors import FcnlabError
+from fcnlab.runs import ModelRecord
+from fcnlab.services.contrasting import MOST_IMAGES, Contrast, Versions, contrasts
+from fcnlab.services.projects import images as project_images
+from fcnlab.ui import session
+from fcnlab.ui.dashboard import legend
+from fcnlab.ui.export_panel import runner_of
+from fcnlab.ui.frame import plain
+from fcnlab.ui.session import Engine
+
+OFFERED = 500
+"""Images to choose from: a longer list helps nobody find one."""
+
+INSTANT = "Instant learner, as it is now"
+
+
+@st.fragment
+def draw(own: Engine, project: Project, known: Sequence[ModelRecord]) -> None:
+    """Choices, the button, and the masks; reruns alone."""
+    images = project_images(own.lab, project_id=project.id, count=OFFERED)
+    if not known or not images:
+        st.info(
+            "Two models can be compared once there is a version and an image."
+            if images
+            else "This project has no images yet. Add some on the **Projects** page.",
+            icon=":material/compare:",
+        )
+        return
+    options: list[ModelRecord | None] = [None, *known]
+    first, second, chosen = st.columns([3, 3, 5], vertical_alignment="bottom")
+    left = first.selectbox("Left", options, index=0, format_func=_name)
+    right = second.selectbox("Right", options, index=1, format_func=_name)
+    by_id = {one.id: one for one in images}
+    order = sorted(by_id, key=lambda one: (by_id[one].state is not ImageState.DONE, one))
+    picked = chosen.multiselect(
+        "Images",
+        list(by_id),
+        default=order[:2],
+        format_func=lambda image_id: by_id[image_id].name,
+        max_selections=MOST_IMAGES,
+        help="For images marked done, the masks are also measured against the one they keep.",
+    )
+    if left == right:
+        st.caption("Choose two different models.")
+    key = (project.id, getattr(left, "id", None), getattr(right, "id", None), tuple(picked))
+    if st.button("Compare", type="primary", icon=":material/compare:", disabled=left == right or not picked):
+        found = _made(own, project, [by_id[one] for one in picked], (left, right))
+        if found is not None:
+            session.remember("contrast", (key, found))
+    made = session.peek("contrast")
+    if made is not None and made[0] == key:
+        st.html(legend([(label.name, label.colour) for label in project.classes]))
+        for one in made[1]:
+            _show(one, (_name(left), _name(right)))
+
+
+def _made(own: Engine, project: Project, images: Sequence[ImageInfo], versions: Versions) -> list[Contrast] | None:
+    bar = st.progress(0.0, "Starting")
+    found: list[Contrast] = []
+    try:
+        for step in contrasts(own.lab, runner_of(own, project), images=images, versions=versions):
+            words = "Learning from labelled images" if step.found is None else "Making masks"
+            bar.progress(step.done / step.total, f"{words}: {step.done} of {step.total}")
+            found += [step.found] if step.found is not None else []
+    except FcnlabError as failure:
+        session.explained(failure)
+        return None
+    finally:
+        bar.empty()
+    return found
+
+
+def _show(one: Contrast, names: tuple[str, str]) -> None:
+    with st.container(border=True):
+        st.markdown(f"**{plain(one.image.name)}** · {one.equal:.1%} of its pixels have the same class")
+        columns = st.columns(3)
+        for place, column in enumerate(columns[:2]):
+            column.image(one.pictures[place], width="stretch")
+            iou = f" · IoU {one.ious[place]:.3f} with the mask it keeps" if one.ious else ""
+            column.caption(f"{plain(names[place])}{iou}")
+        columns[2].image(one.differing, width="stretch")
+        columns[2].caption("Where they differ")
+
+
+def _name(record: ModelRecord | None) -> str:
+    return INSTANT if record is None else record.name

@@ -1,0 +1,26 @@
+"""Models: what makes the masks of a project, its versions, and how they differ."""
+
+import streamlit as st
+
+from fcnlab.errors import FcnlabError
+from fcnlab.services.models import models
+from fcnlab.ui import contrast_panel, frame, models_panel, session
+
+own = session.engine()
+with st.container(horizontal=True, vertical_alignment="center"):
+    project = frame.chosen_project(own)
+    if project is not None:
+        st.space("stretch")
+        models_panel.keep_button(own, project)
+        models_panel.bring_button(own, project)
+if project is not None:
+    try:
+        models_panel.notice()
+        known = models(own.lab, project_id=project.id)
+        versions, contrast = st.tabs(["Versions", "Compare two"])
+        with versions:
+            models_panel.versions(own, project, known)
+        with contrast:
+            contrast_panel.draw(own, project, known)
+    except FcnlabError as failure:
+        session.explained(failure)
