@@ -137,7 +137,7 @@ class TrainingSpec(_Plain):
     scale: float = 1.5
     rotate: float = 10.0
     colour: float = 0.3
-    crop: int = 0
+    crop: int = 512
     working_side: int = 1024
     holdout: float = 0.2
     patience: int = 0

@@ -71,6 +71,8 @@ class Course:
         parent: PointNetwork | None = None,
     ) -> None:
         self._parent = parent
+        if spec.input_hw is not None:
+            training = replace(training, crop=0)  # such a network takes nothing but whole pictures
         self._spec, self._training, self._encoder = spec, training, encoder
         self._class_ids, self._device, self._now = tuple(class_ids), device, now
         stages = STAGES.get(spec.network, ()) if training.staged and parent is None else ()

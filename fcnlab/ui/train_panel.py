@@ -196,7 +196,7 @@ def _what_is_seen() -> dict[str, Any]:
         "crop": right.select_slider(
             "Cut out",
             (0, *SIDES[:-1]),
-            0,
+            DEFAULTS.crop,
             format_func=lambda side: f"{side} px" if side else "whole picture",
             help="Piece of a picture for one step. Smaller ones need less memory and time, and show less around.",
         ),
