@@ -64,7 +64,7 @@ def fit_ensemble(
 
     Args:
         samples: of one or more images.
-        steps: of each member, with BATCH samples drawn at random.
+        steps: of each member, with BATCH samples, drawn as often as they weigh.
 
     Raises:
         NoPoints: fewer than two classes have points.
@@ -89,11 +89,11 @@ def _trained(features: Tensor, targets: Tensor, weights: Tensor, *, n_classes: i
     optimiser = torch.optim.AdamW(parameters, lr=RATE, weight_decay=DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
     for _ in range(steps):
-        chosen = torch.randint(len(targets), (min(BATCH, len(targets)),))
+        chosen = torch.multinomial(weights, BATCH, replacement=True)  # rare classes as often as others, each alike
         hidden_units = F.dropout(F.relu(inner(features[chosen] * GAIN)), DROPOUT)
-        losses = F.cross_entropy(outer(hidden_units), targets[chosen], reduction="none")
+        loss = F.cross_entropy(outer(hidden_units), targets[chosen])
         optimiser.zero_grad(set_to_none=True)
-        (losses * weights[chosen]).mean().backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
     tensors = (inner.weight * GAIN, inner.bias, outer.weight, outer.bias)
