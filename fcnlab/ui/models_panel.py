@@ -136,12 +136,12 @@ def _card(own: Engine, project: Project, record: ModelRecord, names: dict[int, s
                 _use_button(own, project, record)
             _more(own, project, record)
         st.caption(what_it_is(record))
-        numbers = st.columns([3, 2, 2, 2])
+        numbers = st.columns([5, 3, 3, 4])
         score = record.score
         numbers[0].metric("Held-out accuracy", f"{score.accuracy:.1%}" if score else NONE)
         numbers[1].metric("Points", record.n_points)
         numbers[2].metric("Time", duration_in_words(record.seconds) if record.seconds >= 1 else NONE)
-        numbers[3].metric("Size", f"{record.size / 1e6:.1f} MB")
+        numbers[3].metric("Size", f"{record.size / 1e6:.0f} MB")
         if score:
             st.caption(
                 f"On {score.n_points} held-out points, 95% sure to be between {score.low:.0%} and {score.high:.0%}, "
