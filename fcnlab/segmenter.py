@@ -188,7 +188,8 @@ class PointSegmenter:
     def save(self, path: str | Path) -> None:
         """Write what predicts to one safetensors file, whole or not at all: a network, or head, points and samples."""
         if self._network is not None:
-            save_checkpoint(Path(path), *network_to_arrays(self._network))
+            arrays, spec = network_to_arrays(self._network)
+            save_checkpoint(Path(path), arrays, {**spec, "learner": self.spec.to_dict()})
         else:
             save_checkpoint(Path(path), *model_to_arrays(self.model()))
 
@@ -206,6 +207,7 @@ class PointSegmenter:
         arrays, spec = load_checkpoint(Path(path))
         if spec.get("kind") == KIND:
             segmenter = cls(class_names(spec), device=device)
+            segmenter.spec = LearnerSpec.from_dict(spec.get("learner", {}))
             segmenter._network = network_of(arrays, spec, device=segmenter.device)
             return segmenter
         model = model_from_arrays(arrays, spec)

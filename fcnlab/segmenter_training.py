@@ -30,7 +30,15 @@ from fcnlab.core.networks.registry import NETWORKS
 from fcnlab.core.splitting import groups_alike, held_out, look
 from fcnlab.domain import LearnerSpec, Point
 from fcnlab.errors import CheckpointError, InvalidSetting, NoPoints
-from fcnlab.specs import DEFAULT_ENCODER, SCRATCH, NetworkName, NetworkSpec, TrainingProgress, TrainingSpec
+from fcnlab.specs import (
+    DEFAULT_ENCODER,
+    SCRATCH,
+    USUAL_UPSAMPLING,
+    NetworkName,
+    NetworkSpec,
+    TrainingProgress,
+    TrainingSpec,
+)
 
 OF_NETWORK = {one.name for one in fields(NetworkSpec)} - {"network", "n_classes"}
 OF_TRAINING = {one.name for one in fields(TrainingSpec)}
@@ -44,7 +52,12 @@ def specs_of(network: str, n_classes: int, options: Mapping[str, Any]) -> tuple[
         raise InvalidSetting(f"unknown option {sorted(unknown)[0]!r} of finetune; known: {known}")
     spec = NetworkSpec(NetworkName(network) if network in set(NetworkName) else network, n_classes)  # type: ignore[arg-type]
     default = DEFAULT_ENCODER if NETWORKS[spec.network].uses_encoder else SCRATCH
-    own = {"encoder": default, **{name: one for name, one in options.items() if name in OF_NETWORK}}
+    usual = USUAL_UPSAMPLING.get(spec.network, spec.upsampling)
+    own = {
+        "encoder": default,
+        "upsampling": usual,
+        **{name: one for name, one in options.items() if name in OF_NETWORK},
+    }
     training = TrainingSpec(**{name: one for name, one in options.items() if name in OF_TRAINING})
     return replace(spec, **own), training
 
@@ -120,7 +133,9 @@ def network_segmentation(
     """The mask of a working picture (H, W, 3) uint8 by a network; clicks are obeyed."""
     found = network_probabilities(model, working, device=device)
     look = look_at(working, found, model.class_ids, spec, used=frozenset(model.class_ids))
-    return segment_from_probabilities(look.class_ids, look.probabilities, clicks, look.lab, spec, background=0)
+    return segment_from_probabilities(
+        look.class_ids, look.probabilities, clicks, look.lab, spec, background=model.class_ids[0]
+    )
 
 
 def _labelled(

@@ -14,12 +14,19 @@ from numpy.typing import NDArray
 from fcnlab.adapters.devices import pick_device
 from fcnlab.adapters.weights import load_encoder
 from fcnlab.core.clicks import join_samples, samples_at
+from fcnlab.core.coords import to_working
 from fcnlab.core.course import Course
 from fcnlab.core.encoder import StageEncoder
 from fcnlab.core.ensemble import GRID, MEMBERS, EnsembleHead, ensemble_probabilities, fit_ensemble
 from fcnlab.core.head import Head, Samples, fit_head
 from fcnlab.core.labelled import LabelledPicture
-from fcnlab.core.network_model import NetworkModel, network_probabilities
+from fcnlab.core.network_model import (
+    NetworkModel,
+    fitting_spec,
+    network_probabilities,
+    seen_hw,
+    seen_picture,
+)
 from fcnlab.core.networks.base import EncoderParts
 from fcnlab.core.stages import Stages, score_stages
 from fcnlab.simulating import Example
@@ -136,12 +143,12 @@ class NetworkDatasetLearner:
 
     def learn(self, labels: Mapping[str, Labels], n_classes: int) -> None:
         """Train a new network."""
-        pictures = [self._picture(name, labels[name]) for name in sorted(labels)]
+        pictures = [self._picture(name, labels[name], self._fitting(n_classes)) for name in sorted(labels)]
         encoder = None
         if self._spec.encoder != SCRATCH:
             known = load_encoder(self._spec.encoder, self._spec.encoder_weights)
             encoder = EncoderParts(known.network, known.strides, known.channels, known.mean, known.std)
-        spec = NetworkSpec.from_dict({**self._spec.to_dict(), "n_classes": n_classes})
+        spec = self._fitting(n_classes)
         course = Course(
             spec,
             self._training,
@@ -160,13 +167,19 @@ class NetworkDatasetLearner:
         assert self._model is not None
         return _grown(network_probabilities(self._model, example.rgb, device=self._device), example.truth.shape)
 
-    def _picture(self, name: str, own: Labels) -> LabelledPicture:
+    def _fitting(self, n_classes: int) -> NetworkSpec:
+        image_hw = next(iter(self._examples.values())).truth.shape
+        return fitting_spec(self._spec, n_classes=n_classes, image_hw=(image_hw[0], image_hw[1]))
+
+    def _picture(self, name: str, own: Labels, spec: NetworkSpec) -> LabelledPicture:
         example = self._examples[name]
+        height, width = example.truth.shape
+        hw = seen_hw((height, width), spec, self._training.working_side)
         return LabelledPicture(
             name,
-            lambda: example.rgb,
-            own.rows.astype(np.float32),
-            own.cols.astype(np.float32),
+            lambda: seen_picture(example.rgb, hw),
+            to_working(own.rows, full=height, working=hw[0])[0].astype(np.float32),
+            to_working(own.cols, full=width, working=hw[1])[0].astype(np.float32),
             own.class_ids,
             np.ones(len(own.rows), np.float32),
         )

@@ -18,6 +18,21 @@ if TYPE_CHECKING:
 
 Options = dict[str, Any]
 LEARNERS = ("instant", "linear", "forest", *NetworkName)
+OF_DATASET = (
+    "protocol",
+    "learner",
+    "limit",
+    "train",
+    "test_file",
+    "without",
+    "only",
+    "pixels",
+    "pick",
+    "seed",
+    "minutes",
+)
+"""What a data set is measured with; the instant learner has its own scales and settings there."""
+
 PICKS = ("random", "margin", "entropy", "least_confidence")
 
 
@@ -67,7 +82,8 @@ def simulate(ctx: click.Context, /, list_file: Path | None, json_file: Path | No
     if options["protocol"] == "dataset":
         from fcnlab.commands.simulate_dataset import run_dataset
 
-        _write({"settings": {**options, "data": folder.name}, **run_dataset(ctx, folder, options)}, json_file)
+        used = {name: options[name] for name in OF_DATASET}
+        _write({"settings": {**used, "data": folder.name}, **run_dataset(ctx, folder, options)}, json_file)
         return
     names = read_names(_list_of(folder, list_file))[: options["limit"]]
     make = _maker(options, str(settings_of(ctx).device))

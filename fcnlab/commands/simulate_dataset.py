@@ -10,7 +10,7 @@ import click
 
 from fcnlab.commands.common import say, settings_of
 from fcnlab.errors import InvalidSetting
-from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, TrainingSpec
+from fcnlab.specs import SCRATCH, USUAL_UPSAMPLING, NetworkName, NetworkSpec, TrainingSpec
 
 if TYPE_CHECKING:
     from fcnlab.simulating_datasets import DatasetLearner
@@ -39,6 +39,8 @@ def run_dataset(ctx: click.Context, folder: Path, options: Options) -> Options:
     )
     if not trained_on or not scored_on:
         raise InvalidSetting("--without or --only leaves no image: check how their names start")
+    if both := set(trained_on) & set(scored_on):
+        raise InvalidSetting(f"{min(both)} is in --train and in --test: what was learned from cannot be scored on")
     n_classes = max(n_classes_of([read_example(folder, one)]) for one in (*trained_on, *scored_on))
     run = DatasetRun(folder, trained_on, scored_on, n_classes)
     learner = _learner(options, n_classes, str(settings_of(ctx).device))
@@ -71,9 +73,15 @@ def _learner(options: Options, n_classes: int, device: str) -> DatasetLearner:
         network,
         n_classes,
         encoder=options["encoder"] if NETWORKS[network].uses_encoder else SCRATCH,
-        upsampling="bilinear" if network is NetworkName.FCN2S else "transposed",
+        upsampling=USUAL_UPSAMPLING.get(network, "transposed"),
     )
-    training = TrainingSpec(epochs=100_000, minutes=options["minutes"], seed=options["seed"], holdout=0)
+    training = TrainingSpec(
+        epochs=100_000,
+        minutes=options["minutes"],
+        seed=options["seed"],
+        working_side=options["working_side"],
+        holdout=0,
+    )
     return learners.NetworkDatasetLearner(spec, training, device=device)
 
 

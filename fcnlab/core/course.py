@@ -56,7 +56,8 @@ class Course:
         encoder: what `spec.encoder` names; None for a network from scratch.
         class_ids: the class each score stands for.
         now: a clock that counts seconds.
-        parent: a trained network of the same spec to start from, in one stage.
+        parent: the network that `training.parent` names, of the same spec: to start from, in one stage. One that is
+            restored needs none.
     """
 
     def __init__(
@@ -75,7 +76,8 @@ class Course:
             training = replace(training, crop=0)  # such a network takes nothing but whole pictures
         self._spec, self._training, self._encoder = spec, training, encoder
         self._class_ids, self._device, self._now = tuple(class_ids), device, now
-        stages = STAGES.get(spec.network, ()) if training.staged and parent is None else ()
+        self._goes_on = bool(training.parent)
+        stages = STAGES.get(spec.network, ()) if training.staged and not self._goes_on else ()
         self._stages = _affordable(stages or ((spec.network, 1.0),), training)
         self._stage = 0
         self._before = (0, 0.0)
@@ -165,7 +167,7 @@ class Course:
     def _fine_tuning(self, network: PointNetwork) -> FineTuning:
         _, epochs, minutes = self._stages[self._stage]
         spec = replace(self._training, epochs=epochs, minutes=minutes)
-        if self._parent is not None or starts_from_head(network):
+        if self._goes_on or starts_from_head(network):
             rate = spec.encoder_rate / HEAD_RATE  # the encoder's own rate stays
             spec = replace(spec, learning_rate=spec.learning_rate * HEAD_RATE, encoder_rate=min(1.0, rate))
         return FineTuning(network, spec, class_ids=self._class_ids, device=self._device, now=self._now)

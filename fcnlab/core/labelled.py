@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -127,7 +128,7 @@ def cut_out(
     chosen = int(rng.integers(len(rows)))
     starts = []
     for length, at in ((height, rows[chosen]), (width, cols[chosen])):
-        window, pixel = min(side, length), int(np.clip(round(float(at)), 0, length - 1))
+        window, pixel = min(side, length), int(np.clip(math.floor(float(at) + 0.5), 0, length - 1))
         starts.append(int(rng.integers(max(0, pixel - window + 1), min(pixel, length - window) + 1)))
     top, left = starts
     return rgb[:, top : top + side, left : left + side], rows - np.float32(top), cols - np.float32(left)
@@ -173,4 +174,4 @@ def recoloured(rgb: Tensor, strength: float, rng: np.random.Generator) -> Tensor
 
 def _inside(rows: Positions, cols: Positions, rgb: Tensor) -> NDArray[np.bool_]:
     height, width = rgb.shape[1:]
-    return np.asarray((rows > -0.5) & (rows < height - 0.5) & (cols > -0.5) & (cols < width - 0.5), np.bool_)
+    return np.asarray((rows >= -0.5) & (rows < height - 0.5) & (cols >= -0.5) & (cols < width - 0.5), np.bool_)

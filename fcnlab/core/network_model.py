@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import cv2
@@ -16,9 +16,12 @@ from fcnlab.core.coords import working_hw
 from fcnlab.core.networks.base import EncoderParts, PointNetwork
 from fcnlab.core.networks.registry import build_network
 from fcnlab.errors import CheckpointError, InvalidSetting
-from fcnlab.specs import SCRATCH, NetworkSpec, PointScore, TrainingSpec
+from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, PointScore, TrainingSpec
 
 KIND = "network"
+
+FIXED_SIDE = 256
+"""Longer side of what a network of fixed size looks at, unless its spec says another size."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,6 +48,15 @@ class NetworkModel:
     def class_ids(self) -> tuple[int, ...]:
         """Ids of the classes in the order of the scores."""
         return tuple(class_id for class_id, _ in self.classes)
+
+
+def fitting_spec(spec: NetworkSpec, *, n_classes: int, image_hw: tuple[int, int]) -> NetworkSpec:
+    """The spec with as many classes as have points, and for a network of fixed size the size it will take."""
+    if spec.network is not NetworkName.FULLY_CONNECTED or spec.input_hw is not None:
+        return replace(spec, n_classes=n_classes)
+    factor = FIXED_SIDE / max(image_hw)
+    height, width = (max(64, round(side * factor / 32) * 32) for side in image_hw)
+    return replace(spec, n_classes=n_classes, input_hw=(height, width))
 
 
 def seen_hw(image_hw: tuple[int, int], spec: NetworkSpec, working_side: int) -> tuple[int, int]:

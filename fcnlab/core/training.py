@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 
 from fcnlab.core.labelled import Batch, LabelledPicture, collated, weighted
-from fcnlab.core.losses import sampled_point_loss
 from fcnlab.core.networks.base import PointNetwork
 from fcnlab.core.point_scores import score_points
-from fcnlab.specs import TrainingProgress, TrainingSpec
+from fcnlab.specs import PointScore, TrainingProgress, TrainingSpec
 
 Pictures = Callable[[], Sequence[LabelledPicture]]
 """Gives the pictures of the next epoch: points that were added meanwhile come with it."""
@@ -66,6 +66,7 @@ class FineTuning:
         self.network = network.to(device).to(memory_format=torch.channels_last)  # a third quicker on a processor
         self.spec = spec
         self.tally = Tally()
+        self._judged_by: tuple[tuple[str, int], ...] | None = None
         self._class_ids = tuple(class_ids)
         self._device = device
         self._now = now
@@ -91,23 +92,27 @@ class FineTuning:
         """
         spec = self.spec
         if self.tally.epoch == 0:  # training must not end worse than it began
-            start = score_points(self.averaged(), held_out(), class_ids=self._class_ids, device=self._device)
-            self.tally = Tally(best=-math.inf if start is None else start.accuracy)
+            judges = held_out()
+            start = self._score(self.averaged(), judges)
+            self.tally, self._judged_by = Tally(best=-math.inf if start is None else start.accuracy), _names_of(judges)
         while self.tally.epoch < spec.epochs and not self._out_of_time() and not self._out_of_patience():
             started, before = self._now(), self.tally.seconds
             rng = np.random.default_rng([spec.seed, self.tally.epoch])
             loss, n_seen = self._epoch(weighted(pictures(), spec.class_weight), rng, started)
-            score = score_points(self.averaged(), held_out(), class_ids=self._class_ids, device=self._device)
+            judges = held_out()
+            score = self._score(self.averaged(), judges)
             seconds = before + self._now() - started
-            is_best = score is None or score.accuracy > self.tally.best
+            best = self._best_so_far(judges)
+            is_best = score is None or score.accuracy >= best  # among equals the one that learned longer
+            is_better = score is None or score.accuracy > best
             if is_best:
                 self.best.load_state_dict(self.averaged().state_dict())
             self.tally = Tally(
                 self.tally.epoch + 1,
                 self.tally.steps,
                 seconds,
-                self.tally.best if score is None or not is_best else score.accuracy,
-                0 if is_best else self.tally.since_best + 1,
+                best if score is None else max(best, score.accuracy),
+                0 if is_better else self.tally.since_best + 1,
             )
             yield TrainingProgress(
                 self.tally.epoch,
@@ -120,6 +125,19 @@ class FineTuning:
                 score,
                 is_best,
             )
+
+    def _score(self, network: PointNetwork, judges: Sequence[LabelledPicture]) -> PointScore | None:
+        return score_points(network, judges, class_ids=self._class_ids, device=self._device)
+
+    def _best_so_far(self, judges: Sequence[LabelledPicture]) -> float:
+        """The best accuracy; measured again when other points judge than before."""
+        names = _names_of(judges)
+        if names == self._judged_by:
+            return self.tally.best
+        self._judged_by = names
+        assert isinstance(self.best, PointNetwork)
+        score = self._score(self.best, judges)
+        return -math.inf if score is None else score.accuracy
 
     def averaged(self) -> PointNetwork:
         """The moving average of the network."""
@@ -148,7 +166,8 @@ class FineTuning:
     def _step(self, batch: Batch) -> float:
         with torch.autocast(batch.rgb.device.type, dtype=self._precision, enabled=self._half):
             logits = self.network.logits_at(batch.rgb, batch.images, batch.rows, batch.cols)
-        loss = sampled_point_loss(logits.float(), batch.classes, batch.weights, class_weight="none")
+        losses = F.cross_entropy(logits.float(), batch.classes, reduction="none")
+        loss = (losses * batch.weights).mean()  # weights are one on average over all points, not in each batch
         self.optimiser.zero_grad(set_to_none=True)
         scaled: Tensor = self._scaler.scale(loss)
         scaled.backward()  # type: ignore[no-untyped-call]
@@ -191,6 +210,11 @@ def rate_factor(done: float, warmup: float) -> float:
     if done < warmup:
         return max(done / warmup, 0.02)
     return 0.5 * (1 + math.cos(math.pi * (done - warmup) / (1 - warmup)))
+
+
+def _names_of(pictures: Sequence[LabelledPicture]) -> tuple[tuple[str, int], ...]:
+    """Tells sets of held-out points apart."""
+    return tuple((one.image, len(one.classes)) for one in pictures)
 
 
 def _groups(network: PointNetwork, spec: TrainingSpec) -> list[dict[str, object]]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Generator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -12,20 +12,16 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from fcnlab.adapters import repository_points
 from fcnlab.adapters.checkpoints import load_checkpoint, save_checkpoint
-from fcnlab.adapters.database import reading
 from fcnlab.core.course import Course
-from fcnlab.core.network_model import NetworkModel, network_to_arrays
-from fcnlab.core.networks.base import PointNetwork
+from fcnlab.core.network_model import NetworkModel, fitting_spec, network_to_arrays
 from fcnlab.errors import CheckpointError
 from fcnlab.lab import Lab
 from fcnlab.services.networks import encoder_parts, load_network
 from fcnlab.services.training_points import TrainingPoints
-from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, PointScore, TrainingProgress, TrainingSpec
+from fcnlab.specs import SCRATCH, NetworkSpec, PointScore, TrainingProgress, TrainingSpec
 
-FIXED_SIDE = 256
-"""Longer side of what a network of fixed size looks at, unless its spec says another size."""
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +68,14 @@ def train(
         WeightsUnavailable, UnknownEncoder, InvalidSetting: the network cannot be built.
     """
     arrays, values = load_checkpoint(resume) if resume is not None else ({}, {})
-    plan = values.get("plan", job.plan)
+    parent = None if resume is not None or not job.training.parent else parent_of(lab, job.training)
+    plan = values.get("plan", job.plan if parent is None else parent[1])
     points = TrainingPoints(lab, job.project_id, job.training, image_ids=job.image_ids, plan=plan, as_of=job.as_of)
     spec = fitting_spec(job.network, n_classes=len(points.classes), image_hw=points.usual_hw())
+    if resume is not None and spec.input_hw is not None:  # a fixed size stays, whatever was labelled since
+        spec = replace(spec, input_hw=_resumed_hw(values) or spec.input_hw)
+    if parent is not None:
+        _refuse_parent(parent[0], job.training.parent, spec, points.clicked)
     points.look_with(spec)
     course = Course(
         spec,
@@ -83,7 +84,7 @@ def train(
         class_ids=[class_id for class_id, _ in points.classes],
         device=lab.device,
         now=time.monotonic,
-        parent=parent_of(lab, job.training, spec, points.classes),
+        parent=None if parent is None else parent[0].network,
     )
     if resume is not None:
         if "course" not in values:
@@ -94,55 +95,65 @@ def train(
         for step in course.run(points.learned_from, points.held_out):
             is_kept = False
             if time.monotonic() - kept_at > snapshot_every_s:
-                _keep(course, points, checkpoint)
-                kept_at, is_kept = time.monotonic(), True
+                kept_at = time.monotonic()
+                is_kept = _tried_to_keep(course, points, checkpoint)
             yield replace(step, score=points.described(step.score))
     except GeneratorExit:
         if not is_kept:
-            with suppress(OSError):  # a full disk: the older file, if there is one, still serves
-                _keep(course, points, checkpoint)
+            _tried_to_keep(course, points, checkpoint)
         raise
     outcome = course.outcome(points.held_out())
-    with reading(lab.sessions) as session:
-        point_set = repository_points.point_set_hash(session, project_id=job.project_id)
+    point_set = points.point_set_hash()
     score = points.described(outcome.score)
     model = NetworkModel(
         outcome.network, points.classes, job.training, outcome.temperature, score, point_set, points.n_points()
     )
-    return TrainedNetwork(*network_to_arrays(model), score, point_set, points.n_points())
+    made, described = network_to_arrays(model)
+    return TrainedNetwork(made, {**described, "plan": points.plan()}, score, point_set, points.n_points())
 
 
-def fitting_spec(spec: NetworkSpec, *, n_classes: int, image_hw: tuple[int, int]) -> NetworkSpec:
-    """The spec with as many classes as have points, and for a network of fixed size the size it will take."""
-    if spec.network is not NetworkName.FULLY_CONNECTED or spec.input_hw is not None:
-        return replace(spec, n_classes=n_classes)
-    factor = FIXED_SIDE / max(image_hw)
-    height, width = (max(64, round(side * factor / 32) * 32) for side in image_hw)
-    return replace(spec, n_classes=n_classes, input_hw=(height, width))
+def parent_of(lab: Lab, training: TrainingSpec) -> tuple[NetworkModel, dict[str, Any]]:
+    """The model to start from, and a plan that holds out what it held out: it knows all other images.
 
-
-def parent_of(
-    lab: Lab, training: TrainingSpec, spec: NetworkSpec, classes: tuple[tuple[int, str], ...]
-) -> PointNetwork | None:
-    """The network to start from, if one is named.
+    Nothing is held out when the file does not say what was.
 
     Raises:
-        CheckpointError: it is gone or damaged, or another network, or knows other classes than have points now.
+        CheckpointError: it is gone, damaged or no network.
     """
-    if not training.parent:
-        return None
-    model = load_network(lab.folders.checkpoints / Path(training.parent).name, device="cpu")
-    if replace(model.network.spec, encoder_weights="") != replace(spec, encoder_weights=""):
+    path = lab.folders.checkpoints / Path(training.parent).name
+    model = load_network(path, device="cpu")
+    plan = load_checkpoint(path)[1].get("plan", {})
+    return model, {"held_out": list(plan.get("held_out", [])), "classes": list(model.class_ids)}
+
+
+def _refuse_parent(model: NetworkModel, name: str, spec: NetworkSpec, classes: tuple[tuple[int, str], ...]) -> None:
+    """Raises CheckpointError for a model of other settings, or of other classes than have points now."""
+    wanted = replace(spec, encoder_weights="")
+    if replace(model.network.spec, encoder_weights="") != wanted:
         raise CheckpointError(
-            f"{training.parent} is {model.network.spec.network} with other settings than the {spec.network} wanted: "
+            f"{name} is {model.network.spec.network} with other settings than the {spec.network} wanted: "
             "choose the same network, encoder and upsampling, or start from the encoder"
         )
-    known, wanted = model.class_ids, tuple(class_id for class_id, _ in classes)
-    if known != wanted:
+    if model.class_ids != tuple(class_id for class_id, _ in classes):
         raise CheckpointError(
-            f"{training.parent} knows the classes {list(known)}, points are of {list(wanted)}: start from the encoder"
+            f"{name} knows other classes than those that have points now: start from the encoder, or remove the "
+            "points of the new class"
         )
-    return model.network
+
+
+def _resumed_hw(values: Mapping[str, Any]) -> tuple[int, ...] | None:
+    found = values.get("course", {}).get("state", {}).get("network", {}).get("input_hw")
+    return None if found is None else tuple(int(side) for side in found)
+
+
+def _tried_to_keep(course: Course, points: TrainingPoints, checkpoint: Path) -> bool:
+    """Write the resume file; without room for it training goes on, and an older file still serves."""
+    try:
+        _keep(course, points, checkpoint)
+    except OSError as failure:
+        log.warning("%s cannot be written (%s): an interruption would cost more than it should", checkpoint, failure)
+        return False
+    return True
 
 
 def _keep(course: Course, points: TrainingPoints, checkpoint: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -21,7 +22,7 @@ from fcnlab.core.coords import to_working
 from fcnlab.core.head import missing_message
 from fcnlab.core.labelled import LabelledPicture
 from fcnlab.core.network_model import seen_hw, seen_picture
-from fcnlab.core.splitting import groups_alike, held_out, look
+from fcnlab.core.splitting import ALIKE, groups_alike, held_out, look
 from fcnlab.domain import ImageInfo, Point, PointSource, StoredPoint
 from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab
@@ -64,13 +65,16 @@ class TrainingPoints:
         self._lab, self._project_id, self._spec = lab, project_id, spec
         self._wanted = None if image_ids is None else frozenset(image_ids)
         self._as_of = as_of
+        self._by_source = spec.weight_by_source()
+        self._held: frozenset[int] = frozenset()
+        self._held_looks: list[NDArray[np.float32]] = []
         self._signatures: dict[int, Signature] = {}
         self._points: dict[int, list[StoredPoint]] = {}
         self._images: dict[int, ImageInfo] = {}
         self._network: NetworkSpec | None = None
         self._pictures: OrderedDict[int, NDArray[np.uint8]] = OrderedDict()
         self._refresh()
-        self.classes = self._classes_with_points()
+        self.clicked = self.classes = self._classes_with_points()
         if plan is None:
             self._held = self._choose_held_out()
         else:
@@ -94,6 +98,15 @@ class TrainingPoints:
     def n_points(self) -> int:
         """Points learned from."""
         return sum(len(points) for _, points in self._counting(held=False))
+
+    def point_set_hash(self) -> str:
+        """SHA-256 of what is learned from: image, place, class and weight of every point."""
+        digest = hashlib.sha256()
+        for image_id, points in self._counting(held=False):
+            for one in points:
+                place = one.point
+                digest.update(f"{image_id} {place.row} {place.col} {place.class_id} {self._weight(one)!r}\n".encode())
+        return digest.hexdigest()
 
     def learned_from(self) -> list[LabelledPicture]:
         """The pictures of the next epoch. Raises NoPoints when people took all points away."""
@@ -132,7 +145,9 @@ class TrainingPoints:
     def _counting(self, *, held: bool, random_only: bool = False) -> Iterator[tuple[int, list[StoredPoint]]]:
         """(image id, points of classes that take part) of the images learned from, or held out."""
         for image_id in sorted(self._points):
-            points = [one for one in self._points[image_id] if one.point.class_id in self._places]
+            points = [
+                one for one in self._points[image_id] if one.point.class_id in self._places and self._weight(one) > 0
+            ]
             if random_only:
                 points = [one for one in points if _is_random(one)]
             if points and (image_id in self._held) == held:
@@ -143,15 +158,17 @@ class TrainingPoints:
         hw = seen_hw(image.hw, self._network, self._spec.working_side)
         rows = np.array([one.point.row for one in points], np.int64)
         cols = np.array([one.point.col for one in points], np.int64)
-        by_source = self._spec.weight_by_source()
         return LabelledPicture(
             image.name,
             partial(self._read, image, hw),
             to_working(rows, full=image.height, working=hw[0])[0].astype(np.float32),
             to_working(cols, full=image.width, working=hw[1])[0].astype(np.float32),
             np.array([self._places[one.point.class_id] for one in points], np.int64),
-            np.array([one.weight * by_source[one.source] for one in points], np.float32),
+            np.array([self._weight(one) for one in points], np.float32),
         )
+
+    def _weight(self, point: StoredPoint) -> float:
+        return point.weight * self._by_source[point.source]
 
     def _read(self, image: ImageInfo, hw: tuple[int, int]) -> NDArray[np.uint8]:
         known = self._pictures.pop(image.id, None)
@@ -178,6 +195,17 @@ class TrainingPoints:
         for gone in set(self._points) - set(signatures):
             del self._points[gone]
         self._signatures = signatures
+        self._hold_out_alike(new)
+
+    def _hold_out_alike(self, new: Sequence[int]) -> None:
+        """An image labelled later that looks like one held out is held out with it."""
+        if not self._held or not new:
+            return
+        if not self._held_looks:
+            self._held_looks = [self._look(self._images[one]) for one in sorted(self._held) if one in self._images]
+        table = np.stack(self._held_looks)
+        alike = [one for one in new if float((table @ self._look(self._images[one])).max()) > ALIKE]
+        self._held |= frozenset(alike)
 
     def _read_as_of(self, moment: datetime) -> None:
         """Read the points of a moment, once."""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from fcnlab.adapters.weights import load_encoder
 from fcnlab.core.course import Course, start_from_head
 from fcnlab.core.head import Samples, fit_head
-from fcnlab.core.labelled import LabelledPicture, collated
+from fcnlab.core.labelled import LabelledPicture, collated, weighted
 from fcnlab.core.networks.base import EncoderParts
 from fcnlab.core.networks.fcn import Fcn
 from fcnlab.core.networks.registry import build_network
@@ -208,3 +210,59 @@ def test_the_temperature_undoes_a_factor_on_the_logits() -> None:
 
     assert temperature_of(logits, classes) == pytest.approx(1, abs=0.1)
     assert temperature_of(logits * 5, classes) == pytest.approx(5, rel=0.1)
+
+
+def test_a_few_points_that_are_all_right_make_no_network_sure_of_everything() -> None:
+    classes = np.repeat([0, 1], 6)
+    logits = np.where(np.arange(2) == classes[:, None], 0.25, -0.25).astype(np.float32)
+
+    temperature = temperature_of(logits, classes)
+
+    at_the_margin = 1 / (1 + np.exp(-0.5 / temperature))
+    assert at_the_margin < 0.95
+
+
+def test_a_rare_class_weighs_as_much_as_the_others_over_all_steps_and_not_in_each() -> None:
+    rare = replace(PICTURES[0], classes=np.array([1] + [0] * 7))
+    common = [replace(one, classes=np.zeros(8, np.int64)) for one in PICTURES[1:]]
+    still = replace(QUICK, epochs=1, batch_size=1, learning_rate=1e-9, flip=False, scale=1, rotate=0, colour=0)
+    pictures = [rare, *common]
+    one = course(training=still)
+
+    steps = list(one.run(lambda: pictures, lambda: []))
+
+    batch = collated(weighted(pictures, "balanced"), still, None, device="cpu")
+    logits = one.averaged().logits_at(batch.rgb, batch.images, batch.rows, batch.cols)
+    losses = F.cross_entropy(logits, batch.classes, reduction="none").detach()
+    wanted = (losses[batch.classes == 1].mean() + losses[batch.classes == 0].mean()) / 2
+    assert steps[0].loss == pytest.approx(float(wanted), rel=1e-3)
+
+
+def test_a_step_without_weight_changes_nothing_and_ends_nothing() -> None:
+    weightless = [replace(one, weights=np.zeros(8, np.float32)) for one in PICTURES[:1]]
+    one = course(training=replace(QUICK, batch_size=1, epochs=1))
+
+    steps = list(one.run(lambda: [*weightless, *PICTURES[1:]], lambda: []))
+
+    assert len(steps) == 1
+    assert np.isfinite(steps[0].loss)
+
+
+def test_a_better_score_on_other_points_is_not_taken_for_a_better_network() -> None:
+    first = HELD_OUT[0]
+    easy = [
+        replace(
+            first,
+            image="easy",
+            rows=first.rows[:1],
+            cols=first.cols[:1],
+            classes=first.classes[:1],
+            weights=first.weights[:1],
+        )
+    ]
+    judges = iter([easy, easy, HELD_OUT, HELD_OUT, HELD_OUT])
+    one = course(training=TrainingSpec(epochs=4, batch_size=2, learning_rate=5e-3, ema=0.5))
+
+    steps = list(one.run(lambda: PICTURES, lambda: next(judges)))
+
+    assert any(step.is_best for step in steps[1:])

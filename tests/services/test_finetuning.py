@@ -194,6 +194,40 @@ def test_a_training_may_start_from_a_model_and_refuses_one_that_does_not_fit(sit
         next(train(site.lab, site.job(gentle), resume=None, checkpoint=tmp_path / "resume"))
 
 
+def test_a_training_that_starts_from_a_model_holds_out_what_that_model_held_out(site: Site, tmp_path: Path) -> None:
+    _, parent = finished(train(site.lab, site.job(), resume=None, checkpoint=tmp_path / "resume"))
+    save_checkpoint(site.lab.folders.checkpoints / "parent.safetensors", dict(parent.arrays), dict(parent.spec))
+    other = TrainingSpec(epochs=1, holdout=0.5, seed=7, parent="parent.safetensors")
+
+    _, child = finished(train(site.lab, site.job(other), resume=None, checkpoint=tmp_path / "resume"))
+
+    assert child.spec["plan"] == parent.spec["plan"]
+    assert child.spec["plan"]["held_out"]
+
+
+def test_an_image_labelled_later_that_looks_like_one_held_out_is_held_out_too(site: Site) -> None:
+    points = site.points()
+    held = points.held_out()[0].image
+    darker = (site.pixels[int(held.removesuffix(".png"))] * 0.9).astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(darker).save(buffer, format="PNG")
+    later = next(iter(import_files(site.lab, [("later.png", buffer.getvalue())], project_id=site.project.id)))
+    point = Point(3, 3, site.project.classes[0].id)
+    add_points(site.lab, [point], image_id=later.image_id or 0, labeller="ann", source=PointSource.CLICK)
+
+    learned = {one.image for one in points.learned_from()}
+
+    assert "later.png" not in learned
+    assert "later.png" in {one.image for one in points.held_out()}
+
+
+def test_a_source_of_weight_zero_is_left_out(site: Site) -> None:
+    points = site.points(TrainingSpec(holdout=0, source_weights=("click=0",)))
+
+    with pytest.raises(NoPoints):
+        points.learned_from()
+
+
 def test_a_network_of_fixed_size_learns_from_pictures_of_any_size(site: Site, tmp_path: Path) -> None:
     network = NetworkSpec(NetworkName.FULLY_CONNECTED, 2, encoder=SCRATCH, width=4)
 
