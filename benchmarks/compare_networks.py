@@ -1,0 +1,144 @@
+"""Every network of the family, and the instant learner, on a real set: same points, same time, same images to score on.
+
+    python benchmarks/compare_networks.py --data DIR [--set dsb2018] [--pixels 20] [--minutes 1] [--json out.json]
+
+DIR holds one folder per data set: `images/*`, `masks/<stem>.png` (uint8 class ids, 255 unknown) and `list.txt`, one
+picture name a line. A project in a temporary folder gets the pictures, `--pixels` of them labelled at random places
+from the truth in each; then it is compared as the Compare page does it. A quarter of the pictures is held out: the
+accuracy is taken on their labelled pixels, the mean IoU on their full masks. Prints a table in Markdown; the sliding
+window's time is extrapolated from a part of the pixels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fcnlab.adapters import repository_images
+from fcnlab.adapters.database import writing
+from fcnlab.adapters.files import write_whole
+from fcnlab.adapters.png import mask_png
+from fcnlab.comparisons import ComparisonSpec, Participant
+from fcnlab.domain import IGNORE, ImageState, Point, PointSource, StoredMask
+from fcnlab.lab import Lab, open_lab
+from fcnlab.services import projects
+from fcnlab.services.comparing import Standing, candidate, standing, start_comparison
+from fcnlab.services.holding import Holder
+from fcnlab.services.importing import import_files
+from fcnlab.services.labelling import add_points
+from fcnlab.services.worker import fine_tune, work_on
+from fcnlab.settings import Settings
+from fcnlab.simulating import read_example, read_names
+from fcnlab.specs import NetworkName
+from fcnlab.threads import wait_politely
+
+
+def main() -> None:
+    options = read_options()
+    wait_politely()
+    with tempfile.TemporaryDirectory(prefix="fcnlab-") as folder:
+        lab = open_lab(Settings(data_dir=Path(folder), demo=False))
+        with closing(lab):
+            found = compared(lab, options)
+    print("\n".join(table(found)))
+    if options.json:
+        options.json.write_text(json.dumps(plain(found), indent=1) + "\n", "utf-8")
+
+
+def compared(lab: Lab, options: argparse.Namespace) -> Standing:
+    """The comparison, trained and measured in this process."""
+    project_id = labelled_project(lab, options)
+    chosen = [candidate(name) for name in NetworkName if name is not NetworkName.FCN2S]
+    chosen += [candidate(name, "bilinear") for name in (NetworkName.FCN8S, NetworkName.FCN2S)]
+    order = list(NetworkName)
+    spec = ComparisonSpec(
+        tuple(sorted(chosen, key=lambda one: (order.index(one.network), one.upsampling))),
+        minutes=options.minutes,
+        seed=options.seed,
+        working_side=options.side,
+    )
+    made = start_comparison(lab, project_id=project_id, spec=spec, labeller="benchmark")
+    with Holder(lab, project_id=project_id) as holder:
+        for one in standing(lab, comparison_id=made.id).participants:
+            if one.training is not None:
+                for step in work_on(lab, holder, one.training, fine_tune):
+                    print(f"{one.title}: epoch {step.epoch}, loss {step.loss:.3f}", file=sys.stderr)
+    return standing(lab, comparison_id=made.id)
+
+
+def labelled_project(lab: Lab, options: argparse.Namespace) -> int:
+    """A project whose pictures all have random labelled pixels, and the truth as the mask they keep."""
+    folder = options.data / options.set
+    names = read_names(folder / "list.txt")[: options.limit]
+    examples = [read_example(folder, name) for name in names]
+    n_classes = max(int(one.truth[one.truth != IGNORE].max()) for one in examples) + 1
+    labels = projects.labels_of([f"class {number}" for number in range(n_classes)])
+    project = projects.create_project(lab, name=options.set, labels=labels)
+    steps = list(import_files(lab, [(name, folder / "images" / name) for name in names], project_id=project.id))
+    rng = np.random.default_rng(options.seed)
+    for example, step in zip(examples, steps, strict=True):
+        if step.image_id is None or step.duplicate:
+            continue
+        places = np.flatnonzero(example.truth != IGNORE)
+        rows, cols = np.unravel_index(rng.choice(places, options.pixels, replace=False), example.truth.shape)
+        points = [Point(int(row), int(col), int(example.truth[row, col])) for row, col in zip(rows, cols, strict=True)]
+        add_points(lab, points, image_id=step.image_id, labeller="truth", source=PointSource.RANDOM_QUERY)
+        file = f"{project.id}/{step.image_id}-truth.png"
+        write_whole(lab.folders.masks / file, mask_png(example.truth))
+        mask = StoredMask(file, model="truth", point_set_hash="truth", created_at=lab.clock())
+        with writing(lab.sessions) as session:
+            repository_images.set_image_state(session, image_id=step.image_id, state=ImageState.DONE)
+            repository_images.store_mask(session, image_id=step.image_id, mask=mask)
+    return project.id
+
+
+def table(found: Standing) -> list[str]:
+    """Markdown: one row per participant."""
+    head = ["", "held-out points", "95 % interval", "mIoU", "s per epoch", "s per image", "parameters"]
+    rows = [head, ["---"] * len(head), *(row(one) for one in found.participants)]
+    return [f"| {' | '.join(cells)} |" for cells in rows]
+
+
+def row(one: Participant) -> list[str]:
+    measured, epoch = one.measured, one.seconds_per_epoch
+    if measured is None or measured.score is None or measured.mean_iou is None:
+        return [one.title, f"{one.state.value} {one.message}", "", "", "", "", ""]
+    score, timing = measured.score, measured.timing
+    return [
+        one.title,
+        f"{score.accuracy:.1%}",
+        f"{score.low:.0%} to {score.high:.0%}",
+        f"{measured.mean_iou:.3f}",
+        "" if epoch is None else f"{epoch:.1f}",
+        f"{timing.seconds:.2g}{' (extrapolated)' if timing.is_extrapolated else ''}",
+        f"{measured.parameters / 1e6:.2f} M",
+    ]
+
+
+def plain(found: Standing) -> dict[str, Any]:
+    participants = {one.title: one.measured.to_dict() for one in found.participants if one.measured is not None}
+    return {"spec": found.spec.to_dict(), "participants": participants}
+
+
+def read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--set", default="dsb2018")
+    parser.add_argument("--limit", type=int, help="first pictures of the list only")
+    parser.add_argument("--pixels", type=int, default=20, help="labelled in each picture")
+    parser.add_argument("--minutes", type=float, default=1.0, help="of training for each network")
+    parser.add_argument("--side", type=int, default=384, help="longer side of a picture")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
