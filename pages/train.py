@@ -11,7 +11,7 @@ project = frame.chosen_project(own)
 if project is not None:
     try:
         found = groundwork(own.lab, project_id=project.id)
-        known = trainings(own.lab, project_id=project.id)
+        known = [one for one in trainings(own.lab, project_id=project.id) if one.is_open or one.comparison_id is None]
         is_empty = train_panel.empty_state(project, found)
         left, right = st.columns([5, 7], gap="large")
         if not is_empty:

@@ -179,8 +179,8 @@ def _notes(results: Sequence[Measured]) -> list[str]:
     n_masks = max((one.n_masks for one in results), default=0)
     if n_masks:
         notes.append(
-            f"Mean IoU on the masks of {n_masks} held-out done images. Labellers accepted them, but the instant "
-            "learner drew most of them, which favours it."
+            f"Mean IoU on the masks of {n_masks} held-out done images. Labellers accepted them, but most of "
+            "their pixels were drawn by a model, usually the instant learner, which favours it."
         )
     elif results:
         notes.append("Mean IoU needs done images that keep a mask among those held out; there are none.")

@@ -189,8 +189,9 @@ def _row(training: Training, model: ModelRecord | None) -> dict[str, object]:
 
 
 def title_of(training: Training) -> str:
-    """The network of a training, for people."""
-    return NETWORKS[training.network.network].title
+    """The network of a training, for people, and the comparison it belongs to."""
+    title = NETWORKS[training.network.network].title
+    return title if training.comparison_id is None else f"{title}, for comparison {training.comparison_id}"
 
 
 def _state_in_words(training: Training, *, is_served: bool) -> str:

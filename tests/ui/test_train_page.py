@@ -11,7 +11,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from fcnlab.adapters import repository_leases, repository_models, repository_trainings
+from fcnlab.adapters import repository_comparisons, repository_leases, repository_models, repository_trainings
 from fcnlab.adapters.database import writing
 from fcnlab.adapters.processes import this_process
 from fcnlab.core.networks.registry import NETWORKS
@@ -293,6 +293,31 @@ def test_a_failed_training_says_why_and_can_be_tried_again(lab: Lab, project_id:
 
     assert training(lab, training_id=found.id).state is TrainingState.QUEUED
     assert workers == [project_id]
+
+
+def test_a_training_of_a_comparison_is_shown_while_it_goes_on_and_then_only_on_the_compare_page(
+    lab: Lab, project_id: int
+) -> None:
+    with writing(lab.sessions) as session:
+        made = repository_comparisons.add_comparison(
+            session, project_id=project_id, spec={}, labeller="ann", now=lab.clock()
+        )
+    found = start_training(
+        lab,
+        project_id=project_id,
+        network=NetworkSpec(NetworkName.FCN8S, 2),
+        training=TrainingSpec(epochs=8),
+        labeller="ann",
+        comparison_id=made.id,
+    )
+    assert f"FCN-8s, for comparison {made.id}" in written(page())
+
+    with writing(lab.sessions) as session:
+        repository_trainings.finish_training(session, training_id=found.id, model_id=None, now=lab.clock())
+
+    shown = page()
+    assert not shown.dataframe
+    assert "for comparison" not in written(shown)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, DRAWN_AT_MOST, DRAWN_AT_MOST + 1, 10 * DRAWN_AT_MOST + 7])
