@@ -15,8 +15,8 @@ UNKNOWN_RGB = (128, 128, 128)
 TINT = 0.45
 """Share of the class colour in a tinted picture."""
 
-DIMMED, MARK = 0.55, (255, 64, 160)
-"""Brightness of a picture in which places are marked, and the colour of the mark, which no class starts with."""
+DIMMED, MARK, MARKED = 0.55, (255, 64, 160), 0.75
+"""Brightness of a picture in which places are marked, the colour of the mark, which no class starts with, its share."""
 
 
 def rgb_of(colour: str) -> tuple[int, int, int]:
@@ -60,9 +60,9 @@ def tinted(
 def marked(rgb: NDArray[np.uint8], places: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """A dim grey picture (H, W, 3) uint8 where the pixels of `places` (H, W) stand out."""
     grey = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.float32)
-    result = np.repeat((grey * DIMMED)[..., None], 3, axis=2).astype(np.uint8)
-    result[places] = MARK
-    return result
+    result = np.repeat((grey * DIMMED)[..., None], 3, axis=2)
+    result[places] = (1 - MARKED) * result[places] + MARKED * np.asarray(MARK, np.float32)
+    return result.astype(np.uint8)
 
 
 def _outline(mask: NDArray[np.uint8]) -> NDArray[np.bool_]:

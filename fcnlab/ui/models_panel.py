@@ -106,8 +106,8 @@ def _instant_card(own: Engine, project: Project) -> None:
         badge = f" {IN_USE}" if project.model_id is None else ""
         count = dashboard(own.lab, project_id=project.id).n_points
         st.markdown(
-            f"**Instant learner**{badge}  \n:gray[Learns from every click at once; {count} "
-            f"{'point' if count == 1 else 'points'} so far.]"
+            f"**Instant learner**{badge}  \n:small[:gray[Learns from every click at once; {count} "
+            f"{'point' if count == 1 else 'points'} so far.]]"
         )
         st.space("stretch")
         if project.model_id is not None:
@@ -136,19 +136,23 @@ def _card(own: Engine, project: Project, record: ModelRecord, names: dict[int, s
                 _use_button(own, project, record)
             _more(own, project, record)
         st.caption(what_it_is(record))
-        numbers = st.columns([5, 3, 3, 4])
+        numbers = st.columns([4, 3, 3])
         score = record.score
         numbers[0].metric("Held-out accuracy", f"{score.accuracy:.1%}" if score else NONE)
         numbers[1].metric("Points", record.n_points)
         numbers[2].metric("Time", duration_in_words(record.seconds) if record.seconds >= 1 else NONE)
-        numbers[3].metric("Size", f"{record.size / 1e6:.0f} MB")
         if score:
             st.caption(
                 f"On {score.n_points} held-out points, 95% sure to be between {score.low:.0%} and {score.high:.0%}, "
                 f"{DRAWN_IN_WORDS[score.drawn]}."
             )
         else:
-            st.caption("Nothing was held out, so nobody knows how good it is on what it has not seen.")
+            is_network = record.kind is ModelKind.NETWORK
+            st.caption(
+                "Nothing was held out, so nobody knows how good it is on what it has not seen."
+                if is_network
+                else "Learned from every point, so none is left to measure it by; compare it with another."
+            )
         st.caption(_origin(record, names))
         with st.expander("Classes and settings", icon=":material/list:"):
             _details(record)
@@ -171,13 +175,14 @@ def _origin(record: ModelRecord, names: dict[int, str]) -> str:
         parts.append(f"from {plain(names.get(record.parent_id, f'version {record.parent_id}, deleted'))}")
     if record.point_set_hash:
         parts.append(f"points `{record.point_set_hash[:HASH_CHARS]}`")
+    parts.append(f"{record.size / 1e6:.1f} MB")
     return " · ".join(parts)
 
 
 def _details(record: ModelRecord) -> None:
     share = record.score.per_class if record.score else {}
     st.dataframe(
-        [{"Class": name, "Right": share.get(class_id)} for class_id, name, _ in record.classes],
+        [{"Class": name, **({"Right": share.get(class_id)} if share else {})} for class_id, name, _ in record.classes],
         hide_index=True,
         width="stretch",
         column_config={
