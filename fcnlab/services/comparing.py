@@ -156,9 +156,10 @@ def standing(lab: Lab, *, comparison_id: int) -> Standing:
             for one in trainings
         }
         is_served = repository_leases.has_live_lease(session, project_id=found.project_id, now=lab.clock())
+        models = {one.id for one in repository_models.models(session, project_id=found.project_id)}
     spec = ComparisonSpec.from_dict(found.spec)
     instant = [_instant(key, found, trainings) for key in (LINEAR, LARGER) if _takes_part(key, spec, found)]
-    networks = [_network(one, found) for one in trainings]
+    networks = [_network(one, found, models) for one in trainings]
     return Standing(found, spec, (*instant, *networks), curves, is_served)
 
 
@@ -202,7 +203,7 @@ def delete_comparison(lab: Lab, *, comparison_id: int) -> None:
 
 
 def keep_as_version(lab: Lab, *, training_id: int) -> ModelRecord:
-    """Make a model of a network that was compared; keeping it twice is keeping it once.
+    """Make a model of a network that was compared; keeping it twice is keeping it once, until it is deleted.
 
     Raises:
         UnknownTraining: no such training.
@@ -224,7 +225,9 @@ def keep_as_version(lab: Lab, *, training_id: int) -> ModelRecord:
     with writing(lab.sessions) as session:
         training = repository_trainings.training(session, training_id=training_id)
         if training.model_id is not None:
-            return repository_models.model(session, model_id=training.model_id)
+            known = repository_models.model(session, model_id=training.model_id)
+            if known.removed_at is None:
+                return known
         classes = repository.project(session, project_id=training.project_id).classes
         colours = {label.id: label.colour for label in classes}
         draft = ModelDraft(
@@ -275,7 +278,7 @@ def _instant(key: str, found: Comparison, trainings: Sequence[Training]) -> Part
     return Participant(key, title, summary, None, state, message, measured, None)
 
 
-def _network(training: Training, found: Comparison) -> Participant:
+def _network(training: Training, found: Comparison, models: set[int]) -> Participant:
     info, key = NETWORKS[training.network.network], key_of(training.id)
     return Participant(
         key,
@@ -285,7 +288,7 @@ def _network(training: Training, found: Comparison) -> Participant:
         training.state,
         training.message,
         _measured(found, key),
-        training.model_id,
+        training.model_id if training.model_id in models else None,
     )
 
 

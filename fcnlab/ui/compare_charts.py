@@ -97,7 +97,7 @@ def _draw_against_time(scored: Sequence[tuple[Participant, Measured]], colours: 
         + (" Hollow: extrapolated from a part of the picture." if has_guess else "")
     )
     rows = [_row(one, measured) for one, measured in scored]
-    powers = _powers_of_ten([row["seconds"] for row in rows])
+    powers = powers_of_ten([row["seconds"] for row in rows])
     x = {
         "field": "seconds",
         "type": "quantitative",
@@ -129,7 +129,13 @@ def _curves(found: Standing, curves: Sequence[Participant], colours: dict[str, s
         for seconds, accuracy in _curve(found, one)
     ]
     encoding = {
-        "x": {"field": "training", "type": "quantitative", "title": None, "axis": {"grid": False, "tickCount": 8}},
+        "x": {
+            "field": "training",
+            "type": "quantitative",
+            "title": None,
+            "scale": {"zero": True},
+            "axis": {"grid": False, "tickCount": 8},
+        },
         "y": _share("accuracy", rows),
         "color": {
             "field": "who",
@@ -164,7 +170,7 @@ def _row(one: Participant, measured: Measured) -> dict[str, Any]:
     }
 
 
-def _powers_of_ten(seconds: Sequence[float]) -> list[float]:
+def powers_of_ten(seconds: Sequence[float]) -> list[float]:
     """Powers of ten from one below all to one above all of them."""
     lowest = math.floor(math.log10(max(min(seconds), 1e-5)))
     highest = max(lowest + 1, math.ceil(math.log10(max(*seconds, 1e-5))))

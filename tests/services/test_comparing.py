@@ -22,6 +22,7 @@ from fcnlab.errors import InvalidSetting, NoPoints, TrainingRefused, UnknownComp
 from fcnlab.lab import Lab, open_lab, utc_now
 from fcnlab.runs import Comparison, Training, TrainingState
 from fcnlab.services import comparing, holding, measuring
+from fcnlab.services.models import delete_model
 from fcnlab.services.networks import NetworkPredictor, load_network
 from fcnlab.services.projects import create_project, delete_project
 from fcnlab.services.trainings import models, training, trainings
@@ -265,6 +266,10 @@ def test_a_comparison_makes_no_models_unless_one_is_kept_and_kept_ones_outlive_i
 
     assert comparing.keep_as_version(site.lab, training_id=first.id) == kept
     assert models(site.lab, project_id=site.project.id) == (kept,)
+    delete_model(site.lab, model_id=kept.id)
+    assert comparing.standing(site.lab, comparison_id=found.id).participants[0].model_id is None
+    kept = comparing.keep_as_version(site.lab, training_id=first.id)
+    assert comparing.standing(site.lab, comparison_id=found.id).participants[0].model_id == kept.id
     assert kept.classes == tuple((one.id, one.name, one.colour) for one in site.project.classes)
     comparing.delete_comparison(site.lab, comparison_id=found.id)
     path = site.lab.folders.checkpoints / kept.file

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -231,3 +232,12 @@ def test_every_participant_has_a_colour_of_its_own(site: Site) -> None:
     colours = compare_charts.colours_of(found.participants)
 
     assert len(set(colours.values())) == len(found.participants)
+
+
+@pytest.mark.parametrize("seconds", [[0.02], [1.0], [0.001, 90.5], [0.0], [10.0, 100.0]])
+def test_the_time_axis_holds_every_spot_between_two_powers_of_ten(seconds: list[float]) -> None:
+    powers = compare_charts.powers_of_ten(seconds)
+
+    assert len(powers) >= 2
+    assert all(powers[0] <= max(one, 1e-5) <= powers[-1] for one in seconds)
+    assert all(later == pytest.approx(10 * earlier) for earlier, later in pairwise(powers))
