@@ -91,7 +91,7 @@ def train(
 
 def _parent_file(lab: Lab, project: Project, model_id: int) -> str:
     """The file of a model of the project. Raises UnknownModel."""
-    from fcnlab.services.trainings import models
+    from fcnlab.services.models import models
 
     for model in models(lab, project_id=project.id):
         if model.id == model_id:
@@ -238,7 +238,7 @@ def _train_elsewhere(lab: Lab, project: Project, network: NetworkSpec, spec: Tra
 
 
 def _model_of(lab: Lab, training: Training) -> ModelRecord | None:
-    from fcnlab.services.trainings import models as all_models
+    from fcnlab.services.models import models as all_models
 
     found = all_models(lab, project_id=training.project_id)
     return next((model for model in found if model.id == training.model_id), None)

@@ -11,7 +11,6 @@ from fcnlab.adapters import (
     repository,
     repository_images,
     repository_leases,
-    repository_models,
     repository_points,
     repository_trainings,
 )
@@ -19,7 +18,7 @@ from fcnlab.adapters.database import reading, writing
 from fcnlab.domain import ClassLabel
 from fcnlab.errors import InvalidSetting, NoPoints, TrainingRefused, UnknownImage
 from fcnlab.lab import Lab
-from fcnlab.runs import Epoch, ModelRecord, Training, TrainingState, Wanted
+from fcnlab.runs import Epoch, Training, TrainingState, Wanted
 from fcnlab.specs import NetworkSpec, TrainingSpec
 
 
@@ -197,12 +196,6 @@ def curves(lab: Lab, *, training_id: int) -> tuple[Epoch, ...]:
     """What the epochs of a training reported, in order."""
     with reading(lab.sessions) as session:
         return repository_trainings.epochs(session, training_id=training_id)
-
-
-def models(lab: Lab, *, project_id: int) -> tuple[ModelRecord, ...]:
-    """The models of a project, newest first."""
-    with reading(lab.sessions) as session:
-        return repository_models.models(session, project_id=project_id)
 
 
 def _is_worked_on(lab: Lab, session: Session, found: Training) -> bool:

@@ -12,6 +12,7 @@ from fcnlab.domain import Project
 from fcnlab.errors import FcnlabError
 from fcnlab.runs import DRAWN_IN_WORDS, Epoch, ModelRecord, Training, TrainingState, Wanted, duration_in_words
 from fcnlab.services import trainings as service
+from fcnlab.services.models import models as all_models
 from fcnlab.services.workers import ensure_worker
 from fcnlab.specs import NetworkName, PointScore
 from fcnlab.ui import session
@@ -38,7 +39,7 @@ def history(own: Engine, project: Project, known: Sequence[Training]) -> None:
     over = [one for one in known if not one.is_open]
     if not over:
         return
-    models = {model.training_id: model for model in service.models(own.lab, project_id=project.id)}
+    models = {model.training_id: model for model in all_models(own.lab, project_id=project.id)}
     st.subheader("Earlier trainings", anchor=False)
     picked = st.dataframe(
         [_row(one, models.get(one.id)) for one in over],
@@ -144,7 +145,7 @@ def _help_late_worker(own: Engine, training: Training, *, is_served: bool) -> No
 
 def _result(own: Engine, training: Training) -> None:
     """A training that is over, in one card."""
-    models = {model.training_id: model for model in service.models(own.lab, project_id=training.project_id)}
+    models = {model.training_id: model for model in all_models(own.lab, project_id=training.project_id)}
     model = models.get(training.id)
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):

@@ -25,11 +25,11 @@ from fcnlab.runs import Training, TrainingState
 from fcnlab.services import holding
 from fcnlab.services.holding import Holder
 from fcnlab.services.labelling import add_points
+from fcnlab.services.models import models
 from fcnlab.services.projects import delete_project
 from fcnlab.services.trainings import (
     cancel_training,
     curves,
-    models,
     pause_training,
     resume_training,
     start_training,

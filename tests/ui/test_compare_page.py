@@ -22,7 +22,8 @@ from fcnlab.runs import Comparison, TrainingState
 from fcnlab.services import comparing
 from fcnlab.services.comparing import candidate, comparisons, standing, start_comparison
 from fcnlab.services.jobs import Jobs
-from fcnlab.services.trainings import models, trainings
+from fcnlab.services.models import models
+from fcnlab.services.trainings import trainings
 from fcnlab.settings import Settings
 from fcnlab.specs import NetworkName, PointScore, TrainingProgress
 from fcnlab.ui import compare_charts, compare_panel, compare_watch, session
