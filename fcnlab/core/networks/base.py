@@ -33,7 +33,8 @@ class EncoderParts:
 
 
 class PointNetwork(nn.Module):
-    """A network that learns from points.
+    """A network that learns from points. Called with pictures (B, 3, H, W), RGB in 0..1, it gives logits (B, K, H, W)
+    float; it normalises inside.
 
     BatchNorm of a trained encoder always stays in eval mode: a few pictures per step are too few for statistics
     that replace those of ImageNet, and points say nothing about them. What starts from random weights uses
@@ -51,10 +52,6 @@ class PointNetwork(nn.Module):
         self.spec = spec
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1))
-
-    def forward(self, rgb: Tensor) -> Tensor:
-        """Logits (B, K, H, W) float of pictures (B, 3, H, W), RGB in 0..1; normalises inside."""
-        raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def logits_at(self, rgb: Tensor, images: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
         """Logits (N, K) at single pixels: what `forward` says there.
