@@ -14,7 +14,8 @@ def test_an_open_installation_has_its_folders_and_its_database(tmp_path: Path) -
     lab = open_lab(Settings(data_dir=tmp_path / "new" / "data", device="cpu"))
 
     found = {path.name for path in (tmp_path / "new" / "data").iterdir() if path.is_dir()}
-    assert found == {"images", "shown", "thumbs", "masks", "features", "checkpoints", "resume", "logs", "exports"}
+    kept, made_again = {"images", "masks", "checkpoints", "comparisons"}, {"shown", "thumbs", "features", "exports"}
+    assert found == kept | made_again | {"resume", "logs"}
     assert (tmp_path / "new" / "data" / "lab.db").is_file()
     lab.close()
     lab.close()
