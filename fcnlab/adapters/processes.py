@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 
@@ -13,6 +14,7 @@ from fcnlab.runs import ProcessId
 SAME_START_S = 2.0
 """The start time of a process follows corrections of the system clock by about so much."""
 
+AUTOGROUP = Path("/proc/self/autogroup")
 LOWEST_PRIORITY = 19
 
 
@@ -41,7 +43,14 @@ def is_gone(process: ProcessId) -> bool:
 
 
 def yield_to_others() -> None:
-    """Let this process have what others leave of the processor."""
+    """Let this process have what others leave of the processor.
+
+    Linux shares the processor between sessions first, where it groups processes by them (sched(7), autogroup): a
+    worker leads a session of its own, so that session has to step back too.
+    """
     own = psutil.Process()
     with suppress(psutil.AccessDenied):
         own.nice(psutil.IDLE_PRIORITY_CLASS if psutil.WINDOWS else LOWEST_PRIORITY)
+    if AUTOGROUP.exists() and os.getsid(0) == own.pid:
+        with suppress(OSError):
+            AUTOGROUP.write_text(str(LOWEST_PRIORITY))
