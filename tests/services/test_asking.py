@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,30 +12,16 @@ import skimage.data
 from fcnlab.core.queries import STRATEGIES, uncertainty
 from fcnlab.domain import ImageInfo, ImageState, LearnerSpec, Point, PointSource
 from fcnlab.errors import InvalidSetting
-from fcnlab.lab import Lab, open_lab
+from fcnlab.lab import Lab
 from fcnlab.services import projects
 from fcnlab.services.asking import MOST_ASKED, Queries, ask
 from fcnlab.services.importing import import_files
 from fcnlab.services.jobs import Jobs
 from fcnlab.services.labelling import add_points, set_image_state
-from fcnlab.settings import Settings
+from tests.services import lasting
+from tests.services.lasting import CAT
 
-CAT = [Point(150, 230, 1), Point(10, 440, 0)]
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """One for all tests here, so that the encoder is loaded once."""
-    lab = open_lab(Settings(data_dir=tmp_path_factory.mktemp("data"), device="cpu", demo=False))
-    yield lab
-    lab.close()
-
-
-@pytest.fixture(scope="module")
-def jobs(lab: Lab) -> Iterator[Jobs]:
-    jobs = Jobs(lab)
-    yield jobs
-    jobs.close()
+lab, jobs = lasting.lab, lasting.jobs
 
 
 def cat(lab: Lab, *, working_side: int = 150) -> ImageInfo:

@@ -1,94 +1,32 @@
-"""Laws of comparisons: the same points and held-out images for all, and results that stay whatever happens."""
+"""Laws of comparisons: equal choices for all, and results that stay whatever happens."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from fcnlab.adapters import repository_images
-from fcnlab.adapters.database import writing
-from fcnlab.adapters.files import write_whole
-from fcnlab.adapters.png import mask_png, read_mask
-from fcnlab.comparisons import LARGER, LINEAR, ComparisonSpec, Measured, Timing
-from fcnlab.domain import ImageState, StoredMask
+from fcnlab.comparisons import ComparisonSpec, Measured, Timing
 from fcnlab.errors import InvalidSetting, NoPoints, TrainingRefused, UnknownComparison, UnknownImage
-from fcnlab.lab import Lab, open_lab, utc_now
-from fcnlab.runs import Comparison, Training, TrainingState
-from fcnlab.services import comparing, holding, measuring
-from fcnlab.services.models import delete_model
+from fcnlab.lab import Lab
+from fcnlab.runs import Training, TrainingState
+from fcnlab.services import comparing, holding
+from fcnlab.services.models import delete_model, models
 from fcnlab.services.networks import NetworkPredictor, load_network
 from fcnlab.services.projects import create_project, delete_project
-from fcnlab.services.trainings import models, training, trainings
-from fcnlab.services.worker import Trained, fine_tune, run_worker
-from fcnlab.settings import Settings
-from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, PointScore, TrainingProgress
+from fcnlab.services.trainings import training, trainings
+from fcnlab.services.worker import Trained, fine_tune
+from fcnlab.specs import NetworkName, PointScore, TrainingProgress
+from tests.services import comparison_bench
 from tests.services.bars import HEIGHT, WIDTH, Site
+from tests.services.comparison_bench import SLIDING, SPEC, UNET, start, states, work
 
-UNET = NetworkSpec(NetworkName.UNET, 2, encoder=SCRATCH, width=4)
-SLIDING = NetworkSpec(NetworkName.SLIDING, 2, encoder=SCRATCH, width=4)
-SPEC = ComparisonSpec((UNET, SLIDING), minutes=0.01, has_instant=False, holdout=0.34, working_side=64)
-
-
-@pytest.fixture
-def site(settings: Settings) -> Site:
-    """Six clicked pictures, two of which will be held out; the clock is the real one, since leases live by it."""
-    site = Site(open_lab(settings), 6)
-    for number in range(6):
-        site.click(number)
-    return site
-
-
-def start(site: Site, spec: ComparisonSpec = SPEC) -> Comparison:
-    return comparing.start_comparison(site.lab, project_id=site.project.id, spec=spec, labeller="ann")
-
-
-def work(site: Site, trainer: Callable[..., Generator[TrainingProgress, None, Trained]] = fine_tune) -> None:
-    run_worker(site.lab, project_id=site.project.id, trainer=trainer, idle_s=0)
-
-
-def states(lab: Lab, found: Comparison) -> dict[str, TrainingState]:
-    return {one.key: one.state for one in comparing.standing(lab, comparison_id=found.id).participants}
-
-
-def keep_truth(site: Site, image_id: int, mask: np.ndarray) -> None:
-    file = f"{site.project.id}/{image_id}-truth.png"
-    write_whole(site.lab.folders.masks / file, mask_png(mask))
-    with writing(site.lab.sessions) as session:
-        repository_images.set_image_state(session, image_id=image_id, state=ImageState.DONE)
-        repository_images.store_mask(session, image_id=image_id, mask=StoredMask(file, "m", "p", utc_now()))
-
-
-def test_all_learn_from_the_same_points_and_are_scored_on_the_same_images(site: Site) -> None:
-    found = start(site)
-    spec = ComparisonSpec.from_dict(found.spec)
-    jobs = []
-
-    def watching(
-        lab: Lab, training: Training, *, resume: Path | None, checkpoint: Path
-    ) -> Generator[TrainingProgress, None, Trained]:
-        if jobs:  # a labeller goes on between the first network and the second
-            site.click(0, per_class=5)
-        trained = yield from fine_tune(lab, training, resume=resume, checkpoint=checkpoint)
-        jobs.append((trained.n_points, trained.score.n_points if trained.score else 0))
-        return trained
-
-    work(site, watching)
-
-    n_held = len(spec.held_out)
-    counts = (36 - 6 * n_held, 6 * n_held)
-    assert n_held > 0
-    assert jobs == [counts, counts]
-    for one in comparing.standing(site.lab, comparison_id=found.id).participants:
-        assert one.measured is not None
-        assert (one.measured.n_points, one.measured.score and one.measured.score.n_points) == counts
-    assert measuring.bench_of(site.lab, comparison_id=found.id).points.plan() == spec.plan()
+site = comparison_bench.site
 
 
 def test_equal_seeds_hold_out_equal_images_and_others_do_not_always(site: Site) -> None:
@@ -96,89 +34,6 @@ def test_equal_seeds_hold_out_equal_images_and_others_do_not_always(site: Site) 
 
     assert chosen[0] == chosen[1]
     assert len(set(chosen)) > 1
-
-
-def test_results_are_stored_with_files_that_lie_there_and_survive_a_restart(site: Site, settings: Settings) -> None:
-    found = start(site)
-    spec = ComparisonSpec.from_dict(found.spec)
-    truth = (site.pixels[site.images.index(spec.held_out[0])][..., 0] > 100).astype(np.uint8)
-    keep_truth(site, spec.held_out[0], truth)
-    work(site)
-    before = comparing.standing(site.lab, comparison_id=found.id)
-    site.lab.close()
-
-    lab = open_lab(settings)
-    after = comparing.standing(lab, comparison_id=found.id)
-
-    assert after.comparison.state is TrainingState.FINISHED
-    assert after.participants == before.participants
-    assert spec.shown_ids[: len(spec.held_out)] == spec.held_out
-    for one in after.participants:
-        assert one.measured is not None
-        assert one.measured.n_masks == 1
-        assert 0 <= (one.measured.mean_iou or -1) <= 1
-        assert one.measured.timing.hw == (38, 64)
-        assert set(one.measured.masks) == set(spec.shown_ids)
-        for file in one.measured.masks.values():
-            mask = read_mask(lab.folders.comparisons / file)
-            assert mask is not None
-            assert mask.shape == (HEIGHT, WIDTH)
-            assert set(np.unique(mask)) <= {0, 1}
-    lab.close()
-
-
-def test_a_mean_iou_is_taken_on_held_out_masks_and_is_one_for_who_draws_them(site: Site) -> None:
-    spec = ComparisonSpec.from_dict(start(site).spec)
-    truths = {
-        image_id: (pixels[..., 0] > 100).astype(np.uint8)
-        for image_id, pixels in zip(site.images, site.pixels, strict=True)
-    }
-    for image_id, truth in truths.items():
-        keep_truth(site, image_id, truth)
-    bench = measuring.bench_of(site.lab, comparison_id=1)
-
-    class Knowing:
-        def mask(self, rgb: np.ndarray) -> np.ndarray:
-            return (rgb[..., 0] > 100).astype(np.uint8)
-
-    class Blind:
-        def mask(self, rgb: np.ndarray) -> np.ndarray:
-            return np.zeros(rgb.shape[:2], np.uint8)
-
-    assert bench.mean_iou(Knowing()) == (1.0, len(spec.held_out))
-    share = np.mean([truths[one] == 0 for one in spec.held_out])
-    assert bench.mean_iou(Blind())[0] == pytest.approx(share / 2)
-
-
-def test_the_instant_learner_comes_first_and_is_scored_on_the_same_held_out_points(site: Site) -> None:
-    found = start(site, replace(SPEC, networks=(UNET,), has_instant=True))
-    assert list(states(site.lab, found).values()) == [TrainingState.QUEUED, TrainingState.QUEUED]
-
-    work(site)
-
-    instant, network = comparing.standing(site.lab, comparison_id=found.id).participants
-    assert instant.key == LINEAR
-    assert instant.measured is not None
-    assert network.measured is not None
-    assert instant.measured.score is not None
-    assert network.measured.score is not None
-    assert instant.measured.score.n_points == network.measured.score.n_points
-    assert instant.measured.score.accuracy > 0.9
-    assert instant.measured.n_points == network.measured.n_points
-    assert 0 < instant.measured.learned < instant.measured.parameters
-
-
-def test_with_many_points_the_larger_head_takes_part(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measuring, "LARGER_FROM", 10)
-    found = start(site, replace(SPEC, networks=(UNET,), has_instant=True))
-
-    results = measuring.measure_instant(site.lab, comparison_id=found.id)
-
-    assert list(results) == [LINEAR, LARGER]
-    larger = Measured.from_dict(results[LARGER])
-    assert larger.score is not None
-    assert larger.score.accuracy > 0.9
-    assert larger.learned > Measured.from_dict(results[LINEAR]).learned
 
 
 def failing_once(
@@ -317,24 +172,6 @@ def test_what_cannot_be_compared_is_refused(site: Site) -> None:
     bare = create_project(site.lab, name="bare")
     with pytest.raises(NoPoints):
         comparing.start_comparison(site.lab, project_id=bare.id, spec=SPEC, labeller="ann")
-
-
-def test_the_time_of_a_sliding_window_is_extrapolated_from_some_pixels(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    start(site, replace(SPEC, networks=(SLIDING,)))
-    work(site)
-    (one,) = site.lab.folders.checkpoints.iterdir()
-    model = load_network(one, device="cpu")
-    picture = np.zeros((90, 70, 3), np.uint8)
-
-    whole = measuring.network_timing(model, picture, device="cpu")
-    monkeypatch.setattr(measuring, "PATIENCE_S", 0.0)
-    part = measuring.network_timing(model, picture, device="cpu")
-
-    assert (whole.is_extrapolated, part.is_extrapolated) == (False, True)
-    assert whole.hw == part.hw == (64, 50)
-    assert part.seconds == pytest.approx(whole.seconds, rel=3)
 
 
 def test_a_spec_and_results_come_back_as_they_were() -> None:

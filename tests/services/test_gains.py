@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import skimage.data
 
 from fcnlab.domain import ImageState, LearnerSpec, Point, PointSource
-from fcnlab.lab import Lab, open_lab
+from fcnlab.lab import Lab
 from fcnlab.services import gains, projects
 from fcnlab.services.compute import Priority
 from fcnlab.services.gains import Ranking
@@ -19,26 +18,12 @@ from fcnlab.services.importing import import_files
 from fcnlab.services.jobs import Jobs
 from fcnlab.services.labelling import add_points, set_image_state
 from fcnlab.services.scenes import ranked_strip, strip_of
-from fcnlab.settings import Settings
+from tests.services import lasting
+from tests.services.lasting import CAT
 
 PHOTOS = ("chelsea.png", "coffee.png", "coins.png", "rocket.jpg")
 FOLDER = Path(skimage.data.__file__).parent
-CAT = [Point(150, 230, 1), Point(10, 440, 0)]
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """One for all tests here, so that the encoder is loaded once."""
-    lab = open_lab(Settings(data_dir=tmp_path_factory.mktemp("data"), device="cpu", demo=False))
-    yield lab
-    lab.close()
-
-
-@pytest.fixture(scope="module")
-def jobs(lab: Lab) -> Iterator[Jobs]:
-    jobs = Jobs(lab)
-    yield jobs
-    jobs.close()
+lab, jobs = lasting.lab, lasting.jobs
 
 
 @pytest.fixture

@@ -1,0 +1,164 @@
+"""Laws of measuring: the same points and held-out images for all who are compared, and times as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fcnlab.adapters import repository_images
+from fcnlab.adapters.database import writing
+from fcnlab.adapters.files import write_whole
+from fcnlab.adapters.png import mask_png, read_mask
+from fcnlab.comparisons import LARGER, LINEAR, ComparisonSpec, Measured
+from fcnlab.domain import ImageState, StoredMask
+from fcnlab.lab import Lab, open_lab, utc_now
+from fcnlab.runs import Training, TrainingState
+from fcnlab.services import comparing, measuring
+from fcnlab.services.networks import load_network
+from fcnlab.services.worker import Trained, fine_tune
+from fcnlab.settings import Settings
+from fcnlab.specs import TrainingProgress
+from tests.services import comparison_bench
+from tests.services.bars import HEIGHT, WIDTH, Site
+from tests.services.comparison_bench import SLIDING, SPEC, UNET, start, states, work
+
+site = comparison_bench.site
+
+
+def keep_truth(site: Site, image_id: int, mask: np.ndarray) -> None:
+    file = f"{site.project.id}/{image_id}-truth.png"
+    write_whole(site.lab.folders.masks / file, mask_png(mask))
+    with writing(site.lab.sessions) as session:
+        repository_images.set_image_state(session, image_id=image_id, state=ImageState.DONE)
+        repository_images.store_mask(session, image_id=image_id, mask=StoredMask(file, "m", "p", utc_now()))
+
+
+def test_all_learn_from_the_same_points_and_are_scored_on_the_same_images(site: Site) -> None:
+    found = start(site)
+    spec = ComparisonSpec.from_dict(found.spec)
+    jobs = []
+
+    def watching(
+        lab: Lab, training: Training, *, resume: Path | None, checkpoint: Path
+    ) -> Generator[TrainingProgress, None, Trained]:
+        if jobs:  # a labeller goes on between the first network and the second
+            site.click(0, per_class=5)
+        trained = yield from fine_tune(lab, training, resume=resume, checkpoint=checkpoint)
+        jobs.append((trained.n_points, trained.score.n_points if trained.score else 0))
+        return trained
+
+    work(site, watching)
+
+    n_held = len(spec.held_out)
+    counts = (36 - 6 * n_held, 6 * n_held)
+    assert n_held > 0
+    assert jobs == [counts, counts]
+    for one in comparing.standing(site.lab, comparison_id=found.id).participants:
+        assert one.measured is not None
+        assert (one.measured.n_points, one.measured.score and one.measured.score.n_points) == counts
+    assert measuring.bench_of(site.lab, comparison_id=found.id).points.plan() == spec.plan()
+
+
+def test_results_are_stored_with_files_that_lie_there_and_survive_a_restart(site: Site, settings: Settings) -> None:
+    found = start(site)
+    spec = ComparisonSpec.from_dict(found.spec)
+    truth = (site.pixels[site.images.index(spec.held_out[0])][..., 0] > 100).astype(np.uint8)
+    keep_truth(site, spec.held_out[0], truth)
+    work(site)
+    before = comparing.standing(site.lab, comparison_id=found.id)
+    site.lab.close()
+
+    lab = open_lab(settings)
+    after = comparing.standing(lab, comparison_id=found.id)
+
+    assert after.comparison.state is TrainingState.FINISHED
+    assert after.participants == before.participants
+    assert spec.shown_ids[: len(spec.held_out)] == spec.held_out
+    for one in after.participants:
+        assert one.measured is not None
+        assert one.measured.n_masks == 1
+        assert 0 <= (one.measured.mean_iou or -1) <= 1
+        assert one.measured.timing.hw == (38, 64)
+        assert set(one.measured.masks) == set(spec.shown_ids)
+        for file in one.measured.masks.values():
+            mask = read_mask(lab.folders.comparisons / file)
+            assert mask is not None
+            assert mask.shape == (HEIGHT, WIDTH)
+            assert set(np.unique(mask)) <= {0, 1}
+    lab.close()
+
+
+def test_a_mean_iou_is_taken_on_held_out_masks_and_is_one_for_who_draws_them(site: Site) -> None:
+    spec = ComparisonSpec.from_dict(start(site).spec)
+    truths = {
+        image_id: (pixels[..., 0] > 100).astype(np.uint8)
+        for image_id, pixels in zip(site.images, site.pixels, strict=True)
+    }
+    for image_id, truth in truths.items():
+        keep_truth(site, image_id, truth)
+    bench = measuring.bench_of(site.lab, comparison_id=1)
+
+    class Knowing:
+        def mask(self, rgb: np.ndarray) -> np.ndarray:
+            return (rgb[..., 0] > 100).astype(np.uint8)
+
+    class Blind:
+        def mask(self, rgb: np.ndarray) -> np.ndarray:
+            return np.zeros(rgb.shape[:2], np.uint8)
+
+    assert bench.mean_iou(Knowing()) == (1.0, len(spec.held_out))
+    share = np.mean([truths[one] == 0 for one in spec.held_out])
+    assert bench.mean_iou(Blind())[0] == pytest.approx(share / 2)
+
+
+def test_the_instant_learner_comes_first_and_is_scored_on_the_same_held_out_points(site: Site) -> None:
+    found = start(site, replace(SPEC, networks=(UNET,), has_instant=True))
+    assert list(states(site.lab, found).values()) == [TrainingState.QUEUED, TrainingState.QUEUED]
+
+    work(site)
+
+    instant, network = comparing.standing(site.lab, comparison_id=found.id).participants
+    assert instant.key == LINEAR
+    assert instant.measured is not None
+    assert network.measured is not None
+    assert instant.measured.score is not None
+    assert network.measured.score is not None
+    assert instant.measured.score.n_points == network.measured.score.n_points
+    assert instant.measured.score.accuracy > 0.9
+    assert instant.measured.n_points == network.measured.n_points
+    assert 0 < instant.measured.learned < instant.measured.parameters
+
+
+def test_with_many_points_the_larger_head_takes_part(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measuring, "LARGER_FROM", 10)
+    found = start(site, replace(SPEC, networks=(UNET,), has_instant=True))
+
+    results = measuring.measure_instant(site.lab, comparison_id=found.id)
+
+    assert list(results) == [LINEAR, LARGER]
+    larger = Measured.from_dict(results[LARGER])
+    assert larger.score is not None
+    assert larger.score.accuracy > 0.9
+    assert larger.learned > Measured.from_dict(results[LINEAR]).learned
+
+
+def test_the_time_of_a_sliding_window_is_extrapolated_from_some_pixels(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(site, replace(SPEC, networks=(SLIDING,)))
+    work(site)
+    (one,) = site.lab.folders.checkpoints.iterdir()
+    model = load_network(one, device="cpu")
+    picture = np.zeros((90, 70, 3), np.uint8)
+
+    whole = measuring.network_timing(model, picture, device="cpu")
+    monkeypatch.setattr(measuring, "PATIENCE_S", 0.0)
+    part = measuring.network_timing(model, picture, device="cpu")
+
+    assert (whole.is_extrapolated, part.is_extrapolated) == (False, True)
+    assert whole.hw == part.hw == (64, 50)
+    assert part.seconds == pytest.approx(whole.seconds, rel=3)
