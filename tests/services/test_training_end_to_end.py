@@ -20,8 +20,9 @@ from fcnlab.runs import TrainingState
 from fcnlab.services import projects
 from fcnlab.services.importing import import_files
 from fcnlab.services.labelling import add_points
+from fcnlab.services.models import models
 from fcnlab.services.networks import load_network
-from fcnlab.services.trainings import curves, models, start_training, training
+from fcnlab.services.trainings import curves, start_training, training
 from fcnlab.services.workers import ensure_worker, log_file
 from fcnlab.settings import Settings
 from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, TrainingSpec

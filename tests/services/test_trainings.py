@@ -8,11 +8,11 @@ from fcnlab.domain import Point, PointSource
 from fcnlab.errors import InvalidSetting, NoPoints, TrainingRefused, UnknownImage, UnknownProject, UnknownTraining
 from fcnlab.runs import Training, TrainingState, Wanted
 from fcnlab.services.labelling import add_points
+from fcnlab.services.models import models
 from fcnlab.services.projects import delete_project
 from fcnlab.services.trainings import (
     cancel_training,
     curves,
-    models,
     pause_training,
     resume_training,
     start_training,
