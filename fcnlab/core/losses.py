@@ -50,3 +50,16 @@ def sampled_point_loss(logits: Tensor, classes: Tensor, weights: Tensor, *, clas
         per_class = shares.new_zeros(logits.shape[1]).index_add(0, classes, shares)
         shares = shares / per_class[classes]
     return (F.cross_entropy(logits, classes, reduction="none") * (shares / shares.sum())).sum()
+
+
+def balanced_step_loss(logits: Tensor, classes: Tensor, weights: Tensor) -> Tensor:
+    """The part of one training step in the point loss of all points: mean of weight times cross-entropy.
+
+    Not divided by the weights of the step: they are one on average over all points, and a rare class must not weigh
+    more because it is alone in a step. Zero when no point of the step counts.
+
+    Args:
+        logits: (N, K) float, unnormalised, N at least 1.
+        classes: (N,) int64. weights: (N,) float, zero or more; see `labelled.weighted`.
+    """
+    return (F.cross_entropy(logits, classes, reduction="none") * weights).mean()

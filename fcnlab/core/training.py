@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 
 from fcnlab.core.labelled import Batch, LabelledPicture, collated, weighted
+from fcnlab.core.losses import balanced_step_loss
 from fcnlab.core.networks.base import PointNetwork
 from fcnlab.core.point_scores import score_points
 from fcnlab.specs import PointScore, TrainingProgress, TrainingSpec
@@ -166,8 +166,7 @@ class FineTuning:
     def _step(self, batch: Batch) -> float:
         with torch.autocast(batch.rgb.device.type, dtype=self._precision, enabled=self._half):
             logits = self.network.logits_at(batch.rgb, batch.images, batch.rows, batch.cols)
-        losses = F.cross_entropy(logits.float(), batch.classes, reduction="none")
-        loss = (losses * batch.weights).mean()  # weights are one on average over all points, not in each batch
+        loss = balanced_step_loss(logits.float(), batch.classes, batch.weights)
         self.optimiser.zero_grad(set_to_none=True)
         scaled: Tensor = self._scaler.scale(loss)
         scaled.backward()  # type: ignore[no-untyped-call]
