@@ -1,11 +1,13 @@
 """What does training end to end add to a head on frozen features? A curve against time, with the truth of other images.
 
-    python benchmarks/finetuning.py --data DIR [--minutes 30] [--network fcn2s] [--pixels 20] [--json out.json]
+    python benchmarks/finetuning.py --data DIR [--minutes 30] [--network fcn2s] [--pixels 20] [--without 0006R0]
+                                    [--json out.json]
 
 DIR holds `images/*`, `masks/<stem>.png`, `train.txt` and `val.txt`. A network of the family learns from so many random
 pixels in every image of train; after every few epochs the average of its weights is scored on the full masks of val.
 FCN-2s starts from a linear head on its own features, so that step 0 is what the head alone reaches; other networks
-start from nothing behind the encoder. `--pixels 2000` stands for full masks.
+start from nothing behind the encoder. `--pixels 2000` stands for full masks. `--without` leaves the images of train
+whose names start so out, and scores on those instead of val: neighbouring frames of one film are alike.
 
 On a processor, let freed memory stay with the process, as fcnlab's worker does:
 MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184 python benchmarks/finetuning.py ...
@@ -40,10 +42,11 @@ SCORED_EVERY_S = 180.0
 def main() -> None:
     wait_politely()
     options = read_options()
-    train, val = (
-        [read_example(options.data, name) for name in read_names(options.data / f"{part}.txt")]
-        for part in ("train", "val")
-    )
+    names, others = (read_names(options.data / f"{part}.txt") for part in ("train", "val"))
+    if options.without:
+        others = tuple(one for one in names if one.startswith(options.without))
+    train = [read_example(options.data, one) for one in names if one not in others]
+    val = [read_example(options.data, one) for one in others]
     n_classes = n_classes_of([*train, *val])
     rng = np.random.default_rng(options.seed)
     pictures = [labelled(one, options.pixels, rng) for one in train]
@@ -136,6 +139,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--epochs", type=int, default=100_000)
     parser.add_argument("--pixels", type=int, default=20)
+    parser.add_argument("--without", default="", help="names of images to leave out and score on start so")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--encoder-rate", type=float, default=0.1)
     parser.add_argument("--seed", type=int, default=0)
