@@ -33,7 +33,7 @@ from fcnlab.core.network_model import NetworkModel, network_probabilities
 from fcnlab.core.networks.base import EncoderParts, PointNetwork
 from fcnlab.domain import IGNORE
 from fcnlab.simulating import Example, n_classes_of, read_example, read_names
-from fcnlab.specs import NetworkName, NetworkSpec, TrainingSpec
+from fcnlab.specs import USUAL_UPSAMPLING, NetworkName, NetworkSpec, TrainingSpec
 from fcnlab.threads import wait_politely
 
 SCORED_EVERY_S = 180.0
@@ -50,8 +50,8 @@ def main() -> None:
     n_classes = n_classes_of([*train, *val])
     rng = np.random.default_rng(options.seed)
     pictures = [labelled(one, options.pixels, rng) for one in train]
-    upsampling = "bilinear" if options.network == "fcn2s" else "transposed"
-    spec = NetworkSpec(NetworkName(options.network), n_classes, upsampling=upsampling)
+    network = NetworkName(options.network)
+    spec = NetworkSpec(network, n_classes, upsampling=USUAL_UPSAMPLING.get(network, "transposed"))
     training = TrainingSpec(
         epochs=options.epochs,
         minutes=options.minutes,

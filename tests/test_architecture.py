@@ -66,7 +66,7 @@ MAY_IMPORT = {
         "adapters.weights",
     },
     "adapters": VALUES | {"adapters", "__version__"},
-    "migrations": {"adapters.tables_training"},
+    "migrations": {"adapters.tables_data"},
     "lab": VALUES | {"settings", "adapters"},
     "services": VALUES | {"core", "adapters", "lab", "services"},
     "ui": DOORS | {"ui"},

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, inspect, text
 
 from fcnlab.adapters.files import replaced_whole
-from fcnlab.adapters.tables_training import ALL_TABLES
+from fcnlab.adapters.tables_data import ALL_TABLES
 from fcnlab.errors import DatabaseUnavailable
 
 LOCK_TIMEOUT_S = 120

@@ -10,7 +10,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from fcnlab.adapters.tables import ClassRow, EventRow, FitRow, ImageRow, PointRow, ProjectRow
-from fcnlab.adapters.tables_training import forget_trainings
+from fcnlab.adapters.tables_data import forget_data
 from fcnlab.domain import MAX_CLASSES, ClassLabel, FitRecord, LearnerSpec, Project
 from fcnlab.errors import InvalidClasses, UnknownProject
 
@@ -98,7 +98,7 @@ def set_learner(session: Session, *, project_id: int, learner: LearnerSpec) -> P
 def delete_project(session: Session, *, project_id: int) -> None:
     """Delete the project with all it owns in the database; nothing brings it back. Raises UnknownProject."""
     row = _project_row(session, project_id)
-    forget_trainings(session, project_id=project_id)
+    forget_data(session, project_id=project_id)
     for table in (PointRow, EventRow, FitRow, ImageRow, ClassRow):
         session.execute(delete(table).where(table.project_id == project_id))
     session.delete(row)

@@ -32,6 +32,10 @@ NAMES = {
 """Every constraint has a name, so that a later migration can change it."""
 
 
+PERHAPS_JSON = JSON(none_as_null=True)
+"""For columns that may hold nothing: NULL then, and not the JSON word null."""
+
+
 class UtcTime(TypeDecorator[datetime]):
     """A moment: aware of its zone going in, UTC coming out, also from SQLite, which knows no zones."""
 
@@ -62,7 +66,11 @@ class Base(DeclarativeBase):
 
 
 class ProjectRow(Base):
-    """A project. `model_id` is a number only: models point here already; NULL stands for the instant learner."""
+    """A project.
+
+    `model_id` is a number only: models point here already; NULL stands for the instant learner. `imaging` says how its
+    pictures are made from the channels of their files; NULL: as they come.
+    """
 
     __tablename__ = "projects"
     __table_args__ = ({"sqlite_autoincrement": True},)
@@ -74,6 +82,7 @@ class ProjectRow(Base):
     archived_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     model_id: Mapped[int | None]
+    imaging: Mapped[dict[str, Any] | None] = mapped_column(PERHAPS_JSON)
 
 
 class ClassRow(Base):
@@ -101,7 +110,10 @@ class ClassRow(Base):
 
 
 class ImageRow(Base):
-    """An image of a project, with the mask it keeps when done."""
+    """An image of a project, with the mask it keeps when done.
+
+    `imaging` is the project's when the picture was made; `pixel_size` holds two lengths and their unit, where known.
+    """
 
     __tablename__ = "images"
     __table_args__ = (
@@ -132,6 +144,8 @@ class ImageRow(Base):
     mask_points: Mapped[str | None]
     mask_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
+    imaging: Mapped[dict[str, Any] | None] = mapped_column(PERHAPS_JSON)
+    pixel_size: Mapped[dict[str, Any] | None] = mapped_column(PERHAPS_JSON)
 
 
 class PointRow(Base):

@@ -8,10 +8,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, delete, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from fcnlab.adapters.tables import Base
-
-PERHAPS_JSON = JSON(none_as_null=True)
-"""For columns that may hold nothing: NULL then, and not the JSON word null."""
+from fcnlab.adapters.tables import PERHAPS_JSON, Base
 
 
 class ComparisonRow(Base):
@@ -114,10 +111,6 @@ class LeaseRow(Base):
     pid: Mapped[int]
     started: Mapped[float]
     heartbeat_at: Mapped[datetime]
-
-
-ALL_TABLES = Base.metadata
-"""These tables and those they refer to."""
 
 
 def forget_trainings(session: Session, *, project_id: int) -> None:

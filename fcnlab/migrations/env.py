@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from fcnlab.adapters.tables_training import ALL_TABLES
+from fcnlab.adapters.tables_data import ALL_TABLES
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, inspect, make_url, text
 
 from fcnlab.adapters import migrating, repository
 from fcnlab.adapters.database import close_database, engine_of, make_engine, open_database, reading
-from fcnlab.adapters.tables_training import ALL_TABLES
+from fcnlab.adapters.tables_data import ALL_TABLES
 
 PROJECT = text(
     "INSERT INTO projects (id, name, key, learner, archived_at, created_at) "
@@ -60,6 +60,6 @@ def test_a_database_of_the_first_version_opens_with_all_it_held(old_engine: Engi
 def test_it_is_copied_before(old_engine: Engine, database_url: str, tmp_path: Path) -> None:
     close_database(open_database(database_url))
 
-    with closing(sqlite3.connect(tmp_path / "lab.before-0002-from-0001.db")) as copy:
+    with closing(sqlite3.connect(tmp_path / "lab.before-0003-from-0001.db")) as copy:
         assert copy.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
         assert copy.execute("SELECT name FROM projects").fetchall() == [("old",)]
