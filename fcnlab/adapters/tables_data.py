@@ -16,7 +16,8 @@ class ExpertMaskRow(Base):
     """A mask that came from outside: pixel value = class id of the project, 255 where it says nothing.
 
     The newest live one of an image is its ground truth. `n_known` counts its labelled pixels, `n_points` those sampled
-    into training points.
+    into training points. A source may give points alone: `file` is empty then. `digest` says what was imported: mask,
+    points, how many were wanted and with which weight.
     """
 
     __tablename__ = "expert_masks"
@@ -31,6 +32,7 @@ class ExpertMaskRow(Base):
     image_id: Mapped[int] = mapped_column(ForeignKey("images.id"))
     file: Mapped[str]
     source: Mapped[str]
+    digest: Mapped[str]
     labeller: Mapped[str]
     weight: Mapped[float]
     n_known: Mapped[int] = mapped_column(BigInteger)

@@ -32,6 +32,7 @@ def _make_expert_masks() -> None:
         sa.Column("image_id", sa.Integer(), nullable=False),
         sa.Column("file", sa.String(), nullable=False),
         sa.Column("source", sa.String(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
         sa.Column("labeller", sa.String(), nullable=False),
         sa.Column("weight", sa.Double(), nullable=False),
         sa.Column("n_known", sa.BigInteger(), nullable=False),

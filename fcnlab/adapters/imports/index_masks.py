@@ -1,0 +1,107 @@
+"""Index masks: a PNG, TIFF or BMP per image whose values are classes. Palettes keep their places, 255 says nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnlab.adapters.imports.label_tables import find_table, read_table
+from fcnlab.adapters.imports.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
+from fcnlab.adapters.imports.mask_files import Rgb, folder_of, mask_header, mask_values, masks_at, name_of
+from fcnlab.adapters.imports.reading import ReadOptions
+from fcnlab.domain import IGNORE, MAX_CLASSES
+from fcnlab.errors import ImportRefused
+
+MOST_VALUE = 65_535
+
+
+def read_index_masks(path: Path, options: ReadOptions) -> LabelSource:
+    """Masks in a folder, or one file, matched to images by their paths without the ending.
+
+    Names come from the table, else from `options.names`; colours from there too, else from the palette of the first
+    mask that has one. Class 255 is unknown unless the table names it.
+
+    Raises:
+        ImportRefused: no masks, or no names for their values.
+    """
+    files, folder = masks_at(path), folder_of(path)
+    named = named_values(folder, options, files[0])
+    places = {value: place for place, value in enumerate(named)}
+
+    def read() -> Iterator[LabelledImage | UnreadLabels]:
+        for file in files:
+            name = name_of(file, folder)
+            try:
+                yield LabelledImage(name, mask_header(file).hw, partial(_mask, file=file, places=places))
+            except ImportRefused as refusal:
+                yield UnreadLabels(name, str(refusal))
+
+    return LabelSource(tuple(named.values()), len(files), read)
+
+
+def named_values(folder: Path, options: ReadOptions, first: Path) -> dict[int, FileClass]:
+    """The class of every value, in the order of values. Raises ImportRefused: there are no names, or too many."""
+    table = options.table or find_table(folder)
+    if table is not None:
+        named = dict(sorted(read_table(table).by_value.items()))
+    else:
+        named = {value: FileClass(name) for value, name in sorted(options.names.items())}
+    if not named:
+        raise ImportRefused(
+            f"nothing says which classes the values in {folder.name} stand for: name a table of classes"
+        )
+    if len(named) > MAX_CLASSES or max(named) > MOST_VALUE:
+        raise ImportRefused(f"the table of classes has {len(named)} entries up to {max(named)}; at most {MAX_CLASSES}")
+    palette = _palette(first)
+    for value, one in named.items():
+        if not one.colour and value < len(palette):
+            named[value] = FileClass(one.name, "#{:02x}{:02x}{:02x}".format(*palette[value]))
+    return named
+
+
+def places_of_values(values: NDArray[Any], places: Mapping[int, int], what: str) -> NDArray[np.uint8]:
+    """Places (H, W) uint8 of stored values (H, W); 255 is IGNORE unless it has a place.
+
+    Raises:
+        ImportRefused: a value without a class.
+    """
+    lowest, highest = int(values.min()), int(values.max())
+    if lowest < 0 or highest > MOST_VALUE:
+        raise ImportRefused(f"{what} has the value {lowest if lowest < 0 else highest}, which is no class")
+    known = np.full(max(highest, IGNORE) + 1, -1, np.int16)
+    known[IGNORE] = IGNORE
+    for value, place in places.items():
+        if value < len(known):
+            known[value] = place
+    found = known[values]
+    if (found < 0).any():
+        strange = np.unique(values[found < 0])
+        listed = ", ".join(str(one) for one in strange[:5].tolist()) + (" ..." if len(strange) > 5 else "")
+        raise ImportRefused(f"{what} has pixels of the value {listed}, which no table of classes names")
+    return np.asarray(found, np.uint8)
+
+
+def _mask(hw: tuple[int, int], *, file: Path, places: Mapping[int, int]) -> NDArray[np.uint8]:
+    return sized(places_of_values(mask_values(file), places, file.name), hw, file)
+
+
+def sized(mask: NDArray[np.uint8], hw: tuple[int, int], file: Path) -> NDArray[np.uint8]:
+    """The mask, which must be of this size. Raises ImportRefused."""
+    if mask.shape != hw:
+        raise ImportRefused(
+            f"{file.name} has {mask.shape[1]} x {mask.shape[0]} pixels, its image {hw[1]} x {hw[0]}; export it at full "
+            "size"
+        )
+    return mask
+
+
+def _palette(file: Path) -> tuple[Rgb, ...]:
+    try:
+        return mask_header(file).palette
+    except ImportRefused:  # named when its turn comes
+        return ()

@@ -1,0 +1,151 @@
+"""Tables of classes that lie beside label files: a name per line, CSV, JSON, YAML, CVAT's labelmap.txt."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fcnlab.adapters.imports.labelled import FileClass
+from fcnlab.adapters.imports.reading import mapping, read_json, read_text, shown, whole
+from fcnlab.errors import ImportRefused
+
+BESIDE = ("classes.csv", "classes.json", "classes.txt", "labelmap.txt", "data.yaml", "dataset.yaml", "manifest.json")
+"""What tables are called when nobody names one, the first found counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelTable:
+    """Classes by the value of their pixels; a colour counts where masks are in colour."""
+
+    by_value: Mapping[int, FileClass]
+
+    def by_colour(self) -> dict[str, FileClass]:
+        """Classes that have a colour, by it, `#rrggbb` in small letters."""
+        return {one.colour: one for one in self.by_value.values() if one.colour}
+
+
+def find_table(folder: Path) -> Path | None:
+    """A table in the folder of the labels or in the one above; None when there is none."""
+    places = (place / name for place in (folder, folder.parent) for name in BESIDE)
+    return next((one for one in places if one.is_file()), None)
+
+
+def read_table(path: Path) -> LabelTable:
+    """A table of classes.
+
+    Raises:
+        ImportRefused: unreadable, or in no form that is known.
+    """
+    suffix = path.suffix.lower()
+    if path.name.lower() == "labelmap.txt":
+        found = _labelmap(path)
+    elif suffix == ".csv":
+        found = _csv(path)
+    elif suffix == ".json":
+        found = _of_values(read_json(path), path)
+    elif suffix in (".yaml", ".yml"):
+        found = _of_values(_yaml(path), path)
+    else:
+        lines = [line.strip() for line in read_text(path).splitlines()]
+        found = [(number, line, "") for number, line in enumerate(lines) if line]
+    if not found:
+        raise ImportRefused(f"{path.name} names no class")
+    return LabelTable({value: FileClass(name, colour) for value, name, colour in found})
+
+
+def colour_of(value: object, what: str) -> str:
+    """`#rrggbb` in small letters of a text of that form, `r,g,b`, or three numbers. Raises ImportRefused."""
+    parts = re.split(r"[,;\s]+", value.strip(" ()[]")) if isinstance(value, str) else value
+    if isinstance(parts, list | tuple) and len(parts) == 3:
+        numbers = [whole(one, what) for one in parts]
+        if max(numbers) <= 255:
+            return "#{:02x}{:02x}{:02x}".format(*numbers)
+    if isinstance(value, str) and re.fullmatch(r"#?[0-9a-fA-F]{6}", value.strip()):
+        return f"#{value.strip().removeprefix('#').lower()}"
+    raise ImportRefused(f"{what} is {shown(value)}, wanted a colour such as #ff0000 or 255,0,0")
+
+
+Row = tuple[int, str, str]
+
+
+def _labelmap(path: Path) -> list[Row]:
+    rows: list[Row] = []
+    for line in read_text(path).splitlines():
+        if line.strip() and not line.startswith("#"):
+            name, _, rest = line.partition(":")
+            colour = rest.partition(":")[0].strip()
+            rows.append((len(rows), name.strip(), colour_of(colour, f"a colour in {path.name}") if colour else ""))
+    return rows
+
+
+def _csv(path: Path) -> list[Row]:
+    """Columns id or value, name or class, colour or r, g, b, in any order."""
+    try:
+        lines = list(csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True))
+    except csv.Error as failure:
+        raise ImportRefused(f"{path.name} is no table ({failure})") from failure
+    return _of_dicts([{str(key).strip().lower(): one for key, one in line.items()} for line in lines], path)
+
+
+def _of_dicts(lines: Iterable[Mapping[str, Any]], path: Path) -> list[Row]:
+    rows: list[Row] = []
+    for number, line in enumerate(lines):
+        name = next((line[key] for key in ("name", "class", "label") if line.get(key)), None)
+        if not isinstance(name, str) or not name.strip():
+            raise ImportRefused(f"{path.name}: entry {number + 1} has no name; wanted id, name and, in masks, colour")
+        value = next(
+            (line[key] for key in ("id", "value", "index", "class_id") if line.get(key) not in (None, "")), number
+        )
+        colour = next((line[key] for key in ("colour", "color", "rgb") if line.get(key)), None)
+        if colour is None and all(line.get(key) not in (None, "") for key in "rgb"):
+            colour = [line[key] for key in "rgb"]
+        what = f"{path.name}: the colour of {name!r}"
+        rows.append(
+            (
+                whole(value, f"{path.name}: the id of {name!r}"),
+                name.strip(),
+                "" if colour is None else colour_of(colour, what),
+            )
+        )
+    return rows
+
+
+def _of_values(values: Any, path: Path) -> list[Row]:
+    """[name], [{id, name, colour}], {id: name}, {name: id or colour}, {colour: name}; or one of these in `classes`."""
+    if isinstance(values, dict):
+        for key in ("classes", "names", "labels", "categories"):
+            if isinstance(values.get(key), list | dict):
+                return _of_values(values[key], path)
+    if isinstance(values, list):
+        if all(isinstance(one, str) for one in values):
+            return [(number, one.strip(), "") for number, one in enumerate(values) if one.strip()]
+        return _of_dicts([mapping(one, f"an entry of {path.name}") for one in values], path)
+    rows: list[Row] = []
+    for number, (key, value) in enumerate(mapping(values, path.name).items()):
+        rows.append(_pair(str(key), value, number, path))
+    return rows
+
+
+def _pair(key: str, value: Any, number: int, path: Path) -> Row:
+    what = f"{path.name}: the entry {shown(key)}"
+    if isinstance(value, str) and key.strip().isdecimal():
+        return int(key), value.strip(), ""
+    if isinstance(value, str) and re.fullmatch(r"#?[0-9a-fA-F]{6}|\(?\d+,\s*\d+,\s*\d+\)?", key.strip()):
+        return number, value.strip(), colour_of(key, what)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return whole(value, what), key.strip(), ""
+    return number, key.strip(), colour_of(value, what)
+
+
+def _yaml(path: Path) -> Any:
+    import yaml
+
+    try:
+        return yaml.safe_load(read_text(path))
+    except (yaml.YAMLError, ValueError, RecursionError) as failure:
+        raise ImportRefused(f"{path.name} is damaged ({str(failure).splitlines()[0]}); write it again") from failure

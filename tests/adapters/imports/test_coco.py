@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pycocotools import mask as official
+from pycocotools.coco import COCO
+
+from fcnlab.adapters.imports.coco import read_coco
+from fcnlab.adapters.imports.reading import ReadOptions
+from fcnlab.errors import ImportRefused
+from tests.adapters.imports.label_bench import (
+    HW,
+    class_names,
+    filled,
+    named_mask,
+    only_mask,
+    readable,
+    refusals,
+    save_json,
+)
+
+SQUARE = [4, 5, 9, 5, 9, 12, 4, 12]
+
+
+def coco(annotations: list[dict[str, Any]], **changes: Any) -> dict[str, Any]:
+    numbered = [{"id": n, "image_id": 7, "iscrowd": 0, **one} for n, one in enumerate(annotations, start=1)]
+    return {
+        "images": [{"id": 7, "file_name": "train/a.jpg", "height": HW[0], "width": HW[1]}],
+        "categories": [{"id": 3, "name": "cell"}, {"id": 90, "name": "debris"}],
+        "annotations": numbered,
+        **changes,
+    }
+
+
+def a_blob() -> np.ndarray[Any, np.dtype[np.uint8]]:
+    rows, cols = np.mgrid[: HW[0], : HW[1]]
+    return (((rows - 9) ** 2 + (cols - 20) ** 2 / 2 < 40) & ((rows + cols) % 7 > 0)).astype(np.uint8)
+
+
+def compressed(mask: np.ndarray[Any, Any]) -> dict[str, Any]:
+    packed = official.encode(np.asfortranarray(mask))
+    return {"size": packed["size"], "counts": packed["counts"].decode()}
+
+
+def uncompressed(mask: np.ndarray[Any, Any]) -> dict[str, Any]:
+    flat, counts, now = mask.T.ravel(), [0], 0
+    for value in flat:
+        if value != now:
+            counts.append(0)
+            now = value
+        counts[-1] += 1
+    return {"size": list(mask.shape), "counts": counts}
+
+
+def test_polygons_lie_over_one_another_in_their_order(tmp_path: Path) -> None:
+    content = coco(
+        [
+            {"category_id": 3, "segmentation": [SQUARE]},
+            {"category_id": 90, "segmentation": [[7, 8, 20, 8, 20, 15, 7, 15], [25, 1, 30, 1, 30, 4, 25, 4]]},
+        ]
+    )
+
+    source = read_coco(save_json(tmp_path / "a.json", content), ReadOptions())
+
+    assert class_names(source) == ["background", "cell", "debris"]
+    assert source.total == 1
+    assert readable(source)["train/a.jpg"].hw == HW
+    expected = filled(
+        (np.s_[5:12], np.s_[4:9], "cell"), (np.s_[8:15], np.s_[7:20], "debris"), (np.s_[1:4], np.s_[25:30], "debris")
+    )
+    assert np.array_equal(only_mask(source), expected)
+
+
+@pytest.mark.parametrize("packed", [compressed, uncompressed])
+@pytest.mark.parametrize("iscrowd", [0, 1])
+def test_runs_are_the_mask_they_were_made_from(tmp_path: Path, packed: Any, iscrowd: int) -> None:
+    content = coco([{"category_id": 90, "segmentation": packed(a_blob()), "iscrowd": iscrowd}])
+
+    mask = only_mask(read_coco(save_json(tmp_path / "a.json", content), ReadOptions(rest="unknown")))
+
+    assert np.array_equal(mask == "debris", a_blob() > 0)
+    assert set(np.unique(mask)) == {"", "debris"}
+
+
+def test_masks_are_those_that_pycocotools_reads(tmp_path: Path) -> None:
+    wild = [3.2, 1.7, 30.1, 4.4, 21.9, 18.3, 11.0, 9.5, 2.5, 17.75]
+    content = coco(
+        [{"category_id": 3, "segmentation": [wild, SQUARE]}, {"category_id": 3, "segmentation": compressed(a_blob())}]
+    )
+    path = save_json(tmp_path / "a.json", content)
+    peer = COCO(str(path))
+
+    mask = only_mask(read_coco(path, ReadOptions()))
+
+    expected = np.any([peer.annToMask(one) for one in peer.loadAnns(peer.getAnnIds())], axis=0)
+    assert np.array_equal(mask == "cell", expected)
+
+
+def test_annotations_without_a_segmentation_are_their_boxes(tmp_path: Path) -> None:
+    content = coco([{"category_id": 3, "bbox": [2, 3, 10, 5]}])
+
+    mask = only_mask(read_coco(save_json(tmp_path / "a.json", content), ReadOptions()))
+
+    assert np.array_equal(mask, filled((np.s_[3:8], np.s_[2:12], "cell")))
+
+
+def test_an_image_without_annotations_is_background(tmp_path: Path) -> None:
+    mask = only_mask(read_coco(save_json(tmp_path / "a.json", coco([])), ReadOptions()))
+
+    assert (mask == "background").all()
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "runs that cover too little": ({"segmentation": {"size": list(HW), "counts": [5, 100]}}, "cover 105 pixels"),
+    "runs below zero": ({"segmentation": {"size": list(HW), "counts": [700, -40]}}, "at least 0"),
+    "compressed runs that cover too little": ({"segmentation": {"size": list(HW), "counts": "53"}}, "cover 8 pixels"),
+    "compressed runs cut off": ({"segmentation": {"size": list(HW), "counts": "o"}}, "cut off"),
+    "compressed runs that are no text": ({"segmentation": {"size": list(HW), "counts": "\u00e9!"}}, "cut off"),
+    "runs for another size": ({"segmentation": {"size": [33, 20], "counts": [660]}}, "for [33, 20]"),
+    "a polygon of two corners": ({"segmentation": [[1, 2, 3, 4]]}, "4 coordinates"),
+    "a corner that is no number": ({"segmentation": [[1, 2, 3, 4, 5, float("nan")]]}, "nan, wanted a number"),
+    "a corner far away": ({"segmentation": [[1, 2, 3, 4, 5, 1e12]]}, "far outside"),
+    "a box of negative size": ({"bbox": [4, 4, -2, 3]}, "wanted x, y, width and height"),
+    "a category that does not exist": ({"category_id": 8, "segmentation": [SQUARE]}, "category 8"),
+    "a segmentation of the wrong type": ({"segmentation": "here"}, "'here', wanted a list"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_is_wrong_with_an_annotation_is_said_in_one_line(tmp_path: Path, wrong: str) -> None:
+    annotation, reason = WRONG[wrong]
+    source = read_coco(save_json(tmp_path / "a.json", coco([{"category_id": 3, **annotation}])), ReadOptions())
+
+    said = refusals(source)
+    for image in readable(source).values():
+        with pytest.raises(ImportRefused) as failure:
+            named_mask(source, image)
+        said.append(str(failure.value))
+
+    assert len(said) == 1
+    assert reason in said[0]
+    assert "\n" not in said[0]
+
+
+def test_annotations_of_images_that_are_not_listed_are_named(tmp_path: Path) -> None:
+    content = coco([{"category_id": 3, "segmentation": [SQUARE], "image_id": 99}])
+
+    source = read_coco(save_json(tmp_path / "a.json", content), ReadOptions())
+
+    assert refusals(source) == ["image_id 99: annotations of an image that the file does not list"]
+    assert source.total == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("[1, 2", "damaged or cut off"),
+        ("[" * 100_000, "no JSON"),
+        ("[]", "wanted an object"),
+        ('{"images": []}', "'annotations' of a.json is missing"),
+        ('{"images": 3, "annotations": [], "categories": []}', "'images' of a.json is 3"),
+        ('{"images": [], "annotations": [4], "categories": []}', "an annotation of a.json is 4"),
+        ('{"images": [], "annotations": [], "categories": [{"id": 1}]}', "the name of a category is missing"),
+    ],
+)
+def test_files_that_are_not_coco_are_refused_whole(tmp_path: Path, content: str, reason: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(content)
+
+    with pytest.raises(ImportRefused, match=reason):
+        read_coco(path, ReadOptions())
