@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fcnlab.adapters.weights import TrainedEncoder, load_encoder, untrained_encoder
 from fcnlab.core.clicks import Clicks
 from fcnlab.core.coords import to_working
-from fcnlab.core.course import Course
+from fcnlab.core.courses import course_of
 from fcnlab.core.head import missing_message
 from fcnlab.core.labelled import LabelledPicture
 from fcnlab.core.learner import Segmentation, segment_from_probabilities
@@ -92,7 +92,7 @@ def network_course(
     held = held_out(groups_alike(looks), [one.classes for one in labelled], share=training.holdout, rng=rng)
     learned = [one for number, one in enumerate(labelled) if number not in held]
     scored = [one for number, one in enumerate(labelled) if number in held]
-    course = Course(
+    course = course_of(
         spec,
         training,
         encoder=None if spec.encoder == SCRATCH else _parts(load_encoder(spec.encoder, spec.encoder_weights)),

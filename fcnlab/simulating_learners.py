@@ -15,7 +15,7 @@ from fcnlab.adapters.devices import pick_device
 from fcnlab.adapters.weights import load_encoder
 from fcnlab.core.clicks import join_samples, samples_at
 from fcnlab.core.coords import to_working
-from fcnlab.core.course import Course
+from fcnlab.core.courses import course_of
 from fcnlab.core.encoder import StageEncoder
 from fcnlab.core.ensemble import GRID, MEMBERS, EnsembleHead, ensemble_probabilities, fit_ensemble
 from fcnlab.core.head import Head, Samples, fit_head
@@ -149,7 +149,7 @@ class NetworkDatasetLearner:
             known = load_encoder(self._spec.encoder, self._spec.encoder_weights)
             encoder = EncoderParts(known.network, known.strides, known.channels, known.mean, known.std)
         spec = self._fitting(n_classes)
-        course = Course(
+        course = course_of(
             spec,
             self._training,
             encoder=encoder,

@@ -24,6 +24,7 @@ class NetworkName(StrEnum):
     SLIDING = "sliding"
     SLIDING_DENSE = "sliding-dense"
     FULLY_CONNECTED = "fully-connected"
+    LARGER_HEAD = "larger-head"
 
 
 Upsampling = Literal["nearest", "bilinear", "bicubic", "transposed"]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fcnlab.simulating import Learner
 
 Options = dict[str, Any]
-LEARNERS = ("instant", "linear", "forest", *NetworkName)
+LEARNERS = ("instant", "linear", "forest", *(one.value for one in NetworkName))
 OF_DATASET = (
     "protocol",
     "learner",
@@ -33,7 +33,7 @@ OF_DATASET = (
 )
 """What a data set is measured with; the instant learner has its own scales and settings there."""
 
-PICKS = ("random", "margin", "entropy", "least_confidence")
+PICKS = ("random", "margin", "entropy", "least-confidence")
 
 
 @click.command()

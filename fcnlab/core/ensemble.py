@@ -21,6 +21,9 @@ HIDDEN = 128
 MEMBERS = 2
 STEPS = 400
 BATCH = 1536
+"""Samples drawn for a step, and at most DRAWN_OFTEN times as many as there are."""
+
+DRAWN_OFTEN = 8
 RATE = 2e-3
 DECAY = 0.1
 DROPOUT = 0.5
@@ -64,7 +67,7 @@ def fit_ensemble(
 
     Args:
         samples: of one or more images.
-        steps: of each member, with BATCH samples, drawn as often as they weigh.
+        steps: of each member, with up to BATCH samples, drawn as often as they weigh.
 
     Raises:
         NoPoints: fewer than two classes have points.
@@ -88,8 +91,9 @@ def _trained(features: Tensor, targets: Tensor, weights: Tensor, *, n_classes: i
     parameters = [*inner.parameters(), *outer.parameters()]
     optimiser = torch.optim.AdamW(parameters, lr=RATE, weight_decay=DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
+    size = min(BATCH, DRAWN_OFTEN * len(weights))
     for _ in range(steps):
-        chosen = torch.multinomial(weights, BATCH, replacement=True)  # rare classes as often as others, each alike
+        chosen = torch.multinomial(weights, size, replacement=True)  # rare classes as often as others, each alike
         hidden_units = F.dropout(F.relu(inner(features[chosen] * GAIN)), DROPOUT)
         loss = F.cross_entropy(outer(hidden_units), targets[chosen])
         optimiser.zero_grad(set_to_none=True)

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from fcnlab.adapters.checkpoints import load_checkpoint, save_checkpoint
 from fcnlab.core.course import Course
+from fcnlab.core.courses import course_of
+from fcnlab.core.head_course import HeadCourse
 from fcnlab.core.network_model import NetworkModel, fitting_spec, network_to_arrays
 from fcnlab.errors import CheckpointError
 from fcnlab.lab import Lab
@@ -77,7 +79,7 @@ def train(
     if parent is not None:
         _refuse_parent(parent[0], job.training.parent, spec, points.clicked)
     points.look_with(spec)
-    course = Course(
+    course = course_of(
         spec,
         job.training,
         encoder=None if spec.encoder == SCRATCH else encoder_parts(spec.encoder, spec.encoder_weights),
@@ -146,7 +148,7 @@ def _resumed_hw(values: Mapping[str, Any]) -> tuple[int, ...] | None:
     return None if found is None else tuple(int(side) for side in found)
 
 
-def _tried_to_keep(course: Course, points: TrainingPoints, checkpoint: Path) -> bool:
+def _tried_to_keep(course: Course | HeadCourse, points: TrainingPoints, checkpoint: Path) -> bool:
     """Write the resume file; without room for it training goes on, and an older file still serves."""
     try:
         _keep(course, points, checkpoint)
@@ -156,6 +158,6 @@ def _tried_to_keep(course: Course, points: TrainingPoints, checkpoint: Path) -> 
     return True
 
 
-def _keep(course: Course, points: TrainingPoints, checkpoint: Path) -> None:
+def _keep(course: Course | HeadCourse, points: TrainingPoints, checkpoint: Path) -> None:
     arrays, values = course.snapshot()
     save_checkpoint(checkpoint, arrays, {"kind": "training", "course": values, "plan": points.plan()})

@@ -100,9 +100,10 @@ def form(own: Engine, project: Project) -> None:
 
 def _networks() -> list[NetworkSpec]:
     """What was chosen among all networks, the FCNs with each upsampling."""
-    known = {
+    known: dict[tuple[NetworkName, Upsampling], NetworkSpec] = {
         (name, upsampling): candidate(name, upsampling)
-        for name in NETWORKS
+        for name, info in NETWORKS.items()
+        if info.by_steps  # the larger head takes part with the instant learner
         for upsampling in (UPSAMPLINGS if name in FCNS else UPSAMPLINGS[:1])
     }
     picked: list[tuple[NetworkName, Upsampling]] = st.multiselect(

@@ -81,8 +81,10 @@ def form(own: Engine, project: Project, found: Groundwork) -> None:
     st.subheader("New training", anchor=False)
     network, training = _basic(project, found)
     training = replace(training, parent=_parent(own, project, network))
-    with st.expander("Advanced", icon=":material/tune:"):
-        network, training = _advanced(network, training)
+    is_by_steps = NETWORKS[network.network].by_steps
+    if is_by_steps:
+        with st.expander("Advanced", icon=":material/tune:"):
+            network, training = _advanced(network, training)
     points = f"{found.n_points} points in {found.n_labelled} {'image' if found.n_labelled == 1 else 'images'}"
     if st.button("Start training", type="primary", icon=":material/model_training:", help=f"On {points}."):
         try:
@@ -98,6 +100,9 @@ def form(own: Engine, project: Project, found: Groundwork) -> None:
             session.explained(failure)
             return
         st.rerun(scope="app")
+    if not is_by_steps:
+        st.caption(f"{points}; every picture is encoded once, then the head is fitted in seconds.")
+        return
     end = f" or {_minutes_in_words(int(training.minutes))}, whichever comes first" if training.minutes else ""
     st.caption(
         f"{points}; ends after {training.epochs} epochs{end}. Training goes on when you close this page, and points "
@@ -132,7 +137,7 @@ def _basic(project: Project, found: Groundwork) -> tuple[NetworkSpec, TrainingSp
         usual = ways.index(USUAL_UPSAMPLING.get(name, network.upsampling))
         upsampling: Any = first.selectbox("Upsampling", ways, index=usual, format_func=UPSAMPLINGS.__getitem__)
         network = replace(network, upsampling=upsampling)
-    if info.uses_encoder:
+    if info.uses_encoder and info.by_steps:
         is_frozen = (second if name in FCNS else first).toggle(
             "Freeze the encoder", help="Train what comes after it only: faster, and safer with few points."
         )
@@ -142,6 +147,8 @@ def _basic(project: Project, found: Groundwork) -> tuple[NetworkSpec, TrainingSp
 
 def _parent(own: Engine, project: Project, network: NetworkSpec) -> str:
     """File of the model to start from; asked only when there is one of this network."""
+    if not NETWORKS[network.network].by_steps:
+        return ""
     fitting = [one for one in models(own.lab, project_id=project.id) if one.spec.get("network") == network.network]
     if not fitting:
         return ""

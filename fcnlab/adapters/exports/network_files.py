@@ -91,6 +91,11 @@ def exported_program(network: nn.Module, spec: NetworkSpec) -> ExportedProgram:
             f"{spec.network} visits a picture pixel by pixel, which no graph of open size can hold: export "
             f"{NetworkName.SLIDING_DENSE}, which has the same weights and gives the same scores"
         )
+    if spec.network is NetworkName.LARGER_HEAD:
+        raise ExportFailed(
+            f"{spec.network} stands on colours and shapes that no network computes: use it from fcnlab, or train and "
+            f"export {NetworkName.FCN2S}"
+        )
     ready = with_fixed_padding(copy.deepcopy(network).cpu().float().eval())
     for layer in ready.modules():
         if getattr(layer, "inplace", False):

@@ -12,6 +12,7 @@ from fcnlab.core.networks.blocks import scratch_encoder
 from fcnlab.core.networks.deconvnet import DeconvolutionNetwork
 from fcnlab.core.networks.fcn import COARSEST, Fcn
 from fcnlab.core.networks.fully_connected import FullyConnected
+from fcnlab.core.networks.larger_head import LargerHead
 from fcnlab.core.networks.sliding import PATCH, SlidingDense, SlidingWindow
 from fcnlab.core.networks.unet import SCRATCH_DEEPEST, UNet
 from fcnlab.errors import InvalidSetting
@@ -28,6 +29,7 @@ class NetworkInfo:
         paper: where it was described.
         any_size: takes pictures of any height and width.
         uses_encoder: can start from an encoder with trained weights.
+        by_steps: learns by gradient steps; False: it is fitted once, on an encoder that stays as it is.
         summary: one sentence on what it does, and what that is good for.
     """
 
@@ -37,6 +39,7 @@ class NetworkInfo:
     any_size: bool
     uses_encoder: bool
     summary: str
+    by_steps: bool = True
 
 
 _INFOS = (
@@ -113,6 +116,17 @@ _INFOS = (
         uses_encoder=False,
         summary="Presses the picture through a short code: takes one size only and loses borders. A baseline.",
     ),
+    NetworkInfo(
+        NetworkName.LARGER_HEAD,
+        "Instant learner, larger head",
+        "Shin, Xie, Albanie 2021, arXiv:2104.06394 (few pixels per image); Lakshminarayanan, Pritzel, Blundell 2017, "
+        "arXiv:1612.01474 (ensembles)",
+        any_size=True,
+        uses_encoder=True,
+        summary="Small networks on the instant learner's features at three scales, fitted in seconds once all pictures "
+        "are encoded; a linear head stays if it does better on the held-out points. For thousands of points.",
+        by_steps=False,
+    ),
 )
 
 NETWORKS: Mapping[NetworkName, NetworkInfo] = MappingProxyType({info.name: info for info in _INFOS})
@@ -151,4 +165,6 @@ def build_network(spec: NetworkSpec, encoder: EncoderParts | None) -> PointNetwo
     else:
         parts = copy.deepcopy(encoder)
         parts.module.requires_grad_(True)
+    if spec.network is NetworkName.LARGER_HEAD:
+        return LargerHead(spec, parts)
     return UNet(spec, parts) if is_unet else Fcn(spec, parts)

@@ -15,7 +15,8 @@ from fcnlab.specs import SCRATCH, NetworkName
 
 SMALL: dict[str, Any] = {"width": 8}
 ANY_SIZE = [name for name, info in NETWORKS.items() if info.any_size]
-WITH_ENCODER = [name for name, info in NETWORKS.items() if info.uses_encoder]
+BY_STEPS = [name for name, info in NETWORKS.items() if info.by_steps]
+WITH_ENCODER = [name for name in BY_STEPS if NETWORKS[name].uses_encoder]
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -52,7 +53,7 @@ def test_logits_at_pixels_are_those_of_the_whole_picture(build, pictures, places
     assert torch.allclose(sparse, dense[images, :, rows.long(), cols.long()], atol=1e-4)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", BY_STEPS)
 def test_unclicked_pixels_get_no_gradient(build, pictures, name):
     logits = build(name, **SMALL)(pictures)
     logits.retain_grad()
@@ -120,7 +121,7 @@ def test_no_points_give_no_logits(build, pictures, name):
     assert build(name, **SMALL).logits_at(pictures, none.long(), none, none).shape == (0, 3)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", BY_STEPS)
 def test_a_network_learns_the_points_it_is_shown(build, pictures, places, name):
     network = build(name, fresh=True, **SMALL).train()
     classes = torch.arange(9) % 3

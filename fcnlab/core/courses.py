@@ -1,0 +1,36 @@
+"""The right course for a network: most learn by steps, a larger head is fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fcnlab.core.course import Course
+from fcnlab.core.head_course import HeadCourse
+from fcnlab.core.networks.base import EncoderParts, PointNetwork
+from fcnlab.core.training import Clock
+from fcnlab.errors import InvalidSetting
+from fcnlab.specs import NetworkName, NetworkSpec, TrainingSpec
+
+
+def course_of(
+    spec: NetworkSpec,
+    training: TrainingSpec,
+    *,
+    encoder: EncoderParts | None,
+    class_ids: Sequence[int],
+    device: str,
+    now: Clock,
+    parent: PointNetwork | None = None,
+) -> Course | HeadCourse:
+    """A course for a network of the family; see Course for the arguments.
+
+    Raises:
+        InvalidSetting: a larger head without a trained encoder, or one that should start from a model.
+    """
+    if spec.network is not NetworkName.LARGER_HEAD:
+        return Course(spec, training, encoder=encoder, class_ids=class_ids, device=device, now=now, parent=parent)
+    if encoder is None:
+        raise InvalidSetting(f"{spec.network} is a head on trained features: name an encoder")
+    if parent is not None or training.parent:
+        raise InvalidSetting(f"{spec.network} is fitted from zero in seconds: leave the parent out")
+    return HeadCourse(spec, training, encoder=encoder, class_ids=class_ids, device=device, now=now)
