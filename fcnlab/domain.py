@@ -53,11 +53,12 @@ class ImageState(StrEnum):
 
 
 class EventKind(StrEnum):
-    """What a labeller did. Only ADD, REMOVE and CLEAR can be undone."""
+    """What a labeller did. Only ADD, REMOVE, CLEAR and BRUSH can be undone."""
 
     ADD = "add"
     REMOVE = "remove"
     CLEAR = "clear"
+    BRUSH = "brush"
     UNDO = "undo"
     REDO = "redo"
     STATE = "state"
@@ -66,7 +67,7 @@ class EventKind(StrEnum):
     CLASS_REMOVE = "class_remove"
 
 
-UNDOABLE = frozenset({EventKind.ADD, EventKind.REMOVE, EventKind.CLEAR})
+UNDOABLE = frozenset({EventKind.ADD, EventKind.REMOVE, EventKind.CLEAR, EventKind.BRUSH})
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -251,8 +252,9 @@ class Event:
     """One thing a labeller did, numbered by the browser that saw it.
 
     `image_id` is the image shown when it happened. `payload` per kind: ADD {row, col, class_id}
-    and, unless it is a click, {source}; REMOVE {uid}; CLEAR, UNDO, REDO {}; STATE {state}; CLASS_ADD {name, colour};
-    CLASS_EDIT {class_id, name, colour}; CLASS_REMOVE {class_id}.
+    and, unless it is a click, {source}; REMOVE {uid}; CLEAR, UNDO, REDO {}; BRUSH {class_id, top, left, height, width,
+    runs}, see Stroke; STATE {state}; CLASS_ADD {name, colour}; CLASS_EDIT {class_id, name, colour}; CLASS_REMOVE
+    {class_id}.
     """
 
     seq: int

@@ -17,7 +17,7 @@ PACKAGE = ROOT / "fcnlab"
 MAX_MODULE_LINES = 300
 MAX_FUNCTION_LINES = 60
 
-VALUES = {"errors", "domain", "specs", "runs", "comparisons"}
+VALUES = {"errors", "domain", "specs", "runs", "comparisons", "strokes"}
 DOORS = VALUES | {
     "settings",
     "core",
@@ -37,6 +37,7 @@ MAY_IMPORT = {
     "specs": VALUES,
     "runs": VALUES,
     "comparisons": VALUES,
+    "strokes": VALUES,
     "settings": VALUES,
     "webapp_files": VALUES,
     "threads": set(),
@@ -93,6 +94,7 @@ NEVER = {
     "specs": HEAVY,
     "runs": HEAVY,
     "comparisons": HEAVY,
+    "strokes": HEAVY,
     "settings": HEAVY,
     "webapp_files": HEAVY,
     "threads": HEAVY,

@@ -7,21 +7,17 @@ in canonical order: image, row, column, class, uid.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, TypeVarTuple
+from typing import TypeVarTuple
 
-from sqlalchemy import ColumnElement, Select, case, false, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Select, false, func, insert, or_, select
 from sqlalchemy.orm import Session
 
 from fcnlab.adapters.repository import live_classes
-from fcnlab.adapters.tables import ClassRow, PointRow, UtcTime
+from fcnlab.adapters.tables import ClassRow, PointRow
 from fcnlab.domain import Point, PointSource, StoredPoint
 
 Columns = TypeVarTuple("Columns")
-
-CHUNK = 500
-"""Point uids per statement: far below every database's limit on parameters."""
 
 
 def add_point(session: Session, *, project_id: int, stored: StoredPoint, weight: float = 1.0) -> None:
@@ -42,18 +38,6 @@ def add_point(session: Session, *, project_id: int, stored: StoredPoint, weight:
             removed_at=None,
         )
     )
-
-
-def hide_points(session: Session, *, project_id: int, uids: Sequence[str], now: datetime) -> None:
-    """One more event wants these points gone."""
-    gone = func.coalesce(PointRow.removed_at, literal(now, UtcTime()))
-    _change_hidden(session, project_id, uids, by=1, removed_at=gone)
-
-
-def show_points(session: Session, *, project_id: int, uids: Sequence[str]) -> None:
-    """One event less wants these points gone; those that no event wants gone are live again."""
-    back = case((PointRow.hidden_by <= 1, None), else_=PointRow.removed_at)
-    _change_hidden(session, project_id, uids, by=-1, removed_at=back)
 
 
 def live_uids(session: Session, *, image_id: int) -> tuple[str, ...]:
@@ -161,15 +145,3 @@ def _live(query: Select[*Columns], *, gone_after: datetime | None = None) -> Sel
     later = [false() if gone_after is None else end > gone_after for end in ends]
     conditions = [or_(end.is_(None), is_later) for end, is_later in zip(ends, later, strict=True)]
     return query.select_from(PointRow).join(ClassRow, same_class).where(*conditions)
-
-
-def _change_hidden(
-    session: Session, project_id: int, uids: Sequence[str], *, by: int, removed_at: ColumnElement[Any]
-) -> None:
-    for start in range(0, len(uids), CHUNK):
-        session.execute(
-            update(PointRow)
-            .where(PointRow.project_id == project_id, PointRow.uid.in_(uids[start : start + CHUNK]))
-            .values(hidden_by=PointRow.hidden_by + by, removed_at=removed_at)
-            .execution_options(synchronize_session=False)
-        )

@@ -22,6 +22,7 @@ from fcnlab.commands.common import (
 
 if TYPE_CHECKING:
     from fcnlab.core.network_model import NetworkModel
+    from fcnlab.core.painting import Painting
     from fcnlab.domain import ClassLabel
     from fcnlab.services.fitting import Maker
 
@@ -87,9 +88,12 @@ def predict(
         content = open_model(model, device="cpu")
         maker: Maker | NetworkModel = content
         labels: Sequence[ClassLabel] = labels_of_model(content)
+        paintings: dict[str, Painting] = {}
     else:
-        maker, labels = _maker(ctx, str(wanted))
-    predictor = Predictor(maker, device=settings.device, max_pixels=settings.max_pixels, is_plain=is_plain)
+        maker, labels, paintings = _maker(ctx, str(wanted))
+    predictor = Predictor(
+        maker, device=settings.device, max_pixels=settings.max_pixels, is_plain=is_plain, paintings=paintings
+    )
     n_refused, started = 0, time.monotonic()
     for step in predict_files(predictor, images, labels=labels, to=output):
         if step.mask is None:
@@ -103,9 +107,11 @@ def predict(
     ctx.exit(1 if n_refused else 0)
 
 
-def _maker(ctx: click.Context, wanted: str) -> tuple[Maker, Sequence[ClassLabel]]:
-    """What makes the masks of a project: the model it chose, or what all its points teach."""
+def _maker(ctx: click.Context, wanted: str) -> tuple[Maker, Sequence[ClassLabel], dict[str, Painting]]:
+    """What makes the masks of a project, its classes, and what is painted on its images."""
+    from fcnlab.services.painting import paintings_by_content
+
     with opened(ctx) as lab:
         project = found_project(lab, wanted)
         with learner_of(lab, project) as learner:
-            return learner.maker(), project.classes
+            return learner.maker(), project.classes, paintings_by_content(lab, project_id=project.id)

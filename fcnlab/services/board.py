@@ -86,18 +86,24 @@ class Board:
         covers: Mapping[str, int],
         milliseconds: float,
         made_at: datetime,
-        opinion: tuple[tuple[int, ...], NDArray[np.float32]] | None = None,
+        opinion: tuple[tuple[int, ...], NDArray[np.float32]] | Literal["kept"] | None = None,
         is_final: bool = False,
     ) -> Overlay:
-        """Show a class map (H, W) uint8 from now on; `opinion` is (class ids, probabilities (K, H, W))."""
+        """Show a class map (H, W) uint8 from now on.
+
+        `opinion` is (class ids, probabilities (K, H, W)), or "kept": that of the overlay before.
+        """
         packed = zlib.compress(np.ascontiguousarray(class_map).tobytes(), 1)
         height, width = class_map.shape
         with self._lock:
             self._number += 1
             overlay = Overlay(self._number, (height, width), packed, dict(covers), milliseconds, made_at, is_final)
             self._place(image_id).overlay = overlay
-            self._opinions.pop(image_id, None)
-            if opinion is not None:
+            earlier = self._opinions.pop(image_id, None)
+            if opinion == "kept":
+                if earlier is not None:
+                    self._opinions[image_id] = replace(earlier, overlay=overlay.number)
+            elif opinion is not None:
                 self._opinions[image_id] = Opinion(overlay.number, opinion[0], opinion[1].astype(np.float16))
             while len(self._opinions) > PROBABILITIES_KEPT:
                 self._opinions.popitem(last=False)

@@ -1,4 +1,4 @@
-"""What each kind of event does. A handler changes points, image or classes, or refuses before any change."""
+"""What each kind of event does. A handler changes points, strokes, image or classes, or refuses before any change."""
 
 from __future__ import annotations
 
@@ -9,11 +9,19 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from fcnlab.adapters import repository, repository_events, repository_images, repository_points
+from fcnlab.adapters import (
+    repository,
+    repository_events,
+    repository_hiding,
+    repository_images,
+    repository_points,
+    repository_strokes,
+)
 from fcnlab.adapters.repository_events import Effect
 from fcnlab.adapters.repository_images import ImageOutline
 from fcnlab.domain import DEFAULT_PALETTE, Event, EventKind, ImageState, Point, PointSource, StoredPoint
 from fcnlab.errors import ClickOutsideImage, InvalidEvent, InvalidPoints, UnknownImage
+from fcnlab.strokes import Stroke
 
 MAX_NAME_CHARS = 80
 
@@ -79,8 +87,32 @@ def _add(act: Act) -> Effect:
         created_at=act.now,
     )
     repository_points.add_point(act.session, project_id=act.project_id, stored=stored)
-    if image.state is ImageState.NEW:
-        repository_images.set_image_state(act.session, image_id=image.id, state=ImageState.IN_PROGRESS)
+    _begun(act, image)
+    return Effect(added=(uid,))
+
+
+def _brush(act: Act) -> Effect:
+    image, payload = _changeable_image(act), act.event.payload
+    class_id = None if payload.get("class_id") is None else _whole(act, "class_id")
+    top, left, height, width = (_whole(act, key) for key in ("top", "left", "height", "width"))
+    runs = payload.get("runs")
+    if not isinstance(runs, list | tuple):
+        raise InvalidEvent(f"the runs of a stroke are a {type(runs).__name__}; wanted a list of lengths")
+    stroke = Stroke(class_id, top, left, height, width, tuple(runs))
+    stroke.check_inside((image.height, image.width))
+    if class_id is not None:
+        repository.class_label(act.session, project_id=act.project_id, class_id=class_id)
+    uid = f"{act.client_id}:{act.event.seq}"
+    repository_strokes.add_stroke(
+        act.session,
+        project_id=act.project_id,
+        image_id=image.id,
+        uid=uid,
+        stroke=stroke,
+        labeller=act.labeller,
+        now=act.now,
+    )
+    _begun(act, image)
     return Effect(added=(uid,))
 
 
@@ -90,16 +122,17 @@ def _remove(act: Act) -> Effect:
     is_known = isinstance(uid, str) and uid.isascii() and uid.isprintable()
     if not is_known or not repository_points.is_live(act.session, image_id=image.id, uid=str(uid)):
         raise InvalidPoints("this point is gone already")
-    repository_points.hide_points(act.session, project_id=act.project_id, uids=[str(uid)], now=act.now)
+    repository_hiding.hide_made(act.session, project_id=act.project_id, uids=[str(uid)], now=act.now)
     return Effect(removed=(str(uid),))
 
 
 def _clear(act: Act) -> Effect:
     image = _changeable_image(act)
-    uids = repository_points.live_uids(act.session, image_id=image.id)
+    points = repository_points.live_uids(act.session, image_id=image.id)
+    uids = points + repository_strokes.live_stroke_uids(act.session, image_id=image.id)
     if not uids:
-        raise InvalidPoints("there are no points to clear on this image")
-    repository_points.hide_points(act.session, project_id=act.project_id, uids=uids, now=act.now)
+        raise InvalidPoints("there are no points and no strokes to clear on this image")
+    repository_hiding.hide_made(act.session, project_id=act.project_id, uids=uids, now=act.now)
     return Effect(removed=uids)
 
 
@@ -109,8 +142,8 @@ def _undo(act: Act) -> Effect:
     if past is None:
         raise InvalidEvent("there is nothing of yours left to undo on this image")
     hide, show = past.effect.added, past.effect.removed
-    repository_points.hide_points(act.session, project_id=act.project_id, uids=hide, now=act.now)
-    repository_points.show_points(act.session, project_id=act.project_id, uids=show)
+    repository_hiding.hide_made(act.session, project_id=act.project_id, uids=hide, now=act.now)
+    repository_hiding.show_made(act.session, project_id=act.project_id, uids=show)
     repository_events.mark_undone(act.session, event_id=past.id, undone_at=act.now)
     return Effect(details={"undid": past.id})
 
@@ -121,8 +154,8 @@ def _redo(act: Act) -> Effect:
     if past is None:
         raise InvalidEvent("there is nothing of yours left to redo on this image")
     hide, show = past.effect.removed, past.effect.added
-    repository_points.hide_points(act.session, project_id=act.project_id, uids=hide, now=act.now)
-    repository_points.show_points(act.session, project_id=act.project_id, uids=show)
+    repository_hiding.hide_made(act.session, project_id=act.project_id, uids=hide, now=act.now)
+    repository_hiding.show_made(act.session, project_id=act.project_id, uids=show)
     repository_events.mark_undone(act.session, event_id=past.id, undone_at=None)
     return Effect(details={"redid": past.id})
 
@@ -165,6 +198,11 @@ def _class_remove(act: Act) -> Effect:
     return Effect(details={"class_id": class_id})
 
 
+def _begun(act: Act, image: ImageOutline) -> None:
+    if image.state is ImageState.NEW:
+        repository_images.set_image_state(act.session, image_id=image.id, state=ImageState.IN_PROGRESS)
+
+
 def _image(act: Act) -> ImageOutline:
     if act.image is None:
         raise UnknownImage("this image is not in the project any more")
@@ -196,6 +234,7 @@ HANDLERS: dict[EventKind, Callable[[Act], Effect]] = {
     EventKind.ADD: _add,
     EventKind.REMOVE: _remove,
     EventKind.CLEAR: _clear,
+    EventKind.BRUSH: _brush,
     EventKind.UNDO: _undo,
     EventKind.REDO: _redo,
     EventKind.STATE: _state,

@@ -17,11 +17,13 @@ from fcnlab.core.clicks import NEIGHBOURS_UP_TO, Clicks, canonical_clicks
 from fcnlab.core.head import Head, missing_message
 from fcnlab.core.looks import ChosenNetwork
 from fcnlab.core.model import Lesson, Model, canonical_teachings, frozen_model
+from fcnlab.core.painting import Painting
 from fcnlab.core.plain import plain_probabilities
 from fcnlab.domain import ImageInfo, LearnerSpec, Point, Project, StoredPoint
 from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab
 from fcnlab.runs import ModelRecord
+from fcnlab.services.painting import painting_of
 from fcnlab.services.picture_store import PictureStore
 
 Maker = Model | ChosenNetwork
@@ -97,6 +99,11 @@ class ProjectLearner:
     def clicks_of(self, image: ImageInfo) -> Clicks:
         """The live clicks of an image."""
         return self._clicks.get(image.id) or canonical_clicks([], image.hw)
+
+    def painting_of(self, image: ImageInfo) -> Painting:
+        """What is painted on an image, read now: strokes teach nothing, they lie over what is learned."""
+        with reading(self._lab.sessions) as session:
+            return painting_of(session, image)
 
     def untaught(self) -> list[ImageInfo]:
         """Images whose points are not learned from yet because they have to be encoded first."""

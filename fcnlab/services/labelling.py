@@ -18,12 +18,16 @@ from fcnlab.domain import Event, EventBatch, EventKind, ImageState, Point, Point
 from fcnlab.errors import FcnlabError, InvalidEvent, InvalidPoints, UnknownImage
 from fcnlab.lab import Lab
 from fcnlab.services.effects import Act, clean_name, take_effect
+from fcnlab.strokes import MAX_RUNS
 
 MAX_SEQ = 2**53
 """The largest whole number JavaScript counts to without gaps."""
 
 MAX_PAYLOAD_CHARS = 10_000
 """A longer payload is no event of ours; its beginning is kept."""
+
+MAX_BRUSH_CHARS = 16 * MAX_RUNS
+"""As much for a stroke, most of which are its runs."""
 
 CLASS_KINDS = frozenset({EventKind.CLASS_ADD, EventKind.CLASS_EDIT, EventKind.CLASS_REMOVE})
 
@@ -195,7 +199,7 @@ def _apply(
     repository_events.record_event(
         session,
         client_id=client_id,
-        event=replace(event, payload=_storable(event.payload)),
+        event=replace(event, payload=_storable(event)),
         labeller=labeller,
         project_id=project_id,
         image_id=None if image is None else image.id,
@@ -205,11 +209,12 @@ def _apply(
     return reason
 
 
-def _storable(payload: dict[str, Any]) -> dict[str, Any]:
+def _storable(event: Event) -> dict[str, Any]:
     """The payload, or, when a database could not keep it as it is, the beginning of its text."""
+    most = MAX_BRUSH_CHARS if event.kind is EventKind.BRUSH else MAX_PAYLOAD_CHARS
     try:
-        if len(json.dumps(payload, allow_nan=False)) <= MAX_PAYLOAD_CHARS:
-            return payload
+        if len(json.dumps(event.payload, allow_nan=False)) <= most:
+            return event.payload
     except (TypeError, ValueError, RecursionError):
         pass
-    return {"unreadable": ascii(payload)[:MAX_PAYLOAD_CHARS]}
+    return {"unreadable": ascii(event.payload)[:MAX_PAYLOAD_CHARS]}

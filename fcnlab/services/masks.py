@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from dataclasses import dataclass
 
@@ -15,10 +16,12 @@ from fcnlab.adapters.files import write_whole
 from fcnlab.adapters.png import mask_png, read_mask
 from fcnlab.core.learner import full_size
 from fcnlab.core.model import Model, model_to_arrays
+from fcnlab.core.painting import Painting, painted
 from fcnlab.domain import FitRecord, ImageInfo, ImageState, StoredMask
 from fcnlab.errors import FcnlabError
 from fcnlab.lab import Lab
 from fcnlab.services.fitting import Maker, ProjectLearner
+from fcnlab.services.painting import painting_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +70,12 @@ def save_model(lab: Lab, learner: ProjectLearner) -> SavedModel:
 def predicted_mask(learner: ProjectLearner, image: ImageInfo, maker: Maker) -> NDArray[np.uint8]:
     """Class ids (H, W) uint8 at full size by the settings and clicks of the maker, whatever changed since.
 
-    Every pixel clicked by then has its class.
+    Every pixel clicked by then has its class, unless a stroke covers it. Strokes are those of now.
     """
+    return painted(_unpainted(learner, image, maker), learner.painting_of(image))
+
+
+def _unpainted(learner: ProjectLearner, image: ImageInfo, maker: Maker) -> NDArray[np.uint8]:
     segmentation = learner.segment_by(maker, image)
     return full_size(segmentation, image.hw, maker.clicks_of(image.content_hash, image.hw))
 
@@ -90,13 +97,22 @@ def keep_mask(lab: Lab, learner: ProjectLearner, image: ImageInfo) -> NDArray[np
         with reading(lab.sessions) as session:
             points = repository_points.point_set_hash(session, project_id=image.project_id)
         name = f"model{learner.record.id}-{lab.clock():%Y%m%dT%H%M%S%f}"
-    mask = predicted_mask(learner, image, maker)
-    file = f"{image.project_id}/{image.id}-{name}.png"
+    painting = learner.painting_of(image)
+    mask = painted(_unpainted(learner, image, maker), painting)
+    file = f"{image.project_id}/{image.id}-{name}{_painted_name(painting)}.png"
     write_whole(lab.folders.masks / file, mask_png(mask))
     stored = StoredMask(file, made_by, points, lab.clock())
     with writing(lab.sessions) as session:
-        repository_images.store_mask(session, image_id=image.id, mask=stored)
+        if painting_of(session, image) == painting:  # else it was reopened, painted on and done again meanwhile
+            repository_images.store_mask(session, image_id=image.id, mask=stored)
     return mask
+
+
+def _painted_name(painting: Painting) -> str:
+    """Part of the name of a mask: two masks by one model differ when their paintings do."""
+    if not painting.layers:
+        return ""
+    return f"-painted{hashlib.sha256(repr(painting).encode()).hexdigest()[:12]}"
 
 
 def kept_mask(lab: Lab, image: ImageInfo) -> NDArray[np.uint8] | None:

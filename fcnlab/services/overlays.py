@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fcnlab.adapters.database import reading
+from fcnlab.adapters.repository_strokes import live_stroke_ids
 from fcnlab.core.coords import working_hw
 from fcnlab.core.learner import Segmentation
-from fcnlab.domain import ImageInfo, ImageState, Project
+from fcnlab.core.painting import Painting, painted
+from fcnlab.domain import IGNORE, ImageInfo, ImageState, Project
 from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab
 from fcnlab.services.board import Board
@@ -19,24 +24,37 @@ from fcnlab.services.fitting import ProjectLearner
 from fcnlab.services.masks import final_mask
 from fcnlab.services.picture_store import PictureStore
 
+BASES_KEPT = 8
+"""Images whose mask is kept without what is painted: a stroke on them needs nothing learned again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """The mask of an image before anything painted is laid over it, (H, W) uint8; `revision` of the learner made it."""
+
+    revision: int
+    class_map: NDArray[np.uint8]
+
 
 class OverlayMaker:
     """Knows which overlays are still good. Used by one thread at a time, except for `forget`."""
 
     def __init__(self, lab: Lab, board: Board, pictures: PictureStore) -> None:
         self._lab, self._board, self._pictures = lab, board, pictures
-        self._made_from: dict[int, tuple[int, ImageState]] = {}
+        self._made_from: dict[int, tuple[int, ImageState, tuple[int, ...]]] = {}
+        self._bases: OrderedDict[int, _Base] = OrderedDict()
 
     def forget(self, image_id: int) -> None:
         """Make the overlay of an image again next time, whether anything changed or not."""
         self._made_from.pop(image_id, None)
+        self._bases.pop(image_id, None)
 
     def make(self, learner: ProjectLearner, image: ImageInfo, *, covers: Mapping[str, int], started: float) -> bool:
-        """Pin the overlay that the points and the model of now give, or say why there is none.
+        """Pin the overlay that the points, the strokes and the model of now give, or say why there is none.
 
         Args:
             learner: refreshed.
-            covers: the highest event of each tab among these points.
+            covers: the highest event of each tab among these points and strokes.
             started: `time.perf_counter()` when work began.
 
         Returns:
@@ -48,30 +66,61 @@ class OverlayMaker:
         """
         project = learner.project
         assert project is not None
-        if self._made_from.get(image.id) == (learner.revision, image.state) and self._board.overlay(image.id):
+        with reading(self._lab.sessions) as session:
+            made_from = learner.revision, image.state, live_stroke_ids(session, image_id=image.id)
+        if self._made_from.get(image.id) == made_from and self._board.overlay(image.id):
             self._board.cover(image.id, covers)
             return True
         if image.state is ImageState.DONE:
-            self._pin_final(project, learner, image, covers, started)
+            if self._pin_final(project, learner, image, covers, started):
+                self._made_from[image.id] = made_from
             return False
+        base, opinion, painting = self._bases.get(image.id), None, learner.painting_of(image)
         try:
-            segmentation = self._segmentation(learner, image)
+            if base is None or base.revision != learner.revision:
+                segmentation = self._segmentation(learner, image)
+                base = self._keep(image, _Base(learner.revision, segmentation.class_map))
+                opinion = segmentation.class_ids, segmentation.probabilities
         except NoPoints as missing:
-            self._board.unpin(image.id, covers=covers, made_at=self._lab.clock())
+            self._pin_painting(project, painting, covers, started, image)
             if learner.untaught():
                 return True
             self._board.say(image.id, "missing", message=missing_in_words(project, learner) or str(missing))
             return False
         self._board.pin(
             image.id,
-            segmentation.class_map,
+            painted(base.class_map, painting),
             covers=covers,
             milliseconds=(time.perf_counter() - started) * 1000,
             made_at=self._lab.clock(),
-            opinion=(segmentation.class_ids, segmentation.probabilities),
+            opinion=opinion or "kept",
         )
-        self._made_from[image.id] = (learner.revision, image.state)
+        self._made_from[image.id] = (learner.revision, *made_from[1:])
         return True
+
+    def _keep(self, image: ImageInfo, base: _Base) -> _Base:
+        self._bases[image.id] = base
+        self._bases.move_to_end(image.id)
+        while len(self._bases) > BASES_KEPT:
+            self._bases.popitem(last=False)
+        return base
+
+    def _pin_painting(
+        self, project: Project, painting: Painting, covers: Mapping[str, int], started: float, image: ImageInfo
+    ) -> None:
+        """What is painted, over nothing; an image without strokes shows nothing."""
+        self._bases.pop(image.id, None)
+        if not painting.layers:
+            self._board.unpin(image.id, covers=covers, made_at=self._lab.clock())
+            return
+        nothing = np.full(working_hw(image.hw, project.learner.working_side), IGNORE, np.uint8)
+        self._board.pin(
+            image.id,
+            painted(nothing, painting),
+            covers=covers,
+            milliseconds=(time.perf_counter() - started) * 1000,
+            made_at=self._lab.clock(),
+        )
 
     def _segmentation(self, learner: ProjectLearner, image: ImageInfo) -> Segmentation:
         """By the model that the project chose, or by all points learned from so far. Raises NoPoints."""
@@ -95,15 +144,16 @@ class OverlayMaker:
         image: ImageInfo,
         covers: Mapping[str, int],
         started: float,
-    ) -> None:
+    ) -> bool:
+        """Whether the kept mask of a done image was not shown yet, and is now."""
         shown = self._board.overlay(image.id)
         if shown is not None and shown.is_final:
             self._board.cover(image.id, covers)
-            return
+            return False
         mask = final_mask(self._lab, learner, image)
         if mask is None:
             self._board.say(image.id, "missing", message="this image was marked done before anything was learned")
-            return
+            return False
         self._board.pin(
             image.id,
             _at_working_size(mask, project.learner.working_side),
@@ -112,8 +162,8 @@ class OverlayMaker:
             made_at=self._lab.clock(),
             is_final=True,
         )
-        self._made_from[image.id] = (learner.revision, image.state)
         self._board.say(image.id, "idle")
+        return True
 
 
 def missing_in_words(project: Project, learner: ProjectLearner) -> str:

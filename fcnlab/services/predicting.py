@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +24,7 @@ from fcnlab.core.looks import ChosenNetwork, rounded_probabilities
 from fcnlab.core.model import Model
 from fcnlab.core.naming import export_stems
 from fcnlab.core.network_model import NetworkModel
+from fcnlab.core.painting import Painting, painted
 from fcnlab.core.palette import palette_of
 from fcnlab.core.picture import array_id, to_rgb8
 from fcnlab.core.plain import plain_segmentation
@@ -73,10 +74,19 @@ class Predictor:
     Args:
         is_plain: of an instant model, take the head alone, without walker and sharpened borders: several times as
             fast, for many pictures.
+        paintings: what was painted on pictures by hand, by the hash of their file; it lies over what is predicted.
     """
 
-    def __init__(self, maker: Maker | NetworkModel, *, device: str, max_pixels: int, is_plain: bool = False) -> None:
-        self._is_plain = is_plain
+    def __init__(
+        self,
+        maker: Maker | NetworkModel,
+        *,
+        device: str,
+        max_pixels: int,
+        is_plain: bool = False,
+        paintings: Mapping[str, Painting] | None = None,
+    ) -> None:
+        self._is_plain, self._paintings = is_plain, paintings or {}
         self._maker, self._max_pixels, self._device = maker, max_pixels, pick_device(device)
         network = maker.model if isinstance(maker, ChosenNetwork) else maker
         if isinstance(network, NetworkModel):
@@ -108,7 +118,7 @@ class Predictor:
         return Reading(to_rgb8(pixels)[0], content_hash, array_id(pixels))
 
     def mask(self, reading: Reading) -> NDArray[np.uint8]:
-        """Class ids (H, W) uint8 at the size of the picture; clicks the model knows on it are obeyed."""
+        """Class ids (H, W) uint8 at the size of the picture; clicks the model knows on it are obeyed, strokes too."""
         rgb, maker = reading.rgb, self._maker
         if isinstance(maker, NetworkModel):
             return NetworkPredictor(maker, device=self._device).mask(rgb)
@@ -116,7 +126,9 @@ class Predictor:
         # a model saved by a project names images by their file, one saved by PointSegmenter by their pixels
         by_file, by_pixels = (maker.clicks_of(one, hw) for one in (reading.content_hash, reading.pixel_id))
         clicks = by_file if len(by_file) else by_pixels
-        return full_size(self._segmentation(maker, rgb, clicks), hw, clicks)
+        mask = full_size(self._segmentation(maker, rgb, clicks), hw, clicks)
+        painting = self._paintings.get(reading.content_hash)
+        return painted(mask, painting) if painting is not None and painting.image_hw == hw else mask
 
     def _segmentation(self, maker: Maker, rgb: NDArray[np.uint8], clicks: Clicks) -> Segmentation:
         working = working_picture(rgb, maker.spec.working_side)

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from fcnlab.adapters import repository, repository_events, repository_images, repository_points
 from fcnlab.adapters.database import reading
+from fcnlab.adapters.repository_strokes import live_stroke_ids
 from fcnlab.domain import ImageInfo, ImagePlace, ImageState, Project, StoredPoint
 from fcnlab.errors import UnknownImage
 from fcnlab.lab import Lab
@@ -20,6 +21,7 @@ class Scene:
     """One image as it is shown; `image` is None while the project has none.
 
     Attributes:
+        n_strokes: live strokes on the image.
         points_per_class: live points of the whole project by class id.
         acknowledged: highest stored event of the browser tab that asked.
     """
@@ -29,6 +31,7 @@ class Scene:
     image: ImageInfo | None
     place: ImagePlace | None
     points: tuple[StoredPoint, ...]
+    n_strokes: int
     points_per_class: dict[int, int]
     acknowledged: int
 
@@ -55,7 +58,8 @@ def scene(lab: Lab, *, project_id: int, image_id: int | None, client_id: str | N
             image = _first_open(session, project_id)
         place = repository_images.image_place(session, image_id=image.id) if image else None
         points = repository_points.points_of_image(session, image_id=image.id) if image else ()
-    return Scene(project, sum(states.values()), image, place, points, counts, acknowledged)
+        n_strokes = len(live_stroke_ids(session, image_id=image.id)) if image else 0
+    return Scene(project, sum(states.values()), image, place, points, n_strokes, counts, acknowledged)
 
 
 def _first_open(session: Session, project_id: int) -> ImageInfo | None:

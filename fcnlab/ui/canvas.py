@@ -15,6 +15,7 @@ from streamlit.components.v2.types import ComponentRenderer
 
 from fcnlab.domain import MAX_CLASSES, Event, EventBatch, EventKind, ImageState, PointSource
 from fcnlab.errors import InvalidEvent
+from fcnlab.strokes import MAX_RUNS
 
 MAX_EVENTS = 10_000
 """A longer log is a fault: the browser sends 5000 events at a time and waits for the answer."""
@@ -34,6 +35,7 @@ _PAYLOAD: dict[EventKind, dict[str, type]] = {
     EventKind.ADD: {"row": int, "col": int, "class_id": int},
     EventKind.REMOVE: {"uid": str},
     EventKind.CLEAR: {},
+    EventKind.BRUSH: {"top": int, "left": int, "height": int, "width": int},
     EventKind.UNDO: {},
     EventKind.REDO: {},
     EventKind.STATE: {"state": str},
@@ -83,7 +85,7 @@ class Acknowledged(TypedDict):
 class SceneData(TypedDict):
     """Everything the workspace is shown; small, sent again on every rerun.
 
-    `points` are the stored live points of the image as (uid, row, col, class id).
+    `points` are the stored live points of the image as (uid, row, col, class id), `n_strokes` counts its live strokes.
     """
 
     project: ProjectData
@@ -92,6 +94,7 @@ class SceneData(TypedDict):
     classes: list[ClassData]
     image: ImageData | None
     points: list[tuple[str, int, int, int]]
+    n_strokes: int
     acknowledged: Acknowledged | None
     refusals: list[str]
     object_mode: bool
@@ -163,13 +166,15 @@ def _read_payload(kind: EventKind, payload: dict[str, Any]) -> dict[str, Any]:
     checked: dict[str, Any] = {
         name: _integer(payload, name) if wanted is int else _text(payload, name) for name, wanted in fields.items()
     }
+    if kind is EventKind.BRUSH:
+        checked |= {"class_id": _class_or_eraser(payload), "runs": _lengths(payload, "runs")}
     if kind is EventKind.ADD and "source" in payload:
         checked["source"] = _text(payload, "source")
         if checked["source"] not in FROM_BROWSERS:
             raise InvalidEvent(
                 f"a browser adds no points from {checked['source']!r}; known: {', '.join(FROM_BROWSERS)}"
             )
-    if "class_id" in checked and not 0 <= checked["class_id"] < MAX_CLASSES:
+    if checked.get("class_id") is not None and not 0 <= checked["class_id"] < MAX_CLASSES:
         raise InvalidEvent(f"class id {checked['class_id']} is outside 0..{MAX_CLASSES - 1}")
     if kind is EventKind.STATE and checked["state"] not in set(ImageState):
         raise InvalidEvent(f"image state {checked['state']!r} is unknown; known: {', '.join(ImageState)}")
@@ -188,6 +193,22 @@ def _integer(values: dict[str, Any], name: str) -> int:
         raise InvalidEvent(f"{name} is {str(value)[:80]!r}; wanted a whole number")
     if abs(value) > LARGEST_NUMBER:
         raise InvalidEvent(f"{name} is larger than any whole number a browser counts to")
+    return value
+
+
+def _class_or_eraser(values: dict[str, Any]) -> int | None:
+    return None if values.get("class_id") is None else _integer(values, "class_id")
+
+
+def _lengths(values: dict[str, Any], name: str) -> list[int]:
+    """Whole numbers from 0 on; whether they fit the image is for whoever applies the event."""
+    value = values.get(name)
+    if not isinstance(value, list):
+        raise InvalidEvent(f"{name} is {str(value)[:80]!r}; wanted a list of lengths")
+    if len(value) > MAX_RUNS:
+        raise InvalidEvent(f"{name} has {len(value)} lengths; at most {MAX_RUNS} fit")
+    if not all(type(one) is int and 0 <= one <= LARGEST_NUMBER for one in value):
+        raise InvalidEvent(f"{name} holds something that is no length: wanted whole numbers from 0 on")
     return value
 
 

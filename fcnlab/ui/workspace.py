@@ -87,6 +87,7 @@ def scene_data(shown: Scene, *, client: str | None, labeller: str, refusals: lis
         ],
         "image": image,
         "points": [(one.uid, one.point.row, one.point.col, one.point.class_id) for one in shown.points],
+        "n_strokes": shown.n_strokes,
         "acknowledged": {"client_id": client, "seq": shown.acknowledged} if client else None,
         "refusals": refusals,
         "object_mode": project.learner.object_mode,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from fcnlab.adapters import repository, repository_images
+from fcnlab.adapters import repository, repository_images, repository_strokes
 from fcnlab.adapters.database import reading, writing
 from fcnlab.domain import (
     ClassLabel,
@@ -55,6 +55,25 @@ class Tab:
     def points(self) -> set[Point]:
         return {stored.point for stored in points_of_image(self.lab, image_id=self.image_id)}
 
+    def brush(self, top: int, left: int, height: int, width: int, class_id: int | None = 1) -> str:
+        """Paint a whole box."""
+        applied = self.send(self.stroke(top, left, height, width, class_id))
+        assert not applied.refusals
+        return f"{self.client}:{self.seq}"
+
+    def stroke(self, top: int, left: int, height: int, width: int, class_id: int | None = 1) -> Event:
+        box = {"top": top, "left": left, "height": height, "width": width}
+        return self.event(EventKind.BRUSH, class_id=class_id, runs=[0, height * width], **box)
+
+    def strokes(self) -> tuple[str, ...]:
+        """Uids of the live strokes, oldest first."""
+        with reading(self.lab.sessions) as session:
+            return repository_strokes.live_stroke_uids(session, image_id=self.image_id)
+
+    def made(self) -> tuple[frozenset[str], tuple[str, ...]]:
+        """All that lies on the image: points and strokes."""
+        return self.uids(), self.strokes()
+
     def uids(self) -> frozenset[str]:
         return frozenset(stored.uid for stored in points_of_image(self.lab, image_id=self.image_id))
 
@@ -93,7 +112,10 @@ def state_of(tab: Tab) -> ImageState:
 def random_change(tab: Tab, rng: random.Random) -> Event:
     """An event that surely changes the points of the image."""
     uids = sorted(tab.uids())
-    kind = rng.choice([EventKind.ADD, EventKind.ADD, EventKind.ADD, EventKind.REMOVE, EventKind.CLEAR])
+    kinds = [EventKind.ADD, EventKind.ADD, EventKind.ADD, EventKind.REMOVE, EventKind.CLEAR, EventKind.BRUSH]
+    kind = rng.choice(kinds)
+    if kind is EventKind.BRUSH:
+        return tab.stroke(rng.randrange(9), rng.randrange(9), 3, 5, rng.choice([0, 1, None]))
     if kind is EventKind.ADD or not uids:
         row, col = rng.randrange(HEIGHT), rng.randrange(WIDTH)
         return tab.event(EventKind.ADD, row=row, col=col, class_id=rng.randrange(2))
@@ -108,6 +130,14 @@ def anything(tab: Tab, rng: random.Random) -> Event:
     payloads: dict[EventKind, dict[str, object]] = {
         EventKind.ADD: {"row": rng.randrange(-2, HEIGHT), "col": rng.randrange(WIDTH), "class_id": rng.randrange(4)},
         EventKind.REMOVE: {"uid": f"{tab.client}:{rng.randrange(1, tab.seq + 2)}"},
+        EventKind.BRUSH: {
+            "top": rng.randrange(HEIGHT),
+            "left": rng.randrange(WIDTH),
+            "height": 5,
+            "width": 2,
+            "class_id": rng.choice([0, 1, 3, None]),
+            "runs": [1, 4, 3, 2],
+        },
         EventKind.STATE: {"state": rng.choice(["in_progress", "in_progress", "done"])},
         EventKind.CLASS_ADD: {"name": rng.choice("abc"), "colour": "#123456"},
         EventKind.CLASS_EDIT: {"class_id": rng.randrange(3), "name": rng.choice("abc"), "colour": "#654321"},
@@ -121,9 +151,15 @@ def picture_of(tab: Tab) -> tuple[object, ...]:
     with reading(tab.lab.sessions) as session:
         project = repository.project(session, project_id=tab.project_id)
         images = repository_images.images(session, project_id=tab.project_id)
+        strokes = [
+            (stored.uid, stored.stroke)
+            for image in images
+            for stored in repository_strokes.strokes_of_image(session, image_id=image.id)
+        ]
     points = points_of_project(tab.lab, project_id=tab.project_id)
     return (
         project.classes,
         [(image.name, image.state, image.n_points) for image in images],
         [(stored.uid, stored.point, stored.labeller) for stored in points],
+        strokes,
     )

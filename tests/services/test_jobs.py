@@ -12,7 +12,7 @@ import pytest
 import skimage.data
 from numpy.typing import NDArray
 
-from fcnlab.adapters import repository_points
+from fcnlab.adapters import repository_hiding, repository_points
 from fcnlab.adapters.database import writing
 from fcnlab.domain import ImageState, LearnerSpec, Point, PointSource
 from fcnlab.lab import Lab
@@ -169,7 +169,7 @@ def test_a_model_of_few_points_is_the_same_after_there_were_many_for_a_while(lab
     with writing(lab.sessions) as session:
         stored = repository_points.points_of_image(session, image_id=image_id)
         gone = [one.uid for one in stored if one.labeller == "bob"]
-        repository_points.hide_points(session, project_id=project_id, uids=gone, now=lab.clock())
+        repository_hiding.hide_made(session, project_id=project_id, uids=gone, now=lab.clock())
     follower.refresh()
 
     np.testing.assert_array_equal(follower.cold_model().head.weights, before.weights)

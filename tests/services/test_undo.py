@@ -26,20 +26,20 @@ from tests.services.tabs import HEIGHT, WIDTH, Tab, new_project, other, random_c
 @pytest.mark.parametrize("seed", range(4))
 def test_undoing_everything_empties_the_image_and_redoing_everything_fills_it_again(tab: Tab, seed: int) -> None:
     rng = random.Random(seed)
-    states = [tab.uids()]
+    states = [tab.made()]
     for _ in range(25):
         applied = tab.send(random_change(tab, rng))
         assert not applied.refusals
-        states.append(tab.uids())
+        states.append(tab.made())
 
     for expected in reversed(states[:-1]):
         assert not tab.do(EventKind.UNDO).refusals
-        assert tab.uids() == expected
+        assert tab.made() == expected
     assert tab.do(EventKind.UNDO).refusals
 
     for expected in states[1:]:
         assert not tab.do(EventKind.REDO).refusals
-        assert tab.uids() == expected
+        assert tab.made() == expected
     assert tab.do(EventKind.REDO).refusals
 
 

@@ -13,6 +13,7 @@ PAYLOADS = {
     "add": {"row": 7, "col": 300, "class_id": 1},
     "remove": {"uid": f"{TAB}:1"},
     "clear": {},
+    "brush": {"top": 3, "left": 5, "height": 2, "width": 4, "class_id": 1, "runs": [1, 3, 2, 2]},
     "undo": {},
     "redo": {},
     "state": {"state": "done"},
@@ -56,6 +57,12 @@ def test_a_point_says_where_it_comes_from(source):
     assert batch.events[0].payload == {**PAYLOADS["add"], "source": source}
 
 
+def test_a_stroke_without_a_class_is_one_of_the_eraser():
+    batch = read_events(message(entry("brush", payload={**PAYLOADS["brush"], "class_id": None})))
+
+    assert batch.events[0].payload == {**PAYLOADS["brush"], "class_id": None}
+
+
 def test_fields_nobody_documented_are_dropped():
     batch = read_events(message(entry("add", payload={**PAYLOADS["add"], "labeller": "somebody else"})))
 
@@ -90,6 +97,13 @@ def test_fields_nobody_documented_are_dropped():
         (message(entry("add", payload={**PAYLOADS["add"], "source": "guess"})), "no points from 'guess'"),
         (message(entry("add", payload={**PAYLOADS["add"], "source": 3})), "source is"),
         (message(entry("remove", payload={"uid": 3})), "uid is"),
+        (message(entry("brush", payload={**PAYLOADS["brush"], "top": None})), "top is"),
+        (message(entry("brush", payload={**PAYLOADS["brush"], "class_id": 255})), "outside 0..254"),
+        (message(entry("brush", payload={**PAYLOADS["brush"], "runs": "12"})), "list of lengths"),
+        (message(entry("brush", payload={**PAYLOADS["brush"], "runs": [1, -3]})), "no length"),
+        (message(entry("brush", payload={**PAYLOADS["brush"], "runs": [1, True]})), "no length"),
+        (message(entry("brush", payload={**PAYLOADS["brush"], "runs": [1, 2.5]})), "no length"),
+        (message(entry("brush", payload={**PAYLOADS["brush"], "runs": [1] * 100_001})), "at most 100000"),
         (message(entry("state", payload={"state": "lost"})), "'lost' is unknown"),
         (message(entry("class_add", payload={"name": "x" * 201, "colour": "#000000"})), "201 characters"),
         (message(entry(seq=2), entry(seq=1)), "do not rise"),
@@ -147,6 +161,7 @@ def _page() -> None:
         "classes": [],
         "image": None,
         "points": [],
+        "n_strokes": 0,
         "acknowledged": None,
         "refusals": [],
         "object_mode": False,

@@ -12,7 +12,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from fcnlab.adapters import repository_comparisons, repository_points, repository_trainings
+from fcnlab.adapters import repository_comparisons, repository_hiding, repository_points, repository_trainings
 from fcnlab.adapters.database import writing
 from fcnlab.adapters.files import write_whole
 from fcnlab.adapters.png import mask_png
@@ -124,7 +124,7 @@ def finish(site: Site, found: Comparison) -> list[int]:
 def test_a_project_without_points_is_led_to_labelling(site: Site) -> None:
     with writing(site.lab.sessions) as session:
         uids = [one.uid for one in repository_points.points_of_project(session, project_id=site.project.id)]
-        repository_points.hide_points(session, project_id=site.project.id, uids=uids, now=site.lab.clock())
+        repository_hiding.hide_made(session, project_id=site.project.id, uids=uids, now=site.lab.clock())
 
     shown = page()
 

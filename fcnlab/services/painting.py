@@ -1,0 +1,57 @@
+"""What was painted on an image: its strokes, and the clicks that came after them, in the order in which they came.
+
+A stroke covers the clicks made before it, a click made after a stroke has the last word on its own pixel. A stroke
+that was undone and redone is back at its old place.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import accumulate
+
+from sqlalchemy.orm import Session
+
+from fcnlab.adapters import repository_images, repository_points, repository_strokes
+from fcnlab.adapters.database import reading
+from fcnlab.core.painting import Layer, Painting
+from fcnlab.domain import ImageInfo, StoredPoint
+from fcnlab.lab import Lab
+from fcnlab.strokes import StoredStroke
+
+
+def layers_of(strokes: Sequence[StoredStroke], points: Iterable[StoredPoint]) -> tuple[Layer, ...]:
+    """Strokes of an image, given oldest first, each with the clicks that came after it and before the next.
+
+    Clicks before the first stroke need no layer: what lies below obeys them.
+    """
+    moments = list(accumulate((_moment(one) for one in strokes), max))
+    clicked: list[list[StoredPoint]] = [[] for _ in range(len(strokes) + 1)]
+    for point in sorted(points, key=_moment):
+        clicked[bisect_left(moments, _moment(point))].append(point)
+    layers: list[Layer] = []
+    for stored, later in zip(strokes, clicked[1:], strict=True):
+        layers += [stored.stroke, *(one.point for one in later)]
+    return tuple(layers)
+
+
+def painting_of(session: Session, image: ImageInfo) -> Painting:
+    """The painting on an image as it is now."""
+    strokes = repository_strokes.strokes_of_image(session, image_id=image.id)
+    points = repository_points.points_of_image(session, image_id=image.id) if strokes else ()
+    return Painting(layers_of(strokes, points), image.hw)
+
+
+def paintings_by_content(lab: Lab, *, project_id: int) -> dict[str, Painting]:
+    """The paintings of a project by the content hash of their image; images nobody painted on are left out."""
+    with reading(lab.sessions) as session:
+        painted = repository_strokes.painted_images(session, project_id=project_id)
+        images = [repository_images.image(session, image_id=image_id) for image_id in painted]
+        return {image.content_hash: painting_of(session, image) for image in images}
+
+
+def _moment(made: StoredStroke | StoredPoint) -> tuple[datetime, str, int]:
+    """When it was made; what came in one batch is told apart by the number of its event."""
+    client_id, _, seq = made.uid.rpartition(":")
+    return made.created_at, client_id, int(seq) if seq.isdecimal() else 0
