@@ -15,6 +15,7 @@ from fcnlab.commands.learning import fit, predict
 from fcnlab.commands.models import models
 from fcnlab.commands.output import export
 from fcnlab.commands.projects import import_images, projects
+from fcnlab.commands.serve import serve
 from fcnlab.commands.simulate import simulate
 from fcnlab.commands.tables import points
 from fcnlab.commands.training import train, trainings, worker
@@ -50,6 +51,6 @@ def main(ctx: click.Context, data_dir: Path | None) -> None:
 for command in (
     *(app, projects, import_images, points, fit, predict, export),
     *(train, trainings, models, worker, compare),
-    *(simulate, doctor, backup),
+    *(serve, simulate, doctor, backup),
 ):
     main.add_command(command)

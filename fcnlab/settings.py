@@ -34,6 +34,12 @@ class Settings(BaseSettings):
     """Address the server listens on."""
     port: int = Field(default=8501, ge=1, le=65535)
     """Port the server listens on."""
+    api_port: int = Field(default=8502, ge=1, le=65535)
+    """Port the REST service listens on."""
+    api_token: str = ""
+    """What programs show to the REST service; empty: one that is made once and kept in `data_dir`."""
+    api_upload_mb: int = Field(default=500, ge=1)
+    """Largest request the REST service takes, in millions of bytes."""
     threads: int = Field(default=0, ge=0)
     """Torch threads; 0 means one per core."""
     demo: bool = True

@@ -75,7 +75,8 @@ MAY_IMPORT = {
     "app": DOORS | {"ui"},
     "server": DOORS | {"ui"},
     "cli": DOORS | {"commands"},
-    "commands": DOORS | {"commands"},
+    "api": DOORS | {"api"},
+    "commands": DOORS | {"commands", "api"},
     "__main__": {"cli"},
     "__init__": {"errors", "segmenter", "threads"},
 }
@@ -112,6 +113,7 @@ NEVER = {
     "app": {"sqlalchemy"},
     "server": {"sqlalchemy"},
     "cli": {"streamlit", "sqlalchemy"},
+    "api": {"streamlit", "sqlalchemy"},
     "commands": {"streamlit", "sqlalchemy"},
 }
 """Layer -> libraries it never imports."""

@@ -1,0 +1,64 @@
+"""Models and masks."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import numpy as np
+from fastapi import APIRouter, Query, Response, UploadFile
+from numpy.typing import NDArray
+
+from fcnlab.api.engine import Own
+from fcnlab.api.projects import Number
+from fcnlab.api.shapes import FitOut
+from fcnlab.domain import ClassLabel
+from fcnlab.services import projects as services
+from fcnlab.services.mask_bytes import index_mask
+from fcnlab.services.training_report import training_accuracy
+
+router = APIRouter(tags=["learning"])
+
+MaskFormat = Annotated[Literal["png", "npy"], Query(alias="format")]
+"""png: 8 bits, pixel value = class id, class colours as palette; npy: uint8 (height, width) of class ids."""
+
+MASK_RESPONSES: dict[int | str, dict[str, object]] = {
+    200: {"content": {"image/png": {}, "application/octet-stream": {}}, "description": "class ids at full size"}
+}
+
+
+@router.post("/projects/{project_id}/fit")
+def fit(own: Own, project_id: Number) -> FitOut:
+    """Learn from all points of a project and save the model. The same points make one model."""
+    saved = own.answers.fit(project_id)
+    return FitOut(
+        checkpoint=saved.record.checkpoint,
+        n_points=saved.record.n_points,
+        training_accuracy=training_accuracy(saved.model),
+        milliseconds=saved.record.milliseconds,
+    )
+
+
+@router.get("/images/{image_id}/mask", response_class=Response, responses=MASK_RESPONSES)
+def get_mask(own: Own, image_id: Number, as_format: MaskFormat = "png") -> Response:
+    """The mask of an image: the one it kept when it was marked done, else predicted from the points of now."""
+    image, mask = own.answers.mask(image_id)
+    return _answer(mask, services.project(own.lab, project_id=image.project_id).classes, as_format)
+
+
+@router.post("/projects/{project_id}/predict", response_class=Response, responses=MASK_RESPONSES)
+def predict(own: Own, project_id: Number, file: UploadFile, as_format: MaskFormat = "png") -> Response:
+    """The mask of a picture that is in no project; nothing is stored."""
+    project, mask = own.answers.mask_of_picture(
+        file.file.read(), name=file.filename or "picture", project_id=project_id
+    )
+    return _answer(mask, project.classes, as_format)
+
+
+def _answer(mask: NDArray[np.uint8], labels: Sequence[ClassLabel], as_format: str) -> Response:
+    if as_format == "png":
+        return Response(index_mask(mask, labels), media_type="image/png")
+    buffer = io.BytesIO()
+    np.save(buffer, mask, allow_pickle=False)
+    return Response(buffer.getvalue(), media_type="application/octet-stream")

@@ -1,0 +1,144 @@
+"""Projects, their images and points."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated
+
+from fastapi import APIRouter, File, Path, Query, Response, UploadFile
+
+from fcnlab.api.engine import Own
+from fcnlab.api.shapes import ImageOut, PointOut, PointsIn, ProjectIn, ProjectOut, StateIn, Uploaded
+from fcnlab.domain import Event, EventBatch, EventKind, ImageState, LearnerSpec, Point
+from fcnlab.errors import InvalidPoints
+from fcnlab.services import projects as services
+from fcnlab.services.importing import import_files
+from fcnlab.services.labelling import (
+    Addition,
+    AppliedBatch,
+    add_points_at_once,
+    apply_events,
+    points_of_image,
+    set_image_state,
+)
+from fcnlab.services.pictures import shown_file
+
+PAGE = 1000
+"""Images told at once, at most."""
+
+router = APIRouter(tags=["projects"])
+
+Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
+
+
+@router.get("/projects")
+def list_projects(own: Own) -> list[ProjectOut]:
+    """All projects, archived ones too."""
+    return [_described(own, one.id) for one in services.projects(own.lab, include_archived=True)]
+
+
+@router.post("/projects", status_code=201)
+def create_project(own: Own, wanted: ProjectIn) -> ProjectOut:
+    """Make a project."""
+    made = services.create_project(
+        own.lab,
+        name=wanted.name,
+        labels=services.labels_of(wanted.classes),
+        learner=LearnerSpec(object_mode=wanted.object_mode),
+    )
+    return _described(own, made.id)
+
+
+@router.get("/projects/{project_id}")
+def get_project(own: Own, project_id: Number) -> ProjectOut:
+    """One project."""
+    return _described(own, project_id)
+
+
+@router.get("/projects/{project_id}/images")
+def list_images(
+    own: Own,
+    project_id: Number,
+    start: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
+    count: Annotated[int, Query(ge=1, le=PAGE)] = 100,
+    state: ImageState | None = None,
+) -> list[ImageOut]:
+    """Images in import order, `count` of them from place `start` on."""
+    services.project(own.lab, project_id=project_id)
+    found = services.images(own.lab, project_id=project_id, state=state, start=start, count=count)
+    return [ImageOut.of(one) for one in found]
+
+
+@router.post("/projects/{project_id}/images")
+def upload_images(own: Own, project_id: Number, files: Annotated[list[UploadFile], File()]) -> list[Uploaded]:
+    """Import image files. Each is stored whole or refused by itself; content the project has is not stored again."""
+    pairs = ((one.filename or "unnamed", one.file.read()) for one in files)
+    found = [
+        Uploaded(name=step.name, image_id=step.image_id, duplicate=step.duplicate, refused=step.refused)
+        for step in import_files(own.lab, pairs, project_id=project_id)
+    ]
+    own.jobs.changed(project_id)
+    return found
+
+
+@router.get("/images/{image_id}")
+def get_image(own: Own, image_id: Number) -> ImageOut:
+    """One image."""
+    return ImageOut.of(services.image(own.lab, image_id=image_id))
+
+
+@router.get("/images/{image_id}/picture", response_class=Response)
+def get_picture(own: Own, image_id: Number) -> Response:
+    """The upright 8-bit picture as a JPEG or PNG."""
+    path = shown_file(own.lab, services.image(own.lab, image_id=image_id))
+    return Response(path.read_bytes(), media_type="image/png" if path.suffix == ".png" else "image/jpeg")
+
+
+@router.put("/images/{image_id}/state")
+def set_state(own: Own, image_id: Number, wanted: StateIn) -> ImageOut:
+    """Mark an image done, or reopen it."""
+    applied = set_image_state(own.lab, image_id=image_id, state=wanted.state, labeller=wanted.labeller)
+    image = services.image(own.lab, image_id=image_id)
+    _told(own, applied, image.project_id)
+    return ImageOut.of(image)
+
+
+@router.get("/images/{image_id}/points")
+def list_points(own: Own, image_id: Number) -> list[PointOut]:
+    """Live points of an image."""
+    services.image(own.lab, image_id=image_id)
+    return [PointOut.of(one) for one in points_of_image(own.lab, image_id=image_id)]
+
+
+@router.post("/images/{image_id}/points", status_code=201)
+def add_points(own: Own, image_id: Number, wanted: PointsIn) -> list[PointOut]:
+    """Store points, all or none; returns all live points of the image."""
+    image = services.image(own.lab, image_id=image_id)
+    additions = [
+        Addition(image_id, Point(one.row, one.col, one.class_id), wanted.labeller, wanted.source, f"point {number}")
+        for number, one in enumerate(wanted.points, start=1)
+    ]
+    add_points_at_once(own.lab, additions, project_id=image.project_id)
+    own.jobs.changed(image.project_id)
+    return list_points(own, image_id)
+
+
+@router.delete("/images/{image_id}/points/{uid}")
+def remove_point(own: Own, image_id: Number, uid: Annotated[str, Path(max_length=200)], labeller: str = "api") -> None:
+    """Remove a point."""
+    image = services.image(own.lab, image_id=image_id)
+    event = Event(seq=1, kind=EventKind.REMOVE, image_id=image_id, payload={"uid": uid})
+    batch = EventBatch(client_id=f"api-{uuid.uuid4().hex}", events=(event,))
+    _told(own, apply_events(own.lab, batch, project_id=image.project_id, labeller=labeller), image.project_id)
+
+
+def _told(own: Own, applied: AppliedBatch, project_id: int) -> None:
+    """Refuse what took no effect; let browsers that look on know of the rest."""
+    if applied.refusals:
+        raise InvalidPoints(applied.refusals[0].reason)
+    own.jobs.changed(project_id)
+
+
+def _described(own: Own, project_id: int) -> ProjectOut:
+    found = services.dashboard(own.lab, project_id=project_id)
+    return ProjectOut.of(found.project, n_images=found.n_images, n_points=found.n_points)

@@ -1,0 +1,79 @@
+"""The REST service as one ASGI application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.responses import JSONResponse
+
+import fcnlab
+from fcnlab.api import exports, learning, projects
+from fcnlab.api.engine import ApiEngine, require_token
+from fcnlab.api.limits import UploadLimit
+from fcnlab.errors import (
+    DatabaseUnavailable,
+    ExportFailed,
+    FcnlabError,
+    NoPoints,
+    UnknownImage,
+    UnknownModel,
+    UnknownProject,
+)
+from fcnlab.lab import Lab
+from fcnlab.services.answering import Answers
+from fcnlab.services.export_jobs import ExportJobs
+from fcnlab.services.jobs import Jobs
+
+PREFIX = "/api/v1"
+STATUS: dict[type[FcnlabError], int] = {
+    UnknownProject: 404,
+    UnknownImage: 404,
+    UnknownModel: 404,
+    ExportFailed: 404,
+    NoPoints: 409,
+    DatabaseUnavailable: 503,
+}
+"""Failures that are not the fault of what was sent, which is 400."""
+
+ABOUT = (
+    "Projects, images, points, masks and exports for scripts and other tools. Show the token that `fcnlab serve` "
+    'names as `Authorization: Bearer TOKEN`. Every failure is `{"error": "..."}` and says what to do next.'
+)
+
+
+def make_service(lab: Lab, *, token: str | None) -> FastAPI:
+    """The service of an installation; its compute thread starts with it and ends with it.
+
+    Args:
+        token: what every request has to show; None: nothing, for a service that only this machine reaches.
+    """
+
+    @asynccontextmanager
+    async def serving(service: FastAPI) -> AsyncIterator[None]:
+        jobs = Jobs(lab)
+        jobs.warm_up()
+        service.state.engine = ApiEngine(lab, jobs, Answers(lab, jobs), ExportJobs(lab, jobs), token)
+        yield
+        jobs.close()
+
+    service = FastAPI(title="fcnlab", version=fcnlab.__version__, description=ABOUT, lifespan=serving)
+    service.add_middleware(UploadLimit, most_bytes=lab.settings.api_upload_mb * 1_000_000)
+    service.add_exception_handler(FcnlabError, _explained)
+    guarded = APIRouter(prefix=PREFIX, dependencies=[Depends(require_token)])
+    for part in (projects.router, learning.router, exports.router):
+        guarded.include_router(part)
+    service.include_router(guarded)
+
+    @service.get("/health", tags=["service"])
+    def health() -> dict[str, str]:
+        """Whether the service lives; needs no token."""
+        return {"status": "UP", "model_class": "fcnlab", "version": fcnlab.__version__}
+
+    return service
+
+
+def _explained(_request: Request, failure: Exception) -> JSONResponse:
+    status = next((code for kind, code in STATUS.items() if isinstance(failure, kind)), 400)
+    return JSONResponse({"error": str(failure)}, status_code=status)

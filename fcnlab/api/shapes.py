@@ -1,0 +1,173 @@
+"""What the REST service takes and gives, as OpenAPI describes it. Rows and columns are pixels of the upright full-size
+image, 0 = top, left."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from fcnlab.domain import ImageInfo, ImageState, PointSource, Project, StoredPoint
+from fcnlab.services.export_jobs import ExportJob
+
+
+class Strict(BaseModel):
+    """What comes in: a name nobody knows is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ClassOut(BaseModel):
+    """A class of a project."""
+
+    id: int
+    name: str
+    colour: str
+
+
+class ProjectIn(Strict):
+    """A new project; the first class is the background."""
+
+    name: str = Field(min_length=1, max_length=200)
+    classes: list[str] = Field(default=["background", "object"], min_length=1, max_length=255)
+    object_mode: bool = False
+
+
+class ProjectOut(BaseModel):
+    """A project. `model_id` makes its masks; null: the instant learner."""
+
+    id: int
+    name: str
+    classes: list[ClassOut]
+    archived: bool
+    model_id: int | None
+    n_images: int
+    n_points: int
+
+    @classmethod
+    def of(cls, project: Project, *, n_images: int, n_points: int) -> ProjectOut:
+        """From the values of the services."""
+        return cls(
+            id=project.id,
+            name=project.name,
+            classes=[ClassOut(id=one.id, name=one.name, colour=one.colour) for one in project.classes],
+            archived=project.archived,
+            model_id=project.model_id,
+            n_images=n_images,
+            n_points=n_points,
+        )
+
+
+class ImageOut(BaseModel):
+    """An image of a project."""
+
+    id: int
+    project_id: int
+    name: str
+    height: int
+    width: int
+    state: ImageState
+    n_points: int
+    content_hash: str
+
+    @classmethod
+    def of(cls, image: ImageInfo) -> ImageOut:
+        """From the value of the services."""
+        return cls(**{name: getattr(image, name) for name in cls.model_fields})
+
+
+class Uploaded(BaseModel):
+    """What became of one uploaded file: an image, or the reason why there is none."""
+
+    name: str
+    image_id: int | None
+    duplicate: bool
+    refused: str | None
+
+
+class StateIn(Strict):
+    """How far an image has come."""
+
+    state: ImageState
+    labeller: str = "api"
+
+
+class PointIn(Strict):
+    """A labelled pixel."""
+
+    row: int
+    col: int
+    class_id: int
+
+
+class PointsIn(Strict):
+    """Labelled pixels of one image, stored all or none."""
+
+    points: list[PointIn] = Field(min_length=1, max_length=100_000)
+    labeller: str = "api"
+    source: PointSource = PointSource.CLICK
+
+
+class PointOut(BaseModel):
+    """A stored point; `uid` never changes."""
+
+    uid: str
+    row: int
+    col: int
+    class_id: int
+    labeller: str
+    source: PointSource
+    created_at: str
+
+    @classmethod
+    def of(cls, stored: StoredPoint) -> PointOut:
+        """From the value of the services."""
+        return cls(
+            uid=stored.uid,
+            row=stored.point.row,
+            col=stored.point.col,
+            class_id=stored.point.class_id,
+            labeller=stored.labeller,
+            source=stored.source,
+            created_at=stored.created_at.isoformat(),
+        )
+
+
+class FitOut(BaseModel):
+    """A saved model of the instant learner."""
+
+    checkpoint: str
+    n_points: int
+    training_accuracy: float
+    milliseconds: float
+
+
+class ExportOut(BaseModel):
+    """An export: fetch `file` when its state is finished."""
+
+    id: str
+    state: Literal["running", "finished", "failed"]
+    phase: str | None
+    done: int
+    total: int
+    left_out: list[dict[str, str]]
+    message: str
+    file: str | None
+
+    @classmethod
+    def of(cls, job: ExportJob) -> ExportOut:
+        """From the value of the services."""
+        step = job.progress
+        left_out: list[dict[str, Any]] = [
+            {"image": name, "reason": reason} for name, reason in (step.left_out if step else ())
+        ]
+        return cls(
+            id=job.id,
+            state=job.state,
+            phase=step.phase if step else None,
+            done=step.done if step else 0,
+            total=step.total if step else 0,
+            left_out=left_out,
+            message=job.message,
+            file=f"/api/v1/exports/{job.id}/file" if job.state == "finished" else None,
+        )

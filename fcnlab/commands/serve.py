@@ -1,0 +1,41 @@
+"""`fcnlab serve`: the REST service."""
+
+from __future__ import annotations
+
+import click
+
+from fcnlab.commands.app import LOCAL
+from fcnlab.commands.common import opened, say
+from fcnlab.errors import InvalidSetting
+
+
+@click.command()
+@click.option("--host", help="Address to listen on, in place of FCNLAB_HOST.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on, in place of FCNLAB_API_PORT.")
+@click.option("--no-token", is_flag=True, help="Answer without a token; on this machine only.")
+@click.pass_context
+def serve(ctx: click.Context, host: str | None, port: int | None, no_token: bool) -> None:
+    """Start the REST service, for scripts and for Label Studio.
+
+    Its description is at /docs and /openapi.json. Every request shows a token, which is told at the start.
+    """
+    given = {"host": host, "api_port": port}
+    ctx.obj = {**(ctx.obj or {}), **{name: value for name, value in given.items() if value is not None}}
+    import uvicorn
+
+    from fcnlab.api.service import make_service
+    from fcnlab.services.tokens import api_token
+
+    with opened(ctx) as lab:
+        settings = lab.settings
+        if no_token and settings.host not in LOCAL:
+            raise InvalidSetting(
+                f"without a token the service listens on this machine only, not on {settings.host}: leave out "
+                "--no-token or --host"
+            )
+        token = None if no_token else api_token(lab)
+        say(f"fcnlab answers at http://{settings.host}:{settings.api_port}/docs (data in {settings.data_dir})")
+        if token is not None:
+            say(f"Authorization: Bearer {token}")
+        service = make_service(lab, token=token)
+        uvicorn.run(service, host=settings.host, port=settings.api_port, log_level="warning")

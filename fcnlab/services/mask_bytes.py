@@ -1,0 +1,17 @@
+"""A mask as the bytes of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnlab.adapters.exports.index_png import index_png
+from fcnlab.core.palette import palette_of
+from fcnlab.domain import ClassLabel
+
+
+def index_mask(mask: NDArray[np.uint8], labels: Sequence[ClassLabel]) -> bytes:
+    """PNG of class ids (H, W) uint8: pixel value = class id, the colours of the classes as palette."""
+    return index_png(mask, palette_of(labels))

@@ -1,0 +1,41 @@
+"""The token that programs show before the REST service answers them."""
+
+from __future__ import annotations
+
+import os
+import secrets
+
+from fcnlab.adapters.files import replaced_whole
+from fcnlab.errors import InvalidSetting
+from fcnlab.lab import Lab
+
+TOKEN_FILE = "api-token"
+SHORTEST = 16
+"""Characters of a token; a shorter one can be guessed."""
+
+
+def api_token(lab: Lab) -> str:
+    """The token of FCNLAB_API_TOKEN, else the one this installation made for itself; only its owner may read the file.
+
+    Raises:
+        InvalidSetting: FCNLAB_API_TOKEN is too short, or the file cannot be read or written.
+    """
+    if lab.settings.api_token:
+        if len(lab.settings.api_token) < SHORTEST:
+            raise InvalidSetting(f"FCNLAB_API_TOKEN has fewer than {SHORTEST} characters: choose one nobody guesses")
+        return lab.settings.api_token
+    path = lab.folders.images.parent / TOKEN_FILE
+    try:
+        if not path.is_file():
+            with replaced_whole(path) as part, open(part, "w", opener=_for_its_owner) as file:
+                file.write(secrets.token_urlsafe(32) + "\n")
+        token = path.read_text("utf-8").strip()
+    except OSError as failure:
+        raise InvalidSetting(f"{path} cannot be read or written ({failure.strerror}): see who may") from failure
+    if len(token) < SHORTEST:
+        raise InvalidSetting(f"{path} holds no token: delete it, and another one is made")
+    return token
+
+
+def _for_its_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

@@ -1,0 +1,207 @@
+"""The REST service with real projects behind it: what it gives, what it refuses, and to whom."""
+
+from __future__ import annotations
+
+import io
+import stat
+import time
+import zipfile
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from fcnlab.api.service import make_service
+from fcnlab.errors import InvalidSetting
+from fcnlab.lab import Lab
+from fcnlab.services.tokens import TOKEN_FILE, api_token
+from tests.services.bars import HEIGHT, WIDTH, Site, scene
+
+TOKEN = "a-token-that-nobody-guesses"
+
+
+@pytest.fixture
+def client(lab: Lab) -> Iterator[TestClient]:
+    with TestClient(make_service(lab, token=TOKEN), headers={"Authorization": f"Bearer {TOKEN}"}) as client:
+        yield client
+
+
+@pytest.fixture
+def site(lab: Lab) -> Site:
+    site = Site(lab, 2)
+    site.click(0, per_class=6)
+    return site
+
+
+def test_a_project_goes_from_its_making_to_a_mask(client: TestClient) -> None:
+    made = client.post("/api/v1/projects", json={"name": "bars", "classes": ["ground", "bar"]}).json()
+    files = [("files", ("a.png", scene(1), "image/png")), ("files", ("broken.png", b"\x89PNG\r\n\x1a\n", "image/png"))]
+    first, second = client.post(f"/api/v1/projects/{made['id']}/images", files=files).json()
+    light = np.argwhere(np.asarray(Image.open(io.BytesIO(scene(1))))[..., 0] > 100)
+    dark = np.argwhere(np.asarray(Image.open(io.BytesIO(scene(1))))[..., 0] < 60)
+    points = [
+        {"row": int(row), "col": int(col), "class_id": class_id}
+        for class_id, places in ((1, light[::60]), (0, dark[::400]))
+        for row, col in places
+    ]
+
+    stored = client.post(f"/api/v1/images/{first['image_id']}/points", json={"points": points})
+    mask = client.get(f"/api/v1/images/{first['image_id']}/mask", params={"format": "npy"})
+
+    assert [one["name"] for one in made["classes"]] == ["ground", "bar"]
+    assert second["image_id"] is None
+    assert "broken.png" in second["refused"]
+    assert stored.status_code == 201
+    assert len(stored.json()) == len(points)
+    found = np.load(io.BytesIO(mask.content))
+    assert found.shape == (HEIGHT, WIDTH)
+    assert (found[light[:, 0], light[:, 1]] == 1).mean() > 0.9
+    assert client.get(f"/api/v1/projects/{made['id']}").json()["n_points"] == len(points)
+
+
+def test_a_picture_of_no_project_gets_the_mask_that_the_image_itself_gets(client: TestClient, site: Site) -> None:
+    inside = client.get(f"/api/v1/images/{site.images[0]}/mask")
+    files = {"file": ("other.png", scene(0), "image/png")}
+
+    outside = client.post(f"/api/v1/projects/{site.project.id}/predict", files=files)
+
+    assert inside.headers["content-type"] == "image/png"
+    assert outside.content == inside.content
+    assert len(client.get(f"/api/v1/projects/{site.project.id}/images").json()) == 2
+
+
+def test_points_are_stored_all_or_none(client: TestClient, site: Site) -> None:
+    points = [{"row": 1, "col": 2, "class_id": 0}, {"row": HEIGHT, "col": 2, "class_id": 0}]
+
+    refused = client.post(f"/api/v1/images/{site.images[1]}/points", json={"points": points})
+
+    assert refused.status_code == 400
+    assert "point 2" in refused.json()["error"]
+    assert client.get(f"/api/v1/images/{site.images[1]}/points").json() == []
+
+
+def test_a_removed_point_is_gone_and_can_be_removed_once(client: TestClient, site: Site) -> None:
+    address = f"/api/v1/images/{site.images[0]}/points"
+    before = client.get(address).json()
+
+    first, second = (client.delete(f"{address}/{before[0]['uid']}") for _ in range(2))
+
+    assert first.status_code == 200
+    assert second.status_code == 400
+    assert client.get(address).json() == before[1:]
+
+
+def test_a_done_image_keeps_its_mask(client: TestClient, site: Site) -> None:
+    address = f"/api/v1/images/{site.images[0]}"
+    client.put(f"{address}/state", json={"state": "done"})
+    client.get(f"{address}/mask")
+
+    refused = client.post(f"{address}/points", json={"points": [{"row": 3, "col": 3, "class_id": 1}]})
+
+    assert client.get(address).json()["state"] == "done"
+    assert refused.status_code == 400
+    assert "done" in refused.json()["error"]
+
+
+def test_an_export_is_begun_watched_and_fetched(client: TestClient, site: Site) -> None:
+    begun = client.post(f"/api/v1/projects/{site.project.id}/exports", json={"formats": ["index", "points"]})
+    assert begun.status_code == 202
+    deadline = time.monotonic() + 60
+
+    while (now := client.get(f"/api/v1/exports/{begun.json()['id']}").json())["state"] == "running":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+    assert now["state"] == "finished", now["message"]
+    with zipfile.ZipFile(io.BytesIO(client.get(now["file"]).content)) as file:
+        assert {"masks/0.png", "masks/1.png", "points.csv"} <= set(file.namelist())
+
+
+def test_a_model_is_saved_once_for_the_same_points(client: TestClient, site: Site) -> None:
+    first, second = (client.post(f"/api/v1/projects/{site.project.id}/fit").json() for _ in range(2))
+
+    assert first["checkpoint"] == second["checkpoint"]
+    assert first["n_points"] == 12
+    assert first["training_accuracy"] > 0.9
+
+
+@pytest.mark.parametrize(
+    ("method", "address", "status"),
+    [
+        ("get", "/api/v1/projects/77", 404),
+        ("get", "/api/v1/projects/77/images", 404),
+        ("get", "/api/v1/images/77/mask", 404),
+        ("get", "/api/v1/exports/nonsense", 404),
+        ("post", "/api/v1/projects/77/exports", 422),
+        ("get", "/api/v1/projects/99999999999999", 422),
+        ("post", "/api/v1/projects/77/fit", 404),
+    ],
+)
+def test_what_is_not_there_is_told(client: TestClient, method: str, address: str, status: int) -> None:
+    answer = client.request(method, address)
+
+    assert answer.status_code == status
+    assert answer.json()
+
+
+def test_a_mask_of_an_image_without_points_is_a_conflict_with_a_way_out(client: TestClient, lab: Lab) -> None:
+    site = Site(lab, 1)
+
+    answer = client.get(f"/api/v1/images/{site.images[0]}/mask")
+
+    assert answer.status_code == 409
+    assert "click" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("shown", [None, "Bearer wrong", "Basic !!", "Bearer", TOKEN])
+def test_nobody_gets_in_without_the_token(lab: Lab, shown: str | None) -> None:
+    headers = {} if shown is None else {"Authorization": shown}
+    with TestClient(make_service(lab, token=TOKEN), headers=headers) as client:
+        assert client.get("/api/v1/projects").status_code == 401
+        assert client.get("/health").json()["status"] == "UP"
+
+
+def test_the_token_may_come_as_a_password_and_may_be_given_up(lab: Lab) -> None:
+    with TestClient(make_service(lab, token=TOKEN)) as client:
+        assert client.get("/api/v1/projects", auth=("anybody", TOKEN)).status_code == 200
+    with TestClient(make_service(lab, token=None)) as client:
+        assert client.get("/api/v1/projects").status_code == 200
+
+
+def test_a_request_that_is_too_large_is_refused_whatever_it_says(lab: Lab) -> None:
+    small = lab.settings.model_copy(update={"api_upload_mb": 1})
+    object.__setattr__(lab, "settings", small)
+
+    def stream() -> Iterator[bytes]:
+        for _ in range(20):
+            yield b"x" * 100_000
+
+    with TestClient(make_service(lab, token=None)) as client:
+        said = client.post("/api/v1/projects", content=b"x" * 1_000_001)
+        unsaid = client.post("/api/v1/projects", content=stream(), headers={"Content-Type": "application/json"})
+    assert (said.status_code, unsaid.status_code) == (413, 413)
+
+
+def test_every_address_is_described(client: TestClient) -> None:
+    described = client.get("/openapi.json").json()["paths"]
+
+    for address in ("/api/v1/projects", "/api/v1/images/{image_id}/mask", "/api/v1/projects/{project_id}/exports"):
+        assert address in described
+    assert all(one.get("description") for path in described.values() for one in path.values())
+
+
+def test_the_token_is_made_once_and_only_its_owner_reads_it(lab: Lab) -> None:
+    first, second = api_token(lab), api_token(lab)
+
+    path = lab.folders.images.parent / TOKEN_FILE
+    assert first == second == path.read_text("utf-8").strip()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_short_token_is_refused(lab: Lab) -> None:
+    object.__setattr__(lab, "settings", lab.settings.model_copy(update={"api_token": "short"}))
+
+    with pytest.raises(InvalidSetting, match="FCNLAB_API_TOKEN"):
+        api_token(lab)
