@@ -17,7 +17,7 @@ PACKAGE = ROOT / "fcnlab"
 MAX_MODULE_LINES = 300
 MAX_FUNCTION_LINES = 60
 
-VALUES = {"errors", "domain", "specs", "runs", "comparisons", "strokes"}
+VALUES = {"errors", "domain", "specs", "runs", "comparisons", "strokes", "exports"}
 DOORS = VALUES | {
     "settings",
     "core",
@@ -38,6 +38,7 @@ MAY_IMPORT = {
     "runs": VALUES,
     "comparisons": VALUES,
     "strokes": VALUES,
+    "exports": VALUES,
     "settings": VALUES,
     "webapp_files": VALUES,
     "threads": set(),
@@ -96,6 +97,7 @@ NEVER = {
     "runs": HEAVY,
     "comparisons": HEAVY,
     "strokes": HEAVY,
+    "exports": HEAVY,
     "settings": HEAVY,
     "webapp_files": HEAVY,
     "threads": HEAVY,

@@ -24,3 +24,12 @@ def read_mask(path: Path) -> NDArray[np.uint8] | None:
             return np.array(file.convert("L"), dtype=np.uint8)
     except (OSError, SyntaxError, ValueError):
         return None
+
+
+def mask_hw(path: Path) -> tuple[int, int] | None:
+    """The size of a mask file without decoding it; None when it is missing or damaged from its first bytes on."""
+    try:
+        with Image.open(path) as file:
+            return file.height, file.width
+    except (OSError, SyntaxError, ValueError):
+        return None

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from fcnlab.adapters import repository, repository_images, repository_models, repository_points
 from fcnlab.adapters.database import reading
+from fcnlab.adapters.png import mask_hw
 from fcnlab.adapters.repository_exports import removed_classes, stored_masks
 from fcnlab.domain import ClassLabel, ImageInfo, ImageState, Project, StoredMask, StoredPoint
 from fcnlab.errors import ExportFailed, FcnlabError, NoPoints
 from fcnlab.lab import Lab
 from fcnlab.runs import ModelRecord
 from fcnlab.services.fitting import Maker, ProjectLearner
-from fcnlab.services.masks import keep_mask, kept_mask
+from fcnlab.services.masks import keep_mask
 
 ATTEMPTS = 20
 """Clicks that arrive between reading the points and fitting them start that over; so often at most."""
@@ -114,11 +115,20 @@ def learning(run: Runner, *, also_unused: bool = False) -> Iterator[tuple[int, i
         yield number, len(waiting), image.name
 
 
-def keeping(lab: Lab, run: Runner, *, project_id: int) -> Iterator[tuple[int, int, str]]:
-    """Make the masks that done images lack, one per step: number, count and name of each."""
+def lacking(lab: Lab, *, project_id: int) -> list[ImageInfo]:
+    """Done images without the mask they should keep; nothing is decoded."""
     with reading(lab.sessions) as session:
         done = repository_images.images(session, project_id=project_id, state=ImageState.DONE)
-    waiting = [image for image in done if kept_mask(lab, image) is None]
+        stored = stored_masks(session, project_id=project_id)
+    return [
+        image
+        for image in done
+        if image.id not in stored or mask_hw(lab.folders.masks / stored[image.id].file) != image.hw
+    ]
+
+
+def keeping(lab: Lab, run: Runner, waiting: Sequence[ImageInfo]) -> Iterator[tuple[int, int, str]]:
+    """Make the masks that done images lack, one per step: number, count and name of each."""
     for number, image in enumerate(waiting, start=1):
         run(partial(_keep_or_leave, lab=lab, image=image))
         yield number, len(waiting), image.name

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from fcnlab.adapters import repository, repository_images, repository_points
 from fcnlab.adapters.database import reading
-from fcnlab.adapters.exports.points_csv import PointLine, points_csv, read_points_csv
+from fcnlab.adapters.exports.points_csv import PointLine, PointRow, points_csv, read_points_csv
 from fcnlab.adapters.files import write_whole
 from fcnlab.domain import ClassLabel, ImageInfo, Point, PointSource, StoredPoint
 from fcnlab.errors import ExportFailed, InvalidPoints
@@ -74,26 +74,38 @@ def import_points(lab: Lab, file: Path, *, project_id: int, labeller: str = DEFA
     return PointsImported(added=len(additions), known=len(lines) - len(additions))
 
 
-def point_rows(moment: Moment, images: Iterable[ImageInfo]) -> Iterable[tuple[str, int, int, int, str, str, str, str]]:
+def point_rows(moment: Moment, images: Iterable[ImageInfo]) -> Iterable[PointRow]:
     """The table of points of these images, in the order of image names, rows, columns, classes."""
+    by_image = rows_by_image(moment, images, moment.project.class_ids())
+    names = {image.id: image.name for image in moment.images}
+    for image_id in sorted(by_image, key=names.__getitem__):
+        yield from by_image[image_id]
+
+
+def rows_by_image(moment: Moment, images: Iterable[ImageInfo], class_ids: Collection[int]) -> dict[int, list[PointRow]]:
+    """The rows of the table for each of these images with points of these classes, in the order of `point_rows`."""
     names = {image.id: image.name for image in images}
-    classes = {label.id: label.name for label in moment.project.classes}
+    classes = {label.id: label.name for label in moment.project.classes if label.id in class_ids}
 
     def place(stored: StoredPoint) -> tuple[object, ...]:
-        return names[stored.image_id], stored.point, stored.created_at, stored.labeller, stored.source
+        return stored.point, stored.created_at, stored.labeller, stored.source
 
+    found: dict[int, list[PointRow]] = {}
     for stored in sorted((one for one in moment.points if one.image_id in names), key=place):
         point = stored.point
-        yield (
-            names[stored.image_id],
-            point.row,
-            point.col,
-            point.class_id,
-            classes[point.class_id],
-            stored.labeller,
-            stored.source.value,
-            stored.created_at.isoformat(),
-        )
+        if point.class_id in classes:
+            row = (
+                names[stored.image_id],
+                point.row,
+                point.col,
+                point.class_id,
+                classes[point.class_id],
+                stored.labeller,
+                stored.source.value,
+                stored.created_at.isoformat(),
+            )
+            found.setdefault(stored.image_id, []).append(row)
+    return found
 
 
 def _addition(

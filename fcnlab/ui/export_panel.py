@@ -10,15 +10,11 @@ import streamlit as st
 
 from fcnlab.domain import Project
 from fcnlab.errors import FcnlabError
+from fcnlab.exports import DEFAULT_FORMATS, FORMAT_WORDS, ExportSpec
 from fcnlab.services.downloads import download_url, new_download
 from fcnlab.services.export_plan import Outlook, Runner, outlook
-from fcnlab.services.exporting import (
-    DEFAULT_FORMATS,
-    FORMAT_WORDS,
-    ExportProgress,
-    ExportSpec,
-    export_project,
-)
+from fcnlab.services.export_progress import ExportProgress
+from fcnlab.services.exporting import export_project
 from fcnlab.services.fitting import ProjectLearner
 from fcnlab.services.previewing import preview, preview_image
 from fcnlab.ui import session

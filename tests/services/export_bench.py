@@ -11,9 +11,11 @@ import numpy as np
 from PIL import Image
 
 from fcnlab.domain import ImageState, LearnerSpec, Point, PointSource, Project
+from fcnlab.exports import ExportSpec
 from fcnlab.lab import Lab
 from fcnlab.services import projects
-from fcnlab.services.exporting import ExportProgress, ExportSpec, export_project
+from fcnlab.services.export_progress import ExportProgress
+from fcnlab.services.exporting import export_project
 from fcnlab.services.fitting import ProjectLearner
 from fcnlab.services.importing import import_files
 from fcnlab.services.labelling import add_points, set_image_state

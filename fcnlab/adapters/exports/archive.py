@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,7 +15,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 """Every entry has this time: a clock would make equal exports differ."""
 
 UNIX = 3
-PACKED = (".png", ".jpg")
+PACKED = (".png", ".jpg", ".tif", ".npz")
 """Endings of files that are compressed already."""
 
 
@@ -27,12 +27,25 @@ class Archive:
 
     def add(self, name: str, data: bytes) -> str:
         """Write one entry; returns the SHA-256 of its content."""
-        entry = zipfile.ZipInfo(name, date_time=EPOCH)
-        entry.create_system = UNIX
-        entry.external_attr = 0o644 << 16
-        entry.compress_type = zipfile.ZIP_STORED if name.endswith(PACKED) else zipfile.ZIP_DEFLATED
-        self._file.writestr(entry, data)
+        self._file.writestr(_entry(name), data)
         return hashlib.sha256(data).hexdigest()
+
+    def add_stream(self, name: str, blocks: Iterable[bytes]) -> str:
+        """Write one entry of any length; returns the SHA-256 of its content."""
+        digest = hashlib.sha256()
+        with self._file.open(_entry(name), "w", force_zip64=True) as file:
+            for block in blocks:
+                digest.update(block)
+                file.write(block)
+        return digest.hexdigest()
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name, date_time=EPOCH)
+    entry.create_system = UNIX
+    entry.external_attr = 0o644 << 16
+    entry.compress_type = zipfile.ZIP_STORED if name.endswith(PACKED) else zipfile.ZIP_DEFLATED
+    return entry
 
 
 @contextmanager

@@ -8,10 +8,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from fcnlab.adapters.exports.table import csv_lines
 from fcnlab.errors import InvalidPoints
 
 COLUMNS = ("image", "row", "col", "class_id", "class", "labeller", "source", "created_at")
 REQUIRED = ("image", "row", "col")
+
+
+PointRow = tuple[str, int, int, int, str, str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +26,9 @@ class PointLine:
     values: dict[str, str]
 
 
-def points_csv(rows: Iterable[tuple[str, int, int, int, str, str, str, str]]) -> bytes:
+def points_csv(rows: Iterable[PointRow]) -> bytes:
     """UTF-8 bytes of the table with a header; values in the order of COLUMNS."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(rows)
-    return text.getvalue().encode()
+    return csv_lines([COLUMNS, *rows])
 
 
 def read_points_csv(path: Path) -> tuple[PointLine, ...]:

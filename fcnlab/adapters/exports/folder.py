@@ -1,0 +1,97 @@
+"""A folder as the target of an export: files written whole, and a journal from which an interrupted export goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from fcnlab.adapters.exports.manifest import MANIFEST_NAME
+from fcnlab.adapters.files import write_whole, written_whole
+from fcnlab.errors import ExportFailed
+
+WORK_NAME = ".fcnlab-export"
+JOURNAL_NAME = "journal.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """How far an export has come.
+
+    Attributes:
+        fingerprint: of everything that decides what the files hold.
+        n_images: so many images, from the first on, are finished.
+        ends: bytes and lines of each spool at that moment.
+        counts: what the last step of progress counted.
+    """
+
+    fingerprint: str
+    n_images: int = 0
+    ends: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+class FolderTarget:
+    """A folder that files of an export are written into, each whole.
+
+    Raises:
+        ExportFailed: it holds something else, or cannot be made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.work = path / WORK_NAME
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            found = sorted(one.name for one in path.iterdir())
+        except OSError as failure:
+            raise ExportFailed(
+                f"{path} cannot be used as a folder ({failure.strerror}); choose another one"
+            ) from failure
+        if found and WORK_NAME not in found:
+            held = "a finished export" if MANIFEST_NAME in found else f"other files ({found[0]})"
+            raise ExportFailed(f"the folder {path} holds {held}; choose a new or an empty one")
+
+    def add(self, name: str, data: bytes) -> str:
+        """Write one file; returns the SHA-256 of its content."""
+        write_whole(self._path / name, data)
+        return hashlib.sha256(data).hexdigest()
+
+    def add_stream(self, name: str, blocks: Iterable[bytes]) -> str:
+        """Write one file of any length; returns the SHA-256 of its content."""
+        digest = hashlib.sha256()
+        with written_whole(self._path / name) as file:
+            for block in blocks:
+                digest.update(block)
+                file.write(block)
+        return digest.hexdigest()
+
+    def journal(self, fingerprint: str) -> Journal:
+        """From where to go on: what an interrupted export of this fingerprint left, or the beginning.
+
+        Raises:
+            ExportFailed: an export of another fingerprint was interrupted here.
+        """
+        try:
+            values = json.loads((self.work / JOURNAL_NAME).read_text("utf-8"))
+            found = Journal(**values)
+            whole = all((self.work / f"{name}.spool").stat().st_size >= end[0] for name, end in found.ends.items())
+        except (OSError, ValueError, TypeError):
+            return Journal(fingerprint)
+        if found.fingerprint != fingerprint:
+            raise ExportFailed(
+                f"another export into {self._path} was interrupted, with other options, points or model: "
+                "choose a new folder, or delete this one"
+            )
+        return found if whole else Journal(fingerprint)
+
+    def keep(self, journal: Journal) -> None:
+        """Write the journal, whole."""
+        write_whole(self.work / JOURNAL_NAME, json.dumps(asdict(journal), sort_keys=True).encode())
+
+    def finish(self) -> None:
+        """The export is complete: nothing is left to go on from."""
+        shutil.rmtree(self.work, ignore_errors=True)

@@ -1,0 +1,245 @@
+"""Masks as regions: the pixels of a class, or its connected parts, with their outlines.
+
+Outlines run along the edges of pixels: the corner (row, col) is the upper left one of the pixel (row, col), so that the
+pixel covers row..row+1 and col..col+1. They are exact by one rule: a pixel is inside when its centre is, as pycocotools
+and GDAL fill polygons. Outer rings run clockwise on the screen, holes the other way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import find_objects
+
+from fcnlab.domain import IGNORE
+
+CONNECTIVITY = 8
+"""Pixels that touch at a corner are of one part, so that a thin slanting line stays whole."""
+
+Ring = NDArray[np.int32]
+"""Corners (N, 2), row and col; the last is joined to the first. Two neighbours share their row or their column."""
+
+Box = tuple[slice, slice]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """A connected part of a region: its outer ring and its holes."""
+
+    outer: Ring
+    holes: tuple[Ring, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """Some pixels of one class.
+
+    Attributes:
+        class_id: their class.
+        top, left: the upper left pixel of the smallest box around them.
+        inside: (height, width) bool, that box.
+        image_hw: the size of the whole mask.
+        area: how many pixels.
+    """
+
+    class_id: int
+    top: int
+    left: int
+    inside: NDArray[np.bool_]
+    image_hw: tuple[int, int]
+    area: int
+
+    @property
+    def height(self) -> int:
+        """Rows of the box."""
+        return int(self.inside.shape[0])
+
+    @property
+    def width(self) -> int:
+        """Columns of the box."""
+        return int(self.inside.shape[1])
+
+    @cached_property
+    def pieces(self) -> tuple[Piece, ...]:
+        """Its connected parts from top to bottom, in corners of the whole mask."""
+        return pieces_of(self.inside, top=self.top, left=self.left)
+
+    @cached_property
+    def rings(self) -> tuple[Ring, ...]:
+        """One ring per part for formats without holes: `joined` to the outer one by seams without area."""
+        return tuple(joined(piece) for piece in self.pieces)
+
+    @cached_property
+    def runs(self) -> NDArray[np.int64]:
+        """Lengths of pixels outside and inside by turns, column by column of the whole mask, outside first."""
+        height = self.image_hw[0]
+        column_wise = np.zeros((self.width, self.height + 1), np.bool_)  # a row of zeros ends each column of the box
+        column_wise[:, :-1] = self.inside.T
+        flat = column_wise.ravel()
+        changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+        if flat[0]:
+            changes = np.concatenate([[0], changes])
+        cols, rows = np.divmod(changes, self.height + 1)
+        places = (cols + self.left) * height + rows + self.top
+        starts, ends = places[0::2], places[1::2]
+        touching = starts[1:] == ends[:-1]  # a run that goes on at the top of the next column
+        kept = np.empty(2 * (len(starts) - int(touching.sum())), np.int64)
+        kept[0::2] = starts[np.concatenate([[True], ~touching])]
+        kept[1::2] = ends[np.concatenate([~touching, [True]])]
+        counts = np.diff(kept, prepend=0)
+        rest = height * self.image_hw[1] - int(kept[-1])
+        return np.append(counts, rest) if rest else counts
+
+
+def tidied(
+    class_map: NDArray[np.uint8],
+    *,
+    background: int,
+    kept: Collection[int] | None = None,
+    min_area: int = 0,
+    fill_holes: bool = False,
+) -> NDArray[np.uint8]:
+    """A class map without what is not wanted in it; the argument itself when there is nothing to do.
+
+    Args:
+        class_map: (H, W) uint8.
+        background: class id of what is not an object.
+        kept: ids of classes that stay; the others become background. None: all.
+        min_area: connected parts of fewer pixels become background.
+        fill_holes: background that a part of a class encloses becomes of its class; the smallest part wins. What has
+            another class stays.
+    """
+    result = class_map
+    if kept is not None:
+        table = np.full(IGNORE + 1, background, np.uint8)
+        ids = [*kept, IGNORE]
+        table[ids] = ids
+        result = table[result]
+    if min_area > 1:
+        result = _without_small(result, background=background, min_area=min_area)
+    return _without_holes(result, background=background) if fill_holes else result
+
+
+def semantic_regions(class_map: NDArray[np.uint8], *, background: int) -> tuple[Region, ...]:
+    """One region per class that occurs, background and IGNORE left out, in the order of class ids."""
+    return tuple(
+        _region(class_id, box[0].start, box[1].start, inside, class_map)
+        for class_id, box, inside in _classes(class_map, background=background)
+    )
+
+
+def instance_regions(class_map: NDArray[np.uint8], *, background: int) -> tuple[Region, ...]:
+    """One region per connected part of a class, background and IGNORE left out; by class id, then from the top left."""
+    regions = []
+    for class_id, box, inside in _classes(class_map, background=background):
+        labels, parts = _parts(inside)
+        for number, part in sorted(parts, key=lambda one: (one[1][0].start, one[1][1].start, one[0])):
+            top, left = box[0].start + part[0].start, box[1].start + part[1].start
+            regions.append(_region(class_id, top, left, labels[part] == number, class_map))
+    return tuple(regions)
+
+
+def pieces_of(inside: NDArray[np.bool_], *, top: int = 0, left: int = 0) -> tuple[Piece, ...]:
+    """The connected parts of (H, W) bool with outlines along the edges of pixels, from top to bottom.
+
+    Args:
+        inside: the pixels.
+        top, left: added to every corner.
+    """
+    # Every pixel becomes 2 x 2, so that the border pixels OpenCV follows lie at both sides of every edge:
+    # (n + 1) // 2 is then the corner that pixel n stands for, of outer rings and holes alike.
+    doubled = cv2.resize(inside.astype(np.uint8), None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
+    found, tree = cv2.findContours(doubled, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    outer: dict[int, Ring] = {}
+    holes: dict[int, list[Ring]] = {}
+    for number, contour in enumerate(found):
+        parent = int(tree[0][number][3])
+        ring = _corners(contour) + np.array([top, left], np.int32)
+        if parent < 0:
+            outer[number] = ring
+        else:
+            holes.setdefault(parent, []).append(ring)
+    order = sorted(outer, key=lambda number: (*outer[number][0].tolist(), number))
+    return tuple(Piece(outer[number], _sorted(holes.get(number, []))) for number in order)
+
+
+def joined(piece: Piece) -> Ring:
+    """One ring of the same area: each hole is reached and left along one seam, which encloses nothing.
+
+    Filled by the even-odd rule or the non-zero rule it gives the piece.
+    """
+    ring = piece.outer
+    for hole in piece.holes:
+        start = int(np.lexsort((hole[:, 1], hole[:, 0]))[0])
+        turned = np.roll(hole, -start, axis=0)
+        away = np.abs(ring.astype(np.int64) - turned[0]).sum(axis=1)
+        gate = int(away.argmin())
+        ring = np.concatenate([ring[: gate + 1], turned, turned[:1], ring[gate:]])
+    return ring
+
+
+def _corners(contour: NDArray[Any]) -> Ring:
+    """The corners (N, 2) of a contour of the doubled picture, clockwise for outer rings, first the uppermost left."""
+    ring = ((np.asarray(contour, np.int32)[:, 0, ::-1] + 1) >> 1)[::-1]
+    ring = ring[(ring != np.roll(ring, 1, axis=0)).any(axis=1)]
+    after, before = np.roll(ring, -1, axis=0) - ring, ring - np.roll(ring, 1, axis=0)
+    ring = ring[after[:, 0] * before[:, 1] != after[:, 1] * before[:, 0]]
+    first = int(np.lexsort((ring[:, 1], ring[:, 0]))[0])
+    return np.ascontiguousarray(np.roll(ring, -first, axis=0), np.int32)
+
+
+def _sorted(rings: list[Ring]) -> tuple[Ring, ...]:
+    return tuple(sorted(rings, key=lambda ring: ring[0].tolist()))
+
+
+def _without_small(class_map: NDArray[np.uint8], *, background: int, min_area: int) -> NDArray[np.uint8]:
+    result = class_map.copy()
+    for _, box, inside in _classes(class_map, background=background):
+        labels, _ = _parts(inside)
+        is_small = np.bincount(labels.ravel()) < min_area
+        is_small[0] = False
+        result[box][is_small[labels]] = background
+    return result
+
+
+def _without_holes(class_map: NDArray[np.uint8], *, background: int) -> NDArray[np.uint8]:
+    result = class_map.copy()
+    for region in sorted(instance_regions(class_map, background=background), key=_box_area, reverse=True):
+        box = np.s_[region.top : region.top + region.height, region.left : region.left + region.width]
+        inside = region.inside.astype(np.uint8)
+        outer, _ = cv2.findContours(inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        filled = cv2.drawContours(inside.copy(), outer, -1, 1, cv2.FILLED)
+        hole = (filled > inside) & (class_map[box] == background)
+        result[box][hole] = region.class_id
+    return result
+
+
+def _box_area(region: Region) -> int:
+    return region.height * region.width
+
+
+def _classes(class_map: NDArray[np.uint8], *, background: int) -> Iterator[tuple[int, Box, NDArray[np.bool_]]]:
+    """Class ids that occur, the smallest box around each, and where in the box it is."""
+    for class_id in np.flatnonzero(np.bincount(class_map.ravel(), minlength=IGNORE + 1)).tolist():
+        if class_id not in (background, IGNORE):
+            everywhere = class_map == class_id
+            left, top, width, height = cv2.boundingRect(everywhere.astype(np.uint8))
+            box = (slice(top, top + height), slice(left, left + width))
+            yield class_id, box, everywhere[box]
+
+
+def _parts(inside: NDArray[np.bool_]) -> tuple[NDArray[np.int32], list[tuple[int, Box]]]:
+    """Numbers (H, W) of the connected parts, 0 outside; each number with the box around it."""
+    _, labels = cv2.connectedComponents(inside.astype(np.uint8), connectivity=CONNECTIVITY)
+    return np.asarray(labels, np.int32), list(enumerate(find_objects(labels), start=1))
+
+
+def _region(class_id: int, top: int, left: int, inside: NDArray[np.bool_], class_map: NDArray[np.uint8]) -> Region:
+    area = int(np.count_nonzero(inside))
+    return Region(class_id, int(top), int(left), inside, (class_map.shape[0], class_map.shape[1]), area)

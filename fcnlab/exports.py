@@ -1,0 +1,122 @@
+"""What an export is asked to hold: values, free of any library."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any, Literal
+
+from fcnlab.errors import ExportFailed
+
+
+class ExportFormat(StrEnum):
+    """What an export can hold."""
+
+    INDEX = "index"
+    COLOUR = "colour"
+    BINARY = "binary"
+    OVERLAY = "overlay"
+    COCO = "coco"
+    COCO_RLE = "coco-rle"
+    POINTS = "points"
+    POINTS_JSON = "points-json"
+
+
+FORMAT_WORDS = {
+    ExportFormat.INDEX: "Masks: PNG, pixel value = class id",
+    ExportFormat.COLOUR: "Colour masks: PNG in class colours",
+    ExportFormat.BINARY: "Binary masks: a black-and-white PNG per class",
+    ExportFormat.OVERLAY: "Overlays: JPEG, image under its tinted mask",
+    ExportFormat.COCO: "COCO: JSON with polygons",
+    ExportFormat.COCO_RLE: "COCO: JSON with run lengths (RLE)",
+    ExportFormat.POINTS: "Points: CSV, one line per labelled pixel",
+    ExportFormat.POINTS_JSON: "Points: JSON",
+}
+
+GROUPS = {
+    "Masks": (ExportFormat.INDEX, ExportFormat.COLOUR, ExportFormat.BINARY, ExportFormat.OVERLAY),
+    "Shapes": (ExportFormat.COCO, ExportFormat.COCO_RLE),
+    "Tables": (ExportFormat.POINTS, ExportFormat.POINTS_JSON),
+}
+"""The formats as people look for them."""
+
+REGION_FORMATS = frozenset(GROUPS["Shapes"])
+"""Formats that are written region by region."""
+
+DEFAULT_FORMATS = (ExportFormat.INDEX, ExportFormat.OVERLAY, ExportFormat.POINTS)
+
+SPLIT_NAMES = ("train", "val", "test")
+
+SplitBy = Literal["look", "folder", "image"]
+SPLIT_BY: tuple[SplitBy, ...] = ("look", "folder", "image")
+
+
+@dataclass(frozen=True, slots=True)
+class SplitSpec:
+    """How images are split into train, val and test.
+
+    Attributes:
+        shares: of the three, summing to one; a part with the share 0 is left out.
+        seed: of the draw.
+        by: what stays together: images that look alike, those of one folder, or nothing.
+    """
+
+    shares: tuple[float, float, float] = (0.7, 0.2, 0.1)
+    seed: int = 0
+    by: SplitBy = "look"
+
+    def __post_init__(self) -> None:
+        if len(self.shares) != len(SPLIT_NAMES) or any(not 0 <= share <= 1 for share in self.shares):
+            raise ExportFailed(f"a split wants three shares between 0 and 1, such as 0.7,0.2,0.1; got {self.shares}")
+        if not math.isclose(sum(self.shares), 1.0, abs_tol=1e-6):
+            raise ExportFailed(f"the shares of a split must sum to 1; {self.shares} sum to {sum(self.shares):g}")
+        if self.by not in SPLIT_BY:
+            raise ExportFailed(f"a split by {self.by!r} is unknown; choose one of {', '.join(SPLIT_BY)}")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The parts there are."""
+        return tuple(name for name, share in zip(SPLIT_NAMES, self.shares, strict=True) if share > 0)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportSpec:
+    """What to write.
+
+    Attributes:
+        formats: at least one.
+        done_only: leave out images that nobody marked done.
+        with_points: leave out images without points.
+        class_ids: classes that stay; pixels of the others become background. None: all.
+        instances: formats of shapes get one region per connected part, not one per class.
+        min_area: connected parts of fewer pixels become background.
+        fill_holes: background enclosed by a part of a class becomes of that class.
+        split: into train, val and test, or not at all.
+    """
+
+    formats: tuple[ExportFormat, ...] = DEFAULT_FORMATS
+    done_only: bool = False
+    with_points: bool = False
+    class_ids: tuple[int, ...] | None = None
+    instances: bool = False
+    min_area: int = 0
+    fill_holes: bool = False
+    split: SplitSpec | None = None
+
+    def __post_init__(self) -> None:
+        if not self.formats:
+            raise ExportFailed("an export needs a format: choose at least one")
+        if self.class_ids is not None and not self.class_ids:
+            raise ExportFailed("an export needs a class: choose at least one")
+        if self.min_area < 0:
+            raise ExportFailed(f"the smallest region cannot have {self.min_area} pixels: give 0 or more")
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Names of the parts of the split; () without one."""
+        return self.split.names if self.split else ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {**asdict(self), "formats": sorted(self.formats)}

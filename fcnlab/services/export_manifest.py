@@ -1,0 +1,79 @@
+"""What the manifest of an export says about the project and its images."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from fcnlab.core.naming import NAMING_RULE
+from fcnlab.domain import ImageInfo
+from fcnlab.exports import ExportSpec
+from fcnlab.runs import ModelRecord
+from fcnlab.services.export_plan import Moment
+from fcnlab.services.fitting import background_of
+
+CONVENTIONS = {
+    "masks": "pixel value = class id, at the full size of the upright image; 255 never occurs, but in a border of "
+    "Pascal VOC masks that was asked for",
+    "mask": "stored: the mask the image kept when it was marked done; predicted: by the model",
+    "model": "what makes masks: a chosen version, with its own point set, or null for the instant learner",
+    "turned": "the picture was turned or flipped as its EXIF orientation asks; masks lie upright",
+    "stretch": "values of the original that became 0 and 255 when the picture was made 8-bit",
+    "points": "row and col count pixels of the upright image from its top left corner, from 0",
+    "polygons": "corners of pixels: x, y is the upper left corner of the pixel in column x and row y; a pixel is "
+    "inside when its centre is; holes are joined to the outer ring by seams without area where a format has no holes",
+    "background": "no shape and no category in formats of shapes",
+    "file_names": NAMING_RULE,
+    "content_hash": "SHA-256 of the original file; behind each written file stands its own",
+}
+
+
+def manifest_of(moment: Moment, spec: ExportSpec) -> dict[str, Any]:
+    """All of the manifest that is known before the first image is written."""
+    project = moment.project
+    labels = [*((label, False) for label in project.classes), *((label, True) for label in moment.removed)]
+    options = spec.to_dict()
+    return {
+        "project": project.name,
+        "learner": project.learner.to_dict(),
+        "model": _named(moment.model),
+        "point_set": moment.point_set_hash,
+        "formats": options.pop("formats"),
+        "options": options,
+        "background": background_of(project),
+        "classes": [
+            {"id": label.id, "name": label.name, "colour": label.colour, "removed": removed}
+            for label, removed in sorted(labels, key=lambda pair: pair[0].id)
+        ],
+        "conventions": CONVENTIONS,
+    }
+
+
+def described(image: ImageInfo) -> dict[str, Any]:
+    """What the manifest says of an image, whatever its mask."""
+    return {
+        "image": image.name,
+        "content_hash": image.content_hash,
+        "height": image.height,
+        "width": image.width,
+        "dtype": image.dtype,
+        "channels": image.channels,
+        "turned": image.turned,
+        "stretch": None if image.stretch is None else asdict(image.stretch),
+        "state": image.state.value,
+        "n_points": image.n_points,
+    }
+
+
+def _named(model: ModelRecord | None) -> dict[str, Any] | None:
+    """The chosen model; None for the instant learner."""
+    if model is None:
+        return None
+    return {
+        "id": model.id,
+        "name": model.name,
+        "kind": model.kind.value,
+        "file": model.file,
+        "spec": model.spec,
+        "point_set": model.point_set_hash,
+    }

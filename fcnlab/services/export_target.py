@@ -1,0 +1,79 @@
+"""Where an export goes: a zip file, or a folder in which an interrupted export goes on."""
+
+from __future__ import annotations
+
+import shutil
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from fcnlab.adapters.exports.archive import archive
+from fcnlab.adapters.exports.dataset import Target
+from fcnlab.adapters.exports.folder import FolderTarget, Journal
+from fcnlab.adapters.exports.spools import Spools
+from fcnlab.errors import ExportFailed
+
+JOURNAL_EVERY_S = 2.0
+"""An interrupted export does at most this much again, and the image it was at."""
+
+
+@dataclass(slots=True)
+class OpenTarget:
+    """A target being written to; `journal` says how much of it is there already."""
+
+    target: Target
+    spools: Spools
+    journal: Journal
+    folder: FolderTarget | None = None
+    kept_at: float = 0.0
+
+    def finished_image(self, counts: Mapping[str, int]) -> None:
+        """One image more is written, its lines included; remember that now and then."""
+        self.journal = replace(self.journal, n_images=self.journal.n_images + 1, counts=counts)
+        if self.folder is not None and time.monotonic() - self.kept_at >= JOURNAL_EVERY_S:
+            self.remember()
+
+    def remember(self) -> None:
+        """Write down how far the export has come."""
+        if self.folder is not None:
+            self.journal = replace(self.journal, ends=self.spools.ends())
+            self.folder.keep(self.journal)
+            self.kept_at = time.monotonic()
+
+
+@contextmanager
+def open_target(to: Path, *, fingerprint: str) -> Iterator[OpenTarget]:
+    """A zip file if the name says so, which appears when the block ends without an error; else a folder.
+
+    Args:
+        to: the file or folder.
+        fingerprint: of everything that decides the bytes of the export. A folder in which an export with the same
+            one was interrupted goes on where it stopped.
+
+    Raises:
+        ExportFailed: it cannot be written, or the folder holds something else.
+    """
+    if to.suffix.lower() == ".zip":
+        work = to.parent / f".{to.name[:80]}.{uuid.uuid4().hex}.part"
+        with archive(to) as target:
+            try:
+                with closing(Spools(work)) as spools:
+                    yield OpenTarget(target, spools, Journal(fingerprint))
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
+        return
+    folder = FolderTarget(to)
+    journal = folder.journal(fingerprint)
+    try:
+        with closing(Spools(folder.work, journal.ends)) as spools:
+            opened = OpenTarget(folder, spools, journal, folder)
+            opened.remember()
+            yield opened
+    except OSError as failure:
+        raise ExportFailed(
+            f"{to} cannot be written ({failure.strerror or failure}); free some room, then export again to go on"
+        ) from failure
+    folder.finish()

@@ -1,0 +1,231 @@
+"""Writes the images of a project, each in every format asked for, and the manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnlab.adapters.exports.dataset import DatasetWriter
+from fcnlab.adapters.exports.format import Assembly, ExportedImage, Line, Spooled, Subject
+from fcnlab.adapters.exports.manifest import MANIFEST_NAME, manifest_json
+from fcnlab.adapters.filestore import find_original
+from fcnlab.adapters.png import read_mask
+from fcnlab.core.naming import export_stems
+from fcnlab.core.regions import Region, instance_regions, semantic_regions, tidied
+from fcnlab.domain import IGNORE, ImageInfo, StoredMask
+from fcnlab.errors import ExportFailed, FcnlabError
+from fcnlab.exports import REGION_FORMATS, ExportSpec
+from fcnlab.lab import Lab
+from fcnlab.services.export_formats import formats_of
+from fcnlab.services.export_manifest import described, manifest_of
+from fcnlab.services.export_plan import Moment, Runner
+from fcnlab.services.export_progress import NOTHING_LEARNED, ExportProgress
+from fcnlab.services.export_target import OpenTarget
+from fcnlab.services.fitting import Maker, background_of
+from fcnlab.services.importing import read_picture
+from fcnlab.services.masks import predicted_mask
+from fcnlab.services.overlapping import overlapped
+from fcnlab.services.point_tables import rows_by_image
+
+IMAGES, LEFT_OUT = "manifest-images", "manifest-left-out"
+"""Spools of the manifest."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Made:
+    """A mask on its way to the disk; `how` is what the manifest says about it."""
+
+    mask: NDArray[np.uint8]
+    how: dict[str, str]
+
+
+class ProjectWriter:
+    """Writes one export.
+
+    Args:
+        lab: the installation.
+        run: runs each step that computes.
+        moment: the project.
+        maker: what predicts masks; None: nothing does.
+        spec: what to write.
+        images: of the moment, in order.
+        splits: the part each image is in, by its id; empty when images are not split.
+    """
+
+    def __init__(
+        self,
+        lab: Lab,
+        run: Runner,
+        moment: Moment,
+        maker: Maker | None,
+        spec: ExportSpec,
+        images: list[ImageInfo],
+        splits: Mapping[int, str],
+    ) -> None:
+        self._lab, self._run, self._moment, self._maker, self._spec = lab, run, moment, maker, spec
+        self._images, self._splits = images, splits
+        self._stems = export_stems([image.name for image in moment.images])
+        self._subject = subject_of(moment, spec)
+        self._points = rows_by_image(moment, images, {label.id for label in self._subject.classes})
+        self.progress = ExportProgress("writing", 0, len(images))
+
+    def fingerprint(self) -> str:
+        """SHA-256 of everything that decides the bytes of the export."""
+        digest = hashlib.sha256(manifest_json(manifest_of(self._moment, self._spec)))
+        for image in self._images:
+            stored = self._moment.masks.get(image.id)
+            kept = None if stored is None else [stored.file, stored.created_at.isoformat()]
+            known = [image.id, described(image), kept, self._splits.get(image.id)]
+            digest.update(json.dumps(known, sort_keys=True).encode())
+        return digest.hexdigest()
+
+    def write(self, target: OpenTarget) -> Generator[ExportProgress, None, None]:
+        """Write what is not finished yet, one step of progress per image, then the files about all of them."""
+        files = DatasetWriter(target.target, target.spools, formats_of(self._spec, self._subject))
+        self._go_on(target)
+        steps = overlapped(
+            list(enumerate(self._images, start=1))[target.journal.n_images :],
+            read=lambda item: (item[1], self._stored(item[1])),
+            work=lambda found: self._made(*found),
+            write=lambda item, made: self._written(target, files, item, made),
+        )
+        for outcome in steps:
+            if outcome.refused is not None:
+                raise outcome.refused
+            assert outcome.kept is not None
+            yield outcome.kept
+        target.remember()
+        if not self.progress.n_stored + self.progress.n_predicted:
+            name, reason = self.progress.left_out[0]
+            raise ExportFailed(f"no mask could be exported; {name}: {reason}")
+        self._finish(target, files.finish())
+
+    def _go_on(self, target: OpenTarget) -> None:
+        """Take up what was counted before an interruption."""
+        n_before = target.journal.n_images
+        left_out = tuple((one["image"], one["reason"]) for one in map(json.loads, target.spools.lines(LEFT_OUT)))
+        counts = target.journal.counts
+        self.progress = replace(
+            self.progress,
+            done=n_before,
+            n_stored=counts.get("n_stored", 0),
+            n_predicted=counts.get("n_predicted", 0),
+            n_resumed=n_before,
+            left_out=left_out,
+        )
+
+    def _stored(self, image: ImageInfo) -> tuple[StoredMask, NDArray[np.uint8]] | None:
+        """The mask that a done image kept; None when it has none, or its file is gone or damaged."""
+        stored = self._moment.masks.get(image.id)
+        mask = read_mask(self._lab.folders.masks / stored.file) if stored is not None else None
+        return None if stored is None or mask is None or mask.shape != image.hw else (stored, mask)
+
+    def _made(self, image: ImageInfo, found: tuple[StoredMask, NDArray[np.uint8]] | None) -> _Made | FcnlabError:
+        """The mask of an image, or why there is none."""
+        if found is not None:
+            stored, mask = found
+            return _Made(mask, {"mask": "stored", "model": stored.model, "point_set": stored.point_set_hash})
+        if self._maker is None:
+            return ExportFailed(NOTHING_LEARNED)
+        maker, chosen = self._maker, self._moment.model
+        try:
+            mask = self._run(lambda learner: predicted_mask(learner, image, maker))
+        except FcnlabError as failure:
+            return failure
+        model = {"model": chosen.file if chosen else "", "point_set": self._moment.point_set_hash}
+        return _Made(mask, {"mask": "predicted", **model})
+
+    def _written(
+        self, target: OpenTarget, files: DatasetWriter, item: tuple[int, ImageInfo], made: _Made | FcnlabError
+    ) -> ExportProgress:
+        """Write an image, or say why not; always on one thread, in the order of the images."""
+        number, image = item
+        before = self.progress
+        stored, predicted, left_out = before.n_stored, before.n_predicted, before.left_out
+        try:
+            if isinstance(made, FcnlabError):
+                raise made
+            entry = self._entry(files, number, image, made)
+            target.spools.add(_line(IMAGES, entry))
+            stored += made.how["mask"] == "stored"
+            predicted += made.how["mask"] == "predicted"
+        except FcnlabError as failure:
+            target.spools.add(_line(LEFT_OUT, {"image": image.name, "reason": str(failure)}))
+            left_out = (*left_out, (image.name, str(failure)))
+        target.finished_image({"n_stored": stored, "n_predicted": predicted})
+        self.progress = replace(
+            before, done=number, name=image.name, n_stored=stored, n_predicted=predicted, left_out=left_out
+        )
+        return self.progress
+
+    def _entry(self, files: DatasetWriter, number: int, image: ImageInfo, made: _Made) -> dict[str, Any]:
+        """Write the files of an image; its entry in the manifest."""
+        spec, background = self._spec, self._subject.background
+        kept = None if spec.class_ids is None else {background, *spec.class_ids}
+        mask = tidied(made.mask, background=background, kept=kept, min_area=spec.min_area, fill_holes=spec.fill_holes)
+        counts = np.bincount(mask.ravel(), minlength=IGNORE + 1)
+        if counts[IGNORE]:
+            raise ExportFailed(
+                f"the mask of {image.name} has pixels without a class; reopen the image and mark it done"
+            )
+        split = self._splits.get(image.id, "")
+        exported = ExportedImage(
+            number=number,
+            name=image.name,
+            stem=self._stems[image.name],
+            split=split,
+            mask=mask,
+            regions=regions_for(spec, mask, background),
+            picture=cache(partial(read_picture, self._lab, image)),
+            original=partial(find_original, self._lab.folders, content_hash=image.content_hash),
+            is_turned=image.turned,
+            points=self._points.get(image.id, ()),
+        )
+        pixels = {str(class_id): int(counts[class_id]) for class_id in np.flatnonzero(counts)}
+        named = {"split": split} if split else {}
+        written = files.add(exported)
+        return {**described(image), **made.how, **named, "pixels_per_class": pixels, "files": written}
+
+    def _finish(self, target: OpenTarget, tables: dict[str, str]) -> None:
+        """Write the manifest, last of all."""
+        head = {**manifest_of(self._moment, self._spec), "tables": tables}
+        parts = (
+            manifest_json(head).removesuffix(b"\n}\n") + b',\n "images": [\n',
+            Spooled(IMAGES, b","),
+            b' ],\n "left_out": [\n',
+            Spooled(LEFT_OUT, b","),
+            b" ]\n}\n",
+        )
+        target.target.add_stream(MANIFEST_NAME, target.spools.assembled(Assembly(MANIFEST_NAME, parts)))
+
+
+def subject_of(moment: Moment, spec: ExportSpec) -> Subject:
+    """What the files of an export are about: only the classes that stay."""
+    background = background_of(moment.project)
+    kept = None if spec.class_ids is None else {background, *spec.class_ids}
+    return Subject(
+        title=moment.project.name,
+        classes=tuple(label for label in moment.project.classes if kept is None or label.id in kept),
+        removed=moment.removed if kept is None else (),
+        background=background,
+        splits=spec.splits,
+    )
+
+
+def regions_for(spec: ExportSpec, mask: NDArray[np.uint8], background: int) -> tuple[Region, ...]:
+    """The regions of a mask (H, W) uint8 that the formats of the spec need; none if they need none."""
+    if REGION_FORMATS.isdisjoint(spec.formats):
+        return ()
+    find = instance_regions if spec.instances else semantic_regions
+    return find(mask, background=background)
+
+
+def _line(spool: str, value: dict[str, Any]) -> Line:
+    return Line(spool, json.dumps(value, ensure_ascii=False).encode())
