@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from fcnlab.errors import InvalidClasses, InvalidEvent, InvalidSetting
+from fcnlab.imaging import Imaging, PixelSize, Recipe, Stretch
 
 IGNORE = 255
 """Nobody said what this pixel is. Never a class id."""
@@ -165,7 +166,8 @@ class LearnerSpec:
 class Project:
     """A set of images with one list of classes. `key` is the unguessable part of its image routes.
 
-    `model_id` is the model that makes its masks; None stands for the instant learner.
+    `model_id` is the model that makes its masks; None stands for the instant learner. `imaging` says how the pictures
+    of its images are made.
     """
 
     id: int
@@ -175,23 +177,21 @@ class Project:
     learner: LearnerSpec = field(default_factory=LearnerSpec)
     archived: bool = False
     model_id: int | None = None
+    imaging: Imaging = field(default_factory=Imaging)
 
     def class_ids(self) -> frozenset[int]:
         """Ids of the classes still in use."""
         return frozenset(label.id for label in self.classes)
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """The grey values that became 0 and 255 when an image was made 8-bit (None: it was 8-bit already)."""
-
-    low: float
-    high: float
+def picture_name(content_hash: str, imaging: Imaging | None) -> str:
+    """The picture id of an original that was imaged so; see ImageInfo."""
+    return content_hash if imaging is None else f"{content_hash}-{imaging.digest}"
 
 
 @dataclass(frozen=True, slots=True)
 class ImageInfo:
-    """An image of a project. `height, width` are of the upright full-size picture."""
+    """An image of a project. `height, width` are of the upright full-size picture, `imaging` as in Recipe."""
 
     id: int
     project_id: int
@@ -206,6 +206,18 @@ class ImageInfo:
     state: ImageState
     n_points: int
     mask_model: str | None = None
+    imaging: Imaging | None = None
+    pixel_size: PixelSize | None = None
+
+    @property
+    def recipe(self) -> Recipe:
+        """How its picture was made from its original."""
+        return Recipe(self.stretch, self.imaging)
+
+    @property
+    def picture_id(self) -> str:
+        """Names its picture: another original, or the same one imaged otherwise, has another. A file name."""
+        return picture_name(self.content_hash, self.imaging)
 
     @property
     def hw(self) -> tuple[int, int]:

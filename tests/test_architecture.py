@@ -17,7 +17,7 @@ PACKAGE = ROOT / "fcnlab"
 MAX_MODULE_LINES = 300
 MAX_FUNCTION_LINES = 60
 
-VALUES = {"errors", "domain", "specs", "runs", "comparisons", "strokes", "exports"}
+VALUES = {"errors", "domain", "specs", "runs", "comparisons", "strokes", "exports", "imaging"}
 DOORS = VALUES | {
     "settings",
     "core",
@@ -34,6 +34,7 @@ DOORS = VALUES | {
 MAY_IMPORT = {
     "errors": set(),
     "domain": VALUES,
+    "imaging": VALUES,
     "specs": VALUES,
     "runs": VALUES,
     "comparisons": VALUES,
@@ -93,6 +94,7 @@ IMPURE = {"streamlit", "sqlalchemy", "PIL", "os", "pathlib", "time", "random", "
 NEVER = {
     "errors": HEAVY,
     "domain": HEAVY,
+    "imaging": HEAVY,
     "specs": HEAVY,
     "runs": HEAVY,
     "comparisons": HEAVY,

@@ -29,8 +29,9 @@ class Folders:
 
     Attributes:
         images: originals, `<first two of the hash>/<hash>.<extension>`.
-        shown: upright 8-bit pictures for the browser, `<hash>.jpg` or `<hash>.png`; can be made again.
-        thumbs: small ones, `<hash>.jpg`; can be made again.
+        shown: upright 8-bit pictures for the browser, `<picture id>.jpg` or `.png`; can be made again. A picture id is
+            the hash of the original, and how it was imaged if it was not taken as it came.
+        thumbs: small ones, `<picture id>.jpg`; can be made again.
         masks: masks of done images.
         features: cached stages of the encoder; can be made again.
         checkpoints: fitted models and trained networks.
@@ -118,18 +119,18 @@ def find_original(folders: Folders, *, content_hash: str) -> Path:
     )
 
 
-def write_shown(rgb: NDArray[np.uint8], *, folders: Folders, content_hash: str, lossless: bool) -> Path:
+def write_shown(rgb: NDArray[np.uint8], *, folders: Folders, picture_id: str, lossless: bool) -> Path:
     """Write the picture a browser shows: PNG when `lossless` and small, else JPEG with full colour.
 
     Args:
         rgb: (H, W, 3) uint8, upright.
         folders: of the installation.
-        content_hash: of the original.
+        picture_id: of the image.
         lossless: the original was no JPEG.
     """
     height, width = rgb.shape[:2]
     as_png = (lossless and height * width <= PNG_MAX_PIXELS) or max(height, width) > JPEG_MAX_SIDE
-    path = folders.shown / f"{content_hash}.{'png' if as_png else 'jpg'}"
+    path = folders.shown / f"{picture_id}.{'png' if as_png else 'jpg'}"
     with written_whole(path) as file:
         if as_png:
             Image.fromarray(rgb).save(file, format="PNG", compress_level=3)
@@ -138,33 +139,39 @@ def write_shown(rgb: NDArray[np.uint8], *, folders: Folders, content_hash: str, 
     return path
 
 
-def find_shown(folders: Folders, *, content_hash: str) -> Path | None:
+def find_shown(folders: Folders, *, picture_id: str) -> Path | None:
     """The picture `write_shown` made, or None."""
-    candidates = (folders.shown / f"{content_hash}.{extension}" for extension in ("jpg", "png"))
+    candidates = (folders.shown / f"{picture_id}.{extension}" for extension in ("jpg", "png"))
     return next((path for path in candidates if path.is_file()), None)
 
 
-def write_thumbnail(rgb: NDArray[np.uint8], *, folders: Folders, content_hash: str) -> Path:
+def write_thumbnail(rgb: NDArray[np.uint8], *, folders: Folders, picture_id: str) -> Path:
     """Write a JPEG of the (H, W, 3) picture whose longer side is at most THUMBNAIL_SIDE pixels."""
     image = Image.fromarray(rgb)
     image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BOX, reducing_gap=2.0)
-    path = thumbnail_path(folders, content_hash=content_hash)
+    path = thumbnail_path(folders, picture_id=picture_id)
     with written_whole(path) as file:
         image.save(file, format="JPEG", quality=85)
     return path
 
 
-def thumbnail_path(folders: Folders, *, content_hash: str) -> Path:
-    """Where the thumbnail of a content lies."""
-    return folders.thumbs / f"{content_hash}.jpg"
+def thumbnail_path(folders: Folders, *, picture_id: str) -> Path:
+    """Where the thumbnail of a picture lies."""
+    return folders.thumbs / f"{picture_id}.jpg"
+
+
+def forget_picture(folders: Folders, *, picture_id: str) -> None:
+    """Delete a picture and its thumbnail; they can be made again."""
+    for path in (*folders.shown.glob(f"{picture_id}.*"), thumbnail_path(folders, picture_id=picture_id)):
+        path.unlink(missing_ok=True)
 
 
 def forget_content(folders: Folders, *, content_hash: str) -> None:
-    """Delete the original of a content with its picture and thumbnail; nothing happens when they are gone."""
+    """Delete the original of a content with its pictures and thumbnails; nothing happens when they are gone."""
     for path in (
         *(folders.images / content_hash[:2]).glob(f"{content_hash}.*"),
-        *folders.shown.glob(f"{content_hash}.*"),
-        thumbnail_path(folders, content_hash=content_hash),
+        *folders.shown.glob(f"{content_hash}[.-]*"),
+        *folders.thumbs.glob(f"{content_hash}[.-]*"),
     ):
         path.unlink(missing_ok=True)
 

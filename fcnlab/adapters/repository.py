@@ -13,6 +13,7 @@ from fcnlab.adapters.tables import ClassRow, EventRow, FitRow, ImageRow, PointRo
 from fcnlab.adapters.tables_data import forget_data
 from fcnlab.domain import MAX_CLASSES, ClassLabel, FitRecord, LearnerSpec, Project
 from fcnlab.errors import InvalidClasses, UnknownProject
+from fcnlab.imaging import Imaging
 
 
 def create_project(
@@ -92,6 +93,12 @@ def set_archived(session: Session, *, project_id: int, archived_at: datetime | N
 def set_learner(session: Session, *, project_id: int, learner: LearnerSpec) -> Project:
     """Store other learner settings. Raises UnknownProject."""
     _project_row(session, project_id).learner = learner.to_dict()
+    return project(session, project_id=project_id)
+
+
+def set_imaging(session: Session, *, project_id: int, imaging: Imaging) -> Project:
+    """Store how pictures are made from now on; those of its images are another matter. Raises UnknownProject."""
+    _project_row(session, project_id).imaging = None if imaging.is_plain else imaging.to_dict()
     return project(session, project_id=project_id)
 
 
@@ -260,6 +267,7 @@ def _project(row: ProjectRow, classes: tuple[ClassLabel, ...]) -> Project:
         learner=LearnerSpec.from_dict(row.learner),
         archived=row.archived_at is not None,
         model_id=row.model_id,
+        imaging=Imaging() if row.imaging is None else Imaging.from_dict(row.imaging),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
@@ -12,8 +12,9 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from fcnlab.adapters.tables import ClassRow, ImageRow, PointRow
-from fcnlab.domain import ImageInfo, ImagePlace, ImageState, StoredMask, Stretch
+from fcnlab.domain import ImageInfo, ImagePlace, ImageState, StoredMask
 from fcnlab.errors import UnknownImage
+from fcnlab.imaging import Imaging, PixelSize, Recipe, Stretch
 
 MAX_ID = 2**31 - 1
 """The largest row number all databases hold."""
@@ -40,7 +41,8 @@ def add_image(
     dtype: str,
     channels: int,
     turned: bool,
-    stretch: Stretch | None,
+    recipe: Recipe,
+    pixel_size: PixelSize | None,
     now: datetime,
 ) -> ImageInfo:
     """Store an image behind the last one; a name that is taken gets a number: `a.png`, `a (2).png`."""
@@ -54,12 +56,12 @@ def add_image(
         dtype=dtype,
         channels=channels,
         turned=turned,
-        stretch_low=None if stretch is None else stretch.low,
-        stretch_high=None if stretch is None else stretch.high,
         state=ImageState.NEW,
         position=0 if last is None else last + 1,
         created_at=now,
+        pixel_size=None if pixel_size is None else pixel_size.to_dict(),
     )
+    _set_recipe(row, recipe)
     session.add(row)
     session.flush()
     return _info(row, n_points=0)
@@ -205,6 +207,15 @@ def mask_files(session: Session, *, project_id: int) -> tuple[str, ...]:
     return tuple(name for name in session.scalars(query) if name is not None)
 
 
+def set_recipes(session: Session, *, recipes: Mapping[int, Recipe]) -> None:
+    """Store how the pictures of images are made from now on; those that do not exist are passed over."""
+    for image_id in sorted(recipes):
+        row = session.get(ImageRow, image_id)
+        if row is not None:
+            _set_recipe(row, recipes[image_id])
+    session.flush()
+
+
 def clear_mask(session: Session, *, image_id: int) -> None:
     """Forget the mask the image keeps; its file stays on the disk. Raises UnknownImage."""
     row = image_row(session, image_id)
@@ -218,6 +229,12 @@ def image_row(session: Session, image_id: int) -> ImageRow:
     if row is None:
         raise UnknownImage(f"there is no image {image_id}; its project may have been deleted")
     return row
+
+
+def _set_recipe(row: ImageRow, recipe: Recipe) -> None:
+    row.stretch_low = None if recipe.stretch is None else recipe.stretch.low
+    row.stretch_high = None if recipe.stretch is None else recipe.stretch.high
+    row.imaging = None if recipe.imaging is None else recipe.imaging.to_dict()
 
 
 def _images() -> Select[ImageRow, int]:
@@ -261,4 +278,6 @@ def _info(row: ImageRow, *, n_points: int) -> ImageInfo:
         state=ImageState(row.state),
         n_points=n_points,
         mask_model=row.mask_model,
+        imaging=None if row.imaging is None else Imaging.from_dict(row.imaging),
+        pixel_size=None if row.pixel_size is None else PixelSize.from_dict(row.pixel_size),
     )

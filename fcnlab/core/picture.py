@@ -8,14 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.domain import Stretch
+from fcnlab.core.contrast import measured_stretch, n_values, stretch_to_uint8, value_range
 from fcnlab.errors import InvalidImage
+from fcnlab.imaging import Imaging, Recipe, Stretch
 
-LOW_PERCENT, HIGH_PERCENT = 0.35, 99.65
-"""The share of values below which a stretched picture is black, and above which it is white."""
-
-COUNTED_AT_ONCE = 1 << 22
-"""Values counted in one go: bounds the memory a histogram takes."""
+PLAIN_CHANNELS = 4
+"""Images of more channels are no colour photographs: each channel has its own contrast."""
 
 
 def to_rgb8(array: NDArray[Any], *, stretch: Stretch | None = None) -> tuple[NDArray[np.uint8], Stretch | None]:
@@ -34,14 +32,74 @@ def to_rgb8(array: NDArray[Any], *, stretch: Stretch | None = None) -> tuple[NDA
     Raises:
         InvalidImage: another shape or dtype, or no pixel at all.
     """
-    colours = _checked(array)
-    if colours.dtype == np.uint8 and colours.ndim == 3:
-        return np.array(colours, order="C"), None
-    used = measured_stretch(colours) if stretch is None else stretch
-    stretched = stretch_to_uint8(colours, stretch=used)
-    if stretched.ndim == 2:
-        stretched = np.repeat(stretched[..., np.newaxis], 3, axis=2)
-    return np.ascontiguousarray(stretched), used
+    n_values(array)
+    channels = array.shape[2] if array.ndim == 3 else 1
+    if array.ndim not in (2, 3) or channels not in (1, 3, 4):
+        raise InvalidImage(
+            f"an image of shape {array.shape} is neither (height, width) nor (height, width, 1, 3 or 4); "
+            "choose the channels to show"
+        )
+    return _as_it_comes(array, stretch)
+
+
+def make_picture(
+    array: NDArray[Any], *, wanted: Imaging, stated: Stretch | None = None
+) -> tuple[NDArray[np.uint8], Recipe]:
+    """The picture of an image that nobody looked at yet, and how it was made.
+
+    Args:
+        array: (H, W) or (H, W, C), of real numbers.
+        wanted: what the project says. An image that lacks one of its channels is shown by its first ones.
+        stated: the range to show that the file itself states; a smaller one than its real numbers take is not believed,
+            for nothing is clipped silently.
+
+    Returns:
+        (H, W, 3) uint8, C-contiguous, never the caller's memory; and the recipe: `repeat_picture` makes the same again.
+
+    Raises:
+        InvalidImage: another shape or dtype, no pixel, or no finite value.
+    """
+    count = _channel_count(array)
+    if stated is not None and array.dtype.kind == "f" and not _covers(stated, array):
+        stated = None
+    if wanted.is_plain and count <= PLAIN_CHANNELS:
+        rgb, stretch = _as_it_comes(array, stated)
+        return rgb, Recipe(stretch)
+    fits = bool(wanted.channels) and max(wanted.channels) <= count
+    channels = wanted.channels if fits else ((1, 2, 3) if count >= 3 else (1,))
+    limits = wanted.limits
+    if not limits and stated is not None:
+        limits = (stated,)
+    elif not limits and array.dtype != np.uint8:
+        limits = (None,) * len(channels)
+    recipe = Recipe(imaging=Imaging(channels, _measured(array, channels, limits)))
+    return repeat_picture(array, recipe), recipe
+
+
+def repeat_picture(array: NDArray[Any], recipe: Recipe) -> NDArray[np.uint8]:
+    """The picture (H, W, 3) uint8 of an image as it was made before.
+
+    Args:
+        array: (H, W) or (H, W, C), of real numbers.
+        recipe: what `make_picture` returned for it.
+
+    Raises:
+        InvalidImage: the array is none that this recipe was made for.
+    """
+    count = _channel_count(array)
+    used = recipe.imaging
+    if used is None:
+        return _as_it_comes(array, recipe.stretch)[0]
+    if max(used.channels) > count:
+        raise InvalidImage(f"an image of {count} channels has no channel {max(used.channels)}")
+    rgb = np.empty((*array.shape[:2], 3), np.uint8)
+    for place, number in enumerate(used.channels):
+        values = _channel(array, number)
+        stretch = used.limits[place] if used.limits else None
+        rgb[..., place] = values if stretch is None else stretch_to_uint8(values, stretch=stretch)
+    if len(used.channels) == 1:
+        rgb[..., 1:] = rgb[..., :1]
+    return rgb
 
 
 def array_id(array: NDArray[Any]) -> str:
@@ -51,75 +109,51 @@ def array_id(array: NDArray[Any]) -> str:
     return digest.hexdigest()[:20]
 
 
-def measured_stretch(array: NDArray[Any]) -> Stretch:
-    """The values at 0.35 and 99.65 percent of all values of a uint8 or uint16 array.
-
-    Each is a value that occurs: the smallest one that this share of the values does not exceed. When both
-    fall together, the smallest and the largest value are taken instead.
-
-    Raises:
-        InvalidImage: another dtype, or no value at all.
-    """
-    counts = _histogram(array)
-    reached = np.cumsum(counts)
-    wanted = np.array([LOW_PERCENT, HIGH_PERCENT]) / 100 * reached[-1]
-    low, high = np.searchsorted(reached, wanted, side="left")
-    if low == high:
-        occurring = np.flatnonzero(counts)
-        low, high = occurring[0], occurring[-1]
-    return Stretch(low=float(low), high=float(high))
-
-
-def stretch_to_uint8(array: NDArray[Any], *, stretch: Stretch) -> NDArray[np.uint8]:
-    """Map `stretch.low` to 0 and `stretch.high` to 255, straight between, clipped outside.
-
-    Args:
-        array: any shape, uint8 or uint16.
-        stretch: when both ends are equal, everything up to them is 0 and everything above 255.
-
-    Returns:
-        uint8 of the same shape.
-
-    Raises:
-        InvalidImage: another dtype.
-    """
-    values = np.arange(_n_values(array), dtype=np.float64)
-    width = stretch.high - stretch.low
-    shares = (values - stretch.low) / width if width > 0 else (values > stretch.high).astype(np.float64)
-    table = np.rint(np.clip(shares, 0, 1) * 255).astype(np.uint8)
-    return np.asarray(table[array])
-
-
-def _checked(array: NDArray[Any]) -> NDArray[Any]:
-    _n_values(array)
-    channels = array.shape[2] if array.ndim == 3 else 1
-    if array.ndim not in (2, 3) or channels not in (1, 3, 4):
-        raise InvalidImage(
-            f"an image of shape {array.shape} is neither (height, width) nor (height, width, 1, 3 or 4); "
-            "choose the channels to show"
-        )
+def _as_it_comes(array: NDArray[Any], stretch: Stretch | None) -> tuple[NDArray[np.uint8], Stretch | None]:
     if array.size == 0:
         raise InvalidImage(f"an image of shape {array.shape} has no pixels")
-    if array.ndim == 2:
-        return array
-    return array[..., 0] if channels == 1 else array[..., :3]
+    colours = array
+    if array.ndim == 3:  # one channel, or grey and alpha
+        colours = array[..., :3] if array.shape[2] > 2 else array[..., 0]
+    if colours.dtype == np.uint8 and colours.ndim == 3:
+        return np.array(colours, order="C"), None
+    used = measured_stretch(colours) if stretch is None else stretch
+    stretched = stretch_to_uint8(colours, stretch=used)
+    if stretched.ndim == 2:
+        stretched = np.repeat(stretched[..., np.newaxis], 3, axis=2)
+    return np.ascontiguousarray(stretched), used
 
 
-def _n_values(array: NDArray[Any]) -> int:
-    if array.dtype == np.uint8:
-        return 1 << 8
-    if array.dtype == np.uint16:
-        return 1 << 16
-    raise InvalidImage(
-        f"an image of {array.dtype} values is neither uint8 nor uint16; scale it to 0..255 or 0..65535 and convert it"
+def _channel_count(array: NDArray[Any]) -> int:
+    if array.ndim not in (2, 3) or array.size == 0:
+        raise InvalidImage(f"an image of shape {array.shape} is not (height, width) or (height, width, channels)")
+    return 1 if array.ndim == 2 else int(array.shape[2])
+
+
+def _channel(array: NDArray[Any], number: int) -> NDArray[Any]:
+    return array if array.ndim == 2 else array[..., number - 1]
+
+
+def _measured(
+    array: NDArray[Any], channels: tuple[int, ...], limits: tuple[Stretch | None, ...]
+) -> tuple[Stretch | None, ...]:
+    """One stretch for each channel that is looked at; empty where 8-bit values stay."""
+    if len(limits) == 1:
+        found = limits[0]
+        if found is None:
+            found = _apart(measured_stretch(np.stack([_channel(array, number) for number in channels])))
+        return (found,) * len(channels)
+    return tuple(
+        given or _apart(measured_stretch(_channel(array, number)))
+        for number, given in zip(channels, limits, strict=False)
     )
 
 
-def _histogram(array: NDArray[Any]) -> NDArray[np.int64]:
-    counts = np.zeros(_n_values(array), dtype=np.int64)
-    if array.size == 0:
-        raise InvalidImage(f"an image of shape {array.shape} has no pixels")
-    rows_at_once = max(1, COUNTED_AT_ONCE * array.shape[0] // array.size)
-    for start in range(0, array.shape[0], rows_at_once):
-        counts += np.bincount(array[start : start + rows_at_once].ravel(), minlength=counts.size)
-    return counts
+def _apart(found: Stretch) -> Stretch:
+    """Limits that differ, also of a channel of one value: it becomes black."""
+    return found if found.low < found.high else Stretch(found.low, float(np.nextafter(np.float32(found.low), np.inf)))
+
+
+def _covers(stated: Stretch, array: NDArray[Any]) -> bool:
+    found = value_range(array)
+    return stated.low <= found.low and found.high <= stated.high and stated.low < stated.high

@@ -72,7 +72,10 @@ class ProjectLearner:
             else:
                 for stored in repository_points.points_of_project(session, project_id=self._project_id):
                     points.setdefault(stored.image_id, []).append(stored)
-            new = [image_id for image_id in points if image_id in signatures and image_id not in self._images]
+            if self.project is not None and self.project.imaging != project.imaging:
+                new = list({*points, *self._images} & {*signatures})
+            else:
+                new = [image_id for image_id in points if image_id in signatures and image_id not in self._images]
             for info in repository_images.images_by_ids(session, image_ids=new):
                 self._images[info.id] = info
             chosen = project.model_id
@@ -287,4 +290,8 @@ def _learns_otherwise(before: Project, after: Project) -> bool:
     def seen(spec: LearnerSpec) -> LearnerSpec:
         return replace(spec, refine=True, class_weight="balanced", regularisation=1.0)
 
-    return seen(before.learner) != seen(after.learner) or background_of(before) != background_of(after)
+    return (
+        seen(before.learner) != seen(after.learner)
+        or background_of(before) != background_of(after)
+        or before.imaging != after.imaging
+    )

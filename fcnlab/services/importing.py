@@ -14,9 +14,10 @@ from fcnlab.adapters import filestore, repository, repository_images
 from fcnlab.adapters.database import reading, writing
 from fcnlab.adapters.filestore import Staged
 from fcnlab.adapters.images import SUFFIXES, DecodedImage, decode
-from fcnlab.core.picture import to_rgb8
-from fcnlab.domain import ImageInfo, Stretch
+from fcnlab.core.picture import make_picture, repeat_picture
+from fcnlab.domain import ImageInfo, Project, picture_name
 from fcnlab.errors import ImportRefused, InvalidImage
+from fcnlab.imaging import Recipe
 from fcnlab.lab import Lab
 
 Source = Path | bytes | bytearray | memoryview
@@ -60,9 +61,9 @@ def import_files(lab: Lab, files: Iterable[tuple[str, Source]], *, project_id: i
         UnknownProject: at once, when there is no such project.
     """
     with reading(lab.sessions) as session:
-        repository.require_project(session, project_id=project_id)
+        project = repository.project(session, project_id=project_id)
     total = len(files) if isinstance(files, Sequence) else None
-    return _import_each(lab, files, project_id=project_id, total=total)
+    return _import_each(lab, files, project, total=total)
 
 
 def import_folder(lab: Lab, folder: Path, *, project_id: int, allow_anywhere: bool = False) -> Iterator[ImportProgress]:
@@ -92,14 +93,14 @@ def import_folder(lab: Lab, folder: Path, *, project_id: int, allow_anywhere: bo
 
 
 def read_picture(lab: Lab, image: ImageInfo) -> NDArray[np.uint8]:
-    """The upright full-size picture, (H, W, 3) uint8, stretched as recorded when it was imported.
+    """The upright full-size picture, (H, W, 3) uint8, made as recorded when it was imported.
 
     Raises:
         ImportRefused: the original is gone or damaged.
     """
     path = filestore.find_original(lab.folders, content_hash=image.content_hash)
     allowed = max(lab.settings.max_pixels, image.height * image.width)
-    return to_rgb8(decode(path, name=image.name, max_pixels=allowed).pixels, stretch=image.stretch)[0]
+    return repeat_picture(decode(path, name=image.name, max_pixels=allowed).pixels, image.recipe)
 
 
 def make_exhibits(lab: Lab, image: ImageInfo) -> None:
@@ -109,7 +110,13 @@ def make_exhibits(lab: Lab, image: ImageInfo) -> None:
         ImportRefused: the original is gone or damaged.
     """
     original = filestore.find_original(lab.folders, content_hash=image.content_hash)
-    _write_exhibits(lab, read_picture(lab, image), content_hash=image.content_hash, lossless=original.suffix != ".jpg")
+    write_exhibits(lab, read_picture(lab, image), picture_id=image.picture_id, lossless=original.suffix != ".jpg")
+
+
+def write_exhibits(lab: Lab, rgb: NDArray[np.uint8], *, picture_id: str, lossless: bool) -> None:
+    """Write what browsers show of a picture (H, W, 3); `lossless`: its original is no JPEG."""
+    filestore.write_shown(rgb, folders=lab.folders, picture_id=picture_id, lossless=lossless)
+    filestore.write_thumbnail(rgb, folders=lab.folders, picture_id=picture_id)
 
 
 def clean_file_name(name: str) -> str:
@@ -126,36 +133,36 @@ def clean_file_name(name: str) -> str:
 
 
 def _import_each(
-    lab: Lab, files: Iterable[tuple[str, Source]], *, project_id: int, total: int | None
+    lab: Lab, files: Iterable[tuple[str, Source]], project: Project, *, total: int | None
 ) -> Iterator[ImportProgress]:
     for done, (raw_name, source) in enumerate(files, start=1):
         name = clean_file_name(raw_name)
         try:
-            image, is_new = _import_one(lab, name, source, project_id=project_id)
+            image, is_new = _import_one(lab, name, source, project)
         except (ImportRefused, InvalidImage) as refusal:
             yield ImportProgress(done, total, name, refused=str(refusal))
         else:
             yield ImportProgress(done, total, image.name, image_id=image.id, duplicate=not is_new)
 
 
-def _import_one(lab: Lab, name: str, source: Source, *, project_id: int) -> tuple[ImageInfo, bool]:
+def _import_one(lab: Lab, name: str, source: Source, project: Project) -> tuple[ImageInfo, bool]:
     with filestore.staged(source, folders=lab.folders, name=name) as copy:
         with reading(lab.sessions) as session:
-            known = repository_images.find_image_by_hash(session, project_id=project_id, content_hash=copy.content_hash)
+            known = repository_images.find_image_by_hash(session, project_id=project.id, content_hash=copy.content_hash)
         if known is not None:
             return known, False
         decoded = decode(copy.path, name=name, max_pixels=lab.settings.max_pixels)
         try:
-            rgb, stretch = to_rgb8(decoded.pixels)
+            rgb, recipe = make_picture(decoded.pixels, wanted=project.imaging)
         except InvalidImage as refusal:
             raise InvalidImage(f"{name}: {refusal}") from refusal
-        lossless = decoded.extension != "jpg"
-        _write_exhibits(lab, rgb, content_hash=copy.content_hash, lossless=lossless)
-        return _store(lab, name, copy, decoded, stretch, project_id=project_id)
+        picture_id = picture_name(copy.content_hash, recipe.imaging)
+        write_exhibits(lab, rgb, picture_id=picture_id, lossless=decoded.extension != "jpg")
+        return _store(lab, name, copy, decoded, recipe, project_id=project.id)
 
 
 def _store(
-    lab: Lab, name: str, copy: Staged, decoded: DecodedImage, stretch: Stretch | None, *, project_id: int
+    lab: Lab, name: str, copy: Staged, decoded: DecodedImage, recipe: Recipe, *, project_id: int
 ) -> tuple[ImageInfo, bool]:
     # Inside the transaction, so that deleting another project with this content cannot come between.
     with writing(lab.sessions) as session:
@@ -173,15 +180,11 @@ def _store(
             dtype=str(decoded.pixels.dtype),
             channels=decoded.channels,
             turned=decoded.turned,
-            stretch=stretch,
+            recipe=recipe,
+            pixel_size=None,
             now=lab.clock(),
         )
         return image, True
-
-
-def _write_exhibits(lab: Lab, rgb: NDArray[np.uint8], *, content_hash: str, lossless: bool) -> None:
-    filestore.write_shown(rgb, folders=lab.folders, content_hash=content_hash, lossless=lossless)
-    filestore.write_thumbnail(rgb, folders=lab.folders, content_hash=content_hash)
 
 
 def _refuse_folder(folder: Path, *, base: Path, roots: list[Path] | None) -> None:

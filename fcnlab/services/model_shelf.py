@@ -98,7 +98,7 @@ class ModelShelf:
 
 
 def _answer_key(image: ImageInfo, chosen: ChosenNetwork) -> tuple[str, str]:
-    return chosen.name, image.content_hash
+    return chosen.name, image.picture_id
 
 
 def _look_key(image: ImageInfo, chosen: ChosenNetwork) -> tuple[object, ...]:

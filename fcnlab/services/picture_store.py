@@ -133,6 +133,8 @@ class PictureStore:
         if weights not in self._fingerprints:
             self._fingerprints[weights] = weights_fingerprint(*weights)
         seen = [CACHE_VERSION, self._fingerprints[weights], spec.scales, spec.working_side, spec.position]
+        if image.imaging is not None:
+            seen.append(image.imaging.digest)
         return f"{image.content_hash[:40]}-{hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:16]}"
 
     def _lesson_key(self, image: ImageInfo, clicks: Clicks, spec: LearnerSpec, background: int) -> str:

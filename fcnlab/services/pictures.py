@@ -13,10 +13,10 @@ from fcnlab.services.importing import make_exhibits
 
 def shown_file(lab: Lab, image: ImageInfo) -> Path:
     """The upright 8-bit picture, a JPEG or PNG. Raises ImportRefused: the original is gone too."""
-    path = find_shown(lab.folders, content_hash=image.content_hash)
+    path = find_shown(lab.folders, picture_id=image.picture_id)
     if path is None:
         make_exhibits(lab, image)
-        path = find_shown(lab.folders, content_hash=image.content_hash)
+        path = find_shown(lab.folders, picture_id=image.picture_id)
     if path is None:
         raise ImportRefused(f"the picture of {image.name} cannot be written: check the free disk")
     return path
@@ -24,7 +24,7 @@ def shown_file(lab: Lab, image: ImageInfo) -> Path:
 
 def thumbnail_file(lab: Lab, image: ImageInfo) -> Path:
     """The thumbnail, a JPEG. Raises ImportRefused: the original is gone too."""
-    path = thumbnail_path(lab.folders, content_hash=image.content_hash)
+    path = thumbnail_path(lab.folders, picture_id=image.picture_id)
     if not path.is_file():
         make_exhibits(lab, image)
     return path

@@ -69,12 +69,12 @@ def is_same_origin(origin: str | None, host: str | None) -> bool:
 
 async def _picture(request: Request, own: Engine) -> Response:
     image = await _image(request, own)
-    return _file(request, await run_in_threadpool(shown_file, own.lab, image), image.content_hash)
+    return _file(request, await run_in_threadpool(shown_file, own.lab, image), image.picture_id)
 
 
 async def _thumbnail(request: Request, own: Engine) -> Response:
     image = await _image(request, own)
-    return _file(request, await run_in_threadpool(thumbnail_file, own.lab, image), image.content_hash)
+    return _file(request, await run_in_threadpool(thumbnail_file, own.lab, image), image.picture_id)
 
 
 async def _strip(request: Request, own: Engine) -> Response:
@@ -170,8 +170,8 @@ def overlay_response(board: Board, image_id: int, *, after: int, mode: str, clas
     return Response(body, media_type="application/octet-stream", headers=headers)
 
 
-def _file(request: Request, path: Path, content_hash: str) -> Response:
-    etag = f'"{content_hash[:32]}-{path.suffix[1:]}"'
+def _file(request: Request, path: Path, picture_id: str) -> Response:
+    etag = f'"{picture_id}-{path.suffix[1:]}"'
     headers = {"ETag": etag, "Cache-Control": FOREVER}
     if request.headers.get("if-none-match") == etag:
         return Response(status_code=304, headers=headers)

@@ -1,0 +1,109 @@
+"""How pictures are made from what image files hold, and how large their pixels are: frozen values."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from fcnlab.errors import InvalidSetting
+
+MAX_CHANNELS = 10_000
+"""Channel numbers run from 1 to this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """The grey values that became 0 and 255 when an image was made 8-bit (None: it was 8-bit already)."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Imaging:
+    """Which channels of a file are looked at, and between which values.
+
+    Attributes:
+        channels: numbers, from 1, of those that become red, green and blue, or of one that becomes grey; empty: as they
+            come, which is the first three, or the first where there are fewer.
+        limits: the values that become 0 and 255, one for all channels or one for each; None measures them; empty: as
+            they come, which is 8-bit colour unchanged and everything else measured.
+    """
+
+    channels: tuple[int, ...] = ()
+    limits: tuple[Stretch | None, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.channels) not in (0, 1, 3):
+            raise InvalidSetting(f"channels {self.channels} must be three for red, green and blue, or one for grey")
+        if any(not 1 <= channel <= MAX_CHANNELS for channel in self.channels):
+            raise InvalidSetting(f"channels {self.channels} must be numbers from 1 on")
+        if len(self.limits) not in (0, 1, len(self.channels) or 3):
+            raise InvalidSetting(f"{len(self.limits)} limits do not fit; give one for all channels, or one for each")
+        for one in self.limits:
+            if one is not None and not (math.isfinite(one.low) and math.isfinite(one.high) and one.low < one.high):
+                raise InvalidSetting(f"limits {one.low:g}:{one.high:g} must be two numbers, the smaller one first")
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether images are taken as they come."""
+        return not self.channels and not self.limits
+
+    @property
+    def digest(self) -> str:
+        """Twelve hex digits that name these settings; files and caches are called by them."""
+        return hashlib.sha256(json.dumps(self.to_dict()).encode()).hexdigest()[:12]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `from_dict` is the inverse."""
+        limits = [None if one is None else [float(one.low), float(one.high)] for one in self.limits]
+        return {"channels": list(self.channels), "limits": limits}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Imaging:
+        """Raises InvalidSetting: the values make no sense together."""
+        limits = (None if one is None else Stretch(*one) for one in values.get("limits", ()))
+        return cls(tuple(values.get("channels", ())), tuple(limits))
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How the picture of one image was made, so that it can be made again.
+
+    Attributes:
+        stretch: of all channels alike, of an image taken as it came; None: it was 8-bit colour, or `imaging` says it.
+        imaging: with all channels chosen and all limits measured; None: the image was taken as it came. Limits are
+            empty where 8-bit colours stayed.
+    """
+
+    stretch: Stretch | None = None
+    imaging: Imaging | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PixelSize:
+    """The size of a pixel of the upright image in the world, such as 0.65 x 0.65 µm."""
+
+    width: float
+    height: float
+    unit: str
+
+    def __post_init__(self) -> None:
+        if not all(math.isfinite(side) and side > 0 for side in (self.width, self.height)):
+            raise InvalidSetting(f"a pixel of {self.width} x {self.height} {self.unit} must have a size above 0")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `from_dict` is the inverse."""
+        return {"width": self.width, "height": self.height, "unit": self.unit}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> PixelSize:
+        """Raises InvalidSetting: a size is not above 0."""
+        return cls(float(values["width"]), float(values["height"]), str(values["unit"]))
+
+    def turned(self) -> PixelSize:
+        """Of the image on its side."""
+        return PixelSize(self.height, self.width, self.unit)
