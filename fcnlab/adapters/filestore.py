@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -69,8 +69,14 @@ class Staged:
     content_hash: str
 
 
+Blocks = Callable[[], Iterable[bytes]]
+"""The content of a file, a block at a time, whenever it is asked for."""
+
+Source = Path | bytes | bytearray | memoryview | Blocks
+
+
 @contextmanager
-def staged(source: Path | bytes | bytearray | memoryview, *, folders: Folders, name: str) -> Iterator[Staged]:
+def staged(source: Source, *, folders: Folders, name: str) -> Iterator[Staged]:
     """Copy a file beside the originals while hashing it; the copy is gone after the block unless kept.
 
     Raises:
@@ -84,6 +90,19 @@ def staged(source: Path | bytes | bytearray | memoryview, *, folders: Folders, n
                 digest.update(block)
                 target.write(block)
         yield Staged(part, digest.hexdigest())
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def staged_by(write: Callable[[Path], None], *, folders: Folders) -> Iterator[Staged]:
+    """As `staged`, of a file that `write` makes under the path it is given."""
+    part = folders.images / f"{uuid.uuid4().hex}.part"
+    try:
+        write(part)
+        with part.open("rb") as file:
+            content_hash = hashlib.file_digest(file, "sha256").hexdigest()
+        yield Staged(part, content_hash)
     finally:
         part.unlink(missing_ok=True)
 
@@ -176,7 +195,10 @@ def forget_content(folders: Folders, *, content_hash: str) -> None:
         path.unlink(missing_ok=True)
 
 
-def _blocks(source: Path | bytes | bytearray | memoryview, *, name: str) -> Iterator[bytes | memoryview]:
+def _blocks(source: Source, *, name: str) -> Iterator[bytes | memoryview]:
+    if callable(source):
+        yield from source()
+        return
     if not isinstance(source, Path):
         yield memoryview(source)
         return

@@ -1,88 +1,80 @@
-"""Reading image files: 8- and 16-bit PNG, JPEG, TIFF, BMP and WebP."""
+"""Reading image files: PNG, JPEG, TIFF, BMP, WebP, JPEG 2000, DICOM and NumPy arrays, alone or in stacks."""
 
 from __future__ import annotations
 
-import struct
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-import tifffile
 from numpy.typing import NDArray
-from PIL import BmpImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
+from PIL import BmpImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
-from fcnlab.adapters.tiff import MAGIC as TIFF_MAGIC
-from fcnlab.adapters.tiff import opencv_pixels_16, tiff_header, tiff_pixels_16
+from fcnlab.adapters import dicom, jpeg2000, numpy_files, tiff
+from fcnlab.adapters.decoding import DAMAGE, DecodedImage, Header, damaged, decoded, quieten, refuse_header
 from fcnlab.adapters.upright import ORIENTATION_TAG, upright, valid_orientation
 from fcnlab.errors import ImportRefused
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
+SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".jp2", ".j2k", ".jpx", ".dcm", ".dicom", ".npy"}
+)
 """Endings of the files a folder import looks at."""
+
+FORMATS = "PNG, JPEG, TIFF, BMP, WebP, JPEG 2000, DICOM or NumPy (.npy)"
 
 # The classes are called by name, because Image.open refuses large images by a limit of the whole process.
 READERS: dict[str, type[ImageFile.ImageFile]] = {
     "png": PngImagePlugin.PngImageFile,
     "jpg": JpegImagePlugin.JpegImageFile,
-    "tif": TiffImagePlugin.TiffImageFile,
     "bmp": BmpImagePlugin.BmpImageFile,
     "webp": WebPImagePlugin.WebPImageFile,
 }
-
-DAMAGE = (
-    OSError,
-    SyntaxError,  # Pillow's word for a broken file
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    ArithmeticError,
-    EOFError,
-    RuntimeError,
-    MemoryError,
-    struct.error,
-    cv2.error,
-    tifffile.TiffFileError,
-)
-"""What the decoders raise over damaged files."""
+START_BYTES = 132
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What a file says about itself before its pixels are decoded; `stored_hw` ignores the EXIF turn.
-
-    `extension` is png, jpg, tif, bmp or webp, whatever the file is called.
-    """
-
-    extension: str
-    stored_hw: tuple[int, int]
-    bits: int
-    orientation: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class DecodedImage:
-    """An upright image as its file holds it.
+class ImageSource:
+    """An open image file: one image, or a stack of them. Used by one thread at a time.
 
     Attributes:
-        pixels: (H, W), (H, W, 3) or (H, W, 4); uint8 or uint16.
-        turned: EXIF asked for a turn or flip, which `pixels` has.
-        extension: png, jpg, tif, bmp or webp.
+        header: of the first image.
     """
 
-    pixels: NDArray[Any]
-    turned: bool
-    extension: str
+    def __init__(self, path: Path, *, name: str, header: Header, opened: tiff.OpenTiff | None) -> None:
+        self.header = header
+        self._path, self._name, self._tiff = path, name, opened
 
-    @property
-    def channels(self) -> int:
-        """1, 3 or 4."""
-        return 1 if self.pixels.ndim == 2 else int(self.pixels.shape[2])
+    def image(self, place: int = 0) -> DecodedImage:
+        """One image of the file, counted from 0.
+
+        Raises:
+            ImportRefused: it is damaged.
+        """
+        try:
+            return decoded(self.header, self._pixels(place))
+        except DAMAGE as failure:
+            raise damaged(self._name, failure) from failure
+
+    def _pixels(self, place: int) -> NDArray[Any]:
+        path, header, name = self._path, self.header, self._name
+        if self._tiff is not None:
+            return tiff.tiff_pixels(self._tiff, path, place=place)
+        if header.extension == "npy":
+            return numpy_files.numpy_pixels(path, place=place, name=name)
+        if header.extension == "dcm":
+            return dicom.dicom_pixels(path, header, place=place, name=name)
+        if header.extension == "jp2":
+            return jpeg2000.jpeg2000_pixels(path, header)
+        with READERS[header.extension](path) as image:
+            image.load()  # raises when the file ends early, which OpenCV would not
+            is_wide = header.dtype == np.uint16
+            pixels = tiff.opencv_pixels_16(path) if is_wide else np.array(tiff.simple(image))
+        return upright(pixels, orientation=header.orientation)
 
 
-def decode(path: Path, *, name: str, max_pixels: int) -> DecodedImage:
-    """Read an image file; palette, CMYK and black-and-white become 8-bit colour or grey.
+@contextmanager
+def open_image(path: Path, *, name: str, max_pixels: int) -> Iterator[ImageSource]:
+    """Look at a file, whose content alone says what it is; its pixels are decoded later, image by image.
 
     Args:
         path: the file.
@@ -90,49 +82,94 @@ def decode(path: Path, *, name: str, max_pixels: int) -> DecodedImage:
         max_pixels: larger images are refused before they are decoded.
 
     Raises:
-        ImportRefused: not an image of a known format, a stack of pages, neither 8 nor 16 bits, damaged,
-            or too large.
+        ImportRefused: not an image of a known format, an animation, damaged, or too large.
     """
+    quieten()
     try:
-        header = _header(path, name=name)
-        height, width = header.stored_hw
-        if height * width > max_pixels:
-            raise ImportRefused(
-                f"{name} has {width} x {height} pixels, more than the {max_pixels} allowed; make it smaller, "
-                "cut it into parts, or raise FCNLAB_MAX_PIXELS"
-            )
-        pixels = _upright_pixels(path, header)
+        with path.open("rb") as file:
+            extension = _extension(file.read(START_BYTES), name=name)
+        if extension == "tif":
+            with tiff.open_tiff(path, name=name) as opened:
+                header = tiff.tiff_header(opened, name=name)
+                refuse_header(header, name=name, max_pixels=max_pixels)
+                yield ImageSource(path, name=name, header=header, opened=opened)
+            return
+        header = _header(path, extension, name=name)
+        refuse_header(header, name=name, max_pixels=max_pixels)
     except DAMAGE as failure:
-        cause = str(failure).partition("\n")[0] or type(failure).__name__
-        raise ImportRefused(
-            f"{name} is damaged or incomplete ({cause}); copy or save it again, as PNG for instance"
-        ) from failure
-    return DecodedImage(pixels=pixels, turned=header.orientation != 1, extension=header.extension)
+        raise damaged(name, failure) from failure
+    yield ImageSource(path, name=name, header=header, opened=None)
 
 
-def _header(path: Path, *, name: str) -> Header:
-    with path.open("rb") as file:
-        start = file.read(32)
-    extension = _extension(start)
-    if extension is None:
-        raise ImportRefused(
-            f"{name} is {'not an image fcnlab can read' if start else 'empty'}; save it as PNG, JPEG, TIFF, BMP or WebP"
-        )
-    if extension == "tif":
-        page = tiff_header(path, name=name)
-        return Header(extension, page.stored_hw, page.bits, page.orientation)
+def decode(path: Path, *, name: str, max_pixels: int) -> DecodedImage:
+    """Read a file that holds one image; palette, CMYK and black-and-white become 8-bit colour or grey.
+
+    Args:
+        path: the file.
+        name: what the user calls it, for messages.
+        max_pixels: larger images are refused before they are decoded.
+
+    Raises:
+        ImportRefused: as `open_image`, or a stack of images.
+    """
+    with open_image(path, name=name, max_pixels=max_pixels) as source:
+        count = source.header.count
+        if count > 1:
+            raise ImportRefused(
+                f"{name} is a stack of {count} pages; import it into a project, where each becomes an image, or save "
+                "each page as a file of its own"
+            )
+        return source.image()
+
+
+def is_nameless_image(path: Path) -> bool:
+    """Whether a file without an ending is a DICOM file, as scanners write them."""
+    if path.suffix:
+        return False
+    try:
+        with path.open("rb") as file:
+            return file.read(START_BYTES)[dicom.MAGIC_AT :] == dicom.MAGIC
+    except OSError:
+        return False
+
+
+def _header(path: Path, extension: str, *, name: str) -> Header:
+    if extension == "npy":
+        return numpy_files.numpy_header(path, name=name)
+    if extension == "dcm":
+        return dicom.dicom_header(path, name=name)
+    if extension == "jp2":
+        return jpeg2000.jpeg2000_header(path)
     with READERS[extension](path) as image:
-        bits = 16 if extension == "png" and start[24] == 16 else 8
-        return Header(extension, (image.height, image.width), bits, _orientation(image))
+        frames = getattr(image, "n_frames", 1)
+        if frames > 1 and extension != "jpg":
+            raise ImportRefused(f"{name} is an animation of {frames} frames; save each frame as an image of its own")
+        is_wide = extension == "png" and _is_wide_png(path)
+        channels = 1 if image.mode in ("1", "L", "LA", "I;16", "I") else 4 if "A" in image.mode else 3
+        dtype = np.dtype(np.uint16 if is_wide else np.uint8)
+        return Header(extension, (image.height, image.width), dtype, channels, _orientation(image))
 
 
-def _extension(start: bytes) -> str | None:
-    if start.startswith(TIFF_MAGIC):
+def _is_wide_png(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(25)[24] == 16
+
+
+def _extension(start: bytes, *, name: str) -> str:
+    """What the first bytes of a file say it is. Raises ImportRefused: nothing known."""
+    if start.startswith(tiff.MAGIC):
         return "tif"
     if start.startswith(b"RIFF") and start[8:12] == b"WEBP":
         return "webp"
-    magics = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpg", b"BM": "bmp"}
-    return next((extension for magic, extension in magics.items() if start.startswith(magic)), None)
+    if start.startswith(jpeg2000.MAGIC):
+        return "jp2"
+    if start[dicom.MAGIC_AT :] == dicom.MAGIC:
+        return "dcm"
+    magics = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpg", b"BM": "bmp", numpy_files.MAGIC: "npy"}
+    for magic, extension in magics.items():
+        if start.startswith(magic):
+            return extension
+    raise ImportRefused(f"{name} is {'not an image fcnlab can read' if start else 'empty'}; save it as {FORMATS}")
 
 
 def _orientation(image: Image.Image) -> int:
@@ -140,26 +177,3 @@ def _orientation(image: Image.Image) -> int:
         return valid_orientation(image.getexif().get(ORIENTATION_TAG))
     except DAMAGE:  # a picture is worth more than its notes
         return 1
-
-
-def _upright_pixels(path: Path, header: Header) -> NDArray[Any]:
-    if header.extension == "tif" and header.bits == 16:
-        return tiff_pixels_16(path, orientation=header.orientation)
-    with READERS[header.extension](path) as image:
-        image.load()  # raises when the file ends early, which OpenCV would not
-        if header.extension == "tif":
-            return np.array(_simple(image))  # Pillow turns TIFF, and only TIFF, by itself
-        pixels = opencv_pixels_16(path) if header.bits == 16 else np.array(_simple(image))
-    return upright(pixels, orientation=header.orientation)
-
-
-def _simple(image: Image.Image) -> Image.Image:
-    if image.mode in ("1", "LA", "La"):
-        return image.convert("L")
-    if image.mode in ("RGBa", "PA") or (image.mode == "P" and "transparency" in image.info):
-        return image.convert("RGBA")
-    if image.mode in ("P", "CMYK", "YCbCr", "LAB", "RGBX"):
-        return image.convert("RGB")
-    if image.mode not in ("L", "RGB", "RGBA"):
-        raise ValueError(f"its pixels are of the kind {image.mode}")
-    return image

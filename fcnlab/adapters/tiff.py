@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,75 +12,99 @@ import cv2
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
+from PIL import Image, TiffImagePlugin
 
+from fcnlab.adapters.decoding import Header, as_numbers
+from fcnlab.adapters.tiff_notes import is_ours, pixel_size, stated_range
 from fcnlab.adapters.upright import ORIENTATION_TAG, upright, valid_orientation
 from fcnlab.errors import ImportRefused
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
+NESTED_KINDS = frozenset({"svs", "ndpi", "scn", "philips", "bif", "qpi", "avs"})
+"""Whole slides: their first series is the slide, the others are labels and thumbnails."""
+
+REDUCED, MASK = 1, 4
+"""Of NewSubfileType: a smaller version of another page, a mask of transparency."""
+
+PHOTO = tifffile.PHOTOMETRIC
+PILLOW_KINDS = frozenset({PHOTO.SEPARATED, PHOTO.YCBCR, PHOTO.CIELAB, PHOTO.ICCLAB, PHOTO.ITULAB, PHOTO.PALETTE})
+
 
 @dataclass(frozen=True, slots=True)
-class TiffHeader:
-    """The one page of a TIFF; `stored_hw` ignores the orientation."""
+class Plane:
+    """Where one image of a file lies: pages of a series, one after the other its channels if there are several."""
 
-    stored_hw: tuple[int, int]
-    bits: int
-    orientation: int
+    series: tifffile.TiffPageSeries
+    pages: tuple[int, ...]
 
 
-def tiff_header(path: Path, *, name: str) -> TiffHeader:
-    """What the file says about its page, without decoding it.
+@dataclass(frozen=True, slots=True)
+class OpenTiff:
+    """An open file with the images in it, in order."""
+
+    file: tifffile.TiffFile
+    planes: tuple[Plane, ...]
+
+
+@contextmanager
+def open_tiff(path: Path, *, name: str) -> Iterator[OpenTiff]:
+    """The images of a file. Raises ImportRefused, or one of the decoders' errors: it holds none, or is damaged."""
+    with tifffile.TiffFile(path) as file:
+        planes = tuple(_planes(file, name=name))
+        if not planes:
+            raise ValueError("it has no page")
+        yield OpenTiff(file, planes)
+
+
+def tiff_header(opened: OpenTiff, *, name: str) -> Header:
+    """What the file says about its first image, without decoding it; smaller versions of it do not count.
 
     Raises:
-        ImportRefused: several pages, values that are neither 8- nor 16-bit, or more than four channels.
+        ImportRefused: its values are of no kind that is known.
     """
-    with tifffile.TiffFile(path) as file:
-        page, series = file.pages.first, file.series[0]
-        n_pages = series.size // max(1, page.size)
-        if n_pages > 1:
-            raise ImportRefused(f"{name} is a stack of {n_pages} pages; save each page as a file of its own")
-        if page.dtype is None or page.dtype.kind not in "ub" or page.dtype.itemsize > 2:
-            raise ImportRefused(
-                f"{name} holds {page.dtype} values; scale them to 0..65535 and save it as a 16-bit image"
-            )
-        if page.samplesperpixel not in (1, 2, 3, 4):
-            raise ImportRefused(
-                f"{name} has {page.samplesperpixel} channels; save the three to look at as an RGB image"
-            )
-        tag = page.tags.get(ORIENTATION_TAG)
-        return TiffHeader(
-            stored_hw=(page.imagelength, page.imagewidth),
-            bits=8 * page.dtype.itemsize,
-            orientation=valid_orientation(None if tag is None else int(tag.value)),
-        )
+    plane = opened.planes[0]
+    page = plane.series.keyframe
+    if page.dtype is None:
+        raise ImportRefused(f"{name} holds values of {page.bitspersample} bits; save it with 8, 16 or 32 bits a value")
+    tag = page.tags.get(ORIENTATION_TAG)
+    orientation = valid_orientation(None if tag is None else int(tag.value))
+    size = pixel_size(opened.file, page)
+    return Header(
+        "tif",
+        (page.imagelength, page.imagewidth),
+        page.dtype,
+        page.samplesperpixel * len(plane.pages),
+        orientation=orientation,
+        count=len(opened.planes),
+        pixel_size=size.turned() if size is not None and orientation > 4 else size,
+        stated=stated_range(page),
+        is_window=is_ours(page),
+    )
 
 
-def tiff_pixels_16(path: Path, *, orientation: int) -> NDArray[np.uint16]:
-    """The upright pixels of a 16-bit TIFF: (H, W), (H, W, 3) or (H, W, 4).
+def tiff_pixels(opened: OpenTiff, path: Path, *, place: int) -> NDArray[Any]:
+    """The upright pixels of one image of a file: (H, W) or (H, W, C).
 
     Raises:
         ValueError, OSError or another of the decoders' errors: the file is damaged.
     """
-    try:
-        with tifffile.TiffFile(path) as file:
-            page = file.pages.first
-            pixels, axes = page.asarray(), page.axes
-            is_white_zero = page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
-    except ValueError as failure:
-        if "imagecodecs" not in str(failure):  # the package tifffile misses for LZW and JPEG
-            raise
-        return opencv_pixels_16(path)  # OpenCV has turned it already
-    if axes == "SYX":
-        pixels = np.moveaxis(pixels, 0, -1)
-    if pixels.ndim == 3 and pixels.shape[2] <= 2:
-        pixels = pixels[..., 0]  # grey, or grey with alpha
-    if is_white_zero:
-        pixels = np.iinfo(pixels.dtype).max - pixels
-    return upright(pixels, orientation=orientation)
+    plane = opened.planes[place]
+    page = plane.series.keyframe
+    if len(opened.planes) == 1 and _is_for_pillow(page):
+        return _pillow_pixels(path)
+    layers = [_page_pixels(plane.series, number) for number in plane.pages]
+    pixels = layers[0] if len(layers) == 1 else np.stack(layers, axis=-1)
+    if page.photometric == PHOTO.PALETTE and page.colormap is not None:
+        pixels = (page.colormap[:, pixels] >> 8).astype(np.uint8).transpose(1, 2, 0)
+    if page.photometric == PHOTO.MINISWHITE:
+        pixels = _turned_to_light(pixels, bits=int(page.bitspersample))
+    tag = page.tags.get(ORIENTATION_TAG)
+    return upright(as_numbers(pixels), orientation=valid_orientation(None if tag is None else int(tag.value)))
 
 
 def opencv_pixels_16(path: Path) -> NDArray[np.uint16]:
-    """The pixels of a 16-bit PNG or TIFF by OpenCV: (H, W), (H, W, 3) or (H, W, 4), RGB order.
+    """The pixels of a 16-bit PNG by OpenCV: (H, W), (H, W, 3) or (H, W, 4), RGB order.
 
     Raises:
         ValueError: they cannot be decoded.
@@ -89,3 +115,86 @@ def opencv_pixels_16(path: Path) -> NDArray[np.uint16]:
     if pixels.ndim == 2:
         return pixels
     return pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]  # OpenCV says blue, green, red
+
+
+def simple(image: Image.Image) -> Image.Image:
+    """The image as 8-bit grey or colour, with or without alpha. Raises ValueError: it is of no such kind."""
+    if image.mode in ("1", "LA", "La"):
+        return image.convert("L")
+    if image.mode in ("RGBa", "PA") or (image.mode == "P" and "transparency" in image.info):
+        return image.convert("RGBA")
+    if image.mode in ("P", "CMYK", "YCbCr", "LAB", "RGBX"):
+        return image.convert("RGB")
+    if image.mode not in ("L", "RGB", "RGBA"):
+        raise ValueError(f"its pixels are of the kind {image.mode}")
+    return image
+
+
+def _planes(file: tifffile.TiffFile, *, name: str) -> Iterator[Plane]:
+    for series in file.series:
+        page = series.keyframe
+        if page.subfiletype & (REDUCED | MASK) and len(file.series) > 1:
+            continue
+        if "Z" in page.axes:
+            raise ImportRefused(f"{name} holds a volume in one page; save its slices as pages or files of their own")
+        n_pages = series.size // max(1, page.size)
+        yield from (Plane(series, pages) for pages in _images_of(series, n_pages))
+        if series.kind in NESTED_KINDS:
+            return
+
+
+def _images_of(series: tifffile.TiffPageSeries, n_pages: int) -> Iterator[tuple[int, ...]]:
+    """Page numbers of every image of a series; pages along the axis C are the channels of one image."""
+    n_outer = len(series.shape) - series.keyframe.ndim
+    shape, axes = series.shape[: max(0, n_outer)], series.axes[: max(0, n_outer)]
+    if "C" not in axes or int(np.prod(shape)) != n_pages or series.keyframe.samplesperpixel != 1:
+        yield from ((number,) for number in range(n_pages))
+        return
+    numbers = np.moveaxis(np.arange(n_pages).reshape(shape), axes.index("C"), -1)
+    for channels in numbers.reshape(-1, numbers.shape[-1]).tolist():
+        yield tuple(channels)
+
+
+def _page_pixels(series: tifffile.TiffPageSeries, number: int) -> NDArray[Any]:
+    """One page, (H, W) or (H, W, C)."""
+    key = series.keyframe
+    if number >= len(series.pages):  # ImageJ writes one directory for pages that follow each other
+        file, start = series.parent, series.dataoffset
+        if file is None or start is None or key.dtype is None:
+            raise ValueError(f"page {number + 1} is missing")
+        file.filehandle.seek(start + number * key.nbytes)
+        raw = file.filehandle.read(key.nbytes)
+        if len(raw) < key.nbytes:
+            raise ValueError("its last pages are missing")
+        pixels = np.frombuffer(raw, key.dtype.newbyteorder(file.byteorder)).reshape(key.shape)
+    else:
+        page = series.pages[number]
+        if page is None:
+            raise ValueError(f"page {number + 1} is missing")
+        if not any(page.dataoffsets) or not any(page.databytecounts):
+            raise ValueError("it has no pixels")
+        pixels = page.asarray()
+    return np.moveaxis(pixels, 0, -1) if key.axes.startswith("S") else pixels
+
+
+def _is_for_pillow(page: tifffile.TiffPage) -> bool:
+    """Whether Pillow reads a page as it always did: 8-bit grey, RGB, and the kinds of colour it alone converts."""
+    if page.dtype not in (np.uint8, np.bool_) or page.samplesperpixel > 4 or (page.sampleformat or 1) != 1:
+        return False
+    if page.photometric in PILLOW_KINDS or page.samplesperpixel in (1, 3):
+        return True
+    return len(page.extrasamples) == 1 and page.extrasamples[0] in (1, 2)  # alpha, not a channel of its own
+
+
+def _pillow_pixels(path: Path) -> NDArray[Any]:
+    with TiffImagePlugin.TiffImageFile(path) as image:  # which turns TIFF, and only TIFF, by itself
+        image.load()
+        return np.array(simple(image))
+
+
+def _turned_to_light(pixels: NDArray[Any], *, bits: int) -> NDArray[Any]:
+    if pixels.dtype == bool:
+        return ~pixels
+    if pixels.dtype.kind == "u":
+        return np.asarray(pixels.dtype.type((1 << min(bits, 8 * pixels.dtype.itemsize)) - 1) - pixels)
+    return -pixels

@@ -66,7 +66,7 @@ def import_images(
 ) -> None:
     """Bring images into a project.
 
-    PATHS are files, and folders with all images in them. A missing project is made.
+    PATHS are image files, folders and zip archives with all images in them. A missing project is made.
 
     What cannot be read is named and left out, and the exit code is 1 then.
     """
@@ -108,13 +108,10 @@ def _project(lab: Lab, wanted: str, classes: str | None, object_mode: bool) -> P
 
 def _steps(lab: Lab, paths: tuple[Path, ...], project_id: int) -> Iterator[ImportProgress | tuple[Path, str]]:
     """Each file on its way; a path that cannot be followed, with the reason."""
-    from fcnlab.services.importing import import_files, import_folder
+    from fcnlab.services.import_sources import import_path
 
     for path in paths:
         try:
-            if path.is_dir():
-                yield from import_folder(lab, path, project_id=project_id, allow_anywhere=True)
-            else:
-                yield from import_files(lab, [(path.name, path)], project_id=project_id)
+            yield from import_path(lab, path, project_id=project_id, allow_anywhere=True)
         except FcnlabError as refusal:
             yield path, str(refusal)

@@ -43,15 +43,16 @@ def to_rgb8(array: NDArray[Any], *, stretch: Stretch | None = None) -> tuple[NDA
 
 
 def make_picture(
-    array: NDArray[Any], *, wanted: Imaging, stated: Stretch | None = None
+    array: NDArray[Any], *, wanted: Imaging, stated: Stretch | None = None, is_window: bool = False
 ) -> tuple[NDArray[np.uint8], Recipe]:
     """The picture of an image that nobody looked at yet, and how it was made.
 
     Args:
         array: (H, W) or (H, W, C), of real numbers.
         wanted: what the project says. An image that lacks one of its channels is shown by its first ones.
-        stated: the range to show that the file itself states; a smaller one than its real numbers take is not believed,
-            for nothing is clipped silently.
+        stated: the range that the file itself states; one that its values exceed is not believed, for nothing is
+            clipped silently.
+        is_window: the file asks to be shown in that range, and values outside to be cut off.
 
     Returns:
         (H, W, 3) uint8, C-contiguous, never the caller's memory; and the recipe: `repeat_picture` makes the same again.
@@ -60,7 +61,7 @@ def make_picture(
         InvalidImage: another shape or dtype, no pixel, or no finite value.
     """
     count = _channel_count(array)
-    if stated is not None and array.dtype.kind == "f" and not _covers(stated, array):
+    if stated is not None and not is_window and not _covers(stated, array):
         stated = None
     if wanted.is_plain and count <= PLAIN_CHANNELS:
         rgb, stretch = _as_it_comes(array, stated)

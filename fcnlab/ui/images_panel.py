@@ -9,7 +9,8 @@ import streamlit as st
 
 from fcnlab.domain import Project
 from fcnlab.errors import FcnlabError
-from fcnlab.services.importing import ImportProgress, import_files, import_folder
+from fcnlab.services.import_sources import import_folder
+from fcnlab.services.importing import ImportProgress, import_files
 from fcnlab.ui import session
 from fcnlab.ui.session import Engine
 

@@ -14,11 +14,11 @@ from PIL import Image
 from fcnlab.domain import ImageInfo, Project
 from fcnlab.errors import ImportRefused, UnknownProject
 from fcnlab.lab import Lab, open_lab
+from fcnlab.services.import_sources import import_folder
 from fcnlab.services.importing import (
     ImportProgress,
     clean_file_name,
     import_files,
-    import_folder,
     make_exhibits,
     read_picture,
 )

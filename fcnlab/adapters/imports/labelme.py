@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import PngImagePlugin
 
-from fcnlab.adapters.images import DAMAGE
+from fcnlab.adapters.decoding import DAMAGE
 from fcnlab.adapters.imports.labelled import FileClass, FilePoint, LabelledImage, LabelSource, UnreadLabels
 from fcnlab.adapters.imports.mask_files import files_below, folder_of, name_of
 from fcnlab.adapters.imports.reading import ReadOptions, claimed_hw, listing, mapping, number, read_json, shown, text

@@ -11,7 +11,7 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import BmpImagePlugin, ImageFile, PngImagePlugin
 
-from fcnlab.adapters.images import DAMAGE
+from fcnlab.adapters.decoding import DAMAGE
 from fcnlab.errors import ImportRefused
 
 TIFF = (".tif", ".tiff")

@@ -1,0 +1,137 @@
+"""What the readers of image files have in common: what they give, what they raise, what they refuse."""
+
+from __future__ import annotations
+
+import logging
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from fcnlab.errors import ImportRefused
+from fcnlab.imaging import PixelSize, Stretch
+
+BYTES_PER_PIXEL = 8
+"""Many channels, or wide numbers, may take as much memory as this for each pixel allowed."""
+
+DAMAGE = (
+    OSError,
+    SyntaxError,  # Pillow's word for a broken file
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    EOFError,
+    RuntimeError,
+    MemoryError,
+    struct.error,
+    cv2.error,
+    tifffile.TiffFileError,
+)
+"""What the decoders raise over damaged files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a file says about itself before its pixels are decoded.
+
+    Attributes:
+        extension: png, jpg, tif, bmp, webp, jp2, dcm or npy, whatever the file is called.
+        stored_hw: height and width without the turn that EXIF asks for.
+        dtype: of the values.
+        channels: of each pixel.
+        orientation: the EXIF tag, 1 to 8.
+        count: images in the file; more than one is a stack.
+        pixel_size: of the upright image, where the file says it.
+        stated: the range of values that the file states.
+        is_window: whether that is a range to show, and values outside are meant to be cut off.
+    """
+
+    extension: str
+    stored_hw: tuple[int, int]
+    dtype: np.dtype[Any] = np.dtype(np.uint8)  # noqa: RUF009 - an immutable value
+    channels: int = 3
+    orientation: int = 1
+    count: int = 1
+    pixel_size: PixelSize | None = None
+    stated: Stretch | None = None
+    is_window: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecodedImage:
+    """An upright image as its file holds it.
+
+    Attributes:
+        pixels: (H, W) or (H, W, C); whole or real numbers of any width.
+        turned: EXIF asked for a turn or flip, which `pixels` has.
+        extension: as in Header.
+        pixel_size: of the upright image, where the file says it.
+        stated: the range of values that the file states.
+        is_window: whether that is a range to show, and values outside are meant to be cut off.
+    """
+
+    pixels: NDArray[Any]
+    turned: bool
+    extension: str
+    pixel_size: PixelSize | None = None
+    stated: Stretch | None = None
+    is_window: bool = False
+
+    @property
+    def channels(self) -> int:
+        """1 or more."""
+        return 1 if self.pixels.ndim == 2 else int(self.pixels.shape[2])
+
+
+def decoded(header: Header, pixels: NDArray[Any]) -> DecodedImage:
+    """The upright pixels of an image with what its header says."""
+    return DecodedImage(
+        pixels, header.orientation != 1, header.extension, header.pixel_size, header.stated, header.is_window
+    )
+
+
+def refuse_header(header: Header, *, name: str, max_pixels: int) -> None:
+    """Refuse what should not be decoded.
+
+    Raises:
+        ImportRefused: it has no pixels or too many, or values that are no numbers one can look at.
+    """
+    height, width = header.stored_hw
+    if height < 1 or width < 1 or header.channels < 1:
+        raise ImportRefused(f"{name} has {width} x {height} pixels of {header.channels} channels: nothing to see")
+    n_bytes = height * width * header.channels * header.dtype.itemsize
+    if height * width > max_pixels or n_bytes > BYTES_PER_PIXEL * max_pixels:
+        channels = f" of {header.channels} channels" if height * width <= max_pixels else ""
+        raise ImportRefused(
+            f"{name} has {width} x {height} pixels{channels}, more than the {max_pixels} allowed; make it smaller, "
+            "cut it into parts, or raise FCNLAB_MAX_PIXELS"
+        )
+    if header.dtype.kind not in "buif":
+        raise ImportRefused(
+            f"{name} holds {header.dtype} values, which are no brightnesses; save it as whole or real numbers"
+        )
+
+
+def damaged(name: str, failure: BaseException) -> ImportRefused:
+    """The refusal of a file that a decoder gave up on."""
+    cause = " ".join(str(failure).partition("\n")[0].split())[:200] or type(failure).__name__
+    return ImportRefused(f"{name} is damaged or incomplete ({cause}); copy or save it again, as PNG for instance")
+
+
+def quieten() -> None:
+    """Keep the decoders from printing what the refusal of a file says anyway."""
+    for library in ("tifffile", "pydicom", "PIL"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)
+
+
+def as_numbers(pixels: NDArray[Any]) -> NDArray[Any]:
+    """The same values in the byte order of this machine; True and False as 255 and 0."""
+    if pixels.dtype == bool:
+        return pixels.astype(np.uint8) * np.uint8(255)
+    return np.asarray(pixels, pixels.dtype.newbyteorder("="))

@@ -1,0 +1,143 @@
+"""What TIFF files say beside their pixels: how large a pixel is, and which values there are."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from fcnlab.adapters.decoding import DAMAGE
+from fcnlab.errors import InvalidSetting
+from fcnlab.imaging import PixelSize, Stretch
+
+SOFTWARE = "fcnlab"
+"""Of the files that keep one page of a stack."""
+
+CENTIMETRE = 3
+SMALLEST, LARGEST = (340, 280), (341, 281)
+"""Tags of the smallest and largest value: SMinSampleValue or MinSampleValue, and their counterparts."""
+
+UNITS = {"micron": "µm", "um": "µm", "\\u00b5m": "µm", "μm": "µm", "inch": "in", "meter": "m", "metre": "m"}
+GEO_UNITS = {9001: "m", 9002: "ft", 9003: "ft", 9036: "km", 9102: "degree"}
+PER_CENTIMETRE = {"nm": 1e7, "µm": 1e4, "mm": 10.0, "cm": 1.0, "m": 0.01}
+
+
+def pixel_size(file: tifffile.TiffFile, page: tifffile.TiffPage) -> PixelSize | None:
+    """The size of a stored pixel: from OME, ImageJ or GeoTIFF notes, or a resolution per centimetre; else None.
+
+    A resolution per inch says how large to print, and is passed over.
+    """
+    try:
+        for found in (_ome(file), _imagej(file, page), _geo(page), _centimetres(page)):
+            if found is not None:
+                return PixelSize(*found)
+    except (*DAMAGE, InvalidSetting):  # a picture is worth more than its notes
+        return None
+    return None
+
+
+def stated_range(page: tifffile.TiffPage) -> Stretch | None:
+    """The range that a file of real numbers says its values have; of other numbers only where we wrote it."""
+    if page.dtype is None or not (page.dtype.kind == "f" or is_ours(page)):
+        return None
+    try:
+        low, high = (min(_numbers(page, SMALLEST)), max(_numbers(page, LARGEST)))
+    except DAMAGE:
+        return None
+    return Stretch(low, high) if math.isfinite(low) and math.isfinite(high) and low < high else None
+
+
+def is_ours(page: tifffile.TiffPage) -> bool:
+    """Whether `write_page` wrote the file."""
+    return str(page.software) == SOFTWARE
+
+
+def write_page(path: Path, pixels: NDArray[Any], *, size: PixelSize | None, stated: Stretch | None) -> None:
+    """Write one image as an uncompressed TIFF: same pixels, same bytes.
+
+    Args:
+        path: where to.
+        pixels: (H, W) or (H, W, C).
+        size: kept where its unit is a length.
+        stated: the range to show, kept.
+    """
+    channels = 1 if pixels.ndim == 2 else pixels.shape[2]
+    is_colour = channels in (3, 4) and pixels.dtype in (np.uint8, np.uint16)
+    options: dict[str, Any] = {}
+    if channels > 1:
+        options["planarconfig"] = "contig"
+    if is_colour and channels == 4:
+        options["extrasamples"] = ("unspecified",)
+    if size is not None and size.unit in PER_CENTIMETRE:
+        each = PER_CENTIMETRE[size.unit]
+        options |= {"resolution": (each / size.width, each / size.height), "resolutionunit": "CENTIMETER"}
+    if stated is not None:
+        ends = ((SMALLEST[0], stated.low), (LARGEST[0], stated.high))
+        options["extratags"] = [(tag, "d", channels, (float(value),) * channels, True) for tag, value in ends]
+    photometric = "rgb" if is_colour else "minisblack"
+    tifffile.imwrite(path, pixels, photometric=photometric, metadata=None, software=SOFTWARE, **options)
+
+
+def _ome(file: tifffile.TiffFile) -> tuple[float, float, str] | None:
+    if not file.is_ome or not file.ome_metadata:
+        return None
+    from defusedxml.ElementTree import fromstring
+
+    for element in fromstring(file.ome_metadata).iter():
+        if element.tag.endswith("}Pixels"):
+            width, height = element.get("PhysicalSizeX"), element.get("PhysicalSizeY")
+            if width is None:
+                return None
+            return float(width), float(height or width), _unit(element.get("PhysicalSizeXUnit", "µm"))
+    return None
+
+
+def _imagej(file: tifffile.TiffFile, page: tifffile.TiffPage) -> tuple[float, float, str] | None:
+    unit = (file.imagej_metadata or {}).get("unit") if file.is_imagej else None
+    if not unit or unit in ("pixel", "pixels"):
+        return None
+    across, down = _resolution(page)
+    return 1 / across, 1 / down, _unit(str(unit))
+
+
+def _geo(page: tifffile.TiffPage) -> tuple[float, float, str] | None:
+    notes = page.geotiff_tags or {}
+    scale = notes.get("ModelPixelScale")
+    if scale is None:
+        transformation = notes.get("ModelTransformation")
+        if transformation is None:
+            return None
+        matrix = np.asarray(transformation, float).reshape(4, 4)
+        scale = np.hypot(matrix[0, :2], matrix[1, :2]).tolist()
+    is_geographic = int(notes.get("GTModelTypeGeoKey", 1)) == 2
+    unit = notes.get("GeogAngularUnitsGeoKey", 9102) if is_geographic else notes.get("ProjLinearUnitsGeoKey", 9001)
+    return float(scale[0]), float(scale[1]), GEO_UNITS.get(int(unit), "unit")
+
+
+def _centimetres(page: tifffile.TiffPage) -> tuple[float, float, str] | None:
+    unit = page.tags.get("ResolutionUnit")
+    if unit is None or int(unit.value) != CENTIMETRE:
+        return None
+    across, down = _resolution(page)
+    return (1e4 / across, 1e4 / down, "µm") if across > 100 else (10 / across, 10 / down, "mm")
+
+
+def _resolution(page: tifffile.TiffPage) -> tuple[float, float]:
+    across, down = (page.tags[name].value for name in ("XResolution", "YResolution"))
+    return across[0] / across[1], down[0] / down[1]
+
+
+def _numbers(page: tifffile.TiffPage, codes: tuple[int, ...]) -> list[float]:
+    for code in codes:
+        tag = page.tags.get(code)
+        if tag is not None:
+            return [float(value) for value in np.atleast_1d(tag.value)]
+    return []
+
+
+def _unit(name: str) -> str:
+    return UNITS.get(name, name)[:20]

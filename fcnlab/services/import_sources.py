@@ -1,0 +1,126 @@
+"""From where images come in: files, folders and zip archives of this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path, PurePath, PurePosixPath
+from typing import BinaryIO
+
+from fcnlab.adapters.filestore import Source
+from fcnlab.adapters.images import SUFFIXES, is_nameless_image
+from fcnlab.adapters.zips import ZipArchive, is_zip, open_zip
+from fcnlab.errors import ImportRefused
+from fcnlab.lab import Lab
+from fcnlab.services.importing import ImportProgress, clean_file_name, import_files
+
+
+def import_folder(lab: Lab, folder: Path, *, project_id: int, allow_anywhere: bool = False) -> Iterator[ImportProgress]:
+    """Import all images in a folder of this machine and the folders in it, in the order of their names.
+
+    An image is called by its path inside the folder. Hidden files, and files with other endings, are passed over.
+
+    Args:
+        lab: the installation.
+        folder: must lie in one of `settings.import_roots`, with links followed.
+        project_id: where they go.
+        allow_anywhere: the caller sits at this machine and may read any folder.
+
+    Raises:
+        ImportRefused: at once, when the folder does not exist, lies elsewhere, or holds no image.
+        UnknownProject: at once, when there is no such project.
+    """
+    base = folder.expanduser().resolve()
+    roots = None if allow_anywhere else [root.expanduser().resolve() for root in lab.settings.import_roots]
+    _refuse_folder(folder, base=base, roots=roots)
+    found = sorted(path for path in base.rglob("*") if _is_wanted(path, base=base))
+    if not found:
+        raise ImportRefused(f"{folder} holds no image: no file ends in {', '.join(sorted(SUFFIXES))}")
+    files = [(path.relative_to(base).as_posix(), path) for path in found]
+    inside = [(name, path) for name, path in files if _is_inside(path.resolve(), roots)]
+    return import_files(lab, inside, project_id=project_id)
+
+
+def import_zip(lab: Lab, source: Path | BinaryIO, *, name: str, project_id: int) -> Iterator[ImportProgress]:
+    """Import all images in a zip archive, in the order of the archive, without unpacking it.
+
+    An image is called by its path inside the archive. Hidden files, and files with other endings, are passed over;
+    entries that cannot be trusted are named with the reason.
+
+    Args:
+        lab: the installation.
+        source: the archive, or its path.
+        name: what the user calls it.
+        project_id: where the images go.
+
+    Raises:
+        ImportRefused: at once, when it is no zip archive, damaged, would unpack to too much, or holds no image.
+        UnknownProject: at once, when there is no such project.
+    """
+    archive = open_zip(source, name=name)
+    files = _files_of_zip(archive, name=name)
+    if not files:
+        archive.close()
+        raise ImportRefused(f"{name} holds no image: no file ends in {', '.join(sorted(SUFFIXES))}")
+    steps = import_files(lab, files, project_id=project_id)
+    return _closing(archive, steps)
+
+
+def import_path(lab: Lab, path: Path, *, project_id: int, allow_anywhere: bool = False) -> Iterator[ImportProgress]:
+    """Import a file, a folder, or a zip archive of this machine; see `import_folder` and `import_zip`."""
+    if path.is_dir():
+        return import_folder(lab, path, project_id=project_id, allow_anywhere=allow_anywhere)
+    if not allow_anywhere:
+        roots = [root.expanduser().resolve() for root in lab.settings.import_roots]
+        _refuse_outside(path, base=path.expanduser().resolve(), roots=roots)
+    if is_zip(path):
+        return import_zip(lab, path, name=path.name, project_id=project_id)
+    return import_files(lab, [(path.name, path)], project_id=project_id)
+
+
+def _files_of_zip(archive: ZipArchive, *, name: str) -> list[tuple[str, Source | ImportRefused]]:
+    files: list[tuple[str, Source | ImportRefused]] = [
+        (entry.name, partial(archive.blocks, entry))
+        for entry in archive.entries
+        if not _is_hidden(entry.name) and PurePosixPath(entry.name).suffix.lower() in SUFFIXES
+    ]
+    refused = [
+        (one.name, ImportRefused(f"{clean_file_name(one.name)} in {name} is left out: {one.reason}"))
+        for one in archive.left_out
+        if not _is_hidden(one.name)
+    ]
+    return [*files, *refused]
+
+
+def _closing(archive: ZipArchive, steps: Iterator[ImportProgress]) -> Iterator[ImportProgress]:
+    with archive:
+        yield from steps
+
+
+def _refuse_folder(folder: Path, *, base: Path, roots: list[Path] | None) -> None:
+    _refuse_outside(folder, base=base, roots=roots)
+    if not base.is_dir():
+        raise ImportRefused(f"there is no folder {folder} on the server; check its spelling")
+
+
+def _refuse_outside(folder: Path, *, base: Path, roots: list[Path] | None) -> None:
+    if not _is_inside(base, roots):
+        allowed = ", ".join(str(root) for root in roots or []) or "none yet"
+        raise ImportRefused(
+            f"{folder} is outside the folders that may be imported ({allowed}); ask whoever runs the server to "
+            "add it to FCNLAB_IMPORT_ROOTS"
+        )
+
+
+def _is_inside(path: Path, roots: list[Path] | None) -> bool:
+    return roots is None or any(path.is_relative_to(root) for root in roots)
+
+
+def _is_wanted(path: Path, *, base: Path) -> bool:
+    if _is_hidden(path.relative_to(base)) or not (path.suffix.lower() in SUFFIXES or not path.suffix):
+        return False
+    return path.is_file() and (bool(path.suffix) or is_nameless_image(path))
+
+
+def _is_hidden(path: str | PurePath) -> bool:
+    return any((part.startswith(".") and part != "..") or part == "__MACOSX" for part in PurePosixPath(path).parts)

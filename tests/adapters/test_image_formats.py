@@ -1,0 +1,266 @@
+"""Formats beyond 8- and 16-bit photographs: values come out as they were stored, with what the file says of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pytest
+import tifffile
+
+from fcnlab.adapters.decoding import DecodedImage
+from fcnlab.adapters.images import decode, is_nameless_image, open_image
+from fcnlab.adapters.tiff_notes import write_page
+from fcnlab.errors import ImportRefused
+from fcnlab.imaging import PixelSize, Stretch
+from tests.adapters.image_files import write_dicom
+
+HW = (21, 34)
+RNG = np.random.default_rng(11)
+DTYPES = [np.int8, np.int16, np.uint32, np.int32, np.float16, np.float32, np.float64]
+
+
+def values(shape: tuple[int, ...], dtype: type) -> np.ndarray:
+    return (RNG.random(shape) * 100).astype(dtype)
+
+
+def read(path: Path, *, max_pixels: int = 10**6) -> DecodedImage:
+    return decode(path, name=path.name, max_pixels=max_pixels)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("compression", [None, "zlib", "lzw"])
+def test_a_tiff_of_any_numbers_gives_them_back(tmp_path: Path, dtype: type, compression: str | None) -> None:
+    pixels = values(HW, dtype)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, compression=compression, byteorder=">")
+
+    found = read(tmp_path / "a.tif").pixels
+
+    assert found.dtype == np.dtype(dtype)
+    assert found.dtype.isnative
+    assert np.array_equal(found, pixels)
+
+
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+@pytest.mark.parametrize("channels", [2, 4, 5, 13])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_a_tiff_of_many_channels_keeps_them_all(tmp_path: Path, planar: str, channels: int, dtype: type) -> None:
+    pixels = values((*HW, channels), dtype)
+    stored = np.moveaxis(pixels, 2, 0) if planar == "separate" else pixels
+    tifffile.imwrite(
+        tmp_path / "a.tif", stored, photometric="minisblack", planarconfig=planar, compression="zlib", metadata=None
+    )
+
+    found = read(tmp_path / "a.tif")
+
+    assert found.channels == channels
+    assert np.array_equal(found.pixels, pixels)
+
+
+@pytest.mark.parametrize("compression", ["jpeg", "deflate", "lzw", "packbits", "zstd"])
+def test_compressed_colour_is_read(tmp_path: Path, compression: str) -> None:
+    pixels = np.full((*HW, 3), [200, 100, 30], np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb", compression=compression)
+
+    assert np.abs(read(tmp_path / "a.tif").pixels.astype(int) - pixels).max() <= 3
+
+
+@pytest.mark.parametrize(("kind", "axes"), [("ome", "CYX"), ("imagej", "CYX"), ("ome", "TCYX"), ("ome", "CTYX")])
+def test_pages_along_the_axis_of_channels_are_one_image(tmp_path: Path, kind: str, axes: str) -> None:
+    shape = {"C": 3, "T": 2, "Y": HW[0], "X": HW[1]}
+    pixels = values(tuple(shape[axis] for axis in axes), np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="minisblack", **{kind: True}, metadata={"axes": axes})
+
+    with open_image(tmp_path / "a.tif", name="a.tif", max_pixels=10**6) as source:
+        count = source.header.count
+        found = source.image(count - 1).pixels
+
+    order = [axes.index(axis) for axis in ("T", "Y", "X", "C") if axis in axes]
+    expected = pixels.transpose(order)
+    assert count == (2 if "T" in axes else 1)
+    assert np.array_equal(found, expected[-1] if "T" in axes else expected)
+
+
+def test_smaller_versions_and_masks_of_an_image_are_no_pages(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        file.write(values(HW, np.uint8), photometric="minisblack", metadata=None)
+        file.write(values((10, 17), np.uint8), photometric="minisblack", subfiletype=1, metadata=None)
+        file.write(np.ones(HW, bool), photometric="mask", subfiletype=4, metadata=None)
+
+    assert read(tmp_path / "a.tif").pixels.shape == HW
+
+
+def test_ome_imagej_geotiff_and_centimetres_say_how_large_a_pixel_is(tmp_path: Path) -> None:
+    pixels = values(HW, np.uint16)
+    geo = [
+        (33550, "d", 3, (2.5, 5.0, 0.0), True),
+        (33922, "d", 6, (0.0, 0, 0, 500_000, 4_000_000, 0), True),
+        (34735, "H", 12, (1, 1, 0, 2, 1024, 0, 1, 1, 3076, 0, 1, 9001), True),
+    ]
+    ome = {"axes": "YX", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.25, "PhysicalSizeXUnit": "nm"}
+    tifffile.imwrite(tmp_path / "ome.tif", pixels, ome=True, metadata=ome)
+    tifffile.imwrite(tmp_path / "ij.tif", pixels, imagej=True, resolution=(2, 4), metadata={"unit": "um"})
+    tifffile.imwrite(tmp_path / "geo.tif", pixels, extratags=geo)
+    tifffile.imwrite(tmp_path / "cm.tif", pixels, resolution=(20_000, 40_000), resolutionunit="CENTIMETER")
+    tifffile.imwrite(tmp_path / "inch.tif", pixels, resolution=(300, 300), resolutionunit="INCH")
+
+    assert read(tmp_path / "ome.tif").pixel_size == PixelSize(0.5, 0.25, "nm")
+    assert read(tmp_path / "ij.tif").pixel_size == PixelSize(0.5, 0.25, "µm")
+    assert read(tmp_path / "geo.tif").pixel_size == PixelSize(2.5, 5.0, "m")
+    assert read(tmp_path / "cm.tif").pixel_size == PixelSize(0.5, 0.25, "µm")
+    assert read(tmp_path / "inch.tif").pixel_size is None
+
+
+def test_the_size_of_a_pixel_turns_with_the_image(tmp_path: Path) -> None:
+    options = {"resolution": (20_000, 40_000), "resolutionunit": "CENTIMETER"}
+    tifffile.imwrite(tmp_path / "a.tif", values(HW, np.uint16), **options, extratags=[(274, "H", 1, 6, True)])
+
+    found = read(tmp_path / "a.tif")
+
+    assert (found.turned, found.pixels.shape) == (True, HW[::-1])
+    assert found.pixel_size == PixelSize(0.25, 0.5, "µm")
+
+
+@pytest.mark.parametrize("low_tag", [280, 340])
+def test_the_range_that_tags_of_a_float_image_state_is_known(tmp_path: Path, low_tag: int) -> None:
+    tags = [(low_tag, "d", 1, -1.5, True), (low_tag + 1, "d", 1, 4.0, True)]
+    tifffile.imwrite(tmp_path / "a.tif", values(HW, np.float32), extratags=tags)
+    tifffile.imwrite(tmp_path / "b.tif", values(HW, np.uint16), extratags=tags)
+
+    assert read(tmp_path / "a.tif").stated == Stretch(-1.5, 4)
+    assert read(tmp_path / "b.tif").stated is None
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.float32])
+@pytest.mark.parametrize("channels", [0, 2, 3, 4, 6])
+def test_a_page_written_reads_the_same_and_is_always_the_same_file(tmp_path: Path, dtype: type, channels: int) -> None:
+    pixels = values((*HW, channels) if channels else HW, dtype)
+
+    for name in ("a", "b"):
+        write_page(tmp_path / name, pixels, size=PixelSize(0.5, 0.25, "µm"), stated=Stretch(-1, 5))
+
+    found = read(tmp_path / "a")
+    assert np.array_equal(found.pixels, pixels)
+    assert found.pixels.dtype == dtype
+    assert (found.pixel_size, found.stated, found.is_window) == (PixelSize(0.5, 0.25, "µm"), Stretch(-1, 5), True)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("shape", [HW, (*HW, 3), (*HW, 5)])
+@pytest.mark.parametrize("codec", ["jp2", "j2k"])
+def test_jpeg_2000_is_read(tmp_path: Path, dtype: type, shape: tuple[int, ...], codec: str) -> None:
+    pixels = values(shape, dtype)
+    (tmp_path / "a").write_bytes(imagecodecs.jpeg2k_encode(pixels, level=0, codecformat=codec, reversible=True))
+
+    found = read(tmp_path / "a")
+
+    assert found.extension == "jp2"
+    assert np.array_equal(found.pixels, pixels)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, bool, *DTYPES, np.dtype(">u2")])
+@pytest.mark.parametrize(
+    ("shape", "count", "channels"),
+    [(HW, 1, 1), ((*HW, 3), 1, 3), ((*HW, 1), 1, 1), ((5, *HW), 5, 1), ((2, *HW, 4), 2, 4), ((20, *HW), 20, 1)],
+)
+def test_a_numpy_array_is_an_image_or_a_stack(
+    tmp_path: Path, dtype: type, shape: tuple[int, ...], count: int, channels: int
+) -> None:
+    pixels = values(shape, dtype)
+    np.save(tmp_path / "a.npy", pixels)
+
+    with open_image(tmp_path / "a.npy", name="a.npy", max_pixels=10**6) as source:
+        found = source.image(count - 1)
+
+    expected = (pixels[-1] if count > 1 else pixels).reshape((*HW, channels) if channels > 1 else HW)
+    assert (source.header.count, source.header.channels, found.extension) == (count, channels, "npy")
+    assert np.array_equal(found.pixels, expected * 255 if dtype is bool else expected)
+
+
+@pytest.mark.parametrize("shape", [(9,), (2, 3, 4, 5, 6), (0, 4), ()])
+def test_an_array_without_the_form_of_an_image_is_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    np.save(tmp_path / "a.npy", np.zeros(shape))
+
+    with pytest.raises(ImportRefused, match=r"a\.npy has the shape"):
+        read(tmp_path / "a.npy")
+
+
+def test_python_objects_are_never_loaded(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.array([[print, 1], [2, 3]], object), allow_pickle=True)
+
+    with pytest.raises(ImportRefused, match="Python objects"):
+        read(tmp_path / "a.npy")
+
+
+def test_dicom_values_are_rescaled_and_the_window_is_known(tmp_path: Path) -> None:
+    pixels = RNG.integers(0, 4000, HW, dtype=np.uint16)
+    notes = {"RescaleSlope": 1, "RescaleIntercept": -1024, "WindowCenter": [40, 600], "WindowWidth": [400, 1]}
+    path = write_dicom(tmp_path / "a.dcm", pixels, **notes, PixelSpacing=[0.5, 0.25])
+
+    found = read(path)
+
+    assert np.array_equal(found.pixels, pixels.astype(int) - 1024)
+    assert (found.stated, found.is_window) == (Stretch(-160, 239), True)
+    assert found.pixel_size == PixelSize(width=0.25, height=0.5, unit="mm")
+
+
+def test_dicom_that_means_dark_by_large_values_is_turned_to_light(tmp_path: Path) -> None:
+    pixels = RNG.integers(0, 4096, HW, dtype=np.uint16)
+    notes = {"PhotometricInterpretation": "MONOCHROME1", "BitsStored": 12, "HighBit": 11}
+    plain = read(write_dicom(tmp_path / "a.dcm", pixels, **notes))
+    windowed = read(write_dicom(tmp_path / "b.dcm", pixels, **notes, WindowCenter=1000.5, WindowWidth=201))
+
+    assert np.array_equal(plain.pixels, 4095 - pixels)
+    assert plain.stated is None
+    assert windowed.stated == Stretch(4095 - 1100, 4095 - 900)
+
+
+@pytest.mark.parametrize(("shape", "dtype", "samples"), [((*HW, 3), np.uint8, 3), (HW, np.int16, 1), (HW, np.uint8, 1)])
+def test_dicom_without_notes_gives_back_its_values(
+    tmp_path: Path, shape: tuple[int, ...], dtype: type, samples: int
+) -> None:
+    pixels = values(shape, dtype)
+
+    found = read(write_dicom(tmp_path / "a.dcm", pixels, samples=samples))
+
+    assert found.pixels.dtype == dtype
+    assert np.array_equal(found.pixels, pixels)
+    assert (found.stated, found.pixel_size) == (None, None)
+
+
+def test_frames_of_dicom_are_a_stack(tmp_path: Path) -> None:
+    pixels = values((4, *HW), np.uint16)
+    path = write_dicom(tmp_path / "a.dcm", pixels)
+
+    with open_image(path, name="a.dcm", max_pixels=10**6) as source:
+        frames = [source.image(place).pixels for place in range(source.header.count)]
+
+    assert np.array_equal(frames, pixels)
+
+
+def test_a_dicom_file_needs_no_ending(tmp_path: Path) -> None:
+    write_dicom(tmp_path / "IM00001", values(HW, np.uint8))
+    (tmp_path / "notes").write_text("hello")
+
+    assert is_nameless_image(tmp_path / "IM00001")
+    assert not is_nameless_image(tmp_path / "notes")
+
+
+def test_many_channels_count_towards_the_size_allowed(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", values((30, *HW), np.float64), planarconfig="separate", photometric=1)
+
+    with pytest.raises(ImportRefused, match="30 channels"):
+        read(tmp_path / "a.tif", max_pixels=HW[0] * HW[1])
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+@pytest.mark.parametrize("kind", ["tif", "npy"])
+def test_complex_numbers_are_no_image(tmp_path: Path, dtype: type, kind: str) -> None:
+    path = tmp_path / f"a.{kind}"
+    pixels = np.ones(HW, dtype)
+    tifffile.imwrite(path, pixels) if kind == "tif" else np.save(path, pixels)
+
+    with pytest.raises(ImportRefused, match="complex"):
+        read(path)
