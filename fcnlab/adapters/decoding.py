@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import struct
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,6 +129,7 @@ def quieten() -> None:
     """Keep the decoders from printing what the refusal of a file says anyway."""
     for library in ("tifffile", "pydicom", "PIL"):
         logging.getLogger(library).setLevel(logging.CRITICAL)
+        warnings.filterwarnings("ignore", category=UserWarning, module=library)
 
 
 def as_numbers(pixels: NDArray[Any]) -> NDArray[Any]:

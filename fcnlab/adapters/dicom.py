@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,23 +52,19 @@ def dicom_pixels(path: Path, header: Header, *, place: int, name: str) -> NDArra
         ImportRefused: no installed decoder knows its compression.
         ValueError or another of the decoders' errors: the file is damaged.
     """
+    from pydicom.pixels.decoders.base import get_decoder
     from pydicom.pixels.processing import apply_color_lut
     from pydicom.pixels.utils import pixel_array
 
     notes = _notes(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            pixels = pixel_array(path, index=place)
-        except RuntimeError as failure:
-            if "decompress" not in str(failure) and "plugin" not in str(failure):
-                raise
-            syntax = notes.file_meta.TransferSyntaxUID.name
-            raise ImportRefused(
-                f"{name} is compressed as {syntax}, which is not understood here; save it uncompressed"
-            ) from failure
-        if notes.get("PhotometricInterpretation") == "PALETTE COLOR":
-            return as_numbers(apply_color_lut(pixels, notes))
+    syntax = notes.file_meta.TransferSyntaxUID
+    if syntax.is_compressed and not get_decoder(syntax).is_available:
+        raise ImportRefused(
+            f"{name} is compressed as {syntax.name}, which is not understood here; save it uncompressed"
+        )
+    pixels = pixel_array(path, index=place)
+    if notes.get("PhotometricInterpretation") == "PALETTE COLOR":
+        return as_numbers(apply_color_lut(pixels, notes))
     if pixels.ndim == 3:
         return as_numbers(pixels)
     slope, intercept = _rescale(notes, place)
@@ -84,9 +79,7 @@ def dicom_pixels(path: Path, header: Header, *, place: int, name: str) -> NDArra
 def _notes(path: Path) -> Dataset:
     import pydicom
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return pydicom.dcmread(path, stop_before_pixels=True)
+    return pydicom.dcmread(path, stop_before_pixels=True)
 
 
 def _found(notes: Dataset, group: str, key: str, place: int) -> Any:

@@ -53,7 +53,8 @@ class ImageSource:
         try:
             return decoded(self.header, self._pixels(place))
         except DAMAGE as failure:
-            raise damaged(self._name, failure) from failure
+            page = f" (page {place + 1})" if self.header.count > 1 else ""
+            raise damaged(f"{self._name}{page}", failure) from failure
 
     def _pixels(self, place: int) -> NDArray[Any]:
         path, header, name = self._path, self.header, self._name

@@ -91,6 +91,7 @@ def tiff_pixels(opened: OpenTiff, path: Path, *, place: int) -> NDArray[Any]:
     """
     plane = opened.planes[place]
     page = plane.series.keyframe
+    _refuse_hollow(page)
     if len(opened.planes) == 1 and _is_for_pillow(page):
         return _pillow_pixels(path)
     layers = [_page_pixels(plane.series, number) for number in plane.pages]
@@ -171,10 +172,14 @@ def _page_pixels(series: tifffile.TiffPageSeries, number: int) -> NDArray[Any]:
         page = series.pages[number]
         if page is None:
             raise ValueError(f"page {number + 1} is missing")
-        if not any(page.dataoffsets) or not any(page.databytecounts):
-            raise ValueError("it has no pixels")
+        _refuse_hollow(page)
         pixels = page.asarray()
     return np.moveaxis(pixels, 0, -1) if key.axes.startswith("S") else pixels
+
+
+def _refuse_hollow(page: tifffile.TiffPage | tifffile.TiffFrame) -> None:
+    if not any(page.dataoffsets) or not any(page.databytecounts):
+        raise ValueError("it has no pixels")
 
 
 def _is_for_pillow(page: tifffile.TiffPage) -> bool:
