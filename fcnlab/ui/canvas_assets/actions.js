@@ -10,8 +10,9 @@ const MODES = ["mask", "probability", "uncertainty"];
  * @param {import("./keys.js").Action} action
  */
 export function perform(workspace, action) {
-  const { asking, display, labelling, navigator, stage } = workspace;
+  const { asking, brush, display, labelling, navigator, stage } = workspace;
   if (asking.isOn && asking.perform(action)) return;
+  if (brush.perform(action)) return;
   switch (action.type) {
     case "class": {
       const label = workspace.scene.classes[action.number - 1];

@@ -33,6 +33,7 @@ export function attach(workspace, signal) {
         workspace.cursor = at;
         renderCursor(workspace);
       },
+      painter: workspace.brush,
     },
     () => space,
     signal,

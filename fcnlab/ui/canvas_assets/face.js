@@ -11,24 +11,27 @@ const BOTTOM_PX = 12;
 
 /** Show what the workspace knows. @param {Workspace} workspace */
 export function render(workspace) {
-  const { asking, labelling, scene, stage, toolbar, notes, memory } = workspace;
+  const { asking, brush, labelling, scene, stage, toolbar, notes, memory } = workspace;
   const image = labelling.image && workspace.strip.placed(labelling.image);
   const { points, state } = labelling.now();
   asking.follow(state);
+  brush.update();
   const isDone = state === "done";
   const totals = labelling.counts();
   const current = workspace.currentClass();
   stage.setPoints(points);
   stage.element.dataset.unsaved = String(labelling.log.pending.length);
   stage.element.dataset.points = String(points.length);
+  stage.element.dataset.strokes = String(labelling.strokes());
   stage.element.classList.toggle("closed", isDone || asking.isOn);
   toolbar.setAsking(asking.isOn);
   workspace.prompt.update(scene.classes);
   workspace.classbar.update(scene.classes, asking.isOn ? -1 : current, totals, image !== null);
-  toolbar.setImage(image, { nImages: scene.n_images, isDone, nPoints: points.length });
+  toolbar.setImage(image, { nImages: scene.n_images, isDone, nMarks: points.length + labelling.strokes() });
+  toolbar.setPainting(brush.tool);
   notes.setEmpty(scene.image !== null, scene.n_images);
   notes.banner.hidden = !image || !isDone;
-  notes.setHint(Boolean(image) && !isDone && !asking.isOn && points.length === 0 && !memory.hintClosed, scene.classes);
+  notes.setHint(Boolean(image) && !isDone && !asking.isOn && !brush.isOn && points.length === 0 && !memory.hintClosed, scene.classes);
   const place = image && { id: image.id, position: image.position, nPoints: points.length, state };
   workspace.strip.update(scene.n_images, place);
   workspace.status.setObjectMode(scene.object_mode);
@@ -69,9 +72,10 @@ export function renderStatus(workspace) {
 export function renderCursor(workspace) {
   const { cursor, stage, labelling, status, scene } = workspace;
   const { image } = labelling;
+  workspace.brush.redraw();
   status.setZoom(image ? stage.view.scale : null);
   const pixel = cursor && image ? pixelAt(stage.view, image, cursor.sx, cursor.sy) : null;
-  const removable = cursor && !workspace.asking.isOn && labelling.now().state !== "done";
+  const removable = cursor && !workspace.asking.isOn && !workspace.brush.isOn && labelling.now().state !== "done";
   stage.mark(removable ? (nearest(stage.points, stage.view, cursor.sx, cursor.sy)?.[0] ?? null) : null);
   const { overlay } = stage;
   if (!pixel || !overlay || !image) {

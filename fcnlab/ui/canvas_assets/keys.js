@@ -5,7 +5,7 @@ export const PAUSE_MS = 800;
 /**
  * @typedef {{type: "class", number: number} | {type: "typing", digits: string | null}
  *   | {type: "fit" | "overlay" | "contour" | "heat" | "undo" | "redo" | "next" | "previous" | "done" | "swap"
- *      | "fainter" | "stronger" | "help" | "escape" | "ask" | "skip" | "unsure" | "more"}} Action
+ *      | "fainter" | "stronger" | "help" | "escape" | "ask" | "skip" | "unsure" | "more" | "brush" | "eraser"}} Action
  * @typedef {{key: string, ctrlKey?: boolean, metaKey?: boolean, altKey?: boolean, shiftKey?: boolean}} Stroke
  */
 
@@ -21,12 +21,14 @@ export const HELP = /** @type {const} */ ([
   ["q", "query mode: answer asked pixels"],
   ["s / u", "in query mode: skip / unsure"],
   ["m", "in query mode: 10 more pixels"],
+  ["b / e", "brush / eraser: drag to paint"],
   ["n / p or → / ←", "next / previous image"],
   ["Wheel, pinch", "zoom at the cursor"],
   ["Drag, Space+drag", "move the picture"],
   ["f or 0", "fit the picture"],
   ["v", "hide or show the overlay"],
   ["[ / ]", "overlay fainter / stronger"],
+  ["[ / ], Shift+wheel", "while painting: size of the brush"],
   ["o", "filled areas or outlines"],
   ["h", "classes, probability, uncertainty"],
   ["?", "this list"],
@@ -49,6 +51,8 @@ const PLAIN = {
   s: "skip",
   u: "unsure",
   m: "more",
+  b: "brush",
+  e: "eraser",
   "[": "fainter",
   "]": "stronger",
   "?": "help",

@@ -1,4 +1,5 @@
 // @ts-check
+import { FreshStrokes } from "./fresh.js";
 import { counts, replay } from "./points.js";
 import { Sender } from "./sender.js";
 
@@ -7,7 +8,7 @@ import { Sender } from "./sender.js";
 /** @typedef {import("./types.js").StoredPoint} StoredPoint */
 /** @typedef {import("./log.js").EventLog} EventLog */
 
-const MAP_KINDS = new Set(["add", "remove", "clear", "undo", "redo"]);
+const MAP_KINDS = new Set(["add", "remove", "clear", "brush", "undo", "redo"]);
 
 /** The image on the screen: what is stored of it, what is pending, and what the two make together. */
 export class Labelling {
@@ -28,6 +29,7 @@ export class Labelling {
     this.scene = null;
     /** Number and time of the newest event that asks for another mask of this image. */
     this.newest = { seq: 0, at: 0 };
+    this.fresh = new FreshStrokes();
   }
 
   /**
@@ -59,6 +61,8 @@ export class Labelling {
     this.image = this.scene?.image ?? null;
     this.stored = this.scene?.points ?? [];
     this.newest = { seq: 0, at: 0 };
+    this.fresh.forget();
+    for (const event of this.log.pending) if (event.image_id === this.image?.id) this.fresh.note(event);
   }
 
   /** What the image looks like with everything pending. */
@@ -66,6 +70,13 @@ export class Labelling {
     const { image, log } = this;
     if (!image) return { points: /** @type {readonly StoredPoint[]} */ ([]), state: /** @type {const} */ ("new") };
     return replay(this.stored, log.pending, image.id, image.state, (seq) => log.uid(seq));
+  }
+
+  /** Strokes on the image: the stored ones, and those that are pending; one that is pending undone counts still. */
+  strokes() {
+    const stored = this.image && this.scene?.image?.id === this.image.id ? this.scene.n_strokes : 0;
+    const pending = this.log.pending.filter((event) => event.kind === "brush" && event.image_id === this.image?.id);
+    return stored + pending.length;
   }
 
   /** Points per class over the project. */
@@ -86,6 +97,7 @@ export class Labelling {
     if (!this.image) return;
     const event = this.log.append(kind, this.image.id, payload);
     if (MAP_KINDS.has(kind)) this.newest = { seq: event.seq, at: Date.now() };
+    this.fresh.note(event);
     this.sender.grew();
     this.onChange();
   }

@@ -11,6 +11,18 @@ const PINCH_STEP = 0.01;
  * @property {(dx: number, dy: number) => void} onPan
  * @property {(factor: number, sx: number, sy: number) => void} onZoom
  * @property {(at: {sx: number, sy: number} | null) => void} onHover
+ * @property {Painter} painter
+ */
+
+/**
+ * What drags and the wheel with Shift do while somebody paints.
+ * @typedef {object} Painter
+ * @property {boolean} paints whether somebody paints now
+ * @property {(sx: number, sy: number) => void} begin
+ * @property {(sx: number, sy: number) => void} extend
+ * @property {() => void} end
+ * @property {() => void} cancel
+ * @property {(direction: number) => void} step the brush becomes larger or smaller
  */
 
 /**
@@ -23,7 +35,7 @@ const PINCH_STEP = 0.01;
 export function listen(viewport, gestures, isSpaceHeld, signal) {
   /** @type {Map<number, {sx: number, sy: number}>} */
   const fingers = new Map();
-  /** @type {{id: number, sx: number, sy: number, startX: number, startY: number, panning: boolean, clicks: boolean} | null} */
+  /** @type {{id: number, sx: number, sy: number, startX: number, startY: number, panning: boolean, clicks: boolean, paints: boolean} | null} */
   let press = null;
   let touched = false;
 
@@ -43,6 +55,7 @@ export function listen(viewport, gestures, isSpaceHeld, signal) {
     fingers.set(event.pointerId, { sx, sy });
     viewport.setPointerCapture(event.pointerId);
     if (fingers.size > 1) {
+      if (press?.paints) gestures.painter.cancel();
       press = null;
       return;
     }
@@ -52,9 +65,11 @@ export function listen(viewport, gestures, isSpaceHeld, signal) {
       return;
     }
     if (event.button > 1) return;
-    const clicks = event.button === 0 && !isSpaceHeld();
-    press = { id: event.pointerId, sx, sy, startX: sx, startY: sy, panning: !clicks, clicks };
+    const isFree = event.button === 0 && !isSpaceHeld();
+    const paints = isFree && gestures.painter.paints;
+    press = { id: event.pointerId, sx, sy, startX: sx, startY: sy, panning: !isFree, clicks: isFree && !paints, paints };
     if (press.panning) grab(true);
+    if (paints) gestures.painter.begin(sx, sy);
   };
 
   /** @param {PointerEvent} event */
@@ -67,6 +82,15 @@ export function listen(viewport, gestures, isSpaceHeld, signal) {
     }
     if (finger) fingers.set(event.pointerId, at);
     if (!press || press.id !== event.pointerId) {
+      gestures.onHover(at);
+      return;
+    }
+    if (press.paints) {
+      const passed = event.getCoalescedEvents?.() ?? [];
+      for (const one of passed.length ? passed : [event]) {
+        const { sx, sy } = place(one);
+        gestures.painter.extend(sx, sy);
+      }
       gestures.onHover(at);
       return;
     }
@@ -95,9 +119,11 @@ export function listen(viewport, gestures, isSpaceHeld, signal) {
   const up = (event) => {
     fingers.delete(event.pointerId);
     if (!press || press.id !== event.pointerId) return;
-    const { clicks, startX, startY } = press;
+    const { clicks, paints, startX, startY } = press;
     press = null;
     grab(false);
+    if (paints && event.type === "pointerup") gestures.painter.end();
+    else if (paints) gestures.painter.cancel();
     if (clicks && event.type === "pointerup") gestures.onAdd(startX, startY);
   };
 
@@ -105,6 +131,10 @@ export function listen(viewport, gestures, isSpaceHeld, signal) {
   const wheel = (event) => {
     event.preventDefault();
     const { sx, sy } = place(event);
+    if (event.shiftKey && gestures.painter.paints) {
+      gestures.painter.step(-Math.sign(event.deltaY || event.deltaX)); // some systems turn the wheel sideways with Shift
+      return;
+    }
     const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 30 : 1;
     const step = event.ctrlKey ? PINCH_STEP : WHEEL_STEP;
     gestures.onZoom(Math.exp(-event.deltaY * lines * step), sx, sy);

@@ -73,11 +73,13 @@ export class ProjectMemory {
     this.hintClosed = saved.hintClosed === true;
     /** Whether the strip begins with the images that promise most. */
     this.byGain = saved.byGain === true;
+    /** Diameter of the brush, in pixels of the picture. @type {number | null} */
+    this.brushSize = Number.isInteger(saved.brushSize) ? saved.brushSize : null;
   }
 
   save() {
-    const { classId, otherId, hintClosed, byGain } = this;
-    save(this.name, { classId, otherId, hintClosed, byGain });
+    const { classId, otherId, hintClosed, byGain, brushSize } = this;
+    save(this.name, { classId, otherId, hintClosed, byGain, brushSize });
   }
 }
 

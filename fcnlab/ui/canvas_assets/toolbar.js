@@ -12,6 +12,7 @@ import { DEFAULT_DISPLAY } from "./settings.js";
  * @property {(anchor: Element) => void} clear
  * @property {() => void} fit
  * @property {() => void} ask
+ * @property {(tool: import("./brush.js").Tool) => void} paint
  * @property {() => void} help
  * @property {() => void} previous
  * @property {() => void} next
@@ -35,7 +36,7 @@ export class Toolbar {
     this.popovers = popovers;
     this.undo = button("Undo (z)", "undo", actions.undo);
     this.redo = button("Redo (Shift+z)", "redo", actions.redo);
-    this.clear = button("Remove all points of this image", "clear", () => actions.clear(this.clear));
+    this.clear = button("Remove all points and strokes of this image", "clear", () => actions.clear(this.clear));
     this.fit = button("Fit the picture (f)", "fit", actions.fit);
     this.eye = button("Hide or show the overlay (v)", "eye", () => actions.show({ overlay: !this.display.overlay }));
     this.opacity = range("Opacity of the overlay ([ and ])", 0.05, 1, (opacity) => actions.show({ opacity, overlay: true }));
@@ -47,6 +48,8 @@ export class Toolbar {
     this.place = h("span", { class: "place" });
     this.name = h("span", { class: "name" });
     this.ask = button("Query mode: answer the pixels it asks about (q)", "ask", actions.ask, { text: "Ask me" });
+    this.brush = button("Brush: paint over the mask (b)", "brush", () => actions.paint("brush"));
+    this.eraser = button("Eraser: back to the mask that was predicted (e)", "eraser", () => actions.paint("eraser"));
     this.done = button("Mark the image done and go to the next (Enter)", "check", () => this.#finish(), { text: "Done", class: "primary done" });
     this.help = button("Mouse and keys (?)", "keys", actions.help);
     /** @type {Display} */
@@ -56,7 +59,7 @@ export class Toolbar {
       "div",
       { class: "toolbar", role: "toolbar", "aria-label": "Tools" },
       h("div", { class: "group" }, this.undo, this.redo, this.clear),
-      h("div", { class: "group" }, this.ask),
+      h("div", { class: "group" }, this.ask, this.brush, this.eraser),
       h("div", { class: "group" }, this.fit, this.light),
       h("div", { class: "group" }, this.eye, this.opacity, this.contour, h("div", { class: "segments" }, ...this.modes)),
       h("span", { class: "gap" }),
@@ -83,11 +86,17 @@ export class Toolbar {
     press(this.ask, isOn);
   }
 
+  /** @param {import("./brush.js").Tool | null} tool */
+  setPainting(tool) {
+    press(this.brush, tool === "brush");
+    press(this.eraser, tool === "eraser");
+  }
+
   /**
    * @param {import("./types.js").ImageInfo | null} image as it stands in the shown order
-   * @param {{nImages: number, isDone: boolean, nPoints: number}} facts
+   * @param {{nImages: number, isDone: boolean, nMarks: number}} facts nMarks: points and strokes
    */
-  setImage(image, { nImages, isDone, nPoints }) {
+  setImage(image, { nImages, isDone, nMarks }) {
     this.isDone = isDone;
     say(this.name, image?.name ?? "");
     this.name.title = image ? `${image.name}, ${image.width} × ${image.height}` : "";
@@ -95,7 +104,8 @@ export class Toolbar {
     this.previous.disabled = image?.previous_id == null;
     this.next.disabled = image?.next_id == null;
     for (const tool of [this.undo, this.redo, this.fit, this.done, this.ask]) tool.disabled = !image;
-    this.clear.disabled = !image || isDone || nPoints === 0;
+    this.clear.disabled = !image || isDone || nMarks === 0;
+    this.brush.disabled = this.eraser.disabled = !image || isDone;
     swapIcon(this.done, isDone ? "reopen" : "check");
     say(/** @type {Element} */ (this.done.querySelector(".label")), isDone ? "Reopen" : "Done");
     this.done.title = isDone ? "Work on this image again" : "Mark the image done and go to the next (Enter)";

@@ -8,10 +8,11 @@
  * @typedef {{id: number, name: string, width: number, height: number, state: ImageState, position: number,
  *   previous_id: number | null, next_id: number | null}} ImageInfo
  * @typedef {[uid: string, row: number, col: number, classId: number]} StoredPoint
- * @typedef {"add" | "remove" | "clear" | "undo" | "redo" | "state" | "class_add" | "class_edit" | "class_remove"} EventKind
+ * @typedef {"add" | "remove" | "clear" | "brush" | "undo" | "redo" | "state" | "class_add" | "class_edit" | "class_remove"} EventKind
+ * @typedef {{class_id: number | null, top: number, left: number, height: number, width: number, runs: number[]}} Stroke
  * @typedef {{seq: number, kind: EventKind, image_id: number, payload: Record<string, any>}} LabelEvent
  * @typedef {{project: {id: number, name: string, key: string}, labeller: string, n_images: number,
- *   classes: ClassLabel[], image: ImageInfo | null, points: StoredPoint[],
+ *   classes: ClassLabel[], image: ImageInfo | null, points: StoredPoint[], n_strokes: number,
  *   acknowledged: {client_id: string, seq: number} | null, refusals: string[], object_mode: boolean,
  *   notice: string | null}} Scene
  * @typedef {"mask" | "probability" | "uncertainty"} Mode

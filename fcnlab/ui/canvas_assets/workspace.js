@@ -1,6 +1,7 @@
 // @ts-check
 import { perform } from "./actions.js";
 import { Asking } from "./asking.js";
+import { Brush } from "./brush.js";
 import { ClassBar } from "./classbar.js";
 import { h } from "./dom.js";
 import { attach } from "./ears.js";
@@ -23,6 +24,7 @@ import { StatusBar } from "./statusbar.js";
 import { Strip } from "./strip.js";
 import { Toolbar } from "./toolbar.js";
 import { pixelAt } from "./view.js";
+import { counted } from "./words.js";
 
 /** @typedef {import("./types.js").Scene} Scene */
 /** @typedef {import("./types.js").SetState} SetState */
@@ -76,6 +78,7 @@ export class Workspace {
     });
     this.navigator = new ImageNavigator((value) => this.setState("goto", value), this.strip);
     this.asking = new Asking(this);
+    this.brush = new Brush(this);
     this.prompt = new Prompt(this.asking);
     this.keys = new KeyReader((action) => perform(this, action));
     this.poll = this.#makePoll(log.clientId);
@@ -95,6 +98,7 @@ export class Workspace {
         clear: (anchor) => this.clear(anchor),
         fit: () => this.stage.fit(),
         ask: () => this.asking.toggle(),
+        paint: (tool) => this.brush.toggle(tool),
         help: () => this.help.toggle(),
         previous: () => this.navigator.step(-1),
         next: () => this.navigator.step(1),
@@ -104,7 +108,8 @@ export class Workspace {
       },
       this.popovers,
     );
-    const center = h("div", { class: "center" }, this.stage.element, ...this.notes.elements, this.prompt.element, this.toasts.element);
+    this.stage.dots.before(this.brush.canvas);
+    const center = h("div", { class: "center" }, this.stage.element, ...this.notes.elements, this.brush.bar.element, this.prompt.element, this.toasts.element);
     const { toolbar, classbar, strip, status, help } = this;
     const grid = [toolbar.element, classbar.element, center, strip.element, status.element];
     root.replaceChildren(h("div", { class: "grid" }, ...grid), help.dialog);
@@ -135,8 +140,8 @@ export class Workspace {
   /** Let go of everything outside the workspace. */
   stop() {
     this.life.abort();
-    const { asking, labelling, poll, keys, stage, strip, status, navigator, toasts, pictures } = this;
-    for (const part of [asking, labelling, poll, keys, stage, strip, status, navigator, toasts, pictures]) part.stop();
+    const { asking, brush, labelling, poll, keys, stage, strip, status, navigator, toasts, pictures } = this;
+    for (const part of [asking, brush, labelling, poll, keys, stage, strip, status, navigator, toasts, pictures]) part.stop();
   }
 
   /** The class the next click gives: the one last used, else the first object. */
@@ -159,15 +164,16 @@ export class Workspace {
   remove(sx, sy) {
     const { points, state } = this.labelling.now();
     const point = nearest(points, this.stage.view, sx, sy);
-    if (point && state !== "done" && !this.asking.isOn) this.labelling.record("remove", { uid: point[0] });
+    if (point && state !== "done" && !this.asking.isOn && !this.brush.isOn) this.labelling.record("remove", { uid: point[0] });
   }
 
   /** @param {Element} anchor */
   clear(anchor) {
-    const n = this.labelling.now().points.length;
+    const [points, strokes] = [this.labelling.now().points.length, this.labelling.strokes()];
     const go = () => this.labelling.record("clear");
-    if (n > CLEAR_ASKS_ABOVE) this.popovers.confirm(anchor, `Remove all ${n} points of this image?`, "Remove", go);
-    else if (n > 0) go();
+    const all = [points && counted(points, "point"), strokes && counted(strokes, "stroke")].filter(Boolean).join(" and ");
+    if (points + strokes > CLEAR_ASKS_ABOVE) this.popovers.confirm(anchor, `Remove ${all} of this image?`, "Remove", go);
+    else if (all) go();
   }
 
   /** Done, and on to the next. */
@@ -236,7 +242,7 @@ export class Workspace {
         renderStatus(this);
       },
       onOverlay: (overlay) => {
-        this.stage.setOverlay(overlay);
+        this.brush.receive(overlay);
         renderCursor(this);
       },
       onReach: (reachable) => {
