@@ -39,7 +39,13 @@ class Settings(BaseSettings):
     api_token: str = ""
     """What programs show to the REST service; empty: one that is made once and kept in `data_dir`."""
     api_upload_mb: int = Field(default=500, ge=1)
-    """Largest request the REST service takes, in millions of bytes."""
+    """Largest request the REST service takes, and largest file it fetches, in millions of bytes."""
+    label_studio_url: str = ""
+    """Where Label Studio runs: images of its tasks are fetched from there."""
+    label_studio_token: str = ""
+    """An access token of Label Studio, sent there and nowhere else."""
+    label_studio_hosts: tuple[str, ...] = ()
+    """Other hosts that images of tasks may be fetched from."""
     threads: int = Field(default=0, ge=0)
     """Torch threads; 0 means one per core."""
     demo: bool = True

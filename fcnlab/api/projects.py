@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Annotated
 
 from fastapi import APIRouter, File, Path, Query, Response, UploadFile
 
 from fcnlab.api.engine import Own
 from fcnlab.api.shapes import ImageOut, PointOut, PointsIn, ProjectIn, ProjectOut, StateIn, Uploaded
-from fcnlab.domain import Event, EventBatch, EventKind, ImageState, LearnerSpec, Point
+from fcnlab.domain import ImageState, LearnerSpec, Point
 from fcnlab.errors import InvalidPoints
 from fcnlab.services import projects as services
 from fcnlab.services.importing import import_files
@@ -17,8 +16,8 @@ from fcnlab.services.labelling import (
     Addition,
     AppliedBatch,
     add_points_at_once,
-    apply_events,
     points_of_image,
+    remove_points,
     set_image_state,
 )
 from fcnlab.services.pictures import shown_file
@@ -127,9 +126,8 @@ def add_points(own: Own, image_id: Number, wanted: PointsIn) -> list[PointOut]:
 def remove_point(own: Own, image_id: Number, uid: Annotated[str, Path(max_length=200)], labeller: str = "api") -> None:
     """Remove a point."""
     image = services.image(own.lab, image_id=image_id)
-    event = Event(seq=1, kind=EventKind.REMOVE, image_id=image_id, payload={"uid": uid})
-    batch = EventBatch(client_id=f"api-{uuid.uuid4().hex}", events=(event,))
-    _told(own, apply_events(own.lab, batch, project_id=image.project_id, labeller=labeller), image.project_id)
+    applied = remove_points(own.lab, [uid], image_id=image_id, labeller=labeller)
+    _told(own, applied, image.project_id)
 
 
 def _told(own: Own, applied: AppliedBatch, project_id: int) -> None:

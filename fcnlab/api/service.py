@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
 
 import fcnlab
-from fcnlab.api import exports, learning, projects
+from fcnlab.api import exports, label_studio, learning, projects
 from fcnlab.api.engine import ApiEngine, require_token
 from fcnlab.api.limits import UploadLimit
 from fcnlab.errors import (
@@ -65,6 +65,7 @@ def make_service(lab: Lab, *, token: str | None) -> FastAPI:
     for part in (projects.router, learning.router, exports.router):
         guarded.include_router(part)
     service.include_router(guarded)
+    service.include_router(label_studio.router, dependencies=[Depends(require_token)])
 
     @service.get("/health", tags=["service"])
     def health() -> dict[str, str]:

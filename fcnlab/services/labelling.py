@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -147,6 +147,22 @@ def add_points_at_once(lab: Lab, additions: Iterable[Addition], *, project_id: i
             reason = _apply(session, event, client_id, project_id=project_id, labeller=one.labeller, now=now)
             if reason is not None:
                 raise InvalidPoints(f"{one.place}: {reason}")  # leaving the block undoes the others
+
+
+def remove_points(lab: Lab, uids: Sequence[str], *, image_id: int, labeller: str) -> AppliedBatch:
+    """Remove points of an image by their uids, as a tab of its own would; what took no effect is in the refusals.
+
+    Raises:
+        UnknownImage: no such image.
+    """
+    with reading(lab.sessions) as session:
+        project_id = repository_images.image(session, image_id=image_id).project_id
+    events = tuple(
+        Event(seq=seq, kind=EventKind.REMOVE, image_id=image_id, payload={"uid": uid})
+        for seq, uid in enumerate(uids, start=1)
+    )
+    batch = EventBatch(client_id=f"remove-{uuid.uuid4().hex}", events=events)
+    return apply_events(lab, batch, project_id=project_id, labeller=labeller)
 
 
 def points_of_image(lab: Lab, *, image_id: int) -> tuple[StoredPoint, ...]:

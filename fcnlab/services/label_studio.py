@@ -1,0 +1,222 @@
+"""What Label Studio asks of a machine learning backend, in the words of fcnlab: a project each, keypoints as points."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+from xml.etree.ElementTree import Element, ParseError
+
+import numpy as np
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+from numpy.typing import NDArray
+
+from fcnlab.adapters import repository_images
+from fcnlab.adapters.database import reading
+from fcnlab.adapters.fetching import fetched
+from fcnlab.adapters.label_studio_brush import encode_brush
+from fcnlab.domain import ImageInfo, Point, PointSource, Project
+from fcnlab.errors import ImportRefused, InvalidPoints, UnknownProject
+from fcnlab.lab import Lab
+from fcnlab.services import projects
+from fcnlab.services.importing import import_files
+from fcnlab.services.labelling import Addition, add_points_at_once, points_of_image, remove_points
+
+LABELLER = "Label Studio"
+BACKGROUND = "background"
+CONTROLS = {"BrushLabels": "brushlabels", "KeyPointLabels": "keypointlabels", "PolygonLabels": "polygonlabels"}
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """A tag that labels with: `name` and `to_name` come back in every result."""
+
+    kind: str
+    name: str
+    to_name: str
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelConfig:
+    """The labelling interface of a Label Studio project, as far as masks need it.
+
+    Attributes:
+        image_key: name of the field of a task that holds the address of its image.
+        brush: where masks go; None when the interface has no brush.
+        labels: names of all labels, in order.
+    """
+
+    image_key: str
+    brush: Control | None
+    labels: tuple[str, ...]
+
+
+def read_config(text: str) -> LabelConfig:
+    """The interface of its XML.
+
+    Raises:
+        InvalidPoints: it is no XML, shows no image, or has no labels.
+    """
+    try:
+        root: Element = fromstring(text)
+    except (ParseError, DefusedXmlException, ValueError) as failure:
+        raise InvalidPoints(
+            f"the labelling interface is no XML ({failure}): save it in Label Studio again"
+        ) from failure
+    image = next((one for one in root.iter("Image") if one.get("value", "").startswith("$")), None)
+    controls = [
+        Control(
+            kind,
+            tag.get("name", ""),
+            tag.get("toName", ""),
+            tuple(one.get("value", "") for one in tag.iter("Label") if one.get("value")),
+        )
+        for name, kind in CONTROLS.items()
+        for tag in root.iter(name)
+    ]
+    labels = tuple(dict.fromkeys(label for control in controls for label in control.labels))
+    if image is None or not labels:
+        raise InvalidPoints(
+            'the labelling interface needs an <Image value="$..."> and <BrushLabels> or <KeyPointLabels> with labels'
+        )
+    brush = next((one for one in controls if one.kind == "brushlabels"), None)
+    return LabelConfig(image.get("value", "")[1:], brush, labels)
+
+
+def project_of(lab: Lab, number: str, config: LabelConfig) -> Project:
+    """The project that stands for a project of Label Studio, made or given its new labels when need be."""
+    name = f"Label Studio {number}"
+    found = next((one for one in projects.projects(lab, include_archived=True) if one.name == name), None)
+    if found is None:
+        names = [BACKGROUND, *(label for label in config.labels if label.lower() != BACKGROUND)]
+        try:
+            return projects.create_project(lab, name=name, labels=projects.labels_of(names))
+        except UnknownProject:  # another request made it meanwhile
+            found = next(one for one in projects.projects(lab, include_archived=True) if one.name == name)
+    known = {label.name.lower() for label in found.classes}
+    for label in config.labels:
+        if label.lower() not in known:
+            projects.add_class(lab, project_id=found.id, name=label)
+    return projects.project(lab, project_id=found.id)
+
+
+def image_of(lab: Lab, project: Project, task: Mapping[str, Any], config: LabelConfig) -> ImageInfo:
+    """The image of a task: the one stored for it before, or of that name; else it is fetched and stored.
+
+    Raises:
+        ImportRefused: the task names no image, or one that cannot be fetched or read.
+    """
+    data = task.get("data")
+    address = data.get(config.image_key) if isinstance(data, Mapping) else None
+    if not isinstance(address, str) or not address:
+        raise ImportRefused(f"task {task.get('id')!r} has no image in its field {config.image_key!r}")
+    name = _stored_name(task, address)
+    with reading(lab.sessions) as session:
+        for wanted in (name, _last_part(address)):
+            known = repository_images.find_image_by_name(session, project_id=project.id, name=wanted)
+            if known is not None:
+                return known
+    content = _embedded(address) if address.startswith("data:") else _fetched(lab, address)
+    step = next(iter(import_files(lab, [(name, content)], project_id=project.id)))
+    if step.image_id is None:
+        raise ImportRefused(step.refused or f"{address[:200]} cannot be read")
+    return projects.image(lab, image_id=step.image_id)
+
+
+def points_of(results: object, project: Project, image: ImageInfo) -> tuple[Point, ...]:
+    """The keypoints among the results of an annotation, or of the context of a request.
+
+    A keypoint that is not positive, as the smart tool makes them, is background. Positions are percents of the image.
+
+    Raises:
+        InvalidPoints: a keypoint lacks its position, or its label is none of the project.
+    """
+    classes = {label.name.lower(): label.id for label in project.classes}
+    found = {}
+    for number, one in enumerate(results if isinstance(results, list) else [], start=1):
+        if not isinstance(one, Mapping) or one.get("type") != "keypointlabels":
+            continue
+        value = one.get("value")
+        try:
+            x, y, labels = float(value["x"]), float(value["y"]), value["keypointlabels"]  # type: ignore[index]
+            label = BACKGROUND if one.get("is_positive") in (False, 0) else str(labels[0])
+            row = min(max(int(y / 100 * image.height), 0), image.height - 1)
+            col = min(max(int(x / 100 * image.width), 0), image.width - 1)
+        except (KeyError, TypeError, ValueError, IndexError, OverflowError) as failure:
+            raise InvalidPoints(f"keypoint {number} has no x, y and label: send it as Label Studio does") from failure
+        if label.lower() not in classes:
+            raise InvalidPoints(f"keypoint {number}: the project has no class {label!r}")
+        found[row, col] = Point(row, col, classes[label.lower()])
+    return tuple(found.values())
+
+
+def store_points(lab: Lab, project: Project, image: ImageInfo, points: Sequence[Point]) -> bool:
+    """Make these the points of Label Studio on an image, whatever it said before; whether anything changed.
+
+    Points of other labellers stay.
+
+    Raises:
+        InvalidPoints: the image is done, or a point cannot be stored. Nothing was stored.
+    """
+    own = [one for one in points_of_image(lab, image_id=image.id) if one.labeller == LABELLER]
+    wanted, known = set(points), {one.point for one in own}
+    gone = [one.uid for one in own if one.point not in wanted]
+    new = [
+        Addition(image.id, point, LABELLER, PointSource.CLICK, f"{image.name}, row {point.row}, column {point.col}")
+        for point in points
+        if point not in known
+    ]
+    if new:
+        add_points_at_once(lab, new, project_id=project.id)
+    if gone:
+        remove_points(lab, gone, image_id=image.id, labeller=LABELLER)
+    return bool(new or gone)
+
+
+def brush_code(is_class: NDArray[np.bool_]) -> list[int]:
+    """Pixels (H, W) bool as Label Studio stores a brush."""
+    return encode_brush(is_class)
+
+
+def _stored_name(task: Mapping[str, Any], address: str) -> str:
+    """A name that tells images of equal file names apart, and stays when the address gets another signature."""
+    last = "embedded" if address.startswith("data:") else _last_part(address)
+    what = address if address.startswith("data:") else urlsplit(address)._replace(query="", fragment="").geturl()
+    mark = task.get("id") if task.get("id") is not None else hashlib.sha256(what.encode()).hexdigest()[:12]
+    return f"task-{mark}/{last}"
+
+
+def _last_part(address: str) -> str:
+    if address.startswith("data:"):
+        return "embedded"
+    parts = urlsplit(address)
+    local = parse_qs(parts.query).get("d", [""])[0]  # /data/local-files/?d=folder/name.png
+    return PurePosixPath(unquote(local or parts.path)).name or "image"
+
+
+def _fetched(lab: Lab, address: str) -> bytes:
+    settings = lab.settings
+    return fetched(
+        address,
+        home=settings.label_studio_url,
+        token=settings.label_studio_token,
+        hosts=settings.label_studio_hosts,
+        most_bytes=settings.api_upload_mb * 1_000_000,
+    )
+
+
+def _embedded(address: str) -> bytes:
+    head, _, body = address.partition(",")
+    try:
+        if not head.endswith(";base64"):
+            raise ValueError("not base64")
+        return base64.b64decode(body, validate=True)
+    except (binascii.Error, ValueError) as failure:
+        raise ImportRefused(f"the embedded image of a task cannot be decoded ({failure})") from failure

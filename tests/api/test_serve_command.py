@@ -1,0 +1,50 @@
+"""`fcnlab serve` as somebody starts it."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+from click.testing import CliRunner
+
+from fcnlab.cli import main
+
+
+def test_the_service_answers_whoever_shows_the_token_it_names(tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "fcnlab", "--data-dir", str(tmp_path), "serve", "--port", str(port)]
+    with (tmp_path / "said.txt").open("w") as said:
+        process = subprocess.Popen(command, stderr=said, env={**os.environ, "FCNLAB_DEMO": "false"})
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                assert httpx.get(f"http://127.0.0.1:{port}/health").json()["status"] == "UP"
+                break
+            except httpx.TransportError:
+                assert process.poll() is None, (tmp_path / "said.txt").read_text()
+                assert time.monotonic() < deadline
+                time.sleep(0.2)
+        found = re.search(r"Bearer (\S+)", (tmp_path / "said.txt").read_text())
+        assert found is not None
+        address = f"http://127.0.0.1:{port}/api/v1/projects"
+        assert httpx.get(address).status_code == 401
+        assert httpx.get(address, headers={"Authorization": f"Bearer {found[1]}"}).json() == []
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def test_without_a_token_it_listens_on_this_machine_only(tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["--data-dir", str(tmp_path), "serve", "--no-token", "--host", "0.0.0.0"])
+
+    assert done.exit_code == 1
+    assert "--no-token" in done.output
