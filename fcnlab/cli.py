@@ -17,6 +17,7 @@ from fcnlab.commands.output import export
 from fcnlab.commands.projects import import_images, projects
 from fcnlab.commands.serve import serve
 from fcnlab.commands.simulate import simulate
+from fcnlab.commands.stats import stats
 from fcnlab.commands.tables import points
 from fcnlab.commands.training import train, trainings, worker
 from fcnlab.errors import FcnlabError
@@ -51,6 +52,6 @@ def main(ctx: click.Context, data_dir: Path | None) -> None:
 for command in (
     *(app, projects, import_images, points, fit, predict, export),
     *(train, trainings, models, worker, compare),
-    *(serve, simulate, doctor, backup),
+    *(stats, serve, simulate, doctor, backup),
 ):
     main.add_command(command)
