@@ -16,37 +16,88 @@ class ExportFormat(StrEnum):
     INDEX = "index"
     COLOUR = "colour"
     BINARY = "binary"
+    INSTANCES = "instances"
+    TIFF = "tiff"
+    NUMPY = "numpy"
+    PROBABILITIES = "probabilities"
+    PROBABILITIES_NPZ = "probabilities-npz"
     OVERLAY = "overlay"
     COCO = "coco"
     COCO_RLE = "coco-rle"
+    YOLO = "yolo"
+    VOC = "voc"
+    CITYSCAPES = "cityscapes"
+    LABELME = "labelme"
+    CVAT = "cvat"
+    LABEL_STUDIO = "label-studio"
+    ROOT_PAINTER = "root-painter"
+    GEOJSON = "geojson"
+    SVG = "svg"
     POINTS = "points"
     POINTS_JSON = "points-json"
+    MEASUREMENTS = "measurements"
 
 
 FORMAT_WORDS = {
     ExportFormat.INDEX: "Masks: PNG, pixel value = class id",
     ExportFormat.COLOUR: "Colour masks: PNG in class colours",
     ExportFormat.BINARY: "Binary masks: a black-and-white PNG per class",
+    ExportFormat.INSTANCES: "Instance masks: 16-bit PNG, pixel value = number of the region",
+    ExportFormat.TIFF: "TIFF: pixel value = class id; keeps a GeoTIFF's place on the map",
+    ExportFormat.NUMPY: "NumPy: an array of class ids per image",
+    ExportFormat.PROBABILITIES: "Probabilities: a 16-bit PNG per class",
+    ExportFormat.PROBABILITIES_NPZ: "Probabilities: NumPy arrays",
     ExportFormat.OVERLAY: "Overlays: JPEG, image under its tinted mask",
     ExportFormat.COCO: "COCO: JSON with polygons",
     ExportFormat.COCO_RLE: "COCO: JSON with run lengths (RLE)",
+    ExportFormat.YOLO: "YOLO: text files with polygons, data.yaml",
+    ExportFormat.VOC: "Pascal VOC: palette PNG, lists of images",
+    ExportFormat.CITYSCAPES: "Cityscapes: label ids, colours, polygons",
+    ExportFormat.LABELME: "LabelMe: a JSON file per image",
+    ExportFormat.CVAT: "CVAT: XML 1.1 for images",
+    ExportFormat.LABEL_STUDIO: "Label Studio: JSON with brush masks",
+    ExportFormat.ROOT_PAINTER: "RootPainter: annotations as PNG",
+    ExportFormat.GEOJSON: "GeoJSON: shapes, on the map for a GeoTIFF",
+    ExportFormat.SVG: "SVG: outlines to draw with",
     ExportFormat.POINTS: "Points: CSV, one line per labelled pixel",
     ExportFormat.POINTS_JSON: "Points: JSON",
+    ExportFormat.MEASUREMENTS: "Measurements of regions: CSV (area, perimeter, centre, brightness...)",
 }
 
+_ALL = tuple(ExportFormat)
+
 GROUPS = {
-    "Masks": (ExportFormat.INDEX, ExportFormat.COLOUR, ExportFormat.BINARY, ExportFormat.OVERLAY),
-    "Shapes": (ExportFormat.COCO, ExportFormat.COCO_RLE),
-    "Tables": (ExportFormat.POINTS, ExportFormat.POINTS_JSON),
+    "Masks": _ALL[: _ALL.index(ExportFormat.COCO)],
+    "Shapes and other tools": _ALL[_ALL.index(ExportFormat.COCO) : _ALL.index(ExportFormat.POINTS)],
+    "Tables": _ALL[_ALL.index(ExportFormat.POINTS) :],
 }
 """The formats as people look for them."""
 
-REGION_FORMATS = frozenset(GROUPS["Shapes"])
+REGION_FORMATS = frozenset(
+    {
+        ExportFormat.INSTANCES,
+        ExportFormat.COCO,
+        ExportFormat.COCO_RLE,
+        ExportFormat.YOLO,
+        ExportFormat.CITYSCAPES,
+        ExportFormat.LABELME,
+        ExportFormat.CVAT,
+        ExportFormat.LABEL_STUDIO,
+        ExportFormat.GEOJSON,
+        ExportFormat.SVG,
+        ExportFormat.MEASUREMENTS,
+    }
+)
 """Formats that are written region by region."""
+
+PROBABILITY_FORMATS = frozenset({ExportFormat.PROBABILITIES, ExportFormat.PROBABILITIES_NPZ})
 
 DEFAULT_FORMATS = (ExportFormat.INDEX, ExportFormat.OVERLAY, ExportFormat.POINTS)
 
 SPLIT_NAMES = ("train", "val", "test")
+
+MOST_BORDER = 20
+"""Widest border of Pascal VOC masks; VOC itself has 5 pixels in all."""
 
 SplitBy = Literal["look", "folder", "image"]
 SPLIT_BY: tuple[SplitBy, ...] = ("look", "folder", "image")
@@ -92,6 +143,7 @@ class ExportSpec:
         instances: formats of shapes get one region per connected part, not one per class.
         min_area: connected parts of fewer pixels become background.
         fill_holes: background enclosed by a part of a class becomes of that class.
+        border: so many pixels on either side of every edge are 255 in Pascal VOC masks.
         split: into train, val and test, or not at all.
     """
 
@@ -102,6 +154,7 @@ class ExportSpec:
     instances: bool = False
     min_area: int = 0
     fill_holes: bool = False
+    border: int = 0
     split: SplitSpec | None = None
 
     def __post_init__(self) -> None:
@@ -109,6 +162,10 @@ class ExportSpec:
             raise ExportFailed("an export needs a format: choose at least one")
         if self.class_ids is not None and not self.class_ids:
             raise ExportFailed("an export needs a class: choose at least one")
+        if ExportFormat.INSTANCES in self.formats and not self.instances:
+            raise ExportFailed("instance masks number connected parts: ask for instances as well (--instances)")
+        if not 0 <= self.border <= MOST_BORDER:
+            raise ExportFailed(f"a border of {self.border} pixels is outside 0..{MOST_BORDER}")
         if self.min_area < 0:
             raise ExportFailed(f"the smallest region cannot have {self.min_area} pixels: give 0 or more")
 

@@ -78,23 +78,13 @@ class Region:
     @cached_property
     def runs(self) -> NDArray[np.int64]:
         """Lengths of pixels outside and inside by turns, column by column of the whole mask, outside first."""
-        height = self.image_hw[0]
-        column_wise = np.zeros((self.width, self.height + 1), np.bool_)  # a row of zeros ends each column of the box
-        column_wise[:, :-1] = self.inside.T
-        flat = column_wise.ravel()
-        changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-        if flat[0]:
-            changes = np.concatenate([[0], changes])
-        cols, rows = np.divmod(changes, self.height + 1)
-        places = (cols + self.left) * height + rows + self.top
-        starts, ends = places[0::2], places[1::2]
-        touching = starts[1:] == ends[:-1]  # a run that goes on at the top of the next column
-        kept = np.empty(2 * (len(starts) - int(touching.sum())), np.int64)
-        kept[0::2] = starts[np.concatenate([[True], ~touching])]
-        kept[1::2] = ends[np.concatenate([~touching, [True]])]
-        counts = np.diff(kept, prepend=0)
-        rest = height * self.image_hw[1] - int(kept[-1])
-        return np.append(counts, rest) if rest else counts
+        height, width = self.image_hw
+        return _runs(self.inside.T, first=self.left, offset=self.top, hw=(width, height))
+
+    @cached_property
+    def row_runs(self) -> NDArray[np.int64]:
+        """The same, row by row."""
+        return _runs(self.inside, first=self.top, offset=self.left, hw=self.image_hw)
 
 
 def tidied(
@@ -182,6 +172,27 @@ def joined(piece: Piece) -> Ring:
         gate = int(away.argmin())
         ring = np.concatenate([ring[: gate + 1], turned, turned[:1], ring[gate:]])
     return ring
+
+
+def _runs(inside: NDArray[np.bool_], *, first: int, offset: int, hw: tuple[int, int]) -> NDArray[np.int64]:
+    """Lengths outside and inside by turns, row by row of (H, W); the box begins in row `first`, column `offset`."""
+    rows, cols = inside.shape
+    padded = np.zeros((rows, cols + 1), np.bool_)  # so that a run ends with its row
+    padded[:, :-1] = inside
+    flat = padded.ravel()
+    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    if flat[0]:
+        changes = np.concatenate([[0], changes])
+    row, col = np.divmod(changes, cols + 1)
+    places = (row + first) * hw[1] + col + offset
+    starts, ends = places[0::2], places[1::2]
+    goes_on = starts[1:] == ends[:-1]  # at the beginning of the next row
+    kept = np.empty(2 * (len(starts) - int(goes_on.sum())), np.int64)
+    kept[0::2] = starts[np.concatenate([[True], ~goes_on])]
+    kept[1::2] = ends[np.concatenate([~goes_on, [True]])]
+    counts = np.diff(kept, prepend=0)
+    rest = hw[0] * hw[1] - int(kept[-1])
+    return np.append(counts, rest) if rest else counts
 
 
 def _corners(contour: NDArray[Any]) -> Ring:

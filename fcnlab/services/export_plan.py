@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from fcnlab.adapters import repository, repository_images, repository_models, repository_points
+from fcnlab.adapters import repository, repository_images, repository_models, repository_points, repository_strokes
 from fcnlab.adapters.database import reading
 from fcnlab.adapters.png import mask_hw
 from fcnlab.adapters.repository_exports import removed_classes, stored_masks
+from fcnlab.core.painting import Painting
 from fcnlab.domain import ClassLabel, ImageInfo, ImageState, Project, StoredMask, StoredPoint
 from fcnlab.errors import ExportFailed, FcnlabError, NoPoints
 from fcnlab.lab import Lab
 from fcnlab.runs import ModelRecord
 from fcnlab.services.fitting import Maker, ProjectLearner
 from fcnlab.services.masks import keep_mask
+from fcnlab.services.painting import painting_of
 
 ATTEMPTS = 20
 """Clicks that arrive between reading the points and fitting them start that over; so often at most."""
@@ -42,6 +44,7 @@ class Moment:
         masks: what done images keep, by image id.
         points: live points, in canonical order.
         model: what it chose to make its masks; None stands for the instant learner.
+        paintings: what was painted on images, by image id; none where nothing was.
     """
 
     project: Project
@@ -51,6 +54,7 @@ class Moment:
     points: tuple[StoredPoint, ...]
     point_set_hash: str
     model: ModelRecord | None = None
+    paintings: Mapping[int, Painting] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,7 @@ def moment_of(lab: Lab, *, project_id: int) -> Moment:
         images = repository_images.images(session, project_id=project_id)
         project = repository.project(session, project_id=project_id)
         chosen = project.model_id
+        painted = set(repository_strokes.painted_images(session, project_id=project_id))
         return Moment(
             project=project,
             removed=removed_classes(session, project_id=project_id),
@@ -96,6 +101,7 @@ def moment_of(lab: Lab, *, project_id: int) -> Moment:
             points=repository_points.points_of_project(session, project_id=project_id),
             point_set_hash=repository_points.point_set_hash(session, project_id=project_id),
             model=None if chosen is None else repository_models.model(session, model_id=chosen),
+            paintings={image.id: painting_of(session, image) for image in images if image.id in painted},
         )
 
 

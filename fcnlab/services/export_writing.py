@@ -18,10 +18,12 @@ from fcnlab.adapters.exports.manifest import MANIFEST_NAME, manifest_json
 from fcnlab.adapters.filestore import find_original
 from fcnlab.adapters.png import read_mask
 from fcnlab.core.naming import export_stems
+from fcnlab.core.painting import Painting
+from fcnlab.core.region_measures import measures_of
 from fcnlab.core.regions import Region, instance_regions, semantic_regions, tidied
 from fcnlab.domain import IGNORE, ImageInfo, StoredMask
 from fcnlab.errors import ExportFailed, FcnlabError
-from fcnlab.exports import REGION_FORMATS, ExportSpec
+from fcnlab.exports import PROBABILITY_FORMATS, REGION_FORMATS, ExportSpec
 from fcnlab.lab import Lab
 from fcnlab.services.export_formats import formats_of
 from fcnlab.services.export_manifest import described, manifest_of
@@ -44,6 +46,7 @@ class _Made:
 
     mask: NDArray[np.uint8]
     how: dict[str, str]
+    probabilities: tuple[tuple[int, ...], NDArray[np.float32]] | None
 
 
 class ProjectWriter:
@@ -82,7 +85,7 @@ class ProjectWriter:
         for image in self._images:
             stored = self._moment.masks.get(image.id)
             kept = None if stored is None else [stored.file, stored.created_at.isoformat()]
-            known = [image.id, described(image), kept, self._splits.get(image.id)]
+            known = [image.id, described(image), kept, self._splits.get(image.id), repr(self._painting(image))]
             digest.update(json.dumps(known, sort_keys=True).encode())
         return digest.hexdigest()
 
@@ -129,18 +132,28 @@ class ProjectWriter:
 
     def _made(self, image: ImageInfo, found: tuple[StoredMask, NDArray[np.uint8]] | None) -> _Made | FcnlabError:
         """The mask of an image, or why there is none."""
-        if found is not None:
-            stored, mask = found
-            return _Made(mask, {"mask": "stored", "model": stored.model, "point_set": stored.point_set_hash})
-        if self._maker is None:
-            return ExportFailed(NOTHING_LEARNED)
-        maker, chosen = self._maker, self._moment.model
+        maker, probabilities = self._maker, None
         try:
-            mask = self._run(lambda learner: predicted_mask(learner, image, maker))
+            if maker is not None and not PROBABILITY_FORMATS.isdisjoint(self._spec.formats):
+                opinion = self._run(lambda learner: learner.segment_by(maker, image))
+                probabilities = opinion.class_ids, opinion.probabilities
+            if found is not None:
+                stored, mask = found
+                how = {"mask": "stored", "model": stored.model, "point_set": stored.point_set_hash}
+                return _Made(mask, how, probabilities)
+            if maker is None:
+                return ExportFailed(NOTHING_LEARNED)
+            painting = self._painting(image)
+            mask = self._run(lambda learner: predicted_mask(learner, image, maker, painting=painting))
         except FcnlabError as failure:
             return failure
+        chosen = self._moment.model
         model = {"model": chosen.file if chosen else "", "point_set": self._moment.point_set_hash}
-        return _Made(mask, {"mask": "predicted", **model})
+        return _Made(mask, {"mask": "predicted", **model}, probabilities)
+
+    def _painting(self, image: ImageInfo) -> Painting:
+        """What was painted on the image at the moment of the export."""
+        return self._moment.paintings.get(image.id, Painting((), image.hw))
 
     def _written(
         self, target: OpenTarget, files: DatasetWriter, item: tuple[int, ImageInfo], made: _Made | FcnlabError
@@ -176,17 +189,21 @@ class ProjectWriter:
                 f"the mask of {image.name} has pixels without a class; reopen the image and mark it done"
             )
         split = self._splits.get(image.id, "")
+        picture = cache(partial(read_picture, self._lab, image))
+        regions = regions_for(spec, mask, background)
         exported = ExportedImage(
             number=number,
             name=image.name,
             stem=self._stems[image.name],
             split=split,
             mask=mask,
-            regions=regions_for(spec, mask, background),
-            picture=cache(partial(read_picture, self._lab, image)),
+            regions=regions,
+            picture=picture,
             original=partial(find_original, self._lab.folders, content_hash=image.content_hash),
             is_turned=image.turned,
+            probabilities=made.probabilities,
             points=self._points.get(image.id, ()),
+            measures=lambda: measures_of(regions, picture().mean(axis=2)),
         )
         pixels = {str(class_id): int(counts[class_id]) for class_id in np.flatnonzero(counts)}
         named = {"split": split} if split else {}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fcnlab.domain import ImageInfo, ImageState
 from fcnlab.errors import ExportFailed
-from fcnlab.exports import DEFAULT_FORMATS, ExportFormat, ExportSpec
+from fcnlab.exports import DEFAULT_FORMATS, PROBABILITY_FORMATS, ExportFormat, ExportSpec
 from fcnlab.lab import Lab
 from fcnlab.services.export_plan import Moment, Runner, frozen, keeping, lacking, learning
 from fcnlab.services.export_progress import NOTHING_LEARNED, ExportProgress
@@ -41,12 +41,13 @@ def export_project(
         ExportFailed: there is nothing to export, or it cannot be written.
     """
     waiting = lacking(lab, project_id=project_id)
-    if waiting or not spec.done_only:
+    predicts = not spec.done_only or not PROBABILITY_FORMATS.isdisjoint(spec.formats)
+    if waiting or predicts:
         for done, total, name in learning(run):
             yield ExportProgress("learning", done, total, name)
     for done, total, name in keeping(lab, run, waiting):
         yield ExportProgress("keeping", done, total, name)
-    moment, maker = frozen(lab, run, project_id=project_id, with_masks=not spec.done_only)
+    moment, maker = frozen(lab, run, project_id=project_id, with_masks=predicts)
     images = _wanted(moment, spec)
     _refuse_empty(moment, maker, images)
     writer = ProjectWriter(lab, run, moment, maker, spec, images, {})

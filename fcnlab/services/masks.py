@@ -67,12 +67,14 @@ def save_model(lab: Lab, learner: ProjectLearner) -> SavedModel:
     return SavedModel(model, record)
 
 
-def predicted_mask(learner: ProjectLearner, image: ImageInfo, maker: Maker) -> NDArray[np.uint8]:
+def predicted_mask(
+    learner: ProjectLearner, image: ImageInfo, maker: Maker, *, painting: Painting | None = None
+) -> NDArray[np.uint8]:
     """Class ids (H, W) uint8 at full size by the settings and clicks of the maker, whatever changed since.
 
-    Every pixel clicked by then has its class, unless a stroke covers it. Strokes are those of now.
+    Every pixel clicked by then has its class, unless a stroke covers it. Strokes are those of `painting`, or of now.
     """
-    return painted(_unpainted(learner, image, maker), learner.painting_of(image))
+    return painted(_unpainted(learner, image, maker), learner.painting_of(image) if painting is None else painting)
 
 
 def _unpainted(learner: ProjectLearner, image: ImageInfo, maker: Maker) -> NDArray[np.uint8]:

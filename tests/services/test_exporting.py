@@ -71,9 +71,9 @@ def manifest_of(path: Path) -> dict[str, Any]:
 
 
 def test_the_same_project_gives_the_same_bytes(bench: Bench) -> None:
-    first, _ = bench.export("a.zip", formats=tuple(ExportFormat))
+    first, _ = bench.export("a.zip", formats=tuple(ExportFormat), instances=True)
     bench.learner = ProjectLearner(bench.lab, PictureStore(bench.lab), project_id=bench.project.id)
-    second, _ = bench.export("b.zip", formats=tuple(ExportFormat))
+    second, _ = bench.export("b.zip", formats=tuple(ExportFormat), instances=True)
 
     assert first.read_bytes() == second.read_bytes()
 
@@ -96,7 +96,7 @@ def test_every_click_is_obeyed_in_every_mask(bench: Bench) -> None:
 
 def test_the_manifest_names_every_file_with_its_hash(bench: Bench) -> None:
     bench.mark_done("one.png")
-    path, _ = bench.export(formats=tuple(ExportFormat))
+    path, _ = bench.export(formats=tuple(ExportFormat), instances=True)
 
     manifest = manifest_of(path)
 

@@ -49,6 +49,8 @@ class Region(Protocol):
     def rings(self) -> Sequence[NDArray[np.int32]]: ...  # noqa: D102
     @property
     def runs(self) -> NDArray[np.int64]: ...  # noqa: D102
+    @property
+    def row_runs(self) -> NDArray[np.int64]: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,10 @@ class Subject:
     def named(self) -> tuple[ClassLabel, ...]:
         """All classes a mask may name, by id."""
         return tuple(sorted((*self.classes, *self.removed), key=lambda label: label.id))
+
+    def name_of(self, class_id: int) -> str:
+        """The name of a class; its id where there is none."""
+        return next((label.name for label in self.named() if label.id == class_id), str(class_id))
 
     def objects(self) -> tuple[ClassLabel, ...]:
         """Those, but for the background."""
@@ -100,7 +106,7 @@ class ExportedImage:
         original: finds the file it was made from; `is_turned` when EXIF turned the picture.
         probabilities: class ids and what the model gives each, (K, h, w) float32 over the same field of view.
         points: rows of the table of points, in order.
-        measures: rows of the table of measurements, one per region.
+        measures: makes the rows of the table of measurements, one per region.
     """
 
     number: int
@@ -114,7 +120,7 @@ class ExportedImage:
     is_turned: bool = False
     probabilities: tuple[tuple[int, ...], NDArray[np.float32]] | None = None
     points: Sequence[PointRow] = ()
-    measures: Sequence[tuple[object, ...]] = ()
+    measures: Callable[[], Sequence[tuple[object, ...]]] = tuple
 
     @property
     def height(self) -> int:
@@ -125,6 +131,11 @@ class ExportedImage:
     def width(self) -> int:
         """Columns of the mask."""
         return int(self.mask.shape[1])
+
+    @property
+    def hw(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.height, self.width
 
     @property
     def place(self) -> str:

@@ -16,3 +16,10 @@ def index_png(mask: NDArray[np.uint8], palette: NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=6, bits=8)
     return buffer.getvalue()
+
+
+def grey_png(values: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
+    """PNG bytes of numbers (H, W), uint8 or uint16, without a palette."""
+    buffer = io.BytesIO()
+    Image.fromarray(values).save(buffer, "PNG", compress_level=6)
+    return buffer.getvalue()

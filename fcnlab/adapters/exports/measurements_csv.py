@@ -1,0 +1,31 @@
+"""Measurements of regions as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fcnlab.adapters.exports.format import Assembly, ExportedImage, Line, Spooled
+from fcnlab.adapters.exports.table import csv_lines
+
+
+@dataclass(frozen=True, slots=True)
+class Measurements:
+    """measurements.csv: a row per region, which begins with image, split and number of the region in its image.
+
+    Args:
+        columns: of what follows, in the order of `ExportedImage.measures`.
+    """
+
+    columns: tuple[str, ...]
+
+    def of_image(self, image: ExportedImage) -> Iterator[Line]:
+        """The rows of the image."""
+        rows = [(image.name, image.split, number, *row) for number, row in enumerate(image.measures(), start=1)]
+        if rows:
+            yield Line("measurements", csv_lines(rows)[:-1])
+
+    def of_all(self) -> Iterator[Assembly]:
+        """The table."""
+        header = csv_lines([("image", "split", "region", *self.columns)])
+        yield Assembly("measurements.csv", (header, Spooled("measurements")))

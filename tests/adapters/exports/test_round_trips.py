@@ -1,0 +1,130 @@
+"""What every format writes is read back as the same mask, by this project's own readers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from fcnlab.adapters.exports.array_files import TiffMasks
+from fcnlab.adapters.exports.cvat import Cvat
+from fcnlab.adapters.exports.format import Format, Subject
+from fcnlab.adapters.exports.labelme import LabelMe
+from fcnlab.adapters.exports.mask_pngs import IndexMasks
+from fcnlab.adapters.exports.root_painter import RootPainter
+from fcnlab.adapters.exports.yolo import Yolo
+from fcnlab.adapters.imports.cvat import read_cvat
+from fcnlab.adapters.imports.index_masks import read_index_masks
+from fcnlab.adapters.imports.labelled import LabelSource
+from fcnlab.adapters.imports.labelme import read_labelme
+from fcnlab.adapters.imports.reading import ReadOptions
+from fcnlab.adapters.imports.root_painter import read_root_painter
+from fcnlab.adapters.imports.yolo import read_yolo
+from tests.adapters.exports.writing_bench import CLASSES, NAMES, images, masks, no_original, write
+from tests.adapters.imports.label_bench import named_mask, readable
+
+ROUTES: dict[str, tuple[Callable[[Subject], Format], Callable[[Path, ReadOptions], LabelSource], str]] = {
+    "index": (IndexMasks, read_index_masks, "masks"),
+    "tiff": (lambda _: TiffMasks(), read_index_masks, "tiff"),
+    "yolo": (Yolo, read_yolo, "yolo"),
+    "labelme": (LabelMe, read_labelme, "labelme"),
+    "cvat": (Cvat, read_cvat, "cvat/annotations.xml"),
+}
+kinds = pytest.mark.parametrize("instances", [False, True], ids=["semantic", "instances"])
+
+
+@kinds
+@pytest.mark.parametrize("name", sorted(ROUTES))
+def test_what_is_written_is_read_back(tmp_path: Path, name: str, instances: bool) -> None:
+    make, read, place = ROUTES[name]
+    written = list(images(instances=instances, is_turned=True, original=lambda: Path("photo.jpg")))
+    write(make, tmp_path / "out", written)
+    options = ReadOptions(names={label.id: label.name for label in CLASSES})
+
+    source = read(tmp_path / "out" / place, options)
+
+    found = {one.rpartition("/")[2].partition(".")[0]: image for one, image in readable(source).items()}
+    assert set(found) == {Path(one).stem for one in masks()}
+    for file, mask in masks().items():
+        assert np.array_equal(named_mask(source, found[Path(file).stem], mask.shape), NAMES[mask]), file
+
+
+@pytest.mark.parametrize("name", sorted(ROUTES))
+def test_equal_images_give_equal_bytes(tmp_path: Path, name: str) -> None:
+    folders = [
+        write(
+            ROUTES[name][0],
+            tmp_path / one,
+            list(images(instances=True, is_turned=True, original=lambda: Path("photo.jpg"))),
+        )
+        for one in "ab"
+    ]
+
+    first, second = (sorted(path.relative_to(one) for path in one.rglob("*") if path.is_file()) for one in folders)
+    assert first == second
+    assert all((folders[0] / one).read_bytes() == (folders[1] / one).read_bytes() for one in first)
+
+
+def test_each_class_has_its_annotations_in_root_painter(tmp_path: Path) -> None:
+    write(
+        lambda subject: RootPainter(subject, {1: "1_cell", 4: "4_core"}),
+        tmp_path / "out",
+        list(images(instances=False)),
+    )
+
+    for class_id, folder in ((1, "1_cell"), (4, "4_core")):
+        source = read_root_painter(tmp_path / "out" / "root_painter" / folder / "annotations", ReadOptions())
+        found = readable(source)
+        assert set(found) == {one.rpartition(".")[0] for one in masks()}
+        for name, mask in masks().items():
+            expected = np.where(mask == class_id, "foreground", "background")
+            assert np.array_equal(named_mask(source, found[name.rpartition(".")[0]], mask.shape), expected)
+
+
+def test_a_single_class_needs_no_folder_of_its_own_in_root_painter(tmp_path: Path) -> None:
+    write(lambda subject: RootPainter(subject, {1: "1_cell"}), tmp_path / "out", list(images(instances=False)))
+
+    assert (tmp_path / "out" / "root_painter" / "annotations" / "train" / "holes.png").is_file()
+
+
+def test_yolo_splits_as_its_data_file_says(tmp_path: Path) -> None:
+    folder = write(Yolo, tmp_path / "out", list(images(instances=True, splits=("test", "train", "val")))) / "yolo"
+
+    lines = (folder / "data.yaml").read_text("utf-8").splitlines()
+
+    assert lines[:3] == ["test: images/test", "train: images/train", "val: images/val"]
+    labels = {path.relative_to(folder / "labels").parts[0] for path in folder.rglob("*.txt")}
+    assert labels == {"test", "train", "val"}
+    assert lines[4] == '  0: "cell"'
+
+
+def filled_by_centres(rings: list[list[list[float]]], hw: tuple[int, int]) -> NDArray[np.bool_]:
+    """An independent filler: counts the edges left of each centre."""
+    rows, cols = np.mgrid[: hw[0], : hw[1]] + 0.5
+    inside = np.zeros(hw, np.bool_)
+    for ring in rings:
+        for (x0, y0), (x1, y1) in zip(ring, ring[1:] + ring[:1], strict=True):
+            if y0 != y1:
+                crosses = (np.minimum(y0, y1) <= rows) & (rows < np.maximum(y0, y1))
+                inside ^= crosses & (x0 + (rows - y0) * (x1 - x0) / (y1 - y0) <= cols)
+    return inside
+
+
+def test_labelme_polygons_fill_alike_elsewhere(tmp_path: Path) -> None:
+    folder = write(LabelMe, tmp_path / "out", list(images(instances=True))) / "labelme"
+
+    for name, mask in masks().items():
+        content = json.loads((folder / f"{name.rpartition('.')[0]}.json").read_text("utf-8"))
+        for label in CLASSES[1:]:
+            rings = [one["points"] for one in content["shapes"] if one["label"] == label.name]
+            assert np.array_equal(filled_by_centres(rings, mask.shape), mask == label.id)
+        assert content["imageData"] is None
+
+
+def test_no_format_of_shapes_opens_the_picture_or_the_original(tmp_path: Path) -> None:
+    for number, make in enumerate((Yolo, LabelMe, Cvat)):
+        write(make, tmp_path / str(number), list(images(instances=True, original=no_original)))
