@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
 from fcnlab.commands.common import answer, found_project, json_option, learner_of, opened, project_option, say
-from fcnlab.exports import DEFAULT_FORMATS, ExportFormat, ExportSpec
+from fcnlab.errors import ExportFailed
+from fcnlab.exports import DEFAULT_FORMATS, MOST_BORDER, SPLIT_BY, ExportFormat, ExportSpec, SplitBy, SplitSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from fcnlab.domain import ClassLabel
     from fcnlab.services.fitting import ProjectLearner
 
 Result = TypeVar("Result")
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def shape_options(command: Command) -> Command:
+    """The options that say which classes and regions are written; `shapes_of` reads them."""
+    for option in (
+        click.option("--border", default=0, type=click.IntRange(0, MOST_BORDER), help="Pascal VOC: 255 along edges."),
+        click.option("--fill-holes", is_flag=True, help="Fill background that a part of a class encloses."),
+        click.option("--min-size", default=0, type=click.IntRange(0), help="Smaller parts become background (pixels)."),
+        click.option("--instances", is_flag=True, help="A region per connected part, not per class."),
+        click.option("--classes", help="Names or ids, commas between; the other classes become background."),
+    ):
+        command = option(command)
+    return command
 
 
 @click.command()
@@ -32,14 +47,37 @@ Result = TypeVar("Result")
     type=click.Choice([one.value for one in ExportFormat]),
     default=[one.value for one in DEFAULT_FORMATS],
     show_default=True,
+    help="Several may be given.",
 )
-@click.option("--done-only", is_flag=True, help="Leave out images that nobody marked done.")
+@click.option("--done", "--done-only", "done_only", is_flag=True, help="Only images that somebody marked done.")
+@click.option("--with-points", is_flag=True, help="Only images with points.")
+@shape_options
+@click.option("--split", metavar="SHARES", help="Into train, val and test, such as 0.7,0.2,0.1.")
+@click.option("--seed", default=0, show_default=True, help="Of the split.")
+@click.option(
+    "--split-by",
+    default=SPLIT_BY[0],
+    show_default=True,
+    type=click.Choice(SPLIT_BY),
+    help="What stays together: images that look alike, those of a folder, or nothing.",
+)
 @json_option
 @click.pass_context
 def export(
-    ctx: click.Context, wanted: str, output: Path, formats: tuple[str, ...], done_only: bool, as_json: bool
+    ctx: click.Context,
+    /,
+    wanted: str,
+    output: Path,
+    formats: tuple[str, ...],
+    done_only: bool,
+    with_points: bool,
+    split: str | None,
+    seed: int,
+    split_by: str,
+    as_json: bool,
+    **shapes: Any,
 ) -> None:
-    """Write masks and points to a zip file or a folder.
+    """Write masks, shapes and points to a zip file or a folder.
 
     A manifest says how each mask was made. An export into a folder that was interrupted goes on when it is started
     again.
@@ -49,20 +87,23 @@ def export(
     """
     from fcnlab.services.exporting import export_project
 
-    chosen = set(formats)
-    spec = ExportSpec(tuple(one for one in ExportFormat if one.value in chosen), done_only=done_only)
     with opened(ctx) as lab:
         project = found_project(lab, wanted)
+        spec = ExportSpec(
+            in_order(formats),
+            done_only=done_only,
+            with_points=with_points,
+            split=None if split is None else SplitSpec(_shares(split), seed=seed, by=cast(SplitBy, split_by)),
+            **shapes_of(project.classes, **shapes),
+        )
         with learner_of(lab, project) as learner:
 
             def run(work: Callable[[ProjectLearner], Result], /) -> Result:
                 return work(learner)
 
             for step in export_project(lab, run, project_id=project.id, spec=spec, to=output):
-                if sys.stderr.isatty():
-                    click.echo(f"\r{step.phase} {step.done}/{step.total}\033[K", nl=False, err=True)
-            if sys.stderr.isatty():
-                click.echo("\r\033[K", nl=False, err=True)
+                show_progress(f"{step.phase} {step.done}/{step.total}")
+            show_progress("")
     for name, reason in step.left_out:
         say(f"left out {name}: {reason}")
     values = {
@@ -73,5 +114,43 @@ def export(
         "left_out": [{"image": name, "reason": reason} for name, reason in step.left_out],
     }
     lines = [f"{output}: {step.n_stored} stored masks of done images, {step.n_predicted} predicted"]
+    if step.n_resumed:
+        lines.append(f"{step.n_resumed} images were finished before an interruption")
     answer(values, lines, as_json=as_json)
     ctx.exit(1 if step.left_out else 0)
+
+
+def in_order(formats: tuple[str, ...]) -> tuple[ExportFormat, ...]:
+    """Formats by their words, each once."""
+    return tuple(one for one in ExportFormat if one.value in formats)
+
+
+def shapes_of(labels: tuple[ClassLabel, ...], *, classes: str | None, min_size: int, **rest: Any) -> dict[str, Any]:
+    """What `shape_options` say, as fields of an ExportSpec. Raises ExportFailed: a class that there is not."""
+    ids = None if classes is None else tuple(_class_id(word.strip(), labels) for word in classes.split(","))
+    return {"class_ids": ids, "min_area": min_size, **rest}
+
+
+def show_progress(line: str) -> None:
+    """One line that replaces the last, where somebody watches; an empty one clears it."""
+    if sys.stderr.isatty():
+        click.echo(f"\r{line}\033[K", nl=False, err=True)
+
+
+def _class_id(word: str, labels: tuple[ClassLabel, ...]) -> int:
+    for label in labels:
+        if word == label.name:
+            return label.id
+    for label in labels:
+        if word == str(label.id):
+            return label.id
+    known = ", ".join(f"{label.name} ({label.id})" for label in labels)
+    raise ExportFailed(f"there is no class {word!r}; known are {known}")
+
+
+def _shares(text: str) -> tuple[float, float, float]:
+    try:
+        train, val, test = (float(part) for part in text.split(","))
+    except ValueError as failure:
+        raise ExportFailed(f"a split wants three numbers such as 0.7,0.2,0.1; got {text!r}") from failure
+    return train, val, test

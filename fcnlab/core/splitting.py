@@ -75,3 +75,32 @@ def held_out(
         left = left - taken
         chosen.update(group)
     return frozenset(chosen)
+
+
+def shared_out(
+    groups: Sequence[Sequence[int]], *, shares: Sequence[float], rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """The part (N,) each image falls into: whole groups, drawn at random, each to the part that lacks most.
+
+    Large groups are dealt first. With as many groups as parts with a share or more, no such part stays empty.
+
+    Args:
+        groups: image numbers 0..N-1 that belong together, see `groups_alike`.
+        shares: wanted part of all images for each part, summing to one.
+        rng: decides among groups of one size.
+    """
+    n_images = sum(len(group) for group in groups)
+    parts = np.zeros(n_images, np.int64)
+    wanted = np.asarray(shares, np.float64) * n_images
+    given = np.zeros(len(wanted))
+    drawn = [groups[place] for place in rng.permutation(len(groups))]
+    dealt = sorted(drawn, key=len, reverse=True)
+    for number, group in enumerate(dealt):
+        empty = (given == 0) & (wanted > 0)
+        lack = wanted - given
+        if len(dealt) - number <= empty.sum():  # the last groups go to parts that would stay empty
+            lack = np.where(empty, lack, -np.inf)
+        part = int(lack.argmax())
+        parts[list(group)] = part
+        given[part] += len(group)
+    return parts

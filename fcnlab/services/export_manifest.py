@@ -19,6 +19,8 @@ CONVENTIONS = {
     "model": "what makes masks: a chosen version, with its own point set, or null for the instant learner",
     "turned": "the picture was turned or flipped as its EXIF orientation asks; masks lie upright",
     "stretch": "values of the original that became 0 and 255 when the picture was made 8-bit",
+    "imaging": "which channels became red, green and blue, between which values; null: the image as it came",
+    "pixel_size": "width and height of a pixel of the upright image, where the file says it",
     "points": "row and col count pixels of the upright image from its top left corner, from 0",
     "polygons": "corners of pixels: x, y is the upper left corner of the pixel in column x and row y; a pixel is "
     "inside when its centre is; holes are joined to the outer ring by seams without area where a format has no holes",
@@ -60,6 +62,8 @@ def described(image: ImageInfo) -> dict[str, Any]:
         "channels": image.channels,
         "turned": image.turned,
         "stretch": None if image.stretch is None else asdict(image.stretch),
+        "imaging": None if image.imaging is None else image.imaging.to_dict(),
+        "pixel_size": None if image.pixel_size is None else image.pixel_size.to_dict(),
         "state": image.state.value,
         "n_points": image.n_points,
     }

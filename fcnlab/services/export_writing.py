@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
@@ -203,7 +203,7 @@ class ProjectWriter:
             is_turned=image.turned,
             probabilities=made.probabilities,
             points=self._points.get(image.id, ()),
-            measures=lambda: measures_of(regions, picture().mean(axis=2)),
+            measures=lambda: _measures(image, regions, picture()),
         )
         pixels = {str(class_id): int(counts[class_id]) for class_id in np.flatnonzero(counts)}
         named = {"split": split} if split else {}
@@ -246,3 +246,14 @@ def regions_for(spec: ExportSpec, mask: NDArray[np.uint8], background: int) -> t
 
 def _line(spool: str, value: dict[str, Any]) -> Line:
     return Line(spool, json.dumps(value, ensure_ascii=False).encode())
+
+
+def _measures(image: ImageInfo, regions: Sequence[Region], rgb: NDArray[np.uint8]) -> list[tuple[object, ...]]:
+    """Rows of measurements; intensities are values of the original where one stretch made the picture of it."""
+    grey = rgb.mean(axis=2)
+    if image.stretch is not None and image.imaging is None:
+        grey = image.stretch.low + grey * ((image.stretch.high - image.stretch.low) / 255)
+    size = image.pixel_size
+    if size is None:
+        return measures_of(regions, grey)
+    return measures_of(regions, grey, pixel_hw=(size.height, size.width), unit=size.unit)

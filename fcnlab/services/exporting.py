@@ -13,6 +13,7 @@ from fcnlab.exports import DEFAULT_FORMATS, PROBABILITY_FORMATS, ExportFormat, E
 from fcnlab.lab import Lab
 from fcnlab.services.export_plan import Moment, Runner, frozen, keeping, lacking, learning
 from fcnlab.services.export_progress import NOTHING_LEARNED, ExportProgress
+from fcnlab.services.export_splits import Splitter
 from fcnlab.services.export_target import open_target
 from fcnlab.services.export_writing import ProjectWriter
 from fcnlab.services.fitting import Maker
@@ -50,7 +51,10 @@ def export_project(
     moment, maker = frozen(lab, run, project_id=project_id, with_masks=predicts)
     images = _wanted(moment, spec)
     _refuse_empty(moment, maker, images)
-    writer = ProjectWriter(lab, run, moment, maker, spec, images, {})
+    splitter = Splitter(lab, images, spec.split)
+    for number, image in enumerate(splitter, start=1):
+        yield ExportProgress("splitting", number, len(images), image.name)
+    writer = ProjectWriter(lab, run, moment, maker, spec, images, splitter.parts())
     with open_target(to, fingerprint=writer.fingerprint()) as target, closing(writer.write(target)) as steps:
         yield from steps
     yield replace(writer.progress, phase="finished")
