@@ -18,6 +18,7 @@ from typing import BinaryIO, cast
 from fcnlab.errors import ImportRefused
 
 BLOCK_BYTES = 1 << 20
+STARTS = (b"PK\3\4", b"PK\5\6")
 RATIO_COUNTS_FROM = 50_000_000
 """Bytes: below this an archive may shrink as well as it likes, for flat masks do."""
 
@@ -161,7 +162,7 @@ def open_zip(source: Path | BinaryIO, *, name: str, limits: ZipLimits | None = N
 def is_zip(path: Path) -> bool:
     """Whether the file says that it is a zip file; False when it cannot be read."""
     with suppress(OSError), path.open("rb") as file:
-        return file.read(4) in (b"PK\3\4", b"PK\5\6")
+        return file.read(4) in STARTS
     return False
 
 

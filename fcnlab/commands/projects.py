@@ -54,6 +54,40 @@ def list_projects(ctx: click.Context, as_json: bool) -> None:
     answer(rows, lines or ["no projects yet: fcnlab import --project NAME FILES"], as_json=as_json)
 
 
+@projects.command("imaging")
+@project_option
+@click.option("--channels", help="Three for red, green and blue, or one for grey, counted from 1: 3,2,1.")
+@click.option("--limits", help="Values that become black and white, for all or each: 0:4000 or 0:4000,auto,5:90.")
+@click.option("--reset", is_flag=True, help="Take images as they come.")
+@json_option
+@click.pass_context
+def project_imaging(
+    ctx: click.Context, wanted: str, channels: str | None, limits: str | None, reset: bool, as_json: bool
+) -> None:
+    """How pictures are made from the channels of images; without options, what is set.
+
+    A change makes the pictures of all images anew. Points stay, and so do the masks of done images.
+    """
+    from fcnlab.services.imaging import imaging_text, parse_imaging, set_imaging
+    from fcnlab.services.projects import project as project_of
+
+    refused = []
+    with opened(ctx) as lab:
+        project = found_project(lab, wanted)
+        old_channels, old_limits = ("", "") if reset else imaging_text(project.imaging)
+        chosen = parse_imaging(old_channels if channels is None else channels, old_limits if limits is None else limits)
+        for step in set_imaging(lab, project_id=project.id, imaging=chosen):
+            if step.refused:
+                refused.append({"name": step.name, "reason": step.refused})
+        project = project_of(lab, project_id=project.id)
+    for one in refused:
+        say(f"left as it was {one['name']}: {one['reason']}")
+    shown, limited = (text or "as they come" for text in imaging_text(project.imaging))
+    values = {"project": project.id, **project.imaging.to_dict(), "refused": refused}
+    answer(values, [f"{project.name!r}: channels {shown}; limits {limited}"], as_json=as_json)
+    ctx.exit(1 if refused else 0)
+
+
 @click.command("import")
 @project_option
 @click.option("--classes", help="Names for a new project, the background first: background,nucleus,membrane.")

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path, PurePath, PurePosixPath
-from typing import BinaryIO
+from typing import BinaryIO, Protocol, cast
 
 from fcnlab.adapters.filestore import Source
-from fcnlab.adapters.images import SUFFIXES, is_nameless_image
+from fcnlab.adapters.images import FORMATS, SUFFIXES, is_nameless_image
+from fcnlab.adapters.zips import STARTS as ZIP_STARTS
 from fcnlab.adapters.zips import ZipArchive, is_zip, open_zip
 from fcnlab.errors import ImportRefused
 from fcnlab.lab import Lab
 from fcnlab.services.importing import ImportProgress, clean_file_name, import_files
+
+ACCEPTED = (*sorted(suffix.removeprefix(".") for suffix in SUFFIXES), "zip")
+"""Endings of the files that may be uploaded."""
+
+WELCOME = f"{FORMATS}; stacks of them, or a zip archive"
 
 
 def import_folder(lab: Lab, folder: Path, *, project_id: int, allow_anywhere: bool = False) -> Iterator[ImportProgress]:
@@ -66,6 +72,34 @@ def import_zip(lab: Lab, source: Path | BinaryIO, *, name: str, project_id: int)
     return _closing(archive, steps)
 
 
+class Upload(Protocol):
+    """A file that a browser sent: its name, and what can be read of it."""
+
+    name: str
+
+    def getbuffer(self) -> memoryview:
+        """All of it."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Some of it."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Go to a place in it."""
+
+
+def import_uploads(lab: Lab, files: Sequence[Upload], *, project_id: int) -> Iterator[ImportProgress]:
+    """Import files that a browser sent, each an image, a stack, or a zip archive of them."""
+    plain = [file for file in files if not _is_archive(file)]
+    yield from import_files(lab, [(file.name, file.getbuffer()) for file in plain], project_id=project_id)
+    for file in files:
+        if _is_archive(file):
+            name = clean_file_name(file.name)
+            try:
+                yield from import_zip(lab, cast(BinaryIO, file), name=name, project_id=project_id)
+            except ImportRefused as refusal:
+                yield ImportProgress(1, 1, name, refused=str(refusal))
+
+
 def import_path(lab: Lab, path: Path, *, project_id: int, allow_anywhere: bool = False) -> Iterator[ImportProgress]:
     """Import a file, a folder, or a zip archive of this machine; see `import_folder` and `import_zip`."""
     if path.is_dir():
@@ -90,6 +124,13 @@ def _files_of_zip(archive: ZipArchive, *, name: str) -> list[tuple[str, Source |
         if not _is_hidden(one.name)
     ]
     return [*files, *refused]
+
+
+def _is_archive(file: Upload) -> bool:
+    file.seek(0)
+    start = file.read(4)
+    file.seek(0)
+    return start in ZIP_STARTS or file.name.lower().endswith(".zip")
 
 
 def _closing(archive: ZipArchive, steps: Iterator[ImportProgress]) -> Iterator[ImportProgress]:

@@ -46,11 +46,12 @@ _PAYLOAD: dict[EventKind, dict[str, type]] = {
 
 
 class ProjectData(TypedDict):
-    """The project; `key` is the unguessable part of its routes."""
+    """The project; `key` is the unguessable part of its routes, `look` names how its pictures are made."""
 
     id: int
     name: str
     key: str
+    look: str
 
 
 class ClassData(TypedDict):

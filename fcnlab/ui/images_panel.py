@@ -9,12 +9,10 @@ import streamlit as st
 
 from fcnlab.domain import Project
 from fcnlab.errors import FcnlabError
-from fcnlab.services.import_sources import import_folder
-from fcnlab.services.importing import ImportProgress, import_files
+from fcnlab.services.import_sources import ACCEPTED, WELCOME, import_folder, import_uploads
+from fcnlab.services.importing import ImportProgress
 from fcnlab.ui import session
 from fcnlab.ui.session import Engine
-
-TYPES = ["png", "jpg", "jpeg", "tif", "tiff", "bmp", "webp"]
 
 
 def add_images(own: Engine, project: Project) -> None:
@@ -31,14 +29,13 @@ def add_images(own: Engine, project: Project) -> None:
 def _upload(own: Engine, project: Project) -> None:
     turn = session.peek("uploads", 0)  # another key empties the widget
     files = st.file_uploader(
-        "PNG, JPEG, TIFF, BMP or WebP; 8 or 16 bits",
-        type=TYPES,
+        WELCOME,
+        type=list(ACCEPTED),
         accept_multiple_files=True,
         key=f"upload-{project.id}-{turn}",
     )
     if files:
-        pairs = ((file.name, file.getbuffer()) for file in files)
-        _import(own, project, import_files(own.lab, pairs, project_id=project.id), total=len(files))
+        _import(own, project, import_uploads(own.lab, files, project_id=project.id), total=None)
         session.remember("uploads", turn + 1)
         st.rerun()
 

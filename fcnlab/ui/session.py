@@ -10,13 +10,14 @@ from typing import Any
 
 import streamlit as st
 
-from fcnlab.domain import ClassLabel
+from fcnlab.domain import ClassLabel, ImageInfo
 from fcnlab.errors import FcnlabError
 from fcnlab.lab import Lab, open_lab
 from fcnlab.services.charts import pixels_per_class
 from fcnlab.services.comparison_pictures import tile_jpeg
 from fcnlab.services.demo import make_demo
 from fcnlab.services.exhibits import Permissions
+from fcnlab.services.imaging import Sample, sample_of
 from fcnlab.services.jobs import Jobs
 from fcnlab.services.workers import ensure_workers
 from fcnlab.settings import load_settings
@@ -72,6 +73,14 @@ def mask_tile(picture: str, mask: str, classes: tuple[tuple[int, str, str, int],
     `classes` are (id, name, colour, order), the background first.
     """
     return tile_jpeg(Path(picture), Path(mask) if mask else None, [ClassLabel(*one) for one in classes])
+
+
+@st.cache_data(
+    show_spinner="Reading the image", max_entries=8, hash_funcs={ImageInfo: lambda image: image.content_hash}
+)
+def image_sample(_own: Engine, image: ImageInfo) -> Sample:
+    """Part of an image as its file holds it, which never changes."""
+    return sample_of(_own.lab, image)
 
 
 def current_view() -> View:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from fcnlab.domain import Event, EventBatch
+from fcnlab.domain import Event, EventBatch, Project
 from fcnlab.errors import FcnlabError
 from fcnlab.services.images import projects_of_images
 from fcnlab.services.labelling import apply_events
@@ -48,6 +48,11 @@ def take_events(own: Engine, raw: object, *, project_id: int, labeller: str) -> 
     session.remember("refusals", refusals)
 
 
+def look_of(project: Project) -> str:
+    """Part of the addresses of pictures, which change with how they are made; empty when they are as they come."""
+    return "" if project.imaging.is_plain else project.imaging.digest
+
+
 def _by_project(own: Engine, batch: EventBatch, current: int) -> list[tuple[int, tuple[Event, ...]]]:
     """Runs of events of one project each: a tab may have changed the project with clicks still unsent."""
     owners = projects_of_images(own.lab, image_ids={event.image_id for event in batch.events})
@@ -73,7 +78,7 @@ def scene_data(shown: Scene, *, client: str | None, labeller: str, refusals: lis
         }
     project = shown.project
     return {
-        "project": {"id": project.id, "name": project.name, "key": project.key},
+        "project": {"id": project.id, "name": project.name, "key": project.key, "look": look_of(project)},
         "labeller": labeller,
         "n_images": shown.n_images,
         "classes": [

@@ -3,19 +3,28 @@
 
 /** Addresses of what the server sends besides the scene. */
 export class Routes {
-  /** @param {string} base address of the app, with a slash at the end @param {string} projectKey */
-  constructor(base, projectKey) {
+  /**
+   * @param {string} base address of the app, with a slash at the end
+   * @param {string} projectKey
+   * @param {string} look names how pictures are made; browsers keep them for good
+   */
+  constructor(base, projectKey, look = "") {
     this.root = `${base}fcnlab/${encodeURIComponent(projectKey)}`;
+    this.look = look;
+  }
+
+  get #suffix() {
+    return this.look && `?look=${encodeURIComponent(this.look)}`;
   }
 
   /** @param {number} imageId */
   image(imageId) {
-    return `${this.root}/image/${imageId}`;
+    return `${this.root}/image/${imageId}${this.#suffix}`;
   }
 
   /** @param {number} imageId */
   thumbnail(imageId) {
-    return `${this.root}/thumb/${imageId}`;
+    return `${this.root}/thumb/${imageId}${this.#suffix}`;
   }
 
   /** Images in import order. @param {number} start @param {number} count */

@@ -11,7 +11,7 @@
  * @typedef {"add" | "remove" | "clear" | "brush" | "undo" | "redo" | "state" | "class_add" | "class_edit" | "class_remove"} EventKind
  * @typedef {{class_id: number | null, top: number, left: number, height: number, width: number, runs: number[]}} Stroke
  * @typedef {{seq: number, kind: EventKind, image_id: number, payload: Record<string, any>}} LabelEvent
- * @typedef {{project: {id: number, name: string, key: string}, labeller: string, n_images: number,
+ * @typedef {{project: {id: number, name: string, key: string, look: string}, labeller: string, n_images: number,
  *   classes: ClassLabel[], image: ImageInfo | null, points: StoredPoint[], n_strokes: number,
  *   acknowledged: {client_id: string, seq: number} | null, refusals: string[], object_mode: boolean,
  *   notice: string | null}} Scene

@@ -48,7 +48,7 @@ export class Workspace {
     this.display = loadDisplay();
     this.memory = new ProjectMemory(scene.project.key);
     this.passedOver = new PassedOver(tabStorage(), scene.project.key);
-    this.routes = new Routes(base, scene.project.key);
+    this.routes = new Routes(base, scene.project.key, scene.project.look);
     this.life = new AbortController();
     this.reachable = true;
     /** @type {import("./types.js").Meta | null} */
@@ -121,6 +121,7 @@ export class Workspace {
   update(scene, setState) {
     this.setState = setState;
     this.scene = scene;
+    this.routes.look = scene.project.look;
     if (this.labelling.receive(scene) > 0) this.strip.refresh();
     this.navigator.arrived(scene.image);
     this.#announce(scene);

@@ -1,0 +1,154 @@
+"""How a project makes the pictures of its images: choosing channels and limits, seeing them, making pictures anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnlab.adapters import filestore, repository, repository_images
+from fcnlab.adapters.database import reading, writing
+from fcnlab.adapters.decoding import DecodedImage
+from fcnlab.adapters.images import decode
+from fcnlab.core.contrast import value_range
+from fcnlab.core.picture import make_picture
+from fcnlab.domain import ImageInfo, Project, picture_name
+from fcnlab.errors import ImportRefused, InvalidImage, InvalidSetting
+from fcnlab.imaging import Imaging, Recipe, Stretch
+from fcnlab.lab import Lab
+from fcnlab.services.importing import write_exhibits
+
+SAMPLE_SIDE = 512
+AUTOMATIC = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class ImagingProgress:
+    """One image further; `refused` says why its picture could not be made, and stays as it was."""
+
+    done: int
+    total: int
+    name: str
+    refused: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """Every so manieth pixel of an image as its file holds it, to try settings on.
+
+    Attributes:
+        pixels: (h, w) or (h, w, C), at most SAMPLE_SIDE on each side.
+        ranges: of each channel, its smallest and largest finite value.
+        stated: the range that the file states.
+        is_window: whether values outside it are meant to be cut off.
+    """
+
+    pixels: NDArray[np.generic]
+    ranges: tuple[Stretch, ...]
+    stated: Stretch | None
+    is_window: bool
+
+    def picture(self, imaging: Imaging) -> tuple[NDArray[np.uint8], Recipe]:
+        """The picture (h, w, 3) uint8 under some settings. Raises InvalidImage: there is nothing to show."""
+        return make_picture(self.pixels, wanted=imaging, stated=self.stated, is_window=self.is_window)
+
+
+def sample_of(lab: Lab, image: ImageInfo) -> Sample:
+    """What there is to choose from in an image. Raises ImportRefused: the original is gone or damaged."""
+    decoded = _decoded(lab, image)
+    step = -(-max(decoded.pixels.shape[:2]) // SAMPLE_SIDE)
+    pixels = np.ascontiguousarray(decoded.pixels[::step, ::step])
+    channels = [pixels] if pixels.ndim == 2 else [pixels[..., place] for place in range(pixels.shape[2])]
+    return Sample(pixels, tuple(_range(channel) for channel in channels), decoded.stated, decoded.is_window)
+
+
+def set_imaging(lab: Lab, *, project_id: int, imaging: Imaging) -> Iterator[ImagingProgress]:
+    """Make the pictures of all images of a project anew, then take them all at once.
+
+    Until the last step, and when it is stopped before, everybody sees the old pictures. Points and the masks of done
+    images stay.
+
+    Raises:
+        UnknownProject: at once, when there is no such project.
+    """
+    with reading(lab.sessions) as session:
+        project = repository.project(session, project_id=project_id)
+        images = repository_images.images(session, project_id=project_id)
+    return iter(()) if project.imaging == imaging else _remake(lab, project, images, imaging)
+
+
+def _remake(lab: Lab, project: Project, images: tuple[ImageInfo, ...], imaging: Imaging) -> Iterator[ImagingProgress]:
+    recipes: dict[int, Recipe] = {}
+    seen: dict[int, ImageInfo] = {}
+    waiting = images
+    while True:
+        for image in waiting:
+            seen[image.id] = image
+            refused = ""
+            try:
+                recipes[image.id] = _made(lab, image, imaging)
+            except (ImportRefused, InvalidImage) as refusal:
+                refused = str(refusal)
+            yield ImagingProgress(len(seen), max(len(seen), len(images)), image.name, refused)
+        with writing(lab.sessions) as session:
+            now = repository_images.images(session, project_id=project.id)
+            waiting = tuple(image for image in now if image.id not in seen)  # imported meanwhile
+            if not waiting:
+                repository_images.set_recipes(session, recipes=recipes)
+                repository.set_imaging(session, project_id=project.id, imaging=imaging)
+                break
+    for image_id, recipe in recipes.items():
+        old = seen[image_id].picture_id
+        if old != picture_name(seen[image_id].content_hash, recipe.imaging):
+            filestore.forget_picture(lab.folders, picture_id=old)
+
+
+def parse_imaging(channels: str, limits: str) -> Imaging:
+    """Settings as people type them: channels `3,2,1`, limits `0:4000` for all or `0:4000,auto,10:90` for each.
+
+    Raises:
+        InvalidSetting: they cannot be understood, or make no sense together.
+    """
+    try:
+        numbers = tuple(int(part) for part in channels.split(",") if part.strip())
+    except ValueError as failure:
+        raise InvalidSetting(f"channels {channels!r} must be numbers with commas between: 3,2,1") from failure
+    return Imaging(numbers, tuple(_limit(part) for part in limits.split(",") if part.strip()))
+
+
+def imaging_text(imaging: Imaging) -> tuple[str, str]:
+    """Channels and limits as `parse_imaging` reads them; empty where images are taken as they come."""
+    limits = (AUTOMATIC if one is None else f"{one.low:g}:{one.high:g}" for one in imaging.limits)
+    return ",".join(map(str, imaging.channels)), ",".join(limits)
+
+
+def _limit(text: str) -> Stretch | None:
+    if text.strip().lower() == AUTOMATIC:
+        return None
+    try:
+        low, high = (float(part) for part in text.split(":"))
+    except ValueError as failure:
+        raise InvalidSetting(f"limits {text!r} must be two numbers like 0:4000, or {AUTOMATIC}") from failure
+    return Stretch(low, high)
+
+
+def _made(lab: Lab, image: ImageInfo, imaging: Imaging) -> Recipe:
+    decoded = _decoded(lab, image)
+    rgb, recipe = make_picture(decoded.pixels, wanted=imaging, stated=decoded.stated, is_window=decoded.is_window)
+    picture_id = picture_name(image.content_hash, recipe.imaging)
+    write_exhibits(lab, rgb, picture_id=picture_id, lossless=decoded.extension != "jpg")
+    return recipe
+
+
+def _decoded(lab: Lab, image: ImageInfo) -> DecodedImage:
+    path = filestore.find_original(lab.folders, content_hash=image.content_hash)
+    return decode(path, name=image.name, max_pixels=max(lab.settings.max_pixels, image.height * image.width))
+
+
+def _range(channel: NDArray[np.generic]) -> Stretch:
+    try:
+        return value_range(channel)
+    except InvalidImage:  # nothing but NaN
+        return Stretch(0, 1)
