@@ -95,3 +95,7 @@ class UnknownModel(FcnlabError):
 
 class UnknownComparison(FcnlabError):
     """A comparison that does not exist."""
+
+
+class UnknownExpertMask(FcnlabError):
+    """An expert mask that does not exist, or was removed."""

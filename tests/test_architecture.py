@@ -17,7 +17,7 @@ PACKAGE = ROOT / "fcnlab"
 MAX_MODULE_LINES = 300
 MAX_FUNCTION_LINES = 60
 
-VALUES = {"errors", "domain", "specs", "runs", "comparisons", "strokes", "exports", "imaging"}
+VALUES = {"errors", "domain", "specs", "runs", "comparisons", "strokes", "exports", "imaging", "expertise"}
 DOORS = VALUES | {
     "settings",
     "core",
@@ -38,6 +38,7 @@ MAY_IMPORT = {
     "specs": VALUES,
     "runs": VALUES,
     "comparisons": VALUES,
+    "expertise": set(),
     "strokes": VALUES,
     "exports": VALUES,
     "settings": VALUES,
@@ -98,6 +99,7 @@ NEVER = {
     "specs": HEAVY,
     "runs": HEAVY,
     "comparisons": HEAVY,
+    "expertise": HEAVY,
     "strokes": HEAVY,
     "exports": HEAVY,
     "settings": HEAVY,

@@ -33,15 +33,24 @@ NEIGHBOURS_UP_TO = 64
 
 @dataclass(frozen=True, slots=True)
 class Clicks:
-    """rows, cols (N,) int64 in pixels of the full-size image, class_ids (N,) int64; sorted."""
+    """rows, cols (N,) int64 in pixels of the full-size image, class_ids (N,) int64; sorted.
+
+    `weights` (N,) float32 say how much each counts in a fit; masks obey all alike.
+    """
 
     rows: NDArray[np.int64]
     cols: NDArray[np.int64]
     class_ids: NDArray[np.int64]
     image_hw: tuple[int, int]
+    weights: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def are_weighted(self) -> bool:
+        """Whether some count more than others, or all of them more or less than one."""
+        return bool((self.weights != 1).any())
 
     def on(self, hw: tuple[int, int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Float positions (N,) rows and cols in a working picture of size `hw`."""
@@ -58,14 +67,24 @@ class Clicks:
         )
 
 
-def canonical_clicks(points: Iterable[Point], image_hw: tuple[int, int]) -> Clicks:
+def canonical_clicks(
+    points: Iterable[Point], image_hw: tuple[int, int], weights: Iterable[float] | None = None
+) -> Clicks:
     """Points of one image sorted by row, column, class, so that no result depends on the order of clicking.
+
+    Args:
+        points: of the image.
+        image_hw: its size.
+        weights: of the points, in their order; None weighs all alike.
 
     Raises:
         ClickOutsideImage: a point lies outside the image.
     """
-    table = np.array(sorted((point.row, point.col, point.class_id) for point in points), dtype=np.int64).reshape(-1, 3)
-    clicks = Clicks(table[:, 0], table[:, 1], table[:, 2], image_hw)
+    weighted = zip(points, weights, strict=True) if weights is not None else ((point, 1.0) for point in points)
+    found = sorted((point.row, point.col, point.class_id, weight) for point, weight in weighted)
+    table = np.array([one[:3] for one in found], dtype=np.int64).reshape(-1, 3)
+    column = np.array([one[3] for one in found], dtype=np.float32)
+    clicks = Clicks(table[:, 0], table[:, 1], table[:, 2], image_hw, column)
     check_inside(clicks.rows, clicks.cols, image_hw)
     return clicks
 
@@ -78,7 +97,7 @@ def neighbour_positions(
     Args:
         lab: (H, W, 3) CIELAB of the working picture.
 
-    Returns rows and cols (M,) in working pixels, and the class (M,) of the click each belongs to.
+    Returns rows and cols (M,) in working pixels, and the number (M,) of the click each belongs to.
     """
     angles = np.arange(8) * (np.pi / 4)
     rings = np.array([(r * np.sin(a), r * np.cos(a)) for r in RINGS_PX for a in angles])
@@ -93,7 +112,7 @@ def neighbour_positions(
     own = np.repeat(lab[own_rows, own_cols], len(rings), axis=0)
     near = lab[np.clip(near_rows, 0, height - 1), np.clip(near_cols, 0, width - 1)]
     alike = inside & (((own - near) ** 2).sum(axis=1) <= SAME_COLOUR**2)
-    return around_rows[alike], around_cols[alike], np.repeat(clicks.class_ids, len(rings))[alike]
+    return around_rows[alike], around_cols[alike], np.repeat(np.arange(len(clicks)), len(rings))[alike]
 
 
 def border_positions(

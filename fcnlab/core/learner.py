@@ -108,7 +108,7 @@ def teach(picture: Picture, clicks: Clicks, spec: LearnerSpec, *, background: in
     """Samples of one image; keep them as long as its clicks stay the same."""
     rows, cols = clicks.on(picture.stages.hw)
     few = clicks if len(clicks) <= NEIGHBOURS_UP_TO else canonical_clicks([], clicks.image_hw)
-    near_rows, near_cols, near_ids = neighbour_positions(few, picture.lab)
+    near_rows, near_cols, near = neighbour_positions(few, picture.lab)
     has_border = spec.object_mode and len(clicks) > 0
     border_rows, border_cols = border_positions(clicks, picture.stages.hw, background) if has_border else ([], [])
     features = samples_at(
@@ -116,11 +116,11 @@ def teach(picture: Picture, clicks: Clicks, spec: LearnerSpec, *, background: in
         np.concatenate([rows, near_rows, border_rows]),
         np.concatenate([cols, near_cols, border_cols]),
     )
-    clicked, near, border = np.split(features, [len(rows), len(rows) + len(near_rows)])
+    clicked, beside, border = np.split(features, [len(rows), len(rows) + len(near_rows)])
     weight = np.full(len(border), BORDER_WEIGHT / BORDER_POINTS, np.float32)
     return Teaching(
-        Samples(clicked, clicks.class_ids, np.ones(len(clicked), np.float32)),
-        Samples(near, near_ids, np.ones(len(near), np.float32)),
+        Samples(clicked, clicks.class_ids, clicks.weights),
+        Samples(beside, few.class_ids[near], few.weights[near]),
         Samples(border, np.full(len(border), background, np.int64), weight) if has_border else None,
     )
 

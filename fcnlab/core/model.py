@@ -101,6 +101,7 @@ def canonical_teachings(lessons: Iterable[Lesson]) -> list[Teaching]:
             clicks.rows.tolist(),
             clicks.cols.tolist(),
             clicks.class_ids.tolist(),
+            clicks.weights.tolist(),
             lesson.teaching.clicked.features[:1].tobytes(),
         )
 
@@ -137,6 +138,8 @@ def model_to_arrays(model: Model) -> tuple[dict[str, NDArray[Any]], dict[str, An
     for number, lesson in enumerate(model.lessons):
         clicks = lesson.clicks
         arrays[f"{number}.points"] = np.stack([clicks.rows, clicks.cols, clicks.class_ids], axis=1)
+        if clicks.are_weighted:
+            arrays[f"{number}.weights"] = clicks.weights
         arrays |= {f"{number}.{name}": one for name, one in teaching_to_arrays(lesson.teaching).items()}
         images.append({"image": lesson.image, "height": clicks.image_hw[0], "width": clicks.image_hw[1]})
     spec = {
@@ -160,7 +163,9 @@ def model_from_arrays(arrays: dict[str, NDArray[Any]], spec: dict[str, Any]) -> 
         lessons = []
         for number, image in enumerate(spec["images"]):
             points = arrays[f"{number}.points"]
-            clicks = Clicks(points[:, 0], points[:, 1], points[:, 2], (image["height"], image["width"]))
+            weights = arrays.get(f"{number}.weights", np.ones(len(points), np.float32))
+            hw = (image["height"], image["width"])
+            clicks = Clicks(points[:, 0], points[:, 1], points[:, 2], hw, weights)
             lessons.append(Lesson(image["image"], clicks, teaching_from_arrays(arrays, f"{number}.")))
         classes = tuple((int(number), str(name)) for number, name in spec["classes"])
         learner = LearnerSpec.from_dict(spec["learner"])

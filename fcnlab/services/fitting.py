@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -19,10 +18,11 @@ from fcnlab.core.looks import ChosenNetwork
 from fcnlab.core.model import Lesson, Model, canonical_teachings, frozen_model
 from fcnlab.core.painting import Painting
 from fcnlab.core.plain import plain_probabilities
-from fcnlab.domain import ImageInfo, LearnerSpec, Point, Project, StoredPoint
+from fcnlab.domain import ImageInfo, LearnerSpec, Project, StoredPoint
 from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab
 from fcnlab.runs import ModelRecord
+from fcnlab.services.newest_points import newest_per_pixel
 from fcnlab.services.painting import painting_of
 from fcnlab.services.picture_store import PictureStore
 
@@ -268,15 +268,11 @@ class ProjectLearner:
         self._lessons.pop(image_id, None)
         self._clicks.pop(image_id, None)
         if stored_points:
-            self._clicks[image_id] = canonical_clicks(newest_per_pixel(stored_points), self._images[image_id].hw)
+            newest = newest_per_pixel(stored_points)
+            weights = [one.weight for one in newest]
+            self._clicks[image_id] = canonical_clicks([one.point for one in newest], self._images[image_id].hw, weights)
         else:
             self._images.pop(image_id, None)
-
-
-def newest_per_pixel(stored_points: Iterable[StoredPoint]) -> list[Point]:
-    """One point per pixel: the newest, when a pixel was labelled more than once."""
-    in_order = sorted(stored_points, key=lambda stored: (stored.created_at, stored.uid))
-    return list({(stored.point.row, stored.point.col): stored.point for stored in in_order}.values())
 
 
 def background_of(project: Project) -> int:

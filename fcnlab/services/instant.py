@@ -46,10 +46,9 @@ class InstantParticipant(ABC):
             trained.network, strides=trained.strides, mean=trained.mean, std=trained.std, device=lab.device
         )
         teachings = []
-        for image, clicked in points.images(held=False):
+        for image, clicks in points.clicks(held=False):
             rgb = working_picture(read_picture(lab, image), working_side)
             picture = learner.prepare(rgb, self._stages(rgb))
-            clicks = canonical_clicks(clicked, image.hw)
             teachings.append(learner.teach(picture, clicks, self._spec, background=self._background))
         self._fit(teachings)
 
@@ -57,9 +56,8 @@ class InstantParticipant(ABC):
         """On the held-out points; None when there are none."""
         places = {class_id: place for place, (class_id, _) in enumerate(self._points.classes)}
         found, wanted = [], []
-        for image, clicked in self._points.images(held=True):
+        for image, clicks in self._points.clicks(held=True):
             class_map = self._class_map(working_picture(read_picture(self._lab, image), self._spec.working_side))
-            clicks = canonical_clicks(clicked, image.hw)
             rows, cols = clicks.pixels_on((class_map.shape[0], class_map.shape[1]))
             found += [places[int(one)] for one in class_map[rows, cols]]
             wanted += [places[int(one)] for one in clicks.class_ids]

@@ -141,6 +141,8 @@ class PictureStore:
         digest = hashlib.sha256(f"{self._key(image, spec)} {spec.object_mode} {background}".encode())
         for column in (clicks.rows, clicks.cols, clicks.class_ids):
             digest.update(np.ascontiguousarray(column).tobytes())
+        if clicks.are_weighted:
+            digest.update(np.ascontiguousarray(clicks.weights).tobytes())
         return digest.hexdigest()[:40]
 
     def _encoder(self, spec: LearnerSpec) -> StageEncoder:

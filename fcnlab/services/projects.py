@@ -11,6 +11,7 @@ from fcnlab.adapters import (
     filestore,
     repository,
     repository_comparisons,
+    repository_expert_masks,
     repository_images,
     repository_models,
     repository_points,
@@ -134,7 +135,10 @@ def delete_project(lab: Lab, *, project_id: int) -> None:
     # Rows first: a crash in between leaves files nobody asks for, never rows without their files.
     with writing(lab.sessions) as session:
         contents = repository_images.content_hashes(session, project_id=project_id)
-        masks = repository_images.mask_files(session, project_id=project_id)
+        masks = (
+            *repository_images.mask_files(session, project_id=project_id),
+            *repository_expert_masks.expert_files(session, project_id=project_id),
+        )
         checkpoints = [fit.checkpoint for fit in repository.fits(session, project_id=project_id)]
         models = repository_models.models(session, project_id=project_id, include_removed=True)
         trainings = repository_trainings.trainings(session, project_id=project_id)

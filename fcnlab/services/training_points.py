@@ -18,6 +18,7 @@ from PIL import Image
 from fcnlab.adapters import repository, repository_images, repository_points
 from fcnlab.adapters.database import reading
 from fcnlab.adapters.repository_learning import Signature, point_signatures
+from fcnlab.core.clicks import Clicks, canonical_clicks
 from fcnlab.core.coords import to_working
 from fcnlab.core.head import missing_message
 from fcnlab.core.labelled import LabelledPicture
@@ -27,6 +28,7 @@ from fcnlab.domain import ImageInfo, Point, PointSource, StoredPoint
 from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab
 from fcnlab.services.importing import read_picture
+from fcnlab.services.newest_points import newest_per_pixel
 from fcnlab.services.pictures import thumbnail_file
 from fcnlab.specs import NetworkSpec, PointScore, TrainingSpec
 
@@ -126,6 +128,17 @@ class TrainingPoints:
         return [
             (self._images[image_id], [one.point for one in points])
             for image_id, points in self._counting(held=held, random_only=random_only)
+        ]
+
+    def clicks(self, *, held: bool) -> list[tuple[ImageInfo, Clicks]]:
+        """As `images`, with the weights of the points."""
+        random_only = held and self._is_random()
+        return [
+            (
+                self._images[one],
+                canonical_clicks([p.point for p in points], self._images[one].hw, map(self._weight, points)),
+            )
+            for one, points in self._counting(held=held, random_only=random_only)
         ]
 
     def described(self, score: PointScore | None) -> PointScore | None:
@@ -243,11 +256,8 @@ class TrainingPoints:
 
 
 def _newest(points: Sequence[StoredPoint]) -> list[StoredPoint]:
-    """One point per pixel, the newest, in canonical order."""
-    newest: dict[tuple[int, int], StoredPoint] = {}
-    for one in sorted(points, key=lambda stored: (stored.created_at, stored.uid)):
-        newest[one.point.row, one.point.col] = one
-    return [newest[pixel] for pixel in sorted(newest)]
+    """One point per pixel, in canonical order."""
+    return sorted(newest_per_pixel(points), key=lambda one: (one.point.row, one.point.col))
 
 
 def _is_random(point: StoredPoint) -> bool:

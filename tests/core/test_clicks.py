@@ -32,7 +32,8 @@ def test_neighbours_lie_inside_and_look_like_their_click():
     lab[:, 8:] = 90
     clicks = canonical_clicks([Point(20, 5, 1), Point(3, 33, 2)], (24, 37))
 
-    rows, cols, class_ids = neighbour_positions(clicks, lab)
+    rows, cols, owners = neighbour_positions(clicks, lab)
+    class_ids = clicks.class_ids[owners]
 
     assert ((np.rint(rows) >= 0) & (np.rint(rows) < 24) & (np.rint(cols) >= 0) & (np.rint(cols) < 37)).all()
     assert {1, 2} == set(class_ids.tolist())
@@ -55,3 +56,14 @@ def test_the_border_of_a_turned_picture_is_the_turned_border():
     turned_rows, turned_cols = border_positions(canonical_clicks([], (80, 50)), (80, 50), background=0)
 
     assert set(zip(rows, cols, strict=True)) == set(zip(turned_cols, turned_rows, strict=True))
+
+
+def test_weights_stay_with_their_points():
+    points, weights = [Point(20, 5, 1), Point(3, 33, 2), Point(3, 8, 1)], [0.5, 2.0, 1.0]
+
+    clicks = canonical_clicks(points, (24, 37), weights)
+
+    assert clicks.rows.tolist() == [3, 3, 20]
+    assert clicks.weights.tolist() == [1.0, 2.0, 0.5]
+    assert clicks.are_weighted
+    assert not canonical_clicks(points, (24, 37)).are_weighted

@@ -172,3 +172,16 @@ def test_stages_of_half_precision_teach_the_same(encoder, rgb, picture):
 
     assert all(one.dtype == torch.float16 for one in stages.maps)
     assert all(torch.equal(one.float(), other) for one, other in zip(stages.maps, picture.stages.maps, strict=True))
+
+
+@pytest.mark.parametrize("object_mode", [False, True])
+def test_a_weight_of_two_is_a_point_made_twice(picture, object_mode):
+    spec = LearnerSpec(object_mode=object_mode)
+    weighted = canonical_clicks(POINTS, picture.stages.hw, [2.0, *[1.0] * (len(POINTS) - 1)])
+    doubled = canonical_clicks([POINTS[0], *POINTS], picture.stages.hw)
+    plain = canonical_clicks(POINTS, picture.stages.hw)
+
+    heads = [learner.fit([learner.teach(picture, one, spec, background=0)], spec) for one in (weighted, doubled, plain)]
+
+    assert np.allclose(heads[0].weights, heads[1].weights, atol=1e-4)
+    assert not np.allclose(heads[0].weights, heads[2].weights, atol=1e-4)

@@ -15,6 +15,7 @@ from fcnlab.domain import (
     LearnerSpec,
     Point,
 )
+from fcnlab.imaging import Recipe
 from fcnlab.lab import Lab
 from fcnlab.services.labelling import (
     AppliedBatch,
@@ -92,7 +93,8 @@ def new_project(lab: Lab, *, name: str = "cells", n_images: int = 2) -> tuple[in
                 dtype="uint8",
                 channels=3,
                 turned=False,
-                stretch=None,
+                recipe=Recipe(),
+                pixel_size=None,
                 now=lab.clock(),
             ).id
             for number in range(n_images)

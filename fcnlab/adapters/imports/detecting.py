@@ -1,0 +1,134 @@
+"""Which format a label file or folder is in: a guess from names and beginnings, said aloud."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from fcnlab.adapters.imports.formats import FORMATS, LabelFormat
+from fcnlab.adapters.imports.mask_files import SUFFIXES, files_below, mask_colours, mask_header, mask_values
+from fcnlab.adapters.imports.yolo import label_files
+from fcnlab.errors import ImportRefused
+
+PEEK_BYTES = 65_536
+MASKS_LOOKED_AT = 5
+JSON_MARKS = (
+    (LabelFormat.LABELME, rb'"shapes"\s*:'),
+    (LabelFormat.COCO, rb'"(images|annotations|categories)"\s*:'),
+)
+NOT_FOUND = f"name the format: {', '.join(LabelFormat)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Detected:
+    """A guess: the format, and the file or folder to read, which may lie inside the one that was named."""
+
+    format: LabelFormat
+    path: Path
+
+    def in_words(self) -> str:
+        """What it was taken for."""
+        return f"{self.path.name} was taken for {FORMATS[self.format].title}"
+
+
+def detect(path: Path) -> Detected:
+    """What a file or folder seems to hold.
+
+    Raises:
+        ImportRefused: it does not exist, or holds nothing that is known; or several files of which one must be named.
+    """
+    if path.is_dir():
+        return _of_folder(path)
+    if not path.is_file():
+        raise ImportRefused(f"there is no file or folder {path}; check its spelling")
+    found = _of_file(path)
+    if found is None:
+        raise ImportRefused(f"{path.name} is in no format that is known by its beginning; {NOT_FOUND}")
+    return Detected(found, path)
+
+
+def _of_file(path: Path) -> LabelFormat | None:
+    suffix = path.suffix.lower()
+    if suffix == ".json":
+        return _of_json(path)
+    if suffix == ".xml":
+        return LabelFormat.CVAT if b"<annotations" in _ends(path) else None
+    if suffix in SUFFIXES:
+        return _of_masks([path])
+    by_suffix = {
+        ".csv": LabelFormat.POINTS,
+        ".txt": LabelFormat.YOLO,
+        ".yaml": LabelFormat.YOLO,
+        ".yml": LabelFormat.YOLO,
+    }
+    return by_suffix.get(suffix)
+
+
+def _of_json(path: Path) -> LabelFormat | None:
+    ends = _ends(path)
+    return next((known for known, mark in JSON_MARKS if re.search(mark, ends)), None)
+
+
+def _of_folder(folder: Path) -> Detected:
+    for suffix in (".xml", ".json"):
+        files = files_below(folder, (suffix,))
+        known = [(found, one) for one in files if (found := _of_file(one)) is not None]
+        whole = [(found, one) for found, one in known if found is not LabelFormat.LABELME]
+        if len(whole) == 1:
+            return Detected(*whole[0])
+        if whole:
+            names = ", ".join(one.relative_to(folder).as_posix() for _, one in whole[:5])
+            raise ImportRefused(f"{folder.name} holds {len(whole)} label files ({names}): name one of them")
+        if known:
+            return Detected(LabelFormat.LABELME, folder)
+    if any(_is_yolo(one) for one in label_files(folder)[:MASKS_LOOKED_AT]):
+        return Detected(LabelFormat.YOLO, folder)
+    masks = list(islice(files_below(folder, SUFFIXES), MASKS_LOOKED_AT))
+    if masks:
+        return Detected(_of_masks(masks), folder)
+    tables = files_below(folder, (".csv",))
+    if len(tables) == 1:
+        return Detected(LabelFormat.POINTS, tables[0])
+    raise ImportRefused(f"{folder.name} holds no labels that are known; {NOT_FOUND}")
+
+
+def _of_masks(files: list[Path]) -> LabelFormat:
+    """What the first masks look like; the first of them that can be read decides between colours and numbers."""
+    for file in files:
+        try:
+            if mask_header(file).palette:
+                return LabelFormat.INDEX
+            mask_values(file)
+        except ImportRefused:
+            if _is_painted(file):
+                return LabelFormat.ROOT_PAINTER
+    return LabelFormat.INDEX
+
+
+def _is_painted(file: Path) -> bool:
+    """Whether a mask is transparent but for strokes that are red or green."""
+    try:
+        rgba = mask_colours(file)
+    except ImportRefused:
+        return False
+    painted = rgba[rgba[..., 3] > 0][:, :3] > 0
+    return bool((rgba[..., 3] == 0).any() and (painted.sum(axis=1) == 1).all() and not painted[:, 2].any())
+
+
+def _is_yolo(file: Path) -> bool:
+    """Whether the first line of a text file is a class and coordinates."""
+    words = _ends(file).partition(b"\n")[0].split()
+    return len(words) >= 5 and words[0].isdigit() and all(re.fullmatch(rb"-?[\d.]+(e-?\d+)?", one) for one in words[1:])
+
+
+def _ends(path: Path) -> bytes:
+    """The beginning and the end of a file."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(PEEK_BYTES)
+            file.seek(max(PEEK_BYTES, path.stat().st_size - PEEK_BYTES))
+            return start + file.read(PEEK_BYTES)
+    except OSError as failure:
+        raise ImportRefused(f"{path.name} cannot be read ({failure.strerror}); check that it exists") from failure

@@ -1,0 +1,51 @@
+"""CSV points, as `fcnlab points export` writes them, as labels of images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from fcnlab.adapters.exports.points_csv import PointLine, read_points_csv
+from fcnlab.adapters.imports.labelled import FileClass, FilePoint, LabelledImage, LabelSource, UnreadLabels
+from fcnlab.adapters.imports.reading import ReadOptions, text, whole
+from fcnlab.errors import ImportRefused, InvalidPoints
+
+
+def read_points_table(path: Path, options: ReadOptions) -> LabelSource:
+    """The points of a table with the columns image, row, col and class, by image.
+
+    Raises:
+        ImportRefused: no such table.
+    """
+    try:
+        lines = read_points_csv(path)
+    except InvalidPoints as refusal:
+        raise ImportRefused(str(refusal)) from refusal
+    by_image: dict[str, list[PointLine]] = {}
+    names: dict[str, int] = {}
+    for line in lines:
+        by_image.setdefault(line.values["image"], []).append(line)
+        names.setdefault(_class_name(line, options), len(names))
+
+    def read() -> Iterator[LabelledImage | UnreadLabels]:
+        for name, own in by_image.items():
+            try:
+                points = tuple(_point(line, names[_class_name(line, options)]) for line in own)
+                yield LabelledImage(text(name, "an image"), None, None, points)
+            except ImportRefused as refusal:
+                yield UnreadLabels(name, str(refusal))
+
+    return LabelSource(tuple(FileClass(name) for name in names), len(by_image), read)
+
+
+def _class_name(line: PointLine, options: ReadOptions) -> str:
+    """The name of the class; of one that has a number alone, the name that the project gives it."""
+    named, number = line.values.get("class", "").strip(), line.values.get("class_id", "").strip()
+    if named or not number.isdecimal():
+        return named or number
+    return options.names.get(int(number), number)
+
+
+def _point(line: PointLine, place: int) -> FilePoint:
+    row, col = (whole(line.values[key], f"{key} in line {line.line}") for key in ("row", "col"))
+    return FilePoint(row, col, place)

@@ -1,0 +1,49 @@
+"""Label files in a zip archive, unpacked into a folder of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fcnlab.adapters.imports.reading import MOST_BYTES
+from fcnlab.adapters.zips import LeftOut, ZipLimits, open_zip
+from fcnlab.errors import ImportRefused
+
+LIMITS = ZipLimits(total_bytes=20_000_000_000)
+PICTURES = frozenset({".jpg", ".jpeg", ".webp"})
+"""Endings that never hold labels: such files stay packed."""
+
+
+def unpack_labels(archive: Path, folder: Path, *, name: str) -> tuple[LeftOut, ...]:
+    """Write the files of an archive that may hold labels below a folder; returns those that cannot be read.
+
+    Names were judged by the archive: none leads out of the folder.
+
+    Args:
+        archive: the zip file.
+        folder: empty.
+        name: what the user calls the archive.
+
+    Raises:
+        ImportRefused: no zip file, damaged, or larger than it may be.
+    """
+    left_out: list[LeftOut] = []
+    with open_zip(archive, name=name, limits=LIMITS) as opened:
+        left_out += opened.left_out
+        for entry in opened.entries:
+            path = folder / entry.name
+            if path.suffix.lower() in PICTURES:
+                continue
+            if entry.size > MOST_BYTES:
+                left_out.append(LeftOut(entry.name, "it is larger than label files may be"))
+                continue
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with path.open("xb") as file:
+                    for block in opened.blocks(entry):
+                        file.write(block)
+            except ImportRefused as refusal:
+                path.unlink(missing_ok=True)
+                left_out.append(LeftOut(entry.name, str(refusal)))
+            except (OSError, ValueError) as failure:
+                left_out.append(LeftOut(entry.name, f"it cannot be unpacked ({failure.__class__.__name__})"))
+    return tuple(left_out)

@@ -1,0 +1,182 @@
+"""`fcnlab labels`: labels of experts, from the files of other tools."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fcnlab.commands.common import answer, found_project, json_option, opened, project_option, say
+
+if TYPE_CHECKING:
+    from fcnlab.services.expert_labels import FoundLabels
+
+FORMATS = (
+    "auto",
+    *("coco", "index", "colour", "binary", "yolo", "voc", "cityscapes", "labelme", "cvat", "labelstudio"),
+    *("rootpainter", "points"),
+)
+
+
+@click.group()
+def labels() -> None:
+    """Labels of experts, made with other tools.
+
+    They become masks that models are measured on, and training points drawn from these.
+    """
+
+
+@labels.command("import")
+@project_option
+@click.option("--format", "-f", "as_format", type=click.Choice(FORMATS), default="auto", show_default=True)
+@click.option("--points", "count", default=100, show_default=True, help="Training points from each mask; 0 for none.")
+@click.option("--weight", default=1.0, show_default=True, help="Of such a point, next to 1 of a click.")
+@click.option("--add-classes", is_flag=True, help="Add classes that the project lacks; else they are left out.")
+@click.option("--map", "pairs", multiple=True, metavar="FILE=PROJECT", help="A class by another name; FILE= drops it.")
+@click.option("--table", type=click.Path(dir_okay=False, path_type=Path), help="Names of the classes in masks.")
+@click.option(
+    "--rest", type=click.Choice(["background", "unknown"]), default="background", help="Of pixels outside all shapes."
+)
+@click.option(
+    "--strange", type=click.Choice(["refuse", "unknown"]), default="refuse", help="Of colours that no table knows."
+)
+@click.option("--labeller", default="import", show_default=True, help="Whose labels they are.")
+@click.option("--seed", default=0, show_default=True, help="Decides which pixels become points.")
+@json_option
+@click.argument("path", type=click.Path(path_type=Path))
+@click.pass_context
+def import_labels(
+    ctx: click.Context,
+    wanted: str,
+    as_format: str,
+    count: int,
+    weight: float,
+    add_classes: bool,
+    pairs: tuple[str, ...],
+    table: Path | None,
+    rest: str,
+    strange: str,
+    labeller: str,
+    seed: int,
+    as_json: bool,
+    path: Path,
+) -> None:
+    """Bring labels of other tools into a project.
+
+    PATH is a label file, a folder, or a zip archive. Labels are matched to images by name.
+
+    What cannot be read or has no image is named and left out, and the exit code is 1 then. Clicks are never changed.
+    """
+    from fcnlab.services.expert_labels import LabelRequest, found_labels
+
+    request = LabelRequest(
+        as_format=as_format,
+        points_per_image=count,
+        weight=weight,
+        add_classes=add_classes,
+        mapping=_mapping(pairs),
+        rest="unknown" if rest == "unknown" else "background",
+        strange="unknown" if strange == "unknown" else "refuse",
+        table=table,
+        labeller=labeller,
+        seed=seed,
+    )
+    with opened(ctx) as lab:
+        project = found_project(lab, wanted)
+        with found_labels(lab, path, project_id=project.id, request=request, allow_anywhere=True) as found:
+            values = _imported(found)
+    lines = [
+        f"{values['stored']} masks into {project.name!r}, {values['replaced']} replaced, {values['known']} known "
+        f"already, {len(values['left_out'])} left out; {values['points']} points"
+    ]
+    answer({"project": project.id, **values}, lines, as_json=as_json)
+    ctx.exit(1 if values["left_out"] else 0)
+
+
+def _imported(found: FoundLabels) -> dict[str, Any]:
+    """Import, telling what happens; the numbers."""
+    say(found.words)
+    counts: Counter[str] = Counter()
+    left_out = [{"name": one.name, "reason": one.reason} for one in found.left_out]
+    without: list[str] = []
+    n_points = 0
+    for step in found.steps:
+        counts[step.outcome.value] += 1
+        n_points += step.n_points
+        without += step.left_out_classes
+        if step.reason:
+            left_out.append({"name": step.name, "reason": step.reason})
+        if sys.stderr.isatty():
+            click.echo(f"\r{step.done}/{step.total or '?'} {step.name}\033[K", nl=False, err=True)
+    if sys.stderr.isatty():
+        click.echo("\r\033[K", nl=False, err=True)
+    for one in left_out:
+        say(f"left out {one['name']}: {one['reason']}")
+    reasons = {one.named.name: one.reason for one in found.classes}
+    for name in without:
+        say(f"pixels of class {name!r} are left out: {reasons[name]} (see --map and --add-classes)")
+    return {
+        "format": found.format.value,
+        **{name: counts[name] for name in ("stored", "replaced", "known")},
+        "points": n_points,
+        "left_out": left_out,
+        "left_out_classes": without,
+    }
+
+
+def _mapping(pairs: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for pair in pairs:
+        name, sign, target = pair.partition("=")
+        if not sign or not name.strip():
+            raise click.BadParameter(f"{pair!r} is not of the form FILE=PROJECT", param_hint="--map")
+        found[name.strip()] = target.strip()
+    return found
+
+
+@labels.command("list")
+@project_option
+@click.option("--masks", "each", is_flag=True, help="Every mask, with its number.")
+@json_option
+@click.pass_context
+def list_labels(ctx: click.Context, wanted: str, each: bool, as_json: bool) -> None:
+    """Where the labels of experts in a project came from."""
+    from fcnlab.services.expert_masks import counted_by_source, expert_masks
+
+    with opened(ctx) as lab:
+        project = found_project(lab, wanted)
+        sources = counted_by_source(lab, project_id=project.id)
+        masks = expert_masks(lab, project_id=project.id) if each else ()
+    lines = [f"{source}: {count} images, {n_points} points" for source, count, n_points in sources]
+    lines += [f"{one.id:>6}  image {one.image_id}, {one.source}, {one.n_points} points" for one in masks]
+    values = {
+        "sources": [{"source": source, "images": count, "points": points} for source, count, points in sources],
+        "masks": [{"id": one.id, "image": one.image_id, "source": one.source, "file": one.file} for one in masks],
+    }
+    answer(values, lines or ["no labels of experts yet: fcnlab labels import --project NAME PATH"], as_json=as_json)
+
+
+@labels.command("remove")
+@project_option
+@json_option
+@click.argument("what")
+@click.pass_context
+def remove_labels(ctx: click.Context, wanted: str, as_json: bool, what: str) -> None:
+    """Take away labels of experts with the points they gave.
+
+    WHAT is a source, as `labels list` names it, or the number of one mask. Nothing is deleted from the disk.
+    """
+    from fcnlab.services.expert_masks import expert_masks, remove_mask, remove_source
+
+    with opened(ctx) as lab:
+        project = found_project(lab, wanted)
+        own = {str(one.id) for one in expert_masks(lab, project_id=project.id)}
+        if what in own:
+            remove_mask(lab, mask_id=int(what))
+            count = 1
+        else:
+            count = remove_source(lab, project_id=project.id, source=what)
+    answer({"project": project.id, "removed": count}, [f"{count} removed from {project.name!r}"], as_json=as_json)

@@ -1,0 +1,83 @@
+"""Expert masks of a project: which there are, taking them away, and the truth they tell."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnlab.adapters import repository, repository_expert_masks
+from fcnlab.adapters.database import reading, writing
+from fcnlab.adapters.png import read_mask
+from fcnlab.domain import IGNORE, ImageInfo
+from fcnlab.errors import UnknownExpertMask
+from fcnlab.expertise import ExpertMask
+from fcnlab.lab import Lab
+
+REMOVED_AT_ONCE = 20
+
+
+def expert_masks(lab: Lab, *, project_id: int, source: str | None = None) -> tuple[ExpertMask, ...]:
+    """The expert masks of a project, oldest first; of one source when it is named. Raises UnknownProject."""
+    with reading(lab.sessions) as session:
+        repository.require_project(session, project_id=project_id)
+        return repository_expert_masks.expert_masks(session, project_id=project_id, source=source)
+
+
+def counted_by_source(lab: Lab, *, project_id: int) -> tuple[tuple[str, int, int], ...]:
+    """(source, number of expert masks, number of points they gave). Raises UnknownProject."""
+    with reading(lab.sessions) as session:
+        repository.require_project(session, project_id=project_id)
+        return repository_expert_masks.counted_by_source(session, project_id=project_id)
+
+
+def remove_source(lab: Lab, *, project_id: int, source: str) -> int:
+    """Take away all expert masks of a source with the points they gave; returns how many. Nothing is deleted.
+
+    Goes in parts, so that clicks need not wait: stopped half way, it can be asked for again.
+
+    Raises:
+        UnknownProject: no such project.
+        UnknownExpertMask: it has no masks of that source.
+    """
+    found = expert_masks(lab, project_id=project_id, source=source)
+    if not found:
+        names = ", ".join(one[0] for one in counted_by_source(lab, project_id=project_id)) or "none"
+        raise UnknownExpertMask(f"the project has no labels from {source!r}; it has {names}")
+    for start in range(0, len(found), REMOVED_AT_ONCE):
+        with writing(lab.sessions) as session:
+            for one in found[start : start + REMOVED_AT_ONCE]:
+                repository_expert_masks.remove_expert_mask(session, mask=one, now=lab.clock())
+    return len(found)
+
+
+def remove_mask(lab: Lab, *, mask_id: int) -> ExpertMask:
+    """Take away one expert mask with the points it gave. Raises UnknownExpertMask."""
+    with writing(lab.sessions) as session:
+        found = repository_expert_masks.expert_mask(session, mask_id=mask_id)
+        repository_expert_masks.remove_expert_mask(session, mask=found, now=lab.clock())
+    return found
+
+
+def expert_truth(lab: Lab, image: ImageInfo) -> NDArray[np.uint8] | None:
+    """The newest expert mask of an image, (H, W) uint8 class ids; IGNORE where nothing is known.
+
+    Pixels of classes that were taken out of use are unknown. None when there is no mask, or its file is unreadable.
+    """
+    with reading(lab.sessions) as session:
+        found = repository_expert_masks.truth_of(session, image_id=image.id)
+        if found is None:
+            return None
+        used = repository.project(session, project_id=image.project_id).class_ids()
+    mask = read_mask(lab.folders.masks / found.file)
+    if mask is None or mask.shape != image.hw:
+        return None
+    table = np.full(IGNORE + 1, IGNORE, np.uint8)
+    ids = np.array(sorted(used), np.intp)
+    table[ids] = ids
+    return np.asarray(table[mask], np.uint8)
+
+
+def images_with_truth(lab: Lab, *, project_id: int) -> tuple[int, ...]:
+    """Numbers of the images that have an expert mask."""
+    with reading(lab.sessions) as session:
+        return repository_expert_masks.images_with_truth(session, project_id=project_id)

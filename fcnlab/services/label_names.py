@@ -1,0 +1,148 @@
+"""Which image of a project, and which of its classes, a label file means."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from fcnlab.adapters.imports.labelled import FileClass
+from fcnlab.domain import ClassLabel
+from fcnlab.errors import ImportRefused
+
+GENERIC = frozenset({"images", "labels", "masks", "annotations", "jpegimages", "segmentationclass"})
+"""Folders that say what lies in them, and nothing of the image."""
+
+BACKGROUNDS = frozenset({"background", "bg"})
+OBJECTS = frozenset({"foreground", "object"})
+"""Names that formats give when they have to give one: in a project of two classes they mean the second."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownImage:
+    """An image that labels may be for."""
+
+    id: int
+    name: str
+    hw: tuple[int, int]
+
+
+class ImageNames:
+    """Finds images of a project by the names that label files give them; nothing is ever opened by such a name."""
+
+    def __init__(self, images: Iterable[tuple[str, int, tuple[int, int]]]) -> None:
+        self._by_name: dict[str, list[KnownImage]] = {}
+        self._by_stem: dict[str, list[KnownImage]] = {}
+        for name, image_id, hw in images:
+            known = KnownImage(image_id, name, hw)
+            last = _parts(name)[-1]
+            self._by_name.setdefault(last, []).append(known)
+            self._by_stem.setdefault(_stem(last), []).append(known)
+
+    def find(self, name: str) -> KnownImage:
+        """The image of a name: by its whole path, else by its file name, else by that without the ending.
+
+        Of several that have it, the one that shares the most folders with the name, counted from the end.
+
+        Raises:
+            ImportRefused: there is none, or several share equally many.
+        """
+        parts = _parts(name)
+        found = (
+            self._by_name.get(parts[-1]) or self._by_stem.get(parts[-1]) or self._by_stem.get(_stem(parts[-1])) or []
+        )
+        if not found:
+            raise ImportRefused("the project has no image of this name; import it first")
+        exact = [one for one in found if tuple(_parts(one.name)[:-1]) == tuple(parts[:-1])]
+        if len(exact) == 1:
+            return exact[0]
+        nearest = [_shared(parts, _parts(one.name)) for one in found]
+        best = [one for one, shared in zip(found, nearest, strict=True) if shared == max(nearest)]
+        if len(best) > 1:
+            names = ", ".join(one.name for one in best[:3]) + (", ..." if len(best) > 3 else "")
+            raise ImportRefused(f"several images of the project have this name ({names}); give its path")
+        return best[0]
+
+
+@dataclass(frozen=True, slots=True)
+class ClassMatch:
+    """What a class of the file becomes: a class of the project, a new one, or nothing, for a reason."""
+
+    named: FileClass
+    label: ClassLabel | None
+    is_new: bool = False
+    reason: str = ""
+
+
+def match_classes(
+    named: Sequence[FileClass], known: Sequence[ClassLabel], *, mapping: Mapping[str, str], add_missing: bool
+) -> tuple[ClassMatch, ...]:
+    """What each class of a file becomes.
+
+    Args:
+        named: classes of the file.
+        known: classes of the project.
+        mapping: name in the file -> name in the project; an empty one leaves the class out.
+        add_missing: classes that the project lacks become new ones.
+
+    Raises:
+        ImportRefused: the mapping has a class that the file lacks.
+    """
+    wanted = {_fold(name): target for name, target in mapping.items()}
+    strange = set(wanted) - {_fold(one.name) for one in named}
+    if strange:
+        names = ", ".join(one.name for one in named[:12]) or "none"
+        raise ImportRefused(f"the labels have no class {sorted(strange)[0]!r} to map; they have {names}")
+    by_name = {_fold(label.name): label for label in known}
+    return tuple(_match(one, known, by_name, wanted.get(_fold(one.name)), add_missing) for one in named)
+
+
+def _match(
+    one: FileClass, known: Sequence[ClassLabel], by_name: Mapping[str, ClassLabel], target: str | None, add: bool
+) -> ClassMatch:
+    if target is not None and not target.strip():
+        return ClassMatch(one, None, reason="it was to be left out")
+    name = one.name if target is None else target
+    found = by_name.get(_fold(name))
+    if found is None and target is None:
+        found = _customary(one, known)
+    if found is not None:
+        return ClassMatch(one, found)
+    if add:
+        return ClassMatch(FileClass(name.strip(), one.colour), None, is_new=True)
+    return ClassMatch(one, None, reason="the project has no class of this name")
+
+
+def _customary(one: FileClass, known: Sequence[ClassLabel]) -> ClassLabel | None:
+    name = _fold(one.name).strip("_")
+    if name in BACKGROUNDS and known:
+        return known[0]
+    return known[1] if name in OBJECTS and len(known) == 2 else None
+
+
+def _fold(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFC", name).split()).casefold()
+
+
+def _parts(name: str) -> list[str]:
+    """Folders and file name, without what is said of every file of a kind."""
+    path = PurePosixPath(unicodedata.normalize("NFC", name).replace("\\", "/"))
+    parts = [part for part in path.parts if part not in ("/", ".", "..")]
+    return [part for part in parts[:-1] if part.casefold() not in GENERIC] + (parts[-1:] or [""])
+
+
+def _stem(name: str) -> str:
+    """A file name without its ending; `.001` is none, for it has no letter."""
+    return re.sub(r"\.(?=[^.]*[A-Za-z])[A-Za-z0-9]{2,5}$", "", name)
+
+
+def _shared(one: Sequence[str], other: Sequence[str]) -> int:
+    """How many folders next to the file name are the same."""
+    count = 0
+    for mine, theirs in zip(reversed(one[:-1]), reversed(other[:-1]), strict=False):
+        if mine != theirs:
+            break
+        count += 1
+    return count
