@@ -26,8 +26,10 @@ import numpy as np
 from fcnlab.adapters.weights import load_encoder
 from fcnlab.core.encoder import StageEncoder
 from fcnlab.domain import IGNORE
+from fcnlab.exports import ExportFormat, ExportSpec
 from fcnlab.segmenter import PointSegmenter
-from fcnlab.services.predicting import Predictor, labels_of_model, predict_files
+from fcnlab.services.predicted_files import input_files, predict_files
+from fcnlab.services.predicting import Predictor, background_of_model, labels_of_model
 from fcnlab.simulating import n_classes_of, read_example, read_names
 from fcnlab.threads import wait_politely
 
@@ -44,7 +46,7 @@ def main() -> None:
     model = segmenter.model()
     trained = load_encoder(model.spec.encoder)
     encoder = StageEncoder(trained.network, strides=trained.strides, mean=trained.mean, std=trained.std)
-    files = [options.data / "images" / name for name in names]
+    files = input_files([str(options.data / "images" / name) for name in names])
 
     def encode() -> None:
         for one in examples:
@@ -53,8 +55,16 @@ def main() -> None:
     def predict(is_plain: bool) -> None:
         predictor = Predictor(model, device="cpu", max_pixels=10**9, is_plain=is_plain)
         with tempfile.TemporaryDirectory() as folder:
-            steps = list(predict_files(predictor, files, labels=labels_of_model(model), to=Path(folder)))
-        assert all(step.mask for step in steps)
+            steps = predict_files(
+                predictor,
+                files,
+                labels=labels_of_model(model),
+                background=background_of_model(model),
+                spec=ExportSpec((ExportFormat.INDEX,)),
+                is_bare=True,
+                to=Path(folder),
+            )
+            assert not [step for step in steps if step.refused]
 
     ways: dict[str, Callable[[], None]] = {
         "encoder alone": encode,

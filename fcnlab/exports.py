@@ -174,6 +174,10 @@ class ExportSpec:
         """Names of the parts of the split; () without one."""
         return self.split.names if self.split else ()
 
+    def kept(self, background: int) -> frozenset[int] | None:
+        """Ids of the classes that stay, the background among them; None: all."""
+        return None if self.class_ids is None else frozenset({background, *self.class_ids})
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {**asdict(self), "formats": sorted(self.formats)}

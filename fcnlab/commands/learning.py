@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,12 +20,16 @@ from fcnlab.commands.common import (
     say,
     settings_of,
 )
+from fcnlab.commands.output import in_order, shape_options, shapes_of, show_progress
+from fcnlab.exports import ExportFormat, ExportSpec
 
 if TYPE_CHECKING:
     from fcnlab.core.network_model import NetworkModel
     from fcnlab.core.painting import Painting
     from fcnlab.domain import ClassLabel
+    from fcnlab.imaging import Imaging
     from fcnlab.services.fitting import Maker
+    from fcnlab.services.predicted_files import Prediction
 
 
 @click.command()
@@ -58,60 +63,110 @@ def fit(ctx: click.Context, wanted: str, as_json: bool) -> None:
 @click.option(
     "--model", type=click.Path(dir_okay=False, path_type=Path), help="A model that `fit` saved or `train` made."
 )
+@click.option("--input", "-i", "inputs", multiple=True, help="A file, a folder, or a pattern: 'folder/**/*.tif'.")
 @click.option("--output", "-o", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder.")
+@click.option(
+    "--format",
+    "-f",
+    "formats",
+    multiple=True,
+    type=click.Choice([one.value for one in ExportFormat if not one.value.startswith("points")]),
+    help="As `export` has them; several may be given. Without one: a palette PNG per image in the folder.",
+)
+@shape_options
 @click.option(
     "--plain", "is_plain", is_flag=True, help="An instant model's head alone: rougher, several times as fast."
 )
-@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("images", nargs=-1)
 @click.pass_context
 def predict(
     ctx: click.Context,
+    /,
     wanted: str | None,
     model: Path | None,
+    inputs: tuple[str, ...],
     output: Path,
+    formats: tuple[str, ...],
     is_plain: bool,
-    images: tuple[Path, ...],
+    images: tuple[str, ...],
+    **shapes: Any,
 ) -> None:
     """Segment image files.
 
-    Masks are PNG whose pixel value is the class id.
+    Images are given by --input or as arguments. Masks are PNG whose pixel value is the class id, or what --format says.
 
     A file that cannot be read is named, the rest goes on, and the exit code is 1 then.
     """
     if (wanted is None) == (model is None):
         raise click.UsageError("give either --project or --model")
-    from fcnlab.services.model_files import open_model
-    from fcnlab.services.predicting import Predictor, labels_of_model, predict_files
+    if not inputs and not images:
+        raise click.UsageError("give images, or --input")
+    from fcnlab.services.predicted_files import input_files, predict_files
+    from fcnlab.services.predicting import Predictor
 
-    settings = settings_of(ctx)
-    if model is not None:
-        content = open_model(model, device="cpu")
-        maker: Maker | NetworkModel = content
-        labels: Sequence[ClassLabel] = labels_of_model(content)
-        paintings: dict[str, Painting] = {}
-    else:
-        maker, labels, paintings = _maker(ctx, str(wanted))
+    settings, known = settings_of(ctx), _known(ctx, wanted, model)
+    files = input_files([*inputs, *images])
+    chosen = shapes_of(tuple(known.labels), **shapes)
+    spec = ExportSpec(in_order(formats) or (ExportFormat.INDEX,), **chosen)
     predictor = Predictor(
-        maker, device=settings.device, max_pixels=settings.max_pixels, is_plain=is_plain, paintings=paintings
+        known.maker,
+        device=settings.device,
+        max_pixels=settings.max_pixels,
+        is_plain=is_plain,
+        paintings=known.paintings,
+        imaging=known.imaging,
     )
-    n_refused, started = 0, time.monotonic()
-    for step in predict_files(predictor, images, labels=labels, to=output):
-        if step.mask is None:
+    steps = predict_files(
+        predictor, files, labels=known.labels, background=known.background, spec=spec, is_bare=not formats, to=output
+    )
+    ctx.exit(1 if _told(steps) else 0)
+
+
+def _told(steps: Iterator[Prediction]) -> int:
+    """Say what was written and what was left out, and how fast; how many files were left out."""
+    n_refused = n_done = 0
+    started = time.monotonic()
+    for step in steps:
+        show_progress("")
+        n_done = step.done
+        if step.refused:
             n_refused += 1
             say(f"left out {step.image}: {step.refused}")
-        else:
-            click.echo(str(step.mask))
+        for file in step.files:
+            click.echo(str(file))
+        rate = step.done / max(time.monotonic() - started, 1e-6)
+        show_progress(f"{step.done} of {step.total}, {rate:.1f} images per second")
+    show_progress("")
     seconds = time.monotonic() - started
-    n_made = len(images) - n_refused
+    n_made = n_done - n_refused
     say(f"{n_made} masks in {seconds:.1f} s, {n_made / max(seconds, 1e-6):.1f} images per second; {n_refused} left out")
-    ctx.exit(1 if n_refused else 0)
+    return n_refused
 
 
-def _maker(ctx: click.Context, wanted: str) -> tuple[Maker, Sequence[ClassLabel], dict[str, Painting]]:
-    """What makes the masks of a project, its classes, and what is painted on its images."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Known:
+    """What makes masks, its classes, what is painted on images, how pictures are made."""
+
+    maker: Maker | NetworkModel
+    labels: Sequence[ClassLabel]
+    background: int
+    paintings: Mapping[str, Painting]
+    imaging: Imaging | None
+
+
+def _known(ctx: click.Context, wanted: str | None, model: Path | None) -> _Known:
+    """The model in a file, or what a project knows."""
+    if model is not None:
+        from fcnlab.services.model_files import open_model
+        from fcnlab.services.predicting import background_of_model, labels_of_model
+
+        content = open_model(model, device="cpu")
+        return _Known(content, labels_of_model(content), background_of_model(content), {}, None)
+    from fcnlab.services.fitting import background_of
     from fcnlab.services.painting import paintings_by_content
 
     with opened(ctx) as lab:
-        project = found_project(lab, wanted)
+        project = found_project(lab, str(wanted))
         with learner_of(lab, project) as learner:
-            return learner.maker(), project.classes, paintings_by_content(lab, project_id=project.id)
+            paintings = paintings_by_content(lab, project_id=project.id)
+            return _Known(learner.maker(), project.classes, background_of(project), paintings, project.imaging)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fcnlab.adapters.exports.array_files import (
     InstanceMasks,
@@ -28,8 +31,11 @@ from fcnlab.adapters.exports.voc import Voc
 from fcnlab.adapters.exports.yolo import Yolo
 from fcnlab.core.naming import safe_part
 from fcnlab.core.palette import tinted
-from fcnlab.core.region_measures import COLUMNS
-from fcnlab.exports import ExportFormat, ExportSpec
+from fcnlab.core.region_measures import COLUMNS, measures_of
+from fcnlab.core.regions import Region, instance_regions, semantic_regions
+from fcnlab.domain import ClassLabel
+from fcnlab.exports import REGION_FORMATS, ExportFormat, ExportSpec
+from fcnlab.imaging import PixelSize, Recipe
 
 
 def formats_of(spec: ExportSpec, subject: Subject) -> list[Format]:
@@ -62,3 +68,32 @@ def formats_of(spec: ExportSpec, subject: Subject) -> list[Format]:
         ExportFormat.MEASUREMENTS: lambda: Measurements(COLUMNS),
     }
     return [make() for one, make in makers.items() if one in spec.formats]
+
+
+def kept_classes(labels: Iterable[ClassLabel], spec: ExportSpec, background: int) -> tuple[ClassLabel, ...]:
+    """The classes that stay."""
+    kept = spec.kept(background)
+    return tuple(label for label in labels if kept is None or label.id in kept)
+
+
+def regions_for(spec: ExportSpec, mask: NDArray[np.uint8], background: int) -> tuple[Region, ...]:
+    """The regions of a mask (H, W) uint8 that the formats of the spec need; none if they need none."""
+    if REGION_FORMATS.isdisjoint(spec.formats):
+        return ()
+    find = instance_regions if spec.instances else semantic_regions
+    return find(mask, background=background)
+
+
+def measured(
+    regions: Sequence[Region], rgb: NDArray[np.uint8], recipe: Recipe, size: PixelSize | None
+) -> list[tuple[object, ...]]:
+    """Rows of measurements.
+
+    Intensities are values of the original where one stretch made its picture (H, W, 3), else those of the picture.
+    """
+    grey = rgb.mean(axis=2)
+    if recipe.stretch is not None:
+        grey = recipe.stretch.low + grey * ((recipe.stretch.high - recipe.stretch.low) / 255)
+    if size is None:
+        return measures_of(regions, grey)
+    return measures_of(regions, grey, pixel_hw=(size.height, size.width), unit=size.unit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
@@ -19,13 +19,12 @@ from fcnlab.adapters.filestore import find_original
 from fcnlab.adapters.png import read_mask
 from fcnlab.core.naming import export_stems
 from fcnlab.core.painting import Painting
-from fcnlab.core.region_measures import measures_of
-from fcnlab.core.regions import Region, instance_regions, semantic_regions, tidied
+from fcnlab.core.regions import tidied
 from fcnlab.domain import IGNORE, ImageInfo, StoredMask
 from fcnlab.errors import ExportFailed, FcnlabError
-from fcnlab.exports import PROBABILITY_FORMATS, REGION_FORMATS, ExportSpec
+from fcnlab.exports import PROBABILITY_FORMATS, ExportSpec
 from fcnlab.lab import Lab
-from fcnlab.services.export_formats import formats_of
+from fcnlab.services.export_formats import formats_of, kept_classes, measured, regions_for
 from fcnlab.services.export_manifest import described, manifest_of
 from fcnlab.services.export_plan import Moment, Runner
 from fcnlab.services.export_progress import NOTHING_LEARNED, ExportProgress
@@ -203,7 +202,7 @@ class ProjectWriter:
             is_turned=image.turned,
             probabilities=made.probabilities,
             points=self._points.get(image.id, ()),
-            measures=lambda: _measures(image, regions, picture()),
+            measures=lambda: measured(regions, picture(), image.recipe, image.pixel_size),
         )
         pixels = {str(class_id): int(counts[class_id]) for class_id in np.flatnonzero(counts)}
         named = {"split": split} if split else {}
@@ -226,34 +225,14 @@ class ProjectWriter:
 def subject_of(moment: Moment, spec: ExportSpec) -> Subject:
     """What the files of an export are about: only the classes that stay."""
     background = background_of(moment.project)
-    kept = None if spec.class_ids is None else {background, *spec.class_ids}
     return Subject(
         title=moment.project.name,
-        classes=tuple(label for label in moment.project.classes if kept is None or label.id in kept),
-        removed=moment.removed if kept is None else (),
+        classes=kept_classes(moment.project.classes, spec, background),
+        removed=moment.removed if spec.class_ids is None else (),
         background=background,
         splits=spec.splits,
     )
 
 
-def regions_for(spec: ExportSpec, mask: NDArray[np.uint8], background: int) -> tuple[Region, ...]:
-    """The regions of a mask (H, W) uint8 that the formats of the spec need; none if they need none."""
-    if REGION_FORMATS.isdisjoint(spec.formats):
-        return ()
-    find = instance_regions if spec.instances else semantic_regions
-    return find(mask, background=background)
-
-
 def _line(spool: str, value: dict[str, Any]) -> Line:
     return Line(spool, json.dumps(value, ensure_ascii=False).encode())
-
-
-def _measures(image: ImageInfo, regions: Sequence[Region], rgb: NDArray[np.uint8]) -> list[tuple[object, ...]]:
-    """Rows of measurements; intensities are values of the original where one stretch made the picture of it."""
-    grey = rgb.mean(axis=2)
-    if image.stretch is not None and image.imaging is None:
-        grey = image.stretch.low + grey * ((image.stretch.high - image.stretch.low) / 255)
-    size = image.pixel_size
-    if size is None:
-        return measures_of(regions, grey)
-    return measures_of(regions, grey, pixel_hw=(size.height, size.width), unit=size.unit)

@@ -34,15 +34,36 @@ class Journal:
     counts: Mapping[str, int] = field(default_factory=dict)
 
 
-class FolderTarget:
-    """A folder that files of an export are written into, each whole.
+class LooseFolder:
+    """A folder that files are written into, each whole, whatever else is in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def add(self, name: str, data: bytes) -> str:
+        """Write one file; returns the SHA-256 of its content."""
+        write_whole(self.path / name, data)
+        return hashlib.sha256(data).hexdigest()
+
+    def add_stream(self, name: str, blocks: Iterable[bytes]) -> str:
+        """Write one file of any length; returns the SHA-256 of its content."""
+        digest = hashlib.sha256()
+        with written_whole(self.path / name) as file:
+            for block in blocks:
+                digest.update(block)
+                file.write(block)
+        return digest.hexdigest()
+
+
+class FolderTarget(LooseFolder):
+    """A folder of its own for an export, new or empty, or with one that was interrupted.
 
     Raises:
         ExportFailed: it holds something else, or cannot be made.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        super().__init__(path)
         self.work = path / WORK_NAME
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -54,20 +75,6 @@ class FolderTarget:
         if found and WORK_NAME not in found:
             held = "a finished export" if MANIFEST_NAME in found else f"other files ({found[0]})"
             raise ExportFailed(f"the folder {path} holds {held}; choose a new or an empty one")
-
-    def add(self, name: str, data: bytes) -> str:
-        """Write one file; returns the SHA-256 of its content."""
-        write_whole(self._path / name, data)
-        return hashlib.sha256(data).hexdigest()
-
-    def add_stream(self, name: str, blocks: Iterable[bytes]) -> str:
-        """Write one file of any length; returns the SHA-256 of its content."""
-        digest = hashlib.sha256()
-        with written_whole(self._path / name) as file:
-            for block in blocks:
-                digest.update(block)
-                file.write(block)
-        return digest.hexdigest()
 
     def journal(self, fingerprint: str) -> Journal:
         """From where to go on: what an interrupted export of this fingerprint left, or the beginning.
@@ -83,7 +90,7 @@ class FolderTarget:
             return Journal(fingerprint)
         if found.fingerprint != fingerprint:
             raise ExportFailed(
-                f"another export into {self._path} was interrupted, with other options, points or model: "
+                f"another export into {self.path} was interrupted, with other options, points or model: "
                 "choose a new folder, or delete this one"
             )
         return found if whole else Journal(fingerprint)

@@ -1,0 +1,199 @@
+"""Masks of image files written in any format, while memory stays flat; a file that fails is named, the rest goes on."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnlab.adapters.exports.dataset import DatasetWriter
+from fcnlab.adapters.exports.folder import LooseFolder
+from fcnlab.adapters.exports.format import ExportedImage, Format, Subject
+from fcnlab.adapters.exports.mask_pngs import IndexMasks
+from fcnlab.adapters.exports.spools import Spools
+from fcnlab.adapters.images import SUFFIXES
+from fcnlab.core.naming import export_stems
+from fcnlab.core.regions import tidied
+from fcnlab.domain import ClassLabel
+from fcnlab.errors import ExportFailed, ImportRefused
+from fcnlab.exports import PROBABILITY_FORMATS, ExportFormat, ExportSpec
+from fcnlab.services.export_formats import formats_of, kept_classes, measured, regions_for
+from fcnlab.services.overlapping import overlapped
+from fcnlab.services.predicting import Answer, Predictor, Reading
+
+NOT_PREDICTED = frozenset({ExportFormat.POINTS, ExportFormat.POINTS_JSON})
+"""Formats of what people clicked."""
+
+WILDCARD = re.compile(r"[*?\[]")
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """An image file and what its mask is called after."""
+
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One file further: the files written for it, or why there are none.
+
+    The last one has no image, and the files about all images.
+    """
+
+    done: int
+    total: int
+    image: Path | None
+    files: tuple[Path, ...] = ()
+    refused: str = ""
+
+
+def input_files(inputs: Sequence[str]) -> list[InputFile]:
+    """The files that paths, folders and patterns such as `folder/**/*.tif` name, each once, in order.
+
+    A file is called by its path below the folder, or below what comes before the first wildcard; files of one name are
+    told apart by a number.
+
+    Raises:
+        ImportRefused: one of them names no file.
+    """
+    found: dict[Path, str] = {}
+    for one in inputs:
+        base, paths = _named_by(one)
+        if not paths:
+            raise ImportRefused(f"{one} names no image file: check the path; quote patterns such as 'folder/**/*.tif'")
+        for path in paths:
+            found.setdefault(path, path.relative_to(base).as_posix() if base in path.parents else path.name)
+    taken: set[str] = set()
+    files = []
+    for path, name in found.items():
+        number, free = 1, name
+        while free in taken:
+            number += 1
+            free = f"{name.removesuffix(path.suffix)}_{number}{path.suffix}"
+        taken.add(free)
+        files.append(InputFile(free, path))
+    return files
+
+
+def predict_files(
+    predictor: Predictor,
+    files: Sequence[InputFile],
+    *,
+    labels: Sequence[ClassLabel],
+    background: int,
+    spec: ExportSpec,
+    is_bare: bool = False,
+    to: Path,
+) -> Iterator[Prediction]:
+    """Write the masks of files into a folder.
+
+    Args:
+        predictor: makes them.
+        files: see `input_files`.
+        labels: the classes of the predictor.
+        background: class id that formats of shapes leave out.
+        spec: formats, classes and regions.
+        is_bare: only index masks, in the folder itself.
+        to: the folder; files of the same names are replaced.
+
+    Raises:
+        ExportFailed: the folder cannot be written, or the spec asks for what predictions do not have.
+    """
+    if strange := NOT_PREDICTED.intersection(spec.formats):
+        raise ExportFailed(f"predictions have no points: leave out the format {min(strange)!r}")
+    classes = kept_classes(labels, spec, background)
+    subject = Subject("fcnlab", classes, (), background)
+    formats: list[Format] = [IndexMasks(subject, folder="")] if is_bare else formats_of(spec, subject)
+    stems = export_stems([file.name for file in files])
+    items = list(enumerate(files, start=1))
+    asks = not PROBABILITY_FORMATS.isdisjoint(spec.formats)
+    with _writer(to, formats) as writer:
+
+        def write(item: tuple[int, InputFile], made: tuple[Reading, Answer]) -> tuple[Path, ...]:
+            number, file = item
+            image = _exported(number, file, stems[file.name], spec, background, made)
+            return tuple(to / name for name in writer.add(image))
+
+        steps = overlapped(
+            items,
+            read=lambda item: predictor.read(item[1].path),
+            work=lambda reading: (reading, predictor.answer(reading, with_probabilities=asks)),
+            write=write,
+        )
+        for outcome in steps:
+            number, file = outcome.item
+            yield Prediction(number, len(files), file.path, outcome.kept or (), str(outcome.refused or ""))
+        yield Prediction(len(files), len(files), None, tuple(to / name for name in writer.finish()))
+
+
+def _named_by(one: str) -> tuple[Path, list[Path]]:
+    """The folder that names start below, and the files."""
+    path = Path(one)
+    if path.is_file():
+        return path.parent, [path]
+    if path.is_dir():
+        below = (each for each in path.rglob("*") if each.suffix.lower() in SUFFIXES and each.is_file())
+        return path, sorted(each for each in below if not _is_hidden(each.relative_to(path)))
+    wildcard = WILDCARD.search(one)
+    if wildcard is None:
+        return path.parent, [path]  # reading it says what is wrong
+    place = max(one.rfind("/", 0, wildcard.start()), one.rfind("\\", 0, wildcard.start())) + 1
+    base, pattern = Path(one[:place]), one[place:]
+    pattern = f"{pattern}/*" if pattern.endswith("**") else pattern
+    return base, sorted(
+        each for each in base.glob(pattern) if each.is_file() and not _is_hidden(each.relative_to(base))
+    )
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+@contextmanager
+def _writer(to: Path, formats: Sequence[Format]) -> Iterator[DatasetWriter]:
+    try:
+        to.mkdir(parents=True, exist_ok=True)
+        with (
+            tempfile.TemporaryDirectory(prefix=".fcnlab-", dir=to) as work,
+            closing(Spools(Path(work))) as spools,
+        ):
+            yield DatasetWriter(LooseFolder(to), spools, formats)
+    except OSError as failure:
+        raise ExportFailed(
+            f"{to} cannot be written ({failure.strerror or failure}); choose another folder or free some room"
+        ) from failure
+
+
+def _exported(
+    number: int, file: InputFile, stem: str, spec: ExportSpec, background: int, made: tuple[Reading, Answer]
+) -> ExportedImage:
+    reading, answer = made
+    mask: NDArray[np.uint8] = tidied(
+        answer.mask,
+        background=background,
+        kept=spec.kept(background),
+        min_area=spec.min_area,
+        fill_holes=spec.fill_holes,
+    )
+    regions = regions_for(spec, mask, background)
+    return ExportedImage(
+        number=number,
+        name=file.name,
+        stem=stem,
+        split="",
+        mask=mask,
+        regions=regions,
+        picture=lambda: reading.rgb,
+        original=lambda: file.path,
+        is_turned=reading.is_turned,
+        probabilities=answer.probabilities,
+        measures=lambda: measured(regions, reading.rgb, reading.recipe, reading.pixel_size),
+    )
