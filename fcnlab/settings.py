@@ -30,6 +30,14 @@ class Settings(BaseSettings):
     """Larger images are refused."""
     import_roots: tuple[Path, ...] = ()
     """Folders on the server that the browser may import from."""
+    import_schemes: tuple[str, ...] = ()
+    """Kinds of addresses that may be imported from, such as https and s3."""
+    import_hosts: tuple[str, ...] = ()
+    """Hosts, or buckets, that may be imported from; `*.example.org` and `*` stand for several."""
+    import_private: bool = False
+    """Whether those hosts may have addresses of a private network."""
+    import_max_mb: int = Field(default=2000, ge=1)
+    """Larger files are not fetched."""
     host: str = "127.0.0.1"
     """Address the server listens on."""
     port: int = Field(default=8501, ge=1, le=65535)

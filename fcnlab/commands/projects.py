@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -93,14 +92,15 @@ def project_imaging(
 @click.option("--classes", help="Names for a new project, the background first: background,nucleus,membrane.")
 @click.option("--object-mode/--no-object-mode", default=False, help="Of a new project.")
 @json_option
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("sources", nargs=-1, required=True)
 @click.pass_context
 def import_images(
-    ctx: click.Context, wanted: str, classes: str | None, object_mode: bool, as_json: bool, paths: tuple[Path, ...]
+    ctx: click.Context, wanted: str, classes: str | None, object_mode: bool, as_json: bool, sources: tuple[str, ...]
 ) -> None:
     """Bring images into a project.
 
-    PATHS are image files, folders and zip archives with all images in them. A missing project is made.
+    SOURCES are image files, folders and zip archives with all images in them, patterns like 'photos/**/*.tif', and
+    addresses like https://... where FCNLAB_IMPORT_SCHEMES allows them. A missing project is made.
 
     What cannot be read is named and left out, and the exit code is 1 then.
     """
@@ -108,9 +108,9 @@ def import_images(
     refused = []
     with opened(ctx) as lab:
         project = _project(lab, wanted, classes, object_mode)
-        for step in _steps(lab, paths, project.id):
+        for step in _steps(lab, sources, project.id):
             if isinstance(step, tuple):
-                refused.append({"name": str(step[0]), "reason": step[1]})
+                refused.append({"name": step[0], "reason": step[1]})
             elif step.refused is not None:
                 refused.append({"name": step.name, "reason": step.refused})
             else:
@@ -140,12 +140,12 @@ def _project(lab: Lab, wanted: str, classes: str | None, object_mode: bool) -> P
     return project
 
 
-def _steps(lab: Lab, paths: tuple[Path, ...], project_id: int) -> Iterator[ImportProgress | tuple[Path, str]]:
-    """Each file on its way; a path that cannot be followed, with the reason."""
-    from fcnlab.services.import_sources import import_path
+def _steps(lab: Lab, sources: tuple[str, ...], project_id: int) -> Iterator[ImportProgress | tuple[str, str]]:
+    """Each image on its way; a source that cannot be followed, with the reason."""
+    from fcnlab.services.import_sources import import_named
 
-    for path in paths:
+    for source in sources:
         try:
-            yield from import_path(lab, path, project_id=project_id, allow_anywhere=True)
+            yield from import_named(lab, source, project_id=project_id)
         except FcnlabError as refusal:
-            yield path, str(refusal)
+            yield source, str(refusal)

@@ -1,19 +1,21 @@
-"""From where images come in: files, folders and zip archives of this machine."""
+"""From where images come in: files, folders, zip archives and addresses."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePath, PurePosixPath
 from typing import BinaryIO, Protocol, cast
 
-from fcnlab.adapters.filestore import Source
+from fcnlab.adapters.filestore import Source, staged
 from fcnlab.adapters.images import FORMATS, SUFFIXES, is_nameless_image
+from fcnlab.adapters.remote import RemoteRules, blocks_of_uri, file_name, is_uri, listed
 from fcnlab.adapters.zips import STARTS as ZIP_STARTS
 from fcnlab.adapters.zips import ZipArchive, is_zip, open_zip
 from fcnlab.errors import ImportRefused
 from fcnlab.lab import Lab
-from fcnlab.services.importing import ImportProgress, clean_file_name, import_files
+from fcnlab.services.importing import ImportProgress, clean_file_name, import_files, require_project
 
 ACCEPTED = (*sorted(suffix.removeprefix(".") for suffix in SUFFIXES), "zip")
 """Endings of the files that may be uploaded."""
@@ -110,6 +112,64 @@ def import_path(lab: Lab, path: Path, *, project_id: int, allow_anywhere: bool =
     if is_zip(path):
         return import_zip(lab, path, name=path.name, project_id=project_id)
     return import_files(lab, [(path.name, path)], project_id=project_id)
+
+
+def allows_uris(lab: Lab) -> bool:
+    """Whether there is any address one may import from."""
+    return bool(lab.settings.import_schemes)
+
+
+def import_named(lab: Lab, text: str, *, project_id: int) -> Iterator[ImportProgress]:
+    """Import what somebody at this machine names: an address, a path, or a pattern like `photos/**/*.tif`.
+
+    Raises:
+        ImportRefused: at once, when it is nothing that can be imported.
+        UnknownProject: at once, when there is no such project.
+    """
+    if is_uri(text):
+        return import_uri(lab, text, project_id=project_id)
+    path = Path(text)
+    if path.exists() or not any(letter in text for letter in "*?["):
+        return import_path(lab, path, project_id=project_id, allow_anywhere=True)
+    found = [one for one in sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor)))) if one.is_file()]
+    if not found:
+        raise ImportRefused(f"{text} fits no file; check the pattern")
+    return import_files(lab, [(str(one), one) for one in found], project_id=project_id)
+
+
+def import_uri(lab: Lab, uri: str, *, project_id: int) -> Iterator[ImportProgress]:
+    """Import what an address stands for: an image, a stack, a zip archive of images, or by a pattern several of them.
+
+    Raises:
+        ImportRefused: at once, when the settings do not allow it, or nothing can be listed there.
+        UnknownProject: at once, when there is no such project.
+    """
+    settings = lab.settings
+    rules = RemoteRules(
+        tuple(scheme.lower() for scheme in settings.import_schemes),
+        settings.import_hosts,
+        settings.import_private,
+        settings.import_max_mb * 1_000_000,
+    )
+    require_project(lab, project_id=project_id)
+    return _fetched(lab, listed(uri, rules), rules, project_id=project_id)
+
+
+def _fetched(lab: Lab, uris: Sequence[str], rules: RemoteRules, *, project_id: int) -> Iterator[ImportProgress]:
+    for done, uri in enumerate(uris, start=1):
+        name = clean_file_name(file_name(uri))
+        if len(uris) > 1 and PurePosixPath(name).suffix.lower() not in (*SUFFIXES, ".zip"):
+            continue
+        try:
+            blocks = partial(blocks_of_uri, uri, rules)
+            if PurePosixPath(name).suffix.lower() == ".zip":
+                with staged(blocks, folders=lab.folders, name=name) as copy:
+                    yield from import_zip(lab, copy.path, name=name, project_id=project_id)
+                continue
+            for step in import_files(lab, [(name, blocks)], project_id=project_id):
+                yield replace(step, done=done, total=len(uris))
+        except ImportRefused as refusal:
+            yield ImportProgress(done, len(uris), name, refused=str(refusal))
 
 
 def _files_of_zip(archive: ZipArchive, *, name: str) -> list[tuple[str, Source | ImportRefused]]:

@@ -63,10 +63,15 @@ def import_files(
     Raises:
         UnknownProject: at once, when there is no such project.
     """
-    with reading(lab.sessions) as session:
-        project = repository.project(session, project_id=project_id)
+    project = require_project(lab, project_id=project_id)
     total = len(files) if isinstance(files, Sequence) else None
     return _import_each(lab, files, project, total=total)
+
+
+def require_project(lab: Lab, *, project_id: int) -> Project:
+    """The project that images go to. Raises UnknownProject."""
+    with reading(lab.sessions) as session:
+        return repository.project(session, project_id=project_id)
 
 
 def read_picture(lab: Lab, image: ImageInfo) -> NDArray[np.uint8]:

@@ -9,7 +9,14 @@ import streamlit as st
 
 from fcnlab.domain import Project
 from fcnlab.errors import FcnlabError
-from fcnlab.services.import_sources import ACCEPTED, WELCOME, import_folder, import_uploads
+from fcnlab.services.import_sources import (
+    ACCEPTED,
+    WELCOME,
+    allows_uris,
+    import_path,
+    import_uploads,
+    import_uri,
+)
 from fcnlab.services.importing import ImportProgress
 from fcnlab.ui import session
 from fcnlab.ui.session import Engine
@@ -18,11 +25,13 @@ from fcnlab.ui.session import Engine
 def add_images(own: Engine, project: Project) -> None:
     """Upload and folder import, and what the last one did."""
     st.subheader("Add images", anchor=False)
-    here, server = st.tabs(["From this computer", "From a folder of the server"])
+    here, server, web = st.tabs(["From this computer", "From a folder of the server", "From an address"])
     with here:
         _upload(own, project)
     with server:
         _folder(own, project)
+    with web:
+        _address(own, project)
     _report(project)
 
 
@@ -50,11 +59,33 @@ def _folder(own: Engine, project: Project) -> None:
         )
         return
     with st.form("folder", border=False):
-        typed = st.text_input("Folder", str(roots[0]), help=f"Inside {', '.join(str(root) for root in roots)}.")
-        pressed = st.form_submit_button("Import the folder", icon=":material/drive_folder_upload:")
+        typed = st.text_input(
+            "Folder, or a zip archive", str(roots[0]), help=f"Inside {', '.join(str(root) for root in roots)}."
+        )
+        pressed = st.form_submit_button("Import it", icon=":material/drive_folder_upload:")
     if pressed and typed.strip():
         try:
-            _import(own, project, import_folder(own.lab, Path(typed.strip()), project_id=project.id), total=None)
+            _import(own, project, import_path(own.lab, Path(typed.strip()), project_id=project.id), total=None)
+        except FcnlabError as failure:
+            session.explained(failure)
+        else:
+            st.rerun()
+
+
+def _address(own: Engine, project: Project) -> None:
+    if not allows_uris(own.lab):
+        st.caption(
+            "No address may be read from here yet. Whoever runs the server can allow some with the environment "
+            'variables FCNLAB_IMPORT_SCHEMES, for example `["https"]`, and FCNLAB_IMPORT_HOSTS, for example '
+            '`["*.example.org"]`.'
+        )
+        return
+    with st.form("address", border=False):
+        typed = st.text_input("Address", placeholder="https://example.org/images.zip")
+        pressed = st.form_submit_button("Import it", icon=":material/cloud_download:")
+    if pressed and typed.strip():
+        try:
+            _import(own, project, import_uri(own.lab, typed.strip(), project_id=project.id), total=None)
         except FcnlabError as failure:
             session.explained(failure)
         else:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import zipfile
-from pathlib import Path
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
+import fsspec
 import numpy as np
 import pytest
 from PIL import Image
@@ -13,7 +15,7 @@ from PIL import Image
 from fcnlab.domain import Project
 from fcnlab.errors import ImportRefused
 from fcnlab.lab import Lab, open_lab
-from fcnlab.services.import_sources import import_path, import_zip
+from fcnlab.services.import_sources import allows_uris, import_named, import_path, import_uri, import_zip
 from fcnlab.services.projects import create_project, images
 from fcnlab.settings import Settings
 
@@ -103,3 +105,69 @@ def test_a_path_outside_the_allowed_folders_is_refused(
     with pytest.raises(ImportRefused, match="FCNLAB_IMPORT_ROOTS"):
         import_path(rooted, tmp_path / "c.zip", project_id=project.id)
     rooted.close()
+
+
+@pytest.fixture
+def remote(settings: Settings, project: Project) -> Iterator[Lab]:
+    """The installation, where files in memory may be read."""
+    lab = open_lab(settings.model_copy(update={"import_schemes": ("memory",), "import_max_mb": 1}))
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/photos/a.png", png(1))
+    memory.pipe("/photos/b.png", png(2))
+    memory.pipe("/photos/notes.txt", b"hello")
+    memory.pipe("/photos/c.zip", packed({"c.png": png(3), "../d.png": png(4)}).getvalue())
+    memory.pipe("/large.png", bytes(2_000_000))
+    yield lab
+    memory.rm("/photos", recursive=True)
+    memory.rm("/large.png")
+    lab.close()
+
+
+def test_an_address_is_an_image_an_archive_or_a_pattern(remote: Lab, project: Project) -> None:
+    steps = [
+        (step.name, step.refused is None)
+        for uri in ("memory:///photos/a.png", "memory:///photos/c.zip", "memory:///photos/*")
+        for step in import_uri(remote, uri, project_id=project.id)
+    ]
+
+    assert steps == [
+        ("a.png", True),
+        ("c.png", True),
+        ("d.png", False),
+        ("a.png", True),
+        ("b.png", True),
+        ("c.png", True),
+        ("d.png", False),
+    ]
+    assert len(images(remote, project_id=project.id)) == 3
+    assert [path.name for path in remote.folders.images.rglob("*.part")] == []
+
+
+def test_an_address_that_is_too_large_or_missing_is_named(remote: Lab, project: Project) -> None:
+    (large,) = import_uri(remote, "memory:///large.png", project_id=project.id)
+    (missing,) = import_uri(remote, "memory:///missing.png", project_id=project.id)
+
+    assert "1 MB allowed" in (large.refused or "")
+    assert "cannot be read" in (missing.refused or "")
+    assert [path.name for path in remote.folders.images.rglob("*.part")] == []
+
+
+def test_no_address_is_read_unless_it_is_allowed(lab: Lab, project: Project) -> None:
+    assert not allows_uris(lab)
+    for uri in ("https://example.org/a.png", "file:///etc/passwd", "memory://a.png"):
+        with pytest.raises(ImportRefused, match="FCNLAB_IMPORT_SCHEMES"):
+            import_named(lab, uri, project_id=project.id)
+
+
+def test_a_pattern_stands_for_files(lab: Lab, project: Project, tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    for seed, name in enumerate(["b.png", "deep/a.png", "deep/c.jpg", "[odd].png"]):
+        (tmp_path / name).write_bytes(png(seed))
+
+    steps = list(import_named(lab, f"{tmp_path}/**/*.png", project_id=project.id))
+    odd = list(import_named(lab, f"{tmp_path}/[odd].png", project_id=project.id))
+
+    assert [PurePosixPath(step.name).name for step in steps] == ["[odd].png", "b.png", "a.png"]
+    assert odd[0].duplicate
+    with pytest.raises(ImportRefused, match="no file"):
+        import_named(lab, f"{tmp_path}/*.webp", project_id=project.id)
