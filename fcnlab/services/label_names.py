@@ -12,8 +12,11 @@ from fcnlab.adapters.imports.labelled import FileClass
 from fcnlab.domain import ClassLabel
 from fcnlab.errors import ImportRefused
 
-GENERIC = frozenset({"images", "labels", "masks", "annotations", "jpegimages", "segmentationclass"})
+GENERIC = frozenset({"images", "labels", "masks", "annotations", "jpegimages", "segmentationclass", "leftimg8bit"})
 """Folders that say what lies in them, and nothing of the image."""
+
+CITYSCAPES_PICTURE = "_leftImg8bit"
+"""How the names of pictures end in Cityscapes, but not those of their labels."""
 
 BACKGROUNDS = frozenset({"background", "bg"})
 OBJECTS = frozenset({"foreground", "object"})
@@ -135,7 +138,7 @@ def _parts(name: str) -> list[str]:
 
 def _stem(name: str) -> str:
     """A file name without its ending; `.001` is none, for it has no letter."""
-    return re.sub(r"\.(?=[^.]*[A-Za-z])[A-Za-z0-9]{2,5}$", "", name)
+    return re.sub(r"\.(?=[^.]*[A-Za-z])[A-Za-z0-9]{2,5}$", "", name).removesuffix(CITYSCAPES_PICTURE)
 
 
 def _shared(one: Sequence[str], other: Sequence[str]) -> int:

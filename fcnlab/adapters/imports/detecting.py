@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
+import numpy as np
+
+from fcnlab.adapters.imports.cityscapes import IDS
 from fcnlab.adapters.imports.formats import FORMATS, LabelFormat
 from fcnlab.adapters.imports.mask_files import SUFFIXES, files_below, mask_colours, mask_header, mask_values
+from fcnlab.adapters.imports.voc import MASKS
 from fcnlab.adapters.imports.yolo import label_files
 from fcnlab.errors import ImportRefused
 
 PEEK_BYTES = 65_536
 MASKS_LOOKED_AT = 5
+FILES_LOOKED_AT = 50
 JSON_MARKS = (
+    (LabelFormat.LABEL_STUDIO, rb'(?s)\A\s*\[.*"(annotations|completions)"\s*:'),
+    (LabelFormat.CITYSCAPES, rb'"imgHeight"\s*:'),
     (LabelFormat.LABELME, rb'"shapes"\s*:'),
     (LabelFormat.COCO, rb'"(images|annotations|categories)"\s*:'),
 )
+ONE_PER_IMAGE = frozenset({LabelFormat.LABELME, LabelFormat.VOC, LabelFormat.CITYSCAPES})
+"""Formats with a file for each image: of these a folder is read, not one file of it."""
+
 NOT_FOUND = f"name the format: {', '.join(LabelFormat)}"
 
 
@@ -54,7 +63,8 @@ def _of_file(path: Path) -> LabelFormat | None:
     if suffix == ".json":
         return _of_json(path)
     if suffix == ".xml":
-        return LabelFormat.CVAT if b"<annotations" in _ends(path) else None
+        start = _ends(path)
+        return LabelFormat.CVAT if b"<annotations" in start else LabelFormat.VOC if b"<annotation>" in start else None
     if suffix in SUFFIXES:
         return _of_masks([path])
     by_suffix = {
@@ -72,22 +82,26 @@ def _of_json(path: Path) -> LabelFormat | None:
 
 
 def _of_folder(folder: Path) -> Detected:
+    masks = files_below(folder, SUFFIXES)
+    if any(one.name.endswith(IDS) for one in masks):
+        return Detected(LabelFormat.CITYSCAPES, folder)
+    if any(MASKS in one.parts for one in masks):
+        return Detected(LabelFormat.VOC, folder)
     for suffix in (".xml", ".json"):
-        files = files_below(folder, (suffix,))
+        files = files_below(folder, (suffix,))[:FILES_LOOKED_AT]
         known = [(found, one) for one in files if (found := _of_file(one)) is not None]
-        whole = [(found, one) for found, one in known if found is not LabelFormat.LABELME]
+        whole = [(found, one) for found, one in known if found not in ONE_PER_IMAGE]
         if len(whole) == 1:
             return Detected(*whole[0])
         if whole:
             names = ", ".join(one.relative_to(folder).as_posix() for _, one in whole[:5])
             raise ImportRefused(f"{folder.name} holds {len(whole)} label files ({names}): name one of them")
         if known:
-            return Detected(LabelFormat.LABELME, folder)
+            return Detected(known[0][0], folder)
     if any(_is_yolo(one) for one in label_files(folder)[:MASKS_LOOKED_AT]):
         return Detected(LabelFormat.YOLO, folder)
-    masks = list(islice(files_below(folder, SUFFIXES), MASKS_LOOKED_AT))
     if masks:
-        return Detected(_of_masks(masks), folder)
+        return Detected(_of_masks(masks[:MASKS_LOOKED_AT]), folder)
     tables = files_below(folder, (".csv",))
     if len(tables) == 1:
         return Detected(LabelFormat.POINTS, tables[0])
@@ -95,26 +109,31 @@ def _of_folder(folder: Path) -> Detected:
 
 
 def _of_masks(files: list[Path]) -> LabelFormat:
-    """What the first masks look like; the first of them that can be read decides between colours and numbers."""
-    for file in files:
-        try:
-            if mask_header(file).palette:
-                return LabelFormat.INDEX
-            mask_values(file)
-        except ImportRefused:
-            if _is_painted(file):
-                return LabelFormat.ROOT_PAINTER
-    return LabelFormat.INDEX
+    """What the first masks look like; those that cannot be read say nothing."""
+    found = {kind for kind in map(_of_mask, files) if kind is not None}
+    order = (LabelFormat.ROOT_PAINTER, LabelFormat.COLOUR, LabelFormat.INDEX, LabelFormat.BINARY)
+    return next((kind for kind in order if kind in found), LabelFormat.INDEX)
 
 
-def _is_painted(file: Path) -> bool:
-    """Whether a mask is transparent but for strokes that are red or green."""
+def _of_mask(file: Path) -> LabelFormat | None:
+    try:
+        if mask_header(file).palette:
+            return LabelFormat.INDEX
+        values = mask_values(file)
+    except ImportRefused:
+        return _of_colours(file)
+    return LabelFormat.BINARY if np.isin(values, (0, 255)).all() and (values == 0).any() else LabelFormat.INDEX
+
+
+def _of_colours(file: Path) -> LabelFormat | None:
+    """Strokes in red and green on nothing are RootPainter's."""
     try:
         rgba = mask_colours(file)
     except ImportRefused:
-        return False
+        return None
     painted = rgba[rgba[..., 3] > 0][:, :3] > 0
-    return bool((rgba[..., 3] == 0).any() and (painted.sum(axis=1) == 1).all() and not painted[:, 2].any())
+    strokes = (rgba[..., 3] == 0).any() and (painted.sum(axis=1) == 1).all() and not painted[:, 2].any()
+    return LabelFormat.ROOT_PAINTER if strokes else LabelFormat.COLOUR
 
 
 def _is_yolo(file: Path) -> bool:

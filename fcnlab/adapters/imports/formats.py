@@ -7,14 +7,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from fcnlab.adapters.imports.binary_masks import read_binary_masks
+from fcnlab.adapters.imports.cityscapes import read_cityscapes
 from fcnlab.adapters.imports.coco import read_coco
+from fcnlab.adapters.imports.colour_masks import read_colour_masks
 from fcnlab.adapters.imports.cvat import read_cvat
 from fcnlab.adapters.imports.index_masks import read_index_masks
+from fcnlab.adapters.imports.label_studio import read_label_studio
 from fcnlab.adapters.imports.labelled import LabelSource
 from fcnlab.adapters.imports.labelme import read_labelme
 from fcnlab.adapters.imports.points_table import read_points_table
 from fcnlab.adapters.imports.reading import ReadOptions
 from fcnlab.adapters.imports.root_painter import read_root_painter
+from fcnlab.adapters.imports.voc import read_voc
 from fcnlab.adapters.imports.yolo import read_yolo
 
 
@@ -23,9 +28,14 @@ class LabelFormat(StrEnum):
 
     COCO = "coco"
     INDEX = "index"
-    LABELME = "labelme"
+    COLOUR = "colour"
+    BINARY = "binary"
     YOLO = "yolo"
+    VOC = "voc"
+    CITYSCAPES = "cityscapes"
+    LABELME = "labelme"
     CVAT = "cvat"
+    LABEL_STUDIO = "labelstudio"
     ROOT_PAINTER = "rootpainter"
     POINTS = "points"
 
@@ -41,9 +51,14 @@ class FormatInfo:
 FORMATS: dict[LabelFormat, FormatInfo] = {
     LabelFormat.COCO: FormatInfo("COCO JSON", read_coco),
     LabelFormat.INDEX: FormatInfo("index masks", read_index_masks),
-    LabelFormat.LABELME: FormatInfo("LabelMe JSON", read_labelme),
+    LabelFormat.COLOUR: FormatInfo("colour masks", read_colour_masks),
+    LabelFormat.BINARY: FormatInfo("black and white masks", read_binary_masks),
     LabelFormat.YOLO: FormatInfo("YOLO text files", read_yolo),
+    LabelFormat.VOC: FormatInfo("Pascal VOC", read_voc),
+    LabelFormat.CITYSCAPES: FormatInfo("Cityscapes", read_cityscapes),
+    LabelFormat.LABELME: FormatInfo("LabelMe JSON", read_labelme),
     LabelFormat.CVAT: FormatInfo("CVAT XML 1.1 for images", read_cvat),
+    LabelFormat.LABEL_STUDIO: FormatInfo("Label Studio JSON", read_label_studio),
     LabelFormat.ROOT_PAINTER: FormatInfo("RootPainter annotations", read_root_painter),
     LabelFormat.POINTS: FormatInfo("a CSV table of points", read_points_table),
 }

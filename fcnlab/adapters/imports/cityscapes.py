@@ -1,0 +1,112 @@
+"""Cityscapes: gtFine, as masks of label ids or as polygons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnlab.adapters.imports.index_masks import places_of_values, sized
+from fcnlab.adapters.imports.label_tables import find_table, read_table
+from fcnlab.adapters.imports.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
+from fcnlab.adapters.imports.mask_files import files_below, folder_of, mask_header, mask_values
+from fcnlab.adapters.imports.reading import ReadOptions, claimed_hw, listing, mapping, read_json, shown, text
+from fcnlab.adapters.imports.shapes import Polygon, drawn, polygon
+from fcnlab.domain import IGNORE
+from fcnlab.errors import ImportRefused
+
+IDS, POLYGONS = "_labelIds.png", "_polygons.json"
+MARKS = ("_gtFine", "_gtCoarse")
+
+VOID = ("unlabeled", "ego vehicle", "rectification border", "out of roi")
+"""The values 0 to 3: nothing is said about their pixels."""
+
+NAMES = (
+    *VOID,
+    *("static", "dynamic", "ground", "road", "sidewalk", "parking", "rail track", "building", "wall", "fence"),
+    *("guard rail", "bridge", "tunnel", "pole", "polegroup", "traffic light", "traffic sign", "vegetation", "terrain"),
+    *("sky", "person", "rider", "car", "truck", "bus", "caravan", "trailer", "train", "motorcycle", "bicycle"),
+)
+"""The classes in the order of their values; the value -1 of licence plates is 255 in 8 bits."""
+
+GROUP = "group"
+
+
+def read_cityscapes(path: Path, options: ReadOptions) -> LabelSource:
+    """Masks of label ids below a folder, or where there are none, polygons; names are those of the images' pictures.
+
+    Ids are those of Cityscapes unless a table beside or above the folder says otherwise. The labels 0 to 3 and pixels
+    outside all polygons are unknown; a group of things counts as these things.
+
+    Raises:
+        ImportRefused: neither masks nor polygons.
+    """
+    folder = folder_of(path)
+    masks = [one for one in files_below(path, (".png",)) if one.name.endswith(IDS)] if path.is_dir() else [path]
+    files = [one for one in masks if one.name.endswith(IDS)]
+    if not files:
+        found = files_below(path, (".json",)) if path.is_dir() else [path]
+        files = [one for one in found if one.name.endswith(POLYGONS)]
+    if not files:
+        raise ImportRefused(f"{path.name} holds no Cityscapes labels: no name ends in {IDS} or {POLYGONS}")
+    table = options.table or find_table(folder)
+    named = _standard() if table is None else dict(sorted(read_table(table).by_value.items()))
+    classes = tuple(dict.fromkeys(named.values()))
+    places = {one.name: place for place, one in enumerate(classes)}
+    by_value = {value: places[one.name] for value, one in named.items()}
+    if table is None:
+        by_value |= dict.fromkeys(range(len(VOID)), IGNORE)
+        places |= dict.fromkeys((*VOID, "license plate"), IGNORE)
+
+    def read() -> Iterator[LabelledImage | UnreadLabels]:
+        for file in files:
+            name = _image_name(file, folder)
+            try:
+                if file.name.endswith(IDS):
+                    yield LabelledImage(name, mask_header(file).hw, partial(_mask, file=file, places=by_value))
+                else:
+                    yield _of_polygons(file, name, places)
+            except ImportRefused as refusal:
+                yield UnreadLabels(name, str(refusal))
+
+    return LabelSource(classes, len(files), read)
+
+
+def _standard() -> dict[int, FileClass]:
+    return {value: FileClass(name) for value, name in enumerate(NAMES) if name not in VOID}
+
+
+def _image_name(file: Path, folder: Path) -> str:
+    """`gtFine/train/ulm/ulm_000_019_gtFine_labelIds.png` is of the picture `train/ulm/ulm_000_019`."""
+    stem = file.name
+    for mark in MARKS:
+        stem = stem.partition(mark)[0]
+    parts = [part for part in file.relative_to(folder).parts[:-1] if part not in ("gtFine", "gtCoarse")]
+    return "/".join([*parts, stem])
+
+
+def _mask(hw: tuple[int, int], *, file: Path, places: Mapping[int, int]) -> NDArray[np.uint8]:
+    return sized(places_of_values(mask_values(file), places, file.name), hw, file)
+
+
+def _of_polygons(file: Path, name: str, places: Mapping[str, int]) -> LabelledImage:
+    content = mapping(read_json(file), file.name)
+    hw = claimed_hw(content.get("imgHeight"), content.get("imgWidth"), file.name)
+    shapes: list[Polygon] = []
+    for count, one in enumerate(listing(content.get("objects"), f"'objects' of {file.name}")):
+        what = f"objects[{count}] of {file.name}"
+        thing = mapping(one, what)
+        label = text(thing.get("label"), f"the label of {what}")
+        if thing.get("deleted"):
+            continue
+        known = label if label in places else label.removesuffix(GROUP)
+        if known not in places:
+            raise ImportRefused(f"{what} is of class {shown(label)}, which Cityscapes does not have")
+        corners = [
+            listing(pair, f"a corner of {what}") for pair in listing(thing.get("polygon"), f"the polygon of {what}")
+        ]
+        shapes.append(polygon(places[known], [value for pair in corners for value in pair], what))
+    return LabelledImage(name, hw, partial(drawn, shapes, ground=IGNORE))

@@ -1,0 +1,134 @@
+"""Pascal VOC: masks with a palette in SegmentationClass, or boxes in Annotations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from xml.etree.ElementTree import Element
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnlab.adapters.imports.colour_masks import places_of_colours
+from fcnlab.adapters.imports.index_masks import places_of_values, sized
+from fcnlab.adapters.imports.label_tables import find_table, read_table
+from fcnlab.adapters.imports.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
+from fcnlab.adapters.imports.mask_files import files_below, mask_colours, mask_header, mask_values, name_of
+from fcnlab.adapters.imports.reading import ReadOptions, claimed_hw, number, text, xml_elements
+from fcnlab.adapters.imports.shapes import Shape, ShapeClasses, box, drawn, shape_classes
+from fcnlab.domain import IGNORE
+from fcnlab.errors import ImportRefused
+
+MASKS, BOXES = "SegmentationClass", "Annotations"
+NAMES = (
+    *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
+    *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
+)
+"""The classes of the VOC challenges, in the order of their values."""
+
+BORDER = "#e0e0c0"
+"""The colour in which VOC's palette shows 255, the border about which nothing is said."""
+
+
+def read_voc(path: Path, options: ReadOptions) -> LabelSource:
+    """The masks below a folder, or when there are none, the boxes of its XML files (or one of them).
+
+    Values are lines of labelmap.txt where there is one, else the classes of the challenges; 255 is unknown. Masks whose
+    palette is not that of labelmap.txt, and those without one, are read by their colours. Boxes count pixels from 1,
+    both ends within, as the development kit does.
+
+    Raises:
+        ImportRefused: neither masks nor boxes.
+    """
+    masks = [one for one in files_below(path, (".png",)) if MASKS in one.parts] if path.is_dir() else []
+    if masks:
+        return _masks(masks, path, options)
+    files = files_below(path, (".xml",)) if path.is_dir() else [path]
+    if not files:
+        raise ImportRefused(f"{path.name} holds no {MASKS} with masks and no {BOXES} with XML files")
+    return _boxes(files, options)
+
+
+def _masks(files: list[Path], root: Path, options: ReadOptions) -> LabelSource:
+    folder = next(parent for parent in files[0].parents if parent.name == MASKS)
+    table = options.table or find_table(folder) or find_table(root)
+    if table is None:
+        classes = tuple(FileClass(name) for name in NAMES)
+    else:
+        classes = tuple(one for _, one in sorted(read_table(table).by_value.items()))
+    colours = {one.colour: place for place, one in enumerate(classes) if one.colour}
+    colours.setdefault(BORDER, IGNORE)
+
+    def read() -> Iterator[LabelledImage | UnreadLabels]:
+        for file in files:
+            name = name_of(file, folder) if file.is_relative_to(folder) else file.stem
+            try:
+                yield LabelledImage(
+                    name, mask_header(file).hw, partial(_mask, file=file, classes=classes, colours=colours)
+                )
+            except ImportRefused as refusal:
+                yield UnreadLabels(name, str(refusal))
+
+    return LabelSource(classes, len(files), read)
+
+
+def _mask(
+    hw: tuple[int, int], *, file: Path, classes: tuple[FileClass, ...], colours: Mapping[str, int]
+) -> NDArray[np.uint8]:
+    palette = ["#{:02x}{:02x}{:02x}".format(*one) for one in mask_header(file).palette]
+    named = [one.colour for one in classes]
+    is_coloured = any(named) and (not palette or palette[: len(named)] != named)
+    if is_coloured and (palette or not _is_grey(file)):
+        return sized(places_of_colours(mask_colours(file), colours, file.name, strange="refuse"), hw, file)
+    places = {place: place for place in range(len(classes))}
+    return sized(places_of_values(mask_values(file), places, file.name), hw, file)
+
+
+def _is_grey(file: Path) -> bool:
+    try:
+        mask_values(file)
+    except ImportRefused:
+        return False
+    return True
+
+
+def _boxes(files: list[Path], options: ReadOptions) -> LabelSource:
+    names: set[str] = set()
+    for file in files:
+        try:
+            names |= {one.findtext("name", "").strip() for one in _root(file).iter("object")}
+        except ImportRefused:  # named when its turn comes
+            continue
+    classes = shape_classes([FileClass(name) for name in sorted(names) if name], rest=options.rest)
+
+    def read() -> Iterator[LabelledImage | UnreadLabels]:
+        for file in files:
+            try:
+                yield _boxed_image(file, classes)
+            except ImportRefused as refusal:
+                yield UnreadLabels(file.stem, str(refusal))
+
+    return LabelSource(classes.classes, len(files), read)
+
+
+def _root(file: Path) -> Element:
+    found = next(xml_elements(file, frozenset({"annotation"})), None)
+    if found is None:
+        raise ImportRefused(f"{file.name} holds no annotation of Pascal VOC")
+    return found
+
+
+def _boxed_image(file: Path, classes: ShapeClasses) -> LabelledImage:
+    root = _root(file)
+    name = root.findtext("filename", "").strip() or file.stem
+    hw = claimed_hw(root.findtext("size/height"), root.findtext("size/width"), name)
+    shapes: list[Shape] = []
+    for count, one in enumerate(root.iter("object"), start=1):
+        what = f"object {count} of {file.name}"
+        place = classes.place_of(text(one.findtext("name"), f"the name of {what}").strip(), what)
+        x0, y0, x1, y1 = (
+            number(one.findtext(f"bndbox/{key}"), f"{key} of {what}") for key in ("xmin", "ymin", "xmax", "ymax")
+        )
+        shapes.append(box(place, x0 - 1, y0 - 1, x1, y1, what))
+    return LabelledImage(name, hw, partial(drawn, shapes, ground=classes.ground))

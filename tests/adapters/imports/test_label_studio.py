@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fcnlab.adapters.imports.label_studio import read_label_studio
+from fcnlab.adapters.imports.labelled import FilePoint
+from fcnlab.adapters.imports.reading import ReadOptions
+from fcnlab.adapters.label_studio_brush import encode_brush
+from fcnlab.errors import ImportRefused
+from tests.adapters.imports.label_bench import (
+    HW,
+    class_names,
+    filled,
+    named_mask,
+    only_mask,
+    readable,
+    refusals,
+    save_json,
+)
+
+
+def result(kind: str, label: str = "cell", **value: Any) -> dict[str, Any]:
+    return {
+        "id": "abc",
+        "type": f"{kind}labels",
+        "original_width": HW[1],
+        "original_height": HW[0],
+        "image_rotation": 0,
+        "value": {**value, f"{kind}labels": [label]},
+    }
+
+
+def task(*results: dict[str, Any], image: str = "/data/upload/3/1a2b3c4d-a.jpg", **more: Any) -> dict[str, Any]:
+    return {"id": 7, "data": {"image": image}, "annotations": [{"id": 1, "result": list(results)}], **more}
+
+
+def shares(*corners: tuple[float, float]) -> list[list[float]]:
+    return [[100 * x / HW[1], 100 * y / HW[0]] for x, y in corners]
+
+
+def across(pixels: float) -> float:
+    return 100 * pixels / HW[1]
+
+
+def down(pixels: float) -> float:
+    return 100 * pixels / HW[0]
+
+
+POLYGON = result("polygon", points=shares((4, 5), (9, 5), (9, 12), (4, 12)))
+
+
+def test_polygons_rectangles_and_ellipses_are_per_cent(tmp_path: Path) -> None:
+    flat = result("rectangle", "box", x=across(7), y=down(8), width=across(13), height=down(7), rotation=0)
+    disc = result("ellipse", "disc", x=across(26), y=down(5), radiusX=across(4), radiusY=down(3), rotation=0)
+
+    source = read_label_studio(save_json(tmp_path / "a.json", [task(POLYGON, flat, disc)]), ReadOptions())
+
+    assert class_names(source) == ["background", "box", "cell", "disc"]
+    assert readable(source)["/data/upload/3/a.jpg"].hw == HW
+    mask = only_mask(source)
+    expected = filled((np.s_[5:12], np.s_[4:9], "cell"), (np.s_[8:15], np.s_[7:20], "box"))
+    assert np.array_equal(np.where(mask == "disc", "background", mask), expected)
+    assert (mask == "disc").sum() == pytest.approx(np.pi * 12, rel=0.1)
+
+
+def test_rectangles_turn_clockwise_about_their_top_left_corner(tmp_path: Path) -> None:
+    turned = result("rectangle", x=across(20), y=down(4), width=across(10), height=down(5), rotation=90)
+
+    mask = only_mask(read_label_studio(save_json(tmp_path / "a.json", [task(turned)]), ReadOptions()))
+
+    assert np.array_equal(mask, filled((np.s_[4:14], np.s_[15:20], "cell")))
+
+
+def test_brushes_are_the_pixels_they_were_made_from(tmp_path: Path) -> None:
+    painted = np.random.default_rng(3).random(HW) < 0.3
+    brush = result("brush", format="rle", rle=encode_brush(painted))
+
+    mask = only_mask(read_label_studio(save_json(tmp_path / "a.json", [task(brush)]), ReadOptions()))
+
+    assert np.array_equal(mask == "cell", painted)
+
+
+def test_keypoints_are_points(tmp_path: Path) -> None:
+    key = result("keypoint", x=across(7.9), y=down(3.2), width=0.5)
+    edge = result("keypoint", x=100, y=100, width=0.5)
+
+    (image,) = readable(read_label_studio(save_json(tmp_path / "a.json", [task(key, edge)]), ReadOptions())).values()
+
+    assert image.mask is None
+    assert image.points == (FilePoint(3, 7, 1), FilePoint(19, 32, 1))
+
+
+def test_labels_may_stand_apart_from_their_shapes(tmp_path: Path) -> None:
+    shape = {**POLYGON, "type": "polygon", "value": {"points": POLYGON["value"]["points"]}}
+    label = {"id": "abc", "type": "labels", "value": {"labels": ["nerve"]}}
+
+    source = read_label_studio(save_json(tmp_path / "a.json", [task(shape, label)]), ReadOptions())
+
+    assert np.array_equal(only_mask(source), filled((np.s_[5:12], np.s_[4:9], "nerve")))
+
+
+def test_the_truth_counts_else_the_last_annotation_that_was_not_cancelled(tmp_path: Path) -> None:
+    def one(label: str, **more: Any) -> dict[str, Any]:
+        return {"result": [{**POLYGON, "value": {**POLYGON["value"], "polygonlabels": [label]}}], **more}
+
+    last = task(annotations=[one("first"), one("second"), one("third", was_cancelled=True)], image="a.jpg")
+    truth = task(annotations=[one("first", ground_truth=True), one("second")], image="b.jpg")
+    source = read_label_studio(save_json(tmp_path / "a.json", [last, truth]), ReadOptions())
+
+    found = {name: set(np.unique(named_mask(source, image))) for name, image in readable(source).items()}
+    assert found == {"a.jpg": {"background", "second"}, "b.jpg": {"background", "first"}}
+
+
+@pytest.mark.parametrize(
+    ("image", "name"),
+    [
+        ("/data/upload/1/0a1b2c3d-cells%201.png", "/data/upload/1/cells 1.png"),
+        ("/data/local-files/?d=plates/a%20b.png", "plates/a b.png"),
+        ("s3://bucket/plates/a.png", "/plates/a.png"),
+        ("https://example.org/x/a.png?token=1", "/x/a.png"),
+        ("plates/a.png", "plates/a.png"),
+    ],
+)
+def test_names_are_found_in_addresses(tmp_path: Path, image: str, name: str) -> None:
+    source = read_label_studio(save_json(tmp_path / "a.json", [task(POLYGON, image=image)]), ReadOptions())
+
+    assert list(readable(source)) == [name]
+
+
+WRONG: dict[str, tuple[Any, str]] = {
+    "a task that is a number": (4, "task 1 is 4"),
+    "no data": ({"annotations": []}, "the data of task 1 is missing"),
+    "no image": ({"data": {"text": "hello"}, "annotations": []}, "the image of task 1"),
+    "no annotations": ({"data": {"image": "a.jpg"}}, "the annotations is missing"),
+    "nobody annotated": (task(annotations=[]), "nobody annotated it"),
+    "a result that is a text": (task(annotations=[{"result": "x"}]), "the result of an annotation is 'x'"),
+    "no size": (task({**POLYGON, "original_width": None, "original_height": None}), "size of its image"),
+    "two sizes": (task(POLYGON, {**POLYGON, "original_width": 5}), "size of its image"),
+    "a turned image": (task({**POLYGON, "image_rotation": 90}), "turned by 90 degrees"),
+    "a polygon of two corners": (task(result("polygon", points=[[1, 2], [3, 4]])), "at least three"),
+    "a polygon of triples": (task(result("polygon", points=[[1, 2, 3]])), "no pairs"),
+    "a corner that is no number": (task(result("polygon", points=[[1, None], [2, 3], [4, 5]])), "missing, wanted"),
+    "a box of negative size": (task(result("rectangle", x=1, y=1, width=-5, height=2)), "negative size"),
+    "an ellipse of negative size": (task(result("ellipse", x=1, y=1, radiusX=-5, radiusY=2)), "negative size"),
+    "a brush in another format": (task(result("brush", format="png", rle=[1])), "wanted 'rle'"),
+    "a brush cut off": (
+        task(result("brush", format="rle", rle=encode_brush(np.eye(*HW, dtype=bool))[:-9])),
+        "ends early",
+    ),
+    "a brush of another size": (
+        task(result("brush", format="rle", rle=encode_brush(np.ones((2, 3), bool)))),
+        "6 pixels",
+    ),
+    "a brush of no bytes": (task(result("brush", format="rle", rle=["a", 999])), "damaged"),
+    "a point outside": (task(result("keypoint", x=-1, y=4)), "outside its image"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, wrong: str) -> None:
+    content, reason = WRONG[wrong]
+    source = read_label_studio(save_json(tmp_path / "a.json", [content]), ReadOptions())
+
+    said = refusals(source)
+    for image in readable(source).values():
+        with pytest.raises(ImportRefused) as failure:
+            named_mask(source, image)
+        said.append(str(failure.value))
+
+    assert len(said) == 1
+    assert reason in said[0]
+    assert "\n" not in said[0]
+
+
+def test_files_that_are_no_list_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ImportRefused, match="wanted a list"):
+        read_label_studio(save_json(tmp_path / "a.json", {"data": 1}), ReadOptions())
