@@ -19,6 +19,7 @@ from fcnlab.adapters.weights import load_encoder
 from fcnlab.core import learner
 from fcnlab.core.clicks import Clicks, canonical_clicks
 from fcnlab.core.encoder import StageEncoder
+from fcnlab.core.full_size import full_size
 from fcnlab.core.head import Head, missing_message
 from fcnlab.core.model import Lesson, Model, canonical_teachings, model_from_arrays, model_to_arrays
 from fcnlab.core.network_model import KIND, NetworkModel, network_to_arrays
@@ -170,7 +171,7 @@ class PointSegmenter:
             NotFitted: before the first fit. UnknownImage, InvalidImage: see `add_image`.
         """
         segmentation, image_hw, clicks = self._segmented(image)
-        return learner.full_size(segmentation, image_hw, clicks)
+        return full_size(segmentation, image_hw, clicks)
 
     def predict_proba(self, image: Hashable | NDArray[Any]) -> NDArray[np.float32]:
         """Probabilities (H, W, K) float32 that sum to one, K = number of classes; zero for a class without points.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -29,6 +30,17 @@ BORDER_CLEARANCE = 0.08
 
 NEIGHBOURS_UP_TO = 64
 """Points in a project above which neighbours bring nothing and are left out."""
+
+
+class Colours(Protocol):
+    """CIELAB (H, W, 3) float32 of a picture that is looked at in single places: an array, or what behaves like one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(H, W, 3)."""
+
+    def __getitem__(self, places: Any) -> NDArray[np.float32]:
+        """Colours (..., 3) at (rows, cols)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +102,7 @@ def canonical_clicks(
 
 
 def neighbour_positions(
-    clicks: Clicks, lab: NDArray[np.float32]
+    clicks: Clicks, lab: Colours
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
     """Pixels on two rings round each click whose colour is that of the click.
 

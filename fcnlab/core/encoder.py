@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
 
@@ -15,7 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from fcnlab.core.stages import Stages, make_stage
+from fcnlab.core.stages import RawMap, StageInfo, Stages, measure
+from fcnlab.core.tiles import Box, rounded_up, seen_margin
 
 COLOUR_STRIDES = (1, 2, 4, 8)
 POSITION_STRIDE = 8
@@ -27,6 +29,9 @@ SHAPE_WEIGHT = 0.5
 
 SHAPE_SIGMA = 1.0
 """Smoothing, in pixels of each stride, before lightness is differentiated."""
+
+SHAPES_SEEN = 16
+"""So many pixels of a stride around it decide the shapes of a pixel."""
 
 
 class StageEncoder:
@@ -49,7 +54,7 @@ class StageEncoder:
         self.strides = strides
 
     def encode(self, rgb: NDArray[np.uint8], *, scales: tuple[float, ...], position: bool) -> Stages:
-        """Stages of a working picture.
+        """Stages of a working picture, in one piece.
 
         Args:
             rgb: (H, W, 3) uint8, the working picture.
@@ -57,24 +62,71 @@ class StageEncoder:
             position: add a stage that says where a pixel is.
         """
         hw = (rgb.shape[0], rgb.shape[1])
+        padded_hw = rounded_up(hw, padding_step(scales))
+        whole = Box(0, 0, *padded_hw)
+        made = [
+            *self.deep_maps(rgb, whole, scales=scales),
+            *self.shallow_maps(rgb, whole, padded_hw=padded_hw),
+            *self.place_maps(hw, whole, position=position),
+        ]
+        measured = [measure(one, hw) for one in made]
+        return Stages(
+            tuple(one.info for one in made),
+            tuple(one.map for one in made),
+            tuple(mean for mean, _ in measured),
+            tuple(scale for _, scale in measured),
+            hw,
+        )
+
+    def deep_maps(self, rgb: NDArray[np.uint8], box: Box, *, scales: tuple[float, ...]) -> list[RawMap]:
+        """What the network sees in a box of the padded picture, looking as far around it as it has to.
+
+        Args:
+            rgb: (H, W, 3) uint8, the whole working picture.
+            box: its sides are multiples of `padding_step(scales)`.
+            scales: image scales at which the network runs.
+        """
         step = padding_step(scales)
-        padded = _pad(rgb, step)
-        tensor = torch.from_numpy(padded).to(self.device).permute(2, 0, 1)[None].float() / 255
-        made = []
+        padded_hw = rounded_up((rgb.shape[0], rgb.shape[1]), step)
+        maps = []
         for scale in scales:
+            seen = box.grown(seen_margin(scale, step), padded_hw)
+            own = box.moved(-seen.top, -seen.left)
+            tensor = torch.from_numpy(_padded(rgb, seen)).to(self.device).permute(2, 0, 1)[None].float() / 255
             for stride, features in self._features(tensor, scale):
-                made.append(make_stage(f"encoder@{scale:g}/{stride}", stride / scale, features, hw))
-        lab = lab_image(padded)
+                rows, cols = own.scaled(scale / stride).slices
+                maps.append(features[:, rows, cols].to(torch.float16).contiguous())
+        return [RawMap(info, 1.0, one) for info, one in zip(self.deep_infos(maps, scales), maps, strict=True)]
+
+    def deep_infos(self, maps: Sequence[Tensor], scales: tuple[float, ...]) -> list[StageInfo]:
+        """What maps made by `deep_maps` at these scales are."""
+        names = [(scale, stride) for scale in scales for stride in self.strides]
+        return [
+            StageInfo(f"encoder@{scale:g}/{stride}", stride / scale, len(one))
+            for (scale, stride), one in zip(names, maps, strict=True)
+        ]
+
+    def shallow_maps(self, rgb: NDArray[np.uint8], box: Box, *, padded_hw: tuple[int, int]) -> list[RawMap]:
+        """Colours and shapes in a box of the padded picture; see `deep_maps`."""
+        seen = box.grown(SHAPES_SEEN * max(COLOUR_STRIDES), padded_hw)
+        own = box.moved(-seen.top, -seen.left)
+        lab = lab_image(_padded(rgb, seen))
+        made = []
         for stride in COLOUR_STRIDES:
             small = _pooled(lab, stride)
-            made.append(make_stage(f"colour/{stride}", float(stride), self._tensor(small), hw))
-            shapes = self._tensor(_shapes(small[..., 0]))
-            made.append(make_stage(f"shape/{stride}", float(stride), shapes, hw, weight=SHAPE_WEIGHT))
-        if position:
-            places = _positions(padded.shape[:2], hw, self.device)
-            made.append(make_stage("position", float(POSITION_STRIDE), places, hw, weight=POSITION_WEIGHT))
-        infos, maps, means, deviations = zip(*made, strict=True)
-        return Stages(infos, maps, means, deviations, hw)
+            rows, cols = own.scaled(1 / stride).slices
+            for name, one, weight in (("colour", small, 1.0), ("shape", _shapes(small[..., 0]), SHAPE_WEIGHT)):
+                info = StageInfo(f"{name}/{stride}", float(stride), one.shape[2])
+                made.append(RawMap(info, weight, self._tensor(one[rows, cols]).to(torch.float16)))
+        return made
+
+    def place_maps(self, hw: tuple[int, int], box: Box, *, position: bool) -> list[RawMap]:
+        """Where a pixel is, in a box of a padded picture of size `hw`; nothing unless `position`."""
+        if not position:
+            return []
+        places = _positions(box, hw, self.device)
+        info = StageInfo("position", float(POSITION_STRIDE), len(places))
+        return [RawMap(info, POSITION_WEIGHT, places.to(torch.float16))]
 
     def _tensor(self, channels_last: NDArray[np.float32]) -> Tensor:
         """(h, w, C) array -> (C, h, w) tensor on the device."""
@@ -126,10 +178,14 @@ def lab_image(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     return cv2.cvtColor(rgb.astype(np.float32) / 255, cv2.COLOR_RGB2LAB).astype(np.float32)
 
 
-def _pad(rgb: NDArray[np.uint8], step: int) -> NDArray[np.uint8]:
-    """Repeat the last rows and columns until both sides are multiples of `step`."""
+def _padded(rgb: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
+    """A box of a picture whose last rows and columns are repeated beyond its end."""
     height, width = rgb.shape[:2]
-    return np.pad(rgb, ((0, -height % step), (0, -width % step), (0, 0)), mode="edge")
+    rows, cols = box.clipped((height, width)).slices
+    beyond = (max(0, box.bottom - max(height, box.top)), max(0, box.right - max(width, box.left)))
+    if not any(beyond):
+        return np.ascontiguousarray(rgb[rows, cols])
+    return np.pad(rgb[rows, cols], ((0, beyond[0]), (0, beyond[1]), (0, 0)), mode="edge")
 
 
 def _pooled(lab: NDArray[np.float32], stride: int) -> NDArray[np.float32]:
@@ -156,10 +212,13 @@ def _shapes(lightness: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.stack([slope, half + turn, half - turn, contrast], axis=2)
 
 
-def _positions(padded_hw: tuple[int, ...], hw: tuple[int, int], device: torch.device) -> Tensor:
+def _positions(box: Box, hw: tuple[int, int], device: torch.device) -> Tensor:
     """(5, h, w): row, column, their squares and product, in units of half the longer side from the centre."""
     half = max(hw) / 2
-    rows = ((torch.arange(padded_hw[0] // POSITION_STRIDE) + 0.5) * POSITION_STRIDE - hw[0] / 2) / half
-    cols = ((torch.arange(padded_hw[1] // POSITION_STRIDE) + 0.5) * POSITION_STRIDE - hw[1] / 2) / half
-    y, x = torch.meshgrid(rows, cols, indexing="ij")
+
+    def along(start: int, stop: int, side: int) -> Tensor:
+        cells = torch.arange(start // POSITION_STRIDE, stop // POSITION_STRIDE)
+        return ((cells + 0.5) * POSITION_STRIDE - side / 2) / half
+
+    y, x = torch.meshgrid(along(box.top, box.bottom, hw[0]), along(box.left, box.right, hw[1]), indexing="ij")
     return torch.stack([y, x, y * y, x * x, x * y]).to(device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from fcnlab.core.clicks import (
     BORDER_WEIGHT,
     NEIGHBOURS_UP_TO,
     Clicks,
+    Colours,
     border_positions,
     canonical_clicks,
     join_samples,
@@ -21,10 +23,19 @@ from fcnlab.core.clicks import (
     samples_at,
 )
 from fcnlab.core.encoder import lab_image
-from fcnlab.core.evidence import EncoderMap, encoder_maps, local_features, local_opinion, similarity, unit_maps
+from fcnlab.core.evidence import (
+    EncoderMap,
+    edge_features,
+    encoder_maps,
+    local_features,
+    local_opinion,
+    looks_at,
+    similarity,
+    unit_maps,
+)
 from fcnlab.core.head import Head, Samples, fit_head, missing_message
 from fcnlab.core.opinions import margins, opinions_of, probabilities_of, winner_of
-from fcnlab.core.refine import Guide, clicked_regions, guided_filter, make_guide, obey_clicks, obey_nearby
+from fcnlab.core.refine import Guide, clicked_regions, guided_filter, make_guide, obey_nearby
 from fcnlab.core.stages import Stages, regridded, score_stages
 from fcnlab.core.walker import WalkerGraph, walk, walker_graph
 from fcnlab.domain import LearnerSpec
@@ -33,12 +44,26 @@ from fcnlab.errors import NoPoints
 WALKER_STRIDE = 4
 SIMILARITY_STRIDES = (8, 16)
 SIMILARITY_WEIGHT = 2.0
-EDGE_STRIDES = (4, 8)
 LOCAL_WEIGHT = 3.0
 LOCAL_HASTE = 8.0
 """The picture's own head weighs LOCAL_WEIGHT * (1 + LOCAL_HASTE / clicks): the fewer clicks, the more it is needed."""
 
 WALKER_SHARE = 0.7
+
+
+class Teachable(Protocol):
+    """What `teach` asks of a picture, whole or in tiles."""
+
+    @property
+    def hw(self) -> tuple[int, int]:
+        """Height and width of the working picture."""
+
+    @property
+    def lab(self) -> Colours:
+        """CIELAB of the working picture."""
+
+    def samples(self, rows: NDArray[np.float64], cols: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Standardised features (N, D) at float positions of the working picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +86,15 @@ class Picture:
     looks: tuple[EncoderMap, ...]
     own_features: NDArray[np.float32]
 
+    @property
+    def hw(self) -> tuple[int, int]:
+        """Height and width of the working picture."""
+        return self.stages.hw
+
+    def samples(self, rows: NDArray[np.float64], cols: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Standardised features (N, D) at float positions of the working picture."""
+        return samples_at(self.stages, rows, cols)
+
 
 @dataclass(frozen=True, slots=True)
 class Teaching:
@@ -73,10 +107,10 @@ class Teaching:
 
 @dataclass(frozen=True, slots=True)
 class Segmentation:
-    """probabilities (K, H, W) float32 and class_map (H, W) uint8 of the working picture, after refinement."""
+    """probabilities (K, H, W), float16 of large pictures, and class_map (H, W) uint8 of the working picture."""
 
     class_ids: tuple[int, ...]
-    probabilities: NDArray[np.float32]
+    probabilities: NDArray[np.floating]
     class_map: NDArray[np.uint8]
 
 
@@ -85,34 +119,27 @@ def prepare(rgb: NDArray[np.uint8], stages: Stages) -> Picture:
     stages = stages.to(stages.maps[0].device, torch.float32)
     lab = lab_image(rgb)
     grey = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.float32) / np.float32(255)
-    height, width = _grid_hw(stages.hw)
+    height, width = grid_hw(stages.hw)
     small = np.asarray(cv2.resize(lab, (width, height), interpolation=cv2.INTER_AREA), np.float32)
     maps = encoder_maps(stages)
-    edges = [
-        regridded(one, maps[stride].stride / WALKER_STRIDE)[:height, :width]
-        for stride in EDGE_STRIDES
-        if stride in maps
-        for one in maps[stride].map.numpy()
-    ]
     return Picture(
         lab,
         make_guide(grey),
         stages,
-        walker_graph(small, np.stack(edges) if edges else np.zeros((1, height, width), np.float32)),
+        walker_graph(small, edge_features(maps, (height, width), WALKER_STRIDE)),
         unit_maps(maps, SIMILARITY_STRIDES),
         local_features(maps, small, WALKER_STRIDE),
     )
 
 
-def teach(picture: Picture, clicks: Clicks, spec: LearnerSpec, *, background: int) -> Teaching:
+def teach(picture: Teachable, clicks: Clicks, spec: LearnerSpec, *, background: int) -> Teaching:
     """Samples of one image; keep them as long as its clicks stay the same."""
-    rows, cols = clicks.on(picture.stages.hw)
+    rows, cols = clicks.on(picture.hw)
     few = clicks if len(clicks) <= NEIGHBOURS_UP_TO else canonical_clicks([], clicks.image_hw)
     near_rows, near_cols, near = neighbour_positions(few, picture.lab)
     has_border = spec.object_mode and len(clicks) > 0
-    border_rows, border_cols = border_positions(clicks, picture.stages.hw, background) if has_border else ([], [])
-    features = samples_at(
-        picture.stages,
+    border_rows, border_cols = border_positions(clicks, picture.hw, background) if has_border else ([], [])
+    features = picture.samples(
         np.concatenate([rows, near_rows, border_rows]),
         np.concatenate([cols, near_cols, border_cols]),
     )
@@ -166,7 +193,7 @@ def segment(picture: Picture, head: Head, clicks: Clicks, spec: LearnerSpec, *, 
     are averaged, which keeps thin things.
     """
     opinions = _at_picture_size(_walked(picture, head, clicks), picture, spec)
-    if not _has_two_classes(clicks):
+    if not has_two_classes(clicks):
         plain = opinions_of(score_stages(picture.stages, *margins(head)))
         opinions = WALKER_SHARE * opinions + (1 - WALKER_SHARE) * _at_picture_size(plain, picture, spec)
     return segment_from_probabilities(
@@ -194,33 +221,20 @@ def segment_from_probabilities(
         background: class id of what is not an object.
     """
     class_map = np.asarray(class_ids, np.uint8)[winner_of(probabilities)]
+    return Segmentation(class_ids, probabilities, obeyed(class_map, clicks, lab, spec, background=background))
+
+
+def obeyed(
+    class_map: NDArray[np.uint8], clicks: Clicks, lab: Colours, spec: LearnerSpec, *, background: int
+) -> NDArray[np.uint8]:
+    """A class map (H, W), changed or not, in which clicks are obeyed and, in object mode, objects kept whole."""
     obey_nearby(class_map, clicks, lab)
     if spec.object_mode:
         class_map = obey_nearby(clicked_regions(class_map, clicks, background=background), clicks, lab)
-    return Segmentation(class_ids, probabilities, class_map)
+    return class_map
 
 
-def full_size(segmentation: Segmentation, image_hw: tuple[int, int], clicks: Clicks) -> NDArray[np.uint8]:
-    """Class ids (H, W) uint8 at the size of the image; every clicked pixel has its class."""
-    if segmentation.class_map.shape == image_hw:
-        return obey_clicks(segmentation.class_map.copy(), clicks)
-    own_ids = np.asarray(segmentation.class_ids, np.uint8)
-    changed = own_ids[winner_of(segmentation.probabilities)] != segmentation.class_map
-    class_ids = np.union1d(own_ids, np.unique(segmentation.class_map[changed]))
-    best = np.zeros(image_hw, np.float32)
-    result = np.full(image_hw, class_ids[0], np.uint8)
-    for class_id in class_ids:
-        shown = (segmentation.class_map == class_id).astype(np.float32)
-        if class_id in segmentation.class_ids:
-            own = segmentation.probabilities[segmentation.class_ids.index(int(class_id))]
-            shown = np.where(changed, shown, own)
-        grown = cv2.resize(shown, image_hw[::-1], interpolation=cv2.INTER_LINEAR)
-        result[grown > best] = class_id
-        np.maximum(best, grown, out=best)
-    return obey_clicks(result, clicks)
-
-
-def _grid_hw(hw: tuple[int, int]) -> tuple[int, int]:
+def grid_hw(hw: tuple[int, int]) -> tuple[int, int]:
     """Size of the walker's grid for a working picture."""
     return -(-hw[0] // WALKER_STRIDE), -(-hw[1] // WALKER_STRIDE)
 
@@ -244,17 +258,40 @@ def _walked(picture: Picture, head: Head, clicks: Clicks) -> NDArray[np.float32]
     rows, cols = clicks.pixels_on(picture.stages.hw)
     belongs = np.asarray(head.class_ids)[:, None] == clicks.class_ids
     alike = SIMILARITY_WEIGHT * similarity(
-        picture.looks, rows, cols, belongs, grid=WALKER_STRIDE, grid_hw=picture.graph.hw
+        picture.looks,
+        looks_at(picture.looks, rows, cols),
+        belongs,
+        grid=WALKER_STRIDE,
+        grid_hw=picture.graph.hw,
     )
     scores += alike[1:] - alike[:1] if len(scores) == 1 else alike
-    rows, cols = rows // WALKER_STRIDE, cols // WALKER_STRIDE
+    return spread(picture.graph, scores, clicks, belongs, picture.hw, picture.own_features)
+
+
+def spread(
+    graph: WalkerGraph,
+    scores: NDArray[np.float32],
+    clicks: Clicks,
+    belongs: NDArray[np.bool_],
+    hw: tuple[int, int],
+    own_features: NDArray[np.floating] | None,
+) -> NDArray[np.float32]:
+    """The walker's opinions (M, h, w) from scores (M, h, w) on its grid; with two clicked classes it is asked twice.
+
+    Args:
+        belongs: (K, N), which clicks are of which class.
+        hw: of the working picture.
+        own_features: see `Picture`; only needed with clicks of two classes.
+    """
+    rows, cols = (places // WALKER_STRIDE for places in clicks.pixels_on(hw))
     values = np.where(belongs[-len(scores) :], 1, -1).astype(np.float32)
-    walked = walk(picture.graph, opinions_of(2 * scores), rows, cols, values)
-    if not _has_two_classes(clicks):
+    walked = walk(graph, opinions_of(2 * scores), rows, cols, values)
+    if own_features is None or not has_two_classes(clicks):
         return walked
-    scores += LOCAL_WEIGHT * (1 + LOCAL_HASTE / len(clicks)) * local_opinion(picture.own_features, walked)
-    return walk(picture.graph, opinions_of(2 * scores), rows, cols, values)
+    scores += LOCAL_WEIGHT * (1 + LOCAL_HASTE / len(clicks)) * local_opinion(own_features, walked)
+    return walk(graph, opinions_of(2 * scores), rows, cols, values)
 
 
-def _has_two_classes(clicks: Clicks) -> bool:
+def has_two_classes(clicks: Clicks) -> bool:
+    """Whether the walker has something to hold on to."""
     return len(np.unique(clicks.class_ids)) >= 2

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.core.clicks import Clicks
+from fcnlab.core.clicks import Clicks, Colours
 
 RADIUS_PX = 4
 SMOOTHNESS = 1e-3
@@ -38,9 +38,17 @@ class Guide:
 
 def make_guide(grey: NDArray[np.float32]) -> Guide:
     """Everything about a grey picture (H, W) in 0..1 that the guided filter needs."""
-    height, width = grey.shape
-    size = (-(-width // GUIDE_STEP), -(-height // GUIDE_STEP))
-    small: NDArray[np.float32] = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.float32)
+    return guide_of(grey, np.asarray(cv2.resize(grey, small_hw(grey.shape)[::-1], interpolation=cv2.INTER_AREA)))
+
+
+def small_hw(hw: tuple[int, ...]) -> tuple[int, int]:
+    """Height and width at which the filter works on a picture of size `hw`."""
+    return -(-hw[0] // GUIDE_STEP), -(-hw[1] // GUIDE_STEP)
+
+
+def guide_of(grey: NDArray[np.float32], small: NDArray[np.floating]) -> Guide:
+    """The guide of a grey picture (H, W) that was made smaller already, (h, w)."""
+    small = np.asarray(small, np.float32)
     mean, square = _local_mean(small), _local_mean(np.square(small))
     return Guide(grey, small, mean, square - mean * mean + np.float32(SMOOTHNESS))
 
@@ -61,12 +69,18 @@ def guided_filter(values: NDArray[np.float32], guide: Guide) -> NDArray[np.float
             finer = full.shape[0] < guide.small.shape[0]
             method = cv2.INTER_LINEAR if finer else cv2.INTER_AREA
             one = np.asarray(cv2.resize(full, small_size, interpolation=method), np.float32)
-        mean_one = _local_mean(one)
-        slope = (_local_mean(guide.small * one) - guide.mean * mean_one) / guide.spread
-        level = _local_mean(mean_one - slope * guide.mean)
-        cv2.multiply(cv2.resize(_local_mean(slope), size, interpolation=cv2.INTER_LINEAR), guide.grey, dst=result[k])
+        slope, level = local_lines(one, guide)
+        cv2.multiply(cv2.resize(slope, size, interpolation=cv2.INTER_LINEAR), guide.grey, dst=result[k])
         result[k] += cv2.resize(level, size, interpolation=cv2.INTER_LINEAR)
     return result
+
+
+def local_lines(one: NDArray[np.float32], guide: Guide) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Slope and level (h, w) of the line that, near each pixel, tells a map (h, w) from the small grey picture."""
+    mean_one = _local_mean(one)
+    slope = (_local_mean(guide.small * one) - guide.mean * mean_one) / guide.spread
+    level = _local_mean(mean_one - slope * guide.mean)
+    return _local_mean(slope), level
 
 
 def _local_mean(one: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -111,7 +125,7 @@ def obey_clicks(class_map: NDArray[np.uint8], clicks: Clicks) -> NDArray[np.uint
     return class_map
 
 
-def obey_nearby(class_map: NDArray[np.uint8], clicks: Clicks, lab: NDArray[np.float32]) -> NDArray[np.uint8]:
+def obey_nearby(class_map: NDArray[np.uint8], clicks: Clicks, lab: Colours) -> NDArray[np.uint8]:
     """Write each click's class onto its own pixel and what is connected to it, close by and of its colour; in place.
 
     A pixel within reach of several clicks belongs to the nearest, the lowest class id among equals.

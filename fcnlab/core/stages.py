@@ -62,24 +62,36 @@ class Stages:
         )
 
 
-def make_stage(
-    group: str, stride: float, feature_map: Tensor, hw: tuple[int, int], *, weight: float = 1.0
-) -> tuple[StageInfo, Tensor, Tensor, Tensor]:
-    """Round a map (C, h, w) to float16 and measure its mean and scale over the unpadded part.
+@dataclass(frozen=True, slots=True)
+class RawMap:
+    """A map (C, h, w) float16 before anything is known of its mean and scale; `weight`: how loud it is beside others.
 
-    Args:
-        weight: how loud the stage is beside others.
-
-    Returns info, map, mean (C,), scale (C,): see Stages.
+    Rounded to float16, so that a cache changes nothing.
     """
-    rounded = feature_map.contiguous().to(torch.float16)
-    height = min(rounded.shape[1], max(1, -int(-hw[0] // stride)))
-    width = min(rounded.shape[2], max(1, -int(-hw[1] // stride)))
-    inside = rounded[:, :height, :width].float().flatten(1)
+
+    info: StageInfo
+    weight: float
+    map: Tensor
+
+
+def measure(raw: RawMap, hw: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Mean and scale (C,) each, see Stages, of a map over the part that is no padding of a picture of size `hw`."""
+    height, width = cells_inside(hw, raw.info.stride)
+    inside = raw.map[:, :height, :width].float().flatten(1)
     mean = inside.mean(dim=1)
     deviation = torch.linalg.vector_norm(inside - mean[:, None], dim=1) / inside.shape[1] ** 0.5
-    scale = torch.where(deviation > 1e-4, 1.0 / (deviation + 1e-6), 0.0) * (weight / rounded.shape[0] ** 0.5)
-    return StageInfo(group, stride, rounded.shape[0]), rounded, mean, scale
+    return mean, scale_of(deviation, raw.weight)
+
+
+def cells_inside(hw: tuple[int, int], stride: float) -> tuple[int, int]:
+    """Rows and columns of a map that hold something of a picture of size `hw`."""
+    return max(1, -int(-hw[0] // stride)), max(1, -int(-hw[1] // stride))
+
+
+def scale_of(deviation: Tensor, weight: float) -> Tensor:
+    """The scale (C,) of a stage whose channels deviate so much."""
+    scale: Tensor = torch.where(deviation > 1e-4, 1.0 / (deviation + 1e-6), 0.0) * (weight / len(deviation) ** 0.5)
+    return scale
 
 
 def stages_to_tensors(stages: Stages) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -32,30 +32,46 @@ class WalkerGraph:
 
 
 def walker_graph(lab: NDArray[np.float32], features: NDArray[np.float32]) -> WalkerGraph:
-    """Edges between neighbouring nodes: exp(-colour distance^2 / 128 - 2 * feature distance^2).
+    """Edges between neighbouring nodes; see `edge_weights` for the arguments."""
+    return graph_of(edge_weights(lab, features))
+
+
+def edge_weights(lab: NDArray[np.float32], features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How alike neighbouring nodes are: exp(-colour distance^2 / 128 - 2 * feature distance^2).
 
     Args:
         lab: (h, w, 3) CIELAB at the nodes.
         features: (C, h, w) standardised features at the nodes.
+
+    Returns (4, h, w) float32: from each node to the one `OFFSETS` (down, across) further; 0 where there is none.
     """
     height, width = lab.shape[:2]
-    n = (height + 2) * (width + 2)
     looks = np.concatenate([lab.transpose(2, 0, 1) * COLOUR_SCALE**-0.5, features * FEATURE_WEIGHT**0.5])
-    diagonals, numbers = [], []
-    degree = np.zeros((height + 2, width + 2), np.float32)
-    for down, across in OFFSETS:
+    weights = np.zeros((len(OFFSETS), height, width), np.float32)
+    for weight, (down, across) in zip(weights, OFFSETS, strict=True):
         rows, cols = slice(0, height - down), slice(max(0, -across), width - max(0, across))
         other_rows, other_cols = slice(down, height), slice(max(0, across), width - max(0, -across))
         gap = looks[:, rows, cols] - looks[:, other_rows, other_cols]
-        weight = np.zeros((height + 2, width + 2), np.float32)
-        inner = weight[1:-1, 1:-1]
-        inner[rows, cols] = np.exp(-np.einsum("chw,chw->hw", gap, gap))
-        degree[1:-1, 1:-1] += inner
-        degree[1:-1, 1:-1][other_rows, other_cols] += inner[rows, cols]
+        weight[rows, cols] = np.exp(-np.einsum("chw,chw->hw", gap, gap))
+    return weights
+
+
+def graph_of(weights: NDArray[np.float32]) -> WalkerGraph:
+    """The graph with those edges, see `edge_weights`."""
+    height, width = weights.shape[1:]
+    n = (height + 2) * (width + 2)
+    diagonals = np.empty((2 * len(OFFSETS), n), np.float32)
+    numbers = []
+    degree = np.zeros((height + 2, width + 2), np.float32)
+    for k, (down, across) in enumerate(OFFSETS):
+        weight = np.pad(weights[k], 1)
+        degree += weight
         offset = down * (width + 2) + across
-        diagonals += [np.roll(weight.ravel(), offset), weight.ravel()]  # column j of diagonal k holds A[j - k, j]
+        diagonals[2 * k] = np.roll(weight.ravel(), offset)  # column j of diagonal k holds A[j - k, j]
+        diagonals[2 * k + 1] = weight.ravel()
+        degree.ravel()[:] += diagonals[2 * k]
         numbers += [offset, -offset]
-    adjacency = sparse.dia_array((np.stack(diagonals), numbers), shape=(n, n))
+    adjacency = sparse.dia_array((diagonals, numbers), shape=(n, n))
     return WalkerGraph(adjacency, degree.ravel(), (height, width))
 
 

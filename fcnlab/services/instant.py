@@ -15,6 +15,7 @@ from fcnlab.core import learner
 from fcnlab.core.clicks import Clicks, canonical_clicks, join_samples
 from fcnlab.core.encoder import StageEncoder
 from fcnlab.core.ensemble import GRID, ensemble_probabilities, fit_ensemble
+from fcnlab.core.full_size import full_size
 from fcnlab.core.point_scores import score_of
 from fcnlab.core.stages import Stages
 from fcnlab.core.working import working_picture
@@ -96,7 +97,7 @@ class Linear(InstantParticipant):
         """Class ids (H, W) uint8 of a picture (H, W, 3) uint8."""
         hw = (rgb.shape[0], rgb.shape[1])
         found = self._segmented(working_picture(rgb, self._spec.working_side))
-        return learner.full_size(found, hw, _no_clicks(hw))
+        return full_size(found, hw, _no_clicks(hw))
 
     def learned(self) -> int:
         """Weights and biases of the head."""

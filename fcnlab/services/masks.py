@@ -14,7 +14,7 @@ from fcnlab.adapters.checkpoints import save_checkpoint
 from fcnlab.adapters.database import reading, writing
 from fcnlab.adapters.files import write_whole
 from fcnlab.adapters.png import mask_png, read_mask
-from fcnlab.core.learner import full_size
+from fcnlab.core.full_size import full_size
 from fcnlab.core.model import Model, model_to_arrays
 from fcnlab.core.painting import Painting, painted
 from fcnlab.domain import FitRecord, ImageInfo, ImageState, StoredMask

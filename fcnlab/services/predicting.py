@@ -17,7 +17,8 @@ from fcnlab.adapters.images import decode
 from fcnlab.adapters.weights import load_encoder
 from fcnlab.core.clicks import Clicks
 from fcnlab.core.encoder import StageEncoder
-from fcnlab.core.learner import Segmentation, full_size, prepare, segment
+from fcnlab.core.full_size import full_size
+from fcnlab.core.learner import Segmentation, prepare, segment
 from fcnlab.core.looks import ChosenNetwork, rounded_probabilities
 from fcnlab.core.model import Model
 from fcnlab.core.network_model import NetworkModel

@@ -9,6 +9,7 @@ import torch
 from fcnlab.core import learner
 from fcnlab.core.clicks import canonical_clicks
 from fcnlab.core.encoder import StageEncoder
+from fcnlab.core.full_size import full_size
 from fcnlab.core.stages import Stages
 from fcnlab.domain import LearnerSpec, Point
 from fcnlab.errors import NoPoints
@@ -55,7 +56,7 @@ def test_every_click_is_obeyed_where_it_was_made(picture, spec, image_hw):
     points = list({(p.row, p.col): p for p in points}.values())
 
     _, found, clicks = answer(picture, points, spec, image_hw=image_hw)
-    whole = learner.full_size(found, image_hw, clicks)
+    whole = full_size(found, image_hw, clicks)
 
     assert whole.shape == image_hw
     assert [int(whole[p.row, p.col]) for p in points] == [p.class_id for p in points]
@@ -64,7 +65,7 @@ def test_every_click_is_obeyed_where_it_was_made(picture, spec, image_hw):
 def test_at_its_own_size_the_map_is_what_full_size_shows(picture):
     _, found, clicks = answer(picture, POINTS, LearnerSpec())
 
-    assert np.array_equal(learner.full_size(found, (90, 135), clicks), found.class_map)
+    assert np.array_equal(full_size(found, (90, 135), clicks), found.class_map)
     assert all(found.class_map[p.row, p.col] == p.class_id for p in POINTS)
 
 
@@ -74,7 +75,7 @@ def test_full_size_shows_the_background_object_mode_put_there(picture):
 
     _, found, clicks = answer(picture, points, spec)
 
-    assert set(np.unique(learner.full_size(found, (180, 270), clicks))) == set(np.unique(found.class_map))
+    assert set(np.unique(full_size(found, (180, 270), clicks))) == set(np.unique(found.class_map))
 
 
 @pytest.mark.parametrize("hw", [(1, 70), (70, 1), (1, 2)])
@@ -150,7 +151,7 @@ def test_a_click_of_a_class_the_head_never_saw_is_still_obeyed(picture):
     found = learner.segment(picture, head, clicks, LearnerSpec(), background=0)
 
     assert found.class_map[50, 107] == 7
-    assert learner.full_size(found, picture.stages.hw, clicks)[50, 107] == 7
+    assert full_size(found, picture.stages.hw, clicks)[50, 107] == 7
 
 
 def test_one_class_alone_is_refused_with_what_is_missing(picture):
