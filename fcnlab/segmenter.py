@@ -24,8 +24,10 @@ from fcnlab.core.head import Head, missing_message
 from fcnlab.core.model import Lesson, Model, canonical_teachings, model_from_arrays, model_to_arrays
 from fcnlab.core.network_model import KIND, NetworkModel, network_to_arrays
 from fcnlab.core.picture import array_id, to_rgb8
-from fcnlab.core.working import working_picture
-from fcnlab.domain import LearnerSpec, Point
+from fcnlab.core.pictures import AnyPicture, open_picture, segment_any
+from fcnlab.core.tiled_stages import MemoryShelf
+from fcnlab.core.working import learner_picture
+from fcnlab.domain import AUTOMATIC, LearnerSpec, Point
 from fcnlab.errors import InvalidClasses, InvalidPoints, NoPoints, NotFitted, UnknownImage
 from fcnlab.segmenter_checks import checked_classes, renumbered, whole_numbers
 from fcnlab.segmenter_training import class_names, network_course, network_of, network_segmentation, specs_of
@@ -43,7 +45,7 @@ class PointSegmenter:
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         seed: seed of every random choice (the default learner makes none).
         encoder: a timm network; encoder_weights: a local weight file, empty for bundled or hub weights.
-        scales, working_side, object_mode, refine, class_weight, regularisation, position: see LearnerSpec.
+        scales, working_side, resolution, object_mode, refine, class_weight, regularisation, position: see LearnerSpec.
 
     Raises:
         InvalidClasses: no class, too many, or one name twice.
@@ -53,10 +55,10 @@ class PointSegmenter:
     def __init__(self, classes: Sequence[str], *, device: str = "auto", seed: int = 0, **options: Any) -> None:
         self.classes = checked_classes(classes)
         self.seed = seed
-        self.spec = LearnerSpec.from_dict(options)
+        self.spec = LearnerSpec.from_dict({"resolution": AUTOMATIC, **options})
         self.device = pick_device(device)
         self._encoder: StageEncoder | None = None
-        self._pictures: OrderedDict[str, learner.Picture] = OrderedDict()
+        self._pictures: OrderedDict[str, AnyPicture] = OrderedDict()
         self._working: dict[str, NDArray[np.uint8]] = {}
         self._image_hw: dict[str, tuple[int, int]] = {}
         self._points: dict[str, list[Point]] = {}
@@ -76,7 +78,7 @@ class PointSegmenter:
         rgb, _ = to_rgb8(given)
         image = array_id(given)
         self._image_hw[image] = (rgb.shape[0], rgb.shape[1])
-        self._working[image] = working_picture(rgb, self.spec.working_side)
+        self._working[image] = learner_picture(rgb, self.spec)
         self._points.setdefault(image, [])
         return image
 
@@ -238,7 +240,7 @@ class PointSegmenter:
     def _clicks(self, image: str) -> Clicks:
         return canonical_clicks(self._points[image], self._image_hw[image])
 
-    def _picture(self, image: str) -> learner.Picture:
+    def _picture(self, image: str) -> AnyPicture:
         if image not in self._pictures:
             self._pictures[image] = self._encode(self._working_of(image))
             while len(self._pictures) > PICTURES_KEPT:
@@ -251,20 +253,19 @@ class PointSegmenter:
             raise UnknownImage(f"image {image!r} is known by its points only: add_image the same array first")
         return self._working[image]
 
-    def _encode(self, working: NDArray[np.uint8]) -> learner.Picture:
+    def _encode(self, working: NDArray[np.uint8]) -> AnyPicture:
         if self._encoder is None:
             trained = load_encoder(self.spec.encoder, self.spec.encoder_weights)
             self._encoder = StageEncoder(
                 trained.network, strides=trained.strides, mean=trained.mean, std=trained.std, device=self.device
             )
-        stages = self._encoder.encode(working, scales=self.spec.scales, position=self.spec.position)
-        return learner.prepare(working, stages)
+        return open_picture(self._encoder, working, self.spec, shelf=MemoryShelf())
 
     def _segmented(self, image: Hashable | NDArray[Any]) -> tuple[learner.Segmentation, tuple[int, int], Clicks]:
         if isinstance(image, np.ndarray):
             rgb, _ = to_rgb8(image)
             image_hw, known = (rgb.shape[0], rgb.shape[1]), ""
-            working, clicks = working_picture(rgb, self.spec.working_side), canonical_clicks([], image_hw)
+            working, clicks = learner_picture(rgb, self.spec), canonical_clicks([], image_hw)
         else:
             known = self._known(image)
             working, clicks, image_hw = self._working_of(known), self._clicks(known), self._image_hw[known]
@@ -273,5 +274,5 @@ class PointSegmenter:
         head = self._fitted()
         picture = self._picture(known) if known else self._encode(working)
         with torch.inference_mode():
-            segmentation = learner.segment(picture, head, clicks, self.spec, background=0)
+            segmentation = segment_any(picture, head, clicks, self.spec, background=0)
         return segmentation, image_hw, clicks

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
@@ -16,6 +17,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from fcnlab.adapters.files import write_whole
+
+PASSING_BYTES = 20_000_000_000
+"""Of tiles of one picture: as many as an image of a thousand megapixels has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,23 @@ class Entry:
     def nbytes(self) -> int:
         """Bytes held by the tensors."""
         return sum(one.nbytes for one in self.tensors.values())
+
+
+class CacheShelf:
+    """The encoded tiles of one picture, on the disk only."""
+
+    def __init__(self, cache: TensorCache, key: str) -> None:
+        self._cache, self._key = cache, key
+
+    def get(self, number: int) -> Sequence[Tensor] | None:
+        """The maps of a tile, or None."""
+        entry = self._cache.get(f"{self._key}-{number}", is_passing=True)
+        return None if entry is None else [entry.tensors[str(place)] for place in range(len(entry.tensors))]
+
+    def put(self, number: int, maps: Sequence[Tensor]) -> None:
+        """Keep the maps of a tile."""
+        tensors = {str(place): one for place, one in enumerate(maps)}
+        self._cache.put(f"{self._key}-{number}", Entry(tensors, {}), is_passing=True)
 
 
 class TensorCache:
@@ -74,6 +95,10 @@ class TensorCache:
             with suppress(OSError):  # a full disk must not stop the labeller: the cache is only a cache
                 write_whole(self._path(key), data)
                 self._note(key, len(data))
+
+    def shelf(self, key: str) -> CacheShelf:
+        """Where the encoded tiles of the picture of that key lie."""
+        return CacheShelf(self, key)
 
     def drop_memory(self) -> None:
         """Forget what is in memory; the disk keeps it."""
@@ -137,3 +162,10 @@ class TensorCache:
             old, freed = index.popitem(last=False)
             self._disk_total -= freed
             self._path(old).unlink(missing_ok=True)
+
+
+@contextmanager
+def passing_cache() -> Iterator[TensorCache]:
+    """A cache in a folder of its own that is gone after the block: for one picture that nobody asks for again."""
+    with TemporaryDirectory(prefix="fcnlab-tiles-") as folder:
+        yield TensorCache(Path(folder), memory_bytes=0, disk_bytes=PASSING_BYTES)

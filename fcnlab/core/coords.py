@@ -1,14 +1,18 @@
 """Picture frames. Nothing else converts coordinates.
 
 Full size: integer `row, col` of the upright image. Working: the same picture scaled down so that its longer side is
-at most `working_side`; positions there are floats whose pixel centres are whole numbers.
+at most `working_side`, or as the learner's resolution says; positions there are floats whose pixel centres are whole
+numbers.
 """
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
+from fcnlab.domain import AUTOMATIC, COARSEST, LearnerSpec
 from fcnlab.errors import ClickOutsideImage
 
 
@@ -17,6 +21,16 @@ def working_hw(image_hw: tuple[int, int], working_side: int) -> tuple[int, int]:
     height, width = image_hw
     scale = min(1.0, working_side / max(height, width))
     return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def learner_hw(image_hw: tuple[int, int], spec: LearnerSpec) -> tuple[int, int]:
+    """Height and width of the working picture of the instant learner, and of masks it makes."""
+    if spec.resolution is None:
+        return working_hw(image_hw, spec.working_side)
+    longer = max(image_hw)
+    if spec.resolution == AUTOMATIC:
+        return working_hw(image_hw, max(spec.working_side, math.ceil(longer / COARSEST)))
+    return working_hw(image_hw, max(1, round(longer / float(spec.resolution))))
 
 
 def check_inside(rows: NDArray[np.int64], cols: NDArray[np.int64], image_hw: tuple[int, int]) -> None:

@@ -49,6 +49,7 @@ LOCAL_HASTE = 8.0
 """The picture's own head weighs LOCAL_WEIGHT * (1 + LOCAL_HASTE / clicks): the fewer clicks, the more it is needed."""
 
 WALKER_SHARE = 0.7
+WON_ROWS = 2048
 
 
 class Teachable(Protocol):
@@ -203,9 +204,9 @@ def segment(picture: Picture, head: Head, clicks: Clicks, spec: LearnerSpec, *, 
 
 def segment_from_probabilities(
     class_ids: tuple[int, ...],
-    probabilities: NDArray[np.float32],
+    probabilities: NDArray[np.floating],
     clicks: Clicks,
-    lab: NDArray[np.float32],
+    lab: Colours,
     spec: LearnerSpec,
     *,
     background: int,
@@ -214,13 +215,15 @@ def segment_from_probabilities(
 
     Args:
         class_ids: of the K probabilities, in order.
-        probabilities: (K, H, W) float32 of the working picture, sharpened already if that is wanted.
+        probabilities: (K, H, W) of the working picture, sharpened already if that is wanted.
         clicks: of this image.
-        lab: (H, W, 3) float32 CIELAB of the working picture.
+        lab: CIELAB of the working picture.
         spec: says whether this is object mode.
         background: class id of what is not an object.
     """
-    class_map = np.asarray(class_ids, np.uint8)[winner_of(probabilities)]
+    ids = np.asarray(class_ids, np.uint8)
+    strips = (probabilities[:, start : start + WON_ROWS] for start in range(0, probabilities.shape[1], WON_ROWS))
+    class_map = np.concatenate([ids[winner_of(one)] for one in strips])
     return Segmentation(class_ids, probabilities, obeyed(class_map, clicks, lab, spec, background=background))
 
 

@@ -9,11 +9,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.core.clicks import Clicks, canonical_clicks
+from fcnlab.core.clicks import Clicks, Colours, canonical_clicks
 from fcnlab.core.encoder import lab_image
+from fcnlab.core.large import LazyLab, is_large
+from fcnlab.core.large_rows import STRIP_ROWS, enlarged_rows, refined_rows
 from fcnlab.core.learner import Segmentation, segment_from_probabilities
 from fcnlab.core.model import kept_places
 from fcnlab.core.network_model import NetworkModel, network_probabilities
+from fcnlab.core.opinions import probabilities_of
 from fcnlab.core.refine import guided_filter, make_guide
 from fcnlab.domain import LearnerSpec
 
@@ -63,13 +66,13 @@ class Look:
 
     Attributes:
         class_ids: classes in use that the network knows, in the order of the probabilities.
-        probabilities: (K, H, W) float32 of the working picture, sharpened if the settings say so.
-        lab: (H, W, 3) float32 CIELAB of the working picture.
+        probabilities: (K, H, W) of the working picture, sharpened if the settings say so; float16 of a large one.
+        lab: CIELAB of the working picture.
     """
 
     class_ids: tuple[int, ...]
-    probabilities: NDArray[np.float32]
-    lab: NDArray[np.float32]
+    probabilities: NDArray[np.floating]
+    lab: Colours
 
 
 def rounded_probabilities(model: NetworkModel, rgb: NDArray[np.uint8], *, device: str) -> NDArray[np.float16]:
@@ -119,6 +122,8 @@ def look_at(
     ids, known = in_use(class_ids, probabilities, used)
     height, width = rgb.shape[:2]
     maps = known[1:] if len(known) == 2 else known
+    if is_large((height, width)):
+        return Look(ids, _in_rows(rgb, maps, spec), LazyLab(rgb))
     if spec.refine:
         grey = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.float32) / np.float32(255)
         maps = np.clip(guided_filter(maps, make_guide(grey)), 0, 1)
@@ -128,6 +133,18 @@ def look_at(
     if len(known) == 2:
         maps = np.concatenate([1 - maps, maps])
     return Look(ids, maps / np.maximum(maps.sum(axis=0), 1e-6), lab_image(rgb))
+
+
+def _in_rows(rgb: NDArray[np.uint8], maps: NDArray[np.float32], spec: LearnerSpec) -> NDArray[np.float16]:
+    """As the rest of `look_at`, some rows at a time; maps are of the second class alone where there are two."""
+    hw = (rgb.shape[0], rgb.shape[1])
+    opinions = 2 * maps - 1
+    rows_of = refined_rows(rgb, opinions, None) if spec.refine else enlarged_rows(hw, opinions)
+    result = np.empty((max(2, len(maps)), *hw), np.float16)
+    for start in range(0, hw[0], STRIP_ROWS):
+        stop = min(start + STRIP_ROWS, hw[0])
+        result[:, start:stop] = probabilities_of(rows_of(start, stop))
+    return result
 
 
 def rough_look(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fcnlab.core.clicks import Clicks
-from fcnlab.core.coords import to_full, to_working, working_hw
+from fcnlab.core.coords import learner_hw, to_full, to_working
 from fcnlab.core.queries import COUNT, Pixels, Strategy, ask_pixels
 from fcnlab.domain import ImageInfo, ImageState, PointSource
 from fcnlab.errors import InvalidSetting
@@ -59,7 +59,7 @@ def ask(
         assert project is not None
         how: Strategy = "random" if opinion is None else strategy
         if opinion is None or how == "random":
-            hw = working_hw(image.hw, project.learner.working_side)
+            hw = learner_hw(image.hw, project.learner)
             probabilities = np.broadcast_to(np.float32(1), (1, *hw))
         else:
             probabilities = opinion.probabilities.astype(np.float32)

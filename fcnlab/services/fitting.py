@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from fcnlab.adapters import repository, repository_images, repository_models, repository_points
@@ -17,7 +16,7 @@ from fcnlab.core.head import Head, missing_message
 from fcnlab.core.looks import ChosenNetwork
 from fcnlab.core.model import Lesson, Model, canonical_teachings, frozen_model
 from fcnlab.core.painting import Painting
-from fcnlab.core.plain import plain_probabilities
+from fcnlab.core.pictures import segment_any
 from fcnlab.domain import ImageInfo, LearnerSpec, Project, StoredPoint
 from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab
@@ -191,7 +190,7 @@ class ProjectLearner:
         """The mask of an image by a head of the instant learner."""
         project = self._known_project()
         picture = self._pictures.picture(image, project.learner)
-        return learner.segment(picture, head, self.clicks_of(image), project.learner, background=background_of(project))
+        return segment_any(picture, head, self.clicks_of(image), project.learner, background=background_of(project))
 
     def segment_by(self, maker: Maker, image: ImageInfo, *, keeps: bool = False) -> learner.Segmentation:
         """The mask of an image by what makes masks; `keeps`: somebody looks at the image, and will click."""
@@ -200,7 +199,7 @@ class ProjectLearner:
             return maker.segment(self._pictures.shelf.look(image, maker, keeps=keeps), clicks)
         picture_of = self._pictures.picture if keeps else self._pictures.passing_picture
         picture = picture_of(image, maker.spec)
-        return learner.segment(picture, maker.head, clicks, maker.spec, background=maker.background)
+        return segment_any(picture, maker.head, clicks, maker.spec, background=maker.background)
 
     def is_ready_for(self, maker: Maker, image: ImageInfo) -> bool:
         """Whether `segment_by` answers at once."""
@@ -217,9 +216,7 @@ class ProjectLearner:
         if isinstance(judge, ChosenNetwork):
             return self._pictures.shelf.rough(image, judge)
         spec = self._known_project().learner if isinstance(judge, Head) else judge.spec
-        stages = self._pictures.passing_stages(image, spec)
-        with torch.inference_mode():
-            return plain_probabilities(stages, judge if isinstance(judge, Head) else judge.head)
+        return self._pictures.plain(image, spec, judge if isinstance(judge, Head) else judge.head)
 
     def keep_lessons(self) -> None:
         """Write new lessons to the disk cache."""

@@ -40,7 +40,7 @@ class InstantParticipant(ABC):
 
     def __init__(self, points: TrainingPoints, project: Project, lab: Lab, *, working_side: int) -> None:
         self._points, self._lab = points, lab
-        self._spec = replace(project.learner, object_mode=False, working_side=working_side)
+        self._spec = replace(project.learner, object_mode=False, working_side=working_side, resolution=None)
         self._background = background_of(project)
         trained = load_encoder(self._spec.encoder, self._spec.encoder_weights)
         self._encoder = StageEncoder(

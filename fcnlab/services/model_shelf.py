@@ -7,9 +7,9 @@ from collections import OrderedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.core.coords import working_hw
+from fcnlab.core.coords import learner_hw
 from fcnlab.core.looks import ChosenNetwork, Look, rough_look, rounded_probabilities
-from fcnlab.core.working import working_picture
+from fcnlab.core.working import learner_picture
 from fcnlab.domain import ImageInfo
 from fcnlab.lab import Lab
 from fcnlab.runs import ModelRecord
@@ -66,7 +66,7 @@ class ModelShelf:
         if known is None:
             rgb = read_picture(self._lab, image)
             answer = self._answer(image, chosen, rgb, keeps=keeps)
-            known = chosen.look(working_picture(rgb, chosen.spec.working_side), answer)
+            known = chosen.look(learner_picture(rgb, chosen.spec), answer)
         if keeps:
             self._looks[key] = known
             self._looks.move_to_end(key)
@@ -79,7 +79,7 @@ class ModelShelf:
         answer = self._answers.get(_answer_key(image, chosen))
         if answer is None:
             answer = self._answer(image, chosen, read_picture(self._lab, image), keeps=False)
-        hw = working_hw(image.hw, chosen.spec.working_side)
+        hw = learner_hw(image.hw, chosen.spec)
         return rough_look(answer, chosen.model.class_ids, hw, used=chosen.used)
 
     def _answer(
@@ -103,4 +103,4 @@ def _answer_key(image: ImageInfo, chosen: ChosenNetwork) -> tuple[str, str]:
 
 def _look_key(image: ImageInfo, chosen: ChosenNetwork) -> tuple[object, ...]:
     spec = chosen.spec
-    return (*_answer_key(image, chosen), spec.working_side, spec.refine, chosen.used)
+    return (*_answer_key(image, chosen), learner_hw(image.hw, spec), spec.refine, chosen.used)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.adapters.checkpoints import load_checkpoint
 from fcnlab.adapters.weights import TrainedEncoder, load_encoder, untrained_encoder
+from fcnlab.core.full_size import ROWS
 from fcnlab.core.network_model import NetworkModel, network_from_arrays, network_probabilities
 from fcnlab.core.networks.base import EncoderParts
+from fcnlab.core.strips import linear_rows, neighbour_rows
 
 
 def encoder_parts(name: str, weights: str = "") -> EncoderParts:
@@ -50,11 +51,15 @@ class NetworkPredictor:
     def mask(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Class ids (H, W) uint8 at the size of the picture (H, W, 3) uint8."""
         found = self.probabilities(rgb)
-        if found.shape[1:] != rgb.shape[:2]:
-            size = (rgb.shape[1], rgb.shape[0])
-            found = np.stack([cv2.resize(one, size, interpolation=cv2.INTER_LINEAR) for one in found])
         ids = np.asarray(self.model.class_ids, np.uint8)
-        return np.asarray(ids[found.argmax(axis=0)], np.uint8)
+        hw, height = (rgb.shape[0], rgb.shape[1]), found.shape[1]
+        result = np.empty(hw, np.uint8)
+        for start in range(0, hw[0], ROWS):
+            stop = min(start + ROWS, hw[0])
+            first, last = neighbour_rows(height, hw[0], start, stop)
+            grown = np.stack([linear_rows(one[first:last], first, height, hw, start, stop) for one in found])
+            result[start:stop] = ids[grown.argmax(axis=0)]
+        return result
 
 
 def _parts(encoder: TrainedEncoder) -> EncoderParts:

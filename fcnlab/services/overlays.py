@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fcnlab.adapters.database import reading
 from fcnlab.adapters.repository_strokes import live_stroke_ids
-from fcnlab.core.coords import working_hw
+from fcnlab.core.coords import learner_hw
 from fcnlab.core.learner import Segmentation
 from fcnlab.core.painting import Painting, painted
 from fcnlab.domain import IGNORE, ImageInfo, ImageState, Project
@@ -113,7 +113,7 @@ class OverlayMaker:
         if not painting.layers:
             self._board.unpin(image.id, covers=covers, made_at=self._lab.clock())
             return
-        nothing = np.full(working_hw(image.hw, project.learner.working_side), IGNORE, np.uint8)
+        nothing = np.full(learner_hw(image.hw, project.learner), IGNORE, np.uint8)
         self._board.pin(
             image.id,
             painted(nothing, painting),
@@ -156,7 +156,7 @@ class OverlayMaker:
             return False
         self._board.pin(
             image.id,
-            _at_working_size(mask, project.learner.working_side),
+            _at_size(mask, learner_hw(image.hw, project.learner)),
             covers=covers,
             milliseconds=(time.perf_counter() - started) * 1000,
             made_at=self._lab.clock(),
@@ -181,7 +181,6 @@ def missing_in_words(project: Project, learner: ProjectLearner) -> str:
     return ""
 
 
-def _at_working_size(mask: NDArray[np.uint8], working_side: int) -> NDArray[np.uint8]:
-    """A class map small enough to send: nearest pixels at the learner's resolution."""
-    height, width = working_hw((mask.shape[0], mask.shape[1]), working_side)
-    return np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST), np.uint8)
+def _at_size(mask: NDArray[np.uint8], hw: tuple[int, int]) -> NDArray[np.uint8]:
+    """A class map small enough to send: nearest pixels."""
+    return np.asarray(cv2.resize(mask, hw[::-1], interpolation=cv2.INTER_NEAREST), np.uint8)

@@ -15,10 +15,15 @@ from fcnlab.adapters.features import Entry, TensorCache
 from fcnlab.adapters.weights import load_encoder, weights_fingerprint
 from fcnlab.core import learner
 from fcnlab.core.clicks import Clicks
+from fcnlab.core.coords import learner_hw
 from fcnlab.core.encoder import StageEncoder
+from fcnlab.core.head import Head
+from fcnlab.core.large import is_large
 from fcnlab.core.model import teaching_from_arrays, teaching_to_arrays
+from fcnlab.core.pictures import AnyPicture, open_picture, plain_of
+from fcnlab.core.plain import plain_probabilities
 from fcnlab.core.stages import Stages, stages_from_tensors, stages_to_tensors
-from fcnlab.core.working import working_picture
+from fcnlab.core.working import learner_picture
 from fcnlab.domain import ImageInfo, LearnerSpec
 from fcnlab.errors import FcnlabError
 from fcnlab.lab import Lab
@@ -56,9 +61,9 @@ class PictureStore:
         )
         self._encoders: dict[tuple[str, str], StageEncoder] = {}
         self._fingerprints: dict[tuple[str, str], str] = {}
-        self._ready: OrderedDict[str, learner.Picture] = OrderedDict()
+        self._ready: OrderedDict[str, AnyPicture] = OrderedDict()
 
-    def picture(self, image: ImageInfo, spec: LearnerSpec) -> learner.Picture:
+    def picture(self, image: ImageInfo, spec: LearnerSpec) -> AnyPicture:
         """The picture made ready, encoded now if it never was.
 
         Raises:
@@ -67,35 +72,29 @@ class PictureStore:
         key = self._key(image, spec)
         ready = self._ready.get(key)
         if ready is None:
-            entry = self._stages_of(image, spec, key)
-            ready = learner.prepare(
-                entry.tensors["rgb"].cpu().numpy(), stages_from_tensors(entry.tensors, entry.description)
-            )
+            ready = self._made_ready(image, spec, key)
             self._ready[key] = ready
             while len(self._ready) > PICTURES_KEPT:
                 self._ready.popitem(last=False)
         self._ready.move_to_end(key)
         return ready
 
-    def passing_picture(self, image: ImageInfo, spec: LearnerSpec) -> learner.Picture:
+    def passing_picture(self, image: ImageInfo, spec: LearnerSpec) -> AnyPicture:
         """As `picture`, without pushing out another that is held ready."""
         key = self._key(image, spec)
-        ready = self._ready.get(key)
-        if ready is not None:
-            return ready
-        entry = self._stages_of(image, spec, key)
-        return learner.prepare(
-            entry.tensors["rgb"].cpu().numpy(), stages_from_tensors(entry.tensors, entry.description)
-        )
+        return self._ready.get(key) or self._made_ready(image, spec, key)
 
-    def passing_stages(self, image: ImageInfo, spec: LearnerSpec) -> Stages:
-        """The stages of a picture for one use, from the cache or encoded now; those of others stay in memory.
+    def plain(self, image: ImageInfo, spec: LearnerSpec, head: Head) -> NDArray[np.float32]:
+        """What a head alone thinks of a picture, (K, h, w) float32; the stages of others stay in memory.
 
         Raises:
             ImportRefused: the original is gone or damaged.
         """
-        entry = self._stages_of(image, spec, self._key(image, spec), is_passing=True)
-        return stages_from_tensors(entry.tensors, entry.description)
+        with torch.inference_mode():
+            if is_large(learner_hw(image.hw, spec)):
+                return plain_of(self.passing_picture(image, spec), head)
+            entry = self._stages_of(image, spec, self._key(image, spec), is_passing=True)
+            return plain_probabilities(stages_from_tensors(entry.tensors, entry.description), head)
 
     def is_ready(self, image: ImageInfo, spec: LearnerSpec) -> bool:
         """Whether `picture` answers at once."""
@@ -109,8 +108,9 @@ class PictureStore:
             self._encoder(spec).encode(grey, scales=spec.scales, position=spec.position)
 
     def encode_ahead(self, image: ImageInfo, spec: LearnerSpec) -> None:
-        """Fill the cache for a picture that will be looked at soon."""
-        self._stages_of(image, spec, self._key(image, spec))
+        """Fill the cache for a picture that will be looked at soon; a large one would take too long."""
+        if not is_large(learner_hw(image.hw, spec)):
+            self._stages_of(image, spec, self._key(image, spec))
 
     def teach(self, image: ImageInfo, clicks: Clicks, spec: LearnerSpec, *, background: int) -> learner.Teaching:
         """What the clicks of an image teach: from the cache, or from its stages."""
@@ -132,7 +132,7 @@ class PictureStore:
         weights = (spec.encoder, spec.encoder_weights)
         if weights not in self._fingerprints:
             self._fingerprints[weights] = weights_fingerprint(*weights)
-        seen = [CACHE_VERSION, self._fingerprints[weights], spec.scales, spec.working_side, spec.position]
+        seen = [CACHE_VERSION, self._fingerprints[weights], spec.scales, learner_hw(image.hw, spec), spec.position]
         if image.imaging is not None:
             seen.append(image.imaging.digest)
         return f"{image.content_hash[:40]}-{hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:16]}"
@@ -158,10 +158,19 @@ class PictureStore:
             )
         return self._encoders[key]
 
+    def _made_ready(self, image: ImageInfo, spec: LearnerSpec, key: str) -> AnyPicture:
+        if is_large(learner_hw(image.hw, spec)):
+            rgb = learner_picture(read_picture(self._lab, image), spec)
+            return open_picture(self._encoder(spec), rgb, spec, shelf=self._stages.shelf(key))
+        entry = self._stages_of(image, spec, key)
+        return learner.prepare(
+            entry.tensors["rgb"].cpu().numpy(), stages_from_tensors(entry.tensors, entry.description)
+        )
+
     def _stages_of(self, image: ImageInfo, spec: LearnerSpec, key: str, *, is_passing: bool = False) -> Entry:
         entry = self._stages.get(key, device=self._lab.device, is_passing=is_passing)
         if entry is None:
-            rgb = working_picture(read_picture(self._lab, image), spec.working_side)
+            rgb = learner_picture(read_picture(self._lab, image), spec)
             stages = self._encoder(spec).encode(rgb, scales=spec.scales, position=spec.position)
             entry = _entry(rgb, stages)
             self._stages.put(key, entry, is_passing=is_passing)

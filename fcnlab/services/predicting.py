@@ -13,19 +13,22 @@ import torch
 from numpy.typing import NDArray
 
 from fcnlab.adapters.devices import pick_device
+from fcnlab.adapters.features import passing_cache
 from fcnlab.adapters.images import decode
 from fcnlab.adapters.weights import load_encoder
 from fcnlab.core.clicks import Clicks
 from fcnlab.core.encoder import StageEncoder
 from fcnlab.core.full_size import full_size
-from fcnlab.core.learner import Segmentation, prepare, segment
+from fcnlab.core.large import is_large
+from fcnlab.core.learner import Segmentation
 from fcnlab.core.looks import ChosenNetwork, rounded_probabilities
 from fcnlab.core.model import Model
 from fcnlab.core.network_model import NetworkModel
 from fcnlab.core.painting import Painting, painted
 from fcnlab.core.picture import array_id, make_picture
+from fcnlab.core.pictures import open_picture, segment_any
 from fcnlab.core.plain import plain_segmentation
-from fcnlab.core.working import working_picture
+from fcnlab.core.working import learner_picture
 from fcnlab.domain import DEFAULT_PALETTE, ClassLabel
 from fcnlab.errors import ImportRefused
 from fcnlab.imaging import Imaging, PixelSize, Recipe
@@ -51,7 +54,7 @@ class Answer:
     """Class ids (H, W) uint8 of a picture; class ids and probabilities (K, h, w) over it, where they were asked for."""
 
     mask: NDArray[np.uint8]
-    probabilities: tuple[tuple[int, ...], NDArray[np.float32]] | None = None
+    probabilities: tuple[tuple[int, ...], NDArray[np.floating]] | None = None
 
 
 def labels_of_model(content: Content) -> tuple[ClassLabel, ...]:
@@ -146,12 +149,15 @@ class Predictor:
         return Answer(mask, (opinion.class_ids, opinion.probabilities) if with_probabilities else None)
 
     def _segmentation(self, maker: Maker, rgb: NDArray[np.uint8], clicks: Clicks) -> Segmentation:
-        working = working_picture(rgb, maker.spec.working_side)
+        working = learner_picture(rgb, maker.spec)
         if isinstance(maker, ChosenNetwork):
             answer = rounded_probabilities(maker.model, rgb, device=self._device)
             return maker.segment(maker.look(working, answer), clicks)
-        stages = self._encoder.encode(working, scales=maker.spec.scales, position=maker.spec.position)
+        spec, encoder = maker.spec, self._encoder
         with torch.inference_mode():
-            if self._is_plain:
+            if self._is_plain and not is_large((working.shape[0], working.shape[1])):
+                stages = encoder.encode(working, scales=spec.scales, position=spec.position)
                 return plain_segmentation(stages, maker.head)
-            return segment(prepare(working, stages), maker.head, clicks, maker.spec, background=maker.background)
+            with passing_cache() as cache:
+                picture = open_picture(encoder, working, spec, shelf=cache.shelf("tile"))
+                return segment_any(picture, maker.head, clicks, spec, background=maker.background)
