@@ -34,16 +34,6 @@ DEFAULT_PALETTE = (
 """Colours that stay apart for colour-blind readers (after Okabe and Ito 2008), reused in order."""
 
 
-AUTOMATIC: Literal["auto"] = "auto"
-"""The resolution of a learner that chooses for itself."""
-
-COARSEST = 4.0
-"""An automatic learner never looks at an image coarser than so many pixels to one: small things would vanish."""
-
-MOST_COARSE = 64
-"""The coarsest resolution somebody may choose."""
-
-
 class PointSource(StrEnum):
     """Where a point came from: QUERY answers an uncertain pixel, RANDOM_QUERY one that was drawn at random."""
 
@@ -135,8 +125,7 @@ class LearnerSpec:
         class_weight: "balanced" weighs every class alike, "none" weighs every point alike.
         regularisation: strength of the L2 penalty on the head.
         position: let the head see where in the image a pixel is.
-        resolution: pixels of the image, along one side, to one pixel of the working picture, whatever `working_side`
-            says; AUTOMATIC: as `working_side` says, but at most COARSEST; None: as `working_side` says.
+        resolution: pixels of the image, along one side, to one working pixel; see `coords.learner_hw` for the others.
     """
 
     encoder: str = "tf_efficientnet_lite0"
@@ -148,7 +137,7 @@ class LearnerSpec:
     class_weight: str = "balanced"
     regularisation: float = 1.0
     position: bool = True
-    resolution: float | Literal["auto"] | None = AUTOMATIC
+    resolution: float | Literal["auto"] | None = "auto"
 
     def __post_init__(self) -> None:
         if not self.scales or any(not 0.1 <= scale <= 4 for scale in self.scales):
@@ -161,12 +150,9 @@ class LearnerSpec:
             raise InvalidSetting(f"class_weight {self.class_weight!r} is neither 'balanced' nor 'none'")
         if not 0 < self.regularisation < float("inf"):
             raise InvalidSetting(f"regularisation {self.regularisation} must be a positive number")
-        if self.resolution not in (AUTOMATIC, None) and not (
-            isinstance(self.resolution, (int, float)) and 1 <= self.resolution <= MOST_COARSE
-        ):
-            raise InvalidSetting(
-                f"resolution {self.resolution!r} must be between 1 and {MOST_COARSE} pixels, 'auto', or nothing"
-            )
+        is_number = isinstance(self.resolution, (int, float)) and 1 <= self.resolution <= 64
+        if self.resolution not in ("auto", None) and not is_number:
+            raise InvalidSetting(f"resolution {self.resolution!r} must be 1 to 64 pixels, 'auto', or nothing")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `from_dict` is the inverse."""
@@ -174,10 +160,7 @@ class LearnerSpec:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> LearnerSpec:
-        """Settings from before there was a resolution have none, and mean what they meant.
-
-        Raises InvalidSetting for a name this version does not know.
-        """
+        """Raises InvalidSetting for a name this version does not know."""
         unknown = set(values) - set(cls.__slots__)
         if unknown:
             raise InvalidSetting(f"unknown learner setting {sorted(unknown)}; known: {sorted(cls.__slots__)}")

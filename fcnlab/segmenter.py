@@ -27,7 +27,7 @@ from fcnlab.core.picture import array_id, to_rgb8
 from fcnlab.core.pictures import AnyPicture, open_picture, segment_any
 from fcnlab.core.tiled_stages import MemoryShelf
 from fcnlab.core.working import learner_picture
-from fcnlab.domain import AUTOMATIC, LearnerSpec, Point
+from fcnlab.domain import LearnerSpec, Point
 from fcnlab.errors import InvalidClasses, InvalidPoints, NoPoints, NotFitted, UnknownImage
 from fcnlab.segmenter_checks import checked_classes, renumbered, whole_numbers
 from fcnlab.segmenter_training import class_names, network_course, network_of, network_segmentation, specs_of
@@ -55,7 +55,7 @@ class PointSegmenter:
     def __init__(self, classes: Sequence[str], *, device: str = "auto", seed: int = 0, **options: Any) -> None:
         self.classes = checked_classes(classes)
         self.seed = seed
-        self.spec = LearnerSpec.from_dict({"resolution": AUTOMATIC, **options})
+        self.spec = LearnerSpec.from_dict({"resolution": "auto", **options})
         self.device = pick_device(device)
         self._encoder: StageEncoder | None = None
         self._pictures: OrderedDict[str, AnyPicture] = OrderedDict()

@@ -22,6 +22,7 @@ from PIL import Image
 import fcnlab
 from fcnlab.cli import main
 from fcnlab.commands.app import server_command
+from fcnlab.core import large
 from fcnlab.domain import LearnerSpec
 from fcnlab.lab import open_lab
 from fcnlab.segmenter import PointSegmenter
@@ -76,7 +77,11 @@ def read(path: Path) -> NDArray[np.uint8]:
         return np.array(image)
 
 
-def test_app_command_line_and_segmenter_give_the_same_mask(data: Path, pictures: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("large_pixels", [large.LARGE_PIXELS, 1000])
+def test_app_command_line_and_segmenter_give_the_same_mask(
+    data: Path, pictures: Path, tmp_path: Path, large_pixels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(large, "LARGE_PIXELS", large_pixels)
     call("import", "-p", "cats", "--classes", "background,cat", pictures)
     call("points", "import", "-p", "cats", table(tmp_path, TABLE))
     checkpoint = answer_of("fit", "-p", "cats")["checkpoint"]

@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.domain import AUTOMATIC, COARSEST, LearnerSpec
+from fcnlab.domain import LearnerSpec
 from fcnlab.errors import ClickOutsideImage
 
 
@@ -23,12 +23,20 @@ def working_hw(image_hw: tuple[int, int], working_side: int) -> tuple[int, int]:
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
+COARSEST = 4.0
+"""An automatic learner looks at no image coarser than so many pixels to one: small things would vanish."""
+
+
 def learner_hw(image_hw: tuple[int, int], spec: LearnerSpec) -> tuple[int, int]:
-    """Height and width of the working picture of the instant learner, and of masks it makes."""
+    """Height and width of the working picture of the instant learner.
+
+    Without a resolution, as in projects older than it, the longer side is at most `working_side`. An automatic one is
+    the same, but never coarser than COARSEST.
+    """
     if spec.resolution is None:
         return working_hw(image_hw, spec.working_side)
     longer = max(image_hw)
-    if spec.resolution == AUTOMATIC:
+    if spec.resolution == "auto":
         return working_hw(image_hw, max(spec.working_side, math.ceil(longer / COARSEST)))
     return working_hw(image_hw, max(1, round(longer / float(spec.resolution))))
 

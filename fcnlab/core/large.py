@@ -73,6 +73,8 @@ class LazyLab:
     def __getitem__(self, places: tuple[NDArray[np.int64], NDArray[np.int64]]) -> NDArray[np.float32]:
         """Colours (..., 3) float32 at (rows, cols)."""
         found = self._rgb[places]
+        if not found.size:
+            return np.zeros(found.shape, np.float32)
         return lab_image(found.reshape(-1, 1, 3)).reshape(found.shape)
 
 

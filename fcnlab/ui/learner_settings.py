@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import streamlit as st
 
-from fcnlab.domain import Project
+from fcnlab.core.coords import COARSEST
+from fcnlab.domain import LearnerSpec, Project
 from fcnlab.errors import FcnlabError
 from fcnlab.services.models import model, models, use_model
 from fcnlab.services.projects import set_learner
@@ -14,6 +16,7 @@ from fcnlab.ui import session
 from fcnlab.ui.frame import plain
 from fcnlab.ui.session import Engine
 
+RESOLUTIONS = (1.0, 2.0, 4.0, 8.0)
 WORKING_SIDES = (512, 768, 1024, 1536, 2048, 3072)
 
 
@@ -44,11 +47,13 @@ def popover(own: Engine, project: Project) -> None:
             disabled=not is_instant,
             help="Every class counts alike, however few its points.",
         )
+        resolution = _resolution(spec)
         sides = sorted({*WORKING_SIDES, spec.working_side})
         working_side = st.select_slider(
             "Working size",
             sides,
             spec.working_side,
+            disabled=resolution not in ("auto", None),
             help="Longer side in pixels at which the learner works. Larger finds finer structures, smaller is faster.",
         )
         regularisation = st.select_slider(
@@ -65,6 +70,7 @@ def popover(own: Engine, project: Project) -> None:
             position=position,
             class_weight="balanced" if balanced else "none",
             working_side=working_side,
+            resolution=resolution,
             regularisation=regularisation,
         )
         if wanted != spec:
@@ -74,6 +80,29 @@ def popover(own: Engine, project: Project) -> None:
                 st.rerun()
             except FcnlabError as failure:
                 session.explained(failure)
+
+
+def _resolution(spec: LearnerSpec) -> float | Literal["auto"] | None:
+    """How many pixels of an image become one that is labelled."""
+    numbers = sorted({*RESOLUTIONS, *([spec.resolution] if isinstance(spec.resolution, (int, float)) else [])})
+    choices: list[float | Literal["auto"] | None] = ["auto", None, *numbers]
+
+    def words(choice: float | Literal["auto"] | None) -> str:
+        if choice == "auto":
+            return "Automatic"
+        if choice is None:
+            return "Working size only"
+        return "Every pixel" if choice == 1 else f"1 of {choice:g} x {choice:g} pixels"
+
+    return st.selectbox(
+        "Resolution",
+        choices,
+        index=choices.index(spec.resolution),
+        format_func=words,
+        help=f"Pixels of the image per labelled pixel. Automatic follows the working size, but in images longer than "
+        f"{COARSEST:g} times that it labels one of {COARSEST:g} x {COARSEST:g} pixels. Masks are always made at the "
+        "full size of the image.",
+    )
 
 
 def mask_maker_badge(own: Engine, project: Project) -> None:

@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fcnlab.core.coords import check_inside, to_full, to_working, working_hw
-from fcnlab.errors import ClickOutsideImage
+from fcnlab.core.coords import check_inside, learner_hw, to_full, to_working, working_hw
+from fcnlab.domain import LearnerSpec
+from fcnlab.errors import ClickOutsideImage, InvalidSetting
 
 
 def test_a_small_picture_is_worked_on_at_its_own_size():
@@ -45,3 +46,32 @@ def test_a_working_pixel_gone_to_full_size_and_back_is_the_same(full: int, worki
     assert found.min() >= 0
     assert found.max() < full
     np.testing.assert_array_equal(to_working(found, full=full, working=working)[1], positions)
+
+
+@pytest.mark.parametrize(
+    ("resolution", "image_hw", "wanted"),
+    [
+        (None, (9000, 12000), (1152, 1536)),  # as before there was a resolution
+        ("auto", (900, 1200), (900, 1200)),
+        ("auto", (3000, 4000), (1152, 1536)),
+        ("auto", (9000, 12000), (2250, 3000)),  # never coarser than four pixels to one
+        (1.0, (9000, 12000), (9000, 12000)),
+        (2.5, (1000, 2000), (400, 800)),
+        (64.0, (3, 50), (1, 1)),
+    ],
+)
+def test_the_resolution_decides_how_large_the_working_picture_is(resolution, image_hw, wanted):
+    assert learner_hw(image_hw, LearnerSpec(resolution=resolution)) == wanted
+
+
+def test_settings_from_before_there_was_a_resolution_mean_what_they_meant():
+    old = {name: value for name, value in LearnerSpec().to_dict().items() if name != "resolution"}
+
+    assert LearnerSpec.from_dict(old).resolution is None
+    assert LearnerSpec.from_dict(LearnerSpec(resolution=2.0).to_dict()).resolution == 2.0
+
+
+@pytest.mark.parametrize("resolution", [0.5, 65, float("nan"), "fine"])
+def test_a_resolution_that_is_none_is_refused(resolution):
+    with pytest.raises(InvalidSetting, match="resolution"):
+        LearnerSpec(resolution=resolution)
