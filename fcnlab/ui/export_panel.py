@@ -10,14 +10,14 @@ import streamlit as st
 
 from fcnlab.domain import Project
 from fcnlab.errors import FcnlabError
-from fcnlab.exports import DEFAULT_FORMATS, FORMAT_WORDS, ExportSpec
+from fcnlab.exports import ExportSpec
 from fcnlab.services.downloads import download_url, new_download
-from fcnlab.services.export_plan import Outlook, Runner, outlook
+from fcnlab.services.export_plan import Runner, outlook
 from fcnlab.services.export_progress import ExportProgress
 from fcnlab.services.exporting import export_project
 from fcnlab.services.fitting import ProjectLearner
 from fcnlab.services.previewing import preview, preview_image
-from fcnlab.ui import session
+from fcnlab.ui import export_choices, session
 from fcnlab.ui.dashboard import legend
 from fcnlab.ui.session import Engine
 
@@ -25,6 +25,7 @@ Result = TypeVar("Result")
 PHASES = {
     "learning": "Learning from labelled images",
     "keeping": "Making masks of done images",
+    "splitting": "Looking which images are alike",
     "writing": "Writing",
     "finished": "Finished",
 }
@@ -63,26 +64,7 @@ def empty_state(own: Engine, project: Project) -> bool:
 @st.fragment
 def form(own: Engine, project: Project) -> None:
     """Choices and download; reruns alone, so that the preview is not made again."""
-    make_and_offer(own, project, choices(own, project))
-
-
-def choices(own: Engine, project: Project) -> ExportSpec | None:
-    """What to export; None while nothing is chosen."""
-    found = outlook(own.lab, project_id=project.id)
-    st.subheader("What to export", anchor=False)
-    formats = tuple(
-        one for one, words in FORMAT_WORDS.items() if st.checkbox(words, one in DEFAULT_FORMATS, key=f"format-{one}")
-    )
-    done_only = st.toggle(
-        "Only images marked done",
-        disabled=found.n_done == 0,
-        help="Images that are not done get a mask predicted from all points of the project.",
-    )
-    st.markdown(_in_words(found, done_only=done_only and found.n_done > 0))
-    if not formats:
-        st.caption("Choose at least one format.")
-        return None
-    return ExportSpec(formats, done_only=done_only and found.n_done > 0)
+    make_and_offer(own, project, export_choices.choices(outlook(own.lab, project_id=project.id), project))
 
 
 def make_and_offer(own: Engine, project: Project, spec: ExportSpec | None) -> None:
@@ -137,21 +119,7 @@ def _offer(url: str, n_bytes: int, last: ExportProgress) -> None:
                 st.text(f"{name}: {reason}")
 
 
-def _in_words(found: Outlook, *, done_only: bool) -> str:
-    n_predicted = 0 if done_only or not found.can_predict else found.n_predicted
-    parts = []
-    if found.n_done:
-        parts.append(f"**{found.n_done}** stored {_plural(found.n_done, 'mask')} of done images")
-    if n_predicted:
-        parts.append(f"**{n_predicted}** predicted {_plural(n_predicted, 'mask')}")
-    skipped = found.n_images - found.n_done - n_predicted
-    words = " and ".join(parts)
-    return f"{words}; {skipped} {_plural(skipped, 'image')} stay out." if skipped else f"{words}."
-
-
-def _plural(count: int, word: str) -> str:
-    return word if count == 1 else f"{word}s"
-
-
 def _size(n_bytes: int) -> str:
+    if n_bytes < 1e6:
+        return f"{max(1, round(n_bytes / 1e3))} kB"
     return f"{n_bytes / 1e6:.1f} MB" if n_bytes < 1e9 else f"{n_bytes / 1e9:.2f} GB"
