@@ -9,6 +9,7 @@ st.html(STYLE)
 st.navigation(
     [
         st.Page("pages/label.py", title="Label", icon=":material/gesture:", default=True),
+        st.Page("pages/scribble.py", title="Scribble", icon=":material/draw:"),
         st.Page("pages/train.py", title="Train", icon=":material/model_training:"),
         st.Page("pages/models.py", title="Models", icon=":material/deployed_code:"),
         st.Page("pages/compare.py", title="Compare", icon=":material/compare_arrows:"),

@@ -54,12 +54,13 @@ class ImageState(StrEnum):
 
 
 class EventKind(StrEnum):
-    """What a labeller did. Only ADD, REMOVE, CLEAR and BRUSH can be undone."""
+    """What a labeller did. Only those in UNDOABLE can be undone."""
 
     ADD = "add"
     REMOVE = "remove"
     CLEAR = "clear"
     BRUSH = "brush"
+    SCRIBBLE = "scribble"
     UNDO = "undo"
     REDO = "redo"
     STATE = "state"
@@ -68,7 +69,7 @@ class EventKind(StrEnum):
     CLASS_REMOVE = "class_remove"
 
 
-UNDOABLE = frozenset({EventKind.ADD, EventKind.REMOVE, EventKind.CLEAR, EventKind.BRUSH})
+UNDOABLE = frozenset({EventKind.ADD, EventKind.REMOVE, EventKind.CLEAR, EventKind.BRUSH, EventKind.SCRIBBLE})
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -270,8 +271,8 @@ class Event:
 
     `image_id` is the image shown when it happened. `payload` per kind: ADD {row, col, class_id}
     and, unless it is a click, {source}; REMOVE {uid}; CLEAR, UNDO, REDO {}; BRUSH {class_id, top, left, height, width,
-    runs}, see Stroke; STATE {state}; CLASS_ADD {name, colour}; CLASS_EDIT {class_id, name, colour}; CLASS_REMOVE
-    {class_id}.
+    runs}, see Stroke; SCRIBBLE {points: [[row, col, class_id], ...]}; STATE {state}; CLASS_ADD {name, colour};
+    CLASS_EDIT {class_id, name, colour}; CLASS_REMOVE {class_id}.
     """
 
     seq: int

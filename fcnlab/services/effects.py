@@ -25,6 +25,9 @@ from fcnlab.strokes import Stroke
 
 MAX_NAME_CHARS = 80
 
+MAX_SCRIBBLED = 5_000
+"""Points of one scribble; the largest drawing gives fewer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Act:
@@ -71,24 +74,30 @@ def clean_name(name: object) -> str:
 
 def _add(act: Act) -> Effect:
     image = _changeable_image(act)
-    row, col, class_id = (_whole(act, key) for key in ("row", "col", "class_id"))
-    if not (0 <= row < image.height and 0 <= col < image.width):
-        raise ClickOutsideImage(
-            f"row {row}, column {col} is outside the image of {image.height} rows and {image.width} columns"
-        )
-    repository.class_label(act.session, project_id=act.project_id, class_id=class_id)
+    point = Point(*(_whole(act, key) for key in ("row", "col", "class_id")))
+    _check_point(act, image, point)
     uid = f"{act.client_id}:{act.event.seq}"
-    stored = StoredPoint(
-        uid=uid,
-        image_id=image.id,
-        point=Point(row, col, class_id),
-        labeller=act.labeller,
-        source=_source(act),
-        created_at=act.now,
-    )
-    repository_points.add_point(act.session, project_id=act.project_id, stored=stored)
+    _store_point(act, image, point, uid, _source(act))
     _begun(act, image)
     return Effect(added=(uid,))
+
+
+def _scribble(act: Act) -> Effect:
+    image, listed = _changeable_image(act), act.event.payload.get("points")
+    if not isinstance(listed, list | tuple) or not 1 <= len(listed) <= MAX_SCRIBBLED:
+        raise InvalidEvent(f"a scribble is a list of 1 to {MAX_SCRIBBLED} points")
+    points = []
+    for one in listed:
+        if not isinstance(one, list | tuple) or len(one) != 3 or not all(type(number) is int for number in one):
+            raise InvalidEvent(f"the point {str(one)[:80]} of a scribble is no row, column and class")
+        points.append(Point(*one))
+    for point in points:  # all of them, or none
+        _check_point(act, image, point)
+    uids = tuple(f"{act.client_id}:{act.event.seq}.{number}" for number in range(1, len(points) + 1))
+    for uid, point in zip(uids, points, strict=True):
+        _store_point(act, image, point, uid, PointSource.SCRIBBLE)
+    _begun(act, image)
+    return Effect(added=uids)
 
 
 def _brush(act: Act) -> Effect:
@@ -198,6 +207,19 @@ def _class_remove(act: Act) -> Effect:
     return Effect(details={"class_id": class_id})
 
 
+def _check_point(act: Act, image: ImageOutline, point: Point) -> None:
+    if not (0 <= point.row < image.height and 0 <= point.col < image.width):
+        raise ClickOutsideImage(
+            f"row {point.row}, column {point.col} is outside the image of {image.height} rows and {image.width} columns"
+        )
+    repository.class_label(act.session, project_id=act.project_id, class_id=point.class_id)
+
+
+def _store_point(act: Act, image: ImageOutline, point: Point, uid: str, source: PointSource) -> None:
+    stored = StoredPoint(uid, image.id, point, act.labeller, source, act.now)
+    repository_points.add_point(act.session, project_id=act.project_id, stored=stored)
+
+
 def _begun(act: Act, image: ImageOutline) -> None:
     if image.state is ImageState.NEW:
         repository_images.set_image_state(act.session, image_id=image.id, state=ImageState.IN_PROGRESS)
@@ -235,6 +257,7 @@ HANDLERS: dict[EventKind, Callable[[Act], Effect]] = {
     EventKind.REMOVE: _remove,
     EventKind.CLEAR: _clear,
     EventKind.BRUSH: _brush,
+    EventKind.SCRIBBLE: _scribble,
     EventKind.UNDO: _undo,
     EventKind.REDO: _redo,
     EventKind.STATE: _state,

@@ -26,8 +26,8 @@ MAX_SEQ = 2**53
 MAX_PAYLOAD_CHARS = 10_000
 """A longer payload is no event of ours; its beginning is kept."""
 
-MAX_BRUSH_CHARS = 16 * MAX_RUNS
-"""As much for a stroke, most of which are its runs."""
+MAX_LONG_CHARS = 16 * MAX_RUNS
+"""As much for strokes and scribbles, most of which are runs and points."""
 
 CLASS_KINDS = frozenset({EventKind.CLASS_ADD, EventKind.CLASS_EDIT, EventKind.CLASS_REMOVE})
 
@@ -227,7 +227,7 @@ def _apply(
 
 def _storable(event: Event) -> dict[str, Any]:
     """The payload, or, when a database could not keep it as it is, the beginning of its text."""
-    most = MAX_BRUSH_CHARS if event.kind is EventKind.BRUSH else MAX_PAYLOAD_CHARS
+    most = MAX_LONG_CHARS if event.kind in (EventKind.BRUSH, EventKind.SCRIBBLE) else MAX_PAYLOAD_CHARS
     try:
         if len(json.dumps(event.payload, allow_nan=False)) <= most:
             return event.payload

@@ -53,5 +53,6 @@ def paintings_by_content(lab: Lab, *, project_id: int) -> dict[str, Painting]:
 
 def _moment(made: StoredStroke | StoredPoint) -> tuple[datetime, str, int]:
     """When it was made; what came in one batch is told apart by the number of its event."""
-    client_id, _, seq = made.uid.rpartition(":")
+    client_id, _, event = made.uid.rpartition(":")
+    seq = event.partition(".")[0]  # points of one scribble count behind the dot
     return made.created_at, client_id, int(seq) if seq.isdecimal() else 0

@@ -154,8 +154,8 @@ def read_goto(raw: object) -> int:
 def _read_event(raw: object) -> Event:
     entry = _mapping(raw, what="an event")
     name = entry.get("kind")
-    if not isinstance(name, str) or name not in set(EventKind):
-        raise InvalidEvent(f"event kind {name!r} is unknown; known: {', '.join(EventKind)}")
+    if not isinstance(name, str) or name not in set(_PAYLOAD):
+        raise InvalidEvent(f"event kind {name!r} is unknown; known: {', '.join(_PAYLOAD)}")
     kind = EventKind(name)
     payload = _read_payload(kind, _mapping(entry.get("payload"), what=f"the payload of a {name} event"))
     return Event(seq=_integer(entry, "seq"), kind=kind, image_id=_integer(entry, "image_id"), payload=payload)
