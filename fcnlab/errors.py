@@ -77,6 +77,10 @@ class ExportFailed(FcnlabError):
     """An export that cannot be written where it was asked for."""
 
 
+class UnknownExport(FcnlabError):
+    """An export that nobody began, or whose file is gone."""
+
+
 class UnknownTraining(FcnlabError):
     """A training that does not exist."""
 

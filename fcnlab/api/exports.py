@@ -11,26 +11,52 @@ from pydantic import Field
 from fcnlab.api.engine import Own
 from fcnlab.api.projects import Number
 from fcnlab.api.shapes import ExportOut, Strict
-from fcnlab.errors import ExportFailed
-from fcnlab.services.exporting import DEFAULT_FORMATS, ExportFormat, ExportSpec
+from fcnlab.errors import UnknownExport
+from fcnlab.exports import DEFAULT_FORMATS, ExportFormat, ExportSpec, SplitBy, SplitSpec
 
 router = APIRouter(tags=["exports"])
 
 JobId = Annotated[str, Path(max_length=64)]
 
 
+class SplitIn(Strict):
+    """Shares of train, val and test, the seed of the draw, and what stays together."""
+
+    shares: tuple[float, float, float] = (0.7, 0.2, 0.1)
+    seed: int = 0
+    by: SplitBy = "look"
+
+
 class ExportIn(Strict):
-    """What to write."""
+    """What to write; see `fcnlab export --help` for what each option does."""
 
     formats: list[ExportFormat] = Field(default=list(DEFAULT_FORMATS), min_length=1)
     done_only: bool = False
+    with_points: bool = False
+    class_ids: list[int] | None = None
+    instances: bool = False
+    min_area: int = 0
+    fill_holes: bool = False
+    border: int = 0
+    split: SplitIn | None = None
+
+    def spec(self) -> ExportSpec:
+        """As the services take it. Raises ExportFailed: a number is out of range."""
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return ExportSpec(
+            **{
+                **values,
+                "formats": tuple(dict.fromkeys(self.formats)),
+                "class_ids": None if self.class_ids is None else tuple(self.class_ids),
+                "split": None if self.split is None else SplitSpec(**self.split.model_dump()),
+            }
+        )
 
 
 @router.post("/projects/{project_id}/exports", status_code=202)
 def start_export(own: Own, project_id: Number, wanted: ExportIn) -> ExportOut:
     """Begin an export; ask for it by its id until its state is finished."""
-    spec = ExportSpec(tuple(dict.fromkeys(wanted.formats)), done_only=wanted.done_only)
-    return ExportOut.of(own.exports.start(project_id, spec))
+    return ExportOut.of(own.exports.start(project_id, wanted.spec()))
 
 
 @router.get("/exports/{job_id}")
@@ -44,5 +70,5 @@ def get_export_file(own: Own, job_id: JobId) -> Response:
     """The zip of a finished export; it stays for a day."""
     job = own.exports.job(job_id)
     if job.file is None or not job.file.is_file():
-        raise ExportFailed(f"export {job_id} is {job.state}: its file is not there")
+        raise UnknownExport(f"export {job_id} is {job.state}: its file is not there")
     return FileResponse(job.file, filename=job.file.name, media_type="application/zip")

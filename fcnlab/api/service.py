@@ -14,9 +14,9 @@ from fcnlab.api.engine import ApiEngine, require_token
 from fcnlab.api.limits import UploadLimit
 from fcnlab.errors import (
     DatabaseUnavailable,
-    ExportFailed,
     FcnlabError,
     NoPoints,
+    UnknownExport,
     UnknownImage,
     UnknownModel,
     UnknownProject,
@@ -31,7 +31,7 @@ STATUS: dict[type[FcnlabError], int] = {
     UnknownProject: 404,
     UnknownImage: 404,
     UnknownModel: 404,
-    ExportFailed: 404,
+    UnknownExport: 404,
     NoPoints: 409,
     DatabaseUnavailable: 503,
 }

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from fcnlab.errors import ExportFailed, FcnlabError
+from fcnlab.errors import FcnlabError, UnknownExport
 from fcnlab.lab import Lab
 from fcnlab.services.downloads import new_download
 from fcnlab.services.exporting import ExportProgress, ExportSpec, export_project
@@ -56,11 +56,11 @@ class ExportJobs:
         return job
 
     def job(self, job_id: str) -> ExportJob:
-        """How far an export is. Raises ExportFailed: nobody here knows it."""
+        """How far an export is. Raises UnknownExport: nobody here knows it."""
         with self._lock:
             found = self._known.get(job_id)
         if found is None:
-            raise ExportFailed(f"there is no export {job_id!r}; start one with POST")
+            raise UnknownExport(f"there is no export {job_id!r}; start one with POST")
         return found
 
     def _run(self, job: ExportJob, spec: ExportSpec, name: str) -> None:

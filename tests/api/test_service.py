@@ -119,6 +119,18 @@ def test_an_export_is_begun_watched_and_fetched(client: TestClient, site: Site) 
         assert {"masks/0.png", "masks/1.png", "points.csv"} <= set(file.namelist())
 
 
+def test_an_export_takes_every_option_and_refuses_what_is_out_of_range(client: TestClient, site: Site) -> None:
+    address = f"/api/v1/projects/{site.project.id}/exports"
+    wanted = {"formats": ["coco"], "instances": True, "min_area": 4, "split": {"shares": [0.5, 0.5, 0], "by": "image"}}
+
+    begun = client.post(address, json=wanted)
+    refused = client.post(address, json={**wanted, "split": {"shares": [0.5, 0.6, 0]}})
+
+    assert begun.status_code == 202
+    assert refused.status_code == 400
+    assert "sum to 1" in refused.json()["error"]
+
+
 def test_a_model_is_saved_once_for_the_same_points(client: TestClient, site: Site) -> None:
     first, second = (client.post(f"/api/v1/projects/{site.project.id}/fit").json() for _ in range(2))
 
