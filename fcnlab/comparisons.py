@@ -115,8 +115,10 @@ class Measured:
 
     Attributes:
         score: on held-out points; None when nothing was held out.
-        mean_iou: on the masks that done images keep, of held-out images only; None when there are none.
+        mean_iou: on expert masks of held-out images, or where there are none, on the masks that those of them keep
+            which are done; None when there are neither.
         n_masks: number of those masks.
+        by_experts: they are expert masks.
         timing: of one picture.
         parameters: all numbers in it. learned: those that were learned from the points.
         n_points: points learned from.
@@ -133,6 +135,7 @@ class Measured:
     n_points: int
     seconds: float
     masks: dict[int, str] = field(default_factory=dict)
+    by_experts: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `from_dict` is the inverse."""

@@ -4,7 +4,7 @@ import streamlit as st
 
 from fcnlab.errors import FcnlabError
 from fcnlab.services import projects as project_service
-from fcnlab.ui import dashboard, frame, images_panel, imaging_panel, projects_panel, session
+from fcnlab.ui import dashboard, frame, images_panel, imaging_panel, labels_panel, projects_panel, session
 
 own = session.engine()
 try:
@@ -24,6 +24,7 @@ try:
         with right:
             images_panel.add_images(own, project)
             imaging_panel.draw(own, project)
+            labels_panel.draw(own, project)
     projects_panel.archived(own)
 except FcnlabError as failure:
     session.explained(failure)

@@ -112,7 +112,9 @@ def _notes(results: list[Measured]) -> list[str]:
     if score is not None:
         notes.append(f"held out: accuracy on {score.n_points} points, {DRAWN_IN_WORDS[score.drawn]}")
     n_masks = max((one.n_masks for one in results), default=0)
-    if n_masks:
+    if any(one.by_experts for one in results):
+        notes.append(f"mIoU: on {n_masks} expert masks of held-out images")
+    elif n_masks:
         notes.append(f"mIoU: on the masks that {n_masks} held-out done images keep, most of them the instant learner's")
     if results:
         timing = results[0].timing

@@ -15,6 +15,7 @@ from fcnlab.core.working import working_picture
 from fcnlab.domain import IGNORE, ImageInfo, Project
 from fcnlab.lab import Lab
 from fcnlab.runs import ModelRecord
+from fcnlab.services.expert_masks import expert_truth
 from fcnlab.services.export_plan import Runner, learning
 from fcnlab.services.fitting import Maker, ProjectLearner, background_of
 from fcnlab.services.importing import read_picture
@@ -35,8 +36,9 @@ class Contrast:
         pictures: (H, W, 3) uint8 each, small: the image under either mask.
         differing: (H, W, 3) uint8, small: pixels that the two call differently stand out.
         equal: share of pixels that have the same class.
-        ious: of either mask with the one that the image kept when it was marked done, None when it keeps none: of all
-            that is not background, or the mean over the classes when there are more than two.
+        ious: of either mask with the true one, None when there is none: of all that is not background, or the mean
+            over the classes when there are more than two.
+        by_expert: the true mask is an expert's; else it is the one that the image kept when it was marked done.
     """
 
     image: ImageInfo
@@ -44,6 +46,7 @@ class Contrast:
     differing: NDArray[np.uint8]
     equal: float
     ious: tuple[float, float] | None
+    by_expert: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +75,14 @@ def contrasts(lab: Lab, run: Runner, *, images: Sequence[ImageInfo], versions: V
     if None in versions:
         for done, total, _ in learning(run, also_unused=True):
             yield ContrastProgress(done, total)
-    makers = run(partial(_makers, versions=versions))
+    makers = run(partial(makers_of, versions=versions))
     for number, image in enumerate(images, start=1):
         found = run(partial(_contrast, lab=lab, image=image, makers=makers))
         yield ContrastProgress(number, len(images), found)
 
 
-def _makers(learner: ProjectLearner, *, versions: Versions) -> tuple[Maker, Maker]:
+def makers_of(learner: ProjectLearner, *, versions: Versions) -> tuple[Maker, Maker]:
+    """What makes the masks of two versions now; raises as `contrasts`."""
     learner.refresh()
     first, second = (learner.cold_model() if one is None else learner.chosen_maker(one) for one in versions)
     return first, second
@@ -89,7 +93,8 @@ def _contrast(learner: ProjectLearner, *, lab: Lab, image: ImageInfo, makers: tu
     assert project is not None
     rgb = read_picture(lab, image)
     first, second = (predicted_mask(learner, image, maker) for maker in makers)
-    kept = kept_mask(lab, image)
+    expert = expert_truth(lab, image)
+    truth = kept_mask(lab, image) if expert is None else expert
     palette, background = palette_of(project.classes), background_of(project)
     shown = [working_picture(tinted(rgb, one, palette, background=background), SHOWN_SIDE) for one in (first, second)]
     return Contrast(
@@ -97,11 +102,12 @@ def _contrast(learner: ProjectLearner, *, lab: Lab, image: ImageInfo, makers: tu
         (shown[0], shown[1]),
         working_picture(marked(rgb, first != second), SHOWN_SIDE),
         float((first == second).mean()),
-        None if kept is None else (_iou(kept, first, project), _iou(kept, second, project)),
+        None if truth is None else (_iou(truth, first, project), _iou(truth, second, project)),
+        expert is not None,
     )
 
 
-def _iou(kept: NDArray[np.uint8], found: NDArray[np.uint8], project: Project) -> float:
+def _iou(truth: NDArray[np.uint8], found: NDArray[np.uint8], project: Project) -> float:
     if len(project.classes) == 2:
-        return object_iou(kept, found, background=background_of(project))
-    return float(np.nanmean(iou_per_class(confusion(kept, found, IGNORE + 1))))
+        return object_iou(truth, found, background=background_of(project))
+    return float(np.nanmean(iou_per_class(confusion(truth, found, IGNORE + 1))))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,6 +26,7 @@ from fcnlab.domain import IGNORE, ImageInfo, Project
 from fcnlab.errors import FcnlabError
 from fcnlab.lab import Lab
 from fcnlab.runs import Comparison, Training
+from fcnlab.services.expert_masks import expert_truth, images_with_truth
 from fcnlab.services.importing import read_picture
 from fcnlab.services.instant import InstantParticipant, Larger, Linear
 from fcnlab.services.masks import kept_mask
@@ -71,20 +73,30 @@ class Bench:
             return repository.project(session, project_id=self.comparison.project_id)
 
     def mean_iou(self, one: Segments) -> tuple[float | None, int]:
-        """Mean IoU over the classes, on the kept masks of held-out images, and how many of those there are."""
+        """Mean IoU over the classes, on the true masks of held-out images, and how many of those there are."""
         places = np.full(256, IGNORE, np.uint8)
         for place, (class_id, _) in enumerate(self.points.classes):
             places[class_id] = place
         n_classes = len(self.points.classes)
         counts, n_masks = np.zeros((n_classes, n_classes), np.int64), 0
-        for image in self._images(self.spec.held_out):
-            truth = kept_mask(self.lab, image) if n_masks < MASKS_AT_MOST else None
-            if truth is None:
-                continue
+        for image, truth in islice(self._truths(), MASKS_AT_MOST):
             found = places[one.mask(read_picture(self.lab, image))]
             counts += confusion(places[truth], found, n_classes)
             n_masks += 1
         return (float(np.nanmean(iou_per_class(counts))), n_masks) if n_masks else (None, 0)
+
+    def is_measured_on_experts(self) -> bool:
+        """Whether held-out images have expert masks: then `mean_iou` is taken on these alone."""
+        with_truth = images_with_truth(self.lab, project_id=self.comparison.project_id)
+        return not set(self.spec.held_out).isdisjoint(with_truth)
+
+    def _truths(self) -> Iterator[tuple[ImageInfo, NDArray[np.uint8]]]:
+        """The held-out images with a mask that is taken for true."""
+        truth_of = expert_truth if self.is_measured_on_experts() else kept_mask
+        for image in self._images(self.spec.held_out):
+            truth = truth_of(self.lab, image)
+            if truth is not None:
+                yield image, truth
 
     def keep_masks(self, key: str, one: Segments) -> dict[int, str]:
         """Write the masks that the page shows; their files by image id."""
@@ -132,6 +144,7 @@ def measure_network(lab: Lab, training: Training, checkpoint: Path) -> dict[str,
         score=model.score,
         mean_iou=mean_iou,
         n_masks=n_masks,
+        by_experts=bench.is_measured_on_experts(),
         timing=network_timing(model, bench.picture(), device=lab.device),
         parameters=n_parameters,
         learned=n_parameters - (of_encoder if training.training.freeze_encoder else 0),
@@ -185,6 +198,7 @@ def _measure_one(bench: Bench, key: str, kind: type[InstantParticipant]) -> Meas
         score=one.score(),
         mean_iou=mean_iou,
         n_masks=n_masks,
+        by_experts=bench.is_measured_on_experts(),
         timing=timing,
         parameters=one.learned() + one.frozen(),
         learned=one.learned(),

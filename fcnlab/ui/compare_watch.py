@@ -177,13 +177,15 @@ def _notes(results: Sequence[Measured]) -> list[str]:
     """What the figures of the table were taken on."""
     notes = []
     n_masks = max((one.n_masks for one in results), default=0)
-    if n_masks:
+    if any(one.by_experts for one in results):
+        notes.append(f"Mean IoU on {n_masks} expert masks of held-out images.")
+    elif n_masks:
         notes.append(
             f"Mean IoU on the masks of {n_masks} held-out done images. Labellers accepted them, but most of "
             "their pixels were drawn by a model, usually the instant learner, which favours it."
         )
     elif results:
-        notes.append("Mean IoU needs done images that keep a mask among those held out; there are none.")
+        notes.append("Mean IoU needs expert masks or done images among those held out; there are none.")
     if results:
         timing = results[0].timing
         where = "the graphics card" if not timing.threads else "one thread" if timing.threads == 1 else "all threads"

@@ -10,7 +10,10 @@ from fcnlab.domain import ImageInfo, ImageState, Project
 from fcnlab.errors import FcnlabError
 from fcnlab.runs import ModelRecord
 from fcnlab.services.contrasting import MOST_IMAGES, Contrast, Versions, contrasts
+from fcnlab.services.expert_masks import images_with_truth
 from fcnlab.services.projects import images as project_images
+from fcnlab.services.truth_scores import MOST_IMAGES as MOST_MEASURED
+from fcnlab.services.truth_scores import TruthProgress, truth_scores
 from fcnlab.ui import session
 from fcnlab.ui.dashboard import legend
 from fcnlab.ui.export_panel import runner_of
@@ -20,6 +23,7 @@ from fcnlab.ui.session import Engine
 OFFERED = 500
 """Images to choose from: a longer list helps nobody find one."""
 
+SIDES = ("Left", "Right")
 INSTANT = "Instant learner, as it is now"
 
 
@@ -47,7 +51,7 @@ def draw(own: Engine, project: Project, known: Sequence[ModelRecord]) -> None:
         default=order[:2],
         format_func=lambda image_id: by_id[image_id].name,
         max_selections=MOST_IMAGES,
-        help="For images marked done, the masks are also measured against the one they keep.",
+        help="Both are measured against the expert mask, or in done images against the one they keep.",
     )
     if left == right:
         st.caption("Choose two different models.")
@@ -56,11 +60,56 @@ def draw(own: Engine, project: Project, known: Sequence[ModelRecord]) -> None:
         found = _made(own, project, [by_id[one] for one in picked], (left, right))
         if found is not None:
             session.remember("contrast", (key, found))
+    _on_experts(own, project, (left, right))
     made = session.peek("contrast")
     if made is not None and made[0] == key:
         st.html(legend([(label.name, label.colour) for label in project.classes]))
         for one in made[1]:
             _show(one, (_name(left), _name(right)))
+
+
+def _on_experts(own: Engine, project: Project, versions: Versions) -> None:
+    """A button that measures both on the masks of experts, and what came out."""
+    count = len(images_with_truth(own.lab, project_id=project.id))
+    if not count:
+        return
+    key = (project.id, *(getattr(one, "id", None) for one in versions))
+    words = f"Measure on {min(count, MOST_MEASURED)} expert {'mask' if count == 1 else 'masks'}"
+    if st.button(words, icon=":material/straighten:", disabled=versions[0] == versions[1]):
+        found = _measured(own, project, versions)
+        if found is not None:
+            session.remember("truth_scores", (key, found))
+    made = session.peek("truth_scores")
+    if made is None or made[0] != key or made[1].scores is None:
+        return
+    names, scores = [f"{side}: {_name(one)}" for side, one in zip(SIDES, versions, strict=True)], made[1].scores
+    rows = [{"Class": "Mean", names[0]: scores[0].mean_iou, names[1]: scores[1].mean_iou}]
+    for label in project.classes:
+        left, right = (one.per_class.get(label.id) for one in scores)
+        if left is not None or right is not None:
+            rows.append({"Class": label.name, names[0]: left, names[1]: right})
+    config = {name: st.column_config.NumberColumn(format="%.3f") for name in names}
+    st.dataframe(rows, hide_index=True, width="content", column_config=config)
+    st.caption(
+        f"IoU with {made[1].n_images} expert masks, clicks obeyed. Points drawn from these masks teach models too: on "
+        "images a model learned from, it looks better than it is. The Compare page measures on images held out."
+    )
+    for name in made[1].left_out[:5]:
+        st.text(f"left out {name}: its picture or mask cannot be read")
+
+
+def _measured(own: Engine, project: Project, versions: Versions) -> TruthProgress | None:
+    bar, step = st.progress(0.0, "Starting"), None
+    try:
+        for step in truth_scores(own.lab, runner_of(own, project), project_id=project.id, versions=versions):
+            words = "Learning from labelled images" if not step.n_images else "Measuring"
+            bar.progress(step.done / max(1, step.total), f"{words}: {step.done} of {step.total}")
+    except FcnlabError as failure:
+        session.explained(failure)
+        return None
+    finally:
+        bar.empty()
+    return step
 
 
 def _made(own: Engine, project: Project, images: Sequence[ImageInfo], versions: Versions) -> list[Contrast] | None:
@@ -85,7 +134,8 @@ def _show(one: Contrast, names: tuple[str, str]) -> None:
         columns = st.columns(3)
         for place, column in enumerate(columns[:2]):
             column.image(one.pictures[place], width="stretch")
-            iou = f" · IoU {one.ious[place]:.3f} with the mask it keeps" if one.ious else ""
+            truth = "the expert mask" if one.by_expert else "the mask it keeps"
+            iou = f" · IoU {one.ious[place]:.3f} with {truth}" if one.ious else ""
             column.caption(f"{plain(names[place])}{iou}")
         columns[2].image(one.differing, width="stretch")
         columns[2].caption("Where they differ")

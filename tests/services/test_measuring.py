@@ -17,7 +17,7 @@ from fcnlab.comparisons import LARGER, LINEAR, ComparisonSpec, Measured
 from fcnlab.domain import ImageState, StoredMask
 from fcnlab.lab import Lab, open_lab, utc_now
 from fcnlab.runs import Training, TrainingState
-from fcnlab.services import comparing, measuring
+from fcnlab.services import comparing, measuring, projects
 from fcnlab.services.networks import load_network
 from fcnlab.services.worker import Trained, fine_tune
 from fcnlab.settings import Settings
@@ -25,6 +25,7 @@ from fcnlab.specs import TrainingProgress
 from tests.services import comparison_bench
 from tests.services.bars import HEIGHT, WIDTH, Site
 from tests.services.comparison_bench import SLIDING, SPEC, UNET, start, states, work
+from tests.services.label_imports import give_truth
 
 site = comparison_bench.site
 
@@ -162,3 +163,26 @@ def test_the_time_of_a_sliding_window_is_extrapolated_from_some_pixels(
     assert (whole.is_extrapolated, part.is_extrapolated) == (False, True)
     assert whole.hw == part.hw == (64, 50)
     assert part.seconds == pytest.approx(whole.seconds, rel=3)
+
+
+def test_expert_masks_of_held_out_images_come_before_kept_ones(site: Site, tmp_path: Path) -> None:
+    spec = ComparisonSpec.from_dict(start(site).spec)
+    for image_id in site.images:
+        keep_truth(site, image_id, np.zeros((HEIGHT, WIDTH), np.uint8))
+    bench = measuring.bench_of(site.lab, comparison_id=1)
+    assert not bench.is_measured_on_experts()
+    names = {one.id: one.name for one in projects.images(site.lab, project_id=site.project.id)}
+    place = site.images.index(spec.held_out[0])
+    learned = next(one for one in site.images if one not in spec.held_out)
+    bright = (site.pixels[place][..., 0] > 100).astype(np.uint8)
+
+    give_truth(site.lab, tmp_path / "learned", site.project.id, {names[learned]: bright})
+    assert not bench.is_measured_on_experts()
+    give_truth(site.lab, tmp_path / "held", site.project.id, {names[spec.held_out[0]]: bright})
+
+    class Knowing:
+        def mask(self, rgb: np.ndarray) -> np.ndarray:
+            return (rgb[..., 0] > 100).astype(np.uint8)
+
+    assert bench.is_measured_on_experts()
+    assert bench.mean_iou(Knowing()) == (1.0, 1)

@@ -1,0 +1,214 @@
+"""Labels of experts on the projects page: what was found, importing it, taking it away."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from fcnlab.domain import Project
+from fcnlab.errors import FcnlabError
+from fcnlab.services.expert_labels import AUTO, MOST_WEIGHT, LabelRequest, found_labels, label_formats
+from fcnlab.services.expert_masks import counted_by_source, remove_source
+from fcnlab.services.label_names import ClassMatch
+from fcnlab.services.label_uploads import SentFile, sent_labels
+from fcnlab.ui import session
+from fcnlab.ui.session import Engine
+
+TYPES = ["zip", "json", "xml", "csv", "txt", "yaml", "yml", "png", "tif", "tiff", "bmp"]
+RESTS = {"background": "background", "unknown": "not labelled"}
+
+
+@dataclass(frozen=True)
+class Given:
+    """Label files on offer: sent by the browser, or a path of the server."""
+
+    files: tuple[SentFile, ...] = ()
+    path: Path | None = None
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Tells one offer from another."""
+        return (str(self.path), *((file.name, len(file.getbuffer())) for file in self.files))
+
+    @contextmanager
+    def opened(self, own: Engine) -> Iterator[tuple[Path, str, bool]]:
+        """A path, what to call it, and whether it may lie anywhere."""
+        if self.path is not None:
+            yield self.path, self.path.name, False
+            return
+        with sent_labels(own.lab, self.files) as (path, name):
+            yield path, name, True
+
+
+def draw(own: Engine, project: Project) -> None:
+    """A closed section with the files, the options, and the labels that are there."""
+    with st.expander("Labels from other tools", icon=":material/draw:"):
+        st.caption(
+            "Masks, polygons and points from COCO, YOLO, Pascal VOC, Cityscapes, LabelMe, CVAT, Label Studio and "
+            "RootPainter, mask images, CSV. They are matched to the images by name, become training points, and models "
+            "are measured on them. Clicks are never changed."
+        )
+        given = _given(own, project)
+        if given is not None:
+            _offer(own, project, given)
+        _report(project)
+        _sources(own, project)
+
+
+def _given(own: Engine, project: Project) -> Given | None:
+    turn = session.peek("label_uploads", 0)  # another key empties the widget
+    sent = st.file_uploader(
+        "Label files, or a zip archive of them",
+        type=TYPES,
+        accept_multiple_files=True,
+        key=f"labels-{project.id}-{turn}",
+    )
+    if sent:
+        return Given(files=tuple(sent))
+    roots = own.lab.settings.import_roots
+    if not roots:
+        return None
+    typed = st.text_input(
+        "Or a file or folder of the server", key=f"labels-path-{project.id}-{turn}", placeholder=f"below {roots[0]}"
+    )
+    return Given(path=Path(typed.strip())) if typed.strip() else None
+
+
+def _offer(own: Engine, project: Project, given: Given) -> None:
+    """Options, what was found, and the button."""
+    request = _request(project)
+    try:
+        total, words, classes = _found(own, project, given, request)
+    except FcnlabError as failure:
+        session.explained(failure)
+        return
+    images = "" if total is None else f", {total} {'image' if total == 1 else 'images'}"
+    st.text(f"{words}{images}.")
+    st.dataframe(
+        [{"In the file": one.named.name, "In the project": _becomes(one)} for one in classes],
+        hide_index=True,
+        width="stretch",
+        height=min(38 + 35 * len(classes), 220),
+    )
+    if st.button("Import the labels", type="primary", icon=":material/download_done:"):
+        _import(own, project, given, request)
+        session.remember("label_uploads", session.peek("label_uploads", 0) + 1)
+        st.rerun()
+
+
+def _request(project: Project) -> LabelRequest:
+    titles = {AUTO: "recognise it", **label_formats()}
+    left, right = st.columns(2)
+    key = project.id
+    as_format = left.selectbox("Format", list(titles), format_func=titles.__getitem__, key=f"labels-format-{key}")
+    rest = right.selectbox(
+        "Outside of all shapes is", list(RESTS), format_func=RESTS.__getitem__, key=f"labels-rest-{key}"
+    )
+    count = left.number_input(
+        "Points from each mask", 0, 10_000, 100, step=10, help="0: only to measure models on.", key=f"labels-n-{key}"
+    )
+    weight = right.number_input(
+        "Weight of a point", 0.01, MOST_WEIGHT, 1.0, step=0.1, help="A click counts 1.", key=f"labels-weight-{key}"
+    )
+    add = st.toggle("Add classes that the project lacks", key=f"labels-add-{key}")
+    return LabelRequest(
+        as_format=as_format,
+        points_per_image=int(count),
+        weight=float(weight),
+        add_classes=add,
+        rest="unknown" if rest == "unknown" else "background",
+        labeller=session.current_view().labeller or "import",
+    )
+
+
+def _found(
+    own: Engine, project: Project, given: Given, request: LabelRequest
+) -> tuple[int | None, str, Sequence[ClassMatch]]:
+    """(images, what it was taken for, classes) of what is on offer; opened again only when that changes."""
+    key = (project, given.key, request.as_format, request.add_classes, request.rest)
+    known = session.peek("labels_found")
+    if known is not None and known[0] == key:
+        found: tuple[int | None, str, Sequence[ClassMatch]] = known[1]
+        return found
+    with (
+        st.spinner("Looking into it"),
+        given.opened(own) as (path, name, anywhere),
+        found_labels(
+            own.lab, path, project_id=project.id, request=request, name=name, allow_anywhere=anywhere
+        ) as opened,
+    ):
+        found = (opened.total, opened.words, opened.classes)
+    session.remember("labels_found", (key, found))
+    return found
+
+
+def _becomes(one: ClassMatch) -> str:
+    if one.label is not None:
+        return one.label.name
+    return "a new class" if one.is_new else f"left out: {one.reason}"
+
+
+def _import(own: Engine, project: Project, given: Given, request: LabelRequest) -> None:
+    bar = st.progress(0.0, "Reading")
+    counts: Counter[str] = Counter()
+    left_out: list[tuple[str, str]] = []
+    try:
+        with (
+            given.opened(own) as (path, name, anywhere),
+            found_labels(
+                own.lab, path, project_id=project.id, request=request, name=name, allow_anywhere=anywhere
+            ) as found,
+        ):
+            left_out += [(one.name, one.reason) for one in found.left_out]
+            for step in found.steps:
+                count = step.total or step.done
+                bar.progress(min(1.0, step.done / count), f"{step.done} of {count}: {step.name}")
+                counts[step.outcome.value] += 1
+                counts["points"] += step.n_points
+                left_out += [(step.name, step.reason)] if step.reason else []
+                left_out += [(f"class {one}", "the project has no such class") for one in step.left_out_classes]
+    except FcnlabError as failure:
+        left_out.append(("the rest", str(failure)))
+    own.jobs.changed(project.id)
+    session.remember("labels_imported", (project.id, dict(counts), left_out))
+
+
+def _report(project: Project) -> None:
+    """What the last import did."""
+    found = session.peek("labels_imported")
+    if found is None or found[0] != project.id:
+        return
+    counts: dict[str, Any] = found[1]
+    left_out: list[tuple[str, str]] = found[2]
+    words = f"{counts.get('stored', 0)} images labelled, {counts.get('points', 0)} points"
+    words += f", {counts['replaced']} replaced" if counts.get("replaced") else ""
+    words += f", {counts['known']} there already" if counts.get("known") else ""
+    if not left_out:
+        st.success(words, icon=":material/check_circle:")
+        return
+    st.warning(f"{words}, {len(left_out)} left out", icon=":material/warning:")
+    with st.container(height=160):
+        for name, reason in left_out:
+            st.text(f"{name}: {reason}")
+
+
+def _sources(own: Engine, project: Project) -> None:
+    """Where the labels came from, each with a button that takes them away."""
+    for number, (source, count, n_points) in enumerate(counted_by_source(own.lab, project_id=project.id)):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.text(f"{source}: {count} {'image' if count == 1 else 'images'}, {n_points} points")
+            st.space("stretch")
+            if st.button("Remove", key=f"labels-remove-{project.id}-{number}", icon=":material/undo:"):
+                try:
+                    remove_source(own.lab, project_id=project.id, source=source)
+                except FcnlabError as failure:
+                    session.explained(failure)
+                    return
+                own.jobs.changed(project.id)
+                st.rerun()
