@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fcnlab.adapters.files import flush_to_disk, written_whole
+from fcnlab.adapters.pyramid import is_in_tiles, overview, write_pyramid
 from fcnlab.errors import ImportRefused
 
 THUMBNAIL_SIDE = 160
@@ -141,6 +143,8 @@ def find_original(folders: Folders, *, content_hash: str) -> Path:
 def write_shown(rgb: NDArray[np.uint8], *, folders: Folders, picture_id: str, lossless: bool) -> Path:
     """Write the picture a browser shows: PNG when `lossless` and small, else JPEG with full colour.
 
+    Of a picture that is shown in tiles, the tiles and an overview.
+
     Args:
         rgb: (H, W, 3) uint8, upright.
         folders: of the installation.
@@ -148,7 +152,10 @@ def write_shown(rgb: NDArray[np.uint8], *, folders: Folders, picture_id: str, lo
         lossless: the original was no JPEG.
     """
     height, width = rgb.shape[:2]
-    as_png = (lossless and height * width <= PNG_MAX_PIXELS) or max(height, width) > JPEG_MAX_SIDE
+    if is_in_tiles((height, width)):
+        write_pyramid(rgb, shown=folders.shown, picture_id=picture_id)
+        rgb, lossless = overview(rgb), False
+    as_png = (lossless and rgb.shape[0] * rgb.shape[1] <= PNG_MAX_PIXELS) or max(rgb.shape) > JPEG_MAX_SIDE
     path = folders.shown / f"{picture_id}.{'png' if as_png else 'jpg'}"
     with written_whole(path) as file:
         if as_png:
@@ -182,7 +189,7 @@ def thumbnail_path(folders: Folders, *, picture_id: str) -> Path:
 def forget_picture(folders: Folders, *, picture_id: str) -> None:
     """Delete a picture and its thumbnail; they can be made again."""
     for path in (*folders.shown.glob(f"{picture_id}.*"), thumbnail_path(folders, picture_id=picture_id)):
-        path.unlink(missing_ok=True)
+        _forget(path)
 
 
 def forget_content(folders: Folders, *, content_hash: str) -> None:
@@ -192,6 +199,13 @@ def forget_content(folders: Folders, *, content_hash: str) -> None:
         *folders.shown.glob(f"{content_hash}[.-]*"),
         *folders.thumbs.glob(f"{content_hash}[.-]*"),
     ):
+        _forget(path)
+
+
+def _forget(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
         path.unlink(missing_ok=True)
 
 

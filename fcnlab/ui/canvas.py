@@ -64,7 +64,7 @@ class ClassData(TypedDict):
 
 
 class ImageData(TypedDict):
-    """The image to show. `position` counts from 0 in the order of the strip."""
+    """The image to show. `position` counts from 0 in the order of the strip; `levels` is 0 for one shown whole."""
 
     id: int
     name: str
@@ -74,6 +74,8 @@ class ImageData(TypedDict):
     position: int
     previous_id: int | None
     next_id: int | None
+    tile_px: int
+    levels: int
 
 
 class Acknowledged(TypedDict):

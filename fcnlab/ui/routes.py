@@ -26,7 +26,7 @@ from fcnlab.services.asking import ask
 from fcnlab.services.board import Board, heat_map
 from fcnlab.services.downloads import find_download
 from fcnlab.services.exhibits import image_of_key, project_of_key
-from fcnlab.services.pictures import shown_file, thumbnail_file
+from fcnlab.services.pictures import shown_file, thumbnail_file, tile_file
 from fcnlab.services.scenes import ranked_strip, strip, strip_of
 from fcnlab.ui.session import Engine, engine
 
@@ -70,6 +70,13 @@ def is_same_origin(origin: str | None, host: str | None) -> bool:
 async def _picture(request: Request, own: Engine) -> Response:
     image = await _image(request, own)
     return _file(request, await run_in_threadpool(shown_file, own.lab, image), image.picture_id)
+
+
+async def _tile(request: Request, own: Engine) -> Response:
+    image = await _image(request, own)
+    level, x, y = (request.path_params[name] for name in ("level", "x", "y"))
+    path = await run_in_threadpool(tile_file, own.lab, image, level=level, x=x, y=y)
+    return _file(request, path, f"{image.picture_id}-{level}-{x}-{y}")
 
 
 async def _thumbnail(request: Request, own: Engine) -> Response:
@@ -204,6 +211,7 @@ async def _download(request: Request, own: Engine) -> Response:
 routes = [
     Route("/fcnlab/download/{token}/{name}", _guarded(_download)),
     Route("/fcnlab/{key}/image/{image_id:int}", _guarded(_picture)),
+    Route("/fcnlab/{key}/tile/{image_id:int}/{level:int}/{x:int}/{y:int}", _guarded(_tile)),
     Route("/fcnlab/{key}/thumb/{image_id:int}", _guarded(_thumbnail)),
     Route("/fcnlab/{key}/strip", _guarded(_strip)),
     Route("/fcnlab/{key}/queries/{image_id:int}", _guarded(_queries)),

@@ -8,6 +8,7 @@ from fcnlab.domain import Event, EventBatch, Project
 from fcnlab.errors import FcnlabError
 from fcnlab.services.images import projects_of_images
 from fcnlab.services.labelling import apply_events
+from fcnlab.services.pictures import tiling_of
 from fcnlab.services.scenes import Scene, scene, strip
 from fcnlab.ui import canvas, session
 from fcnlab.ui.session import Engine
@@ -66,6 +67,7 @@ def scene_data(shown: Scene, *, client: str | None, labeller: str, refusals: lis
     """The scene in the words of the component."""
     image: canvas.ImageData | None = None
     if shown.image is not None and shown.place is not None:
+        tile_px, levels = tiling_of(shown.image)
         image = {
             "id": shown.image.id,
             "name": shown.image.name,
@@ -75,6 +77,8 @@ def scene_data(shown: Scene, *, client: str | None, labeller: str, refusals: lis
             "position": shown.place.position - 1,
             "previous_id": shown.place.previous_id,
             "next_id": shown.place.next_id,
+            "tile_px": tile_px,
+            "levels": levels,
         }
     project = shown.project
     return {

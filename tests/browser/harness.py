@@ -139,7 +139,9 @@ def click_pixel(page: Page, row: float, col: float, *, button: str = "left") -> 
 def pixel_on_screen(page: Page, row: float, col: float) -> tuple[float, float]:
     """Where an image pixel is on the screen, from the box of the picture."""
     box = page.locator(".vp img").first.bounding_box()
-    natural = page.locator(".vp img").first.evaluate("image => [image.naturalWidth, image.naturalHeight]")
+    natural = page.locator(".vp img").first.evaluate(
+        "image => [parseFloat(image.style.width), parseFloat(image.style.height)]"  # what is loaded may be an overview
+    )
     assert box is not None
     return (
         box["x"] + (col + 0.5) * box["width"] / natural[0],

@@ -22,6 +22,11 @@ export class Routes {
     return `${this.root}/image/${imageId}${this.#suffix}`;
   }
 
+  /** @param {number} imageId @param {import("./tiles.js").Tile} tile */
+  tile(imageId, { level, x, y }) {
+    return `${this.root}/tile/${imageId}/${level}/${x}/${y}${this.#suffix}`;
+  }
+
   /** @param {number} imageId */
   thumbnail(imageId) {
     return `${this.root}/thumb/${imageId}${this.#suffix}`;

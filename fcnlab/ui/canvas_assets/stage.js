@@ -3,6 +3,7 @@ import { h } from "./dom.js";
 import { Flight } from "./flight.js";
 import { drawDots, drawRing, sized } from "./marks.js";
 import { cellsBelow, classTable, colour, drawBorders, heatTable } from "./overlay.js";
+import { PIXELS_FROM_SCALE, TileLayer } from "./tiles.js";
 import { around, fitted, kept, matrix, moved, zoomed } from "./view.js";
 
 /** @typedef {import("./types.js").ImageInfo} ImageInfo */
@@ -11,8 +12,6 @@ import { around, fitted, kept, matrix, moved, zoomed } from "./view.js";
 /** @typedef {import("./types.js").ClassLabel} ClassLabel */
 /** @typedef {import("./settings.js").Display} Display */
 
-/** From this scale on single pixels are shown as squares. */
-const PIXELS_FROM_SCALE = 4;
 const BORDER_PX = 1.75;
 /** Outlines are drawn again when the view has rested this long. */
 const REST_MS = 90;
@@ -22,10 +21,12 @@ export class Stage {
   constructor() {
     this.picture = h("img", { class: "picture", alt: "", draggable: "false" });
     this.fill = h("canvas", { class: "fill", width: 1, height: 1 });
-    this.layer = h("div", { class: "layer" }, this.picture, this.fill);
+    this.layer = h("div", { class: "layer" }, this.picture);
+    this.cover = h("div", { class: "layer" }, this.fill);
+    this.tiles = new TileLayer(h("canvas", { class: "tiles", width: 0 }), () => this.redraw("tiles"));
     this.borders = h("canvas", { class: "borders" });
     this.dots = h("canvas", { class: "dots" });
-    this.element = h("div", { class: "vp", tabindex: "-1" }, this.layer, this.borders, this.dots);
+    this.element = h("div", { class: "vp", tabindex: "-1" }, this.layer, this.tiles.canvas, this.cover, this.borders, this.dots);
     /** @type {import("./types.js").View} */
     this.view = { scale: 1, x: 0, y: 0 };
     /** @type {import("./types.js").View | null} */
@@ -57,8 +58,13 @@ export class Stage {
     this.onView = () => {};
   }
 
-  /** Swap in another picture, already decoded. @param {ImageInfo} image @param {HTMLImageElement} picture */
-  show(image, picture) {
+  /**
+   * Swap in another picture, already decoded.
+   * @param {ImageInfo} image
+   * @param {HTMLImageElement} picture the whole of it, or an overview of a large one
+   * @param {(tile: import("./tiles.js").Tile) => string} address of its tiles
+   */
+  show(image, picture, address) {
     picture.className = "picture";
     picture.draggable = false;
     picture.alt = image.name;
@@ -67,11 +73,12 @@ export class Stage {
     const [width, height] = [`${image.width}px`, `${image.height}px`];
     for (const part of [this.picture, this.fill]) Object.assign(part.style, { width, height });
     this.image = image;
+    this.tiles.show(image, address);
     this.overlay = null;
     this.marked = null;
     this.setRing(null);
     this.fit();
-    this.redraw("fill", "borders", "dots");
+    this.redraw("tiles", "fill", "borders", "dots");
     this.dress();
     Object.assign(this.element.dataset, { image: String(image.id), ready: "1" });
     delete this.element.dataset.painted;
@@ -81,10 +88,11 @@ export class Stage {
   /** Forget the picture. */
   blank() {
     this.image = null;
+    this.tiles.hide();
     this.overlay = null;
     this.points = [];
     this.picture.removeAttribute("src");
-    this.redraw("fill", "borders", "dots");
+    this.redraw("tiles", "fill", "borders", "dots");
     for (const name of ["ready", "image", "painted", "paintedSeq"]) delete this.element.dataset[name];
   }
 
@@ -144,7 +152,7 @@ export class Stage {
     this.size = { width, height };
     if (this.image && this.isFitted) this.fit();
     else if (before.width) this.pan((width - before.width) / 2, (height - before.height) / 2);
-    this.redraw("borders", "dots");
+    this.redraw("tiles", "borders", "dots");
     this.#draw();
   }
 
@@ -192,12 +200,12 @@ export class Stage {
     if (!this.image) return;
     this.view = kept(view, this.image, this.size);
     this.isFitted = false;
-    this.layer.style.transform = matrix(this.view);
+    for (const layer of [this.layer, this.cover]) layer.style.transform = matrix(this.view);
     this.element.classList.toggle("pixels", this.view.scale >= PIXELS_FROM_SCALE);
     if (this.bordersView) this.borders.style.transform = matrix(moved(this.bordersView, this.view));
     clearTimeout(this.rest);
     if (this.#outlined()) this.rest = setTimeout(() => this.redraw("borders"), REST_MS);
-    this.redraw("dots");
+    this.redraw("tiles", "dots");
     this.onView();
   }
 
@@ -214,12 +222,12 @@ export class Stage {
     if (display.contrast !== 1) filters.push(`contrast(${display.contrast})`);
     // Under a heat map the picture's own colours would be read as values.
     if (display.overlay && display.mode !== "mask") filters.push("grayscale(1)");
-    this.picture.style.filter = filters.join(" ");
+    for (const shown of [this.picture, this.tiles.canvas]) shown.style.filter = filters.join(" ");
     this.fill.style.opacity = display.overlay ? String(display.opacity) : "0";
     this.borders.style.opacity = display.overlay ? "1" : "0";
   }
 
-  /** @param {...("fill" | "borders" | "dots")} parts */
+  /** @param {...("tiles" | "fill" | "borders" | "dots")} parts */
   redraw(...parts) {
     for (const part of parts) this.dirty.add(part);
     this.frame ||= requestAnimationFrame(() => this.#draw());
@@ -230,6 +238,7 @@ export class Stage {
     this.frame = 0;
     const { dirty } = this;
     this.dirty = new Set();
+    if (dirty.has("tiles")) this.tiles.draw(this.view, this.size);
     if (dirty.has("dots")) this.#drawDots();
     if (dirty.has("fill")) this.#drawFill();
     if (dirty.has("borders")) this.#drawBorders();

@@ -6,7 +6,7 @@
  * @typedef {{id: number, name: string, colour: string, n_points: number}} ClassLabel
  * @typedef {"new" | "in_progress" | "done"} ImageState
  * @typedef {{id: number, name: string, width: number, height: number, state: ImageState, position: number,
- *   previous_id: number | null, next_id: number | null}} ImageInfo
+ *   previous_id: number | null, next_id: number | null, tile_px: number, levels: number}} ImageInfo
  * @typedef {[uid: string, row: number, col: number, classId: number]} StoredPoint
  * @typedef {"add" | "remove" | "clear" | "brush" | "undo" | "redo" | "state" | "class_add" | "class_edit" | "class_remove"} EventKind
  * @typedef {{class_id: number | null, top: number, left: number, height: number, width: number, runs: number[]}} Stroke

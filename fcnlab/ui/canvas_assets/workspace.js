@@ -264,7 +264,7 @@ export class Workspace {
       this.loading = null;
       this.meta = null;
       this.labelling.show();
-      this.stage.show(image, picture);
+      this.stage.show(image, picture, (tile) => this.routes.tile(image.id, tile));
       const { next_id: nextId } = this.strip.placed(image);
       this.pictures.prefetch(nextId === null ? null : this.routes.image(nextId));
       if (this.asking.isOn) this.asking.arrived();
