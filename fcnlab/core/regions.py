@@ -27,6 +27,9 @@ Ring = NDArray[np.int32]
 
 Box = tuple[slice, slice]
 
+FAR = 1 << 32
+"""More than any column."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Piece:
@@ -198,11 +201,13 @@ def _runs(inside: NDArray[np.bool_], *, first: int, offset: int, hw: tuple[int, 
 def _corners(contour: NDArray[Any]) -> Ring:
     """The corners (N, 2) of a contour of the doubled picture, clockwise for outer rings, first the uppermost left."""
     ring = ((np.asarray(contour, np.int32)[:, 0, ::-1] + 1) >> 1)[::-1]
-    ring = ring[(ring != np.roll(ring, 1, axis=0)).any(axis=1)]
-    after, before = np.roll(ring, -1, axis=0) - ring, ring - np.roll(ring, 1, axis=0)
-    ring = ring[after[:, 0] * before[:, 1] != after[:, 1] * before[:, 0]]
-    first = int(np.lexsort((ring[:, 1], ring[:, 0]))[0])
-    return np.ascontiguousarray(np.roll(ring, -first, axis=0), np.int32)
+    step = np.concatenate([ring[1:], ring[:1]]) - ring
+    moves = (step[:, 0] | step[:, 1]) != 0
+    ring, is_level = ring[moves], step[moves, 0] == 0  # each step changes the row or the column
+    turns = is_level != np.concatenate([is_level[-1:], is_level[:-1]])
+    ring = ring[turns]
+    first = int((ring[:, 0].astype(np.int64) * FAR + ring[:, 1]).argmin())
+    return np.concatenate([ring[first:], ring[:first]])
 
 
 def _sorted(rings: list[Ring]) -> tuple[Ring, ...]:
@@ -237,7 +242,8 @@ def _box_area(region: Region) -> int:
 
 def _classes(class_map: NDArray[np.uint8], *, background: int) -> Iterator[tuple[int, Box, NDArray[np.bool_]]]:
     """Class ids that occur, the smallest box around each, and where in the box it is."""
-    for class_id in np.flatnonzero(np.bincount(class_map.ravel(), minlength=IGNORE + 1)).tolist():
+    counts = cv2.calcHist([class_map], [0], None, [IGNORE + 1], [0, IGNORE + 1])
+    for class_id in np.flatnonzero(counts).tolist():
         if class_id not in (background, IGNORE):
             everywhere = class_map == class_id
             left, top, width, height = cv2.boundingRect(everywhere.astype(np.uint8))

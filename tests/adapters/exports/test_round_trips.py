@@ -11,18 +11,25 @@ import pytest
 from numpy.typing import NDArray
 
 from fcnlab.adapters.exports.array_files import TiffMasks
+from fcnlab.adapters.exports.cityscapes import Cityscapes
 from fcnlab.adapters.exports.cvat import Cvat
 from fcnlab.adapters.exports.format import Format, Subject
+from fcnlab.adapters.exports.label_studio import LabelStudio
 from fcnlab.adapters.exports.labelme import LabelMe
-from fcnlab.adapters.exports.mask_pngs import IndexMasks
+from fcnlab.adapters.exports.mask_pngs import ColourMasks, IndexMasks
 from fcnlab.adapters.exports.root_painter import RootPainter
+from fcnlab.adapters.exports.voc import Voc
 from fcnlab.adapters.exports.yolo import Yolo
+from fcnlab.adapters.imports.cityscapes import read_cityscapes
+from fcnlab.adapters.imports.colour_masks import read_colour_masks
 from fcnlab.adapters.imports.cvat import read_cvat
 from fcnlab.adapters.imports.index_masks import read_index_masks
+from fcnlab.adapters.imports.label_studio import read_label_studio
 from fcnlab.adapters.imports.labelled import LabelSource
 from fcnlab.adapters.imports.labelme import read_labelme
 from fcnlab.adapters.imports.reading import ReadOptions
 from fcnlab.adapters.imports.root_painter import read_root_painter
+from fcnlab.adapters.imports.voc import read_voc
 from fcnlab.adapters.imports.yolo import read_yolo
 from tests.adapters.exports.writing_bench import CLASSES, NAMES, images, masks, no_original, write
 from tests.adapters.imports.label_bench import named_mask, readable
@@ -33,6 +40,10 @@ ROUTES: dict[str, tuple[Callable[[Subject], Format], Callable[[Path, ReadOptions
     "yolo": (Yolo, read_yolo, "yolo"),
     "labelme": (LabelMe, read_labelme, "labelme"),
     "cvat": (Cvat, read_cvat, "cvat/annotations.xml"),
+    "voc": (Voc, read_voc, "voc"),
+    "cityscapes": (Cityscapes, read_cityscapes, "cityscapes"),
+    "label studio": (LabelStudio, read_label_studio, "label_studio/tasks.json"),
+    "colour": (ColourMasks, read_colour_masks, "colour"),
 }
 kinds = pytest.mark.parametrize("instances", [False, True], ids=["semantic", "instances"])
 
@@ -43,7 +54,10 @@ def test_what_is_written_is_read_back(tmp_path: Path, name: str, instances: bool
     make, read, place = ROUTES[name]
     written = list(images(instances=instances, is_turned=True, original=lambda: Path("photo.jpg")))
     write(make, tmp_path / "out", written)
-    options = ReadOptions(names={label.id: label.name for label in CLASSES})
+    options = ReadOptions(
+        names={label.id: label.name for label in CLASSES},
+        colours={label.colour.lower(): label.name for label in CLASSES},
+    )
 
     source = read(tmp_path / "out" / place, options)
 
