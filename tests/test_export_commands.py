@@ -119,8 +119,8 @@ def test_predict_takes_a_pattern_and_writes_formats(data: Path, model: Path, pho
 
     written = set(files_in(out))
     assert {"masks/a.png", "masks/day/a.png", "masks/day/b.png", "coco/annotations.json", "measurements.csv"} <= written
-    assert {name for name in written if name.startswith("probabilities/1_disc/")} == {
-        f"probabilities/1_disc/{name}.png" for name in ("a", "day/a", "day/b")
+    assert {name for name in written if name.startswith("probabilities/disc/")} == {
+        f"probabilities/disc/{name}.png" for name in ("a", "day/a", "day/b")
     }
     assert "images per second; 0 left out" in result.stderr
     assert str(out / "coco" / "annotations.json") in result.stdout.splitlines()

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 NAMING_RULE = (
     "The name of an image without its ending names its files. Images whose names then differ in case at most keep "
     "their ending behind an underscore (a.png and a.jpg: a_png, a_jpg); if that name is taken too, a number follows. "
     "Characters that some systems forbid become underscores. Images are numbered in the order of their names."
 )
+
+OTHER_FOLDERS = frozenset({"train", "val", "valid", "test", "masks", "mask", "labels", "images", "annotations"})
+"""Names that readers of data sets take for parts of a split or kinds of files, never for classes."""
 
 _FORBIDDEN = re.compile(r'[<>:"|?*\\\x00-\x1f]')
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
@@ -41,6 +44,20 @@ def safe_part(text: str) -> str:
     """One folder or file name that every system accepts."""
     part = _FORBIDDEN.sub("_", text.replace("/", "_")).strip().rstrip(".") or "_"
     return f"_{part}" if _DEVICES.match(part) else part
+
+
+def class_folders(names: Mapping[int, str]) -> dict[int, str]:
+    """A folder for each class, by its id: its name, with the id before it where that alone would mislead.
+
+    >>> class_folders({0: "cell", 1: "Cell", 2: "test", 3: "rim"})
+    {0: '0_cell', 1: '1_Cell', 2: '2_test', 3: 'rim'}
+    """
+    safe = {class_id: safe_part(name) for class_id, name in names.items()}
+    shared = Counter(name.casefold() for name in safe.values())
+    misleading = {name for name, count in shared.items() if count > 1} | OTHER_FOLDERS
+    return {
+        class_id: f"{class_id}_{name}" if name.casefold() in misleading else name for class_id, name in safe.items()
+    }
 
 
 def _safe(name: str, *, with_ending: bool) -> str:

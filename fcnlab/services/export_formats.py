@@ -29,7 +29,7 @@ from fcnlab.adapters.exports.root_painter import RootPainter
 from fcnlab.adapters.exports.svg import Svg
 from fcnlab.adapters.exports.voc import Voc
 from fcnlab.adapters.exports.yolo import Yolo
-from fcnlab.core.naming import safe_part
+from fcnlab.core.naming import class_folders
 from fcnlab.core.palette import tinted
 from fcnlab.core.region_measures import COLUMNS, measures_of
 from fcnlab.core.regions import Region, instance_regions, semantic_regions
@@ -40,7 +40,7 @@ from fcnlab.imaging import PixelSize, Recipe
 
 def formats_of(spec: ExportSpec, subject: Subject) -> list[Format]:
     """One writer per format of the spec, in the order of ExportFormat."""
-    folders = {label.id: f"{label.id}_{safe_part(label.name)}" for label in subject.classes}
+    folders = class_folders({label.id: label.name for label in subject.classes})
     veil = partial(tinted, palette=subject.palette(), background=subject.background)
     makers: dict[ExportFormat, Callable[[], Format]] = {
         ExportFormat.INDEX: lambda: IndexMasks(subject),

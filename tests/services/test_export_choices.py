@@ -68,7 +68,7 @@ def test_other_classes_become_background_in_every_format(bench: StoredBench) -> 
     content = coco_of(folder)
     assert [one["name"] for one in content["categories"]] == ["rim"]
     assert {one["category_id"] for one in content["annotations"]} == {2}
-    assert not list((folder / "binary").glob("1_*"))
+    assert not list((folder / "binary").glob("object*"))
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     assert manifest["options"]["class_ids"] == [2]
     assert all(set(one["pixels_per_class"]) <= {"0", "2"} for one in manifest["images"])
