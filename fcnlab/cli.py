@@ -10,6 +10,7 @@ import click
 import fcnlab
 from fcnlab.commands.app import app
 from fcnlab.commands.comparing import compare
+from fcnlab.commands.converting import convert
 from fcnlab.commands.doctor import backup, doctor
 from fcnlab.commands.labels import labels
 from fcnlab.commands.learning import fit, predict
@@ -51,7 +52,7 @@ def main(ctx: click.Context, data_dir: Path | None) -> None:
 
 
 for command in (
-    *(app, projects, import_images, labels, points, fit, predict, export),
+    *(app, projects, import_images, labels, convert, points, fit, predict, export),
     *(train, trainings, models, worker, compare),
     *(stats, serve, simulate, doctor, backup),
 ):

@@ -18,6 +18,9 @@ GENERIC = frozenset({"images", "labels", "masks", "annotations", "jpegimages", "
 CITYSCAPES_PICTURE = "_leftImg8bit"
 """How the names of pictures end in Cityscapes, but not those of their labels."""
 
+NUMBER_BEFORE = re.compile(r"^\d+_")
+"""The id that fcnlab writes before the name of a class, where folders are called by classes."""
+
 BACKGROUNDS = frozenset({"background", "bg"})
 OBJECTS = frozenset({"foreground", "object"})
 """Names that formats give when they have to give one: in a project of two classes they mean the second."""
@@ -108,7 +111,7 @@ def _match(
     if target is not None and not target.strip():
         return ClassMatch(one, None, reason="it was to be left out")
     name = one.name if target is None else target
-    found = by_name.get(_fold(name))
+    found = by_name.get(_fold(name)) or by_name.get(_fold(NUMBER_BEFORE.sub("", name)))
     if found is None and target is None:
         found = _customary(one, known)
     if found is not None:

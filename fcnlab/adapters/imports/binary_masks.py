@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -24,14 +25,15 @@ Part = tuple[int, Path]
 
 
 def read_binary_masks(path: Path, options: ReadOptions) -> LabelSource:
-    """All that is not black is `foreground`, or the class that the first folder on the way names; the rest background.
+    """All that is not black is `foreground`, or the class of its folder where masks lie in several; else background.
 
     Where masks of several classes overlap, the last in the order of the alphabet counts.
 
     Raises:
         ImportRefused: no masks.
     """
-    files, folder = masks_at(path), folder_of(path)
+    files = masks_at(path)
+    folder = Path(os.path.commonpath([file.parent for file in files])) if path.is_dir() else folder_of(path)
     classes = shape_classes([FileClass(one) for one in class_folders(files, folder) or [FOREGROUND]], rest=options.rest)
     by_image: dict[str, list[Part]] = {}
     for file in files:

@@ -126,13 +126,13 @@ def _of_mask(file: Path) -> LabelFormat | None:
 
 
 def _of_colours(file: Path) -> LabelFormat | None:
-    """Strokes in red and green on nothing are RootPainter's."""
+    """Strokes in red and green that let the picture through are RootPainter's."""
     try:
         rgba = mask_colours(file)
     except ImportRefused:
         return None
     painted = rgba[rgba[..., 3] > 0][:, :3] > 0
-    strokes = (rgba[..., 3] == 0).any() and (painted.sum(axis=1) == 1).all() and not painted[:, 2].any()
+    strokes = (rgba[..., 3] < 255).any() and (painted.sum(axis=1) == 1).all() and not painted[:, 2].any()
     return LabelFormat.ROOT_PAINTER if strokes else LabelFormat.COLOUR
 
 

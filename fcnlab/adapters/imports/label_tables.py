@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fcnlab.adapters.imports.labelled import FileClass
+from fcnlab.adapters.imports.mask_files import files_below
 from fcnlab.adapters.imports.reading import mapping, read_json, read_text, shown, whole
 from fcnlab.errors import ImportRefused
 
@@ -30,9 +31,13 @@ class LabelTable:
 
 
 def find_table(folder: Path) -> Path | None:
-    """A table in the folder of the labels or in the one above; None when there is none."""
+    """A table in the folder of the labels, in the one above, or else the highest below; None when there is none."""
     places = (place / name for place in (folder, folder.parent) for name in BESIDE)
-    return next((one for one in places if one.is_file()), None)
+    beside = next((one for one in places if one.is_file()), None)
+    if beside is not None:
+        return beside
+    below = [one for one in files_below(folder, tuple({Path(name).suffix for name in BESIDE})) if one.name in BESIDE]
+    return min(below, key=lambda one: (len(one.parts), BESIDE.index(one.name)), default=None)
 
 
 def read_table(path: Path) -> LabelTable:

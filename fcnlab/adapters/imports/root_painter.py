@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -18,14 +18,19 @@ from fcnlab.domain import IGNORE
 from fcnlab.errors import ImportRefused
 
 FOREGROUND = "foreground"
+RED = "#ff0000"
+ANNOTATIONS = "annotations"
 SETS = frozenset({"train", "val"})
 """Folders that RootPainter sorts annotations into; they say nothing of the image."""
+
+Part = tuple[int, Path]
 
 
 def read_root_painter(path: Path, options: ReadOptions) -> LabelSource:
     """The annotations in a folder, or one file: red is `foreground`, green `background`, transparent unknown.
 
-    Where both were painted, red counts, as it does in RootPainter.
+    Where both were painted, red counts, as it does in RootPainter. Projects of several classes, `<class>/annotations`
+    each, make one mask: red is the class, and background is what is green for all of them; of two reds the last counts.
 
     Raises:
         ImportRefused: no annotations.
@@ -34,24 +39,42 @@ def read_root_painter(path: Path, options: ReadOptions) -> LabelSource:
     files, folder = (files_below(path, (".png",)) if path.is_dir() else [path]), folder_of(path)
     if not files:
         raise ImportRefused(f"{path.name} holds no annotations: no file ends in .png")
+    found = [(*_class_and_name(file, folder), file) for file in files]
+    named = sorted({one[0] for one in found})
+    names = named if len(named) > 1 else [FOREGROUND]
+    by_image: dict[str, list[Part]] = {}
+    for class_name, name, file in found:
+        by_image.setdefault(name, []).append((named.index(class_name) + 1, file))
 
     def read() -> Iterator[LabelledImage | UnreadLabels]:
-        for file in files:
-            parts = name_of(file, folder).split("/")
-            name = "/".join([part for part in parts[:-1] if part not in SETS] + parts[-1:])
+        for name, parts in by_image.items():
             try:
-                yield LabelledImage(name, mask_header(file).hw, partial(_mask, file=file))
+                mask = partial(_mask, parts=parts, n_classes=len(names))
+                yield LabelledImage(name, mask_header(parts[0][1]).hw, mask)
             except ImportRefused as refusal:
                 yield UnreadLabels(name, str(refusal))
 
-    classes = (FileClass(BACKGROUND), FileClass(FOREGROUND, "#ff0000"))
-    return LabelSource(classes, len(files), read)
+    classes = (FileClass(BACKGROUND), *(FileClass(name, RED if len(names) == 1 else "") for name in names))
+    return LabelSource(classes, len(by_image), read)
 
 
-def _mask(hw: tuple[int, int], *, file: Path) -> NDArray[np.uint8]:
-    rgba = mask_colours(file)
-    painted = rgba[..., 3] > 0
-    mask = np.full(rgba.shape[:2], IGNORE, np.uint8)
-    mask[painted & (rgba[..., 1] > 0)] = 0
-    mask[painted & (rgba[..., 0] > 0)] = 1
-    return sized(mask, hw, file)
+def _class_and_name(file: Path, folder: Path) -> tuple[str, str]:
+    """The class that a folder above `annotations` names, and what the image is called."""
+    parts = name_of(file, folder).split("/")
+    place = parts.index(ANNOTATIONS) if ANNOTATIONS in parts[:-1] else -1
+    inside = parts[place + 1 :]
+    image = "/".join([part for part in inside[:-1] if part not in SETS] + inside[-1:])
+    return (parts[place - 1] if place > 0 else FOREGROUND), image
+
+
+def _mask(hw: tuple[int, int], *, parts: Sequence[Part], n_classes: int) -> NDArray[np.uint8]:
+    mask = np.full(hw, IGNORE, np.uint8)
+    n_green = np.zeros(hw, np.uint8)
+    for place, file in parts:
+        rgba = mask_colours(file)
+        sized(rgba[..., 0], hw, file)
+        painted, red = rgba[..., 3] > 0, rgba[..., 0] > 0
+        n_green += painted & ~red & (rgba[..., 1] > 0)
+        mask[painted & red] = place
+    mask[(n_green == n_classes) & (mask == IGNORE)] = 0
+    return mask

@@ -7,6 +7,7 @@ polygon that crosses itself, inside is what an odd number of its edges surrounds
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -82,7 +83,7 @@ def shape_classes(named: Iterable[FileClass], *, rest: Rest) -> ShapeClasses:
         ImportRefused: more classes than a mask can tell apart.
     """
     classes = list({one.name: one for one in reversed(list(named))}.values())[::-1]
-    own = next((place for place, one in enumerate(classes) if one.name.strip(" _").casefold() == BACKGROUND), None)
+    own = next((place for place, one in enumerate(classes) if is_background(one.name)), None)
     if rest == "background" and own is None:
         classes.insert(0, FileClass(BACKGROUND))
         own = 0
@@ -90,6 +91,11 @@ def shape_classes(named: Iterable[FileClass], *, rest: Rest) -> ShapeClasses:
         raise ImportRefused(f"{len(classes)} classes: masks tell {MAX_CLASSES} apart; leave some out of the file")
     ground = IGNORE if rest == "unknown" or own is None else own
     return ShapeClasses(tuple(classes), {one.name: place for place, one in enumerate(classes)}, ground)
+
+
+def is_background(name: str) -> bool:
+    """Whether a class is called background, perhaps between underscores, or behind the number of its folder."""
+    return re.sub(r"^\d+_", "", name).strip(" _").casefold() == BACKGROUND
 
 
 def polygon(place: int, numbers: Sequence[Any], what: str) -> Polygon:

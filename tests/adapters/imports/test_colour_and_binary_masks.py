@@ -112,7 +112,7 @@ def test_what_is_not_black_is_foreground(tmp_path: Path, white: int) -> None:
 
     source = read_binary_masks(tmp_path, ReadOptions())
 
-    assert list(readable(source)) == ["train/a"]
+    assert list(readable(source)) == ["a"]
     assert np.array_equal(only_mask(source), filled((np.s_[3:9], np.s_[5:20], "foreground")))
 
 

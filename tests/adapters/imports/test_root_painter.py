@@ -40,3 +40,22 @@ def test_damaged_annotations_are_named(tmp_path: Path) -> None:
 def test_a_folder_without_annotations_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ImportRefused, match="holds no annotations"):
         read_root_painter(tmp_path, ReadOptions())
+
+
+def test_a_folder_per_class_makes_one_mask(tmp_path: Path) -> None:
+    roots, soil = np.zeros((*HW, 4), np.uint8), np.zeros((*HW, 4), np.uint8)
+    roots[:], soil[:10] = (0, 255, 0, 180), (0, 255, 0, 180)
+    roots[3:6, 4:20], soil[5:8, 10:30] = (255, 0, 0, 180), (255, 0, 0, 180)
+    save_png(tmp_path / "1_roots" / "annotations" / "train" / "a.png", roots)
+    save_png(tmp_path / "2_soil" / "annotations" / "train" / "a.png", soil)
+
+    source = read_root_painter(tmp_path, ReadOptions())
+
+    assert class_names(source) == ["background", "1_roots", "2_soil"]
+    expected = filled(
+        (np.s_[:10], np.s_[:], "background"),
+        (np.s_[3:6], np.s_[4:20], "1_roots"),
+        (np.s_[5:8], np.s_[10:30], "2_soil"),
+        rest="",
+    )
+    assert np.array_equal(named_mask(source, readable(source)["a"]), expected)

@@ -1,0 +1,79 @@
+"""`fcnlab convert`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from fcnlab.commands.common import answer, json_option, say
+from fcnlab.commands.labels import FORMATS
+from fcnlab.exports import ExportFormat, ExportSpec
+
+
+@click.command()
+@click.option("--from", "as_format", type=click.Choice(FORMATS), default="auto", show_default=True)
+@click.option(
+    "--to",
+    "formats",
+    multiple=True,
+    required=True,
+    type=click.Choice([one.value for one in ExportFormat]),
+    help="Several may be given.",
+)
+@click.option(
+    "--images", type=click.Path(file_okay=False, path_type=Path), help="The images, for labels without sizes."
+)
+@click.option("--table", type=click.Path(dir_okay=False, path_type=Path), help="Names of the classes in masks.")
+@click.option(
+    "--rest", type=click.Choice(["background", "unknown"]), default="background", help="Of pixels outside all shapes."
+)
+@click.option("--instances", is_flag=True, help="A region per connected part, not per class.")
+@json_option
+@click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
+@click.argument("output", type=click.Path(path_type=Path))
+@click.pass_context
+def convert(
+    ctx: click.Context,
+    as_format: str,
+    formats: tuple[str, ...],
+    images: Path | None,
+    table: Path | None,
+    rest: str,
+    instances: bool,
+    as_json: bool,
+    source: Path,
+    output: Path,
+) -> None:
+    """Write labels of one format in others, without a project.
+
+    INPUT is a label file, a folder or a zip archive; OUTPUT a .zip file or a folder.
+
+    What cannot be read is named and left out, and the exit code is 1 then.
+    """
+    from fcnlab.services.converting import conversion
+    from fcnlab.services.expert_labels import LabelRequest
+
+    request = LabelRequest(as_format=as_format, table=table, rest="unknown" if rest == "unknown" else "background")
+    spec = ExportSpec(tuple(one for one in ExportFormat if one.value in formats), instances=instances)
+    count, n_unknown = 0, 0
+    with conversion(source, request=request, spec=spec, to=output, pictures=images) as found:
+        left_out = [{"name": one.name, "reason": one.reason} for one in found.left_out]
+        for step in found.steps:
+            if step.reason:
+                left_out.append({"name": step.name, "reason": step.reason})
+            elif step.name:
+                count += 1
+                n_unknown += step.has_unknown
+            if sys.stderr.isatty():
+                click.echo(f"\r{step.done}/{step.total or '?'} {step.name}\033[K", nl=False, err=True)
+        if sys.stderr.isatty():
+            click.echo("\r\033[K", nl=False, err=True)
+    for one in left_out:
+        say(f"left out {one['name']}: {one['reason']}")
+    if n_unknown:
+        say(f"{n_unknown} masks have pixels about which nothing is said; formats of shapes leave these out")
+    values = {"output": str(output), "images": count, "left_out": left_out, "with_unknown": n_unknown}
+    answer(values, [f"{count} images in {output}, {len(left_out)} left out"], as_json=as_json)
+    ctx.exit(1 if left_out else 0)
