@@ -6,15 +6,17 @@ import hashlib
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fcnlab.adapters.files import flush_to_disk, written_whole
+from fcnlab.adapters.files import written_whole
 from fcnlab.adapters.pyramid import is_in_tiles, overview, write_pyramid
 from fcnlab.errors import ImportRefused
 
@@ -110,11 +112,10 @@ def staged_by(write: Callable[[Path], None], *, folders: Folders) -> Iterator[St
 
 
 def keep(copy: Staged, *, folders: Folders, extension: str) -> Path:
-    """Turn a staged copy into the original of its content; one that is there already stays."""
+    """Turn a staged copy, which is on the disk, into the original of its content; one that is there already stays."""
     path = original_path(folders, content_hash=copy.content_hash, extension=extension)
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
-        flush_to_disk(copy.path)
         copy.path.replace(path)
     return path
 
@@ -140,8 +141,8 @@ def find_original(folders: Folders, *, content_hash: str) -> Path:
     )
 
 
-def write_shown(rgb: NDArray[np.uint8], *, folders: Folders, picture_id: str, lossless: bool) -> Path:
-    """Write the picture a browser shows: PNG when `lossless` and small, else JPEG with full colour.
+def write_exhibits(rgb: NDArray[np.uint8], *, folders: Folders, picture_id: str, lossless: bool) -> None:
+    """Write what browsers show of a picture: the picture itself, and a thumbnail.
 
     Of a picture that is shown in tiles, the tiles and an overview.
 
@@ -151,34 +152,32 @@ def write_shown(rgb: NDArray[np.uint8], *, folders: Folders, picture_id: str, lo
         picture_id: of the image.
         lossless: the original was no JPEG.
     """
-    height, width = rgb.shape[:2]
-    if is_in_tiles((height, width)):
-        write_pyramid(rgb, shown=folders.shown, picture_id=picture_id)
-        rgb, lossless = overview(rgb), False
-    as_png = (lossless and rgb.shape[0] * rgb.shape[1] <= PNG_MAX_PIXELS) or max(rgb.shape) > JPEG_MAX_SIDE
-    path = folders.shown / f"{picture_id}.{'png' if as_png else 'jpg'}"
-    with written_whole(path) as file:
-        if as_png:
-            Image.fromarray(rgb).save(file, format="PNG", compress_level=3)
-        else:
-            Image.fromarray(rgb).save(file, format="JPEG", quality=JPEG_QUALITY, subsampling=0)
-    return path
+    for path, write in _exhibits(rgb, folders=folders, picture_id=picture_id, lossless=lossless):
+        with written_whole(path) as file:
+            write(file)
+
+
+def exhibit_parts(
+    rgb: NDArray[np.uint8], *, folders: Folders, picture_id: str, lossless: bool, keep: ExitStack
+) -> tuple[tuple[Path, Path], ...]:
+    """As `write_exhibits`, under other names: pairs of a file, which may not be on the disk yet, and its true name.
+
+    Files that did not get their names are deleted when `keep` is closed.
+    """
+    parts = []
+    for path, write in _exhibits(rgb, folders=folders, picture_id=picture_id, lossless=lossless):
+        part = path.with_name(f"{uuid.uuid4().hex}.part")
+        keep.callback(part.unlink, missing_ok=True)
+        with part.open("wb") as file:
+            write(file)
+        parts.append((part, path))
+    return tuple(parts)
 
 
 def find_shown(folders: Folders, *, picture_id: str) -> Path | None:
-    """The picture `write_shown` made, or None."""
+    """The picture `write_exhibits` made, or None."""
     candidates = (folders.shown / f"{picture_id}.{extension}" for extension in ("jpg", "png"))
     return next((path for path in candidates if path.is_file()), None)
-
-
-def write_thumbnail(rgb: NDArray[np.uint8], *, folders: Folders, picture_id: str) -> Path:
-    """Write a JPEG of the (H, W, 3) picture whose longer side is at most THUMBNAIL_SIDE pixels."""
-    image = Image.fromarray(rgb)
-    image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BOX, reducing_gap=2.0)
-    path = thumbnail_path(folders, picture_id=picture_id)
-    with written_whole(path) as file:
-        image.save(file, format="JPEG", quality=85)
-    return path
 
 
 def thumbnail_path(folders: Folders, *, picture_id: str) -> Path:
@@ -207,6 +206,27 @@ def _forget(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def _exhibits(
+    rgb: NDArray[np.uint8], *, folders: Folders, picture_id: str, lossless: bool
+) -> Iterator[tuple[Path, Callable[[BinaryIO], None]]]:
+    """The picture, PNG when `lossless` and small, else JPEG with full colour; and a JPEG of THUMBNAIL_SIDE pixels.
+
+    Tiles of a large picture are written at once, whole and under their own name.
+    """
+    if is_in_tiles((rgb.shape[0], rgb.shape[1])):
+        write_pyramid(rgb, shown=folders.shown, picture_id=picture_id)
+        rgb, lossless = overview(rgb), False
+    height, width = rgb.shape[:2]
+    image = Image.fromarray(rgb)
+    if (lossless and height * width <= PNG_MAX_PIXELS) or max(height, width) > JPEG_MAX_SIDE:
+        yield folders.shown / f"{picture_id}.png", partial(image.save, format="PNG", compress_level=3)
+    else:
+        jpeg = partial(image.save, format="JPEG", quality=JPEG_QUALITY, subsampling=0)
+        yield folders.shown / f"{picture_id}.jpg", jpeg
+    image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BOX, reducing_gap=2.0)
+    yield thumbnail_path(folders, picture_id=picture_id), partial(image.save, format="JPEG", quality=85)
 
 
 def _blocks(source: Source, *, name: str) -> Iterator[bytes | memoryview]:

@@ -43,10 +43,10 @@ def add_image(
     turned: bool,
     recipe: Recipe,
     pixel_size: PixelSize | None,
+    position: int,
     now: datetime,
 ) -> ImageInfo:
-    """Store an image behind the last one; a name that is taken gets a number: `a.png`, `a (2).png`."""
-    last = session.scalar(select(func.max(ImageRow.position)).where(ImageRow.project_id == project_id))
+    """Store an image at a place that is free; a name that is taken gets a number: `a.png`, `a (2).png`."""
     row = ImageRow(
         project_id=project_id,
         name=_free_name(session, project_id, name),
@@ -57,7 +57,7 @@ def add_image(
         channels=channels,
         turned=turned,
         state=ImageState.NEW,
-        position=0 if last is None else last + 1,
+        position=position,
         created_at=now,
         pixel_size=None if pixel_size is None else pixel_size.to_dict(),
     )
@@ -65,6 +65,12 @@ def add_image(
     session.add(row)
     session.flush()
     return _info(row, n_points=0)
+
+
+def next_position(session: Session, *, project_id: int) -> int:
+    """The place behind the last image of the project."""
+    last = session.scalar(select(func.max(ImageRow.position)).where(ImageRow.project_id == project_id))
+    return 0 if last is None else last + 1
 
 
 def image(session: Session, *, image_id: int) -> ImageInfo:
@@ -150,6 +156,12 @@ def find_image_by_hash(session: Session, *, project_id: int, content_hash: str) 
         _images().where(ImageRow.project_id == project_id, ImageRow.content_hash == content_hash)
     ).one_or_none()
     return None if found is None else _info(found[0], n_points=found[1])
+
+
+def images_by_hashes(session: Session, *, project_id: int, content_hashes: Sequence[str]) -> dict[str, ImageInfo]:
+    """The images of the project that have one of these contents, by content."""
+    query = _images().where(ImageRow.project_id == project_id, ImageRow.content_hash.in_(content_hashes))
+    return {row.content_hash: _info(row, n_points=n_points) for row, n_points in session.execute(query)}
 
 
 def find_image_by_name(session: Session, *, project_id: int, name: str) -> ImageInfo | None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
 from fcnlab.adapters.decoding import Header, as_numbers
-from fcnlab.adapters.tiff_notes import is_ours, pixel_size, stated_range
+from fcnlab.adapters.tiff_notes import is_windowed, pixel_size, stated_range
 from fcnlab.adapters.upright import ORIENTATION_TAG, upright, valid_orientation
 from fcnlab.errors import ImportRefused
 
@@ -79,7 +79,7 @@ def tiff_header(opened: OpenTiff, *, name: str) -> Header:
         count=len(opened.planes),
         pixel_size=size.turned() if size is not None and orientation > 4 else size,
         stated=stated_range(page),
-        is_window=is_ours(page),
+        is_window=is_windowed(page),
     )
 
 

@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 import tifffile
-from numpy.typing import NDArray
 
-from fcnlab.adapters.decoding import DAMAGE
+from fcnlab.adapters.decoding import DAMAGE, DecodedImage
 from fcnlab.errors import InvalidSetting
 from fcnlab.imaging import PixelSize, Stretch
 
-SOFTWARE = "fcnlab"
-"""Of the files that keep one page of a stack."""
+SOFTWARE, SOFTWARE_WINDOW = "fcnlab", "fcnlab window"
+"""Of the files that keep one page of a stack, the second where its range is a window."""
 
 CENTIMETRE = 3
 SMALLEST, LARGEST = (340, 280), (341, 281)
@@ -53,33 +52,34 @@ def stated_range(page: tifffile.TiffPage) -> Stretch | None:
 
 def is_ours(page: tifffile.TiffPage) -> bool:
     """Whether `write_page` wrote the file."""
-    return str(page.software) == SOFTWARE
+    return str(page.software) in (SOFTWARE, SOFTWARE_WINDOW)
 
 
-def write_page(path: Path, pixels: NDArray[Any], *, size: PixelSize | None, stated: Stretch | None) -> None:
-    """Write one image as an uncompressed TIFF: same pixels, same bytes.
+def is_windowed(page: tifffile.TiffPage) -> bool:
+    """Whether `write_page` wrote the file, and its range is a window."""
+    return str(page.software) == SOFTWARE_WINDOW
 
-    Args:
-        path: where to.
-        pixels: (H, W) or (H, W, C).
-        size: kept where its unit is a length.
-        stated: the range to show, kept.
+
+def write_page(path: Path, page: DecodedImage) -> None:
+    """Write one image of a stack as an uncompressed TIFF: same pixels, same bytes.
+
+    A pixel size is kept where its unit is a length, and so is the stated range.
     """
-    channels = 1 if pixels.ndim == 2 else pixels.shape[2]
-    is_colour = channels in (3, 4) and pixels.dtype in (np.uint8, np.uint16)
+    pixels, size, stated = page.pixels, page.pixel_size, page.stated
+    is_colour = page.channels in (3, 4) and pixels.dtype in (np.uint8, np.uint16)
     options: dict[str, Any] = {}
-    if channels > 1:
+    if page.channels > 1:
         options["planarconfig"] = "contig"
-    if is_colour and channels == 4:
+    if is_colour and page.channels == 4:
         options["extrasamples"] = ("unspecified",)
     if size is not None and size.unit in PER_CENTIMETRE:
         each = PER_CENTIMETRE[size.unit]
         options |= {"resolution": (each / size.width, each / size.height), "resolutionunit": "CENTIMETER"}
     if stated is not None:
-        ends = ((SMALLEST[0], stated.low), (LARGEST[0], stated.high))
-        options["extratags"] = [(tag, "d", channels, (float(value),) * channels, True) for tag, value in ends]
-    photometric = "rgb" if is_colour else "minisblack"
-    tifffile.imwrite(path, pixels, photometric=photometric, metadata=None, software=SOFTWARE, **options)
+        ends, count = ((SMALLEST[0], stated.low), (LARGEST[0], stated.high)), page.channels
+        options["extratags"] = [(tag, "d", count, (float(value),) * count, True) for tag, value in ends]
+    photometric, software = "rgb" if is_colour else "minisblack", SOFTWARE_WINDOW if page.is_window else SOFTWARE
+    tifffile.imwrite(path, pixels, photometric=photometric, metadata=None, software=software, **options)
 
 
 def _ome(file: tifffile.TiffFile) -> tuple[float, float, str] | None:

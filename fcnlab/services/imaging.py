@@ -18,7 +18,6 @@ from fcnlab.domain import ImageInfo, Project, picture_name
 from fcnlab.errors import ImportRefused, InvalidImage, InvalidSetting
 from fcnlab.imaging import Imaging, Recipe, Stretch
 from fcnlab.lab import Lab
-from fcnlab.services.importing import write_exhibits
 
 SAMPLE_SIDE = 512
 AUTOMATIC = "auto"
@@ -138,7 +137,7 @@ def _made(lab: Lab, image: ImageInfo, imaging: Imaging) -> Recipe:
     decoded = _decoded(lab, image)
     rgb, recipe = make_picture(decoded.pixels, wanted=imaging, stated=decoded.stated, is_window=decoded.is_window)
     picture_id = picture_name(image.content_hash, recipe.imaging)
-    write_exhibits(lab, rgb, picture_id=picture_id, lossless=decoded.extension != "jpg")
+    filestore.write_exhibits(rgb, folders=lab.folders, picture_id=picture_id, lossless=decoded.extension != "jpg")
     return recipe
 
 

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.adapters import filestore, repository, repository_images
-from fcnlab.adapters.database import reading, writing
-from fcnlab.adapters.decoding import DecodedImage
-from fcnlab.adapters.filestore import Source, Staged
-from fcnlab.adapters.images import decode, open_image
+from fcnlab.adapters import filestore, repository
+from fcnlab.adapters.database import reading
+from fcnlab.adapters.filestore import Source
+from fcnlab.adapters.images import ImageSource, decode, open_image
 from fcnlab.adapters.tiff_notes import write_page
-from fcnlab.core.picture import make_picture, repeat_picture
-from fcnlab.domain import ImageInfo, Project, picture_name
-from fcnlab.errors import FcnlabError, ImportRefused, InvalidImage
-from fcnlab.imaging import Recipe
+from fcnlab.core.picture import repeat_picture
+from fcnlab.domain import ImageInfo, Project
+from fcnlab.errors import ImportRefused, InvalidImage
 from fcnlab.lab import Lab
+from fcnlab.services.import_batches import Candidate, KnownContents, stored
 
 MAX_NAME_CHARS = 200
 
@@ -50,10 +50,11 @@ class ImportProgress:
 def import_files(
     lab: Lab, files: Iterable[tuple[str, Source | ImportRefused]], *, project_id: int
 ) -> Iterator[ImportProgress]:
-    """Import files one at a time; each step of the iterator stores one image whole.
+    """Import files as a stream: every step names an image that is stored whole, or says why it is not.
 
-    A file that cannot be read is named and passed over. Content the project has already is not stored
-    again, whatever its name. Every image of a stack is stored as an image of its own: `stack_001.tif` and so on.
+    Images are stored a few at a time; an import that is stopped keeps those that were. A file that cannot be read is
+    named and passed over. Content the project has already is not stored again, whatever its name. Every image of a
+    stack is stored as an image of its own: `stack_001.tif` and so on.
 
     Args:
         lab: the installation.
@@ -92,13 +93,12 @@ def make_exhibits(lab: Lab, image: ImageInfo) -> None:
         ImportRefused: the original is gone or damaged.
     """
     original = filestore.find_original(lab.folders, content_hash=image.content_hash)
-    write_exhibits(lab, read_picture(lab, image), picture_id=image.picture_id, lossless=original.suffix != ".jpg")
-
-
-def write_exhibits(lab: Lab, rgb: NDArray[np.uint8], *, picture_id: str, lossless: bool) -> None:
-    """Write what browsers show of a picture (H, W, 3); `lossless`: its original is no JPEG."""
-    filestore.write_shown(rgb, folders=lab.folders, picture_id=picture_id, lossless=lossless)
-    filestore.write_thumbnail(rgb, folders=lab.folders, picture_id=picture_id)
+    filestore.write_exhibits(
+        read_picture(lab, image),
+        folders=lab.folders,
+        picture_id=image.picture_id,
+        lossless=original.suffix != ".jpg",
+    )
 
 
 def name_of_page(name: str, place: int, count: int) -> str:
@@ -128,98 +128,57 @@ def clean_file_name(name: str) -> str:
 def _import_each(
     lab: Lab, files: Iterable[tuple[str, Source | ImportRefused]], project: Project, *, total: int | None
 ) -> Iterator[ImportProgress]:
+    for one in stored(lab, _candidates(lab, files, project), project):
+        if one.image is None:
+            yield ImportProgress(one.done, total, one.name, refused=str(one.refused))
+        else:
+            yield ImportProgress(one.done, total, one.name, image_id=one.image.id, duplicate=not one.is_new)
+
+
+def _candidates(
+    lab: Lab, files: Iterable[tuple[str, Source | ImportRefused]], project: Project
+) -> Generator[Candidate]:
+    """Every image of every file, its file copied; a candidate that is given away is closed by whoever takes it."""
+    known = KnownContents(lab, project_id=project.id)
     for done, (raw_name, source) in enumerate(files, start=1):
         name = clean_file_name(raw_name)
         try:
             if isinstance(source, ImportRefused):
                 raise source
-            for image_name, found in _import_file(lab, name, source, project):
-                if isinstance(found, FcnlabError):
-                    yield ImportProgress(done, total, image_name, refused=str(found))
-                else:
-                    image, is_new = found
-                    yield ImportProgress(done, total, image.name, image_id=image.id, duplicate=not is_new)
+            yield from _candidates_of_file(lab, name, source, known, done=done)
         except (ImportRefused, InvalidImage) as refusal:
-            yield ImportProgress(done, total, name, refused=str(refusal))
+            yield Candidate(done, name, refused=refusal)
 
 
-def _import_file(
-    lab: Lab, name: str, source: Source, project: Project
-) -> Iterator[tuple[str, tuple[ImageInfo, bool] | FcnlabError]]:
+def _candidates_of_file(lab: Lab, name: str, source: Source, known: KnownContents, *, done: int) -> Iterator[Candidate]:
     """The image of a file, or those of a stack one by one: new ones, known ones, and those that cannot be read."""
-    with filestore.staged(source, folders=lab.folders, name=name) as copy:
-        known = _known(lab, copy.content_hash, project_id=project.id)
-        if known is not None:
-            yield name, (known, False)
+    with ExitStack() as files:
+        copy = files.enter_context(filestore.staged(source, folders=lab.folders, name=name))
+        image = known.image(copy.content_hash)
+        if image is not None:
+            yield Candidate(done, name, known=image)
             return
         with open_image(copy.path, name=name, max_pixels=lab.settings.max_pixels) as opened:
-            count = opened.header.count
-            if count == 1:
-                yield name, _import_one(lab, name, copy, opened.image(), project)
+            header = opened.header
+            n_values = header.stored_hw[0] * header.stored_hw[1] * header.channels
+            if header.count > 1:
+                for place in range(header.count):
+                    page = _page(lab, name_of_page(name, place, header.count), opened, place, known, done=done)
+                    page.n_values = n_values
+                    yield page
                 return
-            for place in range(count):
-                page_name = name_of_page(name, place, count)
-                try:
-                    yield page_name, _import_page(lab, page_name, opened.image(place), project)
-                except (ImportRefused, InvalidImage) as refusal:
-                    yield page_name, refusal
+        yield Candidate(done, name, copy=copy, n_values=n_values, files=files.pop_all())
 
 
-def _import_page(lab: Lab, name: str, page: DecodedImage, project: Project) -> tuple[ImageInfo, bool]:
-    """Store a page of a stack as an image of its own, in a file that depends on its pixels alone."""
-    write = partial(write_page, pixels=page.pixels, size=page.pixel_size, stated=page.stated)
-    with filestore.staged_by(write, folders=lab.folders) as copy:
-        known = _known(lab, copy.content_hash, project_id=project.id)
-        if known is not None:
-            return known, False
-        return _import_one(lab, name, copy, replace(page, turned=False, extension="tif"), project)
-
-
-def _import_one(lab: Lab, name: str, copy: Staged, decoded: DecodedImage, project: Project) -> tuple[ImageInfo, bool]:
-    while True:
-        try:
-            rgb, recipe = make_picture(
-                decoded.pixels, wanted=project.imaging, stated=decoded.stated, is_window=decoded.is_window
-            )
-        except InvalidImage as refusal:
-            raise InvalidImage(f"{name}: {refusal}") from refusal
-        picture_id = picture_name(copy.content_hash, recipe.imaging)
-        write_exhibits(lab, rgb, picture_id=picture_id, lossless=decoded.extension != "jpg")
-        stored = _store(lab, name, copy, decoded, recipe, project)
-        if isinstance(stored, tuple):
-            return stored
-        project = stored
-
-
-def _store(
-    lab: Lab, name: str, copy: Staged, decoded: DecodedImage, recipe: Recipe, project: Project
-) -> tuple[ImageInfo, bool] | Project:
-    """The stored image and whether it is new; the project, when somebody changed how its pictures are made."""
-    # Inside the transaction, so that deleting another project with this content cannot come between.
-    with writing(lab.sessions) as session:
-        now = repository.project(session, project_id=project.id)
-        if now.imaging != project.imaging:
-            return now
-        known = repository_images.find_image_by_hash(session, project_id=project.id, content_hash=copy.content_hash)
-        if known is not None:
-            return known, False
-        filestore.keep(copy, folders=lab.folders, extension=decoded.extension)
-        image = repository_images.add_image(
-            session,
-            project_id=project.id,
-            name=name,
-            content_hash=copy.content_hash,
-            image_hw=(decoded.pixels.shape[0], decoded.pixels.shape[1]),
-            dtype=str(decoded.pixels.dtype),
-            channels=decoded.channels,
-            turned=decoded.turned,
-            recipe=recipe,
-            pixel_size=decoded.pixel_size,
-            now=lab.clock(),
-        )
-        return image, True
-
-
-def _known(lab: Lab, content_hash: str, *, project_id: int) -> ImageInfo | None:
-    with reading(lab.sessions) as session:
-        return repository_images.find_image_by_hash(session, project_id=project_id, content_hash=content_hash)
+def _page(lab: Lab, name: str, opened: ImageSource, place: int, known: KnownContents, *, done: int) -> Candidate:
+    """An image of a stack in a file of its own, which depends on its pixels alone."""
+    try:
+        page = opened.image(place)
+    except ImportRefused as refusal:
+        return Candidate(done, name, refused=refusal)
+    with ExitStack() as files:
+        copy = files.enter_context(filestore.staged_by(partial(write_page, page=page), folders=lab.folders))
+        image = known.image(copy.content_hash)
+        if image is not None:
+            return Candidate(done, name, known=image)
+        return Candidate(done, name, copy=copy, pixel_size=page.pixel_size, files=files.pop_all())

@@ -137,13 +137,14 @@ def test_the_range_that_tags_of_a_float_image_state_is_known(tmp_path: Path, low
 def test_a_page_written_reads_the_same_and_is_always_the_same_file(tmp_path: Path, dtype: type, channels: int) -> None:
     pixels = values((*HW, channels) if channels else HW, dtype)
 
+    page = DecodedImage(pixels, False, "npy", PixelSize(0.5, 0.25, "µm"), Stretch(-1, 5), is_window=channels == 2)
     for name in ("a", "b"):
-        write_page(tmp_path / name, pixels, size=PixelSize(0.5, 0.25, "µm"), stated=Stretch(-1, 5))
+        write_page(tmp_path / name, page)
 
     found = read(tmp_path / "a")
     assert np.array_equal(found.pixels, pixels)
     assert found.pixels.dtype == dtype
-    assert (found.pixel_size, found.stated, found.is_window) == (PixelSize(0.5, 0.25, "µm"), Stretch(-1, 5), True)
+    assert (found.pixel_size, found.stated, found.is_window) == (page.pixel_size, page.stated, page.is_window)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 

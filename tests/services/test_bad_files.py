@@ -58,10 +58,15 @@ def files_in(folder: Path) -> set[str]:
     return {path.name for path in folder.rglob("*") if path.is_file()}
 
 
+def names_in(folder: Path) -> set[str]:
+    """Of files, and of the folders that hold the tiles of a picture."""
+    return {path.name for path in folder.iterdir()}
+
+
 def expect_whole(folders: Folders, lab: Lab, contents: set[str], pictures: set[str]) -> None:
     assert {name.partition(".")[0] for name in files_in(folders.images)} == contents
-    assert {name.partition(".")[0] for name in files_in(folders.shown)} == pictures
-    assert {name.partition(".")[0] for name in files_in(folders.thumbs)} == pictures
+    assert {name.partition(".")[0] for name in names_in(folders.shown)} == pictures
+    assert {name.partition(".")[0] for name in names_in(folders.thumbs)} == pictures
     assert not any(name.endswith(".part") for name in files_in(lab.settings.data_dir))
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from sqlalchemy.orm import Session
 
+from fcnlab.adapters.database import Sessions, writing
 from fcnlab.domain import ImageInfo, Project
 from fcnlab.errors import ImportRefused, UnknownProject
 from fcnlab.lab import Lab, open_lab
@@ -139,7 +142,47 @@ def test_an_import_that_stops_keeps_what_it_did_and_leaves_nothing_half(lab: Lab
     next(steps), next(steps)
     steps.close()  # type: ignore[attr-defined]
 
-    assert len(images(lab, project_id=project.id)) == 2
+    stored = images(lab, project_id=project.id)
+    assert [one.name for one in stored] == ["0.png", "1.png", "2.png"]  # the second batch has two
+    assert len(files_in(lab.folders.images)) == 3
+    assert all(not name.endswith(".part") for name in files_in(lab.folders.images.parent))
+
+
+def test_many_images_are_stored_in_order_each_once_and_in_few_transactions(
+    lab: Lab, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transactions = 0
+
+    def counted(sessions: Sessions) -> AbstractContextManager[Session]:
+        nonlocal transactions
+        transactions += 1
+        return writing(sessions)
+
+    monkeypatch.setattr("fcnlab.services.import_batches.writing", counted)
+    files = [(f"{number}.png", png(number % 60)) for number in range(80)]
+
+    steps = list(import_files(lab, files, project_id=project.id))
+
+    assert [step.duplicate for step in steps] == [False] * 60 + [True] * 20
+    assert [step.done for step in steps] == list(range(1, 81))
+    assert [one.name for one in images(lab, project_id=project.id)] == [f"{number}.png" for number in range(60)]
+    assert transactions <= 8
+    assert len(files_in(lab.folders.images)) == len(files_in(lab.folders.thumbs)) == 60
+
+
+def test_an_import_that_fails_for_want_of_a_disk_leaves_nothing_half(
+    lab: Lab, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> ImageInfo:
+        raise OSError(28, "No space left on device")
+
+    list(import_files(lab, [("a.png", png(1))], project_id=project.id))
+    monkeypatch.setattr("fcnlab.adapters.repository_images.add_image", full)
+
+    with pytest.raises(OSError, match="No space"):
+        list(import_files(lab, [(f"{seed}.png", png(seed)) for seed in range(2, 6)], project_id=project.id))
+
+    assert [one.name for one in images(lab, project_id=project.id)] == ["a.png"]
     assert all(not name.endswith(".part") for name in files_in(lab.folders.images.parent))
 
 

@@ -102,7 +102,7 @@ def test_pages_are_read_one_by_one(lab: Lab, project: Project, tmp_path: Path) -
     next(steps), next(steps)
     steps.close()  # type: ignore[attr-defined]
 
-    assert [one.name for one in images(lab, project_id=project.id)] == ["a_001.tif", "a_002.tif"]
+    assert [one.name for one in images(lab, project_id=project.id)] == ["a_001.tif", "a_002.tif", "a_003.tif"]
     assert [path.name for path in lab.folders.images.rglob("*.part")] == []
 
 
