@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import http.client
-import urllib.error
 import urllib.request
 from collections.abc import Collection
 from email.message import Message
 from typing import IO
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 from fcnlab.errors import ImportRefused
 
@@ -29,7 +28,7 @@ def fetched(address: str, *, home: str, token: str, hosts: Collection[str], most
     Raises:
         ImportRefused: the host is not allowed, does not answer, or sends too much.
     """
-    whole = urljoin(home, address) if home else address
+    whole = _quoted(urljoin(home, address) if home else address)
     own = urlsplit(home).netloc
     allowed = {one for one in (own, *hosts) if one}
     _refuse(whole, allowed)
@@ -40,15 +39,26 @@ def fetched(address: str, *, home: str, token: str, hosts: Collection[str], most
     data = bytearray()
     try:
         with opener.open(request, timeout=TIMEOUT_S) as answer:
+            said = answer.headers.get("Content-Length", "")
             while block := answer.read(BLOCK_BYTES):
                 data += block
                 if len(data) > most_bytes:
                     raise ImportRefused(f"{_shown(whole)} is larger than the {most_bytes} bytes allowed")
-    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as failure:
+    except (http.client.InvalidURL, ValueError) as failure:  # their words repeat the address with its query
+        raise ImportRefused(f"{_shown(whole)} is no address that can be fetched: check it") from failure
+    except (http.client.HTTPException, OSError) as failure:
         raise ImportRefused(
             f"{_shown(whole)} cannot be fetched ({failure}): check the address and the token"
         ) from failure
+    if said.isdigit() and len(data) != int(said):
+        raise ImportRefused(f"{_shown(whole)} broke off after {len(data)} of {said} bytes: try again")
     return bytes(data)
+
+
+def _quoted(address: str) -> str:
+    """With letters that addresses may not hold written as percents; what is written so already stays."""
+    parts = urlsplit(address)
+    return parts._replace(path=quote(parts.path, safe="/%"), query=quote(parts.query, safe="=&%/?:+,;@")).geturl()
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):

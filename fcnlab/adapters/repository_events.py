@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -11,7 +12,7 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from fcnlab.adapters.tables import EventRow
-from fcnlab.domain import Event
+from fcnlab.domain import Event, StoredPoint
 
 
 class UndoState(StrEnum):
@@ -55,6 +56,13 @@ def acknowledged(session: Session, *, client_id: str) -> int:
     return session.scalar(select(func.max(EventRow.seq)).where(EventRow.client_id == client_id)) or 0
 
 
+def next_moment(session: Session, *, project_id: int, now: datetime) -> datetime:
+    """`now`, or just after the newest event of the project when the clock was set back: what came later is newer."""
+    query = select(EventRow.created_at).where(EventRow.project_id == project_id).order_by(EventRow.id.desc()).limit(1)
+    newest = session.scalar(query)
+    return now if newest is None else max(now, newest + timedelta(microseconds=1))
+
+
 def record_event(
     session: Session,
     *,
@@ -68,12 +76,7 @@ def record_event(
 ) -> None:
     """Store an event with its effect; an undoable one ends redo for its labeller on its image."""
     if effect.undoable:
-        session.execute(
-            update(EventRow)
-            .where(*_reach(image_id, labeller, UndoState.UNDONE))
-            .values(undo_state=UndoState.SPENT.value)
-            .execution_options(synchronize_session=False)
-        )
+        _end_redo(session, image_id, labeller)
     session.execute(
         insert(EventRow).values(
             client_id=client_id,
@@ -88,6 +91,40 @@ def record_event(
             created_at=now,
         )
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """An ADD event and the point it makes."""
+
+    event: Event
+    stored: StoredPoint
+
+
+def record_additions(session: Session, additions: Sequence[Addition], *, client_id: str, project_id: int) -> None:
+    """As `record_event`, for many ADD events of one client in one go."""
+    reached = {(one.event.image_id, one.stored.labeller) for one in additions}
+    for image_id, labeller in sorted(reached):
+        _end_redo(session, image_id, labeller)
+    if additions:
+        session.execute(
+            insert(EventRow),
+            [
+                {
+                    "client_id": client_id,
+                    "seq": one.event.seq,
+                    "labeller": one.stored.labeller,
+                    "project_id": project_id,
+                    "image_id": one.event.image_id,
+                    "kind": one.event.kind.value,
+                    "payload": one.event.payload,
+                    "effect": {"added": [one.stored.uid], "removed": []},
+                    "undo_state": UndoState.LIVE.value,
+                    "created_at": one.stored.created_at,
+                }
+                for one in additions
+            ],
+        )
 
 
 def last_live_event(session: Session, *, image_id: int, labeller: str) -> PastEvent | None:
@@ -121,6 +158,15 @@ def _past(session: Session, image_id: int, labeller: str, state: UndoState) -> P
         return None
     event_id, effect = found
     return PastEvent(event_id, Effect(added=tuple(effect["added"]), removed=tuple(effect["removed"])))
+
+
+def _end_redo(session: Session, image_id: int | None, labeller: str) -> None:
+    session.execute(
+        update(EventRow)
+        .where(*_reach(image_id, labeller, UndoState.UNDONE))
+        .values(undo_state=UndoState.SPENT.value)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def _reach(image_id: int | None, labeller: str, state: UndoState) -> tuple[Any, ...]:

@@ -1,14 +1,11 @@
-"""What the REST service works with, and who may use it."""
+"""What the REST service works with."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import secrets
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, HTTPException, Request
+from fastapi import Depends, Request
 
 from fcnlab.lab import Lab
 from fcnlab.services.answering import Answers
@@ -18,13 +15,12 @@ from fcnlab.services.jobs import Jobs
 
 @dataclass(frozen=True, slots=True)
 class ApiEngine:
-    """One installation behind the service. `token` is None when everybody may ask."""
+    """One installation behind the service."""
 
     lab: Lab
     jobs: Jobs
     answers: Answers
     exports: ExportJobs
-    token: str | None
 
 
 def engine_of(request: Request) -> ApiEngine:
@@ -34,35 +30,5 @@ def engine_of(request: Request) -> ApiEngine:
     return found
 
 
-def require_token(request: Request) -> None:
-    """Let a request pass that shows the token: as `Authorization: Bearer TOKEN`, or as the password of basic
-    authentication, which is what Label Studio can send.
-
-    Raises:
-        HTTPException: 401 without the token.
-    """
-    token = engine_of(request).token
-    if token is None:
-        return
-    kind, _, shown = request.headers.get("authorization", "").partition(" ")
-    if kind.lower() == "basic":
-        shown = _password(shown)
-    elif kind.lower() != "bearer":
-        shown = ""
-    if not secrets.compare_digest(shown.strip().encode(), token.encode()):
-        raise HTTPException(
-            401,
-            "show the token that `fcnlab serve` names: Authorization: Bearer TOKEN",
-            headers={"WWW-Authenticate": "Bearer"},
-        )
-
-
 Own = Annotated[ApiEngine, Depends(engine_of)]
 """A parameter that is the engine."""
-
-
-def _password(shown: str) -> str:
-    try:
-        return base64.b64decode(shown, validate=True).decode().partition(":")[2]
-    except (binascii.Error, UnicodeDecodeError):
-        return ""

@@ -21,15 +21,18 @@ from fcnlab.services.label_studio import (
     BACKGROUND,
     LabelConfig,
     brush_code,
+    forget_annotation,
     image_of,
     points_of,
     project_of,
     read_config,
-    store_points,
+    store_annotation,
+    store_context,
 )
 
 VERSION = "fcnlab-instant"
 TAUGHT_BY = frozenset({"ANNOTATION_CREATED", "ANNOTATION_UPDATED"})
+FORGOTTEN_BY = "ANNOTATIONS_DELETED"
 MOST_TASKS = 1000
 
 router = APIRouter(tags=["Label Studio"])
@@ -56,6 +59,7 @@ class WebhookIn(BaseModel):
 
     action: str
     annotation: dict[str, Any] = Field(default_factory=dict)
+    annotations: list[dict[str, Any]] = Field(default_factory=list, max_length=MOST_TASKS)
     task: dict[str, Any] = Field(default_factory=dict)
     project: dict[str, Any] = Field(default_factory=dict)
 
@@ -77,16 +81,20 @@ def predict(own: Own, wanted: PredictIn) -> dict[str, Any]:
     results = []
     for task in wanted.tasks:
         image = image_of(own.lab, project, task, config)
-        if clicked and len(wanted.tasks) == 1:
-            _store(own, project, image, clicked)
+        if (
+            clicked
+            and len(wanted.tasks) == 1
+            and store_context(own.lab, project, image, points_of(clicked, project, image))
+        ):
+            own.jobs.changed(project.id)
         results.append(_prediction(own, project, image, config))
     return {"results": results, "model_version": VERSION}
 
 
 @router.post("/webhook", status_code=201)
 def webhook(own: Own, happened: WebhookIn, response: Response) -> dict[str, Any]:
-    """Learn from the keypoints of an annotation that was made or changed."""
-    if happened.action not in TAUGHT_BY:
+    """Learn from the keypoints of an annotation that was made or changed; forget those of one that was deleted."""
+    if happened.action not in TAUGHT_BY and happened.action != FORGOTTEN_BY:
         response.status_code = 200
         return {"status": "unknown event", "result": None}
     text = happened.project.get("label_config")
@@ -94,17 +102,17 @@ def webhook(own: Own, happened: WebhookIn, response: Response) -> dict[str, Any]
         raise InvalidPoints("the event names no project with its label_config: send it as Label Studio does")
     config = read_config(text)
     project = project_of(own.lab, _number(str(happened.project["id"])), config)
-    image = image_of(own.lab, project, happened.task, config)
-    is_new = _store(own, project, image, happened.annotation.get("result"))
-    return {"status": "ok", "result": {"changed": is_new}}
-
-
-def _store(own: Own, project: Project, image: ImageInfo, results: object) -> bool:
-    points = points_of(results, project, image)
-    is_new = bool(points) and store_points(own.lab, project, image, points)
-    if is_new:
+    if happened.action == FORGOTTEN_BY:
+        gone = [forget_annotation(own.lab, project, annotation_id=one.get("id")) for one in happened.annotations]
+        has_changed = any(gone)
+    else:
+        image = image_of(own.lab, project, happened.task, config)
+        annotation = happened.annotation
+        points = points_of(annotation.get("result"), project, image)
+        has_changed = store_annotation(own.lab, project, image, points, annotation_id=annotation.get("id"))
+    if has_changed:
         own.jobs.changed(project.id)
-    return is_new
+    return {"status": "ok", "result": {"changed": has_changed}}
 
 
 def _prediction(own: Own, project: Project, image: ImageInfo, config: LabelConfig) -> dict[str, Any]:

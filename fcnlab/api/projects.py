@@ -11,11 +11,10 @@ from fcnlab.api.shapes import ImageOut, PointOut, PointsIn, ProjectIn, ProjectOu
 from fcnlab.domain import ImageState, LearnerSpec, Point
 from fcnlab.errors import InvalidPoints
 from fcnlab.services import projects as services
+from fcnlab.services.adding import Addition, add_points_at_once
 from fcnlab.services.importing import import_files
 from fcnlab.services.labelling import (
-    Addition,
     AppliedBatch,
-    add_points_at_once,
     points_of_image,
     remove_points,
     set_image_state,

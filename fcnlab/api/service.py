@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 
 import fcnlab
 from fcnlab.api import exports, label_studio, learning, projects
-from fcnlab.api.engine import ApiEngine, require_token
+from fcnlab.api.engine import ApiEngine
+from fcnlab.api.guard import Guard
 from fcnlab.api.limits import UploadLimit
 from fcnlab.errors import (
     DatabaseUnavailable,
@@ -54,18 +57,20 @@ def make_service(lab: Lab, *, token: str | None) -> FastAPI:
     async def serving(service: FastAPI) -> AsyncIterator[None]:
         jobs = Jobs(lab)
         jobs.warm_up()
-        service.state.engine = ApiEngine(lab, jobs, Answers(lab, jobs), ExportJobs(lab, jobs), token)
+        service.state.engine = ApiEngine(lab, jobs, Answers(lab, jobs), ExportJobs(lab, jobs))
         yield
         jobs.close()
 
     service = FastAPI(title="fcnlab", version=fcnlab.__version__, description=ABOUT, lifespan=serving)
     service.add_middleware(UploadLimit, most_bytes=lab.settings.api_upload_mb * 1_000_000)
+    service.add_middleware(Guard, token=token)  # the one added last is asked first
     service.add_exception_handler(FcnlabError, _explained)
-    guarded = APIRouter(prefix=PREFIX, dependencies=[Depends(require_token)])
+    service.add_exception_handler(RequestValidationError, _misshapen)
+    service.add_exception_handler(HTTPException, _unanswered)
+    service.add_exception_handler(Exception, _broken)
     for part in (projects.router, learning.router, exports.router):
-        guarded.include_router(part)
-    service.include_router(guarded)
-    service.include_router(label_studio.router, dependencies=[Depends(require_token)])
+        service.include_router(part, prefix=PREFIX)
+    service.include_router(label_studio.router)
 
     @service.get("/health", tags=["service"])
     def health() -> dict[str, str]:
@@ -73,6 +78,22 @@ def make_service(lab: Lab, *, token: str | None) -> FastAPI:
         return {"status": "UP", "model_class": "fcnlab", "version": fcnlab.__version__}
 
     return service
+
+
+def _misshapen(_request: Request, failure: Exception) -> JSONResponse:
+    assert isinstance(failure, RequestValidationError)
+    first = failure.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return JSONResponse({"error": f"{place}: {first['msg']}; /docs shows what is wanted"}, status_code=422)
+
+
+def _unanswered(_request: Request, failure: Exception) -> JSONResponse:
+    assert isinstance(failure, HTTPException)
+    return JSONResponse({"error": f"{failure.detail}; /docs lists all addresses"}, status_code=failure.status_code)
+
+
+def _broken(_request: Request, _failure: Exception) -> JSONResponse:
+    return JSONResponse({"error": "something went wrong; the service's log has the details"}, status_code=500)
 
 
 def _explained(_request: Request, failure: Exception) -> JSONResponse:

@@ -89,7 +89,7 @@ class StateIn(Strict):
     """How far an image has come."""
 
     state: ImageState
-    labeller: str = "api"
+    labeller: str = Field(default="api", max_length=200)
 
 
 class PointIn(Strict):
@@ -104,7 +104,7 @@ class PointsIn(Strict):
     """Labelled pixels of one image, stored all or none."""
 
     points: list[PointIn] = Field(min_length=1, max_length=100_000)
-    labeller: str = "api"
+    labeller: str = Field(default="api", max_length=200)
     source: PointSource = PointSource.CLICK
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.adapters import repository_images, repository_points
+from fcnlab.adapters import repository_images
 from fcnlab.adapters.database import reading
 from fcnlab.domain import ImageInfo, Project
 from fcnlab.lab import Lab
+from fcnlab.services.downloads import PREFIX
 from fcnlab.services.fitting import Maker, ProjectLearner
 from fcnlab.services.jobs import Jobs
-from fcnlab.services.masks import SavedModel, kept_mask, predicted_mask, save_model
+from fcnlab.services.masks import SavedModel, kept_mask, predicted_mask, refreshed, save_model
 from fcnlab.services.predicting import Predictor
 
 MAKERS_KEPT = 4
@@ -72,21 +73,23 @@ class Answers:
             maker = self._maker(learner)
             assert learner.project is not None
             settings = self._lab.settings
-            predictor = Predictor(maker, device=self._lab.device, max_pixels=settings.max_pixels)
-            with tempfile.TemporaryDirectory(dir=self._lab.folders.exports) as folder:
-                path = Path(folder) / (Path(name).name or "picture")
+            predictor = Predictor(
+                maker,
+                device=self._lab.device,
+                max_pixels=settings.max_pixels,
+                imaging=learner.project.imaging,
+            )
+            with tempfile.TemporaryDirectory(prefix=PREFIX, dir=self._lab.folders.exports) as folder:
+                path = Path(folder) / "picture"
                 path.write_bytes(data)
-                return learner.project, predictor.mask_of_file(path)
+                return learner.project, predictor.mask(predictor.read(path, name=name))
 
         return self._jobs.run(step, project_id=project_id).result()
 
     def _maker(self, learner: ProjectLearner) -> Maker:
         """What makes masks now; kept while points, classes and settings stay. Runs on the compute thread only."""
-        learner.refresh()
-        project = learner.project
-        assert project is not None
-        with reading(self._lab.sessions) as session:
-            state = (project, repository_points.point_set_hash(session, project_id=project.id))
+        project, points = refreshed(self._lab, learner)
+        state = (project, points)
         known = self._makers.pop(project.id, None)
         maker = known[1] if known is not None and known[0] == state else learner.maker()
         self._makers[project.id] = state, maker

@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -17,16 +18,17 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 from numpy.typing import NDArray
 
-from fcnlab.adapters import repository_images
+from fcnlab.adapters import repository_images, repository_points
 from fcnlab.adapters.database import reading
 from fcnlab.adapters.fetching import fetched
 from fcnlab.adapters.label_studio_brush import encode_brush
-from fcnlab.domain import ImageInfo, Point, PointSource, Project
-from fcnlab.errors import ImportRefused, InvalidPoints, UnknownProject
+from fcnlab.domain import ImageInfo, ImageState, Point, Project
+from fcnlab.errors import ImportRefused, InvalidClasses, InvalidEvent, InvalidPoints, UnknownProject
 from fcnlab.lab import Lab
 from fcnlab.services import projects
-from fcnlab.services.importing import import_files
-from fcnlab.services.labelling import Addition, add_points_at_once, points_of_image, remove_points
+from fcnlab.services.adding import replace_points
+from fcnlab.services.effects import clean_name
+from fcnlab.services.importing import clean_file_name, import_files
 
 LABELLER = "Label Studio"
 BACKGROUND = "background"
@@ -76,7 +78,7 @@ def read_config(text: str) -> LabelConfig:
             kind,
             tag.get("name", ""),
             tag.get("toName", ""),
-            tuple(one.get("value", "") for one in tag.iter("Label") if one.get("value")),
+            tuple(_cleaned(one.get("value", "")) for one in tag.iter("Label") if one.get("value", "").strip()),
         )
         for name, kind in CONTROLS.items()
         for tag in root.iter(name)
@@ -103,7 +105,8 @@ def project_of(lab: Lab, number: str, config: LabelConfig) -> Project:
     known = {label.name.lower() for label in found.classes}
     for label in config.labels:
         if label.lower() not in known:
-            projects.add_class(lab, project_id=found.id, name=label)
+            with suppress(InvalidClasses):  # another request added it meanwhile
+                projects.add_class(lab, project_id=found.id, name=label)
     return projects.project(lab, project_id=found.id)
 
 
@@ -117,9 +120,9 @@ def image_of(lab: Lab, project: Project, task: Mapping[str, Any], config: LabelC
     address = data.get(config.image_key) if isinstance(data, Mapping) else None
     if not isinstance(address, str) or not address:
         raise ImportRefused(f"task {task.get('id')!r} has no image in its field {config.image_key!r}")
-    name = _stored_name(task, address)
+    name = clean_file_name(_stored_name(task, address))
     with reading(lab.sessions) as session:
-        for wanted in (name, _last_part(address)):
+        for wanted in (name, clean_file_name(_last_part(address))):
             known = repository_images.find_image_by_name(session, project_id=project.id, name=wanted)
             if known is not None:
                 return known
@@ -146,7 +149,7 @@ def points_of(results: object, project: Project, image: ImageInfo) -> tuple[Poin
         value = one.get("value")
         try:
             x, y, labels = float(value["x"]), float(value["y"]), value["keypointlabels"]  # type: ignore[index]
-            label = BACKGROUND if one.get("is_positive") in (False, 0) else str(labels[0])
+            label = BACKGROUND if one.get("is_positive") in (False, 0) else " ".join(str(labels[0]).split())
             row = min(max(int(y / 100 * image.height), 0), image.height - 1)
             col = min(max(int(x / 100 * image.width), 0), image.width - 1)
         except (KeyError, TypeError, ValueError, IndexError, OverflowError) as failure:
@@ -157,27 +160,52 @@ def points_of(results: object, project: Project, image: ImageInfo) -> tuple[Poin
     return tuple(found.values())
 
 
-def store_points(lab: Lab, project: Project, image: ImageInfo, points: Sequence[Point]) -> bool:
-    """Make these the points of Label Studio on an image, whatever it said before; whether anything changed.
-
-    Points of other labellers stay.
+def store_context(lab: Lab, project: Project, image: ImageInfo, points: Sequence[Point]) -> bool:
+    """Make these the points that somebody is clicking just now; whether anything changed. Annotations stay.
 
     Raises:
         InvalidPoints: the image is done, or a point cannot be stored. Nothing was stored.
     """
-    own = [one for one in points_of_image(lab, image_id=image.id) if one.labeller == LABELLER]
-    wanted, known = set(points), {one.point for one in own}
-    gone = [one.uid for one in own if one.point not in wanted]
-    new = [
-        Addition(image.id, point, LABELLER, PointSource.CLICK, f"{image.name}, row {point.row}, column {point.col}")
-        for point in points
-        if point not in known
-    ]
-    if new:
-        add_points_at_once(lab, new, project_id=project.id)
-    if gone:
-        remove_points(lab, gone, image_id=image.id, labeller=LABELLER)
-    return bool(new or gone)
+    return _replace(lab, project, image, points, LABELLER)
+
+
+def store_annotation(
+    lab: Lab, project: Project, image: ImageInfo, points: Sequence[Point], *, annotation_id: object
+) -> bool:
+    """Make these the points of one annotation, in place of those it had and of what was clicked on the way to it.
+
+    Points of other annotations stay. Raises InvalidPoints, as `store_context`.
+    """
+    has_changed = _replace(lab, project, image, points, _labeller_of(annotation_id))
+    return _replace(lab, project, image, (), LABELLER) or has_changed
+
+
+def forget_annotation(lab: Lab, project: Project, *, annotation_id: object) -> bool:
+    """Remove the points of an annotation from the images that still take changes; whether there were any."""
+    labeller = _labeller_of(annotation_id)
+    with reading(lab.sessions) as session:
+        points = repository_points.points_of_project(session, project_id=project.id)
+    image_ids = sorted({one.image_id for one in points if one.labeller == labeller})
+    images = [projects.image(lab, image_id=one) for one in image_ids]
+    gone = [_replace(lab, project, one, (), labeller) for one in images if one.state is not ImageState.DONE]
+    return any(gone)
+
+
+def _labeller_of(annotation_id: object) -> str:
+    return f"{LABELLER} {str(annotation_id)[:40]}"
+
+
+def _replace(lab: Lab, project: Project, image: ImageInfo, points: Sequence[Point], labeller: str) -> bool:
+    return replace_points(
+        lab, points, image_id=image.id, labeller=labeller, project_id=project.id, place=f"image {image.name}"
+    )
+
+
+def _cleaned(label: str) -> str:
+    try:
+        return clean_name(label)
+    except InvalidEvent as refusal:
+        raise InvalidPoints(f"a label of the interface cannot be a class here: {refusal}") from refusal
 
 
 def brush_code(is_class: NDArray[np.bool_]) -> list[int]:

@@ -15,7 +15,7 @@ from fcnlab.adapters import repository, repository_events, repository_images, re
 from fcnlab.adapters.database import reading, writing
 from fcnlab.adapters.repository_events import Effect
 from fcnlab.domain import Event, EventBatch, EventKind, ImageState, Point, PointSource, StoredPoint
-from fcnlab.errors import FcnlabError, InvalidEvent, InvalidPoints, UnknownImage
+from fcnlab.errors import FcnlabError, InvalidEvent, UnknownImage
 from fcnlab.lab import Lab
 from fcnlab.services.effects import Act, clean_name, take_effect
 from fcnlab.strokes import MAX_RUNS
@@ -70,13 +70,14 @@ def apply_events(lab: Lab, batch: EventBatch, *, project_id: int, labeller: str)
         InvalidEvent: the labeller has no name, or an event number is beyond MAX_SEQ. Nothing was stored.
         DatabaseUnavailable: the database does not answer. Nothing was stored; send the batch again.
     """
-    who, now = clean_name(labeller), lab.clock()
+    who = clean_name(labeller)
     if batch.events and batch.events[-1].seq > MAX_SEQ:
         raise InvalidEvent(f"event number {batch.events[-1].seq} of {batch.client_id} is too large")
     refusals: list[Refusal] = []
     changed: list[Event] = []
     with writing(lab.sessions) as session:
         repository.require_project(session, project_id=project_id)
+        now = repository_events.next_moment(session, project_id=project_id, now=lab.clock())
         known = repository_events.acknowledged(session, client_id=batch.client_id)
         fresh = fresh_events(batch, acknowledged=known)
         for event in fresh:
@@ -117,36 +118,6 @@ def add_points(lab: Lab, points: Iterable[Point], *, image_id: int, labeller: st
     )
     batch = EventBatch(client_id=f"{source.value}-{uuid.uuid4().hex}", events=events)
     return apply_events(lab, batch, project_id=project_id, labeller=labeller)
-
-
-@dataclass(frozen=True, slots=True)
-class Addition:
-    """A point to add; `place` says where it stands for whoever has to mend it, such as "points.csv, line 7"."""
-
-    image_id: int
-    point: Point
-    labeller: str
-    source: PointSource
-    place: str
-
-
-def add_points_at_once(lab: Lab, additions: Iterable[Addition], *, project_id: int) -> None:
-    """Add points of many images and labellers: all of them, or none.
-
-    Raises:
-        UnknownProject: no such project.
-        InvalidPoints: one of them cannot be added; the message begins with its place.
-    """
-    client_id, now = f"{PointSource.IMPORT.value}-{uuid.uuid4().hex}", lab.clock()
-    with writing(lab.sessions) as session:
-        repository.require_project(session, project_id=project_id)
-        for seq, one in enumerate(additions, start=1):
-            point = one.point
-            payload = {"row": point.row, "col": point.col, "class_id": point.class_id, "source": one.source.value}
-            event = Event(seq=seq, kind=EventKind.ADD, image_id=one.image_id, payload=payload)
-            reason = _apply(session, event, client_id, project_id=project_id, labeller=one.labeller, now=now)
-            if reason is not None:
-                raise InvalidPoints(f"{one.place}: {reason}")  # leaving the block undoes the others
 
 
 def remove_points(lab: Lab, uids: Sequence[str], *, image_id: int, labeller: str) -> AppliedBatch:

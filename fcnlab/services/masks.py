@@ -17,11 +17,14 @@ from fcnlab.adapters.png import mask_png, read_mask
 from fcnlab.core.full_size import full_size
 from fcnlab.core.model import Model, model_to_arrays
 from fcnlab.core.painting import Painting, painted
-from fcnlab.domain import FitRecord, ImageInfo, ImageState, StoredMask
-from fcnlab.errors import FcnlabError
+from fcnlab.domain import FitRecord, ImageInfo, ImageState, Project, StoredMask
+from fcnlab.errors import ExportFailed, FcnlabError
 from fcnlab.lab import Lab
 from fcnlab.services.fitting import Maker, ProjectLearner
 from fcnlab.services.painting import painting_of
+
+ATTEMPTS = 20
+"""Points that arrive while they are read start the reading over; so often at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +41,8 @@ def save_model(lab: Lab, learner: ProjectLearner) -> SavedModel:
     Raises:
         NoPoints: fewer than two classes have points.
     """
-    learner.refresh()
-    project = learner.project
-    assert project is not None
+    project, points = refreshed(lab, learner)
     with reading(lab.sessions) as session:
-        points = repository_points.point_set_hash(session, project_id=project.id)
         known = repository.fits(session, project_id=project.id)
     started = time.perf_counter()
     model = learner.cold_model()
@@ -65,6 +65,26 @@ def save_model(lab: Lab, learner: ProjectLearner) -> SavedModel:
             now=lab.clock(),
         )
     return SavedModel(model, record)
+
+
+def refreshed(lab: Lab, learner: ProjectLearner) -> tuple[Project, str]:
+    """Let the learner read the points of now; the project, and the hash of exactly the points it read.
+
+    Raises:
+        UnknownProject: it is gone.
+        ExportFailed: points arrive faster than they can be read.
+    """
+    before = ""
+    for _ in range(ATTEMPTS):
+        learner.refresh()
+        project = learner.project
+        assert project is not None
+        with reading(lab.sessions) as session:
+            after = repository_points.point_set_hash(session, project_id=project.id)
+        if after == before:  # no point came between two readings, so none came between reading and hashing
+            return project, after
+        before = after
+    raise ExportFailed("points keep arriving while they are read; try again in a moment")
 
 
 def predicted_mask(

@@ -13,8 +13,8 @@ from fcnlab.adapters.files import write_whole
 from fcnlab.domain import ClassLabel, ImageInfo, Point, PointSource, StoredPoint
 from fcnlab.errors import ExportFailed, InvalidPoints
 from fcnlab.lab import Lab
+from fcnlab.services.adding import Addition, add_points_at_once
 from fcnlab.services.export_plan import Moment, moment_of
-from fcnlab.services.labelling import Addition, add_points_at_once
 
 DEFAULT_LABELLER = "import"
 

@@ -111,8 +111,8 @@ class Predictor:
         """Class ids (H, W) uint8 of the upright picture; see `read` and `mask`."""
         return self.mask(self.read(path))
 
-    def read(self, path: Path) -> Reading:
-        """The picture of a file; safe on any thread.
+    def read(self, path: Path, *, name: str = "") -> Reading:
+        """The picture of a file, called `name` in messages; safe on any thread.
 
         Raises:
             ImportRefused, InvalidImage: the file is not an image fcnlab can read.
@@ -121,7 +121,7 @@ class Predictor:
             content_hash = hashlib.sha256(path.read_bytes()).hexdigest()
         except OSError as failure:
             raise ImportRefused(f"{path} cannot be read ({failure.strerror}); check the path") from failure
-        decoded = decode(path, name=path.name, max_pixels=self._max_pixels)
+        decoded = decode(path, name=name or path.name, max_pixels=self._max_pixels)
         pixels = decoded.pixels
         rgb, recipe = make_picture(pixels, wanted=self._imaging, stated=decoded.stated, is_window=decoded.is_window)
         return Reading(rgb, recipe, content_hash, array_id(pixels), decoded.turned, decoded.pixel_size)

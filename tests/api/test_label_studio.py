@@ -139,7 +139,7 @@ def test_while_nothing_can_be_learned_the_answer_is_empty(client: TestClient) ->
 
 def test_an_annotation_teaches_and_other_events_do_not(client: TestClient, lab: Lab) -> None:
     task = {"id": 5, "data": {"image": EMBEDDED}}
-    event = {"annotation": {"result": clicks()}, "task": task, "project": {"id": 7, "label_config": CONFIG}}
+    event = {"annotation": {"id": 31, "result": clicks()}, "task": task, "project": {"id": 7, "label_config": CONFIG}}
 
     made = client.post("/webhook", json={"action": "ANNOTATION_CREATED", **event})
     again = client.post("/webhook", json={"action": "ANNOTATION_UPDATED", **event})
@@ -151,6 +151,33 @@ def test_an_annotation_teaches_and_other_events_do_not(client: TestClient, lab: 
     (project,) = projects.projects(lab)
     (image,) = projects.images(lab, project_id=project.id)
     assert len(points_of_image(lab, image_id=image.id)) == len(clicks())
+
+
+def test_annotations_of_one_task_keep_their_points_apart(client: TestClient, lab: Lab) -> None:
+    task, project = {"id": 5, "data": {"image": EMBEDDED}}, {"id": 7, "label_config": CONFIG}
+
+    def told(action: str, **more: Any) -> list[int]:
+        client.post("/webhook", json={"action": action, "task": task, "project": project, **more})
+        (own,) = projects.projects(lab)
+        (image,) = projects.images(lab, project_id=own.id)
+        return sorted(one.point.row for one in points_of_image(lab, image_id=image.id))
+
+    first = {"id": 1, "result": [keypoint(2, 3), keypoint(5, 6)]}
+    assert told("ANNOTATION_CREATED", annotation=first) == [2, 5]
+    assert told("ANNOTATION_CREATED", annotation={"id": 2, "result": [keypoint(8, 9)]}) == [2, 5, 8]
+    client.post("/predict", json=asked(task, [keypoint(11, 12)]))
+    assert told("PROJECT_UPDATED") == [2, 5, 8, 11]
+    assert told("ANNOTATION_UPDATED", annotation={"id": 1, "result": []}) == [8]
+    assert told("ANNOTATIONS_DELETED", annotations=[{"id": 2}]) == []
+
+
+def test_labels_are_compared_as_classes_are_named(client: TestClient, lab: Lab) -> None:
+    wanted = {"project": "7", "schema": CONFIG.replace('"Bar"', '" Big  bar "')}
+
+    answers = [client.post("/setup", json=wanted).status_code for _ in range(2)]
+
+    assert answers == [200, 200]
+    assert [label.name for label in projects.projects(lab)[0].classes] == ["background", "Big bar"]
 
 
 def test_images_are_fetched_from_label_studio_with_its_token_and_from_nowhere_else(lab: Lab) -> None:
@@ -177,7 +204,7 @@ def test_images_are_fetched_from_label_studio_with_its_token_and_from_nowhere_el
     def predicted(address: str, number: int) -> Any:
         return client.post("/predict", json=asked({"id": number, "data": {"image": address}}))
 
-    with TestClient(make_service(lab, token=None)) as client:
+    with TestClient(make_service(lab, token=None), base_url="http://127.0.0.1") as client:
         fetched = predicted("/data/upload/1/a.png", 1)
         redirected = predicted("/data/moved.png", 2)
         strange = predicted("http://169.254.169.254/latest/meta-data", 3)

@@ -178,8 +178,52 @@ def test_nobody_gets_in_without_the_token(lab: Lab, shown: str | None) -> None:
 def test_the_token_may_come_as_a_password_and_may_be_given_up(lab: Lab) -> None:
     with TestClient(make_service(lab, token=TOKEN)) as client:
         assert client.get("/api/v1/projects", auth=("anybody", TOKEN)).status_code == 200
-    with TestClient(make_service(lab, token=None)) as client:
+    with TestClient(make_service(lab, token=None), base_url="http://127.0.0.1") as client:
         assert client.get("/api/v1/projects").status_code == 200
+
+
+def test_a_body_is_not_read_before_the_token(lab: Lab) -> None:
+    with TestClient(make_service(lab, token=TOKEN)) as client:
+        assert client.post("/api/v1/projects", content=b"{").status_code == 401
+
+
+@pytest.mark.parametrize("headers", [{"Origin": "https://evil.example"}, {"Host": "evil.example"}])
+def test_without_a_token_other_sites_get_nothing(lab: Lab, headers: dict[str, str]) -> None:
+    with TestClient(make_service(lab, token=None), base_url="http://127.0.0.1") as client:
+        assert client.post("/api/v1/projects", json={"name": "x"}, headers=headers).status_code == 403
+        assert client.get("/api/v1/projects").json() == []
+
+
+@pytest.mark.parametrize("name", ["..", "x" * 300, "a/../../b.png", ""])
+def test_a_picture_may_be_called_anything(client: TestClient, site: Site, name: str) -> None:
+    address = f"/api/v1/projects/{site.project.id}/predict"
+
+    answer = client.post(address, files={"file": (name or "unnamed", scene(0), "image/png")})
+
+    assert answer.status_code == 200
+
+
+def test_every_failure_is_an_error_in_words(client: TestClient) -> None:
+    for answer in (
+        client.get("/api/v1/nowhere"),
+        client.post("/api/v1/projects", content=b"{", headers={"Content-Type": "application/json"}),
+        client.get("/api/v1/projects", headers={"Authorization": "Bearer wrong"}),
+    ):
+        assert answer.status_code >= 400
+        assert set(answer.json()) == {"error"}
+
+
+@pytest.mark.parametrize(("labeller", "known_as"), [("", None), ("x" * 150, None), ("a\nb", "a b")])
+def test_a_labeller_needs_a_name_that_can_be_shown(
+    client: TestClient, site: Site, labeller: str, known_as: str | None
+) -> None:
+    points = {"points": [{"row": 1, "col": 2, "class_id": 0}], "labeller": labeller}
+
+    answer = client.post(f"/api/v1/images/{site.images[1]}/points", json=points)
+
+    stored = client.get(f"/api/v1/images/{site.images[1]}/points").json()
+    assert answer.status_code == (201 if known_as else 400)
+    assert [one["labeller"] for one in stored] == ([known_as] if known_as else [])
 
 
 def test_a_request_that_is_too_large_is_refused_whatever_it_says(lab: Lab) -> None:
@@ -190,7 +234,7 @@ def test_a_request_that_is_too_large_is_refused_whatever_it_says(lab: Lab) -> No
         for _ in range(20):
             yield b"x" * 100_000
 
-    with TestClient(make_service(lab, token=None)) as client:
+    with TestClient(make_service(lab, token=None), base_url="http://127.0.0.1") as client:
         said = client.post("/api/v1/projects", content=b"x" * 1_000_001)
         unsaid = client.post("/api/v1/projects", content=stream(), headers={"Content-Type": "application/json"})
     assert (said.status_code, unsaid.status_code) == (413, 413)

@@ -255,3 +255,15 @@ def test_no_row_of_points_is_ever_deleted(tab: Tab) -> None:
         n_points = session.scalar(text("SELECT count(*) FROM points"))
         n_adds = session.scalar(text("SELECT count(*) FROM events WHERE kind = 'add'"))
     assert n_points == n_adds
+
+
+def test_what_comes_later_is_newer_also_when_the_clock_was_set_back(lab: Lab, clock: TickingClock) -> None:
+    site = Site(lab, 1)
+    (background, bar) = (label.id for label in site.project.classes)
+    add_points(lab, [Point(3, 4, bar)], image_id=site.images[0], labeller="ann", source=PointSource.CLICK)
+    clock.now -= timedelta(minutes=5)
+
+    add_points(lab, [Point(3, 4, background)], image_id=site.images[0], labeller="ann", source=PointSource.CLICK)
+
+    older, newer = sorted(points_of_image(lab, image_id=site.images[0]), key=lambda one: one.created_at)
+    assert (older.point.class_id, newer.point.class_id) == (bar, background)
