@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
@@ -22,8 +23,11 @@ from fcnlab.lab import Lab
 from fcnlab.services.labelling import (
     AppliedBatch,
     acknowledged,
+    add_points,
     points_of_image,
 )
+from tests.conftest import TickingClock
+from tests.services.bars import Site
 from tests.services.tabs import HEIGHT, WIDTH, Tab, anything, new_project, picture_of, random_change, state_of
 
 
