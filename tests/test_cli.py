@@ -180,6 +180,33 @@ def test_what_cannot_be_imported_is_named_and_the_rest_is_in(data: Path, picture
     assert answer_of("projects", "list")[0]["images"] == 2
 
 
+def test_archives_and_patterns_are_imported(data: Path, pictures: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for path in sorted(pictures.iterdir()):
+            archive.write(path, f"packed/{path.name}")
+        archive.writestr("../out.png", b"no")
+
+    packed = answer_of("import", "-p", "packed", tmp_path / "all.zip", code=1)
+    patterned = answer_of("import", "-p", "patterned", f"{pictures}/*.png", "https://example.org/a.png", code=1)
+
+    assert (packed["imported"], [one["name"] for one in packed["refused"]]) == (2, ["out.png"])
+    assert (patterned["imported"], [one["name"] for one in patterned["refused"]]) == (2, ["https://example.org/a.png"])
+
+
+def test_channels_and_limits_are_set_and_told(data: Path, pictures: Path) -> None:
+    call("import", "-p", "cats", pictures)
+
+    changed = answer_of("projects", "imaging", "-p", "cats", "--channels", "3,2,1", "--limits", "0:200")
+    told = call("projects", "imaging", "-p", "cats").stdout
+    wrong = call("projects", "imaging", "-p", "cats", "--limits", "9:1", code=1)
+    reset = answer_of("projects", "imaging", "-p", "cats", "--reset")
+
+    assert (changed["channels"], changed["limits"]) == ([3, 2, 1], [[0, 200]])
+    assert told == "'cats': channels 3,2,1; limits 0:200\n"
+    assert len(wrong.stderr.splitlines()) == 1
+    assert (reset["channels"], reset["limits"]) == ([], [])
+
+
 def test_what_cannot_be_predicted_is_named_and_the_rest_is_there(data: Path, pictures: Path, tmp_path: Path) -> None:
     call("import", "-p", "cats", "--classes", "background,cat", pictures)
     call("points", "import", "-p", "cats", table(tmp_path, TABLE))
