@@ -6,13 +6,14 @@ from fcnlab.errors import FcnlabError
 
 if TYPE_CHECKING:
     from fcnlab.segmenter import PointSegmenter
+    from fcnlab.services.writing import write_masks
 
-__all__ = ["FcnlabError", "PointSegmenter", "__version__"]
+__all__ = ["FcnlabError", "PointSegmenter", "__version__", "write_masks"]
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """Load torch only for those who ask for PointSegmenter."""
+    """Load heavy libraries only for those who ask for what needs them."""
     if name == "PointSegmenter":
         from fcnlab.threads import wait_politely
 
@@ -20,4 +21,8 @@ def __getattr__(name: str) -> Any:
         from fcnlab.segmenter import PointSegmenter
 
         return PointSegmenter
+    if name == "write_masks":
+        from fcnlab.services.writing import write_masks
+
+        return write_masks
     raise AttributeError(f"module 'fcnlab' has no attribute {name!r}")

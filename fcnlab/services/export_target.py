@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fcnlab.adapters.exports.archive import archive
-from fcnlab.adapters.exports.dataset import Target
-from fcnlab.adapters.exports.folder import FolderTarget, Journal
+from fcnlab.adapters.exports.dataset import DatasetWriter, Target
+from fcnlab.adapters.exports.folder import FolderTarget, Journal, LooseFolder
+from fcnlab.adapters.exports.format import Format
 from fcnlab.adapters.exports.spools import Spools
 from fcnlab.errors import ExportFailed
 
@@ -77,3 +79,25 @@ def open_target(to: Path, *, fingerprint: str) -> Iterator[OpenTarget]:
             f"{to} cannot be written ({failure.strerror or failure}); free some room, then export again to go on"
         ) from failure
     folder.finish()
+
+
+@contextmanager
+def plain_writer(to: Path, formats: Sequence[Format]) -> Iterator[DatasetWriter]:
+    """Writes into a zip file if the name says so, else into a folder beside whatever is there; nothing is remembered.
+
+    Raises:
+        ExportFailed: it cannot be written.
+    """
+    is_zip = to.suffix.lower() == ".zip"
+    try:
+        with ExitStack() as stack:
+            beside = to.parent if is_zip else to
+            beside.mkdir(parents=True, exist_ok=True)
+            work = stack.enter_context(tempfile.TemporaryDirectory(prefix=".fcnlab-", dir=beside))
+            target: Target = stack.enter_context(archive(to)) if is_zip else LooseFolder(to)
+            spools = stack.enter_context(closing(Spools(Path(work))))
+            yield DatasetWriter(target, spools, formats)
+    except OSError as failure:
+        raise ExportFailed(
+            f"{to} cannot be written ({failure.strerror or failure}); choose another folder or free some room"
+        ) from failure

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.adapters.exports.dataset import DatasetWriter
-from fcnlab.adapters.exports.folder import LooseFolder
 from fcnlab.adapters.exports.format import ExportedImage, Format, Subject
 from fcnlab.adapters.exports.mask_pngs import IndexMasks
-from fcnlab.adapters.exports.spools import Spools
 from fcnlab.adapters.images import SUFFIXES
 from fcnlab.core.naming import export_stems
 from fcnlab.core.regions import tidied
@@ -24,6 +19,7 @@ from fcnlab.domain import ClassLabel
 from fcnlab.errors import ExportFailed, ImportRefused
 from fcnlab.exports import PROBABILITY_FORMATS, ExportFormat, ExportSpec
 from fcnlab.services.export_formats import formats_of, kept_classes, measured, regions_for
+from fcnlab.services.export_target import plain_writer
 from fcnlab.services.overlapping import overlapped
 from fcnlab.services.predicting import Answer, Predictor, Reading
 
@@ -115,7 +111,7 @@ def predict_files(
     stems = export_stems([file.name for file in files])
     items = list(enumerate(files, start=1))
     asks = not PROBABILITY_FORMATS.isdisjoint(spec.formats)
-    with _writer(to, formats) as writer:
+    with plain_writer(to, formats) as writer:
 
         def write(item: tuple[int, InputFile], made: tuple[Reading, Answer]) -> tuple[Path, ...]:
             number, file = item
@@ -155,21 +151,6 @@ def _named_by(one: str) -> tuple[Path, list[Path]]:
 
 def _is_hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
-
-
-@contextmanager
-def _writer(to: Path, formats: Sequence[Format]) -> Iterator[DatasetWriter]:
-    try:
-        to.mkdir(parents=True, exist_ok=True)
-        with (
-            tempfile.TemporaryDirectory(prefix=".fcnlab-", dir=to) as work,
-            closing(Spools(Path(work))) as spools,
-        ):
-            yield DatasetWriter(LooseFolder(to), spools, formats)
-    except OSError as failure:
-        raise ExportFailed(
-            f"{to} cannot be written ({failure.strerror or failure}); choose another folder or free some room"
-        ) from failure
 
 
 def _exported(

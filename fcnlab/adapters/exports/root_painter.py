@@ -10,13 +10,16 @@ import numpy as np
 from PIL import Image
 
 from fcnlab.adapters.exports.format import Assembly, ExportedImage, Subject, WholeFile
+from fcnlab.domain import IGNORE
 
-FOREGROUND, BACKGROUND = (255, 0, 0, 180), (0, 255, 0, 180)
+FOREGROUND, BACKGROUND, UNKNOWN = (255, 0, 0, 180), (0, 255, 0, 180), (0, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class RootPainter:
-    """Every pixel is annotated. RootPainter knows one class: of several, each has a folder of annotations.
+    """Every pixel is annotated but those about which nothing is said.
+
+    RootPainter knows one class: of several, each has a folder of annotations.
 
     Args:
         folders: of the classes by their ids, background left out.
@@ -31,8 +34,9 @@ class RootPainter:
         for label in self.subject.objects():
             if label.id in self.folders:
                 above = f"{self.folders[label.id]}/" if len(self.folders) > 1 else ""
-                is_class = (image.mask == label.id)[..., None]
-                pixels = np.where(is_class, FOREGROUND, BACKGROUND).astype(np.uint8)
+                table = np.full((IGNORE + 1, 4), BACKGROUND, np.uint8)
+                table[label.id], table[IGNORE] = FOREGROUND, UNKNOWN
+                pixels = table[image.mask]
                 buffer = io.BytesIO()
                 Image.fromarray(pixels).save(buffer, "PNG", compress_level=6)
                 yield WholeFile(f"root_painter/{above}{name}", buffer.getvalue())

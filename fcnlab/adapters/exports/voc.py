@@ -30,6 +30,7 @@ class Voc:
     def of_image(self, image: ExportedImage) -> Iterator[WholeFile | Line]:
         """One PNG, and a line in the list of its split."""
         table = np.zeros(IGNORE + 1, np.uint8)
+        table[IGNORE] = IGNORE
         palette = np.zeros((IGNORE + 1, 3), np.uint8)
         for place, label in enumerate(self._labels()):
             table[label.id] = place
