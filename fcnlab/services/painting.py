@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from fcnlab.adapters import repository_images, repository_points, repository_strokes
 from fcnlab.adapters.database import reading
 from fcnlab.core.painting import Layer, Painting
-from fcnlab.domain import ImageInfo, StoredPoint
+from fcnlab.domain import ImageInfo, PointSource, StoredPoint
 from fcnlab.lab import Lab
 from fcnlab.strokes import StoredStroke
 
@@ -24,11 +24,12 @@ from fcnlab.strokes import StoredStroke
 def layers_of(strokes: Sequence[StoredStroke], points: Iterable[StoredPoint]) -> tuple[Layer, ...]:
     """Strokes of an image, given oldest first, each with the clicks that came after it and before the next.
 
-    Clicks before the first stroke need no layer: what lies below obeys them.
+    Clicks before the first stroke need no layer: what lies below obeys them. Imported points never lie over strokes.
     """
     moments = list(accumulate((_moment(one) for one in strokes), max))
     clicked: list[list[StoredPoint]] = [[] for _ in range(len(strokes) + 1)]
-    for point in sorted(points, key=_moment):
+    by_hand = (one for one in points if one.source is not PointSource.IMPORT)
+    for point in sorted(by_hand, key=_moment):
         clicked[bisect_left(moments, _moment(point))].append(point)
     layers: list[Layer] = []
     for stored, later in zip(strokes, clicked[1:], strict=True):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fcnlab.adapters.database import reading
 from fcnlab.domain import EventKind, ImageState, Point, PointSource
 from fcnlab.errors import ImportRefused, InvalidSetting, UnknownExpertMask, UnknownProject
 from fcnlab.lab import Lab
@@ -22,6 +23,7 @@ from fcnlab.services.expert_masks import (
     remove_mask,
     remove_source,
 )
+from fcnlab.services.painting import painting_of
 from fcnlab.services.projects import add_class, delete_project, image, project, remove_class
 from tests.services.label_imports import BOX, HW, a_mask, labelme_file, masks_in, stored, take_in
 from tests.services.tabs import Tab, new_project
@@ -379,3 +381,15 @@ def test_a_class_of_the_same_name_in_other_letters_is_added_once(lab: Lab, tmp_p
 
     names = [label.name for label in project(lab, project_id=project_id).classes]
     assert names == ["background", "cell", "Mitosis", "new"] or names == ["background", "cell", "Mitosis", "New"]
+
+
+def test_imported_points_do_not_show_through_what_somebody_painted(lab: Lab, tmp_path: Path) -> None:
+    project_id, (first, _) = new_project(lab)
+    tab = Tab(lab, project_id=project_id, image_id=first)
+    tab.send(tab.stroke(0, 0, HW[0], HW[1], 1))
+    take_in(lab, masks_in(tmp_path / "masks", {"00000": a_mask()}), project_id)
+
+    with reading(lab.sessions) as session:
+        painting = painting_of(session, image(lab, image_id=first))
+
+    assert len(painting.layers) == 1
