@@ -18,10 +18,11 @@ from fcnlab.adapters.imports.labelled import LabelledImage, LabelSource, UnreadL
 from fcnlab.adapters.png import mask_png
 from fcnlab.core.expert_points import sampled_points
 from fcnlab.domain import IGNORE, ImageState, Point, PointSource, StoredPoint
-from fcnlab.errors import FcnlabError, ImportRefused
+from fcnlab.errors import ImportRefused
 from fcnlab.expertise import ExpertMask
 from fcnlab.lab import Lab
 from fcnlab.services.label_names import ClassMatch, ImageNames, KnownImage
+from fcnlab.services.overlapping import overlapped
 from fcnlab.services.projects import add_class
 
 NAME_CHARS = 16
@@ -62,13 +63,14 @@ class LabelProgress:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Labels:
-    """What is to be stored of one image; `mask` holds class ids."""
+    """What is to be stored of one image; `mask` holds class ids. `left_out` are classes met for the first time."""
 
     image: KnownImage
     mask: NDArray[np.uint8] | None
     points: tuple[Point, ...]
     digest: str
     file: str
+    left_out: tuple[str, ...]
 
 
 class Intake:
@@ -98,20 +100,28 @@ class Intake:
         self._told: set[int] = set()
 
     def steps(self, source: LabelSource) -> Iterator[LabelProgress]:
-        """Store the labels of one image after the other; those that cannot be taken are named."""
-        for done, one in enumerate(source.images(), start=1):
-            if isinstance(one, UnreadLabels):
-                yield LabelProgress(done, source.total, one.name, Outcome.LEFT_OUT, one.reason)
-                continue
-            try:
-                labels, left_out = self._labels(one)
-                outcome, n_points = self._store(labels)
-            except FcnlabError as refusal:
-                yield LabelProgress(done, source.total, one.name, Outcome.LEFT_OUT, " ".join(str(refusal).split()))
-            else:
-                yield LabelProgress(done, source.total, labels.image.name, outcome, "", n_points, left_out)
+        """Store the labels of one image after the other; those that cannot be taken are named.
 
-    def _labels(self, one: LabelledImage) -> tuple[_Labels, tuple[str, ...]]:
+        While one is stored, the next is read: the disk takes longer than the masks.
+        """
+        steps = overlapped(
+            enumerate(source.images(), start=1),
+            read=lambda item: self._labels(item[1]),
+            work=self._with_file,
+            write=lambda _, labels: self._store(labels),
+        )
+        for step in steps:
+            done, one = step.item
+            if step.kept is None:
+                reason = " ".join(str(step.refused).split())
+                yield LabelProgress(done, source.total, one.name, Outcome.LEFT_OUT, reason)
+            else:
+                labels, outcome, n_points = step.kept
+                yield LabelProgress(done, source.total, labels.image.name, outcome, "", n_points, labels.left_out)
+
+    def _labels(self, one: LabelledImage | UnreadLabels) -> _Labels:
+        if isinstance(one, UnreadLabels):
+            raise ImportRefused(one.reason)
         image = self._names.find(one.name)
         if one.hw is not None and one.hw != image.hw:
             raise ImportRefused(
@@ -136,7 +146,7 @@ class Intake:
         if not points and (mask is None or bool((mask == IGNORE).all())):
             raise ImportRefused("none of its pixels is labelled with a class of the project")
         self._seen.add(image.id)
-        return self._with_digest(image, mask, points), left_out
+        return self._with_digest(image, mask, points, left_out)
 
     def _prepare(self, used: set[int]) -> tuple[str, ...]:
         """Make the classes that are new, and name those that are left out, once."""
@@ -155,7 +165,9 @@ class Intake:
                 untold.append(match.named.name)
         return tuple(untold)
 
-    def _with_digest(self, image: KnownImage, mask: NDArray[np.uint8] | None, points: tuple[Point, ...]) -> _Labels:
+    def _with_digest(
+        self, image: KnownImage, mask: NDArray[np.uint8] | None, points: tuple[Point, ...], left_out: tuple[str, ...]
+    ) -> _Labels:
         content = hashlib.sha256(f"{image.hw}".encode())
         file = ""
         if mask is not None:
@@ -164,17 +176,21 @@ class Intake:
             rng = np.random.default_rng([self._seed, int(content.hexdigest()[:NAME_CHARS], 16)])
             points = (*points, *sampled_points(mask, self._count, rng=rng))
         content.update(f"{points} {self._count} {self._weight!r} {self._seed}".encode())
-        return _Labels(image, mask, points, content.hexdigest(), file)
+        return _Labels(image, mask, points, content.hexdigest(), file, left_out)
 
-    def _store(self, labels: _Labels) -> tuple[Outcome, int]:
+    def _with_file(self, labels: _Labels) -> _Labels:
+        """The same, once the mask is on the disk."""
         path = self._lab.folders.masks / labels.file
         if labels.mask is not None and not path.is_file():
             write_whole(path, mask_png(labels.mask))
+        return labels
+
+    def _store(self, labels: _Labels) -> tuple[_Labels, Outcome, int]:
         with writing(self._lab.sessions) as session:
             earlier = repository_expert_masks.of_source(session, image_id=labels.image.id, source=self._source)
             same = [one for one in earlier if one.digest == labels.digest]
             if same:
-                return Outcome.KNOWN, same[-1].n_points
+                return labels, Outcome.KNOWN, same[-1].n_points
             now = self._lab.clock()
             for one in earlier:
                 repository_expert_masks.remove_expert_mask(session, mask=one, now=now)
@@ -197,7 +213,7 @@ class Intake:
             repository_expert_masks.add_expert_points(session, mask=stored, points=points)
             if points and outline.state is ImageState.NEW:
                 repository_images.set_image_state(session, image_id=labels.image.id, state=ImageState.IN_PROGRESS)
-        return (Outcome.REPLACED if earlier else Outcome.STORED), len(points)
+        return labels, (Outcome.REPLACED if earlier else Outcome.STORED), len(points)
 
     def _free_points(self, session: Session, labels: _Labels, stored: ExpertMask) -> list[StoredPoint]:
         """The points whose pixel nobody labelled: a click is never overwritten."""
