@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -75,6 +75,7 @@ class TiledStages:
         scales, position: see `StageEncoder.encode`.
         shelf: where encoded tiles are kept.
         side: of a tile, in working pixels.
+        statistics: means and scales to go by, see `Stages`, instead of those of the tiles; then `encode` is not needed.
     """
 
     def __init__(
@@ -86,10 +87,12 @@ class TiledStages:
         position: bool,
         shelf: TileShelf,
         side: int = TILE_SIDE,
+        statistics: tuple[tuple[Tensor, ...], tuple[Tensor, ...]] | None = None,
     ) -> None:
         self.rgb, self.hw = rgb, (rgb.shape[0], rgb.shape[1])
         self.plan: TilePlan = tile_plan(self.hw, step=padding_step(scales), side=side)
         self._encoder, self._scales, self._position, self._shelf = encoder, scales, position, shelf
+        self._given = statistics
         self._sums: list[_Sums] = []
         self._weights: list[float] = []
         self._counted: set[int] = set()
@@ -127,8 +130,16 @@ class TiledStages:
         outer = self.plan.tiles[number].outer.clipped(self.hw)
         return Stages(tuple(one.info for one in made), tuple(one.map.float() for one in made), means, scales, outer.hw)
 
-    def samples(self, rows: NDArray[np.float64], cols: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Standardised features (N, D) at float positions of the working picture."""
+    def samples(
+        self, rows: NDArray[np.float64], cols: NDArray[np.float64], *, among: Mapping[int, Stages] | None = None
+    ) -> NDArray[np.float32]:
+        """Standardised features (N, D) at float positions of the working picture.
+
+        Args:
+            rows, cols: (N,).
+            among: tiles at hand, by number, that need not be fetched.
+        """
+        at_hand = among or {}
         numbers = np.array(
             [
                 self.plan.at(int(np.clip(row, 0, self.hw[0] - 1)), int(np.clip(col, 0, self.hw[1] - 1)))
@@ -138,7 +149,7 @@ class TiledStages:
         )
         found: NDArray[np.float32] | None = None
         for number in np.unique(numbers):
-            stages, outer = self.stages(int(number)), self.plan.tiles[number].outer
+            stages, outer = at_hand.get(int(number)) or self.stages(int(number)), self.plan.tiles[number].outer
             own = numbers == number
             places = np.stack([rows[own] - outer.top, cols[own] - outer.left])
             on_device = torch.from_numpy(places).to(stages.maps[0].device, torch.float32)
@@ -169,6 +180,8 @@ class TiledStages:
 
     def _statistics(self) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """Mean and scale of every stage over the tiles encoded so far."""
+        if self._given is not None:
+            return self._given
         means = tuple(sums.mean.float() for sums in self._sums)
         scales = tuple(
             scale_of((sums.squares / max(1, sums.count)).sqrt().float(), weight)

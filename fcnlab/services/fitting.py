@@ -12,15 +12,17 @@ from fcnlab.adapters.database import reading
 from fcnlab.adapters.repository_learning import Signature, point_signatures
 from fcnlab.core import learner
 from fcnlab.core.clicks import NEIGHBOURS_UP_TO, Clicks, canonical_clicks
-from fcnlab.core.head import Head, missing_message
+from fcnlab.core.coords import learner_hw
+from fcnlab.core.head import Head
 from fcnlab.core.looks import ChosenNetwork
-from fcnlab.core.model import Lesson, Model, canonical_teachings, frozen_model
+from fcnlab.core.model import Lesson, Model, frozen_model
 from fcnlab.core.painting import Painting
 from fcnlab.core.pictures import segment_any
-from fcnlab.domain import ImageInfo, LearnerSpec, Project, StoredPoint
-from fcnlab.errors import NoPoints
+from fcnlab.core.wide import is_wide
+from fcnlab.domain import ImageInfo, Project, StoredPoint
 from fcnlab.lab import Lab
 from fcnlab.runs import ModelRecord
+from fcnlab.services.lessons import learns_otherwise, teachings_of
 from fcnlab.services.newest_points import newest_per_pixel
 from fcnlab.services.painting import painting_of
 from fcnlab.services.picture_store import PictureStore
@@ -43,6 +45,7 @@ class ProjectLearner:
         self._images: dict[int, ImageInfo] = {}
         self._clicks: dict[int, Clicks] = {}
         self._lessons: dict[int, Lesson] = {}
+        self._exact: dict[int, Lesson] = {}
         self._unsaved: set[int] = set()
         self._without_neighbours: set[int] = set()
         self._head: Head | None = None
@@ -79,8 +82,9 @@ class ProjectLearner:
                 self._images[info.id] = info
             chosen = project.model_id
             self.record = None if chosen is None else repository_models.model(session, model_id=chosen)
-        if self.project is not None and _learns_otherwise(self.project, project):
+        if self.project is not None and learns_otherwise(self.project, project):
             self._lessons.clear()
+            self._exact.clear()
             self._without_neighbours.clear()
             self._head = None
         if self.project != project or changed:
@@ -130,10 +134,13 @@ class ProjectLearner:
         if clicks is None or image.id in self._lessons:
             return
         project = self._known_project()
-        taught = self._pictures.teach(image, clicks, project.learner, background=background_of(project))
+        is_rough = is_wide(learner_hw(image.hw, project.learner))
+        teach = self._pictures.teach_roughly if is_rough else self._pictures.teach
+        taught = teach(image, clicks, project.learner, background=background_of(project))
         self._lessons[image.id] = Lesson(image.content_hash, clicks, taught)
         self._trim()
-        self._unsaved.add(image.id)
+        if not is_rough:
+            self._unsaved.add(image.id)
         self.revision += 1
 
     def fit(self) -> Head:
@@ -142,7 +149,7 @@ class ProjectLearner:
         Raises:
             NoPoints: fewer than two classes have points.
         """
-        self._head = learner.fit(self._teachings(), self._known_project().learner, start=self._head)
+        self._head = learner.fit(teachings_of(self._lessons.values()), self._known_project().learner, start=self._head)
         self._fitted = self.revision
         return self._head
 
@@ -161,9 +168,21 @@ class ProjectLearner:
         for image in self.untaught():
             self.learn_from(image)
         project = self._known_project()
-        head = learner.fit(self._teachings(), project.learner)
+        lessons = tuple(self._exact_lesson(image_id) for image_id in sorted(self._lessons))
+        head = learner.fit(teachings_of(lessons), project.learner)
         classes = tuple((label.id, label.name) for label in project.classes)
-        return Model(project.learner, classes, head, tuple(self._lessons[one] for one in sorted(self._lessons)))
+        return Model(project.learner, classes, head, lessons)
+
+    def _exact_lesson(self, image_id: int) -> Lesson:
+        """What an image teaches however it was labelled: a wide one, learned from tile by tile, is encoded whole."""
+        image, project = self._images[image_id], self._known_project()
+        if not is_wide(learner_hw(image.hw, project.learner)):
+            return self._lessons[image_id]
+        if image_id not in self._exact:
+            clicks = self._clicks[image_id]
+            taught = self._pictures.teach(image, clicks, project.learner, background=background_of(project))
+            self._exact[image_id] = Lesson(image.content_hash, clicks, taught)
+        return self._exact[image_id]
 
     def maker(self) -> Maker:
         """What makes the masks of the project now: the model it chose, or what all its points teach.
@@ -233,12 +252,6 @@ class ProjectLearner:
         self._unsaved.clear()
         self._trim()
 
-    def _teachings(self) -> list[learner.Teaching]:
-        teachings = canonical_teachings(self._lessons.values())
-        if not teachings:
-            raise NoPoints(missing_message(()))
-        return teachings
-
     def _known_project(self) -> Project:
         if self.project is None:
             self.refresh()
@@ -263,6 +276,7 @@ class ProjectLearner:
     def _set_clicks(self, image_id: int, stored_points: list[StoredPoint]) -> None:
         self._without_neighbours.discard(image_id)
         self._lessons.pop(image_id, None)
+        self._exact.pop(image_id, None)
         self._clicks.pop(image_id, None)
         if stored_points:
             newest = newest_per_pixel(stored_points)
@@ -275,16 +289,3 @@ class ProjectLearner:
 def background_of(project: Project) -> int:
     """Id of the class that is not an object: the first in the class bar."""
     return project.classes[0].id
-
-
-def _learns_otherwise(before: Project, after: Project) -> bool:
-    """Whether lessons made before cannot serve any more."""
-
-    def seen(spec: LearnerSpec) -> LearnerSpec:
-        return replace(spec, refine=True, class_weight="balanced", regularisation=1.0)
-
-    return (
-        seen(before.learner) != seen(after.learner)
-        or background_of(before) != background_of(after)
-        or before.imaging != after.imaging
-    )

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from fcnlab.adapters import repository_images
 from fcnlab.adapters.database import reading
-from fcnlab.domain import Project
+from fcnlab.domain import ImageInfo, Project
 from fcnlab.errors import FcnlabError
 from fcnlab.lab import Lab
 from fcnlab.services.board import Board, Opinion
@@ -165,8 +165,22 @@ class Jobs:
         with reading(self._lab.sessions) as session:
             image = repository_images.image(session, image_id=image_id)
         is_settled = self._overlays.make(learner, image, covers=covers, started=started)
-        if is_settled:
+        if is_settled and not self._goes_on(learner, image):
             self._say_idle(project, learner, image_id)
+
+    def _goes_on(self, learner: ProjectLearner, image: ImageInfo) -> bool:
+        """Whether the rest of a wide image follows, tile by tile, behind every click."""
+        part = self._overlays.progress(learner, image)
+        if part == 1 or learner.untaught() or self.board.overlay(image.id) is None:
+            return False
+        self.board.say(image.id, "encoding", progress=part, message="working on the rest of the image")
+        if image.id in self._looked_at(image.project_id):
+            self._compute.submit(
+                lambda: self._view(image.project_id, image.id),
+                priority=Priority.PREFETCH,
+                key=f"rest-{image.id}",
+            )
+        return True
 
     def _say_idle(self, project: Project, learner: ProjectLearner, image_id: int) -> None:
         """The image is up to date, or waits for other images to be learned from."""

@@ -23,6 +23,7 @@ from fcnlab.services.board import Board
 from fcnlab.services.fitting import ProjectLearner
 from fcnlab.services.masks import final_mask
 from fcnlab.services.picture_store import PictureStore
+from fcnlab.services.wide_masks import WideMasks
 
 BASES_KEPT = 8
 """Images whose mask is kept without what is painted: a stroke on them needs nothing learned again."""
@@ -43,11 +44,16 @@ class OverlayMaker:
         self._lab, self._board, self._pictures = lab, board, pictures
         self._made_from: dict[int, tuple[int, ImageState, tuple[int, ...]]] = {}
         self._bases: OrderedDict[int, _Base] = OrderedDict()
+        self._wide = WideMasks(pictures)
 
     def forget(self, image_id: int) -> None:
         """Make the overlay of an image again next time, whether anything changed or not."""
         self._made_from.pop(image_id, None)
         self._bases.pop(image_id, None)
+
+    def progress(self, learner: ProjectLearner, image: ImageInfo) -> float:
+        """How much of the image the overlay shows as of now, 0 to 1: a wide one is made tile by tile."""
+        return 1.0 if image.state is ImageState.DONE else self._wide.progress(learner, image)
 
     def make(self, learner: ProjectLearner, image: ImageInfo, *, covers: Mapping[str, int], started: float) -> bool:
         """Pin the overlay that the points, the strokes and the model of now give, or say why there is none.
@@ -68,7 +74,8 @@ class OverlayMaker:
         assert project is not None
         with reading(self._lab.sessions) as session:
             made_from = learner.revision, image.state, live_stroke_ids(session, image_id=image.id)
-        if self._made_from.get(image.id) == made_from and self._board.overlay(image.id):
+        is_whole = image.state is ImageState.DONE or self._wide.progress(learner, image) == 1
+        if is_whole and self._made_from.get(image.id) == made_from and self._board.overlay(image.id):
             self._board.cover(image.id, covers)
             return True
         if image.state is ImageState.DONE:
@@ -77,7 +84,7 @@ class OverlayMaker:
             return False
         base, opinion, painting = self._bases.get(image.id), None, learner.painting_of(image)
         try:
-            if base is None or base.revision != learner.revision:
+            if base is None or base.revision != learner.revision or not is_whole:
                 segmentation = self._segmentation(learner, image)
                 base = self._keep(image, _Base(learner.revision, segmentation.class_map))
                 opinion = segmentation.class_ids, segmentation.probabilities
@@ -126,6 +133,10 @@ class OverlayMaker:
         """By the model that the project chose, or by all points learned from so far. Raises NoPoints."""
         project = learner.project
         assert project is not None
+        if self._wide.serves(learner, image):
+            if not self._wide.progress(learner, image):
+                self._board.say(image.id, "encoding", progress=0.3, message="encoding what was clicked")
+            return self._wide.freshen(learner, image)
         if learner.record is not None:
             maker = learner.chosen_maker(learner.record)
             if not learner.is_ready_for(maker, image):

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections import OrderedDict
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from fcnlab.core.model import teaching_from_arrays, teaching_to_arrays
 from fcnlab.core.pictures import AnyPicture, open_picture, plain_of
 from fcnlab.core.plain import plain_probabilities
 from fcnlab.core.stages import Stages, stages_from_tensors, stages_to_tensors
+from fcnlab.core.wide import TILE_SIDE, WidePicture, is_wide
 from fcnlab.core.working import learner_picture
 from fcnlab.domain import ImageInfo, LearnerSpec
 from fcnlab.errors import FcnlabError
@@ -35,6 +37,9 @@ CACHE_VERSION = "1"
 
 PICTURES_KEPT = 2
 """Pictures held ready at full precision: the one shown and the one before."""
+
+WIDE_KEPT = 1
+"""Wide images held ready: the one that is labelled."""
 
 LESSON_MEMORY_BYTES = 32_000_000
 LESSON_DISK_BYTES = 2_000_000_000
@@ -62,6 +67,7 @@ class PictureStore:
         self._encoders: dict[tuple[str, str], StageEncoder] = {}
         self._fingerprints: dict[tuple[str, str], str] = {}
         self._ready: OrderedDict[str, AnyPicture] = OrderedDict()
+        self._wide: OrderedDict[str, WidePicture] = OrderedDict()
 
     def picture(self, image: ImageInfo, spec: LearnerSpec) -> AnyPicture:
         """The picture made ready, encoded now if it never was.
@@ -108,8 +114,8 @@ class PictureStore:
             self._encoder(spec).encode(grey, scales=spec.scales, position=spec.position)
 
     def encode_ahead(self, image: ImageInfo, spec: LearnerSpec) -> None:
-        """Fill the cache for a picture that will be looked at soon; a large one would take too long."""
-        if not is_large(learner_hw(image.hw, spec)):
+        """Fill the cache for a picture that will be looked at soon; a wide one would take too long."""
+        if not is_wide(learner_hw(image.hw, spec)):
             self._stages_of(image, spec, self._key(image, spec))
 
     def teach(self, image: ImageInfo, clicks: Clicks, spec: LearnerSpec, *, background: int) -> learner.Teaching:
@@ -119,6 +125,27 @@ class PictureStore:
         if known is not None:
             return teaching_from_arrays({name: one.numpy() for name, one in known.tensors.items()})
         return learner.teach(self.picture(image, spec), clicks, spec, background=background)
+
+    def teach_roughly(
+        self, image: ImageInfo, clicks: Clicks, spec: LearnerSpec, *, background: int
+    ) -> learner.Teaching:
+        """What the clicks of a wide image teach while it is labelled: only tiles that hold a click are encoded."""
+        seen = replace(spec, object_mode=False)  # its border would be
+        return learner.teach(self.wide_picture(image, spec), clicks, seen, background=background)
+
+    def wide_picture(self, image: ImageInfo, spec: LearnerSpec) -> WidePicture:
+        """A wide image ready to be labelled tile by tile. Raises ImportRefused: the original is gone or damaged."""
+        key = self._key(image, spec)
+        known = self._wide.get(key)
+        if known is None:
+            rgb = learner_picture(read_picture(self._lab, image), spec)
+            shelf = self._stages.shelf(f"{key}-wide{TILE_SIDE}")
+            known = WidePicture(self._encoder(spec), rgb, spec, shelf=shelf, side=TILE_SIDE)
+            self._wide[key] = known
+            while len(self._wide) > WIDE_KEPT:
+                self._wide.popitem(last=False)
+        self._wide.move_to_end(key)
+        return known
 
     def keep_lesson(
         self, image: ImageInfo, clicks: Clicks, spec: LearnerSpec, teaching: learner.Teaching, *, background: int

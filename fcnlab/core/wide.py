@@ -1,0 +1,129 @@
+"""A wide picture while somebody labels it: learned from and answered tile by tile, so that a click waits for one tile.
+
+Its stages are standardised by the statistics of the picture made coarse, which are there at once; masks that leave the
+project are made with those of the whole (`large.segment_large`).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnlab.core.clicks import Clicks
+from fcnlab.core.encoder import StageEncoder
+from fcnlab.core.head import Head
+from fcnlab.core.large import LazyLab
+from fcnlab.core.learner import Picture, Segmentation, prepare, segment
+from fcnlab.core.tiled_stages import TiledStages, TileShelf
+from fcnlab.core.tiles import Box
+from fcnlab.core.working import working_picture
+from fcnlab.domain import LearnerSpec
+
+WIDE_PIXELS = 3_200_000
+"""Working pictures above are labelled tile by tile: a click on the whole would take a second."""
+
+TILE_SIDE = 1024
+COARSE_SIDE = 1024
+TILES_READY = 3
+"""Tiles held ready for clicks, about 150 MB each."""
+
+
+def is_wide(hw: tuple[int, int]) -> bool:
+    """Whether a working picture of that size is labelled tile by tile."""
+    return hw[0] * hw[1] > WIDE_PIXELS
+
+
+class WidePicture:
+    """A working picture in tiles, any of which can be asked for at any time.
+
+    Args:
+        encoder: what encodes.
+        rgb: (H, W, 3) uint8, the working picture.
+        spec: scales and position.
+        shelf: where encoded tiles are kept.
+        side: of a tile, in working pixels.
+    """
+
+    def __init__(
+        self,
+        encoder: StageEncoder,
+        rgb: NDArray[np.uint8],
+        spec: LearnerSpec,
+        *,
+        shelf: TileShelf,
+        side: int = TILE_SIDE,
+    ) -> None:
+        coarse = encoder.encode(working_picture(rgb, COARSE_SIDE), scales=spec.scales, position=spec.position)
+        self._stages = TiledStages(
+            encoder,
+            rgb,
+            scales=spec.scales,
+            position=spec.position,
+            shelf=shelf,
+            side=side,
+            statistics=(coarse.means, coarse.scales),
+        )
+        self.plan = self._stages.plan
+        self._ready: OrderedDict[int, Picture] = OrderedDict()
+        self._samples: dict[tuple[float, float], NDArray[np.float32]] = {}
+
+    @property
+    def hw(self) -> tuple[int, int]:
+        """Height and width of the working picture."""
+        return self._stages.hw
+
+    @property
+    def rgb(self) -> NDArray[np.uint8]:
+        """The working picture."""
+        return self._stages.rgb
+
+    @property
+    def lab(self) -> LazyLab:
+        """CIELAB of its pixels."""
+        return LazyLab(self._stages.rgb)
+
+    def samples(self, rows: NDArray[np.float64], cols: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Standardised features (N, D) at float positions of the working picture; each is looked up once."""
+        places = list(zip(rows.tolist(), cols.tolist(), strict=True))
+        new = sorted(set(places) - self._samples.keys())
+        if new:
+            found = self._stages.samples(*np.array(new).T, among={n: one.stages for n, one in self._ready.items()})
+            self._samples |= dict(zip(new, found, strict=True))
+        if not places:
+            return self._stages.samples(rows, cols)
+        return np.stack([self._samples[place] for place in places])
+
+    def tile(self, number: int) -> Picture:
+        """A tile with what is around it, ready for clicks; encoded now if it never was."""
+        ready = self._ready.get(number)
+        if ready is None:
+            rows, cols = self.plan.tiles[number].outer.clipped(self.hw).slices
+            ready = prepare(np.ascontiguousarray(self.rgb[rows, cols]), self._stages.stages(number))
+            self._ready[number] = ready
+            while len(self._ready) > TILES_READY:
+                self._ready.popitem(last=False)
+        self._ready.move_to_end(number)
+        return ready
+
+    def segment(
+        self, number: int, head: Head, clicks: Clicks, spec: LearnerSpec, *, background: int
+    ) -> tuple[Box, Segmentation]:
+        """The inner box of a tile and its mask; objects are kept whole by whoever sees the whole."""
+        inner, outer = (one.clipped(self.hw) for one in (self.plan.tiles[number].inner, self.plan.tiles[number].outer))
+        rows, cols = clicks.pixels_on(self.hw)
+        inside = (rows >= outer.top) & (rows < outer.bottom) & (cols >= outer.left) & (cols < outer.right)
+        own = Clicks(
+            rows[inside] - outer.top,
+            cols[inside] - outer.left,
+            clicks.class_ids[inside],
+            outer.hw,
+            clicks.weights[inside],
+        )
+        found = segment(self.tile(number), head, own, replace(spec, object_mode=False), background=background)
+        kept = inner.moved(-outer.top, -outer.left).slices
+        return inner, replace(
+            found, probabilities=found.probabilities[(slice(None), *kept)], class_map=found.class_map[kept]
+        )

@@ -1,0 +1,149 @@
+"""Masks of wide images while they are labelled: one tile a step, the one just clicked first."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnlab.core.clicks import Clicks
+from fcnlab.core.coords import learner_hw
+from fcnlab.core.large import LazyLab
+from fcnlab.core.learner import Segmentation, obeyed
+from fcnlab.core.tiles import Box
+from fcnlab.core.wide import WidePicture, is_wide
+from fcnlab.domain import IGNORE, ImageInfo
+from fcnlab.services.fitting import ProjectLearner, background_of
+from fcnlab.services.picture_store import PictureStore
+
+SHOWN_PIXELS = 8_000_000
+"""A mask with more is sent with every second pixel, or fewer: no screen shows as many."""
+
+IMAGES_KEPT = 2
+
+
+@dataclass(slots=True)
+class _State:
+    """What is known of one image.
+
+    Attributes:
+        step: every so many working pixels, along one side, one is kept.
+        class_map: (h, w) uint8, IGNORE where nothing was made yet.
+        probabilities: (K, h, w) float16, all alike there.
+        made: revision of the learner by which each tile was made.
+        clicks: the clicks at the last step.
+        focus: row and column of the working picture next to which tiles come first.
+    """
+
+    step: int
+    class_ids: tuple[int, ...]
+    class_map: NDArray[np.uint8]
+    probabilities: NDArray[np.float16]
+    made: dict[int, int] = field(default_factory=dict)
+    clicks: frozenset[tuple[int, int]] = frozenset()
+    focus: tuple[float, float] = (0.0, 0.0)
+
+
+class WideMasks:
+    """Used by one thread at a time."""
+
+    def __init__(self, pictures: PictureStore) -> None:
+        self._pictures = pictures
+        self._states: OrderedDict[tuple[int, tuple[int, int]], _State] = OrderedDict()
+
+    def serves(self, learner: ProjectLearner, image: ImageInfo) -> bool:
+        """Whether this image is labelled tile by tile: it is wide, and no chosen model makes its mask."""
+        project = learner.project
+        return project is not None and learner.record is None and is_wide(learner_hw(image.hw, project.learner))
+
+    def progress(self, learner: ProjectLearner, image: ImageInfo) -> float:
+        """Part of the tiles, 0 to 1, that were made by what is known now; 1 for an image that is not wide."""
+        if not self.serves(learner, image):
+            return 1.0
+        state = self._states.get(self._key(learner, image))
+        if state is None:
+            return 0.0
+        made = [revision == learner.revision for revision in state.made.values()]
+        return sum(made) / max(1, len(made))
+
+    def freshen(self, learner: ProjectLearner, image: ImageInfo) -> Segmentation:
+        """One tile more by what is known now, and the mask of the whole image as far as it is made.
+
+        Raises:
+            NoPoints: fewer than two classes have points.
+            ImportRefused: the original is gone or damaged.
+        """
+        project = learner.project
+        assert project is not None
+        picture = self._pictures.wide_picture(image, project.learner)
+        learner.learn_from(image)
+        head = learner.newest_head()
+        state = self._state(learner, image, picture, head.class_ids)
+        clicks = learner.clicks_of(image)
+        self._look_where_clicked(state, clicks, picture)
+        number = _next(state, picture, learner.revision)
+        box, found = picture.segment(number, head, clicks, project.learner, background=background_of(project))
+        _keep(state, box, found)
+        state.made[number] = learner.revision
+        seen = LazyLab(picture.rgb[:: state.step, :: state.step])
+        class_map = obeyed(state.class_map.copy(), clicks, seen, project.learner, background=background_of(project))
+        return Segmentation(head.class_ids, state.probabilities, class_map)
+
+    def _state(
+        self, learner: ProjectLearner, image: ImageInfo, picture: WidePicture, class_ids: tuple[int, ...]
+    ) -> _State:
+        key = self._key(learner, image)
+        known = self._states.get(key)
+        if known is None or known.class_ids != class_ids:
+            step = 1
+            while picture.hw[0] * picture.hw[1] / step**2 > SHOWN_PIXELS:
+                step *= 2  # divides every tile
+            shown = (math.ceil(picture.hw[0] / step), math.ceil(picture.hw[1] / step))
+            known = _State(
+                step,
+                class_ids,
+                np.full(shown, IGNORE, np.uint8),
+                np.full((len(class_ids), *shown), 1 / len(class_ids), np.float16),
+                made=dict.fromkeys(range(len(picture.plan.tiles)), -1),
+                focus=(picture.hw[0] / 2, picture.hw[1] / 2),
+            )
+            self._states[key] = known
+            while len(self._states) > IMAGES_KEPT:
+                self._states.popitem(last=False)
+        self._states.move_to_end(key)
+        return known
+
+    def _key(self, learner: ProjectLearner, image: ImageInfo) -> tuple[int, tuple[int, int]]:
+        assert learner.project is not None
+        return image.id, learner_hw(image.hw, learner.project.learner)
+
+    def _look_where_clicked(self, state: _State, clicks: Clicks, picture: WidePicture) -> None:
+        rows, cols = clicks.pixels_on(picture.hw)
+        now = frozenset(zip(rows.tolist(), cols.tolist(), strict=True))
+        changed = (now ^ state.clicks) if state.clicks else now
+        if changed:
+            state.focus = max(now & changed, default=max(changed))
+        state.clicks = now
+
+
+def _next(state: _State, picture: WidePicture, revision: int) -> int:
+    """The nearest tile that was not made by this revision; the nearest of all when every one was."""
+    old = [number for number, made in state.made.items() if made != revision] or list(state.made)
+
+    def away(number: int) -> float:
+        box = picture.plan.tiles[number].inner
+        down = max(box.top - state.focus[0], state.focus[0] - box.bottom + 1, 0)
+        across = max(box.left - state.focus[1], state.focus[1] - box.right + 1, 0)
+        return math.hypot(down, across)
+
+    return min(old, key=away)
+
+
+def _keep(state: _State, box: Box, found: Segmentation) -> None:
+    """Write a tile into the whole."""
+    small = Box(*(-(-side // state.step) for side in (box.top, box.left, box.bottom, box.right))).slices
+    state.class_map[small] = found.class_map[:: state.step, :: state.step]
+    state.probabilities[(slice(None), *small)] = found.probabilities[:, :: state.step, :: state.step]
