@@ -24,20 +24,23 @@ def working_hw(image_hw: tuple[int, int], working_side: int) -> tuple[int, int]:
 
 
 COARSEST = 4.0
-"""An automatic learner looks at no image coarser than so many pixels to one: small things would vanish."""
+LONG_SIDE = 6144
+"""An automatic learner looks at no image longer than LONG_SIDE coarser than COARSEST pixels to one: small things would
+vanish. At the default working size, images of that length are just as coarse."""
 
 
 def learner_hw(image_hw: tuple[int, int], spec: LearnerSpec) -> tuple[int, int]:
     """Height and width of the working picture of the instant learner.
 
     Without a resolution, as in projects older than it, the longer side is at most `working_side`. An automatic one is
-    the same, but never coarser than COARSEST.
+    the same up to images of LONG_SIDE.
     """
     if spec.resolution is None:
         return working_hw(image_hw, spec.working_side)
     longer = max(image_hw)
     if spec.resolution == "auto":
-        return working_hw(image_hw, max(spec.working_side, math.ceil(longer / COARSEST)))
+        finest = math.ceil(longer / COARSEST) if longer > LONG_SIDE else 1
+        return working_hw(image_hw, max(spec.working_side, finest))
     return working_hw(image_hw, max(1, round(longer / float(spec.resolution))))
 
 

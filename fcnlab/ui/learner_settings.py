@@ -7,7 +7,7 @@ from typing import Literal
 
 import streamlit as st
 
-from fcnlab.core.coords import COARSEST
+from fcnlab.core.coords import COARSEST, LONG_SIDE
 from fcnlab.domain import LearnerSpec, Project
 from fcnlab.errors import FcnlabError
 from fcnlab.services.models import model, models, use_model
@@ -100,7 +100,7 @@ def _resolution(spec: LearnerSpec) -> float | Literal["auto"] | None:
         index=choices.index(spec.resolution),
         format_func=words,
         help=f"Pixels of the image per labelled pixel. Automatic follows the working size, but in images longer than "
-        f"{COARSEST:g} times that it labels one of {COARSEST:g} x {COARSEST:g} pixels. Masks are always made at the "
+        f"{LONG_SIDE} pixels it labels at least one of {COARSEST:g} x {COARSEST:g} pixels. Masks are always made at the "
         "full size of the image.",
     )
 

@@ -56,6 +56,7 @@ def test_a_working_pixel_gone_to_full_size_and_back_is_the_same(full: int, worki
         ("auto", (3000, 4000), (1152, 1536)),
         ("auto", (9000, 12000), (2250, 3000)),  # never coarser than four pixels to one
         (1.0, (9000, 12000), (9000, 12000)),
+        ("auto", (6145, 20), (1537, 5)),
         (2.5, (1000, 2000), (400, 800)),
         (64.0, (3, 50), (1, 1)),
     ],
