@@ -100,8 +100,8 @@ def _resolution(spec: LearnerSpec) -> float | Literal["auto"] | None:
         index=choices.index(spec.resolution),
         format_func=words,
         help=f"Pixels of the image per labelled pixel. Automatic follows the working size, but in images longer than "
-        f"{LONG_SIDE} pixels it labels at least one of {COARSEST:g} x {COARSEST:g} pixels. Masks are always made at the "
-        "full size of the image.",
+        f"{LONG_SIDE} pixels it labels at least one of {COARSEST:g} x {COARSEST:g} pixels. Masks are always made "
+        "at the full size of the image.",
     )
 
 
