@@ -186,7 +186,8 @@ def _report(project: Project) -> None:
         return
     counts: dict[str, Any] = found[1]
     left_out: list[tuple[str, str]] = found[2]
-    words = f"{counts.get('stored', 0)} images labelled, {counts.get('points', 0)} points"
+    stored = counts.get("stored", 0)
+    words = f"{stored} {'image' if stored == 1 else 'images'} labelled, {counts.get('points', 0)} points"
     words += f", {counts['replaced']} replaced" if counts.get("replaced") else ""
     words += f", {counts['known']} there already" if counts.get("known") else ""
     if not left_out:

@@ -95,6 +95,7 @@ def new_project(lab: Lab, *, name: str = "cells", n_images: int = 2) -> tuple[in
                 turned=False,
                 recipe=Recipe(),
                 pixel_size=None,
+                position=number,
                 now=lab.clock(),
             ).id
             for number in range(n_images)

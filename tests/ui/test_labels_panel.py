@@ -71,7 +71,7 @@ def test_labels_are_shown_imported_reported_and_taken_away(bench: Bench, tmp_pat
     ]
     shown.number_input(f"labels-n-{bench.project.id}").set_value(30).run()
     press(shown, "Import the labels")
-    assert "1 images labelled, 30 points" in said(shown)
+    assert "1 image labelled, 30 points" in said(shown)
     assert "nowhere.jpg: the project has no image of this name" in said(shown)
     assert len(points_of_project(bench.lab, project_id=bench.project.id)) == 30
     assert counted_by_source(bench.lab, project_id=bench.project.id) == (("labelme:a", 1, 30),)
