@@ -115,8 +115,12 @@ def state_of(tab: Tab) -> ImageState:
 def random_change(tab: Tab, rng: random.Random) -> Event:
     """An event that surely changes the points of the image."""
     uids = sorted(tab.uids())
-    kinds = [EventKind.ADD, EventKind.ADD, EventKind.ADD, EventKind.REMOVE, EventKind.CLEAR, EventKind.BRUSH]
+    kinds = [*3 * [EventKind.ADD], EventKind.REMOVE, EventKind.CLEAR, EventKind.BRUSH, EventKind.SCRIBBLE]
     kind = rng.choice(kinds)
+    if kind is EventKind.SCRIBBLE:
+        return tab.event(
+            kind, points=[[rng.randrange(HEIGHT), rng.randrange(WIDTH), rng.randrange(2)] for _ in range(4)]
+        )
     if kind is EventKind.BRUSH:
         return tab.stroke(rng.randrange(9), rng.randrange(9), 3, 5, rng.choice([0, 1, None]))
     if kind is EventKind.ADD or not uids:
@@ -141,6 +145,7 @@ def anything(tab: Tab, rng: random.Random) -> Event:
             "class_id": rng.choice([0, 1, 3, None]),
             "runs": [1, 4, 3, 2],
         },
+        EventKind.SCRIBBLE: {"points": [[rng.randrange(HEIGHT), rng.randrange(WIDTH), rng.randrange(3)]] * 2},
         EventKind.STATE: {"state": rng.choice(["in_progress", "in_progress", "done"])},
         EventKind.CLASS_ADD: {"name": rng.choice("abc"), "colour": "#123456"},
         EventKind.CLASS_EDIT: {"class_id": rng.randrange(3), "name": rng.choice("abc"), "colour": "#654321"},

@@ -227,9 +227,12 @@ export class Brush {
   #draw() {
     this.frame = 0;
     const { stage, cursor } = this.workspace;
-    if (!this.paints && !this.canvas.width) return;
+    if (!this.paints) {
+      if (this.canvas.width) this.canvas.width = 0; // empty, and no memory held
+      return;
+    }
     const context = sized(this.canvas, stage.size);
-    if (!this.paints || !this.canvas.width) return;
+    if (!this.canvas.width) return;
     const ratio = this.canvas.width / stage.size.width;
     context.scale(ratio, ratio);
     if (this.path) this.#drawPath(context, this.path);
