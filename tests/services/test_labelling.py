@@ -249,16 +249,16 @@ def test_an_event_number_beyond_what_a_browser_can_count_is_refused_as_a_whole(t
         tab.do(EventKind.ADD, row=1, col=1, class_id=0)
 
 
-def test_no_row_of_points_is_ever_deleted(tab: Tab) -> None:
+def test_no_row_of_points_or_strokes_is_ever_deleted(tab: Tab) -> None:
     rng = random.Random(5)
     for _ in range(30):
         tab.send(random_change(tab, rng))
     tab.do(EventKind.CLEAR)
 
     with reading(tab.lab.sessions) as session:
-        n_points = session.scalar(text("SELECT count(*) FROM points"))
-        n_adds = session.scalar(text("SELECT count(*) FROM events WHERE kind = 'add'"))
-    assert n_points == n_adds
+        stored = {table: session.scalar(text(f"SELECT count(*) FROM {table}")) for table in ("points", "strokes")}
+        by_kind = dict(session.execute(text("SELECT kind, count(*) FROM events GROUP BY kind")).all())
+    assert stored == {"points": by_kind["add"] + 4 * by_kind["scribble"], "strokes": by_kind["brush"]}
 
 
 def test_what_comes_later_is_newer_also_when_the_clock_was_set_back(lab: Lab, clock: TickingClock) -> None:
