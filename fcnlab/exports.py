@@ -22,6 +22,7 @@ class ExportFormat(StrEnum):
     PROBABILITIES = "probabilities"
     PROBABILITIES_NPZ = "probabilities-npz"
     OVERLAY = "overlay"
+    IMAGES = "images"
     COCO = "coco"
     COCO_RLE = "coco-rle"
     YOLO = "yolo"
@@ -48,6 +49,7 @@ FORMAT_WORDS = {
     ExportFormat.PROBABILITIES: ("Probability PNG", "16 bits, a file per class"),
     ExportFormat.PROBABILITIES_NPZ: ("Probability NPZ", "NumPy arrays, all classes in one file"),
     ExportFormat.OVERLAY: ("Overlay JPEG", "the image under its tinted mask"),
+    ExportFormat.IMAGES: ("Images", "the originals as they were imported, for YOLO beside its labels"),
     ExportFormat.COCO: ("COCO", "one JSON file with polygons"),
     ExportFormat.COCO_RLE: ("COCO RLE", "one JSON file with run lengths"),
     ExportFormat.YOLO: ("YOLO", "text files with polygons, and data.yaml"),
@@ -68,7 +70,7 @@ FORMAT_WORDS = {
 _ALL = tuple(ExportFormat)
 
 GROUPS = {
-    "Masks": _ALL[: _ALL.index(ExportFormat.COCO)],
+    "Masks and pictures": _ALL[: _ALL.index(ExportFormat.COCO)],
     "Shapes and other tools": _ALL[_ALL.index(ExportFormat.COCO) : _ALL.index(ExportFormat.POINTS)],
     "Tables": _ALL[_ALL.index(ExportFormat.POINTS) :],
 }

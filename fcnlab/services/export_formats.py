@@ -24,6 +24,7 @@ from fcnlab.adapters.exports.label_studio import LabelStudio
 from fcnlab.adapters.exports.labelme import LabelMe
 from fcnlab.adapters.exports.mask_pngs import BinaryMasks, ColourMasks, IndexMasks, Overlays
 from fcnlab.adapters.exports.measurements_csv import Measurements
+from fcnlab.adapters.exports.originals import Originals
 from fcnlab.adapters.exports.point_files import PointsJson, PointsTable
 from fcnlab.adapters.exports.root_painter import RootPainter
 from fcnlab.adapters.exports.svg import Svg
@@ -52,6 +53,7 @@ def formats_of(spec: ExportSpec, subject: Subject) -> list[Format]:
         ExportFormat.PROBABILITIES: lambda: ProbabilityPngs(folders),
         ExportFormat.PROBABILITIES_NPZ: ProbabilityArrays,
         ExportFormat.OVERLAY: lambda: Overlays(veil),
+        ExportFormat.IMAGES: lambda: Originals("yolo/images" if ExportFormat.YOLO in spec.formats else "images"),
         ExportFormat.COCO: lambda: Coco(subject),
         ExportFormat.COCO_RLE: lambda: Coco(subject, is_rle=True),
         ExportFormat.YOLO: lambda: Yolo(subject),

@@ -19,7 +19,7 @@ from fcnlab.services.export_formats import formats_of, regions_for
 from fcnlab.services.export_target import plain_writer
 
 WRITTEN = frozenset(ExportFormat) - {
-    *(ExportFormat.OVERLAY, ExportFormat.PROBABILITIES, ExportFormat.PROBABILITIES_NPZ),
+    *(ExportFormat.OVERLAY, ExportFormat.IMAGES, ExportFormat.PROBABILITIES, ExportFormat.PROBABILITIES_NPZ),
     *(ExportFormat.POINTS, ExportFormat.POINTS_JSON, ExportFormat.MEASUREMENTS),
 }
 """Formats that need nothing but masks."""

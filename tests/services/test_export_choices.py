@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 from pathlib import Path
@@ -9,13 +10,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 from numpy.typing import NDArray
 from PIL import Image
+from rasterio.features import rasterize
+from rasterio.transform import Affine
 
 from fcnlab.errors import ExportFailed
 from fcnlab.exports import ExportFormat, ExportSpec, SplitSpec
 from fcnlab.lab import Lab
-from tests.services.stored_bench import HW, StoredBench, files_in
+from fcnlab.services.importing import import_files
+from tests.services.stored_bench import HW, StoredBench, blobs, files_in
 
 NAMES = ["film/a.png", "film/b.png", "x/c.png", "y/d.png"]
 
@@ -165,3 +170,44 @@ def test_impossible_wishes_are_refused(options: dict[str, Any], words: str) -> N
 def test_impossible_shares_are_refused(shares: Any) -> None:
     with pytest.raises(ExportFailed, match="share"):
         SplitSpec(shares)
+
+
+def test_images_go_along_beside_the_labels_of_yolo(bench: StoredBench) -> None:
+    plain, _ = bench.export("plain", formats=(ExportFormat.IMAGES,))
+    yolo, _ = bench.export("yolo", formats=(ExportFormat.IMAGES, ExportFormat.YOLO), split=SplitSpec(by="image"))
+
+    for name in NAMES:
+        with Image.open(plain / "images" / name) as image:
+            assert image.size == HW[::-1]
+    found = set(files_in(yolo / "yolo"))
+    images = {name.removeprefix("images/").removesuffix(".png") for name in found if name.startswith("images/")}
+    labels = {name.removeprefix("labels/").removesuffix(".txt") for name in found if name.startswith("labels/")}
+    assert images == labels
+    assert {name.partition("/")[0] for name in images} == {"train", "val", "test"}
+
+
+def test_a_geotiff_keeps_its_place_and_its_scale(lab: Lab, tmp_path: Path) -> None:
+    transform = Affine(0.5, 0, 400_000, 0, -0.5, 5_500_000)
+    source = tmp_path / "field.tif"
+    shape = {"height": HW[0], "width": HW[1], "count": 3, "dtype": "uint8"}
+    with rasterio.open(source, "w", driver="GTiff", crs="EPSG:32632", transform=transform, **shape) as file:
+        file.write(np.random.default_rng(0).integers(0, 255, (3, *HW)).astype(np.uint8))
+    bench = StoredBench(lab, tmp_path / "out", [])
+    (step,) = import_files(lab, [("field.tif", source)], project_id=bench.project.id)
+    assert step.image_id is not None
+    bench.images["field.tif"] = step.image_id
+    bench.keep("field.tif", blobs(3))
+
+    formats = (ExportFormat.TIFF, ExportFormat.GEOJSON, ExportFormat.MEASUREMENTS)
+    folder, _ = bench.export("out", formats=formats, instances=True)
+
+    with rasterio.open(folder / "tiff" / "field.tif") as file:
+        assert file.crs.to_epsg() == 32632
+        assert file.transform == transform
+        assert np.array_equal(file.read(1), bench.masks["field.tif"])
+    content = json.loads((folder / "geojson" / "field.geojson").read_text("utf-8"))
+    shapes = [(one["geometry"], one["properties"]["class_id"]) for one in content["features"]]
+    assert np.array_equal(rasterize(shapes, out_shape=HW, transform=transform), bench.masks["field.tif"])
+    table = list(csv.DictReader(io.StringIO((folder / "measurements.csv").read_text("utf-8"))))
+    assert sum(int(row["area_px"]) for row in table) == np.count_nonzero(bench.masks["field.tif"])
+    assert all((row["unit"], float(row["area"])) == ("m", int(row["area_px"]) * 0.25) for row in table)

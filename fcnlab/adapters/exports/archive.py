@@ -15,7 +15,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 """Every entry has this time: a clock would make equal exports differ."""
 
 UNIX = 3
-PACKED = (".png", ".jpg", ".tif", ".npz")
+PACKED = (".png", ".jpg", ".jpeg", ".webp", ".jp2", ".tif", ".npz")
 """Endings of files that are compressed already."""
 
 

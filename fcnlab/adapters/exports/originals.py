@@ -1,0 +1,29 @@
+"""The images themselves, beside their masks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fcnlab.adapters.exports.format import Assembly, ExportedImage, WholeFile
+from fcnlab.errors import ExportFailed
+
+
+@dataclass(frozen=True, slots=True)
+class Originals:
+    """Copies of the files that images were made from, called like their masks; EXIF turns are left to their readers."""
+
+    folder: str
+
+    def of_image(self, image: ExportedImage) -> Iterator[WholeFile]:
+        """One file. Raises ExportFailed, ImportRefused: it is gone."""
+        path = image.original()
+        try:
+            data = path.read_bytes()
+        except OSError as failure:
+            raise ExportFailed(f"the original of {image.name} cannot be read ({failure.strerror})") from failure
+        yield WholeFile(f"{self.folder}/{image.place}{path.suffix.lower()}", data)
+
+    def of_all(self) -> Iterator[Assembly]:
+        """Nothing."""
+        return iter(())
