@@ -6,9 +6,10 @@ from fcnlab.errors import FcnlabError
 
 if TYPE_CHECKING:
     from fcnlab.segmenter import PointSegmenter
+    from fcnlab.services.reading_labels import read_labels
     from fcnlab.services.writing import write_masks
 
-__all__ = ["FcnlabError", "PointSegmenter", "__version__", "write_masks"]
+__all__ = ["FcnlabError", "PointSegmenter", "__version__", "read_labels", "write_masks"]
 __version__ = "0.1.0"
 
 
@@ -21,6 +22,10 @@ def __getattr__(name: str) -> Any:
         from fcnlab.segmenter import PointSegmenter
 
         return PointSegmenter
+    if name == "read_labels":
+        from fcnlab.services.reading_labels import read_labels
+
+        return read_labels
     if name == "write_masks":
         from fcnlab.services.writing import write_masks
 

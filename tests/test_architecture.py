@@ -81,7 +81,7 @@ MAY_IMPORT = {
     "api": DOORS | {"api"},
     "commands": DOORS | {"commands", "api"},
     "__main__": {"cli"},
-    "__init__": {"errors", "segmenter", "services.writing", "threads"},
+    "__init__": {"errors", "segmenter", "services.reading_labels", "services.writing", "threads"},
 }
 """Layer -> parts of fcnlab it may import. Imports point downwards only."""
 

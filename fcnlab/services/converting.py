@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
 
-from fcnlab.adapters.exports.archive import archive
-from fcnlab.adapters.exports.dataset import DatasetWriter, Target
-from fcnlab.adapters.exports.folder import LooseFolder
 from fcnlab.adapters.exports.format import ExportedImage, Subject
-from fcnlab.adapters.exports.spools import Spools
-from fcnlab.adapters.images import SUFFIXES, open_image
 from fcnlab.adapters.imports.formats import FORMATS
 from fcnlab.adapters.imports.labelled import FileClass, LabelledImage, UnreadLabels
-from fcnlab.adapters.imports.mask_files import files_below
 from fcnlab.adapters.imports.shapes import is_background
 from fcnlab.adapters.zips import LeftOut
 from fcnlab.core.naming import export_stems
@@ -28,8 +22,8 @@ from fcnlab.errors import ExportFailed, FcnlabError, ImportRefused
 from fcnlab.exports import ExportFormat, ExportSpec
 from fcnlab.services.expert_labels import LabelRequest, opened_source, unpacked_labels
 from fcnlab.services.export_formats import formats_of, regions_for
-from fcnlab.services.importing import clean_file_name
-from fcnlab.services.label_names import ImageNames
+from fcnlab.services.export_target import plain_writer
+from fcnlab.services.picture_sizes import PictureSizes
 
 CONVERTED = (
     *(ExportFormat.INDEX, ExportFormat.COLOUR, ExportFormat.BINARY, ExportFormat.NUMPY, ExportFormat.COCO),
@@ -39,10 +33,6 @@ CONVERTED = (
 """Formats that need nothing but masks and points."""
 
 NO_BACKGROUND = IGNORE
-SIDEWAYS = 5
-"""EXIF orientations from here on swap height and width."""
-
-MOST_PIXELS = 2_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +82,8 @@ def conversion(
         inside, left_out = stack.enter_context(unpacked_labels(path, name=name, within=work))
         detected, source = opened_source(inside, request, None, name=name)
         subject = _subject(source.classes, name)
-        target = stack.enter_context(_target(to))
-        spools = stack.enter_context(closing(Spools(work / "spools")))
-        writer = DatasetWriter(target, spools, formats_of(spec, subject))
-        found = _Pictures(pictures)
+        writer = stack.enter_context(plain_writer(to, formats_of(spec, subject)))
+        found = PictureSizes(pictures)
 
         def steps() -> Iterator[ConvertProgress]:
             taken: set[str] = set()
@@ -132,54 +120,12 @@ def _subject(classes: Sequence[FileClass], title: str) -> Subject:
     return Subject(title, labels, (), background)
 
 
-@contextmanager
-def _target(to: Path) -> Iterator[Target]:
-    if to.suffix.lower() == ".zip":
-        with archive(to) as target:
-            yield target
-        return
-    try:
-        to.mkdir(parents=True, exist_ok=True)
-        yield LooseFolder(to)
-    except OSError as failure:
-        raise ExportFailed(
-            f"{to} cannot be written ({failure.strerror or failure}); choose another folder"
-        ) from failure
-
-
-class _Pictures:
-    """Sizes of images in a folder, looked up by the names that labels give them."""
-
-    def __init__(self, folder: Path | None) -> None:
-        self._files = [] if folder is None else files_below(folder, tuple(SUFFIXES))
-        names = [] if folder is None else [file.relative_to(folder).as_posix() for file in self._files]
-        self._names = ImageNames((name, place, (0, 0)) for place, name in enumerate(names))
-
-    def named_hw(self, name: str, hw: tuple[int, int] | None) -> tuple[str, tuple[int, int]]:
-        """The name and size of an image, from its file where there is one. Raises ImportRefused: no size is known."""
-        if not self._files:
-            if hw is None:
-                raise ImportRefused(
-                    "the labels do not say how large the image is: name the folder of images (--images)"
-                )
-            return clean_file_name(name), hw
-        known = self._names.find(name)
-        with open_image(self._files[known.id], name=known.name, max_pixels=MOST_PIXELS) as source:
-            height, width = source.header.stored_hw
-            found = (width, height) if source.header.orientation >= SIDEWAYS else (height, width)
-        if hw is not None and hw != found:
-            raise ImportRefused(
-                f"the labels are for {hw[1]} x {hw[0]} pixels, {known.name} has {found[1]} x {found[0]}"
-            )
-        return known.name, found
-
-
 def _exported(
     one: LabelledImage | UnreadLabels,
     number: int,
     spec: ExportSpec,
     subject: Subject,
-    pictures: _Pictures,
+    pictures: PictureSizes,
     taken: set[str],
 ) -> ExportedImage:
     if isinstance(one, UnreadLabels):

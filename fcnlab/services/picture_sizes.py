@@ -1,0 +1,43 @@
+"""Sizes of images in a folder, for labels that do not say them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fcnlab.adapters.images import SUFFIXES, open_image
+from fcnlab.adapters.imports.mask_files import files_below
+from fcnlab.errors import ImportRefused
+from fcnlab.services.importing import clean_file_name
+from fcnlab.services.label_names import ImageNames
+
+SIDEWAYS = 5
+"""EXIF orientations from here on swap height and width."""
+
+MOST_PIXELS = 2_000_000_000
+
+
+class PictureSizes:
+    """Sizes of images in a folder, looked up by the names that labels give them."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._files = [] if folder is None else files_below(folder, tuple(SUFFIXES))
+        names = [] if folder is None else [file.relative_to(folder).as_posix() for file in self._files]
+        self._names = ImageNames((name, place, (0, 0)) for place, name in enumerate(names))
+
+    def named_hw(self, name: str, hw: tuple[int, int] | None) -> tuple[str, tuple[int, int]]:
+        """The name and size of an image, from its file where there is one. Raises ImportRefused: no size is known."""
+        if not self._files:
+            if hw is None:
+                raise ImportRefused(
+                    "the labels do not say how large the image is: name the folder of images (--images)"
+                )
+            return clean_file_name(name), hw
+        known = self._names.find(name)
+        with open_image(self._files[known.id], name=known.name, max_pixels=MOST_PIXELS) as source:
+            height, width = source.header.stored_hw
+            found = (width, height) if source.header.orientation >= SIDEWAYS else (height, width)
+        if hw is not None and hw != found:
+            raise ImportRefused(
+                f"the labels are for {hw[1]} x {hw[0]} pixels, {known.name} has {found[1]} x {found[0]}"
+            )
+        return known.name, found

@@ -1,0 +1,95 @@
+"""Labels of other tools as arrays: for scripts and notebooks."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnlab.adapters.imports.labelled import LabelledImage, LabelSource, UnreadLabels
+from fcnlab.adapters.imports.reading import Rest
+from fcnlab.domain import IGNORE
+from fcnlab.errors import ImportRefused
+from fcnlab.services.expert_labels import AUTO, LabelRequest, opened_source, unpacked_labels
+from fcnlab.services.picture_sizes import PictureSizes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadLabels:
+    """Labels, opened.
+
+    Attributes:
+        classes: names; the value of a pixel is the place in this list.
+        masks: (name of the image, mask (H, W) uint8 with 255 where nothing is said), read one at a time; labelled
+            points are pixels of an otherwise unknown mask.
+        left_out: (name, reason) of images that could not be read so far.
+    """
+
+    classes: tuple[str, ...]
+    masks: Iterator[tuple[str, NDArray[np.uint8]]]
+    left_out: list[tuple[str, str]]
+
+
+@contextmanager
+def read_labels(
+    path: str | Path,
+    *,
+    as_format: str = AUTO,
+    images: str | Path | None = None,
+    table: str | Path | None = None,
+    rest: Rest = "background",
+) -> Iterator[ReadLabels]:
+    """Read labels of another tool, without a project; a context manager.
+
+    Args:
+        path: a label file, a folder of them, or a zip archive.
+        as_format: a name as `fcnlab labels import` has it.
+        images: a folder with the images, for labels that do not say their sizes.
+        table: a file that names classes by pixel value or colour.
+        rest: what pixels outside all shapes are.
+
+    Raises:
+        ImportRefused: no labels, or damaged as a whole. What is wrong with one image stands in `left_out`.
+    """
+    place = Path(path)
+    name = place.name or place.resolve().name
+    request = LabelRequest(as_format=as_format, rest=rest, table=None if table is None else Path(table))
+    sizes = PictureSizes(None if images is None else Path(images))
+    with ExitStack() as stack:
+        work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fcnlab-")))
+        inside, packed = stack.enter_context(unpacked_labels(place, name=name, within=work))
+        _, source = opened_source(inside, request, None, name=name)
+        left_out = [(one.name, one.reason) for one in packed]
+        yield ReadLabels(tuple(one.name for one in source.classes), _masks(source, sizes, left_out), left_out)
+
+
+def _masks(
+    source: LabelSource, sizes: PictureSizes, left_out: list[tuple[str, str]]
+) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    for one in source.images():
+        if isinstance(one, UnreadLabels):
+            left_out.append((one.name, one.reason))
+            continue
+        try:
+            name, hw = sizes.named_hw(one.name, one.hw)
+            mask = _mask(one, hw)
+        except ImportRefused as refusal:
+            left_out.append((one.name, str(refusal)))
+        else:
+            yield name, mask
+
+
+def _mask(one: LabelledImage, hw: tuple[int, int]) -> NDArray[np.uint8]:
+    if one.mask is not None:
+        return one.mask(hw)
+    mask = np.full(hw, IGNORE, np.uint8)
+    for point in one.points:
+        if point.row >= hw[0] or point.col >= hw[1]:
+            raise ImportRefused(f"a point in row {point.row}, column {point.col} is outside the image")
+        mask[point.row, point.col] = point.place
+    return mask
