@@ -219,6 +219,22 @@ def test_a_reload_in_the_middle_of_painting_keeps_every_stroke_also_before_anyth
     assert stored(lab, image_id) == []
 
 
+def test_a_stroke_does_not_land_on_an_image_that_was_opened_while_it_was_drawn(page: Page, server: Server) -> None:
+    lab = lab_of(server)
+    project_id, (first, second, _) = project_with_photos(lab, "two images")
+    open_label_page(page, server, project_id=project_id)
+    page.keyboard.press("b")
+    drag(page, (60, 60), (100, 160), up=False)
+    page.keyboard.press("n")
+    expect(page.locator(f".vp[data-image='{second}'][data-ready='1']")).to_be_attached(timeout=30_000)
+
+    page.mouse.up()
+    page.wait_for_timeout(300)
+
+    expect(page.locator(f"{SAVED}[data-strokes='0']")).to_be_attached()
+    assert stored(lab, first) == stored(lab, second) == []
+
+
 def test_a_done_image_cannot_be_painted_on(page: Page, server: Server) -> None:
     lab, _, image_id = with_mask(page, server, "done strokes")
     page.keyboard.press("b")

@@ -14,7 +14,7 @@ function read(...strokes) {
 }
 
 test("single keys", () => {
-  for (const [key, type] of Object.entries({ f: "fit", 0: "fit", v: "overlay", o: "contour", h: "heat", n: "next", p: "previous", ArrowRight: "next", ArrowLeft: "previous", Enter: "done", x: "swap", q: "ask", s: "skip", u: "unsure", m: "more", "[": "fainter", "]": "stronger", "?": "help", Escape: "escape", z: "undo" })) {
+  for (const [key, type] of Object.entries({ f: "fit", 0: "fit", v: "overlay", o: "contour", h: "heat", n: "next", p: "previous", ArrowRight: "next", ArrowLeft: "previous", Enter: "done", x: "swap", q: "ask", s: "skip", u: "unsure", m: "more", b: "brush", e: "eraser", "[": "fainter", "]": "stronger", "?": "help", Escape: "escape", z: "undo" })) {
     assert.deepEqual(read({ key }).actions, [{ type }], key);
   }
 });

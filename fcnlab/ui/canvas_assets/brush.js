@@ -26,6 +26,8 @@ export class Brush {
     this.tool = null;
     /** The stroke being drawn, in pixels of the picture. @type {{x: number, y: number}[] | null} */
     this.path = null;
+    /** The image it is drawn on. @type {number | null} */
+    this.imageId = null;
     /** The newest overlay of the server. @type {Overlay | null} */
     this.received = null;
     /** What is shown now, to know when it changes. */
@@ -77,6 +79,7 @@ export class Brush {
     if (workspace.asking.isOn) workspace.asking.leave();
     workspace.popovers.close();
     this.tool = tool;
+    this.path = null;
     workspace.show({ mode: "mask", overlay: true });
   }
 
@@ -135,6 +138,7 @@ export class Brush {
   /** The button went down. @param {number} sx @param {number} sy */
   begin(sx, sy) {
     this.path = [this.#place(sx, sy)];
+    this.imageId = this.workspace.labelling.image?.id ?? null;
     if (!this.workspace.display.overlay) this.workspace.show({ overlay: true });
     this.redraw();
   }
@@ -151,7 +155,8 @@ export class Brush {
     const { image } = workspace.labelling;
     this.path = null;
     this.redraw();
-    const patch = path && image && swept(path, size, image);
+    const isMeant = this.paints && image?.id === this.imageId; // else the image was changed or done meanwhile
+    const patch = path && image && isMeant ? swept(path, size, image) : null;
     if (!patch) return;
     const { top, left, height, width, inside } = patch;
     const runs = runsOf(inside);
