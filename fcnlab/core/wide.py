@@ -85,6 +85,15 @@ class WidePicture:
         """CIELAB of its pixels."""
         return LazyLab(self._stages.rgb)
 
+    @property
+    def waiting(self) -> tuple[int, ...]:
+        """Numbers of the tiles that nobody asked to encode."""
+        return self._stages.waiting
+
+    def encode(self, number: int) -> None:
+        """Encode a tile ahead, unless it is on the shelf."""
+        self._stages.encode_tile(number)
+
     def samples(self, rows: NDArray[np.float64], cols: NDArray[np.float64]) -> NDArray[np.float32]:
         """Standardised features (N, D) at float positions of the working picture; each is looked up once."""
         places = list(zip(rows.tolist(), cols.tolist(), strict=True))

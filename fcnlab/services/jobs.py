@@ -32,6 +32,9 @@ CHECKED_EVERY_S = 15.0
 LESSONS_KEPT_AFTER_S = 3.0
 """Lessons go to the disk when nobody has clicked for so long: a click must not wait for the disk."""
 
+LOOK_S = 0.5
+"""Tiles that a browser asks for within so long of each other belong to one look."""
+
 ENCODED_AHEAD = 2
 """Images after the one shown that are encoded before anybody asks."""
 
@@ -53,6 +56,7 @@ class Jobs:
         self._covered: dict[int, dict[str, int]] = {}
         self._watched: dict[int, tuple[int, float]] = {}
         self._checked: dict[int, float] = {}
+        self._turned: dict[int, float] = {}
         self._keeping: dict[int, threading.Timer] = {}
         self._lock = threading.Lock()
 
@@ -80,6 +84,15 @@ class Jobs:
             is_due = now - self._checked.get(image_id, -CHECKED_EVERY_S) >= CHECKED_EVERY_S
         if is_new or is_due:
             self._submit_view(project_id, image_id, Priority.VIEW if is_new else Priority.REFRESH)
+
+    def look(self, image: ImageInfo, *, row: float, col: float) -> None:
+        """Somebody turned to this place of a large image: what is near it is made first."""
+        now = time.monotonic()
+        with self._lock:
+            is_same = now - self._turned.get(image.id, -LOOK_S) < LOOK_S
+            self._turned[image.id] = now
+        if not is_same:  # the first tile that a browser asks for is the one in the middle
+            self._overlays.look(image.id, (row / image.height, col / image.width))
 
     def remake(self, project_id: int, image_id: int) -> None:
         """Make the overlay of an image again, because its probabilities are wanted and gone from memory."""
@@ -167,6 +180,8 @@ class Jobs:
         is_settled = self._overlays.make(learner, image, covers=covers, started=started)
         if is_settled and not self._goes_on(learner, image):
             self._say_idle(project, learner, image_id)
+        if not is_settled and self._overlays.progress(learner, image) < 1:
+            self._encode_rest(image)
 
     def _goes_on(self, learner: ProjectLearner, image: ImageInfo) -> bool:
         """Whether the rest of a wide image follows, tile by tile, behind every click."""
@@ -181,6 +196,20 @@ class Jobs:
                 key=f"rest-{image.id}",
             )
         return True
+
+    def _encode_rest(self, image: ImageInfo) -> None:
+        """Encode a wide image that is looked at, tile by tile, while there are no clicks to learn from."""
+
+        def step() -> None:
+            try:
+                is_waiting = self._overlays.encode_next(self._learner(image.project_id), image)
+            except FcnlabError as failure:
+                log.info("image %d was not encoded ahead: %s", image.id, failure)
+                return
+            if is_waiting and image.id in self._looked_at(image.project_id):
+                self._encode_rest(image)
+
+        self._compute.submit(step, priority=Priority.PREFETCH, key=f"tiles-{image.id}")
 
     def _say_idle(self, project: Project, learner: ProjectLearner, image_id: int) -> None:
         """The image is up to date, or waits for other images to be learned from."""

@@ -55,6 +55,14 @@ class OverlayMaker:
         """How much of the image the overlay shows as of now, 0 to 1: a wide one is made tile by tile."""
         return 1.0 if image.state is ImageState.DONE else self._wide.progress(learner, image)
 
+    def look(self, image_id: int, part: tuple[float, float]) -> None:
+        """Somebody looks at this part of a wide image; see `WideMasks.look`."""
+        self._wide.look(image_id, part)
+
+    def encode_next(self, learner: ProjectLearner, image: ImageInfo) -> bool:
+        """Encode a tile of a wide image ahead, whether others wait; raises ImportRefused as `make`."""
+        return self._wide.encode_next(learner, image)
+
     def make(self, learner: ProjectLearner, image: ImageInfo, *, covers: Mapping[str, int], started: float) -> bool:
         """Pin the overlay that the points, the strokes and the model of now give, or say why there is none.
 

@@ -48,10 +48,11 @@ class _State:
 
 
 class WideMasks:
-    """Used by one thread at a time."""
+    """Used by one thread at a time, except for `look`."""
 
     def __init__(self, pictures: PictureStore) -> None:
         self._pictures = pictures
+        self._looked: dict[int, tuple[float, float]] = {}
         self._states: OrderedDict[tuple[int, tuple[int, int]], _State] = OrderedDict()
 
     def serves(self, learner: ProjectLearner, image: ImageInfo) -> bool:
@@ -69,6 +70,27 @@ class WideMasks:
         made = [revision == learner.revision for revision in state.made.values()]
         return sum(made) / max(1, len(made))
 
+    def look(self, image_id: int, part: tuple[float, float]) -> None:
+        """Somebody looks at this part of an image, 0 to 1 of its height and width: tiles near it come first."""
+        self._looked[image_id] = part
+
+    def encode_next(self, learner: ProjectLearner, image: ImageInfo) -> bool:
+        """Encode one tile more of an image that is looked at, before anybody clicks; whether others wait.
+
+        Raises:
+            ImportRefused: the original is gone or damaged.
+        """
+        project = learner.project
+        if project is None or not self.serves(learner, image):
+            return False
+        picture = self._pictures.wide_picture(image, project.learner)
+        waiting = picture.waiting
+        if waiting:
+            down, across = self._looked.get(image.id, (0.5, 0.5))
+            focus = (down * picture.hw[0], across * picture.hw[1])
+            picture.encode(min(waiting, key=lambda number: _away(picture, number, focus)))
+        return len(waiting) > 1
+
     def freshen(self, learner: ProjectLearner, image: ImageInfo) -> Segmentation:
         """One tile more by what is known now, and the mask of the whole image as far as it is made.
 
@@ -83,6 +105,9 @@ class WideMasks:
         head = learner.newest_head()
         state = self._state(learner, image, picture, head.class_ids)
         clicks = learner.clicks_of(image)
+        looked = self._looked.pop(image.id, None)
+        if looked is not None:
+            state.focus = (looked[0] * picture.hw[0], looked[1] * picture.hw[1])
         self._look_where_clicked(state, clicks, picture)
         number = _next(state, picture, learner.revision)
         box, found = picture.segment(number, head, clicks, project.learner, background=background_of(project))
@@ -132,14 +157,15 @@ class WideMasks:
 def _next(state: _State, picture: WidePicture, revision: int) -> int:
     """The nearest tile that was not made by this revision; the nearest of all when every one was."""
     old = [number for number, made in state.made.items() if made != revision] or list(state.made)
+    return min(old, key=lambda number: _away(picture, number, state.focus))
 
-    def away(number: int) -> float:
-        box = picture.plan.tiles[number].inner
-        down = max(box.top - state.focus[0], state.focus[0] - box.bottom + 1, 0)
-        across = max(box.left - state.focus[1], state.focus[1] - box.right + 1, 0)
-        return math.hypot(down, across)
 
-    return min(old, key=away)
+def _away(picture: WidePicture, number: int, focus: tuple[float, float]) -> float:
+    """How far a tile is from a place of the working picture, 0 inside it."""
+    box = picture.plan.tiles[number].inner
+    down = max(box.top - focus[0], focus[0] - box.bottom + 1, 0)
+    across = max(box.left - focus[1], focus[1] - box.right + 1, 0)
+    return math.hypot(down, across)
 
 
 def _keep(state: _State, box: Box, found: Segmentation) -> None:

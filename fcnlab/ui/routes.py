@@ -26,7 +26,7 @@ from fcnlab.services.asking import ask
 from fcnlab.services.board import Board, heat_map
 from fcnlab.services.downloads import find_download
 from fcnlab.services.exhibits import image_of_key, project_of_key
-from fcnlab.services.pictures import shown_file, thumbnail_file, tile_file
+from fcnlab.services.pictures import shown_file, thumbnail_file, tile_file, tiling_of
 from fcnlab.services.scenes import ranked_strip, strip, strip_of
 from fcnlab.ui.session import Engine, engine
 
@@ -76,6 +76,8 @@ async def _tile(request: Request, own: Engine) -> Response:
     image = await _image(request, own)
     level, x, y = (request.path_params[name] for name in ("level", "x", "y"))
     path = await run_in_threadpool(tile_file, own.lab, image, level=level, x=x, y=y)
+    side = tiling_of(image)[0] * 2**level
+    own.jobs.look(image, row=(y + 0.5) * side, col=(x + 0.5) * side)
     return _file(request, path, f"{image.picture_id}-{level}-{x}-{y}")
 
 

@@ -61,6 +61,33 @@ def test_the_tile_just_clicked_comes_first_and_the_others_follow(bench: Bench) -
     assert before[int(85.5 * 88 / 96), int(135.5 * 128 / 140)] == 1
 
 
+def test_tiles_are_encoded_ahead_those_near_where_somebody_looks_first(bench: Bench) -> None:
+    pictures = PictureStore(bench.lab)
+    learner, masks = ProjectLearner(bench.lab, pictures, project_id=bench.project.id), WideMasks(pictures)
+    image = projects.image(bench.lab, image_id=bench.images["one.png"])
+    learner.refresh()
+    assert learner.project is not None
+    waiting = []
+
+    masks.look(image.id, (0.9, 0.9))
+    while masks.encode_next(learner, image):
+        waiting.append(pictures.wide_picture(image, learner.project.learner).waiting)
+
+    assert waiting[0] == (0, 1, 2)
+    assert [len(one) for one in waiting] == [3, 2, 1]
+    assert pictures.wide_picture(image, learner.project.learner).waiting == ()
+
+
+def test_an_image_that_is_looked_at_is_encoded_before_anybody_clicks(bench: Bench, jobs: Jobs) -> None:
+    jobs.watch(bench.project.id, bench.images["one.png"])
+
+    deadline = time.monotonic() + 60
+    while len(list(bench.lab.folders.features.rglob("*wide64-*"))) < 4 and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+    assert len(list(bench.lab.folders.features.rglob("*wide64-*"))) == 4
+
+
 def test_the_label_page_shows_the_whole_image_once_nobody_clicks(bench: Bench, jobs: Jobs) -> None:
     image_id = bench.images["one.png"]
     jobs.watch(bench.project.id, image_id)
