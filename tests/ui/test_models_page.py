@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
@@ -16,7 +17,8 @@ from fcnlab.services.models import keep_instant, models, use_model
 from fcnlab.settings import Settings
 from fcnlab.ui import contrast_panel, session
 from fcnlab.ui.frame import plain
-from tests.services.export_bench import Bench
+from tests.services.export_bench import HEIGHT, WIDTH, Bench
+from tests.services.label_imports import give_truth
 from tests.services.model_bench import add_network
 
 ROUTER = Path(__file__).parents[2] / "app.py"
@@ -164,3 +166,21 @@ def test_the_label_page_says_which_model_makes_the_mask_and_changes_it(bench: Be
     assert not shown.exception
     assert used(bench) == record.id
     assert "Mask by **night**" in written(shown)
+
+
+def test_two_versions_are_measured_on_the_masks_of_experts(bench: Bench, tmp_path: Path) -> None:
+    add_network(bench.lab, bench.project.id, name="night")
+    assert not [one for one in page().button if one.label.startswith("Measure on")]
+    mask = np.zeros((HEIGHT, WIDTH))
+    mask[10:70, 30:90] = 1
+    give_truth(bench.lab, tmp_path, bench.project.id, {"one.png": mask, "two.png": mask})
+    shown = page()
+
+    next(one for one in shown.button if one.label == "Measure on 2 expert masks").click().run()
+
+    assert not shown.exception
+    (table,) = (one.value for one in shown.dataframe if "Class" in one.value and len(one.value.columns) == 3)
+    assert list(table["Class"]) == ["Mean", "background", "object"]
+    assert list(table.columns[1:]) == [f"Left: {contrast_panel.INSTANT}", "Right: night"]
+    assert ((table[table.columns[1:]] >= 0) & (table[table.columns[1:]] <= 1)).all(axis=None)
+    assert "IoU with 2 expert masks" in written(shown)
