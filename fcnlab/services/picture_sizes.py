@@ -31,6 +31,8 @@ class PictureSizes:
                 raise ImportRefused(
                     "the labels do not say how large the image is: name the folder of images (--images)"
                 )
+            if hw[0] * hw[1] > MOST_PIXELS:
+                raise ImportRefused(f"{hw[1]} x {hw[0]} pixels are more than any mask may have")
             return clean_file_name(name), hw
         known = self._names.find(name)
         with open_image(self._files[known.id], name=known.name, max_pixels=MOST_PIXELS) as source:

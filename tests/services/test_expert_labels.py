@@ -11,7 +11,7 @@ import pytest
 
 from fcnlab.adapters.database import reading
 from fcnlab.domain import EventKind, ImageState, Point, PointSource
-from fcnlab.errors import ImportRefused, InvalidSetting, UnknownExpertMask, UnknownProject
+from fcnlab.errors import FcnlabError, ImportRefused, InvalidSetting, UnknownExpertMask, UnknownProject
 from fcnlab.lab import Lab
 from fcnlab.services.expert_intake import Outcome
 from fcnlab.services.expert_labels import LabelRequest, found_labels
@@ -393,3 +393,61 @@ def test_imported_points_do_not_show_through_what_somebody_painted(lab: Lab, tmp
         painting = painting_of(session, image(lab, image_id=first))
 
     assert len(painting.layers) == 1
+
+
+LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
+COCO = (
+    '{"images": [{"id": 1, "file_name": "00000.png", "height": 40, "width": 70}], '
+    '"categories": [{"id": 1, "name": "cell"}], '
+)
+SHAPES = '{"imagePath": "00000.png", "imageHeight": 40, "imageWidth": 70, "shapes": '
+MALFORMED: dict[str, tuple[str, str]] = {
+    "JSON cut off": ("a.json", '{"shapes": [{"label": "cell", "points": [[1, 2'),
+    "JSON as deep as a well": ("a.json", '{"shapes": ' + "[" * 50_000),
+    "XML cut off": ("a.xml", '<annotations><image name="00000.png" width="70" height="40"><box label="cell"'),
+    "a billion laughs": ("a.xml", f'<!DOCTYPE a [<!ENTITY l0 "ha">{LAUGHS}]><annotations>&l9;</annotations>'),
+    "a file of the disk in XML": (
+        "a.xml",
+        '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><annotations>&x;</annotations>',
+    ),
+    "aliases that multiply": ("data.yaml", "a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\nnames: [*c, *c]\n"),
+    "runs that are too short": (
+        "a.json",
+        COCO + '"annotations": [{"image_id": 1, "category_id": 1, "segmentation": {"size": [40, 70], "counts": [5]}}]}',
+    ),
+    "an image that does not exist": (
+        "a.json",
+        '{"images": [], "categories": [], "annotations": [{"id": 1, "image_id": 9, "category_id": 1}]}',
+    ),
+    "a category that does not exist": ("a.json", COCO + '"annotations": [{"id": 1, "image_id": 1, "category_id": 7}]}'),
+    "a negative size": ("a.json", COCO.replace("40", "-40") + '"annotations": []}'),
+    "another size": ("a.json", COCO.replace("40", "41") + '"annotations": []}'),
+    "a corner that is no number": ("a.json", SHAPES + '[{"label": "cell", "points": [[1, NaN], [2, 3], [4, 5]]}]}'),
+    "shapes of the wrong type": ("a.json", SHAPES + '"none"}'),
+    "a name that leads out": ("a.json", (SHAPES + "[]}").replace("00000.png", "../../../../etc/passwd")),
+    "YOLO with words": ("a.txt", "cell 0.1 0.1 0.2 0.2"),
+    "a table without columns": ("a.csv", "hello,world\n1,2\n"),
+    "nothing": ("a.json", ""),
+}
+
+
+@pytest.mark.parametrize("wrong", MALFORMED)
+def test_of_malformed_labels_nothing_comes_in_and_each_gets_one_line(lab: Lab, tmp_path: Path, wrong: str) -> None:
+    project_id, _ = new_project(lab)
+    name, content = MALFORMED[wrong]
+    path = tmp_path / "in" / name
+    path.parent.mkdir()
+    path.write_text(content)
+    (path.parent / "x.txt").write_text("0 0.1 0.1 0.2 0.2")
+
+    try:
+        said = [one.reason for one in take_in(lab, path, project_id, add_classes=True)]
+    except FcnlabError as refusal:
+        said = [str(refusal)]
+
+    assert said
+    assert all(one and "\n" not in one and len(one) < 400 for one in said)
+    assert stored(lab, project_id) == []
+    assert expert_masks(lab, project_id=project_id) == ()
+    assert not (lab.folders.masks / str(project_id)).exists()
+    assert [label.name for label in project(lab, project_id=project_id).classes] == ["background", "cell"]

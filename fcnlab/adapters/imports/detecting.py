@@ -17,6 +17,9 @@ from fcnlab.errors import ImportRefused
 
 PEEK_BYTES = 65_536
 MASKS_LOOKED_AT = 5
+PIXELS_LOOKED_AT = 200_000_000
+"""Larger masks are not decoded for a guess."""
+
 FILES_LOOKED_AT = 50
 JSON_MARKS = (
     (LabelFormat.LABEL_STUDIO, rb'(?s)\A\s*\[.*"(annotations|completions)"\s*:'),
@@ -117,7 +120,8 @@ def _of_masks(files: list[Path]) -> LabelFormat:
 
 def _of_mask(file: Path) -> LabelFormat | None:
     try:
-        if mask_header(file).palette:
+        header = mask_header(file)
+        if header.palette or header.hw[0] * header.hw[1] > PIXELS_LOOKED_AT:
             return LabelFormat.INDEX
         values = mask_values(file)
     except ImportRefused:

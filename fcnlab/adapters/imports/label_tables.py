@@ -150,7 +150,10 @@ def _pair(key: str, value: Any, number: int, path: Path) -> Row:
 def _yaml(path: Path) -> Any:
     import yaml
 
+    content = read_text(path)
+    if "<<" in content:  # merging can make a few lines grow without end, and no table needs it
+        raise ImportRefused(f"{path.name} merges entries by '<<': write them out")
     try:
-        return yaml.safe_load(read_text(path))
+        return yaml.safe_load(content)
     except (yaml.YAMLError, ValueError, RecursionError) as failure:
         raise ImportRefused(f"{path.name} is damaged ({str(failure).splitlines()[0]}); write it again") from failure

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -146,5 +147,7 @@ def shown(value: object) -> str:
     """A value from a file, for a message: short, on one line."""
     if value is None:
         return "missing"
-    words = repr(value)
+    brief = reprlib.Repr()  # looks at the beginning alone, however much there is
+    brief.maxstring = brief.maxother = brief.maxlong = SHOWN_CHARS
+    words = brief.repr(value)
     return words if len(words) <= SHOWN_CHARS else words[: SHOWN_CHARS - 3] + "..."
