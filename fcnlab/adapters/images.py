@@ -59,7 +59,7 @@ class ImageSource:
     def _pixels(self, place: int) -> NDArray[Any]:
         path, header, name = self._path, self.header, self._name
         if self._tiff is not None:
-            return tiff.tiff_pixels(self._tiff, path, place=place)
+            return tiff.tiff_pixels(self._tiff, path, place=place, name=name)
         if header.extension == "npy":
             return numpy_files.numpy_pixels(path, place=place, name=name)
         if header.extension == "dcm":

@@ -23,15 +23,22 @@ def jpeg2000_header(path: Path) -> Header:
     """What the code stream says (ISO 15444-1, A.5.1). Raises ValueError, struct.error: it is damaged."""
     with path.open("rb") as file:
         start = file.read(LOOKED_AT)
+    image_hw = codestream_size(start)
     found = start.find(CODESTREAM)
-    if found < 0:
-        raise ValueError("its code stream is missing")
-    right, bottom, left, top = struct.unpack_from(">4I", start, found + 8)
     (channels,) = struct.unpack_from(">H", start, found + 40)
     depth = start[found + 42]
     kind = "i" if depth & 0x80 else "u"
     width = 1 if (depth & 0x7F) < 8 else 2 if (depth & 0x7F) < 16 else 4
-    return Header("jp2", (bottom - top, right - left), np.dtype(f"{kind}{width}"), channels)
+    return Header("jp2", image_hw, np.dtype(f"{kind}{width}"), channels)
+
+
+def codestream_size(start: bytes) -> tuple[int, int]:
+    """Height and width, by the start of a file or code stream. Raises ValueError, struct.error: it says none."""
+    found = start.find(CODESTREAM)
+    if found < 0:
+        raise ValueError("its code stream is missing")
+    right, bottom, left, top = struct.unpack_from(">4I", start, found + 8)
+    return bottom - top, right - left
 
 
 def jpeg2000_pixels(path: Path, header: Header) -> NDArray[Any]:

@@ -16,6 +16,7 @@ from PIL import Image, TiffImagePlugin
 
 from fcnlab.adapters.decoding import Header, as_numbers
 from fcnlab.adapters.tiff_notes import is_windowed, pixel_size, stated_range
+from fcnlab.adapters.tiff_segments import refuse_swollen
 from fcnlab.adapters.upright import ORIENTATION_TAG, upright, valid_orientation
 from fcnlab.errors import ImportRefused
 
@@ -50,7 +51,7 @@ class OpenTiff:
 @contextmanager
 def open_tiff(path: Path, *, name: str) -> Iterator[OpenTiff]:
     """The images of a file. Raises ImportRefused, or one of the decoders' errors: it holds none, or is damaged."""
-    with tifffile.TiffFile(path) as file:
+    with tifffile.TiffFile(path, _multifile=False) as file:  # which would open files that this one names
         planes = tuple(_planes(file, name=name))
         if not planes:
             raise ValueError("it has no page")
@@ -83,10 +84,11 @@ def tiff_header(opened: OpenTiff, *, name: str) -> Header:
     )
 
 
-def tiff_pixels(opened: OpenTiff, path: Path, *, place: int) -> NDArray[Any]:
+def tiff_pixels(opened: OpenTiff, path: Path, *, place: int, name: str) -> NDArray[Any]:
     """The upright pixels of one image of a file: (H, W) or (H, W, C).
 
     Raises:
+        ImportRefused: it is compressed in a way that is not understood.
         ValueError, OSError or another of the decoders' errors: the file is damaged.
     """
     plane = opened.planes[place]
@@ -94,7 +96,7 @@ def tiff_pixels(opened: OpenTiff, path: Path, *, place: int) -> NDArray[Any]:
     _refuse_hollow(page)
     if len(opened.planes) == 1 and _is_for_pillow(page):
         return _pillow_pixels(path)
-    layers = [_page_pixels(plane.series, number) for number in plane.pages]
+    layers = [_page_pixels(plane.series, number, name=name) for number in plane.pages]
     pixels = layers[0] if len(layers) == 1 else np.stack(layers, axis=-1)
     if page.photometric == PHOTO.PALETTE and page.colormap is not None:
         pixels = (page.colormap[:, pixels] >> 8).astype(np.uint8).transpose(1, 2, 0)
@@ -139,9 +141,19 @@ def _planes(file: tifffile.TiffFile, *, name: str) -> Iterator[Plane]:
         if "Z" in page.axes:
             raise ImportRefused(f"{name} holds a volume in one page; save its slices as pages or files of their own")
         n_pages = series.size // max(1, page.size)
+        _refuse_promises(series, n_pages)
         yield from (Plane(series, pages) for pages in _images_of(series, n_pages))
         if series.kind in NESTED_KINDS:
             return
+
+
+def _refuse_promises(series: tifffile.TiffPageSeries, n_pages: int) -> None:
+    """Refuse notes that speak of more pages than there are: they have directories, or follow each other in the file."""
+    file, start = series.parent, series.dataoffset
+    if n_pages <= len(series.pages):
+        return
+    if file is None or start is None or start + n_pages * series.keyframe.nbytes > file.filehandle.size:
+        raise ValueError(f"it speaks of {n_pages} pages and has {len(series.pages)}")
 
 
 def _images_of(series: tifffile.TiffPageSeries, n_pages: int) -> Iterator[tuple[int, ...]]:
@@ -156,7 +168,7 @@ def _images_of(series: tifffile.TiffPageSeries, n_pages: int) -> Iterator[tuple[
         yield tuple(channels)
 
 
-def _page_pixels(series: tifffile.TiffPageSeries, number: int) -> NDArray[Any]:
+def _page_pixels(series: tifffile.TiffPageSeries, number: int, *, name: str) -> NDArray[Any]:
     """One page, (H, W) or (H, W, C)."""
     key = series.keyframe
     if number >= len(series.pages):  # ImageJ writes one directory for pages that follow each other
@@ -173,6 +185,7 @@ def _page_pixels(series: tifffile.TiffPageSeries, number: int) -> NDArray[Any]:
         if page is None:
             raise ValueError(f"page {number + 1} is missing")
         _refuse_hollow(page)
+        refuse_swollen(page, key, name=name)
         pixels = page.asarray()
     return np.moveaxis(pixels, 0, -1) if key.axes.startswith("S") else pixels
 

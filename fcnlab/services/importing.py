@@ -25,6 +25,9 @@ from fcnlab.services.import_batches import Candidate, KnownContents, stored
 
 MAX_NAME_CHARS = 200
 
+FAILURES_MOST = 5
+"""Pages one after the other that may be damaged before the rest of their stack is left out."""
+
 
 @dataclass(frozen=True, slots=True)
 class ImportProgress:
@@ -162,12 +165,23 @@ def _candidates_of_file(lab: Lab, name: str, source: Source, known: KnownContent
             header = opened.header
             n_values = header.stored_hw[0] * header.stored_hw[1] * header.channels
             if header.count > 1:
+                failures = 0
                 for place in range(header.count):
                     page = _page(lab, name_of_page(name, place, header.count), opened, place, known, done=done)
                     page.n_values = n_values
                     yield page
+                    failures = 0 if page.refused is None else failures + 1
+                    if failures == FAILURES_MOST and place + 1 < header.count:
+                        yield Candidate(done, name, refused=_rest_left_out(name, place + 1, header.count))
+                        return
                 return
         yield Candidate(done, name, copy=copy, n_values=n_values, files=files.pop_all())
+
+
+def _rest_left_out(name: str, seen: int, count: int) -> ImportRefused:
+    return ImportRefused(
+        f"{name}: its last {count - seen} pages are left out, for {FAILURES_MOST} in a row could not be read"
+    )
 
 
 def _page(lab: Lab, name: str, opened: ImageSource, place: int, known: KnownContents, *, done: int) -> Candidate:

@@ -265,3 +265,49 @@ def test_complex_numbers_are_no_image(tmp_path: Path, dtype: type, kind: str) ->
 
     with pytest.raises(ImportRefused, match="complex"):
         read(path)
+
+
+def test_other_files_that_a_file_names_are_not_opened(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "secret.tif", values(HW, np.uint8) + np.uint8(9))
+    planes = "".join(
+        f'<TiffData IFD="0" FirstZ="{z}" PlaneCount="1"><UUID FileName="{name}">urn:uuid:{z}</UUID></TiffData>'
+        for z, name in enumerate(["a.tif", "secret.tif"])
+    )
+    notes = (
+        '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0">'
+        f'<Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint8" SizeX="{HW[1]}" SizeY="{HW[0]}" SizeZ="2" '
+        f'SizeC="1" SizeT="1"><Channel ID="Channel:0:0" SamplesPerPixel="1"/>{planes}</Pixels></Image></OME>'
+    )
+    pixels = values(HW, np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, description=notes, metadata=None)
+
+    with open_image(tmp_path / "a.tif", name="a.tif", max_pixels=10**6) as source:
+        found = []
+        for place in range(source.header.count):
+            try:
+                found.append(source.image(place).pixels)
+            except ImportRefused as refusal:
+                found.append(str(refusal))
+
+    assert np.array_equal(found[0], pixels)
+    assert not any(isinstance(one, np.ndarray) for one in found[1:])
+
+
+@pytest.mark.parametrize("compression", ["jpeg", "jpeg2000"])
+def test_pages_of_compressed_colour_are_read(tmp_path: Path, compression: str) -> None:
+    pixels = np.full((2, *HW, 3), [200, 100, 30], np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb", compression=compression, metadata=None)
+
+    with open_image(tmp_path / "a.tif", name="a.tif", max_pixels=10**6) as source:
+        assert source.header.count == 2
+        assert np.abs(source.image(1).pixels.astype(int) - pixels[1]).max() <= 3
+
+
+def test_a_compression_that_may_swell_is_refused_by_name(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", values((2, *HW), np.float32), compression="lerc", metadata=None)
+
+    with (
+        open_image(tmp_path / "a.tif", name="a.tif", max_pixels=10**6) as source,
+        pytest.raises(ImportRefused, match="LERC"),
+    ):
+        source.image(0)

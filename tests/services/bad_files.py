@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
 import stat
 import struct
 import sys
@@ -149,7 +150,7 @@ def images_that_are_something_else() -> Iterator[BadFile]:
     yield fine("really-webp.bmp", saved("WEBP"))
 
 
-def images_too_large() -> Iterator[BadFile]:
+def images_too_large(folder: Path) -> Iterator[BadFile]:
     yield BadFile("bomb.png", png_claiming(60_000, 60_000))
     yield BadFile("bomb-of-text.png", png_claiming(9, 9, more=chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(5 << 20)))))
     yield BadFile("bomb.bmp", patched(saved("BMP"), 18, struct.pack("<ii", 2_000_000_000, 2_000_000_000)))
@@ -158,6 +159,10 @@ def images_too_large() -> Iterator[BadFile]:
     yield fine("bomb-inside.tif", tiff_of_zeros(1))
     yield BadFile("bomb-inside-16.tif", tiff_of_zeros(5))
     yield BadFile("bomb.jp2", patched(jp2(), jp2().index(b"\xff\x4f\xff\x51") + 8, struct.pack(">II", 2**31, 2**31)))
+    yield BadFile("bomb-of-jpeg.tif", swollen(), lines=2)
+    yield BadFile("bomb-of-pages.tif", promising('{"shape": [1000000000, 60, 90]}'))
+    yield fine("bomb-of-frames.tif", promising("ImageJ=1.53t\nimages=1000000000\nhyperstack=true\n"))
+    yield fine("bomb-of-frames.dcm", dicom(folder, GREY16, NumberOfFrames=10**9), lines=6)
     yield BadFile("bomb.npy", npy_claiming("(3000000000, 3000000000)"))
     yield BadFile("bomb-jpeg.jpg", jpeg_claiming(65_500, 65_500))
 
@@ -244,6 +249,19 @@ def damaged_images(folder: Path) -> Iterator[BadFile]:
     yield BadFile("broken.jp2", patched(jp2(), jp2().index(b"\xff\x4f\xff\x51") + 40, b"\xff\xff"))
 
 
+def promising(description: str) -> bytes:
+    """A TIFF of one page whose notes speak of other things."""
+    return tiff(GREY16, description=description, metadata=None, software="tifffile.py")
+
+
+def swollen() -> bytes:
+    """A TIFF of two pages, whose parts are JPEG streams that claim billions of pixels."""
+    data = tiff(np.stack([RGB, RGB]), photometric="rgb", compression="jpeg", metadata=None)
+    for place in [found.start() for found in re.finditer(b"\xff[\xc0\xc2]\x00\x11", data)]:
+        data = patched(data, place + 5, struct.pack(">HH", 65_000, 65_000))
+    return data
+
+
 def broken_page(stack: bytes) -> bytes:
     with tifffile.TiffFile(io.BytesIO(stack)) as file:
         start, length = file.pages[1].dataoffsets[0], file.pages[1].databytecounts[0]
@@ -281,7 +299,7 @@ def corpus(folder: Path) -> Iterator[BadFile]:
     """All of it; `folder` is for scratch files."""
     yield from images_cut_short(folder)
     yield from images_that_are_something_else()
-    yield from images_too_large()
+    yield from images_too_large(folder)
     yield from unusual_images(folder)
     yield from damaged_images(folder)
     yield from archives()
