@@ -93,7 +93,7 @@ def measured(
 
     Intensities are values of the original where one stretch made its picture (H, W, 3), else those of the picture.
     """
-    grey = rgb.mean(axis=2)
+    grey = rgb.mean(axis=2, dtype=np.float32)
     if recipe.stretch is not None:
         grey = recipe.stretch.low + grey * ((recipe.stretch.high - recipe.stretch.low) / 255)
     if size is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +20,19 @@ from fcnlab.errors import ExportFailed, ImportRefused
 from fcnlab.exports import PROBABILITY_FORMATS, ExportFormat, ExportSpec
 from fcnlab.services.export_formats import formats_of, kept_classes, measured, regions_for
 from fcnlab.services.export_target import plain_writer
-from fcnlab.services.overlapping import overlapped
+from fcnlab.services.overlapping import AHEAD, overlapped
 from fcnlab.services.predicting import Answer, Predictor, Reading
 
 NOT_PREDICTED = frozenset({ExportFormat.POINTS, ExportFormat.POINTS_JSON})
 """Formats of what people clicked."""
+
+PICTURE_FORMATS = frozenset({ExportFormat.OVERLAY, ExportFormat.MEASUREMENTS})
+"""Formats that look at the picture; for others it does not wait in memory to be written."""
+
+NO_PICTURE = np.zeros((0, 0, 3), np.uint8)
+
+LARGE_BYTES = 20_000_000
+"""Of larger files only one is read before its turn: they may unpack to hundreds of megabytes."""
 
 WILDCARD = re.compile(r"[*?\[]")
 
@@ -110,6 +118,7 @@ def predict_files(
     formats: list[Format] = [IndexMasks(subject, folder="")] if is_bare else formats_of(spec, subject)
     stems = export_stems([file.name for file in files])
     items = list(enumerate(files, start=1))
+    shows = not PICTURE_FORMATS.isdisjoint(spec.formats)
     asks = not PROBABILITY_FORMATS.isdisjoint(spec.formats)
     with plain_writer(to, formats) as writer:
 
@@ -121,13 +130,21 @@ def predict_files(
         steps = overlapped(
             items,
             read=lambda item: predictor.read(item[1].path),
-            work=lambda reading: (reading, predictor.answer(reading, with_probabilities=asks)),
+            work=lambda reading: (
+                reading if shows else replace(reading, rgb=NO_PICTURE),
+                predictor.answer(reading, with_probabilities=asks),
+            ),
             write=write,
+            ahead=1 if _has_large(files) else AHEAD,
         )
         for outcome in steps:
             number, file = outcome.item
             yield Prediction(number, len(files), file.path, outcome.kept or (), str(outcome.refused or ""))
         yield Prediction(len(files), len(files), None, tuple(to / name for name in writer.finish()))
+
+
+def _has_large(files: Sequence[InputFile]) -> bool:
+    return any(file.path.stat().st_size > LARGE_BYTES for file in files if file.path.is_file())
 
 
 def _named_by(one: str) -> tuple[Path, list[Path]]:
