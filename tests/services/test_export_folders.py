@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcnlab.adapters.exports.folder import WORK_NAME
+from fcnlab.adapters.exports.folder import PART_NAME, WORK_NAME
 from fcnlab.errors import ExportFailed
 from fcnlab.exports import PROBABILITY_FORMATS, ExportFormat
 from fcnlab.lab import Lab
@@ -78,6 +78,16 @@ def test_lines_written_after_the_last_journal_are_dropped(bench: StoredBench) ->
     for spool in (bench.folder / "parts" / WORK_NAME).glob("*.spool"):
         with spool.open("ab") as file:
             file.write(b'{"half of a li')
+
+    parts, _ = bench.export("parts", formats=MIXED)
+
+    assert files_in(parts) == files_in(whole)
+
+
+def test_a_file_that_was_half_written_is_not_left_behind(bench: StoredBench) -> None:
+    whole, _ = bench.export("whole", formats=MIXED)
+    interrupted(bench, "parts", after=2)
+    (bench.folder / "parts" / WORK_NAME / PART_NAME).write_bytes(b"half a fi")
 
     parts, _ = bench.export("parts", formats=MIXED)
 

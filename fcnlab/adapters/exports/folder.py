@@ -10,11 +10,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from fcnlab.adapters.exports.manifest import MANIFEST_NAME
-from fcnlab.adapters.files import write_whole, written_whole
+from fcnlab.adapters.files import flush_folders, flush_together, write_whole, written_whole
 from fcnlab.errors import ExportFailed
 
 WORK_NAME = ".fcnlab-export"
 JOURNAL_NAME = "journal.json"
+PART_NAME = "file.part"
+"""What a file is called until it is complete; in the folder of the journal, so that none stays behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class FolderTarget(LooseFolder):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self.work = path / WORK_NAME
+        self._fresh: list[Path] = []
         try:
             path.mkdir(parents=True, exist_ok=True)
             found = sorted(one.name for one in path.iterdir())
@@ -75,6 +78,23 @@ class FolderTarget(LooseFolder):
         if found and WORK_NAME not in found:
             held = "a finished export" if MANIFEST_NAME in found else f"other files ({found[0]})"
             raise ExportFailed(f"the folder {path} holds {held}; choose a new or an empty one")
+
+    def add(self, name: str, data: bytes) -> str:
+        """Write one file; returns the SHA-256 of its content."""
+        return self.add_stream(name, [data])
+
+    def add_stream(self, name: str, blocks: Iterable[bytes]) -> str:
+        """Write one file of any length; returns the SHA-256 of its content. It is on the disk with the next journal."""
+        path, part = self.path / name, self.work / PART_NAME
+        digest = hashlib.sha256()
+        with part.open("wb") as file:
+            for block in blocks:
+                digest.update(block)
+                file.write(block)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.replace(path)
+        self._fresh.append(path)
+        return digest.hexdigest()
 
     def journal(self, fingerprint: str) -> Journal:
         """From where to go on: what an interrupted export of this fingerprint left, or the beginning.
@@ -96,9 +116,16 @@ class FolderTarget(LooseFolder):
         return found if whole else Journal(fingerprint)
 
     def keep(self, journal: Journal) -> None:
-        """Write the journal, whole."""
+        """Write the journal, whole, once all files it speaks of are on the disk."""
+        self._flush()
         write_whole(self.work / JOURNAL_NAME, json.dumps(asdict(journal), sort_keys=True).encode())
 
     def finish(self) -> None:
-        """The export is complete: nothing is left to go on from."""
+        """The export is complete: all of it is on the disk, and nothing is left to go on from."""
+        self._flush()
         shutil.rmtree(self.work, ignore_errors=True)
+
+    def _flush(self) -> None:
+        flush_together(self._fresh)
+        flush_folders({path.parent for path in self._fresh})
+        self._fresh.clear()
