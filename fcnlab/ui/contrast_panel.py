@@ -56,11 +56,16 @@ def draw(own: Engine, project: Project, known: Sequence[ModelRecord]) -> None:
     if left == right:
         st.caption("Choose two different models.")
     key = (project.id, getattr(left, "id", None), getattr(right, "id", None), tuple(picked))
-    if st.button("Compare", type="primary", icon=":material/compare:", disabled=left == right or not picked):
+    with st.container(horizontal=True):
+        wants_masks = st.button(
+            "Compare", type="primary", icon=":material/compare:", disabled=left == right or not picked
+        )
+        wants_scores = _experts_button(own, project, (left, right))
+    if wants_masks:
         found = _made(own, project, [by_id[one] for one in picked], (left, right))
         if found is not None:
             session.remember("contrast", (key, found))
-    _on_experts(own, project, (left, right))
+    _on_experts(own, project, (left, right), wanted=wants_scores)
     made = session.peek("contrast")
     if made is not None and made[0] == key:
         st.html(legend([(label.name, label.colour) for label in project.classes]))
@@ -68,14 +73,23 @@ def draw(own: Engine, project: Project, known: Sequence[ModelRecord]) -> None:
             _show(one, (_name(left), _name(right)))
 
 
-def _on_experts(own: Engine, project: Project, versions: Versions) -> None:
-    """A button that measures both on the masks of experts, and what came out."""
-    count = len(images_with_truth(own.lab, project_id=project.id))
+def _experts_button(own: Engine, project: Project, versions: Versions) -> bool:
+    """Whether both are to be measured on the masks of experts; no button where there are none."""
+    count = min(len(images_with_truth(own.lab, project_id=project.id)), MOST_MEASURED)
     if not count:
-        return
+        return False
+    words = f"Measure on {_masks(count)}"
+    return st.button(words, icon=":material/straighten:", disabled=versions[0] == versions[1])
+
+
+def _masks(count: int) -> str:
+    return f"{count} expert {'mask' if count == 1 else 'masks'}"
+
+
+def _on_experts(own: Engine, project: Project, versions: Versions, *, wanted: bool) -> None:
+    """Measure if wanted, and show what came out."""
     key = (project.id, *(getattr(one, "id", None) for one in versions))
-    words = f"Measure on {min(count, MOST_MEASURED)} expert {'mask' if count == 1 else 'masks'}"
-    if st.button(words, icon=":material/straighten:", disabled=versions[0] == versions[1]):
+    if wanted:
         found = _measured(own, project, versions)
         if found is not None:
             session.remember("truth_scores", (key, found))
@@ -91,7 +105,7 @@ def _on_experts(own: Engine, project: Project, versions: Versions) -> None:
     config = {name: st.column_config.NumberColumn(format="%.3f") for name in names}
     st.dataframe(rows, hide_index=True, width="content", column_config=config)
     st.caption(
-        f"IoU with {made[1].n_images} expert masks, clicks obeyed. Points drawn from these masks teach models too: on "
+        f"IoU with {_masks(made[1].n_images)}, clicks obeyed. Points drawn from these masks teach models too: on "
         "images a model learned from, it looks better than it is. The Compare page measures on images held out."
     )
     for name in made[1].left_out[:5]:
