@@ -27,11 +27,11 @@ def sampled_points(mask: NDArray[np.uint8], count: int, *, rng: np.random.Genera
         count: how many at most.
         rng: decides which.
     """
-    present = np.flatnonzero(np.bincount(mask.ravel(), minlength=IGNORE + 1)[:IGNORE])
-    if not len(present) or count <= 0:
+    present = classes_in(mask)
+    if not present or count <= 0:
         return []
     inner = _inner(mask)
-    found = {int(class_id): _drawn(mask, inner, int(class_id), count, rng) for class_id in present}
+    found = {class_id: _drawn(mask, inner, class_id, count, rng) for class_id in present}
     shares = _shares({class_id: len(places) for class_id, places in found.items()}, count)
     width = mask.shape[1]
     points = [
@@ -40,6 +40,15 @@ def sampled_points(mask: NDArray[np.uint8], count: int, *, rng: np.random.Genera
         for place in places[: shares[class_id]]
     ]
     return sorted(points)
+
+
+def classes_in(mask: NDArray[np.uint8]) -> tuple[int, ...]:
+    """The values that (H, W) uint8 has, in order, without IGNORE; counted in parts, for that takes eight bytes each."""
+    counts = np.zeros(IGNORE + 1, np.int64)
+    flat = mask.ravel()
+    for start in range(0, flat.size, LARGE_PIXELS):
+        counts += np.bincount(flat[start : start + LARGE_PIXELS], minlength=counts.size)
+    return tuple(np.flatnonzero(counts[:IGNORE]).tolist())
 
 
 def _inner(mask: NDArray[np.uint8]) -> NDArray[np.bool_]:

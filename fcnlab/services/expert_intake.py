@@ -16,7 +16,7 @@ from fcnlab.adapters.database import writing
 from fcnlab.adapters.files import write_whole
 from fcnlab.adapters.imports.labelled import LabelledImage, LabelSource, UnreadLabels
 from fcnlab.adapters.png import mask_png
-from fcnlab.core.expert_points import sampled_points
+from fcnlab.core.expert_points import classes_in, sampled_points
 from fcnlab.domain import IGNORE, ImageState, Point, PointSource, StoredPoint
 from fcnlab.errors import ImportRefused
 from fcnlab.expertise import ExpertMask
@@ -135,7 +135,7 @@ class Intake:
             raise ImportRefused(f"the mask has {places.shape[1]} x {places.shape[0]} pixels, not those of {image.name}")
         used = {point.place for point in one.points}
         if places is not None:
-            used |= set(np.flatnonzero(np.bincount(places.ravel(), minlength=IGNORE + 1)[:IGNORE]).tolist())
+            used |= set(classes_in(places))
         left_out = self._prepare(used)
         for point in one.points:
             if point.row >= image.hw[0] or point.col >= image.hw[1]:

@@ -32,3 +32,14 @@ def test_confusion_is_truth_by_prediction():
 
 def test_a_class_nobody_has_is_not_a_number():
     assert np.isnan(iou_per_class(confusion(TRUTH[:, :2], TRUTH[:, :2], 4))[3])
+
+
+def test_large_masks_are_counted_in_parts_as_small_ones_are(monkeypatch):
+    rng = np.random.default_rng(0)
+    truth, found = rng.choice([0, 1, 2, 255], (37, 53)).astype(np.uint8), rng.integers(0, 3, (37, 53), np.uint8)
+    whole = confusion(truth, found, 3)
+
+    monkeypatch.setattr("fcnlab.core.metrics.COUNTED_AT_ONCE", 200)
+
+    assert np.array_equal(confusion(truth, found, 3), whole)
+    assert whole.sum() == (truth != 255).sum()
