@@ -125,6 +125,8 @@ class SplitSpec:
             raise ExportFailed(f"a split wants three shares between 0 and 1, such as 0.7,0.2,0.1; got {self.shares}")
         if not math.isclose(sum(self.shares), 1.0, abs_tol=1e-6):
             raise ExportFailed(f"the shares of a split must sum to 1; {self.shares} sum to {sum(self.shares):g}")
+        if self.seed < 0:
+            raise ExportFailed(f"the seed of a split is 0 or more, not {self.seed}")
         if self.by not in SPLIT_BY:
             raise ExportFailed(f"a split by {self.by!r} is unknown; choose one of {', '.join(SPLIT_BY)}")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -96,7 +97,7 @@ def export(
             split=None if split is None else SplitSpec(_shares(split), seed=seed, by=cast(SplitBy, split_by)),
             **shapes_of(project.classes, **shapes),
         )
-        with learner_of(lab, project) as learner:
+        with learner_of(lab, project) as learner, interruptions_explained(output):
 
             def run(work: Callable[[ProjectLearner], Result], /) -> Result:
                 return work(learner)
@@ -118,6 +119,20 @@ def export(
         lines.append(f"{step.n_resumed} images were finished before an interruption")
     answer(values, lines, as_json=as_json)
     ctx.exit(1 if step.left_out else 0)
+
+
+@contextmanager
+def interruptions_explained(output: Path) -> Iterator[None]:
+    """Say what becomes of an export that somebody stops."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        show_progress("")
+        if output.suffix.lower() == ".zip":
+            say("stopped: no zip file was written; an export into a folder could go on")
+        else:
+            say(f"stopped: the same command goes on in {output}")
+        raise
 
 
 def in_order(formats: tuple[str, ...]) -> tuple[ExportFormat, ...]:

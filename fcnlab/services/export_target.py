@@ -68,12 +68,13 @@ def open_target(to: Path, *, fingerprint: str) -> Iterator[OpenTarget]:
                 shutil.rmtree(work, ignore_errors=True)
         return
     folder = FolderTarget(to)
-    journal = folder.journal(fingerprint)
     try:
-        with closing(Spools(folder.work, journal.ends)) as spools:
-            opened = OpenTarget(folder, spools, journal, folder)
-            opened.remember()
-            yield opened
+        with folder.alone():
+            journal = folder.journal(fingerprint)
+            with closing(Spools(folder.work, journal.ends)) as spools:
+                opened = OpenTarget(folder, spools, journal, folder)
+                opened.remember()
+                yield opened
     except OSError as failure:
         raise ExportFailed(
             f"{to} cannot be written ({failure.strerror or failure}); free some room, then export again to go on"

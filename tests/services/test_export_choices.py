@@ -211,3 +211,8 @@ def test_a_geotiff_keeps_its_place_and_its_scale(lab: Lab, tmp_path: Path) -> No
     table = list(csv.DictReader(io.StringIO((folder / "measurements.csv").read_text("utf-8"))))
     assert sum(int(row["area_px"]) for row in table) == np.count_nonzero(bench.masks["field.tif"])
     assert all((row["unit"], float(row["area"])) == ("m", int(row["area_px"]) * 0.25) for row in table)
+
+
+def test_a_seed_is_never_negative() -> None:
+    with pytest.raises(ExportFailed, match="-1"):
+        SplitSpec(seed=-1)

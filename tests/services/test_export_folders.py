@@ -138,6 +138,18 @@ def test_another_export_into_an_interrupted_one_is_refused(bench: StoredBench) -
     assert files_in(bench.folder / "parts") == before
 
 
+def test_two_exports_do_not_write_into_one_folder(bench: StoredBench) -> None:
+    steps = bench.steps("parts", formats=MIXED)
+    while next(steps).phase != "writing":
+        pass
+
+    with pytest.raises(ExportFailed, match="another export is being written"):
+        bench.export("parts", formats=MIXED)
+
+    *_, last = steps
+    assert last.n_stored == len(NAMES)
+
+
 def test_a_folder_with_other_files_is_refused_and_left_alone(bench: StoredBench) -> None:
     folder, _ = bench.export("done")
     before = files_in(folder)

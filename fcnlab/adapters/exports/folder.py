@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from fcnlab.adapters.exports.manifest import MANIFEST_NAME
 from fcnlab.adapters.files import flush_folders, flush_together, write_whole, written_whole
@@ -78,6 +81,22 @@ class FolderTarget(LooseFolder):
         if found and WORK_NAME not in found:
             held = "a finished export" if MANIFEST_NAME in found else f"other files ({found[0]})"
             raise ExportFailed(f"the folder {path} holds {held}; choose a new or an empty one")
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """While nobody else writes an export into the folder. Raises ExportFailed: somebody does."""
+        self.work.mkdir(exist_ok=True)
+        lock = FileLock(self.work / "lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout as failure:
+            raise ExportFailed(f"another export is being written into {self.path}: wait, or choose a new folder") from (
+                failure
+            )
+        try:
+            yield
+        finally:
+            lock.release()
 
     def add(self, name: str, data: bytes) -> str:
         """Write one file; returns the SHA-256 of its content."""
