@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import struct
+import tokenize
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +34,7 @@ DAMAGE = (
     struct.error,
     cv2.error,
     tifffile.TiffFileError,
+    tokenize.TokenError,  # of the header of an array
 )
 """What the decoders raise over damaged files."""
 

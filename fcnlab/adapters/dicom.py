@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +28,11 @@ def dicom_header(path: Path, *, name: str) -> Header:
         ImportRefused: it holds no image.
         ValueError, AttributeError or another of the decoders' errors: it is damaged.
     """
-    notes = _notes(path)
+    with _own_damage():
+        return _header(_notes(path), name=name)
+
+
+def _header(notes: Dataset, *, name: str) -> Header:
     if "Rows" not in notes or "Columns" not in notes:
         raise ImportRefused(f"{name} is a DICOM file without an image; import the image files of its series")
     channels = 3 if notes.get("PhotometricInterpretation") == "PALETTE COLOR" else int(notes.SamplesPerPixel)
@@ -52,6 +58,11 @@ def dicom_pixels(path: Path, header: Header, *, place: int, name: str) -> NDArra
         ImportRefused: no installed decoder knows its compression.
         ValueError or another of the decoders' errors: the file is damaged.
     """
+    with _own_damage():
+        return _pixels(path, header, place=place, name=name)
+
+
+def _pixels(path: Path, header: Header, *, place: int, name: str) -> NDArray[Any]:
     from pydicom.pixels.decoders.base import get_decoder
     from pydicom.pixels.processing import apply_color_lut
     from pydicom.pixels.utils import pixel_array
@@ -74,6 +85,17 @@ def dicom_pixels(path: Path, header: Header, *, place: int, name: str) -> NDArra
     if notes.get("PhotometricInterpretation") == "MONOCHROME1":
         values = (header.dtype.type(_mirror(notes, slope, intercept)) - values).astype(header.dtype)
     return as_numbers(values)
+
+
+@contextmanager
+def _own_damage() -> Iterator[None]:
+    """What pydicom alone raises, as the errors that all decoders raise."""
+    from pydicom.errors import BytesLengthException, InvalidDicomError
+
+    try:
+        yield
+    except (BytesLengthException, InvalidDicomError) as failure:
+        raise ValueError(str(failure)) from failure
 
 
 def _notes(path: Path) -> Dataset:

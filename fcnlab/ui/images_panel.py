@@ -121,4 +121,4 @@ def _report(project: Project) -> None:
     if refused:
         with st.expander("Left out", expanded=True):
             for name, reason in refused:
-                st.text(f"{name}: {reason}")
+                st.text(reason if name in reason else f"{name}: {reason}")

@@ -311,3 +311,66 @@ def test_a_compression_that_may_swell_is_refused_by_name(tmp_path: Path) -> None
         pytest.raises(ImportRefused, match="LERC"),
     ):
         source.image(0)
+
+
+def some_file(folder: Path, kind: str) -> bytes:
+    pixels = values((2, *HW), np.uint16)
+    if kind == "dcm":
+        return write_dicom(folder / "seed", pixels, WindowCenter=5, WindowWidth=9, PixelSpacing=[1, 2]).read_bytes()
+    if kind == "npy":
+        np.save(folder / "seed.npy", pixels)
+        return (folder / "seed.npy").read_bytes()
+    if kind == "jp2":
+        return bytes(imagecodecs.jpeg2k_encode(pixels[0], level=0, reversible=True))
+    options = {"ome": True} if kind == "ome" else {"compression": "zlib", "metadata": None}
+    tifffile.imwrite(folder / "seed", pixels, photometric="minisblack", **options)
+    return (folder / "seed").read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["dcm", "npy", "jp2", "tif", "ome"])
+def test_random_damage_is_read_or_refused_but_never_a_crash(tmp_path: Path, kind: str) -> None:
+    rng = np.random.default_rng(3)
+    data = np.frombuffer(some_file(tmp_path, kind), np.uint8)
+    refused = 0
+    for number in range(60):
+        broken = data.copy()
+        broken[rng.integers(0, min(len(broken), (80, 400)[number % 2]), 6)] = rng.integers(0, 256, 6)
+        (tmp_path / "damaged").write_bytes(broken.tobytes())
+        try:
+            with open_image(tmp_path / "damaged", name="damaged", max_pixels=10**6) as source:
+                assert source.image(source.header.count - 1).pixels.dtype.kind in "uif"
+        except ImportRefused:
+            refused += 1
+
+    assert refused > 5
+
+
+def test_a_palette_of_dicom_becomes_colour(tmp_path: Path) -> None:
+    table = np.arange(256, dtype=np.uint16) * 257
+    colours = {"Red": table, "Green": table[::-1].copy(), "Blue": np.zeros(256, np.uint16)}
+    notes: dict[str, object] = {"PhotometricInterpretation": "PALETTE COLOR"}
+    for colour, one in colours.items():
+        notes[f"{colour}PaletteColorLookupTableDescriptor"] = [256, 0, 16]
+        notes[f"{colour}PaletteColorLookupTableData"] = one.tobytes()
+    pixels = values(HW, np.uint8)
+
+    found = read(write_dicom(tmp_path / "a.dcm", pixels, **notes)).pixels
+
+    assert np.array_equal(found[..., 0], table[pixels])
+    assert np.array_equal(found[..., 1], table[::-1][pixels])
+
+
+def test_a_compression_of_dicom_that_nobody_decodes_is_named(tmp_path: Path) -> None:
+    path = write_dicom(tmp_path / "a.dcm", values(HW, np.uint8))
+    old, new = b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.4.80"  # to JPEG-LS, two bytes longer
+    data = path.read_bytes()
+    start = data.index(old)
+    length = data[start - 2 : start]
+    assert int.from_bytes(length, "little") == len(old)
+    group = data.index(b"\x02\x00\x00\x00UL\x04\x00") + 8
+    total = int.from_bytes(data[group : group + 4], "little") + len(new) - len(old)
+    data = data[:group] + total.to_bytes(4, "little") + data[group + 4 :]
+    path.write_bytes(data.replace(length + old, len(new).to_bytes(2, "little") + new))
+
+    with pytest.raises(ImportRefused, match="compressed as JPEG-LS"):
+        read(path)
