@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import lzma
 import stat
 import struct
 import zipfile
@@ -22,7 +21,10 @@ STARTS = (b"PK\3\4", b"PK\5\6")
 RATIO_COUNTS_FROM = 50_000_000
 """Bytes: below this an archive may shrink as well as it likes, for flat masks do."""
 
-METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA})
+METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+REFUSED_METHODS = {zipfile.ZIP_BZIP2: "bzip2", zipfile.ZIP_LZMA: "LZMA"}
+"""Python unpacks these without a limit, whatever size an entry declares."""
+
 ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst"})
 NAME_BYTES_MOST = 1000
 """Of the directory of an archive, for each entry: names, times and comments."""
@@ -40,7 +42,6 @@ DAMAGE = (
     NotImplementedError,
     RuntimeError,
     zlib.error,
-    lzma.LZMAError,
     struct.error,
 )
 """What reading a damaged archive raises."""
@@ -226,7 +227,8 @@ def _reason(info: zipfile.ZipInfo, name: str) -> str:
     if path.suffix.lower() in ARCHIVES:
         return "it is an archive in the archive; unpack it first"
     if info.compress_type not in METHODS:
-        return f"it is packed by method {info.compress_type}, which is unknown here; pack it as an ordinary zip"
+        method = REFUSED_METHODS.get(info.compress_type, f"method {info.compress_type}")
+        return f"it is packed by {method}, which is not unpacked here; pack it as an ordinary zip"
     return ""
 
 

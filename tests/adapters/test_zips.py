@@ -106,6 +106,34 @@ def test_an_entry_that_lies_about_its_size_gives_no_more_than_it_says() -> None:
         archive.read(archive.entries[0])
 
 
+def lying(data: bytes, *, true: int, said: int) -> io.BytesIO:
+    """An archive whose entry says another size, in the directory and in front of the entry."""
+    return io.BytesIO(data.replace(true.to_bytes(4, "little"), said.to_bytes(4, "little")))
+
+
+@pytest.mark.parametrize(("method", "word"), [(zipfile.ZIP_BZIP2, "bzip2"), (zipfile.ZIP_LZMA, "LZMA")])
+def test_methods_that_unpack_without_a_limit_are_left_out(method: int, word: str) -> None:
+    with open_zip(packed({"a.png": bytes(1000)}, compression=method), name="files.zip") as archive:
+        assert archive.entries == ()
+        assert word in archive.left_out[0].reason
+        assert "pack it as an ordinary zip" in archive.left_out[0].reason
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_no_method_takes_the_memory_that_an_entry_hides(method: int) -> None:
+    bomb = lying(packed({"a.png": bytes(60_000_000)}, compression=method).getvalue(), true=60_000_000, said=1000)
+
+    tracemalloc.start()
+    with open_zip(bomb, name="liar.zip") as archive:
+        for entry in archive.entries:
+            with pytest.raises(ImportRefused, match=r"a\.png"):
+                archive.read(entry)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert peak < 10_000_000
+
+
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99])
 def test_a_truncated_archive_is_refused_by_name(share: float) -> None:
     data = packed({"a.png": bytes(range(256)) * 50}).getvalue()
