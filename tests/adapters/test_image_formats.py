@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import imagecodecs
@@ -159,6 +160,36 @@ def test_jpeg_2000_is_read(tmp_path: Path, dtype: type, shape: tuple[int, ...], 
 
     assert found.extension == "jp2"
     assert np.array_equal(found.pixels, pixels)
+
+
+def box(kind: bytes, content: bytes, *, is_long: bool = False) -> bytes:
+    if is_long:
+        return struct.pack(">I4sQ", 1, kind, 16 + len(content)) + content
+    return struct.pack(">I4s", 8 + len(content), kind) + content
+
+
+@pytest.mark.parametrize("is_long", [False, True])
+def test_a_jpeg_2000_is_judged_by_the_code_stream_that_is_decoded(tmp_path: Path, is_long: bool) -> None:
+    pixels = values(HW, np.uint8)
+    data = imagecodecs.jpeg2k_encode(pixels, level=0, codecformat="jp2", reversible=True)
+    small = imagecodecs.jpeg2k_encode(pixels[:3, :5], level=0, codecformat="j2k", reversible=True)
+    start = data.index(b"jp2c") - 4
+    other = box(b"uuid", bytes(16) + small, is_long=is_long)
+    (tmp_path / "a").write_bytes(data[:start] + other + data[start:])
+
+    with pytest.raises(ImportRefused, match=r"34 x 21 pixels, more than the 100 allowed"):
+        read(tmp_path / "a", max_pixels=100)
+    assert np.array_equal(read(tmp_path / "a").pixels, pixels)
+
+
+@pytest.mark.parametrize("length", [0, 1, 7, 10**9])
+def test_a_box_that_leads_nowhere_is_damage(tmp_path: Path, length: int) -> None:
+    data = imagecodecs.jpeg2k_encode(values(HW, np.uint8), level=0, codecformat="jp2", reversible=True)
+    start = data.index(b"jp2c") - 4
+    (tmp_path / "a").write_bytes(data[:start] + struct.pack(">I4s", length, b"free") + data[start:])
+
+    with pytest.raises(ImportRefused, match="damaged or incomplete"):
+        read(tmp_path / "a")
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, bool, *DTYPES, np.dtype(">u2")])
