@@ -14,11 +14,15 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from fcnlab.adapters.upright import SIDEWAYS
 from fcnlab.errors import ImportRefused
 from fcnlab.imaging import PixelSize, Stretch
 
 BYTES_PER_PIXEL = 8
 """Many channels, or wide numbers, may take as much memory as this for each pixel allowed."""
+
+PAGES_MOST = 100_000
+"""Of a stack; more are no stack anybody looks at, but a count that was made up."""
 
 DAMAGE = (
     OSError,
@@ -65,6 +69,12 @@ class Header:
     stated: Stretch | None = None
     is_window: bool = False
 
+    @property
+    def hw(self) -> tuple[int, int]:
+        """Height and width of the upright image."""
+        height, width = self.stored_hw
+        return (width, height) if self.orientation >= SIDEWAYS else (height, width)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodedImage:
@@ -93,7 +103,9 @@ class DecodedImage:
 
 
 def decoded(header: Header, pixels: NDArray[Any]) -> DecodedImage:
-    """The upright pixels of an image with what its header says."""
+    """The upright pixels of an image with what its header says. Raises ValueError: they have another size."""
+    if pixels.shape[:2] != header.hw:
+        raise ValueError(f"its pixels are {pixels.shape}, and it says {header.hw}")
     return DecodedImage(
         pixels, header.orientation != 1, header.extension, header.pixel_size, header.stated, header.is_window
     )
@@ -103,8 +115,9 @@ def refuse_header(header: Header, *, name: str, max_pixels: int) -> None:
     """Refuse what should not be decoded.
 
     Raises:
-        ImportRefused: it has no pixels or too many, or values that are no numbers one can look at.
+        ImportRefused: it has no pixels or too many, too many pages, or values that are no numbers one can look at.
     """
+    refuse_count(header.count, name=name)
     height, width = header.stored_hw
     if height < 1 or width < 1 or header.channels < 1:
         raise ImportRefused(f"{name} has {width} x {height} pixels of {header.channels} channels: nothing to see")
@@ -119,6 +132,12 @@ def refuse_header(header: Header, *, name: str, max_pixels: int) -> None:
         raise ImportRefused(
             f"{name} holds {header.dtype} values, which are no brightnesses; save it as whole or real numbers"
         )
+
+
+def refuse_count(count: int, *, name: str) -> None:
+    """Refuse a stack that is too long. Raises ImportRefused."""
+    if count > PAGES_MOST:
+        raise ImportRefused(f"{name} has {count} pages, more than the {PAGES_MOST} allowed in a stack; split it")
 
 
 def damaged(name: str, failure: BaseException) -> ImportRefused:

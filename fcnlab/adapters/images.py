@@ -40,24 +40,34 @@ class ImageSource:
         header: of the first image.
     """
 
-    def __init__(self, path: Path, *, name: str, header: Header, opened: tiff.OpenTiff | None) -> None:
+    def __init__(
+        self, path: Path, *, name: str, header: Header, max_pixels: int, opened: tiff.OpenTiff | None = None
+    ) -> None:
         self.header = header
-        self._path, self._name, self._tiff = path, name, opened
+        self._path, self._name, self._max_pixels, self._tiff = path, name, max_pixels, opened
 
     def image(self, place: int = 0) -> DecodedImage:
-        """One image of the file, counted from 0.
+        """One image of the file, counted from 0, judged by its own header.
 
         Raises:
-            ImportRefused: it is damaged.
+            ImportRefused: it is damaged or too large.
         """
+        name = f"{self._name} (page {place + 1})" if self.header.count > 1 else self._name
         try:
-            return decoded(self.header, self._pixels(place))
+            header = self._header(place, name)
+            return decoded(header, self._pixels(header, place))
         except DAMAGE as failure:
-            page = f" (page {place + 1})" if self.header.count > 1 else ""
-            raise damaged(f"{self._name}{page}", failure) from failure
+            raise damaged(name, failure) from failure
 
-    def _pixels(self, place: int) -> NDArray[Any]:
-        path, header, name = self._path, self.header, self._name
+    def _header(self, place: int, name: str) -> Header:
+        if self._tiff is None or place == 0:
+            return self.header
+        header = tiff.tiff_header(self._tiff, place=place, name=name)
+        refuse_header(header, name=name, max_pixels=self._max_pixels)
+        return header
+
+    def _pixels(self, header: Header, place: int) -> NDArray[Any]:
+        path, name = self._path, self._name
         if self._tiff is not None:
             return tiff.tiff_pixels(self._tiff, path, place=place, name=name)
         if header.extension == "npy":
@@ -80,7 +90,7 @@ def open_image(path: Path, *, name: str, max_pixels: int) -> Iterator[ImageSourc
     Args:
         path: the file.
         name: what the user calls it, for messages.
-        max_pixels: larger images are refused before they are decoded.
+        max_pixels: larger images are refused before they are decoded, each page of a stack by itself.
 
     Raises:
         ImportRefused: not an image of a known format, an animation, damaged, or too large.
@@ -91,15 +101,15 @@ def open_image(path: Path, *, name: str, max_pixels: int) -> Iterator[ImageSourc
             extension = _extension(file.read(START_BYTES), name=name)
         if extension == "tif":
             with tiff.open_tiff(path, name=name) as opened:
-                header = tiff.tiff_header(opened, name=name)
+                header = tiff.tiff_header(opened, place=0, name=name)
                 refuse_header(header, name=name, max_pixels=max_pixels)
-                yield ImageSource(path, name=name, header=header, opened=opened)
+                yield ImageSource(path, name=name, header=header, max_pixels=max_pixels, opened=opened)
             return
         header = _header(path, extension, name=name)
         refuse_header(header, name=name, max_pixels=max_pixels)
     except DAMAGE as failure:
         raise damaged(name, failure) from failure
-    yield ImageSource(path, name=name, header=header, opened=None)
+    yield ImageSource(path, name=name, header=header, max_pixels=max_pixels)
 
 
 def decode(path: Path, *, name: str, max_pixels: int) -> DecodedImage:

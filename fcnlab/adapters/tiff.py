@@ -14,11 +14,12 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
-from fcnlab.adapters.decoding import Header, as_numbers
-from fcnlab.adapters.tiff_notes import is_windowed, pixel_size, stated_range
+from fcnlab.adapters.decoding import Header, as_numbers, refuse_count
+from fcnlab.adapters.tiff_notes import is_windowed, ome_sizes, pixel_size, stated_range
 from fcnlab.adapters.tiff_segments import refuse_swollen
-from fcnlab.adapters.upright import ORIENTATION_TAG, upright, valid_orientation
+from fcnlab.adapters.upright import ORIENTATION_TAG, SIDEWAYS, upright, valid_orientation
 from fcnlab.errors import ImportRefused
+from fcnlab.imaging import PixelSize
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
@@ -29,7 +30,11 @@ REDUCED, MASK = 1, 4
 """Of NewSubfileType: a smaller version of another page, a mask of transparency."""
 
 PHOTO = tifffile.PHOTOMETRIC
-PILLOW_KINDS = frozenset({PHOTO.SEPARATED, PHOTO.YCBCR, PHOTO.CIELAB, PHOTO.ICCLAB, PHOTO.ITULAB, PHOTO.PALETTE})
+OTHER_COLOURS = frozenset({PHOTO.SEPARATED, PHOTO.CIELAB, PHOTO.ICCLAB, PHOTO.ITULAB})
+"""Inks and the like, which Pillow alone turns into red, green and blue."""
+
+RAW = frozenset({1, 5, 8, 32946, 32773, 34925, 50000})
+"""Compressions that know nothing of colours: decoders of the others turn YCbCr into red, green and blue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,35 +47,42 @@ class Plane:
 
 @dataclass(frozen=True, slots=True)
 class OpenTiff:
-    """An open file with the images in it, in order."""
+    """An open file with the images in it, in order, and the sizes of pixels that OME says for its series."""
 
     file: tifffile.TiffFile
     planes: tuple[Plane, ...]
+    ome_sizes: tuple[PixelSize | None, ...]
 
 
 @contextmanager
 def open_tiff(path: Path, *, name: str) -> Iterator[OpenTiff]:
     """The images of a file. Raises ImportRefused, or one of the decoders' errors: it holds none, or is damaged."""
     with tifffile.TiffFile(path, _multifile=False) as file:  # which would open files that this one names
-        planes = tuple(_planes(file, name=name))
+        planes = list(_planes(file, name=name))
         if not planes:
             raise ValueError("it has no page")
-        yield OpenTiff(file, planes)
+        if all(plane.series.kind == "generic" for plane in planes):  # which puts pages of one kind together
+            planes.sort(key=lambda plane: _own_page(plane).treeindex)
+        yield OpenTiff(file, tuple(planes), ome_sizes(file))
 
 
-def tiff_header(opened: OpenTiff, *, name: str) -> Header:
-    """What the file says about its first image, without decoding it; smaller versions of it do not count.
+def tiff_header(opened: OpenTiff, *, place: int, name: str) -> Header:
+    """What the file says about one of its images, without decoding it; smaller versions of them do not count.
 
     Raises:
-        ImportRefused: its values are of no kind that is known.
+        ImportRefused: its values or colours are of no kind that is known.
+        ValueError or another of the decoders' errors: the file is damaged.
     """
-    plane = opened.planes[0]
-    page = plane.series.keyframe
+    plane = opened.planes[place]
+    page = _own_page(plane)
     if page.dtype is None:
         raise ImportRefused(f"{name} holds values of {page.bitspersample} bits; save it with 8, 16 or 32 bits a value")
-    tag = page.tags.get(ORIENTATION_TAG)
-    orientation = valid_orientation(None if tag is None else int(tag.value))
-    size = pixel_size(opened.file, page)
+    if _has_other_colours(page) and not _is_for_pillow(opened, plane):
+        raise ImportRefused(
+            f"{name} holds {page.dtype} values of {PHOTO(page.photometric).name} colours; save it as RGB"
+        )
+    orientation = _orientation(page)
+    size = pixel_size(opened.file, page, ome=_ome_size(opened, plane))
     return Header(
         "tif",
         (page.imagelength, page.imagewidth),
@@ -78,7 +90,7 @@ def tiff_header(opened: OpenTiff, *, name: str) -> Header:
         page.samplesperpixel * len(plane.pages),
         orientation=orientation,
         count=len(opened.planes),
-        pixel_size=size.turned() if size is not None and orientation > 4 else size,
+        pixel_size=size.turned() if size is not None and orientation >= SIDEWAYS else size,
         stated=stated_range(page),
         is_window=is_windowed(page),
     )
@@ -92,18 +104,17 @@ def tiff_pixels(opened: OpenTiff, path: Path, *, place: int, name: str) -> NDArr
         ValueError, OSError or another of the decoders' errors: the file is damaged.
     """
     plane = opened.planes[place]
-    page = plane.series.keyframe
+    page = _own_page(plane)
     _refuse_hollow(page)
-    if len(opened.planes) == 1 and _is_for_pillow(page):
-        return _pillow_pixels(path)
+    if _is_for_pillow(opened, plane):
+        return _pillow_pixels(path, index=page.index)
     layers = [_page_pixels(plane.series, number, name=name) for number in plane.pages]
     pixels = layers[0] if len(layers) == 1 else np.stack(layers, axis=-1)
     if page.photometric == PHOTO.PALETTE and page.colormap is not None:
         pixels = (page.colormap[:, pixels] >> 8).astype(np.uint8).transpose(1, 2, 0)
     if page.photometric == PHOTO.MINISWHITE:
         pixels = _turned_to_light(pixels, bits=int(page.bitspersample))
-    tag = page.tags.get(ORIENTATION_TAG)
-    return upright(as_numbers(pixels), orientation=valid_orientation(None if tag is None else int(tag.value)))
+    return upright(as_numbers(pixels), orientation=_orientation(page))
 
 
 def opencv_pixels_16(path: Path) -> NDArray[np.uint16]:
@@ -141,6 +152,7 @@ def _planes(file: tifffile.TiffFile, *, name: str) -> Iterator[Plane]:
         if "Z" in page.axes:
             raise ImportRefused(f"{name} holds a volume in one page; save its slices as pages or files of their own")
         n_pages = series.size // max(1, page.size)
+        refuse_count(n_pages, name=name)
         _refuse_promises(series, n_pages)
         yield from (Plane(series, pages) for pages in _images_of(series, n_pages))
         if series.kind in NESTED_KINDS:
@@ -195,17 +207,58 @@ def _refuse_hollow(page: tifffile.TiffPage | tifffile.TiffFrame) -> None:
         raise ValueError("it has no pixels")
 
 
-def _is_for_pillow(page: tifffile.TiffPage) -> bool:
-    """Whether Pillow reads a page as it always did: 8-bit grey, RGB, and the kinds of colour it alone converts."""
+def _own_page(plane: Plane) -> tifffile.TiffPage:
+    """The first page of an image with its own notes; of pages that follow each other without notes, the first of all.
+
+    Raises:
+        ValueError: it is of another kind than the file says of all its pages.
+    """
+    series, number = plane.series, plane.pages[0]
+    key = series.keyframe
+    page = series.pages[number] if number < len(series.pages) else key
+    if page is None:
+        raise ValueError(f"page {number + 1} is missing")
+    own = key if page.is_virtual else page.aspage()
+    if (own.shape, own.dtype) != (key.shape, key.dtype):
+        raise ValueError(f"it is {own.shape}, and its file says {key.shape} of all its pages")
+    return own
+
+
+def _orientation(page: tifffile.TiffPage) -> int:
+    tag = page.tags.get(ORIENTATION_TAG)
+    return valid_orientation(None if tag is None else int(tag.value))
+
+
+def _ome_size(opened: OpenTiff, plane: Plane) -> PixelSize | None:
+    sizes = opened.ome_sizes
+    if len(sizes) == len(opened.file.series):
+        return sizes[opened.file.series.index(plane.series)]
+    return sizes[0] if sizes else None
+
+
+def _has_other_colours(page: tifffile.TiffPage) -> bool:
+    return page.photometric in OTHER_COLOURS or (page.photometric == PHOTO.YCBCR and page.compression in RAW)
+
+
+def _is_for_pillow(opened: OpenTiff, plane: Plane) -> bool:
+    """Whether Pillow reads an image: colours it alone converts; and what it always read, alone in its file."""
+    page = plane.series.keyframe
     if page.dtype not in (np.uint8, np.bool_) or page.samplesperpixel > 4 or (page.sampleformat or 1) != 1:
         return False
-    if page.photometric in PILLOW_KINDS or page.samplesperpixel in (1, 3):
+    if page.is_subifd or len(plane.pages) > 1:
+        return False
+    if _has_other_colours(page):
+        return True
+    if len(opened.planes) > 1:  # it would look for each page from the first one on
+        return False
+    if page.photometric in (PHOTO.YCBCR, PHOTO.PALETTE) or page.samplesperpixel in (1, 3):
         return True
     return len(page.extrasamples) == 1 and page.extrasamples[0] in (1, 2)  # alpha, not a channel of its own
 
 
-def _pillow_pixels(path: Path) -> NDArray[Any]:
+def _pillow_pixels(path: Path, *, index: int) -> NDArray[Any]:
     with TiffImagePlugin.TiffImageFile(path) as image:  # which turns TIFF, and only TIFF, by itself
+        image.seek(index)
         image.load()
         return np.array(simple(image))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +26,33 @@ GEO_UNITS = {9001: "m", 9002: "ft", 9003: "ft", 9036: "km", 9102: "degree"}
 PER_CENTIMETRE = {"nm": 1e7, "µm": 1e4, "mm": 10.0, "cm": 1.0, "m": 0.01}
 
 
-def pixel_size(file: tifffile.TiffFile, page: tifffile.TiffPage) -> PixelSize | None:
+def pixel_size(file: tifffile.TiffFile, page: tifffile.TiffPage, *, ome: PixelSize | None = None) -> PixelSize | None:
     """The size of a stored pixel: from OME, ImageJ or GeoTIFF notes, or a resolution per centimetre; else None.
 
-    A resolution per inch says how large to print, and is passed over.
+    A resolution per inch says how large to print, and is passed over. `ome` is what `ome_sizes` found.
     """
+    if ome is not None:
+        return ome
     try:
-        for found in (_ome(file), _imagej(file, page), _geo(page), _centimetres(page)):
+        for found in (_imagej(file, page), _geo(page), _centimetres(page)):
             if found is not None:
                 return PixelSize(*found)
     except (*DAMAGE, InvalidSetting):  # a picture is worth more than its notes
         return None
     return None
+
+
+def ome_sizes(file: tifffile.TiffFile) -> tuple[PixelSize | None, ...]:
+    """Sizes of pixels from OME notes, in the order of its images; empty: there are no such notes."""
+    if not file.is_ome or not file.ome_metadata:
+        return ()
+    from defusedxml.ElementTree import fromstring
+
+    try:
+        elements = [one for one in fromstring(file.ome_metadata).iter() if one.tag.endswith("}Pixels")]
+        return tuple(_ome_size(one.attrib) for one in elements)
+    except DAMAGE:  # as above
+        return ()
 
 
 def stated_range(page: tifffile.TiffPage) -> Stretch | None:
@@ -82,18 +98,14 @@ def write_page(path: Path, page: DecodedImage) -> None:
     tifffile.imwrite(path, pixels, photometric=photometric, metadata=None, software=software, **options)
 
 
-def _ome(file: tifffile.TiffFile) -> tuple[float, float, str] | None:
-    if not file.is_ome or not file.ome_metadata:
+def _ome_size(notes: Mapping[str, str]) -> PixelSize | None:
+    width, height = notes.get("PhysicalSizeX"), notes.get("PhysicalSizeY")
+    if width is None:
         return None
-    from defusedxml.ElementTree import fromstring
-
-    for element in fromstring(file.ome_metadata).iter():
-        if element.tag.endswith("}Pixels"):
-            width, height = element.get("PhysicalSizeX"), element.get("PhysicalSizeY")
-            if width is None:
-                return None
-            return float(width), float(height or width), _unit(element.get("PhysicalSizeXUnit", "µm"))
-    return None
+    try:
+        return PixelSize(float(width), float(height or width), _unit(notes.get("PhysicalSizeXUnit", "µm")))
+    except (ValueError, InvalidSetting):  # as above
+        return None
 
 
 def _imagej(file: tifffile.TiffFile, page: tifffile.TiffPage) -> tuple[float, float, str] | None:

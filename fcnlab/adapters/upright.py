@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 ORIENTATION_TAG = 0x0112
+SIDEWAYS = 5
+"""Orientations from here on swap height and width."""
 
 
 def upright(pixels: NDArray[Any], *, orientation: int) -> NDArray[Any]:

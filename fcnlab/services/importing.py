@@ -163,18 +163,17 @@ def _candidates_of_file(lab: Lab, name: str, source: Source, known: KnownContent
             return
         with open_image(copy.path, name=name, max_pixels=lab.settings.max_pixels) as opened:
             header = opened.header
-            n_values = header.stored_hw[0] * header.stored_hw[1] * header.channels
             if header.count > 1:
                 failures = 0
                 for place in range(header.count):
                     page = _page(lab, name_of_page(name, place, header.count), opened, place, known, done=done)
-                    page.n_values = n_values
                     yield page
                     failures = 0 if page.refused is None else failures + 1
                     if failures == FAILURES_MOST and place + 1 < header.count:
                         yield Candidate(done, name, refused=_rest_left_out(name, place + 1, header.count))
                         return
                 return
+            n_values = header.stored_hw[0] * header.stored_hw[1] * header.channels
         yield Candidate(done, name, copy=copy, n_values=n_values, files=files.pop_all())
 
 
@@ -195,4 +194,5 @@ def _page(lab: Lab, name: str, opened: ImageSource, place: int, known: KnownCont
         image = known.image(copy.content_hash)
         if image is not None:
             return Candidate(done, name, known=image)
-        return Candidate(done, name, copy=copy, pixel_size=page.pixel_size, files=files.pop_all())
+        n_values = page.pixels.size
+        return Candidate(done, name, copy=copy, n_values=n_values, pixel_size=page.pixel_size, files=files.pop_all())

@@ -10,9 +10,6 @@ from fcnlab.errors import ImportRefused
 from fcnlab.services.importing import clean_file_name
 from fcnlab.services.label_names import ImageNames
 
-SIDEWAYS = 5
-"""EXIF orientations from here on swap height and width."""
-
 MOST_PIXELS = 2_000_000_000
 
 
@@ -36,8 +33,7 @@ class PictureSizes:
             return clean_file_name(name), hw
         known = self._names.find(name)
         with open_image(self._files[known.id], name=known.name, max_pixels=MOST_PIXELS) as source:
-            height, width = source.header.stored_hw
-            found = (width, height) if source.header.orientation >= SIDEWAYS else (height, width)
+            found = source.header.hw
         if hw is not None and hw != found:
             raise ImportRefused(
                 f"the labels are for {hw[1]} x {hw[0]} pixels, {known.name} has {found[1]} x {found[0]}"

@@ -1,0 +1,163 @@
+"""Every page of a TIFF file is judged, read and described by itself, as if it were alone in its file."""
+
+from __future__ import annotations
+
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from fcnlab.adapters.decoding import PAGES_MOST, DecodedImage
+from fcnlab.adapters.images import decode, open_image
+from fcnlab.errors import ImportRefused
+from fcnlab.imaging import PixelSize, Stretch
+
+HW = (21, 34)
+RNG = np.random.default_rng(17)
+GREY = RNG.integers(0, 256, HW, dtype=np.uint8)
+RGB = RNG.integers(0, 256, (*HW, 3), dtype=np.uint8)
+
+
+def written(path: Path, *pages: tuple[np.ndarray, dict[str, Any]]) -> Path:
+    with tifffile.TiffWriter(path) as file:
+        for pixels, options in pages:
+            file.write(pixels, metadata=None, **{"photometric": "minisblack", **options})
+    return path
+
+
+def pages_of(path: Path, *, max_pixels: int = 10**6) -> list[DecodedImage | str]:
+    """Each page of a file, or what was said of it."""
+    found: list[DecodedImage | str] = []
+    with open_image(path, name=path.name, max_pixels=max_pixels) as source:
+        for place in range(source.header.count):
+            try:
+                found.append(source.image(place))
+            except ImportRefused as refusal:
+                found.append(str(refusal))
+    return found
+
+
+def pixels_of(page: DecodedImage | str) -> np.ndarray:
+    assert isinstance(page, DecodedImage), page
+    return page.pixels
+
+
+def test_a_page_larger_than_allowed_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    large = np.zeros((3000, 4000), np.uint8)
+    path = written(tmp_path / "a.tif", (GREY, {}), (large, {"compression": "zlib"}), (GREY, {}))
+
+    tracemalloc.start()
+    first, second, third = pages_of(path, max_pixels=5000)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert second == (
+        "a.tif (page 2) has 4000 x 3000 pixels, more than the 5000 allowed; make it smaller, cut it into parts, or "
+        "raise FCNLAB_MAX_PIXELS"
+    )
+    assert np.array_equal(pixels_of(first), GREY)
+    assert np.array_equal(pixels_of(third), GREY)
+    assert peak < large.size / 2
+
+
+def test_pages_of_several_kinds_keep_their_order(tmp_path: Path) -> None:
+    pages = (GREY, RGB, GREY // 2, GREY.astype(np.uint16) * 9, RGB // 3)
+    path = written(tmp_path / "a.tif", *((one, {"photometric": "rgb" if one.ndim == 3 else 1}) for one in pages))
+
+    found = pages_of(path)
+
+    assert all(np.array_equal(pixels_of(page), one) for page, one in zip(found, pages, strict=True))
+
+
+def test_every_page_has_its_own_turn_range_and_size_of_a_pixel(tmp_path: Path) -> None:
+    centimetres = {"resolution": (20_000, 40_000), "resolutionunit": "CENTIMETER"}
+    ranged = {"extratags": [(340, "d", 1, -1.0, True), (341, "d", 1, 7.0, True)], "software": "fcnlab window"}
+    floats = GREY.astype(np.float32)
+    path = written(
+        tmp_path / "a.tif",
+        (floats, {}),
+        (floats, {**centimetres, "extratags": [(274, "H", 1, 6, True)]}),
+        (floats, ranged),
+    )
+
+    found = [page for page in pages_of(path) if isinstance(page, DecodedImage)]
+
+    assert [page.pixels.shape for page in found] == [HW, HW[::-1], HW]
+    assert [page.turned for page in found] == [False, True, False]
+    assert [page.pixel_size for page in found] == [None, PixelSize(0.25, 0.5, "µm"), None]
+    assert [page.stated for page in found] == [None, None, Stretch(-1, 7)]
+    assert [page.is_window for page in found] == [False, False, True]
+
+
+def test_every_image_of_an_ome_file_has_its_own_size_of_a_pixel(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif", ome=True) as file:
+        for width in (0.5, 2.0):
+            file.write(GREY, photometric="minisblack", metadata={"axes": "YX", "PhysicalSizeX": width})
+
+    found = [page for page in pages_of(tmp_path / "a.tif") if isinstance(page, DecodedImage)]
+
+    assert [page.pixel_size for page in found] == [PixelSize(0.5, 0.5, "µm"), PixelSize(2, 2, "µm")]
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "LAB"])
+def test_colours_of_other_kinds_are_the_same_in_a_stack_as_alone(tmp_path: Path, mode: str) -> None:
+    if mode == "CMYK":
+        first, second = (Image.fromarray(pixels).convert("CMYK") for pixels in (RGB, 255 - RGB))
+    else:
+        first, second = (Image.frombytes("LAB", HW[::-1], pixels.tobytes()) for pixels in (RGB, RGB // 2))
+    first.save(tmp_path / "first.tif")
+    second.save(tmp_path / "second.tif")
+    first.save(tmp_path / "both.tif", save_all=True, append_images=[second])
+
+    found = pages_of(tmp_path / "both.tif")
+
+    for page, name in zip(found, ("first.tif", "second.tif"), strict=True):
+        alone = decode(tmp_path / name, name=name, max_pixels=10**6).pixels
+        assert alone.shape == (*HW, 3)
+        assert np.array_equal(pixels_of(page), alone)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_inks_that_nobody_here_turns_into_colours_are_refused(tmp_path: Path, count: int) -> None:
+    inks = RNG.integers(0, 60_000, (*HW, 4), dtype=np.uint16)
+    path = written(tmp_path / "a.tif", *[(inks, {"photometric": "separated"})] * count)
+
+    with pytest.raises(ImportRefused, match="holds uint16 values of SEPARATED colours; save it as RGB"):
+        pages_of(path)
+
+
+def test_an_image_behind_its_thumbnail_is_read(tmp_path: Path) -> None:
+    rgb: dict[str, Any] = {"photometric": "rgb"}
+    path = written(tmp_path / "a.tif", (RGB[::4, ::4], {**rgb, "subfiletype": 1}), (RGB, {**rgb, "subfiletype": 0}))
+
+    found = decode(path, name="a.tif", max_pixels=10**6)
+
+    assert np.array_equal(found.pixels, RGB)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_pages_that_are_channels_are_all_read_whatever_their_kind(tmp_path: Path, dtype: type) -> None:
+    pixels = RNG.integers(0, 256, (3, *HW)).astype(dtype)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="minisblack", ome=True, metadata={"axes": "CYX"})
+
+    found = decode(tmp_path / "a.tif", name="a.tif", max_pixels=10**6)
+
+    assert np.array_equal(found.pixels, np.moveaxis(pixels, 0, -1))
+
+
+@pytest.mark.parametrize("n_pages", [5_000, PAGES_MOST + 1, 2_000_000_000])
+def test_a_number_of_pages_that_was_made_up_is_refused_at_once(tmp_path: Path, n_pages: int) -> None:
+    notes = f'{{"shape": [{n_pages}, {HW[0]}, {HW[1]}]}}'
+    tifffile.imwrite(tmp_path / "a.tif", GREY, metadata=None, description=notes, photometric="minisblack")
+
+    tracemalloc.start()
+    with pytest.raises(ImportRefused, match=rf"a\.tif.*{n_pages} pages"):
+        pages_of(tmp_path / "a.tif")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert peak < 10_000_000
