@@ -93,6 +93,9 @@ REGION_FORMATS = frozenset(
 )
 """Formats that are written region by region."""
 
+NUMBERED_FORMATS = frozenset({ExportFormat.INDEX, ExportFormat.COLOUR, ExportFormat.TIFF, ExportFormat.NUMPY})
+"""Masks whose values stand for classes, which a table has to name."""
+
 PROBABILITY_FORMATS = frozenset({ExportFormat.PROBABILITIES, ExportFormat.PROBABILITIES_NPZ})
 
 DEFAULT_FORMATS = (ExportFormat.INDEX, ExportFormat.OVERLAY, ExportFormat.POINTS)

@@ -16,6 +16,7 @@ from fcnlab.adapters.exports.array_files import (
     TiffMasks,
 )
 from fcnlab.adapters.exports.cityscapes import Cityscapes
+from fcnlab.adapters.exports.class_table import ClassTable
 from fcnlab.adapters.exports.coco import Coco
 from fcnlab.adapters.exports.cvat import Cvat
 from fcnlab.adapters.exports.format import Format, Subject
@@ -35,7 +36,7 @@ from fcnlab.core.palette import tinted
 from fcnlab.core.region_measures import COLUMNS, measures_of
 from fcnlab.core.regions import Region, instance_regions, semantic_regions
 from fcnlab.domain import ClassLabel
-from fcnlab.exports import REGION_FORMATS, ExportFormat, ExportSpec
+from fcnlab.exports import NUMBERED_FORMATS, REGION_FORMATS, ExportFormat, ExportSpec
 from fcnlab.imaging import PixelSize, Recipe
 
 
@@ -70,6 +71,12 @@ def formats_of(spec: ExportSpec, subject: Subject) -> list[Format]:
         ExportFormat.MEASUREMENTS: lambda: Measurements(COLUMNS),
     }
     return [make() for one, make in makers.items() if one in spec.formats]
+
+
+def formats_with_table(spec: ExportSpec, subject: Subject) -> list[Format]:
+    """`formats_of`, and a table of the classes when the values of masks stand for them and no manifest says so."""
+    table: list[Format] = [] if NUMBERED_FORMATS.isdisjoint(spec.formats) else [ClassTable(subject)]
+    return [*formats_of(spec, subject), *table]
 
 
 def kept_classes(labels: Iterable[ClassLabel], spec: ExportSpec, background: int) -> tuple[ClassLabel, ...]:

@@ -18,7 +18,7 @@ from fcnlab.core.regions import tidied
 from fcnlab.domain import ClassLabel
 from fcnlab.errors import ExportFailed, ImportRefused
 from fcnlab.exports import PROBABILITY_FORMATS, ExportFormat, ExportSpec
-from fcnlab.services.export_formats import formats_of, kept_classes, measured, regions_for
+from fcnlab.services.export_formats import formats_with_table, kept_classes, measured, regions_for
 from fcnlab.services.export_target import plain_writer
 from fcnlab.services.overlapping import AHEAD, overlapped
 from fcnlab.services.predicting import Answer, Predictor, Reading
@@ -115,7 +115,7 @@ def predict_files(
         raise ExportFailed(f"predictions have no points: leave out the format {min(strange)!r}")
     classes = kept_classes(labels, spec, background)
     subject = Subject("fcnlab", classes, (), background)
-    formats: list[Format] = [IndexMasks(subject, folder="")] if is_bare else formats_of(spec, subject)
+    formats: list[Format] = [IndexMasks(subject, folder="")] if is_bare else formats_with_table(spec, subject)
     stems = export_stems([file.name for file in files])
     items = list(enumerate(files, start=1))
     shows = not PICTURE_FORMATS.isdisjoint(spec.formats)

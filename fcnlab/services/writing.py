@@ -15,7 +15,7 @@ from fcnlab.core.regions import tidied
 from fcnlab.domain import DEFAULT_PALETTE, ClassLabel
 from fcnlab.errors import ExportFailed, InvalidImage
 from fcnlab.exports import ExportFormat, ExportSpec
-from fcnlab.services.export_formats import formats_of, regions_for
+from fcnlab.services.export_formats import formats_with_table, regions_for
 from fcnlab.services.export_target import plain_writer
 
 WRITTEN = frozenset(ExportFormat) - {
@@ -66,7 +66,7 @@ def write_masks(
     if len(stems) < len(names):
         raise ExportFailed("an image is named twice: its files would replace each other")
     files: dict[str, str] = {}
-    with plain_writer(Path(to), formats_of(spec, subject)) as writer:
+    with plain_writer(Path(to), formats_with_table(spec, subject)) as writer:
         for number, (name, mask) in enumerate(zip(names, masks, strict=True), start=1):
             files |= writer.add(_exported(number, name, stems[name], mask, spec, subject))
         return {**files, **writer.finish()}

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 import fcnlab
 from fcnlab.adapters.imports.coco import read_coco
+from fcnlab.adapters.imports.index_masks import read_index_masks
 from fcnlab.adapters.imports.reading import ReadOptions
 from fcnlab.errors import ExportFailed, InvalidImage
 from fcnlab.services.writing import WRITTEN
@@ -33,6 +34,17 @@ def test_arrays_are_written_and_read_back(tmp_path: Path) -> None:
     source = read_coco(tmp_path / "out" / "coco" / "annotations.json", ReadOptions())
     for name, mask in zip(NAMES, masks, strict=True):
         assert np.array_equal(named_mask(source, readable(source)[name], mask.shape), np.array(CLASSES)[mask])
+
+
+def test_a_table_names_the_values_of_masks(tmp_path: Path) -> None:
+    masks = [blobs(seed) for seed in range(3)]
+    fcnlab.write_masks(NAMES, masks, classes=CLASSES, to=tmp_path, formats=["index"])
+
+    source = read_index_masks(tmp_path / "masks", ReadOptions())
+
+    found = readable(source)
+    for name, mask in zip(("a", "day/b", "c"), masks, strict=True):
+        assert np.array_equal(named_mask(source, found[name], mask.shape), np.array(CLASSES)[mask])
 
 
 def test_masks_are_asked_for_one_at_a_time(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from fcnlab.adapters.exports.class_table import ClassTable
 from fcnlab.adapters.exports.colour_png import colour_png
 from fcnlab.adapters.exports.format import Assembly, ExportedImage, Subject, WholeFile
 from fcnlab.adapters.exports.index_png import grey_png
@@ -36,5 +37,4 @@ class Cityscapes:
 
     def of_all(self) -> Iterator[Assembly]:
         """The classes."""
-        classes = [{"id": label.id, "name": label.name, "colour": label.colour} for label in self.subject.named()]
-        yield Assembly("cityscapes/classes.json", (json.dumps(classes, ensure_ascii=False, indent=1).encode(), b"\n"))
+        return ClassTable(self.subject, "cityscapes/").of_all()
