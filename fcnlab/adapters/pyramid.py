@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.adapters.files import flush_to_disk
+from fcnlab.adapters.files import flush_together
 
 TILE_PX = 512
 OVERVIEW_SIDE = 2048
@@ -67,6 +67,7 @@ def write_pyramid(rgb: NDArray[np.uint8], *, shown: Path, picture_id: str) -> No
             if number:
                 level = _halved(level)
             _write_level(level, part / str(number))
+        flush_together(sorted(part.rglob("*.jpg")))
         try:
             part.rename(final)
         except OSError:
@@ -83,9 +84,7 @@ def _write_level(level: NDArray[np.uint8], folder: Path) -> None:
         for x, left in enumerate(range(0, width, TILE_PX)):
             bgr = cv2.cvtColor(level[top : top + TILE_PX, left : left + TILE_PX], cv2.COLOR_RGB2BGR)
             options = [cv2.IMWRITE_JPEG_QUALITY, QUALITY, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, 0x111111]
-            path = folder / f"{x}_{y}.jpg"
-            path.write_bytes(cv2.imencode(".jpg", bgr, options)[1].tobytes())
-            flush_to_disk(path)
+            (folder / f"{x}_{y}.jpg").write_bytes(cv2.imencode(".jpg", bgr, options)[1].tobytes())
 
 
 def _halved(level: NDArray[np.uint8]) -> NDArray[np.uint8]:

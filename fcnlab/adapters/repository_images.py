@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from fcnlab.adapters.tables import ClassRow, ImageRow, PointRow
@@ -60,8 +60,8 @@ def add_image(
         position=position,
         created_at=now,
         pixel_size=None if pixel_size is None else pixel_size.to_dict(),
+        **_recipe_columns(recipe),
     )
-    _set_recipe(row, recipe)
     session.add(row)
     session.flush()
     return _info(row, n_points=0)
@@ -152,10 +152,7 @@ def image_place(session: Session, *, image_id: int) -> ImagePlace:
 
 def find_image_by_hash(session: Session, *, project_id: int, content_hash: str) -> ImageInfo | None:
     """The image of the project that has this content, or None."""
-    found = session.execute(
-        _images().where(ImageRow.project_id == project_id, ImageRow.content_hash == content_hash)
-    ).one_or_none()
-    return None if found is None else _info(found[0], n_points=found[1])
+    return images_by_hashes(session, project_id=project_id, content_hashes=[content_hash]).get(content_hash)
 
 
 def images_by_hashes(session: Session, *, project_id: int, content_hashes: Sequence[str]) -> dict[str, ImageInfo]:
@@ -221,11 +218,15 @@ def mask_files(session: Session, *, project_id: int) -> tuple[str, ...]:
 
 def set_recipes(session: Session, *, recipes: Mapping[int, Recipe]) -> None:
     """Store how the pictures of images are made from now on; those that do not exist are passed over."""
-    for image_id in sorted(recipes):
-        row = session.get(ImageRow, image_id)
-        if row is not None:
-            _set_recipe(row, recipes[image_id])
-    session.flush()
+    rows = [
+        {"image_id": image_id, **{f"new_{name}": value for name, value in _recipe_columns(recipe).items()}}
+        for image_id, recipe in sorted(recipes.items())
+    ]
+    if rows:
+        names = _recipe_columns(Recipe())
+        change = update(ImageRow).where(ImageRow.id == bindparam("image_id"))
+        session.connection().execute(change.values({name: bindparam(f"new_{name}") for name in names}), rows)
+        session.expire_all()
 
 
 def clear_mask(session: Session, *, image_id: int) -> None:
@@ -243,10 +244,12 @@ def image_row(session: Session, image_id: int) -> ImageRow:
     return row
 
 
-def _set_recipe(row: ImageRow, recipe: Recipe) -> None:
-    row.stretch_low = None if recipe.stretch is None else recipe.stretch.low
-    row.stretch_high = None if recipe.stretch is None else recipe.stretch.high
-    row.imaging = None if recipe.imaging is None else recipe.imaging.to_dict()
+def _recipe_columns(recipe: Recipe) -> dict[str, Any]:
+    return {
+        "stretch_low": None if recipe.stretch is None else recipe.stretch.low,
+        "stretch_high": None if recipe.stretch is None else recipe.stretch.high,
+        "imaging": None if recipe.imaging is None else recipe.imaging.to_dict(),
+    }
 
 
 def _images() -> Select[ImageRow, int]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlalchemy.orm import Session
 
 from fcnlab.adapters import filestore, repository, repository_images
 from fcnlab.adapters.database import reading, writing
@@ -74,34 +75,39 @@ def set_imaging(lab: Lab, *, project_id: int, imaging: Imaging) -> Iterator[Imag
     """
     with reading(lab.sessions) as session:
         project = repository.project(session, project_id=project_id)
-        images = repository_images.images(session, project_id=project_id)
-    return iter(()) if project.imaging == imaging else _remake(lab, project, images, imaging)
+    return iter(()) if project.imaging == imaging else _remake(lab, project, imaging)
 
 
-def _remake(lab: Lab, project: Project, images: tuple[ImageInfo, ...], imaging: Imaging) -> Iterator[ImagingProgress]:
+def _remake(lab: Lab, project: Project, imaging: Imaging) -> Iterator[ImagingProgress]:
     recipes: dict[int, Recipe] = {}
-    seen: dict[int, ImageInfo] = {}
-    waiting = images
+    before: dict[int, tuple[str, str]] = {}  # content and picture id of every image seen
     while True:
-        for image in waiting:
-            seen[image.id] = image
+        with reading(lab.sessions) as session:
+            waiting = [one for one in _image_ids(session, project) if one not in before]
+        total = len(before) + len(waiting)
+        for image_id in waiting:
+            with reading(lab.sessions) as session:
+                image = repository_images.image(session, image_id=image_id)
+            before[image_id] = (image.content_hash, image.picture_id)
             refused = ""
             try:
-                recipes[image.id] = _made(lab, image, imaging)
+                recipes[image_id] = _made(lab, image, imaging)
             except (ImportRefused, InvalidImage) as refusal:
                 refused = str(refusal)
-            yield ImagingProgress(len(seen), max(len(seen), len(images)), image.name, refused)
+            yield ImagingProgress(len(before), total, image.name, refused)
         with writing(lab.sessions) as session:
-            now = repository_images.images(session, project_id=project.id)
-            waiting = tuple(image for image in now if image.id not in seen)  # imported meanwhile
-            if not waiting:
+            if all(one in before for one in _image_ids(session, project)):  # else some were imported meanwhile
                 repository_images.set_recipes(session, recipes=recipes)
                 repository.set_imaging(session, project_id=project.id, imaging=imaging)
                 break
     for image_id, recipe in recipes.items():
-        old = seen[image_id].picture_id
-        if old != picture_name(seen[image_id].content_hash, recipe.imaging):
+        content_hash, old = before[image_id]
+        if old != picture_name(content_hash, recipe.imaging):
             filestore.forget_picture(lab.folders, picture_id=old)
+
+
+def _image_ids(session: Session, project: Project) -> list[int]:
+    return list(repository_images.image_states(session, project_id=project.id))
 
 
 def parse_imaging(channels: str, limits: str) -> Imaging:
