@@ -29,6 +29,10 @@ BASES_KEPT = 8
 """Images whose mask is kept without what is painted: a stroke on them needs nothing learned again."""
 
 
+REST_SHOWN_S = 1.0
+"""The rest of a wide image is shown so often: every overlay costs a browser as much as the tile cost us."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Base:
     """The mask of an image before anything painted is laid over it, (H, W) uint8; `revision` of the learner made it."""
@@ -45,6 +49,7 @@ class OverlayMaker:
         self._made_from: dict[int, tuple[int, ImageState, tuple[int, ...]]] = {}
         self._bases: OrderedDict[int, _Base] = OrderedDict()
         self._wide = WideMasks(pictures)
+        self._pinned: dict[int, float] = {}
 
     def forget(self, image_id: int) -> None:
         """Make the overlay of an image again next time, whether anything changed or not."""
@@ -102,6 +107,12 @@ class OverlayMaker:
                 return True
             self._board.say(image.id, "missing", message=missing_in_words(project, learner) or str(missing))
             return False
+        is_rest = not is_whole and self._made_from.get(image.id) == made_from
+        now = time.monotonic()
+        if is_rest and self.progress(learner, image) < 1 and now - self._pinned.get(image.id, 0) < REST_SHOWN_S:
+            self._board.cover(image.id, covers)
+            return True
+        self._pinned[image.id] = now
         self._board.pin(
             image.id,
             painted(base.class_map, painting),
