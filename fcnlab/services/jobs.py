@@ -32,6 +32,9 @@ CHECKED_EVERY_S = 15.0
 LESSONS_KEPT_AFTER_S = 3.0
 """Lessons go to the disk when nobody has clicked for so long: a click must not wait for the disk."""
 
+QUIET_S = 1.0
+"""The rest of a wide image waits until nobody has clicked for so long: the browser wants a core then."""
+
 LOOK_S = 0.5
 """Tiles that a browser asks for within so long of each other belong to one look."""
 
@@ -57,6 +60,8 @@ class Jobs:
         self._watched: dict[int, tuple[int, float]] = {}
         self._checked: dict[int, float] = {}
         self._turned: dict[int, float] = {}
+        self._clicked_at: dict[int, float] = {}
+        self._resting: dict[int, threading.Timer] = {}
         self._keeping: dict[int, threading.Timer] = {}
         self._lock = threading.Lock()
 
@@ -64,6 +69,7 @@ class Jobs:
         """Points, classes or the state of an image changed: make a new overlay, and one for whoever looks on."""
         self.gains.clicked()
         with self._lock:
+            self._clicked_at[image_id] = time.monotonic()
             self._covered.setdefault(project_id, {})[client_id] = acknowledged
         self._submit_view(project_id, image_id, Priority.CLICK)
         for other in self._looked_at(project_id):
@@ -135,7 +141,7 @@ class Jobs:
     def close(self) -> None:
         """Stop the compute thread; lessons that are not on disk yet are made again when they are needed."""
         with self._lock:
-            for timer in self._keeping.values():
+            for timer in (*self._keeping.values(), *self._resting.values()):
                 timer.cancel()
         self.gains.close()
         self._compute.close()
@@ -190,12 +196,28 @@ class Jobs:
             return False
         self.board.say(image.id, "encoding", progress=part, message="working on the rest of the image")
         if image.id in self._looked_at(image.project_id):
-            self._compute.submit(
-                lambda: self._view(image.project_id, image.id),
-                priority=Priority.PREFETCH,
-                key=f"rest-{image.id}",
-            )
+            self._view_rest_later(image)
         return True
+
+    def _view_rest_later(self, image: ImageInfo) -> None:
+        """Go on with a wide image at once, or when the labeller has stopped clicking."""
+
+        def submit() -> None:
+            self._compute.submit(
+                lambda: self._view(image.project_id, image.id), priority=Priority.PREFETCH, key=f"rest-{image.id}"
+            )
+
+        with self._lock:
+            quiet_s = time.monotonic() - self._clicked_at.get(image.id, -QUIET_S)
+            earlier = self._resting.pop(image.id, None)
+            if earlier is not None:
+                earlier.cancel()
+            if quiet_s < QUIET_S:
+                timer = self._resting[image.id] = threading.Timer(QUIET_S - quiet_s, submit)
+                timer.daemon = True
+                timer.start()
+                return
+        submit()
 
     def _encode_rest(self, image: ImageInfo) -> None:
         """Encode a wide image that is looked at, tile by tile, while there are no clicks to learn from."""
