@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fcnlab.adapters import repository, repository_expert_masks
 from fcnlab.adapters.database import reading
-from fcnlab.adapters.imports.detecting import Detected, detect
+from fcnlab.adapters.imports.detecting import Detected, detect, located
 from fcnlab.adapters.imports.formats import FORMATS, LabelFormat, open_labels
 from fcnlab.adapters.imports.labelled import LabelSource
 from fcnlab.adapters.imports.reading import ReadOptions, Rest, Strange
@@ -186,20 +186,6 @@ def opened_source(
         return detected, open_labels(detected.path, detected.format, options)
     except ImportRefused as refusal:
         raise ImportRefused(str(refusal).replace(path.name, name) if path.name else str(refusal)) from refusal
-
-
-def located(path: Path, as_format: LabelFormat) -> Detected:
-    """The file or folder of a format that was named: the one file in a folder when the format is a single file."""
-    if not path.exists():
-        raise ImportRefused(f"there is no file or folder {path}; check its spelling")
-    if path.is_dir():
-        try:
-            found = detect(path)
-        except ImportRefused:
-            return Detected(as_format, path)
-        if found.format is as_format:
-            return found
-    return Detected(as_format, path)
 
 
 def _refuse_outside(lab: Lab, path: Path) -> None:

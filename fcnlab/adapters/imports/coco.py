@@ -120,7 +120,12 @@ def _pixels_of_runs(segmentation: Annotation, hw: tuple[int, int], what: str) ->
         named = f"the counts of {what}"
         most = hw[0] * hw[1] + 1
         counts = np.array([min(whole(one, named), most) for one in listing(packed, named)], np.int64)
-    return pixels_of_runs(counts, hw[0] * hw[1], what).reshape(hw[::-1]).T  # column by column
+    return _by_columns(counts, hw, what)
+
+
+def _by_columns(counts: NDArray[np.int64], hw: tuple[int, int], what: str) -> NDArray[np.bool_]:
+    """COCO counts down the columns."""
+    return pixels_of_runs(counts, hw[0] * hw[1], what).reshape(hw[::-1]).T
 
 
 def _pixels_of_polygons(annotation: Annotation, hw: tuple[int, int]) -> NDArray[np.bool_]:
@@ -131,7 +136,8 @@ def _pixels_of_polygons(annotation: Annotation, hw: tuple[int, int]) -> NDArray[
     if rings is None or rings == []:
         rings = [_corners_of_box(annotation, what)]
     checked = [_ring(one, hw, what) for one in listing(rings, f"the segmentation of {what}")]
-    return np.asarray(coco.decode(coco.merge(coco.frPyObjects(checked, *hw))) > 0)
+    packed = coco.merge(coco.frPyObjects(checked, *hw))
+    return _by_columns(counts_of_text(packed["counts"], what), hw, what)
 
 
 def _ring(ring: object, hw: tuple[int, int], what: str) -> list[float]:

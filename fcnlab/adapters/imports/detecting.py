@@ -30,6 +30,14 @@ JSON_MARKS = (
 ONE_PER_IMAGE = frozenset({LabelFormat.LABELME, LabelFormat.VOC, LabelFormat.CITYSCAPES})
 """Formats with a file for each image: of these a folder is read, not one file of it."""
 
+ONE_FOR_ALL = {
+    LabelFormat.COCO: ".json",
+    LabelFormat.LABEL_STUDIO: ".json",
+    LabelFormat.CVAT: ".xml",
+    LabelFormat.POINTS: ".csv",
+}
+"""Formats with one file for all images, and how it ends."""
+
 NOT_FOUND = f"name the format: {', '.join(LabelFormat)}"
 
 
@@ -59,6 +67,29 @@ def detect(path: Path) -> Detected:
     if found is None:
         raise ImportRefused(f"{path.name} is in no format that is known by its beginning; {NOT_FOUND}")
     return Detected(found, path)
+
+
+def located(path: Path, wanted: LabelFormat) -> Detected:
+    """Where labels of a format that was named lie: the folder, or the one file in it that is of this format.
+
+    Raises:
+        ImportRefused: it does not exist, or a folder holds no such file, or several.
+    """
+    if not path.exists():
+        raise ImportRefused(f"there is no file or folder {path}; check its spelling")
+    if not path.is_dir() or wanted not in ONE_FOR_ALL:
+        return Detected(wanted, path)
+    files = [one for one in files_below(path, (ONE_FOR_ALL[wanted],)) if _of_file(one) is wanted]
+    if len(files) != 1:
+        raise _not_one(path, files)
+    return Detected(wanted, files[0])
+
+
+def _not_one(folder: Path, files: list[Path]) -> ImportRefused:
+    if not files:
+        return ImportRefused(f"{folder.name} holds no labels of this format")
+    names = ", ".join(one.relative_to(folder).as_posix() for one in files[:5])
+    return ImportRefused(f"{folder.name} holds {len(files)} label files ({names}): name one of them")
 
 
 def _of_file(path: Path) -> LabelFormat | None:
@@ -97,8 +128,7 @@ def _of_folder(folder: Path) -> Detected:
         if len(whole) == 1:
             return Detected(*whole[0])
         if whole:
-            names = ", ".join(one.relative_to(folder).as_posix() for _, one in whole[:5])
-            raise ImportRefused(f"{folder.name} holds {len(whole)} label files ({names}): name one of them")
+            raise _not_one(folder, [one for _, one in whole])
         if known:
             return Detected(known[0][0], folder)
     if any(_is_yolo(one) for one in label_files(folder)[:MASKS_LOOKED_AT]):

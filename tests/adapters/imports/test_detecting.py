@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fcnlab.adapters.imports.detecting import detect
+from fcnlab.adapters.imports.detecting import detect, located
 from fcnlab.adapters.imports.formats import FORMATS, LabelFormat, open_labels
 from fcnlab.adapters.imports.reading import ReadOptions
 from fcnlab.errors import FcnlabError, ImportRefused
@@ -169,3 +169,16 @@ def test_any_format_explains_what_it_cannot_read(tmp_path: Path, as_format: Labe
         said = [str(refusal)]
 
     assert all(one and "\n" not in one for one in said)
+
+
+def test_a_format_that_is_named_is_looked_for(tmp_path: Path) -> None:
+    coco(tmp_path)
+    cvat(tmp_path)
+
+    assert located(tmp_path, LabelFormat.COCO).path == tmp_path / "annotations" / "instances.json"
+    assert located(tmp_path, LabelFormat.CVAT).path == tmp_path / "annotations.xml"
+    assert located(tmp_path, LabelFormat.INDEX).path == tmp_path
+    with pytest.raises(ImportRefused, match="holds no labels of this format"):
+        located(tmp_path, LabelFormat.LABEL_STUDIO)
+    with pytest.raises(ImportRefused, match="there is no file or folder"):
+        located(tmp_path / "nowhere", LabelFormat.INDEX)
