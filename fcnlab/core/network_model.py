@@ -15,10 +15,22 @@ from scipy.special import softmax
 from fcnlab.core.coords import working_hw
 from fcnlab.core.networks.base import EncoderParts, PointNetwork
 from fcnlab.core.networks.registry import build_network
+from fcnlab.core.tiles import tile_plan
 from fcnlab.errors import CheckpointError, InvalidSetting
 from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, PointScore, TrainingSpec
 
 KIND = "network"
+
+TILED_PIXELS = 6_000_000
+"""Larger pictures are looked at in tiles, where the network allows it: maps of a whole one would take gigabytes."""
+
+TILE_SIDE = 1536
+TILE_STEP = 32
+SEES_THE_WHOLE = ("GroupNorm", "AdaptiveAvgPool", "SelectAdaptivePool", "SqueezeExcite", "SE", "EffectiveSE", "Linear")
+"""How layers begin whose answer at a pixel depends on the whole picture."""
+
+SEEN_PX = 480
+"""So far around a tile a network looks: as far as the encoder, and 96 pixels more for what grows its scores."""
 
 FIXED_SIDE = 256
 """Longer side of what a network of fixed size looks at, unless its spec says another size."""
@@ -77,13 +89,35 @@ def seen_picture(rgb: NDArray[np.uint8], hw: tuple[int, int]) -> NDArray[np.uint
 
 @torch.inference_mode()
 def network_probabilities(model: NetworkModel, rgb: NDArray[np.uint8], *, device: str) -> NDArray[np.float32]:
-    """Probabilities (K, h, w) float32 of a picture (H, W, 3) uint8, at the size the network looks at it."""
-    network = model.network
+    """Probabilities (K, h, w) float32 of a picture (H, W, 3) uint8, at the size the network looks at it.
+
+    A large picture is looked at in tiles, if the network can be.
+    """
+    network = model.network.eval()
     seen = seen_picture(rgb, seen_hw((rgb.shape[0], rgb.shape[1]), network.spec, model.training.working_side))
+    hw = (seen.shape[0], seen.shape[1])
+    if hw[0] * hw[1] <= TILED_PIXELS or not sees_locally(network):
+        return _probabilities(model, seen, device)
+    result = np.empty((len(model.classes), *hw), np.float32)
+    for tile in tile_plan(hw, step=TILE_STEP, side=TILE_SIDE).tiles:
+        inner, around = tile.inner.clipped(hw), tile.inner.grown(SEEN_PX, hw)
+        found = _probabilities(model, np.ascontiguousarray(seen[around.slices]), device)
+        kept = inner.moved(-around.top, -around.left).slices
+        result[(slice(None), *inner.slices)] = found[(slice(None), *kept)]
+    return result
+
+
+def sees_locally(network: PointNetwork) -> bool:
+    """Whether this is an FCN, and no pixel of its answer depends on the whole picture, as by GroupNorm."""
+    names = [type(one).__name__ for one in network.modules()]
+    is_fcn = network.spec.network.value.startswith("fcn")
+    return is_fcn and not any(name.startswith(SEES_THE_WHOLE) for name in names)
+
+
+def _probabilities(model: NetworkModel, seen: NDArray[np.uint8], device: str) -> NDArray[np.float32]:
     tensor = torch.from_numpy(np.array(seen)).to(device).permute(2, 0, 1)[None].float() / 255
-    network.eval()
     with torch.autocast(tensor.device.type, enabled=tensor.device.type == "cuda"):
-        logits = network(tensor.contiguous(memory_format=torch.channels_last))[0]
+        logits = model.network(tensor.contiguous(memory_format=torch.channels_last))[0]
     return np.asarray(softmax(logits.float().cpu().numpy() / model.temperature, axis=0), np.float32)
 
 
