@@ -80,6 +80,23 @@ def test_a_picture_described_before_stays_as_it_was(lab: Lab, field: Project, sa
     assert thumbnail_file(lab, satellite[0]).is_file()
 
 
+def test_every_database_keeps_how_pictures_are_made(any_lab: Lab, tmp_path: Path) -> None:
+    number = create_project(any_lab, name="field").id
+    for seed in range(3):
+        np.save(tmp_path / f"{seed}.npy", np.random.default_rng(seed).random((*HW, 5)))
+    paths = [(f"{seed}.npy", tmp_path / f"{seed}.npy") for seed in range(3)]
+    list(import_files(any_lab, paths, project_id=number))
+    before = images(any_lab, project_id=number)
+
+    remade(any_lab, number, FALSE_COLOUR)
+    after = images(any_lab, project_id=number)
+    remade(any_lab, number, Imaging())
+
+    assert [one.imaging.channels for one in after if one.imaging] == [(4, 3, 1)] * 3
+    assert len({one.picture_id for one in (*before, *after)}) == 6
+    assert images(any_lab, project_id=number) == before
+
+
 def test_going_back_is_going_back(lab: Lab, field: Project, satellite: tuple[ImageInfo, ...]) -> None:
     remade(lab, field.id, FALSE_COLOUR)
     remade(lab, field.id, Imaging())
