@@ -38,7 +38,7 @@ clean: ## delete .venv and everything else that was built
 	rm -rf $(VENV) node_modules build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
 
 pytest: $(VENV)/.dev
-	$(BIN)/pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 ifneq ($(NPM),)
 js: node_modules/.made
