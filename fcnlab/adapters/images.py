@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,9 @@ READERS: dict[str, type[ImageFile.ImageFile]] = {
 }
 START_BYTES = 132
 
+Opened = tiff.OpenTiff | dicom.OpenDicom | None
+"""A file whose images have headers of their own."""
+
 
 class ImageSource:
     """An open image file: one image, or a stack of them. Used by one thread at a time.
@@ -40,11 +43,9 @@ class ImageSource:
         header: of the first image.
     """
 
-    def __init__(
-        self, path: Path, *, name: str, header: Header, max_pixels: int, opened: tiff.OpenTiff | None = None
-    ) -> None:
+    def __init__(self, path: Path, *, name: str, header: Header, max_pixels: int, opened: Opened = None) -> None:
         self.header = header
-        self._path, self._name, self._max_pixels, self._tiff = path, name, max_pixels, opened
+        self._path, self._name, self._max_pixels, self._opened = path, name, max_pixels, opened
 
     def image(self, place: int = 0) -> DecodedImage:
         """One image of the file, counted from 0, judged by its own header.
@@ -60,20 +61,20 @@ class ImageSource:
             raise damaged(name, failure) from failure
 
     def _header(self, place: int, name: str) -> Header:
-        if self._tiff is None or place == 0:
+        if self._opened is None or place == 0:
             return self.header
-        header = tiff.tiff_header(self._tiff, place=place, name=name)
+        header = _header_of(self._opened, place=place, name=name)
         refuse_header(header, name=name, max_pixels=self._max_pixels)
         return header
 
     def _pixels(self, header: Header, place: int) -> NDArray[Any]:
-        path, name = self._path, self._name
-        if self._tiff is not None:
-            return tiff.tiff_pixels(self._tiff, path, place=place, name=name)
+        path, name, opened = self._path, self._name, self._opened
+        if isinstance(opened, tiff.OpenTiff):
+            return tiff.tiff_pixels(opened, path, place=place, name=name)
+        if isinstance(opened, dicom.OpenDicom):
+            return dicom.dicom_pixels(opened, place=place, name=name)
         if header.extension == "npy":
             return numpy_files.numpy_pixels(path, place=place, name=name)
-        if header.extension == "dcm":
-            return dicom.dicom_pixels(path, header, place=place, name=name)
         if header.extension == "jp2":
             return jpeg2000.jpeg2000_pixels(path, header)
         with READERS[header.extension](path) as image:
@@ -96,20 +97,16 @@ def open_image(path: Path, *, name: str, max_pixels: int) -> Iterator[ImageSourc
         ImportRefused: not an image of a known format, an animation, damaged, or too large.
     """
     quieten()
-    try:
-        with path.open("rb") as file:
-            extension = _extension(file.read(START_BYTES), name=name)
-        if extension == "tif":
-            with tiff.open_tiff(path, name=name) as opened:
-                header = tiff.tiff_header(opened, place=0, name=name)
-                refuse_header(header, name=name, max_pixels=max_pixels)
-                yield ImageSource(path, name=name, header=header, max_pixels=max_pixels, opened=opened)
-            return
-        header = _header(path, extension, name=name)
-        refuse_header(header, name=name, max_pixels=max_pixels)
-    except DAMAGE as failure:
-        raise damaged(name, failure) from failure
-    yield ImageSource(path, name=name, header=header, max_pixels=max_pixels)
+    with ExitStack() as files:
+        try:
+            with path.open("rb") as file:
+                extension = _extension(file.read(START_BYTES), name=name)
+            opened = files.enter_context(_opened(path, extension, name=name))
+            header = _header(path, extension, name=name) if opened is None else _header_of(opened, place=0, name=name)
+            refuse_header(header, name=name, max_pixels=max_pixels)
+        except DAMAGE as failure:
+            raise damaged(name, failure) from failure
+        yield ImageSource(path, name=name, header=header, max_pixels=max_pixels, opened=opened)
 
 
 def decode(path: Path, *, name: str, max_pixels: int) -> DecodedImage:
@@ -144,11 +141,24 @@ def is_nameless_image(path: Path) -> bool:
         return False
 
 
+@contextmanager
+def _opened(path: Path, extension: str, *, name: str) -> Iterator[Opened]:
+    if extension == "tif":
+        with tiff.open_tiff(path, name=name) as opened:
+            yield opened
+    else:
+        yield dicom.open_dicom(path, name=name) if extension == "dcm" else None
+
+
+def _header_of(opened: tiff.OpenTiff | dicom.OpenDicom, *, place: int, name: str) -> Header:
+    if isinstance(opened, tiff.OpenTiff):
+        return tiff.tiff_header(opened, place=place, name=name)
+    return dicom.dicom_header(opened, place=place)
+
+
 def _header(path: Path, extension: str, *, name: str) -> Header:
     if extension == "npy":
         return numpy_files.numpy_header(path, name=name)
-    if extension == "dcm":
-        return dicom.dicom_header(path, name=name)
     if extension == "jp2":
         return jpeg2000.jpeg2000_header(path)
     with READERS[extension](path) as image:

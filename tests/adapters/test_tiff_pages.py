@@ -161,3 +161,12 @@ def test_a_number_of_pages_that_was_made_up_is_refused_at_once(tmp_path: Path, n
     tracemalloc.stop()
 
     assert peak < 10_000_000
+
+
+@pytest.mark.parametrize("kind", ["tif", "npy"])
+def test_what_fails_while_pages_are_used_is_no_damage_of_their_file(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"a.{kind}"
+    written(path, (GREY, {}), (GREY, {})) if kind == "tif" else np.save(path, np.stack([GREY, GREY]))
+
+    with pytest.raises(OSError, match="disk is full"), open_image(path, name="a", max_pixels=10**6):
+        raise OSError("the disk is full")
