@@ -25,10 +25,10 @@ from fcnlab.domain import LearnerSpec
 WIDE_PIXELS = 3_200_000
 """Working pictures above are labelled tile by tile: a click on the whole would take a second."""
 
-TILE_SIDE = 1024
+TILE_SIDE = 768
 COARSE_SIDE = 1024
-TILES_READY = 3
-"""Tiles held ready for clicks, about 150 MB each."""
+TILES_READY = 5
+"""Tiles held ready for clicks, about 100 MB each."""
 
 
 def is_wide(hw: tuple[int, int]) -> bool:
