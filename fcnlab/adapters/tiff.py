@@ -21,6 +21,9 @@ from fcnlab.adapters.upright import ORIENTATION_TAG, SIDEWAYS, upright, valid_or
 from fcnlab.errors import ImportRefused
 from fcnlab.imaging import PixelSize
 
+TILE_BYTES_MOST = 1 << 28
+"""Of one tile, which is unpacked whole: as much as 4096 x 4096 pixels of 16 bytes, or the image if that has more."""
+
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 NESTED_KINDS = frozenset({"svs", "ndpi", "scn", "philips", "bif", "qpi", "avs"})
@@ -77,6 +80,7 @@ def tiff_header(opened: OpenTiff, *, place: int, name: str) -> Header:
     page = _own_page(plane)
     if page.dtype is None:
         raise ImportRefused(f"{name} holds values of {page.bitspersample} bits; save it with 8, 16 or 32 bits a value")
+    _refuse_tiles(page)
     if _has_other_colours(page) and not _is_for_pillow(opened, plane):
         raise ImportRefused(
             f"{name} holds {page.dtype} values of {PHOTO(page.photometric).name} colours; save it as RGB"
@@ -238,6 +242,15 @@ def _ome_size(opened: OpenTiff, plane: Plane) -> PixelSize | None:
 
 def _has_other_colours(page: tifffile.TiffPage) -> bool:
     return page.photometric in OTHER_COLOURS or (page.photometric == PHOTO.YCBCR and page.compression in RAW)
+
+
+def _refuse_tiles(page: tifffile.TiffPage) -> None:
+    """Refuse tiles that are far larger than the image they hold."""
+    if not page.is_tiled or page.dtype is None:
+        return
+    n_bytes = page.tilewidth * page.tilelength * page.tiledepth * page.samplesperpixel * page.dtype.itemsize
+    if n_bytes > max(TILE_BYTES_MOST, page.nbytes):
+        raise ValueError(f"its tiles have {page.tilewidth} x {page.tilelength} pixels")
 
 
 def _is_for_pillow(opened: OpenTiff, plane: Plane) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from fcnlab.adapters.decoding import DecodedImage
+from fcnlab.adapters.decoding import PAGES_MOST, DecodedImage
 from fcnlab.adapters.images import decode, is_nameless_image, open_image
 from fcnlab.adapters.tiff_notes import write_page
 from fcnlab.errors import ImportRefused
@@ -209,6 +209,13 @@ def test_a_numpy_array_is_an_image_or_a_stack(
     expected = (pixels[-1] if count > 1 else pixels).reshape((*HW, channels) if channels > 1 else HW)
     assert (source.header.count, source.header.channels, found.extension) == (count, channels, "npy")
     assert np.array_equal(found.pixels, expected * 255 if dtype is bool else expected)
+
+
+def test_a_stack_has_no_more_pages_than_anybody_looks_at(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((PAGES_MOST + 1, 3, 4), np.uint8))
+
+    with pytest.raises(ImportRefused, match=r"a\.npy has 100001 pages, more than the 100000 allowed in a stack"):
+        read(tmp_path / "a.npy")
 
 
 @pytest.mark.parametrize("shape", [(9,), (2, 3, 4, 5, 6), (0, 4), ()])

@@ -15,6 +15,7 @@ from fcnlab.adapters.decoding import PAGES_MOST, DecodedImage
 from fcnlab.adapters.images import decode, open_image
 from fcnlab.errors import ImportRefused
 from fcnlab.imaging import PixelSize, Stretch
+from tests.services.bad_files import tiff_of_one_tile
 
 HW = (21, 34)
 RNG = np.random.default_rng(17)
@@ -147,6 +148,16 @@ def test_pages_that_are_channels_are_all_read_whatever_their_kind(tmp_path: Path
     found = decode(tmp_path / "a.tif", name="a.tif", max_pixels=10**6)
 
     assert np.array_equal(found.pixels, np.moveaxis(pixels, 0, -1))
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_tiles_far_larger_than_their_image_are_refused_before_they_are_unpacked(tmp_path: Path, bits: int) -> None:
+    (tmp_path / "small.tif").write_bytes(tiff_of_one_tile(1024, bits=bits))
+    (tmp_path / "large.tif").write_bytes(tiff_of_one_tile(60_000, bits=bits))
+
+    with pytest.raises(ImportRefused, match="its tiles have 60000 x 60000 pixels"):
+        pages_of(tmp_path / "large.tif")
+    assert pixels_of(*pages_of(tmp_path / "small.tif")).shape == (8, 9)
 
 
 @pytest.mark.parametrize("n_pages", [5_000, PAGES_MOST + 1, 2_000_000_000])

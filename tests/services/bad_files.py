@@ -160,6 +160,9 @@ def images_too_large(folder: Path) -> Iterator[BadFile]:
     yield BadFile("bomb-inside-16.tif", tiff_of_zeros(5))
     yield BadFile("bomb.jp2", patched(jp2(), jp2().index(b"\xff\x4f\xff\x51") + 8, struct.pack(">II", 2**31, 2**31)))
     yield BadFile("bomb-of-jpeg.tif", swollen(), lines=2)
+    yield BadFile("bomb-of-tiles.tif", tiff_of_one_tile(60_000, bits=16))
+    yield BadFile("bomb-of-tiles-8.tif", tiff_of_one_tile(60_000, bits=8))
+    yield fine("large-tile.tif", tiff_of_one_tile(1024, bits=16))
     yield BadFile("bomb-of-pages.tif", promising('{"shape": [1000000000, 60, 90]}'))
     yield fine("bomb-of-frames.tif", promising("ImageJ=1.53t\nimages=1000000000\nhyperstack=true\n"))
     yield BadFile("bomb-of-frames.dcm", dicom(folder, GREY16, NumberOfFrames=10**9))
@@ -172,6 +175,14 @@ def tiff_of_zeros(samples: int) -> bytes:
     strip = zlib.compress(bytes(30 << 20), 1)
     start = tiff_of_tags(tags(3, 3, strip=(200, len(strip)), compression=8, samples=samples))
     return start.ljust(200, b"\0") + strip
+
+
+def tiff_of_one_tile(side: int, *, bits: int) -> bytes:
+    """Nine by eight pixels in a tile that claims to be far larger; it unpacks to two megabytes of zeros."""
+    tile = zlib.compress(bytes(2 << 20), 1)
+    notes = [(256, 4, 1, 9), (257, 4, 1, 8), (258, 3, 1, bits), (259, 3, 1, 8), (262, 3, 1, 1), (277, 3, 1, 1)]
+    notes += [(322, 4, 1, side), (323, 4, 1, side), (324, 4, 1, 300), (325, 4, 1, len(tile))]
+    return tiff_of_tags(notes).ljust(300, b"\0") + tile
 
 
 def npy_claiming(shape: str) -> bytes:
