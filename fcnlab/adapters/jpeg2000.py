@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,8 +18,8 @@ BOXES = b"\0\0\0\x0cjP  \r\n\x87\n"
 CODESTREAM = b"\xff\x4f\xff\x51"
 MAGIC = (BOXES, CODESTREAM)
 
-TO_THE_END, LONG = 0, 1
-"""Lengths of boxes: one that ends with the file, one whose length follows in eight bytes (ISO 15444-1, I.4)."""
+LONG = 1
+"""The length of a box whose length follows in eight bytes."""
 
 BOXES_MOST = 1000
 
@@ -28,17 +30,18 @@ HEAD_BYTES = 43
 def jpeg2000_header(path: Path) -> Header:
     """What the code stream says (ISO 15444-1, A.5.1). Raises ValueError, struct.error: it is damaged."""
     with path.open("rb") as file:
-        start = _codestream(file)
+        start, columns = _codestream(file)
     (channels,) = struct.unpack_from(">H", start, 40)
     depth = start[42]
     kind = "i" if depth & 0x80 else "u"
     width = 1 if (depth & 0x7F) < 8 else 2 if (depth & 0x7F) < 16 else 4
-    return Header("jp2", _size(start), np.dtype(f"{kind}{width}"), channels)
+    return Header("jp2", _size(start), np.dtype(f"{kind}{width}"), max(channels, columns))
 
 
 def codestream_size(data: bytes) -> tuple[int, int]:
     """Height and width, by the start of a file or code stream. Raises ValueError, struct.error: it says none."""
-    return _size(_codestream(io.BytesIO(data)))
+    start, _ = _codestream(io.BytesIO(data))
+    return _size(start)
 
 
 def jpeg2000_pixels(path: Path, header: Header) -> NDArray[Any]:
@@ -54,15 +57,20 @@ def jpeg2000_pixels(path: Path, header: Header) -> NDArray[Any]:
     return pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
 
 
-def _codestream(file: BinaryIO) -> bytes:
-    """The start of the code stream that decoders take, the first one; other boxes may hold anything."""
-    start = file.read(HEAD_BYTES)
+def _codestream(file: BinaryIO) -> tuple[bytes, int]:
+    """The start of the code stream that decoders take, and the columns of a palette they make channels of, or 0."""
+    start, columns = file.read(HEAD_BYTES), 0
     if not start.startswith(CODESTREAM):
-        file.seek(_place_in_boxes(file))
-        start = file.read(HEAD_BYTES)
+        for kind, place, end in _boxes(file, 0):
+            if kind == b"jp2h":
+                columns = max(columns, _palette_columns(file, place, end))
+            if kind == b"jp2c":  # the first one; other boxes may hold anything
+                file.seek(place)
+                start = file.read(HEAD_BYTES)
+                break
     if not start.startswith(CODESTREAM):
         raise ValueError("its code stream is missing")
-    return start
+    return start, columns
 
 
 def _size(start: bytes) -> tuple[int, int]:
@@ -70,18 +78,27 @@ def _size(start: bytes) -> tuple[int, int]:
     return bottom - top, right - left
 
 
-def _place_in_boxes(file: BinaryIO) -> int:
-    place = 0
+def _palette_columns(file: BinaryIO, start: int, end: int) -> int:
+    """Of a header box with a palette (ISO 15444-1, I.5.3.4); 0 without one."""
+    for kind, place, _ in _boxes(file, start, end):
+        if kind == b"pclr":
+            file.seek(place + 2)
+            return file.read(1)[0]
+    return 0
+
+
+def _boxes(file: BinaryIO, start: int, end: float = math.inf) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, start and end of the content of boxes that follow each other (ISO 15444-1, I.4)."""
     for _ in range(BOXES_MOST):
-        file.seek(place)
+        if start >= end:
+            return
+        file.seek(start)
         length, kind = struct.unpack(">I4s", file.read(8))
         n_head = 8
         if length == LONG:
             (length,) = struct.unpack(">Q", file.read(8))
             n_head = 16
-        if kind == b"jp2c":
-            return place + n_head
-        if length == TO_THE_END or length < n_head:
-            break
-        place += length
-    raise ValueError("its code stream is missing")
+        yield kind, start + n_head, start + length
+        if length < n_head:  # to the end of the file, or nowhere
+            return
+        start += length

@@ -182,6 +182,23 @@ def test_a_jpeg_2000_is_judged_by_the_code_stream_that_is_decoded(tmp_path: Path
     assert np.array_equal(read(tmp_path / "a").pixels, pixels)
 
 
+@pytest.mark.parametrize("columns", [3, 250])
+def test_a_palette_of_jpeg_2000_counts_towards_the_size_allowed(tmp_path: Path, columns: int) -> None:
+    places = values(HW, np.uint8) % 4
+    data = imagecodecs.jpeg2k_encode(places, level=0, codecformat="jp2", reversible=True)
+    start = data.index(b"jp2h") - 4
+    end = start + int.from_bytes(data[start : start + 4], "big")
+    table = RNG.integers(0, 256, (4, columns), dtype=np.uint8)
+    palette = box(b"pclr", struct.pack(">HB", 4, columns) + b"\x07" * columns + table.tobytes())
+    order = box(b"cmap", b"".join(struct.pack(">HBB", 0, 1, column) for column in range(columns)))
+    (tmp_path / "a").write_bytes(data[:start] + box(b"jp2h", data[start + 8 : end] + palette + order) + data[end:])
+
+    assert np.array_equal(read(tmp_path / "a").pixels, table[places])
+    if columns > 8:
+        with pytest.raises(ImportRefused, match=f"{columns} channels, more than"):
+            read(tmp_path / "a", max_pixels=HW[0] * HW[1])
+
+
 @pytest.mark.parametrize("length", [0, 1, 7, 10**9])
 def test_a_box_that_leads_nowhere_is_damage(tmp_path: Path, length: int) -> None:
     data = imagecodecs.jpeg2k_encode(values(HW, np.uint8), level=0, codecformat="jp2", reversible=True)
