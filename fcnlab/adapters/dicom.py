@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from fcnlab.adapters.decoding import DAMAGE, Header, as_numbers, refuse_count
 from fcnlab.errors import ImportRefused, InvalidSetting
@@ -38,12 +40,14 @@ class OpenDicom:
         notes: everything but its pixels.
         count: frames; the file has room for them.
         dtype: of the values of every frame, after rescaling.
+        start: of the content of its pixels.
     """
 
     path: Path
     notes: Dataset
     count: int
     dtype: np.dtype[Any]
+    start: int
 
 
 def open_dicom(path: Path, *, name: str) -> OpenDicom:
@@ -66,10 +70,12 @@ def open_dicom(path: Path, *, name: str) -> OpenDicom:
                 raise ImportRefused(f"{name} is a DICOM file without an image; import the image files of its series")
             count = max(1, int(notes.get("NumberOfFrames") or 1))
             refuse_count(count, name=name)
-            element, room = _room(file, notes, is_little=syntax.is_little_endian, is_implicit=syntax.is_implicit_VR)
+            element, length = _pixel_element(file, is_little=syntax.is_little_endian, is_implicit=syntax.is_implicit_VR)
+            start = file.tell()
+            room = _room(file, notes, length)
         if count > 1 and count > room:
             raise ValueError(f"it speaks of {count} frames and has room for {room}")
-        return OpenDicom(path, notes, count, _dtype(notes, count, REAL.get(element)))
+        return OpenDicom(path, notes, count, _dtype(notes, count, REAL.get(element)), start)
 
 
 def dicom_header(opened: OpenDicom, *, place: int) -> Header:
@@ -109,6 +115,7 @@ def _pixels(opened: OpenDicom, *, place: int, name: str) -> NDArray[Any]:
     from pydicom.pixels.decoders.base import get_decoder
     from pydicom.pixels.processing import apply_color_lut
     from pydicom.pixels.utils import pixel_array
+    from pydicom.uid import RLELossless
 
     notes, dtype = opened.notes, opened.dtype
     syntax = notes.file_meta.TransferSyntaxUID
@@ -116,6 +123,8 @@ def _pixels(opened: OpenDicom, *, place: int, name: str) -> NDArray[Any]:
         raise ImportRefused(
             f"{name} is compressed as {syntax.name}, which is not understood here; save it uncompressed"
         )
+    if syntax.is_compressed and syntax != RLELossless:
+        _refuse_swollen(opened, place)
     pixels = pixel_array(opened.path, index=place)
     if notes.get("PhotometricInterpretation") == "PALETTE COLOR":
         return as_numbers(apply_color_lut(pixels, notes))
@@ -144,23 +153,47 @@ def _own_damage() -> Iterator[None]:
         raise ValueError(str(failure)) from failure
 
 
-def _room(file: BinaryIO, notes: Dataset, *, is_little: bool, is_implicit: bool) -> tuple[int, int]:
-    """The number of the element of pixels that a file stands at, and the most frames that it can hold."""
+def _pixel_element(file: BinaryIO, *, is_little: bool, is_implicit: bool) -> tuple[int, int]:
+    """Number and length of the element of pixels that a file stands at; then it stands at its content."""
+    order = "<" if is_little else ">"
+    if is_implicit:
+        _, element, length = struct.unpack(f"{order}HHL", file.read(8))
+    else:
+        _, element, length = struct.unpack(f"{order}HH4xL", file.read(12))
+    return element, length
+
+
+def _room(file: BinaryIO, notes: Dataset, length: int) -> int:
+    """The most frames that there can be in the pixels that a file stands at."""
     from pydicom.encaps import parse_fragments
     from pydicom.pixels.utils import get_expected_length
 
-    order = "<" if is_little else ">"
-    _, element, length = struct.unpack(
-        f"{order}HHL" if is_implicit else f"{order}HH4xL", file.read(8 if is_implicit else 12)
-    )
     if length == UNKNOWN_LENGTH:
         _, table = struct.unpack("<LL", file.read(8))
         file.seek(table, 1)
-        return element, parse_fragments(file)[0]
+        return parse_fragments(file)[0]
     start = file.tell()
     n_bytes = min(length, file.seek(0, 2) - start)
     one = get_expected_length(notes) / max(1, int(notes.get("NumberOfFrames") or 1))
-    return element, int(n_bytes / one) if one > 0 else 0
+    return int(n_bytes / one) if one > 0 else 0
+
+
+def _refuse_swollen(opened: OpenDicom, place: int) -> None:
+    """Refuse a JPEG or JPEG 2000 frame of another size than the file says, before it is decoded."""
+    from pydicom.encaps import get_frame
+
+    notes = opened.notes
+    own = notes.get("ExtendedOffsetTable"), notes.get("ExtendedOffsetTableLengths")
+    with opened.path.open("rb") as file:
+        file.seek(opened.start)
+        data = get_frame(file, place, extended_offsets=own if all(own) else None, number_of_frames=opened.count)
+    try:
+        with Image.open(io.BytesIO(data), formats=("JPEG", "JPEG2000")) as frame:
+            width, height = frame.size
+    except Image.DecompressionBombError as failure:
+        raise ValueError(str(failure)) from failure
+    if (height, width) != (int(notes.Rows), int(notes.Columns)):
+        raise ValueError(f"a frame of it claims {width} x {height} pixels")
 
 
 def _found(notes: Dataset, group: str, key: str, place: int) -> Any:

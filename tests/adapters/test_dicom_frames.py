@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,17 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
+from PIL import Image
 from pydicom.dataset import Dataset
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian, RLELossless
+from pydicom.encaps import encapsulate
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    RLELossless,
+)
 
 from fcnlab.adapters.decoding import DecodedImage
 from fcnlab.adapters.images import decode, open_image
@@ -134,6 +144,42 @@ def test_compressed_frames_that_are_not_there_are_refused(tmp_path: Path) -> Non
 
     with pytest.raises(ImportRefused, match="70000 frames and has room for 3"):
         frames_of(path)
+
+
+def jpegs(path: Path, frames: list[np.ndarray], *, hw: tuple[int, int], has_table: bool, is_2000: bool) -> Path:
+    """A DICOM file of compressed frames of 8 bits."""
+    kind: dict[str, Any] = {"format": "JPEG2000", "irreversible": False} if is_2000 else {"format": "JPEG"}
+    packed = []
+    for one in frames:
+        buffer = io.BytesIO()
+        Image.fromarray(one).save(buffer, **kind)
+        packed.append(buffer.getvalue())
+    write_dicom(path, np.zeros((len(frames), *hw), np.uint8))
+    file = pydicom.dcmread(path)
+    file.file_meta.TransferSyntaxUID = JPEG2000Lossless if is_2000 else JPEGBaseline8Bit
+    file.PixelData = encapsulate(packed, has_bot=has_table)
+    file["PixelData"].is_undefined_length = True
+    file.save_as(path)
+    return path
+
+
+@pytest.mark.parametrize("has_table", [True, False])
+@pytest.mark.parametrize("is_2000", [True, False])
+def test_a_compressed_frame_larger_than_the_file_says_is_refused_before_it_is_decoded(
+    tmp_path: Path, has_table: bool, is_2000: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = np.full(HW, 70, np.uint8)
+    large = np.full((210, 340), 70, np.uint8)
+    path = jpegs(tmp_path / "a.dcm", [small, large, small], hw=HW, has_table=has_table, is_2000=is_2000)
+
+    with open_image(path, name="a.dcm", max_pixels=1000) as source:
+        assert np.abs(source.image(0).pixels.astype(int) - small).max() <= 2
+        assert source.image(2).pixels.shape == HW
+        with pytest.raises(ImportRefused, match=r"a\.dcm \(page 2\) is damaged.*a frame of it claims 340 x 210 pixels"):
+            source.image(1)
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+        with pytest.raises(ImportRefused, match=r"a\.dcm \(page 2\) is damaged"):
+            source.image(1)
 
 
 def test_a_file_that_is_compressed_as_a_whole_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
