@@ -258,7 +258,7 @@ def _is_for_pillow(opened: OpenTiff, plane: Plane) -> bool:
     page = plane.series.keyframe
     if page.dtype not in (np.uint8, np.bool_) or page.samplesperpixel > 4 or (page.sampleformat or 1) != 1:
         return False
-    if page.is_subifd or len(plane.pages) > 1:
+    if page.is_subifd or len(plane.pages) > 1 or _is_too_large_for_pillow(page):
         return False
     if _has_other_colours(page):
         return True
@@ -267,6 +267,12 @@ def _is_for_pillow(opened: OpenTiff, plane: Plane) -> bool:
     if page.photometric in (PHOTO.YCBCR, PHOTO.PALETTE) or page.samplesperpixel in (1, 3):
         return True
     return len(page.extrasamples) == 1 and page.extrasamples[0] in (1, 2)  # alpha, not a channel of its own
+
+
+def _is_too_large_for_pillow(page: tifffile.TiffPage) -> bool:
+    """Whether Pillow would raise, for a limit of the whole process that no other of its readers asks for."""
+    limit = Image.MAX_IMAGE_PIXELS
+    return limit is not None and page.imagewidth * page.imagelength > 2 * limit
 
 
 def _pillow_pixels(path: Path, *, index: int) -> NDArray[Any]:

@@ -131,6 +131,30 @@ def test_inks_that_nobody_here_turns_into_colours_are_refused(tmp_path: Path, co
         pages_of(path)
 
 
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA"])
+@pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_deflate"])
+def test_images_beyond_the_limit_that_pillow_has_for_the_whole_process_are_the_same(
+    tmp_path: Path, mode: str, compression: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.tif"
+    Image.fromarray(np.dstack([RGB, GREY])).convert(mode).save(path, compression=compression)
+    before = decode(path, name="a.tif", max_pixels=10**6).pixels
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+
+    after = decode(path, name="a.tif", max_pixels=10**6).pixels
+
+    assert after.dtype == before.dtype
+    assert np.array_equal(after, before)
+
+
+def test_inks_beyond_that_limit_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.fromarray(RGB).convert("CMYK").save(tmp_path / "a.tif")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+
+    with pytest.raises(ImportRefused, match="SEPARATED colours; save it as RGB"):
+        decode(tmp_path / "a.tif", name="a.tif", max_pixels=10**6)
+
+
 def test_an_image_behind_its_thumbnail_is_read(tmp_path: Path) -> None:
     rgb: dict[str, Any] = {"photometric": "rgb"}
     path = written(tmp_path / "a.tif", (RGB[::4, ::4], {**rgb, "subfiletype": 1}), (RGB, {**rgb, "subfiletype": 0}))
