@@ -76,7 +76,7 @@ def form(own: Engine, project: Project) -> None:
                 seed=int(seed),
                 working_side=int(side),
             )
-            labeller = session.current_view().labeller or "anonymous"
+            labeller = session.labeller() or "anonymous"
             made = start_comparison(own.lab, project_id=project.id, spec=spec, labeller=labeller)
             ensure_worker(own.lab, project_id=project.id)
         except FcnlabError as failure:

@@ -45,7 +45,7 @@ def chosen_project(own: Engine) -> Project | None:
 
 def labeller_name() -> str:
     """Who labels: from the address, else asked once."""
-    name = session.current_view().labeller
+    name = session.labeller()
     if name is None:
         if not session.peek("asked_for_name"):
             session.remember("asked_for_name", True)

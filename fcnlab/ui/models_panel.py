@@ -38,7 +38,7 @@ def keep_button(own: Engine, project: Project) -> None:
     ):
         return
 
-    labeller = session.current_view().labeller or "anonymous"  # asked here: the compute thread knows no tab
+    labeller = session.labeller() or "anonymous"  # asked here: the compute thread knows no tab
 
     def keep(learner: ProjectLearner) -> ModelRecord:
         return service.keep_instant(own.lab, learner, labeller=labeller)
@@ -65,7 +65,7 @@ def bring_button(own: Engine, project: Project) -> None:
         )
         if file is None or not st.button("Add to the versions", type="primary"):
             return
-        data, name, labeller = file.getvalue(), file.name, session.current_view().labeller or "anonymous"
+        data, name, labeller = file.getvalue(), file.name, session.labeller() or "anonymous"
 
         def bring(_learner: ProjectLearner) -> ModelRecord:
             return bring_model(own.lab, data, project_id=project.id, name=name, labeller=labeller)

@@ -100,6 +100,18 @@ def show(*, project_id: int | None = None, image_id: int | None = None, labeller
         st.query_params["labeller"] = labeller.strip()[:MAX_NAME]
 
 
+def labeller() -> str | None:
+    """Who works in this tab: from the address, which forgets it on the way to another page, else from before."""
+    shown = current_view().labeller
+    if shown is not None:
+        remember("labeller", shown)
+        return shown
+    known: str | None = peek("labeller")
+    if known is not None:
+        show(labeller=known)
+    return known
+
+
 def forget_project() -> None:
     """Look at no project any more."""
     st.query_params.pop("project", None)

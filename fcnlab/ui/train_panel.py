@@ -93,7 +93,7 @@ def form(own: Engine, project: Project, found: Groundwork) -> None:
                 project_id=project.id,
                 network=network,
                 training=training,
-                labeller=session.current_view().labeller or "anonymous",
+                labeller=session.labeller() or "anonymous",
             )
             ensure_worker(own.lab, project_id=project.id)
         except FcnlabError as failure:

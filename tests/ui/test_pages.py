@@ -140,3 +140,15 @@ def test_a_download_needs_its_unguessable_address(lab: Lab) -> None:
     for wrong_token, wrong_name in ((token[:-1] + "!", "a b.zip"), (token, "../lab.db"), ("x" * 32, "a b.zip")):
         with pytest.raises(Exception, match="not offered"):
             find_download(lab, token=wrong_token, name=wrong_name)
+
+
+def test_the_labeller_is_known_on_the_next_page_whose_address_names_nobody(lab: Lab) -> None:
+    filled(lab)
+    shown = page("scribble").run()
+    del shown.query_params["labeller"]
+
+    shown.switch_page("pages/train.py").run()
+    shown.switch_page("pages/scribble.py").run()
+
+    assert not shown.exception
+    assert shown.query_params["labeller"] in ("ann", ["ann"])
