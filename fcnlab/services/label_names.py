@@ -15,6 +15,10 @@ from fcnlab.errors import ImportRefused
 GENERIC = frozenset({"images", "labels", "masks", "annotations", "jpegimages", "segmentationclass", "leftimg8bit"})
 """Folders that say what lies in them, and nothing of the image."""
 
+SETS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing", "mask", "imgs", "data"})
+SETS_OF_CVAT = frozenset({"obj_train_data", "obj_validation_data", "obj_test_data"})
+"""Folders that do not make an image another one: the labels may lie in them and the images not, or in others."""
+
 CITYSCAPES_PICTURE = "_leftImg8bit"
 """How the names of pictures end in Cityscapes, but not those of their labels."""
 
@@ -50,7 +54,8 @@ class ImageNames:
     def find(self, name: str) -> KnownImage:
         """The image of a name: by its whole path, else by its file name, else by that without the ending.
 
-        Of several that have it, the one that shares the most folders with the name, counted from the end.
+        Of several that have it, the one that shares the most folders with the name, counted from the end. Where both
+        lie in folders of which they share none, they are two images that only have the name of the file in common.
 
         Raises:
             ImportRefused: there is none, or several share equally many.
@@ -61,6 +66,12 @@ class ImageNames:
         )
         if not found:
             raise ImportRefused("the project has no image of this name; import it first")
+        named_alike, found = found, [one for one in found if not _are_strangers(parts, _parts(one.name))]
+        if not found:
+            raise ImportRefused(
+                f"the project's image of this file name lies in another folder ({named_alike[0].name}); import the "
+                "image, or name its folder in the labels as in the project"
+            )
         exact = [one for one in found if tuple(_parts(one.name)[:-1]) == tuple(parts[:-1])]
         if len(exact) == 1:
             return exact[0]
@@ -142,6 +153,12 @@ def _parts(name: str) -> list[str]:
 def _stem(name: str) -> str:
     """A file name without its ending; `.001` is none, for it has no letter."""
     return re.sub(r"\.(?=[^.]*[A-Za-z])[A-Za-z0-9]{2,5}$", "", name).removesuffix(CITYSCAPES_PICTURE)
+
+
+def _are_strangers(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether both lie in folders that say something of the image, and not one of these is the same."""
+    mine, theirs = ({part.casefold() for part in parts[:-1]} - SETS - SETS_OF_CVAT for parts in (one, other))
+    return bool(mine and theirs and not mine & theirs)
 
 
 def _shared(one: Sequence[str], other: Sequence[str]) -> int:

@@ -10,7 +10,14 @@ import numpy as np
 
 from fcnlab.adapters.imports.cityscapes import IDS
 from fcnlab.adapters.imports.formats import FORMATS, LabelFormat
-from fcnlab.adapters.imports.mask_files import SUFFIXES, files_below, mask_colours, mask_header, mask_values
+from fcnlab.adapters.imports.mask_files import (
+    SUFFIXES,
+    files_below,
+    mask_colours,
+    mask_header,
+    mask_values,
+    masks_below,
+)
 from fcnlab.adapters.imports.voc import MASKS
 from fcnlab.adapters.imports.yolo import label_files
 from fcnlab.errors import ImportRefused
@@ -116,7 +123,7 @@ def _of_json(path: Path) -> LabelFormat | None:
 
 
 def _of_folder(folder: Path) -> Detected:
-    masks = files_below(folder, SUFFIXES)
+    masks = masks_below(folder)
     if any(one.name.endswith(IDS) for one in masks):
         return Detected(LabelFormat.CITYSCAPES, folder)
     if any(MASKS in one.parts for one in masks):

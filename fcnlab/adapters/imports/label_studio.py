@@ -77,8 +77,7 @@ def _image_name(task: Mapping[str, Any], what: str) -> str:
     local = parse_qs(parts.query).get("d") if parts else None
     name = local[0] if local else unquote(parts.path) if parts else address
     if "/upload/" in name or not found:
-        folder, slash, last = name.rpartition("/")
-        return f"{folder}{slash}{UPLOADED.sub('', last)}"
+        return UPLOADED.sub("", name.rpartition("/")[2])  # its folder is a number of Label Studio's own
     return name
 
 

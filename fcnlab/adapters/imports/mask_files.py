@@ -18,6 +18,10 @@ TIFF = (".tif", ".tiff")
 SUFFIXES = (".png", *TIFF, ".bmp")
 """Endings of files that hold masks: JPEG is none of them, for it changes values."""
 
+MASK_FOLDERS = frozenset({"masks", "mask", "labels", "annotations", "segmentationclass"})
+PICTURE_FOLDERS = frozenset({"images", "jpegimages", "imgs"})
+"""Where folders of both kinds lie in one, those of the second hold the pictures, not their masks."""
+
 READERS: dict[str, type[ImageFile.ImageFile]] = {
     ".png": PngImagePlugin.PngImageFile,
     ".bmp": BmpImagePlugin.BmpImageFile,
@@ -137,9 +141,18 @@ def folder_of(path: Path) -> Path:
     return path if path.is_dir() else path.parent
 
 
+def masks_below(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> list[Path]:
+    """As `files_below`, without the pictures that lie in a folder of their own, such as `images` next to `masks`."""
+    files = files_below(folder, suffixes)
+    above = [{part.casefold() for part in file.relative_to(folder).parts[:-1]} for file in files]
+    if not any(one & MASK_FOLDERS for one in above):
+        return files
+    return [file for file, one in zip(files, above, strict=True) if one & MASK_FOLDERS or not one & PICTURE_FOLDERS]
+
+
 def masks_at(path: Path) -> list[Path]:
     """The masks in a folder, or the single file. Raises ImportRefused: there are none."""
-    found = files_below(path, SUFFIXES) if path.is_dir() else [path]
+    found = masks_below(path) if path.is_dir() else [path]
     if not found or found[0].suffix.lower() not in SUFFIXES:
         raise ImportRefused(f"{path.name} holds no masks: no file ends in {', '.join(SUFFIXES)}")
     return found

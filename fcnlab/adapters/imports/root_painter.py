@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fcnlab.adapters.imports.index_masks import sized
 from fcnlab.adapters.imports.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
-from fcnlab.adapters.imports.mask_files import files_below, folder_of, mask_colours, mask_header, name_of
+from fcnlab.adapters.imports.mask_files import folder_of, mask_colours, mask_header, masks_below, name_of
 from fcnlab.adapters.imports.reading import ReadOptions
 from fcnlab.adapters.imports.shapes import BACKGROUND
 from fcnlab.domain import IGNORE
@@ -36,7 +36,7 @@ def read_root_painter(path: Path, options: ReadOptions) -> LabelSource:
         ImportRefused: no annotations.
     """
     del options
-    files, folder = (files_below(path, (".png",)) if path.is_dir() else [path]), folder_of(path)
+    files, folder = (masks_below(path, (".png",)) if path.is_dir() else [path]), folder_of(path)
     if not files:
         raise ImportRefused(f"{path.name} holds no annotations: no file ends in .png")
     found = [(*_class_and_name(file, folder), file) for file in files]

@@ -10,17 +10,17 @@ from fcnlab.errors import ImportRefused
 GROUP_BITS = 5
 CONTINUES, NEGATIVE = 0x20, 0x10
 FIRST_CHARACTER = 48
-MOST_GROUPS = 12
+MOST_GROUPS = 7
+"""Of a count: far more pixels than an image has, and so few that no sum of what a file can hold leaves 64 bits."""
 
 
 def pixels_of_runs(counts: NDArray[np.int64], n_pixels: int, what: str) -> NDArray[np.bool_]:
-    """(n_pixels,) bool from counts that sum to it. Raises ImportRefused: they do not, or one is negative."""
-    if (counts < 0).any() or int(counts.sum()) != n_pixels:
-        raise ImportRefused(
-            f"the runs of {what} cover {int(counts.sum())} pixels, some of them negative"
-            if (counts < 0).any()
-            else f"the runs of {what} cover {int(counts.sum())} pixels, the mask has {n_pixels}"
-        )
+    """(n_pixels,) bool from counts that sum to it. Raises ImportRefused: they do not, or one of them cannot be."""
+    if (counts < 0).any() or (counts > n_pixels).any():  # before they are summed: a sum can come round to n_pixels
+        strange = int(counts[(counts < 0) | (counts > n_pixels)][0])
+        raise ImportRefused(f"a run of {what} has {strange} pixels, the mask has {n_pixels}")
+    if int(counts.sum()) != n_pixels:
+        raise ImportRefused(f"the runs of {what} cover {int(counts.sum())} pixels, the mask has {n_pixels}")
     return np.repeat(np.arange(len(counts)) % 2 == 1, counts)
 
 

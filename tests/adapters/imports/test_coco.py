@@ -172,3 +172,34 @@ def test_files_that_are_not_coco_are_refused_whole(tmp_path: Path, content: str,
 
     with pytest.raises(ImportRefused, match=reason):
         read_coco(path, ReadOptions())
+
+
+def in_text(counts: list[int]) -> str:
+    """COCO's compressed text of any counts, those too that no mask has."""
+    packed = ""
+    for place, count in enumerate(counts):
+        left, more = count - (counts[place - 2] if place > 2 else 0), True
+        while more:
+            group, left = left & 0x1F, left >> 5
+            more = left != (-1 if group & 0x10 else 0)
+            packed += chr((group | (0x20 if more else 0)) + 48)
+    return packed
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        [HW[0] * HW[1], *[2**58] * 64],
+        [HW[0] * HW[1], *[2**33] * (2**10)],
+        [HW[0] * HW[1] + 1, 0],
+        [HW[0] * HW[1] + 5, -5],
+    ],
+)
+def test_runs_whose_sum_comes_round_to_the_size_of_the_mask_are_refused(tmp_path: Path, counts: list[int]) -> None:
+    segmentation = {"size": list(HW), "counts": in_text(counts)}
+    source = read_coco(
+        save_json(tmp_path / "a.json", coco([{"category_id": 3, "segmentation": segmentation}])), ReadOptions()
+    )
+
+    with pytest.raises(ImportRefused, match="annotation 1"):
+        only_mask(source)

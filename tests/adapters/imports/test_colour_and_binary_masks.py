@@ -8,6 +8,8 @@ import pytest
 
 from fcnlab.adapters.imports.binary_masks import read_binary_masks
 from fcnlab.adapters.imports.colour_masks import read_colour_masks
+from fcnlab.adapters.imports.detecting import detect
+from fcnlab.adapters.imports.formats import LabelFormat
 from fcnlab.adapters.imports.reading import ReadOptions
 from fcnlab.errors import ImportRefused
 from tests.adapters.imports.label_bench import (
@@ -144,3 +146,20 @@ def test_damaged_masks_are_named(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"no")
 
     assert len(refusals(read_binary_masks(tmp_path, ReadOptions()))) == 1
+
+
+@pytest.mark.parametrize(("photos", "masks"), [("images", "masks"), ("JPEGImages", "labels"), ("imgs", "train/mask")])
+def test_pictures_next_to_their_masks_are_no_masks(tmp_path: Path, photos: str, masks: str) -> None:
+    save_png(tmp_path / photos / "a.png", np.random.default_rng(0).integers(1, 255, HW).astype(np.uint8))
+    save_png(tmp_path / masks / "a.png", black_and_white(np.s_[3:9], np.s_[5:20]))
+
+    source = read_binary_masks(tmp_path, ReadOptions())
+
+    assert detect(tmp_path).format is LabelFormat.BINARY
+    assert np.array_equal(only_mask(source), filled((np.s_[3:9], np.s_[5:20], "foreground")))
+
+
+def test_masks_in_a_folder_called_images_are_masks_where_nothing_else_is(tmp_path: Path) -> None:
+    save_png(tmp_path / "images" / "a.png", black_and_white(np.s_[3:9], np.s_[5:20]))
+
+    assert read_binary_masks(tmp_path, ReadOptions()).total == 1

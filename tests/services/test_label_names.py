@@ -1,0 +1,41 @@
+"""Laws of which image of a project a label file means."""
+
+from __future__ import annotations
+
+import pytest
+
+from fcnlab.errors import ImportRefused
+from fcnlab.services.label_names import ImageNames
+
+HW = (20, 33)
+
+
+def found(name: str, *images: str) -> str:
+    return ImageNames((image, number, HW) for number, image in enumerate(images)).find(name).name
+
+
+def test_labels_of_one_folder_are_not_for_an_image_of_another() -> None:
+    with pytest.raises(ImportRefused, match=r"another folder \(cam2/0001.png\)"):
+        found("cam1/0001.png", "cam2/0001.png")
+
+
+@pytest.mark.parametrize(
+    ("name", "image"),
+    [
+        ("0001.png", "cam2/0001.png"),
+        ("cam1/0001.png", "0001.png"),
+        ("masks/0001", "cam2/0001.png"),
+        ("train/labels/0001", "cam2/images/0001.png"),
+        ("train/0001.png", "val/0001.jpg"),
+        ("set/CAM2/masks/0001.png", "cam2/0001.png"),
+        ("cam2/left/0001.png", "cam2/0001.png"),
+    ],
+)
+def test_folders_that_say_nothing_of_the_image_keep_no_labels_from_it(name: str, image: str) -> None:
+    assert found(name, image) == image
+
+
+def test_the_whole_path_wins() -> None:
+    images = ("0001.png", "cam1/0001.png", "cam2/0001.png")
+
+    assert [found(image, *images) for image in images] == list(images)
