@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 NAMING_RULE = (
     "The name of an image without its ending names its files. Images whose names then differ in case at most keep "
     "their ending behind an underscore (a.png and a.jpg: a_png, a_jpg); if that name is taken too, a number follows. "
-    "Characters that some systems forbid become underscores. Images are numbered in the order of their names."
+    "Characters that some systems forbid become underscores. Images are numbered in the order of their names. "
+    "In yolo/, folders of images called images or labels get an underscore behind them."
 )
 
 OTHER_FOLDERS = frozenset({"train", "val", "valid", "test", "masks", "mask", "labels", "images", "annotations"})
@@ -52,12 +53,16 @@ def class_folders(names: Mapping[int, str]) -> dict[int, str]:
     >>> class_folders({0: "cell", 1: "Cell", 2: "test", 3: "rim"})
     {0: '0_cell', 1: '1_Cell', 2: '2_test', 3: 'rim'}
     """
-    safe = {class_id: safe_part(name) for class_id, name in names.items()}
-    shared = Counter(name.casefold() for name in safe.values())
-    misleading = {name for name, count in shared.items() if count > 1} | OTHER_FOLDERS
-    return {
-        class_id: f"{class_id}_{name}" if name.casefold() in misleading else name for class_id, name in safe.items()
-    }
+    folders = {class_id: safe_part(name) for class_id, name in names.items()}
+    while True:  # what an id makes of a name may be another's name; two names with their ids before them never meet
+        shared = Counter(folder.casefold() for folder in folders.values())
+        misleading = {folder for folder, count in shared.items() if count > 1 or folder in OTHER_FOLDERS}
+        if not misleading:
+            return folders
+        folders = {
+            class_id: f"{class_id}_{folder}" if folder.casefold() in misleading else folder
+            for class_id, folder in folders.items()
+        }
 
 
 def _safe(name: str, *, with_ending: bool) -> str:

@@ -30,7 +30,7 @@ from fcnlab.adapters.exports.point_files import PointsJson, PointsTable
 from fcnlab.adapters.exports.root_painter import RootPainter
 from fcnlab.adapters.exports.svg import Svg
 from fcnlab.adapters.exports.voc import Voc
-from fcnlab.adapters.exports.yolo import Yolo
+from fcnlab.adapters.exports.yolo import Yolo, yolo_place
 from fcnlab.core.naming import class_folders
 from fcnlab.core.palette import tinted
 from fcnlab.core.region_measures import COLUMNS, measures_of
@@ -54,7 +54,9 @@ def formats_of(spec: ExportSpec, subject: Subject) -> list[Format]:
         ExportFormat.PROBABILITIES: lambda: ProbabilityPngs(folders),
         ExportFormat.PROBABILITIES_NPZ: ProbabilityArrays,
         ExportFormat.OVERLAY: lambda: Overlays(veil),
-        ExportFormat.IMAGES: lambda: Originals("yolo/images" if ExportFormat.YOLO in spec.formats else "images"),
+        ExportFormat.IMAGES: lambda: (
+            Originals("yolo/images", yolo_place) if ExportFormat.YOLO in spec.formats else Originals("images")
+        ),
         ExportFormat.COCO: lambda: Coco(subject),
         ExportFormat.COCO_RLE: lambda: Coco(subject, is_rle=True),
         ExportFormat.YOLO: lambda: Yolo(subject),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fcnlab.core.naming import export_stems
+from fcnlab.core.naming import OTHER_FOLDERS, class_folders, export_stems
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,19 @@ def test_stems_stay_apart_and_do_not_depend_on_the_order(names: list[str]) -> No
     assert not files & {folder for folder in folders if folder not in {s.casefold() for s in stems.values()}}
     for stem in stems.values():
         assert not set(stem) & set('<>:"|?*\\')
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["1_cell", "test", "1_test"],
+        ["a", "A", "0_a", "1_a", "0_0_a", "2_0_A"],
+        ["val", "0_val", "0_0_VAL", "1_0_val", "a/b", "a:b"],
+    ],
+)
+def test_every_class_has_a_folder_of_its_own(names: list[str]) -> None:
+    folders = class_folders(dict(enumerate(names)))
+
+    taken = {folder.casefold() for folder in folders.values()}
+    assert len(taken) == len(names)
+    assert not taken & OTHER_FOLDERS

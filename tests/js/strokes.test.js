@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { blank, middles, paintedOver, patchOf, runsOf, swept } from "../../fcnlab/ui/canvas_assets/strokes.js";
+import { blank, middles, paintedOver, patchOf, runsOf, strokeOf, swept } from "../../fcnlab/ui/canvas_assets/strokes.js";
 
 /** @typedef {import("../../fcnlab/ui/canvas_assets/types.js").Stroke} Stroke */
 
@@ -30,14 +30,19 @@ function distance(path, x, y) {
   );
 }
 
-/** Every pixel of the picture a patch covers. @param {import("../../fcnlab/ui/canvas_assets/strokes.js").Patch | null} patch */
+/** Every pixel of the picture a patch covers. @param {import("../../fcnlab/ui/canvas_assets/strokes.js").Patch | "too large" | null} patch */
 function pixels(patch) {
   const found = new Set();
-  if (!patch) return found;
+  if (!patch || patch === "too large") return found;
   patch.inside.forEach((value, at) => {
     if (value) found.add(`${patch.top + Math.floor(at / patch.width)} ${patch.left + (at % patch.width)}`);
   });
   return found;
+}
+
+/** Lines to and fro between two columns of verticals, so that every row has many runs. @param {number} side */
+function zigzag(side) {
+  return Array.from({ length: side }, (_, k) => ({ x: 2 * Math.floor(k / 2), y: [0, side, side, 0][k % 4] }));
 }
 
 test("a stroke covers the pixels whose middle is within reach of the way, and no others", () => {
@@ -72,10 +77,23 @@ test("a line of the thinnest brush has no gap", () => {
 test("what lies outside the picture is cut off, and all of it outside is nothing", () => {
   const corner = swept([{ x: 36.9, y: 23.9 }], 6, PICTURE);
 
-  assert.ok(corner);
+  assert.ok(corner && corner !== "too large");
   assert.deepEqual([corner.top + corner.height, corner.left + corner.width], [24, 37]);
   assert.equal(swept([{ x: -20, y: 5 }], 6, PICTURE), null);
   assert.equal(swept([{ x: 5, y: 60 }], 6, PICTURE), null);
+});
+
+test("a stroke too large to be kept says so, and is not taken for none", () => {
+  const large = { width: 12_001, height: 12_000 };
+  const across = [{ x: 5, y: 5 }, { x: 11_990, y: 11_980 }];
+
+  assert.equal(strokeOf(across, 9, large, 1), "too large");
+  assert.equal(strokeOf(zigzag(800), 1, large, 1), "too large");
+  assert.equal(strokeOf([{ x: -50, y: 5 }], 9, large, 1), null);
+  const kept = strokeOf(across.map(({ x, y }) => ({ x: x / 100, y: y / 100 })), 9, large, null);
+  assert.ok(kept && kept !== "too large");
+  assert.equal(kept.class_id, null);
+  assert.equal(kept.runs.reduce((sum, length) => sum + length, 0), kept.height * kept.width);
 });
 
 test("runs tell the pixels apart and give them back", () => {

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 
 from fcnlab.adapters.exports.format import Assembly, ExportedImage, WholeFile
 from fcnlab.errors import ExportFailed
@@ -14,6 +15,7 @@ class Originals:
     """Copies of the files that images were made from, called like their masks; EXIF turns are left to their readers."""
 
     folder: str
+    place: Callable[[ExportedImage], str] = attrgetter("place")
 
     def of_image(self, image: ExportedImage) -> Iterator[WholeFile]:
         """One file. Raises ExportFailed, ImportRefused: it is gone."""
@@ -22,7 +24,7 @@ class Originals:
             data = path.read_bytes()
         except OSError as failure:
             raise ExportFailed(f"the original of {image.name} cannot be read ({failure.strerror})") from failure
-        yield WholeFile(f"{self.folder}/{image.place}{path.suffix.lower()}", data)
+        yield WholeFile(f"{self.folder}/{self.place(image)}{path.suffix.lower()}", data)
 
     def of_all(self) -> Iterator[Assembly]:
         """Nothing."""

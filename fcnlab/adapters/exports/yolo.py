@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,6 +11,17 @@ from fcnlab.adapters.exports.format import Assembly, ExportedImage, Subject, Who
 
 DIGITS = 7
 """Behind the point: outlines keep half a pixel of distance from every centre, so this is exact for any image."""
+
+_MISLEADING = re.compile(r"(images|labels)_*", re.IGNORECASE)
+
+
+def yolo_place(image: ExportedImage) -> str:
+    """The place of an image and of its labels, where folders called images or labels get an underscore behind them.
+
+    Ultralytics finds labels by the last folder of a path called images, which must be the one above all splits.
+    """
+    *folders, file = image.place.split("/")
+    return "/".join([*(f"{one}_" if _MISLEADING.fullmatch(one) else one for one in folders), file])
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +42,7 @@ class Yolo:
             for ring in region.rings:
                 shares = ring[:, ::-1] / (image.width, image.height)
                 lines.append(f"{places[region.class_id]} {' '.join(_short(one) for one in shares.ravel().tolist())}\n")
-        yield WholeFile(f"yolo/labels/{image.place}.txt", "".join(lines).encode())
+        yield WholeFile(f"yolo/labels/{yolo_place(image)}.txt", "".join(lines).encode())
 
     def of_all(self) -> Iterator[Assembly]:
         """data.yaml; images that are not split are for training and validation alike."""

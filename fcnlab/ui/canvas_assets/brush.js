@@ -2,7 +2,7 @@
 import { BrushBar } from "./brushbar.js";
 import { h } from "./dom.js";
 import { sized } from "./marks.js";
-import { blank, MOST_RUNS, paintedOver, runsOf, swept } from "./strokes.js";
+import { blank, paintedOver, strokeOf } from "./strokes.js";
 
 /** @typedef {import("./workspace.js").Workspace} Workspace */
 /** @typedef {import("./types.js").Overlay} Overlay */
@@ -156,16 +156,10 @@ export class Brush {
     this.path = null;
     this.redraw();
     const isMeant = this.paints && image?.id === this.imageId; // else the image was changed or done meanwhile
-    const patch = path && image && isMeant ? swept(path, size, image) : null;
-    if (!patch) return;
-    const { top, left, height, width, inside } = patch;
-    const runs = runsOf(inside);
-    if (runs.length > MOST_RUNS) {
-      workspace.toasts.show("This stroke is too long to be kept. Paint it in parts.", "bad");
-      return;
-    }
-    const classId = this.tool === "eraser" ? null : workspace.currentClass();
-    workspace.labelling.record("brush", { class_id: classId, top, left, height, width, runs });
+    if (!path || !image || !isMeant) return;
+    const stroke = strokeOf(path, size, image, this.tool === "eraser" ? null : workspace.currentClass());
+    if (stroke === "too large") workspace.toasts.show("This stroke is too long to be kept. Paint it in parts.", "bad");
+    else if (stroke) workspace.labelling.record("brush", { ...stroke });
   }
 
   cancel() {

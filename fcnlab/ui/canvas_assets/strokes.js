@@ -5,7 +5,7 @@
 /** @typedef {{top: number, left: number, height: number, width: number, inside: Uint8Array}} Patch pixels of a box, row by row */
 
 /** The server refuses strokes of more runs. */
-export const MOST_RUNS = 100_000;
+const MOST_RUNS = 100_000;
 /** A larger box would fill the memory of the tab. */
 const MOST_PIXELS = 2 ** 27;
 /** In an overlay: nobody said what this pixel is. */
@@ -18,7 +18,7 @@ const SNAPS_BELOW = 2;
  * @param {readonly {x: number, y: number}[]} path in pixels of the picture, 0.5 is the middle of the first one
  * @param {number} diameter of the brush, in pixels of the picture
  * @param {Size} picture
- * @returns {Patch | null} null when the brush passed over nothing, or over more than fits
+ * @returns {Patch | "too large" | null} null when the brush passed over nothing
  */
 export function swept(path, diameter, picture) {
   const radius = diameter / 2;
@@ -30,7 +30,8 @@ export function swept(path, diameter, picture) {
   const top = Math.max(0, Math.ceil(smallest(ys) - radius - 0.5));
   const width = Math.min(picture.width - 1, Math.floor(largest(xs) + radius - 0.5)) - left + 1;
   const height = Math.min(picture.height - 1, Math.floor(largest(ys) + radius - 0.5)) - top + 1;
-  if (!(width > 0 && height > 0) || width * height > MOST_PIXELS) return null;
+  if (!(width > 0 && height > 0)) return null;
+  if (width * height > MOST_PIXELS) return "too large";
   const inside = new Uint8Array(width * height);
   way.forEach((end, k) => {
     const start = way[Math.max(0, k - 1)];
@@ -44,6 +45,22 @@ export function swept(path, diameter, picture) {
     }
   });
   return inside.includes(1) ? { top, left, height, width, inside } : null;
+}
+
+/**
+ * The stroke that a round brush painted; see `swept`.
+ * @param {readonly {x: number, y: number}[]} path
+ * @param {number} diameter
+ * @param {Size} picture
+ * @param {number | null} classId null for the eraser
+ * @returns {Stroke | "too large" | null} null when nothing was painted
+ */
+export function strokeOf(path, diameter, picture, classId) {
+  const patch = swept(path, diameter, picture);
+  if (patch === null || patch === "too large") return patch;
+  const { inside, ...box } = patch;
+  const runs = runsOf(inside);
+  return runs.length > MOST_RUNS ? "too large" : { class_id: classId, ...box, runs };
 }
 
 /** @param {readonly number[]} numbers */
