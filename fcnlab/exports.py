@@ -148,7 +148,8 @@ class ExportSpec:
         done_only: leave out images that nobody marked done.
         with_points: leave out images without points.
         class_ids: classes that stay; pixels of the others become background. None: all.
-        instances: formats of shapes get one region per connected part, not one per class.
+        instances: formats of shapes get one region per connected part, not one per class; the format `instances`
+            sets it.
         min_area: connected parts of fewer pixels become background.
         fill_holes: background enclosed by a part of a class becomes of that class.
         border: so many pixels on either side of every edge are 255 in Pascal VOC masks.
@@ -170,8 +171,8 @@ class ExportSpec:
             raise ExportFailed("an export needs a format: choose at least one")
         if self.class_ids is not None and not self.class_ids:
             raise ExportFailed("an export needs a class: choose at least one")
-        if ExportFormat.INSTANCES in self.formats and not self.instances:
-            raise ExportFailed("instance masks number connected parts: ask for instances as well (--instances)")
+        if ExportFormat.INSTANCES in self.formats:
+            object.__setattr__(self, "instances", True)
         if not 0 <= self.border <= MOST_BORDER:
             raise ExportFailed(f"a border of {self.border} pixels is outside 0..{MOST_BORDER}")
         if self.min_area < 0:

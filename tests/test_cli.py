@@ -162,6 +162,28 @@ def test_a_wrong_line_is_named_and_no_point_is_added(
     assert answer_of("projects", "list")[0]["points"] == 0
 
 
+@pytest.mark.parametrize(("mark", "word"), [(";", "semicolons"), ("\t", "tabs")])
+def test_a_table_without_commas_is_called_that(
+    data: Path, pictures: Path, tmp_path: Path, mark: str, word: str
+) -> None:
+    call("import", "-p", "cats", pictures)
+
+    result = call("points", "import", "-p", "cats", table(tmp_path, TABLE.replace(",", mark)), code=1)
+
+    assert word in result.stderr
+
+
+def test_a_table_of_points_is_named_once(data: Path, pictures: Path, tmp_path: Path) -> None:
+    call("import", "-p", "cats", "--classes", "background,cat", pictures)
+    call("points", "import", "-p", "cats", table(tmp_path, TABLE))
+
+    call("points", "export", "-p", "cats", tmp_path / "as_argument.csv")
+    call("points", "export", "-p", "cats", "-o", tmp_path / "as_option.csv")
+    call("points", "export", "-p", "cats", code=2)
+
+    assert (tmp_path / "as_option.csv").read_bytes() == (tmp_path / "as_argument.csv").read_bytes()
+
+
 def test_a_table_with_an_unknown_column_is_refused(data: Path, pictures: Path, tmp_path: Path) -> None:
     call("import", "-p", "cats", pictures)
 

@@ -70,7 +70,6 @@ def test_export_writes_what_the_options_say(stored: None, tmp_path: Path) -> Non
         (["--classes", "moon"], "no class 'moon'"),
         (["--split", "0.7,0.3"], "three numbers"),
         (["--split", "0.7,0.2,0.2"], "sum to"),
-        (["-f", "instances"], "--instances"),
         (["--with-points"], "has points"),
     ],
 )
@@ -107,6 +106,15 @@ def photos(tmp_path: Path) -> Path:
         Image.fromarray(picture(number)).save(folder / name)
     (folder / "notes.txt").write_text("no image")
     return folder
+
+
+def test_yolo_without_images_says_how_to_get_them(stored: None, tmp_path: Path) -> None:
+    bare = call("export", "-p", "stored", "-o", tmp_path / "bare", "-f", "yolo")
+    whole = call("export", "-p", "stored", "-o", tmp_path / "whole", "-f", "yolo", "-f", "images")
+
+    assert "--format images" in bare.stderr
+    assert "--format images" not in whole.stderr
+    assert any(name.startswith("yolo/images/") for name in files_in(tmp_path / "whole"))
 
 
 def test_predict_takes_a_pattern_and_writes_formats(data: Path, model: Path, photos: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from fcnlab.commands.common import (
     say,
     settings_of,
 )
-from fcnlab.commands.output import in_order, shape_options, shapes_of, show_progress
+from fcnlab.commands.output import in_order, say_what_yolo_lacks, shape_options, shapes_of, show_progress
 from fcnlab.exports import ExportFormat, ExportSpec
 
 if TYPE_CHECKING:
@@ -119,7 +119,9 @@ def predict(
     steps = predict_files(
         predictor, files, labels=known.labels, background=known.background, spec=spec, is_bare=not formats, to=output
     )
-    ctx.exit(1 if _told(steps) else 0)
+    n_refused = _told(steps)
+    say_what_yolo_lacks(spec)
+    ctx.exit(1 if n_refused else 0)
 
 
 def _told(steps: Iterator[Prediction]) -> int:

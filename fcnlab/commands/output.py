@@ -114,6 +114,7 @@ def export(
         "resumed": step.n_resumed,
         "left_out": [{"image": name, "reason": reason} for name, reason in step.left_out],
     }
+    say_what_yolo_lacks(spec)
     lines = [f"{output}: {step.n_stored} stored masks of done images, {step.n_predicted} predicted"]
     if step.n_resumed:
         lines.append(f"{step.n_resumed} images were finished before an interruption")
@@ -138,6 +139,12 @@ def interruptions_explained(output: Path) -> Iterator[None]:
 def in_order(formats: tuple[str, ...]) -> tuple[ExportFormat, ...]:
     """Formats by their words, each once."""
     return tuple(one for one in ExportFormat if one.value in formats)
+
+
+def say_what_yolo_lacks(spec: ExportSpec) -> None:
+    """A hint when YOLO's labels are written without the images that are trained on."""
+    if ExportFormat.YOLO in spec.formats and ExportFormat.IMAGES not in spec.formats:
+        say("yolo has labels alone: to train on them, add --format images, which puts the images beside them")
 
 
 def shapes_of(labels: tuple[ClassLabel, ...], *, classes: str | None, min_size: int, **rest: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from fcnlab.commands.common import answer, found_project, json_option, opened, p
 def points() -> None:
     """Take points in and out as a table.
 
-    CSV with the columns image,row,col,class[,labeller,source].
+    CSV with the columns image,row,col,class[,labeller,source]; `fcnlab points import --help` explains them.
     """
 
 
@@ -26,7 +26,11 @@ def points() -> None:
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.pass_context
 def import_table(ctx: click.Context, wanted: str, labeller: str, as_json: bool, file: Path) -> None:
-    """Add the points of a table: all of them, or none when a line is wrong."""
+    """Add the points of a table: all of them, or none when a line is wrong.
+
+    FILE is CSV in UTF-8, with commas and a header. Columns: image (its name in the project), row and col (pixels from
+    0, at the upper left), and class (a name) or class_id. labeller and source may be left out; created_at is ignored.
+    """
     from fcnlab.services.point_tables import import_points
 
     with opened(ctx) as lab:
@@ -38,12 +42,18 @@ def import_table(ctx: click.Context, wanted: str, labeller: str, as_json: bool, 
 
 @points.command("export")
 @project_option
+@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="The file, as FILE names it.")
 @json_option
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
 @click.pass_context
-def export_table(ctx: click.Context, wanted: str, as_json: bool, file: Path) -> None:
-    """Write all points of a project to a table."""
+def export_table(ctx: click.Context, wanted: str, output: Path | None, as_json: bool, file: Path | None) -> None:
+    """Write all points of a project to a table; a file of the same name is replaced."""
     from fcnlab.services.point_tables import export_points
+
+    if (file is None) == (output is None):
+        raise click.UsageError("name one file: as FILE, or with --output")
+    file = file or output
+    assert file is not None
 
     with opened(ctx) as lab:
         project = found_project(lab, wanted)

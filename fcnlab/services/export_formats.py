@@ -70,7 +70,7 @@ def formats_of(spec: ExportSpec, subject: Subject) -> list[Format]:
         ExportFormat.SVG: lambda: Svg(subject),
         ExportFormat.POINTS: PointsTable,
         ExportFormat.POINTS_JSON: lambda: PointsJson(subject),
-        ExportFormat.MEASUREMENTS: lambda: Measurements(COLUMNS),
+        ExportFormat.MEASUREMENTS: lambda: Measurements(subject, COLUMNS),
     }
     return [make() for one, make in makers.items() if one in spec.formats]
 

@@ -158,7 +158,6 @@ def test_images_that_look_alike_are_on_one_side(lab: Lab, tmp_path: Path, monkey
         ({"class_ids": ()}, "a class"),
         ({"min_area": -1}, "-1 pixels"),
         ({"border": 99}, "99 pixels"),
-        ({"formats": (ExportFormat.INSTANCES,)}, "--instances"),
     ],
 )
 def test_impossible_wishes_are_refused(options: dict[str, Any], words: str) -> None:
@@ -211,6 +210,11 @@ def test_a_geotiff_keeps_its_place_and_its_scale(lab: Lab, tmp_path: Path) -> No
     table = list(csv.DictReader(io.StringIO((folder / "measurements.csv").read_text("utf-8"))))
     assert sum(int(row["area_px"]) for row in table) == np.count_nonzero(bench.masks["field.tif"])
     assert all((row["unit"], float(row["area"])) == ("m", int(row["area_px"]) * 0.25) for row in table)
+
+
+def test_instance_masks_ask_for_instances_by_themselves() -> None:
+    assert ExportSpec((ExportFormat.COCO, ExportFormat.INSTANCES)).instances
+    assert not ExportSpec((ExportFormat.COCO,)).instances
 
 
 def test_a_seed_is_never_negative() -> None:

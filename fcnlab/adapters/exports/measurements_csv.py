@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fcnlab.adapters.exports.format import Assembly, ExportedImage, Line, Spooled
+from fcnlab.adapters.exports.format import Assembly, ExportedImage, Line, Spooled, Subject
 from fcnlab.adapters.exports.table import csv_lines
 
 
@@ -14,18 +14,24 @@ class Measurements:
     """measurements.csv: a row per region, which begins with image, split and number of the region in its image.
 
     Args:
-        columns: of what follows, in the order of `ExportedImage.measures`.
+        subject: names the classes.
+        columns: of what follows, in the order of `ExportedImage.measures`, `class_id` first; the name of the class is
+            put behind it.
     """
 
+    subject: Subject
     columns: tuple[str, ...]
 
     def of_image(self, image: ExportedImage) -> Iterator[Line]:
         """The rows of the image."""
-        rows = [(image.name, image.split, number, *row) for number, row in enumerate(image.measures(), start=1)]
+        rows = [
+            (image.name, image.split, number, row[0], self.subject.name_of(region.class_id), *row[1:])
+            for number, (region, row) in enumerate(zip(image.regions, image.measures(), strict=True), start=1)
+        ]
         if rows:
             yield Line("measurements", csv_lines(rows)[:-1])
 
     def of_all(self) -> Iterator[Assembly]:
         """The table."""
-        header = csv_lines([("image", "split", "region", *self.columns)])
+        header = csv_lines([("image", "split", "region", self.columns[0], "class", *self.columns[1:])])
         yield Assembly("measurements.csv", (header, Spooled("measurements")))

@@ -13,6 +13,8 @@ from fcnlab.errors import InvalidPoints
 
 COLUMNS = ("image", "row", "col", "class_id", "class", "labeller", "source", "created_at")
 REQUIRED = ("image", "row", "col")
+SEPARATORS = {";": "semicolons", "\t": "tabs"}
+"""What spreadsheets write instead of commas."""
 
 
 PointRow = tuple[str, int, int, int, str, str, str, str]
@@ -55,6 +57,9 @@ def read_points_csv(path: Path) -> tuple[PointLine, ...]:
 
 
 def _refuse_header(header: list[str], path: Path) -> None:
+    other = next((word for mark, word in SEPARATORS.items() if len(header) == 1 and mark in header[0]), None)
+    if other is not None:
+        raise InvalidPoints(f"{path}, line 1: {other} separate the columns; save the table with commas")
     missing = [name for name in REQUIRED if name not in header]
     if "class" not in header and "class_id" not in header:
         missing.append("class")

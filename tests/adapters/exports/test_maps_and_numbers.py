@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -195,8 +196,8 @@ def test_a_measurement_per_region(tmp_path: Path) -> None:
     grey = np.arange(mask.size, dtype=np.float64).reshape(HW)
     regions = instance_regions(mask, background=0)
     rows = region_measures.measures_of(regions, grey, pixel_hw=(0.5, 0.5), unit="µm")
-    written = next(iter(images(instances=True, measures=lambda: rows)))
-    write(lambda _: Measurements(region_measures.COLUMNS), tmp_path / "out", [written])
+    written = replace(next(iter(images(instances=True, measures=lambda: rows))), regions=regions)
+    write(lambda subject: Measurements(subject, region_measures.COLUMNS), tmp_path / "out", [written])
 
     table = list(csv.DictReader(io.StringIO((tmp_path / "out" / "measurements.csv").read_text("utf-8"))))
 
@@ -205,6 +206,7 @@ def test_a_measurement_per_region(tmp_path: Path) -> None:
     assert [float(first[key]) for key in ("centroid_row", "centroid_col")] == [4.5, 14.5]
     assert [float(first[key]) for key in ("area", "perimeter", "perimeter_px")] == [10.0, 12.0, 24.0]
     assert first["unit"] == "µm"
+    assert [row["class"] for row in table] == ["cell", 'nucléus <&> "core"']
     assert float(first["mean_intensity"]) == grey[3:7, 10:20].mean()
     assert 0.9 < float(first["eccentricity"]) < 1
     assert [second[key] for key in ("top", "left", "height", "width", "area_px")] == ["12", "30", "1", "1", "1"]
