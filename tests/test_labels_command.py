@@ -59,6 +59,27 @@ def test_labels_come_in_are_listed_and_go(folder: Path) -> None:
     assert "no labels of experts yet" in call("labels", "list", *project).output
 
 
+def test_a_class_that_is_left_out_is_an_exit_code(folder: Path) -> None:
+    one = folder / "labels" / "a.json"
+
+    found = answer("labels", "import", "--project", "Cells", one, code=1)
+
+    assert (found["stored"], found["left_out"], found["left_out_classes"]) == (1, [], ["dirt"])
+    answer("labels", "import", "--project", "Cells", "--map", "dirt=cell", one)
+
+
+def test_labels_of_unknown_classes_are_refused_with_what_to_do(folder: Path) -> None:
+    labelme_file(folder / "coin.json", "a.png", [("coin", BOX)])
+    answer("labels", "import", "--project", "Cells", "--map", "coin=cell", folder / "coin.json")
+    before = answer("labels", "list", "--project", "Cells", "--masks")
+
+    said = call("labels", "import", "--project", "Cells", folder / "coin.json", code=1).stderr
+
+    wanted = "Error: none of the classes coin is in the project: --map coin=..., or --add-classes\n"
+    assert said.endswith(wanted)
+    assert answer("labels", "list", "--project", "Cells", "--masks") == before
+
+
 def test_what_is_wrong_is_one_line(folder: Path) -> None:
     (folder / "bad.json").write_text("{")
 

@@ -68,7 +68,8 @@ def import_labels(
 
     PATH is a label file, a folder, or a zip archive. Labels are matched to images by name.
 
-    What cannot be read or has no image is named and left out, and the exit code is 1 then. Clicks are never changed.
+    What cannot be read, has no image or is of a class that the project lacks is named and left out, and the exit code
+    is 1 then. Clicks are never changed.
     """
     from fcnlab.services.expert_labels import LabelRequest, found_labels
 
@@ -93,7 +94,7 @@ def import_labels(
         f"already, {len(values['left_out'])} left out; {values['points']} points"
     ]
     answer({"project": project.id, **values}, lines, as_json=as_json)
-    ctx.exit(1 if values["left_out"] else 0)
+    ctx.exit(1 if values["left_out"] or values["left_out_classes"] else 0)
 
 
 def _imported(found: FoundLabels) -> dict[str, Any]:

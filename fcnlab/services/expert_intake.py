@@ -15,18 +15,37 @@ from fcnlab.adapters import repository_expert_masks, repository_images, reposito
 from fcnlab.adapters.database import writing
 from fcnlab.adapters.files import write_whole
 from fcnlab.adapters.imports.labelled import LabelledImage, LabelSource, UnreadLabels
+from fcnlab.adapters.imports.shapes import is_background
 from fcnlab.adapters.png import mask_png
 from fcnlab.core.expert_points import classes_in, sampled_points
 from fcnlab.domain import IGNORE, ImageState, Point, PointSource, StoredPoint
 from fcnlab.errors import ImportRefused
 from fcnlab.expertise import ExpertMask
 from fcnlab.lab import Lab
-from fcnlab.services.label_names import ClassMatch, ImageNames, KnownImage
+from fcnlab.services.label_names import BACKGROUNDS, ClassMatch, ImageNames, KnownImage
 from fcnlab.services.overlapping import overlapped
 from fcnlab.services.projects import add_class
 
 NAME_CHARS = 16
 """Of the digest of a mask, in the name of its file."""
+
+MOST_LISTED = 12
+
+
+def is_left_out(match: ClassMatch) -> bool:
+    """Whether no pixel of a class of the file is taken."""
+    return match.label is None and not match.is_new
+
+
+def is_thing(match: ClassMatch) -> bool:
+    """Whether a class of the file is more than its background."""
+    name = match.named.name
+    return not is_background(name) and name.strip(" _").casefold() not in BACKGROUNDS
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence, the first MOST_LISTED of them."""
+    return ", ".join(names[:MOST_LISTED]) + (f" and {len(names) - MOST_LISTED} more" if names[MOST_LISTED:] else "")
 
 
 class Outcome(StrEnum):
@@ -136,17 +155,25 @@ class Intake:
         used = {point.place for point in one.points}
         if places is not None:
             used |= set(classes_in(places))
-        left_out = self._prepare(used)
         for point in one.points:
             if point.row >= image.hw[0] or point.col >= image.hw[1]:
                 raise ImportRefused(f"a point in row {point.row}, column {point.col} is outside {image.name}")
+        self._refuse_nothing(used)
+        left_out = self._prepare(used)
         wanted = [Point(one.row, one.col, int(self._ids[one.place])) for one in one.points]
         points = tuple(point for point in wanted if point.class_id != IGNORE)
         mask = None if places is None else self._ids[places]
-        if not points and (mask is None or bool((mask == IGNORE).all())):
-            raise ImportRefused("none of its pixels is labelled with a class of the project")
         self._seen.add(image.id)
         return self._with_digest(image, mask, points, left_out)
+
+    def _refuse_nothing(self, used: set[int]) -> None:
+        """Without what is left out, something of the image must remain: background alone would be a false truth."""
+        met = [self._classes[place] for place in sorted(used)]
+        dropped = [one.named.name for one in met if is_left_out(one)]
+        if dropped and not any(is_thing(one) and not is_left_out(one) for one in met):
+            raise ImportRefused(f"all that is labelled in it is of classes that are left out: {listed(dropped)}")
+        if not met:
+            raise ImportRefused("none of its pixels is labelled with a class of the project")
 
     def _prepare(self, used: set[int]) -> tuple[str, ...]:
         """Make the classes that are new, and name those that are left out, once."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,7 @@ from fcnlab.domain import Project
 from fcnlab.errors import ImportRefused, InvalidSetting
 from fcnlab.lab import Lab
 from fcnlab.services.effects import clean_name
-from fcnlab.services.expert_intake import Intake, LabelProgress
+from fcnlab.services.expert_intake import Intake, LabelProgress, is_left_out, is_thing, listed
 from fcnlab.services.label_names import ClassMatch, ImageNames, match_classes
 
 AUTO = "auto"
@@ -99,7 +99,8 @@ def found_labels(
 
     Each step stores one image whole: its mask as a file, and in one transaction its row and the points drawn from it.
     A pixel with a live point keeps it. What an earlier import of the same name gave the image is replaced; the same
-    labels again change nothing. What cannot be read or has no image is named and left out.
+    labels again change nothing. What cannot be read or has no image is named and left out, and so are images of whose
+    labels nothing but background would remain. The first step raises ImportRefused when that is so of all classes.
 
     Args:
         lab: the installation.
@@ -143,8 +144,18 @@ def found_labels(
             classes,
             source.total,
             left_out,
-            intake.steps(source),
+            _steps(intake, source, classes),
         )
+
+
+def _steps(intake: Intake, source: LabelSource, classes: Sequence[ClassMatch]) -> Iterator[LabelProgress]:
+    things = [one for one in classes if is_thing(one)]
+    if things and all(is_left_out(one) for one in things):
+        names = [one.named.name for one in things]
+        raise ImportRefused(
+            f"none of the classes {listed(names)} is in the project: --map {names[0]}=..., or --add-classes"
+        )
+    yield from intake.steps(source)
 
 
 @contextmanager

@@ -193,6 +193,63 @@ def test_classes_are_matched_by_name_and_mapped_or_added_on_demand(lab: Lab, tmp
     assert [label.name for label in project(lab, project_id=left).classes] == ["background", "cell"]
 
 
+def test_labels_of_which_no_class_is_known_are_refused_before_anything_is_stored(lab: Lab, tmp_path: Path) -> None:
+    project_id, _ = new_project(lab)
+    path = labelme_file(tmp_path / "a.json", "00000.png", [("coin", BOX), ("bg", [[2, 2], [6, 2], [6, 6]])])
+
+    for mapping in ({}, {"coin": ""}, {"coin": "penny"}):
+        with pytest.raises(ImportRefused, match="none of the classes coin is in the project: --map coin="):
+            take_in(lab, path, project_id, mapping=mapping)
+
+    assert (stored(lab, project_id), expert_masks(lab, project_id=project_id)) == ([], ())
+    assert not (lab.folders.masks / str(project_id)).exists()
+
+
+def test_an_image_whose_labels_all_fall_away_is_left_out_and_replaces_nothing(lab: Lab, tmp_path: Path) -> None:
+    project_id, (first, _) = new_project(lab)
+    folder = tmp_path / "in"
+    labelme_file(folder / "a.json", "00000.png", [("coin", BOX)])
+    labelme_file(folder / "b.json", "00001.png", [("cell", BOX)])
+    take_in(lab, folder, project_id, mapping={"coin": "cell"})
+    before, masks = stored(lab, project_id), expert_masks(lab, project_id=project_id)
+
+    steps = take_in(lab, folder, project_id)
+
+    assert [one.outcome for one in steps] == [Outcome.LEFT_OUT, Outcome.KNOWN]
+    assert steps[0].reason == "all that is labelled in it is of classes that are left out: coin"
+    assert (stored(lab, project_id), expert_masks(lab, project_id=project_id)) == (before, masks)
+    truth = expert_truth(lab, image(lab, image_id=first))
+    assert truth is not None
+    assert (truth[10:30, 20:50] == 1).all()
+
+
+def test_an_image_without_labels_is_background_where_its_file_knows_a_class(lab: Lab, tmp_path: Path) -> None:
+    project_id, (first, _) = new_project(lab)
+    labelme_file(tmp_path / "in" / "a.json", "00000.png", [])
+    labelme_file(tmp_path / "in" / "b.json", "00001.png", [("cell", BOX)])
+
+    take_in(lab, tmp_path / "in", project_id)
+
+    truth = expert_truth(lab, image(lab, image_id=first))
+    assert truth is not None
+    assert not truth.any()
+
+
+def test_shapes_of_a_class_that_is_left_out_are_unknown_and_never_background(lab: Lab, tmp_path: Path) -> None:
+    project_id, (first, _) = new_project(lab)
+    coin = [[2.0, 2.0], [12.0, 2.0], [12.0, 8.0], [2.0, 8.0]]
+    path = labelme_file(tmp_path / "a.json", "00000.png", [("cell", BOX), ("coin", coin)])
+
+    take_in(lab, path, project_id, points_per_image=HW[0] * HW[1])
+
+    truth = expert_truth(lab, image(lab, image_id=first))
+    assert truth is not None
+    wanted = np.zeros(HW, np.uint8)
+    wanted[10:30, 20:50], wanted[2:8, 2:12] = 1, 255
+    assert np.array_equal(truth, wanted)
+    assert len(stored(lab, project_id)) == int((wanted != 255).sum())
+
+
 def test_classes_that_no_pixel_has_are_not_added(lab: Lab, tmp_path: Path) -> None:
     (tmp_path / "masks").mkdir()
     (tmp_path / "masks" / "classes.txt").write_text("background\ncell\nunicorn\n")
