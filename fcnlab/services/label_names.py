@@ -22,6 +22,9 @@ SETS_OF_CVAT = frozenset({"obj_train_data", "obj_validation_data", "obj_test_dat
 CITYSCAPES_PICTURE = "_leftImg8bit"
 """How the names of pictures end in Cityscapes, but not those of their labels."""
 
+OF_MASKS = ("_mask", "_seg", "_label")
+"""How the names of masks end where they lie next to their images."""
+
 NUMBER_BEFORE = re.compile(r"^\d+_")
 """The id that fcnlab writes before the name of a class, where folders are called by classes."""
 
@@ -52,7 +55,8 @@ class ImageNames:
             self._by_stem.setdefault(_stem(last), []).append(known)
 
     def find(self, name: str) -> KnownImage:
-        """The image of a name: by its whole path, else by its file name, else by that without the ending.
+        """The image of a name: by its whole path, else by its file name, else by that without the ending, and at
+        last without the `_mask` before that.
 
         Of several that have it, the one that shares the most folders with the name, counted from the end. Where both
         lie in folders of which they share none, they are two images that only have the name of the file in common.
@@ -61,9 +65,9 @@ class ImageNames:
             ImportRefused: there is none, or several share equally many.
         """
         parts = _parts(name)
-        found = (
-            self._by_name.get(parts[-1]) or self._by_stem.get(parts[-1]) or self._by_stem.get(_stem(parts[-1])) or []
-        )
+        stem = _stem(parts[-1])
+        stems = (parts[-1], stem, *(stem.removesuffix(end) for end in OF_MASKS))
+        found = self._by_name.get(parts[-1]) or next((self._by_stem[one] for one in stems if one in self._by_stem), [])
         if not found:
             raise ImportRefused("the project has no image of this name; import it first")
         named_alike, found = found, [one for one in found if not _are_strangers(parts, _parts(one.name))]

@@ -39,3 +39,9 @@ def test_the_whole_path_wins() -> None:
     images = ("0001.png", "cam1/0001.png", "cam2/0001.png")
 
     assert [found(image, *images) for image in images] == list(images)
+
+
+@pytest.mark.parametrize("name", ["a_mask.png", "a_seg", "masks/a_label.tif"])
+def test_a_mask_next_to_its_image_may_say_so_in_its_name(name: str) -> None:
+    assert found(name, "a.jpg", "b.jpg") == "a.jpg"
+    assert found(name, "a.jpg", f"{name.rpartition('/')[2].partition('.')[0]}.jpg") != "a.jpg"

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.adapters.imports.index_masks import sized
+from fcnlab.adapters.imports.index_masks import refuse_other_size, sized
 from fcnlab.adapters.imports.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
 from fcnlab.adapters.imports.mask_files import folder_of, mask_header, mask_values, masks_at, name_of
 from fcnlab.adapters.imports.reading import ReadOptions
@@ -65,5 +65,6 @@ def class_folders(files: Sequence[Path], folder: Path) -> list[str]:
 def _mask(hw: tuple[int, int], *, parts: Sequence[Part], ground: int) -> NDArray[np.uint8]:
     mask = np.full(hw, ground, np.uint8)
     for place, file in parts:
+        refuse_other_size(file, hw)
         mask[sized((mask_values(file) > 0).astype(np.uint8), hw, file) > 0] = place
     return mask

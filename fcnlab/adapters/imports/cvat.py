@@ -89,7 +89,7 @@ def _image(element: Element, name: str, classes: ShapeClasses) -> LabelledImage:
         place = classes.place_of(text(one.get("label"), f"the label of {what}").strip(), what)
         if one.tag in POSITIONS:
             corners = _corners(one, what)
-            points += [point_at(x, y, place, what) for x, y in zip(corners[::2], corners[1::2], strict=True)]
+            points += [point_at(x, y, place, what, hw) for x, y in zip(corners[::2], corners[1::2], strict=True)]
         else:
             order = int(number(one.get("z_order", "0"), f"z_order of {what}"))
             shapes.append((order, _shape(one, place, what)))

@@ -92,12 +92,20 @@ def _mask(hw: tuple[int, int], *, file: Path, places: Mapping[int, int]) -> NDAr
 
 def sized(mask: NDArray[np.uint8], hw: tuple[int, int], file: Path) -> NDArray[np.uint8]:
     """The mask, which must be of this size. Raises ImportRefused."""
-    if mask.shape != hw:
-        raise ImportRefused(
-            f"{file.name} has {mask.shape[1]} x {mask.shape[0]} pixels, its image {hw[1]} x {hw[0]}; export it at full "
-            "size"
-        )
+    _refuse_other((mask.shape[0], mask.shape[1]), hw, file)
     return mask
+
+
+def refuse_other_size(file: Path, hw: tuple[int, int]) -> None:
+    """Before its pixels are decoded: a mask must be of the size of its image. Raises ImportRefused."""
+    _refuse_other(mask_header(file).hw, hw, file)
+
+
+def _refuse_other(found: tuple[int, int], hw: tuple[int, int], file: Path) -> None:
+    if found != hw:
+        raise ImportRefused(
+            f"{file.name} has {found[1]} x {found[0]} pixels, its image {hw[1]} x {hw[0]}; export it at full size"
+        )
 
 
 def _palette(file: Path) -> tuple[Rgb, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from fcnlab.adapters.images import SUFFIXES
 from fcnlab.adapters.imports.labelled import FileClass, FilePoint, LabelledImage, LabelSource, UnreadLabels
 from fcnlab.adapters.imports.reading import ReadOptions, claimed_hw, listing, mapping, number, read_json, shown, text
 from fcnlab.adapters.imports.shapes import (
@@ -27,6 +28,11 @@ from fcnlab.adapters.label_studio_brush import decode_brush
 from fcnlab.errors import ImportRefused
 
 KINDS = ("polygon", "rectangle", "ellipse", "brush", "keypoint")
+NO_AREA = frozenset(
+    {"labels", "choices", "textarea", "rating", "number", "taxonomy", "datetime", "ranker", "pairwise", "relation"}
+)
+"""Results that mark no part of an image."""
+
 SERVED = "/data/"
 """How addresses of files begin that Label Studio serves itself."""
 
@@ -40,7 +46,8 @@ def read_label_studio(path: Path, options: ReadOptions) -> LabelSource:
     """The tasks of an export in the format JSON: polygons, rectangles, ellipses and brushes; keypoints are points.
 
     Of several annotations of a task the one marked as ground truth counts, else the last that was not cancelled.
-    Coordinates are per cent of width and height; rectangles turn about their top left corner.
+    Coordinates are per cent of width and height; rectangles turn about their top left corner. Tasks with regions of
+    other kinds are left out, and so are those in which something was said, but no region marked.
 
     Raises:
         ImportRefused: no such export, or damaged.
@@ -70,15 +77,23 @@ def read_label_studio(path: Path, options: ReadOptions) -> LabelSource:
 def _image_name(task: Mapping[str, Any], what: str) -> str:
     """The name of the picture in its address: a path, an address of the web, or a query of local storage."""
     data = mapping(task.get("data"), f"the data of {what}")
-    found = data.get("image") or next((one for one in data.values() if isinstance(one, str) and "." in one), None)
-    address = text(found or task.get("file_upload"), f"the image of {what}")
-    is_address = "://" in address or address.startswith(SERVED)
-    parts = urlsplit(address) if is_address else None
-    local = parse_qs(parts.query).get("d") if parts else None
-    name = local[0] if local else unquote(parts.path) if parts else address
+    named = [_path_in(one) for one in data.values() if isinstance(one, str)]
+    found = data.get("image") or next((one for one in named if one.lower().endswith(tuple(SUFFIXES))), None)
+    name = _path_in(text(found or task.get("file_upload"), f"the image of {what}"))
     if "/upload/" in name or not found:
         return UPLOADED.sub("", name.rpartition("/")[2])  # its folder is a number of Label Studio's own
     return name
+
+
+def _path_in(address: str) -> str:
+    if "://" not in address and not address.startswith(SERVED):
+        return address
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # a text with a damaged address
+        return address
+    local = parse_qs(parts.query).get("d")
+    return local[0] if local else unquote(parts.path)
 
 
 def _results(task: Mapping[str, Any]) -> list[Result]:
@@ -111,6 +126,7 @@ def _labelled(results: list[Result]) -> Iterator[tuple[Result, str, str]]:
 
 
 def _image(name: str, results: list[Result], classes: ShapeClasses) -> LabelledImage:
+    _refuse_unread(results)
     shapes: list[Shape] = []
     points: list[FilePoint] = []
     hw: tuple[int, int] | None = None
@@ -124,11 +140,21 @@ def _image(name: str, results: list[Result], classes: ShapeClasses) -> LabelledI
         hw, value, place = own, mapping(one.get("value"), what), classes.place_of(label, what)
         if kind == "keypoint":
             x, y = (_share(value, key, size, what) for key, size in (("x", hw[1]), ("y", hw[0])))
-            points.append(point_at(min(x, hw[1] - 0.5), min(y, hw[0] - 0.5), place, what))
+            points.append(point_at(min(x, hw[1]), min(y, hw[0]), place, what, hw))
         else:
             shapes.append(_shape(kind, value, place, hw, what))
     mask = None if points and not shapes else partial(drawn, shapes, ground=classes.ground)
     return LabelledImage(name, hw, mask, tuple(points))
+
+
+def _refuse_unread(results: list[Result]) -> None:
+    """What was marked must not become background, nor an image of which only a property was said."""
+    for one in results:
+        kind = str(one.get("type"))
+        if kind.removesuffix("labels") not in KINDS and kind not in NO_AREA:
+            raise ImportRefused(f"it has a region of the kind {shown(kind)}, which cannot be read; draw it as a brush")
+    if results and next(_labelled(results), None) is None:
+        raise ImportRefused("no region with a class was marked in it")
 
 
 def _shape(kind: str, value: Mapping[str, Any], place: int, hw: tuple[int, int], what: str) -> Shape:

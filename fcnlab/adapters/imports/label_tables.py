@@ -15,8 +15,15 @@ from fcnlab.adapters.imports.mask_files import files_below
 from fcnlab.adapters.imports.reading import mapping, read_json, read_text, shown, whole
 from fcnlab.errors import ImportRefused
 
-BESIDE = ("classes.csv", "classes.json", "classes.txt", "labelmap.txt", "data.yaml", "dataset.yaml", "manifest.json")
+BESIDE = (
+    *("classes.csv", "_classes.csv", "classes.json", "classes.txt", "labelmap.txt", "obj.names"),
+    *("data.yaml", "dataset.yaml", "manifest.json"),
+)
 """What tables are called when nobody names one, the first found counts."""
+
+VALUES = ("id", "value", "pixel value", "index", "class_id")
+COLOURS = ("colour", "color", "rgb")
+"""What columns of values and of colours are called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +96,16 @@ def _labelmap(path: Path) -> list[Row]:
 
 
 def _csv(path: Path) -> list[Row]:
-    """Columns id or value, name or class, colour or r, g, b, in any order."""
+    """Columns id or value, name or class, colour or r, g, b, in any order; one of values or colours there must be."""
     try:
         lines = list(csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True))
     except csv.Error as failure:
         raise ImportRefused(f"{path.name} is no table ({failure})") from failure
-    return _of_dicts([{str(key).strip().lower(): one for key, one in line.items()} for line in lines], path)
+    named = [{str(key).strip().lower(): one for key, one in line.items()} for line in lines]
+    if named and not named[0].keys() & {*VALUES, *COLOURS, "r"}:
+        columns = ", ".join(named[0])
+        raise ImportRefused(f"{path.name} has the columns {columns}, and none with values: call one of them 'id'")
+    return _of_dicts(named, path)
 
 
 def _of_dicts(lines: Iterable[Mapping[str, Any]], path: Path) -> list[Row]:
@@ -103,10 +114,8 @@ def _of_dicts(lines: Iterable[Mapping[str, Any]], path: Path) -> list[Row]:
         name = next((line[key] for key in ("name", "class", "label") if line.get(key)), None)
         if not isinstance(name, str) or not name.strip():
             raise ImportRefused(f"{path.name}: entry {number + 1} has no name; wanted id, name and, in masks, colour")
-        value = next(
-            (line[key] for key in ("id", "value", "index", "class_id") if line.get(key) not in (None, "")), number
-        )
-        colour = next((line[key] for key in ("colour", "color", "rgb") if line.get(key)), None)
+        value = next((line[key] for key in VALUES if line.get(key) not in (None, "")), number)
+        colour = next((line[key] for key in COLOURS if line.get(key)), None)
         if colour is None and all(line.get(key) not in (None, "") for key in "rgb"):
             colour = [line[key] for key in "rgb"]
         what = f"{path.name}: the colour of {name!r}"

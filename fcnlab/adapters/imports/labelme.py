@@ -74,7 +74,7 @@ def _image(file: Path, classes: ShapeClasses) -> LabelledImage:
     points: list[FilePoint] = []
     for place, one in enumerate(listed):
         what = f"shapes[{place}] of {file.name}"
-        _take(mapping(one, what), what, classes, shapes, points)
+        _take(mapping(one, what), what, classes, hw, shapes, points)
     named = content.get("imagePath")
     name = text(named, f"imagePath of {file.name}") if named else file.stem
     only_points = bool(points) and not shapes
@@ -82,14 +82,21 @@ def _image(file: Path, classes: ShapeClasses) -> LabelledImage:
     return LabelledImage(name, hw, mask, tuple(points))
 
 
-def _take(one: dict[str, Any], what: str, classes: ShapeClasses, shapes: list[Shape], points: list[FilePoint]) -> None:
+def _take(
+    one: dict[str, Any],
+    what: str,
+    classes: ShapeClasses,
+    hw: tuple[int, int] | None,
+    shapes: list[Shape],
+    points: list[FilePoint],
+) -> None:
     """Add what one shape says to the shapes or the points."""
     label = text(one.get("label"), f"the label of {what}")
     place = IGNORE if label == UNKNOWN else classes.place_of(label, what)
     corners = [_position(pair, what) for pair in listing(one.get("points"), f"the points of {what}")]
     kind = one.get("shape_type") or "polygon"
     if kind in ("point", "points", "line", "linestrip"):
-        points += [point_at(x, y, place, what) for x, y in corners if place != IGNORE]
+        points += [point_at(x, y, place, what, hw) for x, y in corners if place != IGNORE]
     elif kind in ("polygon", "oriented_rectangle"):
         shapes.append(polygon(place, [value for pair in corners for value in pair], what))
     elif kind in ("rectangle", "circle", "mask"):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.adapters.imports.index_masks import sized
+from fcnlab.adapters.imports.index_masks import refuse_other_size
 from fcnlab.adapters.imports.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
 from fcnlab.adapters.imports.mask_files import folder_of, mask_colours, mask_header, masks_below, name_of
 from fcnlab.adapters.imports.reading import ReadOptions
@@ -71,8 +71,8 @@ def _mask(hw: tuple[int, int], *, parts: Sequence[Part], n_classes: int) -> NDAr
     mask = np.full(hw, IGNORE, np.uint8)
     n_green = np.zeros(hw, np.uint8)
     for place, file in parts:
+        refuse_other_size(file, hw)
         rgba = mask_colours(file)
-        sized(rgba[..., 0], hw, file)
         painted, red = rgba[..., 3] > 0, rgba[..., 0] > 0
         n_green += painted & ~red & (rgba[..., 1] > 0)
         mask[painted & red] = place

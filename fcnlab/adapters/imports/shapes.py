@@ -120,11 +120,18 @@ def turned(shape: Polygon, degrees: float, *, about: tuple[float, float]) -> Pol
     return Polygon(shape.place, (shape.corners - about) @ turn + about)
 
 
-def point_at(x: float, y: float, place: int, what: str) -> FilePoint:
-    """The pixel that holds a position. Raises ImportRefused: left of or above the image."""
+def point_at(x: float, y: float, place: int, what: str, hw: tuple[int, int] | None) -> FilePoint:
+    """The pixel that holds a position; on the right and lower edge of an image of `hw`, the last one.
+
+    Raises:
+        ImportRefused: left of or above the image.
+    """
     if x < 0 or y < 0:
         raise ImportRefused(f"{what} lies at ({x:g}, {y:g}), outside its image")
-    return FilePoint(int(y), int(x), place)
+    row, col = int(y), int(x)
+    if hw is not None:
+        row, col = row - (y == hw[0]), col - (x == hw[1])
+    return FilePoint(row, col, place)
 
 
 def drawn(shapes: Sequence[Shape], hw: tuple[int, int], *, ground: int) -> NDArray[np.uint8]:

@@ -54,34 +54,31 @@ def _masks(files: list[Path], root: Path, options: ReadOptions) -> LabelSource:
     folder = next(parent for parent in files[0].parents if parent.name == MASKS)
     table = options.table or find_table(folder) or find_table(root)
     if table is None:
-        classes = tuple(FileClass(name) for name in NAMES)
+        named = dict(enumerate(map(FileClass, NAMES)))
     else:
-        classes = tuple(one for _, one in sorted(read_table(table).by_value.items()))
-    colours = {one.colour: place for place, one in enumerate(classes) if one.colour}
+        named = dict(sorted(read_table(table).by_value.items()))
+    colours = {one.colour: place for place, one in enumerate(named.values()) if one.colour}
     colours.setdefault(BORDER, IGNORE)
 
     def read() -> Iterator[LabelledImage | UnreadLabels]:
         for file in files:
             name = name_of(file, folder) if file.is_relative_to(folder) else file.stem
             try:
-                yield LabelledImage(
-                    name, mask_header(file).hw, partial(_mask, file=file, classes=classes, colours=colours)
-                )
+                yield LabelledImage(name, mask_header(file).hw, partial(_mask, file=file, named=named, colours=colours))
             except ImportRefused as refusal:
                 yield UnreadLabels(name, str(refusal))
 
-    return LabelSource(classes, len(files), read)
+    return LabelSource(tuple(named.values()), len(files), read)
 
 
 def _mask(
-    hw: tuple[int, int], *, file: Path, classes: tuple[FileClass, ...], colours: Mapping[str, int]
+    hw: tuple[int, int], *, file: Path, named: Mapping[int, FileClass], colours: Mapping[str, int]
 ) -> NDArray[np.uint8]:
-    palette = ["#{:02x}{:02x}{:02x}".format(*one) for one in mask_header(file).palette]
-    named = [one.colour for one in classes]
-    is_coloured = any(named) and (not palette or palette[: len(named)] != named)
+    palette = dict(enumerate("#{:02x}{:02x}{:02x}".format(*one) for one in mask_header(file).palette))
+    is_coloured = any(one.colour and palette.get(value) != one.colour for value, one in named.items())
     if is_coloured and (palette or not _is_grey(file)):
         return sized(places_of_colours(mask_colours(file), colours, file.name, strange="refuse"), hw, file)
-    places = {place: place for place in range(len(classes))}
+    places = {value: place for place, value in enumerate(named)}
     return sized(places_of_values(mask_values(file), places, file.name), hw, file)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ from fcnlab.adapters.imports.binary_masks import read_binary_masks
 from fcnlab.adapters.imports.colour_masks import read_colour_masks
 from fcnlab.adapters.imports.detecting import detect
 from fcnlab.adapters.imports.formats import LabelFormat
+from fcnlab.adapters.imports.labelled import LabelSource
 from fcnlab.adapters.imports.reading import ReadOptions
+from fcnlab.adapters.imports.root_painter import read_root_painter
 from fcnlab.errors import ImportRefused
 from tests.adapters.imports.label_bench import (
     HW,
@@ -22,6 +25,8 @@ from tests.adapters.imports.label_bench import (
     refusals,
     save_png,
 )
+
+Reader = Callable[[Path, ReadOptions], LabelSource]
 
 COLOURS = {"#0072b2": "background", "#e69f00": "cell"}
 EXPECTED = filled((np.s_[3:9], np.s_[5:20], "cell"))
@@ -163,3 +168,18 @@ def test_masks_in_a_folder_called_images_are_masks_where_nothing_else_is(tmp_pat
     save_png(tmp_path / "images" / "a.png", black_and_white(np.s_[3:9], np.s_[5:20]))
 
     assert read_binary_masks(tmp_path, ReadOptions()).total == 1
+
+
+@pytest.mark.parametrize("read", [read_binary_masks, read_root_painter])
+def test_a_part_of_another_size_is_refused_before_it_is_decoded(tmp_path: Path, read: Reader) -> None:
+    strokes = np.zeros((*HW, 4), np.uint8)
+    save_png(tmp_path / "cell" / "annotations" / "a.png", strokes)
+    large = save_png(tmp_path / "debris" / "annotations" / "a.png", strokes[1:])
+    large.write_bytes(large.read_bytes()[:45])  # the size is there, the pixels are not
+
+    source = read(tmp_path, ReadOptions())
+    (image,) = readable(source).values()
+
+    assert image.mask is not None
+    with pytest.raises(ImportRefused, match="33 x 19 pixels"):
+        image.mask(HW)

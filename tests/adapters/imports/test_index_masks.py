@@ -14,6 +14,7 @@ from fcnlab.errors import ImportRefused
 from tests.adapters.imports.label_bench import (
     HW,
     class_names,
+    filled,
     named_mask,
     only_mask,
     readable,
@@ -198,3 +199,22 @@ def test_tables_that_cannot_be_read_are_refused(tmp_path: Path, name: str, conte
         read_index_masks(tmp_path / "a.png", ReadOptions(table=tmp_path / name))
 
     assert "\n" not in str(failure.value)
+
+
+def test_the_table_of_semantic_masks_by_roboflow_names_values(tmp_path: Path) -> None:
+    values = np.zeros(HW, np.uint8)
+    values[3:9, 5:20] = 2
+    save_png(tmp_path / "train" / "a_mask.png", values)
+    (tmp_path / "train" / "_classes.csv").write_text("Pixel Value, Class\n0, background\n2, cell\n1, debris\n")
+
+    source = read_index_masks(tmp_path, ReadOptions())
+
+    assert np.array_equal(only_mask(source), filled((np.s_[3:9], np.s_[5:20], "cell")))
+
+
+def test_a_table_whose_values_nobody_knows_is_refused(tmp_path: Path) -> None:
+    save_png(tmp_path / "a.png", np.zeros(HW, np.uint8))
+    (tmp_path / "classes.csv").write_text("Grey,Class\n0,background\n9,cell\n")
+
+    with pytest.raises(ImportRefused, match="columns grey, class, and none with values"):
+        read_index_masks(tmp_path, ReadOptions())

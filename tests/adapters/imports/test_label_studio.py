@@ -179,3 +179,33 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, wrong: str) -> None:
 def test_files_that_are_no_list_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ImportRefused, match="wanted a list"):
         read_label_studio(save_json(tmp_path / "a.json", {"data": 1}), ReadOptions())
+
+
+@pytest.mark.parametrize("kind", ["bitmasklabels", "bitmask", "vectorlabels", "cuboid", None])
+def test_regions_that_cannot_be_read_do_not_become_background(tmp_path: Path, kind: str | None) -> None:
+    region = {"id": "x", "type": kind, "original_width": HW[1], "original_height": HW[0], "value": {"x": 1}}
+
+    source = read_label_studio(save_json(tmp_path / "a.json", [task(POLYGON, region), task(region)]), ReadOptions())
+
+    assert [line.partition(", ")[2] for line in refusals(source)] == ["which cannot be read; draw it as a brush"] * 2
+
+
+def test_an_image_of_which_only_a_property_was_said_has_no_mask(tmp_path: Path) -> None:
+    choice = {"id": "x", "type": "choices", "value": {"choices": ["blurred"]}}
+
+    source = read_label_studio(
+        save_json(tmp_path / "a.json", [task(choice), task(POLYGON, choice, image="b.png"), task(image="c.png")]),
+        ReadOptions(),
+    )
+
+    assert refusals(source) == ["a.jpg: no region with a class was marked in it"]
+    assert list(readable(source)) == ["b.png", "c.png"]
+
+
+@pytest.mark.parametrize("address", ["/data/upload/1/abcdef12-a.TIF", "s3://bucket/x/a.tif?v=1.0", "a.tif"])
+def test_the_image_is_the_value_that_ends_as_images_do(tmp_path: Path, address: str) -> None:
+    data = {"caption": "Cell nr. 3", "link": "http://[broken", "count": 3, "scan": address}
+
+    source = read_label_studio(save_json(tmp_path / "a.json", [{**task(POLYGON), "data": data}]), ReadOptions())
+
+    assert [Path(name).name.lower() for name in readable(source)] == ["a.tif"]

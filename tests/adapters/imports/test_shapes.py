@@ -5,7 +5,7 @@ import pytest
 
 from fcnlab.adapters.imports.labelled import FileClass
 from fcnlab.adapters.imports.reading import Rest
-from fcnlab.adapters.imports.shapes import Ellipse, Stamp, box, drawn, polygon, shape_classes, turned
+from fcnlab.adapters.imports.shapes import Ellipse, Stamp, box, drawn, point_at, polygon, shape_classes, turned
 from fcnlab.domain import IGNORE
 from fcnlab.errors import ImportRefused
 
@@ -112,3 +112,16 @@ def test_a_background_of_the_file_is_the_background() -> None:
 def test_more_classes_than_a_mask_holds_are_refused() -> None:
     with pytest.raises(ImportRefused, match="300 classes"):
         shape_classes([FileClass(str(number)) for number in range(300)], rest="unknown")
+
+
+@pytest.mark.parametrize(("x", "y", "pixel"), [(HW[1], 3.5, (3, 32)), (2.0, HW[0], (19, 2)), (HW[1], HW[0], (19, 32))])
+def test_a_point_on_the_far_edge_is_in_the_last_pixel(x: float, y: float, pixel: tuple[int, int]) -> None:
+    found = point_at(x, y, 1, "a point", HW)
+
+    assert (found.row, found.col) == pixel
+
+
+def test_a_point_beyond_the_far_edge_is_not_moved() -> None:
+    found = point_at(HW[1] + 1.0, 3.0, 1, "a point", HW)
+
+    assert (found.row, found.col) == (3, HW[1] + 1)

@@ -229,3 +229,19 @@ def test_one_file_will_do(tmp_path: Path) -> None:
     source = read_cityscapes(file, ONLY)
 
     assert (named_mask(source, readable(source)["a"]) == "road").all()
+
+
+@pytest.mark.parametrize("colours", [False, True])
+def test_values_of_a_table_with_gaps_are_its_ids(tmp_path: Path, colours: bool) -> None:
+    values = np.zeros(HW, np.uint8)
+    values[3:9, 5:20], values[12:15] = 2, 5
+    palette = [0, 0, 0, 9, 9, 9, 1, 2, 3, 8, 8, 8, 7, 7, 7, 4, 5, 6]
+    save_png(tmp_path / "SegmentationClass" / "a.png", values, palette if colours else None)
+    table = "id,name,colour\n0,background,\n2,cat,#010203\n3,dog,#080808\n5,eel,#040506\n"
+    (tmp_path / "classes.csv").write_text(table)
+
+    source = read_voc(tmp_path, ReadOptions())
+
+    assert class_names(source) == ["background", "cat", "dog", "eel"]
+    expected = filled((np.s_[3:9], np.s_[5:20], "cat"), (np.s_[12:15], np.s_[:], "eel"))
+    assert np.array_equal(only_mask(source), expected)
