@@ -119,6 +119,10 @@ class ProjectLearner:
         """Number of images with points."""
         return len(self._clicks)
 
+    def clicked_pictures(self) -> list[str]:
+        """What the pictures with points are called, in order; one made in another way is called otherwise."""
+        return sorted(self._images[image_id].picture_id for image_id in self._clicks)
+
     def clicked_classes(self) -> frozenset[int]:
         """Ids of the classes that have points."""
         return frozenset(int(one) for clicks in self._clicks.values() for one in clicks.class_ids)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from dataclasses import dataclass
 
@@ -46,12 +47,13 @@ def save_model(lab: Lab, learner: ProjectLearner) -> SavedModel:
         known = repository.fits(session, project_id=project.id)
     started = time.perf_counter()
     model = learner.cold_model()
+    stem = f"{project.id}-{points[:16]}-{_ground(model, learner)}-"
     for record in known:
         same = record.point_set_hash == points and record.learner == project.learner
-        if same and (lab.folders.checkpoints / record.checkpoint).is_file():
+        if same and record.checkpoint.startswith(stem) and (lab.folders.checkpoints / record.checkpoint).is_file():
             return SavedModel(model, record)
     milliseconds = (time.perf_counter() - started) * 1000
-    name = f"{project.id}-{points[:16]}-{lab.clock():%Y%m%dT%H%M%S%f}.safetensors"
+    name = f"{stem}{lab.clock():%Y%m%dT%H%M%S%f}.safetensors"
     save_checkpoint(lab.folders.checkpoints / name, *model_to_arrays(model))
     with writing(lab.sessions) as session:
         record = repository.record_fit(
@@ -65,6 +67,15 @@ def save_model(lab: Lab, learner: ProjectLearner) -> SavedModel:
             now=lab.clock(),
         )
     return SavedModel(model, record)
+
+
+def _ground(model: Model, learner: ProjectLearner) -> str:
+    """Part of the name of a checkpoint: what decides a model beside points and settings.
+
+    That is how pictures were made of their files, and names and order of the classes, the background first.
+    """
+    ground = json.dumps([model.classes, learner.clicked_pictures()])
+    return hashlib.sha256(ground.encode()).hexdigest()[:12]
 
 
 def refreshed(lab: Lab, learner: ProjectLearner) -> tuple[Project, str]:
@@ -118,23 +129,17 @@ def keep_mask(lab: Lab, learner: ProjectLearner, image: ImageInfo) -> NDArray[np
         maker, made_by = learner.chosen_maker(learner.record), learner.record.file
         with reading(lab.sessions) as session:
             points = repository_points.point_set_hash(session, project_id=image.project_id)
-        name = f"model{learner.record.id}-{lab.clock():%Y%m%dT%H%M%S%f}"
+        name = f"model{learner.record.id}"
     painting = learner.painting_of(image)
     mask = painted(_unpainted(learner, image, maker), painting)
-    file = f"{image.project_id}/{image.id}-{name}{_painted_name(painting)}.png"
-    write_whole(lab.folders.masks / file, mask_png(mask))
+    png = mask_png(mask)  # named by its content: another mask by the same model is another file
+    file = f"{image.project_id}/{image.id}-{name}-{hashlib.sha256(png).hexdigest()[:12]}.png"
+    write_whole(lab.folders.masks / file, png)
     stored = StoredMask(file, made_by, points, lab.clock())
     with writing(lab.sessions) as session:
         if painting_of(session, image) == painting:  # else it was reopened, painted on and done again meanwhile
             repository_images.store_mask(session, image_id=image.id, mask=stored)
     return mask
-
-
-def _painted_name(painting: Painting) -> str:
-    """Part of the name of a mask: two masks by one model differ when their paintings do."""
-    if not painting.layers:
-        return ""
-    return f"-painted{hashlib.sha256(repr(painting).encode()).hexdigest()[:12]}"
 
 
 def kept_mask(lab: Lab, image: ImageInfo) -> NDArray[np.uint8] | None:
