@@ -98,6 +98,18 @@ NUMBERED_FORMATS = frozenset({ExportFormat.INDEX, ExportFormat.COLOUR, ExportFor
 
 PROBABILITY_FORMATS = frozenset({ExportFormat.PROBABILITIES, ExportFormat.PROBABILITIES_NPZ})
 
+MASK_FORMATS = tuple(
+    one
+    for one in _ALL
+    if one not in PROBABILITY_FORMATS
+    and one not in {ExportFormat.OVERLAY, ExportFormat.IMAGES, ExportFormat.MEASUREMENTS}
+    and one not in {ExportFormat.POINTS, ExportFormat.POINTS_JSON}
+)
+"""Formats that need nothing but masks."""
+
+CONVERTED = (*MASK_FORMATS, ExportFormat.POINTS)
+"""Formats that need nothing but masks and points: what labels of other tools can become."""
+
 DEFAULT_FORMATS = (ExportFormat.INDEX, ExportFormat.OVERLAY, ExportFormat.POINTS)
 
 SPLIT_NAMES = ("train", "val", "test")

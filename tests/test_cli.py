@@ -267,6 +267,10 @@ def test_fit_tells_where_the_model_is_and_how_good(data: Path, pictures: Path, t
     assert (told["points"], told["training_accuracy"]) == (4, 1.0)
     assert answer_of("fit", "-p", "cats")["checkpoint"] == told["checkpoint"]
 
+    copy = tmp_path / "new" / "cats.safetensors"
+    assert answer_of("fit", "-p", "cats", "--output", copy)["checkpoint"] == str(copy)
+    assert copy.read_bytes() == Path(told["checkpoint"]).read_bytes()
+
 
 def test_doctor_finds_a_sound_installation_and_a_broken_one(data: Path, tmp_path: Path) -> None:
     assert answer_of("doctor")["sound"]

@@ -42,6 +42,17 @@ def test_commands_are_documented(command: str) -> None:
     assert f"`{command}`" in README
 
 
+@pytest.mark.parametrize("command", sorted(commands(main, "fcnlab")))
+def test_choices_are_shown_as_they_are_typed(command: str) -> None:
+    found: click.Command = main
+    for name in command.split()[1:]:
+        assert isinstance(found, click.Group)
+        found = found.commands[name]
+    choices = [one.type.choices for one in found.params if isinstance(one.type, click.Choice)]
+
+    assert all(type(choice) is str for one in choices for choice in one)
+
+
 def test_commands_in_the_readme_exist() -> None:
     written = {row[0].strip("`") for row in rows_of_tables(README) if row[0].startswith("`fcnlab ")}
 

@@ -68,7 +68,9 @@ def test_export_writes_what_the_options_say(stored: None, tmp_path: Path) -> Non
     ("options", "words"),
     [
         (["--classes", "moon"], "no class 'moon'"),
-        (["--split", "0.7,0.3"], "three numbers"),
+        (["--split", "0.7"], "two or three shares"),
+        (["--split", "0.4,0.3,0.2,0.1"], "two or three shares"),
+        (["--split", "70,20,20"], "between 0 and 1"),
         (["--split", "0.7,0.2,0.2"], "sum to"),
         (["--with-points"], "has points"),
     ],
@@ -106,6 +108,23 @@ def photos(tmp_path: Path) -> Path:
         Image.fromarray(picture(number)).save(folder / name)
     (folder / "notes.txt").write_text("no image")
     return folder
+
+
+@pytest.mark.parametrize(
+    ("typed", "shares"), [("0.8,0.2", [0.8, 0.2, 0]), ("70,20,10", [0.7, 0.2, 0.1]), ("50,50", [0.5, 0.5, 0])]
+)
+def test_a_split_may_have_two_parts_or_percents(stored: None, tmp_path: Path, typed: str, shares: list[float]) -> None:
+    call("export", "-p", "stored", "-o", tmp_path / "out", "-f", "index", "--split", typed)
+
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text("utf-8"))
+    assert manifest["options"]["split"]["shares"] == shares
+
+
+def test_an_export_is_no_archive_of_another_kind(stored: None, tmp_path: Path) -> None:
+    said = call("export", "-p", "stored", "-o", tmp_path / "x.tar.gz", code=1).stderr
+
+    assert ".zip" in said
+    assert not (tmp_path / "x.tar.gz").exists()
 
 
 def test_yolo_without_images_says_how_to_get_them(stored: None, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import click
 
 from fcnlab.commands.common import answer, json_option, say
 from fcnlab.commands.labels import FORMATS
-from fcnlab.exports import ExportFormat, ExportSpec
+from fcnlab.exports import CONVERTED, ExportFormat, ExportSpec
 
 
 @click.command()
@@ -19,7 +19,7 @@ from fcnlab.exports import ExportFormat, ExportSpec
     "formats",
     multiple=True,
     required=True,
-    type=click.Choice([one.value for one in ExportFormat]),
+    type=click.Choice([one.value for one in CONVERTED]),
     help="Several may be given.",
 )
 @click.option(
@@ -48,7 +48,8 @@ def convert(
 ) -> None:
     """Write labels of one format in others, without a project.
 
-    INPUT is a label file, a folder or a zip archive; OUTPUT a .zip file or a folder.
+    INPUT is a label file, a folder or a zip archive. OUTPUT is a .zip file, which is replaced whole, or a folder, in
+    which files of the same names are replaced.
 
     What cannot be read is named and left out, and the exit code is 1 then.
     """

@@ -34,11 +34,21 @@ if TYPE_CHECKING:
 
 @click.command()
 @project_option
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A copy of the model, for `predict --model`.",
+)
 @json_option
 @click.pass_context
-def fit(ctx: click.Context, wanted: str, as_json: bool) -> None:
-    """Learn from all points of a project and save the model."""
+def fit(ctx: click.Context, wanted: str, output: Path | None, as_json: bool) -> None:
+    """Learn from all points of a project and save the model.
+
+    It is kept in the data folder; --output puts a copy where you want it, and replaces a file that is there.
+    """
     from fcnlab.services.masks import save_model
+    from fcnlab.services.model_exports import copy_checkpoint
     from fcnlab.services.training_report import training_accuracy
 
     with opened(ctx) as lab:
@@ -46,6 +56,8 @@ def fit(ctx: click.Context, wanted: str, as_json: bool) -> None:
         with learner_of(lab, project) as learner:
             saved = save_model(lab, learner)
         path = lab.folders.checkpoints / saved.record.checkpoint
+        if output is not None:
+            path = copy_checkpoint(lab, checkpoint=saved.record.checkpoint, to=output)
     accuracy = training_accuracy(saved.model)
     values = {
         "project": project.id,
@@ -64,7 +76,7 @@ def fit(ctx: click.Context, wanted: str, as_json: bool) -> None:
     "--model", type=click.Path(dir_okay=False, path_type=Path), help="A model that `fit` saved or `train` made."
 )
 @click.option("--input", "-i", "inputs", multiple=True, help="A file, a folder, or a pattern: 'folder/**/*.tif'.")
-@click.option("--output", "-o", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder.")
+@click.option("--output", "-o", required=True, type=click.Path(file_okay=False, path_type=Path), help="A folder.")
 @click.option(
     "--format",
     "-f",
@@ -93,7 +105,8 @@ def predict(
 ) -> None:
     """Segment image files.
 
-    Images are given by --input or as arguments. Masks are PNG whose pixel value is the class id, or what --format says.
+    Images are given by --input or as arguments. Masks are PNG whose pixel value is the class id, or what --format says;
+    files of the same names in the folder are replaced.
 
     A file that cannot be read is named, the rest goes on, and the exit code is 1 then.
     """

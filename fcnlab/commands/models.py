@@ -37,7 +37,11 @@ def list_models(ctx: click.Context, wanted: str, as_json: bool) -> None:
         for one in found
     ]
     values = [{**model_values(one), "in_use": one.id == project.model_id} for one in found]
-    answer(values, lines or ["no models yet: fcnlab train"], as_json=as_json)
+    answer(
+        values,
+        lines or ["no models yet: fcnlab train makes one, fcnlab models keep takes what the instant learner knows"],
+        as_json=as_json,
+    )
 
 
 @models.command("use")

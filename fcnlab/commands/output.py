@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,9 +38,7 @@ def shape_options(command: Command) -> Command:
 
 @click.command()
 @project_option
-@click.option(
-    "--output", "-o", required=True, type=click.Path(path_type=Path), help="A .zip file, or a folder: new or empty."
-)
+@click.option("--output", "-o", required=True, type=click.Path(path_type=Path), help="A .zip file, or a folder.")
 @click.option(
     "--format",
     "-f",
@@ -53,7 +52,7 @@ def shape_options(command: Command) -> Command:
 @click.option("--done", "--done-only", "done_only", is_flag=True, help="Only images that somebody marked done.")
 @click.option("--with-points", is_flag=True, help="Only images with points.")
 @shape_options
-@click.option("--split", metavar="SHARES", help="Into train, val and test, such as 0.7,0.2,0.1.")
+@click.option("--split", metavar="SHARES", help="Into train, val and test: 0.7,0.2,0.1 or 70,20,10; 0.8,0.2 makes two.")
 @click.option("--seed", default=0, show_default=True, help="Of the split.")
 @click.option(
     "--split-by",
@@ -80,8 +79,8 @@ def export(
 ) -> None:
     """Write masks, shapes and points to a zip file or a folder.
 
-    A manifest says how each mask was made. An export into a folder that was interrupted goes on when it is started
-    again.
+    A manifest says how each mask was made. A zip file that is there already is replaced, whole, at the end. A folder is
+    new or empty: one with a finished export is refused, one in which the same export was interrupted goes on.
 
     Done images keep their stored masks, the others are predicted. An image whose mask cannot be made is named and
     left out, and the exit code is 1 then.
@@ -171,8 +170,13 @@ def _class_id(word: str, labels: tuple[ClassLabel, ...]) -> int:
 
 
 def _shares(text: str) -> tuple[float, float, float]:
+    """Shares of train, val and test: two or three numbers that sum to 1, or to 100."""
     try:
-        train, val, test = (float(part) for part in text.split(","))
+        train, val, *rest = (float(part) for part in text.split(","))
+        (test,) = rest or (0.0,)
     except ValueError as failure:
-        raise ExportFailed(f"a split wants three numbers such as 0.7,0.2,0.1; got {text!r}") from failure
-    return train, val, test
+        raise ExportFailed(
+            f"a split wants two or three shares such as 0.8,0.2 or 70,20,10 (train, val, test); got {text!r}"
+        ) from failure
+    whole = 100 if math.isclose(train + val + test, 100) else 1
+    return train / whole, val / whole, test / whole

@@ -19,18 +19,11 @@ from fcnlab.adapters.zips import LeftOut
 from fcnlab.core.naming import export_stems
 from fcnlab.domain import DEFAULT_PALETTE, IGNORE, ClassLabel
 from fcnlab.errors import ExportFailed, FcnlabError, ImportRefused
-from fcnlab.exports import ExportFormat, ExportSpec
+from fcnlab.exports import CONVERTED, ExportFormat, ExportSpec
 from fcnlab.services.expert_labels import LabelRequest, opened_source, unpacked_labels
 from fcnlab.services.export_formats import formats_of, regions_for
 from fcnlab.services.export_target import plain_writer
 from fcnlab.services.picture_sizes import PictureSizes
-
-CONVERTED = (
-    *(ExportFormat.INDEX, ExportFormat.COLOUR, ExportFormat.BINARY, ExportFormat.NUMPY, ExportFormat.COCO),
-    *(ExportFormat.COCO_RLE, ExportFormat.YOLO, ExportFormat.VOC, ExportFormat.CITYSCAPES, ExportFormat.LABELME),
-    *(ExportFormat.CVAT, ExportFormat.LABEL_STUDIO, ExportFormat.ROOT_PAINTER, ExportFormat.SVG, ExportFormat.POINTS),
-)
-"""Formats that need nothing but masks and points."""
 
 NO_BACKGROUND = IGNORE
 

@@ -7,7 +7,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +17,30 @@ from fcnlab.adapters.exports.folder import FolderTarget, Journal, LooseFolder
 from fcnlab.adapters.exports.format import Format
 from fcnlab.adapters.exports.spools import Spools
 from fcnlab.errors import ExportFailed
+
+FILE_SUFFIXES = frozenset(
+    {
+        *(".7z", ".bz2", ".gz", ".rar", ".tar", ".tgz", ".xz"),
+        *(
+            ".csv",
+            ".geojson",
+            ".html",
+            ".json",
+            ".npy",
+            ".npz",
+            ".pdf",
+            ".svg",
+            ".tsv",
+            ".txt",
+            ".xml",
+            ".yaml",
+            ".yml",
+        ),
+        *(".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"),
+        *(".ckpt", ".onnx", ".pt", ".pt2", ".pth", ".safetensors"),
+    }
+)
+"""Endings of files, which nobody gives a folder."""
 
 JOURNAL_EVERY_S = 2.0
 """An interrupted export does at most this much again, and the image it was at."""
@@ -46,6 +70,12 @@ class OpenTarget:
             self.kept_at = time.monotonic()
 
 
+def refuse_file_name(to: Path) -> None:
+    """Refuse a new folder that is called like a file. Raises ExportFailed."""
+    if to.suffix.lower() in FILE_SUFFIXES and not to.is_dir():
+        raise ExportFailed(f"{to} is called like a {to.suffix} file: give a folder, or a name that ends in .zip")
+
+
 @contextmanager
 def open_target(to: Path, *, fingerprint: str) -> Iterator[OpenTarget]:
     """A zip file if the name says so, which appears when the block ends without an error; else a folder.
@@ -67,6 +97,7 @@ def open_target(to: Path, *, fingerprint: str) -> Iterator[OpenTarget]:
             finally:
                 shutil.rmtree(work, ignore_errors=True)
         return
+    refuse_file_name(to)
     folder = FolderTarget(to)
     try:
         with folder.alone():
@@ -86,15 +117,20 @@ def open_target(to: Path, *, fingerprint: str) -> Iterator[OpenTarget]:
 def plain_writer(to: Path, formats: Sequence[Format]) -> Iterator[DatasetWriter]:
     """Writes into a zip file if the name says so, else into a folder beside whatever is there; nothing is remembered.
 
+    Files of the same names are replaced. A new folder that nothing was written into does not stay.
+
     Raises:
         ExportFailed: it cannot be written.
     """
     is_zip = to.suffix.lower() == ".zip"
+    if not is_zip:
+        refuse_file_name(to)
+    folder = to.parent if is_zip else to
+    made = [one for one in (folder, *folder.parents) if not one.exists()]
     try:
         with ExitStack() as stack:
-            beside = to.parent if is_zip else to
-            beside.mkdir(parents=True, exist_ok=True)
-            work = stack.enter_context(tempfile.TemporaryDirectory(prefix=".fcnlab-", dir=beside))
+            folder.mkdir(parents=True, exist_ok=True)
+            work = stack.enter_context(tempfile.TemporaryDirectory(prefix=".fcnlab-", dir=folder))
             target: Target = stack.enter_context(archive(to)) if is_zip else LooseFolder(to)
             spools = stack.enter_context(closing(Spools(Path(work))))
             yield DatasetWriter(target, spools, formats)
@@ -102,3 +138,7 @@ def plain_writer(to: Path, formats: Sequence[Format]) -> Iterator[DatasetWriter]
         raise ExportFailed(
             f"{to} cannot be written ({failure.strerror or failure}); choose another folder or free some room"
         ) from failure
+    finally:
+        with suppress(OSError):  # the first that is not empty stays, and those it is in
+            for one in made:
+                one.rmdir()

@@ -14,7 +14,7 @@ from fcnlab.lab import Lab
 from fcnlab.services.export_plan import Moment, Runner, frozen, keeping, lacking, learning
 from fcnlab.services.export_progress import NOTHING_LEARNED, ExportProgress
 from fcnlab.services.export_splits import Splitter
-from fcnlab.services.export_target import open_target
+from fcnlab.services.export_target import open_target, refuse_file_name
 from fcnlab.services.export_writing import ProjectWriter
 from fcnlab.services.fitting import Maker
 
@@ -41,6 +41,8 @@ def export_project(
         UnknownProject: no such project.
         ExportFailed: there is nothing to export, or it cannot be written.
     """
+    if to.suffix.lower() != ".zip":
+        refuse_file_name(to)
     waiting = lacking(lab, project_id=project_id)
     predicts = not spec.done_only or not PROBABILITY_FORMATS.isdisjoint(spec.formats)
     if waiting or predicts:

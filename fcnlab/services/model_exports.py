@@ -55,6 +55,15 @@ def export_network(lab: Lab, *, model_id: int, as_format: ModelFormat, to: Path)
         }
         write = onnx_bytes if as_format == "onnx" else pt2_bytes
         data = write(content.network, content.network.spec, notes=notes)
+    return _written(data, to)
+
+
+def copy_checkpoint(lab: Lab, *, checkpoint: str, to: Path) -> Path:
+    """Write a copy of what the instant learner saved, whole. Raises ExportFailed: it cannot be written."""
+    return _written((lab.folders.checkpoints / checkpoint).read_bytes(), to)
+
+
+def _written(data: bytes, to: Path) -> Path:
     try:
         write_whole(to, data)
     except OSError as failure:

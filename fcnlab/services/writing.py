@@ -14,15 +14,9 @@ from fcnlab.core.naming import export_stems
 from fcnlab.core.regions import tidied
 from fcnlab.domain import DEFAULT_PALETTE, ClassLabel
 from fcnlab.errors import ExportFailed, InvalidImage
-from fcnlab.exports import ExportFormat, ExportSpec
+from fcnlab.exports import MASK_FORMATS, ExportFormat, ExportSpec
 from fcnlab.services.export_formats import formats_with_table, regions_for
 from fcnlab.services.export_target import plain_writer
-
-WRITTEN = frozenset(ExportFormat) - {
-    *(ExportFormat.OVERLAY, ExportFormat.IMAGES, ExportFormat.PROBABILITIES, ExportFormat.PROBABILITIES_NPZ),
-    *(ExportFormat.POINTS, ExportFormat.POINTS_JSON, ExportFormat.MEASUREMENTS),
-}
-"""Formats that need nothing but masks."""
 
 
 def write_masks(
@@ -31,7 +25,7 @@ def write_masks(
     *,
     classes: Sequence[str],
     to: str | Path,
-    formats: Sequence[str] = ("coco",),
+    formats: str | Sequence[str] = ("coco",),
     background: int = 0,
     **options: Any,
 ) -> dict[str, str]:
@@ -42,7 +36,7 @@ def write_masks(
         masks: class ids (H, W) of an integer type, in the order of the names; an iterator is asked for one at a time.
         classes: names; the class id is the place in this list.
         to: a zip file, if it is called so, else a folder.
-        formats: names as `fcnlab export` has them, of WRITTEN.
+        formats: names as `fcnlab export` has them, of MASK_FORMATS; one may be given alone.
         background: class id that formats of shapes leave out.
         options: `instances`, `min_area`, `fill_holes`, `border`, `class_ids` of ExportSpec.
 
@@ -56,7 +50,8 @@ def write_masks(
     >>> sorted(write_masks(["a.png"], [mask], classes=["ground", "cell"], to=tempfile.mkdtemp()))
     ['coco/annotations.json']
     """
-    spec = ExportSpec(tuple(_format(one) for one in formats), **options)
+    wanted = (formats,) if isinstance(formats, str) else formats
+    spec = ExportSpec(tuple(_format(one) for one in wanted), **options)
     labels = tuple(
         ClassLabel(place, name, DEFAULT_PALETTE[place % len(DEFAULT_PALETTE)], place)
         for place, name in enumerate(classes)
@@ -99,7 +94,7 @@ def _exported(
 
 
 def _format(name: str) -> ExportFormat:
-    known = sorted(WRITTEN)
+    known = sorted(MASK_FORMATS)
     if name not in known:
         raise ExportFailed(f"masks alone cannot be written as {name!r}; choose of {', '.join(known)}")
     return ExportFormat(name)

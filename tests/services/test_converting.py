@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ from fcnlab.adapters.imports.formats import LabelFormat, open_labels
 from fcnlab.adapters.imports.labelled import LabelledImage
 from fcnlab.adapters.imports.reading import ReadOptions
 from fcnlab.errors import ExportFailed, ImportRefused
-from fcnlab.exports import ExportFormat, ExportSpec
-from fcnlab.services.converting import CONVERTED, ConvertProgress, conversion
+from fcnlab.exports import CONVERTED, ExportFormat, ExportSpec
+from fcnlab.services.converting import ConvertProgress, conversion
 from fcnlab.services.expert_labels import LabelRequest
 from tests.services.label_imports import BOX, labelme_file, masks_in
 
@@ -99,6 +100,19 @@ def test_what_is_written_is_read_as_the_same_mask(
         assert np.array_equal(found[name], np.array(NAMES)[mask_of(seed)]), name
 
 
+def test_masks_become_tiff_instances_and_shapes_in_pixels(labels: Path, tmp_path: Path) -> None:
+    converted(labels, tmp_path / "out", ExportFormat.TIFF, ExportFormat.GEOJSON, ExportFormat.INSTANCES)
+
+    for seed, name in enumerate(("a", "sub/b")):
+        with Image.open(tmp_path / "out" / "tiff" / f"{name}.tif") as file:
+            assert np.array_equal(np.asarray(file), mask_of(seed))
+        shapes = json.loads((tmp_path / "out" / "geojson" / f"{name}.geojson").read_text("utf-8"))
+        assert "crs" not in shapes
+        assert sum(one["properties"]["area_px"] for one in shapes["features"]) == np.count_nonzero(mask_of(seed))
+        with Image.open(tmp_path / "out" / "instances" / f"{name}.png") as file:
+            assert np.array_equal(np.asarray(file) > 0, mask_of(seed) > 0)
+
+
 def test_coco_files_are_those_that_pycocotools_reads(labels: Path, tmp_path: Path) -> None:
     converted(labels, tmp_path / "out", ExportFormat.COCO)
     (file,) = (tmp_path / "out").rglob("*.json")
@@ -174,7 +188,7 @@ def test_points_become_a_table(tmp_path: Path) -> None:
 
 
 def test_formats_that_need_pictures_are_refused(labels: Path, tmp_path: Path) -> None:
-    for strange in sorted(set(ExportFormat) - set(CONVERTED) - {ExportFormat.INSTANCES}):
+    for strange in sorted(set(ExportFormat) - set(CONVERTED)):
         with pytest.raises(ExportFailed, match="labels alone"):
             converted(labels, tmp_path / "out", strange)
     with pytest.raises(ImportRefused):

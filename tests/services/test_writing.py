@@ -17,7 +17,7 @@ from fcnlab.adapters.imports.coco import read_coco
 from fcnlab.adapters.imports.index_masks import read_index_masks
 from fcnlab.adapters.imports.reading import ReadOptions
 from fcnlab.errors import ExportFailed, InvalidImage
-from fcnlab.services.writing import WRITTEN
+from fcnlab.exports import MASK_FORMATS
 from tests.adapters.imports.label_bench import named_mask, readable
 from tests.services.stored_bench import blobs, files_in
 
@@ -62,7 +62,7 @@ def test_masks_are_asked_for_one_at_a_time(tmp_path: Path) -> None:
 
 def test_a_zip_has_the_same_files_and_is_whole_or_missing(tmp_path: Path) -> None:
     masks = [blobs(seed) for seed in range(3)]
-    options: dict[str, Any] = {"classes": CLASSES, "formats": sorted(WRITTEN), "instances": True}
+    options: dict[str, Any] = {"classes": CLASSES, "formats": sorted(MASK_FORMATS), "instances": True}
     fcnlab.write_masks(NAMES, masks, to=tmp_path / "out", **options)
     fcnlab.write_masks(NAMES, masks, to=tmp_path / "out.zip", **options)
 
@@ -100,6 +100,27 @@ def test_what_cannot_be_written_is_refused(
     tmp_path: Path, names: list[str], mask: NDArray[Any], formats: list[str], error: type[Exception]
 ) -> None:
     with pytest.raises(error):
-        fcnlab.write_masks(names, [mask], classes=CLASSES, to=tmp_path, formats=formats)
+        fcnlab.write_masks(names, [mask], classes=CLASSES, to=tmp_path / "new" / "out", formats=formats)
 
-    assert files_in(tmp_path) == {}
+    files = [one for one in tmp_path.rglob("*") if one.is_file()]
+    assert all("x" in file.stem for file in files)  # of masks that were asked for before the one that is wrong
+    assert bool(files) == (tmp_path / "new").exists()
+
+
+def test_one_format_needs_no_list(tmp_path: Path) -> None:
+    written = fcnlab.write_masks(["x"], [np.eye(2, 3, dtype=int)], classes=CLASSES, to=tmp_path, formats="numpy")
+
+    assert sorted(written) == ["classes.json", "numpy/x.npy"]
+
+
+@pytest.mark.parametrize("name", ["x.tar.gz", "x.csv", "x.PNG"])
+def test_a_folder_is_not_called_like_a_file(tmp_path: Path, name: str) -> None:
+    mask = np.eye(2, 3, dtype=int)
+
+    with pytest.raises(ExportFailed, match=r"\.zip"):
+        fcnlab.write_masks(["x"], [mask], classes=CLASSES, to=tmp_path / name)
+
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / name).mkdir()
+    assert fcnlab.write_masks(["x"], [mask], classes=CLASSES, to=tmp_path / name)
+    assert fcnlab.write_masks(["x"], [mask], classes=CLASSES, to=tmp_path / "v1.2")
