@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.adapters.imports.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
+from fcnlab.adapters.imports.mask_files import files_below
 from fcnlab.adapters.imports.reading import (
     ReadOptions,
     claimed_hw,
@@ -29,18 +31,86 @@ from fcnlab.domain import MAX_CLASSES
 from fcnlab.errors import ImportRefused
 
 Annotation = Mapping[str, Any]
+LISTS = ("images", "annotations", "categories")
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A COCO file: its images, their annotations by id, and the names of categories by id."""
+
+    path: Path
+    images: list[Any]
+    by_image: Mapping[Any, list[Annotation]]
+    names: Mapping[Any, str]
+
+    def lost(self) -> list[Any]:
+        known = {_key(one.get("id")) for one in self.images if isinstance(one, dict)}
+        return [key for key in self.by_image if key not in known]
+
+    def image_names(self) -> set[str]:
+        return {str(one.get("file_name")) for one in self.images if isinstance(one, dict)}
 
 
 def read_coco(path: Path, options: ReadOptions) -> LabelSource:
     """The images of a COCO file with all their annotations; what is said to be a crowd is of its class as well.
 
+    Of a folder, all COCO files below it are read one after the other, as for a set in several splits. An image name
+    that several of them have is one in the folder of its file.
+
     Polygons are filled as pycocotools does it, so that a mask is the one that other readers of COCO get. Annotations
     without a segmentation are their boxes. Later annotations lie over earlier ones.
 
     Raises:
-        ImportRefused: no COCO file, damaged, or a list in it is missing.
+        ImportRefused: no COCO file, damaged, or a list in it is missing; or two in one folder are for the same image.
     """
-    content = mapping(read_json(path), path.name)
+    contents = _contents(path) if path.is_dir() else [(path, mapping(read_json(path), path.name))]
+    files = [_file(one, content) for one, content in contents]
+    prefixes = _prefixes(files, path)
+    classes = shape_classes([FileClass(name) for file in files for name in file.names.values()], rest=options.rest)
+
+    def read() -> Iterator[LabelledImage | UnreadLabels]:
+        for file, prefix in zip(files, prefixes, strict=True):
+            for one in file.images:
+                yield _image(one, file, prefix, classes)
+            for key in file.lost():
+                yield UnreadLabels(f"image_id {shown(key)}", "annotations of an image that the file does not list")
+
+    return LabelSource(classes.classes, sum(len(file.images) + len(file.lost()) for file in files), read)
+
+
+def _contents(folder: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """What the files in a folder hold that have the three lists of COCO. Raises ImportRefused: there are none."""
+    read = ((one, read_json(one)) for one in files_below(folder, (".json",)))
+    found = [
+        (one, content)
+        for one, content in read
+        if isinstance(content, dict) and all(isinstance(content.get(key), list) for key in LISTS)
+    ]
+    if not found:
+        raise ImportRefused(f"{folder.name} holds no COCO file: none ending in .json has {', '.join(LISTS)}")
+    return found
+
+
+def _prefixes(files: Sequence[_File], path: Path) -> list[str]:
+    """What comes before the names of the images of each file, which is nothing where these are different anyway."""
+    if len(files) == 1:
+        return [""]
+    counts = Counter(name for file in files for name in file.image_names())
+    shared = {name for name, count in counts.items() if count > 1}
+    taken: dict[tuple[Path, str], _File] = {}
+    for file in files:
+        for name in file.image_names() & shared:
+            other = taken.setdefault((file.path.parent, name), file)
+            if other is not file:
+                raise ImportRefused(
+                    f"{other.path.name} and {file.path.name} are both for the image {shown(name)}: name one of them"
+                )
+    if not shared:
+        return [""] * len(files)
+    return [f"{one}/" if (one := file.path.parent.relative_to(path).as_posix()) != "." else "" for file in files]
+
+
+def _file(path: Path, content: Mapping[str, Any]) -> _File:
     images = listing(content.get("images"), f"'images' of {path.name}")
     annotations = listing(content.get("annotations"), f"'annotations' of {path.name}")
     names = _names(listing(content.get("categories"), f"'categories' of {path.name}"))
@@ -51,17 +121,7 @@ def read_coco(path: Path, options: ReadOptions) -> LabelSource:
         by_image[_key(annotation.get("image_id"))].append(annotation)
         used.add(_key(annotation.get("category_id")))
     kept = names if len(names) < MAX_CLASSES else {key: name for key, name in names.items() if key in used}
-    classes = shape_classes([FileClass(name) for name in kept.values()], rest=options.rest)
-    known = {_key(one.get("id")) for one in images if isinstance(one, dict)}
-    lost = [key for key in by_image if key not in known]
-
-    def read() -> Iterator[LabelledImage | UnreadLabels]:
-        for one in images:
-            yield _image(one, by_image, kept, classes)
-        for key in lost:
-            yield UnreadLabels(f"image_id {shown(key)}", "annotations of an image that the file does not list")
-
-    return LabelSource(classes.classes, len(images) + len(lost), read)
+    return _File(path, images, by_image, kept)
 
 
 def _names(categories: Sequence[Any]) -> dict[Any, str]:
@@ -76,21 +136,19 @@ def _key(value: object) -> object:
     return value if isinstance(value, int | str) else shown(value)
 
 
-def _image(
-    one: object, by_image: Mapping[Any, list[Annotation]], names: Mapping[Any, str], classes: ShapeClasses
-) -> LabelledImage | UnreadLabels:
+def _image(one: object, file: _File, prefix: str, classes: ShapeClasses) -> LabelledImage | UnreadLabels:
     name = "an image"
     try:
         image = mapping(one, "an image")
-        name = text(image.get("file_name"), "the file_name of an image")
+        name = prefix + text(image.get("file_name"), "the file_name of an image")
         hw = claimed_hw(image.get("height"), image.get("width"), name)
         places = []
-        own = by_image.get(_key(image.get("id")), [])
+        own = file.by_image.get(_key(image.get("id")), [])
         for annotation in own:
             category = _key(annotation.get("category_id"))
-            if category not in names:
+            if category not in file.names:
                 raise ImportRefused(f"{_what(annotation)} is of category {shown(category)}, which the file lacks")
-            places.append(classes.places[names[category]])
+            places.append(classes.places[file.names[category]])
         return LabelledImage(name, hw, partial(_mask, annotations=own, places=places, ground=classes.ground))
     except ImportRefused as refusal:
         return UnreadLabels(name, str(refusal))

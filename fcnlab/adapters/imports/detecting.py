@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
+from fcnlab.adapters.exports.manifest import FORMAT, MANIFEST_NAME
 from fcnlab.adapters.imports.cityscapes import IDS
 from fcnlab.adapters.imports.formats import FORMATS, LabelFormat
 from fcnlab.adapters.imports.mask_files import (
@@ -45,6 +47,9 @@ ONE_FOR_ALL = {
 }
 """Formats with one file for all images, and how it ends."""
 
+OWN_MASKS = "masks"
+"""Where exports of fcnlab keep masks whose values are classes."""
+
 NOT_FOUND = f"name the format: {', '.join(LabelFormat)}"
 
 
@@ -79,6 +84,8 @@ def detect(path: Path) -> Detected:
 def located(path: Path, wanted: LabelFormat) -> Detected:
     """Where labels of a format that was named lie: the folder, or the one file in it that is of this format.
 
+    Several files of COCO are read together.
+
     Raises:
         ImportRefused: it does not exist, or a folder holds no such file, or several.
     """
@@ -87,6 +94,8 @@ def located(path: Path, wanted: LabelFormat) -> Detected:
     if not path.is_dir() or wanted not in ONE_FOR_ALL:
         return Detected(wanted, path)
     files = [one for one in files_below(path, (ONE_FOR_ALL[wanted],)) if _of_file(one) is wanted]
+    if len(files) > 1 and wanted is LabelFormat.COCO:
+        return Detected(wanted, path)
     if len(files) != 1:
         raise _not_one(path, files)
     return Detected(wanted, files[0])
@@ -105,7 +114,8 @@ def _of_file(path: Path) -> LabelFormat | None:
         return _of_json(path)
     if suffix == ".xml":
         start = _ends(path)
-        return LabelFormat.CVAT if b"<annotations" in start else LabelFormat.VOC if b"<annotation>" in start else None
+        marks = ((LabelFormat.CVAT, rb"<annotations[\s>]"), (LabelFormat.VOC, rb"<annotation[\s>]"))
+        return next((known for known, mark in marks if re.search(mark, start)), None)
     if suffix in SUFFIXES:
         return _of_masks([path])
     by_suffix = {
@@ -119,10 +129,19 @@ def _of_file(path: Path) -> LabelFormat | None:
 
 def _of_json(path: Path) -> LabelFormat | None:
     ends = _ends(path)
+    if _is_own_manifest(path, ends):
+        return None
     return next((known for known, mark in JSON_MARKS if re.search(mark, ends)), None)
 
 
+def _is_own_manifest(path: Path, ends: bytes) -> bool:
+    return path.name == MANIFEST_NAME and re.search(rb'"format"\s*:\s*"%s"' % FORMAT.encode(), ends) is not None
+
+
 def _of_folder(folder: Path) -> Detected:
+    manifest, own = folder / MANIFEST_NAME, folder / OWN_MASKS
+    if manifest.is_file() and own.is_dir() and _is_own_manifest(manifest, _ends(manifest)):
+        return Detected(LabelFormat.INDEX, own)
     masks = masks_below(folder)
     if any(one.name.endswith(IDS) for one in masks):
         return Detected(LabelFormat.CITYSCAPES, folder)
@@ -134,11 +153,13 @@ def _of_folder(folder: Path) -> Detected:
         whole = [(found, one) for found, one in known if found not in ONE_PER_IMAGE]
         if len(whole) == 1:
             return Detected(*whole[0])
+        if whole and all(found is LabelFormat.COCO for found, _ in whole):
+            return Detected(LabelFormat.COCO, folder)
         if whole:
             raise _not_one(folder, [one for _, one in whole])
         if known:
             return Detected(known[0][0], folder)
-    if any(_is_yolo(one) for one in label_files(folder)[:MASKS_LOOKED_AT]):
+    if _holds_yolo(folder):
         return Detected(LabelFormat.YOLO, folder)
     if masks:
         return Detected(_of_masks(masks[:MASKS_LOOKED_AT]), folder)
@@ -177,9 +198,18 @@ def _of_colours(file: Path) -> LabelFormat | None:
     return LabelFormat.ROOT_PAINTER if strokes else LabelFormat.COLOUR
 
 
+def _holds_yolo(folder: Path) -> bool:
+    """Empty files say that an image shows nothing; where all of them are, a table of YOLO's beside them decides."""
+    files = label_files(folder)
+    filled = list(islice((one for one in files if one.stat().st_size), MASKS_LOOKED_AT))
+    if filled or not files:
+        return any(_is_yolo(one) for one in filled)
+    return (folder / "data.yaml").is_file()
+
+
 def _is_yolo(file: Path) -> bool:
     """Whether the first line of a text file is a class and coordinates."""
-    words = _ends(file).partition(b"\n")[0].split()
+    words = _ends(file).lstrip().partition(b"\n")[0].split()
     return len(words) >= 5 and words[0].isdigit() and all(re.fullmatch(rb"-?[\d.]+(e-?\d+)?", one) for one in words[1:])
 
 

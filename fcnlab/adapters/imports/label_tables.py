@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fcnlab.adapters.imports.labelled import FileClass
-from fcnlab.adapters.imports.mask_files import files_below
+from fcnlab.adapters.imports.mask_files import MASK_FOLDERS, files_below
 from fcnlab.adapters.imports.reading import mapping, read_json, read_text, shown, whole
 from fcnlab.errors import ImportRefused
 
@@ -38,8 +38,12 @@ class LabelTable:
 
 
 def find_table(folder: Path) -> Path | None:
-    """A table in the folder of the labels, in the one above, or else the highest below; None when there is none."""
-    places = (place / name for place in (folder, folder.parent) for name in BESIDE)
+    """A table in the folder of the labels, in the one above, or else the highest below; None when there is none.
+
+    Of a folder such as `train/labels`, a table beside `train` counts as well.
+    """
+    above = [folder, folder.parent, *([folder.parent.parent] if folder.name.casefold() in MASK_FOLDERS else [])]
+    places = (place / name for place in above for name in BESIDE)
     beside = next((one for one in places if one.is_file()), None)
     if beside is not None:
         return beside

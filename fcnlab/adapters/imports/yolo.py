@@ -16,7 +16,12 @@ from fcnlab.adapters.imports.reading import ReadOptions, number, read_text, whol
 from fcnlab.adapters.imports.shapes import Polygon, box, drawn, polygon, shape_classes
 from fcnlab.errors import ImportRefused
 
-NO_LABELS = frozenset({"classes.txt", "labels.txt", "labelmap.txt", "train.txt", "val.txt", "valid.txt", "test.txt"})
+NO_LABELS = frozenset(
+    {
+        *("classes.txt", "labels.txt", "labelmap.txt", "train.txt", "val.txt", "valid.txt", "validation.txt"),
+        *("test.txt", "readme.txt", "readme.dataset.txt", "readme.roboflow.txt"),
+    }
+)
 """Text files that are no labels."""
 
 FOLDER = "labels"
@@ -27,7 +32,8 @@ Line = tuple[int, tuple[float, ...], str]
 def read_yolo(path: Path, options: ReadOptions) -> LabelSource:
     """The text files in a folder: `class x y x y ...` is a polygon, `class x y width height` a box about its middle.
 
-    Classes are named by data.yaml or classes.txt, beside the labels or above them. `path` may be that data.yaml.
+    Classes are named by data.yaml, classes.txt or CVAT's obj.names, beside the labels or above them. `path` may be that
+    data.yaml.
 
     Raises:
         ImportRefused: no text files, or nothing names the classes.

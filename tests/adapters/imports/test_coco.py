@@ -203,3 +203,27 @@ def test_runs_whose_sum_comes_round_to_the_size_of_the_mask_are_refused(tmp_path
 
     with pytest.raises(ImportRefused, match="annotation 1"):
         only_mask(source)
+
+
+def test_files_of_a_set_keep_their_own_numbers_and_images_of_one_name_their_folders(tmp_path: Path) -> None:
+    for split, name in (("train", "cell"), ("valid", "debris")):
+        content = coco([{"category_id": 3, "segmentation": [SQUARE]}], categories=[{"id": 3, "name": name}])
+        content["images"][0]["file_name"] = "a.jpg"
+        save_json(tmp_path / split / "_annotations.coco.json", content)
+    save_json(tmp_path / "notes.json", {"images": 3})
+
+    source = read_coco(tmp_path, ReadOptions())
+
+    found = readable(source)
+    assert class_names(source) == ["background", "cell", "debris"]
+    assert source.total == len(found)
+    for image, name in (("train/a.jpg", "cell"), ("valid/a.jpg", "debris")):
+        assert np.array_equal(named_mask(source, found[image]), filled((np.s_[5:12], np.s_[4:9], name)))
+
+
+def test_two_files_in_a_folder_that_are_for_the_same_image_are_refused(tmp_path: Path) -> None:
+    for name in ("instances", "keypoints"):
+        save_json(tmp_path / f"{name}.json", coco([]))
+
+    with pytest.raises(ImportRefused, match=r"instances\.json and keypoints\.json are both for the image"):
+        read_coco(tmp_path, ReadOptions())

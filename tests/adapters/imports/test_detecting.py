@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fcnlab.adapters.exports.manifest import manifest_json
 from fcnlab.adapters.imports.detecting import detect, located
 from fcnlab.adapters.imports.formats import FORMATS, LabelFormat, open_labels
 from fcnlab.adapters.imports.reading import ReadOptions
@@ -85,6 +86,50 @@ def root_painter(folder: Path) -> None:
     save_png(folder / "annotations" / "train" / "a.png", STROKES)
 
 
+def own_export(folder: Path) -> None:
+    save_png(folder / "masks" / "a.png", MASK)
+    save_png(folder / "colour" / "a.png", COLOURS)
+    manifest = {"classes": [{"id": 0, "name": "no"}, {"id": 1, "name": "yes"}], "images": [{"name": "a.png"}]}
+    (folder / "manifest.json").write_bytes(manifest_json(manifest))
+
+
+def own_coco(folder: Path) -> None:
+    save_json(folder / "coco" / "annotations.json", {"images": [], "annotations": [], "categories": []})
+    (folder / "manifest.json").write_bytes(manifest_json({"images": []}))
+
+
+def roboflow(folder: Path) -> None:
+    for split in ("train", "valid", "test"):
+        save_json(
+            folder / split / "_annotations.coco.json",
+            {"images": [{"id": 1, "file_name": f"{split}.jpg"}], "annotations": [], "categories": []},
+        )
+
+
+def label_img(folder: Path) -> None:
+    text(folder / "a.xml", '<annotation verified="yes"><filename>a.jpg</filename></annotation>')
+
+
+def yolo_of_cvat(folder: Path) -> None:
+    text(folder / "obj.names", "cell\nrim\n")
+    text(folder / "obj.data", "classes = 2\nnames = data/obj.names\n")
+    text(folder / "train.txt", "data/obj_train_data/a.jpg\n")
+    text(folder / "obj_train_data" / "a.txt", "1 .5 .5 .2 .2\n")
+
+
+def yolo_of_empty_images(folder: Path) -> None:
+    text(folder / "classes.txt", "cell")
+    for number in range(8):
+        save_png(folder / "images" / f"{number}.png", COLOURS)
+        text(folder / "labels" / f"{number}.txt", "0 0.5 0.5 0.25 0.25" if number == 7 else "")
+
+
+def yolo_of_nothing(folder: Path) -> None:
+    text(folder / "data.yaml", "names: [cell]")
+    save_png(folder / "images" / "a.png", COLOURS)
+    text(folder / "labels" / "a.txt", "")
+
+
 MAKERS: list[tuple[Callable[[Path], object], LabelFormat, str]] = [
     (coco, LabelFormat.COCO, "annotations/instances.json"),
     (labelme, LabelFormat.LABELME, "."),
@@ -101,6 +146,13 @@ MAKERS: list[tuple[Callable[[Path], object], LabelFormat, str]] = [
     (lambda folder: save_png(folder / "a.png", MASK * np.uint8(255)), LabelFormat.BINARY, "."),
     (lambda folder: save_png(folder / "a.png", MASK), LabelFormat.INDEX, "."),
     (lambda folder: text(folder / "p.csv", "image,row,col,class\n"), LabelFormat.POINTS, "p.csv"),
+    (own_export, LabelFormat.INDEX, "masks"),
+    (own_coco, LabelFormat.COCO, "coco/annotations.json"),
+    (roboflow, LabelFormat.COCO, "."),
+    (label_img, LabelFormat.VOC, "."),
+    (yolo_of_cvat, LabelFormat.YOLO, "."),
+    (yolo_of_empty_images, LabelFormat.YOLO, "."),
+    (yolo_of_nothing, LabelFormat.YOLO, "."),
 ]
 
 
@@ -128,12 +180,10 @@ def test_single_files_are_taken_for_what_they_are(tmp_path: Path, number: int) -
 
 
 def test_of_several_label_files_one_must_be_named(tmp_path: Path) -> None:
-    coco(tmp_path)
-    shutil.copy(tmp_path / "annotations" / "instances.json", tmp_path / "annotations" / "captions.json")
+    label_studio(tmp_path)
+    shutil.copy(tmp_path / "project-1.json", tmp_path / "project-2.json")
 
-    with pytest.raises(
-        ImportRefused, match=r"holds 2 label files \(annotations/captions.json, annotations/instances.json\)"
-    ):
+    with pytest.raises(ImportRefused, match=r"holds 2 label files \(project-1.json, project-2.json\)"):
         detect(tmp_path)
 
 
@@ -182,3 +232,12 @@ def test_a_format_that_is_named_is_looked_for(tmp_path: Path) -> None:
         located(tmp_path, LabelFormat.LABEL_STUDIO)
     with pytest.raises(ImportRefused, match="there is no file or folder"):
         located(tmp_path / "nowhere", LabelFormat.INDEX)
+
+
+def test_files_of_coco_are_read_one_after_the_other(tmp_path: Path) -> None:
+    roboflow(tmp_path)
+
+    found = located(tmp_path, LabelFormat.COCO)
+    names = [one.name for one in open_labels(found.path, found.format, ReadOptions()).images()]
+
+    assert names == ["test.jpg", "train.jpg", "valid.jpg"]

@@ -115,3 +115,16 @@ def test_labels_without_names_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ImportRefused, match=r"data\.yaml or classes\.txt"):
         read_yolo(tmp_path, ReadOptions())
+
+
+def test_files_about_the_data_set_are_no_labels_and_its_table_may_lie_two_folders_above(tmp_path: Path) -> None:
+    for name in ("README.dataset.txt", "README.roboflow.txt"):
+        (tmp_path / name).write_text("# cells\n\nProvided by somebody\n")
+    (tmp_path / "data.yaml").write_text("names: [cell]\n")
+    (tmp_path / "train" / "labels").mkdir(parents=True)
+    (tmp_path / "train" / "labels" / "a.txt").write_text("0 0.5 0.5 0.25 0.25\n")
+
+    whole, inner = (read_yolo(one, ReadOptions()) for one in (tmp_path, tmp_path / "train" / "labels"))
+
+    assert [list(readable(one)) for one in (whole, inner)] == [["train/a"], ["a"]]
+    assert refusals(whole) == []
