@@ -219,11 +219,14 @@ def test_channels_and_limits_are_set_and_told(data: Path, pictures: Path) -> Non
     call("import", "-p", "cats", pictures)
 
     changed = answer_of("projects", "imaging", "-p", "cats", "--channels", "3,2,1", "--limits", "0:200")
+    absent = call("projects", "imaging", "-p", "cats", "--channels", "9", code=1)
     told = call("projects", "imaging", "-p", "cats").stdout
     wrong = call("projects", "imaging", "-p", "cats", "--limits", "9:1", code=1)
     reset = answer_of("projects", "imaging", "-p", "cats", "--reset")
 
     assert (changed["channels"], changed["limits"]) == ([3, 2, 1], [[0, 200]])
+    assert (changed["images"], changed["fitting"]) == (2, 2)
+    assert "no image" in absent.stderr
     assert told == "'cats': channels 3,2,1; limits 0:200\n"
     assert len(wrong.stderr.splitlines()) == 1
     assert (reset["channels"], reset["limits"]) == ([], [])

@@ -75,6 +75,8 @@ def convert(
         say(f"left out {one['name']}: {one['reason']}")
     if n_unknown:
         say(f"{n_unknown} masks have pixels about which nothing is said; formats of shapes leave these out")
+    if ExportFormat.YOLO in spec.formats:
+        say("yolo has labels alone: to train on them, put the images into yolo/images, beside yolo/labels")
     values = {"output": str(output), "images": count, "left_out": left_out, "with_unknown": n_unknown}
     answer(values, [f"{count} images in {output}, {len(left_out)} left out"], as_json=as_json)
     ctx.exit(1 if left_out else 0)

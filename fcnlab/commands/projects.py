@@ -65,12 +65,13 @@ def project_imaging(
 ) -> None:
     """How pictures are made from the channels of images; without options, what is set.
 
-    A change makes the pictures of all images anew. Points stay, and so do the masks of done images.
+    A change makes the pictures of all images anew. Points stay, and so do the masks of done images. An image that lacks
+    a channel is shown by its first ones; channels that no image has are refused.
     """
     from fcnlab.services.imaging import imaging_text, parse_imaging, set_imaging
     from fcnlab.services.projects import project as project_of
 
-    refused = []
+    refused, fits = [], []
     with opened(ctx) as lab:
         project = found_project(lab, wanted)
         old_channels, old_limits = ("", "") if reset else imaging_text(project.imaging)
@@ -78,12 +79,24 @@ def project_imaging(
         for step in set_imaging(lab, project_id=project.id, imaging=chosen):
             if step.refused:
                 refused.append({"name": step.name, "reason": step.refused})
+            else:
+                fits.append(step.fits)
         project = project_of(lab, project_id=project.id)
     for one in refused:
         say(f"left as it was {one['name']}: {one['reason']}")
     shown, limited = (text or "as they come" for text in imaging_text(project.imaging))
-    values = {"project": project.id, **project.imaging.to_dict(), "refused": refused}
-    answer(values, [f"{project.name!r}: channels {shown}; limits {limited}"], as_json=as_json)
+    values = {
+        "project": project.id,
+        **project.imaging.to_dict(),
+        "images": len(fits),
+        "fitting": sum(fits),
+        "refused": refused,
+    }
+    lines = [f"{project.name!r}: channels {shown}; limits {limited}"]
+    if fits and project.imaging.channels:
+        rest = "" if all(fits) else "; the others are shown by their first ones"
+        lines.append(f"{sum(fits)} of {len(fits)} images have these channels{rest}")
+    answer(values, lines, as_json=as_json)
     ctx.exit(1 if refused else 0)
 
 

@@ -26,12 +26,16 @@ AUTOMATIC = "auto"
 
 @dataclass(frozen=True, slots=True)
 class ImagingProgress:
-    """One image further; `refused` says why its picture could not be made, and stays as it was."""
+    """One image further; `refused` says why its picture could not be made, and stays as it was.
+
+    `fits` is false of an image that lacks one of the channels, and is shown by its first ones.
+    """
 
     done: int
     total: int
     name: str
     refused: str = ""
+    fits: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,6 +76,7 @@ def set_imaging(lab: Lab, *, project_id: int, imaging: Imaging) -> Iterator[Imag
 
     Raises:
         UnknownProject: at once, when there is no such project.
+        InvalidSetting: before the last step, when there are images and none has all the channels; nothing changes then.
     """
     with reading(lab.sessions) as session:
         project = repository.project(session, project_id=project_id)
@@ -89,12 +94,17 @@ def _remake(lab: Lab, project: Project, imaging: Imaging) -> Iterator[ImagingPro
             with reading(lab.sessions) as session:
                 image = repository_images.image(session, image_id=image_id)
             before[image_id] = (image.content_hash, image.picture_id)
-            refused = ""
+            refused, fits = "", True
             try:
                 recipes[image_id] = _made(lab, image, imaging)
+                fits = _fits(recipes[image_id], imaging)
             except (ImportRefused, InvalidImage) as refusal:
                 refused = str(refusal)
-            yield ImagingProgress(len(before), total, image.name, refused)
+            yield ImagingProgress(len(before), total, image.name, refused, fits)
+        if recipes and not any(_fits(one, imaging) for one in recipes.values()):
+            _forget(lab, before, recipes)
+            numbers = ",".join(map(str, imaging.channels))
+            raise InvalidSetting(f"no image of the project has the channels {numbers}: choose lower numbers")
         with writing(lab.sessions) as session:
             if all(one in before for one in _image_ids(session, project)):  # else some were imported meanwhile
                 repository_images.set_recipes(session, recipes=recipes)
@@ -104,6 +114,20 @@ def _remake(lab: Lab, project: Project, imaging: Imaging) -> Iterator[ImagingPro
         content_hash, old = before[image_id]
         if old != picture_name(content_hash, recipe.imaging):
             filestore.forget_picture(lab.folders, picture_id=old)
+
+
+def _fits(recipe: Recipe, imaging: Imaging) -> bool:
+    """Whether a picture shows the channels that were asked for."""
+    return not imaging.channels or (recipe.imaging is not None and recipe.imaging.channels == imaging.channels)
+
+
+def _forget(lab: Lab, before: dict[int, tuple[str, str]], recipes: dict[int, Recipe]) -> None:
+    """Take away pictures that were made for nothing; those in use stay."""
+    for image_id, recipe in recipes.items():
+        content_hash, used = before[image_id]
+        made = picture_name(content_hash, recipe.imaging)
+        if made != used:
+            filestore.forget_picture(lab.folders, picture_id=made)
 
 
 def _image_ids(session: Session, project: Project) -> list[int]:

@@ -106,10 +106,14 @@ def _buttons(own: Engine, project: Project, wanted: Imaging) -> None:
         return
     bar = st.progress(0.0, "Making pictures")
     refused = []
-    for step in set_imaging(own.lab, project_id=project.id, imaging=Imaging() if plain else wanted):
-        bar.progress(step.done / step.total, f"{step.done} of {step.total}")
-        if step.refused:
-            refused.append(f"{step.name}: {step.refused}")
+    try:
+        for step in set_imaging(own.lab, project_id=project.id, imaging=Imaging() if plain else wanted):
+            bar.progress(step.done / step.total, f"{step.done} of {step.total}")
+            if step.refused:
+                refused.append(f"{step.name}: {step.refused}")
+    except FcnlabError as refusal:
+        st.error(str(refusal))
+        return
     own.jobs.changed(project.id)
     if refused:
         st.warning("Some pictures stayed as they were.")

@@ -104,6 +104,35 @@ def test_going_back_is_going_back(lab: Lab, field: Project, satellite: tuple[Ima
     assert images(lab, project_id=field.id) == satellite
 
 
+def test_channels_that_no_image_has_are_refused_and_leave_nothing(
+    lab: Lab, field: Project, satellite: tuple[ImageInfo, ...]
+) -> None:
+    shown = files(lab.folders.shown)
+
+    with pytest.raises(InvalidSetting, match="9"):
+        remade(lab, field.id, Imaging((9,), (Stretch(0, 70),)))
+
+    assert images(lab, project_id=field.id) == satellite
+    assert project(lab, project_id=field.id).imaging.is_plain
+    assert files(lab.folders.shown) == shown
+
+
+def test_images_that_lack_a_channel_are_told(
+    lab: Lab, field: Project, satellite: tuple[ImageInfo, ...], tmp_path: Path
+) -> None:
+    np.save(tmp_path / "wide.npy", np.random.default_rng(5).random((*HW, 7)))
+    list(import_files(lab, [("wide.npy", tmp_path / "wide.npy")], project_id=field.id))
+
+    steps = list(set_imaging(lab, project_id=field.id, imaging=Imaging((7,))))
+
+    assert [(one.name, one.fits) for one in steps] == [("0.tif", False), ("1.tif", False), ("wide.npy", True)]
+
+
+def test_a_project_without_images_takes_any_channels(lab: Lab, field: Project) -> None:
+    assert remade(lab, field.id, Imaging((9,))) == []
+    assert project(lab, project_id=field.id).imaging == Imaging((9,))
+
+
 def test_nothing_changes_until_everything_is_made(lab: Lab, field: Project, satellite: tuple[ImageInfo, ...]) -> None:
     steps = set_imaging(lab, project_id=field.id, imaging=FALSE_COLOUR)
 
