@@ -90,19 +90,24 @@ def test_what_is_wrong_is_one_line(folder: Path) -> None:
         ("labels", "import", "--project", "Cells", "--weight", "0", folder / "labels"),
         ("labels", "remove", "--project", "Cells", "coco:x.json"),
         ("convert", "--to", "coco", folder / "bad.json", folder / "out"),
-        ("convert", "--to", "overlay", folder / "labels", folder / "out"),
     ):
         said = call(*arguments, code=1).stderr
         assert said.startswith("Error: ")
         assert said.count("\n") == 1
     call("labels", "import", "--project", "Cells", "--map", "dirt", folder / "labels", code=2)
+    call("convert", "--to", "overlay", folder / "labels", folder / "out", code=2)
 
 
 def test_labels_are_converted_without_a_project(folder: Path) -> None:
     found = answer("convert", "--to", "coco", "--to", "index", folder / "labels", folder / "out")
 
-    assert found["images"] == 3
+    assert (found["images"], found["without_ending"]) == (3, 0)
     written = json.loads(next((folder / "out").rglob("*.json")).read_text())
     assert [one["file_name"] for one in written["images"]] == ["a.png", "b.png", "c.png"]
     assert {one["name"] for one in written["categories"]} == {"cell", "dirt"}
     assert len(list((folder / "out" / "masks").glob("*.png"))) == 3
+    table = folder / "classes.txt"
+    table.write_text("background\ncell\ndirt\n")
+    said = call("convert", "--to", "coco", "--table", table, folder / "out" / "masks", folder / "again").stderr
+    assert "3 images are named without an ending such as .png" in said
+    assert "--images" in said

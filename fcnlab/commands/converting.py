@@ -23,7 +23,9 @@ from fcnlab.exports import CONVERTED, ExportFormat, ExportSpec
     help="Several may be given.",
 )
 @click.option(
-    "--images", type=click.Path(file_okay=False, path_type=Path), help="The images, for labels without sizes."
+    "--images",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The images, for labels that lack sizes or endings.",
 )
 @click.option("--table", type=click.Path(dir_okay=False, path_type=Path), help="Names of the classes in masks.")
 @click.option(
@@ -58,7 +60,7 @@ def convert(
 
     request = LabelRequest(as_format=as_format, table=table, rest="unknown" if rest == "unknown" else "background")
     spec = ExportSpec(tuple(one for one in ExportFormat if one.value in formats), instances=instances)
-    count, n_unknown = 0, 0
+    count, n_unknown, n_lacking = 0, 0, 0
     with conversion(source, request=request, spec=spec, to=output, pictures=images) as found:
         left_out = [{"name": one.name, "reason": one.reason} for one in found.left_out]
         for step in found.steps:
@@ -67,6 +69,7 @@ def convert(
             elif step.name:
                 count += 1
                 n_unknown += step.has_unknown
+                n_lacking += step.lacks_ending
             if sys.stderr.isatty():
                 click.echo(f"\r{step.done}/{step.total or '?'} {step.name}\033[K", nl=False, err=True)
         if sys.stderr.isatty():
@@ -77,6 +80,17 @@ def convert(
         say(f"{n_unknown} masks have pixels about which nothing is said; formats of shapes leave these out")
     if ExportFormat.YOLO in spec.formats:
         say("yolo has labels alone: to train on them, put the images into yolo/images, beside yolo/labels")
-    values = {"output": str(output), "images": count, "left_out": left_out, "with_unknown": n_unknown}
+    if n_lacking:
+        say(
+            f"{n_lacking} images are named without an ending such as .png, which the labels do not say, and readers "
+            "will not find them: name the folder of images (--images)"
+        )
+    values = {
+        "output": str(output),
+        "images": count,
+        "left_out": left_out,
+        "with_unknown": n_unknown,
+        "without_ending": n_lacking,
+    }
     answer(values, [f"{count} images in {output}, {len(left_out)} left out"], as_json=as_json)
     ctx.exit(1 if left_out else 0)

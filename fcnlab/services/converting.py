@@ -12,6 +12,7 @@ from typing import NoReturn
 import numpy as np
 
 from fcnlab.adapters.exports.format import ExportedImage, Subject
+from fcnlab.adapters.images import SUFFIXES
 from fcnlab.adapters.imports.formats import FORMATS
 from fcnlab.adapters.imports.labelled import FileClass, LabelledImage, UnreadLabels
 from fcnlab.adapters.imports.shapes import is_background
@@ -24,6 +25,14 @@ from fcnlab.services.expert_labels import LabelRequest, opened_source, unpacked_
 from fcnlab.services.export_formats import formats_of, regions_for
 from fcnlab.services.export_target import plain_writer
 from fcnlab.services.picture_sizes import PictureSizes
+
+NAMING = frozenset(
+    {
+        *(ExportFormat.COCO, ExportFormat.COCO_RLE, ExportFormat.VOC, ExportFormat.LABELME, ExportFormat.CVAT),
+        *(ExportFormat.LABEL_STUDIO, ExportFormat.POINTS),
+    }
+)
+"""Formats that say the file name of an image, by which their readers open it."""
 
 NO_BACKGROUND = IGNORE
 
@@ -38,6 +47,9 @@ class ConvertProgress:
     reason: str = ""
     has_unknown: bool = False
     """Pixels about which nothing is said: most formats cannot say so, and leave them to the background."""
+
+    lacks_ending: bool = False
+    """The labels say no file name, but one without its ending, and a format was wanted that gives the file name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +72,7 @@ def conversion(
         request: the format it is in, what the rest is, and a table of classes.
         spec: the formats to write, all of CONVERTED.
         to: a zip file, which appears whole at the end, or a folder.
-        pictures: a folder with the images, for labels that do not know their sizes.
+        pictures: a folder with the images, for labels that do not know their sizes or the endings of their names.
 
     Raises:
         ImportRefused: no labels, or damaged as a whole.
@@ -91,7 +103,8 @@ def conversion(
                     yield ConvertProgress(done, source.total, one.name, " ".join(str(refusal).split()))
                 else:
                     has_unknown = bool((image.mask == IGNORE).any())
-                    yield ConvertProgress(done, source.total, image.name, has_unknown=has_unknown)
+                    lacks = bool(NAMING & set(spec.formats)) and not image.name.lower().endswith(tuple(SUFFIXES))
+                    yield ConvertProgress(done, source.total, image.name, has_unknown=has_unknown, lacks_ending=lacks)
             if not taken:
                 raise ExportFailed(f"no labels could be converted; {first or 'there are none'}")
             writer.finish()

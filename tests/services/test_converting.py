@@ -187,6 +187,20 @@ def test_points_become_a_table(tmp_path: Path) -> None:
         converted(tmp_path / "in", tmp_path / "masks", ExportFormat.INDEX)
 
 
+def test_images_whose_file_names_nobody_knows_are_pointed_out(labels: Path, tmp_path: Path) -> None:
+    for name in ("a", "sub/b"):
+        path = tmp_path / "photos" / f"{name}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", HW[::-1]).save(path)
+
+    nameless = converted(labels, tmp_path / "coco", ExportFormat.COCO)
+    named = converted(labels, tmp_path / "named", ExportFormat.COCO, pictures=tmp_path / "photos")
+    no_names = converted(labels, tmp_path / "index", ExportFormat.INDEX)
+
+    assert [step.lacks_ending for step in nameless if step.name] == [True, True]
+    assert not any(step.lacks_ending for step in [*named, *no_names])
+
+
 def test_formats_that_need_pictures_are_refused(labels: Path, tmp_path: Path) -> None:
     for strange in sorted(set(ExportFormat) - set(CONVERTED)):
         with pytest.raises(ExportFailed, match="labels alone"):

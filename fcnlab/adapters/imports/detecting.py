@@ -129,8 +129,8 @@ def _of_file(path: Path) -> LabelFormat | None:
 
 def _of_json(path: Path) -> LabelFormat | None:
     ends = _ends(path)
-    if _is_own_manifest(path, ends):
-        return None
+    if path.name == MANIFEST_NAME and not re.search(rb'"annotations"\s*:', ends):
+        return None  # it lists images too
     return next((known for known, mark in JSON_MARKS if re.search(mark, ends)), None)
 
 

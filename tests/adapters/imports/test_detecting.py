@@ -98,6 +98,11 @@ def own_coco(folder: Path) -> None:
     (folder / "manifest.json").write_bytes(manifest_json({"images": []}))
 
 
+def with_manifest(folder: Path) -> None:
+    save_png(folder / "masks" / "a.png", MASK)
+    save_json(folder / "manifest.json", {"images": ["a.png"], "classes": ["no", "yes"]})
+
+
 def roboflow(folder: Path) -> None:
     for split in ("train", "valid", "test"):
         save_json(
@@ -148,6 +153,7 @@ MAKERS: list[tuple[Callable[[Path], object], LabelFormat, str]] = [
     (lambda folder: text(folder / "p.csv", "image,row,col,class\n"), LabelFormat.POINTS, "p.csv"),
     (own_export, LabelFormat.INDEX, "masks"),
     (own_coco, LabelFormat.COCO, "coco/annotations.json"),
+    (with_manifest, LabelFormat.INDEX, "."),
     (roboflow, LabelFormat.COCO, "."),
     (label_img, LabelFormat.VOC, "."),
     (yolo_of_cvat, LabelFormat.YOLO, "."),
