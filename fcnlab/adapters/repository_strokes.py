@@ -6,7 +6,9 @@ strokes are returned, oldest first.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
+from itertools import groupby
 from typing import TypeVarTuple
 
 from sqlalchemy import Select, insert, or_, select
@@ -45,16 +47,14 @@ def add_stroke(
 def strokes_of_image(session: Session, *, image_id: int) -> tuple[StoredStroke, ...]:
     """Live strokes of an image."""
     query = _live(select(StrokeRow)).where(StrokeRow.image_id == image_id).order_by(StrokeRow.id)
-    return tuple(
-        StoredStroke(
-            row.id,
-            row.uid,
-            Stroke(row.class_id, row.top, row.left, row.height, row.width, tuple(row.runs)),
-            row.labeller,
-            row.created_at,
-        )
-        for row in session.scalars(query)
-    )
+    return tuple(_stroke(row) for row in session.scalars(query))
+
+
+def strokes_by_ids(session: Session, *, image_id: int, stroke_ids: Collection[int]) -> tuple[StoredStroke, ...]:
+    """These strokes of an image, at least one, whether live or not."""
+    wanted = set(stroke_ids)
+    query = select(StrokeRow).where(StrokeRow.image_id == image_id, StrokeRow.id.between(min(wanted), max(wanted)))
+    return tuple(_stroke(row) for row in session.scalars(query.order_by(StrokeRow.id)) if row.id in wanted)
 
 
 def painted_images(session: Session, *, project_id: int) -> tuple[int, ...]:
@@ -69,10 +69,23 @@ def live_stroke_ids(session: Session, *, image_id: int) -> tuple[int, ...]:
     return tuple(session.scalars(query.order_by(StrokeRow.id)))
 
 
+def live_stroke_ids_by_image(session: Session, *, project_id: int) -> dict[int, tuple[int, ...]]:
+    """`live_stroke_ids` of all images of a project that have any."""
+    query = _live(select(StrokeRow.image_id, StrokeRow.id)).where(StrokeRow.project_id == project_id)
+    rows = session.execute(query.order_by(StrokeRow.image_id, StrokeRow.id))
+    by_image = groupby(rows, key=lambda row: int(row[0]))
+    return {image_id: tuple(stroke_id for _, stroke_id in found) for image_id, found in by_image}
+
+
 def live_stroke_uids(session: Session, *, image_id: int) -> tuple[str, ...]:
     """Uids of the live strokes of an image."""
     query = _live(select(StrokeRow.uid)).where(StrokeRow.image_id == image_id)
     return tuple(session.scalars(query.order_by(StrokeRow.id)))
+
+
+def _stroke(row: StrokeRow) -> StoredStroke:
+    stroke = Stroke(row.class_id, row.top, row.left, row.height, row.width, tuple(row.runs))
+    return StoredStroke(row.id, row.uid, stroke, row.labeller, row.created_at)
 
 
 def _live(query: Select[*Columns]) -> Select[*Columns]:

@@ -49,7 +49,10 @@ def get_mask(own: Own, image_id: Number, as_format: MaskFormat = "png") -> Respo
 
 @router.post("/projects/{project_id}/predict", response_class=Response, responses=MASK_RESPONSES)
 def predict(own: Own, project_id: Number, file: UploadFile, as_format: MaskFormat = "png") -> Response:
-    """The mask of a picture that is in no project; nothing is stored."""
+    """The mask of a picture by what a project knows; on a file of the project its clicks and strokes are obeyed.
+
+    Nothing is stored.
+    """
     project, mask = own.answers.mask_of_picture(
         file.file.read(), name=file.filename or "picture", project_id=project_id
     )

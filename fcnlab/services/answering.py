@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections import OrderedDict
 from pathlib import Path
@@ -61,7 +62,7 @@ class Answers:
         return image, self._jobs.run(step, project_id=image.project_id).result()
 
     def mask_of_picture(self, data: bytes, *, name: str, project_id: int) -> tuple[Project, NDArray[np.uint8]]:
-        """The mask (H, W) uint8 of a picture that is in no project, by what the project knows.
+        """The mask (H, W) uint8 of a picture by what the project knows, its clicks and strokes on the same file too.
 
         Raises:
             UnknownProject: no such project.
@@ -69,14 +70,19 @@ class Answers:
             NoPoints, CheckpointError, UnknownEncoder, InvalidClasses: see `mask`.
         """
 
+        content_hash = hashlib.sha256(data).hexdigest()
+
         def step(learner: ProjectLearner) -> tuple[Project, NDArray[np.uint8]]:
             maker = self._maker(learner)
             assert learner.project is not None
             settings = self._lab.settings
+            with reading(self._lab.sessions) as session:
+                known = repository_images.find_image_by_hash(session, project_id=project_id, content_hash=content_hash)
             predictor = Predictor(
                 maker,
                 device=self._lab.device,
                 max_pixels=settings.max_pixels,
+                paintings={} if known is None else {content_hash: learner.painting_of(known)},
                 imaging=learner.project.imaging,
             )
             with tempfile.TemporaryDirectory(prefix=PREFIX, dir=self._lab.folders.exports) as folder:

@@ -11,14 +11,12 @@ from fcnlab.adapters import repository, repository_images, repository_models, re
 from fcnlab.adapters.database import reading
 from fcnlab.adapters.png import mask_hw
 from fcnlab.adapters.repository_exports import removed_classes, stored_masks
-from fcnlab.core.painting import Painting
 from fcnlab.domain import ClassLabel, ImageInfo, ImageState, Project, StoredMask, StoredPoint
 from fcnlab.errors import ExportFailed, FcnlabError, NoPoints
 from fcnlab.lab import Lab
 from fcnlab.runs import ModelRecord
 from fcnlab.services.fitting import Maker, ProjectLearner
 from fcnlab.services.masks import keep_mask
-from fcnlab.services.painting import painting_of
 
 ATTEMPTS = 20
 """Clicks that arrive between reading the points and fitting them start that over; so often at most."""
@@ -44,7 +42,8 @@ class Moment:
         masks: what done images keep, by image id.
         points: live points, in canonical order.
         model: what it chose to make its masks; None stands for the instant learner.
-        paintings: what was painted on images, by image id; none where nothing was.
+        strokes: numbers of the live strokes on images, by image id; none where there are none. A stored stroke never
+            changes, so it is read when the turn of its image comes.
     """
 
     project: Project
@@ -54,7 +53,7 @@ class Moment:
     points: tuple[StoredPoint, ...]
     point_set_hash: str
     model: ModelRecord | None = None
-    paintings: Mapping[int, Painting] = field(default_factory=dict)
+    strokes: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +85,13 @@ def outlook(lab: Lab, *, project_id: int) -> Outlook:
     return Outlook(n_done, sum(states.values()) - n_done, has_model or can_learn)
 
 
-def moment_of(lab: Lab, *, project_id: int) -> Moment:
-    """The project as it is now. Raises UnknownProject."""
+def moment_of(lab: Lab, *, project_id: int, with_strokes: bool = True) -> Moment:
+    """The project as it is now, or without its strokes. Raises UnknownProject."""
     with reading(lab.sessions) as session:
         images = repository_images.images(session, project_id=project_id)
         project = repository.project(session, project_id=project_id)
         chosen = project.model_id
-        painted = set(repository_strokes.painted_images(session, project_id=project_id))
+        strokes = repository_strokes.live_stroke_ids_by_image(session, project_id=project_id) if with_strokes else {}
         return Moment(
             project=project,
             removed=removed_classes(session, project_id=project_id),
@@ -101,7 +100,7 @@ def moment_of(lab: Lab, *, project_id: int) -> Moment:
             points=repository_points.points_of_project(session, project_id=project_id),
             point_set_hash=repository_points.point_set_hash(session, project_id=project_id),
             model=None if chosen is None else repository_models.model(session, model_id=chosen),
-            paintings={image.id: painting_of(session, image) for image in images if image.id in painted},
+            strokes=strokes,
         )
 
 
@@ -152,7 +151,9 @@ def frozen(lab: Lab, run: Runner, *, project_id: int, with_masks: bool) -> tuple
         return moment_of(lab, project_id=project_id), None
 
     def taken(learner: ProjectLearner) -> tuple[Moment, Maker | None] | None:
-        before = moment_of(lab, project_id=project_id)
+        with reading(lab.sessions) as session:
+            project = repository.project(session, project_id=project_id)
+            points = repository_points.point_set_hash(session, project_id=project_id)
         learner.refresh()
         if learner.record is None:
             for image in learner.untaught():
@@ -163,8 +164,7 @@ def frozen(lab: Lab, run: Runner, *, project_id: int, with_masks: bool) -> tuple
         except NoPoints:
             maker = None
         after = moment_of(lab, project_id=project_id)
-        same = (after.point_set_hash, after.project) == (before.point_set_hash, before.project)
-        return (after, maker) if same else None
+        return (after, maker) if (after.point_set_hash, after.project) == (points, project) else None
 
     for _ in range(ATTEMPTS):
         found: Any = run(taken)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from functools import cache, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fcnlab.adapters import repository_strokes
+from fcnlab.adapters.database import reading
 from fcnlab.adapters.exports.dataset import DatasetWriter
 from fcnlab.adapters.exports.format import Assembly, ExportedImage, Line, Spooled, Subject
 from fcnlab.adapters.exports.manifest import MANIFEST_NAME, manifest_json
@@ -20,7 +22,7 @@ from fcnlab.adapters.png import read_mask
 from fcnlab.core.naming import export_stems
 from fcnlab.core.painting import Painting
 from fcnlab.core.regions import tidied
-from fcnlab.domain import IGNORE, ImageInfo, StoredMask
+from fcnlab.domain import IGNORE, ImageInfo, StoredMask, StoredPoint
 from fcnlab.errors import ExportFailed, FcnlabError
 from fcnlab.exports import PROBABILITY_FORMATS, ExportSpec
 from fcnlab.lab import Lab
@@ -33,6 +35,7 @@ from fcnlab.services.fitting import Maker, background_of
 from fcnlab.services.importing import read_picture
 from fcnlab.services.masks import predicted_mask
 from fcnlab.services.overlapping import overlapped
+from fcnlab.services.painting import layers_of
 from fcnlab.services.point_tables import rows_by_image
 
 IMAGES, LEFT_OUT = "manifest-images", "manifest-left-out"
@@ -75,6 +78,10 @@ class ProjectWriter:
         self._images, self._splits = images, splits
         self._stems = export_stems([image.name for image in moment.images])
         self._subject = subject_of(moment, spec)
+        self._clicked: dict[int, list[StoredPoint]] = {image_id: [] for image_id in moment.strokes}
+        for stored in moment.points:
+            if stored.image_id in self._clicked:
+                self._clicked[stored.image_id].append(stored)
         self._points = rows_by_image(moment, images, {label.id for label in self._subject.classes})
         self.progress = ExportProgress("writing", 0, len(images))
 
@@ -84,7 +91,7 @@ class ProjectWriter:
         for image in self._images:
             stored = self._moment.masks.get(image.id)
             kept = None if stored is None else [stored.file, stored.created_at.isoformat()]
-            known = [image.id, described(image), kept, self._splits.get(image.id), repr(self._painting(image))]
+            known = [image.id, described(image), kept, self._splits.get(image.id), self._painted_from(image)]
             digest.update(json.dumps(known, sort_keys=True).encode())
         return digest.hexdigest()
 
@@ -151,8 +158,18 @@ class ProjectWriter:
         return _Made(mask, {"mask": "predicted", **model}, probabilities)
 
     def _painting(self, image: ImageInfo) -> Painting:
-        """What was painted on the image at the moment of the export."""
-        return self._moment.paintings.get(image.id, Painting((), image.hw))
+        """What was painted on the image at the moment of the export, whatever was undone since."""
+        stroke_ids = self._moment.strokes.get(image.id)
+        if not stroke_ids:
+            return Painting((), image.hw)
+        with reading(self._lab.sessions) as session:
+            strokes = repository_strokes.strokes_by_ids(session, image_id=image.id, stroke_ids=stroke_ids)
+        return Painting(layers_of(strokes, self._clicked[image.id]), image.hw)
+
+    def _painted_from(self, image: ImageInfo) -> list[Any]:
+        """All that decides `_painting`, without a look at any stroke."""
+        clicks = [[one.uid, *astuple(one.point)] for one in self._clicked.get(image.id, ())]
+        return [self._moment.strokes.get(image.id), clicks]
 
     def _written(
         self, target: OpenTarget, files: DatasetWriter, item: tuple[int, ImageInfo], made: _Made | FcnlabError

@@ -19,7 +19,7 @@ from fcnlab.core.full_size import full_size
 from fcnlab.core.model import Model, model_to_arrays
 from fcnlab.core.painting import Painting, painted
 from fcnlab.domain import FitRecord, ImageInfo, ImageState, Project, StoredMask
-from fcnlab.errors import ExportFailed, FcnlabError
+from fcnlab.errors import ExportFailed, NoPoints
 from fcnlab.lab import Lab
 from fcnlab.services.fitting import Maker, ProjectLearner
 from fcnlab.services.painting import painting_of
@@ -155,11 +155,16 @@ def kept_mask(lab: Lab, image: ImageInfo) -> NDArray[np.uint8] | None:
 
 
 def final_mask(lab: Lab, learner: ProjectLearner, image: ImageInfo) -> NDArray[np.uint8] | None:
-    """The mask a done image keeps, made now if it is missing; None when nothing can be learned yet."""
+    """The mask a done image keeps, made now if it is missing; None when nothing can be learned yet.
+
+    Raises:
+        ImportRefused: an original is gone or damaged.
+        CheckpointError, UnknownEncoder, InvalidClasses: the model that the project chose cannot be used.
+    """
     kept = kept_mask(lab, image)
     if kept is not None:
         return kept
     try:
         return keep_mask(lab, learner, image)
-    except FcnlabError:
+    except NoPoints:
         return None

@@ -34,7 +34,7 @@ def export_points(lab: Lab, *, project_id: int, to: Path) -> int:
         UnknownProject: no such project.
         ExportFailed: the file cannot be written.
     """
-    moment = moment_of(lab, project_id=project_id)
+    moment = moment_of(lab, project_id=project_id, with_strokes=False)
     try:
         write_whole(to, points_csv(point_rows(moment, moment.images)))
     except OSError as failure:

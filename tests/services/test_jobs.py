@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from fcnlab.services.importing import import_files
 from fcnlab.services.jobs import Jobs
 from fcnlab.services.labelling import add_points, set_image_state
 from fcnlab.services.masks import kept_mask
+from fcnlab.services.models import keep_instant, use_model
 from fcnlab.services.picture_store import PictureStore
 
 CAT = [Point(150, 230, 1), Point(10, 440, 0)]
@@ -114,6 +116,28 @@ def test_a_done_image_keeps_its_mask_whatever_is_clicked_elsewhere(lab: Lab, job
     np.testing.assert_array_equal(before, after)
     set_image_state(lab, image_id=cat, state=ImageState.IN_PROGRESS, labeller="ada")
     assert kept_mask(lab, projects.image(lab, image_id=cat)) is None
+
+
+@pytest.mark.parametrize("damage", ["original", "model"])
+def test_a_done_image_without_a_mask_says_why_it_cannot_be_made(lab: Lab, jobs: Jobs, damage: str) -> None:
+    project_id, (cat, coffee) = project_with(lab, "chelsea.png", "coffee.png")
+    click(lab, cat, CAT)
+    kept = jobs.run(lambda learner: keep_instant(lab, learner, labeller="ada"), project_id=project_id).result()
+    use_model(lab, project_id=project_id, model_id=kept.id)
+    set_image_state(lab, image_id=coffee, state=ImageState.DONE, labeller="ada")
+    for file in [lab.folders.checkpoints / kept.file] if damage == "model" else lab.folders.images.rglob("*.png"):
+        file.unlink()
+
+    with closing(Jobs(lab)) as fresh:
+        fresh.opened(project_id, coffee)
+        for _ in range(600):
+            if fresh.board.status(coffee).phase in ("error", "missing"):
+                break
+            time.sleep(0.05)
+        status = fresh.board.status(coffee)
+
+    assert status.phase == "error"
+    assert kept.file in status.message if damage == "model" else "original" in status.message
 
 
 def test_an_unreadable_original_becomes_a_message_not_a_crash(lab: Lab, jobs: Jobs) -> None:

@@ -15,15 +15,19 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from fcnlab.adapters import repository_strokes
 from fcnlab.cli import main
 from fcnlab.core.painting import stroke_of
 from fcnlab.domain import Event, EventBatch, EventKind, ImageState, LearnerSpec, Point, PointSource
 from fcnlab.lab import Lab
 from fcnlab.services import projects
+from fcnlab.services.answering import Answers
 from fcnlab.services.board import Overlay
+from fcnlab.services.export_writing import ProjectWriter
 from fcnlab.services.jobs import Jobs
 from fcnlab.services.labelling import acknowledged, add_points, apply_events, set_image_state
 from fcnlab.services.masks import keep_mask, kept_mask, predicted_mask
+from fcnlab.services.point_tables import export_points
 from fcnlab.services.previewing import preview
 from tests.services.export_bench import HEIGHT, WIDTH, Bench, picture
 
@@ -244,3 +248,78 @@ def test_what_is_painted_and_clicked_lies_on_the_overlay_as_it_does_on_the_mask(
     assert shown[int(85.5 * shown.shape[0] / HEIGHT), int(110.5 * shown.shape[1] / WIDTH)] == 0
     assert predicted(bench, "b.png")[85, 110] == 0
     assert predicted(bench, "b.png")[85, 111] == 1
+
+
+def test_an_export_reads_the_strokes_of_an_image_when_its_turn_comes(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in bench.images:
+        paint(bench, name)
+    bench.mark_done("a.png")
+    read: list[int] = []
+    by_ids = repository_strokes.strokes_by_ids
+
+    def noted(*args: Any, image_id: int, **options: Any) -> Any:
+        read.append(image_id)
+        return by_ids(*args, image_id=image_id, **options)
+
+    monkeypatch.setattr(repository_strokes, "strokes_of_image", None)  # whoever read all strokes would fail
+    monkeypatch.setattr(repository_strokes, "strokes_by_ids", noted)
+
+    export_points(bench.lab, project_id=bench.project.id, to=bench.folder / "points.csv")
+    assert not read
+    bench.export()
+
+    assert read == [bench.images["b.png"]]  # the done one has its mask
+
+
+def test_an_export_has_the_strokes_of_its_moment_whatever_is_undone_meanwhile(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paint(bench, "b.png")
+    add_points(bench.lab, [Point(85, 110, 0)], image_id=bench.images["b.png"], labeller="ann", source=PointSource.CLICK)
+    expected = predicted(bench, "b.png")
+    file = bench.folder / "out.zip"
+    fingerprint = ProjectWriter.fingerprint
+
+    def undone(writer: ProjectWriter) -> str:
+        for _ in range(2):  # the click, and the stroke before it
+            send(bench.lab, bench.project.id, bench.images["b.png"], EventKind.UNDO)
+        return fingerprint(writer)
+
+    monkeypatch.setattr(ProjectWriter, "fingerprint", undone)
+    bench.export(file.name)
+
+    assert (predicted(bench, "b.png")[PAINTED] == 0).all()
+    np.testing.assert_array_equal(exported(file, "b.png"), expected)
+    assert (expected[PAINTED] == 1).sum() == 199
+
+
+def test_programs_that_ask_get_what_the_label_page_and_exports_show(bench: Bench, jobs: Jobs) -> None:
+    project_id, image_id = bench.project.id, bench.images["b.png"]
+    answers = Answers(bench.lab, jobs)
+    plain = answers.mask(image_id)[1]
+    seq = send(bench.lab, project_id, image_id, EventKind.BRUSH, **payload(1))
+    jobs.clicked(project_id, image_id, client_id=TAB, acknowledged=seq)
+    shown = class_map(overlay_after(jobs, image_id, seq))
+
+    _, asked = answers.mask(image_id)
+    _, posted = answers.mask_of_picture(picture(1), name="b.png", project_id=project_id)
+    _, other = answers.mask_of_picture(picture(7), name="other.png", project_id=project_id)
+    file, _ = bench.export()
+
+    assert not plain[PAINTED].any()
+    assert (asked[PAINTED] == 1).all()
+    np.testing.assert_array_equal(asked, exported(file, "b.png"))
+    np.testing.assert_array_equal(asked, posted)
+    assert not other[PAINTED].any()
+    rows, cols = (np.arange(side) for side in shown.shape)
+    seen = asked[np.ix_((2 * rows + 1) * HEIGHT // (2 * len(rows)), (2 * cols + 1) * WIDTH // (2 * len(cols)))]
+    assert (seen == shown).mean() > 0.98
+    send(bench.lab, project_id, image_id, EventKind.UNDO)
+    np.testing.assert_array_equal(answers.mask(image_id)[1], plain)
+
+
+def exported(file: Path, name: str) -> np.ndarray:
+    with zipfile.ZipFile(file) as archive:
+        return np.asarray(Image.open(io.BytesIO(archive.read(f"masks/{name}"))))
