@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from click.testing import CliRunner, Result
 from numpy.typing import NDArray
 from PIL import Image
@@ -134,6 +136,37 @@ def test_yolo_without_images_says_how_to_get_them(stored: None, tmp_path: Path) 
     assert "--format images" in bare.stderr
     assert "--format images" not in whole.stderr
     assert any(name.startswith("yolo/images/") for name in files_in(tmp_path / "whole"))
+
+
+def test_predict_gives_each_page_of_a_stack_a_mask(data: Path, model: Path, tmp_path: Path) -> None:
+    pages = [picture(seed) for seed in range(3)]
+    tifffile.imwrite(tmp_path / "stack.tif", np.stack(pages), photometric="rgb")
+    Image.fromarray(pages[1][:40]).save(tmp_path / "stack_002.tif")
+    for number, page in enumerate(pages):
+        Image.fromarray(page).save(tmp_path / f"page{number}.png")
+
+    call("predict", "--model", model, "-o", tmp_path / "out", *sorted(tmp_path.glob("*.*if")))
+    call("predict", "--model", model, "-o", tmp_path / "alone", *sorted(tmp_path.glob("page*.png")))
+
+    assert set(files_in(tmp_path / "out")) == {f"stack_{name}.png" for name in ("001", "002", "003", "002_2")}
+    for number in range(3):
+        with (
+            Image.open(tmp_path / "out" / f"stack_00{number + 1}.png") as of_stack,
+            Image.open(tmp_path / "alone" / f"page{number}.png") as of_file,
+        ):
+            assert np.array_equal(np.asarray(of_stack), np.asarray(of_file))
+
+
+def test_predict_says_what_a_zip_is_and_writes_nothing_without_a_mask(data: Path, model: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as file:
+        file.writestr("a.png", b"")
+
+    said = call(
+        "predict", "--model", model, "-o", tmp_path / "out", "-f", "index", tmp_path / "photos.zip", code=1
+    ).stderr
+
+    assert "zip archive: unpack it" in said
+    assert not (tmp_path / "out").exists()
 
 
 def test_predict_takes_a_pattern_and_writes_formats(data: Path, model: Path, photos: Path, tmp_path: Path) -> None:

@@ -108,6 +108,8 @@ def predict(
     Images are given by --input or as arguments. Masks are PNG whose pixel value is the class id, or what --format says;
     files of the same names in the folder are replaced.
 
+    Each page of a stack gives a mask of its own: stack_001, stack_002 and so on. Zip archives must be unpacked before.
+
     A file that cannot be read is named, the rest goes on, and the exit code is 1 then.
     """
     if (wanted is None) == (model is None):
@@ -118,7 +120,7 @@ def predict(
     from fcnlab.services.predicting import Predictor
 
     settings, known = settings_of(ctx), _known(ctx, wanted, model)
-    files = input_files([*inputs, *images])
+    files = input_files([*inputs, *images], max_pixels=settings.max_pixels)
     chosen = shapes_of(tuple(known.labels), **shapes)
     spec = ExportSpec(in_order(formats) or (ExportFormat.INDEX,), **chosen)
     predictor = Predictor(

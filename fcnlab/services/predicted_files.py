@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.adapters.exports.format import ExportedImage, Format, Subject
 from fcnlab.adapters.exports.mask_pngs import IndexMasks
-from fcnlab.adapters.images import SUFFIXES
+from fcnlab.adapters.images import SUFFIXES, open_image
 from fcnlab.core.naming import export_stems
 from fcnlab.core.regions import tidied
 from fcnlab.domain import ClassLabel
-from fcnlab.errors import ExportFailed, ImportRefused
+from fcnlab.errors import ExportFailed, FcnlabError, ImportRefused
 from fcnlab.exports import PROBABILITY_FORMATS, ExportFormat, ExportSpec
 from fcnlab.services.export_formats import formats_with_table, kept_classes, measured, regions_for
 from fcnlab.services.export_target import plain_writer
+from fcnlab.services.importing import name_of_page
 from fcnlab.services.overlapping import AHEAD, overlapped
 from fcnlab.services.predicting import Answer, Predictor, Reading
 
@@ -34,15 +36,19 @@ NO_PICTURE = np.zeros((0, 0, 3), np.uint8)
 LARGE_BYTES = 20_000_000
 """Of larger files only one is read before its turn: they may unpack to hundreds of megabytes."""
 
+STACK_SUFFIXES = frozenset({".tif", ".tiff", ".npy", ".dcm", ".dicom"})
+"""Endings of files that may hold several images."""
+
 WILDCARD = re.compile(r"[*?\[]")
 
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """An image file and what its mask is called after."""
+    """An image file, or a page of a stack, counted from 0, and what its mask is called after."""
 
     name: str
     path: Path
+    page: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,31 +65,37 @@ class Prediction:
     refused: str = ""
 
 
-def input_files(inputs: Sequence[str]) -> list[InputFile]:
+def input_files(inputs: Sequence[str], *, max_pixels: int) -> list[InputFile]:
     """The files that paths, folders and patterns such as `folder/**/*.tif` name, each once, in order.
 
     A file is called by its path below the folder, or below what comes before the first wildcard; files of one name are
-    told apart by a number.
+    told apart by a number. Each page of a stack is one of its own: `stack_001.tif` and so on.
+
+    Args:
+        inputs: paths, folders, patterns.
+        max_pixels: a file of more is no stack; reading it says that it is too large.
 
     Raises:
         ImportRefused: one of them names no file.
     """
     found: dict[Path, str] = {}
-    for one in inputs:
-        base, paths = _named_by(one)
+    for wanted in inputs:
+        base, paths = _named_by(wanted)
         if not paths:
-            raise ImportRefused(f"{one} names no image file: check the path; quote patterns such as 'folder/**/*.tif'")
+            raise ImportRefused(
+                f"{wanted} names no image file: check the path; quote patterns such as 'folder/**/*.tif'"
+            )
         for path in paths:
             found.setdefault(path, path.relative_to(base).as_posix() if base in path.parents else path.name)
     taken: set[str] = set()
     files = []
-    for path, name in found.items():
-        number, free = 1, name
+    for one in (page for path, name in found.items() for page in _pages(InputFile(name, path), max_pixels)):
+        number, free, suffix = 1, one.name, PurePosixPath(one.name).suffix
         while free in taken:
             number += 1
-            free = f"{name.removesuffix(path.suffix)}_{number}{path.suffix}"
+            free = f"{one.name.removesuffix(suffix)}_{number}{suffix}"
         taken.add(free)
-        files.append(InputFile(free, path))
+        files.append(replace(one, name=free))
     return files
 
 
@@ -129,7 +141,7 @@ def predict_files(
 
         steps = overlapped(
             items,
-            read=lambda item: predictor.read(item[1].path),
+            read=lambda item: _read(predictor, item[1]),
             work=lambda reading: (
                 reading if shows else replace(reading, rgb=NO_PICTURE),
                 predictor.answer(reading, with_probabilities=asks),
@@ -137,10 +149,40 @@ def predict_files(
             write=write,
             ahead=1 if _has_large(files) else AHEAD,
         )
+        n_made = 0
         for outcome in steps:
             number, file = outcome.item
+            n_made += outcome.refused is None
             yield Prediction(number, len(files), file.path, outcome.kept or (), str(outcome.refused or ""))
-        yield Prediction(len(files), len(files), None, tuple(to / name for name in writer.finish()))
+        about_all = writer.finish() if n_made else {}
+        yield Prediction(len(files), len(files), None, tuple(to / name for name in about_all))
+
+
+def _read(predictor: Predictor, file: InputFile) -> Reading:
+    if file.path.suffix.lower() == ".zip":
+        raise ImportRefused(
+            f"{file.path.name} is a zip archive: unpack it and name the folder, or import it into a project"
+        )
+    return predictor.read(file.path, page=file.page)
+
+
+def _pages(file: InputFile, max_pixels: int) -> Iterator[InputFile]:
+    """The pages of a stack, or the file itself."""
+    count = 1
+    if file.path.suffix.lower() in STACK_SUFFIXES:
+        with suppress(FcnlabError), open_image(file.path, name=file.name, max_pixels=max_pixels) as source:
+            count = source.header.count
+    if count == 1:
+        yield file  # reading it says what is wrong, if anything is
+    else:
+        for page in range(count):
+            yield InputFile(name_of_page(file.name, page, count), file.path, page)
+
+
+def _original(file: InputFile) -> Path:
+    if file.page is not None:
+        raise ExportFailed(f"{file.name} is a page of {file.path.name}, which is not copied: leave out 'images'")
+    return file.path
 
 
 def _has_large(files: Sequence[InputFile]) -> bool:
@@ -190,7 +232,7 @@ def _exported(
         mask=mask,
         regions=regions,
         picture=lambda: reading.rgb,
-        original=lambda: file.path,
+        original=lambda: _original(file),
         is_turned=reading.is_turned,
         probabilities=answer.probabilities,
         measures=lambda: measured(regions, reading.rgb, reading.recipe, reading.pixel_size),

@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fcnlab.adapters.decoding import DecodedImage
 from fcnlab.adapters.devices import pick_device
 from fcnlab.adapters.features import passing_cache
-from fcnlab.adapters.images import decode
+from fcnlab.adapters.images import decode, open_image
 from fcnlab.adapters.weights import load_encoder
 from fcnlab.core.clicks import Clicks
 from fcnlab.core.encoder import StageEncoder
@@ -111,17 +112,28 @@ class Predictor:
         """Class ids (H, W) uint8 of the upright picture; see `read` and `mask`."""
         return self.mask(self.read(path))
 
-    def read(self, path: Path, *, name: str = "") -> Reading:
+    def read(self, path: Path, *, name: str = "", page: int | None = None) -> Reading:
         """The picture of a file, called `name` in messages; safe on any thread.
+
+        Args:
+            path: the file.
+            name: what it is called.
+            page: which one of a stack, from 0; models know it by its pixels alone. None: the file is no stack.
 
         Raises:
             ImportRefused, InvalidImage: the file is not an image fcnlab can read.
         """
+        if page is not None:
+            with open_image(path, name=name or path.name, max_pixels=self._max_pixels) as stack:
+                decoded = stack.image(page)
+            return self._reading(decoded, array_id(decoded.pixels))
         try:
             content_hash = hashlib.sha256(path.read_bytes()).hexdigest()
         except OSError as failure:
             raise ImportRefused(f"{path} cannot be read ({failure.strerror}); check the path") from failure
-        decoded = decode(path, name=name or path.name, max_pixels=self._max_pixels)
+        return self._reading(decode(path, name=name or path.name, max_pixels=self._max_pixels), content_hash)
+
+    def _reading(self, decoded: DecodedImage, content_hash: str) -> Reading:
         pixels = decoded.pixels
         rgb, recipe = make_picture(pixels, wanted=self._imaging, stated=decoded.stated, is_window=decoded.is_window)
         return Reading(rgb, recipe, content_hash, array_id(pixels), decoded.turned, decoded.pixel_size)
