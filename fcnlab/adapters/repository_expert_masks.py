@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import Select, Table, func, insert, select, update
+from sqlalchemy import Select, Table, case, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from fcnlab.adapters.repository_hiding import hide_made
@@ -133,6 +133,18 @@ def counted_by_source(session: Session, *, project_id: int) -> tuple[tuple[str, 
         .group_by(ExpertMaskRow.source)
     )
     return tuple(sorted((source, count, int(points)) for source, count, points in session.execute(query)))
+
+
+def points_by_source(session: Session, *, project_id: int) -> dict[str, int]:
+    """Points that the live masks of each source gave, in the order in which sources came first, removed ones too."""
+    live = case((ExpertMaskRow.removed_at.is_(None), ExpertMaskRow.n_points), else_=0)
+    query = (
+        select(ExpertMaskRow.source, func.sum(live))
+        .where(ExpertMaskRow.project_id == project_id)
+        .group_by(ExpertMaskRow.source)
+        .order_by(func.min(ExpertMaskRow.id))
+    )
+    return {source: int(points) for source, points in session.execute(query)}
 
 
 def remove_expert_mask(session: Session, *, mask: ExpertMask, now: datetime) -> None:

@@ -32,7 +32,9 @@ def labels() -> None:
 @labels.command("import")
 @project_option
 @click.option("--format", "-f", "as_format", type=click.Choice(FORMATS), default="auto", show_default=True)
-@click.option("--points", "count", default=100, show_default=True, help="Training points from each mask; 0 for none.")
+@click.option(
+    "--points", "count", type=int, help="Training points from each mask, 0 for none; 100, of many masks fewer."
+)
 @click.option("--weight", default=1.0, show_default=True, help="Of such a point, next to 1 of a click.")
 @click.option("--add-classes", is_flag=True, help="Add classes that the project lacks; else they are left out.")
 @click.option("--map", "pairs", multiple=True, metavar="FILE=PROJECT", help="A class by another name; FILE= drops it.")
@@ -52,7 +54,7 @@ def import_labels(
     ctx: click.Context,
     wanted: str,
     as_format: str,
-    count: int,
+    count: int | None,
     weight: float,
     add_classes: bool,
     pairs: tuple[str, ...],
@@ -116,6 +118,8 @@ def _imported(found: FoundLabels) -> dict[str, Any]:
         click.echo("\r\033[K", nl=False, err=True)
     for one in left_out:
         say(f"left out {one['name']}: {one['reason']}")
+    if found.share().words:
+        say(f"{found.share().words} (--points overrides)")
     reasons = {one.named.name: one.reason for one in found.classes}
     for name in without:
         say(f"pixels of class {name!r} are left out: {reasons[name]} (see --map and --add-classes)")
@@ -123,6 +127,7 @@ def _imported(found: FoundLabels) -> dict[str, Any]:
         "format": found.format.value,
         **{name: counts[name] for name in ("stored", "replaced", "known")},
         "points": n_points,
+        "points_per_image": found.share().per_image,
         "left_out": left_out,
         "left_out_classes": without,
     }

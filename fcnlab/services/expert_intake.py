@@ -24,6 +24,7 @@ from fcnlab.expertise import ExpertMask
 from fcnlab.lab import Lab
 from fcnlab.services.label_names import BACKGROUNDS, ClassMatch, ImageNames, KnownImage
 from fcnlab.services.overlapping import overlapped
+from fcnlab.services.point_shares import PointShare
 from fcnlab.services.projects import add_class
 
 NAME_CHARS = 16
@@ -104,13 +105,12 @@ class Intake:
         classes: Sequence[ClassMatch],
         source: str,
         labeller: str,
-        points_per_image: int,
         weight: float,
         seed: int,
     ) -> None:
         self._lab, self._project_id, self._names, self._classes = lab, project_id, names, classes
         self._source, self._labeller = source, labeller
-        self._count, self._weight, self._seed = points_per_image, weight, seed
+        self._weight, self._seed = weight, seed
         self._ids = np.full(IGNORE + 1, IGNORE, np.uint8)
         for place, one in enumerate(classes):
             if one.label is not None:
@@ -118,14 +118,14 @@ class Intake:
         self._seen: set[int] = set()
         self._told: set[int] = set()
 
-    def steps(self, source: LabelSource) -> Iterator[LabelProgress]:
-        """Store the labels of one image after the other; those that cannot be taken are named.
+    def steps(self, source: LabelSource, share: PointShare) -> Iterator[LabelProgress]:
+        """Store the labels of one image after the other with its share of points; what cannot be taken is named.
 
         While one is stored, the next is read: the disk takes longer than the masks.
         """
         steps = overlapped(
             enumerate(source.images(), start=1),
-            read=lambda item: self._labels(item[1]),
+            read=lambda item: self._labels(item[1], share),
             work=self._with_file,
             write=lambda _, labels: self._store(labels),
         )
@@ -138,7 +138,7 @@ class Intake:
                 labels, outcome, n_points = step.kept
                 yield LabelProgress(done, source.total, labels.image.name, outcome, "", n_points, labels.left_out)
 
-    def _labels(self, one: LabelledImage | UnreadLabels) -> _Labels:
+    def _labels(self, one: LabelledImage | UnreadLabels, share: PointShare) -> _Labels:
         if isinstance(one, UnreadLabels):
             raise ImportRefused(one.reason)
         image = self._names.find(one.name)
@@ -164,7 +164,7 @@ class Intake:
         points = tuple(point for point in wanted if point.class_id != IGNORE)
         mask = None if places is None else self._ids[places]
         self._seen.add(image.id)
-        return self._with_digest(image, mask, points, left_out)
+        return self._with_digest(image, mask, points, left_out, share.of_image(image.id))
 
     def _refuse_nothing(self, used: set[int]) -> None:
         """Without what is left out, something of the image must remain: background alone would be a false truth."""
@@ -193,7 +193,12 @@ class Intake:
         return tuple(untold)
 
     def _with_digest(
-        self, image: KnownImage, mask: NDArray[np.uint8] | None, points: tuple[Point, ...], left_out: tuple[str, ...]
+        self,
+        image: KnownImage,
+        mask: NDArray[np.uint8] | None,
+        points: tuple[Point, ...],
+        left_out: tuple[str, ...],
+        count: int,
     ) -> _Labels:
         content = hashlib.sha256(f"{image.hw}".encode())
         file = ""
@@ -201,8 +206,8 @@ class Intake:
             content.update(np.ascontiguousarray(mask).data)
             file = f"{self._project_id}/expert-{image.id}-{content.hexdigest()[:NAME_CHARS]}.png"
             rng = np.random.default_rng([self._seed, int(content.hexdigest()[:NAME_CHARS], 16)])
-            points = (*points, *sampled_points(mask, self._count, rng=rng))
-        content.update(f"{points} {self._count} {self._weight!r} {self._seed}".encode())
+            points = (*points, *sampled_points(mask, count, rng=rng))
+        content.update(f"{points} {count} {self._weight!r} {self._seed}".encode())
         return _Labels(image, mask, points, content.hexdigest(), file, left_out)
 
     def _with_file(self, labels: _Labels) -> _Labels:

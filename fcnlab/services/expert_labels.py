@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 
 from fcnlab.adapters import repository, repository_expert_masks
 from fcnlab.adapters.database import reading
 from fcnlab.adapters.imports.detecting import Detected, detect, located
 from fcnlab.adapters.imports.formats import FORMATS, LabelFormat, open_labels
-from fcnlab.adapters.imports.labelled import LabelSource
+from fcnlab.adapters.imports.labelled import LabelledImage, LabelSource
 from fcnlab.adapters.imports.reading import ReadOptions, Rest, Strange
 from fcnlab.adapters.imports.unpacking import unpack_labels
 from fcnlab.adapters.zips import LeftOut, is_zip
@@ -22,6 +23,13 @@ from fcnlab.lab import Lab
 from fcnlab.services.effects import clean_name
 from fcnlab.services.expert_intake import Intake, LabelProgress, is_left_out, is_thing, listed
 from fcnlab.services.label_names import ClassMatch, ImageNames, match_classes
+from fcnlab.services.point_shares import (
+    MOST_PER_IMAGE,
+    MOST_PER_PROJECT,
+    PointShare,
+    earlier_points,
+    shared_points,
+)
 
 AUTO = "auto"
 MOST_POINTS = 100_000
@@ -34,7 +42,8 @@ class LabelRequest:
 
     Attributes:
         as_format: a name of `label_formats`; AUTO guesses.
-        points_per_image: training points drawn from each mask; 0 keeps masks as truth alone.
+        points_per_image: training points drawn from each mask; 0 keeps masks as truth alone; None leaves it to
+            `shared_points`.
         weight: of the points, next to 1 of a click.
         add_classes: classes that the project lacks become new ones; else they are left out.
         mapping: name of a class in the file -> name in the project, empty to leave it out.
@@ -46,7 +55,7 @@ class LabelRequest:
     """
 
     as_format: str = AUTO
-    points_per_image: int = 100
+    points_per_image: int | None = None
     weight: float = 1.0
     add_classes: bool = False
     mapping: Mapping[str, str] = field(default_factory=dict)
@@ -59,7 +68,7 @@ class LabelRequest:
     def __post_init__(self) -> None:
         if self.as_format not in (AUTO, *LabelFormat):
             raise InvalidSetting(f"format {self.as_format!r} is none of {AUTO}, {', '.join(LabelFormat)}")
-        if not 0 <= self.points_per_image <= MOST_POINTS:
+        if self.points_per_image is not None and not 0 <= self.points_per_image <= MOST_POINTS:
             raise InvalidSetting(f"{self.points_per_image} points per image: wanted 0 to {MOST_POINTS}")
         if not 0 < self.weight <= MOST_WEIGHT:
             raise InvalidSetting(f"weight {self.weight} must be above 0 and at most {MOST_WEIGHT:g}")
@@ -76,6 +85,7 @@ class FoundLabels:
         total: images that the file speaks of, None when nobody knows yet.
         left_out: files of an archive that cannot be read.
         steps: imports them, an image a step.
+        share: how many points each mask gives; counts the masks when it is asked for the first time.
     """
 
     format: LabelFormat
@@ -84,6 +94,7 @@ class FoundLabels:
     total: int | None
     left_out: tuple[LeftOut, ...]
     steps: Iterator[LabelProgress]
+    share: Callable[[], PointShare]
 
 
 def label_formats() -> dict[str, str]:
@@ -121,20 +132,24 @@ def found_labels(
         _refuse_outside(lab, path)
     with reading(lab.sessions) as session:
         project = repository.project(session, project_id=project_id)
-        names = ImageNames(repository_expert_masks.image_sizes(session, project_id=project_id))
+        images = repository_expert_masks.image_sizes(session, project_id=project_id)
+        given = repository_expert_masks.points_by_source(session, project_id=project_id)
+    names = ImageNames(images)
     with unpacked_labels(path, name=called, within=lab.folders.images.parent) as (inside, left_out):
         detected, source = opened_source(inside, request, project, name=called)
         classes = match_classes(
             source.classes, project.classes, mapping=request.mapping, add_missing=request.add_classes
         )
+        called_source = f"{detected.format.value}:{called}"
+        earlier, order = earlier_points(given, called_source), [image_id for _, image_id, _ in images]
+        share = cache(partial(_share, source, names, order, earlier=earlier, request=request))
         intake = Intake(
             lab,
             project_id,
             names=names,
             classes=classes,
-            source=f"{detected.format.value}:{called}",
+            source=called_source,
             labeller=clean_name(request.labeller),
-            points_per_image=request.points_per_image,
             weight=request.weight,
             seed=request.seed,
         )
@@ -144,18 +159,38 @@ def found_labels(
             classes,
             source.total,
             left_out,
-            _steps(intake, source, classes),
+            _steps(intake, source, classes, share),
+            share,
         )
 
 
-def _steps(intake: Intake, source: LabelSource, classes: Sequence[ClassMatch]) -> Iterator[LabelProgress]:
+def _steps(
+    intake: Intake, source: LabelSource, classes: Sequence[ClassMatch], share: Callable[[], PointShare]
+) -> Iterator[LabelProgress]:
     things = [one for one in classes if is_thing(one)]
     if things and all(is_left_out(one) for one in things):
         names = [one.named.name for one in things]
         raise ImportRefused(
             f"none of the classes {listed(names)} is in the project: --map {names[0]}=..., or --add-classes"
         )
-    yield from intake.steps(source)
+    yield from intake.steps(source, share())
+
+
+def _share(
+    source: LabelSource, names: ImageNames, order: Sequence[int], *, earlier: int, request: LabelRequest
+) -> PointShare:
+    """Points for the masks of a source; these are counted first when there may be many."""
+    if request.points_per_image is not None:
+        return PointShare(request.points_per_image)
+    most = len(order) if source.total is None else min(source.total, len(order))
+    if earlier + most * MOST_PER_IMAGE <= MOST_PER_PROJECT:
+        return PointShare(MOST_PER_IMAGE)
+    labelled = set()
+    for one in source.images():
+        if isinstance(one, LabelledImage) and one.mask is not None:
+            with suppress(ImportRefused):  # said when its turn comes
+                labelled.add(names.find(one.name).id)
+    return shared_points([one for one in order if one in labelled], earlier=earlier, seed=request.seed)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from fcnlab.services.expert_labels import AUTO, MOST_WEIGHT, LabelRequest, found
 from fcnlab.services.expert_masks import counted_by_source, remove_source
 from fcnlab.services.label_names import ClassMatch
 from fcnlab.services.label_uploads import SentFile, sent_labels
-from fcnlab.ui import session
+from fcnlab.ui import label_classes, session
 from fcnlab.ui.session import Engine
 
 TYPES = ["zip", "json", "xml", "csv", "txt", "yaml", "yml", "png", "tif", "tiff", "bmp"]
@@ -90,13 +90,9 @@ def _offer(own: Engine, project: Project, given: Given) -> None:
         return
     images = "" if total is None else f", {total} {'image' if total == 1 else 'images'}"
     st.text(f"{words}{images}.")
-    st.dataframe(
-        [{"In the file": one.named.name, "In the project": _becomes(one)} for one in classes],
-        hide_index=True,
-        width="stretch",
-        height=min(38 + 35 * len(classes), 220),
-    )
-    if st.button("Import the labels", type="primary", icon=":material/download_done:"):
+    mapping = label_classes.draw(project, classes)
+    if st.button("Import the labels", type="primary", icon=":material/download_done:", disabled=mapping is None):
+        request = replace(request, mapping=mapping or {}, add_classes=True)
         _import(own, project, given, request)
         session.remember("label_uploads", session.peek("label_uploads", 0) + 1)
         st.rerun()
@@ -111,17 +107,22 @@ def _request(project: Project) -> LabelRequest:
         "Outside of all shapes is", list(RESTS), format_func=RESTS.__getitem__, key=f"labels-rest-{key}"
     )
     count = left.number_input(
-        "Points from each mask", 0, 10_000, 100, step=10, help="0: only to measure models on.", key=f"labels-n-{key}"
+        "Points from each mask",
+        0,
+        10_000,
+        None,
+        step=10,
+        placeholder="automatic",
+        help="Empty: 100, and of many masks fewer, so that learning stays quick. 0: only to measure models on.",
+        key=f"labels-n-{key}",
     )
     weight = right.number_input(
         "Weight of a point", 0.01, MOST_WEIGHT, 1.0, step=0.1, help="A click counts 1.", key=f"labels-weight-{key}"
     )
-    add = st.toggle("Add classes that the project lacks", key=f"labels-add-{key}")
     return LabelRequest(
         as_format=as_format,
-        points_per_image=int(count),
+        points_per_image=None if count is None else int(count),
         weight=float(weight),
-        add_classes=add,
         rest="unknown" if rest == "unknown" else "background",
         labeller=session.current_view().labeller or "import",
     )
@@ -131,7 +132,7 @@ def _found(
     own: Engine, project: Project, given: Given, request: LabelRequest
 ) -> tuple[int | None, str, Sequence[ClassMatch]]:
     """(images, what it was taken for, classes) of what is on offer; opened again only when that changes."""
-    key = (project, given.key, request.as_format, request.add_classes, request.rest)
+    key = (project, given.key, request.as_format, request.rest)
     known = session.peek("labels_found")
     if known is not None and known[0] == key:
         found: tuple[int | None, str, Sequence[ClassMatch]] = known[1]
@@ -148,16 +149,11 @@ def _found(
     return found
 
 
-def _becomes(one: ClassMatch) -> str:
-    if one.label is not None:
-        return one.label.name
-    return "a new class" if one.is_new else f"left out: {one.reason}"
-
-
 def _import(own: Engine, project: Project, given: Given, request: LabelRequest) -> None:
     bar = st.progress(0.0, "Reading")
     counts: Counter[str] = Counter()
     left_out: list[tuple[str, str]] = []
+    share = ""
     try:
         with (
             given.opened(own) as (path, name, anywhere),
@@ -172,11 +168,12 @@ def _import(own: Engine, project: Project, given: Given, request: LabelRequest) 
                 counts[step.outcome.value] += 1
                 counts["points"] += step.n_points
                 left_out += [(step.name, step.reason)] if step.reason else []
-                left_out += [(f"class {one}", "the project has no such class") for one in step.left_out_classes]
+                left_out += [(f"class {one}", "left out; its pixels are unknown") for one in step.left_out_classes]
+            share = found.share().words
     except FcnlabError as failure:
         left_out.append(("the rest", str(failure)))
     own.jobs.changed(project.id)
-    session.remember("labels_imported", (project.id, dict(counts), left_out))
+    session.remember("labels_imported", (project.id, dict(counts), left_out, share))
 
 
 def _report(project: Project) -> None:
@@ -190,10 +187,12 @@ def _report(project: Project) -> None:
     words = f"{stored} {'image' if stored == 1 else 'images'} labelled, {counts.get('points', 0)} points"
     words += f", {counts['replaced']} replaced" if counts.get("replaced") else ""
     words += f", {counts['known']} there already" if counts.get("known") else ""
+    words += f", {len(left_out)} left out" if left_out else ""
+    words += f". {found[3]}." if found[3] else ""
     if not left_out:
         st.success(words, icon=":material/check_circle:")
         return
-    st.warning(f"{words}, {len(left_out)} left out", icon=":material/warning:")
+    st.warning(words, icon=":material/warning:")
     with st.container(height=160):
         for name, reason in left_out:
             st.text(f"{name}: {reason}")

@@ -15,6 +15,7 @@ from fcnlab.lab import Lab, open_lab
 from fcnlab.services.expert_masks import counted_by_source
 from fcnlab.services.label_uploads import sent_labels
 from fcnlab.services.labelling import points_of_project
+from fcnlab.services.projects import project
 from fcnlab.settings import Settings
 from fcnlab.ui import session
 from tests.services.export_bench import HEIGHT, WIDTH, Bench
@@ -63,12 +64,9 @@ def test_labels_are_shown_imported_reported_and_taken_away(bench: Bench, tmp_pat
     shown = page_with(tmp_path / "in" / "a", bench)
 
     assert "a is read as LabelMe JSON, 2 images." in said(shown)
-    rows = shown.dataframe[-1].value.to_dict("records")
-    assert [list(row.values()) for row in rows] == [
-        ["background", "background"],
-        ["dust", "left out: the project has no class of this name"],
-        ["object", "object"],
-    ]
+    assert "1 of 3 classes are new to the project" in said(shown)
+    assert choices(shown, bench) == {"dust": "new", "background": "0", "object": "1"}
+    shown.selectbox(f"labels-class-{bench.project.id}-dust").set_value("none").run()
     shown.number_input(f"labels-n-{bench.project.id}").set_value(30).run()
     press(shown, "Import the labels")
     assert "1 image labelled, 30 points" in said(shown)
@@ -80,6 +78,40 @@ def test_labels_are_shown_imported_reported_and_taken_away(bench: Bench, tmp_pat
 
     assert points_of_project(bench.lab, project_id=bench.project.id) == ()
     assert counted_by_source(bench.lab, project_id=bench.project.id) == ()
+
+
+def choices(shown: AppTest, bench: Bench) -> dict[str, str]:
+    """What each class of the file becomes, in the order of the page."""
+    start = f"labels-class-{bench.project.id}-"
+    return {str(one.key).removeprefix(start): one.value for one in shown.selectbox if str(one.key).startswith(start)}
+
+
+def test_classes_are_renamed_added_and_left_out_before_the_import(bench: Bench, tmp_path: Path) -> None:
+    size = {"imageHeight": HEIGHT, "imageWidth": WIDTH}
+    corner, side = [[2, 2], [6, 2], [6, 6]], [[12, 2], [16, 2], [16, 6]]
+    shapes = [("coin", BOX), ("*dust*", corner), ("hair", side)]
+    labelme_file(tmp_path / "in" / "one.json", "one.jpg", shapes, **size)
+    shown = page_with(tmp_path / "in" / "one.json", bench)
+    assert choices(shown, bench) == {"*dust*": "new", "coin": "new", "hair": "new", "background": "0"}
+
+    shown.selectbox(f"labels-class-{bench.project.id}-coin").set_value("1").run()
+    shown.selectbox(f"labels-class-{bench.project.id}-hair").set_value("none").run()
+    press(shown, "Import the labels")
+
+    assert "class hair: left out; its pixels are unknown" in said(shown)
+    assert [one.name for one in project(bench.lab, project_id=bench.project.id).classes][-2:] == ["object", "*dust*"]
+    points = points_of_project(bench.lab, project_id=bench.project.id)
+    assert {one.point.class_id for one in points} == {0, 1, 2}
+
+
+def test_labels_of_which_all_classes_are_left_out_cannot_be_imported(bench: Bench, tmp_path: Path) -> None:
+    labelme_file(tmp_path / "in" / "one.json", "one.jpg", [("coin", BOX)], imageHeight=HEIGHT, imageWidth=WIDTH)
+    shown = page_with(tmp_path / "in" / "one.json", bench)
+
+    shown.selectbox(f"labels-class-{bench.project.id}-coin").set_value("none").run()
+
+    assert "Choose what at least one of them becomes" in said(shown)
+    assert next(one for one in shown.button if one.label == "Import the labels").disabled
 
 
 def test_what_may_not_or_cannot_be_read_is_explained(bench: Bench, tmp_path: Path) -> None:

@@ -1,0 +1,65 @@
+"""What each class of a label file becomes in the project: a select box for each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from fcnlab.domain import Project
+from fcnlab.services.expert_intake import is_thing
+from fcnlab.services.label_names import ClassMatch
+
+NEW = "new"
+NONE = "none"
+SHOWN_ROWS = 6
+"""More classes than these scroll."""
+
+ROW_PX = 56
+
+
+def draw(project: Project, classes: Sequence[ClassMatch]) -> dict[str, str] | None:
+    """Ask what each class becomes; the answer is the mapping of a request that adds classes.
+
+    Classes that the project has are chosen already, and the others become new ones unless somebody says otherwise.
+    None when nothing but background would be taken.
+    """
+    known = {str(label.id): label.name for label in project.classes}
+    words = {**known, NEW: "add as a new class", NONE: "leave out"}
+    rows = list({" ".join(one.named.name.split()).casefold(): one for one in reversed(classes)}.values())[::-1]
+    unknown = sum(one.label is None for one in rows)
+    st.text(
+        f"{unknown} of {len(rows)} classes are new to the project. Choose what each becomes."
+        if unknown
+        else "The project has all these classes. Choose others if they mean something else."
+    )
+    mapping: dict[str, str] = {}
+    has_things = False
+    with st.container(height=SHOWN_ROWS * ROW_PX if len(rows) > SHOWN_ROWS else "content", border=True, gap="xsmall"):
+        for one in sorted(rows, key=lambda row: row.label is not None):
+            choice = _row(project, one, words)
+            has_things |= is_thing(one) and choice != NONE
+            if one.label is None or choice != str(one.label.id):
+                mapping[one.named.name] = {NEW: one.named.name, NONE: ""}.get(choice) or known.get(choice, "")
+    if any(is_thing(one) for one in rows) and not has_things:
+        st.warning("All classes are left out. Choose what at least one of them becomes.", icon=":material/warning:")
+        return None
+    return mapping
+
+
+def _row(project: Project, one: ClassMatch, words: dict[str, str]) -> str:
+    """The name in the file, and beside it the choice."""
+    name, box = st.columns(2, vertical_alignment="center")
+    name.text(one.named.name)
+    chosen = NEW if one.label is None else str(one.label.id)
+    options = list(words) if one.label is None else [key for key in words if key != NEW]
+    return str(
+        box.selectbox(
+            "becomes",
+            options,
+            index=options.index(chosen),
+            format_func=words.__getitem__,
+            key=f"labels-class-{project.id}-{one.named.name}",
+            label_visibility="collapsed",
+        )
+    )
