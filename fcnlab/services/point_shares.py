@@ -49,7 +49,8 @@ def shared_points(images: Sequence[int], *, earlier: int, seed: int) -> PointSha
     left = max(MOST_PER_PROJECT - earlier, 0)
     per_image = min(max(left // max(count, 1), LEAST_PER_IMAGE), MOST_PER_IMAGE)
     if len(images) <= MOST_IMAGES:
-        words = "" if per_image == MOST_PER_IMAGE else f"{per_image} points from each of {count} masks"
+        masks = "the mask" if count == 1 else f"each of {count} masks"
+        words = "" if per_image == MOST_PER_IMAGE else f"{per_image} points from {masks}"
         return PointShare(per_image, None, words)
     borders = np.arange(count + 1, dtype=np.int64) * len(images) // count
     places = np.random.default_rng(seed).integers(borders[:-1], borders[1:])
