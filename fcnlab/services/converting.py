@@ -22,7 +22,7 @@ from fcnlab.domain import DEFAULT_PALETTE, IGNORE, ClassLabel
 from fcnlab.errors import ExportFailed, FcnlabError, ImportRefused
 from fcnlab.exports import CONVERTED, ExportFormat, ExportSpec
 from fcnlab.services.expert_labels import LabelRequest, opened_source, unpacked_labels
-from fcnlab.services.export_formats import formats_of, regions_for
+from fcnlab.services.export_formats import formats_with_table, regions_for
 from fcnlab.services.export_target import plain_writer
 from fcnlab.services.picture_sizes import PictureSizes
 
@@ -87,7 +87,7 @@ def conversion(
         inside, left_out = stack.enter_context(unpacked_labels(path, name=name, within=work))
         detected, source = opened_source(inside, request, None, name=name)
         subject = _subject(source.classes, name)
-        writer = stack.enter_context(plain_writer(to, formats_of(spec, subject)))
+        writer = stack.enter_context(plain_writer(to, formats_with_table(spec, subject)))
         found = PictureSizes(pictures)
 
         def steps() -> Iterator[ConvertProgress]:

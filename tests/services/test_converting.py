@@ -71,7 +71,7 @@ def read_back(folder: Path, **options: Any) -> dict[str, np.ndarray[Any, Any]]:
 
 
 READABLE = {
-    ExportFormat.INDEX: {"names": dict(enumerate(NAMES))},
+    ExportFormat.INDEX: {},
     ExportFormat.COLOUR: {"colours": dict(zip(("#0072b2", "#e69f00", "#009e73"), NAMES, strict=True))},
     ExportFormat.BINARY: {},
     ExportFormat.COCO: {},
