@@ -102,12 +102,10 @@ def test_labels_are_converted_without_a_project(folder: Path) -> None:
     found = answer("convert", "--to", "coco", "--to", "index", folder / "labels", folder / "out")
 
     assert (found["images"], found["without_ending"]) == (3, 0)
-    written = json.loads(next((folder / "out").rglob("*.json")).read_text())
+    written = json.loads((folder / "out" / "coco" / "annotations.json").read_text())
     assert [one["file_name"] for one in written["images"]] == ["a.png", "b.png", "c.png"]
     assert {one["name"] for one in written["categories"]} == {"cell", "dirt"}
     assert len(list((folder / "out" / "masks").glob("*.png"))) == 3
-    table = folder / "classes.txt"
-    table.write_text("background\ncell\ndirt\n")
-    said = call("convert", "--to", "coco", "--table", table, folder / "out" / "masks", folder / "again").stderr
+    said = call("convert", "--to", "coco", folder / "out" / "masks", folder / "again").stderr
     assert "3 images are named without an ending such as .png" in said
     assert "--images" in said
