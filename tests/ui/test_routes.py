@@ -102,7 +102,9 @@ def test_what_cannot_be_asked_is_refused_with_a_reason(
 def test_another_project_s_key_asks_nothing(client: TestClient, own: Engine, address: tuple[str, list[int]]) -> None:
     other = projects.create_project(own.lab, name="other")
 
-    get(client, f"/fcnlab/{other.key}/queries/{address[1][0]}", 404)
+    refused = client.get(f"/fcnlab/{other.key}/queries/{address[1][0]}")
+
+    assert refused.status_code == 404
 
 
 def test_the_strip_comes_in_import_order_unless_gain_is_asked_for(

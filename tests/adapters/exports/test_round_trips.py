@@ -149,4 +149,6 @@ def test_labelme_polygons_fill_alike_elsewhere(tmp_path: Path) -> None:
 
 def test_no_format_of_shapes_opens_the_picture_or_the_original(tmp_path: Path) -> None:
     for number, make in enumerate((Yolo, LabelMe, Cvat)):
-        write(make, tmp_path / str(number), list(images(instances=True, original=no_original)))
+        folder = write(make, tmp_path / str(number), list(images(instances=True, original=no_original)))
+
+        assert any(one.is_file() for one in folder.rglob("*"))

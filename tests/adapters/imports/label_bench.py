@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
 from fcnlab.adapters.imports.labelled import LabelledImage, LabelSource, UnreadLabels
+from fcnlab.errors import ImportRefused
 
 HW = (20, 33)
 """Of every image in these tests: never square."""
@@ -68,3 +70,16 @@ def filled(*parts: tuple[slice, slice, str], rest: str = "background", hw: tuple
 
 
 Maker = Callable[[Path], Path]
+
+
+def assert_refused_in_one_line(source: LabelSource, reason: str) -> None:
+    """Whatever is wrong is said once, on one line, with the reason: when the image is listed, or when it is drawn."""
+    said = refusals(source)
+    for image in readable(source).values():
+        with pytest.raises(ImportRefused) as failure:
+            named_mask(source, image)
+        said.append(str(failure.value))
+
+    assert len(said) == 1
+    assert reason in said[0]
+    assert "\n" not in said[0]

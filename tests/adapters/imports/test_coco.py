@@ -13,6 +13,7 @@ from fcnlab.adapters.imports.reading import ReadOptions
 from fcnlab.errors import ImportRefused
 from tests.adapters.imports.label_bench import (
     HW,
+    assert_refused_in_one_line,
     class_names,
     filled,
     named_mask,
@@ -134,15 +135,7 @@ def test_what_is_wrong_with_an_annotation_is_said_in_one_line(tmp_path: Path, wr
     annotation, reason = WRONG[wrong]
     source = read_coco(save_json(tmp_path / "a.json", coco([{"category_id": 3, **annotation}])), ReadOptions())
 
-    said = refusals(source)
-    for image in readable(source).values():
-        with pytest.raises(ImportRefused) as failure:
-            named_mask(source, image)
-        said.append(str(failure.value))
-
-    assert len(said) == 1
-    assert reason in said[0]
-    assert "\n" not in said[0]
+    assert_refused_in_one_line(source, reason)
 
 
 def test_annotations_of_images_that_are_not_listed_are_named(tmp_path: Path) -> None:

@@ -9,7 +9,15 @@ from fcnlab.adapters.imports.cvat import read_cvat
 from fcnlab.adapters.imports.labelled import FilePoint
 from fcnlab.adapters.imports.reading import ReadOptions
 from fcnlab.errors import ImportRefused
-from tests.adapters.imports.label_bench import class_names, filled, named_mask, only_mask, readable, refusals
+from tests.adapters.imports.label_bench import (
+    assert_refused_in_one_line,
+    class_names,
+    filled,
+    named_mask,
+    only_mask,
+    readable,
+    refusals,
+)
 
 HEAD = """<?xml version="1.0" encoding="utf-8"?>
 <annotations><version>1.1</version><meta><job><size>1</size><labels>
@@ -108,15 +116,7 @@ def test_many_images_are_read_one_after_the_other(tmp_path: Path) -> None:
 def test_what_is_wrong_with_a_shape_is_said_in_one_line(tmp_path: Path, shape: str, reason: str) -> None:
     source = read_cvat(cvat(tmp_path / "a.xml", shape), ReadOptions())
 
-    said = refusals(source)
-    for image in readable(source).values():
-        with pytest.raises(ImportRefused) as failure:
-            named_mask(source, image)
-        said.append(str(failure.value))
-
-    assert len(said) == 1
-    assert reason in said[0]
-    assert "\n" not in said[0]
+    assert_refused_in_one_line(source, reason)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from fcnlab.adapters.label_studio_brush import encode_brush
 from fcnlab.errors import ImportRefused
 from tests.adapters.imports.label_bench import (
     HW,
+    assert_refused_in_one_line,
     class_names,
     filled,
     named_mask,
@@ -165,15 +166,7 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, wrong: str) -> None:
     content, reason = WRONG[wrong]
     source = read_label_studio(save_json(tmp_path / "a.json", [content]), ReadOptions())
 
-    said = refusals(source)
-    for image in readable(source).values():
-        with pytest.raises(ImportRefused) as failure:
-            named_mask(source, image)
-        said.append(str(failure.value))
-
-    assert len(said) == 1
-    assert reason in said[0]
-    assert "\n" not in said[0]
+    assert_refused_in_one_line(source, reason)
 
 
 def test_files_that_are_no_list_are_refused(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from PIL import Image
 from fcnlab.adapters.imports.labelled import FilePoint
 from fcnlab.adapters.imports.labelme import read_labelme
 from fcnlab.adapters.imports.reading import ReadOptions
-from fcnlab.errors import ImportRefused
 from tests.adapters.imports.label_bench import (
     HW,
+    assert_refused_in_one_line,
     class_names,
     filled,
     named_mask,
@@ -133,12 +133,4 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, wrong: str) -> None:
     content, reason = WRONG[wrong]
     source = read_labelme(save_json(tmp_path / "a.json", content), ReadOptions())
 
-    said = refusals(source)
-    for image in readable(source).values():
-        with pytest.raises(ImportRefused) as failure:
-            named_mask(source, image)
-        said.append(str(failure.value))
-
-    assert len(said) == 1
-    assert reason in said[0]
-    assert "\n" not in said[0]
+    assert_refused_in_one_line(source, reason)

@@ -10,6 +10,7 @@ from fcnlab.adapters.imports.yolo import read_yolo
 from fcnlab.errors import ImportRefused
 from tests.adapters.imports.label_bench import (
     HW,
+    assert_refused_in_one_line,
     class_names,
     filled,
     named_mask,
@@ -92,15 +93,7 @@ def test_what_is_wrong_with_a_line_is_said_in_one_line(tmp_path: Path, line: str
     write(tmp_path / "a.txt", line)
     source = read_yolo(tmp_path, ReadOptions())
 
-    said = refusals(source)
-    for image in readable(source).values():
-        with pytest.raises(ImportRefused) as failure:
-            named_mask(source, image)
-        said.append(str(failure.value))
-
-    assert len(said) == 1
-    assert reason in said[0]
-    assert "\n" not in said[0]
+    assert_refused_in_one_line(source, reason)
 
 
 def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
