@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 
+from fcnlab.counts import Task
 from fcnlab.errors import InvalidClasses, InvalidEvent, InvalidSetting
 from fcnlab.imaging import Imaging, PixelSize, Recipe, Stretch
 
@@ -64,6 +65,7 @@ class EventKind(StrEnum):
     UNDO = "undo"
     REDO = "redo"
     STATE = "state"
+    COMPLETE = "complete"
     CLASS_ADD = "class_add"
     CLASS_EDIT = "class_edit"
     CLASS_REMOVE = "class_remove"
@@ -172,8 +174,9 @@ class LearnerSpec:
 class Project:
     """A set of images with one list of classes. `key` is the unguessable part of its image routes.
 
-    `model_id` is the model that makes its masks; None stands for the instant learner. `imaging` says how the pictures
-    of its images are made.
+    `model_id` is the model that makes its masks or counts; None stands for the instant learner. `imaging` says how the
+    pictures of its images are made. In a project that counts, the first class is the background, and each point of
+    another class is one object.
     """
 
     id: int
@@ -184,6 +187,7 @@ class Project:
     archived: bool = False
     model_id: int | None = None
     imaging: Imaging = field(default_factory=Imaging)
+    task: Task = Task.MASKS
 
     def class_ids(self) -> frozenset[int]:
         """Ids of the classes still in use."""
@@ -197,7 +201,8 @@ def picture_name(content_hash: str, imaging: Imaging | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ImageInfo:
-    """An image of a project. `height, width` are of the upright full-size picture, `imaging` as in Recipe."""
+    """An image of a project. `height, width` are of the upright full-size picture, `imaging` as in Recipe;
+    `is_complete`: all its objects are marked, so that its points are its count."""
 
     id: int
     project_id: int
@@ -214,6 +219,7 @@ class ImageInfo:
     mask_model: str | None = None
     imaging: Imaging | None = None
     pixel_size: PixelSize | None = None
+    is_complete: bool = False
 
     @property
     def recipe(self) -> Recipe:
@@ -252,27 +258,13 @@ class StoredMask:
 
 
 @dataclass(frozen=True, slots=True)
-class FitRecord:
-    """A finished fit: what was learned from which points, and the checkpoint file it left."""
-
-    id: int
-    project_id: int
-    learner: LearnerSpec
-    point_set_hash: str
-    n_points: int
-    checkpoint: str
-    milliseconds: float
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Event:
     """One thing a labeller did, numbered by the browser that saw it.
 
     `image_id` is the image shown when it happened. `payload` per kind: ADD {row, col, class_id}
     and, unless it is a click, {source}; REMOVE {uid}; CLEAR, UNDO, REDO {}; BRUSH {class_id, top, left, height, width,
-    runs}, see Stroke; SCRIBBLE {points: [[row, col, class_id], ...]}; STATE {state}; CLASS_ADD {name, colour};
-    CLASS_EDIT {class_id, name, colour}; CLASS_REMOVE {class_id}.
+    runs}, see Stroke; SCRIBBLE {points: [[row, col, class_id], ...]}; STATE {state};
+    COMPLETE {complete}; CLASS_ADD {name, colour}; CLASS_EDIT {class_id, name, colour}; CLASS_REMOVE {class_id}.
     """
 
     seq: int

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from fcnlab.domain import LearnerSpec
 from fcnlab.specs import NetworkSpec, PointScore, TrainingProgress, TrainingSpec
 
 
@@ -208,3 +209,17 @@ def score_from_plain(values: dict[str, Any]) -> PointScore:
     """The score that `score_to_plain` wrote."""
     per_class = {int(class_id): share for class_id, share in values["per_class"].items()}
     return PointScore(**{**values, "per_class": per_class})
+
+
+@dataclass(frozen=True, slots=True)
+class FitRecord:
+    """A finished fit: what was learned from which points, and the checkpoint file it left."""
+
+    id: int
+    project_id: int
+    learner: LearnerSpec
+    point_set_hash: str
+    n_points: int
+    checkpoint: str
+    milliseconds: float
+    created_at: datetime

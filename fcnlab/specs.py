@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Literal, Self, get_args
 
+from fcnlab.counts import Objective
 from fcnlab.domain import MAX_CLASSES, PointSource
 from fcnlab.errors import InvalidSetting
 
@@ -120,6 +121,9 @@ class TrainingSpec(_Plain):
         staged: train fcn16s and fcn8s coarse to fine, each from the one before; else all at once.
         seed: of every random choice.
         parent: file of the model to start from, in the checkpoints folder; empty starts from the encoder.
+        objective: what the network is trained for; the others than POINTS count objects.
+        magnification: by how much pictures are enlarged for a network that counts, at most so that they fit
+            `working_side`; 0 chooses it by the usual distance between objects.
     """
 
     epochs: int = 40
@@ -145,8 +149,14 @@ class TrainingSpec(_Plain):
     staged: bool = True
     seed: int = 0
     parent: str = ""
+    objective: Objective = Objective.POINTS
+    magnification: float = 0.0
 
     def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "objective", Objective(self.objective))
+        except ValueError as failure:
+            raise InvalidSetting(f"objective {self.objective!r} is none of {', '.join(Objective)}") from failure
         bounds: dict[str, tuple[float, float]] = {
             "epochs": (1, 100_000),
             "minutes": (0, 100_000),
@@ -164,6 +174,7 @@ class TrainingSpec(_Plain):
             "working_side": (64, 8192),
             "holdout": (0, 0.9),
             "patience": (0, 100_000),
+            "magnification": (0, 8),
         }
         for name, (low, high) in bounds.items():
             value = getattr(self, name)

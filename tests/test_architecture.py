@@ -17,7 +17,7 @@ PACKAGE = ROOT / "fcnlab"
 MAX_MODULE_LINES = 300
 MAX_FUNCTION_LINES = 60
 
-VALUES = {"errors", "domain", "specs", "runs", "comparisons", "strokes", "exports", "imaging", "expertise"}
+VALUES = {"errors", "domain", "specs", "runs", "comparisons", "strokes", "exports", "imaging", "expertise", "counts"}
 DOORS = VALUES | {
     "settings",
     "core",
@@ -39,6 +39,7 @@ MAY_IMPORT = {
     "runs": VALUES,
     "comparisons": VALUES,
     "expertise": set(),
+    "counts": set(),
     "strokes": VALUES,
     "exports": VALUES,
     "settings": VALUES,
@@ -100,6 +101,7 @@ NEVER = {
     "runs": HEAVY,
     "comparisons": HEAVY,
     "expertise": HEAVY,
+    "counts": HEAVY,
     "strokes": HEAVY,
     "exports": HEAVY,
     "settings": HEAVY,

@@ -11,13 +11,21 @@ from sqlalchemy.orm import Session
 
 from fcnlab.adapters.tables import ClassRow, EventRow, FitRow, ImageRow, PointRow, ProjectRow
 from fcnlab.adapters.tables_data import forget_data
-from fcnlab.domain import MAX_CLASSES, ClassLabel, FitRecord, LearnerSpec, Project
+from fcnlab.counts import Task
+from fcnlab.domain import MAX_CLASSES, ClassLabel, LearnerSpec, Project
 from fcnlab.errors import InvalidClasses, UnknownProject
 from fcnlab.imaging import Imaging
+from fcnlab.runs import FitRecord
 
 
 def create_project(
-    session: Session, *, name: str, labels: Sequence[ClassLabel], learner: LearnerSpec, now: datetime
+    session: Session,
+    *,
+    name: str,
+    labels: Sequence[ClassLabel],
+    learner: LearnerSpec,
+    now: datetime,
+    task: Task = Task.MASKS,
 ) -> Project:
     """Store a new project with its first classes.
 
@@ -39,6 +47,7 @@ def create_project(
         archived_at=None,
         created_at=now,
         model_id=None,
+        task=task.value,
     )
     session.add(row)
     session.flush()
@@ -268,6 +277,7 @@ def _project(row: ProjectRow, classes: tuple[ClassLabel, ...]) -> Project:
         archived=row.archived_at is not None,
         model_id=row.model_id,
         imaging=Imaging() if row.imaging is None else Imaging.from_dict(row.imaging),
+        task=Task(row.task),
     )
 
 

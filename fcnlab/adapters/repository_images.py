@@ -295,4 +295,5 @@ def _info(row: ImageRow, *, n_points: int) -> ImageInfo:
         mask_model=row.mask_model,
         imaging=None if row.imaging is None else Imaging.from_dict(row.imaging),
         pixel_size=None if row.pixel_size is None else PixelSize.from_dict(row.pixel_size),
+        is_complete=row.is_complete,
     )

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Index,
     MetaData,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -69,7 +70,7 @@ class ProjectRow(Base):
     """A project.
 
     `model_id` is a number only: models point here already; NULL stands for the instant learner. `imaging` says how its
-    pictures are made from the channels of their files; NULL: as they come.
+    pictures are made from the channels of their files; NULL: as they come. `task` is a Task.
     """
 
     __tablename__ = "projects"
@@ -83,6 +84,7 @@ class ProjectRow(Base):
     created_at: Mapped[datetime]
     model_id: Mapped[int | None]
     imaging: Mapped[dict[str, Any] | None] = mapped_column(PERHAPS_JSON)
+    task: Mapped[str] = mapped_column(default="masks", server_default="masks")
 
 
 class ClassRow(Base):
@@ -146,6 +148,7 @@ class ImageRow(Base):
     created_at: Mapped[datetime]
     imaging: Mapped[dict[str, Any] | None] = mapped_column(PERHAPS_JSON)
     pixel_size: Mapped[dict[str, Any] | None] = mapped_column(PERHAPS_JSON)
+    is_complete: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class PointRow(Base):

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from fcnlab.adapters import (
     repository,
+    repository_counts,
     repository_events,
     repository_hiding,
     repository_images,
@@ -179,6 +180,16 @@ def _state(act: Act) -> Effect:
     return Effect(details={"was": image.state.value, "mask_was": None if mask is None else mask.file})
 
 
+def _complete(act: Act) -> Effect:
+    image, wanted = _image(act), act.event.payload.get("complete")
+    if not isinstance(wanted, bool):
+        raise InvalidEvent(f"the objects of an image are all marked or not; got {wanted!r}")
+    was = repository_counts.set_complete(act.session, image_id=image.id, complete=wanted)
+    if wanted:
+        _begun(act, image)
+    return Effect(details={"was": was})
+
+
 def _class_add(act: Act) -> Effect:
     name, colour = clean_name(act.event.payload.get("name")), act.event.payload.get("colour")
     if not colour:
@@ -261,6 +272,7 @@ HANDLERS: dict[EventKind, Callable[[Act], Effect]] = {
     EventKind.UNDO: _undo,
     EventKind.REDO: _redo,
     EventKind.STATE: _state,
+    EventKind.COMPLETE: _complete,
     EventKind.CLASS_ADD: _class_add,
     EventKind.CLASS_EDIT: _class_edit,
     EventKind.CLASS_REMOVE: _class_remove,

@@ -18,9 +18,10 @@ from fcnlab.adapters.png import mask_png, read_mask
 from fcnlab.core.full_size import full_size
 from fcnlab.core.model import Model, model_to_arrays
 from fcnlab.core.painting import Painting, painted
-from fcnlab.domain import FitRecord, ImageInfo, ImageState, Project, StoredMask
+from fcnlab.domain import ImageInfo, ImageState, Project, StoredMask
 from fcnlab.errors import ExportFailed, NoPoints
 from fcnlab.lab import Lab
+from fcnlab.runs import FitRecord
 from fcnlab.services.fitting import Maker, ProjectLearner
 from fcnlab.services.painting import painting_of
 

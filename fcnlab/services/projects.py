@@ -18,10 +18,10 @@ from fcnlab.adapters import (
     repository_trainings,
 )
 from fcnlab.adapters.database import reading, writing
+from fcnlab.counts import Task
 from fcnlab.domain import (
     DEFAULT_PALETTE,
     ClassLabel,
-    FitRecord,
     ImageInfo,
     ImagePlace,
     ImageState,
@@ -30,6 +30,7 @@ from fcnlab.domain import (
     Project,
 )
 from fcnlab.lab import Lab
+from fcnlab.runs import FitRecord
 from fcnlab.services.effects import clean_name
 
 DEFAULT_CLASSES = ("background", "object")
@@ -71,7 +72,12 @@ def labels_of(names: Sequence[str]) -> tuple[ClassLabel, ...]:
 
 
 def create_project(
-    lab: Lab, *, name: str, labels: Sequence[ClassLabel] | None = None, learner: LearnerSpec | None = None
+    lab: Lab,
+    *,
+    name: str,
+    labels: Sequence[ClassLabel] | None = None,
+    learner: LearnerSpec | None = None,
+    task: Task = Task.MASKS,
 ) -> Project:
     """Make a project; without labels it has the classes background and object.
 
@@ -85,7 +91,7 @@ def create_project(
     project_name = clean_name(name)
     with writing(lab.sessions) as session:
         return repository.create_project(
-            session, name=project_name, labels=cleaned, learner=learner or LearnerSpec(), now=lab.clock()
+            session, name=project_name, labels=cleaned, learner=learner or LearnerSpec(), task=task, now=lab.clock()
         )
 
 

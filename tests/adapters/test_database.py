@@ -240,10 +240,10 @@ def next_migration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     config = migrating._config()
     config.set_main_option("script_location", str(folder))
     monkeypatch.setattr(migrating, "_config", lambda: config)
-    return folder / "versions" / "0004_later.py"
+    return folder / "versions" / "0005_later.py"
 
 
-HEADER = 'from alembic import op\nrevision, down_revision = "0004", "0003"\n\ndef upgrade():\n'
+HEADER = 'from alembic import op\nrevision, down_revision = "0005", "0004"\n\ndef upgrade():\n'
 
 
 def test_before_a_migration_the_database_is_copied(tmp_path: Path, request: pytest.FixtureRequest) -> None:
@@ -254,7 +254,7 @@ def test_before_a_migration_the_database_is_copied(tmp_path: Path, request: pyte
 
     later = open_database(tmp_path / "lab.db")
 
-    with closing(sqlite3.connect(tmp_path / "lab.before-0004-from-0003.db")) as copy:
+    with closing(sqlite3.connect(tmp_path / "lab.before-0005-from-0004.db")) as copy:
         assert copy.execute("SELECT name FROM projects").fetchall() == [("cells",)]
     assert names(later) == set()
     close_database(later)
@@ -273,7 +273,7 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was(tmp_path: Path, re
     with reading(sessions) as session:
         tables = session.scalars(text("SELECT name FROM sqlite_master")).all()
         assert "half" not in tables
-        assert session.scalar(text("SELECT version_num FROM alembic_version")) == "0003"
+        assert session.scalar(text("SELECT version_num FROM alembic_version")) == "0004"
     assert names(sessions) == {"cells"}
     close_database(sessions)
 

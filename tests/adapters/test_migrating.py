@@ -60,6 +60,6 @@ def test_a_database_of_the_first_version_opens_with_all_it_held(old_engine: Engi
 def test_it_is_copied_before(old_engine: Engine, database_url: str, tmp_path: Path) -> None:
     close_database(open_database(database_url))
 
-    with closing(sqlite3.connect(tmp_path / "lab.before-0003-from-0001.db")) as copy:
+    with closing(sqlite3.connect(tmp_path / "lab.before-0004-from-0001.db")) as copy:
         assert copy.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
         assert copy.execute("SELECT name FROM projects").fetchall() == [("old",)]

@@ -1,0 +1,141 @@
+"""Values of counting: what a project is about, how objects are told from scores, what was counted, how well."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Task(StrEnum):
+    """What a project makes: MASKS of classes, or COUNTS, where each point of an object class is one object."""
+
+    MASKS = "masks"
+    COUNTS = "counts"
+
+
+class Objective(StrEnum):
+    """What a network is trained for.
+
+    POINTS: the class of every pixel, by the point loss. BLOBS: one blob per object, by the four terms of LC-FCN
+    (Laradji et al. 2018, arXiv:1807.09856). DENSITY: a map whose sum over any region is the number of objects in it
+    (Lempitsky and Zisserman 2010, NIPS 23; fully convolutional: Xie, Noble, Zisserman 2018).
+    """
+
+    POINTS = "points"
+    BLOBS = "blobs"
+    DENSITY = "density"
+
+    @property
+    def counts(self) -> bool:
+        """Whether a network trained for it counts objects."""
+        return self is not Objective.POINTS
+
+
+@dataclass(frozen=True, slots=True)
+class FoundObject:
+    """One object that a counter found.
+
+    Attributes:
+        row, col: its centre, pixels of the upright image at full size; pixel centres are whole numbers.
+        class_id: of the project.
+        size: pixels of its blob, at full size.
+        score: 0 to 1, how sure the counter is.
+    """
+
+    row: float
+    col: float
+    class_id: int
+    size: float
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClassCount:
+    """How many objects of a class an image holds.
+
+    Attributes:
+        count: what the counter says; not whole where a density was summed.
+        low, high: the interval that holds the true count in 9 of 10 images, as learned on held-out images; None before
+            there were any.
+        marked: points of the class in the image.
+        is_exact: all objects of the image are marked, so `marked` is the truth.
+    """
+
+    class_id: int
+    count: float
+    low: float | None = None
+    high: float | None = None
+    marked: int = 0
+    is_exact: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ImageCount:
+    """What was counted in one image: one ClassCount per object class, and the objects, in reading order."""
+
+    counts: tuple[ClassCount, ...]
+    objects: tuple[FoundObject, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What a counter learned from held-out images, or from all images where none were held out.
+
+    Attributes:
+        spacing: usual distance of an object to its nearest neighbour, pixels at full size.
+        thresholds: score by class id above which a pixel belongs to an object (BLOBS) or a peak counts (DENSITY).
+        min_size: pixels at full size by class id below which a blob is no object.
+        factors: by class id, what sums of a density are multiplied by.
+        spread: by class id, the number s such that in 9 of 10 images the truth lies within s * sqrt(count + 1).
+    """
+
+    spacing: float
+    thresholds: dict[int, float] = field(default_factory=dict)
+    min_size: dict[int, float] = field(default_factory=dict)
+    factors: dict[int, float] = field(default_factory=dict)
+    spread: dict[int, float] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `from_dict` is the inverse."""
+        tables = ("thresholds", "min_size", "factors", "spread")
+        return {
+            "spacing": self.spacing,
+            **{name: [list(one) for one in getattr(self, name).items()] for name in tables},
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Calibration:
+        """Raises KeyError, TypeError or ValueError where something is missing or no number."""
+        tables = ("thresholds", "min_size", "factors", "spread")
+        return cls(
+            float(values["spacing"]),
+            **{name: {int(key): float(number) for key, number in values[name]} for name in tables},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CountScore:
+    """How well objects were counted in images that training did not see and whose objects are all marked.
+
+    Attributes:
+        mae, rmse: mean absolute and root mean squared error of the count of an image, over images and classes.
+        mre: mean relative error, |predicted - true| / max(true, 1).
+        game: grid average mean absolute error at levels 0 to 3: the picture cut in 4^level parts, errors of the parts
+            added (Guerrero-Gomez-Olmedo et al. 2015).
+        precision, recall, f_score: of the objects found, matched one to one to points within a radius.
+        n_images: images scored.
+        n_objects: true objects in them.
+        per_class: mean absolute error by class id.
+    """
+
+    mae: float
+    rmse: float
+    mre: float
+    game: tuple[float, float, float, float]
+    precision: float
+    recall: float
+    f_score: float
+    n_images: int
+    n_objects: int
+    per_class: dict[int, float] = field(default_factory=dict)
