@@ -41,6 +41,7 @@ class FoundObject:
         class_id: of the project.
         size: pixels of its blob, at full size.
         score: 0 to 1, how sure the counter is.
+        box: top, left, height and width of its blob, on edges of pixels at full size; None where it has no blob.
     """
 
     row: float
@@ -48,6 +49,7 @@ class FoundObject:
     class_id: int
     size: float
     score: float
+    box: tuple[float, float, float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
