@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from collections.abc import Sequence
+
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from fcnlab.adapters.repository import live_classes
 from fcnlab.adapters.repository_images import image_row
-from fcnlab.adapters.tables import ImageRow
+from fcnlab.adapters.tables import ImageRow, PointRow
 
 
 def set_complete(session: Session, *, image_id: int, complete: bool) -> bool:
@@ -23,3 +26,25 @@ def complete_images(session: Session, *, project_id: int) -> frozenset[int]:
         select(ImageRow.id).where(ImageRow.project_id == project_id, ImageRow.is_complete.is_(True))
     )
     return frozenset(found)
+
+
+def objects_per_image(
+    session: Session, *, project_id: int, image_ids: Sequence[int] | None = None
+) -> dict[int, dict[int, int]]:
+    """Live points of each object class, by image id and class id; images and classes without any are left out.
+
+    The background is the first of the live classes; its points are no objects. `image_ids` picks images of the project.
+    """
+    objects = [label.id for label in live_classes(session, project_id=project_id)[1:]]
+    query = (
+        select(PointRow.image_id, PointRow.class_id, func.count())
+        .where(PointRow.project_id == project_id, PointRow.removed_at.is_(None), PointRow.class_id.in_(objects))
+        .group_by(PointRow.image_id, PointRow.class_id)
+        .order_by(PointRow.image_id, PointRow.class_id)
+    )
+    if image_ids is not None:
+        query = query.where(PointRow.image_id.in_(image_ids))
+    found: dict[int, dict[int, int]] = {}
+    for image_id, class_id, count in session.execute(query):
+        found.setdefault(image_id, {})[class_id] = count
+    return found

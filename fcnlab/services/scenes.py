@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from fcnlab.adapters import repository, repository_events, repository_images, repository_points
+from fcnlab.adapters import repository, repository_counts, repository_events, repository_images, repository_points
 from fcnlab.adapters.database import reading
 from fcnlab.adapters.repository_strokes import live_stroke_ids
+from fcnlab.counts import Task
 from fcnlab.domain import ImageInfo, ImagePlace, ImageState, Project, StoredPoint
 from fcnlab.errors import UnknownImage
 from fcnlab.lab import Lab
@@ -122,3 +123,14 @@ def strip(lab: Lab, *, project_id: int, start: int, count: int) -> tuple[int, tu
     with reading(lab.sessions) as session:
         n_images = sum(repository_images.count_images(session, project_id=project_id).values())
         return n_images, repository_images.images(session, project_id=project_id, start=start, count=count)
+
+
+def marked_objects(lab: Lab, *, project_id: int, images: Sequence[ImageInfo]) -> dict[int, int]:
+    """How many objects are marked in each of these images of a project that counts; {} for one that makes masks."""
+    with reading(lab.sessions) as session:
+        if repository.project(session, project_id=project_id).task is not Task.COUNTS:
+            return {}
+        found = repository_counts.objects_per_image(
+            session, project_id=project_id, image_ids=[image.id for image in images]
+        )
+    return {image.id: sum(found.get(image.id, {}).values()) for image in images}

@@ -39,6 +39,7 @@ _PAYLOAD: dict[EventKind, dict[str, type]] = {
     EventKind.UNDO: {},
     EventKind.REDO: {},
     EventKind.STATE: {"state": str},
+    EventKind.COMPLETE: {"complete": bool},
     EventKind.CLASS_ADD: {"name": str, "colour": str},
     EventKind.CLASS_EDIT: {"class_id": int, "name": str, "colour": str},
     EventKind.CLASS_REMOVE: {"class_id": int},
@@ -52,6 +53,7 @@ class ProjectData(TypedDict):
     name: str
     key: str
     look: str
+    task: Literal["masks", "counts"]
 
 
 class ClassData(TypedDict):
@@ -64,13 +66,15 @@ class ClassData(TypedDict):
 
 
 class ImageData(TypedDict):
-    """The image to show. `position` counts from 0 in the order of the strip; `levels` is 0 for one shown whole."""
+    """The image to show. `position` counts from 0 in the order of the strip; `levels` is 0 for one shown whole;
+    `is_complete`: all its objects are marked."""
 
     id: int
     name: str
     width: int
     height: int
     state: Literal["new", "in_progress", "done"]
+    is_complete: bool
     position: int
     previous_id: int | None
     next_id: int | None
@@ -166,9 +170,7 @@ def _read_event(raw: object) -> Event:
 def _read_payload(kind: EventKind, payload: dict[str, Any]) -> dict[str, Any]:
     """The fields this kind documents, of the right types; others are dropped."""
     fields = _PAYLOAD[kind]
-    checked: dict[str, Any] = {
-        name: _integer(payload, name) if wanted is int else _text(payload, name) for name, wanted in fields.items()
-    }
+    checked: dict[str, Any] = {name: _READ[wanted](payload, name) for name, wanted in fields.items()}
     if kind is EventKind.BRUSH:
         checked |= {"class_id": _class_or_eraser(payload), "runs": _lengths(payload, "runs")}
     if kind is EventKind.ADD and "source" in payload:
@@ -215,6 +217,13 @@ def _lengths(values: dict[str, Any], name: str) -> list[int]:
     return value
 
 
+def _truth(values: dict[str, Any], name: str) -> bool:
+    value = values.get(name)
+    if not isinstance(value, bool):
+        raise InvalidEvent(f"{name} is {str(value)[:80]!r}; wanted true or false")
+    return value
+
+
 def _text(values: dict[str, Any], name: str) -> str:
     value = values.get(name)
     if not isinstance(value, str):
@@ -222,3 +231,6 @@ def _text(values: dict[str, Any], name: str) -> str:
     if len(value) > MAX_TEXT:
         raise InvalidEvent(f"{name} has {len(value)} characters; at most {MAX_TEXT} fit")
     return value
+
+
+_READ: dict[type, Callable[[dict[str, Any], str], object]] = {int: _integer, str: _text, bool: _truth}

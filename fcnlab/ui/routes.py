@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -27,7 +27,7 @@ from fcnlab.services.board import Board, heat_map
 from fcnlab.services.downloads import find_download
 from fcnlab.services.exhibits import image_of_key, project_of_key
 from fcnlab.services.pictures import shown_file, thumbnail_file, tile_file, tiling_of
-from fcnlab.services.scenes import ranked_strip, strip, strip_of
+from fcnlab.services.scenes import marked_objects, ranked_strip, strip, strip_of
 from fcnlab.ui.session import Engine, engine
 
 LONG_POLL_S = 25.0
@@ -102,15 +102,21 @@ async def _strip(request: Request, own: Engine) -> Response:
             )
             cells = found.cells
             answer = {"order": found.order, "waiting": ranking.waiting, "ranked": len(ranking.gains)}
-        answer["items"] = [_item(one.image) | {"gain": one.gain} for one in cells]
+        images = tuple(one.image for one in cells)
+        gains = [{"gain": one.gain} for one in cells]
     else:
         n_images, images = await run_in_threadpool(strip, own.lab, project_id=project_id, start=start, count=count)
-        answer = {"n_images": n_images, "items": [_item(one) for one in images]}
+        answer, gains = {"n_images": n_images}, [{}] * len(images)
+    objects = await run_in_threadpool(marked_objects, own.lab, project_id=project_id, images=images)
+    answer["items"] = [_item(one, objects) | gain for one, gain in zip(images, gains, strict=True)]
     return JSONResponse(answer, headers={"Cache-Control": "no-store"})
 
 
-def _item(image: ImageInfo) -> dict[str, Any]:
-    return {"id": image.id, "name": image.name, "n_points": image.n_points, "state": image.state}
+def _item(image: ImageInfo, objects: Mapping[int, int]) -> dict[str, Any]:
+    """`n_points` counts objects where a project counts them."""
+    n_points = objects.get(image.id, image.n_points)
+    about = {"id": image.id, "name": image.name, "n_points": n_points}
+    return about | {"state": image.state, "is_complete": image.is_complete}
 
 
 async def _queries(request: Request, own: Engine) -> Response:

@@ -74,6 +74,7 @@ def scene_data(shown: Scene, *, client: str | None, labeller: str, refusals: lis
             "width": shown.image.width,
             "height": shown.image.height,
             "state": shown.image.state.value,
+            "is_complete": shown.image.is_complete,
             "position": shown.place.position - 1,
             "previous_id": shown.place.previous_id,
             "next_id": shown.place.next_id,
@@ -82,7 +83,13 @@ def scene_data(shown: Scene, *, client: str | None, labeller: str, refusals: lis
         }
     project = shown.project
     return {
-        "project": {"id": project.id, "name": project.name, "key": project.key, "look": look_of(project)},
+        "project": {
+            "id": project.id,
+            "name": project.name,
+            "key": project.key,
+            "look": look_of(project),
+            "task": project.task.value,
+        },
         "labeller": labeller,
         "n_images": shown.n_images,
         "classes": [

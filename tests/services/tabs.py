@@ -147,6 +147,7 @@ def anything(tab: Tab, rng: random.Random) -> Event:
         },
         EventKind.SCRIBBLE: {"points": [[rng.randrange(HEIGHT), rng.randrange(WIDTH), rng.randrange(3)]] * 2},
         EventKind.STATE: {"state": rng.choice(["in_progress", "in_progress", "done"])},
+        EventKind.COMPLETE: {"complete": rng.choice([True, False, None])},
         EventKind.CLASS_ADD: {"name": rng.choice("abc"), "colour": "#123456"},
         EventKind.CLASS_EDIT: {"class_id": rng.randrange(3), "name": rng.choice("abc"), "colour": "#654321"},
         EventKind.CLASS_REMOVE: {"class_id": rng.randrange(4)},
@@ -167,7 +168,7 @@ def picture_of(tab: Tab) -> tuple[object, ...]:
     points = points_of_project(tab.lab, project_id=tab.project_id)
     return (
         project.classes,
-        [(image.name, image.state, image.n_points) for image in images],
+        [(image.name, image.state, image.n_points, image.is_complete) for image in images],
         [(stored.uid, stored.point, stored.labeller) for stored in points],
         strokes,
     )

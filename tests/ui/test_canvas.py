@@ -17,6 +17,7 @@ PAYLOADS = {
     "undo": {},
     "redo": {},
     "state": {"state": "done"},
+    "complete": {"complete": True},
     "class_add": {"name": "root", "colour": "#0072b2"},
     "class_edit": {"class_id": 1, "name": "root", "colour": "#0072b2"},
     "class_remove": {"class_id": 1},
@@ -61,6 +62,12 @@ def test_a_stroke_without_a_class_is_one_of_the_eraser():
     batch = read_events(message(entry("brush", payload={**PAYLOADS["brush"], "class_id": None})))
 
     assert batch.events[0].payload == {**PAYLOADS["brush"], "class_id": None}
+
+
+@pytest.mark.parametrize("wrong", [None, 1, "true"])
+def test_all_objects_are_marked_or_not(wrong):
+    with pytest.raises(InvalidEvent, match="wanted true or false"):
+        read_events(message(entry("complete", payload={"complete": wrong})))
 
 
 def test_fields_nobody_documented_are_dropped():
