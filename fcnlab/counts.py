@@ -72,12 +72,23 @@ class ClassCount:
     is_exact: bool = False
 
 
+GRID_SIDE = 8
+
+
 @dataclass(frozen=True, slots=True)
 class ImageCount:
-    """What was counted in one image: one ClassCount per object class, and the objects, in reading order."""
+    """What was counted in one image.
+
+    Attributes:
+        counts: one per object class.
+        objects: in reading order.
+        grid: how many objects lie in each of GRID_SIDE x GRID_SIDE equal parts of the image, row by row: one tuple per
+            entry of `counts`, whose sum is the count.
+    """
 
     counts: tuple[ClassCount, ...]
     objects: tuple[FoundObject, ...]
+    grid: tuple[tuple[float, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

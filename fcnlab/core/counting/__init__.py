@@ -1,0 +1,1 @@
+"""Counting objects from one point each: losses, blobs, densities, counts and how good they are."""

@@ -1,0 +1,186 @@
+"""What held-out images say about a counter: where its thresholds lie, and how far its counts are from the truth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnlab.core.counting.counting import default_threshold
+from fcnlab.core.counting.density import DENSITY_UNIT
+from fcnlab.core.counting.marks import Marks
+from fcnlab.core.counting.objects import Blob, labelled_blobs, labelled_peaks
+from fcnlab.core.counting.scoring import f_score, match_points, radius_for
+from fcnlab.counts import Calibration, Objective
+
+THRESHOLDS = tuple(round(0.1 + 0.05 * step, 2) for step in range(17))
+"""Tried: 0.1 to 0.9."""
+
+SIZE_SHARES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)
+"""Tried least sizes of a blob, as parts of the disc between neighbours."""
+
+NEARLY = 0.005
+"""F-scores so close are alike: the error of the count decides."""
+
+INSIDE = 0.9
+"""Part of the images whose true count the interval should hold."""
+
+AS_GOOD_AS = 2
+"""A factor of sums starts from one, and from so many images that agree with it."""
+
+LEAST_FACTOR, LARGEST_FACTOR = 0.5, 2.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldOut:
+    """A picture that training did not see.
+
+    Attributes:
+        scores: (K, h, w) float32, as `counting.count_scores` takes them.
+        marks: in the frame of the scores.
+        full_hw: size of the image.
+    """
+
+    scores: NDArray[np.float32]
+    marks: Marks
+    full_hw: tuple[int, int]
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What one class would have been counted as: a table (thresholds, sizes) per picture."""
+
+    true: list[int] = field(default_factory=list)
+    found: list[NDArray[np.float64]] = field(default_factory=list)
+    matched: list[NDArray[np.float64]] = field(default_factory=list)
+    sums: list[float] = field(default_factory=list)
+
+
+def calibrated(
+    pictures: Iterable[HeldOut], objective: Objective, class_ids: Sequence[int], spacing: float
+) -> Calibration:
+    """Thresholds, least sizes, factors and spreads of a counter, from pictures whose objects are all marked.
+
+    Thresholds and sizes maximise the F-score of the objects found, and among nearly equal ones the count is closest.
+    Factors and spreads of a density come from its sums; each spread leaves out the picture it judges. Classes, or
+    whole calls, without such pictures keep the defaults and have no spread.
+
+    Args:
+        pictures: held out, taken one at a time; those not all marked are passed over.
+        class_ids: the class of each place; the first is the background.
+        spacing: usual distance between neighbours, pixels at full size.
+    """
+    tallies = [_Tally() for _ in class_ids]
+    for picture in pictures:
+        if picture.marks.is_complete:
+            _add(tallies, picture, objective, spacing)
+    thresholds, min_size, factors, spread = {}, {}, {}, {}
+    for class_id, tally in list(zip(class_ids, tallies, strict=True))[1:]:
+        thresholds[class_id], min_size[class_id] = default_threshold(objective), 0.0
+        if not tally.true:
+            continue
+        step, size = _best(tally, objective)
+        if sum(tally.true):
+            thresholds[class_id] = THRESHOLDS[step]
+            min_size[class_id] = SIZE_SHARES[size] * math.pi / 4 * spacing**2
+        if objective is Objective.DENSITY:
+            factors[class_id] = _factor(tally.sums, tally.true)
+            counts = [
+                max(0.0, one * _factor(_others(tally.sums, index), _others(tally.true, index)))
+                for index, one in enumerate(tally.sums)
+            ]
+        else:
+            counts = [float(table[step, size]) for table in tally.found]
+        spread[class_id] = spread_of(tally.true, counts)
+    return Calibration(spacing, thresholds, min_size, factors, spread)
+
+
+def spread_of(true: Sequence[float], counts: Sequence[float]) -> float:
+    """The number s such that the truth lies within s * sqrt(count + 1) of the count in 9 of 10 images to come.
+
+    The finite sample quantile of conformal prediction (Vovk et al. 2005). Fewer than nine images cannot promise that
+    much; the largest miss is then enlarged in proportion, and never less than half an object is allowed for.
+
+    Args:
+        true, counts: of N images, N at least 1.
+    """
+    misses = np.sort(
+        [abs(one - count) / math.sqrt(max(0.0, count) + 1) for one, count in zip(true, counts, strict=True)]
+    )
+    n = len(misses)
+    rank = math.ceil((n + 1) * INSIDE)
+    largest = float(misses[min(rank, n) - 1]) * max(1.0, rank / n)
+    return max(largest, 1 / (n + 1))
+
+
+def _add(tallies: Sequence[_Tally], picture: HeldOut, objective: Objective, spacing: float) -> None:
+    """Count one picture at every threshold and size."""
+    hw = (picture.scores.shape[1], picture.scores.shape[2])
+    ratio = math.sqrt(hw[0] * hw[1] / (picture.full_hw[0] * picture.full_hw[1]))
+    near = spacing * ratio
+    shares = [0.0] * len(SIZE_SHARES) if objective is Objective.DENSITY else SIZE_SHARES
+    sizes = [share * math.pi / 4 * near**2 for share in shares]
+    shape = (len(THRESHOLDS), len(SIZE_SHARES))
+    tables = [(np.zeros(shape), np.zeros(shape)) for _ in tallies]
+    for step, blobs in enumerate(_tried(picture.scores, objective, near)):
+        for place in range(1, len(tallies)):
+            rows, cols = picture.marks.of(place)
+            true = np.column_stack([rows, cols])
+            for index, size in enumerate(sizes):
+                its = np.array([(one.row, one.col) for one in blobs if one.place == place and one.size >= size])
+                tables[place][0][step, index] = len(its)
+                tables[place][1][step, index] = len(match_points(true, its, radius_for(near))[0])
+    for place, tally in enumerate(tallies):
+        tally.true.append(int((picture.marks.classes == place).sum()))
+        tally.found.append(tables[place][0])
+        tally.matched.append(tables[place][1])
+        tally.sums.append(float(picture.scores[place].sum(dtype=np.float64)) / DENSITY_UNIT)
+
+
+def _tried(scores: NDArray[np.float32], objective: Objective, spacing: float) -> Iterable[Sequence[Blob]]:
+    """The objects at each threshold."""
+    n_classes = scores.shape[0]
+    if objective is Objective.DENSITY:
+        found = labelled_peaks(scores / np.float32(DENSITY_UNIT), spacing, [THRESHOLDS[0]] * n_classes).blobs
+        return ([one for one in found if one.score >= threshold] for threshold in THRESHOLDS)
+    return (labelled_blobs(scores, [threshold] * n_classes, 0, spacing).blobs for threshold in THRESHOLDS)
+
+
+def _best(tally: _Tally, objective: Objective) -> tuple[int, int]:
+    """Indices of the best threshold and size: the F-score, then the error of the count, then how usual they are."""
+    found, matched = np.array(tally.found), np.array(tally.matched)
+    true = np.array(tally.true, np.float64)[:, None, None]
+    shape = found.shape[1:]
+    scores = np.array(
+        [
+            f_score(float(matched[:, step, size].sum()), float(true.sum()), float(found[:, step, size].sum()))
+            for step, size in np.ndindex(shape)
+        ]
+    ).reshape(shape)
+    errors = np.abs(found - true).mean(axis=0)
+    usual = default_threshold(objective)
+    candidates = [
+        (errors[at], abs(THRESHOLDS[at[0]] - usual), at[1], at)
+        for at in np.ndindex(shape)
+        if scores[at] >= scores.max() - NEARLY
+    ]
+    step, size = min(candidates)[3]
+    return step, size
+
+
+def _factor(sums: Sequence[float], true: Sequence[float]) -> float:
+    """What sums are multiplied by: least squares, drawn towards one as far as there are few images."""
+    if not sums:
+        return 1.0
+    own = np.asarray(sums, np.float64)
+    doubt = AS_GOOD_AS * float(np.square(own).mean())
+    norm = float(np.square(own).sum()) + doubt
+    found = (float((own * true).sum()) + doubt) / norm if norm > 0 else 1.0
+    return float(np.clip(found, LEAST_FACTOR, LARGEST_FACTOR))
+
+
+def _others(values: Sequence[float], index: int) -> list[float]:
+    return [*values[:index], *values[index + 1 :]]

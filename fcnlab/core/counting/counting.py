@@ -1,0 +1,166 @@
+"""From the scores of a picture to its counts, whole or tile by tile."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnlab.core.counting.density import DENSITY_UNIT
+from fcnlab.core.counting.objects import Blob, Found, labelled_blobs, labelled_peaks
+from fcnlab.core.tiles import Box
+from fcnlab.counts import GRID_SIDE, Calibration, ClassCount, FoundObject, ImageCount, Objective
+
+BLOB_THRESHOLD = 0.5
+PEAK_THRESHOLD = 0.35
+"""Scores above which pixels belong to objects, and peaks are objects, before held-out images said better."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TileScores:
+    """The scores of one tile.
+
+    Attributes:
+        inner, outer: boxes on the map: what the tile answers for, and what `scores` covers. Inner boxes cover the map
+            without overlap; an object must fit between inner and outer box to be found whole.
+        scores: (K, height of outer, width of outer) float32.
+    """
+
+    inner: Box
+    outer: Box
+    scores: NDArray[np.float32]
+
+
+def default_threshold(objective: Objective) -> float:
+    """The score that decides before held-out images said better."""
+    return PEAK_THRESHOLD if objective is Objective.DENSITY else BLOB_THRESHOLD
+
+
+def count_scores(
+    scores: NDArray[np.float32],
+    objective: Objective,
+    calibration: Calibration,
+    class_ids: Sequence[int],
+    full_hw: tuple[int, int],
+) -> ImageCount:
+    """Count the objects of a picture.
+
+    Args:
+        scores: (K, h, w) over the whole picture. BLOBS: probabilities; DENSITY: the scores as the network gives them,
+            densities in units of 1 / DENSITY_UNIT.
+        class_ids: the class of each place; the first is the background.
+        full_hw: size of the image, in whose pixels objects and calibration are.
+    """
+    hw = (scores.shape[1], scores.shape[2])
+    whole = Box(0, 0, *hw)
+    return count_tiles([TileScores(whole, whole, scores)], hw, objective, calibration, class_ids, full_hw)
+
+
+def count_tiles(
+    tiles: Iterable[TileScores],
+    map_hw: tuple[int, int],
+    objective: Objective,
+    calibration: Calibration,
+    class_ids: Sequence[int],
+    full_hw: tuple[int, int],
+) -> ImageCount:
+    """The same, one tile at a time: an object belongs to the tile whose inner box holds its centre.
+
+    Args:
+        map_hw: size of the map all tiles are parts of. See `count_scores` for the others.
+    """
+    blobs: list[Blob] = []
+    grid = np.zeros((len(class_ids), GRID_SIDE, GRID_SIDE))
+    for tile in tiles:
+        found = objects_in(tile.scores, objective, calibration, class_ids, map_hw, full_hw)
+        inside = [_moved(one, tile.outer) for one in found.blobs]
+        blobs += [one for one in inside if _holds(tile.inner, one)]
+        if objective is Objective.DENSITY:
+            grid += _sums(tile, map_hw) / DENSITY_UNIT
+    if objective is Objective.DENSITY:
+        factors = [calibration.factors.get(class_id, 1.0) for class_id in class_ids]
+        grid *= np.array(factors)[:, None, None]
+        grid[grid.sum(axis=(1, 2)) < 0] = 0
+    else:
+        for one in blobs:
+            grid[one.place, _cell(one.row, map_hw[0]), _cell(one.col, map_hw[1])] += 1
+    blobs.sort(key=lambda one: (one.row, one.col, one.place))
+    places = range(1, len(class_ids))
+    return ImageCount(
+        tuple(_class_count(class_ids[place], float(grid[place].sum()), calibration) for place in places),
+        tuple(_at_full_size(one, class_ids, map_hw, full_hw) for one in blobs),
+        tuple(tuple(float(cell) for cell in grid[place].flat) for place in places),
+    )
+
+
+def objects_in(
+    scores: NDArray[np.float32],
+    objective: Objective,
+    calibration: Calibration,
+    class_ids: Sequence[int],
+    map_hw: tuple[int, int],
+    full_hw: tuple[int, int],
+) -> Found:
+    """The objects of a map or a part of it, in its own frame; those of a whole map are those of `count_scores`.
+
+    Args:
+        scores: (K, h, w), see `count_scores`.
+        map_hw: size of the whole map.
+    """
+    ratio = math.sqrt(map_hw[0] * map_hw[1] / (full_hw[0] * full_hw[1]))
+    usual = default_threshold(objective)
+    thresholds = [calibration.thresholds.get(class_id, usual) for class_id in class_ids]
+    spacing = calibration.spacing * ratio
+    if objective is Objective.DENSITY:
+        return labelled_peaks(scores / np.float32(DENSITY_UNIT), spacing, thresholds)
+    min_size = [calibration.min_size.get(class_id, 0.0) * ratio**2 for class_id in class_ids]
+    return labelled_blobs(scores, thresholds, min_size, spacing)
+
+
+def _class_count(class_id: int, count: float, calibration: Calibration) -> ClassCount:
+    spread = calibration.spread.get(class_id)
+    if spread is None:
+        return ClassCount(class_id, count)
+    reach = spread * math.sqrt(count + 1)
+    return ClassCount(class_id, count, max(0.0, count - reach), count + reach)
+
+
+def _moved(blob: Blob, outer: Box) -> Blob:
+    return Blob(blob.row + outer.top, blob.col + outer.left, blob.place, blob.size, blob.score)
+
+
+def _holds(inner: Box, blob: Blob) -> bool:
+    return inner.top <= blob.row + 0.5 < inner.bottom and inner.left <= blob.col + 0.5 < inner.right
+
+
+def _cell(position: float, side: int) -> int:
+    return min(GRID_SIDE - 1, max(0, int((position + 0.5) * GRID_SIDE / side)))
+
+
+def _sums(tile: TileScores, map_hw: tuple[int, int]) -> NDArray[np.float64]:
+    """(K, GRID_SIDE, GRID_SIDE): sums of the scores in the inner box, cell by cell."""
+    own = tile.scores[(slice(None), *tile.inner.moved(-tile.outer.top, -tile.outer.left).slices)]
+    down, across = (
+        np.arange(GRID_SIDE)[:, None] == ((np.arange(start, stop) + 0.5) * GRID_SIDE / side).astype(np.int64)
+        for start, stop, side in (
+            (tile.inner.top, tile.inner.bottom, map_hw[0]),
+            (tile.inner.left, tile.inner.right, map_hw[1]),
+        )
+    )
+    return np.asarray(down.astype(np.float64) @ own @ across.astype(np.float64).T, np.float64)
+
+
+def _at_full_size(
+    blob: Blob, class_ids: Sequence[int], map_hw: tuple[int, int], full_hw: tuple[int, int]
+) -> FoundObject:
+    down, across = full_hw[0] / map_hw[0], full_hw[1] / map_hw[1]
+    return FoundObject(
+        (blob.row + 0.5) * down - 0.5,
+        (blob.col + 0.5) * across - 0.5,
+        class_ids[blob.place],
+        blob.size * down * across,
+        blob.score,
+    )

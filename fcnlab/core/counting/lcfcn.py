@@ -1,0 +1,170 @@
+"""One blob per object: the loss of LC-FCN for several classes (Laradji et al. 2018, arXiv:1807.09856).
+
+Written from the paper; docs/adr/0021 says how its sums became means that mean the same at every size of the map.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from fcnlab.core.counting.flooding import basins_of, boundary_of, components
+from fcnlab.core.counting.marks import Marks, spacing_of
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BlobLoss:
+    """The four terms, each a scalar tensor: the mean over the pictures of a batch.
+
+    Attributes:
+        image: each class that is marked has a pixel somewhere; each that is absent has none.
+        point: every marked pixel has its class.
+        split: pixels between points that share a blob are background.
+        false_positive: blobs without a point are background.
+    """
+
+    image: Tensor
+    point: Tensor
+    split: Tensor
+    false_positive: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        """The sum of the terms."""
+        return self.image + self.point + self.split + self.false_positive
+
+
+@dataclass(frozen=True, slots=True)
+class _Pushed:
+    """Pixels of a picture that should be background: flat places and what each weighs."""
+
+    places: NDArray[np.int64]
+    weights: NDArray[np.float32]
+
+
+def blob_loss(logits: Tensor, marks: Sequence[Marks]) -> BlobLoss:
+    """The loss of LC-FCN.
+
+    Every term is a mean of cross-entropies over things: classes, points, boundaries, blobs; none grows with the
+    pixels of the map or with the number of objects. In pictures not all marked, classes without a point, and blobs
+    without one, say nothing.
+
+    Args:
+        logits: (B, K, H, W) float, unnormalised; class 0 is the background.
+        marks: of the B pictures, in the frame of the maps.
+    """
+    found = [_of_picture(one, its) for one, its in zip(logits.float(), marks, strict=True)]
+    return BlobLoss(*(torch.stack(term).mean() for term in zip(*found, strict=True)))
+
+
+def _of_picture(logits: Tensor, marks: Marks) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    hw = (logits.shape[1], logits.shape[2])
+    logs = F.log_softmax(logits.flatten(1), dim=0)
+    rows, cols = marks.pixels(hw)
+    places = rows * hw[1] + cols
+    probabilities = logs.detach().exp().cpu().numpy().reshape(logits.shape)
+    split, surplus = _pushed(probabilities, marks, hw)
+    return _image_term(logs, marks), _point_term(logs, marks, places), _push(logs, split), _push(logs, surplus)
+
+
+def _image_term(logs: Tensor, marks: Marks) -> Tensor:
+    n_classes = logs.shape[0]
+    present = np.zeros(n_classes, bool)
+    present[marks.classes] = True
+    present[0] = True
+    best, where = logs.max(dim=1)
+    term = -best[torch.from_numpy(np.flatnonzero(present)).to(logs.device)].mean()
+    absent = [int(place) for place in np.flatnonzero(~present)]
+    if marks.is_complete and absent:
+        unlike = [torch.logsumexp(_without(logs[:, where[place]], place), dim=0) for place in absent]
+        term = term - torch.stack(unlike).mean()
+    return term
+
+
+def _without(logs: Tensor, place: int) -> Tensor:
+    """Log probabilities (K - 1,) of the other classes: their logsumexp is log(1 - p), stable for p near one."""
+    return torch.cat([logs[:place], logs[place + 1 :]])
+
+
+def _point_term(logs: Tensor, marks: Marks, places: NDArray[np.int64]) -> Tensor:
+    if not len(places):
+        return logs.sum() * 0
+    own = logs[torch.from_numpy(marks.classes).to(logs.device), torch.from_numpy(places).to(logs.device)]
+    return -own.mean()
+
+
+def _push(logs: Tensor, pushed: _Pushed) -> Tensor:
+    if not len(pushed.places):
+        return logs.sum() * 0
+    chosen = logs[0].index_select(0, torch.from_numpy(pushed.places).to(logs.device))
+    return -(chosen * torch.from_numpy(pushed.weights).to(logs.device)).sum()
+
+
+def _pushed(probabilities: NDArray[np.float32], marks: Marks, hw: tuple[int, int]) -> tuple[_Pushed, _Pushed]:
+    """What the split term and the false positive term push towards the background."""
+    winner = probabilities.argmax(axis=0)
+    rows, cols = marks.pixels(hw)
+    n_objects = max(1, marks.n_objects)
+    split: list[_Pushed] = []
+    surplus: list[NDArray[np.int64]] = []
+    for place in range(1, probabilities.shape[0]):
+        of_class = marks.classes == place
+        seeds = rows[of_class], cols[of_class]
+        blobs, n_blobs = components(winner == place)
+        n_points = np.bincount(blobs[seeds], minlength=n_blobs + 1)
+        n_points[0] = 0
+        if of_class.sum() > 1:
+            split += _split(probabilities[place], blobs, n_points, seeds, n_objects)
+        if marks.is_complete:
+            empty = (blobs > 0) & (n_points[blobs] == 0)
+            surplus += [np.flatnonzero(blobs == one) for one in np.unique(blobs[empty])]
+    return _joined(split), _surplus(surplus, marks, hw)
+
+
+def _split(
+    probability: NDArray[np.float32],
+    blobs: NDArray[np.int32],
+    n_points: NDArray[np.int64],
+    seeds: tuple[NDArray[np.int64], NDArray[np.int64]],
+    n_objects: int,
+) -> list[_Pushed]:
+    markers = np.zeros(blobs.shape, np.int32)
+    markers[seeds] = np.arange(1, len(seeds[0]) + 1)
+    found = []
+    everywhere = boundary_of(basins_of(-probability, markers), probability, markers > 0)
+    lines = np.flatnonzero(everywhere)
+    if len(lines):
+        weights = n_points[blobs.flat[lines]] / (n_objects * len(lines))
+        found.append(_Pushed(lines[weights > 0], weights[weights > 0].astype(np.float32)))
+    shared = n_points[blobs] > 1
+    if shared.any():
+        within = boundary_of(basins_of(-probability, markers, shared), probability, markers > 0)
+        lines = np.flatnonzero(within)
+        of = blobs.flat[lines]
+        length = np.bincount(of, minlength=len(n_points))
+        found.append(_Pushed(lines, ((n_points[of] - 1) / (n_objects * length[of])).astype(np.float32)))
+    return found
+
+
+def _surplus(blobs: list[NDArray[np.int64]], marks: Marks, hw: tuple[int, int]) -> _Pushed:
+    """Pixels of blobs without a point: a blob weighs as many objects as would fit into it, one at least."""
+    if not blobs:
+        return _joined([])
+    chosen = marks.classes > 0
+    usual = math.pi / 4 * spacing_of([(marks.rows[chosen], marks.cols[chosen])], hw) ** 2
+    shares = [np.full(len(one), 1 / min(len(one), max(1.0, usual)), np.float32) for one in blobs]
+    total = max(float(marks.n_objects), 1.0, float(sum(one.sum() for one in shares)))
+    return _joined([_Pushed(one, (share / total).astype(np.float32)) for one, share in zip(blobs, shares, strict=True)])
+
+
+def _joined(parts: list[_Pushed]) -> _Pushed:
+    if not parts:
+        return _Pushed(np.zeros(0, np.int64), np.zeros(0, np.float32))
+    return _Pushed(np.concatenate([one.places for one in parts]), np.concatenate([one.weights for one in parts]))

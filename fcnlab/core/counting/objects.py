@@ -1,0 +1,276 @@
+"""From maps to objects: blobs of a probability, peaks of a density, and the splitting of objects that touch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.feature import peak_local_max
+
+from fcnlab.core.counting.density import sigma_for
+from fcnlab.core.counting.flooding import basins_of, boundary_of, components
+
+NEAREST_SHARE = 1 / 3
+"""Centres of two objects are at least this part of the usual spacing apart."""
+
+NECK = 0.75
+"""Two parts of a blob are two objects where the neck between them is narrower than this part of the narrower one."""
+
+CENTRE_STEPS = 1024
+"""Centres are rounded to this part of a pixel, so that they are the same whatever tile an object was found in."""
+
+PEAK_SHARE = 0.5
+"""An object found as a peak reaches as far as its density is at least this part of the peak."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """One object on a map.
+
+    Attributes:
+        row, col: its centre on the map; pixel centres are whole numbers.
+        place: of its class in the list of classes.
+        size: pixels of the map.
+        score: 0 to 1, how sure the counter is.
+    """
+
+    row: float
+    col: float
+    place: int
+    size: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """The objects of a map in reading order.
+
+    Attributes:
+        labels: (H, W) int32, one more than the index of the object each pixel belongs to; 0 elsewhere.
+    """
+
+    blobs: tuple[Blob, ...]
+    labels: NDArray[np.int32]
+
+
+def blobs_of(
+    probabilities: NDArray[np.float32],
+    thresholds: Sequence[float],
+    min_size: float | Sequence[float] = 1.0,
+    spacing: float | None = None,
+) -> list[Blob]:
+    """The blobs of `labelled_blobs`."""
+    return list(labelled_blobs(probabilities, thresholds, min_size, spacing).blobs)
+
+
+def labelled_blobs(
+    probabilities: NDArray[np.float32],
+    thresholds: Sequence[float],
+    min_size: float | Sequence[float] = 1.0,
+    spacing: float | None = None,
+) -> Found:
+    """Connected pixels of one class each, where the class is likely enough.
+
+    A pixel belongs to the object class that exceeds its threshold by the largest factor; to none if no class reaches
+    it.
+
+    Args:
+        probabilities: (K, H, W) float, class 0 is the background.
+        thresholds: (K,) per class, above zero; that of the background is not used.
+        min_size: pixels of the map, one number or (K,); smaller blobs are no objects.
+        spacing: usual distance between neighbours, pixels of the map: blobs that look like several objects are split.
+            None: every connected part is one object.
+    """
+    n_classes = probabilities.shape[0]
+    smallest = np.broadcast_to(np.asarray(min_size, np.float64), (n_classes,))
+    relative = probabilities[1:] / np.asarray(thresholds, np.float32)[1:, None, None]
+    winner = np.where(relative.max(axis=0) >= 1, relative.argmax(axis=0) + 1, 0)
+    labels = np.zeros(winner.shape, np.int32)
+    blobs: list[Blob] = []
+    for place in range(1, n_classes):
+        parts, n_parts = components(winner == place)
+        if spacing is not None and n_parts:
+            parts = split(parts, spacing)
+            n_parts = int(parts.max())
+        found = _measured(parts, n_parts, probabilities[place], place)
+        _keep([one for one in found if one[1].size >= smallest[place]], parts, n_parts, labels, blobs)
+    return _in_reading_order(blobs, labels)
+
+
+def split(parts: NDArray[np.int32], spacing: float) -> NDArray[np.int32]:
+    """Divide parts that look like several touching objects; numbers from 1 on.
+
+    Centres are peaks of the distance to the border, a third of `spacing` apart at least; a watershed from them divides
+    the part. Divisions that are no neck are undone: the widest place between two objects must be narrower than both.
+
+    Args:
+        parts: (H, W), numbers of connected parts, 0 elsewhere.
+    """
+    inside = parts > 0
+    depth = cv2.distanceTransform(np.pad(inside, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    smooth = ndimage.gaussian_filter(depth, max(0.5, spacing / 16)) * inside
+    peaks = peak_local_max(  # type: ignore[no-untyped-call]
+        smooth,
+        min_distance=max(1, round(spacing * NEAREST_SHARE)),
+        exclude_border=False,
+        labels=parts,
+    )
+    if len(peaks) <= int(parts.max()):
+        return parts
+    markers = np.zeros(parts.shape, np.int32)
+    markers[peaks[:, 0], peaks[:, 1]] = np.arange(1, len(peaks) + 1)
+    basins = basins_of(-smooth, markers, inside)
+    return _without_wide_necks(basins, smooth, smooth[peaks[:, 0], peaks[:, 1]])
+
+
+def peaks_of(
+    density: NDArray[np.float32], spacing: float, thresholds: Sequence[float], sigma: float | None = None
+) -> list[Blob]:
+    """The objects of `labelled_peaks`."""
+    return list(labelled_peaks(density, spacing, thresholds, sigma).blobs)
+
+
+def labelled_peaks(
+    density: NDArray[np.float32], spacing: float, thresholds: Sequence[float], sigma: float | None = None
+) -> Found:
+    """Local maxima of a density; the score of one is its height as a part of the height of one object alone.
+
+    Args:
+        density: (K, H, W) objects per pixel (scores of a network divided by DENSITY_UNIT); channel 0 is not used.
+        spacing: usual distance between neighbours, pixels of the map.
+        thresholds: (K,) least score of a peak.
+        sigma: width of an object in the density; None takes `density.sigma_for`.
+    """
+    width = sigma_for(spacing) if sigma is None else sigma
+    alone = 1 / (2 * math.pi * width**2)
+    labels = np.zeros(density.shape[1:], np.int32)
+    blobs: list[Blob] = []
+    for place in range(1, density.shape[0]):
+        heights = density[place] / alone
+        peaks = peak_local_max(  # type: ignore[no-untyped-call]
+            heights,
+            min_distance=max(1, round(spacing * NEAREST_SHARE)),
+            threshold_abs=thresholds[place],
+            exclude_border=False,
+        )
+        if not len(peaks):
+            continue
+        markers = np.zeros(heights.shape, np.int32)
+        markers[peaks[:, 0], peaks[:, 1]] = np.arange(1, len(peaks) + 1)
+        tops = np.concatenate([[np.inf], heights[peaks[:, 0], peaks[:, 1]]])
+        basins = basins_of(-heights, markers, heights >= PEAK_SHARE * thresholds[place])
+        parts = np.where(heights >= PEAK_SHARE * tops[basins], basins, 0).astype(np.int32)
+        found = [
+            (number, Blob(one.row, one.col, place, one.size, float(min(1.0, tops[number]))))
+            for number, one in _measured(parts, len(peaks), heights, place)
+        ]
+        _keep(found, parts, len(peaks), labels, blobs)
+    return _in_reading_order(blobs, labels)
+
+
+def class_map_of(found: Found, class_ids: Sequence[int]) -> NDArray[np.uint8]:
+    """Class ids (H, W) of the objects, the background's elsewhere and on a line between neighbouring objects.
+
+    Args:
+        class_ids: the class of each place; the first one is the background's.
+    """
+    places = np.array([0, *(one.place for one in found.blobs)], np.int64)
+    line = boundary_of(found.labels, np.zeros(found.labels.shape, np.float32))
+    return np.asarray(class_ids, np.uint8)[np.where(line, 0, places[found.labels])]
+
+
+def _measured(
+    parts: NDArray[np.int32], n_parts: int, weights: NDArray[np.float32], place: int
+) -> list[tuple[int, Blob]]:
+    """(number, blob) of each part that has pixels: centre weighted by `weights`, score their mean."""
+    rows, cols = np.nonzero(parts)
+    numbers = parts[rows, cols]
+    weight = np.maximum(weights[rows, cols].astype(np.float64), 1e-12)
+    sizes = np.bincount(numbers, minlength=n_parts + 1)
+    total = np.bincount(numbers, weight, minlength=n_parts + 1)
+    down = np.bincount(numbers, weight * rows, minlength=n_parts + 1)
+    right = np.bincount(numbers, weight * cols, minlength=n_parts + 1)
+    return [
+        (
+            number,
+            Blob(
+                _rounded(down[number] / total[number]),
+                _rounded(right[number] / total[number]),
+                place,
+                int(sizes[number]),
+                float(min(1.0, total[number] / sizes[number])),
+            ),
+        )
+        for number in range(1, n_parts + 1)
+        if sizes[number]
+    ]
+
+
+def _rounded(position: float) -> float:
+    return round(float(position) * CENTRE_STEPS) / CENTRE_STEPS
+
+
+def _keep(
+    found: Sequence[tuple[int, Blob]],
+    parts: NDArray[np.int32],
+    n_parts: int,
+    labels: NDArray[np.int32],
+    blobs: list[Blob],
+) -> None:
+    """Append the blobs, and enter them into `labels` with their numbers."""
+    table = np.zeros(n_parts + 1, np.int32)
+    for number, blob in found:
+        blobs.append(blob)
+        table[number] = len(blobs)
+    new = table[parts]
+    labels[new > 0] = new[new > 0]
+
+
+def _in_reading_order(blobs: Sequence[Blob], labels: NDArray[np.int32]) -> Found:
+    order = sorted(range(len(blobs)), key=lambda index: (blobs[index].row, blobs[index].col, blobs[index].place))
+    table = np.zeros(len(blobs) + 1, np.int32)
+    table[np.asarray(order, np.int64) + 1] = np.arange(1, len(blobs) + 1)
+    return Found(tuple(blobs[index] for index in order), table[labels])
+
+
+def _without_wide_necks(
+    basins: NDArray[np.int32], depth: NDArray[np.float32], tops: NDArray[np.float32]
+) -> NDArray[np.int32]:
+    """Join basins where the deepest place between them is not clearly shallower than the shallower of the two."""
+    pairs, saddles = _saddles(basins, depth)
+    root = np.arange(len(tops) + 1)
+    top = np.concatenate([[0.0], tops])
+
+    def root_of(number: int) -> int:
+        while root[number] != number:
+            number = int(root[number])
+        return number
+
+    for index in np.argsort(-saddles, kind="stable"):
+        one, other = (root_of(int(number)) for number in pairs[index])
+        if one != other and saddles[index] >= NECK * min(top[one], top[other]):
+            keep, drop = (one, other) if top[one] >= top[other] else (other, one)
+            root[drop] = keep
+    roots = np.array([root_of(number) for number in range(len(root))])
+    return np.asarray(np.unique(roots, return_inverse=True)[1], np.int32)[basins]
+
+
+def _saddles(basins: NDArray[np.int32], depth: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Pairs (M, 2) of basins that touch, and the greatest depth at which they do."""
+    keys, depths = [], []
+    n = int(basins.max()) + 1
+    for first, second in ((np.s_[:-1, :], np.s_[1:, :]), (np.s_[:, :-1], np.s_[:, 1:])):
+        a, b = basins[first], basins[second]
+        touch = (a != b) & (a > 0) & (b > 0)
+        low, high = np.minimum(a[touch], b[touch]).astype(np.int64), np.maximum(a[touch], b[touch])
+        keys.append(low * n + high)
+        depths.append(np.minimum(depth[first][touch], depth[second][touch]))
+    unique, inverse = np.unique(np.concatenate(keys), return_inverse=True)
+    deepest = np.zeros(len(unique), np.float32)
+    np.maximum.at(deepest, inverse, np.concatenate(depths))
+    return np.column_stack([unique // n, unique % n]), deepest

@@ -1,0 +1,146 @@
+"""How well objects were counted and found."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from fcnlab.counts import GRID_SIDE, CountScore, ImageCount
+from fcnlab.errors import NoPoints
+
+LEVELS = 4
+"""Levels of GAME, 0 to 3: at the last the picture is cut in GRID_SIDE x GRID_SIDE parts."""
+
+
+def radius_for(spacing: float) -> float:
+    """How far from a point an object counts as found: half the usual distance between neighbours."""
+    return spacing / 2
+
+
+def match_points(
+    true: NDArray[np.floating], found: NDArray[np.floating], radius: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Match points one to one: as many pairs within `radius` as possible, and of these the closest in all.
+
+    Args:
+        true: (N, 2) rows and columns. found: (M, 2).
+        radius: pixels; a pair exactly so far apart is allowed.
+
+    Returns:
+        (P,) indices into `true`, rising, and the indices into `found` they are matched with.
+    """
+    none = np.zeros(0, np.int64)
+    if not len(true) or not len(found):
+        return none, none
+    near = cKDTree(true).sparse_distance_matrix(cKDTree(found), radius, output_type="coo_matrix")
+    if not near.nnz:
+        return none, none
+    size = len(true) + len(found)
+    joined = type(near)((np.ones(near.nnz), (near.row, near.col + len(true))), shape=(size, size))
+    _, group = connected_components(joined, directed=False)
+    groups = group[near.row]
+    order = np.argsort(groups, kind="stable")
+    pairs = []
+    for chosen in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1):
+        rows, row_of = np.unique(near.row[chosen], return_inverse=True)
+        cols, col_of = np.unique(near.col[chosen], return_inverse=True)
+        forbidden = (radius + 1) * (min(len(rows), len(cols)) + 1)
+        costs = np.full((len(rows), len(cols)), forbidden)
+        costs[row_of, col_of] = near.data[chosen]
+        first, second = linear_sum_assignment(costs)
+        allowed = costs[first, second] < forbidden
+        pairs.append(np.column_stack([rows[first[allowed]], cols[second[allowed]]]))
+    matched = np.concatenate(pairs).astype(np.int64)
+    matched = matched[np.argsort(matched[:, 0], kind="stable")]
+    return matched[:, 0], matched[:, 1]
+
+
+def grid_of(points: NDArray[np.floating], hw: tuple[int, int]) -> NDArray[np.float64]:
+    """(GRID_SIDE, GRID_SIDE): how many points (N, 2) lie in each part of an image of size `hw`."""
+    cells = ((np.asarray(points, np.float64).reshape(-1, 2) + 0.5) * GRID_SIDE / np.asarray(hw)).astype(np.int64)
+    grid = np.zeros((GRID_SIDE, GRID_SIDE))
+    np.add.at(grid, tuple(np.clip(cells, 0, GRID_SIDE - 1).T), 1)
+    return grid
+
+
+def game(true: NDArray[np.floating], counted: NDArray[np.floating], level: int) -> float:
+    """Grid average mean absolute error of one image: errors in 4^level parts of it, added.
+
+    Level 0 is the error of the count.
+
+    Args:
+        true, counted: (GRID_SIDE, GRID_SIDE) objects in each part.
+        level: 0 to 3.
+
+    Reference: Guerrero-Gomez-Olmedo et al. 2015, Extremely Overlapping Vehicle Counting.
+    """
+    n_parts = 2**level
+    wide = GRID_SIDE // n_parts
+    parts = (np.asarray(counted, np.float64) - true).reshape(n_parts, wide, n_parts, wide).sum(axis=(1, 3))
+    return float(np.abs(parts).sum())
+
+
+def score_counts(
+    true: Sequence[Mapping[int, NDArray[np.floating]]],
+    counted: Sequence[ImageCount],
+    hw: Sequence[tuple[int, int]],
+    radius: float,
+) -> CountScore:
+    """Compare counts with images whose objects are all marked.
+
+    Args:
+        true: per image, (N, 2) rows and columns of the points by class id; a class left out has none.
+        counted: what was counted in the same images.
+        hw: sizes of the images.
+        radius: pixels at full size within which an object is found.
+
+    Raises:
+        NoPoints: there is no image.
+    """
+    if not counted:
+        raise NoPoints("no image to score the counts on: say of at least one held-out image that all is marked")
+    errors: dict[int, list[float]] = {}
+    relative: list[float] = []
+    games: list[list[float]] = []
+    n_true = n_found = n_matched = 0
+    for points, image, size in zip(true, counted, hw, strict=True):
+        for index, count in enumerate(image.counts):
+            its = np.asarray(points.get(count.class_id, np.zeros((0, 2))), np.float64).reshape(-1, 2)
+            found = _places(image, count.class_id)
+            error = count.count - len(its)
+            errors.setdefault(count.class_id, []).append(error)
+            relative.append(abs(error) / max(len(its), 1))
+            grid = np.reshape(image.grid[index], (GRID_SIDE, GRID_SIDE)) if image.grid else grid_of(found, size)
+            games.append([game(grid_of(its, size), grid, level) for level in range(LEVELS)])
+            n_true, n_found = n_true + len(its), n_found + len(found)
+            n_matched += len(match_points(its, found, radius)[0])
+    every = np.concatenate([np.asarray(one) for one in errors.values()])
+    levels = np.mean(games, axis=0)
+    return CountScore(
+        mae=float(np.abs(every).mean()),
+        rmse=math.sqrt(float(np.square(every).mean())),
+        mre=float(np.mean(relative)),
+        game=(float(levels[0]), float(levels[1]), float(levels[2]), float(levels[3])),
+        precision=n_matched / n_found if n_found else 1.0,
+        recall=n_matched / n_true if n_true else 1.0,
+        f_score=f_score(n_matched, n_true, n_found),
+        n_images=len(counted),
+        n_objects=n_true,
+        per_class={class_id: float(np.abs(one).mean()) for class_id, one in errors.items()},
+    )
+
+
+def f_score(n_matched: float, n_true: float, n_found: float) -> float:
+    """Harmonic mean of precision and recall; one where there is nothing to find and nothing was found."""
+    return 2 * n_matched / (n_true + n_found) if n_true + n_found else 1.0
+
+
+def _places(image: ImageCount, class_id: int) -> NDArray[np.float64]:
+    places = [(one.row, one.col) for one in image.objects if one.class_id == class_id]
+    return np.array(places, np.float64).reshape(-1, 2)
