@@ -4,8 +4,9 @@
 
 The cases: one 1024x768 photograph with up to 50 points (200 clicks after 20 of warm-up; each round undoes its
 points); the same in a project with 5,000 points in 500 images; one 12-megapixel photograph (time to the first mask,
-then per click), and one of 108; a project of 20 further images, before and while a worker trains FCN-8s on it.
-Reports medians and 95th percentiles in milliseconds.
+then per click); one of 108, shown whole, and zoomed in until three of its pixels are one of the screen; a project of 20
+further images, before and while a worker trains FCN-8s on it. Reports medians and 95th percentiles in milliseconds, and
+how much of the overlay is sent per click.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from typing import Any
 import cv2
 import numpy as np
 import skimage.data
-from numpy.typing import NDArray
 from playwright.sync_api import Page
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from fcnlab.core.tiles import Box
 from fcnlab.domain import Event, EventBatch, EventKind
 from fcnlab.lab import open_lab
 from fcnlab.runs import TrainingState
@@ -81,12 +82,21 @@ def make_project(data_dir: Path, *, width: int, height: int, other_images: int) 
     return project.id, step.image_id
 
 
-def click_round(page: Page, count: int, rng: np.random.Generator, size: tuple[int, int]) -> list[float]:
-    """Click `count` times at random places, classes in turn, each after the last mask; milliseconds."""
+WATCH_BYTES = """() => {
+  window.overlayBytes = 0;
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries())
+      if (entry.name.includes('/overlay/')) window.overlayBytes += entry.encodedBodySize;
+  }).observe({ type: 'resource' });
+}"""
+
+
+def click_round(page: Page, count: int, rng: np.random.Generator, part: Box) -> list[float]:
+    """Click `count` times at random places of a part of the image, classes in turn, each after the last mask; ms."""
     times = []
     for number in range(count):
         page.keyboard.press(str(1 + number % 2))
-        row, col = rng.uniform(0.05, 0.95) * size[1], rng.uniform(0.05, 0.95) * size[0]
+        row, col = rng.uniform(part.top, part.bottom), rng.uniform(part.left, part.right)
         x, y = pixel_on_screen(page, row, col)
         known = page.evaluate("window.clickTimes.length")
         page.mouse.click(x, y)
@@ -122,10 +132,37 @@ def training(data_dir: Path, project_id: int) -> Iterator[None]:
         lab.close()
 
 
+def zoom_in(page: Page, width: int, height: int, scale: float) -> Box:
+    """Look at the middle of the image at this scale, wait for its tiles, and say which part is well inside the view."""
+    box = page.locator(".vp").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    while (shown := page.locator("img.picture").bounding_box()) and shown["width"] / width < scale:
+        page.mouse.wheel(0, -100)
+        page.wait_for_timeout(50)
+    page.locator("canvas.tiles[data-missing='0']").wait_for(timeout=60_000)
+    assert shown is not None
+    own = shown["width"] / width
+    top, left = (box["y"] - shown["y"]) / own, (box["x"] - shown["x"]) / own
+    seen = Box(round(top), round(left), round(top + box["height"] / own), round(left + box["width"] / own))
+    margin = round(0.05 * min(seen.hw))
+    return seen.clipped((height, width)).grown(-margin, (height, width))
+
+
 def measure(
-    width: int, height: int, *, clicks: int, warm_up: int, other_images: int = 0, with_training: bool = False
+    width: int,
+    height: int,
+    *,
+    clicks: int,
+    warm_up: int,
+    other_images: int = 0,
+    with_training: bool = False,
+    scale: float | None = None,
 ) -> dict[str, float]:
-    """Median and 95th percentile of the click latency, and the time to the first mask."""
+    """Median and 95th percentile of the click latency, and the time to the first mask.
+
+    `scale`: zoom in until a pixel of the image is so many of the screen, wait until all is made, and click there.
+    """
     rng = np.random.default_rng(1)
     with tempfile.TemporaryDirectory() as folder:
         project_id, image_id = make_project(Path(folder), width=width, height=height, other_images=other_images)
@@ -133,6 +170,7 @@ def measure(
             page = browser.new_page(viewport={"width": 1280, "height": 900})
             open_label_page(page, server, project_id=project_id, image_id=image_id)
             page.evaluate(WATCH_CLICKS)
+            page.evaluate(WATCH_BYTES)
             started = time.perf_counter()
             x, y = pixel_on_screen(page, height * 0.5, width * 0.45)
             page.keyboard.press("2")
@@ -141,34 +179,35 @@ def measure(
             page.mouse.click(*pixel_on_screen(page, height * 0.05, width * 0.05))
             page.locator(".vp[data-painted-seq='2']").wait_for(timeout=600_000)
             first = time.perf_counter() - started
-            if other_images:  # wait until all images are learned from
+            part = Box(round(0.05 * height), round(0.05 * width), round(0.95 * height), round(0.95 * width))
+            if scale is not None:
+                part = zoom_in(page, width, height, scale)
+            if other_images or scale is not None:  # wait until all images are learned from, or all tiles made
                 page.get_by_text("up to date").wait_for(timeout=900_000)
             page.evaluate("window.clickTimes.length = 0")
             if with_training:
                 with training(Path(folder), project_id):
-                    return summary(first, clicked(page, clicks, warm_up, rng, (width, height)))
-            return summary(first, clicked(page, clicks, warm_up, rng, (width, height)))
+                    return clicked(page, clicks, warm_up, rng, part) | {"first_mask_s": round(first, 2)}
+            return clicked(page, clicks, warm_up, rng, part) | {"first_mask_s": round(first, 2)}
 
 
-def clicked(
-    page: Page, clicks: int, warm_up: int, rng: np.random.Generator, size: tuple[int, int]
-) -> NDArray[np.float64]:
-    """Milliseconds of `clicks` clicks after the warm-up, in rounds that take their points back."""
+def clicked(page: Page, clicks: int, warm_up: int, rng: np.random.Generator, part: Box) -> dict[str, float]:
+    """Figures of `clicks` clicks after the warm-up, in rounds that take their points back."""
     times: list[float] = []
+    sent = 0.0
     while len(times) < warm_up + clicks:
-        times += click_round(page, min(ROUND, warm_up + clicks - len(times)), rng, size)
+        before = page.evaluate("window.overlayBytes")
+        times += click_round(page, min(ROUND, warm_up + clicks - len(times)), rng, part)
+        page.wait_for_timeout(300)
+        sent += page.evaluate("window.overlayBytes") - before
         for _ in range(ROUND):
             page.keyboard.press("z")
         page.wait_for_timeout(1500)
-    return np.array(times[warm_up:])
-
-
-def summary(first: float, measured: NDArray[np.float64]) -> dict[str, float]:
-    """Figures of one case."""
+    measured = np.array(times[warm_up:])
     return {
-        "first_mask_s": round(first, 2),
         "median_ms": round(float(np.median(measured)), 1),
         "p95_ms": round(float(np.percentile(measured, 95)), 1),
+        "sent_kb": round(sent / len(times) / 1000, 1),
         "clicks": len(measured),
     }
 
@@ -177,7 +216,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clicks", type=int, default=200)
     parser.add_argument("--warm-up", type=int, default=20)
-    names = ["small", "project", "large", "huge", "quiet", "training", "all"]
+    names = ["small", "project", "large", "huge", "zoomed", "quiet", "training", "all"]
     parser.add_argument("--case", choices=names, default="all")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -186,6 +225,7 @@ def main() -> None:
         "project": {"width": 1024, "height": 768, "other_images": 500},
         "large": {"width": 4000, "height": 3000},
         "huge": {"width": 12000, "height": 9000},
+        "zoomed": {"width": 12000, "height": 9000, "scale": 1 / 3},
         "quiet": {"width": 1024, "height": 768, "other_images": 20},
         "training": {"width": 1024, "height": 768, "other_images": 20, "with_training": True},
     }

@@ -14,12 +14,28 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from fcnlab.core.patches import NOTHING, changed_box, joined
 from fcnlab.core.queries import margin
+from fcnlab.core.tiles import Box
 from fcnlab.domain import IGNORE
 
 Phase = Literal["idle", "queued", "encoding", "fitting", "missing", "error"]
 OVERLAYS_KEPT = 32
+OVERLAY_BYTES = 64_000_000
+"""Masks on the board take no more, but for the newest."""
+
 PROBABILITIES_KEPT = 4
+CHANGES_KEPT = 64
+"""A browser that missed more overlays than this gets the whole of the newest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Where an overlay differs from the one before it, in its class ids and in its probabilities."""
+
+    number: int
+    class_ids: Box
+    probabilities: Box
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +44,38 @@ class Overlay:
 
     Attributes:
         number: rises with every overlay of this process, and from one process to the next.
-        hw: height and width of the mask, the learner's resolution.
-        packed: zlib stream of the class ids, uint8 row by row; IGNORE is drawn as nothing.
+        class_map: (H, W) uint8 at the learner's resolution; IGNORE is drawn as nothing. Never written to.
         covers: per browser tab, the highest event that this mask has learned from.
+        changes: how it came about, this overlay's own last.
+        newest: the class ids of the last change, packed.
         is_final: the stored mask of a done image.
     """
 
     number: int
-    hw: tuple[int, int]
-    packed: bytes
+    class_map: NDArray[np.uint8]
     covers: Mapping[str, int]
     milliseconds: float
     made_at: datetime
+    changes: tuple[Change, ...]
+    newest: bytes
     is_final: bool = False
+
+    @property
+    def hw(self) -> tuple[int, int]:
+        """Height and width of the mask."""
+        return self.class_map.shape[0], self.class_map.shape[1]
+
+    def since(self, number: int, *, of: Literal["class_ids", "probabilities"]) -> tuple[int, Box]:
+        """What whoever has overlay `number` needs: `number` and the box in which this one differs, or 0 and all."""
+        numbers = [one.number for one in self.changes]
+        if number not in numbers:
+            return 0, Box(0, 0, *self.hw)
+        return number, joined(getattr(one, of) for one in self.changes[numbers.index(number) + 1 :])
+
+
+def packed(values: NDArray[np.uint8], box: Box) -> bytes:
+    """zlib stream of a box of a map (H, W) uint8, row by row."""
+    return zlib.compress(values[box.slices].tobytes(), 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,27 +121,28 @@ class Board:
         covers: Mapping[str, int],
         milliseconds: float,
         made_at: datetime,
-        opinion: tuple[tuple[int, ...], NDArray[np.float32]] | Literal["kept"] | None = None,
+        opinion: tuple[tuple[int, ...], NDArray[np.floating]] | Literal["kept"] | None = None,
+        touched: Box | None = None,
         is_final: bool = False,
     ) -> Overlay:
-        """Show a class map (H, W) uint8 from now on.
+        """Show a class map (H, W) uint8 from now on, which is not written to any more.
 
-        `opinion` is (class ids, probabilities (K, H, W)), or "kept": that of the overlay before.
+        `opinion` is (class ids, probabilities (K, H, W)), or "kept": that of the overlay before. Probabilities in
+        float16 are not copied; those outside the box `touched` are as they were when the overlay before was pinned.
         """
-        packed = zlib.compress(np.ascontiguousarray(class_map).tobytes(), 1)
-        height, width = class_map.shape
+        shown = self.overlay(image_id)
+        changed = Box(0, 0, *class_map.shape) if shown is None else changed_box(shown.class_map, class_map)
+        newest = packed(class_map, changed)
         with self._lock:
             self._number += 1
-            overlay = Overlay(self._number, (height, width), packed, dict(covers), milliseconds, made_at, is_final)
+            touched = self._keep_opinion(image_id, opinion, touched) or Box(0, 0, *class_map.shape)
+            change = Change(self._number, changed, touched)
+            before = () if shown is None or shown.hw != class_map.shape else shown.changes[1 - CHANGES_KEPT :]
+            overlay = Overlay(
+                self._number, class_map, dict(covers), milliseconds, made_at, (*before, change), newest, is_final
+            )
             self._place(image_id).overlay = overlay
-            earlier = self._opinions.pop(image_id, None)
-            if opinion == "kept":
-                if earlier is not None:
-                    self._opinions[image_id] = replace(earlier, overlay=overlay.number)
-            elif opinion is not None:
-                self._opinions[image_id] = Opinion(overlay.number, opinion[0], opinion[1].astype(np.float16))
-            while len(self._opinions) > PROBABILITIES_KEPT:
-                self._opinions.popitem(last=False)
+            self._forget_oldest()
         self._wake()
         return overlay
 
@@ -118,7 +154,14 @@ class Board:
             if place is None or shown is None or dict(shown.covers) == dict(covers):
                 return
             self._number += 1
-            place.overlay = replace(shown, number=self._number, covers=dict(covers))
+            change = Change(self._number, NOTHING, NOTHING)
+            place.overlay = replace(
+                shown,
+                number=self._number,
+                covers=dict(covers),
+                changes=(*shown.changes[1 - CHANGES_KEPT :], change),
+                newest=packed(shown.class_map, NOTHING),
+            )
             opinion = self._opinions.get(image_id)
             if opinion is not None:
                 self._opinions[image_id] = replace(opinion, overlay=self._number)
@@ -190,6 +233,32 @@ class Board:
             self._places.popitem(last=False)
         return place
 
+    def _keep_opinion(
+        self,
+        image_id: int,
+        opinion: tuple[tuple[int, ...], NDArray[np.floating]] | Literal["kept"] | None,
+        touched: Box | None,
+    ) -> Box | None:
+        """The opinion of the overlay of the newest number; where it is new, None for everywhere."""
+        earlier = self._opinions.pop(image_id, None)
+        if opinion == "kept":
+            if earlier is None:
+                return None
+            self._opinions[image_id] = replace(earlier, overlay=self._number)
+            return NOTHING
+        if opinion is None:
+            return None
+        self._opinions[image_id] = Opinion(self._number, opinion[0], opinion[1].astype(np.float16, copy=False))
+        while len(self._opinions) > PROBABILITIES_KEPT:
+            self._opinions.popitem(last=False)
+        return None if earlier is None else touched
+
+    def _forget_oldest(self) -> None:
+        held = [0 if place.overlay is None else place.overlay.class_map.nbytes for place in self._places.values()]
+        while sum(held) > OVERLAY_BYTES and len(held) > 1:
+            held.pop(0)
+            self._places.popitem(last=False)
+
     def _wake(self) -> None:
         with self._lock:
             waiters = list(self._waiters)
@@ -208,3 +277,11 @@ def heat_map(opinion: Opinion, mode: Literal["probability", "uncertainty"], clas
     else:
         chosen = margin(probabilities.astype(np.float32))
     return np.asarray(np.clip(chosen * 255, 0, 255), np.uint8)
+
+
+def packed_heat(opinion: Opinion | None, box: Box, mode: Literal["probability", "uncertainty"], class_id: int) -> bytes:
+    """A box of a heat map, packed as class ids are; zeros while there is no opinion of that size."""
+    if opinion is None or box != box.clipped(opinion.probabilities.shape[1:3]):
+        return packed(np.zeros(box.hw, np.uint8), Box(0, 0, *box.hw))
+    part = replace(opinion, probabilities=opinion.probabilities[(slice(None), *box.slices)])
+    return packed(heat_map(part, mode, class_id), Box(0, 0, *box.hw))

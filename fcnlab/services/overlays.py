@@ -16,6 +16,7 @@ from fcnlab.adapters.repository_strokes import live_stroke_ids
 from fcnlab.core.coords import learner_hw
 from fcnlab.core.learner import Segmentation
 from fcnlab.core.painting import Painting, painted
+from fcnlab.core.tiles import Box
 from fcnlab.domain import IGNORE, ImageInfo, ImageState, Project
 from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab
@@ -27,10 +28,6 @@ from fcnlab.services.wide_masks import WideMasks
 
 BASES_KEPT = 8
 """Images whose mask is kept without what is painted: a stroke on them needs nothing learned again."""
-
-
-REST_SHOWN_S = 1.0
-"""The rest of a wide image is shown so often: every overlay costs a browser as much as the tile cost us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +46,6 @@ class OverlayMaker:
         self._made_from: dict[int, tuple[int, ImageState, tuple[int, ...]]] = {}
         self._bases: OrderedDict[int, _Base] = OrderedDict()
         self._wide = WideMasks(pictures)
-        self._pinned: dict[int, float] = {}
 
     def forget(self, image_id: int) -> None:
         """Make the overlay of an image again next time, whether anything changed or not."""
@@ -95,10 +91,11 @@ class OverlayMaker:
             if self._pin_final(project, learner, image, covers, started):
                 self._made_from[image.id] = made_from
             return False
-        base, opinion, painting = self._bases.get(image.id), None, learner.painting_of(image)
+        base, opinion, touched = self._bases.get(image.id), None, None
+        painting = learner.painting_of(image)
         try:
             if base is None or base.revision != learner.revision or not is_whole:
-                segmentation = self._segmentation(learner, image)
+                segmentation, touched = self._segmentation(learner, image)
                 base = self._keep(image, _Base(learner.revision, segmentation.class_map))
                 opinion = segmentation.class_ids, segmentation.probabilities
         except NoPoints as missing:
@@ -107,12 +104,6 @@ class OverlayMaker:
                 return True
             self._board.say(image.id, "missing", message=missing_in_words(project, learner) or str(missing))
             return False
-        is_rest = not is_whole and self._made_from.get(image.id) == made_from
-        now = time.monotonic()
-        if is_rest and self.progress(learner, image) < 1 and now - self._pinned.get(image.id, 0) < REST_SHOWN_S:
-            self._board.cover(image.id, covers)
-            return True
-        self._pinned[image.id] = now
         self._board.pin(
             image.id,
             painted(base.class_map, painting),
@@ -120,6 +111,7 @@ class OverlayMaker:
             milliseconds=(time.perf_counter() - started) * 1000,
             made_at=self._lab.clock(),
             opinion=opinion or "kept",
+            touched=touched,
         )
         self._made_from[image.id] = (learner.revision, *made_from[1:])
         return True
@@ -148,8 +140,11 @@ class OverlayMaker:
             made_at=self._lab.clock(),
         )
 
-    def _segmentation(self, learner: ProjectLearner, image: ImageInfo) -> Segmentation:
-        """By the model that the project chose, or by all points learned from so far. Raises NoPoints."""
+    def _segmentation(self, learner: ProjectLearner, image: ImageInfo) -> tuple[Segmentation, Box | None]:
+        """By the model that the project chose, or by all points learned from so far. Raises NoPoints.
+
+        And the box outside of which the probabilities are those of the last time; None: they may be new everywhere.
+        """
         project = learner.project
         assert project is not None
         if self._wide.serves(learner, image):
@@ -160,12 +155,12 @@ class OverlayMaker:
             maker = learner.chosen_maker(learner.record)
             if not learner.is_ready_for(maker, image):
                 self._board.say(image.id, "encoding", progress=0.3, message=f"asking {learner.record.name}")
-            return learner.segment_by(maker, image, keeps=True)
+            return learner.segment_by(maker, image, keeps=True), None
         if not self._pictures.is_ready(image, project.learner):
             self._board.say(image.id, "encoding", progress=0.3, message="encoding the image")
             self._pictures.picture(image, project.learner)
         learner.learn_from(image)
-        return learner.segment(image, learner.fit())
+        return learner.segment(image, learner.fit()), None
 
     def _pin_final(
         self,

@@ -91,8 +91,10 @@ class WideMasks:
             picture.encode(min(waiting, key=lambda number: _away(picture, number, focus)))
         return len(waiting) > 1
 
-    def freshen(self, learner: ProjectLearner, image: ImageInfo) -> Segmentation:
-        """One tile more by what is known now, and the mask of the whole image as far as it is made.
+    def freshen(self, learner: ProjectLearner, image: ImageInfo) -> tuple[Segmentation, Box]:
+        """One tile more by what is known now: the mask of the whole image as far as it is made, and where it is new.
+
+        The probabilities are written to again by the next call; outside the box they are those of the last one.
 
         Raises:
             NoPoints: fewer than two classes have points.
@@ -104,6 +106,7 @@ class WideMasks:
         learner.learn_from(image)
         head = learner.newest_head()
         state = self._state(learner, image, picture, head.class_ids)
+        is_new = max(state.made.values()) < 0
         clicks = learner.clicks_of(image)
         looked = self._looked.pop(image.id, None)
         if looked is not None:
@@ -111,11 +114,12 @@ class WideMasks:
         self._look_where_clicked(state, clicks, picture)
         number = _next(state, picture, learner.revision)
         box, found = picture.segment(number, head, clicks, project.learner, background=background_of(project))
-        _keep(state, box, found)
+        kept = _keep(state, box, found)
         state.made[number] = learner.revision
         seen = LazyLab(picture.rgb[:: state.step, :: state.step])
         class_map = obeyed(state.class_map.copy(), clicks, seen, project.learner, background=background_of(project))
-        return Segmentation(head.class_ids, state.probabilities, class_map)
+        touched = Box(0, 0, *class_map.shape) if is_new else kept
+        return Segmentation(head.class_ids, state.probabilities, class_map), touched
 
     def _state(
         self, learner: ProjectLearner, image: ImageInfo, picture: WidePicture, class_ids: tuple[int, ...]
@@ -168,8 +172,9 @@ def _away(picture: WidePicture, number: int, focus: tuple[float, float]) -> floa
     return math.hypot(down, across)
 
 
-def _keep(state: _State, box: Box, found: Segmentation) -> None:
-    """Write a tile into the whole."""
-    small = Box(*(-(-side // state.step) for side in (box.top, box.left, box.bottom, box.right))).slices
-    state.class_map[small] = found.class_map[:: state.step, :: state.step]
-    state.probabilities[(slice(None), *small)] = found.probabilities[:, :: state.step, :: state.step]
+def _keep(state: _State, box: Box, found: Segmentation) -> Box:
+    """Write a tile into the whole; where it lies there."""
+    small = Box(*(-(-side // state.step) for side in (box.top, box.left, box.bottom, box.right)))
+    state.class_map[small.slices] = found.class_map[:: state.step, :: state.step]
+    state.probabilities[(slice(None), *small.slices)] = found.probabilities[:, :: state.step, :: state.step]
+    return small

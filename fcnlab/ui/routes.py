@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-import numpy as np
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
@@ -23,7 +21,7 @@ from fcnlab.core.queries import COUNT, Strategy
 from fcnlab.domain import ImageInfo
 from fcnlab.errors import FcnlabError
 from fcnlab.services.asking import ask
-from fcnlab.services.board import Board, heat_map
+from fcnlab.services.board import Overlay, Status, packed, packed_heat
 from fcnlab.services.downloads import find_download
 from fcnlab.services.exhibits import image_of_key, project_of_key
 from fcnlab.services.pictures import shown_file, thumbnail_file, tile_file, tiling_of
@@ -138,29 +136,34 @@ async def _overlay(request: Request, own: Engine) -> Response:
     """Long poll: answers when an overlay or a status newer than the browser's is there."""
     key, image_id = request.path_params["key"], request.path_params["image_id"]
     project_id = await run_in_threadpool(own.permissions.project_of, key=key, image_id=image_id)
-    after, status = _number(request, "after"), _number(request, "status")
+    known, status = _number(request, "after"), _number(request, "status")
     mode, board = request.query_params.get("mode", "mask"), own.jobs.board
-    shown = board.overlay(image_id)
+    after, shown = known, board.overlay(image_id)
     if mode in HEAT_MODES and shown is not None and not shown.is_final and board.opinion(image_id) is None:
-        after = max(after, shown.number)
+        after = max(known, shown.number)
         await run_in_threadpool(own.jobs.remake, project_id, image_id)
     else:
         await run_in_threadpool(own.jobs.watch, project_id, image_id)
     await board.changed(image_id, overlay=after, status=status, timeout_s=LONG_POLL_S)
-    return overlay_response(
-        board,
-        image_id,
-        after=after,
-        mode=mode,
-        class_id=_number(request, "class_id"),
-        client=request.query_params.get("client", ""),
-    )
+    overlay, client = board.overlay(image_id), request.query_params.get("client", "")
+    meta = overlay_meta(overlay, board.status(image_id), client=client)
+    if overlay is None or overlay.number <= after:
+        return _with_meta(Response(status_code=204), meta)
+    if mode in HEAT_MODES:
+        base, box = overlay.since(known, of="probabilities")
+        opinion, class_id = board.opinion(image_id), _number(request, "class_id")
+        body = await run_in_threadpool(packed_heat, opinion, box, HEAT_MODES[mode], class_id)
+    else:
+        base, box = overlay.since(known, of="class_ids")
+        is_newest = box == overlay.changes[-1].class_ids
+        body = overlay.newest if is_newest else await run_in_threadpool(packed, overlay.class_map, box)
+    response = Response(body, media_type="application/octet-stream", headers={"Content-Encoding": "deflate"})
+    return _with_meta(response, meta | {"base": base, "box": [box.top, box.left, *box.hw]})
 
 
-def overlay_response(board: Board, image_id: int, *, after: int, mode: str, class_id: int, client: str) -> Response:
-    """The newest overlay when it is newer than number `after`, and in any case what goes on."""
-    overlay, status = board.overlay(image_id), board.status(image_id)
-    meta = {
+def overlay_meta(overlay: Overlay | None, status: Status, *, client: str) -> dict[str, Any]:
+    """What a browser is told with every answer: the numbers of the newest overlay, and what goes on."""
+    return {
         "overlay": overlay.number if overlay else 0,
         "status": status.number,
         "phase": status.phase,
@@ -173,16 +176,11 @@ def overlay_response(board: Board, image_id: int, *, after: int, mode: str, clas
         "covers": overlay.covers.get(client, 0) if overlay else 0,
         "shown_done": bool(overlay and overlay.is_final),
     }
-    headers = {"X-Fcnlab-Meta": json.dumps(meta, ensure_ascii=True), "Cache-Control": "no-store"}
-    if overlay is None or overlay.number <= after:
-        return Response(status_code=204, headers=headers)
-    body = overlay.packed
-    opinion = board.opinion(image_id)
-    if mode in HEAT_MODES:
-        heat = np.zeros(overlay.hw, np.uint8) if opinion is None else heat_map(opinion, HEAT_MODES[mode], class_id)
-        body = zlib.compress(heat.tobytes(), 1)
-    headers["Content-Encoding"] = "deflate"
-    return Response(body, media_type="application/octet-stream", headers=headers)
+
+
+def _with_meta(response: Response, meta: dict[str, Any]) -> Response:
+    response.headers.update({"X-Fcnlab-Meta": json.dumps(meta, ensure_ascii=True), "Cache-Control": "no-store"})
+    return response
 
 
 def _file(request: Request, path: Path, picture_id: str) -> Response:

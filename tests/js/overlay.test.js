@@ -35,12 +35,14 @@ test("heat tables are opaque and get lighter with the value", () => {
   }
 });
 
-test("every value gets its colour", () => {
-  const target = new Uint32Array(3);
+test("every value of a box gets its colour", () => {
+  const map = { width: 3, values: new Uint8Array([3, 3, 0, 0, 0, 3]) };
+  const target = new Uint32Array(4);
 
-  colour(new Uint8Array([0, 3, 0]), classTable(CLASSES, { background: true }), target);
+  colour(map, { top: 0, left: 1, height: 2, width: 2 }, classTable(CLASSES, { background: true }), target);
 
-  assert.deepEqual([...target], [packed(255, 128, 1, 255), packed(16, 32, 48, 255), packed(255, 128, 1, 255)]);
+  const [one, other] = [packed(255, 128, 1, 255), packed(16, 32, 48, 255)];
+  assert.deepEqual([...target], [other, one, one, other]);
 });
 
 test("a value is found under its pixel when the map is smaller than the picture", () => {

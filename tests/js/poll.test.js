@@ -76,6 +76,29 @@ test("a body of another size is not shown", async () => {
   assert.equal(seen.overlays.length, 0);
 });
 
+test("a box that changed is laid into the overlay before", async () => {
+  const seen = await run([
+    answer({ overlay: 6 }, [0, 1, 0, 1, 0, 1]),
+    answer({ overlay: 8, base: 6, box: [1, 1, 1, 2] }, [7, 9]),
+    answer({ overlay: 9, base: 8, box: [0, 0, 0, 0] }, []),
+  ]);
+
+  assert.deepEqual(seen.asked, ["4/mask/0/0", "4/mask/6/1", "4/mask/8/1", "4/mask/9/1"]);
+  assert.deepEqual([...seen.overlays[2].values], [0, 1, 0, 1, 7, 9]);
+  assert.deepEqual(seen.overlays[1].patch, { top: 1, left: 1, height: 1, width: 2 });
+});
+
+test("after a box of an overlay that is not here, the whole is asked for", async () => {
+  const seen = await run([
+    answer({ overlay: 6 }, [0, 1, 0, 1, 0, 1]),
+    answer({ overlay: 8, base: 7, box: [1, 1, 1, 2] }, [7, 9]),
+    answer({ overlay: 8 }, [2, 2, 2, 2, 2, 2]),
+  ]);
+
+  assert.deepEqual(seen.asked.slice(2), ["4/mask/0/1", "4/mask/8/1"]);
+  assert.deepEqual(seen.overlays.map((/** @type {any} */ one) => one.number), [6, 8]);
+});
+
 test("a server that counts anew is believed", async () => {
   const seen = await run([answer({ overlay: 60, status: 90 }, [0, 1, 0, 1, 0, 1]), answer({ overlay: 2, status: 3 })]);
 

@@ -8,8 +8,21 @@ import zlib
 from datetime import UTC, datetime
 
 import numpy as np
+import pytest
+from numpy.typing import NDArray
 
-from fcnlab.services.board import OVERLAYS_KEPT, PROBABILITIES_KEPT, Board, Opinion, heat_map
+from fcnlab.core.patches import NOTHING
+from fcnlab.core.tiles import Box
+from fcnlab.services.board import (
+    CHANGES_KEPT,
+    OVERLAYS_KEPT,
+    PROBABILITIES_KEPT,
+    Board,
+    Opinion,
+    heat_map,
+    packed,
+    packed_heat,
+)
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 CLASS_MAP = np.arange(12, dtype=np.uint8).reshape(3, 4)
@@ -17,6 +30,10 @@ CLASS_MAP = np.arange(12, dtype=np.uint8).reshape(3, 4)
 
 def pin(board: Board, image_id: int = 1, **options: object) -> int:
     return board.pin(image_id, CLASS_MAP, covers={"tab": 4}, milliseconds=1.0, made_at=NOW, **options).number  # type: ignore[arg-type]
+
+
+def unpacked(data: bytes, box: Box) -> NDArray[np.uint8]:
+    return np.frombuffer(zlib.decompress(data), np.uint8).reshape(box.hw)
 
 
 def test_a_pinned_map_unpacks_to_itself() -> None:
@@ -27,8 +44,77 @@ def test_a_pinned_map_unpacks_to_itself() -> None:
     overlay = board.overlay(1)
     assert overlay is not None
     assert number > 100
-    unpacked = np.frombuffer(zlib.decompress(overlay.packed), np.uint8).reshape(overlay.hw)
-    np.testing.assert_array_equal(unpacked, CLASS_MAP)
+    assert overlay.since(0, of="class_ids") == (0, Box(0, 0, 3, 4))
+    np.testing.assert_array_equal(unpacked(overlay.newest, Box(0, 0, 3, 4)), CLASS_MAP)
+
+
+def test_whoever_has_an_older_map_and_the_box_that_changed_has_the_newest() -> None:
+    rng, board = np.random.default_rng(0), Board(first_number=0)
+    class_map = np.zeros((13, 21), np.uint8)
+    had = {}
+    for _ in range(30):
+        class_map = class_map.copy()
+        top, left = rng.integers(13), rng.integers(21)
+        class_map[top : top + rng.integers(4), left : left + rng.integers(5)] = rng.integers(3)
+        number = board.pin(1, class_map, covers={}, milliseconds=1.0, made_at=NOW).number
+        had[number] = class_map
+        if rng.integers(2):
+            board.cover(1, {"tab": number})
+    newest = board.overlay(1)
+    assert newest is not None
+
+    for number, before in had.items():
+        base, box = newest.since(number, of="class_ids")
+        assert base == number
+        patched = before.copy()
+        patched[box.slices] = unpacked(packed(newest.class_map, box), box)
+        np.testing.assert_array_equal(patched, class_map)
+    last = newest.changes[-1].class_ids
+    np.testing.assert_array_equal(unpacked(newest.newest, last), class_map[last.slices])
+
+
+def test_unknown_numbers_and_maps_of_another_size_get_the_whole() -> None:
+    board = Board(first_number=0)
+    before = pin(board)
+    overlay = board.pin(1, np.zeros((5, 7), np.uint8), covers={}, milliseconds=1.0, made_at=NOW)
+
+    assert overlay.since(before, of="class_ids") == (0, Box(0, 0, 5, 7))
+    assert overlay.since(overlay.number + 1, of="class_ids") == (0, Box(0, 0, 5, 7))
+    assert overlay.since(overlay.number, of="class_ids") == (overlay.number, NOTHING)
+    for _ in range(CHANGES_KEPT):
+        newest = board.pin(1, overlay.class_map, covers={}, milliseconds=1.0, made_at=NOW)
+    assert newest.since(overlay.number, of="class_ids") == (0, Box(0, 0, 5, 7))
+    assert len(newest.changes) == CHANGES_KEPT
+
+
+def test_probabilities_change_where_they_were_touched_and_everywhere_after_they_were_gone() -> None:
+    board, touched = Board(first_number=0), Box(1, 0, 2, 3)
+    probabilities = np.full((2, 3, 4), 0.5, np.float16)
+    first = pin(board)
+    second = pin(board, opinion=((0, 1), probabilities), touched=touched)
+    third = pin(board, opinion="kept")
+    probabilities[(slice(None), *touched.slices)] = [[[1]], [[0]]]  # as the next tile is written
+    fourth = pin(board, opinion=((0, 1), probabilities), touched=touched)
+    newest = board.overlay(1)
+    assert newest is not None
+
+    assert newest.since(first, of="probabilities")[1] == Box(0, 0, 3, 4)
+    assert newest.since(second, of="probabilities")[1] == touched
+    assert newest.since(third, of="probabilities")[1] == touched
+    assert newest.since(fourth, of="probabilities")[1] == NOTHING
+    heat = unpacked(packed_heat(board.opinion(1), touched, "probability", 1), touched)
+    np.testing.assert_array_equal(heat, [[0, 0, 0]])
+    assert not unpacked(packed_heat(None, touched, "uncertainty", 0), touched).any()
+
+
+def test_the_board_holds_no_more_than_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fcnlab.services.board.OVERLAY_BYTES", 30)
+    board = Board(first_number=0)
+
+    for image_id in range(4):
+        pin(board, image_id)
+
+    assert [image_id for image_id in range(4) if board.overlay(image_id)] == [2, 3]
 
 
 def test_numbers_only_rise() -> None:

@@ -56,12 +56,17 @@ export function heatGradient(mode) {
 }
 
 /**
- * @param {Uint8Array} values
+ * @param {{values: Uint8Array, width: number}} map
+ * @param {import("./types.js").Box} box of it
  * @param {Uint32Array} table
- * @param {Uint32Array} target one canvas pixel per value
+ * @param {Uint32Array} target one canvas pixel per value of the box
  */
-export function colour(values, table, target) {
-  for (let at = 0; at < values.length; at += 1) target[at] = table[values[at]];
+export function colour({ values, width }, box, table, target) {
+  let to = 0;
+  for (let row = box.top; row < box.top + box.height; row += 1) {
+    const start = row * width + box.left;
+    for (let at = start; at < start + box.width; at += 1, to += 1) target[to] = table[values[at]];
+  }
 }
 
 /**

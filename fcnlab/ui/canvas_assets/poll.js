@@ -1,4 +1,6 @@
 // @ts-check
+import { applied } from "./patches.js";
+
 /** @typedef {import("./types.js").Meta} Meta */
 /** @typedef {import("./types.js").Mode} Mode */
 /** @typedef {import("./types.js").Overlay} Overlay */
@@ -62,13 +64,14 @@ export class OverlayPoll {
 
   /** @param {Wish} wish @param {AbortSignal} signal */
   async #follow(wish, signal) {
-    let after = 0;
+    /** What the next answer is laid into. @type {{number: number, values: Uint8Array} | null} */
+    let held = null;
     let status = 0;
     let retryMs = FIRST_RETRY_MS;
     while (!signal.aborted) {
       const began = performance.now();
       try {
-        const answer = await this.#ask(this.parts.address(wish, after, status), signal);
+        const answer = await this.#ask(this.parts.address(wish, held?.number ?? 0, status), signal);
         if (signal.aborted) return;
         this.parts.onReach(true);
         if (answer === "gone") {
@@ -79,11 +82,12 @@ export class OverlayPoll {
         retryMs = FIRST_RETRY_MS;
         status = meta.status;
         // A server that started anew counts from the beginning.
-        if (meta.overlay < after && !values) after = 0;
-        if (values && values.length === meta.width * meta.height) {
-          after = meta.overlay;
+        if (held && meta.overlay < held.number && !values) held = null;
+        if (values) {
+          const now = applied(held, meta, values);
           const { overlay: number, covers, width, height } = meta;
-          this.parts.onOverlay({ ...wish, number, covers, width, height, values });
+          held = now && { number, values: now.values };
+          if (now) this.parts.onOverlay({ ...wish, number, covers, width, height, ...now });
         }
         this.parts.onMeta(meta);
         const early = SHORTEST_ROUND_MS - (performance.now() - began);
@@ -91,7 +95,7 @@ export class OverlayPoll {
       } catch {
         if (signal.aborted) return;
         this.parts.onReach(false);
-        after = 0;
+        held = null;
         status = 0;
         await this.sleep(retryMs);
         retryMs = Math.min(SLOWEST_RETRY_MS, retryMs * 2);

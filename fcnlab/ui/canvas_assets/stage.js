@@ -1,8 +1,9 @@
 // @ts-check
 import { h } from "./dom.js";
+import { Fill } from "./fill.js";
 import { Flight } from "./flight.js";
 import { drawDots, drawRing, sized } from "./marks.js";
-import { cellsBelow, classTable, colour, drawBorders, heatTable } from "./overlay.js";
+import { cellsBelow, classTable, drawBorders } from "./overlay.js";
 import { PIXELS_FROM_SCALE, TileLayer } from "./tiles.js";
 import { around, fitted, kept, matrix, moved, zoomed } from "./view.js";
 
@@ -20,9 +21,9 @@ const REST_MS = 90;
 export class Stage {
   constructor() {
     this.picture = h("img", { class: "picture", alt: "", draggable: "false" });
-    this.fill = h("canvas", { class: "fill", width: 1, height: 1 });
+    this.fill = new Fill();
     this.layer = h("div", { class: "layer" }, this.picture);
-    this.cover = h("div", { class: "layer" }, this.fill);
+    this.cover = h("div", { class: "layer" }, this.fill.canvas);
     this.tiles = new TileLayer(h("canvas", { class: "tiles", width: 0 }), () => this.redraw("tiles"));
     this.borders = h("canvas", { class: "borders" });
     this.dots = h("canvas", { class: "dots" });
@@ -71,7 +72,7 @@ export class Stage {
     this.picture.replaceWith(picture);
     this.picture = picture;
     const [width, height] = [`${image.width}px`, `${image.height}px`];
-    for (const part of [this.picture, this.fill]) Object.assign(part.style, { width, height });
+    for (const part of [this.picture, this.fill.canvas]) Object.assign(part.style, { width, height });
     this.image = image;
     this.tiles.show(image, address);
     this.overlay = null;
@@ -136,7 +137,8 @@ export class Stage {
   setOverlay(overlay) {
     if (overlay.imageId !== this.image?.id) return;
     this.overlay = overlay;
-    this.redraw("fill", "borders");
+    this.fill.follow(overlay);
+    this.redraw("patch", "borders");
   }
 
   /** Overlays of the old kind vanish when another is asked for. */
@@ -223,11 +225,11 @@ export class Stage {
     // Under a heat map the picture's own colours would be read as values.
     if (display.overlay && display.mode !== "mask") filters.push("grayscale(1)");
     for (const shown of [this.picture, this.tiles.canvas]) shown.style.filter = filters.join(" ");
-    this.fill.style.opacity = display.overlay ? String(display.opacity) : "0";
+    this.fill.canvas.style.opacity = display.overlay ? String(display.opacity) : "0";
     this.borders.style.opacity = display.overlay ? "1" : "0";
   }
 
-  /** @param {...("tiles" | "fill" | "borders" | "dots")} parts */
+  /** The whole of the fill, or its patch that is new. @param {...("tiles" | "fill" | "patch" | "borders" | "dots")} parts */
   redraw(...parts) {
     for (const part of parts) this.dirty.add(part);
     this.frame ||= requestAnimationFrame(() => this.#draw());
@@ -240,9 +242,11 @@ export class Stage {
     this.dirty = new Set();
     if (dirty.has("tiles")) this.tiles.draw(this.view, this.size);
     if (dirty.has("dots")) this.#drawDots();
-    if (dirty.has("fill")) this.#drawFill();
+    if (dirty.has("fill")) this.fill.expire();
+    const isFilled = dirty.has("fill") || dirty.has("patch");
+    if (isFilled) this.#drawFill();
     if (dirty.has("borders")) this.#drawBorders();
-    if (dirty.has("fill") && this.overlay) {
+    if (isFilled && this.overlay) {
       const { number, covers, imageId, mode } = this.overlay;
       requestAnimationFrame(() => {
         if (this.image?.id !== imageId || this.overlay?.number !== number) return;
@@ -254,20 +258,8 @@ export class Stage {
 
   #drawFill() {
     const { overlay, display, fill } = this;
-    const context = /** @type {CanvasRenderingContext2D} */ (fill.getContext("2d"));
-    if (!overlay || !display || this.#outlined()) {
-      context.clearRect(0, 0, fill.width, fill.height);
-      return;
-    }
-    if (fill.width !== overlay.width || fill.height !== overlay.height) {
-      fill.width = overlay.width;
-      fill.height = overlay.height;
-    }
-    const { mode } = overlay;
-    const table = mode === "mask" ? classTable(this.classes, display) : heatTable(mode);
-    const pixels = context.createImageData(overlay.width, overlay.height);
-    colour(overlay.values, table, new Uint32Array(pixels.data.buffer));
-    context.putImageData(pixels, 0, 0);
+    if (!overlay || !display || this.#outlined()) fill.clear();
+    else fill.draw(overlay, this.classes, display);
   }
 
   #drawBorders() {

@@ -185,5 +185,5 @@ export function blank(imageId, picture, side) {
   const width = Math.max(1, Math.round(picture.width * scale));
   const height = Math.max(1, Math.round(picture.height * scale));
   const values = new Uint8Array(width * height).fill(IGNORE);
-  return { imageId, mode: "mask", classId: 0, number: 0, covers: 0, width, height, values };
+  return { imageId, mode: "mask", classId: 0, number: 0, covers: 0, width, height, values, base: 0, patch: { top: 0, left: 0, height, width } };
 }

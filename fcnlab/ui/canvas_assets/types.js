@@ -18,9 +18,11 @@
  * @typedef {"mask" | "probability" | "uncertainty"} Mode
  * @typedef {{overlay: number, status: number, phase: "idle" | "encoding" | "fitting" | "error" | "missing",
  *   progress: number, message: string, milliseconds: number | null, updated_at: string | null, width: number,
- *   height: number, covers: number, shown_done: boolean}} Meta
+ *   height: number, covers: number, shown_done: boolean, base?: number,
+ *   box?: [top: number, left: number, height: number, width: number]}} Meta
+ * @typedef {{top: number, left: number, height: number, width: number}} Box
  * @typedef {{imageId: number, mode: Mode, classId: number, number: number, covers: number, width: number,
- *   height: number, values: Uint8Array}} Overlay
+ *   height: number, values: Uint8Array, base: number, patch: Box}} Overlay patch: where it differs from overlay `base`
  * @typedef {{scale: number, x: number, y: number}} View
  * @typedef {{width: number, height: number}} Size
  * @typedef {(name: string, value: unknown) => void} SetState
