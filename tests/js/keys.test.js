@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { belongsTo, HELP, KeyReader, PAUSE_MS } from "../../fcnlab/ui/canvas_assets/keys.js";
+import { belongsTo, COUNTING_HELP, HELP, KeyReader, PAUSE_MS } from "../../fcnlab/ui/canvas_assets/keys.js";
 
 /** @param {...object} strokes */
 function read(...strokes) {
@@ -14,7 +14,7 @@ function read(...strokes) {
 }
 
 test("single keys", () => {
-  for (const [key, type] of Object.entries({ f: "fit", 0: "fit", v: "overlay", o: "contour", h: "heat", n: "next", p: "previous", ArrowRight: "next", ArrowLeft: "previous", Enter: "done", x: "swap", q: "ask", s: "skip", u: "unsure", m: "more", b: "brush", e: "eraser", "[": "fainter", "]": "stronger", "?": "help", Escape: "escape", z: "undo" })) {
+  for (const [key, type] of Object.entries({ f: "fit", 0: "fit", v: "overlay", o: "contour", h: "heat", n: "next", p: "previous", ArrowRight: "next", ArrowLeft: "previous", Enter: "done", x: "swap", q: "ask", s: "skip", u: "unsure", m: "more", b: "brush", e: "eraser", a: "accept", d: "reject", t: "complete", "[": "fainter", "]": "stronger", "?": "help", Escape: "escape", z: "undo" })) {
     assert.deepEqual(read({ key }).actions, [{ type }], key);
   }
 });
@@ -82,4 +82,11 @@ test("the help names every plain key", () => {
   const text = HELP.map(([keys]) => keys).join(" ");
 
   for (const key of ["x", "z", "n", "p", "f", "v", "o", "h", "g", "[", "]", "?", "Enter"]) assert.ok(text.includes(key), key);
+});
+
+test("the help of a project that counts names its own keys, and none that means nothing there", () => {
+  const keys = COUNTING_HELP.flatMap(([keys]) => keys.split(/[ /]+/));
+
+  for (const key of ["a", "d", "t", "q", "s", "z", "Enter"]) assert.ok(keys.includes(key), key);
+  for (const key of ["b", "e", "u", "m"]) assert.ok(!keys.includes(key), key);
 });

@@ -1,8 +1,12 @@
 // @ts-check
+import { counted } from "./words.js";
+
 /** @typedef {import("./workspace.js").Workspace} Workspace */
 
 /** @type {import("./types.js").Mode[]} */
 const MODES = ["mask", "probability", "uncertainty"];
+/** More points than this are not removed without a question. */
+const CLEAR_ASKS_ABOVE = 5;
 
 /**
  * Do what a key means.
@@ -10,9 +14,9 @@ const MODES = ["mask", "probability", "uncertainty"];
  * @param {import("./keys.js").Action} action
  */
 export function perform(workspace, action) {
-  const { asking, brush, display, labelling, navigator, stage } = workspace;
+  const { asking, brush, counting, display, labelling, navigator, stage } = workspace;
   if (asking.isOn && asking.perform(action)) return;
-  if (brush.perform(action)) return;
+  if (counting.perform(action) || brush.perform(action)) return;
   switch (action.type) {
     case "class": {
       const label = workspace.scene.classes[action.number - 1];
@@ -50,4 +54,23 @@ export function perform(workspace, action) {
     case "escape":
       return workspace.popovers.close();
   }
+}
+
+/** Remove all that lies on the image. @param {Workspace} workspace @param {Element} anchor */
+export function clear({ labelling, popovers }, anchor) {
+  const [points, strokes] = [labelling.now().points.length, labelling.strokes()];
+  const go = () => labelling.record("clear");
+  const all = [points && counted(points, "point"), strokes && counted(strokes, "stroke")].filter(Boolean).join(" and ");
+  if (points + strokes > CLEAR_ASKS_ABOVE) popovers.confirm(anchor, `Remove ${all} of this image?`, "Remove", go);
+  else if (all) go();
+}
+
+/** Say what the server wants said, once. @param {Workspace} workspace */
+export function announce(workspace) {
+  const { notice, refusals, acknowledged } = workspace.scene;
+  const news = JSON.stringify([notice, refusals, refusals.length ? acknowledged?.seq : null]);
+  if (news === workspace.announced) return;
+  workspace.announced = news;
+  if (notice) workspace.toasts.show(notice);
+  for (const refusal of refusals) workspace.toasts.show(refusal, "bad");
 }

@@ -26,18 +26,21 @@ export function freshColour(classes) {
 
 /** The classes: choose one by a click, change them on the spot. */
 export class ClassBar {
-  /** @param {ClassActions} actions @param {Popovers} popovers */
-  constructor(actions, popovers) {
+  /** @param {ClassActions} actions @param {Popovers} popovers @param {boolean} [tells] whether each class has a line of its own for what was counted */
+  constructor(actions, popovers, tells = false) {
+    this.tells = tells;
     this.actions = actions;
     this.popovers = popovers;
     this.list = h("div", { class: "list", role: "listbox", "aria-label": "Classes" });
     this.add = button("Add a class", "plus", () => this.#form(this.add, null), { text: "Add class", class: "add" });
     this.heading = h("div", { class: "heading" }, "Classes");
-    this.element = h("div", { class: "classes" }, this.heading, this.list, this.add);
+    this.element = h("div", { class: tells ? "classes telling" : "classes" }, this.heading, this.list, this.add);
     /** @type {Map<number, ReturnType<ClassBar["makeRow"]>>} */
     this.rows = new Map();
     /** @type {readonly ClassLabel[]} */
     this.classes = [];
+    /** Points per class over the project. @type {Map<number, number>} */
+    this.totals = new Map();
     this.current = -1;
   }
 
@@ -46,9 +49,11 @@ export class ClassBar {
    * @param {number} current
    * @param {Map<number, number>} counts
    * @param {boolean} isOpen classes can be changed while an image is shown
+   * @param {(label: ClassLabel, place: number) => {text: string, title: string}} [tell] what was counted of a class
    */
-  update(classes, current, counts, isOpen) {
+  update(classes, current, counts, isOpen, tell) {
     this.classes = classes;
+    this.totals = counts;
     const ids = new Set(classes.map((label) => label.id));
     for (const [id, row] of this.rows) {
       if (ids.has(id)) continue;
@@ -67,10 +72,15 @@ export class ClassBar {
       const n = counts.get(label.id) ?? label.n_points;
       row.chip.style.background = label.colour;
       say(row.name, label.name);
-      say(row.count, String(n));
+      say(row.count, this.tells ? "" : String(n));
       say(row.key, String(place + 1));
       const role = place === 0 ? "background" : "object";
       row.element.title = `${label.name} (${role}): ${counted(n, "point")}. Key ${place < 9 ? place + 1 : `g ${place + 1}`}`;
+      if (tell) {
+        const { text, title } = tell(label, place);
+        say(row.tally, text);
+        row.element.title = `${label.name} (${role}): ${title}. Key ${place < 9 ? place + 1 : `g ${place + 1}`}`;
+      }
       row.element.setAttribute("aria-selected", String(label.id === current));
     });
     this.add.disabled = !isOpen || classes.length >= MAX_CLASSES;
@@ -86,6 +96,7 @@ export class ClassBar {
     const chip = h("span", { class: "chip" });
     const name = h("span", { class: "name" });
     const count = h("span", { class: "count" });
+    const tally = h("span", { class: "tally" });
     const key = h("kbd");
     const edit = button("Rename, recolour or remove", "edit", () => this.#form(element, classId), { class: "small edit" });
     edit.addEventListener("click", (event) => event.stopPropagation());
@@ -103,9 +114,10 @@ export class ClassBar {
       chip,
       name,
       count,
+      ...(this.tells ? [tally] : []),
       edit,
     );
-    return { element, chip, name, count, key };
+    return { element, chip, name, count, tally, key };
   }
 
   /** @param {Element} anchor @param {number | null} classId null for a new class */
@@ -160,7 +172,7 @@ export class ClassBar {
   /** @param {Element} anchor @param {ClassLabel} label */
   #askRemove(anchor, label) {
     this.popovers.close();
-    const n = Number(this.rows.get(label.id)?.count.textContent ?? 0);
+    const n = this.totals.get(label.id) ?? label.n_points;
     const points = n ? ` Its ${counted(n, "point")} will no longer be used.` : "";
     this.popovers.confirm(anchor, `Remove class ${label.name}?${points}`, "Remove", () => this.actions.onRemove(label.id));
   }

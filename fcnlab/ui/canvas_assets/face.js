@@ -2,7 +2,7 @@
 import { valueAt } from "./overlay.js";
 import { nearest } from "./points.js";
 import { pixelAt } from "./view.js";
-import { learning, saving, updated } from "./words.js";
+import { learning, saving, tally, updated } from "./words.js";
 
 /** @typedef {import("./workspace.js").Workspace} Workspace */
 
@@ -11,9 +11,9 @@ const BOTTOM_PX = 12;
 
 /** Show what the workspace knows. @param {Workspace} workspace */
 export function render(workspace) {
-  const { asking, brush, labelling, scene, stage, toolbar, notes, memory } = workspace;
+  const { asking, brush, counting, labelling, scene, stage, toolbar, notes, memory } = workspace;
   const image = labelling.image && workspace.strip.placed(labelling.image);
-  const { points, state } = labelling.now();
+  const { points, state, isComplete } = labelling.now();
   asking.follow(state);
   brush.update();
   const isDone = state === "done";
@@ -24,20 +24,30 @@ export function render(workspace) {
   stage.element.dataset.points = String(points.length);
   stage.element.dataset.strokes = String(labelling.strokes());
   stage.element.classList.toggle("closed", isDone || asking.isOn);
-  toolbar.setAsking(asking.isOn);
+  counting.update(points);
+  const nObjects = counting.isOn ? counting.nMarked() : 0;
+  toolbar.setAsking(asking.isOn || counting.review.isOn);
   workspace.prompt.update(scene.classes);
-  workspace.classbar.update(scene.classes, asking.isOn ? -1 : current, totals, image !== null);
-  toolbar.setImage(image, { nImages: scene.n_images, isDone, nMarks: points.length + labelling.strokes() });
+  workspace.classbar.update(scene.classes, asking.isOn ? -1 : current, totals, image !== null, tell(workspace, isComplete));
+  toolbar.setImage(image, { nImages: scene.n_images, isDone, nMarks: points.length + labelling.strokes(), isComplete, nObjects });
   toolbar.setPainting(brush.tool);
   notes.setEmpty(scene.image !== null, scene.n_images);
   notes.banner.hidden = !image || !isDone;
-  notes.setHint(Boolean(image) && !isDone && !asking.isOn && !brush.isOn && points.length === 0 && !memory.hintClosed, scene.classes);
-  const place = image && { id: image.id, position: image.position, nPoints: points.length, state };
+  notes.setHint(Boolean(image) && !isDone && !asking.isOn && !brush.isOn && !counting.review.isOn && points.length === 0 && !isComplete && !memory.hintClosed, scene.classes, counting.isOn);
+  const place = image && { id: image.id, position: image.position, nPoints: counting.isOn ? nObjects : points.length, state, isComplete };
   workspace.strip.update(scene.n_images, place);
-  workspace.status.setObjectMode(scene.object_mode);
+  workspace.status.setObjectMode(scene.object_mode && !counting.isOn);
   follow(workspace);
   renderStatus(workspace);
   renderCursor(workspace);
+}
+
+/** What the class bar says of each class in a project that counts. @param {Workspace} workspace @param {boolean} isComplete */
+function tell({ counting }, isComplete) {
+  if (!counting.isOn) return undefined;
+  const marked = counting.marked();
+  return (/** @type {import("./types.js").ClassLabel} */ { id }, /** @type {number} */ place) =>
+    tally(marked.get(id) ?? 0, place > 0 ? (counting.counts.get(id) ?? null) : null, { isObject: place > 0, isComplete });
 }
 
 /** Ask for the overlay that belongs to what is shown. @param {Workspace} workspace */
@@ -60,7 +70,7 @@ export function renderStatus(workspace) {
   );
   if (labelling.image) {
     const covered = meta !== null && labelling.isCovered(meta.covers);
-    status.setLearner(learning(meta, { reachable, covered }), updated(meta));
+    status.setLearner(learning(meta, { reachable, covered, counts: workspace.counting.isOn }), updated(meta));
   } else {
     status.setLearner({ text: "", tone: "quiet", progress: null }, "");
   }
@@ -73,11 +83,17 @@ export function renderCursor(workspace) {
   const { cursor, stage, labelling, status, scene } = workspace;
   const { image } = labelling;
   workspace.brush.redraw();
+  workspace.counting.point(cursor);
   status.setZoom(image ? stage.view.scale : null);
   const pixel = cursor && image ? pixelAt(stage.view, image, cursor.sx, cursor.sy) : null;
   const removable = cursor && !workspace.asking.isOn && !workspace.brush.isOn && labelling.now().state !== "done";
   stage.mark(removable ? (nearest(stage.points, stage.view, cursor.sx, cursor.sy)?.[0] ?? null) : null);
   const { overlay } = stage;
+  const aimed = workspace.counting.words();
+  if (aimed) {
+    status.setCursor(pixel, aimed);
+    return;
+  }
   if (!pixel || !overlay || !image) {
     status.setCursor(pixel, { text: "", colour: null });
     return;

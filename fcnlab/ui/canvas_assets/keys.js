@@ -5,34 +5,58 @@ export const PAUSE_MS = 800;
 /**
  * @typedef {{type: "class", number: number} | {type: "typing", digits: string | null}
  *   | {type: "fit" | "overlay" | "contour" | "heat" | "undo" | "redo" | "next" | "previous" | "done" | "swap"
- *      | "fainter" | "stronger" | "help" | "escape" | "ask" | "skip" | "unsure" | "more" | "brush" | "eraser"}} Action
+ *      | "fainter" | "stronger" | "help" | "escape" | "ask" | "skip" | "unsure" | "more" | "brush" | "eraser"
+ *      | "accept" | "reject" | "complete"}} Action
  * @typedef {{key: string, ctrlKey?: boolean, metaKey?: boolean, altKey?: boolean, shiftKey?: boolean}} Stroke
  */
 
-/** What the help shows: keys and meaning, in the order in which they are learned. */
-export const HELP = /** @type {const} */ ([
-  ["Left click", "add a point of the current class"],
-  ["Right click", "remove the nearest point"],
+/** @type {readonly (readonly [string, string])[]} */
+const CLASSES = [
   ["1 … 9", "choose a class"],
   ["g, then a number", "choose a class above 9"],
   ["x", "swap the two last classes"],
   ["z / Shift+z", "undo / redo (also Ctrl+z, Ctrl+y)"],
-  ["Enter", "mark the image done, go to the next"],
-  ["q", "query mode: answer asked pixels"],
-  ["s / u", "in query mode: skip / unsure"],
-  ["m", "in query mode: 10 more pixels"],
-  ["b / e", "brush / eraser: drag to paint"],
+];
+
+/** @type {readonly (readonly [string, string])[]} */
+const VIEW = [
   ["n / p or → / ←", "next / previous image"],
   ["Wheel, pinch", "zoom at the cursor"],
   ["Drag, Space+drag", "move the picture"],
   ["f or 0", "fit the picture"],
   ["v", "hide or show the overlay"],
   ["[ / ]", "overlay fainter / stronger"],
-  ["[ / ], Shift+wheel", "while painting: size of the brush"],
   ["o", "filled areas or outlines"],
   ["h", "classes, probability, uncertainty"],
   ["?", "this list"],
-]);
+];
+
+/** What the help shows: keys and meaning, in the order in which they are learned. */
+export const HELP = [
+  ["Left click", "add a point of the current class"],
+  ["Right click", "remove the nearest point"],
+  ...CLASSES,
+  ["Enter", "mark the image done, go to the next"],
+  ["q", "query mode: answer asked pixels"],
+  ["s / u", "in query mode: skip / unsure"],
+  ["m", "in query mode: 10 more pixels"],
+  ["b / e", "brush / eraser: drag to paint"],
+  ["[ / ], Shift+wheel", "while painting: size of the brush"],
+  ...VIEW,
+];
+
+/** The same in a project that counts. */
+export const COUNTING_HELP = [
+  ["Left click", "mark an object of the current class"],
+  ["Right click", "remove the nearest point"],
+  ["a / d", "accept / reject the one at the cursor"],
+  ["q", "review: walk through open objects"],
+  ["s", "in the review: skip"],
+  ["t", "all objects are marked, or not"],
+  ["Enter", "all are marked, go to the next image"],
+  ...CLASSES,
+  ...VIEW,
+];
 
 /** @type {Record<string, Action["type"]>} */
 const PLAIN = {
@@ -53,6 +77,9 @@ const PLAIN = {
   m: "more",
   b: "brush",
   e: "eraser",
+  a: "accept",
+  d: "reject",
+  t: "complete",
   "[": "fainter",
   "]": "stronger",
   "?": "help",

@@ -1,6 +1,6 @@
 // @ts-check
 import { FreshStrokes } from "./fresh.js";
-import { counts, replay } from "./points.js";
+import { completeness, counts, replay } from "./points.js";
 import { Sender } from "./sender.js";
 
 /** @typedef {import("./types.js").Scene} Scene */
@@ -8,7 +8,7 @@ import { Sender } from "./sender.js";
 /** @typedef {import("./types.js").StoredPoint} StoredPoint */
 /** @typedef {import("./log.js").EventLog} EventLog */
 
-const MAP_KINDS = new Set(["add", "remove", "clear", "brush", "undo", "redo"]);
+const MAP_KINDS = new Set(["add", "remove", "clear", "brush", "undo", "redo", "complete"]);
 
 /** The image on the screen: what is stored of it, what is pending, and what the two make together. */
 export class Labelling {
@@ -49,7 +49,7 @@ export class Labelling {
       const known = log.pending.filter((event) => event.seq <= last);
       const after = replay(this.stored, known, image.id, image.state, (seq) => log.uid(seq));
       this.stored = after.points;
-      this.image = { ...image, state: after.state };
+      this.image = { ...image, state: after.state, is_complete: completeness(image.is_complete, known, image.id) };
     }
     const gone = log.acknowledge(scene.acknowledged);
     this.sender.answered(gone);
@@ -68,8 +68,9 @@ export class Labelling {
   /** What the image looks like with everything pending. */
   now() {
     const { image, log } = this;
-    if (!image) return { points: /** @type {readonly StoredPoint[]} */ ([]), state: /** @type {const} */ ("new") };
-    return replay(this.stored, log.pending, image.id, image.state, (seq) => log.uid(seq));
+    if (!image) return { points: /** @type {readonly StoredPoint[]} */ ([]), state: /** @type {const} */ ("new"), isComplete: false };
+    const shown = replay(this.stored, log.pending, image.id, image.state, (seq) => log.uid(seq));
+    return { ...shown, isComplete: completeness(image.is_complete, log.pending, image.id) };
   }
 
   /** Strokes on the image: the stored ones, and those that are pending; one that is pending undone counts still. */

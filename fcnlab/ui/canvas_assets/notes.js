@@ -1,7 +1,7 @@
 // @ts-check
 import { button, h, icon, say } from "./dom.js";
 import { heatGradient } from "./overlay.js";
-import { firstSteps } from "./words.js";
+import { firstCounts, firstSteps } from "./words.js";
 
 /** @typedef {import("./types.js").ClassLabel} ClassLabel */
 
@@ -25,11 +25,11 @@ export class Notes {
     this.elements = [this.empty, this.veil, this.hint, this.banner, this.legend, this.typed];
   }
 
-  /** @param {boolean} isShown @param {readonly ClassLabel[]} classes */
-  setHint(isShown, classes) {
+  /** @param {boolean} isShown @param {readonly ClassLabel[]} classes @param {boolean} counts whether the project counts */
+  setHint(isShown, classes, counts) {
     this.hint.hidden = !isShown;
     if (!isShown) return;
-    const steps = firstSteps(classes);
+    const steps = counts ? firstCounts(classes) : firstSteps(classes);
     if (steps.join("\n") === this.steps.dataset.text) return;
     this.steps.dataset.text = steps.join("\n");
     this.steps.replaceChildren(...steps.map((step) => h("li", {}, step)));

@@ -65,6 +65,17 @@ export function replay(stored, pending, imageId, state, uid) {
 }
 
 /**
+ * Whether all objects of the image are marked, once the pending events are stored.
+ * @param {boolean} stored
+ * @param {readonly LabelEvent[]} pending
+ * @param {number} imageId
+ */
+export function completeness(stored, pending, imageId) {
+  const last = pending.findLast((event) => event.kind === "complete" && event.image_id === imageId);
+  return last ? last.payload.complete === true : stored;
+}
+
+/**
  * Points per class over the project: the stored numbers, and what is pending.
  * @param {readonly {id: number, n_points: number}[]} classes
  * @param {readonly StoredPoint[]} stored of the image shown

@@ -5,6 +5,8 @@
  */
 
 const KEY = "fcnlab.display";
+/** In projects that count pictures are shown otherwise: at first, outlines in place of areas. */
+const COUNTING_KEY = "fcnlab.display.counts";
 
 /** @type {Display} */
 export const DEFAULT_DISPLAY = Object.freeze({
@@ -17,13 +19,16 @@ export const DEFAULT_DISPLAY = Object.freeze({
   contrast: 1,
 });
 
-/** Saved settings of the right type; anything else falls back to the default. @param {unknown} saved @returns {Display} */
-export function displayFrom(saved) {
+/** @type {Display} */
+export const COUNTING_DISPLAY = Object.freeze({ ...DEFAULT_DISPLAY, contour: true });
+
+/** Saved settings of the right type; anything else falls back to the default. @param {unknown} saved @param {Display} [normals] @returns {Display} */
+export function displayFrom(saved, normals = DEFAULT_DISPLAY) {
   /** @type {Record<string, unknown>} */
   const known = typeof saved === "object" && saved !== null ? { ...saved } : {};
   /** @type {Record<string, unknown>} */
-  const display = { ...DEFAULT_DISPLAY };
-  for (const [name, normal] of Object.entries(DEFAULT_DISPLAY)) {
+  const display = { ...normals };
+  for (const [name, normal] of Object.entries(normals)) {
     if (typeof known[name] === typeof normal) display[name] = known[name];
   }
   const result = /** @type {Display} */ (display);
@@ -50,14 +55,14 @@ function save(name, value) {
   }
 }
 
-/** How this browser likes to see pictures. */
-export function loadDisplay() {
-  return displayFrom(load(KEY));
+/** How this browser likes to see pictures. @param {boolean} counts whether the project counts */
+export function loadDisplay(counts) {
+  return counts ? displayFrom(load(COUNTING_KEY), COUNTING_DISPLAY) : displayFrom(load(KEY));
 }
 
-/** @param {Display} display */
-export function saveDisplay(display) {
-  save(KEY, display);
+/** @param {Display} display @param {boolean} counts */
+export function saveDisplay(display, counts) {
+  save(counts ? COUNTING_KEY : KEY, display);
 }
 
 /** What this browser remembers of a project: the classes last used, and whether the first steps are known. */

@@ -57,6 +57,8 @@ export class Stage {
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.rest = undefined;
     this.onView = () => {};
+    /** Draws above the points, in CSS pixels. @type {((context: CanvasRenderingContext2D, view: import("./types.js").View, size: import("./types.js").Size) => void) | null} */
+    this.overDots = null;
   }
 
   /**
@@ -286,6 +288,7 @@ export class Stage {
     context.scale(ratio, ratio);
     const colours = new Map(this.classes.map((label) => [label.id, label.colour]));
     drawDots(context, this.view, this.size, this.points, colours, this.marked);
+    this.overDots?.(context, this.view, this.size);
     if (this.ring) drawRing(context, this.view, this.ring);
   }
 }

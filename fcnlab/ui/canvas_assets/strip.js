@@ -4,7 +4,7 @@ import { GainOrder } from "./order.js";
 import { counted } from "./words.js";
 
 /** @typedef {import("./types.js").ImageState} ImageState */
-/** @typedef {{id: number, name: string, n_points: number, state: ImageState, gain?: number | null}} StripItem */
+/** @typedef {{id: number, name: string, n_points: number, state: ImageState, is_complete: boolean, gain?: number | null}} StripItem */
 /** @typedef {import("./types.js").ImageInfo} ImageInfo */
 
 export const ITEM_PX = 92;
@@ -34,8 +34,10 @@ export class Strip {
    * @param {(imageId: number) => void} parts.onGo
    * @param {() => void} parts.onOrder the images stand in another order now
    * @param {import("./settings.js").ProjectMemory} parts.memory
+   * @param {boolean} [parts.counts] whether the project counts: points are objects then, and all marked stands for done
    */
-  constructor({ routes, onGo, onOrder, memory }) {
+  constructor({ routes, onGo, onOrder, memory, counts = false }) {
+    this.counts = counts;
     this.routes = routes;
     this.onGo = onGo;
     this.onOrder = onOrder;
@@ -57,7 +59,7 @@ export class Strip {
     this.cells = new Map();
     /** Pages asked for, and whether they must be asked for again. @type {Map<number, "asked" | "fresh" | "old">} */
     this.pages = new Map();
-    /** @type {{id: number, position: number, nPoints: number, state: ImageState} | null} */
+    /** @type {{id: number, position: number, nPoints: number, state: ImageState, isComplete: boolean} | null} */
     this.current = null;
     this.follower = new GainOrder({ routes, onOrder: (order, waiting) => this.#reorder(order, waiting) });
     this.frame = 0;
@@ -256,12 +258,15 @@ export class Strip {
       cell.picture.src = this.routes.thumbnail(item.id);
       say(cell.name, item.name);
     }
-    say(cell.count, n ? String(n) : "");
+    say(cell.count, n || (this.counts && (own?.isComplete ?? item.is_complete)) ? String(n) : "");
     cell.element.dataset.image = String(item.id);
-    cell.element.dataset.state = state;
+    const isComplete = this.counts && (own?.isComplete ?? item.is_complete);
+    cell.element.dataset.state = isComplete ? "done" : state;
     const gain = this.order && state !== "done" ? (item.gain ?? null) : null;
     const promise = gain === null ? "" : `, gain ${gain.toFixed(2)}`;
-    cell.element.title = `${item.name}: ${STATE_WORDS[state]}, ${counted(n, "point")}${promise}`;
+    const marked = n ? `all of ${counted(n, "object")} marked` : "no objects here";
+    const words = isComplete ? marked : `${STATE_WORDS[state]}, ${counted(n, this.counts ? "object" : "point")}`;
+    cell.element.title = `${item.name}: ${words}${promise}`;
     cell.element.setAttribute("aria-selected", String(own !== null));
   }
 }

@@ -18,36 +18,43 @@ import { DEFAULT_DISPLAY } from "./settings.js";
  * @property {() => void} next
  * @property {() => void} done
  * @property {() => void} reopen
+ * @property {() => void} complete
  * @property {(change: Partial<Display>) => void} show
  */
 
-/** @type {[Mode, string, string][]} */
-const MODES = [
-  ["mask", "Classes", "The class of every pixel (h)"],
-  ["probability", "Probability", "How likely the current class is (h)"],
-  ["uncertainty", "Uncertainty", "Where the learner is unsure (h)"],
-];
+/** @param {boolean} counts @returns {[Mode, string, string][]} */
+function modesOf(counts) {
+  return [
+    counts ? ["mask", "Objects", "The objects that were found (h)"] : ["mask", "Classes", "The class of every pixel (h)"],
+    ["probability", "Probability", "How likely the current class is (h)"],
+    ["uncertainty", "Uncertainty", "Where the learner is unsure (h)"],
+  ];
+}
 
 /** The buttons above the picture. */
 export class Toolbar {
-  /** @param {ToolActions} actions @param {import("./popover.js").Popovers} popovers */
-  constructor(actions, popovers) {
+  /** @param {ToolActions} actions @param {import("./popover.js").Popovers} popovers @param {boolean} counts whether the project counts */
+  constructor(actions, popovers, counts) {
     this.actions = actions;
     this.popovers = popovers;
+    this.counts = counts;
+    this.choices = modesOf(counts);
     this.undo = button("Undo (z)", "undo", actions.undo);
     this.redo = button("Redo (Shift+z)", "redo", actions.redo);
-    this.clear = button("Remove all points and strokes of this image", "clear", () => actions.clear(this.clear));
+    this.clear = button(counts ? "Remove all points of this image" : "Remove all points and strokes of this image", "clear", () => actions.clear(this.clear));
     this.fit = button("Fit the picture (f)", "fit", actions.fit);
     this.eye = button("Hide or show the overlay (v)", "eye", () => actions.show({ overlay: !this.display.overlay }));
     this.opacity = range("Opacity of the overlay ([ and ])", 0.05, 1, (opacity) => actions.show({ opacity, overlay: true }));
     this.contour = button("Outlines instead of areas (o)", "contour", () => actions.show({ contour: !this.display.contour }));
-    this.modes = MODES.map(([mode, text, title]) => button(title, null, () => actions.show({ mode, overlay: true }), { text }));
+    this.modes = this.choices.map(([mode, text, title]) => button(title, null, () => actions.show({ mode, overlay: true }), { text }));
     this.light = button("Brightness, contrast, background", "sun", () => this.#adjust());
     this.previous = button("Previous image (p)", "previous", actions.previous);
     this.next = button("Next image (n)", "next", actions.next);
     this.place = h("span", { class: "place" });
     this.name = h("span", { class: "name" });
-    this.ask = button("Query mode: answer the pixels it asks about (q)", "ask", actions.ask, { text: "Ask me" });
+    this.ask = counts
+      ? button("Review: walk through the objects that nobody confirmed, the least sure first (q)", "ask", actions.ask, { text: "Review" })
+      : button("Query mode: answer the pixels it asks about (q)", "ask", actions.ask, { text: "Ask me" });
     this.brush = button("Brush: paint over the mask (b)", "brush", () => actions.paint("brush"));
     this.eraser = button("Eraser: back to the mask that was predicted (e)", "eraser", () => actions.paint("eraser"));
     this.done = button("Mark the image done and go to the next (Enter)", "check", () => this.#finish(), { text: "Done", class: "primary done" });
@@ -59,7 +66,7 @@ export class Toolbar {
       "div",
       { class: "toolbar", role: "toolbar", "aria-label": "Tools" },
       h("div", { class: "group" }, this.undo, this.redo, this.clear),
-      h("div", { class: "group" }, this.ask, this.brush, this.eraser),
+      h("div", { class: "group" }, this.ask, ...(counts ? [] : [this.brush, this.eraser])),
       h("div", { class: "group" }, this.fit, this.light),
       h("div", { class: "group" }, this.eye, this.opacity, this.contour, h("div", { class: "segments" }, ...this.modes)),
       h("span", { class: "gap" }),
@@ -77,7 +84,7 @@ export class Toolbar {
     this.contour.disabled = display.mode !== "mask";
     this.opacity.value = String(display.opacity);
     this.opacity.disabled = !display.overlay || (display.contour && display.mode === "mask");
-    MODES.forEach(([mode], k) => press(this.modes[k], mode === display.mode));
+    this.choices.forEach(([mode], k) => press(this.modes[k], mode === display.mode));
     this.light.classList.toggle("touched", display.brightness !== 1 || display.contrast !== 1);
   }
 
@@ -94,9 +101,9 @@ export class Toolbar {
 
   /**
    * @param {import("./types.js").ImageInfo | null} image as it stands in the shown order
-   * @param {{nImages: number, isDone: boolean, nMarks: number}} facts nMarks: points and strokes
+   * @param {{nImages: number, isDone: boolean, nMarks: number, isComplete: boolean, nObjects: number}} facts nMarks: points and strokes
    */
-  setImage(image, { nImages, isDone, nMarks }) {
+  setImage(image, { nImages, isDone, nMarks, isComplete, nObjects }) {
     this.isDone = isDone;
     say(this.name, image?.name ?? "");
     this.name.title = image ? `${image.name}, ${image.width} × ${image.height}` : "";
@@ -106,14 +113,30 @@ export class Toolbar {
     for (const tool of [this.undo, this.redo, this.fit, this.done, this.ask]) tool.disabled = !image;
     this.clear.disabled = !image || isDone || nMarks === 0;
     this.brush.disabled = this.eraser.disabled = !image || isDone;
+    if (this.counts && !isDone) {
+      this.#setComplete(isComplete, nObjects);
+      return;
+    }
+    this.done.removeAttribute("aria-pressed");
     swapIcon(this.done, isDone ? "reopen" : "check");
     say(/** @type {Element} */ (this.done.querySelector(".label")), isDone ? "Reopen" : "Done");
     this.done.title = isDone ? "Work on this image again" : "Mark the image done and go to the next (Enter)";
     this.done.classList.toggle("primary", !isDone);
   }
 
+  /** In a project that counts, all marked stands for done. @param {boolean} isComplete @param {number} nObjects */
+  #setComplete(isComplete, nObjects) {
+    swapIcon(this.done, isComplete ? "ticked" : "unticked");
+    say(/** @type {Element} */ (this.done.querySelector(".label")), nObjects ? "All marked" : "No objects here");
+    const what = nObjects ? "all objects are marked" : "there are no objects here";
+    this.done.title = isComplete ? `You said that ${what}. Click to take it back (t)` : `Say that ${what} (t; Enter also goes to the next image)`;
+    this.done.classList.toggle("primary", !isComplete);
+    press(this.done, isComplete);
+  }
+
   #finish() {
     if (this.isDone) this.actions.reopen();
+    else if (this.counts) this.actions.complete();
     else this.actions.done();
   }
 

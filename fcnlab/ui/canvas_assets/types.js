@@ -5,24 +5,26 @@
  *
  * @typedef {{id: number, name: string, colour: string, n_points: number}} ClassLabel
  * @typedef {"new" | "in_progress" | "done"} ImageState
- * @typedef {{id: number, name: string, width: number, height: number, state: ImageState, position: number,
- *   previous_id: number | null, next_id: number | null, tile_px: number, levels: number}} ImageInfo
+ * @typedef {{id: number, name: string, width: number, height: number, state: ImageState, is_complete: boolean,
+ *   position: number, previous_id: number | null, next_id: number | null, tile_px: number, levels: number}} ImageInfo
  * @typedef {[uid: string, row: number, col: number, classId: number]} StoredPoint
- * @typedef {"add" | "remove" | "clear" | "brush" | "undo" | "redo" | "state" | "class_add" | "class_edit" | "class_remove"} EventKind
+ * @typedef {"add" | "remove" | "clear" | "brush" | "undo" | "redo" | "state" | "complete" | "class_add" | "class_edit" | "class_remove"} EventKind
  * @typedef {{class_id: number | null, top: number, left: number, height: number, width: number, runs: number[]}} Stroke
  * @typedef {{seq: number, kind: EventKind, image_id: number, payload: Record<string, any>}} LabelEvent
- * @typedef {{project: {id: number, name: string, key: string, look: string}, labeller: string, n_images: number,
- *   classes: ClassLabel[], image: ImageInfo | null, points: StoredPoint[], n_strokes: number,
+ * @typedef {{project: {id: number, name: string, key: string, look: string, task: "masks" | "counts"},
+ *   labeller: string, n_images: number, classes: ClassLabel[], image: ImageInfo | null, points: StoredPoint[], n_strokes: number,
  *   acknowledged: {client_id: string, seq: number} | null, refusals: string[], object_mode: boolean,
  *   notice: string | null}} Scene
  * @typedef {"mask" | "probability" | "uncertainty"} Mode
  * @typedef {{overlay: number, status: number, phase: "idle" | "encoding" | "fitting" | "error" | "missing",
  *   progress: number, message: string, milliseconds: number | null, updated_at: string | null, width: number,
  *   height: number, covers: number, shown_done: boolean, base?: number,
- *   box?: [top: number, left: number, height: number, width: number]}} Meta
+ *   box?: [top: number, left: number, height: number, width: number], objects?: unknown, counts?: unknown}} Meta
  * @typedef {{top: number, left: number, height: number, width: number}} Box
  * @typedef {{imageId: number, mode: Mode, classId: number, number: number, covers: number, width: number,
  *   height: number, values: Uint8Array, base: number, patch: Box}} Overlay patch: where it differs from overlay `base`
+ * @typedef {{row: number, col: number, classId: number, number: number, score: number, isMarked: boolean}} Found an
+ *   object that was counted; numbered in reading order from 1
  * @typedef {{scale: number, x: number, y: number}} View
  * @typedef {{width: number, height: number}} Size
  * @typedef {(name: string, value: unknown) => void} SetState

@@ -29,10 +29,11 @@ export function saving({ pending, silenceMs, reachable, persistent }) {
 /**
  * What the learner does for the image shown.
  * @param {Meta | null} meta null before the first answer
- * @param {{reachable: boolean, covered: boolean}} facts covered: the overlay knows every click made so far
+ * @param {{reachable: boolean, covered: boolean, counts?: boolean}} facts covered: the overlay knows every click made
+ *   so far; counts: the project counts
  * @returns {{text: string, tone: Tone, progress: number | null}}
  */
-export function learning(meta, { reachable, covered }) {
+export function learning(meta, { reachable, covered, counts = false }) {
   if (!reachable) return { text: "Learner out of reach", tone: "quiet", progress: null };
   if (!meta) return { text: "Waiting for the learner", tone: "quiet", progress: null };
   if (meta.shown_done) return { text: "Showing the mask kept when the image was done", tone: "quiet", progress: null };
@@ -41,8 +42,8 @@ export function learning(meta, { reachable, covered }) {
   if (meta.phase === "missing") return { text: meta.message || "Nothing to learn from yet", tone: "warn", progress: null };
   if (meta.phase === "encoding") return { text: meta.message || "Reading the image", tone: "busy", progress };
   if (meta.phase === "fitting" || !covered) return { text: meta.message || "Learning", tone: "busy", progress };
-  if (meta.overlay === 0) return { text: meta.message || "No mask yet", tone: "quiet", progress: null };
-  return { text: "Mask up to date", tone: "good", progress: null };
+  if (meta.overlay === 0) return { text: meta.message || (counts ? "Nothing counted yet" : "No mask yet"), tone: "quiet", progress: null };
+  return { text: counts ? "Count up to date" : "Mask up to date", tone: "good", progress: null };
 }
 
 /**
@@ -71,4 +72,40 @@ export function firstSteps(classes) {
     `Press 1 for ${background.name}, click outside`,
     "Watch the mask; click where it is wrong",
   ];
+}
+
+/** The same in a project that counts. @param {readonly ClassLabel[]} classes @returns {string[]} */
+export function firstCounts(classes) {
+  const object = classes[1];
+  if (!object) return ["Add a class for what you count with +", "Click each object once"];
+  return [
+    `Click once on each: ${object.name}`,
+    "Others are found: a accepts the one at the cursor, d rejects it",
+    "All marked, or none there? Press Enter",
+  ];
+}
+
+/**
+ * What the class bar says of a class in a project that counts.
+ * @param {number} marked points of the class on the image
+ * @param {import("./objects.js").ClassCount | null} found null while nothing was counted
+ * @param {{isObject: boolean, isComplete: boolean}} facts
+ * @returns {{text: string, title: string}}
+ */
+export function tally(marked, found, { isObject, isComplete }) {
+  if (!isObject) return { text: marked ? counted(marked, "point") : "", title: `${counted(marked, "point")} that say: no object here` };
+  const said = found ? `${amount(found.count)} counted${interval(found)}` : "";
+  const title = [`${marked} marked in this image${isComplete ? ", which are all" : ""}`, said && `the counter found ${said.replace(" counted", "")}`];
+  if (isComplete) return { text: marked ? `${marked} marked, all` : "none here", title: title.filter(Boolean).join(", ") };
+  return { text: [`${marked} marked`, said].filter(Boolean).join(", "), title: title.filter(Boolean).join(", ") };
+}
+
+/** @param {{low: number | null, high: number | null}} found */
+function interval({ low, high }) {
+  return low === null || high === null ? "" : ` (${amount(low)}\u2013${amount(high)})`;
+}
+
+/** A count as people say it: whole, unless it is small and is not. @param {number} value */
+export function amount(value) {
+  return value < 10 && Math.abs(value - Math.round(value)) >= 0.05 ? value.toFixed(1) : String(Math.round(value));
 }

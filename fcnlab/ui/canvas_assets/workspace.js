@@ -1,8 +1,9 @@
 // @ts-check
-import { perform } from "./actions.js";
+import { announce, clear, perform } from "./actions.js";
 import { Asking } from "./asking.js";
 import { Brush } from "./brush.js";
 import { ClassBar } from "./classbar.js";
+import { Counting } from "./counting.js";
 import { h } from "./dom.js";
 import { attach } from "./ears.js";
 import { layout, render, renderCursor, renderStatus } from "./face.js";
@@ -24,13 +25,9 @@ import { StatusBar } from "./statusbar.js";
 import { Strip } from "./strip.js";
 import { Toolbar } from "./toolbar.js";
 import { pixelAt } from "./view.js";
-import { counted } from "./words.js";
 
 /** @typedef {import("./types.js").Scene} Scene */
 /** @typedef {import("./types.js").SetState} SetState */
-
-/** More points than this are not removed without a question. */
-const CLEAR_ASKS_ABOVE = 5;
 
 /** The label page: joins the parts and decides what each action does. One per place in the page. */
 export class Workspace {
@@ -45,7 +42,8 @@ export class Workspace {
     this.root = root;
     this.scene = scene;
     this.setState = setState;
-    this.display = loadDisplay();
+    const counts = scene.project.task === "counts";
+    this.display = loadDisplay(counts);
     this.memory = new ProjectMemory(scene.project.key);
     this.passedOver = new PassedOver(tabStorage(), scene.project.key);
     this.routes = new Routes(base, scene.project.key, scene.project.look);
@@ -66,7 +64,7 @@ export class Workspace {
     this.stage.onView = () => renderCursor(this);
     this.popovers = new Popovers(root, this.life.signal);
     this.toasts = new Toasts();
-    this.help = new Help();
+    this.help = new Help(counts);
     this.status = new StatusBar();
     this.notes = new Notes({ onReopen: () => this.reopen(), onHintClose: () => this.closeHint() });
     this.pictures = new Pictures((state) => this.notes.setPicture(state));
@@ -75,44 +73,49 @@ export class Workspace {
       onGo: (imageId) => this.navigator.go(imageId),
       onOrder: () => render(this),
       memory: this.memory,
+      counts,
     });
     this.navigator = new ImageNavigator((value) => this.setState("goto", value), this.strip);
     this.asking = new Asking(this);
     this.brush = new Brush(this);
+    this.counting = new Counting(this, counts);
     this.prompt = new Prompt(this.asking);
     this.keys = new KeyReader((action) => perform(this, action));
     this.poll = this.#makePoll(log.clientId);
     this.classbar = new ClassBar(
       {
-        onChoose: (classId) => (this.asking.isOn ? this.asking.answer(classId) : this.choose(classId)),
+        onChoose: (classId) => this.#chosen(classId),
         onAdd: (name, colour) => this.addClass(name, colour),
         onEdit: (classId, name, colour) => this.labelling.record("class_edit", { class_id: classId, name, colour }),
         onRemove: (classId) => this.labelling.record("class_remove", { class_id: classId }),
       },
       this.popovers,
+      counts,
     );
     this.toolbar = new Toolbar(
       {
         undo: () => perform(this, { type: "undo" }),
         redo: () => perform(this, { type: "redo" }),
-        clear: (anchor) => this.clear(anchor),
+        clear: (anchor) => clear(this, anchor),
         fit: () => this.stage.fit(),
-        ask: () => this.asking.toggle(),
+        ask: () => perform(this, { type: "ask" }),
         paint: (tool) => this.brush.toggle(tool),
         help: () => this.help.toggle(),
         previous: () => this.navigator.step(-1),
         next: () => this.navigator.step(1),
         done: () => this.finish(),
         reopen: () => this.reopen(),
+        complete: () => this.counting.setComplete(),
         show: (change) => this.show(change),
       },
       this.popovers,
+      counts,
     );
     this.stage.dots.before(this.brush.canvas);
-    const center = h("div", { class: "center" }, this.stage.element, ...this.notes.elements, this.brush.bar.element, this.prompt.element, this.toasts.element);
+    const center = h("div", { class: "center" }, this.stage.element, ...this.notes.elements, this.brush.bar.element, this.prompt.element, this.counting.review.bar.element, this.toasts.element);
     const { toolbar, classbar, strip, status, help } = this;
     const grid = [toolbar.element, classbar.element, center, strip.element, status.element];
-    root.replaceChildren(h("div", { class: "grid" }, ...grid), help.dialog);
+    root.replaceChildren(h("div", { class: counts ? "grid counts" : "grid" }, ...grid), help.dialog);
     attach(this, this.life.signal);
     this.show({});
   }
@@ -124,7 +127,7 @@ export class Workspace {
     this.routes.look = scene.project.look;
     if (this.labelling.receive(scene) > 0) this.strip.refresh();
     this.navigator.arrived(scene.image);
-    this.#announce(scene);
+    announce(this);
     this.stage.setClasses(scene.classes);
     if (!scene.image) this.#showNothing();
     else if (scene.image.id === this.labelling.image?.id) this.#stopLoading();
@@ -141,8 +144,8 @@ export class Workspace {
   /** Let go of everything outside the workspace. */
   stop() {
     this.life.abort();
-    const { asking, brush, labelling, poll, keys, stage, strip, status, navigator, toasts, pictures } = this;
-    for (const part of [asking, brush, labelling, poll, keys, stage, strip, status, navigator, toasts, pictures]) part.stop();
+    const { asking, brush, counting, labelling, poll, keys, stage, strip, status, navigator, toasts, pictures } = this;
+    for (const part of [asking, brush, counting, labelling, poll, keys, stage, strip, status, navigator, toasts, pictures]) part.stop();
   }
 
   /** The class the next click gives: the one last used, else the first object. */
@@ -168,19 +171,12 @@ export class Workspace {
     if (point && state !== "done" && !this.asking.isOn && !this.brush.isOn) this.labelling.record("remove", { uid: point[0] });
   }
 
-  /** @param {Element} anchor */
-  clear(anchor) {
-    const [points, strokes] = [this.labelling.now().points.length, this.labelling.strokes()];
-    const go = () => this.labelling.record("clear");
-    const all = [points && counted(points, "point"), strokes && counted(strokes, "stroke")].filter(Boolean).join(" and ");
-    if (points + strokes > CLEAR_ASKS_ABOVE) this.popovers.confirm(anchor, `Remove ${all} of this image?`, "Remove", go);
-    else if (all) go();
-  }
-
   /** Done, and on to the next. */
   finish() {
     if (!this.labelling.image) return;
-    if (this.labelling.now().state !== "done") this.labelling.record("state", { state: "done" });
+    const { state, isComplete } = this.labelling.now();
+    if (this.counting.isOn && !isComplete) this.counting.setComplete(true);
+    if (!this.counting.isOn && state !== "done") this.labelling.record("state", { state: "done" });
     if (!this.navigator.step(1)) this.toasts.show("Done. This was the last image.");
   }
 
@@ -195,6 +191,14 @@ export class Workspace {
     this.memory.classId = classId;
     this.memory.save();
     render(this);
+  }
+
+  /** A class in the class bar was clicked: an answer while something is asked, else the class of the next clicks. @param {number} classId */
+  #chosen(classId) {
+    const { review } = this.counting;
+    if (this.asking.isOn) this.asking.answer(classId);
+    else if (review.isOn && review.current) review.answer(classId);
+    else this.choose(classId);
   }
 
   /** Back to the class used before this one; at first, the other one of the first two. */
@@ -216,7 +220,7 @@ export class Workspace {
   show(change) {
     const before = this.display;
     this.display = { ...before, ...change };
-    saveDisplay(this.display);
+    saveDisplay(this.display, this.counting.isOn);
     if (this.display.mode !== before.mode) this.stage.dropOverlay();
     this.stage.setDisplay(this.shownDisplay());
     this.toolbar.setDisplay(this.shownDisplay());
@@ -240,6 +244,7 @@ export class Workspace {
       address: (wish, after, status) => this.routes.overlay({ ...wish, after, status, clientId }),
       onMeta: (meta) => {
         this.meta = meta;
+        this.counting.receive(meta);
         renderStatus(this);
       },
       onOverlay: (overlay) => {
@@ -265,6 +270,7 @@ export class Workspace {
       this.meta = null;
       this.labelling.show();
       this.stage.show(image, picture, (tile) => this.routes.tile(image.id, tile));
+      this.counting.forget();
       const { next_id: nextId } = this.strip.placed(image);
       this.pictures.prefetch(nextId === null ? null : this.routes.image(nextId));
       if (this.asking.isOn) this.asking.arrived();
@@ -283,14 +289,5 @@ export class Workspace {
     this.#stopLoading();
     this.labelling.show();
     this.stage.blank();
-  }
-
-  /** Say what the server wants said, once. @param {Scene} scene */
-  #announce({ notice, refusals, acknowledged }) {
-    const news = JSON.stringify([notice, refusals, refusals.length ? acknowledged?.seq : null]);
-    if (news === this.announced) return;
-    this.announced = news;
-    if (notice) this.toasts.show(notice);
-    for (const refusal of refusals) this.toasts.show(refusal, "bad");
   }
 }

@@ -1,0 +1,171 @@
+// @ts-check
+import { render, renderCursor } from "./face.js";
+import { drawAim, drawObjects, fits } from "./numbers.js";
+import { meant, pixelOf, readCounts, readObjects, spacing, standing } from "./objects.js";
+import { Review } from "./review.js";
+
+/** @typedef {import("./workspace.js").Workspace} Workspace */
+/** @typedef {import("./types.js").Found} Found */
+
+/** What is particular to a project that counts: the objects found in the image, and what people say of them. */
+export class Counting {
+  /** @param {Workspace} workspace @param {boolean} isOn whether the project counts */
+  constructor(workspace, isOn) {
+    this.workspace = workspace;
+    this.isOn = isOn;
+    /** What was found in the image shown, and when. */
+    this.overlay = 0;
+    /** @type {Found[]} */
+    this.objects = [];
+    /** @type {Map<number, import("./objects.js").ClassCount>} */
+    this.counts = new Map();
+    /** @type {import("./objects.js").Standing[]} */
+    this.said = [];
+    this.usual = Infinity;
+    /** The object under the cursor. @type {Found | null} */
+    this.aim = null;
+    this.review = new Review(this);
+    if (isOn) workspace.stage.overDots = (context, view, size) => this.#paint(context, view, size);
+  }
+
+  /** News of the image shown. @param {import("./types.js").Meta} meta */
+  receive({ overlay, objects, counts }) {
+    if (!this.isOn || objects === undefined || overlay === this.overlay) return;
+    this.overlay = overlay;
+    this.objects = readObjects(objects);
+    this.counts = readCounts(counts);
+    this.usual = spacing(this.objects);
+    render(this.workspace);
+    this.review.refresh();
+  }
+
+  /** Another image is on the screen: nothing is known of it yet. */
+  forget() {
+    this.overlay = 0;
+    this.objects = [];
+    this.counts = new Map();
+    this.said = [];
+    this.aim = null;
+    this.review.arrived();
+  }
+
+  /** Bring what is shown in line with the points. @param {readonly import("./types.js").StoredPoint[]} points */
+  update(points) {
+    const { labelling, scene, stage } = this.workspace;
+    const backgroundId = scene.classes[0]?.id ?? -1;
+    this.said = labelling.image ? standing(this.objects, points, backgroundId, labelling.image) : [];
+    stage.element.dataset.objects = String(this.objects.length);
+    stage.element.dataset.complete = String(this.isOn && labelling.now().isComplete);
+    stage.redraw("dots");
+    this.review.update();
+  }
+
+  /** Objects nobody said anything about. */
+  open() {
+    return this.objects.filter((_, k) => this.said[k] === "open");
+  }
+
+  /** Points of object classes on the image, by class id. */
+  marked() {
+    const tally = new Map();
+    for (const point of this.workspace.labelling.now().points) tally.set(point[3], (tally.get(point[3]) ?? 0) + 1);
+    return tally;
+  }
+
+  /** How many objects are marked on the image. */
+  nMarked() {
+    const backgroundId = this.workspace.scene.classes[0]?.id;
+    let n = 0;
+    for (const [classId, count] of this.marked()) if (classId !== backgroundId) n += count;
+    return n;
+  }
+
+  /** The cursor moved. @param {{sx: number, sy: number} | null} cursor */
+  point(cursor) {
+    const { stage, labelling } = this.workspace;
+    const mayChange = this.isOn && !this.review.isOn && labelling.now().state !== "done";
+    const aim = cursor && mayChange ? meant(this.open(), stage.view, cursor.sx, cursor.sy, this.usual) : null;
+    if (aim === this.aim) return;
+    this.aim = aim;
+    stage.element.dataset.aim = aim ? String(aim.number) : "";
+    stage.redraw("dots");
+  }
+
+  /** What the status line says of the object under the cursor. */
+  words() {
+    const { aim, workspace } = this;
+    const label = workspace.scene.classes.find((one) => one.id === aim?.classId);
+    if (!aim || !label) return null;
+    return { text: `${label.name} ${aim.number}, ${Math.round(100 * aim.score)} % sure: a accepts, d rejects`, colour: label.colour };
+  }
+
+  /**
+   * Say what an object is: one of a class, or with the background that it is none.
+   * @param {Found} object
+   * @param {number} classId
+   * @param {"click" | "query"} source
+   */
+  answer(object, classId, source) {
+    const { labelling } = this.workspace;
+    if (!labelling.image || labelling.now().state === "done") return;
+    labelling.record("add", { ...pixelOf(object, labelling.image), class_id: classId, source });
+    this.aim = null;
+    renderCursor(this.workspace);
+  }
+
+  /** Say that all objects of the image are marked, or that they are not. @param {boolean} [complete] */
+  setComplete(complete = !this.workspace.labelling.now().isComplete) {
+    this.workspace.labelling.record("complete", { complete });
+  }
+
+  /**
+   * What a key means in a project that counts.
+   * @param {import("./keys.js").Action} action
+   * @returns {boolean} whether it means something of its own here
+   */
+  perform(action) {
+    if (!this.isOn) return false;
+    if (this.review.isOn && this.review.perform(action)) return true;
+    const backgroundId = this.workspace.scene.classes[0]?.id;
+    switch (action.type) {
+      case "accept":
+        if (this.aim) this.answer(this.aim, this.aim.classId, "click");
+        else this.#explain();
+        return true;
+      case "reject":
+        if (this.aim && backgroundId !== undefined) this.answer(this.aim, backgroundId, "click");
+        else this.#explain();
+        return true;
+      case "complete":
+        this.setComplete();
+        return true;
+      case "ask":
+        this.review.toggle();
+        return true;
+      case "brush":
+      case "eraser":
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  stop() {
+    this.workspace.stage.overDots = null;
+  }
+
+  #explain() {
+    this.workspace.toasts.show("Move the cursor to an object that was found: a accepts it, d rejects it.");
+  }
+
+  /** @param {CanvasRenderingContext2D} context @param {import("./types.js").View} view @param {import("./types.js").Size} size */
+  #paint(context, view, size) {
+    const { display, scene } = this.workspace;
+    const { objects, said, usual, aim } = this;
+    if (!display.overlay) return;
+    const colours = new Map(scene.classes.map((label) => [label.id, label.colour]));
+    const isRoomy = fits(usual, view.scale, objects.length);
+    drawObjects(context, view, size, objects, said, { colours, isRoomy });
+    if (aim) drawAim(context, view, aim);
+  }
+}
