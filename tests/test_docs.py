@@ -60,7 +60,7 @@ def test_commands_in_the_readme_exist() -> None:
 
 
 def test_the_readme_lists_the_keys_as_the_page_does() -> None:
-    table = KEYS[KEYS.index("HELP = ") : KEYS.index("]);")]
+    table = KEYS[KEYS.index("const CLASSES = ") : KEYS.index("const PLAIN = ")]
     shown = re.findall(r'\["(.+?)", "(.+?)"\]', table)
 
     assert len(shown) > 10
