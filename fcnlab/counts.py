@@ -42,6 +42,7 @@ class FoundObject:
         size: pixels of its blob, at full size.
         score: 0 to 1, how sure the counter is.
         box: top, left, height and width of its blob, on edges of pixels at full size; None where it has no blob.
+        is_marked: somebody marked it by a point; its centre is there.
     """
 
     row: float
@@ -50,6 +51,7 @@ class FoundObject:
     size: float
     score: float
     box: tuple[float, float, float, float] | None = None
+    is_marked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

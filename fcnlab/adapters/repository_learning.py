@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from fcnlab.adapters.tables import ClassRow, PointRow
 
-Signature = tuple[int, int, int]
+Signature = tuple[int, ...]
 
 
 def point_signatures(session: Session, *, project_id: int) -> dict[int, Signature]:

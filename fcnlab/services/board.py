@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from fcnlab.core.patches import NOTHING, changed_box, joined
 from fcnlab.core.queries import margin
 from fcnlab.core.tiles import Box
+from fcnlab.counts import ImageCount
 from fcnlab.domain import IGNORE
 
 Phase = Literal["idle", "queued", "encoding", "fitting", "missing", "error"]
@@ -49,6 +50,7 @@ class Overlay:
         changes: how it came about, this overlay's own last.
         newest: the class ids of the last change, packed.
         is_final: the stored mask of a done image.
+        count: what was counted, in a project that counts.
     """
 
     number: int
@@ -59,6 +61,7 @@ class Overlay:
     changes: tuple[Change, ...]
     newest: bytes
     is_final: bool = False
+    count: ImageCount | None = None
 
     @property
     def hw(self) -> tuple[int, int]:
@@ -124,6 +127,7 @@ class Board:
         opinion: tuple[tuple[int, ...], NDArray[np.floating]] | Literal["kept"] | None = None,
         touched: Box | None = None,
         is_final: bool = False,
+        count: ImageCount | None = None,
     ) -> Overlay:
         """Show a class map (H, W) uint8 from now on, which is not written to any more.
 
@@ -138,8 +142,9 @@ class Board:
             touched = self._keep_opinion(image_id, opinion, touched) or Box(0, 0, *class_map.shape)
             change = Change(self._number, changed, touched)
             before = () if shown is None or shown.hw != class_map.shape else shown.changes[1 - CHANGES_KEPT :]
+            changes = (*before, change)
             overlay = Overlay(
-                self._number, class_map, dict(covers), milliseconds, made_at, (*before, change), newest, is_final
+                self._number, class_map, dict(covers), milliseconds, made_at, changes, newest, is_final, count
             )
             self._place(image_id).overlay = overlay
             self._forget_oldest()

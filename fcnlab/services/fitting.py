@@ -7,21 +7,25 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.adapters import repository, repository_images, repository_models, repository_points
 from fcnlab.adapters.database import reading
-from fcnlab.adapters.repository_learning import Signature, point_signatures
+from fcnlab.adapters.repository_learning import Signature
 from fcnlab.core import learner
 from fcnlab.core.clicks import NEIGHBOURS_UP_TO, Clicks, canonical_clicks
 from fcnlab.core.coords import learner_hw
+from fcnlab.core.counting.counted import Counted
 from fcnlab.core.head import Head
 from fcnlab.core.looks import ChosenNetwork
 from fcnlab.core.model import Lesson, Model, frozen_model
 from fcnlab.core.painting import Painting
 from fcnlab.core.pictures import segment_any
 from fcnlab.core.wide import is_wide
+from fcnlab.counts import Task
 from fcnlab.domain import ImageInfo, Project, StoredPoint
+from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab
 from fcnlab.runs import ModelRecord
+from fcnlab.services.following import changes
+from fcnlab.services.instant_counter import InstantCounter
 from fcnlab.services.lessons import learns_otherwise, teachings_of
 from fcnlab.services.newest_points import newest_per_pixel
 from fcnlab.services.painting import painting_of
@@ -29,9 +33,6 @@ from fcnlab.services.picture_store import PictureStore
 
 Maker = Model | ChosenNetwork
 """What makes the masks of a project, as of one moment, with the clicks of then."""
-
-READ_ONE_BY_ONE = 20
-"""Images whose points are read singly; beyond that all points of the project are read at once."""
 
 
 class ProjectLearner:
@@ -48,6 +49,8 @@ class ProjectLearner:
         self._exact: dict[int, Lesson] = {}
         self._unsaved: set[int] = set()
         self._without_neighbours: set[int] = set()
+        self.counter = InstantCounter(pictures)
+        """What counts, in a project that counts; nothing else of what is learned is used there."""
         self._head: Head | None = None
         self._fitted = -1
         self.project: Project | None = None
@@ -59,41 +62,22 @@ class ProjectLearner:
 
     def refresh(self) -> None:
         """Read what changed in the database since the last call."""
-        with reading(self._lab.sessions) as session:
-            project = repository.project(session, project_id=self._project_id)
-            signatures = point_signatures(session, project_id=self._project_id)
-            changed = {
-                image_id
-                for image_id in {*signatures, *self._signatures}
-                if signatures.get(image_id) != self._signatures.get(image_id)
-            }
-            points: dict[int, list[StoredPoint]] = {image_id: [] for image_id in changed}
-            if len(changed) <= READ_ONE_BY_ONE:
-                for image_id in changed:
-                    points[image_id] = list(repository_points.points_of_image(session, image_id=image_id))
-            else:
-                for stored in repository_points.points_of_project(session, project_id=self._project_id):
-                    points.setdefault(stored.image_id, []).append(stored)
-            if self.project is not None and self.project.imaging != project.imaging:
-                new = list({*points, *self._images} & {*signatures})
-            else:
-                new = [image_id for image_id in points if image_id in signatures and image_id not in self._images]
-            for info in repository_images.images_by_ids(session, image_ids=new):
-                self._images[info.id] = info
-            chosen = project.model_id
-            self.record = None if chosen is None else repository_models.model(session, model_id=chosen)
+        found = changes(self._lab, self.project, self._signatures, self._images, project_id=self._project_id)
+        project, self.record = found.project, found.record
+        self._images.update(found.images)
         if self.project is not None and learns_otherwise(self.project, project):
             self._lessons.clear()
             self._exact.clear()
             self._without_neighbours.clear()
+            self.counter.clear()
             self._head = None
-        if self.project != project or changed:
+        if self.project != project or found.is_changed:
             self.revision += 1
         if self.project != project:
             self._project_revision = self.revision
         self.project = project
-        self._signatures = signatures
-        for image_id, stored_points in points.items():
+        self._signatures = dict(found.signatures)
+        for image_id, stored_points in found.points.items():
             self._set_clicks(image_id, stored_points)
         self._trim()
 
@@ -101,6 +85,11 @@ class ProjectLearner:
     def judged_at(self) -> int:
         """The revision from which `plain_probabilities` says the same: a chosen model learns nothing from clicks."""
         return self.revision if self.record is None else self._project_revision
+
+    @property
+    def counts(self) -> bool:
+        """Whether the project counts objects; `count` answers then, and there are no masks."""
+        return self.project is not None and self.project.task is Task.COUNTS
 
     def clicks_of(self, image: ImageInfo) -> Clicks:
         """The live clicks of an image."""
@@ -113,7 +102,8 @@ class ProjectLearner:
 
     def untaught(self) -> list[ImageInfo]:
         """Images whose points are not learned from yet because they have to be encoded first."""
-        return [self._images[image_id] for image_id in sorted(self._clicks) if image_id not in self._lessons]
+        is_taught = self.counter.is_taught if self.counts else self._lessons.__contains__
+        return [self._images[image_id] for image_id in sorted(self._clicks) if not is_taught(image_id)]
 
     def n_images(self) -> int:
         """Number of images with points."""
@@ -135,9 +125,13 @@ class ProjectLearner:
     def learn_from(self, image: ImageInfo) -> None:
         """Take the points of an image into account; encodes it if it never was."""
         clicks = self._clicks.get(image.id)
-        if clicks is None or image.id in self._lessons:
-            return
         project = self._known_project()
+        if clicks is None or image.id in self._lessons or (self.counts and self.counter.is_taught(image.id)):
+            return
+        self.revision += 1
+        if self.counts:
+            self.counter.learn_from(project, self._images[image.id], clicks)
+            return
         is_rough = is_wide(learner_hw(image.hw, project.learner))
         teach = self._pictures.teach_roughly if is_rough else self._pictures.teach
         taught = teach(image, clicks, project.learner, background=background_of(project))
@@ -145,7 +139,6 @@ class ProjectLearner:
         self._trim()
         if not is_rough:
             self._unsaved.add(image.id)
-        self.revision += 1
 
     def fit(self) -> Head:
         """A head for all points learned from so far, starting at the last one.
@@ -169,9 +162,11 @@ class ProjectLearner:
         Raises:
             NoPoints: fewer than two classes have points.
         """
+        project = self._known_project()
+        if self.counts:
+            raise NoPoints("this project counts objects and makes no masks: export its counts instead")
         for image in self.untaught():
             self.learn_from(image)
-        project = self._known_project()
         lessons = tuple(self._exact_lesson(image_id) for image_id in sorted(self._lessons))
         head = learner.fit(teachings_of(lessons), project.learner)
         classes = tuple((label.id, label.name) for label in project.classes)
@@ -208,6 +203,13 @@ class ProjectLearner:
             return frozen_model(content, classes=classes, spec=project.learner, clicks=clicks)
         name = f"{record.id} {record.file}"
         return ChosenNetwork(content, name, project.learner, background_of(project), project.class_ids(), clicks)
+
+    def count(self, image: ImageInfo) -> Counted:
+        """The objects of an image by what is learned so far, its own points too. Raises NoPoints, ImportRefused."""
+        project, own = self._known_project(), self._images.get(image.id, image)
+        self.counter.make_ready(project, own)
+        self.learn_from(own)
+        return self.counter.count(project, own, self.clicks_of(own))
 
     def segment(self, image: ImageInfo, head: Head) -> learner.Segmentation:
         """The mask of an image by a head of the instant learner."""
@@ -280,9 +282,10 @@ class ProjectLearner:
     def _set_clicks(self, image_id: int, stored_points: list[StoredPoint]) -> None:
         self._without_neighbours.discard(image_id)
         self._lessons.pop(image_id, None)
+        self.counter.forget(image_id)
         self._exact.pop(image_id, None)
         self._clicks.pop(image_id, None)
-        if stored_points:
+        if image_id in self._signatures:
             newest = newest_per_pixel(stored_points)
             weights = [one.weight for one in newest]
             self._clicks[image_id] = canonical_clicks([one.point for one in newest], self._images[image_id].hw, weights)

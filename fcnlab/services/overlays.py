@@ -21,6 +21,7 @@ from fcnlab.domain import IGNORE, ImageInfo, ImageState, Project
 from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab
 from fcnlab.services.board import Board
+from fcnlab.services.count_overlays import CountOverlays
 from fcnlab.services.fitting import ProjectLearner
 from fcnlab.services.masks import final_mask
 from fcnlab.services.picture_store import PictureStore
@@ -46,11 +47,13 @@ class OverlayMaker:
         self._made_from: dict[int, tuple[int, ImageState, tuple[int, ...]]] = {}
         self._bases: OrderedDict[int, _Base] = OrderedDict()
         self._wide = WideMasks(pictures)
+        self._counts = CountOverlays(lab, board)
 
     def forget(self, image_id: int) -> None:
         """Make the overlay of an image again next time, whether anything changed or not."""
         self._made_from.pop(image_id, None)
         self._bases.pop(image_id, None)
+        self._counts.forget(image_id)
 
     def progress(self, learner: ProjectLearner, image: ImageInfo) -> float:
         """How much of the image the overlay shows as of now, 0 to 1: a wide one is made tile by tile."""
@@ -79,6 +82,8 @@ class OverlayMaker:
             ImportRefused: the original is gone or damaged.
             CheckpointError, UnknownEncoder, InvalidClasses: the model that the project chose cannot be used.
         """
+        if learner.counts:
+            return self._counts.make(learner, image, covers=covers, started=started)
         project = learner.project
         assert project is not None
         with reading(self._lab.sessions) as session:

@@ -17,7 +17,8 @@ from fcnlab.adapters.weights import load_encoder, weights_fingerprint
 from fcnlab.core import learner
 from fcnlab.core.clicks import Clicks
 from fcnlab.core.coords import learner_hw
-from fcnlab.core.encoder import StageEncoder
+from fcnlab.core.counting.instant import CountPicture
+from fcnlab.core.encoder import StageEncoder, lab_image
 from fcnlab.core.head import Head
 from fcnlab.core.large import is_large
 from fcnlab.core.model import teaching_from_arrays, teaching_to_arrays
@@ -68,6 +69,7 @@ class PictureStore:
         self._fingerprints: dict[tuple[str, str], str] = {}
         self._ready: OrderedDict[str, AnyPicture] = OrderedDict()
         self._wide: OrderedDict[str, WidePicture] = OrderedDict()
+        self._counted: OrderedDict[str, CountPicture] = OrderedDict()
 
     def picture(self, image: ImageInfo, spec: LearnerSpec) -> AnyPicture:
         """The picture made ready, encoded now if it never was.
@@ -105,6 +107,31 @@ class PictureStore:
     def is_ready(self, image: ImageInfo, spec: LearnerSpec) -> bool:
         """Whether `picture` answers at once."""
         return self._key(image, spec) in self._ready
+
+    def counted_picture(self, image: ImageInfo, spec: LearnerSpec, *, keeps: bool = True) -> CountPicture:
+        """The picture made ready to be counted in; `keeps`: it is held ready, and so may push out another.
+
+        Raises:
+            ImportRefused: the original is gone or damaged.
+        """
+        key = self._key(image, spec)
+        known = self._counted.get(key)
+        if known is None:
+            entry = self._stages_of(image, spec, key, is_passing=not keeps)
+            stages = stages_from_tensors(entry.tensors, entry.description)
+            known = CountPicture(
+                lab_image(entry.tensors["rgb"].cpu().numpy()), stages.to(stages.maps[0].device, torch.float32)
+            )
+        if keeps:
+            self._counted[key] = known
+            self._counted.move_to_end(key)
+            while len(self._counted) > PICTURES_KEPT:
+                self._counted.popitem(last=False)
+        return known
+
+    def is_counted_ready(self, image: ImageInfo, spec: LearnerSpec) -> bool:
+        """Whether `counted_picture` answers at once."""
+        return self._key(image, spec) in self._counted
 
     def warm_up(self) -> None:
         """Load the default encoder and run it once; the first picture is then as fast as the next."""

@@ -58,7 +58,9 @@ class WideMasks:
     def serves(self, learner: ProjectLearner, image: ImageInfo) -> bool:
         """Whether this image is labelled tile by tile: it is wide, and no chosen model makes its mask."""
         project = learner.project
-        return project is not None and learner.record is None and is_wide(learner_hw(image.hw, project.learner))
+        if project is None or learner.counts:
+            return False
+        return learner.record is None and is_wide(learner_hw(image.hw, project.learner))
 
     def progress(self, learner: ProjectLearner, image: ImageInfo) -> float:
         """Part of the tiles, 0 to 1, that were made by what is known now; 1 for an image that is not wide."""

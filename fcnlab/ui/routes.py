@@ -18,6 +18,7 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from fcnlab.core.queries import COUNT, Strategy
+from fcnlab.counts import ImageCount
 from fcnlab.domain import ImageInfo
 from fcnlab.errors import FcnlabError
 from fcnlab.services.asking import ask
@@ -175,7 +176,36 @@ def overlay_meta(overlay: Overlay | None, status: Status, *, client: str) -> dic
         "height": overlay.hw[0] if overlay else 0,
         "covers": overlay.covers.get(client, 0) if overlay else 0,
         "shown_done": bool(overlay and overlay.is_final),
+        "counts": counts_shown(overlay.count) if overlay and overlay.count else None,
     }
+
+
+async def _objects(request: Request, own: Engine) -> Response:
+    """The objects and counts that belong to the newest overlay of an image, in a project that counts."""
+    key, image_id = request.path_params["key"], request.path_params["image_id"]
+    await run_in_threadpool(own.permissions.project_of, key=key, image_id=image_id)
+    overlay = own.jobs.board.overlay(image_id)
+    count = overlay.count if overlay else None
+    answer = {
+        "overlay": overlay.number if overlay else 0,
+        "objects": objects_shown(count) if count else [],
+        "counts": counts_shown(count) if count else [],
+    }
+    return JSONResponse(answer, headers={"Cache-Control": "no-store"})
+
+
+def objects_shown(count: ImageCount) -> list[list[Any]]:
+    """[row, col, class id, number from 1 in reading order, score, is marked] of each object; pixels at full size."""
+    return [
+        [round(one.row, 1), round(one.col, 1), one.class_id, number, round(one.score, 2), one.is_marked]
+        for number, one in enumerate(count.objects, start=1)
+    ]
+
+
+def counts_shown(count: ImageCount) -> list[dict[str, Any]]:
+    """How many objects of each class there are, as the label page is told."""
+    names = ("class_id", "marked", "count", "low", "high", "is_exact")
+    return [{name: getattr(one, name) for name in names} for one in count.counts]
 
 
 def _with_meta(response: Response, meta: dict[str, Any]) -> Response:
@@ -222,4 +252,5 @@ routes = [
     Route("/fcnlab/{key}/strip", _guarded(_strip)),
     Route("/fcnlab/{key}/queries/{image_id:int}", _guarded(_queries)),
     Route("/fcnlab/{key}/overlay/{image_id:int}", _guarded(_overlay)),
+    Route("/fcnlab/{key}/objects/{image_id:int}", _guarded(_objects)),
 ]

@@ -1,0 +1,209 @@
+"""The instant counter: from points on objects to maps that peak where objects are, on frozen stages.
+
+A sample near an object should score exp(-d^2 / 2 sigma^2) for its class, d its distance: a ridge regression on the
+samples of all images, in closed form, so that neither the order of clicks nor the last fit changes anything. Scored
+densely like the head of the instant learner (core/stages.py), its maps peak at objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+from scipy.spatial import cKDTree
+
+from fcnlab.core.clicks import Clicks, samples_at
+from fcnlab.core.counting.density import sigma_for
+from fcnlab.core.learner import Teachable
+from fcnlab.core.stages import Stages, score_stages
+from fcnlab.errors import NoPoints
+
+RINGS = (1.0, 2.0)
+RING_PLACES = 8
+RING_WEIGHT = 1.0
+"""So many sigmas around each object it is told how far the map falls off; a ring counts as much as its object."""
+
+BACKGROUND_WEIGHT = 2.0
+FAINT_PLACES = 300
+FAINT_WEIGHT = 0.25
+FAINT_CLEARANCE = 2.0
+"""Where not all objects are marked, places drawn evenly over the picture are faint background: all of them together
+count as this part of its points. None lies within so many sigmas of an object."""
+
+COMPLETE_WEIGHT = 4.0
+"""Where all objects are marked, the same places are known, and count more than the objects."""
+
+PENALTY = 3e-2
+PENALTY_OF_MANY = 3e-3
+MANY_POINTS = 100
+"""L2 penalty for few points, and for so many or more; between them it falls with their number."""
+
+BIAS_PENALTY = 1e-6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CountPicture:
+    """A working picture made ready to be counted in: CIELAB (H, W, 3) float32, and its stages."""
+
+    lab: NDArray[np.float32]
+    stages: Stages
+
+    @property
+    def hw(self) -> tuple[int, int]:
+        """Height and width of the working picture."""
+        return self.stages.hw
+
+    def samples(self, rows: NDArray[np.float64], cols: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Standardised features (N, D) at float positions of the working picture."""
+        return samples_at(self.stages, rows, cols)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CountLesson:
+    """What one picture teaches a counter.
+
+    Attributes:
+        features: (N, D) float32.
+        closeness: (N,) float32, 1 at an object of class `class_ids` (N,), falling to 0 with the distance from it.
+        weights: (N,) float32.
+        n_points: points it comes from.
+    """
+
+    features: NDArray[np.float32]
+    closeness: NDArray[np.float32]
+    class_ids: NDArray[np.int64]
+    weights: NDArray[np.float32]
+    n_points: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CountHead:
+    """weights (K, D) float32, bias (K,): row k scores how close the nearest object of class `class_ids[k]` is.
+
+    `spacing`: distance of touching objects, working pixels.
+    """
+
+    class_ids: tuple[int, ...]
+    weights: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    spacing: float
+
+
+def teach_counts(
+    picture: Teachable, clicks: Clicks, *, background: int, is_complete: bool, spacing: float
+) -> CountLesson:
+    """Samples of one picture, whose points of every class but the background are objects.
+
+    Args:
+        is_complete: all its objects are marked; without a point it is empty.
+        spacing: distance of touching objects, working pixels.
+    """
+    sigma, hw = sigma_for(spacing), picture.hw
+    places = np.column_stack(clicks.on(hw)).reshape(-1, 2)
+    is_object = clicks.class_ids != background
+    objects, classes = places[is_object], clicks.class_ids[is_object]
+    tree = cKDTree(objects) if len(objects) else None
+    faint = evenly_spread(FAINT_PLACES, hw)
+    if not is_complete and tree is not None:
+        faint = faint[tree.query(faint)[0] > FAINT_CLEARANCE * sigma]
+    share = (COMPLETE_WEIGHT if is_complete else FAINT_WEIGHT) * max(1, len(clicks)) / max(1, len(faint))
+    groups = [(objects, 1.0, False)]
+    groups += [(_inside(_ring(objects, one * sigma), hw), RING_WEIGHT / RING_PLACES, False) for one in RINGS]
+    groups += [(places[~is_object], BACKGROUND_WEIGHT, True), (faint, share, not is_complete)]
+    positions = np.concatenate([one for one, _, _ in groups])
+    weights, is_empty = (np.concatenate([np.full(len(one[0]), one[part]) for one in groups]) for part in (1, 2))
+    nearest, closeness = np.zeros(len(positions), np.int64), np.zeros(len(positions))
+    if tree is not None:
+        distances, nearest = tree.query(positions)
+        closeness = np.where(is_empty, 0, np.exp(-(distances**2) / (2 * sigma**2)))
+    return CountLesson(
+        picture.samples(positions[:, 0], positions[:, 1]),
+        closeness.astype(np.float32),
+        classes[nearest] if len(classes) else np.full(len(positions), background, np.int64),
+        weights.astype(np.float32),
+        len(clicks),
+    )
+
+
+def evenly_spread(count: int, hw: tuple[int, int]) -> NDArray[np.float64]:
+    """Places (count, 2) over a picture of size `hw`, spread evenly and always the same: an additive sequence.
+
+    Reference: Roberts 2018, "The unreasonable effectiveness of quasirandom sequences".
+    """
+    plastic = 1.32471795724474602596
+    numbers = np.arange(1, count + 1)
+    shares = np.column_stack([(0.5 + numbers / plastic) % 1, (0.5 + numbers / plastic**2) % 1])
+    return np.asarray(np.clip(shares * np.array(hw) - 0.5, 0, np.array(hw) - 1.0), np.float64)
+
+
+def fit_counts(lessons: Sequence[CountLesson], *, background: int, spacing: float) -> CountHead:
+    """The ridge regression of closeness on features, over all lessons in canonical order.
+
+    Raises:
+        NoPoints: no object is marked.
+    """
+    features = np.concatenate([one.features for one in lessons]) if lessons else np.zeros((0, 0), np.float32)
+    closeness, owners, weights = (
+        np.concatenate([getattr(one, name) for one in lessons]) if lessons else np.zeros(0)
+        for name in ("closeness", "class_ids", "weights")
+    )
+    classes = tuple(int(one) for one in np.unique(owners[closeness > 0]) if one != background)
+    if not classes:
+        raise NoPoints("no object is marked yet: click one to start")
+    targets = np.where(owners == np.array(classes)[:, None], closeness, 0).T
+    n_points = sum(one.n_points for one in lessons)
+    few = np.clip(np.log(MANY_POINTS / max(1, n_points)) / np.log(MANY_POINTS), 0, 1)
+    penalty = PENALTY_OF_MANY * (PENALTY / PENALTY_OF_MANY) ** few
+    solution = _ridge(features, targets, weights / weights.sum(), float(penalty))
+    return CountHead(
+        classes,
+        np.ascontiguousarray(solution[:-1].T, np.float32),
+        np.ascontiguousarray(solution[-1], np.float32),
+        spacing,
+    )
+
+
+def _ridge(
+    features: NDArray[np.float32], targets: NDArray[np.float64], weights: NDArray[np.float64], penalty: float
+) -> NDArray[np.float64]:
+    """Weights (D + 1, K), the bias last; in whichever of the two forms is smaller."""
+    root = np.sqrt(weights).astype(np.float32)[:, None]
+    shrink = np.full(features.shape[1] + 1, penalty)
+    shrink[-1] = BIAS_PENALTY
+    scale = (1 / np.sqrt(shrink)).astype(np.float32)
+    table = np.concatenate([features, np.ones((len(features), 1), np.float32)], axis=1) * root * scale
+    wanted = root * targets
+    if len(table) <= table.shape[1]:
+        inner = table @ table.T
+        inner[np.diag_indices(len(inner))] += 1
+        found = table.T @ cho_solve(cho_factor(inner), wanted.astype(np.float32))
+    else:
+        inner = table.T @ table
+        inner[np.diag_indices(len(inner))] += 1
+        found = cho_solve(cho_factor(inner), table.T @ wanted.astype(np.float32))
+    return np.asarray(found * scale[:, None], np.float64)
+
+
+def grid_for(spacing: float) -> int:
+    """Stride, in working pixels, of the maps that objects this far apart are found on."""
+    return 1 if spacing < 14 else 2 if spacing < 40 else 4
+
+
+def heights_of(stages: Stages, head: CountHead) -> NDArray[np.float32]:
+    """(1 + K, h, w) float32 at stride `grid_for`: how close an object is, about 1 at its centre; channel 0 is zero."""
+    scores = score_stages(stages, head.weights, head.bias, grid=grid_for(head.spacing))
+    return np.concatenate([np.zeros_like(scores[:1]), scores])
+
+
+def _ring(centres: NDArray[np.float64], radius: float) -> NDArray[np.float64]:
+    """Places (RING_PLACES * N, 2) around centres (N, 2)."""
+    angles = np.arange(RING_PLACES) * (2 * np.pi / RING_PLACES)
+    around = radius * np.column_stack([np.sin(angles), np.cos(angles)])
+    return np.asarray((centres[:, None] + around).reshape(-1, 2), np.float64)
+
+
+def _inside(places: NDArray[np.float64], hw: tuple[int, int]) -> NDArray[np.float64]:
+    return places[(places >= 0).all(axis=1) & (places <= np.array(hw) - 1).all(axis=1)]
