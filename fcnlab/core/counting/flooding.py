@@ -21,12 +21,19 @@ def basins_of(
 ) -> NDArray[np.int32]:
     """The watershed of `heights` (H, W) that floods from `markers`: the marker of every pixel.
 
+    All markers start at once, first those above and to the left: what a connected part becomes does not depend on
+    what lies elsewhere, nor on the numbers of the markers.
+
     Args:
         heights: lowest where a marker belongs, such as a probability negated.
         markers: positive at the seeds, 0 elsewhere.
         mask: stay inside; what no seed reaches there, and everything outside, is 0.
     """
-    return np.asarray(watershed(heights, markers, mask=mask), np.int32)  # type: ignore[no-untyped-call]
+    started = heights.astype(np.float64)
+    at = np.nonzero(markers)
+    if len(at[0]):
+        started[at] = started.min() - np.arange(len(at[0]), 0, -1)
+    return np.asarray(watershed(started, markers, mask=mask), np.int32)  # type: ignore[no-untyped-call]
 
 
 def boundary_of(

@@ -18,6 +18,9 @@ from torch.nn import functional as F
 from fcnlab.core.counting.flooding import basins_of, boundary_of, components
 from fcnlab.core.counting.marks import Marks, spacing_of
 
+FLOODED_PIXELS = 65_536
+"""Maps of more pixels are reduced before the watershed of the whole picture, which would take longest of all."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BlobLoss:
@@ -94,26 +97,31 @@ def _without(logs: Tensor, place: int) -> Tensor:
 
 
 def _point_term(logs: Tensor, marks: Marks, places: NDArray[np.int64]) -> Tensor:
-    if not len(places):
-        return logs.sum() * 0
+    """Points of the background weigh as much as objects each, but no more than all objects together."""
+    n_objects = marks.n_objects
+    n_background = len(places) - n_objects
+    weights = np.where(marks.classes > 0, 1 / max(1, n_objects), 1 / max(1, n_objects, n_background))
     own = logs[torch.from_numpy(marks.classes).to(logs.device), torch.from_numpy(places).to(logs.device)]
-    return -own.mean()
+    return -(own * torch.from_numpy(weights.astype(np.float32)).to(logs.device)).sum()
 
 
 def _push(logs: Tensor, pushed: _Pushed) -> Tensor:
-    if not len(pushed.places):
-        return logs.sum() * 0
     chosen = logs[0].index_select(0, torch.from_numpy(pushed.places).to(logs.device))
     return -(chosen * torch.from_numpy(pushed.weights).to(logs.device)).sum()
 
 
 def _pushed(probabilities: NDArray[np.float32], marks: Marks, hw: tuple[int, int]) -> tuple[_Pushed, _Pushed]:
-    """What the split term and the false positive term push towards the background."""
+    """What the split term and the false positive term push towards the background.
+
+    The weights of all blobs without a point are divided by the number of objects, or by their own sum if it is more.
+    """
     winner = probabilities.argmax(axis=0)
     rows, cols = marks.pixels(hw)
     n_objects = max(1, marks.n_objects)
+    chosen = marks.classes > 0
+    usual = math.pi / 4 * spacing_of([(marks.rows[chosen], marks.cols[chosen])], hw) ** 2
     split: list[_Pushed] = []
-    surplus: list[NDArray[np.int64]] = []
+    surplus: list[_Pushed] = []
     for place in range(1, probabilities.shape[0]):
         of_class = marks.classes == place
         seeds = rows[of_class], cols[of_class]
@@ -123,9 +131,10 @@ def _pushed(probabilities: NDArray[np.float32], marks: Marks, hw: tuple[int, int
         if of_class.sum() > 1:
             split += _split(probabilities[place], blobs, n_points, seeds, n_objects)
         if marks.is_complete:
-            empty = (blobs > 0) & (n_points[blobs] == 0)
-            surplus += [np.flatnonzero(blobs == one) for one in np.unique(blobs[empty])]
-    return _joined(split), _surplus(surplus, marks, hw)
+            surplus.append(_without_point(blobs, n_points, usual))
+    pushed = _joined(surplus)
+    all_in_all = max(n_objects, float(pushed.weights.sum(dtype=np.float64)))
+    return _joined(split), _Pushed(pushed.places, (pushed.weights / all_in_all).astype(np.float32))
 
 
 def _split(
@@ -135,33 +144,69 @@ def _split(
     seeds: tuple[NDArray[np.int64], NDArray[np.int64]],
     n_objects: int,
 ) -> list[_Pushed]:
-    markers = np.zeros(blobs.shape, np.int32)
-    markers[seeds] = np.arange(1, len(seeds[0]) + 1)
-    found = []
-    everywhere = boundary_of(basins_of(-probability, markers), probability, markers > 0)
-    lines = np.flatnonzero(everywhere)
-    if len(lines):
-        weights = n_points[blobs.flat[lines]] / (n_objects * len(lines))
-        found.append(_Pushed(lines[weights > 0], weights[weights > 0].astype(np.float32)))
+    """The split term of one class: boundaries of the whole picture, and those within blobs that points share.
+
+    A boundary within a blob weighs one less than the points in it, all its pixels together. Those of the whole picture
+    weigh one in all where a single blob holds every point, and nothing outside blobs with points.
+
+    Args:
+        blobs: (H, W) numbers. n_points: of each number, 0 for no blob. seeds: pixels of the points.
+    """
+    if not n_points.any():
+        return []
+    lines = np.flatnonzero(_lines(probability, seeds, _step(blobs.shape)))
+    weights = n_points[blobs.flat[lines]] / (n_objects * max(1, len(lines)))
+    found = [_Pushed(lines[weights > 0], weights[weights > 0].astype(np.float32))]
     shared = n_points[blobs] > 1
     if shared.any():
-        within = boundary_of(basins_of(-probability, markers, shared), probability, markers > 0)
-        lines = np.flatnonzero(within)
+        lines = np.flatnonzero(_lines(probability, seeds, 1, shared))
         of = blobs.flat[lines]
         length = np.bincount(of, minlength=len(n_points))
         found.append(_Pushed(lines, ((n_points[of] - 1) / (n_objects * length[of])).astype(np.float32)))
     return found
 
 
-def _surplus(blobs: list[NDArray[np.int64]], marks: Marks, hw: tuple[int, int]) -> _Pushed:
-    """Pixels of blobs without a point: a blob weighs as many objects as would fit into it, one at least."""
-    if not blobs:
-        return _joined([])
-    chosen = marks.classes > 0
-    usual = math.pi / 4 * spacing_of([(marks.rows[chosen], marks.cols[chosen])], hw) ** 2
-    shares = [np.full(len(one), 1 / min(len(one), max(1.0, usual)), np.float32) for one in blobs]
-    total = max(float(marks.n_objects), 1.0, float(sum(one.sum() for one in shares)))
-    return _joined([_Pushed(one, (share / total).astype(np.float32)) for one, share in zip(blobs, shares, strict=True)])
+def _step(hw: tuple[int, ...]) -> int:
+    """By how much the probabilities of a large picture are reduced before they are flooded as a whole."""
+    return max(1, math.ceil(math.sqrt(hw[0] * hw[1] / FLOODED_PIXELS)))
+
+
+def _lines(
+    probability: NDArray[np.float32],
+    seeds: tuple[NDArray[np.int64], NDArray[np.int64]],
+    step: int,
+    mask: NDArray[np.bool_] | None = None,
+) -> NDArray[np.bool_]:
+    """Pixels (H, W) between the basins of the seeds, none of them a seed; found on a map reduced by `step`."""
+    reduced = _reduced(probability, step)
+    markers = np.zeros(reduced.shape, np.int32)
+    markers[seeds[0] // step, seeds[1] // step] = np.arange(1, len(seeds[0]) + 1)
+    found = boundary_of(basins_of(-reduced, markers, mask), reduced, markers > 0)
+    if step > 1:
+        height, width = probability.shape
+        found = found.repeat(step, axis=0).repeat(step, axis=1)[:height, :width]
+        found[seeds] = False
+    return found
+
+
+def _reduced(probability: NDArray[np.float32], step: int) -> NDArray[np.float32]:
+    """The largest of every `step` x `step` pixels."""
+    if step == 1:
+        return probability
+    height, width = (-(-side // step) for side in probability.shape)
+    padded = np.zeros((height * step, width * step), np.float32)
+    padded[: probability.shape[0], : probability.shape[1]] = probability
+    return np.asarray(padded.reshape(height, step, width, step).max(axis=(1, 3)), np.float32)
+
+
+def _without_point(blobs: NDArray[np.int32], n_points: NDArray[np.int64], usual: float) -> _Pushed:
+    """Pixels of blobs without a point; a blob weighs as many objects of `usual` size as fit into it, one at least."""
+    sizes = np.bincount(blobs.ravel(), minlength=len(n_points))
+    is_surplus = n_points == 0
+    is_surplus[0] = False
+    places = np.flatnonzero(is_surplus[blobs])
+    sizes_there = sizes[blobs.flat[places]]
+    return _Pushed(places, (1 / np.minimum(sizes_there, max(1.0, usual))).astype(np.float32))
 
 
 def _joined(parts: list[_Pushed]) -> _Pushed:

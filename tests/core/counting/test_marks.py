@@ -5,11 +5,7 @@ import pytest
 
 from fcnlab.core.counting.marks import LARGEST, SMALLEST, Marks, magnification_for, spacing_of
 from fcnlab.errors import InvalidPoints
-
-
-def marks_of(*points: tuple[float, float, int], is_complete: bool = True) -> Marks:
-    rows, cols, classes = (np.array(one) for one in zip(*points, strict=True))
-    return Marks(rows.astype(np.float32), cols.astype(np.float32), classes.astype(np.int64), is_complete)
+from tests.core.counting.maps import marks_of
 
 
 def lattice(n_down: int, n_across: int, step: float) -> tuple[np.ndarray, np.ndarray]:
