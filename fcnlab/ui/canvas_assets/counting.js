@@ -7,14 +7,18 @@ import { Review } from "./review.js";
 /** @typedef {import("./workspace.js").Workspace} Workspace */
 /** @typedef {import("./types.js").Found} Found */
 
+const RETRY_MS = 2000;
+
 /** What is particular to a project that counts: the objects found in the image, and what people say of them. */
 export class Counting {
   /** @param {Workspace} workspace @param {boolean} isOn whether the project counts */
   constructor(workspace, isOn) {
     this.workspace = workspace;
     this.isOn = isOn;
-    /** What was found in the image shown, and when. */
+    /** Number of the newest overlay whose objects were asked for. */
     this.overlay = 0;
+    /** Rises with every request: answers to older ones come too late. */
+    this.turn = 0;
     /** @type {Found[]} */
     this.objects = [];
     /** @type {Map<number, import("./objects.js").ClassCount>} */
@@ -28,19 +32,37 @@ export class Counting {
     if (isOn) workspace.stage.overDots = (context, view, size) => this.#paint(context, view, size);
   }
 
-  /** News of the image shown. @param {import("./types.js").Meta} meta */
-  receive({ overlay, objects, counts }) {
-    if (!this.isOn || objects === undefined || overlay === this.overlay) return;
+  /** News of the image shown: the counts come at once, the objects are fetched. @param {import("./types.js").Meta} meta */
+  receive({ overlay, counts }) {
+    if (!this.isOn || overlay === this.overlay) return;
     this.overlay = overlay;
-    this.objects = readObjects(objects);
     this.counts = readCounts(counts);
-    this.usual = spacing(this.objects);
     render(this.workspace);
-    this.review.refresh();
+    this.#fetch();
+  }
+
+  async #fetch() {
+    const image = this.workspace.labelling.image;
+    const turn = (this.turn += 1);
+    if (!image) return;
+    try {
+      const response = await fetch(this.workspace.routes.objects(image.id), { cache: "no-store" });
+      if (!response.ok) throw new Error(`answer ${response.status}`);
+      const { objects } = await response.json();
+      if (turn !== this.turn) return;
+      this.objects = readObjects(objects);
+      this.usual = spacing(this.objects);
+      render(this.workspace);
+      this.review.refresh();
+    } catch {
+      if (turn !== this.turn) return;
+      setTimeout(() => turn === this.turn && this.#fetch(), RETRY_MS);
+    }
   }
 
   /** Another image is on the screen: nothing is known of it yet. */
   forget() {
+    this.turn += 1;
     this.overlay = 0;
     this.objects = [];
     this.counts = new Map();
@@ -151,6 +173,7 @@ export class Counting {
   }
 
   stop() {
+    this.turn += 1;
     this.workspace.stage.overDots = null;
   }
 

@@ -47,6 +47,11 @@ export class Routes {
     return `${this.root}/strip?sort=gain&ids=${ids.join(",")}`;
   }
 
+  /** What was counted in an image, with the objects one by one. @param {number} imageId */
+  objects(imageId) {
+    return `${this.root}/objects/${imageId}`;
+  }
+
   /** Pixels to ask about. @param {{imageId: number, count: number, how: "margin" | "random", avoid: readonly number[][]}} wanted */
   queries({ imageId, count, how, avoid }) {
     const query = new URLSearchParams({ count: String(count), strategy: how, avoid: avoid.flat().join(",") });

@@ -19,7 +19,7 @@
  * @typedef {{overlay: number, status: number, phase: "idle" | "encoding" | "fitting" | "error" | "missing",
  *   progress: number, message: string, milliseconds: number | null, updated_at: string | null, width: number,
  *   height: number, covers: number, shown_done: boolean, base?: number,
- *   box?: [top: number, left: number, height: number, width: number], objects?: unknown, counts?: unknown}} Meta
+ *   box?: [top: number, left: number, height: number, width: number], counts?: unknown}} Meta
  * @typedef {{top: number, left: number, height: number, width: number}} Box
  * @typedef {{imageId: number, mode: Mode, classId: number, number: number, covers: number, width: number,
  *   height: number, values: Uint8Array, base: number, patch: Box}} Overlay patch: where it differs from overlay `base`
