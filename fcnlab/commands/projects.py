@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -38,6 +38,7 @@ def list_projects(ctx: click.Context, as_json: bool) -> None:
                 {
                     "id": project.id,
                     "name": project.name,
+                    "task": project.task.value,
                     "archived": project.archived,
                     "images": found.n_images,
                     "done": found.images[ImageState.DONE],
@@ -46,11 +47,15 @@ def list_projects(ctx: click.Context, as_json: bool) -> None:
                 }
             )
     lines = [
-        f"{row['id']:>4}  {row['name']}{' (archived)' if row['archived'] else ''}: "
-        f"{row['images']} images, {row['done']} done, {row['points']} points"
+        f"{row['id']:>4}  {row['name']}{_kind(row)}: {row['images']} images, {row['done']} done, {row['points']} points"
         for row in rows
     ]
     answer(rows, lines or ["no projects yet: fcnlab import --project NAME FILES"], as_json=as_json)
+
+
+def _kind(row: Mapping[str, object]) -> str:
+    words = [word for word, is_so in (("counts", row["task"] == "counts"), ("archived", row["archived"])) if is_so]
+    return f" ({', '.join(words)})" if words else ""
 
 
 @projects.command("imaging")
@@ -104,11 +109,18 @@ def project_imaging(
 @project_option
 @click.option("--classes", help="Names for a new project, the background first: background,nucleus,membrane.")
 @click.option("--object-mode/--no-object-mode", default=False, help="Of a new project.")
+@click.option("--counts", is_flag=True, help="Make a new project one that counts objects, in place of masks.")
 @json_option
 @click.argument("sources", nargs=-1, required=True)
 @click.pass_context
 def import_images(
-    ctx: click.Context, wanted: str, classes: str | None, object_mode: bool, as_json: bool, sources: tuple[str, ...]
+    ctx: click.Context,
+    wanted: str,
+    classes: str | None,
+    object_mode: bool,
+    counts: bool,
+    as_json: bool,
+    sources: tuple[str, ...],
 ) -> None:
     """Bring images into a project.
 
@@ -117,28 +129,28 @@ def import_images(
 
     What cannot be read is named and left out, and the exit code is 1 then.
     """
-    counts = {"imported": 0, "known": 0}
+    numbers = {"imported": 0, "known": 0}
     refused = []
     with opened(ctx) as lab:
-        project = _project(lab, wanted, classes, object_mode)
+        project = _project(lab, wanted, classes, object_mode, counts=counts)
         for step in _steps(lab, sources, project.id):
             if isinstance(step, tuple):
                 refused.append({"name": step[0], "reason": step[1]})
             elif step.refused is not None:
                 refused.append({"name": step.name, "reason": step.refused})
             else:
-                counts["known" if step.duplicate else "imported"] += 1
+                numbers["known" if step.duplicate else "imported"] += 1
     for one in refused:
         say(f"left out {one['name']}: {one['reason']}")
-    values = {"project": project.id, **counts, "refused": refused}
-    line = (
-        f"{counts['imported']} imported into {project.name!r}, {counts['known']} known already, {len(refused)} left out"
-    )
+    values = {"project": project.id, **numbers, "refused": refused}
+    known = f"{numbers['known']} known already, {len(refused)} left out"
+    line = f"{numbers['imported']} imported into {project.name!r}, {known}"
     answer(values, [line], as_json=as_json)
     ctx.exit(1 if refused else 0)
 
 
-def _project(lab: Lab, wanted: str, classes: str | None, object_mode: bool) -> Project:
+def _project(lab: Lab, wanted: str, classes: str | None, object_mode: bool, *, counts: bool) -> Project:
+    from fcnlab.counts import Task
     from fcnlab.domain import LearnerSpec
     from fcnlab.services.projects import create_project, labels_of
 
@@ -146,7 +158,11 @@ def _project(lab: Lab, wanted: str, classes: str | None, object_mode: bool) -> P
         project = found_project(lab, wanted)
     except UnknownProject:
         labels = labels_of(classes.split(",")) if classes else None
-        return create_project(lab, name=wanted, labels=labels, learner=LearnerSpec(object_mode=object_mode))
+        task = Task.COUNTS if counts else Task.MASKS
+        learner = LearnerSpec(object_mode=object_mode)
+        return create_project(lab, name=wanted, labels=labels, learner=learner, task=task)
+    if counts and project.task is not Task.COUNTS:
+        raise UnknownProject(f"project {wanted!r} makes masks; leave out --counts or name another project")
     if classes and [name.strip() for name in classes.split(",")] != [label.name for label in project.classes]:
         names = ",".join(label.name for label in project.classes)
         raise UnknownProject(f"project {wanted!r} has the classes {names}; leave out --classes or name another project")

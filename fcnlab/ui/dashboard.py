@@ -11,14 +11,16 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
+from fcnlab.counts import Task
 from fcnlab.domain import ImageState, Project
 from fcnlab.services.charts import kept_mask_files, point_tallies
-from fcnlab.services.projects import Dashboard, dashboard
+from fcnlab.services.count_tables import MarkedTotals, marked_totals
+from fcnlab.services.projects import dashboard
 from fcnlab.ui import session
 from fcnlab.ui.session import Engine
 
 STATE_WORDS = {ImageState.DONE: "done", ImageState.IN_PROGRESS: "in progress", ImageState.NEW: "new"}
-STATE_COLOURS = {"done": "#009E73", "in progress": "#56B4E9", "new": "#B8BCC4"}
+STATE_COLOURS = {"done": "#009E73", "all marked": "#009E73", "in progress": "#56B4E9", "new": "#B8BCC4"}
 BAR_PX, ROW_PX = 22, 34
 
 
@@ -27,15 +29,20 @@ def draw(own: Engine, project: Project) -> None:
     found = dashboard(own.lab, project_id=project.id)
     numbers = st.columns(4)
     numbers[0].metric("Images", found.n_images)
-    numbers[1].metric("Done", found.images[ImageState.DONE])
-    numbers[2].metric("Points", found.n_points)
+    if project.task is Task.COUNTS:
+        marked = marked_totals(own.lab, project_id=project.id)
+        numbers[1].metric("All marked", marked.n_complete, help="Images whose points are their exact count.")
+        numbers[2].metric("Objects marked", marked.n_objects)
+        states = _marked_states(marked)
+    else:
+        numbers[1].metric("Done", found.images[ImageState.DONE])
+        numbers[2].metric("Points", found.n_points)
+        states = {words: found.images[state] for state, words in STATE_WORDS.items()}
     numbers[3].metric("Labellers", len(found.points_by_labeller))
     if found.n_images:
         st.markdown("**Images by state**")
-        _chart(_states(found), height=BAR_PX + 12)
-        st.html(
-            legend([(f"{words}: {found.images[state]}", STATE_COLOURS[words]) for state, words in STATE_WORDS.items()])
-        )
+        _chart(_states(states), height=BAR_PX + 12)
+        st.html(legend([(f"{words}: {n}", STATE_COLOURS[words]) for words, n in states.items()]))
     if found.n_points:
         st.markdown("**Points by labeller and class**")
         _chart(_points(own, project), height=ROW_PX * len(found.points_by_labeller) + 36)
@@ -61,17 +68,19 @@ def _chart(chart: Any, *, height: int) -> None:
     st.altair_chart(chart.properties(height=height), width="stretch")
 
 
-def _states(found: Dashboard) -> Any:
-    rows = [
-        {"state": words, "images": found.images[state], "place": place}
-        for place, (state, words) in enumerate(STATE_WORDS.items())
-    ]
-    names = list(STATE_COLOURS)
+def _marked_states(marked: MarkedTotals) -> dict[str, int]:
+    rest = marked.n_images - marked.n_complete - marked.n_begun
+    return {"all marked": marked.n_complete, "in progress": marked.n_begun, "new": rest}
+
+
+def _states(states: dict[str, int]) -> Any:
+    rows = [{"state": words, "images": n, "place": place} for place, (words, n) in enumerate(states.items())]
+    names = list(states)
     return _bars(rows).encode(
         x=alt.X("images:Q", stack="zero", title=None, axis=None),
         color=alt.Color(
             "state:N",
-            scale=alt.Scale(domain=names, range=list(STATE_COLOURS.values())),
+            scale=alt.Scale(domain=names, range=[STATE_COLOURS[words] for words in names]),
             sort=names,
             legend=None,
         ),

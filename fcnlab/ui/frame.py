@@ -7,6 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from fcnlab.counts import Task
 from fcnlab.domain import Project
 from fcnlab.services import projects as project_service
 from fcnlab.ui import session
@@ -33,7 +34,7 @@ def chosen_project(own: Engine) -> Project | None:
         "Project",
         list(by_id),
         index=list(by_id).index(start),
-        format_func=lambda project_id: by_id[project_id].name,
+        format_func=lambda project_id: titled(by_id[project_id]),
         label_visibility="collapsed",
         width=260,
     )
@@ -41,6 +42,11 @@ def chosen_project(own: Engine) -> Project | None:
     if picked != wanted:
         session.show(project_id=picked)
     return by_id[picked]
+
+
+def titled(project: Project) -> str:
+    """The name of a project in a list, with what it makes where that is not masks."""
+    return f"{project.name} (counts)" if project.task is Task.COUNTS else project.name
 
 
 def labeller_name() -> str:

@@ -8,25 +8,35 @@ from functools import partial
 
 import streamlit as st
 
+from fcnlab.counts import Task
 from fcnlab.domain import DEFAULT_PALETTE, ClassLabel, LearnerSpec, Project
 from fcnlab.errors import FcnlabError
 from fcnlab.services import projects as project_service
 from fcnlab.services.backing_up import backup
 from fcnlab.services.downloads import download_url, new_download
 from fcnlab.ui import session
+from fcnlab.ui.frame import titled
 from fcnlab.ui.session import Engine
 
 OBJECT_MODE_HELP = (
     "For a few objects per image: only regions that hold a click of their class stay, and holes nobody clicked are "
     "filled. Leave it off for textures, cells by the hundred, or when classes fill the image."
 )
+TASKS = {
+    Task.MASKS: ("Masks", "A class for every pixel. Click a few pixels inside of things and outside."),
+    Task.COUNTS: ("Counts", "How many objects there are, and where. Click once on each object."),
+}
+"""What a project makes, in words, and how one labels for it."""
 
 
 def welcome(own: Engine) -> None:
     """What to do when there is no project."""
     with st.container(border=True):
         st.subheader("Start with a project", anchor=False)
-        st.write("A project is a set of images with one list of classes. Make one, add images, and click.")
+        st.write(
+            "A project is a set of images with one list of classes. It makes masks, or it counts objects. Make one, "
+            "add images, and click."
+        )
         new_project_button(own)
 
 
@@ -59,7 +69,7 @@ def archived(own: Engine) -> None:
     with st.expander(f"Archived projects ({len(hidden)})", icon=":material/archive:"):
         for project in hidden:
             with st.container(horizontal=True, vertical_alignment="center"):
-                st.text(project.name)
+                st.text(titled(project))
                 if st.button("Take back", key=f"back-{project.id}", icon=":material/unarchive:"):
                     _do(partial(project_service.unarchive_project, own.lab, project_id=project.id))
                     session.show(project_id=project.id)
@@ -86,7 +96,19 @@ def backup_button(own: Engine) -> None:
 
 @st.dialog("New project", width="medium")
 def _new_project(own: Engine) -> None:
+    new_project_form(own)
+
+
+def new_project_form(own: Engine) -> None:
+    """Name, what the project makes, its classes; making it leads there."""
     name = st.text_input("Name", placeholder="for example Nuclei 2026", max_chars=80)
+    task = st.radio(
+        "It makes",
+        list(TASKS),
+        format_func=lambda one: TASKS[one][0],
+        captions=[words for _, words in TASKS.values()],
+        horizontal=True,
+    )
     typed = st.text_input(
         "Classes", "background, object", help="Apart by commas, the background first. More can be added later."
     )
@@ -96,13 +118,18 @@ def _new_project(own: Engine) -> None:
         for place, label in enumerate(names[:24]):
             default = DEFAULT_PALETTE[place % len(DEFAULT_PALETTE)]
             colours.append(st.color_picker(label, default, key=f"new-colour-{place}"))
-    object_mode = st.toggle("Object mode", value=False)
-    st.caption(OBJECT_MODE_HELP)
-    if st.button("Create", type="primary", disabled=not (name.strip() and names)):
+    object_mode = False
+    if task is Task.MASKS:
+        object_mode = st.toggle("Object mode", value=False)
+        st.caption(OBJECT_MODE_HELP)
+    elif len(names) < 2:
+        st.caption("Name at least one class behind the background: what is counted.")
+    is_ready = name.strip() and len(names) > (task is Task.COUNTS)
+    if st.button("Create", type="primary", disabled=not is_ready):
         try:
             labels = _labels(names, colours)
             made = project_service.create_project(
-                own.lab, name=name, labels=labels, learner=LearnerSpec(object_mode=object_mode)
+                own.lab, name=name, labels=labels, learner=LearnerSpec(object_mode=object_mode), task=task
             )
             session.show(project_id=made.id)
             st.rerun()

@@ -3,40 +3,21 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import streamlit as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from fcnlab.domain import ImageState, Point, PointSource
-from fcnlab.lab import Lab, open_lab
+from fcnlab.lab import Lab
 from fcnlab.services import projects
 from fcnlab.services.downloads import download_url, find_download, new_download
 from fcnlab.services.importing import import_files
 from fcnlab.services.labelling import add_points, set_image_state
-from fcnlab.settings import Settings
-from fcnlab.ui import session
 
 ROUTER = Path(__file__).parents[2] / "app.py"
-
-
-@pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
-    """The installation that the pages open too."""
-    monkeypatch.setenv("FCNLAB_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setenv("FCNLAB_DEMO", "false")
-    monkeypatch.setenv("FCNLAB_DEVICE", "cpu")
-    st.cache_resource.clear()
-    st.cache_data.clear()
-    lab = open_lab(Settings())
-    yield lab
-    session.engine().jobs.close()
-    st.cache_resource.clear()
-    lab.close()
 
 
 def picture(seed: int) -> bytes:

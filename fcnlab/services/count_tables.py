@@ -1,0 +1,67 @@
+"""What is marked in the images of a project that counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from fcnlab.adapters import repository, repository_counts, repository_images
+from fcnlab.adapters.database import reading
+from fcnlab.domain import ImageInfo
+from fcnlab.lab import Lab
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedImage:
+    """An image with the number of its marked objects by class id; every object class of the project is named."""
+
+    image: ImageInfo
+    marked: dict[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedTotals:
+    """Marked objects over a project.
+
+    Attributes:
+        n_images: all images.
+        n_complete: those whose objects are all marked, the empty ones too.
+        n_begun: the others with at least one marked object.
+        objects: by class id, every object class named.
+    """
+
+    n_images: int
+    n_complete: int
+    n_begun: int
+    objects: dict[int, int]
+
+    @property
+    def n_objects(self) -> int:
+        """All marked objects."""
+        return sum(self.objects.values())
+
+
+def marked_images(lab: Lab, *, project_id: int) -> tuple[MarkedImage, ...]:
+    """All images of a project in import order. Raises UnknownProject."""
+    with reading(lab.sessions) as session:
+        classes = repository.project(session, project_id=project_id).classes[1:]
+        images = repository_images.images(session, project_id=project_id)
+        found = repository_counts.objects_per_image(session, project_id=project_id)
+    return tuple(
+        MarkedImage(image, {label.id: found.get(image.id, {}).get(label.id, 0) for label in classes})
+        for image in images
+    )
+
+
+def marked_totals(lab: Lab, *, project_id: int) -> MarkedTotals:
+    """The sums over a project. Raises UnknownProject."""
+    with reading(lab.sessions) as session:
+        classes = repository.project(session, project_id=project_id).classes[1:]
+        n_images = sum(repository_images.count_images(session, project_id=project_id).values())
+        complete = repository_counts.complete_images(session, project_id=project_id)
+        found = repository_counts.objects_per_image(session, project_id=project_id)
+    sums: Counter[int] = Counter()
+    for tally in found.values():
+        sums.update(tally)
+    n_begun = len(found.keys() - complete)
+    return MarkedTotals(n_images, len(complete), n_begun, {label.id: sums[label.id] for label in classes})
