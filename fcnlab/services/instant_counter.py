@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from fcnlab.core.clicks import Clicks
+from fcnlab.core.clicks import Clicks, canonical_clicks
 from fcnlab.core.coords import learner_hw
 from fcnlab.core.counting.counted import Counted, count_picture
-from fcnlab.core.counting.instant import CountHead, CountLesson, CountPicture, fit_counts, teach_counts
+from fcnlab.core.counting.instant import CountHead, CountLesson, CountLessons, CountPicture, fit_counts, teach_counts
 from fcnlab.core.counting.sizing import Sizes, sizes_at, spacing_from
 from fcnlab.core.wide import WIDE_PIXELS, is_wide
+from fcnlab.counts import ClassCount, ImageCount
 from fcnlab.domain import ImageInfo, LearnerSpec, Project
 from fcnlab.errors import NoPoints
 from fcnlab.services.picture_store import PictureStore
@@ -33,20 +34,26 @@ class InstantCounter:
         self._pictures = pictures
         self._sizes: dict[int, Sizes] = {}
         self._taught: dict[int, _Taught] = {}
+        self._sum = CountLessons()
         self._spacing = 0.0
         self._head: CountHead | None = None
+        self.spread: dict[int, float] = {}
+        """By class id, how far counts are off; see `Calibration.spread`. Known once a table of counts was made."""
 
     def clear(self) -> None:
         """Forget everything, since pictures or settings are others now."""
-        self._sizes.clear()
-        self._taught.clear()
-        self._head = None
+        for image_id in list(self._sizes):
+            self.forget(image_id)
+        self._sum = CountLessons()
+        self.spread = {}
 
     def forget(self, image_id: int) -> None:
         """Do without an image, whose points changed or are gone."""
         self._sizes.pop(image_id, None)
-        self._taught.pop(image_id, None)
-        self._head = None
+        taught = self._taught.pop(image_id, None)
+        if taught is not None:
+            self._sum.add(taught.lesson, sign=-1)
+            self._head = None
 
     def is_taught(self, image_id: int) -> bool:
         """Whether the newest points of an image are learned from, at the spacing of now."""
@@ -61,13 +68,15 @@ class InstantCounter:
         """
         background = project.classes[0].id
         picture = self._pictures.counted_picture(image, counting_spec(image.hw, project.learner), keeps=False)
-        if image.id not in self._sizes:
-            self._sizes[image.id] = _sizes(picture, clicks, background)
+        sizes = self._sizes.get(image.id) or _sizes(picture, clicks, background)
+        self.forget(image.id)
+        self._sizes[image.id] = sizes
         self._spacing = spacing_from([one for _, one in sorted(self._sizes.items())])
         lesson = teach_counts(
             picture, clicks, background=background, is_complete=image.is_complete, spacing=self._spacing
         )
         self._taught[image.id] = _Taught(clicks, image.is_complete, self._spacing, lesson)
+        self._sum.add(lesson)
         self._head = None
 
     def make_ready(self, project: Project, image: ImageInfo) -> None:
@@ -75,19 +84,28 @@ class InstantCounter:
         self._pictures.counted_picture(image, counting_spec(image.hw, project.learner))
 
     def head(self, project: Project) -> CountHead:
-        """What all lessons teach, in an order that depends on their content alone.
-
-        Raises:
-            NoPoints: no object is marked yet.
-        """
+        """What all lessons teach. Raises NoPoints: no object is marked yet."""
         if self._head is None:
-            taught = sorted(self._taught.values(), key=_order)
-            lessons = [one.lesson for one in taught]
-            self._head = fit_counts(lessons, background=project.classes[0].id, spacing=self._spacing)
+            self._head = fit_counts(self._sum, class_ids=self._classes(project), spacing=self._spacing)
         return self._head
 
-    def count(self, project: Project, image: ImageInfo, clicks: Clicks, *, keeps: bool = True) -> Counted:
-        """The count of an image by what was learned so far; `keeps`: somebody looks at it.
+    def head_without(self, project: Project, image_id: int) -> CountHead:
+        """What the lessons of all other images teach. Raises NoPoints: no object is marked there."""
+        own = self._taught.get(image_id)
+        if own is None:
+            return self.head(project)
+        others = self._classes(project, without=image_id)
+        return fit_counts(self._sum.without(own.lesson), class_ids=others, spacing=self._spacing)
+
+    def _classes(self, project: Project, *, without: int | None = None) -> list[int]:
+        """Object classes with marked objects, in the order of the project."""
+        marked = {
+            class_id for image_id, one in self._taught.items() if image_id != without for class_id in one.lesson.targets
+        }
+        return [label.id for label in project.classes[1:] if label.id in marked]
+
+    def count(self, project: Project, image: ImageInfo, clicks: Clicks) -> Counted:
+        """The count of an image by what was learned so far; where all objects are marked, they are the count.
 
         Raises:
             NoPoints: no object of the project is marked yet, and this image is not said to be empty.
@@ -100,10 +118,28 @@ class InstantCounter:
             if not image.is_complete:
                 raise
             head = None
+        found = self._counted(project, image, clicks, head, is_complete=image.is_complete)
+        return replace(found, count=with_intervals(found.count, self.spread))
+
+    def count_without(self, project: Project, image: ImageInfo) -> Counted | None:
+        """What the other images teach of this one, as if nothing were marked in it; None where they teach nothing.
+
+        Raises:
+            ImportRefused: the original is gone or damaged.
+        """
+        try:
+            head = self.head_without(project, image.id)
+        except NoPoints:
+            return None
+        return self._counted(project, image, canonical_clicks([], image.hw), head, is_complete=False)
+
+    def _counted(
+        self, project: Project, image: ImageInfo, clicks: Clicks, head: CountHead | None, *, is_complete: bool
+    ) -> Counted:
         spec = counting_spec(image.hw, project.learner)
-        picture = self._pictures.counted_picture(image, spec, keeps=keeps)
+        picture = self._pictures.counted_picture(image, spec, keeps=False)
         class_ids = tuple(label.id for label in project.classes)
-        return count_picture(picture.stages, head, clicks, class_ids=class_ids, is_complete=image.is_complete)
+        return count_picture(picture.stages, head, clicks, class_ids=class_ids, is_complete=is_complete)
 
     def is_ready(self, project: Project, image: ImageInfo) -> bool:
         """Whether an image can be counted at once."""
@@ -126,13 +162,13 @@ def _sizes(picture: CountPicture, clicks: Clicks, background: int) -> Sizes:
     return sizes_at(picture.lab[..., 0], rows[is_object], cols[is_object])
 
 
-def _order(taught: _Taught) -> tuple[object, ...]:
-    clicks = taught.clicks
-    return (
-        clicks.image_hw,
-        taught.is_complete,
-        clicks.rows.tolist(),
-        clicks.cols.tolist(),
-        clicks.class_ids.tolist(),
-        taught.lesson.features[:1].tobytes(),
-    )
+def with_intervals(count: ImageCount, spread: dict[int, float]) -> ImageCount:
+    """The count with an interval for each class whose spread is known; see `Calibration.spread`."""
+    return replace(count, counts=tuple(_with_interval(one, spread.get(one.class_id)) for one in count.counts))
+
+
+def _with_interval(one: ClassCount, spread: float | None) -> ClassCount:
+    if spread is None or one.is_exact:
+        return one
+    reach = spread * (one.count + 1) ** 0.5
+    return replace(one, low=max(float(one.marked), one.count - reach), high=one.count + reach)

@@ -8,7 +8,7 @@ densely like the head of the instant learner (core/stages.py), its maps peak at 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,19 +63,18 @@ class CountPicture:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CountLesson:
-    """What one picture teaches a counter.
+    """What one picture teaches a counter: samples, already summed, so that lessons are added and taken away.
 
     Attributes:
-        features: (N, D) float32.
-        closeness: (N,) float32, 1 at an object of class `class_ids` (N,), falling to 0 with the distance from it.
-        weights: (N,) float32.
+        products: (D + 1, D + 1) float64, the weighted sum of the outer products of the features and a 1.
+        targets: (D + 1,) float64 by object class, the weighted sum of the features times how close that class is.
+        weight: of all samples.
         n_points: points it comes from.
     """
 
-    features: NDArray[np.float32]
-    closeness: NDArray[np.float32]
-    class_ids: NDArray[np.int64]
-    weights: NDArray[np.float32]
+    products: NDArray[np.float64]
+    targets: dict[int, NDArray[np.float64]]
+    weight: float
     n_points: int
 
 
@@ -119,13 +118,27 @@ def teach_counts(
     if tree is not None:
         distances, nearest = tree.query(positions)
         closeness = np.where(is_empty, 0, np.exp(-(distances**2) / (2 * sigma**2)))
-    return CountLesson(
-        picture.samples(positions[:, 0], positions[:, 1]),
-        closeness.astype(np.float32),
-        classes[nearest] if len(classes) else np.full(len(positions), background, np.int64),
-        weights.astype(np.float32),
-        len(clicks),
-    )
+    features = picture.samples(positions[:, 0], positions[:, 1])
+    owners = classes[nearest] if tree is not None else np.zeros(len(positions), np.int64)
+    return _summed(features, closeness, owners, weights, np.unique(classes), len(clicks))
+
+
+def _summed(
+    features: NDArray[np.float32],
+    closeness: NDArray[np.float64],
+    owners: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    classes: NDArray[np.int64],
+    n_points: int,
+) -> CountLesson:
+    """The lesson of samples (N, D) that are so close (N,) to an object of the class `owners` (N,)."""
+    root = np.sqrt(weights).astype(np.float32)[:, None]
+    table = np.concatenate([features, np.ones((len(features), 1), np.float32)], axis=1) * root
+    targets = {
+        int(class_id): np.asarray(table.T @ (root[:, 0] * np.where(owners == class_id, closeness, 0)), np.float64)
+        for class_id in classes
+    }
+    return CountLesson((table.T @ table).astype(np.float64), targets, float(weights.sum()), n_points)
 
 
 def evenly_spread(count: int, hw: tuple[int, int]) -> NDArray[np.float64]:
@@ -139,52 +152,59 @@ def evenly_spread(count: int, hw: tuple[int, int]) -> NDArray[np.float64]:
     return np.asarray(np.clip(shares * np.array(hw) - 0.5, 0, np.array(hw) - 1.0), np.float64)
 
 
-def fit_counts(lessons: Sequence[CountLesson], *, background: int, spacing: float) -> CountHead:
-    """The ridge regression of closeness on features, over all lessons in canonical order.
+@dataclass(slots=True, eq=False)
+class CountLessons:
+    """The sum of the lessons of all pictures, to which one is added and from which one is taken.
+
+    In float64, of sums of float32: taking away what was added leaves what was there to 1e-12, and no head differs.
+    """
+
+    products: NDArray[np.float64] | None = None
+    targets: dict[int, NDArray[np.float64]] = field(default_factory=dict)
+    weight: float = 0.0
+    n_points: int = 0
+
+    def add(self, lesson: CountLesson, *, sign: int = 1) -> None:
+        """Count a lesson in, or out with the sign -1."""
+        if self.products is None:
+            self.products = np.zeros_like(lesson.products)
+        self.products += sign * lesson.products
+        for class_id, one in lesson.targets.items():
+            self.targets[class_id] = self.targets.get(class_id, np.zeros(len(one))) + sign * one
+        self.weight += sign * lesson.weight
+        self.n_points += sign * lesson.n_points
+
+    def without(self, lesson: CountLesson) -> CountLessons:
+        """The sum of the others."""
+        products = None if self.products is None else self.products.copy()
+        others = CountLessons(products, dict(self.targets), self.weight, self.n_points)
+        others.add(lesson, sign=-1)
+        return others
+
+
+def fit_counts(lessons: CountLessons, *, class_ids: Sequence[int], spacing: float) -> CountHead:
+    """The ridge regression of closeness on features over all lessons.
+
+    Args:
+        class_ids: object classes with at least one object.
 
     Raises:
-        NoPoints: no object is marked.
+        NoPoints: there are none.
     """
-    features = np.concatenate([one.features for one in lessons]) if lessons else np.zeros((0, 0), np.float32)
-    closeness, owners, weights = (
-        np.concatenate([getattr(one, name) for one in lessons]) if lessons else np.zeros(0)
-        for name in ("closeness", "class_ids", "weights")
-    )
-    classes = tuple(int(one) for one in np.unique(owners[closeness > 0]) if one != background)
-    if not classes:
+    if lessons.products is None or not class_ids:
         raise NoPoints("no object is marked yet: click one to start")
-    targets = np.where(owners == np.array(classes)[:, None], closeness, 0).T
-    n_points = sum(one.n_points for one in lessons)
-    few = np.clip(np.log(MANY_POINTS / max(1, n_points)) / np.log(MANY_POINTS), 0, 1)
-    penalty = PENALTY_OF_MANY * (PENALTY / PENALTY_OF_MANY) ** few
-    solution = _ridge(features, targets, weights / weights.sum(), float(penalty))
+    few = np.clip(np.log(MANY_POINTS / max(1, lessons.n_points)) / np.log(MANY_POINTS), 0, 1)
+    penalty = float(PENALTY_OF_MANY * (PENALTY / PENALTY_OF_MANY) ** few)
+    matrix = lessons.products / lessons.weight
+    matrix[np.diag_indices(len(matrix))] += np.array([penalty] * (len(matrix) - 1) + [BIAS_PENALTY])
+    wanted = np.stack([lessons.targets[class_id] for class_id in class_ids], axis=1) / lessons.weight
+    solution = cho_solve(cho_factor(matrix, overwrite_a=True, check_finite=False), wanted)
     return CountHead(
-        classes,
+        tuple(class_ids),
         np.ascontiguousarray(solution[:-1].T, np.float32),
         np.ascontiguousarray(solution[-1], np.float32),
         spacing,
     )
-
-
-def _ridge(
-    features: NDArray[np.float32], targets: NDArray[np.float64], weights: NDArray[np.float64], penalty: float
-) -> NDArray[np.float64]:
-    """Weights (D + 1, K), the bias last; in whichever of the two forms is smaller."""
-    root = np.sqrt(weights).astype(np.float32)[:, None]
-    shrink = np.full(features.shape[1] + 1, penalty)
-    shrink[-1] = BIAS_PENALTY
-    scale = (1 / np.sqrt(shrink)).astype(np.float32)
-    table = np.concatenate([features, np.ones((len(features), 1), np.float32)], axis=1) * root * scale
-    wanted = root * targets
-    if len(table) <= table.shape[1]:
-        inner = table @ table.T
-        inner[np.diag_indices(len(inner))] += 1
-        found = table.T @ cho_solve(cho_factor(inner), wanted.astype(np.float32))
-    else:
-        inner = table.T @ table
-        inner[np.diag_indices(len(inner))] += 1
-        found = cho_solve(cho_factor(inner), table.T @ wanted.astype(np.float32))
-    return np.asarray(found * scale[:, None], np.float64)
 
 
 def grid_for(spacing: float) -> int:
