@@ -11,6 +11,7 @@ import fcnlab
 from fcnlab.commands.app import app
 from fcnlab.commands.comparing import compare
 from fcnlab.commands.converting import convert
+from fcnlab.commands.counting import count
 from fcnlab.commands.doctor import backup, doctor
 from fcnlab.commands.labels import labels
 from fcnlab.commands.learning import fit, predict
@@ -53,7 +54,7 @@ def main(ctx: click.Context, data_dir: Path | None) -> None:
 
 for command in (
     *(app, projects, import_images, labels, convert, points, fit, predict, export),
-    *(train, trainings, models, worker, compare),
+    *(train, trainings, models, worker, compare, count),
     *(stats, serve, simulate, doctor, backup),
 ):
     main.add_command(command)

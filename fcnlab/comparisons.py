@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from fcnlab.errors import InvalidSetting
 from fcnlab.runs import Training, TrainingState, score_from_plain, score_to_plain
-from fcnlab.specs import NetworkSpec, PointScore, TrainingSpec
+from fcnlab.specs import NetworkSpec, Score, TrainingSpec
 
 LINEAR, LARGER = "instant", "instant-larger"
 """Keys of the instant learner with its linear head, and with the larger one."""
@@ -126,7 +126,7 @@ class Measured:
         masks: by image id, its mask for the page, a file in the comparisons folder.
     """
 
-    score: PointScore | None
+    score: Score | None
     mean_iou: float | None
     n_masks: int
     timing: Timing

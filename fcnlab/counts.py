@@ -111,6 +111,13 @@ class Calibration:
     factors: dict[int, float] = field(default_factory=dict)
     spread: dict[int, float] = field(default_factory=dict)
 
+    def renamed(self, new_ids: dict[int, int]) -> Calibration:
+        """The same for classes of other ids; those without one are left out."""
+        tables = (self.thresholds, self.min_size, self.factors, self.spread)
+        return Calibration(
+            self.spacing, *({new_ids[old]: one for old, one in table.items() if old in new_ids} for table in tables)
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `from_dict` is the inverse."""
         tables = ("thresholds", "min_size", "factors", "spread")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from fcnlab.counts import CountScore, Objective
 from fcnlab.domain import LearnerSpec
-from fcnlab.specs import NetworkSpec, PointScore, TrainingProgress, TrainingSpec
+from fcnlab.specs import NetworkSpec, PointScore, Score, TrainingProgress, TrainingSpec
 
 
 class TrainingState(StrEnum):
@@ -121,7 +123,7 @@ class ModelDraft:
         training: how it was trained, if a training made it.
         classes: (id, name, colour) in the order of its scores.
         point_set_hash, n_points: what it learned from.
-        score: on held-out points, if there were any.
+        score: on held-out points or images, if there were any.
         parent_id: the model it started from. training_id: the training that made it.
         labeller: who asked for it.
         file: in the checkpoints folder; `size` in bytes.
@@ -135,13 +137,18 @@ class ModelDraft:
     classes: tuple[tuple[int, str, str], ...]
     point_set_hash: str
     n_points: int
-    score: PointScore | None
+    score: Score | None
     parent_id: int | None
     training_id: int | None
     labeller: str
     file: str
     size: int
     seconds: float
+
+    @property
+    def objective(self) -> Objective:
+        """What it was trained for; the instant learner tells pixels apart."""
+        return Objective.POINTS if self.training is None else self.training.objective
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,15 +207,50 @@ def duration_in_words(seconds: float) -> str:
     return f"{whole / 60:.0f} min" if whole < 5400 else f"{whole / 3600:.1f} h"
 
 
-def score_to_plain(score: PointScore) -> dict[str, Any]:
+def score_to_plain(score: Score) -> dict[str, Any]:
     """Plain values for JSON, whose keys are texts; `score_from_plain` is the inverse."""
-    return {**asdict(score), "per_class": {str(class_id): share for class_id, share in score.per_class.items()}}
+    plain = {**asdict(score), "per_class": {str(class_id): share for class_id, share in score.per_class.items()}}
+    return {**plain, "game": list(score.game)} if isinstance(score, CountScore) else plain
 
 
-def score_from_plain(values: dict[str, Any]) -> PointScore:
-    """The score that `score_to_plain` wrote."""
+def score_from_plain(values: Mapping[str, Any]) -> Score:
+    """The score that `score_to_plain` wrote; one of counts is known by its mean absolute error."""
     per_class = {int(class_id): share for class_id, share in values["per_class"].items()}
+    if "mae" in values:
+        game = tuple(float(one) for one in values["game"])
+        return CountScore(**{**values, "game": game, "per_class": per_class})
     return PointScore(**{**values, "per_class": per_class})
+
+
+def figure_name(objective: Objective) -> str:
+    """What the figure is called by which models of one objective are told apart."""
+    return "Held-out MAE" if objective.counts else "Held-out accuracy"
+
+
+def figure(score: Score) -> str:
+    """That figure of a score: the accuracy, or the mean absolute error of the counts."""
+    return f"{score.mae:.2f}" if isinstance(score, CountScore) else f"{score.accuracy:.1%}"
+
+
+def figure_in_brief(score: Score) -> str:
+    """A score in a few words: how good, and how sure that is."""
+    if isinstance(score, CountScore):
+        return f"{score.mae:.2f} (F {score.f_score:.2f})"
+    return f"{score.accuracy:.1%} ({score.low:.0%}–{score.high:.0%})"
+
+
+def score_in_a_sentence(score: Score) -> str:
+    """What a score says and what it was taken on, for people."""
+    if isinstance(score, CountScore):
+        return (
+            f"Counts of {score.n_images} held-out images with {score.n_objects} objects: off by {score.mae:.2f} on "
+            f"average (MAE), which is {score.mre:.0%} of the count; precision {score.precision:.0%}, recall "
+            f"{score.recall:.0%} of the objects found."
+        )
+    return (
+        f"Accuracy on {score.n_points} held-out points, 95% sure to be between {score.low:.0%} and {score.high:.0%}, "
+        f"{DRAWN_IN_WORDS[score.drawn]}."
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,7 +147,7 @@ def _labelled(
     spec: NetworkSpec,
     training: TrainingSpec,
 ) -> LabelledPicture:
-    hw = seen_hw(image_hw, spec, training.working_side)
+    hw = seen_hw(image_hw, spec, training)
     seen = seen_picture(picture, hw)
     ordered = sorted(points)
     rows = np.array([point.row for point in ordered], np.int64)

@@ -174,7 +174,7 @@ class NetworkDatasetLearner:
     def _picture(self, name: str, own: Labels, spec: NetworkSpec) -> LabelledPicture:
         example = self._examples[name]
         height, width = example.truth.shape
-        hw = seen_hw((height, width), spec, self._training.working_side)
+        hw = seen_hw((height, width), spec, self._training)
         return LabelledPicture(
             name,
             lambda: seen_picture(example.rgb, hw),

@@ -21,7 +21,7 @@ from fcnlab.runs import (
     score_from_plain,
     score_to_plain,
 )
-from fcnlab.specs import NetworkName, NetworkSpec, PointScore, TrainingProgress, TrainingSpec
+from fcnlab.specs import NetworkName, NetworkSpec, Score, TrainingProgress, TrainingSpec
 
 FOR_A_WORKER = (TrainingState.QUEUED, TrainingState.RUNNING)
 """States in which a training wants a worker: running, with none at work, means that it was interrupted."""
@@ -177,7 +177,7 @@ def epochs(session: Session, *, training_id: int) -> tuple[Epoch, ...]:
     return tuple(Epoch(_progress(row), row.created_at) for row in rows)
 
 
-def thinned_epochs(session: Session, *, training_id: int, at_most: int) -> tuple[tuple[float, PointScore | None], ...]:
+def thinned_epochs(session: Session, *, training_id: int, at_most: int) -> tuple[tuple[float, Score | None], ...]:
     """(seconds, score) of about `at_most` epochs, evenly spread, the last among them. Raises UnknownTraining."""
     last = _row(session, training_id).epoch
     step = max(1, -(-last // at_most))

@@ -14,8 +14,8 @@ from fcnlab.commands.common import found_project, opened, project_option, say
 from fcnlab.commands.training import INTERRUPTED
 from fcnlab.comparisons import ComparisonSpec, Measured, Participant
 from fcnlab.errors import InvalidSetting
-from fcnlab.runs import DRAWN_IN_WORDS, TrainingState, duration_in_words
-from fcnlab.specs import NetworkName, NetworkSpec, TrainingProgress, Upsampling
+from fcnlab.runs import DRAWN_IN_WORDS, TrainingState, duration_in_words, figure, figure_in_brief
+from fcnlab.specs import NetworkName, NetworkSpec, PointScore, TrainingProgress, Upsampling
 
 if TYPE_CHECKING:
     from fcnlab.domain import Project
@@ -97,8 +97,8 @@ def _row(one: Participant) -> tuple[str, ...]:
     score, timing = measured.score, measured.timing
     return (
         one.title,
-        "" if score is None else f"{score.accuracy:.1%}",
-        "" if score is None else f"{score.low:.0%} to {score.high:.0%}",
+        "" if score is None else figure(score),
+        f"{score.low:.0%} to {score.high:.0%}" if isinstance(score, PointScore) else "",
         "" if measured.mean_iou is None else f"{measured.mean_iou:.3f}",
         "" if epoch is None else f"{epoch:.2f}",
         f"{timing.seconds:.3g}{' (extrapolated)' if timing.is_extrapolated else ''}",
@@ -109,7 +109,7 @@ def _row(one: Participant) -> tuple[str, ...]:
 def _notes(results: list[Measured]) -> list[str]:
     notes = []
     score = next((one.score for one in results if one.score is not None), None)
-    if score is not None:
+    if isinstance(score, PointScore):
         notes.append(f"held out: accuracy on {score.n_points} points, {DRAWN_IN_WORDS[score.drawn]}")
     n_masks = max((one.n_masks for one in results), default=0)
     if any(one.by_experts for one in results):
@@ -126,7 +126,7 @@ def _notes(results: list[Measured]) -> list[str]:
 def _line(progress: TrainingProgress) -> str:
     parts = [f"epoch {progress.epoch}", progress.network.value, f"loss {progress.loss:.4f}"]
     if progress.score is not None:
-        parts.append(f"held out {progress.score.accuracy:.1%}")
+        parts.append(f"held out {figure_in_brief(progress.score)}")
     return "  ".join([*parts, f"{duration_in_words(progress.seconds_left)} left"])
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from fcnlab.commands.common import answer, found_project, json_option, learner_of, opened, project_option, say
-from fcnlab.runs import DRAWN_IN_WORDS, ModelRecord, score_to_plain
+from fcnlab.counts import CountScore
+from fcnlab.runs import DRAWN_IN_WORDS, ModelRecord, figure, score_to_plain
 
 INSTANT = "instant"
 FORMATS = ("checkpoint", "onnx", "pt2")
@@ -143,5 +144,7 @@ def score_in_words(model: ModelRecord) -> str:
     """How good a model is, in a few words."""
     if model.score is None:
         return "nothing held out"
+    if isinstance(model.score, CountScore):
+        return f"off by {figure(model.score)} on average in the counts of {model.score.n_images} held-out images"
     on = DRAWN_IN_WORDS[model.score.drawn]
     return f"{model.score.accuracy:.1%} of {model.score.n_points} held-out points ({on})"

@@ -10,8 +10,9 @@ import click
 
 from fcnlab.commands.common import answer, found_project, json_option, opened, project_option, say
 from fcnlab.commands.models import model_values, score_in_words
+from fcnlab.counts import CountScore
 from fcnlab.errors import FcnlabError, UnknownModel
-from fcnlab.runs import ModelRecord, Training, TrainingState, duration_in_words
+from fcnlab.runs import ModelRecord, Training, TrainingState, duration_in_words, figure_in_brief
 from fcnlab.specs import (
     DEFAULT_ENCODER,
     USUAL_UPSAMPLING,
@@ -197,7 +198,8 @@ def progress_line(progress: TrainingProgress) -> str:
     parts = [f"epoch {progress.epoch}/{progress.epochs}", progress.network.value, f"loss {progress.loss:.4f}"]
     if progress.score is not None:
         score = progress.score
-        parts.append(f"held out {score.accuracy:.1%} ({score.low:.1%} to {score.high:.1%})")
+        is_count = isinstance(score, CountScore)
+        parts.append(f"held-out MAE {figure_in_brief(score)}" if is_count else f"held out {figure_in_brief(score)}")
     parts += [f"{progress.images_per_second:.1f} images/s", f"{duration_in_words(progress.seconds_left)} left"]
     return "  ".join(parts)
 

@@ -10,16 +10,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fcnlab.core.aims import Aim, PointsAim
 from fcnlab.core.head import Samples, fit_head
 from fcnlab.core.labelled import LabelledPicture, collated
 from fcnlab.core.networks.base import EncoderParts, PointNetwork
 from fcnlab.core.networks.fcn import Fcn, grown, set_linear_head
 from fcnlab.core.networks.registry import build_network
-from fcnlab.core.point_scores import AS_IT_IS, logits_of, score_points, temperature_of
+from fcnlab.core.point_scores import AS_IT_IS
 from fcnlab.core.training import Clock, FineTuning, Pictures
 from fcnlab.core.training_state import restore, snapshot
+from fcnlab.counts import Calibration
 from fcnlab.errors import CheckpointError
-from fcnlab.specs import NetworkName, NetworkSpec, PointScore, TrainingProgress, TrainingSpec
+from fcnlab.specs import NetworkName, NetworkSpec, Score, TrainingProgress, TrainingSpec
 
 STAGES: dict[NetworkName, tuple[tuple[NetworkName, float], ...]] = {
     NetworkName.FCN16S: ((NetworkName.FCN32S, 0.4), (NetworkName.FCN16S, 0.6)),
@@ -37,11 +39,13 @@ before it helps."""
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """What a training leaves: the network with averaged weights, how far its logits are too large, its score."""
+    """What a training leaves: the network with averaged weights, how far its logits are too large, its score, and for
+    one that counts how objects are told from its scores."""
 
     network: PointNetwork
     temperature: float
-    score: PointScore | None
+    score: Score | None
+    calibration: Calibration | None = None
 
 
 class Course:
@@ -58,6 +62,7 @@ class Course:
         now: a clock that counts seconds.
         parent: the network that `training.parent` names, of the same spec: to start from, in one stage. One that is
             restored needs none.
+        aim: what it is trained for; None: to tell labelled pixels apart.
     """
 
     def __init__(
@@ -70,12 +75,14 @@ class Course:
         device: str,
         now: Clock,
         parent: PointNetwork | None = None,
+        aim: Aim[Any] | None = None,
     ) -> None:
         self._parent = parent
         if spec.input_hw is not None:
             training = replace(training, crop=0)  # such a network takes nothing but whole pictures
         self._spec, self._training, self._encoder = spec, training, encoder
-        self._class_ids, self._device, self._now = tuple(class_ids), device, now
+        self._aim: Aim[Any] = aim or PointsAim(training, tuple(class_ids), device)
+        self._device, self._now = device, now
         self._goes_on = bool(training.parent)
         stages = STAGES.get(spec.network, ()) if training.staged and not self._goes_on else ()
         self._stages = _affordable(stages or ((spec.network, 1.0),), training)
@@ -115,15 +122,19 @@ class Course:
         assert self._running is not None
         return self._running.averaged()
 
-    def outcome(self, held_out: Sequence[LabelledPicture]) -> Outcome:
-        """The network as it is kept. Call it after `run`."""
+    def outcome(self, held_out: Sequence[LabelledPicture], learned: Sequence[LabelledPicture] = ()) -> Outcome:
+        """The network as it is kept. Call it after `run`.
+
+        Args:
+            held_out: pictures that training did not see.
+            learned: those it did: a counter is calibrated on them when nothing is held out.
+        """
         assert self._running is not None
         network = self._running.best
         assert isinstance(network, PointNetwork)
         network.eval()
-        temperature = temperature_of(*logits_of(network, held_out, device=self._device))
-        score = score_points(network, held_out, class_ids=self._class_ids, device=self._device)
-        return Outcome(network, temperature, score)
+        closing = self._aim.closing(network, held_out, learned)
+        return Outcome(network, closing.temperature, closing.score, closing.calibration)
 
     def snapshot(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """(arrays, plain values) from which `restore` goes on; call it between two steps of `run`."""
@@ -150,7 +161,7 @@ class Course:
         network = self._built(self._stages[self._stage][0])
         if self._parent is not None:
             network.load_state_dict(self._parent.state_dict())
-        elif isinstance(network, Fcn) and starts_from_head(network):
+        elif isinstance(network, Fcn) and self._fits_head_first(network):
             start_from_head(network, pictures(), device=self._device)
         return self._fine_tuning(network)
 
@@ -167,10 +178,13 @@ class Course:
     def _fine_tuning(self, network: PointNetwork) -> FineTuning:
         _, epochs, minutes = self._stages[self._stage]
         spec = replace(self._training, epochs=epochs, minutes=minutes)
-        if self._goes_on or starts_from_head(network):
+        if self._goes_on or self._fits_head_first(network):
             rate = spec.encoder_rate / HEAD_RATE  # the encoder's own rate stays
             spec = replace(spec, learning_rate=spec.learning_rate * HEAD_RATE, encoder_rate=min(1.0, rate))
-        return FineTuning(network, spec, class_ids=self._class_ids, device=self._device, now=self._now)
+        return FineTuning(network, spec, aim=self._aim, device=self._device, now=self._now)
+
+    def _fits_head_first(self, network: PointNetwork) -> bool:
+        return not self._training.objective.counts and starts_from_head(network)
 
     def _later(self, step: TrainingProgress) -> float:
         """Seconds that the stages after this one will take."""

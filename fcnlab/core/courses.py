@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+from fcnlab.core.aims import Aim
 from fcnlab.core.course import Course
 from fcnlab.core.head_course import HeadCourse
 from fcnlab.core.networks.base import EncoderParts, PointNetwork
@@ -21,14 +23,19 @@ def course_of(
     device: str,
     now: Clock,
     parent: PointNetwork | None = None,
+    aim: Aim[Any] | None = None,
 ) -> Course | HeadCourse:
     """A course for a network of the family; see Course for the arguments.
 
     Raises:
-        InvalidSetting: a larger head without a trained encoder, or one that should start from a model.
+        InvalidSetting: a larger head without a trained encoder, or one that should start from a model or count.
     """
     if spec.network is not NetworkName.LARGER_HEAD:
-        return Course(spec, training, encoder=encoder, class_ids=class_ids, device=device, now=now, parent=parent)
+        return Course(
+            spec, training, encoder=encoder, class_ids=class_ids, device=device, now=now, parent=parent, aim=aim
+        )
+    if training.objective.counts:
+        raise InvalidSetting(f"{spec.network} is fitted to single pixels and cannot count: choose another network")
     if encoder is None:
         raise InvalidSetting(f"{spec.network} is a head on trained features: name an encoder")
     if parent is not None or training.parent:

@@ -22,7 +22,7 @@ from fcnlab.core.networks.registry import build_network
 from fcnlab.core.point_scores import score_of, temperature_of
 from fcnlab.core.training import Clock, Pictures
 from fcnlab.errors import NoPoints
-from fcnlab.specs import NetworkSpec, PointScore, TrainingProgress, TrainingSpec
+from fcnlab.specs import NetworkSpec, PointScore, Score, TrainingProgress, TrainingSpec
 
 PARTS = 8
 """After each part of the pictures the linear head is fitted and scored: a curve over the number of points."""
@@ -95,7 +95,7 @@ class HeadCourse:
         self._network.is_larger.fill_(int(is_better))
         yield replace(last, is_best=is_better)
 
-    def outcome(self, _held_out: Sequence[LabelledPicture]) -> Outcome:
+    def outcome(self, _held_out: Sequence[LabelledPicture], _learned: Sequence[LabelledPicture] = ()) -> Outcome:
         """The network with the head that did better on the points held out when `run` began."""
         network = self._network.eval()
         if self._judges is None:
@@ -140,5 +140,5 @@ class HeadCourse:
         return score_of(found, self._judges.class_ids, class_ids=self._class_ids)
 
 
-def _accuracy(score: PointScore | None) -> float:
-    return -1.0 if score is None else score.accuracy
+def _accuracy(score: Score | None) -> float:
+    return score.accuracy if isinstance(score, PointScore) else -1.0

@@ -33,6 +33,8 @@ class LabelledPicture:
         rows, cols: (N,) float32, positions in the working picture; pixel centres are whole numbers.
         classes: (N,) int64, places in the list of classes.
         weights: (N,) float32.
+        is_complete: every object in it is marked, so that the rest of the picture holds none.
+        full_hw: size of the upright image; None: not known, and not needed for labelled pixels.
     """
 
     image: str
@@ -41,6 +43,8 @@ class LabelledPicture:
     cols: NDArray[np.float32]
     classes: NDArray[np.int64]
     weights: NDArray[np.float32]
+    is_complete: bool = False
+    full_hw: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -15,9 +15,11 @@ from scipy.special import softmax
 from fcnlab.core.coords import working_hw
 from fcnlab.core.networks.base import EncoderParts, PointNetwork
 from fcnlab.core.networks.registry import build_network
-from fcnlab.core.tiles import tile_plan
+from fcnlab.core.tiles import Box, tile_plan
+from fcnlab.counts import Calibration
 from fcnlab.errors import CheckpointError, InvalidSetting
-from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, PointScore, TrainingSpec
+from fcnlab.runs import score_from_plain, score_to_plain
+from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, Score, TrainingSpec
 
 KIND = "network"
 
@@ -46,15 +48,17 @@ class NetworkModel:
         temperature: what its logits are divided by before they become probabilities.
         score: on points it did not learn from, if there were any.
         point_set_hash, n_points: what it learned from.
+        calibration: how objects are told from the scores of one that counts; None for any other.
     """
 
     network: PointNetwork
     classes: tuple[tuple[int, str], ...]
     training: TrainingSpec
     temperature: float = 1.0
-    score: PointScore | None = None
+    score: Score | None = None
     point_set_hash: str = ""
     n_points: int = 0
+    calibration: Calibration | None = None
 
     @property
     def class_ids(self) -> tuple[int, ...]:
@@ -71,12 +75,20 @@ def fitting_spec(spec: NetworkSpec, *, n_classes: int, image_hw: tuple[int, int]
     return replace(spec, n_classes=n_classes, input_hw=(height, width))
 
 
-def seen_hw(image_hw: tuple[int, int], spec: NetworkSpec, working_side: int) -> tuple[int, int]:
-    """Height and width at which a network looks at an image: its own fixed size, or at most `working_side`."""
+def seen_hw(image_hw: tuple[int, int], spec: NetworkSpec, training: TrainingSpec) -> tuple[int, int]:
+    """Height and width at which a network looks at an image: its own fixed size, or at most `working_side`.
+
+    One that counts looks at all images with the magnification it was trained with, whatever their size, so that its
+    objects always look alike.
+    """
     if spec.input_hw is not None:
         height, width = spec.input_hw
         return height, width
-    return working_hw(image_hw, working_side)
+    if training.objective.counts:
+        height, width = image_hw
+        factor = training.magnification or 1.0
+        return max(1, round(height * factor)), max(1, round(width * factor))
+    return working_hw(image_hw, training.working_side)
 
 
 def seen_picture(rgb: NDArray[np.uint8], hw: tuple[int, int]) -> NDArray[np.uint8]:
@@ -87,24 +99,51 @@ def seen_picture(rgb: NDArray[np.uint8], hw: tuple[int, int]) -> NDArray[np.uint
     return np.asarray(cv2.resize(rgb, hw[::-1], interpolation=method), np.uint8)
 
 
-@torch.inference_mode()
 def network_probabilities(model: NetworkModel, rgb: NDArray[np.uint8], *, device: str) -> NDArray[np.float32]:
     """Probabilities (K, h, w) float32 of a picture (H, W, 3) uint8, at the size the network looks at it.
 
     A large picture is looked at in tiles, if the network can be.
     """
-    network = model.network.eval()
-    seen = seen_picture(rgb, seen_hw((rgb.shape[0], rgb.shape[1]), network.spec, model.training.working_side))
+    hw = seen_hw((rgb.shape[0], rgb.shape[1]), model.network.spec, model.training)
+    seen = seen_picture(rgb, hw)
+    result = np.empty((len(model.classes), *hw), np.float32)
+    for box, _, scores in score_tiles(model.network, seen, device=device):
+        result[(slice(None), *box.slices)] = softmax(scores / model.temperature, axis=0)
+    return result
+
+
+def picture_scores(network: PointNetwork, seen: NDArray[np.uint8], *, device: str) -> NDArray[np.float32]:
+    """Scores (K, h, w) float32 as a network gives them, of a picture (h, w, 3) uint8 at the size it looks at."""
+    result = np.empty((network.spec.n_classes, *seen.shape[:2]), np.float32)
+    for box, _, scores in score_tiles(network, seen, device=device):
+        result[(slice(None), *box.slices)] = scores
+    return result
+
+
+def score_tiles(
+    network: PointNetwork, seen: NDArray[np.uint8], *, device: str, margin: int = 0
+) -> Iterator[tuple[Box, Box, NDArray[np.float32]]]:
+    """Scores of a picture (h, w, 3) uint8, tile by tile; one tile holds all unless the picture is large.
+
+    A network that cannot be asked for a part gives all at once.
+
+    Args:
+        margin: pixels around each tile whose scores are given as well.
+
+    Yields:
+        inner and outer box of a tile, and the scores (K, *outer.hw) float32; inner boxes hold every pixel once.
+    """
+    network.eval()
     hw = (seen.shape[0], seen.shape[1])
     if hw[0] * hw[1] <= TILED_PIXELS or not sees_locally(network):
-        return _probabilities(model, seen, device)
-    result = np.empty((len(model.classes), *hw), np.float32)
+        whole = Box(0, 0, *hw)
+        yield whole, whole, _scores(network, seen, device)
+        return
     for tile in tile_plan(hw, step=TILE_STEP, side=TILE_SIDE).tiles:
-        inner, around = tile.inner.clipped(hw), tile.inner.grown(SEEN_PX, hw)
-        found = _probabilities(model, np.ascontiguousarray(seen[around.slices]), device)
-        kept = inner.moved(-around.top, -around.left).slices
-        result[(slice(None), *inner.slices)] = found[(slice(None), *kept)]
-    return result
+        inner, outer = tile.inner.clipped(hw), tile.inner.grown(margin, hw)
+        around = outer.grown(SEEN_PX, hw)
+        found = _scores(network, np.ascontiguousarray(seen[around.slices]), device)
+        yield inner, outer, found[(slice(None), *outer.moved(-around.top, -around.left).slices)]
 
 
 def sees_locally(network: PointNetwork) -> bool:
@@ -114,19 +153,20 @@ def sees_locally(network: PointNetwork) -> bool:
     return is_fcn and not any(name.startswith(SEES_THE_WHOLE) for name in names)
 
 
-def _probabilities(model: NetworkModel, seen: NDArray[np.uint8], device: str) -> NDArray[np.float32]:
+@torch.inference_mode()
+def _scores(network: PointNetwork, seen: NDArray[np.uint8], device: str) -> NDArray[np.float32]:
     tensor = torch.from_numpy(np.array(seen)).to(device).permute(2, 0, 1)[None].float() / 255
     with torch.autocast(tensor.device.type, enabled=tensor.device.type == "cuda"):
-        logits = model.network(tensor.contiguous(memory_format=torch.channels_last))[0]
-    return np.asarray(softmax(logits.float().cpu().numpy() / model.temperature, axis=0), np.float32)
+        logits = network(tensor.contiguous(memory_format=torch.channels_last))[0]
+    return np.asarray(logits.float().cpu().numpy(), np.float32)
 
 
 def network_to_arrays(model: NetworkModel) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """(arrays, spec) for a checkpoint."""
     arrays = {name: one.detach().cpu().contiguous().numpy() for name, one in model.network.state_dict().items()}
-    score = None if model.score is None else asdict(model.score)
+    score = None if model.score is None else score_to_plain(model.score)
     if score is not None:
-        score["per_class"] = [[class_id, share] for class_id, share in score["per_class"].items()]
+        score["per_class"] = [[int(class_id), share] for class_id, share in score["per_class"].items()]
     spec = {
         "kind": KIND,
         "network": model.network.spec.to_dict(),
@@ -136,6 +176,7 @@ def network_to_arrays(model: NetworkModel) -> tuple[dict[str, NDArray[Any]], dic
         "score": score,
         "point_set_hash": model.point_set_hash,
         "n_points": model.n_points,
+        "calibration": None if model.calibration is None else model.calibration.to_dict(),
     }
     return arrays, spec
 
@@ -162,7 +203,8 @@ def network_from_arrays(
         classes = tuple((int(class_id), str(name)) for class_id, name in spec["classes"])
         score = spec["score"]
         if score is not None:
-            score = PointScore(**{**score, "per_class": {int(key): float(one) for key, one in score["per_class"]}})
+            score = score_from_plain({**score, "per_class": dict(score["per_class"])})
+        calibration = spec.get("calibration")  # files from before counting have none
         model = NetworkModel(
             network.eval().requires_grad_(False),
             classes,
@@ -171,6 +213,7 @@ def network_from_arrays(
             score,
             str(spec["point_set_hash"]),
             int(spec["n_points"]),
+            None if calibration is None else Calibration.from_dict(calibration),
         )
     except (KeyError, TypeError, ValueError, IndexError, RuntimeError, InvalidSetting) as failure:
         raise CheckpointError(

@@ -1,4 +1,4 @@
-"""Training a network on labelled pixels, from one epoch to the next."""
+"""Training a network, from one epoch to the next."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from fcnlab.core.labelled import Batch, LabelledPicture, collated, weighted
-from fcnlab.core.losses import balanced_step_loss
+from fcnlab.core.aims import Aim
+from fcnlab.core.labelled import LabelledPicture
 from fcnlab.core.networks.base import PointNetwork
-from fcnlab.core.point_scores import score_points
-from fcnlab.specs import PointScore, TrainingProgress, TrainingSpec
+from fcnlab.specs import Score, TrainingProgress, TrainingSpec
 
 Pictures = Callable[[], Sequence[LabelledPicture]]
 """Gives the pictures of the next epoch: points that were added meanwhile come with it."""
@@ -33,7 +33,7 @@ class Tally:
     Attributes:
         epoch: epochs finished. steps: steps taken.
         seconds: wall-clock time spent.
-        best: best held-out score; minus infinity before the first.
+        best: merit of the best held-out score; minus infinity before the first.
         since_best: epochs since then.
     """
 
@@ -45,7 +45,7 @@ class Tally:
 
 
 class FineTuning:
-    """Trains one network with the point loss. Changes only the network it was given.
+    """Trains one network for one aim. Changes only the network it was given.
 
     AdamW with warm-up and cosine; gradients are clipped; BatchNorm statistics of a trained encoder stay; an
     exponential moving average of the weights (Polyak and Juditsky 1992) is what is scored and kept, since
@@ -56,26 +56,24 @@ class FineTuning:
     Args:
         network: on `device` afterwards.
         spec: see TrainingSpec.
-        class_ids: the class each score of the network stands for.
+        aim: the objective: what is learned from a batch, and how well.
         now: a clock that counts seconds.
     """
 
-    def __init__(
-        self, network: PointNetwork, spec: TrainingSpec, *, class_ids: Sequence[int], device: str, now: Clock
-    ) -> None:
+    def __init__(self, network: PointNetwork, spec: TrainingSpec, *, aim: Aim[Any], device: str, now: Clock) -> None:
         self.network = network.to(device).to(memory_format=torch.channels_last)  # a third quicker on a processor
         self.spec = spec
         self.tally = Tally()
         self._judged_by: tuple[tuple[str, int], ...] | None = None
-        self._class_ids = tuple(class_ids)
-        self._device = device
+        self._aim = aim
         self._now = now
         for parameter in network.encoder_parameters():
             parameter.requires_grad_(not spec.freeze_encoder)
         self.average: AveragedModel = AveragedModel(network, multi_avg_fn=_averaging(spec.ema))
         self.best: nn.Module = copy.deepcopy(self.average.module)
         self.optimiser = torch.optim.AdamW(_groups(network, spec), lr=spec.learning_rate)
-        half = torch.device(device).type == "cuda"
+        self._device_type = torch.device(device).type
+        half = self._device_type == "cuda"
         self._precision = torch.bfloat16 if half and torch.cuda.is_bf16_supported() else torch.float16
         self._half = half
         self._scaler = torch.amp.GradScaler("cuda", enabled=half and self._precision is torch.float16)
@@ -84,34 +82,34 @@ class FineTuning:
         """Train until the epochs, the time or the patience of `spec` are used up.
 
         Args:
-            pictures: of the next epoch; each has a point.
-            held_out: whose points are scored after every epoch; none: nothing is scored, the last average is kept.
+            pictures: of the next epoch.
+            held_out: what is scored after every epoch; none: nothing is scored, the last average is kept.
 
         Raises:
             NoPoints: no point has a weight above zero.
         """
-        spec = self.spec
+        spec, aim = self.spec, self._aim
         if self.tally.epoch == 0:  # training must not end worse than it began
             judges = held_out()
-            start = self._score(self.averaged(), judges)
-            self.tally, self._judged_by = Tally(best=-math.inf if start is None else start.accuracy), _names_of(judges)
+            start = aim.score(self.averaged(), judges)
+            self.tally, self._judged_by = Tally(best=self._merit(start)), _names_of(judges)
         while self.tally.epoch < spec.epochs and not self._out_of_time() and not self._out_of_patience():
             started, before = self._now(), self.tally.seconds
             rng = np.random.default_rng([spec.seed, self.tally.epoch])
-            loss, n_seen = self._epoch(weighted(pictures(), spec.class_weight), rng, started)
+            loss, n_seen = self._epoch(aim.prepared(pictures()), rng, started)
             judges = held_out()
-            score = self._score(self.averaged(), judges)
+            score = aim.score(self.averaged(), judges)
             seconds = before + self._now() - started
-            best = self._best_so_far(judges)
-            is_best = score is None or score.accuracy >= best  # among equals the one that learned longer
-            is_better = score is None or score.accuracy > best
-            if is_best:
+            best, merit = self._best_so_far(judges), self._merit(score)
+            is_best = score is None or merit >= best  # among equals the one that learned longer
+            is_better = score is None or merit > best
+            if is_best or not aim.chooses(judges):
                 self.best.load_state_dict(self.averaged().state_dict())
             self.tally = Tally(
                 self.tally.epoch + 1,
                 self.tally.steps,
                 seconds,
-                best if score is None else max(best, score.accuracy),
+                max(best, merit),
                 0 if is_better else self.tally.since_best + 1,
             )
             yield TrainingProgress(
@@ -126,18 +124,17 @@ class FineTuning:
                 is_best,
             )
 
-    def _score(self, network: PointNetwork, judges: Sequence[LabelledPicture]) -> PointScore | None:
-        return score_points(network, judges, class_ids=self._class_ids, device=self._device)
+    def _merit(self, score: Score | None) -> float:
+        return -math.inf if score is None else self._aim.merit(score)
 
     def _best_so_far(self, judges: Sequence[LabelledPicture]) -> float:
-        """The best accuracy; measured again when other points judge than before."""
+        """The best merit; measured again when other points judge than before."""
         names = _names_of(judges)
         if names == self._judged_by:
             return self.tally.best
         self._judged_by = names
         assert isinstance(self.best, PointNetwork)
-        score = self._score(self.best, judges)
-        return -math.inf if score is None else score.accuracy
+        return self._merit(self._aim.score(self.best, judges))
 
     def averaged(self) -> PointNetwork:
         """The moving average of the network."""
@@ -159,14 +156,14 @@ class FineTuning:
                 break
             self._set_rate(before.epoch + number / n_steps, seconds)
             chosen = [pictures[place] for place in order[number * size : (number + 1) * size]]
-            losses.append(self._step(collated(chosen, self.spec, rng, device=self._device)))
+            losses.append(self._step(self._aim.batch(chosen, rng)))
         self.tally = Tally(before.epoch, before.steps + len(losses), before.seconds, before.best, before.since_best)
         return float(np.mean(losses)), min(len(order), len(losses) * size)
 
-    def _step(self, batch: Batch) -> float:
-        with torch.autocast(batch.rgb.device.type, dtype=self._precision, enabled=self._half):
-            logits = self.network.logits_at(batch.rgb, batch.images, batch.rows, batch.cols)
-        loss = balanced_step_loss(logits.float(), batch.classes, batch.weights)
+    def _step(self, batch: object) -> float:
+        with torch.autocast(self._device_type, dtype=self._precision, enabled=self._half):
+            answer = self._aim.answer(self.network, batch)
+        loss = self._aim.loss(answer.float(), batch)
         self.optimiser.zero_grad(set_to_none=True)
         scaled: Tensor = self._scaler.scale(loss)
         scaled.backward()  # type: ignore[no-untyped-call]
@@ -212,7 +209,7 @@ def rate_factor(done: float, warmup: float) -> float:
 
 
 def _names_of(pictures: Sequence[LabelledPicture]) -> tuple[tuple[str, int], ...]:
-    """Tells sets of held-out points apart."""
+    """Tells sets of held-out pictures apart."""
     return tuple((one.image, len(one.classes)) for one in pictures)
 
 

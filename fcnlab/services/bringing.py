@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +14,13 @@ from fcnlab.adapters import repository, repository_models
 from fcnlab.adapters.checkpoints import load_checkpoint
 from fcnlab.adapters.database import reading, writing
 from fcnlab.adapters.files import replaced_whole, write_whole
-from fcnlab.core.network_model import NetworkModel, network_probabilities
+from fcnlab.core.network_model import NetworkModel, network_probabilities, seen_hw
 from fcnlab.domain import Project
 from fcnlab.errors import CheckpointError, InvalidClasses
 from fcnlab.lab import Lab
 from fcnlab.runs import ModelDraft, ModelKind, ModelRecord
 from fcnlab.services.effects import clean_name
 from fcnlab.services.model_files import SUFFIX, Content, open_model, scored_classes
-from fcnlab.specs import PointScore
 
 MOST_BYTES = 1_000_000_000
 """Files larger than this are not taken: the largest network of the family has a tenth of that."""
@@ -89,7 +89,8 @@ def _checked(path: Path, *, device: str) -> Content:
             answer = network_probabilities(content, grey, device=device)
         except RuntimeError as failure:
             raise CheckpointError(f"the network does not answer ({str(failure)[:200]}): fetch it again") from failure
-        if answer.shape != (len(content.classes), height, width) or not np.isfinite(answer).all():
+        seen = seen_hw((height, width), content.network.spec, content.training)
+        if answer.shape != (len(content.classes), *seen) or not np.isfinite(answer).all():
             raise CheckpointError("the network's answers are no probabilities: save or fetch it again")
     return content
 
@@ -101,7 +102,7 @@ def _draft_of(content: Content, path: Path, *, name: str, labeller: str, project
     if score is not None:
         new_ids = {old: new for (old, _), (new, _, _) in zip(scored_classes(content), classes, strict=True)}
         per_class = {new_ids[old]: share for old, share in score.per_class.items() if old in new_ids}
-        score = PointScore(score.accuracy, score.low, score.high, score.n_points, per_class, score.drawn)
+        score = replace(score, per_class=per_class)
     lessons = () if isinstance(content, NetworkModel) else content.lessons
     return ModelDraft(
         name=name,

@@ -26,7 +26,7 @@ from fcnlab.lab import Lab
 from fcnlab.runs import OPEN_STATES, Comparison, ModelDraft, ModelKind, ModelRecord, Training, TrainingState
 from fcnlab.services.training_points import TrainingPoints
 from fcnlab.services.trainings import cancel_training
-from fcnlab.specs import DEFAULT_ENCODER, SCRATCH, NetworkName, NetworkSpec, PointScore, Upsampling
+from fcnlab.specs import DEFAULT_ENCODER, SCRATCH, NetworkName, NetworkSpec, Score, Upsampling
 
 SHOWN = 4
 """Images whose masks are kept to look at, unless somebody chose others."""
@@ -132,7 +132,7 @@ class Standing:
     comparison: Comparison
     spec: ComparisonSpec
     participants: tuple[Participant, ...]
-    curves: dict[str, tuple[tuple[float, PointScore | None], ...]]
+    curves: dict[str, tuple[tuple[float, Score | None], ...]]
     is_served: bool
 
     @property

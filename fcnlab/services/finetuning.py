@@ -8,22 +8,28 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
 from fcnlab.adapters.checkpoints import load_checkpoint, save_checkpoint
+from fcnlab.core.aims import Aim
 from fcnlab.core.course import Course
 from fcnlab.core.courses import course_of
 from fcnlab.core.head_course import HeadCourse
+from fcnlab.core.labelled import LabelledPicture
 from fcnlab.core.network_model import NetworkModel, fitting_spec, network_to_arrays
 from fcnlab.errors import CheckpointError
 from fcnlab.lab import Lab
+from fcnlab.services.counting_points import CountingPoints
 from fcnlab.services.networks import encoder_parts, load_network
 from fcnlab.services.training_points import TrainingPoints
-from fcnlab.specs import SCRATCH, NetworkSpec, PointScore, TrainingProgress, TrainingSpec
+from fcnlab.specs import SCRATCH, NetworkSpec, Score, TrainingProgress, TrainingSpec
 
 log = logging.getLogger(__name__)
+
+LEARNED_IMAGES = "learned_images"
+"""In the file of a network that counts: hashes of the images it learned from, on which it is not to be judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +49,33 @@ class TrainingJob:
     as_of: datetime | None = None
 
 
+class LearnedFrom(Protocol):
+    """Pictures and points to learn from, as TrainingPoints gives those of a project."""
+
+    classes: tuple[tuple[int, str], ...]
+    clicked: tuple[tuple[int, str], ...]
+
+    @property
+    def training(self) -> TrainingSpec: ...  # noqa: D102
+    def aim(self, device: str, /) -> Aim[Any] | None: ...  # noqa: D102
+    def look_with(self, network: NetworkSpec) -> None: ...  # noqa: D102
+    def usual_hw(self) -> tuple[int, int]: ...  # noqa: D102
+    def learned_from(self) -> list[LabelledPicture]: ...  # noqa: D102
+    def held_out(self) -> list[LabelledPicture]: ...  # noqa: D102
+    def described(self, score: Score | None) -> Score | None: ...  # noqa: D102
+    def plan(self) -> dict[str, Any]: ...  # noqa: D102
+    def n_points(self) -> int: ...  # noqa: D102
+    def point_set_hash(self) -> str: ...  # noqa: D102
+    def learned_images(self) -> list[str]: ...  # noqa: D102
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainedNetwork:
     """A finished training: arrays and spec of its checkpoint, and what is told about it."""
 
     arrays: Mapping[str, NDArray[Any]]
     spec: Mapping[str, Any]
-    score: PointScore | None
+    score: Score | None
     point_set_hash: str
     n_points: int
 
@@ -72,46 +98,97 @@ def train(
     arrays, values = load_checkpoint(resume) if resume is not None else ({}, {})
     parent = None if resume is not None or not job.training.parent else parent_of(lab, job.training)
     plan = values.get("plan", job.plan if parent is None else parent[1])
-    points = TrainingPoints(lab, job.project_id, job.training, image_ids=job.image_ids, plan=plan, as_of=job.as_of)
-    spec = fitting_spec(job.network, n_classes=len(points.classes), image_hw=points.usual_hw())
-    if resume is not None and spec.input_hw is not None:  # a fixed size stays, whatever was labelled since
-        spec = replace(spec, input_hw=_resumed_hw(values) or spec.input_hw)
+    kind = CountingPoints if job.training.objective.counts else TrainingPoints
+    points = kind(lab, job.project_id, job.training, image_ids=job.image_ids, plan=plan, as_of=job.as_of)
+    return (
+        yield from train_on(
+            points,
+            job.network,
+            device=lab.device,
+            parent=None if parent is None else parent[0],
+            resumed=None if resume is None else (arrays, values),
+            checkpoint=checkpoint,
+            snapshot_every_s=snapshot_every_s,
+        )
+    )
+
+
+def train_on(
+    points: LearnedFrom,
+    network: NetworkSpec,
+    *,
+    device: str,
+    parent: NetworkModel | None = None,
+    resumed: tuple[dict[str, NDArray[Any]], Mapping[str, Any]] | None = None,
+    checkpoint: Path | None = None,
+    snapshot_every_s: float = 30.0,
+) -> Generator[TrainingProgress, None, TrainedNetwork]:
+    """The same for any pictures and points.
+
+    Args:
+        points: what is learned from, and how.
+        network: which one, of any number of classes.
+        device: where it learns.
+        parent: the model to start from.
+        resumed: contents of a resume file to go on from.
+        checkpoint: see `train`; None leaves no file.
+        snapshot_every_s: see `train`.
+    """
+    spec = fitting_spec(network, n_classes=len(points.classes), image_hw=points.usual_hw())
+    if resumed is not None and spec.input_hw is not None:  # a fixed size stays, whatever was labelled since
+        spec = replace(spec, input_hw=_resumed_hw(resumed[1]) or spec.input_hw)
     if parent is not None:
-        _refuse_parent(parent[0], job.training.parent, spec, points.clicked)
+        _refuse_parent(parent, spec, points)
     points.look_with(spec)
     course = course_of(
         spec,
-        job.training,
+        points.training,
         encoder=None if spec.encoder == SCRATCH else encoder_parts(spec.encoder, spec.encoder_weights),
         class_ids=[class_id for class_id, _ in points.classes],
-        device=lab.device,
+        device=device,
         now=time.monotonic,
-        parent=None if parent is None else parent[0].network,
+        parent=None if parent is None else parent.network,
+        aim=points.aim(device),
     )
-    if resume is not None:
-        if "course" not in values:
-            raise CheckpointError(f"{resume} holds no interrupted training: start a new one")
-        course.restore(arrays, values["course"])
-    kept_at, is_kept = time.monotonic(), True
+    if resumed is not None:
+        if "course" not in resumed[1]:
+            raise CheckpointError("the resume file holds no interrupted training: start a new one")
+        course.restore(resumed[0], resumed[1]["course"])
+    kept_at, is_kept = time.monotonic(), checkpoint is None
     try:
         for step in course.run(points.learned_from, points.held_out):
-            is_kept = False
-            if time.monotonic() - kept_at > snapshot_every_s:
+            is_kept = checkpoint is None
+            if checkpoint is not None and time.monotonic() - kept_at > snapshot_every_s:
                 kept_at = time.monotonic()
                 is_kept = _tried_to_keep(course, points, checkpoint)
             yield replace(step, score=points.described(step.score))
     except GeneratorExit:
-        if not is_kept:
+        if checkpoint is not None and not is_kept:
             _tried_to_keep(course, points, checkpoint)
         raise
-    outcome = course.outcome(points.held_out())
+    return _trained(course, points)
+
+
+def _trained(course: Course | HeadCourse, points: LearnedFrom) -> TrainedNetwork:
+    learned = points.learned_from() if points.training.objective.counts else ()
+    outcome = course.outcome(points.held_out(), learned)
     point_set = points.point_set_hash()
     score = points.described(outcome.score)
     model = NetworkModel(
-        outcome.network, points.classes, job.training, outcome.temperature, score, point_set, points.n_points()
+        outcome.network,
+        points.classes,
+        points.training,
+        outcome.temperature,
+        score,
+        point_set,
+        points.n_points(),
+        outcome.calibration,
     )
     made, described = network_to_arrays(model)
-    return TrainedNetwork(made, {**described, "plan": points.plan()}, score, point_set, points.n_points())
+    spec = {**described, "plan": points.plan()}
+    if points.training.objective.counts:
+        spec[LEARNED_IMAGES] = points.learned_images()
+    return TrainedNetwork(made, spec, score, point_set, points.n_points())
 
 
 def parent_of(lab: Lab, training: TrainingSpec) -> tuple[NetworkModel, dict[str, Any]]:
@@ -125,18 +202,27 @@ def parent_of(lab: Lab, training: TrainingSpec) -> tuple[NetworkModel, dict[str,
     path = lab.folders.checkpoints / Path(training.parent).name
     model = load_network(path, device="cpu")
     plan = load_checkpoint(path)[1].get("plan", {})
-    return model, {"held_out": list(plan.get("held_out", [])), "classes": list(model.class_ids)}
+    decided: dict[str, Any] = {"held_out": list(plan.get("held_out", [])), "classes": list(model.class_ids)}
+    if model.calibration is not None:
+        decided |= {"spacing": model.calibration.spacing, "magnification": model.training.magnification}
+    return model, decided
 
 
-def _refuse_parent(model: NetworkModel, name: str, spec: NetworkSpec, classes: tuple[tuple[int, str], ...]) -> None:
+def _refuse_parent(model: NetworkModel, spec: NetworkSpec, points: LearnedFrom) -> None:
     """Raises CheckpointError for a model of other settings, or of other classes than have points now."""
+    name, objective = points.training.parent, points.training.objective
+    if model.training.objective is not objective:
+        raise CheckpointError(
+            f"{name} was trained for {model.training.objective}, not for {objective}: choose a model of the same "
+            "objective, or start from the encoder"
+        )
     wanted = replace(spec, encoder_weights="")
     if replace(model.network.spec, encoder_weights="") != wanted:
         raise CheckpointError(
             f"{name} is {model.network.spec.network} with other settings than the {spec.network} wanted: "
             "choose the same network, encoder and upsampling, or start from the encoder"
         )
-    if model.class_ids != tuple(class_id for class_id, _ in classes):
+    if model.class_ids != tuple(class_id for class_id, _ in points.clicked):
         raise CheckpointError(
             f"{name} knows other classes than those that have points now: start from the encoder, or remove the "
             "points of the new class"
@@ -148,7 +234,7 @@ def _resumed_hw(values: Mapping[str, Any]) -> tuple[int, ...] | None:
     return None if found is None else tuple(int(side) for side in found)
 
 
-def _tried_to_keep(course: Course | HeadCourse, points: TrainingPoints, checkpoint: Path) -> bool:
+def _tried_to_keep(course: Course | HeadCourse, points: LearnedFrom, checkpoint: Path) -> bool:
     """Write the resume file; without room for it training goes on, and an older file still serves."""
     try:
         _keep(course, points, checkpoint)
@@ -158,6 +244,6 @@ def _tried_to_keep(course: Course | HeadCourse, points: TrainingPoints, checkpoi
     return True
 
 
-def _keep(course: Course | HeadCourse, points: TrainingPoints, checkpoint: Path) -> None:
+def _keep(course: Course | HeadCourse, points: LearnedFrom, checkpoint: Path) -> None:
     arrays, values = course.snapshot()
     save_checkpoint(checkpoint, arrays, {"kind": "training", "course": values, "plan": points.plan()})

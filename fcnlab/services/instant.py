@@ -24,7 +24,7 @@ from fcnlab.lab import Lab
 from fcnlab.services.fitting import background_of
 from fcnlab.services.importing import read_picture
 from fcnlab.services.training_points import TrainingPoints
-from fcnlab.specs import PointScore
+from fcnlab.specs import Score
 
 
 class InstantParticipant(ABC):
@@ -53,7 +53,7 @@ class InstantParticipant(ABC):
             teachings.append(learner.teach(picture, clicks, self._spec, background=self._background))
         self._fit(teachings)
 
-    def score(self) -> PointScore | None:
+    def score(self) -> Score | None:
         """On the held-out points; None when there are none."""
         places = {class_id: place for place, (class_id, _) in enumerate(self._points.classes)}
         found, wanted = [], []

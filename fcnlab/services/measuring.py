@@ -176,7 +176,7 @@ def measure_instant(lab: Lab, *, comparison_id: int) -> dict[str, Any]:
 def network_timing(model: NetworkModel, rgb: NDArray[np.uint8], *, device: str) -> Timing:
     """How long a network takes for a picture (H, W, 3) uint8; of a sliding window, a part of the pixels may do."""
     network = model.network
-    hw = seen_hw((rgb.shape[0], rgb.shape[1]), network.spec, model.training.working_side)
+    hw = seen_hw((rgb.shape[0], rgb.shape[1]), network.spec, model.training)
     if isinstance(network, SlidingWindow) and not isinstance(network, SlidingDense):
         seconds = _seconds(lambda: _some_pixels(network, seen_picture(rgb, hw), device=device), repeats=1)
         whole = seconds * hw[0] * hw[1] / PIXELS_TRIED

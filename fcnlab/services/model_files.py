@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from fcnlab.adapters.checkpoints import load_checkpoint
+from numpy.typing import NDArray
+
+from fcnlab.adapters.checkpoints import load_checkpoint, save_checkpoint
 from fcnlab.core.model import Model, model_from_arrays
 from fcnlab.core.network_model import KIND as NETWORK
 from fcnlab.core.network_model import NetworkModel, network_from_arrays
-from fcnlab.errors import CheckpointError
+from fcnlab.errors import CheckpointError, ExportFailed
 from fcnlab.services.networks import untrained_parts
 
 SUFFIX = ".safetensors"
@@ -35,6 +39,16 @@ def open_model(path: Path, *, device: str) -> Content:
     return network
 
 
+def write_model(path: Path, arrays: Mapping[str, NDArray[Any]], spec: Mapping[str, Any]) -> None:
+    """Write a model file whole. Raises ExportFailed: it cannot be written there."""
+    try:
+        save_checkpoint(path, arrays, spec)
+    except OSError as failure:
+        raise ExportFailed(
+            f"{path} cannot be written ({failure.strerror or failure}): choose another folder"
+        ) from failure
+
+
 def scored_classes(content: Content) -> tuple[tuple[int, str], ...]:
     """(id, name) in the order of the model's scores. Raises CheckpointError: a score has no class."""
     if isinstance(content, NetworkModel):
@@ -55,5 +69,7 @@ def with_class_ids(content: Content, class_ids: tuple[int, ...]) -> Content:
         )
     classes = tuple((new, name) for new, (_, name) in zip(class_ids, named, strict=True))
     if isinstance(content, NetworkModel):
-        return replace(content, classes=classes)
+        known = content.calibration
+        new_ids = {old: new for new, (old, _) in zip(class_ids, named, strict=True)}
+        return replace(content, classes=classes, calibration=None if known is None else known.renamed(new_ids))
     return replace(content, classes=classes, head=replace(content.head, class_ids=class_ids), lessons=())

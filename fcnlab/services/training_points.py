@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -18,6 +18,7 @@ from PIL import Image
 from fcnlab.adapters import repository, repository_images, repository_points
 from fcnlab.adapters.database import reading
 from fcnlab.adapters.repository_learning import Signature, point_signatures
+from fcnlab.core.aims import Aim
 from fcnlab.core.clicks import Clicks, canonical_clicks
 from fcnlab.core.coords import to_working
 from fcnlab.core.head import missing_message
@@ -29,11 +30,9 @@ from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab
 from fcnlab.services.importing import read_picture
 from fcnlab.services.newest_points import newest_per_pixel
+from fcnlab.services.picture_memory import PictureMemory
 from fcnlab.services.pictures import thumbnail_file
-from fcnlab.specs import NetworkSpec, PointScore, TrainingSpec
-
-PICTURE_MEMORY_BYTES = 1_000_000_000
-"""Working pictures kept in memory between epochs; others are read again."""
+from fcnlab.specs import NetworkSpec, PointScore, Score, TrainingSpec
 
 RANDOM_ENOUGH = 20
 """Held-out answers to randomly drawn pixels from which the score is taken on them alone."""
@@ -74,7 +73,7 @@ class TrainingPoints:
         self._points: dict[int, list[StoredPoint]] = {}
         self._images: dict[int, ImageInfo] = {}
         self._network: NetworkSpec | None = None
-        self._pictures: OrderedDict[int, NDArray[np.uint8]] = OrderedDict()
+        self._pictures = PictureMemory()
         self._refresh()
         self.clicked = self.classes = self._classes_with_points()
         if plan is None:
@@ -96,6 +95,19 @@ class TrainingPoints:
     def usual_hw(self) -> tuple[int, int]:
         """The size most images have."""
         return Counter(image.hw for image in self._images.values()).most_common(1)[0][0]
+
+    @property
+    def training(self) -> TrainingSpec:
+        """How to train, with all that was decided at the beginning."""
+        return self._spec
+
+    def aim(self, _device: str) -> Aim[Any] | None:
+        """What is trained for; None: to tell labelled pixels apart."""
+        return None
+
+    def learned_images(self) -> list[str]:
+        """Hashes of the files of the images learned from."""
+        return sorted({self._images[image_id].content_hash for image_id, _ in self._counting(held=False)})
 
     def n_points(self) -> int:
         """Points learned from."""
@@ -141,9 +153,11 @@ class TrainingPoints:
             for one, points in self._counting(held=held, random_only=random_only)
         ]
 
-    def described(self, score: PointScore | None) -> PointScore | None:
+    def described(self, score: Score | None) -> Score | None:
         """The score with the truth about who chose its points."""
-        return None if score is None else replace(score, drawn="query" if self._is_random() else "clicks")
+        if not isinstance(score, PointScore):
+            return score
+        return replace(score, drawn="query" if self._is_random() else "clicks")
 
     def _is_random(self) -> bool:
         found = [point for one in self._held for point in self._points.get(one, ()) if _is_random(point)]
@@ -163,12 +177,12 @@ class TrainingPoints:
             ]
             if random_only:
                 points = [one for one in points if _is_random(one)]
-            if points and (image_id in self._held) == held:
+            if (points or self._is_complete(image_id)) and (image_id in self._held) == held:
                 yield image_id, points
 
     def _picture(self, image: ImageInfo, points: Sequence[StoredPoint]) -> LabelledPicture:
         assert self._network is not None
-        hw = seen_hw(image.hw, self._network, self._spec.working_side)
+        hw = seen_hw(image.hw, self._network, self._spec)
         rows = np.array([one.point.row for one in points], np.int64)
         cols = np.array([one.point.col for one in points], np.int64)
         return LabelledPicture(
@@ -178,19 +192,19 @@ class TrainingPoints:
             to_working(cols, full=image.width, working=hw[1])[0].astype(np.float32),
             np.array([self._places[one.point.class_id] for one in points], np.int64),
             np.array([self._weight(one) for one in points], np.float32),
+            self._is_complete(image.id),
+            image.hw,
         )
+
+    def _is_complete(self, _image_id: int) -> bool:
+        """Whether an image without points teaches something as well: nothing is known of what nobody clicked."""
+        return False
 
     def _weight(self, point: StoredPoint) -> float:
         return point.weight * self._by_source[point.source]
 
     def _read(self, image: ImageInfo, hw: tuple[int, int]) -> NDArray[np.uint8]:
-        known = self._pictures.pop(image.id, None)
-        if known is None or known.shape[:2] != hw:
-            known = seen_picture(read_picture(self._lab, image), hw)
-        self._pictures[image.id] = known
-        while sum(one.nbytes for one in self._pictures.values()) > PICTURE_MEMORY_BYTES and len(self._pictures) > 1:
-            self._pictures.popitem(last=False)
-        return known
+        return self._pictures.picture(image.id, hw, lambda: seen_picture(read_picture(self._lab, image), hw))
 
     def _refresh(self) -> None:
         """Read the points of images where something changed."""

@@ -23,7 +23,7 @@ from fcnlab.errors import DatabaseUnavailable, FcnlabError, UnknownTraining, Wor
 from fcnlab.lab import Lab
 from fcnlab.runs import ModelDraft, ModelKind, Training, TrainingState, Wanted, resume_file_of
 from fcnlab.services.holding import Holder, Interrupted
-from fcnlab.specs import PointScore, TrainingProgress
+from fcnlab.specs import Score, TrainingProgress
 
 LOOK_S = 0.5
 NO_COLOUR = "#808080"
@@ -47,7 +47,7 @@ class Trained(Protocol):
     @property
     def spec(self) -> Mapping[str, Any]: ...  # noqa: D102
     @property
-    def score(self) -> PointScore | None: ...  # noqa: D102
+    def score(self) -> Score | None: ...  # noqa: D102
     @property
     def point_set_hash(self) -> str: ...  # noqa: D102
     @property

@@ -14,6 +14,7 @@ import streamlit as st
 from fcnlab.comparisons import Measured, Participant
 from fcnlab.runs import DRAWN_IN_WORDS
 from fcnlab.services.comparing import Standing
+from fcnlab.specs import PointScore
 from fcnlab.ui.dashboard import legend
 
 Rows = list[dict[str, Any]]
@@ -45,7 +46,11 @@ def colours_of(participants: Sequence[Participant]) -> dict[str, str]:
 
 def draw_charts(found: Standing) -> None:
     """All three, as far as there is something to draw."""
-    scored = [(one, one.measured) for one in found.participants if one.measured is not None and one.measured.score]
+    scored = [
+        (one, one.measured)
+        for one in found.participants
+        if one.measured is not None and isinstance(one.measured.score, PointScore)
+    ]
     colours = colours_of(found.participants)
     if scored:
         left, right = st.columns(2, gap="large")
@@ -62,7 +67,7 @@ def draw_charts(found: Standing) -> None:
 
 def _draw_accuracy(scored: Sequence[tuple[Participant, Measured]], colours: dict[str, str]) -> None:
     score = scored[0][1].score
-    assert score is not None
+    assert isinstance(score, PointScore)
     words = DRAWN_IN_WORDS[score.drawn]
     st.markdown(f"**Accuracy on {score.n_points} held-out points** :gray[with its 95% interval]")
     st.caption(f"{words[0].upper()}{words[1:]}.")
@@ -154,12 +159,14 @@ def _curves(found: Standing, curves: Sequence[Participant], colours: dict[str, s
 
 
 def _curve(found: Standing, one: Participant) -> list[tuple[float, float]]:
-    return [(seconds, score.accuracy) for seconds, score in found.curves.get(one.key, ()) if score is not None]
+    return [
+        (seconds, score.accuracy) for seconds, score in found.curves.get(one.key, ()) if isinstance(score, PointScore)
+    ]
 
 
 def _row(one: Participant, measured: Measured) -> dict[str, Any]:
     score, timing = measured.score, measured.timing
-    assert score is not None
+    assert isinstance(score, PointScore)
     return {
         "who": one.title,
         "accuracy": score.accuracy,

@@ -15,6 +15,7 @@ from fcnlab.runs import Comparison, TrainingState, Wanted, duration_in_words
 from fcnlab.services import comparing as service
 from fcnlab.services.comparing import Standing
 from fcnlab.services.workers import ensure_worker
+from fcnlab.specs import PointScore
 from fcnlab.ui import session
 from fcnlab.ui.compare_charts import colours_of, draw_charts
 from fcnlab.ui.compare_masks import draw_masks
@@ -160,8 +161,8 @@ def _row(one: Participant) -> dict[str, object]:
     return {
         "Network": one.title,
         "State": _state_in_words(one),
-        "Held-out accuracy": 100 * score.accuracy if score else None,
-        "95% interval": f"{score.low:.0%} to {score.high:.0%}" if score else None,
+        "Held-out accuracy": 100 * score.accuracy if isinstance(score, PointScore) else None,
+        "95% interval": f"{score.low:.0%} to {score.high:.0%}" if isinstance(score, PointScore) else None,
         "Mean IoU": measured.mean_iou if measured else None,
         "Seconds per image": measured.timing.seconds if measured else None,
         "At": _timed(measured) if measured else None,

@@ -11,7 +11,14 @@ import streamlit as st
 from fcnlab.core.networks.registry import NETWORKS
 from fcnlab.domain import Project
 from fcnlab.errors import FcnlabError
-from fcnlab.runs import DRAWN_IN_WORDS, ModelKind, ModelRecord, duration_in_words
+from fcnlab.runs import (
+    ModelKind,
+    ModelRecord,
+    duration_in_words,
+    figure,
+    figure_name,
+    score_in_a_sentence,
+)
 from fcnlab.services import models as service
 from fcnlab.services.bringing import MOST_BYTES, bring_model
 from fcnlab.services.downloads import download_url
@@ -138,14 +145,11 @@ def _card(own: Engine, project: Project, record: ModelRecord, names: dict[int, s
         st.caption(what_it_is(record))
         numbers = st.columns([4, 3, 3])
         score = record.score
-        numbers[0].metric("Held-out accuracy", f"{score.accuracy:.1%}" if score else NONE)
+        numbers[0].metric(figure_name(record.objective), figure(score) if score else NONE)
         numbers[1].metric("Points", record.n_points)
         numbers[2].metric("Time", duration_in_words(record.seconds) if record.seconds >= 1 else NONE)
         if score:
-            st.caption(
-                f"On {score.n_points} held-out points, 95% sure to be between {score.low:.0%} and {score.high:.0%}, "
-                f"{DRAWN_IN_WORDS[score.drawn]}."
-            )
+            st.caption(score_in_a_sentence(score))
         else:
             is_network = record.kind is ModelKind.NETWORK
             st.caption(

@@ -1,4 +1,4 @@
-"""Curves of a training: loss and held-out accuracy against the epochs.
+"""Curves of a training: loss, and held-out accuracy or error of counts, against the epochs.
 
 Written in Vega-Lite itself: they are drawn again every moment, and Altair takes many times as long to say the same.
 """
@@ -10,8 +10,10 @@ from typing import Any
 
 import streamlit as st
 
+from fcnlab.counts import CountScore
 from fcnlab.domain import Project
 from fcnlab.runs import DRAWN_IN_WORDS, Epoch
+from fcnlab.specs import PointScore
 from fcnlab.ui.dashboard import legend
 
 Rows = list[dict[str, Any]]
@@ -22,23 +24,35 @@ DRAWN_AT_MOST = 300
 
 
 def draw_curves(project: Project, epochs: Sequence[Epoch]) -> None:
-    """Loss, then accuracy on held-out points with its 95 % band and per class, if anything was held out."""
+    """Loss, then what was held out: accuracy on points with its 95 % band and per class, or the error of counts."""
     shown = thinned(epochs)
     if not shown:
         return
-    st.markdown("**Loss on the training points** :gray[by epoch]")
+    st.markdown("**Loss in training** :gray[by epoch]")
     _draw([_loss(shown)], height=LOSS_PX)
-    scored = [one for one in shown if one.progress.score is not None]
+    counted = [(one.progress.epoch, one.progress.score) for one in shown if isinstance(one.progress.score, CountScore)]
+    if counted:
+        _draw_errors(project, counted)
+        return
+    scored = [(one.progress.epoch, one.progress.score) for one in shown if isinstance(one.progress.score, PointScore)]
     if not scored:
         return
-    last = scored[-1].progress.score
-    assert last is not None
+    last = scored[-1][1]
     words = DRAWN_IN_WORDS[last.drawn]
     st.markdown(f"**Accuracy on {last.n_points} held-out points** :gray[by epoch]")
     st.caption(f"{words[0].upper()}{words[1:]}.")
     _draw(_accuracy(project, scored), height=ACCURACY_PX)
     names = [(label.name, label.colour) for label in project.classes if label.id in last.per_class]
     st.html(legend([("all classes, 95% band", _ink()), *names]))
+
+
+def _draw_errors(project: Project, counted: Sequence[tuple[int, CountScore]]) -> None:
+    last = counted[-1][1]
+    st.markdown(f"**Error of the counts of {last.n_images} held-out images** :gray[objects, by epoch]")
+    st.caption("Mean absolute error: by how many objects the count of an image is off on average. Less is better.")
+    _draw(_errors(project, counted), height=ACCURACY_PX)
+    names = [(label.name, label.colour) for label in project.classes if label.id in last.per_class]
+    st.html(legend([("all classes", _ink()), *(names if len(names) > 1 else [])]))
 
 
 def thinned(epochs: Sequence[Epoch]) -> list[Epoch]:
@@ -70,14 +84,45 @@ def _loss(epochs: Sequence[Epoch]) -> dict[str, Any]:
     return {"data": {"values": rows}, "mark": _line(rows), "encoding": {"y": y, "tooltip": tooltip}}
 
 
-def _accuracy(project: Project, scored: Sequence[Epoch]) -> list[dict[str, Any]]:
+def _errors(project: Project, counted: Sequence[tuple[int, CountScore]]) -> list[dict[str, Any]]:
+    names = {label.id: label.name for label in project.classes}
+    whole: Rows = [{"epoch": epoch, "error": score.mae, "F": score.f_score} for epoch, score in counted]
+    by_class: Rows = [
+        {"epoch": epoch, "class": names[class_id], "error": error}
+        for epoch, score in counted
+        for class_id, error in score.per_class.items()
+        if class_id in names and len(score.per_class) > 1
+    ]
+    y = {"field": "error", "type": "quantitative", "title": None, "axis": {"tickCount": 5}}
+    colours = {
+        "domain": [label.name for label in project.classes],
+        "range": [label.colour for label in project.classes],
+    }
+    error = [{"field": name, "type": "quantitative", "format": ".2f"} for name in ("error", "F")]
+    return [
+        {
+            "data": {"values": by_class},
+            "mark": _line(by_class, strokeWidth=1.3),
+            "encoding": {
+                "y": y,
+                "color": {"field": "class", "type": "nominal", "scale": colours, "legend": None},
+                "tooltip": [*_words("class", "epoch"), error[0]],
+            },
+        },
+        {
+            "data": {"values": whole},
+            "mark": _line(whole, color=_ink(), strokeWidth=2.5),
+            "encoding": {"y": y, "tooltip": [*_words("epoch"), *error]},
+        },
+    ]
+
+
+def _accuracy(project: Project, scored: Sequence[tuple[int, PointScore]]) -> list[dict[str, Any]]:
     whole: Rows = []
     by_class: Rows = []
     names = {label.id: label.name for label in project.classes}
-    for one in scored:
-        score = one.progress.score
-        assert score is not None
-        at = {"epoch": one.progress.epoch}
+    for epoch, score in scored:
+        at = {"epoch": epoch}
         whole.append({**at, "accuracy": score.accuracy, "low": score.low, "high": score.high})
         by_class += [
             {**at, "class": names[class_id], "accuracy": share}

@@ -8,13 +8,25 @@ from datetime import timedelta
 import streamlit as st
 
 from fcnlab.core.networks.registry import NETWORKS
+from fcnlab.counts import CountScore
 from fcnlab.domain import Project
 from fcnlab.errors import FcnlabError
-from fcnlab.runs import DRAWN_IN_WORDS, Epoch, ModelRecord, Training, TrainingState, Wanted, duration_in_words
+from fcnlab.runs import (
+    Epoch,
+    ModelRecord,
+    Training,
+    TrainingState,
+    Wanted,
+    duration_in_words,
+    figure,
+    figure_in_brief,
+    figure_name,
+    score_in_a_sentence,
+)
 from fcnlab.services import trainings as service
 from fcnlab.services.models import models as all_models
 from fcnlab.services.workers import ensure_worker
-from fcnlab.specs import NetworkName, PointScore
+from fcnlab.specs import NetworkName, Score
 from fcnlab.ui import session
 from fcnlab.ui.session import Engine
 from fcnlab.ui.train_charts import draw_curves
@@ -91,7 +103,7 @@ def _card(own: Engine, training: Training, epochs: Sequence[Epoch], *, is_served
         numbers = st.columns(4)
         numbers[0].metric("Loss", f"{last.loss:.3f}" if last else NONE)
         score = last.score if last else None
-        numbers[1].metric("Held-out accuracy", f"{score.accuracy:.1%}" if score else NONE)
+        numbers[1].metric(figure_name(training.training.objective), figure(score) if score else NONE)
         numbers[2].metric("Images per second", f"{training.images_per_second:.1f}" if last else NONE)
         numbers[3].metric("Time left", duration_in_words(training.seconds_left) if last else NONE)
         _explain(score)
@@ -158,19 +170,17 @@ def _result(own: Engine, training: Training) -> None:
             st.error(training.message, icon=":material/error:")
         numbers = st.columns(4)
         numbers[0].metric("Epochs", training.epoch)
-        numbers[1].metric("Held-out accuracy", f"{model.score.accuracy:.1%}" if model and model.score else NONE)
+        score = model.score if model else None
+        numbers[1].metric(figure_name(training.training.objective), figure(score) if score else NONE)
         numbers[2].metric("Points", model.n_points if model else NONE)
         numbers[3].metric("Time", duration_in_words(training.seconds))
-        _explain(model.score if model else None)
+        _explain(score)
 
 
-def _explain(score: PointScore | None) -> None:
-    """What the accuracy above was taken on, and how sure it is."""
+def _explain(score: Score | None) -> None:
+    """What the figure above was taken on, and how sure it is."""
     if score is not None:
-        st.caption(
-            f"Accuracy on {score.n_points} held-out points, 95% sure to be between {score.low:.0%} and "
-            f"{score.high:.0%}, {DRAWN_IN_WORDS[score.drawn]}."
-        )
+        st.caption(score_in_a_sentence(score))
 
 
 def _row(training: Training, model: ModelRecord | None) -> dict[str, object]:
@@ -180,8 +190,8 @@ def _row(training: Training, model: ModelRecord | None) -> dict[str, object]:
         "Network": title_of(training),
         "State": training.state.value,
         "Epochs": training.epoch,
-        "Held-out accuracy": _score_in_words(score) if score else NONE,
-        "Measured on": {"clicks": "your clicks", "query": "random pixels"}[score.drawn] if score else NONE,
+        figure_name(training.training.objective): figure_in_brief(score) if score else NONE,
+        "Measured on": _measured_on(score) if score else NONE,
         "Points": str(model.n_points) if model else NONE,
         "Time": duration_in_words(training.seconds),
         "By": training.labeller,
@@ -222,8 +232,10 @@ def _fraction(training: Training) -> float:
     return min(1.0, max(parts))
 
 
-def _score_in_words(score: PointScore) -> str:
-    return f"{score.accuracy:.1%} ({score.low:.0%}–{score.high:.0%})"
+def _measured_on(score: Score) -> str:
+    if isinstance(score, CountScore):
+        return f"{score.n_images} images"
+    return {"clicks": "your clicks", "query": "random pixels"}[score.drawn]
 
 
 def _do(change: Callable[[], object]) -> None:

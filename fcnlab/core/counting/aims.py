@@ -1,0 +1,150 @@
+"""Counting as an aim of training: one blob per object, or a density whose sum is the count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fcnlab.core.aims import Closing
+from fcnlab.core.counting.batches import CountBatch, count_batch, density_batch, marks_of
+from fcnlab.core.counting.calibrating import HeldOut, calibrated
+from fcnlab.core.counting.counting import count_scores
+from fcnlab.core.counting.density import density_loss, sigma_for
+from fcnlab.core.counting.lcfcn import blob_loss
+from fcnlab.core.counting.looks import counting_scores
+from fcnlab.core.counting.scoring import radius_for, score_counts
+from fcnlab.core.labelled import LabelledPicture
+from fcnlab.core.networks.base import PointNetwork
+from fcnlab.counts import Calibration, CountScore, ImageCount, Objective
+from fcnlab.specs import Score, TrainingSpec
+
+CHOOSING = 10
+"""Held-out images from which their error says which weights are kept; fewer say too little."""
+
+CALIBRATING = 60
+"""Images that calibrate a counter; more take long and change little."""
+
+FOLDS_FROM = 4
+"""Held-out images from which each half is scored as the other half calibrates it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CountingAim:
+    """Counts by the objective of `training`.
+
+    Attributes:
+        training: how pictures are cut and changed at random; its objective counts.
+        class_ids: the class each score of the network stands for, the background first.
+        spacing: usual distance between neighbours, pixels at full size.
+        magnification: pixels the network sees to one at full size.
+        turns: quarter turns as well as mirror images.
+    """
+
+    training: TrainingSpec
+    class_ids: tuple[int, ...]
+    spacing: float
+    magnification: float
+    device: str
+    turns: bool = True
+
+    def prepared(self, pictures: Sequence[LabelledPicture]) -> Sequence[LabelledPicture]:
+        """As they are: every object counts one."""
+        return pictures
+
+    def batch(self, pictures: Sequence[LabelledPicture], rng: np.random.Generator) -> CountBatch:
+        """See `batches.count_batch`."""
+        is_density = self.training.objective is Objective.DENSITY
+        density = (len(self.class_ids), sigma_for(self.spacing * self.magnification)) if is_density else None
+        return count_batch(pictures, self.training, rng, device=self.device, density=density, turns=self.turns)
+
+    def answer(self, network: PointNetwork, batch: CountBatch) -> Tensor:
+        """Scores (B, K, H, W)."""
+        scores: Tensor = network(batch.rgb)
+        return scores
+
+    def loss(self, answer: Tensor, batch: CountBatch) -> Tensor:
+        """Borders that were added to make pictures of a batch alike say nothing."""
+        if self.training.objective is Objective.DENSITY:
+            return density_loss(answer, *density_batch(batch))
+        if len({part.hw for part in batch.parts}) == 1:
+            return blob_loss(answer, [part.marks for part in batch.parts]).total
+        each = [
+            blob_loss(answer[place : place + 1, :, : part.hw[0], : part.hw[1]], [part.marks]).total
+            for place, part in enumerate(batch.parts)
+        ]
+        return torch.stack(each).mean()
+
+    def score(self, network: PointNetwork, pictures: Sequence[LabelledPicture]) -> CountScore | None:
+        """How well the network counts in those pictures that are all marked, before it is calibrated."""
+        return self._scored(_complete(pictures), self._held_out(network, pictures), Calibration(self.spacing))
+
+    def merit(self, score: Score) -> float:
+        """The smaller the error, the better."""
+        assert isinstance(score, CountScore)
+        return -score.mae
+
+    def chooses(self, pictures: Sequence[LabelledPicture]) -> bool:
+        """A few images say too little about which weights count best."""
+        return len(_complete(pictures)) >= CHOOSING
+
+    def closing(
+        self, network: PointNetwork, held_out: Sequence[LabelledPicture], learned: Sequence[LabelledPicture]
+    ) -> Closing:
+        """Calibration and score by the held-out pictures; each half is scored as the other half calibrates it.
+
+        With nothing held out, thresholds come from the pictures learned from, and nothing is said about how far
+        counts are off: there they fit too well.
+        """
+        judges = _complete(held_out)
+        if not judges:
+            known = self._calibrated(network, _complete(learned))
+            return Closing(None, calibration=replace(known, factors={}, spread={}))
+        calibration = self._calibrated(network, judges)
+        if len(judges) < FOLDS_FROM:
+            return Closing(self.score(network, judges), calibration=calibration)
+        halves = judges[::2], judges[1::2]
+        counted: list[ImageCount] = []
+        for half, other in (halves, halves[::-1]):
+            known = self._calibrated(network, other)
+            counted += [self._counted(one, known) for one in self._held_out(network, half)]
+        return Closing(self._score_of([*halves[0], *halves[1]], counted), calibration=calibration)
+
+    def _calibrated(self, network: PointNetwork, pictures: Sequence[LabelledPicture]) -> Calibration:
+        chosen = self._held_out(network, pictures[:CALIBRATING])
+        return calibrated(chosen, self.training.objective, self.class_ids, self.spacing)
+
+    def _held_out(self, network: PointNetwork, pictures: Sequence[LabelledPicture]) -> Iterator[HeldOut]:
+        """What the network says about those pictures that are all marked, one at a time."""
+        was_training = network.training
+        for one in _complete(pictures):
+            seen = one.read()
+            scores = counting_scores(network, seen, self.training.objective, device=self.device)
+            yield HeldOut(scores, marks_of(one), one.full_hw or (seen.shape[0], seen.shape[1]))
+        network.train(was_training)
+
+    def _scored(
+        self, pictures: Sequence[LabelledPicture], looks: Iterable[HeldOut], calibration: Calibration
+    ) -> CountScore | None:
+        return self._score_of(pictures, [self._counted(one, calibration) for one in looks]) if pictures else None
+
+    def _counted(self, look: HeldOut, calibration: Calibration) -> ImageCount:
+        return count_scores(look.scores, self.training.objective, calibration, self.class_ids, look.full_hw)
+
+    def _score_of(self, pictures: Sequence[LabelledPicture], counted: Sequence[ImageCount]) -> CountScore:
+        sizes = [(one.read().shape[:2], one.full_hw) for one in pictures]
+        full = [hw or (seen[0], seen[1]) for seen, hw in sizes]
+        true = []
+        for one, (seen, _), full_hw in zip(pictures, sizes, full, strict=True):
+            marks = marks_of(one).resized((seen[0], seen[1]), full_hw)
+            true.append(
+                {class_id: np.column_stack(marks.of(place)) for place, class_id in enumerate(self.class_ids) if place}
+            )
+        return score_counts(true, counted, full, radius_for(self.spacing))
+
+
+def _complete(pictures: Sequence[LabelledPicture]) -> list[LabelledPicture]:
+    return [one for one in pictures if one.is_complete]

@@ -1,0 +1,63 @@
+"""What a network that counts says about a picture: scores whole, or tile by tile with enough around each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from fcnlab.core.counting.counting import TileScores, count_tiles
+from fcnlab.core.network_model import NetworkModel, picture_scores, score_tiles, seen_hw, seen_picture
+from fcnlab.core.networks.base import PointNetwork
+from fcnlab.counts import Calibration, ImageCount, Objective
+from fcnlab.errors import CheckpointError
+
+AROUND_SPACINGS = 3.0
+"""So many spacings around a tile objects are looked for, so that those on its border are found whole."""
+
+
+def counting_scores(
+    network: PointNetwork, seen: NDArray[np.uint8], objective: Objective, *, device: str
+) -> NDArray[np.float32]:
+    """Scores (K, h, w) float32, as `count_scores` takes them, of a picture (h, w, 3) uint8 at the size looked at."""
+    return _scores(picture_scores(network, seen, device=device), objective)
+
+
+def network_count(model: NetworkModel, rgb: NDArray[np.uint8], *, device: str) -> ImageCount:
+    """Count the objects of a picture (H, W, 3) uint8; a large one tile by tile.
+
+    Raises:
+        CheckpointError: the model does not count.
+    """
+    calibration, full_hw = calibration_of(model), (rgb.shape[0], rgb.shape[1])
+    map_hw = seen_hw(full_hw, model.network.spec, model.training)
+    seen = seen_picture(rgb, map_hw)
+    reach = math.ceil(AROUND_SPACINGS * calibration.spacing * map_hw[0] / full_hw[0])
+    tiles = _tiles(model, seen, reach, device)
+    return count_tiles(tiles, map_hw, model.training.objective, calibration, model.class_ids, full_hw)
+
+
+def calibration_of(model: NetworkModel) -> Calibration:
+    """How objects are told from the scores of a model.
+
+    Raises:
+        CheckpointError: the model does not count.
+    """
+    if model.calibration is None or not model.training.objective.counts:
+        raise CheckpointError(
+            f"the model {model.network.spec.network} was trained to tell pixels apart, not to count: "
+            "choose one that `fcnlab count train` made"
+        )
+    return model.calibration
+
+
+def _tiles(model: NetworkModel, seen: NDArray[np.uint8], reach: int, device: str) -> Iterator[TileScores]:
+    for inner, outer, scores in score_tiles(model.network, seen, device=device, margin=reach):
+        yield TileScores(inner, outer, _scores(scores, model.training.objective))
+
+
+def _scores(scores: NDArray[np.float32], objective: Objective) -> NDArray[np.float32]:
+    return scores if objective is Objective.DENSITY else np.asarray(softmax(scores, axis=0), np.float32)
