@@ -16,11 +16,12 @@ from fcnlab.core.counting.objects import Blob, labelled_blobs, labelled_peaks
 from fcnlab.core.counting.scoring import f_score, match_points, radius_for
 from fcnlab.counts import Calibration, Objective
 
-THRESHOLDS = tuple(round(0.1 + 0.05 * step, 2) for step in range(17))
+BLOB_THRESHOLDS = tuple(round(0.1 * step, 2) for step in range(1, 10))
+PEAK_THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(2, 19))
 """Tried: 0.1 to 0.9."""
 
 SIZE_SHARES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)
-"""Tried least sizes of a blob, as parts of the disc between neighbours."""
+"""Tried least sizes of a blob, as parts of the disc between neighbours; objects of a density have no least size."""
 
 NEARLY = 0.005
 """F-scores so close are alike: the error of the count decides."""
@@ -84,8 +85,8 @@ def calibrated(
             continue
         step, size = _best(tally, objective)
         if sum(tally.true):
-            thresholds[class_id] = THRESHOLDS[step]
-            min_size[class_id] = SIZE_SHARES[size] * math.pi / 4 * spacing**2
+            thresholds[class_id] = _tried_thresholds(objective)[step]
+            min_size[class_id] = _tried_sizes(objective)[size] * math.pi / 4 * spacing**2
         if objective is Objective.DENSITY:
             factors[class_id] = _factor(tally.sums, tally.true)
             counts = [
@@ -121,18 +122,22 @@ def _add(tallies: Sequence[_Tally], picture: HeldOut, objective: Objective, spac
     hw = (picture.scores.shape[1], picture.scores.shape[2])
     ratio = math.sqrt(hw[0] * hw[1] / (picture.full_hw[0] * picture.full_hw[1]))
     near = spacing * ratio
-    shares = [0.0] * len(SIZE_SHARES) if objective is Objective.DENSITY else SIZE_SHARES
-    sizes = [share * math.pi / 4 * near**2 for share in shares]
-    shape = (len(THRESHOLDS), len(SIZE_SHARES))
+    sizes = [share * math.pi / 4 * near**2 for share in _tried_sizes(objective)]
+    shape = (len(_tried_thresholds(objective)), len(sizes))
     tables = [(np.zeros(shape), np.zeros(shape)) for _ in tallies]
     for step, blobs in enumerate(_tried(picture.scores, objective, near)):
         for place in range(1, len(tallies)):
             rows, cols = picture.marks.of(place)
             true = np.column_stack([rows, cols])
+            its = [one for one in blobs if one.place == place]
+            found, matched = tables[place]
             for index, size in enumerate(sizes):
-                its = np.array([(one.row, one.col) for one in blobs if one.place == place and one.size >= size])
-                tables[place][0][step, index] = len(its)
-                tables[place][1][step, index] = len(match_points(true, its, radius_for(near))[0])
+                kept = [(one.row, one.col) for one in its if one.size >= size]
+                found[step, index] = len(kept)
+                if index and len(kept) == found[step, index - 1]:
+                    matched[step, index] = matched[step, index - 1]
+                else:
+                    matched[step, index] = len(match_points(true, np.array(kept), radius_for(near))[0])
     for place, tally in enumerate(tallies):
         tally.true.append(int((picture.marks.classes == place).sum()))
         tally.found.append(tables[place][0])
@@ -140,13 +145,21 @@ def _add(tallies: Sequence[_Tally], picture: HeldOut, objective: Objective, spac
         tally.sums.append(float(picture.scores[place].sum(dtype=np.float64)) / DENSITY_UNIT)
 
 
+def _tried_thresholds(objective: Objective) -> tuple[float, ...]:
+    return PEAK_THRESHOLDS if objective is Objective.DENSITY else BLOB_THRESHOLDS
+
+
+def _tried_sizes(objective: Objective) -> tuple[float, ...]:
+    return (0.0,) if objective is Objective.DENSITY else SIZE_SHARES
+
+
 def _tried(scores: NDArray[np.float32], objective: Objective, spacing: float) -> Iterable[Sequence[Blob]]:
     """The objects at each threshold."""
-    n_classes = scores.shape[0]
+    n_classes, thresholds = scores.shape[0], _tried_thresholds(objective)
     if objective is Objective.DENSITY:
-        found = labelled_peaks(scores / np.float32(DENSITY_UNIT), spacing, [THRESHOLDS[0]] * n_classes).blobs
-        return ([one for one in found if one.score >= threshold] for threshold in THRESHOLDS)
-    return (labelled_blobs(scores, [threshold] * n_classes, 0, spacing).blobs for threshold in THRESHOLDS)
+        found = labelled_peaks(scores / np.float32(DENSITY_UNIT), spacing, [thresholds[0]] * n_classes).blobs
+        return ([one for one in found if one.score >= threshold] for threshold in thresholds)
+    return (labelled_blobs(scores, [threshold] * n_classes, 0, spacing).blobs for threshold in thresholds)
 
 
 def _best(tally: _Tally, objective: Objective) -> tuple[int, int]:
@@ -163,7 +176,7 @@ def _best(tally: _Tally, objective: Objective) -> tuple[int, int]:
     errors = np.abs(found - true).mean(axis=0)
     usual = default_threshold(objective)
     candidates = [
-        (errors[at], abs(THRESHOLDS[at[0]] - usual), at[1], at)
+        (errors[at], abs(_tried_thresholds(objective)[at[0]] - usual), at[1], at)
         for at in np.ndindex(shape)
         if scores[at] >= scores.max() - NEARLY
     ]

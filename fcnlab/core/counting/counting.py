@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,7 +129,8 @@ def _class_count(class_id: int, count: float, calibration: Calibration) -> Class
 
 
 def _moved(blob: Blob, outer: Box) -> Blob:
-    return Blob(blob.row + outer.top, blob.col + outer.left, blob.place, blob.size, blob.score)
+    box = blob.box and (blob.box[0] + outer.top, blob.box[1] + outer.left, *blob.box[2:])
+    return replace(blob, row=blob.row + outer.top, col=blob.col + outer.left, box=box)
 
 
 def _holds(inner: Box, blob: Blob) -> bool:
@@ -157,10 +158,12 @@ def _at_full_size(
     blob: Blob, class_ids: Sequence[int], map_hw: tuple[int, int], full_hw: tuple[int, int]
 ) -> FoundObject:
     down, across = full_hw[0] / map_hw[0], full_hw[1] / map_hw[1]
+    box = blob.box and (blob.box[0] * down, blob.box[1] * across, blob.box[2] * down, blob.box[3] * across)
     return FoundObject(
         (blob.row + 0.5) * down - 0.5,
         (blob.col + 0.5) * across - 0.5,
         class_ids[blob.place],
         blob.size * down * across,
         blob.score,
+        box,
     )

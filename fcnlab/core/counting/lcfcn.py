@@ -1,6 +1,6 @@
 """One blob per object: the loss of LC-FCN for several classes (Laradji et al. 2018, arXiv:1807.09856).
 
-Written from the paper; docs/adr/0021 says how its sums became means that mean the same at every size of the map.
+Written from the paper; docs/adr/0022 says how its sums became means that mean the same at every size of the map.
 """
 
 from __future__ import annotations

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -14,12 +13,7 @@ from skimage.feature import peak_local_max
 
 from fcnlab.core.counting.density import sigma_for
 from fcnlab.core.counting.flooding import basins_of, boundary_of, components
-
-NEAREST_SHARE = 1 / 3
-"""Centres of two objects are at least this part of the usual spacing apart."""
-
-NECK = 0.75
-"""Two parts of a blob are two objects where the neck between them is narrower than this part of the narrower one."""
+from fcnlab.core.counting.touching import NEAREST_SHARE, split
 
 CENTRE_STEPS = 1024
 """Centres are rounded to this part of a pixel, so that they are the same whatever tile an object was found in."""
@@ -37,6 +31,8 @@ class Blob:
         place: of its class in the list of classes.
         size: pixels of the map.
         score: 0 to 1, how sure the counter is.
+        box: top, left, height and width of its pixels, on their edges: a box of the whole map starts at 0, 0. None
+            where it was not measured.
     """
 
     row: float
@@ -44,6 +40,7 @@ class Blob:
     place: int
     size: int
     score: float
+    box: tuple[float, float, float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,32 +99,6 @@ def labelled_blobs(
     return _in_reading_order(blobs, labels)
 
 
-def split(parts: NDArray[np.int32], spacing: float) -> NDArray[np.int32]:
-    """Divide parts that look like several touching objects; numbers from 1 on.
-
-    Centres are peaks of the distance to the border, a third of `spacing` apart at least; a watershed from them divides
-    the part. Divisions that are no neck are undone: the widest place between two objects must be narrower than both.
-
-    Args:
-        parts: (H, W), numbers of connected parts, 0 elsewhere.
-    """
-    inside = parts > 0
-    depth = cv2.distanceTransform(np.pad(inside, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
-    smooth = ndimage.gaussian_filter(depth, max(0.5, spacing / 16)) * inside
-    peaks = peak_local_max(  # type: ignore[no-untyped-call]
-        smooth,
-        min_distance=max(1, round(spacing * NEAREST_SHARE)),
-        exclude_border=False,
-        labels=parts,
-    )
-    if len(peaks) <= int(parts.max()):
-        return parts
-    markers = np.zeros(parts.shape, np.int32)
-    markers[peaks[:, 0], peaks[:, 1]] = np.arange(1, len(peaks) + 1)
-    basins = basins_of(-smooth, markers, inside)
-    return _without_wide_necks(basins, smooth, smooth[peaks[:, 0], peaks[:, 1]])
-
-
 def peaks_of(
     density: NDArray[np.float32], spacing: float, thresholds: Sequence[float], sigma: float | None = None
 ) -> list[Blob]:
@@ -166,7 +137,7 @@ def labelled_peaks(
         basins = basins_of(-heights, markers, heights >= PEAK_SHARE * thresholds[place])
         parts = np.where(heights >= PEAK_SHARE * tops[basins], basins, 0).astype(np.int32)
         found = [
-            (number, Blob(one.row, one.col, place, one.size, float(min(1.0, tops[number]))))
+            (number, replace(one, score=float(min(1.0, tops[number]))))
             for number, one in _measured(parts, len(peaks), heights, place)
         ]
         _keep(found, parts, len(peaks), labels, blobs)
@@ -195,6 +166,7 @@ def _measured(
     total = np.bincount(numbers, weight, minlength=n_parts + 1)
     down = np.bincount(numbers, weight * rows, minlength=n_parts + 1)
     right = np.bincount(numbers, weight * cols, minlength=n_parts + 1)
+    boxes = ndimage.find_objects(parts, n_parts)
     return [
         (
             number,
@@ -204,11 +176,17 @@ def _measured(
                 place,
                 int(sizes[number]),
                 float(min(1.0, total[number] / sizes[number])),
+                _box_of(boxes[number - 1]),
             ),
         )
         for number in range(1, n_parts + 1)
         if sizes[number]
     ]
+
+
+def _box_of(slices: tuple[slice, slice]) -> tuple[float, float, float, float]:
+    rows, cols = slices
+    return float(rows.start), float(cols.start), float(rows.stop - rows.start), float(cols.stop - cols.start)
 
 
 def _rounded(position: float) -> float:
@@ -236,41 +214,3 @@ def _in_reading_order(blobs: Sequence[Blob], labels: NDArray[np.int32]) -> Found
     table = np.zeros(len(blobs) + 1, np.int32)
     table[np.asarray(order, np.int64) + 1] = np.arange(1, len(blobs) + 1)
     return Found(tuple(blobs[index] for index in order), table[labels])
-
-
-def _without_wide_necks(
-    basins: NDArray[np.int32], depth: NDArray[np.float32], tops: NDArray[np.float32]
-) -> NDArray[np.int32]:
-    """Join basins where the deepest place between them is not clearly shallower than the shallower of the two."""
-    pairs, saddles = _saddles(basins, depth)
-    root = np.arange(len(tops) + 1)
-    top = np.concatenate([[0.0], tops])
-
-    def root_of(number: int) -> int:
-        while root[number] != number:
-            number = int(root[number])
-        return number
-
-    for index in np.argsort(-saddles, kind="stable"):
-        one, other = (root_of(int(number)) for number in pairs[index])
-        if one != other and saddles[index] >= NECK * min(top[one], top[other]):
-            keep, drop = (one, other) if top[one] >= top[other] else (other, one)
-            root[drop] = keep
-    roots = np.array([root_of(number) for number in range(len(root))])
-    return np.asarray(np.unique(roots, return_inverse=True)[1], np.int32)[basins]
-
-
-def _saddles(basins: NDArray[np.int32], depth: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Pairs (M, 2) of basins that touch, and the greatest depth at which they do."""
-    keys, depths = [], []
-    n = int(basins.max()) + 1
-    for first, second in ((np.s_[:-1, :], np.s_[1:, :]), (np.s_[:, :-1], np.s_[:, 1:])):
-        a, b = basins[first], basins[second]
-        touch = (a != b) & (a > 0) & (b > 0)
-        low, high = np.minimum(a[touch], b[touch]).astype(np.int64), np.maximum(a[touch], b[touch])
-        keys.append(low * n + high)
-        depths.append(np.minimum(depth[first][touch], depth[second][touch]))
-    unique, inverse = np.unique(np.concatenate(keys), return_inverse=True)
-    deepest = np.zeros(len(unique), np.float32)
-    np.maximum.at(deepest, inverse, np.concatenate(depths))
-    return np.column_stack([unique // n, unique % n]), deepest

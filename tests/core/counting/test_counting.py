@@ -94,6 +94,7 @@ def test_objects_are_in_pixels_of_the_image_whatever_the_size_of_the_map():
     (found,) = count.objects
     assert (found.row, found.col, found.class_id) == (300.5, 600.5, 7)
     assert found.size == 4 * discs(HW, [(150, 300)], 5.2).sum()
+    assert found.box == (290, 590, 22, 22)
 
 
 def test_factors_change_the_sum_of_a_density_and_nothing_is_less_than_none():

@@ -5,7 +5,8 @@ import pytest
 from numpy.typing import NDArray
 
 from fcnlab.core.counting.density import density_target
-from fcnlab.core.counting.objects import blobs_of, class_map_of, labelled_blobs, labelled_peaks, peaks_of, split
+from fcnlab.core.counting.objects import blobs_of, class_map_of, labelled_blobs, labelled_peaks, peaks_of
+from fcnlab.core.counting.touching import split
 from tests.core.counting.maps import discs, marks_of
 
 HW = (40, 66)
