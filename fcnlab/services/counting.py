@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from fcnlab.adapters.checkpoints import load_checkpoint
 from fcnlab.adapters.devices import pick_device
-from fcnlab.core.counting.looks import calibration_of, network_count
+from fcnlab.core.counting.looks import calibration_of, network_count, network_count_with_density
 from fcnlab.core.counting.scoring import radius_for, score_counts
 from fcnlab.core.network_model import NetworkModel
-from fcnlab.counts import CountScore, ImageCount
+from fcnlab.counts import CountScore, ImageCount, Objective
 from fcnlab.errors import CheckpointError, FcnlabError, InvalidClasses
 from fcnlab.services.counting_files import MarkedFile, places_of, read_file
 from fcnlab.services.finetuning import LEARNED_IMAGES, LearnedFrom, TrainedNetwork, train_on
@@ -59,9 +59,18 @@ class NetworkCounter:
         """Usual distance between neighbours, pixels at full size."""
         return calibration_of(self.model).spacing
 
+    @property
+    def has_density(self) -> bool:
+        """Whether its counts are sums of a density."""
+        return self.model.training.objective is Objective.DENSITY
+
     def count(self, rgb: NDArray[np.uint8]) -> ImageCount:
         """The objects of a picture (H, W, 3) uint8; a large one is looked at in tiles."""
         return network_count(self.model, rgb, device=self.device)
+
+    def count_with_density(self, rgb: NDArray[np.uint8]) -> tuple[ImageCount, NDArray[np.float32]]:
+        """The same, and the density (object classes, H, W) float32: objects per pixel, whose sums are the counts."""
+        return network_count_with_density(self.model, rgb, device=self.device)
 
 
 def train_counter(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from fcnlab.core.counting.counting import TileScores, count_tiles
+from fcnlab.core.counting.counting import TileScores, count_scores, count_tiles
+from fcnlab.core.counting.density import DENSITY_UNIT
 from fcnlab.core.network_model import NetworkModel, picture_scores, score_tiles, seen_hw, seen_picture
 from fcnlab.core.networks.base import PointNetwork
 from fcnlab.counts import Calibration, ImageCount, Objective
@@ -38,6 +40,28 @@ def network_count(model: NetworkModel, rgb: NDArray[np.uint8], *, device: str) -
     reach = math.ceil(AROUND_SPACINGS * calibration.spacing * map_hw[0] / full_hw[0])
     tiles = _tiles(model, seen, reach, device)
     return count_tiles(tiles, map_hw, model.training.objective, calibration, model.class_ids, full_hw)
+
+
+def network_count_with_density(
+    model: NetworkModel, rgb: NDArray[np.uint8], *, device: str
+) -> tuple[ImageCount, NDArray[np.float32]]:
+    """The count of a picture, and its density (object classes, H, W) float32: objects per pixel of the picture.
+
+    Raises:
+        CheckpointError: the model does not count.
+    """
+    calibration, full_hw = calibration_of(model), (rgb.shape[0], rgb.shape[1])
+    map_hw = seen_hw(full_hw, model.network.spec, model.training)
+    scores = counting_scores(model.network, seen_picture(rgb, map_hw), model.training.objective, device=device)
+    count = count_scores(scores, model.training.objective, calibration, model.class_ids, full_hw)
+    method = cv2.INTER_AREA if map_hw[0] > full_hw[0] else cv2.INTER_LINEAR
+    maps = []
+    for class_id, own in list(zip(model.class_ids, scores, strict=True))[1:]:
+        full = cv2.resize(own, full_hw[::-1], interpolation=method) if map_hw != full_hw else own
+        total, wanted = float(full.sum(dtype=np.float64)), float(own.sum(dtype=np.float64))
+        kept = wanted / total if total > 0 and wanted > 0 else 1.0
+        maps.append(full * np.float32(kept * calibration.factors.get(class_id, 1.0) / DENSITY_UNIT))
+    return count, np.stack(maps).astype(np.float32)
 
 
 def calibration_of(model: NetworkModel) -> Calibration:

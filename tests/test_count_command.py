@@ -1,0 +1,167 @@
+"""`fcnlab count`, from outside: files with points in, a model out, counts of other files."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from fcnlab.cli import main
+from tests.core.counting.dots import HEIGHT, WIDTH, dot_places, dotted
+
+QUICK = ("--network", "unet", "--encoder", "", "--width", 4, "--epochs", 2, "--minutes", 0, "--learning-rate", 5e-3)
+
+
+@pytest.fixture(autouse=True)
+def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FCNLAB_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("FCNLAB_DEVICE", "cpu")
+
+
+def call(*arguments: object, code: int = 0) -> Result:
+    result = CliRunner().invoke(main, [str(one) for one in arguments])
+    assert result.exit_code == code, (result.output, result.exception)
+    return result
+
+
+def write_dots(folder: Path, numbers: range) -> tuple[Path, Path]:
+    """Pictures of dots and their points; the third of each is empty."""
+    images, points = folder / "images", folder / "points"
+    images.mkdir(parents=True, exist_ok=True)
+    points.mkdir(exist_ok=True)
+    for number in numbers:
+        n_dots = 0 if number % 10 == 2 else None
+        Image.fromarray(dotted(number, n_dots)).save(images / f"f{number // 2}_{number}.png")
+        places = [[int(col), int(row)] for row, col in dot_places(number, n_dots)]
+        (points / f"f{number // 2}_{number}.json").write_text(json.dumps(places))
+    return images, points
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("learned")
+    images, points = write_dots(folder, range(8))
+    path = folder / "counter.safetensors"
+    call(
+        "count", "train", "--images", images, "--points", points, "--output", path,
+        "--objective", "density", "--holdout", 0, *QUICK,
+    )  # fmt: skip
+    return path
+
+
+def test_two_heads_are_trained_on_the_same_files_and_the_better_one_is_the_model(tmp_path: Path) -> None:
+    images, points = write_dots(tmp_path, range(10))
+    output = tmp_path / "best.safetensors"
+    arguments = (
+        "--images",
+        images,
+        "--points",
+        points,
+        "--output",
+        output,
+        "--holdout",
+        0.4,
+        "--group-by",
+        "f([0-9]+)_",
+    )
+
+    found = json.loads(call("count", "train", *arguments, "--json", *QUICK).stdout)
+
+    other = {"density": "blobs", "blobs": "density"}[found["objective"]]
+    assert output.is_file()
+    assert (tmp_path / f"best-{other}.safetensors").is_file()
+    scores = {
+        name: json.loads(
+            call("count", "evaluate", "--model", path, "--images", images, "--points", points, "--json").stdout
+        )
+        for name, path in ((found["objective"], output), (other, tmp_path / f"best-{other}.safetensors"))
+    }
+    assert scores["density"]["n_images"] == scores["blobs"]["n_images"] == found["score"]["n_images"] == 4
+    held = [[one["image"] for one in score["images"]] for score in scores.values()]
+    assert held[0] == held[1]
+    groups = {name.split("_")[0] for name in held[0]}
+    assert len(groups) == 2
+
+
+def test_counts_are_a_line_per_image_and_density_maps_sum_to_them(model: Path, tmp_path: Path) -> None:
+    images, _ = write_dots(tmp_path, range(20, 24))
+    (images / "broken.png").write_bytes(b"no image")
+
+    result = call(
+        "count", "predict", "--model", model, "--input", f"{images}/*", "--output", tmp_path / "counts.csv",
+        "--objects", tmp_path / "objects.csv", "--coco", tmp_path / "coco.json", "--density", tmp_path / "density",
+        code=1,
+    )  # fmt: skip
+
+    assert "left out broken.png" in result.stderr
+    with (tmp_path / "counts.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    assert [line["image"] for line in lines] == sorted(one.name for one in images.glob("f*.png"))
+    assert {"image", "class", "count", "low", "high"} <= set(lines[0])
+    assert all(line["class"] == "object" for line in lines)
+    for line in lines:
+        density = tifffile.imread(tmp_path / "density" / f"{Path(line['image']).stem}.tif")
+        assert density.dtype == np.float32
+        assert density.shape == (HEIGHT, WIDTH)
+        assert max(0.0, float(density.sum())) == pytest.approx(float(line["count"]), abs=0.02)
+    with (tmp_path / "objects.csv").open() as file:
+        n_objects = sum(1 for _ in csv.DictReader(file))
+    assert len(json.loads((tmp_path / "coco.json").read_text())["annotations"]) == n_objects
+
+
+def test_a_counter_is_not_judged_by_images_that_it_learned_from(model: Path, tmp_path: Path) -> None:
+    images, points = write_dots(tmp_path, range(6, 12))
+    given = ("count", "evaluate", "--model", model, "--images", images, "--points", points, "--json")
+
+    result = call(*given)
+    with_known = json.loads(call(*given, "--known-images").stdout)
+
+    assert "left out 2 images" in result.stderr
+    found = json.loads(result.stdout)
+    assert found["n_images"] == 4
+    assert with_known["n_images"] == 6
+    assert found["radius"] == pytest.approx(with_known["radius"])
+    assert len(found["game"]) == 4
+
+
+def test_only_known_images_are_refused(model: Path, tmp_path: Path) -> None:
+    images, points = write_dots(tmp_path, range(4))
+
+    result = call("count", "evaluate", "--model", model, "--images", images, "--points", points, code=1)
+
+    assert "learned from all of these images" in result.output
+
+
+def test_points_of_another_name_are_those_of_the_only_class(model: Path, tmp_path: Path) -> None:
+    images, points = write_dots(tmp_path, range(40, 42))
+    table = tmp_path / "cells.csv"
+    rows = ["image,x,y,class"]
+    for file in sorted(points.glob("*.json")):
+        rows += [f"{file.stem}.png,{x},{y},cell" for x, y in json.loads(file.read_text())]
+    table.write_text("\n".join(rows))
+
+    found = json.loads(
+        call("count", "evaluate", "--model", model, "--images", images, "--points", table, "--json").stdout
+    )
+
+    assert found["n_objects"] == len(rows) - 1
+
+
+def test_what_cannot_be_learned_from_is_one_line(model: Path, tmp_path: Path) -> None:
+    images, points = write_dots(tmp_path, range(2))
+    away = call("count", "train", "--images", images, "--points", tmp_path / "none", "-o", tmp_path / "m", code=1)
+    (points / "f0_0.json").write_text("[[500, 3]]")
+    outside = call("count", "train", "--images", images, "--points", points, "-o", tmp_path / "m", code=1)
+    masks = call("count", "predict", "--model", points / "f0_0.json", "-i", images, "-o", tmp_path / "c.csv", code=1)
+
+    assert "name a folder of point files" in away.output
+    assert "lies outside the 72 x 48 pixels" in outside.output
+    assert "f0_0.json" in masks.output
+    assert not (tmp_path / "c.csv").exists()
+    assert model.is_file()
