@@ -6,6 +6,7 @@ project are made with those of the whole (`large.segment_large`).
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.core.clicks import Clicks
+from fcnlab.core.coords import learner_hw
 from fcnlab.core.encoder import StageEncoder
 from fcnlab.core.head import Head
 from fcnlab.core.large import LazyLab
@@ -34,6 +36,15 @@ TILES_READY = 5
 def is_wide(hw: tuple[int, int]) -> bool:
     """Whether a working picture of that size is labelled tile by tile."""
     return hw[0] * hw[1] > WIDE_PIXELS
+
+
+def counting_spec(image_hw: tuple[int, int], spec: LearnerSpec) -> LearnerSpec:
+    """The learner's settings for an image that is counted in: a wide one is counted on a coarser working picture."""
+    height, width = learner_hw(image_hw, spec)
+    if not is_wide((height, width)):
+        return spec
+    side = math.floor(max(height, width) * math.sqrt(WIDE_PIXELS / (height * width))) - 1
+    return replace(spec, resolution=None, working_side=max(64, side))
 
 
 class WidePicture:

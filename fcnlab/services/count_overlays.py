@@ -11,6 +11,7 @@ from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab
 from fcnlab.services.board import Board
 from fcnlab.services.fitting import ProjectLearner
+from fcnlab.services.picture_store import PictureStore
 
 START = "click an object to start"
 
@@ -18,8 +19,8 @@ START = "click an object to start"
 class CountOverlays:
     """Knows which overlays are still good. Used by one thread at a time, except for `forget`."""
 
-    def __init__(self, lab: Lab, board: Board) -> None:
-        self._lab, self._board = lab, board
+    def __init__(self, lab: Lab, board: Board, pictures: PictureStore) -> None:
+        self._lab, self._board, self._pictures = lab, board, pictures
         self._made_from: dict[int, int] = {}
 
     def forget(self, image_id: int) -> None:
@@ -27,7 +28,20 @@ class CountOverlays:
         self._made_from.pop(image_id, None)
 
     def make(self, learner: ProjectLearner, image: ImageInfo, *, covers: Mapping[str, int], started: float) -> bool:
-        """Pin the blobs and counts that the points of now give, or say why there are none; see `OverlayMaker.make`."""
+        """Pin the blobs and counts that the points of now give, or say why there are none.
+
+        Args:
+            learner: refreshed.
+            covers: the highest event of each tab among these points.
+            started: `time.perf_counter()` when work began.
+
+        Returns:
+            Whether nothing is left to say about this image but how far the others are.
+
+        Raises:
+            ImportRefused: the original is gone or damaged.
+            CheckpointError, UnknownEncoder: the model that the project chose cannot be used, or does not count.
+        """
         if self._made_from.get(image.id) == learner.revision and self._board.overlay(image.id):
             self._board.cover(image.id, covers)
             return True
@@ -53,6 +67,9 @@ class CountOverlays:
 
     def _counted(self, learner: ProjectLearner, image: ImageInfo) -> Counted:
         assert learner.project is not None
-        if not learner.counter.is_ready(learner.project, image):
+        if learner.record is not None:
+            if not self._pictures.chosen_counts.is_ready(learner.record, learner.project, image):
+                self._board.say(image.id, "encoding", progress=0.3, message=f"asking {learner.record.name}")
+        elif not learner.counter.is_ready(learner.project, image):
             self._board.say(image.id, "encoding", progress=0.3, message="encoding the image")
         return learner.count(image)

@@ -207,6 +207,8 @@ class ProjectLearner:
     def count(self, image: ImageInfo) -> Counted:
         """The objects of an image by what is learned so far, its own points too. Raises NoPoints, ImportRefused."""
         project, own = self._known_project(), self._images.get(image.id, image)
+        if self.record is not None:
+            return self._pictures.chosen_counts.count(self.record, project, own, self.clicks_of(own))
         self.counter.make_ready(project, own)
         self.learn_from(own)
         return self.counter.count(project, own, self.clicks_of(own))

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 from fcnlab.core.clicks import Clicks, canonical_clicks
-from fcnlab.core.coords import learner_hw
-from fcnlab.core.counting.counted import Counted, count_picture
+from fcnlab.core.counting.counted import Counted, count_view, with_intervals
 from fcnlab.core.counting.instant import CountHead, CountLesson, CountLessons, CountPicture, fit_counts, teach_counts
 from fcnlab.core.counting.sizing import Sizes, sizes_at, spacing_from
-from fcnlab.core.wide import WIDE_PIXELS, is_wide
-from fcnlab.counts import ClassCount, ImageCount
-from fcnlab.domain import ImageInfo, LearnerSpec, Project
+from fcnlab.core.counting.views import instant_view
+from fcnlab.core.wide import counting_spec
+from fcnlab.domain import ImageInfo, Project
 from fcnlab.errors import NoPoints
 from fcnlab.services.picture_store import PictureStore
 
@@ -139,20 +137,12 @@ class InstantCounter:
         spec = counting_spec(image.hw, project.learner)
         picture = self._pictures.counted_picture(image, spec, keeps=False)
         class_ids = tuple(label.id for label in project.classes)
-        return count_picture(picture.stages, head, clicks, class_ids=class_ids, is_complete=is_complete)
+        view = instant_view(picture.stages, head, class_ids=class_ids, image_hw=image.hw)
+        return count_view(view, clicks, is_complete=is_complete, out_hw=picture.hw)
 
     def is_ready(self, project: Project, image: ImageInfo) -> bool:
         """Whether an image can be counted at once."""
         return self._pictures.is_counted_ready(image, counting_spec(image.hw, project.learner))
-
-
-def counting_spec(image_hw: tuple[int, int], spec: LearnerSpec) -> LearnerSpec:
-    """The learner's settings for an image that is counted in: a wide one is counted on a coarser working picture."""
-    height, width = learner_hw(image_hw, spec)
-    if not is_wide((height, width)):
-        return spec
-    side = math.floor(max(height, width) * math.sqrt(WIDE_PIXELS / (height * width))) - 1
-    return replace(spec, resolution=None, working_side=max(64, side))
 
 
 def _sizes(picture: CountPicture, clicks: Clicks, background: int) -> Sizes:
@@ -160,15 +150,3 @@ def _sizes(picture: CountPicture, clicks: Clicks, background: int) -> Sizes:
     rows, cols = clicks.on(picture.hw)
     is_object = clicks.class_ids != background
     return sizes_at(picture.lab[..., 0], rows[is_object], cols[is_object])
-
-
-def with_intervals(count: ImageCount, spread: dict[int, float]) -> ImageCount:
-    """The count with an interval for each class whose spread is known; see `Calibration.spread`."""
-    return replace(count, counts=tuple(_with_interval(one, spread.get(one.class_id)) for one in count.counts))
-
-
-def _with_interval(one: ClassCount, spread: float | None) -> ClassCount:
-    if spread is None or one.is_exact:
-        return one
-    reach = spread * (one.count + 1) ** 0.5
-    return replace(one, low=max(float(one.marked), one.count - reach), high=one.count + reach)

@@ -47,7 +47,7 @@ class OverlayMaker:
         self._made_from: dict[int, tuple[int, ImageState, tuple[int, ...]]] = {}
         self._bases: OrderedDict[int, _Base] = OrderedDict()
         self._wide = WideMasks(pictures)
-        self._counts = CountOverlays(lab, board)
+        self._counts = CountOverlays(lab, board, pictures)
 
     def forget(self, image_id: int) -> None:
         """Make the overlay of an image again next time, whether anything changed or not."""

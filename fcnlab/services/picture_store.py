@@ -17,7 +17,7 @@ from fcnlab.adapters.weights import load_encoder, weights_fingerprint
 from fcnlab.core import learner
 from fcnlab.core.clicks import Clicks
 from fcnlab.core.coords import learner_hw
-from fcnlab.core.counting.instant import CountPicture
+from fcnlab.core.counting.instant import CountPicture, near_stages
 from fcnlab.core.encoder import StageEncoder, lab_image
 from fcnlab.core.head import Head
 from fcnlab.core.large import is_large
@@ -30,6 +30,7 @@ from fcnlab.core.working import learner_picture
 from fcnlab.domain import ImageInfo, LearnerSpec
 from fcnlab.errors import FcnlabError
 from fcnlab.lab import Lab
+from fcnlab.services.chosen_counts import ChosenCounts
 from fcnlab.services.importing import read_picture
 from fcnlab.services.model_shelf import ModelShelf
 
@@ -52,6 +53,7 @@ class PictureStore:
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
         self.shelf = ModelShelf(lab)
+        self.chosen_counts = ChosenCounts(lab, self.shelf)
         settings = lab.settings
         if settings.threads:
             torch.set_num_threads(settings.threads)
@@ -118,10 +120,9 @@ class PictureStore:
         known = self._counted.get(key)
         if known is None:
             entry = self._stages_of(image, spec, key, is_passing=not keeps)
-            stages = stages_from_tensors(entry.tensors, entry.description)
-            known = CountPicture(
-                lab_image(entry.tensors["rgb"].cpu().numpy()), stages.to(stages.maps[0].device, torch.float32)
-            )
+            stages = near_stages(stages_from_tensors(entry.tensors, entry.description))
+            lab = lab_image(entry.tensors["rgb"].cpu().numpy())
+            known = CountPicture(lab, stages.to(stages.maps[0].device, torch.float32))
         if keeps:
             self._counted[key] = known
             self._counted.move_to_end(key)

@@ -9,13 +9,13 @@ from functools import partial
 from fcnlab.adapters import repository_images
 from fcnlab.adapters.database import reading
 from fcnlab.core.counting.calibrating import spread_of
+from fcnlab.core.counting.counted import with_intervals
 from fcnlab.counts import ImageCount
 from fcnlab.domain import ImageInfo
 from fcnlab.errors import FcnlabError
 from fcnlab.lab import Lab
 from fcnlab.services.export_plan import Runner, learning
 from fcnlab.services.fitting import ProjectLearner
-from fcnlab.services.instant_counter import with_intervals
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fcnlab.adapters.checkpoints import save_checkpoint
 from fcnlab.adapters.png import mask_png
-from fcnlab.counts import Task
+from fcnlab.core.network_model import NetworkModel, network_to_arrays
+from fcnlab.counts import Calibration, Objective, Task
 from fcnlab.domain import Event, EventBatch, EventKind, Point, PointSource
 from fcnlab.lab import Lab
 from fcnlab.services import projects
@@ -18,6 +21,10 @@ from fcnlab.services.board import Overlay
 from fcnlab.services.importing import import_files
 from fcnlab.services.jobs import Jobs
 from fcnlab.services.labelling import add_points, apply_events
+from fcnlab.services.models import use_model
+from fcnlab.specs import TrainingSpec
+from fcnlab.ui.routes import counts_shown, objects_shown, overlay_meta
+from tests.services.model_bench import add_network, small_network
 
 HEIGHT, WIDTH = 120, 200
 DISCS = [(20, 30), (24, 90), (30, 160), (60, 50), (64, 120), (98, 26), (96, 80), (100, 150)]
@@ -123,3 +130,69 @@ def test_an_image_said_to_be_empty_by_another_process_counts_none(lab: Lab, jobs
     assert [(one.count, one.is_exact) for one in after.count.counts] == [(0.0, True)]
     assert not after.count.objects
     assert (after.class_map == 0).all()
+
+
+def add_counting_network(lab: Lab, project_id: int, *, counts: bool = True) -> int:
+    """A network with random weights among the models of a project; its id."""
+    record = add_network(lab, project_id, name="counter")
+    if counts:
+        training = TrainingSpec(objective=Objective.BLOBS, magnification=1.0)
+        model = NetworkModel(
+            small_network(), ((0, "background"), (1, "object")), training, calibration=Calibration(20.0, {1: 0.5})
+        )
+        save_checkpoint(lab.folders.checkpoints / record.file, *network_to_arrays(model))
+    use_model(lab, project_id=project_id, model_id=record.id)
+    return record.id
+
+
+def test_a_network_that_the_project_chose_counts_and_obeys_points(lab: Lab, jobs: Jobs, tmp_path: Path) -> None:
+    project_id, (image_id,) = counting_project(lab, tmp_path, DISCS)
+    add_counting_network(lab, project_id)
+    click(lab, image_id, DISCS[:2])
+    click(lab, image_id, [(110, 100)], class_id=0)
+
+    jobs.opened(project_id, image_id)
+    overlay = shown_after(jobs, image_id)
+
+    assert overlay.count is not None
+    assert {(one.row, one.col) for one in overlay.count.objects if one.is_marked} == set(DISCS[:2])
+    assert overlay.class_map[20, 30] == 1
+    assert overlay.class_map[110, 100] == 0
+
+
+def test_a_model_of_masks_is_refused_with_words(lab: Lab, jobs: Jobs, tmp_path: Path) -> None:
+    project_id, (image_id,) = counting_project(lab, tmp_path, DISCS)
+    add_counting_network(lab, project_id, counts=False)
+
+    jobs.opened(project_id, image_id)
+
+    for _ in range(300):
+        if jobs.board.status(image_id).phase == "error":
+            break
+        time.sleep(0.02)
+    assert "not to count" in jobs.board.status(image_id).message
+
+
+def test_what_the_browser_is_sent_names_every_object_and_count(lab: Lab, jobs: Jobs, tmp_path: Path) -> None:
+    project_id, (image_id,) = counting_project(lab, tmp_path, DISCS)
+    click(lab, image_id, DISCS[:2])
+    jobs.opened(project_id, image_id)
+    overlay = shown_after(jobs, image_id)
+    assert overlay.count is not None
+
+    objects, counts = objects_shown(overlay.count), counts_shown(overlay.count)
+
+    assert [one[3] for one in objects] == list(range(1, len(objects) + 1))
+    assert [30.0 in one and one[5] for one in objects].count(True) == 1
+    assert counts == [
+        {
+            "class_id": 1,
+            "marked": 2,
+            "count": float(len(objects)),
+            "low": None,
+            "high": None,
+            "is_exact": False,
+        }
+    ]
+    meta = overlay_meta(overlay, jobs.board.status(image_id), client="tab")
+    assert json.loads(json.dumps(meta))["counts"] == counts

@@ -1,21 +1,20 @@
-"""The count of one picture by the instant counter: objects, their blobs, and how many there are of each class."""
+"""The count of one picture while somebody marks objects in it: points are obeyed, the counter finds the rest."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 
 from fcnlab.core.clicks import Clicks
-from fcnlab.core.counting.counting import PEAK_THRESHOLD
-from fcnlab.core.counting.instant import CountHead, grid_for, heights_of
 from fcnlab.core.counting.marks import Marks
 from fcnlab.core.counting.obeying import MarkedObjects, marked_objects
 from fcnlab.core.counting.objects import Found, class_map_of
-from fcnlab.core.counting.sizing import UNKNOWN
-from fcnlab.core.stages import Stages, regridded
+from fcnlab.core.counting.views import View
 from fcnlab.counts import ClassCount, FoundObject, ImageCount
 
 
@@ -37,47 +36,60 @@ class Counted:
     count: ImageCount
 
 
-def count_picture(
-    stages: Stages, head: CountHead | None, clicks: Clicks, *, class_ids: tuple[int, ...], is_complete: bool
-) -> Counted:
-    """Count the objects of a working picture; points are obeyed, and all there is where all objects are marked.
+def count_view(view: View, clicks: Clicks, *, is_complete: bool, out_hw: tuple[int, int]) -> Counted:
+    """Count what a counter sees; points are obeyed, and where all objects are marked they are all there is.
 
     Args:
-        head: None finds nothing but what is marked.
         clicks: of the picture.
-        class_ids: the background's, then those of the object classes.
+        out_hw: size of the class map.
     """
-    spacing = UNKNOWN if head is None else head.spacing
-    grid, hw = grid_for(spacing), stages.hw
-    small_hw = (-(-hw[0] // grid), -(-hw[1] // grid))
-    heights = np.zeros((len(class_ids), *small_hw), np.float32)
-    if head is not None:
-        scored = heights_of(stages, head)
-        for place, class_id in enumerate(head.class_ids, start=1):
-            if class_id in class_ids[1:]:
-                heights[class_ids.index(class_id)] = scored[place]
-    marks = marks_on(clicks, hw, class_ids, is_complete=is_complete, grid=grid)
-    thresholds = np.full(len(class_ids), PEAK_THRESHOLD, np.float32)
-    objects = marked_objects(heights, spacing / grid, thresholds, marks)
-    labels = np.repeat(np.repeat(objects.found.labels, grid, axis=0), grid, axis=1)[: hw[0], : hw[1]]
-    class_map = class_map_of(Found(objects.found.blobs, labels), class_ids)
-    count = _counts(objects, clicks, class_ids, grid=grid, working_hw=hw, is_complete=is_complete)
-    return Counted(class_ids, class_map, _probabilities(heights, grid, hw), count)
+    objects = marked_objects(
+        view.heights, view.spacing, view.thresholds, marks_on(clicks, view, is_complete=is_complete)
+    )
+    rows, cols = (
+        np.floor((np.arange(out) + 0.5) * (full / out) / cell).astype(int).clip(max=small - 1)
+        for out, full, cell, small in zip(out_hw, clicks.image_hw, view.cell, view.heights.shape[1:], strict=True)
+    )
+    labels = objects.found.labels[rows[:, None], cols]
+    class_map = class_map_of(Found(objects.found.blobs, labels), view.class_ids)
+    count = _counts(objects, view, is_complete=is_complete)
+    return Counted(view.class_ids, class_map, _probabilities(view, clicks.image_hw, out_hw), count)
 
 
-def marks_on(
-    clicks: Clicks, hw: tuple[int, int], class_ids: tuple[int, ...], *, is_complete: bool, grid: int = 1
-) -> Marks:
-    """The clicks of an image as marks on a map of stride `grid` of its working picture of size `hw`."""
-    rows, cols = ((place + 0.5) / grid - 0.5 for place in clicks.on(hw))
-    known = np.isin(clicks.class_ids, class_ids)
-    places = np.array([class_ids.index(int(one)) for one in clicks.class_ids[known]], np.int64)
-    return Marks(rows[known].astype(np.float32), cols[known].astype(np.float32), places, is_complete)
+def with_intervals(count: ImageCount, spread: Mapping[int, float]) -> ImageCount:
+    """The count with an interval for each class whose spread is known; see `Calibration.spread`."""
+    return replace(count, counts=tuple(_with_interval(one, spread.get(one.class_id)) for one in count.counts))
 
 
-def _probabilities(heights: NDArray[np.float32], grid: int, hw: tuple[int, int]) -> NDArray[np.float32]:
-    """Heights (K, h, w) as probabilities (K, H, W): clipped to 0..1, the background has what is left."""
-    grown = np.stack([regridded(one, grid)[: hw[0], : hw[1]] for one in heights])
+def _with_interval(one: ClassCount, spread: float | None) -> ClassCount:
+    if spread is None or one.is_exact:
+        return one
+    reach = spread * (one.count + 1) ** 0.5
+    return replace(one, low=max(float(one.marked), one.count - reach), high=one.count + reach)
+
+
+def marks_on(clicks: Clicks, view: View, *, is_complete: bool) -> Marks:
+    """The clicks of an image as marks on the maps of a view; clicks of classes it does not name are left out."""
+    known = np.isin(clicks.class_ids, view.class_ids)
+    rows, cols = (
+        ((places[known] + 0.5) / cell - 0.5).astype(np.float32)
+        for places, cell in zip((clicks.rows, clicks.cols), view.cell, strict=True)
+    )
+    places = np.array([view.class_ids.index(int(one)) for one in clicks.class_ids[known]], np.int64)
+    return Marks(rows, cols, places, is_complete)
+
+
+def _probabilities(view: View, image_hw: tuple[int, int], out_hw: tuple[int, int]) -> NDArray[np.float32]:
+    """Heights as probabilities (K, H, W): clipped to 0..1, the background has what is left."""
+    small_hw = view.heights.shape[1:]
+    covered = [
+        max(1, round(out * small * cell / full))
+        for out, small, cell, full in zip(out_hw, small_hw, view.cell, image_hw, strict=True)
+    ]
+    size = (covered[1], covered[0])
+    grown = np.stack(
+        [cv2.resize(one, size, interpolation=cv2.INTER_LINEAR)[: out_hw[0], : out_hw[1]] for one in view.heights]
+    )
     np.clip(grown, 0, 1, out=grown)
     grown[0] = 0
     grown /= np.maximum(grown.sum(axis=0), 1)
@@ -85,44 +97,38 @@ def _probabilities(heights: NDArray[np.float32], grid: int, hw: tuple[int, int])
     return grown
 
 
-def _counts(
-    objects: MarkedObjects,
-    clicks: Clicks,
-    class_ids: tuple[int, ...],
-    *,
-    grid: int,
-    working_hw: tuple[int, int],
-    is_complete: bool,
-) -> ImageCount:
-    """Objects in pixels of the image, and their numbers."""
-    down, across = (full / working for full, working in zip(clicks.image_hw, working_hw, strict=True))
-    boxes = [
-        None
-        if part is None
-        else (
-            part[0].start * grid * down,
-            part[1].start * grid * across,
-            (part[0].stop - part[0].start) * grid * down,
-            (part[1].stop - part[1].start) * grid * across,
-        )
-        for part in find_objects(objects.found.labels, len(objects.found.blobs))
-    ]
-    found = [
+def _counts(objects: MarkedObjects, view: View, *, is_complete: bool) -> ImageCount:
+    """Objects in pixels of the image, and their numbers; of a density the sum, if that is more than are marked."""
+    down, across = view.cell
+    boxes = find_objects(objects.found.labels, len(objects.found.blobs))
+    found = tuple(
         FoundObject(
-            (one.row + 0.5) * grid * down - 0.5,
-            (one.col + 0.5) * grid * across - 0.5,
-            class_ids[one.place],
-            one.size * grid**2 * down * across,
+            (one.row + 0.5) * down - 0.5,
+            (one.col + 0.5) * across - 0.5,
+            view.class_ids[one.place],
+            one.size * down * across,
             one.score,
-            boxes[number],
-            objects.is_marked[number],
+            None if box is None else _box(box, view.cell),
+            is_marked,
         )
-        for number, one in enumerate(objects.found.blobs)
-    ]
+        for one, box, is_marked in zip(objects.found.blobs, boxes, objects.is_marked, strict=True)
+    )
     counts = []
-    for class_id in class_ids[1:]:
-        n_found = sum(one.class_id == class_id for one in found)
-        marked = int((clicks.class_ids == class_id).sum())
-        count = ClassCount(class_id, float(n_found), marked=marked, is_exact=is_complete)
-        counts.append(replace(count, low=float(n_found), high=float(n_found)) if is_complete else count)
-    return ImageCount(tuple(counts), tuple(found))
+    for class_id in view.class_ids[1:]:
+        marked = sum(one.class_id == class_id and one.is_marked for one in found)
+        number = float(sum(one.class_id == class_id for one in found))
+        if not is_complete:
+            number = max(float(marked), view.sums.get(class_id, number))
+        one = ClassCount(class_id, number, marked=marked, is_exact=is_complete)
+        counts.append(replace(one, low=number, high=number) if is_complete else one)
+    return ImageCount(tuple(counts), found)
+
+
+def _box(box: tuple[slice, ...], cell: tuple[float, float]) -> tuple[float, float, float, float]:
+    rows, cols = box
+    return (
+        rows.start * cell[0],
+        cols.start * cell[1],
+        (rows.stop - rows.start) * cell[0],
+        (cols.stop - cols.start) * cell[1],
+    )

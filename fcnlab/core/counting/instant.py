@@ -21,6 +21,10 @@ from fcnlab.core.learner import Teachable
 from fcnlab.core.stages import Stages, score_stages
 from fcnlab.errors import NoPoints
 
+COARSEST = 16.0
+"""Stride, in working pixels, of the coarsest stages a counter looks at: coarser ones find nothing more, and seven
+tenths of all features are theirs."""
+
 RINGS = (1.0, 2.0)
 RING_PLACES = 8
 RING_WEIGHT = 1.0
@@ -46,7 +50,7 @@ BIAS_PENALTY = 1e-6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CountPicture:
-    """A working picture made ready to be counted in: CIELAB (H, W, 3) float32, and its stages."""
+    """A working picture made ready to be counted in: CIELAB (H, W, 3) float32, and its `near_stages`."""
 
     lab: NDArray[np.float32]
     stages: Stages
@@ -89,6 +93,15 @@ class CountHead:
     weights: NDArray[np.float32]
     bias: NDArray[np.float32]
     spacing: float
+
+
+def near_stages(stages: Stages) -> Stages:
+    """The stages that can tell one object from the next: those of strides up to COARSEST."""
+    kept = [number for number, info in enumerate(stages.infos) if info.stride <= COARSEST]
+    maps, means, scales = (
+        tuple(part[number] for number in kept) for part in (stages.maps, stages.means, stages.scales)
+    )
+    return Stages(tuple(stages.infos[number] for number in kept), maps, means, scales, stages.hw)
 
 
 def teach_counts(
@@ -213,9 +226,8 @@ def grid_for(spacing: float) -> int:
 
 
 def heights_of(stages: Stages, head: CountHead) -> NDArray[np.float32]:
-    """(1 + K, h, w) float32 at stride `grid_for`: how close an object is, about 1 at its centre; channel 0 is zero."""
-    scores = score_stages(stages, head.weights, head.bias, grid=grid_for(head.spacing))
-    return np.concatenate([np.zeros_like(scores[:1]), scores])
+    """(K, h, w) float32 at stride `grid_for`: how close an object of each class is, about 1 at its centre."""
+    return score_stages(stages, head.weights, head.bias, grid=grid_for(head.spacing))
 
 
 def _ring(centres: NDArray[np.float64], radius: float) -> NDArray[np.float64]:
