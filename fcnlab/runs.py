@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -190,6 +190,19 @@ class Lease:
     project_id: int
     process: ProcessId
     heartbeat_at: datetime
+
+
+def best_counter(models: Sequence[ModelRecord]) -> ModelRecord:
+    """The one of these models, at least one, whose counts of held-out images are least off; without a score the oldest.
+
+    Densities win among equals: they count more steadily.
+    """
+
+    def merit(one: ModelRecord) -> tuple[bool, float, bool, int]:
+        error = one.score.mae if isinstance(one.score, CountScore) else 0.0
+        return not isinstance(one.score, CountScore), error, one.objective is not Objective.DENSITY, one.id
+
+    return min(models, key=merit)
 
 
 DRAWN_IN_WORDS = {

@@ -127,6 +127,8 @@ class TrainingSpec(_Plain):
         objective: what the network is trained for; the others than POINTS count objects.
         magnification: by how much pictures are enlarged for a network that counts, whatever their size; 0 chooses it
             by the usual distance between objects, so that pictures are not enlarged beyond `working_side`.
+        pair: names trainings of one project that hold out the same images, so that the project may use the one of
+            them that counts best; empty: it stands alone.
     """
 
     epochs: int = 40
@@ -154,6 +156,7 @@ class TrainingSpec(_Plain):
     parent: str = ""
     objective: Objective = Objective.POINTS
     magnification: float = 0.0
+    pair: str = ""
 
     def __post_init__(self) -> None:
         try:

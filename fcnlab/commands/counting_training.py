@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from fcnlab.commands.common import answer, json_option, say, settings_of
+from fcnlab.commands.common import answer, found_project, json_option, opened, say, settings_of
+from fcnlab.commands.models import model_values
 from fcnlab.commands.output import show_progress
-from fcnlab.commands.training import progress_line
+from fcnlab.commands.training import INTERRUPTED, last_line, model_of, progress_line, train_here, training_values
 from fcnlab.counts import CountScore, Objective
-from fcnlab.runs import score_in_a_sentence
+from fcnlab.runs import Training, TrainingState, score_in_a_sentence
 from fcnlab.specs import (
     COUNTING_NETWORK,
     DEFAULT_ENCODER,
@@ -71,6 +72,7 @@ def _training_options(command: Any) -> Any:
 
 
 @click.command()
+@click.option("--project", "-p", "wanted", help="Name or number of a project that counts, in place of files.")
 @click.option("--images", multiple=True, help="A folder or pattern of image files; may be given again.")
 @click.option("--points", type=click.Path(path_type=Path), help="A folder of point files, or one file for all.")
 @click.option("--group-by", default="", help="Images in whose names this regular expression finds the same text "
@@ -82,6 +84,7 @@ def _training_options(command: Any) -> Any:
 def train(
     ctx: click.Context,
     /,
+    wanted: str | None,
     images: tuple[str, ...],
     points: Path | None,
     group_by: str,
@@ -90,15 +93,20 @@ def train(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Train a network that counts on image files whose objects are all marked.
+    """Train a network that counts, on a project or on image files whose objects are all marked.
 
     Point files are JSON ([[x, y], ...] per image) or CSV (columns x and y, perhaps class), called after their images.
     """
+    network, training = _specs(options)
+    if wanted is not None:
+        if images or points is not None or output is not None or group_by:
+            raise click.UsageError("give --project, or --images with --points and --output")
+        _train_project(ctx, wanted, network, training, objective, as_json=as_json)
+        return
     if not images or points is None or output is None:
-        raise click.UsageError("give --images, --points and --output")
+        raise click.UsageError("give --project, or --images, --points and --output")
     from fcnlab.services.counting_files import marked_files
 
-    network, training = _specs(options)
     settings = settings_of(ctx)
     found = marked_files(images, points, max_pixels=settings.max_pixels)
     n_points = sum(len(one.marks) for one in found.files)
@@ -122,6 +130,38 @@ def train(
     }
     lines = [f"{path}" for path in paths]
     answer(values, [*lines, f"{output} counts by {best[1]}"], as_json=as_json)
+
+
+def _train_project(
+    ctx: click.Context, wanted: str, network: NetworkSpec, training: TrainingSpec, objective: str, *, as_json: bool
+) -> None:
+    """Train on what is marked in a project; `fcnlab trainings resume` goes on after Ctrl-C."""
+    from fcnlab.services.trainings import start_counting
+
+    with opened(ctx) as lab:
+        project = found_project(lab, wanted)
+
+        def queue() -> tuple[Training, ...]:
+            return start_counting(
+                lab,
+                project_id=project.id,
+                network=replace(network, n_classes=max(2, len(project.classes))),
+                training=training,
+                objectives=_objectives(objective, training),
+                labeller="command line",
+            )
+
+        ended = train_here(lab, project, queue)
+        made = [(one, model_of(lab, one)) for one in ended]
+        used = found_project(lab, wanted).model_id
+    lines = [f"{last_line(one, model)}{', used' if model and model.id == used else ''}" for one, model in made]
+    values = [
+        {"training": training_values(one), "model": None if model is None else model_values(model)}
+        for one, model in made
+    ]
+    answer(values, lines, as_json=as_json)
+    if any(one.state is not TrainingState.FINISHED for one in ended):
+        ctx.exit(INTERRUPTED)
 
 
 def _specs(options: dict[str, Any]) -> tuple[NetworkSpec, TrainingSpec]:

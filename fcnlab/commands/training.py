@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, fields, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
@@ -79,13 +81,11 @@ def train(
         if from_model is not None:
             training = replace(training, parent=_parent_file(lab, project, from_model))
         network = NetworkSpec(n_classes=max(2, len(project.classes)), **shape)
-        if wait:
-            ended = _train_here(lab, project, network, training, labeller)
-        else:
-            ended = _train_elsewhere(lab, project, network, training, labeller)
-        model = _model_of(lab, ended)
+        queue = partial(_queued, lab, project, network, training, labeller)
+        (ended,) = train_here(lab, project, queue) if wait else train_elsewhere(lab, project, queue)
+        model = model_of(lab, ended)
     values = {"training": training_values(ended), "model": None if model is None else model_values(model)}
-    answer(values, [_last_line(ended, model)], as_json=as_json)
+    answer(values, [last_line(ended, model)], as_json=as_json)
     if wait and ended.state is not TrainingState.FINISHED:
         ctx.exit(INTERRUPTED if ended.state is TrainingState.PAUSED else 1)
 
@@ -204,49 +204,79 @@ def progress_line(progress: TrainingProgress) -> str:
     return "  ".join(parts)
 
 
-def _train_here(lab: Lab, project: Project, network: NetworkSpec, spec: TrainingSpec, labeller: str) -> Training:
-    """Train in this process; the training at its end, paused or cancelled. Raises FcnlabError: it failed."""
+Queue = Callable[[], Sequence[Training]]
+"""Queues trainings of a project and says which."""
+
+
+def train_here(lab: Lab, project: Project, queue: Queue) -> list[Training]:
+    """Train in this process, one after the other; the trainings at their end, paused or cancelled.
+
+    Raises:
+        FcnlabError: one failed.
+    """
     from fcnlab.services.holding import Holder, Interrupted
-    from fcnlab.services.trainings import pause_training, start_training
+    from fcnlab.services.trainings import pause_training
     from fcnlab.services.trainings import training as find_training
     from fcnlab.services.worker import fine_tune, work_on
     from fcnlab.services.workers import ensure_workers
 
     with Holder(lab, project_id=project.id) as holder:
-        queued = start_training(lab, project_id=project.id, network=network, training=spec, labeller=labeller)
-        say(f"training {queued.id}: {network.network} on {project.name!r}; Ctrl-C pauses it")
+        queued = queue()
         try:
-            with closing(work_on(lab, holder, queued, fine_tune)) as steps:
-                for progress in steps:
-                    say(progress_line(progress))
+            for one in queued:
+                say(f"training {one.id}: {one.network.network} on {project.name!r}; Ctrl-C pauses it")
+                with closing(work_on(lab, holder, one, fine_tune)) as steps:
+                    for progress in steps:
+                        say(progress_line(progress))
         except (KeyboardInterrupt, Interrupted):
             say("stopped")
-    ended = find_training(lab, training_id=queued.id)
-    if ended.state is TrainingState.RUNNING:  # the process was asked to end
-        ended = pause_training(lab, training_id=queued.id)
+            _pause_the_rest(lab, queued)
+    ended = [find_training(lab, training_id=one.id) for one in queued]
+    for place, one in enumerate(ended):
+        if one.state is TrainingState.RUNNING:  # the process was asked to end
+            ended[place] = pause_training(lab, training_id=one.id)
     ensure_workers(lab, only=project.id)  # what was queued meanwhile
-    if ended.state is TrainingState.FAILED:
-        raise FcnlabError(f"training {ended.id} failed: {ended.message}")
+    for one in ended:
+        if one.state is TrainingState.FAILED:
+            raise FcnlabError(f"training {one.id} failed: {one.message}")
     return ended
 
 
-def _train_elsewhere(lab: Lab, project: Project, network: NetworkSpec, spec: TrainingSpec, labeller: str) -> Training:
-    from fcnlab.services.trainings import start_training
+def _pause_the_rest(lab: Lab, queued: Sequence[Training]) -> None:
+    """Let those rest whose turn had not come."""
+    from fcnlab.services.trainings import pause_training
+    from fcnlab.services.trainings import training as find_training
+
+    for one in queued[1:]:
+        if find_training(lab, training_id=one.id).state is TrainingState.QUEUED:
+            pause_training(lab, training_id=one.id)
+
+
+def train_elsewhere(lab: Lab, project: Project, queue: Queue) -> list[Training]:
+    """Leave the trainings to a worker process."""
     from fcnlab.services.workers import ensure_worker
 
-    queued = start_training(lab, project_id=project.id, network=network, training=spec, labeller=labeller)
+    queued = queue()
     ensure_worker(lab, project_id=project.id)
-    return queued
+    return list(queued)
 
 
-def _model_of(lab: Lab, training: Training) -> ModelRecord | None:
+def _queued(lab: Lab, project: Project, network: NetworkSpec, spec: TrainingSpec, labeller: str) -> list[Training]:
+    from fcnlab.services.trainings import start_training
+
+    return [start_training(lab, project_id=project.id, network=network, training=spec, labeller=labeller)]
+
+
+def model_of(lab: Lab, training: Training) -> ModelRecord | None:
+    """The model that a training made, if it did."""
     from fcnlab.services.models import models as all_models
 
     found = all_models(lab, project_id=training.project_id)
     return next((model for model in found if model.id == training.model_id), None)
 
 
-def _last_line(training: Training, model: ModelRecord | None) -> str:
+def last_line(training: Training, model: ModelRecord | None) -> str:
+    """What came of a training, in one line."""
     if model is not None:
         return f"model {model.id}, {model.name}: {score_in_words(model)}, {model.n_points} points, {model.file}"
     if training.state is TrainingState.PAUSED:

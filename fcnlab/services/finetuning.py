@@ -12,7 +12,9 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from fcnlab.adapters import repository_models
 from fcnlab.adapters.checkpoints import load_checkpoint, save_checkpoint
+from fcnlab.adapters.database import reading
 from fcnlab.core.aims import Aim
 from fcnlab.core.course import Course
 from fcnlab.core.courses import course_of
@@ -97,7 +99,8 @@ def train(
     """
     arrays, values = load_checkpoint(resume) if resume is not None else ({}, {})
     parent = None if resume is not None or not job.training.parent else parent_of(lab, job.training)
-    plan = values.get("plan", job.plan if parent is None else parent[1])
+    decided = (job.plan or plan_of_pair(lab, job)) if parent is None else parent[1]
+    plan = values.get("plan", decided)
     kind = CountingPoints if job.training.objective.counts else TrainingPoints
     points = kind(lab, job.project_id, job.training, image_ids=job.image_ids, plan=plan, as_of=job.as_of)
     return (
@@ -206,6 +209,24 @@ def parent_of(lab: Lab, training: TrainingSpec) -> tuple[NetworkModel, dict[str,
     if model.calibration is not None:
         decided |= {"spacing": model.calibration.spacing, "magnification": model.training.magnification}
     return model, decided
+
+
+def plan_of_pair(lab: Lab, job: TrainingJob) -> dict[str, Any] | None:
+    """What the other training of a pair decided at its beginning; None when this one is the first, or alone.
+
+    Raises:
+        CheckpointError: the model of the other one is damaged.
+    """
+    if not job.training.pair:
+        return None
+    with reading(lab.sessions) as session:
+        found = repository_models.models(session, project_id=job.project_id, include_removed=True)
+    for one in found:
+        if one.training is not None and one.training.pair == job.training.pair:
+            path = lab.folders.checkpoints / one.file
+            plan: dict[str, Any] | None = load_checkpoint(path)[1].get("plan")
+            return plan
+    return None
 
 
 def _refuse_parent(model: NetworkModel, spec: NetworkSpec, points: LearnedFrom) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy.orm import Session
 
@@ -15,7 +15,8 @@ from fcnlab.adapters import (
     repository_trainings,
 )
 from fcnlab.adapters.database import reading, writing
-from fcnlab.domain import ClassLabel
+from fcnlab.counts import Objective, Task
+from fcnlab.domain import ClassLabel, Project
 from fcnlab.errors import InvalidSetting, NoPoints, TrainingRefused, UnknownImage
 from fcnlab.lab import Lab
 from fcnlab.runs import Epoch, Training, TrainingState, Wanted
@@ -77,11 +78,14 @@ def start_training(
         UnknownProject: no such project.
         UnknownImage: an image is not of the project.
         InvalidSetting: the network tells another number of classes apart than the project has.
-        NoPoints: fewer than two classes have points in those images.
+        InvalidSetting: the project counts and the training does not, or the other way round.
+        NoPoints: fewer than two classes have points in those images, or to count no object.
     """
     with writing(lab.sessions) as session:
-        classes = repository.project(session, project_id=project_id).classes
-        _refuse_without_points(session, project_id, image_ids, classes)
+        project = repository.project(session, project_id=project_id)
+        classes = project.classes
+        _refuse_other_task(project, training)
+        _refuse_without_points(session, project_id, image_ids, classes, is_count=training.objective.counts)
         n_classes = len(classes)
         if network.n_classes != n_classes:
             raise InvalidSetting(
@@ -97,6 +101,37 @@ def start_training(
             labeller=labeller,
             now=lab.clock(),
         )
+
+
+def start_counting(
+    lab: Lab,
+    *,
+    project_id: int,
+    network: NetworkSpec,
+    training: TrainingSpec,
+    objectives: Sequence[Objective],
+    labeller: str,
+) -> tuple[Training, ...]:
+    """Queue trainings that count, one after the other on the same held-out images.
+
+    Of several the project uses the one whose counts are least off.
+
+    Args:
+        lab: the installation.
+        project_id: it counts.
+        network: as for `start_training`.
+        training: how; its objective is replaced by each of `objectives`.
+        objectives: what to train for, at least one.
+        labeller: who asks for it.
+
+    Raises:
+        UnknownProject, InvalidSetting, NoPoints: as `start_training`.
+    """
+    pair = lab.clock().isoformat() if len(objectives) > 1 else ""
+    specs = [replace(training, objective=one, pair=pair) for one in objectives]
+    return tuple(
+        start_training(lab, project_id=project_id, network=network, training=spec, labeller=labeller) for spec in specs
+    )
 
 
 def pause_training(lab: Lab, *, training_id: int) -> Training:
@@ -203,8 +238,27 @@ def _is_worked_on(lab: Lab, session: Session, found: Training) -> bool:
     return is_running and repository_leases.has_live_lease(session, project_id=found.project_id, now=lab.clock())
 
 
+def _refuse_other_task(project: Project, training: TrainingSpec) -> None:
+    is_count = project.task is Task.COUNTS
+    if is_count and not training.objective.counts:
+        raise InvalidSetting(
+            f"project {project.name!r} counts objects: train with the objective 'density' or 'blobs', as "
+            "`fcnlab count train` does"
+        )
+    if training.objective.counts and not is_count:
+        raise InvalidSetting(
+            f"project {project.name!r} makes masks, and only a project that counts knows when all objects of an image "
+            "are marked: make one on the Projects page"
+        )
+
+
 def _refuse_without_points(
-    session: Session, project_id: int, image_ids: Sequence[int] | None, classes: Sequence[ClassLabel]
+    session: Session,
+    project_id: int,
+    image_ids: Sequence[int] | None,
+    classes: Sequence[ClassLabel],
+    *,
+    is_count: bool,
 ) -> None:
     points = repository_points.points_of_project(session, project_id=project_id)
     if image_ids is not None:
@@ -215,6 +269,10 @@ def _refuse_without_points(
         points = tuple(one for one in points if one.image_id in set(image_ids))
     clicked = {one.point.class_id for one in points}
     names = [label.name for label in classes if label.id in clicked]
+    if is_count:
+        if not clicked & {label.id for label in classes[1:]}:
+            raise NoPoints("no object is marked: click every object of a few images, and say that all are marked")
+        return
     if not names:
         raise NoPoints("there are no points to learn from: click at least one pixel in each of two classes")
     if len(names) == 1:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from numpy.typing import NDArray
+from sqlalchemy.orm import Session
 
 from fcnlab.adapters import repository, repository_comparisons, repository_models, repository_trainings
 from fcnlab.adapters.checkpoints import save_checkpoint
@@ -21,7 +22,7 @@ from fcnlab.adapters.database import reading
 from fcnlab.comparisons import LINEAR, ComparisonSpec
 from fcnlab.errors import DatabaseUnavailable, FcnlabError, UnknownTraining, WorkerBusy
 from fcnlab.lab import Lab
-from fcnlab.runs import ModelDraft, ModelKind, Training, TrainingState, Wanted, resume_file_of
+from fcnlab.runs import ModelDraft, ModelKind, Training, TrainingState, Wanted, best_counter, resume_file_of
 from fcnlab.services.holding import Holder, Interrupted
 from fcnlab.specs import Score, TrainingProgress
 
@@ -233,6 +234,17 @@ def _record_model(lab: Lab, holder: Holder, training_id: int, trained: Trained, 
         )
         model = repository_models.add_model(session, project_id=training.project_id, draft=draft, now=lab.clock())
         repository_trainings.finish_training(session, training_id=training.id, model_id=model.id, now=lab.clock())
+        if training.training.pair:
+            _use_the_better(session, training)
+
+
+def _use_the_better(session: Session, training: Training) -> None:
+    """Let the project use that model of a pair which counts best, unless somebody chose another since it began."""
+    found = repository_models.models(session, project_id=training.project_id)
+    pair = [one for one in found if one.training is not None and one.training.pair == training.training.pair]
+    used = repository.project(session, project_id=training.project_id).model_id
+    if len(pair) == 1 or used in {one.id for one in pair}:
+        repository_models.use_model(session, project_id=training.project_id, model_id=best_counter(pair).id)
 
 
 def _settle(lab: Lab, holder: Holder, training_id: int, *, rests: bool) -> None:
