@@ -72,15 +72,15 @@ class Picture:
     """A working picture made ready: everything a click needs that does not depend on the clicks.
 
     Attributes:
-        lab: (H, W, 3) float32 CIELAB of the working picture.
+        lab: CIELAB of the working picture.
         guide: for the guided filter.
-        stages: float32 on the learner's device.
+        stages: float32 on the learner's device, or float16 to save memory.
         graph: for the random walker.
         looks: encoder maps of unit length per pixel, for similarity.
         own_features: (F, h * w) float32 on the walker's grid, for the picture's own head.
     """
 
-    lab: NDArray[np.float32]
+    lab: Colours
     guide: Guide
     stages: Stages
     graph: WalkerGraph

@@ -109,8 +109,11 @@ class TiledStages:
             yield len(self._counted) / len(self.plan.tiles)
 
     def encode_tile(self, number: int) -> None:
-        """Encode one tile, unless it is on the shelf, and count it into the statistics."""
+        """Encode one tile, unless it is on the shelf, and count it into the statistics, unless they are given."""
         if number in self._counted:
+            return
+        if self._given is not None:
+            self._deep_maps(number)
             return
         tile = self.plan.tiles[number]
         made = self._raw_maps(number)
@@ -164,19 +167,22 @@ class TiledStages:
 
     def _raw_maps(self, number: int) -> list[RawMap]:
         """Maps of a tile's outer box: those of the network from the shelf if they are there, the rest made now."""
-        box = self.plan.tiles[number].outer
+        deep, box = self._deep_maps(number), self.plan.tiles[number].outer
+        shallow = self._encoder.shallow_maps(self.rgb, box, padded_hw=self.plan.padded_hw)
+        return [*deep, *shallow, *self._encoder.place_maps(self.hw, box, position=self._position)]
+
+    def _deep_maps(self, number: int) -> list[RawMap]:
+        box, device = self.plan.tiles[number].outer, self._encoder.device
         known = self._shelf.get(number)
         if known is None:
             deep = self._encoder.deep_maps(self.rgb, box, scales=self._scales)
             self._shelf.put(number, [one.map for one in deep])
         else:
-            device = self._encoder.device
-            deep = [
-                RawMap(info, 1.0, one.to(device))
-                for info, one in zip(self._encoder.deep_infos(known, self._scales), known, strict=True)
-            ]
-        shallow = self._encoder.shallow_maps(self.rgb, box, padded_hw=self.plan.padded_hw)
-        return [*deep, *shallow, *self._encoder.place_maps(self.hw, box, position=self._position)]
+            infos = self._encoder.deep_infos(known, self._scales)
+            deep = [RawMap(info, 1.0, one.to(device)) for info, one in zip(infos, known, strict=True)]
+        if self._given is not None:
+            self._counted.add(number)
+        return deep
 
     def _statistics(self) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """Mean and scale of every stage over the tiles encoded so far."""

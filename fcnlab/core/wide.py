@@ -11,6 +11,7 @@ from collections import OrderedDict
 from dataclasses import replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from fcnlab.core.clicks import Clicks
@@ -29,8 +30,8 @@ WIDE_PIXELS = 3_200_000
 
 TILE_SIDE = 768
 COARSE_SIDE = 1024
-TILES_READY = 5
-"""Tiles held ready for clicks, about 100 MB each."""
+TILES_READY = 12
+"""Tiles held ready for clicks, about 50 MB each: all of 7 megapixels."""
 
 
 def is_wide(hw: tuple[int, int]) -> bool:
@@ -102,15 +103,20 @@ class WidePicture:
         return self._stages.waiting
 
     def encode(self, number: int) -> None:
-        """Encode a tile ahead, unless it is on the shelf."""
-        self._stages.encode_tile(number)
+        """Encode a tile ahead, unless it is on the shelf, and make it ready while there is room."""
+        if len(self._ready) < TILES_READY:
+            self.tile(number)
+        else:
+            self._stages.encode_tile(number)
 
     def samples(self, rows: NDArray[np.float64], cols: NDArray[np.float64]) -> NDArray[np.float32]:
         """Standardised features (N, D) at float positions of the working picture; each is looked up once."""
         places = list(zip(rows.tolist(), cols.tolist(), strict=True))
         new = sorted(set(places) - self._samples.keys())
         if new:
-            found = self._stages.samples(*np.array(new).T, among={n: one.stages for n, one in self._ready.items()})
+            numbers = sorted({self.plan.at(*self._pixel(place)) for place in new})
+            at_hand = {number: self.tile(number).stages for number in numbers[:TILES_READY]}
+            found = self._stages.samples(*np.array(new).T, among=at_hand)
             self._samples |= dict(zip(new, found, strict=True))
         if not places:
             return self._stages.samples(rows, cols)
@@ -121,12 +127,20 @@ class WidePicture:
         ready = self._ready.get(number)
         if ready is None:
             rows, cols = self.plan.tiles[number].outer.clipped(self.hw).slices
-            ready = prepare(np.ascontiguousarray(self.rgb[rows, cols]), self._stages.stages(number))
+            rgb = np.ascontiguousarray(self.rgb[rows, cols])
+            ready = prepare(rgb, self._stages.stages(number))
+            small = ready.stages.to(ready.stages.maps[0].device, torch.float16)  # they were rounded to it before
+            ready = replace(ready, stages=small, lab=LazyLab(rgb))
             self._ready[number] = ready
             while len(self._ready) > TILES_READY:
                 self._ready.popitem(last=False)
         self._ready.move_to_end(number)
         return ready
+
+    def _pixel(self, place: tuple[float, float]) -> tuple[int, int]:
+        """The pixel that holds a position, the nearest of the picture."""
+        row, col = (int(np.clip(at, 0, side - 1)) for at, side in zip(place, self.hw, strict=True))
+        return row, col
 
     def segment(
         self, number: int, head: Head, clicks: Clicks, spec: LearnerSpec, *, background: int
