@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from itertools import pairwise
 
@@ -35,7 +35,10 @@ SHAPES_SEEN = 16
 
 
 class StageEncoder:
-    """A trained network, frozen, and the way a picture goes through it."""
+    """A trained network, frozen, and the way a picture goes through it.
+
+    `between` is called before every convolution: whoever has something more urgent to do raises an exception there.
+    """
 
     def __init__(
         self,
@@ -45,6 +48,7 @@ class StageEncoder:
         mean: tuple[float, ...],
         std: tuple[float, ...],
         device: str = "cpu",
+        between: Callable[[], None] | None = None,
     ) -> None:
         self.device = torch.device(device)
         frozen = without_batch_norm(network.eval()).requires_grad_(False)
@@ -52,6 +56,8 @@ class StageEncoder:
         self.mean = torch.tensor(mean, device=self.device).view(1, 3, 1, 1)
         self.std = torch.tensor(std, device=self.device).view(1, 3, 1, 1)
         self.strides = strides
+        if between is not None:
+            _call_before_convolutions(frozen, between)
 
     def encode(self, rgb: NDArray[np.uint8], *, scales: tuple[float, ...], position: bool) -> Stages:
         """Stages of a working picture, in one piece.
@@ -165,6 +171,12 @@ def without_batch_norm(network: nn.Module) -> nn.Module:
         if not torch.allclose(ours, theirs, rtol=1e-3, atol=1e-3 * float(theirs.abs().max())):
             return network
     return folded
+
+
+def _call_before_convolutions(network: nn.Module, between: Callable[[], None]) -> None:
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.register_forward_pre_hook(lambda *_: between())
 
 
 def padding_step(scales: tuple[float, ...]) -> int:

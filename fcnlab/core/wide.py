@@ -19,7 +19,7 @@ from fcnlab.core.coords import learner_hw
 from fcnlab.core.encoder import StageEncoder
 from fcnlab.core.head import Head
 from fcnlab.core.large import LazyLab
-from fcnlab.core.learner import Picture, Segmentation, prepare, segment
+from fcnlab.core.learner import Picture, Segmentation, fit, prepare, segment, teach
 from fcnlab.core.tiled_stages import TiledStages, TileShelf
 from fcnlab.core.tiles import Box
 from fcnlab.core.working import working_picture
@@ -68,7 +68,9 @@ class WidePicture:
         shelf: TileShelf,
         side: int = TILE_SIDE,
     ) -> None:
-        coarse = encoder.encode(working_picture(rgb, COARSE_SIDE), scales=spec.scales, position=spec.position)
+        small = working_picture(rgb, COARSE_SIDE)
+        coarse = encoder.encode(small, scales=spec.scales, position=spec.position)
+        self._coarse = _lighter(prepare(small, coarse), small)
         self._stages = TiledStages(
             encoder,
             rgb,
@@ -128,9 +130,7 @@ class WidePicture:
         if ready is None:
             rows, cols = self.plan.tiles[number].outer.clipped(self.hw).slices
             rgb = np.ascontiguousarray(self.rgb[rows, cols])
-            ready = prepare(rgb, self._stages.stages(number))
-            small = ready.stages.to(ready.stages.maps[0].device, torch.float16)  # they were rounded to it before
-            ready = replace(ready, stages=small, lab=LazyLab(rgb))
+            ready = _lighter(prepare(rgb, self._stages.stages(number)), rgb)
             self._ready[number] = ready
             while len(self._ready) > TILES_READY:
                 self._ready.popitem(last=False)
@@ -141,6 +141,22 @@ class WidePicture:
         """The pixel that holds a position, the nearest of the picture."""
         row, col = (int(np.clip(at, 0, side - 1)) for at, side in zip(place, self.hw, strict=True))
         return row, col
+
+    def missing(self, clicks: Clicks) -> tuple[int, ...]:
+        """Numbers of the tiles that hold a click and that nobody asked to encode."""
+        rows, cols = clicks.pixels_on(self.hw)
+        held = {self.plan.at(row, col) for row, col in zip(rows.tolist(), cols.tolist(), strict=True)}
+        return tuple(sorted(held & set(self.waiting)))
+
+    def rough(self, clicks: Clicks, spec: LearnerSpec, *, background: int) -> Segmentation:
+        """What the clicks say in the picture made coarse, at its size: there at once, whatever is encoded.
+
+        Raises:
+            NoPoints: fewer than two classes have clicks.
+        """
+        seen = replace(spec, object_mode=False)
+        head = fit([teach(self._coarse, clicks, seen, background=background)], seen)
+        return segment(self._coarse, head, clicks, seen, background=background)
 
     def segment(
         self, number: int, head: Head, clicks: Clicks, spec: LearnerSpec, *, background: int
@@ -161,3 +177,8 @@ class WidePicture:
         return inner, replace(
             found, probabilities=found.probabilities[(slice(None), *kept)], class_map=found.class_map[kept]
         )
+
+
+def _lighter(picture: Picture, rgb: NDArray[np.uint8]) -> Picture:
+    """The same in half the memory: its maps were rounded to float16 before, and colours are made again from `rgb`."""
+    return replace(picture, stages=picture.stages.to(picture.stages.maps[0].device, torch.float16), lab=LazyLab(rgb))

@@ -6,7 +6,7 @@ import heapq
 import itertools
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, TypeVar
@@ -22,6 +22,10 @@ class Priority(IntEnum):
     REFRESH = 2
     EXPORT = 3
     PREFETCH = 4
+
+
+class _GaveWay(BaseException):
+    """Unwinds a step that is begun anew later; no `except Exception` may take it for a failure."""
 
 
 @dataclass(order=True)
@@ -45,6 +49,7 @@ class ComputeThread:
         self._counter = itertools.count()
         self._condition = threading.Condition()
         self._closed = False
+        self._running: _Step | None = None
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -68,6 +73,18 @@ class ComputeThread:
         """Whether the caller runs on the compute thread itself."""
         return threading.current_thread() is self._thread
 
+    def give_way(self) -> None:
+        """Called now and then by long work: while a click or a view waits, a prefetch is left, and begun anew after it.
+
+        Returns at once in any other step, and on any other thread.
+        """
+        running = self._running
+        if running is None or running.rank[0] != Priority.PREFETCH or not self.is_here():
+            return
+        with self._condition:
+            if self._steps and self._steps[0].rank[0] <= Priority.VIEW:
+                raise _GaveWay
+
     def close(self) -> None:
         """Stop after the step that is running; waiting steps are cancelled."""
         with self._condition:
@@ -86,13 +103,34 @@ class ComputeThread:
                 if self._closed:
                     return
                 step = heapq.heappop(self._steps)
-                if step.key and self._waiting.get(step.key) is step:
+                is_replaced = step.key is not None and self._waiting.get(step.key) is not step
+                if step.key and not is_replaced:
                     del self._waiting[step.key]
-            if not step.result.set_running_or_notify_cancel():
+            if is_replaced:
+                self._drop(step)
                 continue
+            if not step.result.running() and not step.result.set_running_or_notify_cancel():
+                continue
+            self._running = step
             try:
                 if self._before is not None:
                     self._before()
                 step.result.set_result(step.work())
+            except _GaveWay:
+                self._begin_anew(step)
             except BaseException as failure:  # handed to whoever waits for the result
                 step.result.set_exception(failure)
+
+    def _begin_anew(self, step: _Step) -> None:
+        with self._condition:
+            if not step.key or step.key not in self._waiting:
+                heapq.heappush(self._steps, step)
+                if step.key:
+                    self._waiting[step.key] = step
+                return
+        self._drop(step)
+
+    def _drop(self, step: _Step) -> None:
+        """A newer step does its work."""
+        if not step.result.cancel():  # it had begun, and gave way
+            step.result.set_exception(CancelledError())

@@ -52,7 +52,7 @@ class Jobs:
         self.board = Board(first_number=int(lab.clock().timestamp() * 1000))
         self._lab = lab
         self._compute = ComputeThread(before=CoreShare(lab).adjust)
-        self._pictures = PictureStore(lab)
+        self._pictures = PictureStore(lab, between=self._compute.give_way)
         self._overlays = OverlayMaker(lab, self.board, self._pictures)
         self.gains = Gains(lab, self._compute, self._learner)
         self._learners: dict[int, ProjectLearner] = {}
@@ -192,15 +192,16 @@ class Jobs:
     def _goes_on(self, learner: ProjectLearner, image: ImageInfo) -> bool:
         """Whether the rest of a wide image follows, tile by tile, behind every click."""
         part = self._overlays.progress(learner, image)
-        if part == 1 or learner.untaught() or self.board.overlay(image.id) is None:
+        are_others_waiting = any(one.id != image.id for one in learner.untaught())
+        if part == 1 or are_others_waiting or self.board.overlay(image.id) is None:
             return False
         self.board.say(image.id, "encoding", progress=part, message="working on the rest of the image")
         if image.id in self._looked_at(image.project_id):
-            self._view_rest_later(image)
+            self._view_rest(image, at_once=self._overlays.owes(learner, image))
         return True
 
-    def _view_rest_later(self, image: ImageInfo) -> None:
-        """Go on with a wide image at once, or when the labeller has stopped clicking."""
+    def _view_rest(self, image: ImageInfo, *, at_once: bool) -> None:
+        """Go on with a wide image now, or when the labeller has stopped clicking."""
 
         def submit() -> None:
             self._compute.submit(
@@ -212,7 +213,7 @@ class Jobs:
             earlier = self._resting.pop(image.id, None)
             if earlier is not None:
                 earlier.cancel()
-            if quiet_s < QUIET_S:
+            if quiet_s < QUIET_S and not at_once:
                 timer = self._resting[image.id] = threading.Timer(QUIET_S - quiet_s, submit)
                 timer.daemon = True
                 timer.start()

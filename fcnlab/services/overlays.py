@@ -59,6 +59,10 @@ class OverlayMaker:
         """How much of the image the overlay shows as of now, 0 to 1: a wide one is made tile by tile."""
         return 1.0 if image.state is ImageState.DONE else self._wide.progress(learner, image)
 
+    def owes(self, learner: ProjectLearner, image: ImageInfo) -> bool:
+        """Whether the mask of a wide image next to its newest click is still to be made; see `WideMasks.owes`."""
+        return self._wide.owes(learner, image)
+
     def look(self, image_id: int, part: tuple[float, float]) -> None:
         """Somebody looks at this part of a wide image; see `WideMasks.look`."""
         self._wide.look(image_id, part)
@@ -105,7 +109,7 @@ class OverlayMaker:
                 opinion = segmentation.class_ids, segmentation.probabilities
         except NoPoints as missing:
             self._pin_painting(project, painting, covers, started, image)
-            if learner.untaught():
+            if any(one.id != image.id for one in learner.untaught()):
                 return True
             self._board.say(image.id, "missing", message=missing_in_words(project, learner) or str(missing))
             return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
@@ -48,10 +49,13 @@ LESSON_DISK_BYTES = 2_000_000_000
 
 
 class PictureStore:
-    """Encodes pictures and keeps them. Used by one thread at a time."""
+    """Encodes pictures and keeps them. Used by one thread at a time.
 
-    def __init__(self, lab: Lab) -> None:
-        self._lab = lab
+    `between` is called now and then while a picture is encoded; see `StageEncoder`.
+    """
+
+    def __init__(self, lab: Lab, *, between: Callable[[], None] | None = None) -> None:
+        self._lab, self._between = lab, between
         self.shelf = ModelShelf(lab)
         self.chosen_counts = ChosenCounts(lab, self.shelf)
         settings = lab.settings
@@ -210,6 +214,7 @@ class PictureStore:
                 mean=trained.mean,
                 std=trained.std,
                 device=self._lab.device,
+                between=self._between,
             )
         return self._encoders[key]
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.core.clicks import Clicks
 from fcnlab.core.coords import learner_hw
+from fcnlab.core.head import missing_message
 from fcnlab.core.large import LazyLab
 from fcnlab.core.learner import Segmentation, obeyed
 from fcnlab.core.tiles import Box
 from fcnlab.core.wide import WidePicture, is_wide
 from fcnlab.domain import IGNORE, ImageInfo
+from fcnlab.errors import NoPoints
 from fcnlab.services.fitting import ProjectLearner, background_of
 from fcnlab.services.picture_store import PictureStore
 
@@ -35,6 +39,8 @@ class _State:
         probabilities: (K, h, w) float16, all alike there.
         made: revision of the learner by which each tile was made.
         clicks: the clicks at the last step.
+        rough: the clicks by which the tiles that were not made yet are filled, from the picture made coarse.
+        is_owed: whether the tile next to the newest click still waits to be made.
         focus: row and column of the working picture next to which tiles come first.
     """
 
@@ -44,6 +50,8 @@ class _State:
     probabilities: NDArray[np.float16]
     made: dict[int, int] = field(default_factory=dict)
     clicks: frozenset[tuple[int, int]] = frozenset()
+    rough: frozenset[tuple[int, int]] | None = None
+    is_owed: bool = False
     focus: tuple[float, float] = (0.0, 0.0)
 
 
@@ -72,6 +80,11 @@ class WideMasks:
         made = [revision == learner.revision for revision in state.made.values()]
         return sum(made) / max(1, len(made))
 
+    def owes(self, learner: ProjectLearner, image: ImageInfo) -> bool:
+        """Whether the newest click was answered from the picture made coarse, and its tile is still to be made."""
+        state = self._states.get(self._key(learner, image))
+        return state is not None and state.is_owed
+
     def look(self, image_id: int, part: tuple[float, float]) -> None:
         """Somebody looks at this part of an image, 0 to 1 of its height and width: tiles near it come first."""
         self._looked[image_id] = part
@@ -88,10 +101,11 @@ class WideMasks:
         picture = self._pictures.wide_picture(image, project.learner)
         waiting = picture.waiting
         if waiting:
+            waiting = picture.missing(learner.clicks_of(image)) or waiting
             down, across = self._looked.get(image.id, (0.5, 0.5))
             focus = (down * picture.hw[0], across * picture.hw[1])
             picture.encode(min(waiting, key=lambda number: _away(picture, number, focus)))
-        return len(waiting) > 1
+        return bool(picture.waiting)
 
     def freshen(self, learner: ProjectLearner, image: ImageInfo) -> tuple[Segmentation, Box]:
         """One tile more by what is known now: the mask of the whole image as far as it is made, and where it is new.
@@ -104,24 +118,52 @@ class WideMasks:
         """
         project = learner.project
         assert project is not None
+        if len(learner.clicked_classes()) < 2:  # nothing has to be encoded to know that
+            raise NoPoints(missing_message(tuple(sorted(learner.clicked_classes()))))
         picture = self._pictures.wide_picture(image, project.learner)
+        clicks = learner.clicks_of(image)
+        state = self._roughly(learner, image, picture, clicks)
+        if state is not None:
+            return self._shown(state, learner, picture, clicks), Box(0, 0, *state.class_map.shape)
         learner.learn_from(image)
         head = learner.newest_head()
         state = self._state(learner, image, picture, head.class_ids)
-        is_new = max(state.made.values()) < 0
-        clicks = learner.clicks_of(image)
-        looked = self._looked.pop(image.id, None)
-        if looked is not None:
-            state.focus = (looked[0] * picture.hw[0], looked[1] * picture.hw[1])
+        is_new = max(state.made.values()) < 0 and state.rough is None
         self._look_where_clicked(state, clicks, picture)
         number = _next(state, picture, learner.revision)
         box, found = picture.segment(number, head, clicks, project.learner, background=background_of(project))
         kept = _keep(state, box, found)
-        state.made[number] = learner.revision
+        state.made[number], state.is_owed = learner.revision, False
+        return self._shown(state, learner, picture, clicks), Box(0, 0, *state.class_map.shape) if is_new else kept
+
+    def _roughly(
+        self, learner: ProjectLearner, image: ImageInfo, picture: WidePicture, clicks: Clicks
+    ) -> _State | None:
+        """When tiles with clicks have to be encoded first: fill what was never made from the picture made coarse.
+
+        None when that is not needed, was done for these clicks, or is not possible.
+        """
+        project, places = learner.project, _places(clicks, picture)
+        known = self._states.get(self._key(learner, image))
+        assert project is not None
+        if not picture.missing(clicks) or (known is not None and known.rough == places):
+            return None
+        try:
+            rough = picture.rough(clicks, project.learner, background=background_of(project))
+        except NoPoints:  # other images have the other classes
+            return None
+        state = self._state(learner, image, picture, rough.class_ids)
+        self._look_where_clicked(state, clicks, picture)
+        _fill(state, rough, [picture.plan.tiles[n].inner.clipped(picture.hw) for n, by in state.made.items() if by < 0])
+        state.rough, state.is_owed = places, True
+        return state
+
+    def _shown(self, state: _State, learner: ProjectLearner, picture: WidePicture, clicks: Clicks) -> Segmentation:
+        project = learner.project
+        assert project is not None
         seen = LazyLab(picture.rgb[:: state.step, :: state.step])
         class_map = obeyed(state.class_map.copy(), clicks, seen, project.learner, background=background_of(project))
-        touched = Box(0, 0, *class_map.shape) if is_new else kept
-        return Segmentation(head.class_ids, state.probabilities, class_map), touched
+        return Segmentation(state.class_ids, state.probabilities, class_map)
 
     def _state(
         self, learner: ProjectLearner, image: ImageInfo, picture: WidePicture, class_ids: tuple[int, ...]
@@ -152,8 +194,7 @@ class WideMasks:
         return image.id, learner_hw(image.hw, learner.project.learner)
 
     def _look_where_clicked(self, state: _State, clicks: Clicks, picture: WidePicture) -> None:
-        rows, cols = clicks.pixels_on(picture.hw)
-        now = frozenset(zip(rows.tolist(), cols.tolist(), strict=True))
+        now = _places(clicks, picture)
         changed = (now ^ state.clicks) if state.clicks else now
         if changed:
             state.focus = max(now & changed, default=max(changed))
@@ -174,9 +215,32 @@ def _away(picture: WidePicture, number: int, focus: tuple[float, float]) -> floa
     return math.hypot(down, across)
 
 
+def _places(clicks: Clicks, picture: WidePicture) -> frozenset[tuple[int, int]]:
+    rows, cols = clicks.pixels_on(picture.hw)
+    return frozenset(zip(rows.tolist(), cols.tolist(), strict=True))
+
+
+def _fill(state: _State, rough: Segmentation, boxes: Sequence[Box]) -> None:
+    """Write a mask of another size into boxes of the working picture."""
+    size = state.class_map.shape[::-1]
+    class_map = cv2.resize(rough.class_map, size, interpolation=cv2.INTER_NEAREST)
+    places = [_small(box, state.step).slices for box in boxes]
+    for rows, cols in places:
+        state.class_map[rows, cols] = class_map[rows, cols]
+    for known, found in zip(state.probabilities, rough.probabilities, strict=True):
+        grown = cv2.resize(found.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
+        for rows, cols in places:
+            known[rows, cols] = grown[rows, cols]
+
+
 def _keep(state: _State, box: Box, found: Segmentation) -> Box:
     """Write a tile into the whole; where it lies there."""
-    small = Box(*(-(-side // state.step) for side in (box.top, box.left, box.bottom, box.right)))
+    small = _small(box, state.step)
     state.class_map[small.slices] = found.class_map[:: state.step, :: state.step]
     state.probabilities[(slice(None), *small.slices)] = found.probabilities[:, :: state.step, :: state.step]
     return small
+
+
+def _small(box: Box, step: int) -> Box:
+    """A box of the working picture on a map that holds every `step`-th pixel."""
+    return Box(*(-(-side // step) for side in (box.top, box.left, box.bottom, box.right)))

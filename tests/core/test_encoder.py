@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
@@ -45,6 +46,26 @@ def test_the_network_it_is_given_is_not_changed(encoder: StageEncoder):
     StageEncoder(network, strides=(2, 4, 8, 16, 32), mean=(0.5,) * 3, std=(0.5,) * 3)
 
     assert any(isinstance(layer, nn.BatchNorm2d) for layer in network.modules())
+
+
+def test_whoever_is_called_between_layers_can_stop_it_and_the_next_picture_is_as_ever(encoder: StageEncoder, rgb):
+    calls: list[int] = []
+
+    def between() -> None:
+        calls.append(1)
+        if len(calls) == 5:
+            raise InterruptedError
+
+    trained = load_encoder(BUNDLED_ENCODER)
+    own = StageEncoder(
+        trained.network, strides=trained.strides, mean=trained.mean, std=trained.std, device="cpu", between=between
+    )
+    with pytest.raises(InterruptedError):
+        own.encode(rgb, scales=(1.0,), position=False)
+
+    assert len(calls) == 5
+    again, other = (one.encode(rgb, scales=(1.0,), position=False) for one in (own, encoder))
+    assert all(torch.equal(one, other) for one, other in zip(again.maps, other.maps, strict=True))
 
 
 def test_the_same_picture_gives_the_same_stages(encoder: StageEncoder, rgb):

@@ -47,3 +47,17 @@ def test_a_sample_does_not_depend_on_what_was_looked_at_before(encoder: StageEnc
 
     assert np.abs(wide.samples(rows, cols) - other.samples(rows, cols)).max() < 1e-3
     assert wide.samples(rows[:0], cols[:0]).shape == (0, wide.samples(rows, cols).shape[1])
+
+
+def test_the_picture_made_coarse_answers_without_a_tile_and_obeys(wide: WidePicture, encoder: StageEncoder):
+    own = WidePicture(encoder, wide.rgb, LearnerSpec(), shelf=MemoryShelf(), side=192)
+    clicks = canonical_clicks(POINTS, (243, 411))
+
+    found = own.rough(clicks, LearnerSpec(), background=0)
+
+    assert own.waiting == tuple(range(6))
+    assert own.missing(clicks) == (0, 1, 5)
+    assert all(found.class_map[point.row, point.col] == point.class_id for point in POINTS)
+    assert found.probabilities.shape == (3, 243, 411)
+    own.encode(5)
+    assert own.missing(clicks) == (0, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 
 import pytest
 
@@ -98,3 +99,61 @@ def test_closing_cancels_what_waits(held: tuple[ComputeThread, threading.Event])
     closing.join(30)
 
     assert waiting.cancelled()
+
+
+def test_a_prefetch_gives_way_to_a_click_and_is_begun_anew(held: tuple[ComputeThread, threading.Event]) -> None:
+    compute, gate = held
+    order: list[str] = []
+
+    def ahead() -> str:
+        order.append("begun")
+        if len(order) == 1:
+            compute.submit(lambda: order.append("export"), priority=Priority.EXPORT)
+            compute.give_way()
+            compute.submit(lambda: order.append("click"), priority=Priority.CLICK)
+        try:
+            compute.give_way()
+        except Exception:
+            order.append("taken for a failure")
+        return "done"
+
+    result = compute.submit(ahead, priority=Priority.PREFETCH, key="ahead")
+    gate.set()
+
+    assert result.result(30) == "done"
+    assert order == ["begun", "click", "export", "begun"]
+
+
+def test_what_gave_way_is_not_begun_anew_when_it_was_asked_for_again(
+    held: tuple[ComputeThread, threading.Event],
+) -> None:
+    compute, gate = held
+    order: list[str] = []
+
+    def ahead() -> None:
+        order.append("ahead")
+        compute.submit(again, priority=Priority.CLICK)
+        compute.give_way()
+
+    def again() -> None:
+        order.append("click")
+        compute.submit(lambda: order.append("ahead again"), priority=Priority.PREFETCH, key="ahead")
+
+    first = compute.submit(ahead, priority=Priority.PREFETCH, key="ahead")
+    gate.set()
+
+    with pytest.raises(CancelledError):
+        first.result(30)
+    compute.submit(lambda: None, priority=Priority.PREFETCH).result(30)
+    assert order == ["ahead", "click", "ahead again"]
+
+
+def test_clicks_and_other_threads_never_give_way(held: tuple[ComputeThread, threading.Event]) -> None:
+    compute, gate = held
+    compute.submit(lambda: None, priority=Priority.CLICK)
+    click = compute.submit(compute.give_way, priority=Priority.VIEW)
+
+    compute.give_way()
+    gate.set()
+
+    assert click.result(30) is None

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from fcnlab.core import wide
+from fcnlab.core.tiles import Box
 from fcnlab.domain import IGNORE
+from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab
 from fcnlab.services import picture_store, projects
 from fcnlab.services.fitting import ProjectLearner
@@ -45,6 +47,8 @@ def test_the_tile_just_clicked_comes_first_and_the_others_follow(bench: Bench) -
     image = projects.image(bench.lab, image_id=bench.images["one.png"])
     bench.click("one.png", *CLICKS)
     learner.refresh()
+    while masks.encode_next(learner, image):
+        pass
     known = []
     while masks.progress(learner, image) < 1:
         known.append((masks.freshen(learner, image)[0].class_map != IGNORE).mean())
@@ -59,6 +63,49 @@ def test_the_tile_just_clicked_comes_first_and_the_others_follow(bench: Bench) -
 
     assert masks.progress(learner, image) == 0.25
     assert before[int(85.5 * 88 / 96), int(135.5 * 128 / 140)] == 1
+
+
+def test_a_click_that_would_wait_for_a_tile_is_answered_by_the_picture_made_coarse(bench: Bench) -> None:
+    pictures = PictureStore(bench.lab)
+    learner, masks = ProjectLearner(bench.lab, pictures, project_id=bench.project.id), WideMasks(pictures)
+    image = projects.image(bench.lab, image_id=bench.images["one.png"])
+    bench.click("one.png", *CLICKS)
+    learner.refresh()
+
+    rough, box = masks.freshen(learner, image)
+
+    picture = pictures.wide_picture(image, learner.project.learner)  # type: ignore[union-attr]
+    assert len(picture.waiting) == 4
+    assert masks.owes(learner, image)
+    assert masks.progress(learner, image) == 0
+    assert box == Box(0, 0, 88, 128)
+    assert {0, 1} == set(np.unique(rough.class_map))
+    assert rough.class_map[int(40.5 * 88 / 96), int(60.5 * 128 / 140)] == 1
+    assert (rough.probabilities[:, 2, 2] != 0.5).all()
+
+    masks.freshen(learner, image)
+    assert not masks.owes(learner, image)
+    while masks.progress(learner, image) < 1:
+        masks.freshen(learner, image)
+    finished, _ = masks.freshen(learner, image)
+    other = WideMasks(pictures)
+    while other.progress(learner, image) < 1:
+        other.freshen(learner, image)
+    assert np.array_equal(finished.class_map, other.freshen(learner, image)[0].class_map)
+
+
+def test_two_classes_are_needed_before_anything_is_encoded_and_clicked_tiles_are_encoded_first(bench: Bench) -> None:
+    pictures = PictureStore(bench.lab)
+    learner, masks = ProjectLearner(bench.lab, pictures, project_id=bench.project.id), WideMasks(pictures)
+    image = projects.image(bench.lab, image_id=bench.images["one.png"])
+    bench.click("one.png", (85, 135, 1))
+    learner.refresh()
+
+    with pytest.raises(NoPoints):
+        masks.freshen(learner, image)
+    masks.encode_next(learner, image)
+
+    assert pictures.wide_picture(image, learner.project.learner).waiting == (0, 1, 2)  # type: ignore[union-attr]
 
 
 def test_tiles_are_encoded_ahead_those_near_where_somebody_looks_first(bench: Bench) -> None:
