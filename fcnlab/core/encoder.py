@@ -37,7 +37,7 @@ SHAPES_SEEN = 16
 class StageEncoder:
     """A trained network, frozen, and the way a picture goes through it.
 
-    `between` is called before every convolution: whoever has something more urgent to do raises an exception there.
+    `between` is called before every convolution: whoever has something more urgent to do does it there.
     """
 
     def __init__(
@@ -174,9 +174,13 @@ def without_batch_norm(network: nn.Module) -> nn.Module:
 
 
 def _call_before_convolutions(network: nn.Module, between: Callable[[], None]) -> None:
+    def call(*_: object) -> None:
+        with torch.enable_grad():  # as it is outside
+            between()
+
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d):
-            layer.register_forward_pre_hook(lambda *_: between())
+            layer.register_forward_pre_hook(call)
 
 
 def padding_step(scales: tuple[float, ...]) -> int:

@@ -6,7 +6,7 @@ import heapq
 import itertools
 import threading
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, TypeVar
@@ -24,16 +24,13 @@ class Priority(IntEnum):
     PREFETCH = 4
 
 
-class _GaveWay(BaseException):
-    """Unwinds a step that is begun anew later; no `except Exception` may take it for a failure."""
-
-
 @dataclass(order=True)
 class _Step:
     rank: tuple[int, int]
     work: Callable[[], Any] = field(compare=False)
     result: Future[Any] = field(compare=False)
     key: str | None = field(compare=False)
+    gives_way: bool = field(compare=False)
 
 
 class ComputeThread:
@@ -53,11 +50,17 @@ class ComputeThread:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    def submit(self, work: Callable[[], Result], *, priority: Priority, key: str | None = None) -> Future[Result]:
-        """Queue a step; its result, or its exception, arrives in the future. A replaced step is cancelled."""
+    def submit(
+        self, work: Callable[[], Result], *, priority: Priority, key: str | None = None, gives_way: bool = False
+    ) -> Future[Result]:
+        """Queue a step; its result, or its exception, arrives in the future. A replaced step is cancelled.
+
+        A step that gives way lets others run in the middle of it, wherever it calls `give_way`: it may rely on nothing
+        that they change.
+        """
         number = next(self._counter)
         order = -number if priority == Priority.CLICK else number
-        step = _Step((int(priority), order), work, Future(), key)
+        step = _Step((int(priority), order), work, Future(), key, gives_way)
         with self._condition:
             earlier = self._waiting.get(key) if key else None
             if earlier is not None:
@@ -74,16 +77,13 @@ class ComputeThread:
         return threading.current_thread() is self._thread
 
     def give_way(self) -> None:
-        """Called now and then by long work: while a click or a view waits, a prefetch is left, and begun anew after it.
-
-        Returns at once in any other step, and on any other thread.
-        """
+        """Called now and then by long work: clicks and views that wait are run now, if the step gives way."""
         running = self._running
-        if running is None or running.rank[0] != Priority.PREFETCH or not self.is_here():
+        if running is None or not running.gives_way or not self.is_here():
             return
-        with self._condition:
-            if self._steps and self._steps[0].rank[0] <= Priority.VIEW:
-                raise _GaveWay
+        while (step := self._next(Priority.VIEW)) is not None:
+            self._do(step)
+        self._running = running
 
     def close(self) -> None:
         """Stop after the step that is running; waiting steps are cancelled."""
@@ -102,35 +102,29 @@ class ComputeThread:
                     self._condition.wait()
                 if self._closed:
                     return
-                step = heapq.heappop(self._steps)
-                is_replaced = step.key is not None and self._waiting.get(step.key) is not step
-                if step.key and not is_replaced:
-                    del self._waiting[step.key]
-            if is_replaced:
-                self._drop(step)
-                continue
-            if not step.result.running() and not step.result.set_running_or_notify_cancel():
-                continue
-            self._running = step
-            try:
-                if self._before is not None:
-                    self._before()
-                step.result.set_result(step.work())
-            except _GaveWay:
-                self._begin_anew(step)
-            except BaseException as failure:  # handed to whoever waits for the result
-                step.result.set_exception(failure)
+            step = self._next(Priority.PREFETCH)
+            if step is not None:
+                self._do(step)
 
-    def _begin_anew(self, step: _Step) -> None:
+    def _next(self, least: Priority) -> _Step | None:
+        """Take what goes first from the queue, unless it is less urgent than `least`."""
         with self._condition:
-            if not step.key or step.key not in self._waiting:
-                heapq.heappush(self._steps, step)
-                if step.key:
-                    self._waiting[step.key] = step
-                return
-        self._drop(step)
+            if self._closed or not self._steps or self._steps[0].rank[0] > least:
+                return None
+            step = heapq.heappop(self._steps)
+            if step.key and self._waiting.get(step.key) is step:
+                del self._waiting[step.key]
+            return step
 
-    def _drop(self, step: _Step) -> None:
-        """A newer step does its work."""
-        if not step.result.cancel():  # it had begun, and gave way
-            step.result.set_exception(CancelledError())
+    def _do(self, step: _Step) -> None:
+        if not step.result.set_running_or_notify_cancel():
+            return
+        self._running = step
+        try:
+            if self._before is not None:
+                self._before()
+            step.result.set_result(step.work())
+        except BaseException as failure:  # handed to whoever waits for the result
+            step.result.set_exception(failure)
+        finally:
+            self._running = None

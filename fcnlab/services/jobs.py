@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
@@ -115,6 +116,7 @@ class Jobs:
                 partial(self._encode_ahead, project_id, next_id),
                 priority=Priority.PREFETCH,
                 key=f"ahead-{next_id}",
+                gives_way=True,
             )
 
     def run(self, work: Callable[[ProjectLearner], Result], *, project_id: int) -> Future[Result]:
@@ -192,8 +194,7 @@ class Jobs:
     def _goes_on(self, learner: ProjectLearner, image: ImageInfo) -> bool:
         """Whether the rest of a wide image follows, tile by tile, behind every click."""
         part = self._overlays.progress(learner, image)
-        are_others_waiting = any(one.id != image.id for one in learner.untaught())
-        if part == 1 or are_others_waiting or self.board.overlay(image.id) is None:
+        if part == 1 or {one.id for one in learner.untaught()} - {image.id} or self.board.overlay(image.id) is None:
             return False
         self.board.say(image.id, "encoding", progress=part, message="working on the rest of the image")
         if image.id in self._looked_at(image.project_id):
@@ -201,13 +202,15 @@ class Jobs:
         return True
 
     def _view_rest(self, image: ImageInfo, *, at_once: bool) -> None:
-        """Go on with a wide image now, or when the labeller has stopped clicking."""
+        """Go on with a wide image now, or when the labeller has stopped clicking: encode, giving way, then make."""
+        again = partial(self._compute.submit, priority=Priority.PREFETCH, key=f"rest-{image.id}")
 
-        def submit() -> None:
-            self._compute.submit(
-                lambda: self._view(image.project_id, image.id), priority=Priority.PREFETCH, key=f"rest-{image.id}"
-            )
+        def step() -> None:
+            with suppress(FcnlabError):  # the view says it
+                self._overlays.encode_due(self._learner(image.project_id), image)
+            again(lambda: self._view(image.project_id, image.id))
 
+        submit = partial(again, step, gives_way=True)
         with self._lock:
             quiet_s = time.monotonic() - self._clicked_at.get(image.id, -QUIET_S)
             earlier = self._resting.pop(image.id, None)
@@ -224,15 +227,13 @@ class Jobs:
         """Encode a wide image that is looked at, tile by tile, while there are no clicks to learn from."""
 
         def step() -> None:
-            try:
+            is_waiting = False
+            with suppress(FcnlabError):  # whoever makes the overlay says it
                 is_waiting = self._overlays.encode_next(self._learner(image.project_id), image)
-            except FcnlabError as failure:
-                log.info("image %d was not encoded ahead: %s", image.id, failure)
-                return
             if is_waiting and image.id in self._looked_at(image.project_id):
                 self._encode_rest(image)
 
-        self._compute.submit(step, priority=Priority.PREFETCH, key=f"tiles-{image.id}")
+        self._compute.submit(step, priority=Priority.PREFETCH, key=f"tiles-{image.id}", gives_way=True)
 
     def _say_idle(self, project: Project, learner: ProjectLearner, image_id: int) -> None:
         """The image is up to date, or waits for other images to be learned from."""

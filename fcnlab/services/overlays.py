@@ -71,6 +71,10 @@ class OverlayMaker:
         """Encode a tile of a wide image ahead, whether others wait; raises ImportRefused as `make`."""
         return self._wide.encode_next(learner, image)
 
+    def encode_due(self, learner: ProjectLearner, image: ImageInfo) -> None:
+        """Encode what the next `make` needs of a wide image; see `WideMasks.encode_due`."""
+        self._wide.encode_due(learner, image)
+
     def make(self, learner: ProjectLearner, image: ImageInfo, *, covers: Mapping[str, int], started: float) -> bool:
         """Pin the overlay that the points, the strokes and the model of now give, or say why there is none.
 

@@ -107,6 +107,20 @@ class WideMasks:
             picture.encode(min(waiting, key=lambda number: _away(picture, number, focus)))
         return bool(picture.waiting)
 
+    def encode_due(self, learner: ProjectLearner, image: ImageInfo) -> None:
+        """Encode what the next `freshen` will need, so that it is quick; others may use all this in the middle of it.
+
+        Raises:
+            ImportRefused: the original is gone or damaged.
+        """
+        project, state = learner.project, self._states.get(self._key(learner, image))
+        if project is None or state is None or not self.serves(learner, image):
+            return
+        picture = self._pictures.wide_picture(image, project.learner)
+        while missing := picture.missing(learner.clicks_of(image)):
+            picture.encode(min(missing, key=lambda number: _away(picture, number, state.focus)))
+        picture.encode(_next(state, picture, learner.revision))
+
     def freshen(self, learner: ProjectLearner, image: ImageInfo) -> tuple[Segmentation, Box]:
         """One tile more by what is known now: the mask of the whole image as far as it is made, and where it is new.
 
@@ -118,9 +132,9 @@ class WideMasks:
         """
         project = learner.project
         assert project is not None
+        picture = self._pictures.wide_picture(image, project.learner)
         if len(learner.clicked_classes()) < 2:  # nothing has to be encoded to know that
             raise NoPoints(missing_message(tuple(sorted(learner.clicked_classes()))))
-        picture = self._pictures.wide_picture(image, project.learner)
         clicks = learner.clicks_of(image)
         state = self._roughly(learner, image, picture, clicks)
         if state is not None:

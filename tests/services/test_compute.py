@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from concurrent.futures import CancelledError
+from concurrent.futures import Future
 
 import pytest
 
@@ -101,59 +101,71 @@ def test_closing_cancels_what_waits(held: tuple[ComputeThread, threading.Event])
     assert waiting.cancelled()
 
 
-def test_a_prefetch_gives_way_to_a_click_and_is_begun_anew(held: tuple[ComputeThread, threading.Event]) -> None:
-    compute, gate = held
-    order: list[str] = []
-
-    def ahead() -> str:
-        order.append("begun")
-        if len(order) == 1:
-            compute.submit(lambda: order.append("export"), priority=Priority.EXPORT)
-            compute.give_way()
-            compute.submit(lambda: order.append("click"), priority=Priority.CLICK)
-        try:
-            compute.give_way()
-        except Exception:
-            order.append("taken for a failure")
-        return "done"
-
-    result = compute.submit(ahead, priority=Priority.PREFETCH, key="ahead")
-    gate.set()
-
-    assert result.result(30) == "done"
-    assert order == ["begun", "click", "export", "begun"]
-
-
-def test_what_gave_way_is_not_begun_anew_when_it_was_asked_for_again(
+def test_clicks_run_in_the_middle_of_what_gives_way_and_nothing_less_urgent_does(
     held: tuple[ComputeThread, threading.Event],
 ) -> None:
     compute, gate = held
     order: list[str] = []
 
-    def ahead() -> None:
-        order.append("ahead")
-        compute.submit(again, priority=Priority.CLICK)
-        compute.give_way()
-
-    def again() -> None:
+    def click() -> None:
         order.append("click")
-        compute.submit(lambda: order.append("ahead again"), priority=Priority.PREFETCH, key="ahead")
+        compute.submit(lambda: order.append("second click"), priority=Priority.CLICK)
+        compute.give_way()
+        order.append("clicked")
 
-    first = compute.submit(ahead, priority=Priority.PREFETCH, key="ahead")
+    def ahead() -> str:
+        order.append("begun")
+        compute.submit(lambda: order.append("export"), priority=Priority.EXPORT)
+        compute.submit(click, priority=Priority.CLICK)
+        compute.give_way()
+        order.append("gone on")
+        compute.submit(lambda: order.append("view"), priority=Priority.VIEW)
+        compute.give_way()
+        return "done"
+
+    result = compute.submit(ahead, priority=Priority.PREFETCH, gives_way=True)
     gate.set()
 
-    with pytest.raises(CancelledError):
-        first.result(30)
+    assert result.result(30) == "done"
     compute.submit(lambda: None, priority=Priority.PREFETCH).result(30)
-    assert order == ["ahead", "click", "ahead again"]
+    assert order == ["begun", "click", "clicked", "second click", "gone on", "view", "export"]
 
 
-def test_clicks_and_other_threads_never_give_way(held: tuple[ComputeThread, threading.Event]) -> None:
+def test_other_steps_and_other_threads_never_give_way(held: tuple[ComputeThread, threading.Event]) -> None:
     compute, gate = held
-    compute.submit(lambda: None, priority=Priority.CLICK)
-    click = compute.submit(compute.give_way, priority=Priority.VIEW)
+    order: list[str] = []
 
+    def ahead() -> None:
+        compute.submit(lambda: order.append("click"), priority=Priority.CLICK)
+        compute.give_way()
+        order.append("ahead")
+
+    result = compute.submit(ahead, priority=Priority.PREFETCH)
     compute.give_way()
     gate.set()
+    result.result(30)
+    compute.submit(lambda: None, priority=Priority.PREFETCH).result(30)
 
-    assert click.result(30) is None
+    assert order == ["ahead", "click"]
+
+
+def test_a_click_that_fails_in_the_middle_of_another_step_harms_only_itself(
+    held: tuple[ComputeThread, threading.Event],
+) -> None:
+    compute, gate = held
+    clicks: list[Future[None]] = []
+
+    def fail() -> None:
+        raise ValueError("broken")
+
+    def ahead() -> str:
+        clicks.append(compute.submit(fail, priority=Priority.CLICK))
+        compute.give_way()
+        return "done"
+
+    result = compute.submit(ahead, priority=Priority.PREFETCH, gives_way=True)
+    gate.set()
+
+    assert result.result(30) == "done"
+    with pytest.raises(ValueError, match="broken"):
+        clicks[0].result(30)
