@@ -17,7 +17,7 @@ from fcnlab.core.counting.marks import Marks
 DENSITY_UNIT = 100
 """Scores of a network are densities times this: a network learns numbers near one more easily."""
 
-SIGMA_SHARE = 0.28
+SIGMA_SHARE = 0.3
 """Width (sigma) of an object in the density as a part of the usual distance between neighbours; measured."""
 
 KNOWN_SIGMAS = 3.0

@@ -146,7 +146,7 @@ def test_all_images_are_seen_with_the_same_magnification() -> None:
 
 
 def test_the_magnification_follows_from_the_spacing_unless_it_is_given() -> None:
-    chosen = magnified(training(Objective.DENSITY, magnification=0.0), 9.0, (256, 320))
+    chosen = magnified(training(Objective.DENSITY, magnification=0.0), 8.0, (256, 320))
     given = magnified(training(Objective.DENSITY, magnification=0.5), 9.0, (256, 320))
 
     assert chosen.magnification == pytest.approx(2.0)
@@ -157,8 +157,8 @@ def test_the_spacing_is_that_of_images_that_are_all_marked() -> None:
     near = (np.array([0.0, 5.0, 10.0]), np.zeros(3))
     far = (np.array([0.0, 50.0, 100.0]), np.zeros(3))
 
-    assert usual_spacing([near, far, far], [True, False, False], (200, 300)) == 5
-    assert usual_spacing([near, far, far], [False, False, False], (200, 300)) == 50
+    assert usual_spacing([near, *[far] * 4], [True, *[False] * 4], (200, 300)) == 5
+    assert usual_spacing([near, *[far] * 4], [False] * 5, (200, 300)) == 50
 
 
 def test_only_images_that_are_all_marked_are_held_out() -> None:

@@ -17,8 +17,11 @@ def test_the_spacing_of_a_lattice_is_its_step():
     assert spacing_of([lattice(3, 5, 7.0)]) == pytest.approx(7.0)
 
 
-def test_an_image_with_many_objects_says_no_more_about_spacing_than_one_with_few():
-    assert spacing_of([lattice(20, 30, 4.0), lattice(2, 3, 10.0), lattice(3, 2, 11.0)]) == pytest.approx(10.0)
+def test_the_images_that_hold_a_quarter_of_the_objects_closest_together_decide_on_the_spacing():
+    crowded, loose = lattice(20, 30, 4.0), lattice(20, 30, 10.0)
+
+    assert spacing_of([loose, crowded, lattice(3, 2, 11.0)]) == pytest.approx(4.0)
+    assert spacing_of([loose, lattice(2, 3, 4.0)]) == pytest.approx(10.0)
 
 
 def test_two_clicks_on_one_pixel_are_no_neighbours():
@@ -35,7 +38,7 @@ def test_spacing_without_neighbours_follows_the_size_of_the_image():
 
 
 def test_near_objects_are_enlarged_and_far_ones_reduced_within_limits():
-    assert magnification_for(9, (256, 300), 1536) == pytest.approx(2)
+    assert magnification_for(8, (256, 300), 1536) == pytest.approx(2)
     assert magnification_for(1, (100, 120), 1536) == LARGEST
     assert magnification_for(1000, (3000, 4000), 1536) == SMALLEST
 
