@@ -34,7 +34,7 @@ from benchmarks.counting_peers import fitted_blob_log, fitted_watershed
 from benchmarks.counting_sets import CountedPicture, parted, read_counted
 from fcnlab.adapters.weights import load_encoder
 from fcnlab.core.counting.course import counting_aim, magnified, usual_spacing
-from fcnlab.core.counting.looks import count_picture
+from fcnlab.core.counting.looks import network_count
 from fcnlab.core.counting.objects import labelled_blobs
 from fcnlab.core.counting.scoring import score_counts
 from fcnlab.core.course import Course
@@ -124,7 +124,7 @@ def trained(train: Sequence[CountedPicture], training: TrainingSpec) -> Counter:
     run(course, pictures)
     outcome = course.outcome([], pictures)
     model = NetworkModel(outcome.network, CLASSES, training, calibration=outcome.calibration)
-    return lambda picture: count_picture(model, picture.rgb, device=DEVICE)
+    return lambda picture: network_count(model, picture.rgb, device=DEVICE)
 
 
 def plainly_trained(train: Sequence[CountedPicture], minutes: float, seed: int) -> Counter:
