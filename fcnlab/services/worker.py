@@ -216,8 +216,9 @@ def _record_model(lab: Lab, holder: Holder, training_id: int, trained: Trained, 
             label.id: label.colour for label in repository.project(session, project_id=training.project_id).classes
         }
         known = {one.file: one.id for one in repository_models.models(session, project_id=training.project_id)}
+        what = f" {training.training.objective}" if training.training.objective.counts else ""
         draft = ModelDraft(
-            name=f"{training.network.network} {training.id}",
+            name=f"{training.network.network}{what} {training.id}",
             kind=ModelKind.NETWORK,
             spec=dict(trained.spec["network"]),
             training=training.training,

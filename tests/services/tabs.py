@@ -6,6 +6,7 @@ import random
 
 from fcnlab.adapters import repository, repository_images, repository_strokes
 from fcnlab.adapters.database import reading, writing
+from fcnlab.counts import Task
 from fcnlab.domain import (
     ClassLabel,
     Event,
@@ -79,10 +80,12 @@ class Tab:
         return frozenset(stored.uid for stored in points_of_image(self.lab, image_id=self.image_id))
 
 
-def new_project(lab: Lab, *, name: str = "cells", n_images: int = 2) -> tuple[int, list[int]]:
+def new_project(lab: Lab, *, name: str = "cells", n_images: int = 2, task: Task = Task.MASKS) -> tuple[int, list[int]]:
     labels = [ClassLabel(0, "background", "#0072B2", 0), ClassLabel(1, "cell", "#E69F00", 1)]
     with writing(lab.sessions) as session:
-        project = repository.create_project(session, name=name, labels=labels, learner=LearnerSpec(), now=lab.clock())
+        project = repository.create_project(
+            session, name=name, labels=labels, learner=LearnerSpec(), now=lab.clock(), task=task
+        )
         images = [
             repository_images.add_image(
                 session,
