@@ -256,6 +256,18 @@ def test_a_batch_costs_the_mean_of_its_pictures():
     assert whole == pytest.approx(np.mean(single, axis=0).tolist(), rel=1e-6)
 
 
+def test_the_total_holds_every_term():
+    logits = torch.randn(1, 3, *HW, generator=torch.Generator().manual_seed(2)).requires_grad_()
+    marks = marks_of((1, 2, 1), (4, 3, 1), (4, 10, 2), (7, 8, 1), (0, 7, 0), (7, 1, 2))
+
+    loss = blob_loss(logits, [marks])
+
+    for term in (loss.image, loss.point, loss.split, loss.false_positive):
+        assert float(term.detach()) > 0
+        weight = torch.autograd.grad(loss.total, term, retain_graph=True)[0]
+        assert float(weight) >= 1
+
+
 def test_the_loss_is_the_same_at_half_the_resolution():
     hw = (40, 60)
     class_map = blank(hw)
