@@ -70,7 +70,7 @@ class WidePicture:
     ) -> None:
         small = working_picture(rgb, COARSE_SIDE)
         coarse = encoder.encode(small, scales=spec.scales, position=spec.position)
-        self._coarse = _lighter(prepare(small, coarse), small)
+        self._coarse = prepare(small, coarse)
         self._stages = TiledStages(
             encoder,
             rgb,

@@ -34,7 +34,7 @@ LESSONS_KEPT_AFTER_S = 3.0
 """Lessons go to the disk when nobody has clicked for so long: a click must not wait for the disk."""
 
 QUIET_S = 1.0
-"""The rest of a wide image waits until nobody has clicked for so long: the browser wants a core then."""
+"""The rest of a wide image waits so long after the mask of a click, unless another one comes: somebody looks at it."""
 
 LOOK_S = 0.5
 """Tiles that a browser asks for within so long of each other belong to one look."""
@@ -62,6 +62,7 @@ class Jobs:
         self._checked: dict[int, float] = {}
         self._turned: dict[int, float] = {}
         self._clicked_at: dict[int, float] = {}
+        self._rested: dict[int, float | None] = {}
         self._resting: dict[int, threading.Timer] = {}
         self._keeping: dict[int, threading.Timer] = {}
         self._lock = threading.Lock()
@@ -212,12 +213,12 @@ class Jobs:
 
         submit = partial(again, step, gives_way=True)
         with self._lock:
-            quiet_s = time.monotonic() - self._clicked_at.get(image.id, -QUIET_S)
-            earlier = self._resting.pop(image.id, None)
-            if earlier is not None:
-                earlier.cancel()
-            if quiet_s < QUIET_S and not at_once:
-                timer = self._resting[image.id] = threading.Timer(QUIET_S - quiet_s, submit)
+            clicked_at = self._clicked_at.get(image.id)
+            is_new, self._rested[image.id] = self._rested.get(image.id) != clicked_at, clicked_at
+            if image.id in self._resting:
+                self._resting.pop(image.id).cancel()
+            if is_new and not at_once:
+                timer = self._resting[image.id] = threading.Timer(QUIET_S, submit)
                 timer.daemon = True
                 timer.start()
                 return
@@ -227,11 +228,10 @@ class Jobs:
         """Encode a wide image that is looked at, tile by tile, while there are no clicks to learn from."""
 
         def step() -> None:
-            is_waiting = False
             with suppress(FcnlabError):  # whoever makes the overlay says it
                 is_waiting = self._overlays.encode_next(self._learner(image.project_id), image)
-            if is_waiting and image.id in self._looked_at(image.project_id):
-                self._encode_rest(image)
+                if is_waiting and image.id in self._looked_at(image.project_id):
+                    self._encode_rest(image)
 
         self._compute.submit(step, priority=Priority.PREFETCH, key=f"tiles-{image.id}", gives_way=True)
 
