@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count as numbers
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -42,7 +42,7 @@ class CountedImage:
         name, hw: of the image; height and width at full size.
         counts: one per object class.
         objects: in reading order, numbered from 1 in the files.
-        marked: for each object, whether somebody marked it, rather than a counter found it.
+        predicted: by class id, what a counter says of the image; classes it says nothing of are left out.
         is_seen: the counter learned from points of this image, so that its count there proves nothing.
     """
 
@@ -50,12 +50,8 @@ class CountedImage:
     hw: tuple[int, int]
     counts: tuple[ClassCount, ...]
     objects: tuple[FoundObject, ...] = ()
-    marked: tuple[bool, ...] = ()
+    predicted: Mapping[int, float] = field(default_factory=dict)
     is_seen: bool = False
-
-    def __post_init__(self) -> None:
-        if len(self.objects) != len(self.marked):
-            raise ValueError(f"{self.name}: {len(self.objects)} objects, but {len(self.marked)} are said to be marked")
 
 
 class CountFiles:
@@ -97,7 +93,8 @@ def count_files(
         classes: of the project, the background first; it is in no file.
         title: of the project or counter, for the description in the COCO file.
         counts: one line per image and object class. `count` is the number of points where all objects are marked, and
-            what the counter says, `predicted`, elsewhere; `learned_from` says whether its points taught the counter.
+            what the counter says elsewhere. `predicted` is what it says anywhere, as if nothing were marked in the
+            image where all is; `learned_from` says whether the counter learned from the points of the image.
         objects: one line per object; row and column of its centre at full size.
         keypoints: COCO JSON, one annotation per object with the single keypoint "centre". Box and area are those of
             its blob, or of a square as large as the object where no blob is known.
@@ -174,14 +171,13 @@ def _box(one: FoundObject, hw: tuple[int, int]) -> tuple[float, float, float, fl
 
 
 def _count_row(image: CountedImage, one: ClassCount, names: Mapping[int, str]) -> tuple[object, ...]:
-    predicted = _rounded(one.count)
-    known = (one.marked,) * 3 if one.is_exact else (predicted, _rounded(one.low), _rounded(one.high))
-    name = names.get(one.class_id, "")
+    known = (one.marked,) * 3 if one.is_exact else (_rounded(one.count), _rounded(one.low), _rounded(one.high))
+    name, predicted = names.get(one.class_id, ""), _rounded(image.predicted.get(one.class_id))
     return image.name, one.class_id, name, *known, one.marked, _word(one.is_exact), predicted, _word(image.is_seen)
 
 
 def _object_rows(image: CountedImage, names: Mapping[int, str]) -> Iterator[tuple[object, ...]]:
-    for number, (one, is_marked) in enumerate(zip(image.objects, image.marked, strict=True), start=1):
+    for number, one in enumerate(image.objects, start=1):
         yield (
             image.name,
             number,
@@ -191,7 +187,7 @@ def _object_rows(image: CountedImage, names: Mapping[int, str]) -> Iterator[tupl
             names.get(one.class_id, ""),
             _rounded(one.size),
             round(one.score, 4),
-            "marked" if is_marked else "predicted",
+            "marked" if one.is_marked else "predicted",
         )
 
 

@@ -19,14 +19,18 @@ CLASSES = (
     ClassLabel(3, "Zelle, groß", "#00ff00", 1),
     ClassLabel(7, "dust", "#ff0000", 2),
 )
-CELL = FoundObject(row=4, col=90.5, class_id=3, size=24, score=0.875, box=(1, 88, 6, 5))
+CELL = FoundObject(row=4, col=90.5, class_id=3, size=24, score=0.875, box=(1, 88, 6, 5), is_marked=True)
 EDGE = FoundObject(row=0, col=119, class_id=7, size=16, score=0.5)
 IMAGES = (
     CountedImage(
-        "a/one.png", (60, 120), (ClassCount(3, 1.2, 0.5, 2.0, 1), ClassCount(7, 1)), (CELL, EDGE), (True, False)
+        "a/one.png", (60, 120), (ClassCount(3, 1.2, 0.5, 2.0, 1), ClassCount(7, 1)), (CELL, EDGE), {3: 1.2, 7: 1}
     ),
     CountedImage(
-        "two.png", (30, 80), (ClassCount(3, 4, 2, 6, 3, is_exact=True), ClassCount(7, 0, is_exact=True)), is_seen=True
+        "two.png",
+        (30, 80),
+        (ClassCount(3, 3, 3, 3, 3, is_exact=True), ClassCount(7, 0, is_exact=True)),
+        predicted={3: 4.256},
+        is_seen=True,
     ),
 )
 
@@ -54,7 +58,7 @@ def test_the_table_of_counts_has_the_points_where_all_are_marked_and_the_predict
         ("two.png", "Zelle, groß", "3", "3", "3"),
         ("two.png", "dust", "0", "0", "0"),
     ]
-    assert [one["predicted"] for one in found] == ["1.2", "1", "4", "0"]
+    assert [one["predicted"] for one in found] == ["1.2", "1", "4.26", ""]
     assert [(one["all_marked"], one["learned_from"]) for one in found[1:3]] == [("no", "no"), ("yes", "yes")]
 
 
