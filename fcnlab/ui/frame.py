@@ -44,6 +44,14 @@ def chosen_project(own: Engine) -> Project | None:
     return by_id[picked]
 
 
+def counts_objects() -> bool:
+    """Whether the project that this tab looks at counts objects."""
+    known = {project.id: project for project in project_service.projects(session.engine().lab)}
+    wanted = (session.current_view().project_id, session.peek("project"), next(iter(known), None))
+    chosen = next((known[one] for one in wanted if one in known), None)
+    return chosen is not None and chosen.task is Task.COUNTS
+
+
 def titled(project: Project) -> str:
     """The name of a project in a list, with what it makes where that is not masks."""
     return f"{project.name} (counts)" if project.task is Task.COUNTS else project.name

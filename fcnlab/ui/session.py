@@ -15,6 +15,7 @@ from fcnlab.errors import FcnlabError
 from fcnlab.lab import Lab, open_lab
 from fcnlab.services.charts import pixels_per_class
 from fcnlab.services.comparison_pictures import tile_jpeg
+from fcnlab.services.count_jobs import CountJobs
 from fcnlab.services.demo import make_demo
 from fcnlab.services.exhibits import Permissions
 from fcnlab.services.imaging import Sample, sample_of
@@ -58,6 +59,13 @@ def engine() -> Engine:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.freeze()  # what is loaded now stays; full collections need not walk through it
     return Engine(lab, jobs, Permissions(lab))
+
+
+@st.cache_resource(show_spinner=False)
+def count_jobs() -> CountJobs:
+    """Who counts whole projects in this process."""
+    own = engine()
+    return CountJobs(own.lab, own.jobs)
 
 
 @st.cache_data(show_spinner=False, max_entries=50_000)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 from streamlit.testing.v1 import AppTest
 
-from fcnlab.counts import Task
-from fcnlab.domain import Event, EventBatch, EventKind, Point, PointSource
+from fcnlab.counts import ClassCount, Task
+from fcnlab.domain import Event, EventBatch, EventKind, ImageInfo, Point, PointSource
 from fcnlab.lab import Lab
 from fcnlab.services import projects
+from fcnlab.services.count_exports import CountRow, CountTable
 from fcnlab.services.importing import import_files
 from fcnlab.services.labelling import add_points, apply_events
+from fcnlab.ui import count_charts, session
 from tests.ui.test_pages import page, picture
 
 
@@ -70,3 +75,63 @@ def test_the_dashboard_counts_objects_and_images_that_are_all_marked(lab: Lab) -
     numbers = {one.label: one.value for one in shown.metric}
     assert numbers == {"Images": "3", "All marked": "2", "Objects marked": "2", "Labellers": "1"}
     assert shown.selectbox[0].options == ["cells (counts)"]
+
+
+def test_the_count_page_says_what_is_missing(lab: Lab) -> None:
+    masks = projects.create_project(lab, name="a masks")
+    assert "makes masks" in page("count").info[0].value
+    projects.delete_project(lab, project_id=masks.id)
+    made = projects.create_project(lab, name="cells", task=Task.COUNTS)
+    assert "no images yet" in page("count").info[0].value
+    list(import_files(lab, [("a.png", picture(0))], project_id=made.id))
+
+    assert "No object is marked yet" in page("count").info[0].value
+
+
+def test_a_project_is_counted_and_the_page_shows_table_chart_and_files(lab: Lab) -> None:
+    project_id, images = counted(lab)
+    shown = page("count")
+    assert "2 objects are marked so far" in shown.markdown[1].value
+
+    next(button for button in shown.button if button.label == "Count all images").click().run()
+    for _ in range(600):
+        standing = session.count_jobs().standing(project_id)
+        if standing is not None and standing.state != "running":
+            break
+        time.sleep(0.1)
+    shown.run()
+
+    assert not shown.exception
+    assert not shown.error
+    assert standing is not None
+    assert standing.state == "finished"
+    table = shown.dataframe[0].value
+    assert list(table["image"]) == ["0.png", "1.png", "2.png"]
+    assert list(table["Marked"]) == [2, 0, 0]
+    assert list(table["All marked"]) == [True, True, False]
+    assert f"image={images[0]}" in table["open"][0]
+    numbers = {one.label: one.value for one in shown.metric}
+    assert numbers["All marked"] == "2 of 3"
+    assert not shown.warning
+    add_points(lab, [Point(5, 5, 1)], image_id=images[2], labeller="ann", source=PointSource.CLICK)
+    assert "changed since" in shown.run().warning[0].value
+
+
+def row(image: ImageInfo, marked: int, predicted: float, *, is_seen: bool = False, is_exact: bool = True) -> CountRow:
+    return CountRow(image, (ClassCount(1, marked, marked=marked, is_exact=is_exact),), {1: predicted}, is_seen)
+
+
+def test_only_images_that_are_all_marked_are_in_the_chart_and_those_learned_from_are_hollow(lab: Lab) -> None:
+    project_id, _ = counted(lab)
+    project = projects.project(lab, project_id=project_id)
+    first, second, third = projects.images(lab, project_id=project_id)
+    rows = (row(first, 2, 2.5), row(second, 0, 0.2, is_seen=True), row(third, 1, 9, is_exact=False))
+    table = CountTable("now", rows, None, (), (Path("a"), Path("b"), Path("c")))
+
+    found = count_charts.spots(project, table)
+
+    assert [(one["image"], one["true"], one["predicted"]) for one in found] == [("0.png", 2, 2.5), ("1.png", 0, 0.2)]
+    assert [one["image was"] for one in found] == [count_charts.UNSEEN, count_charts.SEEN]
+    diagonal, points = count_charts.spec(project, found)["layer"]
+    assert [one["true"] == one["predicted"] for one in diagonal["data"]["values"]] == [True, True]
+    assert count_charts.UNSEEN in points["encoding"]["fillOpacity"]["condition"]["test"]
