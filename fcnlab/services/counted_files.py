@@ -102,8 +102,8 @@ def _counted(
     def write(item: tuple[int, InputFile], made: tuple[_Read, ImageCount, NDArray[np.float32] | None]) -> ImageCount:
         one, found, maps = made
         hw, name = (one.rgb.shape[0], one.rgb.shape[1]), item[1].name
-        nobody = (False,) * len(found.objects)
-        tables.add(CountedImage(name, hw, found.counts, found.objects, nobody, one.content_hash in learned))
+        predicted = {own.class_id: own.count for own in found.counts}
+        tables.add(CountedImage(name, hw, found.counts, found.objects, predicted, one.content_hash in learned))
         if density is not None and maps is not None:
             for folder, its in zip(folders, maps, strict=True):
                 write_whole(density / folder / f"{stems[name]}.tif", _tiff(its))

@@ -124,8 +124,7 @@ class ProjectLearner:
 
     def learn_from(self, image: ImageInfo) -> None:
         """Take the points of an image into account; encodes it if it never was."""
-        clicks = self._clicks.get(image.id)
-        project = self._known_project()
+        project, clicks = self._known_project(), self._clicks.get(image.id)
         if clicks is None or image.id in self._lessons or (self.counts and self.counter.is_taught(image.id)):
             return
         self.revision += 1
@@ -204,20 +203,23 @@ class ProjectLearner:
         name = f"{record.id} {record.file}"
         return ChosenNetwork(content, name, project.learner, background_of(project), project.class_ids(), clicks)
 
-    def count(self, image: ImageInfo) -> Counted:
-        """The objects of an image by what is learned so far, its own points too. Raises NoPoints, ImportRefused."""
+    def count(self, image: ImageInfo, *, is_bare: bool = False) -> Counted:
+        """The objects of an image by what is learned so far, its own points too, or by the chosen model; `is_bare`: by
+        that, as if nothing were marked. Raises NoPoints, ImportRefused, CheckpointError."""
         project, own = self._known_project(), self._images.get(image.id, image)
         if self.record is not None:
-            return self._pictures.chosen_counts.count(self.record, project, own, self.clicks_of(own))
+            own = replace(own, is_complete=own.is_complete and not is_bare)
+            clicks = canonical_clicks([], own.hw) if is_bare else self.clicks_of(own)
+            return self._pictures.chosen_counts.count(self.record, project, own, clicks, keeps=not is_bare)
         self.counter.make_ready(project, own)
         self.learn_from(own)
         return self.counter.count(project, own, self.clicks_of(own))
 
     def segment(self, image: ImageInfo, head: Head) -> learner.Segmentation:
         """The mask of an image by a head of the instant learner."""
-        project = self._known_project()
+        project, clicks = self._known_project(), self.clicks_of(image)
         picture = self._pictures.picture(image, project.learner)
-        return segment_any(picture, head, self.clicks_of(image), project.learner, background=background_of(project))
+        return segment_any(picture, head, clicks, project.learner, background=background_of(project))
 
     def segment_by(self, maker: Maker, image: ImageInfo, *, keeps: bool = False) -> learner.Segmentation:
         """The mask of an image by what makes masks; `keeps`: somebody looks at the image, and will click."""
@@ -247,16 +249,10 @@ class ProjectLearner:
 
     def keep_lessons(self) -> None:
         """Write new lessons to the disk cache."""
-        project = self._known_project()
+        spec, background = self._known_project().learner, background_of(self._known_project())
         for image_id in sorted(self._unsaved & set(self._lessons)):
-            lesson = self._lessons[image_id]
-            self._pictures.keep_lesson(
-                self._images[image_id],
-                lesson.clicks,
-                project.learner,
-                lesson.teaching,
-                background=background_of(project),
-            )
+            image, lesson = self._images[image_id], self._lessons[image_id]
+            self._pictures.keep_lesson(image, lesson.clicks, spec, lesson.teaching, background=background)
         self._unsaved.clear()
         self._trim()
 
@@ -283,10 +279,9 @@ class ProjectLearner:
 
     def _set_clicks(self, image_id: int, stored_points: list[StoredPoint]) -> None:
         self._without_neighbours.discard(image_id)
-        self._lessons.pop(image_id, None)
         self.counter.forget(image_id)
-        self._exact.pop(image_id, None)
-        self._clicks.pop(image_id, None)
+        for known in (self._lessons, self._exact, self._clicks):
+            known.pop(image_id, None)
         if image_id in self._signatures:
             newest = newest_per_pixel(stored_points)
             weights = [one.weight for one in newest]

@@ -9,7 +9,7 @@ from functools import partial
 from fcnlab.adapters import repository_images
 from fcnlab.adapters.database import reading
 from fcnlab.core.counting.calibrating import spread_of
-from fcnlab.core.counting.counted import with_intervals
+from fcnlab.core.counting.counted import Counted, with_intervals
 from fcnlab.counts import ImageCount
 from fcnlab.domain import ImageInfo
 from fcnlab.errors import FcnlabError
@@ -69,6 +69,7 @@ def counts_of_project(
     for number, n_waiting, _ in learning(run):
         learned = n_waiting
         yield CountProgress(number, n_waiting + len(images))
+    is_instant = run(lambda learner: learner.record is None)  # a network knows its intervals from its training
     misses: dict[int, _Misses] = {}
     for number, image in enumerate(images, start=1):
         found = run(partial(_counted, image=image))
@@ -77,7 +78,7 @@ def counts_of_project(
                 tally = misses.setdefault(one.class_id, _Misses())
                 tally.true.append(float(one.marked))
                 tally.counted.append(one.count)
-        elif found.count is not None:
+        elif found.count is not None and is_instant:
             spread = {class_id: spread_of(one.true, one.counted) for class_id, one in misses.items()}
             found = replace(found, count=with_intervals(found.count, spread))
             run(partial(_keep_spread, spread=spread))
@@ -87,13 +88,20 @@ def counts_of_project(
 def _counted(learner: ProjectLearner, *, image: ImageInfo) -> CountProgress:
     try:
         count = learner.count(image).count
-        assert learner.project is not None
-        left_out = learner.counter.count_without(learner.project, image) if image.is_complete else None
+        left_out = _unaware(learner, image) if image.is_complete else None
     except FcnlabError as refusal:
         return CountProgress(0, 0, image, refused=str(refusal))
     if image.is_complete:
         return CountProgress(0, 0, image, count, None if left_out is None else _with_marked(left_out.count, count))
     return CountProgress(0, 0, image, count, count)
+
+
+def _unaware(learner: ProjectLearner, image: ImageInfo) -> Counted | None:
+    """The count as if nothing were marked in the image: by the chosen network, or by what all other images teach."""
+    assert learner.project is not None
+    if learner.record is None:
+        return learner.counter.count_without(learner.project, image)
+    return learner.count(image, is_bare=True)
 
 
 def _with_marked(predicted: ImageCount, count: ImageCount) -> ImageCount:

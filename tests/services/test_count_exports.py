@@ -13,7 +13,7 @@ from fcnlab.services.count_jobs import CountJobs
 from fcnlab.services.fitting import ProjectLearner
 from fcnlab.services.jobs import Jobs
 from fcnlab.services.picture_store import PictureStore
-from tests.services.test_counting_live import DISCS, click, counting_project, say_complete
+from tests.services.test_counting_live import DISCS, add_counting_network, click, counting_project, say_complete
 
 FEWER = [(30, 40), (40, 110), (90, 60)]
 MORE = [*FEWER, (95, 120), (60, 170)]
@@ -72,6 +72,22 @@ def test_the_files_hold_every_image_and_every_object(lab: Lab, tmp_path: Path) -
     content = json.loads(keypoints.read_text())
     assert len(content["images"]) == len(images)
     assert len(content["annotations"]) == len(listed)
+
+
+def test_a_chosen_network_is_asked_as_if_nothing_were_marked_and_what_it_may_have_learned_from_proves_nothing(
+    lab: Lab, tmp_path: Path
+) -> None:
+    project_id, images = marked_project(lab, tmp_path)
+    add_counting_network(lab, project_id)
+    before = made(lab, project_id, tmp_path / "before")
+    click(lab, images[0], [(5, 5), (6, 150)])
+
+    table = made(lab, project_id, tmp_path / "out")
+
+    assert [row.predicted for row in table.rows[:2]] == [row.predicted for row in before.rows[:2]]
+    assert table.rows[0].counts[0].count == len(DISCS) + 2
+    assert all(row.is_seen for row in table.rows)  # its file does not say from what it learned
+    assert table.score is None
 
 
 def test_the_moment_changes_with_points_and_with_what_is_all_marked(lab: Lab, tmp_path: Path) -> None:
