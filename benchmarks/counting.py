@@ -62,10 +62,10 @@ class Setting:
 
 
 SETTINGS = {
-    "vgg_cells": Setting(32, "", 6.0),
-    "mbm_cells": Setting(16, r".*(?=_)", 3.0),
-    "adipocytes": Setting(30, "", 3.0),
-    "dsb2018": Setting(30, "", 4.0, radius=8.0),
+    "vgg_cells": Setting(32, "", 5.0),
+    "mbm_cells": Setting(16, r".*(?=_)", 2.5),
+    "adipocytes": Setting(30, "", 2.5),
+    "dsb2018": Setting(30, "", 3.0, radius=8.0),
 }
 
 
