@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from fcnlab.core.clicks import Clicks, canonical_clicks
 from fcnlab.core.counting.counted import Counted, count_view, with_intervals
 from fcnlab.core.counting.instant import CountHead, CountLesson, CountLessons, CountPicture, fit_counts, teach_counts
-from fcnlab.core.counting.sizing import Sizes, sizes_at, spacing_from
+from fcnlab.core.counting.sizing import Sizes, sizes_at, spacing_from, usual_width
 from fcnlab.core.counting.views import instant_view
 from fcnlab.core.wide import counting_spec
 from fcnlab.domain import ImageInfo, Project
@@ -84,7 +84,7 @@ class InstantCounter:
     def head(self, project: Project) -> CountHead:
         """What all lessons teach. Raises NoPoints: no object is marked yet."""
         if self._head is None:
-            self._head = fit_counts(self._sum, class_ids=self._classes(project), spacing=self._spacing)
+            self._head = fit_counts(self._sum, class_ids=self._classes(project), **self._measures())
         return self._head
 
     def head_without(self, project: Project, image_id: int) -> CountHead:
@@ -93,7 +93,11 @@ class InstantCounter:
         if own is None:
             return self.head(project)
         others = self._classes(project, without=image_id)
-        return fit_counts(self._sum.without(own.lesson), class_ids=others, spacing=self._spacing)
+        return fit_counts(self._sum.without(own.lesson), class_ids=others, **self._measures())
+
+    def _measures(self) -> dict[str, float]:
+        """How large objects are, as `fit_counts` is told."""
+        return {"spacing": self._spacing, "width": usual_width(list(self._sizes.values()))}
 
     def _classes(self, project: Project, *, without: int | None = None) -> list[int]:
         """Object classes with marked objects, in the order of the project."""
@@ -137,7 +141,7 @@ class InstantCounter:
         spec = counting_spec(image.hw, project.learner)
         picture = self._pictures.counted_picture(image, spec, keeps=False)
         class_ids = tuple(label.id for label in project.classes)
-        view = instant_view(picture.stages, head, class_ids=class_ids, image_hw=image.hw)
+        view = instant_view(picture, head, class_ids=class_ids, image_hw=image.hw)
         return count_view(view, clicks, is_complete=is_complete, out_hw=picture.hw)
 
     def is_ready(self, project: Project, image: ImageInfo) -> bool:
@@ -149,4 +153,4 @@ def _sizes(picture: CountPicture, clicks: Clicks, background: int) -> Sizes:
     """How large the marked objects are, in working pixels."""
     rows, cols = clicks.on(picture.hw)
     is_object = clicks.class_ids != background
-    return sizes_at(picture.lab[..., 0], rows[is_object], cols[is_object])
+    return sizes_at(picture.space, rows[is_object], cols[is_object])

@@ -18,8 +18,8 @@ from fcnlab.adapters.weights import load_encoder, weights_fingerprint
 from fcnlab.core import learner
 from fcnlab.core.clicks import Clicks
 from fcnlab.core.coords import learner_hw
-from fcnlab.core.counting.instant import CountPicture, near_stages
-from fcnlab.core.encoder import StageEncoder, lab_image
+from fcnlab.core.counting.instant import CountPicture, ready_to_count
+from fcnlab.core.encoder import StageEncoder
 from fcnlab.core.head import Head
 from fcnlab.core.large import is_large
 from fcnlab.core.model import teaching_from_arrays, teaching_to_arrays
@@ -124,9 +124,8 @@ class PictureStore:
         known = self._counted.get(key)
         if known is None:
             entry = self._stages_of(image, spec, key, is_passing=not keeps)
-            stages = near_stages(stages_from_tensors(entry.tensors, entry.description))
-            lab = lab_image(entry.tensors["rgb"].cpu().numpy())
-            known = CountPicture(lab, stages.to(stages.maps[0].device, torch.float32))
+            stages = stages_from_tensors(entry.tensors, entry.description)
+            known = ready_to_count(entry.tensors["rgb"].cpu().numpy(), stages)
         if keeps:
             self._counted[key] = known
             self._counted.move_to_end(key)

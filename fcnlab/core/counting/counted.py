@@ -43,9 +43,8 @@ def count_view(view: View, clicks: Clicks, *, is_complete: bool, out_hw: tuple[i
         clicks: of the picture.
         out_hw: size of the class map.
     """
-    objects = marked_objects(
-        view.heights, view.spacing, view.thresholds, marks_on(clicks, view, is_complete=is_complete)
-    )
+    marks = marks_on(clicks, view, is_complete=is_complete)
+    objects = marked_objects(view.heights, view.spacing, view.thresholds, marks, neck=view.neck)
     rows, cols = (
         np.floor((np.arange(out) + 0.5) * (full / out) / cell).astype(int).clip(max=small - 1)
         for out, full, cell, small in zip(out_hw, clicks.image_hw, view.cell, view.heights.shape[1:], strict=True)

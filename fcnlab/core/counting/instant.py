@@ -9,15 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 from scipy.spatial import cKDTree
 
 from fcnlab.core.clicks import Clicks, samples_at
+from fcnlab.core.counting.contrast import with_contrast
 from fcnlab.core.counting.density import sigma_for
-from fcnlab.core.learner import Teachable
+from fcnlab.core.counting.sizing import ScaleSpace, scale_space
+from fcnlab.core.encoder import lab_image
 from fcnlab.core.stages import Stages, score_stages
 from fcnlab.errors import NoPoints
 
@@ -40,8 +44,8 @@ count as this part of its points. None lies within so many sigmas of an object."
 COMPLETE_WEIGHT = 4.0
 """Where all objects are marked, the same places are known, and count more than the objects."""
 
-PENALTY = 3e-2
-PENALTY_OF_MANY = 3e-3
+PENALTY = 0.1
+PENALTY_OF_MANY = 0.05
 MANY_POINTS = 100
 """L2 penalty for few points, and for so many or more; between them it falls with their number."""
 
@@ -50,10 +54,10 @@ BIAS_PENALTY = 1e-6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CountPicture:
-    """A working picture made ready to be counted in: CIELAB (H, W, 3) float32, and its `near_stages`."""
+    """A working picture made ready to be counted in: what a counter looks at, and at which widths places stand out."""
 
-    lab: NDArray[np.float32]
     stages: Stages
+    space: ScaleSpace
 
     @property
     def hw(self) -> tuple[int, int]:
@@ -63,6 +67,22 @@ class CountPicture:
     def samples(self, rows: NDArray[np.float64], cols: NDArray[np.float64]) -> NDArray[np.float32]:
         """Standardised features (N, D) at float positions of the working picture."""
         return samples_at(self.stages, rows, cols)
+
+
+def ready_to_count(rgb: NDArray[np.uint8], stages: Stages) -> CountPicture:
+    """Make a working picture (H, W, 3) uint8 ready; `stages` come from the encoder or the cache."""
+    lightness = lab_image(rgb)[..., 0]
+    near = near_stages(stages).to(stages.maps[0].device, torch.float32)
+    return CountPicture(with_contrast(near, lightness), scale_space(lightness))
+
+
+def near_stages(stages: Stages) -> Stages:
+    """The stages that can tell one object from the next: those of strides up to COARSEST."""
+    kept = [number for number, info in enumerate(stages.infos) if info.stride <= COARSEST]
+    maps, means, scales = (
+        tuple(part[number] for number in kept) for part in (stages.maps, stages.means, stages.scales)
+    )
+    return Stages(tuple(stages.infos[number] for number in kept), maps, means, scales, stages.hw)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,26 +106,29 @@ class CountLesson:
 class CountHead:
     """weights (K, D) float32, bias (K,): row k scores how close the nearest object of class `class_ids[k]` is.
 
-    `spacing`: distance of touching objects, working pixels.
+    `spacing`: distance of touching objects, working pixels. `width`: at which the marked ones stand out; see `Sizes`.
     """
 
     class_ids: tuple[int, ...]
     weights: NDArray[np.float32]
     bias: NDArray[np.float32]
     spacing: float
+    width: float
 
 
-def near_stages(stages: Stages) -> Stages:
-    """The stages that can tell one object from the next: those of strides up to COARSEST."""
-    kept = [number for number, info in enumerate(stages.infos) if info.stride <= COARSEST]
-    maps, means, scales = (
-        tuple(part[number] for number in kept) for part in (stages.maps, stages.means, stages.scales)
-    )
-    return Stages(tuple(stages.infos[number] for number in kept), maps, means, scales, stages.hw)
+class Sampled(Protocol):
+    """What `teach_counts` asks of a picture."""
+
+    @property
+    def hw(self) -> tuple[int, int]:
+        """Height and width of the working picture."""
+
+    def samples(self, rows: NDArray[np.float64], cols: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Standardised features (N, D) at float positions of the working picture."""
 
 
 def teach_counts(
-    picture: Teachable, clicks: Clicks, *, background: int, is_complete: bool, spacing: float
+    picture: Sampled, clicks: Clicks, *, background: int, is_complete: bool, spacing: float
 ) -> CountLesson:
     """Samples of one picture, whose points of every class but the background are objects.
 
@@ -195,11 +218,12 @@ class CountLessons:
         return others
 
 
-def fit_counts(lessons: CountLessons, *, class_ids: Sequence[int], spacing: float) -> CountHead:
+def fit_counts(lessons: CountLessons, *, class_ids: Sequence[int], spacing: float, width: float) -> CountHead:
     """The ridge regression of closeness on features over all lessons.
 
     Args:
         class_ids: object classes with at least one object.
+        spacing, width: see CountHead.
 
     Raises:
         NoPoints: there are none.
@@ -217,6 +241,7 @@ def fit_counts(lessons: CountLessons, *, class_ids: Sequence[int], spacing: floa
         np.ascontiguousarray(solution[:-1].T, np.float32),
         np.ascontiguousarray(solution[-1], np.float32),
         spacing,
+        width,
     )
 
 

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 from skimage.feature import peak_local_max
 
 from fcnlab.core.counting.density import sigma_for
 from fcnlab.core.counting.flooding import basins_of
 from fcnlab.core.counting.marks import Marks
 from fcnlab.core.counting.objects import Blob, Found
+from fcnlab.core.counting.touching import joined_at_necks
 
-NEAREST_SHARE = 1 / 3
+NEAREST_SHARE = 0.25
 """Two objects that were found are at least this part of the spacing apart."""
 
 MERGED_SHARE = 0.5
@@ -36,7 +38,12 @@ class MarkedObjects:
 
 
 def marked_objects(
-    heights: NDArray[np.float32], spacing: float, thresholds: NDArray[np.float32], marks: Marks
+    heights: NDArray[np.float32],
+    spacing: float,
+    thresholds: NDArray[np.float32],
+    marks: Marks,
+    *,
+    neck: float | None = None,
 ) -> MarkedObjects:
     """Every marked object, and the peaks of the map that are none of them; the peaks only where not all are marked.
 
@@ -45,13 +52,16 @@ def marked_objects(
         spacing: distance of touching objects, pixels of the map.
         thresholds: (K,) least height of a peak.
         marks: in the frame of the map.
+        neck: two peaks are one object where the map between them is at least this part of the lower one. None: never.
     """
     relative = heights[1:] / np.asarray(thresholds, np.float32)[1:, None, None]
     top, winner = relative.max(axis=0), relative.argmax(axis=0) + 1
     is_object = marks.classes > 0
     own = np.column_stack([marks.rows, marks.cols]).astype(np.float64)
     objects, background = own[is_object], own[~is_object]
-    peaks = np.zeros((0, 2), np.int64) if marks.is_complete else _peaks(top, spacing, objects, background)
+    peaks = np.zeros((0, 2), np.int64)
+    if not marks.is_complete:
+        peaks = _peaks(top, spacing, objects, background, neck)
     seeds = np.concatenate([_pixels(objects, top.shape), peaks])
     places = np.concatenate([marks.classes[is_object], winner[peaks[:, 0], peaks[:, 1]]])
     lifted = _lifted(top, objects, sigma_for(spacing))
@@ -85,7 +95,11 @@ def marked_objects(
 
 
 def _peaks(
-    top: NDArray[np.float32], spacing: float, objects: NDArray[np.float64], background: NDArray[np.float64]
+    top: NDArray[np.float32],
+    spacing: float,
+    objects: NDArray[np.float64],
+    background: NDArray[np.float64],
+    neck: float | None,
 ) -> NDArray[np.int64]:
     """Pixels (N, 2) of the peaks that are no marked object and not at a background point."""
     smooth = np.asarray(cv2.GaussianBlur(top, (0, 0), max(0.5, spacing / 10)), np.float32)
@@ -95,9 +109,21 @@ def _peaks(
     peaks = np.asarray(found, np.int64).reshape(-1, 2)
     for others, share in ((objects, MERGED_SHARE), (background, CLEARED_SHARE)):
         if len(others) and len(peaks):
-            distance = np.linalg.norm(peaks[:, None] - others, axis=2).min(axis=1)
-            peaks = peaks[distance > share * spacing]
-    return peaks
+            peaks = peaks[cKDTree(others).query(peaks)[0] > share * spacing]
+    return peaks if neck is None or not len(peaks) else _apart(peaks, smooth, _pixels(objects, top.shape), neck)
+
+
+def _apart(
+    peaks: NDArray[np.int64], smooth: NDArray[np.float32], marked: NDArray[np.int64], neck: float
+) -> NDArray[np.int64]:
+    """The peaks without those that are one object with a higher peak, or with one that is marked."""
+    seeds = np.concatenate([marked, peaks])
+    markers = np.zeros(smooth.shape, np.int32)
+    markers[seeds[::-1, 0], seeds[::-1, 1]] = np.arange(len(seeds), 0, -1)
+    tops = np.concatenate([np.full(len(marked), np.inf), smooth[peaks[:, 0], peaks[:, 1]]])
+    roots = joined_at_necks(basins_of(-smooth, markers, smooth >= REACH), smooth, tops, neck=neck)
+    is_own = roots[len(marked) + 1 :] == np.arange(len(marked) + 1, len(seeds) + 1)
+    return np.asarray(peaks[is_own], np.int64)
 
 
 def _lifted(top: NDArray[np.float32], objects: NDArray[np.float64], sigma: float) -> NDArray[np.float32]:

@@ -16,7 +16,7 @@ WIDTHS_PER_OCTAVE = 2
 N_WIDTHS = 11
 """Widths (sigma) at which an object may stand out: 1 to 32 pixels of the picture."""
 
-SPACING_OF_WIDTH = 3.0
+SPACING_OF_WIDTH = 2.5
 """Spacing of objects that touch, as a multiple of the width at which one stands out; measured on four sets of cells."""
 
 STEPS_PER_OCTAVE = 4
@@ -35,19 +35,25 @@ class Sizes:
     widths: NDArray[np.float64]
 
 
-def sizes_at(lightness: NDArray[np.float32], rows: NDArray[np.float64], cols: NDArray[np.float64]) -> Sizes:
-    """The width at which each place of a picture stands out most: the largest scale-normalised Laplacian.
+@dataclass(frozen=True, slots=True, eq=False)
+class ScaleSpace:
+    """How strongly each place of a picture bends at rising widths.
 
-    Args:
-        lightness: (H, W).
-        rows, cols: (N,) float pixels of it.
-
-    Reference: Lindeberg 1998, "Feature detection with automatic scale selection". Wider Gaussians are taken on the
-    picture made smaller, a doubling at a time.
+    Attributes:
+        factors: pixels of the picture, along one side, to one of each map.
+        maps: (h, w) float32 each, the scale-normalised Laplacian, without its sign.
     """
-    if not len(rows):
-        return Sizes(rows, cols, np.zeros(0))
-    strengths = []
+
+    factors: tuple[int, ...]
+    maps: tuple[NDArray[np.float32], ...]
+
+
+def scale_space(lightness: NDArray[np.float32]) -> ScaleSpace:
+    """Of a picture (H, W). Wider Gaussians are taken on the picture made smaller, a doubling at a time.
+
+    Reference: Lindeberg 1998, "Feature detection with automatic scale selection".
+    """
+    factors, maps = [], []
     small, factor = lightness, 1
     for number in range(N_WIDTHS):
         width = FIRST_WIDTH * 2 ** (number / WIDTHS_PER_OCTAVE)
@@ -59,13 +65,28 @@ def sizes_at(lightness: NDArray[np.float32], rows: NDArray[np.float64], cols: ND
             small = np.asarray(cv2.resize(small, halved, interpolation=cv2.INTER_AREA), np.float32)
         smooth = cv2.GaussianBlur(small, (0, 0), width / factor, borderType=cv2.BORDER_REFLECT)
         bent = np.abs(cv2.Laplacian(smooth, cv2.CV_32F, borderType=cv2.BORDER_REFLECT)) * (width / factor) ** 2
+        factors.append(factor)
+        maps.append(np.asarray(bent, np.float32))
+    return ScaleSpace(tuple(factors), tuple(maps))
+
+
+def sizes_at(space: ScaleSpace, rows: NDArray[np.float64], cols: NDArray[np.float64]) -> Sizes:
+    """The width at which each place (N,) of a picture, in float pixels, stands out most."""
+    strengths = np.zeros((len(space.maps), len(rows)), np.float32)
+    for number, (factor, bent) in enumerate(zip(space.factors, space.maps, strict=True)):
         at = [
             np.clip(np.rint((place + 0.5) / factor - 0.5).astype(int), 0, side - 1)
-            for place, side in ((rows, bent.shape[0]), (cols, bent.shape[1]))
+            for place, side in zip((rows, cols), bent.shape, strict=True)
         ]
-        strengths.append(bent[at[0], at[1]])
-    best = np.stack(strengths).argmax(axis=0)
+        strengths[number] = bent[at[0], at[1]]
+    best = strengths.argmax(axis=0)
     return Sizes(rows, cols, np.asarray(FIRST_WIDTH * 2.0 ** (best / WIDTHS_PER_OCTAVE), np.float64))
+
+
+def usual_width(pictures: Sequence[Sizes]) -> float:
+    """The median width of all marked objects; 0 without any."""
+    widths = np.concatenate([one.widths for one in pictures]) if pictures else np.zeros(0)
+    return float(np.median(widths)) if len(widths) else 0.0
 
 
 def spacing_from(pictures: Sequence[Sizes]) -> float:
@@ -79,8 +100,8 @@ def spacing_from(pictures: Sequence[Sizes]) -> float:
         places = np.unique(np.column_stack([one.rows, one.cols]), axis=0)
         if len(places) > 1:
             nearest.append(float(np.median(cKDTree(places).query(places, k=2)[0][:, 1])))
-    widths = np.concatenate([one.widths for one in pictures]) if pictures else np.zeros(0)
-    found = UNKNOWN if not len(widths) else SPACING_OF_WIDTH * float(np.median(widths))
+    width = usual_width(pictures)
+    found = SPACING_OF_WIDTH * width if width else UNKNOWN
     if nearest:
         found = min(found, float(np.median(nearest)))
     exponent = round(math.log2(float(np.clip(found, LEAST, MOST))) * STEPS_PER_OCTAVE) / STEPS_PER_OCTAVE

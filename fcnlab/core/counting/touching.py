@@ -71,6 +71,20 @@ def _without_wide_necks(
     basins: NDArray[np.int32], depth: NDArray[np.float32], tops: NDArray[np.float32]
 ) -> NDArray[np.int32]:
     """Join basins where the deepest place between them is not clearly shallower than the shallower of the two."""
+    roots = joined_at_necks(basins, depth, tops, neck=NECK)
+    return np.asarray(np.unique(roots, return_inverse=True)[1], np.int32)[basins]
+
+
+def joined_at_necks(
+    basins: NDArray[np.int32], depth: NDArray[np.float32], tops: NDArray[np.floating], *, neck: float
+) -> NDArray[np.int64]:
+    """For 0 and each basin the highest of those it is one with: a saddle of `neck` times the lower top joins two.
+
+    Args:
+        basins: (H, W), numbers from 1 on.
+        depth: (H, W), of the surface they are basins of.
+        tops: (N,) of the basins; an infinite one is never joined to another that is infinite.
+    """
     pairs, saddles = _saddles(basins, depth)
     root = np.arange(len(tops) + 1)
     top = np.concatenate([[0.0], tops])
@@ -82,11 +96,10 @@ def _without_wide_necks(
 
     for index in np.argsort(-saddles, kind="stable"):
         one, other = (root_of(int(number)) for number in pairs[index])
-        if one != other and saddles[index] >= NECK * min(top[one], top[other]):
+        if one != other and saddles[index] >= neck * min(top[one], top[other]):
             keep, drop = (one, other) if top[one] >= top[other] else (other, one)
             root[drop] = keep
-    roots = np.array([root_of(number) for number in range(len(root))])
-    return np.asarray(np.unique(roots, return_inverse=True)[1], np.int32)[basins]
+    return np.array([root_of(number) for number in range(len(root))], np.int64)
 
 
 def _saddles(basins: NDArray[np.int32], depth: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

@@ -11,16 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 from scipy.special import softmax
+from skimage.feature import peak_local_max
 
 from fcnlab.core.counting.counting import PEAK_THRESHOLD, default_threshold
 from fcnlab.core.counting.density import DENSITY_UNIT, sigma_for
-from fcnlab.core.counting.instant import CountHead, grid_for, heights_of
+from fcnlab.core.counting.instant import CountHead, CountPicture, grid_for, heights_of
 from fcnlab.core.counting.looks import calibration_of
 from fcnlab.core.counting.objects import Found, labelled_blobs
-from fcnlab.core.counting.sizing import UNKNOWN
+from fcnlab.core.counting.sizing import UNKNOWN, sizes_at, usual_width
 from fcnlab.core.network_model import NetworkModel, picture_scores, seen_hw, seen_picture
-from fcnlab.core.stages import Stages
 from fcnlab.counts import Objective
+
+HEIGHT_THRESHOLD = 0.4
+"""Least height of an object that the instant counter finds."""
+
+LARGER = 1.2
+"""Objects that stand out at widths so many times those of the marked ones are larger."""
+
+NECK = 0.8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +42,7 @@ class View:
         spacing: distance of touching objects, pixels of the map.
         cell: height and width of a pixel of the map, in pixels of the image at full size.
         sums: number of objects by class id, of a counter that adds up a density.
+        neck: peaks with no deeper dip between them than this part of the lower one are one object; None: all count.
     """
 
     class_ids: tuple[int, ...]
@@ -42,22 +51,35 @@ class View:
     spacing: float
     cell: tuple[float, float]
     sums: Mapping[int, float] = field(default_factory=dict)
+    neck: float | None = None
 
 
 def instant_view(
-    stages: Stages, head: CountHead | None, *, class_ids: tuple[int, ...], image_hw: tuple[int, int]
+    picture: CountPicture, head: CountHead | None, *, class_ids: tuple[int, ...], image_hw: tuple[int, int]
 ) -> View:
-    """What the instant counter sees; nothing without a head, nor of classes it does not know."""
+    """What the instant counter sees; nothing without a head, nor of classes it does not know.
+
+    Where the objects of a picture are larger than those that were marked, each has several peaks: they are joined.
+    """
     spacing = UNKNOWN if head is None else head.spacing
-    grid = grid_for(spacing)
-    heights = np.zeros((len(class_ids), *(-(-side // grid) for side in stages.hw)), np.float32)
+    grid, hw = grid_for(spacing), picture.hw
+    heights = np.zeros((len(class_ids), *(-(-side // grid) for side in hw)), np.float32)
     if head is not None:
-        for class_id, scored in zip(head.class_ids, heights_of(stages, head), strict=True):
+        for class_id, scored in zip(head.class_ids, heights_of(picture.stages, head), strict=True):
             if class_id in class_ids[1:]:
                 heights[class_ids.index(class_id)] = scored
-    cell = (grid * image_hw[0] / stages.hw[0], grid * image_hw[1] / stages.hw[1])
-    thresholds = np.full(len(class_ids), PEAK_THRESHOLD, np.float32)
-    return View(class_ids, heights, thresholds, spacing / grid, cell)
+    cell = (grid * image_hw[0] / hw[0], grid * image_hw[1] / hw[1])
+    thresholds = np.full(len(class_ids), HEIGHT_THRESHOLD, np.float32)
+    is_larger = head is not None and _width_of_peaks(picture, heights, grid) > LARGER * head.width
+    return View(class_ids, heights, thresholds, spacing / grid, cell, neck=NECK if is_larger else None)
+
+
+def _width_of_peaks(picture: CountPicture, heights: NDArray[np.float32], grid: int) -> float:
+    """The width at which the objects that the maps show stand out."""
+    top = heights[1:].max(axis=0)
+    peaks = peak_local_max(top, min_distance=2, threshold_abs=HEIGHT_THRESHOLD)  # type: ignore[no-untyped-call]
+    rows, cols = ((np.asarray(places, np.float64) + 0.5) * grid - 0.5 for places in peaks.reshape(-1, 2).T)
+    return usual_width([sizes_at(picture.space, rows, cols)])
 
 
 def network_view(model: NetworkModel, rgb: NDArray[np.uint8], *, class_ids: tuple[int, ...], device: str) -> View:

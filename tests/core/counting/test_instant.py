@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 
 from fcnlab.core.clicks import canonical_clicks
@@ -14,12 +13,12 @@ from fcnlab.core.counting.instant import (
     CountPicture,
     evenly_spread,
     fit_counts,
-    near_stages,
+    ready_to_count,
     teach_counts,
 )
-from fcnlab.core.counting.sizing import Sizes, sizes_at, spacing_from
+from fcnlab.core.counting.sizing import Sizes, sizes_at, spacing_from, usual_width
 from fcnlab.core.counting.views import instant_view
-from fcnlab.core.encoder import StageEncoder, lab_image
+from fcnlab.core.encoder import StageEncoder
 from fcnlab.domain import Point
 from fcnlab.errors import NoPoints
 
@@ -38,20 +37,20 @@ def picture(encoder: StageEncoder) -> CountPicture:
         for row, col in places:
             grey[np.hypot(rows - row, cols - col) < 7] += light
     rgb = np.repeat(np.clip(grey, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
-    stages = near_stages(encoder.encode(rgb, scales=(1.0, 0.5), position=True))
-    return CountPicture(lab_image(rgb), stages.to("cpu", torch.float32))
+    return ready_to_count(rgb, encoder.encode(rgb, scales=(1.0, 0.5), position=True))
 
 
 def counted(picture: CountPicture, points: list[Point], *, is_complete: bool = False) -> Counted:
     clicks = canonical_clicks(points, picture.hw)
     rows, cols = clicks.on(picture.hw)
     is_object = clicks.class_ids != 0
-    spacing = spacing_from([sizes_at(picture.lab[..., 0], rows[is_object], cols[is_object])])
+    sizes = [sizes_at(picture.space, rows[is_object], cols[is_object])]
+    spacing = spacing_from(sizes)
     lessons = CountLessons()
     lessons.add(teach_counts(picture, clicks, background=0, is_complete=is_complete, spacing=spacing))
     marked = sorted({int(one) for one in clicks.class_ids[is_object]})
-    head = fit_counts(lessons, class_ids=marked, spacing=spacing) if marked else None
-    view = instant_view(picture.stages, head, class_ids=CLASSES, image_hw=picture.hw)
+    head = fit_counts(lessons, class_ids=marked, spacing=spacing, width=usual_width(sizes)) if marked else None
+    view = instant_view(picture, head, class_ids=CLASSES, image_hw=picture.hw)
     return count_view(view, clicks, is_complete=is_complete, out_hw=picture.hw)
 
 
@@ -161,7 +160,7 @@ def test_what_is_taken_away_was_never_learned(picture: CountPicture) -> None:
         found.add(teach_counts(picture, clicks, background=0, is_complete=False, spacing=20.0))
         return found
 
-    alone = fit_counts(lesson(BRIGHT[:3]), class_ids=[1], spacing=20.0)
+    alone = fit_counts(lesson(BRIGHT[:3]), class_ids=[1], spacing=20.0, width=6.0)
     both = lesson(BRIGHT[:3])
     other = teach_counts(
         picture, canonical_clicks(points(BRIGHT[4:], 1), picture.hw), background=0, is_complete=True, spacing=20.0
@@ -169,20 +168,20 @@ def test_what_is_taken_away_was_never_learned(picture: CountPicture) -> None:
     both.add(other)
     both.add(other, sign=-1)
 
-    again = fit_counts(both, class_ids=[1], spacing=20.0)
+    again = fit_counts(both, class_ids=[1], spacing=20.0, width=6.0)
 
     np.testing.assert_allclose(again.weights, alone.weights, rtol=0, atol=1e-6)
 
 
 def test_nothing_marked_teaches_nothing() -> None:
     with pytest.raises(NoPoints, match="click one"):
-        fit_counts(CountLessons(), class_ids=[], spacing=20.0)
+        fit_counts(CountLessons(), class_ids=[], spacing=20.0, width=6.0)
 
 
 def test_the_width_of_discs_is_told_from_points_on_them(picture: CountPicture) -> None:
     rows, cols = np.array(BRIGHT, np.float64).T
 
-    found = sizes_at(picture.lab[..., 0], rows, cols)
+    found = sizes_at(picture.space, rows, cols)
 
     assert 4 <= float(np.median(found.widths)) <= 8  # radius over the root of two, in halves of a doubling
 

@@ -83,6 +83,19 @@ def test_blobs_become_one_peak_each() -> None:
     assert len(found.count.objects) == 2
 
 
+def test_peaks_with_hardly_a_dip_between_them_are_one_object_where_objects_are_larger() -> None:
+    close = bumps([(15, 20), (15, 25), (8, 42)])
+    none = canonical_clicks([], IMAGE_HW)
+    on_one = canonical_clicks([Point(31, 41, 7)], IMAGE_HW)
+
+    apart = count_view(view(heights=close), none, is_complete=False, out_hw=IMAGE_HW)
+    joined = count_view(view(heights=close, neck=0.4), none, is_complete=False, out_hw=IMAGE_HW)
+    marked = count_view(view(heights=close, neck=0.4), on_one, is_complete=False, out_hw=IMAGE_HW)
+
+    assert [len(one.count.objects) for one in (apart, joined, marked)] == [3, 2, 2]
+    assert [one.is_marked for one in marked.count.objects].count(True) == 1
+
+
 def test_probabilities_of_a_pixel_sum_to_one() -> None:
     found = count_view(view(), canonical_clicks([], IMAGE_HW), is_complete=False, out_hw=(45, 75))
 
