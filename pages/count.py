@@ -1,13 +1,19 @@
 """Count: how many objects there are in all images of a project."""
 
+import streamlit as st
+
 from fcnlab.errors import FcnlabError
 from fcnlab.ui import count_panel, frame, session
 
 own = session.engine()
-project = frame.chosen_project(own)
+head = st.container(horizontal=True, vertical_alignment="center")
+with head:
+    project = frame.chosen_project(own)
 if project is not None:
     try:
         if not count_panel.empty_state(own, project):
+            with head:
+                count_panel.start_button(own, project)
             count_panel.draw(own, project)
     except FcnlabError as failure:
         session.explained(failure)

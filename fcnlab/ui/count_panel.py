@@ -16,6 +16,7 @@ from fcnlab.services.count_tables import MarkedTotals, marked_totals
 from fcnlab.services.downloads import download_url
 from fcnlab.services.models import model
 from fcnlab.ui import count_charts, count_view, session
+from fcnlab.ui.frame import plain
 from fcnlab.ui.session import Engine
 
 POLLED_EVERY_S = 1.0
@@ -68,7 +69,7 @@ def _watched(own: Engine, project: Project, *, is_running: bool) -> None:
     if is_running and (standing is None or standing.state != "running"):
         st.rerun(scope="app")
     try:
-        _head(own, project, standing)
+        _news(own, project, standing)
         if standing is not None and standing.table is not None:
             _results(own, project, standing.table)
         else:
@@ -77,20 +78,24 @@ def _watched(own: Engine, project: Project, *, is_running: bool) -> None:
         session.explained(failure)
 
 
-def _head(own: Engine, project: Project, standing: Counting | None) -> None:
-    """What counts, the button, and how far it is."""
+def start_button(own: Engine, project: Project) -> None:
+    """The button that counts, and what counts."""
+    standing = session.count_jobs().standing(project.id)
+    words = "Count again" if standing is not None and standing.table is not None else "Count all images"
     is_running = standing is not None and standing.state == "running"
-    with st.container(horizontal=True, vertical_alignment="center"):
-        words = "Count again" if standing is not None and standing.table is not None else "Count all images"
-        if st.button(words, type="primary", icon=":material/tag:", disabled=is_running):
-            session.count_jobs().start(project.id)
-            st.rerun(scope="app")
-        st.caption(f"Counted by: {_counter(own, project)}", width="content")
+    if st.button(words, type="primary", icon=":material/tag:", disabled=is_running):
+        session.count_jobs().start(project.id)
+        st.rerun()
+    st.caption(f":material/deployed_code: Counted by {_counter(own, project)}", width="content")
+
+
+def _news(own: Engine, project: Project, standing: Counting | None) -> None:
+    """How far it is, and what went wrong."""
     if standing is None:
         return
     if standing.state == "running":
         part = standing.done / standing.total if standing.total else 0.0
-        st.progress(min(1.0, part), f"{standing.done} of {standing.total or '…'}")
+        st.progress(min(1.0, part), f"Counting: {standing.done} of {standing.total or '…'}")
     elif standing.state == "failed":
         st.error(standing.message, icon=":material/error:")
     elif standing.table is not None and standing.table.made_from != made_from(own.lab, project_id=project.id):
@@ -98,7 +103,9 @@ def _head(own: Engine, project: Project, standing: Counting | None) -> None:
 
 
 def _counter(own: Engine, project: Project) -> str:
-    return "instant counter" if project.model_id is None else model(own.lab, model_id=project.model_id).name
+    if project.model_id is None:
+        return "the **instant counter**"
+    return f"**{plain(model(own.lab, model_id=project.model_id).name)}**"
 
 
 def _invitation(own: Engine, project: Project) -> None:
@@ -119,20 +126,19 @@ def _results(own: Engine, project: Project, table: CountTable) -> None:
     _totals(project, table)
     left, right = st.columns([6, 5], gap="large")
     with left:
-        st.subheader("Images", anchor=False)
         _rows(project, table)
         _files(table)
     with right:
-        st.subheader("Predicted and true", anchor=False)
+        st.markdown("**Predicted against true** :gray[images that are all marked]")
         count_charts.scatter(project, table)
-        _score(project, table.score)
+        _about(project, table.score)
         count_view.draw(own, project, table)
 
 
 def _totals(project: Project, table: CountTable) -> None:
     """The sums over the project, one class beside the other."""
     objects = project.classes[1:]
-    tiles = st.columns(max(4, len(objects) + 1))
+    tiles = st.columns(max(6, len(objects) + 4))
     for tile, label in zip(tiles, objects, strict=False):
         own = [one for row in table.rows for one in row.counts if one.class_id == label.id]
         total = sum(one.count for one in own)
@@ -150,7 +156,14 @@ def _totals(project: Project, table: CountTable) -> None:
             help="Over all images. The interval adds those of the images: it holds even if all err the same way.",
         )
     n_exact = sum(row.image.is_complete for row in table.rows)
-    tiles[len(objects)].metric("All marked", f"{n_exact} of {len(table.rows)}", help="Images whose count is exact.")
+    rest = tiles[len(objects) :]
+    rest[0].metric("All marked", f"{n_exact} of {len(table.rows)}", help="Images whose count is exact.")
+    if table.score is not None:
+        score = table.score
+        rest[1].metric("Mean error", f"{score.mae:.2f}", help="MAE: mean absolute error of the count of an image.")
+        rest[2].metric("Relative error", f"{score.mre:.0%}", help="Mean of |predicted - true| / true.")
+        words = f"F-score of the objects. Precision {score.precision:.0%}, recall {score.recall:.0%}."
+        rest[3].metric("Found", f"{score.f_score:.0%}", help=words)
     if table.left_out:
         with st.expander(f"{len(table.left_out)} images could not be counted", icon=":material/warning:"):
             for name, reason in table.left_out:
@@ -186,7 +199,7 @@ def _line(project: Project, row: CountRow, *, is_one: bool) -> dict[str, Any]:
         line[f"{before}Predicted"] = None if said is None else round(said, 1)
         low, high = (None, None) if one is None or is_exact else (one.low, one.high)
         line[f"{before}Interval"] = "" if low is None or high is None else f"{low:.0f} to {high:.0f}"
-        line[f"{before}Error"] = round(said - one.marked, 1) if is_exact and one and said is not None else None
+        line[f"{before}Error"] = f"{round(said - one.marked, 1):+g}" if is_exact and one and said is not None else ""
     return line | {"All marked": row.image.is_complete} | ({"Learned from": True} if row.is_seen else {})
 
 
@@ -195,24 +208,17 @@ def label_link(project: Project, row: CountRow) -> str:
     return f"/?project={project.id}&image={row.image.id}&labeller={quote(session.labeller() or 'anonymous')}"
 
 
-def _score(project: Project, score: CountScore | None) -> None:
+def _about(project: Project, score: CountScore | None) -> None:
     if score is None:
         st.caption(
             "No image says yet how good the counter is: mark all objects of one that it did not learn from. The "
             "instant counter needs two such images, and counts each by what it learned from the others."
         )
         return
-    numbers = st.columns(4)
-    numbers[0].metric("Mean error", f"{score.mae:.2f}", help="MAE: mean absolute error of the count of an image.")
-    numbers[1].metric("RMSE", f"{score.rmse:.2f}", help="Root of the mean squared error.")
-    numbers[2].metric("Relative", f"{score.mre:.0%}", help="Mean of |predicted - true| / true.")
-    numbers[3].metric(
-        "Found", f"{score.f_score:.0%}", help=f"F-score. Precision {score.precision:.0%}, recall {score.recall:.0%}."
-    )
     games = ", ".join(f"{value:.2f}" for value in score.game)
     words = (
         f"On {score.n_images} images with {score.n_objects} objects that are all marked and that the counter did not "
-        f"learn from. GAME 0 to 3: {games}."
+        f"learn from. RMSE {score.rmse:.2f}, GAME 0 to 3: {games}."
     )
     if len(score.per_class) > 1:
         names = {label.id: label.name for label in project.classes}

@@ -3,6 +3,7 @@ import { render, renderCursor } from "./face.js";
 import { drawAim, drawObjects, fits } from "./numbers.js";
 import { meant, pixelOf, readCounts, readObjects, spacing, standing } from "./objects.js";
 import { Review } from "./review.js";
+import { counted } from "./words.js";
 
 /** @typedef {import("./workspace.js").Workspace} Workspace */
 /** @typedef {import("./types.js").Found} Found */
@@ -135,9 +136,21 @@ export class Counting {
     renderCursor(this.workspace);
   }
 
-  /** Say that all objects of the image are marked, or that they are not. @param {boolean} [complete] */
-  setComplete(complete = !this.workspace.labelling.now().isComplete) {
-    this.workspace.labelling.record("complete", { complete });
+  /**
+   * Say that all objects of the image are marked, or that they are not; asks first where objects were found and none
+   * of them is marked.
+   * @param {boolean} [complete]
+   * @param {() => void} [then] what follows once it is said
+   */
+  setComplete(complete = !this.workspace.labelling.now().isComplete, then = () => {}) {
+    const { labelling, popovers, toolbar } = this.workspace;
+    const go = () => {
+      labelling.record("complete", { complete });
+      then();
+    };
+    const n = this.open().length;
+    if (!complete || n === 0 || this.nMarked() > 0) go();
+    else popovers.confirm(toolbar.done, `${counted(n, "object")} found, none marked. Say that there are none?`, "No objects here", go);
   }
 
   /**

@@ -130,6 +130,7 @@ export class Toolbar {
     say(/** @type {Element} */ (this.done.querySelector(".label")), nObjects ? "All marked" : "No objects here");
     const what = nObjects ? "all objects are marked" : "there are no objects here";
     this.done.title = isComplete ? `You said that ${what}. Click to take it back (t)` : `Say that ${what} (t; Enter also goes to the next image)`;
+    this.done.setAttribute("aria-label", what[0].toUpperCase() + what.slice(1));
     this.done.classList.toggle("primary", !isComplete);
     press(this.done, isComplete);
   }

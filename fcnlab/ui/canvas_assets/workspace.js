@@ -175,9 +175,13 @@ export class Workspace {
   finish() {
     if (!this.labelling.image) return;
     const { state, isComplete } = this.labelling.now();
-    if (this.counting.isOn && !isComplete) this.counting.setComplete(true);
+    const onward = () => this.navigator.step(1) || this.toasts.show("Done. This was the last image.");
+    if (this.counting.isOn && !isComplete) {
+      this.counting.setComplete(true, onward);
+      return;
+    }
     if (!this.counting.isOn && state !== "done") this.labelling.record("state", { state: "done" });
-    if (!this.navigator.step(1)) this.toasts.show("Done. This was the last image.");
+    onward();
   }
 
   reopen() {
