@@ -29,7 +29,8 @@ from fcnlab.comparisons import ComparisonSpec, Participant
 from fcnlab.domain import IGNORE, ImageState, Point, PointSource, StoredMask
 from fcnlab.lab import Lab, open_lab
 from fcnlab.services import projects
-from fcnlab.services.comparing import Standing, candidate, standing, start_comparison
+from fcnlab.services.comparing import Standing, standing, start_comparison
+from fcnlab.services.comparison_entries import candidate
 from fcnlab.services.holding import Holder
 from fcnlab.services.importing import import_files
 from fcnlab.services.labelling import add_points

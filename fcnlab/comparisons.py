@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Self
 
+from fcnlab.counts import Objective
 from fcnlab.errors import InvalidSetting
 from fcnlab.runs import Training, TrainingState, score_from_plain, score_to_plain
-from fcnlab.specs import NetworkSpec, Score, TrainingSpec
+from fcnlab.specs import NetworkSpec, Score, TrainingSpec, counting_training
 
 LINEAR, LARGER = "instant", "instant-larger"
 """Keys of the instant learner with its linear head, and with the larger one."""
@@ -35,6 +36,8 @@ class ComparisonSpec:
         as_of: the moment whose points all learn from; set when the comparison starts, like the next two.
         held_out: images nobody learns from.
         class_ids: classes with points.
+        objectives: what each network is trained for, in a project that counts; empty: to tell points apart.
+        complete: images that were all marked then; spacing, magnification: of the counters; set like `as_of`.
     """
 
     networks: tuple[NetworkSpec, ...]
@@ -48,6 +51,10 @@ class ComparisonSpec:
     as_of: str = ""
     held_out: tuple[int, ...] = ()
     class_ids: tuple[int, ...] = ()
+    objectives: tuple[str, ...] = ()
+    complete: tuple[int, ...] = ()
+    spacing: float = 0.0
+    magnification: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.networks:
@@ -56,7 +63,26 @@ class ComparisonSpec:
             raise InvalidSetting("a comparison names one network twice: leave one out, or change its upsampling")
         if not self.minutes > 0:
             raise InvalidSetting(f"minutes {self.minutes:g} must be more than none: all networks get the same time")
-        self.training_spec()
+        self.training_specs()
+
+    @property
+    def counts(self) -> bool:
+        """Whether counters are compared."""
+        return bool(self.objectives)
+
+    def training_specs(self) -> tuple[TrainingSpec, ...]:
+        """How each network is trained, once for each. Raises InvalidSetting for values out of bounds."""
+        return tuple(
+            replace(
+                counting_training(Objective(one)),
+                epochs=NO_EPOCH_LIMIT,
+                minutes=self.minutes,
+                holdout=self.holdout,
+                seed=self.seed,
+                magnification=self.magnification,
+            )
+            for one in self.objectives
+        ) or (self.training_spec(),)
 
     def training_spec(self) -> TrainingSpec:
         """How each network is trained: by the clock alone. Raises InvalidSetting for values out of bounds."""
@@ -70,7 +96,10 @@ class ComparisonSpec:
 
     def plan(self) -> dict[str, Any]:
         """What TrainingPoints calls its plan: the same split for everybody."""
-        return {"held_out": list(self.held_out), "classes": list(self.class_ids)}
+        decided: dict[str, Any] = {"held_out": list(self.held_out), "classes": list(self.class_ids)}
+        if self.counts:
+            decided |= {"complete": list(self.complete), "spacing": self.spacing, "magnification": self.magnification}
+        return decided
 
     def moment(self) -> datetime:
         """`as_of` as a time."""

@@ -13,6 +13,7 @@ import click
 from fcnlab.commands.common import found_project, opened, project_option, say
 from fcnlab.commands.training import INTERRUPTED
 from fcnlab.comparisons import ComparisonSpec, Measured, Participant
+from fcnlab.counts import CountScore
 from fcnlab.errors import InvalidSetting
 from fcnlab.runs import DRAWN_IN_WORDS, TrainingState, duration_in_words, figure, figure_in_brief
 from fcnlab.specs import NetworkName, NetworkSpec, PointScore, TrainingProgress, Upsampling
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from fcnlab.services.comparing import Standing
 
 HEADINGS = ("", "held out", "95 %", "mIoU", "s/epoch", "s/image", "parameters")
+COUNT_HEADINGS = ("", "MAE", "RMSE", "MRE", "GAME(3)", "F", "s/epoch", "s/image", "parameters")
 
 
 @click.command()
@@ -63,8 +65,9 @@ def compare(
 
 def table(found: Standing) -> list[str]:
     """The results as lines, and below them what they were taken on."""
-    rows = [HEADINGS, *(_row(one) for one in found.participants)]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(HEADINGS))]
+    headings, row_of = (COUNT_HEADINGS, _count_row) if found.spec.counts else (HEADINGS, _row)
+    rows = [headings, *(row_of(one) for one in found.participants)]
+    widths = [max(len(row[place]) for row in rows) for place in range(len(headings))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     results = [one.measured for one in found.participants if one.measured is not None]
     return [*lines, *_notes(results), *(f"{one.title}: {one.message}" for one in found.participants if one.message)]
@@ -106,11 +109,28 @@ def _row(one: Participant) -> tuple[str, ...]:
     )
 
 
+def _count_row(one: Participant) -> tuple[str, ...]:
+    measured, epoch = one.measured, one.seconds_per_epoch
+    if measured is None:
+        return (one.title, one.state.value, *[""] * (len(COUNT_HEADINGS) - 2))
+    score = measured.score
+    figures = [""] * 5
+    if isinstance(score, CountScore):
+        figures = [f"{score.mae:.2f}", f"{score.rmse:.2f}", f"{score.mre:.1%}", f"{score.game[3]:.2f}"]
+        figures.append(f"{score.f_score:.3f}")
+    speed = f"{measured.timing.seconds:.3g}"
+    return (one.title, *figures, "" if epoch is None else f"{epoch:.2f}", speed, f"{measured.parameters:,}")
+
+
 def _notes(results: list[Measured]) -> list[str]:
     notes = []
     score = next((one.score for one in results if one.score is not None), None)
     if isinstance(score, PointScore):
         notes.append(f"held out: accuracy on {score.n_points} points, {DRAWN_IN_WORDS[score.drawn]}")
+    if isinstance(score, CountScore):
+        notes.append(
+            f"counts of {score.n_images} held-out images with {score.n_objects} objects; less is better, but of F"
+        )
     n_masks = max((one.n_masks for one in results), default=0)
     if any(one.by_experts for one in results):
         notes.append(f"mIoU: on {n_masks} expert masks of held-out images")
@@ -132,7 +152,7 @@ def _line(progress: TrainingProgress) -> str:
 
 def _networks(text: str) -> tuple[NetworkSpec, ...]:
     """Networks from `fcn8s:bilinear,unet`. Raises InvalidSetting for a name or an upsampling nobody knows."""
-    from fcnlab.services.comparing import TELLING, candidate
+    from fcnlab.services.comparison_entries import TELLING, candidate
 
     if not text.strip():
         return tuple(candidate(name, upsampling) for name, upsampling in TELLING)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -21,12 +22,16 @@ from fcnlab.adapters.checkpoints import load_checkpoint
 from fcnlab.adapters.database import reading, writing
 from fcnlab.comparisons import LARGER, LINEAR, ComparisonSpec, Measured, Participant, key_of
 from fcnlab.core.networks.registry import NETWORKS
+from fcnlab.counts import Objective, Task
+from fcnlab.domain import Project
 from fcnlab.errors import TrainingRefused, UnknownImage
 from fcnlab.lab import Lab
 from fcnlab.runs import OPEN_STATES, Comparison, ModelDraft, ModelKind, ModelRecord, Training, TrainingState
+from fcnlab.services.comparison_entries import INSTANT_WORDS, title_of_training
+from fcnlab.services.counting_points import CountingPoints
 from fcnlab.services.training_points import TrainingPoints
 from fcnlab.services.trainings import cancel_training
-from fcnlab.specs import DEFAULT_ENCODER, SCRATCH, NetworkName, NetworkSpec, Score, Upsampling
+from fcnlab.specs import Score
 
 SHOWN = 4
 """Images whose masks are kept to look at, unless somebody chose others."""
@@ -36,44 +41,6 @@ CURVE_POINTS = 40
 
 NO_COLOUR = "#808080"
 """Of a class that was taken out of use since."""
-
-INSTANT_WORDS = {
-    LINEAR: (
-        "Instant learner",
-        "A linear score on features of a frozen encoder, fitted in milliseconds: the learner of the Label page.",
-    ),
-    LARGER: (
-        "Instant learner, larger head",
-        "Two small networks on the same frozen features, whose probabilities are averaged: for hundreds of points.",
-    ),
-}
-TELLING: tuple[tuple[NetworkName, Upsampling], ...] = (
-    (NetworkName.FCN32S, "transposed"),
-    (NetworkName.FCN8S, "transposed"),
-    (NetworkName.FCN8S, "bilinear"),
-    (NetworkName.FCN2S, "bilinear"),
-    (NetworkName.UNET, "transposed"),
-    (NetworkName.DECONVNET, "transposed"),
-    (NetworkName.SLIDING, "transposed"),
-    (NetworkName.SLIDING_DENSE, "transposed"),
-    (NetworkName.FULLY_CONNECTED, "transposed"),
-)
-"""A choice in which each pair of neighbours differs by one idea."""
-
-FCNS = (NetworkName.FCN32S, NetworkName.FCN16S, NetworkName.FCN8S, NetworkName.FCN2S)
-
-
-def candidate(name: NetworkName, upsampling: Upsampling = "transposed") -> NetworkSpec:
-    """A network as it takes part when nothing else is said; the number of classes is set at the start."""
-    return NetworkSpec(
-        name, 2, encoder=DEFAULT_ENCODER if NETWORKS[name].uses_encoder else SCRATCH, upsampling=upsampling
-    )
-
-
-def title_of(network: NetworkSpec) -> str:
-    """A network in a comparison, for people; FCNs with their upsampling, since that is compared too."""
-    title = NETWORKS[network.network].title
-    return f"{title}, {network.upsampling}" if network.network in FCNS else title
 
 
 def start_comparison(lab: Lab, *, project_id: int, spec: ComparisonSpec, labeller: str) -> Comparison:
@@ -88,10 +55,12 @@ def start_comparison(lab: Lab, *, project_id: int, spec: ComparisonSpec, labelle
     """
     moment = lab.clock()
     with reading(lab.sessions) as session:
-        n_classes = max(2, len(repository.project(session, project_id=project_id).classes))
+        project = repository.project(session, project_id=project_id)
+        n_classes = max(2, len(project.classes))
         _refuse_strange_images(session, project_id, (*spec.image_ids, *spec.shown_ids))
-    training = spec.training_spec()
-    points = TrainingPoints(lab, project_id, training, image_ids=spec.image_ids or None, as_of=moment)
+    spec = _for_task(spec, project)
+    kind = CountingPoints if spec.counts else TrainingPoints
+    points = kind(lab, project_id, spec.training_specs()[0], image_ids=spec.image_ids or None, as_of=moment)
     held_out, learned = ([image.id for image, _ in points.images(held=held)] for held in (True, False))
     whole = replace(
         spec,
@@ -102,11 +71,14 @@ def start_comparison(lab: Lab, *, project_id: int, spec: ComparisonSpec, labelle
         held_out=tuple(points.plan()["held_out"]),
         class_ids=tuple(points.plan()["classes"]),
     )
+    if isinstance(points, CountingPoints):
+        plan = points.plan()
+        whole = replace(whole, complete=points.complete(), spacing=plan["spacing"], magnification=plan["magnification"])
     with writing(lab.sessions) as session:
         made = repository_comparisons.add_comparison(
             session, project_id=project_id, spec=whole.to_dict(), labeller=labeller, now=moment
         )
-        for network in whole.networks:
+        for network, training in product(whole.networks, whole.training_specs()):
             repository_trainings.add_training(
                 session,
                 project_id=project_id,
@@ -118,6 +90,14 @@ def start_comparison(lab: Lab, *, project_id: int, spec: ComparisonSpec, labelle
                 now=moment,
             )
     return made
+
+
+def _for_task(spec: ComparisonSpec, project: Project) -> ComparisonSpec:
+    """What a project can compare: counters by both objectives where it counts, without the instant learner of masks."""
+    if project.task is not Task.COUNTS:
+        return replace(spec, objectives=())
+    objectives = spec.objectives or (Objective.DENSITY.value, Objective.BLOBS.value)
+    return replace(spec, objectives=objectives, has_instant=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +211,7 @@ def keep_as_version(lab: Lab, *, training_id: int) -> ModelRecord:
         classes = repository.project(session, project_id=training.project_id).classes
         colours = {label.id: label.colour for label in classes}
         draft = ModelDraft(
-            name=f"{title_of(training.network)} of comparison {training.comparison_id}",
+            name=f"{title_of_training(training)} of comparison {training.comparison_id}",
             kind=ModelKind.NETWORK,
             spec=dict(spec["network"]),
             training=training.training,
@@ -282,7 +262,7 @@ def _network(training: Training, found: Comparison, models: set[int]) -> Partici
     info, key = NETWORKS[training.network.network], key_of(training.id)
     return Participant(
         key,
-        title_of(training.network),
+        title_of_training(training),
         info.summary,
         training,
         training.state,

@@ -60,6 +60,10 @@ class CountingPoints(TrainingPoints):
         """What was decided at the beginning, as plain values."""
         return {**super().plan(), "spacing": self.spacing, "magnification": self._spec.magnification}
 
+    def complete(self) -> tuple[int, ...]:
+        """The images that are all marked."""
+        return tuple(sorted(self._complete))
+
     def aim(self, device: str) -> CountingAim:
         """To count by the objective of the training."""
         assert self._network is not None

@@ -19,6 +19,7 @@ from fcnlab.adapters.database import reading
 from fcnlab.adapters.files import write_whole
 from fcnlab.adapters.png import mask_png
 from fcnlab.comparisons import LARGER, LARGER_FROM, LINEAR, ComparisonSpec, Measured, Timing, key_of, mask_file
+from fcnlab.core.counting.looks import counted_mask, network_count
 from fcnlab.core.metrics import confusion, iou_per_class
 from fcnlab.core.network_model import NetworkModel, network_probabilities, seen_hw, seen_picture
 from fcnlab.core.networks.sliding import SlidingDense, SlidingWindow
@@ -26,6 +27,7 @@ from fcnlab.domain import IGNORE, ImageInfo, Project
 from fcnlab.errors import FcnlabError
 from fcnlab.lab import Lab
 from fcnlab.runs import Comparison, Training
+from fcnlab.services.counting_points import CountingPoints
 from fcnlab.services.expert_masks import expert_truth, images_with_truth
 from fcnlab.services.importing import read_picture
 from fcnlab.services.instant import InstantParticipant, Larger, Linear
@@ -52,16 +54,28 @@ class Segments(Protocol):
     def mask(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]: ...  # noqa: D102
 
 
+class CountedMasks:
+    """The objects that a network found, as a mask: blobs in their class, the background elsewhere."""
+
+    def __init__(self, model: NetworkModel, device: str) -> None:
+        self._model, self._device = model, device
+
+    def mask(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Class ids (h, w) uint8 at the size the network looks at a picture (H, W, 3) uint8."""
+        return counted_mask(self._model, rgb, device=self._device)
+
+
 class Bench:
     """What all in a comparison are measured on: the same points, masks and pictures."""
 
     def __init__(self, lab: Lab, comparison: Comparison) -> None:
         self.lab, self.comparison = lab, comparison
         self.spec = ComparisonSpec.from_dict(comparison.spec)
-        self.points = TrainingPoints(
+        kind = CountingPoints if self.spec.counts else TrainingPoints
+        self.points = kind(
             lab,
             comparison.project_id,
-            self.spec.training_spec(),
+            self.spec.training_specs()[0],
             image_ids=self.spec.image_ids,
             plan=self.spec.plan(),
             as_of=self.spec.moment(),
@@ -136,15 +150,19 @@ def measure_network(lab: Lab, training: Training, checkpoint: Path) -> dict[str,
     assert training.comparison_id is not None
     bench = bench_of(lab, comparison_id=training.comparison_id)
     key, model = key_of(training.id), load_network(checkpoint, device=lab.device)
-    predictor = NetworkPredictor(_quick(model, lab.device), device=lab.device)
-    mean_iou, n_masks = bench.mean_iou(predictor)
+    if bench.spec.counts:
+        predictor: Segments = CountedMasks(model, lab.device)
+        mean_iou, n_masks = None, 0
+    else:
+        predictor = NetworkPredictor(_quick(model, lab.device), device=lab.device)
+        mean_iou, n_masks = bench.mean_iou(predictor)
     n_parameters = sum(one.numel() for one in model.network.parameters())
     of_encoder = sum(one.numel() for one in model.network.encoder_parameters())
     measured = Measured(
         score=model.score,
         mean_iou=mean_iou,
         n_masks=n_masks,
-        by_experts=bench.is_measured_on_experts(),
+        by_experts=not bench.spec.counts and bench.is_measured_on_experts(),
         timing=network_timing(model, bench.picture(), device=lab.device),
         parameters=n_parameters,
         learned=n_parameters - (of_encoder if training.training.freeze_encoder else 0),
@@ -176,6 +194,11 @@ def measure_instant(lab: Lab, *, comparison_id: int) -> dict[str, Any]:
 def network_timing(model: NetworkModel, rgb: NDArray[np.uint8], *, device: str) -> Timing:
     """How long a network takes for a picture (H, W, 3) uint8; of a sliding window, a part of the pixels may do."""
     network = model.network
+    if model.calibration is not None:
+        full = (rgb.shape[0], rgb.shape[1])
+        return Timing(
+            _seconds(lambda: network_count(model, rgb, device=device)), full, full[0] * full[1], _threads(device)
+        )
     hw = seen_hw((rgb.shape[0], rgb.shape[1]), network.spec, model.training)
     if isinstance(network, SlidingWindow) and not isinstance(network, SlidingDense):
         seconds = _seconds(lambda: _some_pixels(network, seen_picture(rgb, hw), device=device), repeats=1)

@@ -8,13 +8,15 @@ import streamlit as st
 
 from fcnlab.comparisons import ComparisonSpec
 from fcnlab.core.networks.registry import NETWORKS
+from fcnlab.counts import Task
 from fcnlab.domain import ImageInfo, Project
 from fcnlab.errors import FcnlabError
 from fcnlab.runs import duration_in_words
-from fcnlab.services.comparing import FCNS, TELLING, candidate, start_comparison, title_of
+from fcnlab.services.comparing import start_comparison
+from fcnlab.services.comparison_entries import FCNS, TELLING, candidate, title_of
 from fcnlab.services.projects import images
 from fcnlab.services.workers import ensure_worker
-from fcnlab.specs import NetworkName, NetworkSpec, Upsampling
+from fcnlab.specs import COUNTING_NETWORK, NetworkName, NetworkSpec, Upsampling
 from fcnlab.ui import session
 from fcnlab.ui.session import Engine
 
@@ -48,7 +50,8 @@ def invitation() -> None:
 @st.fragment
 def form(own: Engine, project: Project) -> None:
     """Choices and the button that starts; reruns alone."""
-    networks = _networks()
+    counts = project.task is Task.COUNTS
+    networks = _networks(counts=counts)
     left, middle, right = st.columns(3)
     minutes = left.select_slider("Time for each network", MINUTES, 1.0, format_func=_minutes_in_words)
     holdout = middle.select_slider(
@@ -58,10 +61,14 @@ def form(own: Engine, project: Project) -> None:
         format_func=lambda part: f"{part:.0%}",
         help="Part of the labelled images that nobody learns from.",
     )
-    side = right.select_slider(
-        "Picture size", SIDES, 384, help="Longer side in pixels at which all look at a picture. Smaller is faster."
-    )
-    labelled = [one for one in images(own.lab, project_id=project.id) if one.n_points]
+    side = 384
+    if counts:
+        right.caption("Each network is trained twice: for a density, and for blobs.")
+    else:
+        side = right.select_slider(
+            "Picture size", SIDES, 384, help="Longer side in pixels at which all look at a picture. Smaller is faster."
+        )
+    labelled = [one for one in images(own.lab, project_id=project.id) if one.n_points or (counts and one.is_complete)]
     with st.expander("Images and more", icon=":material/tune:"):
         image_ids, shown_ids, has_instant, seed = _more(labelled)
     if st.button("Compare", type="primary", icon=":material/compare_arrows:", disabled=not networks):
@@ -88,7 +95,7 @@ def form(own: Engine, project: Project) -> None:
         st.caption(":material/info: Choose at least one network.")
         return
     used = [one for one in labelled if not image_ids or one.id in image_ids]
-    whole = len(networks) * (float(minutes) * 60 + MEASURING_S)
+    whole = len(networks) * (2 if counts else 1) * (float(minutes) * 60 + MEASURING_S)
     st.caption(
         f"{_count(len(networks), 'network')}, one after another: about {duration_in_words(whole)}. "
         f"All learn from the {_count(sum(one.n_points for one in used), 'point')} of now in "
@@ -98,7 +105,7 @@ def form(own: Engine, project: Project) -> None:
         st.caption(":material/info: With fewer than three labelled images none is held out, and there are no scores.")
 
 
-def _networks() -> list[NetworkSpec]:
+def _networks(*, counts: bool) -> list[NetworkSpec]:
     """What was chosen among all networks, the FCNs with each upsampling."""
     known: dict[tuple[NetworkName, Upsampling], NetworkSpec] = {
         (name, upsampling): candidate(name, upsampling)
@@ -109,9 +116,9 @@ def _networks() -> list[NetworkSpec]:
     picked: list[tuple[NetworkName, Upsampling]] = st.multiselect(
         "Networks",
         list(known),
-        list(TELLING),
+        [(COUNTING_NETWORK, "transposed")] if counts else list(TELLING),
         format_func=lambda pair: title_of(known[pair]),
-        help="The first choice is a telling set: each differs from its neighbour by one idea.",
+        help=None if counts else "The first choice is a telling set: each differs from its neighbour by one idea.",
     )
     return [known[pair] for pair in picked]
 

@@ -18,6 +18,7 @@ from fcnlab.services.workers import ensure_worker
 from fcnlab.specs import PointScore
 from fcnlab.ui import session
 from fcnlab.ui.compare_charts import colours_of, draw_charts
+from fcnlab.ui.compare_counts import count_notes, count_row
 from fcnlab.ui.compare_masks import draw_masks
 from fcnlab.ui.session import Engine
 
@@ -147,9 +148,12 @@ def _table(found: Standing) -> None:
             "Seconds per epoch": st.column_config.NumberColumn(format="%.2f"),
             "Mean IoU": st.column_config.NumberColumn(format="%.3f"),
             "Held-out accuracy": st.column_config.NumberColumn(format="%.1f%%"),
+            **{name: st.column_config.NumberColumn(format="%.2f") for name in ("Held-out MAE", "RMSE", "GAME(3)", "F")},
+            **{name: st.column_config.NumberColumn(format="%.1f%%") for name in ("MRE", "Precision", "Recall")},
         },
     )
-    for line in _notes([one.measured for one in found.participants if one.measured is not None]):
+    results = [one.measured for one in found.participants if one.measured is not None]
+    for line in (count_notes if found.spec.counts else _notes)(results):
         st.caption(line)
     for one in found.participants:
         if one.message:
@@ -158,6 +162,8 @@ def _table(found: Standing) -> None:
 
 def _row(one: Participant) -> dict[str, object]:
     measured, score = one.measured, one.measured.score if one.measured else None
+    if one.training is not None and one.training.training.objective.counts:
+        return count_row(one, _state_in_words(one))
     return {
         "Network": one.title,
         "State": _state_in_words(one),

@@ -20,7 +20,8 @@ from fcnlab.comparisons import LINEAR, ComparisonSpec, Measured, Timing, key_of,
 from fcnlab.lab import open_lab
 from fcnlab.runs import Comparison, TrainingState
 from fcnlab.services import comparing
-from fcnlab.services.comparing import candidate, comparisons, standing, start_comparison
+from fcnlab.services.comparing import comparisons, standing, start_comparison
+from fcnlab.services.comparison_entries import TELLING, candidate
 from fcnlab.services.jobs import Jobs
 from fcnlab.services.models import models
 from fcnlab.services.trainings import trainings
@@ -144,7 +145,7 @@ def test_the_first_visit_says_what_a_comparison_shows_and_starts_the_telling_cho
 
     (found,) = comparisons(site.lab, project_id=site.project.id)
     spec = ComparisonSpec.from_dict(found.spec)
-    assert [(one.network, one.upsampling) for one in spec.networks] == list(comparing.TELLING)
+    assert [(one.network, one.upsampling) for one in spec.networks] == list(TELLING)
     assert (spec.minutes, found.labeller, found.state) == (0.5, "ann", TrainingState.QUEUED)
     assert workers == [site.project.id]
     assert "0 of 9 networks are through. Its worker is starting." in str(shown.get("progress")[0].proto)

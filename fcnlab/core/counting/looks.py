@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from fcnlab.core.counting.counting import TileScores, count_scores, count_tiles
+from fcnlab.core.counting.counting import TileScores, count_scores, count_tiles, objects_in
 from fcnlab.core.counting.density import DENSITY_UNIT
+from fcnlab.core.counting.objects import class_map_of
 from fcnlab.core.network_model import NetworkModel, picture_scores, score_tiles, seen_hw, seen_picture
 from fcnlab.core.networks.base import PointNetwork
 from fcnlab.counts import Calibration, ImageCount, Objective
@@ -62,6 +63,19 @@ def network_count_with_density(
         kept = wanted / total if total > 0 and wanted > 0 else 1.0
         maps.append(full * np.float32(kept * calibration.factors.get(class_id, 1.0) / DENSITY_UNIT))
     return count, np.stack(maps).astype(np.float32)
+
+
+def counted_mask(model: NetworkModel, rgb: NDArray[np.uint8], *, device: str) -> NDArray[np.uint8]:
+    """The objects of a picture (H, W, 3) uint8 as class ids (h, w) uint8, at the size the network looks at.
+
+    Raises:
+        CheckpointError: the model does not count.
+    """
+    calibration, full_hw = calibration_of(model), (rgb.shape[0], rgb.shape[1])
+    map_hw = seen_hw(full_hw, model.network.spec, model.training)
+    scores = counting_scores(model.network, seen_picture(rgb, map_hw), model.training.objective, device=device)
+    found = objects_in(scores, model.training.objective, calibration, model.class_ids, map_hw, full_hw)
+    return class_map_of(found, model.class_ids)
 
 
 def calibration_of(model: NetworkModel) -> Calibration:
