@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from fcnlab.core.clicks import Clicks, canonical_clicks
 from fcnlab.core.counting.counted import Counted, count_view, with_intervals
@@ -11,18 +14,21 @@ from fcnlab.core.counting.sizing import Sizes, sizes_at, spacing_from, usual_wid
 from fcnlab.core.counting.views import instant_view
 from fcnlab.core.wide import counting_spec
 from fcnlab.domain import ImageInfo, Project
-from fcnlab.errors import NoPoints
+from fcnlab.errors import FcnlabError, NoPoints
 from fcnlab.services.picture_store import PictureStore
+
+LESSONS_KEPT = 200
+"""Lessons held in memory, about a megabyte each; an older one is made again when its image changes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Taught:
-    """What one image taught, from which points, and at which spacing."""
+    """What an image was taught from, and at which spacing: its lesson can be made again."""
 
+    project: Project
+    image: ImageInfo
     clicks: Clicks
-    is_complete: bool
     spacing: float
-    lesson: CountLesson
 
 
 class InstantCounter:
@@ -32,6 +38,7 @@ class InstantCounter:
         self._pictures = pictures
         self._sizes: dict[int, Sizes] = {}
         self._taught: dict[int, _Taught] = {}
+        self._lessons: OrderedDict[int, CountLesson] = OrderedDict()
         self._sum = CountLessons()
         self._spacing = 0.0
         self._head: CountHead | None = None
@@ -40,18 +47,23 @@ class InstantCounter:
 
     def clear(self) -> None:
         """Forget everything, since pictures or settings are others now."""
-        for image_id in list(self._sizes):
-            self.forget(image_id)
-        self._sum = CountLessons()
-        self.spread = {}
+        for held in (self._sizes, self._taught, self._lessons, self.spread):
+            held.clear()
+        self._sum, self._head = CountLessons(), None
 
     def forget(self, image_id: int) -> None:
         """Do without an image, whose points changed or are gone."""
         self._sizes.pop(image_id, None)
-        taught = self._taught.pop(image_id, None)
-        if taught is not None:
-            self._sum.add(taught.lesson, sign=-1)
-            self._head = None
+        if image_id not in self._taught:
+            return
+        try:
+            lesson = self._lesson(image_id)
+        except FcnlabError:  # it cannot be read any more: all others are learned from anew
+            self.clear()
+            return
+        self._sum.add(lesson, sign=-1)
+        del self._taught[image_id], self._lessons[image_id]
+        self._head = None
 
     def is_taught(self, image_id: int) -> bool:
         """Whether the newest points of an image are learned from, at the spacing of now."""
@@ -64,18 +76,35 @@ class InstantCounter:
         Raises:
             ImportRefused: the original is gone or damaged.
         """
-        background = project.classes[0].id
         picture = self._pictures.counted_picture(image, counting_spec(image.hw, project.learner), keeps=False)
-        sizes = self._sizes.get(image.id) or _sizes(picture, clicks, background)
+        sizes = self._sizes.get(image.id) or _sizes(picture, clicks, project.classes[0].id)
         self.forget(image.id)
         self._sizes[image.id] = sizes
         self._spacing = spacing_from([one for _, one in sorted(self._sizes.items())])
-        lesson = teach_counts(
-            picture, clicks, background=background, is_complete=image.is_complete, spacing=self._spacing
-        )
-        self._taught[image.id] = _Taught(clicks, image.is_complete, self._spacing, lesson)
-        self._sum.add(lesson)
+        self._taught[image.id] = _Taught(project, image, clicks, self._spacing)
+        self._sum.add(self._lesson(image.id, picture))
         self._head = None
+
+    def _lesson(self, image_id: int, picture: CountPicture | None = None) -> CountLesson:
+        """What an image taught, made again if it is not at hand. Raises ImportRefused: it cannot be read."""
+        lesson = self._lessons.pop(image_id, None)
+        if lesson is None:
+            taught = self._taught[image_id]
+            image, project = taught.image, taught.project
+            if picture is None:
+                spec = counting_spec(image.hw, project.learner)
+                picture = self._pictures.counted_picture(image, spec, keeps=False)
+            lesson = teach_counts(
+                picture,
+                taught.clicks,
+                background=project.classes[0].id,
+                is_complete=image.is_complete,
+                spacing=taught.spacing,
+            )
+        self._lessons[image_id] = lesson
+        while len(self._lessons) > LESSONS_KEPT:
+            self._lessons.popitem(last=False)
+        return lesson
 
     def make_ready(self, project: Project, image: ImageInfo) -> None:
         """Encode an image that is looked at. Raises ImportRefused: the original is gone or damaged."""
@@ -88,12 +117,16 @@ class InstantCounter:
         return self._head
 
     def head_without(self, project: Project, image_id: int) -> CountHead:
-        """What the lessons of all other images teach. Raises NoPoints: no object is marked there."""
-        own = self._taught.get(image_id)
-        if own is None:
+        """What the lessons of all other images teach.
+
+        Raises:
+            NoPoints: no object is marked there.
+            ImportRefused: the image cannot be read any more.
+        """
+        if image_id not in self._taught:
             return self.head(project)
         others = self._classes(project, without=image_id)
-        return fit_counts(self._sum.without(own.lesson), class_ids=others, **self._measures())
+        return fit_counts(self._sum.without(self._lesson(image_id)), class_ids=others, **self._measures())
 
     def _measures(self) -> dict[str, float]:
         """How large objects are, as `fit_counts` is told."""
@@ -102,7 +135,10 @@ class InstantCounter:
     def _classes(self, project: Project, *, without: int | None = None) -> list[int]:
         """Object classes with marked objects, in the order of the project."""
         marked = {
-            class_id for image_id, one in self._taught.items() if image_id != without for class_id in one.lesson.targets
+            int(class_id)
+            for image_id, one in self._taught.items()
+            if image_id != without
+            for class_id in np.unique(one.clicks.class_ids)
         }
         return [label.id for label in project.classes[1:] if label.id in marked]
 

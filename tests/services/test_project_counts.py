@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fcnlab.lab import Lab
+from fcnlab.services import instant_counter, projects
 from fcnlab.services.fitting import ProjectLearner
+from fcnlab.services.labelling import points_of_image, remove_points
 from fcnlab.services.picture_store import PictureStore
 from fcnlab.services.project_counts import CountProgress, counts_of_project
 from tests.services.test_counting_live import DISCS, click, counting_project, say_complete
@@ -77,6 +80,27 @@ def test_single_images_may_be_asked_for(lab: Lab, tmp_path: Path, wanted: int) -
 
 
 def _hash_of(lab: Lab, image_id: int) -> str:
-    from fcnlab.services import projects
-
     return projects.image(lab, image_id=image_id).content_hash
+
+
+def test_a_lesson_that_is_not_at_hand_is_made_again_and_taken_away(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project_id, images = counting_project(lab, tmp_path, DISCS, MORE)
+    click(lab, images[0], DISCS[:4])
+    monkeypatch.setattr(instant_counter, "LESSONS_KEPT", 1)
+    learner = ProjectLearner(lab, PictureStore(lab), project_id=project_id)
+    learner.refresh()
+    shown = learner.count(projects.image(lab, image_id=images[0]))
+
+    click(lab, images[1], [(10, 10), (100, 190)])
+    learner.refresh()
+    for image in learner.untaught():
+        learner.learn_from(image)
+    stored = points_of_image(lab, image_id=images[1])
+    remove_points(lab, [one.uid for one in stored], image_id=images[1], labeller="ada")
+    learner.refresh()
+    again = learner.count(projects.image(lab, image_id=images[0]))
+
+    assert again.count.counts == shown.count.counts
+    np.testing.assert_allclose(again.probabilities, shown.probabilities, atol=1e-4)
