@@ -13,7 +13,11 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from fcnlab.cli import main
+from fcnlab.lab import open_lab
+from fcnlab.services.projects import projects
+from fcnlab.settings import Settings
 from tests.core.counting.dots import HEIGHT, WIDTH, dot_places, dotted
+from tests.services.dots_project import Dots
 
 QUICK = ("--network", "unet", "--encoder", "", "--width", 4, "--epochs", 2, "--minutes", 0, "--learning-rate", 5e-3)
 
@@ -165,3 +169,23 @@ def test_what_cannot_be_learned_from_is_one_line(model: Path, tmp_path: Path) ->
     assert "f0_0.json" in masks.output
     assert not (tmp_path / "c.csv").exists()
     assert model.is_file()
+
+
+def test_a_project_learns_to_count_and_uses_the_better_network(tmp_path: Path) -> None:
+    lab = open_lab(Settings(data_dir=tmp_path / "data", device="cpu", demo=False))
+    dots = Dots(lab, complete=6, begun=1)
+    quick = ("--network", "unet", "--encoder", "", "--width", 4, "--epochs", 1, "--minutes", 0, "--holdout", 0.3)
+
+    found = json.loads(call("count", "train", "--project", "dots", "--json", *quick).stdout)
+
+    assert [one["training"]["training"]["objective"] for one in found] == ["density", "blobs"]
+    errors = {one["model"]["id"]: one["model"]["score"]["mae"] for one in found}
+    used = next(one.model_id for one in projects(lab) if one.id == dots.project.id)
+    assert errors[used] == min(errors.values())
+    lab.close()
+
+
+def test_files_and_a_project_are_not_mixed(tmp_path: Path) -> None:
+    result = call("count", "train", "--project", "dots", "--output", tmp_path / "m", code=2)
+
+    assert "give --project, or --images" in result.output
