@@ -9,7 +9,8 @@ own = session.engine()
 project = frame.chosen_project(own)
 if project is not None:
     try:
-        if not export_panel.empty_state(own, project):
+        words = "This project counts objects and makes no masks. Its counts leave as files from the **Count** page."
+        if not frame.led_to_counts(project, words) and not export_panel.empty_state(own, project):
             left, right = st.columns([5, 6], gap="large")
             with left:
                 export_panel.form(own, project)

@@ -12,7 +12,11 @@ with st.container(horizontal=True, vertical_alignment="center"):
         labeller = frame.labeller_name()
         st.caption(f":material/person: {labeller}", width="content")
 if project is not None:
+    words = (
+        "A scribble is many points, and here every point is an object: click once on each instead."
+    )
     try:
-        scribble_panel.draw(own, project, labeller)
+        if not frame.led_to_counts(project, words):
+            scribble_panel.draw(own, project, labeller)
     except FcnlabError as failure:
         session.explained(failure)

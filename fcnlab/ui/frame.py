@@ -52,6 +52,16 @@ def counts_objects() -> bool:
     return chosen is not None and chosen.task is Task.COUNTS
 
 
+def led_to_counts(project: Project, words: str) -> bool:
+    """In a project that counts, say in `words` why a page is not for it, and lead to its counts; whether it is one."""
+    if project.task is not Task.COUNTS:
+        return False
+    st.info(words, icon=":material/tag:")
+    if st.button("Go to the counts", icon=":material/arrow_forward:"):
+        st.switch_page("pages/count.py", query_params={"project": str(project.id)})
+    return True
+
+
 def titled(project: Project) -> str:
     """The name of a project in a list, with what it makes where that is not masks."""
     return f"{project.name} (counts)" if project.task is Task.COUNTS else project.name

@@ -117,6 +117,23 @@ def test_a_project_is_counted_and_the_page_shows_table_chart_and_files(lab: Lab)
     assert "changed since" in shown.run().warning[0].value
 
 
+def test_pages_for_masks_lead_to_the_counts(lab: Lab) -> None:
+    counted(lab)
+
+    assert "makes no masks" in page("export").info[0].value
+    assert "every point is an object" in page("scribble").info[0].value
+
+
+def test_the_learner_of_a_project_that_counts_has_no_settings_of_masks(lab: Lab) -> None:
+    project_id, _ = counted(lab)
+    masks = projects.create_project(lab, name="masks")
+
+    shown = {one: page("label", project=one) for one in (project_id, masks.id)}
+
+    assert [one.label for one in shown[project_id].toggle] == []
+    assert "Object mode" in [one.label for one in shown[masks.id].toggle]
+
+
 def row(image: ImageInfo, marked: int, predicted: float, *, is_seen: bool = False, is_exact: bool = True) -> CountRow:
     return CountRow(image, (ClassCount(1, marked, marked=marked, is_exact=is_exact),), {1: predicted}, is_seen)
 

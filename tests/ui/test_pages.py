@@ -38,9 +38,11 @@ def clicked(lab: Lab, image_id: int) -> None:
     add_points(lab, points, image_id=image_id, labeller="ann", source=PointSource.CLICK)
 
 
-def page(name: str) -> AppTest:
+def page(name: str, *, project: int | None = None) -> AppTest:
     shown = AppTest.from_file(str(ROUTER), default_timeout=60).run()
     shown.query_params["labeller"] = "ann"
+    if project is not None:
+        shown.query_params["project"] = str(project)
     shown.switch_page(f"pages/{name}.py").run()
     assert not shown.exception
     return shown
