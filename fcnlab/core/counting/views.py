@@ -16,14 +16,17 @@ from skimage.feature import peak_local_max
 from fcnlab.core.counting.counting import PEAK_THRESHOLD, default_threshold
 from fcnlab.core.counting.density import DENSITY_UNIT, sigma_for
 from fcnlab.core.counting.instant import CountHead, CountPicture, grid_for, heights_of
-from fcnlab.core.counting.looks import calibration_of
+from fcnlab.core.counting.looks import calibration_of, network_count
 from fcnlab.core.counting.objects import Found, labelled_blobs
 from fcnlab.core.counting.sizing import UNKNOWN, sizes_at, usual_width
 from fcnlab.core.network_model import NetworkModel, picture_scores, seen_hw, seen_picture
-from fcnlab.counts import Objective
+from fcnlab.counts import ImageCount, Objective
 
 HEIGHT_THRESHOLD = 0.4
 """Least height of an object that the instant counter finds."""
+
+MAP_PIXELS = 12_000_000
+"""Maps of networks with more are not held at once."""
 
 LARGER = 1.2
 """Objects that stand out at widths so many times those of the marked ones are larger."""
@@ -85,12 +88,17 @@ def _width_of_peaks(picture: CountPicture, heights: NDArray[np.float32], grid: i
 def network_view(model: NetworkModel, rgb: NDArray[np.uint8], *, class_ids: tuple[int, ...], device: str) -> View:
     """What a network that counts sees in a picture (H, W, 3) uint8; of classes it does not know, nothing.
 
+    Pictures whose maps would be too large are counted tile by tile, and their objects drawn on a coarser map.
+
     Raises:
         CheckpointError: the model does not count.
     """
     calibration, image_hw = calibration_of(model), (rgb.shape[0], rgb.shape[1])
     objective = model.training.objective
     hw = seen_hw(image_hw, model.network.spec, model.training)
+    if hw[0] * hw[1] > MAP_PIXELS:
+        count = network_count(model, rgb, device=device)
+        return view_of_count(count, class_ids=class_ids, image_hw=image_hw, spacing=calibration.spacing)
     scores = picture_scores(model.network, seen_picture(rgb, hw), device=device)
     cell = (image_hw[0] / hw[0], image_hw[1] / hw[1])
     spacing = calibration.spacing / math.sqrt(cell[0] * cell[1])
@@ -113,6 +121,32 @@ def network_view(model: NetworkModel, rgb: NDArray[np.uint8], *, class_ids: tupl
             heights[class_ids.index(class_id)] = seen[place]
             thresholds[class_ids.index(class_id)] = own[place]
     return View(class_ids, heights, thresholds, spacing, cell, sums)
+
+
+def view_of_count(count: ImageCount, *, class_ids: tuple[int, ...], image_hw: tuple[int, int], spacing: float) -> View:
+    """A view that has a peak at each object of a count, on a map of at most MAP_PIXELS; its counts are those.
+
+    Args:
+        spacing: distance of touching objects, pixels at full size.
+    """
+    factor = max(1.0, math.sqrt(image_hw[0] * image_hw[1] / MAP_PIXELS))
+    hw = (max(1, round(image_hw[0] / factor)), max(1, round(image_hw[1] / factor)))
+    cell = (image_hw[0] / hw[0], image_hw[1] / hw[1])
+    sigma = sigma_for(spacing / factor)
+    heights = np.zeros((len(class_ids), *hw), np.float32)
+    reach = math.ceil(3 * sigma)
+    for one in count.objects:
+        if one.class_id not in class_ids[1:]:
+            continue
+        row, col = (one.row + 0.5) / cell[0] - 0.5, (one.col + 0.5) / cell[1] - 0.5
+        rows = np.arange(max(0, round(row) - reach), min(hw[0], round(row) + reach + 1))
+        cols = np.arange(max(0, round(col) - reach), min(hw[1], round(col) + reach + 1))
+        bump = np.exp(-((rows[:, None] - row) ** 2 + (cols - col) ** 2) / (2 * sigma**2)).astype(np.float32)
+        window = heights[class_ids.index(one.class_id), rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
+        np.maximum(window, bump, out=window)
+    thresholds = np.full(len(class_ids), HEIGHT_THRESHOLD, np.float32)
+    sums = {one.class_id: one.count for one in count.counts}
+    return View(class_ids, heights, thresholds, spacing / factor, cell, sums)
 
 
 def depths_of(found: Found, n_classes: int) -> NDArray[np.float32]:

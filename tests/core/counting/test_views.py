@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from fcnlab.core.clicks import canonical_clicks
+from fcnlab.core.counting import views
 from fcnlab.core.counting.counted import count_view, with_intervals
 from fcnlab.core.counting.objects import labelled_blobs
-from fcnlab.core.counting.views import View, depths_of
+from fcnlab.core.counting.views import View, depths_of, view_of_count
+from fcnlab.counts import ClassCount, FoundObject, ImageCount
 from fcnlab.domain import Point
 
 IMAGE_HW = (60, 100)
@@ -94,6 +97,21 @@ def test_peaks_with_hardly_a_dip_between_them_are_one_object_where_objects_are_l
 
     assert [len(one.count.objects) for one in (apart, joined, marked)] == [3, 2, 2]
     assert [one.is_marked for one in marked.count.objects].count(True) == 1
+
+
+def test_a_count_made_tile_by_tile_is_seen_again_on_a_coarser_map(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(views, "MAP_PIXELS", 1500)
+    objects = tuple(FoundObject(float(row), float(col), 7, 40.0, 0.9) for row, col in ((12, 15), (30, 60), (50, 88)))
+    count = ImageCount((ClassCount(7, 3.0),), objects)
+
+    coarse = view_of_count(count, class_ids=(4, 7), image_hw=IMAGE_HW, spacing=16.0)
+    found = count_view(coarse, canonical_clicks([], IMAGE_HW), is_complete=False, out_hw=IMAGE_HW)
+
+    assert coarse.heights.shape == (2, 30, 50)
+    assert [one.count for one in found.count.counts] == [3.0]
+    np.testing.assert_allclose(
+        [(one.row, one.col) for one in found.count.objects], [(12, 15), (30, 60), (50, 88)], atol=1
+    )
 
 
 def test_probabilities_of_a_pixel_sum_to_one() -> None:
