@@ -2,10 +2,11 @@
 
 import streamlit as st
 
+from fcnlab.counts import Task
 from fcnlab.errors import FcnlabError
 from fcnlab.services.comparing import comparisons, standing
 from fcnlab.services.trainings import groundwork
-from fcnlab.ui import compare_panel, compare_watch, frame, session, train_panel
+from fcnlab.ui import compare_panel, compare_watch, count_train_panel, frame, session, train_panel
 
 own = session.engine()
 project = frame.chosen_project(own)
@@ -13,7 +14,10 @@ if project is not None:
     try:
         found = groundwork(own.lab, project_id=project.id)
         known = comparisons(own.lab, project_id=project.id)
-        is_empty = train_panel.empty_state(project, found)
+        if project.task is Task.COUNTS:
+            is_empty = count_train_panel.empty_state(project, count_train_panel.totals_of(own, project))
+        else:
+            is_empty = train_panel.empty_state(project, found)
         if not known and not is_empty:
             left, right = st.columns([6, 6], gap="large")
             with left:

@@ -106,9 +106,12 @@ def _head(own: Engine, found: Standing) -> None:
     held = f"{len(spec.held_out)} held out" if spec.held_out else "none held out, so there are no scores"
     n_points = next((one.measured.n_points for one in found.participants if one.measured), None)
     learned = "" if n_points is None else f", {n_points:,} points learned from"
+    size = f"at most {spec.working_side} pixels long"
+    if spec.counts:
+        size = f"enlarged {spec.magnification:.2g} times"
     st.caption(
         f"{len(spec.image_ids)} images, {held}{learned}; {_minutes(spec.minutes)} of training for each network, "
-        f"pictures at most {spec.working_side} pixels long. By {found.comparison.labeller}."
+        f"pictures {size}. By {found.comparison.labeller}."
     )
 
 
@@ -260,7 +263,8 @@ def _timed(measured: Measured) -> str:
 
 
 def _title(one: Comparison) -> str:
-    return f"Comparison {one.id}: {len(one.spec['networks'])} networks, {one.created_at:%d %b %Y %H:%M}, {one.state}"
+    n_networks = len(one.spec["networks"]) * max(1, len(one.spec.get("objectives", ())))
+    return f"Comparison {one.id}: {n_networks} networks, {one.created_at:%d %b %Y %H:%M}, {one.state}"
 
 
 def _minutes(minutes: float) -> str:

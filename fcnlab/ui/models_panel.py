@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from fcnlab.core.networks.registry import NETWORKS
+from fcnlab.counts import Task
 from fcnlab.domain import Project
 from fcnlab.errors import FcnlabError
 from fcnlab.runs import (
@@ -32,13 +33,16 @@ from fcnlab.ui.frame import plain
 from fcnlab.ui.session import Engine
 
 NONE = "–"
-IN_USE = ":green-badge[:material/check: makes the masks]"
+IN_USE = {
+    Task.MASKS: ":green-badge[:material/check: makes the masks]",
+    Task.COUNTS: ":green-badge[:material/check: counts]",
+}
 HASH_CHARS = 8
 
 
 def keep_button(own: Engine, project: Project) -> None:
-    """A button that makes what the instant learner knows now a version."""
-    if not st.button(
+    """A button that makes what the instant learner knows now a version; the instant counter has none."""
+    if project.task is Task.COUNTS or not st.button(
         "Save the instant learner as a version",
         icon=":material/bookmark_add:",
         help="What all points teach it now, to compare with other versions or to go back to.",
@@ -110,10 +114,11 @@ def versions(own: Engine, project: Project, known: Sequence[ModelRecord]) -> Non
 
 def _instant_card(own: Engine, project: Project) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        badge = f" {IN_USE}" if project.model_id is None else ""
+        badge = f" {IN_USE[project.task]}" if project.model_id is None else ""
         count = dashboard(own.lab, project_id=project.id).n_points
+        who = "counter" if project.task is Task.COUNTS else "learner"
         st.markdown(
-            f"**Instant learner**{badge}  \n:small[:gray[Learns from every click at once; {count} "
+            f"**Instant {who}**{badge}  \n:small[:gray[Learns from every click at once; {count} "
             f"{'point' if count == 1 else 'points'} so far.]]"
         )
         st.space("stretch")
@@ -137,7 +142,7 @@ def _card(own: Engine, project: Project, record: ModelRecord, names: dict[int, s
     """One version: how good, from what, and what can be done with it."""
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**{plain(record.name)}** {IN_USE if record.id == project.model_id else ''}")
+            st.markdown(f"**{plain(record.name)}** {IN_USE[project.task] if record.id == project.model_id else ''}")
             st.space("stretch")
             if record.id != project.model_id:
                 _use_button(own, project, record)
@@ -168,6 +173,8 @@ def what_it_is(record: ModelRecord) -> str:
         return f"Version of the instant learner on {plain(str(record.spec.get('encoder', '')))}"
     title = NETWORKS[NetworkName(record.spec["network"])].title if record.spec.get("network") else "Network"
     encoder = record.spec.get("encoder")
+    if record.objective.counts:
+        title = f"{title}, {record.objective}"
     return f"{title}, {'from scratch' if encoder == SCRATCH else f'on {plain(str(encoder))}'}"
 
 
