@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from fcnlab.counts import Task
 from fcnlab.errors import FcnlabError
 from fcnlab.services.models import models
 from fcnlab.ui import contrast_panel, frame, models_panel, session
@@ -21,6 +22,9 @@ if project is not None:
         with versions:
             models_panel.versions(own, project, known)
         with contrast:
-            contrast_panel.draw(own, project, known)
+            if project.task is Task.COUNTS:
+                st.info("Two masks are compared here. Networks that count stand side by side on the **Compare** page.")
+            else:
+                contrast_panel.draw(own, project, known)
     except FcnlabError as failure:
         session.explained(failure)

@@ -12,9 +12,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
         labeller = frame.labeller_name()
         st.caption(f":material/person: {labeller}", width="content")
 if project is not None:
-    words = (
-        "A scribble is many points, and here every point is an object: click once on each instead."
-    )
+    words = "A scribble is many points, and here every point is an object: click once on each instead."
     try:
         if not frame.led_to_counts(project, words):
             scribble_panel.draw(own, project, labeller)
