@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -128,7 +129,8 @@ def score_tiles(
     A network that cannot be asked for a part gives all at once.
 
     Args:
-        margin: pixels around each tile whose scores are given as well.
+        margin: pixels around each tile whose scores are given as well, at least: what a network sees begins at a
+            multiple of TILE_STEP, or its strides would lie elsewhere than in the whole picture.
 
     Yields:
         inner and outer box of a tile, and the scores (K, *outer.hw) float32; inner boxes hold every pixel once.
@@ -139,8 +141,9 @@ def score_tiles(
         whole = Box(0, 0, *hw)
         yield whole, whole, _scores(network, seen, device)
         return
+    aligned = math.ceil(margin / TILE_STEP) * TILE_STEP
     for tile in tile_plan(hw, step=TILE_STEP, side=TILE_SIDE).tiles:
-        inner, outer = tile.inner.clipped(hw), tile.inner.grown(margin, hw)
+        inner, outer = tile.inner.clipped(hw), tile.inner.grown(aligned, hw)
         around = outer.grown(SEEN_PX, hw)
         found = _scores(network, np.ascontiguousarray(seen[around.slices]), device)
         yield inner, outer, found[(slice(None), *outer.moved(-around.top, -around.left).slices)]

@@ -38,3 +38,24 @@ def test_an_fcn_says_the_same_in_tiles(build, upsampling, monkeypatch):
 def test_what_normalises_over_the_whole_picture_is_never_tiled(build, name):
     assert not sees_locally(build(name))
     assert sees_locally(build("fcn32s"))
+
+
+@pytest.mark.parametrize("margin", [0, 32, 45])
+def test_strides_lie_where_they_would_in_the_whole_picture(monkeypatch: pytest.MonkeyPatch, margin: int) -> None:
+    def strides(_network: object, seen: np.ndarray, _device: str) -> np.ndarray:
+        rows, cols = (np.arange(side) % network_model.TILE_STEP for side in seen.shape[:2])
+        return (100 * rows[:, None] + cols)[None].astype(np.float32)
+
+    monkeypatch.setattr(network_model, "TILED_PIXELS", 1000)
+    monkeypatch.setattr(network_model, "TILE_SIDE", 640)
+    monkeypatch.setattr(network_model, "_scores", strides)
+    monkeypatch.setattr(network_model, "sees_locally", lambda _: True)
+    seen = np.zeros((700, 1500, 3), np.uint8)
+    whole = strides(None, seen, "")
+
+    tiles = list(network_model.score_tiles(torch.nn.Identity(), seen, device="cpu", margin=margin))
+
+    assert len(tiles) > 4
+    for inner, outer, scores in tiles:
+        assert outer.top <= max(0, inner.top - margin)
+        np.testing.assert_array_equal(scores, whole[(slice(None), *outer.slices)])
