@@ -83,7 +83,7 @@ def calibrated(
         thresholds[class_id], min_size[class_id] = default_threshold(objective), 0.0
         if not tally.true:
             continue
-        step, size = _best(tally, objective)
+        step, size = _best(tally, objective) if sum(tally.true) else (_usual_step(objective), 0)
         if sum(tally.true):
             thresholds[class_id] = _tried_thresholds(objective)[step]
             min_size[class_id] = _tried_sizes(objective)[size] * math.pi / 4 * spacing**2
@@ -147,6 +147,11 @@ def _add(tallies: Sequence[_Tally], picture: HeldOut, objective: Objective, spac
 
 def _tried_thresholds(objective: Objective) -> tuple[float, ...]:
     return PEAK_THRESHOLDS if objective is Objective.DENSITY else BLOB_THRESHOLDS
+
+
+def _usual_step(objective: Objective) -> int:
+    """Index of the threshold that counts before held-out images said better."""
+    return _tried_thresholds(objective).index(default_threshold(objective))
 
 
 def _tried_sizes(objective: Objective) -> tuple[float, ...]:

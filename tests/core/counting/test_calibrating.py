@@ -131,3 +131,14 @@ def test_the_order_of_images_changes_nothing():
     assert calibrated(pictures, Objective.BLOBS, IDS, SPACING) == calibrated(
         pictures[::-1], Objective.BLOBS, IDS, SPACING
     )
+
+
+def test_the_interval_of_a_class_never_seen_is_that_of_the_threshold_it_is_counted_with():
+    """No image has an object, so the usual threshold stays: what it finds by mistake has to lie in the interval."""
+    scores = probabilities((discs(HW, DIRT, 4), 0.6))
+
+    found = calibrated([HeldOut(scores, marked([]), HW)] * 20, Objective.BLOBS, IDS, SPACING)
+
+    (counted,) = count_scores(scores, Objective.BLOBS, found, IDS, HW).counts
+    assert counted.count == 2
+    assert counted.low == 0
