@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from fcnlab.core.picture import make_picture
 from fcnlab.core.splitting import groups_alike, look
 from fcnlab.errors import ImportRefused, InvalidPoints, InvalidSetting, NoPoints
 from fcnlab.imaging import Imaging
+from fcnlab.services.importing import name_of_page
 from fcnlab.services.picture_memory import PictureMemory
 from fcnlab.services.predicted_files import InputFile, input_files
 from fcnlab.specs import NetworkSpec, Score, TrainingSpec
@@ -66,14 +67,22 @@ def marked_files(images: Sequence[str], points: Path, *, max_pixels: int) -> Mar
 
     Raises:
         ImportRefused: no image is found, one cannot be read, or none has marks.
-        InvalidPoints: marks that cannot be read, or lie outside their image.
+        InvalidPoints: marks that cannot be read, lie outside their image, or would be those of several images.
     """
     known, found, unmarked = MarkFiles(points), [], []
+    owners: dict[str, str] = {}
     for file in input_files(images, max_pixels=max_pixels):
-        marks = known.marks(file.name)
-        if marks is None:
+        _refuse_renamed(file)
+        source, marks = known.source(file.name), known.marks(file.name)
+        if source is None or marks is None:
             unmarked.append(file.name)
             continue
+        owner = owners.setdefault(source, file.name)
+        if owner != file.name:
+            raise InvalidPoints(
+                f"{source} would be the points of {owner} and of {file.name}: give every image points of its own, in "
+                "folders of the same names if the images lie in folders"
+            )
         with open_image(file.path, name=file.name, max_pixels=max_pixels) as source:
             hw = source.header.hw
         found.append(MarkedFile(file, _inside(marks, hw, file.name), hw, hash_of(file)))
@@ -259,6 +268,20 @@ def groups_by_name(names: Sequence[str], pattern: str) -> list[list[int]]:
         key: object = number if match is None else (match.groups() or match.group())
         found.setdefault(key, []).append(number)
     return list(found.values())
+
+
+def _refuse_renamed(file: InputFile) -> None:
+    """Raises ImportRefused for a file that has another name here than on the disk: its points would be another's."""
+    wanted, name = file.path.name, PurePosixPath(file.name).name
+    if file.page is not None:
+        place = PurePosixPath(file.name).stem.rpartition("_")[2]
+        wanted = name_of_page(wanted, file.page, 1 if len(place) <= 3 else 10 ** (len(place) - 1))
+        wanted = PurePosixPath(wanted).name
+    if name != wanted:
+        raise ImportRefused(
+            f"there are two images called {wanted}, and points are found by the name: give the folder that both lie "
+            "below, or one of them at a time"
+        )
 
 
 def _inside(marks: Sequence[Mark], hw: tuple[int, int], name: str) -> tuple[Mark, ...]:

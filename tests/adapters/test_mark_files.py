@@ -90,3 +90,16 @@ def test_a_place_without_points_is_refused(tmp_path: Path) -> None:
         MarkFiles(tmp_path)
     with pytest.raises(ImportRefused, match="there is no"):
         MarkFiles(tmp_path / "away")
+
+
+def test_a_class_called_nought_is_a_class(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('[{"x": 1, "y": 2, "class": 0}, {"x": 3, "y": 4, "class": ""}]')
+
+    assert MarkFiles(tmp_path).marks("a.png") == (Mark(2, 1, "0"), Mark(4, 3, "object"))
+
+
+def test_a_cell_too_long_for_a_table_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(f'x,y\n"{"1" * 140_000}",2\n')
+
+    with pytest.raises(InvalidPoints, match=r"a\.csv is no table"):
+        MarkFiles(tmp_path).marks("a.png")

@@ -67,12 +67,20 @@ class MarkFiles:
         Raises:
             InvalidPoints: a file that does not say where points are.
         """
+        source = self.source(name)
+        if source is None:
+            return None
+        if self._table is not None:
+            return _marks(self._table[source], f"{self._path.name}, {name}")
+        return _marks(_entries(self._path / source), Path(source).name)
+
+    def source(self, name: str) -> str | None:
+        """What says where the marks of an image are: a file below the folder, or a name in the one file."""
         names = _names_of(name)
         if self._table is not None:
-            entries = next((self._table[one] for one in names if one in self._table), None)
-            return None if entries is None else _marks(entries, f"{self._path.name}, {name}")
+            return next((one for one in names if one in self._table), None)
         file = next((self._files[one] for one in names if one in self._files), None)
-        return None if file is None else _marks(_entries(file), file.name)
+        return None if file is None else file.relative_to(self._path).as_posix()
 
 
 def _names_of(name: str) -> list[str]:
@@ -123,7 +131,10 @@ def _lines(path: Path, *, needs_image: bool) -> list[tuple[str, dict[str, str]]]
         raise InvalidPoints(f"{path.name} cannot be read ({str(failure)[:100]}): save it as UTF-8") from failure
     first = text.partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
-    rows = [row for row in csv.reader(text.splitlines(), delimiter=delimiter) if any(cell.strip() for cell in row)]
+    try:
+        rows = [row for row in csv.reader(text.splitlines(), delimiter=delimiter) if any(cell.strip() for cell in row)]
+    except csv.Error as failure:
+        raise InvalidPoints(f"{path.name} is no table ({failure}): wanted lines of x, y") from failure
     if not rows:
         return []
     header = [cell.strip().lower() for cell in rows[0]]
@@ -158,7 +169,7 @@ def _marks(entries: Sequence[Any], place: str) -> tuple[Mark, ...]:
 def _mark(entry: Any, place: str) -> Mark:
     if isinstance(entry, Mapping):
         x, y = (next((entry[one] for one in names if one in entry), None) for names in (X_COLUMNS, Y_COLUMNS))
-        name = next((entry[one] for one in CLASS_COLUMNS if entry.get(one)), ONE_CLASS)
+        name = next((entry[one] for one in CLASS_COLUMNS if entry.get(one) not in (None, "")), ONE_CLASS)
     elif isinstance(entry, Sequence) and not isinstance(entry, str) and len(entry) in (2, 3):
         x, y, name = (*entry, ONE_CLASS) if len(entry) == 2 else entry
     else:
