@@ -189,3 +189,35 @@ def test_files_and_a_project_are_not_mixed(tmp_path: Path) -> None:
     result = call("count", "train", "--project", "dots", "--output", tmp_path / "m", code=2)
 
     assert "give --project, or --images" in result.output
+
+
+@pytest.mark.parametrize("radius", ["nan", "inf", "0"])
+def test_a_radius_is_a_number_of_pixels(model: Path, tmp_path: Path, radius: str) -> None:
+    images, points = write_dots(tmp_path, range(40, 42))
+
+    result = call(
+        "count", "evaluate", "--model", model, "--images", images, "--points", points, "--radius", radius, code=1
+    )
+
+    assert f"radius {radius} must be" in result.output
+
+
+def test_images_without_points_are_named_when_a_counter_is_judged(model: Path, tmp_path: Path) -> None:
+    images, points = write_dots(tmp_path, range(40, 42))
+    (points / "f20_41.json").unlink()
+
+    result = call("count", "evaluate", "--model", model, "--images", images, "--points", points)
+
+    assert "left out 1 images without points, f20_41.png first" in result.stderr
+
+
+def test_one_point_file_is_never_taken_for_two_images(tmp_path: Path) -> None:
+    images, points = write_dots(tmp_path / "one", range(2))
+    other, _ = write_dots(tmp_path / "two", range(2))
+    given = ("count", "train", "--points", points, "--output", tmp_path / "m", *QUICK)
+
+    below = call(*given, "--images", tmp_path, code=1)
+    twice = call(*given, "--images", images, "--images", other, code=1)
+
+    assert "f0_0.json would be the points of one/images/f0_0.png and of two/images/f0_0.png" in below.output
+    assert "two images called f0_0.png" in twice.output

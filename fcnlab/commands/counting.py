@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -46,10 +47,13 @@ def evaluate(
     from fcnlab.services.counting_files import marked_files
 
     settings = settings_of(ctx)
-    if radius is not None and radius <= 0:
-        raise InvalidSetting(f"radius {radius:g} must be above zero pixels")
+    if radius is not None and not 0 < radius < math.inf:
+        raise InvalidSetting(f"radius {radius:g} must be a number of pixels above zero")
     counter = open_counter(model, device=settings.device)
-    found = marked_files(images, points, max_pixels=settings.max_pixels).files
+    marked = marked_files(images, points, max_pixels=settings.max_pixels)
+    found = marked.files
+    if marked.unmarked:
+        say(f"left out {len(marked.unmarked)} images without points, {marked.unmarked[0]} first")
     judged = [one for one in found if known_images or one.content_hash not in counter.learned_images]
     if len(judged) < len(found):
         say(f"left out {len(found) - len(judged)} images that {model.name} learned from (--known-images takes them in)")
