@@ -83,8 +83,8 @@ def marked_files(images: Sequence[str], points: Path, *, max_pixels: int) -> Mar
                 f"{source} would be the points of {owner} and of {file.name}: give every image points of its own, in "
                 "folders of the same names if the images lie in folders"
             )
-        with open_image(file.path, name=file.name, max_pixels=max_pixels) as source:
-            hw = source.header.hw
+        with open_image(file.path, name=file.name, max_pixels=max_pixels) as image:
+            hw = image.header.hw
         found.append(MarkedFile(file, _inside(marks, hw, file.name), hw, hash_of(file)))
     if not found:
         raise ImportRefused(f"none of {len(unmarked)} images has points in {points}: call the files after the images")
