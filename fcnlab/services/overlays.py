@@ -161,7 +161,7 @@ class OverlayMaker:
         project = learner.project
         assert project is not None
         if self._wide.serves(learner, image):
-            if not self._wide.progress(learner, image):
+            if self._board.overlay(image.id) is None:
                 self._board.say(image.id, "encoding", progress=0.3, message="encoding what was clicked")
             return self._wide.freshen(learner, image)
         if learner.record is not None:
