@@ -5,7 +5,8 @@
 The cases: one 1024x768 photograph with up to 50 points (200 clicks after 20 of warm-up; each round undoes its
 points); the same in a project with 5,000 points in 500 images; one 12-megapixel photograph (time to the first mask,
 then per click); one of 108, shown whole, and zoomed in until three of its pixels are one of the screen; a project of 20
-further images, before and while a worker trains FCN-8s on it. Reports medians and 95th percentiles in milliseconds, and
+further images, before and while a worker trains FCN-8s on it; 512x512 pixels with 200 cells in a project that counts.
+Reports medians and 95th percentiles in milliseconds, and
 how much of the overlay is sent per click.
 """
 
@@ -29,6 +30,7 @@ from playwright.sync_api import Page
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from fcnlab.core.tiles import Box
+from fcnlab.counts import Task
 from fcnlab.domain import Event, EventBatch, EventKind
 from fcnlab.lab import open_lab
 from fcnlab.runs import TrainingState
@@ -52,11 +54,22 @@ def photograph(width: int, height: int) -> bytes:
     return cv2.imencode(".jpg", cv2.cvtColor(grown, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes()
 
 
-def make_project(data_dir: Path, *, width: int, height: int, other_images: int) -> tuple[int, int]:
-    """A project with one photograph to click on and `other_images` small ones of ten points each."""
+def cells(width: int, height: int) -> bytes:
+    """A PNG of 200 blurred cells on a dark ground."""
+    rng = np.random.default_rng(0)
+    spots = np.zeros((height, width))
+    spots[rng.integers(0, height, 200), rng.integers(0, width, 200)] = 1
+    grown = cv2.GaussianBlur(spots, (0, 0), 5.0)
+    noisy = 30 + 180 * np.minimum(1, grown / grown.max() * 1.5) + rng.normal(0, 8, (height, width))
+    return cv2.imencode(".png", noisy.clip(0, 255).astype(np.uint8))[1].tobytes()
+
+
+def make_project(data_dir: Path, *, width: int, height: int, other_images: int, task: Task) -> tuple[int, int]:
+    """A project with one picture to click on and `other_images` small ones of ten points each."""
     lab = open_lab(Settings(data_dir=data_dir, demo=False))
-    project = create_project(lab, name="latency")
-    step = next(iter(import_files(lab, [("photo.jpg", photograph(width, height))], project_id=project.id)))
+    project = create_project(lab, name="latency", task=task)
+    picture = ("cells.png", cells(width, height)) if task is Task.COUNTS else ("photo.jpg", photograph(width, height))
+    step = next(iter(import_files(lab, [picture], project_id=project.id)))
     assert step.image_id is not None
     rng = np.random.default_rng(0)
     base = cv2.resize(skimage.data.astronaut(), (256, 192), interpolation=cv2.INTER_AREA)
@@ -158,6 +171,7 @@ def measure(
     other_images: int = 0,
     with_training: bool = False,
     scale: float | None = None,
+    task: Task = Task.MASKS,
 ) -> dict[str, float]:
     """Median and 95th percentile of the click latency, and the time to the first mask.
 
@@ -165,7 +179,9 @@ def measure(
     """
     rng = np.random.default_rng(1)
     with tempfile.TemporaryDirectory() as folder:
-        project_id, image_id = make_project(Path(folder), width=width, height=height, other_images=other_images)
+        project_id, image_id = make_project(
+            Path(folder), width=width, height=height, other_images=other_images, task=task
+        )
         with running_server(Path(folder)) as server, running_browser() as browser:
             page = browser.new_page(viewport={"width": 1280, "height": 900})
             open_label_page(page, server, project_id=project_id, image_id=image_id)
@@ -216,7 +232,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clicks", type=int, default=200)
     parser.add_argument("--warm-up", type=int, default=20)
-    names = ["small", "project", "large", "huge", "zoomed", "quiet", "training", "all"]
+    names = ["small", "project", "large", "huge", "zoomed", "quiet", "training", "counts", "all"]
     parser.add_argument("--case", choices=names, default="all")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -228,6 +244,7 @@ def main() -> None:
         "zoomed": {"width": 12000, "height": 9000, "scale": 1 / 3},
         "quiet": {"width": 1024, "height": 768, "other_images": 20},
         "training": {"width": 1024, "height": 768, "other_images": 20, "with_training": True},
+        "counts": {"width": 512, "height": 512, "task": Task.COUNTS},
     }
     results = {}
     for name, case in cases.items():
