@@ -136,9 +136,10 @@ class WideMasks:
         if len(learner.clicked_classes()) < 2:  # nothing has to be encoded to know that
             raise NoPoints(missing_message(tuple(sorted(learner.clicked_classes()))))
         clicks = learner.clicks_of(image)
-        state = self._roughly(learner, image, picture, clicks)
-        if state is not None:
-            return self._shown(state, learner, picture, clicks), Box(0, 0, *state.class_map.shape)
+        roughly = self._roughly(learner, image, picture, clicks)
+        if roughly is not None:
+            state, filled = roughly
+            return self._shown(state, learner, picture, clicks), filled
         learner.learn_from(image)
         head = learner.newest_head()
         state = self._state(learner, image, picture, head.class_ids)
@@ -152,8 +153,9 @@ class WideMasks:
 
     def _roughly(
         self, learner: ProjectLearner, image: ImageInfo, picture: WidePicture, clicks: Clicks
-    ) -> _State | None:
-        """When tiles with clicks have to be encoded first: fill what was never made from the picture made coarse.
+    ) -> tuple[_State, Box] | None:
+        """When tiles with clicks have to be encoded first: fill what was never made from the picture made coarse, and
+        say where. After the first time that is the tile next to the newest click: the others are made soon.
 
         None when that is not needed, was done for these clicks, or is not possible.
         """
@@ -168,9 +170,13 @@ class WideMasks:
             return None
         state = self._state(learner, image, picture, rough.class_ids)
         self._look_where_clicked(state, clicks, picture)
-        _fill(state, rough, [picture.plan.tiles[n].inner.clipped(picture.hw) for n, by in state.made.items() if by < 0])
+        unmade = [number for number, revision in state.made.items() if revision < 0]
+        if state.rough is not None:
+            unmade = sorted(unmade, key=lambda number: _away(picture, number, state.focus))[:1]
+        boxes = [_small(picture.plan.tiles[number].inner.clipped(picture.hw), state.step) for number in unmade]
+        _fill(state, rough, boxes)
         state.rough, state.is_owed = places, True
-        return state
+        return state, boxes[0] if len(boxes) == 1 else Box(0, 0, *state.class_map.shape)
 
     def _shown(self, state: _State, learner: ProjectLearner, picture: WidePicture, clicks: Clicks) -> Segmentation:
         project = learner.project
@@ -235,10 +241,10 @@ def _places(clicks: Clicks, picture: WidePicture) -> frozenset[tuple[int, int]]:
 
 
 def _fill(state: _State, rough: Segmentation, boxes: Sequence[Box]) -> None:
-    """Write a mask of another size into boxes of the working picture."""
+    """Write a mask of another size into boxes of the map."""
     size = state.class_map.shape[::-1]
     class_map = cv2.resize(rough.class_map, size, interpolation=cv2.INTER_NEAREST)
-    places = [_small(box, state.step).slices for box in boxes]
+    places = [box.slices for box in boxes]
     for rows, cols in places:
         state.class_map[rows, cols] = class_map[rows, cols]
     for known, found in zip(state.probabilities, rough.probabilities, strict=True):
