@@ -81,6 +81,10 @@ class UnknownExport(FcnlabError):
     """An export that nobody began, or whose file is gone."""
 
 
+class Diverged(FcnlabError):
+    """A network whose scores are no longer finite numbers."""
+
+
 class UnknownTraining(FcnlabError):
     """A training that does not exist."""
 

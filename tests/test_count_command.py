@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import deque
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,17 @@ import tifffile
 from click.testing import CliRunner, Result
 from PIL import Image
 
+from fcnlab.adapters import repository_images
+from fcnlab.adapters.checkpoints import load_checkpoint
+from fcnlab.adapters.database import reading
 from fcnlab.cli import main
+from fcnlab.commands import counting_training
+from fcnlab.errors import Diverged
 from fcnlab.lab import open_lab
-from fcnlab.services.projects import projects
+from fcnlab.services.image_hashes import hash_of
+from fcnlab.services.importing import import_files
+from fcnlab.services.predicted_files import InputFile
+from fcnlab.services.projects import create_project, projects
 from fcnlab.settings import Settings
 from tests.core.counting.dots import HEIGHT, WIDTH, dot_places, dotted
 from tests.services.dots_project import Dots
@@ -80,15 +89,16 @@ def test_two_heads_are_trained_on_the_same_files_and_the_better_one_is_the_model
     other = {"density": "blobs", "blobs": "density"}[found["objective"]]
     assert output.is_file()
     assert (tmp_path / f"best-{other}.safetensors").is_file()
-    scores = {
-        name: json.loads(
-            call("count", "evaluate", "--model", path, "--images", images, "--points", points, "--json").stdout
-        )
+    specs = {
+        name: load_checkpoint(path)[1]
         for name, path in ((found["objective"], output), (other, tmp_path / f"best-{other}.safetensors"))
     }
-    assert scores["density"]["n_images"] == scores["blobs"]["n_images"] == found["score"]["n_images"] == 4
-    held = [[one["image"] for one in score["images"]] for score in scores.values()]
+    known = {hash_of(InputFile(one.name, one), max_pixels=10_000): one.name for one in images.glob("*.png")}
+    held = [[known[one] for one in spec["calibrated_images"]] for spec in specs.values()]
     assert held[0] == held[1]
+    assert len(held[0]) == found["score"]["n_images"] == 4
+    assert {known[one] for one in specs["blobs"]["learned_images"]} == set(known.values()) - set(held[0])
+    assert specs[found["objective"]]["score"]["mae"] == min(spec["score"]["mae"] for spec in specs.values())
     groups = {name.split("_")[0] for name in held[0]}
     assert len(groups) == 2
 
@@ -221,3 +231,101 @@ def test_one_point_file_is_never_taken_for_two_images(tmp_path: Path) -> None:
 
     assert "f0_0.json would be the points of one/images/f0_0.png and of two/images/f0_0.png" in below.output
     assert "two images called f0_0.png" in twice.output
+
+
+def train_best(folder: Path, output: Path, *, code: int = 0) -> Result:
+    images, points = write_dots(folder, range(8))
+    given = ("count", "train", "--images", images, "--points", points, "--holdout", 0.4, *QUICK)
+    return call(*given, "--output", output, code=code)
+
+
+def fails_second(monkeypatch: pytest.MonkeyPatch, failure: BaseException, *, number: int = 2) -> None:
+    """Let one of the trainings end with a failure."""
+    real, calls = counting_training._trained, []
+
+    def trained(*arguments: object) -> object:
+        calls.append(arguments)
+        if len(calls) == number:
+            raise failure
+        return real(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(counting_training, "_trained", trained)
+
+
+def test_a_training_that_is_interrupted_in_the_second_network_keeps_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fails_second(monkeypatch, KeyboardInterrupt())
+
+    result = train_best(tmp_path, tmp_path / "m.safetensors", code=130)
+
+    assert "blobs is not finished" in result.stderr
+    assert load_checkpoint(tmp_path / "m.safetensors")[1]["training"]["objective"] == "density"
+    assert not (tmp_path / "m-blobs.safetensors").exists()
+
+
+@pytest.mark.parametrize(("number", "left"), [(1, "blobs"), (2, "density")])
+def test_a_network_that_diverges_leaves_the_other_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, left: str
+) -> None:
+    fails_second(monkeypatch, Diverged("no finite numbers"), number=number)
+
+    result = train_best(tmp_path, tmp_path / "m.safetensors")
+
+    assert "no finite numbers" in result.stderr
+    assert load_checkpoint(tmp_path / "m.safetensors")[1]["training"]["objective"] == left
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fails_second(monkeypatch, AssertionError("trained"), number=1)
+    (tmp_path / "file").write_text("no folder")
+
+    result = train_best(tmp_path, tmp_path / "file" / "m.safetensors", code=1)
+
+    assert "m.safetensors cannot be written" in result.output
+    assert len(result.output.strip().splitlines()[-1]) < 300
+
+
+def test_images_that_calibrated_a_counter_are_not_judged_and_are_named_so(tmp_path: Path) -> None:
+    train_best(tmp_path, tmp_path / "m.safetensors")
+    images, points = write_dots(tmp_path, range(10))
+    model = tmp_path / "m.safetensors"
+
+    found = call("count", "evaluate", "--model", model, "--images", images, "--points", points, "--json")
+    call("count", "predict", "--model", model, "--input", images, "--output", tmp_path / "counts.csv")
+
+    assert json.loads(found.stdout)["n_images"] == 2
+    with (tmp_path / "counts.csv").open() as file:
+        words = [line["learned_from"] for line in csv.DictReader(file)]
+    assert words.count("calibrated") == load_checkpoint(model)[1]["score"]["n_images"]
+    assert words.count("no") == 2
+    assert words.count("yes") == len(words) - 2 - words.count("calibrated")
+
+
+def test_two_tables_are_never_written_to_one_file(model: Path, tmp_path: Path) -> None:
+    images, _ = write_dots(tmp_path, range(2))
+
+    result = call(
+        "count", "predict", "--model", model, "-i", images, "-o", tmp_path / "c.csv",
+        "--objects", tmp_path / "images" / ".." / "c.csv", code=1,
+    )  # fmt: skip
+
+    assert "would hold two tables" in result.output
+    assert not (tmp_path / "c.csv").exists()
+
+
+def test_a_page_of_a_stack_is_known_by_the_hash_that_a_project_gives_it(tmp_path: Path) -> None:
+    pages = np.random.default_rng(0).integers(0, 255, (3, 40, 56)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "stack.tif", pages, photometric="minisblack")
+    lab = open_lab(Settings(data_dir=tmp_path / "data", device="cpu", demo=False))
+    project = create_project(lab, name="stacks")
+    path = tmp_path / "stack.tif"
+    deque(import_files(lab, [("stack.tif", path)], project_id=project.id), maxlen=0)
+
+    hashes = [hash_of(InputFile(f"stack_{page}.tif", path, page), max_pixels=10_000) for page in range(3)]
+
+    with reading(lab.sessions) as session:
+        assert hashes == [one.content_hash for one in repository_images.images(session, project_id=project.id)]
+    lab.close()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import uuid
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import BinaryIO
 
 FLUSHED_TOGETHER = 8
@@ -42,6 +44,15 @@ def write_whole(path: Path, data: bytes) -> None:
     """Write `data` to `path`, whole."""
     with written_whole(path) as file:
         file.write(data)
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Raise OSError where a file could not be written as `path`; nothing is left behind."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    folder = next(one for one in path.absolute().parents if one.exists())
+    with TemporaryFile(dir=folder):
+        pass
 
 
 def flush_to_disk(path: Path) -> None:

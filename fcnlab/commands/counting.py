@@ -27,7 +27,7 @@ def count() -> None:
 @click.option("--images", multiple=True, required=True, help="A folder or pattern of image files.")
 @click.option("--points", required=True, type=click.Path(path_type=Path), help="Their point files, as for train.")
 @click.option("--radius", type=float, help="Pixels within which an object is found; half the usual distance.")
-@click.option("--known-images", is_flag=True, help="Judge it on images that it learned from as well.")
+@click.option("--known-images", is_flag=True, help="Judge it on images that made it what it is as well.")
 @json_option
 @click.pass_context
 def evaluate(
@@ -41,7 +41,8 @@ def evaluate(
 ) -> None:
     """Say how well a counter counts images whose objects are all marked.
 
-    Images that the counter learned from are left out, for they say nothing about others.
+    Images that the counter learned from are left out, and those held out by which it was calibrated and chosen:
+    they say too little about others.
     """
     from fcnlab.services.counting import Judgement, open_counter
     from fcnlab.services.counting_files import marked_files
@@ -54,11 +55,18 @@ def evaluate(
     found = marked.files
     if marked.unmarked:
         say(f"left out {len(marked.unmarked)} images without points, {marked.unmarked[0]} first")
-    judged = [one for one in found if known_images or one.content_hash not in counter.learned_images]
+    known = counter.learned_images | counter.calibrated_images
+    judged = [one for one in found if known_images or one.content_hash not in known]
     if len(judged) < len(found):
-        say(f"left out {len(found) - len(judged)} images that {model.name} learned from (--known-images takes them in)")
+        say(
+            f"left out {len(found) - len(judged)} images that {model.name} learned from or was calibrated by "
+            "(--known-images takes them in)"
+        )
     if not judged:
-        raise FcnlabError(f"{model.name} learned from all of these images: give others, for these prove nothing")
+        raise FcnlabError(
+            f"{model.name} learned from all of these images, or was calibrated by them: give others, for these prove "
+            "too little"
+        )
     judgement = Judgement(counter, judged, radius=radius, max_pixels=settings.max_pixels)
     started, n_refused = time.monotonic(), 0
     images_out: list[dict[str, Any]] = []
@@ -110,7 +118,8 @@ def predict(
 ) -> None:
     """Count the objects in image files.
 
-    The table has a line per image and class; `low` and `high` hold the true count in 9 of 10 images. A file that cannot
+    The table has a line per image and class; `low` and `high` hold the true count in 9 of 10 images; `learned_from` is
+    `calibrated` for images held out in training. A file that cannot
     be read is named, the rest goes on, and the exit code is 1 then.
     """
     if not inputs and not images:

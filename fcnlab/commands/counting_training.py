@@ -15,6 +15,7 @@ from fcnlab.commands.models import model_values
 from fcnlab.commands.output import show_progress
 from fcnlab.commands.training import INTERRUPTED, last_line, model_of, progress_line, train_here, training_values
 from fcnlab.counts import CountScore, Objective
+from fcnlab.errors import Diverged
 from fcnlab.runs import Training, TrainingState, score_in_a_sentence
 from fcnlab.specs import (
     COUNTING_NETWORK,
@@ -111,17 +112,9 @@ def train(
     found = marked_files(images, points, max_pixels=settings.max_pixels)
     n_points = sum(len(one.marks) for one in found.files)
     say(f"{len(found.files)} images with {n_points} points; {len(found.unmarked)} images have none and are left out")
-    made: list[tuple[TrainedNetwork, Objective]] = []
-    for one in _objectives(objective, training):
-        spec = replace(training, objective=one)
-        trained = _trained(ctx, found.files, network, spec, group_by)
-        made.append((trained, one))
-        if trained.score is not None:
-            say(f"{one}: {score_in_a_sentence(trained.score)}")
-        elif objective == BEST:
-            break  # nothing tells which counts better
-    best = min(made, key=lambda one: one[0].score.mae if isinstance(one[0].score, CountScore) else 0.0)
-    paths = _written(made, best, output)
+    made = Made(output, _objectives(objective, training))
+    is_stopped = _train_each(ctx, made, found.files, network, training, group_by)
+    best, paths = made.best, made.paths()
     values = {
         "model": str(output),
         "objective": best[1].value,
@@ -130,6 +123,8 @@ def train(
     }
     lines = [f"{path}" for path in paths]
     answer(values, [*lines, f"{output} counts by {best[1]}"], as_json=as_json)
+    if is_stopped:
+        ctx.exit(INTERRUPTED)
 
 
 def _train_project(
@@ -216,16 +211,80 @@ def _trained(
             say(progress_line(progress))
 
 
-def _written(
-    made: Sequence[tuple[TrainedNetwork, Objective]], best: tuple[TrainedNetwork, Objective], output: Path
-) -> list[Path]:
-    """Write the model that counts best as `output`, the other beside it."""
-    from fcnlab.services.model_files import write_model
+class Made:
+    """The networks trained so far, in files: the one that counts best is `output`, the other lies beside it.
 
-    paths = []
-    for trained, objective in made:
-        is_best = objective is best[1]
-        path = output if is_best else output.with_name(f"{output.stem}-{objective}{output.suffix}")
-        write_model(path, trained.arrays, trained.spec)
-        paths.append(path)
-    return paths
+    Each is written when it ends, so that what comes after cannot lose it.
+
+    Raises:
+        ExportFailed: a file could not be written there.
+    """
+
+    def __init__(self, output: Path, objectives: Sequence[Objective]) -> None:
+        from fcnlab.services.model_files import refuse_unwritable_model
+
+        self._output, self.objectives = output, objectives
+        self._made: list[tuple[TrainedNetwork, Objective]] = []
+        for one in (output, *map(self._beside, objectives)):
+            refuse_unwritable_model(one)
+
+    @property
+    def best(self) -> tuple[TrainedNetwork, Objective]:
+        """The network whose counts of held-out images are least off, the first among equals."""
+        return min(self._made, key=lambda one: one[0].score.mae if isinstance(one[0].score, CountScore) else 0.0)
+
+    def __bool__(self) -> bool:
+        return bool(self._made)
+
+    def add(self, trained: TrainedNetwork, objective: Objective) -> None:
+        """Write one more; one that was best and is so no longer gets another name first."""
+        from fcnlab.services.model_files import write_model
+
+        self._made.append((trained, objective))
+        (best, its), changed = self.best, [(trained, objective)]
+        if its is objective:
+            changed = [one for one in self._made if one[1] is not objective] + changed
+        for one, own in changed:
+            write_model(self._output if one is best else self._beside(own), one.arrays, one.spec)
+
+    def paths(self) -> list[Path]:
+        """The files, in the order of training."""
+        return [self._output if one is self.best[0] else self._beside(own) for one, own in self._made]
+
+    def _beside(self, objective: Objective) -> Path:
+        return self._output.with_name(f"{self._output.stem}-{objective}{self._output.suffix}")
+
+
+def _train_each(
+    ctx: click.Context,
+    made: Made,
+    files: Sequence[MarkedFile],
+    network: NetworkSpec,
+    training: TrainingSpec,
+    group_by: str,
+) -> bool:
+    """Train for one objective after the other; whether Ctrl-C ended it after the first.
+
+    Raises:
+        Diverged: no network is left. KeyboardInterrupt: none was finished.
+    """
+    failure: Diverged | None = None
+    for one in made.objectives:
+        try:
+            trained = _trained(ctx, files, network, replace(training, objective=one), group_by)
+        except Diverged as diverged:
+            failure = diverged
+            say(f"{one}: {diverged}")
+            continue
+        except KeyboardInterrupt:
+            if not made:
+                raise
+            say(f"stopped; {one} is not finished")
+            return True
+        made.add(trained, one)
+        if trained.score is None:
+            break  # nothing tells which counts better
+        say(f"{one}: {score_in_a_sentence(trained.score)}")
+    if failure is not None and not made:
+        raise failure
+    return False

@@ -18,7 +18,8 @@ from fcnlab.counts import ImageCount
 from fcnlab.domain import DEFAULT_PALETTE, ClassLabel
 from fcnlab.errors import ExportFailed
 from fcnlab.services.counting import Counter, NetworkCounter
-from fcnlab.services.counting_files import hash_of, read_file
+from fcnlab.services.counting_files import read_file
+from fcnlab.services.image_hashes import hash_of
 from fcnlab.services.overlapping import AHEAD, overlapped
 from fcnlab.services.predicted_files import LARGE_BYTES, InputFile
 
@@ -63,8 +64,12 @@ def count_input_files(
         max_pixels: larger images are refused.
 
     Raises:
-        ExportFailed: a file cannot be written, or the counter knows no density.
+        ExportFailed: a file cannot be written or is named twice, or the counter knows no density.
     """
+    files_wanted = [one.resolve() for one in (targets.counts, targets.objects, targets.keypoints) if one is not None]
+    for number, path in enumerate(files_wanted):
+        if path in files_wanted[:number]:
+            raise ExportFailed(f"{path} would hold two tables: give each a file of its own")
     if targets.density is not None and not (isinstance(counter, NetworkCounter) and counter.has_density):
         raise ExportFailed("this counter draws blobs, no density: leave the density out, or train with that objective")
     labels = [
@@ -89,9 +94,11 @@ def _counted(
     stems = export_stems([file.name for file in files])
     folders = list(class_folders(dict(counter.classes[1:])).values()) if len(counter.classes) > 2 else [""]
     learned = counter.learned_images if isinstance(counter, NetworkCounter) else frozenset()
+    calibrated = counter.calibrated_images if isinstance(counter, NetworkCounter) else frozenset()
 
     def read(item: tuple[int, InputFile]) -> _Read:
-        return _Read(read_file(item[1], max_pixels=max_pixels), hash_of(item[1]) if learned else "")
+        rgb = read_file(item[1], max_pixels=max_pixels)
+        return _Read(rgb, hash_of(item[1], max_pixels=max_pixels) if learned or calibrated else "")
 
     def work(one: _Read) -> tuple[_Read, ImageCount, NDArray[np.float32] | None]:
         if density is None:
@@ -103,7 +110,8 @@ def _counted(
         one, found, maps = made
         hw, name = (one.rgb.shape[0], one.rgb.shape[1]), item[1].name
         predicted = {own.class_id: own.count for own in found.counts}
-        tables.add(CountedImage(name, hw, found.counts, found.objects, predicted, one.content_hash in learned))
+        known = one.content_hash in learned, one.content_hash in calibrated
+        tables.add(CountedImage(name, hw, found.counts, found.objects, predicted, *known))
         if density is not None and maps is not None:
             for folder, its in zip(folders, maps, strict=True):
                 write_whole(density / folder / f"{stems[name]}.tif", _tiff(its))

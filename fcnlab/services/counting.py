@@ -18,7 +18,7 @@ from fcnlab.core.network_model import NetworkModel
 from fcnlab.counts import CountScore, ImageCount, Objective
 from fcnlab.errors import CheckpointError, FcnlabError, InvalidClasses
 from fcnlab.services.counting_files import MarkedFile, places_of, read_file
-from fcnlab.services.finetuning import LEARNED_IMAGES, LearnedFrom, TrainedNetwork, train_on
+from fcnlab.services.finetuning import CALIBRATED_IMAGES, LEARNED_IMAGES, LearnedFrom, TrainedNetwork, train_on
 from fcnlab.services.model_files import open_model
 from fcnlab.specs import NetworkSpec, TrainingProgress
 
@@ -43,11 +43,13 @@ class NetworkCounter:
 
     Attributes:
         learned_images: hashes of the files it learned from.
+        calibrated_images: hashes of those that were held out: they calibrated it and chose its weights.
     """
 
     model: NetworkModel
     device: str
     learned_images: frozenset[str] = field(default_factory=frozenset)
+    calibrated_images: frozenset[str] = field(default_factory=frozenset)
 
     @property
     def classes(self) -> tuple[tuple[int, str], ...]:
@@ -94,8 +96,10 @@ def open_counter(path: Path, *, device: str) -> NetworkCounter:
             f"{path} holds what the instant learner knows, no network: train one with fcnlab count train"
         )
     calibration_of(content)
-    learned = load_checkpoint(path)[1].get(LEARNED_IMAGES)
-    return NetworkCounter(content, device, frozenset(learned) if isinstance(learned, list) else frozenset())
+    spec = load_checkpoint(path)[1]
+    known = (spec.get(name) for name in (LEARNED_IMAGES, CALIBRATED_IMAGES))
+    learned, calibrated = (frozenset(one) if isinstance(one, list) else frozenset() for one in known)
+    return NetworkCounter(content, device, learned, calibrated)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from fcnlab.core.picture import make_picture
 from fcnlab.core.splitting import groups_alike, look
 from fcnlab.errors import ImportRefused, InvalidPoints, InvalidSetting, NoPoints
 from fcnlab.imaging import Imaging
+from fcnlab.services.image_hashes import hash_of
 from fcnlab.services.importing import name_of_page
 from fcnlab.services.picture_memory import PictureMemory
 from fcnlab.services.predicted_files import InputFile, input_files
@@ -40,7 +41,7 @@ class MarkedFile:
 
     Attributes:
         hw: height and width of the upright image.
-        content_hash: SHA-256 of the file, and of the page where it is one of a stack.
+        content_hash: see `image_hashes.hash_of`.
     """
 
     file: InputFile
@@ -85,7 +86,7 @@ def marked_files(images: Sequence[str], points: Path, *, max_pixels: int) -> Mar
             )
         with open_image(file.path, name=file.name, max_pixels=max_pixels) as image:
             hw = image.header.hw
-        found.append(MarkedFile(file, _inside(marks, hw, file.name), hw, hash_of(file)))
+        found.append(MarkedFile(file, _inside(marks, hw, file.name), hw, hash_of(file, max_pixels=max_pixels)))
     if not found:
         raise ImportRefused(f"none of {len(unmarked)} images has points in {points}: call the files after the images")
     return MarkedFiles(tuple(found), tuple(unmarked))
@@ -97,15 +98,6 @@ def read_file(file: InputFile, *, max_pixels: int) -> NDArray[np.uint8]:
         decoded = source.image(file.page or 0)
     rgb, _ = make_picture(decoded.pixels, wanted=Imaging(), stated=decoded.stated, is_window=decoded.is_window)
     return rgb
-
-
-def hash_of(file: InputFile) -> str:
-    """What tells the image of a file from any other: the hash that a project knows it by, and its page."""
-    try:
-        digest = hashlib.sha256(file.path.read_bytes()).hexdigest()
-    except OSError as failure:
-        raise ImportRefused(f"{file.path} cannot be read ({failure.strerror}): check the path") from failure
-    return digest if file.page is None else f"{digest}#{file.page}"
 
 
 def places_of(
@@ -208,6 +200,10 @@ class FilePoints:
     def learned_images(self) -> list[str]:
         """Hashes of the files learned from."""
         return sorted({one.content_hash for number, one in enumerate(self._files) if number not in self._held})
+
+    def calibrated_images(self) -> list[str]:
+        """Hashes of the files held out."""
+        return sorted({self._files[number].content_hash for number in self._held})
 
     def _labelled(self, *, held: bool) -> list[LabelledPicture]:
         return [self._picture(one) for number, one in enumerate(self._files) if (number in self._held) == held]

@@ -33,6 +33,9 @@ log = logging.getLogger(__name__)
 LEARNED_IMAGES = "learned_images"
 """In the file of a network that counts: hashes of the images it learned from, on which it is not to be judged."""
 
+CALIBRATED_IMAGES = "calibrated_images"
+"""Also there: hashes of the images that were held out; they calibrated it, and chose its weights and its objective."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingJob:
@@ -69,6 +72,7 @@ class LearnedFrom(Protocol):
     def n_points(self) -> int: ...  # noqa: D102
     def point_set_hash(self) -> str: ...  # noqa: D102
     def learned_images(self) -> list[str]: ...  # noqa: D102
+    def calibrated_images(self) -> list[str]: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -191,6 +195,7 @@ def _trained(course: Course | HeadCourse, points: LearnedFrom) -> TrainedNetwork
     spec = {**described, "plan": points.plan()}
     if points.training.objective.counts:
         spec[LEARNED_IMAGES] = points.learned_images()
+        spec[CALIBRATED_IMAGES] = points.calibrated_images()
     return TrainedNetwork(made, spec, score, point_set, points.n_points())
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from fcnlab.adapters.checkpoints import load_checkpoint, save_checkpoint
+from fcnlab.adapters.files import refuse_unwritable
 from fcnlab.core.model import Model, model_from_arrays
 from fcnlab.core.network_model import KIND as NETWORK
 from fcnlab.core.network_model import NetworkModel, network_from_arrays
@@ -37,6 +38,16 @@ def open_model(path: Path, *, device: str) -> Content:
     network = network_from_arrays(arrays, spec, encoder=untrained_parts)
     network.network.to(device)
     return network
+
+
+def refuse_unwritable_model(path: Path) -> None:
+    """Raises ExportFailed where a model could not be written, before anybody trains it."""
+    try:
+        refuse_unwritable(path)
+    except OSError as failure:
+        raise ExportFailed(
+            f"{path} cannot be written ({failure.strerror or failure}): choose another folder"
+        ) from failure
 
 
 def write_model(path: Path, arrays: Mapping[str, NDArray[Any]], spec: Mapping[str, Any]) -> None:

@@ -109,6 +109,10 @@ class TrainingPoints:
         """Hashes of the files of the images learned from."""
         return sorted({self._images[image_id].content_hash for image_id, _ in self._counting(held=False)})
 
+    def calibrated_images(self) -> list[str]:
+        """Hashes of the files of the images held out."""
+        return sorted({self._images[image_id].content_hash for image_id, _ in self._counting(held=True)})
+
     def n_points(self) -> int:
         """Points learned from."""
         return sum(len(points) for _, points in self._counting(held=False))

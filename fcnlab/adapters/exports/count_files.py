@@ -44,6 +44,7 @@ class CountedImage:
         objects: in reading order, numbered from 1 in the files.
         predicted: by class id, what a counter says of the image; classes it says nothing of are left out.
         is_seen: the counter learned from points of this image, so that its count there proves nothing.
+        is_calibrated: the counter was calibrated and chosen by this image, so that its count there proves little.
     """
 
     name: str
@@ -52,6 +53,7 @@ class CountedImage:
     objects: tuple[FoundObject, ...] = ()
     predicted: Mapping[int, float] = field(default_factory=dict)
     is_seen: bool = False
+    is_calibrated: bool = False
 
 
 class CountFiles:
@@ -94,7 +96,8 @@ def count_files(
         title: of the project or counter, for the description in the COCO file.
         counts: one line per image and object class. `count` is the number of points where all objects are marked, and
             what the counter says elsewhere. `predicted` is what it says anywhere, as if nothing were marked in the
-            image where all is; `learned_from` says whether the counter learned from the points of the image.
+            image where all is; `learned_from` says whether the counter learned from the points of the image: yes,
+            no, or `calibrated` for one that was held out and decided about thresholds, weights and the objective.
         objects: one line per object; row and column of its centre at full size.
         keypoints: COCO JSON, one annotation per object with the single keypoint "centre". Box and area are those of
             its blob, or of a square as large as the object where no blob is known.
@@ -173,7 +176,8 @@ def _box(one: FoundObject, hw: tuple[int, int]) -> tuple[float, float, float, fl
 def _count_row(image: CountedImage, one: ClassCount, names: Mapping[int, str]) -> tuple[object, ...]:
     known = (one.marked,) * 3 if one.is_exact else (_rounded(one.count), _rounded(one.low), _rounded(one.high))
     name, predicted = names.get(one.class_id, ""), _rounded(image.predicted.get(one.class_id))
-    return image.name, one.class_id, name, *known, one.marked, _word(one.is_exact), predicted, _word(image.is_seen)
+    learned = "calibrated" if image.is_calibrated and not image.is_seen else _word(image.is_seen)
+    return image.name, one.class_id, name, *known, one.marked, _word(one.is_exact), predicted, learned
 
 
 def _object_rows(image: CountedImage, names: Mapping[int, str]) -> Iterator[tuple[object, ...]]:

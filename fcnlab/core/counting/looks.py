@@ -16,7 +16,7 @@ from fcnlab.core.counting.objects import class_map_of
 from fcnlab.core.network_model import NetworkModel, picture_scores, score_tiles, seen_hw, seen_picture
 from fcnlab.core.networks.base import PointNetwork
 from fcnlab.counts import Calibration, ImageCount, Objective
-from fcnlab.errors import CheckpointError
+from fcnlab.errors import CheckpointError, Diverged
 
 AROUND_SPACINGS = 3.0
 """So many spacings around a tile objects are looked for, so that those on its border are found whole."""
@@ -25,7 +25,11 @@ AROUND_SPACINGS = 3.0
 def counting_scores(
     network: PointNetwork, seen: NDArray[np.uint8], objective: Objective, *, device: str
 ) -> NDArray[np.float32]:
-    """Scores (K, h, w) float32, as `count_scores` takes them, of a picture (h, w, 3) uint8 at the size looked at."""
+    """Scores (K, h, w) float32, as `count_scores` takes them, of a picture (h, w, 3) uint8 at the size looked at.
+
+    Raises:
+        Diverged: they are no finite numbers.
+    """
     return _scores(picture_scores(network, seen, device=device), objective)
 
 
@@ -98,4 +102,9 @@ def _tiles(model: NetworkModel, seen: NDArray[np.uint8], reach: int, device: str
 
 
 def _scores(scores: NDArray[np.float32], objective: Objective) -> NDArray[np.float32]:
+    if not np.isfinite(scores).all():
+        raise Diverged(
+            "the scores of the network are no finite numbers, for its training diverged: train again with a lower "
+            "learning rate"
+        )
     return scores if objective is Objective.DENSITY else np.asarray(softmax(scores, axis=0), np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from fcnlab.core.network_model import NetworkModel
 from fcnlab.core.networks.base import EncoderParts
 from fcnlab.core.networks.registry import build_network
 from fcnlab.counts import Calibration, Objective
+from fcnlab.errors import Diverged
 from fcnlab.specs import COUNTING_NETWORK, NetworkSpec, counting_training
 
 HW = (150, 214)
@@ -74,3 +76,19 @@ def test_the_objects_of_a_picture_are_drawn_in_their_class(model: NetworkModel, 
 
     assert mask.shape == (225, 321)
     assert set(np.unique(mask)) == {0, 7}
+
+
+@pytest.mark.parametrize("objective", [Objective.DENSITY, Objective.BLOBS])
+def test_scores_that_are_no_numbers_are_an_error(
+    model: NetworkModel,
+    picture: np.ndarray,  # type: ignore[type-arg]
+    objective: Objective,
+) -> None:
+    network = copy.deepcopy(model.network)
+    with torch.no_grad():
+        for one in network.parameters():
+            one.fill_(float("nan"))
+    broken = replace(model, network=network, training=replace(model.training, objective=objective))
+
+    with pytest.raises(Diverged, match="lower learning rate"):
+        network_count(broken, picture, device="cpu")
