@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
+from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
@@ -16,6 +17,16 @@ from fcnlab.errors import NoPoints
 
 LEVELS = 4
 """Levels of GAME, 0 to 3: at the last the picture is cut in GRID_SIDE x GRID_SIDE parts."""
+
+DENSE_CELLS = 250_000
+"""Linked points whose table of distances has more cells are matched without one."""
+
+REACH = 200
+"""So many of their rows are asked to give up a partner for one that has none."""
+
+MOST_PAIRS = 1_000_000
+NEAREST = 16
+"""Where more pairs are possible, so many neighbours of each point are looked at."""
 
 
 def radius_for(spacing: float) -> float:
@@ -28,6 +39,11 @@ def match_points(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Match points one to one: as many pairs within `radius` as possible, and of these the closest in all.
 
+    Memory and time stay small for thousands of points. Of many that are linked to each other (DENSE_CELLS) the closest
+    pair is taken first, and so on, and then pairs are exchanged near the points left over. Of more than MOST_PAIRS
+    possible pairs only those of near points are looked at, then those of the points left over, and so on. There a few
+    pairs less may be found than are possible, and not the closest in all.
+
     Args:
         true: (N, 2) rows and columns. found: (M, 2).
         radius: pixels; a pair exactly so far apart is allowed.
@@ -35,30 +51,105 @@ def match_points(
     Returns:
         (P,) indices into `true`, rising, and the indices into `found` they are matched with.
     """
-    none = np.zeros(0, np.int64)
-    if not len(true) or not len(found):
-        return none, none
-    near = cKDTree(true).sparse_distance_matrix(cKDTree(found), radius, output_type="coo_matrix")
-    if not near.nnz:
-        return none, none
-    size = len(true) + len(found)
-    joined = type(near)((np.ones(near.nnz), (near.row, near.col + len(true))), shape=(size, size))
-    _, group = connected_components(joined, directed=False)
-    groups = group[near.row]
-    order = np.argsort(groups, kind="stable")
-    pairs = []
-    for chosen in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1):
-        rows, row_of = np.unique(near.row[chosen], return_inverse=True)
-        cols, col_of = np.unique(near.col[chosen], return_inverse=True)
-        forbidden = (radius + 1) * (min(len(rows), len(cols)) + 1)
-        costs = np.full((len(rows), len(cols)), forbidden)
-        costs[row_of, col_of] = near.data[chosen]
-        first, second = linear_sum_assignment(costs)
-        allowed = costs[first, second] < forbidden
-        pairs.append(np.column_stack([rows[first[allowed]], cols[second[allowed]]]))
-    matched = np.concatenate(pairs).astype(np.int64)
+    matched = np.zeros((0, 2), np.int64)
+    left, right = np.arange(len(true)), np.arange(len(found))
+    while len(left) and len(right):
+        new = _matched(_near_pairs(true[left], found[right], radius), radius)
+        if not len(new):
+            break
+        matched = np.concatenate([matched, np.column_stack([left[new[:, 0]], right[new[:, 1]]])])
+        left, right = np.delete(left, new[:, 0]), np.delete(right, new[:, 1])
     matched = matched[np.argsort(matched[:, 0], kind="stable")]
     return matched[:, 0], matched[:, 1]
+
+
+def _near_pairs(true: NDArray[np.floating], found: NDArray[np.floating], radius: float) -> coo_matrix:
+    """Distances (N, M) of the pairs within `radius`; where there are too many, of each point to the nearest ones."""
+    trees = cKDTree(true), cKDTree(found)
+    if trees[0].count_neighbors(trees[1], radius) <= MOST_PAIRS:
+        return trees[0].sparse_distance_matrix(trees[1], radius, output_type="coo_matrix")
+    pairs = []
+    for tree, places in ((trees[1], true), (trees[0], found)):
+        _, other = tree.query(places, k=min(NEAREST, tree.n), distance_upper_bound=radius)
+        own, column = np.nonzero(other.reshape(len(places), -1) < tree.n)
+        its = other.reshape(len(places), -1)[own, column]
+        pairs.append(np.column_stack([own, its] if tree is trees[1] else [its, own]))
+    rows, cols = np.unique(np.concatenate(pairs), axis=0).T
+    distances = np.linalg.norm(np.asarray(true, np.float64)[rows] - found[cols], axis=1)
+    return coo_matrix((distances, (rows, cols)), shape=(len(true), len(found)))
+
+
+def _matched(near: coo_matrix, radius: float) -> NDArray[np.int64]:
+    """(P, 2) rows and columns of the pairs chosen, group of linked points by group."""
+    pairs = [np.zeros((0, 2), np.int64)]
+    if near.nnz:
+        size = sum(near.shape)
+        joined = coo_matrix((np.ones(near.nnz), (near.row, near.col + near.shape[0])), shape=(size, size))
+        groups = connected_components(joined, directed=False)[1][near.row]
+        order = np.argsort(groups, kind="stable")
+        for chosen in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1):
+            rows, row_of = np.unique(near.row[chosen], return_inverse=True)
+            cols, col_of = np.unique(near.col[chosen], return_inverse=True)
+            pair_up = _exact_pairs if len(rows) * len(cols) <= DENSE_CELLS else _many_pairs
+            first, second = pair_up(row_of, col_of, near.data[chosen], radius)
+            pairs.append(np.column_stack([rows[first], cols[second]]))
+    return np.concatenate(pairs).astype(np.int64)
+
+
+def _exact_pairs(
+    rows: NDArray[np.int64], cols: NDArray[np.int64], distances: NDArray[np.float64], radius: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The most pairs, and of these the closest, by the Hungarian method on a whole table."""
+    n_rows, n_cols = int(rows.max()) + 1, int(cols.max()) + 1
+    forbidden = (radius + 1) * (min(n_rows, n_cols) + 1)
+    costs = np.full((n_rows, n_cols), forbidden)
+    costs[rows, cols] = distances
+    first, second = linear_sum_assignment(costs)
+    allowed = costs[first, second] < forbidden
+    return first[allowed], second[allowed]
+
+
+def _many_pairs(
+    rows: NDArray[np.int64], cols: NDArray[np.int64], distances: NDArray[np.float64], _radius: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The closest pair first, and so on; then pairs are exchanged where that lets one more point find a partner."""
+    if rows.max() > cols.max():
+        second, first = _many_pairs(cols, rows, distances, _radius)
+        return first, second
+    order = np.lexsort((cols, rows, distances))
+    of_row = np.full(int(rows.max()) + 1, -1)
+    of_col = np.full(int(cols.max()) + 1, -1)
+    for row, col in zip(rows[order].tolist(), cols[order].tolist(), strict=True):
+        if of_row[row] < 0 and of_col[col] < 0:
+            of_row[row], of_col[col] = col, row
+    linked = csr_matrix((np.ones(len(order), np.int8), (rows, cols)))
+    for row in np.flatnonzero(of_row < 0).tolist():
+        _exchange(row, linked, of_row, of_col)
+    first = np.flatnonzero(of_row >= 0)
+    return first, of_row[first]
+
+
+def _exchange(start: int, linked: csr_matrix, of_row: NDArray[np.int64], of_col: NDArray[np.int64]) -> None:
+    """Find a partner for one row by giving others another one (Kuhn 1955), if at most REACH rows have to be asked."""
+    came: dict[int, int] = {}
+    asked = [start]
+    for row in asked:
+        for col in linked.indices[linked.indptr[row] : linked.indptr[row + 1]].tolist():
+            if col in came:
+                continue
+            came[col] = row
+            if of_col[col] >= 0:
+                asked.append(int(of_col[col]))
+                continue
+            while True:
+                own = came[col]
+                before = int(of_row[own])
+                of_row[own], of_col[col] = col, own
+                if own == start:
+                    return
+                col = before
+        if len(asked) > REACH:
+            return
 
 
 def grid_of(points: NDArray[np.floating], hw: tuple[int, int]) -> NDArray[np.float64]:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
+from fcnlab.core.counting import scoring
 from fcnlab.core.counting.scoring import game, grid_of, match_points, score_counts
 from fcnlab.counts import ClassCount, FoundObject, ImageCount
 from fcnlab.errors import NoPoints
@@ -139,3 +142,34 @@ def test_empty_images_counted_as_empty_are_perfect():
 def test_no_image_is_explained():
     with pytest.raises(NoPoints, match="all is marked"):
         score_counts([], [], [], 5.0)
+
+
+@pytest.mark.parametrize(("n_true", "n_found", "radius"), [(6000, 6000, 2000.0), (6000, 2500, 60.0)])
+def test_thousands_of_points_within_a_large_radius_match_in_little_memory(n_true: int, n_found: int, radius: float):
+    rng = np.random.default_rng(2)
+    true, found = rng.uniform(0, 1000, (n_true, 2)), rng.uniform(0, 1000, (n_found, 2))
+
+    tracemalloc.start()
+    first, second = match_points(true, found, radius)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak < 200e6
+    assert len(first) == len(set(first.tolist())) == len(set(second.tolist())) == min(n_true, n_found)
+    distances = np.linalg.norm(true[first] - found[second], axis=1)
+    assert distances.max() <= radius
+    assert np.median(distances) < 10
+
+
+def test_groups_without_a_whole_table_match_as_many_and_hardly_further_apart(monkeypatch: pytest.MonkeyPatch):
+    rng = np.random.default_rng(3)
+    true, found = rng.uniform(0, 60, (200, 2)), rng.uniform(0, 60, (230, 2))
+    found[:40] = true[:40]
+    exact = match_points(true, found, 4.0)
+
+    monkeypatch.setattr(scoring, "DENSE_CELLS", 0)
+    other = match_points(true, found, 4.0)
+
+    sums = [np.linalg.norm(true[first] - found[second], axis=1).sum() for first, second in (exact, other)]
+    assert len(other[0]) == len(exact[0]) > 150
+    assert sums[0] - 1e-9 <= sums[1] < 1.3 * sums[0]
