@@ -93,7 +93,9 @@ def test_clicked_objects_find_others_and_keys_say_what_these_are(page: Page, ser
     page.keyboard.press("z")
     expect(page.locator(".class[data-class='0'] .tally")).to_have_text("", timeout=30_000)
 
+    expect(page.get_by_text("Count up to date")).to_be_visible(timeout=30_000)
     page.get_by_role("button", name="All objects are marked").click()
+    expect(page.get_by_text(re.compile(r"^discs.*: 3 objects\. \d+ more found .* not accepted"))).to_be_visible()
     expect(page.locator(".vp[data-complete='true']")).to_be_attached()
     expect(tally).to_have_text("3 marked, all")
     expect(page.locator(SAVED)).to_be_attached(timeout=30_000)

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { freshColour } from "../../fcnlab/ui/canvas_assets/classbar.js";
 import { DEFAULT_DISPLAY, displayFrom, PassedOver } from "../../fcnlab/ui/canvas_assets/settings.js";
 import { inSight, ITEM_PX } from "../../fcnlab/ui/canvas_assets/strip.js";
-import { firstSteps, learning, saving } from "../../fcnlab/ui/canvas_assets/words.js";
+import { firstSteps, learning, leftOpen, saving } from "../../fcnlab/ui/canvas_assets/words.js";
 
 const CALM = { pending: 0, silenceMs: 0, reachable: true, persistent: true };
 const META = /** @type {const} */ ({ overlay: 3, status: 1, phase: "idle", progress: 1, message: "", milliseconds: 9, updated_at: null, width: 3, height: 2, covers: 5, shown_done: false });
@@ -38,6 +38,11 @@ test("the first steps use the project's own words", () => {
   assert.match(firstSteps(classes)[0], /root/);
   assert.match(firstSteps(classes)[1], /soil/);
   assert.match(firstSteps(classes.slice(0, 1))[0], /second class/);
+});
+
+test("what is found and not accepted when all is called marked is said in numbers", () => {
+  assert.match(leftOpen("a.png", 12, 36), /^a.png: 12 objects. 36 more found there were not accepted/);
+  assert.match(leftOpen("a.png", 1, 1), /^a.png: 1 object. 1 more found there was not accepted/);
 });
 
 test("only the images in sight exist, however many there are", () => {

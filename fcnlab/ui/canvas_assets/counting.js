@@ -3,7 +3,7 @@ import { render, renderCursor } from "./face.js";
 import { drawAim, drawObjects, fits } from "./numbers.js";
 import { meant, pixelOf, readCounts, readObjects, spacing, standing } from "./objects.js";
 import { Review } from "./review.js";
-import { counted } from "./words.js";
+import { counted, leftOpen } from "./words.js";
 
 /** @typedef {import("./workspace.js").Workspace} Workspace */
 /** @typedef {import("./types.js").Found} Found */
@@ -138,18 +138,21 @@ export class Counting {
 
   /**
    * Say that all objects of the image are marked, or that they are not; asks first where objects were found and none
-   * of them is marked.
+   * of them is marked, and says how many found ones are left out where only some are.
    * @param {boolean} [complete]
    * @param {() => void} [then] what follows once it is said
    */
   setComplete(complete = !this.workspace.labelling.now().isComplete, then = () => {}) {
-    const { labelling, popovers, toolbar } = this.workspace;
+    const { labelling, meta, popovers, toasts, toolbar } = this.workspace;
+    const n = this.open().length;
+    const nMarked = this.nMarked();
+    const isNews = complete && n > 0 && nMarked > 0 && meta !== null && labelling.isCovered(meta.covers);
     const go = () => {
       labelling.record("complete", { complete });
+      if (isNews) toasts.show(leftOpen(labelling.image?.name ?? "", nMarked, n));
       then();
     };
-    const n = this.open().length;
-    if (!complete || n === 0 || this.nMarked() > 0) go();
+    if (!complete || n === 0 || nMarked > 0) go();
     else popovers.confirm(toolbar.done, `${counted(n, "object")} found, none marked. Say that there are none?`, "No objects here", go);
   }
 

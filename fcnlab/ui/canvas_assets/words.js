@@ -86,6 +86,16 @@ export function firstCounts(classes) {
 }
 
 /**
+ * What was found in an image and not accepted when all of it was said to be marked.
+ * @param {string} name of the image
+ * @param {number} nMarked
+ * @param {number} nOpen
+ */
+export function leftOpen(name, nMarked, nOpen) {
+  return `${name}: ${counted(nMarked, "object")}. ${nOpen} more found there ${nOpen === 1 ? "was" : "were"} not accepted, and will count as none.`;
+}
+
+/**
  * What the class bar says of a class in a project that counts.
  * @param {number} marked points of the class on the image
  * @param {import("./objects.js").ClassCount | null} found null while nothing was counted
