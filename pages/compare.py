@@ -24,7 +24,7 @@ if project is not None:
                 st.subheader("New comparison", anchor=False)
                 compare_panel.form(own, project)
             with right:
-                compare_panel.invitation()
+                compare_panel.invitation(project)
         elif known:
             if not is_empty:
                 with st.expander("New comparison", icon=":material/add:"):

@@ -6,15 +6,16 @@ from fcnlab.errors import FcnlabError
 from fcnlab.ui import frame, scribble_panel, session
 
 own = session.engine()
-with st.container(horizontal=True, vertical_alignment="center"):
+head = st.container(horizontal=True, vertical_alignment="center")
+with head:
     project = frame.chosen_project(own)
-    if project is not None:
-        labeller = frame.labeller_name()
-        st.caption(f":material/person: {labeller}", width="content")
 if project is not None:
     words = "A scribble is many points, and here every point is an object: click once on each instead."
     try:
         if not frame.led_to_counts(project, words):
+            with head:
+                labeller = frame.labeller_name()
+                st.caption(f":material/person: {labeller}", width="content")
             scribble_panel.draw(own, project, labeller)
     except FcnlabError as failure:
         session.explained(failure)

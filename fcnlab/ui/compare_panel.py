@@ -36,13 +36,16 @@ QUESTIONS = (
 )
 
 
-def invitation() -> None:
+def invitation(project: Project) -> None:
     """What a comparison shows, for a project that has none yet."""
+    shows = "accuracy, time per image, size, and the masks themselves"
+    if project.task is Task.COUNTS:
+        shows = "how far counts of held-out images are off, time per image, and size"
     with st.container(border=True):
         st.markdown("**See for yourself which network to train**")
         st.write(
             "All networks get the same points, the same held-out images and the same time; what comes out stands side "
-            "by side: accuracy, time per image, size, and the masks themselves. Questions it answers:"
+            f"by side: {shows}. Questions it answers:"
         )
         st.markdown("\n".join(f"- **{question}** {where}" for question, where in QUESTIONS))
 

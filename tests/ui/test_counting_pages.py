@@ -121,7 +121,18 @@ def test_pages_for_masks_lead_to_the_counts(lab: Lab) -> None:
     counted(lab)
 
     assert "makes no masks" in page("export").info[0].value
-    assert "every point is an object" in page("scribble").info[0].value
+    scribble = page("scribble")
+    assert "every point is an object" in scribble.info[0].value
+    assert not [one for one in scribble.caption if ":material/person:" in one.value]
+
+
+def test_an_invitation_to_compare_promises_counts_and_no_masks(lab: Lab) -> None:
+    counted(lab)
+
+    promised = " ".join(one.value for one in page("compare").markdown)
+
+    assert "counts of held-out images" in promised
+    assert "masks themselves" not in promised
 
 
 def test_the_learner_of_a_project_that_counts_has_no_settings_of_masks(lab: Lab) -> None:
