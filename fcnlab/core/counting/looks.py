@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from fcnlab.core.counting.counting import TileScores, count_scores, count_tiles, objects_in
+from fcnlab.core.counting.counting import TileScores, count_tiles, objects_in
 from fcnlab.core.counting.density import DENSITY_UNIT
 from fcnlab.core.counting.objects import class_map_of
 from fcnlab.core.network_model import NetworkModel, picture_scores, score_tiles, seen_hw, seen_picture
@@ -57,11 +57,20 @@ def network_count_with_density(
     """
     calibration, full_hw = calibration_of(model), (rgb.shape[0], rgb.shape[1])
     map_hw = seen_hw(full_hw, model.network.spec, model.training)
-    scores = counting_scores(model.network, seen_picture(rgb, map_hw), model.training.objective, device=device)
-    count = count_scores(scores, model.training.objective, calibration, model.class_ids, full_hw)
+    seen = seen_picture(rgb, map_hw)
+    reach = math.ceil(AROUND_SPACINGS * calibration.spacing * map_hw[0] / full_hw[0])
+    density = np.empty((len(model.class_ids) - 1, *map_hw), np.float32)
+
+    def looked_at() -> Iterator[TileScores]:
+        for tile in _tiles(model, seen, reach, device):
+            own = tile.inner.moved(-tile.outer.top, -tile.outer.left)
+            density[(slice(None), *tile.inner.slices)] = tile.scores[(slice(1, None), *own.slices)]
+            yield tile
+
+    count = count_tiles(looked_at(), map_hw, model.training.objective, calibration, model.class_ids, full_hw)
     method = cv2.INTER_AREA if map_hw[0] > full_hw[0] else cv2.INTER_LINEAR
     maps = []
-    for class_id, own in list(zip(model.class_ids, scores, strict=True))[1:]:
+    for class_id, own in zip(model.class_ids[1:], density, strict=True):
         full = cv2.resize(own, full_hw[::-1], interpolation=method) if map_hw != full_hw else own
         total, wanted = float(full.sum(dtype=np.float64)), float(own.sum(dtype=np.float64))
         kept = wanted / total if total > 0 and wanted > 0 else 1.0

@@ -11,6 +11,7 @@ import torch
 
 from fcnlab.adapters.weights import load_encoder
 from fcnlab.core import network_model
+from fcnlab.core.counting import looks
 from fcnlab.core.counting.looks import counted_mask, network_count, network_count_with_density
 from fcnlab.core.network_model import NetworkModel
 from fcnlab.core.networks.base import EncoderParts
@@ -69,6 +70,22 @@ def test_the_density_of_a_picture_sums_to_its_count(model: NetworkModel, picture
     assert density.shape == (1, *HW)
     assert max(0.0, float(density.sum(dtype=np.float64))) == pytest.approx(count.counts[0].count, rel=1e-3)
     assert count == network_count(model, picture, device="cpu")
+
+
+def test_the_density_of_a_large_picture_is_made_in_tiles_as_if_there_were_none(
+    model: NetworkModel,
+    picture: np.ndarray,  # type: ignore[type-arg]
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, whole = network_count_with_density(model, picture, device="cpu")
+    monkeypatch.setattr(network_model, "TILED_PIXELS", 1000)
+    monkeypatch.setattr(network_model, "TILE_SIDE", 96)
+    monkeypatch.setattr(looks, "picture_scores", None)  # nobody asks for all scores at once
+
+    count, tiled = network_count_with_density(model, picture, device="cpu")
+
+    assert count == network_count(model, picture, device="cpu")
+    np.testing.assert_allclose(tiled, whole, atol=1e-3 * float(np.abs(whole).max()))
 
 
 def test_the_objects_of_a_picture_are_drawn_in_their_class(model: NetworkModel, picture: np.ndarray) -> None:  # type: ignore[type-arg]
