@@ -2,41 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from fcnlab.imaging import Imaging, Stretch
-from fcnlab.lab import Lab, open_lab
+from fcnlab.lab import Lab
 from fcnlab.services import projects
 from fcnlab.services.imaging import set_imaging
 from fcnlab.services.importing import import_files
-from fcnlab.settings import Settings
-from fcnlab.ui import session
 
 ROUTER = Path(__file__).parents[2] / "app.py"
 
 
 @pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
-    """The installation that the page opens too, with a project of one image of five channels."""
-    monkeypatch.setenv("FCNLAB_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setenv("FCNLAB_DEMO", "false")
-    monkeypatch.setenv("FCNLAB_DEVICE", "cpu")
-    st.cache_resource.clear()
-    st.cache_data.clear()
-    lab = open_lab(Settings())
+def fields(lab: Lab, tmp_path: Path) -> Lab:
+    """An installation with a project of one image of five channels."""
     projects.create_project(lab, name="fields")
     np.save(tmp_path / "a.npy", np.random.default_rng(0).integers(0, 3000, (40, 60, 5), dtype=np.uint16))
     list(import_files(lab, [("a.npy", tmp_path / "a.npy")], project_id=1))
-    yield lab
-    session.engine().jobs.close()
-    st.cache_resource.clear()
-    lab.close()
+    return lab
 
 
 def page() -> AppTest:
@@ -56,7 +43,7 @@ def press(shown: AppTest, label: str) -> None:
     assert not shown.exception
 
 
-def test_channels_and_limits_are_applied_to_all_images(lab: Lab) -> None:
+def test_channels_and_limits_are_applied_to_all_images(fields: Lab) -> None:
     shown = page()
 
     choose(shown, "Channels", "Three, colour")
@@ -64,27 +51,27 @@ def test_channels_and_limits_are_applied_to_all_images(lab: Lab) -> None:
     choose(shown, "Values shown", "One range")
     press(shown, "Apply to all images")
 
-    found = projects.project(lab, project_id=1).imaging
+    found = projects.project(fields, project_id=1).imaging
     assert found.channels == (5, 2, 3)
     assert found.limits[0] is not None
     assert 0 <= found.limits[0].low < 100
-    assert projects.images(lab, project_id=1)[0].imaging is not None
+    assert projects.images(fields, project_id=1)[0].imaging is not None
 
 
-def test_what_is_set_is_shown_and_can_be_taken_back(lab: Lab) -> None:
+def test_what_is_set_is_shown_and_can_be_taken_back(fields: Lab) -> None:
     wanted = Imaging((3, 2, 1), (Stretch(10, 900), None, Stretch(-50, 9000)))
-    list(set_imaging(lab, project_id=1, imaging=wanted))
+    list(set_imaging(fields, project_id=1, imaging=wanted))
     shown = page()
 
     assert [one.value for one in shown.radio if one.label == "Values shown"] == ["A range each"]
     assert next(one.value for one in shown.slider) == (10, 900)
     press(shown, "Take images as they come")
 
-    assert projects.project(lab, project_id=1).imaging == Imaging()
+    assert projects.project(fields, project_id=1).imaging == Imaging()
 
 
-def test_a_project_without_images_has_no_such_form(lab: Lab) -> None:
-    projects.create_project(lab, name="empty")
+def test_a_project_without_images_has_no_such_form(fields: Lab) -> None:
+    projects.create_project(fields, name="empty")
     shown = AppTest.from_file(str(ROUTER), default_timeout=60).run()
     shown.query_params["project"] = "2"
     shown.switch_page("pages/projects.py").run()

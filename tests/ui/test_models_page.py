@@ -2,40 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from fcnlab.lab import Lab, open_lab
+from fcnlab.lab import Lab
 from fcnlab.services import projects
 from fcnlab.services.contrasting import contrasts
 from fcnlab.services.models import keep_instant, models, use_model
-from fcnlab.settings import Settings
-from fcnlab.ui import contrast_panel, session
+from fcnlab.ui import contrast_panel
 from fcnlab.ui.frame import plain
 from tests.services.export_bench import HEIGHT, WIDTH, Bench
 from tests.services.label_imports import give_truth
 from tests.services.model_bench import add_network
 
 ROUTER = Path(__file__).parents[2] / "app.py"
-
-
-@pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
-    """The installation that the page opens too."""
-    monkeypatch.setenv("FCNLAB_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setenv("FCNLAB_DEMO", "false")
-    monkeypatch.setenv("FCNLAB_DEVICE", "cpu")
-    st.cache_resource.clear()
-    lab = open_lab(Settings())
-    yield lab
-    session.engine().jobs.close()
-    st.cache_resource.clear()
-    lab.close()
 
 
 @pytest.fixture

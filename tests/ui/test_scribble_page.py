@@ -2,37 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from fcnlab.domain import ImageState, PointSource
-from fcnlab.lab import Lab, open_lab
+from fcnlab.lab import Lab
 from fcnlab.services import projects
 from fcnlab.services.labelling import points_of_image, set_image_state
-from fcnlab.settings import Settings
-from fcnlab.ui import session
 from tests.ui.test_drawing import BOX, LINE, drawing
 from tests.ui.test_pages import filled, labels, page
-
-
-@pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
-    """The installation that the page opens too."""
-    monkeypatch.setenv("FCNLAB_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setenv("FCNLAB_DEMO", "false")
-    monkeypatch.setenv("FCNLAB_DEVICE", "cpu")
-    st.cache_resource.clear()
-    st.cache_data.clear()
-    lab = open_lab(Settings())
-    yield lab
-    session.engine().jobs.close()
-    st.cache_resource.clear()
-    lab.close()
 
 
 def drawn(shown: AppTest, image_id: int, *shapes: dict[str, Any], turn: int = 0) -> AppTest:
