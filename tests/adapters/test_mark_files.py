@@ -47,6 +47,15 @@ def test_one_file_tells_the_points_of_all_images(tmp_path: Path, name: str, cont
     assert found.marks("d.png") is None
 
 
+def test_rows_and_columns_are_centres_of_pixels_as_in_the_tables_of_objects(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("row,col\n1.6,30.4\n0,-0.3\n")
+    (tmp_path / "b.json").write_text('[{"row": 1.6, "col": 30.4}, {"x": 30.4, "y": 1.6}]')
+    known = MarkFiles(tmp_path)
+
+    assert known.marks("a.png") == (Mark(2, 30, "object"), Mark(0, 0, "object"))
+    assert known.marks("b.png") == (Mark(2, 30, "object"), Mark(1, 30, "object"))
+
+
 def test_an_empty_file_says_that_the_image_is_empty(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("")
     (tmp_path / "b.json").write_text("[]")

@@ -2,7 +2,8 @@
 
 A JSON file holds `[[x, y], ...]`, or objects with `x`, `y` and perhaps `class`; one for all images maps their names to
 such lists. A CSV file has the columns x and y (or col and row), perhaps `class`, and `image` where it is for all. x
-counts columns, y rows, from the upper left corner. A file without points says that its image is empty.
+counts columns, y rows, from the upper left corner; where the columns are called col and row, as in the tables this
+project writes, whole numbers are centres of pixels instead. A file without points says that its image is empty.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ ONE_CLASS = "object"
 
 IMAGE_COLUMNS = ("image", "name", "file", "filename")
 X_COLUMNS, Y_COLUMNS = ("x", "col", "column"), ("y", "row")
+CENTRED = ("col", "column", "row")
+"""Under these names whole numbers are centres of pixels, and not their upper left corners."""
+
 CLASS_COLUMNS = ("class", "label", "type")
 
 
@@ -149,7 +153,11 @@ def _lines(path: Path, *, needs_image: bool) -> list[tuple[str, dict[str, str]]]
         raise InvalidPoints(f"{path.name} has no column {missing[0]!r}: its first line names {', '.join(header)[:100]}")
     found = []
     for row in rows[1:]:
-        values = {key: row[place].strip() for key, place in columns.items() if 0 <= place < len(row)}
+        values = {
+            header[place] if key in ("x", "y") else key: row[place].strip()
+            for key, place in columns.items()
+            if 0 <= place < len(row)
+        }
         image = values.pop("image", "")
         found.append((image, values if any(values.values()) else {}))
     return found
@@ -168,14 +176,18 @@ def _marks(entries: Sequence[Any], place: str) -> tuple[Mark, ...]:
 
 def _mark(entry: Any, place: str) -> Mark:
     if isinstance(entry, Mapping):
-        x, y = (next((entry[one] for one in names if one in entry), None) for names in (X_COLUMNS, Y_COLUMNS))
+        (x, right), (y, down) = (
+            next(((entry[one], 0.5 * (one in CENTRED)) for one in names if one in entry), (None, 0.0))
+            for names in (X_COLUMNS, Y_COLUMNS)
+        )
         name = next((entry[one] for one in CLASS_COLUMNS if entry.get(one) not in (None, "")), ONE_CLASS)
     elif isinstance(entry, Sequence) and not isinstance(entry, str) and len(entry) in (2, 3):
         x, y, name = (*entry, ONE_CLASS) if len(entry) == 2 else entry
+        right = down = 0.0
     else:
         raise InvalidPoints(f"{place} is {str(entry)[:60]!r}: wanted [x, y]")
     try:
         col, row = float(x), float(y)  # type: ignore[arg-type]
-        return Mark(math.floor(row), math.floor(col), " ".join(str(name).split())[:100] or ONE_CLASS)
+        return Mark(math.floor(row + down), math.floor(col + right), " ".join(str(name).split())[:100] or ONE_CLASS)
     except (TypeError, ValueError, OverflowError) as failure:
         raise InvalidPoints(f"{place} lies at x {str(x)[:30]!r}, y {str(y)[:30]!r}: wanted two numbers") from failure

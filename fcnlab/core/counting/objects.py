@@ -55,16 +55,6 @@ class Found:
     labels: NDArray[np.int32]
 
 
-def blobs_of(
-    probabilities: NDArray[np.float32],
-    thresholds: Sequence[float],
-    min_size: float | Sequence[float] = 1.0,
-    spacing: float | None = None,
-) -> list[Blob]:
-    """The blobs of `labelled_blobs`."""
-    return list(labelled_blobs(probabilities, thresholds, min_size, spacing).blobs)
-
-
 def labelled_blobs(
     probabilities: NDArray[np.float32],
     thresholds: Sequence[float],
@@ -97,13 +87,6 @@ def labelled_blobs(
         found = _measured(parts, n_parts, probabilities[place], place)
         _keep([one for one in found if one[1].size >= smallest[place]], parts, n_parts, labels, blobs)
     return _in_reading_order(blobs, labels)
-
-
-def peaks_of(
-    density: NDArray[np.float32], spacing: float, thresholds: Sequence[float], sigma: float | None = None
-) -> list[Blob]:
-    """The objects of `labelled_peaks`."""
-    return list(labelled_peaks(density, spacing, thresholds, sigma).blobs)
 
 
 def labelled_peaks(

@@ -7,7 +7,7 @@ from torch import nn
 
 from fcnlab.core.counting.lcfcn import FLOODED_PIXELS, BlobLoss, blob_loss
 from fcnlab.core.counting.marks import Marks
-from fcnlab.core.counting.objects import blobs_of
+from fcnlab.core.counting.objects import labelled_blobs
 from tests.core.counting.maps import discs, marks_of
 
 HW = (9, 14)
@@ -332,7 +332,10 @@ def test_a_small_network_learns_one_blob_per_disc_at_full_and_at_half_resolution
 
     with torch.no_grad():
         maps = [network(rgb[None])[0].softmax(0).numpy() for rgb, _ in pictures]
-    wrong = [len(blobs_of(one, [0.5, 0.5])) - marks.n_objects for one, (_, marks) in zip(maps, pictures, strict=True)]
+    wrong = [
+        len(labelled_blobs(one, [0.5, 0.5]).blobs) - marks.n_objects
+        for one, (_, marks) in zip(maps, pictures, strict=True)
+    ]
     assert sum(marks.n_objects for _, marks in pictures[16:]) > 10
     assert wrong[:16] == [0] * 16
     assert sum(abs(one) for one in wrong[16:]) <= 1

@@ -1,15 +1,25 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from fcnlab.core.counting.density import density_target
-from fcnlab.core.counting.objects import blobs_of, class_map_of, labelled_blobs, labelled_peaks, peaks_of
+from fcnlab.core.counting.objects import Blob, class_map_of, labelled_blobs, labelled_peaks
 from fcnlab.core.counting.touching import split
 from tests.core.counting.maps import discs, marks_of
 
 HW = (40, 66)
+
+
+def blobs_of(*arguments: Any) -> list[Blob]:
+    return list(labelled_blobs(*arguments).blobs)
+
+
+def peaks_of(*arguments: Any) -> list[Blob]:
+    return list(labelled_peaks(*arguments).blobs)
 
 
 def probabilities(*masks: NDArray[np.bool_], sure: float = 0.9) -> NDArray[np.float32]:
