@@ -15,13 +15,13 @@ TIMEOUT_S = 30.0
 BLOCK_BYTES = 1 << 20
 
 
-def fetched(address: str, *, home: str, token: str, hosts: Collection[str], most_bytes: int) -> bytes:
+def fetched(address: str, *, home: str, authorization: str, hosts: Collection[str], most_bytes: int) -> bytes:
     """The bytes behind an address.
 
     Args:
         address: with a host, or relative to `home`.
-        home: address of a server; it is allowed, and alone gets the token.
-        token: sent as `Authorization: Token ...` when it is not empty.
+        home: address of a server; it is allowed, and alone is shown the authorization.
+        authorization: the header of that name; empty: none.
         hosts: other names, with their port if they have one, that may be asked; redirects go to allowed ones only.
         most_bytes: longer files are refused while they arrive.
 
@@ -33,8 +33,8 @@ def fetched(address: str, *, home: str, token: str, hosts: Collection[str], most
     allowed = {one for one in (own, *hosts) if one}
     _refuse(whole, allowed)
     request = urllib.request.Request(whole)
-    if token and urlsplit(whole).netloc == own:
-        request.add_unredirected_header("Authorization", f"Token {token}")
+    if authorization and urlsplit(whole).netloc == own:
+        request.add_unredirected_header("Authorization", authorization)
     opener = urllib.request.build_opener(_Redirects(allowed))
     data = bytearray()
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -125,6 +125,16 @@ def record_additions(session: Session, additions: Sequence[Addition], *, client_
                 for one in additions
             ],
         )
+
+
+def payloads_of_points(session: Session, *, uids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """What the events that made points say, by the uid of the point."""
+    wanted = set(uids)
+    found = {}
+    for client_id in {uid.rpartition(":")[0] for uid in wanted}:
+        rows = session.execute(select(EventRow.seq, EventRow.payload).where(EventRow.client_id == client_id))
+        found |= {f"{client_id}:{seq}": dict(payload) for seq, payload in rows}
+    return {uid: found[uid] for uid in wanted & found.keys()}
 
 
 def last_live_event(session: Session, *, image_id: int, labeller: str) -> PastEvent | None:

@@ -4,15 +4,35 @@ from __future__ import annotations
 
 import base64
 import binascii
+import logging
 import secrets
+import time
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from fcnlab.services.tokens import label_studio_path
+
 OPEN = frozenset({"/", "/health", "/docs", "/openapi.json"})
 """Addresses that tell nothing of anybody's data."""
+
+BY_ADDRESS = frozenset({"/health", "/setup", "/predict", "/webhook", "/train", "/versions"})
+"""What Label Studio asks for: answered below an address with a secret, and nothing else is."""
+
+REPEAT_S = 60.0
+"""Seconds between two warnings about refused webhooks."""
+
+BY_SECRET = "fcnlab.by_secret"
+"""Set in the scope of a request that came by the address with the secret."""
+
+WEBHOOK_REFUSED = (
+    "Label Studio's webhooks show no password: remove the model and its webhook there, and connect the address for "
+    "Label Studio that `fcnlab serve` says when it starts"
+)
+
+log = logging.getLogger(__name__)
 
 LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -21,30 +41,49 @@ class Guard:
     """Lets requests pass that show the token: as `Authorization: Bearer TOKEN`, or as the password of basic
     authentication, which is what Label Studio can send.
 
+    The webhooks that Label Studio makes by itself show nothing. What it asks for is therefore also answered below
+    `label_studio_path`, an address with a secret of its own.
+
     Without a token the service is for programs on this machine: what a web page of another site makes a browser send,
     names another origin or host, and is refused.
     """
 
     def __init__(self, app: ASGIApp, *, token: str | None) -> None:
         self._app, self._token = app, token
+        self._secret_path = "" if token is None else label_studio_path(token) + "/"
+        self._warned_at = -REPEAT_S
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer 401 or 403."""
         if scope["type"] == "http" and scope["path"] not in OPEN:
             headers = Headers(scope=scope)
-            if self._token is None and not _is_local(headers):
+            rest = self._behind_secret(scope["path"])
+            if rest in BY_ADDRESS:
+                scope = {**scope, "path": rest, "raw_path": rest.encode(), BY_SECRET: True}
+            elif self._token is None and not _is_local(headers):
                 refusal = JSONResponse({"error": "without a token only programs on this machine may ask"}, 403)
                 await refusal(scope, receive, send)
                 return
-            if self._token is not None and not _shows(headers, self._token):
-                refusal = JSONResponse(
-                    {"error": "show the token that `fcnlab serve` names: Authorization: Bearer TOKEN"},
-                    401,
-                    headers={"WWW-Authenticate": "Bearer"},
-                )
-                await refusal(scope, receive, send)
+            elif self._token is not None and not _shows(headers, self._token):
+                await self._refusal(scope["path"])(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+    def _behind_secret(self, path: str) -> str:
+        """What is asked for at the address with the secret; empty at another address."""
+        length = len(self._secret_path)
+        if length and secrets.compare_digest(path[:length].encode(), self._secret_path.encode()):
+            return path[length - 1 :]
+        return ""
+
+    def _refusal(self, path: str) -> JSONResponse:
+        error = "show the token of `fcnlab serve`: Authorization: Bearer TOKEN"
+        if path.rpartition("/")[2] == "webhook":
+            error = WEBHOOK_REFUSED
+            if time.monotonic() - self._warned_at >= REPEAT_S:
+                self._warned_at = time.monotonic()
+                log.warning("a webhook was refused, so nothing is learned from its annotations: %s", error)
+        return JSONResponse({"error": error}, 401, headers={"WWW-Authenticate": "Bearer"})
 
 
 def _shows(headers: Headers, token: str) -> bool:

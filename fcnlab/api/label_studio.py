@@ -5,17 +5,18 @@ Requests are as https://labelstud.io/guide/ml_create describes them. Fields that
 
 from __future__ import annotations
 
+import logging
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, BackgroundTasks, Request, Response
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from fcnlab.api.engine import Own
+from fcnlab.api.guard import BY_SECRET, WEBHOOK_REFUSED
 from fcnlab.domain import ImageInfo, Project
-from fcnlab.errors import InvalidPoints, NoPoints
+from fcnlab.errors import FcnlabError, InvalidPoints, NoPoints
 from fcnlab.services import projects
 from fcnlab.services.label_studio import (
     BACKGROUND,
@@ -23,17 +24,25 @@ from fcnlab.services.label_studio import (
     brush_code,
     forget_annotation,
     image_of,
-    points_of,
+    keypoints_of,
+    learn_all,
+    learn_tasks,
     project_of,
     read_config,
+    regions_of,
     store_annotation,
     store_context,
 )
 
 VERSION = "fcnlab-instant"
-TAUGHT_BY = frozenset({"ANNOTATION_CREATED", "ANNOTATION_UPDATED"})
+TAUGHT_BY = frozenset({"ANNOTATION_CREATED", "ANNOTATIONS_CREATED", "ANNOTATION_UPDATED"})
 FORGOTTEN_BY = "ANNOTATIONS_DELETED"
+ASKED_BY = frozenset({"START_TRAINING", "TASKS_CREATED"})
+"""Events that say that there may be annotations nobody told about: those of the project are asked for."""
+
 MOST_TASKS = 1000
+
+log = logging.getLogger(__name__)
 
 router = APIRouter(tags=["Label Studio"])
 
@@ -55,20 +64,42 @@ class PredictIn(BaseModel):
 
 
 class WebhookIn(BaseModel):
-    """Something happened to an annotation."""
+    """Something happened to an annotation, to several at once, or to the project."""
 
     action: str
-    annotation: dict[str, Any] = Field(default_factory=dict)
+    annotation: dict[str, Any] | list[dict[str, Any]] = Field(default_factory=dict)
     annotations: list[dict[str, Any]] = Field(default_factory=list, max_length=MOST_TASKS)
-    task: dict[str, Any] = Field(default_factory=dict)
+    task: dict[str, Any] | list[dict[str, Any]] = Field(default_factory=dict)
     project: dict[str, Any] = Field(default_factory=dict)
 
 
+class TrainIn(BaseModel):
+    """Tasks with all their annotations, as Label Studio sends them where webhooks of trainings are switched off."""
+
+    annotations: list[dict[str, Any]]
+    project: str | int
+    label_config: str = Field(max_length=1_000_000)
+
+
 @router.post("/setup")
-def setup(own: Own, wanted: SetupIn) -> dict[str, str]:
-    """Label Studio introduces a project: it becomes a project here, with a class per label."""
-    project_of(own.lab, _number(wanted.project), read_config(wanted.label_schema))
-    return {"model_version": VERSION}
+def setup(own: Own, wanted: SetupIn, request: Request) -> dict[str, str]:
+    """Label Studio introduces a project: it becomes a project here, with a class per label.
+
+    Label Studio writes the answer to its log: there as well it says when webhooks of this address will be refused.
+    """
+    number = _number(wanted.project)
+    project_of(own.lab, number, read_config(wanted.label_schema))
+    if request.scope.get(BY_SECRET) or not request.headers.get("authorization", "").lower().startswith("basic"):
+        return {"model_version": VERSION}
+    warning = f"unless it is given a header, the webhook of project {number} will be refused: {WEBHOOK_REFUSED}"
+    log.warning("Label Studio: %s", warning)
+    return {"model_version": VERSION, "warning": warning}
+
+
+@router.get("/versions")
+def versions() -> dict[str, list[str]]:
+    """The one version there is."""
+    return {"versions": [VERSION]}
 
 
 @router.post("/predict")
@@ -84,7 +115,7 @@ def predict(own: Own, wanted: PredictIn) -> dict[str, Any]:
         if (
             clicked
             and len(wanted.tasks) == 1
-            and store_context(own.lab, project, image, points_of(clicked, project, image))
+            and store_context(own.lab, project, image, keypoints_of(clicked, project, image))
         ):
             own.jobs.changed(project.id)
         results.append(_prediction(own, project, image, config))
@@ -92,9 +123,13 @@ def predict(own: Own, wanted: PredictIn) -> dict[str, Any]:
 
 
 @router.post("/webhook", status_code=201)
-def webhook(own: Own, happened: WebhookIn, response: Response) -> dict[str, Any]:
-    """Learn from the keypoints of an annotation that was made or changed; forget those of one that was deleted."""
-    if happened.action not in TAUGHT_BY and happened.action != FORGOTTEN_BY:
+def webhook(own: Own, happened: WebhookIn, response: Response, later: BackgroundTasks) -> dict[str, Any]:
+    """Learn from the keypoints of annotations that were made or changed; forget those of deleted ones.
+
+    When a training is started, or tasks are imported, all annotations of the project are asked for and learned from,
+    after the answer.
+    """
+    if happened.action not in {*TAUGHT_BY, FORGOTTEN_BY, *ASKED_BY}:
         response.status_code = 200
         return {"status": "unknown event", "result": None}
     text = happened.project.get("label_config")
@@ -102,17 +137,63 @@ def webhook(own: Own, happened: WebhookIn, response: Response) -> dict[str, Any]
         raise InvalidPoints("the event names no project with its label_config: send it as Label Studio does")
     config = read_config(text)
     project = project_of(own.lab, _number(str(happened.project["id"])), config)
+    if happened.action in ASKED_BY:
+        later.add_task(_learn_all, own, project, config)
+        return {"status": "ok", "result": {"learning": True}}
     if happened.action == FORGOTTEN_BY:
         gone = [forget_annotation(own.lab, project, annotation_id=one.get("id")) for one in happened.annotations]
         has_changed = any(gone)
     else:
-        image = image_of(own.lab, project, happened.task, config)
-        annotation = happened.annotation
-        points = points_of(annotation.get("result"), project, image)
-        has_changed = store_annotation(own.lab, project, image, points, annotation_id=annotation.get("id"))
+        has_changed = _learn_event(own, happened, project, config)
     if has_changed:
         own.jobs.changed(project.id)
     return {"status": "ok", "result": {"changed": has_changed}}
+
+
+@router.post("/train")
+def train(own: Own, wanted: TrainIn) -> dict[str, Any]:
+    """Learn from all annotations of the tasks that are sent."""
+    config = read_config(wanted.label_config)
+    project = project_of(own.lab, _number(str(wanted.project)), config)
+    learned = learn_tasks(own.lab, project, config, wanted.annotations)
+    own.jobs.changed(project.id)
+    return {"status": "ok", "result": {"learned": learned.n_annotations, "refused": list(learned.refused)}}
+
+
+def _learn_event(own: Own, happened: WebhookIn, project: Project, config: LabelConfig) -> bool:
+    """Learn from the annotation of an event, or from several, each of the task it names; whether anything changed."""
+    annotations = happened.annotation if isinstance(happened.annotation, list) else [happened.annotation]
+    tasks = happened.task if isinstance(happened.task, list) else [happened.task]
+    by_id = {task.get("id"): task for task in tasks}
+    changes = []
+    for annotation in annotations:
+        task = tasks[0] if len(tasks) == 1 else by_id.get(annotation.get("task"))
+        if task is None:
+            raise InvalidPoints(f"annotation {annotation.get('id')!r} names none of the tasks of the event")
+        image = image_of(own.lab, project, task, config)
+        changes.append(
+            store_annotation(
+                own.lab,
+                project,
+                image,
+                keypoints_of(annotation.get("result"), project, image),
+                annotation_id=annotation.get("id"),
+                regions=regions_of(annotation.get("result"), project),
+            )
+        )
+    return any(changes)
+
+
+def _learn_all(own: Own, project: Project, config: LabelConfig) -> None:
+    try:
+        learned = learn_all(own.lab, project, config)
+    except FcnlabError as failure:
+        log.warning("annotations of %s were not learned: %s", project.name, failure)
+        return
+    log.warning("learned from %d annotations of %s", learned.n_annotations, project.name)
+    for refusal in learned.refused:
+        log.warning("%s: %s", project.name, refusal)
+    own.jobs.changed(project.id)
 
 
 def _prediction(own: Own, project: Project, image: ImageInfo, config: LabelConfig) -> dict[str, Any]:
@@ -127,20 +208,21 @@ def _prediction(own: Own, project: Project, image: ImageInfo, config: LabelConfi
     labels = {label.lower(): label for label in config.brush.labels}
     classes = projects.project(own.lab, project_id=project.id).classes
     found = [
-        _brush(config, labels[one.name.lower()], mask == one.id)
+        _brush(config, labels[one.name.lower()], mask == one.id, f"fcnlab-{image.id}-{one.id}")
         for one in classes
         if one.name.lower() in labels and one.name.lower() != BACKGROUND
     ]
     return {"result": [one for one in found if one is not None], "score": 1.0, "model_version": VERSION}
 
 
-def _brush(config: LabelConfig, label: str, is_class: NDArray[np.bool_]) -> dict[str, Any] | None:
+def _brush(config: LabelConfig, label: str, is_class: NDArray[np.bool_], name: str) -> dict[str, Any] | None:
+    """The mask of a class; `name` stays, so that an accepted mask is replaced by the next of its class."""
     if not is_class.any():
         return None
     assert config.brush is not None
     height, width = is_class.shape
     return {
-        "id": uuid4().hex[:10],
+        "id": name,
         "from_name": config.brush.name,
         "to_name": config.brush.to_name,
         "type": "brushlabels",

@@ -24,7 +24,7 @@ def serve(ctx: click.Context, host: str | None, port: int | None, no_token: bool
     import uvicorn
 
     from fcnlab.api.service import make_service
-    from fcnlab.services.tokens import api_token
+    from fcnlab.services.tokens import api_token, label_studio_path
 
     with opened(ctx) as lab:
         settings = lab.settings
@@ -37,5 +37,7 @@ def serve(ctx: click.Context, host: str | None, port: int | None, no_token: bool
         say(f"fcnlab answers at http://{settings.host}:{settings.api_port}/docs (data in {settings.data_dir})")
         if token is not None:
             say(f"Authorization: Bearer {token}")
+        path = "" if token is None else label_studio_path(token)
+        say(f"Label Studio's model: http://{settings.host}:{settings.api_port}{path} (no authentication)")
         service = make_service(lab, token=token)
         uvicorn.run(service, host=settings.host, port=settings.api_port, log_level="warning")

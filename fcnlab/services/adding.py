@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -16,7 +17,7 @@ from fcnlab.adapters import (
     repository_images,
     repository_points,
 )
-from fcnlab.adapters.database import writing
+from fcnlab.adapters.database import reading, writing
 from fcnlab.adapters.repository_events import Addition as StoredAddition
 from fcnlab.adapters.repository_events import Effect
 from fcnlab.adapters.repository_images import MAX_ID, ImageOutline
@@ -35,6 +36,23 @@ class Addition:
     labeller: str
     source: PointSource
     place: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """Plain values that the event of the point keeps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A point as another tool speaks of it.
+
+    Attributes:
+        point: where, and of which class.
+        group: class id of the marks that the tool tells together, all or none of them.
+        name: what the tool calls it; empty when it has no name.
+    """
+
+    point: Point
+    group: int
+    name: str
 
 
 def add_points_at_once(lab: Lab, additions: Iterable[Addition], *, project_id: int) -> None:
@@ -65,6 +83,7 @@ def add_in(session: Session, additions: Collection[Addition], *, project_id: int
         point, labeller = one.point, _checked(one, outlines[one.image_id], classes)
         stored = StoredPoint(f"{client_id}:{seq}", one.image_id, point, labeller, one.source, now)
         payload = {"row": point.row, "col": point.col, "class_id": point.class_id, "source": one.source.value}
+        payload |= one.details
         event = Event(seq=seq, kind=EventKind.ADD, image_id=one.image_id, payload=payload)
         rows.append(StoredAddition(event, stored))
     repository_points.add_points(session, project_id=project_id, stored=[one.stored for one in rows])
@@ -74,30 +93,69 @@ def add_in(session: Session, additions: Collection[Addition], *, project_id: int
             repository_images.set_image_state(session, image_id=outline.id, state=ImageState.IN_PROGRESS)
 
 
-def replace_points(
-    lab: Lab, points: Collection[Point], *, image_id: int, labeller: str, project_id: int, place: str
+def replace_marks(
+    lab: Lab,
+    marks: Collection[Mark],
+    *,
+    groups: Collection[int] | None,
+    image_id: int,
+    labeller: str,
+    project_id: int,
+    place: str,
 ) -> bool:
-    """Make these all the points of one labeller on an image, in one transaction; whether anything changed.
+    """Make these marks all the points that one labeller has of some groups on an image; whether anything changed.
 
-    Points of others stay. A point that is there already is left alone.
+    Points of other groups stay, unless a mark has their name or their pixel; so do points of other labellers, and
+    those that are there already. All in one transaction.
+
+    Args:
+        groups: what the marks tell whole; None: all groups.
 
     Raises:
         UnknownProject: no such project.
         InvalidPoints: the image is gone or done, or a point cannot be stored. Nothing was changed.
     """
     who = clean_name(labeller)
+    wanted = {(one.point, one.group): one for one in marks}
+    names = {one.name for one in marks if one.name}
+    pixels = {(one.point.row, one.point.col) for one in marks}
     with writing(lab.sessions) as session:
         now = repository_events.next_moment(session, project_id=project_id, now=lab.clock())
-        stored = repository_points.points_of_image(session, image_id=image_id)
-        own = {one.uid: one.point for one in stored if one.labeller == who}
-        gone = [uid for uid, point in own.items() if point not in set(points)]
-        known = set(own.values())
-        new = [Addition(image_id, one, who, PointSource.CLICK, place) for one in points if one not in known]
+        stored = _marks_of(session, image_id=image_id, labeller=who)
+        gone = [
+            uid
+            for uid, one in stored.items()
+            if (one.point, one.group) not in wanted
+            and (groups is None or one.group in groups or one.name in names or (one.point.row, one.point.col) in pixels)
+        ]
+        there = {(one.point, one.group) for one in stored.values()}
+        new = [
+            Addition(image_id, one.point, who, PointSource.CLICK, place, {"group": one.group, "mark": one.name})
+            for key, one in wanted.items()
+            if key not in there
+        ]
         add_in(session, new, project_id=project_id, now=now)
         if gone:
             _changeable(session, image_id, project_id, place=place)
             _remove(session, gone, image_id=image_id, labeller=who, project_id=project_id, now=now)
     return bool(new or gone)
+
+
+def marks_of(lab: Lab, *, image_id: int, labeller: str) -> tuple[Mark, ...]:
+    """The live points of a labeller on an image, as the tool that made them spoke of them."""
+    with reading(lab.sessions) as session:
+        return tuple(_marks_of(session, image_id=image_id, labeller=labeller).values())
+
+
+def _marks_of(session: Session, *, image_id: int, labeller: str) -> dict[str, Mark]:
+    """The live points of a labeller by their uid; one stored without a group is of that of its class."""
+    stored = repository_points.points_of_image(session, image_id=image_id)
+    points = {one.uid: one.point for one in stored if one.labeller == labeller}
+    told = repository_events.payloads_of_points(session, uids=points)
+    return {
+        uid: Mark(point, told.get(uid, {}).get("group", point.class_id), told.get(uid, {}).get("mark", ""))
+        for uid, point in points.items()
+    }
 
 
 def _remove(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -22,11 +22,12 @@ from fcnlab.adapters import repository_images, repository_points
 from fcnlab.adapters.database import reading
 from fcnlab.adapters.fetching import fetched
 from fcnlab.adapters.label_studio_brush import encode_brush
+from fcnlab.adapters.label_studio_server import annotated_tasks, authorization
 from fcnlab.domain import ImageInfo, ImageState, Point, Project
 from fcnlab.errors import ImportRefused, InvalidClasses, InvalidEvent, InvalidPoints, UnknownProject
 from fcnlab.lab import Lab
 from fcnlab.services import projects
-from fcnlab.services.adding import replace_points
+from fcnlab.services.adding import Mark, marks_of, replace_marks
 from fcnlab.services.effects import clean_name
 from fcnlab.services.importing import clean_file_name, import_files
 
@@ -133,50 +134,92 @@ def image_of(lab: Lab, project: Project, task: Mapping[str, Any], config: LabelC
     return projects.image(lab, image_id=step.image_id)
 
 
-def points_of(results: object, project: Project, image: ImageInfo) -> tuple[Point, ...]:
-    """The keypoints among the results of an annotation, or of the context of a request.
+def keypoints_of(results: object, project: Project, image: ImageInfo) -> tuple[Mark, ...]:
+    """The keypoints among the results of an annotation, or of the context of a request, each with its label and id.
 
-    A keypoint that is not positive, as the smart tool makes them, is background. Positions are percents of the image.
+    A keypoint that is not positive, as the smart tool makes them, is background, but said about its label: the group.
+    Positions are percents of the image; of several at one pixel the last counts.
 
     Raises:
         InvalidPoints: a keypoint lacks its position, or its label is none of the project.
     """
     classes = {label.name.lower(): label.id for label in project.classes}
-    found = {}
-    for number, one in enumerate(results if isinstance(results, list) else [], start=1):
-        if not isinstance(one, Mapping) or one.get("type") != "keypointlabels":
+    marks = {}
+    for number, result in enumerate(results if isinstance(results, list) else [], start=1):
+        if not isinstance(result, Mapping) or result.get("type") != "keypointlabels":
             continue
-        value = one.get("value")
+        value = result.get("value")
         try:
             x, y, labels = float(value["x"]), float(value["y"]), value["keypointlabels"]  # type: ignore[index]
-            label = BACKGROUND if one.get("is_positive") in (False, 0) else " ".join(str(labels[0]).split())
+            label = " ".join(str(labels[0]).split())
             row = min(max(int(y / 100 * image.height), 0), image.height - 1)
             col = min(max(int(x / 100 * image.width), 0), image.width - 1)
         except (KeyError, TypeError, ValueError, IndexError, OverflowError) as failure:
             raise InvalidPoints(f"keypoint {number} has no x, y and label: send it as Label Studio does") from failure
-        if label.lower() not in classes:
-            raise InvalidPoints(f"keypoint {number}: the project has no class {label!r}")
-        found[row, col] = Point(row, col, classes[label.lower()])
-    return tuple(found.values())
+        named = BACKGROUND if result.get("is_positive") in (False, 0) else label
+        if named.lower() not in classes:
+            raise InvalidPoints(f"keypoint {number}: the project has no class {named!r}")
+        class_id = classes[named.lower()]
+        name = str(result.get("id") or f"{row}, {col}")[:80]
+        marks[row, col] = Mark(Point(row, col, class_id), classes.get(label.lower(), class_id), name)
+    return tuple(marks.values())
 
 
-def store_context(lab: Lab, project: Project, image: ImageInfo, points: Sequence[Point]) -> bool:
-    """Make these the points that somebody is clicking just now; whether anything changed. Annotations stay.
+def regions_of(results: object, project: Project) -> frozenset[int]:
+    """Ids of the classes that the results of an annotation mark with anything but keypoints: brushes, polygons."""
+    classes = {label.name.lower(): label.id for label in project.classes}
+    marked = set()
+    for result in results if isinstance(results, list) else []:
+        kind = result.get("type") if isinstance(result, Mapping) else None
+        value = result.get("value") if isinstance(result, Mapping) else None
+        if isinstance(kind, str) and kind != "keypointlabels" and isinstance(value, Mapping):
+            labels = value.get(kind)
+            for label in labels if isinstance(labels, list) else []:
+                marked.add(classes.get(" ".join(str(label).split()).lower(), -1))
+    return frozenset(marked - {-1})
+
+
+def store_context(lab: Lab, project: Project, image: ImageInfo, keypoints: Sequence[Mark]) -> bool:
+    """Make these the points that somebody is clicking just now of their labels; whether anything changed.
+
+    Label Studio's page sends the keypoints of the label that was clicked last and of no other: those of other labels
+    stay, and so do annotations.
 
     Raises:
         InvalidPoints: the image is done, or a point cannot be stored. Nothing was stored.
     """
-    return _replace(lab, project, image, points, LABELLER)
+    groups = {one.group for one in keypoints}
+    return _replace(lab, project, image, keypoints, LABELLER, groups=groups)
 
 
 def store_annotation(
-    lab: Lab, project: Project, image: ImageInfo, points: Sequence[Point], *, annotation_id: object
+    lab: Lab,
+    project: Project,
+    image: ImageInfo,
+    keypoints: Sequence[Mark],
+    *,
+    annotation_id: object,
+    regions: Collection[int] = (),
 ) -> bool:
     """Make these the points of one annotation, in place of those it had and of what was clicked on the way to it.
 
+    The page drops its smart keypoints as soon as a mask they gave is accepted. So the clicks that led to a mask are
+    taken over, without their names, and stay for as long as the annotation has a region of their label.
+
+    Args:
+        keypoints: of the annotation.
+        regions: ids of the classes of which the annotation has other regions.
+
     Points of other annotations stay. Raises InvalidPoints, as `store_context`.
     """
-    has_changed = _replace(lab, project, image, points, _labeller_of(annotation_id))
+    labeller = _labeller_of(annotation_id)
+    pixels = {(one.point.row, one.point.col) for one in keypoints}
+    unnamed = [one for one in marks_of(lab, image_id=image.id, labeller=labeller) if not one.name]
+    clicked = [replace(one, name="") for one in marks_of(lab, image_id=image.id, labeller=LABELLER)]
+    kept = [
+        one for one in (*unnamed, *clicked) if one.group in regions and (one.point.row, one.point.col) not in pixels
+    ]
+    has_changed = _replace(lab, project, image, [*keypoints, *kept], labeller)
     return _replace(lab, project, image, (), LABELLER) or has_changed
 
 
@@ -191,13 +234,76 @@ def forget_annotation(lab: Lab, project: Project, *, annotation_id: object) -> b
     return any(gone)
 
 
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """How many annotations were learned from, and why others were not, a line each."""
+
+    n_annotations: int
+    refused: tuple[str, ...]
+
+
+def learn_all(lab: Lab, project: Project, config: LabelConfig) -> Learned:
+    """Learn from every annotation that Label Studio holds of a project, however it came there.
+
+    Raises:
+        ImportRefused: FCNLAB_LABEL_STUDIO_URL is not set, or Label Studio cannot be asked.
+    """
+    settings = lab.settings
+    if not settings.label_studio_url:
+        raise ImportRefused(
+            "Label Studio cannot be asked for them: set FCNLAB_LABEL_STUDIO_URL and FCNLAB_LABEL_STUDIO_TOKEN, restart "
+            "`fcnlab serve`, and choose Start Training in Label Studio"
+        )
+    tasks = annotated_tasks(
+        project.name.removeprefix(f"{LABELLER} "),
+        home=settings.label_studio_url,
+        token=settings.label_studio_token,
+        most_bytes=settings.api_upload_mb * 1_000_000,
+    )
+    return learn_tasks(lab, project, config, tasks)
+
+
+def learn_tasks(lab: Lab, project: Project, config: LabelConfig, tasks: Iterable[object]) -> Learned:
+    """Learn from every annotation of tasks that was not cancelled; what cannot be learned is named and passed over."""
+    learned, refused = 0, []
+    for task in tasks:
+        if not isinstance(task, Mapping):
+            continue
+        try:
+            kept = [one for one in task.get("annotations") or () if not one.get("was_cancelled")]
+            image = image_of(lab, project, task, config) if kept else None
+            for annotation in kept:
+                assert image is not None
+                results = annotation.get("result")
+                keypoints, regions = keypoints_of(results, project, image), regions_of(results, project)
+                store_annotation(lab, project, image, keypoints, annotation_id=annotation.get("id"), regions=regions)
+                learned += 1
+        except (ImportRefused, InvalidPoints) as refusal:
+            refused.append(f"task {task.get('id')!r}: {refusal}")
+    return Learned(learned, tuple(refused))
+
+
 def _labeller_of(annotation_id: object) -> str:
     return f"{LABELLER} {str(annotation_id)[:40]}"
 
 
-def _replace(lab: Lab, project: Project, image: ImageInfo, points: Sequence[Point], labeller: str) -> bool:
-    return replace_points(
-        lab, points, image_id=image.id, labeller=labeller, project_id=project.id, place=f"image {image.name}"
+def _replace(
+    lab: Lab,
+    project: Project,
+    image: ImageInfo,
+    keypoints: Sequence[Mark],
+    labeller: str,
+    *,
+    groups: Collection[int] | None = None,
+) -> bool:
+    return replace_marks(
+        lab,
+        keypoints,
+        groups=groups,
+        image_id=image.id,
+        labeller=labeller,
+        project_id=project.id,
+        place=f"image {image.name}",
     )
 
 
@@ -234,7 +340,7 @@ def _fetched(lab: Lab, address: str) -> bytes:
     return fetched(
         address,
         home=settings.label_studio_url,
-        token=settings.label_studio_token,
+        authorization=authorization(settings.label_studio_url, settings.label_studio_token),
         hosts=settings.label_studio_hosts,
         most_bytes=settings.api_upload_mb * 1_000_000,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import os
 import secrets
 
@@ -12,6 +14,9 @@ from fcnlab.lab import Lab
 TOKEN_FILE = "api-token"
 SHORTEST = 16
 """Characters of a token; a shorter one can be guessed."""
+
+SECRET_LENGTH = 40
+"""Hexadecimal digits in the address for Label Studio: 160 bits."""
 
 
 def api_token(lab: Lab) -> str:
@@ -35,6 +40,15 @@ def api_token(lab: Lab) -> str:
     if len(token) < SHORTEST:
         raise InvalidSetting(f"{path} holds no token: delete it, and another one is made")
     return token
+
+
+def label_studio_path(token: str) -> str:
+    """Where Label Studio finds its protocol without a header: its webhooks carry none.
+
+    The secret in it is derived from the token and opens nothing else; the token cannot be found from it.
+    """
+    secret = hmac.new(token.encode(), b"label-studio", hashlib.sha256).hexdigest()
+    return f"/label-studio/{secret[:SECRET_LENGTH]}"
 
 
 def _for_its_owner(path: str, flags: int) -> int:

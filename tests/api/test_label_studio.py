@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.server
 import io
+import json
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -19,6 +20,7 @@ from fcnlab.api.service import make_service
 from fcnlab.lab import Lab
 from fcnlab.services import projects
 from fcnlab.services.labelling import points_of_image
+from fcnlab.services.tokens import label_studio_path
 from tests.services.bars import HEIGHT, WIDTH, scene
 
 TOKEN = "a-token-that-nobody-guesses"
@@ -35,6 +37,9 @@ CONFIG = """
 """
 PIXELS = np.asarray(Image.open(io.BytesIO(scene(1))))
 LIGHT = PIXELS[..., 0] > 100
+TWO_LABELS = CONFIG.replace(
+    '<Label value="Bar" background="#FF0000"/>', '<Label value="Bar"/><Label value="Dark"/>'
+).replace('background="#000000"/>', 'background="#000000"/><Label value="Dark" smart="true"/>')
 EMBEDDED = "data:image/png;base64," + base64.b64encode(scene(1)).decode()
 
 
@@ -44,8 +49,8 @@ def client(lab: Lab) -> Iterator[TestClient]:
         yield client
 
 
-def keypoint(row: int, col: int, *, is_positive: bool = True) -> dict[str, Any]:
-    value = {"x": 100 * (col + 0.5) / WIDTH, "y": 100 * (row + 0.5) / HEIGHT, "width": 0.4, "keypointlabels": ["Bar"]}
+def keypoint(row: int, col: int, *, is_positive: bool = True, label: str = "Bar") -> dict[str, Any]:
+    value = {"x": 100 * (col + 0.5) / WIDTH, "y": 100 * (row + 0.5) / HEIGHT, "width": 0.4, "keypointlabels": [label]}
     return {
         "id": f"{row}-{col}",
         "original_width": WIDTH,
@@ -60,7 +65,7 @@ def keypoint(row: int, col: int, *, is_positive: bool = True) -> dict[str, Any]:
     }
 
 
-def asked(task: dict[str, Any], result: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+def asked(task: dict[str, Any], result: list[dict[str, Any]] | None = None, *, config: str = CONFIG) -> dict[str, Any]:
     params: dict[str, Any] = {"login": None, "password": None}
     if result is not None:
         params["context"] = {"result": result}
@@ -68,7 +73,7 @@ def asked(task: dict[str, Any], result: list[dict[str, Any]] | None = None) -> d
         "tasks": [task],
         "model_version": None,
         "project": "7.1710000000",
-        "label_config": CONFIG,
+        "label_config": config,
         "params": params,
     }
 
@@ -169,6 +174,218 @@ def test_annotations_of_one_task_keep_their_points_apart(client: TestClient, lab
     assert told("PROJECT_UPDATED") == [2, 5, 8, 11]
     assert told("ANNOTATION_UPDATED", annotation={"id": 1, "result": []}) == [8]
     assert told("ANNOTATIONS_DELETED", annotations=[{"id": 2}]) == []
+
+
+def stored(lab: Lab) -> list[tuple[int, int, str]]:
+    """Row, column and class of every point of the one project, in order."""
+    (project,) = projects.projects(lab)
+    names = {label.id: label.name for label in project.classes}
+    (image,) = projects.images(lab, project_id=project.id)
+    points = [one.point for one in points_of_image(lab, image_id=image.id)]
+    return sorted((point.row, point.col, names[point.class_id]) for point in points)
+
+
+def test_a_click_of_one_label_leaves_the_clicks_of_the_others_alone(client: TestClient, lab: Lab) -> None:
+    task = {"id": 12, "data": {"image": EMBEDDED}}
+    bar = [keypoint(int(row), int(col)) for row, col in np.argwhere(LIGHT)[::70]]
+    dark = [keypoint(int(row), int(col), label="Dark") for row, col in np.argwhere(~LIGHT)[::500]]
+
+    client.post("/predict", json=asked(task, bar, config=TWO_LABELS))
+    answer = client.post("/predict", json=asked(task, dark, config=TWO_LABELS)).json()
+
+    assert len(stored(lab)) == len(bar) + len(dark)
+    brushes = {one["value"]["brushlabels"][0]: one["value"]["rle"] for one in answer["results"][0]["result"]}
+    assert set(brushes) == {"Bar", "Dark"}
+    for label, wanted in (("Bar", LIGHT), ("Dark", ~LIGHT)):
+        found = decode_brush(brushes[label], (HEIGHT, WIDTH), place="answer")
+        assert (found & wanted).sum() / (found | wanted).sum() > 0.9
+
+
+def test_what_disappeared_from_the_context_of_its_own_label_goes_its_negative_clicks_too(
+    client: TestClient, lab: Lab
+) -> None:
+    task = {"id": 12, "data": {"image": EMBEDDED}}
+
+    def told(*result: dict[str, Any]) -> list[tuple[int, int, str]]:
+        client.post("/predict", json=asked(task, list(result), config=TWO_LABELS))
+        return stored(lab)
+
+    assert told(keypoint(1, 2), keypoint(3, 4, is_positive=False)) == [(1, 2, "Bar"), (3, 4, "background")]
+    dark = keypoint(5, 6, label="Dark"), keypoint(7, 8, label="Dark", is_positive=False)
+    both = [(1, 2, "Bar"), (3, 4, "background"), (5, 6, "Dark"), (7, 8, "background")]
+    assert told(*dark) == both
+    assert told(*dark) == both
+    assert told(dark[0]) == both[:3]
+    assert told(keypoint(3, 4, is_positive=False)) == both[1:3]
+
+
+def test_a_result_that_got_another_label_or_place_is_one_point_still(client: TestClient, lab: Lab) -> None:
+    task = {"id": 12, "data": {"image": EMBEDDED}}
+    client.post("/predict", json=asked(task, [keypoint(1, 2), keypoint(9, 9)], config=TWO_LABELS))
+
+    moved = {**keypoint(4, 5, label="Dark"), "id": keypoint(1, 2)["id"]}
+    client.post("/predict", json=asked(task, [moved, keypoint(9, 9, label="Dark")], config=TWO_LABELS))
+
+    assert stored(lab) == [(4, 5, "Dark"), (9, 9, "Dark")]
+
+
+def test_clicks_of_an_accepted_mask_stay_for_as_long_as_its_region_does(client: TestClient, lab: Lab) -> None:
+    task, project = {"id": 5, "data": {"image": EMBEDDED}}, {"id": 7, "label_config": TWO_LABELS}
+    brush = {"id": "fcnlab-1-1", "type": "brushlabels", "value": {"brushlabels": ["Bar"], "format": "rle", "rle": []}}
+
+    def told(action: str, *result: dict[str, Any]) -> list[tuple[int, int, str]]:
+        annotation = {"id": 31, "result": list(result)}
+        event = {"action": action, "task": task, "project": project, "annotation": annotation}
+        assert client.post("/webhook", json=event).status_code == 201
+        return stored(lab)
+
+    client.post("/predict", json=asked(task, [keypoint(1, 2), keypoint(3, 4, is_positive=False)], config=TWO_LABELS))
+    client.post("/predict", json=asked(task, [keypoint(5, 6, label="Dark")], config=TWO_LABELS))
+
+    clicked = [(1, 2, "Bar"), (3, 4, "background")]
+    assert told("ANNOTATION_CREATED", brush) == clicked
+    assert told("ANNOTATION_UPDATED", brush, keypoint(9, 9)) == [*clicked, (9, 9, "Bar")]
+    assert told("ANNOTATION_UPDATED", brush) == clicked
+    assert told("ANNOTATION_UPDATED") == []
+
+
+def test_the_webhook_that_label_studio_makes_itself_teaches_and_unteaches(lab: Lab) -> None:
+    address = label_studio_path(TOKEN)
+    event = {"task": {"id": 5, "data": {"image": EMBEDDED}}, "project": {"id": 7, "label_config": CONFIG}}
+    made = {"action": "ANNOTATION_CREATED", "annotation": {"id": 31, "result": [keypoint(1, 2)]}, **event}
+    gone = {"action": "ANNOTATIONS_DELETED", "annotations": [{"id": 31}], **event}
+
+    with TestClient(make_service(lab, token=TOKEN)) as client:
+        introduced = client.post(f"{address}/setup", json={"project": "7.17", "schema": CONFIG})
+        first = client.post(f"{address}/webhook", json=made).status_code
+        points = stored(lab)
+        second = client.post(f"{address}/webhook", json=gone).status_code
+
+    assert introduced.json() == {"model_version": "fcnlab-instant"}
+    assert (first, second) == (201, 201)
+    assert points == [(1, 2, "Bar")]
+    assert stored(lab) == []
+
+
+def test_the_secret_of_the_address_opens_nothing_but_label_studio_and_is_not_the_token(lab: Lab) -> None:
+    address = label_studio_path(TOKEN)
+    other = label_studio_path(TOKEN + "x")
+
+    with TestClient(make_service(lab, token=TOKEN)) as client:
+        status = {
+            path: client.get(path).status_code
+            for path in (f"{address}/health", f"{address}/versions", f"{address}/api/v1/projects", f"{address}/docs")
+        }
+        wrong = [client.get(f"{other}/health").status_code, client.get(f"{address}x/versions").status_code]
+        bearer = {"Authorization": f"Bearer {address.rpartition('/')[2]}"}
+        as_token = client.get("/api/v1/projects", headers=bearer).status_code
+
+    assert list(status.values()) == [200, 200, 401, 401]
+    assert wrong == [401, 401]
+    assert as_token == 401
+    assert TOKEN not in address
+
+
+def test_a_webhook_without_the_secret_is_refused_with_what_to_do_in_both_logs(
+    lab: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
+    with TestClient(make_service(lab, token=TOKEN)) as client:
+        wanted = {"project": "7.17", "schema": CONFIG}
+        introduced = client.post("/setup", json=wanted, auth=("any", TOKEN)).json()
+        said_at_setup = caplog.text
+        refused = client.post("/webhook", json={"action": "ANNOTATION_CREATED"})
+
+    assert refused.status_code == 401
+    for said in (introduced["warning"], said_at_setup, refused.json()["error"], caplog.text[len(said_at_setup) :]):
+        assert "fcnlab serve" in said
+        assert "webhook" in said
+    assert TOKEN not in caplog.text + refused.text
+
+
+def test_several_annotations_of_one_event_teach_each_its_own_task(client: TestClient, lab: Lab) -> None:
+    other = "data:image/png;base64," + base64.b64encode(scene(2)).decode()
+    event = {
+        "action": "ANNOTATIONS_CREATED",
+        "annotation": [{"id": 1, "task": 6, "result": [keypoint(1, 2)]}, {"id": 2, "task": 5, "result": []}],
+        "task": [{"id": 5, "data": {"image": EMBEDDED}}, {"id": 6, "data": {"image": other}}],
+        "project": {"id": 7, "label_config": CONFIG},
+    }
+
+    answer = client.post("/webhook", json=event)
+
+    assert answer.status_code == 201
+    (project,) = projects.projects(lab)
+    counts = {
+        one.name: len(points_of_image(lab, image_id=one.id)) for one in projects.images(lab, project_id=project.id)
+    }
+    assert counts == {"task-5/embedded": 0, "task-6/embedded": 1}
+
+
+def test_tasks_sent_for_a_training_teach_and_what_cannot_is_named(client: TestClient, lab: Lab) -> None:
+    good = {"id": 5, "data": {"image": EMBEDDED}, "annotations": [{"id": 31, "result": [keypoint(1, 2)]}]}
+    skipped = {"id": 6, "data": {"image": EMBEDDED}, "annotations": [{"id": 32, "was_cancelled": True, "result": []}]}
+    lost = {"id": 8, "data": {}, "annotations": [{"id": 33, "result": [keypoint(1, 2)]}]}
+
+    answer = client.post(
+        "/train", json={"annotations": [good, skipped, lost], "project": "7.17", "label_config": CONFIG}
+    ).json()
+
+    assert answer["result"]["learned"] == 1
+    (refusal,) = answer["result"]["refused"]
+    assert "task 8" in refusal
+    assert stored(lab) == [(1, 2, "Bar")]
+
+
+@pytest.mark.parametrize("action", ["START_TRAINING", "TASKS_CREATED"])
+def test_annotations_nobody_told_about_are_fetched_with_either_kind_of_token(
+    lab: Lab, action: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    personal = "eyJhbGciOi.eyJ0b2tlbl90eXBlIjoicmVmcmVzaCJ9.c2lnbmF0dXJl"
+    task = {"id": 5, "data": {"image": EMBEDDED}, "annotations": [{"id": 31, "result": [keypoint(1, 2)]}]}
+    shown: list[tuple[str, str | None]] = []
+
+    class Studio(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            shown.append((self.path, self.headers.get("Authorization")))
+            self.answer([task])
+
+        def do_POST(self) -> None:
+            sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            shown.append((self.path, sent["refresh"]))
+            self.answer({"access": "short-lived"})
+
+        def answer(self, content: Any) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(content).encode())
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Studio)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    changed = {"label_studio_url": f"http://127.0.0.1:{server.server_port}", "label_studio_token": personal}
+    object.__setattr__(lab, "settings", lab.settings.model_copy(update=changed))
+
+    with TestClient(make_service(lab, token=None), base_url="http://127.0.0.1") as client:
+        event = {"action": action, "project": {"id": 7, "label_config": CONFIG}}
+        answer = client.post("/webhook", json=event)
+    server.shutdown()
+
+    assert (answer.status_code, answer.json()["result"]) == (201, {"learning": True})
+    assert shown == [
+        ("/api/token/refresh", personal),
+        ("/api/projects/7/export?exportType=JSON", "Bearer short-lived"),
+    ]
+    assert stored(lab) == [(1, 2, "Bar")]
+
+
+def test_a_training_without_the_address_of_label_studio_says_what_to_set(
+    client: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    client.post("/webhook", json={"action": "START_TRAINING", "project": {"id": 7, "label_config": CONFIG}})
+
+    assert "FCNLAB_LABEL_STUDIO_URL" in caplog.text
 
 
 def test_labels_are_compared_as_classes_are_named(client: TestClient, lab: Lab) -> None:
