@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -33,6 +34,10 @@ DEFAULT_PALETTE = (
     "#666666",
 )
 """Colours that stay apart for colour-blind readers (after Okabe and Ito 2008), reused in order."""
+
+
+BACKGROUND_NAMES = frozenset({"background", "bg", "unlabelled", "unlabeled", "nothing", "none", "rest"})
+"""What a class is called that is taken for the background unless somebody says otherwise; case does not matter."""
 
 
 class PointSource(StrEnum):
@@ -69,6 +74,7 @@ class EventKind(StrEnum):
     CLASS_ADD = "class_add"
     CLASS_EDIT = "class_edit"
     CLASS_REMOVE = "class_remove"
+    BACKGROUND = "background"
 
 
 UNDOABLE = frozenset({EventKind.ADD, EventKind.REMOVE, EventKind.CLEAR, EventKind.BRUSH, EventKind.SCRIBBLE})
@@ -175,8 +181,8 @@ class Project:
     """A set of images with one list of classes. `key` is the unguessable part of its image routes.
 
     `model_id` is the model that makes its masks or counts; None stands for the instant learner. `imaging` says how the
-    pictures of its images are made. In a project that counts, the first class is the background, and each point of
-    another class is one object.
+    pictures of its images are made. `background` is the id of the class that is no object, None where every class is a
+    thing of its own. A project that counts has one, and each point of another class is one object.
     """
 
     id: int
@@ -188,10 +194,31 @@ class Project:
     model_id: int | None = None
     imaging: Imaging = field(default_factory=Imaging)
     task: Task = Task.MASKS
+    background: int | None = None
+
+    @property
+    def objects(self) -> tuple[ClassLabel, ...]:
+        """The classes but for the background, in the order of the class bar."""
+        return tuple(label for label in self.classes if label.id != self.background)
+
+    @property
+    def background_first(self) -> tuple[ClassLabel, ...]:
+        """The classes in the order that counters want: the background, if there is one, then the others."""
+        return tuple(sorted(self.classes, key=lambda label: label.id != self.background))
 
     def class_ids(self) -> frozenset[int]:
         """Ids of the classes still in use."""
         return frozenset(label.id for label in self.classes)
+
+
+def is_background_name(name: str) -> bool:
+    """Whether a class is called as backgrounds are; underscores and the number of a folder around it do not matter."""
+    return re.sub(r"^\d+_", "", name).strip(" _").casefold() in BACKGROUND_NAMES
+
+
+def background_among(labels: Iterable[ClassLabel]) -> int | None:
+    """Id of the first class that is called as backgrounds are; None when none is."""
+    return next((label.id for label in labels if is_background_name(label.name)), None)
 
 
 def picture_name(content_hash: str, imaging: Imaging | None) -> str:
@@ -264,7 +291,8 @@ class Event:
     `image_id` is the image shown when it happened. `payload` per kind: ADD {row, col, class_id}
     and, unless it is a click, {source}; REMOVE {uid}; CLEAR, UNDO, REDO {}; BRUSH {class_id, top, left, height, width,
     runs}, see Stroke; SCRIBBLE {points: [[row, col, class_id], ...]}; STATE {state};
-    COMPLETE {complete}; CLASS_ADD {name, colour}; CLASS_EDIT {class_id, name, colour}; CLASS_REMOVE {class_id}.
+    COMPLETE {complete}; CLASS_ADD {name, colour}; CLASS_EDIT {class_id, name, colour}; CLASS_REMOVE {class_id};
+    BACKGROUND {class_id}, None for none.
     """
 
     seq: int

@@ -159,10 +159,11 @@ class ExportSpec:
         formats: at least one.
         done_only: leave out images that nobody marked done.
         with_points: leave out images without points.
-        class_ids: classes that stay; pixels of the others become background. None: all.
+        class_ids: classes that stay; pixels of the others become background, or unlabelled where no class is the
+            background. None: all.
         instances: formats of shapes get one region per connected part, not one per class; the format `instances`
             sets it.
-        min_area: connected parts of fewer pixels become background.
+        min_area: connected parts of fewer pixels become the same.
         fill_holes: background enclosed by a part of a class becomes of that class.
         border: so many pixels on either side of every edge are 255 in Pascal VOC masks.
         split: into train, val and test, or not at all.
@@ -195,9 +196,11 @@ class ExportSpec:
         """Names of the parts of the split; () without one."""
         return self.split.names if self.split else ()
 
-    def kept(self, background: int) -> frozenset[int] | None:
-        """Ids of the classes that stay, the background among them; None: all."""
-        return None if self.class_ids is None else frozenset({background, *self.class_ids})
+    def kept(self, background: int | None) -> frozenset[int] | None:
+        """Ids of the classes that stay, the background among them if there is one; None: all."""
+        if self.class_ids is None:
+            return None
+        return frozenset(self.class_ids) if background is None else frozenset({background, *self.class_ids})
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

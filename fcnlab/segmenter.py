@@ -29,7 +29,7 @@ from fcnlab.core.tiled_stages import MemoryShelf
 from fcnlab.core.working import learner_picture
 from fcnlab.domain import LearnerSpec, Point
 from fcnlab.errors import InvalidClasses, InvalidPoints, NoPoints, NotFitted, UnknownImage
-from fcnlab.segmenter_checks import checked_classes, renumbered, whole_numbers
+from fcnlab.segmenter_checks import checked_background, checked_classes, renumbered, whole_numbers
 from fcnlab.segmenter_training import class_names, network_course, network_of, network_segmentation, specs_of
 from fcnlab.specs import TrainingProgress
 
@@ -41,19 +41,30 @@ class PointSegmenter:
     """Learns a segmentation from single labelled pixels of any number of images.
 
     Args:
-        classes: names, the background first; class ids are places in this list.
+        classes: names; class ids are places in this list.
+        background: name or place of the class that is no object, the first one by default; None: every class is a thing
+            of its own, and object mode has no effect.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         seed: seed of every random choice (the default learner makes none).
         encoder: a timm network; encoder_weights: a local weight file, empty for bundled or hub weights.
         scales, working_side, resolution, object_mode, refine, class_weight, regularisation, position: see LearnerSpec.
 
     Raises:
-        InvalidClasses: no class, too many, or one name twice.
+        InvalidClasses: no class, too many, one name twice, or a background that is none of them.
         InvalidSetting, UnknownEncoder, WeightsUnavailable: see the options.
     """
 
-    def __init__(self, classes: Sequence[str], *, device: str = "auto", seed: int = 0, **options: Any) -> None:
+    def __init__(
+        self,
+        classes: Sequence[str],
+        *,
+        background: int | str | None = 0,
+        device: str = "auto",
+        seed: int = 0,
+        **options: Any,
+    ) -> None:
         self.classes = checked_classes(classes)
+        self.background = checked_background(background, self.classes)
         self.seed = seed
         self.spec = LearnerSpec.from_dict({"resolution": "auto", **options})
         self.device = pick_device(device)
@@ -132,7 +143,7 @@ class PointSegmenter:
         for image, points in self._points.items():
             if points and image not in self._lessons:
                 clicks = self._clicks(image)
-                taught = learner.teach(self._picture(image), clicks, self.spec, background=0)
+                taught = learner.teach(self._picture(image), clicks, self.spec, background=self.background)
                 self._lessons[image] = Lesson(image, clicks, taught)
         teachings = canonical_teachings(self._lessons.values())
         if not teachings:
@@ -161,6 +172,7 @@ class PointSegmenter:
             self._points,
             self._image_hw,
             classes=self.classes,
+            background=self.background,
             spec=spec,
             training=training,
             device=self.device,
@@ -198,7 +210,8 @@ class PointSegmenter:
 
     def model(self) -> Model:
         """The fitted model as a value. Raises NotFitted before the first fit."""
-        return Model(self.spec, tuple(enumerate(self.classes)), self._fitted(), tuple(self._lessons.values()))
+        classes, lessons = tuple(enumerate(self.classes)), tuple(self._lessons.values())
+        return Model(self.spec, classes, self._fitted(), self.background, lessons)
 
     @classmethod
     def load(cls, path: str | Path, *, device: str = "auto") -> PointSegmenter:
@@ -212,11 +225,13 @@ class PointSegmenter:
             segmenter = cls(class_names(spec), device=device)
             segmenter.spec = LearnerSpec.from_dict(spec.get("learner", {}))
             segmenter._network = network_of(arrays, spec, device=segmenter.device)
+            segmenter.background = segmenter._network.background
             return segmenter
         model = model_from_arrays(arrays, spec)
-        segmenter = cls([name for _, name in model.classes], device=device)
-        segmenter.spec = model.spec
         places = {class_id: place for place, (class_id, _) in enumerate(model.classes)}
+        background = None if model.background is None else places[model.background]
+        segmenter = cls([name for _, name in model.classes], background=background, device=device)
+        segmenter.spec = model.spec
         segmenter._head = replace(model.head, class_ids=tuple(places[one] for one in model.head.class_ids))
         for lesson in model.lessons:
             own = renumbered(lesson, places)
@@ -274,5 +289,5 @@ class PointSegmenter:
         head = self._fitted()
         picture = self._picture(known) if known else self._encode(working)
         with torch.inference_mode():
-            segmentation = segment_any(picture, head, clicks, self.spec, background=0)
+            segmentation = segment_any(picture, head, clicks, self.spec, background=self.background)
         return segmentation, image_hw, clicks

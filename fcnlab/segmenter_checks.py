@@ -20,13 +20,24 @@ def checked_classes(classes: Sequence[str]) -> tuple[str, ...]:
         raise InvalidClasses(f"classes must be a list of names, got {classes!r}")
     names = tuple(classes)
     if not names:
-        raise InvalidClasses("no class: give at least two names, the background first")
+        raise InvalidClasses("no class: give at least two names")
     if len(names) > MAX_CLASSES:
         raise InvalidClasses(f"{len(names)} classes: a mask of 8 bits holds at most {MAX_CLASSES}")
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
         raise InvalidClasses(f"the class {doubled[0]!r} is named twice")
     return names
+
+
+def checked_background(background: int | str | None, classes: Sequence[str]) -> int | None:
+    """The place of the background among the classes, None without one. Raises InvalidClasses: it is none of them."""
+    if background is None:
+        return None
+    if isinstance(background, str) and background in classes:
+        return classes.index(background)
+    if type(background) is int and 0 <= background < len(classes):
+        return background
+    raise InvalidClasses(f"the background {background!r} is no class: name one of {', '.join(classes)}, or None")
 
 
 def whole_numbers(values: ArrayLike, name: str) -> NDArray[np.int64]:

@@ -68,6 +68,7 @@ def network_course(
     image_hw: Mapping[str, tuple[int, int]],
     *,
     classes: Sequence[str],
+    background: int | None,
     spec: NetworkSpec,
     training: TrainingSpec,
     device: str,
@@ -103,8 +104,11 @@ def network_course(
     yield from course.run(lambda: learned, lambda: scored)
     outcome = course.outcome(scored)
     names = tuple((class_id, classes[class_id]) for class_id in present)
+    own = background if background in present else None
     n_points = sum(len(one.classes) for one in learned)
-    return NetworkModel(outcome.network, names, training, outcome.temperature, outcome.score, n_points=n_points)
+    return NetworkModel(
+        outcome.network, names, training, outcome.temperature, outcome.score, n_points=n_points, background=own
+    )
 
 
 def network_of(arrays: dict[str, NDArray[Any]], spec: dict[str, Any], *, device: str) -> NetworkModel:
@@ -134,7 +138,7 @@ def network_segmentation(
     found = network_probabilities(model, working, device=device)
     look = look_at(working, found, model.class_ids, spec, used=frozenset(model.class_ids))
     return segment_from_probabilities(
-        look.class_ids, look.probabilities, clicks, look.lab, spec, background=model.class_ids[0]
+        look.class_ids, look.probabilities, clicks, look.lab, spec, background=model.background
     )
 
 

@@ -17,6 +17,10 @@ from fcnlab.errors import InvalidClasses, UnknownProject
 from fcnlab.imaging import Imaging
 from fcnlab.runs import FitRecord
 
+NEEDS_BACKGROUND = (
+    "a project that counts needs a class for what is no object: call one 'background', or say which it is"
+)
+
 
 def create_project(
     session: Session,
@@ -26,12 +30,14 @@ def create_project(
     learner: LearnerSpec,
     now: datetime,
     task: Task = Task.MASKS,
+    background: int | None = None,
 ) -> Project:
     """Store a new project with its first classes.
 
     Raises:
         UnknownProject: the name is empty or taken.
-        InvalidClasses: no class, or two of one name or id.
+        InvalidClasses: no class, two of one name or id, a background that is no class, or none where objects are
+            counted.
     """
     _refuse_name(session, name, own_id=None)
     if not labels:
@@ -40,6 +46,12 @@ def create_project(
         values = [getattr(label, key) for label in labels]
         if len(set(values)) != len(values):
             raise InvalidClasses(f"project {name!r} names a class {key} twice: {values}")
+    if background is not None and background not in {label.id for label in labels}:
+        raise InvalidClasses(
+            f"the background {background} is none of the classes of project {name!r}: name one of them"
+        )
+    if background is None and task is Task.COUNTS:
+        raise InvalidClasses(NEEDS_BACKGROUND)
     row = ProjectRow(
         name=name,
         key=secrets.token_urlsafe(24),
@@ -48,6 +60,7 @@ def create_project(
         created_at=now,
         model_id=None,
         task=task.value,
+        background=background,
     )
     session.add(row)
     session.flush()
@@ -111,6 +124,23 @@ def set_imaging(session: Session, *, project_id: int, imaging: Imaging) -> Proje
     return project(session, project_id=project_id)
 
 
+def set_background(session: Session, *, project_id: int, class_id: int | None) -> int | None:
+    """Make a live class the background, or none; what it was before.
+
+    Raises:
+        UnknownProject: no such project.
+        InvalidClasses: no live class has the id, or the project counts objects and needs a background.
+    """
+    row = _project_row(session, project_id)
+    if class_id is not None:
+        _class_of(session, project_id, class_id)
+    elif row.task == Task.COUNTS.value:
+        raise InvalidClasses(NEEDS_BACKGROUND)
+    was, row.background = row.background, class_id
+    session.flush()
+    return was
+
+
 def delete_project(session: Session, *, project_id: int) -> None:
     """Delete the project with all it owns in the database; nothing brings it back. Raises UnknownProject."""
     row = _project_row(session, project_id)
@@ -156,12 +186,21 @@ def edit_class(session: Session, *, project_id: int, label: ClassLabel) -> Class
 def remove_class(session: Session, *, project_id: int, class_id: int, now: datetime) -> None:
     """Take a class out of use; its points stay stored and count no more, its id is never given again.
 
+    A project whose background it was has none afterwards.
+
     Raises:
-        InvalidClasses: no live class has the id, or it is the last one.
+        InvalidClasses: no live class has the id, it is the last one, or the background of a project that counts.
     """
     row = _class_of(session, project_id, class_id)
     if len(live_classes(session, project_id=project_id)) == 1:
         raise InvalidClasses(f"class {row.name!r} is the last one; add another before you remove it")
+    project_row = _project_row(session, project_id)
+    if project_row.background == class_id:
+        if project_row.task == Task.COUNTS.value:
+            raise InvalidClasses(
+                f"class {row.name!r} is the background, which counting needs: make another class it first"
+            )
+        project_row.background = None
     row.removed_at = now
     session.flush()
 
@@ -278,6 +317,7 @@ def _project(row: ProjectRow, classes: tuple[ClassLabel, ...]) -> Project:
         model_id=row.model_id,
         imaging=Imaging() if row.imaging is None else Imaging.from_dict(row.imaging),
         task=Task(row.task),
+        background=row.background,
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from fcnlab.adapters.repository import live_classes
+from fcnlab.adapters.repository import project
 from fcnlab.adapters.repository_images import image_row
 from fcnlab.adapters.repository_learning import Signature, point_signatures
 from fcnlab.adapters.tables import ImageRow, PointRow
@@ -34,9 +34,9 @@ def objects_per_image(
 ) -> dict[int, dict[int, int]]:
     """Live points of each object class, by image id and class id; images and classes without any are left out.
 
-    The background is the first of the live classes; its points are no objects. `image_ids` picks images of the project.
+    Points of the background are no objects. `image_ids` picks images of the project.
     """
-    objects = [label.id for label in live_classes(session, project_id=project_id)[1:]]
+    objects = [label.id for label in project(session, project_id=project_id).objects]
     query = (
         select(PointRow.image_id, PointRow.class_id, func.count())
         .where(PointRow.project_id == project_id, PointRow.removed_at.is_(None), PointRow.class_id.in_(objects))

@@ -70,7 +70,8 @@ class ProjectRow(Base):
     """A project.
 
     `model_id` is a number only: models point here already; NULL stands for the instant learner. `imaging` says how its
-    pictures are made from the channels of their files; NULL: as they come. `task` is a Task.
+    pictures are made from the channels of their files; NULL: as they come. `task` is a Task. `background` is the id of
+    one of its classes, or NULL.
     """
 
     __tablename__ = "projects"
@@ -85,6 +86,7 @@ class ProjectRow(Base):
     model_id: Mapped[int | None]
     imaging: Mapped[dict[str, Any] | None] = mapped_column(PERHAPS_JSON)
     task: Mapped[str] = mapped_column(default="masks", server_default="masks")
+    background: Mapped[int | None]
 
 
 class ClassRow(Base):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, File, Path, Query, Response, UploadFile
 
 from fcnlab.api.engine import Own
-from fcnlab.api.shapes import ImageOut, PointOut, PointsIn, ProjectIn, ProjectOut, StateIn, Uploaded
-from fcnlab.domain import ImageState, LearnerSpec, Point
+from fcnlab.api.shapes import BackgroundIn, ImageOut, PointOut, PointsIn, ProjectIn, ProjectOut, StateIn, Uploaded
+from fcnlab.domain import ClassLabel, ImageState, LearnerSpec, Point
 from fcnlab.errors import InvalidPoints
 from fcnlab.services import projects as services
 from fcnlab.services.adding import Addition, add_points_at_once
@@ -38,11 +39,14 @@ def list_projects(own: Own) -> list[ProjectOut]:
 @router.post("/projects", status_code=201)
 def create_project(own: Own, wanted: ProjectIn) -> ProjectOut:
     """Make a project."""
+    labels = services.labels_of(wanted.classes)
+    is_said = "background" in wanted.model_fields_set
     made = services.create_project(
         own.lab,
         name=wanted.name,
-        labels=services.labels_of(wanted.classes),
+        labels=labels,
         learner=LearnerSpec(object_mode=wanted.object_mode),
+        background=_class_id(labels, wanted.background) if is_said else "by name",
     )
     return _described(own, made.id)
 
@@ -50,6 +54,15 @@ def create_project(own: Own, wanted: ProjectIn) -> ProjectOut:
 @router.get("/projects/{project_id}")
 def get_project(own: Own, project_id: Number) -> ProjectOut:
     """One project."""
+    return _described(own, project_id)
+
+
+@router.put("/projects/{project_id}/background")
+def set_background(own: Own, project_id: Number, wanted: BackgroundIn) -> ProjectOut:
+    """Say which class is no object: it is not tinted, and formats of shapes leave it out."""
+    class_id = _class_id(services.project(own.lab, project_id=project_id).classes, wanted.background)
+    services.set_background(own.lab, project_id=project_id, class_id=class_id)
+    own.jobs.changed(project_id)
     return _described(own, project_id)
 
 
@@ -127,6 +140,10 @@ def remove_point(own: Own, image_id: Number, uid: Annotated[str, Path(max_length
     image = services.image(own.lab, image_id=image_id)
     applied = remove_points(own.lab, [uid], image_id=image_id, labeller=labeller)
     _told(own, applied, image.project_id)
+
+
+def _class_id(labels: Sequence[ClassLabel], name: str | None) -> int | None:
+    return None if name is None else services.class_named(labels, name)
 
 
 def _told(own: Own, applied: AppliedBatch, project_id: int) -> None:

@@ -26,21 +26,34 @@ class ClassOut(BaseModel):
 
 
 class ProjectIn(Strict):
-    """A new project; the first class is the background."""
+    """A new project.
+
+    `background` names the class that is no object, null says there is none; left out, it is a class called background
+    or in a like way, if there is one.
+    """
 
     name: str = Field(min_length=1, max_length=200)
     classes: list[str] = Field(default=["background", "object"], min_length=1, max_length=255)
     object_mode: bool = False
+    background: str | None = None
+
+
+class BackgroundIn(Strict):
+    """Which class is no object, by name; null: every class is a thing of its own."""
+
+    background: str | None
 
 
 class ProjectOut(BaseModel):
-    """A project. `model_id` makes its masks; null: the instant learner."""
+    """A project. `model_id` makes its masks; null: the instant learner. `background` is the id of the class that is no
+    object; null: there is none."""
 
     id: int
     name: str
     classes: list[ClassOut]
     archived: bool
     model_id: int | None
+    background: int | None
     n_images: int
     n_points: int
 
@@ -53,6 +66,7 @@ class ProjectOut(BaseModel):
             classes=[ClassOut(id=one.id, name=one.name, colour=one.colour) for one in project.classes],
             archived=project.archived,
             model_id=project.model_id,
+            background=project.background,
             n_images=n_images,
             n_points=n_points,
         )

@@ -166,7 +166,7 @@ class _Known:
 
     maker: Maker | NetworkModel
     labels: Sequence[ClassLabel]
-    background: int
+    background: int | None
     paintings: Mapping[str, Painting]
     imaging: Imaging | None
 
@@ -175,15 +175,14 @@ def _known(ctx: click.Context, wanted: str | None, model: Path | None) -> _Known
     """The model in a file, or what a project knows."""
     if model is not None:
         from fcnlab.services.model_files import open_model
-        from fcnlab.services.predicting import background_of_model, labels_of_model
+        from fcnlab.services.predicting import labels_of_model
 
         content = open_model(model, device="cpu")
-        return _Known(content, labels_of_model(content), background_of_model(content), {}, None)
-    from fcnlab.services.fitting import background_of
+        return _Known(content, labels_of_model(content), content.background, {}, None)
     from fcnlab.services.painting import paintings_by_content
 
     with opened(ctx) as lab:
         project = found_project(lab, str(wanted))
         with learner_of(lab, project) as learner:
             paintings = paintings_by_content(lab, project_id=project.id)
-            return _Known(learner.maker(), project.classes, background_of(project), paintings, project.imaging)
+            return _Known(learner.maker(), project.classes, project.background, paintings, project.imaging)

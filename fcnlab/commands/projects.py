@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fcnlab.commands.common import answer, found_project, json_option, opened, project_option, say
+from fcnlab.commands.common import Command, answer, found_project, json_option, opened, project_option, say
 from fcnlab.errors import FcnlabError, UnknownProject
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def projects() -> None:
-    """Look at projects."""
+    """Look at projects, make one, say what is its background."""
 
 
 @projects.command("list")
@@ -43,6 +43,7 @@ def list_projects(ctx: click.Context, as_json: bool) -> None:
                     "images": found.n_images,
                     "done": found.images[ImageState.DONE],
                     "points": found.n_points,
+                    "background": project.background,
                     "classes": [{"id": label.id, "name": label.name} for label in project.classes],
                 }
             )
@@ -56,6 +57,72 @@ def list_projects(ctx: click.Context, as_json: bool) -> None:
 def _kind(row: Mapping[str, object]) -> str:
     words = [word for word, is_so in (("counts", row["task"] == "counts"), ("archived", row["archived"])) if is_so]
     return f" ({', '.join(words)})" if words else ""
+
+
+def new_project_options(command: Command) -> Command:
+    """The options that say what a new project is like."""
+    for option in (
+        click.option("--counts", is_flag=True, help="Make a new project one that counts objects, in place of masks."),
+        click.option("--object-mode/--no-object-mode", default=False, help="Of a new project."),
+        click.option(
+            "--background",
+            help="Which class of a new project is no object, or 'none'; without it, one that is called background, or "
+            "in a like way.",
+        ),
+        click.option("--classes", help="Names for a new project: background,nucleus,membrane."),
+    ):
+        command = option(command)
+    return command
+
+
+@projects.command("create")
+@new_project_options
+@json_option
+@click.argument("name")
+@click.pass_context
+def new_project(
+    ctx: click.Context,
+    name: str,
+    classes: str | None,
+    background: str | None,
+    object_mode: bool,
+    counts: bool,
+    as_json: bool,
+) -> None:
+    """Make a project called NAME, without images."""
+    with opened(ctx) as lab:
+        project = _made(lab, name, classes, background, object_mode=object_mode, counts=counts)
+    _say_background(project, as_json=as_json)
+
+
+@projects.command("background")
+@project_option
+@json_option
+@click.argument("name", required=False)
+@click.pass_context
+def project_background(ctx: click.Context, wanted: str, name: str | None, as_json: bool) -> None:
+    """Which class is no object; NAME makes another class that, 'none' makes every class a thing of its own.
+
+    The background is not tinted, and formats of shapes leave it out. A project that counts always has one.
+    """
+    from fcnlab.services.projects import class_named, set_background
+
+    with opened(ctx) as lab:
+        project = found_project(lab, wanted)
+        if name is not None:
+            class_id = class_named(project.classes, name)
+            project = set_background(lab, project_id=project.id, class_id=class_id)
+    _say_background(project, as_json=as_json)
+
+
+def _say_background(project: Project, *, as_json: bool) -> None:
+    background = next((label.name for label in project.classes if label.id == project.background), None)
+    values = {"project": project.id, "name": project.name, "background": background}
+    classes = ", ".join(label.name for label in project.classes)
+    line = f"{project.name!r}: classes {classes}; " + (
+        f"{background} is the background" if background else "no background"
+    )
+    answer(values, [line], as_json=as_json)
 
 
 @projects.command("imaging")
@@ -107,9 +174,7 @@ def project_imaging(
 
 @click.command("import")
 @project_option
-@click.option("--classes", help="Names for a new project, the background first: background,nucleus,membrane.")
-@click.option("--object-mode/--no-object-mode", default=False, help="Of a new project.")
-@click.option("--counts", is_flag=True, help="Make a new project one that counts objects, in place of masks.")
+@new_project_options
 @json_option
 @click.argument("sources", nargs=-1, required=True)
 @click.pass_context
@@ -117,6 +182,7 @@ def import_images(
     ctx: click.Context,
     wanted: str,
     classes: str | None,
+    background: str | None,
     object_mode: bool,
     counts: bool,
     as_json: bool,
@@ -132,7 +198,7 @@ def import_images(
     numbers = {"imported": 0, "known": 0}
     refused = []
     with opened(ctx) as lab:
-        project = _project(lab, wanted, classes, object_mode, counts=counts)
+        project = _project(lab, wanted, classes, background, object_mode=object_mode, counts=counts)
         for step in _steps(lab, sources, project.id):
             if isinstance(step, tuple):
                 refused.append({"name": step[0], "reason": step[1]})
@@ -149,18 +215,39 @@ def import_images(
     ctx.exit(1 if refused else 0)
 
 
-def _project(lab: Lab, wanted: str, classes: str | None, object_mode: bool, *, counts: bool) -> Project:
+def _made(
+    lab: Lab, name: str, classes: str | None, background: str | None, *, object_mode: bool, counts: bool
+) -> Project:
     from fcnlab.counts import Task
     from fcnlab.domain import LearnerSpec
-    from fcnlab.services.projects import create_project, labels_of
+    from fcnlab.services.projects import DEFAULT_CLASSES, class_named, create_project, labels_of
+
+    labels = labels_of(classes.split(",") if classes else DEFAULT_CLASSES)
+    return create_project(
+        lab,
+        name=name,
+        labels=labels,
+        learner=LearnerSpec(object_mode=object_mode),
+        task=Task.COUNTS if counts else Task.MASKS,
+        background="by name" if background is None else class_named(labels, background),
+    )
+
+
+def _project(
+    lab: Lab, wanted: str, classes: str | None, background: str | None, *, object_mode: bool, counts: bool
+) -> Project:
+    from fcnlab.counts import Task
+    from fcnlab.services.projects import class_named
 
     try:
         project = found_project(lab, wanted)
     except UnknownProject:
-        labels = labels_of(classes.split(",")) if classes else None
-        task = Task.COUNTS if counts else Task.MASKS
-        learner = LearnerSpec(object_mode=object_mode)
-        return create_project(lab, name=wanted, labels=labels, learner=learner, task=task)
+        return _made(lab, wanted, classes, background, object_mode=object_mode, counts=counts)
+    if background is not None and class_named(project.classes, background) != project.background:
+        raise UnknownProject(
+            f"project {wanted!r} has another background: leave out --background, or change it by "
+            "`fcnlab projects background`"
+        )
     if counts and project.task is not Task.COUNTS:
         raise UnknownProject(f"project {wanted!r} makes masks; leave out --counts or name another project")
     if classes and [name.strip() for name in classes.split(",")] != [label.name for label in project.classes]:

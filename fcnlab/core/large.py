@@ -117,7 +117,7 @@ class _Seen:
 
 
 def segment_large(
-    picture: LargePicture, head: Head, clicks: Clicks, spec: LearnerSpec, *, background: int
+    picture: LargePicture, head: Head, clicks: Clicks, spec: LearnerSpec, *, background: int | None
 ) -> Segmentation:
     """As `learner.segment`; probabilities are float16."""
     hw = picture.hw

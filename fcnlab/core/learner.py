@@ -133,13 +133,13 @@ def prepare(rgb: NDArray[np.uint8], stages: Stages) -> Picture:
     )
 
 
-def teach(picture: Teachable, clicks: Clicks, spec: LearnerSpec, *, background: int) -> Teaching:
-    """Samples of one image; keep them as long as its clicks stay the same."""
+def teach(picture: Teachable, clicks: Clicks, spec: LearnerSpec, *, background: int | None) -> Teaching:
+    """Samples of one image; keep them as long as its clicks stay the same. Without a background no border counts."""
     rows, cols = clicks.on(picture.hw)
     few = clicks if len(clicks) <= NEIGHBOURS_UP_TO else canonical_clicks([], clicks.image_hw)
     near_rows, near_cols, near = neighbour_positions(few, picture.lab)
-    has_border = spec.object_mode and len(clicks) > 0
-    border_rows, border_cols = border_positions(clicks, picture.hw, background) if has_border else ([], [])
+    border_of = background if spec.object_mode and len(clicks) else None
+    border_rows, border_cols = ([], []) if border_of is None else border_positions(clicks, picture.hw, border_of)
     features = picture.samples(
         np.concatenate([rows, near_rows, border_rows]),
         np.concatenate([cols, near_cols, border_cols]),
@@ -149,7 +149,7 @@ def teach(picture: Teachable, clicks: Clicks, spec: LearnerSpec, *, background: 
     return Teaching(
         Samples(clicked, clicks.class_ids, clicks.weights),
         Samples(beside, few.class_ids[near], few.weights[near]),
-        Samples(border, np.full(len(border), background, np.int64), weight) if has_border else None,
+        None if border_of is None else Samples(border, np.full(len(border), border_of, np.int64), weight),
     )
 
 
@@ -187,7 +187,7 @@ def fit(teachings: list[Teaching], spec: LearnerSpec, *, start: Head | None = No
     return fit_head(joined, class_weight=spec.class_weight, regularisation=spec.regularisation, start=start)
 
 
-def segment(picture: Picture, head: Head, clicks: Clicks, spec: LearnerSpec, *, background: int) -> Segmentation:
+def segment(picture: Picture, head: Head, clicks: Clicks, spec: LearnerSpec, *, background: int | None) -> Segmentation:
     """Score, add what the clicks of this image say, refine.
 
     In an image nobody clicked two classes in, the walker has little to hold on to: its answer and the plain head's
@@ -209,7 +209,7 @@ def segment_from_probabilities(
     lab: Colours,
     spec: LearnerSpec,
     *,
-    background: int,
+    background: int | None,
 ) -> Segmentation:
     """The end of every path to a mask, whatever made the probabilities: clicks are obeyed, objects kept whole.
 
@@ -219,7 +219,7 @@ def segment_from_probabilities(
         clicks: of this image.
         lab: CIELAB of the working picture.
         spec: says whether this is object mode.
-        background: class id of what is not an object.
+        background: class id of what is not an object; None: there is none, and object mode has no effect.
     """
     ids = np.asarray(class_ids, np.uint8)
     strips = (probabilities[:, start : start + WON_ROWS] for start in range(0, probabilities.shape[1], WON_ROWS))
@@ -228,11 +228,11 @@ def segment_from_probabilities(
 
 
 def obeyed(
-    class_map: NDArray[np.uint8], clicks: Clicks, lab: Colours, spec: LearnerSpec, *, background: int
+    class_map: NDArray[np.uint8], clicks: Clicks, lab: Colours, spec: LearnerSpec, *, background: int | None
 ) -> NDArray[np.uint8]:
     """A class map (H, W), changed or not, in which clicks are obeyed and, in object mode, objects kept whole."""
     obey_nearby(class_map, clicks, lab)
-    if spec.object_mode:
+    if spec.object_mode and background is not None:
         class_map = obey_nearby(clicked_regions(class_map, clicks, background=background), clicks, lab)
     return class_map
 

@@ -32,7 +32,7 @@ class ChosenNetwork:
         model: its class ids are those of the project.
         name: tells it apart from every other network.
         spec: of the project's learner: working size, sharpened borders, object mode.
-        background: class id of what is not an object.
+        background: class id of what is not an object, None without one.
         used: ids of the classes in use.
         clicks: of the images that have any, by the hash of their content.
     """
@@ -40,7 +40,7 @@ class ChosenNetwork:
     model: NetworkModel
     name: str
     spec: LearnerSpec
-    background: int
+    background: int | None
     used: frozenset[int]
     clicks: Mapping[str, Clicks]
 

@@ -34,18 +34,14 @@ class Lesson:
 class Model:
     """Everything needed to segment a new image, and to learn on from where it stopped.
 
-    `classes` are (id, name) pairs; the first one is the background.
+    `classes` are (id, name) pairs; `background` is the id of what is not an object, None without one.
     """
 
     spec: LearnerSpec
     classes: tuple[tuple[int, str], ...]
     head: Head
+    background: int | None
     lessons: tuple[Lesson, ...] = ()
-
-    @property
-    def background(self) -> int:
-        """Class id of what is not an object."""
-        return self.classes[0][0]
 
     def clicks_of(self, image: str, image_hw: tuple[int, int]) -> Clicks:
         """The clicks the model learned from on an image; none when it never saw it."""
@@ -57,6 +53,7 @@ def frozen_model(
     model: Model,
     *,
     classes: tuple[tuple[int, str], ...],
+    background: int | None,
     spec: LearnerSpec,
     clicks: Mapping[str, Clicks],
 ) -> Model:
@@ -65,6 +62,7 @@ def frozen_model(
     Args:
         model: its head's class ids are those of the project; it keeps its encoder, scales and working size.
         classes: (id, name) of the classes in use; the head's others are dropped.
+        background: of the project.
         spec: says whether this is object mode and whether borders are sharpened.
         clicks: to obey, by the image's name in the model.
 
@@ -74,7 +72,8 @@ def frozen_model(
     kept = kept_places(model.head.class_ids, {class_id for class_id, _ in classes})
     head = Head(tuple(model.head.class_ids[place] for place in kept), model.head.weights[kept], model.head.bias[kept])
     seen = replace(model.spec, object_mode=spec.object_mode, refine=spec.refine)
-    return Model(seen, classes, head, tuple(Lesson(image, one, NOTHING_TAUGHT) for image, one in clicks.items()))
+    lessons = tuple(Lesson(image, one, NOTHING_TAUGHT) for image, one in clicks.items())
+    return Model(seen, classes, head, background, lessons)
 
 
 def kept_places(class_ids: tuple[int, ...], used: Collection[int]) -> list[int]:
@@ -146,6 +145,7 @@ def model_to_arrays(model: Model) -> tuple[dict[str, NDArray[Any]], dict[str, An
         "kind": "instant",
         "learner": model.spec.to_dict(),
         "classes": [list(pair) for pair in model.classes],
+        "background": model.background,
         "head_class_ids": list(model.head.class_ids),
         "images": images,
     }
@@ -175,4 +175,16 @@ def model_from_arrays(arrays: dict[str, NDArray[Any]], spec: dict[str, Any]) -> 
         ) from failure
     if len(head.class_ids) != len(head.weights) or not classes:
         raise CheckpointError("the model's head and its class list do not fit together: save or fetch it again")
-    return Model(learner, classes, head, tuple(lessons))
+    return Model(learner, classes, head, background_from(spec, classes), tuple(lessons))
+
+
+def background_from(spec: Mapping[str, Any], classes: tuple[tuple[int, str], ...]) -> int | None:
+    """The background a checkpoint names; in files from before there was a choice it is the first class.
+
+    Raises:
+        CheckpointError: it is none of the model's classes.
+    """
+    background: int | None = spec.get("background", classes[0][0])
+    if background is not None and background not in dict(classes):
+        raise CheckpointError(f"the model's background {background!r} is none of its classes: save or fetch it again")
+    return background

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from fcnlab.core.coords import working_hw
+from fcnlab.core.model import background_from
 from fcnlab.core.networks.base import EncoderParts, PointNetwork
 from fcnlab.core.networks.registry import build_network
 from fcnlab.core.tiles import Box, tile_plan
@@ -44,12 +45,13 @@ class NetworkModel:
     """A network and what has to be known to use it.
 
     Attributes:
-        classes: (id, name) in the order of the scores; the first one is the background.
+        classes: (id, name) in the order of the scores; of a network that counts the first is the background.
         training: how it was trained.
         temperature: what its logits are divided by before they become probabilities.
         score: on points it did not learn from, if there were any.
         point_set_hash, n_points: what it learned from.
         calibration: how objects are told from the scores of one that counts; None for any other.
+        background: id of the class that is no object, if it is among the classes.
     """
 
     network: PointNetwork
@@ -60,6 +62,7 @@ class NetworkModel:
     point_set_hash: str = ""
     n_points: int = 0
     calibration: Calibration | None = None
+    background: int | None = None
 
     @property
     def class_ids(self) -> tuple[int, ...]:
@@ -174,6 +177,7 @@ def network_to_arrays(model: NetworkModel) -> tuple[dict[str, NDArray[Any]], dic
         "kind": KIND,
         "network": model.network.spec.to_dict(),
         "classes": [list(pair) for pair in model.classes],
+        "background": model.background,
         "training": model.training.to_dict(),
         "temperature": model.temperature,
         "score": score,
@@ -217,6 +221,7 @@ def network_from_arrays(
             str(spec["point_set_hash"]),
             int(spec["n_points"]),
             None if calibration is None else Calibration.from_dict(calibration),
+            background_from(spec, classes),
         )
     except (KeyError, TypeError, ValueError, IndexError, RuntimeError, InvalidSetting) as failure:
         raise CheckpointError(

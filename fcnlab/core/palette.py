@@ -38,7 +38,7 @@ def coloured(mask: NDArray[np.uint8], palette: NDArray[np.uint8]) -> NDArray[np.
 
 
 def tinted(
-    rgb: NDArray[np.uint8], mask: NDArray[np.uint8], palette: NDArray[np.uint8], *, background: int
+    rgb: NDArray[np.uint8], mask: NDArray[np.uint8], palette: NDArray[np.uint8], *, background: int | None
 ) -> NDArray[np.uint8]:
     """A picture (H, W, 3) uint8 under a veil in the colour of each class, with an outline; the background is bare.
 
@@ -46,11 +46,11 @@ def tinted(
         rgb: (H, W, 3) uint8.
         mask: (H, W) uint8 class ids.
         palette: (256, 3) uint8.
-        background: class id that is left as it is.
+        background: class id that is left as it is; None: every class is tinted.
     """
     colours = coloured(mask, palette)
     result = cv2.addWeighted(rgb, 1 - TINT, colours, TINT, 0)
-    bare = mask == background
+    bare = np.zeros(mask.shape, bool) if background is None else mask == background
     result[bare] = rgb[bare]
     outline = _outline(mask) & ~bare
     result[outline] = colours[outline]

@@ -27,7 +27,9 @@ def open_picture(encoder: StageEncoder, rgb: NDArray[np.uint8], spec: LearnerSpe
     return LargePicture(stages)
 
 
-def segment_any(picture: AnyPicture, head: Head, clicks: Clicks, spec: LearnerSpec, *, background: int) -> Segmentation:
+def segment_any(
+    picture: AnyPicture, head: Head, clicks: Clicks, spec: LearnerSpec, *, background: int | None
+) -> Segmentation:
     """The mask of a picture of any size; see `learner.segment`."""
     if isinstance(picture, LargePicture):
         return segment_large(picture, head, clicks, spec, background=background)

@@ -93,7 +93,7 @@ class Region:
 def tidied(
     class_map: NDArray[np.uint8],
     *,
-    background: int,
+    background: int | None,
     kept: Collection[int] | None = None,
     min_area: int = 0,
     fill_holes: bool = False,
@@ -102,24 +102,25 @@ def tidied(
 
     Args:
         class_map: (H, W) uint8.
-        background: class id of what is not an object.
+        background: class id of what is not an object; None: there is no such class, and what is not wanted is IGNORE.
         kept: ids of classes that stay; the others become background. None: all.
         min_area: connected parts of fewer pixels become background.
         fill_holes: background that a part of a class encloses becomes of its class; the smallest part wins. What has
-            another class stays.
+            another class stays, so that nothing is filled without a background.
     """
     result = class_map
+    nothing = IGNORE if background is None else background
     if kept is not None:
-        table = np.full(IGNORE + 1, background, np.uint8)
+        table = np.full(IGNORE + 1, nothing, np.uint8)
         ids = [*kept, IGNORE]
         table[ids] = ids
         result = table[result]
     if min_area > 1:
-        result = _without_small(result, background=background, min_area=min_area)
-    return _without_holes(result, background=background) if fill_holes else result
+        result = _without_small(result, background=nothing, min_area=min_area)
+    return _without_holes(result, background=background) if fill_holes and background is not None else result
 
 
-def semantic_regions(class_map: NDArray[np.uint8], *, background: int) -> tuple[Region, ...]:
+def semantic_regions(class_map: NDArray[np.uint8], *, background: int | None) -> tuple[Region, ...]:
     """One region per class that occurs, background and IGNORE left out, in the order of class ids."""
     return tuple(
         _region(class_id, box[0].start, box[1].start, inside, class_map)
@@ -127,7 +128,7 @@ def semantic_regions(class_map: NDArray[np.uint8], *, background: int) -> tuple[
     )
 
 
-def instance_regions(class_map: NDArray[np.uint8], *, background: int) -> tuple[Region, ...]:
+def instance_regions(class_map: NDArray[np.uint8], *, background: int | None) -> tuple[Region, ...]:
     """One region per connected part of a class, background and IGNORE left out; by class id, then from the top left."""
     regions = []
     for class_id, box, inside in _classes(class_map, background=background):
@@ -240,7 +241,7 @@ def _box_area(region: Region) -> int:
     return region.height * region.width
 
 
-def _classes(class_map: NDArray[np.uint8], *, background: int) -> Iterator[tuple[int, Box, NDArray[np.bool_]]]:
+def _classes(class_map: NDArray[np.uint8], *, background: int | None) -> Iterator[tuple[int, Box, NDArray[np.bool_]]]:
     """Class ids that occur, the smallest box around each, and where in the box it is."""
     counts = cv2.calcHist([class_map], [0], None, [IGNORE + 1], [0, IGNORE + 1])
     for class_id in np.flatnonzero(counts).tolist():

@@ -148,7 +148,7 @@ class WidePicture:
         held = {self.plan.at(row, col) for row, col in zip(rows.tolist(), cols.tolist(), strict=True)}
         return tuple(sorted(held & set(self.waiting)))
 
-    def rough(self, clicks: Clicks, spec: LearnerSpec, *, background: int) -> Segmentation:
+    def rough(self, clicks: Clicks, spec: LearnerSpec, *, background: int | None) -> Segmentation:
         """What the clicks say in the picture made coarse, at its size: there at once, whatever is encoded.
 
         Raises:
@@ -159,7 +159,7 @@ class WidePicture:
         return segment(self._coarse, head, clicks, seen, background=background)
 
     def segment(
-        self, number: int, head: Head, clicks: Clicks, spec: LearnerSpec, *, background: int
+        self, number: int, head: Head, clicks: Clicks, spec: LearnerSpec, *, background: int | None
     ) -> tuple[Box, Segmentation]:
         """The inner box of a tile and its mask; objects are kept whole by whoever sees the whole."""
         inner, outer = (one.clipped(self.hw) for one in (self.plan.tiles[number].inner, self.plan.tiles[number].outer))

@@ -55,7 +55,7 @@ class ChosenCounts:
         key = _key(record, project, image)
         view = self._views.get(key)
         if view is None:
-            class_ids = tuple(label.id for label in project.classes)
+            class_ids = tuple(label.id for label in project.background_first)
             view = network_view(model, read_picture(self._lab, image), class_ids=class_ids, device=self._lab.device)
         if keeps:
             self._views[key] = view
@@ -68,4 +68,4 @@ class ChosenCounts:
 
 
 def _key(record: ModelRecord, project: Project, image: ImageInfo) -> tuple[object, ...]:
-    return record.id, record.file, image.picture_id, tuple(label.id for label in project.classes)
+    return record.id, record.file, image.picture_id, tuple(label.id for label in project.background_first)

@@ -17,7 +17,7 @@ from fcnlab.lab import Lab
 from fcnlab.runs import ModelRecord
 from fcnlab.services.expert_masks import expert_truth
 from fcnlab.services.export_plan import Runner, learning
-from fcnlab.services.fitting import Maker, ProjectLearner, background_of
+from fcnlab.services.fitting import Maker, ProjectLearner
 from fcnlab.services.importing import read_picture
 from fcnlab.services.masks import kept_mask, predicted_mask
 
@@ -95,7 +95,7 @@ def _contrast(learner: ProjectLearner, *, lab: Lab, image: ImageInfo, makers: tu
     first, second = (predicted_mask(learner, image, maker) for maker in makers)
     expert = expert_truth(lab, image)
     truth = kept_mask(lab, image) if expert is None else expert
-    palette, background = palette_of(project.classes), background_of(project)
+    palette, background = palette_of(project.classes), project.background
     shown = [working_picture(tinted(rgb, one, palette, background=background), SHOWN_SIDE) for one in (first, second)]
     return Contrast(
         image,
@@ -108,6 +108,6 @@ def _contrast(learner: ProjectLearner, *, lab: Lab, image: ImageInfo, makers: tu
 
 
 def _iou(truth: NDArray[np.uint8], found: NDArray[np.uint8], project: Project) -> float:
-    if len(project.classes) == 2:
-        return object_iou(truth, found, background=background_of(project))
+    if len(project.classes) == 2 and project.background is not None:
+        return object_iou(truth, found, background=project.background)
     return float(np.nanmean(iou_per_class(confusion(truth, found, IGNORE + 1))))

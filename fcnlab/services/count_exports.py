@@ -74,7 +74,7 @@ def made_from(lab: Lab, *, project_id: int) -> str:
         images = repository_images.content_hashes(session, project_id=project_id)
         points = repository_points.point_set_hash(session, project_id=project_id)
         complete = sorted(repository_counts.complete_images(session, project_id=project_id))
-    decides = (images, points, complete, project.model_id, project.classes, project.learner, project.imaging)
+    decides = (images, points, complete, project.model_id, project.background_first, project.learner, project.imaging)
     return hashlib.sha256(repr(decides).encode()).hexdigest()
 
 
@@ -102,7 +102,9 @@ def count_table(lab: Lab, run: Runner, *, project_id: int, folder: Path) -> Gene
     paths = folder / f"{stem}-counts.csv", folder / f"{stem}-objects.csv", folder / f"{stem}-keypoints.json"
     left_out, rows = [], []
     try:
-        files = count_files(project.classes, title=project.name, counts=paths[0], objects=paths[1], keypoints=paths[2])
+        files = count_files(
+            project.background_first, title=project.name, counts=paths[0], objects=paths[1], keypoints=paths[2]
+        )
         with files as writer:
             for step in counts_of_project(lab, run, project_id=project_id):
                 if step.image is not None and step.count is not None:
@@ -142,7 +144,7 @@ class _Judge:
 
     def __init__(self, project: Project, points: Sequence[StoredPoint], learned: frozenset[str] | None) -> None:
         self._is_instant, self._learned = project.model_id is None, learned
-        objects = project.class_ids() - {project.classes[0].id}
+        objects = {label.id for label in project.objects}
         self._true: dict[int, dict[int, list[tuple[int, int]]]] = {}
         for one in points:
             if one.point.class_id in objects:

@@ -134,6 +134,7 @@ class FilePoints:
             raise NoPoints("no object is marked in these images: there is nothing to count")
         self._names = [BACKGROUND, *names]
         self.classes = self.clicked = tuple(enumerate(self._names))
+        self.background: int | None = 0
         self._memory = PictureMemory()
         self._network: NetworkSpec | None = None
         self._held = self._choose_held_out(training, group_by)

@@ -115,12 +115,12 @@ class CountingPoints(TrainingPoints):
             raise InvalidSetting(
                 f"project {project.name!r} makes masks: choose the objective 'points', or make a project that counts"
             )
+        self.background = project.background
         present = {point.point.class_id for points in self._points.values() for point in points}
-        background, *objects = project.classes
-        marked = [label for label in objects if label.id in present]
-        if not marked:
+        used = present | {project.background}
+        if not any(label.id in present for label in project.objects):
             raise NoPoints("no object is marked: click every object of a few images, and say that all are marked")
-        return tuple((label.id, label.name) for label in (background, *marked))
+        return tuple((label.id, label.name) for label in project.background_first if label.id in used)
 
     def _choose_held_out(self) -> frozenset[int]:
         if not self._spec.holdout or not self._complete:

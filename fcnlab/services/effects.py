@@ -218,6 +218,12 @@ def _class_remove(act: Act) -> Effect:
     return Effect(details={"class_id": class_id})
 
 
+def _background(act: Act) -> Effect:
+    class_id = None if act.event.payload.get("class_id") is None else _whole(act, "class_id")
+    was = repository.set_background(act.session, project_id=act.project_id, class_id=class_id)
+    return Effect(details={"background_was": was})
+
+
 def _check_point(act: Act, image: ImageOutline, point: Point) -> None:
     if not (0 <= point.row < image.height and 0 <= point.col < image.width):
         raise ClickOutsideImage(
@@ -276,4 +282,5 @@ HANDLERS: dict[EventKind, Callable[[Act], Effect]] = {
     EventKind.CLASS_ADD: _class_add,
     EventKind.CLASS_EDIT: _class_edit,
     EventKind.CLASS_REMOVE: _class_remove,
+    EventKind.BACKGROUND: _background,
 }

@@ -81,13 +81,13 @@ def formats_with_table(spec: ExportSpec, subject: Subject) -> list[Format]:
     return [*formats_of(spec, subject), *table]
 
 
-def kept_classes(labels: Iterable[ClassLabel], spec: ExportSpec, background: int) -> tuple[ClassLabel, ...]:
+def kept_classes(labels: Iterable[ClassLabel], spec: ExportSpec, background: int | None) -> tuple[ClassLabel, ...]:
     """The classes that stay."""
     kept = spec.kept(background)
     return tuple(label for label in labels if kept is None or label.id in kept)
 
 
-def regions_for(spec: ExportSpec, mask: NDArray[np.uint8], background: int) -> tuple[Region, ...]:
+def regions_for(spec: ExportSpec, mask: NDArray[np.uint8], background: int | None) -> tuple[Region, ...]:
     """The regions of a mask (H, W) uint8 that the formats of the spec need; none if they need none."""
     if REGION_FORMATS.isdisjoint(spec.formats):
         return ()

@@ -10,7 +10,6 @@ from fcnlab.domain import ImageInfo
 from fcnlab.exports import ExportSpec
 from fcnlab.runs import ModelRecord
 from fcnlab.services.export_plan import Moment
-from fcnlab.services.fitting import background_of
 
 CONVENTIONS = {
     "masks": "pixel value = class id, at the full size of the upright image; 255 never occurs, but in a border of "
@@ -42,7 +41,7 @@ def manifest_of(moment: Moment, spec: ExportSpec) -> dict[str, Any]:
         "point_set": moment.point_set_hash,
         "formats": options.pop("formats"),
         "options": options,
-        "background": background_of(project),
+        "background": project.background,
         "classes": [
             {"id": label.id, "name": label.name, "colour": label.colour, "removed": removed}
             for label, removed in sorted(labels, key=lambda pair: pair[0].id)

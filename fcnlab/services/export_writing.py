@@ -31,7 +31,7 @@ from fcnlab.services.export_manifest import described, manifest_of
 from fcnlab.services.export_plan import Moment, Runner
 from fcnlab.services.export_progress import NOTHING_LEARNED, ExportProgress
 from fcnlab.services.export_target import OpenTarget
-from fcnlab.services.fitting import Maker, background_of
+from fcnlab.services.fitting import Maker
 from fcnlab.services.importing import read_picture
 from fcnlab.services.masks import predicted_mask
 from fcnlab.services.overlapping import overlapped
@@ -197,7 +197,7 @@ class ProjectWriter:
     def _entry(self, files: DatasetWriter, number: int, image: ImageInfo, made: _Made) -> dict[str, Any]:
         """Write the files of an image; its entry in the manifest."""
         spec, background = self._spec, self._subject.background
-        kept = None if spec.class_ids is None else {background, *spec.class_ids}
+        kept = spec.kept(background)
         mask = tidied(made.mask, background=background, kept=kept, min_area=spec.min_area, fill_holes=spec.fill_holes)
         counts = np.bincount(mask.ravel(), minlength=IGNORE + 1)
         if counts[IGNORE]:
@@ -241,7 +241,7 @@ class ProjectWriter:
 
 def subject_of(moment: Moment, spec: ExportSpec) -> Subject:
     """What the files of an export are about: only the classes that stay."""
-    background = background_of(moment.project)
+    background = moment.project.background
     return Subject(
         title=moment.project.name,
         classes=kept_classes(moment.project.classes, spec, background),

@@ -59,6 +59,7 @@ class LearnedFrom(Protocol):
 
     classes: tuple[tuple[int, str], ...]
     clicked: tuple[tuple[int, str], ...]
+    background: int | None
 
     @property
     def training(self) -> TrainingSpec: ...  # noqa: D102
@@ -190,6 +191,7 @@ def _trained(course: Course | HeadCourse, points: LearnedFrom) -> TrainedNetwork
         point_set,
         points.n_points(),
         outcome.calibration,
+        points.background if points.background in dict(points.classes) else None,
     )
     made, described = network_to_arrays(model)
     spec = {**described, "plan": points.plan()}

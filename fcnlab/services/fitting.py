@@ -133,7 +133,7 @@ class ProjectLearner:
             return
         is_rough = is_wide(learner_hw(image.hw, project.learner))
         teach = self._pictures.teach_roughly if is_rough else self._pictures.teach
-        taught = teach(image, clicks, project.learner, background=background_of(project))
+        taught = teach(image, clicks, project.learner, background=project.background)
         self._lessons[image.id] = Lesson(image.content_hash, clicks, taught)
         self._trim()
         if not is_rough:
@@ -169,7 +169,7 @@ class ProjectLearner:
         lessons = tuple(self._exact_lesson(image_id) for image_id in sorted(self._lessons))
         head = learner.fit(teachings_of(lessons), project.learner)
         classes = tuple((label.id, label.name) for label in project.classes)
-        return Model(project.learner, classes, head, lessons)
+        return Model(project.learner, classes, head, project.background, lessons)
 
     def _exact_lesson(self, image_id: int) -> Lesson:
         """What an image teaches however it was labelled: a wide one, learned from tile by tile, is encoded whole."""
@@ -178,7 +178,7 @@ class ProjectLearner:
             return self._lessons[image_id]
         if image_id not in self._exact:
             clicks = self._clicks[image_id]
-            taught = self._pictures.teach(image, clicks, project.learner, background=background_of(project))
+            taught = self._pictures.teach(image, clicks, project.learner, background=project.background)
             self._exact[image_id] = Lesson(image.content_hash, clicks, taught)
         return self._exact[image_id]
 
@@ -199,9 +199,11 @@ class ProjectLearner:
         clicks = {self._images[image_id].content_hash: one for image_id, one in self._clicks.items()}
         if isinstance(content, Model):
             classes = tuple((label.id, label.name) for label in project.classes)
-            return frozen_model(content, classes=classes, spec=project.learner, clicks=clicks)
+            return frozen_model(
+                content, classes=classes, background=project.background, spec=project.learner, clicks=clicks
+            )
         name = f"{record.id} {record.file}"
-        return ChosenNetwork(content, name, project.learner, background_of(project), project.class_ids(), clicks)
+        return ChosenNetwork(content, name, project.learner, project.background, project.class_ids(), clicks)
 
     def count(self, image: ImageInfo, *, is_bare: bool = False) -> Counted:
         """The objects of an image by what is learned so far, its own points too, or by the chosen model; `is_bare`: by
@@ -219,7 +221,7 @@ class ProjectLearner:
         """The mask of an image by a head of the instant learner."""
         project, clicks = self._known_project(), self.clicks_of(image)
         picture = self._pictures.picture(image, project.learner)
-        return segment_any(picture, head, clicks, project.learner, background=background_of(project))
+        return segment_any(picture, head, clicks, project.learner, background=project.background)
 
     def segment_by(self, maker: Maker, image: ImageInfo, *, keeps: bool = False) -> learner.Segmentation:
         """The mask of an image by what makes masks; `keeps`: somebody looks at the image, and will click."""
@@ -249,7 +251,7 @@ class ProjectLearner:
 
     def keep_lessons(self) -> None:
         """Write new lessons to the disk cache."""
-        spec, background = self._known_project().learner, background_of(self._known_project())
+        spec, background = self._known_project().learner, self._known_project().background
         for image_id in sorted(self._unsaved & set(self._lessons)):
             image, lesson = self._images[image_id], self._lessons[image_id]
             self._pictures.keep_lesson(image, lesson.clicks, spec, lesson.teaching, background=background)
@@ -288,8 +290,3 @@ class ProjectLearner:
             self._clicks[image_id] = canonical_clicks([one.point for one in newest], self._images[image_id].hw, weights)
         else:
             self._images.pop(image_id, None)
-
-
-def background_of(project: Project) -> int:
-    """Id of the class that is not an object: the first in the class bar."""
-    return project.classes[0].id

@@ -21,7 +21,6 @@ from fcnlab.core.stages import Stages
 from fcnlab.core.working import working_picture
 from fcnlab.domain import Project
 from fcnlab.lab import Lab
-from fcnlab.services.fitting import background_of
 from fcnlab.services.importing import read_picture
 from fcnlab.services.training_points import TrainingPoints
 from fcnlab.specs import Score
@@ -41,7 +40,7 @@ class InstantParticipant(ABC):
     def __init__(self, points: TrainingPoints, project: Project, lab: Lab, *, working_side: int) -> None:
         self._points, self._lab = points, lab
         self._spec = replace(project.learner, object_mode=False, working_side=working_side, resolution=None)
-        self._background = background_of(project)
+        self._background = project.background
         trained = load_encoder(self._spec.encoder, self._spec.encoder_weights)
         self._encoder = StageEncoder(
             trained.network, strides=trained.strides, mean=trained.mean, std=trained.std, device=lab.device

@@ -77,7 +77,7 @@ class InstantCounter:
             ImportRefused: the original is gone or damaged.
         """
         picture = self._pictures.counted_picture(image, counting_spec(image.hw, project.learner), keeps=False)
-        sizes = self._sizes.get(image.id) or _sizes(picture, clicks, project.classes[0].id)
+        sizes = self._sizes.get(image.id) or _sizes(picture, clicks, project.background)
         self.forget(image.id)
         self._sizes[image.id] = sizes
         self._spacing = spacing_from([one for _, one in sorted(self._sizes.items())])
@@ -97,7 +97,7 @@ class InstantCounter:
             lesson = teach_counts(
                 picture,
                 taught.clicks,
-                background=project.classes[0].id,
+                background=project.background,
                 is_complete=image.is_complete,
                 spacing=taught.spacing,
             )
@@ -140,7 +140,7 @@ class InstantCounter:
             if image_id != without
             for class_id in np.unique(one.clicks.class_ids)
         }
-        return [label.id for label in project.classes[1:] if label.id in marked]
+        return [label.id for label in project.objects if label.id in marked]
 
     def count(self, project: Project, image: ImageInfo, clicks: Clicks) -> Counted:
         """The count of an image by what was learned so far; where all objects are marked, they are the count.
@@ -176,7 +176,7 @@ class InstantCounter:
     ) -> Counted:
         spec = counting_spec(image.hw, project.learner)
         picture = self._pictures.counted_picture(image, spec, keeps=False)
-        class_ids = tuple(label.id for label in project.classes)
+        class_ids = tuple(label.id for label in project.background_first)
         view = instant_view(picture, head, class_ids=class_ids, image_hw=image.hw)
         return count_view(view, clicks, is_complete=is_complete, out_hw=picture.hw)
 
@@ -185,7 +185,7 @@ class InstantCounter:
         return self._pictures.is_counted_ready(image, counting_spec(image.hw, project.learner))
 
 
-def _sizes(picture: CountPicture, clicks: Clicks, background: int) -> Sizes:
+def _sizes(picture: CountPicture, clicks: Clicks, background: int | None) -> Sizes:
     """How large the marked objects are, in working pixels."""
     rows, cols = clicks.on(picture.hw)
     is_object = clicks.class_ids != background

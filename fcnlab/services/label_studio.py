@@ -100,7 +100,7 @@ def project_of(lab: Lab, number: str, config: LabelConfig) -> Project:
     if found is None:
         names = [BACKGROUND, *(label for label in config.labels if label.lower() != BACKGROUND)]
         try:
-            return projects.create_project(lab, name=name, labels=projects.labels_of(names))
+            return projects.create_project(lab, name=name, labels=projects.labels_of(names), background=0)
         except UnknownProject:  # another request made it meanwhile
             found = next(one for one in projects.projects(lab, include_archived=True) if one.name == name)
     known = {label.name.lower() for label in found.classes}

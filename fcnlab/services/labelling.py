@@ -29,7 +29,7 @@ MAX_PAYLOAD_CHARS = 10_000
 MAX_LONG_CHARS = 16 * MAX_RUNS
 """As much for strokes and scribbles, most of which are runs and points."""
 
-CLASS_KINDS = frozenset({EventKind.CLASS_ADD, EventKind.CLASS_EDIT, EventKind.CLASS_REMOVE})
+CLASS_KINDS = frozenset({EventKind.CLASS_ADD, EventKind.CLASS_EDIT, EventKind.CLASS_REMOVE, EventKind.BACKGROUND})
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,6 @@ def learns_otherwise(before: Project, after: Project) -> bool:
 
     return (
         seen(before.learner) != seen(after.learner)
-        or before.classes[0].id != after.classes[0].id  # the background
+        or before.background != after.background
         or before.imaging != after.imaging
     )

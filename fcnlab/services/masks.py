@@ -73,9 +73,9 @@ def save_model(lab: Lab, learner: ProjectLearner) -> SavedModel:
 def _ground(model: Model, learner: ProjectLearner) -> str:
     """Part of the name of a checkpoint: what decides a model beside points and settings.
 
-    That is how pictures were made of their files, and names and order of the classes, the background first.
+    That is how pictures were made of their files, and names and order of the classes, and which is background.
     """
-    ground = json.dumps([model.classes, learner.clicked_pictures()])
+    ground = json.dumps([model.classes, model.background, learner.clicked_pictures()])
     return hashlib.sha256(ground.encode()).hexdigest()[:12]
 
 

@@ -79,8 +79,10 @@ def with_class_ids(content: Content, class_ids: tuple[int, ...]) -> Content:
             f"the file scores {len(named)} classes, the list of models says {len(class_ids)}: fetch it again"
         )
     classes = tuple((new, name) for new, (_, name) in zip(class_ids, named, strict=True))
+    new_ids = {old: new for new, (old, _) in zip(class_ids, named, strict=True)}
+    background = None if content.background is None else new_ids.get(content.background)
     if isinstance(content, NetworkModel):
-        known = content.calibration
-        new_ids = {old: new for new, (old, _) in zip(class_ids, named, strict=True)}
-        return replace(content, classes=classes, calibration=None if known is None else known.renamed(new_ids))
-    return replace(content, classes=classes, head=replace(content.head, class_ids=class_ids), lessons=())
+        known = None if content.calibration is None else content.calibration.renamed(new_ids)
+        return replace(content, classes=classes, background=background, calibration=known)
+    head = replace(content.head, class_ids=class_ids)
+    return replace(content, classes=classes, background=background, head=head, lessons=())

@@ -149,7 +149,7 @@ class PictureStore:
         if not is_wide(learner_hw(image.hw, spec)):
             self._stages_of(image, spec, self._key(image, spec))
 
-    def teach(self, image: ImageInfo, clicks: Clicks, spec: LearnerSpec, *, background: int) -> learner.Teaching:
+    def teach(self, image: ImageInfo, clicks: Clicks, spec: LearnerSpec, *, background: int | None) -> learner.Teaching:
         """What the clicks of an image teach: from the cache, or from its stages."""
         key = self._lesson_key(image, clicks, spec, background)
         known = None if self.is_ready(image, spec) else self._lessons.get(key)
@@ -158,7 +158,7 @@ class PictureStore:
         return learner.teach(self.picture(image, spec), clicks, spec, background=background)
 
     def teach_roughly(
-        self, image: ImageInfo, clicks: Clicks, spec: LearnerSpec, *, background: int
+        self, image: ImageInfo, clicks: Clicks, spec: LearnerSpec, *, background: int | None
     ) -> learner.Teaching:
         """What the clicks of a wide image teach while it is labelled: only tiles that hold a click are encoded."""
         seen = replace(spec, object_mode=False)  # its border would be
@@ -179,7 +179,7 @@ class PictureStore:
         return known
 
     def keep_lesson(
-        self, image: ImageInfo, clicks: Clicks, spec: LearnerSpec, teaching: learner.Teaching, *, background: int
+        self, image: ImageInfo, clicks: Clicks, spec: LearnerSpec, teaching: learner.Teaching, *, background: int | None
     ) -> None:
         """Write what the clicks of an image teach to the disk, so that a restart need not encode it again."""
         arrays = teaching_to_arrays(teaching)
@@ -195,7 +195,7 @@ class PictureStore:
             seen.append(image.imaging.digest)
         return f"{image.content_hash[:40]}-{hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:16]}"
 
-    def _lesson_key(self, image: ImageInfo, clicks: Clicks, spec: LearnerSpec, background: int) -> str:
+    def _lesson_key(self, image: ImageInfo, clicks: Clicks, spec: LearnerSpec, background: int | None) -> str:
         digest = hashlib.sha256(f"{self._key(image, spec)} {spec.object_mode} {background}".encode())
         for column in (clicks.rows, clicks.cols, clicks.class_ids):
             digest.update(np.ascontiguousarray(column).tobytes())

@@ -104,7 +104,7 @@ def predict_files(
     files: Sequence[InputFile],
     *,
     labels: Sequence[ClassLabel],
-    background: int,
+    background: int | None,
     spec: ExportSpec,
     is_bare: bool = False,
     to: Path,
@@ -115,7 +115,7 @@ def predict_files(
         predictor: makes them.
         files: see `input_files`.
         labels: the classes of the predictor.
-        background: class id that formats of shapes leave out.
+        background: class id that formats of shapes leave out; None: they write every class.
         spec: formats, classes and regions.
         is_bare: only index masks, in the folder itself.
         to: the folder; files of the same names are replaced.
@@ -213,7 +213,7 @@ def _is_hidden(path: Path) -> bool:
 
 
 def _exported(
-    number: int, file: InputFile, stem: str, spec: ExportSpec, background: int, made: tuple[Reading, Answer]
+    number: int, file: InputFile, stem: str, spec: ExportSpec, background: int | None, made: tuple[Reading, Answer]
 ) -> ExportedImage:
     reading, answer = made
     mask: NDArray[np.uint8] = tidied(

@@ -66,11 +66,6 @@ def labels_of_model(content: Content) -> tuple[ClassLabel, ...]:
     )
 
 
-def background_of_model(content: Content) -> int:
-    """The class id of what is no object: an instant model says so, of a network it is the first class."""
-    return content.background if isinstance(content, Model) else content.classes[0][0]
-
-
 class Predictor:
     """Applies what makes masks to any picture.
 

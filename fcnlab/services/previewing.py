@@ -15,7 +15,7 @@ from fcnlab.core.working import working_picture
 from fcnlab.domain import ImageInfo, ImageState
 from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab
-from fcnlab.services.fitting import ProjectLearner, background_of
+from fcnlab.services.fitting import ProjectLearner
 from fcnlab.services.importing import read_picture
 from fcnlab.services.masks import kept_mask, predicted_mask
 
@@ -57,5 +57,5 @@ def preview(lab: Lab, learner: ProjectLearner, image: ImageInfo) -> Preview | No
             mask = predicted_mask(learner, image, learner.maker())
         except NoPoints:
             return None
-    veiled = tinted(read_picture(lab, image), mask, palette_of(project.classes), background=background_of(project))
+    veiled = tinted(read_picture(lab, image), mask, palette_of(project.classes), background=project.background)
     return Preview(image, working_picture(veiled, PREVIEW_SIDE), kind)

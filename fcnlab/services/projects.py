@@ -6,6 +6,7 @@ import itertools
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from fcnlab.adapters import (
     filestore,
@@ -28,7 +29,9 @@ from fcnlab.domain import (
     LearnerSpec,
     PointSource,
     Project,
+    background_among,
 )
+from fcnlab.errors import InvalidClasses
 from fcnlab.lab import Lab
 from fcnlab.runs import FitRecord
 from fcnlab.services.effects import clean_name
@@ -78,20 +81,36 @@ def create_project(
     labels: Sequence[ClassLabel] | None = None,
     learner: LearnerSpec | None = None,
     task: Task = Task.MASKS,
+    background: int | Literal["by name"] | None = "by name",
 ) -> Project:
     """Make a project; without labels it has the classes background and object.
+
+    Args:
+        lab: where.
+        name: of the project.
+        labels: its classes.
+        learner: settings of the instant learner.
+        task: what it makes.
+        background: id of the class that is no object; None: every class is a thing of its own. "by name": the first
+            class that is called as one of BACKGROUND_NAMES, if there is one.
 
     Raises:
         UnknownProject: the name is taken.
         InvalidEvent: a name is empty or cannot be shown.
-        InvalidClasses: no class, or two of one name or id.
+        InvalidClasses: no class, two of one name or id, or no background where objects are counted.
     """
     chosen = labels_of(DEFAULT_CLASSES) if labels is None else labels
     cleaned = tuple(replace(label, name=clean_name(label.name)) for label in chosen)
     project_name = clean_name(name)
     with writing(lab.sessions) as session:
         return repository.create_project(
-            session, name=project_name, labels=cleaned, learner=learner or LearnerSpec(), task=task, now=lab.clock()
+            session,
+            name=project_name,
+            labels=cleaned,
+            learner=learner or LearnerSpec(),
+            task=task,
+            background=background_among(cleaned) if background == "by name" else background,
+            now=lab.clock(),
         )
 
 
@@ -169,6 +188,29 @@ def set_learner(lab: Lab, *, project_id: int, learner: LearnerSpec) -> Project:
     """Store other learner settings. Raises UnknownProject."""
     with writing(lab.sessions) as session:
         return repository.set_learner(session, project_id=project_id, learner=learner)
+
+
+def set_background(lab: Lab, *, project_id: int, class_id: int | None) -> Project:
+    """Make a class the background, or none. Raises UnknownProject, InvalidClasses: a project that counts needs one."""
+    with writing(lab.sessions) as session:
+        repository.set_background(session, project_id=project_id, class_id=class_id)
+        return repository.project(session, project_id=project_id)
+
+
+def class_named(labels: Sequence[ClassLabel], name: str) -> int | None:
+    """Id of the class of that name, whatever its case; None for the name "none" where no class is called so.
+
+    Raises:
+        InvalidClasses: no class is called so.
+    """
+    wanted = clean_name(name).casefold()
+    for label in labels:
+        if label.name.casefold() == wanted:
+            return label.id
+    if wanted == "none":
+        return None
+    known = ", ".join(label.name for label in labels)
+    raise InvalidClasses(f"no class is called {name!r}: name one of {known}, or 'none'")
 
 
 def add_class(lab: Lab, *, project_id: int, name: str, colour: str = "") -> ClassLabel:

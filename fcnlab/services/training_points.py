@@ -73,6 +73,7 @@ class TrainingPoints:
         self._points: dict[int, list[StoredPoint]] = {}
         self._images: dict[int, ImageInfo] = {}
         self._network: NetworkSpec | None = None
+        self.background: int | None = None
         self._pictures = PictureMemory()
         self._refresh()
         self.clicked = self.classes = self._classes_with_points()
@@ -255,6 +256,7 @@ class TrainingPoints:
         with reading(self._lab.sessions) as session:
             project = repository.project(session, project_id=self._project_id)
         present = {point.point.class_id for points in self._points.values() for point in points}
+        self.background = project.background
         if len(present) < 2:
             raise NoPoints(missing_message(tuple(sorted(present))))
         return tuple((label.id, label.name) for label in project.classes if label.id in present)

@@ -20,7 +20,7 @@ from fcnlab.core.tiles import Box
 from fcnlab.core.wide import WidePicture, is_wide
 from fcnlab.domain import IGNORE, ImageInfo
 from fcnlab.errors import NoPoints
-from fcnlab.services.fitting import ProjectLearner, background_of
+from fcnlab.services.fitting import ProjectLearner
 from fcnlab.services.picture_store import PictureStore
 
 SHOWN_PIXELS = 8_000_000
@@ -146,7 +146,7 @@ class WideMasks:
         is_new = max(state.made.values()) < 0 and state.rough is None
         self._look_where_clicked(state, clicks, picture)
         number = _next(state, picture, learner.revision)
-        box, found = picture.segment(number, head, clicks, project.learner, background=background_of(project))
+        box, found = picture.segment(number, head, clicks, project.learner, background=project.background)
         kept = _keep(state, box, found)
         state.made[number], state.is_owed = learner.revision, False
         return self._shown(state, learner, picture, clicks), Box(0, 0, *state.class_map.shape) if is_new else kept
@@ -165,7 +165,7 @@ class WideMasks:
         if not picture.missing(clicks) or (known is not None and known.rough == places):
             return None
         try:
-            rough = picture.rough(clicks, project.learner, background=background_of(project))
+            rough = picture.rough(clicks, project.learner, background=project.background)
         except NoPoints:  # other images have the other classes
             return None
         state = self._state(learner, image, picture, rough.class_ids)
@@ -182,7 +182,7 @@ class WideMasks:
         project = learner.project
         assert project is not None
         seen = LazyLab(picture.rgb[:: state.step, :: state.step])
-        class_map = obeyed(state.class_map.copy(), clicks, seen, project.learner, background=background_of(project))
+        class_map = obeyed(state.class_map.copy(), clicks, seen, project.learner, background=project.background)
         return Segmentation(state.class_ids, state.probabilities, class_map)
 
     def _state(

@@ -26,7 +26,7 @@ def write_masks(
     classes: Sequence[str],
     to: str | Path,
     formats: str | Sequence[str] = ("coco",),
-    background: int = 0,
+    background: int | None = 0,
     **options: Any,
 ) -> dict[str, str]:
     """Write masks; the SHA-256 of every file by its name. Equal masks give equal bytes.

@@ -43,6 +43,7 @@ _PAYLOAD: dict[EventKind, dict[str, type]] = {
     EventKind.CLASS_ADD: {"name": str, "colour": str},
     EventKind.CLASS_EDIT: {"class_id": int, "name": str, "colour": str},
     EventKind.CLASS_REMOVE: {"class_id": int},
+    EventKind.BACKGROUND: {},
 }
 
 
@@ -63,6 +64,7 @@ class ClassData(TypedDict):
     name: str
     colour: str
     n_points: int
+    is_background: bool
 
 
 class ImageData(TypedDict):
@@ -172,7 +174,9 @@ def _read_payload(kind: EventKind, payload: dict[str, Any]) -> dict[str, Any]:
     fields = _PAYLOAD[kind]
     checked: dict[str, Any] = {name: _READ[wanted](payload, name) for name, wanted in fields.items()}
     if kind is EventKind.BRUSH:
-        checked |= {"class_id": _class_or_eraser(payload), "runs": _lengths(payload, "runs")}
+        checked |= {"class_id": _class_or_none(payload), "runs": _lengths(payload, "runs")}
+    if kind is EventKind.BACKGROUND:
+        checked |= {"class_id": _class_or_none(payload)}
     if kind is EventKind.ADD and "source" in payload:
         checked["source"] = _text(payload, "source")
         if checked["source"] not in FROM_BROWSERS:
@@ -201,7 +205,7 @@ def _integer(values: dict[str, Any], name: str) -> int:
     return value
 
 
-def _class_or_eraser(values: dict[str, Any]) -> int | None:
+def _class_or_none(values: dict[str, Any]) -> int | None:
     return None if values.get("class_id") is None else _integer(values, "class_id")
 
 

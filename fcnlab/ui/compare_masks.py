@@ -27,7 +27,7 @@ def draw_masks(own: Engine, project: Project, found: Standing) -> None:
     if not shown:
         return
     st.markdown("**Masks side by side**")
-    st.html(legend([(label.name, label.colour) for label in project.classes[1:]]))
+    st.html(legend([(label.name, label.colour) for label in project.objects]))
     for gallery in shown:
         where = "held out: nobody learned from it" if gallery.is_held_out else "learned from"
         st.caption(f"{_plain(gallery.image.name)}, {where}")

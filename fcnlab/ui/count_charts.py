@@ -51,12 +51,12 @@ def spec(project: Project, rows: list[dict[str, Any]]) -> dict[str, Any]:
     scale = {"domain": [low, top], "nice": False}
     axis = {"tickCount": 6, "grid": True, "gridOpacity": 0.4}
     colours = {
-        "domain": [label.name for label in project.classes[1:]],
-        "range": [label.colour for label in project.classes[1:]],
+        "domain": [label.name for label in project.objects],
+        "range": [label.colour for label in project.objects],
     }
     x = {"field": "true", "type": "quantitative", "title": "True", "scale": scale, "axis": axis}
     y = {"field": "predicted", "type": "quantitative", "title": "Predicted", "scale": scale, "axis": axis}
-    legend: Any = None if len(project.classes) < 3 else {"title": None, "orient": "top"}
+    legend: Any = None if len(project.objects) < 2 else {"title": None, "orient": "top"}
     colour = {"field": "class", "type": "nominal", "scale": colours, "legend": legend}
     filled = {"condition": {"test": f"datum['image was'] === '{UNSEEN}'", "value": 0.75}, "value": 0}
     diagonal = {

@@ -137,7 +137,7 @@ def _results(own: Engine, project: Project, table: CountTable) -> None:
 
 def _totals(project: Project, table: CountTable) -> None:
     """The sums over the project, one class beside the other."""
-    objects = project.classes[1:]
+    objects = project.objects
     tiles = st.columns(max(6, len(objects) + 4))
     for tile, label in zip(tiles, objects, strict=False):
         own = [one for row in table.rows for one in row.counts if one.class_id == label.id]
@@ -172,7 +172,7 @@ def _totals(project: Project, table: CountTable) -> None:
 
 def _rows(project: Project, table: CountTable) -> None:
     """One line per image, with columns for each class."""
-    objects = project.classes[1:]
+    objects = project.objects
     is_one = len(objects) == 1
     lines = [_line(project, row, is_one=is_one) for row in table.rows]
     link = st.column_config.LinkColumn(
@@ -190,7 +190,7 @@ def _rows(project: Project, table: CountTable) -> None:
 def _line(project: Project, row: CountRow, *, is_one: bool) -> dict[str, Any]:
     line: dict[str, Any] = {"open": label_link(project, row), "image": row.image.name}
     by_class = {one.class_id: one for one in row.counts}
-    for label in project.classes[1:]:
+    for label in project.objects:
         before = "" if is_one else f"{label.name}: "
         one = by_class.get(label.id)
         said = row.predicted.get(label.id)

@@ -20,7 +20,6 @@ from fcnlab.exports import (
     SplitSpec,
 )
 from fcnlab.services.export_plan import Outlook
-from fcnlab.services.fitting import background_of
 from fcnlab.ui import session
 
 KEEP_TOGETHER: dict[SplitBy, str] = {
@@ -78,7 +77,7 @@ def _formats() -> tuple[ExportFormat, ...]:
 def _regions(formats: tuple[ExportFormat, ...], project: Project) -> dict[str, Any]:
     """Fields of the spec about classes and regions."""
     with st.expander("Classes and regions", icon=":material/category:"):
-        objects = [label for label in project.classes if label.id != background_of(project)]
+        objects = list(project.objects)
         names = {label.id: label.name for label in objects}
         kept = st.multiselect(
             "Classes",

@@ -31,7 +31,7 @@ def popover(own: Engine, project: Project) -> None:
             st.caption("A chosen model learns from no clicks, but obeys them. Settings of the learner alone rest.")
         wanted = _looks(spec)
         if project.task is Task.MASKS:  # what counts has no borders, and its classes need no balance
-            wanted = _of_masks(wanted, is_instant=is_instant)
+            wanted = _of_masks(wanted, is_instant=is_instant, has_background=project.background is not None)
         if wanted != spec:
             try:
                 set_learner(own.lab, project_id=project.id, learner=wanted)
@@ -54,13 +54,15 @@ def _looks(spec: LearnerSpec) -> LearnerSpec:
     return replace(spec, working_side=working_side, resolution=resolution)
 
 
-def _of_masks(spec: LearnerSpec, *, is_instant: bool) -> LearnerSpec:
+def _of_masks(spec: LearnerSpec, *, is_instant: bool, has_background: bool) -> LearnerSpec:
     """What is particular to masks."""
     object_mode = st.toggle(
         "Object mode",
         spec.object_mode,
+        disabled=not has_background,
         help="Keep only regions that hold a click of their class, and fill holes nobody clicked. "
-        "For a few objects per image.",
+        "For a few objects per image. Has no effect in a project without a background class: say on the Projects page "
+        "which one it is.",
     )
     refine = st.toggle("Sharpen borders", spec.refine, help="Guided filter: edges of the mask follow the image.")
     position = st.toggle(

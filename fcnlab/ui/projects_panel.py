@@ -9,7 +9,7 @@ from functools import partial
 import streamlit as st
 
 from fcnlab.counts import Task
-from fcnlab.domain import DEFAULT_PALETTE, ClassLabel, LearnerSpec, Project
+from fcnlab.domain import DEFAULT_PALETTE, ClassLabel, LearnerSpec, Project, is_background_name
 from fcnlab.errors import FcnlabError
 from fcnlab.services import projects as project_service
 from fcnlab.services.backing_up import backup
@@ -21,6 +21,11 @@ from fcnlab.ui.session import Engine
 OBJECT_MODE_HELP = (
     "For a few objects per image: only regions that hold a click of their class stay, and holes nobody clicked are "
     "filled. Leave it off for textures, cells by the hundred, or when classes fill the image."
+)
+NO_OBJECT_MODE = "Object mode needs a background: what is not an object becomes it."
+BACKGROUND_HELP = (
+    "The class that is no object. It is not tinted, and formats of shapes leave it out. For land cover and whenever "
+    "classes fill the image, there is none."
 )
 TASKS = {
     Task.MASKS: ("Masks", "A class for every pixel. Click a few pixels inside of things and outside."),
@@ -109,32 +114,68 @@ def new_project_form(own: Engine) -> None:
         captions=[words for _, words in TASKS.values()],
         horizontal=True,
     )
-    typed = st.text_input(
-        "Classes", "background, object", help="Apart by commas, the background first. More can be added later."
-    )
+    typed = st.text_input("Classes", "background, object", help="Apart by commas. More can be added later.")
     names = [one.strip() for one in typed.split(",") if one.strip()]
     colours = []
     with st.container(horizontal=True):
         for place, label in enumerate(names[:24]):
             default = DEFAULT_PALETTE[place % len(DEFAULT_PALETTE)]
             colours.append(st.color_picker(label, default, key=f"new-colour-{place}"))
+    named = next((place for place, label in enumerate(names) if is_background_name(label)), None)
+    background = _background_choice(names, named, task, key=f"new-background-{typed}-{task}")
     object_mode = False
     if task is Task.MASKS:
-        object_mode = st.toggle("Object mode", value=False)
-        st.caption(OBJECT_MODE_HELP)
+        object_mode = st.toggle("Object mode", value=False, disabled=background is None) and background is not None
+        st.caption(OBJECT_MODE_HELP if background is not None else NO_OBJECT_MODE)
     elif len(names) < 2:
-        st.caption("Name at least one class behind the background: what is counted.")
-    is_ready = name.strip() and len(names) > (task is Task.COUNTS)
+        st.caption("Name the background and at least one class more: what is counted.")
+    is_ready = name.strip() and (task is Task.MASKS or (background is not None and len(names) > 1)) and names
     if st.button("Create", type="primary", disabled=not is_ready):
         try:
             labels = _labels(names, colours)
             made = project_service.create_project(
-                own.lab, name=name, labels=labels, learner=LearnerSpec(object_mode=object_mode), task=task
+                own.lab,
+                name=name,
+                labels=labels,
+                learner=LearnerSpec(object_mode=object_mode),
+                task=task,
+                background=background,
             )
             session.show(project_id=made.id)
             st.rerun()
         except FcnlabError as failure:
             session.explained(failure)
+
+
+def background_choice(own: Engine, project: Project) -> None:
+    """Which class of a project is the background; a change takes effect at once."""
+    names = [label.name for label in project.classes]
+    ids = [label.id for label in project.classes]
+    now = ids.index(project.background) if project.background in ids else None
+    key = f"background-{project.id}-{project.background}-{names}"
+    chosen = _background_choice(names, now, project.task, key=key)
+    if chosen != now and _do(
+        lambda: project_service.set_background(
+            own.lab, project_id=project.id, class_id=None if chosen is None else ids[chosen]
+        )
+    ):
+        own.jobs.changed(project.id)
+        st.rerun()
+
+
+def _background_choice(names: list[str], place: int | None, task: Task, *, key: str) -> int | None:
+    """The place of the class that is chosen as background; None for none, which is no choice where objects count."""
+    options: list[int | None] = [*([] if task is Task.COUNTS else [None]), *range(len(names))]
+    chosen: int | None = st.selectbox(
+        "Background",
+        options,
+        index=options.index(place) if place in options else None,
+        placeholder="Which class is no object?",
+        format_func=lambda one: "None: every class is a thing of its own" if one is None else names[one],
+        help=BACKGROUND_HELP,
+        key=key,
+    )
+    return chosen
 
 
 def _labels(names: list[str], colours: list[str]) -> tuple[ClassLabel, ...]:

@@ -98,6 +98,7 @@ def scene_data(shown: Scene, *, client: str | None, labeller: str, refusals: lis
                 "name": label.name,
                 "colour": label.colour,
                 "n_points": shown.points_per_class.get(label.id, 0),
+                "is_background": label.id == project.background,
             }
             for label in project.classes
         ],
@@ -106,7 +107,7 @@ def scene_data(shown: Scene, *, client: str | None, labeller: str, refusals: lis
         "n_strokes": shown.n_strokes,
         "acknowledged": {"client_id": client, "seq": shown.acknowledged} if client else None,
         "refusals": refusals,
-        "object_mode": project.learner.object_mode,
+        "object_mode": project.learner.object_mode and project.background is not None,
         "notice": None,
     }
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
@@ -240,10 +241,11 @@ def next_migration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     config = migrating._config()
     config.set_main_option("script_location", str(folder))
     monkeypatch.setattr(migrating, "_config", lambda: config)
-    return folder / "versions" / "0005_later.py"
+    return folder / "versions" / "9999_later.py"
 
 
-HEADER = 'from alembic import op\nrevision, down_revision = "0005", "0004"\n\ndef upgrade():\n'
+NEWEST = ScriptDirectory.from_config(migrating._config()).get_current_head()
+HEADER = f'from alembic import op\nrevision, down_revision = "9999", "{NEWEST}"\n\ndef upgrade():\n'
 
 
 def test_before_a_migration_the_database_is_copied(tmp_path: Path, request: pytest.FixtureRequest) -> None:
@@ -254,7 +256,7 @@ def test_before_a_migration_the_database_is_copied(tmp_path: Path, request: pyte
 
     later = open_database(tmp_path / "lab.db")
 
-    with closing(sqlite3.connect(tmp_path / "lab.before-0005-from-0004.db")) as copy:
+    with closing(sqlite3.connect(tmp_path / f"lab.before-9999-from-{NEWEST}.db")) as copy:
         assert copy.execute("SELECT name FROM projects").fetchall() == [("cells",)]
     assert names(later) == set()
     close_database(later)
@@ -273,7 +275,7 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was(tmp_path: Path, re
     with reading(sessions) as session:
         tables = session.scalars(text("SELECT name FROM sqlite_master")).all()
         assert "half" not in tables
-        assert session.scalar(text("SELECT version_num FROM alembic_version")) == "0004"
+        assert session.scalar(text("SELECT version_num FROM alembic_version")) == NEWEST
     assert names(sessions) == {"cells"}
     close_database(sessions)
 

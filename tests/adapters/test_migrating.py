@@ -9,17 +9,22 @@ from pathlib import Path
 import pytest
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, make_url, text
 
 from fcnlab.adapters import migrating, repository
 from fcnlab.adapters.database import close_database, engine_of, make_engine, open_database, reading
 from fcnlab.adapters.tables_data import ALL_TABLES
 
+NEWEST = ScriptDirectory.from_config(migrating._config()).get_current_head()
 PROJECT = text(
     "INSERT INTO projects (id, name, key, learner, archived_at, created_at) "
     "VALUES (1, 'old', 'key', :learner, NULL, '2026-01-02 03:04:05')"
 )
-CLASS = text("INSERT INTO classes VALUES (1, 0, 'background', '#0072B2', 0, NULL)")
+CLASSES = text(
+    "INSERT INTO classes VALUES (1, 0, 'background', '#0072B2', 4, NULL), (1, 7, 'soil', '#0072B2', 2, NULL), "
+    "(1, 5, 'gone', '#0072B2', 1, '2026-01-02 03:04:05')"
+)
 
 
 @pytest.fixture
@@ -39,7 +44,7 @@ def old_engine(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Engine:
         migrating.migrate(engine)
     with engine.begin() as connection:
         connection.execute(PROJECT, {"learner": '{"working_side": 512}'})
-        connection.execute(CLASS)
+        connection.execute(CLASSES)
     assert not set(inspect(engine).get_table_names()) & {"trainings", "leases", "models"}
     engine.dispose()
     return engine
@@ -51,7 +56,8 @@ def test_a_database_of_the_first_version_opens_with_all_it_held(old_engine: Engi
     with reading(sessions) as session:
         (found,) = repository.projects(session)
     assert (found.name, found.learner.working_side, found.model_id) == ("old", 512, None)
-    assert [label.name for label in found.classes] == ["background"]
+    assert [label.name for label in found.classes] == ["soil", "background"]
+    assert found.background == 7, "the first of the class bar, as it was meant when nobody could say"
     assert set(ALL_TABLES.tables) <= set(inspect(engine_of(sessions)).get_table_names())
     close_database(sessions)
 
@@ -60,6 +66,6 @@ def test_a_database_of_the_first_version_opens_with_all_it_held(old_engine: Engi
 def test_it_is_copied_before(old_engine: Engine, database_url: str, tmp_path: Path) -> None:
     close_database(open_database(database_url))
 
-    with closing(sqlite3.connect(tmp_path / "lab.before-0004-from-0001.db")) as copy:
+    with closing(sqlite3.connect(tmp_path / f"lab.before-{NEWEST}-from-0001.db")) as copy:
         assert copy.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
         assert copy.execute("SELECT name FROM projects").fetchall() == [("old",)]

@@ -115,8 +115,8 @@ test("counts are whole unless they are small and are not", () => {
 });
 
 test("the first steps of a counting project name what is counted", () => {
-  const label = { id: 1, name: "cell", colour: "#fff", n_points: 0 };
+  const label = { id: 1, name: "cell", colour: "#fff", n_points: 0, is_background: false };
 
-  assert.match(firstCounts([{ ...label, id: 0, name: "background" }, label])[0], /cell/);
-  assert.match(firstCounts([{ ...label, id: 0 }])[0], /Add a class/);
+  assert.match(firstCounts([{ ...label, id: 0, name: "background", is_background: true }, label])[0], /cell/);
+  assert.match(firstCounts([{ ...label, id: 0, is_background: true }])[0], /Add a class/);
 });

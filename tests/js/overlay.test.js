@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { cellsBelow, classTable, colour, drawBorders, heatTable, packed, rgb, valueAt } from "../../fcnlab/ui/canvas_assets/overlay.js";
+import { backgroundOf, cellsBelow, classTable, colour, drawBorders, heatTable, packed, rgb, valueAt } from "../../fcnlab/ui/canvas_assets/overlay.js";
 
 const CLASSES = [
-  { id: 3, colour: "#102030" },
-  { id: 0, colour: "#ff8001" },
+  { id: 3, colour: "#102030", is_background: true },
+  { id: 0, colour: "#ff8001", is_background: false },
 ];
 
 test("a packed colour is red, green, blue, alpha in memory", () => {
@@ -19,6 +19,14 @@ test("the background is transparent unless wanted, whatever its id", () => {
   assert.equal(classTable(CLASSES, { background: true })[3], packed(16, 32, 48, 255));
   assert.equal(classTable(CLASSES, { background: false })[0], packed(255, 128, 1, 255));
   assert.equal(classTable(CLASSES, { background: true })[77], 0);
+});
+
+test("without a background every class is tinted, the first one too", () => {
+  const land = CLASSES.map((label) => ({ ...label, is_background: false }));
+
+  assert.equal(backgroundOf(CLASSES), 3);
+  assert.equal(backgroundOf(land), -1);
+  assert.equal(classTable(land, { background: false })[3], packed(16, 32, 48, 255));
 });
 
 test("heat tables are opaque and get lighter with the value", () => {

@@ -33,10 +33,14 @@ test("up to date is said only of an overlay that covers every click", () => {
 });
 
 test("the first steps use the project's own words", () => {
-  const classes = [{ id: 0, name: "soil", colour: "#000000", n_points: 0 }, { id: 1, name: "root", colour: "#ffffff", n_points: 0 }];
+  const classes = [{ id: 0, name: "soil", colour: "#000000", n_points: 0, is_background: true }, { id: 1, name: "root", colour: "#ffffff", n_points: 0, is_background: false }];
 
   assert.match(firstSteps(classes)[0], /root/);
   assert.match(firstSteps(classes)[1], /soil/);
+  assert.match(firstSteps([classes[1], classes[0]])[1], /Press 2 for soil, click outside/);
+  const land = classes.map((label) => ({ ...label, is_background: false }));
+  assert.match(firstSteps(land)[0], /Click on: soil/);
+  assert.match(firstSteps(land)[1], /Press 2 for root, click on that/);
   assert.match(firstSteps(classes.slice(0, 1))[0], /second class/);
 });
 

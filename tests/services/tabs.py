@@ -84,7 +84,7 @@ def new_project(lab: Lab, *, name: str = "cells", n_images: int = 2, task: Task 
     labels = [ClassLabel(0, "background", "#0072B2", 0), ClassLabel(1, "cell", "#E69F00", 1)]
     with writing(lab.sessions) as session:
         project = repository.create_project(
-            session, name=name, labels=labels, learner=LearnerSpec(), now=lab.clock(), task=task
+            session, name=name, labels=labels, learner=LearnerSpec(), now=lab.clock(), task=task, background=0
         )
         images = [
             repository_images.add_image(

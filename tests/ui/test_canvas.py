@@ -21,6 +21,7 @@ PAYLOADS = {
     "class_add": {"name": "root", "colour": "#0072b2"},
     "class_edit": {"class_id": 1, "name": "root", "colour": "#0072b2"},
     "class_remove": {"class_id": 1},
+    "background": {"class_id": None},
 }
 
 

@@ -61,14 +61,14 @@ class Subject:
         title: of the project or model.
         classes: in the order of the class bar.
         removed: classes no longer in use, which kept masks may name.
-        background: class id that formats of shapes leave out.
+        background: class id that formats of shapes leave out; None: they write every class.
         splits: names of the parts the images are split into; () when they are not.
     """
 
     title: str
     classes: tuple[ClassLabel, ...]
     removed: tuple[ClassLabel, ...]
-    background: int
+    background: int | None
     splits: tuple[str, ...] = ()
 
     def named(self) -> tuple[ClassLabel, ...]:

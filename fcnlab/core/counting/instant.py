@@ -128,7 +128,7 @@ class Sampled(Protocol):
 
 
 def teach_counts(
-    picture: Sampled, clicks: Clicks, *, background: int, is_complete: bool, spacing: float
+    picture: Sampled, clicks: Clicks, *, background: int | None, is_complete: bool, spacing: float
 ) -> CountLesson:
     """Samples of one picture, whose points of every class but the background are objects.
 

@@ -10,6 +10,8 @@ export const MAX_CLASSES = 255;
 /** Colours that stay apart for colour-blind readers (after Okabe and Ito 2008). */
 const PALETTE = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#8c6bb1", "#666666"];
 
+const BACKGROUND_HELP = "What is no object: not tinted, and no shape in exports. A project has one background or none.";
+
 /** @param {readonly ClassLabel[]} classes @returns {string} the first colour nobody has, or the next in turn */
 export function freshColour(classes) {
   const used = new Set(classes.map((label) => label.colour.toLowerCase()));
@@ -21,6 +23,7 @@ export function freshColour(classes) {
  * @property {(classId: number) => void} onChoose
  * @property {(name: string, colour: string) => void} onAdd
  * @property {(classId: number, name: string, colour: string) => void} onEdit
+ * @property {(classId: number | null) => void} onBackground null: no class is the background
  * @property {(classId: number) => void} onRemove
  */
 
@@ -74,12 +77,12 @@ export class ClassBar {
       say(row.name, label.name);
       say(row.count, this.tells ? "" : String(n));
       say(row.key, String(place + 1));
-      const role = place === 0 ? "background" : "object";
-      row.element.title = `${label.name} (${role}): ${counted(n, "point")}. Key ${place < 9 ? place + 1 : `g ${place + 1}`}`;
+      const role = label.is_background ? " (background)" : "";
+      row.element.title = `${label.name}${role}: ${counted(n, "point")}. Key ${place < 9 ? place + 1 : `g ${place + 1}`}`;
       if (tell) {
         const { text, title } = tell(label, place);
         say(row.tally, text);
-        row.element.title = `${label.name} (${role}): ${title}. Key ${place < 9 ? place + 1 : `g ${place + 1}`}`;
+        row.element.title = `${label.name}${role}: ${title}. Key ${place < 9 ? place + 1 : `g ${place + 1}`}`;
       }
       row.element.setAttribute("aria-selected", String(label.id === current));
     });
@@ -128,6 +131,9 @@ export class ClassBar {
     const colour = h("input", { type: "color", "aria-label": "Colour", title: "Colour" });
     name.value = label?.name ?? "";
     colour.value = label?.colour ?? freshColour(this.classes);
+    const background = h("input", { type: "checkbox" });
+    background.checked = label?.is_background ?? false;
+    background.disabled = this.tells && background.checked; // counting needs one: another class takes its place
     const problem = h("p", { class: "problem" });
     const save = () => {
       const text = name.value.trim();
@@ -141,6 +147,7 @@ export class ClassBar {
       else if (text !== label.name || colour.value.toLowerCase() !== label.colour.toLowerCase()) {
         this.actions.onEdit(label.id, text, colour.value);
       }
+      if (label && background.checked !== label.is_background) this.actions.onBackground(background.checked ? label.id : null);
     };
     name.addEventListener("keydown", (event) => {
       if (event.key === "Enter") save();
@@ -155,6 +162,7 @@ export class ClassBar {
       { class: "form" },
       h("div", { class: "row" }, colour, name),
       h("div", { class: "row swatches" }, ...PALETTE.map(swatch)),
+      label ? h("label", { class: "check", title: BACKGROUND_HELP }, background, h("span", {}, "This is the background")) : null,
       problem,
       h(
         "div",

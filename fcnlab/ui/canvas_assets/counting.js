@@ -2,6 +2,7 @@
 import { render, renderCursor } from "./face.js";
 import { drawAim, drawObjects, fits } from "./numbers.js";
 import { meant, pixelOf, readCounts, readObjects, spacing, standing } from "./objects.js";
+import { backgroundOf } from "./overlay.js";
 import { Review } from "./review.js";
 import { counted, leftOpen } from "./words.js";
 
@@ -75,7 +76,7 @@ export class Counting {
   /** Bring what is shown in line with the points. @param {readonly import("./types.js").StoredPoint[]} points */
   update(points) {
     const { labelling, scene, stage } = this.workspace;
-    const backgroundId = scene.classes[0]?.id ?? -1;
+    const backgroundId = backgroundOf(scene.classes);
     this.said = labelling.image ? standing(this.objects, points, backgroundId, labelling.image) : [];
     stage.element.dataset.objects = String(this.objects.length);
     stage.element.dataset.complete = String(this.isOn && labelling.now().isComplete);
@@ -97,7 +98,7 @@ export class Counting {
 
   /** How many objects are marked on the image. */
   nMarked() {
-    const backgroundId = this.workspace.scene.classes[0]?.id;
+    const backgroundId = backgroundOf(this.workspace.scene.classes);
     let n = 0;
     for (const [classId, count] of this.marked()) if (classId !== backgroundId) n += count;
     return n;
@@ -164,14 +165,14 @@ export class Counting {
   perform(action) {
     if (!this.isOn) return false;
     if (this.review.isOn && this.review.perform(action)) return true;
-    const backgroundId = this.workspace.scene.classes[0]?.id;
+    const backgroundId = backgroundOf(this.workspace.scene.classes);
     switch (action.type) {
       case "accept":
         if (this.aim) this.answer(this.aim, this.aim.classId, "click");
         else this.#explain();
         return true;
       case "reject":
-        if (this.aim && backgroundId !== undefined) this.answer(this.aim, backgroundId, "click");
+        if (this.aim && backgroundId >= 0) this.answer(this.aim, backgroundId, "click");
         else this.#explain();
         return true;
       case "complete":

@@ -46,8 +46,8 @@ export function render(workspace) {
 function tell({ counting }, isComplete) {
   if (!counting.isOn) return undefined;
   const marked = counting.marked();
-  return (/** @type {import("./types.js").ClassLabel} */ { id }, /** @type {number} */ place) =>
-    tally(marked.get(id) ?? 0, place > 0 ? (counting.counts.get(id) ?? null) : null, { isObject: place > 0, isComplete });
+  return (/** @type {import("./types.js").ClassLabel} */ { id, is_background: isNone }) =>
+    tally(marked.get(id) ?? 0, isNone ? null : (counting.counts.get(id) ?? null), { isObject: !isNone, isComplete });
 }
 
 /** Ask for the overlay that belongs to what is shown. @param {Workspace} workspace */

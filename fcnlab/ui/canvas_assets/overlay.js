@@ -22,16 +22,24 @@ export function rgb(colour) {
 }
 
 /**
+ * The id of the class that is no object, -1 where every class is a thing of its own.
+ * @param {readonly {id: number, is_background: boolean}[]} classes
+ */
+export function backgroundOf(classes) {
+  return classes.find((label) => label.is_background)?.id ?? -1;
+}
+
+/**
  * Class id -> canvas pixel. Unknown ids, and the background unless wanted, are transparent.
- * @param {readonly {id: number, colour: string}[]} classes the first one is the background
+ * @param {readonly {id: number, colour: string, is_background: boolean}[]} classes
  * @param {{background: boolean}} options
  * @returns {Uint32Array}
  */
 export function classTable(classes, { background }) {
   const table = new Uint32Array(256);
-  classes.forEach((label, place) => {
-    if (place > 0 || background) table[label.id] = packed(...rgb(label.colour), 255);
-  });
+  for (const label of classes) {
+    if (!label.is_background || background) table[label.id] = packed(...rgb(label.colour), 255);
+  }
   return table;
 }
 

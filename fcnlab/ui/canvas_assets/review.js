@@ -1,6 +1,7 @@
 // @ts-check
 import { render } from "./face.js";
 import { leastSure } from "./objects.js";
+import { backgroundOf } from "./overlay.js";
 import { ReviewBar } from "./reviewbar.js";
 
 /** @typedef {import("./counting.js").Counting} Counting */
@@ -88,8 +89,8 @@ export class Review {
 
   /** It is no object. */
   reject() {
-    const background = this.#workspace.scene.classes[0];
-    if (background) this.answer(background.id);
+    const background = backgroundOf(this.#workspace.scene.classes);
+    if (background >= 0) this.answer(background);
   }
 
   skip() {

@@ -3,7 +3,7 @@ import { h } from "./dom.js";
 import { Fill } from "./fill.js";
 import { Flight } from "./flight.js";
 import { drawDots, drawRing, sized } from "./marks.js";
-import { cellsBelow, classTable, drawBorders } from "./overlay.js";
+import { backgroundOf, cellsBelow, classTable, drawBorders } from "./overlay.js";
 import { PIXELS_FROM_SCALE, TileLayer } from "./tiles.js";
 import { around, fitted, kept, matrix, moved, zoomed } from "./view.js";
 
@@ -101,7 +101,7 @@ export class Stage {
 
   /** @param {readonly ClassLabel[]} classes */
   setClasses(classes) {
-    const looks = (/** @type {readonly ClassLabel[]} */ list) => list.map(({ id, colour }) => `${id} ${colour}`).join();
+    const looks = (/** @type {readonly ClassLabel[]} */ list) => list.map((label) => `${label.id} ${label.colour} ${label.is_background}`).join();
     const isSame = looks(classes) === looks(this.classes);
     this.classes = classes;
     if (!isSame) this.redraw("fill", "borders", "dots"); // counts change with every click, and nothing here shows them
@@ -277,7 +277,7 @@ export class Stage {
     const pixels = context.createImageData(borders.width, borders.height);
     const target = new Uint32Array(pixels.data.buffer);
     const table = classTable(this.classes, { background: true });
-    drawBorders(overlay, rows, cols, table, this.classes[0]?.id ?? -1, Math.round(BORDER_PX * ratio), target);
+    drawBorders(overlay, rows, cols, table, backgroundOf(this.classes), Math.round(BORDER_PX * ratio), target);
     context.putImageData(pixels, 0, 0);
   }
 

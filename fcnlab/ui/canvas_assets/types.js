@@ -3,12 +3,12 @@
  * The words the modules share. `row`, `col` are pixels of the upright full-size picture; `sx`, `sy` are CSS
  * pixels from the top left corner of the viewport.
  *
- * @typedef {{id: number, name: string, colour: string, n_points: number}} ClassLabel
+ * @typedef {{id: number, name: string, colour: string, n_points: number, is_background: boolean}} ClassLabel
  * @typedef {"new" | "in_progress" | "done"} ImageState
  * @typedef {{id: number, name: string, width: number, height: number, state: ImageState, is_complete: boolean,
  *   position: number, previous_id: number | null, next_id: number | null, tile_px: number, levels: number}} ImageInfo
  * @typedef {[uid: string, row: number, col: number, classId: number]} StoredPoint
- * @typedef {"add" | "remove" | "clear" | "brush" | "undo" | "redo" | "state" | "complete" | "class_add" | "class_edit" | "class_remove"} EventKind
+ * @typedef {"add" | "remove" | "clear" | "brush" | "undo" | "redo" | "state" | "complete" | "class_add" | "class_edit" | "class_remove" | "background"} EventKind
  * @typedef {{class_id: number | null, top: number, left: number, height: number, width: number, runs: number[]}} Stroke
  * @typedef {{seq: number, kind: EventKind, image_id: number, payload: Record<string, any>}} LabelEvent
  * @typedef {{project: {id: number, name: string, key: string, look: string, task: "masks" | "counts"},

@@ -61,22 +61,21 @@ export function updated(meta) {
 
 /**
  * The first three steps, in the words of this project.
- * @param {readonly ClassLabel[]} classes the first one is the background
+ * @param {readonly ClassLabel[]} classes
  * @returns {string[]}
  */
 export function firstSteps(classes) {
-  const [background, object] = classes;
-  if (!object) return ["Add a second class with +", "Click inside an object", "Click outside it with the first class"];
-  return [
-    `Click inside: ${object.name}`,
-    `Press 1 for ${background.name}, click outside`,
-    "Watch the mask; click where it is wrong",
-  ];
+  if (classes.length < 2) return ["Add a second class with +", "Click a pixel of one class", "Click a pixel of the other"];
+  const background = classes.findIndex((label) => label.is_background);
+  const first = classes.find((label) => !label.is_background) ?? classes[0];
+  const last = "Watch the mask; click where it is wrong";
+  if (background >= 0) return [`Click inside: ${first.name}`, `Press ${background + 1} for ${classes[background].name}, click outside`, last];
+  return [`Click on: ${first.name}`, `Press 2 for ${classes[1].name}, click on that`, last];
 }
 
 /** The same in a project that counts. @param {readonly ClassLabel[]} classes @returns {string[]} */
 export function firstCounts(classes) {
-  const object = classes[1];
+  const object = classes.find((label) => !label.is_background);
   if (!object) return ["Add a class for what you count with +", "Click each object once"];
   return [
     `Click once on each: ${object.name}`,

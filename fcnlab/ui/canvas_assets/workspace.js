@@ -87,6 +87,7 @@ export class Workspace {
         onChoose: (classId) => this.#chosen(classId),
         onAdd: (name, colour) => this.addClass(name, colour),
         onEdit: (classId, name, colour) => this.labelling.record("class_edit", { class_id: classId, name, colour }),
+        onBackground: (classId) => this.labelling.record("background", { class_id: classId }),
         onRemove: (classId) => this.labelling.record("class_remove", { class_id: classId }),
       },
       this.popovers,
@@ -152,7 +153,7 @@ export class Workspace {
   currentClass() {
     const { classes } = this.scene;
     const { classId } = this.memory;
-    return classes.find((label) => label.id === classId)?.id ?? classes[1]?.id ?? classes[0]?.id ?? -1;
+    return classes.find((label) => label.id === classId)?.id ?? classes.find((label) => !label.is_background)?.id ?? classes[0]?.id ?? -1;
   }
 
   /** @param {number} sx @param {number} sy */
