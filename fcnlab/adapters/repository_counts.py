@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 
 from fcnlab.adapters.repository import project
 from fcnlab.adapters.repository_images import image_row
-from fcnlab.adapters.repository_learning import Signature, point_signatures
 from fcnlab.adapters.tables import ImageRow, PointRow
 
 
@@ -49,13 +48,3 @@ def objects_per_image(
     for image_id, class_id, count in session.execute(query):
         found.setdefault(image_id, {})[class_id] = count
     return found
-
-
-def count_signatures(session: Session, *, project_id: int) -> dict[int, Signature]:
-    """As `point_signatures`, for a project that counts: which images are all marked counts too, empty ones as well."""
-    points = point_signatures(session, project_id=project_id)
-    complete = complete_images(session, project_id=project_id)
-    return {
-        image_id: (*points.get(image_id, (0, 0, 0)), int(image_id in complete))
-        for image_id in sorted({*points, *complete})
-    }

@@ -71,7 +71,9 @@ class ProjectRow(Base):
 
     `model_id` is a number only: models point here already; NULL stands for the instant learner. `imaging` says how its
     pictures are made from the channels of their files; NULL: as they come. `task` is a Task. `background` is the id of
-    one of its classes, or NULL.
+    one of its classes, or NULL. `revision` rises with every write of points, strokes, classes taken out of use or back,
+    and what a learner follows of images: triggers of the database raise it, and nothing else writes to it
+    (docs/adr/0026).
     """
 
     __tablename__ = "projects"
@@ -87,6 +89,7 @@ class ProjectRow(Base):
     imaging: Mapped[dict[str, Any] | None] = mapped_column(PERHAPS_JSON)
     task: Mapped[str] = mapped_column(default="masks", server_default="masks")
     background: Mapped[int | None]
+    revision: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
 
 
 class ClassRow(Base):
@@ -117,6 +120,8 @@ class ImageRow(Base):
     """An image of a project, with the mask it keeps when done.
 
     `imaging` is the project's when the picture was made; `pixel_size` holds two lengths and their unit, where known.
+    `revision` is that of the project when points of the image, or what else a learner follows of it, changed last;
+    `painting_revision` when its strokes did.
     """
 
     __tablename__ = "images"
@@ -126,6 +131,7 @@ class ImageRow(Base):
         UniqueConstraint("project_id", "position"),
         Index("ix_images_project_id_state", "project_id", "state"),
         Index("ix_images_content_hash", "content_hash"),
+        Index("ix_images_revision", "project_id", "revision"),
         CheckConstraint("height > 0 AND width > 0", name="not_empty"),
         {"sqlite_autoincrement": True},
     )
@@ -151,6 +157,8 @@ class ImageRow(Base):
     imaging: Mapped[dict[str, Any] | None] = mapped_column(PERHAPS_JSON)
     pixel_size: Mapped[dict[str, Any] | None] = mapped_column(PERHAPS_JSON)
     is_complete: Mapped[bool] = mapped_column(default=False, server_default=false())
+    revision: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    painting_revision: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
 
 
 class PointRow(Base):

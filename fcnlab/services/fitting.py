@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.adapters.database import reading
-from fcnlab.adapters.repository_learning import Signature
+from fcnlab.adapters.repository_learning import NOTHING_READ
 from fcnlab.core import learner
 from fcnlab.core.clicks import NEIGHBOURS_UP_TO, Clicks, canonical_clicks
 from fcnlab.core.coords import learner_hw
@@ -42,7 +43,7 @@ class ProjectLearner:
         self._lab = lab
         self._pictures = pictures
         self._project_id = project_id
-        self._signatures: dict[int, Signature] = {}
+        self._read_at = NOTHING_READ
         self._images: dict[int, ImageInfo] = {}
         self._clicks: dict[int, Clicks] = {}
         self._lessons: dict[int, Lesson] = {}
@@ -62,23 +63,22 @@ class ProjectLearner:
 
     def refresh(self) -> None:
         """Read what changed in the database since the last call."""
-        found = changes(self._lab, self.project, self._signatures, self._images, project_id=self._project_id)
+        found = changes(self._lab, project_id=self._project_id, revision=self._read_at)
         project, self.record = found.project, found.record
-        self._images.update(found.images)
         if self.project is not None and learns_otherwise(self.project, project):
             self._lessons.clear()
             self._exact.clear()
             self._without_neighbours.clear()
             self.counter.clear()
             self._head = None
-        if self.project != project or found.is_changed:
+        if self.project != project or found.points:
             self.revision += 1
         if self.project != project:
             self._project_revision = self.revision
         self.project = project
-        self._signatures = dict(found.signatures)
         for image_id, stored_points in found.points.items():
-            self._set_clicks(image_id, stored_points)
+            self._set_clicks(image_id, stored_points, found.images.get(image_id))
+        self._read_at = found.revision
         self._trim()
 
     @property
@@ -279,14 +279,16 @@ class ProjectLearner:
             self._lessons[image_id] = replace(lesson, teaching=learner.without_neighbours(lesson.teaching))
             self._without_neighbours.add(image_id)
 
-    def _set_clicks(self, image_id: int, stored_points: list[StoredPoint]) -> None:
+    def _set_clicks(self, image_id: int, stored_points: Sequence[StoredPoint], image: ImageInfo | None) -> None:
+        """Take over what an image has now; None for one that teaches nothing any more."""
         self._without_neighbours.discard(image_id)
         self.counter.forget(image_id)
         for known in (self._lessons, self._exact, self._clicks):
             known.pop(image_id, None)
-        if image_id in self._signatures:
+        if image is not None:
+            self._images[image_id] = image
             newest = newest_per_pixel(stored_points)
             weights = [one.weight for one in newest]
-            self._clicks[image_id] = canonical_clicks([one.point for one in newest], self._images[image_id].hw, weights)
+            self._clicks[image_id] = canonical_clicks([one.point for one in newest], image.hw, weights)
         else:
             self._images.pop(image_id, None)

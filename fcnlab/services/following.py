@@ -1,14 +1,15 @@
-"""What changed in a project since it was last read: one short transaction."""
+"""What changed in a project since it was last read: one short transaction, as large as the change."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
 
 from fcnlab.adapters import repository, repository_images, repository_models, repository_points
 from fcnlab.adapters.database import reading
-from fcnlab.adapters.repository_counts import count_signatures
-from fcnlab.adapters.repository_learning import Signature, point_signatures
+from fcnlab.adapters.repository_learning import changed_since
 from fcnlab.counts import Task
 from fcnlab.domain import ImageInfo, Project, StoredPoint
 from fcnlab.lab import Lab
@@ -20,54 +21,53 @@ READ_ONE_BY_ONE = 20
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """A project as it is now, and what differs from the signatures it was compared with.
+    """A project as it is now, and what changed since a revision of it.
 
     Attributes:
         record: the model that the project chose; None stands for the instant learner.
-        signatures: of all images with points; in a project that counts, of those all marked too.
-        points: the live points of every image that changed, and perhaps of others.
-        is_changed: whether any image did.
-        images: of the images that are new, or may have changed.
+        revision: of the project now.
+        points: the live points of every image that changed; none where all are gone.
+        images: those of them that teach: with points or, in a project that counts, all marked.
     """
 
     project: Project
     record: ModelRecord | None
-    signatures: Mapping[int, Signature]
-    points: Mapping[int, list[StoredPoint]]
-    is_changed: bool
+    revision: int
+    points: Mapping[int, Sequence[StoredPoint]]
     images: Mapping[int, ImageInfo]
 
 
-def changes(
-    lab: Lab,
-    before: Project | None,
-    signatures: Mapping[int, Signature],
-    known: Mapping[int, ImageInfo],
-    *,
-    project_id: int,
-) -> Changes:
-    """Compare a project with what is known of it: the project `before`, its signatures and its images.
+def changes(lab: Lab, *, project_id: int, revision: int) -> Changes:
+    """Read what changed since a revision; NOTHING_READ for everything.
 
     Raises:
         UnknownProject: it is gone.
     """
     with reading(lab.sessions) as session:
         project = repository.project(session, project_id=project_id)
+        now, changed = changed_since(session, project_id=project_id, revision=revision)
+        points = points_by_image(session, changed, project_id=project_id)
         counts = project.task is Task.COUNTS
-        now = (count_signatures if counts else point_signatures)(session, project_id=project_id)
-        changed = {one for one in {*now, *signatures} if now.get(one) != signatures.get(one)}
-        points: dict[int, list[StoredPoint]] = {image_id: [] for image_id in changed}
-        if len(changed) <= READ_ONE_BY_ONE:
-            for image_id in changed:
-                points[image_id] = list(repository_points.points_of_image(session, image_id=image_id))
-        else:
-            for stored in repository_points.points_of_project(session, project_id=project_id):
-                points.setdefault(stored.image_id, []).append(stored)
-        if before is not None and before.imaging != project.imaging:
-            new = list({*points, *known} & {*now})
-        else:  # an image that counts may be all marked now
-            new = [image_id for image_id in points if image_id in now and (counts or image_id not in known)]
-        images = {info.id: info for info in repository_images.images_by_ids(session, image_ids=new)}
+        asked = changed if counts else [image_id for image_id in changed if points[image_id]]
+        images = {
+            info.id: info
+            for info in repository_images.images_by_ids(session, image_ids=asked)
+            if points[info.id] or info.is_complete
+        }
         chosen = project.model_id
         record = None if chosen is None else repository_models.model(session, model_id=chosen)
-        return Changes(project, record, now, points, bool(changed), images)
+        return Changes(project, record, now, points, images)
+
+
+def points_by_image(session: Session, image_ids: Sequence[int], *, project_id: int) -> dict[int, Sequence[StoredPoint]]:
+    """The live points of these images of a project, in canonical order, by image id."""
+    points: dict[int, Sequence[StoredPoint]] = {}
+    if len(image_ids) <= READ_ONE_BY_ONE:
+        for image_id in image_ids:
+            points[image_id] = repository_points.points_of_image(session, image_id=image_id)
+        return points
+    gathered: dict[int, list[StoredPoint]] = {image_id: [] for image_id in image_ids}
+    for stored in repository_points.points_of_project(session, project_id=project_id):
+        if stored.image_id in gathered:
+            gathered[stored.image_id].append(stored)
+    return {**gathered}

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.adapters.database import reading
-from fcnlab.adapters.repository_strokes import live_stroke_ids
+from fcnlab.adapters.repository_learning import painting_revision
 from fcnlab.core.coords import learner_hw
 from fcnlab.core.learner import Segmentation
 from fcnlab.core.painting import Painting, painted
@@ -44,7 +44,7 @@ class OverlayMaker:
 
     def __init__(self, lab: Lab, board: Board, pictures: PictureStore) -> None:
         self._lab, self._board, self._pictures = lab, board, pictures
-        self._made_from: dict[int, tuple[int, ImageState, tuple[int, ...]]] = {}
+        self._made_from: dict[int, tuple[int, ImageState, int]] = {}
         self._bases: OrderedDict[int, _Base] = OrderedDict()
         self._wide = WideMasks(pictures)
         self._counts = CountOverlays(lab, board, pictures)
@@ -95,7 +95,7 @@ class OverlayMaker:
         project = learner.project
         assert project is not None
         with reading(self._lab.sessions) as session:
-            made_from = learner.revision, image.state, live_stroke_ids(session, image_id=image.id)
+            made_from = learner.revision, image.state, painting_revision(session, image_id=image.id)
         is_whole = image.state is ImageState.DONE or self._wide.progress(learner, image) == 1
         if is_whole and self._made_from.get(image.id) == made_from and self._board.overlay(image.id):
             self._board.cover(image.id, covers)

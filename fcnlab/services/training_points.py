@@ -17,7 +17,7 @@ from PIL import Image
 
 from fcnlab.adapters import repository, repository_images, repository_points
 from fcnlab.adapters.database import reading
-from fcnlab.adapters.repository_learning import Signature, point_signatures
+from fcnlab.adapters.repository_learning import NOTHING_READ, changed_since
 from fcnlab.core.aims import Aim
 from fcnlab.core.clicks import Clicks, canonical_clicks
 from fcnlab.core.coords import to_working
@@ -28,6 +28,7 @@ from fcnlab.core.splitting import ALIKE, groups_alike, held_out, look
 from fcnlab.domain import ImageInfo, Point, PointSource, StoredPoint
 from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab
+from fcnlab.services.following import points_by_image
 from fcnlab.services.importing import read_picture
 from fcnlab.services.newest_points import newest_per_pixel
 from fcnlab.services.picture_memory import PictureMemory
@@ -69,7 +70,7 @@ class TrainingPoints:
         self._by_source = spec.weight_by_source()
         self._held: frozenset[int] = frozenset()
         self._held_looks: list[NDArray[np.float32]] = []
-        self._signatures: dict[int, Signature] = {}
+        self._read_at = NOTHING_READ
         self._points: dict[int, list[StoredPoint]] = {}
         self._images: dict[int, ImageInfo] = {}
         self._network: NetworkSpec | None = None
@@ -209,7 +210,7 @@ class TrainingPoints:
         return point.weight * self._by_source[point.source]
 
     def _read(self, image: ImageInfo, hw: tuple[int, int]) -> NDArray[np.uint8]:
-        return self._pictures.picture(image.id, hw, lambda: seen_picture(read_picture(self._lab, image), hw))
+        return self._pictures.picture(image.picture_id, hw, lambda: seen_picture(read_picture(self._lab, image), hw))
 
     def _refresh(self) -> None:
         """Read the points of images where something changed."""
@@ -217,16 +218,18 @@ class TrainingPoints:
             self._read_as_of(self._as_of)
             return
         with reading(self._lab.sessions) as session:
-            found = point_signatures(session, project_id=self._project_id)
-            signatures = {one: sign for one, sign in found.items() if self._wanted is None or one in self._wanted}
-            changed = [one for one, sign in signatures.items() if self._signatures.get(one) != sign]
-            for image_id in changed:
-                self._points[image_id] = _newest(repository_points.points_of_image(session, image_id=image_id))
-            new = [image_id for image_id in changed if image_id not in self._images]
-            self._images |= {one.id: one for one in repository_images.images_by_ids(session, image_ids=new)}
-        for gone in set(self._points) - set(signatures):
-            del self._points[gone]
-        self._signatures = signatures
+            now, raised = changed_since(session, project_id=self._project_id, revision=self._read_at)
+            changed = [one for one in raised if self._wanted is None or one in self._wanted]
+            points = points_by_image(session, changed, project_id=self._project_id)
+            new = [image_id for image_id in changed if points[image_id] and image_id not in self._images]
+            labelled = [image_id for image_id in changed if points[image_id]]
+            self._images |= {one.id: one for one in repository_images.images_by_ids(session, image_ids=labelled)}
+        for image_id in changed:
+            if points[image_id]:
+                self._points[image_id] = _newest(points[image_id])
+            else:
+                self._points.pop(image_id, None)
+        self._read_at = now
         self._hold_out_alike(new)
 
     def _hold_out_alike(self, new: Sequence[int]) -> None:

@@ -13,7 +13,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, make_url, text
 
 from fcnlab.adapters import migrating, repository
-from fcnlab.adapters.database import close_database, engine_of, make_engine, open_database, reading
+from fcnlab.adapters.database import close_database, engine_of, make_engine, open_database, reading, writing
+from fcnlab.adapters.repository_learning import NOTHING_READ, changed_since, painting_revision
 from fcnlab.adapters.tables_data import ALL_TABLES
 
 NEWEST = ScriptDirectory.from_config(migrating._config()).get_current_head()
@@ -24,6 +25,21 @@ PROJECT = text(
 CLASSES = text(
     "INSERT INTO classes VALUES (1, 0, 'background', '#0072B2', 4, NULL), (1, 7, 'soil', '#0072B2', 2, NULL), "
     "(1, 5, 'gone', '#0072B2', 1, '2026-01-02 03:04:05')"
+)
+
+IMAGE = text(
+    "INSERT INTO images (id, project_id, name, content_hash, height, width, dtype, channels, turned, state, position, "
+    "created_at) VALUES (:id, 1, CAST(:id AS TEXT), CAST(:id AS TEXT), 9, 9, 'uint8', 3, false, 'new', :id, "
+    "'2026-01-02 03:04:05')"
+)
+POINT = text(
+    'INSERT INTO points (id, project_id, image_id, uid, class_id, "row", col, labeller, source, weight, hidden_by, '
+    "created_at) VALUES (:id, 1, :image_id, CAST(:id AS TEXT), 0, 1, 1, 'ann', 'click', 1, 0, '2026-01-02 03:04:05')"
+)
+STROKE = text(
+    'INSERT INTO strokes (id, project_id, image_id, uid, class_id, top, "left", height, width, runs, labeller, '
+    "hidden_by, created_at) VALUES (:id, 1, :image_id, CAST(:id AS TEXT), 0, 0, 0, 1, 1, '[0, 1]', 'ann', 0, "
+    "'2026-01-02 03:04:05')"
 )
 
 
@@ -59,6 +75,29 @@ def test_a_database_of_the_first_version_opens_with_all_it_held(old_engine: Engi
     assert [label.name for label in found.classes] == ["soil", "background"]
     assert found.background == 7, "the first of the class bar, as it was meant when nobody could say"
     assert set(ALL_TABLES.tables) <= set(inspect(engine_of(sessions)).get_table_names())
+    close_database(sessions)
+
+
+def test_what_an_old_database_holds_has_a_revision_and_later_writes_raise_it(
+    old_engine: Engine, database_url: str
+) -> None:
+    """Also when a later migration built a table anew, which takes its triggers away on SQLite."""
+    with old_engine.begin() as connection:
+        for image_id in (1, 2):
+            connection.execute(IMAGE, {"id": image_id})
+        connection.execute(POINT, {"id": 1, "image_id": 1})
+
+    sessions = open_database(database_url)
+    with reading(sessions) as session:
+        assert changed_since(session, project_id=1, revision=NOTHING_READ) == (1, (1,))
+    with writing(sessions) as session:
+        for made in (POINT, STROKE):
+            session.execute(made, {"id": 2, "image_id": 2})
+        session.execute(text("UPDATE images SET is_complete = true WHERE id = 1"))
+        session.execute(text("UPDATE classes SET removed_at = '2026-01-02 03:04:05'"))
+    with reading(sessions) as session:
+        assert changed_since(session, project_id=1, revision=1) == (5, (1, 2))
+        assert painting_revision(session, image_id=2) == 5
     close_database(sessions)
 
 
