@@ -94,7 +94,7 @@ def test_what_an_old_database_holds_has_a_revision_and_later_writes_raise_it(
         for made in (POINT, STROKE):
             session.execute(made, {"id": 2, "image_id": 2})
         session.execute(text("UPDATE images SET is_complete = true WHERE id = 1"))
-        session.execute(text("UPDATE classes SET removed_at = '2026-01-02 03:04:05'"))
+        session.execute(text("UPDATE classes SET removed_at = '2026-01-02 03:04:05' WHERE class_id = 0"))
     with reading(sessions) as session:
         assert changed_since(session, project_id=1, revision=1) == (5, (1, 2))
         assert painting_revision(session, image_id=2) == 5
