@@ -49,15 +49,15 @@ FORMAT_WORDS = {
     ExportFormat.PROBABILITIES: ("Probability PNG", "16 bits, a file per class"),
     ExportFormat.PROBABILITIES_NPZ: ("Probability NPZ", "NumPy arrays, all classes in one file"),
     ExportFormat.OVERLAY: ("Overlay JPEG", "the image under its tinted mask"),
-    ExportFormat.IMAGES: ("Images", "the originals as they were imported, for YOLO beside its labels"),
+    ExportFormat.IMAGES: ("Images", "the originals as they were imported; for YOLO and Cityscapes beside the labels"),
     ExportFormat.COCO: ("COCO", "one JSON file with polygons"),
     ExportFormat.COCO_RLE: ("COCO RLE", "one JSON file with run lengths"),
     ExportFormat.YOLO: ("YOLO", "text files with polygons, and data.yaml"),
     ExportFormat.VOC: ("Pascal VOC", "palette PNG, labelmap.txt and lists of images"),
-    ExportFormat.CITYSCAPES: ("Cityscapes", "label ids, colours and polygons"),
-    ExportFormat.LABELME: ("LabelMe", "a JSON file per image"),
+    ExportFormat.CITYSCAPES: ("Cityscapes", "label, train and instance ids, colours, polygons"),
+    ExportFormat.LABELME: ("LabelMe", "a JSON file per image, with masks"),
     ExportFormat.CVAT: ("CVAT", "XML 1.1 for images"),
-    ExportFormat.LABEL_STUDIO: ("Label Studio", "tasks with brush masks"),
+    ExportFormat.LABEL_STUDIO: ("Label Studio", "tasks with brush masks, and their pictures"),
     ExportFormat.ROOT_PAINTER: ("RootPainter", "annotations as PNG"),
     ExportFormat.GEOJSON: ("GeoJSON", "shapes, on the map for a GeoTIFF"),
     ExportFormat.SVG: ("SVG", "outlines to draw with"),
@@ -117,6 +117,13 @@ SPLIT_NAMES = ("train", "val", "test")
 MOST_BORDER = 20
 """Widest border of Pascal VOC masks; VOC itself has 5 pixels in all."""
 
+PICTURES = "images/"
+LOCAL_FILES = f"/data/local-files/?d={PICTURES}"
+"""The address at which Label Studio serves pictures from the folder of an export that it was told of."""
+
+EMBEDDED = "embedded"
+"""In place of a prefix: pictures are part of the tasks."""
+
 SplitBy = Literal["look", "folder", "image"]
 SPLIT_BY: tuple[SplitBy, ...] = ("look", "folder", "image")
 
@@ -167,6 +174,8 @@ class ExportSpec:
         fill_holes: background enclosed by a part of a class becomes of that class.
         border: so many pixels on either side of every edge are 255 in Pascal VOC masks.
         split: into train, val and test, or not at all.
+        image_prefix: what the addresses of pictures in tasks of Label Studio begin with, before their names; with
+            LOCAL_FILES the pictures are written beside the tasks, EMBEDDED puts them into the tasks.
     """
 
     formats: tuple[ExportFormat, ...] = DEFAULT_FORMATS
@@ -178,6 +187,7 @@ class ExportSpec:
     fill_holes: bool = False
     border: int = 0
     split: SplitSpec | None = None
+    image_prefix: str = LOCAL_FILES
 
     def __post_init__(self) -> None:
         if not self.formats:
@@ -203,5 +213,8 @@ class ExportSpec:
         return frozenset(self.class_ids) if background is None else frozenset({background, *self.class_ids})
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {**asdict(self), "formats": sorted(self.formats)}
+        """Plain values for JSON; those of one tool only where its format is written."""
+        values = {**asdict(self), "formats": sorted(self.formats)}
+        if ExportFormat.LABEL_STUDIO not in self.formats:
+            del values["image_prefix"]
+        return values

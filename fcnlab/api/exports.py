@@ -12,7 +12,7 @@ from fcnlab.api.engine import Own
 from fcnlab.api.projects import Number
 from fcnlab.api.shapes import ExportOut, Strict
 from fcnlab.errors import UnknownExport
-from fcnlab.exports import DEFAULT_FORMATS, ExportFormat, ExportSpec, SplitBy, SplitSpec
+from fcnlab.exports import DEFAULT_FORMATS, LOCAL_FILES, ExportFormat, ExportSpec, SplitBy, SplitSpec
 
 router = APIRouter(tags=["exports"])
 
@@ -38,6 +38,7 @@ class ExportIn(Strict):
     min_area: int = 0
     fill_holes: bool = False
     border: int = 0
+    image_prefix: str = LOCAL_FILES
     split: SplitIn | None = None
 
     def spec(self) -> ExportSpec:

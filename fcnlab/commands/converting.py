@@ -9,6 +9,7 @@ import click
 
 from fcnlab.commands.common import answer, json_option, say
 from fcnlab.commands.labels import FORMATS
+from fcnlab.commands.output import PREFIX_OPTION
 from fcnlab.exports import CONVERTED, ExportFormat, ExportSpec
 
 
@@ -32,6 +33,7 @@ from fcnlab.exports import CONVERTED, ExportFormat, ExportSpec
     "--rest", type=click.Choice(["background", "unknown"]), default="background", help="Of pixels outside all shapes."
 )
 @click.option("--instances", is_flag=True, help="A region per connected part, not per class.")
+@PREFIX_OPTION
 @json_option
 @click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
 @click.argument("output", type=click.Path(path_type=Path))
@@ -44,6 +46,7 @@ def convert(
     table: Path | None,
     rest: str,
     instances: bool,
+    image_prefix: str,
     as_json: bool,
     source: Path,
     output: Path,
@@ -59,7 +62,8 @@ def convert(
     from fcnlab.services.expert_labels import LabelRequest
 
     request = LabelRequest(as_format=as_format, table=table, rest="unknown" if rest == "unknown" else "background")
-    spec = ExportSpec(tuple(one for one in ExportFormat if one.value in formats), instances=instances)
+    wanted = tuple(one for one in ExportFormat if one.value in formats)
+    spec = ExportSpec(wanted, instances=instances, image_prefix=image_prefix)
     count, n_unknown, n_lacking = 0, 0, 0
     with conversion(source, request=request, spec=spec, to=output, pictures=images) as found:
         left_out = [{"name": one.name, "reason": one.reason} for one in found.left_out]

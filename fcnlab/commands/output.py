@@ -13,7 +13,17 @@ import click
 
 from fcnlab.commands.common import answer, found_project, json_option, learner_of, opened, project_option, say
 from fcnlab.errors import ExportFailed
-from fcnlab.exports import DEFAULT_FORMATS, MOST_BORDER, SPLIT_BY, ExportFormat, ExportSpec, SplitBy, SplitSpec
+from fcnlab.exports import (
+    DEFAULT_FORMATS,
+    EMBEDDED,
+    LOCAL_FILES,
+    MOST_BORDER,
+    SPLIT_BY,
+    ExportFormat,
+    ExportSpec,
+    SplitBy,
+    SplitSpec,
+)
 
 if TYPE_CHECKING:
     from fcnlab.domain import ClassLabel
@@ -23,9 +33,19 @@ Result = TypeVar("Result")
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+PREFIX_OPTION = click.option(
+    "--image-prefix",
+    metavar="TEXT",
+    default=LOCAL_FILES,
+    show_default=True,
+    help=f"Label Studio: what addresses of pictures begin with; '{EMBEDDED}' puts the pictures into the tasks.",
+)
+
+
 def shape_options(command: Command) -> Command:
     """The options that say which classes and regions are written; `shapes_of` reads them."""
     for option in (
+        PREFIX_OPTION,
         click.option("--border", default=0, type=click.IntRange(0, MOST_BORDER), help="Pascal VOC: 255 along edges."),
         click.option("--fill-holes", is_flag=True, help="Fill background that a part of a class encloses."),
         click.option("--min-size", default=0, type=click.IntRange(0), help="Smaller parts become background (pixels)."),

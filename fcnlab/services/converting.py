@@ -87,7 +87,7 @@ def conversion(
         inside, left_out = stack.enter_context(unpacked_labels(path, name=name, within=work))
         detected, source = opened_source(inside, request, None, name=name)
         subject = _subject(source.classes, name)
-        writer = stack.enter_context(plain_writer(to, formats_with_table(spec, subject)))
+        writer = stack.enter_context(plain_writer(to, formats_with_table(spec, subject, has_pictures=False)))
         found = PictureSizes(pictures)
 
         def steps() -> Iterator[ConvertProgress]:

@@ -15,7 +15,7 @@ from fcnlab.adapters.exports.array_files import (
     ProbabilityPngs,
     TiffMasks,
 )
-from fcnlab.adapters.exports.cityscapes import Cityscapes
+from fcnlab.adapters.exports.cityscapes import Cityscapes, cityscapes_pictures
 from fcnlab.adapters.exports.class_table import ClassTable
 from fcnlab.adapters.exports.coco import Coco
 from fcnlab.adapters.exports.cvat import Cvat
@@ -36,14 +36,25 @@ from fcnlab.core.palette import tinted
 from fcnlab.core.region_measures import COLUMNS, measures_of
 from fcnlab.core.regions import Region, instance_regions, semantic_regions
 from fcnlab.domain import ClassLabel
-from fcnlab.exports import NUMBERED_FORMATS, REGION_FORMATS, ExportFormat, ExportSpec
+from fcnlab.exports import LOCAL_FILES, NUMBERED_FORMATS, REGION_FORMATS, ExportFormat, ExportSpec
 from fcnlab.imaging import PixelSize, Recipe
 
 
-def formats_of(spec: ExportSpec, subject: Subject) -> list[Format]:
-    """One writer per format of the spec, in the order of ExportFormat."""
+def formats_of(spec: ExportSpec, subject: Subject, *, has_pictures: bool = True) -> list[Format]:
+    """The writers of the formats of the spec, in the order of ExportFormat.
+
+    Args:
+        spec: what to write.
+        subject: what it is about.
+        has_pictures: whether images come with their pictures, or with masks alone.
+    """
     folders = class_folders({label.id: label.name for label in subject.classes})
     veil = partial(tinted, palette=subject.palette(), background=subject.background)
+    beside: list[Format] = []  # whose labels have a folder for their pictures
+    if ExportFormat.YOLO in spec.formats:
+        beside.append(Originals("yolo/images", yolo_place))
+    if ExportFormat.CITYSCAPES in spec.formats:
+        beside.append(cityscapes_pictures())
     makers: dict[ExportFormat, Callable[[], Format]] = {
         ExportFormat.INDEX: lambda: IndexMasks(subject),
         ExportFormat.COLOUR: lambda: ColourMasks(subject),
@@ -54,17 +65,17 @@ def formats_of(spec: ExportSpec, subject: Subject) -> list[Format]:
         ExportFormat.PROBABILITIES: lambda: ProbabilityPngs(folders),
         ExportFormat.PROBABILITIES_NPZ: ProbabilityArrays,
         ExportFormat.OVERLAY: lambda: Overlays(veil),
-        ExportFormat.IMAGES: lambda: (
-            Originals("yolo/images", yolo_place) if ExportFormat.YOLO in spec.formats else Originals("images")
-        ),
+        ExportFormat.IMAGES: lambda: beside.pop(0) if beside else Originals("images"),
         ExportFormat.COCO: lambda: Coco(subject),
         ExportFormat.COCO_RLE: lambda: Coco(subject, is_rle=True),
         ExportFormat.YOLO: lambda: Yolo(subject),
         ExportFormat.VOC: lambda: Voc(subject, spec.border),
-        ExportFormat.CITYSCAPES: lambda: Cityscapes(subject),
+        ExportFormat.CITYSCAPES: lambda: Cityscapes(subject, spec.instances),
         ExportFormat.LABELME: lambda: LabelMe(subject),
         ExportFormat.CVAT: lambda: Cvat(subject),
-        ExportFormat.LABEL_STUDIO: lambda: LabelStudio(subject),
+        ExportFormat.LABEL_STUDIO: lambda: LabelStudio(
+            subject, spec.image_prefix, has_pictures and spec.image_prefix == LOCAL_FILES
+        ),
         ExportFormat.ROOT_PAINTER: lambda: RootPainter(subject, folders),
         ExportFormat.GEOJSON: lambda: GeoJson(subject),
         ExportFormat.SVG: lambda: Svg(subject),
@@ -72,13 +83,14 @@ def formats_of(spec: ExportSpec, subject: Subject) -> list[Format]:
         ExportFormat.POINTS_JSON: lambda: PointsJson(subject),
         ExportFormat.MEASUREMENTS: lambda: Measurements(subject, COLUMNS),
     }
-    return [make() for one, make in makers.items() if one in spec.formats]
+    made = [make() for one, make in makers.items() if one in spec.formats]
+    return [*made, *(beside if ExportFormat.IMAGES in spec.formats else [])]
 
 
-def formats_with_table(spec: ExportSpec, subject: Subject) -> list[Format]:
+def formats_with_table(spec: ExportSpec, subject: Subject, *, has_pictures: bool) -> list[Format]:
     """`formats_of`, and a table of the classes when the values of masks stand for them and no manifest says so."""
     table: list[Format] = [] if NUMBERED_FORMATS.isdisjoint(spec.formats) else [ClassTable(subject)]
-    return [*formats_of(spec, subject), *table]
+    return [*formats_of(spec, subject, has_pictures=has_pictures), *table]
 
 
 def kept_classes(labels: Iterable[ClassLabel], spec: ExportSpec, background: int | None) -> tuple[ClassLabel, ...]:

@@ -127,7 +127,9 @@ def predict_files(
         raise ExportFailed(f"predictions have no points: leave out the format {min(strange)!r}")
     classes = kept_classes(labels, spec, background)
     subject = Subject("fcnlab", classes, (), background)
-    formats: list[Format] = [IndexMasks(subject, folder="")] if is_bare else formats_with_table(spec, subject)
+    formats: list[Format] = (
+        [IndexMasks(subject, folder="")] if is_bare else formats_with_table(spec, subject, has_pictures=True)
+    )
     stems = export_stems([file.name for file in files])
     items = list(enumerate(files, start=1))
     shows = not PICTURE_FORMATS.isdisjoint(spec.formats)

@@ -38,7 +38,7 @@ def write_masks(
         to: a zip file, if it is called so, else a folder.
         formats: names as `fcnlab export` has them, of MASK_FORMATS; one may be given alone.
         background: class id that formats of shapes leave out.
-        options: `instances`, `min_area`, `fill_holes`, `border`, `class_ids` of ExportSpec.
+        options: `instances`, `min_area`, `fill_holes`, `border`, `class_ids`, `image_prefix` of ExportSpec.
 
     Raises:
         ExportFailed: an unknown format, one that needs more than masks, or a place that cannot be written.
@@ -61,7 +61,7 @@ def write_masks(
     if len(stems) < len(names):
         raise ExportFailed("an image is named twice: its files would replace each other")
     files: dict[str, str] = {}
-    with plain_writer(Path(to), formats_with_table(spec, subject)) as writer:
+    with plain_writer(Path(to), formats_with_table(spec, subject, has_pictures=False)) as writer:
         for number, (name, mask) in enumerate(zip(names, masks, strict=True), start=1):
             files |= writer.add(_exported(number, name, stems[name], mask, spec, subject))
         return {**files, **writer.finish()}

@@ -10,8 +10,10 @@ from fcnlab.domain import Project
 from fcnlab.errors import ExportFailed
 from fcnlab.exports import (
     DEFAULT_FORMATS,
+    EMBEDDED,
     FORMAT_WORDS,
     GROUPS,
+    LOCAL_FILES,
     MOST_BORDER,
     REGION_FORMATS,
     ExportFormat,
@@ -45,12 +47,21 @@ def choices(found: Outlook, project: Project) -> ExportSpec | None:
     if with_points:
         st.caption("Of these, images without points stay out.")
     regions = _regions(formats, project)
+    prefix = LOCAL_FILES
+    if ExportFormat.LABEL_STUDIO in formats:
+        prefix = st.text_input(
+            "Addresses of pictures for Label Studio begin with",
+            LOCAL_FILES,
+            help="As it stands, pictures are written beside the tasks, and Label Studio serves the folder. Or the "
+            f"address of a web server, or the word {EMBEDDED}: pictures are part of the tasks then.",
+        )
     try:
         split = _split()
         if not formats:
             st.caption("Choose at least one format.")
             return None
-        return ExportSpec(formats, done_only=done_only, with_points=with_points, split=split, **regions)
+        chosen = {"done_only": done_only, "with_points": with_points, "image_prefix": prefix}
+        return ExportSpec(formats, split=split, **chosen, **regions)
     except ExportFailed as failure:
         session.explained(failure)
         return None

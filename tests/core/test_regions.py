@@ -49,6 +49,26 @@ def test_regions_cover_each_pixel_of_a_class_once(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(60))
+def test_simple_pieces_are_valid_polygons_of_the_same_pixels(seed: int) -> None:
+    for region in semantic_regions(random_map(seed), background=0):
+        covered = np.zeros(region.image_hw, np.uint8)
+        for piece in region.simple_pieces:
+            for ring in (piece.outer, *piece.holes):
+                assert len(np.unique(ring, axis=0)) == len(ring)  # no ring meets itself
+            shape = {
+                "type": "Polygon",
+                "coordinates": [
+                    np.concatenate([one, one[:1]])[:, ::-1].tolist() for one in (piece.outer, *piece.holes)
+                ],
+            }
+            drawn = rasterize([(shape, 1)], out_shape=region.image_hw)
+            assert ndimage.label(drawn)[1] == 1  # no hole cuts a part off
+            assert signed_area(piece.outer) + sum(map(signed_area, piece.holes)) == drawn.sum()
+            covered += drawn.astype(np.uint8)
+        assert np.array_equal(covered, everywhere(region))
+
+
+@pytest.mark.parametrize("seed", range(60))
 def test_instances_are_the_connected_parts(seed: int) -> None:
     class_map = random_map(seed)
 

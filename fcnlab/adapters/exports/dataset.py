@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from fcnlab.adapters.exports.format import ExportedImage, Format, Line
+from fcnlab.adapters.exports.format import ExportedImage, Format, Line, WholeFile
 from fcnlab.adapters.exports.spools import Spools
+from fcnlab.errors import ExportFailed
 
 
 class Target(Protocol):
@@ -26,13 +27,22 @@ class DatasetWriter:
 
     def __init__(self, target: Target, spools: Spools, formats: Sequence[Format]) -> None:
         self._target, self._spools, self._formats = target, spools, formats
+        self._names: set[str] = set()
 
     def add(self, image: ExportedImage) -> dict[str, str]:
         """Write an image; the content hashes of its own files by name.
 
         Nothing of it reaches the spools when a format fails.
+
+        Raises:
+            ExportFailed: a format calls a file of it like one of an image before.
         """
         made = [part for one in self._formats for part in one.of_image(image)]
+        names = {part.name.casefold(): part.name for part in made if isinstance(part, WholeFile)}
+        taken = sorted(names[one] for one in names.keys() & self._names)
+        if taken:
+            raise ExportFailed(f"{taken[0]} was written for another image already: rename {image.name}")
+        self._names |= names.keys()
         files = {}
         for part in made:
             if isinstance(part, Line):

@@ -46,6 +46,8 @@ class Region(Protocol):
     @property
     def pieces(self) -> Sequence[RegionPiece]: ...  # noqa: D102
     @property
+    def simple_pieces(self) -> Sequence[RegionPiece]: ...  # noqa: D102
+    @property
     def rings(self) -> Sequence[NDArray[np.int32]]: ...  # noqa: D102
     @property
     def runs(self) -> NDArray[np.int64]: ...  # noqa: D102

@@ -19,7 +19,7 @@ LONGITUDE_LATITUDE = 4326
 
 @dataclass(frozen=True, slots=True)
 class GeoJson:
-    """A feature per region, a polygon or several.
+    """A feature per region, a polygon or several, each valid by the rules of simple features.
 
     Coordinates are those of the original's coordinate reference system, which the member `crs` names unless it is
     longitude and latitude; else x to the right and y down, in corners of pixels.
@@ -44,7 +44,7 @@ class GeoJson:
         return iter(())
 
     def _feature(self, region: Region, place: Georeference | None) -> dict[str, Any]:
-        polygons = [[_positions(ring, place) for ring in (piece.outer, *piece.holes)] for piece in region.pieces]
+        polygons = [[_positions(ring, place) for ring in (piece.outer, *piece.holes)] for piece in region.simple_pieces]
         geometry: dict[str, Any] = {"type": "MultiPolygon", "coordinates": polygons}
         if len(polygons) == 1:
             geometry = {"type": "Polygon", "coordinates": polygons[0]}

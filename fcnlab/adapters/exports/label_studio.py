@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import mimetypes
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.adapters.exports.format import Assembly, ExportedImage, Line, Region, Spooled, Subject
+from fcnlab.adapters.exports.colour_png import colour_png
+from fcnlab.adapters.exports.format import Assembly, ExportedImage, Line, Region, Spooled, Subject, WholeFile
 from fcnlab.errors import ExportFailed
+from fcnlab.exports import EMBEDDED, PICTURES
 
 FROM_NAME, TO_NAME = "tag", "image"
 CHANNELS = 4
@@ -23,16 +28,39 @@ SIZE_BITS = (3, 4, 8, 16)
 
 WORD_BITS = 8
 
+SHOWN = frozenset({".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp"})
+"""Endings of files that browsers show."""
+
+BIT_DEPTH_AT = 24
+"""Where a PNG file says how many bits a value has; of 16 bits browsers show the upper 8, whatever they hold."""
+
 
 @dataclass(frozen=True, slots=True)
 class LabelStudio:
-    """One task per image with one annotation, a brush mask per region; `data.image` is the name of the image."""
+    """One task per image with one annotation, a brush mask per region; `data.image` says where its picture is.
+
+    Args:
+        subject: what is exported.
+        prefix: of the address of every picture, before its name; EMBEDDED: the pictures are in the tasks.
+        has_pictures: whether the pictures are written to `images`, for the prefix LOCAL_FILES to find them.
+    """
 
     subject: Subject
+    prefix: str = ""
+    has_pictures: bool = False
 
-    def of_image(self, image: ExportedImage) -> Iterator[Line]:
-        """The task."""
-        data = {"image": image.name, **({"split": image.split} if image.split else {})}
+    def of_image(self, image: ExportedImage) -> Iterator[WholeFile | Line]:
+        """The task, and the picture it shows."""
+        address = f"{self.prefix}{quote(image.name) if self.prefix else image.name}"
+        if self.prefix == EMBEDDED:
+            ending, picture = shown_picture(image)
+            kind = mimetypes.types_map[ending]
+            address = f"data:{kind};base64,{base64.b64encode(picture).decode()}"
+        elif self.has_pictures:
+            ending, picture = shown_picture(image)
+            address = f"{self.prefix}{quote(image.place + ending)}"
+            yield WholeFile(f"label_studio/{PICTURES}{image.place}{ending}", picture)
+        data = {"image": address, **({"split": image.split} if image.split else {})}
         result = [self._result(image, region, place) for place, region in enumerate(image.regions, start=1)]
         task = {"id": image.number, "data": data, "annotations": [{"id": image.number, "result": result}]}
         yield Line("label-studio", json.dumps(task, ensure_ascii=False, separators=(",", ":")).encode())
@@ -65,6 +93,24 @@ class LabelStudio:
                 "brushlabels": [self.subject.name_of(region.class_id)],
             },
         }
+
+
+def shown_picture(image: ExportedImage) -> tuple[str, bytes]:
+    """Ending and content of a file that a browser shows like the picture: the original, or a PNG of the picture.
+
+    Raises:
+        ExportFailed, ImportRefused: the original is gone.
+    """
+    original = image.original()
+    ending = original.suffix.lower()
+    if ending in SHOWN:
+        try:
+            data = original.read_bytes()
+        except OSError as failure:
+            raise ExportFailed(f"the original of {image.name} cannot be read ({failure.strerror})") from failure
+        if ending != ".png" or data[BIT_DEPTH_AT : BIT_DEPTH_AT + 1] <= bytes([WORD_BITS]):
+            return ending, data
+    return ".png", colour_png(image.picture())
 
 
 def brush_rle(row_runs: NDArray[np.int64]) -> NDArray[np.uint8]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from fcnlab.adapters.exports.format import Assembly, ExportedImage, Subject, WholeFile
+from fcnlab.adapters.exports.index_png import grey_png
 
 VERSION = "5.5.0"
 """The version of LabelMe whose files look like this."""
@@ -15,7 +19,10 @@ VERSION = "5.5.0"
 
 @dataclass(frozen=True, slots=True)
 class LabelMe:
-    """A polygon per piece; the pieces of one region share a group. Holes are joined to the outer ring."""
+    """A shape of the kind `mask` per region, which LabelMe has since 5.3.
+
+    Its polygons would lose pixels: LabelMe draws them with their border, so that no ring of corners gives a mask back.
+    """
 
     subject: Subject
 
@@ -37,13 +44,14 @@ class LabelMe:
         return iter(())
 
     def _shapes(self, image: ExportedImage) -> Iterator[dict[str, Any]]:
-        for group, region in enumerate(image.regions, start=1):
-            for ring in region.rings:
-                yield {
-                    "label": self.subject.name_of(region.class_id),
-                    "points": ring[:, ::-1].tolist(),
-                    "group_id": group if len(region.rings) > 1 else None,
-                    "description": "",
-                    "shape_type": "polygon",
-                    "flags": {},
-                }
+        for region in image.regions:
+            last_x, last_y = region.left + region.width - 1, region.top + region.height - 1
+            yield {
+                "label": self.subject.name_of(region.class_id),
+                "points": [[region.left, region.top], [last_x, last_y]],
+                "group_id": None,
+                "description": "",
+                "shape_type": "mask",
+                "flags": {},
+                "mask": base64.b64encode(grey_png(region.inside.astype(np.uint8) * 255)).decode(),
+            }

@@ -38,8 +38,8 @@ GROUP = "group"
 def read_cityscapes(path: Path, options: ReadOptions) -> LabelSource:
     """Masks of label ids below a folder, or where there are none, polygons; names are those of the images' pictures.
 
-    Ids are those of Cityscapes unless a table beside or above the folder says otherwise. The labels 0 to 3 and pixels
-    outside all polygons are unknown; a group of things counts as these things.
+    Ids are those of Cityscapes unless a table beside or above the folder says otherwise. Pixels outside all polygons
+    are unknown, and so are the labels 0 to 3 unless the table names them; a group of things counts as these things.
 
     Raises:
         ImportRefused: neither masks nor polygons.
@@ -56,9 +56,8 @@ def read_cityscapes(path: Path, options: ReadOptions) -> LabelSource:
     named = _standard() if table is None else dict(sorted(read_table(table).by_value.items()))
     classes = tuple(dict.fromkeys(named.values()))
     places = {one.name: place for place, one in enumerate(classes)}
-    by_value = {value: places[one.name] for value, one in named.items()}
+    by_value = dict.fromkeys(range(len(VOID)), IGNORE) | {value: places[one.name] for value, one in named.items()}
     if table is None:
-        by_value |= dict.fromkeys(range(len(VOID)), IGNORE)
         places |= dict.fromkeys((*VOID, "license plate"), IGNORE)
 
     def read() -> Iterator[LabelledImage | UnreadLabels]:

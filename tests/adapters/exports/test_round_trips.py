@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from fcnlab.adapters.exports.array_files import TiffMasks
 from fcnlab.adapters.exports.cityscapes import Cityscapes
@@ -136,14 +139,20 @@ def filled_by_centres(rings: list[list[list[float]]], hw: tuple[int, int]) -> ND
     return inside
 
 
-def test_labelme_polygons_fill_alike_elsewhere(tmp_path: Path) -> None:
+def test_labelme_masks_are_laid_over_the_same_pixels_elsewhere(tmp_path: Path) -> None:
     folder = write(LabelMe, tmp_path / "out", list(images(instances=True))) / "labelme"
 
     for name, mask in masks().items():
         content = json.loads((folder / f"{name.rpartition('.')[0]}.json").read_text("utf-8"))
-        for label in CLASSES[1:]:
-            rings = [one["points"] for one in content["shapes"] if one["label"] == label.name]
-            assert np.array_equal(filled_by_centres(rings, mask.shape), mask == label.id)
+        laid = np.full(mask.shape, "background", "U40")
+        for shape in content["shapes"]:
+            assert shape["shape_type"] == "mask"
+            (left, top), (right, bottom) = shape["points"]
+            with Image.open(io.BytesIO(base64.b64decode(shape["mask"]))) as picture:
+                inside = np.array(picture) > 0
+            assert inside.shape == (bottom - top + 1, right - left + 1)
+            laid[top : bottom + 1, left : right + 1][inside] = shape["label"]
+        assert np.array_equal(laid, NAMES[mask])
         assert content["imageData"] is None
 
 

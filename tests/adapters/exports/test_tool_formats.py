@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -13,10 +18,21 @@ from PIL import Image
 
 from fcnlab.adapters.exports.cityscapes import Cityscapes
 from fcnlab.adapters.exports.cvat import Cvat
+from fcnlab.adapters.exports.dataset import DatasetWriter
+from fcnlab.adapters.exports.folder import FolderTarget
+from fcnlab.adapters.exports.format import ExportedImage, Subject
 from fcnlab.adapters.exports.label_studio import LabelStudio, brush_rle
+from fcnlab.adapters.exports.spools import Spools
 from fcnlab.adapters.exports.voc import Voc
+from fcnlab.adapters.imports.cityscapes import read_cityscapes
+from fcnlab.adapters.imports.reading import ReadOptions
+from fcnlab.core.regions import instance_regions, semantic_regions
+from fcnlab.domain import ClassLabel
+from fcnlab.errors import ExportFailed
+from fcnlab.exports import EMBEDDED, LOCAL_FILES
 from tests.adapters.exports.test_round_trips import filled_by_centres
-from tests.adapters.exports.writing_bench import CLASSES, NAMES, images, masks, write
+from tests.adapters.exports.writing_bench import CLASSES, NAMES, images, masks, no_original, no_picture, subject, write
+from tests.adapters.imports.label_bench import named_mask, readable
 
 
 def test_voc_values_are_lines_of_the_labelmap(tmp_path: Path) -> None:
@@ -81,6 +97,110 @@ def test_cityscapes_says_the_same_three_times(tmp_path: Path) -> None:
             assert (shown[mask == label["id"]] == wanted).all()
 
 
+STREET = (
+    ClassLabel(0, "Background", "#000000", 0),
+    ClassLabel(1, "Car", "#00008e", 1),
+    ClassLabel(2, "traffic_light", "#faaa1e", 2),
+    ClassLabel(3, "horse", "#ff00ff", 3),
+    ClassLabel(4, "road", "#804080", 4),
+)
+STREET_MASK = np.array([[1, 1, 0, 3, 4, 1], [1, 1, 0, 3, 4, 0], [2, 0, 0, 0, 4, 255]], np.uint8)
+
+
+def street(tmp_path: Path, *, instances: bool, name: str = "train/aachen/aachen_000000_000019_leftImg8bit.png") -> Path:
+    """The folder gtFine with one mask of the classes of Cityscapes, and of others."""
+    find = instance_regions if instances else semantic_regions
+    image = ExportedImage(
+        1,
+        name,
+        name.rpartition(".")[0],
+        "",
+        STREET_MASK,
+        find(STREET_MASK, background=0),
+        picture=no_picture,
+        original=no_original,
+    )
+    target = FolderTarget(tmp_path / "out")
+    with closing(Spools(target.work)) as spools:
+        writer = DatasetWriter(target, spools, [Cityscapes(Subject("street", STREET, (), 0), instances)])
+        writer.add(image)
+        writer.finish()
+    target.finish()
+    return tmp_path / "out" / "cityscapes" / "gtFine"
+
+
+def pixels(path: Path) -> NDArray[Any]:
+    with Image.open(path) as picture:
+        return np.array(picture)
+
+
+def test_classes_called_as_in_cityscapes_have_its_ids_and_nothing_said_is_no_255(tmp_path: Path) -> None:
+    (folder,) = street(tmp_path, instances=False).glob("train/aachen")
+
+    assert sorted(path.name.partition("gtFine_")[2] for path in folder.iterdir()) == [
+        "color.png",
+        "instanceIds.png",
+        "labelIds.png",
+        "labelTrainIds.png",
+        "polygons.json",
+    ]
+    base = folder / "aachen_000000_000019_gtFine_"
+    background, horse = 4, 34
+    wanted = np.array([[26, 26, 4, 34, 7, 26], [26, 26, 4, 34, 7, 4], [19, 4, 4, 4, 7, 0]])
+    assert np.array_equal(pixels(Path(f"{base}labelIds.png")), wanted)
+    trained = {26: 13, 19: 6, 7: 0, background: 255, horse: 255, 0: 255}
+    assert np.array_equal(pixels(Path(f"{base}labelTrainIds.png")), np.vectorize(trained.get)(wanted))
+    assert np.array_equal(pixels(Path(f"{base}instanceIds.png")), wanted)
+
+
+def test_things_of_cityscapes_are_numbered_where_parts_are_told_apart_and_stuff_is_not(tmp_path: Path) -> None:
+    folder = street(tmp_path, instances=True) / "train" / "aachen"
+
+    found = pixels(folder / "aachen_000000_000019_gtFine_instanceIds.png")
+
+    wanted = [[26000, 26000, 4, 34000, 7, 26001], [26000, 26000, 4, 34000, 7, 4], [19, 4, 4, 4, 7, 0]]
+    assert np.array_equal(found, wanted)
+
+
+def test_what_cityscapes_does_not_know_is_read_back_all_the_same(tmp_path: Path) -> None:
+    folder = street(tmp_path, instances=True).parent
+
+    source = read_cityscapes(folder, ReadOptions())
+
+    ((name, image),) = readable(source).items()
+    assert name == "train/aachen/aachen_000000_000019"
+    names = np.array([*(label.name for label in STREET), *[""] * 251])
+    assert np.array_equal(named_mask(source, image, STREET_MASK.shape), names[STREET_MASK])
+
+
+def test_where_no_class_is_of_cityscapes_its_masks_say_nothing_with_an_id_no_class_has(tmp_path: Path) -> None:
+    mask = np.array([[0, 1, 4, 255]], np.uint8)
+    image = ExportedImage(1, "a.png", "a", "", mask, (), picture=no_picture, original=no_original)
+
+    folder = write(Cityscapes, tmp_path / "out", [image]) / "cityscapes"
+
+    assert pixels(folder / "gtFine/train/default/a_gtFine_labelIds.png").tolist() == [[0, 1, 4, 2]]
+    source = read_cityscapes(folder, ReadOptions())
+    assert named_mask(source, readable(source)["train/default/a"], (1, 4)).tolist() == [[*NAMES[mask[0, :3]], ""]]
+
+
+def test_no_file_of_an_image_replaces_that_of_another(tmp_path: Path) -> None:
+    mask = np.ones((2, 3), np.uint8)
+    first, second = (
+        ExportedImage(n, f"{stem}.png", stem, "", mask, (), picture=no_picture, original=no_original)
+        for n, stem in ((1, "ulm/a"), (2, "train/ulm/a"))
+    )
+    target = FolderTarget(tmp_path / "out")
+
+    with closing(Spools(target.work)) as spools:
+        writer = DatasetWriter(target, spools, [Cityscapes(subject())])
+        writer.add(first)
+        with pytest.raises(ExportFailed) as refusal:
+            writer.add(second)
+
+    assert "train/ulm/a.png" in str(refusal.value)
+
+
 def unpacked(data: list[int]) -> NDArray[np.uint8]:
     """Brush RLE as Label Studio reads it, bit by bit."""
     bits = "".join(f"{byte:08b}" for byte in data)
@@ -139,3 +259,42 @@ def test_cvat_names_labels_and_subsets(tmp_path: Path) -> None:
     assert {one.get("subset") for one in root.iter("image")} == {"train", "val"}
     assert [one.get("name") for one in root.iter("image")] == list(masks())
     assert {one.tag for image in root.iter("image") for one in image} == {"polygon", "mask"}
+
+
+def studio_task(tmp_path: Path, original: Path, **options: Any) -> dict[str, Any]:
+    """The task of one image whose original is this file."""
+    mask = np.ones((2, 3), np.uint8)
+    rgb = np.arange(18, dtype=np.uint8).reshape(2, 3, 3)
+    image = ExportedImage(1, "day 1/a.x", "day 1/a", "", mask, (), picture=lambda: rgb, original=lambda: original)
+    folder = write(lambda subject: LabelStudio(subject, **options), tmp_path / "out", [image]) / "label_studio"
+    (task,) = json.loads((folder / "tasks.json").read_text("utf-8"))
+    return dict(task)
+
+
+def test_tasks_of_label_studio_come_with_the_pictures_they_show(tmp_path: Path) -> None:
+    original = tmp_path / "original.jpg"
+    original.write_bytes(b"as it was imported")
+
+    task = studio_task(tmp_path, original, prefix=LOCAL_FILES, has_pictures=True)
+
+    assert task["data"]["image"] == "/data/local-files/?d=images/day%201/a.jpg"
+    assert (tmp_path / "out/label_studio/images/day 1/a.jpg").read_bytes() == b"as it was imported"
+
+
+@pytest.mark.parametrize("ending", [".tif", ".png"])
+def test_a_picture_no_browser_shows_rightly_is_written_as_one_that_it_does(tmp_path: Path, ending: str) -> None:
+    original = tmp_path / f"deep{ending}"
+    assert cv2.imwrite(str(original), np.full((2, 3), 1000, np.uint16))
+
+    task = studio_task(tmp_path, original, prefix=EMBEDDED)
+
+    head, _, body = task["data"]["image"].partition(",")
+    assert head == "data:image/png;base64"
+    with Image.open(io.BytesIO(base64.b64decode(body))) as picture:
+        assert np.array_equal(np.array(picture).ravel(), np.arange(18))
+
+
+def test_pictures_may_be_served_from_an_address_of_ones_own(tmp_path: Path) -> None:
+    task = studio_task(tmp_path, tmp_path / "never looked at", prefix="https://example.org/pics/")
+
+    assert task["data"]["image"] == "https://example.org/pics/day%201/a.x"
