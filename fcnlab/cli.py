@@ -26,9 +26,21 @@ from fcnlab.commands.training import train, trainings, worker
 from fcnlab.errors import FcnlabError
 from fcnlab.threads import wait_politely
 
+MAY_BE_EMPTY = frozenset({"--encoder", "--encoder-weights", "--networks", "--group-by", "--channels", "--limits"})
+"""Options for which an empty text says something."""
+
 
 class ExplainedGroup(click.Group):
     """Commands whose failures, where we can explain them, are one line and exit code 1."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse an empty text, as an unset shell variable leaves it: as a path it would be the current folder."""
+        for before, text in zip(["", *args], args, strict=False):
+            option = text.removesuffix("=") if text.startswith("--") and text.endswith("=") else before
+            if text in ("", f"{option}=") and option not in MAY_BE_EMPTY:
+                where = f"the value of {option}" if option.startswith("-") else "an argument"
+                raise click.UsageError(f"{where} is empty: check the shell variable it came from", ctx)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""

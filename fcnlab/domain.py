@@ -6,15 +6,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 
 from fcnlab.counts import Task
-from fcnlab.errors import InvalidClasses, InvalidEvent, InvalidSetting
+from fcnlab.errors import InvalidClasses, InvalidEvent, InvalidName, InvalidSetting
 from fcnlab.imaging import Imaging, PixelSize, Recipe, Stretch
+from fcnlab.validation import check_fields, clean_name
 
 IGNORE = 255
 """Nobody said what this pixel is. Never a class id."""
@@ -120,6 +121,27 @@ class ClassLabel:
             raise InvalidClasses(f"colour {self.colour!r} of class {self.name!r} is not of the form #rrggbb")
 
 
+def checked_classes(classes: object) -> tuple[str, ...]:
+    """Names of classes in the order of their ids. Raises InvalidClasses."""
+    if hasattr(classes, "tolist"):
+        classes = classes.tolist()
+    if not isinstance(classes, Sequence) or isinstance(classes, (str, bytes)):
+        kind = type(classes).__name__
+        raise InvalidClasses(f"classes must be a list of names in the order of their ids, not a {kind}")
+    if not classes:
+        raise InvalidClasses("no class: give at least two names")
+    if len(classes) > MAX_CLASSES:
+        raise InvalidClasses(f"{len(classes)} classes: a mask of 8 bits holds at most {MAX_CLASSES}")
+    try:
+        cleaned = [clean_name(name, what=f"the name of class {place}") for place, name in enumerate(classes)]
+    except InvalidName as refusal:
+        raise InvalidClasses(str(refusal)) from refusal
+    doubled = sorted({name for name in cleaned if cleaned.count(name) > 1})
+    if doubled:
+        raise InvalidClasses(f"the class {doubled[0]!r} is named twice")
+    return tuple(classes)
+
+
 @dataclass(frozen=True, slots=True)
 class LearnerSpec:
     """Everything that decides what the instant learner does with a set of points.
@@ -149,6 +171,7 @@ class LearnerSpec:
     resolution: float | Literal["auto"] | None = "auto"
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not self.scales or any(not 0.1 <= scale <= 4 for scale in self.scales):
             raise InvalidSetting(f"scales {self.scales} must be between 0.1 and 4, and at least one")
         if len(set(self.scales)) != len(self.scales):
@@ -173,7 +196,9 @@ class LearnerSpec:
         unknown = set(values) - set(cls.__slots__)
         if unknown:
             raise InvalidSetting(f"unknown learner setting {sorted(unknown)}; known: {sorted(cls.__slots__)}")
-        return cls(**{"resolution": None, **values, "scales": tuple(values.get("scales", cls().scales))})
+        scales = values.get("scales", cls().scales)
+        is_list = isinstance(scales, list)  # what a tuple is in JSON
+        return cls(**{"resolution": None, **values, "scales": tuple(scales) if is_list else scales})
 
 
 @dataclass(frozen=True, slots=True)

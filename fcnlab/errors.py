@@ -61,8 +61,16 @@ class InvalidEvent(FcnlabError):
     """A message from the browser that does not follow the event protocol."""
 
 
+class InvalidName(InvalidEvent):
+    """A name of a class, project or labeller that is no text, empty, too long, or cannot be shown."""
+
+
+class NameTaken(FcnlabError):
+    """A name that another project has already."""
+
+
 class UnknownProject(FcnlabError):
-    """A project that does not exist, or a name that is taken."""
+    """A project that does not exist."""
 
 
 class DatabaseUnavailable(FcnlabError):

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from fcnlab.errors import ExportFailed
+from fcnlab.validation import check_fields
 
 
 class ExportFormat(StrEnum):
@@ -143,6 +144,7 @@ class SplitSpec:
     by: SplitBy = "look"
 
     def __post_init__(self) -> None:
+        check_fields(self, error=ExportFailed)
         if len(self.shares) != len(SPLIT_NAMES) or any(not 0 <= share <= 1 for share in self.shares):
             raise ExportFailed(f"a split wants three shares between 0 and 1, such as 0.7,0.2,0.1; got {self.shares}")
         if not math.isclose(sum(self.shares), 1.0, abs_tol=1e-6):
@@ -190,6 +192,7 @@ class ExportSpec:
     image_prefix: str = LOCAL_FILES
 
     def __post_init__(self) -> None:
+        check_fields(self, error=ExportFailed)
         if not self.formats:
             raise ExportFailed("an export needs a format: choose at least one")
         if self.class_ids is not None and not self.class_ids:

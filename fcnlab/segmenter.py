@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fcnlab.adapters.checkpoints import load_checkpoint, save_checkpoint
 from fcnlab.adapters.devices import pick_device
-from fcnlab.adapters.weights import load_encoder
+from fcnlab.adapters.weights import check_encoder, load_encoder
 from fcnlab.core import learner
 from fcnlab.core.clicks import Clicks, canonical_clicks
 from fcnlab.core.encoder import StageEncoder
@@ -27,11 +27,12 @@ from fcnlab.core.picture import array_id, to_rgb8
 from fcnlab.core.pictures import AnyPicture, open_picture, segment_any
 from fcnlab.core.tiled_stages import MemoryShelf
 from fcnlab.core.working import learner_picture
-from fcnlab.domain import LearnerSpec, Point
-from fcnlab.errors import InvalidClasses, InvalidPoints, NoPoints, NotFitted, UnknownImage
-from fcnlab.segmenter_checks import checked_background, checked_classes, renumbered, whole_numbers
+from fcnlab.domain import LearnerSpec, Point, checked_classes
+from fcnlab.errors import CheckpointError, InvalidClasses, InvalidPoints, NoPoints, NotFitted, UnknownImage
+from fcnlab.segmenter_checks import as_array, checked_background, renumbered, whole_numbers
 from fcnlab.segmenter_training import class_names, network_course, network_of, network_segmentation, specs_of
-from fcnlab.specs import TrainingProgress
+from fcnlab.specs import SCRATCH, NetworkSpec, TrainingProgress, TrainingSpec
+from fcnlab.validation import checked_call
 
 PICTURES_KEPT = 4
 """Encoded pictures kept in memory; others are encoded again when needed."""
@@ -54,6 +55,7 @@ class PointSegmenter:
         InvalidSetting, UnknownEncoder, WeightsUnavailable: see the options.
     """
 
+    @checked_call(leave=("classes", "background"))
     def __init__(
         self,
         classes: Sequence[str],
@@ -68,6 +70,7 @@ class PointSegmenter:
         self.seed = seed
         self.spec = LearnerSpec.from_dict({"resolution": "auto", **options})
         self.device = pick_device(device)
+        check_encoder(self.spec.encoder, self.spec.encoder_weights)
         self._encoder: StageEncoder | None = None
         self._pictures: OrderedDict[str, AnyPicture] = OrderedDict()
         self._working: dict[str, NDArray[np.uint8]] = {}
@@ -85,7 +88,7 @@ class PointSegmenter:
 
         Returns an id for the other methods. Raises InvalidImage for anything else.
         """
-        given = np.asarray(array)
+        given = as_array(array)
         rgb, _ = to_rgb8(given)
         image = array_id(given)
         self._image_hw[image] = (rgb.shape[0], rgb.shape[1])
@@ -131,6 +134,7 @@ class PointSegmenter:
             known.clear()
         self._head = self._network = None
 
+    @checked_call()
     def fit(self, *, warm: bool = False) -> PointSegmenter:
         """Learn from every point of every image.
 
@@ -152,6 +156,7 @@ class PointSegmenter:
         self._network = None
         return self
 
+    @checked_call()
     def finetune(self, network: str = "fcn8s", **options: Any) -> Iterator[TrainingProgress]:
         """Train a whole network on every point of every image; go through the iterator to do so.
 
@@ -167,6 +172,11 @@ class PointSegmenter:
         """
         options = {"seed": self.seed, "working_side": self.spec.working_side, **options}
         spec, training = specs_of(network, max(2, len(self.classes)), options)
+        if spec.encoder != SCRATCH:
+            check_encoder(spec.encoder, spec.encoder_weights)
+        return self._trained(spec, training)
+
+    def _trained(self, spec: NetworkSpec, training: TrainingSpec) -> Iterator[TrainingProgress]:
         self._network = yield from network_course(
             self._working,
             self._points,
@@ -200,13 +210,22 @@ class PointSegmenter:
             )
         return np.asarray(result / result.sum(axis=2, keepdims=True), np.float32)
 
+    @checked_call(CheckpointError)
     def save(self, path: str | Path) -> None:
-        """Write what predicts to one safetensors file, whole or not at all: a network, or head, points and samples."""
+        """Write what predicts to one safetensors file, whole or not at all: a network, or head, points and samples.
+
+        Raises:
+            NotFitted: before the first fit. CheckpointError: the file cannot be written there.
+        """
         if self._network is not None:
             arrays, spec = network_to_arrays(self._network)
-            save_checkpoint(Path(path), arrays, {**spec, "learner": self.spec.to_dict()})
+            spec = {**spec, "learner": self.spec.to_dict()}
         else:
-            save_checkpoint(Path(path), *model_to_arrays(self.model()))
+            arrays, spec = model_to_arrays(self.model())
+        try:
+            save_checkpoint(Path(path), arrays, spec)
+        except (OSError, ValueError) as failure:  # no such place, or no name of a file
+            raise CheckpointError(f"the model cannot be saved as {path} ({failure}): name another file") from failure
 
     def model(self) -> Model:
         """The fitted model as a value. Raises NotFitted before the first fit."""
@@ -214,6 +233,7 @@ class PointSegmenter:
         return Model(self.spec, classes, self._fitted(), self.background, lessons)
 
     @classmethod
+    @checked_call(CheckpointError)
     def load(cls, path: str | Path, *, device: str = "auto") -> PointSegmenter:
         """A segmenter as it was saved. Images are not in the file: add them again before predicting them by id.
 

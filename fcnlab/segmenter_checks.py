@@ -11,22 +11,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from fcnlab.core.model import Lesson
 from fcnlab.domain import MAX_CLASSES
-from fcnlab.errors import InvalidClasses, InvalidPoints
+from fcnlab.errors import InvalidClasses, InvalidImage, InvalidPoints
 
 
-def checked_classes(classes: Sequence[str]) -> tuple[str, ...]:
-    """Class names. Raises InvalidClasses."""
-    if isinstance(classes, str) or not all(isinstance(name, str) and name.strip() for name in classes):
-        raise InvalidClasses(f"classes must be a list of names, got {classes!r}")
-    names = tuple(classes)
-    if not names:
-        raise InvalidClasses("no class: give at least two names")
-    if len(names) > MAX_CLASSES:
-        raise InvalidClasses(f"{len(names)} classes: a mask of 8 bits holds at most {MAX_CLASSES}")
-    doubled = sorted({name for name in names if names.count(name) > 1})
-    if doubled:
-        raise InvalidClasses(f"the class {doubled[0]!r} is named twice")
-    return names
+def as_array(image: ArrayLike) -> NDArray[Any]:
+    """The pixels of an image as an array. Raises InvalidImage: rows of different lengths, or no numbers."""
+    try:
+        return np.asarray(image)
+    except (TypeError, ValueError, OverflowError) as failure:
+        raise InvalidImage(f"an image must be an array of pixels: {failure}") from failure
 
 
 def checked_background(background: int | str | None, classes: Sequence[str]) -> int | None:
@@ -42,11 +35,16 @@ def checked_background(background: int | str | None, classes: Sequence[str]) -> 
 
 def whole_numbers(values: ArrayLike, name: str) -> NDArray[np.int64]:
     """Values (N,) int64; a single number counts as N = 1. Raises InvalidPoints for anything else."""
-    array = np.atleast_1d(np.asarray(values))
+    try:
+        array = np.atleast_1d(np.asarray(values))
+    except (TypeError, ValueError, OverflowError) as failure:  # ragged lists
+        raise InvalidPoints(f"{name} must be whole numbers of shape (N,): {failure}") from failure
     if array.size == 0:
         return np.zeros(0, np.int64)
     if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
         raise InvalidPoints(f"{name} must be whole numbers of shape (N,), got {array.dtype} of shape {array.shape}")
+    if array.max() > np.iinfo(np.int64).max:
+        raise InvalidPoints(f"{name} holds {array.max()}, which is beyond 64 bits")
     return array.astype(np.int64)
 
 

@@ -34,7 +34,6 @@ from fcnlab.specs import (
     DEFAULT_ENCODER,
     SCRATCH,
     USUAL_UPSAMPLING,
-    NetworkName,
     NetworkSpec,
     TrainingProgress,
     TrainingSpec,
@@ -50,9 +49,10 @@ def specs_of(network: str, n_classes: int, options: Mapping[str, Any]) -> tuple[
     if unknown:
         known = ", ".join(sorted(OF_NETWORK | OF_TRAINING))
         raise InvalidSetting(f"unknown option {sorted(unknown)[0]!r} of finetune; known: {known}")
-    spec = NetworkSpec(NetworkName(network) if network in set(NetworkName) else network, n_classes)  # type: ignore[arg-type]
+    spec = NetworkSpec(network, n_classes)  # type: ignore[arg-type]  # it makes a NetworkName of it
     default = DEFAULT_ENCODER if NETWORKS[spec.network].uses_encoder else SCRATCH
     usual = USUAL_UPSAMPLING.get(spec.network, spec.upsampling)
+    options = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
     own = {
         "encoder": default,
         "upsampling": usual,

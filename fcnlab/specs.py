@@ -9,6 +9,7 @@ from typing import Any, Literal, Self, get_args
 from fcnlab.counts import CountScore, Objective
 from fcnlab.domain import MAX_CLASSES, PointSource
 from fcnlab.errors import InvalidSetting
+from fcnlab.validation import check_fields
 
 DEFAULT_ENCODER = "tf_efficientnet_lite0"
 
@@ -37,6 +38,10 @@ COUNTING_NETWORK = NetworkName.FCN2S
 
 SCRATCH = ""
 """The encoder of a network that starts from random weights."""
+
+
+LEAST_CROP = 32
+"""Pixels: the largest stride of an encoder."""
 
 
 class _Plain:
@@ -83,9 +88,10 @@ class NetworkSpec(_Plain):
     def __post_init__(self) -> None:
         try:
             object.__setattr__(self, "network", NetworkName(self.network))
-        except ValueError as failure:
+        except (TypeError, ValueError) as failure:
             known = ", ".join(NetworkName)
             raise InvalidSetting(f"there is no network {self.network!r}; known: {known}") from failure
+        check_fields(self)
         if not 2 <= self.n_classes <= MAX_CLASSES:
             raise InvalidSetting(f"a network tells 2 to {MAX_CLASSES} classes apart, got {self.n_classes}")
         if self.upsampling not in get_args(Upsampling):
@@ -163,6 +169,7 @@ class TrainingSpec(_Plain):
             object.__setattr__(self, "objective", Objective(self.objective))
         except ValueError as failure:
             raise InvalidSetting(f"objective {self.objective!r} is none of {', '.join(Objective)}") from failure
+        check_fields(self)
         bounds: dict[str, tuple[float, float]] = {
             "epochs": (1, 100_000),
             "minutes": (0, 100_000),
@@ -180,12 +187,15 @@ class TrainingSpec(_Plain):
             "working_side": (64, 8192),
             "holdout": (0, 0.9),
             "patience": (0, 100_000),
+            "seed": (0, 2**63 - 1),
             "magnification": (0, 8),
         }
         for name, (low, high) in bounds.items():
             value = getattr(self, name)
             if not low <= value <= high:
                 raise InvalidSetting(f"{name} {value} must be between {low:g} and {high:g}")
+        if 0 < self.crop < LEAST_CROP:
+            raise InvalidSetting(f"crop {self.crop} must be 0, for the whole picture, or at least {LEAST_CROP} pixels")
         if self.class_weight not in ("balanced", "none"):
             raise InvalidSetting(f"class_weight {self.class_weight!r} is neither 'balanced' nor 'none'")
         self.weight_by_source()

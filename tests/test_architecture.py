@@ -17,7 +17,19 @@ PACKAGE = ROOT / "fcnlab"
 MAX_MODULE_LINES = 450
 MAX_FUNCTION_LINES = 60
 
-VALUES = {"errors", "domain", "specs", "runs", "comparisons", "strokes", "exports", "imaging", "expertise", "counts"}
+VALUES = {
+    "errors",
+    "validation",
+    "domain",
+    "specs",
+    "runs",
+    "comparisons",
+    "strokes",
+    "exports",
+    "imaging",
+    "expertise",
+    "counts",
+}
 DOORS = VALUES | {
     "settings",
     "core",
@@ -33,6 +45,7 @@ DOORS = VALUES | {
 }
 MAY_IMPORT = {
     "errors": set(),
+    "validation": {"errors"},
     "domain": VALUES,
     "imaging": VALUES,
     "specs": VALUES,
@@ -95,6 +108,7 @@ HEAVY = {"numpy", "torch", "timm", "scipy", "cv2", "PIL", "skimage", "sklearn", 
 IMPURE = {"streamlit", "sqlalchemy", "PIL", "os", "pathlib", "time", "random", "logging", "threading"}
 NEVER = {
     "errors": HEAVY,
+    "validation": HEAVY,
     "domain": HEAVY,
     "imaging": HEAVY,
     "specs": HEAVY,

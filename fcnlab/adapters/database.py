@@ -9,12 +9,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DataError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
 from fcnlab.adapters.migrating import migrate
-from fcnlab.errors import DatabaseUnavailable
+from fcnlab.errors import DatabaseUnavailable, InvalidSetting
 
 Sessions = sessionmaker[Session]
 
@@ -142,6 +142,10 @@ def _begin(connection: Connection) -> None:
 def _explained(sessions: Sessions) -> Iterator[None]:
     try:
         yield
+    except (OverflowError, DataError) as failure:
+        raise InvalidSetting(
+            "a number is larger than any the database holds: check the ids that were given"
+        ) from failure
     except (DatabaseError, InterfaceError, PoolTimeout) as failure:
         if not _is_outage(failure):
             raise

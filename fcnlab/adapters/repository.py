@@ -13,7 +13,7 @@ from fcnlab.adapters.tables import ClassRow, EventRow, FitRow, ImageRow, PointRo
 from fcnlab.adapters.tables_data import forget_data
 from fcnlab.counts import Task
 from fcnlab.domain import MAX_CLASSES, ClassLabel, LearnerSpec, Project
-from fcnlab.errors import InvalidClasses, UnknownProject
+from fcnlab.errors import InvalidClasses, InvalidName, NameTaken, UnknownProject
 from fcnlab.imaging import Imaging
 from fcnlab.runs import FitRecord
 
@@ -257,10 +257,10 @@ def _project_row(session: Session, project_id: int) -> ProjectRow:
 
 def _refuse_name(session: Session, name: str, *, own_id: int | None) -> None:
     if not name.strip():
-        raise UnknownProject("a project needs a name: type at least one letter")
+        raise InvalidName("a project needs a name: type at least one letter")
     taken = session.scalar(select(ProjectRow.id).where(ProjectRow.name == name))
     if taken is not None and taken != own_id:
-        raise UnknownProject(f"there is a project named {name!r} already; choose another name")
+        raise NameTaken(f"there is a project named {name!r} already; choose another name")
 
 
 def _class_of(session: Session, project_id: int, class_id: int) -> ClassRow:

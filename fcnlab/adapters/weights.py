@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +19,8 @@ from fcnlab.errors import UnknownEncoder, WeightsUnavailable
 BUNDLED_ENCODER = "tf_efficientnet_lite0"
 BUNDLED_MEAN_STD = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 STRIDES = (2, 4, 8, 16, 32)
+HUB_FILES = ("model.safetensors", "pytorch_model.bin")
+HUB_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,26 @@ def renamed_in_order(state: dict[str, Tensor], wanted: dict[str, Tensor]) -> dic
     return dict(zip(wanted, state.values(), strict=True))
 
 
+def check_encoder(name: str, weights: str = "") -> None:
+    """Make sure of all that can be known about an encoder before its weights are fetched.
+
+    Args:
+        name, weights: as for `load_encoder`.
+
+    Raises:
+        UnknownEncoder: timm has no such network, or it has no features at the strides wanted.
+        WeightsUnavailable: the weight file is missing or damaged.
+    """
+    if weights:
+        read_state(Path(weights))
+    if name == BUNDLED_ENCODER:
+        if not weights:
+            bundled_weights()
+        return
+    _refuse_unknown(name)
+    _described(_features_network(name, pretrained=False), name, BUNDLED_MEAN_STD)
+
+
 def load_encoder(name: str, weights: str = "") -> TrainedEncoder:
     """A timm network that returns features at strides 2 to 32, with trained weights.
 
@@ -102,9 +128,7 @@ def load_encoder(name: str, weights: str = "") -> TrainedEncoder:
     """
     import timm  # takes a second to import: only who loads a network waits for it
 
-    if not timm.is_model(name.partition(".")[0]):
-        close = ", ".join(timm.list_models(f"*{name[:6]}*")[:5]) or "timm.list_models() names them all"
-        raise UnknownEncoder(f"timm knows no network named {name!r}; near it: {close}")
+    _refuse_unknown(name)
     plain = _features_network(name, pretrained=False)
     if name == BUNDLED_ENCODER and not weights:
         state = bundled_classifier().state_dict()
@@ -112,6 +136,8 @@ def load_encoder(name: str, weights: str = "") -> TrainedEncoder:
         return _described(plain, name, BUNDLED_MEAN_STD)
     if weights:
         read_state(Path(weights))  # refuses a missing or damaged file with an explanation
+    else:
+        _refuse_unreachable_hub(name)
     overlay = {"file": weights} if weights else None
     try:
         network = _features_network(name, pretrained=True, pretrained_cfg_overlay=overlay)
@@ -128,10 +154,7 @@ def untrained_encoder(name: str) -> TrainedEncoder:
     Raises:
         UnknownEncoder: timm has no such network, or it has no features at the strides wanted.
     """
-    import timm
-
-    if not timm.is_model(name.partition(".")[0]):
-        raise UnknownEncoder(f"timm knows no network named {name!r}: update timm, or fetch the model again")
+    _refuse_unknown(name)
     return _described(_features_network(name, pretrained=False), name, BUNDLED_MEAN_STD)
 
 
@@ -141,6 +164,34 @@ def weights_fingerprint(name: str, weights: str = "") -> str:
     if weights:
         digest.update(Path(weights).read_bytes())
     return digest.hexdigest()[:12]
+
+
+def _refuse_unknown(name: str) -> None:
+    import timm
+
+    if not timm.is_model(name.partition(".")[0]):
+        close = ", ".join(difflib.get_close_matches(name, timm.list_models(), n=5))
+        hint = f"did you mean {close}?" if close else "timm.list_models() names all it has"
+        raise UnknownEncoder(f"timm knows no network named {name!r}: {hint}")
+
+
+def _refuse_unreachable_hub(name: str) -> None:
+    """Fail within seconds where the hub cannot be reached: its own client tries again for most of a minute."""
+    import timm
+    from huggingface_hub import constants, try_to_load_from_cache
+
+    config: Any = timm.get_pretrained_cfg(name)
+    hub_id = getattr(config, "hf_hub_id", None)
+    if hub_id and any(isinstance(try_to_load_from_cache(hub_id, file), str) for file in HUB_FILES):
+        return
+    address = urlsplit(getproxies().get("https") or constants.ENDPOINT)
+    try:
+        socket.create_connection((address.hostname or "", address.port or 443), timeout=HUB_TIMEOUT_S).close()
+    except (OSError, ValueError) as failure:
+        raise WeightsUnavailable(
+            f"weights of {name!r} are not on this machine, and {address.hostname} cannot be reached ({failure}): "
+            "give a local file as encoder_weights"
+        ) from failure
 
 
 def _features_network(name: str, **options: Any) -> nn.Module:

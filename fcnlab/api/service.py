@@ -18,6 +18,7 @@ from fcnlab.api.limits import UploadLimit
 from fcnlab.errors import (
     DatabaseUnavailable,
     FcnlabError,
+    NameTaken,
     NoPoints,
     UnknownExport,
     UnknownImage,
@@ -36,6 +37,7 @@ STATUS: dict[type[FcnlabError], int] = {
     UnknownModel: 404,
     UnknownExport: 404,
     NoPoints: 409,
+    NameTaken: 409,
     DatabaseUnavailable: 503,
 }
 """Failures that are not the fault of what was sent, which is 400."""

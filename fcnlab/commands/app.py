@@ -34,7 +34,7 @@ def app(ctx: click.Context, host: str | None, port: int | None, opens: bool | No
     given = {"host": host, "port": port}
     ctx.obj = {**(ctx.obj or {}), **{name: value for name, value in given.items() if value is not None}}
     settings = settings_of(ctx)
-    _refuse_taken(settings.host, settings.port)
+    refuse_taken(settings.host, settings.port)
     shown = "localhost" if settings.host in ("0.0.0.0", "::", *LOCAL) else settings.host
     url = f"http://{shown}:{settings.port}"
     if settings.host not in LOCAL:
@@ -81,7 +81,8 @@ def server_command(host: str, port: int) -> list[str]:
     return [sys.executable, "-m", "streamlit", "run", str(server_script()), *flags]
 
 
-def _refuse_taken(host: str, port: int) -> None:
+def refuse_taken(host: str, port: int) -> None:
+    """Raise InvalidSetting where no server can listen."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

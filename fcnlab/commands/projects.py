@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fcnlab.commands.common import Command, answer, found_project, json_option, opened, project_option, say
-from fcnlab.errors import FcnlabError, UnknownProject
+from fcnlab.errors import FcnlabError, InvalidSetting, UnknownProject
 
 if TYPE_CHECKING:
     from fcnlab.domain import Project
@@ -249,10 +249,10 @@ def _project(
             "`fcnlab projects background`"
         )
     if counts and project.task is not Task.COUNTS:
-        raise UnknownProject(f"project {wanted!r} makes masks; leave out --counts or name another project")
+        raise InvalidSetting(f"project {wanted!r} makes masks; leave out --counts or name another project")
     if classes and [name.strip() for name in classes.split(",")] != [label.name for label in project.classes]:
         names = ",".join(label.name for label in project.classes)
-        raise UnknownProject(f"project {wanted!r} has the classes {names}; leave out --classes or name another project")
+        raise InvalidSetting(f"project {wanted!r} has the classes {names}; leave out --classes or name another project")
     return project
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from fcnlab.commands.app import LOCAL
+from fcnlab.commands.app import LOCAL, refuse_taken
 from fcnlab.commands.common import opened, say
 from fcnlab.errors import InvalidSetting
 
@@ -33,6 +33,7 @@ def serve(ctx: click.Context, host: str | None, port: int | None, no_token: bool
                 f"without a token the service listens on this machine only, not on {settings.host}: leave out "
                 "--no-token or --host"
             )
+        refuse_taken(settings.host, settings.api_port)
         token = None if no_token else api_token(lab)
         say(f"fcnlab answers at http://{settings.host}:{settings.api_port}/docs (data in {settings.data_dir})")
         if token is not None:

@@ -24,7 +24,7 @@ from fcnlab.adapters.repository_images import MAX_ID, ImageOutline
 from fcnlab.domain import Event, EventKind, ImageState, Point, PointSource, StoredPoint
 from fcnlab.errors import FcnlabError, InvalidPoints
 from fcnlab.lab import Lab
-from fcnlab.services.effects import clean_name
+from fcnlab.validation import clean_name
 
 
 @dataclass(frozen=True, slots=True)

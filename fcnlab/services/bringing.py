@@ -19,8 +19,8 @@ from fcnlab.domain import Project
 from fcnlab.errors import CheckpointError, InvalidClasses
 from fcnlab.lab import Lab
 from fcnlab.runs import ModelDraft, ModelKind, ModelRecord
-from fcnlab.services.effects import clean_name
 from fcnlab.services.model_files import SUFFIX, Content, open_model, scored_classes
+from fcnlab.validation import clean_name
 
 MOST_BYTES = 1_000_000_000
 """Files larger than this are not taken: the largest network of the family has a tenth of that."""

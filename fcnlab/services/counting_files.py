@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
+import regex
 from numpy.typing import NDArray
 
 from fcnlab.adapters.images import open_image
@@ -31,6 +31,9 @@ from fcnlab.services.predicted_files import InputFile, input_files
 from fcnlab.specs import NetworkSpec, Score, TrainingSpec
 
 BACKGROUND = "background"
+SEARCH_S = 1.0
+"""Seconds that a regular expression may search one name."""
+
 ALIKE_AT_MOST = 3000
 """Files among which those that look alike are found; of more, each stands for itself."""
 
@@ -253,15 +256,24 @@ class FilePoints:
 def groups_by_name(names: Sequence[str], pattern: str) -> list[list[int]]:
     """Numbers of the names in which an expression finds the same text (of its groups, if it has some).
 
-    Names in which it finds nothing stand for themselves. Raises InvalidSetting: it is no regular expression.
+    Names in which it finds nothing stand for themselves.
+
+    Raises:
+        InvalidSetting: it is no regular expression, or searches a name for longer than SEARCH_S.
     """
     try:
-        expression = re.compile(pattern)
-    except re.error as failure:
+        expression = regex.compile(pattern)
+    except regex.error as failure:
         raise InvalidSetting(f"{pattern!r} is no regular expression ({failure}): try 'image_[0-9]+'") from failure
     found: dict[object, list[int]] = {}
     for number, name in enumerate(names):
-        match = expression.search(name)
+        try:
+            match = expression.search(name, timeout=SEARCH_S)
+        except TimeoutError as failure:
+            raise InvalidSetting(
+                f"{pattern!r} is still searching {name!r} after {SEARCH_S:g} s: a group that repeats should not hold "
+                "another repetition; try 'image_[0-9]+'"
+            ) from failure
         key: object = number if match is None else (match.groups() or match.group())
         found.setdefault(key, []).append(number)
     return list(found.values())

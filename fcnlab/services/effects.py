@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -23,8 +22,7 @@ from fcnlab.adapters.repository_images import ImageOutline
 from fcnlab.domain import DEFAULT_PALETTE, Event, EventKind, ImageState, Point, PointSource, StoredPoint
 from fcnlab.errors import ClickOutsideImage, InvalidEvent, InvalidPoints, UnknownImage
 from fcnlab.strokes import Stroke
-
-MAX_NAME_CHARS = 80
+from fcnlab.validation import clean_name
 
 MAX_SCRIBBLED = 5_000
 """Points of one scribble; the largest drawing gives fewer."""
@@ -53,24 +51,6 @@ def take_effect(act: Act) -> Effect:
         FcnlabError: it cannot be done; nothing was changed, and the message is for the labeller.
     """
     return HANDLERS[act.event.kind](act)
-
-
-def clean_name(name: object) -> str:
-    """A name of a class, project or labeller: single spaces, nothing invisible at either end.
-
-    Raises:
-        InvalidEvent: no text, empty, longer than MAX_NAME_CHARS, or with control characters.
-    """
-    if not isinstance(name, str):
-        raise InvalidEvent(f"the name {name!r} is no text")
-    cleaned = " ".join(name.split())
-    if not cleaned:
-        raise InvalidEvent("the name is empty: type at least one letter")
-    if len(cleaned) > MAX_NAME_CHARS:
-        raise InvalidEvent(f"the name has {len(cleaned)} characters; {MAX_NAME_CHARS} are allowed")
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in cleaned):
-        raise InvalidEvent(f"the name {cleaned!r} has characters that cannot be shown")
-    return cleaned
 
 
 def _add(act: Act) -> Effect:

@@ -20,7 +20,6 @@ from fcnlab.adapters.zips import LeftOut, is_zip
 from fcnlab.domain import Project
 from fcnlab.errors import ImportRefused, InvalidSetting
 from fcnlab.lab import Lab
-from fcnlab.services.effects import clean_name
 from fcnlab.services.expert_intake import Intake, LabelProgress, is_left_out, is_thing, listed
 from fcnlab.services.label_names import ClassMatch, ImageNames, match_classes
 from fcnlab.services.point_shares import (
@@ -30,6 +29,7 @@ from fcnlab.services.point_shares import (
     earlier_points,
     shared_points,
 )
+from fcnlab.validation import clean_name
 
 AUTO = "auto"
 MOST_POINTS = 100_000

@@ -131,7 +131,10 @@ def import_named(lab: Lab, text: str, *, project_id: int) -> Iterator[ImportProg
     path = Path(text)
     if path.exists() or not any(letter in text for letter in "*?["):
         return import_path(lab, path, project_id=project_id, allow_anywhere=True)
-    found = [one for one in sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor)))) if one.is_file()]
+    try:
+        found = [one for one in sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor)))) if one.is_file()]
+    except (NotImplementedError, ValueError) as failure:
+        raise ImportRefused(f"{text} is no pattern ({failure}): write it like 'photos/**/*.tif'") from failure
     if not found:
         raise ImportRefused(f"{text} fits no file; check the pattern")
     return import_files(lab, [(str(one), one) for one in found], project_id=project_id)

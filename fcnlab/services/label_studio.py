@@ -24,12 +24,12 @@ from fcnlab.adapters.fetching import fetched
 from fcnlab.adapters.label_studio_brush import encode_brush
 from fcnlab.adapters.label_studio_server import annotated_tasks, authorization
 from fcnlab.domain import ImageInfo, ImageState, Point, Project
-from fcnlab.errors import ImportRefused, InvalidClasses, InvalidEvent, InvalidPoints, UnknownProject
+from fcnlab.errors import ImportRefused, InvalidClasses, InvalidEvent, InvalidPoints, NameTaken
 from fcnlab.lab import Lab
 from fcnlab.services import projects
 from fcnlab.services.adding import Mark, marks_of, replace_marks
-from fcnlab.services.effects import clean_name
 from fcnlab.services.importing import clean_file_name, import_files
+from fcnlab.validation import clean_name
 
 LABELLER = "Label Studio"
 BACKGROUND = "background"
@@ -101,7 +101,7 @@ def project_of(lab: Lab, number: str, config: LabelConfig) -> Project:
         names = [BACKGROUND, *(label for label in config.labels if label.lower() != BACKGROUND)]
         try:
             return projects.create_project(lab, name=name, labels=projects.labels_of(names), background=0)
-        except UnknownProject:  # another request made it meanwhile
+        except NameTaken:  # another request made it meanwhile
             found = next(one for one in projects.projects(lab, include_archived=True) if one.name == name)
     known = {label.name.lower() for label in found.classes}
     for label in config.labels:

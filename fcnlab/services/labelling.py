@@ -17,8 +17,9 @@ from fcnlab.adapters.repository_events import Effect
 from fcnlab.domain import Event, EventBatch, EventKind, ImageState, Point, PointSource, StoredPoint
 from fcnlab.errors import FcnlabError, InvalidEvent, UnknownImage
 from fcnlab.lab import Lab
-from fcnlab.services.effects import Act, clean_name, take_effect
+from fcnlab.services.effects import Act, take_effect
 from fcnlab.strokes import MAX_RUNS
+from fcnlab.validation import clean_name
 
 MAX_SEQ = 2**53
 """The largest whole number JavaScript counts to without gaps."""

@@ -15,10 +15,10 @@ from fcnlab.errors import CheckpointError, UnknownModel
 from fcnlab.lab import Lab
 from fcnlab.runs import ModelDraft, ModelKind, ModelRecord
 from fcnlab.services.downloads import new_download
-from fcnlab.services.effects import clean_name
 from fcnlab.services.fitting import ProjectLearner
 from fcnlab.services.masks import save_model
 from fcnlab.services.model_files import SUFFIX, scored_classes
+from fcnlab.validation import clean_name
 
 INSTANT_IN_WORDS = "instant learner"
 

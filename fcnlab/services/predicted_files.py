@@ -205,9 +205,11 @@ def _named_by(one: str) -> tuple[Path, list[Path]]:
     place = max(one.rfind("/", 0, wildcard.start()), one.rfind("\\", 0, wildcard.start())) + 1
     base, pattern = Path(one[:place]), one[place:]
     pattern = f"{pattern}/*" if pattern.endswith("**") else pattern
-    return base, sorted(
-        each for each in base.glob(pattern) if each.is_file() and not _is_hidden(each.relative_to(base))
-    )
+    try:
+        fitting = [each for each in base.glob(pattern) if each.is_file() and not _is_hidden(each.relative_to(base))]
+    except (NotImplementedError, ValueError) as failure:
+        raise ImportRefused(f"{one} is no pattern ({failure}): write it like 'photos/**/*.tif'") from failure
+    return base, sorted(fitting)
 
 
 def _is_hidden(path: Path) -> bool:

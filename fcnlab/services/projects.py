@@ -34,7 +34,7 @@ from fcnlab.domain import (
 from fcnlab.errors import InvalidClasses
 from fcnlab.lab import Lab
 from fcnlab.runs import FitRecord
-from fcnlab.services.effects import clean_name
+from fcnlab.validation import clean_name
 
 DEFAULT_CLASSES = ("background", "object")
 
@@ -95,8 +95,8 @@ def create_project(
             class that is called as one of BACKGROUND_NAMES, if there is one.
 
     Raises:
-        UnknownProject: the name is taken.
-        InvalidEvent: a name is empty or cannot be shown.
+        NameTaken: another project has the name.
+        InvalidName: a name is empty or cannot be shown.
         InvalidClasses: no class, two of one name or id, or no background where objects are counted.
     """
     chosen = labels_of(DEFAULT_CLASSES) if labels is None else labels
@@ -133,7 +133,7 @@ def projects(lab: Lab, *, include_archived: bool = False) -> tuple[Project, ...]
 
 
 def rename_project(lab: Lab, *, project_id: int, name: str) -> Project:
-    """Give a project another name. Raises UnknownProject when it is taken, InvalidEvent when it is empty."""
+    """Give a project another name. Raises UnknownProject, NameTaken, InvalidName."""
     cleaned = clean_name(name)
     with writing(lab.sessions) as session:
         return repository.rename_project(session, project_id=project_id, name=cleaned)

@@ -17,6 +17,7 @@ from fcnlab.domain import IGNORE
 from fcnlab.errors import ImportRefused
 from fcnlab.services.expert_labels import AUTO, LabelRequest, opened_source, unpacked_labels
 from fcnlab.services.picture_sizes import PictureSizes
+from fcnlab.validation import checked_call
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +36,7 @@ class ReadLabels:
     left_out: list[tuple[str, str]]
 
 
+@checked_call(ImportRefused)
 @contextmanager
 def read_labels(
     path: str | Path,
@@ -56,6 +58,13 @@ def read_labels(
     Raises:
         ImportRefused: no labels, or damaged as a whole. What is wrong with one image stands in `left_out`.
     """
+    for what, given, is_there in (
+        ("labels", path, Path.exists),
+        ("folder of images", images, Path.is_dir),
+        ("table of classes", table, Path.is_file),
+    ):
+        if given is not None and not (str(given) and is_there(Path(given))):
+            raise ImportRefused(f"there is no {what} {str(given)!r}: check the path")
     place = Path(path)
     name = place.name or place.resolve().name
     request = LabelRequest(as_format=as_format, rest=rest, table=None if table is None else Path(table))

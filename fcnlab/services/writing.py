@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -12,13 +13,17 @@ from numpy.typing import NDArray
 from fcnlab.adapters.exports.format import ExportedImage, Subject
 from fcnlab.core.naming import export_stems
 from fcnlab.core.regions import tidied
-from fcnlab.domain import DEFAULT_PALETTE, ClassLabel
+from fcnlab.domain import DEFAULT_PALETTE, ClassLabel, checked_classes
 from fcnlab.errors import ExportFailed, InvalidImage
 from fcnlab.exports import MASK_FORMATS, ExportFormat, ExportSpec
 from fcnlab.services.export_formats import formats_with_table, regions_for
 from fcnlab.services.export_target import plain_writer
+from fcnlab.validation import checked_call
+
+OPTIONS = frozenset({"instances", "min_area", "fill_holes", "border", "class_ids"})
 
 
+@checked_call(ExportFailed, leave=("names", "masks", "classes"))
 def write_masks(
     names: Sequence[str],
     masks: Iterable[NDArray[Any]],
@@ -42,8 +47,8 @@ def write_masks(
 
     Raises:
         ExportFailed: an unknown format, one that needs more than masks, or a place that cannot be written.
-        InvalidImage: a mask is not (H, W), or has a value that is no class.
-        ValueError: there are not as many masks as names.
+        InvalidImage: a mask is not (H, W), or has a value that is no class; or there are not as many masks as names.
+        InvalidClasses: no class, too many, or one name twice.
 
     >>> import numpy as np, tempfile
     >>> mask = np.eye(3, 5, dtype=np.uint8)
@@ -51,20 +56,36 @@ def write_masks(
     ['coco/annotations.json']
     """
     wanted = (formats,) if isinstance(formats, str) else formats
-    spec = ExportSpec(tuple(_format(one) for one in wanted), **options)
+    spec = _spec_of(tuple(_format(name) for name in wanted), options, n_classes=len(checked_classes(classes)))
+    if background is not None and not 0 <= background < len(classes):
+        raise ExportFailed(f"background {background} is no class: ids run from 0 to {len(classes) - 1}, or None")
     labels = tuple(
         ClassLabel(place, name, DEFAULT_PALETTE[place % len(DEFAULT_PALETTE)], place)
         for place, name in enumerate(classes)
     )
     subject = Subject("fcnlab", labels, (), background)
+    is_listed = isinstance(names, Sequence) and not isinstance(names, str)
+    if not is_listed or not all(isinstance(name, str) and name.strip() for name in names):
+        raise ExportFailed("names must be a list of names of images, one for each mask")
     stems = export_stems(names)
     if len(stems) < len(names):
         raise ExportFailed("an image is named twice: its files would replace each other")
     files: dict[str, str] = {}
     with plain_writer(Path(to), formats_with_table(spec, subject, has_pictures=False)) as writer:
-        for number, (name, mask) in enumerate(zip(names, masks, strict=True), start=1):
+        for number, (name, mask) in enumerate(_paired(names, masks), start=1):
             files |= writer.add(_exported(number, name, stems[name], mask, spec, subject))
         return {**files, **writer.finish()}
+
+
+def _paired(names: Sequence[str], masks: Iterable[NDArray[Any]]) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Each name with its mask. Raises InvalidImage: there are not as many masks as names, or none can be had."""
+    if not isinstance(masks, Iterable):
+        raise InvalidImage(f"masks must be a list or an iterator of arrays (H, W), not a {type(masks).__name__}")
+    missing = object()
+    for name, mask in zip_longest(names, masks, fillvalue=missing):
+        if name is missing or mask is missing:
+            raise InvalidImage(f"there are {'more' if name is missing else 'fewer'} masks than the {len(names)} names")
+        yield str(name), np.asarray(mask)
 
 
 def _exported(
@@ -91,6 +112,19 @@ def _exported(
     )
     regions = regions_for(spec, mask, subject.background)
     return ExportedImage(number, name, stem, "", mask, regions, picture=nothing, original=nothing)
+
+
+def _spec_of(formats: tuple[ExportFormat, ...], options: Mapping[str, Any], *, n_classes: int) -> ExportSpec:
+    """Raises ExportFailed: an option that is unknown or of the wrong type, or a class that there is not."""
+    unknown = sorted(set(options) - OPTIONS)
+    if unknown:
+        raise ExportFailed(f"unknown option {unknown[0]!r}; known: {', '.join(sorted(OPTIONS))}")
+    values: dict[str, Any] = {name: tuple(it) if isinstance(it, list) else it for name, it in options.items()}
+    spec = ExportSpec(formats, **values)
+    strange = [class_id for class_id in spec.class_ids or () if not 0 <= class_id < n_classes]
+    if strange:
+        raise ExportFailed(f"class id {strange[0]} of class_ids is unknown: ids run from 0 to {n_classes - 1}")
+    return spec
 
 
 def _format(name: str) -> ExportFormat:
