@@ -136,6 +136,9 @@ def checked_classes(classes: object) -> tuple[str, ...]:
         cleaned = [clean_name(name, what=f"the name of class {place}") for place, name in enumerate(classes)]
     except InvalidName as refusal:
         raise InvalidClasses(str(refusal)) from refusal
+    broken = [name for name in classes if len(name.splitlines()) > 1]
+    if broken:
+        raise InvalidClasses(f"the class {broken[0]!r} has a line break in its name")
     doubled = sorted({name for name in cleaned if cleaned.count(name) > 1})
     if doubled:
         raise InvalidClasses(f"the class {doubled[0]!r} is named twice")

@@ -33,8 +33,6 @@ def clean_name(name: object, *, what: str = "the name") -> str:
     """
     if not isinstance(name, str):
         raise InvalidName(f"{what} {_brief(name)} is no text")
-    if any(character in "\r\n\v\f\0" for character in name):
-        raise InvalidName(f"{what} {_brief(name)} has line breaks or characters that cannot be shown")
     cleaned = " ".join(name.split())
     if not cleaned:
         raise InvalidName(f"{what} is empty: type at least one letter")

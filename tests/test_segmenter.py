@@ -126,7 +126,7 @@ def test_a_failed_save_leaves_the_old_file_intact(
         raise OSError("disk full")
 
     monkeypatch.setattr("os.fsync", broken)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(errors.CheckpointError, match="disk full"):
         taught(cat, POINTS[:4]).save(path)
 
     assert path.read_bytes() == before
@@ -150,7 +150,12 @@ def test_a_missing_file_is_explained(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("classes", "message"),
-    [([], "no class"), (["a", "b", "a"], "named twice"), (["a", " "], "list of names"), ("ab", "list of names")],
+    [
+        ([], "no class"),
+        (["a", "b", "a"], "named twice"),
+        (["a", " "], "name of class 1 is empty"),
+        ("ab", "list of names"),
+    ],
 )
 def test_bad_class_lists_are_refused(classes: list[str], message: str) -> None:
     with pytest.raises(errors.InvalidClasses, match=message):

@@ -19,7 +19,7 @@ from fcnlab.domain import (
     PointSource,
     StoredMask,
 )
-from fcnlab.errors import InvalidClasses, InvalidEvent, UnknownImage, UnknownProject
+from fcnlab.errors import InvalidClasses, InvalidEvent, NameTaken, UnknownImage, UnknownProject
 from fcnlab.lab import Lab
 from fcnlab.services import projects
 from fcnlab.services.importing import import_files
@@ -63,9 +63,9 @@ def test_a_name_belongs_to_one_project(any_lab: Lab) -> None:
     first = projects.create_project(any_lab, name="a")
     second = projects.create_project(any_lab, name="b")
 
-    with pytest.raises(UnknownProject, match="already"):
+    with pytest.raises(NameTaken, match="already"):
         projects.create_project(any_lab, name="a")
-    with pytest.raises(UnknownProject, match="already"):
+    with pytest.raises(NameTaken, match="already"):
         projects.rename_project(any_lab, project_id=second.id, name=" a ")
 
     assert projects.rename_project(any_lab, project_id=first.id, name="a").name == "a"

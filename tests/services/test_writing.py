@@ -93,7 +93,7 @@ def test_options_are_those_of_exports(tmp_path: Path) -> None:
         (["x"], np.zeros((2, 3), int), ["points"], ExportFailed),
         (["x"], np.zeros((2, 3), int), ["word"], ExportFailed),
         (["x", "x"], np.zeros((2, 3), int), ["coco"], ExportFailed),
-        (["x", "y"], np.zeros((2, 3), int), ["coco"], ValueError),
+        (["x", "y"], np.zeros((2, 3), int), ["coco"], InvalidImage),
     ],
 )
 def test_what_cannot_be_written_is_refused(
