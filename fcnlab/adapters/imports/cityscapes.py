@@ -13,8 +13,8 @@ from fcnlab.adapters.imports.index_masks import places_of_values, sized
 from fcnlab.adapters.imports.label_tables import find_table, read_table
 from fcnlab.adapters.imports.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
 from fcnlab.adapters.imports.mask_files import files_below, folder_of, mask_header, mask_values
-from fcnlab.adapters.imports.reading import ReadOptions, claimed_hw, listing, mapping, read_json, shown, text
-from fcnlab.adapters.imports.shapes import Polygon, drawn, polygon
+from fcnlab.adapters.imports.reading import ReadOptions, claimed_hw, listing, mapping, name_in, read_json
+from fcnlab.adapters.imports.shapes import Marks, ShapeClasses, polygon
 from fcnlab.domain import IGNORE
 from fcnlab.errors import ImportRefused
 
@@ -67,7 +67,7 @@ def read_cityscapes(path: Path, options: ReadOptions) -> LabelSource:
                 if file.name.endswith(IDS):
                     yield LabelledImage(name, mask_header(file).hw, partial(_mask, file=file, places=by_value))
                 else:
-                    yield _of_polygons(file, name, places)
+                    yield _of_polygons(file, name, ShapeClasses(classes, places, IGNORE))
             except ImportRefused as refusal:
                 yield UnreadLabels(name, str(refusal))
 
@@ -91,21 +91,25 @@ def _mask(hw: tuple[int, int], *, file: Path, places: Mapping[int, int]) -> NDAr
     return sized(places_of_values(mask_values(file), places, file.name), hw, file)
 
 
-def _of_polygons(file: Path, name: str, places: Mapping[str, int]) -> LabelledImage:
+def _of_polygons(file: Path, name: str, classes: ShapeClasses) -> LabelledImage:
     content = mapping(read_json(file), file.name)
-    hw = claimed_hw(content.get("imgHeight"), content.get("imgWidth"), file.name)
-    shapes: list[Polygon] = []
+    marks = Marks(name, claimed_hw(content.get("imgHeight"), content.get("imgWidth"), file.name), classes)
     for count, one in enumerate(listing(content.get("objects"), f"'objects' of {file.name}")):
         what = f"objects[{count}] of {file.name}"
         thing = mapping(one, what)
-        label = text(thing.get("label"), f"the label of {what}")
         if thing.get("deleted"):
             continue
-        known = label if label in places else label.removesuffix(GROUP)
-        if known not in places:
-            raise ImportRefused(f"{what} is of class {shown(label)}, which Cityscapes does not have")
-        corners = [
+        label = name_in(thing.get("label"))
+        known = label if label in classes.places else label.removesuffix(GROUP)
+        is_known = known in classes.places
+        place = marks.place_of(
+            known if is_known else thing.get("label"),
+            f"the label of {what}",
+            lacking="which Cityscapes does not have",
+        )
+        pairs = [
             listing(pair, f"a corner of {what}") for pair in listing(thing.get("polygon"), f"the polygon of {what}")
         ]
-        shapes.append(polygon(places[known], [value for pair in corners for value in pair], what))
-    return LabelledImage(name, hw, partial(drawn, shapes, ground=IGNORE))
+        with marks.dropping():
+            marks.add(polygon(place, [value for pair in pairs for value in pair], what), says_unknown=is_known)
+    return marks.image()

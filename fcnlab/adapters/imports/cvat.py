@@ -3,41 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
 import numpy as np
 
 from fcnlab.adapters.imports.label_tables import colour_of
-from fcnlab.adapters.imports.labelled import FileClass, FilePoint, LabelledImage, LabelSource, UnreadLabels
-from fcnlab.adapters.imports.reading import ReadOptions, claimed_hw, number, text, whole, xml_elements
+from fcnlab.adapters.imports.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
+from fcnlab.adapters.imports.reading import ReadOptions, claimed_hw, name_in, number, text, whole, xml_elements
 from fcnlab.adapters.imports.runs import pixels_of_runs
 from fcnlab.adapters.imports.shapes import (
+    UNKNOWN_PIXELS,
     Ellipse,
+    Marks,
     Shape,
     ShapeClasses,
     Stamp,
     box,
-    drawn,
-    point_at,
+    hull,
     polygon,
     shape_classes,
     turned,
 )
+from fcnlab.domain import IGNORE
 from fcnlab.errors import ImportRefused
 
 ELEMENTS = frozenset({"meta", "image", "track"})
 POSITIONS = frozenset({"points", "polyline"})
 """Elements whose corners become points."""
 
-PASSED_OVER = frozenset({"tag", "cuboid", "skeleton"})
+KINDS = frozenset({"polygon", "box", "ellipse", "mask"})
+CUBOID = tuple(f"{axis}{edge}{end}" for edge in ("tl", "bl", "tr", "br") for end in "12" for axis in "xy")
+"""How the attributes with the eight corners of a cuboid are called."""
 
 
 def read_cvat(path: Path, options: ReadOptions) -> LabelSource:
     """The images of a file: polygons, boxes, ellipses and masks, the highest z_order on top; points.
 
-    The corners of polylines become points. Tags, cuboids and skeletons are passed over.
+    The corners of polylines become points. Tags say nothing of pixels. What a cuboid spans is unknown, and where an
+    image has a skeleton, so is all that is outside the other shapes. An image without shapes is left out: CVAT lists
+    those too that nobody has looked at.
 
     Raises:
         ImportRefused: damaged, cut off, or CVAT's format for videos.
@@ -52,7 +57,7 @@ def read_cvat(path: Path, options: ReadOptions) -> LabelSource:
         else:
             total += 1
             for shape in element:
-                label = shape.get("label")
+                label = name_in(shape.get("label"))
                 if label:
                     named.setdefault(label, FileClass(label))
     if not total:
@@ -79,23 +84,37 @@ def _declared(meta: Element) -> Iterator[FileClass]:
 
 def _image(element: Element, name: str, classes: ShapeClasses) -> LabelledImage:
     text(element.get("name"), "the name of an image")
-    hw = claimed_hw(element.get("height"), element.get("width"), name)
-    shapes: list[tuple[int, Shape]] = []
-    points: list[FilePoint] = []
+    marks = Marks(name, claimed_hw(element.get("height"), element.get("width"), name), classes)
     for count, one in enumerate(element, start=1):
-        if one.tag in PASSED_OVER:
-            continue
-        what = f"{one.tag} {count} of {name}"
-        place = classes.place_of(text(one.get("label"), f"the label of {what}").strip(), what)
-        if one.tag in POSITIONS:
-            corners = _corners(one, what)
-            points += [point_at(x, y, place, what, hw) for x, y in zip(corners[::2], corners[1::2], strict=True)]
+        if one.tag != "tag":
+            with marks.dropping():
+                _take(one, f"{one.tag} {count} of {name}", marks)
+    return marks.image()
+
+
+def _take(one: Element, what: str, marks: Marks) -> None:
+    """Add what one element says to the marks. Raises NoArea."""
+    if one.tag == "skeleton":
+        marks.unread(what, "cannot be read")
+        return
+    place = marks.place_of(one.get("label"), f"the label of {what}")
+    order = int(number(one.get("z_order", "0"), f"z_order of {what}"))
+    if one.tag in POSITIONS:
+        corners = _corners(one, what)
+        pairs = list(zip(corners[::2], corners[1::2], strict=True))
+        if one.tag == "polyline":
+            marks.add_line(pairs, place, what, order=order)
         else:
-            order = int(number(one.get("z_order", "0"), f"z_order of {what}"))
-            shapes.append((order, _shape(one, place, what)))
-    in_order = [shape for _, shape in sorted(shapes, key=lambda pair: pair[0])]
-    mask = None if points and not shapes else partial(drawn, in_order, ground=classes.ground)
-    return LabelledImage(name, hw, mask, tuple(points))
+            for x, y in pairs:
+                marks.add_point(x, y, place, what)
+    elif one.tag == "cuboid":
+        values = [number(one.get(key), f"{key} of {what}") for key in CUBOID]
+        marks.add(hull(IGNORE, list(zip(values[::2], values[1::2], strict=True)), what), order=order)
+        marks.notes.add(f"{what} is not read: {UNKNOWN_PIXELS}")
+    elif one.tag in KINDS:
+        marks.add(_shape(one, place, what), order=order)
+    else:
+        marks.unread(what, "is of a kind that is not known")
 
 
 def _shape(one: Element, place: int, what: str) -> Shape:
@@ -109,10 +128,8 @@ def _shape(one: Element, place: int, what: str) -> Shape:
         x, y, x_radius, y_radius = (number(one.get(key), f"{key} of {what}") for key in ("cx", "cy", "rx", "ry"))
         if x_radius < 0 or y_radius < 0:
             raise ImportRefused(f"{what} has a negative size")
-        return Ellipse(place, x, y, x_radius, y_radius, degrees)
-    if one.tag == "mask":
-        return _stamp(one, place, what)
-    raise ImportRefused(f"{what} is of a kind that is not known")
+        return Ellipse(place, x, y, x_radius, y_radius, degrees, what)
+    return _stamp(one, place, what)
 
 
 def _stamp(one: Element, place: int, what: str) -> Stamp:
@@ -123,7 +140,12 @@ def _stamp(one: Element, place: int, what: str) -> Stamp:
     most = height * width + 1
     counts = np.array([min(whole(word.strip(), f"rle of {what}"), most) for word in words], np.int64)
     return Stamp(
-        place, top, left, (height, width), lambda: pixels_of_runs(counts, height * width, what).reshape(height, width)
+        place,
+        top,
+        left,
+        (height, width),
+        lambda: pixels_of_runs(counts, height * width, what).reshape(height, width),
+        what,
     )
 
 

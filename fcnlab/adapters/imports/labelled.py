@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from numpy import uint8
 from numpy.typing import NDArray
@@ -26,6 +26,30 @@ class FilePoint:
     place: int
 
 
+class Notes:
+    """Lines about marks of one image that were not read as they were made: each once, and not without end."""
+
+    MOST = 20
+
+    def __init__(self) -> None:
+        self._lines: dict[str, None] = {}
+        self._n_unsaid = 0
+
+    def add(self, line: str) -> None:
+        """Remember a line that names a mark and says what became of it."""
+        if line not in self._lines:
+            if len(self._lines) < self.MOST:
+                self._lines[line] = None
+            else:
+                self._n_unsaid += 1
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What was noted so far; beyond MOST lines, how many more there were."""
+        more = (f"{self._n_unsaid} more marks could not be read as they were made",) if self._n_unsaid else ()
+        return (*self._lines, *more)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledImage:
     """What a label file says of one image.
@@ -42,6 +66,7 @@ class LabelledImage:
     hw: tuple[int, int] | None
     mask: Callable[[tuple[int, int]], NDArray[uint8]] | None
     points: tuple[FilePoint, ...] = ()
+    notes: Notes = field(default_factory=Notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +85,10 @@ class LabelSource:
         classes: in the order that places count in, background included where the format has one.
         total: number of images, None when nobody knows before reading.
         images: reads them one at a time; can be called again.
+        notes: what was taken for granted, and files beside the labels that were not read.
     """
 
     classes: tuple[FileClass, ...]
     total: int | None
     images: Callable[[], Iterator[LabelledImage | UnreadLabels]]
+    notes: tuple[str, ...] = ()

@@ -15,24 +15,49 @@ from numpy.typing import NDArray
 from PIL import PngImagePlugin
 
 from fcnlab.adapters.decoding import DAMAGE
-from fcnlab.adapters.imports.labelled import FileClass, FilePoint, LabelledImage, LabelSource, UnreadLabels
+from fcnlab.adapters.imports.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
 from fcnlab.adapters.imports.mask_files import files_below, folder_of, name_of
-from fcnlab.adapters.imports.reading import ReadOptions, claimed_hw, listing, mapping, number, read_json, shown, text
-from fcnlab.adapters.imports.shapes import Ellipse, Shape, ShapeClasses, Stamp, box, drawn, point_at, polygon
-from fcnlab.adapters.imports.shapes import shape_classes as classes_of
+from fcnlab.adapters.imports.reading import (
+    ReadOptions,
+    claimed_hw,
+    listing,
+    mapping,
+    name_in,
+    number,
+    read_json,
+    shown,
+    text,
+)
+from fcnlab.adapters.imports.shapes import (
+    Ellipse,
+    Marks,
+    NoArea,
+    Shape,
+    ShapeClasses,
+    Stamp,
+    box,
+    hull,
+    polygon,
+    shape_classes,
+)
 from fcnlab.domain import IGNORE
 from fcnlab.errors import ImportRefused
 
 UNKNOWN = "__ignore__"
 """LabelMe's name for regions about which nothing is said."""
 
+POSITIONS, LINES = frozenset({"point", "points"}), frozenset({"line", "linestrip"})
+POLYGONS = frozenset({"polygon", "oriented_rectangle", "rotation", "quadrilateral"})
+"""Kinds with all their corners in order; the last two are those of tools that write LabelMe's files."""
+
 Corners = list[tuple[float, float]]
 
 
 def read_labelme(path: Path, options: ReadOptions) -> LabelSource:
-    """The JSON files in a folder, or one of them: polygons, rectangles, circles and masks; points.
+    """The JSON files in a folder, or one of them: polygons, rectangles, turned or not, circles and masks; points.
 
-    The corners of lines become points. Classes are found by reading all files once.
+    The corners of lines become points. Classes are found by reading all files once. Shapes of other kinds are unknown
+    pixels within their corners. A file without shapes is left out: LabelMe does not say that nothing is there.
 
     Raises:
         ImportRefused: no JSON file.
@@ -41,7 +66,7 @@ def read_labelme(path: Path, options: ReadOptions) -> LabelSource:
     folder = folder_of(path)
     if not files:
         raise ImportRefused(f"{path.name} holds no LabelMe file: none ends in .json")
-    classes = classes_of([FileClass(name) for name in _names(files)], rest=options.rest)
+    classes = shape_classes([FileClass(name) for name in _names(files)], rest=options.rest)
 
     def read() -> Iterator[LabelledImage | UnreadLabels]:
         for file in files:
@@ -61,8 +86,7 @@ def _names(files: list[Path]) -> list[str]:
             shapes = listing(mapping(read_json(file), file.name).get("shapes"), "'shapes'")
         except ImportRefused:  # named when its turn comes
             continue
-        labels = (one.get("label") for one in shapes if isinstance(one, dict))
-        found |= {label for label in labels if isinstance(label, str) and label.strip() and label != UNKNOWN}
+        found |= {name_in(one.get("label")) for one in shapes if isinstance(one, dict)} - {"", UNKNOWN}
     return sorted(found)
 
 
@@ -70,39 +94,34 @@ def _image(file: Path, classes: ShapeClasses) -> LabelledImage:
     content = mapping(read_json(file), file.name)
     listed = listing(content.get("shapes"), f"'shapes' of {file.name}")
     hw = claimed_hw(content.get("imageHeight"), content.get("imageWidth"), file.name)
-    shapes: list[Shape] = []
-    points: list[FilePoint] = []
+    named = content.get("imagePath")
+    marks = Marks(text(named, f"imagePath of {file.name}") if named else file.stem, hw, classes)
     for place, one in enumerate(listed):
         what = f"shapes[{place}] of {file.name}"
-        _take(mapping(one, what), what, classes, hw, shapes, points)
-    named = content.get("imagePath")
-    name = text(named, f"imagePath of {file.name}") if named else file.stem
-    only_points = bool(points) and not shapes
-    mask = None if only_points else partial(drawn, shapes, ground=classes.ground)
-    return LabelledImage(name, hw, mask, tuple(points))
+        with marks.dropping():
+            _take(mapping(one, what), what, marks)
+    return marks.image()
 
 
-def _take(
-    one: dict[str, Any],
-    what: str,
-    classes: ShapeClasses,
-    hw: tuple[int, int] | None,
-    shapes: list[Shape],
-    points: list[FilePoint],
-) -> None:
-    """Add what one shape says to the shapes or the points."""
-    label = text(one.get("label"), f"the label of {what}")
-    place = IGNORE if label == UNKNOWN else classes.place_of(label, what)
+def _take(one: dict[str, Any], what: str, marks: Marks) -> None:
+    """Add what one shape says to the marks. Raises NoArea."""
+    label, kind = one.get("label"), one.get("shape_type") or "polygon"
+    is_ignored = name_in(label) == UNKNOWN
+    place = IGNORE if is_ignored else marks.place_of(label, f"the label of {what}")
     corners = [_position(pair, what) for pair in listing(one.get("points"), f"the points of {what}")]
-    kind = one.get("shape_type") or "polygon"
-    if kind in ("point", "points", "line", "linestrip"):
-        points += [point_at(x, y, place, what, hw) for x, y in corners if place != IGNORE]
-    elif kind in ("polygon", "oriented_rectangle"):
-        shapes.append(polygon(place, [value for pair in corners for value in pair], what))
+    if kind in POSITIONS:
+        for x, y in corners:
+            marks.add_point(x, y, place, what)
+    elif kind in LINES:
+        marks.add_line(corners, place, what)
+    elif kind in POLYGONS:
+        marks.add(polygon(place, [value for pair in corners for value in pair], what), says_unknown=is_ignored)
+    elif kind == "rectangle" and len(corners) == 4:
+        marks.add(hull(place, corners, what), says_unknown=is_ignored)
     elif kind in ("rectangle", "circle", "mask"):
-        shapes.append(_between(kind, place, _two(corners, what), one, what))
+        marks.add(_between(kind, place, _two(corners, what), one, what), says_unknown=is_ignored)
     else:
-        raise ImportRefused(f"{what} is of the kind {shown(kind)}, which is not known")
+        marks.unread(what, f"is of the kind {shown(kind)}, which is not known")
 
 
 def _between(kind: str, place: int, corners: Corners, one: dict[str, Any], what: str) -> Shape:
@@ -110,13 +129,13 @@ def _between(kind: str, place: int, corners: Corners, one: dict[str, Any], what:
     (x0, y0), (x1, y1) = corners
     if kind == "circle":
         radius = float(np.hypot(x1 - x0, y1 - y0))
-        return Ellipse(place, x0, y0, radius, radius)
+        return Ellipse(place, x0, y0, radius, radius, what=what)
     if kind == "rectangle":
         return box(place, min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1), what)
     top, left = round(min(y0, y1)), round(min(x0, x1))
     hw = (round(max(y0, y1)) - top + 1, round(max(x0, x1)) - left + 1)
     packed = text(one.get("mask"), f"the mask of {what}")
-    return Stamp(place, top, left, hw, partial(_png, packed, hw, what))
+    return Stamp(place, top, left, hw, partial(_png, packed, hw, what), what)
 
 
 def _png(packed: str, wanted_hw: tuple[int, int], what: str) -> NDArray[np.bool_]:
@@ -140,6 +159,8 @@ def _position(pair: object, what: str) -> tuple[float, float]:
 
 
 def _two(corners: Corners, what: str) -> Corners:
+    if len(corners) < 2:
+        raise NoArea(f"{what} has {len(corners)} points, wanted two")
     if len(corners) != 2:
         raise ImportRefused(f"{what} has {len(corners)} points, wanted two")
     return corners

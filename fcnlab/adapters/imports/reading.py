@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -117,6 +118,29 @@ def text(value: object, what: str) -> str:
     return value
 
 
+def name_in(value: object) -> str:
+    """The name that a value of a file stands for, without blanks around it; empty for what is none.
+
+    Numbers and truth values are names too: writers of files forget the quotes.
+
+    >>> [name_in(one) for one in (" cell ", 3, 1.0, True, None)]
+    ['cell', '3', '1', 'true', '']
+    """
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return str(int(value)) if math.isfinite(value) and value == int(value) else str(value)
+    return value.strip() if isinstance(value, str) else ""
+
+
+def id_in(value: object) -> int | str | None:
+    """What an id means, whatever its type: 1, 1.0, "1" and "1.0" are one; None where there is none."""
+    if value is None or isinstance(value, bool | list | dict):
+        return None
+    name = name_in(value)
+    return int(name.partition(".")[0]) if re.fullmatch(r"-?(0|[1-9]\d{0,17})(\.0+)?", name) else name or None
+
+
 def number(value: object, what: str) -> float:
     """`value` as a number that is one; texts of numbers too. Raises ImportRefused."""
     try:
@@ -137,8 +161,11 @@ def whole(value: object, what: str, *, least: int = 0) -> int:
 
 
 def claimed_hw(height: object, width: object, what: str) -> tuple[int, int] | None:
-    """The size a file claims for an image; None when it names neither. Raises ImportRefused."""
+    """The size a file claims for an image; None when it names neither, or writes zeros. Raises ImportRefused."""
     if height is None and width is None:
+        return None
+    sides = [None if side is None or side == "" else number(side, f"the size of {what}") for side in (height, width)]
+    if 0 in sides and set(sides) <= {0, None}:
         return None
     return whole(height, f"the height of {what}", least=1), whole(width, f"the width of {what}", least=1)
 

@@ -1,7 +1,8 @@
-"""Pascal VOC: masks with a palette in SegmentationClass, or boxes in Annotations."""
+"""Pascal VOC: masks with a palette in SegmentationClass, or polygons and boxes in Annotations."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -15,8 +16,8 @@ from fcnlab.adapters.imports.index_masks import places_of_values, sized
 from fcnlab.adapters.imports.label_tables import find_table, read_table
 from fcnlab.adapters.imports.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
 from fcnlab.adapters.imports.mask_files import files_below, mask_colours, mask_header, mask_values, name_of
-from fcnlab.adapters.imports.reading import ReadOptions, claimed_hw, number, text, xml_elements
-from fcnlab.adapters.imports.shapes import Shape, ShapeClasses, box, drawn, shape_classes
+from fcnlab.adapters.imports.reading import ReadOptions, claimed_hw, number, xml_elements
+from fcnlab.adapters.imports.shapes import Marks, Shape, ShapeClasses, box, polygon, shape_classes, turned
 from fcnlab.domain import IGNORE
 from fcnlab.errors import ImportRefused
 
@@ -32,11 +33,12 @@ BORDER = "#e0e0c0"
 
 
 def read_voc(path: Path, options: ReadOptions) -> LabelSource:
-    """The masks below a folder, or when there are none, the boxes of its XML files (or one of them).
+    """The masks below a folder, or when there are none, the polygons and boxes of its XML files (or one of them).
 
     Values are lines of labelmap.txt where there is one, else the classes of the challenges; 255 is unknown. Masks whose
     palette is not that of labelmap.txt, and those without one, are read by their colours. Boxes count pixels from 1,
-    both ends within, as the development kit does.
+    both ends within, as the development kit does; of an object with polygons these count. A file without objects is
+    left out: it does not say whether nobody looked or nothing is there.
 
     Raises:
         ImportRefused: neither masks nor boxes.
@@ -47,7 +49,7 @@ def read_voc(path: Path, options: ReadOptions) -> LabelSource:
     files = files_below(path, (".xml",)) if path.is_dir() else [path]
     if not files:
         raise ImportRefused(f"{path.name} holds no {MASKS} with masks and no {BOXES} with XML files")
-    return _boxes(files, options)
+    return _objects(files, options)
 
 
 def _masks(files: list[Path], root: Path, options: ReadOptions) -> LabelSource:
@@ -90,7 +92,7 @@ def _is_grey(file: Path) -> bool:
     return True
 
 
-def _boxes(files: list[Path], options: ReadOptions) -> LabelSource:
+def _objects(files: list[Path], options: ReadOptions) -> LabelSource:
     names: set[str] = set()
     for file in files:
         try:
@@ -102,7 +104,7 @@ def _boxes(files: list[Path], options: ReadOptions) -> LabelSource:
     def read() -> Iterator[LabelledImage | UnreadLabels]:
         for file in files:
             try:
-                yield _boxed_image(file, classes)
+                yield _image_of_objects(file, classes)
             except ImportRefused as refusal:
                 yield UnreadLabels(file.stem, str(refusal))
 
@@ -116,16 +118,53 @@ def _root(file: Path) -> Element:
     return found
 
 
-def _boxed_image(file: Path, classes: ShapeClasses) -> LabelledImage:
+def _image_of_objects(file: Path, classes: ShapeClasses) -> LabelledImage:
     root = _root(file)
     name = root.findtext("filename", "").strip() or file.stem
-    hw = claimed_hw(root.findtext("size/height"), root.findtext("size/width"), name)
-    shapes: list[Shape] = []
+    marks = Marks(name, claimed_hw(root.findtext("size/height"), root.findtext("size/width"), name), classes)
     for count, one in enumerate(root.iter("object"), start=1):
         what = f"object {count} of {file.name}"
-        place = classes.place_of(text(one.findtext("name"), f"the name of {what}").strip(), what)
-        x0, y0, x1, y1 = (
-            number(one.findtext(f"bndbox/{key}"), f"{key} of {what}") for key in ("xmin", "ymin", "xmax", "ymax")
+        place = marks.place_of(one.findtext("name"), f"the name of {what}")
+        for shape in _outlines(one):
+            with marks.dropping():
+                marks.add(_shape(shape, one, place, what))
+    return marks.image()
+
+
+def _outlines(thing: Element) -> list[Element]:
+    """The elements that say where an object is: its polygons, else its turned box, else its box."""
+    for tag in ("polygon", "robndbox", "bndbox"):
+        found = [one for one in thing.findall(tag) if len(one)]
+        if found:
+            return found
+    return [Element("bndbox")]  # whose corners are missing then
+
+
+def _shape(outline: Element, thing: Element, place: int, what: str) -> Shape:
+    """A polygon, or a box, turned clockwise where its tool says so: by `angle` in radians, or an attribute in degrees.
+
+    All count pixels from 1. Raises ImportRefused, NoArea.
+    """
+    if outline.tag == "polygon":
+        return polygon(place, _corners(outline, what), what)
+    if outline.tag == "robndbox":
+        x, y, width, height, angle = (
+            number(outline.findtext(key), f"{key} of {what}") for key in ("cx", "cy", "w", "h", "angle")
         )
-        shapes.append(box(place, x0 - 1, y0 - 1, x1, y1, what))
-    return LabelledImage(name, hw, partial(drawn, shapes, ground=classes.ground))
+        flat = box(place, x - width / 2, y - height / 2, x + width / 2, y + height / 2, what)
+        return turned(flat, float(np.rad2deg(angle)), about=(x, y))
+    x0, y0, x1, y1 = (number(outline.findtext(key), f"{key} of {what}") for key in ("xmin", "ymin", "xmax", "ymax"))
+    named = {one.findtext("name", "").strip(): one.findtext("value") for one in thing.iterfind("attributes/attribute")}
+    degrees = number(named.get("rotation") or "0", f"rotation of {what}")
+    return turned(box(place, x0 - 1, y0 - 1, x1, y1, what), degrees, about=((x0 - 1 + x1) / 2, (y0 - 1 + y1) / 2))
+
+
+def _corners(outline: Element, what: str) -> list[float]:
+    """x, y, x, y, ... of elements x1, y1, x2, y2, ..., or of points with an x and a y."""
+    points = [one for one in outline if one.find("x") is not None]
+    if points:
+        written = [one.findtext(key) for one in points for key in "xy"]
+    else:
+        numbers = sorted({int(one.tag[1:]) for one in outline if re.fullmatch(r"[xy]\d+", one.tag)})
+        written = [outline.findtext(f"{key}{at}") for at in numbers for key in "xy"]
+    return [number(one, f"a corner of {what}") - 1 for one in written]

@@ -108,10 +108,10 @@ def test_annotations_without_a_segmentation_are_their_boxes(tmp_path: Path) -> N
     assert np.array_equal(mask, filled((np.s_[3:8], np.s_[2:12], "cell")))
 
 
-def test_an_image_without_annotations_is_background(tmp_path: Path) -> None:
-    mask = only_mask(read_coco(save_json(tmp_path / "a.json", coco([])), ReadOptions()))
+def test_an_image_without_annotations_teaches_nothing_for_nobody_says_it_is_empty(tmp_path: Path) -> None:
+    source = read_coco(save_json(tmp_path / "a.json", coco([])), ReadOptions())
 
-    assert (mask == "background").all()
+    assert refusals(source) == ["train/a.jpg: nobody marked anything in it"]
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
@@ -139,7 +139,8 @@ def test_what_is_wrong_with_an_annotation_is_said_in_one_line(tmp_path: Path, wr
 
 
 def test_annotations_of_images_that_are_not_listed_are_named(tmp_path: Path) -> None:
-    content = coco([{"category_id": 3, "segmentation": [SQUARE], "image_id": 99}])
+    square = {"category_id": 3, "segmentation": [SQUARE]}
+    content = coco([{**square, "image_id": 99}, square])
 
     source = read_coco(save_json(tmp_path / "a.json", content), ReadOptions())
 
