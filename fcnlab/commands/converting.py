@@ -56,7 +56,7 @@ def convert(
     INPUT is a label file, a folder or a zip archive. OUTPUT is a .zip file, which is replaced whole, or a folder, in
     which files of the same names are replaced.
 
-    What cannot be read is named and left out, and the exit code is 1 then.
+    What cannot be read is named and left out, or is unknown pixels, and the exit code is 1 then.
     """
     from fcnlab.services.converting import conversion
     from fcnlab.services.expert_labels import LabelRequest
@@ -67,7 +67,11 @@ def convert(
     count, n_unknown, n_lacking = 0, 0, 0
     with conversion(source, request=request, spec=spec, to=output, pictures=images) as found:
         left_out = [{"name": one.name, "reason": one.reason} for one in found.left_out]
+        notes: list[dict[str, str]] = []
+        for line in found.notes:
+            say(line)
         for step in found.steps:
+            notes += [{"name": step.name, "note": line} for line in step.notes]
             if step.reason:
                 left_out.append({"name": step.name, "reason": step.reason})
             elif step.name:
@@ -80,6 +84,8 @@ def convert(
             click.echo("\r\033[K", nl=False, err=True)
     for one in left_out:
         say(f"left out {one['name']}: {one['reason']}")
+    for one in notes:
+        say(f"{one['name']}: {one['note']}")
     if n_unknown:
         say(f"{n_unknown} masks have pixels about which nothing is said; formats of shapes leave these out")
     if ExportFormat.YOLO in spec.formats:
@@ -93,8 +99,9 @@ def convert(
         "output": str(output),
         "images": count,
         "left_out": left_out,
+        "notes": notes,
         "with_unknown": n_unknown,
         "without_ending": n_lacking,
     }
     answer(values, [f"{count} images in {output}, {len(left_out)} left out"], as_json=as_json)
-    ctx.exit(1 if left_out else 0)
+    ctx.exit(1 if left_out or notes else 0)

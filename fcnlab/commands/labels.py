@@ -70,8 +70,8 @@ def import_labels(
 
     PATH is a label file, a folder, or a zip archive. Labels are matched to images by name.
 
-    What cannot be read, has no image or is of a class that the project lacks is named and left out, and the exit code
-    is 1 then. Clicks are never changed.
+    What cannot be read, has no image or is of a class that the project lacks is named and left out, or is unknown
+    pixels, and the exit code is 1 then. Clicks are never changed.
     """
     from fcnlab.services.expert_labels import LabelRequest, found_labels
 
@@ -96,20 +96,23 @@ def import_labels(
         f"already, {len(values['left_out'])} left out; {values['points']} points"
     ]
     answer({"project": project.id, **values}, lines, as_json=as_json)
-    ctx.exit(1 if values["left_out"] or values["left_out_classes"] else 0)
+    ctx.exit(1 if values["left_out"] or values["left_out_classes"] or values["notes"] else 0)
 
 
 def _imported(found: FoundLabels) -> dict[str, Any]:
     """Import, telling what happens; the numbers."""
-    say(found.words)
+    for line in (found.words, *found.notes):
+        say(line)
     counts: Counter[str] = Counter()
     left_out = [{"name": one.name, "reason": one.reason} for one in found.left_out]
+    notes: list[dict[str, str]] = []
     without: list[str] = []
     n_points = 0
     for step in found.steps:
         counts[step.outcome.value] += 1
         n_points += step.n_points
         without += step.left_out_classes
+        notes += [{"name": step.name, "note": line} for line in step.notes]
         if step.reason:
             left_out.append({"name": step.name, "reason": step.reason})
         if sys.stderr.isatty():
@@ -118,6 +121,8 @@ def _imported(found: FoundLabels) -> dict[str, Any]:
         click.echo("\r\033[K", nl=False, err=True)
     for one in left_out:
         say(f"left out {one['name']}: {one['reason']}")
+    for one in notes:
+        say(f"{one['name']}: {one['note']}")
     if found.share().words:
         say(f"{found.share().words} (--points overrides)")
     reasons = {one.named.name: one.reason for one in found.classes}
@@ -129,6 +134,7 @@ def _imported(found: FoundLabels) -> dict[str, Any]:
         "points": n_points,
         "points_per_image": found.share().per_image,
         "left_out": left_out,
+        "notes": notes,
         "left_out_classes": without,
     }
 

@@ -45,6 +45,9 @@ class ConvertProgress:
     total: int | None
     name: str
     reason: str = ""
+    notes: tuple[str, ...] = ()
+    """Marks that are unknown pixels or were dropped, and why, a line each."""
+
     has_unknown: bool = False
     """Pixels about which nothing is said: most formats cannot say so, and leave them to the background."""
 
@@ -58,6 +61,7 @@ class Conversion:
 
     words: str
     left_out: tuple[LeftOut, ...]
+    notes: tuple[str, ...]
     steps: Iterator[ConvertProgress]
 
 
@@ -84,11 +88,12 @@ def conversion(
     name = path.name or path.resolve().name
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fcnlab-")))
-        inside, left_out = stack.enter_context(unpacked_labels(path, name=name, within=work))
+        unpacked = unpacked_labels(path, name=name, within=work, with_pictures=pictures is None)
+        inside, left_out = stack.enter_context(unpacked)
         detected, source = opened_source(inside, request, None, name=name)
         subject = _subject(source.classes, name)
         writer = stack.enter_context(plain_writer(to, formats_with_table(spec, subject, has_pictures=False)))
-        found = PictureSizes(pictures)
+        found = PictureSizes(pictures, inside)
 
         def steps() -> Iterator[ConvertProgress]:
             taken: set[str] = set()
@@ -104,7 +109,8 @@ def conversion(
                 else:
                     has_unknown = bool((image.mask == IGNORE).any())
                     lacks = bool(NAMING & set(spec.formats)) and not image.name.lower().endswith(tuple(SUFFIXES))
-                    yield ConvertProgress(done, source.total, image.name, has_unknown=has_unknown, lacks_ending=lacks)
+                    notes = one.notes.lines if isinstance(one, LabelledImage) else ()
+                    yield ConvertProgress(done, source.total, image.name, "", notes, has_unknown, lacks)
             if not taken:
                 raise ExportFailed(f"no labels could be converted; {first or 'there are none'}")
             writer.finish()
@@ -112,7 +118,7 @@ def conversion(
             yield ConvertProgress(done, done, "")
 
         ended: list[int] = []
-        yield Conversion(f"{name} is read as {FORMATS[detected.format].title}", left_out, steps())
+        yield Conversion(f"{name} is read as {FORMATS[detected.format].title}", left_out, source.notes, steps())
         if not ended:
             raise ExportFailed("the conversion was stopped before its end")  # no half archive
 
@@ -147,6 +153,8 @@ def _exported(
     outside = next((point for point in one.points if point.row >= hw[0] or point.col >= hw[1]), None)
     if outside is not None:
         raise ImportRefused(f"a point in row {outside.row}, column {outside.col} is outside the image")
+    if not one.points and (mask == IGNORE).all():
+        raise ImportRefused("nothing is said about any of its pixels")
     taken.add(stem.casefold())
     rows = [
         (name, point.row, point.col, point.place, subject.name_of(point.place), "import", "import", "")

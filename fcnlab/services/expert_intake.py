@@ -70,6 +70,7 @@ class LabelProgress:
         reason: why it was left out; empty when it was not.
         n_points: training points it gave.
         left_out_classes: classes met here for the first time of which no pixel is taken.
+        notes: marks that became unknown pixels or were dropped, and why, a line each.
     """
 
     done: int
@@ -79,6 +80,7 @@ class LabelProgress:
     reason: str = ""
     n_points: int = 0
     left_out_classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,7 +138,10 @@ class Intake:
                 yield LabelProgress(done, source.total, one.name, Outcome.LEFT_OUT, reason)
             else:
                 labels, outcome, n_points = step.kept
-                yield LabelProgress(done, source.total, labels.image.name, outcome, "", n_points, labels.left_out)
+                notes = one.notes.lines if isinstance(one, LabelledImage) else ()
+                yield LabelProgress(
+                    done, source.total, labels.image.name, outcome, "", n_points, labels.left_out, notes
+                )
 
     def _labels(self, one: LabelledImage | UnreadLabels, share: PointShare) -> _Labels:
         if isinstance(one, UnreadLabels):

@@ -84,6 +84,7 @@ class FoundLabels:
         classes: what each class of the file becomes.
         total: images that the file speaks of, None when nobody knows yet.
         left_out: files of an archive that cannot be read.
+        notes: what was taken for granted about them.
         steps: imports them, an image a step.
         share: how many points each mask gives; counts the masks when it is asked for the first time.
     """
@@ -93,6 +94,7 @@ class FoundLabels:
     classes: tuple[ClassMatch, ...]
     total: int | None
     left_out: tuple[LeftOut, ...]
+    notes: tuple[str, ...]
     steps: Iterator[LabelProgress]
     share: Callable[[], PointShare]
 
@@ -159,6 +161,7 @@ def found_labels(
             classes,
             source.total,
             left_out,
+            source.notes,
             _steps(intake, source, classes, share),
             share,
         )
@@ -194,8 +197,12 @@ def _share(
 
 
 @contextmanager
-def unpacked_labels(path: Path, *, name: str, within: Path) -> Iterator[tuple[Path, tuple[LeftOut, ...]]]:
+def unpacked_labels(
+    path: Path, *, name: str, within: Path, with_pictures: bool = False
+) -> Iterator[tuple[Path, tuple[LeftOut, ...]]]:
     """The path itself, or of a zip archive a folder with its label files, gone after the block.
+
+    `with_pictures`: with the images too, where the labels may not say how large these are.
 
     Raises:
         ImportRefused: the archive is damaged, or larger than it may be.
@@ -205,7 +212,7 @@ def unpacked_labels(path: Path, *, name: str, within: Path) -> Iterator[tuple[Pa
             yield path, ()
             return
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=within, prefix="labels-", suffix=".part")))
-        yield folder, unpack_labels(path, folder, name=name)
+        yield folder, unpack_labels(path, folder, name=name, with_pictures=with_pictures)
 
 
 def opened_source(

@@ -29,11 +29,14 @@ class ReadLabels:
         masks: (name of the image, mask (H, W) uint8 with 255 where nothing is said), read one at a time; labelled
             points are pixels of an otherwise unknown mask.
         left_out: (name, reason) of images that could not be read so far.
+        notes: (name, line) of marks read so far that are unknown pixels or were dropped, and why; before the first
+            image, what was taken for granted, with the name of the labels.
     """
 
     classes: tuple[str, ...]
     masks: Iterator[tuple[str, NDArray[np.uint8]]]
     left_out: list[tuple[str, str]]
+    notes: list[tuple[str, str]]
 
 
 @checked_call(ImportRefused)
@@ -68,17 +71,20 @@ def read_labels(
     place = Path(path)
     name = place.name or place.resolve().name
     request = LabelRequest(as_format=as_format, rest=rest, table=None if table is None else Path(table))
-    sizes = PictureSizes(None if images is None else Path(images))
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fcnlab-")))
-        inside, packed = stack.enter_context(unpacked_labels(place, name=name, within=work))
+        unpacked = unpacked_labels(place, name=name, within=work, with_pictures=images is None)
+        inside, packed = stack.enter_context(unpacked)
         _, source = opened_source(inside, request, None, name=name)
         left_out = [(one.name, one.reason) for one in packed]
-        yield ReadLabels(tuple(one.name for one in source.classes), _masks(source, sizes, left_out), left_out)
+        notes = [(name, line) for line in source.notes]
+        sizes = PictureSizes(None if images is None else Path(images), inside)
+        masks = _masks(source, sizes, left_out, notes)
+        yield ReadLabels(tuple(one.name for one in source.classes), masks, left_out, notes)
 
 
 def _masks(
-    source: LabelSource, sizes: PictureSizes, left_out: list[tuple[str, str]]
+    source: LabelSource, sizes: PictureSizes, left_out: list[tuple[str, str]], notes: list[tuple[str, str]]
 ) -> Iterator[tuple[str, NDArray[np.uint8]]]:
     for one in source.images():
         if isinstance(one, UnreadLabels):
@@ -90,6 +96,7 @@ def _masks(
         except ImportRefused as refusal:
             left_out.append((one.name, str(refusal)))
         else:
+            notes += [(name, line) for line in one.notes.lines]
             yield name, mask
 
 

@@ -84,12 +84,14 @@ def _offer(own: Engine, project: Project, given: Given) -> None:
     """Options, what was found, and the button."""
     request = _request(project)
     try:
-        total, words, classes = _found(own, project, given, request)
+        total, words, notes, classes = _found(own, project, given, request)
     except FcnlabError as failure:
         session.explained(failure)
         return
     images = "" if total is None else f", {total} {'image' if total == 1 else 'images'}"
     st.text(f"{words}{images}.")
+    for line in notes:
+        st.text(line)
     mapping = label_classes.draw(project, classes)
     if st.button("Import the labels", type="primary", icon=":material/download_done:", disabled=mapping is None):
         request = replace(request, mapping=mapping or {}, add_classes=True)
@@ -130,12 +132,12 @@ def _request(project: Project) -> LabelRequest:
 
 def _found(
     own: Engine, project: Project, given: Given, request: LabelRequest
-) -> tuple[int | None, str, Sequence[ClassMatch]]:
-    """(images, what it was taken for, classes) of what is on offer; opened again only when that changes."""
+) -> tuple[int | None, str, tuple[str, ...], Sequence[ClassMatch]]:
+    """(images, what it was taken for, notes, classes) of what is on offer; opened again only when that changes."""
     key = (project, given.key, request.as_format, request.rest)
     known = session.peek("labels_found")
     if known is not None and known[0] == key:
-        found: tuple[int | None, str, Sequence[ClassMatch]] = known[1]
+        found: tuple[int | None, str, tuple[str, ...], Sequence[ClassMatch]] = known[1]
         return found
     with (
         st.spinner("Looking into it"),
@@ -144,7 +146,7 @@ def _found(
             own.lab, path, project_id=project.id, request=request, name=name, allow_anywhere=anywhere
         ) as opened,
     ):
-        found = (opened.total, opened.words, opened.classes)
+        found = (opened.total, opened.words, opened.notes, opened.classes)
     session.remember("labels_found", (key, found))
     return found
 
@@ -169,6 +171,8 @@ def _import(own: Engine, project: Project, given: Given, request: LabelRequest) 
                 counts["points"] += step.n_points
                 left_out += [(step.name, step.reason)] if step.reason else []
                 left_out += [(f"class {one}", "left out; its pixels are unknown") for one in step.left_out_classes]
+                left_out += [(step.name, line) for line in step.notes]
+                counts["noted"] += len(step.notes)
             share = found.share().words
     except FcnlabError as failure:
         left_out.append(("the rest", str(failure)))
@@ -187,7 +191,9 @@ def _report(project: Project) -> None:
     words = f"{stored} {'image' if stored == 1 else 'images'} labelled, {counts.get('points', 0)} points"
     words += f", {counts['replaced']} replaced" if counts.get("replaced") else ""
     words += f", {counts['known']} there already" if counts.get("known") else ""
-    words += f", {len(left_out)} left out" if left_out else ""
+    n_noted = counts.get("noted", 0)
+    words += f", {len(left_out) - n_noted} left out" if len(left_out) > n_noted else ""
+    words += f", {n_noted} marks not read as they were made" if n_noted else ""
     words += f". {found[3]}." if found[3] else ""
     if not left_out:
         st.success(words, icon=":material/check_circle:")

@@ -223,16 +223,16 @@ def test_an_image_whose_labels_all_fall_away_is_left_out_and_replaces_nothing(la
     assert (truth[10:30, 20:50] == 1).all()
 
 
-def test_an_image_without_labels_is_background_where_its_file_knows_a_class(lab: Lab, tmp_path: Path) -> None:
+def test_an_image_in_which_nobody_drew_anything_teaches_nothing(lab: Lab, tmp_path: Path) -> None:
     project_id, (first, _) = new_project(lab)
     labelme_file(tmp_path / "in" / "a.json", "00000.png", [])
     labelme_file(tmp_path / "in" / "b.json", "00001.png", [("cell", BOX)])
 
-    take_in(lab, tmp_path / "in", project_id)
+    steps = take_in(lab, tmp_path / "in", project_id)
 
-    truth = expert_truth(lab, image(lab, image_id=first))
-    assert truth is not None
-    assert not truth.any()
+    assert [one.outcome for one in steps] == [Outcome.LEFT_OUT, Outcome.STORED]
+    assert steps[0].reason == "nobody marked anything in it"
+    assert expert_truth(lab, image(lab, image_id=first)) is None
 
 
 def test_shapes_of_a_class_that_is_left_out_are_unknown_and_never_background(lab: Lab, tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def read_coco(path: Path, options: ReadOptions) -> LabelSource:
         ImportRefused: no COCO file, damaged, or a list in it is missing; or two in one folder are for the same image.
     """
     contents = _contents(path) if path.is_dir() else [(path, mapping(read_json(path), path.name))]
-    groups = _groups([_file(one, content) for one, content in contents], path)
+    groups = _groups([_file(one, content) for one, content in contents])
     prefixes = _prefixes(groups, path)
     names = [one.name for files in groups for file in files for one in file.categories.values() if one.name]
     classes = shape_classes(map(FileClass, names), rest=options.rest)
@@ -117,7 +117,9 @@ def read_coco(path: Path, options: ReadOptions) -> LabelSource:
 
 
 def _n_named(files: Sequence[_File]) -> int:
-    unnamed = sum(not (isinstance(one, dict) and name_in(one.get("file_name"))) for file in files for one in file.images)
+    unnamed = sum(
+        not (isinstance(one, dict) and name_in(one.get("file_name"))) for file in files for one in file.images
+    )
     return unnamed + len(set().union(*(file.image_names() for file in files)))
 
 
@@ -134,7 +136,7 @@ def _contents(folder: Path) -> list[tuple[Path, dict[str, Any]]]:
     return found
 
 
-def _groups(files: Sequence[_File], path: Path) -> list[list[_File]]:
+def _groups(files: Sequence[_File]) -> list[list[_File]]:
     """Files that are read as one, in the order in which their annotations are drawn; most stand alone."""
     groups: dict[tuple[Path, str, str], list[_File]] = {}
     for file in files:
@@ -250,12 +252,17 @@ def _shape(annotation: Annotation, place: int, what: str, notes: Notes) -> Shape
         listed = [listed]  # written flat
     rings = [_ring(one, what) for one in listed]
     kept = [ring for ring in rings if len(ring) >= 6]
-    if len(kept) < len(rings):
-        short = next(len(ring) for ring in rings if len(ring) < 6)
-        outcome = "dropped" if kept or not annotation.get("bbox") else "its box is taken"
-        notes.add(f"a polygon of {what} has {short} coordinates, wanted pairs, at least three: {outcome}")
+    short = next((len(ring) for ring in rings if len(ring) < 6), None)
+    said = f"a polygon of {what} has {short} coordinates, wanted pairs, at least three"
+    if kept and short is not None:
+        notes.add(f"{said}: it is dropped")
     if not kept:
-        kept = [_box(annotation, place, what).corners.ravel().tolist()]
+        try:
+            kept = [_box(annotation, place, what).corners.ravel().tolist()]
+        except NoArea as refusal:
+            raise (refusal if short is None else NoArea(f"{said}, and no box with an area")) from refusal
+        if short is not None:
+            notes.add(f"{said}: its box is taken")
     corners = np.array([value for ring in kept for value in ring], np.float64).reshape(-1, 2)
     return Painted(place, partial(_pixels_of_polygons, kept, what=what), corners, what)
 
@@ -301,7 +308,9 @@ def _ring(ring: object, what: str) -> list[float]:
 
 def _box(annotation: Annotation, place: int, what: str) -> Polygon:
     """The box of an annotation, turned about its middle where a tool wrote that into its attributes. Raises NoArea."""
-    values = [number(one, f"the bbox of {what}") for one in listing(annotation.get("bbox") or [], f"the bbox of {what}")]
+    values = [
+        number(one, f"the bbox of {what}") for one in listing(annotation.get("bbox") or [], f"the bbox of {what}")
+    ]
     if not values or (len(values) == 4 and 0 in values[2:]):
         raise NoArea(f"{what} has neither a polygon nor a box with an area")
     if len(values) != 4 or values[2] < 0 or values[3] < 0:

@@ -21,7 +21,7 @@ from fcnlab.adapters.imports.mask_files import (
     masks_below,
 )
 from fcnlab.adapters.imports.voc import MASKS
-from fcnlab.adapters.imports.yolo import label_files
+from fcnlab.adapters.imports.yolo import begins_with_label, label_files
 from fcnlab.errors import ImportRefused
 
 PEEK_BYTES = 65_536
@@ -31,6 +31,7 @@ PIXELS_LOOKED_AT = 200_000_000
 
 FILES_LOOKED_AT = 50
 JSON_MARKS = (
+    (LabelFormat.LABEL_STUDIO, rb'(?s)\A\s*\[.*"annotation_id"\s*:'),
     (LabelFormat.LABEL_STUDIO, rb'(?s)\A\s*\[.*"(annotations|completions)"\s*:'),
     (LabelFormat.CITYSCAPES, rb'"imgHeight"\s*:'),
     (LabelFormat.LABELME, rb'"shapes"\s*:'),
@@ -203,14 +204,8 @@ def _holds_yolo(folder: Path) -> bool:
     files = label_files(folder)
     filled = list(islice((one for one in files if one.stat().st_size), MASKS_LOOKED_AT))
     if filled or not files:
-        return any(_is_yolo(one) for one in filled)
+        return any(begins_with_label(one) for one in filled)
     return (folder / "data.yaml").is_file()
-
-
-def _is_yolo(file: Path) -> bool:
-    """Whether the first line of a text file is a class and coordinates."""
-    words = _ends(file).lstrip().partition(b"\n")[0].split()
-    return len(words) >= 5 and words[0].isdigit() and all(re.fullmatch(rb"-?[\d.]+(e-?\d+)?", one) for one in words[1:])
 
 
 def _ends(path: Path) -> bytes:

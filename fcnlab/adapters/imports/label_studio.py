@@ -25,7 +25,17 @@ from fcnlab.adapters.imports.reading import (
     shown,
     text,
 )
-from fcnlab.adapters.imports.shapes import Ellipse, Marks, Shape, ShapeClasses, Stamp, box, polygon, shape_classes, turned
+from fcnlab.adapters.imports.shapes import (
+    Ellipse,
+    Marks,
+    Shape,
+    ShapeClasses,
+    Stamp,
+    box,
+    polygon,
+    shape_classes,
+    turned,
+)
 from fcnlab.adapters.label_studio_brush import decode_brush
 from fcnlab.domain import IGNORE
 from fcnlab.errors import ImportRefused

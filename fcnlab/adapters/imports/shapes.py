@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -28,6 +28,8 @@ from fcnlab.errors import ImportRefused
 
 BACKGROUND = "background"
 UNKNOWN_PIXELS = "its pixels are unknown"
+FLAT = 1e-9
+"""Polygons narrower than this have no area."""
 
 
 class NoArea(ImportRefused):
@@ -82,7 +84,7 @@ class Stamp:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Painted:
-    """Pixels of the whole image: given its (H, W), (H, W) bool. `corners` (N, 2) float64 say where, if anything does."""
+    """Pixels of the whole image: given its (H, W), (H, W) bool. `corners` (N, 2) float64 say where they may be."""
 
     place: int
     pixels: Callable[[tuple[int, int]], NDArray[np.bool_]]
@@ -131,11 +133,14 @@ class Marks:
         name: of the image, as the file has it.
         hw: the size the file claims.
         classes: those of the file.
+        in_shares: polygons count in widths and heights of the image.
     """
 
-    def __init__(self, name: str, hw: tuple[int, int] | None, classes: ShapeClasses) -> None:
+    def __init__(
+        self, name: str, hw: tuple[int, int] | None, classes: ShapeClasses, *, in_shares: bool = False
+    ) -> None:
         self.notes = Notes()
-        self._name, self._hw, self._classes = name, hw, classes
+        self._name, self._hw, self._classes, self._in_shares = name, hw, classes, in_shares
         self._shapes: list[tuple[int, Shape]] = []
         self._points: list[FilePoint] = []
         self._has_classes, self._has_unread = False, False
@@ -202,6 +207,8 @@ class Marks:
 
     def _mask(self, hw: tuple[int, int]) -> NDArray[np.uint8]:
         shapes = [shape for _, shape in sorted(self._shapes, key=lambda pair: pair[0])]
+        if self._in_shares:
+            shapes = [replace(one, corners=one.corners * hw[::-1]) for one in shapes if isinstance(one, Polygon)]
         ground = IGNORE if self._has_unread else self._classes.ground
         mask = drawn(shapes, hw, ground=ground, notes=self.notes)
         inside = [one for one in self._points if one.row < hw[0] and one.col < hw[1]]
@@ -220,7 +227,8 @@ def _is_flat(corners: NDArray[np.float64]) -> bool:
     """Whether all corners lie on one line."""
     sides = corners[1:] - corners[0]
     longest = sides[np.argmax((sides**2).sum(axis=1))]
-    return bool(np.abs(sides[:, 0] * longest[1] - sides[:, 1] * longest[0]).max() <= 1e-12 * max(1.0, *np.abs(longest)))
+    across = np.abs(sides[:, 0] * longest[1] - sides[:, 1] * longest[0]).max()
+    return bool(across <= FLAT * np.hypot(*longest))
 
 
 def polygon(place: int, numbers: Sequence[Any], what: str) -> Polygon:
@@ -327,7 +335,8 @@ def _note_missed(mask: NDArray[np.uint8], shape: Shape, notes: Notes) -> bool:
     corners = shape.corners if isinstance(shape, Polygon | Painted) else None
     if isinstance(shape, Ellipse):
         reach = np.array([shape.x_radius, shape.y_radius])
-        corners = np.array([(shape.x, shape.y) - reach, (shape.x, shape.y) + reach])
+        middle = np.array([shape.x, shape.y])
+        corners = np.array([middle - reach, middle + reach])
     if corners is not None:
         low, high = np.maximum(corners.min(axis=0), 0), np.minimum(corners.max(axis=0), size)
         if (low < high).all():

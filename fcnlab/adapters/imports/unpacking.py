@@ -12,8 +12,11 @@ LIMITS = ZipLimits(total_bytes=20_000_000_000)
 PICTURES = frozenset({".jpg", ".jpeg", ".webp"})
 """Endings that never hold labels: such files stay packed."""
 
+SAYS_NO_SIZE = ".txt"
+"""How label files end that do not say how large their images are."""
 
-def unpack_labels(archive: Path, folder: Path, *, name: str) -> tuple[LeftOut, ...]:
+
+def unpack_labels(archive: Path, folder: Path, *, name: str, with_pictures: bool = False) -> tuple[LeftOut, ...]:
     """Write the files of an archive that may hold labels below a folder; returns those that cannot be read.
 
     Names were judged by the archive: none leads out of the folder.
@@ -22,6 +25,7 @@ def unpack_labels(archive: Path, folder: Path, *, name: str) -> tuple[LeftOut, .
         archive: the zip file.
         folder: empty.
         name: what the user calls the archive.
+        with_pictures: pictures too, where labels may need them to know their size.
 
     Raises:
         ImportRefused: no zip file, damaged, or larger than it may be.
@@ -29,9 +33,10 @@ def unpack_labels(archive: Path, folder: Path, *, name: str) -> tuple[LeftOut, .
     left_out: list[LeftOut] = []
     with open_zip(archive, name=name, limits=LIMITS) as opened:
         left_out += opened.left_out
+        is_lacking = with_pictures and any(entry.name.lower().endswith(SAYS_NO_SIZE) for entry in opened.entries)
         for entry in opened.entries:
             path = folder / entry.name
-            if path.suffix.lower() in PICTURES:
+            if path.suffix.lower() in PICTURES and not is_lacking:
                 continue
             if entry.size > MOST_BYTES:
                 left_out.append(LeftOut(entry.name, "it is larger than label files may be"))

@@ -81,9 +81,7 @@ def test_points_and_corners_of_polylines_are_points(tmp_path: Path) -> None:
 
 
 def test_an_image_without_shapes_teaches_nothing_for_nobody_says_it_is_empty(tmp_path: Path) -> None:
-    assert refusals(read_cvat(cvat(tmp_path / "a.xml"), ReadOptions())) == [
-        "train/a.jpg: nobody marked anything in it"
-    ]
+    assert refusals(read_cvat(cvat(tmp_path / "a.xml"), ReadOptions())) == ["train/a.jpg: nobody marked anything in it"]
 
 
 def test_many_images_are_read_one_after_the_other(tmp_path: Path) -> None:
