@@ -109,8 +109,8 @@ def read_coco(path: Path, options: ReadOptions) -> LabelSource:
                     by_name.setdefault(key or f"{file.path.name}/{count}", []).append((file, one))
             for parts in by_name.values():
                 yield _image(parts, prefix, classes)
-            for key in (key for file in files for key in file.lost()):
-                yield UnreadLabels(f"image_id {shown(key)}", "annotations of an image that the file does not list")
+            for image_id in (one for file in files for one in file.lost()):
+                yield UnreadLabels(f"image_id {shown(image_id)}", "annotations of an image that the file does not list")
 
     n_images = sum(len(files[0].images) if len(files) == 1 else _n_named(files) for files in groups)
     return LabelSource(classes.classes, n_images + sum(len(file.lost()) for files in groups for file in files), read)

@@ -139,7 +139,7 @@ def _annotations(task: Mapping[str, Any]) -> tuple[list[Result], list[Result]]:
     if not kept:
         raise ImportRefused("nobody annotated it")
     truth = next((one for one in kept if one.get("ground_truth")), None)
-    listed = {
+    listed: dict[int, list[Result]] = {
         id(one): [mapping(part, "a result") for part in listing(one.get("result"), "the result of an annotation")]
         for one in kept
     }
