@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from fcnlab.commands.common import answer, json_option, say
-from fcnlab.commands.labels import FORMATS
+from fcnlab.commands.labels import FORMATS, say_left_out
 from fcnlab.commands.output import PREFIX_OPTION
 from fcnlab.exports import CONVERTED, ExportFormat, ExportSpec
 
@@ -82,19 +82,8 @@ def convert(
                 click.echo(f"\r{step.done}/{step.total or '?'} {step.name}\033[K", nl=False, err=True)
         if sys.stderr.isatty():
             click.echo("\r\033[K", nl=False, err=True)
-    for one in left_out:
-        say(f"left out {one['name']}: {one['reason']}")
-    for one in notes:
-        say(f"{one['name']}: {one['note']}")
-    if n_unknown:
-        say(f"{n_unknown} masks have pixels about which nothing is said; formats of shapes leave these out")
-    if ExportFormat.YOLO in spec.formats:
-        say("yolo has labels alone: to train on them, put the images into yolo/images, beside yolo/labels")
-    if n_lacking:
-        say(
-            f"{n_lacking} images are named without an ending such as .png, which the labels do not say, and readers "
-            "will not find them: name the folder of images (--images)"
-        )
+    say_left_out(left_out, notes)
+    _say_hints(spec, n_unknown, n_lacking)
     values = {
         "output": str(output),
         "images": count,
@@ -105,3 +94,16 @@ def convert(
     }
     answer(values, [f"{count} images in {output}, {len(left_out)} left out"], as_json=as_json)
     ctx.exit(1 if left_out or notes else 0)
+
+
+def _say_hints(spec: ExportSpec, n_unknown: int, n_lacking: int) -> None:
+    """What people should know about the files that were written."""
+    if n_unknown:
+        say(f"{n_unknown} masks have pixels about which nothing is said; formats of shapes leave these out")
+    if ExportFormat.YOLO in spec.formats:
+        say("yolo has labels alone: to train on them, put the images into yolo/images, beside yolo/labels")
+    if n_lacking:
+        say(
+            f"{n_lacking} images are named without an ending such as .png, which the labels do not say, and readers "
+            "will not find them: name the folder of images (--images)"
+        )

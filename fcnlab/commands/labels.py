@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,10 +120,7 @@ def _imported(found: FoundLabels) -> dict[str, Any]:
             click.echo(f"\r{step.done}/{step.total or '?'} {step.name}\033[K", nl=False, err=True)
     if sys.stderr.isatty():
         click.echo("\r\033[K", nl=False, err=True)
-    for one in left_out:
-        say(f"left out {one['name']}: {one['reason']}")
-    for one in notes:
-        say(f"{one['name']}: {one['note']}")
+    say_left_out(left_out, notes)
     if found.share().words:
         say(f"{found.share().words} (--points overrides)")
     reasons = {one.named.name: one.reason for one in found.classes}
@@ -137,6 +135,14 @@ def _imported(found: FoundLabels) -> dict[str, Any]:
         "notes": notes,
         "left_out_classes": without,
     }
+
+
+def say_left_out(left_out: Sequence[Mapping[str, str]], notes: Sequence[Mapping[str, str]]) -> None:
+    """Name what could not be read: images, and marks that are unknown pixels or were dropped."""
+    for one in left_out:
+        say(f"left out {one['name']}: {one['reason']}")
+    for one in notes:
+        say(f"{one['name']}: {one['note']}")
 
 
 def _mapping(pairs: tuple[str, ...]) -> dict[str, str]:
