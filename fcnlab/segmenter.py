@@ -26,6 +26,7 @@ from fcnlab.core.network_model import KIND, NetworkModel, network_to_arrays
 from fcnlab.core.picture import array_id, to_rgb8
 from fcnlab.core.pictures import AnyPicture, open_picture, segment_any
 from fcnlab.core.tiled_stages import MemoryShelf
+from fcnlab.core.wide import is_wide
 from fcnlab.core.working import learner_picture
 from fcnlab.domain import LearnerSpec, Point, checked_classes
 from fcnlab.errors import CheckpointError, InvalidClasses, InvalidPoints, NoPoints, NotFitted, UnknownImage
@@ -138,23 +139,39 @@ class PointSegmenter:
     def fit(self, *, warm: bool = False) -> PointSegmenter:
         """Learn from every point of every image.
 
+        While few points are there, all of one class that is not the background, a first guess is made: what is far
+        from them, and the border, counts faintly as background.
+
         Args:
             warm: start at the last head; same result within the tolerance, sooner.
 
         Raises:
-            NoPoints: fewer than two classes have points.
+            NoPoints: fewer than two classes have points, and no guess can be made.
         """
         for image, points in self._points.items():
             if points and image not in self._lessons:
                 clicks = self._clicks(image)
                 taught = learner.teach(self._picture(image), clicks, self.spec, background=self.background)
                 self._lessons[image] = Lesson(image, clicks, taught)
+        self._guess()
         teachings = canonical_teachings(self._lessons.values())
         if not teachings:
             raise NoPoints(missing_message(()))
         self._head = learner.fit(teachings, self.spec, start=self._head if warm else None)
         self._network = None
         return self
+
+    def _guess(self) -> None:
+        """Let every lesson say what stands for the background while one class alone has points, and only then."""
+        clicked = {point.class_id for points in self._points.values() for point in points}
+        is_guessing = learner.wants_guess(clicked, sum(map(len, self._points.values())), self.background)
+        for image, lesson in self._lessons.items():
+            guess = lesson.teaching.guess if is_guessing else None
+            if is_guessing and guess is None and self.background is not None:
+                picture = self._picture(image)
+                if not is_wide(picture.hw):
+                    guess = learner.first_guess(picture, lesson.clicks, background=self.background)
+            self._lessons[image] = replace(lesson, teaching=replace(lesson.teaching, guess=guess))
 
     @checked_call()
     def finetune(self, network: str = "fcn8s", **options: Any) -> Iterator[TrainingProgress]:

@@ -210,6 +210,37 @@ def test_a_last_row_and_column_can_be_clicked(cat: NDArray[np.uint8]) -> None:
     assert segmenter.predict(segmenter.add_image(cat))[299, 450] == 0
 
 
+def test_one_click_gives_a_first_mask_where_a_class_is_the_background(cat: NDArray[np.uint8], tmp_path: Path) -> None:
+    first = taught(cat, np.array([(150, 230, 1)]))
+    image = first.add_image(cat)
+
+    mask = first.predict(image)
+
+    assert mask[150, 230] == 1
+    assert 0.02 < (mask == 1).mean() < 0.8, "neither a spot nor everything"
+    assert (mask[[0, 0, -1, -1], [0, -1, 0, -1]] == 0).sum() >= 2
+    assert sum(len(one.clicks) for one in first.model().lessons) == 1, "nothing of the guess is a point"
+    first.save(tmp_path / "first.safetensors")
+    again = fcnlab.PointSegmenter.load(tmp_path / "first.safetensors", device="cpu")
+    assert np.array_equal(again.fit().predict(again.add_image(cat)), mask)
+    bare = fcnlab.PointSegmenter(classes=["background", "cat"], background=None, device="cpu")
+    bare.add_points(bare.add_image(cat), [150], [230], [1])
+    with pytest.raises(errors.NoPoints, match="second class"):
+        bare.fit()
+
+
+def test_after_the_second_class_nothing_is_left_of_the_guess(cat: NDArray[np.uint8]) -> None:
+    guessed = taught(cat, np.array([(150, 230, 1)]))
+    asked = fcnlab.PointSegmenter(classes=["background", "cat"], device="cpu")
+    for segmenter in (guessed, asked):
+        image = segmenter.add_image(cat)
+        segmenter.add_points(image, [150, 20], [230, 420], [1, 0])
+        segmenter.fit()
+
+    assert np.array_equal(guessed.predict_proba(image), asked.predict_proba(image))
+    assert guessed.model().lessons[0].teaching.guess is None
+
+
 def test_misuse_is_explained(cat: NDArray[np.uint8]) -> None:
     segmenter = fcnlab.PointSegmenter(classes=["background", "cat"], device="cpu")
     image = segmenter.add_image(cat)
@@ -218,9 +249,11 @@ def test_misuse_is_explained(cat: NDArray[np.uint8]) -> None:
         segmenter.predict(image)
     with pytest.raises(errors.UnknownImage, match="add_image"):
         segmenter.add_points("nonsense", [0], [0], [0])
-    segmenter.add_points(image, [1], [1], [1])
+    segmenter.add_points(image, [1], [1], [0])
     with pytest.raises(errors.NoPoints, match="second class"):
         segmenter.fit()
+    with pytest.raises(errors.InvalidClasses, match="background 'dog'"):
+        fcnlab.PointSegmenter(classes=["a", "b"], background="dog")
     with pytest.raises(errors.InvalidSetting, match="unknown learner setting"):
         fcnlab.PointSegmenter(classes=["a", "b"], colour="red")
     with pytest.raises(errors.InvalidSetting, match="device"):

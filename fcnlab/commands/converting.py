@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -30,7 +31,11 @@ from fcnlab.exports import CONVERTED, ExportFormat, ExportSpec
 )
 @click.option("--table", type=click.Path(dir_okay=False, path_type=Path), help="Names of the classes in masks.")
 @click.option(
-    "--rest", type=click.Choice(["background", "unknown"]), default="background", help="Of pixels outside all shapes."
+    "--rest",
+    type=click.Choice(["auto", "background", "unknown"]),
+    default="auto",
+    show_default=True,
+    help="What pixels outside all shapes are; auto: background, where there is a class for that, else unknown.",
 )
 @click.option("--instances", is_flag=True, help="A region per connected part, not per class.")
 @PREFIX_OPTION
@@ -44,7 +49,7 @@ def convert(
     formats: tuple[str, ...],
     images: Path | None,
     table: Path | None,
-    rest: str,
+    rest: Literal["auto", "background", "unknown"],
     instances: bool,
     image_prefix: str,
     as_json: bool,
@@ -61,7 +66,7 @@ def convert(
     from fcnlab.services.converting import conversion
     from fcnlab.services.expert_labels import LabelRequest
 
-    request = LabelRequest(as_format=as_format, table=table, rest="unknown" if rest == "unknown" else "background")
+    request = LabelRequest(as_format=as_format, table=table, rest=rest)
     wanted = tuple(one for one in ExportFormat if one.value in formats)
     spec = ExportSpec(wanted, instances=instances, image_prefix=image_prefix)
     count, n_unknown, n_lacking = 0, 0, 0

@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -41,7 +41,11 @@ def labels() -> None:
 @click.option("--map", "pairs", multiple=True, metavar="FILE=PROJECT", help="A class by another name; FILE= drops it.")
 @click.option("--table", type=click.Path(dir_okay=False, path_type=Path), help="Names of the classes in masks.")
 @click.option(
-    "--rest", type=click.Choice(["background", "unknown"]), default="background", help="Of pixels outside all shapes."
+    "--rest",
+    type=click.Choice(["auto", "background", "unknown"]),
+    default="auto",
+    show_default=True,
+    help="What pixels outside all shapes are; auto: background, where there is a class for that, else unknown.",
 )
 @click.option(
     "--strange", type=click.Choice(["refuse", "unknown"]), default="refuse", help="Of colours that no table knows."
@@ -60,7 +64,7 @@ def import_labels(
     add_classes: bool,
     pairs: tuple[str, ...],
     table: Path | None,
-    rest: str,
+    rest: Literal["auto", "background", "unknown"],
     strange: str,
     labeller: str,
     seed: int,
@@ -82,7 +86,7 @@ def import_labels(
         weight=weight,
         add_classes=add_classes,
         mapping=_mapping(pairs),
-        rest="unknown" if rest == "unknown" else "background",
+        rest=rest,
         strange="unknown" if strange == "unknown" else "refuse",
         table=table,
         labeller=labeller,

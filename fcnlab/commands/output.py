@@ -48,9 +48,16 @@ def shape_options(command: Command) -> Command:
         PREFIX_OPTION,
         click.option("--border", default=0, type=click.IntRange(0, MOST_BORDER), help="Pascal VOC: 255 along edges."),
         click.option("--fill-holes", is_flag=True, help="Fill background that a part of a class encloses."),
-        click.option("--min-size", default=0, type=click.IntRange(0), help="Smaller parts become background (pixels)."),
+        click.option(
+            "--min-size",
+            default=0,
+            type=click.IntRange(0),
+            help="Smaller parts become background, or 255 without one (pixels).",
+        ),
         click.option("--instances", is_flag=True, help="A region per connected part, not per class."),
-        click.option("--classes", help="Names or ids, commas between; the other classes become background."),
+        click.option(
+            "--classes", help="Names or ids, commas between; the others become background, or 255 without one."
+        ),
     ):
         command = option(command)
     return command

@@ -144,6 +144,14 @@ def border_positions(
     return rows[clear], cols[clear]
 
 
+def grid_positions(hw: tuple[int, int], count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Rows and cols (M,) of about `count` positions spread evenly over a working picture of size `hw`."""
+    step = (hw[0] * hw[1] / count) ** 0.5
+    rows, cols = ((np.arange(n) + 0.5) / n * side - 0.5 for side, n in ((one, max(1, round(one / step))) for one in hw))
+    grid = np.meshgrid(rows, cols, indexing="ij")
+    return grid[0].ravel(), grid[1].ravel()
+
+
 def samples_at(stages: Stages, rows: NDArray[np.float64], cols: NDArray[np.float64]) -> NDArray[np.float32]:
     """Standardised features (N, D) at float positions of the working picture."""
     device = stages.maps[0].device

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,6 +19,7 @@ from fcnlab.core.clicks import (
     Colours,
     border_positions,
     canonical_clicks,
+    grid_positions,
     join_samples,
     neighbour_positions,
     samples_at,
@@ -50,6 +52,13 @@ LOCAL_HASTE = 8.0
 
 WALKER_SHARE = 0.7
 WON_ROWS = 2048
+
+
+GUESS_GRID = 400
+"""Places that a first guess looks at, spread evenly over the picture."""
+
+GUESS_NEAR = 0.5
+"""So much of them is too near to the clicks, or too much like them, to be taken for background."""
 
 
 class Teachable(Protocol):
@@ -99,11 +108,15 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Teaching:
-    """What one image contributes to a fit: its clicks, their neighbours, its border."""
+    """What one image contributes to a fit: its clicks, their neighbours, its border.
+
+    `guess`: what stands for the background while nobody clicked it; see `first_guess`.
+    """
 
     clicked: Samples
     neighbours: Samples
     border: Samples | None
+    guess: Samples | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +166,32 @@ def teach(picture: Teachable, clicks: Clicks, spec: LearnerSpec, *, background: 
     )
 
 
+def wants_guess(clicked: Collection[int], n_points: int, background: int | None) -> bool:
+    """Whether the first clicks of a project can be answered by a guess: few, of one class, which is no background."""
+    return background is not None and len(clicked) == 1 and background not in clicked and n_points <= NEIGHBOURS_UP_TO
+
+
+def first_guess(picture: Teachable, clicks: Clicks, *, background: int) -> Samples:
+    """Samples that count faintly as background in an image whose clicks are all of one other class.
+
+    They lie where the picture looks least like any click, seen from features and from afar: the farther from the
+    nearest click, the more a sample weighs. No point is made of them, and they serve only until a second class is
+    clicked.
+    """
+    rows, cols = grid_positions(picture.hw, GUESS_GRID)
+    own_rows, own_cols = clicks.on(picture.hw)
+    features = picture.samples(np.concatenate([rows, own_rows]), np.concatenate([cols, own_cols]))
+    unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-6)
+    grid, own = unit[: len(rows)], unit[len(rows) :]
+    apart = np.hypot(rows[:, None] - own_rows, cols[:, None] - own_cols) / np.hypot(*picture.hw)
+    distance = (1 - grid @ own.T + apart).min(axis=1)
+    near, far = np.quantile(distance, GUESS_NEAR), distance.max()
+    weights = np.clip((distance - near) / max(float(far - near), 1e-6), 0, 1).astype(np.float32)
+    kept = weights > 0
+    weights /= max(float(weights.sum()), 1e-6)
+    return Samples(features[: len(rows)][kept], np.full(int(kept.sum()), background, np.int64), weights[kept])
+
+
 def without_neighbours(teaching: Teaching) -> Teaching:
     """The same lesson without the neighbours of its clicks, for projects with more than NEIGHBOURS_UP_TO points.
 
@@ -163,6 +202,7 @@ def without_neighbours(teaching: Teaching) -> Teaching:
         _copied(teaching.clicked, len(teaching.clicked.class_ids)),
         _copied(teaching.neighbours, 0),
         None if border is None else _copied(border, len(border.class_ids)),
+        teaching.guess,
     )
 
 
@@ -173,16 +213,22 @@ def _copied(samples: Samples, count: int) -> Samples:
 def fit(teachings: list[Teaching], spec: LearnerSpec, *, start: Head | None = None) -> Head:
     """Fit the head to the points of all images, given in canonical order of the images.
 
+    While one class alone has points, the guesses at the background stand for the other.
+
     Raises:
-        NoPoints: fewer than two classes have points.
+        NoPoints: fewer than two classes have points, and there is no guess.
     """
     parts = [one.clicked for one in teachings]
     clicked = {int(one) for part in parts for one in np.unique(part.class_ids)}
     if len(clicked) < 2:  # the border of object mode is no click
-        raise NoPoints(missing_message(tuple(sorted(clicked))))
-    if sum(len(one.class_ids) for one in parts) <= NEIGHBOURS_UP_TO:
+        guesses = [one.guess for one in teachings if one.guess is not None]
+        if not clicked or not guesses:
+            raise NoPoints(missing_message(tuple(sorted(clicked))))
+        parts += guesses
+    if sum(len(one.clicked.class_ids) for one in teachings) <= NEIGHBOURS_UP_TO:
         parts += [one.neighbours for one in teachings]
-    parts += [one.border for one in teachings if one.border is not None]
+    if len(clicked) > 1:  # a guess has the border in it
+        parts += [one.border for one in teachings if one.border is not None]
     joined = join_samples(parts)
     return fit_head(joined, class_weight=spec.class_weight, regularisation=spec.regularisation, start=start)
 

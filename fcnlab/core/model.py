@@ -15,7 +15,7 @@ from fcnlab.core.learner import Teaching
 from fcnlab.domain import LearnerSpec
 from fcnlab.errors import CheckpointError, InvalidClasses
 
-SAMPLE_GROUPS = ("clicked", "neighbours", "border")
+SAMPLE_GROUPS = ("clicked", "neighbours", "border", "guess")
 _NO_SAMPLES = Samples(np.zeros((0, 0), np.float32), np.zeros(0, np.int64), np.zeros(0, np.float32))
 NOTHING_TAUGHT = Teaching(_NO_SAMPLES, _NO_SAMPLES, None)
 """Of clicks that a head does not learn from."""
@@ -126,8 +126,8 @@ def teaching_from_arrays(arrays: dict[str, NDArray[Any]], prefix: str = "") -> T
         start = f"{prefix}{name}."
         return Samples(arrays[start + "features"], arrays[start + "class_ids"], arrays[start + "weights"])
 
-    border = group("border") if f"{prefix}border.features" in arrays else None
-    return Teaching(group("clicked"), group("neighbours"), border)
+    border, guess = (group(name) if f"{prefix}{name}.features" in arrays else None for name in ("border", "guess"))
+    return Teaching(group("clicked"), group("neighbours"), border, guess)
 
 
 def model_to_arrays(model: Model) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:

@@ -71,7 +71,7 @@ def galleries(lab: Lab, found: Standing) -> tuple[Gallery, ...]:
     return tuple(made)
 
 
-def tile_jpeg(picture: Path, mask: Path | None, labels: Sequence[ClassLabel]) -> bytes:
+def tile_jpeg(picture: Path, mask: Path | None, labels: Sequence[ClassLabel], background: int | None) -> bytes:
     """JPEG bytes of a picture, its longer side at most TILE_SIDE, under a mask; without it when that is unreadable."""
     with Image.open(picture) as file:
         file.draft("RGB", (TILE_SIDE, TILE_SIDE))
@@ -80,5 +80,5 @@ def tile_jpeg(picture: Path, mask: Path | None, labels: Sequence[ClassLabel]) ->
     found: NDArray[np.uint8] | None = None if mask is None else read_mask(mask)
     if found is not None:
         small = np.asarray(cv2.resize(found, rgb.shape[1::-1], interpolation=cv2.INTER_NEAREST), np.uint8)
-        rgb = tinted(rgb, small, palette_of(labels), background=labels[0].id)
+        rgb = tinted(rgb, small, palette_of(labels), background=background)
     return overlay_jpeg(rgb)

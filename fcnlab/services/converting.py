@@ -34,8 +34,6 @@ NAMING = frozenset(
 )
 """Formats that say the file name of an image, by which their readers open it."""
 
-NO_BACKGROUND = IGNORE
-
 
 @dataclass(frozen=True, slots=True)
 class ConvertProgress:
@@ -128,7 +126,7 @@ def _subject(classes: Sequence[FileClass], title: str) -> Subject:
         ClassLabel(place, one.name, one.colour or DEFAULT_PALETTE[place % len(DEFAULT_PALETTE)], place)
         for place, one in enumerate(classes)
     )
-    background = next((place for place, one in enumerate(classes) if is_background(one.name)), NO_BACKGROUND)
+    background = next((place for place, one in enumerate(classes) if is_background(one.name)), None)
     return Subject(title, labels, (), background)
 
 

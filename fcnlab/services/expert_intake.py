@@ -22,7 +22,7 @@ from fcnlab.domain import IGNORE, ImageState, Point, PointSource, StoredPoint
 from fcnlab.errors import ImportRefused
 from fcnlab.expertise import ExpertMask
 from fcnlab.lab import Lab
-from fcnlab.services.label_names import BACKGROUNDS, ClassMatch, ImageNames, KnownImage
+from fcnlab.services.label_names import ClassMatch, ImageNames, KnownImage
 from fcnlab.services.overlapping import overlapped
 from fcnlab.services.point_shares import PointShare
 from fcnlab.services.projects import add_class
@@ -40,8 +40,7 @@ def is_left_out(match: ClassMatch) -> bool:
 
 def is_thing(match: ClassMatch) -> bool:
     """Whether a class of the file is more than its background."""
-    name = match.named.name
-    return not is_background(name) and name.strip(" _").casefold() not in BACKGROUNDS
+    return not is_background(match.named.name)
 
 
 def listed(names: Sequence[str]) -> str:

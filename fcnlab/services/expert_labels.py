@@ -47,7 +47,8 @@ class LabelRequest:
         weight: of the points, next to 1 of a click.
         add_classes: classes that the project lacks become new ones; else they are left out.
         mapping: name of a class in the file -> name in the project, empty to leave it out.
-        rest: what pixels outside all shapes are, where the format does not say it.
+        rest: what pixels outside all shapes are, where the format does not say it. "auto": background, where the file
+            or the project has a class for that; else unknown.
         strange: colours that no table knows refuse their image, or are unknown pixels.
         table: a file that names classes by value or colour.
         labeller: whose labels they are.
@@ -59,7 +60,7 @@ class LabelRequest:
     weight: float = 1.0
     add_classes: bool = False
     mapping: Mapping[str, str] = field(default_factory=dict)
-    rest: Rest = "background"
+    rest: Rest = "auto"
     strange: Strange = "refuse"
     table: Path | None = None
     labeller: str = "import"
@@ -140,7 +141,11 @@ def found_labels(
     with unpacked_labels(path, name=called, within=lab.folders.images.parent) as (inside, left_out):
         detected, source = opened_source(inside, request, project, name=called)
         classes = match_classes(
-            source.classes, project.classes, mapping=request.mapping, add_missing=request.add_classes
+            source.classes,
+            project.classes,
+            background=project.background,
+            mapping=request.mapping,
+            add_missing=request.add_classes,
         )
         called_source = f"{detected.format.value}:{called}"
         earlier, order = earlier_points(given, called_source), [image_id for _, image_id, _ in images]
@@ -226,8 +231,9 @@ def opened_source(
         ImportRefused: not of that format, or damaged.
     """
     labels = () if project is None else project.classes
+    has_background = project is not None and project.background is not None
     options = ReadOptions(
-        rest=request.rest,
+        rest="background" if request.rest == "auto" and has_background else request.rest,
         table=request.table,
         names={label.id: label.name for label in labels},
         colours={label.colour.lower(): label.name for label in labels},

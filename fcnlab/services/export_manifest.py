@@ -12,8 +12,8 @@ from fcnlab.runs import ModelRecord
 from fcnlab.services.export_plan import Moment
 
 CONVENTIONS = {
-    "masks": "pixel value = class id, at the full size of the upright image; 255 never occurs, but in a border of "
-    "Pascal VOC masks that was asked for",
+    "masks": "pixel value = class id, at the full size of the upright image; 255 occurs only in a border of Pascal "
+    "VOC masks that was asked for, and without a background where classes or small parts were left out",
     "mask": "stored: the mask the image kept when it was marked done; predicted: by the model",
     "model": "what makes masks: a chosen version, with its own point set, or null for the instant learner",
     "turned": "the picture was turned or flipped as its EXIF orientation asks; masks lie upright",
@@ -23,7 +23,10 @@ CONVENTIONS = {
     "points": "row and col count pixels of the upright image from its top left corner, from 0",
     "polygons": "corners of pixels: x, y is the upper left corner of the pixel in column x and row y; a pixel is "
     "inside when its centre is; holes are joined to the outer ring by seams without area where a format has no holes",
-    "background": "no shape and no category in formats of shapes",
+    "background": "id of the class that is no object: no shape and no category in formats of shapes; null: every class "
+    "has shapes, and line 0 of Pascal VOC's labelmap.txt stands for no pixel",
+    "is_first_guess": "true where clicks of one class alone were there: what is unlike them counted as background",
+    "categories": "of COCO: class ids, or all of them one more where a category would be 0",
     "file_names": NAMING_RULE,
     "content_hash": "SHA-256 of the original file; behind each written file stands its own",
 }
@@ -42,6 +45,7 @@ def manifest_of(moment: Moment, spec: ExportSpec) -> dict[str, Any]:
         "formats": options.pop("formats"),
         "options": options,
         "background": project.background,
+        **({"is_first_guess": True} if moment.is_first_guess else {}),
         "classes": [
             {"id": label.id, "name": label.name, "colour": label.colour, "removed": removed}
             for label, removed in sorted(labels, key=lambda pair: pair[0].id)

@@ -11,6 +11,7 @@ from fcnlab.adapters import repository, repository_images, repository_models, re
 from fcnlab.adapters.database import reading
 from fcnlab.adapters.png import mask_hw
 from fcnlab.adapters.repository_exports import removed_classes, stored_masks
+from fcnlab.core.learner import wants_guess
 from fcnlab.domain import ClassLabel, ImageInfo, ImageState, Project, StoredMask, StoredPoint
 from fcnlab.errors import ExportFailed, FcnlabError, NoPoints
 from fcnlab.lab import Lab
@@ -55,13 +56,19 @@ class Moment:
     model: ModelRecord | None = None
     strokes: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
 
+    @property
+    def is_first_guess(self) -> bool:
+        """Whether what is predicted is a first guess, by clicks of one class alone."""
+        clicked = {stored.point.class_id for stored in self.points}
+        return self.model is None and wants_guess(clicked, len(self.points), self.project.background)
+
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
     """What an export would hold, told without computing anything.
 
-    `n_predicted` counts images without a kept mask; `can_predict` says whether a model was chosen or two
-    classes have points.
+    `n_predicted` counts images without a kept mask; `can_predict` says whether a model was chosen, two
+    classes have points, or a first guess can be made.
     """
 
     n_done: int
@@ -77,12 +84,13 @@ class Outlook:
 def outlook(lab: Lab, *, project_id: int) -> Outlook:
     """The outlook for a project. Raises UnknownProject."""
     with reading(lab.sessions) as session:
-        has_model = repository.project(session, project_id=project_id).model_id is not None
+        project = repository.project(session, project_id=project_id)
         states = repository_images.count_images(session, project_id=project_id)
         points = repository_points.count_points_by_class(session, project_id=project_id)
     n_done = states[ImageState.DONE]
-    can_learn = sum(count > 0 for count in points.values()) >= 2
-    return Outlook(n_done, sum(states.values()) - n_done, has_model or can_learn)
+    clicked = {class_id for class_id, count in points.items() if count}
+    can_learn = len(clicked) >= 2 or wants_guess(clicked, sum(points.values()), project.background)
+    return Outlook(n_done, sum(states.values()) - n_done, project.model_id is not None or can_learn)
 
 
 def moment_of(lab: Lab, *, project_id: int, with_strokes: bool = True) -> Moment:

@@ -199,11 +199,11 @@ class ProjectWriter:
         spec, background = self._spec, self._subject.background
         kept = spec.kept(background)
         mask = tidied(made.mask, background=background, kept=kept, min_area=spec.min_area, fill_holes=spec.fill_holes)
-        counts = np.bincount(mask.ravel(), minlength=IGNORE + 1)
-        if counts[IGNORE]:
+        if (made.mask == IGNORE).any():
             raise ExportFailed(
                 f"the mask of {image.name} has pixels without a class; reopen the image and mark it done"
             )
+        counts = np.bincount(mask.ravel(), minlength=IGNORE + 1)
         split = self._splits.get(image.id, "")
         picture = cache(partial(read_picture, self._lab, image))
         regions = regions_for(spec, mask, background)

@@ -131,7 +131,7 @@ class ProjectLearner:
         if self.counts:
             self.counter.learn_from(project, self._images[image.id], clicks)
             return
-        is_rough = is_wide(learner_hw(image.hw, project.learner))
+        is_rough = self._is_wide(image)
         teach = self._pictures.teach_roughly if is_rough else self._pictures.teach
         taught = teach(image, clicks, project.learner, background=project.background)
         self._lessons[image.id] = Lesson(image.content_hash, clicks, taught)
@@ -139,12 +139,38 @@ class ProjectLearner:
         if not is_rough:
             self._unsaved.add(image.id)
 
+    def is_guessing(self) -> bool:
+        """Whether masks are a first guess by few clicks of one class, none of them of the background."""
+        n_points = sum(len(one) for one in self._clicks.values())
+        if self.record is not None or self.counts or n_points > NEIGHBOURS_UP_TO:  # cheap to ask with every click
+            return False
+        return learner.wants_guess(self.clicked_classes(), n_points, self._known_project().background) and any(
+            not self._is_wide(self._images[image_id]) for image_id in self._clicks
+        )
+
+    def _guess(self) -> None:
+        """Let every lesson say what stands for the background while masks are a first guess, and only then."""
+        project, is_guessing = self._known_project(), self.is_guessing()
+        for image_id, lesson in self._lessons.items():
+            image, guess = self._images[image_id], lesson.teaching.guess
+            if not is_guessing or self._is_wide(image):  # all of a wide image would have to be encoded
+                guess = None
+            elif guess is None and project.background is not None:
+                picture = self._pictures.passing_picture(image, project.learner)
+                guess = learner.first_guess(picture, lesson.clicks, background=project.background)
+            if guess is not lesson.teaching.guess:
+                self._lessons[image_id] = replace(lesson, teaching=replace(lesson.teaching, guess=guess))
+
+    def _is_wide(self, image: ImageInfo) -> bool:
+        return is_wide(learner_hw(image.hw, self._known_project().learner))
+
     def fit(self) -> Head:
         """A head for all points learned from so far, starting at the last one.
 
         Raises:
-            NoPoints: fewer than two classes have points.
+            NoPoints: fewer than two classes have points, and no first guess can be made.
         """
+        self._guess()
         self._head = learner.fit(teachings_of(self._lessons.values()), self._known_project().learner, start=self._head)
         self._fitted = self.revision
         return self._head
@@ -159,13 +185,14 @@ class ProjectLearner:
         """The model that the points alone decide: every image taught, fitted from zero.
 
         Raises:
-            NoPoints: fewer than two classes have points.
+            NoPoints: fewer than two classes have points, and no first guess can be made.
         """
         project = self._known_project()
         if self.counts:
             raise NoPoints("this project counts objects and makes no masks: export its counts instead")
         for image in self.untaught():
             self.learn_from(image)
+        self._guess()
         lessons = tuple(self._exact_lesson(image_id) for image_id in sorted(self._lessons))
         head = learner.fit(teachings_of(lessons), project.learner)
         classes = tuple((label.id, label.name) for label in project.classes)
@@ -174,7 +201,7 @@ class ProjectLearner:
     def _exact_lesson(self, image_id: int) -> Lesson:
         """What an image teaches however it was labelled: a wide one, learned from tile by tile, is encoded whole."""
         image, project = self._images[image_id], self._known_project()
-        if not is_wide(learner_hw(image.hw, project.learner)):
+        if not self._is_wide(image):
             return self._lessons[image_id]
         if image_id not in self._exact:
             clicks = self._clicks[image_id]

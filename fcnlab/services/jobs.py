@@ -20,7 +20,7 @@ from fcnlab.services.board import Board, Opinion
 from fcnlab.services.compute import ComputeThread, Priority
 from fcnlab.services.fitting import ProjectLearner
 from fcnlab.services.gains import Gains
-from fcnlab.services.overlays import OverlayMaker
+from fcnlab.services.overlays import OverlayMaker, guess_in_words
 from fcnlab.services.picture_store import PictureStore
 from fcnlab.services.workers import CoreShare
 
@@ -242,7 +242,8 @@ class Jobs:
             return
         waiting = learner.untaught()
         if not waiting:
-            self.board.say(image_id, "idle")
+            guess = guess_in_words(project) if learner.is_guessing() else ""
+            self.board.say(image_id, "missing" if guess else "idle", message=guess)
             self._keep_lessons_later(project.id)
             return
         taught = learner.n_images() - len(waiting)

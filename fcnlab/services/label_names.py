@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from fcnlab.adapters.imports.labelled import FileClass
+from fcnlab.adapters.imports.shapes import is_background
 from fcnlab.domain import ClassLabel
 from fcnlab.errors import ImportRefused
 
@@ -28,7 +29,6 @@ OF_MASKS = ("_mask", "_seg", "_label")
 NUMBER_BEFORE = re.compile(r"^\d+_")
 """The id that fcnlab writes before the name of a class, where folders are called by classes."""
 
-BACKGROUNDS = frozenset({"background", "bg"})
 OBJECTS = frozenset({"foreground", "object"})
 """Names that formats give when they have to give one: in a project of two classes they mean the second."""
 
@@ -98,13 +98,19 @@ class ClassMatch:
 
 
 def match_classes(
-    named: Sequence[FileClass], known: Sequence[ClassLabel], *, mapping: Mapping[str, str], add_missing: bool
+    named: Sequence[FileClass],
+    known: Sequence[ClassLabel],
+    *,
+    background: int | None,
+    mapping: Mapping[str, str],
+    add_missing: bool,
 ) -> tuple[ClassMatch, ...]:
     """What each class of a file becomes.
 
     Args:
         named: classes of the file.
         known: classes of the project.
+        background: id of the one that is no object; what a file calls background becomes it, whatever its name.
         mapping: name in the file -> name in the project; an empty one leaves the class out.
         add_missing: classes that the project lacks become new ones.
 
@@ -117,30 +123,31 @@ def match_classes(
         names = ", ".join(one.name for one in named[:12]) or "none"
         raise ImportRefused(f"the labels have no class {sorted(strange)[0]!r} to map; they have {names}")
     by_name = {_fold(label.name): label for label in known}
-    return tuple(_match(one, known, by_name, wanted.get(_fold(one.name)), add_missing) for one in named)
+    ground = next((label for label in known if label.id == background), None)
+    objects = [label for label in known if label.id != background]
+    customary = {True: ground, False: objects[0] if ground is not None and len(objects) == 1 else None}
+    return tuple(_match(one, customary, by_name, wanted.get(_fold(one.name)), add_missing) for one in named)
 
 
 def _match(
-    one: FileClass, known: Sequence[ClassLabel], by_name: Mapping[str, ClassLabel], target: str | None, add: bool
+    one: FileClass,
+    customary: Mapping[bool, ClassLabel | None],
+    by_name: Mapping[str, ClassLabel],
+    target: str | None,
+    add: bool,
 ) -> ClassMatch:
     if target is not None and not target.strip():
         return ClassMatch(one, None, reason="it was to be left out")
     name = one.name if target is None else target
     found = by_name.get(_fold(name)) or by_name.get(_fold(NUMBER_BEFORE.sub("", name)))
     if found is None and target is None:
-        found = _customary(one, known)
+        is_ground = is_background(one.name)
+        found = customary[is_ground] if is_ground or _fold(one.name).strip("_") in OBJECTS else None
     if found is not None:
         return ClassMatch(one, found)
     if add:
         return ClassMatch(FileClass(name.strip(), one.colour), None, is_new=True)
     return ClassMatch(one, None, reason="the project has no class of this name")
-
-
-def _customary(one: FileClass, known: Sequence[ClassLabel]) -> ClassLabel | None:
-    name = _fold(one.name).strip("_")
-    if name in BACKGROUNDS and known:
-        return known[0]
-    return known[1] if name in OBJECTS and len(known) == 2 else None
 
 
 def _fold(name: str) -> str:

@@ -213,10 +213,18 @@ def missing_in_words(project: Project, learner: ProjectLearner) -> str:
         return "click a pixel of each class to start"
     if len(clicked) == 1 and others:
         first = names.get(next(iter(clicked)), "one class")
+        if clicked == {project.background}:
+            return f"only {first} so far: click a pixel of {' or '.join(others[:3])}, and see a first mask"
         return f"only {first} so far: click a pixel of {' or '.join(others[:3])}"
     if len(names) == 1:
         return "add a second class: learning means telling two classes apart"
     return ""
+
+
+def guess_in_words(project: Project) -> str:
+    """What the labeller is told of a mask that one class alone was clicked for."""
+    background = next((label.name for label in project.classes if label.id == project.background), "")
+    return f"a first guess: click a pixel of {background} where it is wrong"
 
 
 def _at_size(mask: NDArray[np.uint8], hw: tuple[int, int]) -> NDArray[np.uint8]:

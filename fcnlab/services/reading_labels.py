@@ -47,7 +47,7 @@ def read_labels(
     as_format: str = AUTO,
     images: str | Path | None = None,
     table: str | Path | None = None,
-    rest: Rest = "background",
+    rest: Rest = "auto",
 ) -> Iterator[ReadLabels]:
     """Read labels of another tool, without a project; a context manager.
 
@@ -56,7 +56,7 @@ def read_labels(
         as_format: a name as `fcnlab labels import` has it.
         images: a folder with the images, for labels that do not say their sizes.
         table: a file that names classes by pixel value or colour.
-        rest: what pixels outside all shapes are.
+        rest: what pixels outside all shapes are. "auto": background, where the file has a class for that, else unknown.
 
     Raises:
         ImportRefused: no labels, or damaged as a whole. What is wrong with one image stands in `left_out`.

@@ -133,7 +133,7 @@ class WideMasks:
         project = learner.project
         assert project is not None
         picture = self._pictures.wide_picture(image, project.learner)
-        if len(learner.clicked_classes()) < 2:  # nothing has to be encoded to know that
+        if len(learner.clicked_classes()) < 2 and not learner.is_guessing():  # nothing has to be encoded to know that
             raise NoPoints(missing_message(tuple(sorted(learner.clicked_classes()))))
         clicks = learner.clicks_of(image)
         roughly = self._roughly(learner, image, picture, clicks)

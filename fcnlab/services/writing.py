@@ -42,11 +42,12 @@ def write_masks(
         classes: names; the class id is the place in this list.
         to: a zip file, if it is called so, else a folder.
         formats: names as `fcnlab export` has them, of MASK_FORMATS; one may be given alone.
-        background: class id that formats of shapes leave out.
+        background: class id that formats of shapes leave out; None: they write every class.
         options: `instances`, `min_area`, `fill_holes`, `border`, `class_ids`, `image_prefix` of ExportSpec.
 
     Raises:
-        ExportFailed: an unknown format, one that needs more than masks, or a place that cannot be written.
+        ExportFailed: an unknown format, one that needs more than masks, a background that is no class, or a place that
+            cannot be written.
         InvalidImage: a mask is not (H, W), or has a value that is no class; or there are not as many masks as names.
         InvalidClasses: no class, too many, or one name twice.
 
@@ -63,6 +64,8 @@ def write_masks(
         ClassLabel(place, name, DEFAULT_PALETTE[place % len(DEFAULT_PALETTE)], place)
         for place, name in enumerate(classes)
     )
+    if background is not None and not 0 <= background < len(labels):
+        raise ExportFailed(f"the background {background} is none of the {len(labels)} classes: give an id, or None")
     subject = Subject("fcnlab", labels, (), background)
     is_listed = isinstance(names, Sequence) and not isinstance(names, str)
     if not is_listed or not all(isinstance(name, str) and name.strip() for name in names):

@@ -38,7 +38,9 @@ def _grid(project: Project, gallery: Gallery) -> str:
     classes = tuple((label.id, label.name, label.colour, label.order) for label in project.classes)
     figures = []
     for tile in gallery.tiles:
-        data = session.mask_tile(str(gallery.picture), "" if tile.mask is None else str(tile.mask), classes)
+        data = session.mask_tile(
+            str(gallery.picture), "" if tile.mask is None else str(tile.mask), classes, project.background
+        )
         source = f"data:image/jpeg;base64,{b64encode(data).decode()}"
         title = escape(tile.title)
         figures.append(f'<figure><img src="{source}" alt="{title}"><figcaption>{title}</figcaption></figure>')

@@ -88,14 +88,15 @@ def _formats() -> tuple[ExportFormat, ...]:
 def _regions(formats: tuple[ExportFormat, ...], project: Project) -> dict[str, Any]:
     """Fields of the spec about classes and regions."""
     with st.expander("Classes and regions", icon=":material/category:"):
-        objects = list(project.objects)
+        objects = project.objects
+        nothing = "unlabelled (255)" if project.background is None else "background"
         names = {label.id: label.name for label in objects}
         kept = st.multiselect(
             "Classes",
             list(names),
             default=list(names),
             format_func=lambda one: names[one],
-            help="The others become background.",
+            help=f"The others become {nothing}.",
             key=f"classes-{project.id}-{len(names)}",
         )
         instances = ExportFormat.INSTANCES in formats
@@ -106,9 +107,14 @@ def _regions(formats: tuple[ExportFormat, ...], project: Project) -> dict[str, A
             )
             instances = kind == kinds[1]
         min_area = st.number_input(
-            "Smallest part, in pixels", 0, value=0, help="Smaller connected parts become background."
+            "Smallest part, in pixels", 0, value=0, help=f"Smaller connected parts become {nothing}."
         )
-        fill_holes = st.toggle("Fill holes", help="Background that a part of a class encloses becomes of that class.")
+        fill_holes = st.toggle(
+            "Fill holes",
+            disabled=project.background is None,
+            help="Background that a part of a class encloses becomes of that class; without a background there "
+            "is nothing to fill.",
+        )
         border = 0
         if ExportFormat.VOC in formats:
             border = st.number_input(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -21,7 +21,6 @@ from fcnlab.ui import label_classes, session
 from fcnlab.ui.session import Engine
 
 TYPES = ["zip", "json", "xml", "csv", "txt", "yaml", "yml", "png", "tif", "tiff", "bmp"]
-RESTS = {"background": "background", "unknown": "not labelled"}
 
 
 @dataclass(frozen=True)
@@ -105,8 +104,19 @@ def _request(project: Project) -> LabelRequest:
     left, right = st.columns(2)
     key = project.id
     as_format = left.selectbox("Format", list(titles), format_func=titles.__getitem__, key=f"labels-format-{key}")
+    ground = next((label.name for label in project.classes if label.id == project.background), None)
+    rests: dict[Literal["auto", "background", "unknown"], str] = {
+        "auto": ground or "unknown, unless the file has a background",
+        "unknown": "unknown",
+    }
+    if ground is None:
+        rests["background"] = "a background class"
     rest = right.selectbox(
-        "Outside of all shapes is", list(RESTS), format_func=RESTS.__getitem__, key=f"labels-rest-{key}"
+        "Outside of all shapes is",
+        list(rests),
+        format_func=rests.__getitem__,
+        help="Unknown pixels teach nothing.",
+        key=f"labels-rest-{key}-{ground}",
     )
     count = left.number_input(
         "Points from each mask",
@@ -125,7 +135,7 @@ def _request(project: Project) -> LabelRequest:
         as_format=as_format,
         points_per_image=None if count is None else int(count),
         weight=float(weight),
-        rest="unknown" if rest == "unknown" else "background",
+        rest=rest,
         labeller=session.current_view().labeller or "import",
     )
 

@@ -75,12 +75,12 @@ def mask_area(file: str) -> dict[int, int]:
 
 
 @st.cache_data(show_spinner=False, max_entries=2_000)
-def mask_tile(picture: str, mask: str, classes: tuple[tuple[int, str, str, int], ...]) -> bytes:
+def mask_tile(picture: str, mask: str, classes: tuple[tuple[int, str, str, int], ...], background: int | None) -> bytes:
     """A small picture under a mask, JPEG; both files never change. `mask` empty: the bare picture.
 
-    `classes` are (id, name, colour, order), the background first.
+    `classes` are (id, name, colour, order), `background` is the id of one of them.
     """
-    return tile_jpeg(Path(picture), Path(mask) if mask else None, [ClassLabel(*one) for one in classes])
+    return tile_jpeg(Path(picture), Path(mask) if mask else None, [ClassLabel(*one) for one in classes], background)
 
 
 @st.cache_data(

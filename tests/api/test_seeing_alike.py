@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,13 @@ from PIL import Image
 
 from fcnlab.api.service import make_service
 from fcnlab.cli import main
+from fcnlab.domain import Point, PointSource
 from fcnlab.imaging import Imaging, Stretch
 from fcnlab.lab import Lab
+from fcnlab.segmenter import PointSegmenter
 from fcnlab.services.imaging import set_imaging
 from fcnlab.services.importing import import_files
+from fcnlab.services.labelling import add_points
 from tests.adapters.image_files import write_dicom
 from tests.services.bars import HEIGHT, WIDTH, Site, scene
 
@@ -64,6 +68,35 @@ def test_a_file_is_seen_alike_through_every_door(
         assert mask.shape == (HEIGHT, WIDTH)
         assert one.content == other.content, file.name
         assert np.array_equal(pixels((tmp_path / "out" / f"{file.stem}.png").read_bytes()), mask), file.name
+
+
+def test_the_first_guess_by_one_click_is_the_same_through_every_door(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Site(lab, 1)
+    (name, content), (image_id,) = ("again.png", scene(0)), site.images
+    point = Point(HEIGHT // 2, WIDTH // 2, 1)
+    add_points(lab, [point], image_id=image_id, labeller="ann", source=PointSource.CLICK)
+    (tmp_path / name).write_bytes(content)
+    monkeypatch.setenv("FCNLAB_DATA_DIR", str(lab.settings.data_dir))
+    segmenter = PointSegmenter([label.name for label in site.project.classes], device="cpu")
+    known = segmenter.add_image(np.asarray(Image.open(io.BytesIO(content))))
+    segmenter.add_points(known, [point.row], [point.col], [1])
+
+    with TestClient(make_service(lab, token=TOKEN), headers={"Authorization": f"Bearer {TOKEN}"}) as client:
+        inside = client.get(f"/api/v1/images/{image_id}/mask")
+    told = CliRunner().invoke(main, ["predict", "-p", "bars", "-o", str(tmp_path / "out"), str(tmp_path / name)])
+    exported = CliRunner().invoke(main, ["export", "-p", "bars", "-o", str(tmp_path / "all"), "--format", "index"])
+
+    assert (told.exit_code, exported.exit_code, inside.status_code) == (0, 0, 200), told.output + exported.output
+    mask = pixels(inside.content)
+    assert np.unique(mask).tolist() == [0, 1]
+    assert np.array_equal(segmenter.fit().predict(known), mask)
+    assert np.array_equal(pixels((tmp_path / "out" / name).read_bytes()), mask)
+    (file,) = (tmp_path / "all" / "masks").iterdir()
+    assert np.array_equal(pixels(file.read_bytes()), mask)
+    manifest = json.loads((tmp_path / "all" / "manifest.json").read_text("utf-8"))
+    assert manifest["is_first_guess"] is True
 
 
 def pixels(png: bytes) -> np.ndarray:

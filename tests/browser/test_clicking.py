@@ -34,11 +34,18 @@ def test_two_clicks_make_a_mask_and_are_stored_where_they_were_clicked(page: Pag
         assert any(abs(row - r) <= 1 and abs(col - c) <= 1 and class_id == k for r, c, k in stored)
 
 
-def test_one_class_alone_says_what_is_missing(page: Page, server: Server) -> None:
+def test_one_click_shows_a_first_guess_and_the_background_alone_says_what_is_missing(
+    page: Page, server: Server
+) -> None:
     project_id, _ = project_with_photos(lab_of(server), "one class")
     open_label_page(page, server, project_id=project_id)
 
-    click_pixel(page, 100, 100)
+    click_pixel(page, 180, 250)
+    expect(page.get_by_text(re.compile("a first guess: click a pixel of"))).to_be_visible(timeout=60_000)
+    expect(page.locator(".vp[data-painted-seq='1']")).to_be_attached(timeout=60_000)
+    page.keyboard.press("z")
+    page.keyboard.press("1")
+    click_pixel(page, 30, 570)
 
     expect(page.get_by_text(re.compile("only .* so far: click a pixel of"))).to_be_visible(timeout=60_000)
 

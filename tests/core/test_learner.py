@@ -159,6 +159,35 @@ def test_one_class_alone_is_refused_with_what_is_missing(picture):
         answer(picture, [Point(40, 45, 1), Point(30, 40, 1)], LearnerSpec())
 
 
+def test_a_guess_is_the_background_until_a_second_class_is_clicked(picture):
+    rows, cols = np.mgrid[:90, :135]
+    disc = np.hypot(rows - 40, cols - 45) < 24
+    clicks = canonical_clicks([Point(40, 45, 1)], picture.stages.hw)
+    guess = learner.first_guess(picture, clicks, background=0)
+    lesson = replace(learner.teach(picture, clicks, LearnerSpec(), background=0), guess=guess)
+
+    found = learner.segment(picture, learner.fit([lesson], LearnerSpec()), clicks, LearnerSpec(), background=0)
+
+    assert set(guess.class_ids.tolist()) == {0}
+    assert guess.weights.sum() == pytest.approx(1, abs=1e-5), "as much as one click"
+    assert ((found.class_map == 1) & disc).sum() / ((found.class_map == 1) | disc).sum() > 0.5
+    both = canonical_clicks([Point(40, 45, 1), Point(4, 4, 0)], picture.stages.hw)
+    plain = learner.teach(picture, both, LearnerSpec(), background=0)
+    one, other = (learner.fit([some], LearnerSpec()) for some in (plain, replace(plain, guess=guess)))
+    assert np.array_equal(one.weights, other.weights)
+
+
+@pytest.mark.parametrize(
+    ("clicked", "n_points", "background", "wanted"),
+    [
+        *[({1}, 1, 0, True), ({1}, 64, 0, True), ({1}, 65, 0, False), ({0}, 1, 0, False), ({1}, 1, None, False)],
+        *[({0, 1}, 2, 0, False), (set(), 0, 0, False)],
+    ],
+)
+def test_few_clicks_of_one_class_that_is_not_the_background_want_a_guess(clicked, n_points, background, wanted):
+    assert learner.wants_guess(clicked, n_points, background) is wanted
+
+
 def test_removing_the_border_from_an_earlier_lesson_changes_nothing_else(picture):
     clicks = canonical_clicks(TWO, picture.stages.hw)
     lesson = learner.teach(picture, clicks, LearnerSpec(object_mode=True), background=0)

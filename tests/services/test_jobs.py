@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,17 +15,18 @@ from numpy.typing import NDArray
 
 from fcnlab.adapters import repository_hiding, repository_points
 from fcnlab.adapters.database import writing
-from fcnlab.domain import ImageState, LearnerSpec, Point, PointSource
+from fcnlab.domain import IGNORE, ImageState, LearnerSpec, Point, PointSource
 from fcnlab.lab import Lab
 from fcnlab.services import projects
 from fcnlab.services.board import Overlay
 from fcnlab.services.fitting import ProjectLearner
 from fcnlab.services.importing import import_files
 from fcnlab.services.jobs import Jobs
-from fcnlab.services.labelling import add_points, set_image_state
+from fcnlab.services.labelling import add_points, points_of_image, set_image_state
 from fcnlab.services.masks import kept_mask
 from fcnlab.services.models import keep_instant, use_model
 from fcnlab.services.picture_store import PictureStore
+from fcnlab.services.projects import set_background
 
 CAT = [Point(150, 230, 1), Point(10, 440, 0)]
 
@@ -73,18 +75,46 @@ def test_clicks_become_an_overlay_that_obeys_them(lab: Lab, jobs: Jobs) -> None:
         assert class_map(overlay)[point.row, point.col] == point.class_id
 
 
-def test_one_class_alone_is_named_and_an_earlier_mask_disappears(lab: Lab, jobs: Jobs) -> None:
+def test_the_background_alone_gives_no_mask_and_the_status_says_what_does(lab: Lab, jobs: Jobs) -> None:
     project_id, (image_id,) = project_with(lab, "chelsea.png")
-    click(lab, image_id, CAT[:1])
+    click(lab, image_id, [replace(CAT[0], class_id=0)])
 
     jobs.opened(project_id, image_id)
 
+    assert "only background so far: click a pixel of object" in said(jobs, image_id)
+    assert jobs.board.overlay(image_id) is None
+
+
+def test_one_click_gives_a_first_mask_that_says_what_it_is(lab: Lab, jobs: Jobs) -> None:
+    project_id, (image_id,) = project_with(lab, "chelsea.png")
+    click(lab, image_id, [one for one in CAT if one.class_id == 1][:1])
+
+    jobs.opened(project_id, image_id)
+
+    assert "a first guess: click a pixel of background" in said(jobs, image_id)
+    overlay = jobs.board.overlay(image_id)
+    assert overlay is not None
+    assert set(np.unique(class_map(overlay))) == {0, 1}
+    assert len(points_of_image(lab, image_id=image_id)) == 1, "nothing of the guess is stored"
+    set_background(lab, project_id=project_id, class_id=None)
+    jobs.changed(project_id)
+    for _ in range(600):
+        if "only object so far" in jobs.board.status(image_id).message:
+            break
+        time.sleep(0.05)
+    assert "only object so far" in jobs.board.status(image_id).message
+    after = jobs.board.overlay(image_id)
+    assert after is not None
+    assert (class_map(after) == IGNORE).all(), "without a background nothing stands for it"
+
+
+def said(jobs: Jobs, image_id: int) -> str:
+    """What the status says is missing."""
     for _ in range(600):
         if jobs.board.status(image_id).phase == "missing":
             break
         time.sleep(0.05)
-    assert "click a pixel of background" in jobs.board.status(image_id).message
-    assert jobs.board.overlay(image_id) is None
+    return jobs.board.status(image_id).message
 
 
 def test_points_of_other_images_are_learned_from_after_a_restart(lab: Lab, jobs: Jobs) -> None:

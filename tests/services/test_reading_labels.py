@@ -17,13 +17,28 @@ def test_what_was_written_is_read_again(tmp_path: Path) -> None:
     masks = {f"{name}.png": np.random.default_rng(seed).integers(0, 2, HW, np.uint8) for seed, name in enumerate("ab")}
     fcnlab.write_masks(list(masks), masks.values(), classes=["background", "cell"], to=tmp_path / "out.zip")
 
-    with fcnlab.read_labels(tmp_path / "out.zip") as labels:
+    with fcnlab.read_labels(tmp_path / "out.zip", rest="background") as labels:
         found = dict(labels.masks)
 
     assert labels.classes == ("background", "cell")
     assert list(found) == list(masks)
     assert all(np.array_equal(found[name], masks[name]) for name in masks)
     assert labels.left_out == []
+
+
+def test_pixels_outside_all_shapes_are_unknown_unless_the_file_has_a_background(tmp_path: Path) -> None:
+    labelme_file(tmp_path / "bare" / "a.json", "a.png", [("cell", BOX)])
+    labelme_file(tmp_path / "said" / "a.json", "a.png", [("cell", BOX), ("_background_", [[1, 1], [3, 1], [3, 2]])])
+
+    found = {}
+    for name in ("bare", "said"):
+        with fcnlab.read_labels(tmp_path / name) as labels:
+            ((_, mask),) = labels.masks
+            found[name] = np.array([*labels.classes, *[""] * 256])[mask]
+
+    assert np.unique(found["bare"]).tolist() == ["", "cell"]
+    assert np.unique(found["said"]).tolist() == ["_background_", "cell"]
+    assert np.array_equal(found["bare"] == "cell", found["said"] == "cell")
 
 
 def test_points_are_pixels_and_what_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 import fcnlab
 from fcnlab.adapters.imports.coco import read_coco
 from fcnlab.adapters.imports.index_masks import read_index_masks
 from fcnlab.adapters.imports.reading import ReadOptions
 from fcnlab.errors import ExportFailed, InvalidImage
-from fcnlab.exports import MASK_FORMATS
+from fcnlab.exports import MASK_FORMATS, ExportFormat
 from tests.adapters.imports.label_bench import named_mask, readable
 from tests.services.stored_bench import blobs, files_in
 
@@ -34,6 +35,98 @@ def test_arrays_are_written_and_read_back(tmp_path: Path) -> None:
     source = read_coco(tmp_path / "out" / "coco" / "annotations.json", ReadOptions())
     for name, mask in zip(NAMES, masks, strict=True):
         assert np.array_equal(named_mask(source, readable(source)[name], mask.shape), np.array(CLASSES)[mask])
+
+
+LAND = ["passable area", "built area", "green area", "road"]
+READ_BACK = {
+    ExportFormat.INDEX: "masks",
+    ExportFormat.COLOUR: "colour",
+    ExportFormat.BINARY: "binary",
+    ExportFormat.TIFF: "tiff",
+    ExportFormat.COCO: "coco/annotations.json",
+    ExportFormat.COCO_RLE: "coco/annotations_rle.json",
+    ExportFormat.YOLO: "yolo",
+    ExportFormat.VOC: "voc",
+    ExportFormat.CITYSCAPES: "cityscapes",
+    ExportFormat.LABELME: "labelme",
+    ExportFormat.CVAT: "cvat",
+    ExportFormat.LABEL_STUDIO: "label_studio",
+    ExportFormat.ROOT_PAINTER: "root_painter",
+}
+"""Where each format that can be read lies in an export; instances, arrays, GeoJSON and SVG have no reader."""
+
+READ_AS = {ExportFormat.COCO_RLE: "coco", ExportFormat.TIFF: "index"}
+
+
+@pytest.mark.parametrize("instances", [False, True], ids=["semantic", "instances"])
+@pytest.mark.parametrize("one", READ_BACK, ids=str)
+def test_without_a_background_every_pixel_of_every_class_comes_back(
+    tmp_path: Path, one: ExportFormat, instances: bool
+) -> None:
+    rng = np.random.default_rng(5)
+    masks = [rng.integers(0, 4, (9, 14), dtype=np.uint8).repeat(3, 0).repeat(2, 1), np.full((23, 37), 0, np.uint8)]
+    out, images = tmp_path / "out", tmp_path / "images"
+    images.mkdir()
+    for name, mask in zip(("a.png", "b.png"), masks, strict=True):
+        Image.fromarray(mask).save(images / name)
+
+    fcnlab.write_masks(
+        ["a.png", "b.png"], masks, classes=LAND, to=out, formats=[one], background=None, instances=instances
+    )
+
+    with fcnlab.read_labels(out / READ_BACK[one], as_format=READ_AS.get(one, one.value), images=images) as labels:
+        found = {name.partition(".")[0]: np.array([*labels.classes, *[""] * 256])[mask] for name, mask in labels.masks}
+        assert not labels.left_out
+    for name, mask in zip("ab", masks, strict=True):
+        assert np.array_equal(found[name], np.array(LAND)[mask]), one
+
+
+def test_formats_without_a_reader_hold_every_class_too(tmp_path: Path) -> None:
+    mask = np.arange(4, dtype=np.uint8).repeat(5)[None].repeat(6, 0)
+    formats = ["geojson", "svg", "instances", "numpy"]
+
+    fcnlab.write_masks(["a.png"], [mask], classes=LAND, to=tmp_path, formats=formats, background=None)
+
+    geojson = json.loads(next((tmp_path / "geojson").rglob("*.geojson")).read_text("utf-8"))
+    assert sorted(one["properties"]["class"] for one in geojson["features"]) == sorted(LAND)
+    svg = next((tmp_path / "svg").rglob("*.svg")).read_text("utf-8")
+    assert all(name in svg for name in LAND)
+    numbers = np.asarray(Image.open(next((tmp_path / "instances").rglob("*.png"))))
+    assert np.unique(numbers).tolist() == [1, 2, 3, 4]
+    assert np.array_equal(np.load(next((tmp_path / "numpy").rglob("*.npy"))), mask)
+
+
+def test_no_format_takes_a_number_for_a_class_that_means_nothing_there(tmp_path: Path) -> None:
+    mask = np.arange(4, dtype=np.uint8).repeat(5)[None].repeat(6, 0)
+
+    fcnlab.write_masks(["a.png"], [mask], classes=LAND, to=tmp_path, formats=["coco", "voc"], background=None)
+
+    coco = json.loads((tmp_path / "coco" / "annotations.json").read_text("utf-8"))
+    assert [one["id"] for one in coco["categories"]] == [1, 2, 3, 4], "a category 0 is lost by tools that count from 1"
+    assert {one["category_id"] for one in coco["annotations"]} == {1, 2, 3, 4}
+    values = np.asarray(Image.open(tmp_path / "voc" / "SegmentationClass" / "a.png"))
+    assert np.array_equal(values, mask + 1), "0 is background to whoever reads Pascal VOC"
+
+
+def test_what_is_left_out_is_unlabelled_where_no_class_is_background(tmp_path: Path) -> None:
+    mask = np.full((8, 12), 1, np.uint8)
+    mask[2:5, 3:7], mask[7, 11] = 2, 0
+    options: dict[str, Any] = {"classes": LAND, "formats": ["numpy", "coco"], "background": None}
+
+    fcnlab.write_masks(["a.png"], [mask], to=tmp_path / "few", class_ids=(1,), **options)
+    fcnlab.write_masks(["a.png"], [mask], to=tmp_path / "large", min_area=2, **options)
+
+    few, large = (np.load(next((tmp_path / one / "numpy").rglob("*.npy"))) for one in ("few", "large"))
+    assert np.array_equal(few, np.where(mask == 1, 1, 255))
+    assert np.array_equal(large, np.where(mask == 0, 255, mask))
+    coco = json.loads((tmp_path / "few" / "coco" / "annotations.json").read_text("utf-8"))
+    assert sum(one["area"] for one in coco["annotations"]) == (mask == 1).sum()
+
+
+def test_a_background_that_is_no_class_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ExportFailed, match="none of the 3 classes"):
+        fcnlab.write_masks(["a.png"], [blobs(0)], classes=CLASSES, to=tmp_path / "out", background=3)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_table_names_the_values_of_masks(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pycocotools import mask as coco_mask
 
-from fcnlab.adapters.exports.format import Assembly, ExportedImage, Line, Region, Spooled, Subject, xy
+from fcnlab.adapters.exports.format import Assembly, ExportedImage, Line, Region, Spooled, Subject, category_ids, xy
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +17,16 @@ class Coco:
     """Annotations as polygons, or as compressed run lengths.
 
     Both give the mask to the pixel with pycocotools: corners lie on the corners of pixels, holes are joined to the
-    outer ring by a seam. `image_id` is the number of the image in the export; category ids are class ids, and the
-    background is no category.
+    outer ring by a seam. `image_id` is the number of the image in the export; category ids are those of
+    `category_ids`, and the background is no category.
     """
 
     subject: Subject
     is_rle: bool = False
+
+    @property
+    def _ids(self) -> dict[int, int]:
+        return category_ids(self.subject.objects())
 
     def of_image(self, image: ExportedImage) -> Iterator[Line]:
         """The image, and one annotation per region."""
@@ -33,7 +37,7 @@ class Coco:
 
     def of_all(self) -> Iterator[Assembly]:
         """One file per part of a split."""
-        categories = [{"id": label.id, "name": label.name} for label in self.subject.objects()]
+        categories = [{"id": self._ids[label.id], "name": label.name} for label in self.subject.objects()]
         for split in self.subject.splits or ("",):
             name = f"coco/annotations{'_rle' if self.is_rle else ''}{f'_{split}' if split else ''}.json"
             head = {"info": {"description": self.subject.title}, "licenses": [], "categories": categories}
@@ -59,7 +63,7 @@ class Coco:
         return _json(
             {
                 "image_id": image.number,
-                "category_id": region.class_id,
+                "category_id": self._ids[region.class_id],
                 "iscrowd": 0,
                 "area": region.area,
                 "bbox": [region.left, region.top, region.width, region.height],

@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO
 
+from fcnlab.adapters.exports.format import category_ids
 from fcnlab.adapters.exports.table import csv_lines
 from fcnlab.adapters.files import written_whole
 from fcnlab.counts import ClassCount, FoundObject
@@ -126,8 +127,10 @@ class _Keypoints:
     def __init__(self, target: BinaryIO, waiting: Any, classes: Sequence[ClassLabel], title: str) -> None:
         self._target, self._waiting = target, waiting
         self._image_ids, self._annotation_ids = numbers(1), numbers(1)
+        self._ids = category_ids(classes)
         categories = [
-            {"id": label.id, "name": label.name, "keypoints": [KEYPOINT], "skeleton": []} for label in classes
+            {"id": self._ids[label.id], "name": label.name, "keypoints": [KEYPOINT], "skeleton": []}
+            for label in classes
         ]
         head = {"info": {"description": title}, "licenses": [], "categories": categories}
         target.write(_json(head)[:-1] + b',\n"images":[')
@@ -138,7 +141,7 @@ class _Keypoints:
         self._target.write((b"\n" if image_id == 1 else b",\n") + _json(about))
         for one in image.objects:
             annotation_id = next(self._annotation_ids)
-            line = _json(_annotation(annotation_id, image_id, one, image.hw))
+            line = _json(_annotation(annotation_id, image_id, self._ids[one.class_id], one, image.hw))
             self._waiting.write((b"\n" if annotation_id == 1 else b",\n") + line)
 
     def finish(self) -> None:
@@ -149,12 +152,12 @@ class _Keypoints:
         self._target.write(b"\n]}\n")
 
 
-def _annotation(number: int, image_id: int, one: FoundObject, hw: tuple[int, int]) -> dict[str, Any]:
+def _annotation(number: int, image_id: int, category_id: int, one: FoundObject, hw: tuple[int, int]) -> dict[str, Any]:
     top, left, height, width = _box(one, hw)
     return {
         "id": number,
         "image_id": image_id,
-        "category_id": one.class_id,
+        "category_id": category_id,
         "iscrowd": 0,
         "area": round(one.size or height * width, 2),
         "bbox": [round(value, 2) for value in (left, top, width, height)],

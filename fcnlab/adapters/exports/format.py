@@ -5,7 +5,7 @@ A format keeps no state between images, so that an export can stop and go on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -196,6 +196,15 @@ class Format(Protocol):
 def rgb(label: ClassLabel) -> tuple[int, int, int]:
     """Red, green and blue of a class, 0 to 255."""
     return int(label.colour[1:3], 16), int(label.colour[3:5], 16), int(label.colour[5:7], 16)
+
+
+def category_ids(objects: Iterable[ClassLabel]) -> dict[int, int]:
+    """The ids of COCO categories by class id: the same, or all of them one more where a category would be 0.
+
+    Tools that take a category for one of a list count them from 1, and lose the 0.
+    """
+    ids = [label.id for label in objects]
+    return {class_id: class_id + (0 in ids) for class_id in ids}
 
 
 def xy(ring: NDArray[np.int32]) -> list[int]:

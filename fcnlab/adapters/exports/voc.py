@@ -13,13 +13,15 @@ from fcnlab.adapters.exports.format import Assembly, ExportedImage, Line, Spoole
 from fcnlab.adapters.exports.index_png import index_png
 from fcnlab.domain import IGNORE, ClassLabel
 
+NO_BACKGROUND = "_background_:0,0,0::"
 BORDER_RGB = (224, 224, 192)
 """The colour VOC shows its border in."""
 
 
 @dataclass(frozen=True, slots=True)
 class Voc:
-    """Pixel value = line of labelmap.txt, counted from 0; the background is line 0.
+    """Pixel value = line of labelmap.txt, counted from 0; line 0 is the background, which no pixel has in a project
+    without one, for readers of the format never take the value 0 for a class.
 
     `border` pixels on either side of every edge between classes are 255, which says "do not count this".
     """
@@ -29,12 +31,12 @@ class Voc:
 
     def of_image(self, image: ExportedImage) -> Iterator[WholeFile | Line]:
         """One PNG, and a line in the list of its split."""
-        table = np.zeros(IGNORE + 1, np.uint8)
+        table = np.full(IGNORE + 1, 0 if self.subject.background is not None else IGNORE, np.uint8)
         table[IGNORE] = IGNORE
         palette = np.zeros((IGNORE + 1, 3), np.uint8)
         for place, label in enumerate(self._labels()):
-            table[label.id] = place
-            palette[place] = rgb(label)
+            if label is not None:
+                table[label.id], palette[place] = place, rgb(label)
         palette[IGNORE] = BORDER_RGB
         values = table[image.mask]
         if self.border:
@@ -50,12 +52,15 @@ class Voc:
             name = f"voc/ImageSets/Segmentation/{split or 'trainval'}.txt"
             yield Assembly(name, (Spooled(f"voc-{split}"),))
 
-    def _labels(self) -> list[ClassLabel]:
-        background = [label for label in self.subject.named() if label.id == self.subject.background]
-        return [*background, *self.subject.objects()]
+    def _labels(self) -> list[ClassLabel | None]:
+        """The class of each pixel value; None of the background that a project lacks."""
+        background = (label for label in self.subject.named() if label.id == self.subject.background)
+        return [next(background, None), *self.subject.objects()]
 
 
-def _line(label: ClassLabel) -> str:
+def _line(label: ClassLabel | None) -> str:
+    if label is None:
+        return NO_BACKGROUND
     return f"{label.name.replace(':', '_')}:{','.join(map(str, rgb(label)))}::"
 
 

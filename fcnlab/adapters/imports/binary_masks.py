@@ -34,7 +34,8 @@ def read_binary_masks(path: Path, options: ReadOptions) -> LabelSource:
     """
     files = masks_at(path)
     folder = Path(os.path.commonpath([file.parent for file in files])) if path.is_dir() else folder_of(path)
-    classes = shape_classes([FileClass(one) for one in class_folders(files, folder) or [FOREGROUND]], rest=options.rest)
+    named = [FileClass(one) for one in class_folders(files, folder) or [FOREGROUND]]
+    classes = shape_classes(named, rest="background" if options.rest == "auto" else options.rest)  # black says so
     by_image: dict[str, list[Part]] = {}
     for file in files:
         name, (first, *others) = name_of(file, folder), file.relative_to(folder).parts

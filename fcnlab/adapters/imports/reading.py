@@ -19,7 +19,9 @@ MOST_BYTES = 2_000_000_000
 
 SHOWN_CHARS = 60
 
-Rest = Literal["background", "unknown"]
+Rest = Literal["auto", "background", "unknown"]
+"""What pixels outside all shapes are. "auto": of the class of the file that is called background, else unknown."""
+
 Strange = Literal["refuse", "unknown"]
 
 

@@ -105,7 +105,7 @@ class ShapeClasses:
 
 
 def shape_classes(named: Iterable[FileClass], *, rest: Rest) -> ShapeClasses:
-    """Places of classes, each name once; background comes first unless the file has a class of that name.
+    """Places of classes, each name once; where the rest is background and no class is called so, it comes first.
 
     Raises:
         ImportRefused: more classes than a mask can tell apart.
@@ -122,8 +122,8 @@ def shape_classes(named: Iterable[FileClass], *, rest: Rest) -> ShapeClasses:
 
 
 def is_background(name: str) -> bool:
-    """Whether a class is called background, perhaps between underscores, or behind the number of its folder."""
-    return re.sub(r"^\d+_", "", name).strip(" _").casefold() == BACKGROUND
+    """Whether a class of a file is called background or bg, perhaps between underscores, or behind a number."""
+    return re.sub(r"^\d+_", "", name).strip(" _").casefold() in (BACKGROUND, "bg")
 
 
 class Marks:
