@@ -64,8 +64,6 @@ def write_masks(
         ClassLabel(place, name, DEFAULT_PALETTE[place % len(DEFAULT_PALETTE)], place)
         for place, name in enumerate(classes)
     )
-    if background is not None and not 0 <= background < len(labels):
-        raise ExportFailed(f"the background {background} is none of the {len(labels)} classes: give an id, or None")
     subject = Subject("fcnlab", labels, (), background)
     is_listed = isinstance(names, Sequence) and not isinstance(names, str)
     if not is_listed or not all(isinstance(name, str) and name.strip() for name in names):

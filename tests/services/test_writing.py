@@ -124,7 +124,7 @@ def test_what_is_left_out_is_unlabelled_where_no_class_is_background(tmp_path: P
 
 
 def test_a_background_that_is_no_class_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ExportFailed, match="none of the 3 classes"):
+    with pytest.raises(ExportFailed, match="background 3 is no class"):
         fcnlab.write_masks(["a.png"], [blobs(0)], classes=CLASSES, to=tmp_path / "out", background=3)
     assert not (tmp_path / "out").exists()
 
