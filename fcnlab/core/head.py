@@ -25,12 +25,14 @@ PENALTY = 2e-3
 class Head:
     """weights (K, D) float32 on standardised features, bias (K,) float32; output k scores class `class_ids[k]`.
 
-    `curvature` makes the next fit quicker when this head is its start; a head without it scores the same.
+    `is_guess`: nobody clicked its background. `curvature` makes the next fit quicker when this head is its start; a
+    head without it scores the same.
     """
 
     class_ids: tuple[int, ...]
     weights: NDArray[np.float32]
     bias: NDArray[np.float32]
+    is_guess: bool = False
     curvature: Curvature = field(default_factory=Curvature, repr=False, compare=False)
 
 
@@ -102,7 +104,7 @@ def fit_head(
         classes,
         np.ascontiguousarray(parameters[:, :-1], dtype=np.float32),
         np.ascontiguousarray(parameters[:, -1], dtype=np.float32),
-        curvature,
+        curvature=curvature,
     )
 
 

@@ -124,7 +124,7 @@ def segment_large(
     belongs = np.asarray(head.class_ids)[:, None] == clicks.class_ids
     small_lab = reduced(picture.stages.rgb, grid_hw(hw), lab_image)
     seen = _look(picture, head, clicks, spec, belongs, small_lab)
-    features = _own_features(picture, seen.moments, small_lab) if has_two_classes(clicks) else None
+    features = _own_features(picture, seen.moments, small_lab) if has_two_classes(clicks, head) else None
     del small_lab
     graph = graph_of(seen.weights)
     seen.weights = seen.weights[:0]
@@ -175,7 +175,7 @@ def _look(
     seen = _Seen(
         np.empty((len(OFFSETS), height, width), np.float32), np.empty((n_maps, height, width), np.float32), None
     )
-    is_two = has_two_classes(clicks)
+    is_two = has_two_classes(clicks, head)
     if not is_two:
         seen.plain = np.empty((n_maps, *(small_hw(hw) if spec.refine else hw)), np.float16)
     clicked = _clicked_looks(picture, clicks)

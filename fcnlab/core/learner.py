@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import cv2
@@ -230,17 +230,19 @@ def fit(teachings: list[Teaching], spec: LearnerSpec, *, start: Head | None = No
     if len(clicked) > 1:  # a guess has the border in it
         parts += [one.border for one in teachings if one.border is not None]
     joined = join_samples(parts)
-    return fit_head(joined, class_weight=spec.class_weight, regularisation=spec.regularisation, start=start)
+    head = fit_head(joined, class_weight=spec.class_weight, regularisation=spec.regularisation, start=start)
+    return replace(head, is_guess=len(clicked) < 2)
 
 
 def segment(picture: Picture, head: Head, clicks: Clicks, spec: LearnerSpec, *, background: int | None) -> Segmentation:
     """Score, add what the clicks of this image say, refine.
 
     In an image nobody clicked two classes in, the walker has little to hold on to: its answer and the plain head's
-    are averaged, which keeps thin things.
+    are averaged, which keeps thin things. A first guess is the exception where its click is: there the picture's own
+    head tells better than the plain one what the click stands for.
     """
     opinions = _at_picture_size(_walked(picture, head, clicks), picture, spec)
-    if not has_two_classes(clicks):
+    if not has_two_classes(clicks, head):
         plain = opinions_of(score_stages(picture.stages, *margins(head)))
         opinions = WALKER_SHARE * opinions + (1 - WALKER_SHARE) * _at_picture_size(plain, picture, spec)
     return segment_from_probabilities(
@@ -314,7 +316,8 @@ def _walked(picture: Picture, head: Head, clicks: Clicks) -> NDArray[np.float32]
         grid_hw=picture.graph.hw,
     )
     scores += alike[1:] - alike[:1] if len(scores) == 1 else alike
-    return spread(picture.graph, scores, clicks, belongs, picture.hw, picture.own_features)
+    own_features = picture.own_features if has_two_classes(clicks, head) else None
+    return spread(picture.graph, scores, clicks, belongs, picture.hw, own_features)
 
 
 def spread(
@@ -325,22 +328,22 @@ def spread(
     hw: tuple[int, int],
     own_features: NDArray[np.floating] | None,
 ) -> NDArray[np.float32]:
-    """The walker's opinions (M, h, w) from scores (M, h, w) on its grid; with two clicked classes it is asked twice.
+    """The walker's opinions (M, h, w) from scores (M, h, w) on its grid; with `own_features` it is asked twice.
 
     Args:
         belongs: (K, N), which clicks are of which class.
         hw: of the working picture.
-        own_features: see `Picture`; only needed with clicks of two classes.
+        own_features: see `Picture`; None unless `has_two_classes`.
     """
     rows, cols = (places // WALKER_STRIDE for places in clicks.pixels_on(hw))
     values = np.where(belongs[-len(scores) :], 1, -1).astype(np.float32)
     walked = walk(graph, opinions_of(2 * scores), rows, cols, values)
-    if own_features is None or not has_two_classes(clicks):
+    if own_features is None:
         return walked
     scores += LOCAL_WEIGHT * (1 + LOCAL_HASTE / len(clicks)) * local_opinion(own_features, walked)
     return walk(graph, opinions_of(2 * scores), rows, cols, values)
 
 
-def has_two_classes(clicks: Clicks) -> bool:
-    """Whether the walker has something to hold on to."""
-    return len(np.unique(clicks.class_ids)) >= 2
+def has_two_classes(clicks: Clicks, head: Head) -> bool:
+    """Whether the walker has something to hold on to: clicks of two classes, or one that a first guess began at."""
+    return len(np.unique(clicks.class_ids)) >= (1 if head.is_guess else 2)

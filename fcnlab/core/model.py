@@ -70,7 +70,9 @@ def frozen_model(
         InvalidClasses: fewer than two of the head's classes are in use.
     """
     kept = kept_places(model.head.class_ids, {class_id for class_id, _ in classes})
-    head = Head(tuple(model.head.class_ids[place] for place in kept), model.head.weights[kept], model.head.bias[kept])
+    known = model.head
+    class_ids = tuple(known.class_ids[place] for place in kept)
+    head = Head(class_ids, known.weights[kept], known.bias[kept], known.is_guess)
     seen = replace(model.spec, object_mode=spec.object_mode, refine=spec.refine)
     lessons = tuple(Lesson(image, one, NOTHING_TAUGHT) for image, one in clicks.items())
     return Model(seen, classes, head, background, lessons)
@@ -147,6 +149,7 @@ def model_to_arrays(model: Model) -> tuple[dict[str, NDArray[Any]], dict[str, An
         "classes": [list(pair) for pair in model.classes],
         "background": model.background,
         "head_class_ids": list(model.head.class_ids),
+        **({"is_guess": True} if model.head.is_guess else {}),
         "images": images,
     }
     return arrays, spec
@@ -159,7 +162,9 @@ def model_from_arrays(arrays: dict[str, NDArray[Any]], spec: dict[str, Any]) -> 
         CheckpointError: something is missing or does not fit together.
     """
     try:
-        head = Head(tuple(spec["head_class_ids"]), arrays["head.weights"], arrays["head.bias"])
+        head = Head(
+            tuple(spec["head_class_ids"]), arrays["head.weights"], arrays["head.bias"], bool(spec.get("is_guess"))
+        )
         lessons = []
         for number, image in enumerate(spec["images"]):
             points = arrays[f"{number}.points"]

@@ -140,13 +140,7 @@ def found_labels(
     names = ImageNames(images)
     with unpacked_labels(path, name=called, within=lab.folders.images.parent) as (inside, left_out):
         detected, source = opened_source(inside, request, project, name=called)
-        classes = match_classes(
-            source.classes,
-            project.classes,
-            background=project.background,
-            mapping=request.mapping,
-            add_missing=request.add_classes,
-        )
+        classes = match_classes(source.classes, project, mapping=request.mapping, add_missing=request.add_classes)
         called_source = f"{detected.format.value}:{called}"
         earlier, order = earlier_points(given, called_source), [image_id for _, image_id, _ in images]
         share = cache(partial(_share, source, names, order, earlier=earlier, request=request))

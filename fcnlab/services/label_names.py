@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 from fcnlab.adapters.imports.labelled import FileClass
 from fcnlab.adapters.imports.shapes import is_background
-from fcnlab.domain import ClassLabel
+from fcnlab.domain import ClassLabel, Project
 from fcnlab.errors import ImportRefused
 
 GENERIC = frozenset({"images", "labels", "masks", "annotations", "jpegimages", "segmentationclass", "leftimg8bit"})
@@ -98,19 +98,13 @@ class ClassMatch:
 
 
 def match_classes(
-    named: Sequence[FileClass],
-    known: Sequence[ClassLabel],
-    *,
-    background: int | None,
-    mapping: Mapping[str, str],
-    add_missing: bool,
+    named: Sequence[FileClass], project: Project, *, mapping: Mapping[str, str], add_missing: bool
 ) -> tuple[ClassMatch, ...]:
     """What each class of a file becomes.
 
     Args:
         named: classes of the file.
-        known: classes of the project.
-        background: id of the one that is no object; what a file calls background becomes it, whatever its name.
+        project: where they go; what a file calls background becomes its background, whatever the name of that.
         mapping: name in the file -> name in the project; an empty one leaves the class out.
         add_missing: classes that the project lacks become new ones.
 
@@ -122,10 +116,9 @@ def match_classes(
     if strange:
         names = ", ".join(one.name for one in named[:12]) or "none"
         raise ImportRefused(f"the labels have no class {sorted(strange)[0]!r} to map; they have {names}")
-    by_name = {_fold(label.name): label for label in known}
-    ground = next((label for label in known if label.id == background), None)
-    objects = [label for label in known if label.id != background]
-    customary = {True: ground, False: objects[0] if ground is not None and len(objects) == 1 else None}
+    by_name = {_fold(label.name): label for label in project.classes}
+    ground = next((label for label in project.classes if label.id == project.background), None)
+    customary = {True: ground, False: project.objects[0] if ground and len(project.objects) == 1 else None}
     return tuple(_match(one, customary, by_name, wanted.get(_fold(one.name)), add_missing) for one in named)
 
 
