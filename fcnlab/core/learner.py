@@ -227,11 +227,13 @@ def fit(teachings: list[Teaching], spec: LearnerSpec, *, start: Head | None = No
         parts += guesses
     if sum(len(one.clicked.class_ids) for one in teachings) <= NEIGHBOURS_UP_TO:
         parts += [one.neighbours for one in teachings]
-    if len(clicked) > 1:  # a guess has the border in it
+    if len(clicked) > 1:  # a guess says more of the background
         parts += [one.border for one in teachings if one.border is not None]
     joined = join_samples(parts)
-    head = fit_head(joined, class_weight=spec.class_weight, regularisation=spec.regularisation, start=start)
-    return replace(head, is_guess=len(clicked) < 2)
+    is_guess = len(clicked) < 2
+    known = None if start is not None and start.is_guess and not is_guess else start  # nothing is left of a guess
+    head = fit_head(joined, class_weight=spec.class_weight, regularisation=spec.regularisation, start=known)
+    return replace(head, is_guess=is_guess)
 
 
 def segment(picture: Picture, head: Head, clicks: Clicks, spec: LearnerSpec, *, background: int | None) -> Segmentation:
