@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from fcnlab.adapters.imports.labelled import FileClass
+from fcnlab.adapters.imports.mask_files import without_mask_ending
 from fcnlab.adapters.imports.shapes import is_background
 from fcnlab.domain import ClassLabel, Project
 from fcnlab.errors import ImportRefused
@@ -16,15 +17,20 @@ from fcnlab.errors import ImportRefused
 GENERIC = frozenset({"images", "labels", "masks", "annotations", "jpegimages", "segmentationclass", "leftimg8bit"})
 """Folders that say what lies in them, and nothing of the image."""
 
-SETS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing", "mask", "imgs", "data"})
+SETS = frozenset(
+    {"default", "train", "training", "val", "valid", "validation", "test", "testing", "mask", "imgs", "data"}
+)
 SETS_OF_CVAT = frozenset({"obj_train_data", "obj_validation_data", "obj_test_data"})
 """Folders that do not make an image another one: the labels may lie in them and the images not, or in others."""
 
-CITYSCAPES_PICTURE = "_leftImg8bit"
-"""How the names of pictures end in Cityscapes, but not those of their labels."""
+UPLOADED = re.compile(r"^[0-9a-f]{8}-(?=.)")
+"""What Label Studio puts before the names of files that were uploaded to it."""
 
-OF_MASKS = ("_mask", "_seg", "_label")
-"""How the names of masks end where they lie next to their images."""
+ROBOFLOW = re.compile(r"^(.+)_(jpe?g|png|bmp|tiff?|webp)\.rf\.\w+$", re.IGNORECASE)
+"""How Roboflow calls its copy of an image."""
+
+OF_PICTURES = ("_leftimg8bit", "_image", "_img", "_sat", "_rgb")
+"""How the names of pictures end where those of their labels end otherwise."""
 
 NUMBER_BEFORE = re.compile(r"^\d+_")
 """The id that fcnlab writes before the name of a class, where folders are called by classes."""
@@ -48,15 +54,20 @@ class ImageNames:
     def __init__(self, images: Iterable[tuple[str, int, tuple[int, int]]]) -> None:
         self._by_name: dict[str, list[KnownImage]] = {}
         self._by_stem: dict[str, list[KnownImage]] = {}
+        self._by_bare: dict[str, list[KnownImage]] = {}
+        self._by_unwrapped: dict[str, list[KnownImage]] = {}
         for name, image_id, hw in images:
             known = KnownImage(image_id, name, hw)
             last = _parts(name)[-1]
             self._by_name.setdefault(last, []).append(known)
             self._by_stem.setdefault(_stem(last), []).append(known)
+            self._by_bare.setdefault(_bare(_stem(last)), []).append(known)
+            if _unwrapped(_stem(last)) != _stem(last):
+                self._by_unwrapped.setdefault(_bare(_unwrapped(_stem(last))), []).append(known)
 
     def find(self, name: str) -> KnownImage:
-        """The image of a name: by its whole path, else by its file name, else by that without the ending, and at
-        last without the `_mask` before that.
+        """The image of a name: by its whole path, else by its file name, else by that without the ending, and at last
+        without what tools put before and behind names (`_mask`, `1a2b3c4d-`, `_jpg.rf.4f...`), on either side.
 
         Of several that have it, the one that shares the most folders with the name, counted from the end. Where both
         lie in folders of which they share none, they are two images that only have the name of the file in common.
@@ -65,9 +76,9 @@ class ImageNames:
             ImportRefused: there is none, or several share equally many.
         """
         parts = _parts(name)
-        stem = _stem(parts[-1])
-        stems = (parts[-1], stem, *(stem.removesuffix(end) for end in OF_MASKS))
+        stems = (parts[-1], _stem(parts[-1]))
         found = self._by_name.get(parts[-1]) or next((self._by_stem[one] for one in stems if one in self._by_stem), [])
+        found = found or self._called_alike(_stem(parts[-1]))
         if not found:
             raise ImportRefused("the project has no image of this name; import it first")
         named_alike, found = found, [one for one in found if not _are_strangers(parts, _parts(one.name))]
@@ -85,6 +96,13 @@ class ImageNames:
             names = ", ".join(one.name for one in best[:3]) + (", ..." if len(best) > 3 else "")
             raise ImportRefused(f"several images of the project have this name ({names}); give its path")
         return best[0]
+
+    def _called_alike(self, stem: str) -> list[KnownImage]:
+        """Images called so but for what tools add: an id or a hash on one side alone, for with two they are two."""
+        unwrapped = _unwrapped(stem)
+        found = self._by_bare.get(_bare(stem), [])
+        found = found or ([] if unwrapped == stem else self._by_bare.get(_bare(unwrapped), []))
+        return found or self._by_unwrapped.get(_bare(stem), [])
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +174,20 @@ def _parts(name: str) -> list[str]:
 
 def _stem(name: str) -> str:
     """A file name without its ending; `.001` is none, for it has no letter."""
-    return re.sub(r"\.(?=[^.]*[A-Za-z])[A-Za-z0-9]{2,5}$", "", name).removesuffix(CITYSCAPES_PICTURE)
+    return re.sub(r"\.(?=[^.]*[A-Za-z])[A-Za-z0-9]{2,5}$", "", name)
+
+
+def _bare(stem: str) -> str:
+    """A name without what says that it is of a picture, or of a mask."""
+    bare = without_mask_ending(stem)
+    ending = next((one for one in OF_PICTURES if bare.lower().endswith(one) and len(bare) > len(one)), "")
+    return bare[: len(bare) - len(ending)]
+
+
+def _unwrapped(stem: str) -> str:
+    """A name without the id or hash that a tool gave its copy of the image."""
+    copy = ROBOFLOW.match(stem)
+    return UPLOADED.sub("", copy.group(1) if copy else stem)
 
 
 def _are_strangers(one: Sequence[str], other: Sequence[str]) -> bool:

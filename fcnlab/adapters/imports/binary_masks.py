@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from fcnlab.adapters.imports.index_masks import refuse_other_size, sized
 from fcnlab.adapters.imports.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
-from fcnlab.adapters.imports.mask_files import folder_of, mask_header, mask_values, masks_at, name_of
+from fcnlab.adapters.imports.mask_files import folder_of, mask_header, mask_nothing, mask_values, masks_at, name_of
 from fcnlab.adapters.imports.reading import ReadOptions
 from fcnlab.adapters.imports.shapes import shape_classes
+from fcnlab.domain import IGNORE
 from fcnlab.errors import ImportRefused
 
 FOREGROUND = "foreground"
@@ -67,5 +68,8 @@ def _mask(hw: tuple[int, int], *, parts: Sequence[Part], ground: int) -> NDArray
     mask = np.full(hw, ground, np.uint8)
     for place, file in parts:
         refuse_other_size(file, hw)
-        mask[sized((mask_values(file) > 0).astype(np.uint8), hw, file) > 0] = place
+        values = mask_values(file)
+        nothing = mask_nothing(file, values, named=(0,))  # which 0 is by the kind of these masks
+        mask[sized((values > 0).astype(np.uint8), hw, file) > 0] = place
+        mask[nothing] = IGNORE
     return mask

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.adapters.imports.index_masks import places_of_values, sized
+from fcnlab.adapters.imports.index_masks import sized, stored_places
 from fcnlab.adapters.imports.label_tables import find_table, read_table
 from fcnlab.adapters.imports.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
-from fcnlab.adapters.imports.mask_files import files_below, folder_of, mask_header, mask_values
+from fcnlab.adapters.imports.mask_files import files_below, folder_of, mask_header
 from fcnlab.adapters.imports.reading import ReadOptions, claimed_hw, listing, mapping, name_in, read_json
 from fcnlab.adapters.imports.shapes import Marks, ShapeClasses, polygon
 from fcnlab.domain import IGNORE
@@ -88,7 +88,7 @@ def _image_name(file: Path, folder: Path) -> str:
 
 
 def _mask(hw: tuple[int, int], *, file: Path, places: Mapping[int, int]) -> NDArray[np.uint8]:
-    return sized(places_of_values(mask_values(file), places, file.name), hw, file)
+    return sized(stored_places(file, places, tabled=()), hw, file)
 
 
 def _of_polygons(file: Path, name: str, classes: ShapeClasses) -> LabelledImage:

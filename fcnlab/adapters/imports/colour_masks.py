@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.adapters.imports.index_masks import sized
-from fcnlab.adapters.imports.label_tables import LabelTable, find_table, read_table
+from fcnlab.adapters.imports.label_tables import LabelTable, find_table, read_table, refuse_unread_table
 from fcnlab.adapters.imports.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
 from fcnlab.adapters.imports.mask_files import folder_of, mask_colours, mask_header, masks_at, name_of
 from fcnlab.adapters.imports.reading import ReadOptions, Strange
@@ -45,7 +45,9 @@ def coloured_classes(folder: Path, options: ReadOptions) -> tuple[FileClass, ...
     found = options.table or find_table(folder)
     table = LabelTable({}) if found is None else read_table(found)
     classes = [one for one in table.by_value.values() if one.colour]
-    classes = classes or [FileClass(name, colour) for colour, name in options.colours.items()]
+    if not classes:
+        refuse_unread_table(folder)
+        classes = [FileClass(name, colour) for colour, name in options.colours.items()]
     if not classes or len(classes) > MAX_CLASSES:
         raise ImportRefused(
             f"nothing says which classes the colours in {folder.name} stand for: name a table of colours"

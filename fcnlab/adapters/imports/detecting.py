@@ -146,7 +146,7 @@ def _of_folder(folder: Path) -> Detected:
     masks = masks_below(folder)
     if any(one.name.endswith(IDS) for one in masks):
         return Detected(LabelFormat.CITYSCAPES, folder)
-    if any(MASKS in one.parts for one in masks):
+    if any(MASKS & {*one.parts} for one in masks):
         return Detected(LabelFormat.VOC, folder)
     for suffix in (".xml", ".json"):
         files = files_below(folder, (suffix,))[:FILES_LOOKED_AT]

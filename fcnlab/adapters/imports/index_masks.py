@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.adapters.imports.label_tables import find_table, read_table
+from fcnlab.adapters.imports.label_tables import find_table, read_table, refuse_unread_table
 from fcnlab.adapters.imports.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
-from fcnlab.adapters.imports.mask_files import Rgb, folder_of, mask_header, mask_values, masks_at, name_of
+from fcnlab.adapters.imports.mask_files import Rgb, folder_of, mask_header, mask_nothing, mask_values, masks_at, name_of
 from fcnlab.adapters.imports.reading import ReadOptions
 from fcnlab.domain import IGNORE, MAX_CLASSES
 from fcnlab.errors import ImportRefused
@@ -30,26 +30,29 @@ def read_index_masks(path: Path, options: ReadOptions) -> LabelSource:
         ImportRefused: no masks, or no names for their values.
     """
     files, folder = masks_at(path), folder_of(path)
-    named = named_values(folder, options, files[0])
+    table = options.table or find_table(folder)
+    named = named_values(folder, options, files[0], table)
+    tabled = frozenset(named) if table is not None else frozenset()
     places = {value: place for place, value in enumerate(named)}
 
     def read() -> Iterator[LabelledImage | UnreadLabels]:
         for file in files:
             name = name_of(file, folder)
             try:
-                yield LabelledImage(name, mask_header(file).hw, partial(_mask, file=file, places=places))
+                yield LabelledImage(name, mask_header(file).hw, partial(_mask, file=file, places=places, tabled=tabled))
             except ImportRefused as refusal:
                 yield UnreadLabels(name, str(refusal))
 
-    return LabelSource(tuple(named.values()), len(files), read)
+    notes = () if table is not None else (f"no table names the values in {folder.name}: they are ids of the project",)
+    return LabelSource(tuple(named.values()), len(files), read, notes)
 
 
-def named_values(folder: Path, options: ReadOptions, first: Path) -> dict[int, FileClass]:
+def named_values(folder: Path, options: ReadOptions, first: Path, table: Path | None) -> dict[int, FileClass]:
     """The class of every value, in the order of values. Raises ImportRefused: there are no names, or too many."""
-    table = options.table or find_table(folder)
     if table is not None:
         named = dict(sorted(read_table(table).by_value.items()))
     else:
+        refuse_unread_table(folder)
         named = {value: FileClass(name) for value, name in sorted(options.names.items())}
     if not named:
         raise ImportRefused(
@@ -65,7 +68,7 @@ def named_values(folder: Path, options: ReadOptions, first: Path) -> dict[int, F
 
 
 def places_of_values(values: NDArray[Any], places: Mapping[int, int], what: str) -> NDArray[np.uint8]:
-    """Places (H, W) uint8 of stored values (H, W); 255 is IGNORE unless it has a place.
+    """Places uint8 of stored values, in their shape; 255 is IGNORE unless it has a place.
 
     Raises:
         ImportRefused: a value without a class.
@@ -86,8 +89,22 @@ def places_of_values(values: NDArray[Any], places: Mapping[int, int], what: str)
     return np.asarray(found, np.uint8)
 
 
-def _mask(hw: tuple[int, int], *, file: Path, places: Mapping[int, int]) -> NDArray[np.uint8]:
-    return sized(places_of_values(mask_values(file), places, file.name), hw, file)
+def _mask(hw: tuple[int, int], *, file: Path, places: Mapping[int, int], tabled: frozenset[int]) -> NDArray[np.uint8]:
+    refuse_other_size(file, hw)
+    return stored_places(file, places, tabled=tabled)
+
+
+def stored_places(file: Path, places: Mapping[int, int], *, tabled: Collection[int]) -> NDArray[np.uint8]:
+    """Places (H, W) uint8 of the values in a file; where it says that nothing is there, IGNORE.
+
+    `tabled`: values that a table names. Raises ImportRefused: as `mask_values`, or a value without a class.
+    """
+    values = mask_values(file)
+    nothing = mask_nothing(file, values, named=tabled)
+    found = np.full(values.shape, IGNORE, np.uint8)
+    if not nothing.all():
+        found[~nothing] = places_of_values(values[~nothing], places, file.name)
+    return found
 
 
 def sized(mask: NDArray[np.uint8], hw: tuple[int, int], file: Path) -> NDArray[np.uint8]:

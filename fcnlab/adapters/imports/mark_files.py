@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from fcnlab.adapters.imports.reading import name_in
 from fcnlab.errors import ImportRefused, InvalidPoints
 
 SUFFIXES = (".json", ".csv", ".tsv", ".txt")
@@ -51,13 +52,13 @@ class MarkFiles:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._files: dict[str, Path] = {}
+        self._files: dict[str, list[Path]] = {}
         self._table: dict[str, list[Any]] | None = None
         if path.is_dir():
             found = (one for one in sorted(path.rglob("*")) if one.suffix.lower() in SUFFIXES and one.is_file())
             for one in found:
-                self._files.setdefault(one.relative_to(path).with_suffix("").as_posix(), one)
-                self._files.setdefault(one.stem, one)
+                for name in dict.fromkeys((one.relative_to(path).with_suffix("").as_posix(), one.stem)):
+                    self._files.setdefault(name, []).append(one)
             if not self._files:
                 raise ImportRefused(f"{path} holds no point files ({', '.join(SUFFIXES)}): name the folder they are in")
         elif path.is_file():
@@ -83,8 +84,13 @@ class MarkFiles:
         names = _names_of(name)
         if self._table is not None:
             return next((one for one in names if one in self._table), None)
-        file = next((self._files[one] for one in names if one in self._files), None)
-        return None if file is None else file.relative_to(self._path).as_posix()
+        files = next((self._files[one] for one in names if one in self._files), [])
+        if len(files) > 1:
+            listed = ", ".join(one.relative_to(self._path).as_posix() for one in files[:3])
+            raise InvalidPoints(
+                f"{listed} may all be the points of {name}: lay the images in folders of the same names, or keep one"
+            )
+        return files[0].relative_to(self._path).as_posix() if files else None
 
 
 def _names_of(name: str) -> list[str]:
@@ -188,6 +194,6 @@ def _mark(entry: Any, place: str) -> Mark:
         raise InvalidPoints(f"{place} is {str(entry)[:60]!r}: wanted [x, y]")
     try:
         col, row = float(x), float(y)  # type: ignore[arg-type]
-        return Mark(math.floor(row + down), math.floor(col + right), " ".join(str(name).split())[:100] or ONE_CLASS)
+        return Mark(math.floor(row + down), math.floor(col + right), " ".join(name_in(name).split())[:100] or ONE_CLASS)
     except (TypeError, ValueError, OverflowError) as failure:
         raise InvalidPoints(f"{place} lies at x {str(x)[:30]!r}, y {str(y)[:30]!r}: wanted two numbers") from failure

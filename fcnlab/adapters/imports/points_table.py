@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fcnlab.adapters.exports.points_csv import PointLine, read_points_csv
-from fcnlab.adapters.imports.labelled import FileClass, FilePoint, LabelledImage, LabelSource, UnreadLabels
-from fcnlab.adapters.imports.reading import ReadOptions, text, whole
+from fcnlab.adapters.imports.labelled import FileClass, FilePoint, LabelledImage, LabelSource, Notes, UnreadLabels
+from fcnlab.adapters.imports.reading import ReadOptions, id_in, text, whole
 from fcnlab.errors import ImportRefused, InvalidPoints
 
 
@@ -25,25 +25,38 @@ def read_points_table(path: Path, options: ReadOptions) -> LabelSource:
     names: dict[str, int] = {}
     for line in lines:
         by_image.setdefault(line.values["image"], []).append(line)
-        names.setdefault(_class_name(line, options), len(names))
+        if name := _class_name(line, options):
+            names.setdefault(name, len(names))
 
     def read() -> Iterator[LabelledImage | UnreadLabels]:
         for name, own in by_image.items():
             try:
-                points = tuple(_point(line, names[_class_name(line, options)]) for line in own)
-                yield LabelledImage(text(name, "an image"), None, None, points)
+                yield _image(name, own, names, options)
             except ImportRefused as refusal:
                 yield UnreadLabels(name, str(refusal))
 
     return LabelSource(tuple(FileClass(name) for name in names), len(by_image), read)
 
 
+def _image(name: str, lines: list[PointLine], names: dict[str, int], options: ReadOptions) -> LabelledImage:
+    notes, points = Notes(), []
+    for line in lines:
+        place = names.get(_class_name(line, options))
+        if place is None:
+            notes.add(f"the point in line {line.line} has no class: its pixel is unknown")
+        else:
+            points.append(_point(line, place))
+    if not points:
+        raise ImportRefused("; ".join(notes.lines[:3]))
+    return LabelledImage(text(name, "an image"), None, None, tuple(points), notes)
+
+
 def _class_name(line: PointLine, options: ReadOptions) -> str:
     """The name of the class; of one that has a number alone, the name that the project gives it."""
-    named, number = line.values.get("class", "").strip(), line.values.get("class_id", "").strip()
-    if named or not number.isdecimal():
-        return named or number
-    return options.names.get(int(number), number)
+    named, number = line.values.get("class", "").strip(), id_in(line.values.get("class_id", ""))
+    if named or not isinstance(number, int):
+        return named or number or ""
+    return options.names.get(number, str(number))
 
 
 def _point(line: PointLine, place: int) -> FilePoint:

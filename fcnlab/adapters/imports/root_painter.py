@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.adapters.imports.index_masks import refuse_other_size
-from fcnlab.adapters.imports.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
+from fcnlab.adapters.imports.labelled import FileClass, LabelledImage, LabelSource, Notes, UnreadLabels
 from fcnlab.adapters.imports.mask_files import folder_of, mask_colours, mask_header, masks_below, name_of
 from fcnlab.adapters.imports.reading import ReadOptions
 from fcnlab.adapters.imports.shapes import BACKGROUND
@@ -49,8 +49,9 @@ def read_root_painter(path: Path, options: ReadOptions) -> LabelSource:
     def read() -> Iterator[LabelledImage | UnreadLabels]:
         for name, parts in by_image.items():
             try:
-                mask = partial(_mask, parts=parts, n_classes=len(names))
-                yield LabelledImage(name, mask_header(parts[0][1]).hw, mask)
+                notes = Notes()
+                mask = partial(_mask, parts=parts, n_classes=len(names), notes=notes)
+                yield LabelledImage(name, mask_header(parts[0][1]).hw, mask, (), notes)
             except ImportRefused as refusal:
                 yield UnreadLabels(name, str(refusal))
 
@@ -67,14 +68,16 @@ def _class_and_name(file: Path, folder: Path) -> tuple[str, str]:
     return (parts[place - 1] if place > 0 else FOREGROUND), image
 
 
-def _mask(hw: tuple[int, int], *, parts: Sequence[Part], n_classes: int) -> NDArray[np.uint8]:
+def _mask(hw: tuple[int, int], *, parts: Sequence[Part], n_classes: int, notes: Notes) -> NDArray[np.uint8]:
     mask = np.full(hw, IGNORE, np.uint8)
     n_green = np.zeros(hw, np.uint8)
     for place, file in parts:
         refuse_other_size(file, hw)
         rgba = mask_colours(file)
-        painted, red = rgba[..., 3] > 0, rgba[..., 0] > 0
-        n_green += painted & ~red & (rgba[..., 1] > 0)
+        painted, red, green = rgba[..., 3] > 0, rgba[..., 0] > 0, rgba[..., 1] > 0
+        n_green += painted & ~red & green
+        if (strange := painted & ~red & ~green & (rgba[..., 2] > 0)).any():
+            notes.add(f"{int(strange.sum())} pixels of {file.name} are neither red nor green: they are unknown")
         mask[painted & red] = place
     mask[(n_green == n_classes) & (mask == IGNORE)] = 0
     return mask

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.adapters.imports.colour_masks import places_of_colours
-from fcnlab.adapters.imports.index_masks import places_of_values, sized
-from fcnlab.adapters.imports.label_tables import find_table, read_table
+from fcnlab.adapters.imports.index_masks import sized, stored_places
+from fcnlab.adapters.imports.label_tables import find_table, read_table, refuse_unread_table
 from fcnlab.adapters.imports.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
 from fcnlab.adapters.imports.mask_files import files_below, mask_colours, mask_header, mask_values, name_of
 from fcnlab.adapters.imports.reading import ReadOptions, claimed_hw, number, xml_elements
@@ -21,7 +21,9 @@ from fcnlab.adapters.imports.shapes import Marks, Shape, ShapeClasses, box, poly
 from fcnlab.domain import IGNORE
 from fcnlab.errors import ImportRefused
 
-MASKS, BOXES = "SegmentationClass", "Annotations"
+MASKS, BOXES = frozenset({"SegmentationClass", "SegmentationClassPNG", "SegmentationClassAug"}), "Annotations"
+"""Folders of masks: that of the challenges, LabelMe's, and that of a set which is often used with them."""
+
 NAMES = (
     *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
     *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
@@ -43,20 +45,23 @@ def read_voc(path: Path, options: ReadOptions) -> LabelSource:
     Raises:
         ImportRefused: neither masks nor boxes.
     """
-    masks = [one for one in files_below(path, (".png",)) if MASKS in one.parts] if path.is_dir() else []
+    masks = [one for one in files_below(path, (".png",)) if MASKS & {*one.parts}] if path.is_dir() else []
     if masks:
         return _masks(masks, path, options)
     files = files_below(path, (".xml",)) if path.is_dir() else [path]
     if not files:
-        raise ImportRefused(f"{path.name} holds no {MASKS} with masks and no {BOXES} with XML files")
+        raise ImportRefused(f"{path.name} holds no SegmentationClass with masks and no {BOXES} with XML files")
     return _objects(files, options)
 
 
 def _masks(files: list[Path], root: Path, options: ReadOptions) -> LabelSource:
-    folder = next(parent for parent in files[0].parents if parent.name == MASKS)
+    folder = next(parent for parent in files[0].parents if parent.name in MASKS)
     table = options.table or find_table(folder) or find_table(root)
+    notes: tuple[str, ...] = ()
     if table is None:
+        refuse_unread_table(folder.parent)
         named = dict(enumerate(map(FileClass, NAMES)))
+        notes = (f"no table names the values in {folder.name}: they are taken for the classes of the VOC challenges",)
     else:
         named = dict(sorted(read_table(table).by_value.items()))
     colours = {one.colour: place for place, one in enumerate(named.values()) if one.colour}
@@ -70,7 +75,7 @@ def _masks(files: list[Path], root: Path, options: ReadOptions) -> LabelSource:
             except ImportRefused as refusal:
                 yield UnreadLabels(name, str(refusal))
 
-    return LabelSource(tuple(named.values()), len(files), read)
+    return LabelSource(tuple(named.values()), len(files), read, notes)
 
 
 def _mask(
@@ -81,7 +86,7 @@ def _mask(
     if is_coloured and (palette or not _is_grey(file)):
         return sized(places_of_colours(mask_colours(file), colours, file.name, strange="refuse"), hw, file)
     places = {value: place for place, value in enumerate(named)}
-    return sized(places_of_values(mask_values(file), places, file.name), hw, file)
+    return sized(stored_places(file, places, tabled=named), hw, file)
 
 
 def _is_grey(file: Path) -> bool:
