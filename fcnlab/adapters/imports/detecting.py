@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from dataclasses import dataclass
 from itertools import islice
@@ -212,7 +213,7 @@ def _ends(path: Path) -> bytes:
     """The beginning and the end of a file."""
     try:
         with path.open("rb") as file:
-            start = file.read(PEEK_BYTES)
+            start = file.read(PEEK_BYTES).removeprefix(codecs.BOM_UTF8)
             file.seek(max(PEEK_BYTES, path.stat().st_size - PEEK_BYTES))
             return start + file.read(PEEK_BYTES)
     except OSError as failure:

@@ -55,7 +55,7 @@ def _class_name(line: PointLine, options: ReadOptions) -> str:
     """The name of the class; of one that has a number alone, the name that the project gives it."""
     named, number = line.values.get("class", "").strip(), id_in(line.values.get("class_id", ""))
     if named or not isinstance(number, int):
-        return named or number or ""
+        return named or str(number or "")
     return options.names.get(number, str(number))
 
 

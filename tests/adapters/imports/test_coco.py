@@ -221,3 +221,75 @@ def test_two_files_in_a_folder_that_are_for_the_same_image_are_refused(tmp_path:
 
     with pytest.raises(ImportRefused, match=r"instances\.json and keypoints\.json are both for the image"):
         read_coco(tmp_path, ReadOptions())
+
+
+@pytest.mark.parametrize("rotation", [90, 90.0, "90.0"])
+def test_boxes_that_a_tool_turned_are_turned(tmp_path: Path, rotation: Any) -> None:
+    flat = {"category_id": 3, "segmentation": [], "bbox": [6, 8, 10, 4], "attributes": {"rotation": rotation}}
+
+    mask = only_mask(read_coco(save_json(tmp_path / "a.json", coco([flat])), ReadOptions()))
+
+    assert np.array_equal(mask, filled((np.s_[5:15], np.s_[9:13], "cell")))
+
+
+@pytest.mark.parametrize("image_id", [7, 7.0, "7", "7.0"])
+@pytest.mark.parametrize("category_id", [3, 3.0, "3"])
+def test_ids_are_compared_as_what_they_mean(tmp_path: Path, image_id: Any, category_id: Any) -> None:
+    content = coco([{"category_id": category_id, "image_id": image_id, "segmentation": [SQUARE]}])
+
+    source = read_coco(save_json(tmp_path / "a.json", content), ReadOptions())
+
+    assert refusals(source) == []
+    assert np.array_equal(only_mask(source), filled((np.s_[5:12], np.s_[4:9], "cell")))
+
+
+def test_ids_that_mean_two_things_are_not_guessed(tmp_path: Path) -> None:
+    square = {"category_id": 3, "segmentation": [SQUARE]}
+    images = coco([square])["images"]
+    twice = coco([square], images=[*images, {**images[0], "id": "7", "file_name": "b.jpg"}])
+    classes = coco([square, {**square, "category_id": 4}])
+    classes["categories"] += [{"id": 3.0, "name": "rim"}, {"id": 4, "name": "rim"}]
+
+    doubled = read_coco(save_json(tmp_path / "a.json", twice), ReadOptions())
+    (image,) = readable(source := read_coco(save_json(tmp_path / "b.json", classes), ReadOptions())).values()
+
+    assert all("several images of a.json have its id" in line for line in refusals(doubled))
+    assert not readable(doubled)
+    assert "cell" not in named_mask(source, image)
+    assert "the id of 'cell' and of 'rim'" in image.notes.lines[0]
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "bbox", "n_notes"),
+    [
+        ([SQUARE, [30.0, 15.0]], [4, 5, 26, 10], 1),
+        ([SQUARE, [1, 1, 3, 1]], [1, 1, 8, 11], 1),
+        (SQUARE, [4, 5, 5, 7], 0),
+        ([[]], [4, 5, 5, 7], 1),
+        ([], [4, 5, 5, 7], 0),
+    ],
+)
+def test_rings_without_area_are_dropped_and_flat_lists_read(
+    tmp_path: Path, segmentation: Any, bbox: Any, n_notes: int
+) -> None:
+    content = coco([{"category_id": 3, "segmentation": segmentation, "bbox": bbox}])
+
+    source = read_coco(save_json(tmp_path / "a.json", content), ReadOptions())
+
+    (image,) = readable(source).values()
+    assert np.array_equal(named_mask(source, image), filled((np.s_[5:12], np.s_[4:9], "cell")))
+    assert len(image.notes.lines) == n_notes
+
+
+def test_files_of_one_set_are_read_as_one_and_things_lie_over_stuff(tmp_path: Path) -> None:
+    ground = [0, 0, HW[1], 0, HW[1], HW[0], 0, HW[0]]
+    save_json(tmp_path / "instances_train.json", coco([{"category_id": 3, "segmentation": [SQUARE]}]))
+    stuff = coco([{"category_id": 1, "segmentation": [ground]}], categories=[{"id": 1, "name": "grass"}])
+    save_json(tmp_path / "stuff_train.json", stuff)
+    save_json(tmp_path / "image_info_train.json", coco([]))
+    save_json(tmp_path / "captions_train.json", coco([{"caption": "cells on grass"}]))
+
+    source = read_coco(tmp_path, ReadOptions())
+
+    assert (source.total, refusals(source)) == (1, [])
+    assert np.array_equal(only_mask(source), filled((np.s_[5:12], np.s_[4:9], "cell"), rest="grass"))

@@ -150,3 +150,20 @@ def test_files_that_are_not_cvat_are_refused_whole(tmp_path: Path, content: str,
         read_cvat(path, ReadOptions())
 
     assert "\n" not in str(failure.value)
+
+
+def test_what_a_cuboid_spans_is_unknown_and_a_skeleton_leaves_only_shapes(tmp_path: Path) -> None:
+    corners = {"tl": (4, 5), "bl": (4, 12), "tr": (9, 5), "br": (9, 12)}
+    sides = "".join(f'x{key}{n}="{x}" y{key}{n}="{y}" ' for key, (x, y) in corners.items() for n in "12")
+    cuboid = cvat(tmp_path / "a.xml", LOW, f'<cuboid label="cell" {sides} z_order="1"/>')
+    skeleton = cvat(tmp_path / "b.xml", LOW, '<skeleton label="cell"><points label="1" points="3,3"/></skeleton>')
+
+    spanned, lost = (read_cvat(path, ReadOptions()) for path in (cuboid, skeleton))
+
+    low = (np.s_[8:15], np.s_[7:20], "debris")
+    assert np.array_equal(only_mask(spanned), filled(low, (np.s_[5:12], np.s_[4:9], "")))
+    assert np.array_equal(only_mask(lost), filled(low, rest=""))
+    for source, mark in ((spanned, "cuboid 2"), (lost, "skeleton 2")):
+        (image,) = readable(source).values()
+        only_mask(source)
+        assert image.notes.lines[0].startswith(f"{mark} of train/a.jpg")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from tests.adapters.imports.label_bench import (
 
 NAMES = {0: "background", 1: "nucleus", 7: "membrane"}
 OPTIONS = ReadOptions(names=NAMES)
+NAMED = ReadOptions(names={0: "background", 1: "cell"})
 
 
 def values() -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -218,3 +221,68 @@ def test_a_table_whose_values_nobody_knows_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ImportRefused, match="columns grey, class, and none with values"):
         read_index_masks(tmp_path, ReadOptions())
+
+
+def test_of_a_tiff_with_overviews_and_masks_the_page_at_full_size_is_read(tmp_path: Path) -> None:
+    mask = np.zeros((96, 128), np.uint8)
+    mask[10:40, 20:70] = 1
+    inside = np.ones(mask.shape, bool)
+    inside[80:] = False
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        file.write(mask, photometric="minisblack")
+        file.write(inside, subfiletype=4, photometric="mask")
+        file.write(mask[::2, ::2], subfiletype=1, photometric="minisblack")
+
+    source = read_index_masks(tmp_path, NAMED)
+
+    found = only_mask(source, mask.shape)
+    assert (found[10:40, 20:70] == "cell").all()
+    assert (found[:80] == "cell").sum() == 30 * 50
+    assert (found[80:] == "").all()
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_grey_values_of_few_bits_are_those_that_are_stored(tmp_path: Path, bits: int) -> None:
+    values = np.zeros(HW, np.uint8)
+    values[5:9, 4:20] = 1
+    (tmp_path / "a.png").write_bytes(png_of_bits(values, bits))
+
+    mask = only_mask(read_index_masks(tmp_path, NAMED))
+
+    assert np.array_equal(mask, filled((np.s_[5:9], np.s_[4:20], "cell")))
+
+
+def png_of_bits(values: np.ndarray[Any, Any], bits: int) -> bytes:
+    """A grey PNG with so many bits per value."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = b""
+    for row in values:
+        spread = (row[:, None] >> np.arange(bits - 1, -1, -1)) & 1
+        rows += b"\0" + np.packbits(spread.ravel().astype(np.uint8)).tobytes()
+    head = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], bits, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("ending", ["_mask", "_labels", "-seg", "_gtFine_labelIds"])
+def test_a_picture_beside_its_mask_is_no_mask(tmp_path: Path, ending: str) -> None:
+    mask = np.zeros(HW, np.uint8)
+    mask[5:9, 4:20] = 1
+    save_png(tmp_path / f"a{ending}.png", mask)
+    save_png(tmp_path / "a.png", np.full(HW, 77, np.uint8))
+
+    source = read_index_masks(tmp_path, NAMED)
+
+    assert list(readable(source)) == [f"a{ending}"]
+    assert np.array_equal(only_mask(source), filled((np.s_[5:9], np.s_[4:20], "cell")))
+
+
+def test_ids_of_the_project_are_not_taken_where_a_table_lies_unread(tmp_path: Path) -> None:
+    save_png(tmp_path / "a.png", np.zeros(HW, np.uint8))
+    assert "they are ids of the project" in read_index_masks(tmp_path, NAMED).notes[0]
+    (tmp_path / "legend.txt").write_text("dog\ncat\n")
+
+    with pytest.raises(ImportRefused, match=r"legend\.txt"):
+        read_index_masks(tmp_path, NAMED)

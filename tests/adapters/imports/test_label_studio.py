@@ -202,3 +202,52 @@ def test_the_image_is_the_value_that_ends_as_images_do(tmp_path: Path, address: 
     source = read_label_studio(save_json(tmp_path / "a.json", [{**task(POLYGON), "data": data}]), ReadOptions())
 
     assert [Path(name).name.lower() for name in readable(source)] == ["a.tif"]
+
+
+def test_a_region_with_several_labels_has_the_first_and_says_so(tmp_path: Path) -> None:
+    both = {**POLYGON, "value": {**POLYGON["value"], "polygonlabels": ["leaf", "ill"]}}
+
+    source = read_label_studio(save_json(tmp_path / "a.json", [task(both)]), ReadOptions())
+
+    assert np.array_equal(only_mask(source), filled((np.s_[5:12], np.s_[4:9], "leaf")))
+    (image,) = readable(source).values()
+    assert image.notes.lines == ("polygon 'abc' has the labels 'leaf', 'ill': only the first is taken",)
+
+
+def test_what_only_another_annotator_marked_is_unknown(tmp_path: Path) -> None:
+    other = result("rectangle", "cell", x=across(20), y=down(4), width=across(10), height=down(5), rotation=0)
+    two = task(annotations=[{"result": [other]}, {"result": [POLYGON]}])
+    empty = task(annotations=[{"result": [POLYGON]}, {"result": []}], image="b.jpg")
+    source = read_label_studio(save_json(tmp_path / "a.json", [two, empty]), ReadOptions())
+
+    first, second = readable(source).values()
+
+    marked = (np.s_[5:12], np.s_[4:9], "cell")
+    assert np.array_equal(named_mask(source, first), filled((np.s_[4:9], np.s_[20:30], ""), marked))
+    assert np.array_equal(named_mask(source, second), filled(marked))
+    assert len(first.notes.lines) == 1
+
+
+@pytest.mark.parametrize(
+    ("image", "name"),
+    [
+        ("s3://bucket/plots/plot#12.png", "/plots/plot#12.png"),
+        ("gs://bucket/plots/50%25.png", "/plots/50%25.png"),
+        ("azure-blob://store/plots/50% cover?.png", "/plots/50% cover?.png"),
+        ("/tasks/1/resolve/?fileuri=czM6Ly9idWNrZXQvcGxvdHMvYS5wbmc=", "/plots/a.png"),
+        ("https://example.org/x/50%2525.png", "/x/50%25.png"),
+    ],
+)
+def test_addresses_of_stores_are_keys_and_those_of_the_web_are_quoted(tmp_path: Path, image: str, name: str) -> None:
+    source = read_label_studio(save_json(tmp_path / "a.json", [task(POLYGON, image=image)]), ReadOptions())
+
+    assert list(readable(source)) == [name]
+
+
+def test_the_short_export_is_refused_with_the_name_of_the_long_one(tmp_path: Path) -> None:
+    short = [
+        {"image": "/data/upload/1/a.png", "id": 1, "label": [{"x": 1, "rectanglelabels": ["a"]}], "annotation_id": 3}
+    ]
+
+    with pytest.raises(ImportRefused, match="export the project as JSON"):
+        read_label_studio(save_json(tmp_path / "a.json", short), ReadOptions())

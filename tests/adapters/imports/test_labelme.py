@@ -134,3 +134,33 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, wrong: str) -> None:
     source = read_labelme(save_json(tmp_path / "a.json", content), ReadOptions())
 
     assert_refused_in_one_line(source, reason)
+
+
+@pytest.mark.parametrize(
+    ("kind", "points"),
+    [
+        ("rectangle", [[4, 5], [9, 5], [9, 12], [4, 12]]),
+        ("rectangle", [[9, 5], [4, 12], [4, 5], [9, 12]]),
+        ("rotation", [[4, 5], [9, 5], [9, 12], [4, 12]]),
+    ],
+)
+def test_rectangles_of_four_corners_are_what_they_enclose(tmp_path: Path, kind: str, points: Any) -> None:
+    source = read_labelme(
+        save_json(tmp_path / "a.json", labelme({"shape_type": kind, "points": points})), ReadOptions()
+    )
+
+    assert np.array_equal(only_mask(source), filled((np.s_[5:12], np.s_[4:9], "cell")))
+
+
+def test_what_lies_along_a_line_is_unknown_between_shapes(tmp_path: Path) -> None:
+    content = labelme(
+        {"points": [[0, 0], [9, 0], [9, 9], [0, 9]]},
+        {"points": [[20, 0], [29, 0], [29, 9], [20, 9]]},
+        {"shape_type": "line", "points": [[4.5, 4.5], [24.5, 4.5]]},
+    )
+
+    mask = only_mask(read_labelme(save_json(tmp_path / "a.json", content), ReadOptions()))
+
+    assert (mask[4, 9:20] == "").all()
+    assert mask[4, 4] == mask[4, 24] == "cell"
+    assert (mask[12:] == "background").all()

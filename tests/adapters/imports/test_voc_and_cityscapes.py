@@ -245,3 +245,49 @@ def test_values_of_a_table_with_gaps_are_its_ids(tmp_path: Path, colours: bool) 
     assert class_names(source) == ["background", "cat", "dog", "eel"]
     expected = filled((np.s_[3:9], np.s_[5:20], "cat"), (np.s_[12:15], np.s_[:], "eel"))
     assert np.array_equal(only_mask(source), expected)
+
+
+def test_polygons_count_before_the_boxes_round_them(tmp_path: Path) -> None:
+    corners = "".join(
+        f"<x{n}>{x + 1}</x{n}><y{n}>{y + 1}</y{n}>" for n, (x, y) in enumerate([(4, 5), (9, 5), (9, 12)], 1)
+    )
+    box = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>20</xmax><ymax>20</ymax></bndbox>"
+    (tmp_path / "a.xml").write_text(boxes(f"<object><name>dog</name><polygon>{corners}</polygon>{box}</object>"))
+
+    mask = only_mask(read_voc(tmp_path, ONLY))
+
+    assert set(np.unique(mask)) == {"background", "dog"}
+    assert (mask[:5] == "background").all()
+    assert 7 < (mask == "dog").sum() < 28
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "<robndbox><cx>11</cx><cy>10</cy><w>10</w><h>4</h><angle>1.5707963267949</angle></robndbox>",
+        "<bndbox><xmin>7</xmin><ymin>9</ymin><xmax>16</xmax><ymax>12</ymax></bndbox><attributes><attribute>"
+        "<name>rotation</name><value>90.0</value></attribute></attributes>",
+    ],
+)
+def test_boxes_are_turned_where_their_tool_says_so(tmp_path: Path, where: str) -> None:
+    (tmp_path / "a.xml").write_text(boxes(f"<object><name>dog</name>{where}</object>"))
+
+    assert np.array_equal(only_mask(read_voc(tmp_path, ONLY)), filled((np.s_[5:15], np.s_[9:13], "dog")))
+
+
+def test_the_names_of_labelme_s_sets_lie_beside_the_masks(tmp_path: Path) -> None:
+    save_png(tmp_path / "SegmentationClassPNG" / "a.png", a_voc_mask(2), official_palette())
+    (tmp_path / "class_names.txt").write_text("_background_\ncat\ndog\n")
+
+    source = read_voc(tmp_path, ONLY)
+
+    assert class_names(source) == ["_background_", "cat", "dog"]
+    assert (only_mask(source)[3:11, 5:23] == "dog").all()
+
+
+def test_nothing_is_guessed_beside_a_table_that_nobody_reads(tmp_path: Path) -> None:
+    save_png(tmp_path / "SegmentationClass" / "a.png", a_voc_mask(2), official_palette())
+    (tmp_path / "my_classes.txt").write_text("background\ncat\ndog\n")
+
+    with pytest.raises(ImportRefused, match=r"my_classes\.txt"):
+        read_voc(tmp_path, ONLY)

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fcnlab.adapters.imports.detecting import detect
+from fcnlab.adapters.imports.formats import LabelFormat
 from fcnlab.adapters.imports.reading import ReadOptions
 from fcnlab.adapters.imports.yolo import read_yolo
 from fcnlab.errors import ImportRefused
@@ -121,3 +123,66 @@ def test_files_about_the_data_set_are_no_labels_and_its_table_may_lie_two_folder
 
     assert [list(readable(one)) for one in (whole, inner)] == [["train/a"], ["a"]]
     assert refusals(whole) == []
+
+
+@pytest.mark.parametrize(
+    ("table", "line"),
+    [
+        ("kpt_shape: [2, 3]\n", "0.5 0.5 2 0.75 0.5 2"),
+        ("kpt_shape: [2, 2]\n", "0.5 0.5 0.75 0.5"),
+        ("kpt_shape: [2, 3]\n", "0.5 0.5 0 0.75 0.5 0 4"),
+        ("", "0.5 0.5 2 0.75 0.5 1"),
+        ("", "7"),
+        ("", "0.93 12"),
+    ],
+)
+def test_key_points_and_tracks_behind_a_box_are_no_corners(tmp_path: Path, table: str, line: str) -> None:
+    write(tmp_path / "data.yaml", NAMES + table)
+    write(tmp_path / "labels" / "a.txt", f"1 {shares((12, 9), (10, 4))} {line}\n")
+
+    assert np.array_equal(only_mask(read_yolo(tmp_path, ReadOptions())), filled((np.s_[7:11], np.s_[7:17], "debris")))
+
+
+def test_a_line_that_lacks_a_key_point_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "data.yaml", NAMES + "kpt_shape: [2, 3]\n")
+    write(tmp_path / "labels" / "a.txt", "1 0.5 0.5 0.2 0.2 0.5 0.5 2 0.7\n")
+
+    assert_refused_in_one_line(read_yolo(tmp_path, ReadOptions()), "6 of key points")
+
+
+@pytest.mark.parametrize(
+    ("table", "names"),
+    [
+        ("names: {0: no, 1: yes}", ["no", "yes"]),
+        ("names: [no, yes]", ["no", "yes"]),
+        ("names: {0: 1, 1: 2}", ["1", "2"]),
+        ("names: [1, 2]", ["1", "2"]),
+        ("names:\n  0: 01\n  1: 1e3", ["01", "1e3"]),
+        ("names: [2024-01-01, null]", ["2024-01-01", "null"]),
+    ],
+)
+def test_names_are_the_text_of_the_file_and_ids_its_keys(tmp_path: Path, table: str, names: list[str]) -> None:
+    write(tmp_path / "data.yaml", table)
+    write(tmp_path / "labels" / "a.txt", f"1 {shares((12, 9), (10, 4))}\n")
+
+    source = read_yolo(tmp_path, ReadOptions())
+
+    assert class_names(source) == ["background", *names]
+    assert np.array_equal(only_mask(source), filled((np.s_[7:11], np.s_[7:17], names[1])))
+
+
+@pytest.mark.parametrize("line", ["1.0 {}", "\ufeff1 {}  \r\n\r\n", "1, {}"])
+@pytest.mark.parametrize("mark", [" ", ", "])
+def test_numbers_are_read_however_they_are_parted(tmp_path: Path, line: str, mark: str) -> None:
+    write(tmp_path / "data.yaml", NAMES)
+    write(tmp_path / "labels" / "a.txt", line.format(mark.join(shares((12, 9), (10, 4)).split())))
+
+    assert detect(tmp_path).format == LabelFormat.YOLO
+    assert np.array_equal(only_mask(read_yolo(tmp_path, ReadOptions())), filled((np.s_[7:11], np.s_[7:17], "debris")))
+
+
+def test_pixels_in_place_of_shares_are_refused_with_their_line(tmp_path: Path) -> None:
+    write(tmp_path / "data.yaml", NAMES)
+    write(tmp_path / "labels" / "a.txt", "1 0.5 0.5 0.2 0.2\n1 60 50 40 20\n")
+
+    assert_refused_in_one_line(read_yolo(tmp_path, ReadOptions()), "a.txt, line 2 has the coordinate 60")
