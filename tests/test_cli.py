@@ -111,6 +111,24 @@ def test_app_command_line_and_segmenter_give_the_same_mask(
     lab.close()
 
 
+def test_the_background_of_a_project_is_said_and_changed(data: Path) -> None:
+    land = ["--classes", "forest,road,None"]
+    call("projects", "create", "land", *land, "--background", "road")
+    call("projects", "create", "bare", *land)
+    call("projects", "create", "none", "--classes", "forest,road", "--background", "none")
+
+    told = {one["name"]: one["background"] for one in json.loads(call("projects", "list", "--json").stdout)}
+    assert told == {"land": 1, "bare": 2, "none": None}, "a class may be called none"
+    assert "road is the background" in call("projects", "background", "-p", "land").stdout
+    assert "no background" in call("projects", "background", "-p", "none", "none").stdout
+    call("projects", "background", "-p", "none", "FOREST")
+    refused = call("projects", "background", "-p", "none", "sea", code=1)
+    assert "no class is called 'sea'" in refused.output
+    assert json.loads(call("projects", "background", "-p", "none", "--json").stdout)["background"] == "forest"
+    counting = call("projects", "create", "cells", "--counts", "--classes", "round,long", code=1)
+    assert "counts needs a class for what is no object" in counting.output
+
+
 def test_points_go_out_and_in_again_unchanged(data: Path, pictures: Path, tmp_path: Path) -> None:
     call("import", "-p", "cats", "--classes", "background,cat", pictures)
     call("points", "import", "-p", "cats", "--labeller", "ann", table(tmp_path, TABLE))

@@ -61,6 +61,22 @@ def test_a_project_goes_from_its_making_to_a_mask(client: TestClient) -> None:
     assert client.get(f"/api/v1/projects/{made['id']}").json()["n_points"] == len(points)
 
 
+def test_the_background_is_said_by_name_changed_and_taken_away(client: TestClient) -> None:
+    def made(**more: object) -> object:
+        name = f"land {len(client.get('/api/v1/projects').json())}"
+        return client.post("/api/v1/projects", json={"name": name, "classes": ["road", "bg"], **more}).json()
+
+    assert [made()["background"], made(background="Road")["background"]] == [1, 0]  # type: ignore[index]
+    assert made(background=None)["background"] is None  # type: ignore[index]
+    address = "/api/v1/projects/3/background"
+    assert client.put(address, json={"background": "road"}).json()["background"] == 0
+    assert client.put(address, json={"background": None}).json()["background"] is None
+    refused = client.put(address, json={"background": "sea"})
+    assert refused.status_code // 100 == 4
+    assert "no class is called 'sea'" in refused.text
+    assert client.put(address, json={}).status_code == 422
+
+
 def test_a_picture_of_no_project_gets_the_mask_that_the_image_itself_gets(client: TestClient, site: Site) -> None:
     inside = client.get(f"/api/v1/images/{site.images[0]}/mask")
     files = {"file": ("other.png", scene(0), "image/png")}
