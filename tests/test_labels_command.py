@@ -109,3 +109,15 @@ def test_labels_are_converted_without_a_project(folder: Path) -> None:
     said = call("convert", "--to", "coco", folder / "out" / "masks", folder / "again").stderr
     assert "3 images are named without an ending such as .png" in said
     assert "--images" in said
+
+
+def test_marks_that_could_not_be_read_are_named_at_both_commands(folder: Path) -> None:
+    labelme_file(folder / "in" / "a.json", "a.png", [("cell", BOX), ("", BOX[:3])])
+
+    imported = call("labels", "import", "--project", "Cells", folder / "in", code=1)
+    converted = answer("convert", "--to", "index", folder / "in", folder / "out", code=1)
+
+    line = "the label of shapes[1] of a.json is '', its pixels are unknown"
+    assert f"a.png: {line}" in imported.output
+    assert converted["notes"] == [{"name": "a.png", "note": line}]
+    assert converted["left_out"] == []

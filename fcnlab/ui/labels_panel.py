@@ -203,7 +203,8 @@ def _report(project: Project) -> None:
     words += f", {counts['known']} there already" if counts.get("known") else ""
     n_noted = counts.get("noted", 0)
     words += f", {len(left_out) - n_noted} left out" if len(left_out) > n_noted else ""
-    words += f", {n_noted} marks not read as they were made" if n_noted else ""
+    if n_noted:
+        words += ", 1 mark not read as it was made" if n_noted == 1 else f", {n_noted} marks not read as they were made"
     words += f". {found[3]}." if found[3] else ""
     if not left_out:
         st.success(words, icon=":material/check_circle:")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import fcnlab
 from fcnlab.errors import ImportRefused
@@ -62,3 +63,22 @@ def test_points_are_pixels_and_what_cannot_be_read_is_named(tmp_path: Path) -> N
 def test_no_labels_are_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(ImportRefused), fcnlab.read_labels(tmp_path):
         pass
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_images_beside_labels_say_how_large_they_are(tmp_path: Path, packed: bool) -> None:
+    folder = tmp_path / "set"
+    for part in ("images", "labels"):
+        (folder / part / "train").mkdir(parents=True)
+    Image.new("RGB", HW[::-1]).save(folder / "images" / "train" / "a.jpg")
+    (folder / "labels" / "train" / "a.txt").write_text("0 0.5 0.5 0.5 0.5")
+    (folder / "data.yaml").write_text("names: [cell]")
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        for path in folder.rglob("*.*"):
+            archive.write(path, path.relative_to(folder).as_posix())
+
+    with fcnlab.read_labels(tmp_path / "set.zip" if packed else folder) as labels:
+        ((name, mask),) = labels.masks
+
+    assert (name, mask.shape) == ("images/train/a.jpg", HW)
+    assert (mask == labels.classes.index("cell")).mean() == pytest.approx(0.25, abs=0.02)

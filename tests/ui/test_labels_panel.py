@@ -142,3 +142,15 @@ def test_sent_files_are_files_while_they_are_read(bench: Bench) -> None:
         pass
 
     assert list(lab.folders.images.parent.glob("labels-*")) == []
+
+
+def test_marks_that_could_not_be_read_are_reported_with_their_reason(bench: Bench, tmp_path: Path) -> None:
+    size = {"imageHeight": HEIGHT, "imageWidth": WIDTH}
+    labelme_file(tmp_path / "in" / "a" / "one.json", "one.jpg", [("object", BOX), ("", BOX[:3])], **size)
+
+    shown = page_with(tmp_path / "in" / "a", bench)
+    press(shown, "Import the labels")
+
+    assert "1 image labelled" in said(shown)
+    assert "1 mark not read as it was made" in said(shown)
+    assert "one.png: the label of shapes[1] of one.json is '', its pixels are unknown" in said(shown)

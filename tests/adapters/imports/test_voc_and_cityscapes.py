@@ -291,3 +291,12 @@ def test_nothing_is_guessed_beside_a_table_that_nobody_reads(tmp_path: Path) -> 
 
     with pytest.raises(ImportRefused, match=r"my_classes\.txt"):
         read_voc(tmp_path, ONLY)
+
+
+def test_classes_of_their_own_are_named_by_the_set(tmp_path: Path) -> None:
+    save_json(tmp_path / "dataset_meta.json", {"label_map": {"0": "background", "1": "cell"}})
+    ids = np.zeros(HW, np.uint8)
+    ids[5:9] = 1
+    save_png(tmp_path / "gtFine" / "train" / "a_gtFine_labelIds.png", ids)
+
+    assert np.array_equal(only_mask(read_cityscapes(tmp_path, ONLY)), filled((np.s_[5:9], np.s_[:], "cell")))
