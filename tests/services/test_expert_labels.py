@@ -24,7 +24,7 @@ from fcnlab.services.expert_masks import (
     remove_source,
 )
 from fcnlab.services.painting import painting_of
-from fcnlab.services.projects import add_class, delete_project, image, project, remove_class
+from fcnlab.services.projects import add_class, delete_project, image, project, remove_class, set_background
 from tests.services.label_imports import BOX, HW, a_mask, labelme_file, masks_in, stored, take_in
 from tests.services.tabs import Tab, new_project
 
@@ -44,6 +44,24 @@ def test_a_mask_is_kept_whole_and_gives_points_of_its_classes(any_lab: Lab, tmp_
     assert all(a_mask()[one.point.row, one.point.col] == one.point.class_id for one in points)
     assert {(one.source, one.weight, one.labeller) for one in points} == {(PointSource.IMPORT, 0.5, "Dr. No")}
     assert image(any_lab, image_id=first).state is ImageState.IN_PROGRESS
+
+
+def test_pixels_outside_all_shapes_are_the_background_of_the_project_or_unknown(lab: Lab, tmp_path: Path) -> None:
+    project_id, (first, second) = new_project(lab)
+    for number in range(2):
+        labelme_file(tmp_path / str(number) / "a.json", f"0000{number}.png", [("cell", BOX)])
+
+    take_in(lab, tmp_path / "0", project_id)
+    set_background(lab, project_id=project_id, class_id=None)
+    take_in(lab, tmp_path / "1", project_id)
+
+    known, unknown = (expert_truth(lab, image(lab, image_id=one)) for one in (first, second))
+    assert known is not None
+    assert unknown is not None
+    assert np.unique(known).tolist() == [0, 1]
+    assert np.array_equal(unknown, np.where(known == 0, 255, known)), "no class is filled in by itself"
+    assert {one.point.class_id for one in stored(lab, project_id) if one.image_id == second} == {1}
+    assert [label.name for label in project(lab, project_id=project_id).classes] == ["background", "cell"]
 
 
 def test_importing_twice_is_importing_once(lab: Lab, tmp_path: Path) -> None:
