@@ -12,7 +12,7 @@ from fcnlab.commands.app import app
 from fcnlab.commands.comparing import compare
 from fcnlab.commands.converting import convert
 from fcnlab.commands.counting import count
-from fcnlab.commands.doctor import backup, doctor
+from fcnlab.commands.doctor import backup, doctor, restore
 from fcnlab.commands.labels import labels
 from fcnlab.commands.learning import fit, predict
 from fcnlab.commands.models import models
@@ -23,7 +23,7 @@ from fcnlab.commands.simulate import simulate
 from fcnlab.commands.stats import stats
 from fcnlab.commands.tables import points
 from fcnlab.commands.training import train, trainings, worker
-from fcnlab.errors import FcnlabError
+from fcnlab.errors import FcnlabError, storage_failure
 from fcnlab.threads import wait_politely
 
 MAY_BE_EMPTY = frozenset({"--encoder", "--encoder-weights", "--networks", "--group-by", "--channels", "--limits"})
@@ -48,6 +48,11 @@ class ExplainedGroup(click.Group):
             return super().invoke(ctx)
         except FcnlabError as failure:
             raise click.ClickException(" ".join(str(failure).split())) from failure
+        except OSError as failure:
+            explained = storage_failure(failure)
+            if explained is None:
+                raise
+            raise click.ClickException(" ".join(str(explained).split())) from failure
 
 
 @click.group(cls=ExplainedGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -67,6 +72,6 @@ def main(ctx: click.Context, data_dir: Path | None) -> None:
 for command in (
     *(app, projects, import_images, labels, convert, points, fit, predict, export),
     *(train, trainings, models, worker, compare, count),
-    *(stats, serve, simulate, doctor, backup),
+    *(stats, serve, simulate, doctor, backup, restore),
 ):
     main.add_command(command)

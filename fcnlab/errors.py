@@ -4,6 +4,23 @@ One family, caught once per door (page, command line, route). Anything else is a
 A message says what happened, where, what was wanted, and what to do next.
 """
 
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+WITHOUT_ROOM = {
+    errno.ENOSPC: ("is full", "free some room"),
+    errno.EDQUOT: ("has no quota left", "free some room, or ask for more quota"),
+    errno.EFBIG: ("takes no file as large as that", "use another disk"),
+    errno.EROFS: ("may only be read", "see why it is mounted read-only"),
+}
+"""What is true of a disk by the error the system gave, and what to do about it."""
+
+NOTHING_ELSE = "Nothing else was changed by that"
+
 
 class FcnlabError(Exception):
     """A failure with an explanation meant for the user."""
@@ -81,6 +98,10 @@ class ImportRefused(FcnlabError):
     """A file or folder that may not, or cannot, be imported."""
 
 
+class RestoreRefused(FcnlabError):
+    """A backup that may not, or cannot, take the place of an installation."""
+
+
 class ExportFailed(FcnlabError):
     """An export that cannot be written where it was asked for."""
 
@@ -115,3 +136,49 @@ class UnknownComparison(FcnlabError):
 
 class UnknownExpertMask(FcnlabError):
     """An expert mask that does not exist, or was removed."""
+
+
+class StorageFull(FcnlabError, OSError):
+    """A disk that takes nothing more; an OSError too, so that whoever can do without the file goes on."""
+
+    def __init__(self, code: int, *, file: str, outcome: str) -> None:
+        OSError.__init__(self, code, os.strerror(code))
+        self.file, self._outcome = file, outcome
+
+    def __str__(self) -> str:
+        state, remedy = WITHOUT_ROOM[self.errno or errno.ENOSPC]
+        return f"{self.file} was not written, for its disk {state}. {self._outcome}; {remedy}, then try again"
+
+
+def storage_failure(failure: OSError, *, file: str | os.PathLike[str] = "", outcome: str = "") -> StorageFull | None:
+    """The same failure explained, if it is that of a disk without room; None for any other.
+
+    Args:
+        failure: what the system said.
+        file: what was being written; empty: what the failure names.
+        outcome: what was stored and what was not, as a sentence without its full stop; empty: nothing else changed.
+    """
+    try:
+        with storage_explained(file, outcome=outcome):
+            raise failure
+    except StorageFull as explained:
+        return explained
+    except OSError:
+        return None
+
+
+@contextmanager
+def storage_explained(file: str | os.PathLike[str] = "", *, outcome: str = "") -> Iterator[None]:
+    """A disk without room is explained as `storage_failure` does; of blocks in each other the innermost names the file.
+
+    Raises:
+        StorageFull: the block failed for want of room.
+    """
+    try:
+        yield
+    except OSError as failure:
+        known = failure if isinstance(failure, StorageFull) else None
+        if failure.errno not in WITHOUT_ROOM or (known is not None and not outcome):
+            raise
+        name = known.file if known is not None else os.fspath(file) or failure.filename or "a file"
+        raise StorageFull(failure.errno, file=str(name), outcome=outcome or NOTHING_ELSE) from failure

@@ -90,12 +90,17 @@ class Training:
     @property
     def checkpoint_file(self) -> str:
         """Name of the file in the checkpoints folder in which its network is kept."""
-        return f"network-{self.project_id}-{self.id}.safetensors"
+        return checkpoint_file_of(self.project_id, self.id)
 
 
 def resume_file_of(training_id: int) -> str:
     """Name of the file in the resume folder from which a training goes on."""
     return f"training-{training_id}.resume"
+
+
+def checkpoint_file_of(project_id: int, training_id: int) -> str:
+    """Name of the file in the checkpoints folder in which the network of a training is kept."""
+    return f"network-{project_id}-{training_id}.safetensors"
 
 
 @dataclass(frozen=True, slots=True)

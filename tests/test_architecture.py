@@ -100,6 +100,7 @@ MAY_IMPORT = {
 """Layer -> parts of fcnlab it may import. Imports point downwards only."""
 
 ALSO = {
+    "services.backing_up": {"settings"},  # restores where no lab is open
     "services.doctoring": {"settings", "webapp_files"},  # says what is wrong when no lab can be opened
 }
 """Single modules that may import more than their layer."""

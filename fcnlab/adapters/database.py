@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, DataError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -17,8 +17,12 @@ from fcnlab.adapters.migrating import migrate
 from fcnlab.errors import DatabaseUnavailable, InvalidSetting
 
 Sessions = sessionmaker[Session]
+Value = TypeVar("Value")
 
 BUSY_TIMEOUT_MS = 5000
+VALUES_AT_ONCE = 500
+"""Of a list in one statement: far below every database's limit on parameters."""
+
 WRITES = "fcnlab_writes"
 WRITER_LOCK = 0x66636E  # PostgreSQL advisory lock: one writer at a time, as in SQLite
 
@@ -40,10 +44,19 @@ def open_database(place: str | Path) -> Sessions:
         migrate(engine)
     except (DatabaseError, InterfaceError, OSError) as failure:
         engine.dispose()
-        raise DatabaseUnavailable(f"{shown(address)} cannot be opened: {_cause(failure)}") from failure
+        raise DatabaseUnavailable(
+            f"{shown(address)} cannot be opened: {_cause(failure)}; check that its disk has room and may be written, "
+            "then try again"
+        ) from failure
     except DatabaseUnavailable:
         engine.dispose()
         raise
+    return sessionmaker(engine, expire_on_commit=False)
+
+
+def unchanged_database(file: Path) -> Sessions:
+    """Sessions on a SQLite file that are there to read it, whatever its tables are; no connection outlives its use."""
+    engine = create_engine(URL.create("sqlite", database=str(file)), poolclass=NullPool)
     return sessionmaker(engine, expire_on_commit=False)
 
 
@@ -91,6 +104,12 @@ def writing(sessions: Sessions) -> Iterator[Session]:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITER_LOCK})
         yield session
+
+
+def chunked(values: Sequence[Value], count: int = VALUES_AT_ONCE) -> Iterator[Sequence[Value]]:
+    """Values, at most `count` at a time, for statements that list them."""
+    for start in range(0, len(values), count):
+        yield values[start : start + count]
 
 
 def make_engine(address: URL) -> Engine:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
-import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
 from functools import partial
@@ -17,14 +17,19 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fcnlab.adapters.files import written_whole
+from fcnlab.adapters.presence import PART, new_part
 from fcnlab.adapters.pyramid import is_in_tiles, overview, write_pyramid
-from fcnlab.errors import ImportRefused
+from fcnlab.errors import ImportRefused, storage_explained
 
 THUMBNAIL_SIDE = 160
 JPEG_QUALITY = 95
 PNG_MAX_PIXELS = 4_000_000
 JPEG_MAX_SIDE = 65_500
 BLOCK_BYTES = 1 << 20
+CACHE_NAME_CHARS = 40
+"""Of the hash of an original, at the beginning of the keys of all features made of it, before a '-'."""
+
+CONTENT_NAME = re.compile(r"([0-9a-f]{64})[.-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +90,12 @@ def staged(source: Source, *, folders: Folders, name: str) -> Iterator[Staged]:
 
     Raises:
         ImportRefused: the file cannot be read.
+        StorageFull: there is no room for the copy.
     """
-    part = folders.images / f"{uuid.uuid4().hex}.part"
+    part = new_part(folders.images)
     digest = hashlib.sha256()
     try:
-        with part.open("wb") as target:
+        with storage_explained(f"the copy of {name}"), part.open("wb") as target:
             for block in _blocks(source, name=name):
                 digest.update(block)
                 target.write(block)
@@ -101,9 +107,10 @@ def staged(source: Source, *, folders: Folders, name: str) -> Iterator[Staged]:
 @contextmanager
 def staged_by(write: Callable[[Path], None], *, folders: Folders) -> Iterator[Staged]:
     """As `staged`, of a file that `write` makes under the path it is given."""
-    part = folders.images / f"{uuid.uuid4().hex}.part"
+    part = new_part(folders.images)
     try:
-        write(part)
+        with storage_explained("the copy of a page"):
+            write(part)
         with part.open("rb") as file:
             content_hash = hashlib.file_digest(file, "sha256").hexdigest()
         yield Staged(part, content_hash)
@@ -133,7 +140,7 @@ def find_original(folders: Folders, *, content_hash: str) -> Path:
     """
     folder = folders.images / content_hash[:2]
     for path in sorted(folder.glob(f"{content_hash}.*")):
-        if path.suffix != ".part":
+        if path.suffix != PART:
             return path
     raise ImportRefused(
         f"the original {content_hash[:12]}... is missing from {folder}; restore it from a backup, or import "
@@ -166,9 +173,9 @@ def exhibit_parts(
     """
     parts = []
     for path, write in _exhibits(rgb, folders=folders, picture_id=picture_id, lossless=lossless):
-        part = path.with_name(f"{uuid.uuid4().hex}.part")
+        part = new_part(path.parent)
         keep.callback(part.unlink, missing_ok=True)
-        with part.open("wb") as file:
+        with storage_explained(path), part.open("wb") as file:
             write(file)
         parts.append((part, path))
     return tuple(parts)
@@ -191,14 +198,24 @@ def forget_picture(folders: Folders, *, picture_id: str) -> None:
         _forget(path)
 
 
-def forget_content(folders: Folders, *, content_hash: str) -> None:
-    """Delete the original of a content with its pictures and thumbnails; nothing happens when they are gone."""
-    for path in (
-        *(folders.images / content_hash[:2]).glob(f"{content_hash}.*"),
-        *folders.shown.glob(f"{content_hash}[.-]*"),
-        *folders.thumbs.glob(f"{content_hash}[.-]*"),
-    ):
-        _forget(path)
+def content_of(path: Path) -> str | None:
+    """The hash of the content that a file, or a folder of tiles, is of, by its name; None: its name says none."""
+    found = CONTENT_NAME.match(path.name)
+    return None if found is None else found[1]
+
+
+def files_of_contents(folders: Folders, contents: Collection[str]) -> dict[str, list[Path]]:
+    """Originals of contents, and all pictures, tiles, thumbnails and features made of them, by content."""
+    found: dict[str, list[Path]] = {}
+    for content_hash in contents:
+        found[content_hash] = list((folders.images / content_hash[:2]).glob(f"{content_hash}.*"))
+        found[content_hash] += folders.features.glob(f"*/{content_hash[:2]}/{content_hash[:CACHE_NAME_CHARS]}-*")
+    for folder in (folders.shown, folders.thumbs):  # looked through once, however many contents are wanted
+        for path in folder.iterdir():
+            content = content_of(path)
+            if content in found:
+                found[content].append(path)
+    return found
 
 
 def _forget(path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from alembic import command
@@ -14,7 +16,7 @@ from alembic.script import ScriptDirectory
 from filelock import FileLock, Timeout
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, inspect, text
 
-from fcnlab.adapters.files import replaced_whole
+from fcnlab.adapters.files import OWNER_ONLY, make_private, replaced_whole
 from fcnlab.adapters.tables_data import ALL_TABLES
 from fcnlab.errors import DatabaseUnavailable
 
@@ -46,14 +48,38 @@ def migrate(engine: Engine) -> None:
 
 
 def copy_sqlite(file: Path, *, to: Path) -> None:
-    """Copy a SQLite database that others may be writing; `to` appears whole or not at all."""
-    with (
-        replaced_whole(to) as part,
-        closing(sqlite3.connect(file)) as source,
-        closing(sqlite3.connect(part)) as target,
-    ):
-        source.backup(target)
-        target.execute("PRAGMA journal_mode=DELETE")  # one file, without a -wal beside it
+    """Copy a SQLite database that others may be writing; `to` appears whole or not at all, for its owner alone.
+
+    Raises:
+        StorageFull: there is no room for the copy.
+        OSError: the database cannot be read, or the copy not be written.
+    """
+    with replaced_whole(to, mode=OWNER_ONLY) as part:
+        try:
+            with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(part)) as target:
+                source.backup(target)
+                target.execute("PRAGMA journal_mode=DELETE")  # one file, without a -wal beside it
+        except sqlite3.Error as failure:
+            is_full = getattr(failure, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+            raise OSError(errno.ENOSPC if is_full else errno.EIO, str(failure), str(to)) from failure
+
+
+def tighten_sqlite(file: Path) -> None:
+    """Let nobody but their owner read a database, the files beside it and its copies; made, empty, if it is missing.
+
+    SQLite gives the files it makes beside a database the permissions of the database.
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY))
+    for path in sqlite_files(file):
+        with suppress(PermissionError, FileNotFoundError):  # of another user: `fcnlab doctor` says so
+            make_private(path)
+
+
+def sqlite_files(file: Path) -> list[Path]:
+    """The files of a database that are there: itself, those beside it, and copies made before migrations."""
+    beside = (file.with_name(file.name + suffix) for suffix in ("", "-wal", "-shm", "-journal"))
+    return [*(path for path in beside if path.exists()), *file.parent.glob(f"{file.stem}.before-*{file.suffix}")]
 
 
 @contextmanager
@@ -78,6 +104,7 @@ def _alone(engine: Engine) -> Iterator[Connection]:
 def _alone_in_file(engine: Engine) -> Iterator[Connection]:
     file = Path(str(engine.url.database))
     file.parent.mkdir(parents=True, exist_ok=True)
+    tighten_sqlite(file)
     lock = FileLock(file.with_name(file.name + ".lock"), timeout=LOCK_TIMEOUT_S)
     migrator = create_engine(engine.url, poolclass=NullPool)
     event.listen(migrator, "connect", _set_migration_pragmas)

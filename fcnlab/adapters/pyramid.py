@@ -7,7 +7,6 @@ coarsest level is still finer than the overview, which is what `filestore.write_
 from __future__ import annotations
 
 import shutil
-import uuid
 from pathlib import Path
 
 import cv2
@@ -15,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.adapters.files import flush_together
+from fcnlab.adapters.presence import new_part
+from fcnlab.errors import storage_explained
 
 TILE_PX = 512
 OVERVIEW_SIDE = 2048
@@ -60,21 +61,22 @@ def write_pyramid(rgb: NDArray[np.uint8], *, shown: Path, picture_id: str) -> No
     final = tiles_folder(shown, picture_id=picture_id)
     if final.is_dir():
         return
-    part = shown / f"{picture_id}.{uuid.uuid4().hex}.part"
-    try:
-        level = rgb
-        for number in range(n_levels((rgb.shape[0], rgb.shape[1]))):
-            if number:
-                level = _halved(level)
-            _write_level(level, part / str(number))
-        flush_together(sorted(part.rglob("*.jpg")))
+    part = new_part(shown, stem=picture_id)
+    with storage_explained(final):
         try:
-            part.rename(final)
-        except OSError:
-            if not final.is_dir():  # else somebody else was quicker
-                raise
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+            level = rgb
+            for number in range(n_levels((rgb.shape[0], rgb.shape[1]))):
+                if number:
+                    level = _halved(level)
+                _write_level(level, part / str(number))
+            flush_together(sorted(part.rglob("*.jpg")))
+            try:
+                part.rename(final)
+            except OSError:
+                if not final.is_dir():  # else somebody else was quicker
+                    raise
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
 
 
 def _write_level(level: NDArray[np.uint8], folder: Path) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any, cast
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import CursorResult, delete, func, select
 from sqlalchemy.orm import Session
 
+from fcnlab.adapters.database import chunked
 from fcnlab.adapters.tables import ClassRow, EventRow, FitRow, ImageRow, PointRow, ProjectRow
-from fcnlab.adapters.tables_data import forget_data
+from fcnlab.adapters.tables_data import ExpertMaskRow, StrokeRow
+from fcnlab.adapters.tables_training import forget_trainings
 from fcnlab.counts import Task
 from fcnlab.domain import MAX_CLASSES, ClassLabel, LearnerSpec, Project
 from fcnlab.errors import InvalidClasses, InvalidName, NameTaken, UnknownProject
@@ -82,7 +85,7 @@ def require_project(session: Session, *, project_id: int) -> None:
 
 def project_by_key(session: Session, *, key: str) -> Project:
     """The project with that unguessable key. Raises UnknownProject."""
-    row = session.scalar(select(ProjectRow).where(ProjectRow.key == key))
+    row = session.scalar(select(ProjectRow).where(ProjectRow.key == key, ProjectRow.deleted_at.is_(None)))
     if row is None:
         raise UnknownProject("no project has this key; it may have been deleted")
     return _project(row, _live_classes(session, [row.id])[row.id])
@@ -90,7 +93,7 @@ def project_by_key(session: Session, *, key: str) -> Project:
 
 def projects(session: Session, *, include_archived: bool = False) -> tuple[Project, ...]:
     """All projects, oldest first."""
-    query = select(ProjectRow).order_by(ProjectRow.id)
+    query = select(ProjectRow).where(ProjectRow.deleted_at.is_(None)).order_by(ProjectRow.id)
     if not include_archived:
         query = query.where(ProjectRow.archived_at.is_(None))
     rows = session.scalars(query).all()
@@ -141,14 +144,35 @@ def set_background(session: Session, *, project_id: int, class_id: int | None) -
     return was
 
 
-def delete_project(session: Session, *, project_id: int) -> None:
-    """Delete the project with all it owns in the database; nothing brings it back. Raises UnknownProject."""
+def begin_deletion(session: Session, *, project_id: int, now: datetime) -> None:
+    """From now on there is no such project, and its name is free; its trainings and models are gone at once.
+
+    Raises:
+        UnknownProject: no such project.
+    """
     row = _project_row(session, project_id)
-    forget_data(session, project_id=project_id)
-    for table in (PointRow, EventRow, FitRow, ImageRow, ClassRow):
-        session.execute(delete(table).where(table.project_id == project_id))
-    session.delete(row)
+    row.key = secrets.token_urlsafe(24)
+    row.name, row.deleted_at, row.model_id = row.key, now, None
     session.flush()
+    forget_trainings(session, project_id=project_id)
+
+
+def delete_some(session: Session, *, project_id: int, count: int) -> bool:
+    """Delete at most `count` rows of a project that `begin_deletion` began with; whether any may be left."""
+    for table in (PointRow, EventRow, StrokeRow, ExpertMaskRow, FitRow, ImageRow):
+        few = select(table.id).where(table.project_id == project_id).limit(count).scalar_subquery()
+        done = session.execute(delete(table).where(table.id.in_(few)).execution_options(synchronize_session=False))
+        if cast("CursorResult[Any]", done).rowcount:
+            return True
+    session.execute(delete(ClassRow).where(ClassRow.project_id == project_id))
+    session.execute(delete(ProjectRow).where(ProjectRow.id == project_id, ProjectRow.deleted_at.is_not(None)))
+    return False
+
+
+def projects_in_deletion(session: Session) -> tuple[int, ...]:
+    """Ids of the projects that are going away, or were when a process was killed."""
+    query = select(ProjectRow.id).where(ProjectRow.deleted_at.is_not(None))
+    return tuple(session.scalars(query.order_by(ProjectRow.id)))
 
 
 def add_class(session: Session, *, project_id: int, name: str, colour: str) -> ClassLabel:
@@ -250,7 +274,7 @@ def fits(session: Session, *, project_id: int) -> tuple[FitRecord, ...]:
 
 def _project_row(session: Session, project_id: int) -> ProjectRow:
     row = session.get(ProjectRow, project_id)
-    if row is None:
+    if row is None or row.deleted_at is not None:
         raise UnknownProject(f"there is no project {project_id}; it may have been deleted")
     return row
 
@@ -281,14 +305,12 @@ def _refuse_class_name(session: Session, project_id: int, label: ClassLabel) -> 
 
 
 def _live_classes(session: Session, project_ids: Sequence[int]) -> dict[int, tuple[ClassLabel, ...]]:
-    rows = session.scalars(
-        select(ClassRow)
-        .where(ClassRow.project_id.in_(project_ids), ClassRow.removed_at.is_(None))
-        .order_by(ClassRow.place, ClassRow.class_id)
-    ).all()
-    return {
-        project_id: tuple(_label(row) for row in rows if row.project_id == project_id) for project_id in project_ids
-    }
+    found: dict[int, list[ClassLabel]] = {project_id: [] for project_id in project_ids}
+    query = select(ClassRow).where(ClassRow.removed_at.is_(None)).order_by(ClassRow.place, ClassRow.class_id)
+    for some in chunked(project_ids):
+        for row in session.scalars(query.where(ClassRow.project_id.in_(some))):
+            found[row.project_id].append(_label(row))
+    return {project_id: tuple(labels) for project_id, labels in found.items()}
 
 
 def _class_row(project_id: int, label: ClassLabel) -> ClassRow:

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from fcnlab.adapters.database import chunked
 from fcnlab.adapters.repository import require_project
 from fcnlab.adapters.tables_training import ComparisonRow, EpochRow, ModelRow, TrainingRow
 from fcnlab.errors import UnknownComparison
@@ -80,8 +81,9 @@ def delete_comparison(session: Session, *, comparison_id: int) -> tuple[int, ...
     kept = set(session.scalars(select(ModelRow.training_id).where(ModelRow.training_id.is_not(None))))
     own = session.scalars(select(TrainingRow.id).where(TrainingRow.comparison_id == comparison_id))
     gone = tuple(sorted(set(own) - kept))
-    session.execute(delete(EpochRow).where(EpochRow.training_id.in_(gone)))
-    session.execute(delete(TrainingRow).where(TrainingRow.id.in_(gone)))
+    for some in chunked(gone):
+        session.execute(delete(EpochRow).where(EpochRow.training_id.in_(some)))
+        session.execute(delete(TrainingRow).where(TrainingRow.id.in_(some)))
     session.execute(update(TrainingRow).where(TrainingRow.comparison_id == comparison_id).values(comparison_id=None))
     session.delete(row)
     session.flush()

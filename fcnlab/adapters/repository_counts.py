@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from fcnlab.adapters.database import chunked
 from fcnlab.adapters.repository import project
 from fcnlab.adapters.repository_images import image_row
 from fcnlab.adapters.tables import ImageRow, PointRow
@@ -42,9 +43,10 @@ def objects_per_image(
         .group_by(PointRow.image_id, PointRow.class_id)
         .order_by(PointRow.image_id, PointRow.class_id)
     )
-    if image_ids is not None:
-        query = query.where(PointRow.image_id.in_(image_ids))
+    parts = [None] if image_ids is None else chunked(sorted(set(image_ids)))
     found: dict[int, dict[int, int]] = {}
-    for image_id, class_id, count in session.execute(query):
-        found.setdefault(image_id, {})[class_id] = count
+    for some in parts:
+        rows = session.execute(query if some is None else query.where(PointRow.image_id.in_(some)))
+        for image_id, class_id, count in rows:
+            found.setdefault(image_id, {})[class_id] = count
     return found

@@ -8,11 +8,9 @@ from datetime import datetime
 from sqlalchemy import case, func, literal, update
 from sqlalchemy.orm import Session
 
+from fcnlab.adapters.database import chunked
 from fcnlab.adapters.tables import PointRow, UtcTime
 from fcnlab.adapters.tables_data import StrokeRow
-
-CHUNK = 500
-"""Uids per statement: far below every database's limit on parameters."""
 
 Made = type[PointRow] | type[StrokeRow]
 
@@ -34,10 +32,10 @@ def show_made(session: Session, *, project_id: int, uids: Sequence[str]) -> None
 def _change_hidden(
     session: Session, made: Made, project_id: int, uids: Sequence[str], *, by: int, removed_at: object
 ) -> None:
-    for start in range(0, len(uids), CHUNK):
+    for some in chunked(uids):
         session.execute(
             update(made)
-            .where(made.project_id == project_id, made.uid.in_(uids[start : start + CHUNK]))
+            .where(made.project_id == project_id, made.uid.in_(some))
             .values(hidden_by=made.hidden_by + by, removed_at=removed_at)
             .execution_options(synchronize_session=False)
         )

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Select, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
+from fcnlab.adapters.database import chunked
 from fcnlab.adapters.tables import ClassRow, ImageRow, PointRow
 from fcnlab.domain import ImageInfo, ImagePlace, ImageState, StoredMask
 from fcnlab.errors import UnknownImage
@@ -122,8 +123,13 @@ def first_open_image(session: Session, *, project_id: int) -> ImageInfo | None:
 
 def images_by_ids(session: Session, *, image_ids: Sequence[int]) -> tuple[ImageInfo, ...]:
     """Those images that exist, in import order."""
-    query = _images().where(ImageRow.id.in_(image_ids)).order_by(ImageRow.project_id, ImageRow.position)
-    return tuple(_info(row, n_points=n_points) for row, n_points in session.execute(query))
+    found = [
+        pair
+        for some in chunked(sorted(set(image_ids)))
+        for pair in session.execute(_images().where(ImageRow.id.in_(some)))
+    ]
+    found.sort(key=lambda pair: (pair[0].project_id, pair[0].position))
+    return tuple(_info(row, n_points=n_points) for row, n_points in found)
 
 
 def count_images(session: Session, *, project_id: int) -> dict[ImageState, int]:
@@ -157,8 +163,12 @@ def find_image_by_hash(session: Session, *, project_id: int, content_hash: str) 
 
 def images_by_hashes(session: Session, *, project_id: int, content_hashes: Sequence[str]) -> dict[str, ImageInfo]:
     """The images of the project that have one of these contents, by content."""
-    query = _images().where(ImageRow.project_id == project_id, ImageRow.content_hash.in_(content_hashes))
-    return {row.content_hash: _info(row, n_points=n_points) for row, n_points in session.execute(query)}
+    own = _images().where(ImageRow.project_id == project_id)
+    return {
+        row.content_hash: _info(row, n_points=n_points)
+        for some in chunked(content_hashes)
+        for row, n_points in session.execute(own.where(ImageRow.content_hash.in_(some)))
+    }
 
 
 def find_image_by_name(session: Session, *, project_id: int, name: str) -> ImageInfo | None:
@@ -173,9 +183,12 @@ def content_hashes(session: Session, *, project_id: int) -> tuple[str, ...]:
     return tuple(session.scalars(query))
 
 
-def is_content_in_use(session: Session, *, content_hash: str) -> bool:
-    """Whether any project shows this content."""
-    return session.scalar(select(ImageRow.id).where(ImageRow.content_hash == content_hash).limit(1)) is not None
+def contents_in_use(session: Session, *, content_hashes: Sequence[str]) -> frozenset[str]:
+    """Those contents that any project shows."""
+    found: set[str] = set()
+    for some in chunked(content_hashes):
+        found.update(session.scalars(select(ImageRow.content_hash).where(ImageRow.content_hash.in_(some))))
+    return frozenset(found)
 
 
 def set_image_state(session: Session, *, image_id: int, state: ImageState) -> None:

@@ -73,7 +73,8 @@ class ProjectRow(Base):
     pictures are made from the channels of their files; NULL: as they come. `task` is a Task. `background` is the id of
     one of its classes, or NULL. `revision` rises with every write of points, strokes, classes taken out of use or back,
     and what a learner follows of images: triggers of the database raise it, and nothing else writes to it
-    (docs/adr/0026).
+    (docs/adr/0026). `deleted_at`: since then there is no such project for anybody, and
+    its rows are going away a few at a time.
     """
 
     __tablename__ = "projects"
@@ -90,6 +91,7 @@ class ProjectRow(Base):
     task: Mapped[str] = mapped_column(default="masks", server_default="masks")
     background: Mapped[int | None]
     revision: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    deleted_at: Mapped[datetime | None]
 
 
 class ClassRow(Base):

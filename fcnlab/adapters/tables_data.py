@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, UniqueConstraint, delete
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
 
+import fcnlab.adapters.tables_training  # noqa: F401  ALL_TABLES has its tables too
 from fcnlab.adapters.tables import Base
-from fcnlab.adapters.tables_training import forget_trainings
 
 
 class ExpertMaskRow(Base):
@@ -74,10 +74,3 @@ class StrokeRow(Base):
 
 ALL_TABLES = Base.metadata
 """These tables and those they stand on."""
-
-
-def forget_data(session: Session, *, project_id: int) -> None:
-    """Delete all rows of a project in these tables and in those of trainings."""
-    forget_trainings(session, project_id=project_id)
-    for table in (ExpertMaskRow, StrokeRow):
-        session.execute(delete(table).where(table.project_id == project_id))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -20,15 +21,18 @@ from fcnlab.errors import (
     FcnlabError,
     NameTaken,
     NoPoints,
+    StorageFull,
     UnknownExport,
     UnknownImage,
     UnknownModel,
     UnknownProject,
+    storage_failure,
 )
 from fcnlab.lab import Lab
 from fcnlab.services.answering import Answers
 from fcnlab.services.export_jobs import ExportJobs
 from fcnlab.services.jobs import Jobs
+from fcnlab.services.sweeping import sweep_quietly
 
 PREFIX = "/api/v1"
 STATUS: dict[type[FcnlabError], int] = {
@@ -39,6 +43,7 @@ STATUS: dict[type[FcnlabError], int] = {
     NoPoints: 409,
     NameTaken: 409,
     DatabaseUnavailable: 503,
+    StorageFull: 507,
 }
 """Failures that are not the fault of what was sent, which is 400."""
 
@@ -59,6 +64,7 @@ def make_service(lab: Lab, *, token: str | None) -> FastAPI:
     async def serving(service: FastAPI) -> AsyncIterator[None]:
         jobs = Jobs(lab)
         jobs.warm_up()
+        threading.Thread(target=sweep_quietly, args=(lab,), name="fcnlab-sweep", daemon=True).start()
         service.state.engine = ApiEngine(lab, jobs, Answers(lab, jobs), ExportJobs(lab, jobs))
         yield
         jobs.close()
@@ -67,6 +73,7 @@ def make_service(lab: Lab, *, token: str | None) -> FastAPI:
     service.add_middleware(UploadLimit, most_bytes=lab.settings.api_upload_mb * 1_000_000)
     service.add_middleware(Guard, token=token)  # the one added last is asked first
     service.add_exception_handler(FcnlabError, _explained)
+    service.add_exception_handler(OSError, _without_room)
     service.add_exception_handler(RequestValidationError, _misshapen)
     service.add_exception_handler(HTTPException, _unanswered)
     service.add_exception_handler(Exception, _broken)
@@ -96,6 +103,13 @@ def _unanswered(_request: Request, failure: Exception) -> JSONResponse:
 
 def _broken(_request: Request, _failure: Exception) -> JSONResponse:
     return JSONResponse({"error": "something went wrong; the service's log has the details"}, status_code=500)
+
+
+def _without_room(request: Request, failure: Exception) -> JSONResponse:
+    explained = storage_failure(failure) if isinstance(failure, OSError) else None
+    if explained is None:
+        raise failure
+    return _explained(request, explained)
 
 
 def _explained(_request: Request, failure: Exception) -> JSONResponse:

@@ -1,4 +1,4 @@
-"""`fcnlab doctor` and `fcnlab backup`."""
+"""`fcnlab doctor`, `fcnlab backup` and `fcnlab restore`."""
 
 from __future__ import annotations
 
@@ -6,19 +6,26 @@ from pathlib import Path
 
 import click
 
-from fcnlab.commands.common import answer, json_option, opened, settings_of
+from fcnlab.commands.common import answer, json_option, opened, say, settings_of
 
 
 @click.command()
+@click.option("--sweep", "sweeps", is_flag=True, help="Delete what deleted projects and interrupted work left behind.")
 @json_option
 @click.pass_context
-def doctor(ctx: click.Context, as_json: bool) -> None:
+def doctor(ctx: click.Context, sweeps: bool, as_json: bool) -> None:
     """Check this installation.
 
-    The exit code is 1 when something is broken.
+    The exit code is 1 when something is broken. --sweep deletes first what a server would at its start; it is safe
+    while others work.
     """
     from fcnlab.services.doctoring import examine
+    from fcnlab.services.sweeping import sweep
 
+    if sweeps:
+        with opened(ctx) as lab:
+            swept = sweep(lab)
+        say(f"swept {len(swept.files)} files and folders, {swept.size / 1e6:.1f} MB")
     checks = examine(settings_of(ctx))
     is_sound = all(check.is_sound for check in checks)
     values = {
@@ -36,9 +43,36 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
 def backup(ctx: click.Context, file: Path) -> None:
     """Back up all data to one zip file.
 
-    Pictures, thumbnails and features are left out: they are made again.
+    It holds what the database names, for its owner alone. Pictures, thumbnails and features are left out: they are made
+    again. Files that are gone are named, and the exit code is 1 then.
     """
     from fcnlab.services.backing_up import backup as back_up
+    from fcnlab.services.backing_up import missing_files
 
     with opened(ctx) as lab:
         click.echo(str(back_up(lab, file)))
+        _, missing = missing_files(lab)
+    for name in missing:
+        say(f"not in the backup, for it is gone: {name}")
+    ctx.exit(1 if missing else 0)
+
+
+@click.command()
+@click.argument("file", type=click.Path(dir_okay=False, exists=True, path_type=Path))
+@click.option("--incomplete", is_flag=True, help="Take a backup that lacks files its database names.")
+@click.pass_context
+def restore(ctx: click.Context, file: Path, incomplete: bool) -> None:
+    """Make the installation of a backup.
+
+    Into the data folder, which may be empty, or hold an installation that nobody uses: that one is put into a folder
+    beside it. The backup is checked whole before anything is written.
+    """
+    from fcnlab.services.backing_up import restore as restore_from
+
+    restored = restore_from(settings_of(ctx), file, may_lack=incomplete)
+    for name in restored.missing:
+        say(f"missing in the backup: {name}")
+    if restored.aside is not None:
+        say(f"what was there before is in {restored.aside}; delete that folder when you do not need it")
+    click.echo(f"{restored.n_files} files restored into {restored.data_dir}; `fcnlab doctor` checks them")
+    ctx.exit(1 if restored.missing else 0)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections import OrderedDict
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.adapters import repository_images
 from fcnlab.adapters.database import reading
+from fcnlab.adapters.files import passing_folder
 from fcnlab.domain import ImageInfo, Project
 from fcnlab.lab import Lab
-from fcnlab.services.downloads import PREFIX
 from fcnlab.services.fitting import Maker, ProjectLearner
 from fcnlab.services.jobs import Jobs
 from fcnlab.services.masks import SavedModel, kept_mask, predicted_mask, refreshed, save_model
@@ -85,8 +83,8 @@ class Answers:
                 paintings={} if known is None else {content_hash: learner.painting_of(known)},
                 imaging=learner.project.imaging,
             )
-            with tempfile.TemporaryDirectory(prefix=PREFIX, dir=self._lab.folders.exports) as folder:
-                path = Path(folder) / "picture"
+            with passing_folder(self._lab.folders.exports, prefix="picture") as folder:
+                path = folder / "picture"
                 path.write_bytes(data)
                 return learner.project, predictor.mask(predictor.read(path, name=name))
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from fcnlab.adapters import repository
 from fcnlab.adapters.database import reading
 from fcnlab.domain import Event, EventBatch, EventKind, LearnerSpec
+from fcnlab.errors import FcnlabError
 from fcnlab.lab import Lab
 from fcnlab.services.importing import import_files
 from fcnlab.services.labelling import apply_events
-from fcnlab.services.projects import create_project
+from fcnlab.services.projects import create_project, delete_project
 
 DEMO_NAME = "Demo"
 DEMO_CLIENT = "demo-project-seed"
@@ -32,16 +33,30 @@ CAT_POINTS = ((120, 230, 1), (255, 330, 1), (10, 440, 0), (60, 425, 0))
 
 
 def make_demo(lab: Lab) -> int | None:
-    """Make the demo project when the database is new; returns its id, None when there was a project already."""
+    """Make the demo project when the database is new; returns its id, None when there was a project already.
+
+    Raises:
+        FcnlabError: it cannot be made whole; nothing of it stays.
+    """
     if not lab.settings.demo:
         return None
     with reading(lab.sessions) as session:
         if repository.projects(session, include_archived=True):
             return None
     project = create_project(lab, name=DEMO_NAME, learner=LearnerSpec(object_mode=True))
+    try:
+        _fill(lab, project.id)
+    except FcnlabError:  # else half a demo would stay for good
+        delete_project(lab, project_id=project.id)
+        raise
+    return project.id
+
+
+def _fill(lab: Lab, project_id: int) -> None:
+    """Bring the pictures and points of the demo into a project."""
     imported = {
         step.name: step.image_id
-        for step in import_files(lab, _files(), project_id=project.id)
+        for step in import_files(lab, _files(), project_id=project_id)
         if step.image_id is not None
     }
     cat = next((image_id for name, image_id in imported.items() if name.startswith("cat")), None)
@@ -50,8 +65,7 @@ def make_demo(lab: Lab) -> int | None:
             Event(number, EventKind.ADD, cat, {"row": row, "col": col, "class_id": class_id})
             for number, (row, col, class_id) in enumerate(CAT_POINTS, start=1)
         )
-        apply_events(lab, EventBatch(DEMO_CLIENT, events), project_id=project.id, labeller=DEMO_LABELLER)
-    return project.id
+        apply_events(lab, EventBatch(DEMO_CLIENT, events), project_id=project_id, labeller=DEMO_LABELLER)
 
 
 def _files() -> list[tuple[str, Path]]:

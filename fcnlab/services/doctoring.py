@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from fcnlab.adapters.exports.manifest import versions
 from fcnlab.errors import FcnlabError
+from fcnlab.lab import data_dir_of
 from fcnlab.settings import Settings
 
 MIN_FREE_GB = 1.0
@@ -28,9 +29,12 @@ def examine(settings: Settings) -> tuple[Check, ...]:
     """All checks; one that fails does not stop the others."""
     checks: tuple[tuple[str, Callable[[Settings], str]], ...] = (
         ("versions", _versions),
+        ("permissions", _permissions),
         ("data folder", _data_folder),
         ("free disk", _free_disk),
         ("database", _database),
+        ("files", _files),
+        ("leftovers", _leftovers),
         ("device", _device),
         ("encoder weights", _weights),
         ("web pages", _pages),
@@ -50,10 +54,28 @@ def _versions(_settings: Settings) -> str:
     return f"{own}, Python {platform.python_version()} on {sys.platform}"
 
 
+def _permissions(settings: Settings) -> str:
+    """Before anything is opened, for that tightens them."""
+    from fcnlab.adapters.files import is_private
+    from fcnlab.adapters.migrating import sqlite_files
+    from fcnlab.services.tokens import TOKEN_FILE
+
+    folder = data_dir_of(settings)
+    paths = [folder, folder / TOKEN_FILE, *sqlite_files(folder / "lab.db")]
+    is_open = [path for path in paths if path.exists() and not is_private(path)]
+    if is_open:
+        modes = ", ".join(f"{path} ({path.stat().st_mode & 0o777:04o})" for path in is_open)
+        raise FcnlabError(
+            f"other users of this machine may read {modes}; every start of fcnlab by their owner takes that away, so "
+            "run this again, as the owner if it says the same"
+        )
+    return f"{folder} is for its owner alone"
+
+
 def _data_folder(settings: Settings) -> str:
     from fcnlab.adapters.files import write_whole
 
-    folder = settings.data_dir.expanduser().absolute()
+    folder = data_dir_of(settings)
     probe = folder / "doctor.tmp"
     write_whole(probe, b"fcnlab")
     probe.unlink()
@@ -61,7 +83,7 @@ def _data_folder(settings: Settings) -> str:
 
 
 def _free_disk(settings: Settings) -> str:
-    folder = settings.data_dir.expanduser().absolute()
+    folder = data_dir_of(settings)
     while not folder.exists():
         folder = folder.parent
     free_gb = shutil.disk_usage(folder).free / 1e9
@@ -84,6 +106,41 @@ def _database(settings: Settings) -> str:
         return f"{shown(engine_of(lab.sessions).url)}, tables of revision {revision}, {n_projects} projects"
     finally:
         lab.close()
+
+
+def _files(settings: Settings) -> str:
+    from fcnlab.lab import open_lab
+    from fcnlab.services.backing_up import missing_files
+
+    lab = open_lab(settings)
+    try:
+        count, missing = missing_files(lab)
+    finally:
+        lab.close()
+    if missing:
+        raise FcnlabError(
+            f"{len(missing)} of {count} files that the database names are gone, {missing[0]} for one: take them from a "
+            "backup, or import the images again"
+        )
+    return f"{count} files that the database names are there"
+
+
+def _leftovers(settings: Settings) -> str:
+    from fcnlab.lab import open_lab
+    from fcnlab.services.sweeping import find_leftovers
+
+    lab = open_lab(settings)
+    try:
+        found = find_leftovers(lab)
+    finally:
+        lab.close()
+    if found.files or found.projects:
+        raise FcnlabError(
+            f"{len(found.files)} files and folders, {found.size / 1e6:.1f} MB, are left of interrupted work and "
+            f"deleted projects, and {len(found.projects)} deletions are not finished: `fcnlab doctor --sweep` takes "
+            "them away, and so does the next start of the server"
+        )
+    return "nothing is left of interrupted work and deleted projects"
 
 
 def _device(settings: Settings) -> str:

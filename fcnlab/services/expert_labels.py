@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from fcnlab.adapters import repository, repository_expert_masks
 from fcnlab.adapters.database import reading
+from fcnlab.adapters.files import passing_folder
 from fcnlab.adapters.imports.detecting import Detected, detect, located
 from fcnlab.adapters.imports.formats import FORMATS, LabelFormat, open_labels
 from fcnlab.adapters.imports.labelled import LabelledImage, LabelSource
@@ -210,7 +210,7 @@ def unpacked_labels(
         if not is_zip(path):
             yield path, ()
             return
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=within, prefix="labels-", suffix=".part")))
+        folder = stack.enter_context(passing_folder(within, prefix="labels"))
         yield folder, unpack_labels(path, folder, name=name, with_pictures=with_pictures)
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -16,6 +13,7 @@ from fcnlab.adapters.exports.dataset import DatasetWriter, Target
 from fcnlab.adapters.exports.folder import FolderTarget, Journal, LooseFolder
 from fcnlab.adapters.exports.format import Format
 from fcnlab.adapters.exports.spools import Spools
+from fcnlab.adapters.files import passing_folder
 from fcnlab.errors import ExportFailed
 
 FILE_SUFFIXES = frozenset(
@@ -89,13 +87,18 @@ def open_target(to: Path, *, fingerprint: str) -> Iterator[OpenTarget]:
         ExportFailed: it cannot be written, or the folder holds something else.
     """
     if to.suffix.lower() == ".zip":
-        work = to.parent / f".{to.name[:80]}.{uuid.uuid4().hex}.part"
-        with archive(to) as target:
-            try:
-                with closing(Spools(work)) as spools:
-                    yield OpenTarget(target, spools, Journal(fingerprint))
-            finally:
-                shutil.rmtree(work, ignore_errors=True)
+        try:
+            with (
+                archive(to) as target,
+                passing_folder(to.parent, prefix=f".{to.name[:80]}") as work,
+                closing(Spools(work)) as spools,
+            ):
+                yield OpenTarget(target, spools, Journal(fingerprint))
+        except OSError as failure:
+            raise ExportFailed(
+                f"{to} cannot be written ({failure.strerror or failure}); nothing of it is kept. Free some room, or "
+                "choose another folder, then export again"
+            ) from failure
         return
     refuse_file_name(to)
     folder = FolderTarget(to)
@@ -130,9 +133,9 @@ def plain_writer(to: Path, formats: Sequence[Format]) -> Iterator[DatasetWriter]
     try:
         with ExitStack() as stack:
             folder.mkdir(parents=True, exist_ok=True)
-            work = stack.enter_context(tempfile.TemporaryDirectory(prefix=".fcnlab-", dir=folder))
+            work = stack.enter_context(passing_folder(folder, prefix=".fcnlab"))
             target: Target = stack.enter_context(archive(to)) if is_zip else LooseFolder(to)
-            spools = stack.enter_context(closing(Spools(Path(work))))
+            spools = stack.enter_context(closing(Spools(work)))
             yield DatasetWriter(target, spools, formats)
     except OSError as failure:
         raise ExportFailed(

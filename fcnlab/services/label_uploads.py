@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from fcnlab.errors import ImportRefused
+from fcnlab.adapters.files import passing_folder
+from fcnlab.errors import WITHOUT_ROOM, ImportRefused
 from fcnlab.lab import Lab
 from fcnlab.services.importing import clean_file_name
 
@@ -28,11 +28,12 @@ def sent_labels(lab: Lab, files: Sequence[SentFile]) -> Iterator[tuple[Path, str
 
     Raises:
         ImportRefused: a name cannot be a file here, or two files have one name.
+        StorageFull: there is no room for them.
     """
     names = [clean_file_name(file.name) for file in files]
-    with tempfile.TemporaryDirectory(dir=lab.folders.images.parent, prefix="labels-", suffix=".part") as folder:
+    with passing_folder(lab.data_dir, prefix="labels") as folder:
         for name, file in zip(names, files, strict=True):
-            path = Path(folder) / name
+            path = folder / name
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with path.open("xb") as target:
@@ -40,8 +41,10 @@ def sent_labels(lab: Lab, files: Sequence[SentFile]) -> Iterator[tuple[Path, str
             except FileExistsError as failure:
                 raise ImportRefused(f"two of the files are called {name}: send them as a zip archive") from failure
             except OSError as failure:
+                if failure.errno in WITHOUT_ROOM:
+                    raise
                 raise ImportRefused(f"{name} cannot be stored here ({failure.strerror}): rename it") from failure
         if len(names) == 1:
-            yield Path(folder) / names[0], names[0]
+            yield folder / names[0], names[0]
         else:
-            yield Path(folder), f"{sorted(names)[0]} and {len(names) - 1} more"
+            yield folder, f"{sorted(names)[0]} and {len(names) - 1} more"

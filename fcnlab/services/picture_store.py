@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from fcnlab.adapters.features import Entry, TensorCache
+from fcnlab.adapters.filestore import CACHE_NAME_CHARS
 from fcnlab.adapters.weights import load_encoder, weights_fingerprint
 from fcnlab.core import learner
 from fcnlab.core.clicks import Clicks
@@ -193,7 +194,7 @@ class PictureStore:
         seen = [CACHE_VERSION, self._fingerprints[weights], spec.scales, learner_hw(image.hw, spec), spec.position]
         if image.imaging is not None:
             seen.append(image.imaging.digest)
-        return f"{image.content_hash[:40]}-{hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:16]}"
+        return f"{image.content_hash[:CACHE_NAME_CHARS]}-{hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:16]}"
 
     def _lesson_key(self, image: ImageInfo, clicks: Clicks, spec: LearnerSpec, background: int | None) -> str:
         digest = hashlib.sha256(f"{self._key(image, spec)} {spec.object_mode} {background}".encode())
@@ -201,7 +202,7 @@ class PictureStore:
             digest.update(np.ascontiguousarray(column).tobytes())
         if clicks.are_weighted:
             digest.update(np.ascontiguousarray(clicks.weights).tobytes())
-        return digest.hexdigest()[:40]
+        return f"{image.content_hash[:CACHE_NAME_CHARS]}-{digest.hexdigest()[:40]}"
 
     def _encoder(self, spec: LearnerSpec) -> StageEncoder:
         key = (spec.encoder, spec.encoder_weights)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from fcnlab.adapters import (
-    filestore,
     repository,
     repository_comparisons,
     repository_expert_masks,
@@ -19,6 +17,7 @@ from fcnlab.adapters import (
     repository_trainings,
 )
 from fcnlab.adapters.database import reading, writing
+from fcnlab.adapters.presence import delete_anything
 from fcnlab.counts import Task
 from fcnlab.domain import (
     DEFAULT_PALETTE,
@@ -34,6 +33,7 @@ from fcnlab.domain import (
 from fcnlab.errors import InvalidClasses
 from fcnlab.lab import Lab
 from fcnlab.runs import FitRecord
+from fcnlab.services import sweeping
 from fcnlab.validation import clean_name
 
 DEFAULT_CLASSES = ("background", "object")
@@ -154,10 +154,12 @@ def unarchive_project(lab: Lab, *, project_id: int) -> Project:
 def delete_project(lab: Lab, *, project_id: int) -> None:
     """Delete a project with its points, masks and models, and the images no other project shows, for good.
 
+    It is gone for everybody at once; its rows follow a few at a time, so that no labeller of another one waits, then
+    its files. What a process that is killed meanwhile leaves is swept when the next server starts.
+
     Raises:
         UnknownProject: no such project.
     """
-    # Rows first: a crash in between leaves files nobody asks for, never rows without their files.
     with writing(lab.sessions) as session:
         contents = repository_images.content_hashes(session, project_id=project_id)
         masks = (
@@ -168,20 +170,19 @@ def delete_project(lab: Lab, *, project_id: int) -> None:
         models = repository_models.models(session, project_id=project_id, include_removed=True)
         trainings = repository_trainings.trainings(session, project_id=project_id)
         comparisons = repository_comparisons.comparisons(session, project_id=project_id)
-        repository.delete_project(session, project_id=project_id)
-    for name in masks:
-        (lab.folders.masks / name).unlink(missing_ok=True)
-    for name in (*checkpoints, *(model.file for model in models)):
-        (lab.folders.checkpoints / name).unlink(missing_ok=True)
+        repository.begin_deletion(session, project_id=project_id, now=lab.clock())
+    sweeping.finish_deletion(lab, project_id=project_id)
+    for name in (*checkpoints, *(model.file for model in models), *(one.checkpoint_file for one in trainings)):
+        delete_anything(lab.folders.checkpoints / name)
     for training in trainings:
-        (lab.folders.resume / training.resume_file).unlink(missing_ok=True)
-        (lab.folders.checkpoints / training.checkpoint_file).unlink(missing_ok=True)
+        delete_anything(lab.folders.resume / training.resume_file)
+        delete_anything(lab.folders.logs / f"training-{training.id}.log")
     for comparison in comparisons:
-        shutil.rmtree(lab.folders.comparisons / str(comparison.id), ignore_errors=True)
-    with writing(lab.sessions) as session:  # no import of the same content can come between
-        for content_hash in contents:
-            if not repository_images.is_content_in_use(session, content_hash=content_hash):
-                filestore.forget_content(lab.folders, content_hash=content_hash)
+        delete_anything(lab.folders.comparisons / str(comparison.id))
+    for name in masks:
+        delete_anything(lab.folders.masks / name)
+    delete_anything(lab.folders.masks / str(project_id))  # those of images that were reopened
+    sweeping.forget_contents(lab, contents)
 
 
 def set_learner(lab: Lab, *, project_id: int, learner: LearnerSpec) -> Project:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from fcnlab.services.demo import make_demo
 from fcnlab.services.exhibits import Permissions
 from fcnlab.services.imaging import Sample, sample_of
 from fcnlab.services.jobs import Jobs
+from fcnlab.services.sweeping import sweep_quietly
 from fcnlab.services.workers import ensure_workers
 from fcnlab.settings import load_settings
 
@@ -52,7 +54,12 @@ class View:
 def engine() -> Engine:
     """The lab and the background work, built once per process."""
     lab = open_lab(load_settings())
-    make_demo(lab)
+    try:
+        make_demo(lab)
+    except BaseException:  # the next visit tries again
+        lab.close()
+        raise
+    threading.Thread(target=sweep_quietly, args=(lab,), name="fcnlab-sweep", daemon=True).start()
     jobs = Jobs(lab)
     jobs.warm_up()
     ensure_workers(lab)

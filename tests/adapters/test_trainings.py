@@ -189,7 +189,7 @@ def test_deleting_a_project_deletes_what_was_trained_for_it(sessions: Sessions, 
             repository_comparisons.add_comparison(session, project_id=owner, spec={}, labeller="ann", now=NOW)
 
     with writing(sessions) as session:
-        repository.delete_project(session, project_id=project_id)
+        repository.begin_deletion(session, project_id=project_id, now=NOW)
 
     counts = {"models": 2, "trainings": 1, "training_epochs": 1, "leases": 1, "comparisons": 1}
     with reading(sessions) as session:

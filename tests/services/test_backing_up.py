@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcnlab.domain import Point, PointSource
+from fcnlab.adapters import repository, repository_images
+from fcnlab.adapters.database import writing
+from fcnlab.domain import ImageState, LearnerSpec, Point, PointSource, StoredMask
 from fcnlab.errors import ExportFailed
 from fcnlab.lab import Lab, open_lab
 from fcnlab.services.backing_up import backup
 from fcnlab.services.importing import import_files, make_exhibits, read_picture
-from fcnlab.services.labelling import add_points, points_of_image
+from fcnlab.services.labelling import add_points, points_of_image, set_image_state
 from fcnlab.services.projects import create_project, image
 from fcnlab.settings import Settings
 
@@ -25,8 +27,22 @@ def fill(lab: Lab) -> int:
     (step,) = import_files(lab, [("a.png", buffer.getvalue())], project_id=project.id)
     image_id = step.image_id or 0
     add_points(lab, [Point(1, 2, 1)], image_id=image_id, labeller="ann", source=PointSource.CLICK)
+    set_image_state(lab, image_id=image_id, state=ImageState.DONE, labeller="ann")
     (lab.folders.masks / "1.png").write_bytes(b"mask")
     (lab.folders.checkpoints / "1.safetensors").write_bytes(b"weights")
+    with writing(lab.sessions) as session:
+        mask = StoredMask("1.png", "1.safetensors", "00", lab.clock())
+        repository_images.store_mask(session, image_id=image_id, mask=mask)
+        repository.record_fit(
+            session,
+            project_id=project.id,
+            learner=LearnerSpec(),
+            point_set_hash="00",
+            n_points=1,
+            checkpoint="1.safetensors",
+            milliseconds=1.0,
+            now=lab.clock(),
+        )
     return image_id
 
 
