@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,18 @@ def load_checkpoint(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]
     Raises:
         CheckpointError: the file is missing, damaged, of another kind, or of a newer version.
     """
+    with _opened(path) as (file, spec):
+        return {name: file.get_tensor(name) for name in file.keys()}, spec  # noqa: SIM118
+
+
+def load_spec(path: Path) -> dict[str, Any]:
+    """The spec alone, which costs little; raises as `load_checkpoint`."""
+    with _opened(path) as (_, spec):
+        return spec
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
     if not path.is_file():
         raise CheckpointError(f"there is no model file {path}: check the path")
     try:
@@ -41,7 +54,6 @@ def load_checkpoint(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]
                 raise CheckpointError(f"{path} is not a model that fcnlab saved")
             if int(header["version"]) > VERSION:
                 raise CheckpointError(f"{path} was saved by a newer fcnlab: update fcnlab to open it")
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        return arrays, json.loads(header["spec"])
+            yield file, json.loads(header["spec"])
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as failure:  # numpy's types
         raise CheckpointError(f"the model file {path} is damaged ({failure}): save or fetch it again") from failure

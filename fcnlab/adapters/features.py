@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
 import json
+import os
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -20,6 +23,12 @@ from fcnlab.adapters.files import write_whole
 
 PASSING_BYTES = 20_000_000_000
 """Of tiles of one picture: as many as an image of a thousand megapixels has."""
+
+
+SUFFIX = ".safetensors"
+
+YOUNG_NS = 2_000_000_000
+"""More than any file system's clock ticks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +62,10 @@ class CacheShelf:
 
 
 class TensorCache:
-    """Least recently used entries leave first; a damaged file is deleted and counts as missing."""
+    """Least recently used entries leave first; a damaged file is deleted and counts as missing.
+
+    The limit of the disk is that of the folder: processes that share it keep it together.
+    """
 
     def __init__(self, folder: Path, *, memory_bytes: int, disk_bytes: int) -> None:
         self._folder = folder
@@ -61,8 +73,7 @@ class TensorCache:
         self._disk_bytes = disk_bytes
         self._memory: OrderedDict[str, Entry] = OrderedDict()
         self._held = 0
-        self._on_disk: OrderedDict[str, int] | None = None
-        self._disk_total = 0
+        self._listed: dict[str, _Listing] = {}
         self._lock = threading.RLock()
 
     def get(self, key: str, *, device: str = "cpu", is_passing: bool = False) -> Entry | None:
@@ -94,7 +105,7 @@ class TensorCache:
             )
             with suppress(OSError):  # a full disk must not stop the labeller: the cache is only a cache
                 write_whole(self._path(key), data)
-                self._note(key, len(data))
+                self._make_room(key)
 
     def shelf(self, key: str) -> CacheShelf:
         """Where the encoded tiles of the picture of that key lie."""
@@ -109,8 +120,8 @@ class TensorCache:
     def nbytes(self) -> tuple[int, int]:
         """Bytes held in memory and on disk."""
         with self._lock:
-            self._index()
-            return self._held, self._disk_total
+            self._look()
+            return self._held, sum(one.size for one in self._listed.values())
 
     def _keep(self, key: str, entry: Entry) -> None:
         earlier = self._memory.pop(key, None)
@@ -124,7 +135,7 @@ class TensorCache:
             self._held -= old.nbytes
 
     def _path(self, key: str) -> Path:
-        return self._folder / key[:2] / f"{key}.safetensors"
+        return self._folder / key[:2] / f"{key}{SUFFIX}"
 
     def _read(self, key: str, device: str) -> Entry | None:
         path = self._path(key)
@@ -138,30 +149,71 @@ class TensorCache:
         except (SafetensorError, OSError, ValueError, KeyError, RuntimeError):
             path.unlink(missing_ok=True)
             return None
-        self._note(key, path.stat().st_size)
         return entry
 
-    def _index(self) -> OrderedDict[str, int]:
-        """Files on disk, oldest first; read once per process."""
-        if self._on_disk is None:
-            found = []
-            for path in self._folder.glob("*/*.safetensors"):
-                with suppress(OSError):
-                    status = path.stat()
-                    found.append((status.st_mtime, path.stem, status.st_size))
-            self._on_disk = OrderedDict((stem, size) for _, stem, size in sorted(found))
-            self._disk_total = sum(self._on_disk.values())
-        return self._on_disk
+    def _look(self) -> None:
+        """Bring up to date what is known of the disk: other processes write into the folder and delete from it too.
 
-    def _note(self, key: str, size: int) -> None:
-        """Count a file just written or read, and delete the oldest ones beyond the limit."""
-        index = self._index()
-        self._disk_total += size - index.pop(key, 0)
-        index[key] = size
-        while self._disk_total > self._disk_bytes and len(index) > 1:
-            old, freed = index.popitem(last=False)
-            self._disk_total -= freed
-            self._path(old).unlink(missing_ok=True)
+        A subfolder is listed again when its modification time says that files came or went, or is so young that the
+        clock of the file system may not tell the next change from the last.
+        """
+        found = {}
+        with suppress(FileNotFoundError), os.scandir(self._folder) as folders:
+            for folder in folders:
+                with suppress(FileNotFoundError):
+                    changed = folder.stat().st_mtime_ns
+                    known = self._listed.get(folder.name)
+                    is_known = known is not None and known.changed == changed and known.listed - changed > YOUNG_NS
+                    found[folder.name] = known if known is not None and is_known else _listing(folder, changed)
+        self._listed = found
+
+    def _make_room(self, key: str) -> None:
+        """Delete the files that were used longest ago until all of them, whoever wrote them, are within the limit."""
+        self._look()
+        total = sum(one.size for one in self._listed.values())
+        if total <= self._disk_bytes:
+            return
+        oldest = [(used, path, size) for one in self._listed.values() for path, (used, size) in one.files.items()]
+        heapq.heapify(oldest)
+        while total > self._disk_bytes and oldest:
+            used, path, size = heapq.heappop(oldest)
+            if path == str(self._path(key)):
+                continue
+            try:
+                used_since = Path(path).stat().st_mtime
+            except FileNotFoundError:
+                total -= size
+                continue
+            if used_since > used:  # by another process, or by this one
+                heapq.heappush(oldest, (used_since, path, size))
+                continue
+            Path(path).unlink(missing_ok=True)
+            total -= size
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """A subfolder: when it changed and was listed, in nanoseconds; per file when it was used last, and its bytes."""
+
+    changed: int
+    listed: int
+    files: Mapping[str, tuple[float, int]]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its files."""
+        return sum(size for _, size in self.files.values())
+
+
+def _listing(folder: os.DirEntry[str], changed: int) -> _Listing:
+    listed, files = time.time_ns(), {}
+    with os.scandir(folder.path) as entries:
+        for entry in entries:
+            if entry.name.endswith(SUFFIX):
+                with suppress(FileNotFoundError):
+                    status = entry.stat()
+                    files[entry.path] = (status.st_mtime, status.st_size)
+    return _Listing(changed, listed, files)
 
 
 @contextmanager

@@ -171,6 +171,24 @@ def record_epoch(session: Session, *, training_id: int, progress: TrainingProgre
     session.flush()
 
 
+def forget_epochs(session: Session, *, training_id: int, after: int) -> None:
+    """Forget the epochs after one of that number, 0 for all: nothing is left of them, and they happen again.
+
+    Raises:
+        UnknownTraining: no such training.
+    """
+    row = _row(session, training_id)
+    lost = (EpochRow.training_id == training_id) & (EpochRow.number > after)
+    session.execute(delete(EpochRow).where(lost).execution_options(synchronize_session=False))
+    session.expire_all()
+    last = session.get(EpochRow, (training_id, after))
+    if row.epoch > after:
+        row.epoch = after
+        row.seconds = 0.0 if last is None else last.seconds
+        row.seconds_left = 0.0 if last is None else last.seconds_left
+    session.flush()
+
+
 def epochs(session: Session, *, training_id: int) -> tuple[Epoch, ...]:
     """The curves of a training, in order."""
     rows = session.scalars(select(EpochRow).where(EpochRow.training_id == training_id).order_by(EpochRow.number))

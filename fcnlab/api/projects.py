@@ -84,12 +84,13 @@ def list_images(
 def upload_images(own: Own, project_id: Number, files: Annotated[list[UploadFile], File()]) -> list[Uploaded]:
     """Import image files. Each is stored whole or refused by itself; content the project has is not stored again."""
     pairs = ((one.filename or "unnamed", one.file.read()) for one in files)
-    found = [
-        Uploaded(name=step.name, image_id=step.image_id, duplicate=step.duplicate, refused=step.refused)
-        for step in import_files(own.lab, pairs, project_id=project_id)
-    ]
-    own.jobs.changed(project_id)
-    return found
+    try:
+        return [
+            Uploaded(name=step.name, image_id=step.image_id, duplicate=step.duplicate, refused=step.refused)
+            for step in import_files(own.lab, pairs, project_id=project_id)
+        ]
+    finally:  # on a full disk some are stored
+        own.jobs.changed(project_id)
 
 
 @router.get("/images/{image_id}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from fcnlab.core.naming import safe_part
-from fcnlab.errors import ExportFailed
+from fcnlab.errors import ExportFailed, storage_explained
 from fcnlab.lab import Lab
 
 KEPT_FOR_S = 24 * 3600
@@ -17,13 +17,14 @@ PREFIX = "download-"
 
 
 def new_download(lab: Lab, *, name: str) -> Path:
-    """A path for a new file; those of other days are deleted."""
+    """A path for a new file; those of other days are deleted. Raises StorageFull."""
     now = lab.clock().timestamp()
     for folder in lab.folders.exports.glob(f"{PREFIX}*"):
         if now - folder.stat().st_mtime > KEPT_FOR_S:
             shutil.rmtree(folder, ignore_errors=True)
     folder = lab.folders.exports / f"{PREFIX}{secrets.token_urlsafe(24)}"
-    folder.mkdir()
+    with storage_explained(folder):
+        folder.mkdir()
     return folder / safe_part(name)
 
 

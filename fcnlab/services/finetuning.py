@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -30,11 +31,44 @@ from fcnlab.specs import SCRATCH, NetworkSpec, Score, TrainingProgress, Training
 
 log = logging.getLogger(__name__)
 
+LOST_SHARE = WRITING_SHARE = 0.1
+SNAPSHOT_MOST_S = 30.0
+
 LEARNED_IMAGES = "learned_images"
 """In the file of a network that counts: hashes of the images it learned from, on which it is not to be judged."""
 
 CALIBRATED_IMAGES = "calibrated_images"
 """Also there: hashes of the images that were held out; they calibrated it, and chose its weights and its objective."""
+
+
+class SnapshotPace:
+    """After which epochs a resume file is written: after the first, then so that a process which is killed loses at
+    most LOST_SHARE of its time, and never more than `most_s` and an epoch, while it spends no more than WRITING_SHARE
+    of it on writing."""
+
+    def __init__(self, now: Callable[[], float], *, most_s: float = SNAPSHOT_MOST_S) -> None:
+        self._now, self._most_s = now, most_s
+        self._started = self._kept_at = self._ended_at = now()
+        self._spent = self._cost = 0.0
+        self._is_first = True
+
+    def is_due(self) -> bool:
+        """Whether to write now; called at the end of every epoch."""
+        now = self._now()
+        epoch_s, self._ended_at = now - self._ended_at, now
+        next_end = now + epoch_s  # of the next epoch, which is lost with those before it when nothing is written now
+        lost, may_be_lost = next_end - self._kept_at, LOST_SHARE * (next_end - self._started)
+        is_affordable = self._spent + self._cost <= WRITING_SHARE * (now - self._started)
+        return self._is_first or (lost > min(may_be_lost, self._most_s) and is_affordable)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Around the writing of the file, whose time counts."""
+        self._kept_at, self._is_first = self._now(), False
+        yield
+        self._ended_at = self._now()
+        self._cost = self._ended_at - self._kept_at
+        self._spent += self._cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +122,14 @@ class TrainedNetwork:
 
 
 def train(
-    lab: Lab, job: TrainingJob, *, resume: Path | None, checkpoint: Path, snapshot_every_s: float = 30.0
+    lab: Lab, job: TrainingJob, *, resume: Path | None, checkpoint: Path, snapshot_every_s: float = SNAPSHOT_MOST_S
 ) -> Generator[TrainingProgress, None, TrainedNetwork]:
     """Train a network, one value per epoch. Points that are added meanwhile join the next epoch.
 
     Args:
         resume: a file that an interrupted training of this job left; it goes on from there. None starts anew.
-        checkpoint: where to leave such a file: after an epoch when the last one is older than `snapshot_every_s`,
-            and when the generator is closed.
+        checkpoint: where to leave such a file: after the first epoch, then as SnapshotPace says, and when the generator
+            is closed.
 
     Raises:
         NoPoints: fewer than two classes have points.
@@ -129,7 +163,7 @@ def train_on(
     parent: NetworkModel | None = None,
     resumed: tuple[dict[str, NDArray[Any]], Mapping[str, Any]] | None = None,
     checkpoint: Path | None = None,
-    snapshot_every_s: float = 30.0,
+    snapshot_every_s: float = SNAPSHOT_MOST_S,
 ) -> Generator[TrainingProgress, None, TrainedNetwork]:
     """The same for any pictures and points.
 
@@ -140,7 +174,7 @@ def train_on(
         parent: the model to start from.
         resumed: contents of a resume file to go on from.
         checkpoint: see `train`; None leaves no file.
-        snapshot_every_s: see `train`.
+        snapshot_every_s: see `most_s` of SnapshotPace.
     """
     spec = fitting_spec(network, n_classes=len(points.classes), image_hw=points.usual_hw())
     if resumed is not None and spec.input_hw is not None:  # a fixed size stays, whatever was labelled since
@@ -162,17 +196,17 @@ def train_on(
         if "course" not in resumed[1]:
             raise CheckpointError("the resume file holds no interrupted training: start a new one")
         course.restore(resumed[0], resumed[1]["course"])
-    kept_at, is_kept = time.monotonic(), checkpoint is None
+    pace, is_kept, epoch = SnapshotPace(time.monotonic, most_s=snapshot_every_s), True, 0
     try:
         for step in course.run(points.learned_from, points.held_out):
-            is_kept = checkpoint is None
-            if checkpoint is not None and time.monotonic() - kept_at > snapshot_every_s:
-                kept_at = time.monotonic()
-                is_kept = _tried_to_keep(course, points, checkpoint)
+            epoch, is_kept = step.epoch, checkpoint is None
+            if checkpoint is not None and pace.is_due():
+                with pace.writing():
+                    is_kept = _tried_to_keep(course, points, checkpoint, epoch=epoch)
             yield replace(step, score=points.described(step.score))
     except GeneratorExit:
         if checkpoint is not None and not is_kept:
-            _tried_to_keep(course, points, checkpoint)
+            _tried_to_keep(course, points, checkpoint, epoch=epoch)
         raise
     return _trained(course, points)
 
@@ -262,16 +296,13 @@ def _resumed_hw(values: Mapping[str, Any]) -> tuple[int, ...] | None:
     return None if found is None else tuple(int(side) for side in found)
 
 
-def _tried_to_keep(course: Course | HeadCourse, points: LearnedFrom, checkpoint: Path) -> bool:
+def _tried_to_keep(course: Course | HeadCourse, points: LearnedFrom, checkpoint: Path, *, epoch: int) -> bool:
     """Write the resume file; without room for it training goes on, and an older file still serves."""
     try:
-        _keep(course, points, checkpoint)
+        arrays, values = course.snapshot()
+        spec = {"kind": "training", "course": values, "plan": points.plan(), "epoch": epoch}
+        save_checkpoint(checkpoint, arrays, spec)
     except OSError as failure:
         log.warning("%s cannot be written (%s): an interruption would cost more than it should", checkpoint, failure)
         return False
     return True
-
-
-def _keep(course: Course | HeadCourse, points: LearnedFrom, checkpoint: Path) -> None:
-    arrays, values = course.snapshot()
-    save_checkpoint(checkpoint, arrays, {"kind": "training", "course": values, "plan": points.plan()})

@@ -24,6 +24,9 @@ from fcnlab.runs import Wanted
 HEARTBEAT_S = 5.0
 """How often the holder of a lease says that it lives."""
 
+STALE_S = repository_leases.STALE_AFTER.total_seconds()
+"""A lease that could not be renewed for so long is anybody's."""
+
 LOOK_S = 1.0
 """How often it looks what people want."""
 
@@ -55,6 +58,7 @@ class Holder:
         self._at_work: int | None = None
         self._is_told = False
         self._is_lost = False
+        self._renewed = 0.0
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="fcnlab-lease", daemon=True)
@@ -63,15 +67,7 @@ class Holder:
         """Whether somebody sent SIGTERM to the process."""
 
     def __enter__(self) -> Self:
-        with writing(self._lab.sessions) as session:
-            held = repository_leases.take_lease(
-                session, project_id=self.project_id, process=self._process, now=self._lab.clock()
-            )
-        if held is not None:
-            raise WorkerBusy(
-                f"process {held.process.pid} on {held.process.host} trains for project {self.project_id} already; "
-                "trainings that are queued are its to do"
-            )
+        self._take()
         if threading.current_thread() is threading.main_thread():
             self._old_handler = signal.signal(signal.SIGTERM, self._on_signal)
         self._thread.start()
@@ -84,8 +80,34 @@ class Holder:
         self._thread.join()
         if self._old_handler is not None:
             signal.signal(signal.SIGTERM, self._old_handler)
+        try:
+            with writing(self._lab.sessions) as session:
+                repository_leases.give_back_lease(session, project_id=self.project_id, process=self._process)
+        except DatabaseUnavailable as unavailable:  # a lease that nobody renews ends by itself
+            log.warning("the lease was not given back: %s", unavailable)
+
+    def regain(self) -> None:
+        """Take the lease again if it was lost, before anything else is trained.
+
+        Raises:
+            WorkerBusy: another process holds it.
+            DatabaseUnavailable: nobody can take a lease now.
+        """
+        if self._is_lost:
+            self._take()
+
+    def _take(self) -> None:
+        asked = time.monotonic()
         with writing(self._lab.sessions) as session:
-            repository_leases.give_back_lease(session, project_id=self.project_id, process=self._process)
+            held = repository_leases.take_lease(
+                session, project_id=self.project_id, process=self._process, now=self._lab.clock()
+            )
+        if held is not None:
+            raise WorkerBusy(
+                f"process {held.process.pid} on {held.process.host} trains for project {self.project_id} already; "
+                "trainings that are queued are its to do"
+            )
+        self._renewed, self._is_lost = asked, False
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
@@ -134,27 +156,39 @@ class Holder:
         raise Interrupted
 
     def _watch(self) -> None:
-        renewed = time.monotonic()
+        """Until the block ends, whatever fails: who does not watch any more would train on without a lease."""
         pause_since: float | None = None
         while not self._ended.wait(LOOK_S):
+            must_stop = False
             try:
                 now = time.monotonic()
-                if now - renewed >= HEARTBEAT_S:
+                if now - self._renewed >= HEARTBEAT_S:
                     self._renew()
-                    renewed = now
                 wanted = self._wanted()
                 pause_since = (pause_since or now) if wanted is Wanted.PAUSE else None
                 has_waited = pause_since is not None and now - pause_since >= PAUSE_WITHIN_S
-                if self._is_lost or wanted is Wanted.CANCEL or has_waited:
-                    self._interrupt()
+                must_stop = wanted is Wanted.CANCEL or has_waited
             except DatabaseUnavailable as failure:
                 log.warning("the lease was not renewed: %s", failure)
+            except Exception:
+                log.exception("the lease was not renewed; this is tried again")
+            try:
+                if time.monotonic() - self._renewed >= STALE_S:
+                    self._is_lost = True  # whoever asks next takes it
+                if must_stop or self._is_lost:
+                    self._interrupt()
+            except Exception:
+                log.exception("training was not interrupted; this is tried again")
 
     def _renew(self) -> None:
+        asked = time.monotonic()
         with writing(self._lab.sessions) as session:
-            self._is_lost = not repository_leases.renew_lease(
+            is_ours = repository_leases.renew_lease(
                 session, project_id=self.project_id, process=self._process, now=self._lab.clock()
             )
+        if is_ours:
+            self._renewed = asked
+        self._is_lost = not is_ours
 
     def _wanted(self) -> Wanted | None:
         training_id = self._at_work

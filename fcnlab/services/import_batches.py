@@ -18,7 +18,7 @@ from fcnlab.adapters.filestore import Staged
 from fcnlab.adapters.images import decode
 from fcnlab.core.picture import make_picture
 from fcnlab.domain import ImageInfo, Project, picture_name
-from fcnlab.errors import FcnlabError, InvalidImage
+from fcnlab.errors import FcnlabError, InvalidImage, StorageFull
 from fcnlab.imaging import PixelSize, Recipe
 from fcnlab.lab import Lab
 
@@ -140,6 +140,8 @@ def _ready(lab: Lab, candidate: Candidate, project: Project, large: threading.Lo
             return _made(lab, candidate, project)
         with large:
             return _made(lab, candidate, project)
+    except StorageFull:  # says nothing of the image
+        raise
     except FcnlabError as refusal:
         return refusal
 

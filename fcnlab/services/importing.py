@@ -19,11 +19,13 @@ from fcnlab.adapters.images import ImageSource, decode, open_image
 from fcnlab.adapters.tiff_notes import write_page
 from fcnlab.core.picture import repeat_picture
 from fcnlab.domain import ImageInfo, Project
-from fcnlab.errors import ImportRefused, InvalidImage
+from fcnlab.errors import ImportRefused, InvalidImage, storage_explained
 from fcnlab.lab import Lab
 from fcnlab.services.import_batches import Candidate, KnownContents, stored
 
 MAX_NAME_CHARS = 200
+
+NOT_IMPORTED = "The images that were imported before stay, the others were not stored"
 
 FAILURES_MOST = 5
 """Pages one after the other that may be damaged before the rest of their stack is left out."""
@@ -66,6 +68,7 @@ def import_files(
 
     Raises:
         UnknownProject: at once, when there is no such project.
+        StorageFull: while importing; what was yielded is stored, what was not is not.
     """
     project = require_project(lab, project_id=project_id)
     total = len(files) if isinstance(files, Sequence) else None
@@ -131,11 +134,12 @@ def clean_file_name(name: str) -> str:
 def _import_each(
     lab: Lab, files: Iterable[tuple[str, Source | ImportRefused]], project: Project, *, total: int | None
 ) -> Iterator[ImportProgress]:
-    for one in stored(lab, _candidates(lab, files, project), project):
-        if one.image is None:
-            yield ImportProgress(one.done, total, one.name, refused=str(one.refused))
-        else:
-            yield ImportProgress(one.done, total, one.name, image_id=one.image.id, duplicate=not one.is_new)
+    with storage_explained(outcome=NOT_IMPORTED):
+        for one in stored(lab, _candidates(lab, files, project), project):
+            if one.image is None:
+                yield ImportProgress(one.done, total, one.name, refused=str(one.refused))
+            else:
+                yield ImportProgress(one.done, total, one.name, image_id=one.image.id, duplicate=not one.is_new)
 
 
 def _candidates(

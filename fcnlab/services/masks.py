@@ -19,7 +19,7 @@ from fcnlab.core.full_size import full_size
 from fcnlab.core.model import Model, model_to_arrays
 from fcnlab.core.painting import Painting, painted
 from fcnlab.domain import ImageInfo, ImageState, Project, StoredMask
-from fcnlab.errors import ExportFailed, NoPoints
+from fcnlab.errors import ExportFailed, NoPoints, storage_explained
 from fcnlab.lab import Lab
 from fcnlab.runs import FitRecord
 from fcnlab.services.fitting import Maker, ProjectLearner
@@ -42,6 +42,7 @@ def save_model(lab: Lab, learner: ProjectLearner) -> SavedModel:
 
     Raises:
         NoPoints: fewer than two classes have points.
+        StorageFull: there is no room for the checkpoint.
     """
     project, points = refreshed(lab, learner)
     with reading(lab.sessions) as session:
@@ -55,7 +56,8 @@ def save_model(lab: Lab, learner: ProjectLearner) -> SavedModel:
             return SavedModel(model, record)
     milliseconds = (time.perf_counter() - started) * 1000
     name = f"{stem}{lab.clock():%Y%m%dT%H%M%S%f}.safetensors"
-    save_checkpoint(lab.folders.checkpoints / name, *model_to_arrays(model))
+    with storage_explained(outcome="No model was stored, and all points are"):
+        save_checkpoint(lab.folders.checkpoints / name, *model_to_arrays(model))
     with writing(lab.sessions) as session:
         record = repository.record_fit(
             session,
@@ -135,7 +137,8 @@ def keep_mask(lab: Lab, learner: ProjectLearner, image: ImageInfo) -> NDArray[np
     mask = painted(_unpainted(learner, image, maker), painting)
     png = mask_png(mask)  # named by its content: another mask by the same model is another file
     file = f"{image.project_id}/{image.id}-{name}-{hashlib.sha256(png).hexdigest()[:12]}.png"
-    write_whole(lab.folders.masks / file, png)
+    with storage_explained(outcome="The image is done; its mask is made when it is looked at or exported again"):
+        write_whole(lab.folders.masks / file, png)
     stored = StoredMask(file, made_by, points, lab.clock())
     with writing(lab.sessions) as session:
         if painting_of(session, image) == painting:  # else it was reopened, painted on and done again meanwhile

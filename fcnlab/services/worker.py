@@ -6,8 +6,8 @@ import logging
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Generator, Mapping
-from contextlib import closing, suppress
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from fcnlab.adapters import repository, repository_comparisons, repository_models, repository_trainings
-from fcnlab.adapters.checkpoints import save_checkpoint
+from fcnlab.adapters.checkpoints import load_spec, save_checkpoint
 from fcnlab.adapters.database import reading
 from fcnlab.comparisons import LINEAR, ComparisonSpec
-from fcnlab.errors import DatabaseUnavailable, FcnlabError, UnknownTraining, WorkerBusy
+from fcnlab.errors import CheckpointError, DatabaseUnavailable, FcnlabError, StorageFull, UnknownTraining, WorkerBusy
 from fcnlab.lab import Lab
 from fcnlab.runs import ModelDraft, ModelKind, Training, TrainingState, Wanted, best_counter, resume_file_of
 from fcnlab.services.holding import Holder, Interrupted
@@ -91,9 +91,10 @@ def run_worker(lab: Lab, *, project_id: int, trainer: Trainer, idle_s: float) ->
     with Holder(lab, project_id=project_id) as holder:
         idle_since = time.monotonic()
         while not holder.is_asked_to_end:
-            with reading(lab.sessions) as session:
-                training = repository_trainings.next_training(session, project_id=project_id)
-            with suppress(Interrupted):
+            with suppress(Interrupted), _waiting_for_the_database():
+                holder.regain()
+                with reading(lab.sessions) as session:
+                    training = repository_trainings.next_training(session, project_id=project_id)
                 if training is not None:
                     deque(work_on(lab, holder, training, trainer), maxlen=0)  # every epoch, kept by nobody
                     idle_since = time.monotonic()
@@ -103,6 +104,16 @@ def run_worker(lab: Lab, *, project_id: int, trainer: Trainer, idle_s: float) ->
                     return
 
 
+@contextmanager
+def _waiting_for_the_database() -> Iterator[None]:
+    """A database that does not answer, because its disk is full for one, ends no worker: it tries again later."""
+    try:
+        yield
+    except DatabaseUnavailable as failure:
+        log.warning("%s", failure)
+        time.sleep(LOOK_S)
+
+
 def work_on(lab: Lab, holder: Holder, training: Training, trainer: Trainer) -> Generator[TrainingProgress, None, None]:
     """Train one network; yields each epoch once it is stored. At the end the training has its new state.
 
@@ -110,6 +121,7 @@ def work_on(lab: Lab, holder: Holder, training: Training, trainer: Trainer) -> G
 
     Raises:
         WorkerBusy: the lease was lost.
+        DatabaseUnavailable: for longer than one waits for it; the training goes on when a worker takes it up again.
         Interrupted: see Holder; the training has the state that was wanted.
     """
     try:
@@ -120,11 +132,16 @@ def work_on(lab: Lab, holder: Holder, training: Training, trainer: Trainer) -> G
     except (WorkerBusy, UnknownTraining):
         _settle(lab, holder, training.id, rests=False)
         raise WorkerBusy(f"training {training.id} is not this process's any more") from None
+    except DatabaseUnavailable:
+        raise
+    except StorageFull as failure:
+        _fail(lab, holder, training.id, f"{failure}: resume it, and it goes on from the last epoch that was kept")
     except FcnlabError as failure:
         _fail(lab, holder, training.id, str(failure))
     except Exception:
         file = lab.folders.logs / f"training-{training.id}.log"
-        with file.open("a", encoding="utf-8") as target:
+        log.exception("training %d", training.id)
+        with suppress(OSError), file.open("a", encoding="utf-8") as target:
             target.write(f"{lab.clock().isoformat()}\n{traceback.format_exc()}\n")
         _fail(lab, holder, training.id, f"something went wrong; {file} has the details")
 
@@ -134,6 +151,7 @@ def _train(lab: Lab, holder: Holder, training: Training, trainer: Trainer) -> Ge
         log.info("training %d: %s", training.id, training.network.network)
         running, now = TrainingState.RUNNING, lab.clock()
         training = repository_trainings.set_state(session, training_id=training.id, state=running, now=now)
+        training = _without_lost_epochs(lab, session, training)
     _begin_comparison(lab, holder, training)
     file = lab.folders.resume / training.resume_file
     with closing(trainer(lab, training, resume=file if file.is_file() else None, checkpoint=file)) as steps:
@@ -146,6 +164,19 @@ def _train(lab: Lab, holder: Holder, training: Training, trainer: Trainer) -> Ge
             training = _patiently(partial(_record, lab, holder, training.id, step))
             yield step
     _settle(lab, holder, training.id, rests=False)
+
+
+def _without_lost_epochs(lab: Lab, session: Session, training: Training) -> Training:
+    """The training without the epochs that its resume file does not know of: they have to be done again."""
+    file = lab.folders.resume / training.resume_file
+    try:
+        kept = load_spec(file).get("epoch") if file.is_file() else 0
+    except CheckpointError:  # the trainer says so when it opens the file
+        return training
+    if kept is None:
+        return training
+    repository_trainings.forget_epochs(session, training_id=training.id, after=int(kept))
+    return repository_trainings.training(session, training_id=training.id)
 
 
 def _advance(steps: Generator[TrainingProgress, None, Trained]) -> TrainingProgress | Trained:
@@ -250,6 +281,20 @@ def _use_the_better(session: Session, training: Training) -> None:
 
 def _settle(lab: Lab, holder: Holder, training_id: int, *, rests: bool) -> None:
     """Give a training that stopped the state that is wanted; `rests`: pause it even if nobody asked."""
+    with suppress(WorkerBusy), _only_logged():
+        _settle_now(lab, holder, training_id, rests=rests)
+
+
+@contextmanager
+def _only_logged() -> Iterator[None]:
+    """Without an answer of the database a training stays as it was: running, to be taken up again."""
+    try:
+        yield
+    except DatabaseUnavailable as failure:
+        log.warning("%s", failure)
+
+
+def _settle_now(lab: Lab, holder: Holder, training_id: int, *, rests: bool) -> None:
     with reading(lab.sessions) as session:
         try:
             training = repository_trainings.training(session, training_id=training_id)
@@ -261,10 +306,12 @@ def _settle(lab: Lab, holder: Holder, training_id: int, *, rests: bool) -> None:
     state = {Wanted.CANCEL: TrainingState.CANCELLED, Wanted.PAUSE: TrainingState.PAUSED}.get(
         training.wanted, TrainingState.PAUSED if rests else TrainingState.RUNNING
     )
-    with suppress(WorkerBusy), holder.writing() as session:
+    with holder.writing() as session:
         repository_trainings.set_state(session, training_id=training_id, state=state, now=lab.clock())
-        if state is TrainingState.CANCELLED:
-            (lab.folders.resume / training.resume_file).unlink(missing_ok=True)
+        if state is not TrainingState.CANCELLED:
+            _without_lost_epochs(lab, session, training)
+    if state is TrainingState.CANCELLED:
+        (lab.folders.resume / training.resume_file).unlink(missing_ok=True)
 
 
 def _fail(lab: Lab, holder: Holder, training_id: int, message: str) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from fcnlab.adapters import repository_leases, repository_trainings
 from fcnlab.adapters.database import reading
 from fcnlab.adapters.processes import is_here, yield_to_others
-from fcnlab.errors import DatabaseUnavailable
+from fcnlab.errors import DatabaseUnavailable, storage_explained
 from fcnlab.lab import Lab
 
 LOG_BYTES = 1_000_000
@@ -43,7 +43,8 @@ def ensure_worker(lab: Lab, *, project_id: int) -> bool:
         if repository_leases.has_live_lease(session, project_id=project_id, now=lab.clock()):
             return False
     command = [sys.executable, "-m", "fcnlab", "worker", "--project", f"#{project_id}"]
-    with _log_file(lab, project_id).open("ab") as log:
+    path = _log_file(lab, project_id)
+    with storage_explained(path, outcome="What is queued stays so, and no worker was started"), path.open("ab") as log:
         process = subprocess.Popen(
             command,
             env=process_environment(lab),

@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from fcnlab.domain import Project
-from fcnlab.errors import FcnlabError
+from fcnlab.errors import FcnlabError, StorageFull
 from fcnlab.services.import_sources import (
     ACCEPTED,
     WELCOME,
@@ -95,15 +95,18 @@ def _address(own: Engine, project: Project) -> None:
 def _import(own: Engine, project: Project, steps: Iterable[ImportProgress], *, total: int | None) -> None:
     bar = st.progress(0.0, "Reading")
     added, known, refused = 0, 0, []
-    for step in steps:
-        count = total or step.total or step.done
-        bar.progress(min(1.0, step.done / count), f"{step.done} of {count}: {step.name}")
-        if step.refused is not None:
-            refused.append((step.name, step.refused))
-        elif step.duplicate:
-            known += 1
-        else:
-            added += 1
+    try:
+        for step in steps:
+            count = total or step.total or step.done
+            bar.progress(min(1.0, step.done / count), f"{step.done} of {count}: {step.name}")
+            if step.refused is not None:
+                refused.append((step.name, step.refused))
+            elif step.duplicate:
+                known += 1
+            else:
+                added += 1
+    except StorageFull as failure:
+        refused.append(("all that follow", str(failure)))
     own.jobs.changed(project.id)
     session.remember("imported", (project.id, added, known, refused))
 

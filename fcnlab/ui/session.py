@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from typing import Any
 import streamlit as st
 
 from fcnlab.domain import ClassLabel, ImageInfo
-from fcnlab.errors import FcnlabError
+from fcnlab.errors import FcnlabError, storage_failure
 from fcnlab.lab import Lab, open_lab
 from fcnlab.services.charts import pixels_per_class
 from fcnlab.services.comparison_pictures import tile_jpeg
@@ -159,6 +161,25 @@ def peek(name: str, default: Any = None) -> Any:
 def explained(failure: FcnlabError) -> None:
     """Show a failure the user can do something about."""
     st.error(str(failure), icon=":material/error:")
+
+
+@contextmanager
+def failures_explained() -> Iterator[None]:
+    """Whatever can be explained is, with a way to try again: also what keeps the whole installation from opening."""
+    try:
+        yield
+    except OSError as failure:
+        known = failure if isinstance(failure, FcnlabError) else storage_failure(failure)
+        if known is None:
+            raise
+        _explained_for_now(known)
+    except FcnlabError as failure:
+        _explained_for_now(failure)
+
+
+def _explained_for_now(failure: FcnlabError) -> None:
+    explained(failure)
+    st.button("Try again", icon=":material/refresh:", key="fcnlab-try-again")  # any press runs the page again
 
 
 def _number(text: str | None) -> int | None:

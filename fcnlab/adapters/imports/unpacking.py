@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fcnlab.adapters.imports.reading import MOST_BYTES
 from fcnlab.adapters.zips import LeftOut, ZipLimits, open_zip
-from fcnlab.errors import ImportRefused
+from fcnlab.errors import WITHOUT_ROOM, ImportRefused
 
 LIMITS = ZipLimits(total_bytes=20_000_000_000)
 PICTURES = frozenset({".jpg", ".jpeg", ".webp"})
@@ -29,6 +29,7 @@ def unpack_labels(archive: Path, folder: Path, *, name: str, with_pictures: bool
 
     Raises:
         ImportRefused: no zip file, damaged, or larger than it may be.
+        OSError: there is no room for them.
     """
     left_out: list[LeftOut] = []
     with open_zip(archive, name=name, limits=LIMITS) as opened:
@@ -50,5 +51,7 @@ def unpack_labels(archive: Path, folder: Path, *, name: str, with_pictures: bool
                 path.unlink(missing_ok=True)
                 left_out.append(LeftOut(entry.name, str(refusal)))
             except (OSError, ValueError) as failure:
+                if isinstance(failure, OSError) and failure.errno in WITHOUT_ROOM:
+                    raise
                 left_out.append(LeftOut(entry.name, f"it cannot be unpacked ({failure.__class__.__name__})"))
     return tuple(left_out)
