@@ -3,24 +3,26 @@
 import streamlit as st
 
 from fcnlab.ui.frame import ICON, STYLE, counts_objects
+from fcnlab.ui.session import failures_explained
 
 st.set_page_config(page_title="fcnlab", page_icon=str(ICON), layout="wide")
 st.html(STYLE)
-st.navigation(
-    [
-        st.Page("pages/label.py", title="Label", icon=":material/gesture:", default=True),
-        st.Page("pages/scribble.py", title="Scribble", icon=":material/draw:"),
-        st.Page(
-            "pages/count.py",
-            title="Count",
-            icon=":material/tag:",
-            visibility="visible" if counts_objects() else "hidden",
-        ),
-        st.Page("pages/train.py", title="Train", icon=":material/model_training:"),
-        st.Page("pages/models.py", title="Models", icon=":material/deployed_code:"),
-        st.Page("pages/compare.py", title="Compare", icon=":material/compare_arrows:"),
-        st.Page("pages/projects.py", title="Projects", icon=":material/folder_open:"),
-        st.Page("pages/export.py", title="Export", icon=":material/download:"),
-    ],
-    position="top",
-).run()
+with failures_explained():
+    st.navigation(
+        [
+            st.Page("pages/label.py", title="Label", icon=":material/gesture:", default=True),
+            st.Page("pages/scribble.py", title="Scribble", icon=":material/draw:"),
+            st.Page(
+                "pages/count.py",
+                title="Count",
+                icon=":material/tag:",
+                visibility="visible" if counts_objects() else "hidden",
+            ),
+            st.Page("pages/train.py", title="Train", icon=":material/model_training:"),
+            st.Page("pages/models.py", title="Models", icon=":material/deployed_code:"),
+            st.Page("pages/compare.py", title="Compare", icon=":material/compare_arrows:"),
+            st.Page("pages/projects.py", title="Projects", icon=":material/folder_open:"),
+            st.Page("pages/export.py", title="Export", icon=":material/download:"),
+        ],
+        position="top",
+    ).run()

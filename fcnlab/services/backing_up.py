@@ -66,7 +66,7 @@ def backup(lab: Lab, file: Path) -> Path:
     except OSError as failure:
         raise ExportFailed(
             f"{file} cannot be written ({failure.strerror or failure}); no backup was made, and one that was there is "
-            "as it was. Choose a folder that exists, may be written and has room"
+            "as it was; choose a folder that exists, may be written and has room"
         ) from failure
     raise ExportFailed(f"files keep going while they are copied: {file} was not made; try again in a moment")
 

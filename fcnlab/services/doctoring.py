@@ -7,13 +7,17 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from fcnlab.adapters.exports.manifest import versions
 from fcnlab.errors import FcnlabError
-from fcnlab.lab import data_dir_of
+from fcnlab.lab import Lab, data_dir_of
 from fcnlab.settings import Settings
 
 MIN_FREE_GB = 1.0
+NOT_LOOKED_AT = "not looked at, for the database cannot be opened"
+
+Seen = TypeVar("Seen")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +113,12 @@ def _database(settings: Settings) -> str:
 
 
 def _files(settings: Settings) -> str:
-    from fcnlab.lab import open_lab
     from fcnlab.services.backing_up import missing_files
 
-    lab = open_lab(settings)
-    try:
-        count, missing = missing_files(lab)
-    finally:
-        lab.close()
+    looked = _looked_at(settings, missing_files)
+    if looked is None:
+        return NOT_LOOKED_AT
+    count, missing = looked
     if missing:
         raise FcnlabError(
             f"{len(missing)} of {count} files that the database names are gone, {missing[0]} for one: take them from a "
@@ -126,14 +128,11 @@ def _files(settings: Settings) -> str:
 
 
 def _leftovers(settings: Settings) -> str:
-    from fcnlab.lab import open_lab
     from fcnlab.services.sweeping import find_leftovers
 
-    lab = open_lab(settings)
-    try:
-        found = find_leftovers(lab)
-    finally:
-        lab.close()
+    found = _looked_at(settings, find_leftovers)
+    if found is None:
+        return NOT_LOOKED_AT
     if found.files or found.projects:
         raise FcnlabError(
             f"{len(found.files)} files and folders, {found.size / 1e6:.1f} MB, are left of interrupted work and "
@@ -141,6 +140,20 @@ def _leftovers(settings: Settings) -> str:
             "them away, and so does the next start of the server"
         )
     return "nothing is left of interrupted work and deleted projects"
+
+
+def _looked_at(settings: Settings, look: Callable[[Lab], Seen]) -> Seen | None:
+    """What is seen in the open installation; None when it cannot be opened, which is another check's to say."""
+    from fcnlab.lab import open_lab
+
+    try:
+        lab = open_lab(settings)
+    except FcnlabError:
+        return None
+    try:
+        return look(lab)
+    finally:
+        lab.close()
 
 
 def _device(settings: Settings) -> str:
