@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import sqlite3
 import stat
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
 
@@ -19,7 +20,7 @@ from fcnlab.adapters.files import OWNER_ONLY, OWNER_ONLY_FOLDER, flush_folders, 
 from fcnlab.adapters.filestore import Folders
 from fcnlab.adapters.migrating import sqlite_files
 from fcnlab.adapters.named_files import FOLDERS_OF_BACKUP, named_files
-from fcnlab.adapters.presence import new_part
+from fcnlab.adapters.presence import PART, new_part
 from fcnlab.errors import DatabaseUnavailable, RestoreRefused, storage_explained
 
 DATABASE = "lab.db"
@@ -27,6 +28,7 @@ MARKER = "restoring.json"
 """In the data folder while a checked and unpacked backup takes its place; whoever opens it next goes on with it."""
 
 ASIDE = "before-restore-"
+STAGED = "restore"
 BLOCK_BYTES = 1 << 20
 
 
@@ -98,7 +100,9 @@ def replace_installation(data_dir: Path, archive: zipfile.ZipFile, backup: Check
     Raises:
         StorageFull: there is no room; the installation is as it was.
     """
-    staging = new_part(data_dir, stem="restore")
+    for abandoned in data_dir.glob(f"{STAGED}.*{PART}"):  # by a restore that was killed while it unpacked
+        shutil.rmtree(abandoned, ignore_errors=True)
+    staging = new_part(data_dir, stem=STAGED)
     outcome = "The installation is as it was"
     try:
         with storage_explained(staging, outcome=outcome):
@@ -203,18 +207,27 @@ def _named_in(file: Path, archive: zipfile.ZipFile) -> frozenset[str]:
         with archive.open(DATABASE) as source, copy.open("wb") as target:
             shutil.copyfileobj(source, target, BLOCK_BYTES)
         try:
+            _refuse_damaged(copy)
             sessions = open_database(copy)
             try:
                 with reading(sessions) as session:
-                    faults = session.connection().exec_driver_sql("PRAGMA integrity_check").scalars().all()
-                    if faults != ["ok"]:
-                        raise DatabaseUnavailable(f"its database is damaged: {faults[0]}")
                     return named_files(session)
             finally:
                 close_database(sessions)
         except DatabaseUnavailable as failure:
             reason = str(failure).replace(str(copy), DATABASE)
             raise RestoreRefused(f"{file} cannot be used: {reason}. Nothing was changed") from failure
+
+
+def _refuse_damaged(copy: Path) -> None:
+    """Raises DatabaseUnavailable when SQLite finds a fault in its file."""
+    try:
+        with closing(sqlite3.connect(copy)) as connection:
+            faults = [fault for (fault,) in connection.execute("PRAGMA integrity_check")]
+    except sqlite3.Error as failure:
+        faults = [str(failure)]
+    if faults != ["ok"]:
+        raise DatabaseUnavailable(f"its database is damaged ({faults[0].splitlines()[-1]})")
 
 
 def _missing(named: frozenset[str], names: Sequence[str]) -> Iterator[str]:
