@@ -1,23 +1,36 @@
 """The web server: the pages, and the routes that browsers fetch pictures and overlays from."""
 
+import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import streamlit as st
+from starlette.middleware import Middleware
 from streamlit.runtime.pages_manager import PagesManager
 
 from fcnlab.threads import wait_politely
 
 wait_politely()  # before torch is loaded
 
+from fcnlab.access import FrontDoor, page_rules  # noqa: E402
+from fcnlab.errors import InvalidSetting  # noqa: E402
+from fcnlab.settings import load_settings  # noqa: E402
 from fcnlab.ui.routes import routes  # noqa: E402
 from fcnlab.ui.session import engine  # noqa: E402
+from fcnlab.ui.shell import page_policy, shell_routes, show_failure  # noqa: E402
 from fcnlab.ui.sockets import answer_at_once  # noqa: E402
 
 # Else the first visitor of a page's own address gets that script alone, without the router (and without its frame).
 PagesManager.uses_pages_directory = False
+
+PAGES = tuple(sorted(path.stem for path in Path(__file__).with_name("pages").glob("*.py") if path.stem != "__init__"))
+
+try:
+    RULES = page_rules(load_settings(), listens_on=st.get_option("server.address") or "")
+except InvalidSetting as failure:
+    sys.exit(f"Error: {failure}")
 
 
 @asynccontextmanager
@@ -28,4 +41,12 @@ async def serving(_: st.App) -> AsyncIterator[None]:
     yield
 
 
-app = st.App(Path(__file__).with_name("app.py"), routes=routes, lifespan=serving)
+app = st.App(
+    Path(__file__).with_name("app.py"),
+    routes=[*shell_routes(PAGES, default="label"), *routes],
+    middleware=[
+        Middleware(FrontDoor, rules=RULES, pages=frozenset(PAGES), policy=lambda _path: page_policy(PAGES)),
+    ],
+    lifespan=serving,
+    on_script_error=show_failure,
+)

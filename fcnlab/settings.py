@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Annotated
 
 from platformdirs import user_data_path
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from fcnlab.errors import InvalidSetting
+
+
+def _names(value: object) -> object:
+    """Several names of one variable: a JSON list, or with commas between."""
+    if not isinstance(value, str):
+        return value
+    if value.strip().startswith("["):
+        try:
+            return json.loads(value)
+        except json.JSONDecodeError as failure:
+            raise ValueError(f"no JSON list ({failure})") from failure
+    return [name.strip() for name in value.split(",") if name.strip()]
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
 
 
 class Settings(BaseSettings):
@@ -30,9 +47,9 @@ class Settings(BaseSettings):
     """Larger images are refused."""
     import_roots: tuple[Path, ...] = ()
     """Folders on the server that the browser may import from."""
-    import_schemes: tuple[str, ...] = ()
+    import_schemes: Names = ()
     """Kinds of addresses that may be imported from, such as https and s3."""
-    import_hosts: tuple[str, ...] = ()
+    import_hosts: Names = ()
     """Hosts, or buckets, that may be imported from; `*.example.org` and `*` stand for several."""
     import_private: bool = False
     """Whether those hosts may have addresses of a private network."""
@@ -40,6 +57,12 @@ class Settings(BaseSettings):
     """Larger files are not fetched."""
     host: str = "127.0.0.1"
     """Address the server listens on."""
+    allowed_hosts: Names = ()
+    """Other names by which browsers and programs may call the server, such as that of a proxy."""
+    access_token: str = ""
+    """What the first visit of a browser has to show; empty: nothing."""
+    open: bool = False
+    """Whether everybody who reaches the server may use it, without a token."""
     port: int = Field(default=8501, ge=1, le=65535)
     """Port the server listens on."""
     api_port: int = Field(default=8502, ge=1, le=65535)
@@ -52,7 +75,7 @@ class Settings(BaseSettings):
     """Where Label Studio runs: images of its tasks are fetched from there."""
     label_studio_token: str = ""
     """An access token of Label Studio, sent there and nowhere else."""
-    label_studio_hosts: tuple[str, ...] = ()
+    label_studio_hosts: Names = ()
     """Other hosts that images of tasks may be fetched from."""
     threads: int = Field(default=0, ge=0)
     """Torch threads; 0 means one per core."""

@@ -31,6 +31,7 @@ VALUES = {
     "counts",
 }
 DOORS = VALUES | {
+    "access",
     "settings",
     "core",
     "lab",
@@ -56,6 +57,7 @@ MAY_IMPORT = {
     "strokes": VALUES,
     "exports": VALUES,
     "settings": VALUES,
+    "access": VALUES | {"settings"},
     "webapp_files": VALUES,
     "threads": set(),
     "core": VALUES | {"core"},
@@ -119,6 +121,7 @@ NEVER = {
     "counts": HEAVY,
     "strokes": HEAVY,
     "exports": HEAVY,
+    "access": HEAVY,
     "settings": HEAVY,
     "webapp_files": HEAVY,
     "threads": HEAVY,

@@ -7,7 +7,6 @@ import binascii
 import logging
 import secrets
 import time
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
@@ -34,8 +33,6 @@ WEBHOOK_REFUSED = (
 
 log = logging.getLogger(__name__)
 
-LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
-
 
 class Guard:
     """Lets requests pass that show the token: as `Authorization: Bearer TOKEN`, or as the password of basic
@@ -43,28 +40,20 @@ class Guard:
 
     The webhooks that Label Studio makes by itself show nothing. What it asks for is therefore also answered below
     `label_studio_path`, an address with a secret of its own.
-
-    Without a token the service is for programs on this machine: what a web page of another site makes a browser send,
-    names another origin or host, and is refused.
     """
 
-    def __init__(self, app: ASGIApp, *, token: str | None) -> None:
+    def __init__(self, app: ASGIApp, *, token: str) -> None:
         self._app, self._token = app, token
-        self._secret_path = "" if token is None else label_studio_path(token) + "/"
+        self._secret_path = label_studio_path(token) + "/"
         self._warned_at = -REPEAT_S
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer 401 or 403."""
+        """Pass a request on, or answer 401."""
         if scope["type"] == "http" and scope["path"] not in OPEN:
-            headers = Headers(scope=scope)
             rest = self._behind_secret(scope["path"])
             if rest in BY_ADDRESS:
                 scope = {**scope, "path": rest, "raw_path": rest.encode(), BY_SECRET: True}
-            elif self._token is None and not _is_local(headers):
-                refusal = JSONResponse({"error": "without a token only programs on this machine may ask"}, 403)
-                await refusal(scope, receive, send)
-                return
-            elif self._token is not None and not _shows(headers, self._token):
+            elif not _shows(Headers(scope=scope), self._token):
                 await self._refusal(scope["path"])(scope, receive, send)
                 return
         await self._app(scope, receive, send)
@@ -72,12 +61,12 @@ class Guard:
     def _behind_secret(self, path: str) -> str:
         """What is asked for at the address with the secret; empty at another address."""
         length = len(self._secret_path)
-        if length and secrets.compare_digest(path[:length].encode(), self._secret_path.encode()):
+        if secrets.compare_digest(path[:length].encode(), self._secret_path.encode()):
             return path[length - 1 :]
         return ""
 
     def _refusal(self, path: str) -> JSONResponse:
-        error = "show the token of `fcnlab serve`: Authorization: Bearer TOKEN"
+        error = "show the token of the file that `fcnlab serve` names: Authorization: Bearer TOKEN"
         if path.rpartition("/")[2] == "webhook":
             error = WEBHOOK_REFUSED
             if time.monotonic() - self._warned_at >= REPEAT_S:
@@ -100,9 +89,3 @@ def _password(shown: str) -> str:
         return base64.b64decode(shown, validate=True).decode().partition(":")[2]
     except (binascii.Error, UnicodeDecodeError):
         return ""
-
-
-def _is_local(headers: Headers) -> bool:
-    origin = headers.get("origin")
-    host = urlsplit(f"//{headers.get('host', '')}").hostname
-    return host in LOCAL and (origin is None or urlsplit(origin).hostname in LOCAL)

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 import fcnlab
+from fcnlab.access import FrontDoor, service_rules
 from fcnlab.api import exports, label_studio, learning, projects
 from fcnlab.api.engine import ApiEngine
 from fcnlab.api.guard import Guard
@@ -35,6 +36,12 @@ from fcnlab.services.jobs import Jobs
 from fcnlab.services.sweeping import sweep_quietly
 
 PREFIX = "/api/v1"
+ANSWER_POLICY = "default-src 'none'; frame-ancestors 'none'"
+DOCS_POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline' https://cdn.jsdelivr.net; style-src https://cdn.jsdelivr.net; "
+    "img-src data: https://fastapi.tiangolo.com; connect-src 'self'; frame-ancestors 'none'"
+)
+"""FastAPI's page of documentation loads its viewer from there."""
 STATUS: dict[type[FcnlabError], int] = {
     UnknownProject: 404,
     UnknownImage: 404,
@@ -48,8 +55,8 @@ STATUS: dict[type[FcnlabError], int] = {
 """Failures that are not the fault of what was sent, which is 400."""
 
 ABOUT = (
-    "Projects, images, points, masks and exports for scripts and other tools. Show the token that `fcnlab serve` "
-    'names as `Authorization: Bearer TOKEN`. Every failure is `{"error": "..."}` and says what to do next.'
+    "Projects, images, points, masks and exports for scripts and other tools. Show the token of the file that "
+    '`fcnlab serve` names as `Authorization: Bearer TOKEN`. Every failure is `{"error": "..."}` and says what to do next.'
 )
 
 
@@ -71,12 +78,18 @@ def make_service(lab: Lab, *, token: str | None) -> FastAPI:
 
     service = FastAPI(title="fcnlab", version=fcnlab.__version__, description=ABOUT, lifespan=serving)
     service.add_middleware(UploadLimit, most_bytes=lab.settings.api_upload_mb * 1_000_000)
-    service.add_middleware(Guard, token=token)  # the one added last is asked first
+    if token is not None:
+        service.add_middleware(Guard, token=token)
+    service.add_middleware(  # the one added last is asked first
+        FrontDoor,
+        rules=service_rules(lab.settings, has_token=token is not None),
+        policy=lambda path: DOCS_POLICY if path == "/docs" else ANSWER_POLICY,
+        speaks_json=True,
+    )
     service.add_exception_handler(FcnlabError, _explained)
     service.add_exception_handler(OSError, _without_room)
     service.add_exception_handler(RequestValidationError, _misshapen)
     service.add_exception_handler(HTTPException, _unanswered)
-    service.add_exception_handler(Exception, _broken)
     for part in (projects.router, learning.router, exports.router):
         service.include_router(part, prefix=PREFIX)
     service.include_router(label_studio.router)
@@ -99,10 +112,6 @@ def _misshapen(_request: Request, failure: Exception) -> JSONResponse:
 def _unanswered(_request: Request, failure: Exception) -> JSONResponse:
     assert isinstance(failure, HTTPException)
     return JSONResponse({"error": f"{failure.detail}; /docs lists all addresses"}, status_code=failure.status_code)
-
-
-def _broken(_request: Request, _failure: Exception) -> JSONResponse:
-    return JSONResponse({"error": "something went wrong; the service's log has the details"}, status_code=500)
 
 
 def _without_room(request: Request, failure: Exception) -> JSONResponse:

@@ -21,7 +21,6 @@ from fcnlab.errors import InvalidSetting
 
 READY_TIMEOUT_S = 120.0
 GIVEN_BACK_FROM_BYTES = 1_000_000
-LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
 @click.command()
@@ -34,11 +33,17 @@ def app(ctx: click.Context, host: str | None, port: int | None, opens: bool | No
     given = {"host": host, "port": port}
     ctx.obj = {**(ctx.obj or {}), **{name: value for name, value in given.items() if value is not None}}
     settings = settings_of(ctx)
+    from fcnlab.access import is_loopback, page_rules
+
+    page_rules(settings)  # refuses before anything is started
     refuse_taken(settings.host, settings.port)
-    shown = "localhost" if settings.host in ("0.0.0.0", "::", *LOCAL) else settings.host
-    url = f"http://{shown}:{settings.port}"
-    if settings.host not in LOCAL:
-        say(f"Anybody who reaches {settings.host}:{settings.port} may label and export: there is no login.")
+    is_local = is_loopback(settings.host)
+    shown = "localhost" if is_local or settings.host in ("0.0.0.0", "::") else settings.host
+    url = f"http://{f'[{shown}]' if ':' in shown else shown}:{settings.port}"
+    if settings.access_token:
+        say("The first visit of each browser asks for FCNLAB_ACCESS_TOKEN.")
+    elif not is_local:
+        say(f"FCNLAB_OPEN is set: whoever reaches {settings.host}:{settings.port} may label, export and delete.")
     click.echo(f"fcnlab runs at {url} (data in {settings.data_dir}); stop it with Ctrl-C")
     environment = {
         **server_environment(),
@@ -74,6 +79,7 @@ def server_command(host: str, port: int) -> list[str]:
         "browser.gatherUsageStats": "false",
         "runner.postScriptGC": "false",  # a full collection after every click takes a quarter of a second
         "client.toolbarMode": "minimal",
+        "client.showErrorDetails": "none",
         "theme.light.primaryColor": "#0072B2",
         "theme.dark.primaryColor": "#56B4E9",
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from fcnlab.commands.app import LOCAL, refuse_taken
+from fcnlab.commands.app import refuse_taken
 from fcnlab.commands.common import opened, say
 from fcnlab.errors import InvalidSetting
 
@@ -17,18 +17,19 @@ from fcnlab.errors import InvalidSetting
 def serve(ctx: click.Context, host: str | None, port: int | None, no_token: bool) -> None:
     """Start the REST service, for scripts and for Label Studio.
 
-    Its description is at /docs and /openapi.json. Every request shows a token, which is told at the start.
+    Its description is at /docs and /openapi.json. Every request shows a token; the start says which file holds it.
     """
     given = {"host": host, "api_port": port}
     ctx.obj = {**(ctx.obj or {}), **{name: value for name, value in given.items() if value is not None}}
     import uvicorn
 
+    from fcnlab.access import is_loopback
     from fcnlab.api.service import make_service
-    from fcnlab.services.tokens import api_token, label_studio_path
+    from fcnlab.services.tokens import api_token, label_studio_path, token_file
 
     with opened(ctx) as lab:
         settings = lab.settings
-        if no_token and settings.host not in LOCAL:
+        if no_token and not is_loopback(settings.host):
             raise InvalidSetting(
                 f"without a token the service listens on this machine only, not on {settings.host}: leave out "
                 "--no-token or --host"
@@ -36,8 +37,9 @@ def serve(ctx: click.Context, host: str | None, port: int | None, no_token: bool
         refuse_taken(settings.host, settings.api_port)
         token = None if no_token else api_token(lab)
         say(f"fcnlab answers at http://{settings.host}:{settings.api_port}/docs (data in {settings.data_dir})")
-        if token is not None:
-            say(f"Authorization: Bearer {token}")
+        if token is not None:  # not the token itself: what is said here ends up in logs
+            holder = "that of FCNLAB_API_TOKEN" if settings.api_token else f"in {token_file(lab)}"
+            say(f"Every request shows the token, as `Authorization: Bearer TOKEN`; it is {holder}")
         path = "" if token is None else label_studio_path(token)
         say(f"Label Studio's model: http://{settings.host}:{settings.api_port}{path} (no authentication)")
         service = make_service(lab, token=token)

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import os
 import secrets
+from pathlib import Path
 
 from fcnlab.adapters.files import replaced_whole
 from fcnlab.errors import InvalidSetting
@@ -19,6 +20,11 @@ SECRET_LENGTH = 40
 """Hexadecimal digits in the address for Label Studio: 160 bits."""
 
 
+def token_file(lab: Lab) -> Path:
+    """The file that holds the token this installation made for itself."""
+    return lab.folders.images.parent / TOKEN_FILE
+
+
 def api_token(lab: Lab) -> str:
     """The token of FCNLAB_API_TOKEN, else the one this installation made for itself; only its owner may read the file.
 
@@ -29,7 +35,7 @@ def api_token(lab: Lab) -> str:
         if len(lab.settings.api_token) < SHORTEST:
             raise InvalidSetting(f"FCNLAB_API_TOKEN has fewer than {SHORTEST} characters: choose one nobody guesses")
         return lab.settings.api_token
-    path = lab.folders.images.parent / TOKEN_FILE
+    path = token_file(lab)
     try:
         if not path.is_file():
             with replaced_whole(path) as part, open(part, "w", opener=_for_its_owner) as file:

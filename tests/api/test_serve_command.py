@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import httpx
 from click.testing import CliRunner
 
 from fcnlab.cli import main
+from fcnlab.services.tokens import TOKEN_FILE
 
 
 def test_the_service_answers_whoever_shows_the_token_it_names(tmp_path: Path) -> None:
@@ -33,11 +33,13 @@ def test_the_service_answers_whoever_shows_the_token_it_names(tmp_path: Path) ->
                 assert process.poll() is None, (tmp_path / "said.txt").read_text()
                 assert time.monotonic() < deadline
                 time.sleep(0.2)
-        found = re.search(r"Bearer (\S+)", (tmp_path / "said.txt").read_text())
-        assert found is not None
+        said_text = (tmp_path / "said.txt").read_text()
+        token = (tmp_path / TOKEN_FILE).read_text().strip()
+        assert str(tmp_path / TOKEN_FILE) in said_text
+        assert token not in said_text
         address = f"http://127.0.0.1:{port}/api/v1/projects"
         assert httpx.get(address).status_code == 401
-        assert httpx.get(address, headers={"Authorization": f"Bearer {found[1]}"}).json() == []
+        assert httpx.get(address, headers={"Authorization": f"Bearer {token}"}).json() == []
     finally:
         process.terminate()
         process.wait(20)

@@ -210,6 +210,52 @@ def test_without_a_token_other_sites_get_nothing(lab: Lab, headers: dict[str, st
         assert client.get("/api/v1/projects").json() == []
 
 
+def test_with_a_token_too_other_names_and_other_sites_get_nothing(client: TestClient) -> None:
+    here = {"Host": "localhost:8502"}
+    strangers = (
+        {"Host": "evil.example"},
+        {"Host": "evil.example:8502", "Origin": "http://evil.example:8502"},
+        here | {"Origin": "https://evil.example"},
+        here | {"Origin": "http://localhost:3000"},
+        here | {"Origin": "null"},
+    )
+    welcome = (
+        here | {"Origin": "http://localhost:8502"},
+        {"Host": "host.docker.internal:8502"},
+        {"Host": "fcnlab:8502"},
+    )
+
+    for address in ("/api/v1/projects", "/health", "/docs", "/openapi.json", "/nowhere"):
+        for headers in (*strangers, *welcome):
+            answer = client.get(address, headers=headers)
+            assert (answer.status_code == 403) is (headers in strangers), (address, headers)
+            assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert answer.headers["referrer-policy"] == "same-origin"
+
+
+def test_a_bare_name_is_no_token(lab: Lab) -> None:
+    with TestClient(make_service(lab, token=None), base_url="http://fcnlab:8502") as client:
+        assert client.get("/api/v1/projects").status_code == 403
+
+
+def test_an_unexplained_failure_gives_an_id_and_no_details(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr("fcnlab.api.projects.services.projects", fail)
+
+    answer = client.get("/api/v1/projects")
+
+    error_id = answer.json()["error"].partition("(error ")[2].partition(")")[0]
+    assert answer.status_code == 500
+    assert "secret" not in answer.text
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert any(error_id in one.getMessage() for one in caplog.records)
+
+
 @pytest.mark.parametrize("name", ["..", "x" * 300, "a/../../b.png", ""])
 def test_a_picture_may_be_called_anything(client: TestClient, site: Site, name: str) -> None:
     address = f"/api/v1/projects/{site.project.id}/predict"
