@@ -1,9 +1,9 @@
 """Who may talk to a server of fcnlab, and what every answer carries: one ASGI middleware before everything else.
 
-A browser obeys any web page. A page of another site can make it send requests to this server, and with a name of its own
-that it points to this machine (DNS rebinding) it could even read the answers. So a request has to name this server by a
-name that was configured (`Host`), and a page that sends it has to come from this very server (`Origin`: same host and
-same port).
+A browser obeys any web page. A page of another site can make it send requests to this server, and with a name of its
+own that it points to this machine (DNS rebinding) it could even read the answers. So a request has to name this server
+by a name that was configured (`Host`), and a page that sends it has to come from this very server (`Origin`: same host
+and same port).
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 PAGE_POLICY = (
     "default-src 'self'; script-src 'self'{scripts}; "
-    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; media-src 'self' data: blob:; "
-    "connect-src 'self' data: blob:; worker-src 'self' blob:; frame-src 'self' blob: data:; object-src 'none'; "
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
+    "media-src 'self' data: blob:; connect-src 'self' data: blob:; worker-src 'self' blob:; frame-src 'self' blob: data:; object-src 'none'; "
     "base-uri 'self'; form-action 'self'; frame-ancestors 'self'"
 )
-"""Content security policy of the pages, all that Streamlit needs: emotion writes styles into the page, components run in
-frames of this server, and what charts compute is interpreted, not compiled."""
+"""Content security policy of the pages, all that Streamlit needs: emotion writes styles into the page, components run
+in frames of this server, and what charts compute is interpreted, not compiled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,8 @@ def page_rules(settings: Settings, *, listens_on: str | None = None) -> AccessRu
     token = settings.access_token
     if token and (len(token) < SHORTEST_TOKEN or not token.isprintable()):
         raise InvalidSetting(
-            f"FCNLAB_ACCESS_TOKEN needs {SHORTEST_TOKEN} or more characters that can be typed: choose one nobody guesses"
+            f"FCNLAB_ACCESS_TOKEN needs {SHORTEST_TOKEN} or more characters that can be typed: choose one that nobody "
+            "guesses"
         )
     if not token and not settings.open and not is_loopback(address):
         raise InvalidSetting(

@@ -56,7 +56,8 @@ STATUS: dict[type[FcnlabError], int] = {
 
 ABOUT = (
     "Projects, images, points, masks and exports for scripts and other tools. Show the token of the file that "
-    '`fcnlab serve` names as `Authorization: Bearer TOKEN`. Every failure is `{"error": "..."}` and says what to do next.'
+    '`fcnlab serve` names as `Authorization: Bearer TOKEN`. Every failure is `{"error": "..."}` and says what to do '
+    "next."
 )
 
 

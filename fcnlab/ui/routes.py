@@ -10,9 +10,9 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -48,22 +48,15 @@ Answer = Callable[[Request, Engine], Awaitable[Response]]
 
 
 def _guarded(answer: Answer) -> Callable[[Request], Awaitable[Response]]:
-    """Refuse other sites; turn an explained failure into a 404 that says it."""
+    """Turn an explained failure into a 404 that says it."""
 
     async def endpoint(request: Request) -> Response:
-        if not is_same_origin(request.headers.get("origin"), request.headers.get("host")):
-            return PlainTextResponse("another site may not read this", status_code=403)
         try:
             return await answer(request, await run_in_threadpool(engine))
         except FcnlabError as failure:
             return PlainTextResponse(str(failure), status_code=404)
 
     return endpoint
-
-
-def is_same_origin(origin: str | None, host: str | None) -> bool:
-    """Whether a request comes from our own page; browsers leave `Origin` out of plain same-site reads."""
-    return origin is None or urlsplit(origin).netloc == host
 
 
 async def _picture(request: Request, own: Engine) -> Response:
@@ -244,13 +237,31 @@ async def _download(request: Request, own: Engine) -> Response:
     return FileResponse(path, filename=path.name, headers={"Cache-Control": "no-store"})
 
 
+class _Id(Convertor[int]):
+    """A number that the database can hold: of 18 digits at most."""
+
+    regex = "[0-9]{1,18}"
+
+    def convert(self, value: str) -> int:
+        return int(value)
+
+    def to_string(self, value: int) -> str:
+        return str(value)
+
+
+async def _nothing(_request: Request) -> Response:
+    return PlainTextResponse("there is nothing here: reload the page", status_code=404)
+
+
+register_url_convertor("id", _Id())
 routes = [
     Route("/fcnlab/download/{token}/{name}", _guarded(_download)),
-    Route("/fcnlab/{key}/image/{image_id:int}", _guarded(_picture)),
-    Route("/fcnlab/{key}/tile/{image_id:int}/{level:int}/{x:int}/{y:int}", _guarded(_tile)),
-    Route("/fcnlab/{key}/thumb/{image_id:int}", _guarded(_thumbnail)),
+    Route("/fcnlab/{key}/image/{image_id:id}", _guarded(_picture)),
+    Route("/fcnlab/{key}/tile/{image_id:id}/{level:id}/{x:id}/{y:id}", _guarded(_tile)),
+    Route("/fcnlab/{key}/thumb/{image_id:id}", _guarded(_thumbnail)),
     Route("/fcnlab/{key}/strip", _guarded(_strip)),
-    Route("/fcnlab/{key}/queries/{image_id:int}", _guarded(_queries)),
-    Route("/fcnlab/{key}/overlay/{image_id:int}", _guarded(_overlay)),
-    Route("/fcnlab/{key}/objects/{image_id:int}", _guarded(_objects)),
+    Route("/fcnlab/{key}/queries/{image_id:id}", _guarded(_queries)),
+    Route("/fcnlab/{key}/overlay/{image_id:id}", _guarded(_overlay)),
+    Route("/fcnlab/{key}/objects/{image_id:id}", _guarded(_objects)),
+    Route("/fcnlab/{rest:path}", _nothing),  # else Streamlit answers with a page
 ]

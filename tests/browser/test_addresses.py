@@ -19,6 +19,7 @@ from tests.services.comparison_bench import SPEC, UNET, work
 
 ROOT = Path(__file__).parents[2]
 CHARTS = ("compare", "train")
+DRAWN = "p:visible, canvas:visible, iframe:visible, .vp:visible"
 SETTLED = """() => document.querySelector('[data-testid=stStatusWidget]') === null
   && document.querySelectorAll('[data-testid=stSkeleton]').length === 0"""
 PAGES = ("", *sorted(path.stem for path in (ROOT / "pages").glob("*.py")))
@@ -33,9 +34,7 @@ def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server,
         for row in range(4):
             site.click(row)
         comparison = comparing.start_comparison(lab, project_id=site.project.id, spec=SPEC, labeller="ann")
-        start_training(
-            lab, project_id=site.project.id, network=UNET, training=TrainingSpec(epochs=2), labeller="ann"
-        )
+        start_training(lab, project_id=site.project.id, network=UNET, training=TrainingSpec(epochs=2), labeller="ann")
         work(site)
         standing = comparing.standing(lab, comparison_id=comparison.id)
         assert {one.state for one in standing.participants} == {TrainingState.FINISHED}
@@ -59,7 +58,9 @@ def test_a_page_opened_by_address_finds_everything_it_asks_for(
 
     page.goto(f"{server.url}/{name}?project={project_id}&labeller=tester")
     page.get_by_test_id("stApp").wait_for()
-    page.get_by_test_id("stMain").locator("p:visible, canvas:visible, iframe:visible, .vp:visible").first.wait_for(timeout=60_000)
+    page.get_by_test_id("stMain").locator("p:visible, canvas:visible, iframe:visible, .vp:visible").first.wait_for(
+        timeout=60_000
+    )
     page.wait_for_function(SETTLED, timeout=60_000)
     if name in CHARTS:
         page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg").first.wait_for()

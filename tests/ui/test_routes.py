@@ -131,3 +131,22 @@ def test_cells_of_the_ranked_strip_are_fetched_by_their_images(
 
     assert [item["id"] for item in found["items"]] == [ids[2], ids[0]]
     assert all("gain" in item for item in found["items"])
+
+
+@pytest.mark.parametrize("huge", ["9" * 19, "9" * 23, "9" * 5000])
+@pytest.mark.parametrize(
+    "tail", ["image/{}", "thumb/{}", "queries/{}", "overlay/{}", "objects/{}", "tile/{}/0/0/0", "tile/1/{}/0/0"]
+)
+def test_a_number_that_no_database_holds_is_not_there(
+    client: TestClient, address: tuple[str, list[int]], tail: str, huge: str
+) -> None:
+    get(client, f"{address[0]}/{tail.format(huge)}", 404)
+
+
+@pytest.mark.parametrize("query", ["strip?start={0}&count={0}", "strip?ids={0}&sort=gain", "strip?start=-1&count=x"])
+def test_a_huge_number_asked_for_is_no_failure(client: TestClient, address: tuple[str, list[int]], query: str) -> None:
+    get(client, f"{address[0]}/{query.format('9' * 30)}")
+
+
+def test_what_is_no_route_is_not_a_page(client: TestClient) -> None:
+    assert client.get("/fcnlab/nothing/at/all").status_code == 404
