@@ -51,7 +51,8 @@ DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 PAGE_POLICY = (
     "default-src 'self'; script-src 'self'{scripts}; "
     "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
-    "media-src 'self' data: blob:; connect-src 'self' data: blob:; worker-src 'self' blob:; frame-src 'self' blob: data:; object-src 'none'; "
+    "media-src 'self' data: blob:; connect-src 'self' data: blob:; "
+    "worker-src 'self' blob:; frame-src 'self' blob: data:; object-src 'none'; "
     "base-uri 'self'; form-action 'self'; frame-ancestors 'self'"
 )
 """Content security policy of the pages, all that Streamlit needs: emotion writes styles into the page, components run

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fcnlab.core.clicks import Clicks, canonical_clicks
 from fcnlab.core.head import Head, Samples
 from fcnlab.core.learner import Teaching
-from fcnlab.domain import LearnerSpec
+from fcnlab.domain import IGNORE, LearnerSpec
 from fcnlab.errors import CheckpointError, InvalidClasses
 
 SAMPLE_GROUPS = ("clicked", "neighbours", "border", "guess")
@@ -162,6 +162,10 @@ def model_from_arrays(arrays: dict[str, NDArray[Any]], spec: dict[str, Any]) -> 
         CheckpointError: something is missing or does not fit together.
     """
     try:
+        for name, array in arrays.items():
+            ids = array if name.endswith(".class_ids") else array[:, 2] if name.endswith(".points") else ()
+            if len(ids) and not 0 <= np.min(ids) <= np.max(ids) < IGNORE:
+                raise ValueError(f"{name} has a class that no mask can hold")
         head = Head(
             tuple(spec["head_class_ids"]), arrays["head.weights"], arrays["head.bias"], bool(spec.get("is_guess"))
         )
