@@ -55,6 +55,8 @@ class Settings(BaseSettings):
     """Whether those hosts may have addresses of a private network."""
     import_max_mb: int = Field(default=2000, ge=1)
     """Larger files are not fetched."""
+    import_seconds: float = Field(default=600.0, gt=0)
+    """A file that is not there by then is given up."""
     host: str = "127.0.0.1"
     """Address the server listens on."""
     allowed_hosts: Names = ()

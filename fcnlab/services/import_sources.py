@@ -153,6 +153,7 @@ def import_uri(lab: Lab, uri: str, *, project_id: int) -> Iterator[ImportProgres
         settings.import_hosts,
         settings.import_private,
         settings.import_max_mb * 1_000_000,
+        settings.import_seconds,
     )
     require_project(lab, project_id=project_id)
     return _fetched(lab, listed(uri, rules), rules, project_id=project_id)

@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 
 from fcnlab.adapters import repository_images, repository_points
 from fcnlab.adapters.database import reading
-from fcnlab.adapters.fetching import fetched
 from fcnlab.adapters.label_studio_brush import encode_brush
-from fcnlab.adapters.label_studio_server import annotated_tasks, authorization
+from fcnlab.adapters.label_studio_server import annotated_tasks, authorization, fetched
 from fcnlab.domain import ImageInfo, ImageState, Point, Project
 from fcnlab.errors import ImportRefused, InvalidClasses, InvalidEvent, InvalidPoints, NameTaken
 from fcnlab.lab import Lab

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import socket
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
 
-from fcnlab.adapters.remote import RemoteRules, blocks_of_uri, file_name, is_uri, listed, refuse_uri
+from fcnlab.adapters.remote import RemoteRules, _is_public, blocks_of_uri, file_name, is_uri, listed, refuse_uri
 from fcnlab.errors import ImportRefused
 
 OPEN = RemoteRules(("http", "https", "file", "memory", "s3"), ("*",), True, 10_000_000)
@@ -32,6 +36,18 @@ class Answers(BaseHTTPRequestHandler):
             self.send_header("Content-Length", "1000")
             self.end_headers()
             self.wfile.write(b"short")
+        elif self.path == "/huge.png":
+            self.send_response(200)
+            self.send_header("Content-Length", str(10**12))
+            self.end_headers()
+        elif self.path.startswith("/drip"):
+            if self.path == "/drip.png":
+                self.send_response(200)
+                self.end_headers()
+            with suppress(OSError):  # until the other side has enough
+                while True:
+                    self.wfile.write(b"x")
+                    time.sleep(0.05)
         else:
             self.send_error(404)
 
@@ -160,3 +176,98 @@ def test_a_missing_package_is_named() -> None:
 def test_paths_are_no_addresses() -> None:
     assert is_uri("s3://bucket/a.png")
     assert not any(is_uri(text) for text in ("C:\\a.png", "C:/a.png", "/a/b.png", "a.png", "a//b", "://a"))
+
+
+FORMS = [
+    "127.0.0.1",
+    "10.0.0.1",
+    "169.254.169.254",
+    "100.64.0.1",
+    "0.0.0.0",
+    "224.0.0.1",
+    "::1",
+    "::",
+    "::ffff:127.0.0.1",
+    "::ffff:0:127.0.0.1",
+    "::127.0.0.1",
+    "::10.0.0.1",
+    "64:ff9b::7f00:1",
+    "64:ff9b::a9fe:a9fe",
+    "64:ff9b::a00:1",
+    "64:ff9b:1::7f00:1",
+    "64:ff9b:1::808:808",
+    "2002:7f00:1::",
+    "2002:a00:1::1",
+    "2001:0:7f00:1::",
+    "2001:0:808:808:0:0:80ff:fffe",
+    "fec0::1",
+    "fe80::1%eth0",
+    "fd00::1",
+    "ff02::1",
+]
+
+
+@pytest.mark.parametrize("address", FORMS)
+def test_every_form_of_a_private_address_is_private(address: str) -> None:
+    assert not _is_public(address)
+
+
+@pytest.mark.parametrize(
+    "address", ["8.8.8.8", "::ffff:8.8.8.8", "64:ff9b::808:808", "2002:808:808::1", "2606:4700::1"]
+)
+def test_every_form_of_a_public_address_is_public(address: str) -> None:
+    assert _is_public(address)
+
+
+def test_an_open_private_port_looks_like_a_closed_one(web: str) -> None:
+    told = set()
+    for port in (web.rpartition(":")[2], "9"):
+        with pytest.raises(ImportRefused) as refused:
+            content(f"http://127.0.0.1:{port}/a.png", rules(private=False))
+        told.add(str(refused.value).replace(port, "PORT"))
+
+    assert len(told) == 1
+
+
+def test_a_name_is_looked_up_once(web: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_up: list[str] = []
+    real = socket.getaddrinfo
+
+    def lookup(host: str, *args: Any, **options: Any) -> Any:
+        looked_up.append(host)
+        return real("127.0.0.1", *args, **options)
+
+    monkeypatch.setattr("fcnlab.adapters.remote.socket.getaddrinfo", lookup)
+
+    with pytest.raises(ImportRefused, match="private network"):
+        content(f"http://rebind.example:{web.rpartition(':')[2]}/a%20b.png", rules(private=False))
+    assert looked_up == ["rebind.example"]
+
+
+def test_a_server_somebody_named_may_be_private_and_no_other(web: str) -> None:
+    named = RemoteRules((), (), False, 10_000_000, servers=frozenset({web.partition("//")[2]}), settings="FCNLAB_X")
+
+    assert content(f"{web}/a%20b.png", named) == DATA
+    for other in ("http://127.0.0.1:9/a.png", "http://169.254.169.254/a.png", f"{web}/to/http://127.0.0.1:9/a.png"):
+        with pytest.raises(ImportRefused, match="FCNLAB_X_HOSTS"):
+            content(other, named)
+
+
+@pytest.mark.parametrize("path", ["drip.png", "drip-head.png"])
+def test_a_fetch_ends_however_slowly_a_server_talks(web: str, path: str) -> None:
+    hurried = RemoteRules(("http",), ("*",), True, 10_000_000, 0.6)
+
+    with pytest.raises(ImportRefused, match=r"0\.6 s allowed"):
+        content(f"{web}/{path}", hurried)
+
+
+def test_a_file_that_says_it_is_too_large_is_not_begun(web: str) -> None:
+    with pytest.raises(ImportRefused, match="allowed"):
+        next(blocks_of_uri(f"{web}/huge.png", rules()))
+
+
+def test_a_refusal_does_not_repeat_what_an_address_was_signed_with(web: str) -> None:
+    with pytest.raises(ImportRefused) as refused:
+        content(f"{web}/missing.png?signature=secret")
+
+    assert "secret" not in str(refused.value)
