@@ -12,6 +12,7 @@ from pathlib import Path
 from fcnlab.adapters import presence
 from fcnlab.adapters.database import Sessions, close_database, open_database
 from fcnlab.adapters.devices import pick_device
+from fcnlab.adapters.exports.table import write_raw
 from fcnlab.adapters.files import OWNER_ONLY_FOLDER, make_private
 from fcnlab.adapters.filestore import Folders, open_folders
 from fcnlab.adapters.restoring import finish_restore
@@ -81,6 +82,7 @@ def open_lab(settings: Settings, *, clock: Clock = utc_now) -> Lab:
         raise InvalidSetting(
             f"FCNLAB_DATA_DIR {settings.data_dir} cannot be made or written ({failure.strerror}); choose another folder"
         ) from failure
+    write_raw(settings.csv_raw)
     try:
         with storage_explained(data_dir, outcome="fcnlab was not started, and nothing was lost"):
             folders = open_folders(data_dir)

@@ -79,6 +79,8 @@ class Settings(BaseSettings):
     """An access token of Label Studio, sent there and nowhere else."""
     label_studio_hosts: Names = ()
     """Other hosts that images of tasks may be fetched from."""
+    csv_raw: bool = False
+    """Whether tables hold texts that begin like formulas as they are."""
     threads: int = Field(default=0, ge=0)
     """Torch threads; 0 means one per core."""
     demo: bool = True

@@ -88,6 +88,8 @@ class ProjectWriter:
     def fingerprint(self) -> str:
         """SHA-256 of everything that decides the bytes of the export."""
         digest = hashlib.sha256(manifest_json(manifest_of(self._moment, self._spec)))
+        if self._lab.settings.csv_raw:
+            digest.update(b"csv raw")
         for image in self._images:
             stored = self._moment.masks.get(image.id)
             kept = None if stored is None else [stored.file, stored.created_at.isoformat()]

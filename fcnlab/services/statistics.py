@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +9,7 @@ from pathlib import Path
 
 from fcnlab.adapters import repository, repository_images, repository_points
 from fcnlab.adapters.database import reading
+from fcnlab.adapters.exports.table import csv_lines
 from fcnlab.adapters.files import write_whole
 from fcnlab.adapters.repository_exports import stored_masks
 from fcnlab.domain import ClassLabel, ImageInfo
@@ -64,27 +63,25 @@ def image_statistics(lab: Lab, *, project_id: int) -> Iterator[ImageStatistics]:
 
 def statistics_csv(rows: Sequence[ImageStatistics], labels: Sequence[ClassLabel]) -> bytes:
     """A table with a line per image: UTF-8 with a header, points and share of pixels of every class."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
+    table: list[list[object]] = [
         [
             *("image", "height", "width", "state", "labellers"),
             *(f"points {label.name}" for label in labels),
             *(f"share {label.name}" for label in labels),
         ]
-    )
+    ]
     for row in rows:
         total = sum(row.pixels.values())
         shares = [f"{row.pixels.get(one.id, 0) / total:.6f}" if total else "" for one in labels]
         image = row.image
-        writer.writerow(
+        table.append(
             [
                 *(image.name, image.height, image.width, image.state.value, "; ".join(row.labellers)),
                 *(row.points.get(one.id, 0) for one in labels),
                 *shares,
             ]
         )
-    return text.getvalue().encode()
+    return csv_lines(table)
 
 
 def write_statistics(path: Path, rows: Sequence[ImageStatistics], labels: Sequence[ClassLabel]) -> None:

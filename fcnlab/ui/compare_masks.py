@@ -30,7 +30,7 @@ def draw_masks(own: Engine, project: Project, found: Standing) -> None:
     st.html(legend([(label.name, label.colour) for label in project.objects]))
     for gallery in shown:
         where = "held out: nobody learned from it" if gallery.is_held_out else "learned from"
-        st.caption(f"{_plain(gallery.image.name)}, {where}")
+        st.caption(f"{session.plain(gallery.image.name)}, {where}")
         st.html(STYLE + _grid(project, gallery))
 
 
@@ -45,8 +45,3 @@ def _grid(project: Project, gallery: Gallery) -> str:
         title = escape(tile.title)
         figures.append(f'<figure><img src="{source}" alt="{title}"><figcaption>{title}</figcaption></figure>')
     return f'<div class="fcnlab-masks">{"".join(figures)}</div>'
-
-
-def _plain(name: str) -> str:
-    """A name as it is, in a place where Markdown is read."""
-    return "".join(f"\\{letter}" if letter in "\\`*_{}[]()#+-.!|$:~<>" else letter for letter in name)

@@ -111,7 +111,7 @@ def _head(own: Engine, found: Standing) -> None:
         size = f"enlarged {spec.magnification:.2g} times"
     st.caption(
         f"{len(spec.image_ids)} images, {held}{learned}; {_minutes(spec.minutes)} of training for each network, "
-        f"pictures {size}. By {found.comparison.labeller}."
+        f"pictures {size}. By {session.plain(found.comparison.labeller)}."
     )
 
 
@@ -160,7 +160,7 @@ def _table(found: Standing) -> None:
         st.caption(line)
     for one in found.participants:
         if one.message:
-            st.error(f"**{one.title}** failed: {one.message}", icon=":material/error:")
+            st.error(f"**{one.title}** failed: {session.plain(one.message)}", icon=":material/error:")
 
 
 def _row(one: Participant) -> dict[str, object]:

@@ -17,8 +17,7 @@ from fcnlab.services.truth_scores import TruthProgress, truth_scores
 from fcnlab.ui import session
 from fcnlab.ui.dashboard import legend
 from fcnlab.ui.export_panel import runner_of
-from fcnlab.ui.frame import plain
-from fcnlab.ui.session import Engine
+from fcnlab.ui.session import Engine, plain
 
 OFFERED = 500
 """Images to choose from: a longer list helps nobody find one."""

@@ -16,8 +16,7 @@ from fcnlab.services.count_tables import MarkedTotals, marked_totals
 from fcnlab.services.downloads import download_url
 from fcnlab.services.models import model
 from fcnlab.ui import count_charts, count_view, session
-from fcnlab.ui.frame import plain
-from fcnlab.ui.session import Engine
+from fcnlab.ui.session import Engine, plain
 
 POLLED_EVERY_S = 1.0
 FILES = (
@@ -97,7 +96,7 @@ def _news(own: Engine, project: Project, standing: Counting | None) -> None:
         part = standing.done / standing.total if standing.total else 0.0
         st.progress(min(1.0, part), f"Counting: {standing.done} of {standing.total or '…'}")
     elif standing.state == "failed":
-        st.error(standing.message, icon=":material/error:")
+        st.error(plain(standing.message), icon=":material/error:")
     elif standing.table is not None and standing.table.made_from != made_from(own.lab, project_id=project.id):
         st.warning("Points, images or the counter changed since these were counted.", icon=":material/update:")
 
@@ -148,7 +147,7 @@ def _totals(project: Project, table: CountTable) -> None:
         if own and len(known) == len(own):
             between = f"{sum(low for low, _ in known):.0f} to {sum(high for _, high in known):.0f}"
         tile.metric(
-            label.name,
+            plain(label.name),
             f"{total:,.0f}",
             between,
             delta_color="off",

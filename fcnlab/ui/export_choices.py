@@ -69,15 +69,15 @@ def choices(found: Outlook, project: Project) -> ExportSpec | None:
 
 def _formats() -> tuple[ExportFormat, ...]:
     chosen: set[ExportFormat] = set()
-    for name, formats in GROUPS.items():
+    for group, formats in GROUPS.items():
         chosen |= set(
             st.pills(
-                name,
+                group,
                 formats,
                 selection_mode="multi",
                 default=[one for one in formats if one in DEFAULT_FORMATS],
                 format_func=lambda one: FORMAT_WORDS[one][0],
-                key=f"formats-{name}",
+                key=f"formats-{group}",
             )
         )
     formats = tuple(one for one in ExportFormat if one in chosen)

@@ -102,7 +102,7 @@ def show_preview(own: Engine, project: Project) -> None:
         return
     if found is not None:
         words = "the mask it kept when it was marked done" if found.kind == "stored" else "a predicted mask"
-        st.image(found.rgb, f"{found.image.name} with {words}", width="stretch")
+        st.image(found.rgb, f"{session.plain(found.image.name)} with {words}", width="stretch")
         st.html(legend([(label.name, label.colour) for label in project.classes]))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import streamlit as st
@@ -89,8 +88,3 @@ def _ask_for_name() -> None:
                 session.show(labeller=name)
                 st.rerun()
             st.caption("Type a name, or close this window to label as *anonymous*.")
-
-
-def plain(text: str) -> str:
-    """A name as it is, inside of Markdown: whatever would be read as a mark is shown."""
-    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~:$&])", r"\\\1", text)

@@ -98,7 +98,7 @@ def _import(own: Engine, project: Project, steps: Iterable[ImportProgress], *, t
     try:
         for step in steps:
             count = total or step.total or step.done
-            bar.progress(min(1.0, step.done / count), f"{step.done} of {count}: {step.name}")
+            bar.progress(min(1.0, step.done / count), f"{step.done} of {count}: {session.plain(step.name)}")
             if step.refused is not None:
                 refused.append((step.name, step.refused))
             elif step.duplicate:

@@ -112,7 +112,7 @@ def _buttons(own: Engine, project: Project, wanted: Imaging) -> None:
             if step.refused:
                 refused.append(f"{step.name}: {step.refused}")
     except FcnlabError as refusal:
-        st.error(str(refusal))
+        session.explained(refusal)
         return
     own.jobs.changed(project.id)
     if refused:

@@ -176,7 +176,7 @@ def _import(own: Engine, project: Project, given: Given, request: LabelRequest) 
             left_out += [(one.name, one.reason) for one in found.left_out]
             for step in found.steps:
                 count = step.total or step.done
-                bar.progress(min(1.0, step.done / count), f"{step.done} of {count}: {step.name}")
+                bar.progress(min(1.0, step.done / count), f"{step.done} of {count}: {session.plain(step.name)}")
                 counts[step.outcome.value] += 1
                 counts["points"] += step.n_points
                 left_out += [(step.name, step.reason)] if step.reason else []

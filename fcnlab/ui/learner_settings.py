@@ -14,8 +14,7 @@ from fcnlab.errors import FcnlabError
 from fcnlab.services.models import model, models, use_model
 from fcnlab.services.projects import set_learner
 from fcnlab.ui import session
-from fcnlab.ui.frame import plain
-from fcnlab.ui.session import Engine
+from fcnlab.ui.session import Engine, plain
 
 RESOLUTIONS = (1.0, 2.0, 4.0, 8.0)
 WORKING_SIDES = (512, 768, 1024, 1536, 2048, 3072)

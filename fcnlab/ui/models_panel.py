@@ -29,8 +29,7 @@ from fcnlab.services.model_files import SUFFIX
 from fcnlab.services.projects import dashboard
 from fcnlab.specs import SCRATCH, NetworkName
 from fcnlab.ui import session
-from fcnlab.ui.frame import plain
-from fcnlab.ui.session import Engine
+from fcnlab.ui.session import Engine, plain
 
 NONE = "–"
 IN_USE = {

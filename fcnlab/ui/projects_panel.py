@@ -120,7 +120,7 @@ def new_project_form(own: Engine) -> None:
     with st.container(horizontal=True):
         for place, label in enumerate(names[:24]):
             default = DEFAULT_PALETTE[place % len(DEFAULT_PALETTE)]
-            colours.append(st.color_picker(label, default, key=f"new-colour-{place}"))
+            colours.append(st.color_picker(session.plain(label), default, key=f"new-colour-{place}"))
     named = next((place for place, label in enumerate(names) if is_background_name(label)), None)
     background = _background_choice(names, named, task, key=f"new-background-{typed}-{task}")
     object_mode = False

@@ -15,8 +15,7 @@ from fcnlab.services.scribbling import scribble_picture, store_scribble, undo_la
 from fcnlab.ui import session
 from fcnlab.ui.dashboard import legend
 from fcnlab.ui.drawing import ink_of, inks, read_drawing
-from fcnlab.ui.frame import plain
-from fcnlab.ui.session import Engine
+from fcnlab.ui.session import Engine, plain
 
 OFFERED = 500
 """Images to choose from: a longer list helps nobody find one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -160,7 +161,15 @@ def peek(name: str, default: Any = None) -> Any:
 
 def explained(failure: FcnlabError) -> None:
     """Show a failure the user can do something about."""
-    st.error(str(failure), icon=":material/error:")
+    st.error(plain(str(failure)), icon=":material/error:")
+
+
+def plain(text: str) -> str:
+    """A name or message as it is, inside of Markdown: whatever would be read as a mark is shown.
+
+    Every name, message and path goes through here on its way into a text of Streamlit; a test looks.
+    """
+    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~:$&])", r"\\\1", " ".join(text.splitlines()))
 
 
 @contextmanager

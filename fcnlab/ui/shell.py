@@ -65,8 +65,9 @@ def show_failure(failure: Exception) -> bool:
     if isinstance(failure, FcnlabError):
         session.explained(failure)
     else:
+        error_id = logged(failure, "a page")
         st.error(
-            f"Something went wrong here (error {logged(failure, 'a page')}). What you stored is safe: reload the page. "
+            f"Something went wrong here (error {error_id}). What you stored is safe: reload the page. "
             "If it happens again, the server's log has the details under this number.",
             icon=":material/error:",
         )

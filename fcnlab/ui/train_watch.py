@@ -167,7 +167,7 @@ def _result(own: Engine, training: Training) -> None:
                 if st.button("Try again", icon=":material/replay:"):
                     _resume(own, training)
         if training.message:
-            st.error(training.message, icon=":material/error:")
+            st.error(session.plain(training.message), icon=":material/error:")
         numbers = st.columns(4)
         numbers[0].metric("Epochs", training.epoch)
         score = model.score if model else None

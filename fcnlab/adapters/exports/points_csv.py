@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fcnlab.adapters.exports.table import csv_lines
+from fcnlab.adapters.exports.table import csv_lines, text_of_cell
 from fcnlab.errors import InvalidPoints
 
 COLUMNS = ("image", "row", "col", "class_id", "class", "labeller", "source", "created_at")
@@ -77,4 +77,4 @@ def _refuse_header(header: list[str], path: Path) -> None:
 def _as_wide(row: list[str], header: list[str], line: int, path: Path) -> list[str]:
     if len(row) != len(header):
         raise InvalidPoints(f"{path}, line {line}: {len(row)} values, the header has {len(header)}")
-    return row
+    return [text_of_cell(cell) for cell in row]

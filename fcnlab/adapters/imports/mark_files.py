@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from fcnlab.adapters.exports.table import text_of_cell
 from fcnlab.adapters.imports.reading import name_in
 from fcnlab.errors import ImportRefused, InvalidPoints
 
@@ -160,7 +161,7 @@ def _lines(path: Path, *, needs_image: bool) -> list[tuple[str, dict[str, str]]]
     found = []
     for row in rows[1:]:
         values = {
-            header[place] if key in ("x", "y") else key: row[place].strip()
+            header[place] if key in ("x", "y") else key: text_of_cell(row[place].strip())
             for key, place in columns.items()
             if 0 <= place < len(row)
         }
