@@ -264,6 +264,28 @@ class _Private(OSError):
     """A connection that leads into a private network."""
 
 
+def _connected(host: str, port: int, *, rules: RemoteRules, deadline: _Deadline) -> socket.socket:
+    """A connection to a server that the rules allow. Raises OSError, of which _Private is one."""
+    places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    names = {f"{host}:{port}", f"[{host}]:{port}"} | ({host, f"[{host}]"} if port in (80, 443) else set())
+    may_be_private = rules.allows_private or bool(rules.servers & names)
+    if not may_be_private and not all(_is_public(str(place[4][0])) for place in places):
+        raise _Private(host)
+    failure: OSError = OSError("no address")
+    for family, kind, protocol, _, place in places:
+        sock = socket.socket(family, kind, protocol)
+        sock.settimeout(min(TIMEOUT_S, deadline.left()))
+        deadline.holds(sock)
+        try:
+            sock.connect(place)
+        except OSError as refused:
+            sock.close()
+            failure = refused
+        else:
+            return sock
+    raise failure
+
+
 def _opener(rules: RemoteRules, deadline: _Deadline) -> urllib.request.OpenerDirector:
     """What opens web addresses: every connection and every redirection is held to the rules; no proxy stands between.
 
@@ -271,26 +293,8 @@ def _opener(rules: RemoteRules, deadline: _Deadline) -> urllib.request.OpenerDir
     others by then. What is private is refused before it is knocked at, and so tells nobody which of its ports are open.
     """
 
-    def connect(address: tuple[str, int], timeout: float | None = None, *_: Any, **_options: Any) -> socket.socket:
-        host, port = address
-        places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        named = {host, f"[{host}]"} if port in (80, 443) else set()
-        may_be_private = rules.allows_private or bool(rules.servers & {f"{host}:{port}", f"[{host}]:{port}", *named})
-        if not may_be_private and not all(_is_public(str(place[4][0])) for place in places):
-            raise _Private(host)
-        failure: OSError = OSError("no address")
-        for family, kind, protocol, _, place in places:
-            sock = socket.socket(family, kind, protocol)
-            sock.settimeout(min(timeout or TIMEOUT_S, deadline.left()))
-            deadline.holds(sock)
-            try:
-                sock.connect(place)
-            except OSError as refused:
-                sock.close()
-                failure = refused
-            else:
-                return sock
-        raise failure
+    def connect(address: tuple[str, int], *_: Any, **_options: Any) -> socket.socket:
+        return _connected(*address, rules=rules, deadline=deadline)
 
     class Plain(http.client.HTTPConnection):
         def __init__(self, *args: Any, **options: Any) -> None:
