@@ -2,12 +2,13 @@
 
 import streamlit as st
 
-from fcnlab.ui.frame import ICON, STYLE, counts_objects
+from fcnlab.ui.frame import ICON, STYLE, counts_objects, know_labeller
 from fcnlab.ui.session import failures_explained
 
 st.set_page_config(page_title="fcnlab", page_icon=str(ICON), layout="wide")
 st.html(STYLE)
 with failures_explained():
+    know_labeller()
     st.navigation(
         [
             st.Page("pages/label.py", title="Label", icon=":material/gesture:", default=True),

@@ -42,7 +42,8 @@ BACKGROUND_NAMES = frozenset({"background", "bg", "unlabelled", "unlabeled", "no
 
 
 class PointSource(StrEnum):
-    """Where a point came from: QUERY answers an uncertain pixel, RANDOM_QUERY one that was drawn at random."""
+    """Where a point came from: QUERY answers an uncertain pixel, RANDOM_QUERY one that was drawn at random, ACCEPTED is
+    the centre of an object that was counted, taken over with all others at once."""
 
     CLICK = "click"
     QUERY = "query"
@@ -50,6 +51,7 @@ class PointSource(StrEnum):
     SCRIBBLE = "scribble"
     IMPORT = "import"
     SIMULATION = "simulation"
+    ACCEPTED = "accepted"
 
 
 class ImageState(StrEnum):
@@ -61,13 +63,14 @@ class ImageState(StrEnum):
 
 
 class EventKind(StrEnum):
-    """What a labeller did. Only those in UNDOABLE can be undone."""
+    """What a labeller did. Only those in UNDOABLE can be undone, and of STATE what took an image its kept mask."""
 
     ADD = "add"
     REMOVE = "remove"
     CLEAR = "clear"
     BRUSH = "brush"
     SCRIBBLE = "scribble"
+    ACCEPT = "accept"
     UNDO = "undo"
     REDO = "redo"
     STATE = "state"
@@ -78,7 +81,9 @@ class EventKind(StrEnum):
     BACKGROUND = "background"
 
 
-UNDOABLE = frozenset({EventKind.ADD, EventKind.REMOVE, EventKind.CLEAR, EventKind.BRUSH, EventKind.SCRIBBLE})
+UNDOABLE = frozenset(
+    {EventKind.ADD, EventKind.REMOVE, EventKind.CLEAR, EventKind.BRUSH, EventKind.SCRIBBLE, EventKind.ACCEPT}
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -318,9 +323,9 @@ class Event:
 
     `image_id` is the image shown when it happened. `payload` per kind: ADD {row, col, class_id}
     and, unless it is a click, {source}; REMOVE {uid}; CLEAR, UNDO, REDO {}; BRUSH {class_id, top, left, height, width,
-    runs}, see Stroke; SCRIBBLE {points: [[row, col, class_id], ...]}; STATE {state};
-    COMPLETE {complete}; CLASS_ADD {name, colour}; CLASS_EDIT {class_id, name, colour}; CLASS_REMOVE {class_id};
-    BACKGROUND {class_id}, None for none.
+    runs}, see Stroke; SCRIBBLE {points: [[row, col, class_id], ...]}; ACCEPT {points, complete}, whether all objects
+    are marked with these; STATE {state}; COMPLETE {complete}; CLASS_ADD {name, colour};
+    CLASS_EDIT {class_id, name, colour}; CLASS_REMOVE {class_id}; BACKGROUND {class_id}, None for none.
     """
 
     seq: int

@@ -11,7 +11,6 @@ with st.container(horizontal=True, vertical_alignment="center"):
     if project is not None:
         learner_settings.popover(own, project)
         labeller = frame.labeller_name()
-        st.caption(f":material/person: {session.plain(labeller)}", width="content")
         learner_settings.mask_maker_badge(own, project)
 
 if project is not None:

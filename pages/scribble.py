@@ -15,7 +15,6 @@ if project is not None:
         if not frame.led_to_counts(project, words):
             with head:
                 labeller = frame.labeller_name()
-                st.caption(f":material/person: {session.plain(labeller)}", width="content")
             scribble_panel.draw(own, project, labeller)
     except FcnlabError as failure:
         session.explained(failure)

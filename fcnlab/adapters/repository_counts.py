@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from fcnlab.adapters.database import chunked
 from fcnlab.adapters.repository import project
 from fcnlab.adapters.repository_images import image_row
+from fcnlab.adapters.repository_points import newest_last
 from fcnlab.adapters.tables import ImageRow, PointRow
 
 
@@ -32,21 +33,28 @@ def complete_images(session: Session, *, project_id: int) -> frozenset[int]:
 def objects_per_image(
     session: Session, *, project_id: int, image_ids: Sequence[int] | None = None
 ) -> dict[int, dict[int, int]]:
-    """Live points of each object class, by image id and class id; images and classes without any are left out.
+    """Marked objects of each object class, by image id and class id; images and classes without any are left out.
 
-    Points of the background are no objects. `image_ids` picks images of the project.
+    A pixel is one object at most, of the class of the point that counts there. Those of the
+    background are no objects. `image_ids` picks images of the project.
     """
-    objects = [label.id for label in project(session, project_id=project_id).objects]
-    query = (
-        select(PointRow.image_id, PointRow.class_id, func.count())
-        .where(PointRow.project_id == project_id, PointRow.removed_at.is_(None), PointRow.class_id.in_(objects))
-        .group_by(PointRow.image_id, PointRow.class_id)
-        .order_by(PointRow.image_id, PointRow.class_id)
+    counted = project(session, project_id=project_id)
+    pixel = (PointRow.image_id, PointRow.row, PointRow.col)
+    rank = func.row_number().over(partition_by=pixel, order_by=newest_last(desc=True))
+    live = select(PointRow.image_id, PointRow.class_id, rank.label("rank")).where(
+        PointRow.project_id == project_id, PointRow.removed_at.is_(None), PointRow.class_id.in_(counted.class_ids())
     )
+    objects = [label.id for label in counted.objects]
     parts = [None] if image_ids is None else chunked(sorted(set(image_ids)))
     found: dict[int, dict[int, int]] = {}
     for some in parts:
-        rows = session.execute(query if some is None else query.where(PointRow.image_id.in_(some)))
-        for image_id, class_id, count in rows:
+        pixels = (live if some is None else live.where(PointRow.image_id.in_(some))).subquery()
+        query = (
+            select(pixels.c.image_id, pixels.c.class_id, func.count())
+            .where(pixels.c.rank == 1, pixels.c.class_id.in_(objects))
+            .group_by(pixels.c.image_id, pixels.c.class_id)
+            .order_by(pixels.c.image_id, pixels.c.class_id)
+        )
+        for image_id, class_id, count in session.execute(query):
             found.setdefault(image_id, {})[class_id] = count
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -30,17 +30,38 @@ class Effect:
     Attributes:
         added: uids of the points it made.
         removed: uids of the points it removed.
+        reopened: whether it put the kept mask of a done image aside.
+        complete_was: what was said before of whether all objects are marked; None when it said nothing of it.
         details: anything else worth keeping, such as the reason of a refusal; plain JSON values.
     """
 
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
+    reopened: bool = False
+    complete_was: bool | None = None
     details: dict[str, Any] = field(default_factory=dict)
 
     @property
     def undoable(self) -> bool:
         """Whether there is anything to reverse."""
-        return bool(self.added or self.removed)
+        return bool(self.added or self.removed or self.reopened)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        more = {"reopened": True} if self.reopened else {}
+        if self.complete_was is not None:
+            more["complete_was"] = self.complete_was
+        return {"added": list(self.added), "removed": list(self.removed), **more, **self.details}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Effect:
+        """What reverses an effect, from its plain values; `details` are left out."""
+        return cls(
+            added=tuple(values["added"]),
+            removed=tuple(values["removed"]),
+            reopened=bool(values.get("reopened")),
+            complete_was=values.get("complete_was"),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +107,7 @@ def record_event(
             image_id=image_id,
             kind=event.kind.value,
             payload=event.payload,
-            effect={"added": list(effect.added), "removed": list(effect.removed), **effect.details},
+            effect=effect.to_dict(),
             undo_state=UndoState.LIVE.value if effect.undoable else None,
             created_at=now,
         )
@@ -147,6 +168,30 @@ def last_undone_event(session: Session, *, image_id: int, labeller: str) -> Past
     return _past(session, image_id, labeller, UndoState.UNDONE)
 
 
+@dataclass(frozen=True, slots=True)
+class Reversible:
+    """How many events of one labeller on one image can be undone and redone, whatever the state of the image; and
+    whether the one redone first reopens it."""
+
+    undo: int = 0
+    redo: int = 0
+    redo_reopens: bool = False
+
+
+def reversible(session: Session, *, image_id: int, labeller: str) -> Reversible:
+    """What undo and redo can still reach."""
+    query = (
+        select(EventRow.undo_state, func.count())
+        .where(EventRow.image_id == image_id, EventRow.labeller == labeller)
+        .where(EventRow.undo_state.in_([UndoState.LIVE.value, UndoState.UNDONE.value]))
+        .group_by(EventRow.undo_state)
+    )
+    found = dict(session.execute(query).all())
+    redo = found.get(UndoState.UNDONE.value, 0)
+    last = last_undone_event(session, image_id=image_id, labeller=labeller) if redo else None
+    return Reversible(found.get(UndoState.LIVE.value, 0), redo, last is not None and last.effect.reopened)
+
+
 def mark_undone(session: Session, *, event_id: int, undone_at: datetime | None) -> None:
     """Note that an event was undone, or with None that it was redone."""
     state = UndoState.LIVE if undone_at is None else UndoState.UNDONE
@@ -167,7 +212,7 @@ def _past(session: Session, image_id: int, labeller: str, state: UndoState) -> P
     if found is None:
         return None
     event_id, effect = found
-    return PastEvent(event_id, Effect(added=tuple(effect["added"]), removed=tuple(effect["removed"])))
+    return PastEvent(event_id, Effect.from_dict(effect))
 
 
 def _end_redo(session: Session, image_id: int | None, labeller: str) -> None:

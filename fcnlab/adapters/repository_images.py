@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,7 @@ from typing import Any
 from sqlalchemy import Select, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
+from fcnlab.adapters import repository_points, repository_strokes
 from fcnlab.adapters.database import chunked
 from fcnlab.adapters.tables import ClassRow, ImageRow, PointRow
 from fcnlab.domain import ImageInfo, ImagePlace, ImageState, StoredMask
@@ -121,6 +123,24 @@ def first_open_image(session: Session, *, project_id: int) -> ImageInfo | None:
     return None if found is None else _info(found[0], n_points=found[1])
 
 
+def open_images(
+    session: Session, *, project_id: int, besides: int | None, counts: bool = False
+) -> tuple[int, int | None]:
+    """How many images of a project are open, and the id of the first one after an image, else of the first of all.
+
+    Open is what is not done, or, where the project `counts`, not all marked. `besides` is that image; it is left out.
+    """
+    is_open = ImageRow.is_complete.is_(False) if counts else ImageRow.state != ImageState.DONE
+    others = (ImageRow.project_id == project_id, is_open, ImageRow.id != (besides or 0))
+    count = session.scalar(select(func.count()).where(*others)) or 0
+    if not count:
+        return 0, None
+    here = session.scalar(select(ImageRow.position).where(ImageRow.id == (besides or 0)))
+    first = select(ImageRow.id).where(*others).order_by(ImageRow.position).limit(1)
+    after = session.scalar(first.where(ImageRow.position > (-1 if here is None else here)))
+    return count, session.scalar(first) if after is None else after
+
+
 def images_by_ids(session: Session, *, image_ids: Sequence[int]) -> tuple[ImageInfo, ...]:
     """Those images that exist, in import order."""
     found = [
@@ -192,10 +212,17 @@ def contents_in_use(session: Session, *, content_hashes: Sequence[str]) -> froze
 
 
 def set_image_state(session: Session, *, image_id: int, state: ImageState) -> None:
-    """Store how far the image has come; leaving `done` forgets its mask. Raises UnknownImage."""
+    """Store how far the image has come. Raises UnknownImage.
+
+    Leaving `done` puts the kept mask aside; coming back takes it up again when points, strokes and picture are what
+    they were when it was made, and forgets it when they are not.
+    """
     row = image_row(session, image_id)
-    if row.state == ImageState.DONE and state is not ImageState.DONE:
-        clear_mask(session, image_id=image_id)
+    was_done, is_done = row.state == ImageState.DONE, state is ImageState.DONE
+    if was_done and not is_done and row.mask_file is not None and row.mask_content is None:
+        row.mask_content = _content(session, row)  # kept by a version that did not say: nothing may change while done
+    if is_done and not was_done and row.mask_file is not None and row.mask_content != _content(session, row):
+        row.mask_file = row.mask_model = row.mask_points = row.mask_at = row.mask_content = None
     row.state = state
     session.flush()
 
@@ -211,20 +238,23 @@ def store_mask(session: Session, *, image_id: int, mask: StoredMask) -> bool:
         return False
     row.mask_file, row.mask_model = mask.file, mask.model
     row.mask_points, row.mask_at = mask.point_set_hash, mask.created_at
+    row.mask_content = _content(session, row)
     session.flush()
     return True
 
 
 def stored_mask(session: Session, *, image_id: int) -> StoredMask | None:
-    """The mask the image keeps, or None. Raises UnknownImage."""
+    """The mask the image keeps, or None; one that is not done keeps none. Raises UnknownImage."""
     row = image_row(session, image_id)
+    if row.state != ImageState.DONE:
+        return None
     if row.mask_file is None or row.mask_model is None or row.mask_points is None or row.mask_at is None:
         return None
     return StoredMask(file=row.mask_file, model=row.mask_model, point_set_hash=row.mask_points, created_at=row.mask_at)
 
 
 def mask_files(session: Session, *, project_id: int) -> tuple[str, ...]:
-    """Names of all mask files the project keeps."""
+    """Names of all mask files the project keeps, also those that reopened images put aside."""
     query = select(ImageRow.mask_file).where(ImageRow.project_id == project_id).order_by(ImageRow.position)
     return tuple(name for name in session.scalars(query) if name is not None)
 
@@ -242,19 +272,20 @@ def set_recipes(session: Session, *, recipes: Mapping[int, Recipe]) -> None:
         session.expire_all()
 
 
-def clear_mask(session: Session, *, image_id: int) -> None:
-    """Forget the mask the image keeps; its file stays on the disk. Raises UnknownImage."""
-    row = image_row(session, image_id)
-    row.mask_file = row.mask_model = row.mask_points = row.mask_at = None
-    session.flush()
-
-
 def image_row(session: Session, image_id: int) -> ImageRow:
     """The row itself, for the repository modules alone. Raises UnknownImage."""
     row = session.get(ImageRow, image_id)
     if row is None:
         raise UnknownImage(f"there is no image {image_id}; its project may have been deleted")
     return row
+
+
+def _content(session: Session, row: ImageRow) -> str:
+    """Names all of an image that its mask is made from: how its picture is made, its live points and strokes."""
+    points = sorted(repository_points.live_uids(session, image_id=row.id))
+    strokes = repository_strokes.live_stroke_uids(session, image_id=row.id)
+    picture = (row.content_hash, row.imaging, row.stretch_low, row.stretch_high)
+    return hashlib.sha256(repr((picture, points, strokes)).encode()).hexdigest()
 
 
 def _recipe_columns(recipe: Recipe) -> dict[str, Any]:
@@ -305,7 +336,7 @@ def _info(row: ImageRow, *, n_points: int) -> ImageInfo:
         stretch=stretch,
         state=ImageState(row.state),
         n_points=n_points,
-        mask_model=row.mask_model,
+        mask_model=row.mask_model if row.state == ImageState.DONE else None,
         imaging=None if row.imaging is None else Imaging.from_dict(row.imaging),
         pixel_size=None if row.pixel_size is None else PixelSize.from_dict(row.pixel_size),
         is_complete=row.is_complete,

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TypeVarTuple
+from typing import Any, TypeVarTuple
 
-from sqlalchemy import ColumnElement, Select, false, func, insert, or_, select
+from sqlalchemy import ColumnElement, Select, UnaryExpression, false, func, insert, or_, select
 from sqlalchemy.orm import Session
 
 from fcnlab.adapters.repository import live_classes
@@ -59,6 +59,19 @@ def is_live(session: Session, *, image_id: int, uid: str) -> bool:
     """Whether the image has a live point of that uid."""
     query = _live(select(PointRow.id)).where(PointRow.image_id == image_id, PointRow.uid == uid)
     return session.scalar(query) is not None
+
+
+def class_at(session: Session, *, project_id: int, image_id: int, row: int, col: int) -> int | None:
+    """The class id that counts at a pixel, that of the newest live point there; None where nobody labelled."""
+    here = (PointRow.project_id == project_id, PointRow.image_id == image_id, PointRow.row == row, PointRow.col == col)
+    query = _live(select(PointRow.class_id)).where(*here)
+    return session.scalar(query.order_by(*newest_last(desc=True)).limit(1))
+
+
+def newest_last(*, desc: bool = False) -> tuple[UnaryExpression[Any], ...]:
+    """Of several points on one pixel the last in this order counts: the newest, and imported ones give way."""
+    keys = (PointRow.source != PointSource.IMPORT.value, PointRow.created_at, PointRow.id)
+    return tuple(key.desc() if desc else key.asc() for key in keys)
 
 
 def points_of_image(session: Session, *, image_id: int) -> tuple[StoredPoint, ...]:

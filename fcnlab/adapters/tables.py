@@ -119,7 +119,8 @@ class ClassRow(Base):
 
 
 class ImageRow(Base):
-    """An image of a project, with the mask it keeps when done.
+    """An image of a project, with the mask it keeps when done. A reopened one still names it, with `mask_content`, what
+    lay on the image when the mask was made: done again with the same, it keeps the same mask.
 
     `imaging` is the project's when the picture was made; `pixel_size` holds two lengths and their unit, where known.
     `revision` is that of the project when points of the image, or what else a learner follows of it, changed last;
@@ -155,6 +156,7 @@ class ImageRow(Base):
     mask_model: Mapped[str | None]
     mask_points: Mapped[str | None]
     mask_at: Mapped[datetime | None]
+    mask_content: Mapped[str | None]
     created_at: Mapped[datetime]
     imaging: Mapped[dict[str, Any] | None] = mapped_column(PERHAPS_JSON)
     pixel_size: Mapped[dict[str, Any] | None] = mapped_column(PERHAPS_JSON)

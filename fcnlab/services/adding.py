@@ -21,9 +21,11 @@ from fcnlab.adapters.database import reading, writing
 from fcnlab.adapters.repository_events import Addition as StoredAddition
 from fcnlab.adapters.repository_events import Effect
 from fcnlab.adapters.repository_images import MAX_ID, ImageOutline
+from fcnlab.counts import Task
 from fcnlab.domain import Event, EventKind, ImageState, Point, PointSource, StoredPoint
 from fcnlab.errors import FcnlabError, InvalidPoints
 from fcnlab.lab import Lab
+from fcnlab.services.newest_points import newest_per_pixel
 from fcnlab.validation import clean_name
 
 
@@ -71,16 +73,26 @@ def add_points_at_once(lab: Lab, additions: Iterable[Addition], *, project_id: i
 def add_in(session: Session, additions: Collection[Addition], *, project_id: int, now: datetime) -> None:
     """As `add_points_at_once`, inside the transaction of the caller, who has to leave it when this raises.
 
+    In a project that counts, a pixel that is of the class already gets no second point.
     What is asked of the database does not grow with the points: other writers wait meanwhile.
     """
     client_id = f"{PointSource.IMPORT.value}-{uuid.uuid4().hex}"
-    classes = repository.project(session, project_id=project_id).class_ids()
+    project = repository.project(session, project_id=project_id)
+    classes = project.class_ids()
     outlines: dict[int, ImageOutline] = {}
+    marked: set[tuple[int, Point]] = set()  # where the project counts: a second point there is no second object
     rows = []
     for seq, one in enumerate(additions, start=1):
         if one.image_id not in outlines:
             outlines[one.image_id] = _changeable(session, one.image_id, project_id, place=one.place)
+            if project.task is Task.COUNTS:
+                there = newest_per_pixel(repository_points.points_of_image(session, image_id=one.image_id))
+                marked |= {(one.image_id, stored.point) for stored in there}
         point, labeller = one.point, _checked(one, outlines[one.image_id], classes)
+        if (one.image_id, point) in marked:
+            continue
+        if project.task is Task.COUNTS:
+            marked.add((one.image_id, point))
         stored = StoredPoint(f"{client_id}:{seq}", one.image_id, point, labeller, one.source, now)
         payload = {"row": point.row, "col": point.col, "class_id": point.class_id, "source": one.source.value}
         payload |= one.details

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -19,13 +19,18 @@ from fcnlab.adapters import (
 )
 from fcnlab.adapters.repository_events import Effect
 from fcnlab.adapters.repository_images import ImageOutline
+from fcnlab.counts import Task
 from fcnlab.domain import DEFAULT_PALETTE, Event, EventKind, ImageState, Point, PointSource, StoredPoint
 from fcnlab.errors import ClickOutsideImage, InvalidEvent, InvalidPoints, UnknownImage
+from fcnlab.services.newest_points import newest_per_pixel
 from fcnlab.strokes import Stroke
 from fcnlab.validation import clean_name
 
 MAX_SCRIBBLED = 5_000
 """Points of one scribble; the largest drawing gives fewer."""
+
+MAX_ACCEPTED = 50_000
+"""Objects accepted at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,27 +63,32 @@ def _add(act: Act) -> Effect:
     point = Point(*(_whole(act, key) for key in ("row", "col", "class_id")))
     _check_point(act, image, point)
     uid = f"{act.client_id}:{act.event.seq}"
-    _store_point(act, image, point, uid, _source(act))
-    _begun(act, image)
+    source = _source(act)
+    if _is_marked(act, image, point):
+        return Effect(details={"marked_already": [point.row, point.col]})
+    _store_points(act, image, {uid: point}, source)
     return Effect(added=(uid,))
 
 
 def _scribble(act: Act) -> Effect:
-    image, listed = _changeable_image(act), act.event.payload.get("points")
-    if not isinstance(listed, list | tuple) or not 1 <= len(listed) <= MAX_SCRIBBLED:
-        raise InvalidEvent(f"a scribble is a list of 1 to {MAX_SCRIBBLED} points")
-    points = []
-    for one in listed:
-        if not isinstance(one, list | tuple) or len(one) != 3 or not all(type(number) is int for number in one):
-            raise InvalidEvent(f"the point {str(one)[:80]} of a scribble is no row, column and class")
-        points.append(Point(*one))
-    for point in points:  # all of them, or none
-        _check_point(act, image, point)
-    uids = tuple(f"{act.client_id}:{act.event.seq}.{number}" for number in range(1, len(points) + 1))
-    for uid, point in zip(uids, points, strict=True):
-        _store_point(act, image, point, uid, PointSource.SCRIBBLE)
-    _begun(act, image)
-    return Effect(added=uids)
+    image = _changeable_image(act)
+    points = _listed_points(act, image, what="a scribble", most=MAX_SCRIBBLED)
+    _store_points(act, image, points, PointSource.SCRIBBLE)
+    return Effect(added=tuple(points))
+
+
+def _accept(act: Act) -> Effect:
+    image, complete = _changeable_image(act), act.event.payload.get("complete", False)
+    if not isinstance(complete, bool):
+        raise InvalidEvent(f"the objects of an image are all marked or not; got {complete!r}")
+    points = _listed_points(act, image, what="what is accepted", most=MAX_ACCEPTED)
+    stored = newest_per_pixel(repository_points.points_of_image(act.session, image_id=image.id))
+    marked = {one.point for one in stored}
+    uid_of = {point: uid for uid, point in reversed(points.items()) if point not in marked}
+    fresh = {uid: point for point, uid in reversed(uid_of.items())}
+    _store_points(act, image, fresh, PointSource.ACCEPTED)
+    was = repository_counts.set_complete(act.session, image_id=image.id, complete=True) if complete else None
+    return Effect(added=tuple(fresh), complete_was=was)
 
 
 def _brush(act: Act) -> Effect:
@@ -131,23 +141,35 @@ def _undo(act: Act) -> Effect:
     past = repository_events.last_live_event(act.session, image_id=image.id, labeller=act.labeller)
     if past is None:
         raise InvalidEvent("there is nothing of yours left to undo on this image")
-    hide, show = past.effect.added, past.effect.removed
-    repository_hiding.hide_made(act.session, project_id=act.project_id, uids=hide, now=act.now)
-    repository_hiding.show_made(act.session, project_id=act.project_id, uids=show)
+    _turn(act, hide=past.effect.added, show=past.effect.removed)
+    if past.effect.reopened:
+        repository_images.set_image_state(act.session, image_id=image.id, state=ImageState.DONE)
+    if past.effect.complete_was is not None:
+        repository_counts.set_complete(act.session, image_id=image.id, complete=past.effect.complete_was)
     repository_events.mark_undone(act.session, event_id=past.id, undone_at=act.now)
     return Effect(details={"undid": past.id})
 
 
 def _redo(act: Act) -> Effect:
-    image = _changeable_image(act)
+    image = _image(act)
     past = repository_events.last_undone_event(act.session, image_id=image.id, labeller=act.labeller)
+    if past is None or not past.effect.reopened:
+        _changeable_image(act)
     if past is None:
         raise InvalidEvent("there is nothing of yours left to redo on this image")
-    hide, show = past.effect.removed, past.effect.added
-    repository_hiding.hide_made(act.session, project_id=act.project_id, uids=hide, now=act.now)
-    repository_hiding.show_made(act.session, project_id=act.project_id, uids=show)
+    _turn(act, hide=past.effect.removed, show=past.effect.added)
+    if past.effect.reopened:
+        repository_images.set_image_state(act.session, image_id=image.id, state=ImageState.IN_PROGRESS)
+    if past.effect.complete_was is not None:
+        repository_counts.set_complete(act.session, image_id=image.id, complete=True)
     repository_events.mark_undone(act.session, event_id=past.id, undone_at=None)
     return Effect(details={"redid": past.id})
+
+
+def _turn(act: Act, *, hide: Sequence[str], show: Sequence[str]) -> None:
+    """Take away and bring back what an event made or removed."""
+    repository_hiding.hide_made(act.session, project_id=act.project_id, uids=hide, now=act.now)
+    repository_hiding.show_made(act.session, project_id=act.project_id, uids=show)
 
 
 def _state(act: Act) -> Effect:
@@ -157,7 +179,10 @@ def _state(act: Act) -> Effect:
         raise InvalidEvent(f"an image cannot be {wanted!r}; choose one of {[str(state) for state in ImageState]}")
     mask = repository_images.stored_mask(act.session, image_id=image.id)
     repository_images.set_image_state(act.session, image_id=image.id, state=ImageState(wanted))
-    return Effect(details={"was": image.state.value, "mask_was": None if mask is None else mask.file})
+    # Reopening puts a kept mask aside, which undo brings back; where none was kept, undo reaches the click before.
+    reopened = mask is not None and wanted != ImageState.DONE
+    details = {"was": image.state.value, "mask_was": None if mask is None else mask.file}
+    return Effect(reopened=reopened, details=details)
 
 
 def _complete(act: Act) -> Effect:
@@ -205,16 +230,47 @@ def _background(act: Act) -> Effect:
 
 
 def _check_point(act: Act, image: ImageOutline, point: Point) -> None:
+    _check_inside(image, point)
+    repository.class_label(act.session, project_id=act.project_id, class_id=point.class_id)
+
+
+def _check_inside(image: ImageOutline, point: Point) -> None:
     if not (0 <= point.row < image.height and 0 <= point.col < image.width):
         raise ClickOutsideImage(
             f"row {point.row}, column {point.col} is outside the image of {image.height} rows and {image.width} columns"
         )
-    repository.class_label(act.session, project_id=act.project_id, class_id=point.class_id)
 
 
-def _store_point(act: Act, image: ImageOutline, point: Point, uid: str, source: PointSource) -> None:
-    stored = StoredPoint(uid, image.id, point, act.labeller, source, act.now)
-    repository_points.add_point(act.session, project_id=act.project_id, stored=stored)
+def _listed_points(act: Act, image: ImageOutline, *, what: str, most: int) -> dict[str, Point]:
+    """The points of an event that holds many, by the uids they get. Raises InvalidEvent: one of them is wrong."""
+    listed = act.event.payload.get("points")
+    if not isinstance(listed, list | tuple) or not 1 <= len(listed) <= most:
+        raise InvalidEvent(f"{what} is a list of 1 to {most} points")
+    points = []
+    for values in listed:
+        if not isinstance(values, list | tuple) or len(values) != 3 or not all(type(value) is int for value in values):
+            raise InvalidEvent(f"the point {str(values)[:80]} of {what} is no row, column and class")
+        points.append(Point(*values))
+    for class_id in {point.class_id for point in points}:
+        repository.class_label(act.session, project_id=act.project_id, class_id=class_id)
+    for point in points:  # all of them, or none
+        _check_inside(image, point)
+    return {f"{act.client_id}:{act.event.seq}.{place}": point for place, point in enumerate(points, start=1)}
+
+
+def _is_marked(act: Act, image: ImageOutline, point: Point) -> bool:
+    """Whether the project counts and the pixel is of that class already: a second point there is no second object."""
+    here = {"image_id": image.id, "row": point.row, "col": point.col}
+    if repository_points.class_at(act.session, project_id=act.project_id, **here) != point.class_id:
+        return False
+    return repository.project(act.session, project_id=act.project_id).task is Task.COUNTS
+
+
+def _store_points(act: Act, image: ImageOutline, points: Mapping[str, Point], source: PointSource) -> None:
+    """Store new points by their uids."""
+    stored = [StoredPoint(uid, image.id, point, act.labeller, source, act.now) for uid, point in points.items()]
+    repository_points.add_points(act.session, project_id=act.project_id, stored=stored)
+    _begun(act, image)
 
 
 def _begun(act: Act, image: ImageOutline) -> None:
@@ -255,6 +311,7 @@ HANDLERS: dict[EventKind, Callable[[Act], Effect]] = {
     EventKind.CLEAR: _clear,
     EventKind.BRUSH: _brush,
     EventKind.SCRIBBLE: _scribble,
+    EventKind.ACCEPT: _accept,
     EventKind.UNDO: _undo,
     EventKind.REDO: _redo,
     EventKind.STATE: _state,

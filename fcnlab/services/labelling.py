@@ -28,7 +28,7 @@ MAX_PAYLOAD_CHARS = 10_000
 """A longer payload is no event of ours; its beginning is kept."""
 
 MAX_LONG_CHARS = 16 * MAX_RUNS
-"""As much for strokes and scribbles, most of which are runs and points."""
+"""As much for strokes, scribbles and what is accepted at once, most of which are runs and points."""
 
 CLASS_KINDS = frozenset({EventKind.CLASS_ADD, EventKind.CLASS_EDIT, EventKind.CLASS_REMOVE, EventKind.BACKGROUND})
 
@@ -156,7 +156,7 @@ def acknowledged(lab: Lab, *, client_id: str) -> int:
 
 
 def set_image_state(lab: Lab, *, image_id: int, state: ImageState, labeller: str) -> AppliedBatch:
-    """Set how far an image has come, as a tab of its own would; reopening a done image forgets its mask.
+    """Set how far an image has come, as a tab of its own would; reopening a done image puts its mask aside.
 
     Raises:
         UnknownImage: no such image.
@@ -199,7 +199,8 @@ def _apply(
 
 def _storable(event: Event) -> dict[str, Any]:
     """The payload, or, when a database could not keep it as it is, the beginning of its text."""
-    most = MAX_LONG_CHARS if event.kind in (EventKind.BRUSH, EventKind.SCRIBBLE) else MAX_PAYLOAD_CHARS
+    is_long = event.kind in (EventKind.BRUSH, EventKind.SCRIBBLE, EventKind.ACCEPT)
+    most = MAX_LONG_CHARS if is_long else MAX_PAYLOAD_CHARS
     try:
         if len(json.dumps(event.payload, allow_nan=False)) <= most:
             return event.payload

@@ -11,7 +11,15 @@ from fcnlab.domain import PointSource, StoredPoint
 def newest_per_pixel(stored_points: Iterable[StoredPoint]) -> list[StoredPoint]:
     """One point per pixel, when a pixel was labelled more than once: the newest, and imported ones give way."""
 
-    def counts(stored: StoredPoint) -> tuple[bool, datetime, str]:
-        return stored.source is not PointSource.IMPORT, stored.created_at, stored.uid
+    by_pixel = {(stored.point.row, stored.point.col): stored for stored in sorted(stored_points, key=precedence)}
+    return list(by_pixel.values())
 
-    return list({(one.point.row, one.point.col): one for one in sorted(stored_points, key=counts)}.values())
+
+def precedence(stored: StoredPoint) -> tuple[bool, datetime, str, tuple[int, ...]]:
+    """Sorts points so that the last of several on one pixel is the one that counts.
+
+    Events of one batch are stored at one moment; their numbers, which end the uids, say which came later.
+    """
+    client, _, numbers = stored.uid.rpartition(":")
+    order = tuple(int(number) if number.isdecimal() else 0 for number in numbers.split("."))
+    return stored.source is not PointSource.IMPORT, stored.created_at, client, order

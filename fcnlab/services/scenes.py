@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy.orm import Session
 
 from fcnlab.adapters import repository, repository_counts, repository_events, repository_images, repository_points
 from fcnlab.adapters.database import reading
+from fcnlab.adapters.repository_events import Reversible
 from fcnlab.adapters.repository_strokes import live_stroke_ids
 from fcnlab.counts import Task
 from fcnlab.domain import ImageInfo, ImagePlace, ImageState, Project, StoredPoint
 from fcnlab.errors import UnknownImage
 from fcnlab.lab import Lab
 from fcnlab.services.gains import Ranking
+from fcnlab.services.newest_points import precedence
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,11 @@ class Scene:
     """One image as it is shown; `image` is None while the project has none.
 
     Attributes:
+        points: live points of the image; of several on one pixel the last counts.
         n_strokes: live strokes on the image.
+        n_open: other images that are not done; in a project that counts, not all marked.
+        next_open_id: the first of them after the image, in import order and from the beginning after the last.
+        reversible: what the labeller can undo and redo on the image.
         points_per_class: live points of the whole project by class id.
         acknowledged: highest stored event of the browser tab that asked.
     """
@@ -35,9 +41,14 @@ class Scene:
     n_strokes: int
     points_per_class: dict[int, int]
     acknowledged: int
+    n_open: int = 0
+    next_open_id: int | None = None
+    reversible: Reversible = field(default_factory=Reversible)
 
 
-def scene(lab: Lab, *, project_id: int, image_id: int | None, client_id: str | None) -> Scene:
+def scene(
+    lab: Lab, *, project_id: int, image_id: int | None, client_id: str | None, labeller: str | None = None
+) -> Scene:
     """The scene of an image; of the first one that is not done when `image_id` is None or of another project.
 
     Raises:
@@ -60,7 +71,15 @@ def scene(lab: Lab, *, project_id: int, image_id: int | None, client_id: str | N
         place = repository_images.image_place(session, image_id=image.id) if image else None
         points = repository_points.points_of_image(session, image_id=image.id) if image else ()
         n_strokes = len(live_stroke_ids(session, image_id=image.id)) if image else 0
-    return Scene(project, sum(states.values()), image, place, points, n_strokes, counts, acknowledged)
+        others = repository_images.open_images(
+            session, project_id=project_id, besides=image.id if image else None, counts=project.task is Task.COUNTS
+        )
+        reach = Reversible()
+        if image is not None and labeller is not None:
+            reach = repository_events.reversible(session, image_id=image.id, labeller=labeller)
+    ordered = tuple(sorted(points, key=precedence))
+    n_images = sum(states.values())
+    return Scene(project, n_images, image, place, ordered, n_strokes, counts, acknowledged, *others, reach)
 
 
 def _first_open(session: Session, project_id: int) -> ImageInfo | None:

@@ -15,6 +15,7 @@ from streamlit.components.v2.types import ComponentRenderer
 
 from fcnlab.domain import MAX_CLASSES, Event, EventBatch, EventKind, ImageState, PointSource
 from fcnlab.errors import InvalidEvent
+from fcnlab.services.effects import MAX_ACCEPTED
 from fcnlab.strokes import MAX_RUNS
 
 MAX_EVENTS = 10_000
@@ -36,6 +37,7 @@ _PAYLOAD: dict[EventKind, dict[str, type]] = {
     EventKind.REMOVE: {"uid": str},
     EventKind.CLEAR: {},
     EventKind.BRUSH: {"top": int, "left": int, "height": int, "width": int},
+    EventKind.ACCEPT: {"complete": bool},
     EventKind.UNDO: {},
     EventKind.REDO: {},
     EventKind.STATE: {"state": str},
@@ -69,7 +71,7 @@ class ClassData(TypedDict):
 
 class ImageData(TypedDict):
     """The image to show. `position` counts from 0 in the order of the strip; `levels` is 0 for one shown whole;
-    `is_complete`: all its objects are marked."""
+    `is_complete`: all its objects are marked; `keeps_mask`: a done image has the mask it keeps."""
 
     id: int
     name: str
@@ -77,6 +79,7 @@ class ImageData(TypedDict):
     height: int
     state: Literal["new", "in_progress", "done"]
     is_complete: bool
+    keeps_mask: bool
     position: int
     previous_id: int | None
     next_id: int | None
@@ -91,10 +94,28 @@ class Acknowledged(TypedDict):
     seq: int
 
 
+class OpenData(TypedDict):
+    """The other images that are not done, or, where a project counts, not all marked: how many, and the next one in
+    import order, after the last the first."""
+
+    count: int
+    next_id: int | None
+
+
+class ReversibleData(TypedDict):
+    """How many stored events of this labeller on the image can be undone and redone once it is not done; and whether
+    the one redone first reopens it."""
+
+    undo: int
+    redo: int
+    redo_reopens: bool
+
+
 class SceneData(TypedDict):
     """Everything the workspace is shown; small, sent again on every rerun.
 
-    `points` are the stored live points of the image as (uid, row, col, class id), `n_strokes` counts its live strokes.
+    `points` are the stored live points of the image as (uid, row, col, class id); of several on one pixel the last
+    counts. `n_strokes` counts its live strokes.
     """
 
     project: ProjectData
@@ -104,6 +125,8 @@ class SceneData(TypedDict):
     image: ImageData | None
     points: list[tuple[str, int, int, int]]
     n_strokes: int
+    open: OpenData
+    reversible: ReversibleData
     acknowledged: Acknowledged | None
     refusals: list[str]
     object_mode: bool
@@ -177,6 +200,8 @@ def _read_payload(kind: EventKind, payload: dict[str, Any]) -> dict[str, Any]:
         checked |= {"class_id": _class_or_none(payload), "runs": _lengths(payload, "runs")}
     if kind is EventKind.BACKGROUND:
         checked |= {"class_id": _class_or_none(payload)}
+    if kind is EventKind.ACCEPT:
+        checked["points"] = _points(payload, "points")
     if kind is EventKind.ADD and "source" in payload:
         checked["source"] = _text(payload, "source")
         if checked["source"] not in FROM_BROWSERS:
@@ -218,6 +243,21 @@ def _lengths(values: dict[str, Any], name: str) -> list[int]:
         raise InvalidEvent(f"{name} has {len(value)} lengths; at most {MAX_RUNS} fit")
     if not all(type(one) is int and 0 <= one <= LARGEST_NUMBER for one in value):
         raise InvalidEvent(f"{name} holds something that is no length: wanted whole numbers from 0 on")
+    return value
+
+
+def _points(values: dict[str, Any], name: str) -> list[list[int]]:
+    """Rows, columns and class ids; whether they fit the image is for whoever applies the event."""
+    value = values.get(name)
+    if not isinstance(value, list):
+        raise InvalidEvent(f"{name} is {str(value)[:80]!r}; wanted a list of points")
+    if len(value) > MAX_ACCEPTED:
+        raise InvalidEvent(f"{name} holds {len(value)} points; at most {MAX_ACCEPTED} fit")
+    for point in value:
+        if not isinstance(point, list) or len(point) != 3 or not all(type(part) is int for part in point):
+            raise InvalidEvent(f"{name} holds {str(point)[:80]!r}; wanted a row, a column and a class id")
+        if any(abs(part) > LARGEST_NUMBER for part in point):
+            raise InvalidEvent(f"{name} holds a number larger than any whole number a browser counts to")
     return value
 
 

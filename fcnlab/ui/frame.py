@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import streamlit as st
+from streamlit.components.v2.types import ComponentRenderer
 
 from fcnlab.counts import Task
 from fcnlab.domain import Project
@@ -14,8 +16,12 @@ from fcnlab.ui.session import Engine
 
 ICON = Path(__file__).parent / "canvas_assets" / "icon.png"
 
+ANONYMOUS = "anonymous"
+"""Who labels where nobody said so."""
+
 STYLE = """<style>
 [data-stale="true"] { opacity: 1 !important; transition: none !important; }
+.st-key-labeller, .st-key-first_field { display: none !important; }
 .block-container { padding: 4.1rem 1.2rem 0.4rem !important; max-width: 100% !important; }
 </style>"""
 
@@ -66,25 +72,59 @@ def titled(project: Project) -> str:
     return f"{project.name} (counts)" if project.task is Task.COUNTS else project.name
 
 
-def labeller_name() -> str:
-    """Who labels: from the address, else asked once."""
+def know_labeller() -> None:
+    """Learn from the browser who labels, where neither address nor tab say so, and let it remember who does."""
+    typed = session.recall("typed_labeller", False)
     name = session.labeller()
-    if name is None:
-        if not session.peek("asked_for_name"):
-            session.remember("asked_for_name", True)
-            _ask_for_name()
-        return "anonymous"
-    return name
+    about = {"name": name, "typed": typed, "focuses": False}
+    answer = _browser()(key="labeller", data=about, on_remembered_change=_ran)
+    remembered = answer.get("remembered")
+    if name is None and isinstance(remembered, str):
+        session.remember("is_browser_asked", True)
+        if remembered:
+            session.show(labeller=remembered)
+
+
+def labeller_name() -> str:
+    """Who labels, on a button that changes it. Asked once where nobody said so and this browser remembers nobody."""
+    name = session.labeller()
+    wanted = st.button(
+        session.plain(name or ANONYMOUS), icon=":material/person:", type="tertiary", help="Who labels: change the name"
+    )
+    is_unknown = name is None and session.peek("is_browser_asked") and not session.peek("asked_for_name")
+    if wanted or is_unknown:
+        session.remember("asked_for_name", True)
+        _ask_for_name()
+    return name or ANONYMOUS
 
 
 @st.dialog("Who is labelling?")
 def _ask_for_name() -> None:
-    """Ask for a name once; closing the dialog labels as anonymous."""
+    """Ask for a name; closing the dialog leaves it as it is."""
     st.write("Your name is stored with every point you click, so that undo and statistics stay yours.")
     with st.form("labeller", border=False):
-        name = st.text_input("Your name", max_chars=session.MAX_NAME, placeholder="for example Ada")
+        given = st.text_input(
+            "Your name", value=session.labeller() or "", max_chars=session.MAX_NAME, placeholder="for example Ada"
+        )
         if st.form_submit_button("Start labelling", type="primary", width="stretch"):
-            if name.strip():
-                session.show(labeller=name)
+            if given.strip():
+                session.remember("typed_labeller", True)
+                session.show(labeller=given)
                 st.rerun()
             st.caption("Type a name, or close this window to label as *anonymous*.")
+    focus_first_field()
+
+
+def focus_first_field() -> None:
+    """In a dialog: let its first field have the focus."""
+    _browser()(key="first_field", data={"name": None, "typed": False, "focuses": True}, on_remembered_change=_ran)
+
+
+@cache
+def _browser() -> ComponentRenderer:
+    """What remembers the name in the browser, and puts the focus into fields; registered at the first use."""
+    return st.components.v2.component("fcnlab.labeller", html="<span></span>", js="labeller.js", isolate_styles=False)
+
+
+def _ran() -> None:
+    """What the browser remembers is read where the page asks for it."""

@@ -18,7 +18,7 @@ def draw_workspace(own: Engine, *, project_id: int, labeller: str) -> None:
     """Draw the canvas and everything round it; call inside a fragment."""
     view = session.current_view()
     client = session.client_id()
-    shown = scene(own.lab, project_id=project_id, image_id=view.image_id, client_id=client)
+    shown = scene(own.lab, project_id=project_id, image_id=view.image_id, client_id=client, labeller=labeller)
     if shown.image is not None and session.peek("opened") != shown.image.id:
         session.remember("opened", shown.image.id)
         _, following = strip(own.lab, project_id=project_id, start=shown.place.position if shown.place else 0, count=2)
@@ -75,6 +75,7 @@ def scene_data(shown: Scene, *, client: str | None, labeller: str, refusals: lis
             "height": shown.image.height,
             "state": shown.image.state.value,
             "is_complete": shown.image.is_complete,
+            "keeps_mask": shown.image.mask_model is not None,
             "position": shown.place.position - 1,
             "previous_id": shown.place.previous_id,
             "next_id": shown.place.next_id,
@@ -105,6 +106,12 @@ def scene_data(shown: Scene, *, client: str | None, labeller: str, refusals: lis
         "image": image,
         "points": [(one.uid, one.point.row, one.point.col, one.point.class_id) for one in shown.points],
         "n_strokes": shown.n_strokes,
+        "open": {"count": shown.n_open, "next_id": shown.next_open_id},
+        "reversible": {
+            "undo": shown.reversible.undo,
+            "redo": shown.reversible.redo,
+            "redo_reopens": shown.reversible.redo_reopens,
+        },
         "acknowledged": {"client_id": client, "seq": shown.acknowledged} if client else None,
         "refusals": refusals,
         "object_mode": project.learner.object_mode and project.background is not None,

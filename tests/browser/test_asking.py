@@ -104,7 +104,7 @@ def test_answers_to_random_pixels_are_told_apart(page: Page, server: Server) -> 
     page.keyboard.press("q")
     uncertain = asked_pixel(page)
 
-    page.get_by_role("button", name="Pixels from anywhere").click()
+    page.get_by_role("button", name="Random", exact=True).click()
     here = asked_pixel(page, after=uncertain)
     page.locator(".classes .class").nth(1).click()
     asked_pixel(page, after=here)
@@ -137,7 +137,7 @@ def test_the_strip_can_begin_with_what_promises_most_and_next_follows_it(page: P
     set_image_state(lab, image_id=second, state=ImageState.DONE, labeller="tester")
     open_label_page(page, server, project_id=project_id, image_id=first)
 
-    page.get_by_role("button", name="Images that promise to teach most").click()
+    page.get_by_role("button", name="Most to gain").click()
 
     cells = page.locator(".cell")
     expect(page.locator(".cell[title*='gain']")).to_have_count(2, timeout=60_000)

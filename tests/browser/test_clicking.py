@@ -153,7 +153,7 @@ def test_enter_marks_the_image_done_and_its_mask_stays_until_it_is_reopened(page
     expect(page.locator(SAVED)).to_be_attached()
     assert len(points_of_image(lab, image_id=first)) == 2
     assert masks[0].read_bytes() == kept
-    page.get_by_role("button", name="Work on this image again").click()
+    page.get_by_role("button", name="Reopen").first.click()
     expect(page.get_by_text("This image is done")).to_be_hidden()
     expect(page.locator(SAVED)).to_be_attached()
     assert projects.image(lab, image_id=first).state is ImageState.IN_PROGRESS

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
+import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
@@ -22,14 +24,16 @@ DISCS = [(row, col) for row in (30, 80, 130) for col in (40, 95, 150, 205)]
 HEIGHT, WIDTH, RADIUS = 160, 250, 11
 
 
-def discs_project(lab: Lab, server: Server, name: str) -> tuple[int, list[int]]:
-    """Bright discs on a dark ground, and a dark ground without any; a project that counts them."""
+def discs_project(
+    lab: Lab, server: Server, name: str, places: Sequence[Sequence[tuple[int, int]]] = (DISCS, ())
+) -> tuple[int, list[int]]:
+    """Images of bright discs on a dark ground, at first one with and one without any; a project that counts them."""
     rows, cols = np.mgrid[:HEIGHT, :WIDTH]
     rng = np.random.default_rng(0)
     files = []
-    for file, places in (("discs.png", DISCS), ("empty.png", [])):
+    for file, discs in zip(("discs.png", "empty.png"), places, strict=True):
         pixels = rng.normal(60, 6, (HEIGHT, WIDTH))
-        for row, col in places:
+        for row, col in discs:
             pixels[(rows - row) ** 2 + (cols - col) ** 2 <= RADIUS**2] += 120
         path = server.data_dir / f"{name}-{file}"
         Image.fromarray(np.repeat(pixels.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)).save(path)
@@ -94,7 +98,9 @@ def test_clicked_objects_find_others_and_keys_say_what_these_are(page: Page, ser
     expect(page.locator(".class[data-class='0'] .tally")).to_have_text("", timeout=30_000)
 
     expect(page.get_by_text("Count up to date")).to_be_visible(timeout=30_000)
-    page.get_by_role("button", name="All objects are marked").click()
+    page.get_by_role("button", name="All marked").click()
+    expect(page.locator(".vp[data-complete='false']")).to_be_attached()
+    page.get_by_role("button", name="They are none").click()
     expect(page.get_by_text(re.compile(r"^discs.*: 3 objects\. \d+ more found .* not accepted"))).to_be_visible()
     expect(page.locator(".vp[data-complete='true']")).to_be_attached()
     expect(tally).to_have_text("3 marked, all")
@@ -108,10 +114,10 @@ def test_clicked_objects_find_others_and_keys_say_what_these_are(page: Page, ser
     page.keyboard.press("n")
     expect(page.locator(f".vp[data-image='{empty_id}']")).to_be_attached(timeout=30_000)
     page.keyboard.press("t")
-    confirm = page.get_by_role("button", name="No objects here", exact=True)
-    page.wait_for_timeout(500)
+    none = page.get_by_role("button", name=re.compile("(They are|It is) none"))
+    expect(none.or_(page.locator(".vp[data-complete='true']")).first).to_be_attached(timeout=30_000)
     if viewport(page, "complete") != "true":  # something was found there: the page asks first
-        confirm.last.click()
+        none.click()
     expect(tally).to_have_text("none here")
 
 
@@ -141,3 +147,85 @@ def test_the_review_walks_from_the_least_sure_object_on(page: Page, server: Serv
     stored = points_of_image(lab, image_id=image_id)
     asked = [(one.point.class_id, one.source) for one in stored if one.source is PointSource.QUERY]
     assert asked == [(0, PointSource.QUERY)]
+
+
+def n_open(page: Page) -> int:
+    """Objects that were found and nobody accepted, by the words of the question."""
+    words = page.get_by_role("dialog").get_by_text(re.compile(r"^\d+ objects? found here")).inner_text()
+    return int(words.split()[0])
+
+
+@pytest.mark.parametrize("way", ["Enter", "t", "button"])
+def test_no_way_to_say_all_marked_passes_over_what_was_found(page: Page, server: Server, way: str) -> None:
+    lab = lab_of(server)
+    project_id, image_ids = discs_project(lab, server, f"asks {way}")
+    open_label_page(page, server, project_id=project_id, image_id=image_ids[0])
+    find_all(page)
+    expect(page.get_by_text("Count up to date")).to_be_visible(timeout=30_000)
+    done = page.locator(".toolbar .done")
+    assert "primary" not in (done.get_attribute("class") or "").split()
+
+    for _ in range(5):  # whoever presses on without reading declares nothing
+        if way == "button":
+            done.click()
+            page.keyboard.press("Enter")
+        else:
+            page.keyboard.press(way)
+            page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.locator(SAVED)).to_be_attached(timeout=30_000)
+    assert not image(lab, image_id=image_ids[0]).is_complete
+    assert viewport(page, "image") == str(image_ids[0])
+
+    done.click()
+    found = n_open(page)
+    page.get_by_role("button", name="Review them").click()
+    expect(page.get_by_text("Is this: disc?")).to_be_visible(timeout=30_000)
+    page.keyboard.press("Escape")
+    page.keyboard.press("t")
+    page.get_by_role("button", name=f"Accept all {found}").click()
+    expect(page.locator(".class[data-class='1'] .tally")).to_have_text(f"{found + 2} marked, all")
+    expect(page.locator(SAVED)).to_be_attached(timeout=30_000)
+    assert len(points(lab, image_ids[0])) == found + 2
+    assert image(lab, image_id=image_ids[0]).is_complete
+
+    page.keyboard.press("z")
+
+    expect(page.locator(".vp[data-points='2'][data-complete='false']")).to_be_attached(timeout=30_000)
+    expect(page.locator(SAVED)).to_be_attached(timeout=30_000)
+    assert (len(points(lab, image_ids[0])), image(lab, image_id=image_ids[0]).is_complete) == (2, False)
+
+
+def test_an_image_with_found_objects_is_not_called_empty(page: Page, server: Server) -> None:
+    lab = lab_of(server)
+    project_id, (first, second) = discs_project(lab, server, "not empty", places=(DISCS, DISCS[:6]))
+    open_label_page(page, server, project_id=project_id, image_id=first)
+    find_all(page)
+    page.keyboard.press("n")
+    expect(page.locator(f".vp[data-image='{second}'][data-ready='1']")).to_be_attached(timeout=30_000)
+
+    for _ in range(4):
+        page.keyboard.press("Enter")
+
+    expect(page.get_by_text("Count up to date")).to_be_visible(timeout=30_000)
+    assert n_objects(page) > 0
+    expect(page.locator(".toolbar .done")).to_have_accessible_name("All marked")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text(re.compile("not accepted, and none is marked"))).to_be_visible(timeout=30_000)
+    page.keyboard.press("Escape")
+    expect(page.locator(SAVED)).to_be_attached(timeout=30_000)
+    assert not image(lab, image_id=second).is_complete
+    assert viewport(page, "image") == str(second)
+
+
+def test_a_second_click_on_a_marked_pixel_is_said_to_count_once(page: Page, server: Server) -> None:
+    lab = lab_of(server)
+    project_id, (image_id, *_) = discs_project(lab, server, "twice")
+    open_label_page(page, server, project_id=project_id, image_id=image_id)
+    for _ in range(2):
+        click_pixel(page, *DISCS[0])
+
+    expect(page.get_by_text("This pixel is marked already: it counts once.")).to_be_visible()
+    expect(page.locator(".class[data-class='1'] .tally")).to_have_text(re.compile("^1 marked"))
+    expect(page.locator(SAVED)).to_be_attached(timeout=30_000)
+    assert len(points(lab, image_id)) == 1

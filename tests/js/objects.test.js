@@ -4,7 +4,7 @@ import { test } from "node:test";
 
 import { fits } from "../../fcnlab/ui/canvas_assets/numbers.js";
 import { leastSure, meant, pixelOf, readCounts, readObjects, spacing, standing } from "../../fcnlab/ui/canvas_assets/objects.js";
-import { completeness } from "../../fcnlab/ui/canvas_assets/points.js";
+import { replay } from "../../fcnlab/ui/canvas_assets/points.js";
 import { amount, firstCounts, tally } from "../../fcnlab/ui/canvas_assets/words.js";
 
 /** @typedef {import("../../fcnlab/ui/canvas_assets/types.js").Found} Found */
@@ -91,10 +91,13 @@ test("numbers are hidden where the next object is nearer than they are wide", ()
 test("all marked is what was said last of this image, pending events included", () => {
   /** @param {number} seq @param {number} image_id @param {boolean} complete */
   const said = (seq, image_id, complete) => ({ seq, kind: /** @type {const} */ ("complete"), image_id, payload: { complete } });
+  /** @param {boolean} isComplete @param {any[]} pending */
+  const completeness = (isComplete, pending) =>
+    replay([], pending, 7, "in_progress", String, { isComplete, keepsMask: false, reversible: { undo: 0, redo: 0, redo_reopens: false } }).isComplete;
 
-  assert.equal(completeness(false, [], 7), false);
-  assert.equal(completeness(false, [said(1, 7, true), said(2, 8, false)], 7), true);
-  assert.equal(completeness(true, [said(1, 7, true), said(2, 7, false)], 7), false);
+  assert.equal(completeness(false, []), false);
+  assert.equal(completeness(false, [said(1, 7, true), said(2, 8, false)]), true);
+  assert.equal(completeness(true, [said(1, 7, true), said(2, 7, false)]), false);
 });
 
 test("the class bar says what is marked, what was counted, and how sure that is", () => {

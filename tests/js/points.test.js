@@ -89,3 +89,38 @@ test("the nearest point is measured on the screen and has a reach", () => {
   assert.equal(nearest(STORED, view, at.sx + REACH_PX + 0.1, at.sy), null);
   assert.equal(nearest([], view, 0, 0), null);
 });
+
+/** @param {number} undo @param {number} redo @param {boolean} [redo_reopens] */
+const facts = (undo, redo, redo_reopens = false) => ({ isComplete: false, keepsMask: true, reversible: { undo, redo, redo_reopens } });
+
+test("what undo and redo can still reach is what the server knows and what is pending", () => {
+  const reach = (/** @type {LabelEvent[]} */ pending) => replay(STORED, pending, 4, "in_progress", uid, facts(1, 2)).reversible;
+
+  assert.deepEqual(reach([]), { undo: 1, redo: 2, redo_reopens: false });
+  assert.deepEqual(reach(events(["undo"])), { undo: 0, redo: 3, redo_reopens: false });
+  assert.deepEqual(reach(events(["undo"], ["undo"])), { undo: 0, redo: 3, redo_reopens: false });
+  assert.deepEqual(reach(events(["redo"], ["brush"])), { undo: 3, redo: 0, redo_reopens: false });
+  assert.deepEqual(reach(events(["state", { state: "done" }], ["add", ADD, 5])), { undo: 1, redo: 2, redo_reopens: false });
+});
+
+test("reopening an image that keeps its mask is a step that undo takes back and redo makes again", () => {
+  const open = /** @type {const} */ (["state", { state: "in_progress" }]);
+  const after = (/** @type {LabelEvent[]} */ pending) => replay(STORED, pending, 4, "done", uid, facts(3, 0));
+
+  assert.equal(after(events(open)).state, "in_progress");
+  assert.equal(after(events(open)).reversible.undo, 4);
+  assert.deepEqual([after(events(open, ["undo"])).state, after(events(open, ["undo"])).reversible.redo_reopens], ["done", true]);
+  assert.equal(after(events(open, ["undo"], ["redo"])).state, "in_progress");
+  assert.equal(after(events(open, ["add", ADD], ["undo"])).state, "in_progress");
+});
+
+test("objects accepted at once are one step, with what was said of all of them", () => {
+  const accept = /** @type {const} */ (["accept", { points: [[1, 2, 1], [3, 4, 1]], complete: true }]);
+  const after = (/** @type {LabelEvent[]} */ pending) => replay(STORED, pending, 4, "in_progress", uid, facts(0, 0));
+
+  assert.deepEqual(after(events(accept)).points.slice(2), [["tab-two-2:1.1", 1, 2, 1], ["tab-two-2:1.2", 3, 4, 1]]);
+  assert.equal(after(events(accept)).isComplete, true);
+  assert.deepEqual(after(events(accept, ["undo"])).points, STORED);
+  assert.equal(after(events(accept, ["undo"])).isComplete, false);
+  assert.equal(counts([{ id: 1, n_points: 2 }], [], [], events([...accept, 5]), 4).get(1), 4);
+});

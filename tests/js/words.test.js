@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { freshColour } from "../../fcnlab/ui/canvas_assets/classbar.js";
 import { DEFAULT_DISPLAY, displayFrom, PassedOver } from "../../fcnlab/ui/canvas_assets/settings.js";
 import { inSight, ITEM_PX } from "../../fcnlab/ui/canvas_assets/strip.js";
-import { firstSteps, learning, leftOpen, saving } from "../../fcnlab/ui/canvas_assets/words.js";
+import { firstCounts, firstSteps, lastWords, learning, leftOpen, saving } from "../../fcnlab/ui/canvas_assets/words.js";
 
 const CALM = { pending: 0, silenceMs: 0, reachable: true, persistent: true };
 const META = /** @type {const} */ ({ overlay: 3, status: 1, phase: "idle", progress: 1, message: "", milliseconds: 9, updated_at: null, width: 3, height: 2, covers: 5, shown_done: false });
@@ -80,4 +80,27 @@ test("pixels passed over survive a reload of the tab, image by image, and damage
   kept.set("fcnlab.passed.key", "{");
   assert.deepEqual(new PassedOver(storage, "key").of(7), []);
   assert.deepEqual(new PassedOver(null, "key").of(7), []);
+});
+
+test("the first steps begin with the class that the next click gives", () => {
+  const classes = [
+    { id: 0, name: "soil", colour: "#000000", n_points: 0, is_background: true },
+    { id: 5, name: "root", colour: "#ffffff", n_points: 0, is_background: false },
+  ];
+  const alike = classes.map((label) => ({ ...label, is_background: false }));
+
+  assert.deepEqual(firstSteps(alike, 5).slice(0, 2), ["Click on: root", "Press 1 for soil, click on that"]);
+  assert.match(firstSteps(classes, 0)[0], /outside: soil/);
+  assert.match(firstSteps(classes, 0)[1], /Press 2 for root/);
+  assert.match(firstSteps(classes, 5)[0], /inside: root/);
+  assert.match(firstSteps(classes, 5)[1], /Press 1 for soil/);
+  assert.match(firstCounts(classes, 0)[0], /Press 2.*root/);
+});
+
+test("where no image follows, what is left is said in numbers", () => {
+  assert.match(lastWords({ isOpen: false, nOpen: 3, nImages: 9 }), /^Done\. .* 3 images are still open/);
+  assert.match(lastWords({ isOpen: false, nOpen: 1, nImages: 9 }), /1 image is still open/);
+  assert.match(lastWords({ isOpen: true, nOpen: 2, nImages: 9 }), /last image.* 2 images are still open/);
+  assert.match(lastWords({ isOpen: true, nOpen: 0, nImages: 9 }), /the only one that is open/);
+  assert.equal(lastWords({ isOpen: false, nOpen: 0, nImages: 9 }), "All 9 images are done.");
 });

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from fcnlab.adapters import repository_images
+from fcnlab.adapters import repository_events, repository_images
 from fcnlab.adapters.database import reading, writing
 from fcnlab.domain import (
     EventKind,
@@ -20,7 +20,7 @@ from fcnlab.services.labelling import (
     add_points,
     set_image_state,
 )
-from tests.services.tabs import HEIGHT, WIDTH, Tab, new_project, other, random_change
+from tests.services.tabs import HEIGHT, WIDTH, Tab, new_project, other, random_change, state_of
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -159,7 +159,7 @@ def test_clearing_thousands_of_points_can_be_undone(tab: Tab) -> None:
     assert tab.points() == set(points)
 
 
-def test_reopening_a_done_image_forgets_its_mask_and_only_a_done_image_takes_one(tab: Tab) -> None:
+def test_a_reopened_image_shows_no_mask_and_only_a_done_image_takes_one(tab: Tab) -> None:
     mask = StoredMask("7.png", "instant", "ab" * 32, tab.lab.clock())
     with writing(tab.lab.sessions) as session:
         assert not repository_images.store_mask(session, image_id=tab.image_id, mask=mask)
@@ -175,3 +175,97 @@ def test_reopening_a_done_image_forgets_its_mask_and_only_a_done_image_takes_one
     with reading(tab.lab.sessions) as session:
         assert repository_images.stored_mask(session, image_id=tab.image_id) is None
         assert repository_images.image(session, image_id=tab.image_id).mask_model is None
+
+
+def kept(tab: Tab) -> StoredMask | None:
+    with reading(tab.lab.sessions) as session:
+        return repository_images.stored_mask(session, image_id=tab.image_id)
+
+
+def done_with_mask(tab: Tab) -> StoredMask:
+    """Mark the image done, and store the mask that it keeps."""
+    tab.do(EventKind.STATE, state="done")
+    mask = StoredMask("7.png", "instant", "ab" * 32, tab.lab.clock())
+    with writing(tab.lab.sessions) as session:
+        assert repository_images.store_mask(session, image_id=tab.image_id, mask=mask)
+    return mask
+
+
+def test_undo_takes_a_reopening_back_with_the_mask_and_redo_makes_it_again(tab: Tab) -> None:
+    tab.add(1, 1)
+    mask = done_with_mask(tab)
+    tab.do(EventKind.STATE, state="in_progress")
+    tab.add(2, 2)
+    assert kept(tab) is None
+
+    for _ in range(2):
+        assert not tab.do(EventKind.UNDO).refusals
+    assert (state_of(tab), kept(tab), tab.points()) == (ImageState.DONE, mask, {Point(1, 1, 0)})
+    assert tab.do(EventKind.UNDO).refusals  # a done image changes only after it was reopened
+    for _ in range(2):
+        assert not tab.do(EventKind.REDO).refusals
+
+    assert (state_of(tab), kept(tab)) == (ImageState.IN_PROGRESS, None)
+    assert tab.points() == {Point(1, 1, 0), Point(2, 2, 0)}
+
+
+@pytest.mark.parametrize("change", ["nothing", "and back", "point", "removed", "stroke", "others"])
+def test_a_reopened_image_done_again_keeps_its_mask_unless_points_or_strokes_changed(tab: Tab, change: str) -> None:
+    uid = tab.add(1, 1)
+    tab.brush(3, 3, 2, 2)
+    mask = done_with_mask(tab)
+    tab.do(EventKind.STATE, state="in_progress")
+    if change == "and back":
+        tab.do(EventKind.REMOVE, uid=uid)
+        tab.do(EventKind.UNDO)
+        tab.do(EventKind.REMOVE, uid=tab.add(9, 9))
+    elif change == "point":
+        tab.add(9, 9)
+    elif change == "removed":
+        tab.do(EventKind.REMOVE, uid=uid)
+    elif change == "stroke":
+        tab.brush(5, 5, 2, 2)
+    elif change == "others":
+        other(tab).add(9, 9)
+
+    tab.do(EventKind.STATE, state="done")
+
+    assert kept(tab) == (mask if change in ("nothing", "and back") else None)
+
+
+def test_undo_of_a_reopening_after_somebody_else_clicked_keeps_no_mask_without_that_click(tab: Tab) -> None:
+    done_with_mask(tab)
+    tab.do(EventKind.STATE, state="in_progress")
+    other(tab).add(9, 9)
+
+    tab.do(EventKind.UNDO)
+
+    assert (state_of(tab), kept(tab)) == (ImageState.DONE, None)
+
+
+def test_the_file_of_a_mask_put_aside_is_still_named(tab: Tab) -> None:
+    done_with_mask(tab)
+    tab.do(EventKind.STATE, state="in_progress")
+
+    with reading(tab.lab.sessions) as session:
+        assert repository_images.mask_files(session, project_id=tab.project_id) == ("7.png",)
+
+
+def test_what_undo_and_redo_reach_is_known_before_they_are_asked(tab: Tab) -> None:
+    def reach(who: str = "ann") -> tuple[int, int, bool]:
+        with reading(tab.lab.sessions) as session:
+            found = repository_events.reversible(session, image_id=tab.image_id, labeller=who)
+        return found.undo, found.redo, found.redo_reopens
+
+    assert reach() == (0, 0, False)
+    tab.add(1, 1)
+    tab.add(2, 2)
+    tab.do(EventKind.UNDO)
+    assert (reach(), reach("bob")) == ((1, 1, False), (0, 0, False))
+    tab.do(EventKind.REDO)
+    done_with_mask(tab)
+    tab.do(EventKind.STATE, state="in_progress")
+    assert reach() == (3, 0, False)
+    tab.do(EventKind.UNDO)
+
+    assert reach() == (2, 1, True)

@@ -14,7 +14,8 @@ const CLEAR_ASKS_ABOVE = 5;
  * @param {import("./keys.js").Action} action
  */
 export function perform(workspace, action) {
-  const { asking, brush, counting, display, labelling, navigator, stage } = workspace;
+  const { asking, brush, counting, display, navigator, popovers, stage } = workspace;
+  if (action.type !== "escape") popovers.close(); // what was asked is not what is meant any more
   if (asking.isOn && asking.perform(action)) return;
   if (counting.perform(action) || brush.perform(action)) return;
   switch (action.type) {
@@ -26,11 +27,11 @@ export function perform(workspace, action) {
       return workspace.notes.setTyped(action.digits);
     case "undo":
     case "redo":
-      return labelling.record(action.type);
+      return reverse(workspace, action.type);
     case "fit":
       return stage.fit();
     case "next":
-      return navigator.step(1);
+      return void (navigator.step(1) || workspace.sayLast());
     case "previous":
       return navigator.step(-1);
     case "done":
@@ -56,12 +57,20 @@ export function perform(workspace, action) {
   }
 }
 
+/** Undo or redo, or say why there is nothing to. @param {Workspace} workspace @param {"undo" | "redo"} kind */
+export function reverse({ labelling, toasts }, kind) {
+  if (labelling.canReverse(kind)) labelling.record(kind);
+  else if (labelling.now().state === "done") toasts.show(`This image is done. Reopen it to ${kind} something.`);
+  else if (labelling.image) toasts.show(`Nothing of yours to ${kind} on this image.`);
+}
+
 /** Remove all that lies on the image. @param {Workspace} workspace @param {Element} anchor */
 export function clear({ labelling, popovers }, anchor) {
   const [points, strokes] = [labelling.now().points.length, labelling.strokes()];
   const go = () => labelling.record("clear");
   const all = [points && counted(points, "point"), strokes && counted(strokes, "stroke")].filter(Boolean).join(" and ");
-  if (points + strokes > CLEAR_ASKS_ABOVE) popovers.confirm(anchor, `Remove ${all} of this image?`, "Remove", go);
+  const about = () => [labelling.now().points.length, labelling.strokes()];
+  if (points + strokes > CLEAR_ASKS_ABOVE) popovers.ask(anchor, `Remove ${all} of this image?`, [{ text: "Remove", class: "danger", act: go }], about);
   else if (all) go();
 }
 

@@ -1,4 +1,5 @@
 // @ts-check
+import { reverse } from "./actions.js";
 import { render } from "./face.js";
 import { QueryWalk } from "./walk.js";
 
@@ -255,7 +256,8 @@ export class Asking {
 
   /** @param {"add" | "undo" | "redo"} kind @param {Record<string, any>} [payload] */
   #record(kind, payload) {
-    this.workspace.labelling.record(kind, payload);
+    if (kind === "add") this.workspace.labelling.record(kind, payload);
+    else reverse(this.workspace, kind);
     this.seq = this.workspace.labelling.newest.seq;
   }
 

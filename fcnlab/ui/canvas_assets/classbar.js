@@ -1,5 +1,5 @@
 // @ts-check
-import { button, h, say } from "./dom.js";
+import { button, h, onArrows, say } from "./dom.js";
 import { counted } from "./words.js";
 
 /** @typedef {import("./types.js").ClassLabel} ClassLabel */
@@ -25,6 +25,7 @@ export function freshColour(classes) {
  * @property {(classId: number, name: string, colour: string) => void} onEdit
  * @property {(classId: number | null) => void} onBackground null: no class is the background
  * @property {(classId: number) => void} onRemove
+ * @property {() => void} onLeave the class is chosen: back to the picture
  */
 
 /** The classes: choose one by a click, change them on the spot. */
@@ -34,9 +35,10 @@ export class ClassBar {
     this.tells = tells;
     this.actions = actions;
     this.popovers = popovers;
-    this.list = h("div", { class: "list", role: "listbox", "aria-label": "Classes" });
+    this.list = h("div", { class: "list", role: "listbox", "aria-label": "Classes", tabindex: "0" });
     this.add = button("Add a class", "plus", () => this.#form(this.add, null), { text: "Add class", class: "add" });
     this.heading = h("div", { class: "heading" }, "Classes");
+    onArrows(this.list, { onStep: (step) => this.#step(step), onLeave: actions.onLeave });
     this.element = h("div", { class: tells ? "classes telling" : "classes" }, this.heading, this.list, this.add);
     /** @type {Map<number, ReturnType<ClassBar["makeRow"]>>} */
     this.rows = new Map();
@@ -86,6 +88,7 @@ export class ClassBar {
       }
       row.element.setAttribute("aria-selected", String(label.id === current));
     });
+    this.list.setAttribute("aria-activedescendant", `class-${current}`);
     this.add.disabled = !isOpen || classes.length >= MAX_CLASSES;
     this.element.classList.toggle("fixed", !isOpen);
     if (current !== this.current) {
@@ -108,6 +111,7 @@ export class ClassBar {
       {
         class: "class",
         role: "option",
+        id: `class-${classId}`,
         "data-class": classId,
         click: () => this.actions.onChoose(classId),
         mousedown: (/** @type {MouseEvent} */ event) => event.preventDefault(),
@@ -123,11 +127,18 @@ export class ClassBar {
     return { element, chip, name, count, tally, key };
   }
 
+  /** @param {1 | -1} step */
+  #step(step) {
+    const at = this.classes.findIndex((label) => label.id === this.current);
+    const next = this.classes[Math.min(this.classes.length - 1, Math.max(0, at + step))];
+    if (next && next.id !== this.current) this.actions.onChoose(next.id);
+  }
+
   /** @param {Element} anchor @param {number | null} classId null for a new class */
   #form(anchor, classId) {
     if (this.element.classList.contains("fixed")) return;
     const label = this.classes.find((candidate) => candidate.id === classId);
-    const name = h("input", { type: "text", class: "text", maxlength: 80, placeholder: "Name", autofocus: true });
+    const name = h("input", { type: "text", class: "text", maxlength: 80, placeholder: "Name", "aria-label": "Name", autofocus: true });
     const colour = h("input", { type: "color", "aria-label": "Colour", title: "Colour" });
     name.value = label?.name ?? "";
     colour.value = label?.colour ?? freshColour(this.classes);
@@ -173,7 +184,8 @@ export class ClassBar {
         h("button", { type: "button", class: "button text primary", click: save }, label ? "Save" : "Add"),
       ),
     );
-    this.popovers.toggle(anchor, panel, { label: label ? `Class ${label.name}` : "New class" });
+    const about = () => (classId === null ? this.classes.length : this.#described(classId));
+    this.popovers.toggle(anchor, panel, { label: label ? `Class ${label.name}` : "New class", about });
     name.select();
   }
 
@@ -182,6 +194,13 @@ export class ClassBar {
     this.popovers.close();
     const n = this.totals.get(label.id) ?? label.n_points;
     const points = n ? ` Its ${counted(n, "point")} will no longer be used.` : "";
-    this.popovers.confirm(anchor, `Remove class ${label.name}?${points}`, "Remove", () => this.actions.onRemove(label.id));
+    const remove = { text: "Remove", class: "danger", act: () => this.actions.onRemove(label.id) };
+    this.popovers.ask(anchor, `Remove class ${label.name}?${points}`, [remove], () => [this.#described(label.id), this.totals.get(label.id)]);
+  }
+
+  /** What a question about a class says of it. @param {number} classId */
+  #described(classId) {
+    const label = this.classes.find((candidate) => candidate.id === classId);
+    return label ? [label.name, label.colour] : null;
   }
 }

@@ -1,7 +1,7 @@
 // @ts-check
 import { render, renderCursor } from "./face.js";
 import { drawAim, drawObjects, fits } from "./numbers.js";
-import { meant, pixelOf, readCounts, readObjects, spacing, standing } from "./objects.js";
+import { classByPixel, meant, pixelOf, readCounts, readObjects, spacing, standing } from "./objects.js";
 import { backgroundOf } from "./overlay.js";
 import { Review } from "./review.js";
 import { counted, leftOpen } from "./words.js";
@@ -10,6 +10,10 @@ import { counted, leftOpen } from "./words.js";
 /** @typedef {import("./types.js").Found} Found */
 
 const RETRY_MS = 2000;
+/** Who says that all is marked while the image is still being counted waits so long at most. */
+const COUNTED_MS = 5000;
+const WORDS_MS = 500;
+const LOOK_MS = 60;
 
 /** What is particular to a project that counts: the objects found in the image, and what people say of them. */
 export class Counting {
@@ -21,6 +25,10 @@ export class Counting {
     this.overlay = 0;
     /** Rises with every request: answers to older ones come too late. */
     this.turn = 0;
+    /** The request whose answer is here. */
+    this.fetched = 0;
+    /** Rises with every wait for a count: the one before is not meant any more. */
+    this.wait = 0;
     /** @type {Found[]} */
     this.objects = [];
     /** @type {Map<number, import("./objects.js").ClassCount>} */
@@ -52,6 +60,7 @@ export class Counting {
       if (!response.ok) throw new Error(`answer ${response.status}`);
       const { objects } = await response.json();
       if (turn !== this.turn) return;
+      this.fetched = turn;
       this.objects = readObjects(objects);
       this.usual = spacing(this.objects);
       render(this.workspace);
@@ -64,7 +73,7 @@ export class Counting {
 
   /** Another image is on the screen: nothing is known of it yet. */
   forget() {
-    this.turn += 1;
+    this.fetched = this.turn += 1;
     this.overlay = 0;
     this.objects = [];
     this.counts = new Map();
@@ -89,11 +98,18 @@ export class Counting {
     return this.objects.filter((_, k) => this.said[k] === "open");
   }
 
-  /** Points of object classes on the image, by class id. */
+  /** Labelled pixels of the image, by class id: a second point on a pixel is no second object. */
   marked() {
     const tally = new Map();
-    for (const point of this.workspace.labelling.now().points) tally.set(point[3], (tally.get(point[3]) ?? 0) + 1);
+    for (const classId of classByPixel(this.workspace.labelling.now().points).values()) tally.set(classId, (tally.get(classId) ?? 0) + 1);
     return tally;
+  }
+
+  /** Whether a click would mark what is marked already, which is said. @param {import("./objects.js").Pixel} pixel @param {number} classId */
+  isMarked({ row, col }, classId) {
+    if (!this.isOn || classByPixel(this.workspace.labelling.now().points).get(`${row},${col}`) !== classId) return false;
+    this.workspace.toasts.show("This pixel is marked already: it counts once.");
+    return true;
   }
 
   /** How many objects are marked on the image. */
@@ -138,23 +154,74 @@ export class Counting {
   }
 
   /**
-   * Say that all objects of the image are marked, or that they are not; asks first where objects were found and none
-   * of them is marked, and says how many found ones are left out where only some are.
+   * Say that all objects of the image are marked, or that they are not. Asks first while some were found that nobody
+   * accepted; waits until the image is counted.
    * @param {boolean} [complete]
    * @param {() => void} [then] what follows once it is said
    */
   setComplete(complete = !this.workspace.labelling.now().isComplete, then = () => {}) {
-    const { labelling, meta, popovers, toasts, toolbar } = this.workspace;
-    const n = this.open().length;
+    const { labelling, popovers, toolbar } = this.workspace;
+    if (!complete) labelling.record("complete", { complete });
+    else if (popovers.open?.anchor === toolbar.done) popovers.close();
+    else if (this.#isCounted()) this.#askAll(then);
+    else this.#wait(then);
+  }
+
+  /** Whether what was found is known, with everything that was clicked. */
+  #isCounted() {
+    const { labelling, meta } = this.workspace;
+    return meta !== null && meta.phase !== "encoding" && meta.phase !== "fitting" && labelling.isCovered(meta.covers) && this.fetched === this.turn;
+  }
+
+  /** @param {() => void} then */
+  async #wait(then) {
+    const { labelling, toasts } = this.workspace;
+    const { image, log } = labelling;
+    const [turn, seq, begun] = [(this.wait += 1), log.lastSeq, Date.now()];
+    const isMeant = () => turn === this.wait && labelling.image?.id === image?.id && log.lastSeq === seq;
+    let isSaid = false;
+    while (isMeant() && !this.#isCounted() && Date.now() - begun < COUNTED_MS) {
+      if (!isSaid && Date.now() - begun > WORDS_MS) toasts.show("Counting this image first…");
+      isSaid ||= Date.now() - begun > WORDS_MS;
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    }
+    if (isMeant()) this.#askAll(then);
+  }
+
+  /** @param {() => void} then */
+  #askAll(then) {
+    const { labelling, popovers, toasts, toolbar } = this.workspace;
+    const open = this.open();
     const nMarked = this.nMarked();
-    const isNews = complete && n > 0 && nMarked > 0 && meta !== null && labelling.isCovered(meta.covers);
-    const go = () => {
-      labelling.record("complete", { complete });
-      if (isNews) toasts.show(leftOpen(labelling.image?.name ?? "", nMarked, n));
+    const none = () => {
+      labelling.record("complete", { complete: true });
+      if (open.length && nMarked) toasts.show(leftOpen(labelling.image?.name ?? "", nMarked, open.length));
       then();
     };
-    if (!complete || n === 0 || nMarked > 0) go();
-    else popovers.confirm(toolbar.done, `${counted(n, "object")} found, none marked. Say that there are none?`, "No objects here", go);
+    const accept = () => {
+      this.acceptAll(open);
+      then();
+    };
+    const about = () => [this.open().length, this.nMarked()];
+    if (open.length) {
+      const found = `${counted(open.length, "object")} found here ${open.length === 1 ? "is" : "are"} not accepted`;
+      const answers = [
+        { text: `Accept all ${open.length}`, act: accept },
+        { text: open.length === 1 ? "Review it" : "Review them", act: () => this.review.isOn || this.review.enter() },
+        { text: open.length === 1 ? "It is none" : "They are none", class: "danger", act: none },
+      ];
+      popovers.ask(toolbar.done, nMarked ? `${found}. What are they?` : `${found}, and none is marked. What are they?`, answers, about);
+    } else if (nMarked || this.#isCounted()) none();
+    else popovers.ask(toolbar.done, "This image is not counted yet. Say that there are no objects?", [{ text: "No objects here", class: "danger", act: none }], about);
+  }
+
+  /** Mark the centres of objects, and say that with them all is marked: one event, which one undo takes back. @param {readonly Found[]} objects */
+  acceptAll(objects) {
+    const { labelling } = this.workspace;
+    const { image } = labelling;
+    if (!image || !objects.length) return;
+    const points = objects.map((object) => /** @type {const} */ ([pixelOf(object, image), object.classId]));
+    labelling.record("accept", { points: points.map(([{ row, col }, classId]) => [row, col, classId]), complete: true });
   }
 
   /**

@@ -63,11 +63,12 @@ export function h(tag, properties = {}, ...children) {
 }
 
 /**
- * A button that says what it does and leaves the keyboard to the picture when it is clicked.
- * @param {string} title
+ * A button that leaves the keyboard to the picture when it is clicked. It is called by the words on it, which people who
+ * speak to their computer read out; one without words by its title.
+ * @param {string} title what it does, and its key in brackets
  * @param {IconName | null} symbol
  * @param {() => void} act
- * @param {{text?: string, class?: string}} [options]
+ * @param {{text?: string, key?: string, class?: string}} [options] key: shown before the text
  */
 export function button(title, symbol, act, options = {}) {
   return h(
@@ -75,14 +76,37 @@ export function button(title, symbol, act, options = {}) {
     {
       type: "button",
       title,
-      "aria-label": title.replace(/ \(.*\)$/, ""),
+      ...(options.text || options.key ? {} : { "aria-label": withoutKey(title) }),
       class: `button ${options.class ?? ""}`.trim(),
       click: act,
       mousedown: (/** @type {MouseEvent} */ event) => event.preventDefault(),
     },
     symbol ? icon(symbol) : null,
+    options.key ? h("kbd", {}, options.key) : null,
+    options.key ? " " : null,
     options.text ? h("span", { class: "label" }, options.text) : null,
   );
+}
+
+/** A title without the key that it names in brackets. @param {string} title */
+export function withoutKey(title) {
+  return title.replace(/ \(.*\)$/, "");
+}
+
+/**
+ * Steer a list that was reached by Tab: arrows choose the next or the one before, Enter and Space go on with it.
+ * @param {HTMLElement} list
+ * @param {{onStep: (step: 1 | -1) => void, onLeave: () => void}} actions
+ */
+export function onArrows(list, { onStep, onLeave }) {
+  list.addEventListener("keydown", (event) => {
+    if (event.target !== list || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (/^Arrow(Right|Down)$/.test(event.key)) onStep(1);
+    else if (/^Arrow(Left|Up)$/.test(event.key)) onStep(-1);
+    else if (event.key === "Enter" || event.key === " ") onLeave();
+    else return;
+    event.preventDefault();
+  });
 }
 
 /** Change the text only when it differs, so that screen readers and layout stay calm. @param {Element} element @param {string} text */

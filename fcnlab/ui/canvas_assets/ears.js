@@ -52,6 +52,13 @@ export function attach(workspace, signal) {
   window.addEventListener("keyup", (event) => event.key === " " && holdSpace(false), { signal });
   window.addEventListener("blur", () => holdSpace(false), { signal });
 
+  // After a press on a thumbnail, a class or a tool the keys mean the picture; who came by Tab stays there.
+  const returnFocus = (/** @type {MouseEvent} */ event) => {
+    if (event.detail === 0 || workspace.popovers.open || workspace.help.isOpen) return;
+    stage.element.focus({ preventScroll: true });
+  };
+  workspace.root.addEventListener("click", returnFocus, { signal });
+
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let nap;
   const wake = () => {

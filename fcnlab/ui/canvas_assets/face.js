@@ -29,17 +29,32 @@ export function render(workspace) {
   toolbar.setAsking(asking.isOn || counting.review.isOn);
   workspace.prompt.update(scene.classes);
   workspace.classbar.update(scene.classes, asking.isOn ? -1 : current, totals, image !== null, tell(workspace, isComplete));
-  toolbar.setImage(image, { nImages: scene.n_images, isDone, nMarks: points.length + labelling.strokes(), isComplete, nObjects });
+  const [nMarks, nOpen] = [points.length + labelling.strokes(), counting.open().length];
+  const [canUndo, canRedo] = [labelling.canReverse("undo"), labelling.canReverse("redo")];
+  toolbar.setImage(image, { nImages: scene.n_images, isDone, nMarks, isComplete, nObjects, nOpen, canUndo, canRedo });
   toolbar.setPainting(brush.tool);
   notes.setEmpty(scene.image !== null, scene.n_images);
   notes.banner.hidden = !image || !isDone;
-  notes.setHint(Boolean(image) && !isDone && !asking.isOn && !brush.isOn && !counting.review.isOn && points.length === 0 && !isComplete && !memory.hintClosed, scene.classes, counting.isOn);
+  const isBusy = asking.isOn || brush.isOn || counting.review.isOn;
+  notes.setHint(image !== null && !isBusy && !memory.hintClosed && isNew(workspace, totals), scene.classes, { currentId: current, counts: counting.isOn });
   const place = image && { id: image.id, position: image.position, nPoints: counting.isOn ? nObjects : points.length, state, isComplete };
   workspace.strip.update(scene.n_images, place);
   workspace.status.setObjectMode(scene.object_mode && !counting.isOn);
   follow(workspace);
+  workspace.popovers.check();
   renderStatus(workspace);
   renderCursor(workspace);
+}
+
+/**
+ * Whether nobody has seen a mask of this project yet, or in one that counts marked an object.
+ * @param {Workspace} workspace @param {Map<number, number>} totals points per class over the project
+ */
+function isNew({ counting, meta, scene }, totals) {
+  if (!meta) return false; // not known yet
+  const begun = scene.classes.filter((label) => (totals.get(label.id) ?? 0) > 0);
+  if (counting.isOn) return begun.every((label) => label.is_background);
+  return begun.length < 2 && (meta.overlay === 0 || meta.width <= 1);
 }
 
 /** What the class bar says of each class in a project that counts. @param {Workspace} workspace @param {boolean} isComplete */

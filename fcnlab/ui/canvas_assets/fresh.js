@@ -3,7 +3,7 @@
 /** @typedef {import("./types.js").Stroke} Stroke */
 /** @typedef {{seq: number, stroke: Stroke}} Painted */
 
-const CHANGES = new Set(["add", "remove", "clear", "brush"]);
+const CHANGES = new Set(["add", "remove", "clear", "brush", "accept"]);
 /** Undo reaches further back on the server; here only what no overlay shows yet counts. */
 const MOST_STEPS = 200;
 
@@ -25,9 +25,13 @@ export class FreshStrokes {
     this.redoable = [];
   }
 
-  /** Take an event of this image into account. @param {LabelEvent} event */
-  note({ seq, kind, payload }) {
-    if (CHANGES.has(kind)) {
+  /**
+   * Take an event of this image into account.
+   * @param {LabelEvent} event
+   * @param {boolean} [isStep] whether undo takes it back
+   */
+  note({ seq, kind, payload }, isStep = CHANGES.has(kind)) {
+    if (isStep) {
       this.undoable = [...this.undoable, this.live].slice(-MOST_STEPS);
       this.redoable = [];
       if (kind === "clear") this.live = [];

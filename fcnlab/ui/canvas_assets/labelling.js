@@ -1,6 +1,6 @@
 // @ts-check
 import { FreshStrokes } from "./fresh.js";
-import { completeness, counts, replay } from "./points.js";
+import { counts, reopens, replay } from "./points.js";
 import { Sender } from "./sender.js";
 
 /** @typedef {import("./types.js").Scene} Scene */
@@ -8,7 +8,10 @@ import { Sender } from "./sender.js";
 /** @typedef {import("./types.js").StoredPoint} StoredPoint */
 /** @typedef {import("./log.js").EventLog} EventLog */
 
-const MAP_KINDS = new Set(["add", "remove", "clear", "brush", "undo", "redo", "complete"]);
+const MAP_KINDS = new Set(["add", "remove", "clear", "brush", "accept", "undo", "redo", "complete"]);
+
+/** @type {import("./types.js").Reversible} */
+const NOTHING = Object.freeze({ undo: 0, redo: 0, redo_reopens: false });
 
 /** The image on the screen: what is stored of it, what is pending, and what the two make together. */
 export class Labelling {
@@ -25,12 +28,18 @@ export class Labelling {
     this.image = null;
     /** @type {readonly StoredPoint[]} */
     this.stored = [];
+    /** Of the stored events of the image. @type {import("./types.js").Reversible} */
+    this.reversible = NOTHING;
     /** @type {Scene | null} */
     this.scene = null;
     /** Number and time of the newest event that asks for another mask of this image. */
     this.newest = { seq: 0, at: 0 };
     this.fresh = new FreshStrokes();
   }
+
+  /** What `now` was worked out from, and what came out. @type {readonly unknown[]} */
+  #from = [];
+  #now = replay([], [], -1, "new", String);
 
   /**
    * News from the server. The image shown stays until `show` is called.
@@ -43,13 +52,15 @@ export class Labelling {
     if (image && scene.image?.id === image.id) {
       this.image = scene.image;
       this.stored = scene.points;
+      this.reversible = scene.reversible;
     } else if (image) {
       // The points of the image still on the screen are no longer sent: keep what is stored now.
       const last = scene.acknowledged && scene.acknowledged.client_id === log.clientId ? scene.acknowledged.seq : 0;
       const known = log.pending.filter((event) => event.seq <= last);
-      const after = replay(this.stored, known, image.id, image.state, (seq) => log.uid(seq));
+      const after = this.#replayed(image, known);
       this.stored = after.points;
-      this.image = { ...image, state: after.state, is_complete: completeness(image.is_complete, known, image.id) };
+      this.reversible = after.reversible;
+      this.image = { ...image, state: after.state, is_complete: after.isComplete, keeps_mask: after.keepsMask };
     }
     const gone = log.acknowledge(scene.acknowledged);
     this.sender.answered(gone);
@@ -60,6 +71,7 @@ export class Labelling {
   show() {
     this.image = this.scene?.image ?? null;
     this.stored = this.scene?.points ?? [];
+    this.reversible = this.scene?.reversible ?? NOTHING;
     this.newest = { seq: 0, at: 0 };
     this.fresh.forget();
     for (const event of this.log.pending) if (event.image_id === this.image?.id) this.fresh.note(event);
@@ -67,10 +79,27 @@ export class Labelling {
 
   /** What the image looks like with everything pending. */
   now() {
-    const { image, log } = this;
-    if (!image) return { points: /** @type {readonly StoredPoint[]} */ ([]), state: /** @type {const} */ ("new"), isComplete: false };
-    const shown = replay(this.stored, log.pending, image.id, image.state, (seq) => log.uid(seq));
-    return { ...shown, isComplete: completeness(image.is_complete, log.pending, image.id) };
+    const { image, log, stored, reversible } = this;
+    const from = [image, log.pending, stored, reversible]; // each is replaced when it changes
+    if (!from.every((part, k) => part === this.#from[k])) {
+      this.#from = from;
+      this.#now = image ? this.#replayed(image, log.pending) : replay([], [], -1, "new", String);
+    }
+    return this.#now;
+  }
+
+  /** Whether undo or redo would change anything, by what is stored and pending. @param {"undo" | "redo"} kind */
+  canReverse(kind) {
+    const { state, reversible } = this.now();
+    if (!this.image) return false;
+    if (kind === "undo") return state !== "done" && reversible.undo > 0;
+    return state === "done" ? reversible.redo_reopens : reversible.redo > 0;
+  }
+
+  /** @param {ImageInfo} image @param {readonly import("./types.js").LabelEvent[]} events */
+  #replayed(image, events) {
+    const facts = { isComplete: image.is_complete, keepsMask: image.keeps_mask, reversible: this.reversible };
+    return replay(this.stored, events, image.id, image.state, (seq) => this.log.uid(seq), facts);
   }
 
   /** Strokes on the image: the stored ones, and those that are pending; one that is pending undone counts still. */
@@ -96,9 +125,10 @@ export class Labelling {
   /** @param {import("./types.js").EventKind} kind @param {Record<string, any>} [payload] */
   record(kind, payload = {}) {
     if (!this.image) return;
+    const isReopening = kind === "state" && reopens(this.now(), payload.state);
     const event = this.log.append(kind, this.image.id, payload);
     if (MAP_KINDS.has(kind)) this.newest = { seq: event.seq, at: Date.now() };
-    this.fresh.note(event);
+    this.fresh.note(event, isReopening || undefined);
     this.sender.grew();
     this.onChange();
   }

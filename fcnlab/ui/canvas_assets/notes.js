@@ -12,7 +12,8 @@ export class Notes {
     const reopen = button("Work on this image again", "reopen", onReopen, { text: "Reopen", class: "text" });
     this.banner = h("div", { class: "banner floating", hidden: true }, icon("check"), h("span", {}, "This image is done"), reopen);
     this.steps = h("ol");
-    this.hint = h("div", { class: "hint floating", hidden: true }, this.steps, button("Do not show again", "close", onHintClose, { class: "small" }));
+    const head = h("div", { class: "head" }, h("span", { class: "heading" }, "First steps"), button("Do not show the first steps again", "close", onHintClose, { class: "small" }));
+    this.hint = h("div", { class: "hint", role: "note", hidden: true }, head, this.steps);
     this.ramp = h("span", { class: "ramp" });
     this.rampName = h("span", { class: "name" });
     this.legend = h("div", { class: "legend floating", hidden: true }, this.rampName, h("span", {}, "0"), this.ramp, h("span", {}, "1"));
@@ -22,14 +23,18 @@ export class Notes {
     this.veilText = h("span");
     this.veil = h("div", { class: "veil", hidden: true }, h("span", { class: "spinner" }), this.veilText);
     this.typed = h("div", { class: "typed floating", hidden: true });
-    this.elements = [this.empty, this.veil, this.hint, this.banner, this.legend, this.typed];
+    this.elements = [this.empty, this.veil, this.banner, this.legend, this.typed];
   }
 
-  /** @param {boolean} isShown @param {readonly ClassLabel[]} classes @param {boolean} counts whether the project counts */
-  setHint(isShown, classes, counts) {
+  /**
+   * @param {boolean} isShown
+   * @param {readonly ClassLabel[]} classes
+   * @param {{currentId: number, counts: boolean}} facts class of the next click; whether the project counts
+   */
+  setHint(isShown, classes, { currentId, counts }) {
     this.hint.hidden = !isShown;
     if (!isShown) return;
-    const steps = counts ? firstCounts(classes) : firstSteps(classes);
+    const steps = counts ? firstCounts(classes, currentId) : firstSteps(classes, currentId);
     if (steps.join("\n") === this.steps.dataset.text) return;
     this.steps.dataset.text = steps.join("\n");
     this.steps.replaceChildren(...steps.map((step) => h("li", {}, step)));

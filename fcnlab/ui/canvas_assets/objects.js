@@ -51,6 +51,11 @@ export function pixelOf({ row, col }, { width, height }) {
   return { row: inside(row, height), col: inside(col, width) };
 }
 
+/** The class of each labelled pixel, by "row,col": of several points there the last counts. @param {readonly StoredPoint[]} points @returns {Map<string, number>} */
+export function classByPixel(points) {
+  return new Map(points.map((point) => [`${point[1]},${point[2]}`, point[3]]));
+}
+
 /**
  * What people said of each object, with what is pending: a point on its centre is an answer.
  * @param {readonly Found[]} objects
@@ -60,7 +65,7 @@ export function pixelOf({ row, col }, { width, height }) {
  * @returns {Standing[]}
  */
 export function standing(objects, points, backgroundId, image) {
-  const said = new Map(points.map((point) => [`${point[1]},${point[2]}`, point[3]]));
+  const said = classByPixel(points);
   return objects.map((object) => {
     const { row, col } = pixelOf(object, image);
     const classId = said.get(`${row},${col}`);

@@ -28,11 +28,11 @@ export class Prompt {
     const leave = button("Leave query mode (Esc)", "close", () => asking.leave(), { class: "small" });
     this.classes = h("div", { class: "answers" });
     this.note = h("p", { class: "note" });
-    this.skip = keyed("s", "Skip", "Ask this another day (s)", () => asking.pass("skip"));
-    this.unsure = keyed("u", "Unsure", "Nobody can tell what this is (u)", () => asking.pass("unsure"));
-    this.back = keyed("z", "Back", "Back to the pixel before (z)", () => asking.back());
-    this.more = keyed("m", "10 more here", "Ask about more pixels of this image (m)", () => asking.more());
-    this.next = keyed("Enter", "Next image", "On to the image that promises most (Enter)", () => asking.nextImage());
+    this.skip = button("Ask this another day (s)", null, () => asking.pass("skip"), { key: "s", text: "Skip", class: "text" });
+    this.unsure = button("Nobody can tell what this is (u)", null, () => asking.pass("unsure"), { key: "u", text: "Unsure", class: "text" });
+    this.back = button("Back to the pixel before (z)", null, () => asking.back(), { key: "z", text: "Back", class: "text" });
+    this.more = button("Ask about more pixels of this image (m)", null, () => asking.more(), { key: "m", text: "10 more here", class: "text" });
+    this.next = button("On to the image that promises most (Enter)", null, () => asking.nextImage(), { key: "Enter", text: "Next image", class: "text" });
     this.next.classList.add("primary");
     const head = h("div", { class: "head" }, this.spinner, this.question, this.place, h("span", { class: "gap" }), this.choice, leave);
     const tail = h("div", { class: "tail" }, this.skip, this.unsure, this.back, this.more, this.next);
@@ -80,19 +80,12 @@ export class Prompt {
     if (shown === this.shown) return;
     this.shown = shown;
     const tools = classes.slice(0, CLASSES_SHOWN).map((label, place) => {
-      const tool = button(`Answer: ${label.name}`, null, () => this.asking.answer(label.id), { class: "text answer" });
-      tool.append(h("kbd", {}, String(place + 1)), h("span", { class: "chip", style: `background:${label.colour}` }), h("span", { class: "name" }, label.name));
+      const tool = button(`Answer: ${label.name}`, null, () => this.asking.answer(label.id), { key: String(place + 1), class: "text answer" });
+      tool.append(h("span", { class: "chip", style: `background:${label.colour}` }), h("span", { class: "name" }, label.name));
       return tool;
     });
     const others = classes.length - CLASSES_SHOWN;
     const more = others > 0 ? h("span", { class: "others" }, h("kbd", {}, "g"), `, then a number: ${counted(others, "more class", "more classes")}`) : null;
     this.classes.replaceChildren(...tools, ...(more ? [more] : []));
   }
-}
-
-/** A button that shows its key. @param {string} key @param {string} text @param {string} title @param {() => void} act */
-function keyed(key, text, title, act) {
-  const tool = button(title, null, act, { class: "text" });
-  tool.append(h("kbd", {}, key), h("span", { class: "label" }, text));
-  return tool;
 }

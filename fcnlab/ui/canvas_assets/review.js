@@ -1,4 +1,5 @@
 // @ts-check
+import { reverse } from "./actions.js";
 import { render } from "./face.js";
 import { leastSure } from "./objects.js";
 import { backgroundOf } from "./overlay.js";
@@ -191,7 +192,7 @@ export class Review {
   /** @param {"undo" | "redo"} kind */
   #record(kind) {
     const { labelling } = this.#workspace;
-    labelling.record(kind);
+    reverse(this.#workspace, kind);
     this.seq = labelling.newest.seq;
   }
 }

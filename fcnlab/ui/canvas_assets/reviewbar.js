@@ -13,13 +13,13 @@ export class ReviewBar {
     this.place = h("span", { class: "place" });
     const leave = button("Leave the review (Esc)", "close", () => review.leave(), { class: "small" });
     this.note = h("p", { class: "note" });
-    this.accept = keyed("a", "Yes", "It is: its centre becomes a point (a)", () => review.accept());
+    this.accept = button("It is: its centre becomes a point (a)", null, () => review.accept(), { key: "a", text: "Yes", class: "text" });
     this.accept.classList.add("primary");
-    this.reject = keyed("d", "No object", "It is none: its centre becomes a background point (d)", () => review.reject());
-    this.skip = keyed("s", "Skip", "Leave it open (s)", () => review.skip());
-    this.back = keyed("z", "Back", "Back to the object before (z)", () => review.back());
+    this.reject = button("It is none: its centre becomes a background point (d)", null, () => review.reject(), { key: "d", text: "No object", class: "text" });
+    this.skip = button("Leave it open (s)", null, () => review.skip(), { key: "s", text: "Skip", class: "text" });
+    this.back = button("Back to the object before (z)", null, () => review.back(), { key: "z", text: "Back", class: "text" });
     const done = () => review.counting.workspace.finish();
-    this.next = keyed("Enter", "All marked, next image", "Say that all objects of this image are marked, and go on (Enter)", done);
+    this.next = button("Say that all objects of this image are marked, and go on (Enter)", null, done, { key: "Enter", text: "All marked, next image", class: "text" });
     const head = h("div", { class: "head" }, this.question, this.place, h("span", { class: "gap" }), leave);
     const tail = h("div", { class: "tail" }, this.accept, this.reject, this.skip, this.back, this.next);
     this.element = h("div", { class: "prompt floating", role: "group", "aria-label": "Review", hidden: true }, head, this.note, h("div", { class: "body" }, tail));
@@ -47,11 +47,4 @@ export class ReviewBar {
     if (skipped) return `Nothing is left but ${counted(skipped, "skipped object")}.`;
     return "Every object found is confirmed. Look for those that were missed.";
   }
-}
-
-/** A button that shows its key. @param {string} key @param {string} text @param {string} title @param {() => void} act */
-function keyed(key, text, title, act) {
-  const tool = button(title, null, act, { class: "text" });
-  tool.append(h("kbd", {}, key), h("span", { class: "label" }, text));
-  return tool;
 }

@@ -9,12 +9,18 @@ export class Routes {
    * @param {string} look names how pictures are made; browsers keep them for good
    */
   constructor(base, projectKey, look = "") {
+    this.base = base;
     this.root = `${base}fcnlab/${encodeURIComponent(projectKey)}`;
     this.look = look;
   }
 
   get #suffix() {
     return this.look && `?look=${encodeURIComponent(this.look)}`;
+  }
+
+  /** Another page of the app. @param {string} title @param {import("./types.js").Scene} scene */
+  page(title, { project, labeller }) {
+    return `${this.base}${title.toLowerCase()}?${new URLSearchParams({ project: String(project.id), labeller })}`;
   }
 
   /** @param {number} imageId */

@@ -38,7 +38,7 @@ export function displayFrom(saved, normals = DEFAULT_DISPLAY) {
 }
 
 /** @param {string} name @returns {unknown} */
-function load(name) {
+export function load(name) {
   try {
     return JSON.parse(localStorage.getItem(name) ?? "null");
   } catch {
@@ -47,7 +47,7 @@ function load(name) {
 }
 
 /** @param {string} name @param {unknown} value */
-function save(name, value) {
+export function save(name, value) {
   try {
     localStorage.setItem(name, JSON.stringify(value));
   } catch {

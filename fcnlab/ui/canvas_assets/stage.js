@@ -27,7 +27,7 @@ export class Stage {
     this.tiles = new TileLayer(h("canvas", { class: "tiles", width: 0 }), () => this.redraw("tiles"));
     this.borders = h("canvas", { class: "borders" });
     this.dots = h("canvas", { class: "dots" });
-    this.element = h("div", { class: "vp", tabindex: "-1" }, this.layer, this.tiles.canvas, this.cover, this.borders, this.dots);
+    this.element = h("div", { class: "vp", tabindex: "0", role: "application", "aria-label": "Picture" }, this.layer, this.tiles.canvas, this.cover, this.borders, this.dots);
     /** @type {import("./types.js").View} */
     this.view = { scale: 1, x: 0, y: 0 };
     /** @type {import("./types.js").View | null} */
@@ -71,6 +71,7 @@ export class Stage {
     picture.className = "picture";
     picture.draggable = false;
     picture.alt = image.name;
+    this.element.setAttribute("aria-label", `Picture ${image.name}`);
     this.picture.replaceWith(picture);
     this.picture = picture;
     const [width, height] = [`${image.width}px`, `${image.height}px`];

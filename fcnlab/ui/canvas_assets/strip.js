@@ -1,5 +1,5 @@
 // @ts-check
-import { button, h, icon, say } from "./dom.js";
+import { button, h, icon, onArrows, say } from "./dom.js";
 import { GainOrder } from "./order.js";
 import { counted } from "./words.js";
 
@@ -32,18 +32,20 @@ export class Strip {
    * @param {object} parts
    * @param {import("./routes.js").Routes} parts.routes
    * @param {(imageId: number) => void} parts.onGo
+   * @param {(step: 1 | -1) => void} parts.onStep
+   * @param {() => void} parts.onLeave the image is chosen: back to the picture
    * @param {() => void} parts.onOrder the images stand in another order now
    * @param {import("./settings.js").ProjectMemory} parts.memory
    * @param {boolean} [parts.counts] whether the project counts: points are objects then, and all marked stands for done
    */
-  constructor({ routes, onGo, onOrder, memory, counts = false }) {
+  constructor({ routes, onGo, onStep, onLeave, onOrder, memory, counts = false }) {
     this.counts = counts;
     this.routes = routes;
     this.onGo = onGo;
     this.onOrder = onOrder;
     this.memory = memory;
     this.track = h("div", { class: "track" });
-    this.scroller = h("div", { class: "strip", role: "listbox", "aria-label": "Images", tabindex: "-1" }, this.track);
+    this.scroller = h("div", { class: "strip", role: "listbox", "aria-label": "Images", "aria-orientation": "horizontal", tabindex: "0" }, this.track);
     this.plain = button("Images in the order of their import", null, () => this.sort(false), { text: "In order" });
     this.ranked = button("Images that promise to teach most come first, done images last", null, () => this.sort(true), { text: "Most to gain" });
     this.progress = h("span", { class: "ranking" });
@@ -76,6 +78,7 @@ export class Strip {
       },
       { passive: false },
     );
+    onArrows(this.scroller, { onStep, onLeave });
     this.#press();
     if (memory.byGain) this.follower.start();
   }
@@ -268,5 +271,7 @@ export class Strip {
     const words = isComplete ? marked : `${STATE_WORDS[state]}, ${counted(n, this.counts ? "object" : "point")}`;
     cell.element.title = `${item.name}: ${words}${promise}`;
     cell.element.setAttribute("aria-selected", String(own !== null));
+    cell.element.id = `image-${item.id}`;
+    if (own) this.scroller.setAttribute("aria-activedescendant", cell.element.id);
   }
 }

@@ -1,6 +1,7 @@
 // @ts-check
 import { button, h, say, swapIcon } from "./dom.js";
 import { DEFAULT_DISPLAY } from "./settings.js";
+import { counted } from "./words.js";
 
 /** @typedef {import("./settings.js").Display} Display */
 /** @typedef {import("./types.js").Mode} Mode */
@@ -101,20 +102,23 @@ export class Toolbar {
 
   /**
    * @param {import("./types.js").ImageInfo | null} image as it stands in the shown order
-   * @param {{nImages: number, isDone: boolean, nMarks: number, isComplete: boolean, nObjects: number}} facts nMarks: points and strokes
+   * @param {{nImages: number, isDone: boolean, nMarks: number, isComplete: boolean, nObjects: number, nOpen: number, canUndo: boolean, canRedo: boolean}} facts
+   *   nMarks: points and strokes; nObjects, nOpen: of a project that counts, marked and found ones nobody accepted
    */
-  setImage(image, { nImages, isDone, nMarks, isComplete, nObjects }) {
+  setImage(image, { nImages, isDone, nMarks, isComplete, nObjects, nOpen, canUndo, canRedo }) {
     this.isDone = isDone;
     say(this.name, image?.name ?? "");
     this.name.title = image ? `${image.name}, ${image.width} × ${image.height}` : "";
     say(this.place, image ? `${image.position + 1} / ${nImages}` : "");
     this.previous.disabled = image?.previous_id == null;
     this.next.disabled = image?.next_id == null;
-    for (const tool of [this.undo, this.redo, this.fit, this.done, this.ask]) tool.disabled = !image;
+    for (const tool of [this.fit, this.done, this.ask]) tool.disabled = !image;
+    this.undo.disabled = !canUndo;
+    this.redo.disabled = !canRedo;
     this.clear.disabled = !image || isDone || nMarks === 0;
     this.brush.disabled = this.eraser.disabled = !image || isDone;
     if (this.counts && !isDone) {
-      this.#setComplete(isComplete, nObjects);
+      this.#setComplete(isComplete, nObjects, nOpen);
       return;
     }
     this.done.removeAttribute("aria-pressed");
@@ -124,14 +128,18 @@ export class Toolbar {
     this.done.classList.toggle("primary", !isDone);
   }
 
-  /** In a project that counts, all marked stands for done. @param {boolean} isComplete @param {number} nObjects */
-  #setComplete(isComplete, nObjects) {
+  /**
+   * In a project that counts, all marked stands for done.
+   * @param {boolean} isComplete @param {number} nObjects @param {number} nOpen
+   */
+  #setComplete(isComplete, nObjects, nOpen) {
     swapIcon(this.done, isComplete ? "ticked" : "unticked");
-    say(/** @type {Element} */ (this.done.querySelector(".label")), nObjects ? "All marked" : "No objects here");
-    const what = nObjects ? "all objects are marked" : "there are no objects here";
-    this.done.title = isComplete ? `You said that ${what}. Click to take it back (t)` : `Say that ${what} (t; Enter also goes to the next image)`;
-    this.done.setAttribute("aria-label", what[0].toUpperCase() + what.slice(1));
-    this.done.classList.toggle("primary", !isComplete);
+    const isEmpty = nObjects === 0 && (isComplete || nOpen === 0);
+    say(/** @type {Element} */ (this.done.querySelector(".label")), isEmpty ? "No objects here" : "All marked");
+    const what = isEmpty ? "there are no objects here" : "all objects are marked";
+    const asks = nOpen ? `; asks about ${counted(nOpen, "found object")} first` : "";
+    this.done.title = isComplete ? `You said that ${what}. Click to take it back (t)` : `Say that ${what}${asks} (t; Enter also goes to the next image)`;
+    this.done.classList.toggle("primary", !isComplete && nOpen === 0);
     press(this.done, isComplete);
   }
 

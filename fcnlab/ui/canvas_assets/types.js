@@ -5,14 +5,17 @@
  *
  * @typedef {{id: number, name: string, colour: string, n_points: number, is_background: boolean}} ClassLabel
  * @typedef {"new" | "in_progress" | "done"} ImageState
- * @typedef {{id: number, name: string, width: number, height: number, state: ImageState, is_complete: boolean,
+ * @typedef {{id: number, name: string, width: number, height: number, state: ImageState, is_complete: boolean, keeps_mask: boolean,
  *   position: number, previous_id: number | null, next_id: number | null, tile_px: number, levels: number}} ImageInfo
  * @typedef {[uid: string, row: number, col: number, classId: number]} StoredPoint
- * @typedef {"add" | "remove" | "clear" | "brush" | "undo" | "redo" | "state" | "complete" | "class_add" | "class_edit" | "class_remove" | "background"} EventKind
+ * @typedef {"add" | "remove" | "clear" | "brush" | "accept" | "undo" | "redo" | "state" | "complete" | "class_add" | "class_edit" | "class_remove" | "background"} EventKind
  * @typedef {{class_id: number | null, top: number, left: number, height: number, width: number, runs: number[]}} Stroke
+ * @typedef {{undo: number, redo: number, redo_reopens: boolean}} Reversible events that can be undone and redone while the
+ *   image is not done, and whether the one redone first reopens it
  * @typedef {{seq: number, kind: EventKind, image_id: number, payload: Record<string, any>}} LabelEvent
  * @typedef {{project: {id: number, name: string, key: string, look: string, task: "masks" | "counts"},
  *   labeller: string, n_images: number, classes: ClassLabel[], image: ImageInfo | null, points: StoredPoint[], n_strokes: number,
+ *   open: {count: number, next_id: number | null}, reversible: Reversible,
  *   acknowledged: {client_id: string, seq: number} | null, refusals: string[], object_mode: boolean,
  *   notice: string | null}} Scene
  * @typedef {"mask" | "probability" | "uncertainty"} Mode

@@ -62,26 +62,45 @@ export function updated(meta) {
 /**
  * The first three steps, in the words of this project.
  * @param {readonly ClassLabel[]} classes
+ * @param {number} [currentId] class of the next click; at first, of an object
  * @returns {string[]}
  */
-export function firstSteps(classes) {
+export function firstSteps(classes, currentId = firstObject(classes)?.id) {
   if (classes.length < 2) return ["Add a second class with +", "Click a pixel of one class", "Click a pixel of the other"];
-  const background = classes.findIndex((label) => label.is_background);
-  const first = classes.find((label) => !label.is_background) ?? classes[0];
-  const last = "Watch the mask; click where it is wrong";
-  if (background >= 0) return [`Click inside: ${first.name}`, `Press ${background + 1} for ${classes[background].name}, click outside`, last];
-  return [`Click on: ${first.name}`, `Press 2 for ${classes[1].name}, click on that`, last];
+  const background = classes.find((label) => label.is_background);
+  const current = classes.find((label) => label.id === currentId) ?? classes[0];
+  const other = current === background ? (firstObject(classes) ?? classes[1]) : (background ?? classes.find((label) => label !== current) ?? classes[1]);
+  const where = (/** @type {ClassLabel} */ label) => (background === undefined ? "on" : label === background ? "outside" : "inside");
+  const press = `Press ${classes.indexOf(other) + 1} for ${other.name}, click ${background === undefined ? "on that" : where(other)}`;
+  return [`Click ${where(current)}: ${current.name}`, press, "Watch the mask; click where it is wrong"];
 }
 
-/** The same in a project that counts. @param {readonly ClassLabel[]} classes @returns {string[]} */
-export function firstCounts(classes) {
-  const object = classes.find((label) => !label.is_background);
+/** @param {readonly ClassLabel[]} classes */
+function firstObject(classes) {
+  return classes.find((label) => !label.is_background);
+}
+
+/** The same in a project that counts. @param {readonly ClassLabel[]} classes @param {number} [currentId] @returns {string[]} */
+export function firstCounts(classes, currentId = firstObject(classes)?.id) {
+  const object = classes.find((label) => label.id === currentId && !label.is_background) ?? firstObject(classes);
   if (!object) return ["Add a class for what you count with +", "Click each object once"];
+  const key = object.id === currentId ? "" : `Press ${classes.indexOf(object) + 1}, then click`;
   return [
-    `Click once on each: ${object.name}`,
+    `${key || "Click"} once on each: ${object.name}`,
     "Others are found: a accepts the one at the cursor, d rejects it",
     "All marked, or none there? Press Enter",
   ];
+}
+
+/**
+ * What is said when no image follows.
+ * @param {{isOpen: boolean, nOpen: number, nImages: number}} facts isOpen: the image shown is; nOpen: others that are
+ */
+export function lastWords({ isOpen, nOpen, nImages }) {
+  const others = `${counted(nOpen, "image")} ${nOpen === 1 ? "is" : "are"} still open`;
+  if (isOpen) return nOpen ? `This is the last image. Before it ${others}.` : "This is the last image, and the only one that is open.";
+  if (nOpen) return `Done. This was the last image; ${others}.`;
+  return nImages === 1 ? "Done. It is the only image of this project." : `All ${nImages} images are done.`;
 }
 
 /**

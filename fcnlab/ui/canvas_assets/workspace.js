@@ -25,6 +25,7 @@ import { StatusBar } from "./statusbar.js";
 import { Strip } from "./strip.js";
 import { Toolbar } from "./toolbar.js";
 import { pixelAt } from "./view.js";
+import { lastWords } from "./words.js";
 
 /** @typedef {import("./types.js").Scene} Scene */
 /** @typedef {import("./types.js").SetState} SetState */
@@ -62,7 +63,10 @@ export class Workspace {
     this.labelling = new Labelling(log, (value) => this.setState("events", value), () => render(this));
     this.stage = new Stage();
     this.stage.onView = () => renderCursor(this);
-    this.popovers = new Popovers(root, this.life.signal);
+    this.popovers = new Popovers(root, this.life.signal, {
+      subject: () => [this.labelling.image?.id, this.navigator.wanted],
+      home: () => this.stage.element,
+    });
     this.toasts = new Toasts();
     this.help = new Help(counts);
     this.status = new StatusBar();
@@ -71,6 +75,8 @@ export class Workspace {
     this.strip = new Strip({
       routes: this.routes,
       onGo: (imageId) => this.navigator.go(imageId),
+      onStep: (step) => this.navigator.step(step),
+      onLeave: () => this.stage.element.focus({ preventScroll: true }),
       onOrder: () => render(this),
       memory: this.memory,
       counts,
@@ -89,6 +95,7 @@ export class Workspace {
         onEdit: (classId, name, colour) => this.labelling.record("class_edit", { class_id: classId, name, colour }),
         onBackground: (classId) => this.labelling.record("background", { class_id: classId }),
         onRemove: (classId) => this.labelling.record("class_remove", { class_id: classId }),
+        onLeave: () => this.stage.element.focus({ preventScroll: true }),
       },
       this.popovers,
       counts,
@@ -113,9 +120,11 @@ export class Workspace {
       counts,
     );
     this.stage.dots.before(this.brush.canvas);
-    const center = h("div", { class: "center" }, this.stage.element, ...this.notes.elements, this.brush.bar.element, this.prompt.element, this.counting.review.bar.element, this.toasts.element);
+    const foot = h("div", { class: "foot" }, this.toasts.element, this.prompt.element, this.counting.review.bar.element);
+    const center = h("div", { class: "center" }, this.stage.element, ...this.notes.elements, this.brush.bar.element, foot);
     const { toolbar, classbar, strip, status, help } = this;
-    const grid = [toolbar.element, classbar.element, center, strip.element, status.element];
+    const side = h("div", { class: "side" }, classbar.element, this.notes.hint);
+    const grid = [toolbar.element, side, center, strip.element, status.element];
     root.replaceChildren(h("div", { class: counts ? "grid counts" : "grid" }, ...grid), help.dialog);
     attach(this, this.life.signal);
     this.show({});
@@ -162,6 +171,7 @@ export class Workspace {
     const pixel = labelling.image && pixelAt(stage.view, labelling.image, sx, sy);
     const classId = this.currentClass();
     if (this.asking.isOn || !pixel || classId < 0 || !this.notes.veil.hidden || labelling.now().state === "done") return;
+    if (this.counting.isMarked(pixel, classId)) return;
     labelling.record("add", { ...pixel, class_id: classId });
   }
 
@@ -174,15 +184,45 @@ export class Workspace {
 
   /** Done, and on to the next. */
   finish() {
-    if (!this.labelling.image) return;
-    const { state, isComplete } = this.labelling.now();
-    const onward = () => this.navigator.step(1) || this.toasts.show("Done. This was the last image.");
-    if (this.counting.isOn && !isComplete) {
-      this.counting.setComplete(true, onward);
+    const { image } = this.labelling;
+    if (!image) return;
+    if (this.loading !== null || (this.navigator.wanted ?? image.id) !== image.id) {
+      this.toasts.show("The image you asked for is on its way: Enter is for the one you see.");
       return;
     }
-    if (!this.counting.isOn && state !== "done") this.labelling.record("state", { state: "done" });
-    onward();
+    const { state, isComplete } = this.labelling.now();
+    if (this.counting.isOn ? isComplete : state === "done") {
+      const { next_id: nextId } = this.scene.open;
+      if (this.navigator.step(1)) return;
+      if (nextId === null) this.sayLast();
+      else this.navigator.go(nextId);
+    } else if (this.counting.isOn) this.counting.setComplete(true, () => this.#onward());
+    else {
+      this.labelling.record("state", { state: "done" });
+      this.#onward();
+    }
+  }
+
+  /** The image is done: on to the next, or say what is left. */
+  #onward() {
+    if (this.scene.open.count === 0 || !this.navigator.step(1)) this.sayLast();
+  }
+
+  /** Say what is left to do where no image follows, and lead there. */
+  sayLast() {
+    const { navigator, scene, toasts } = this;
+    if (!scene.image) return;
+    const { count, next_id: nextId } = scene.open;
+    const { state, isComplete } = this.labelling.now();
+    const isOpen = this.counting.isOn ? !isComplete : state !== "done";
+    const words = lastWords({ isOpen, nOpen: count, nImages: scene.n_images });
+    if (nextId !== null) {
+      const go = () => navigator.go(nextId);
+      toasts.show(words, "good", [h("button", { type: "button", class: "button text", click: go }, "Go to the next open image")]);
+    } else {
+      const pages = isOpen ? [] : this.counting.isOn ? ["Count", "Train"] : ["Export", "Train"];
+      toasts.show(words, "good", pages.map((page) => h("a", { class: "button text", href: this.routes.page(page, scene), target: "_self" }, page)));
+    }
   }
 
   reopen() {
@@ -248,9 +288,11 @@ export class Workspace {
     return new OverlayPoll({
       address: (wish, after, status) => this.routes.overlay({ ...wish, after, status, clientId }),
       onMeta: (meta) => {
+        const isFirst = this.meta === null;
         this.meta = meta;
         this.counting.receive(meta);
-        renderStatus(this);
+        if (isFirst || !this.notes.hint.hidden) render(this);
+        else renderStatus(this);
       },
       onOverlay: (overlay) => {
         this.brush.receive(overlay);
