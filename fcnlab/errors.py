@@ -147,7 +147,10 @@ class StorageFull(FcnlabError, OSError):
 
     def __str__(self) -> str:
         state, remedy = WITHOUT_ROOM[self.errno or errno.ENOSPC]
-        return f"{self.file} was not written, for its disk {state}. {self._outcome}; {remedy}, then try again"
+        return (
+            f"{self.file} was not written, for its disk {state} ({self.strerror}). {self._outcome}; {remedy}, "
+            "then try again"
+        )
 
 
 def storage_failure(failure: OSError, *, file: str | os.PathLike[str] = "", outcome: str = "") -> StorageFull | None:

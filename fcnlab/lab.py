@@ -14,7 +14,7 @@ from fcnlab.adapters.database import Sessions, close_database, open_database
 from fcnlab.adapters.devices import pick_device
 from fcnlab.adapters.exports.table import write_raw
 from fcnlab.adapters.files import OWNER_ONLY_FOLDER, make_private
-from fcnlab.adapters.filestore import Folders, open_folders
+from fcnlab.adapters.filestore import TOKEN_FILE, Folders, open_folders
 from fcnlab.adapters.restoring import finish_restore
 from fcnlab.errors import FcnlabError, InvalidSetting, storage_explained
 from fcnlab.settings import Settings
@@ -71,8 +71,9 @@ def open_lab(settings: Settings, *, clock: Clock = utc_now) -> Lab:
     try:
         with storage_explained(data_dir, outcome="fcnlab was not started, and nothing was lost"):
             data_dir.mkdir(OWNER_ONLY_FOLDER, parents=True, exist_ok=True)
-            with suppress(PermissionError):  # another's folder that we may write: `fcnlab doctor` says so
-                make_private(data_dir)
+            for path in (data_dir, data_dir / TOKEN_FILE):
+                with suppress(PermissionError, FileNotFoundError):  # another's: `fcnlab doctor` says so
+                    make_private(path)
             with presence.alone_at_the_gate(data_dir):
                 finish_restore(data_dir)
                 held = presence.enter(data_dir)

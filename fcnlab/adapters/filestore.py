@@ -26,6 +26,9 @@ JPEG_QUALITY = 95
 PNG_MAX_PIXELS = 4_000_000
 JPEG_MAX_SIDE = 65_500
 BLOCK_BYTES = 1 << 20
+TOKEN_FILE = "api-token"
+"""In the data folder: what programs show to the REST service."""
+
 CACHE_NAME_CHARS = 40
 """Of the hash of an original, at the beginning of the keys of all features made of it, before a '-'."""
 

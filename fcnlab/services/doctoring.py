@@ -61,8 +61,8 @@ def _versions(_settings: Settings) -> str:
 def _permissions(settings: Settings) -> str:
     """Before anything is opened, for that tightens them."""
     from fcnlab.adapters.files import is_private
+    from fcnlab.adapters.filestore import TOKEN_FILE
     from fcnlab.adapters.migrating import sqlite_files
-    from fcnlab.services.tokens import TOKEN_FILE
 
     folder = data_dir_of(settings)
     paths = [folder, folder / TOKEN_FILE, *sqlite_files(folder / "lab.db")]

@@ -9,10 +9,10 @@ import secrets
 from pathlib import Path
 
 from fcnlab.adapters.files import replaced_whole
+from fcnlab.adapters.filestore import TOKEN_FILE
 from fcnlab.errors import InvalidSetting
 from fcnlab.lab import Lab
 
-TOKEN_FILE = "api-token"
 SHORTEST = 16
 """Characters of a token; a shorter one can be guessed."""
 

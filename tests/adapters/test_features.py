@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,34 @@ def test_an_entry_in_passing_pushes_no_other_out_of_memory(tmp_path: Path) -> No
     assert found is not None
     assert found.description == {"value": 2.0}
     assert both.get("aa-1") is held
+
+
+def on_disk(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*.safetensors"))
+
+
+def test_processes_that_share_a_folder_keep_its_limit_together(tmp_path: Path) -> None:
+    first, second, third = (cache(tmp_path, memory=0, disk=9000) for _ in range(3))
+    for one in (first, second, third):
+        assert one.get("zz-0") is None
+
+    for number in range(12):
+        (first, second, third)[number % 3].put(f"a{number:x}-x", entry(number))
+        assert on_disk(tmp_path) <= 9000
+
+    assert {one.nbytes()[1] for one in (first, second, third)} == {on_disk(tmp_path)}
+    assert first.get("ab-x") is not None
+
+
+def test_what_another_process_used_last_leaves_last(tmp_path: Path) -> None:
+    first, second = (cache(tmp_path, memory=0, disk=9000) for _ in range(2))
+    for number in range(4):
+        first.put(f"a{number}-x", entry(number))
+        os.utime(tmp_path / f"a{number}" / f"a{number}-x.safetensors", (number, number))
+    first.nbytes()
+
+    assert second.get("a0-x") is not None
+    first.put("b0-x", entry(5))
+
+    assert second.get("a0-x") is not None
+    assert second.get("a1-x") is None

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcnlab.adapters.checkpoints import load_checkpoint, save_checkpoint
+from fcnlab.adapters.checkpoints import load_checkpoint, load_spec, save_checkpoint
 from fcnlab.domain import Point, PointSource
 from fcnlab.errors import CheckpointError, NoPoints
 from fcnlab.lab import Lab
 from fcnlab.services import projects
-from fcnlab.services.finetuning import TrainedNetwork, train
+from fcnlab.services.finetuning import SnapshotPace, TrainedNetwork, train
 from fcnlab.services.importing import import_files
 from fcnlab.services.labelling import add_points, points_of_image
 from fcnlab.services.networks import NetworkPredictor, load_network
@@ -247,3 +247,48 @@ def test_a_foreign_file_is_refused_and_never_run(tmp_path: Path) -> None:
 
     with pytest.raises(CheckpointError, match="fit together"):
         load_network(file, device="cpu")
+
+
+def paced(epoch_s: float, write_s: float) -> tuple[list[tuple[float, float]], float, float]:
+    """Of 400 epochs (what a kill at the end of each would lose, time since the start); time spent writing; all time."""
+    clock = [0.0]
+    pace = SnapshotPace(lambda: clock[0])
+    kept = spent = 0.0
+    losses = []
+    for _ in range(400):
+        clock[0] += epoch_s
+        losses.append((clock[0] - kept, clock[0]))
+        if pace.is_due():
+            kept = clock[0]
+            with pace.writing():
+                clock[0] += write_s
+            spent += write_s
+    return losses, spent, clock[0]
+
+
+@pytest.mark.parametrize(("epoch_s", "write_s"), [(0.15, 0.01), (5.0, 0.1), (60.0, 2.0), (1.0, 0.05)])
+def test_a_kill_loses_a_tenth_of_the_time_and_the_epoch_under_way(epoch_s: float, write_s: float) -> None:
+    losses, _, _ = paced(epoch_s, write_s)
+
+    for lost, elapsed in losses:
+        assert lost <= min(0.1 * elapsed, 30.0) + epoch_s + write_s + 1e-9
+
+
+@pytest.mark.parametrize(("epoch_s", "write_s"), [(0.15, 0.01), (1.0, 0.3), (0.2, 1.0), (0.5, 5.0), (60.0, 2.0)])
+def test_writing_resume_files_takes_a_tenth_of_the_time_after_the_first(epoch_s: float, write_s: float) -> None:
+    losses, spent, elapsed = paced(epoch_s, write_s)
+
+    assert losses[1][0] <= epoch_s + write_s  # the first epoch was kept
+    assert spent <= 0.1 * elapsed + write_s
+
+
+def test_a_resume_file_is_there_after_the_first_epoch_and_says_which_it_has(site: Site, tmp_path: Path) -> None:
+    file = tmp_path / "x.resume"
+    steps = train(site.lab, site.job(), resume=None, checkpoint=file)
+
+    assert next(steps).epoch == 1
+
+    assert load_spec(file)["epoch"] == 1
+    next(steps)
+    steps.close()
+    assert load_spec(file)["epoch"] == 2

@@ -6,19 +6,23 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fcnlab.adapters import repository_leases
+from fcnlab.adapters.checkpoints import save_checkpoint
 from fcnlab.adapters.database import reading, writing
 from fcnlab.adapters.processes import this_process
-from fcnlab.errors import NoPoints, WorkerBusy
+from fcnlab.errors import DatabaseUnavailable, NoPoints, WorkerBusy
 from fcnlab.lab import Lab
 from fcnlab.runs import Training, TrainingState
-from fcnlab.services.holding import Holder
+from fcnlab.services import holding
+from fcnlab.services.holding import Holder, Interrupted
 from fcnlab.services.projects import delete_project
 from fcnlab.services.trainings import curves, resume_training, training, trainings
 from fcnlab.services.worker import run_worker, work_on
@@ -189,3 +193,94 @@ def test_a_killed_worker_is_replaced_and_training_goes_on_from_the_resume_file(l
     assert state_of(lab, killed.id) is TrainingState.FINISHED
     assert losses(lab, killed.id) == losses(lab, through.id)
     assert curves(lab, training_id=killed.id)[0].created_at == began, "the first epoch was trained again"
+
+
+@pytest.mark.parametrize("failure", [RuntimeError("anything"), DatabaseUnavailable("the disk is full"), MemoryError()])
+def test_a_lease_that_cannot_be_renewed_ends_training_before_it_is_anybodys(
+    lab: Lab, project_id: int, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    for name, seconds in (("LOOK_S", 0.02), ("HEARTBEAT_S", 0.05), ("STALE_S", 0.4)):
+        monkeypatch.setattr(holding, name, seconds)
+    queued = start(lab, project_id, epochs=1)
+    begun: list[float] = []
+    renew = repository_leases.renew_lease
+
+    def fails(*values: object, **options: object) -> bool:
+        if len(begun) == 1:
+            raise failure
+        return renew(*values, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(repository_leases, "renew_lease", fails)
+
+    def endless_at_first(
+        lab: Lab, training: Training, *, resume: Path | None, checkpoint: Path
+    ) -> Generator[TrainingProgress, None, TinyTrained]:
+        begun.append(time.monotonic())
+        if len(begun) == 1:
+            time.sleep(60)
+            raise AssertionError("it trained on without a lease")
+        return (yield from TinyTrainer()(lab, training, resume=resume, checkpoint=checkpoint))
+
+    run_worker(lab, project_id=project_id, trainer=endless_at_first, idle_s=0)
+
+    assert len(begun) == 2
+    assert state_of(lab, queued.id) is TrainingState.FINISHED
+
+
+def test_a_lease_that_another_process_took_ends_training_at_once(
+    lab: Lab, project_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, seconds in (("LOOK_S", 0.02), ("HEARTBEAT_S", 0.05)):
+        monkeypatch.setattr(holding, name, seconds)
+    queued = start(lab, project_id)
+    other = replace(this_process(), host="elsewhere")
+
+    def robbed(
+        lab: Lab, training: Training, *, resume: Path | None, checkpoint: Path
+    ) -> Generator[TrainingProgress, None, TinyTrained]:
+        with writing(lab.sessions) as session:
+            held = repository_leases.lease_of(session, project_id=project_id)
+            assert held is not None
+            repository_leases.give_back_lease(session, project_id=project_id, process=held.process)
+            repository_leases.take_lease(session, project_id=project_id, process=other, now=lab.clock())
+        time.sleep(60)
+        raise AssertionError("it trained on without a lease")
+        yield  # a generator
+
+    with pytest.raises(WorkerBusy):
+        run_worker(lab, project_id=project_id, trainer=robbed, idle_s=0)
+
+    assert state_of(lab, queued.id) is TrainingState.RUNNING
+
+
+def test_epochs_that_have_to_be_done_again_are_not_shown(lab: Lab, project_id: int) -> None:
+    queued = start(lab, project_id, epochs=5)
+    seen: list[int] = []
+
+    def keeps_the_second(
+        lab: Lab, training: Training, *, resume: Path | None, checkpoint: Path
+    ) -> Generator[TrainingProgress, None, TinyTrained]:
+        seen.append(len(losses(lab, queued.id)))
+        if resume is not None:
+            seen.append(curves_epoch(lab, queued.id))
+            return (yield from TinyTrainer()(lab, training, resume=None, checkpoint=checkpoint.with_suffix(".other")))
+        for number in range(1, 5):
+            if number == 2:
+                save_checkpoint(checkpoint, {}, {"kind": "training", "epoch": 2})
+            yield TrainingProgress(number, 5, NetworkName.UNET, 0.5, float(number), 1.0, 1.0)
+        raise Interrupted
+
+    with suppress(Interrupted), Holder(lab, project_id=project_id) as holder:
+        for _ in work_on(lab, holder, queued, keeps_the_second):
+            pass
+    assert len(losses(lab, queued.id)) == 2
+    assert training(lab, training_id=queued.id).epoch == 2
+
+    run_worker(lab, project_id=project_id, trainer=keeps_the_second, idle_s=0)
+
+    assert seen == [0, 2, 2]
+    assert state_of(lab, queued.id) is TrainingState.FINISHED
+
+
+def curves_epoch(lab: Lab, number: int) -> int:
+    return training(lab, training_id=number).epoch
