@@ -55,7 +55,7 @@ FORMAT_WORDS = {
     ExportFormat.COCO_RLE: ("COCO RLE", "one JSON file with run lengths"),
     ExportFormat.YOLO: ("YOLO", "text files with polygons, and data.yaml"),
     ExportFormat.VOC: ("Pascal VOC", "palette PNG, labelmap.txt and lists of images"),
-    ExportFormat.CITYSCAPES: ("Cityscapes", "label, train and instance ids, colours, polygons"),
+    ExportFormat.CITYSCAPES: ("Cityscapes", "label and instance ids, colours, polygons"),
     ExportFormat.LABELME: ("LabelMe", "a JSON file per image, with masks"),
     ExportFormat.CVAT: ("CVAT", "XML 1.1 for images"),
     ExportFormat.LABEL_STUDIO: ("Label Studio", "tasks with brush masks, and their pictures"),

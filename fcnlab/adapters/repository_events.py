@@ -151,7 +151,7 @@ def record_additions(session: Session, additions: Sequence[Addition], *, client_
 def payloads_of_points(session: Session, *, uids: Iterable[str]) -> dict[str, dict[str, Any]]:
     """What the events that made points say, by the uid of the point."""
     wanted = set(uids)
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for client_id in {uid.rpartition(":")[0] for uid in wanted}:
         rows = session.execute(select(EventRow.seq, EventRow.payload).where(EventRow.client_id == client_id))
         found |= {f"{client_id}:{seq}": dict(payload) for seq, payload in rows}

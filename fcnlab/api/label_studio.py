@@ -19,7 +19,6 @@ from fcnlab.domain import ImageInfo, Project
 from fcnlab.errors import FcnlabError, InvalidPoints, NoPoints
 from fcnlab.services import projects
 from fcnlab.services.label_studio import (
-    BACKGROUND,
     LabelConfig,
     brush_code,
     forget_annotation,
@@ -190,7 +189,7 @@ def _learn_all(own: Own, project: Project, config: LabelConfig) -> None:
     except FcnlabError as failure:
         log.warning("annotations of %s were not learned: %s", project.name, failure)
         return
-    log.warning("learned from %d annotations of %s", learned.n_annotations, project.name)
+    log.info("learned from %d annotations of %s", learned.n_annotations, project.name)
     for refusal in learned.refused:
         log.warning("%s: %s", project.name, refusal)
     own.jobs.changed(project.id)
@@ -206,11 +205,11 @@ def _prediction(own: Own, project: Project, image: ImageInfo, config: LabelConfi
     except NoPoints:
         return nothing
     labels = {label.lower(): label for label in config.brush.labels}
-    classes = projects.project(own.lab, project_id=project.id).classes
+    current = projects.project(own.lab, project_id=project.id)
     found = [
         _brush(config, labels[one.name.lower()], mask == one.id, f"fcnlab-{image.id}-{one.id}")
-        for one in classes
-        if one.name.lower() in labels and one.name.lower() != BACKGROUND
+        for one in current.classes
+        if one.name.lower() in labels and one.id != current.background
     ]
     return {"result": [one for one in found if one is not None], "score": 1.0, "model_version": VERSION}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -36,6 +37,7 @@ from fcnlab.services.jobs import Jobs
 from fcnlab.services.sweeping import sweep_quietly
 
 PREFIX = "/api/v1"
+log = logging.getLogger(__name__)
 ANSWER_POLICY = "default-src 'none'; frame-ancestors 'none'"
 DOCS_POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' https://cdn.jsdelivr.net; style-src https://cdn.jsdelivr.net; "
@@ -122,6 +124,8 @@ def _without_room(request: Request, failure: Exception) -> JSONResponse:
     return _explained(request, explained)
 
 
-def _explained(_request: Request, failure: Exception) -> JSONResponse:
+def _explained(request: Request, failure: Exception) -> JSONResponse:
+    """The failure as JSON, and a line in the log: Label Studio shows its users nothing but the status."""
+    log.info("%s %s refused: %s", request.method, request.scope["path"], failure)
     status = next((code for kind, code in STATUS.items() if isinstance(failure, kind)), 400)
     return JSONResponse({"error": str(failure)}, status_code=status)

@@ -21,6 +21,8 @@ def serve(ctx: click.Context, host: str | None, port: int | None, no_token: bool
     """
     given = {"host": host, "api_port": port}
     ctx.obj = {**(ctx.obj or {}), **{name: value for name, value in given.items() if value is not None}}
+    import logging
+
     import uvicorn
 
     from fcnlab.access import is_loopback
@@ -42,5 +44,7 @@ def serve(ctx: click.Context, host: str | None, port: int | None, no_token: bool
             say(f"Every request shows the token, as `Authorization: Bearer TOKEN`; it is {holder}")
         path = "" if token is None else label_studio_path(token)
         say(f"Label Studio's model: http://{settings.host}:{settings.api_port}{path} (no authentication)")
+        logging.basicConfig(format="%(levelname)s: %(message)s")
+        logging.getLogger("fcnlab").setLevel(logging.INFO)  # of libraries only warnings
         service = make_service(lab, token=token)
         uvicorn.run(service, host=settings.host, port=settings.api_port, log_level="warning")

@@ -43,12 +43,12 @@ class Addition:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class Keypoint:
     """A point as another tool speaks of it.
 
     Attributes:
         point: where, and of which class.
-        group: class id of the marks that the tool tells together, all or none of them.
+        group: class id of the keypoints that the tool tells together, all or none of them.
         name: what the tool calls it; empty when it has no name.
     """
 
@@ -105,9 +105,9 @@ def add_in(session: Session, additions: Collection[Addition], *, project_id: int
             repository_images.set_image_state(session, image_id=outline.id, state=ImageState.IN_PROGRESS)
 
 
-def replace_marks(
+def replace_keypoints(
     lab: Lab,
-    marks: Collection[Mark],
+    keypoints: Collection[Keypoint],
     *,
     groups: Collection[int] | None,
     image_id: int,
@@ -115,25 +115,25 @@ def replace_marks(
     project_id: int,
     place: str,
 ) -> bool:
-    """Make these marks all the points that one labeller has of some groups on an image; whether anything changed.
+    """Make these keypoints all the points that one labeller has of some groups on an image; whether anything changed.
 
-    Points of other groups stay, unless a mark has their name or their pixel; so do points of other labellers, and
+    Points of other groups stay, unless a keypoint has their name or their pixel; so do points of other labellers, and
     those that are there already. All in one transaction.
 
     Args:
-        groups: what the marks tell whole; None: all groups.
+        groups: what the keypoints tell whole; None: all groups.
 
     Raises:
         UnknownProject: no such project.
         InvalidPoints: the image is gone or done, or a point cannot be stored. Nothing was changed.
     """
     who = clean_name(labeller)
-    wanted = {(one.point, one.group): one for one in marks}
-    names = {one.name for one in marks if one.name}
-    pixels = {(one.point.row, one.point.col) for one in marks}
+    wanted = {(one.point, one.group): one for one in keypoints}
+    names = {one.name for one in keypoints if one.name}
+    pixels = {(one.point.row, one.point.col) for one in keypoints}
     with writing(lab.sessions) as session:
         now = repository_events.next_moment(session, project_id=project_id, now=lab.clock())
-        stored = _marks_of(session, image_id=image_id, labeller=who)
+        stored = _keypoints_of(session, image_id=image_id, labeller=who)
         gone = [
             uid
             for uid, one in stored.items()
@@ -142,7 +142,7 @@ def replace_marks(
         ]
         there = {(one.point, one.group) for one in stored.values()}
         new = [
-            Addition(image_id, one.point, who, PointSource.CLICK, place, {"group": one.group, "mark": one.name})
+            Addition(image_id, one.point, who, PointSource.CLICK, place, {"group": one.group, "keypoint": one.name})
             for key, one in wanted.items()
             if key not in there
         ]
@@ -153,19 +153,19 @@ def replace_marks(
     return bool(new or gone)
 
 
-def marks_of(lab: Lab, *, image_id: int, labeller: str) -> tuple[Mark, ...]:
+def stored_keypoints(lab: Lab, *, image_id: int, labeller: str) -> tuple[Keypoint, ...]:
     """The live points of a labeller on an image, as the tool that made them spoke of them."""
     with reading(lab.sessions) as session:
-        return tuple(_marks_of(session, image_id=image_id, labeller=labeller).values())
+        return tuple(_keypoints_of(session, image_id=image_id, labeller=labeller).values())
 
 
-def _marks_of(session: Session, *, image_id: int, labeller: str) -> dict[str, Mark]:
+def _keypoints_of(session: Session, *, image_id: int, labeller: str) -> dict[str, Keypoint]:
     """The live points of a labeller by their uid; one stored without a group is of that of its class."""
     stored = repository_points.points_of_image(session, image_id=image_id)
     points = {one.uid: one.point for one in stored if one.labeller == labeller}
     told = repository_events.payloads_of_points(session, uids=points)
     return {
-        uid: Mark(point, told.get(uid, {}).get("group", point.class_id), told.get(uid, {}).get("mark", ""))
+        uid: Keypoint(point, told.get(uid, {}).get("group", point.class_id), told.get(uid, {}).get("keypoint", ""))
         for uid, point in points.items()
     }
 

@@ -26,7 +26,7 @@ from fcnlab.domain import ImageInfo, ImageState, Point, Project
 from fcnlab.errors import ImportRefused, InvalidClasses, InvalidEvent, InvalidPoints, NameTaken
 from fcnlab.lab import Lab
 from fcnlab.services import projects
-from fcnlab.services.adding import Mark, marks_of, replace_marks
+from fcnlab.services.adding import Keypoint, replace_keypoints, stored_keypoints
 from fcnlab.services.importing import clean_file_name, import_files
 from fcnlab.validation import clean_name
 
@@ -133,7 +133,7 @@ def image_of(lab: Lab, project: Project, task: Mapping[str, Any], config: LabelC
     return projects.image(lab, image_id=step.image_id)
 
 
-def keypoints_of(results: object, project: Project, image: ImageInfo) -> tuple[Mark, ...]:
+def keypoints_of(results: object, project: Project, image: ImageInfo) -> tuple[Keypoint, ...]:
     """The keypoints among the results of an annotation, or of the context of a request, each with its label and id.
 
     A keypoint that is not positive, as the smart tool makes them, is background, but said about its label: the group.
@@ -155,12 +155,16 @@ def keypoints_of(results: object, project: Project, image: ImageInfo) -> tuple[M
             col = min(max(int(x / 100 * image.width), 0), image.width - 1)
         except (KeyError, TypeError, ValueError, IndexError, OverflowError) as failure:
             raise InvalidPoints(f"keypoint {number} has no x, y and label: send it as Label Studio does") from failure
-        named = BACKGROUND if result.get("is_positive") in (False, 0) else label
-        if named.lower() not in classes:
-            raise InvalidPoints(f"keypoint {number}: the project has no class {named!r}")
-        class_id = classes[named.lower()]
+        named = classes.get(label.lower())
+        class_id = project.background if result.get("is_positive") in (False, 0) else named
+        if class_id is None:
+            raise InvalidPoints(
+                f"keypoint {number}: the project has no class {label!r}"
+                if named is None
+                else f"keypoint {number} is negative, and project {project.name} has no background class: choose one"
+            )
         name = str(result.get("id") or f"{row}, {col}")[:80]
-        marks[row, col] = Mark(Point(row, col, class_id), classes.get(label.lower(), class_id), name)
+        marks[row, col] = Keypoint(Point(row, col, class_id), class_id if named is None else named, name)
     return tuple(marks.values())
 
 
@@ -178,7 +182,7 @@ def regions_of(results: object, project: Project) -> frozenset[int]:
     return frozenset(marked - {-1})
 
 
-def store_context(lab: Lab, project: Project, image: ImageInfo, keypoints: Sequence[Mark]) -> bool:
+def store_context(lab: Lab, project: Project, image: ImageInfo, keypoints: Sequence[Keypoint]) -> bool:
     """Make these the points that somebody is clicking just now of their labels; whether anything changed.
 
     Label Studio's page sends the keypoints of the label that was clicked last and of no other: those of other labels
@@ -195,7 +199,7 @@ def store_annotation(
     lab: Lab,
     project: Project,
     image: ImageInfo,
-    keypoints: Sequence[Mark],
+    keypoints: Sequence[Keypoint],
     *,
     annotation_id: object,
     regions: Collection[int] = (),
@@ -213,8 +217,8 @@ def store_annotation(
     """
     labeller = _labeller_of(annotation_id)
     pixels = {(one.point.row, one.point.col) for one in keypoints}
-    unnamed = [one for one in marks_of(lab, image_id=image.id, labeller=labeller) if not one.name]
-    clicked = [replace(one, name="") for one in marks_of(lab, image_id=image.id, labeller=LABELLER)]
+    unnamed = [one for one in stored_keypoints(lab, image_id=image.id, labeller=labeller) if not one.name]
+    clicked = [replace(one, name="") for one in stored_keypoints(lab, image_id=image.id, labeller=LABELLER)]
     kept = [
         one for one in (*unnamed, *clicked) if one.group in regions and (one.point.row, one.point.col) not in pixels
     ]
@@ -290,12 +294,12 @@ def _replace(
     lab: Lab,
     project: Project,
     image: ImageInfo,
-    keypoints: Sequence[Mark],
+    keypoints: Sequence[Keypoint],
     labeller: str,
     *,
     groups: Collection[int] | None = None,
 ) -> bool:
-    return replace_marks(
+    return replace_keypoints(
         lab,
         keypoints,
         groups=groups,

@@ -1,4 +1,4 @@
-"""Cityscapes: masks of label ids, train ids and instance ids, the same in colour, polygons as JSON."""
+"""Cityscapes: masks of label ids and instance ids, the same in colour, polygons as JSON."""
 
 from __future__ import annotations
 
@@ -28,9 +28,6 @@ UNSAID = 4
 """Ids below this say nothing about a pixel, unless a table names them."""
 VOID = (4, 5, 6, 3, 2, 1)
 """Ids that no score of Cityscapes looks at; "static" is what it calls all that belongs to no other class."""
-
-TRAINED = (7, 8, 11, 12, 13, 17, *range(19, 29), 31, 32, 33)
-"""Label ids in the order of their train ids, 0 to 18, as cityscapesscripts.helpers.labels lists them."""
 
 THINGS = range(24, 34)
 """Label ids of things that are told apart."""
@@ -70,24 +67,21 @@ class Cityscapes:
         others = [label.id for label in self.subject.named() if label.id not in self.standard]
         if not self.standard:
             return {class_id: class_id for class_id in others}
-        taken = set(self.standard.values())
-        void = [value for value in VOID if value not in taken]
-        free = (value for value in (*range(FIRST_OTHER, IGNORE), *range(1, FIRST_OTHER)) if value not in taken)
         ids = dict(self.standard)
-        for class_id in others:
-            ids[class_id] = void[0] if void and class_id == self.subject.background else next(free)
-        return ids
+        background = self.subject.background
+        if background in others:
+            others.remove(background)
+            ids[background] = next((value for value in VOID if value not in ids.values()), FIRST_OTHER)
+        taken = set(ids.values())
+        free = (value for value in (*range(FIRST_OTHER, IGNORE), *range(1, FIRST_OTHER)) if value not in taken)
+        return ids | dict(zip(others, free, strict=False))
 
     def of_image(self, image: ExportedImage) -> Iterator[WholeFile]:
-        """Four files, five where train ids mean something."""
+        """Four files."""
         base = f"cityscapes/gtFine/{cityscapes_place(image)}_gtFine_"
         label_ids = self._table()[image.mask]
         yield WholeFile(f"{base}labelIds.png", grey_png(label_ids))
         yield WholeFile(f"{base}instanceIds.png", grey_png(self._instances(image, label_ids)))
-        if self.standard:
-            trained = np.full(IGNORE + 1, IGNORE, np.uint8)
-            trained[list(TRAINED)] = np.arange(len(TRAINED))
-            yield WholeFile(f"{base}labelTrainIds.png", grey_png(trained[label_ids]))
         yield WholeFile(f"{base}color.png", colour_png(self.subject.palette()[image.mask]))
         objects = [
             {"label": self.subject.name_of(region.class_id), "polygon": ring[:, ::-1].tolist()}

@@ -11,15 +11,13 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
+from torch.fx.experimental import _config as tracing
 
 from fcnlab.errors import ExportFailed
 from fcnlab.specs import NetworkName, NetworkSpec
 
 EXAMPLE_HW, OTHER_HW = (67, 101), (75, 49)
 """What a network is traced with, and checked with: odd sizes, so that padding and cropping are seen."""
-
-SMALLEST = 33
-"""Least height and width an exported network takes. Below, the coarsest map has one cell, which is traced otherwise."""
 
 SAME = 1e-3
 """Largest difference between logits that count as equal, in units of the largest logit (at least 1)."""
@@ -80,7 +78,7 @@ def pt2_bytes(network: nn.Module, spec: NetworkSpec, *, notes: Mapping[str, str]
 def exported_program(network: nn.Module, spec: NetworkSpec) -> ExportedProgram:
     """The network as one graph: `rgb` (B, 3, H, W) float32, RGB in 0..1 -> logits (B, K, H, W).
 
-    B is free, and H and W are free from SMALLEST upwards; with fully connected layers they are those of the network.
+    B, H and W are free; with fully connected layers H and W are those of the network.
     The network itself is not changed.
 
     Raises:
@@ -102,7 +100,8 @@ def exported_program(network: nn.Module, spec: NetworkSpec) -> ExportedProgram:
             layer.inplace = False  # type: ignore[assignment]  # writing in place takes three times as long to convert
     free = (0,) if spec.network is NetworkName.FULLY_CONNECTED else (0, 2, 3)
     example = torch.zeros(2, 3, *_side_lengths(spec, EXAMPLE_HW))
-    with _explained(spec), torch.no_grad():
+    # Else tracing takes maps of one cell, those of pictures of up to 32 pixels, for another case and shuts them out.
+    with _explained(spec), torch.no_grad(), tracing.patch(backed_size_oblivious=True):
         return torch.export.export(ready, (example,), dynamic_shapes=(dict.fromkeys(free, Dim.DYNAMIC),))
 
 
