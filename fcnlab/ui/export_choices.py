@@ -60,8 +60,9 @@ def choices(found: Outlook, project: Project) -> ExportSpec | None:
         if not formats:
             st.caption("Choose at least one format.")
             return None
-        chosen = {"done_only": done_only, "with_points": with_points, "image_prefix": prefix}
-        return ExportSpec(formats, split=split, **chosen, **regions)
+        return ExportSpec(
+            formats, done_only=done_only, with_points=with_points, split=split, image_prefix=prefix, **regions
+        )
     except ExportFailed as failure:
         session.explained(failure)
         return None

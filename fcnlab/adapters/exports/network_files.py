@@ -101,7 +101,7 @@ def exported_program(network: nn.Module, spec: NetworkSpec) -> ExportedProgram:
     free = (0,) if spec.network is NetworkName.FULLY_CONNECTED else (0, 2, 3)
     example = torch.zeros(2, 3, *_side_lengths(spec, EXAMPLE_HW))
     # Else tracing takes maps of one cell, those of pictures of up to 32 pixels, for another case and shuts them out.
-    with _explained(spec), torch.no_grad(), tracing.patch(backed_size_oblivious=True):
+    with _explained(spec), torch.no_grad(), tracing.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
         return torch.export.export(ready, (example,), dynamic_shapes=(dict.fromkeys(free, Dim.DYNAMIC),))
 
 
