@@ -21,6 +21,11 @@ from fcnlab.imaging import PixelSize, Stretch
 BYTES_PER_PIXEL = 8
 """Many channels, or wide numbers, may take as much memory as this for each pixel allowed."""
 
+PIXELS_PER_BYTE = {"jpg": 512, "png": 8256, "jp2": 16384}
+"""The most pixels that a byte of a file can hold: JPEG takes a bit or more for 64 pixels (ISO 10918-1, F.1.2), deflate
+makes 1032 bytes of one at most, each up to eight pixels of a PNG. JPEG 2000 knows no such limit; a picture with
+anything to see in it stays far below this one."""
+
 PAGES_MOST = 100_000
 """Of a stack; more are no stack anybody looks at, but a count that was made up."""
 
@@ -132,6 +137,14 @@ def refuse_header(header: Header, *, name: str, max_pixels: int) -> None:
         raise ImportRefused(
             f"{name} holds {header.dtype} values, which are no brightnesses; save it as whole or real numbers"
         )
+
+
+def refuse_hollow(header: Header, *, n_bytes: int) -> None:
+    """Refuse a file too short for the pixels it speaks of, before memory is taken for them. Raises ValueError."""
+    height, width = header.stored_hw
+    most = PIXELS_PER_BYTE.get(header.extension)
+    if most is not None and height * width > most * n_bytes:
+        raise ValueError(f"it speaks of {width} x {height} pixels, which {n_bytes} bytes cannot hold")
 
 
 def refuse_count(count: int, *, name: str) -> None:

@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 from PIL import BmpImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
 from fcnlab.adapters import dicom, jpeg2000, numpy_files, tiff
-from fcnlab.adapters.decoding import DAMAGE, DecodedImage, Header, damaged, decoded, quieten, refuse_header
+from fcnlab.adapters.decoding import (
+    DAMAGE,
+    DecodedImage,
+    Header,
+    damaged,
+    decoded,
+    quieten,
+    refuse_header,
+    refuse_hollow,
+)
 from fcnlab.adapters.upright import ORIENTATION_TAG, upright, valid_orientation
 from fcnlab.errors import ImportRefused
 
@@ -104,6 +113,7 @@ def open_image(path: Path, *, name: str, max_pixels: int) -> Iterator[ImageSourc
             opened = files.enter_context(_opened(path, extension, name=name))
             header = _header(path, extension, name=name) if opened is None else _header_of(opened, place=0, name=name)
             refuse_header(header, name=name, max_pixels=max_pixels)
+            refuse_hollow(header, n_bytes=path.stat().st_size)
         except DAMAGE as failure:
             raise damaged(name, failure) from failure
         yield ImageSource(path, name=name, header=header, max_pixels=max_pixels, opened=opened)
