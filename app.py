@@ -2,11 +2,11 @@
 
 import streamlit as st
 
-from fcnlab.ui.frame import ICON, STYLE, counts_objects, know_labeller
+from fcnlab.ui.frame import ICON, counts_objects, know_labeller, style
 from fcnlab.ui.session import failures_explained
 
 st.set_page_config(page_title="fcnlab", page_icon=str(ICON), layout="wide")
-st.html(STYLE)
+st.html(style())
 with failures_explained():
     know_labeller()
     st.navigation(

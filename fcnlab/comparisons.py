@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Self
@@ -33,6 +34,7 @@ class ComparisonSpec:
         holdout: part of the images that nobody learns from.
         seed: of the images held out and of every training.
         working_side: longer side at which all look at a picture, in pixels.
+        staged: train FCN-16s and FCN-8s coarse to fine; each is measured at its own stage alone.
         as_of: the moment whose points all learn from; set when the comparison starts, like the next two.
         held_out: images nobody learns from.
         class_ids: classes with points.
@@ -48,6 +50,7 @@ class ComparisonSpec:
     holdout: float = 0.25
     seed: int = 0
     working_side: int = 384
+    staged: bool = True
     as_of: str = ""
     held_out: tuple[int, ...] = ()
     class_ids: tuple[int, ...] = ()
@@ -92,6 +95,7 @@ class ComparisonSpec:
             holdout=self.holdout,
             seed=self.seed,
             working_side=self.working_side,
+            staged=self.staged,
         )
 
     def plan(self) -> dict[str, Any]:
@@ -119,23 +123,35 @@ class ComparisonSpec:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds that one picture takes from pixels to classes.
+    """Seconds that one picture takes from pixels to classes, each time after a run to warm up.
 
     Attributes:
+        seconds: the median of several runs.
         hw: size of the picture.
         pixels: how many of its pixels were computed; fewer than all: the seconds are extrapolated from them.
         threads: of the processor; 0 on a graphics card.
+        low, high: of the quickest and the slowest run.
+        runs: number of runs; 0 where it was not recorded.
+        is_by_turns: all in the comparison ran once, then all again, so that what else the machine did met them alike.
     """
 
     seconds: float
     hw: tuple[int, int]
     pixels: int
     threads: int
+    low: float = 0.0
+    high: float = 0.0
+    runs: int = 0
+    is_by_turns: bool = False
 
     @property
     def is_extrapolated(self) -> bool:
         """Whether only a part of the picture was computed."""
         return self.pixels < self.hw[0] * self.hw[1]
+
+    def spread(self) -> str:
+        """The quickest and the slowest run in seconds, for people; empty where they were not recorded."""
+        return f"{self.low:.3g} to {self.high:.3g}" if self.runs else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +182,11 @@ class Measured:
     masks: dict[int, str] = field(default_factory=dict)
     by_experts: bool = False
 
+    @property
+    def is_untrained(self) -> bool:
+        """Whether the figures are those of a network that is no better than its random weights: no result of it."""
+        return self.score is not None and self.score.kept is not None and self.score.kept.is_untrained
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `from_dict` is the inverse."""
         return {
@@ -195,8 +216,8 @@ class Participant:
         key: unique in its comparison.
         title, summary: for people.
         training: of a network; None for the instant learner.
-        message: why it failed.
-        measured: once it is finished.
+        message: why it failed, or has no result although it is finished.
+        measured: once it is finished; see `result`.
         model_id: the version it was kept as, if it was.
     """
 
@@ -210,11 +231,29 @@ class Participant:
     model_id: int | None
 
     @property
+    def result(self) -> Measured | None:
+        """What came out, if it is a result: a network that is no better than untrained has none to show."""
+        return None if self.measured is None or self.measured.is_untrained else self.measured
+
+    @property
     def seconds_per_epoch(self) -> float | None:
         """Mean time of an epoch; None for the instant learner, and before the first."""
         if self.training is None or not self.training.epoch:
             return None
         return self.training.seconds / self.training.epoch
+
+
+def timing_in_words(results: Sequence[Measured]) -> str:
+    """How the times of those compared, at least one, were taken."""
+    timings = [one.timing for one in results]
+    fewest = min(one.runs for one in timings)
+    if not fewest:
+        return "the median of three runs, each network by itself"
+    most = max(one.runs for one in timings)
+    runs = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+    apart = sum(not one.is_by_turns for one in timings)
+    turns = "by turns" if not apart else "each by itself" if apart == len(timings) else f"{apart} of them by itself"
+    return f"the median of {runs} runs, each after one to warm up, {turns}"
 
 
 def key_of(training_id: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 
 class Task(StrEnum):
@@ -136,6 +136,36 @@ class Calibration:
         )
 
 
+StartWeights = Literal["random", "fitted", "model"]
+"""What training begins with: random weights, a head fitted to the points, or a model of before."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptEpoch:
+    """The weights of a training that were kept, and are what a score is of.
+
+    Attributes:
+        epoch: after which the network had them, in the count of the whole training; 0: it began with them.
+        epochs: finished in all.
+        network: which was trained in that epoch; the FCNs are trained coarse to fine.
+        start: what training began with.
+        is_better: the score is better than that of the start, which held-out data tells; True without any.
+        n_compared: epochs among which the held-out data of the score chose; 0: the last one was kept.
+    """
+
+    epoch: int
+    epochs: int
+    network: str
+    start: StartWeights = "random"
+    is_better: bool = True
+    n_compared: int = 0
+
+    @property
+    def is_untrained(self) -> bool:
+        """Training made nothing of random weights: the figures are not those of a network that learned."""
+        return self.start == "random" and not self.is_better
+
+
 @dataclass(frozen=True, slots=True)
 class CountScore:
     """How well objects were counted in images that training did not see and whose objects are all marked.
@@ -149,6 +179,7 @@ class CountScore:
         n_images: images scored.
         n_objects: true objects in them.
         per_class: mean absolute error by class id.
+        kept: the weights it is of; None where it was not recorded.
     """
 
     mae: float
@@ -161,3 +192,4 @@ class CountScore:
     n_images: int
     n_objects: int
     per_class: dict[int, float] = field(default_factory=dict)
+    kept: KeptEpoch | None = None

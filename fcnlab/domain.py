@@ -34,7 +34,7 @@ DEFAULT_PALETTE = (
     "#8C6BB1",
     "#666666",
 )
-"""Colours that stay apart for colour-blind readers (after Okabe and Ito 2008), reused in order."""
+"""Colours that stay apart for colour-blind readers (after Okabe and Ito 2008); `palette.class_colours` goes on."""
 
 
 BACKGROUND_NAMES = frozenset({"background", "bg", "unlabelled", "unlabeled", "nothing", "none", "rest"})

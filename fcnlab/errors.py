@@ -98,6 +98,10 @@ class ImportRefused(FcnlabError):
     """A file or folder that may not, or cannot, be imported."""
 
 
+class NotAnImage(ImportRefused):
+    """A file among images that nobody takes for one of them: of another kind, or the mask of a picture beside it."""
+
+
 class RestoreRefused(FcnlabError):
     """A backup that may not, or cannot, take the place of an installation."""
 

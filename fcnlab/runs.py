@@ -8,9 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from fcnlab.counts import CountScore, Objective
-from fcnlab.domain import LearnerSpec
-from fcnlab.specs import NetworkSpec, PointScore, Score, TrainingProgress, TrainingSpec
+from fcnlab.counts import CountScore, KeptEpoch, Objective
+from fcnlab.domain import LearnerSpec, PointSource
+from fcnlab.specs import EXPERT_MASK, NetworkSpec, PointScore, Score, TrainingProgress, TrainingSpec
 
 
 class TrainingState(StrEnum):
@@ -210,11 +210,86 @@ def best_counter(models: Sequence[ModelRecord]) -> ModelRecord:
     return min(models, key=merit)
 
 
-DRAWN_IN_WORDS = {
-    "clicks": "on your clicks: labellers click where the mask is wrong, so this is too low",
-    "query": "on randomly drawn pixels",
+SOURCES_IN_WORDS = {
+    EXPERT_MASK: ("point drawn from expert masks", "points drawn from expert masks"),
+    PointSource.RANDOM_QUERY: ("randomly drawn pixel", "randomly drawn pixels"),
+    PointSource.QUERY: ("answer about an uncertain pixel", "answers about uncertain pixels"),
+    PointSource.CLICK: ("click", "clicks"),
+    PointSource.ACCEPTED: ("accepted object", "accepted objects"),
+    PointSource.SCRIBBLE: ("point of scribbles", "points of scribbles"),
+    PointSource.IMPORT: ("imported point", "imported points"),
+    PointSource.SIMULATION: ("simulated click", "simulated clicks"),
 }
-"""What a score was taken on, by `PointScore.drawn`; every door says it beside the figure."""
+"""Points by their source, one and several, in the order in which they are named."""
+
+TOO_LOW: dict[str, str] = {
+    PointSource.CLICK: "labellers click where the mask is wrong",
+    PointSource.QUERY: "the page asks where the mask is unsure",
+    PointSource.SIMULATION: "simulated labellers click where the mask is wrong",
+}
+TOO_HIGH: dict[str, str] = {EXPERT_MASK: "points of expert masks lie away from borders"}
+AS_IT_IS: dict[str, str] = {PointSource.RANDOM_QUERY: "nobody chose where they lie"}
+"""Why accuracy on points of a source is lower than on all pixels, higher, or neither; of others that is not known."""
+
+
+def sources_in_words(score: PointScore) -> str:
+    """What the points of a score are: `100 points drawn from expert masks and 20 clicks`."""
+    named = [
+        f"{count:,} {SOURCES_IN_WORDS[source][count != 1]}"
+        for source in SOURCES_IN_WORDS
+        if (count := score.sources.get(source, 0))
+    ]
+    if not named:
+        return f"{score.n_points:,} points of unknown origin"
+    return " and ".join(filter(None, (", ".join(named[:-1]), named[-1])))
+
+
+def taken_on(score: PointScore) -> str:
+    """What a score was taken on, and which way that bends it if that is known; every door says it beside the figure."""
+    sources = [source for source in SOURCES_IN_WORDS if score.sources.get(source)]
+    known = [(TOO_LOW, "so this is rather too low"), (TOO_HIGH, "so this is rather too high"), (AS_IT_IS, "")]
+    bend = "whether this is too high or too low is not known"
+    for reasons, result in known:
+        bent = [reasons[source] for source in sources if source in reasons]
+        if bent and all(source in reasons or source in AS_IT_IS for source in sources):
+            bend = ", ".join(filter(None, (" and ".join(bent), result)))
+            break
+    return f"on {sources_in_words(score)}: {bend}"
+
+
+def kept_in_words(score: Score) -> str:
+    """Which epoch a score is of, and what chose it, in a sentence; empty where that was not recorded."""
+    kept = score.kept
+    if kept is None:
+        return ""
+    judges = "points" if isinstance(score, PointScore) else "images"
+    if kept.is_untrained:
+        which = f"epoch {kept.epoch} of {kept.epochs}"
+        return f"No epoch was better than the untrained network: {which} is kept, train longer."
+    if not kept.epoch:
+        began = {"model": "the model it began with", "fitted": "the head it began with, fitted to the points,"}
+        return f"No epoch was better: {began.get(kept.start, 'what it began with')} is kept."
+    if kept.n_compared < 2:
+        return f"Of epoch {kept.epoch} of {kept.epochs}."
+    return f"Of epoch {kept.epoch} of {kept.epochs}, which the same {judges} chose: that flatters it."
+
+
+def kept_in_brief(score: Score | None, epochs: int) -> str:
+    """Which epoch was kept, for a table: `12 of 40`; the last one where nothing was held out that could choose."""
+    kept = None if score is None else score.kept
+    if kept is None:
+        return "" if score is not None or not epochs else f"{epochs} of {epochs}, the last"
+    if not kept.epoch:
+        return "none: " + {"model": "the model before", "fitted": "the fitted head"}.get(kept.start, "the start")
+    return f"{kept.epoch} of {kept.epochs}" + (", no better than untrained" if kept.is_untrained else "")
+
+
+def mean_iou_in_words(score: PointScore) -> str:
+    """Mean IoU on the expert masks of held-out images, in a sentence; empty where there are none."""
+    if score.mean_iou is None:
+        return ""
+    masks = "expert mask" if score.n_masks == 1 else "expert masks"
+    return f"Mean IoU {score.mean_iou:.3f} on {score.n_masks} {masks} of held-out images."
 
 
 def duration_in_words(seconds: float) -> str:
@@ -233,11 +308,17 @@ def score_to_plain(score: Score) -> dict[str, Any]:
 
 def score_from_plain(values: Mapping[str, Any]) -> Score:
     """The score that `score_to_plain` wrote; one of counts is known by its mean absolute error."""
-    per_class = {int(class_id): share for class_id, share in values["per_class"].items()}
+    kept = values.get("kept")
+    plain = {
+        **values,
+        "per_class": {int(class_id): share for class_id, share in values["per_class"].items()},
+        "kept": None if kept is None else KeptEpoch(**kept),
+    }
     if "mae" in values:
-        game = tuple(float(one) for one in values["game"])
-        return CountScore(**{**values, "game": game, "per_class": per_class})
-    return PointScore(**{**values, "per_class": per_class})
+        return CountScore(**plain | {"game": tuple(float(one) for one in values["game"])})
+    if plain.pop("drawn", "") == "query":  # versions before this one knew randomly drawn pixels from all others
+        plain["sources"] = {PointSource.RANDOM_QUERY.value: values["n_points"]}
+    return PointScore(**plain)
 
 
 def figure_name(objective: Objective) -> str:
@@ -260,15 +341,17 @@ def figure_in_brief(score: Score) -> str:
 def score_in_a_sentence(score: Score) -> str:
     """What a score says and what it was taken on, for people."""
     if isinstance(score, CountScore):
-        return (
+        counts = (
             f"Counts of {score.n_images} held-out images with {score.n_objects} objects: off by {score.mae:.2f} on "
             f"average (MAE), which is {score.mre:.0%} of the count; precision {score.precision:.0%}, recall "
             f"{score.recall:.0%} of the objects found."
         )
-    return (
+        return " ".join(filter(None, (counts, kept_in_words(score))))
+    accuracy = (
         f"Accuracy on {score.n_points} held-out points, 95% sure to be between {score.low:.0%} and {score.high:.0%}, "
-        f"{DRAWN_IN_WORDS[score.drawn]}."
+        f"{taken_on(score)}."
     )
+    return " ".join(filter(None, (accuracy, mean_iou_in_words(score), kept_in_words(score))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Literal, Self, get_args
 
-from fcnlab.counts import CountScore, Objective
+from fcnlab.counts import CountScore, KeptEpoch, Objective
 from fcnlab.domain import MAX_CLASSES, PointSource
 from fcnlab.errors import InvalidSetting
 from fcnlab.validation import check_fields
@@ -234,6 +234,10 @@ def counting_training(objective: Objective) -> TrainingSpec:
     )
 
 
+EXPERT_MASK = "expert_mask"
+"""Source of points that were drawn from an expert mask, at random and away from borders."""
+
+
 @dataclass(frozen=True, slots=True)
 class PointScore:
     """How well points that training did not see are told apart.
@@ -243,8 +247,10 @@ class PointScore:
         low, high: 95 % interval of the accuracy.
         n_points: number of points.
         per_class: share of right ones by class id.
-        drawn: "query" when all points are answers to randomly drawn pixels, "clicks" when labellers chose them
-            (where they saw errors, so the figure is too low).
+        sources: how many of the points came from where: a PointSource, or EXPERT_MASK; {} where nobody knows.
+        mean_iou: over the classes, on the expert masks of held-out images; None where there are none.
+        n_masks: number of those masks.
+        kept: the weights it is of; None where it was not recorded, and of weights that no epochs made.
     """
 
     accuracy: float
@@ -252,7 +258,10 @@ class PointScore:
     high: float
     n_points: int
     per_class: dict[int, float] = field(default_factory=dict)
-    drawn: Literal["query", "clicks"] = "clicks"
+    sources: dict[str, int] = field(default_factory=dict)
+    mean_iou: float | None = None
+    n_masks: int = 0
+    kept: KeptEpoch | None = None
 
 
 Score = PointScore | CountScore
@@ -271,7 +280,7 @@ class TrainingProgress:
         images_per_second: pictures that went through the network.
         seconds_left: estimate, by epochs or by the time limit.
         score: on held-out points or images, None when there are none.
-        is_best: whether this is the best score so far.
+        is_best: whether its weights are those that would be kept now.
     """
 
     epoch: int

@@ -8,6 +8,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from PIL import Image
 
 import fcnlab
 from fcnlab.cli import main
-from fcnlab.commands.app import server_command
+from fcnlab.commands.app import THEME, server_command
 from fcnlab.core import large
 from fcnlab.domain import LearnerSpec
 from fcnlab.lab import open_lab
@@ -344,3 +345,10 @@ def test_errors_of_a_process_go_to_standard_error(data: Path) -> None:
 
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("Error: ")
+
+
+def test_however_the_application_is_started_it_has_the_same_colours() -> None:
+    config = tomllib.loads((Path(__file__).parents[1] / ".streamlit" / "config.toml").read_text())
+    found = {f"{kind}.{name}": colour for kind in ("light", "dark") for name, colour in config["theme"][kind].items()}
+
+    assert found == THEME

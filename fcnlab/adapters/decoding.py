@@ -62,6 +62,7 @@ class Header:
         pixel_size: of the upright image, where the file says it.
         stated: the range of values that the file states.
         is_window: whether that is a range to show, and values outside are meant to be cut off.
+        nodata: the value of pixels about which nothing is known; None where the file says none.
     """
 
     extension: str
@@ -73,6 +74,7 @@ class Header:
     pixel_size: PixelSize | None = None
     stated: Stretch | None = None
     is_window: bool = False
+    nodata: float | None = None
 
     @property
     def hw(self) -> tuple[int, int]:
@@ -92,6 +94,7 @@ class DecodedImage:
         pixel_size: of the upright image, where the file says it.
         stated: the range of values that the file states.
         is_window: whether that is a range to show, and values outside are meant to be cut off.
+        nodata: the value of pixels about which nothing is known; None where the file says none.
     """
 
     pixels: NDArray[Any]
@@ -100,6 +103,7 @@ class DecodedImage:
     pixel_size: PixelSize | None = None
     stated: Stretch | None = None
     is_window: bool = False
+    nodata: float | None = None
 
     @property
     def channels(self) -> int:
@@ -112,7 +116,13 @@ def decoded(header: Header, pixels: NDArray[Any]) -> DecodedImage:
     if pixels.shape[:2] != header.hw:
         raise ValueError(f"its pixels are {pixels.shape}, and it says {header.hw}")
     return DecodedImage(
-        pixels, header.orientation != 1, header.extension, header.pixel_size, header.stated, header.is_window
+        pixels,
+        header.orientation != 1,
+        header.extension,
+        header.pixel_size,
+        header.stated,
+        header.is_window,
+        header.nodata,
     )
 
 

@@ -24,6 +24,11 @@ def point_uid(*, mask_id: int, number: int) -> str:
     return f"{UID_START}{mask_id}:{number}"
 
 
+def is_of_expert_mask(uid: str) -> bool:
+    """Whether a point of that uid was drawn from an expert mask."""
+    return uid.startswith(UID_START)
+
+
 def image_sizes(session: Session, *, project_id: int) -> tuple[tuple[str, int, tuple[int, int]], ...]:
     """(name, number, (height, width)) of all images of a project, in import order."""
     query = select(ImageRow.name, ImageRow.id, ImageRow.height, ImageRow.width)

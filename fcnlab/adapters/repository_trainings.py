@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from fcnlab.adapters.repository import require_project
@@ -21,7 +21,7 @@ from fcnlab.runs import (
     score_from_plain,
     score_to_plain,
 )
-from fcnlab.specs import NetworkName, NetworkSpec, Score, TrainingProgress, TrainingSpec
+from fcnlab.specs import NetworkName, NetworkSpec, TrainingProgress, TrainingSpec
 
 FOR_A_WORKER = (TrainingState.QUEUED, TrainingState.RUNNING)
 """States in which a training wants a worker: running, with none at work, means that it was interrupted."""
@@ -195,18 +195,18 @@ def epochs(session: Session, *, training_id: int) -> tuple[Epoch, ...]:
     return tuple(Epoch(_progress(row), row.created_at) for row in rows)
 
 
-def thinned_epochs(session: Session, *, training_id: int, at_most: int) -> tuple[tuple[float, Score | None], ...]:
-    """(seconds, score) of about `at_most` epochs, evenly spread, the last among them. Raises UnknownTraining."""
+def thinned_epochs(session: Session, *, training_id: int, at_most: int) -> tuple[TrainingProgress, ...]:
+    """About `at_most` epochs, evenly spread, the last and the one whose weights are kept among them.
+
+    Raises:
+        UnknownTraining: no such training.
+    """
     last = _row(session, training_id).epoch
     step = max(1, -(-last // at_most))
-    query = (
-        select(EpochRow.seconds, EpochRow.score)
-        .where(EpochRow.training_id == training_id, EpochRow.number % step == last % step)
-        .order_by(EpochRow.number)
-    )
-    return tuple(
-        (seconds, None if score is None else score_from_plain(score)) for seconds, score in session.execute(query)
-    )
+    of_training = EpochRow.training_id == training_id
+    kept = select(func.max(EpochRow.number)).where(of_training, EpochRow.is_best).scalar_subquery()
+    query = select(EpochRow).where(of_training, (EpochRow.number % step == last % step) | (EpochRow.number == kept))
+    return tuple(_progress(row) for row in session.scalars(query.order_by(EpochRow.number)))
 
 
 def _row(session: Session, training_id: int) -> TrainingRow:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,15 @@ NESTED_KINDS = frozenset({"svs", "ndpi", "scn", "philips", "bif", "qpi", "avs"})
 
 REDUCED, MASK = 1, 4
 """Of NewSubfileType: a smaller version of another page, a mask of transparency."""
+
+SUBFILE_TAG, OLD_REDUCED = 255, 2
+"""SubfileType, the older tag, and its value for a smaller version."""
+
+NODATA_TAG = 42113
+"""GDAL_NODATA: the value of pixels about which nothing is known, as text."""
+
+LOOKED_AT_MOST = 10_000
+"""Pages of a stack whose notes are read one by one."""
 
 PHOTO = tifffile.PHOTOMETRIC
 OTHER_COLOURS = frozenset({PHOTO.SEPARATED, PHOTO.CIELAB, PHOTO.ICCLAB, PHOTO.ITULAB})
@@ -97,6 +107,7 @@ def tiff_header(opened: OpenTiff, *, place: int, name: str) -> Header:
         pixel_size=size.turned() if size is not None and orientation >= SIDEWAYS else size,
         stated=stated_range(page),
         is_window=is_windowed(page),
+        nodata=_nodata(page),
     )
 
 
@@ -119,6 +130,24 @@ def tiff_pixels(opened: OpenTiff, path: Path, *, place: int, name: str) -> NDArr
     if page.photometric == PHOTO.MINISWHITE:
         pixels = _turned_to_light(pixels, bits=int(page.bitspersample))
     return upright(as_numbers(pixels), orientation=_orientation(page))
+
+
+def _nodata(page: tifffile.TiffPage) -> float | None:
+    """The value of pixels about which nothing is known; None where the file says none, or one it cannot hold."""
+    tag = page.tags.get(NODATA_TAG)
+    if tag is None or page.dtype is None or page.photometric == PHOTO.PALETTE:
+        return None
+    try:
+        value = float(str(tag.value).strip().strip("\0"))
+    except ValueError:
+        return None
+    if page.dtype.kind == "f":
+        value = float(page.dtype.type(value))
+    elif page.dtype.kind not in "iu" or not math.isfinite(value) or value != round(value):
+        return None
+    if page.photometric == PHOTO.MINISWHITE:
+        return float(_turned_to_light(np.array([value], page.dtype), bits=int(page.bitspersample))[0])
+    return value
 
 
 def opencv_pixels_16(path: Path) -> NDArray[np.uint16]:
@@ -151,16 +180,35 @@ def simple(image: Image.Image) -> Image.Image:
 def _planes(file: tifffile.TiffFile, *, name: str) -> Iterator[Plane]:
     for series in file.series:
         page = series.keyframe
-        if page.subfiletype & (REDUCED | MASK) and len(file.series) > 1:
+        if _is_beside(page) and len(file.series) > 1:
             continue
         if "Z" in page.axes:
             raise ImportRefused(f"{name} holds a volume in one page; save its slices as pages or files of their own")
         n_pages = series.size // max(1, page.size)
         refuse_count(n_pages, name=name)
         _refuse_promises(series, n_pages)
-        yield from (Plane(series, pages) for pages in _images_of(series, n_pages))
+        beside = _pages_beside(series, n_pages)
+        yield from (Plane(series, pages) for pages in _images_of(series, n_pages) if beside.isdisjoint(pages))
         if series.kind in NESTED_KINDS:
             return
+
+
+def _is_beside(page: tifffile.TiffPage) -> bool:
+    """Whether a page is no image of its own: an overview of another page, or a mask of transparency."""
+    old = page.tags.get(SUBFILE_TAG)
+    return bool(page.subfiletype & (REDUCED | MASK)) or (old is not None and old.value == OLD_REDUCED)
+
+
+def _pages_beside(series: tifffile.TiffPageSeries, n_pages: int) -> frozenset[int]:
+    """Numbers of the pages of a series that are no images of their own.
+
+    A mask of the same kind as its image lies in one series with it. Of a series of them alone, and of a very long one,
+    all pages are images.
+    """
+    if not 1 < n_pages == len(series.pages) <= LOOKED_AT_MOST or _is_beside(series.keyframe):
+        return frozenset()
+    pages = [None if page is None or page.is_virtual else page.aspage() for page in series.pages]
+    return frozenset(number for number, page in enumerate(pages) if page is not None and _is_beside(page))
 
 
 def _refuse_promises(series: tifffile.TiffPageSeries, n_pages: int) -> None:

@@ -79,7 +79,7 @@ def is_windowed(page: tifffile.TiffPage) -> bool:
 def write_page(path: Path, page: DecodedImage) -> None:
     """Write one image of a stack as an uncompressed TIFF: same pixels, same bytes.
 
-    A pixel size is kept where its unit is a length, and so is the stated range.
+    A pixel size is kept where its unit is a length, and so are the stated range and the value of unknown pixels.
     """
     pixels, size, stated = page.pixels, page.pixel_size, page.stated
     is_colour = page.channels in (3, 4) and pixels.dtype in (np.uint8, np.uint16)
@@ -94,6 +94,8 @@ def write_page(path: Path, page: DecodedImage) -> None:
     if stated is not None:
         ends, count = ((SMALLEST[0], stated.low), (LARGEST[0], stated.high)), page.channels
         options["extratags"] = [(tag, "d", count, (float(value),) * count, True) for tag, value in ends]
+    if page.nodata is not None:
+        options.setdefault("extratags", []).append((42113, "s", 0, f"{page.nodata!r}", True))
     photometric, software = "rgb" if is_colour else "minisblack", SOFTWARE_WINDOW if page.is_window else SOFTWARE
     tifffile.imwrite(path, pixels, photometric=photometric, metadata=None, software=software, **options)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 import struct
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ REFUSED_METHODS = {zipfile.ZIP_BZIP2: "bzip2", zipfile.ZIP_LZMA: "LZMA"}
 """Python unpacks these without a limit, whatever size an entry declares."""
 
 ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst"})
+UTF8_FLAG = 0x800
+
 NAME_BYTES_MOST = 1000
 """Of the directory of an archive, for each entry: names, times and comments."""
 
@@ -202,7 +205,7 @@ def _judged(infos: list[zipfile.ZipInfo]) -> tuple[tuple[ZipEntry, ...], tuple[L
     entries: dict[str, ZipEntry] = {}
     left_out: list[LeftOut] = []
     for place, info in enumerate(infos):
-        name = info.filename.replace("\\", "/")
+        name = _name_of(info).replace("\\", "/")
         if info.is_dir():
             continue
         reason = _reason(info, name)
@@ -213,6 +216,19 @@ def _judged(infos: list[zipfile.ZipInfo]) -> tuple[tuple[ZipEntry, ...], tuple[L
         else:
             entries[name] = ZipEntry(name, info.file_size, place)
     return tuple(entries.values()), tuple(left_out)
+
+
+def _name_of(info: zipfile.ZipInfo) -> str:
+    """The name of an entry in composed letters (NFC). Bytes that are UTF-8 are read so although nothing says it.
+
+    Many packers write UTF-8, or what their system uses, without the flag that tells; zipfile takes it for code page 437
+    then. A name of another code page is hardly ever UTF-8 by chance.
+    """
+    name = info.filename
+    if not info.flag_bits & UTF8_FLAG:
+        with suppress(UnicodeError):
+            name = name.encode("cp437").decode("utf-8")
+    return unicodedata.normalize("NFC", name)
 
 
 def _reason(info: zipfile.ZipInfo, name: str) -> str:

@@ -13,6 +13,7 @@ from fcnlab.domain import ClassLabel, ImageState, LearnerSpec, Point
 from fcnlab.errors import InvalidPoints
 from fcnlab.services import projects as services
 from fcnlab.services.adding import Addition, add_points_at_once
+from fcnlab.services.import_sources import mask_of, masks_beside
 from fcnlab.services.importing import import_files
 from fcnlab.services.labelling import (
     AppliedBatch,
@@ -81,9 +82,19 @@ def list_images(
 
 
 @router.post("/projects/{project_id}/images")
-def upload_images(own: Own, project_id: Number, files: Annotated[list[UploadFile], File()]) -> list[Uploaded]:
-    """Import image files. Each is stored whole or refused by itself; content the project has is not stored again."""
-    pairs = ((one.filename or "unnamed", one.file.read()) for one in files)
+def upload_images(
+    own: Own, project_id: Number, files: Annotated[list[UploadFile], File()], with_masks: bool = False
+) -> list[Uploaded]:
+    """Import image files. Each is stored whole or refused by itself; content the project has is not stored again.
+
+    A mask beside its picture, such as plant_mask.png and plant.jpg, is refused unless `with_masks` is true.
+    """
+    masks = {} if with_masks else masks_beside([one.filename or "unnamed" for one in files])
+    pairs = (
+        (name, mask_of(name, masks[name]) if name in masks else one.file.read())
+        for one in files
+        for name in [one.filename or "unnamed"]
+    )
     try:
         return [
             Uploaded(name=step.name, image_id=step.image_id, duplicate=step.duplicate, refused=step.refused)

@@ -12,10 +12,10 @@ import click
 
 from fcnlab.commands.common import found_project, opened, project_option, say
 from fcnlab.commands.training import INTERRUPTED
-from fcnlab.comparisons import ComparisonSpec, Measured, Participant
+from fcnlab.comparisons import ComparisonSpec, Measured, Participant, timing_in_words
 from fcnlab.counts import CountScore
 from fcnlab.errors import InvalidSetting
-from fcnlab.runs import DRAWN_IN_WORDS, TrainingState, duration_in_words, figure, figure_in_brief
+from fcnlab.runs import TrainingState, duration_in_words, figure, figure_in_brief, kept_in_brief, taken_on
 from fcnlab.specs import NetworkName, NetworkSpec, PointScore, TrainingProgress, Upsampling
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from fcnlab.lab import Lab
     from fcnlab.services.comparing import Standing
 
-HEADINGS = ("", "held out", "95 %", "mIoU", "s/epoch", "s/image", "parameters")
-COUNT_HEADINGS = ("", "MAE", "RMSE", "MRE", "GAME(3)", "F", "s/epoch", "s/image", "parameters")
+HEADINGS = ("", "held out", "95 %", "mIoU", "epoch kept", "s/epoch", "s/image", "runs", "parameters")
+COUNT_HEADINGS = ("", "MAE", "RMSE", "MRE", "GAME(3)", "F", "epoch kept", "s/epoch", "s/image", "runs", "parameters")
 
 
 @click.command()
@@ -35,6 +35,7 @@ COUNT_HEADINGS = ("", "MAE", "RMSE", "MRE", "GAME(3)", "F", "s/epoch", "s/image"
 @click.option("--minutes", default=1.0, show_default=True, help="Of training for each network.")
 @click.option("--holdout", default=0.25, show_default=True, help="Part of the images that nobody learns from.")
 @click.option("--working-side", default=384, show_default=True, help="Longer side of a picture.")
+@click.option("--staged/--all-at-once", default=True, show_default=True, help="FCNs: coarse to fine, or not.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--instant/--no-instant", default=True, show_default=True, help="Let the instant learner take part.")
 @click.option("--labeller", default="command line", show_default=True, help="Who asks for it.")
@@ -69,7 +70,7 @@ def table(found: Standing) -> list[str]:
     rows = [headings, *(row_of(one) for one in found.participants)]
     widths = [max(len(row[place]) for row in rows) for place in range(len(headings))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    results = [one.measured for one in found.participants if one.measured is not None]
+    results = [one.result for one in found.participants if one.result is not None]
     return [*lines, *_notes(results), *(f"{one.title}: {one.message}" for one in found.participants if one.message)]
 
 
@@ -86,6 +87,7 @@ def plain(found: Standing) -> dict[str, Any]:
                 "state": one.state.value,
                 "message": one.message,
                 "seconds_per_epoch": one.seconds_per_epoch,
+                "has_result": one.result is not None,
                 "measured": None if one.measured is None else one.measured.to_dict(),
             }
             for one in found.participants
@@ -94,39 +96,59 @@ def plain(found: Standing) -> dict[str, Any]:
 
 
 def _row(one: Participant) -> tuple[str, ...]:
-    measured, epoch = one.measured, one.seconds_per_epoch
+    measured, epoch = one.result, one.seconds_per_epoch
     if measured is None:
-        return (one.title, one.state.value, *[""] * (len(HEADINGS) - 2))
+        return (one.title, _state(one), *[""] * (len(HEADINGS) - 2))
     score, timing = measured.score, measured.timing
     return (
         one.title,
         "" if score is None else figure(score),
         f"{score.low:.0%} to {score.high:.0%}" if isinstance(score, PointScore) else "",
         "" if measured.mean_iou is None else f"{measured.mean_iou:.3f}",
+        _kept(one),
         "" if epoch is None else f"{epoch:.2f}",
         f"{timing.seconds:.3g}{' (extrapolated)' if timing.is_extrapolated else ''}",
+        timing.spread(),
         f"{measured.parameters:,}",
     )
 
 
+def _state(one: Participant) -> str:
+    """Why there are no figures, in a word."""
+    return "no result" if one.state is TrainingState.FINISHED else one.state.value
+
+
+def _kept(one: Participant) -> str:
+    """Which epoch of a network was kept; nothing for the instant learner, which has none."""
+    score = one.result.score if one.result else None
+    return "" if one.training is None else kept_in_brief(score, one.training.epoch)
+
+
 def _count_row(one: Participant) -> tuple[str, ...]:
-    measured, epoch = one.measured, one.seconds_per_epoch
+    measured, epoch = one.result, one.seconds_per_epoch
     if measured is None:
-        return (one.title, one.state.value, *[""] * (len(COUNT_HEADINGS) - 2))
+        return (one.title, _state(one), *[""] * (len(COUNT_HEADINGS) - 2))
     score = measured.score
     figures = [""] * 5
     if isinstance(score, CountScore):
         figures = [f"{score.mae:.2f}", f"{score.rmse:.2f}", f"{score.mre:.1%}", f"{score.game[3]:.2f}"]
         figures.append(f"{score.f_score:.3f}")
-    speed = f"{measured.timing.seconds:.3g}"
-    return (one.title, *figures, "" if epoch is None else f"{epoch:.2f}", speed, f"{measured.parameters:,}")
+    speed = (f"{measured.timing.seconds:.3g}", measured.timing.spread())
+    return (
+        one.title,
+        *figures,
+        _kept(one),
+        "" if epoch is None else f"{epoch:.2f}",
+        *speed,
+        f"{measured.parameters:,}",
+    )
 
 
 def _notes(results: list[Measured]) -> list[str]:
     notes = []
     score = next((one.score for one in results if one.score is not None), None)
     if isinstance(score, PointScore):
-        notes.append(f"held out: accuracy on {score.n_points} points, {DRAWN_IN_WORDS[score.drawn]}")
+        notes.append(f"held out: accuracy on {score.n_points} points, {taken_on(score)}")
     if isinstance(score, CountScore):
         notes.append(
             f"counts of {score.n_images} held-out images with {score.n_objects} objects; less is better, but of F"
@@ -139,7 +161,10 @@ def _notes(results: list[Measured]) -> list[str]:
     if results:
         timing = results[0].timing
         on = f"threads: {timing.threads}" if timing.threads else "on the graphics card"
-        notes.append(f"s/image: a picture of {timing.hw[1]} x {timing.hw[0]} pixels, {on}")
+        size = f"a picture of {timing.hw[1]} x {timing.hw[0]} pixels, {on}"
+        notes.append(f"s/image: {size}; {timing_in_words(results)}; runs: the quickest to the slowest")
+    if any(one.score is not None and one.score.kept is not None and one.score.kept.n_compared > 1 for one in results):
+        notes.append("epoch kept: the one that did best on the same held-out data, which flatters networks a little")
     return notes
 
 

@@ -10,7 +10,7 @@ import click
 
 from fcnlab.commands.common import answer, found_project, json_option, learner_of, opened, project_option, say
 from fcnlab.counts import CountScore
-from fcnlab.runs import DRAWN_IN_WORDS, ModelRecord, figure, score_to_plain
+from fcnlab.runs import ModelRecord, figure, kept_in_words, mean_iou_in_words, score_to_plain, taken_on
 
 INSTANT = "instant"
 FORMATS = ("checkpoint", "onnx", "pt2")
@@ -146,5 +146,6 @@ def score_in_words(model: ModelRecord) -> str:
         return "nothing held out"
     if isinstance(model.score, CountScore):
         return f"off by {figure(model.score)} on average in the counts of {model.score.n_images} held-out images"
-    on = DRAWN_IN_WORDS[model.score.drawn]
-    return f"{model.score.accuracy:.1%} of {model.score.n_points} held-out points ({on})"
+    parts = (taken_on(model.score) + ".", mean_iou_in_words(model.score), kept_in_words(model.score))
+    more = " ".join(filter(None, parts)).removesuffix(".")
+    return f"{model.score.accuracy:.1%} of {model.score.n_points} held-out points ({more})"

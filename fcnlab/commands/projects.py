@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from fcnlab.lab import Lab
     from fcnlab.services.importing import ImportProgress
 
+NAMED_MOST = 50
+"""Files set aside that are named one by one: a folder of labels may have a hundred thousand."""
+
 
 @click.group()
 def projects() -> None:
@@ -175,6 +178,7 @@ def project_imaging(
 @click.command("import")
 @project_option
 @new_project_options
+@click.option("--with-masks", is_flag=True, help="Take plant_mask.png beside plant.jpg for an image like others.")
 @json_option
 @click.argument("sources", nargs=-1, required=True)
 @click.pass_context
@@ -185,6 +189,7 @@ def import_images(
     background: str | None,
     object_mode: bool,
     counts: bool,
+    with_masks: bool,
     as_json: bool,
     sources: tuple[str, ...],
 ) -> None:
@@ -193,23 +198,29 @@ def import_images(
     SOURCES are image files, folders and zip archives with all images in them, patterns like 'photos/**/*.tif', and
     addresses like https://... where FCNLAB_IMPORT_SCHEMES allows them. A missing project is made.
 
-    What cannot be read is named and left out, and the exit code is 1 then.
+    What cannot be read is named and left out, and the exit code is 1 then. Files of other kinds, and masks of pictures
+    beside them, are named and set aside, which is no failure.
     """
     numbers = {"imported": 0, "known": 0}
-    refused = []
+    refused, set_aside = [], []
     with opened(ctx) as lab:
         project = _project(lab, wanted, classes, background, object_mode=object_mode, counts=counts)
-        for step in _steps(lab, sources, project.id):
+        for step in _steps(lab, sources, project.id, with_masks=with_masks):
             if isinstance(step, tuple):
                 refused.append({"name": step[0], "reason": step[1]})
             elif step.refused is not None:
-                refused.append({"name": step.name, "reason": step.refused})
+                (set_aside if step.is_set_aside else refused).append({"name": step.name, "reason": step.refused})
             else:
                 numbers["known" if step.duplicate else "imported"] += 1
     for one in refused:
         say(f"left out {one['name']}: {one['reason']}")
-    values = {"project": project.id, **numbers, "refused": refused}
+    for one in set_aside[:NAMED_MOST]:
+        say(f"set aside {one['name']}: {one['reason']}")
+    if len(set_aside) > NAMED_MOST:
+        say(f"set aside {len(set_aside) - NAMED_MOST} more files; --json names them all")
+    values = {"project": project.id, **numbers, "refused": refused, "set_aside": set_aside}
     known = f"{numbers['known']} known already, {len(refused)} left out"
+    known += f", {len(set_aside)} set aside" if set_aside else ""
     line = f"{numbers['imported']} imported into {project.name!r}, {known}"
     answer(values, [line], as_json=as_json)
     ctx.exit(1 if refused else 0)
@@ -256,12 +267,14 @@ def _project(
     return project
 
 
-def _steps(lab: Lab, sources: tuple[str, ...], project_id: int) -> Iterator[ImportProgress | tuple[str, str]]:
+def _steps(
+    lab: Lab, sources: tuple[str, ...], project_id: int, *, with_masks: bool
+) -> Iterator[ImportProgress | tuple[str, str]]:
     """Each image on its way; a source that cannot be followed, with the reason."""
     from fcnlab.services.import_sources import import_named
 
     for source in sources:
         try:
-            yield from import_named(lab, source, project_id=project_id)
+            yield from import_named(lab, source, project_id=project_id, with_masks=with_masks)
         except FcnlabError as refusal:
             yield source, str(refusal)

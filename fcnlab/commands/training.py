@@ -14,7 +14,7 @@ from fcnlab.commands.common import answer, found_project, json_option, opened, p
 from fcnlab.commands.models import model_values, score_in_words
 from fcnlab.counts import CountScore
 from fcnlab.errors import FcnlabError, UnknownModel
-from fcnlab.runs import ModelRecord, Training, TrainingState, duration_in_words, figure_in_brief
+from fcnlab.runs import ModelRecord, Training, TrainingState, duration_in_words, figure_in_brief, score_to_plain
 from fcnlab.specs import (
     DEFAULT_ENCODER,
     USUAL_UPSAMPLING,
@@ -132,16 +132,24 @@ def trainings() -> None:
 @click.pass_context
 def list_trainings(ctx: click.Context, wanted: str, as_json: bool) -> None:
     """All trainings of a project, newest first."""
+    from fcnlab.services.models import models as all_models
     from fcnlab.services.trainings import trainings as all_trainings
 
     with opened(ctx) as lab:
-        found = all_trainings(lab, project_id=found_project(lab, wanted).id)
+        project = found_project(lab, wanted)
+        found = all_trainings(lab, project_id=project.id)
+        models = {model.id: model for model in all_models(lab, project_id=project.id)}
+    made = [models.get(one.model_id) if one.model_id is not None else None for one in found]
     lines = [
         f"{one.id:>4}  {one.network.network}  {one.state}, epoch {one.epoch} of {one.epochs}"
-        f"{': ' + one.message if one.message else ''}"
-        for one in found
+        f"{': ' + one.message if one.message else ''}{'' if model is None else ': ' + score_in_words(model)}"
+        for one, model in zip(found, made, strict=True)
     ]
-    answer([training_values(one) for one in found], lines or ["no trainings yet: fcnlab train"], as_json=as_json)
+    values = [
+        {**training_values(one), "score": None if model is None or model.score is None else score_to_plain(model.score)}
+        for one, model in zip(found, made, strict=True)
+    ]
+    answer(values, lines or ["no trainings yet: fcnlab train"], as_json=as_json)
 
 
 @trainings.command()

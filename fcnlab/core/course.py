@@ -19,7 +19,7 @@ from fcnlab.core.networks.registry import build_network
 from fcnlab.core.point_scores import AS_IT_IS
 from fcnlab.core.training import Clock, FineTuning, Pictures
 from fcnlab.core.training_state import restore, snapshot
-from fcnlab.counts import Calibration
+from fcnlab.counts import Calibration, KeptEpoch
 from fcnlab.errors import CheckpointError
 from fcnlab.specs import NetworkName, NetworkSpec, Score, TrainingProgress, TrainingSpec
 
@@ -50,6 +50,8 @@ class Outcome:
 
 class Course:
     """Trains a network from nothing but an encoder.
+
+    What is kept is the best epoch of the network wanted: never one of a coarser stage before it, nor random weights.
 
     FCN-16s and FCN-8s go coarse to fine, each stage starting as the one before (Long, Shelhamer, Darrell 2015, section
     4.3), unless `training.staged` is off. FCN-2s with fixed upsampling starts from a linear head fitted to its
@@ -134,7 +136,22 @@ class Course:
         assert isinstance(network, PointNetwork)
         network.eval()
         closing = self._aim.closing(network, held_out, learned)
-        return Outcome(network, closing.temperature, closing.score, closing.calibration)
+        score = None if closing.score is None else replace(closing.score, kept=self._kept())
+        return Outcome(network, closing.temperature, score, closing.calibration)
+
+    def _kept(self) -> KeptEpoch:
+        """Which weights `outcome` gives."""
+        assert self._running is not None
+        tally, network = self._running.tally, self._running.network
+        epochs_before = self._before[0] - tally.epoch if self._stage == len(self._stages) else self._before[0]
+        return KeptEpoch(
+            epoch=epochs_before + tally.kept if tally.kept else 0,
+            epochs=epochs_before + tally.epoch,
+            network=network.spec.network.value,
+            start="model" if self._goes_on else "fitted" if self._fits_head_first(network) else "random",
+            is_better=self._running.is_better_than_start(),
+            n_compared=tally.n_compared,
+        )
 
     def snapshot(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """(arrays, plain values) from which `restore` goes on; call it between two steps of `run`."""
@@ -168,20 +185,25 @@ class Course:
     def _grow(self, running: FineTuning) -> FineTuning:
         trained = running.best
         assert isinstance(trained, PointNetwork)
-        return self._fine_tuning(grown(trained, replace(self._spec, network=self._stages[self._stage][0])))
+        finer = grown(trained, replace(self._spec, network=self._stages[self._stage][0]))
+        return self._fine_tuning(finer, start=running.tally.start)
 
     def _built(self, name: NetworkName) -> PointNetwork:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self._training.seed)
             return build_network(replace(self._spec, network=name), self._encoder)
 
-    def _fine_tuning(self, network: PointNetwork) -> FineTuning:
+    def _fine_tuning(self, network: PointNetwork, *, start: float | None = None) -> FineTuning:
         _, epochs, minutes = self._stages[self._stage]
         spec = replace(self._training, epochs=epochs, minutes=minutes)
         if self._goes_on or self._fits_head_first(network):
             rate = spec.encoder_rate / HEAD_RATE  # the encoder's own rate stays
             spec = replace(spec, learning_rate=spec.learning_rate * HEAD_RATE, encoder_rate=min(1.0, rate))
-        return FineTuning(network, spec, aim=self._aim, device=self._device, now=self._now)
+        is_between = 0 < self._stage < len(self._stages) - 1  # there the next stage goes on from the better of both
+        keeps_start = self._goes_on or self._fits_head_first(network) or is_between
+        return FineTuning(
+            network, spec, aim=self._aim, device=self._device, now=self._now, keeps_start=keeps_start, start=start
+        )
 
     def _fits_head_first(self, network: PointNetwork) -> bool:
         return not self._training.objective.counts and starts_from_head(network)

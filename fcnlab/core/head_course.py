@@ -21,6 +21,7 @@ from fcnlab.core.networks.larger_head import LargerHead
 from fcnlab.core.networks.registry import build_network
 from fcnlab.core.point_scores import score_of, temperature_of
 from fcnlab.core.training import Clock, Pictures
+from fcnlab.counts import KeptEpoch
 from fcnlab.errors import NoPoints
 from fcnlab.specs import NetworkSpec, PointScore, Score, TrainingProgress, TrainingSpec
 
@@ -58,6 +59,7 @@ class HeadCourse:
         self._network = network.to(device)
         self._training, self._class_ids, self._now = training, tuple(class_ids), now
         self._judges: Samples | None = None
+        self._kept: KeptEpoch | None = None
 
     def run(self, pictures: Pictures, held_out: Pictures) -> Iterator[TrainingProgress]:
         """Encode and fit; one value per part of the pictures, and one for the larger head.
@@ -93,6 +95,13 @@ class HeadCourse:
         linear = _accuracy(step.score)
         is_better = len(known.class_ids) >= LARGER_FROM if last.score is None else _accuracy(last.score) >= linear
         self._network.is_larger.fill_(int(is_better))
+        self._kept = KeptEpoch(
+            epoch=last.epoch if is_better else last.epoch - 1,
+            epochs=last.epochs,
+            network=self._network.spec.network.value,
+            start="fitted",
+            n_compared=0 if self._judges is None else 2,
+        )
         yield replace(last, is_best=is_better)
 
     def outcome(self, _held_out: Sequence[LabelledPicture], _learned: Sequence[LabelledPicture] = ()) -> Outcome:
@@ -101,7 +110,9 @@ class HeadCourse:
         if self._judges is None:
             return Outcome(network, 1.0, None)
         temperature = temperature_of(network.logits_of(self._judges.features), self._judges.class_ids)
-        return Outcome(network, temperature, self._score())
+        score = self._score()
+        assert score is not None
+        return Outcome(network, temperature, replace(score, kept=self._kept))
 
     def snapshot(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Nothing worth keeping: see the class."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,9 @@ class Tally:
         seconds: wall-clock time spent.
         best: merit of the best held-out score; minus infinity before the first.
         since_best: epochs since then.
+        kept: the epoch whose weights are kept; 0: those it began with.
+        start: merit of the weights that the whole training began with; minus infinity where none is known.
+        n_compared: epochs among which held-out pictures chose.
     """
 
     epoch: int = 0
@@ -42,6 +45,9 @@ class Tally:
     seconds: float = 0.0
     best: float = -math.inf
     since_best: int = 0
+    kept: int = 0
+    start: float = -math.inf
+    n_compared: int = 0
 
 
 class FineTuning:
@@ -58,12 +64,26 @@ class FineTuning:
         spec: see TrainingSpec.
         aim: the objective: what is learned from a batch, and how well.
         now: a clock that counts seconds.
+        keeps_start: the weights it begins with are kept when no epoch is better: a model, or a head fitted to the
+            points. Random weights are not, nor those of a coarser network, for then no score would be of this one.
+        start: merit of what the training began with whose last stage this is; None: it begins with this one.
     """
 
-    def __init__(self, network: PointNetwork, spec: TrainingSpec, *, aim: Aim[Any], device: str, now: Clock) -> None:
+    def __init__(
+        self,
+        network: PointNetwork,
+        spec: TrainingSpec,
+        *,
+        aim: Aim[Any],
+        device: str,
+        now: Clock,
+        keeps_start: bool = True,
+        start: float | None = None,
+    ) -> None:
         self.network = network.to(device).to(memory_format=torch.channels_last)  # a third quicker on a processor
         self.spec = spec
         self.tally = Tally()
+        self._keeps_start, self._start = keeps_start, start
         self._judged_by: tuple[tuple[str, int], ...] | None = None
         self._aim = aim
         self._now = now
@@ -89,10 +109,14 @@ class FineTuning:
             NoPoints: no point has a weight above zero.
         """
         spec, aim = self.spec, self._aim
-        if self.tally.epoch == 0:  # training must not end worse than it began
+        if self.tally.epoch == 0:
             judges = held_out()
-            start = aim.score(self.averaged(), judges)
-            self.tally, self._judged_by = Tally(best=self._merit(start)), _names_of(judges)
+            merit = self._merit(aim.score(self.averaged(), judges))
+            self.tally = Tally(
+                best=merit if self._keeps_start else -math.inf,  # training must not end worse than it began
+                start=merit if self._start is None else self._start,
+            )
+            self._judged_by = _names_of(judges)
         while self.tally.epoch < spec.epochs and not self._out_of_time() and not self._out_of_patience():
             started, before = self._now(), self.tally.seconds
             rng = np.random.default_rng([spec.seed, self.tally.epoch])
@@ -101,16 +125,19 @@ class FineTuning:
             score = aim.score(self.averaged(), judges)
             seconds = before + self._now() - started
             best, merit = self._best_so_far(judges), self._merit(score)
-            is_best = score is None or merit >= best  # among equals the one that learned longer
             is_better = score is None or merit > best
-            if is_best or not aim.chooses(judges):
+            is_choice = score is not None and aim.chooses(judges)
+            is_best = not is_choice or merit >= best  # among equals the one that learned longer
+            if is_best:
                 self.best.load_state_dict(self.averaged().state_dict())
-            self.tally = Tally(
-                self.tally.epoch + 1,
-                self.tally.steps,
-                seconds,
-                max(best, merit),
-                0 if is_better else self.tally.since_best + 1,
+            self.tally = replace(
+                self.tally,
+                epoch=self.tally.epoch + 1,
+                seconds=seconds,
+                best=max(best, merit),
+                since_best=0 if is_better else self.tally.since_best + 1,
+                kept=self.tally.epoch + 1 if is_best else self.tally.kept,
+                n_compared=self.tally.n_compared + 1 if is_choice else 0,
             )
             yield TrainingProgress(
                 self.tally.epoch,
@@ -132,9 +159,17 @@ class FineTuning:
         names = _names_of(judges)
         if names == self._judged_by:
             return self.tally.best
+        if self._judged_by is not None:  # after an interruption they are taken for the same
+            self.tally = replace(self.tally, start=-math.inf)  # its weights are gone
         self._judged_by = names
+        if not self.tally.kept and not self._keeps_start:
+            return -math.inf
         assert isinstance(self.best, PointNetwork)
         return self._merit(self._aim.score(self.best, judges))
+
+    def is_better_than_start(self) -> bool:
+        """Whether the weights kept do better on held-out pictures than those training began with; True if untold."""
+        return not self.tally.n_compared or self.tally.best > self.tally.start
 
     def averaged(self) -> PointNetwork:
         """The moving average of the network."""
@@ -157,7 +192,7 @@ class FineTuning:
             self._set_rate(before.epoch + number / n_steps, seconds)
             chosen = [pictures[place] for place in order[number * size : (number + 1) * size]]
             losses.append(self._step(self._aim.batch(chosen, rng)))
-        self.tally = Tally(before.epoch, before.steps + len(losses), before.seconds, before.best, before.since_best)
+        self.tally = replace(before, steps=before.steps + len(losses))
         return float(np.mean(losses)), min(len(order), len(losses) * size)
 
     def _step(self, batch: object) -> float:

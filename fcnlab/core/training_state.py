@@ -12,7 +12,7 @@ from torch import Tensor
 
 from fcnlab.core.training import FineTuning, Tally
 
-MINUS_INFINITY = "-inf"
+MERITS, MINUS_INFINITY = ("best", "start"), "-inf"
 
 
 def snapshot(training: FineTuning) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -24,8 +24,9 @@ def snapshot(training: FineTuning) -> tuple[dict[str, NDArray[Any]], dict[str, A
     for number, state in optimiser["state"].items():
         arrays |= {f"adam.{number}.{key}": _array(torch.as_tensor(one)) for key, one in state.items()}
     tally = asdict(training.tally)
-    if not np.isfinite(tally["best"]):
-        tally["best"] = MINUS_INFINITY  # JSON knows no infinity
+    for name in MERITS:
+        if not np.isfinite(tally[name]):
+            tally[name] = MINUS_INFINITY  # JSON knows no infinity
     return arrays, {"tally": tally, "network": training.network.spec.to_dict()}
 
 
@@ -45,8 +46,8 @@ def restore(training: FineTuning, arrays: dict[str, NDArray[Any]], values: dict[
         number, _, field = key.partition(".")
         state["state"].setdefault(int(number), {})[field] = torch.from_numpy(one)
     training.optimiser.load_state_dict(state)
-    tally = values["tally"]
-    training.tally = Tally(**{**tally, "best": float(tally["best"])})
+    tally = {"kept": values["tally"]["epoch"], **values["tally"]}  # of versions that did not say which is kept
+    training.tally = Tally(**tally | {name: float(tally[name]) for name in MERITS if name in tally})
 
 
 def _below(arrays: dict[str, NDArray[Any]], name: str) -> dict[str, NDArray[Any]]:

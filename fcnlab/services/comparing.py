@@ -31,7 +31,7 @@ from fcnlab.services.comparison_entries import INSTANT_WORDS, title_of_training
 from fcnlab.services.counting_points import CountingPoints
 from fcnlab.services.training_points import TrainingPoints
 from fcnlab.services.trainings import cancel_training
-from fcnlab.specs import Score
+from fcnlab.specs import TrainingProgress
 
 SHOWN = 4
 """Images whose masks are kept to look at, unless somebody chose others."""
@@ -105,14 +105,14 @@ class Standing:
     """A comparison as it is now: what was asked, and everybody in it.
 
     Attributes:
-        curves: (seconds, held-out score) of epochs of each network, by its key, thinned out.
+        curves: epochs of each network, by its key, thinned out; the one that was kept is among them.
         is_served: a worker lives.
     """
 
     comparison: Comparison
     spec: ComparisonSpec
     participants: tuple[Participant, ...]
-    curves: dict[str, tuple[tuple[float, Score | None], ...]]
+    curves: dict[str, tuple[TrainingProgress, ...]]
     is_served: bool
 
     @property
@@ -260,18 +260,21 @@ def _instant(key: str, found: Comparison, trainings: Sequence[Training]) -> Part
 
 def _network(training: Training, found: Comparison, models: set[int]) -> Participant:
     info, key = NETWORKS[training.network.network], key_of(training.id)
+    measured = _measured(found, key)
+    is_untrained = measured is not None and measured.is_untrained
+    reason = "no epoch was better than the untrained network, so there is no result: give it more time"
     return Participant(
         key,
         title_of_training(training),
         info.summary,
         training,
         training.state,
-        training.message,
-        _measured(found, key),
+        reason if is_untrained and not training.message else training.message,
+        measured,
         training.model_id if training.model_id in models else None,
     )
 
 
 def _measured(found: Comparison, key: str) -> Measured | None:
     result = found.results.get(key)
-    return None if result is None or "failure" in result else Measured.from_dict(result)
+    return None if result is None or "timing" not in result else Measured.from_dict(result)

@@ -44,7 +44,7 @@ class Gallery:
 
 def galleries(lab: Lab, found: Standing) -> tuple[Gallery, ...]:
     """One gallery for each image whose masks a comparison keeps, as far as results are in."""
-    measured = [(one.title, one.measured) for one in found.participants if one.measured is not None]
+    measured = [(one.title, one.result) for one in found.participants if one.result is not None]
     if not measured:
         return ()
     with reading(lab.sessions) as session:

@@ -18,7 +18,8 @@ from fcnlab.adapters.imports.labelled import FileClass, LabelledImage, UnreadLab
 from fcnlab.adapters.imports.shapes import is_background
 from fcnlab.adapters.zips import LeftOut
 from fcnlab.core.naming import export_stems
-from fcnlab.domain import DEFAULT_PALETTE, IGNORE, ClassLabel
+from fcnlab.core.palette import coloured_labels
+from fcnlab.domain import IGNORE
 from fcnlab.errors import ExportFailed, FcnlabError, ImportRefused
 from fcnlab.exports import CONVERTED, ExportFormat, ExportSpec
 from fcnlab.services.expert_labels import LabelRequest, opened_source, unpacked_labels
@@ -122,10 +123,7 @@ def conversion(
 
 
 def _subject(classes: Sequence[FileClass], title: str) -> Subject:
-    labels = tuple(
-        ClassLabel(place, one.name, one.colour or DEFAULT_PALETTE[place % len(DEFAULT_PALETTE)], place)
-        for place, one in enumerate(classes)
-    )
+    labels = coloured_labels((place, label.name, label.colour) for place, label in enumerate(classes))
     background = next((place for place, one in enumerate(classes) if is_background(one.name)), None)
     return Subject(title, labels, (), background)
 

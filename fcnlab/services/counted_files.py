@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from fcnlab.adapters.exports.count_files import CountedImage, CountFiles, count_files
 from fcnlab.adapters.files import write_whole
 from fcnlab.core.naming import class_folders, export_stems
+from fcnlab.core.palette import coloured_labels
 from fcnlab.counts import ImageCount
-from fcnlab.domain import DEFAULT_PALETTE, ClassLabel
 from fcnlab.errors import ExportFailed
 from fcnlab.services.counting import Counter, NetworkCounter
 from fcnlab.services.counting_files import read_file
@@ -72,10 +72,7 @@ def count_input_files(
             raise ExportFailed(f"{path} would hold two tables: give each a file of its own")
     if targets.density is not None and not (isinstance(counter, NetworkCounter) and counter.has_density):
         raise ExportFailed("this counter draws blobs, no density: leave the density out, or train with that objective")
-    labels = [
-        ClassLabel(class_id, name, DEFAULT_PALETTE[place % len(DEFAULT_PALETTE)], place)
-        for place, (class_id, name) in enumerate(counter.classes)
-    ]
+    labels = coloured_labels((class_id, name, "") for class_id, name in counter.classes)
     try:
         with count_files(
             labels, title="fcnlab", counts=targets.counts, objects=targets.objects, keypoints=targets.keypoints

@@ -19,7 +19,7 @@ from fcnlab.core.coords import to_working
 from fcnlab.core.counting.aims import CountingAim
 from fcnlab.core.counting.course import counting_aim, held_out_counts, magnified, usual_spacing
 from fcnlab.core.labelled import LabelledPicture
-from fcnlab.core.network_model import seen_hw, seen_picture
+from fcnlab.core.network_model import NetworkModel, seen_hw, seen_picture
 from fcnlab.core.picture import make_picture
 from fcnlab.core.splitting import groups_alike, look
 from fcnlab.errors import ImportRefused, InvalidPoints, InvalidSetting, NoPoints
@@ -99,7 +99,13 @@ def read_file(file: InputFile, *, max_pixels: int) -> NDArray[np.uint8]:
     """The picture (H, W, 3) uint8 of a file, upright. Raises ImportRefused, InvalidImage."""
     with open_image(file.path, name=file.name, max_pixels=max_pixels) as source:
         decoded = source.image(file.page or 0)
-    rgb, _ = make_picture(decoded.pixels, wanted=Imaging(), stated=decoded.stated, is_window=decoded.is_window)
+    rgb, _ = make_picture(
+        decoded.pixels,
+        wanted=Imaging(),
+        stated=decoded.stated,
+        is_window=decoded.is_window,
+        nodata=decoded.nodata,
+    )
     return rgb
 
 
@@ -184,6 +190,10 @@ class FilePoints:
     def described(self, score: Score | None) -> Score | None:
         """The score as it is."""
         return score
+
+    def measured(self, model: NetworkModel) -> Score | None:
+        """The score as it is: files with marks bring no masks."""
+        return model.score
 
     def plan(self) -> dict[str, Any]:
         """What was decided at the beginning, as plain values."""

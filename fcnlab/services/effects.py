@@ -12,6 +12,7 @@ from fcnlab.adapters import (
     repository,
     repository_counts,
     repository_events,
+    repository_exports,
     repository_hiding,
     repository_images,
     repository_points,
@@ -19,9 +20,10 @@ from fcnlab.adapters import (
 )
 from fcnlab.adapters.repository_events import Effect
 from fcnlab.adapters.repository_images import ImageOutline
+from fcnlab.core.palette import unused_colours
 from fcnlab.counts import Task
-from fcnlab.domain import DEFAULT_PALETTE, Event, EventKind, ImageState, Point, PointSource, StoredPoint
-from fcnlab.errors import ClickOutsideImage, InvalidEvent, InvalidPoints, UnknownImage
+from fcnlab.domain import DEFAULT_PALETTE, ClassLabel, Event, EventKind, ImageState, Point, PointSource, StoredPoint
+from fcnlab.errors import ClickOutsideImage, InvalidClasses, InvalidEvent, InvalidPoints, UnknownImage
 from fcnlab.services.newest_points import newest_per_pixel
 from fcnlab.strokes import Stroke
 from fcnlab.validation import clean_name
@@ -196,12 +198,45 @@ def _complete(act: Act) -> Effect:
 
 
 def _class_add(act: Act) -> Effect:
-    name, colour = clean_name(act.event.payload.get("name")), act.event.payload.get("colour")
-    if not colour:
-        n_classes = len(repository.live_classes(act.session, project_id=act.project_id))
-        colour = DEFAULT_PALETTE[n_classes % len(DEFAULT_PALETTE)]
-    label = repository.add_class(act.session, project_id=act.project_id, name=name, colour=str(colour))
+    name, colour = act.event.payload.get("name"), act.event.payload.get("colour")
+    label = added_class(act.session, project_id=act.project_id, name=name, colour=str(colour or ""))
     return Effect(details={"class_id": label.id})
+
+
+def edited_class(session: Session, *, project_id: int, label: ClassLabel) -> ClassLabel:
+    """The class `label.id` with the name, colour and order of `label`.
+
+    Raises:
+        InvalidEvent: the name is empty or cannot be shown.
+        InvalidClasses: no live class has the id, or another one has the name or the new colour.
+    """
+    label = replace(label, name=clean_name(label.name))
+    live = repository.live_classes(session, project_id=project_id)
+    was = next((other.colour.lower() for other in live if other.id == label.id), "")
+    twin = next((one for one in live if one.id != label.id and one.colour.lower() == label.colour.lower()), None)
+    if twin is not None and label.colour.lower() != was:  # projects of old have doubled colours: they can be renamed
+        raise InvalidClasses(f"{twin.name!r} has the colour {label.colour} already: choose another one")
+    return repository.edit_class(session, project_id=project_id, label=label)
+
+
+def added_class(session: Session, *, project_id: int, name: object, colour: str = "") -> ClassLabel:
+    """A new class of a project: everybody who adds one, on the page, by a command or by an import, does it here.
+
+    Without a colour, or with one that a class of the project has or had, it gets the first unused one of the palette:
+    two labellers may add a class at once, and label files bring colours of their own.
+
+    Raises:
+        InvalidEvent: the name is empty or cannot be shown.
+        InvalidClasses: a class has the name, all 255 ids are used, or the colour is none.
+    """
+    taken = [
+        label.colour.lower()
+        for labels in (repository.live_classes, repository_exports.removed_classes)
+        for label in labels(session, project_id=project_id)
+    ]
+    if not colour or colour.lower() in taken:
+        colour = next(iter(unused_colours(taken, count=1)), DEFAULT_PALETTE[0])
+    return repository.add_class(session, project_id=project_id, name=clean_name(name), colour=colour)
 
 
 def _class_edit(act: Act) -> Effect:
@@ -213,7 +248,7 @@ def _class_edit(act: Act) -> Effect:
         colour=str(payload.get("colour", old.colour)),
         order=_whole(act, "order") if "order" in payload else old.order,
     )
-    repository.edit_class(act.session, project_id=act.project_id, label=label)
+    edited_class(act.session, project_id=act.project_id, label=label)
     return Effect(details={"name_was": old.name, "colour_was": old.colour, "order_was": old.order})
 
 

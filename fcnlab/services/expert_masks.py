@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+
 import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.adapters import repository, repository_expert_masks
 from fcnlab.adapters.database import reading, writing
 from fcnlab.adapters.png import read_mask
+from fcnlab.core.metrics import confusion, iou_per_class
 from fcnlab.domain import IGNORE, ImageInfo
 from fcnlab.errors import UnknownExpertMask
 from fcnlab.expertise import ExpertMask
 from fcnlab.lab import Lab
+from fcnlab.services.importing import read_picture
 
 REMOVED_AT_ONCE = 20
+
+MASKS_AT_MOST = 40
+"""Full masks that a mean IoU is taken on."""
 
 
 def expert_masks(lab: Lab, *, project_id: int, source: str | None = None) -> tuple[ExpertMask, ...]:
@@ -75,6 +83,32 @@ def expert_truth(lab: Lab, image: ImageInfo) -> NDArray[np.uint8] | None:
     ids = np.array(sorted(used), np.intp)
     table[ids] = ids
     return np.asarray(table[mask], np.uint8)
+
+
+def mean_iou_on(
+    lab: Lab,
+    truths: Iterable[tuple[ImageInfo, NDArray[np.uint8]]],
+    *,
+    class_ids: Sequence[int],
+    mask_of: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
+) -> tuple[float | None, int]:
+    """Mean IoU over the classes that occur on at most MASKS_AT_MOST masks, and on how many; None without any.
+
+    Args:
+        lab: where the pictures are.
+        truths: images with masks (H, W) uint8 of class ids, which are taken for true; what they do not know, and
+            classes that are none of `class_ids`, count nowhere.
+        class_ids: the classes that are told apart.
+        mask_of: gives the mask (H, W) uint8 of a picture (H, W, 3) uint8.
+    """
+    places = np.full(IGNORE + 1, IGNORE, np.uint8)
+    places[list(class_ids)] = np.arange(len(class_ids))
+    counts, n_masks = np.zeros((len(class_ids), len(class_ids)), np.int64), 0
+    for image, truth in islice(truths, MASKS_AT_MOST):
+        counts += confusion(places[truth], places[mask_of(read_picture(lab, image))], len(class_ids))
+        n_masks += 1
+    ious = iou_per_class(counts)
+    return (float(np.nanmean(ious)) if n_masks and counts.any() else None), n_masks
 
 
 def images_with_truth(lab: Lab, *, project_id: int) -> tuple[int, ...]:

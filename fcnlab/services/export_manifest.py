@@ -6,9 +6,10 @@ from dataclasses import asdict
 from typing import Any
 
 from fcnlab.core.naming import NAMING_RULE
+from fcnlab.core.palette import recoloured
 from fcnlab.domain import ImageInfo
 from fcnlab.exports import ExportSpec
-from fcnlab.runs import ModelRecord
+from fcnlab.runs import ModelRecord, score_in_a_sentence, score_to_plain
 from fcnlab.services.export_plan import Moment
 
 CONVENTIONS = {
@@ -27,6 +28,7 @@ CONVENTIONS = {
     "has shapes, and line 0 of Pascal VOC's labelmap.txt stands for no pixel",
     "is_first_guess": "true where clicks of one class alone were there: what is unlike them counted as background",
     "categories": "of COCO: class ids, or all of them one more where a category would be 0",
+    "colour_in_project": "of a class whose colour another one has, or that stands for no class: files have `colour`",
     "file_names": NAMING_RULE,
     "content_hash": "SHA-256 of the original file; behind each written file stands its own",
 }
@@ -35,7 +37,9 @@ CONVENTIONS = {
 def manifest_of(moment: Moment, spec: ExportSpec) -> dict[str, Any]:
     """All of the manifest that is known before the first image is written."""
     project = moment.project
-    labels = [*((label, False) for label in project.classes), *((label, True) for label in moment.removed)]
+    labels = (*project.classes, *moment.removed)
+    in_files = {label.id: label.colour for label in recoloured(labels)}
+    removed = {label.id for label in moment.removed}
     options = spec.to_dict()
     return {
         "project": project.name,
@@ -47,8 +51,9 @@ def manifest_of(moment: Moment, spec: ExportSpec) -> dict[str, Any]:
         "background": project.background,
         **({"is_first_guess": True} if moment.is_first_guess else {}),
         "classes": [
-            {"id": label.id, "name": label.name, "colour": label.colour, "removed": removed}
-            for label, removed in sorted(labels, key=lambda pair: pair[0].id)
+            {"id": label.id, "name": label.name, "colour": in_files[label.id], "removed": label.id in removed}
+            | ({} if in_files[label.id] == label.colour else {"colour_in_project": label.colour})
+            for label in sorted(labels, key=lambda label: label.id)
         ],
         "conventions": CONVENTIONS,
     }
@@ -83,4 +88,6 @@ def _named(model: ModelRecord | None) -> dict[str, Any] | None:
         "file": model.file,
         "spec": model.spec,
         "point_set": model.point_set_hash,
+        "score": None if model.score is None else score_to_plain(model.score),
+        "score_in_words": None if model.score is None else score_in_a_sentence(model.score),
     }

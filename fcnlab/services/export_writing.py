@@ -21,6 +21,7 @@ from fcnlab.adapters.filestore import find_original
 from fcnlab.adapters.png import read_mask
 from fcnlab.core.naming import export_stems
 from fcnlab.core.painting import Painting
+from fcnlab.core.palette import recoloured
 from fcnlab.core.regions import tidied
 from fcnlab.domain import IGNORE, ImageInfo, StoredMask, StoredPoint
 from fcnlab.errors import ExportFailed, FcnlabError
@@ -242,12 +243,13 @@ class ProjectWriter:
 
 
 def subject_of(moment: Moment, spec: ExportSpec) -> Subject:
-    """What the files of an export are about: only the classes that stay."""
+    """What the files of an export are about: only the classes that stay, each in a colour of its own."""
     background = moment.project.background
+    by_id = {label.id: label for label in recoloured((*moment.project.classes, *moment.removed))}
     return Subject(
         title=moment.project.name,
-        classes=kept_classes(moment.project.classes, spec, background),
-        removed=moment.removed if spec.class_ids is None else (),
+        classes=tuple(by_id[label.id] for label in kept_classes(moment.project.classes, spec, background)),
+        removed=tuple(by_id[label.id] for label in moment.removed) if spec.class_ids is None else (),
         background=background,
         splits=spec.splits,
     )

@@ -103,6 +103,7 @@ class LearnedFrom(Protocol):
     def learned_from(self) -> list[LabelledPicture]: ...  # noqa: D102
     def held_out(self) -> list[LabelledPicture]: ...  # noqa: D102
     def described(self, score: Score | None) -> Score | None: ...  # noqa: D102
+    def measured(self, model: NetworkModel) -> Score | None: ...  # noqa: D102
     def plan(self) -> dict[str, Any]: ...  # noqa: D102
     def n_points(self) -> int: ...  # noqa: D102
     def point_set_hash(self) -> str: ...  # noqa: D102
@@ -215,19 +216,19 @@ def _trained(course: Course | HeadCourse, points: LearnedFrom) -> TrainedNetwork
     learned = points.learned_from() if points.training.objective.counts else ()
     outcome = course.outcome(points.held_out(), learned)
     point_set = points.point_set_hash()
-    score = points.described(outcome.score)
     model = NetworkModel(
         outcome.network,
         points.classes,
         points.training,
         outcome.temperature,
-        score,
+        points.described(outcome.score),
         point_set,
         points.n_points(),
         outcome.calibration,
         points.background if points.background in dict(points.classes) else None,
     )
-    made, described = network_to_arrays(model)
+    score = points.measured(model)
+    made, described = network_to_arrays(replace(model, score=score))
     spec = {**described, "plan": points.plan()}
     if points.training.objective.counts:
         spec[LEARNED_IMAGES] = points.learned_images()

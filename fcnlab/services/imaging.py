@@ -14,7 +14,7 @@ from fcnlab.adapters.database import reading, writing
 from fcnlab.adapters.decoding import DecodedImage
 from fcnlab.adapters.images import decode
 from fcnlab.core.contrast import value_range
-from fcnlab.core.picture import make_picture
+from fcnlab.core.picture import known_values, make_picture
 from fcnlab.domain import ImageInfo, Project, picture_name
 from fcnlab.errors import ImportRefused, InvalidImage, InvalidSetting
 from fcnlab.imaging import Imaging, Recipe, Stretch
@@ -47,16 +47,20 @@ class Sample:
         ranges: of each channel, its smallest and largest finite value.
         stated: the range that the file states.
         is_window: whether values outside it are meant to be cut off.
+        nodata: the value of pixels about which nothing is known, if the file says one.
     """
 
     pixels: NDArray[np.generic]
     ranges: tuple[Stretch, ...]
     stated: Stretch | None
     is_window: bool
+    nodata: float | None = None
 
     def picture(self, imaging: Imaging) -> tuple[NDArray[np.uint8], Recipe]:
         """The picture (h, w, 3) uint8 under some settings. Raises InvalidImage: there is nothing to show."""
-        return make_picture(self.pixels, wanted=imaging, stated=self.stated, is_window=self.is_window)
+        return make_picture(
+            self.pixels, wanted=imaging, stated=self.stated, is_window=self.is_window, nodata=self.nodata
+        )
 
 
 def sample_of(lab: Lab, image: ImageInfo) -> Sample:
@@ -65,7 +69,8 @@ def sample_of(lab: Lab, image: ImageInfo) -> Sample:
     step = -(-max(decoded.pixels.shape[:2]) // SAMPLE_SIDE)
     pixels = np.ascontiguousarray(decoded.pixels[::step, ::step])
     channels = [pixels] if pixels.ndim == 2 else [pixels[..., place] for place in range(pixels.shape[2])]
-    return Sample(pixels, tuple(_range(channel) for channel in channels), decoded.stated, decoded.is_window)
+    ranges = tuple(_range(known_values(channel, decoded.nodata)) for channel in channels)
+    return Sample(pixels, ranges, decoded.stated, decoded.is_window, decoded.nodata)
 
 
 def set_imaging(lab: Lab, *, project_id: int, imaging: Imaging) -> Iterator[ImagingProgress]:
@@ -165,7 +170,13 @@ def _limit(text: str) -> Stretch | None:
 
 def _made(lab: Lab, image: ImageInfo, imaging: Imaging) -> Recipe:
     decoded = _decoded(lab, image)
-    rgb, recipe = make_picture(decoded.pixels, wanted=imaging, stated=decoded.stated, is_window=decoded.is_window)
+    rgb, recipe = make_picture(
+        decoded.pixels,
+        wanted=imaging,
+        stated=decoded.stated,
+        is_window=decoded.is_window,
+        nodata=decoded.nodata,
+    )
     picture_id = picture_name(image.content_hash, recipe.imaging)
     filestore.write_exhibits(rgb, folders=lab.folders, picture_id=picture_id, lossless=decoded.extension != "jpg")
     return recipe

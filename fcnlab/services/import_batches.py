@@ -151,7 +151,13 @@ def _made(lab: Lab, candidate: Candidate, project: Project) -> Ready:
     assert copy is not None
     found = decode(copy.path, name=name, max_pixels=lab.settings.max_pixels)
     try:
-        rgb, recipe = make_picture(found.pixels, wanted=project.imaging, stated=found.stated, is_window=found.is_window)
+        rgb, recipe = make_picture(
+            found.pixels,
+            wanted=project.imaging,
+            stated=found.stated,
+            is_window=found.is_window,
+            nodata=found.nodata,
+        )
     except InvalidImage as refusal:
         raise InvalidImage(f"{name}: {refusal}") from refusal
     parts = filestore.exhibit_parts(

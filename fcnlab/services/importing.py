@@ -19,7 +19,7 @@ from fcnlab.adapters.images import ImageSource, decode, open_image
 from fcnlab.adapters.tiff_notes import write_page
 from fcnlab.core.picture import repeat_picture
 from fcnlab.domain import ImageInfo, Project
-from fcnlab.errors import ImportRefused, InvalidImage, storage_explained
+from fcnlab.errors import ImportRefused, InvalidImage, NotAnImage, storage_explained
 from fcnlab.lab import Lab
 from fcnlab.services.import_batches import Candidate, KnownContents, stored
 
@@ -42,6 +42,7 @@ class ImportProgress:
         image_id: the image that holds the file's content; None when it was refused.
         duplicate: the project had this content already.
         refused: why the file was left out; None when it was not.
+        is_set_aside: it was left out because it is no image at all, or the mask of a picture beside it.
     """
 
     done: int
@@ -50,6 +51,7 @@ class ImportProgress:
     image_id: int | None = None
     duplicate: bool = False
     refused: str | None = None
+    is_set_aside: bool = False
 
 
 def import_files(
@@ -89,7 +91,8 @@ def read_picture(lab: Lab, image: ImageInfo) -> NDArray[np.uint8]:
     """
     path = filestore.find_original(lab.folders, content_hash=image.content_hash)
     allowed = max(lab.settings.max_pixels, image.height * image.width)
-    return repeat_picture(decode(path, name=image.name, max_pixels=allowed).pixels, image.recipe)
+    decoded = decode(path, name=image.name, max_pixels=allowed)
+    return repeat_picture(decoded.pixels, image.recipe, nodata=decoded.nodata)
 
 
 def make_exhibits(lab: Lab, image: ImageInfo) -> None:
@@ -137,7 +140,8 @@ def _import_each(
     with storage_explained(outcome=NOT_IMPORTED):
         for one in stored(lab, _candidates(lab, files, project), project):
             if one.image is None:
-                yield ImportProgress(one.done, total, one.name, refused=str(one.refused))
+                is_set_aside = isinstance(one.refused, NotAnImage)
+                yield ImportProgress(one.done, total, one.name, refused=str(one.refused), is_set_aside=is_set_aside)
             else:
                 yield ImportProgress(one.done, total, one.name, image_id=one.image.id, duplicate=not one.is_new)
 

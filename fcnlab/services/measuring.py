@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from itertools import islice
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,38 +13,42 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fcnlab.adapters import repository, repository_comparisons, repository_images
+from fcnlab.adapters import repository, repository_comparisons, repository_images, repository_trainings
 from fcnlab.adapters.database import reading
 from fcnlab.adapters.files import write_whole
 from fcnlab.adapters.png import mask_png
 from fcnlab.comparisons import LARGER, LARGER_FROM, LINEAR, ComparisonSpec, Measured, Timing, key_of, mask_file
 from fcnlab.core.counting.looks import counted_mask, network_count
-from fcnlab.core.metrics import confusion, iou_per_class
 from fcnlab.core.network_model import NetworkModel, network_probabilities, seen_hw, seen_picture
 from fcnlab.core.networks.sliding import SlidingDense, SlidingWindow
-from fcnlab.domain import IGNORE, ImageInfo, Project
+from fcnlab.domain import ImageInfo, Project
 from fcnlab.errors import FcnlabError
 from fcnlab.lab import Lab
 from fcnlab.runs import Comparison, Training
 from fcnlab.services.counting_points import CountingPoints
-from fcnlab.services.expert_masks import expert_truth, images_with_truth
+from fcnlab.services.expert_masks import expert_truth, images_with_truth, mean_iou_on
 from fcnlab.services.importing import read_picture
 from fcnlab.services.instant import InstantParticipant, Larger, Linear
 from fcnlab.services.masks import kept_mask
-from fcnlab.services.networks import NetworkPredictor, load_network
+from fcnlab.services.networks import NetworkPredictor, load_network, quick_twin
 from fcnlab.services.training_points import TrainingPoints
+from fcnlab.specs import PointScore
 
 SHOWN_SIDE = 480
 """Longer side of the masks kept to look at."""
 
-MASKS_AT_MOST = 40
-"""Full masks that the mean IoU is taken on."""
+RUNS, FEW_RUNS, LONG_S = 5, 3, 10.0
+"""Runs whose median time is told; fewer when they have taken so many seconds."""
 
-REPEATS = 3
+REFIT_S = 60.0
+"""An instant learner that takes longer to fit is not fitted again to be timed."""
+
 PATIENCE_S = 4.0
 """A picture that would take longer is computed in part, and its time extrapolated."""
 
 PIXELS_TRIED = 1024
+
+INSTANT_KINDS: dict[str, type[InstantParticipant]] = {LINEAR: Linear, LARGER: Larger}
 
 
 class Segments(Protocol):
@@ -88,16 +91,8 @@ class Bench:
 
     def mean_iou(self, one: Segments) -> tuple[float | None, int]:
         """Mean IoU over the classes, on the true masks of held-out images, and how many of those there are."""
-        places = np.full(256, IGNORE, np.uint8)
-        for place, (class_id, _) in enumerate(self.points.classes):
-            places[class_id] = place
-        n_classes = len(self.points.classes)
-        counts, n_masks = np.zeros((n_classes, n_classes), np.int64), 0
-        for image, truth in islice(self._truths(), MASKS_AT_MOST):
-            found = places[one.mask(read_picture(self.lab, image))]
-            counts += confusion(places[truth], found, n_classes)
-            n_masks += 1
-        return (float(np.nanmean(iou_per_class(counts))), n_masks) if n_masks else (None, 0)
+        class_ids = [class_id for class_id, _ in self.points.classes]
+        return mean_iou_on(self.lab, self._truths(), class_ids=class_ids, mask_of=one.mask)
 
     def is_measured_on_experts(self) -> bool:
         """Whether held-out images have expert masks: then `mean_iou` is taken on these alone."""
@@ -146,16 +141,33 @@ def bench_of(lab: Lab, *, comparison_id: int) -> Bench:
 
 
 def measure_network(lab: Lab, training: Training, checkpoint: Path) -> dict[str, Any]:
-    """Results of a network that a training of a comparison left in `checkpoint`: key -> plain values."""
+    """Results of a network that a training of a comparison left in `checkpoint`: key -> plain values.
+
+    The last network of a comparison brings new times of all the others with it, see `timed_by_turns`.
+    """
     assert training.comparison_id is not None
     bench = bench_of(lab, comparison_id=training.comparison_id)
+    results = _measured_network(bench, training, checkpoint)
+    with reading(lab.sessions) as session:
+        others = repository_trainings.trainings_of_comparison(session, comparison_id=bench.comparison.id)
+    if any(one.is_open for one in others if one.id != training.id):
+        return results
+    return results | timed_by_turns(bench, {**bench.comparison.results, **results})
+
+
+def _measured_network(bench: Bench, training: Training, checkpoint: Path) -> dict[str, Any]:
+    lab = bench.lab
     key, model = key_of(training.id), load_network(checkpoint, device=lab.device)
     if bench.spec.counts:
         predictor: Segments = CountedMasks(model, lab.device)
         mean_iou, n_masks = None, 0
     else:
-        predictor = NetworkPredictor(_quick(model, lab.device), device=lab.device)
-        mean_iou, n_masks = bench.mean_iou(predictor)
+        predictor = NetworkPredictor(quick_twin(model, lab.device), device=lab.device)
+        known = model.score if isinstance(model.score, PointScore) else None
+        if known is not None and known.mean_iou is not None:  # measured when its training ended
+            mean_iou, n_masks = known.mean_iou, known.n_masks
+        else:
+            mean_iou, n_masks = bench.mean_iou(predictor)
     n_parameters = sum(one.numel() for one in model.network.parameters())
     of_encoder = sum(one.numel() for one in model.network.encoder_parameters())
     measured = Measured(
@@ -179,11 +191,10 @@ def measure_instant(lab: Lab, *, comparison_id: int) -> dict[str, Any]:
     Why one of them failed stands in its place: the others go on.
     """
     bench = bench_of(lab, comparison_id=comparison_id)
-    kinds: dict[str, type[InstantParticipant]] = {LINEAR: Linear}
-    if bench.points.n_points() >= LARGER_FROM:
-        kinds[LARGER] = Larger
     results: dict[str, Any] = {}
-    for key, kind in kinds.items():
+    for key, kind in INSTANT_KINDS.items():
+        if key == LARGER and bench.points.n_points() < LARGER_FROM:
+            continue
         try:
             results[key] = _measure_one(bench, key, kind).to_dict()
         except FcnlabError as failure:
@@ -191,54 +202,126 @@ def measure_instant(lab: Lab, *, comparison_id: int) -> dict[str, Any]:
     return results
 
 
+@dataclass(frozen=True, slots=True)
+class TimedWork:
+    """What is timed: a piece of work on `pixels` pixels of a picture of size `hw`, the rest extrapolated."""
+
+    work: Callable[[], object]
+    hw: tuple[int, int]
+    pixels: int
+
+    def seconds(self) -> float:
+        """The time of one run, on the whole picture."""
+        started = time.perf_counter()
+        self.work()
+        return (time.perf_counter() - started) * (self.hw[0] * self.hw[1] / self.pixels)
+
+    def timing(self, seconds: Sequence[float], *, device: str, is_by_turns: bool = False) -> Timing:
+        """The times of several runs, at least one, in short."""
+        median = float(np.median(seconds))
+        threads = _threads(device)
+        return Timing(median, self.hw, self.pixels, threads, min(seconds), max(seconds), len(seconds), is_by_turns)
+
+
 def network_timing(model: NetworkModel, rgb: NDArray[np.uint8], *, device: str) -> Timing:
     """How long a network takes for a picture (H, W, 3) uint8; of a sliding window, a part of the pixels may do."""
+    return _timed(network_work(model, rgb, device=device), device)
+
+
+def network_work(model: NetworkModel, rgb: NDArray[np.uint8], *, device: str) -> TimedWork:
+    """What a network does with a picture (H, W, 3) uint8; it has done it once, to warm up."""
     network = model.network
     if model.calibration is not None:
         full = (rgb.shape[0], rgb.shape[1])
-        return Timing(
-            _seconds(lambda: network_count(model, rgb, device=device)), full, full[0] * full[1], _threads(device)
-        )
+        counting = TimedWork(lambda: network_count(model, rgb, device=device), full, full[0] * full[1])
+        counting.work()
+        return counting
     hw = seen_hw((rgb.shape[0], rgb.shape[1]), network.spec, model.training)
     if isinstance(network, SlidingWindow) and not isinstance(network, SlidingDense):
-        seconds = _seconds(lambda: _some_pixels(network, seen_picture(rgb, hw), device=device), repeats=1)
-        whole = seconds * hw[0] * hw[1] / PIXELS_TRIED
-        if whole > PATIENCE_S:
-            return Timing(whole, hw, PIXELS_TRIED, _threads(device))
-    seconds = _seconds(lambda: network_probabilities(model, rgb, device=device).argmax(axis=0))
-    return Timing(seconds, hw, hw[0] * hw[1], _threads(device))
+        seen = seen_picture(rgb, hw)
+        part = TimedWork(lambda: _some_pixels(network, seen, device=device), hw, PIXELS_TRIED)
+        part.work()
+        if part.seconds() > PATIENCE_S:
+            return part
+    whole = TimedWork(lambda: network_probabilities(model, rgb, device=device).argmax(axis=0), hw, hw[0] * hw[1])
+    whole.work()
+    return whole
+
+
+def timed_by_turns(bench: Bench, results: Mapping[str, Any]) -> dict[str, Any]:
+    """The results of all in a comparison with new times: each runs once, then each again, and so on.
+
+    Networks are loaded for each of their runs, so that memory holds one of them. The instant learner is fitted again
+    when that takes seconds; else it keeps the times it has, as does one whose network cannot be read any more.
+
+    Args:
+        bench: of the comparison.
+        results: of those measured, as `record_results` stores them.
+    """
+    rgb, device = bench.picture(), bench.lab.device
+    measured = {key: Measured.from_dict(one) for key, one in results.items() if "timing" in one}
+    makers = {key: maker for key, one in measured.items() if (maker := _work_maker(bench, key, one, rgb)) is not None}
+    runs: dict[str, list[float]] = {key: [] for key in makers}
+    works: dict[str, TimedWork] = {}
+    for _ in range(RUNS):
+        for key, maker in makers.items():
+            if len(runs[key]) >= FEW_RUNS and sum(runs[key]) > LONG_S:
+                continue
+            works[key] = maker()
+            runs[key].append(works[key].seconds())
+    timings = {
+        key: replace(works[key], work=int).timing(seconds, device=device, is_by_turns=True)
+        for key, seconds in runs.items()
+        if seconds
+    }
+    return {key: replace(measured[key], timing=timing).to_dict() for key, timing in timings.items()}
+
+
+def _work_maker(bench: Bench, key: str, measured: Measured, rgb: NDArray[np.uint8]) -> Callable[[], TimedWork] | None:
+    """Gives the warmed-up work of one of those compared; None when its times have to stay as they are."""
+    lab = bench.lab
+    if key in INSTANT_KINDS:
+        if measured.seconds > REFIT_S:
+            return None
+        learner = _instant(bench, INSTANT_KINDS[key])
+        return lambda: _instant_work(learner, rgb)
+    with reading(lab.sessions) as session:
+        trainings = repository_trainings.trainings_of_comparison(session, comparison_id=bench.comparison.id)
+    file = next((one.checkpoint_file for one in trainings if key_of(one.id) == key), "")
+    path = lab.folders.checkpoints / file
+    if not path.is_file():
+        return None
+    return lambda: network_work(load_network(path, device=lab.device), rgb, device=lab.device)
+
+
+def _instant(bench: Bench, kind: type[InstantParticipant]) -> InstantParticipant:
+    return kind(bench.points, bench.project(), bench.lab, working_side=bench.spec.working_side)
+
+
+def _instant_work(learner: InstantParticipant, rgb: NDArray[np.uint8]) -> TimedWork:
+    hw = (rgb.shape[0], rgb.shape[1])
+    work = TimedWork(lambda: learner.mask(rgb), hw, hw[0] * hw[1])
+    work.work()
+    return work
 
 
 def _measure_one(bench: Bench, key: str, kind: type[InstantParticipant]) -> Measured:
-    project, started = bench.project(), time.perf_counter()
-    one = kind(bench.points, project, bench.lab, working_side=bench.spec.working_side)
+    started = time.perf_counter()
+    one = _instant(bench, kind)
     seconds = time.perf_counter() - started
     mean_iou, n_masks = bench.mean_iou(one)
-    rgb = bench.picture()
-    hw = (rgb.shape[0], rgb.shape[1])
-    timing = Timing(_seconds(lambda: one.mask(rgb)), hw, hw[0] * hw[1], _threads(bench.lab.device))
     return Measured(
         score=one.score(),
         mean_iou=mean_iou,
         n_masks=n_masks,
         by_experts=bench.is_measured_on_experts(),
-        timing=timing,
+        timing=_timed(_instant_work(one, bench.picture()), bench.lab.device),
         parameters=one.learned() + one.frozen(),
         learned=one.learned(),
         n_points=bench.points.n_points(),
         seconds=seconds,
         masks=bench.keep_masks(key, one),
     )
-
-
-def _quick(model: NetworkModel, device: str) -> NetworkModel:
-    """The same, or for a sliding window its dense twin, which gives the same scores."""
-    network = model.network
-    if not isinstance(network, SlidingWindow) or isinstance(network, SlidingDense):
-        return model
-    twin = SlidingDense(network.spec)
-    twin.load_state_dict(network.state_dict())
-    return replace(model, network=twin.eval().requires_grad_(False).to(device))
 
 
 @torch.inference_mode()
@@ -251,14 +334,12 @@ def _some_pixels(network: SlidingWindow, rgb: NDArray[np.uint8], *, device: str)
     network.logits_at(tensor, torch.zeros_like(pixels), rows, cols)
 
 
-def _seconds(work: Callable[[], object], *, repeats: int = REPEATS) -> float:
-    """Median time of a piece of work that was done once before."""
-    found = []
-    for _ in range(repeats + 1):
-        started = time.perf_counter()
-        work()
-        found.append(time.perf_counter() - started)
-    return float(np.median(found[1:]))
+def _timed(work: TimedWork, device: str) -> Timing:
+    """The times of a piece of work that was done once before, run after run."""
+    seconds: list[float] = []
+    while len(seconds) < RUNS and not (len(seconds) >= FEW_RUNS and sum(seconds) > LONG_S):
+        seconds.append(work.seconds())
+    return work.timing(seconds, device=device)
 
 
 def _threads(device: str) -> int:

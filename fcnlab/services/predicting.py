@@ -26,11 +26,12 @@ from fcnlab.core.looks import ChosenNetwork, rounded_probabilities
 from fcnlab.core.model import Model
 from fcnlab.core.network_model import NetworkModel
 from fcnlab.core.painting import Painting, painted
+from fcnlab.core.palette import coloured_labels
 from fcnlab.core.picture import array_id, make_picture
 from fcnlab.core.pictures import open_picture, segment_any
 from fcnlab.core.plain import plain_segmentation
 from fcnlab.core.working import learner_picture
-from fcnlab.domain import DEFAULT_PALETTE, ClassLabel
+from fcnlab.domain import ClassLabel
 from fcnlab.errors import ImportRefused
 from fcnlab.imaging import Imaging, PixelSize, Recipe
 from fcnlab.services.fitting import Maker
@@ -60,10 +61,7 @@ class Answer:
 
 def labels_of_model(content: Content) -> tuple[ClassLabel, ...]:
     """The classes of a model in the default colours."""
-    return tuple(
-        ClassLabel(class_id, name, DEFAULT_PALETTE[place % len(DEFAULT_PALETTE)], place)
-        for place, (class_id, name) in enumerate(content.classes)
-    )
+    return coloured_labels((class_id, name, "") for class_id, name in content.classes)
 
 
 class Predictor:
@@ -130,7 +128,13 @@ class Predictor:
 
     def _reading(self, decoded: DecodedImage, content_hash: str) -> Reading:
         pixels = decoded.pixels
-        rgb, recipe = make_picture(pixels, wanted=self._imaging, stated=decoded.stated, is_window=decoded.is_window)
+        rgb, recipe = make_picture(
+            pixels,
+            wanted=self._imaging,
+            stated=decoded.stated,
+            is_window=decoded.is_window,
+            nodata=decoded.nodata,
+        )
         return Reading(rgb, recipe, content_hash, array_id(pixels), decoded.turned, decoded.pixel_size)
 
     def mask(self, reading: Reading) -> NDArray[np.uint8]:

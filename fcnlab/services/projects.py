@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -18,9 +17,9 @@ from fcnlab.adapters import (
 )
 from fcnlab.adapters.database import reading, writing
 from fcnlab.adapters.presence import delete_anything
+from fcnlab.core.palette import coloured_labels
 from fcnlab.counts import Task
 from fcnlab.domain import (
-    DEFAULT_PALETTE,
     ClassLabel,
     ImageInfo,
     ImagePlace,
@@ -34,6 +33,7 @@ from fcnlab.errors import InvalidClasses
 from fcnlab.lab import Lab
 from fcnlab.runs import FitRecord
 from fcnlab.services import sweeping
+from fcnlab.services.effects import added_class, edited_class
 from fcnlab.validation import clean_name
 
 DEFAULT_CLASSES = ("background", "object")
@@ -61,17 +61,13 @@ class Dashboard:
 
 
 def labels_of(names: Sequence[str]) -> tuple[ClassLabel, ...]:
-    """Classes 0, 1, ... of these names, in the colours of the default palette.
+    """Classes 0, 1, ... of these names, each in a colour of its own.
 
     Raises:
         InvalidEvent: a name is empty or cannot be shown.
         InvalidClasses: more than 255 names.
     """
-    colours = itertools.cycle(DEFAULT_PALETTE)
-    return tuple(
-        ClassLabel(id=number, name=clean_name(name), colour=colour, order=number)
-        for number, (name, colour) in enumerate(zip(names, colours, strict=False))
-    )
+    return coloured_labels((number, clean_name(name), "") for number, name in enumerate(names))
 
 
 def create_project(
@@ -83,7 +79,8 @@ def create_project(
     task: Task = Task.MASKS,
     background: int | Literal["by name"] | None = "by name",
 ) -> Project:
-    """Make a project; without labels it has the classes background and object.
+    """Make a project; without labels it has the classes background and object. Of two in one colour the later
+    gets an unused one.
 
     Args:
         lab: where.
@@ -100,7 +97,8 @@ def create_project(
         InvalidClasses: no class, two of one name or id, or no background where objects are counted.
     """
     chosen = labels_of(DEFAULT_CLASSES) if labels is None else labels
-    cleaned = tuple(replace(label, name=clean_name(label.name)) for label in chosen)
+    coloured = coloured_labels((label.id, clean_name(label.name), label.colour) for label in chosen)
+    cleaned = tuple(replace(label, order=old.order) for label, old in zip(coloured, chosen, strict=True))
     project_name = clean_name(name)
     with writing(lab.sessions) as session:
         return repository.create_project(
@@ -215,20 +213,16 @@ def class_named(labels: Sequence[ClassLabel], name: str) -> int | None:
 
 
 def add_class(lab: Lab, *, project_id: int, name: str, colour: str = "") -> ClassLabel:
-    """Add a class; without a colour it takes the next of the palette. Raises InvalidClasses, InvalidEvent."""
-    cleaned = clean_name(name)
+    """Add a class, in a colour that no other has; see `effects.added_class`. Raises InvalidClasses, InvalidEvent."""
     with writing(lab.sessions) as session:
         repository.require_project(session, project_id=project_id)
-        n_classes = len(repository.live_classes(session, project_id=project_id))
-        chosen = colour or DEFAULT_PALETTE[n_classes % len(DEFAULT_PALETTE)]
-        return repository.add_class(session, project_id=project_id, name=cleaned, colour=chosen)
+        return added_class(session, project_id=project_id, name=name, colour=colour)
 
 
 def edit_class(lab: Lab, *, project_id: int, label: ClassLabel) -> ClassLabel:
-    """Give the class `label.id` the name, colour and order of `label`. Raises InvalidClasses, InvalidEvent."""
-    cleaned = replace(label, name=clean_name(label.name))
+    """The class `label.id` with the name, colour and order of `label`; see `effects.edited_class`."""
     with writing(lab.sessions) as session:
-        return repository.edit_class(session, project_id=project_id, label=cleaned)
+        return edited_class(session, project_id=project_id, label=label)
 
 
 def remove_class(lab: Lab, *, project_id: int, class_id: int) -> None:

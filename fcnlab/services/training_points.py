@@ -17,23 +17,26 @@ from PIL import Image
 
 from fcnlab.adapters import repository, repository_images, repository_points
 from fcnlab.adapters.database import reading
+from fcnlab.adapters.repository_expert_masks import is_of_expert_mask
 from fcnlab.adapters.repository_learning import NOTHING_READ, changed_since
 from fcnlab.core.aims import Aim
 from fcnlab.core.clicks import Clicks, canonical_clicks
 from fcnlab.core.coords import to_working
 from fcnlab.core.head import missing_message
 from fcnlab.core.labelled import LabelledPicture
-from fcnlab.core.network_model import seen_hw, seen_picture
+from fcnlab.core.network_model import NetworkModel, seen_hw, seen_picture
 from fcnlab.core.splitting import ALIKE, groups_alike, held_out, look
 from fcnlab.domain import ImageInfo, Point, PointSource, StoredPoint
 from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab
+from fcnlab.services.expert_masks import expert_truth, mean_iou_on
 from fcnlab.services.following import points_by_image
 from fcnlab.services.importing import read_picture
+from fcnlab.services.networks import NetworkPredictor, quick_twin
 from fcnlab.services.newest_points import newest_per_pixel
 from fcnlab.services.picture_memory import PictureMemory
 from fcnlab.services.pictures import thumbnail_file
-from fcnlab.specs import NetworkSpec, PointScore, Score, TrainingSpec
+from fcnlab.specs import EXPERT_MASK, NetworkSpec, PointScore, Score, TrainingSpec
 
 RANDOM_ENOUGH = 20
 """Held-out answers to randomly drawn pixels from which the score is taken on them alone."""
@@ -160,10 +163,21 @@ class TrainingPoints:
         ]
 
     def described(self, score: Score | None) -> Score | None:
-        """The score with the truth about who chose its points."""
+        """The score with the truth about where its points came from."""
         if not isinstance(score, PointScore):
             return score
-        return replace(score, drawn="query" if self._is_random() else "clicks")
+        judges = self._counting(held=True, random_only=self._is_random())
+        return replace(score, sources=dict(Counter(_origin(point) for _, points in judges for point in points)))
+
+    def measured(self, model: NetworkModel) -> Score | None:
+        """The score of a trained network, with its mean IoU on the expert masks of held-out images."""
+        if not isinstance(model.score, PointScore):
+            return model.score
+        held = [self._images[image_id] for image_id in sorted(self._held) if image_id in self._images]
+        predictor = NetworkPredictor(quick_twin(model, self._lab.device), device=self._lab.device)
+        truths = ((image, truth) for image in held if (truth := expert_truth(self._lab, image)) is not None)
+        mean_iou, n_masks = mean_iou_on(self._lab, truths, class_ids=model.class_ids, mask_of=predictor.mask)
+        return replace(model.score, mean_iou=mean_iou, n_masks=n_masks)
 
     def _is_random(self) -> bool:
         found = [point for one in self._held for point in self._points.get(one, ()) if _is_random(point)]
@@ -281,6 +295,11 @@ class TrainingPoints:
 def _newest(points: Sequence[StoredPoint]) -> list[StoredPoint]:
     """One point per pixel, in canonical order."""
     return sorted(newest_per_pixel(points), key=lambda one: (one.point.row, one.point.col))
+
+
+def _origin(point: StoredPoint) -> str:
+    """The source of a point as a score names it; those drawn from an expert mask are told from other imports."""
+    return EXPERT_MASK if is_of_expert_mask(point.uid) else point.source.value
 
 
 def _is_random(point: StoredPoint) -> bool:

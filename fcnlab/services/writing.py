@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from fcnlab.adapters.exports.format import ExportedImage, Subject
 from fcnlab.core.naming import export_stems
+from fcnlab.core.palette import coloured_labels
 from fcnlab.core.regions import tidied
-from fcnlab.domain import DEFAULT_PALETTE, ClassLabel, checked_classes
+from fcnlab.domain import checked_classes
 from fcnlab.errors import ExportFailed, InvalidImage
 from fcnlab.exports import MASK_FORMATS, ExportFormat, ExportSpec
 from fcnlab.services.export_formats import formats_with_table, regions_for
@@ -60,10 +61,7 @@ def write_masks(
     spec = _spec_of(tuple(_format(name) for name in wanted), options, n_classes=len(checked_classes(classes)))
     if background is not None and not 0 <= background < len(classes):
         raise ExportFailed(f"background {background} is no class: ids run from 0 to {len(classes) - 1}, or None")
-    labels = tuple(
-        ClassLabel(place, name, DEFAULT_PALETTE[place % len(DEFAULT_PALETTE)], place)
-        for place, name in enumerate(classes)
-    )
+    labels = coloured_labels((place, name, "") for place, name in enumerate(classes))
     subject = Subject("fcnlab", labels, (), background)
     is_listed = isinstance(names, Sequence) and not isinstance(names, str)
     if not is_listed or not all(isinstance(name, str) and name.strip() for name in names):

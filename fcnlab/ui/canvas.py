@@ -114,14 +114,15 @@ class ReversibleData(TypedDict):
 class SceneData(TypedDict):
     """Everything the workspace is shown; small, sent again on every rerun.
 
-    `points` are the stored live points of the image as (uid, row, col, class id); of several on one pixel the last
-    counts. `n_strokes` counts its live strokes.
+    `colours` are the next ones of the palette, for new classes; `points` are the stored live points of the image as
+    (uid, row, col, class id); of several on one pixel the last counts. `n_strokes` counts its live strokes.
     """
 
     project: ProjectData
     labeller: str
     n_images: int
     classes: list[ClassData]
+    colours: list[str]
     image: ImageData | None
     points: list[tuple[str, int, int, int]]
     n_strokes: int

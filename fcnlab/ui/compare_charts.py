@@ -12,7 +12,8 @@ from typing import Any
 import streamlit as st
 
 from fcnlab.comparisons import Measured, Participant
-from fcnlab.runs import DRAWN_IN_WORDS
+from fcnlab.core.networks.registry import NETWORKS
+from fcnlab.runs import taken_on
 from fcnlab.services.comparing import Standing
 from fcnlab.specs import PointScore
 from fcnlab.ui.dashboard import legend
@@ -47,9 +48,9 @@ def colours_of(participants: Sequence[Participant]) -> dict[str, str]:
 def draw_charts(found: Standing) -> None:
     """All three, as far as there is something to draw."""
     scored = [
-        (one, one.measured)
+        (one, one.result)
         for one in found.participants
-        if one.measured is not None and isinstance(one.measured.score, PointScore)
+        if one.result is not None and isinstance(one.result.score, PointScore)
     ]
     colours = colours_of(found.participants)
     if scored:
@@ -61,6 +62,7 @@ def draw_charts(found: Standing) -> None:
     curves = [one for one in found.participants if _curve(found, one)]
     if curves:
         st.markdown("**Learning curves** :gray[held-out accuracy by seconds of training]")
+        st.caption("Dashed: a coarser network that the one named begins from. Large: the epoch kept, as in the table.")
         _draw(_curves(found, curves, colours), height=CHART_PX)
         st.html(legend([(one.title, colours[one.key]) for one in curves]))
 
@@ -68,7 +70,7 @@ def draw_charts(found: Standing) -> None:
 def _draw_accuracy(scored: Sequence[tuple[Participant, Measured]], colours: dict[str, str]) -> None:
     score = scored[0][1].score
     assert isinstance(score, PointScore)
-    words = DRAWN_IN_WORDS[score.drawn]
+    words = taken_on(score)
     st.markdown(f"**Accuracy on {score.n_points} held-out points** :gray[with its 95% interval]")
     st.caption(f"{words[0].upper()}{words[1:]}.")
     rows = [_row(one, measured) for one, measured in scored]
@@ -95,7 +97,7 @@ def _draw_accuracy(scored: Sequence[tuple[Participant, Measured]], colours: dict
 
 
 def _draw_against_time(scored: Sequence[tuple[Participant, Measured]], colours: dict[str, str]) -> None:
-    st.markdown("**Accuracy against time per image** :gray[up and left is better]")
+    st.markdown("**Accuracy against time per image** :gray[up and left is better; lines: quickest to slowest run]")
     has_guess = any(measured.timing.is_extrapolated for _, measured in scored)
     st.caption(
         "Seconds on a scale where each step is ten times the one before."
@@ -124,15 +126,21 @@ def _draw_against_time(scored: Sequence[tuple[Participant, Measured]], colours: 
             "tooltip": _tooltip(),
         },
     }
-    _draw([{"data": {"values": rows}, **spots}], height=max(CHART_PX, ROW_PX * len(rows) + 40))
+    spread = {
+        "mark": {"type": "rule", "strokeWidth": 3, "opacity": 0.4},
+        "encoding": {
+            "x": {**x, "field": "quickest"},
+            "x2": {"field": "slowest"},
+            "y": y,
+            "color": _colour(colours, scored),
+        },
+    }
+    layers = [{"data": {"values": rows}, **one} for one in (spread, spots)]
+    _draw(layers, height=max(CHART_PX, ROW_PX * len(rows) + 40))
 
 
 def _curves(found: Standing, curves: Sequence[Participant], colours: dict[str, str]) -> list[dict[str, Any]]:
-    rows = [
-        {"who": one.title, "training": seconds, "accuracy": accuracy}
-        for one in curves
-        for seconds, accuracy in _curve(found, one)
-    ]
+    rows = [row for one in curves for row in _curve(found, one)]
     encoding = {
         "x": {
             "field": "training",
@@ -148,19 +156,43 @@ def _curves(found: Standing, curves: Sequence[Participant], colours: dict[str, s
             "legend": None,
             "scale": {"domain": [one.title for one in curves], "range": [colours[one.key] for one in curves]},
         },
+        "detail": {"field": "stage", "type": "nominal"},
         "tooltip": [
             {"field": "who", "type": "nominal"},
+            {"field": "stage", "type": "nominal"},
+            {"field": "epoch", "type": "quantitative"},
             {"field": "training", "type": "quantitative", "format": ".0f", "title": "seconds"},
             {"field": "accuracy", "type": "quantitative", "format": ".1%"},
         ],
     }
-    mark = {"type": "line", "strokeWidth": 2, "point": {"size": 18}}
-    return [{"data": {"values": rows}, "mark": mark, "encoding": encoding}]
-
-
-def _curve(found: Standing, one: Participant) -> list[tuple[float, float]]:
+    lines = {"type": "line", "strokeWidth": 2, "point": {"size": 18}}
+    kinds = [
+        ("!datum.coarser", lines),
+        ("datum.coarser", {**lines, "strokeDash": [4, 4], "opacity": 0.6}),
+        ("datum.kept", {"type": "point", "filled": True, "size": 110, "opacity": 1}),
+    ]
+    data = {"values": rows}
     return [
-        (seconds, score.accuracy) for seconds, score in found.curves.get(one.key, ()) if isinstance(score, PointScore)
+        {"data": data, "transform": [{"filter": which}], "mark": mark, "encoding": encoding} for which, mark in kinds
+    ]
+
+
+def _curve(found: Standing, one: Participant) -> Rows:
+    """The epochs of a network that were scored; `coarser`: of a network that it begins from, `kept`: what was kept."""
+    score = one.result.score if one.result else None
+    kept = score.kept.epoch if score is not None and score.kept is not None else None
+    return [
+        {
+            "who": one.title,
+            "training": step.seconds,
+            "accuracy": step.score.accuracy,
+            "epoch": step.epoch,
+            "stage": NETWORKS[step.network].title,
+            "coarser": one.training is not None and step.network is not one.training.network.network,
+            "kept": step.epoch == kept,
+        }
+        for step in found.curves.get(one.key, ())
+        if isinstance(step.score, PointScore)
     ]
 
 
@@ -173,6 +205,8 @@ def _row(one: Participant, measured: Measured) -> dict[str, Any]:
         "low": score.low,
         "high": score.high,
         "seconds": timing.seconds,
+        "quickest": timing.low or timing.seconds,
+        "slowest": timing.high or timing.seconds,
         "extrapolated": timing.is_extrapolated,
     }
 
@@ -202,8 +236,11 @@ def _colour(colours: dict[str, str], scored: Sequence[tuple[Participant, Measure
 
 def _tooltip() -> Rows:
     shares = [{"field": name, "type": "quantitative", "format": ".1%"} for name in ("accuracy", "low", "high")]
-    seconds = {"field": "seconds", "type": "quantitative", "format": ".3~g", "title": "seconds per image"}
-    return [{"field": "who", "type": "nominal", "title": "network"}, *shares, seconds]
+    seconds = [
+        {"field": name, "type": "quantitative", "format": ".3~g", "title": title}
+        for name, title in (("seconds", "seconds per image"), ("quickest", "quickest run"), ("slowest", "slowest run"))
+    ]
+    return [{"field": "who", "type": "nominal", "title": "network"}, *shares, *seconds]
 
 
 def _draw(layers: list[dict[str, Any]], *, height: int) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fcnlab.comparisons import Measured, Participant
+from fcnlab.comparisons import Measured, Participant, timing_in_words
 from fcnlab.counts import CountScore
+from fcnlab.runs import kept_in_brief
 
 
 def count_row(one: Participant, state: str) -> dict[str, object]:
     """One who takes part, in the table: how far counts are off, and how fast."""
-    measured, score = one.measured, one.measured.score if one.measured else None
+    measured, score = one.result, one.result.score if one.result else None
     score = score if isinstance(score, CountScore) else None
     return {
         "Network": one.title,
@@ -22,7 +23,9 @@ def count_row(one: Participant, state: str) -> dict[str, object]:
         "Precision": 100 * score.precision if score else None,
         "Recall": 100 * score.recall if score else None,
         "F": score.f_score if score else None,
+        "Epoch kept": kept_in_brief(score, one.training.epoch) if measured and one.training else None,
         "Seconds per image": measured.timing.seconds if measured else None,
+        "Quickest to slowest": measured.timing.spread() if measured else None,
         "Seconds per epoch": one.seconds_per_epoch,
         "Epochs": one.training.epoch if one.training else None,
         "Parameters": measured.parameters if measured else None,
@@ -37,5 +40,17 @@ def count_notes(results: Sequence[Measured]) -> list[str]:
     return [
         f"Counts of {scores[0].n_images} held-out images with {scores[0].n_objects} objects. MAE and RMSE: by how many "
         "objects a count is off; MRE: the same as a part of the count; GAME(3): the errors of 64 parts of an image, "
-        "added; F: of the objects found. Less is better, but of F."
+        "added; F: of the objects found. Less is better, but of F.",
+        *selection_notes(results),
+        f"Seconds per image: {timing_in_words(results)}.",
+    ]
+
+
+def selection_notes(results: Sequence[Measured]) -> list[str]:
+    """That the figures of networks are those of their best epoch, where held-out data chose it."""
+    kept = [one.score.kept for one in results if one.score is not None and one.score.kept is not None]
+    if not any(one.n_compared > 1 for one in kept):
+        return []
+    return [
+        "Of each network the epoch is kept that did best on the same held-out data, which flatters networks a little."
     ]

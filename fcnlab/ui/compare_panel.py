@@ -73,7 +73,7 @@ def form(own: Engine, project: Project) -> None:
         )
     labelled = [one for one in images(own.lab, project_id=project.id) if one.n_points or (counts and one.is_complete)]
     with st.expander("Images and more", icon=":material/tune:"):
-        image_ids, shown_ids, has_instant, seed = _more(labelled)
+        image_ids, shown_ids, has_instant, staged, seed = _more(labelled)
     if st.button("Compare", type="primary", icon=":material/compare_arrows:", disabled=not networks):
         try:
             spec = ComparisonSpec(
@@ -85,6 +85,7 @@ def form(own: Engine, project: Project) -> None:
                 holdout=float(holdout),
                 seed=int(seed),
                 working_side=int(side),
+                staged=staged,
             )
             labeller = session.labeller() or "anonymous"
             made = start_comparison(own.lab, project_id=project.id, spec=spec, labeller=labeller)
@@ -126,8 +127,9 @@ def _networks(*, counts: bool) -> list[NetworkSpec]:
     return [known[pair] for pair in picked]
 
 
-def _more(labelled: Sequence[ImageInfo]) -> tuple[list[int], list[int], bool, int]:
-    """Ids of the images learned from and of those shown, whether the instant learner takes part, the seed."""
+def _more(labelled: Sequence[ImageInfo]) -> tuple[list[int], list[int], bool, bool, int]:
+    """Ids of the images learned from and of those shown; whether the instant learner takes part, and FCNs are trained
+    coarse to fine; the seed."""
     names = {one.id: one.name for one in labelled}
     image_ids = st.multiselect(
         "Images", list(names), format_func=names.__getitem__, placeholder="All images with points"
@@ -142,7 +144,13 @@ def _more(labelled: Sequence[ImageInfo]) -> tuple[list[int], list[int], bool, in
     left, right = st.columns(2, vertical_alignment="bottom")
     seed = left.number_input("Seed", 0, 2**31 - 1, 0, help="Of the images held out, and of every training.")
     has_instant = right.toggle("The instant learner takes part", value=True)
-    return image_ids, shown_ids, has_instant, seed
+    staged = right.toggle(
+        "FCN-16s and FCN-8s coarse to fine",
+        value=True,
+        help="Each begins as the coarser one before it, which takes a part of its time. It is measured at its own "
+        "stage alone. Off: all of its time is its own.",
+    )
+    return image_ids, shown_ids, has_instant, staged, seed
 
 
 def _minutes_in_words(minutes: float) -> str:

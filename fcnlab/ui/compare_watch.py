@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from html import escape
 
 import streamlit as st
 
-from fcnlab.comparisons import Measured, Participant
+from fcnlab.comparisons import Measured, Participant, timing_in_words
 from fcnlab.domain import Project
 from fcnlab.errors import FcnlabError
-from fcnlab.runs import Comparison, TrainingState, Wanted, duration_in_words
+from fcnlab.runs import Comparison, TrainingState, Wanted, duration_in_words, kept_in_brief
 from fcnlab.services import comparing as service
 from fcnlab.services.comparing import Standing
 from fcnlab.services.workers import ensure_worker
 from fcnlab.specs import PointScore
 from fcnlab.ui import session
 from fcnlab.ui.compare_charts import colours_of, draw_charts
-from fcnlab.ui.compare_counts import count_notes, count_row
+from fcnlab.ui.compare_counts import count_notes, count_row, selection_notes
 from fcnlab.ui.compare_masks import draw_masks
 from fcnlab.ui.session import Engine
 
@@ -91,7 +92,9 @@ def _head(own: Engine, found: Standing) -> None:
     """What is compared on what, and the buttons that end or delete it."""
     spec, number = found.spec, found.comparison.id
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader(_title(found.comparison), anchor=False)
+        is_training = any(one.state is TrainingState.RUNNING for one in found.participants)
+        state = TrainingState.RUNNING if found.is_open and is_training else found.comparison.state
+        st.subheader(_title(replace(found.comparison, state=state)), anchor=False)
         st.space("stretch")
         if found.is_open:
             with st.popover("Cancel", icon=":material/close:"):
@@ -148,6 +151,10 @@ def _table(found: Standing) -> None:
             "Parameters": st.column_config.NumberColumn(format="localized", help="All numbers in it."),
             "Learned": st.column_config.NumberColumn(format="localized", help="Those learned from the points."),
             "Seconds per image": st.column_config.NumberColumn(format="%.3g"),
+            "Epoch kept": st.column_config.TextColumn(
+                help="Of the network itself: FCN-16s and FCN-8s are trained coarse to fine, and never measured before "
+                "their own stage."
+            ),
             "Seconds per epoch": st.column_config.NumberColumn(format="%.2f"),
             "Mean IoU": st.column_config.NumberColumn(format="%.3f"),
             "Held-out accuracy": st.column_config.NumberColumn(format="%.1f%%"),
@@ -155,16 +162,18 @@ def _table(found: Standing) -> None:
             **{name: st.column_config.NumberColumn(format="%.1f%%") for name in ("MRE", "Precision", "Recall")},
         },
     )
-    results = [one.measured for one in found.participants if one.measured is not None]
-    for line in (count_notes if found.spec.counts else _notes)(results):
+    results = [one.result for one in found.participants if one.result is not None]
+    for line in count_notes(results) if found.spec.counts else [*_notes(results), *selection_notes(results)]:
         st.caption(line)
     for one in found.participants:
-        if one.message:
+        if one.message and one.state is TrainingState.FAILED:
             st.error(f"**{one.title}** failed: {session.plain(one.message)}", icon=":material/error:")
+        elif one.message:
+            st.info(f"**{one.title}** has no result: {session.plain(one.message)}.", icon=":material/info:")
 
 
 def _row(one: Participant) -> dict[str, object]:
-    measured, score = one.measured, one.measured.score if one.measured else None
+    measured, score = one.result, one.result.score if one.result else None
     if one.training is not None and one.training.training.objective.counts:
         return count_row(one, _state_in_words(one))
     return {
@@ -173,7 +182,9 @@ def _row(one: Participant) -> dict[str, object]:
         "Held-out accuracy": 100 * score.accuracy if isinstance(score, PointScore) else None,
         "95% interval": f"{score.low:.0%} to {score.high:.0%}" if isinstance(score, PointScore) else None,
         "Mean IoU": measured.mean_iou if measured else None,
+        "Epoch kept": kept_in_brief(score, one.training.epoch) if measured and one.training else None,
         "Seconds per image": measured.timing.seconds if measured else None,
+        "Quickest to slowest": measured.timing.spread() if measured else None,
         "At": _timed(measured) if measured else None,
         "Seconds per epoch": one.seconds_per_epoch,
         "Epochs": one.training.epoch if one.training else None,
@@ -207,7 +218,7 @@ def _notes(results: Sequence[Measured]) -> list[str]:
         )
         notes.append(
             f"Seconds per image: prediction at {timing.hw[1]} x {timing.hw[0]} pixels unless another size is given, "
-            f"on {where}, while other work may go on.{part}"
+            f"on {where}, while other work may go on; {timing_in_words(results)}.{part}"
         )
     return notes
 
@@ -254,6 +265,8 @@ def _state_in_words(one: Participant) -> str:
         return "fitting" if one.state is TrainingState.RUNNING else STATE_WORDS[one.state]
     if one.state is TrainingState.RUNNING and not one.training.seconds_left and one.training.epoch:
         return "being measured"
+    if one.state is TrainingState.FINISHED and one.result is None:
+        return "no result"
     return STATE_WORDS[one.state]
 
 

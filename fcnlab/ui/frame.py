@@ -19,11 +19,22 @@ ICON = Path(__file__).parent / "canvas_assets" / "icon.png"
 ANONYMOUS = "anonymous"
 """Who labels where nobody said so."""
 
+DARK_INK = """
+[data-testid^="stBaseButton-primary"]:not(:disabled), [data-testid^="stBaseButton-primary"]:not(:disabled) *,
+[data-baseweb="tag"], [data-baseweb="tag"] * { color: #0E1117 !important; fill: #0E1117; }
+"""
+"""In the dark the primary colour is light, so that it stands out from the page, and Streamlit writes white on it."""
+
 STYLE = """<style>
 [data-stale="true"] { opacity: 1 !important; transition: none !important; }
 .st-key-labeller, .st-key-first_field { display: none !important; }
 .block-container { padding: 4.1rem 1.2rem 0.4rem !important; max-width: 100% !important; }
 </style>"""
+
+
+def style() -> str:
+    """The style of all pages, in the theme that the browser shows."""
+    return STYLE if st.context.theme.type != "dark" else STYLE.replace("</style>", f"{DARK_INK}</style>")
 
 
 def chosen_project(own: Engine) -> Project | None:

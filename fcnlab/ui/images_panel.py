@@ -10,7 +10,6 @@ import streamlit as st
 from fcnlab.domain import Project
 from fcnlab.errors import FcnlabError, StorageFull
 from fcnlab.services.import_sources import (
-    ACCEPTED,
     WELCOME,
     allows_uris,
     import_path,
@@ -21,10 +20,20 @@ from fcnlab.services.importing import ImportProgress
 from fcnlab.ui import session
 from fcnlab.ui.session import Engine
 
+MASKS_KEY = "import-masks"
+SHOWN_MOST = 200
+"""Files left out that are named on the page."""
+
 
 def add_images(own: Engine, project: Project) -> None:
     """Upload and folder import, and what the last one did."""
     st.subheader("Add images", anchor=False)
+    st.toggle(
+        "Masks are images too",
+        key=MASKS_KEY,
+        help="Off: a file such as plant_mask.png is set aside where plant.jpg lies beside it. Labels have a place of "
+        "their own.",
+    )
     here, server, web = st.tabs(["From this computer", "From a folder of the server", "From an address"])
     with here:
         _upload(own, project)
@@ -35,16 +44,21 @@ def add_images(own: Engine, project: Project) -> None:
     _report(project)
 
 
+def _with_masks() -> bool:
+    return bool(st.session_state.get(MASKS_KEY, False))
+
+
 def _upload(own: Engine, project: Project) -> None:
     turn = session.peek("uploads", 0)  # another key empties the widget
     files = st.file_uploader(
         WELCOME,
-        type=list(ACCEPTED),
-        accept_multiple_files=True,
+        accept_multiple_files=True,  # of any kind: what is no image is named, where the widget would drop it
         key=f"upload-{project.id}-{turn}",
     )
     if files:
-        _import(own, project, import_uploads(own.lab, files, project_id=project.id), total=None)
+        _import(
+            own, project, import_uploads(own.lab, files, project_id=project.id, with_masks=_with_masks()), total=None
+        )
         session.remember("uploads", turn + 1)
         st.rerun()
 
@@ -65,7 +79,8 @@ def _folder(own: Engine, project: Project) -> None:
         pressed = st.form_submit_button("Import it", icon=":material/drive_folder_upload:")
     if pressed and typed.strip():
         try:
-            _import(own, project, import_path(own.lab, Path(typed.strip()), project_id=project.id), total=None)
+            steps = import_path(own.lab, Path(typed.strip()), project_id=project.id, with_masks=_with_masks())
+            _import(own, project, steps, total=None)
         except FcnlabError as failure:
             session.explained(failure)
         else:
@@ -85,7 +100,8 @@ def _address(own: Engine, project: Project) -> None:
         pressed = st.form_submit_button("Import it", icon=":material/cloud_download:")
     if pressed and typed.strip():
         try:
-            _import(own, project, import_uri(own.lab, typed.strip(), project_id=project.id), total=None)
+            steps = import_uri(own.lab, typed.strip(), project_id=project.id, with_masks=_with_masks())
+            _import(own, project, steps, total=None)
         except FcnlabError as failure:
             session.explained(failure)
         else:
@@ -94,13 +110,15 @@ def _address(own: Engine, project: Project) -> None:
 
 def _import(own: Engine, project: Project, steps: Iterable[ImportProgress], *, total: int | None) -> None:
     bar = st.progress(0.0, "Reading")
-    added, known, refused = 0, 0, []
+    added, known = 0, 0
+    refused: list[tuple[str, str]] = []
+    set_aside: list[tuple[str, str]] = []
     try:
         for step in steps:
             count = total or step.total or step.done
             bar.progress(min(1.0, step.done / count), f"{step.done} of {count}: {session.plain(step.name)}")
             if step.refused is not None:
-                refused.append((step.name, step.refused))
+                (set_aside if step.is_set_aside else refused).append((step.name, step.refused))
             elif step.duplicate:
                 known += 1
             else:
@@ -108,20 +126,21 @@ def _import(own: Engine, project: Project, steps: Iterable[ImportProgress], *, t
     except StorageFull as failure:
         refused.append(("all that follow", str(failure)))
     own.jobs.changed(project.id)
-    session.remember("imported", (project.id, added, known, refused))
+    session.remember("imported", (project.id, added, known, refused, set_aside))
 
 
 def _report(project: Project) -> None:
     found = session.peek("imported")
     if found is None or found[0] != project.id:
         return
-    _, added, known, refused = found
-    words = f"{added} added" + (f", {known} there already" if known else "")
-    (st.warning if refused else st.success)(
-        f"{words}, {len(refused)} left out" if refused else words,
-        icon=":material/warning:" if refused else ":material/check_circle:",
-    )
-    if refused:
-        with st.expander("Left out", expanded=True):
-            for name, reason in refused:
-                st.text(reason if name in reason else f"{name}: {reason}")
+    _, added, known, refused, set_aside = found
+    counts = ((known, "there already"), (len(refused), "left out"), (len(set_aside), "no images or masks, set aside"))
+    words = ", ".join([f"{added} added", *(f"{count} {what}" for count, what in counts if count)])
+    (st.warning if refused else st.success)(words, icon=":material/warning:" if refused else ":material/check_circle:")
+    for title, left_out in (("Left out", refused), ("Set aside", set_aside)):
+        if left_out:
+            with st.expander(title, expanded=title == "Left out" or len(left_out) < 5):
+                for name, reason in left_out[:SHOWN_MOST]:
+                    st.text(reason if name in reason else f"{name}: {reason}")
+                if len(left_out) > SHOWN_MOST:
+                    st.text(f"and {len(left_out) - SHOWN_MOST} more")

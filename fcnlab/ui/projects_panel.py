@@ -8,8 +8,9 @@ from functools import partial
 
 import streamlit as st
 
+from fcnlab.core.palette import class_colours
 from fcnlab.counts import Task
-from fcnlab.domain import DEFAULT_PALETTE, ClassLabel, LearnerSpec, Project, is_background_name
+from fcnlab.domain import ClassLabel, LearnerSpec, Project, is_background_name
 from fcnlab.errors import FcnlabError
 from fcnlab.services import projects as project_service
 from fcnlab.services.backing_up import backup
@@ -119,8 +120,7 @@ def new_project_form(own: Engine) -> None:
     colours = []
     with st.container(horizontal=True):
         for place, label in enumerate(names[:24]):
-            default = DEFAULT_PALETTE[place % len(DEFAULT_PALETTE)]
-            colours.append(st.color_picker(session.plain(label), default, key=f"new-colour-{place}"))
+            colours.append(st.color_picker(session.plain(label), class_colours()[place], key=f"new-colour-{place}"))
     named = next((place for place, label in enumerate(names) if is_background_name(label)), None)
     background = _background_choice(names, named, task, key=f"new-background-{typed}-{task}")
     object_mode = False

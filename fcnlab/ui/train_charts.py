@@ -12,7 +12,7 @@ import streamlit as st
 
 from fcnlab.counts import CountScore
 from fcnlab.domain import Project
-from fcnlab.runs import DRAWN_IN_WORDS, Epoch
+from fcnlab.runs import Epoch, taken_on
 from fcnlab.specs import PointScore
 from fcnlab.ui.dashboard import legend
 
@@ -38,8 +38,8 @@ def draw_curves(project: Project, epochs: Sequence[Epoch]) -> None:
     if not scored:
         return
     last = scored[-1][1]
-    words = DRAWN_IN_WORDS[last.drawn]
     st.markdown(f"**Accuracy on {last.n_points} held-out points** :gray[by epoch]")
+    words = taken_on(last)
     st.caption(f"{words[0].upper()}{words[1:]}.")
     _draw(_accuracy(project, scored), height=ACCURACY_PX)
     names = [(label.name, label.colour) for label in project.classes if label.id in last.per_class]

@@ -21,12 +21,14 @@ from fcnlab.runs import (
     figure,
     figure_in_brief,
     figure_name,
+    kept_in_brief,
     score_in_a_sentence,
+    sources_in_words,
 )
 from fcnlab.services import trainings as service
 from fcnlab.services.models import models as all_models
 from fcnlab.services.workers import ensure_worker
-from fcnlab.specs import NetworkName, Score
+from fcnlab.specs import NetworkName, PointScore, Score
 from fcnlab.ui import session
 from fcnlab.ui.session import Engine
 from fcnlab.ui.train_charts import draw_curves
@@ -60,7 +62,11 @@ def history(own: Engine, project: Project, known: Sequence[Training]) -> None:
         on_select="rerun",
         selection_mode="single-row",
         key=f"history-{project.id}-{len(over)}",
-        column_config={"Ended": st.column_config.DatetimeColumn(format="calendar")},
+        column_config={
+            "Ended": st.column_config.DatetimeColumn(format="calendar"),
+            "Mean IoU": st.column_config.NumberColumn(format="%.3f", help="On expert masks of held-out images."),
+            "Epoch kept": st.column_config.TextColumn(help="Of the network itself, not of coarser ones before it."),
+        },
     )
     rows = picked.selection.rows
     chosen = over[rows[0]] if rows else None
@@ -192,6 +198,8 @@ def _row(training: Training, model: ModelRecord | None) -> dict[str, object]:
         "Epochs": training.epoch,
         figure_name(training.training.objective): figure_in_brief(score) if score else NONE,
         "Measured on": _measured_on(score) if score else NONE,
+        "Mean IoU": score.mean_iou if isinstance(score, PointScore) else None,
+        "Epoch kept": kept_in_brief(score, training.epoch if model else 0) or NONE,
         "Points": str(model.n_points) if model else NONE,
         "Time": duration_in_words(training.seconds),
         "By": training.labeller,
@@ -237,7 +245,7 @@ def _fraction(training: Training) -> float:
 def _measured_on(score: Score) -> str:
     if isinstance(score, CountScore):
         return f"{score.n_images} images"
-    return {"clicks": "your clicks", "query": "random pixels"}[score.drawn]
+    return sources_in_words(score)
 
 
 def _do(change: Callable[[], object]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
+from fcnlab.core.palette import unused_colours
 from fcnlab.domain import Event, EventBatch, Project
 from fcnlab.errors import FcnlabError
 from fcnlab.services.images import projects_of_images
@@ -12,6 +13,9 @@ from fcnlab.services.pictures import tiling_of
 from fcnlab.services.scenes import Scene, scene, strip
 from fcnlab.ui import canvas, session
 from fcnlab.ui.session import Engine
+
+OFFERED_COLOURS = 9
+"""Colours from the palette that the browser offers for a new class."""
 
 
 def draw_workspace(own: Engine, *, project_id: int, labeller: str) -> None:
@@ -103,6 +107,7 @@ def scene_data(shown: Scene, *, client: str | None, labeller: str, refusals: lis
             }
             for label in project.classes
         ],
+        "colours": list(unused_colours((label.colour for label in project.classes), count=OFFERED_COLOURS)),
         "image": image,
         "points": [(one.uid, one.point.row, one.point.col, one.point.class_id) for one in shown.points],
         "n_strokes": shown.n_strokes,

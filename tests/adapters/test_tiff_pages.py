@@ -13,8 +13,10 @@ from PIL import Image
 
 from fcnlab.adapters.decoding import PAGES_MOST, DecodedImage
 from fcnlab.adapters.images import decode, open_image
+from fcnlab.adapters.tiff_notes import write_page
+from fcnlab.core.picture import make_picture, repeat_picture
 from fcnlab.errors import ImportRefused
-from fcnlab.imaging import PixelSize, Stretch
+from fcnlab.imaging import Imaging, PixelSize, Stretch
 from tests.services.bad_files import tiff_of_one_tile
 
 HW = (21, 34)
@@ -205,3 +207,115 @@ def test_what_fails_while_pages_are_used_is_no_damage_of_their_file(tmp_path: Pa
 
     with pytest.raises(OSError, match="disk is full"), open_image(path, name="a", max_pixels=10**6):
         raise OSError("the disk is full")
+
+
+MASK = {"photometric": 4}
+
+
+@pytest.mark.parametrize(
+    "kind", ["overview", "old overview", "mask", "mask like its image", "cog", "overview of one size"]
+)
+def test_overviews_and_masks_of_an_image_are_no_pages(tmp_path: Path, kind: str) -> None:
+    small, inside = (GREY[::2, ::2], {"subfiletype": 1}), (GREY > 9, {**MASK, "subfiletype": 4})
+    beside: dict[str, list[tuple[np.ndarray, dict[str, Any]]]] = {
+        "overview": [small, (GREY[::4, ::4], {"subfiletype": 1})],
+        "old overview": [(GREY[::2, ::2], {"extratags": [(255, "H", 1, 2, True)]})],
+        "mask": [inside],
+        "mask like its image": [(np.full_like(GREY, 255), {"extratags": [(254, "I", 1, 4, True)]})],
+        "cog": [inside, small, (GREY[::2, ::2] > 9, {**MASK, "subfiletype": 5})],
+        "overview of one size": [(GREY, {"subfiletype": 1})],
+    }
+    path = written(tmp_path / "a.tif", (GREY, {}), *beside[kind])
+
+    (page,) = pages_of(path)
+
+    assert np.array_equal(pixels_of(page), GREY)
+
+
+def test_each_page_of_a_stack_may_have_overviews_and_a_mask(tmp_path: Path) -> None:
+    turned = GREY[::-1]
+    beside = [(np.full_like(GREY, 255), {"extratags": [(254, "I", 1, 4, True)]}), (GREY[::2, ::2], {"subfiletype": 1})]
+    path = written(tmp_path / "a.tif", (GREY, {}), *beside, (turned, {}), *beside)
+
+    first, second = pages_of(path)
+
+    assert np.array_equal(pixels_of(first), GREY)
+    assert np.array_equal(pixels_of(second), turned)
+
+
+def test_overviews_in_directories_below_are_no_pages(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as file:
+        file.write(GREY, photometric="minisblack", subifds=1, metadata=None)
+        file.write(GREY[::2, ::2], photometric="minisblack", subfiletype=1, metadata=None)
+
+    (page,) = pages_of(path)
+
+    assert np.array_equal(pixels_of(page), GREY)
+
+
+def with_nodata(value: str) -> dict[str, Any]:
+    return {"extratags": [(42113, "s", 0, value, True)]}
+
+
+@pytest.mark.parametrize(
+    ("dtype", "text", "value"),
+    [
+        ("uint8", "0", 0),
+        ("uint16", "65535", 65535),
+        ("int16", "-9999", -9999),
+        ("float32", "-9999", -9999),
+        ("float32", "-3.4028234663852886e+38", np.finfo(np.float32).min),
+        ("float64", "nan", np.nan),
+        ("float32", " 1e20 ", np.float32(1e20)),
+    ],
+)
+def test_pixels_without_data_are_black_and_bend_no_range(tmp_path: Path, dtype: str, text: str, value: float) -> None:
+    field = np.linspace(10, 200, GREY.size).reshape(HW).astype(dtype)
+    with_holes = field.copy()
+    with_holes[:, :9] = value
+    path = written(tmp_path / "a.tif", (with_holes, with_nodata(text)))
+
+    found = decode(path, name="a.tif", max_pixels=10**6)
+    rgb, recipe = make_picture(found.pixels, wanted=Imaging(), nodata=found.nodata)
+
+    alone, _ = make_picture(np.ascontiguousarray(field[:, 9:]), wanted=Imaging())
+    assert (rgb[:, :9] == 0).all()
+    assert np.array_equal(rgb[:, 9:], alone)
+    assert np.array_equal(repeat_picture(found.pixels, recipe, nodata=found.nodata), rgb)
+
+
+def test_of_colours_a_pixel_is_without_data_only_where_all_channels_are(tmp_path: Path) -> None:
+    colours = RGB.copy()
+    colours[:4], colours[4:8, :, 0] = 255, 255
+    colours[4:8, :, 1] = 7
+    path = written(tmp_path / "a.tif", (colours, {"photometric": "rgb", **with_nodata("255")}))
+
+    found = decode(path, name="a.tif", max_pixels=10**6)
+    rgb, _ = make_picture(found.pixels, wanted=Imaging(), nodata=found.nodata)
+
+    assert (rgb[:4] == 0).all()
+    assert np.array_equal(rgb[4:], colours[4:])
+
+
+def test_channels_that_somebody_chose_are_stretched_without_what_is_no_data(tmp_path: Path) -> None:
+    field = np.linspace(0, 1, GREY.size).reshape(HW).astype(np.float32)
+    bands = np.stack([field, 2 * field, 3 * field, 4 * field, 5 * field], axis=-1)
+    bands[:3] = -9999
+    path = written(tmp_path / "a.tif", (bands, {"planarconfig": "contig", **with_nodata("-9999")}))
+
+    found = decode(path, name="a.tif", max_pixels=10**6)
+    rgb, recipe = make_picture(found.pixels, wanted=Imaging((5, 3, 1)), nodata=found.nodata)
+
+    assert recipe.imaging is not None
+    assert all(limit is not None and limit.low >= 0 for limit in recipe.imaging.limits)
+    assert (rgb[:3] == 0).all()
+    assert rgb[3:].max() == 255
+
+
+def test_a_page_of_a_stack_keeps_what_it_calls_no_data(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.tif", *[(GREY.astype(np.float32), with_nodata("-1"))] * 2)
+    with open_image(path, name="a.tif", max_pixels=10**6) as source:
+        write_page(tmp_path / "page.tif", source.image(1))
+
+    assert decode(tmp_path / "page.tif", name="page.tif", max_pixels=10**6).nodata == -1

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from fcnlab.adapters import repository, repository_comparisons, repository_models, repository_trainings
 from fcnlab.adapters.database import Sessions, reading, writing
 from fcnlab.adapters.processes import this_process
+from fcnlab.counts import KeptEpoch
 from fcnlab.errors import UnknownModel, UnknownProject, UnknownTraining
 from fcnlab.runs import ModelDraft, ModelKind, Training, TrainingState, Wanted
 from fcnlab.specs import NetworkName, NetworkSpec, PointScore, TrainingProgress, TrainingSpec
@@ -18,7 +19,7 @@ from tests.adapters.tables import ELSEWHERE, NOW, make_project, take
 
 NETWORK = NetworkSpec(NetworkName.FCN8S, 2, upsampling="bilinear")
 SPEC = TrainingSpec(epochs=7, source_weights=("query=2",))
-SCORE = PointScore(0.75, 0.5, 0.9, 8, {0: 1.0, 5: 0.5}, "query")
+SCORE = PointScore(0.75, 0.5, 0.9, 8, {0: 1.0, 5: 0.5}, {"random_query": 8}, 0.5, 2, KeptEpoch(3, 4, "unet"))
 
 
 def queue(sessions: Sessions, project_id: int, *, images: tuple[int, ...] | None = None) -> Training:
@@ -77,7 +78,7 @@ def test_a_training_comes_back_as_it_was_stored(sessions: Sessions, project_id: 
 
 def test_curves_come_back_as_they_were_reported(sessions: Sessions, project_id: int) -> None:
     training_id = queue(sessions, project_id).id
-    reports = (progress(1), progress(2, score=SCORE), progress(3, score=replace(SCORE, drawn="clicks")))
+    reports = (progress(1), progress(2, score=SCORE), progress(3, score=replace(SCORE, sources={"click": 8})))
 
     report(sessions, training_id, *reports)
 

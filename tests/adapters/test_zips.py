@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import stat
 import tracemalloc
+import unicodedata
 import zipfile
 from pathlib import Path
 
@@ -173,3 +174,38 @@ def test_the_content_says_what_is_a_zip_file(tmp_path: Path) -> None:
     assert is_zip(tmp_path / "a.png")
     assert not is_zip(tmp_path / "b.zip")
     assert not is_zip(tmp_path / "missing.zip")
+
+
+def with_raw_names(files: dict[bytes, bytes], *, says_utf8: bool) -> io.BytesIO:
+    """An archive whose names are these bytes, with or without the flag that calls them UTF-8."""
+
+    class Raw(zipfile.ZipInfo):
+        def _encodeFilenameFlags(self) -> tuple[bytes, int]:
+            return self.raw, self.flag_bits | (0x800 if says_utf8 else 0)
+
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for number, (raw, data) in enumerate(files.items()):
+            info = Raw(f"{number}")
+            info.raw = raw
+            archive.writestr(info, data)
+    return buffer
+
+
+@pytest.mark.parametrize("says_utf8", [True, False])
+def test_names_whose_bytes_are_utf8_are_read_so_and_composed(says_utf8: bool) -> None:
+    decomposed = unicodedata.normalize("NFD", "größe/ü.png").encode()
+    files = {decomposed: b"one", "図/写真.png".encode(): b"two"}
+
+    with open_zip(with_raw_names(files, says_utf8=says_utf8), name="mac.zip") as archive:
+        assert {entry.name: archive.read(entry) for entry in archive.entries} == {
+            "größe/ü.png": b"one",
+            "図/写真.png": b"two",
+        }
+
+
+def test_names_of_other_bytes_are_taken_as_zip_always_took_them() -> None:
+    raw = "größe.png".encode("cp437")
+
+    with open_zip(with_raw_names({raw: b"one"}, says_utf8=False), name="dos.zip") as archive:
+        assert [entry.name for entry in archive.entries] == ["größe.png"]

@@ -12,15 +12,17 @@ import torch
 from torch.nn import functional as F
 
 from fcnlab.adapters.weights import load_encoder
+from fcnlab.core.aims import PointsAim
 from fcnlab.core.course import Course, start_from_head
 from fcnlab.core.head import Samples, fit_head
 from fcnlab.core.labelled import LabelledPicture, collated, weighted
-from fcnlab.core.networks.base import EncoderParts
+from fcnlab.core.networks.base import EncoderParts, PointNetwork
 from fcnlab.core.networks.fcn import Fcn
 from fcnlab.core.networks.registry import build_network
 from fcnlab.core.point_scores import logits_of, score_of, temperature_of
 from fcnlab.core.training import rate_factor
-from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, TrainingProgress, TrainingSpec
+from fcnlab.counts import KeptEpoch
+from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, PointScore, TrainingProgress, TrainingSpec
 
 SMALL = NetworkSpec(NetworkName.UNET, 2, encoder=SCRATCH, width=4)
 QUICK = TrainingSpec(epochs=4, batch_size=2, learning_rate=3e-3, colour=0.1, rotate=5, scale=1.1, ema=0.9)
@@ -266,3 +268,111 @@ def test_a_better_score_on_other_points_is_not_taken_for_a_better_network() -> N
     steps = list(one.run(lambda: PICTURES, lambda: next(judges)))
 
     assert any(step.is_best for step in steps[1:])
+
+
+class Scripted(PointsAim):
+    """Held-out accuracies as a test wants them, by the network that is scored and in the order in which it asks."""
+
+    def __init__(self, script: dict[NetworkName, list[float]], training: TrainingSpec = QUICK) -> None:
+        super().__init__(training, (3, 5), "cpu")
+        object.__setattr__(self, "script", {name: list(values) for name, values in script.items()})
+
+    def score(self, network: PointNetwork, pictures: Sequence[LabelledPicture]) -> PointScore | None:
+        values = self.script[network.spec.network]  # type: ignore[attr-defined]
+        accuracy = values.pop(0) if len(values) > 1 else values[0]
+        return PointScore(accuracy, 0, 1, 8) if pictures else None
+
+
+def kept_of(
+    one: Course, held_out: Sequence[LabelledPicture] = HELD_OUT
+) -> tuple[KeptEpoch, list[TrainingProgress], dict[int, dict[str, torch.Tensor]]]:
+    """What a training says it keeps, its epochs, and the averaged weights after each of them."""
+    steps, weights = [], {}
+    for step in one.run(lambda: PICTURES, lambda: held_out):
+        steps.append(step)
+        weights[step.epoch] = {name: value.clone() for name, value in one.averaged().state_dict().items()}
+    score = one.outcome(held_out).score
+    assert score is not None
+    assert score.kept is not None
+    return score.kept, steps, weights
+
+
+def scripted(
+    script: dict[NetworkName, list[float]],
+    spec: NetworkSpec,
+    training: TrainingSpec,
+    encoder: EncoderParts | None = None,
+) -> Course:
+    ticks = itertools.count()
+    return Course(
+        spec,
+        training,
+        encoder=encoder,
+        class_ids=(3, 5),
+        device="cpu",
+        now=lambda: float(next(ticks)),
+        aim=Scripted(script, training),
+    )
+
+
+@pytest.mark.parametrize("network", [NetworkName.FCN16S, NetworkName.FCN8S])
+def test_what_is_kept_of_a_staged_network_is_the_best_epoch_of_its_own_stage(
+    encoder: EncoderParts, network: NetworkName
+) -> None:
+    script = {NetworkName.FCN32S: [0.9], NetworkName.FCN16S: [0.95], network: [0.95, 0.5, 0.7, 0.6, 0.55, 0.5]}
+    training = TrainingSpec(epochs=10, batch_size=4, crop=0)
+    one = scripted(script, NetworkSpec(network, 2), training, encoder)
+
+    kept, steps, weights = kept_of(one)
+
+    own = [step for step in steps if step.network is network]
+    best = max(own, key=lambda step: step.score.accuracy if isinstance(step.score, PointScore) else 0)
+    assert (kept.epoch, kept.network) == (best.epoch, network)
+    assert kept.epochs == steps[-1].epoch
+    assert kept.n_compared == len(own)
+    assert [step.epoch for step in own if step.is_best][-1] == kept.epoch
+    for name, value in one.outcome(HELD_OUT).network.state_dict().items():
+        assert torch.equal(value, weights[kept.epoch][name]), name
+
+
+def test_random_weights_are_never_kept_and_a_network_no_better_than_them_says_so() -> None:
+    training = replace(QUICK, epochs=3)
+    one = scripted({NetworkName.UNET: [0.8, 0.5, 0.7, 0.6]}, SMALL, training)
+
+    kept, steps, weights = kept_of(one)
+
+    assert (kept.epoch, kept.start, kept.is_better, kept.is_untrained) == (2, "random", False, True)
+    assert [step.is_best for step in steps] == [True, True, False]
+    network = one.outcome(HELD_OUT).network
+    assert all(torch.equal(value, weights[2][name]) for name, value in network.state_dict().items())
+
+
+def test_of_a_staged_network_the_random_weights_are_those_of_its_first_stage(encoder: EncoderParts) -> None:
+    training = TrainingSpec(epochs=4, batch_size=4, crop=0)
+    script = {NetworkName.FCN32S: [0.5, 0.9], NetworkName.FCN16S: [0.7]}
+
+    kept, *_ = kept_of(scripted(script, NetworkSpec(NetworkName.FCN16S, 2), training, encoder))
+
+    assert (kept.is_better, kept.is_untrained) == (True, False)
+
+
+def test_a_fitted_head_is_kept_when_no_epoch_is_better_and_is_no_untrained_network(encoder: EncoderParts) -> None:
+    spec = NetworkSpec(NetworkName.FCN2S, 2, upsampling="bilinear")
+    script = {NetworkName.FCN2S: [0.8, 0.5, 0.6]}
+
+    kept, *_ = kept_of(scripted(script, spec, TrainingSpec(epochs=2, batch_size=4, crop=0), encoder))
+
+    assert (kept.epoch, kept.start, kept.is_untrained) == (0, "fitted", False)
+
+
+def test_an_interrupted_training_says_the_same_of_what_it_keeps() -> None:
+    script = {NetworkName.UNET: [0.5, 0.6, 0.9, 0.7, 0.8]}
+    whole = kept_of(scripted(script, SMALL, QUICK))[0]
+    first = scripted(script, SMALL, QUICK)
+    for step in first.run(lambda: PICTURES, lambda: HELD_OUT):
+        if step.epoch == 3:
+            break
+    second = scripted({NetworkName.UNET: [0.8, 0.9]}, SMALL, QUICK)  # epoch 4, then the best so far once more
+    second.restore(*first.snapshot())
+
+    assert kept_of(second)[0] == whole == KeptEpoch(2, 4, "unet", "random", True, 4)

@@ -58,7 +58,9 @@ test("only the images in sight exist, however many there are", () => {
 });
 
 test("a new class gets a colour nobody has", () => {
-  assert.equal(freshColour([{ id: 0, name: "a", colour: "#0072B2", n_points: 0 }]), "#e69f00");
+  const taken = [{ id: 0, name: "a", colour: "#0072b2", n_points: 0 }];
+
+  assert.equal(freshColour(taken, ["#0072B2", "#E69F00"]), "#e69f00");
 });
 
 test("damaged display settings fall back one by one", () => {

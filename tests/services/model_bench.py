@@ -23,7 +23,7 @@ from tests.services.export_bench import picture
 
 SPREAD = 3.0
 CLASSES = ((0, "background"), (1, "object"))
-SCORE = PointScore(0.8125, 0.7, 0.9, 48, {0: 0.9, 1: 0.7}, "query")
+SCORE = PointScore(0.8125, 0.7, 0.9, 48, {0: 0.9, 1: 0.7}, {"random_query": 48})
 
 
 def small_network(n_classes: int = 2, *, seed: int = 0) -> PointNetwork:

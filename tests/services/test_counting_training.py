@@ -182,7 +182,7 @@ def test_without_a_marked_object_there_is_nothing_to_learn(lab: Lab) -> None:
 
 def test_scores_of_both_kinds_survive_the_database() -> None:
     counts = CountScore(2.5, 3.0, 0.1, (2.5, 3.0, 4.0, 5.0), 0.9, 0.8, 0.85, 6, 120, {3: 2.5})
-    points = PointScore(0.8, 0.7, 0.9, 48, {0: 0.9, 1: 0.7}, "query")
+    points = PointScore(0.8, 0.7, 0.9, 48, {0: 0.9, 1: 0.7}, {"random_query": 48})
 
     assert score_from_plain(score_to_plain(counts)) == counts
     assert score_from_plain(score_to_plain(points)) == points

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from fcnlab.adapters.checkpoints import load_checkpoint, load_spec, save_checkpoint
+from fcnlab.core.metrics import confusion, iou_per_class
 from fcnlab.domain import Point, PointSource
 from fcnlab.errors import CheckpointError, NoPoints
 from fcnlab.lab import Lab
@@ -18,8 +19,9 @@ from fcnlab.services.finetuning import SnapshotPace, TrainedNetwork, train
 from fcnlab.services.importing import import_files
 from fcnlab.services.labelling import add_points, points_of_image
 from fcnlab.services.networks import NetworkPredictor, load_network
-from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, TrainingProgress, TrainingSpec
+from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, PointScore, TrainingProgress, TrainingSpec
 from tests.services.bars import HEIGHT, WIDTH, Site
+from tests.services.label_imports import masks_in, take_in
 
 
 @pytest.fixture
@@ -51,7 +53,7 @@ def test_a_training_ends_in_a_checkpoint_that_segments(site: Site, tmp_path: Pat
     light = site.pixels[0][..., 0] > 100
     assert len(steps) == 40
     assert trained.score is not None
-    assert trained.score.drawn == "clicks"
+    assert trained.score.sources == {"click": trained.score.n_points}
     assert mask.shape == (HEIGHT, WIDTH)
     assert ((mask == site.project.classes[1].id) == light).mean() > 0.9
 
@@ -292,3 +294,44 @@ def test_a_resume_file_is_there_after_the_first_epoch_and_says_which_it_has(site
     next(steps)
     steps.close()
     assert load_spec(file)["epoch"] == 2
+
+
+def test_a_score_says_where_its_points_came_from_and_is_measured_on_expert_masks(site: Site, tmp_path: Path) -> None:
+    names = {one.id: one.name for one in projects.images(site.lab, project_id=site.project.id)}
+    light = {image_id: (pixels[..., 0] > 100) for image_id, pixels in zip(site.images, site.pixels, strict=True)}
+    masks = {Path(names[image_id]).stem: mask.astype(np.uint8) for image_id, mask in light.items()}
+    take_in(site.lab, masks_in(tmp_path / "masks", masks), site.project.id, points_per_image=10, as_format="index")
+    training = TrainingSpec(epochs=30, batch_size=2, learning_rate=1e-2, ema=0.9, holdout=0.34)
+
+    steps, trained = finished(train(site.lab, site.job(training), resume=None, checkpoint=tmp_path / "resume"))
+
+    n_held = len(trained.spec["plan"]["held_out"])
+    assert isinstance(trained.score, PointScore)
+    assert trained.score.sources == {"click": 6 * n_held, "expert_mask": 10 * n_held}
+    assert trained.score.n_points == 16 * n_held
+    assert trained.score.n_masks == n_held
+    assert isinstance(steps[-1].score, PointScore)
+    assert steps[-1].score.sources == trained.score.sources
+    save_checkpoint(tmp_path / "model.safetensors", dict(trained.arrays), dict(trained.spec))
+    model = load_network(tmp_path / "model.safetensors", device="cpu")
+    assert model.score == trained.score
+    predictor = NetworkPredictor(model, device="cpu")
+    counts = np.zeros((2, 2), np.int64)
+    for image_id in trained.spec["plan"]["held_out"]:
+        counts += confusion(
+            light[image_id].astype(np.uint8), predictor.mask(site.pixels[site.images.index(image_id)]), 2
+        )
+    assert trained.score.mean_iou == pytest.approx(iou_per_class(counts).mean())
+
+
+def test_points_read_from_a_table_are_not_taken_for_points_of_expert_masks(lab: Lab) -> None:
+    site = Site(lab, 6)
+    for number in range(6):
+        site.click(number, source=PointSource.IMPORT)
+    points = site.points()
+    n_points = sum(len(one.classes) for one in points.held_out())
+
+    score = points.described(PointScore(0.5, 0, 1, n_points))
+
+    assert isinstance(score, PointScore)
+    assert score.sources == {"import": n_points}

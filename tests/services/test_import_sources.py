@@ -15,7 +15,15 @@ from PIL import Image
 from fcnlab.domain import Project
 from fcnlab.errors import ImportRefused
 from fcnlab.lab import Lab, open_lab
-from fcnlab.services.import_sources import allows_uris, import_named, import_path, import_uri, import_zip
+from fcnlab.services.import_sources import (
+    allows_uris,
+    import_folder,
+    import_named,
+    import_path,
+    import_uploads,
+    import_uri,
+    import_zip,
+)
 from fcnlab.services.projects import create_project, images
 from fcnlab.settings import Settings
 
@@ -39,7 +47,7 @@ def packed(files: dict[str, bytes]) -> io.BytesIO:
     return buffer
 
 
-def test_the_images_of_an_archive_come_in_and_the_rest_is_named_or_passed_over(lab: Lab, project: Project) -> None:
+def test_the_images_of_an_archive_come_in_and_the_rest_is_named_unless_hidden(lab: Lab, project: Project) -> None:
     files = {
         "b/2.png": png(2),
         "a.PNG": png(1),
@@ -56,11 +64,14 @@ def test_the_images_of_an_archive_come_in_and_the_rest_is_named_or_passed_over(l
     assert [(step.name, step.refused is None) for step in steps] == [
         ("b/2.png", True),
         ("a.PNG", True),
+        ("notes.txt", False),
         ("broken.jpg", False),
         ("d.png", False),
     ]
-    assert "files.zip" in (steps[3].refused or "")
-    assert [(step.done, step.total) for step in steps] == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert [step.is_set_aside for step in steps] == [False, False, True, False, False]
+    assert "no image file" in (steps[2].refused or "")
+    assert "files.zip" in (steps[4].refused or "")
+    assert [(step.done, step.total) for step in steps] == [(count, 5) for count in range(1, 6)]
     assert len(images(lab, project_id=project.id)) == 2
     assert [path.name for path in lab.folders.images.rglob("*.part")] == []
 
@@ -138,6 +149,7 @@ def test_an_address_is_an_image_an_archive_or_a_pattern(remote: Lab, project: Pr
         ("b.png", True),
         ("c.png", True),
         ("d.png", False),
+        ("notes.txt", False),
     ]
     assert len(images(remote, project_id=project.id)) == 3
     assert [path.name for path in remote.folders.images.rglob("*.part")] == []
@@ -171,3 +183,75 @@ def test_a_pattern_stands_for_files(lab: Lab, project: Project, tmp_path: Path) 
     assert odd[0].duplicate
     with pytest.raises(ImportRefused, match="no file"):
         import_named(lab, f"{tmp_path}/*.webp", project_id=project.id)
+
+
+PAIRS = {
+    "plants/a.jpg": png(1),
+    "plants/A_mask.png": png(2),
+    "plants/b.png": png(3),
+    "plants/b-label.tif": png(4),
+    "plants/c_mask.png": png(5),
+    "other/b_seg.png": png(6),
+}
+"""Two pictures with a mask beside each, and two files that are only called as if."""
+
+
+def written(folder: Path, files: dict[str, bytes]) -> Path:
+    for name, data in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    return folder
+
+
+@pytest.mark.parametrize("door", ["folder", "zip", "uploads", "pattern"])
+@pytest.mark.parametrize("with_masks", [False, True])
+def test_a_mask_beside_its_picture_is_no_image_unless_somebody_says_so(
+    lab: Lab, project: Project, tmp_path: Path, door: str, with_masks: bool
+) -> None:
+    folder = written(tmp_path / "in", PAIRS)
+    options = {"project_id": project.id, "with_masks": with_masks}
+    if door == "folder":
+        steps = list(import_folder(lab, folder, allow_anywhere=True, **options))
+    elif door == "zip":
+        steps = list(import_zip(lab, packed(PAIRS), name="in.zip", **options))
+    elif door == "uploads":
+        steps = list(import_uploads(lab, [Sent(name, data) for name, data in PAIRS.items()], **options))
+    else:
+        steps = list(import_named(lab, f"{folder}/**/*.*", **options))
+
+    aside = {PurePosixPath(step.name).name: step.refused for step in steps if step.is_set_aside}
+    assert set(aside) == (set() if with_masks else {"A_mask.png", "b-label.tif"})
+    assert len(images(lab, project_id=project.id)) == (6 if with_masks else 4)
+    if not with_masks:
+        assert "looks like the mask of a.jpg beside it" in str(aside["A_mask.png"])
+        assert "--with-masks" in str(aside["A_mask.png"])
+
+
+def test_files_of_other_kinds_are_named_by_every_door(lab: Lab, project: Project, tmp_path: Path) -> None:
+    files = {"a.png": png(1), "notes.txt": b"hello", "sub/table.csv": b"1,2", "README": b"read me"}
+    folder = written(tmp_path / "in", {**files, ".DS_Store": b"", "sub/.hidden.txt": b""})
+
+    by_folder = list(import_folder(lab, folder, project_id=project.id, allow_anywhere=True))
+    by_zip = list(import_zip(lab, packed(files), name="in.zip", project_id=project.id))
+    by_upload = list(import_uploads(lab, [Sent(*one) for one in files.items()], project_id=project.id))
+
+    for steps in (by_folder, by_zip, by_upload):
+        refused = {step.name: step.refused or "" for step in steps if step.refused}
+        assert set(refused) == {"notes.txt", "sub/table.csv", "README"}
+        assert all("image" in reason for reason in refused.values())
+    assert all(step.is_set_aside for step in (*by_folder, *by_zip) if step.refused)
+
+
+def test_a_folder_without_an_image_says_what_it_holds(lab: Lab, project: Project, tmp_path: Path) -> None:
+    folder = written(tmp_path / "in", {"notes.txt": b"hello"})
+
+    with pytest.raises(ImportRefused, match=r"holds no image \(it holds notes.txt\)"):
+        import_folder(lab, folder, project_id=project.id, allow_anywhere=True)
+
+
+class Sent(io.BytesIO):
+    """An upload, as Streamlit gives it."""
+
+    def __init__(self, name: str, data: bytes) -> None:
+        super().__init__(data)
+        self.name = name

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,11 +14,14 @@ from fcnlab.adapters import repository_images
 from fcnlab.adapters.database import writing
 from fcnlab.adapters.files import write_whole
 from fcnlab.adapters.png import mask_png, read_mask
+from fcnlab.commands.comparing import table
 from fcnlab.comparisons import LARGER, LINEAR, ComparisonSpec, Measured
 from fcnlab.domain import ImageState, StoredMask
 from fcnlab.lab import Lab, open_lab, utc_now
-from fcnlab.runs import Training, TrainingState
+from fcnlab.runs import Training, TrainingState, score_in_a_sentence
 from fcnlab.services import comparing, measuring, projects
+from fcnlab.services.comparison_pictures import galleries
+from fcnlab.services.measuring import Bench
 from fcnlab.services.networks import load_network
 from fcnlab.services.worker import Trained, fine_tune
 from fcnlab.settings import Settings
@@ -186,3 +190,63 @@ def test_expert_masks_of_held_out_images_come_before_kept_ones(site: Site, tmp_p
 
     assert bench.is_measured_on_experts()
     assert bench.mean_iou(Knowing()) == (1.0, 1)
+
+
+def untrained(
+    lab: Lab, training: Training, *, resume: Path | None, checkpoint: Path
+) -> Generator[TrainingProgress, None, Trained]:
+    """A training none of whose epochs was better than the random weights it began with."""
+    trained = yield from fine_tune(lab, training, resume=resume, checkpoint=checkpoint)
+    if training.network.network is UNET.network:
+        spec = dict(trained.spec)
+        kept = {"epoch": 2, "epochs": 5, "network": "unet", "start": "random", "is_better": False, "n_compared": 5}
+        return replace(trained, spec={**spec, "score": {**spec["score"], "kept": kept}})  # type: ignore[type-var]
+    return trained
+
+
+def test_a_network_that_learned_nothing_has_no_result_and_says_why(site: Site) -> None:
+    found = start(site)
+
+    work(site, untrained)
+
+    now = comparing.standing(site.lab, comparison_id=found.id)
+    unet = now.participants[0]
+    assert (unet.state, unet.result) == (TrainingState.FINISHED, None)
+    assert "better than the untrained network" in unet.message
+    assert "no result" in table(now)[1]
+    assert unet.message in "\n".join(table(now))
+    assert unet.title not in [tile.title for shown in galleries(site.lab, now) for tile in shown.tiles]
+    assert unet.training is not None
+    kept = comparing.keep_as_version(site.lab, training_id=unet.training.id)  # and says so wherever it is shown
+    assert kept.score is not None
+    assert "better than the untrained network" in score_in_a_sentence(kept.score)
+
+
+def test_times_are_taken_by_turns_warmed_up_and_told_with_their_spread(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = replace(SPEC, networks=(UNET, SLIDING), has_instant=True, minutes=0.05)
+    found = start(site, spec)
+    work(site)
+    bench = measuring.bench_of(site.lab, comparison_id=found.id)
+    order: list[str] = []
+    original = measuring._work_maker
+
+    def watched(bench: Bench, key: str, *rest: Any) -> Any:
+        make = original(bench, key, *rest)
+        assert make is not None
+        return lambda: order.append(key) or make()  # type: ignore[func-returns-value]
+
+    monkeypatch.setattr(measuring, "_work_maker", watched)
+    again = measuring.timed_by_turns(bench, bench.comparison.results)
+
+    keys = list(bench.comparison.results)
+    rounds = [order[start : start + len(keys)] for start in range(0, 3 * len(keys), len(keys))]
+    assert sorted(rounds[0]) == sorted(keys)
+    assert rounds[0] == rounds[1] == rounds[2]
+    for result in (*bench.comparison.results.values(), *again.values()):
+        timing = Measured.from_dict(result).timing
+        assert timing.is_by_turns
+        assert timing.runs >= 3
+        assert 0 < timing.low <= timing.seconds <= timing.high
+        assert timing.spread() == f"{timing.low:.3g} to {timing.high:.3g}"

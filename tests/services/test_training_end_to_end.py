@@ -81,6 +81,6 @@ def test_clicks_become_a_network_in_a_worker_process(lab: Lab) -> None:
     assert [one.progress.epoch for one in curves(lab, training_id=queued.id)] == list(range(1, EPOCHS + 1))
     assert model.n_points == 6  # those of one image were held out
     assert model.score is not None
-    assert model.score.drawn == "clicks"
+    assert model.score.sources == {"click": 2}
     assert load_network(lab.folders.checkpoints / model.file, device="cpu").class_ids == (0, 1)
     assert list(lab.folders.resume.iterdir()) == []

@@ -170,6 +170,7 @@ def _page() -> None:
         "labeller": "me",
         "n_images": 0,
         "classes": [],
+        "colours": [],
         "image": None,
         "points": [],
         "n_strokes": 0,

@@ -31,7 +31,7 @@ from fcnlab.ui import compare_charts, compare_panel, compare_watch, session
 from tests.services.bars import HEIGHT, WIDTH, Site
 
 ROUTER = Path(__file__).parents[2] / "app.py"
-SCORE = PointScore(0.8125, 0.7, 0.9, 48, {0: 0.9, 1: 0.7})
+SCORE = PointScore(0.8125, 0.7, 0.9, 48, {0: 0.9, 1: 0.7}, {"click": 48})
 NETWORKS = (candidate(NetworkName.FCN8S, "bilinear"), candidate(NetworkName.SLIDING))
 
 
@@ -175,7 +175,7 @@ def test_results_come_in_while_others_wait(site: Site) -> None:
     assert table.value["95% interval"][0] == "70% to 90%"
     assert "extrapolated" in table.value["At"][0]
     assert "Cancel the comparison" in labels(shown)
-    assert "on your clicks" in written(shown).lower()
+    assert "on 48 clicks: labellers click where the mask is wrong, so this is rather too low" in written(shown).lower()
 
 
 def test_a_finished_comparison_shows_masks_and_keeps_a_network_when_asked(site: Site) -> None:
@@ -225,7 +225,7 @@ def test_what_the_page_reads_every_moment_stays_small_however_long_the_curves_ar
     now = standing(site.lab, comparison_id=found.id)
 
     assert all(20 <= len(curve) <= comparing.CURVE_POINTS for curve in now.curves.values())
-    assert all(curve[-1][0] == pytest.approx(70.0) for curve in now.curves.values()), "the last epoch is left out"
+    assert all(curve[-1].seconds == pytest.approx(70.0) for curve in now.curves.values()), "the last epoch is left out"
 
 
 def test_every_participant_has_a_colour_of_its_own(site: Site) -> None:

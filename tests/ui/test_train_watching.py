@@ -19,7 +19,7 @@ from fcnlab.ui.train_charts import DRAWN_AT_MOST, thinned
 from tests.ui import train_bench
 from tests.ui.train_bench import labels, page, press, written
 
-SCORE = PointScore(0.8125, 0.7, 0.9, 48, {0: 0.9, 1: 0.7})
+SCORE = PointScore(0.8125, 0.7, 0.9, 48, {0: 0.9, 1: 0.7}, {"click": 48})
 lab, workers, project_id = train_bench.lab, train_bench.workers, train_bench.project_id
 
 
@@ -87,16 +87,16 @@ def test_the_training_at_work_is_shown_with_its_numbers(lab: Lab, project_id: in
         "Time left": "3 min",
     }
     assert "Epoch 4 of 8, now FCN-16s" in str(shown.get("progress")[0].proto)
-    assert "between 70% and 90%, on your clicks" in written(shown)
+    assert "between 70% and 90%, on 48 clicks: labellers click where the mask is wrong" in written(shown)
 
 
 def test_a_score_on_random_pixels_is_not_called_too_low(lab: Lab, project_id: int) -> None:
     found = queued(lab, project_id)
-    begin(lab, found, epochs=1, score=replace(SCORE, drawn="query"))
+    begin(lab, found, epochs=1, score=replace(SCORE, sources={"random_query": 48}))
 
     shown = written(page())
 
-    assert "on randomly drawn pixels" in shown
+    assert "on 48 randomly drawn pixels: nobody chose where they lie." in shown
     assert "too low" not in shown
 
 
@@ -162,7 +162,7 @@ def test_a_finished_training_shows_its_score_and_joins_the_table(lab: Lab, proje
     (table,) = shown.dataframe
     row = table.value.iloc[0]
     assert (row["Network"], row["State"], row["Held-out accuracy"]) == ("FCN-8s", "finished", "81.2% (70%–90%)")
-    assert row["Measured on"] == "your clicks"
+    assert row["Measured on"] == "48 clicks"
 
 
 def test_a_failed_training_says_why_and_can_be_tried_again(lab: Lab, project_id: int, workers: list[int]) -> None:

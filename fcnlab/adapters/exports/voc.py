@@ -15,7 +15,7 @@ from fcnlab.domain import IGNORE, ClassLabel
 
 NO_BACKGROUND = "_background_:0,0,0::"
 BORDER_RGB = (224, 224, 192)
-"""The colour VOC shows its border in."""
+"""The colour VOC shows its border in; no class has it, see `palette.recoloured`."""
 
 
 @dataclass(frozen=True, slots=True)

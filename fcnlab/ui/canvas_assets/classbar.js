@@ -7,15 +7,16 @@ import { counted } from "./words.js";
 
 export const MAX_CLASSES = 255;
 
-/** Colours that stay apart for colour-blind readers (after Okabe and Ito 2008). */
-const PALETTE = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#8c6bb1", "#666666"];
-
 const BACKGROUND_HELP = "What is no object: not tinted, and no shape in exports. A project has one background or none.";
 
-/** @param {readonly ClassLabel[]} classes @returns {string} the first colour nobody has, or the next in turn */
-export function freshColour(classes) {
+/**
+ * @param {readonly ClassLabel[]} classes
+ * @param {readonly string[]} offered colours that the server says no class had when the page was drawn
+ * @returns {string} the first of them nobody has taken since
+ */
+export function freshColour(classes, offered) {
   const used = new Set(classes.map((label) => label.colour.toLowerCase()));
-  return PALETTE.find((colour) => !used.has(colour)) ?? PALETTE[classes.length % PALETTE.length];
+  return (offered.find((colour) => !used.has(colour.toLowerCase())) ?? "#888888").toLowerCase();
 }
 
 /**
@@ -44,6 +45,8 @@ export class ClassBar {
     this.rows = new Map();
     /** @type {readonly ClassLabel[]} */
     this.classes = [];
+    /** @type {readonly string[]} */
+    this.offered = [];
     /** Points per class over the project. @type {Map<number, number>} */
     this.totals = new Map();
     this.current = -1;
@@ -54,11 +57,13 @@ export class ClassBar {
    * @param {number} current
    * @param {Map<number, number>} counts
    * @param {boolean} isOpen classes can be changed while an image is shown
+   * @param {readonly string[]} offered colours of the palette that no class has, in order
    * @param {(label: ClassLabel, place: number) => {text: string, title: string}} [tell] what was counted of a class
    */
-  update(classes, current, counts, isOpen, tell) {
+  update(classes, current, counts, isOpen, offered, tell) {
     this.classes = classes;
     this.totals = counts;
+    this.offered = offered;
     const ids = new Set(classes.map((label) => label.id));
     for (const [id, row] of this.rows) {
       if (ids.has(id)) continue;
@@ -141,7 +146,7 @@ export class ClassBar {
     const name = h("input", { type: "text", class: "text", maxlength: 80, placeholder: "Name", "aria-label": "Name", autofocus: true });
     const colour = h("input", { type: "color", "aria-label": "Colour", title: "Colour" });
     name.value = label?.name ?? "";
-    colour.value = label?.colour ?? freshColour(this.classes);
+    colour.value = label?.colour ?? freshColour(this.classes, this.offered);
     const background = h("input", { type: "checkbox" });
     background.checked = label?.is_background ?? false;
     background.disabled = this.tells && background.checked; // counting needs one: another class takes its place
@@ -172,7 +177,7 @@ export class ClassBar {
       "div",
       { class: "form" },
       h("div", { class: "row" }, colour, name),
-      h("div", { class: "row swatches" }, ...PALETTE.map(swatch)),
+      h("div", { class: "row swatches" }, ...this.offered.map(swatch)),
       label ? h("label", { class: "check", title: BACKGROUND_HELP }, background, h("span", {}, "This is the background")) : null,
       problem,
       h(

@@ -28,7 +28,7 @@ export function render(workspace) {
   const nObjects = counting.isOn ? counting.nMarked() : 0;
   toolbar.setAsking(asking.isOn || counting.review.isOn);
   workspace.prompt.update(scene.classes);
-  workspace.classbar.update(scene.classes, asking.isOn ? -1 : current, totals, image !== null, tell(workspace, isComplete));
+  workspace.classbar.update(scene.classes, asking.isOn ? -1 : current, totals, image !== null, scene.colours, tell(workspace, isComplete));
   const [nMarks, nOpen] = [points.length + labelling.strokes(), counting.open().length];
   const [canUndo, canRedo] = [labelling.canReverse("undo"), labelling.canReverse("redo")];
   toolbar.setImage(image, { nImages: scene.n_images, isDone, nMarks, isComplete, nObjects, nOpen, canUndo, canRedo });

@@ -14,7 +14,7 @@
  *   image is not done, and whether the one redone first reopens it
  * @typedef {{seq: number, kind: EventKind, image_id: number, payload: Record<string, any>}} LabelEvent
  * @typedef {{project: {id: number, name: string, key: string, look: string, task: "masks" | "counts"},
- *   labeller: string, n_images: number, classes: ClassLabel[], image: ImageInfo | null, points: StoredPoint[], n_strokes: number,
+ *   labeller: string, n_images: number, classes: ClassLabel[], colours: string[], image: ImageInfo | null, points: StoredPoint[], n_strokes: number,
  *   open: {count: number, next_id: number | null}, reversible: Reversible,
  *   acknowledged: {client_id: string, seq: number} | null, refusals: string[], object_mode: boolean,
  *   notice: string | null}} Scene

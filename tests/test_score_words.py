@@ -1,0 +1,107 @@
+"""What the program says of a score: what it was taken on, and which way that bends it, as far as that is known."""
+
+from __future__ import annotations
+
+import pytest
+
+from fcnlab.counts import KeptEpoch
+from fcnlab.domain import PointSource
+from fcnlab.runs import (
+    SOURCES_IN_WORDS,
+    kept_in_brief,
+    kept_in_words,
+    score_from_plain,
+    score_in_a_sentence,
+    score_to_plain,
+    sources_in_words,
+    taken_on,
+)
+from fcnlab.specs import EXPERT_MASK, PointScore
+
+LOW, HIGH, UNKNOWN = "too low", "too high", "is not known"
+
+
+def score_on(**sources: int) -> PointScore:
+    return PointScore(0.8, 0.7, 0.9, sum(sources.values()) or 40, {0: 0.8}, sources)
+
+
+def test_every_source_of_points_has_words() -> None:
+    assert set(SOURCES_IN_WORDS) == {*PointSource, EXPERT_MASK}
+
+
+@pytest.mark.parametrize(
+    ("sources", "bend"),
+    [
+        ({"click": 40}, LOW),
+        ({"query": 40}, LOW),
+        ({"simulation": 40}, LOW),
+        ({"click": 20, "query": 20}, LOW),
+        ({"click": 20, "random_query": 5}, LOW),
+        ({"expert_mask": 40}, HIGH),
+        ({"expert_mask": 40, "random_query": 5}, HIGH),
+        ({"random_query": 40}, "nobody chose"),
+        ({"expert_mask": 39, "click": 1}, UNKNOWN),
+        ({"import": 40}, UNKNOWN),
+        ({"scribble": 40}, UNKNOWN),
+        ({"scribble": 1, "click": 39}, UNKNOWN),
+        ({"import": 1, "expert_mask": 39}, UNKNOWN),
+        ({"import": 1, "random_query": 39}, UNKNOWN),
+        ({}, UNKNOWN),
+    ],
+)
+def test_a_bias_is_named_only_where_it_is_known_of_all_points(sources: dict[str, int], bend: str) -> None:
+    words = taken_on(score_on(**sources))
+
+    assert bend in words
+    assert sum(other in words for other in (LOW, HIGH, UNKNOWN)) <= 1 or bend == UNKNOWN
+    for source, count in sources.items():
+        assert f"{count} {SOURCES_IN_WORDS[source][count != 1]}" in words
+
+
+def test_points_of_expert_masks_are_never_called_clicks() -> None:
+    words = score_in_a_sentence(score_on(expert_mask=100))
+
+    assert "100 points drawn from expert masks" in words
+    assert "click" not in words
+
+
+def test_sources_are_told_apart_in_numbers() -> None:
+    assert sources_in_words(score_on(click=20, expert_mask=1, query=3)) == (
+        "1 point drawn from expert masks, 3 answers about uncertain pixels and 20 clicks"
+    )
+
+
+def test_a_score_from_before_says_that_nobody_knows_and_random_pixels_stay_random() -> None:
+    old = {"accuracy": 0.8, "low": 0.7, "high": 0.9, "n_points": 48, "per_class": {"0": 0.8}}
+
+    clicks, random = (score_from_plain({**old, "drawn": drawn}) for drawn in ("clicks", "query"))
+
+    assert isinstance(clicks, PointScore)
+    assert isinstance(random, PointScore)
+    assert "48 points of unknown origin" in taken_on(clicks)
+    assert f"rather {LOW}" not in taken_on(clicks)
+    assert "48 randomly drawn pixels" in taken_on(random)
+
+
+@pytest.mark.parametrize(
+    ("kept", "brief", "words"),
+    [
+        (KeptEpoch(12, 40, "fcn8s", n_compared=20), "12 of 40", "Of epoch 12 of 40, which the same points chose"),
+        (KeptEpoch(40, 40, "fcn8s"), "40 of 40", "Of epoch 40 of 40."),
+        (KeptEpoch(3, 9, "unet", "random", False, 9), "no better than untrained", "better than the untrained network"),
+        (KeptEpoch(0, 9, "fcn2s", "fitted", False, 9), "none: the fitted head", "No epoch was better"),
+        (KeptEpoch(0, 9, "unet", "model", False, 9), "none: the model before", "the model it began with"),
+    ],
+)
+def test_a_score_says_which_weights_it_is_of_and_what_chose_them(kept: KeptEpoch, brief: str, words: str) -> None:
+    score = PointScore(0.8, 0.7, 0.9, 48, {0: 0.8}, {"click": 48}, 0.61, 3, kept)
+
+    assert brief in kept_in_brief(score, 40)
+    assert words in kept_in_words(score)
+    assert kept_in_words(score) in score_in_a_sentence(score)
+    assert "Mean IoU 0.610 on 3 expert masks of held-out images." in score_in_a_sentence(score)
+    assert score_from_plain(score_to_plain(score)) == score
+
+
+def test_without_anything_held_out_the_last_epoch_is_kept_and_said_to_be() -> None:
+    assert kept_in_brief(None, 7) == "7 of 7, the last"
