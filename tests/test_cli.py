@@ -313,6 +313,36 @@ def test_a_backup_is_written(data: Path, pictures: Path, tmp_path: Path) -> None
         assert "lab.db" in file.namelist()
 
 
+def test_leftovers_are_reported_and_swept(data: Path) -> None:
+    assert answer_of("doctor")["sound"]
+    orphan = data / "images" / "ab" / f"ab{'0' * 62}.png"
+    orphan.parent.mkdir(parents=True)
+    orphan.write_bytes(bytes(2_500_000))
+
+    told = {one["name"]: one for one in answer_of("doctor", code=1)["checks"]}["leftovers"]
+    assert not told["sound"]
+    assert "2.5 MB" in told["details"]
+    assert "--sweep" in told["details"]
+
+    assert answer_of("doctor", "--sweep")["sound"]
+    assert not orphan.exists()
+
+
+def test_a_backup_is_restored_in_place_of_what_is_there(data: Path, pictures: Path, tmp_path: Path) -> None:
+    call("import", "-p", "cats", pictures)
+    call("backup", tmp_path / "backup.zip")
+    call("import", "-p", "dogs", pictures)
+
+    told = call("restore", tmp_path / "backup.zip")
+
+    assert "before-restore-" in told.stderr
+    assert [one["name"] for one in answer_of("projects", "list")] == ["cats"]
+    assert answer_of("doctor")["sound"]
+    (tmp_path / "backup.zip").write_bytes(b"no archive")
+    refused = call("restore", tmp_path / "backup.zip", code=1)
+    assert "nothing was changed" in refused.stderr
+
+
 def test_the_server_starts_as_it_has_to() -> None:
     command = " ".join(server_command("127.0.0.1", 8599))
 
