@@ -420,3 +420,20 @@ def test_a_name_in_the_address_is_of_that_tab_and_remembered_only_where_none_is(
 
     expect(who(page, "Ada")).to_be_visible(timeout=30_000)
     expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_a_click_on_the_words_of_a_notice_reaches_the_picture(page: Page, server: Server) -> None:
+    lab, project_id, image_ids = clicked_project(server, "through")
+    open_label_page(page, server, project_id=project_id, image_id=image_ids[2])
+    for _ in range(3):
+        page.get_by_role("button", name="Fit the picture").click()
+        page.mouse.move(740, 400)
+        page.mouse.wheel(0, -600)
+    page.keyboard.press("n")
+    box = page.get_by_text("This is the last image.").bounding_box()
+    assert box is not None
+
+    page.mouse.click(box["x"] + 20, box["y"] + box["height"] / 2)
+
+    expect(page.locator(SAVED)).to_be_attached(timeout=30_000)
+    assert n_points(lab, image_ids) == [8, 8, 9]
