@@ -202,7 +202,8 @@ def import_images(
     beside them, are named and set aside, which is no failure.
     """
     numbers = {"imported": 0, "known": 0}
-    refused, set_aside = [], []
+    refused: list[dict[str, str]] = []
+    set_aside: list[dict[str, str]] = []
     with opened(ctx) as lab:
         project = _project(lab, wanted, classes, background, object_mode=object_mode, counts=counts)
         for step in _steps(lab, sources, project.id, with_masks=with_masks):
