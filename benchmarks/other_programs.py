@@ -14,7 +14,6 @@ import argparse
 import importlib.metadata
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -268,9 +267,9 @@ def in_label_studio(work: Path, python: Path) -> list[Row]:
         }
         serve = [sys.executable, "-m", "fcnlab", "serve", "--port", str(PORT)]
         with running(serve, f"http://127.0.0.1:{PORT}/health", work / "serve.log", **ours):
-            said = re.search(r"http://\S+/label-studio/\w+", (work / "serve.log").read_text("utf-8"))
-            assert said, "fcnlab serve named no address for Label Studio"
-            return in_program(work, python, "label-studio", studio, said[0], f"http://127.0.0.1:{PORT}", TOKEN)
+            asked = subprocess.run([*serve, "--address"], env={**os.environ, **ours}, check=True, capture_output=True)
+            address = asked.stdout.decode().strip()
+            return in_program(work, python, "label-studio", studio, address, f"http://127.0.0.1:{PORT}", TOKEN)
 
 
 def table(rows: list[Row], versions: dict[str, str]) -> str:

@@ -13,8 +13,9 @@ from fcnlab.errors import InvalidSetting
 @click.option("--host", help="Address to listen on, in place of FCNLAB_HOST.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on, in place of FCNLAB_API_PORT.")
 @click.option("--no-token", is_flag=True, help="Answer without a token; on this machine only.")
+@click.option("--address", "asks_address", is_flag=True, help="Print the address for Label Studio, and end.")
 @click.pass_context
-def serve(ctx: click.Context, host: str | None, port: int | None, no_token: bool) -> None:
+def serve(ctx: click.Context, host: str | None, port: int | None, no_token: bool, asks_address: bool) -> None:
     """Start the REST service, for scripts and for Label Studio.
 
     Its description is at /docs and /openapi.json. Every request shows a token; the start says which file holds it.
@@ -36,14 +37,17 @@ def serve(ctx: click.Context, host: str | None, port: int | None, no_token: bool
                 f"without a token the service listens on this machine only, not on {settings.host}: leave out "
                 "--no-token or --host"
             )
-        refuse_taken(settings.host, settings.api_port)
         token = None if no_token else api_token(lab)
+        if asks_address:
+            path = "" if token is None else label_studio_path(token)
+            click.echo(f"http://{settings.host}:{settings.api_port}{path}")
+            return
+        refuse_taken(settings.host, settings.api_port)
         say(f"fcnlab answers at http://{settings.host}:{settings.api_port}/docs (data in {settings.data_dir})")
         if token is not None:  # not the token itself: what is said here ends up in logs
             holder = "that of FCNLAB_API_TOKEN" if settings.api_token else f"in {token_file(lab)}"
             say(f"Every request shows the token, as `Authorization: Bearer TOKEN`; it is {holder}")
-        path = "" if token is None else label_studio_path(token)
-        say(f"Label Studio's model: http://{settings.host}:{settings.api_port}{path} (no authentication)")
+        say("Label Studio connects to the address that `fcnlab serve --address` prints, without authentication")
         logging.basicConfig(format="%(levelname)s: %(message)s")
         logging.getLogger("fcnlab").setLevel(logging.INFO)  # of libraries only warnings
         service = make_service(lab, token=token)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import resource
 import struct
+import zlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -36,8 +38,6 @@ def swollen(kind: str, side: int) -> bytes:
         data[place + 16 : place + 24] = struct.pack(">II", side, side)
     else:
         data[16:24] = struct.pack(">II", side, side)
-        import zlib
-
         data[29:33] = struct.pack(">I", zlib.crc32(bytes(data[12:29])))
     return bytes(data)
 
@@ -73,3 +73,26 @@ def test_a_black_and_white_picture_of_nothing_is_read(tmp_path: Path) -> None:
     Image.new("1", (6000, 6000)).save(path, compress_level=9)
 
     assert decode(path, name="bits.png", max_pixels=MOST).pixels.shape[:2] == (6000, 6000)
+
+
+@pytest.mark.parametrize(("kind", "suffix"), [("PNG", "png"), ("TIFF", "tif"), ("BMP", "bmp"), ("WEBP", "webp")])
+def test_a_picture_that_would_not_fit_into_memory_is_refused_before_it_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, suffix: str
+) -> None:
+    path = tmp_path / f"large.{suffix}"
+    path.write_bytes(encoded(kind, side=1000))
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=1_000_000))
+
+    with pytest.raises(ImportRefused, match="of memory while it is decoded"):
+        decode(path, name=path.name, max_pixels=MOST)
+
+
+def test_a_picture_of_one_endless_row_is_refused(tmp_path: Path) -> None:
+    data = bytearray(encoded("PNG"))
+    data[16:24] = struct.pack(">II", 400_000_000, 1)
+    data[29:33] = struct.pack(">I", zlib.crc32(bytes(data[12:29])))
+    path = tmp_path / "row.png"
+    path.write_bytes(data + bytes(100_000))
+
+    with pytest.raises(ImportRefused, match="cut it into parts"):
+        decode(path, name=path.name, max_pixels=MOST)

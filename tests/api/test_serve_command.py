@@ -13,7 +13,9 @@ import httpx
 from click.testing import CliRunner
 
 from fcnlab.cli import main
-from fcnlab.services.tokens import TOKEN_FILE
+from fcnlab.lab import open_lab
+from fcnlab.services.tokens import TOKEN_FILE, api_token, label_studio_path
+from fcnlab.settings import Settings
 
 
 def test_the_service_answers_whoever_shows_the_token_it_names(tmp_path: Path) -> None:
@@ -37,6 +39,7 @@ def test_the_service_answers_whoever_shows_the_token_it_names(tmp_path: Path) ->
         token = (tmp_path / TOKEN_FILE).read_text().strip()
         assert str(tmp_path / TOKEN_FILE) in said_text
         assert token not in said_text
+        assert label_studio_path(token) not in said_text
         address = f"http://127.0.0.1:{port}/api/v1/projects"
         assert httpx.get(address).status_code == 401
         assert httpx.get(address, headers={"Authorization": f"Bearer {token}"}).json() == []
@@ -50,3 +53,14 @@ def test_without_a_token_it_listens_on_this_machine_only(tmp_path: Path) -> None
 
     assert done.exit_code == 1
     assert "--no-token" in done.output
+
+
+def test_the_address_for_label_studio_is_printed_when_asked_for_and_never_at_the_start(tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["--data-dir", str(tmp_path), "serve", "--address"])
+
+    lab = open_lab(Settings(data_dir=tmp_path, demo=False))
+    token = api_token(lab)
+    secret = label_studio_path(token)
+    lab.close()
+    assert done.output.strip() == f"http://127.0.0.1:8502{secret}"
+    assert token not in done.output
