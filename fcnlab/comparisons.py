@@ -36,6 +36,7 @@ class ComparisonSpec:
         working_side: longer side at which all look at a picture, in pixels.
         staged: train FCN-16s and FCN-8s coarse to fine; each is measured at its own stage alone.
         as_of: the moment whose points all learn from; set when the comparison starts, like the next two.
+        newest_point: the highest number of a point then; None: the clock says which points came later.
         held_out: images nobody learns from.
         class_ids: classes with points.
         objectives: what each network is trained for, in a project that counts; empty: to tell points apart.
@@ -58,6 +59,7 @@ class ComparisonSpec:
     complete: tuple[int, ...] = ()
     spacing: float = 0.0
     magnification: float = 0.0
+    newest_point: int | None = None
 
     def __post_init__(self) -> None:
         if not self.networks:
@@ -101,6 +103,8 @@ class ComparisonSpec:
     def plan(self) -> dict[str, Any]:
         """What TrainingPoints calls its plan: the same split for everybody."""
         decided: dict[str, Any] = {"held_out": list(self.held_out), "classes": list(self.class_ids)}
+        if self.newest_point is not None:
+            decided["newest_point"] = self.newest_point
         if self.counts:
             decided |= {"complete": list(self.complete), "spacing": self.spacing, "magnification": self.magnification}
         return decided

@@ -97,7 +97,10 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class StoredPoint:
-    """A point as the database knows it; `uid` names the event that made it and never changes."""
+    """A point as the database knows it; `uid` names the event that made it and never changes.
+
+    `id` is higher than that of every earlier point of its project; 0 before it is stored.
+    """
 
     uid: str
     image_id: int
@@ -106,6 +109,7 @@ class StoredPoint:
     source: PointSource
     created_at: datetime
     weight: float = 1.0
+    id: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

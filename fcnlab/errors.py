@@ -138,6 +138,14 @@ class UnknownComparison(FcnlabError):
     """A comparison that does not exist."""
 
 
+class Deleted(UnknownImage, UnknownProject):
+    """An image or a project that is gone for good: nobody needs to ask again."""
+
+
+class ShuttingDown(FcnlabError):
+    """Work that was asked of a program which is ending."""
+
+
 class UnknownExpertMask(FcnlabError):
     """An expert mask that does not exist, or was removed."""
 

@@ -68,10 +68,14 @@ class Stroke:
 
 @dataclass(frozen=True, slots=True)
 class StoredStroke:
-    """A stroke as the database knows it: `id` rises with every stroke, `uid` names the event that made it."""
+    """A stroke as the database knows it: `id` rises with every stroke, `uid` names the event that made it.
+
+    `after_point`: points of the image with a higher number came later.
+    """
 
     id: int
     uid: str
     stroke: Stroke
     labeller: str
     created_at: datetime
+    after_point: int = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -75,13 +75,6 @@ class PastEvent:
 def acknowledged(session: Session, *, client_id: str) -> int:
     """The highest event number stored for this client; 0 when there is none."""
     return session.scalar(select(func.max(EventRow.seq)).where(EventRow.client_id == client_id)) or 0
-
-
-def next_moment(session: Session, *, project_id: int, now: datetime) -> datetime:
-    """`now`, or just after the newest event of the project when the clock was set back: what came later is newer."""
-    query = select(EventRow.created_at).where(EventRow.project_id == project_id).order_by(EventRow.id.desc()).limit(1)
-    newest = session.scalar(query)
-    return now if newest is None else max(now, newest + timedelta(microseconds=1))
 
 
 def record_event(

@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Select, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from fcnlab.adapters import repository_points, repository_strokes
 from fcnlab.adapters.database import chunked
-from fcnlab.adapters.tables import ClassRow, ImageRow, PointRow
+from fcnlab.adapters.tables import ClassRow, ImageRow, PointRow, ProjectRow
 from fcnlab.domain import ImageInfo, ImagePlace, ImageState, StoredMask
 from fcnlab.errors import UnknownImage
 from fcnlab.imaging import Imaging, PixelSize, Recipe, Stretch
@@ -270,6 +270,20 @@ def set_recipes(session: Session, *, recipes: Mapping[int, Recipe]) -> None:
         change = update(ImageRow).where(ImageRow.id == bindparam("image_id"))
         session.connection().execute(change.values({name: bindparam(f"new_{name}") for name in names}), rows)
         session.expire_all()
+
+
+class Owner(NamedTuple):
+    """The project of an image, and the key that opens it."""
+
+    project_id: int
+    key: str
+
+
+def owner_of(session: Session, *, image_id: int) -> Owner | None:
+    """Whose image it is; None when there is none of that number."""
+    query = select(ProjectRow.id, ProjectRow.key).join(ImageRow, ImageRow.project_id == ProjectRow.id)
+    found = session.execute(query.where(ImageRow.id == image_id)).one_or_none() if 0 < image_id <= MAX_ID else None
+    return None if found is None else Owner(*found)
 
 
 def image_row(session: Session, image_id: int) -> ImageRow:

@@ -7,7 +7,7 @@ in canonical order: image, row, column, class, uid.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, TypeVarTuple
 
@@ -84,9 +84,20 @@ def points_of_project(session: Session, *, project_id: int) -> tuple[StoredPoint
     return _points(session, PointRow.project_id == project_id)
 
 
-def points_as_of(session: Session, *, project_id: int, moment: datetime) -> tuple[StoredPoint, ...]:
-    """The points of a project that were live at a moment, in canonical order, whatever was done since."""
-    was_made = (PointRow.project_id == project_id) & (PointRow.created_at <= moment)
+def newest_point_id(session: Session, *, project_id: int) -> int:
+    """The highest number of a point of a project, live or not: those made later have a higher one. 0 without any."""
+    return session.scalar(select(func.max(PointRow.id)).where(PointRow.project_id == project_id)) or 0
+
+
+def points_as_of(
+    session: Session, *, project_id: int, moment: datetime, newest: int | None = None
+) -> tuple[StoredPoint, ...]:
+    """The points of a project that were live at a moment, in canonical order, whatever was done since.
+
+    `newest`: the `newest_point_id` of then; without it the clock says which points were made later.
+    """
+    was_made = PointRow.created_at <= moment if newest is None else PointRow.id <= newest
+    was_made &= PointRow.project_id == project_id
     return _points(session, was_made, gone_after=moment)
 
 
@@ -116,17 +127,18 @@ def count_points_by_labeller(session: Session, *, project_id: int) -> dict[str, 
     return dict(sorted((name, count) for name, count in session.execute(query.group_by(PointRow.labeller))))
 
 
-def point_set_hash(session: Session, *, project_id: int) -> str:
+def point_set_hash(session: Session, *, project_id: int, without: Collection[int] = ()) -> str:
     """SHA-256 of all that a fit learns from: live points with their weights, and the ids of the classes.
 
-    Two equal hashes mean equal points, whoever made them and in whatever order.
+    Two equal hashes mean equal points, whoever made them and in whatever order. `without`: ids of images that are not
+    learned from.
     """
     columns = (PointRow.image_id, PointRow.row, PointRow.col, PointRow.class_id, PointRow.weight)
     rows = session.execute(_live(select(*columns)).where(PointRow.project_id == project_id))
     digest = hashlib.sha256()
     for label_id in sorted(label.id for label in live_classes(session, project_id=project_id)):
         digest.update(f"class {label_id}\n".encode())
-    for image_id, row, col, class_id, weight in sorted(tuple(found) for found in rows):
+    for image_id, row, col, class_id, weight in sorted(tuple(found) for found in rows if found[0] not in without):
         digest.update(f"{image_id} {row} {col} {class_id} {weight!r}\n".encode())
     return digest.hexdigest()
 
@@ -144,10 +156,11 @@ def _points(
         PointRow.source,
         PointRow.created_at,
         PointRow.weight,
+        PointRow.id,
     )
     found = [
-        StoredPoint(uid, image_id, Point(row, col, class_id), labeller, PointSource(source), created_at, weight)
-        for uid, image_id, row, col, class_id, labeller, source, created_at, weight in session.execute(
+        StoredPoint(uid, image_id, Point(row, col, class_id), labeller, PointSource(source), created_at, weight, number)
+        for uid, image_id, row, col, class_id, labeller, source, created_at, weight, number in session.execute(
             _live(columns, gone_after=gone_after).where(condition)
         )
     ]

@@ -11,10 +11,10 @@ from datetime import datetime
 from itertools import groupby
 from typing import TypeVarTuple
 
-from sqlalchemy import Select, insert, or_, select
+from sqlalchemy import Select, func, insert, or_, select
 from sqlalchemy.orm import Session
 
-from fcnlab.adapters.tables import ClassRow
+from fcnlab.adapters.tables import ClassRow, PointRow
 from fcnlab.adapters.tables_data import StrokeRow
 from fcnlab.strokes import StoredStroke, Stroke
 
@@ -25,8 +25,10 @@ def add_stroke(
     session: Session, *, project_id: int, image_id: int, uid: str, stroke: Stroke, labeller: str, now: datetime
 ) -> None:
     """Store a new stroke as a live one. Its image and class must be of the project."""
+    newest = select(func.coalesce(func.max(PointRow.id), 0)).where(PointRow.image_id == image_id).scalar_subquery()
     session.execute(
         insert(StrokeRow).values(
+            after_point=newest,
             project_id=project_id,
             image_id=image_id,
             uid=uid,
@@ -85,7 +87,7 @@ def live_stroke_uids(session: Session, *, image_id: int) -> tuple[str, ...]:
 
 def _stroke(row: StrokeRow) -> StoredStroke:
     stroke = Stroke(row.class_id, row.top, row.left, row.height, row.width, tuple(row.runs))
-    return StoredStroke(row.id, row.uid, stroke, row.labeller, row.created_at)
+    return StoredStroke(row.id, row.uid, stroke, row.labeller, row.created_at, row.after_point)
 
 
 def _live(query: Select[*Columns]) -> Select[*Columns]:

@@ -45,7 +45,8 @@ class StrokeRow(Base):
     """Pixels painted by hand: over every prediction they have `class_id`, or NULL: what is predicted, again.
 
     `runs` are the lengths of pixels outside and inside by turns, row by row in the box at `top, left`, outside first.
-    `uid` and `hidden_by` as with points.
+    `uid` and `hidden_by` as with points. `after_point` is the highest number of a point of the image when the stroke
+    was made: clicks with a higher one came later, whatever the clock said.
     """
 
     __tablename__ = "strokes"
@@ -66,6 +67,7 @@ class StrokeRow(Base):
     height: Mapped[int]
     width: Mapped[int]
     runs: Mapped[list[Any]] = mapped_column(JSON)
+    after_point: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     labeller: Mapped[str]
     hidden_by: Mapped[int]
     created_at: Mapped[datetime]

@@ -66,7 +66,7 @@ def add_points_at_once(lab: Lab, additions: Iterable[Addition], *, project_id: i
     """
     wanted = list(additions)
     with writing(lab.sessions) as session:
-        now = repository_events.next_moment(session, project_id=project_id, now=lab.clock())
+        now = lab.clock()
         add_in(session, wanted, project_id=project_id, now=now)
 
 
@@ -132,7 +132,7 @@ def replace_keypoints(
     names = {one.name for one in keypoints if one.name}
     pixels = {(one.point.row, one.point.col) for one in keypoints}
     with writing(lab.sessions) as session:
-        now = repository_events.next_moment(session, project_id=project_id, now=lab.clock())
+        now = lab.clock()
         stored = _keypoints_of(session, image_id=image_id, labeller=who)
         gone = [
             uid

@@ -15,7 +15,7 @@ from fcnlab.domain import ImageInfo, Project
 from fcnlab.lab import Lab
 from fcnlab.services.fitting import Maker, ProjectLearner
 from fcnlab.services.jobs import Jobs
-from fcnlab.services.masks import SavedModel, kept_mask, predicted_mask, refreshed, save_model
+from fcnlab.services.masks import SavedModel, kept_mask, predicted_mask, save_model
 from fcnlab.services.predicting import Predictor
 
 MAKERS_KEPT = 4
@@ -30,7 +30,7 @@ class Answers:
 
     def __init__(self, lab: Lab, jobs: Jobs) -> None:
         self._lab, self._jobs = lab, jobs
-        self._makers: OrderedDict[int, tuple[object, Maker]] = OrderedDict()
+        self._makers: OrderedDict[int, tuple[int, Maker]] = OrderedDict()
 
     def fit(self, project_id: int) -> SavedModel:
         """Learn from all points of a project and save the model; the same points make one model.
@@ -92,11 +92,12 @@ class Answers:
 
     def _maker(self, learner: ProjectLearner) -> Maker:
         """What makes masks now; kept while points, classes and settings stay. Runs on the compute thread only."""
-        project, points = refreshed(self._lab, learner)
-        state = (project, points)
+        learner.refresh()
+        project = learner.project
+        assert project is not None
         known = self._makers.pop(project.id, None)
-        maker = known[1] if known is not None and known[0] == state else learner.maker()
-        self._makers[project.id] = state, maker
+        maker = known[1] if known is not None and known[0] == learner.revision else learner.maker()
+        self._makers[project.id] = learner.revision, maker  # making it may have taught the learner
         while len(self._makers) > MAKERS_KEPT:
             self._makers.popitem(last=False)
         return maker

@@ -93,11 +93,21 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """Probabilities (K, H, W) float16 of an overlay, for the heat maps."""
+    """Probabilities (K, H, W) float16 of an overlay, for the heat maps.
+
+    Opinions that follow each other on an image tile by tile share their array: read it with `part` from another thread
+    than the one that pins.
+    """
 
     overlay: int
     class_ids: tuple[int, ...]
     probabilities: NDArray[np.float16]
+    lock: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
+
+    def part(self, box: Box) -> NDArray[np.float16]:
+        """A copy (K, h, w) of the probabilities in a box, of one moment."""
+        with self.lock:
+            return self.probabilities[(slice(None), *box.slices)].copy()
 
 
 @dataclass(slots=True)
@@ -131,8 +141,9 @@ class Board:
     ) -> Overlay:
         """Show a class map (H, W) uint8 from now on, which is not written to any more.
 
-        `opinion` is (class ids, probabilities (K, H, W)), or "kept": that of the overlay before. Probabilities in
-        float16 are not copied; those outside the box `touched` are as they were when the overlay before was pinned.
+        `opinion` is (class ids, probabilities (K, H, W)), or "kept": that of the overlay before. With `touched` the
+        caller goes on writing to the probabilities, which are copied: those outside this box are as they were when the
+        overlay before was pinned.
         """
         shown = self.overlay(image_id)
         changed = Box(0, 0, *class_map.shape) if shown is None else changed_box(shown.class_map, class_map)
@@ -253,7 +264,16 @@ class Board:
             return NOTHING
         if opinion is None:
             return None
-        self._opinions[image_id] = Opinion(self._number, opinion[0], opinion[1].astype(np.float16, copy=False))
+        class_ids, probabilities = opinion
+        if touched is None:
+            self._opinions[image_id] = Opinion(self._number, class_ids, probabilities.astype(np.float16, copy=False))
+        elif earlier is None or (earlier.class_ids, earlier.probabilities.shape) != (class_ids, probabilities.shape):
+            self._opinions[image_id] = Opinion(self._number, class_ids, probabilities.astype(np.float16))
+        else:
+            box = (slice(None), *touched.slices)
+            with earlier.lock:
+                earlier.probabilities[box] = probabilities[box]
+            self._opinions[image_id] = replace(earlier, overlay=self._number)
         while len(self._opinions) > PROBABILITIES_KEPT:
             self._opinions.popitem(last=False)
         return None if earlier is None else touched
@@ -288,5 +308,5 @@ def packed_heat(opinion: Opinion | None, box: Box, mode: Literal["probability", 
     """A box of a heat map, packed as class ids are; zeros while there is no opinion of that size."""
     if opinion is None or box != box.clipped(opinion.probabilities.shape[1:3]):
         return packed(np.zeros(box.hw, np.uint8), Box(0, 0, *box.hw))
-    part = replace(opinion, probabilities=opinion.probabilities[(slice(None), *box.slices)])
+    part = replace(opinion, probabilities=opinion.part(box))
     return packed(heat_map(part, mode, class_id), Box(0, 0, *box.hw))

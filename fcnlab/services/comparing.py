@@ -68,6 +68,7 @@ def start_comparison(lab: Lab, *, project_id: int, spec: ComparisonSpec, labelle
         image_ids=tuple(sorted(held_out + learned)),
         shown_ids=spec.shown_ids or tuple((held_out + learned)[:SHOWN]),
         as_of=moment.isoformat(),
+        newest_point=points.newest_point,
         held_out=tuple(points.plan()["held_out"]),
         class_ids=tuple(points.plan()["classes"]),
     )

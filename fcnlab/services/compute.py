@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -11,6 +12,12 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, TypeVar
 
+from fcnlab.errors import FcnlabError, ShuttingDown
+
+Failed = Callable[[BaseException], None]
+"""What is told that a step failed; runs on the compute thread."""
+
+log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 
@@ -31,10 +38,14 @@ class _Step:
     result: Future[Any] = field(compare=False)
     key: str | None = field(compare=False)
     gives_way: bool = field(compare=False)
+    failed: Failed | None = field(compare=False, default=None)
 
 
 class ComputeThread:
     """Runs steps one after another. A waiting step of the same key is replaced by a newer one.
+
+    No failure is lost: what cannot be explained goes to the log with its traceback, whether anybody waits for the
+    step (`submit`) or is only told of its failure (`post`).
 
     `before` is called on the thread before each step, and must not fail.
     """
@@ -57,11 +68,42 @@ class ComputeThread:
 
         A step that gives way lets others run in the middle of it, wherever it calls `give_way`: it may rely on nothing
         that they change.
+
+        Raises:
+            ShuttingDown: the thread was closed, and would never run it.
         """
+        step = self._queued(work, priority, key, gives_way)
+        if step is None:
+            raise ShuttingDown("fcnlab is being stopped and takes no more work: start it again, then try again")
+        return step.result
+
+    def post(
+        self,
+        work: Callable[[], object],
+        *,
+        priority: Priority,
+        failed: Failed,
+        key: str | None = None,
+        gives_way: bool = False,
+    ) -> None:
+        """Queue a step that nobody waits for: its failure goes to `failed`. After the end nothing happens."""
+        self._queued(work, priority, key, gives_way, failed)
+
+    def _queued(
+        self,
+        work: Callable[[], Any],
+        priority: Priority,
+        key: str | None,
+        gives_way: bool,
+        failed: Failed | None = None,
+    ) -> _Step | None:
+        """The step, in the queue now; None after the end."""
         number = next(self._counter)
         order = -number if priority == Priority.CLICK else number
-        step = _Step((int(priority), order), work, Future(), key, gives_way)
+        step = _Step((int(priority), order), work, Future(), key, gives_way, failed)
         with self._condition:
+            if self._closed:
+                return None
             earlier = self._waiting.get(key) if key else None
             if earlier is not None:
                 earlier.result.cancel()
@@ -70,7 +112,7 @@ class ComputeThread:
                 self._waiting[key] = step
             heapq.heappush(self._steps, step)
             self._condition.notify()
-        return step.result
+        return step
 
     def is_here(self) -> bool:
         """Whether the caller runs on the compute thread itself."""
@@ -124,7 +166,18 @@ class ComputeThread:
             if self._before is not None:
                 self._before()
             step.result.set_result(step.work())
-        except BaseException as failure:  # handed to whoever waits for the result
+        except BaseException as failure:  # handed to whoever waits for the result, or wants to know
+            if not isinstance(failure, FcnlabError):
+                log.exception("a step of the background work failed: %s", step.key or step.work)
             step.result.set_exception(failure)
+            self._tell(step, failure)
         finally:
             self._running = None
+
+    def _tell(self, step: _Step, failure: BaseException) -> None:
+        if step.failed is None:
+            return
+        try:
+            step.failed(failure)
+        except Exception:
+            log.exception("what was to follow the failure of %s failed as well", step.key or step.work)

@@ -2,46 +2,44 @@
 
 from __future__ import annotations
 
-import secrets
-
 from fcnlab.adapters import repository, repository_images
 from fcnlab.adapters.database import reading
 from fcnlab.domain import ImageInfo
-from fcnlab.errors import UnknownImage
+from fcnlab.errors import Deleted, UnknownImage, UnknownProject
 from fcnlab.lab import Lab
 
-MOST_REMEMBERED = 20_000
+GONE = "this project was deleted, or its address is incomplete: open it from the list of projects"
 
 
 def project_of_key(lab: Lab, key: str) -> int:
-    """Id of the project with that key. Raises UnknownProject."""
+    """Id of the project with that key. Raises Deleted: there is none, so it is gone, for keys cannot be guessed."""
     with reading(lab.sessions) as session:
-        return repository.project_by_key(session, key=key).id
+        try:
+            return repository.project_by_key(session, key=key).id
+        except UnknownProject as failure:
+            raise Deleted(GONE) from failure
 
 
-class Permissions:
-    """Which images a key opens, remembered: a browser asks many times a second. Safe from any thread."""
+def project_of_image(lab: Lab, *, key: str, image_id: int) -> int:
+    """Id of the project whose image this is, by one look at two indexes: a browser asks many times a second.
 
-    def __init__(self, lab: Lab) -> None:
-        self._lab = lab
-        self._known: dict[tuple[str, int], int] = {}
-
-    def project_of(self, *, key: str, image_id: int) -> int:
-        """The project whose image this is. Raises UnknownProject, UnknownImage when the key does not open it."""
-        known = self._known.get((key, image_id))
-        if known is None:
-            known = image_of_key(self._lab, key=key, image_id=image_id).project_id
-            if len(self._known) >= MOST_REMEMBERED:
-                self._known.clear()
-            self._known[key, image_id] = known
-        return known
+    Raises:
+        Deleted: the image or the project is gone.
+        UnknownImage: the key opens another project.
+    """
+    with reading(lab.sessions) as session:
+        owner = repository_images.owner_of(session, image_id=image_id)
+    if owner is None or owner.key != key:
+        project_of_key(lab, key)
+    if owner is None:
+        raise Deleted(f"image {image_id} was deleted: choose another one")
+    if owner.key != key:
+        raise UnknownImage(f"this project has no image {image_id}")
+    return owner.project_id
 
 
 def image_of_key(lab: Lab, *, key: str, image_id: int) -> ImageInfo:
-    """An image of the project with that key. Raises UnknownProject, UnknownImage."""
+    """An image of the project with that key; raises as `project_of_image`."""
+    project_of_image(lab, key=key, image_id=image_id)
     with reading(lab.sessions) as session:
-        project = repository.project_by_key(session, key=key)
-        image = repository_images.image(session, image_id=image_id)
-    if image.project_id != project.id or not secrets.compare_digest(project.key, key):
-        raise UnknownImage(f"this project has no image {image_id}")
-    return image
+        return repository_images.image(session, image_id=image_id)

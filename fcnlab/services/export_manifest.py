@@ -46,6 +46,7 @@ def manifest_of(moment: Moment, spec: ExportSpec) -> dict[str, Any]:
         "learner": project.learner.to_dict(),
         "model": _named(moment.model),
         "point_set": moment.point_set_hash,
+        "not_learned_from": [{"image": name, "reason": why} for name, why in sorted(moment.left_out.items())],
         "formats": options.pop("formats"),
         "options": options,
         "background": project.background,

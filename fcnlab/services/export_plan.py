@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
@@ -11,17 +13,23 @@ from fcnlab.adapters import repository, repository_images, repository_models, re
 from fcnlab.adapters.database import reading
 from fcnlab.adapters.png import mask_hw
 from fcnlab.adapters.repository_exports import removed_classes, stored_masks
+from fcnlab.adapters.repository_learning import project_revision
 from fcnlab.core.learner import wants_guess
 from fcnlab.domain import ClassLabel, ImageInfo, ImageState, Project, StoredMask, StoredPoint
 from fcnlab.errors import ExportFailed, FcnlabError, NoPoints
 from fcnlab.lab import Lab
 from fcnlab.runs import ModelRecord
 from fcnlab.services.fitting import Maker, ProjectLearner
+from fcnlab.services.importing import is_unreadable, may_pass
 from fcnlab.services.masks import keep_mask
 
 ATTEMPTS = 20
 """Clicks that arrive between reading the points and fitting them start that over; so often at most."""
 
+ATTEMPTED_AFTER_S = (0.2, 1.0)
+"""How long an export waits before it tries an image again, when the database or the disk was in the way."""
+
+log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 
@@ -43,6 +51,9 @@ class Moment:
         masks: what done images keep, by image id.
         points: live points, in canonical order.
         model: what it chose to make its masks; None stands for the instant learner.
+        left_out: why labelled images were not learned from, by their names: they can never be read. Their points are
+            neither in the model nor in the hash.
+        revision: of the project at that moment.
         strokes: numbers of the live strokes on images, by image id; none where there are none. A stored stroke never
             changes, so it is read when the turn of its image comes.
     """
@@ -55,6 +66,8 @@ class Moment:
     point_set_hash: str
     model: ModelRecord | None = None
     strokes: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    revision: int = 0
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_first_guess(self) -> bool:
@@ -109,17 +122,23 @@ def moment_of(lab: Lab, *, project_id: int, with_strokes: bool = True) -> Moment
             point_set_hash=repository_points.point_set_hash(session, project_id=project_id),
             model=None if chosen is None else repository_models.model(session, model_id=chosen),
             strokes=strokes,
+            revision=project_revision(session, project_id=project_id) or 0,
         )
 
 
 def learning(run: Runner, *, also_unused: bool = False) -> Iterator[tuple[int, int, str]]:
     """Learn from one labelled image per step: number, count and name of each.
 
-    A project that chose a model has nothing to learn, except for `also_unused`.
+    Images that could not be read before are tried again. A project that chose a model has nothing to learn, except for
+    `also_unused`.
+
+    Raises:
+        FcnlabError: an image could not be learned from, although it can be read: it would be missing silently.
     """
 
     def refreshed(learner: ProjectLearner) -> list[ImageInfo]:
         learner.refresh()
+        learner.try_again()
         return learner.untaught() if learner.record is None or also_unused else []
 
     waiting = run(refreshed)
@@ -150,6 +169,8 @@ def keeping(lab: Lab, run: Runner, waiting: Sequence[ImageInfo]) -> Iterator[tup
 def frozen(lab: Lab, run: Runner, *, project_id: int, with_masks: bool) -> tuple[Moment, Maker | None]:
     """The project at one moment, and what makes its masks from exactly its points; None when nothing can.
 
+    Of labelled images that can never be read the moment says so, and its hash leaves their points out.
+
     Raises:
         UnknownProject: no such project.
         CheckpointError, UnknownEncoder, InvalidClasses: the model that the project chose cannot be used.
@@ -159,10 +180,10 @@ def frozen(lab: Lab, run: Runner, *, project_id: int, with_masks: bool) -> tuple
         return moment_of(lab, project_id=project_id), None
 
     def taken(learner: ProjectLearner) -> tuple[Moment, Maker | None] | None:
-        with reading(lab.sessions) as session:
-            project = repository.project(session, project_id=project_id)
-            points = repository_points.point_set_hash(session, project_id=project_id)
         learner.refresh()
+        moment = moment_of(lab, project_id=project_id)
+        if learner.read_at != moment.revision or learner.project != moment.project:
+            return None
         if learner.record is None:
             for image in learner.untaught():
                 _learn_or_leave(learner, image=image)
@@ -171,8 +192,15 @@ def frozen(lab: Lab, run: Runner, *, project_id: int, with_masks: bool) -> tuple
             maker = learner.maker()
         except NoPoints:
             maker = None
-        after = moment_of(lab, project_id=project_id)
-        return (after, maker) if (after.point_set_hash, after.project) == (points, project) else None
+        missing = learner.left_out() if learner.record is None else {}
+        if not missing:
+            return moment, maker
+        with reading(lab.sessions) as session:
+            if project_revision(session, project_id=project_id) != moment.revision:
+                return None
+            points = repository_points.point_set_hash(session, project_id=project_id, without=missing)
+        names = {image.name: missing[image.id] for image in moment.images if image.id in missing}
+        return replace(moment, point_set_hash=points, left_out=names), maker
 
     for _ in range(ATTEMPTS):
         found: Any = run(taken)
@@ -183,9 +211,24 @@ def frozen(lab: Lab, run: Runner, *, project_id: int, with_masks: bool) -> tuple
 
 def _learn_or_leave(learner: ProjectLearner, *, image: ImageInfo) -> None:
     try:
-        learner.learn_from(image)
-    except FcnlabError:  # the picture cannot be read: the export names it when its turn comes
-        learner.leave_out(image)
+        tried_again(lambda: learner.learn_from(image), name=image.name)
+    except FcnlabError as failure:
+        if not is_unreadable(failure):
+            raise
+        learner.leave_out(image, str(failure))  # the manifest names it
+
+
+def tried_again(work: Callable[[], Result], *, name: str) -> Result:
+    """What a step gives, at the third attempt if the database or the disk was in the way before; raises as the step."""
+    for wait in ATTEMPTED_AFTER_S:
+        try:
+            return work()
+        except FcnlabError as failure:
+            if not may_pass(failure):
+                raise
+            log.warning("%s is tried again: %s", name, failure)
+            time.sleep(wait)
+    return work()
 
 
 def _keep_or_leave(learner: ProjectLearner, *, lab: Lab, image: ImageInfo) -> None:

@@ -29,7 +29,7 @@ from fcnlab.exports import PROBABILITY_FORMATS, ExportSpec
 from fcnlab.lab import Lab
 from fcnlab.services.export_formats import formats_of, kept_classes, measured, regions_for
 from fcnlab.services.export_manifest import described, manifest_of
-from fcnlab.services.export_plan import Moment, Runner
+from fcnlab.services.export_plan import Moment, Runner, tried_again
 from fcnlab.services.export_progress import NOTHING_LEARNED, ExportProgress
 from fcnlab.services.export_target import OpenTarget
 from fcnlab.services.fitting import Maker
@@ -141,21 +141,25 @@ class ProjectWriter:
 
     def _made(self, image: ImageInfo, found: tuple[StoredMask, NDArray[np.uint8]] | None) -> _Made | FcnlabError:
         """The mask of an image, or why there is none."""
-        maker, probabilities = self._maker, None
         try:
-            if maker is not None and not PROBABILITY_FORMATS.isdisjoint(self._spec.formats):
-                opinion = self._run(lambda learner: learner.segment_by(maker, image))
-                probabilities = opinion.class_ids, opinion.probabilities
-            if found is not None:
-                stored, mask = found
-                how = {"mask": "stored", "model": stored.model, "point_set": stored.point_set_hash}
-                return _Made(mask, how, probabilities)
-            if maker is None:
-                return ExportFailed(NOTHING_LEARNED)
-            painting = self._painting(image)
-            mask = self._run(lambda learner: predicted_mask(learner, image, maker, painting=painting))
+            return tried_again(lambda: self._masked(image, found), name=image.name)
         except FcnlabError as failure:
             return failure
+
+    def _masked(self, image: ImageInfo, found: tuple[StoredMask, NDArray[np.uint8]] | None) -> _Made:
+        """The mask of an image, stored or predicted. Raises FcnlabError: there is none."""
+        maker, probabilities = self._maker, None
+        if maker is not None and not PROBABILITY_FORMATS.isdisjoint(self._spec.formats):
+            opinion = self._run(lambda learner: learner.segment_by(maker, image))
+            probabilities = opinion.class_ids, opinion.probabilities
+        if found is not None:
+            stored, mask = found
+            how = {"mask": "stored", "model": stored.model, "point_set": stored.point_set_hash}
+            return _Made(mask, how, probabilities)
+        if maker is None:
+            raise ExportFailed(NOTHING_LEARNED)
+        painting = self._painting(image)
+        mask = self._run(lambda learner: predicted_mask(learner, image, maker, painting=painting))
         chosen = self._moment.model
         model = {"model": chosen.file if chosen else "", "point_set": self._moment.point_set_hash}
         return _Made(mask, {"mask": "predicted", **model}, probabilities)

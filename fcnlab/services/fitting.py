@@ -49,6 +49,7 @@ class ProjectLearner:
         self._lessons: dict[int, Lesson] = {}
         self._exact: dict[int, Lesson] = {}
         self._unsaved: set[int] = set()
+        self._left_out: dict[int, str] = {}
         self._without_neighbours: set[int] = set()
         self.counter = InstantCounter(pictures)
         """What counts, in a project that counts; nothing else of what is learned is used there."""
@@ -103,7 +104,8 @@ class ProjectLearner:
     def untaught(self) -> list[ImageInfo]:
         """Images whose points are not learned from yet because they have to be encoded first."""
         is_taught = self.counter.is_taught if self.counts else self._lessons.__contains__
-        return [self._images[image_id] for image_id in sorted(self._clicks) if not is_taught(image_id)]
+        asked = (image_id for image_id in sorted(self._clicks) if image_id not in self._left_out)
+        return [self._images[image_id] for image_id in asked if not is_taught(image_id)]
 
     def n_images(self) -> int:
         """Number of images with points."""
@@ -117,10 +119,26 @@ class ProjectLearner:
         """Ids of the classes that have points."""
         return frozenset(int(one) for clicks in self._clicks.values() for one in clicks.class_ids)
 
-    def leave_out(self, image: ImageInfo) -> None:
-        """Do without an image whose file cannot be read, until its points change."""
-        self._clicks.pop(image.id, None)
-        self.revision += 1
+    def left_out(self) -> dict[int, str]:
+        """Why labelled images are not learned from, by image id: those that can never be read."""
+        return dict(self._left_out)
+
+    def leave_out(self, image: ImageInfo, reason: str) -> None:
+        """Do without an image that can never be read, until its points change or `try_again`."""
+        if image.id in self._clicks:
+            self._left_out[image.id] = reason
+            self.revision += 1
+
+    def try_again(self) -> None:
+        """Learn from the images left out as well: somebody may have put their files back."""
+        if self._left_out:
+            self._left_out.clear()
+            self.revision += 1
+
+    @property
+    def read_at(self) -> int:
+        """The revision of the project whose points these are."""
+        return self._read_at
 
     def learn_from(self, image: ImageInfo) -> None:
         """Take the points of an image into account; encodes it if it never was."""
@@ -131,13 +149,17 @@ class ProjectLearner:
         if self.counts:
             self.counter.learn_from(project, self._images[image.id], clicks)
             return
-        is_rough = self._is_wide(image)
-        teach = self._pictures.teach_roughly if is_rough else self._pictures.teach
-        taught = teach(image, clicks, project.learner, background=project.background)
+        if self._is_wide(image):
+            taught = self._pictures.teach_roughly(image, clicks, project.learner, background=project.background)
+        else:
+            taught = self._pictures.teach(
+                image, clicks, project.learner, background=project.background, neighbours=not self._is_crowded()
+            )
+            self._unsaved.add(image.id)
+            if self._is_crowded():
+                self._without_neighbours.add(image.id)
         self._lessons[image.id] = Lesson(image.content_hash, clicks, taught)
         self._trim()
-        if not is_rough:
-            self._unsaved.add(image.id)
 
     def is_guessing(self) -> bool:
         """Whether masks are a first guess by few clicks of one class, none of them of the background."""
@@ -281,7 +303,14 @@ class ProjectLearner:
         spec, background = self._known_project().learner, self._known_project().background
         for image_id in sorted(self._unsaved & set(self._lessons)):
             image, lesson = self._images[image_id], self._lessons[image_id]
-            self._pictures.keep_lesson(image, lesson.clicks, spec, lesson.teaching, background=background)
+            self._pictures.keep_lesson(
+                image,
+                lesson.clicks,
+                spec,
+                lesson.teaching,
+                background=background,
+                neighbours=image_id not in self._without_neighbours,
+            )
         self._unsaved.clear()
         self._trim()
 
@@ -291,17 +320,21 @@ class ProjectLearner:
         assert self.project is not None
         return self.project
 
+    def _is_crowded(self) -> bool:
+        """Whether the project has too many points for the neighbours of its clicks to count."""
+        return sum(len(clicks) for clicks in self._clicks.values()) > NEIGHBOURS_UP_TO
+
     def _trim(self) -> None:
         """Forget the neighbours of clicks while there are too many points for them to count; learn them again after.
 
         They are nine tenths of what a lesson holds, and a project may have thousands of lessons.
         """
-        if sum(len(clicks) for clicks in self._clicks.values()) <= NEIGHBOURS_UP_TO:
+        if not self._is_crowded():
             for image_id in self._without_neighbours & set(self._lessons):
                 del self._lessons[image_id]
             self._without_neighbours.clear()
             return
-        for image_id in set(self._lessons) - self._without_neighbours - self._unsaved:
+        for image_id in set(self._lessons) - self._without_neighbours:
             lesson = self._lessons[image_id]
             self._lessons[image_id] = replace(lesson, teaching=learner.without_neighbours(lesson.teaching))
             self._without_neighbours.add(image_id)
@@ -309,6 +342,7 @@ class ProjectLearner:
     def _set_clicks(self, image_id: int, stored_points: Sequence[StoredPoint], image: ImageInfo | None) -> None:
         """Take over what an image has now; None for one that teaches nothing any more."""
         self._without_neighbours.discard(image_id)
+        self._left_out.pop(image_id, None)
         self.counter.forget(image_id)
         for known in (self._lessons, self._exact, self._clicks):
             known.pop(image_id, None)

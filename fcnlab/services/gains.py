@@ -6,17 +6,22 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from fcnlab.adapters import repository_images
 from fcnlab.adapters.database import reading
 from fcnlab.core.head import Head
 from fcnlab.core.queries import expected_gain
 from fcnlab.domain import ImageState
-from fcnlab.errors import FcnlabError
+from fcnlab.errors import DatabaseUnavailable, FcnlabError, UnknownProject
 from fcnlab.lab import Lab
 from fcnlab.services.compute import ComputeThread, Priority
 from fcnlab.services.fitting import Maker, ProjectLearner
+from fcnlab.services.importing import is_unreadable
+
+ATTEMPTS = 3
+"""So often an image is looked at that fails for another reason than that it can never be read."""
 
 WANTED_FOR_S = 60.0
 """Work goes on for so long after somebody last looked at the ranking."""
@@ -42,10 +47,14 @@ class Ranking:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A gain and the learner's revision that it belongs to; None when the image cannot be read."""
+    """A gain and the learner's revision that it belongs to; None when the image cannot be read.
+
+    `failures`: how often in a row working it out failed for a reason that may pass.
+    """
 
     revision: int
     gain: float | None
+    failures: int = 0
 
 
 class Gains:
@@ -78,6 +87,15 @@ class Gains:
         """Somebody clicks just now."""
         self._clicked = time.monotonic()
 
+    def forget(self, project_id: int) -> None:
+        """Remember nothing of a project that was deleted."""
+        with self._lock:
+            for held in (self._known, self._waiting, self._wanted):
+                held.pop(project_id, None)
+            timer = self._timers.pop(project_id, None)
+        if timer is not None:
+            timer.cancel()
+
     def close(self) -> None:
         """Plan nothing any more."""
         with self._lock:
@@ -85,7 +103,20 @@ class Gains:
                 timer.cancel()
 
     def _submit(self, project_id: int) -> None:
-        self._compute.submit(lambda: self._next(project_id), priority=Priority.PREFETCH, key=f"gain-{project_id}")
+        self._compute.post(
+            lambda: self._next(project_id),
+            priority=Priority.PREFETCH,
+            key=f"gain-{project_id}",
+            failed=partial(self._go_on_later, project_id),
+        )
+
+    def _go_on_later(self, project_id: int, failure: BaseException) -> None:
+        """After a step that failed as a whole, as when the database does not answer."""
+        log.warning("ranking the images of project %d failed: %s", project_id, failure)
+        if isinstance(failure, UnknownProject):
+            self.forget(project_id)
+        elif self._is_wanted(project_id):
+            self._submit_later(project_id)
 
     def _submit_later(self, project_id: int) -> None:
         timer = threading.Timer(QUIET_S, self._submit, [project_id])
@@ -103,6 +134,8 @@ class Gains:
         learner.refresh()
         try:
             judge = learner.judge()
+        except DatabaseUnavailable:
+            raise
         except FcnlabError:  # nothing is learned yet, or the chosen model cannot be used
             self._note(project_id, {}, waiting=0)
             return
@@ -117,8 +150,8 @@ class Gains:
         is_quiet = time.monotonic() - self._clicked >= QUIET_S
         possible = [image_id for image_id in stale if is_quiet or known[image_id].gain is not None]
         if possible:
-            chosen = min(possible, key=lambda one: known[one].revision)
-            known[chosen] = _Known(learner.judged_at, self._gain(learner, judge, chosen))
+            chosen = min(possible, key=lambda one: (known[one].failures, known[one].revision))
+            known[chosen] = self._gain(learner, judge, chosen, before=known[chosen])
         self._note(project_id, known, waiting=len(stale) - len(possible[:1]))
         if len(stale) == len(possible[:1]) or not self._is_wanted(project_id):
             return
@@ -127,14 +160,17 @@ class Gains:
         else:
             self._submit_later(project_id)
 
-    def _gain(self, learner: ProjectLearner, judge: Maker | Head, image_id: int) -> float | None:
+    def _gain(self, learner: ProjectLearner, judge: Maker | Head, image_id: int, *, before: _Known) -> _Known:
+        now = learner.judged_at
         try:
             with reading(self._lab.sessions) as session:
                 image = repository_images.image(session, image_id=image_id)
-            return expected_gain(learner.plain_probabilities(image, judge))
-        except FcnlabError as failure:
-            log.info("image %d has no gain: %s", image_id, failure)
-            return None
+            return _Known(now, expected_gain(learner.plain_probabilities(image, judge)))
+        except Exception as failure:
+            log.info("image %d has no gain: %s", image_id, failure, exc_info=not isinstance(failure, FcnlabError))
+            if is_unreadable(failure) or before.failures + 1 >= ATTEMPTS:
+                return _Known(now, None)
+            return replace(before, failures=before.failures + 1)
 
     def _is_wanted(self, project_id: int) -> bool:
         with self._lock:
@@ -142,5 +178,7 @@ class Gains:
 
     def _note(self, project_id: int, known: dict[int, _Known], *, waiting: int) -> None:
         with self._lock:
-            self._known[project_id] = {image_id: one for image_id, one in known.items() if one.revision >= 0}
+            self._known[project_id] = {
+                image_id: one for image_id, one in known.items() if one.revision >= 0 or one.failures
+            }
             self._waiting[project_id] = waiting

@@ -19,7 +19,15 @@ from fcnlab.adapters.images import ImageSource, decode, open_image
 from fcnlab.adapters.tiff_notes import write_page
 from fcnlab.core.picture import repeat_picture
 from fcnlab.domain import ImageInfo, Project
-from fcnlab.errors import ImportRefused, InvalidImage, NotAnImage, storage_explained
+from fcnlab.errors import (
+    DatabaseUnavailable,
+    ImportRefused,
+    InvalidImage,
+    NotAnImage,
+    ShuttingDown,
+    UnknownImage,
+    storage_explained,
+)
 from fcnlab.lab import Lab
 from fcnlab.services.import_batches import Candidate, KnownContents, stored
 
@@ -93,6 +101,23 @@ def read_picture(lab: Lab, image: ImageInfo) -> NDArray[np.uint8]:
     allowed = max(lab.settings.max_pixels, image.height * image.width)
     decoded = decode(path, name=image.name, max_pixels=allowed)
     return repeat_picture(decoded.pixels, image.recipe, nodata=decoded.nodata)
+
+
+def is_unreadable(failure: BaseException) -> bool:
+    """Whether a picture can never be read, since its original is gone or damaged; anything else may pass."""
+    if isinstance(failure, UnknownImage):
+        return True
+    cause = failure.__cause__
+    # What the system says carries a number; what a decoder says of damage does not.
+    is_passing = isinstance(cause, MemoryError) or (isinstance(cause, OSError) and cause.errno is not None)
+    return isinstance(failure, ImportRefused | InvalidImage) and not is_passing
+
+
+def may_pass(failure: BaseException) -> bool:
+    """Whether a failure comes from what was busy, full or ending for a moment, so that it is worth another try."""
+    if isinstance(failure, ImportRefused):
+        return not is_unreadable(failure)
+    return isinstance(failure, DatabaseUnavailable | ShuttingDown)
 
 
 def make_exhibits(lab: Lab, image: ImageInfo) -> None:

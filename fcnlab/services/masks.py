@@ -15,6 +15,7 @@ from fcnlab.adapters.checkpoints import save_checkpoint
 from fcnlab.adapters.database import reading, writing
 from fcnlab.adapters.files import write_whole
 from fcnlab.adapters.png import mask_png, read_mask
+from fcnlab.adapters.repository_learning import project_revision
 from fcnlab.core.full_size import full_size
 from fcnlab.core.model import Model, model_to_arrays
 from fcnlab.core.painting import Painting, painted
@@ -82,22 +83,21 @@ def _ground(model: Model, learner: ProjectLearner) -> str:
 
 
 def refreshed(lab: Lab, learner: ProjectLearner) -> tuple[Project, str]:
-    """Let the learner read the points of now; the project, and the hash of exactly the points it read.
+    """Let the learner read the points of now; the project, and the hash of exactly the points it learns from.
 
     Raises:
         UnknownProject: it is gone.
         ExportFailed: points arrive faster than they can be read.
     """
-    before = ""
     for _ in range(ATTEMPTS):
         learner.refresh()
         project = learner.project
         assert project is not None
         with reading(lab.sessions) as session:
-            after = repository_points.point_set_hash(session, project_id=project.id)
-        if after == before:  # no point came between two readings, so none came between reading and hashing
-            return project, after
-        before = after
+            now = project_revision(session, project_id=project.id)
+            points = repository_points.point_set_hash(session, project_id=project.id, without=learner.left_out())
+        if now == learner.read_at:  # nothing came between reading and hashing
+            return project, points
     raise ExportFailed("points keep arriving while they are read; try again in a moment")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 
 from fcnlab.domain import PointSource, StoredPoint
 
@@ -15,11 +14,6 @@ def newest_per_pixel(stored_points: Iterable[StoredPoint]) -> list[StoredPoint]:
     return list(by_pixel.values())
 
 
-def precedence(stored: StoredPoint) -> tuple[bool, datetime, str, tuple[int, ...]]:
-    """Sorts points so that the last of several on one pixel is the one that counts.
-
-    Events of one batch are stored at one moment; their numbers, which end the uids, say which came later.
-    """
-    client, _, numbers = stored.uid.rpartition(":")
-    order = tuple(int(number) if number.isdecimal() else 0 for number in numbers.split("."))
-    return stored.source is not PointSource.IMPORT, stored.created_at, client, order
+def precedence(stored: StoredPoint) -> tuple[bool, int]:
+    """Sorts points so that the last of several on one pixel is the one that counts: the one stored last."""
+    return stored.source is not PointSource.IMPORT, stored.id

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from itertools import accumulate
 
 from sqlalchemy.orm import Session
@@ -26,11 +25,11 @@ def layers_of(strokes: Sequence[StoredStroke], points: Iterable[StoredPoint]) ->
 
     Clicks before the first stroke need no layer: what lies below obeys them. Imported points never lie over strokes.
     """
-    moments = list(accumulate((_moment(one) for one in strokes), max))
+    after = list(accumulate((one.after_point for one in strokes), max))
     clicked: list[list[StoredPoint]] = [[] for _ in range(len(strokes) + 1)]
     by_hand = (one for one in points if one.source is not PointSource.IMPORT)
-    for point in sorted(by_hand, key=_moment):
-        clicked[bisect_left(moments, _moment(point))].append(point)
+    for point in sorted(by_hand, key=lambda one: one.id):
+        clicked[bisect_left(after, point.id)].append(point)
     layers: list[Layer] = []
     for stored, later in zip(strokes, clicked[1:], strict=True):
         layers += [stored.stroke, *(one.point for one in later)]
@@ -50,10 +49,3 @@ def paintings_by_content(lab: Lab, *, project_id: int) -> dict[str, Painting]:
         painted = repository_strokes.painted_images(session, project_id=project_id)
         images = [repository_images.image(session, image_id=image_id) for image_id in painted]
         return {image.content_hash: painting_of(session, image) for image in images}
-
-
-def _moment(made: StoredStroke | StoredPoint) -> tuple[datetime, str, int]:
-    """When it was made; what came in one batch is told apart by the number of its event."""
-    client_id, _, event = made.uid.rpartition(":")
-    seq = event.partition(".")[0]  # points of one scribble count behind the dot
-    return made.created_at, client_id, int(seq) if seq.isdecimal() else 0

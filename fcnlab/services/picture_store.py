@@ -39,6 +39,9 @@ from fcnlab.services.model_shelf import ModelShelf
 CACHE_VERSION = "1"
 """Raise when the stages or samples of an unchanged setting change."""
 
+LESSON_VERSION = "2"
+"""Likewise, of what lessons hold. Before 2, some that lacked neighbours were kept as if they had them."""
+
 PICTURES_KEPT = 2
 """Pictures held ready at full precision: the one shown and the one before."""
 
@@ -150,13 +153,22 @@ class PictureStore:
         if not is_wide(learner_hw(image.hw, spec)):
             self._stages_of(image, spec, self._key(image, spec))
 
-    def teach(self, image: ImageInfo, clicks: Clicks, spec: LearnerSpec, *, background: int | None) -> learner.Teaching:
-        """What the clicks of an image teach: from the cache, or from its stages."""
-        key = self._lesson_key(image, clicks, spec, background)
-        known = None if self.is_ready(image, spec) else self._lessons.get(key)
+    def teach(
+        self, image: ImageInfo, clicks: Clicks, spec: LearnerSpec, *, background: int | None, neighbours: bool = True
+    ) -> learner.Teaching:
+        """What the clicks of an image teach, with their neighbours or without: from the cache, or from its stages.
+
+        Raises:
+            ImportRefused: the original is gone or damaged.
+        """
+        kinds = () if self.is_ready(image, spec) else ((True,) if neighbours else (False, True))
+        keys = (self._lesson_key(image, clicks, spec, background, neighbours=kind) for kind in kinds)
+        known = next((entry for key in keys if (entry := self._lessons.get(key)) is not None), None)
         if known is not None:
-            return teaching_from_arrays({name: one.numpy() for name, one in known.tensors.items()})
-        return learner.teach(self.picture(image, spec), clicks, spec, background=background)
+            taught = teaching_from_arrays({name: one.numpy() for name, one in known.tensors.items()})
+        else:
+            taught = learner.teach(self.picture(image, spec), clicks, spec, background=background)
+        return taught if neighbours else learner.without_neighbours(taught)
 
     def teach_roughly(
         self, image: ImageInfo, clicks: Clicks, spec: LearnerSpec, *, background: int | None
@@ -180,12 +192,23 @@ class PictureStore:
         return known
 
     def keep_lesson(
-        self, image: ImageInfo, clicks: Clicks, spec: LearnerSpec, teaching: learner.Teaching, *, background: int | None
+        self,
+        image: ImageInfo,
+        clicks: Clicks,
+        spec: LearnerSpec,
+        teaching: learner.Teaching,
+        *,
+        background: int | None,
+        neighbours: bool,
     ) -> None:
-        """Write what the clicks of an image teach to the disk, so that a restart need not encode it again."""
-        arrays = teaching_to_arrays(teaching)
+        """Write what the clicks of an image teach to the disk, so that a restart need not encode it again.
+
+        `neighbours`: whether the teaching has those of its clicks.
+        """
+        arrays = teaching_to_arrays(replace(teaching, guess=None))  # made anew while it is wanted
         tensors = {name: torch.from_numpy(np.ascontiguousarray(one)) for name, one in arrays.items()}
-        self._lessons.put(self._lesson_key(image, clicks, spec, background), Entry(tensors, {}))
+        key = self._lesson_key(image, clicks, spec, background, neighbours=neighbours)
+        self._lessons.put(key, Entry(tensors, {}))
 
     def _key(self, image: ImageInfo, spec: LearnerSpec) -> str:
         weights = (spec.encoder, spec.encoder_weights)
@@ -196,12 +219,15 @@ class PictureStore:
             seen.append(image.imaging.digest)
         return f"{image.content_hash[:CACHE_NAME_CHARS]}-{hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:16]}"
 
-    def _lesson_key(self, image: ImageInfo, clicks: Clicks, spec: LearnerSpec, background: int | None) -> str:
-        digest = hashlib.sha256(f"{self._key(image, spec)} {spec.object_mode} {background}".encode())
-        for column in (clicks.rows, clicks.cols, clicks.class_ids):
+    def _lesson_key(
+        self, image: ImageInfo, clicks: Clicks, spec: LearnerSpec, background: int | None, *, neighbours: bool
+    ) -> str:
+        """Of all that decides a lesson: the picture as it is encoded, its clicks, their neighbours, the border."""
+        border_of = background if spec.object_mode else None
+        said = [LESSON_VERSION, self._key(image, spec), border_of, neighbours, len(clicks), clicks.image_hw]
+        digest = hashlib.sha256(json.dumps(said).encode())
+        for column in (clicks.rows, clicks.cols, clicks.class_ids, clicks.weights):
             digest.update(np.ascontiguousarray(column).tobytes())
-        if clicks.are_weighted:
-            digest.update(np.ascontiguousarray(clicks.weights).tobytes())
         return f"{image.content_hash[:CACHE_NAME_CHARS]}-{digest.hexdigest()[:40]}"
 
     def _encoder(self, spec: LearnerSpec) -> StageEncoder:

@@ -70,6 +70,9 @@ class TrainingPoints:
         self._lab, self._project_id, self._spec = lab, project_id, spec
         self._wanted = None if image_ids is None else frozenset(image_ids)
         self._as_of = as_of
+        self.newest_point: int | None = (plan or {}).get("newest_point")
+        """Of points that are read as of a moment, the highest number of then; None in plans that know only the time."""
+        self._is_new = plan is None
         self._by_source = spec.weight_by_source()
         self._held: frozenset[int] = frozenset()
         self._held_looks: list[NDArray[np.float32]] = []
@@ -261,7 +264,11 @@ class TrainingPoints:
         if self._points:
             return
         with reading(self._lab.sessions) as session:
-            found = repository_points.points_as_of(session, project_id=self._project_id, moment=moment)
+            if self._is_new:
+                self.newest_point = repository_points.newest_point_id(session, project_id=self._project_id)
+            found = repository_points.points_as_of(
+                session, project_id=self._project_id, moment=moment, newest=self.newest_point
+            )
             for image_id, own in groupby(found, key=lambda one: one.image_id):
                 if self._wanted is None or image_id in self._wanted:
                     self._points[image_id] = _newest(list(own))

@@ -35,11 +35,10 @@ def draw_masks(own: Engine, project: Project, found: Standing) -> None:
 
 
 def _grid(project: Project, gallery: Gallery) -> str:
-    classes = tuple((label.id, label.name, label.colour, label.order) for label in project.classes)
     figures = []
     for tile in gallery.tiles:
         data = session.mask_tile(
-            str(gallery.picture), "" if tile.mask is None else str(tile.mask), classes, project.background
+            str(gallery.picture), "" if tile.mask is None else str(tile.mask), project.classes, project.background
         )
         source = f"data:image/jpeg;base64,{b64encode(data).decode()}"
         title = escape(tile.title)

@@ -20,11 +20,22 @@ from starlette.routing import Route
 from fcnlab.core.queries import COUNT, Strategy
 from fcnlab.counts import ImageCount
 from fcnlab.domain import ImageInfo
-from fcnlab.errors import FcnlabError
+from fcnlab.errors import (
+    DatabaseUnavailable,
+    Deleted,
+    FcnlabError,
+    ImportRefused,
+    NoPoints,
+    ShuttingDown,
+    UnknownExport,
+    UnknownImage,
+    UnknownProject,
+)
 from fcnlab.services.asking import ask
 from fcnlab.services.board import Overlay, Status, packed, packed_heat
 from fcnlab.services.downloads import find_download
-from fcnlab.services.exhibits import image_of_key, project_of_key
+from fcnlab.services.exhibits import image_of_key, project_of_image, project_of_key
+from fcnlab.services.importing import may_pass
 from fcnlab.services.pictures import shown_file, thumbnail_file, tile_file, tiling_of
 from fcnlab.services.scenes import marked_objects, ranked_strip, strip, strip_of
 from fcnlab.ui.session import Engine, engine
@@ -47,14 +58,37 @@ FOREVER = "private, max-age=31536000, immutable"
 Answer = Callable[[Request, Engine], Awaitable[Response]]
 
 
+STATUS: tuple[tuple[type[FcnlabError], int], ...] = (
+    (Deleted, 410),
+    (DatabaseUnavailable, 503),
+    (ShuttingDown, 503),
+    (UnknownProject, 404),
+    (UnknownImage, 404),
+    (UnknownExport, 404),
+    (NoPoints, 409),
+)
+"""What an explained failure is answered with, the first that fits; browsers give up at 410 alone."""
+
+UNANSWERABLE, MISSING_FILE = 400, 404
+
+
+def status_of(failure: FcnlabError) -> int:
+    """The HTTP status of an explained failure: 503 for what passes, 410 for what is gone, else 4xx."""
+    if isinstance(failure, ImportRefused):
+        return 503 if may_pass(failure) else MISSING_FILE
+    return next((status for kind, status in STATUS if isinstance(failure, kind)), UNANSWERABLE)
+
+
 def _guarded(answer: Answer) -> Callable[[Request], Awaitable[Response]]:
-    """Turn an explained failure into a 404 that says it."""
+    """Turn an explained failure into an answer that says it, with its status."""
 
     async def endpoint(request: Request) -> Response:
         try:
             return await answer(request, await run_in_threadpool(engine))
         except FcnlabError as failure:
-            return PlainTextResponse(str(failure), status_code=404)
+            return PlainTextResponse(
+                str(failure), status_code=status_of(failure), headers={"Cache-Control": "no-store"}
+            )
 
     return endpoint
 
@@ -129,7 +163,8 @@ async def _queries(request: Request, own: Engine) -> Response:
 async def _overlay(request: Request, own: Engine) -> Response:
     """Long poll: answers when an overlay or a status newer than the browser's is there."""
     key, image_id = request.path_params["key"], request.path_params["image_id"]
-    project_id = await run_in_threadpool(own.permissions.project_of, key=key, image_id=image_id)
+    project_id = await run_in_threadpool(project_of_image, own.lab, key=key, image_id=image_id)
+    client = request.query_params.get("client", "")
     known, status = _number(request, "after"), _number(request, "status")
     mode, board = request.query_params.get("mode", "mask"), own.jobs.board
     after, shown = known, board.overlay(image_id)
@@ -137,9 +172,9 @@ async def _overlay(request: Request, own: Engine) -> Response:
         after = max(known, shown.number)
         await run_in_threadpool(own.jobs.remake, project_id, image_id)
     else:
-        await run_in_threadpool(own.jobs.watch, project_id, image_id)
+        own.jobs.watch(project_id, image_id, client_id=client)
     await board.changed(image_id, overlay=after, status=status, timeout_s=LONG_POLL_S)
-    overlay, client = board.overlay(image_id), request.query_params.get("client", "")
+    overlay = board.overlay(image_id)
     meta = overlay_meta(overlay, board.status(image_id), client=client)
     if overlay is None or overlay.number <= after:
         return _with_meta(Response(status_code=204), meta)
@@ -176,7 +211,7 @@ def overlay_meta(overlay: Overlay | None, status: Status, *, client: str) -> dic
 async def _objects(request: Request, own: Engine) -> Response:
     """The objects and counts that belong to the newest overlay of an image, in a project that counts."""
     key, image_id = request.path_params["key"], request.path_params["image_id"]
-    await run_in_threadpool(own.permissions.project_of, key=key, image_id=image_id)
+    await run_in_threadpool(project_of_image, own.lab, key=key, image_id=image_id)
     overlay = own.jobs.board.overlay(image_id)
     count = overlay.count if overlay else None
     answer = {

@@ -21,7 +21,6 @@ from fcnlab.services.charts import pixels_per_class
 from fcnlab.services.comparison_pictures import tile_jpeg
 from fcnlab.services.count_jobs import CountJobs
 from fcnlab.services.demo import make_demo
-from fcnlab.services.exhibits import Permissions
 from fcnlab.services.imaging import Sample, sample_of
 from fcnlab.services.jobs import Jobs
 from fcnlab.services.sweeping import sweep_quietly
@@ -41,7 +40,6 @@ class Engine:
 
     lab: Lab
     jobs: Jobs
-    permissions: Permissions
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +66,7 @@ def engine() -> Engine:
     ensure_workers(lab)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.freeze()  # what is loaded now stays; full collections need not walk through it
-    return Engine(lab, jobs, Permissions(lab))
+    return Engine(lab, jobs)
 
 
 @st.cache_resource(show_spinner=False)
@@ -85,12 +83,9 @@ def mask_area(file: str) -> dict[int, int]:
 
 
 @st.cache_data(show_spinner=False, max_entries=2_000)
-def mask_tile(picture: str, mask: str, classes: tuple[tuple[int, str, str, int], ...], background: int | None) -> bytes:
-    """A small picture under a mask, JPEG; both files never change. `mask` empty: the bare picture.
-
-    `classes` are (id, name, colour, order), `background` is the id of one of them.
-    """
-    return tile_jpeg(Path(picture), Path(mask) if mask else None, [ClassLabel(*one) for one in classes], background)
+def mask_tile(picture: str, mask: str, classes: tuple[ClassLabel, ...], background: int | None) -> bytes:
+    """A small picture under a mask, JPEG; both files never change. `mask` empty: the bare picture."""
+    return tile_jpeg(Path(picture), Path(mask) if mask else None, classes, background)
 
 
 @st.cache_data(

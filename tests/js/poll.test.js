@@ -19,17 +19,22 @@ function answer(meta, values = null) {
 /**
  * A poll that is given these answers one after the other, then waits for ever.
  * @param {(object | Error)[]} answers
+ * @param {{cannotDraw?: boolean}} [how]
  */
-async function run(answers) {
+async function run(answers, { cannotDraw = false } = {}) {
   /** @type {any} */
-  const seen = { asked: [], overlays: [], metas: [], reach: [], gone: 0, slept: [] };
+  const seen = { asked: [], overlays: [], metas: [], reach: [], troubles: [], gone: 0, slept: [] };
   let finish = () => {};
   const finished = new Promise((resolve) => (finish = () => resolve(undefined)));
   const poll = new OverlayPoll({
     address: (wish, after, status) => `${wish.imageId}/${wish.mode}/${after}/${status}`,
     onMeta: (meta) => seen.metas.push(meta),
-    onOverlay: (overlay) => seen.overlays.push(overlay),
+    onOverlay: (overlay) => {
+      seen.overlays.push(overlay);
+      if (cannotDraw) throw new Error("a fault in drawing");
+    },
     onReach: (reachable) => seen.reach.push(reachable),
+    onTrouble: (message) => seen.troubles.push(message),
     onGone: () => {
       seen.gone += 1;
       finish();
@@ -114,11 +119,56 @@ test("a broken connection is retried ever more slowly, from the beginning", asyn
   assert.equal(seen.asked[2], "4/mask/0/0");
 });
 
-test("an image that is gone is asked for once", async () => {
-  const seen = await run([{ status: 404, headers: new Headers() }]);
+/** @param {number} status @param {string} text */
+function refusal(status, text) {
+  return { status, headers: new Headers({ "Content-Type": "text/plain; charset=utf-8" }), text: async () => text };
+}
+
+test("an image that is gone for good is asked for once", async () => {
+  const seen = await run([refusal(410, "image 4 was deleted")]);
 
   assert.equal(seen.asked.length, 1);
   assert.equal(seen.gone, 1);
+});
+
+test("any other refusal is said as it is and asked again, ever more slowly, until the server can", async () => {
+  for (const status of [400, 403, 404, 409, 429, 502, 503]) {
+    const seen = await run([
+      answer({ overlay: 6, status: 3 }, [0, 1, 0, 1, 0, 1]),
+      ...[1, 2, 3].map(() => refusal(status, "the database did not answer")),
+      answer({ overlay: 7, base: 6, box: [1, 1, 1, 2] }, [7, 9]),
+    ]);
+
+    assert.equal(seen.gone, 0);
+    assert.deepEqual(seen.reach, [true, true, true, true, true]);
+    assert.deepEqual(seen.troubles, Array(3).fill("the database did not answer"));
+    assert.deepEqual(seen.slept.filter((/** @type {number} */ ms) => ms >= 300), [300, 600, 1200]);
+    assert.deepEqual(seen.asked.slice(0, 3), ["4/mask/0/0", "4/mask/6/3", "4/mask/6/0"]);
+    assert.deepEqual([...seen.overlays.at(-1).values], [0, 1, 0, 1, 7, 9]);
+  }
+});
+
+test("a fault that the server cannot explain is said without its page", async () => {
+  const page = { status: 500, headers: new Headers({ "Content-Type": "text/html" }), text: async () => "<h1>Oops" };
+  const seen = await run([page, answer({})]);
+
+  assert.match(seen.troubles[0], /500.*log/);
+});
+
+test("a fault in drawing is not taken for a dead server, and nothing is fetched again for it", async (context) => {
+  const reported = context.mock.method(console, "error", () => {});
+  const seen = await run(
+    [
+      answer({ overlay: 6, status: 1 }, [0, 1, 0, 1, 0, 1]),
+      answer({ overlay: 8, status: 2, base: 6, box: [1, 1, 1, 2] }, [7, 9]),
+    ],
+    { cannotDraw: true },
+  );
+
+  assert.deepEqual(seen.reach, [true, true]);
+  assert.deepEqual(seen.asked, ["4/mask/0/0", "4/mask/6/1", "4/mask/8/2"]);
+  assert.equal(seen.metas.length, 2);
+  assert.equal(reported.mock.callCount(), 2);
 });
 
 test("addresses begin where the app is served", () => {

@@ -48,6 +48,40 @@ def test_a_pinned_map_unpacks_to_itself() -> None:
     np.testing.assert_array_equal(unpacked(overlay.newest, Box(0, 0, 3, 4)), CLASS_MAP)
 
 
+def test_probabilities_that_are_written_to_while_they_are_shown_are_those_of_one_moment() -> None:
+    """As with wide images, whose tiles are written into one array: a reader never sees half of a tile."""
+    board, box = Board(first_number=0), Box(1, 2, 40, 50)
+    live = np.zeros((2, 64, 64), np.float16)
+    number = pin(board, opinion=((0, 1), live), touched=Box(0, 0, 64, 64))
+    first = board.opinion(1)
+    assert first is not None
+
+    live[:] = 1  # before it is pinned nobody sees it
+    assert not first.part(box).any()
+    ends, torn = threading.Event(), []
+
+    def read() -> None:
+        while not ends.is_set():
+            opinion = board.opinion(1)
+            assert opinion is not None
+            if len(np.unique(opinion.part(box))) != 1:
+                torn.append(opinion.overlay)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for value in range(2, 200):
+        live[(slice(None), *box.slices)] = value
+        newest = pin(board, opinion=((0, 1), live), touched=box)
+    ends.set()
+    reader.join()
+
+    last = board.opinion(1)
+    assert last is not None
+    assert (torn, last.overlay > number, last.overlay) == ([], True, newest)
+    assert (last.part(box) == 199).all()
+    assert not last.part(Box(0, 0, 1, 64)).any()
+
+
 def test_whoever_has_an_older_map_and_the_box_that_changed_has_the_newest() -> None:
     rng, board = np.random.default_rng(0), Board(first_number=0)
     class_map = np.zeros((13, 21), np.uint8)

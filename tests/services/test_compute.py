@@ -8,6 +8,7 @@ from concurrent.futures import Future
 
 import pytest
 
+from fcnlab.errors import ShuttingDown
 from fcnlab.services.compute import ComputeThread, Priority
 
 
@@ -88,6 +89,45 @@ def test_a_failing_step_hands_over_its_failure_and_the_thread_lives_on() -> None
 
     assert compute.submit(lambda: 7, priority=Priority.CLICK).result(30) == 7
     compute.close()
+
+
+def test_a_failure_that_nobody_waits_for_is_logged_with_its_traceback_and_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    compute, told = ComputeThread(), []
+
+    def fail() -> None:
+        raise MemoryError("no room")
+
+    compute.post(fail, priority=Priority.PREFETCH, key="teach-4", failed=told.append)
+    compute.submit(lambda: None, priority=Priority.PREFETCH).result(30)
+
+    assert [type(one) for one in told] == [MemoryError]
+    (record,) = [one for one in caplog.records if one.exc_info]
+    assert "teach-4" in record.getMessage()
+    compute.close()
+
+
+def test_a_failure_of_what_is_told_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    compute = ComputeThread()
+
+    def fail(_failure: BaseException | None = None) -> None:
+        raise RuntimeError("broken as well")
+
+    compute.post(fail, priority=Priority.CLICK, failed=fail)
+
+    assert compute.submit(lambda: 7, priority=Priority.PREFETCH).result(30) == 7
+    assert len([one for one in caplog.records if one.exc_info]) == 2
+    compute.close()
+
+
+def test_what_is_asked_after_the_end_is_refused_and_never_hangs() -> None:
+    compute = ComputeThread()
+    compute.close()
+
+    with pytest.raises(ShuttingDown, match="start it again"):
+        compute.submit(lambda: None, priority=Priority.CLICK)
+    compute.post(lambda: None, priority=Priority.CLICK, failed=lambda _failure: None)
 
 
 def test_closing_cancels_what_waits(held: tuple[ComputeThread, threading.Event]) -> None:

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import shutil
 import zipfile
 from functools import cache
 from pathlib import Path
@@ -16,12 +17,14 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from fcnlab.adapters import filestore, repository_points
+from fcnlab.adapters.database import reading
 from fcnlab.adapters.weights import TrainedEncoder, load_encoder
 from fcnlab.domain import IGNORE, ImageInfo, LearnerSpec
-from fcnlab.errors import ExportFailed
+from fcnlab.errors import DatabaseUnavailable, ExportFailed, ImportRefused
 from fcnlab.exports import ExportFormat
 from fcnlab.lab import Lab
-from fcnlab.services import picture_store, projects
+from fcnlab.services import export_plan, picture_store, projects
 from fcnlab.services.fitting import ProjectLearner
 from fcnlab.services.importing import import_files
 from fcnlab.services.labelling import points_of_project
@@ -207,6 +210,74 @@ def test_an_image_that_cannot_be_read_is_named_and_left_out(bench: Bench) -> Non
     assert [name for name, _ in last.left_out] == ["two.png"]
     assert [one["image"] for one in manifest_of(path)["left_out"]] == ["two.png"]
     assert [one["image"] for one in manifest_of(path)["images"]] == ["one.png", "three.png"]
+
+
+def points_without(bench: Bench, *names: str) -> str:
+    """The hash of the points of a project but for those of some images."""
+    with reading(bench.lab.sessions) as session:
+        without = [bench.images[name] for name in names]
+        return repository_points.point_set_hash(session, project_id=bench.project.id, without=without)
+
+
+def test_a_labelled_image_that_can_never_be_read_is_named_and_its_points_are_in_no_hash(bench: Bench) -> None:
+    bench.click("two.png", (40, 60, 1), (5, 5, 0))
+    image = projects.image(bench.lab, image_id=bench.images["two.png"])
+    original = filestore.find_original(bench.lab.folders, content_hash=image.content_hash)
+    kept = original.read_bytes()
+    original.unlink()
+
+    manifest = manifest_of(bench.export()[0])
+    assert [one["image"] for one in manifest["not_learned_from"]] == ["two.png"]
+    assert "missing" in manifest["not_learned_from"][0]["reason"]
+    assert manifest["point_set"] == points_without(bench, "two.png") != points_without(bench)
+
+    original.write_bytes(kept)  # the next export tries it again, without a new click
+    manifest = manifest_of(bench.export()[0])
+    assert manifest["not_learned_from"] == []
+    assert manifest["point_set"] == points_without(bench)
+
+
+@pytest.mark.parametrize("failure", [DatabaseUnavailable("the database is busy"), OSError(24, "too many open files")])
+@pytest.mark.parametrize("name", ["one.png", "three.png"])
+def test_what_fails_for_a_moment_is_tried_again_and_nothing_is_missing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, failure: Exception, name: str
+) -> None:
+    """An image that is learned from, and one that is only predicted."""
+    expected = bench.export()[0].read_bytes()
+    learner = ProjectLearner(bench.lab, PictureStore(bench.lab), project_id=bench.project.id)
+    bench.learner = learner
+    STAGES.clear()
+    read, failures = picture_store.read_picture, [failure]
+
+    def failing(lab: Lab, image: ImageInfo) -> Any:
+        if image.name == name and failures:
+            raised = failures.pop()
+            if isinstance(raised, OSError):
+                raise ImportRefused(f"{image.name} is damaged") from raised
+            raise raised
+        return read(lab, image)
+
+    monkeypatch.setattr(picture_store, "read_picture", failing)
+    shutil.rmtree(bench.lab.folders.features)
+    found, last = bench.export()
+
+    assert not failures
+    assert last.left_out == ()
+    assert found.read_bytes() == expected
+
+
+def test_an_image_that_goes_on_failing_ends_the_export_instead_of_being_missing_in_the_model(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_learner: ProjectLearner, _image: ImageInfo) -> None:
+        raise DatabaseUnavailable("the database is busy")
+
+    monkeypatch.setattr(ProjectLearner, "learn_from", failing)
+    monkeypatch.setattr(export_plan, "ATTEMPTED_AFTER_S", (0.0, 0.0))
+
+    with pytest.raises(DatabaseUnavailable, match="busy"):
+        bench.export()
+    assert not bench.learner.left_out()
 
 
 def test_a_class_removed_later_stays_explained_in_kept_masks(bench: Bench) -> None:

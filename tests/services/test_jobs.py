@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import skimage.data
@@ -15,7 +18,8 @@ from numpy.typing import NDArray
 
 from fcnlab.adapters import repository_hiding, repository_points
 from fcnlab.adapters.database import writing
-from fcnlab.domain import IGNORE, ImageState, LearnerSpec, Point, PointSource
+from fcnlab.domain import IGNORE, ImageInfo, ImageState, LearnerSpec, Point, PointSource
+from fcnlab.errors import DatabaseUnavailable, FcnlabError
 from fcnlab.lab import Lab
 from fcnlab.services import projects
 from fcnlab.services.board import Overlay
@@ -51,7 +55,7 @@ def click(lab: Lab, image_id: int, points: list[Point]) -> None:
 
 def overlay_after(jobs: Jobs, image_id: int, number: int = 0) -> Overlay:
     """The first overlay newer than `number`, once nothing is left to do for the image."""
-    for _ in range(600):
+    for _ in range(2400):
         overlay = jobs.board.overlay(image_id)
         if overlay is not None and overlay.number > number and jobs.board.status(image_id).phase == "idle":
             return overlay
@@ -98,7 +102,7 @@ def test_one_click_gives_a_first_mask_that_says_what_it_is(lab: Lab, jobs: Jobs)
     assert len(points_of_image(lab, image_id=image_id)) == 1, "nothing of the guess is stored"
     set_background(lab, project_id=project_id, class_id=None)
     jobs.changed(project_id)
-    for _ in range(600):
+    for _ in range(2400):
         if "only object so far" in jobs.board.status(image_id).message:
             break
         time.sleep(0.05)
@@ -110,7 +114,7 @@ def test_one_click_gives_a_first_mask_that_says_what_it_is(lab: Lab, jobs: Jobs)
 
 def said(jobs: Jobs, image_id: int) -> str:
     """What the status says is missing."""
-    for _ in range(600):
+    for _ in range(2400):
         if jobs.board.status(image_id).phase == "missing":
             break
         time.sleep(0.05)
@@ -159,7 +163,7 @@ def test_a_done_image_without_a_mask_says_why_it_cannot_be_made(lab: Lab, jobs: 
 
     with closing(Jobs(lab)) as fresh:
         fresh.opened(project_id, coffee)
-        for _ in range(600):
+        for _ in range(2400):
             if fresh.board.status(coffee).phase in ("error", "missing"):
                 break
             time.sleep(0.05)
@@ -177,11 +181,118 @@ def test_an_unreadable_original_becomes_a_message_not_a_crash(lab: Lab, jobs: Jo
 
     jobs.opened(project_id, image_id)
 
-    for _ in range(600):
+    for _ in range(2400):
         if jobs.board.status(image_id).phase == "error":
             break
         time.sleep(0.05)
     assert "restore it" in jobs.board.status(image_id).message
+
+
+def status_with(jobs: Jobs, image_id: int, text: str) -> str:
+    """The status of an image as soon as it says this."""
+    for _ in range(2400):
+        message = jobs.board.status(image_id).message
+        if text in message:
+            return message
+        time.sleep(0.05)
+    raise AssertionError(f"{text!r} was not said: {jobs.board.status(image_id)}")
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [MemoryError(), RuntimeError("a fault"), cv2.error("a fault"), DatabaseUnavailable("the database is busy")],
+)
+def test_an_image_that_fails_for_a_while_is_said_and_learned_from_later_and_the_others_at_once(
+    lab: Lab, jobs: Jobs, monkeypatch: pytest.MonkeyPatch, failure: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    project_id, (first, second, shown) = project_with(lab, "chelsea.png", "coffee.png", "rocket.jpg")
+    click(lab, first, CAT)
+    click(lab, second, [Point(200, 300, 1), Point(5, 5, 0)])
+    learn_from, passed = ProjectLearner.learn_from, threading.Event()
+
+    def failing(learner: ProjectLearner, image: ImageInfo) -> None:
+        if image.id == first and not passed.is_set():
+            raise failure
+        learn_from(learner, image)
+
+    monkeypatch.setattr(ProjectLearner, "learn_from", failing)
+    monkeypatch.setattr("fcnlab.services.jobs.FIRST_RETRY_S", 0.2)
+
+    jobs.opened(project_id, shown)
+    message = status_with(jobs, shown, "tried again")
+    overlay = jobs.board.overlay(shown)
+
+    assert "learned from 1 of 2" in message
+    assert "chelsea.png" in message
+    assert overlay is not None
+    assert [one for one in caplog.records if one.exc_info] or isinstance(failure, FcnlabError)
+    passed.set()
+    assert overlay_after(jobs, shown, overlay.number)
+    assert jobs._learner(project_id).n_images() == 2
+    assert not jobs._learner(project_id).left_out()
+
+
+def test_a_fault_in_making_a_mask_is_said_with_what_to_do_and_the_next_one_is_made(
+    lab: Lab, jobs: Jobs, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    project_id, (image_id,) = project_with(lab, "chelsea.png")
+    click(lab, image_id, CAT)
+    with monkeypatch.context() as patch:
+        patch.setattr("fcnlab.services.fitting.segment_any", broken)
+        jobs.opened(project_id, image_id)
+        message = status_with(jobs, image_id, "click")
+
+    assert "your clicks are stored" in message.lower()
+    assert any(one.exc_info for one in caplog.records)
+    jobs.clicked(project_id, image_id, client_id="tab-12345", acknowledged=2)
+    assert overlay_after(jobs, image_id).covers == {"tab-12345": 2}
+
+
+def test_ranking_goes_on_after_images_that_fail(lab: Lab, jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    project_id, (cat, coffee) = project_with(lab, "chelsea.png", "coffee.png")
+    click(lab, cat, CAT)
+    plain_probabilities, failures = ProjectLearner.plain_probabilities, iter([MemoryError(), RuntimeError("a fault")])
+
+    def failing(learner: ProjectLearner, image: ImageInfo, judge: Any) -> Any:
+        for failure in failures:
+            raise failure
+        return plain_probabilities(learner, image, judge)
+
+    monkeypatch.setattr(ProjectLearner, "plain_probabilities", failing)
+    jobs.opened(project_id, cat)
+    overlay_after(jobs, cat)
+    for _ in range(2400):
+        ranking = jobs.gains.ranking(project_id)
+        if set(ranking.gains) == {cat, coffee}:
+            break
+        time.sleep(0.05)
+
+    assert set(jobs.gains.ranking(project_id).gains) == {cat, coffee}
+
+
+def test_nothing_is_remembered_of_a_project_that_was_deleted_nor_of_tabs_that_closed(
+    lab: Lab, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project_id, (image_id,) = project_with(lab, "chelsea.png")
+    click(lab, image_id, CAT)
+    for number in range(30):
+        jobs.clicked(project_id, image_id, client_id=f"tab-{number:05}", acknowledged=2)
+    assert len(overlay_after(jobs, image_id).covers) == 30
+
+    monkeypatch.setattr("fcnlab.services.jobs.FORGOTTEN_AFTER_S", 0.0)
+    jobs.watch(project_id, 999_999)  # another image makes it look through what it remembers
+    assert not jobs._covered
+    assert set(jobs._images) == {999_999}
+
+    projects.delete_project(lab, project_id=project_id)
+    jobs.clicked(project_id, image_id, client_id="tab-12345", acknowledged=3)
+    status_with(jobs, image_id, "deleted")
+    assert not jobs._learners
+    assert not jobs._covered
+
+
+def broken(*_arguments: object, **_options: object) -> None:
+    raise RuntimeError("a fault")
 
 
 def test_a_cold_model_does_not_depend_on_what_was_fitted_before(lab: Lab) -> None:

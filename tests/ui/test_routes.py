@@ -12,9 +12,9 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from fcnlab.domain import ImageState, LearnerSpec, Point, PointSource
+from fcnlab.errors import DatabaseUnavailable, ShuttingDown
 from fcnlab.lab import open_lab
 from fcnlab.services import projects
-from fcnlab.services.exhibits import Permissions
 from fcnlab.services.importing import import_files
 from fcnlab.services.jobs import Jobs
 from fcnlab.services.labelling import add_points, set_image_state
@@ -29,7 +29,7 @@ PHOTOS = ("chelsea.png", "coffee.png", "coins.png")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     lab = open_lab(Settings(data_dir=tmp_path_factory.mktemp("data"), device="cpu", demo=False))
     jobs = Jobs(lab)
-    yield Engine(lab, jobs, Permissions(lab))
+    yield Engine(lab, jobs)
     jobs.close()
     lab.close()
 
@@ -87,8 +87,8 @@ def test_pixels_to_avoid_are_named_as_rows_and_columns(client: TestClient, addre
     ("query", "place", "status", "reason"),
     [
         ("strategy=vote-entropy", 0, 400, "none of margin"),
-        ("count=0", 0, 404, "1 to 100"),
-        ("", 1, 404, "reopen"),
+        ("count=0", 0, 400, "1 to 100"),
+        ("", 1, 400, "reopen"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_with_a_reason(
@@ -105,6 +105,51 @@ def test_another_project_s_key_asks_nothing(client: TestClient, own: Engine, add
     refused = client.get(f"/fcnlab/{other.key}/queries/{address[1][0]}")
 
     assert refused.status_code == 404
+
+
+def test_what_is_gone_for_good_is_told_from_what_passes_and_from_what_was_never_there(
+    client: TestClient, own: Engine, address: tuple[str, list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Browsers give up at 410 alone; so a database that does not answer for a moment must never look like it."""
+    root, (image_id, *_) = address
+    monkeypatch.setattr(routes, "LONG_POLL_S", 0.0)
+    other = projects.create_project(own.lab, name="another")
+
+    def status(path: str) -> int:
+        return client.get(path).status_code
+
+    for what in ("image", "thumb", "overlay", "objects", "queries"):
+        assert status(f"{root}/{what}/999999") == 410
+        assert status(f"/fcnlab/{other.key}/{what}/{image_id}") == 404
+        assert status(f"/fcnlab/no-such-key/{what}/{image_id}") == 410
+    assert status("/fcnlab/no-such-key/strip") == 410
+    assert status("/fcnlab/download/no-such-token/x.zip") == 404
+    for passing in (DatabaseUnavailable("busy"), ShuttingDown("ending")):
+        with monkeypatch.context() as patch:
+
+            def fail(*_arguments: object, failure: Exception = passing, **_options: object) -> None:
+                raise failure
+
+            for name in ("project_of_image", "image_of_key", "project_of_key"):
+                patch.setattr(routes, name, fail)
+            for what in (f"image/{image_id}", f"overlay/{image_id}", f"objects/{image_id}", "strip"):
+                assert status(f"{root}/{what}") == 503
+    assert status(f"{root}/overlay/{image_id}") in (200, 204)
+
+
+def test_a_key_opens_nothing_from_the_moment_its_project_is_deleted(
+    client: TestClient, own: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(skimage.data.__file__).parent
+    project = projects.create_project(own.lab, name="short-lived", learner=LearnerSpec(working_side=128))
+    (step,) = import_files(own.lab, [("clock.png", folder / "clock_motion.png")], project_id=project.id)
+    monkeypatch.setattr(routes, "LONG_POLL_S", 0.0)
+    paths = [f"/fcnlab/{project.key}/{what}/{step.image_id}" for what in ("image", "thumb", "overlay", "objects")]
+    assert all(client.get(path).status_code in (200, 204) for path in paths)
+
+    projects.delete_project(own.lab, project_id=project.id)
+
+    assert [client.get(path).status_code for path in paths] == [410] * 4
 
 
 def test_the_strip_comes_in_import_order_unless_gain_is_asked_for(

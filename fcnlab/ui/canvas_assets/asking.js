@@ -97,7 +97,7 @@ export class Asking {
       const url = workspace.routes.queries({ imageId: image.id, count: ROUND, how: this.how, avoid: this.#avoided() });
       const response = turn === this.turn ? await fetch(url, { cache: "no-store" }) : null;
       if (!response || turn !== this.turn) return;
-      if (response.status === 404) {
+      if (response.status >= 400 && response.status !== 500) {
         this.#fail(await response.text());
         return;
       }

@@ -27,6 +27,21 @@ import { Toolbar } from "./toolbar.js";
 import { pixelAt } from "./view.js";
 import { lastWords } from "./words.js";
 
+/** Of an overlay of which nothing was heard yet. @type {import("./types.js").Meta} */
+const NOTHING_KNOWN = {
+  overlay: 0,
+  status: 0,
+  phase: "idle",
+  progress: 0,
+  message: "",
+  milliseconds: null,
+  updated_at: null,
+  width: 0,
+  height: 0,
+  covers: 0,
+  shown_done: false,
+};
+
 /** @typedef {import("./types.js").Scene} Scene */
 /** @typedef {import("./types.js").SetState} SetState */
 
@@ -304,7 +319,11 @@ export class Workspace {
         if (reachable) this.labelling.sender.poke();
         renderStatus(this);
       },
-      onGone: () => this.toasts.show("This image is gone from the project.", "bad"),
+      onTrouble: (message) => {
+        this.meta = { ...(this.meta ?? NOTHING_KNOWN), phase: "error", message };
+        renderStatus(this);
+      },
+      onGone: (message) => this.toasts.show(message || "This image is gone from the project.", "bad"),
     });
   }
 
