@@ -282,8 +282,9 @@ class Owner(NamedTuple):
 def owner_of(session: Session, *, image_id: int) -> Owner | None:
     """Whose image it is; None when there is none of that number."""
     query = select(ProjectRow.id, ProjectRow.key).join(ImageRow, ImageRow.project_id == ProjectRow.id)
-    found = session.execute(query.where(ImageRow.id == image_id)).one_or_none() if 0 < image_id <= MAX_ID else None
-    return None if found is None else Owner(*found)
+    of_image = query.where(ImageRow.id == image_id, ProjectRow.deleted_at.is_(None))
+    owner = session.execute(of_image).one_or_none() if 0 < image_id <= MAX_ID else None
+    return None if owner is None else Owner(*owner)
 
 
 def image_row(session: Session, image_id: int) -> ImageRow:
