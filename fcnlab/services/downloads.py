@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from fcnlab.core.naming import safe_part
-from fcnlab.errors import ExportFailed, storage_explained
+from fcnlab.errors import UnknownExport, storage_explained
 from fcnlab.lab import Lab
 
 KEPT_FOR_S = 24 * 3600
@@ -34,9 +34,9 @@ def download_url(path: Path) -> str:
 
 
 def find_download(lab: Lab, *, token: str, name: str) -> Path:
-    """The file behind an address. Raises ExportFailed: it is gone."""
+    """The file behind an address. Raises UnknownExport: it is gone."""
     if re.fullmatch(r"[A-Za-z0-9_-]{32}", token) and name == safe_part(name):
         path = lab.folders.exports / f"{PREFIX}{token}" / name
         if path.is_file():
             return path
-    raise ExportFailed("this file is not offered any more; make it again")
+    raise UnknownExport("this file is not offered any more; make it again")
