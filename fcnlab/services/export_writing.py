@@ -105,7 +105,7 @@ class ProjectWriter:
         steps = overlapped(
             list(enumerate(self._images, start=1))[target.journal.n_images :],
             read=lambda item: (item[1], self._stored(item[1])),
-            work=lambda found: self._made(*found),
+            work=lambda found: self._made_or_refused(*found),
             write=lambda item, made: self._written(target, files, item, made),
         )
         for outcome in steps:
@@ -139,14 +139,16 @@ class ProjectWriter:
         mask = read_mask(self._lab.folders.masks / stored.file) if stored is not None else None
         return None if stored is None or mask is None or mask.shape != image.hw else (stored, mask)
 
-    def _made(self, image: ImageInfo, found: tuple[StoredMask, NDArray[np.uint8]] | None) -> _Made | FcnlabError:
+    def _made_or_refused(
+        self, image: ImageInfo, found: tuple[StoredMask, NDArray[np.uint8]] | None
+    ) -> _Made | FcnlabError:
         """The mask of an image, or why there is none."""
         try:
-            return tried_again(lambda: self._masked(image, found), name=image.name)
+            return tried_again(lambda: self._made(image, found), name=image.name)
         except FcnlabError as failure:
             return failure
 
-    def _masked(self, image: ImageInfo, found: tuple[StoredMask, NDArray[np.uint8]] | None) -> _Made:
+    def _made(self, image: ImageInfo, found: tuple[StoredMask, NDArray[np.uint8]] | None) -> _Made:
         """The mask of an image, stored or predicted. Raises FcnlabError: there is none."""
         maker, probabilities = self._maker, None
         if maker is not None and not PROBABILITY_FORMATS.isdisjoint(self._spec.formats):
