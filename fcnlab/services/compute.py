@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import heapq
 import itertools
 import logging
@@ -181,3 +182,23 @@ class ComputeThread:
             step.failed(failure)
         except Exception:
             log.exception("what was to follow the failure of %s failed as well", step.key or step.work)
+
+
+def in_words(failure: BaseException, *, doing: str) -> str:
+    """What the status line says of a failed step: what happened, that nothing is lost, what to do."""
+    if isinstance(failure, FcnlabError):
+        return str(failure)
+    if isinstance(failure, MemoryError) or "out of memory" in str(failure).lower():
+        advice = "close other programs, or choose a smaller working size"
+        return f"the memory was not enough for {doing}; your clicks are stored. Free some: {advice}"
+    if isinstance(failure, OSError) and failure.errno == errno.ENOSPC:
+        return f"the disk is full, which stopped {doing}; your clicks are stored. Make room on it, then click again"
+    return (
+        f"{doing} failed ({type(failure).__name__}), which is a fault of the program; your clicks are stored. Click "
+        "again to try again; the server's log has the details"
+    )
+
+
+def logged(what: str) -> Failed:
+    """Notes in the log that a step failed which nobody waits for."""
+    return lambda failure: log.info("%s: %s", what, failure)

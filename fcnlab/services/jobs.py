@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import math
 import threading
@@ -21,7 +20,7 @@ from fcnlab.domain import ImageInfo, Project
 from fcnlab.errors import FcnlabError, ShuttingDown, UnknownProject
 from fcnlab.lab import Lab
 from fcnlab.services.board import Board, Opinion
-from fcnlab.services.compute import ComputeThread, Failed, Priority
+from fcnlab.services.compute import ComputeThread, Priority, in_words, logged
 from fcnlab.services.fitting import ProjectLearner
 from fcnlab.services.gains import Gains
 from fcnlab.services.importing import is_unreadable
@@ -159,7 +158,7 @@ class Jobs:
                 priority=Priority.PREFETCH,
                 key=f"ahead-{next_id}",
                 gives_way=True,
-                failed=_logged(f"image {next_id} was not encoded ahead"),  # whoever opens it is told
+                failed=logged(f"image {next_id} was not encoded ahead"),  # whoever opens it is told
             )
 
     def run(self, work: Callable[[ProjectLearner], Result], *, project_id: int) -> Future[Result]:
@@ -185,7 +184,7 @@ class Jobs:
             self._pictures.warm_up,
             priority=Priority.VIEW,
             key="warm-up",
-            failed=_logged("the encoder was not warmed up"),
+            failed=logged("the encoder was not warmed up"),
         )
 
     def close(self) -> None:
@@ -442,23 +441,3 @@ class Jobs:
         with reading(self._lab.sessions) as session:
             image = repository_images.image(session, image_id=image_id)
         self._pictures.encode_ahead(image, project.learner)
-
-
-def in_words(failure: BaseException, *, doing: str) -> str:
-    """What the status line says of a failed step: what happened, that nothing is lost, what to do."""
-    if isinstance(failure, FcnlabError):
-        return str(failure)
-    if isinstance(failure, MemoryError) or "out of memory" in str(failure).lower():
-        advice = "close other programs, or choose a smaller working size"
-        return f"the memory was not enough for {doing}; your clicks are stored. Free some: {advice}"
-    if isinstance(failure, OSError) and failure.errno == errno.ENOSPC:
-        return f"the disk is full, which stopped {doing}; your clicks are stored. Make room on it, then click again"
-    return (
-        f"{doing} failed ({type(failure).__name__}), which is a fault of the program; your clicks are stored. Click "
-        "again to try again; the server's log has the details"
-    )
-
-
-def _logged(what: str) -> Failed:
-    """Notes in the log that a step failed which nobody waits for."""
-    return lambda failure: log.info("%s: %s", what, failure)
