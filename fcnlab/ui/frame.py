@@ -21,7 +21,7 @@ ANONYMOUS = "anonymous"
 
 DARK_INK = """
 [data-testid^="stBaseButton-primary"]:not(:disabled), [data-testid^="stBaseButton-primary"]:not(:disabled) *,
-[data-baseweb="tag"], [data-baseweb="tag"] * { color: #0E1117 !important; fill: #0E1117; }
+[data-tag], [data-tag] * { color: #0E1117 !important; fill: #0E1117; }
 """
 """In the dark the primary colour is light, so that it stands out from the page, and Streamlit writes white on it."""
 

@@ -29,9 +29,9 @@ MEASURE = """() => {
     return [r, g, b, a / 255];
   };
   const over = ([r, g, b, a], under) => [r, g, b].map((value, k) => value * a + under[k] * (1 - a));
-  const ground = (element) => {
-    const layers = [];
-    for (let at = element; at; at = at.parentElement) {
+  const ground = (element) => {  // what a slider says stands round its handle, though it lies within it
+    const layers = [], slider = element.closest('[data-testid=stSlider]');
+    for (let at = slider ?? element; at; at = at.parentElement) {
       const layer = rgba(getComputedStyle(at).backgroundColor);
       if (layer[3] > 0) layers.push(layer);
       if (layer[3] === 1) break;
@@ -55,7 +55,8 @@ MEASURE = """() => {
     return share;
   };
   const modal = document.querySelector('[role=dialog]');  // what lies behind it is dimmed, and cannot be used
-  const exempt = (element) => (modal && !modal.contains(element)) || element.closest(
+  const isDisabled = (element) => element.closest('label')?.querySelector('input:disabled');
+  const exempt = (element) => (modal && !modal.contains(element)) || isDisabled(element) || element.closest(
     '[disabled], [aria-disabled=true], fieldset:disabled, .vega-embed, [data-testid=stDataFrame], '
     + '[data-testid=stBidiComponentIsolated]');
   const found = [];
@@ -79,7 +80,8 @@ MEASURE = """() => {
     note(where ? where.dataset.testid : element.tagName, text, ratio(over(ink, under), under), isLarge ? 3 : 4.5);
   }
   for (const input of document.querySelectorAll('input, textarea')) {
-    if (exempt(input) || !input.checkVisibility() || input.type === 'color' || input.type === 'file') continue;
+    const isTyped = ['text', 'number', 'search', 'textarea'].includes(input.type);
+    if (exempt(input) || !input.checkVisibility() || !isTyped) continue;
     const under = ground(input), ink = rgba(getComputedStyle(input, input.value ? null : '::placeholder').color);
     const text = input.value || input.placeholder;
     if (text) note('input', text, ratio(over(ink, under), under), 4.5);
