@@ -40,8 +40,8 @@ SCRATCH = ""
 """The encoder of a network that starts from random weights."""
 
 
-LEAST_CROP = 32
-"""Pixels: the largest stride of an encoder."""
+LEAST_CROP = 16
+"""Pixels; less is hardly ever more than one thing."""
 
 
 class _Plain:

@@ -51,6 +51,11 @@ def check_fields(value: Any, *, error: type[FcnlabError] = InvalidSetting) -> No
     """
     kind = type(value)
     values = {name: getattr(value, name) for name in kind.__dataclass_fields__}
+    if all(
+        values[name] is field.default or type(values[name]).__name__ == field.type
+        for name, field in kind.__dataclass_fields__.items()
+    ):  # as nearly always: specs are built from what is stored at every click
+        return
     for name, plain in _check(_validator_of(cast(Any, kind)), values, error).items():
         if plain is not values[name]:
             object.__setattr__(value, name, plain)  # a NumPy number, which no JSON takes

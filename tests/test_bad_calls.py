@@ -54,7 +54,7 @@ TRAINING: dict[str, tuple[Any, ...]] = {
     "epochs": (*WHOLE, 0),
     "batch_size": (*WHOLE[:5], 0, 257),
     "learning_rate": (*REAL, 0.0, 2.0),
-    "crop": (1, 31, -1, 8193, "all"),
+    "crop": (1, 15, -1, 8193, "all"),
     "holdout": (*REAL, 1.0),
     "freeze_encoder": FLAG,
     "upsampling": (None, "cubic", 3),

@@ -14,7 +14,8 @@ from tests.adapters.tables import NOW, make_project
 MANY = 33_000
 ADAPTERS = Path(repository.__file__).parent
 SUBQUERIES = {"few", "own"}
-SHORT = {"objects", "FOR_A_WORKER", "sorted(OPEN_STATES)"}
+SHORT = {"objects", "counted.class_ids()", "FOR_A_WORKER", "sorted(OPEN_STATES)"}
+SHORT |= {"[UndoState.LIVE.value, UndoState.UNDONE.value]"}
 """Class ids, of which there are 255, and states."""
 
 

@@ -427,7 +427,7 @@ def test_a_deleted_project_leaves_no_expert_mask_behind(lab: Lab, tmp_path: Path
 
     delete_project(lab, project_id=project_id)
 
-    assert list((lab.folders.masks / str(project_id)).iterdir()) == []
+    assert list((lab.folders.masks / str(project_id)).rglob("*")) == []
     with pytest.raises(UnknownProject):
         expert_masks(lab, project_id=project_id)
 

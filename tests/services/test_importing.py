@@ -292,8 +292,8 @@ def test_a_folder_is_imported_in_order_of_the_paths_inside_it(
 
     steps = run_folder(rooted, folder, project)
 
-    assert [step.name for step in steps] == ["a.png", "b/y.PNG", "broken.jpg", "z.png"]
-    assert [step.refused is None for step in steps] == [True, True, False, True]
+    assert [step.name for step in steps] == ["a.png", "b/y.PNG", "broken.jpg", "notes.txt", "z.png"]
+    assert [step.refused is None for step in steps] == [True, True, False, False, True]
     rooted.close()
 
 
@@ -307,7 +307,7 @@ def test_a_folder_outside_the_allowed_ones_is_refused_unless_the_caller_may_read
         with pytest.raises(ImportRefused, match="FCNLAB_IMPORT_ROOTS"):
             import_folder(rooted, outside, project_id=project.id)
 
-    assert len(run_folder(rooted, folder, project, allow_anywhere=True)) == 4
+    assert len(run_folder(rooted, folder, project, allow_anywhere=True)) == 5
     rooted.close()
 
 

@@ -13,7 +13,7 @@ from fcnlab.services import projects
 from fcnlab.services.contrasting import contrasts
 from fcnlab.services.models import keep_instant, models, use_model
 from fcnlab.ui import contrast_panel
-from fcnlab.ui.frame import plain
+from fcnlab.ui.session import plain
 from tests.services.export_bench import HEIGHT, WIDTH, Bench
 from tests.services.label_imports import give_truth
 from tests.services.model_bench import add_network

@@ -55,6 +55,9 @@ ROUTES: dict[str, tuple[Callable[[Subject], Format], Callable[[Path, ReadOptions
     ),
     "colour": (ColourMasks, read_colour_masks, "colour"),
 }
+SAY_NOTHING_OF_EMPTY_IMAGES = {"cvat", "labelme"}
+"""An image without shapes may be one that nobody looked at: it is left out when it is read."""
+
 kinds = pytest.mark.parametrize("instances", [False, True], ids=["semantic", "instances"])
 
 
@@ -73,8 +76,9 @@ def test_what_is_written_is_read_back(tmp_path: Path, name: str, instances: bool
 
     called = np.array([safe_part(one) for one in NAMES]) if name == "binary" else NAMES  # folders cannot say it all
     found = {one.rpartition("/")[2].partition(".")[0]: image for one, image in readable(source).items()}
-    assert set(found) == {Path(one).stem for one in masks()}
-    for file, mask in masks().items():
+    said = {file: mask for file, mask in masks().items() if mask.any() or name not in SAY_NOTHING_OF_EMPTY_IMAGES}
+    assert set(found) == {Path(one).stem for one in said}
+    for file, mask in said.items():
         assert np.array_equal(named_mask(source, found[Path(file).stem], mask.shape), called[mask]), file
 
 
