@@ -166,15 +166,12 @@ def _curves(found: Standing, curves: Sequence[Participant], colours: dict[str, s
         ],
     }
     lines = {"type": "line", "strokeWidth": 2, "point": {"size": 18}}
-    kinds = [
-        ("!datum.coarser", lines),
-        ("datum.coarser", {**lines, "strokeDash": [4, 4], "opacity": 0.6}),
-        ("datum.kept", {"type": "point", "filled": True, "size": 110, "opacity": 1}),
+    layers = [
+        ([row for row in rows if not row["coarser"]], lines),
+        ([row for row in rows if row["coarser"]], {**lines, "strokeDash": [4, 4], "opacity": 0.6}),
+        ([row for row in rows if row["kept"]], {"type": "point", "filled": True, "size": 110, "opacity": 1}),
     ]
-    data = {"values": rows}
-    return [
-        {"data": data, "transform": [{"filter": which}], "mark": mark, "encoding": encoding} for which, mark in kinds
-    ]
+    return [{"data": {"values": drawn}, "mark": mark, "encoding": encoding} for drawn, mark in layers if drawn]
 
 
 def _curve(found: Standing, one: Participant) -> Rows:

@@ -179,4 +179,4 @@ def test_another_site_may_not_read_a_picture(page: Page, server: Server) -> None
     foreign = page.request.get(address, headers={"Origin": "http://evil.example"})
     guessed = page.request.get(f"{server.url}/fcnlab/{'0' * 32}/image/{image_id}")
 
-    assert (own.status, foreign.status, guessed.status) == (200, 403, 404)
+    assert (own.status, foreign.status, guessed.status) == (200, 403, 410)

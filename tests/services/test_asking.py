@@ -61,7 +61,6 @@ def test_asked_pixels_are_the_doubtful_ones_of_the_newest_mask(lab: Lab, jobs: J
 
 def test_while_nothing_can_be_learned_pixels_are_drawn_at_random_and_say_so(lab: Lab, jobs: Jobs) -> None:
     image = cat(lab)
-    click(lab, image, CAT[:1])
 
     found = asked(jobs, image)
 

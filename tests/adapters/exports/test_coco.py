@@ -56,8 +56,9 @@ def test_what_is_written_is_read_back(tmp_path: Path, is_rle: bool, instances: b
     source = read_coco(tmp_path / "out" / FILES[is_rle], ReadOptions())
 
     found = readable(source)
-    assert list(found) == list(masks())
-    for name, mask in masks().items():
+    said = {name: mask for name, mask in masks().items() if mask.any()}  # without annotations: perhaps never looked at
+    assert list(found) == list(said)
+    for name, mask in said.items():
         assert np.array_equal(named_mask(source, found[name], mask.shape), NAMES[mask]), name
 
 
