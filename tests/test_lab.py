@@ -15,7 +15,7 @@ def test_an_open_installation_has_its_folders_and_its_database(tmp_path: Path) -
 
     found = {path.name for path in (tmp_path / "new" / "data").iterdir() if path.is_dir()}
     kept, made_again = {"images", "masks", "checkpoints", "comparisons"}, {"shown", "thumbs", "features", "exports"}
-    assert found == kept | made_again | {"resume", "logs"}
+    assert found == kept | made_again | {"resume", "logs", "running"}
     assert (tmp_path / "new" / "data" / "lab.db").is_file()
     lab.close()
     lab.close()

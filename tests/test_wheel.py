@@ -129,7 +129,7 @@ def test_the_app_serves_its_page_its_canvas_and_its_routes(installed: Path, empt
             answer = _get(f"{url}/_stcore/bidi-components/fcnlab.workspace/{asset}")
             assert answer == (200, (assets / asset).read_bytes()), asset
         status, text = _get(f"{url}/fcnlab/nobody-has-this-key/strip")
-        assert (status, b"no project has this key" in text) == (404, True)
+        assert (status, b"was deleted" in text) == (410, True)
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(timeout=30)

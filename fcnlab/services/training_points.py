@@ -94,7 +94,11 @@ class TrainingPoints:
 
     def plan(self) -> dict[str, Any]:
         """What was decided at the beginning, as plain values."""
-        return {"held_out": sorted(self._held), "classes": [class_id for class_id, _ in self.classes]}
+        decided: dict[str, Any] = {
+            "held_out": sorted(self._held),
+            "classes": [class_id for class_id, _ in self.classes],
+        }
+        return decided if self.newest_point is None else {**decided, "newest_point": self.newest_point}
 
     def look_with(self, network: NetworkSpec) -> None:
         """Make pictures ready for this network."""
