@@ -69,8 +69,11 @@ def class_at(session: Session, *, project_id: int, image_id: int, row: int, col:
 
 
 def newest_last(*, desc: bool = False) -> tuple[UnaryExpression[Any], ...]:
-    """Of several points on one pixel the last in this order counts: the newest, and imported ones give way."""
-    keys = (PointRow.source != PointSource.IMPORT.value, PointRow.created_at, PointRow.id)
+    """Of several points on one pixel the last in this order counts: the one stored last, and imported ones give way.
+
+    The same order as `services.newest_points.precedence`: by numbers, for a clock may be set back.
+    """
+    keys = (PointRow.source != PointSource.IMPORT.value, PointRow.id)
     return tuple(key.desc() if desc else key.asc() for key in keys)
 
 

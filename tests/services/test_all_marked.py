@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -15,6 +16,7 @@ from fcnlab.services.adding import Addition, add_points_at_once
 from fcnlab.services.labelling import points_of_image
 from fcnlab.services.newest_points import newest_per_pixel
 from fcnlab.services.scenes import marked_objects, scene
+from tests.conftest import TickingClock
 from tests.services.tabs import Tab, new_project, other, state_of
 
 
@@ -141,6 +143,17 @@ def test_on_a_pixel_labelled_twice_the_newest_point_counts_also_within_one_batch
     counted.add(3, 60, 0)
     assert n_objects(counted) == {counted.image_id: 8}
     assert sum(one.point.class_id == 1 for one in newest_per_pixel(shown.points)) == 9
+
+
+def test_the_count_follows_the_order_of_points_also_when_the_clock_was_set_back(tab: Tab, clock: TickingClock) -> None:
+    counted = counting_tab(tab)
+    counted.add(3, 60, 1)
+    clock.now -= timedelta(days=365)
+
+    counted.add(3, 60, 0)
+    assert n_objects(counted) == {counted.image_id: 0}
+    counted.add(3, 60, 1)
+    assert n_objects(counted) == {counted.image_id: 1}
 
 
 def test_points_stored_twice_by_older_versions_are_one_object(tab: Tab) -> None:
