@@ -83,6 +83,11 @@ def require_project(session: Session, *, project_id: int) -> None:
     _project_row(session, project_id)
 
 
+def task_of(session: Session, *, project_id: int) -> Task:
+    """What a project is for. Raises UnknownProject."""
+    return Task(_project_row(session, project_id).task)
+
+
 def project_by_key(session: Session, *, key: str) -> Project:
     """The project with that unguessable key. Raises UnknownProject."""
     row = session.scalar(select(ProjectRow).where(ProjectRow.key == key, ProjectRow.deleted_at.is_(None)))

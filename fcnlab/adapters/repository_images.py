@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, bindparam, func, select, update
+from sqlalchemy import Select, bindparam, case, func, select, update
 from sqlalchemy.orm import Session
 
 from fcnlab.adapters import repository_points, repository_strokes
@@ -131,14 +131,15 @@ def open_images(
     Open is what is not done, or, where the project `counts`, not all marked. `besides` is that image; it is left out.
     """
     is_open = ImageRow.is_complete.is_(False) if counts else ImageRow.state != ImageState.DONE
-    others = (ImageRow.project_id == project_id, is_open, ImageRow.id != (besides or 0))
-    count = session.scalar(select(func.count()).where(*others)) or 0
-    if not count:
-        return 0, None
-    here = session.scalar(select(ImageRow.position).where(ImageRow.id == (besides or 0)))
-    first = select(ImageRow.id).where(*others).order_by(ImageRow.position).limit(1)
-    after = session.scalar(first.where(ImageRow.position > (-1 if here is None else here)))
-    return count, session.scalar(first) if after is None else after
+    here = select(ImageRow.position).where(ImageRow.id == (besides or 0)).scalar_subquery()
+    query = (
+        select(func.count().over(), ImageRow.id)
+        .where(ImageRow.project_id == project_id, is_open, ImageRow.id != (besides or 0))
+        .order_by(case((ImageRow.position > here, 0), else_=1), ImageRow.position)
+        .limit(1)
+    )
+    found = session.execute(query).first()
+    return (0, None) if found is None else (found[0], found[1])
 
 
 def images_by_ids(session: Session, *, image_ids: Sequence[int]) -> tuple[ImageInfo, ...]:
@@ -168,9 +169,11 @@ def image_place(session: Session, *, image_id: int) -> ImagePlace:
     before, after = ImageRow.position < row.position, ImageRow.position > row.position
     previous_id = select(ImageRow.id).where(same, before).order_by(ImageRow.position.desc()).limit(1)
     next_id = select(ImageRow.id).where(same, after).order_by(ImageRow.position).limit(1)
+    numbers = select(func.count().filter(before), func.count()).where(same)
+    n_before, count = session.execute(numbers).one()
     return ImagePlace(
-        position=1 + (session.scalar(select(func.count()).where(same, before)) or 0),
-        count=session.scalar(select(func.count()).where(same)) or 0,
+        position=1 + n_before,
+        count=count,
         previous_id=session.scalar(previous_id),
         next_id=session.scalar(next_id),
     )

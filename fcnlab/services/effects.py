@@ -37,7 +37,7 @@ MAX_ACCEPTED = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One event on its way into effect: what, by whom, when, in which transaction.
+    """One event on its way into effect: what, by whom, when, in which transaction; `task` is that of the project.
 
     `image` is the image shown, or None when the event names none of this project.
     """
@@ -45,6 +45,7 @@ class Act:
     session: Session
     event: Event
     project_id: int
+    task: Task
     image: ImageOutline | None
     labeller: str
     client_id: str
@@ -296,9 +297,8 @@ def _listed_points(act: Act, image: ImageOutline, *, what: str, most: int) -> di
 def _is_marked(act: Act, image: ImageOutline, point: Point) -> bool:
     """Whether the project counts and the pixel is of that class already: a second point there is no second object."""
     here = {"image_id": image.id, "row": point.row, "col": point.col}
-    if repository_points.class_at(act.session, project_id=act.project_id, **here) != point.class_id:
-        return False
-    return repository.project(act.session, project_id=act.project_id).task is Task.COUNTS
+    is_counting = act.task is Task.COUNTS
+    return is_counting and repository_points.class_at(act.session, project_id=act.project_id, **here) == point.class_id
 
 
 def _store_points(act: Act, image: ImageOutline, points: Mapping[str, Point], source: PointSource) -> None:

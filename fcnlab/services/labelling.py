@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from fcnlab.adapters import repository, repository_events, repository_images, repository_points
 from fcnlab.adapters.database import reading, writing
 from fcnlab.adapters.repository_events import Effect
+from fcnlab.counts import Task
 from fcnlab.domain import Event, EventBatch, EventKind, ImageState, Point, PointSource, StoredPoint
 from fcnlab.errors import FcnlabError, InvalidEvent, UnknownImage
 from fcnlab.lab import Lab
@@ -77,12 +78,12 @@ def apply_events(lab: Lab, batch: EventBatch, *, project_id: int, labeller: str)
     refusals: list[Refusal] = []
     changed: list[Event] = []
     with writing(lab.sessions) as session:
-        repository.require_project(session, project_id=project_id)
+        task = repository.task_of(session, project_id=project_id)
         now = lab.clock()
         known = repository_events.acknowledged(session, client_id=batch.client_id)
         fresh = fresh_events(batch, acknowledged=known)
         for event in fresh:
-            reason = _apply(session, event, batch.client_id, project_id=project_id, labeller=who, now=now)
+            reason = _apply(session, event, batch.client_id, project_id=project_id, task=task, labeller=who, now=now)
             if reason is None:
                 changed.append(event)
             else:
@@ -171,14 +172,14 @@ def set_image_state(lab: Lab, *, image_id: int, state: ImageState, labeller: str
 
 
 def _apply(
-    session: Session, event: Event, client_id: str, *, project_id: int, labeller: str, now: datetime
+    session: Session, event: Event, client_id: str, *, project_id: int, task: Task, labeller: str, now: datetime
 ) -> str | None:
     """Store one event with its effect; the reason when it was refused."""
     outline = repository_images.find_outline(session, image_id=event.image_id)
     image = outline if outline is not None and outline.project_id == project_id else None
     reason = None
     try:
-        effect = take_effect(Act(session, event, project_id, image, labeller, client_id, now))
+        effect = take_effect(Act(session, event, project_id, task, image, labeller, client_id, now))
     except FcnlabError as refusal:
         reason = str(refusal)
         effect = Effect(details={"refused": reason})
