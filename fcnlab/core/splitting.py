@@ -7,8 +7,13 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array, vstack
+from scipy.sparse.csgraph import connected_components
 
 SIDE = 16
+BLOCK = 1024
+"""Images that are compared with all others at once."""
+
 ALIKE = 0.9
 """Correlation of two small grey pictures above which they count as alike: frames of a film, quarters of a field."""
 
@@ -22,24 +27,19 @@ def look(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def groups_alike(looks: Sequence[NDArray[np.float32]]) -> list[list[int]]:
-    """Groups of image numbers that look alike, directly or through others; each in order of its first image."""
-    group = list(range(len(looks)))
+    """Groups of image numbers that look alike, directly or through others; each in order of its first image.
 
-    def root(number: int) -> int:
-        while group[number] != number:
-            group[number] = group[group[number]]
-            number = group[number]
-        return number
-
-    table = np.stack(looks) if looks else np.zeros((0, SIDE * SIDE), np.float32)
-    for number in range(1, len(table)):
-        for other in np.flatnonzero(table[:number] @ table[number] > ALIKE):
-            first, second = sorted((root(int(other)), root(number)))
-            group[second] = first
-    found: dict[int, list[int]] = {}
-    for number in range(len(group)):
-        found.setdefault(root(number), []).append(number)
-    return list(found.values())
+    Compared in blocks of rows, so that memory grows with the images and not with their pairs.
+    """
+    if not looks:
+        return []
+    table = np.stack(looks)
+    blocks = [csr_array(table[start : start + BLOCK] @ table.T > ALIKE) for start in range(0, len(table), BLOCK)]
+    _, group = connected_components(vstack(blocks), directed=False)
+    groups: dict[int, list[int]] = {}
+    for number, label in enumerate(group.tolist()):
+        groups.setdefault(label, []).append(number)
+    return list(groups.values())
 
 
 def held_out(

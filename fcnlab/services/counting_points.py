@@ -19,6 +19,7 @@ from fcnlab.counts import Task
 from fcnlab.domain import StoredPoint
 from fcnlab.errors import InvalidSetting, NoPoints
 from fcnlab.lab import Lab
+from fcnlab.services.pictures import thumbnail_look
 from fcnlab.services.training_points import TrainingPoints
 from fcnlab.specs import TrainingSpec
 
@@ -133,7 +134,7 @@ class CountingPoints(TrainingPoints):
             return [0 if class_id == background else class_id + 1 for class_id in ids]
 
         chosen = held_out_counts(
-            groups_alike([self._look(self._images[image_id]) for image_id in ids]),
+            groups_alike([thumbnail_look(self._lab, self._images[image_id]) for image_id in ids]),
             [np.array(places(one), np.int64) for one in ids],
             [one in self._complete for one in ids],
             share=self._spec.holdout,

@@ -6,14 +6,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from fcnlab.core.splitting import SIDE, groups_alike, look, shared_out
+from fcnlab.core.splitting import SIDE, groups_alike, shared_out
 from fcnlab.domain import ImageInfo
 from fcnlab.errors import FcnlabError
 from fcnlab.exports import SPLIT_NAMES, SplitSpec
 from fcnlab.lab import Lab
-from fcnlab.services.pictures import thumbnail_file
+from fcnlab.services.pictures import thumbnail_look
 
 
 class Splitter:
@@ -40,8 +39,7 @@ class Splitter:
 
     def _look(self, image: ImageInfo) -> NDArray[np.float32]:
         try:
-            with Image.open(thumbnail_file(self._lab, image)) as small:
-                return look(np.asarray(small.convert("RGB"), np.uint8))
+            return thumbnail_look(self._lab, image)
         except (FcnlabError, OSError):  # the export names it when its turn comes
             return np.zeros(SIDE * SIDE, np.float32)
 

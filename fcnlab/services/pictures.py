@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import threading
+from functools import lru_cache
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from fcnlab.adapters.filestore import find_shown, thumbnail_path
 from fcnlab.adapters.pyramid import TILE_PX, is_in_tiles, n_levels, tile_path, tiles_folder
+from fcnlab.core.splitting import look
 from fcnlab.domain import ImageInfo
 from fcnlab.errors import ImportRefused
 from fcnlab.lab import Lab
@@ -51,6 +57,23 @@ def tiling_of(image: ImageInfo) -> tuple[int, int]:
 
 def _has_tiles(lab: Lab, image: ImageInfo) -> bool:
     return not is_in_tiles(image.hw) or tiles_folder(lab.folders.shown, picture_id=image.picture_id).is_dir()
+
+
+def thumbnail_look(lab: Lab, image: ImageInfo) -> NDArray[np.float32]:
+    """A picture as `core.splitting.look` has it, by its thumbnail; read once in a process.
+
+    Raises ImportRefused: the original is gone too.
+    """
+    return _look_of(thumbnail_file(lab, image))
+
+
+@lru_cache(maxsize=20_000)
+def _look_of(thumbnail: Path) -> NDArray[np.float32]:
+    """By its path, which names its content: 1 kB each, not to be written to."""
+    with Image.open(thumbnail) as small:
+        vector = look(np.asarray(small.convert("RGB"), np.uint8))
+    vector.setflags(write=False)
+    return vector
 
 
 def thumbnail_file(lab: Lab, image: ImageInfo) -> Path:

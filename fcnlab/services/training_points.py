@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from fcnlab.adapters import repository, repository_images, repository_points
 from fcnlab.adapters.database import reading
@@ -25,7 +24,7 @@ from fcnlab.core.coords import to_working
 from fcnlab.core.head import missing_message
 from fcnlab.core.labelled import LabelledPicture
 from fcnlab.core.network_model import NetworkModel, seen_hw, seen_picture
-from fcnlab.core.splitting import ALIKE, groups_alike, held_out, look
+from fcnlab.core.splitting import ALIKE, groups_alike, held_out
 from fcnlab.domain import ImageInfo, Point, PointSource, StoredPoint
 from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab
@@ -35,7 +34,7 @@ from fcnlab.services.importing import read_picture
 from fcnlab.services.networks import NetworkPredictor, quick_twin
 from fcnlab.services.newest_points import newest_per_pixel
 from fcnlab.services.picture_memory import PictureMemory
-from fcnlab.services.pictures import thumbnail_file
+from fcnlab.services.pictures import thumbnail_look
 from fcnlab.specs import EXPERT_MASK, NetworkSpec, PointScore, Score, TrainingSpec
 
 RANDOM_ENOUGH = 20
@@ -258,9 +257,11 @@ class TrainingPoints:
         if not self._held or not new:
             return
         if not self._held_looks:
-            self._held_looks = [self._look(self._images[one]) for one in sorted(self._held) if one in self._images]
+            self._held_looks = [
+                thumbnail_look(self._lab, self._images[one]) for one in sorted(self._held) if one in self._images
+            ]
         table = np.stack(self._held_looks)
-        alike = [one for one in new if float((table @ self._look(self._images[one])).max()) > ALIKE]
+        alike = [one for one in new if float((table @ thumbnail_look(self._lab, self._images[one])).max()) > ALIKE]
         self._held |= frozenset(alike)
 
     def _read_as_of(self, moment: datetime) -> None:
@@ -293,14 +294,10 @@ class TrainingPoints:
         if not self._spec.holdout:
             return frozenset()
         ids = sorted(self._points)
-        groups = groups_alike([self._look(self._images[image_id]) for image_id in ids])
+        groups = groups_alike([thumbnail_look(self._lab, self._images[image_id]) for image_id in ids])
         classes = [np.array([one.point.class_id for one in self._points[image_id]], np.int64) for image_id in ids]
         rng = np.random.default_rng(self._spec.seed)
         return frozenset(ids[one] for one in held_out(groups, classes, share=self._spec.holdout, rng=rng))
-
-    def _look(self, image: ImageInfo) -> NDArray[np.float32]:
-        with Image.open(thumbnail_file(self._lab, image)) as small:
-            return look(np.asarray(small.convert("RGB"), np.uint8))
 
 
 def _newest(points: Sequence[StoredPoint]) -> list[StoredPoint]:

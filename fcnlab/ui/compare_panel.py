@@ -88,7 +88,8 @@ def form(own: Engine, project: Project) -> None:
                 staged=staged,
             )
             labeller = session.labeller() or "anonymous"
-            made = start_comparison(own.lab, project_id=project.id, spec=spec, labeller=labeller)
+            with st.spinner("Choosing the images that nobody learns from"):
+                made = start_comparison(own.lab, project_id=project.id, spec=spec, labeller=labeller)
             ensure_worker(own.lab, project_id=project.id)
         except FcnlabError as failure:
             session.explained(failure)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fcnlab.core import splitting
 from fcnlab.core.splitting import shared_out
 
 
@@ -49,3 +50,19 @@ def test_a_part_without_a_share_gets_nothing() -> None:
 
     assert set(parts.tolist()) == {0, 2}
     assert len(shared_out([], shares=(1.0, 0.0, 0.0), rng=np.random.default_rng(0))) == 0
+
+
+def test_groups_are_those_of_every_pair_that_is_alike_however_many_are_compared_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(3)
+    films = rng.normal(size=(7, 256)).astype(np.float32)
+    looks = [films[number % 7] + rng.normal(scale=0.2, size=256).astype(np.float32) for number in range(40)]
+    looks = [one / np.linalg.norm(one) for one in looks]
+
+    whole = splitting.groups_alike(looks)
+    monkeypatch.setattr(splitting, "BLOCK", 3)
+
+    assert whole == [[number for number in range(40) if number % 7 == film] for film in range(7)]
+    assert splitting.groups_alike(looks) == whole
+    assert splitting.groups_alike([]) == []
