@@ -85,9 +85,8 @@ def titled(project: Project) -> str:
 
 def know_labeller() -> None:
     """Learn from the browser who labels, where neither address nor tab say so, and let it remember who does."""
-    typed = session.recall("typed_labeller", False)
     name = session.labeller()
-    about = {"name": name, "typed": typed, "focuses": False}
+    about = {"name": name, "typed": name is not None and session.peek("typed_labeller") == name, "focuses": False}
     answer = _browser()(key="labeller", data=about, on_remembered_change=_ran)
     remembered = answer.get("remembered")
     if name is None and isinstance(remembered, str):
@@ -119,8 +118,8 @@ def _ask_for_name() -> None:
         )
         if st.form_submit_button("Start labelling", type="primary", width="stretch"):
             if given.strip():
-                session.remember("typed_labeller", True)
                 session.show(labeller=given)
+                session.remember("typed_labeller", session.labeller())
                 st.rerun()
             st.caption("Type a name, or close this window to label as *anonymous*.")
     focus_first_field()

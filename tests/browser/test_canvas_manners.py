@@ -14,6 +14,7 @@ from fcnlab.services.projects import image
 from tests.browser.conftest import lab_of, project_with_photos
 from tests.browser.harness import Server, click_pixel, open_label_page
 from tests.browser.test_counting import discs_project, find_all
+from tests.services.worker_bench import eventually
 
 SAVED = ".vp[data-unsaved='0']"
 QUESTION = re.compile(r"^Remove \d+ points of this image\?")
@@ -402,6 +403,7 @@ def test_a_name_is_asked_once_with_the_focus_in_its_field_and_remembered_by_the_
     question.get_by_label("Your name").fill("Lou")
     page.keyboard.press("Enter")
     expect(who(page, "Lou")).to_be_visible(timeout=30_000)
+    eventually(lambda: page.evaluate('localStorage.getItem("fcnlab.labeller")') == '"Lou"')
     page.goto(f"{server.url}/train?project={project_id}")
     open_without_a_name(page, server, project_id)
     expect(who(page, "Lou")).to_be_visible(timeout=30_000)

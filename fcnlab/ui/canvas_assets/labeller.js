@@ -5,10 +5,13 @@ const KEY = "fcnlab.labeller";
 const FOCUS_MS = 2000;
 const LOOK_MS = 50;
 
+/** The name typed in this tab that was remembered already: another tab may have changed its mind since. @type {string | null} */
+let saved = null;
+
 /**
  * @typedef {object} Wish
  * @property {string | null} name who labels in this tab, as far as the server knows
- * @property {boolean} typed somebody has just said so: it is remembered, whatever was before
+ * @property {boolean} typed somebody said so in this tab: it is remembered once, whatever was before
  * @property {boolean} focuses put the focus into the first field of the dialog around
  */
 
@@ -20,7 +23,7 @@ const LOOK_MS = 50;
 export default function draw({ data, parentElement, setStateValue }) {
   if (data.focuses) focusFirst(parentElement);
   else if (data.name === null) setStateValue("remembered", remembered());
-  else if (data.typed || !remembered()) save(KEY, data.name);
+  else if (data.typed ? data.name !== saved : !remembered()) save(KEY, (saved = data.name));
 }
 
 /** @returns {string} empty where none is remembered */
