@@ -17,16 +17,29 @@ from PIL import Image
 from fcnlab.adapters import files
 from fcnlab.api.service import make_service
 from fcnlab.cli import main
-from fcnlab.domain import Point, PointSource
+from fcnlab.domain import ImageState, Point, PointSource
 from fcnlab.errors import ExportFailed, FcnlabError, StorageFull, storage_explained, storage_failure
 from fcnlab.lab import Lab, open_lab
+from fcnlab.runs import TrainingState
+from fcnlab.services import projects as projects_service
 from fcnlab.services.backing_up import backup
 from fcnlab.services.demo import make_demo
+from fcnlab.services.finetuning import train
 from fcnlab.services.importing import import_files, read_picture
 from fcnlab.services.labelling import add_points
+from fcnlab.services.masks import keep_mask, kept_mask, save_model
+from fcnlab.services.models import models
 from fcnlab.services.projects import create_project, images, projects
+from fcnlab.services.trainings import resume_training, training
+from fcnlab.services.worker import run_worker
 from fcnlab.services.workers import ensure_worker
 from fcnlab.settings import Settings
+from fcnlab.specs import TrainingSpec
+from tests.services.bars import Site
+from tests.services.export_bench import Bench
+from tests.services.tabs import new_project
+from tests.services.tiny_trainer import TinyTrainer
+from tests.services.worker_bench import losses, start, state_of
 
 FULL = [errno.ENOSPC, errno.EDQUOT, errno.EROFS]
 
@@ -235,3 +248,74 @@ def test_clicks_that_were_stored_before_stay(lab: Lab, fill_disk: Callable[..., 
     add_points(lab, [Point(1, 2, 1)], image_id=step.image_id or 0, labeller="ann", source=PointSource.CLICK)
 
     assert images(lab, project_id=project.id)[0].n_points == 1
+
+
+def test_a_done_image_whose_mask_finds_no_room_is_done_and_has_its_mask_when_there_is_room(
+    lab: Lab, tmp_path: Path, fill_disk: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(lab, tmp_path, ["a.png"])
+    bench.click("a.png", (40, 60, 1), (5, 5, 0))
+    fill_disk(lab.folders.masks)
+    with pytest.raises(StorageFull, match="The image is done; its mask is made when it is looked at"):
+        bench.mark_done("a.png")
+    monkeypatch.undo()
+
+    image = projects_service.image(lab, image_id=bench.images["a.png"])
+    assert image.state is ImageState.DONE
+    assert kept_mask(lab, image) is None
+    made = keep_mask(lab, bench.learner, image)
+    stored = kept_mask(lab, image)
+    assert stored is not None
+    assert np.array_equal(stored, made)
+
+
+def test_a_fit_that_finds_no_room_leaves_no_model_and_the_next_one_does(
+    lab: Lab, tmp_path: Path, fill_disk: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(lab, tmp_path, ["a.png"])
+    bench.click("a.png", (40, 60, 1), (5, 5, 0))
+    fill_disk(lab.folders.checkpoints)
+    with pytest.raises(StorageFull, match="No model was stored, and all points are"):
+        save_model(lab, bench.learner)
+    assert list(lab.folders.checkpoints.iterdir()) == []
+    monkeypatch.undo()
+
+    saved = save_model(lab, bench.learner)
+
+    assert (lab.folders.checkpoints / saved.record.checkpoint).is_file()
+
+
+def test_a_training_goes_on_where_its_resume_file_finds_no_room(
+    lab: Lab, tmp_path: Path, fill_disk: Callable[..., None]
+) -> None:
+    site = Site(lab, 2)
+    site.click(0)
+    site.click(1)
+    fill_disk(lab.folders.resume)
+
+    steps = list(train(lab, site.job(TrainingSpec(epochs=3)), resume=None, checkpoint=lab.folders.resume / "a.resume"))
+
+    assert [step.epoch for step in steps] == [1, 2, 3]
+    assert list(lab.folders.resume.iterdir()) == []
+
+
+def test_a_training_whose_model_finds_no_room_says_so_and_ends_well_when_it_is_resumed(
+    lab: Lab, fill_disk: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project_id, made = new_project(lab)
+    add_points(lab, [Point(3, 5, 0), Point(30, 60, 1)], image_id=made[0], labeller="ann", source=PointSource.CLICK)
+    queued = start(lab, project_id)
+    fill_disk(lab.folders.checkpoints)
+    run_worker(lab, project_id=project_id, trainer=TinyTrainer(), idle_s=0)
+
+    failed = training(lab, training_id=queued.id)
+    assert failed.state is TrainingState.FAILED
+    assert "resume it, and it goes on from the last epoch that was kept" in failed.message
+    assert models(lab, project_id=project_id) == ()
+    monkeypatch.undo()
+    resume_training(lab, training_id=queued.id)
+    run_worker(lab, project_id=project_id, trainer=TinyTrainer(), idle_s=0)
+
+    assert state_of(lab, queued.id) is TrainingState.FINISHED
+    assert len(losses(lab, queued.id)) == 3
+    assert len(models(lab, project_id=project_id)) == 1
