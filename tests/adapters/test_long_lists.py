@@ -6,13 +6,26 @@ import ast
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
-from fcnlab.adapters import repository, repository_comparisons, repository_counts, repository_hiding, repository_images
+from fcnlab.adapters import (
+    repository,
+    repository_comparisons,
+    repository_counts,
+    repository_hiding,
+    repository_images,
+    repository_points,
+)
 from fcnlab.adapters.database import Sessions, chunked, reading, writing
+from fcnlab.domain import Point, PointSource, StoredPoint
 from tests.adapters.tables import NOW, make_project
 
 MANY = 33_000
 ADAPTERS = Path(repository.__file__).parent
+IMAGE = text(
+    "INSERT INTO images (id, project_id, name, content_hash, height, width, dtype, channels, turned, state, position, "
+    "created_at) VALUES (1, 1, 'a', 'a', 9, 9, 'uint8', 3, false, 'new', 1, '2026-01-02 03:04:05')"
+)
 SUBQUERIES = {"few", "own"}
 SHORT = {"objects", "counted.class_ids()", "FOR_A_WORKER", "sorted(OPEN_STATES)"}
 SHORT |= {"[UndoState.LIVE.value, UndoState.UNDONE.value]"}
@@ -30,9 +43,19 @@ def test_lists_longer_than_a_statement_takes_are_asked_in_parts(sessions: Sessio
 
 
 def test_what_many_events_made_is_hidden_at_once(sessions: Sessions, project_id: int) -> None:
+    uids = [f"uid-{number}" for number in range(MANY)]
     with writing(sessions) as session:
-        uids = [f"uid-{number}" for number in range(MANY)]
+        session.execute(IMAGE)
+        made = [
+            StoredPoint(uid, 1, Point(1, 2, 5), "ann", PointSource.CLICK, NOW)
+            for uid in (uids[0], uids[-1], "of another event")
+        ]
+        repository_points.add_points(session, project_id=project_id, stored=made)
         repository_hiding.hide_made(session, project_id=project_id, uids=uids, now=NOW)
+
+        live = repository_points.points_of_image(session, image_id=1)
+
+    assert [point.uid for point in live] == ["of another event"]
 
 
 def test_parts_are_all_values_in_order() -> None:

@@ -46,23 +46,29 @@ STROKE = text(
 @pytest.fixture
 def old_engine(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Engine:
     """A database of revision 0001 with a project in it."""
+    engine = engine_at("0001", database_url, monkeypatch)
+    with engine.begin() as connection:
+        connection.execute(PROJECT, {"learner": '{"working_side": 512}'})
+        connection.execute(CLASSES)
+    assert not set(inspect(engine).get_table_names()) & {"trainings", "leases", "models"}
+    engine.dispose()
+    return engine
+
+
+def engine_at(revision: str, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """An empty database of an older revision."""
     address = make_url(database_url)
     if address.get_backend_name() == "postgresql":
         address = address.set(drivername="postgresql+psycopg")
     engine = make_engine(address)
     upgrade = command.upgrade
 
-    def only_first(config: Config, _revision: str) -> None:
-        upgrade(config, "0001")
+    def only_to(config: Config, _revision: str) -> None:
+        upgrade(config, revision)
 
     with monkeypatch.context() as patch:
-        patch.setattr(command, "upgrade", only_first)
+        patch.setattr(command, "upgrade", only_to)
         migrating.migrate(engine)
-    with engine.begin() as connection:
-        connection.execute(PROJECT, {"learner": '{"working_side": 512}'})
-        connection.execute(CLASSES)
-    assert not set(inspect(engine).get_table_names()) & {"trainings", "leases", "models"}
-    engine.dispose()
     return engine
 
 
@@ -98,6 +104,45 @@ def test_what_an_old_database_holds_has_a_revision_and_later_writes_raise_it(
     with reading(sessions) as session:
         assert changed_since(session, project_id=1, revision=1) == (5, (1, 2))
         assert painting_revision(session, image_id=2) == 5
+    close_database(sessions)
+
+
+def test_an_old_stroke_lies_over_the_clicks_that_came_before_it_and_under_the_later_ones(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By time, and in one batch by the numbers of its events."""
+    made = "2026-01-02 03:04:05"
+    engine = engine_at("0008", database_url, monkeypatch)
+    with engine.begin() as connection:
+        connection.execute(PROJECT, {"learner": "{}"})
+        connection.execute(CLASSES)
+        for image_id in (1, 2):
+            connection.execute(IMAGE, {"id": image_id})
+        for number, image_id, uid, at in [
+            (1, 1, "other-tab:9.0", "2026-01-02 03:04:04"),
+            (2, 1, "tab:9.1", made),
+            (3, 1, "tab:11.0", made),
+            (4, 1, "tab:1.0", "2026-01-02 03:04:06"),
+            (5, 2, "tab:2.0", "2026-01-02 03:04:04"),
+        ]:
+            connection.execute(POINT, {"id": number, "image_id": image_id})
+            connection.execute(
+                text("UPDATE points SET uid = :uid, created_at = :at WHERE id = :id"),
+                {"uid": uid, "at": at, "id": number},
+            )
+        for number, uid, at in [(1, "tab:10", made), (2, "tab:0", "2026-01-02 03:04:03")]:
+            connection.execute(STROKE, {"id": number, "image_id": 1})
+            connection.execute(
+                text("UPDATE strokes SET uid = :uid, created_at = :at WHERE id = :id"),
+                {"uid": uid, "at": at, "id": number},
+            )
+    engine.dispose()
+
+    sessions = open_database(database_url)
+    with reading(sessions) as session:
+        rows = session.execute(text("SELECT id, after_point FROM strokes ORDER BY id")).all()
+
+    assert [tuple(row) for row in rows] == [(1, 2), (2, 0)]
     close_database(sessions)
 
 

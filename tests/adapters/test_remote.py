@@ -104,8 +104,15 @@ def test_what_is_not_allowed_is_refused_before_anything_is_opened(
 
 
 def test_hosts_are_allowed_by_name_or_by_ending() -> None:
-    for uri in ("https://a.example.org/x", "https://EXAMPLE.com/x", "https://example.com./x"):
-        refuse_uri(uri, rules(schemes=("https",), hosts=("*.example.org", "example.com")))
+    allowed = rules(schemes=("https",), hosts=("*.example.org", "example.com"))
+    refused = []
+    for host in ("a.example.org", "EXAMPLE.com", "example.com.", "example.org", "a.example.com", "example.com.net"):
+        try:
+            refuse_uri(f"https://{host}/x", allowed)
+        except ImportRefused:
+            refused.append(host)
+
+    assert refused == ["example.org", "a.example.com", "example.com.net"]
 
 
 def test_private_addresses_are_refused_whatever_they_are_called(web: str) -> None:
