@@ -18,9 +18,9 @@ from fcnlab.access import FrontDoor, page_rules  # noqa: E402
 from fcnlab.errors import InvalidSetting  # noqa: E402
 from fcnlab.settings import load_settings  # noqa: E402
 from fcnlab.ui.routes import routes  # noqa: E402
-from fcnlab.ui.session import engine  # noqa: E402
+from fcnlab.ui.session import Engine, engine  # noqa: E402
 from fcnlab.ui.shell import page_policy, shell_routes, show_failure  # noqa: E402
-from fcnlab.ui.sockets import answer_at_once  # noqa: E402
+from fcnlab.ui.sockets import answer_at_once, when_asked_to_end  # noqa: E402
 
 # Else the first visitor of a page's own address gets that script alone, without the router (and without its frame).
 PagesManager.uses_pages_directory = False
@@ -36,8 +36,10 @@ except InvalidSetting as failure:
 @asynccontextmanager
 async def serving(_: st.App) -> AsyncIterator[None]:
     """What happens once, between binding the port and the first answer: the learner starts to warm up."""
+    opened: list[Engine] = []
     answer_at_once()
-    threading.Thread(target=engine, name="fcnlab-start", daemon=True).start()
+    threading.Thread(target=lambda: opened.append(engine()), name="fcnlab-start", daemon=True).start()
+    when_asked_to_end(lambda: [one.jobs.board.close() for one in opened])
     yield
 
 

@@ -124,6 +124,7 @@ class Board:
         self._places: OrderedDict[int, _Place] = OrderedDict()
         self._opinions: OrderedDict[int, Opinion] = OrderedDict()
         self._waiters: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
+        self._is_closed = False
         self._lock = threading.Lock()
 
     def pin(
@@ -218,7 +219,7 @@ class Board:
             return self._opinions.get(image_id)
 
     async def changed(self, image_id: int, *, overlay: int, status: int, timeout_s: float) -> bool:
-        """Wait until an overlay or status newer than the given numbers is there; False after the timeout."""
+        """Wait until an overlay or status newer than the given numbers is there; False after the timeout, or closed."""
         waiter = (asyncio.get_running_loop(), asyncio.Event())
         with self._lock:
             self._waiters.add(waiter)
@@ -226,7 +227,7 @@ class Board:
         try:
             while not self._is_newer(image_id, overlay, status):
                 remaining = deadline - waiter[0].time()
-                if remaining <= 0:
+                if remaining <= 0 or self._is_closed:
                     return False
                 try:
                     await asyncio.wait_for(waiter[1].wait(), remaining)
@@ -237,6 +238,11 @@ class Board:
         finally:
             with self._lock:
                 self._waiters.discard(waiter)
+
+    def close(self) -> None:
+        """Nobody waits for anything any more: the server is about to end."""
+        self._is_closed = True
+        self._wake()
 
     def _is_newer(self, image_id: int, overlay: int, status: int) -> bool:
         shown = self.overlay(image_id)

@@ -1,4 +1,4 @@
-"""Sockets that answer at once.
+"""How connections begin and end: sockets that answer at once, and a server that does not wait for long polls to end.
 
 asyncio switches off Nagle's algorithm only for sockets whose protocol number is given, which the one that Streamlit
 binds is not. Without this, the second packet of every small answer waits for the browser's delayed acknowledgement:
@@ -7,9 +7,13 @@ binds is not. Without this, the second packet of every small answer waits for th
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 import socket
+from collections.abc import Callable
 from contextlib import suppress
+from types import FrameType
 
 HIGHEST_HANDLE = 256
 
@@ -28,6 +32,27 @@ def answer_at_once() -> int:
             finally:
                 os.close(copy)
     return done
+
+
+def when_asked_to_end(end: Callable[[], object]) -> None:
+    """Let the event loop call `end` as soon as SIGTERM or Ctrl-C arrives, before the server waits for its connections.
+
+    Call it in the main thread, in the loop, after the server has set its own handlers: they are called as well.
+    """
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _both(loop, end, signal.getsignal(number)))
+
+
+def _both(
+    loop: asyncio.AbstractEventLoop, end: Callable[[], object], before: object
+) -> Callable[[int, FrameType | None], None]:
+    def handle(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(end)
+        if callable(before):
+            before(number, frame)
+
+    return handle
 
 
 def _set(handle: int) -> bool:

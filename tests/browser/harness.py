@@ -85,7 +85,7 @@ class Server:
         if self.process is None:
             return
         self.process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
-        self.process.wait(timeout=30)
+        self.process.wait(timeout=15)  # shorter than a long poll: nobody who waits for news holds it up
         self.process = None
 
     def restart(self, *, kill: bool = False) -> None:

@@ -193,6 +193,18 @@ def test_waiting_ends_without_news_and_not_by_news_of_another_image() -> None:
     assert not asyncio.run(wait())
 
 
+def test_nobody_waits_at_a_closed_board() -> None:
+    board = Board(first_number=0)
+    seen = pin(board)
+
+    async def wait() -> list[bool]:
+        threading.Timer(0.05, board.close).start()
+        waiting = [board.changed(1, overlay=seen, status=0, timeout_s=20) for _ in range(2)]
+        return [*await asyncio.gather(*waiting), await board.changed(1, overlay=seen, status=0, timeout_s=20)]
+
+    assert asyncio.run(asyncio.wait_for(wait(), 10)) == [False, False, False]
+
+
 def test_events_that_change_nothing_are_covered_by_the_same_map() -> None:
     board = Board(first_number=0)
     before = pin(board)
