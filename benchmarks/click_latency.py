@@ -29,7 +29,7 @@ from playwright.sync_api import Page
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from fcnlab.core.tiles import Box
+from fcnlab.core.tiling.tiles import Box
 from fcnlab.counts import Task
 from fcnlab.domain import Event, EventBatch, EventKind
 from fcnlab.lab import open_lab

@@ -37,10 +37,10 @@ from fcnlab.core.counting.course import counting_aim, magnified, usual_spacing
 from fcnlab.core.counting.looks import network_count
 from fcnlab.core.counting.objects import labelled_blobs
 from fcnlab.core.counting.scoring import score_counts
-from fcnlab.core.course import Course
-from fcnlab.core.labelled import LabelledPicture
-from fcnlab.core.network_model import NetworkModel, network_probabilities, seen_hw, seen_picture
 from fcnlab.core.networks.base import EncoderParts
+from fcnlab.core.training.batches import LabelledPicture
+from fcnlab.core.training.network_model import NetworkModel, network_probabilities, seen_hw, seen_picture
+from fcnlab.core.training.trainer import Course
 from fcnlab.counts import ClassCount, CountScore, FoundObject, ImageCount, Objective
 from fcnlab.specs import NetworkName, NetworkSpec, TrainingSpec, counting_training
 from fcnlab.threads import wait_politely

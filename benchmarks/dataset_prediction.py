@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from fcnlab.adapters.weights import load_encoder
-from fcnlab.core.encoder import StageEncoder
+from fcnlab.core.learner.encoder import StageEncoder
 from fcnlab.domain import IGNORE
 from fcnlab.exports import ExportFormat, ExportSpec
 from fcnlab.segmenter import PointSegmenter

@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from fcnlab.core.queries import Strategy
+from fcnlab.core.learner.queries import Strategy
 from fcnlab.simulating import n_classes_of, read_example, read_names
 from fcnlab.simulating_datasets import DatasetLearner, DatasetRun
 from fcnlab.simulating_learners import ForestDatasetLearner, InstantDatasetLearner

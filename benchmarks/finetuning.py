@@ -26,11 +26,11 @@ from typing import Any
 import numpy as np
 
 from fcnlab.adapters.weights import load_encoder
-from fcnlab.core.course import Course
-from fcnlab.core.labelled import LabelledPicture
-from fcnlab.core.metrics import confusion, iou_per_class
-from fcnlab.core.network_model import NetworkModel, network_probabilities
 from fcnlab.core.networks.base import EncoderParts, PointNetwork
+from fcnlab.core.training.batches import LabelledPicture
+from fcnlab.core.training.metrics import confusion, iou_per_class
+from fcnlab.core.training.network_model import NetworkModel, network_probabilities
+from fcnlab.core.training.trainer import Course
 from fcnlab.domain import IGNORE
 from fcnlab.simulating import Example, n_classes_of, read_example, read_names
 from fcnlab.specs import USUAL_UPSAMPLING, NetworkName, NetworkSpec, TrainingSpec

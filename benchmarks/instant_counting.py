@@ -39,7 +39,6 @@ from skimage.filters import threshold_otsu
 from skimage.segmentation import watershed
 
 from fcnlab.adapters.weights import BUNDLED_ENCODER, load_encoder
-from fcnlab.core.clicks import Clicks, canonical_clicks
 from fcnlab.core.counting.counted import Counted, count_view
 from fcnlab.core.counting.instant import (
     CountHead,
@@ -52,7 +51,8 @@ from fcnlab.core.counting.instant import (
 from fcnlab.core.counting.scoring import match_points
 from fcnlab.core.counting.sizing import Sizes, sizes_at, spacing_from, usual_width
 from fcnlab.core.counting.views import instant_view
-from fcnlab.core.encoder import StageEncoder, lab_image
+from fcnlab.core.learner.encoder import StageEncoder, lab_image
+from fcnlab.core.learner.samples import Clicks, canonical_clicks
 from fcnlab.domain import Point
 from fcnlab.threads import wait_politely
 

@@ -16,18 +16,24 @@ from numpy.typing import ArrayLike, NDArray
 from fcnlab.adapters.checkpoints import load_checkpoint, save_checkpoint
 from fcnlab.adapters.devices import pick_device
 from fcnlab.adapters.weights import check_encoder, load_encoder
-from fcnlab.core import learner
-from fcnlab.core.clicks import Clicks, canonical_clicks
-from fcnlab.core.encoder import StageEncoder
-from fcnlab.core.full_size import full_size
-from fcnlab.core.head import Head, missing_message
-from fcnlab.core.model import Lesson, Model, canonical_teachings, model_from_arrays, model_to_arrays
-from fcnlab.core.network_model import KIND, NetworkModel, network_to_arrays
-from fcnlab.core.picture import array_id, to_rgb8
-from fcnlab.core.pictures import AnyPicture, open_picture, segment_any
-from fcnlab.core.tiled_stages import MemoryShelf
-from fcnlab.core.wide import is_wide
-from fcnlab.core.working import learner_picture
+from fcnlab.core.images.picture import array_id, to_rgb8
+from fcnlab.core.images.working import learner_picture
+from fcnlab.core.learner import learner
+from fcnlab.core.learner.encoder import StageEncoder
+from fcnlab.core.learner.full_size import full_size
+from fcnlab.core.learner.head import Head, missing_message
+from fcnlab.core.learner.model import (
+    Lesson,
+    Model,
+    canonical_teachings,
+    model_from_arrays,
+    model_to_arrays,
+)
+from fcnlab.core.learner.samples import Clicks, canonical_clicks
+from fcnlab.core.tiling.pictures import AnyPicture, open_picture, segment_any
+from fcnlab.core.tiling.tiled_stages import MemoryShelf
+from fcnlab.core.tiling.wide import is_wide
+from fcnlab.core.training.network_model import KIND, NetworkModel, network_to_arrays
 from fcnlab.domain import LearnerSpec, Point, checked_classes
 from fcnlab.errors import CheckpointError, InvalidClasses, InvalidPoints, NoPoints, NotFitted, UnknownImage
 from fcnlab.segmenter_checks import as_array, checked_background, renumbered, whole_numbers

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fcnlab.core.model import Lesson
+from fcnlab.core.learner.model import Lesson
 from fcnlab.domain import MAX_CLASSES
 from fcnlab.errors import InvalidClasses, InvalidImage, InvalidPoints
 

@@ -11,23 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.adapters.weights import TrainedEncoder, load_encoder, untrained_encoder
-from fcnlab.core.clicks import Clicks
-from fcnlab.core.coords import to_working
-from fcnlab.core.courses import course_of
-from fcnlab.core.head import missing_message
-from fcnlab.core.labelled import LabelledPicture
-from fcnlab.core.learner import Segmentation, segment_from_probabilities
-from fcnlab.core.looks import look_at
-from fcnlab.core.network_model import (
+from fcnlab.core.images.coords import to_working
+from fcnlab.core.learner.head import missing_message
+from fcnlab.core.learner.learner import Segmentation, segment_from_probabilities
+from fcnlab.core.learner.samples import Clicks
+from fcnlab.core.networks.base import EncoderParts
+from fcnlab.core.networks.registry import NETWORKS
+from fcnlab.core.training.batches import LabelledPicture
+from fcnlab.core.training.network_model import (
     NetworkModel,
     network_from_arrays,
     network_probabilities,
     seen_hw,
     seen_picture,
 )
-from fcnlab.core.networks.base import EncoderParts
-from fcnlab.core.networks.registry import NETWORKS
-from fcnlab.core.splitting import groups_alike, held_out, look
+from fcnlab.core.training.network_output import look_at
+from fcnlab.core.training.splits import groups_alike, held_out, look
+from fcnlab.core.training.trainers import course_of
 from fcnlab.domain import LearnerSpec, Point
 from fcnlab.errors import CheckpointError, InvalidSetting, NoPoints
 from fcnlab.specs import (

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from fcnlab.adapters.images import decode
 from fcnlab.adapters.png import read_mask
-from fcnlab.core.metrics import confusion, iou_per_class, mask_score
-from fcnlab.core.picture import to_rgb8
+from fcnlab.core.images.picture import to_rgb8
 from fcnlab.core.simulation import ClickStyle, balanced_pixels, first_clicks, next_click
+from fcnlab.core.training.metrics import confusion, iou_per_class, mask_score
 from fcnlab.domain import IGNORE, Point
 from fcnlab.errors import InvalidImage, InvalidSetting
 from fcnlab.segmenter import PointSegmenter

@@ -11,8 +11,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.core.metrics import confusion, iou_per_class
-from fcnlab.core.queries import Strategy, ask_pixels
+from fcnlab.core.learner.queries import Strategy, ask_pixels
+from fcnlab.core.training.metrics import confusion, iou_per_class
 from fcnlab.domain import IGNORE
 from fcnlab.errors import InvalidSetting
 from fcnlab.simulating import Example, read_example

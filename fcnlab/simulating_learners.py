@@ -13,22 +13,22 @@ from numpy.typing import NDArray
 
 from fcnlab.adapters.devices import pick_device
 from fcnlab.adapters.weights import load_encoder
-from fcnlab.core.clicks import join_samples, samples_at
-from fcnlab.core.coords import to_working
-from fcnlab.core.courses import course_of
-from fcnlab.core.encoder import StageEncoder
-from fcnlab.core.ensemble import GRID, MEMBERS, EnsembleHead, ensemble_probabilities, fit_ensemble
-from fcnlab.core.head import Head, Samples, fit_head
-from fcnlab.core.labelled import LabelledPicture
-from fcnlab.core.network_model import (
+from fcnlab.core.images.coords import to_working
+from fcnlab.core.learner.encoder import StageEncoder
+from fcnlab.core.learner.ensemble import GRID, MEMBERS, EnsembleHead, ensemble_probabilities, fit_ensemble
+from fcnlab.core.learner.head import Head, Samples, fit_head
+from fcnlab.core.learner.samples import join_samples, samples_at
+from fcnlab.core.learner.stages import Stages, score_stages
+from fcnlab.core.networks.base import EncoderParts
+from fcnlab.core.training.batches import LabelledPicture
+from fcnlab.core.training.network_model import (
     NetworkModel,
     fitting_spec,
     network_probabilities,
     seen_hw,
     seen_picture,
 )
-from fcnlab.core.networks.base import EncoderParts
-from fcnlab.core.stages import Stages, score_stages
+from fcnlab.core.training.trainers import course_of
 from fcnlab.simulating import Example
 from fcnlab.simulating_datasets import Labels
 from fcnlab.simulating_forest import forest_features, grown_forest

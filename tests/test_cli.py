@@ -23,7 +23,7 @@ from PIL import Image
 import fcnlab
 from fcnlab.cli import main
 from fcnlab.commands.app import THEME, server_command
-from fcnlab.core import large
+from fcnlab.core.tiling import large
 from fcnlab.domain import LearnerSpec
 from fcnlab.lab import open_lab
 from fcnlab.segmenter import PointSegmenter

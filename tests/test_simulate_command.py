@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from fcnlab.cli import main
-from fcnlab.core.queries import Strategy
+from fcnlab.core.learner.queries import Strategy
 
 HEIGHT, WIDTH = 56, 88
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fcnlab.cli import main
-from fcnlab.core.metrics import mask_score
+from fcnlab.core.training.metrics import mask_score
 from fcnlab.domain import IGNORE, Point
 from fcnlab.errors import InvalidImage, InvalidSetting
 from fcnlab.simulating import (

@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 
 from fcnlab.adapters.weights import load_encoder
-from fcnlab.core.clicks import samples_at
-from fcnlab.core.encoder import StageEncoder
-from fcnlab.core.ensemble import GRID, ensemble_at, ensemble_probabilities, fit_ensemble
-from fcnlab.core.head import Samples
+from fcnlab.core.learner.encoder import StageEncoder
+from fcnlab.core.learner.ensemble import GRID, ensemble_at, ensemble_probabilities, fit_ensemble
+from fcnlab.core.learner.head import Samples
+from fcnlab.core.learner.samples import samples_at
 from fcnlab.domain import IGNORE
 from fcnlab.errors import InvalidSetting, NoPoints
 from fcnlab.simulating import read_example

@@ -24,8 +24,8 @@ from fcnlab.commands.output import in_order, say_what_yolo_lacks, shape_options,
 from fcnlab.exports import ExportFormat, ExportSpec
 
 if TYPE_CHECKING:
-    from fcnlab.core.network_model import NetworkModel
-    from fcnlab.core.painting import Painting
+    from fcnlab.core.images.painting import Painting
+    from fcnlab.core.training.network_model import NetworkModel
     from fcnlab.domain import ClassLabel
     from fcnlab.imaging import Imaging
     from fcnlab.services.fitting import Maker

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fcnlab.core.clicks import Clicks
-from fcnlab.core.coords import learner_hw, to_full, to_working
-from fcnlab.core.queries import COUNT, Pixels, Strategy, ask_pixels
+from fcnlab.core.images.coords import learner_hw, to_full, to_working
+from fcnlab.core.learner.queries import COUNT, Pixels, Strategy, ask_pixels
+from fcnlab.core.learner.samples import Clicks
 from fcnlab.domain import ImageInfo, ImageState, PointSource
 from fcnlab.errors import InvalidSetting
 from fcnlab.services.board import Opinion

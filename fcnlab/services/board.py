@@ -14,9 +14,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.core.patches import NOTHING, changed_box, joined
-from fcnlab.core.queries import margin
-from fcnlab.core.tiles import Box
+from fcnlab.core.images.patches import NOTHING, changed_box, joined
+from fcnlab.core.learner.queries import margin
+from fcnlab.core.tiling.tiles import Box
 from fcnlab.counts import ImageCount
 from fcnlab.domain import IGNORE
 

@@ -14,7 +14,7 @@ from fcnlab.adapters import repository, repository_models
 from fcnlab.adapters.checkpoints import load_checkpoint
 from fcnlab.adapters.database import reading, writing
 from fcnlab.adapters.files import replaced_whole, write_whole
-from fcnlab.core.network_model import NetworkModel, network_probabilities, seen_hw
+from fcnlab.core.training.network_model import NetworkModel, network_probabilities, seen_hw
 from fcnlab.domain import Project
 from fcnlab.errors import CheckpointError, InvalidClasses
 from fcnlab.lab import Lab

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import replace
 
-from fcnlab.core.clicks import Clicks
-from fcnlab.core.coords import learner_hw
 from fcnlab.core.counting.counted import Counted, count_view, with_intervals
 from fcnlab.core.counting.looks import calibration_of
 from fcnlab.core.counting.views import View, network_view
-from fcnlab.core.network_model import NetworkModel
-from fcnlab.core.wide import counting_spec
+from fcnlab.core.images.coords import learner_hw
+from fcnlab.core.learner.samples import Clicks
+from fcnlab.core.tiling.wide import counting_spec
+from fcnlab.core.training.network_model import NetworkModel
 from fcnlab.domain import ImageInfo, Project
 from fcnlab.errors import CheckpointError
 from fcnlab.lab import Lab

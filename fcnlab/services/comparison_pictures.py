@@ -15,7 +15,7 @@ from fcnlab.adapters import repository_images
 from fcnlab.adapters.database import reading
 from fcnlab.adapters.exports.overlay_jpeg import overlay_jpeg
 from fcnlab.adapters.png import read_mask
-from fcnlab.core.palette import palette_of, tinted
+from fcnlab.core.images.palette import palette_of, tinted
 from fcnlab.domain import ClassLabel, ImageInfo, ImageState
 from fcnlab.lab import Lab
 from fcnlab.services.comparing import Standing

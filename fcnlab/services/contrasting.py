@@ -9,9 +9,9 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.core.metrics import confusion, iou_per_class, object_iou
-from fcnlab.core.palette import marked, palette_of, tinted
-from fcnlab.core.working import working_picture
+from fcnlab.core.images.palette import marked, palette_of, tinted
+from fcnlab.core.images.working import working_picture
+from fcnlab.core.training.metrics import confusion, iou_per_class, object_iou
 from fcnlab.domain import IGNORE, ImageInfo, Project
 from fcnlab.lab import Lab
 from fcnlab.runs import ModelRecord

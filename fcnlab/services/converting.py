@@ -17,8 +17,8 @@ from fcnlab.adapters.imports.formats import FORMATS
 from fcnlab.adapters.imports.labelled import FileClass, LabelledImage, UnreadLabels
 from fcnlab.adapters.imports.shapes import is_background
 from fcnlab.adapters.zips import LeftOut
-from fcnlab.core.naming import export_stems
-from fcnlab.core.palette import coloured_labels
+from fcnlab.core.images.naming import export_stems
+from fcnlab.core.images.palette import coloured_labels
 from fcnlab.domain import IGNORE
 from fcnlab.errors import ExportFailed, FcnlabError, ImportRefused
 from fcnlab.exports import CONVERTED, ExportFormat, ExportSpec

@@ -16,7 +16,7 @@ from fcnlab.adapters.database import reading
 from fcnlab.adapters.exports.count_files import CountedImage, count_files
 from fcnlab.core.counting.marks import spacing_of
 from fcnlab.core.counting.scoring import radius_for, score_counts
-from fcnlab.core.naming import safe_part
+from fcnlab.core.images.naming import safe_part
 from fcnlab.counts import ClassCount, CountScore, ImageCount
 from fcnlab.domain import ImageInfo, Project, StoredPoint
 from fcnlab.errors import ExportFailed

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.core.counting.picturing import density_picture
-from fcnlab.core.working import working_picture
+from fcnlab.core.images.working import working_picture
 from fcnlab.domain import ImageInfo
 from fcnlab.lab import Lab
 from fcnlab.services.fitting import ProjectLearner

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from fcnlab.adapters.exports.count_files import CountedImage, CountFiles, count_files
 from fcnlab.adapters.files import write_whole
-from fcnlab.core.naming import class_folders, export_stems
-from fcnlab.core.palette import coloured_labels
+from fcnlab.core.images.naming import class_folders, export_stems
+from fcnlab.core.images.palette import coloured_labels
 from fcnlab.counts import ImageCount
 from fcnlab.errors import ExportFailed
 from fcnlab.services.counting import Counter, NetworkCounter

@@ -14,7 +14,7 @@ from fcnlab.adapters.checkpoints import load_checkpoint
 from fcnlab.adapters.devices import pick_device
 from fcnlab.core.counting.looks import calibration_of, network_count, network_count_with_density
 from fcnlab.core.counting.scoring import radius_for, score_counts
-from fcnlab.core.network_model import NetworkModel
+from fcnlab.core.training.network_model import NetworkModel
 from fcnlab.counts import CountScore, ImageCount, Objective
 from fcnlab.errors import CheckpointError, FcnlabError, InvalidClasses
 from fcnlab.services.counting_files import MarkedFile, places_of, read_file

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from fcnlab.adapters.images import open_image
 from fcnlab.adapters.imports.mark_files import Mark, MarkFiles
-from fcnlab.core.coords import to_working
 from fcnlab.core.counting.aims import CountingAim
 from fcnlab.core.counting.course import counting_aim, held_out_counts, magnified, usual_spacing
-from fcnlab.core.labelled import LabelledPicture
-from fcnlab.core.network_model import NetworkModel, seen_hw, seen_picture
-from fcnlab.core.picture import make_picture
-from fcnlab.core.splitting import groups_alike, look
+from fcnlab.core.images.coords import to_working
+from fcnlab.core.images.picture import make_picture
+from fcnlab.core.training.batches import LabelledPicture
+from fcnlab.core.training.network_model import NetworkModel, seen_hw, seen_picture
+from fcnlab.core.training.splits import groups_alike, look
 from fcnlab.errors import ImportRefused, InvalidPoints, InvalidSetting, NoPoints
 from fcnlab.imaging import Imaging
 from fcnlab.services.image_hashes import hash_of

@@ -14,7 +14,7 @@ from fcnlab.adapters import repository, repository_counts, repository_images
 from fcnlab.adapters.database import reading
 from fcnlab.core.counting.aims import CountingAim
 from fcnlab.core.counting.course import counting_aim, held_out_counts, magnified, usual_spacing
-from fcnlab.core.splitting import groups_alike
+from fcnlab.core.training.splits import groups_alike
 from fcnlab.counts import Task
 from fcnlab.domain import StoredPoint
 from fcnlab.errors import InvalidSetting, NoPoints

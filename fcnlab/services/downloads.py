@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from urllib.parse import quote
 
-from fcnlab.core.naming import safe_part
+from fcnlab.core.images.naming import safe_part
 from fcnlab.errors import UnknownExport, storage_explained
 from fcnlab.lab import Lab
 

@@ -20,7 +20,7 @@ from fcnlab.adapters import (
 )
 from fcnlab.adapters.repository_events import Effect
 from fcnlab.adapters.repository_images import ImageOutline
-from fcnlab.core.palette import unused_colours
+from fcnlab.core.images.palette import unused_colours
 from fcnlab.counts import Task
 from fcnlab.domain import DEFAULT_PALETTE, ClassLabel, Event, EventKind, ImageState, Point, PointSource, StoredPoint
 from fcnlab.errors import ClickOutsideImage, InvalidClasses, InvalidEvent, InvalidPoints, UnknownImage

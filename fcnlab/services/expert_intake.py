@@ -17,7 +17,7 @@ from fcnlab.adapters.files import write_whole
 from fcnlab.adapters.imports.labelled import LabelledImage, LabelSource, UnreadLabels
 from fcnlab.adapters.imports.shapes import is_background
 from fcnlab.adapters.png import mask_png
-from fcnlab.core.expert_points import classes_in, sampled_points
+from fcnlab.core.training.expert_points import classes_in, sampled_points
 from fcnlab.domain import IGNORE, ImageState, Point, PointSource, StoredPoint
 from fcnlab.errors import ImportRefused
 from fcnlab.expertise import ExpertMask

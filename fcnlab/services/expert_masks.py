@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fcnlab.adapters import repository, repository_expert_masks
 from fcnlab.adapters.database import reading, writing
 from fcnlab.adapters.png import read_mask
-from fcnlab.core.metrics import confusion, iou_per_class
+from fcnlab.core.training.metrics import confusion, iou_per_class
 from fcnlab.domain import IGNORE, ImageInfo
 from fcnlab.errors import UnknownExpertMask
 from fcnlab.expertise import ExpertMask

@@ -31,10 +31,10 @@ from fcnlab.adapters.exports.root_painter import RootPainter
 from fcnlab.adapters.exports.svg import Svg
 from fcnlab.adapters.exports.voc import Voc
 from fcnlab.adapters.exports.yolo import Yolo, yolo_place
-from fcnlab.core.naming import class_folders
-from fcnlab.core.palette import tinted
-from fcnlab.core.region_measures import COLUMNS, measures_of
-from fcnlab.core.regions import Region, instance_regions, semantic_regions
+from fcnlab.core.images.measures import COLUMNS, measures_of
+from fcnlab.core.images.naming import class_folders
+from fcnlab.core.images.palette import tinted
+from fcnlab.core.images.regions import Region, instance_regions, semantic_regions
 from fcnlab.domain import ClassLabel
 from fcnlab.exports import LOCAL_FILES, NUMBERED_FORMATS, REGION_FORMATS, ExportFormat, ExportSpec
 from fcnlab.imaging import PixelSize, Recipe

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from fcnlab.core.naming import NAMING_RULE
-from fcnlab.core.palette import recoloured
+from fcnlab.core.images.naming import NAMING_RULE
+from fcnlab.core.images.palette import recoloured
 from fcnlab.domain import ImageInfo
 from fcnlab.exports import ExportSpec
 from fcnlab.runs import ModelRecord, score_in_a_sentence, score_to_plain

@@ -14,7 +14,7 @@ from fcnlab.adapters.database import reading
 from fcnlab.adapters.png import mask_hw
 from fcnlab.adapters.repository_exports import removed_classes, stored_masks
 from fcnlab.adapters.repository_learning import project_revision
-from fcnlab.core.learner import wants_guess
+from fcnlab.core.learner.learner import wants_guess
 from fcnlab.domain import ClassLabel, ImageInfo, ImageState, Project, StoredMask, StoredPoint
 from fcnlab.errors import ExportFailed, FcnlabError, NoPoints
 from fcnlab.lab import Lab

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.core.splitting import SIDE, groups_alike, shared_out
+from fcnlab.core.training.splits import SIDE, groups_alike, shared_out
 from fcnlab.domain import ImageInfo
 from fcnlab.errors import FcnlabError
 from fcnlab.exports import SPLIT_NAMES, SplitSpec

@@ -19,10 +19,10 @@ from fcnlab.adapters.exports.format import Assembly, ExportedImage, Line, Spoole
 from fcnlab.adapters.exports.manifest import MANIFEST_NAME, manifest_json
 from fcnlab.adapters.filestore import find_original
 from fcnlab.adapters.png import read_mask
-from fcnlab.core.naming import export_stems
-from fcnlab.core.painting import Painting
-from fcnlab.core.palette import recoloured
-from fcnlab.core.regions import tidied
+from fcnlab.core.images.naming import export_stems
+from fcnlab.core.images.painting import Painting
+from fcnlab.core.images.palette import recoloured
+from fcnlab.core.images.regions import tidied
 from fcnlab.domain import IGNORE, ImageInfo, StoredMask, StoredPoint
 from fcnlab.errors import ExportFailed, FcnlabError
 from fcnlab.exports import PROBABILITY_FORMATS, ExportSpec

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from fcnlab.adapters import repository_models
 from fcnlab.adapters.checkpoints import load_checkpoint, save_checkpoint
 from fcnlab.adapters.database import reading
-from fcnlab.core.aims import Aim
-from fcnlab.core.course import Course
-from fcnlab.core.courses import course_of
-from fcnlab.core.head_course import HeadCourse
-from fcnlab.core.labelled import LabelledPicture
-from fcnlab.core.network_model import NetworkModel, fitting_spec, network_to_arrays
+from fcnlab.core.training.batches import LabelledPicture
+from fcnlab.core.training.head_trainer import HeadCourse
+from fcnlab.core.training.network_model import NetworkModel, fitting_spec, network_to_arrays
+from fcnlab.core.training.objectives import Aim
+from fcnlab.core.training.trainer import Course
+from fcnlab.core.training.trainers import course_of
 from fcnlab.errors import CheckpointError
 from fcnlab.lab import Lab
 from fcnlab.services.counting_points import CountingPoints

@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 from fcnlab.adapters.database import reading
 from fcnlab.adapters.repository_learning import NOTHING_READ
-from fcnlab.core import learner
-from fcnlab.core.clicks import NEIGHBOURS_UP_TO, Clicks, canonical_clicks
-from fcnlab.core.coords import learner_hw
 from fcnlab.core.counting.counted import Counted
-from fcnlab.core.head import Head
-from fcnlab.core.looks import ChosenNetwork
-from fcnlab.core.model import Lesson, Model, frozen_model
-from fcnlab.core.painting import Painting
-from fcnlab.core.pictures import segment_any
-from fcnlab.core.wide import is_wide
+from fcnlab.core.images.coords import learner_hw
+from fcnlab.core.images.painting import Painting
+from fcnlab.core.learner import learner
+from fcnlab.core.learner.head import Head
+from fcnlab.core.learner.model import Lesson, Model, frozen_model
+from fcnlab.core.learner.samples import NEIGHBOURS_UP_TO, Clicks, canonical_clicks
+from fcnlab.core.tiling.pictures import segment_any
+from fcnlab.core.tiling.wide import is_wide
+from fcnlab.core.training.network_output import ChosenNetwork
 from fcnlab.counts import Task
 from fcnlab.domain import ImageInfo, Project, StoredPoint
 from fcnlab.errors import NoPoints

@@ -11,8 +11,8 @@ from functools import partial
 
 from fcnlab.adapters import repository_images
 from fcnlab.adapters.database import reading
-from fcnlab.core.head import Head
-from fcnlab.core.queries import expected_gain
+from fcnlab.core.learner.head import Head
+from fcnlab.core.learner.queries import expected_gain
 from fcnlab.domain import ImageState
 from fcnlab.errors import DatabaseUnavailable, FcnlabError, UnknownProject
 from fcnlab.lab import Lab

@@ -13,8 +13,8 @@ from fcnlab.adapters import filestore, repository, repository_images
 from fcnlab.adapters.database import reading, writing
 from fcnlab.adapters.decoding import DecodedImage
 from fcnlab.adapters.images import decode
-from fcnlab.core.contrast import value_range
-from fcnlab.core.picture import known_values, make_picture
+from fcnlab.core.images.intensity import value_range
+from fcnlab.core.images.picture import known_values, make_picture
 from fcnlab.domain import ImageInfo, Project, picture_name
 from fcnlab.errors import ImportRefused, InvalidImage, InvalidSetting
 from fcnlab.imaging import Imaging, Recipe, Stretch

@@ -16,7 +16,7 @@ from fcnlab.adapters.database import reading, writing
 from fcnlab.adapters.files import flush_folders, flush_together
 from fcnlab.adapters.filestore import Staged
 from fcnlab.adapters.images import decode
-from fcnlab.core.picture import make_picture
+from fcnlab.core.images.picture import make_picture
 from fcnlab.domain import ImageInfo, Project, picture_name
 from fcnlab.errors import FcnlabError, InvalidImage, StorageFull
 from fcnlab.imaging import PixelSize, Recipe

@@ -17,7 +17,7 @@ from fcnlab.adapters.database import reading
 from fcnlab.adapters.filestore import Source
 from fcnlab.adapters.images import ImageSource, decode, open_image
 from fcnlab.adapters.tiff_notes import write_page
-from fcnlab.core.picture import repeat_picture
+from fcnlab.core.images.picture import repeat_picture
 from fcnlab.domain import ImageInfo, Project
 from fcnlab.errors import (
     DatabaseUnavailable,

@@ -11,14 +11,14 @@ import torch
 from numpy.typing import NDArray
 
 from fcnlab.adapters.weights import load_encoder
-from fcnlab.core import learner
-from fcnlab.core.clicks import Clicks, canonical_clicks, join_samples
-from fcnlab.core.encoder import StageEncoder
-from fcnlab.core.ensemble import GRID, ensemble_probabilities, fit_ensemble
-from fcnlab.core.full_size import full_size
-from fcnlab.core.point_scores import score_of
-from fcnlab.core.stages import Stages
-from fcnlab.core.working import working_picture
+from fcnlab.core.images.working import working_picture
+from fcnlab.core.learner import learner
+from fcnlab.core.learner.encoder import StageEncoder
+from fcnlab.core.learner.ensemble import GRID, ensemble_probabilities, fit_ensemble
+from fcnlab.core.learner.full_size import full_size
+from fcnlab.core.learner.samples import Clicks, canonical_clicks, join_samples
+from fcnlab.core.learner.stages import Stages
+from fcnlab.core.training.point_scores import score_of
 from fcnlab.domain import Project
 from fcnlab.lab import Lab
 from fcnlab.services.importing import read_picture

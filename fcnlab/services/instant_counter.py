@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fcnlab.core.clicks import Clicks, canonical_clicks
 from fcnlab.core.counting.counted import Counted, count_view, with_intervals
 from fcnlab.core.counting.instant import CountHead, CountLesson, CountLessons, CountPicture, fit_counts, teach_counts
 from fcnlab.core.counting.sizing import Sizes, sizes_at, spacing_from, usual_width
 from fcnlab.core.counting.views import instant_view
-from fcnlab.core.wide import counting_spec
+from fcnlab.core.learner.samples import Clicks, canonical_clicks
+from fcnlab.core.tiling.wide import counting_spec
 from fcnlab.domain import ImageInfo, Project
 from fcnlab.errors import FcnlabError, NoPoints
 from fcnlab.services.picture_store import PictureStore

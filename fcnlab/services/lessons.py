@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from fcnlab.core.head import missing_message
-from fcnlab.core.learner import Teaching
-from fcnlab.core.model import Lesson, canonical_teachings
+from fcnlab.core.learner.head import missing_message
+from fcnlab.core.learner.learner import Teaching
+from fcnlab.core.learner.model import Lesson, canonical_teachings
 from fcnlab.domain import LearnerSpec, Project
 from fcnlab.errors import NoPoints
 

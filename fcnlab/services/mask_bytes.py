@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.adapters.exports.index_png import index_png
-from fcnlab.core.palette import palette_of
+from fcnlab.core.images.palette import palette_of
 from fcnlab.domain import ClassLabel
 
 

@@ -16,9 +16,9 @@ from fcnlab.adapters.database import reading, writing
 from fcnlab.adapters.files import write_whole
 from fcnlab.adapters.png import mask_png, read_mask
 from fcnlab.adapters.repository_learning import project_revision
-from fcnlab.core.full_size import full_size
-from fcnlab.core.model import Model, model_to_arrays
-from fcnlab.core.painting import Painting, painted
+from fcnlab.core.images.painting import Painting, painted
+from fcnlab.core.learner.full_size import full_size
+from fcnlab.core.learner.model import Model, model_to_arrays
 from fcnlab.domain import ImageInfo, ImageState, Project, StoredMask
 from fcnlab.errors import ExportFailed, NoPoints, storage_explained
 from fcnlab.lab import Lab

@@ -19,8 +19,8 @@ from fcnlab.adapters.files import write_whole
 from fcnlab.adapters.png import mask_png
 from fcnlab.comparisons import LARGER, LARGER_FROM, LINEAR, ComparisonSpec, Measured, Timing, key_of, mask_file
 from fcnlab.core.counting.looks import counted_mask, network_count
-from fcnlab.core.network_model import NetworkModel, network_probabilities, seen_hw, seen_picture
 from fcnlab.core.networks.sliding import SlidingDense, SlidingWindow
+from fcnlab.core.training.network_model import NetworkModel, network_probabilities, seen_hw, seen_picture
 from fcnlab.domain import ImageInfo, Project
 from fcnlab.errors import FcnlabError
 from fcnlab.lab import Lab

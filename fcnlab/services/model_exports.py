@@ -10,7 +10,7 @@ from typing import Literal
 
 from fcnlab.adapters.exports.network_files import onnx_bytes, pt2_bytes
 from fcnlab.adapters.files import write_whole
-from fcnlab.core.network_model import NetworkModel
+from fcnlab.core.training.network_model import NetworkModel
 from fcnlab.errors import ExportFailed
 from fcnlab.lab import Lab
 from fcnlab.services.downloads import new_download

@@ -7,9 +7,9 @@ from collections import OrderedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.core.coords import learner_hw
-from fcnlab.core.looks import ChosenNetwork, Look, rough_look, rounded_probabilities
-from fcnlab.core.working import learner_picture
+from fcnlab.core.images.coords import learner_hw
+from fcnlab.core.images.working import learner_picture
+from fcnlab.core.training.network_output import ChosenNetwork, Look, rough_look, rounded_probabilities
 from fcnlab.domain import ImageInfo
 from fcnlab.lab import Lab
 from fcnlab.runs import ModelRecord

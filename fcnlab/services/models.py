@@ -9,7 +9,7 @@ from pathlib import Path
 from fcnlab.adapters import repository, repository_models
 from fcnlab.adapters.database import reading, writing
 from fcnlab.adapters.files import replaced_whole
-from fcnlab.core.naming import safe_part
+from fcnlab.core.images.naming import safe_part
 from fcnlab.domain import ClassLabel, Project
 from fcnlab.errors import CheckpointError, UnknownModel
 from fcnlab.lab import Lab

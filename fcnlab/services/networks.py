@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from fcnlab.adapters.checkpoints import load_checkpoint
 from fcnlab.adapters.weights import TrainedEncoder, load_encoder, untrained_encoder
-from fcnlab.core.full_size import ROWS
-from fcnlab.core.network_model import NetworkModel, network_from_arrays, network_probabilities
+from fcnlab.core.learner.full_size import ROWS
 from fcnlab.core.networks.base import EncoderParts
 from fcnlab.core.networks.sliding import SlidingDense, SlidingWindow
-from fcnlab.core.strips import linear_rows, neighbour_rows
+from fcnlab.core.tiling.strips import linear_rows, neighbour_rows
+from fcnlab.core.training.network_model import NetworkModel, network_from_arrays, network_probabilities
 
 
 def encoder_parts(name: str, weights: str = "") -> EncoderParts:

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from fcnlab.adapters.database import reading
 from fcnlab.adapters.repository_learning import painting_revision
-from fcnlab.core.coords import learner_hw
-from fcnlab.core.learner import Segmentation
-from fcnlab.core.painting import Painting, painted
-from fcnlab.core.tiles import Box
+from fcnlab.core.images.coords import learner_hw
+from fcnlab.core.images.painting import Painting, painted
+from fcnlab.core.learner.learner import Segmentation
+from fcnlab.core.tiling.tiles import Box
 from fcnlab.domain import IGNORE, ImageInfo, ImageState, Project
 from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab

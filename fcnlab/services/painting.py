@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from fcnlab.adapters import repository_images, repository_points, repository_strokes
 from fcnlab.adapters.database import reading
-from fcnlab.core.painting import Layer, Painting
+from fcnlab.core.images.painting import Layer, Painting
 from fcnlab.domain import ImageInfo, PointSource, StoredPoint
 from fcnlab.lab import Lab
 from fcnlab.strokes import StoredStroke

@@ -16,19 +16,19 @@ from numpy.typing import NDArray
 from fcnlab.adapters.features import Entry, TensorCache
 from fcnlab.adapters.filestore import CACHE_NAME_CHARS
 from fcnlab.adapters.weights import load_encoder, weights_fingerprint
-from fcnlab.core import learner
-from fcnlab.core.clicks import Clicks
-from fcnlab.core.coords import learner_hw
 from fcnlab.core.counting.instant import CountPicture, ready_to_count
-from fcnlab.core.encoder import StageEncoder
-from fcnlab.core.head import Head
-from fcnlab.core.large import is_large
-from fcnlab.core.model import teaching_from_arrays, teaching_to_arrays
-from fcnlab.core.pictures import AnyPicture, open_picture, plain_of
-from fcnlab.core.plain import plain_probabilities
-from fcnlab.core.stages import Stages, stages_from_tensors, stages_to_tensors
-from fcnlab.core.wide import TILE_SIDE, WidePicture, is_wide
-from fcnlab.core.working import learner_picture
+from fcnlab.core.images.coords import learner_hw
+from fcnlab.core.images.working import learner_picture
+from fcnlab.core.learner import learner
+from fcnlab.core.learner.encoder import StageEncoder
+from fcnlab.core.learner.head import Head
+from fcnlab.core.learner.model import teaching_from_arrays, teaching_to_arrays
+from fcnlab.core.learner.plain import plain_probabilities
+from fcnlab.core.learner.samples import Clicks
+from fcnlab.core.learner.stages import Stages, stages_from_tensors, stages_to_tensors
+from fcnlab.core.tiling.large import is_large
+from fcnlab.core.tiling.pictures import AnyPicture, open_picture, plain_of
+from fcnlab.core.tiling.wide import TILE_SIDE, WidePicture, is_wide
 from fcnlab.domain import ImageInfo, LearnerSpec
 from fcnlab.errors import FcnlabError
 from fcnlab.lab import Lab

@@ -12,7 +12,7 @@ from PIL import Image
 
 from fcnlab.adapters.filestore import find_shown, thumbnail_path
 from fcnlab.adapters.pyramid import TILE_PX, is_in_tiles, n_levels, tile_path, tiles_folder
-from fcnlab.core.splitting import look
+from fcnlab.core.training.splits import look
 from fcnlab.domain import ImageInfo
 from fcnlab.errors import ImportRefused
 from fcnlab.lab import Lab

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from fcnlab.adapters.exports.format import ExportedImage, Format, Subject
 from fcnlab.adapters.exports.mask_pngs import IndexMasks
 from fcnlab.adapters.images import SUFFIXES, open_image
-from fcnlab.core.naming import export_stems
-from fcnlab.core.regions import tidied
+from fcnlab.core.images.naming import export_stems
+from fcnlab.core.images.regions import tidied
 from fcnlab.domain import ClassLabel
 from fcnlab.errors import ExportFailed, FcnlabError, ImportRefused
 from fcnlab.exports import PROBABILITY_FORMATS, ExportFormat, ExportSpec

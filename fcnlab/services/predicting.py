@@ -17,20 +17,20 @@ from fcnlab.adapters.devices import pick_device
 from fcnlab.adapters.features import passing_cache
 from fcnlab.adapters.images import decode, open_image
 from fcnlab.adapters.weights import load_encoder
-from fcnlab.core.clicks import Clicks
-from fcnlab.core.encoder import StageEncoder
-from fcnlab.core.full_size import full_size
-from fcnlab.core.large import is_large
-from fcnlab.core.learner import Segmentation
-from fcnlab.core.looks import ChosenNetwork, rounded_probabilities
-from fcnlab.core.model import Model
-from fcnlab.core.network_model import NetworkModel
-from fcnlab.core.painting import Painting, painted
-from fcnlab.core.palette import coloured_labels
-from fcnlab.core.picture import array_id, make_picture
-from fcnlab.core.pictures import open_picture, segment_any
-from fcnlab.core.plain import plain_segmentation
-from fcnlab.core.working import learner_picture
+from fcnlab.core.images.painting import Painting, painted
+from fcnlab.core.images.palette import coloured_labels
+from fcnlab.core.images.picture import array_id, make_picture
+from fcnlab.core.images.working import learner_picture
+from fcnlab.core.learner.encoder import StageEncoder
+from fcnlab.core.learner.full_size import full_size
+from fcnlab.core.learner.learner import Segmentation
+from fcnlab.core.learner.model import Model
+from fcnlab.core.learner.plain import plain_segmentation
+from fcnlab.core.learner.samples import Clicks
+from fcnlab.core.tiling.large import is_large
+from fcnlab.core.tiling.pictures import open_picture, segment_any
+from fcnlab.core.training.network_model import NetworkModel
+from fcnlab.core.training.network_output import ChosenNetwork, rounded_probabilities
 from fcnlab.domain import ClassLabel
 from fcnlab.errors import ImportRefused
 from fcnlab.imaging import Imaging, PixelSize, Recipe

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from fcnlab.adapters import repository_images
 from fcnlab.adapters.database import reading
-from fcnlab.core.palette import palette_of, tinted
-from fcnlab.core.working import working_picture
+from fcnlab.core.images.palette import palette_of, tinted
+from fcnlab.core.images.working import working_picture
 from fcnlab.domain import ImageInfo, ImageState
 from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab

@@ -17,7 +17,7 @@ from fcnlab.adapters import (
 )
 from fcnlab.adapters.database import reading, writing
 from fcnlab.adapters.presence import delete_anything
-from fcnlab.core.palette import coloured_labels
+from fcnlab.core.images.palette import coloured_labels
 from fcnlab.counts import Task
 from fcnlab.domain import (
     ClassLabel,

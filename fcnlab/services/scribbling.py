@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from fcnlab.adapters import repository, repository_images, repository_points
 from fcnlab.adapters.database import reading
 from fcnlab.adapters.exports.overlay_jpeg import overlay_jpeg
-from fcnlab.core.palette import palette_of
-from fcnlab.core.scribbles import dotted
-from fcnlab.core.working import working_picture
+from fcnlab.core.images.palette import palette_of
+from fcnlab.core.images.scribbles import dotted
+from fcnlab.core.images.working import working_picture
 from fcnlab.domain import Event, EventBatch, EventKind, ImageInfo, Point
 from fcnlab.errors import InvalidPoints
 from fcnlab.lab import Lab

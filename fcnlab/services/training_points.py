@@ -18,13 +18,13 @@ from fcnlab.adapters import repository, repository_images, repository_points
 from fcnlab.adapters.database import reading
 from fcnlab.adapters.repository_expert_masks import is_of_expert_mask
 from fcnlab.adapters.repository_learning import NOTHING_READ, changed_since
-from fcnlab.core.aims import Aim
-from fcnlab.core.clicks import Clicks, canonical_clicks
-from fcnlab.core.coords import to_working
-from fcnlab.core.head import missing_message
-from fcnlab.core.labelled import LabelledPicture
-from fcnlab.core.network_model import NetworkModel, seen_hw, seen_picture
-from fcnlab.core.splitting import ALIKE, groups_alike, held_out
+from fcnlab.core.images.coords import to_working
+from fcnlab.core.learner.head import missing_message
+from fcnlab.core.learner.samples import Clicks, canonical_clicks
+from fcnlab.core.training.batches import LabelledPicture
+from fcnlab.core.training.network_model import NetworkModel, seen_hw, seen_picture
+from fcnlab.core.training.objectives import Aim
+from fcnlab.core.training.splits import ALIKE, groups_alike, held_out
 from fcnlab.domain import ImageInfo, Point, PointSource, StoredPoint
 from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab

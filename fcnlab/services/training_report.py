@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fcnlab.core.model import Model
+from fcnlab.core.learner.model import Model
 
 
 def training_accuracy(model: Model) -> float:

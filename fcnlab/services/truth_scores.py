@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fcnlab.adapters import repository_images
 from fcnlab.adapters.database import reading
-from fcnlab.core.metrics import confusion, iou_per_class
+from fcnlab.core.training.metrics import confusion, iou_per_class
 from fcnlab.domain import IGNORE, ImageInfo
 from fcnlab.errors import ImportRefused
 from fcnlab.lab import Lab

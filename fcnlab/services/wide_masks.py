@@ -11,13 +11,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.core.clicks import Clicks
-from fcnlab.core.coords import learner_hw
-from fcnlab.core.head import missing_message
-from fcnlab.core.large import LazyLab
-from fcnlab.core.learner import Segmentation, obeyed
-from fcnlab.core.tiles import Box
-from fcnlab.core.wide import WidePicture, is_wide
+from fcnlab.core.images.coords import learner_hw
+from fcnlab.core.learner.head import missing_message
+from fcnlab.core.learner.learner import Segmentation, obeyed
+from fcnlab.core.learner.samples import Clicks
+from fcnlab.core.tiling.large import LazyLab
+from fcnlab.core.tiling.tiles import Box
+from fcnlab.core.tiling.wide import WidePicture, is_wide
 from fcnlab.domain import IGNORE, ImageInfo
 from fcnlab.errors import NoPoints
 from fcnlab.services.fitting import ProjectLearner

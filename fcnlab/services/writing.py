@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.adapters.exports.format import ExportedImage, Subject
-from fcnlab.core.naming import export_stems
-from fcnlab.core.palette import coloured_labels
-from fcnlab.core.regions import tidied
+from fcnlab.core.images.naming import export_stems
+from fcnlab.core.images.palette import coloured_labels
+from fcnlab.core.images.regions import tidied
 from fcnlab.domain import checked_classes
 from fcnlab.errors import ExportFailed, InvalidImage
 from fcnlab.exports import MASK_FORMATS, ExportFormat, ExportSpec

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.core.scribbles import Shape
+from fcnlab.core.images.scribbles import Shape
 from fcnlab.domain import ClassLabel
 from fcnlab.errors import InvalidEvent
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 import streamlit as st
 
-from fcnlab.core.coords import COARSEST, LONG_SIDE
+from fcnlab.core.images.coords import COARSEST, LONG_SIDE
 from fcnlab.counts import Task
 from fcnlab.domain import LearnerSpec, Project
 from fcnlab.errors import FcnlabError

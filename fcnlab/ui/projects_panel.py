@@ -8,7 +8,7 @@ from functools import partial
 
 import streamlit as st
 
-from fcnlab.core.palette import class_colours
+from fcnlab.core.images.palette import class_colours
 from fcnlab.counts import Task
 from fcnlab.domain import ClassLabel, LearnerSpec, Project, is_background_name
 from fcnlab.errors import FcnlabError

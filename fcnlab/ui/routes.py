@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from fcnlab.core.queries import COUNT, Strategy
+from fcnlab.core.learner.queries import COUNT, Strategy
 from fcnlab.counts import ImageCount
 from fcnlab.domain import ImageInfo
 from fcnlab.errors import (

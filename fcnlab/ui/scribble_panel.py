@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from fcnlab.core.scribbles import Shape, points_of_shapes
+from fcnlab.core.images.scribbles import Shape, points_of_shapes
 from fcnlab.domain import ClassLabel, ImageInfo, ImageState, Point, Project
 from fcnlab.errors import FcnlabError
 from fcnlab.services.projects import images as project_images

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from fcnlab.core.palette import unused_colours
+from fcnlab.core.images.palette import unused_colours
 from fcnlab.domain import Event, EventBatch, Project
 from fcnlab.errors import FcnlabError
 from fcnlab.services.images import projects_of_images

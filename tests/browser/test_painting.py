@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from fcnlab.adapters.database import reading
 from fcnlab.adapters.repository_strokes import strokes_of_image
-from fcnlab.core.painting import pixels_of
+from fcnlab.core.images.painting import pixels_of
 from fcnlab.lab import Lab
 from fcnlab.services.exporting import ExportSpec, export_project
 from fcnlab.services.fitting import ProjectLearner

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from fcnlab.adapters.weights import BUNDLED_ENCODER, load_encoder
-from fcnlab.core.encoder import StageEncoder
+from fcnlab.core.learner.encoder import StageEncoder
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fcnlab.core.clicks import border_positions, canonical_clicks, neighbour_positions
+from fcnlab.core.learner.samples import border_positions, canonical_clicks, neighbour_positions
 from fcnlab.domain import Point
 from fcnlab.errors import ClickOutsideImage
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fcnlab.core.coords import check_inside, learner_hw, to_full, to_working, working_hw
+from fcnlab.core.images.coords import check_inside, learner_hw, to_full, to_working, working_hw
 from fcnlab.domain import LearnerSpec
 from fcnlab.errors import ClickOutsideImage, InvalidSetting
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from fcnlab.adapters.weights import BUNDLED_ENCODER, load_encoder
-from fcnlab.core.encoder import StageEncoder, lab_image, without_batch_norm
+from fcnlab.core.learner.encoder import StageEncoder, lab_image, without_batch_norm
 
 
 class Backwards(nn.Module):

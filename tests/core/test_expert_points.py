@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from fcnlab.core.expert_points import CLEARANCE_PX, sampled_points
+from fcnlab.core.training.expert_points import CLEARANCE_PX, sampled_points
 from fcnlab.domain import IGNORE
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from fcnlab.core.descent import Curvature, descend
-from fcnlab.core.head import BIAS_PENALTY, PENALTY, Samples, fit_head, point_weights
+from fcnlab.core.learner.descent import Curvature, descend
+from fcnlab.core.learner.head import BIAS_PENALTY, PENALTY, Samples, fit_head, point_weights
 from fcnlab.errors import NoPoints
 
 

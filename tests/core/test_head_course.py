@@ -11,14 +11,19 @@ import pytest
 import torch
 
 from fcnlab.adapters.weights import load_encoder, untrained_encoder
-from fcnlab.core.clicks import samples_at
-from fcnlab.core.course import Outcome
-from fcnlab.core.courses import course_of
-from fcnlab.core.head_course import HeadCourse
-from fcnlab.core.labelled import LabelledPicture
-from fcnlab.core.network_model import NetworkModel, network_from_arrays, network_probabilities, network_to_arrays
+from fcnlab.core.learner.samples import samples_at
 from fcnlab.core.networks.base import EncoderParts
 from fcnlab.core.networks.larger_head import LargerHead
+from fcnlab.core.training.batches import LabelledPicture
+from fcnlab.core.training.head_trainer import HeadCourse
+from fcnlab.core.training.network_model import (
+    NetworkModel,
+    network_from_arrays,
+    network_probabilities,
+    network_to_arrays,
+)
+from fcnlab.core.training.trainer import Outcome
+from fcnlab.core.training.trainers import course_of
 from fcnlab.errors import InvalidSetting, NoPoints
 from fcnlab.specs import NetworkName, NetworkSpec, TrainingProgress, TrainingSpec
 

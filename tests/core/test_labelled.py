@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from fcnlab.core.labelled import LabelledPicture, collated, cut_out, recoloured, turned, weighted
+from fcnlab.core.training.batches import LabelledPicture, collated, cut_out, recoloured, turned, weighted
 from fcnlab.specs import TrainingSpec
 
 HEIGHT, WIDTH = 60, 90

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import skimage.data
 
-from fcnlab.core import learner
-from fcnlab.core.clicks import canonical_clicks
-from fcnlab.core.encoder import StageEncoder
-from fcnlab.core.large import LargePicture, segment_large
-from fcnlab.core.opinions import margins
-from fcnlab.core.stages import score_stages
-from fcnlab.core.tiled_stages import MemoryShelf, TiledStages
+from fcnlab.core.learner import learner
+from fcnlab.core.learner.encoder import StageEncoder
+from fcnlab.core.learner.opinions import margins
+from fcnlab.core.learner.samples import canonical_clicks
+from fcnlab.core.learner.stages import score_stages
+from fcnlab.core.tiling.large import LargePicture, segment_large
+from fcnlab.core.tiling.tiled_stages import MemoryShelf, TiledStages
 from fcnlab.domain import LearnerSpec, Point
 
 SCALES = (1.0, 0.5)

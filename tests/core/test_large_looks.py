@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fcnlab.core import large
-from fcnlab.core.looks import look_at
+from fcnlab.core.tiling import large
+from fcnlab.core.training.network_output import look_at
 from fcnlab.domain import LearnerSpec
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from fcnlab.core import learner
-from fcnlab.core.clicks import canonical_clicks
-from fcnlab.core.encoder import StageEncoder
-from fcnlab.core.full_size import full_size
-from fcnlab.core.stages import Stages
+from fcnlab.core.learner import learner
+from fcnlab.core.learner.encoder import StageEncoder
+from fcnlab.core.learner.full_size import full_size
+from fcnlab.core.learner.samples import canonical_clicks
+from fcnlab.core.learner.stages import Stages
 from fcnlab.domain import LearnerSpec, Point
 from fcnlab.errors import NoPoints
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from fcnlab.core.head import point_weights
-from fcnlab.core.losses import point_loss, sampled_point_loss
+from fcnlab.core.learner.head import point_weights
+from fcnlab.core.training.losses import point_loss, sampled_point_loss
 from fcnlab.domain import IGNORE
 from fcnlab.errors import NoPoints
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fcnlab.core.naming import OTHER_FOLDERS, class_folders, export_stems
+from fcnlab.core.images.naming import OTHER_FOLDERS, class_folders, export_stems
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fcnlab.core.coords import to_full, to_working, working_hw
-from fcnlab.core.painting import Painting, painted, pixels_of, stroke_of
+from fcnlab.core.images.coords import to_full, to_working, working_hw
+from fcnlab.core.images.painting import Painting, painted, pixels_of, stroke_of
 from fcnlab.domain import Point
 from fcnlab.errors import ClickOutsideImage, InvalidEvent
 from fcnlab.strokes import MAX_RUNS, Stroke

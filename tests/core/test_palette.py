@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from fcnlab.core.palette import (
+from fcnlab.core.images.palette import (
     NO_CLASS_RGB,
     as_seen,
     class_colours,

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fcnlab.core.contrast import measured_stretch, stretch_to_uint8, value_range
-from fcnlab.core.picture import make_picture, repeat_picture, to_rgb8
+from fcnlab.core.images.intensity import measured_stretch, stretch_to_uint8, value_range
+from fcnlab.core.images.picture import make_picture, repeat_picture, to_rgb8
 from fcnlab.errors import InvalidImage
 from fcnlab.imaging import Imaging, Recipe, Stretch
 
@@ -66,7 +66,7 @@ def test_a_histogram_in_parts_is_the_histogram(monkeypatch: pytest.MonkeyPatch) 
     image = random_image((50, 31, 3), np.uint16)
     whole = measured_stretch(image)
 
-    monkeypatch.setattr("fcnlab.core.contrast.COUNTED_AT_ONCE", 100)
+    monkeypatch.setattr("fcnlab.core.images.intensity.COUNTED_AT_ONCE", 100)
 
     assert measured_stretch(image) == whole
 

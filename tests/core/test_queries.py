@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fcnlab.core.queries import STRATEGIES, ask_pixels, expected_gain, uncertainty
+from fcnlab.core.learner.queries import STRATEGIES, ask_pixels, expected_gain, uncertainty
 from fcnlab.errors import InvalidSetting
 
 OF_ONE = ("margin", "entropy", "least-confidence")

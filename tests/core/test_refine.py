@@ -2,8 +2,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from fcnlab.core.clicks import canonical_clicks
-from fcnlab.core.refine import OBEYED_PX, clicked_regions, guided_filter, make_guide, obey_clicks, obey_nearby
+from fcnlab.core.learner.refine import (
+    OBEYED_PX,
+    clicked_regions,
+    guided_filter,
+    make_guide,
+    obey_clicks,
+    obey_nearby,
+)
+from fcnlab.core.learner.samples import canonical_clicks
 from fcnlab.domain import Point
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from rasterio.features import rasterize
 from scipy import ndimage
 
-from fcnlab.core.regions import Region, instance_regions, pieces_of, semantic_regions, tidied
+from fcnlab.core.images.regions import Region, instance_regions, pieces_of, semantic_regions, tidied
 from fcnlab.domain import IGNORE
 
 EIGHT = np.ones((3, 3), int)

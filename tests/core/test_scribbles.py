@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fcnlab.core.palette import palette_of
-from fcnlab.core.scribbles import MOST_PER_CLASS, MOST_PER_SHAPE, Shape, dotted, points_of_shapes
+from fcnlab.core.images.palette import palette_of
+from fcnlab.core.images.scribbles import MOST_PER_CLASS, MOST_PER_SHAPE, Shape, dotted, points_of_shapes
 from fcnlab.domain import ClassLabel, Point
 
 DRAWN_HW = (200, 300)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fcnlab.core import splitting
-from fcnlab.core.splitting import shared_out
+from fcnlab.core.training import splits
+from fcnlab.core.training.splits import shared_out
 
 
 def groups_of(sizes: list[int]) -> list[list[int]]:
@@ -60,9 +60,9 @@ def test_groups_are_those_of_every_pair_that_is_alike_however_many_are_compared_
     looks = [films[number % 7] + rng.normal(scale=0.2, size=256).astype(np.float32) for number in range(40)]
     looks = [one / np.linalg.norm(one) for one in looks]
 
-    whole = splitting.groups_alike(looks)
-    monkeypatch.setattr(splitting, "BLOCK", 3)
+    whole = splits.groups_alike(looks)
+    monkeypatch.setattr(splits, "BLOCK", 3)
 
     assert whole == [[number for number in range(40) if number % 7 == film] for film in range(7)]
-    assert splitting.groups_alike(looks) == whole
-    assert splitting.groups_alike([]) == []
+    assert splits.groups_alike(looks) == whole
+    assert splits.groups_alike([]) == []

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fcnlab.core.strips import area_rows, covered_rows, linear_rows, neighbour_rows
+from fcnlab.core.tiling.strips import area_rows, covered_rows, linear_rows, neighbour_rows
 
 
 @pytest.fixture

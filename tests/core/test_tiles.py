@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fcnlab.core.tiles import SEEN_PX, seen_margin, tile_plan
+from fcnlab.core.tiling.tiles import SEEN_PX, seen_margin, tile_plan
 
 
 @pytest.mark.parametrize("hw", [(1, 1), (64, 65), (1000, 333), (2049, 4100)])

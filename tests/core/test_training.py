@@ -12,15 +12,15 @@ import torch
 from torch.nn import functional as F
 
 from fcnlab.adapters.weights import load_encoder
-from fcnlab.core.aims import PointsAim
-from fcnlab.core.course import Course, start_from_head
-from fcnlab.core.head import Samples, fit_head
-from fcnlab.core.labelled import LabelledPicture, collated, weighted
+from fcnlab.core.learner.head import Samples, fit_head
 from fcnlab.core.networks.base import EncoderParts, PointNetwork
 from fcnlab.core.networks.fcn import Fcn
 from fcnlab.core.networks.registry import build_network
-from fcnlab.core.point_scores import logits_of, score_of, temperature_of
-from fcnlab.core.training import rate_factor
+from fcnlab.core.training.batches import LabelledPicture, collated, weighted
+from fcnlab.core.training.loop import rate_factor
+from fcnlab.core.training.objectives import PointsAim
+from fcnlab.core.training.point_scores import logits_of, score_of, temperature_of
+from fcnlab.core.training.trainer import Course, start_from_head
 from fcnlab.counts import KeptEpoch
 from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, PointScore, TrainingProgress, TrainingSpec
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fcnlab.core.walker import walk, walker_graph
+from fcnlab.core.learner.walker import walk, walker_graph
 
 
 def scene() -> tuple[np.ndarray, np.ndarray, np.ndarray]:

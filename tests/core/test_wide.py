@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import skimage.data
 
-from fcnlab.core import learner
-from fcnlab.core.clicks import canonical_clicks
-from fcnlab.core.encoder import StageEncoder
-from fcnlab.core.tiled_stages import MemoryShelf
-from fcnlab.core.wide import WidePicture
+from fcnlab.core.learner import learner
+from fcnlab.core.learner.encoder import StageEncoder
+from fcnlab.core.learner.samples import canonical_clicks
+from fcnlab.core.tiling.tiled_stages import MemoryShelf
+from fcnlab.core.tiling.wide import WidePicture
 from fcnlab.domain import LearnerSpec, Point
 
 POINTS = [Point(100, 170, 1), Point(20, 12, 0), Point(190, 340, 1), Point(241, 400, 0), Point(130, 300, 2)]

@@ -13,9 +13,9 @@ from PIL import Image
 from fcnlab.adapters import repository_models
 from fcnlab.adapters.checkpoints import save_checkpoint
 from fcnlab.adapters.database import writing
-from fcnlab.core.network_model import NetworkModel, network_to_arrays
 from fcnlab.core.networks.base import PointNetwork
 from fcnlab.core.networks.registry import build_network
+from fcnlab.core.training.network_model import NetworkModel, network_to_arrays
 from fcnlab.lab import Lab
 from fcnlab.runs import ModelDraft, ModelKind, ModelRecord
 from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, PointScore, TrainingSpec

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import skimage.data
 
-from fcnlab.core.queries import STRATEGIES, uncertainty
+from fcnlab.core.learner.queries import STRATEGIES, uncertainty
 from fcnlab.domain import ImageInfo, ImageState, LearnerSpec, Point, PointSource
 from fcnlab.errors import InvalidSetting
 from fcnlab.lab import Lab

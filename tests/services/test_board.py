@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fcnlab.core.patches import NOTHING
-from fcnlab.core.tiles import Box
+from fcnlab.core.images.patches import NOTHING
+from fcnlab.core.tiling.tiles import Box
 from fcnlab.services.board import (
     CHANGES_KEPT,
     OVERLAYS_KEPT,

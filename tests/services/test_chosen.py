@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fcnlab.cli import main
-from fcnlab.core import network_model
-from fcnlab.core.looks import ChosenNetwork
+from fcnlab.core.training import network_model
+from fcnlab.core.training.network_output import ChosenNetwork
 from fcnlab.domain import LearnerSpec
 from fcnlab.lab import Lab
 from fcnlab.services import projects

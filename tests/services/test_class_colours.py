@@ -13,7 +13,7 @@ from sqlalchemy import update
 from fcnlab import read_labels, write_masks
 from fcnlab.adapters.database import writing
 from fcnlab.adapters.tables import ClassRow
-from fcnlab.core.palette import class_colours
+from fcnlab.core.images.palette import class_colours
 from fcnlab.domain import ClassLabel, Event, EventBatch, EventKind
 from fcnlab.errors import InvalidClasses
 from fcnlab.exports import ExportFormat

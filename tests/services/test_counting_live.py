@@ -12,7 +12,7 @@ import pytest
 
 from fcnlab.adapters.checkpoints import save_checkpoint
 from fcnlab.adapters.png import mask_png
-from fcnlab.core.network_model import NetworkModel, network_to_arrays
+from fcnlab.core.training.network_model import NetworkModel, network_to_arrays
 from fcnlab.counts import Calibration, Objective, Task
 from fcnlab.domain import Event, EventBatch, EventKind, Point, PointSource
 from fcnlab.lab import Lab

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from fcnlab.adapters.checkpoints import load_checkpoint, load_spec, save_checkpoint
-from fcnlab.core.metrics import confusion, iou_per_class
+from fcnlab.core.training.metrics import confusion, iou_per_class
 from fcnlab.domain import Point, PointSource
 from fcnlab.errors import CheckpointError, NoPoints
 from fcnlab.lab import Lab

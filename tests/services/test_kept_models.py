@@ -11,7 +11,7 @@ import pytest
 
 from fcnlab.adapters.checkpoints import load_checkpoint
 from fcnlab.adapters.repository_exports import stored_masks
-from fcnlab.core.model import model_to_arrays
+from fcnlab.core.learner.model import model_to_arrays
 from fcnlab.domain import ImageState, StoredMask
 from fcnlab.imaging import Imaging
 from fcnlab.lab import Lab

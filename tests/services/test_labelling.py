@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from fcnlab.adapters import repository, repository_images
 from fcnlab.adapters.database import reading
-from fcnlab.core.painting import painted
+from fcnlab.core.images.painting import painted
 from fcnlab.domain import (
     IGNORE,
     ClassLabel,

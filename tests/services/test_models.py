@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from fcnlab.adapters.checkpoints import load_checkpoint, save_checkpoint
 from fcnlab.cli import main
-from fcnlab.core.model import Model
+from fcnlab.core.learner.model import Model
 from fcnlab.errors import CheckpointError, ExportFailed, InvalidClasses, InvalidEvent, NoPoints, UnknownModel
 from fcnlab.lab import Lab
 from fcnlab.runs import ModelKind

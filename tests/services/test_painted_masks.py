@@ -16,7 +16,7 @@ from PIL import Image
 
 from fcnlab.adapters import repository_strokes
 from fcnlab.cli import main
-from fcnlab.core.painting import stroke_of
+from fcnlab.core.images.painting import stroke_of
 from fcnlab.domain import Event, EventBatch, EventKind, ImageState, LearnerSpec, Point, PointSource
 from fcnlab.lab import Lab
 from fcnlab.services import projects
@@ -201,7 +201,7 @@ def test_a_stroke_changes_the_overlay_without_learning_again_and_undo_brings_it_
     jobs.clicked(project_id, image_id, client_id=TAB, acknowledged=seq)
     before = class_map(overlay_after(jobs, image_id, seq))
     opinion = jobs.board.opinion(image_id)
-    monkeypatch.setattr("fcnlab.core.learner.segment", None)  # whoever learned again would fail
+    monkeypatch.setattr("fcnlab.core.learner.learner.segment", None)  # whoever learned again would fail
 
     seq = send(bench.lab, project_id, image_id, EventKind.BRUSH, **payload(1))
     jobs.clicked(project_id, image_id, client_id=TAB, acknowledged=seq)

@@ -11,7 +11,7 @@ import pytest
 
 from fcnlab.adapters import repository_images, repository_strokes
 from fcnlab.adapters.database import reading
-from fcnlab.core.painting import painted
+from fcnlab.core.images.painting import painted
 from fcnlab.domain import EventKind, ImageState
 from fcnlab.lab import open_lab
 from fcnlab.services.labelling import acknowledged

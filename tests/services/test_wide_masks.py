@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fcnlab.core import wide
-from fcnlab.core.tiles import Box
+from fcnlab.core.tiling import wide
+from fcnlab.core.tiling.tiles import Box
 from fcnlab.domain import IGNORE
 from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab

@@ -27,7 +27,7 @@ class RegionPiece(Protocol):
 
 
 class Region(Protocol):
-    """A region as formats see it; see fcnlab.core.regions.Region, which says what each part means."""
+    """A region as formats see it; see fcnlab.core.images.regions.Region, which says what each part means."""
 
     @property
     def class_id(self) -> int: ...  # noqa: D102

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fcnlab.core.aims import Closing
 from fcnlab.core.counting.batches import CountBatch, count_batch, density_batch, marks_of
 from fcnlab.core.counting.calibrating import HeldOut, calibrated
 from fcnlab.core.counting.counting import count_scores
@@ -17,8 +16,9 @@ from fcnlab.core.counting.density import density_loss, sigma_for
 from fcnlab.core.counting.lcfcn import blob_loss
 from fcnlab.core.counting.looks import counting_scores
 from fcnlab.core.counting.scoring import radius_for, score_counts
-from fcnlab.core.labelled import LabelledPicture
 from fcnlab.core.networks.base import PointNetwork
+from fcnlab.core.training.batches import LabelledPicture
+from fcnlab.core.training.objectives import Closing
 from fcnlab.counts import Calibration, CountScore, ImageCount, Objective
 from fcnlab.specs import Score, TrainingSpec
 

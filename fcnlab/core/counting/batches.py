@@ -18,8 +18,8 @@ from torch import Tensor
 
 from fcnlab.core.counting.density import density_target
 from fcnlab.core.counting.marks import Marks
-from fcnlab.core.labelled import LabelledPicture, recoloured
-from fcnlab.core.tiles import Box
+from fcnlab.core.tiling.tiles import Box
+from fcnlab.core.training.batches import LabelledPicture, recoloured
 from fcnlab.specs import TrainingSpec
 
 REACH_SIGMAS = 4.0

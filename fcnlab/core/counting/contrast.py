@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from skimage.filters import threshold_otsu
 
-from fcnlab.core.stages import RawMap, StageInfo, Stages, measure
+from fcnlab.core.learner.stages import RawMap, StageInfo, Stages, measure
 
 WIDTHS = (1, 2, 4, 8, 16)
 """Widths (sigma), in working pixels, at which a picture is looked at; a stride of half of it is enough."""

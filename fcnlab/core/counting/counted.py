@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 
-from fcnlab.core.clicks import Clicks
 from fcnlab.core.counting.marks import Marks
 from fcnlab.core.counting.obeying import MarkedObjects, marked_objects
 from fcnlab.core.counting.objects import Found, class_map_of
 from fcnlab.core.counting.views import View
+from fcnlab.core.learner.samples import Clicks
 from fcnlab.counts import ClassCount, FoundObject, ImageCount
 
 

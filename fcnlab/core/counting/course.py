@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from fcnlab.core.counting.aims import CountingAim
 from fcnlab.core.counting.marks import magnification_for, spacing_of
-from fcnlab.core.network_model import seen_hw
-from fcnlab.core.splitting import held_out
+from fcnlab.core.training.network_model import seen_hw
+from fcnlab.core.training.splits import held_out
 from fcnlab.errors import InvalidSetting
 from fcnlab.specs import NetworkSpec, TrainingSpec
 

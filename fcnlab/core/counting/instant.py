@@ -2,7 +2,7 @@
 
 A sample near an object should score exp(-d^2 / 2 sigma^2) for its class, d its distance: a ridge regression on the
 samples of all images, in closed form, so that neither the order of clicks nor the last fit changes anything. Scored
-densely like the head of the instant learner (core/stages.py), its maps peak at objects.
+densely like the head of the instant learner (core/learner/stages.py), its maps peak at objects.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 from scipy.spatial import cKDTree
 
-from fcnlab.core.clicks import Clicks, samples_at
 from fcnlab.core.counting.contrast import with_contrast
 from fcnlab.core.counting.density import sigma_for
 from fcnlab.core.counting.sizing import ScaleSpace, scale_space
-from fcnlab.core.encoder import lab_image
-from fcnlab.core.stages import Stages, score_stages
+from fcnlab.core.learner.encoder import lab_image
+from fcnlab.core.learner.samples import Clicks, samples_at
+from fcnlab.core.learner.stages import Stages, score_stages
 from fcnlab.errors import NoPoints
 
 COARSEST = 16.0

@@ -13,8 +13,14 @@ from scipy.special import softmax
 from fcnlab.core.counting.counting import TileScores, count_tiles, objects_in
 from fcnlab.core.counting.density import DENSITY_UNIT
 from fcnlab.core.counting.objects import class_map_of
-from fcnlab.core.network_model import NetworkModel, picture_scores, score_tiles, seen_hw, seen_picture
 from fcnlab.core.networks.base import PointNetwork
+from fcnlab.core.training.network_model import (
+    NetworkModel,
+    picture_scores,
+    score_tiles,
+    seen_hw,
+    seen_picture,
+)
 from fcnlab.counts import Calibration, ImageCount, Objective
 from fcnlab.errors import CheckpointError, Diverged
 

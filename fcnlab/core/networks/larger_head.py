@@ -8,11 +8,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fcnlab.core.encoder import StageEncoder
-from fcnlab.core.ensemble import GRID, HIDDEN, MEMBERS, EnsembleHead, Member, ensemble_at, ensemble_probabilities
-from fcnlab.core.head import Head
+from fcnlab.core.learner.encoder import StageEncoder
+from fcnlab.core.learner.ensemble import (
+    GRID,
+    HIDDEN,
+    MEMBERS,
+    EnsembleHead,
+    Member,
+    ensemble_at,
+    ensemble_probabilities,
+)
+from fcnlab.core.learner.head import Head
+from fcnlab.core.learner.stages import Stages, score_stages
 from fcnlab.core.networks.base import EncoderParts, PointNetwork
-from fcnlab.core.stages import Stages, score_stages
 from fcnlab.specs import NetworkSpec
 
 SCALES = (0.5, 1.0, 2.0)

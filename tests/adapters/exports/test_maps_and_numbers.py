@@ -30,8 +30,8 @@ from fcnlab.adapters.exports.measurements_csv import Measurements
 from fcnlab.adapters.exports.point_files import PointsJson, PointsTable
 from fcnlab.adapters.exports.points_csv import COLUMNS
 from fcnlab.adapters.exports.svg import Svg
-from fcnlab.core import region_measures
-from fcnlab.core.regions import instance_regions
+from fcnlab.core.images import measures
+from fcnlab.core.images.regions import instance_regions
 from fcnlab.errors import ExportFailed
 from tests.adapters.exports.test_round_trips import filled_by_centres
 from tests.adapters.exports.writing_bench import CLASSES, HW, images, masks, write
@@ -195,9 +195,9 @@ def test_a_measurement_per_region(tmp_path: Path) -> None:
     mask[12, 30] = 4
     grey = np.arange(mask.size, dtype=np.float64).reshape(HW)
     regions = instance_regions(mask, background=0)
-    rows = region_measures.measures_of(regions, grey, pixel_hw=(0.5, 0.5), unit="µm")
+    rows = measures.measures_of(regions, grey, pixel_hw=(0.5, 0.5), unit="µm")
     written = replace(next(iter(images(instances=True, measures=lambda: rows))), regions=regions)
-    write(lambda subject: Measurements(subject, region_measures.COLUMNS), tmp_path / "out", [written])
+    write(lambda subject: Measurements(subject, measures.COLUMNS), tmp_path / "out", [written])
 
     table = list(csv.DictReader(io.StringIO((tmp_path / "out" / "measurements.csv").read_text("utf-8"))))
 
@@ -215,8 +215,8 @@ def test_a_measurement_per_region(tmp_path: Path) -> None:
 def test_unknown_pixels_and_oblong_ones_leave_units_out() -> None:
     (region,) = instance_regions(np.ones((2, 5), np.uint8), background=0)
 
-    ((*_, area, perimeter, unit),) = region_measures.measures_of([region], np.zeros((2, 5)))
-    ((*_, oblong_area, oblong_perimeter, _),) = region_measures.measures_of(
+    ((*_, area, perimeter, unit),) = measures.measures_of([region], np.zeros((2, 5)))
+    ((*_, oblong_area, oblong_perimeter, _),) = measures.measures_of(
         [region], np.zeros((2, 5)), pixel_hw=(2.0, 3.0), unit="mm"
     )
 

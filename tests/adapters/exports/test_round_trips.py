@@ -35,7 +35,7 @@ from fcnlab.adapters.imports.reading import ReadOptions
 from fcnlab.adapters.imports.root_painter import read_root_painter
 from fcnlab.adapters.imports.voc import read_voc
 from fcnlab.adapters.imports.yolo import read_yolo
-from fcnlab.core.naming import class_folders, safe_part
+from fcnlab.core.images.naming import class_folders, safe_part
 from tests.adapters.exports.writing_bench import CLASSES, NAMES, images, masks, no_original, write
 from tests.adapters.imports.label_bench import named_mask, readable
 

@@ -26,7 +26,7 @@ from fcnlab.adapters.exports.spools import Spools
 from fcnlab.adapters.exports.voc import Voc
 from fcnlab.adapters.imports.cityscapes import read_cityscapes
 from fcnlab.adapters.imports.reading import ReadOptions
-from fcnlab.core.regions import instance_regions, semantic_regions
+from fcnlab.core.images.regions import instance_regions, semantic_regions
 from fcnlab.domain import ClassLabel
 from fcnlab.errors import ExportFailed
 from fcnlab.exports import EMBEDDED, LOCAL_FILES

@@ -14,7 +14,7 @@ from fcnlab.adapters.exports.dataset import DatasetWriter
 from fcnlab.adapters.exports.folder import FolderTarget
 from fcnlab.adapters.exports.format import ExportedImage, Format, Subject
 from fcnlab.adapters.exports.spools import Spools
-from fcnlab.core.regions import instance_regions, semantic_regions
+from fcnlab.core.images.regions import instance_regions, semantic_regions
 from fcnlab.domain import ClassLabel
 
 CLASSES = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.core.labelled import LabelledPicture
+from fcnlab.core.training.batches import LabelledPicture
 
 HEIGHT, WIDTH = 48, 72
 SPACING = 12.0

@@ -12,8 +12,13 @@ import torch
 from fcnlab.core.counting.aims import CHOOSING, CountingAim
 from fcnlab.core.counting.course import counting_aim, held_out_counts, magnified, usual_spacing
 from fcnlab.core.counting.looks import network_count
-from fcnlab.core.course import Course
-from fcnlab.core.network_model import NetworkModel, network_from_arrays, network_to_arrays, seen_hw
+from fcnlab.core.training.network_model import (
+    NetworkModel,
+    network_from_arrays,
+    network_to_arrays,
+    seen_hw,
+)
+from fcnlab.core.training.trainer import Course
 from fcnlab.counts import CountScore, Objective
 from fcnlab.errors import CheckpointError, InvalidSetting
 from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, TrainingSpec, counting_training

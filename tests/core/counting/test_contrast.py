@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from fcnlab.core.counting.contrast import things_bright, with_contrast
 from fcnlab.core.counting.instant import near_stages
-from fcnlab.core.encoder import StageEncoder
-from fcnlab.core.stages import sample_stages
+from fcnlab.core.learner.encoder import StageEncoder
+from fcnlab.core.learner.stages import sample_stages
 
 HEIGHT, WIDTH = 70, 110
 

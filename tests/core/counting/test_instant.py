@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fcnlab.core.clicks import canonical_clicks
 from fcnlab.core.counting.counted import Counted, count_view
 from fcnlab.core.counting.instant import (
     CountLessons,
@@ -18,7 +17,8 @@ from fcnlab.core.counting.instant import (
 )
 from fcnlab.core.counting.sizing import Sizes, sizes_at, spacing_from, usual_width
 from fcnlab.core.counting.views import instant_view
-from fcnlab.core.encoder import StageEncoder
+from fcnlab.core.learner.encoder import StageEncoder
+from fcnlab.core.learner.samples import canonical_clicks
 from fcnlab.domain import Point
 from fcnlab.errors import NoPoints
 

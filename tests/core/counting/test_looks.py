@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from fcnlab.adapters.weights import load_encoder
-from fcnlab.core import network_model
 from fcnlab.core.counting import looks
 from fcnlab.core.counting.looks import counted_mask, network_count, network_count_with_density
-from fcnlab.core.network_model import NetworkModel
 from fcnlab.core.networks.base import EncoderParts
 from fcnlab.core.networks.registry import build_network
+from fcnlab.core.training import network_model
+from fcnlab.core.training.network_model import NetworkModel
 from fcnlab.counts import Calibration, Objective
 from fcnlab.errors import Diverged
 from fcnlab.specs import COUNTING_NETWORK, NetworkSpec, counting_training

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fcnlab.core.clicks import canonical_clicks
 from fcnlab.core.counting import views
 from fcnlab.core.counting.counted import count_view, with_intervals
 from fcnlab.core.counting.objects import labelled_blobs
 from fcnlab.core.counting.views import View, depths_of, view_of_count
+from fcnlab.core.learner.samples import canonical_clicks
 from fcnlab.counts import ClassCount, FoundObject, ImageCount
 from fcnlab.domain import Point
 

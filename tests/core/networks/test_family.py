@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from fcnlab.core.losses import point_loss, sampled_point_loss
 from fcnlab.core.networks.registry import NETWORKS
+from fcnlab.core.training.losses import point_loss, sampled_point_loss
 from fcnlab.domain import IGNORE
 from fcnlab.specs import SCRATCH, NetworkName
 

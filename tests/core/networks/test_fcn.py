@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fcnlab.core.losses import point_loss, sampled_point_loss
 from fcnlab.core.networks.base import EncoderParts
 from fcnlab.core.networks.fcn import Fcn, grown, set_linear_head
 from fcnlab.core.networks.registry import build_network
+from fcnlab.core.training.losses import point_loss, sampled_point_loss
 from fcnlab.domain import IGNORE
 from fcnlab.errors import InvalidSetting
 from fcnlab.specs import NetworkSpec

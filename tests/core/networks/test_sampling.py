@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from fcnlab.core.learner.stages import sample_map
 from fcnlab.core.networks.sampling import padded, sample_maps, upsampled
-from fcnlab.core.stages import sample_map
 
 
 @pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])

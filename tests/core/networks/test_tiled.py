@@ -8,8 +8,8 @@ import pytest
 import skimage.data
 import torch
 
-from fcnlab.core import network_model
-from fcnlab.core.network_model import NetworkModel, network_probabilities, sees_locally
+from fcnlab.core.training import network_model
+from fcnlab.core.training.network_model import NetworkModel, network_probabilities, sees_locally
 from fcnlab.specs import TrainingSpec
 
 

@@ -1,0 +1,1 @@
+"""Pictures, class maps, regions and the frames they are in."""

@@ -1,0 +1,82 @@
+"""Strokes over predictions: the last one over a pixel decides, whatever any model says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnlab.core.images.coords import to_full, to_working
+from fcnlab.domain import Point
+from fcnlab.strokes import Stroke
+
+UNPAINTED = -1
+
+Layer = Stroke | Point
+"""A stroke, or a click that came after one: it has the last word on its own pixel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Painting:
+    """What was painted on an image of height and width `image_hw`: its layers, oldest first."""
+
+    layers: tuple[Layer, ...]
+    image_hw: tuple[int, int]
+
+
+def painted(class_map: NDArray[np.uint8], painting: Painting) -> NDArray[np.uint8]:
+    """A prediction with what was painted laid over it.
+
+    A pixel has the class of the last layer over it; an eraser stroke gives it back to the prediction, and so does
+    nothing at all. A smaller map takes from each stroke the full-size pixels in the middle of its own, and from each
+    click the pixel that holds it.
+
+    Args:
+        class_map: (H, W) uint8 class ids of the whole image, at full or at any smaller size.
+        painting: of the same image.
+
+    Returns (H, W) uint8: a new map, or the same one when nothing was painted.
+    """
+    if not painting.layers:
+        return class_map
+    (height, width), (full_height, full_width) = class_map.shape, painting.image_hw
+    own = np.full(class_map.shape, UNPAINTED, np.int16)
+    rows = to_full(np.arange(height), full=full_height, working=height)
+    cols = to_full(np.arange(width), full=full_width, working=width)
+    for layer in painting.layers:
+        if isinstance(layer, Point):
+            row, col = np.array([layer.row]), np.array([layer.col])
+            at_row = to_working(row, full=full_height, working=height)[1]
+            own[at_row, to_working(col, full=full_width, working=width)[1]] = layer.class_id
+            continue
+        down = _between(rows, layer.top, layer.height)
+        across = _between(cols, layer.left, layer.width)
+        inside = pixels_of(layer)[np.ix_(rows[down] - layer.top, cols[across] - layer.left)]
+        own[down, across][inside] = UNPAINTED if layer.class_id is None else layer.class_id
+    return np.where(own == UNPAINTED, class_map, own).astype(np.uint8)
+
+
+def pixels_of(stroke: Stroke) -> NDArray[np.bool_]:
+    """The pixels of a stroke in its box, (height, width) bool."""
+    is_inside = np.arange(len(stroke.runs)) % 2 == 1
+    return np.repeat(is_inside, stroke.runs).reshape(stroke.height, stroke.width)
+
+
+def stroke_of(mask: NDArray[np.bool_], class_id: int | None, *, top: int = 0, left: int = 0) -> Stroke:
+    """The stroke that paints the pixels of a mask (h, w) bool, at least one, whose corner lies at `top, left`.
+
+    Raises:
+        InvalidEvent: nothing is painted, or the mask has more runs than a stroke may have.
+    """
+    flat = mask.ravel()
+    ends = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    runs = np.diff(np.concatenate([[0], ends, [flat.size]])).tolist()
+    first = [0] if flat.size and flat[0] else []
+    return Stroke(class_id, top, left, mask.shape[0], mask.shape[1], (*first, *runs))
+
+
+def _between(full: NDArray[np.int64], start: int, length: int) -> slice:
+    """Places in a rising list of full-size pixel numbers that lie in start .. start + length - 1."""
+    low, high = np.searchsorted(full, [start, start + length])
+    return slice(int(low), int(high))

@@ -1,0 +1,189 @@
+"""What the clicks of one picture say about its other pixels, beside the head.
+
+A similarity to single clicks, and a small head of the picture's own, learned from the walker's first answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fcnlab.core.learner.stages import Stages, regridded
+
+EDGE_STRIDES = (4, 8)
+LOCAL_RIDGE = 0.01
+LOCAL_STRIDES = (4, 8, 16, 32)
+LOCAL_CHANNELS = 12
+"""Principal components kept of each encoder map."""
+
+SUBSPACE_STEPS = 4
+LAB_UNIT = 40.0
+FLAT = 1e-3
+BLOCK_NODES = 1 << 20
+"""Nodes that are looked at together when features are kept as float16."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderMap:
+    """A standardised map (C, h, w) float32 on the CPU; `stride` is in working pixels."""
+
+    stride: float
+    map: Tensor
+
+
+def encoder_maps(stages: Stages) -> dict[int, EncoderMap]:
+    """Standardised encoder maps of the first scale, by the network's own stride."""
+    scale = next(info.group.partition("/")[0] for info in stages.infos if info.group.startswith("encoder@"))
+    return {
+        int(info.group.partition("/")[2]): EncoderMap(
+            info.stride, torch.addcmul(-(mean * factor)[:, None, None], one, factor[:, None, None]).cpu()
+        )
+        for info, one, mean, factor in zip(stages.infos, stages.maps, stages.means, stages.scales, strict=True)
+        if info.group.partition("/")[0] == scale
+    }
+
+
+def edge_features(maps: dict[int, EncoderMap], grid_hw: tuple[int, int], grid: int) -> NDArray[np.float32]:
+    """(C, h, w) float32 on a grid of that stride and size: what tells the nodes of the walker apart, beside colour."""
+    height, width = grid_hw
+    found = [
+        regridded(one, maps[stride].stride / grid)[:height, :width]
+        for stride in EDGE_STRIDES
+        if stride in maps
+        for one in maps[stride].map.numpy()
+    ]
+    return np.stack(found) if found else np.zeros((1, height, width), np.float32)
+
+
+def unit_maps(maps: dict[int, EncoderMap], strides: tuple[int, ...]) -> tuple[EncoderMap, ...]:
+    """The maps of those strides with unit length per pixel, for `similarity`."""
+    chosen = [maps[stride] for stride in strides if stride in maps]
+    return tuple(EncoderMap(one.stride, one.map / one.map.norm(dim=0).clamp(min=1e-6)) for one in chosen)
+
+
+def local_features(maps: dict[int, EncoderMap], small_lab: NDArray[np.float32], grid: int) -> NDArray[np.float32]:
+    """(F, h * w) float32 on a grid of stride `grid`: strongest directions of the encoder maps, colour, and ones.
+
+    Args:
+        small_lab: (h, w, 3) CIELAB on the grid.
+    """
+    directions = {
+        stride: strongest_directions(moments_of(maps[stride].map.flatten(1)))
+        for stride in LOCAL_STRIDES
+        if stride in maps
+    }
+    return standard_features(raw_features(maps, directions, small_lab, grid))
+
+
+def raw_features(
+    maps: dict[int, EncoderMap], directions: dict[int, Tensor], small_lab: NDArray[np.float32], grid: int
+) -> NDArray[np.float32]:
+    """(F, h * w) float32: colour, and the maps along the given directions (C, n) by stride, on the grid."""
+    height, width = small_lab.shape[:2]
+    rows = [small_lab[..., channel] / LAB_UNIT for channel in range(3)]
+    for stride, turn in directions.items():
+        known = maps[stride]
+        strongest = (turn.T @ known.map.flatten(1)).view(-1, *known.map.shape[1:]).numpy()
+        rows += [regridded(one, known.stride / grid)[:height, :width] for one in strongest]
+    return np.stack(rows).reshape(len(rows), -1)
+
+
+def standard_features(features: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Features (F, n), changed in place, with mean 0 and spread 1 each, and a row of ones below: (F + 1, n)."""
+    result = np.ones((len(features) + 1, features.shape[1]), features.dtype)
+    for one, kept in zip(features, result[:-1], strict=True):
+        row = one.astype(np.float32)
+        row -= row.mean()
+        spread = float(np.sqrt(row @ row / len(row)))
+        kept[:] = row * np.float32(1 / spread if spread > FLAT else 0)
+    return result
+
+
+def moments_of(flat: Tensor) -> Tensor:
+    """Second moments (C, C) of features (C, n); those of parts of a map add up."""
+    return flat @ flat.T
+
+
+def strongest_directions(moments: Tensor) -> Tensor:
+    """The `LOCAL_CHANNELS` strongest directions (C, n) of features with those moments, by subspace iteration.
+
+    A full eigendecomposition takes ten times as long and separates no picture better.
+    """
+    wave = torch.outer(torch.arange(len(moments)) + 0.5, torch.arange(min(LOCAL_CHANNELS, len(moments))) + 1.0)
+    directions = torch.cos(wave * (torch.pi / len(moments)))
+    for _ in range(SUBSPACE_STEPS):
+        directions, _ = torch.linalg.qr(moments @ directions)
+    _, turn = torch.linalg.eigh(directions.T @ moments @ directions)
+    strongest: Tensor = directions @ turn
+    return strongest
+
+
+def local_opinion(features: NDArray[np.float32], walked: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What linear regression on the picture's own features makes of the walker's answer.
+
+    Nodes count as much as the walker is sure of them, both signs alike in sum.
+
+    Args:
+        features: (F, h * w) float32 or float16, see `local_features`. walked: (M, h, w) in -1..1.
+
+    Returns (M, h, w) float32, about -1..1.
+    """
+    blocks = [slice(start, start + BLOCK_NODES) for start in range(0, features.shape[1], BLOCK_NODES)]
+    result = np.empty_like(walked)
+    for k, one in enumerate(walked):
+        opinion = one.ravel()
+        above, below = np.maximum(opinion, 0), np.maximum(-opinion, 0)
+        pull = torch.from_numpy(above / max(float(above.sum()), 1e-6) - below / max(float(below.sum()), 1e-6))
+        moments = LOCAL_RIDGE * torch.eye(len(features))
+        pulled = torch.zeros(len(features))
+        for block in blocks:
+            matrix = torch.from_numpy(features[:, block]).float()
+            moments += (matrix * pull[block].abs()) @ matrix.T
+            pulled += matrix @ pull[block]
+        weights = torch.linalg.solve(moments, pulled)
+        flat = result[k].reshape(-1)
+        for block in blocks:
+            flat[block] = (weights @ torch.from_numpy(features[:, block]).float()).numpy()
+    return result
+
+
+def looks_at(looks: tuple[EncoderMap, ...], rows: NDArray[np.int64], cols: NDArray[np.int64]) -> tuple[Tensor, ...]:
+    """What each map of `unit_maps` holds at clicked working pixels (N,): (N, C) each."""
+    found = []
+    for look in looks:
+        places = torch.from_numpy(np.stack([rows, cols]) / look.stride).long()
+        found.append(look.map[:, places[0], places[1]].T)
+    return tuple(found)
+
+
+def similarity(
+    looks: tuple[EncoderMap, ...],
+    clicked: tuple[Tensor, ...],
+    belongs: NDArray[np.bool_],
+    *,
+    grid: int,
+    grid_hw: tuple[int, int],
+) -> NDArray[np.float32]:
+    """How much a node looks like the most similar click of each class: mean cosine over the maps.
+
+    Args:
+        looks: see `unit_maps`.
+        clicked: see `looks_at`.
+        belongs: (K, N), which clicks are of which class; a class without any gets the smallest similarity there is.
+
+    Returns (K, h, w) float32 on a grid of stride `grid` and size `grid_hw`.
+    """
+    result = np.zeros((len(belongs), *grid_hw), np.float32)
+    if not belongs.shape[1]:
+        return result
+    for look, own_looks in zip(looks, clicked, strict=True):
+        alike = (own_looks @ look.map.flatten(1)).numpy()
+        for k, own in enumerate(belongs):
+            best = alike[own].max(axis=0) if own.any() else alike.min(axis=0)
+            grown = regridded(best.reshape(look.map.shape[1:]), look.stride / grid)
+            result[k] += grown[: grid_hw[0], : grid_hw[1]] / len(looks)
+    return result

@@ -1,0 +1,351 @@
+"""The instant learner: the one path from points to a mask that page, command line and Python API share."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fcnlab.core.learner.encoder import lab_image
+from fcnlab.core.learner.head import Head, Samples, fit_head, missing_message
+from fcnlab.core.learner.image_adaptation import (
+    EncoderMap,
+    edge_features,
+    encoder_maps,
+    local_features,
+    local_opinion,
+    looks_at,
+    similarity,
+    unit_maps,
+)
+from fcnlab.core.learner.opinions import margins, opinions_of, probabilities_of, winner_of
+from fcnlab.core.learner.refine import Guide, clicked_regions, guided_filter, make_guide, obey_nearby
+from fcnlab.core.learner.samples import (
+    BORDER_POINTS,
+    BORDER_WEIGHT,
+    NEIGHBOURS_UP_TO,
+    Clicks,
+    Colours,
+    border_positions,
+    canonical_clicks,
+    grid_positions,
+    join_samples,
+    neighbour_positions,
+    samples_at,
+)
+from fcnlab.core.learner.stages import Stages, regridded, score_stages
+from fcnlab.core.learner.walker import WalkerGraph, walk, walker_graph
+from fcnlab.domain import LearnerSpec
+from fcnlab.errors import NoPoints
+
+WALKER_STRIDE = 4
+SIMILARITY_STRIDES = (8, 16)
+SIMILARITY_WEIGHT = 2.0
+LOCAL_WEIGHT = 3.0
+LOCAL_HASTE = 8.0
+"""The picture's own head weighs LOCAL_WEIGHT * (1 + LOCAL_HASTE / clicks): the fewer clicks, the more it is needed."""
+
+WALKER_SHARE = 0.7
+WON_ROWS = 2048
+
+
+GUESS_GRID = 400
+"""Places that a first guess looks at, spread evenly over the picture."""
+
+GUESS_NEAR = 0.5
+"""So much of them is too near to the clicks, or too much like them, to be taken for background."""
+
+
+class Teachable(Protocol):
+    """What `teach` asks of a picture, whole or in tiles."""
+
+    @property
+    def hw(self) -> tuple[int, int]:
+        """Height and width of the working picture."""
+
+    @property
+    def lab(self) -> Colours:
+        """CIELAB of the working picture."""
+
+    def samples(self, rows: NDArray[np.float64], cols: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Standardised features (N, D) at float positions of the working picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A working picture made ready: everything a click needs that does not depend on the clicks.
+
+    Attributes:
+        lab: CIELAB of the working picture.
+        guide: for the guided filter.
+        stages: float32 on the learner's device, or float16 to save memory.
+        graph: for the random walker.
+        looks: encoder maps of unit length per pixel, for similarity.
+        own_features: (F, h * w) float32 on the walker's grid, for the picture's own head.
+    """
+
+    lab: Colours
+    guide: Guide
+    stages: Stages
+    graph: WalkerGraph
+    looks: tuple[EncoderMap, ...]
+    own_features: NDArray[np.float32]
+
+    @property
+    def hw(self) -> tuple[int, int]:
+        """Height and width of the working picture."""
+        return self.stages.hw
+
+    def samples(self, rows: NDArray[np.float64], cols: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Standardised features (N, D) at float positions of the working picture."""
+        return samples_at(self.stages, rows, cols)
+
+
+@dataclass(frozen=True, slots=True)
+class Teaching:
+    """What one image contributes to a fit: its clicks, their neighbours, its border.
+
+    `guess`: what stands for the background while nobody clicked it; see `first_guess`.
+    """
+
+    clicked: Samples
+    neighbours: Samples
+    border: Samples | None
+    guess: Samples | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Segmentation:
+    """probabilities (K, H, W), float16 of large pictures, and class_map (H, W) uint8 of the working picture."""
+
+    class_ids: tuple[int, ...]
+    probabilities: NDArray[np.floating]
+    class_map: NDArray[np.uint8]
+
+
+def prepare(rgb: NDArray[np.uint8], stages: Stages) -> Picture:
+    """Make a picture ready for clicks; `stages` come from the encoder or the cache."""
+    stages = stages.to(stages.maps[0].device, torch.float32)
+    lab = lab_image(rgb)
+    grey = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.float32) / np.float32(255)
+    height, width = grid_hw(stages.hw)
+    small = np.asarray(cv2.resize(lab, (width, height), interpolation=cv2.INTER_AREA), np.float32)
+    maps = encoder_maps(stages)
+    return Picture(
+        lab,
+        make_guide(grey),
+        stages,
+        walker_graph(small, edge_features(maps, (height, width), WALKER_STRIDE)),
+        unit_maps(maps, SIMILARITY_STRIDES),
+        local_features(maps, small, WALKER_STRIDE),
+    )
+
+
+def teach(picture: Teachable, clicks: Clicks, spec: LearnerSpec, *, background: int | None) -> Teaching:
+    """Samples of one image; keep them as long as its clicks stay the same. Without a background no border counts."""
+    rows, cols = clicks.on(picture.hw)
+    few = clicks if len(clicks) <= NEIGHBOURS_UP_TO else canonical_clicks([], clicks.image_hw)
+    near_rows, near_cols, near = neighbour_positions(few, picture.lab)
+    border_of = background if spec.object_mode and len(clicks) else None
+    border_rows, border_cols = ([], []) if border_of is None else border_positions(clicks, picture.hw, border_of)
+    features = picture.samples(
+        np.concatenate([rows, near_rows, border_rows]),
+        np.concatenate([cols, near_cols, border_cols]),
+    )
+    clicked, beside, border = np.split(features, [len(rows), len(rows) + len(near_rows)])
+    weight = np.full(len(border), BORDER_WEIGHT / BORDER_POINTS, np.float32)
+    return Teaching(
+        Samples(clicked, clicks.class_ids, clicks.weights),
+        Samples(beside, few.class_ids[near], few.weights[near]),
+        None if border_of is None else Samples(border, np.full(len(border), border_of, np.int64), weight),
+    )
+
+
+def wants_guess(clicked: Collection[int], n_points: int, background: int | None) -> bool:
+    """Whether the first clicks of a project can be answered by a guess: few, of one class, which is no background."""
+    return background is not None and len(clicked) == 1 and background not in clicked and n_points <= NEIGHBOURS_UP_TO
+
+
+def first_guess(picture: Teachable, clicks: Clicks, *, background: int) -> Samples:
+    """Samples that count faintly as background in an image whose clicks are all of one other class.
+
+    They lie where the picture looks least like any click, seen from features and from afar: the farther from the
+    nearest click, the more a sample weighs. No point is made of them, and they serve only until a second class is
+    clicked.
+    """
+    rows, cols = grid_positions(picture.hw, GUESS_GRID)
+    own_rows, own_cols = clicks.on(picture.hw)
+    features = picture.samples(np.concatenate([rows, own_rows]), np.concatenate([cols, own_cols]))
+    unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-6)
+    grid, own = unit[: len(rows)], unit[len(rows) :]
+    apart = np.hypot(rows[:, None] - own_rows, cols[:, None] - own_cols) / np.hypot(*picture.hw)
+    distance = (1 - grid @ own.T + apart).min(axis=1)
+    near, far = np.quantile(distance, GUESS_NEAR), distance.max()
+    weights = np.clip((distance - near) / max(float(far - near), 1e-6), 0, 1).astype(np.float32)
+    kept = weights > 0
+    weights /= max(float(weights.sum()), 1e-6)
+    return Samples(features[: len(rows)][kept], np.full(int(kept.sum()), background, np.int64), weights[kept])
+
+
+def without_neighbours(teaching: Teaching) -> Teaching:
+    """The same lesson without the neighbours of its clicks, for projects with more than NEIGHBOURS_UP_TO points.
+
+    Copies what it keeps, so that the memory of the rest is free.
+    """
+    border = teaching.border
+    return Teaching(
+        _copied(teaching.clicked, len(teaching.clicked.class_ids)),
+        _copied(teaching.neighbours, 0),
+        None if border is None else _copied(border, len(border.class_ids)),
+        teaching.guess,
+    )
+
+
+def _copied(samples: Samples, count: int) -> Samples:
+    return Samples(samples.features[:count].copy(), samples.class_ids[:count].copy(), samples.weights[:count].copy())
+
+
+def fit(teachings: list[Teaching], spec: LearnerSpec, *, start: Head | None = None) -> Head:
+    """Fit the head to the points of all images, given in canonical order of the images.
+
+    While one class alone has points, the guesses at the background stand for the other.
+
+    Raises:
+        NoPoints: fewer than two classes have points, and there is no guess.
+    """
+    parts = [one.clicked for one in teachings]
+    clicked = {int(one) for part in parts for one in np.unique(part.class_ids)}
+    if len(clicked) < 2:  # the border of object mode is no click
+        guesses = [one.guess for one in teachings if one.guess is not None]
+        if not clicked or not guesses:
+            raise NoPoints(missing_message(tuple(sorted(clicked))))
+        parts += guesses
+    if sum(len(one.clicked.class_ids) for one in teachings) <= NEIGHBOURS_UP_TO:
+        parts += [one.neighbours for one in teachings]
+    if len(clicked) > 1:  # a guess says more of the background
+        parts += [one.border for one in teachings if one.border is not None]
+    joined = join_samples(parts)
+    is_guess = len(clicked) < 2
+    known = None if start is not None and start.is_guess and not is_guess else start  # nothing is left of a guess
+    head = fit_head(joined, class_weight=spec.class_weight, regularisation=spec.regularisation, start=known)
+    return replace(head, is_guess=is_guess)
+
+
+def segment(picture: Picture, head: Head, clicks: Clicks, spec: LearnerSpec, *, background: int | None) -> Segmentation:
+    """Score, add what the clicks of this image say, refine.
+
+    In an image nobody clicked two classes in, the walker has little to hold on to: its answer and the plain head's
+    are averaged, which keeps thin things. A first guess is the exception where its click is: there the picture's own
+    head tells better than the plain one what the click stands for.
+    """
+    opinions = _at_picture_size(_walked(picture, head, clicks), picture, spec)
+    if not has_two_classes(clicks, head):
+        plain = opinions_of(score_stages(picture.stages, *margins(head)))
+        opinions = WALKER_SHARE * opinions + (1 - WALKER_SHARE) * _at_picture_size(plain, picture, spec)
+    return segment_from_probabilities(
+        head.class_ids, probabilities_of(opinions), clicks, picture.lab, spec, background=background
+    )
+
+
+def segment_from_probabilities(
+    class_ids: tuple[int, ...],
+    probabilities: NDArray[np.floating],
+    clicks: Clicks,
+    lab: Colours,
+    spec: LearnerSpec,
+    *,
+    background: int | None,
+) -> Segmentation:
+    """The end of every path to a mask, whatever made the probabilities: clicks are obeyed, objects kept whole.
+
+    Args:
+        class_ids: of the K probabilities, in order.
+        probabilities: (K, H, W) of the working picture, sharpened already if that is wanted.
+        clicks: of this image.
+        lab: CIELAB of the working picture.
+        spec: says whether this is object mode.
+        background: class id of what is not an object; None: there is none, and object mode has no effect.
+    """
+    ids = np.asarray(class_ids, np.uint8)
+    strips = (probabilities[:, start : start + WON_ROWS] for start in range(0, probabilities.shape[1], WON_ROWS))
+    class_map = np.concatenate([ids[winner_of(one)] for one in strips])
+    return Segmentation(class_ids, probabilities, obeyed(class_map, clicks, lab, spec, background=background))
+
+
+def obeyed(
+    class_map: NDArray[np.uint8], clicks: Clicks, lab: Colours, spec: LearnerSpec, *, background: int | None
+) -> NDArray[np.uint8]:
+    """A class map (H, W), changed or not, in which clicks are obeyed and, in object mode, objects kept whole."""
+    obey_nearby(class_map, clicks, lab)
+    if spec.object_mode and background is not None:
+        class_map = obey_nearby(clicked_regions(class_map, clicks, background=background), clicks, lab)
+    return class_map
+
+
+def grid_hw(hw: tuple[int, int]) -> tuple[int, int]:
+    """Size of the walker's grid for a working picture."""
+    return -(-hw[0] // WALKER_STRIDE), -(-hw[1] // WALKER_STRIDE)
+
+
+def _at_picture_size(opinions: NDArray[np.float32], picture: Picture, spec: LearnerSpec) -> NDArray[np.float32]:
+    """Opinions (M, H, W) from the walker's grid or the picture's own, with sharpened borders if wanted."""
+    height, width = picture.stages.hw
+    if spec.refine:
+        return guided_filter(opinions, picture.guide)
+    if opinions.shape[1:] == (height, width):
+        return opinions
+    return np.stack([regridded(one, WALKER_STRIDE)[:height, :width] for one in opinions])
+
+
+def _walked(picture: Picture, head: Head, clicks: Clicks) -> NDArray[np.float32]:
+    """The walker's opinions on its grid, (1, h, w) or (K, h, w), asked twice where two classes were clicked.
+
+    In between, the picture's own head learns from the first answer.
+    """
+    scores = score_stages(picture.stages, *margins(head), grid=WALKER_STRIDE)
+    rows, cols = clicks.pixels_on(picture.stages.hw)
+    belongs = np.asarray(head.class_ids)[:, None] == clicks.class_ids
+    alike = SIMILARITY_WEIGHT * similarity(
+        picture.looks,
+        looks_at(picture.looks, rows, cols),
+        belongs,
+        grid=WALKER_STRIDE,
+        grid_hw=picture.graph.hw,
+    )
+    scores += alike[1:] - alike[:1] if len(scores) == 1 else alike
+    own_features = picture.own_features if has_two_classes(clicks, head) else None
+    return spread(picture.graph, scores, clicks, belongs, picture.hw, own_features)
+
+
+def spread(
+    graph: WalkerGraph,
+    scores: NDArray[np.float32],
+    clicks: Clicks,
+    belongs: NDArray[np.bool_],
+    hw: tuple[int, int],
+    own_features: NDArray[np.floating] | None,
+) -> NDArray[np.float32]:
+    """The walker's opinions (M, h, w) from scores (M, h, w) on its grid; with `own_features` it is asked twice.
+
+    Args:
+        belongs: (K, N), which clicks are of which class.
+        hw: of the working picture.
+        own_features: see `Picture`; None unless `has_two_classes`.
+    """
+    rows, cols = (places // WALKER_STRIDE for places in clicks.pixels_on(hw))
+    values = np.where(belongs[-len(scores) :], 1, -1).astype(np.float32)
+    walked = walk(graph, opinions_of(2 * scores), rows, cols, values)
+    if own_features is None:
+        return walked
+    scores += LOCAL_WEIGHT * (1 + LOCAL_HASTE / len(clicks)) * local_opinion(own_features, walked)
+    return walk(graph, opinions_of(2 * scores), rows, cols, values)
+
+
+def has_two_classes(clicks: Clicks, head: Head) -> bool:
+    """Whether the walker has something to hold on to: clicks of two classes, or one that a first guess began at."""
+    return len(np.unique(clicks.class_ids)) >= (1 if head.is_guess else 2)

@@ -1,0 +1,199 @@
+"""A fitted model as arrays and a plain spec: what a checkpoint holds, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnlab.core.learner.head import Head, Samples
+from fcnlab.core.learner.learner import Teaching
+from fcnlab.core.learner.samples import Clicks, canonical_clicks
+from fcnlab.domain import IGNORE, LearnerSpec
+from fcnlab.errors import CheckpointError, InvalidClasses
+
+SAMPLE_GROUPS = ("clicked", "neighbours", "border", "guess")
+_NO_SAMPLES = Samples(np.zeros((0, 0), np.float32), np.zeros(0, np.int64), np.zeros(0, np.float32))
+NOTHING_TAUGHT = Teaching(_NO_SAMPLES, _NO_SAMPLES, None)
+"""Of clicks that a head does not learn from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """One image's clicks and what they teach."""
+
+    image: str
+    clicks: Clicks
+    teaching: Teaching
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Everything needed to segment a new image, and to learn on from where it stopped.
+
+    `classes` are (id, name) pairs; `background` is the id of what is not an object, None without one.
+    """
+
+    spec: LearnerSpec
+    classes: tuple[tuple[int, str], ...]
+    head: Head
+    background: int | None
+    lessons: tuple[Lesson, ...] = ()
+
+    def clicks_of(self, image: str, image_hw: tuple[int, int]) -> Clicks:
+        """The clicks the model learned from on an image; none when it never saw it."""
+        known = (one.clicks for one in self.lessons if one.image == image and one.clicks.image_hw == image_hw)
+        return next(known, canonical_clicks([], image_hw))
+
+
+def frozen_model(
+    model: Model,
+    *,
+    classes: tuple[tuple[int, str], ...],
+    background: int | None,
+    spec: LearnerSpec,
+    clicks: Mapping[str, Clicks],
+) -> Model:
+    """A model whose head stays as it is, for masks of a project as it is now.
+
+    Args:
+        model: its head's class ids are those of the project; it keeps its encoder, scales and working size.
+        classes: (id, name) of the classes in use; the head's others are dropped.
+        background: of the project.
+        spec: says whether this is object mode and whether borders are sharpened.
+        clicks: to obey, by the image's name in the model.
+
+    Raises:
+        InvalidClasses: fewer than two of the head's classes are in use.
+    """
+    kept = kept_places(model.head.class_ids, {class_id for class_id, _ in classes})
+    known = model.head
+    class_ids = tuple(known.class_ids[place] for place in kept)
+    head = Head(class_ids, known.weights[kept], known.bias[kept], known.is_guess)
+    seen = replace(model.spec, object_mode=spec.object_mode, refine=spec.refine)
+    lessons = tuple(Lesson(image, one, NOTHING_TAUGHT) for image, one in clicks.items())
+    return Model(seen, classes, head, background, lessons)
+
+
+def kept_places(class_ids: tuple[int, ...], used: Collection[int]) -> list[int]:
+    """Places of the classes still in use. Raises InvalidClasses: fewer than two are."""
+    kept = [place for place, class_id in enumerate(class_ids) if class_id in used]
+    if len(kept) < 2:
+        raise InvalidClasses(
+            f"the chosen model knows {len(kept)} of the classes in use and cannot tell them apart: choose another "
+            "model, or the instant learner, on the Models page"
+        )
+    return kept
+
+
+def canonical_teachings(lessons: Iterable[Lesson]) -> list[Teaching]:
+    """Teachings of the images that have clicks, in an order that depends on their content alone.
+
+    So that a fit is the same whatever the images are called and whichever door they came through.
+    """
+
+    def key(lesson: Lesson) -> tuple[Any, ...]:
+        clicks = lesson.clicks
+        return (
+            clicks.image_hw,
+            clicks.rows.tolist(),
+            clicks.cols.tolist(),
+            clicks.class_ids.tolist(),
+            clicks.weights.tolist(),
+            lesson.teaching.clicked.features[:1].tobytes(),
+        )
+
+    return [lesson.teaching for lesson in sorted((one for one in lessons if len(one.clicks)), key=key)]
+
+
+def teaching_to_arrays(teaching: Teaching) -> dict[str, NDArray[Any]]:
+    """Arrays named `<group>.features|class_ids|weights`; a group that is None is left out."""
+    arrays: dict[str, NDArray[Any]] = {}
+    for group in SAMPLE_GROUPS:
+        samples: Samples | None = getattr(teaching, group)
+        if samples is not None:
+            arrays[f"{group}.features"] = samples.features
+            arrays[f"{group}.class_ids"] = samples.class_ids
+            arrays[f"{group}.weights"] = samples.weights
+    return arrays
+
+
+def teaching_from_arrays(arrays: dict[str, NDArray[Any]], prefix: str = "") -> Teaching:
+    """Inverse of `teaching_to_arrays`. Raises KeyError for a missing array."""
+
+    def group(name: str) -> Samples:
+        start = f"{prefix}{name}."
+        return Samples(arrays[start + "features"], arrays[start + "class_ids"], arrays[start + "weights"])
+
+    border, guess = (group(name) if f"{prefix}{name}.features" in arrays else None for name in ("border", "guess"))
+    return Teaching(group("clicked"), group("neighbours"), border, guess)
+
+
+def model_to_arrays(model: Model) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """(arrays, spec) for a checkpoint."""
+    arrays: dict[str, NDArray[Any]] = {"head.weights": model.head.weights, "head.bias": model.head.bias}
+    images = []
+    for number, lesson in enumerate(model.lessons):
+        clicks = lesson.clicks
+        arrays[f"{number}.points"] = np.stack([clicks.rows, clicks.cols, clicks.class_ids], axis=1)
+        if clicks.are_weighted:
+            arrays[f"{number}.weights"] = clicks.weights
+        arrays |= {f"{number}.{name}": one for name, one in teaching_to_arrays(lesson.teaching).items()}
+        images.append({"image": lesson.image, "height": clicks.image_hw[0], "width": clicks.image_hw[1]})
+    spec = {
+        "kind": "instant",
+        "learner": model.spec.to_dict(),
+        "classes": [list(pair) for pair in model.classes],
+        "background": model.background,
+        "head_class_ids": list(model.head.class_ids),
+        **({"is_guess": True} if model.head.is_guess else {}),
+        "images": images,
+    }
+    return arrays, spec
+
+
+def model_from_arrays(arrays: dict[str, NDArray[Any]], spec: dict[str, Any]) -> Model:
+    """Inverse of `model_to_arrays`.
+
+    Raises:
+        CheckpointError: something is missing or does not fit together.
+    """
+    try:
+        for name, array in arrays.items():
+            ids = array if name.endswith(".class_ids") else array[:, 2] if name.endswith(".points") else ()
+            if len(ids) and not 0 <= np.min(ids) <= np.max(ids) < IGNORE:
+                raise ValueError(f"{name} has a class that no mask can hold")
+        head = Head(
+            tuple(spec["head_class_ids"]), arrays["head.weights"], arrays["head.bias"], bool(spec.get("is_guess"))
+        )
+        lessons = []
+        for number, image in enumerate(spec["images"]):
+            points = arrays[f"{number}.points"]
+            weights = arrays.get(f"{number}.weights", np.ones(len(points), np.float32))
+            hw = (image["height"], image["width"])
+            clicks = Clicks(points[:, 0], points[:, 1], points[:, 2], hw, weights)
+            lessons.append(Lesson(image["image"], clicks, teaching_from_arrays(arrays, f"{number}.")))
+        classes = tuple((int(number), str(name)) for number, name in spec["classes"])
+        learner = LearnerSpec.from_dict(spec["learner"])
+    except (KeyError, TypeError, ValueError, IndexError) as failure:
+        raise CheckpointError(
+            f"the model's parts do not fit together ({failure!r}): save or fetch it again"
+        ) from failure
+    if len(head.class_ids) != len(head.weights) or not classes:
+        raise CheckpointError("the model's head and its class list do not fit together: save or fetch it again")
+    return Model(learner, classes, head, background_from(spec, classes), tuple(lessons))
+
+
+def background_from(spec: Mapping[str, Any], classes: tuple[tuple[int, str], ...]) -> int | None:
+    """The background a checkpoint names; in files from before there was a choice it is the first class.
+
+    Raises:
+        CheckpointError: it is none of the model's classes.
+    """
+    background: int | None = spec.get("background", classes[0][0])
+    if background is not None and background not in dict(classes):
+        raise CheckpointError(f"the model's background {background!r} is none of its classes: save or fetch it again")
+    return background

@@ -1,0 +1,1 @@
+"""Pictures too large for their features to be held at once."""

@@ -1,0 +1,184 @@
+"""A wide picture while somebody labels it: learned from and answered tile by tile, so that a click waits for one tile.
+
+Its stages are standardised by the statistics of the picture made coarse, which are there at once; masks that leave the
+project are made with those of the whole (`large.segment_large`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fcnlab.core.images.coords import learner_hw
+from fcnlab.core.images.working import working_picture
+from fcnlab.core.learner.encoder import StageEncoder
+from fcnlab.core.learner.head import Head
+from fcnlab.core.learner.learner import Picture, Segmentation, fit, prepare, segment, teach
+from fcnlab.core.learner.samples import Clicks
+from fcnlab.core.tiling.large import LazyLab
+from fcnlab.core.tiling.tiled_stages import TiledStages, TileShelf
+from fcnlab.core.tiling.tiles import Box
+from fcnlab.domain import LearnerSpec
+
+WIDE_PIXELS = 3_200_000
+"""Working pictures above are labelled tile by tile: a click on the whole would take a second."""
+
+TILE_SIDE = 768
+COARSE_SIDE = 1024
+TILES_READY = 12
+"""Tiles held ready for clicks, about 50 MB each: all of 7 megapixels."""
+
+
+def is_wide(hw: tuple[int, int]) -> bool:
+    """Whether a working picture of that size is labelled tile by tile."""
+    return hw[0] * hw[1] > WIDE_PIXELS
+
+
+def counting_spec(image_hw: tuple[int, int], spec: LearnerSpec) -> LearnerSpec:
+    """The learner's settings for an image that is counted in: a wide one is counted on a coarser working picture."""
+    height, width = learner_hw(image_hw, spec)
+    if not is_wide((height, width)):
+        return spec
+    side = math.floor(max(height, width) * math.sqrt(WIDE_PIXELS / (height * width))) - 1
+    return replace(spec, resolution=None, working_side=max(64, side))
+
+
+class WidePicture:
+    """A working picture in tiles, any of which can be asked for at any time.
+
+    Args:
+        encoder: what encodes.
+        rgb: (H, W, 3) uint8, the working picture.
+        spec: scales and position.
+        shelf: where encoded tiles are kept.
+        side: of a tile, in working pixels.
+    """
+
+    def __init__(
+        self,
+        encoder: StageEncoder,
+        rgb: NDArray[np.uint8],
+        spec: LearnerSpec,
+        *,
+        shelf: TileShelf,
+        side: int = TILE_SIDE,
+    ) -> None:
+        small = working_picture(rgb, COARSE_SIDE)
+        coarse = encoder.encode(small, scales=spec.scales, position=spec.position)
+        self._coarse = prepare(small, coarse)
+        self._stages = TiledStages(
+            encoder,
+            rgb,
+            scales=spec.scales,
+            position=spec.position,
+            shelf=shelf,
+            side=side,
+            statistics=(coarse.means, coarse.scales),
+        )
+        self.plan = self._stages.plan
+        self._ready: OrderedDict[int, Picture] = OrderedDict()
+        self._samples: dict[tuple[float, float], NDArray[np.float32]] = {}
+
+    @property
+    def hw(self) -> tuple[int, int]:
+        """Height and width of the working picture."""
+        return self._stages.hw
+
+    @property
+    def rgb(self) -> NDArray[np.uint8]:
+        """The working picture."""
+        return self._stages.rgb
+
+    @property
+    def lab(self) -> LazyLab:
+        """CIELAB of its pixels."""
+        return LazyLab(self._stages.rgb)
+
+    @property
+    def waiting(self) -> tuple[int, ...]:
+        """Numbers of the tiles that nobody asked to encode."""
+        return self._stages.waiting
+
+    def encode(self, number: int) -> None:
+        """Encode a tile ahead, unless it is on the shelf, and make it ready while there is room."""
+        if len(self._ready) < TILES_READY:
+            self.tile(number)
+        else:
+            self._stages.encode_tile(number)
+
+    def samples(self, rows: NDArray[np.float64], cols: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Standardised features (N, D) at float positions of the working picture; each is looked up once."""
+        places = list(zip(rows.tolist(), cols.tolist(), strict=True))
+        new = sorted(set(places) - self._samples.keys())
+        if new:
+            numbers = sorted({self.plan.at(*self._pixel(place)) for place in new})
+            at_hand = {number: self.tile(number).stages for number in numbers[:TILES_READY]}
+            found = self._stages.samples(*np.array(new).T, among=at_hand)
+            self._samples |= dict(zip(new, found, strict=True))
+        if not places:
+            return self._stages.samples(rows, cols)
+        return np.stack([self._samples[place] for place in places])
+
+    def tile(self, number: int) -> Picture:
+        """A tile with what is around it, ready for clicks; encoded now if it never was."""
+        ready = self._ready.get(number)
+        if ready is None:
+            rows, cols = self.plan.tiles[number].outer.clipped(self.hw).slices
+            rgb = np.ascontiguousarray(self.rgb[rows, cols])
+            ready = _lighter(prepare(rgb, self._stages.stages(number)), rgb)
+            self._ready[number] = ready
+            while len(self._ready) > TILES_READY:
+                self._ready.popitem(last=False)
+        self._ready.move_to_end(number)
+        return ready
+
+    def _pixel(self, place: tuple[float, float]) -> tuple[int, int]:
+        """The pixel that holds a position, the nearest of the picture."""
+        row, col = (int(np.clip(at, 0, side - 1)) for at, side in zip(place, self.hw, strict=True))
+        return row, col
+
+    def missing(self, clicks: Clicks) -> tuple[int, ...]:
+        """Numbers of the tiles that hold a click and that nobody asked to encode."""
+        rows, cols = clicks.pixels_on(self.hw)
+        held = {self.plan.at(row, col) for row, col in zip(rows.tolist(), cols.tolist(), strict=True)}
+        return tuple(sorted(held & set(self.waiting)))
+
+    def rough(self, clicks: Clicks, spec: LearnerSpec, *, background: int | None) -> Segmentation:
+        """What the clicks say in the picture made coarse, at its size: there at once, whatever is encoded.
+
+        Raises:
+            NoPoints: fewer than two classes have clicks.
+        """
+        seen = replace(spec, object_mode=False)
+        head = fit([teach(self._coarse, clicks, seen, background=background)], seen)
+        return segment(self._coarse, head, clicks, seen, background=background)
+
+    def segment(
+        self, number: int, head: Head, clicks: Clicks, spec: LearnerSpec, *, background: int | None
+    ) -> tuple[Box, Segmentation]:
+        """The inner box of a tile and its mask; objects are kept whole by whoever sees the whole."""
+        inner, outer = (one.clipped(self.hw) for one in (self.plan.tiles[number].inner, self.plan.tiles[number].outer))
+        rows, cols = clicks.pixels_on(self.hw)
+        inside = (rows >= outer.top) & (rows < outer.bottom) & (cols >= outer.left) & (cols < outer.right)
+        own = Clicks(
+            rows[inside] - outer.top,
+            cols[inside] - outer.left,
+            clicks.class_ids[inside],
+            outer.hw,
+            clicks.weights[inside],
+        )
+        found = segment(self.tile(number), head, own, replace(spec, object_mode=False), background=background)
+        kept = inner.moved(-outer.top, -outer.left).slices
+        return inner, replace(
+            found, probabilities=found.probabilities[(slice(None), *kept)], class_map=found.class_map[kept]
+        )
+
+
+def _lighter(picture: Picture, rgb: NDArray[np.uint8]) -> Picture:
+    """The same in half the memory: its maps were rounded to float16 before, and colours are made again from `rgb`."""
+    return replace(picture, stages=picture.stages.to(picture.stages.maps[0].device, torch.float16), lab=LazyLab(rgb))

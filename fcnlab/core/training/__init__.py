@@ -1,0 +1,1 @@
+"""Training networks on points: objectives, batches, steps, scores."""

@@ -1,0 +1,155 @@
+"""How a larger head is fitted: every picture encoded once, then seconds. It asks held-out points whether to grow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import log_softmax
+
+from fcnlab.core.learner.ensemble import fit_ensemble
+from fcnlab.core.learner.head import Samples, fit_head, missing_message, point_weights
+from fcnlab.core.learner.samples import join_samples, samples_at
+from fcnlab.core.networks.base import EncoderParts
+from fcnlab.core.networks.larger_head import LargerHead
+from fcnlab.core.networks.registry import build_network
+from fcnlab.core.training.batches import LabelledPicture
+from fcnlab.core.training.loop import Clock, Pictures
+from fcnlab.core.training.point_scores import score_of, temperature_of
+from fcnlab.core.training.trainer import Outcome
+from fcnlab.counts import KeptEpoch
+from fcnlab.errors import NoPoints
+from fcnlab.specs import NetworkSpec, PointScore, Score, TrainingProgress, TrainingSpec
+
+PARTS = 8
+"""After each part of the pictures the linear head is fitted and scored: a curve over the number of points."""
+
+CAUTION = 0.05
+"""L2 regularisation of the linear head."""
+
+LARGER_FROM = 1000
+"""Points from which the larger head speaks when nothing is held out that could decide."""
+
+
+class HeadCourse:
+    """Fits a LargerHead. Offers what core.course.Course offers.
+
+    Pictures are read when it starts; points that come later wait for the next training. An interrupted one begins
+    again: it takes as long as encoding the pictures.
+    """
+
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        training: TrainingSpec,
+        *,
+        encoder: EncoderParts,
+        class_ids: Sequence[int],
+        device: str,
+        now: Clock,
+    ) -> None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(training.seed)
+            network = build_network(spec, encoder)
+        assert isinstance(network, LargerHead)
+        self._network = network.to(device)
+        self._training, self._class_ids, self._now = training, tuple(class_ids), now
+        self._judges: Samples | None = None
+        self._kept: KeptEpoch | None = None
+
+    def run(self, pictures: Pictures, held_out: Pictures) -> Iterator[TrainingProgress]:
+        """Encode and fit; one value per part of the pictures, and one for the larger head.
+
+        Raises:
+            NoPoints: fewer than two classes have points.
+        """
+        started = self._now()
+        judges, learned = held_out(), pictures()
+        self._judges = join_samples([self._sampled(one) for one in judges]) if judges else None
+        order = np.random.default_rng(self._training.seed).permutation(len(learned))
+        parts = np.array_split(order, min(PARTS, len(order)))
+        samples: dict[int, Samples] = {}
+        best = -1.0
+        for number, part in enumerate(parts, start=1):
+            samples |= {int(place): self._sampled(learned[place]) for place in part}
+            known = join_samples([samples[place] for place in sorted(samples)])
+            if len(np.unique(known.class_ids)) < 2:
+                continue
+            head = fit_head(known, class_weight=self._training.class_weight, regularisation=CAUTION)
+            self._network.set_linear(head)
+            step = self._step(number, len(parts) + 1, known, self._now() - started, len(samples))
+            best = max(best, _accuracy(step.score))
+            yield step
+        classes = np.unique(known.class_ids)
+        if len(classes) < 2:
+            raise NoPoints(missing_message(tuple(self._class_ids[one] for one in classes)))
+        self._network.set_larger(
+            fit_ensemble(known, class_weight=self._training.class_weight, seed=self._training.seed)
+        )
+        self._network.is_larger.fill_(1)
+        last = self._step(len(parts) + 1, len(parts) + 1, known, self._now() - started, len(samples))
+        linear = _accuracy(step.score)
+        is_better = len(known.class_ids) >= LARGER_FROM if last.score is None else _accuracy(last.score) >= linear
+        self._network.is_larger.fill_(int(is_better))
+        self._kept = KeptEpoch(
+            epoch=last.epoch if is_better else last.epoch - 1,
+            epochs=last.epochs,
+            network=self._network.spec.network.value,
+            start="fitted",
+            n_compared=0 if self._judges is None else 2,
+        )
+        yield replace(last, is_best=is_better)
+
+    def outcome(self, _held_out: Sequence[LabelledPicture], _learned: Sequence[LabelledPicture] = ()) -> Outcome:
+        """The network with the head that did better on the points held out when `run` began."""
+        network = self._network.eval()
+        if self._judges is None:
+            return Outcome(network, 1.0, None)
+        temperature = temperature_of(network.logits_of(self._judges.features), self._judges.class_ids)
+        score = self._score()
+        assert score is not None
+        return Outcome(network, temperature, replace(score, kept=self._kept))
+
+    def snapshot(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Nothing worth keeping: see the class."""
+        return {}, {}
+
+    def restore(self, _arrays: dict[str, NDArray[Any]], _values: dict[str, Any]) -> None:
+        """Begin again: see the class."""
+
+    def _sampled(self, picture: LabelledPicture) -> Samples:
+        stages = self._network.encode(picture.read())
+        rows, cols = picture.rows.astype(np.float64), picture.cols.astype(np.float64)
+        return Samples(samples_at(stages, rows, cols), picture.classes, picture.weights)
+
+    def _step(self, epoch: int, epochs: int, known: Samples, seconds: float, n_seen: int) -> TrainingProgress:
+        """How far it has come with the head that speaks just now."""
+        logits = log_softmax(self._network.logits_of(known.features).astype(np.float64), axis=1)
+        present = tuple(int(one) for one in np.unique(known.class_ids))
+        shares = point_weights(known.class_ids, known.weights, present, self._training.class_weight)
+        loss = -float((shares * logits[np.arange(len(logits)), known.class_ids]).sum())
+        return TrainingProgress(
+            epoch,
+            epochs,
+            self._network.spec.network,
+            loss,
+            seconds,
+            n_seen / max(seconds, 1e-6),
+            seconds / epoch * (epochs - epoch),
+            self._score(),
+            is_best=True,
+        )
+
+    def _score(self) -> PointScore | None:
+        if self._judges is None:
+            return None
+        found = self._network.logits_of(self._judges.features).argmax(axis=1)
+        return score_of(found, self._judges.class_ids, class_ids=self._class_ids)
+
+
+def _accuracy(score: Score | None) -> float:
+    return score.accuracy if isinstance(score, PointScore) else -1.0

@@ -1,0 +1,98 @@
+"""How well a network tells labelled pixels apart that it did not learn from, and how sure it may be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+
+from fcnlab.core.networks.base import PointNetwork
+from fcnlab.core.training.batches import LabelledPicture, collated
+from fcnlab.specs import PointScore, TrainingSpec
+
+SURE = 1.96
+"""Standard errors on each side of a 95 % interval."""
+
+COOLEST, HOTTEST = 0.05, 20.0
+AS_IT_IS = TrainingSpec()
+
+
+@torch.no_grad()
+def logits_of(
+    network: PointNetwork, pictures: Sequence[LabelledPicture], *, device: str
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Logits (N, K) float32 at the points of all pictures, and the classes (N,) they were labelled as."""
+    was_training = network.training
+    network.eval()
+    found, classes = [], []
+    for picture in pictures:
+        batch = collated([picture], AS_IT_IS, None, device=device)
+        found.append(network.logits_at(batch.rgb, batch.images, batch.rows, batch.cols).float().cpu().numpy())
+        classes.append(picture.classes)
+    network.train(was_training)
+    if not found:
+        return np.zeros((0, network.spec.n_classes), np.float32), np.zeros(0, np.int64)
+    return np.concatenate(found), np.concatenate(classes)
+
+
+def score_points(
+    network: PointNetwork, pictures: Sequence[LabelledPicture], *, class_ids: Sequence[int], device: str
+) -> PointScore | None:
+    """The score of a network on points it did not learn from; None when there are none."""
+    logits, classes = logits_of(network, pictures, device=device)
+    return score_of(logits.argmax(axis=1), classes, class_ids=class_ids) if len(classes) else None
+
+
+def score_of(found: NDArray[np.intp], classes: NDArray[np.int64], *, class_ids: Sequence[int]) -> PointScore:
+    """Accuracy with every class counting alike, and its 95 % interval.
+
+    The interval takes the points for independent and adds two right and two wrong ones to every class (Agresti and
+    Coull 1998), so that few points never look certain.
+
+    Args:
+        found, classes: (N,) places in the list of classes, N at least 1.
+        class_ids: the class of each place.
+    """
+    shares: dict[int, float] = {}
+    variance = 0.0
+    for place in np.unique(classes):
+        of_class = classes == place
+        n, right = int(of_class.sum()), int((found[of_class] == place).sum())
+        shares[int(class_ids[place])] = right / n
+        careful = (right + 2) / (n + 4)
+        variance += careful * (1 - careful) / (n + 4)
+    accuracy = sum(shares.values()) / len(shares)
+    spread = SURE * math.sqrt(variance) / len(shares)
+    return PointScore(accuracy, max(0.0, accuracy - spread), min(1.0, accuracy + spread), len(classes), shares)
+
+
+def temperature_of(logits: NDArray[np.float32], classes: NDArray[np.int64]) -> float:
+    """What logits have to be divided by so that probabilities are as right as they are sure (Guo et al. 2017).
+
+    Args:
+        logits: (N, K) at points that training did not see. classes: (N,) places.
+
+    As in `score_of`, a few points are never taken for certain: two of n + 4 count as of the other classes. So few
+    points that are all right do not make a network sure of everything.
+
+    Returns one when there are no points. Reference: arXiv:1706.04599.
+    """
+    if not len(classes):
+        return 1.0
+
+    n, n_classes = logits.shape
+    doubt = 2 / (n + 4)
+
+    def loss(log_temperature: float) -> float:
+        scores = log_softmax(logits.astype(np.float64) / math.exp(log_temperature), axis=1)
+        own = scores[np.arange(n), classes]
+        others = (scores.sum(axis=1) - own) / max(1, n_classes - 1)
+        return float(-((1 - doubt) * own + doubt * others).mean())
+
+    found = minimize_scalar(loss, bounds=(math.log(COOLEST), math.log(HOTTEST)), method="bounded")
+    return float(math.exp(found.x))

@@ -1,0 +1,254 @@
+"""A whole training: the first weights, the stages it goes through, interruptions, and what is kept at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fcnlab.core.learner.head import Samples, fit_head
+from fcnlab.core.networks.base import EncoderParts, PointNetwork
+from fcnlab.core.networks.fcn import Fcn, grown, set_linear_head
+from fcnlab.core.networks.registry import build_network
+from fcnlab.core.training.batches import LabelledPicture, collated
+from fcnlab.core.training.loop import Clock, FineTuning, Pictures
+from fcnlab.core.training.objectives import Aim, PointsAim
+from fcnlab.core.training.point_scores import AS_IT_IS
+from fcnlab.core.training.state import restore, snapshot
+from fcnlab.counts import Calibration, KeptEpoch
+from fcnlab.errors import CheckpointError
+from fcnlab.specs import NetworkName, NetworkSpec, Score, TrainingProgress, TrainingSpec
+
+STAGES: dict[NetworkName, tuple[tuple[NetworkName, float], ...]] = {
+    NetworkName.FCN16S: ((NetworkName.FCN32S, 0.4), (NetworkName.FCN16S, 0.6)),
+    NetworkName.FCN8S: ((NetworkName.FCN32S, 0.3), (NetworkName.FCN16S, 0.2), (NetworkName.FCN8S, 0.5)),
+}
+"""What a staged training goes through, and the part of its epochs and minutes each stage gets."""
+
+HEAD_CAUTION = 0.015
+"""L2 regularisation of the linear head that FCN-2s starts from."""
+
+HEAD_RATE = 0.2
+"""Learning rate of a head that was fitted or trained, as a part of that of random weights. A faster one undoes the fit
+before it helps."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What a training leaves: the network with averaged weights, how far its logits are too large, its score, and for
+    one that counts how objects are told from its scores."""
+
+    network: PointNetwork
+    temperature: float
+    score: Score | None
+    calibration: Calibration | None = None
+
+
+class Course:
+    """Trains a network from nothing but an encoder.
+
+    What is kept is the best epoch of the network wanted: never one of a coarser stage before it, nor random weights.
+
+    FCN-16s and FCN-8s go coarse to fine, each stage starting as the one before (Long, Shelhamer, Darrell 2015, section
+    4.3), unless `training.staged` is off. FCN-2s with fixed upsampling starts from a linear head fitted to its
+    features at the points. All else starts from random weights behind the encoder.
+
+    Args:
+        spec: the network wanted.
+        encoder: what `spec.encoder` names; None for a network from scratch.
+        class_ids: the class each score stands for.
+        now: a clock that counts seconds.
+        parent: the network that `training.parent` names, of the same spec: to start from, in one stage. One that is
+            restored needs none.
+        aim: what it is trained for; None: to tell labelled pixels apart.
+    """
+
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        training: TrainingSpec,
+        *,
+        encoder: EncoderParts | None,
+        class_ids: Sequence[int],
+        device: str,
+        now: Clock,
+        parent: PointNetwork | None = None,
+        aim: Aim[Any] | None = None,
+    ) -> None:
+        self._parent = parent
+        if spec.input_hw is not None:
+            training = replace(training, crop=0)  # such a network takes nothing but whole pictures
+        self._spec, self._training, self._encoder = spec, training, encoder
+        self._aim: Aim[Any] = aim or PointsAim(training, tuple(class_ids), device)
+        self._device, self._now = device, now
+        self._goes_on = bool(training.parent)
+        stages = STAGES.get(spec.network, ()) if training.staged and not self._goes_on else ()
+        self._stages = _affordable(stages or ((spec.network, 1.0),), training)
+        self._stage = 0
+        self._before = (0, 0.0)
+        self._running: FineTuning | None = None
+
+    def run(self, pictures: Pictures, held_out: Pictures) -> Iterator[TrainingProgress]:
+        """Train to the end, or on from where `restore` put it. See FineTuning.epochs."""
+        total = sum(epochs for _, epochs, _ in self._stages)
+        while self._stage < len(self._stages):
+            self.started(pictures)
+            epochs_before, seconds_before = self._before
+            running = self._running
+            assert running is not None
+            for step in running.epochs(pictures, held_out):
+                yield replace(
+                    step,
+                    epoch=epochs_before + step.epoch,
+                    epochs=total,
+                    seconds=seconds_before + step.seconds,
+                    seconds_left=step.seconds_left + self._later(step),
+                )
+            self._before = (epochs_before + running.tally.epoch, seconds_before + running.tally.seconds)
+            self._stage += 1
+            if self._stage < len(self._stages):
+                self._running = self._grow(running)
+
+    def started(self, pictures: Pictures) -> PointNetwork:
+        """The network as training starts with it; `run` goes on from there."""
+        if self._running is None:
+            self._running = self._start(pictures)
+        return self._running.network
+
+    def averaged(self) -> PointNetwork:
+        """The moving average of the network that is trained just now."""
+        assert self._running is not None
+        return self._running.averaged()
+
+    def outcome(self, held_out: Sequence[LabelledPicture], learned: Sequence[LabelledPicture] = ()) -> Outcome:
+        """The network as it is kept. Call it after `run`.
+
+        Args:
+            held_out: pictures that training did not see.
+            learned: those it did: a counter is calibrated on them when nothing is held out.
+        """
+        assert self._running is not None
+        network = self._running.best
+        assert isinstance(network, PointNetwork)
+        network.eval()
+        closing = self._aim.closing(network, held_out, learned)
+        score = None if closing.score is None else replace(closing.score, kept=self._kept())
+        return Outcome(network, closing.temperature, score, closing.calibration)
+
+    def _kept(self) -> KeptEpoch:
+        """Which weights `outcome` gives."""
+        assert self._running is not None
+        tally, network = self._running.tally, self._running.network
+        epochs_before = self._before[0] - tally.epoch if self._stage == len(self._stages) else self._before[0]
+        return KeptEpoch(
+            epoch=epochs_before + tally.kept if tally.kept else 0,
+            epochs=epochs_before + tally.epoch,
+            network=network.spec.network.value,
+            start="model" if self._goes_on else "fitted" if self._fits_head_first(network) else "random",
+            is_better=self._running.is_better_than_start(),
+            n_compared=tally.n_compared,
+        )
+
+    def snapshot(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """(arrays, plain values) from which `restore` goes on; call it between two steps of `run`."""
+        assert self._running is not None
+        arrays, state = snapshot(self._running)
+        return arrays, {"stage": self._stage, "before": list(self._before), "state": state}
+
+    def restore(self, arrays: dict[str, NDArray[Any]], values: dict[str, Any]) -> None:
+        """Be where a snapshot of the same training was taken.
+
+        Raises:
+            CheckpointError: it is of another training.
+        """
+        try:
+            self._stage = int(values["stage"])
+            epochs, seconds = values["before"]
+            self._before = (int(epochs), float(seconds))
+            self._running = self._fine_tuning(self._built(self._stages[self._stage][0]))
+            restore(self._running, arrays, values["state"])
+        except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as failure:
+            raise CheckpointError(f"the interrupted training does not fit ({failure}): start a new one") from failure
+
+    def _start(self, pictures: Pictures) -> FineTuning:
+        network = self._built(self._stages[self._stage][0])
+        if self._parent is not None:
+            network.load_state_dict(self._parent.state_dict())
+        elif isinstance(network, Fcn) and self._fits_head_first(network):
+            start_from_head(network, pictures(), device=self._device)
+        return self._fine_tuning(network)
+
+    def _grow(self, running: FineTuning) -> FineTuning:
+        trained = running.best
+        assert isinstance(trained, PointNetwork)
+        finer = grown(trained, replace(self._spec, network=self._stages[self._stage][0]))
+        return self._fine_tuning(finer, start=running.tally.start)
+
+    def _built(self, name: NetworkName) -> PointNetwork:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self._training.seed)
+            return build_network(replace(self._spec, network=name), self._encoder)
+
+    def _fine_tuning(self, network: PointNetwork, *, start: float | None = None) -> FineTuning:
+        _, epochs, minutes = self._stages[self._stage]
+        spec = replace(self._training, epochs=epochs, minutes=minutes)
+        if self._goes_on or self._fits_head_first(network):
+            rate = spec.encoder_rate / HEAD_RATE  # the encoder's own rate stays
+            spec = replace(spec, learning_rate=spec.learning_rate * HEAD_RATE, encoder_rate=min(1.0, rate))
+        is_between = 0 < self._stage < len(self._stages) - 1  # there the next stage goes on from the better of both
+        keeps_start = self._goes_on or self._fits_head_first(network) or is_between
+        return FineTuning(
+            network, spec, aim=self._aim, device=self._device, now=self._now, keeps_start=keeps_start, start=start
+        )
+
+    def _fits_head_first(self, network: PointNetwork) -> bool:
+        return not self._training.objective.counts and starts_from_head(network)
+
+    def _later(self, step: TrainingProgress) -> float:
+        """Seconds that the stages after this one will take."""
+        per_epoch = step.seconds / step.epoch
+        later = self._stages[self._stage + 1 :]
+        return sum(min(epochs * per_epoch, minutes * 60 or float("inf")) for _, epochs, minutes in later)
+
+
+def starts_from_head(network: PointNetwork) -> bool:
+    """Whether training begins with a linear head on the network's features: FCN-2s whose upsampling is fixed."""
+    return isinstance(network, Fcn) and network.spec.network is NetworkName.FCN2S and network.mode is not None
+
+
+def start_from_head(network: Fcn, pictures: Sequence[LabelledPicture], *, device: str) -> None:
+    """Give the network the scores of a linear head fitted, class-balanced, to its features at the points.
+
+    Features are standardised over all points, each stage divided by the root of its channels, as in the instant
+    learner; both are folded into the weights.
+    """
+    network.to(device).eval()
+    features = []
+    with torch.no_grad():
+        for picture in pictures:
+            batch = collated([picture], AS_IT_IS, None, device=device)
+            found = network.features_at(batch.rgb, batch.images, batch.rows, batch.cols)
+            features.append(found.float().cpu().numpy())
+    table = np.concatenate(features)
+    mean, deviation = table.mean(axis=0), table.std(axis=0)
+    loudness = np.concatenate([np.full(channels, channels**-0.5) for _, channels in network.feature_order])
+    scale = np.where(deviation > 1e-6, loudness / np.maximum(deviation, 1e-6), 0).astype(np.float32)
+    classes = np.concatenate([one.classes for one in pictures])
+    samples = Samples((table - mean) * scale, classes, np.concatenate([one.weights for one in pictures]))
+    head = fit_head(samples, regularisation=HEAD_CAUTION)
+    weights = np.zeros((network.spec.n_classes, table.shape[1]), np.float32)
+    bias = np.zeros(network.spec.n_classes, np.float32)
+    weights[list(head.class_ids)] = head.weights * scale
+    bias[list(head.class_ids)] = head.bias - weights[list(head.class_ids)] @ mean
+    set_linear_head(network, torch.from_numpy(weights).to(device), torch.from_numpy(bias).to(device))
+
+
+def _affordable(
+    stages: Sequence[tuple[NetworkName, float]], training: TrainingSpec
+) -> tuple[tuple[NetworkName, int, float], ...]:
+    """(network, epochs, minutes) of every stage; each gets an epoch at least."""
+    return tuple((name, max(1, round(part * training.epochs)), part * training.minutes) for name, part in stages)
