@@ -22,7 +22,7 @@ setup(
     package_dir={"fcnlab.webapp": ".", "fcnlab.webapp.pages": "pages"},
     package_data={
         "fcnlab": ["pyproject.toml", "ui/canvas_assets/*"],
-        "fcnlab.migrations": ["script.py.mako"],
+        "fcnlab.storage.database.migrations": ["script.py.mako"],
         "fcnlab.webapp": [".streamlit/config.toml"],
     },
     include_package_data=False,

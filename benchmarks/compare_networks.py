@@ -21,10 +21,6 @@ from typing import Any
 
 import numpy as np
 
-from fcnlab.adapters import repository_images
-from fcnlab.adapters.database import writing
-from fcnlab.adapters.files import write_whole
-from fcnlab.adapters.png import mask_png
 from fcnlab.comparisons import ComparisonSpec, Participant
 from fcnlab.domain import IGNORE, ImageState, Point, PointSource, StoredMask
 from fcnlab.lab import Lab, open_lab
@@ -38,6 +34,10 @@ from fcnlab.services.worker import fine_tune, work_on
 from fcnlab.settings import Settings
 from fcnlab.simulating import read_example, read_names
 from fcnlab.specs import NetworkName
+from fcnlab.storage.database import repository_images
+from fcnlab.storage.database.engine import writing
+from fcnlab.storage.files.png import mask_png
+from fcnlab.storage.files.whole_files import write_whole
 from fcnlab.threads import wait_politely
 
 

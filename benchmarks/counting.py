@@ -32,7 +32,6 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.counting_peers import fitted_blob_log, fitted_watershed
 from benchmarks.counting_sets import CountedPicture, parted, read_counted
-from fcnlab.adapters.weights import load_encoder
 from fcnlab.core.counting.course import counting_aim, magnified, usual_spacing
 from fcnlab.core.counting.looks import network_count
 from fcnlab.core.counting.objects import labelled_blobs
@@ -43,6 +42,7 @@ from fcnlab.core.training.network_model import NetworkModel, network_probabiliti
 from fcnlab.core.training.trainer import Course
 from fcnlab.counts import ClassCount, CountScore, FoundObject, ImageCount, Objective
 from fcnlab.specs import NetworkName, NetworkSpec, TrainingSpec, counting_training
+from fcnlab.storage.files.weights import load_encoder
 from fcnlab.threads import wait_politely
 
 CLASSES = ((0, "background"), (1, "object"))

@@ -25,10 +25,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fcnlab.adapters import repository_images
-from fcnlab.adapters.database import writing
-from fcnlab.adapters.files import write_whole
-from fcnlab.adapters.png import mask_png
 from fcnlab.domain import ImageState, StoredMask
 from fcnlab.exports import ExportFormat, ExportSpec
 from fcnlab.lab import Lab, open_lab
@@ -39,6 +35,10 @@ from fcnlab.services.importing import import_files
 from fcnlab.services.labelling import set_image_state
 from fcnlab.services.picture_store import PictureStore
 from fcnlab.settings import Settings
+from fcnlab.storage.database import repository_images
+from fcnlab.storage.database.engine import writing
+from fcnlab.storage.files.png import mask_png
+from fcnlab.storage.files.whole_files import write_whole
 from fcnlab.threads import wait_politely
 
 REGIONS = (50, 150)

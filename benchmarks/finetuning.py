@@ -25,7 +25,6 @@ from typing import Any
 
 import numpy as np
 
-from fcnlab.adapters.weights import load_encoder
 from fcnlab.core.networks.base import EncoderParts, PointNetwork
 from fcnlab.core.training.batches import LabelledPicture
 from fcnlab.core.training.metrics import confusion, iou_per_class
@@ -34,6 +33,7 @@ from fcnlab.core.training.trainer import Course
 from fcnlab.domain import IGNORE
 from fcnlab.simulating import Example, n_classes_of, read_example, read_names
 from fcnlab.specs import USUAL_UPSAMPLING, NetworkName, NetworkSpec, TrainingSpec
+from fcnlab.storage.files.weights import load_encoder
 from fcnlab.threads import wait_politely
 
 SCORED_EVERY_S = 180.0

@@ -38,7 +38,6 @@ from skimage.feature import blob_log, peak_local_max
 from skimage.filters import threshold_otsu
 from skimage.segmentation import watershed
 
-from fcnlab.adapters.weights import BUNDLED_ENCODER, load_encoder
 from fcnlab.core.counting.counted import Counted, count_view
 from fcnlab.core.counting.instant import (
     CountHead,
@@ -54,6 +53,7 @@ from fcnlab.core.counting.views import instant_view
 from fcnlab.core.learner.encoder import StageEncoder, lab_image
 from fcnlab.core.learner.samples import Clicks, canonical_clicks
 from fcnlab.domain import Point
+from fcnlab.storage.files.weights import BUNDLED_ENCODER, load_encoder
 from fcnlab.threads import wait_politely
 
 STAGES = ((10, 1), (30, 3), (100, 5))

@@ -31,16 +31,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fcnlab.adapters import repository_images
-from fcnlab.adapters.database import writing
-from fcnlab.adapters.files import write_whole
-from fcnlab.adapters.png import mask_png
 from fcnlab.domain import ImageState, StoredMask
 from fcnlab.lab import open_lab
 from fcnlab.services import projects
 from fcnlab.services.importing import import_files
 from fcnlab.services.labelling import set_image_state
 from fcnlab.settings import Settings
+from fcnlab.storage.database import repository_images
+from fcnlab.storage.database.engine import writing
+from fcnlab.storage.files.png import mask_png
+from fcnlab.storage.files.whole_files import write_whole
 
 HERE = Path(__file__).resolve().parent
 HW = (161, 241)

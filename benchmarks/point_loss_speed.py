@@ -27,7 +27,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fcnlab.adapters.weights import BUNDLED_ENCODER, load_encoder
 from fcnlab.core.networks.base import EncoderParts
 from fcnlab.core.networks.fcn import Fcn
 from fcnlab.core.networks.registry import build_network
@@ -35,6 +34,7 @@ from fcnlab.core.networks.sampling import sample_maps, upsampled
 from fcnlab.core.training.losses import point_loss, sampled_point_loss
 from fcnlab.domain import IGNORE
 from fcnlab.specs import NetworkName, NetworkSpec
+from fcnlab.storage.files.weights import BUNDLED_ENCODER, load_encoder
 
 N_CLASSES = 11
 SAME = 1e-5

@@ -9,15 +9,15 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
-from fcnlab.adapters import presence
-from fcnlab.adapters.database import Sessions, close_database, open_database
-from fcnlab.adapters.devices import pick_device
-from fcnlab.adapters.exports.table import write_raw
-from fcnlab.adapters.files import OWNER_ONLY_FOLDER, make_private
-from fcnlab.adapters.filestore import TOKEN_FILE, Folders, open_folders
-from fcnlab.adapters.restoring import finish_restore
 from fcnlab.errors import FcnlabError, InvalidSetting, storage_explained
 from fcnlab.settings import Settings
+from fcnlab.storage.database.engine import Sessions, close_database, open_database
+from fcnlab.storage.exports.table import write_raw
+from fcnlab.storage.files import presence
+from fcnlab.storage.files.devices import pick_device
+from fcnlab.storage.files.filestore import TOKEN_FILE, Folders, open_folders
+from fcnlab.storage.files.restoring import finish_restore
+from fcnlab.storage.files.whole_files import OWNER_ONLY_FOLDER, make_private
 
 Clock = Callable[[], datetime]
 

@@ -13,9 +13,6 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from fcnlab.adapters.checkpoints import load_checkpoint, save_checkpoint
-from fcnlab.adapters.devices import pick_device
-from fcnlab.adapters.weights import check_encoder, load_encoder
 from fcnlab.core.images.picture import array_id, to_rgb8
 from fcnlab.core.images.working import learner_picture
 from fcnlab.core.learner import learner
@@ -39,6 +36,9 @@ from fcnlab.errors import CheckpointError, InvalidClasses, InvalidPoints, NoPoin
 from fcnlab.segmenter_checks import as_array, checked_background, renumbered, whole_numbers
 from fcnlab.segmenter_training import class_names, network_course, network_of, network_segmentation, specs_of
 from fcnlab.specs import SCRATCH, NetworkSpec, TrainingProgress, TrainingSpec
+from fcnlab.storage.files.checkpoints import load_checkpoint, save_checkpoint
+from fcnlab.storage.files.devices import pick_device
+from fcnlab.storage.files.weights import check_encoder, load_encoder
 from fcnlab.validation import checked_call
 
 PICTURES_KEPT = 4

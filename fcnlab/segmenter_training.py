@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.adapters.weights import TrainedEncoder, load_encoder, untrained_encoder
 from fcnlab.core.images.coords import to_working
 from fcnlab.core.learner.head import missing_message
 from fcnlab.core.learner.learner import Segmentation, segment_from_probabilities
@@ -38,6 +37,7 @@ from fcnlab.specs import (
     TrainingProgress,
     TrainingSpec,
 )
+from fcnlab.storage.files.weights import TrainedEncoder, load_encoder, untrained_encoder
 
 OF_NETWORK = {one.name for one in fields(NetworkSpec)} - {"network", "n_classes"}
 OF_TRAINING = {one.name for one in fields(TrainingSpec)}

@@ -11,8 +11,6 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.adapters.images import decode
-from fcnlab.adapters.png import read_mask
 from fcnlab.core.images.picture import to_rgb8
 from fcnlab.core.simulation import ClickStyle, balanced_pixels, first_clicks, next_click
 from fcnlab.core.training.metrics import confusion, iou_per_class, mask_score
@@ -20,6 +18,8 @@ from fcnlab.domain import IGNORE, Point
 from fcnlab.errors import InvalidImage, InvalidSetting
 from fcnlab.segmenter import PointSegmenter
 from fcnlab.simulating_forest import forest_features, grown_forest
+from fcnlab.storage.files.png import read_mask
+from fcnlab.storage.image_readers.registry import decode
 
 REPORTED_CLICKS = (2, 3, 5, 10, 20)
 TARGETS = (0.80, 0.85, 0.90)

@@ -11,8 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fcnlab.adapters.devices import pick_device
-from fcnlab.adapters.weights import load_encoder
 from fcnlab.core.images.coords import to_working
 from fcnlab.core.learner.encoder import StageEncoder
 from fcnlab.core.learner.ensemble import GRID, MEMBERS, EnsembleHead, ensemble_probabilities, fit_ensemble
@@ -33,6 +31,8 @@ from fcnlab.simulating import Example
 from fcnlab.simulating_datasets import Labels
 from fcnlab.simulating_forest import forest_features, grown_forest
 from fcnlab.specs import DEFAULT_ENCODER, SCRATCH, NetworkSpec, TrainingSpec
+from fcnlab.storage.files.devices import pick_device
+from fcnlab.storage.files.weights import load_encoder
 
 DATASET_SCALES = (0.5, 1.0, 2.0)
 MEMORY_BYTES = 8_000_000_000

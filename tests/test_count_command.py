@@ -13,9 +13,6 @@ import tifffile
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from fcnlab.adapters import repository_images
-from fcnlab.adapters.checkpoints import load_checkpoint
-from fcnlab.adapters.database import reading
 from fcnlab.cli import main
 from fcnlab.commands import counting_training
 from fcnlab.errors import Diverged
@@ -25,6 +22,9 @@ from fcnlab.services.importing import import_files
 from fcnlab.services.predicted_files import InputFile
 from fcnlab.services.projects import create_project, projects
 from fcnlab.settings import Settings
+from fcnlab.storage.database import repository_images
+from fcnlab.storage.database.engine import reading
+from fcnlab.storage.files.checkpoints import load_checkpoint
 from tests.core.counting.dots import HEIGHT, WIDTH, dot_places, dotted
 from tests.services.dots_project import Dots
 

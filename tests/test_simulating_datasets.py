@@ -9,7 +9,6 @@ import pytest
 import torch
 from PIL import Image
 
-from fcnlab.adapters.weights import load_encoder
 from fcnlab.core.learner.encoder import StageEncoder
 from fcnlab.core.learner.ensemble import GRID, ensemble_at, ensemble_probabilities, fit_ensemble
 from fcnlab.core.learner.head import Samples
@@ -20,6 +19,7 @@ from fcnlab.simulating import read_example
 from fcnlab.simulating_datasets import DatasetRun, Labels
 from fcnlab.simulating_learners import ForestDatasetLearner, InstantDatasetLearner, NetworkDatasetLearner
 from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, TrainingSpec
+from fcnlab.storage.files.weights import load_encoder
 
 HEIGHT, WIDTH = 64, 96
 

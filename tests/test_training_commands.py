@@ -14,9 +14,6 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from fcnlab.adapters import repository_leases
-from fcnlab.adapters.database import writing
-from fcnlab.adapters.processes import this_process
 from fcnlab.cli import main
 from fcnlab.domain import Point, PointSource
 from fcnlab.errors import NoPoints
@@ -27,6 +24,9 @@ from fcnlab.services.labelling import add_points
 from fcnlab.services.trainings import cancel_training, curves, training, trainings
 from fcnlab.settings import Settings
 from fcnlab.specs import TrainingProgress
+from fcnlab.storage.database import repository_leases
+from fcnlab.storage.database.engine import writing
+from fcnlab.storage.files.processes import this_process
 from tests.services.tabs import new_project
 from tests.services.tiny_trainer import TinyTrained, TinyTrainer
 

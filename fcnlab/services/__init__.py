@@ -1,1 +1,1 @@
-"""Use cases: where core and adapters meet."""
+"""Use cases: where core and storage meet."""

@@ -10,22 +10,22 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from fcnlab.adapters import (
-    repository,
-    repository_events,
-    repository_hiding,
-    repository_images,
-    repository_points,
-)
-from fcnlab.adapters.database import reading, writing
-from fcnlab.adapters.repository_events import Addition as StoredAddition
-from fcnlab.adapters.repository_events import Effect
-from fcnlab.adapters.repository_images import MAX_ID, ImageOutline
 from fcnlab.counts import Task
 from fcnlab.domain import Event, EventKind, ImageState, Point, PointSource, StoredPoint
 from fcnlab.errors import FcnlabError, InvalidPoints
 from fcnlab.lab import Lab
 from fcnlab.services.newest_points import newest_per_pixel
+from fcnlab.storage.database import (
+    repository_events,
+    repository_hiding,
+    repository_images,
+    repository_points,
+    repository_projects,
+)
+from fcnlab.storage.database.engine import reading, writing
+from fcnlab.storage.database.repository_events import Addition as StoredAddition
+from fcnlab.storage.database.repository_events import Effect
+from fcnlab.storage.database.repository_images import MAX_ID, ImageOutline
 from fcnlab.validation import clean_name
 
 
@@ -77,7 +77,7 @@ def add_in(session: Session, additions: Collection[Addition], *, project_id: int
     What is asked of the database does not grow with the points: other writers wait meanwhile.
     """
     client_id = f"{PointSource.IMPORT.value}-{uuid.uuid4().hex}"
-    project = repository.project(session, project_id=project_id)
+    project = repository_projects.project(session, project_id=project_id)
     classes = project.class_ids()
     outlines: dict[int, ImageOutline] = {}
     marked: set[tuple[int, Point]] = set()  # where the project counts: a second point there is no second object

@@ -8,15 +8,15 @@ from collections import OrderedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.adapters import repository_images
-from fcnlab.adapters.database import reading
-from fcnlab.adapters.files import passing_folder
 from fcnlab.domain import ImageInfo, Project
 from fcnlab.lab import Lab
 from fcnlab.services.fitting import Maker, ProjectLearner
 from fcnlab.services.jobs import Jobs
 from fcnlab.services.masks import SavedModel, kept_mask, predicted_mask, save_model
 from fcnlab.services.predicting import Predictor
+from fcnlab.storage.database import repository_images
+from fcnlab.storage.database.engine import reading
+from fcnlab.storage.files.whole_files import passing_folder
 
 MAKERS_KEPT = 4
 """Projects whose model stays ready; a cold fit takes as long as many masks."""

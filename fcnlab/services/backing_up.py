@@ -9,15 +9,21 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from fcnlab.adapters.database import reading, sqlite_file, unchanged_database
-from fcnlab.adapters.files import OWNER_ONLY, OWNER_ONLY_FOLDER, passing_folder, replaced_whole
-from fcnlab.adapters.migrating import copy_sqlite
-from fcnlab.adapters.named_files import named_files
-from fcnlab.adapters.presence import PART, RUNNING, alone_at_the_gate, look_around
-from fcnlab.adapters.restoring import DATABASE, check_backup, finish_restore, opened_backup, replace_installation
 from fcnlab.errors import ExportFailed, FcnlabError, RestoreRefused, storage_explained
 from fcnlab.lab import Lab, data_dir_of, utc_now
 from fcnlab.settings import Settings
+from fcnlab.storage.database.engine import reading, sqlite_file, unchanged_database
+from fcnlab.storage.database.migrating import copy_sqlite
+from fcnlab.storage.files.named_files import named_files
+from fcnlab.storage.files.presence import PART, RUNNING, alone_at_the_gate, look_around
+from fcnlab.storage.files.restoring import (
+    DATABASE,
+    check_backup,
+    finish_restore,
+    opened_backup,
+    replace_installation,
+)
+from fcnlab.storage.files.whole_files import OWNER_ONLY, OWNER_ONLY_FOLDER, passing_folder, replaced_whole
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """Every entry has this time, so that equal installations give equal backups."""

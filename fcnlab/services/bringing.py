@@ -10,16 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
-from fcnlab.adapters import repository, repository_models
-from fcnlab.adapters.checkpoints import load_checkpoint
-from fcnlab.adapters.database import reading, writing
-from fcnlab.adapters.files import replaced_whole, write_whole
 from fcnlab.core.training.network_model import NetworkModel, network_probabilities, seen_hw
 from fcnlab.domain import Project
 from fcnlab.errors import CheckpointError, InvalidClasses
 from fcnlab.lab import Lab
 from fcnlab.runs import ModelDraft, ModelKind, ModelRecord
 from fcnlab.services.model_files import SUFFIX, Content, open_model, scored_classes
+from fcnlab.storage.database import repository_models, repository_projects
+from fcnlab.storage.database.engine import reading, writing
+from fcnlab.storage.files.checkpoints import load_checkpoint
+from fcnlab.storage.files.whole_files import replaced_whole, write_whole
 from fcnlab.validation import clean_name
 
 MOST_BYTES = 1_000_000_000
@@ -45,7 +45,7 @@ def bring_model(lab: Lab, source: Path | bytes, *, project_id: int, name: str, l
         InvalidClasses: the project lacks a class of the model.
     """
     with reading(lab.sessions) as session:
-        project = repository.project(session, project_id=project_id)
+        project = repository_projects.project(session, project_id=project_id)
     shown = clean_name(Path(name).name.removesuffix(SUFFIX))
     path = lab.folders.checkpoints / f"brought-{project_id}-{uuid.uuid4().hex}{SUFFIX}"
     _copy(source, path)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fcnlab.adapters.database import reading
-from fcnlab.adapters.png import read_mask
-from fcnlab.adapters.repository_exports import count_points_by_class_and_labeller, stored_masks
 from fcnlab.lab import Lab
+from fcnlab.storage.database.engine import reading
+from fcnlab.storage.database.repository_exports import count_points_by_class_and_labeller, stored_masks
+from fcnlab.storage.files.png import read_mask
 
 
 @dataclass(frozen=True, slots=True)

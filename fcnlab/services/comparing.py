@@ -10,16 +10,6 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from fcnlab.adapters import (
-    repository,
-    repository_comparisons,
-    repository_images,
-    repository_leases,
-    repository_models,
-    repository_trainings,
-)
-from fcnlab.adapters.checkpoints import load_checkpoint
-from fcnlab.adapters.database import reading, writing
 from fcnlab.comparisons import LARGER, LINEAR, ComparisonSpec, Measured, Participant, key_of
 from fcnlab.core.networks.registry import NETWORKS
 from fcnlab.counts import Objective, Task
@@ -32,6 +22,16 @@ from fcnlab.services.counting_points import CountingPoints
 from fcnlab.services.training_points import TrainingPoints
 from fcnlab.services.trainings import cancel_training
 from fcnlab.specs import TrainingProgress
+from fcnlab.storage.database import (
+    repository_comparisons,
+    repository_images,
+    repository_leases,
+    repository_models,
+    repository_projects,
+    repository_trainings,
+)
+from fcnlab.storage.database.engine import reading, writing
+from fcnlab.storage.files.checkpoints import load_checkpoint
 
 SHOWN = 4
 """Images whose masks are kept to look at, unless somebody chose others."""
@@ -55,7 +55,7 @@ def start_comparison(lab: Lab, *, project_id: int, spec: ComparisonSpec, labelle
     """
     moment = lab.clock()
     with reading(lab.sessions) as session:
-        project = repository.project(session, project_id=project_id)
+        project = repository_projects.project(session, project_id=project_id)
         n_classes = max(2, len(project.classes))
         _refuse_strange_images(session, project_id, (*spec.image_ids, *spec.shown_ids))
     spec = _for_task(spec, project)
@@ -209,7 +209,7 @@ def keep_as_version(lab: Lab, *, training_id: int) -> ModelRecord:
             known = repository_models.model(session, model_id=training.model_id)
             if known.removed_at is None:
                 return known
-        classes = repository.project(session, project_id=training.project_id).classes
+        classes = repository_projects.project(session, project_id=training.project_id).classes
         colours = {label.id: label.colour for label in classes}
         draft = ModelDraft(
             name=f"{title_of_training(training)} of comparison {training.comparison_id}",

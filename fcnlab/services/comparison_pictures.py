@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fcnlab.adapters import repository_images
-from fcnlab.adapters.database import reading
-from fcnlab.adapters.exports.overlay_jpeg import overlay_jpeg
-from fcnlab.adapters.png import read_mask
 from fcnlab.core.images.palette import palette_of, tinted
 from fcnlab.domain import ClassLabel, ImageInfo, ImageState
 from fcnlab.lab import Lab
 from fcnlab.services.comparing import Standing
 from fcnlab.services.pictures import shown_file
+from fcnlab.storage.database import repository_images
+from fcnlab.storage.database.engine import reading
+from fcnlab.storage.files.png import read_mask
+from fcnlab.storage.formats.overlay_jpeg import overlay_jpeg
 
 TILE_SIDE = 360
 

@@ -11,12 +11,6 @@ from typing import NoReturn
 
 import numpy as np
 
-from fcnlab.adapters.exports.format import ExportedImage, Subject
-from fcnlab.adapters.images import SUFFIXES
-from fcnlab.adapters.imports.formats import FORMATS
-from fcnlab.adapters.imports.labelled import FileClass, LabelledImage, UnreadLabels
-from fcnlab.adapters.imports.shapes import is_background
-from fcnlab.adapters.zips import LeftOut
 from fcnlab.core.images.naming import export_stems
 from fcnlab.core.images.palette import coloured_labels
 from fcnlab.domain import IGNORE
@@ -26,6 +20,12 @@ from fcnlab.services.expert_labels import LabelRequest, opened_source, unpacked_
 from fcnlab.services.export_formats import formats_with_table, regions_for
 from fcnlab.services.export_target import plain_writer
 from fcnlab.services.picture_sizes import PictureSizes
+from fcnlab.storage.files.zips import LeftOut
+from fcnlab.storage.formats.format import ExportedImage, Subject
+from fcnlab.storage.formats.formats import FORMATS
+from fcnlab.storage.formats.labelled import FileClass, LabelledImage, UnreadLabels
+from fcnlab.storage.formats.shapes import is_background
+from fcnlab.storage.image_readers.registry import SUFFIXES
 
 NAMING = frozenset(
     {

@@ -10,10 +10,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.adapters import repository, repository_counts, repository_images, repository_models, repository_points
-from fcnlab.adapters.checkpoints import load_checkpoint
-from fcnlab.adapters.database import reading
-from fcnlab.adapters.exports.count_files import CountedImage, count_files
 from fcnlab.core.counting.marks import spacing_of
 from fcnlab.core.counting.scoring import radius_for, score_counts
 from fcnlab.core.images.naming import safe_part
@@ -24,6 +20,16 @@ from fcnlab.lab import Lab
 from fcnlab.runs import ModelRecord
 from fcnlab.services.export_plan import Runner
 from fcnlab.services.project_counts import CountProgress, counts_of_project
+from fcnlab.storage.database import (
+    repository_counts,
+    repository_images,
+    repository_models,
+    repository_points,
+    repository_projects,
+)
+from fcnlab.storage.database.engine import reading
+from fcnlab.storage.exports.count_files import CountedImage, count_files
+from fcnlab.storage.files.checkpoints import load_checkpoint
 
 LEARNED_IMAGES = "learned_images"
 """Where the file of a counter says from which files it learned."""
@@ -70,7 +76,7 @@ def made_from(lab: Lab, *, project_id: int) -> str:
     """Names all that decides the counts of a project: images, points, what is all marked, the counter. Raises
     UnknownProject."""
     with reading(lab.sessions) as session:
-        project = repository.project(session, project_id=project_id)
+        project = repository_projects.project(session, project_id=project_id)
         images = repository_images.content_hashes(session, project_id=project_id)
         points = repository_points.point_set_hash(session, project_id=project_id)
         complete = sorted(repository_counts.complete_images(session, project_id=project_id))
@@ -93,7 +99,7 @@ def count_table(lab: Lab, run: Runner, *, project_id: int, folder: Path) -> Gene
     """
     moment = made_from(lab, project_id=project_id)
     with reading(lab.sessions) as session:
-        project = repository.project(session, project_id=project_id)
+        project = repository_projects.project(session, project_id=project_id)
         order = {one.id: place for place, one in enumerate(repository_images.images(session, project_id=project_id))}
         record = None if project.model_id is None else repository_models.model(session, model_id=project.model_id)
         points = repository_points.points_of_project(session, project_id=project_id)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from fcnlab.adapters import repository, repository_counts, repository_images
-from fcnlab.adapters.database import reading
 from fcnlab.domain import ImageInfo
 from fcnlab.lab import Lab
+from fcnlab.storage.database import repository_counts, repository_images, repository_projects
+from fcnlab.storage.database.engine import reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class MarkedTotals:
 def marked_images(lab: Lab, *, project_id: int) -> tuple[MarkedImage, ...]:
     """All images of a project in import order. Raises UnknownProject."""
     with reading(lab.sessions) as session:
-        classes = repository.project(session, project_id=project_id).objects
+        classes = repository_projects.project(session, project_id=project_id).objects
         images = repository_images.images(session, project_id=project_id)
         found = repository_counts.objects_per_image(session, project_id=project_id)
     return tuple(
@@ -56,7 +56,7 @@ def marked_images(lab: Lab, *, project_id: int) -> tuple[MarkedImage, ...]:
 def marked_totals(lab: Lab, *, project_id: int) -> MarkedTotals:
     """The sums over a project. Raises UnknownProject."""
     with reading(lab.sessions) as session:
-        classes = repository.project(session, project_id=project_id).objects
+        classes = repository_projects.project(session, project_id=project_id).objects
         n_images = sum(repository_images.count_images(session, project_id=project_id).values())
         complete = repository_counts.complete_images(session, project_id=project_id)
         found = repository_counts.objects_per_image(session, project_id=project_id)

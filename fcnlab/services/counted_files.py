@@ -11,8 +11,6 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from fcnlab.adapters.exports.count_files import CountedImage, CountFiles, count_files
-from fcnlab.adapters.files import write_whole
 from fcnlab.core.images.naming import class_folders, export_stems
 from fcnlab.core.images.palette import coloured_labels
 from fcnlab.counts import ImageCount
@@ -22,6 +20,8 @@ from fcnlab.services.counting_files import read_file
 from fcnlab.services.image_hashes import hash_of
 from fcnlab.services.overlapping import AHEAD, overlapped
 from fcnlab.services.predicted_files import LARGE_BYTES, InputFile
+from fcnlab.storage.exports.count_files import CountedImage, CountFiles, count_files
+from fcnlab.storage.files.whole_files import write_whole
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,6 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.adapters.checkpoints import load_checkpoint
-from fcnlab.adapters.devices import pick_device
 from fcnlab.core.counting.looks import calibration_of, network_count, network_count_with_density
 from fcnlab.core.counting.scoring import radius_for, score_counts
 from fcnlab.core.training.network_model import NetworkModel
@@ -21,6 +19,8 @@ from fcnlab.services.counting_files import MarkedFile, places_of, read_file
 from fcnlab.services.finetuning import CALIBRATED_IMAGES, LEARNED_IMAGES, LearnedFrom, TrainedNetwork, train_on
 from fcnlab.services.model_files import open_model
 from fcnlab.specs import NetworkSpec, TrainingProgress
+from fcnlab.storage.files.checkpoints import load_checkpoint
+from fcnlab.storage.files.devices import pick_device
 
 
 class Counter(Protocol):

@@ -13,8 +13,6 @@ import numpy as np
 import regex
 from numpy.typing import NDArray
 
-from fcnlab.adapters.images import open_image
-from fcnlab.adapters.imports.mark_files import Mark, MarkFiles
 from fcnlab.core.counting.aims import CountingAim
 from fcnlab.core.counting.course import counting_aim, held_out_counts, magnified, usual_spacing
 from fcnlab.core.images.coords import to_working
@@ -29,6 +27,8 @@ from fcnlab.services.importing import name_of_page
 from fcnlab.services.picture_memory import PictureMemory
 from fcnlab.services.predicted_files import InputFile, input_files
 from fcnlab.specs import NetworkSpec, Score, TrainingSpec
+from fcnlab.storage.formats.mark_files import Mark, MarkFiles
+from fcnlab.storage.image_readers.registry import open_image
 
 BACKGROUND = "background"
 SEARCH_S = 1.0

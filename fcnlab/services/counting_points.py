@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from fcnlab.adapters import repository, repository_counts, repository_images
-from fcnlab.adapters.database import reading
 from fcnlab.core.counting.aims import CountingAim
 from fcnlab.core.counting.course import counting_aim, held_out_counts, magnified, usual_spacing
 from fcnlab.core.training.splits import groups_alike
@@ -22,6 +20,8 @@ from fcnlab.lab import Lab
 from fcnlab.services.pictures import thumbnail_look
 from fcnlab.services.training_points import TrainingPoints
 from fcnlab.specs import TrainingSpec
+from fcnlab.storage.database import repository_counts, repository_images, repository_projects
+from fcnlab.storage.database.engine import reading
 
 
 class CountingPoints(TrainingPoints):
@@ -111,7 +111,7 @@ class CountingPoints(TrainingPoints):
     def _classes_with_points(self) -> tuple[tuple[int, str], ...]:
         """(id, name) of the background and of the object classes that have points, in the order of the class bar."""
         with reading(self._lab.sessions) as session:
-            project = repository.project(session, project_id=self._project_id)
+            project = repository_projects.project(session, project_id=self._project_id)
         if project.task is not Task.COUNTS:
             raise InvalidSetting(
                 f"project {project.name!r} makes masks: choose the objective 'points', or make a project that counts"

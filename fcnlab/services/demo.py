@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fcnlab.adapters import repository
-from fcnlab.adapters.database import reading
 from fcnlab.domain import Event, EventBatch, EventKind, LearnerSpec
 from fcnlab.errors import FcnlabError
 from fcnlab.lab import Lab
 from fcnlab.services.importing import import_files
 from fcnlab.services.labelling import apply_events
 from fcnlab.services.projects import create_project, delete_project
+from fcnlab.storage.database import repository_projects
+from fcnlab.storage.database.engine import reading
 
 DEMO_NAME = "Demo"
 DEMO_CLIENT = "demo-project-seed"
@@ -41,7 +41,7 @@ def make_demo(lab: Lab) -> int | None:
     if not lab.settings.demo:
         return None
     with reading(lab.sessions) as session:
-        if repository.projects(session, include_archived=True):
+        if repository_projects.projects(session, include_archived=True):
             return None
     project = create_project(lab, name=DEMO_NAME, learner=LearnerSpec(object_mode=True))
     try:

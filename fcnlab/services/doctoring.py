@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from fcnlab.adapters.exports.manifest import versions
 from fcnlab.errors import FcnlabError
 from fcnlab.lab import Lab, data_dir_of
 from fcnlab.settings import Settings
+from fcnlab.storage.exports.manifest import versions
 
 MIN_FREE_GB = 1.0
 NOT_LOOKED_AT = "not looked at, for the database cannot be opened"
@@ -60,9 +60,9 @@ def _versions(_settings: Settings) -> str:
 
 def _permissions(settings: Settings) -> str:
     """Before anything is opened, for that tightens them."""
-    from fcnlab.adapters.files import is_private
-    from fcnlab.adapters.filestore import TOKEN_FILE
-    from fcnlab.adapters.migrating import sqlite_files
+    from fcnlab.storage.database.migrating import sqlite_files
+    from fcnlab.storage.files.filestore import TOKEN_FILE
+    from fcnlab.storage.files.whole_files import is_private
 
     folder = data_dir_of(settings)
     paths = [folder, folder / TOKEN_FILE, *sqlite_files(folder / "lab.db")]
@@ -77,7 +77,7 @@ def _permissions(settings: Settings) -> str:
 
 
 def _data_folder(settings: Settings) -> str:
-    from fcnlab.adapters.files import write_whole
+    from fcnlab.storage.files.whole_files import write_whole
 
     folder = data_dir_of(settings)
     probe = folder / "doctor.tmp"
@@ -99,8 +99,8 @@ def _free_disk(settings: Settings) -> str:
 def _database(settings: Settings) -> str:
     from sqlalchemy import text
 
-    from fcnlab.adapters.database import engine_of, reading, shown
     from fcnlab.lab import open_lab
+    from fcnlab.storage.database.engine import engine_of, reading, shown
 
     lab = open_lab(settings)
     try:
@@ -159,13 +159,13 @@ def _looked_at(settings: Settings, look: Callable[[Lab], Seen]) -> Seen | None:
 def _device(settings: Settings) -> str:
     import torch
 
-    from fcnlab.adapters.devices import pick_device
+    from fcnlab.storage.files.devices import pick_device
 
     return f"{pick_device(settings.device)}, {torch.get_num_threads()} threads"
 
 
 def _weights(_settings: Settings) -> str:
-    from fcnlab.adapters.weights import BUNDLED_ENCODER, bundled_weights, load_encoder
+    from fcnlab.storage.files.weights import BUNDLED_ENCODER, bundled_weights, load_encoder
 
     strides = load_encoder(BUNDLED_ENCODER).strides
     return f"{BUNDLED_ENCODER} with features at strides {strides}, from {bundled_weights()}"

@@ -8,23 +8,23 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from fcnlab.adapters import (
-    repository,
+from fcnlab.core.images.palette import unused_colours
+from fcnlab.counts import Task
+from fcnlab.domain import DEFAULT_PALETTE, ClassLabel, Event, EventKind, ImageState, Point, PointSource, StoredPoint
+from fcnlab.errors import ClickOutsideImage, InvalidClasses, InvalidEvent, InvalidPoints, UnknownImage
+from fcnlab.services.newest_points import newest_per_pixel
+from fcnlab.storage.database import (
     repository_counts,
     repository_events,
     repository_exports,
     repository_hiding,
     repository_images,
     repository_points,
+    repository_projects,
     repository_strokes,
 )
-from fcnlab.adapters.repository_events import Effect
-from fcnlab.adapters.repository_images import ImageOutline
-from fcnlab.core.images.palette import unused_colours
-from fcnlab.counts import Task
-from fcnlab.domain import DEFAULT_PALETTE, ClassLabel, Event, EventKind, ImageState, Point, PointSource, StoredPoint
-from fcnlab.errors import ClickOutsideImage, InvalidClasses, InvalidEvent, InvalidPoints, UnknownImage
-from fcnlab.services.newest_points import newest_per_pixel
+from fcnlab.storage.database.repository_events import Effect
+from fcnlab.storage.database.repository_images import ImageOutline
 from fcnlab.strokes import Stroke
 from fcnlab.validation import clean_name
 
@@ -104,7 +104,7 @@ def _brush(act: Act) -> Effect:
     stroke = Stroke(class_id, top, left, height, width, tuple(runs))
     stroke.check_inside((image.height, image.width))
     if class_id is not None:
-        repository.class_label(act.session, project_id=act.project_id, class_id=class_id)
+        repository_projects.class_label(act.session, project_id=act.project_id, class_id=class_id)
     uid = f"{act.client_id}:{act.event.seq}"
     repository_strokes.add_stroke(
         act.session,
@@ -212,12 +212,12 @@ def edited_class(session: Session, *, project_id: int, label: ClassLabel) -> Cla
         InvalidClasses: no live class has the id, or another one has the name or the new colour.
     """
     label = replace(label, name=clean_name(label.name))
-    live = repository.live_classes(session, project_id=project_id)
+    live = repository_projects.live_classes(session, project_id=project_id)
     was = next((other.colour.lower() for other in live if other.id == label.id), "")
     twin = next((one for one in live if one.id != label.id and one.colour.lower() == label.colour.lower()), None)
     if twin is not None and label.colour.lower() != was:  # projects of old have doubled colours: they can be renamed
         raise InvalidClasses(f"{twin.name!r} has the colour {label.colour} already: choose another one")
-    return repository.edit_class(session, project_id=project_id, label=label)
+    return repository_projects.edit_class(session, project_id=project_id, label=label)
 
 
 def added_class(session: Session, *, project_id: int, name: object, colour: str = "") -> ClassLabel:
@@ -232,17 +232,17 @@ def added_class(session: Session, *, project_id: int, name: object, colour: str 
     """
     taken = [
         label.colour.lower()
-        for labels in (repository.live_classes, repository_exports.removed_classes)
+        for labels in (repository_projects.live_classes, repository_exports.removed_classes)
         for label in labels(session, project_id=project_id)
     ]
     if not colour or colour.lower() in taken:
         colour = next(iter(unused_colours(taken, count=1)), DEFAULT_PALETTE[0])
-    return repository.add_class(session, project_id=project_id, name=clean_name(name), colour=colour)
+    return repository_projects.add_class(session, project_id=project_id, name=clean_name(name), colour=colour)
 
 
 def _class_edit(act: Act) -> Effect:
     class_id, payload = _whole(act, "class_id"), act.event.payload
-    old = repository.class_label(act.session, project_id=act.project_id, class_id=class_id)
+    old = repository_projects.class_label(act.session, project_id=act.project_id, class_id=class_id)
     label = replace(
         old,
         name=clean_name(payload.get("name", old.name)),
@@ -255,19 +255,19 @@ def _class_edit(act: Act) -> Effect:
 
 def _class_remove(act: Act) -> Effect:
     class_id = _whole(act, "class_id")
-    repository.remove_class(act.session, project_id=act.project_id, class_id=class_id, now=act.now)
+    repository_projects.remove_class(act.session, project_id=act.project_id, class_id=class_id, now=act.now)
     return Effect(details={"class_id": class_id})
 
 
 def _background(act: Act) -> Effect:
     class_id = None if act.event.payload.get("class_id") is None else _whole(act, "class_id")
-    was = repository.set_background(act.session, project_id=act.project_id, class_id=class_id)
+    was = repository_projects.set_background(act.session, project_id=act.project_id, class_id=class_id)
     return Effect(details={"background_was": was})
 
 
 def _check_point(act: Act, image: ImageOutline, point: Point) -> None:
     _check_inside(image, point)
-    repository.class_label(act.session, project_id=act.project_id, class_id=point.class_id)
+    repository_projects.class_label(act.session, project_id=act.project_id, class_id=point.class_id)
 
 
 def _check_inside(image: ImageOutline, point: Point) -> None:
@@ -288,7 +288,7 @@ def _listed_points(act: Act, image: ImageOutline, *, what: str, most: int) -> di
             raise InvalidEvent(f"the point {str(values)[:80]} of {what} is no row, column and class")
         points.append(Point(*values))
     for class_id in {point.class_id for point in points}:
-        repository.class_label(act.session, project_id=act.project_id, class_id=class_id)
+        repository_projects.class_label(act.session, project_id=act.project_id, class_id=class_id)
     for point in points:  # all of them, or none
         _check_inside(image, point)
     return {f"{act.client_id}:{act.event.seq}.{place}": point for place, point in enumerate(points, start=1)}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fcnlab.adapters import repository, repository_images
-from fcnlab.adapters.database import reading
 from fcnlab.domain import ImageInfo
 from fcnlab.errors import Deleted, UnknownImage, UnknownProject
 from fcnlab.lab import Lab
+from fcnlab.storage.database import repository_images, repository_projects
+from fcnlab.storage.database.engine import reading
 
 GONE = "this project was deleted, or its address is incomplete: open it from the list of projects"
 
@@ -15,7 +15,7 @@ def project_of_key(lab: Lab, key: str) -> int:
     """Id of the project with that key. Raises Deleted: there is none, so it is gone, for keys cannot be guessed."""
     with reading(lab.sessions) as session:
         try:
-            return repository.project_by_key(session, key=key).id
+            return repository_projects.project_by_key(session, key=key).id
         except UnknownProject as failure:
             raise Deleted(GONE) from failure
 

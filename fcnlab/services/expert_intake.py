@@ -11,12 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from fcnlab.adapters import repository_expert_masks, repository_images, repository_points
-from fcnlab.adapters.database import writing
-from fcnlab.adapters.files import write_whole
-from fcnlab.adapters.imports.labelled import LabelledImage, LabelSource, UnreadLabels
-from fcnlab.adapters.imports.shapes import is_background
-from fcnlab.adapters.png import mask_png
 from fcnlab.core.training.expert_points import classes_in, sampled_points
 from fcnlab.domain import IGNORE, ImageState, Point, PointSource, StoredPoint
 from fcnlab.errors import ImportRefused
@@ -26,6 +20,12 @@ from fcnlab.services.label_names import ClassMatch, ImageNames, KnownImage
 from fcnlab.services.overlapping import overlapped
 from fcnlab.services.point_shares import PointShare
 from fcnlab.services.projects import add_class
+from fcnlab.storage.database import repository_expert_masks, repository_images, repository_points
+from fcnlab.storage.database.engine import writing
+from fcnlab.storage.files.png import mask_png
+from fcnlab.storage.files.whole_files import write_whole
+from fcnlab.storage.formats.labelled import LabelledImage, LabelSource, UnreadLabels
+from fcnlab.storage.formats.shapes import is_background
 
 NAME_CHARS = 16
 """Of the digest of a mask, in the name of its file."""

@@ -8,15 +8,6 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 
-from fcnlab.adapters import repository, repository_expert_masks
-from fcnlab.adapters.database import reading
-from fcnlab.adapters.files import passing_folder
-from fcnlab.adapters.imports.detecting import Detected, detect, located
-from fcnlab.adapters.imports.formats import FORMATS, LabelFormat, open_labels
-from fcnlab.adapters.imports.labelled import LabelledImage, LabelSource
-from fcnlab.adapters.imports.reading import ReadOptions, Rest, Strange
-from fcnlab.adapters.imports.unpacking import unpack_labels
-from fcnlab.adapters.zips import LeftOut, is_zip
 from fcnlab.domain import Project
 from fcnlab.errors import ImportRefused, InvalidSetting
 from fcnlab.lab import Lab
@@ -29,6 +20,15 @@ from fcnlab.services.point_shares import (
     earlier_points,
     shared_points,
 )
+from fcnlab.storage.database import repository_expert_masks, repository_projects
+from fcnlab.storage.database.engine import reading
+from fcnlab.storage.files.whole_files import passing_folder
+from fcnlab.storage.files.zips import LeftOut, is_zip
+from fcnlab.storage.formats.detecting import Detected, detect, located
+from fcnlab.storage.formats.formats import FORMATS, LabelFormat, open_labels
+from fcnlab.storage.formats.labelled import LabelledImage, LabelSource
+from fcnlab.storage.formats.reading import ReadOptions, Rest, Strange
+from fcnlab.storage.formats.unpacking import unpack_labels
 from fcnlab.validation import clean_name
 
 AUTO = "auto"
@@ -134,7 +134,7 @@ def found_labels(
     if not allow_anywhere:
         _refuse_outside(lab, path)
     with reading(lab.sessions) as session:
-        project = repository.project(session, project_id=project_id)
+        project = repository_projects.project(session, project_id=project_id)
         images = repository_expert_masks.image_sizes(session, project_id=project_id)
         given = repository_expert_masks.points_by_source(session, project_id=project_id)
     names = ImageNames(images)

@@ -8,15 +8,15 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.adapters import repository, repository_expert_masks
-from fcnlab.adapters.database import reading, writing
-from fcnlab.adapters.png import read_mask
 from fcnlab.core.training.metrics import confusion, iou_per_class
 from fcnlab.domain import IGNORE, ImageInfo
 from fcnlab.errors import UnknownExpertMask
 from fcnlab.expertise import ExpertMask
 from fcnlab.lab import Lab
 from fcnlab.services.importing import read_picture
+from fcnlab.storage.database import repository_expert_masks, repository_projects
+from fcnlab.storage.database.engine import reading, writing
+from fcnlab.storage.files.png import read_mask
 
 REMOVED_AT_ONCE = 20
 
@@ -27,14 +27,14 @@ MASKS_AT_MOST = 40
 def expert_masks(lab: Lab, *, project_id: int, source: str | None = None) -> tuple[ExpertMask, ...]:
     """The expert masks of a project, oldest first; of one source when it is named. Raises UnknownProject."""
     with reading(lab.sessions) as session:
-        repository.require_project(session, project_id=project_id)
+        repository_projects.require_project(session, project_id=project_id)
         return repository_expert_masks.expert_masks(session, project_id=project_id, source=source)
 
 
 def counted_by_source(lab: Lab, *, project_id: int) -> tuple[tuple[str, int, int], ...]:
     """(source, number of expert masks, number of points they gave). Raises UnknownProject."""
     with reading(lab.sessions) as session:
-        repository.require_project(session, project_id=project_id)
+        repository_projects.require_project(session, project_id=project_id)
         return repository_expert_masks.counted_by_source(session, project_id=project_id)
 
 
@@ -75,7 +75,7 @@ def expert_truth(lab: Lab, image: ImageInfo) -> NDArray[np.uint8] | None:
         found = repository_expert_masks.truth_of(session, image_id=image.id)
         if found is None:
             return None
-        used = repository.project(session, project_id=image.project_id).class_ids()
+        used = repository_projects.project(session, project_id=image.project_id).class_ids()
     mask = read_mask(lab.folders.masks / found.file)
     if mask is None or mask.shape != image.hw:
         return None

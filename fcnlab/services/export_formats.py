@@ -8,29 +8,6 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.adapters.exports.array_files import (
-    InstanceMasks,
-    NumpyMasks,
-    ProbabilityArrays,
-    ProbabilityPngs,
-    TiffMasks,
-)
-from fcnlab.adapters.exports.cityscapes import Cityscapes, cityscapes_pictures
-from fcnlab.adapters.exports.class_table import ClassTable
-from fcnlab.adapters.exports.coco import Coco
-from fcnlab.adapters.exports.cvat import Cvat
-from fcnlab.adapters.exports.format import Format, Subject
-from fcnlab.adapters.exports.geojson import GeoJson
-from fcnlab.adapters.exports.label_studio import LabelStudio
-from fcnlab.adapters.exports.labelme import LabelMe
-from fcnlab.adapters.exports.mask_pngs import BinaryMasks, ColourMasks, IndexMasks, Overlays
-from fcnlab.adapters.exports.measurements_csv import Measurements
-from fcnlab.adapters.exports.originals import Originals
-from fcnlab.adapters.exports.point_files import PointsJson, PointsTable
-from fcnlab.adapters.exports.root_painter import RootPainter
-from fcnlab.adapters.exports.svg import Svg
-from fcnlab.adapters.exports.voc import Voc
-from fcnlab.adapters.exports.yolo import Yolo, yolo_place
 from fcnlab.core.images.measures import COLUMNS, measures_of
 from fcnlab.core.images.naming import class_folders
 from fcnlab.core.images.palette import tinted
@@ -38,6 +15,29 @@ from fcnlab.core.images.regions import Region, instance_regions, semantic_region
 from fcnlab.domain import ClassLabel
 from fcnlab.exports import LOCAL_FILES, NUMBERED_FORMATS, REGION_FORMATS, ExportFormat, ExportSpec
 from fcnlab.imaging import PixelSize, Recipe
+from fcnlab.storage.formats.array_files import (
+    InstanceMasks,
+    NumpyMasks,
+    ProbabilityArrays,
+    ProbabilityPngs,
+    TiffMasks,
+)
+from fcnlab.storage.formats.cityscapes_writer import Cityscapes, cityscapes_pictures
+from fcnlab.storage.formats.class_table import ClassTable
+from fcnlab.storage.formats.coco_writer import Coco
+from fcnlab.storage.formats.cvat_writer import Cvat
+from fcnlab.storage.formats.format import Format, Subject
+from fcnlab.storage.formats.geojson import GeoJson
+from fcnlab.storage.formats.label_studio_writer import LabelStudio
+from fcnlab.storage.formats.labelme_writer import LabelMe
+from fcnlab.storage.formats.mask_pngs import BinaryMasks, ColourMasks, IndexMasks, Overlays
+from fcnlab.storage.formats.measurements_csv import Measurements
+from fcnlab.storage.formats.originals import Originals
+from fcnlab.storage.formats.point_files import PointsJson, PointsTable
+from fcnlab.storage.formats.root_painter_writer import RootPainter
+from fcnlab.storage.formats.svg import Svg
+from fcnlab.storage.formats.voc_writer import Voc
+from fcnlab.storage.formats.yolo_writer import Yolo, yolo_place
 
 
 def formats_of(spec: ExportSpec, subject: Subject, *, has_pictures: bool = True) -> list[Format]:

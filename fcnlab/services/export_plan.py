@@ -9,11 +9,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from fcnlab.adapters import repository, repository_images, repository_models, repository_points, repository_strokes
-from fcnlab.adapters.database import reading
-from fcnlab.adapters.png import mask_hw
-from fcnlab.adapters.repository_exports import removed_classes, stored_masks
-from fcnlab.adapters.repository_learning import project_revision
 from fcnlab.core.learner.learner import wants_guess
 from fcnlab.domain import ClassLabel, ImageInfo, ImageState, Project, StoredMask, StoredPoint
 from fcnlab.errors import ExportFailed, FcnlabError, NoPoints
@@ -22,6 +17,17 @@ from fcnlab.runs import ModelRecord
 from fcnlab.services.fitting import Maker, ProjectLearner
 from fcnlab.services.importing import is_unreadable, may_pass
 from fcnlab.services.masks import keep_mask
+from fcnlab.storage.database import (
+    repository_images,
+    repository_models,
+    repository_points,
+    repository_projects,
+    repository_strokes,
+)
+from fcnlab.storage.database.engine import reading
+from fcnlab.storage.database.repository_exports import removed_classes, stored_masks
+from fcnlab.storage.database.repository_revisions import project_revision
+from fcnlab.storage.files.png import mask_hw
 
 ATTEMPTS = 20
 """Clicks that arrive between reading the points and fitting them start that over; so often at most."""
@@ -97,7 +103,7 @@ class Outlook:
 def outlook(lab: Lab, *, project_id: int) -> Outlook:
     """The outlook for a project. Raises UnknownProject."""
     with reading(lab.sessions) as session:
-        project = repository.project(session, project_id=project_id)
+        project = repository_projects.project(session, project_id=project_id)
         states = repository_images.count_images(session, project_id=project_id)
         points = repository_points.count_points_by_class(session, project_id=project_id)
     n_done = states[ImageState.DONE]
@@ -110,7 +116,7 @@ def moment_of(lab: Lab, *, project_id: int, with_strokes: bool = True) -> Moment
     """The project as it is now, or without its strokes. Raises UnknownProject."""
     with reading(lab.sessions) as session:
         images = repository_images.images(session, project_id=project_id)
-        project = repository.project(session, project_id=project_id)
+        project = repository_projects.project(session, project_id=project_id)
         chosen = project.model_id
         strokes = repository_strokes.live_stroke_ids_by_image(session, project_id=project_id) if with_strokes else {}
         return Moment(

@@ -8,13 +8,13 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fcnlab.adapters.exports.archive import archive
-from fcnlab.adapters.exports.dataset import DatasetWriter, Target
-from fcnlab.adapters.exports.folder import FolderTarget, Journal, LooseFolder
-from fcnlab.adapters.exports.format import Format
-from fcnlab.adapters.exports.spools import Spools
-from fcnlab.adapters.files import passing_folder
 from fcnlab.errors import ExportFailed
+from fcnlab.storage.exports.archive import archive
+from fcnlab.storage.exports.dataset import DatasetWriter, Target
+from fcnlab.storage.exports.folder import FolderTarget, Journal, LooseFolder
+from fcnlab.storage.exports.spools import Spools
+from fcnlab.storage.files.whole_files import passing_folder
+from fcnlab.storage.formats.format import Format
 
 FILE_SUFFIXES = frozenset(
     {

@@ -12,13 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.adapters import repository_strokes
-from fcnlab.adapters.database import reading
-from fcnlab.adapters.exports.dataset import DatasetWriter
-from fcnlab.adapters.exports.format import Assembly, ExportedImage, Line, Spooled, Subject
-from fcnlab.adapters.exports.manifest import MANIFEST_NAME, manifest_json
-from fcnlab.adapters.filestore import find_original
-from fcnlab.adapters.png import read_mask
 from fcnlab.core.images.naming import export_stems
 from fcnlab.core.images.painting import Painting
 from fcnlab.core.images.palette import recoloured
@@ -38,6 +31,13 @@ from fcnlab.services.masks import predicted_mask
 from fcnlab.services.overlapping import overlapped
 from fcnlab.services.painting import layers_of
 from fcnlab.services.point_tables import rows_by_image
+from fcnlab.storage.database import repository_strokes
+from fcnlab.storage.database.engine import reading
+from fcnlab.storage.exports.dataset import DatasetWriter
+from fcnlab.storage.exports.manifest import MANIFEST_NAME, manifest_json
+from fcnlab.storage.files.filestore import find_original
+from fcnlab.storage.files.png import read_mask
+from fcnlab.storage.formats.format import Assembly, ExportedImage, Line, Spooled, Subject
 
 IMAGES, LEFT_OUT = "manifest-images", "manifest-left-out"
 """Spools of the manifest."""

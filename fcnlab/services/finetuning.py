@@ -13,9 +13,6 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from fcnlab.adapters import repository_models
-from fcnlab.adapters.checkpoints import load_checkpoint, save_checkpoint
-from fcnlab.adapters.database import reading
 from fcnlab.core.training.batches import LabelledPicture
 from fcnlab.core.training.head_trainer import HeadCourse
 from fcnlab.core.training.network_model import NetworkModel, fitting_spec, network_to_arrays
@@ -28,6 +25,9 @@ from fcnlab.services.counting_points import CountingPoints
 from fcnlab.services.networks import encoder_parts, load_network
 from fcnlab.services.training_points import TrainingPoints
 from fcnlab.specs import SCRATCH, NetworkSpec, Score, TrainingProgress, TrainingSpec
+from fcnlab.storage.database import repository_models
+from fcnlab.storage.database.engine import reading
+from fcnlab.storage.files.checkpoints import load_checkpoint, save_checkpoint
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.adapters.database import reading
-from fcnlab.adapters.repository_learning import NOTHING_READ
 from fcnlab.core.counting.counted import Counted
 from fcnlab.core.images.coords import learner_hw
 from fcnlab.core.images.painting import Painting
@@ -31,6 +29,8 @@ from fcnlab.services.lessons import learns_otherwise, teachings_of
 from fcnlab.services.newest_points import newest_per_pixel
 from fcnlab.services.painting import painting_of
 from fcnlab.services.picture_store import PictureStore
+from fcnlab.storage.database.engine import reading
+from fcnlab.storage.database.repository_revisions import NOTHING_READ
 
 Maker = Model | ChosenNetwork
 """What makes the masks of a project, as of one moment, with the clicks of then."""

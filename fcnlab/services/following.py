@@ -7,13 +7,18 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from fcnlab.adapters import repository, repository_images, repository_models, repository_points
-from fcnlab.adapters.database import reading
-from fcnlab.adapters.repository_learning import changed_since
 from fcnlab.counts import Task
 from fcnlab.domain import ImageInfo, Project, StoredPoint
 from fcnlab.lab import Lab
 from fcnlab.runs import ModelRecord
+from fcnlab.storage.database import (
+    repository_images,
+    repository_models,
+    repository_points,
+    repository_projects,
+)
+from fcnlab.storage.database.engine import reading
+from fcnlab.storage.database.repository_revisions import changed_since
 
 READ_ONE_BY_ONE = 20
 """Images whose points are read singly; beyond that all points of the project are read at once."""
@@ -44,7 +49,7 @@ def changes(lab: Lab, *, project_id: int, revision: int) -> Changes:
         UnknownProject: it is gone.
     """
     with reading(lab.sessions) as session:
-        project = repository.project(session, project_id=project_id)
+        project = repository_projects.project(session, project_id=project_id)
         now, changed = changed_since(session, project_id=project_id, revision=revision)
         points = points_by_image(session, changed, project_id=project_id)
         counts = project.task is Task.COUNTS

@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from fcnlab.adapters import repository_images
-from fcnlab.adapters.database import reading
 from fcnlab.core.learner.head import Head
 from fcnlab.core.learner.queries import expected_gain
 from fcnlab.domain import ImageState
@@ -19,6 +17,8 @@ from fcnlab.lab import Lab
 from fcnlab.services.compute import ComputeThread, Priority
 from fcnlab.services.fitting import Maker, ProjectLearner
 from fcnlab.services.importing import is_unreadable
+from fcnlab.storage.database import repository_images
+from fcnlab.storage.database.engine import reading
 
 ATTEMPTS = 3
 """So often an image is looked at that fails for another reason than that it can never be read."""

@@ -14,12 +14,12 @@ from typing import Any, Self
 
 from sqlalchemy.orm import Session
 
-from fcnlab.adapters import repository_leases, repository_trainings
-from fcnlab.adapters.database import reading, writing
-from fcnlab.adapters.processes import this_process
 from fcnlab.errors import DatabaseUnavailable, FcnlabError, WorkerBusy
 from fcnlab.lab import Lab
 from fcnlab.runs import Wanted
+from fcnlab.storage.database import repository_leases, repository_trainings
+from fcnlab.storage.database.engine import reading, writing
+from fcnlab.storage.files.processes import this_process
 
 HEARTBEAT_S = 5.0
 """How often the holder of a lease says that it lives."""

@@ -6,10 +6,10 @@ import hashlib
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from fcnlab.adapters.images import open_image
-from fcnlab.adapters.tiff_notes import write_page
 from fcnlab.errors import ImportRefused
 from fcnlab.services.predicted_files import InputFile
+from fcnlab.storage.image_readers.registry import open_image
+from fcnlab.storage.image_readers.tiff_notes import write_page
 
 
 def hash_of(file: InputFile, *, max_pixels: int) -> str:

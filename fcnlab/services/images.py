@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from fcnlab.adapters import repository_images
-from fcnlab.adapters.database import reading
 from fcnlab.lab import Lab
+from fcnlab.storage.database import repository_images
+from fcnlab.storage.database.engine import reading
 
 
 def projects_of_images(lab: Lab, *, image_ids: Collection[int]) -> dict[int, int]:

@@ -9,16 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from fcnlab.adapters import filestore, repository, repository_images
-from fcnlab.adapters.database import reading, writing
-from fcnlab.adapters.decoding import DecodedImage
-from fcnlab.adapters.images import decode
 from fcnlab.core.images.intensity import value_range
 from fcnlab.core.images.picture import known_values, make_picture
 from fcnlab.domain import ImageInfo, Project, picture_name
 from fcnlab.errors import ImportRefused, InvalidImage, InvalidSetting
 from fcnlab.imaging import Imaging, Recipe, Stretch
 from fcnlab.lab import Lab
+from fcnlab.storage.database import repository_images, repository_projects
+from fcnlab.storage.database.engine import reading, writing
+from fcnlab.storage.files import filestore
+from fcnlab.storage.image_readers.decoding import DecodedImage
+from fcnlab.storage.image_readers.registry import decode
 
 SAMPLE_SIDE = 512
 AUTOMATIC = "auto"
@@ -84,7 +85,7 @@ def set_imaging(lab: Lab, *, project_id: int, imaging: Imaging) -> Iterator[Imag
         InvalidSetting: before the last step, when there are images and none has all the channels; nothing changes then.
     """
     with reading(lab.sessions) as session:
-        project = repository.project(session, project_id=project_id)
+        project = repository_projects.project(session, project_id=project_id)
     return iter(()) if project.imaging == imaging else _remake(lab, project, imaging)
 
 
@@ -113,7 +114,7 @@ def _remake(lab: Lab, project: Project, imaging: Imaging) -> Iterator[ImagingPro
         with writing(lab.sessions) as session:
             if all(one in before for one in _image_ids(session, project)):  # else some were imported meanwhile
                 repository_images.set_recipes(session, recipes=recipes)
-                repository.set_imaging(session, project_id=project.id, imaging=imaging)
+                repository_projects.set_imaging(session, project_id=project.id, imaging=imaging)
                 break
     for image_id, recipe in recipes.items():
         content_hash, old = before[image_id]

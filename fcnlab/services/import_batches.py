@@ -11,16 +11,17 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from fcnlab.adapters import filestore, repository, repository_images
-from fcnlab.adapters.database import reading, writing
-from fcnlab.adapters.files import flush_folders, flush_together
-from fcnlab.adapters.filestore import Staged
-from fcnlab.adapters.images import decode
 from fcnlab.core.images.picture import make_picture
 from fcnlab.domain import ImageInfo, Project, picture_name
 from fcnlab.errors import FcnlabError, InvalidImage, StorageFull
 from fcnlab.imaging import PixelSize, Recipe
 from fcnlab.lab import Lab
+from fcnlab.storage.database import repository_images, repository_projects
+from fcnlab.storage.database.engine import reading, writing
+from fcnlab.storage.files import filestore
+from fcnlab.storage.files.filestore import Staged
+from fcnlab.storage.files.whole_files import flush_folders, flush_together
+from fcnlab.storage.image_readers.registry import decode
 
 BATCH_MOST = 32
 """Images in one transaction; the first ones come in smaller batches, so that people see something at once."""
@@ -196,7 +197,7 @@ def _store(
         flush_together([path for one in ready for path in (one.copy.path, *(part for part, _ in one.parts))])
         # Inside the transaction, so that deleting another project with the same content cannot come between.
         with writing(lab.sessions) as session:
-            now = repository.project(session, project_id=project.id)
+            now = repository_projects.project(session, project_id=project.id)
             if now.imaging == project.imaging:
                 outcomes = _added(lab, session, list(zip(batch, results, strict=True)), project_id=project.id)
                 flush_folders({path.parent for one in ready for path in _places(lab, one)})

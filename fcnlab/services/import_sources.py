@@ -9,14 +9,14 @@ from functools import partial
 from pathlib import Path, PurePath, PurePosixPath
 from typing import BinaryIO, Protocol, cast
 
-from fcnlab.adapters.filestore import Source, staged
-from fcnlab.adapters.images import FORMATS, SUFFIXES, is_nameless_image
-from fcnlab.adapters.remote import RemoteRules, blocks_of_uri, file_name, is_uri, listed
-from fcnlab.adapters.zips import STARTS as ZIP_STARTS
-from fcnlab.adapters.zips import ZipArchive, is_zip, open_zip
 from fcnlab.errors import ImportRefused, NotAnImage
 from fcnlab.lab import Lab
 from fcnlab.services.importing import ImportProgress, clean_file_name, import_files, require_project
+from fcnlab.storage.files.filestore import Source, staged
+from fcnlab.storage.files.remote import RemoteRules, blocks_of_uri, file_name, is_uri, listed
+from fcnlab.storage.files.zips import STARTS as ZIP_STARTS
+from fcnlab.storage.files.zips import ZipArchive, is_zip, open_zip
+from fcnlab.storage.image_readers.registry import FORMATS, SUFFIXES, is_nameless_image
 
 WELCOME = f"{FORMATS}; stacks of them, or a zip archive"
 

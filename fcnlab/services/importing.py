@@ -12,11 +12,6 @@ from pathlib import PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.adapters import filestore, repository
-from fcnlab.adapters.database import reading
-from fcnlab.adapters.filestore import Source
-from fcnlab.adapters.images import ImageSource, decode, open_image
-from fcnlab.adapters.tiff_notes import write_page
 from fcnlab.core.images.picture import repeat_picture
 from fcnlab.domain import ImageInfo, Project
 from fcnlab.errors import (
@@ -30,6 +25,12 @@ from fcnlab.errors import (
 )
 from fcnlab.lab import Lab
 from fcnlab.services.import_batches import Candidate, KnownContents, stored
+from fcnlab.storage.database import repository_projects
+from fcnlab.storage.database.engine import reading
+from fcnlab.storage.files import filestore
+from fcnlab.storage.files.filestore import Source
+from fcnlab.storage.image_readers.registry import ImageSource, decode, open_image
+from fcnlab.storage.image_readers.tiff_notes import write_page
 
 MAX_NAME_CHARS = 200
 
@@ -88,7 +89,7 @@ def import_files(
 def require_project(lab: Lab, *, project_id: int) -> Project:
     """The project that images go to. Raises UnknownProject."""
     with reading(lab.sessions) as session:
-        return repository.project(session, project_id=project_id)
+        return repository_projects.project(session, project_id=project_id)
 
 
 def read_picture(lab: Lab, image: ImageInfo) -> NDArray[np.uint8]:

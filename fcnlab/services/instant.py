@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fcnlab.adapters.weights import load_encoder
 from fcnlab.core.images.working import working_picture
 from fcnlab.core.learner import learner
 from fcnlab.core.learner.encoder import StageEncoder
@@ -24,6 +23,7 @@ from fcnlab.lab import Lab
 from fcnlab.services.importing import read_picture
 from fcnlab.services.training_points import TrainingPoints
 from fcnlab.specs import Score
+from fcnlab.storage.files.weights import load_encoder
 
 
 class InstantParticipant(ABC):

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from fcnlab.adapters import repository_images
-from fcnlab.adapters.database import reading
 from fcnlab.domain import ImageInfo, Project
 from fcnlab.errors import FcnlabError, ShuttingDown, UnknownProject
 from fcnlab.lab import Lab
@@ -27,6 +25,8 @@ from fcnlab.services.importing import is_unreadable
 from fcnlab.services.overlays import OverlayMaker, guess_in_words
 from fcnlab.services.picture_store import PictureStore
 from fcnlab.services.workers import CoreShare
+from fcnlab.storage.database import repository_images
+from fcnlab.storage.database.engine import reading
 
 WATCHED_FOR_S = 40.0
 """An image counts as looked at for so long after a browser last asked for its overlay."""

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from fcnlab.adapters.imports.labelled import FileClass
-from fcnlab.adapters.imports.mask_files import without_mask_ending
-from fcnlab.adapters.imports.shapes import is_background
 from fcnlab.domain import ClassLabel, Project
 from fcnlab.errors import ImportRefused
+from fcnlab.storage.formats.labelled import FileClass
+from fcnlab.storage.formats.mask_files import without_mask_ending
+from fcnlab.storage.formats.shapes import is_background
 
 GENERIC = frozenset({"images", "labels", "masks", "annotations", "jpegimages", "segmentationclass", "leftimg8bit"})
 """Folders that say what lies in them, and nothing of the image."""

@@ -18,16 +18,16 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 from numpy.typing import NDArray
 
-from fcnlab.adapters import repository_images, repository_points
-from fcnlab.adapters.database import reading
-from fcnlab.adapters.label_studio_brush import encode_brush
-from fcnlab.adapters.label_studio_server import annotated_tasks, authorization, fetched
 from fcnlab.domain import ImageInfo, ImageState, Point, Project
 from fcnlab.errors import ImportRefused, InvalidClasses, InvalidEvent, InvalidPoints, NameTaken
 from fcnlab.lab import Lab
 from fcnlab.services import projects
 from fcnlab.services.adding import Keypoint, replace_keypoints, stored_keypoints
 from fcnlab.services.importing import clean_file_name, import_files
+from fcnlab.storage.database import repository_images, repository_points
+from fcnlab.storage.database.engine import reading
+from fcnlab.storage.files.label_studio_server import annotated_tasks, authorization, fetched
+from fcnlab.storage.formats.label_studio_brush import encode_brush
 from fcnlab.validation import clean_name
 
 LABELLER = "Label Studio"

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from fcnlab.adapters.files import passing_folder
 from fcnlab.errors import WITHOUT_ROOM, ImportRefused
 from fcnlab.lab import Lab
 from fcnlab.services.importing import clean_file_name
+from fcnlab.storage.files.whole_files import passing_folder
 
 
 class SentFile(Protocol):

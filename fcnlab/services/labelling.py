@@ -11,14 +11,19 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from fcnlab.adapters import repository, repository_events, repository_images, repository_points
-from fcnlab.adapters.database import reading, writing
-from fcnlab.adapters.repository_events import Effect
 from fcnlab.counts import Task
 from fcnlab.domain import Event, EventBatch, EventKind, ImageState, Point, PointSource, StoredPoint
 from fcnlab.errors import FcnlabError, InvalidEvent, UnknownImage
 from fcnlab.lab import Lab
 from fcnlab.services.effects import Act, take_effect
+from fcnlab.storage.database import (
+    repository_events,
+    repository_images,
+    repository_points,
+    repository_projects,
+)
+from fcnlab.storage.database.engine import reading, writing
+from fcnlab.storage.database.repository_events import Effect
 from fcnlab.strokes import MAX_RUNS
 from fcnlab.validation import clean_name
 
@@ -78,7 +83,7 @@ def apply_events(lab: Lab, batch: EventBatch, *, project_id: int, labeller: str)
     refusals: list[Refusal] = []
     changed: list[Event] = []
     with writing(lab.sessions) as session:
-        task = repository.task_of(session, project_id=project_id)
+        task = repository_projects.task_of(session, project_id=project_id)
         now = lab.clock()
         known = repository_events.acknowledged(session, client_id=batch.client_id)
         fresh = fresh_events(batch, acknowledged=known)

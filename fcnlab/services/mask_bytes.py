@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.adapters.exports.index_png import index_png
 from fcnlab.core.images.palette import palette_of
 from fcnlab.domain import ClassLabel
+from fcnlab.storage.formats.index_png import index_png
 
 
 def index_mask(mask: NDArray[np.uint8], labels: Sequence[ClassLabel]) -> bytes:

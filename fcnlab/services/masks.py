@@ -10,12 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.adapters import repository, repository_images, repository_points
-from fcnlab.adapters.checkpoints import save_checkpoint
-from fcnlab.adapters.database import reading, writing
-from fcnlab.adapters.files import write_whole
-from fcnlab.adapters.png import mask_png, read_mask
-from fcnlab.adapters.repository_learning import project_revision
 from fcnlab.core.images.painting import Painting, painted
 from fcnlab.core.learner.full_size import full_size
 from fcnlab.core.learner.model import Model, model_to_arrays
@@ -25,6 +19,12 @@ from fcnlab.lab import Lab
 from fcnlab.runs import FitRecord
 from fcnlab.services.fitting import Maker, ProjectLearner
 from fcnlab.services.painting import painting_of
+from fcnlab.storage.database import repository_images, repository_points, repository_projects
+from fcnlab.storage.database.engine import reading, writing
+from fcnlab.storage.database.repository_revisions import project_revision
+from fcnlab.storage.files.checkpoints import save_checkpoint
+from fcnlab.storage.files.png import mask_png, read_mask
+from fcnlab.storage.files.whole_files import write_whole
 
 ATTEMPTS = 20
 """Points that arrive while they are read start the reading over; so often at most."""
@@ -47,7 +47,7 @@ def save_model(lab: Lab, learner: ProjectLearner) -> SavedModel:
     """
     project, points = refreshed(lab, learner)
     with reading(lab.sessions) as session:
-        known = repository.fits(session, project_id=project.id)
+        known = repository_projects.fits(session, project_id=project.id)
     started = time.perf_counter()
     model = learner.cold_model()
     stem = f"{project.id}-{points[:16]}-{_ground(model, learner)}-"
@@ -60,7 +60,7 @@ def save_model(lab: Lab, learner: ProjectLearner) -> SavedModel:
     with storage_explained(outcome="No model was stored, and all points are"):
         save_checkpoint(lab.folders.checkpoints / name, *model_to_arrays(model))
     with writing(lab.sessions) as session:
-        record = repository.record_fit(
+        record = repository_projects.record_fit(
             session,
             project_id=project.id,
             learner=project.learner,

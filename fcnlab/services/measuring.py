@@ -13,10 +13,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fcnlab.adapters import repository, repository_comparisons, repository_images, repository_trainings
-from fcnlab.adapters.database import reading
-from fcnlab.adapters.files import write_whole
-from fcnlab.adapters.png import mask_png
 from fcnlab.comparisons import LARGER, LARGER_FROM, LINEAR, ComparisonSpec, Measured, Timing, key_of, mask_file
 from fcnlab.core.counting.looks import counted_mask, network_count
 from fcnlab.core.networks.sliding import SlidingDense, SlidingWindow
@@ -33,6 +29,15 @@ from fcnlab.services.masks import kept_mask
 from fcnlab.services.networks import NetworkPredictor, load_network, quick_twin
 from fcnlab.services.training_points import TrainingPoints
 from fcnlab.specs import PointScore
+from fcnlab.storage.database import (
+    repository_comparisons,
+    repository_images,
+    repository_projects,
+    repository_trainings,
+)
+from fcnlab.storage.database.engine import reading
+from fcnlab.storage.files.png import mask_png
+from fcnlab.storage.files.whole_files import write_whole
 
 SHOWN_SIDE = 480
 """Longer side of the masks kept to look at."""
@@ -87,7 +92,7 @@ class Bench:
     def project(self) -> Project:
         """The project, with the settings of its learner."""
         with reading(self.lab.sessions) as session:
-            return repository.project(session, project_id=self.comparison.project_id)
+            return repository_projects.project(session, project_id=self.comparison.project_id)
 
     def mean_iou(self, one: Segments) -> tuple[float | None, int]:
         """Mean IoU over the classes, on the true masks of held-out images, and how many of those there are."""

@@ -8,8 +8,6 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-from fcnlab.adapters.exports.network_files import onnx_bytes, pt2_bytes
-from fcnlab.adapters.files import write_whole
 from fcnlab.core.training.network_model import NetworkModel
 from fcnlab.errors import ExportFailed
 from fcnlab.lab import Lab
@@ -17,6 +15,8 @@ from fcnlab.services.downloads import new_download
 from fcnlab.services.model_files import SUFFIX, open_model
 from fcnlab.services.models import download_name, model, model_file, offer_model
 from fcnlab.services.workers import process_environment
+from fcnlab.storage.exports.network_files import onnx_bytes, pt2_bytes
+from fcnlab.storage.files.whole_files import write_whole
 
 ModelFormat = Literal["checkpoint", "onnx", "pt2"]
 

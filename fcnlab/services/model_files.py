@@ -9,13 +9,13 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from fcnlab.adapters.checkpoints import load_checkpoint, save_checkpoint
-from fcnlab.adapters.files import refuse_unwritable
 from fcnlab.core.learner.model import Model, model_from_arrays
 from fcnlab.core.training.network_model import KIND as NETWORK
 from fcnlab.core.training.network_model import NetworkModel, network_from_arrays
 from fcnlab.errors import CheckpointError, ExportFailed
 from fcnlab.services.networks import untrained_parts
+from fcnlab.storage.files.checkpoints import load_checkpoint, save_checkpoint
+from fcnlab.storage.files.whole_files import refuse_unwritable
 
 SUFFIX = ".safetensors"
 

@@ -6,9 +6,6 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from fcnlab.adapters import repository, repository_models
-from fcnlab.adapters.database import reading, writing
-from fcnlab.adapters.files import replaced_whole
 from fcnlab.core.images.naming import safe_part
 from fcnlab.domain import ClassLabel, Project
 from fcnlab.errors import CheckpointError, UnknownModel
@@ -18,6 +15,9 @@ from fcnlab.services.downloads import new_download
 from fcnlab.services.fitting import ProjectLearner
 from fcnlab.services.masks import save_model
 from fcnlab.services.model_files import SUFFIX, scored_classes
+from fcnlab.storage.database import repository_models, repository_projects
+from fcnlab.storage.database.engine import reading, writing
+from fcnlab.storage.files.whole_files import replaced_whole
 from fcnlab.validation import clean_name
 
 INSTANT_IN_WORDS = "instant learner"
@@ -46,7 +46,7 @@ def use_model(lab: Lab, *, project_id: int, model_id: int | None) -> Project:
     """
     with writing(lab.sessions) as session:
         repository_models.use_model(session, project_id=project_id, model_id=model_id)
-        return repository.project(session, project_id=project_id)
+        return repository_projects.project(session, project_id=project_id)
 
 
 def rename_model(lab: Lab, *, model_id: int, name: str) -> ModelRecord:

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.adapters.checkpoints import load_checkpoint
-from fcnlab.adapters.weights import TrainedEncoder, load_encoder, untrained_encoder
 from fcnlab.core.learner.full_size import ROWS
 from fcnlab.core.networks.base import EncoderParts
 from fcnlab.core.networks.sliding import SlidingDense, SlidingWindow
 from fcnlab.core.tiling.strips import linear_rows, neighbour_rows
 from fcnlab.core.training.network_model import NetworkModel, network_from_arrays, network_probabilities
+from fcnlab.storage.files.checkpoints import load_checkpoint
+from fcnlab.storage.files.weights import TrainedEncoder, load_encoder, untrained_encoder
 
 
 def encoder_parts(name: str, weights: str = "") -> EncoderParts:

@@ -11,8 +11,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.adapters.database import reading
-from fcnlab.adapters.repository_learning import painting_revision
 from fcnlab.core.images.coords import learner_hw
 from fcnlab.core.images.painting import Painting, painted
 from fcnlab.core.learner.learner import Segmentation
@@ -26,6 +24,8 @@ from fcnlab.services.fitting import ProjectLearner
 from fcnlab.services.masks import final_mask
 from fcnlab.services.picture_store import PictureStore
 from fcnlab.services.wide_masks import WideMasks
+from fcnlab.storage.database.engine import reading
+from fcnlab.storage.database.repository_revisions import painting_revision
 
 BASES_KEPT = 8
 """Images whose mask is kept without what is painted: a stroke on them needs nothing learned again."""

@@ -12,11 +12,11 @@ from itertools import accumulate
 
 from sqlalchemy.orm import Session
 
-from fcnlab.adapters import repository_images, repository_points, repository_strokes
-from fcnlab.adapters.database import reading
 from fcnlab.core.images.painting import Layer, Painting
 from fcnlab.domain import ImageInfo, PointSource, StoredPoint
 from fcnlab.lab import Lab
+from fcnlab.storage.database import repository_images, repository_points, repository_strokes
+from fcnlab.storage.database.engine import reading
 from fcnlab.strokes import StoredStroke
 
 

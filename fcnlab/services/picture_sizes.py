@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
-from fcnlab.adapters.images import SUFFIXES, open_image
-from fcnlab.adapters.imports.mask_files import files_below
 from fcnlab.errors import ImportRefused
 from fcnlab.services.importing import clean_file_name
 from fcnlab.services.label_names import ImageNames
+from fcnlab.storage.formats.mask_files import files_below
+from fcnlab.storage.image_readers.registry import SUFFIXES, open_image
 
 LABELS = "labels"
 MOST_PIXELS = 2_000_000_000

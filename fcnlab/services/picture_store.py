@@ -13,9 +13,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fcnlab.adapters.features import Entry, TensorCache
-from fcnlab.adapters.filestore import CACHE_NAME_CHARS
-from fcnlab.adapters.weights import load_encoder, weights_fingerprint
 from fcnlab.core.counting.instant import CountPicture, ready_to_count
 from fcnlab.core.images.coords import learner_hw
 from fcnlab.core.images.working import learner_picture
@@ -35,6 +32,9 @@ from fcnlab.lab import Lab
 from fcnlab.services.chosen_counts import ChosenCounts
 from fcnlab.services.importing import read_picture
 from fcnlab.services.model_shelf import ModelShelf
+from fcnlab.storage.files.filestore import CACHE_NAME_CHARS
+from fcnlab.storage.files.tensor_cache import Entry, TensorCache
+from fcnlab.storage.files.weights import load_encoder, weights_fingerprint
 
 CACHE_VERSION = "1"
 """Raise when the stages or samples of an unchanged setting change."""

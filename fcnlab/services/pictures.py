@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fcnlab.adapters.filestore import find_shown, thumbnail_path
-from fcnlab.adapters.pyramid import TILE_PX, is_in_tiles, n_levels, tile_path, tiles_folder
 from fcnlab.core.training.splits import look
 from fcnlab.domain import ImageInfo
 from fcnlab.errors import ImportRefused
 from fcnlab.lab import Lab
 from fcnlab.services.importing import make_exhibits
+from fcnlab.storage.files.filestore import find_shown, thumbnail_path
+from fcnlab.storage.files.pyramid import TILE_PX, is_in_tiles, n_levels, tile_path, tiles_folder
 
 _MAKING = threading.Lock()
 
@@ -36,7 +36,7 @@ def shown_file(lab: Lab, image: ImageInfo) -> Path:
 
 
 def tile_file(lab: Lab, image: ImageInfo, *, level: int, x: int, y: int) -> Path:
-    """A tile of a large image, a JPEG; see `adapters.pyramid`.
+    """A tile of a large image, a JPEG; see `storage.files.pyramid`.
 
     Raises:
         ImportRefused: there is no such tile, or the original is gone too.

@@ -6,15 +6,15 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fcnlab.adapters import repository, repository_images, repository_points
-from fcnlab.adapters.database import reading
-from fcnlab.adapters.exports.points_csv import PointLine, PointRow, points_csv, read_points_csv
-from fcnlab.adapters.files import write_whole
 from fcnlab.domain import ClassLabel, ImageInfo, Point, PointSource, StoredPoint
 from fcnlab.errors import ExportFailed, InvalidPoints
 from fcnlab.lab import Lab
 from fcnlab.services.adding import Addition, add_points_at_once
 from fcnlab.services.export_plan import Moment, moment_of
+from fcnlab.storage.database import repository_images, repository_points, repository_projects
+from fcnlab.storage.database.engine import reading
+from fcnlab.storage.files.whole_files import write_whole
+from fcnlab.storage.formats.points_csv import PointLine, PointRow, points_csv, read_points_csv
 
 DEFAULT_LABELLER = "import"
 
@@ -59,7 +59,7 @@ def import_points(lab: Lab, file: Path, *, project_id: int, labeller: str = DEFA
     """
     lines = read_points_csv(file)
     with reading(lab.sessions) as session:
-        labels = repository.project(session, project_id=project_id).classes
+        labels = repository_projects.project(session, project_id=project_id).classes
         images = {one.name: one for one in repository_images.images(session, project_id=project_id)}
         known = {
             (one.image_id, one.point) for one in repository_points.points_of_project(session, project_id=project_id)

@@ -11,9 +11,6 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.adapters.exports.format import ExportedImage, Format, Subject
-from fcnlab.adapters.exports.mask_pngs import IndexMasks
-from fcnlab.adapters.images import SUFFIXES, open_image
 from fcnlab.core.images.naming import export_stems
 from fcnlab.core.images.regions import tidied
 from fcnlab.domain import ClassLabel
@@ -24,6 +21,9 @@ from fcnlab.services.export_target import plain_writer
 from fcnlab.services.importing import name_of_page
 from fcnlab.services.overlapping import AHEAD, overlapped
 from fcnlab.services.predicting import Answer, Predictor, Reading
+from fcnlab.storage.formats.format import ExportedImage, Format, Subject
+from fcnlab.storage.formats.mask_pngs import IndexMasks
+from fcnlab.storage.image_readers.registry import SUFFIXES, open_image
 
 NOT_PREDICTED = frozenset({ExportFormat.POINTS, ExportFormat.POINTS_JSON})
 """Formats of what people clicked."""

@@ -12,11 +12,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fcnlab.adapters.decoding import DecodedImage
-from fcnlab.adapters.devices import pick_device
-from fcnlab.adapters.features import passing_cache
-from fcnlab.adapters.images import decode, open_image
-from fcnlab.adapters.weights import load_encoder
 from fcnlab.core.images.painting import Painting, painted
 from fcnlab.core.images.palette import coloured_labels
 from fcnlab.core.images.picture import array_id, make_picture
@@ -37,6 +32,11 @@ from fcnlab.imaging import Imaging, PixelSize, Recipe
 from fcnlab.services.fitting import Maker
 from fcnlab.services.model_files import Content
 from fcnlab.services.networks import NetworkPredictor
+from fcnlab.storage.files.devices import pick_device
+from fcnlab.storage.files.tensor_cache import passing_cache
+from fcnlab.storage.files.weights import load_encoder
+from fcnlab.storage.image_readers.decoding import DecodedImage
+from fcnlab.storage.image_readers.registry import decode, open_image
 
 
 @dataclass(frozen=True, slots=True, eq=False)

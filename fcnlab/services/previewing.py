@@ -8,8 +8,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.adapters import repository_images
-from fcnlab.adapters.database import reading
 from fcnlab.core.images.palette import palette_of, tinted
 from fcnlab.core.images.working import working_picture
 from fcnlab.domain import ImageInfo, ImageState
@@ -18,6 +16,8 @@ from fcnlab.lab import Lab
 from fcnlab.services.fitting import ProjectLearner
 from fcnlab.services.importing import read_picture
 from fcnlab.services.masks import kept_mask, predicted_mask
+from fcnlab.storage.database import repository_images
+from fcnlab.storage.database.engine import reading
 
 PREVIEW_SIDE = 900
 

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from fcnlab.adapters import repository_images
-from fcnlab.adapters.database import reading
 from fcnlab.core.counting.calibrating import spread_of
 from fcnlab.core.counting.counted import Counted, with_intervals
 from fcnlab.counts import ImageCount
@@ -16,6 +14,8 @@ from fcnlab.errors import FcnlabError
 from fcnlab.lab import Lab
 from fcnlab.services.export_plan import Runner, learning
 from fcnlab.services.fitting import ProjectLearner
+from fcnlab.storage.database import repository_images
+from fcnlab.storage.database.engine import reading
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,17 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from fcnlab.adapters import (
-    repository,
-    repository_comparisons,
-    repository_expert_masks,
-    repository_images,
-    repository_models,
-    repository_points,
-    repository_trainings,
-)
-from fcnlab.adapters.database import reading, writing
-from fcnlab.adapters.presence import delete_anything
 from fcnlab.core.images.palette import coloured_labels
 from fcnlab.counts import Task
 from fcnlab.domain import (
@@ -34,6 +23,17 @@ from fcnlab.lab import Lab
 from fcnlab.runs import FitRecord
 from fcnlab.services import sweeping
 from fcnlab.services.effects import added_class, edited_class
+from fcnlab.storage.database import (
+    repository_comparisons,
+    repository_expert_masks,
+    repository_images,
+    repository_models,
+    repository_points,
+    repository_projects,
+    repository_trainings,
+)
+from fcnlab.storage.database.engine import reading, writing
+from fcnlab.storage.files.presence import delete_anything
 from fcnlab.validation import clean_name
 
 DEFAULT_CLASSES = ("background", "object")
@@ -101,7 +101,7 @@ def create_project(
     cleaned = tuple(replace(label, order=old.order) for label, old in zip(coloured, chosen, strict=True))
     project_name = clean_name(name)
     with writing(lab.sessions) as session:
-        return repository.create_project(
+        return repository_projects.create_project(
             session,
             name=project_name,
             labels=cleaned,
@@ -115,38 +115,38 @@ def create_project(
 def project(lab: Lab, *, project_id: int) -> Project:
     """The project of that number. Raises UnknownProject."""
     with reading(lab.sessions) as session:
-        return repository.project(session, project_id=project_id)
+        return repository_projects.project(session, project_id=project_id)
 
 
 def project_by_key(lab: Lab, *, key: str) -> Project:
     """The project with that unguessable key. Raises UnknownProject."""
     with reading(lab.sessions) as session:
-        return repository.project_by_key(session, key=key)
+        return repository_projects.project_by_key(session, key=key)
 
 
 def projects(lab: Lab, *, include_archived: bool = False) -> tuple[Project, ...]:
     """All projects, oldest first."""
     with reading(lab.sessions) as session:
-        return repository.projects(session, include_archived=include_archived)
+        return repository_projects.projects(session, include_archived=include_archived)
 
 
 def rename_project(lab: Lab, *, project_id: int, name: str) -> Project:
     """Give a project another name. Raises UnknownProject, NameTaken, InvalidName."""
     cleaned = clean_name(name)
     with writing(lab.sessions) as session:
-        return repository.rename_project(session, project_id=project_id, name=cleaned)
+        return repository_projects.rename_project(session, project_id=project_id, name=cleaned)
 
 
 def archive_project(lab: Lab, *, project_id: int) -> Project:
     """Put a project out of sight; all of it stays. Raises UnknownProject."""
     with writing(lab.sessions) as session:
-        return repository.set_archived(session, project_id=project_id, archived_at=lab.clock())
+        return repository_projects.set_archived(session, project_id=project_id, archived_at=lab.clock())
 
 
 def unarchive_project(lab: Lab, *, project_id: int) -> Project:
     """Take an archived project back. Raises UnknownProject."""
     with writing(lab.sessions) as session:
-        return repository.set_archived(session, project_id=project_id, archived_at=None)
+        return repository_projects.set_archived(session, project_id=project_id, archived_at=None)
 
 
 def delete_project(lab: Lab, *, project_id: int) -> None:
@@ -164,11 +164,11 @@ def delete_project(lab: Lab, *, project_id: int) -> None:
             *repository_images.mask_files(session, project_id=project_id),
             *repository_expert_masks.expert_files(session, project_id=project_id),
         )
-        checkpoints = [fit.checkpoint for fit in repository.fits(session, project_id=project_id)]
+        checkpoints = [fit.checkpoint for fit in repository_projects.fits(session, project_id=project_id)]
         models = repository_models.models(session, project_id=project_id, include_removed=True)
         trainings = repository_trainings.trainings(session, project_id=project_id)
         comparisons = repository_comparisons.comparisons(session, project_id=project_id)
-        repository.begin_deletion(session, project_id=project_id, now=lab.clock())
+        repository_projects.begin_deletion(session, project_id=project_id, now=lab.clock())
     sweeping.finish_deletion(lab, project_id=project_id)
     for name in (*checkpoints, *(model.file for model in models), *(one.checkpoint_file for one in trainings)):
         delete_anything(lab.folders.checkpoints / name)
@@ -186,14 +186,14 @@ def delete_project(lab: Lab, *, project_id: int) -> None:
 def set_learner(lab: Lab, *, project_id: int, learner: LearnerSpec) -> Project:
     """Store other learner settings. Raises UnknownProject."""
     with writing(lab.sessions) as session:
-        return repository.set_learner(session, project_id=project_id, learner=learner)
+        return repository_projects.set_learner(session, project_id=project_id, learner=learner)
 
 
 def set_background(lab: Lab, *, project_id: int, class_id: int | None) -> Project:
     """Make a class the background, or none. Raises UnknownProject, InvalidClasses: a project that counts needs one."""
     with writing(lab.sessions) as session:
-        repository.set_background(session, project_id=project_id, class_id=class_id)
-        return repository.project(session, project_id=project_id)
+        repository_projects.set_background(session, project_id=project_id, class_id=class_id)
+        return repository_projects.project(session, project_id=project_id)
 
 
 def class_named(labels: Sequence[ClassLabel], name: str) -> int | None:
@@ -215,7 +215,7 @@ def class_named(labels: Sequence[ClassLabel], name: str) -> int | None:
 def add_class(lab: Lab, *, project_id: int, name: str, colour: str = "") -> ClassLabel:
     """Add a class, in a colour that no other has; see `effects.added_class`. Raises InvalidClasses, InvalidEvent."""
     with writing(lab.sessions) as session:
-        repository.require_project(session, project_id=project_id)
+        repository_projects.require_project(session, project_id=project_id)
         return added_class(session, project_id=project_id, name=name, colour=colour)
 
 
@@ -228,14 +228,14 @@ def edit_class(lab: Lab, *, project_id: int, label: ClassLabel) -> ClassLabel:
 def remove_class(lab: Lab, *, project_id: int, class_id: int) -> None:
     """Take a class out of use; its points stay stored and count no more. Raises InvalidClasses."""
     with writing(lab.sessions) as session:
-        repository.remove_class(session, project_id=project_id, class_id=class_id, now=lab.clock())
+        repository_projects.remove_class(session, project_id=project_id, class_id=class_id, now=lab.clock())
 
 
 def dashboard(lab: Lab, *, project_id: int) -> Dashboard:
     """The overview of a project, at one moment. Raises UnknownProject."""
     with reading(lab.sessions) as session:
         return Dashboard(
-            project=repository.project(session, project_id=project_id),
+            project=repository_projects.project(session, project_id=project_id),
             images=repository_images.count_images(session, project_id=project_id),
             points_by_class=repository_points.count_points_by_class(session, project_id=project_id),
             points_by_source=repository_points.count_points_by_source(session, project_id=project_id),
@@ -271,4 +271,4 @@ def image_place(lab: Lab, *, image_id: int) -> ImagePlace:
 def fits(lab: Lab, *, project_id: int) -> tuple[FitRecord, ...]:
     """All fits of a project, newest first."""
     with reading(lab.sessions) as session:
-        return repository.fits(session, project_id=project_id)
+        return repository_projects.fits(session, project_id=project_id)

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.adapters.imports.labelled import LabelledImage, LabelSource, UnreadLabels
-from fcnlab.adapters.imports.reading import Rest
 from fcnlab.domain import IGNORE
 from fcnlab.errors import ImportRefused
 from fcnlab.services.expert_labels import AUTO, LabelRequest, opened_source, unpacked_labels
 from fcnlab.services.picture_sizes import PictureSizes
+from fcnlab.storage.formats.labelled import LabelledImage, LabelSource, UnreadLabels
+from fcnlab.storage.formats.reading import Rest
 from fcnlab.validation import checked_call
 
 

@@ -7,16 +7,22 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.orm import Session
 
-from fcnlab.adapters import repository, repository_counts, repository_events, repository_images, repository_points
-from fcnlab.adapters.database import reading
-from fcnlab.adapters.repository_events import Reversible
-from fcnlab.adapters.repository_strokes import live_stroke_ids
 from fcnlab.counts import Task
 from fcnlab.domain import ImageInfo, ImagePlace, ImageState, Project, StoredPoint
 from fcnlab.errors import UnknownImage
 from fcnlab.lab import Lab
 from fcnlab.services.gains import Ranking
 from fcnlab.services.newest_points import precedence
+from fcnlab.storage.database import (
+    repository_counts,
+    repository_events,
+    repository_images,
+    repository_points,
+    repository_projects,
+)
+from fcnlab.storage.database.engine import reading
+from fcnlab.storage.database.repository_events import Reversible
+from fcnlab.storage.database.repository_strokes import live_stroke_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,7 @@ def scene(
         UnknownProject: there is no such project.
     """
     with reading(lab.sessions) as session:
-        project = repository.project(session, project_id=project_id)
+        project = repository_projects.project(session, project_id=project_id)
         states = repository_images.count_images(session, project_id=project_id)
         acknowledged = repository_events.acknowledged(session, client_id=client_id) if client_id else 0
         counts = repository_points.count_points_by_class(session, project_id=project_id)
@@ -147,7 +153,7 @@ def strip(lab: Lab, *, project_id: int, start: int, count: int) -> tuple[int, tu
 def marked_objects(lab: Lab, *, project_id: int, images: Sequence[ImageInfo]) -> dict[int, int]:
     """How many objects are marked in each of these images of a project that counts; {} for one that makes masks."""
     with reading(lab.sessions) as session:
-        if repository.project(session, project_id=project_id).task is not Task.COUNTS:
+        if repository_projects.project(session, project_id=project_id).task is not Task.COUNTS:
             return {}
         found = repository_counts.objects_per_image(
             session, project_id=project_id, image_ids=[image.id for image in images]

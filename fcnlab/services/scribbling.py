@@ -7,9 +7,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fcnlab.adapters import repository, repository_images, repository_points
-from fcnlab.adapters.database import reading
-from fcnlab.adapters.exports.overlay_jpeg import overlay_jpeg
 from fcnlab.core.images.palette import palette_of
 from fcnlab.core.images.scribbles import dotted
 from fcnlab.core.images.working import working_picture
@@ -18,6 +15,9 @@ from fcnlab.errors import InvalidPoints
 from fcnlab.lab import Lab
 from fcnlab.services.importing import read_picture
 from fcnlab.services.labelling import apply_events
+from fcnlab.storage.database import repository_images, repository_points, repository_projects
+from fcnlab.storage.database.engine import reading
+from fcnlab.storage.formats.overlay_jpeg import overlay_jpeg
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def scribble_picture(lab: Lab, image: ImageInfo, *, side: int) -> bytes:
     """
     small = working_picture(read_picture(lab, image), side)
     with reading(lab.sessions) as session:
-        classes = repository.project(session, project_id=image.project_id).classes
+        classes = repository_projects.project(session, project_id=image.project_id).classes
         points = [one.point for one in repository_points.points_of_image(session, image_id=image.id)]
     return overlay_jpeg(dotted(small, points, palette_of(classes), image_hw=image.hw))
 

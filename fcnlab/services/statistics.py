@@ -7,15 +7,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fcnlab.adapters import repository, repository_images, repository_points
-from fcnlab.adapters.database import reading
-from fcnlab.adapters.exports.table import csv_lines
-from fcnlab.adapters.files import write_whole
-from fcnlab.adapters.repository_exports import stored_masks
 from fcnlab.domain import ClassLabel, ImageInfo
 from fcnlab.errors import ExportFailed
 from fcnlab.lab import Lab
 from fcnlab.services.charts import pixels_per_class
+from fcnlab.storage.database import repository_images, repository_points, repository_projects
+from fcnlab.storage.database.engine import reading
+from fcnlab.storage.database.repository_exports import stored_masks
+from fcnlab.storage.exports.table import csv_lines
+from fcnlab.storage.files.whole_files import write_whole
 
 AT_ONCE = 500
 """Images whose rows are read in one go."""
@@ -40,7 +40,7 @@ class ImageStatistics:
 def image_statistics(lab: Lab, *, project_id: int) -> Iterator[ImageStatistics]:
     """Every image of a project in import order, read some at a time. Raises UnknownProject at the first step."""
     with reading(lab.sessions) as session:
-        repository.require_project(session, project_id=project_id)
+        repository_projects.require_project(session, project_id=project_id)
         masks = stored_masks(session, project_id=project_id)
     start = 0
     while True:

@@ -10,14 +10,22 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from fcnlab.adapters import filestore, repository, repository_images
-from fcnlab.adapters.database import chunked, reading, writing
-from fcnlab.adapters.filestore import CACHE_NAME_CHARS
-from fcnlab.adapters.named_files import Numbers, numbers
-from fcnlab.adapters.presence import PART, Others, alone_at_the_gate, delete_anything, look_around, new_part
 from fcnlab.errors import FcnlabError
 from fcnlab.lab import Lab
 from fcnlab.services.downloads import KEPT_FOR_S, PREFIX
+from fcnlab.storage.database import repository_images, repository_projects
+from fcnlab.storage.database.engine import chunked, reading, writing
+from fcnlab.storage.files import filestore
+from fcnlab.storage.files.filestore import CACHE_NAME_CHARS
+from fcnlab.storage.files.named_files import Numbers, numbers
+from fcnlab.storage.files.presence import (
+    PART,
+    Others,
+    alone_at_the_gate,
+    delete_anything,
+    look_around,
+    new_part,
+)
 
 ROWS_AT_ONCE = 1000
 CONTENTS_AT_ONCE = 32
@@ -60,7 +68,7 @@ def find_leftovers(lab: Lab) -> Leftovers:
         others = look_around(lab.data_dir)
     with reading(lab.sessions) as session:
         there = numbers(session)
-        projects = repository.projects_in_deletion(session)
+        projects = repository_projects.projects_in_deletion(session)
     elsewhere = [Leftover(path, "", _size(path)) for path in others.elsewhere]
     judge = _Judge(lab, there, others)
     found = [Leftover(path, judge.content_of(path), _size(path)) for path in listed if judge.is_left(path)]
@@ -73,7 +81,7 @@ def sweep(lab: Lab) -> Leftovers:
     Safe beside other processes: what they use or are writing stays, and no labeller waits for it.
     """
     with reading(lab.sessions) as session:
-        projects = repository.projects_in_deletion(session)
+        projects = repository_projects.projects_in_deletion(session)
     for project_id in projects:
         finish_deletion(lab, project_id=project_id)
     found = find_leftovers(lab)
@@ -105,7 +113,7 @@ def finish_deletion(lab: Lab, *, project_id: int) -> None:
     while True:
         started = time.monotonic()
         with writing(lab.sessions) as session:
-            if not repository.delete_some(session, project_id=project_id, count=ROWS_AT_ONCE):
+            if not repository_projects.delete_some(session, project_id=project_id, count=ROWS_AT_ONCE):
                 return
         time.sleep(time.monotonic() - started)
 

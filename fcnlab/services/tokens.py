@@ -8,10 +8,10 @@ import os
 import secrets
 from pathlib import Path
 
-from fcnlab.adapters.files import replaced_whole
-from fcnlab.adapters.filestore import TOKEN_FILE
 from fcnlab.errors import InvalidSetting
 from fcnlab.lab import Lab
+from fcnlab.storage.files.filestore import TOKEN_FILE
+from fcnlab.storage.files.whole_files import replaced_whole
 
 SHORTEST = 16
 """Characters of a token; a shorter one can be guessed."""

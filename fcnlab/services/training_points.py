@@ -14,10 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.adapters import repository, repository_images, repository_points
-from fcnlab.adapters.database import reading
-from fcnlab.adapters.repository_expert_masks import is_of_expert_mask
-from fcnlab.adapters.repository_learning import NOTHING_READ, changed_since
 from fcnlab.core.images.coords import to_working
 from fcnlab.core.learner.head import missing_message
 from fcnlab.core.learner.samples import Clicks, canonical_clicks
@@ -36,6 +32,10 @@ from fcnlab.services.newest_points import newest_per_pixel
 from fcnlab.services.picture_memory import PictureMemory
 from fcnlab.services.pictures import thumbnail_look
 from fcnlab.specs import EXPERT_MASK, NetworkSpec, PointScore, Score, TrainingSpec
+from fcnlab.storage.database import repository_images, repository_points, repository_projects
+from fcnlab.storage.database.engine import reading
+from fcnlab.storage.database.repository_expert_masks import is_of_expert_mask
+from fcnlab.storage.database.repository_revisions import NOTHING_READ, changed_since
 
 RANDOM_ENOUGH = 20
 """Held-out answers to randomly drawn pixels from which the score is taken on them alone."""
@@ -283,7 +283,7 @@ class TrainingPoints:
     def _classes_with_points(self) -> tuple[tuple[int, str], ...]:
         """(id, name) of the classes that have points, in the order of the class bar."""
         with reading(self._lab.sessions) as session:
-            project = repository.project(session, project_id=self._project_id)
+            project = repository_projects.project(session, project_id=self._project_id)
         present = {point.point.class_id for points in self._points.values() for point in points}
         self.background = project.background
         if len(present) < 2:

@@ -7,20 +7,20 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy.orm import Session
 
-from fcnlab.adapters import (
-    repository,
-    repository_images,
-    repository_leases,
-    repository_points,
-    repository_trainings,
-)
-from fcnlab.adapters.database import reading, writing
 from fcnlab.counts import Objective, Task
 from fcnlab.domain import ClassLabel, Project
 from fcnlab.errors import InvalidSetting, NoPoints, TrainingRefused, UnknownImage
 from fcnlab.lab import Lab
 from fcnlab.runs import Epoch, Training, TrainingState, Wanted
 from fcnlab.specs import NetworkSpec, TrainingSpec
+from fcnlab.storage.database import (
+    repository_images,
+    repository_leases,
+    repository_points,
+    repository_projects,
+    repository_trainings,
+)
+from fcnlab.storage.database.engine import reading, writing
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Groundwork:
 def groundwork(lab: Lab, *, project_id: int) -> Groundwork:
     """What a project has to train on. Raises UnknownProject."""
     with reading(lab.sessions) as session:
-        repository.require_project(session, project_id=project_id)
+        repository_projects.require_project(session, project_id=project_id)
         return Groundwork(
             n_images=sum(repository_images.count_images(session, project_id=project_id).values()),
             n_labelled=len(repository_points.count_points_by_image(session, project_id=project_id)),
@@ -82,7 +82,7 @@ def start_training(
         NoPoints: fewer than two classes have points in those images, or to count no object.
     """
     with writing(lab.sessions) as session:
-        project = repository.project(session, project_id=project_id)
+        project = repository_projects.project(session, project_id=project_id)
         classes = project.classes
         _refuse_other_task(project, training)
         _refuse_without_points(session, project_id, image_ids, classes, is_count=training.objective.counts)

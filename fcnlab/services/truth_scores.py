@@ -9,8 +9,6 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.adapters import repository_images
-from fcnlab.adapters.database import reading
 from fcnlab.core.training.metrics import confusion, iou_per_class
 from fcnlab.domain import IGNORE, ImageInfo
 from fcnlab.errors import ImportRefused
@@ -20,6 +18,8 @@ from fcnlab.services.expert_masks import expert_truth, images_with_truth
 from fcnlab.services.export_plan import Runner, learning
 from fcnlab.services.fitting import Maker, ProjectLearner
 from fcnlab.services.masks import predicted_mask
+from fcnlab.storage.database import repository_images
+from fcnlab.storage.database.engine import reading
 
 MOST_IMAGES = 200
 """With more expert masks than this, so many of them are taken, spread evenly."""

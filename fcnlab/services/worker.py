@@ -16,15 +16,20 @@ from typing import Any, Protocol, TypeVar
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from fcnlab.adapters import repository, repository_comparisons, repository_models, repository_trainings
-from fcnlab.adapters.checkpoints import load_spec, save_checkpoint
-from fcnlab.adapters.database import reading
 from fcnlab.comparisons import LINEAR, ComparisonSpec
 from fcnlab.errors import CheckpointError, DatabaseUnavailable, FcnlabError, StorageFull, UnknownTraining, WorkerBusy
 from fcnlab.lab import Lab
 from fcnlab.runs import ModelDraft, ModelKind, Training, TrainingState, Wanted, best_counter, resume_file_of
 from fcnlab.services.holding import Holder, Interrupted
 from fcnlab.specs import Score, TrainingProgress
+from fcnlab.storage.database import (
+    repository_comparisons,
+    repository_models,
+    repository_projects,
+    repository_trainings,
+)
+from fcnlab.storage.database.engine import reading
+from fcnlab.storage.files.checkpoints import load_spec, save_checkpoint
 
 LOOK_S = 0.5
 NO_COLOUR = "#808080"
@@ -244,7 +249,8 @@ def _record_model(lab: Lab, holder: Holder, training_id: int, trained: Trained, 
     with holder.writing() as session:
         training = repository_trainings.training(session, training_id=training_id)
         colours = {
-            label.id: label.colour for label in repository.project(session, project_id=training.project_id).classes
+            label.id: label.colour
+            for label in repository_projects.project(session, project_id=training.project_id).classes
         }
         known = {one.file: one.id for one in repository_models.models(session, project_id=training.project_id)}
         what = f" {training.training.objective}" if training.training.objective.counts else ""
@@ -274,7 +280,7 @@ def _use_the_better(session: Session, training: Training) -> None:
     """Let the project use that model of a pair which counts best, unless somebody chose another since it began."""
     found = repository_models.models(session, project_id=training.project_id)
     pair = [one for one in found if one.training is not None and one.training.pair == training.training.pair]
-    used = repository.project(session, project_id=training.project_id).model_id
+    used = repository_projects.project(session, project_id=training.project_id).model_id
     if len(pair) == 1 or used in {one.id for one in pair}:
         repository_models.use_model(session, project_id=training.project_id, model_id=best_counter(pair).id)
 

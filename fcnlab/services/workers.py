@@ -10,11 +10,11 @@ import threading
 import time
 from pathlib import Path
 
-from fcnlab.adapters import repository_leases, repository_trainings
-from fcnlab.adapters.database import reading
-from fcnlab.adapters.processes import is_here, yield_to_others
 from fcnlab.errors import DatabaseUnavailable, storage_explained
 from fcnlab.lab import Lab
+from fcnlab.storage.database import repository_leases, repository_trainings
+from fcnlab.storage.database.engine import reading
+from fcnlab.storage.files.processes import is_here, yield_to_others
 
 LOG_BYTES = 1_000_000
 """A log that is longer is put aside when the next worker starts; the one put aside before is deleted."""

@@ -10,7 +10,6 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.adapters.exports.format import ExportedImage, Subject
 from fcnlab.core.images.naming import export_stems
 from fcnlab.core.images.palette import coloured_labels
 from fcnlab.core.images.regions import tidied
@@ -19,6 +18,7 @@ from fcnlab.errors import ExportFailed, InvalidImage
 from fcnlab.exports import MASK_FORMATS, ExportFormat, ExportSpec
 from fcnlab.services.export_formats import formats_with_table, regions_for
 from fcnlab.services.export_target import plain_writer
+from fcnlab.storage.formats.format import ExportedImage, Subject
 from fcnlab.validation import checked_call
 
 OPTIONS = frozenset({"instances", "min_area", "fill_holes", "border", "class_ids"})

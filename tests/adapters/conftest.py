@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fcnlab.adapters.database import Sessions, close_database, open_database
+from fcnlab.storage.database.engine import Sessions, close_database, open_database
 from tests.adapters.tables import make_project
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from fcnlab.adapters import repository, repository_leases
-from fcnlab.adapters.database import Sessions, writing
 from fcnlab.domain import ClassLabel, LearnerSpec
 from fcnlab.runs import ProcessId
+from fcnlab.storage.database import repository_leases, repository_projects
+from fcnlab.storage.database.engine import Sessions, writing
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, 678901, tzinfo=UTC)
 LABELS = (ClassLabel(0, "background", "#0072B2", 0), ClassLabel(5, "cell", "#E69F00", 1))
@@ -16,7 +16,7 @@ ELSEWHERE = ProcessId("another-machine", 4711, 1_700_000_000.25)
 
 def make_project(sessions: Sessions, name: str) -> int:
     with writing(sessions) as session:
-        project = repository.create_project(session, name=name, labels=LABELS, learner=LearnerSpec(), now=NOW)
+        project = repository_projects.create_project(session, name=name, labels=LABELS, learner=LearnerSpec(), now=NOW)
     return project.id
 
 

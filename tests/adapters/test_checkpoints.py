@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from fcnlab.adapters.checkpoints import load_checkpoint, save_checkpoint
 from fcnlab.cli import main
 from fcnlab.errors import CheckpointError
 from fcnlab.segmenter import PointSegmenter
+from fcnlab.storage.files.checkpoints import load_checkpoint, save_checkpoint
 
 SOUND: dict[str, Any] = {
     "kind": "instant",

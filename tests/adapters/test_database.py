@@ -18,8 +18,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
-from fcnlab.adapters import migrating, repository
-from fcnlab.adapters.database import (
+from fcnlab.domain import ClassLabel, LearnerSpec
+from fcnlab.errors import DatabaseUnavailable, UnknownProject
+from fcnlab.storage.database import migrating, repository_projects
+from fcnlab.storage.database.engine import (
     Sessions,
     close_database,
     engine_of,
@@ -28,9 +30,7 @@ from fcnlab.adapters.database import (
     sqlite_file,
     writing,
 )
-from fcnlab.adapters.tables import Base, ClassRow, ProjectRow
-from fcnlab.domain import ClassLabel, LearnerSpec
-from fcnlab.errors import DatabaseUnavailable, UnknownProject
+from fcnlab.storage.database.tables import Base, ClassRow, ProjectRow
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, 678901, tzinfo=UTC)
 LABELS = (ClassLabel(0, "background", "#0072B2", 0),)
@@ -45,13 +45,13 @@ def sessions(database_url: str) -> Iterator[Sessions]:
 
 def make_project(sessions: Sessions, name: str) -> int:
     with writing(sessions) as session:
-        project = repository.create_project(session, name=name, labels=LABELS, learner=LearnerSpec(), now=NOW)
+        project = repository_projects.create_project(session, name=name, labels=LABELS, learner=LearnerSpec(), now=NOW)
     return project.id
 
 
 def names(sessions: Sessions) -> set[str]:
     with reading(sessions) as session:
-        return {project.name for project in repository.projects(session)}
+        return {project.name for project in repository_projects.projects(session)}
 
 
 def test_migrations_make_the_tables_the_program_uses(sessions: Sessions) -> None:
@@ -73,7 +73,7 @@ def test_a_database_opened_again_holds_what_it_held(sessions: Sessions, database
 def test_a_transaction_is_kept_whole_or_not_at_all(sessions: Sessions) -> None:
     def fail_halfway() -> None:
         with writing(sessions) as session:
-            repository.create_project(session, name="half", labels=LABELS, learner=LearnerSpec(), now=NOW)
+            repository_projects.create_project(session, name="half", labels=LABELS, learner=LearnerSpec(), now=NOW)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -84,7 +84,7 @@ def test_a_transaction_is_kept_whole_or_not_at_all(sessions: Sessions) -> None:
 
 def test_reading_keeps_nothing(sessions: Sessions) -> None:
     with reading(sessions) as session:
-        repository.create_project(session, name="lost", labels=LABELS, learner=LearnerSpec(), now=NOW)
+        repository_projects.create_project(session, name="lost", labels=LABELS, learner=LearnerSpec(), now=NOW)
 
     assert names(sessions) == set()
 
@@ -92,9 +92,9 @@ def test_reading_keeps_nothing(sessions: Sessions) -> None:
 def test_a_reader_sees_one_state_while_others_write(sessions: Sessions) -> None:
     make_project(sessions, "first")
     with reading(sessions) as session:
-        before = {project.name for project in repository.projects(session)}
+        before = {project.name for project in repository_projects.projects(session)}
         make_project(sessions, "second")
-        after = {project.name for project in repository.projects(session)}
+        after = {project.name for project in repository_projects.projects(session)}
 
     assert before == after == {"first"}
     assert names(sessions) == {"first", "second"}
@@ -106,8 +106,8 @@ def test_writers_take_turns_even_when_they_read_before_they_write(sessions: Sess
     def count_up() -> None:
         for _ in range(20):
             with writing(sessions) as session:
-                old = repository.project(session, project_id=project_id).name
-                repository.rename_project(session, project_id=project_id, name=str(int(old) + 1))
+                old = repository_projects.project(session, project_id=project_id).name
+                repository_projects.rename_project(session, project_id=project_id, name=str(int(old) + 1))
 
     threads = [threading.Thread(target=count_up) for _ in range(4)]
     for thread in threads:
@@ -121,7 +121,7 @@ def test_writers_take_turns_even_when_they_read_before_they_write(sessions: Sess
 def test_times_come_back_in_utc_whatever_zone_they_went_in(sessions: Sessions) -> None:
     elsewhere = NOW.astimezone(timezone(timedelta(hours=-7)))
     with writing(sessions) as session:
-        repository.create_project(session, name="cells", labels=LABELS, learner=LearnerSpec(), now=elsewhere)
+        repository_projects.create_project(session, name="cells", labels=LABELS, learner=LearnerSpec(), now=elsewhere)
 
     with reading(sessions) as session:
         stored = session.scalars(select(ProjectRow.created_at)).one()
@@ -210,7 +210,7 @@ def test_sqlite_waits_for_the_disk_and_checks_references(tmp_path: Path) -> None
 
 
 def test_a_busy_database_is_explained_after_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fcnlab.adapters.database.BUSY_TIMEOUT_MS", 50)
+    monkeypatch.setattr("fcnlab.storage.database.engine.BUSY_TIMEOUT_MS", 50)
     sessions = open_database(tmp_path / "lab.db")
     with closing(sqlite3.connect(tmp_path / "lab.db", isolation_level=None)) as holder:
         holder.execute("BEGIN IMMEDIATE")
@@ -234,10 +234,10 @@ def next_migration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A later program: the migrations of this one and another, which the test writes to this path."""
     import shutil
 
-    import fcnlab.migrations
+    import fcnlab.storage.database.migrations
 
     folder = tmp_path / "later"
-    shutil.copytree(Path(str(fcnlab.migrations.__file__)).parent, folder)
+    shutil.copytree(Path(str(fcnlab.storage.database.migrations.__file__)).parent, folder)
     config = migrating._config()
     config.set_main_option("script_location", str(folder))
     monkeypatch.setattr(migrating, "_config", lambda: config)
@@ -280,7 +280,7 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was(tmp_path: Path, re
     close_database(sessions)
 
 
-OPENER = "import sys; from fcnlab.adapters.database import open_database; open_database(sys.argv[1])"
+OPENER = "import sys; from fcnlab.storage.database.engine import open_database; open_database(sys.argv[1])"
 
 
 def test_processes_that_open_a_new_database_together_all_succeed(database_url: str) -> None:
@@ -296,4 +296,4 @@ def test_processes_that_open_a_new_database_together_all_succeed(database_url: s
 
 def test_an_unknown_project_is_named(sessions: Sessions) -> None:
     with pytest.raises(UnknownProject, match="17"), reading(sessions) as session:
-        repository.project(session, project_id=17)
+        repository_projects.project(session, project_id=17)

@@ -22,10 +22,10 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from fcnlab.adapters.decoding import DecodedImage
-from fcnlab.adapters.images import decode, open_image
 from fcnlab.errors import ImportRefused
 from fcnlab.imaging import PixelSize, Stretch
+from fcnlab.storage.image_readers.decoding import DecodedImage
+from fcnlab.storage.image_readers.registry import decode, open_image
 from tests.adapters.image_files import write_dicom
 
 HW = (21, 34)

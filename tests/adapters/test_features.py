@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fcnlab.adapters.features import Entry, TensorCache
+from fcnlab.storage.files.tensor_cache import Entry, TensorCache
 
 
 def entry(value: float = 1.0, n: int = 1000) -> Entry:

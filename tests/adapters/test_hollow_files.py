@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcnlab.adapters.images import decode
 from fcnlab.errors import ImportRefused
+from fcnlab.storage.image_readers.registry import decode
 
 MOST = 500_000_000
 GREW_MOST_KB = 200_000

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import tifffile
 
-from fcnlab.adapters.decoding import PAGES_MOST, DecodedImage
-from fcnlab.adapters.images import decode, is_nameless_image, open_image
-from fcnlab.adapters.tiff_notes import write_page
 from fcnlab.errors import ImportRefused
 from fcnlab.imaging import PixelSize, Stretch
+from fcnlab.storage.image_readers.decoding import PAGES_MOST, DecodedImage
+from fcnlab.storage.image_readers.registry import decode, is_nameless_image, open_image
+from fcnlab.storage.image_readers.tiff_notes import write_page
 from tests.adapters.image_files import write_dicom
 
 HW = (21, 34)

@@ -11,8 +11,8 @@ import pytest
 import tifffile
 from PIL import Image, ImageOps
 
-from fcnlab.adapters.images import decode
 from fcnlab.errors import ImportRefused
+from fcnlab.storage.image_readers.registry import decode
 
 HW = (21, 34)
 RNG = np.random.default_rng(7)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fcnlab.adapters.label_studio_brush import decode_brush, encode_brush
 from fcnlab.errors import ImportRefused
+from fcnlab.storage.formats.label_studio_brush import decode_brush, encode_brush
 
 HW = (7, 12)
 

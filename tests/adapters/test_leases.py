@@ -8,10 +8,10 @@ from datetime import timedelta
 
 import pytest
 
-from fcnlab.adapters import repository_leases
-from fcnlab.adapters.database import Sessions, reading, writing
-from fcnlab.adapters.processes import this_process
 from fcnlab.runs import ProcessId
+from fcnlab.storage.database import repository_leases
+from fcnlab.storage.database.engine import Sessions, reading, writing
+from fcnlab.storage.files.processes import this_process
 from tests.adapters.tables import ELSEWHERE, NOW, make_project, take
 
 

@@ -8,20 +8,20 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from fcnlab.adapters import (
-    repository,
+from fcnlab.domain import Point, PointSource, StoredPoint
+from fcnlab.storage.database import (
     repository_comparisons,
     repository_counts,
     repository_hiding,
     repository_images,
     repository_points,
+    repository_projects,
 )
-from fcnlab.adapters.database import Sessions, chunked, reading, writing
-from fcnlab.domain import Point, PointSource, StoredPoint
+from fcnlab.storage.database.engine import Sessions, chunked, reading, writing
 from tests.adapters.tables import NOW, make_project
 
 MANY = 33_000
-ADAPTERS = Path(repository.__file__).parent
+ADAPTERS = Path(repository_projects.__file__).parent
 IMAGE = text(
     "INSERT INTO images (id, project_id, name, content_hash, height, width, dtype, channels, turned, state, position, "
     "created_at) VALUES (1, 1, 'a', 'a', 9, 9, 'uint8', 3, false, 'new', 1, '2026-01-02 03:04:05')"
@@ -74,5 +74,5 @@ def test_many_projects_are_listed(sessions: Sessions) -> None:
     for number in range(3):
         make_project(sessions, f"project {number}")
     with reading(sessions) as session:
-        assert all(project.classes for project in repository.projects(session))
+        assert all(project.classes for project in repository_projects.projects(session))
         assert repository_comparisons.comparisons(session, project_id=1) == ()

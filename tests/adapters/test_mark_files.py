@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fcnlab.adapters.imports.mark_files import Mark, MarkFiles
 from fcnlab.errors import ImportRefused, InvalidPoints
+from fcnlab.storage.formats.mark_files import Mark, MarkFiles
 
 WANTED = (Mark(2, 1, "object"), Mark(7, 30, "object"))
 

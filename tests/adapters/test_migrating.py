@@ -12,10 +12,17 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, make_url, text
 
-from fcnlab.adapters import migrating, repository
-from fcnlab.adapters.database import close_database, engine_of, make_engine, open_database, reading, writing
-from fcnlab.adapters.repository_learning import NOTHING_READ, changed_since, painting_revision
-from fcnlab.adapters.tables_data import ALL_TABLES
+from fcnlab.storage.database import migrating, repository_projects
+from fcnlab.storage.database.engine import (
+    close_database,
+    engine_of,
+    make_engine,
+    open_database,
+    reading,
+    writing,
+)
+from fcnlab.storage.database.repository_revisions import NOTHING_READ, changed_since, painting_revision
+from fcnlab.storage.database.tables_data import ALL_TABLES
 
 NEWEST = ScriptDirectory.from_config(migrating._config()).get_current_head()
 PROJECT = text(
@@ -76,7 +83,7 @@ def test_a_database_of_the_first_version_opens_with_all_it_held(old_engine: Engi
     sessions = open_database(database_url)
 
     with reading(sessions) as session:
-        (found,) = repository.projects(session)
+        (found,) = repository_projects.projects(session)
     assert (found.name, found.learner.working_side, found.model_id) == ("old", 512, None)
     assert [label.name for label in found.classes] == ["soil", "background"]
     assert found.background == 7, "the first of the class bar, as it was meant when nobody could say"

@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from fcnlab.adapters.exports import network_files
-from fcnlab.adapters.exports.network_files import NOTES_FILE, onnx_bytes, pt2_bytes, with_fixed_padding
-from fcnlab.adapters.weights import BUNDLED_ENCODER, load_encoder
 from fcnlab.core.networks.base import EncoderParts, PointNetwork
 from fcnlab.core.networks.registry import build_network
 from fcnlab.errors import ExportFailed
 from fcnlab.specs import SCRATCH, NetworkSpec
+from fcnlab.storage.exports import network_files
+from fcnlab.storage.exports.network_files import NOTES_FILE, onnx_bytes, pt2_bytes, with_fixed_padding
+from fcnlab.storage.files.weights import BUNDLED_ENCODER, load_encoder
 
 CASES: list[dict[str, Any]] = [
     {"network": "fcn8s", "upsampling": "transposed"},

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcnlab.adapters.png import mask_hw, mask_png, read_mask
+from fcnlab.storage.files.png import mask_hw, mask_png, read_mask
 
 
 def test_masks_beyond_the_limit_of_the_image_library_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

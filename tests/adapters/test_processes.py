@@ -10,7 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-SCRIPT = "from fcnlab.adapters.processes import yield_to_others; yield_to_others(); print('ready', flush=True); input()"
+SCRIPT = (
+    "from fcnlab.storage.files.processes import yield_to_others; yield_to_others(); print('ready', flush=True); input()"
+)
 
 
 @pytest.mark.skipif(not os.access("/proc/self/autogroup", os.W_OK), reason="no grouping of processes by session here")

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcnlab.adapters import pyramid
-from fcnlab.adapters.filestore import find_shown, forget_picture, open_folders, write_exhibits
-from fcnlab.adapters.pyramid import n_levels, tile_path, tiles_folder, write_pyramid
+from fcnlab.storage.files import pyramid
+from fcnlab.storage.files.filestore import find_shown, forget_picture, open_folders, write_exhibits
+from fcnlab.storage.files.pyramid import n_levels, tile_path, tiles_folder, write_pyramid
 
 
 @pytest.fixture

@@ -14,8 +14,16 @@ from typing import Any
 import fsspec
 import pytest
 
-from fcnlab.adapters.remote import RemoteRules, _is_public, blocks_of_uri, file_name, is_uri, listed, refuse_uri
 from fcnlab.errors import ImportRefused
+from fcnlab.storage.files.remote import (
+    RemoteRules,
+    _is_public,
+    blocks_of_uri,
+    file_name,
+    is_uri,
+    listed,
+    refuse_uri,
+)
 
 OPEN = RemoteRules(("http", "https", "file", "memory", "s3"), ("*",), True, 10_000_000)
 DATA = bytes(range(256)) * 9000
@@ -244,7 +252,7 @@ def test_a_name_is_looked_up_once(web: str, monkeypatch: pytest.MonkeyPatch) -> 
         looked_up.append(host)
         return real("127.0.0.1", *args, **options)
 
-    monkeypatch.setattr("fcnlab.adapters.remote.socket.getaddrinfo", lookup)
+    monkeypatch.setattr("fcnlab.storage.files.remote.socket.getaddrinfo", lookup)
 
     with pytest.raises(ImportRefused, match="private network"):
         content(f"http://rebind.example:{web.rpartition(':')[2]}/a%20b.png", rules(private=False))

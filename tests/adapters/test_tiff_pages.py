@@ -11,12 +11,12 @@ import pytest
 import tifffile
 from PIL import Image
 
-from fcnlab.adapters.decoding import PAGES_MOST, DecodedImage
-from fcnlab.adapters.images import decode, open_image
-from fcnlab.adapters.tiff_notes import write_page
 from fcnlab.core.images.picture import make_picture, repeat_picture
 from fcnlab.errors import ImportRefused
 from fcnlab.imaging import Imaging, PixelSize, Stretch
+from fcnlab.storage.image_readers.decoding import PAGES_MOST, DecodedImage
+from fcnlab.storage.image_readers.registry import decode, open_image
+from fcnlab.storage.image_readers.tiff_notes import write_page
 from tests.services.bad_files import tiff_of_one_tile
 
 HW = (21, 34)

@@ -8,13 +8,18 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from fcnlab.adapters import repository, repository_comparisons, repository_models, repository_trainings
-from fcnlab.adapters.database import Sessions, reading, writing
-from fcnlab.adapters.processes import this_process
 from fcnlab.counts import KeptEpoch
 from fcnlab.errors import UnknownModel, UnknownProject, UnknownTraining
 from fcnlab.runs import ModelDraft, ModelKind, Training, TrainingState, Wanted
 from fcnlab.specs import NetworkName, NetworkSpec, PointScore, TrainingProgress, TrainingSpec
+from fcnlab.storage.database import (
+    repository_comparisons,
+    repository_models,
+    repository_projects,
+    repository_trainings,
+)
+from fcnlab.storage.database.engine import Sessions, reading, writing
+from fcnlab.storage.files.processes import this_process
 from tests.adapters.tables import ELSEWHERE, NOW, make_project, take
 
 NETWORK = NetworkSpec(NetworkName.FCN8S, 2, upsampling="bilinear")
@@ -151,13 +156,13 @@ def test_a_project_uses_its_own_models_until_they_are_removed(sessions: Sessions
     with writing(sessions) as session:
         own = repository_models.add_model(session, project_id=project_id, draft=draft(), now=NOW)
         repository_models.use_model(session, project_id=project_id, model_id=own.id)
-        assert repository.project(session, project_id=project_id).model_id == own.id
+        assert repository_projects.project(session, project_id=project_id).model_id == own.id
         with pytest.raises(UnknownModel):
             repository_models.use_model(session, project_id=other, model_id=own.id)
 
         repository_models.remove_model(session, model_id=own.id, now=NOW)
 
-        assert repository.project(session, project_id=project_id).model_id is None
+        assert repository_projects.project(session, project_id=project_id).model_id is None
         assert repository_models.models(session, project_id=project_id) == ()
         assert len(repository_models.models(session, project_id=project_id, include_removed=True)) == 1
         with pytest.raises(UnknownModel):
@@ -190,7 +195,7 @@ def test_deleting_a_project_deletes_what_was_trained_for_it(sessions: Sessions, 
             repository_comparisons.add_comparison(session, project_id=owner, spec={}, labeller="ann", now=NOW)
 
     with writing(sessions) as session:
-        repository.begin_deletion(session, project_id=project_id, now=NOW)
+        repository_projects.begin_deletion(session, project_id=project_id, now=NOW)
 
     counts = {"models": 2, "trainings": 1, "training_epochs": 1, "leases": 1, "comparisons": 1}
     with reading(sessions) as session:

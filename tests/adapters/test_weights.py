@@ -7,7 +7,8 @@ import skimage.data
 import torch
 from torch.nn import functional as F
 
-from fcnlab.adapters.weights import (
+from fcnlab.errors import UnknownEncoder, WeightsUnavailable
+from fcnlab.storage.files.weights import (
     BUNDLED_ENCODER,
     bundled_classifier,
     bundled_weights,
@@ -15,7 +16,6 @@ from fcnlab.adapters.weights import (
     read_state,
     renamed_in_order,
 )
-from fcnlab.errors import UnknownEncoder, WeightsUnavailable
 
 
 @pytest.mark.parametrize(("name", "wanted"), [("chelsea", range(281, 286)), ("coffee", (967, 968))])

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fcnlab.adapters.zips import ZipLimits, is_zip, open_zip
 from fcnlab.errors import ImportRefused
+from fcnlab.storage.files.zips import ZipLimits, is_zip, open_zip
 
 
 def packed(files: dict[str, bytes], *, compression: int = zipfile.ZIP_DEFLATED) -> io.BytesIO:

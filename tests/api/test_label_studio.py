@@ -15,12 +15,12 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from fcnlab.adapters.label_studio_brush import decode_brush
 from fcnlab.api.service import make_service
 from fcnlab.lab import Lab
 from fcnlab.services import projects
 from fcnlab.services.labelling import points_of_image
 from fcnlab.services.tokens import label_studio_path
+from fcnlab.storage.formats.label_studio_brush import decode_brush
 from tests.services.bars import HEIGHT, WIDTH, scene
 
 TOKEN = "a-token-that-nobody-guesses"

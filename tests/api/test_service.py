@@ -13,11 +13,11 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from fcnlab.adapters.filestore import TOKEN_FILE
 from fcnlab.api.service import make_service
 from fcnlab.errors import InvalidSetting
 from fcnlab.lab import Lab
 from fcnlab.services.tokens import api_token
+from fcnlab.storage.files.filestore import TOKEN_FILE
 from tests.services.bars import HEIGHT, WIDTH, Site, scene
 
 TOKEN = "a-token-that-nobody-guesses"

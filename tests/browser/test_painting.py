@@ -10,13 +10,13 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from fcnlab.adapters.database import reading
-from fcnlab.adapters.repository_strokes import strokes_of_image
 from fcnlab.core.images.painting import pixels_of
 from fcnlab.lab import Lab
 from fcnlab.services.exporting import ExportSpec, export_project
 from fcnlab.services.fitting import ProjectLearner
 from fcnlab.services.picture_store import PictureStore
+from fcnlab.storage.database.engine import reading
+from fcnlab.storage.database.repository_strokes import strokes_of_image
 from fcnlab.strokes import Stroke
 from tests.browser.conftest import lab_of, project_with_photos
 from tests.browser.harness import Server, click_pixel, open_label_page, pixel_on_screen

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fcnlab.adapters.weights import BUNDLED_ENCODER, load_encoder
 from fcnlab.core.learner.encoder import StageEncoder
+from fcnlab.storage.files.weights import BUNDLED_ENCODER, load_encoder
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from fcnlab.adapters.weights import BUNDLED_ENCODER, load_encoder
 from fcnlab.core.learner.encoder import StageEncoder, lab_image, without_batch_norm
+from fcnlab.storage.files.weights import BUNDLED_ENCODER, load_encoder
 
 
 class Backwards(nn.Module):

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from fcnlab.adapters.weights import load_encoder, untrained_encoder
 from fcnlab.core.learner.samples import samples_at
 from fcnlab.core.networks.base import EncoderParts
 from fcnlab.core.networks.larger_head import LargerHead
@@ -26,6 +25,7 @@ from fcnlab.core.training.trainer import Outcome
 from fcnlab.core.training.trainers import course_of
 from fcnlab.errors import InvalidSetting, NoPoints
 from fcnlab.specs import NetworkName, NetworkSpec, TrainingProgress, TrainingSpec
+from fcnlab.storage.files.weights import load_encoder, untrained_encoder
 
 SPEC = NetworkSpec(NetworkName.LARGER_HEAD, 3)
 AS_USUAL = TrainingSpec()

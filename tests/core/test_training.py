@@ -11,7 +11,6 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from fcnlab.adapters.weights import load_encoder
 from fcnlab.core.learner.head import Samples, fit_head
 from fcnlab.core.networks.base import EncoderParts, PointNetwork
 from fcnlab.core.networks.fcn import Fcn
@@ -23,6 +22,7 @@ from fcnlab.core.training.point_scores import logits_of, score_of, temperature_o
 from fcnlab.core.training.trainer import Course, start_from_head
 from fcnlab.counts import KeptEpoch
 from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, PointScore, TrainingProgress, TrainingSpec
+from fcnlab.storage.files.weights import load_encoder
 
 SMALL = NetworkSpec(NetworkName.UNET, 2, encoder=SCRATCH, width=4)
 QUICK = TrainingSpec(epochs=4, batch_size=2, learning_rate=3e-3, colour=0.1, rotate=5, scale=1.1, ema=0.9)

@@ -7,8 +7,6 @@ from dataclasses import replace
 
 from PIL import Image
 
-from fcnlab.adapters import repository_counts
-from fcnlab.adapters.database import writing
 from fcnlab.counts import Objective, Task
 from fcnlab.domain import Point, PointSource
 from fcnlab.lab import Lab
@@ -17,6 +15,8 @@ from fcnlab.services.finetuning import TrainingJob
 from fcnlab.services.importing import import_files
 from fcnlab.services.labelling import add_points
 from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, TrainingSpec, counting_training
+from fcnlab.storage.database import repository_counts
+from fcnlab.storage.database.engine import writing
 from tests.core.counting.dots import dot_places, dotted
 
 SMALL = NetworkSpec(NetworkName.UNET, 2, encoder=SCRATCH, width=4)

@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from PIL import Image
 
-from fcnlab.adapters import repository_models
-from fcnlab.adapters.checkpoints import save_checkpoint
-from fcnlab.adapters.database import writing
 from fcnlab.core.networks.base import PointNetwork
 from fcnlab.core.networks.registry import build_network
 from fcnlab.core.training.network_model import NetworkModel, network_to_arrays
 from fcnlab.lab import Lab
 from fcnlab.runs import ModelDraft, ModelKind, ModelRecord
 from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, PointScore, TrainingSpec
+from fcnlab.storage.database import repository_models
+from fcnlab.storage.database.engine import writing
+from fcnlab.storage.files.checkpoints import save_checkpoint
 from tests.services.export_bench import picture
 
 SPREAD = 3.0

@@ -10,10 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fcnlab.adapters import repository_images
-from fcnlab.adapters.database import writing
-from fcnlab.adapters.files import write_whole
-from fcnlab.adapters.png import mask_png
 from fcnlab.domain import ImageState, Point, PointSource, StoredMask
 from fcnlab.exports import ExportFormat, ExportSpec
 from fcnlab.lab import Lab
@@ -24,6 +20,10 @@ from fcnlab.services.fitting import ProjectLearner
 from fcnlab.services.importing import import_files
 from fcnlab.services.labelling import add_points, set_image_state
 from fcnlab.services.picture_store import PictureStore
+from fcnlab.storage.database import repository_images
+from fcnlab.storage.database.engine import writing
+from fcnlab.storage.files.png import mask_png
+from fcnlab.storage.files.whole_files import write_whole
 
 HW = (40, 64)
 

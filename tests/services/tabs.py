@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import random
 
-from fcnlab.adapters import repository, repository_images, repository_strokes
-from fcnlab.adapters.database import reading, writing
 from fcnlab.counts import Task
 from fcnlab.domain import (
     ClassLabel,
@@ -24,6 +22,8 @@ from fcnlab.services.labelling import (
     points_of_image,
     points_of_project,
 )
+from fcnlab.storage.database import repository_images, repository_projects, repository_strokes
+from fcnlab.storage.database.engine import reading, writing
 
 HEIGHT, WIDTH = 40, 70
 
@@ -83,7 +83,7 @@ class Tab:
 def new_project(lab: Lab, *, name: str = "cells", n_images: int = 2, task: Task = Task.MASKS) -> tuple[int, list[int]]:
     labels = [ClassLabel(0, "background", "#0072B2", 0), ClassLabel(1, "cell", "#E69F00", 1)]
     with writing(lab.sessions) as session:
-        project = repository.create_project(
+        project = repository_projects.create_project(
             session, name=name, labels=labels, learner=LearnerSpec(), now=lab.clock(), task=task, background=0
         )
         images = [
@@ -161,7 +161,7 @@ def anything(tab: Tab, rng: random.Random) -> Event:
 def picture_of(tab: Tab) -> tuple[object, ...]:
     """All that a labeller can see of the project."""
     with reading(tab.lab.sessions) as session:
-        project = repository.project(session, project_id=tab.project_id)
+        project = repository_projects.project(session, project_id=tab.project_id)
         images = repository_images.images(session, project_id=tab.project_id)
         strokes = [
             (stored.uid, stored.stroke)

@@ -7,15 +7,15 @@ from datetime import timedelta
 
 import pytest
 
-from fcnlab.adapters import repository_counts, repository_images, repository_points
-from fcnlab.adapters.database import reading, writing
-from fcnlab.adapters.tables import ProjectRow
 from fcnlab.counts import Task
 from fcnlab.domain import EventKind, ImageInfo, ImageState, Point, PointSource
 from fcnlab.services.adding import Addition, add_points_at_once
 from fcnlab.services.labelling import points_of_image
 from fcnlab.services.newest_points import newest_per_pixel
 from fcnlab.services.scenes import marked_objects, scene
+from fcnlab.storage.database import repository_counts, repository_images, repository_points
+from fcnlab.storage.database.engine import reading, writing
+from fcnlab.storage.database.tables import ProjectRow
 from tests.conftest import TickingClock
 from tests.services.tabs import Tab, new_project, other, state_of
 

@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcnlab.adapters import repository, repository_images
-from fcnlab.adapters.database import writing
 from fcnlab.domain import ImageState, LearnerSpec, Point, PointSource, StoredMask
 from fcnlab.errors import ExportFailed
 from fcnlab.lab import Lab, open_lab
@@ -18,6 +16,8 @@ from fcnlab.services.importing import import_files, make_exhibits, read_picture
 from fcnlab.services.labelling import add_points, points_of_image, set_image_state
 from fcnlab.services.projects import create_project, image
 from fcnlab.settings import Settings
+from fcnlab.storage.database import repository_images, repository_projects
+from fcnlab.storage.database.engine import writing
 
 
 def fill(lab: Lab) -> int:
@@ -33,7 +33,7 @@ def fill(lab: Lab) -> int:
     with writing(lab.sessions) as session:
         mask = StoredMask("1.png", "1.safetensors", "00", lab.clock())
         repository_images.store_mask(session, image_id=image_id, mask=mask)
-        repository.record_fit(
+        repository_projects.record_fit(
             session,
             project_id=project.id,
             learner=LearnerSpec(),

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from fcnlab.adapters.filestore import Folders
 from fcnlab.domain import Project
 from fcnlab.errors import FcnlabError
 from fcnlab.lab import Lab, open_lab
@@ -18,6 +17,7 @@ from fcnlab.services.import_sources import import_path
 from fcnlab.services.importing import read_picture
 from fcnlab.services.projects import create_project, images
 from fcnlab.settings import Settings
+from fcnlab.storage.files.filestore import Folders
 from tests.services.bad_files import BadFile, corpus
 
 ROOT = Path(__file__).parents[2]

@@ -11,8 +11,6 @@ import pytest
 from sqlalchemy import update
 
 from fcnlab import read_labels, write_masks
-from fcnlab.adapters.database import writing
-from fcnlab.adapters.tables import ClassRow
 from fcnlab.core.images.palette import class_colours
 from fcnlab.domain import ClassLabel, Event, EventBatch, EventKind
 from fcnlab.errors import InvalidClasses
@@ -20,6 +18,8 @@ from fcnlab.exports import ExportFormat
 from fcnlab.lab import Lab
 from fcnlab.services import projects
 from fcnlab.services.labelling import apply_events
+from fcnlab.storage.database.engine import writing
+from fcnlab.storage.database.tables import ClassRow
 from tests.services.export_bench import Bench
 
 CLIENT = "abcdefgh-1"

@@ -12,14 +12,14 @@ import pytest
 from PIL import Image
 from pycocotools.coco import COCO
 
-from fcnlab.adapters.imports.detecting import detect
-from fcnlab.adapters.imports.formats import LabelFormat, open_labels
-from fcnlab.adapters.imports.labelled import LabelledImage
-from fcnlab.adapters.imports.reading import ReadOptions
 from fcnlab.errors import ExportFailed, ImportRefused
 from fcnlab.exports import CONVERTED, ExportFormat, ExportSpec
 from fcnlab.services.converting import ConvertProgress, conversion
 from fcnlab.services.expert_labels import LabelRequest
+from fcnlab.storage.formats.detecting import detect
+from fcnlab.storage.formats.formats import LabelFormat, open_labels
+from fcnlab.storage.formats.labelled import LabelledImage
+from fcnlab.storage.formats.reading import ReadOptions
 from tests.services.label_imports import BOX, labelme_file, masks_in
 
 HW = (40, 70)

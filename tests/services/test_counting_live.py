@@ -10,8 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fcnlab.adapters.checkpoints import save_checkpoint
-from fcnlab.adapters.png import mask_png
 from fcnlab.core.training.network_model import NetworkModel, network_to_arrays
 from fcnlab.counts import Calibration, Objective, Task
 from fcnlab.domain import Event, EventBatch, EventKind, Point, PointSource
@@ -23,6 +21,8 @@ from fcnlab.services.jobs import Jobs
 from fcnlab.services.labelling import add_points, apply_events
 from fcnlab.services.models import use_model
 from fcnlab.specs import TrainingSpec
+from fcnlab.storage.files.checkpoints import save_checkpoint
+from fcnlab.storage.files.png import mask_png
 from fcnlab.ui.routes import counts_shown, objects_shown, overlay_meta
 from tests.services.model_bench import add_network, small_network
 

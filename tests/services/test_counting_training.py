@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from fcnlab.adapters.checkpoints import load_checkpoint, save_checkpoint
 from fcnlab.counts import CountScore, Objective
 from fcnlab.domain import Point, PointSource
 from fcnlab.errors import InvalidSetting, NoPoints
@@ -24,6 +23,7 @@ from fcnlab.services.projects import projects
 from fcnlab.services.trainings import curves, start_counting, start_training
 from fcnlab.services.worker import fine_tune, work_on
 from fcnlab.specs import PointScore, TrainingSpec
+from fcnlab.storage.files.checkpoints import load_checkpoint, save_checkpoint
 from tests.core.counting.dots import HEIGHT, SPACING, WIDTH, dotted
 from tests.services.bars import Site
 from tests.services.dots_project import QUICK, SMALL, Dots

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fcnlab.adapters.database import reading
 from fcnlab.domain import EventKind, ImageState, Point, PointSource
 from fcnlab.errors import FcnlabError, ImportRefused, InvalidSetting, UnknownExpertMask, UnknownProject
 from fcnlab.lab import Lab
@@ -25,6 +24,7 @@ from fcnlab.services.expert_masks import (
 )
 from fcnlab.services.painting import painting_of
 from fcnlab.services.projects import add_class, delete_project, image, project, remove_class, set_background
+from fcnlab.storage.database.engine import reading
 from tests.services.label_imports import BOX, HW, a_mask, labelme_file, masks_in, stored, take_in
 from tests.services.tabs import Tab, new_project
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcnlab.adapters.exports.folder import PART_NAME, WORK_NAME
 from fcnlab.errors import ExportFailed
 from fcnlab.exports import PROBABILITY_FORMATS, ExportFormat
 from fcnlab.lab import Lab
 from fcnlab.services import export_target
+from fcnlab.storage.exports.folder import PART_NAME, WORK_NAME
 from tests.services.stored_bench import StoredBench, files_in
 
 NAMES = ["a.png", "b/a.png", "c.png", "d.png", "e.png"]

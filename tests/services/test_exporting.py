@@ -17,9 +17,6 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from fcnlab.adapters import filestore, repository_points
-from fcnlab.adapters.database import reading
-from fcnlab.adapters.weights import TrainedEncoder, load_encoder
 from fcnlab.domain import IGNORE, ImageInfo, LearnerSpec
 from fcnlab.errors import DatabaseUnavailable, ExportFailed, ImportRefused
 from fcnlab.exports import ExportFormat
@@ -29,6 +26,10 @@ from fcnlab.services.fitting import ProjectLearner
 from fcnlab.services.importing import import_files
 from fcnlab.services.labelling import points_of_project
 from fcnlab.services.picture_store import PictureStore
+from fcnlab.storage.database import repository_points
+from fcnlab.storage.database.engine import reading
+from fcnlab.storage.files import filestore
+from fcnlab.storage.files.weights import TrainedEncoder, load_encoder
 from tests.services.export_bench import HEIGHT, WIDTH, Bench, picture
 
 STAGES: dict[str, Any] = {}

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcnlab.adapters.checkpoints import load_checkpoint, load_spec, save_checkpoint
 from fcnlab.core.training.metrics import confusion, iou_per_class
 from fcnlab.domain import Point, PointSource
 from fcnlab.errors import CheckpointError, NoPoints
@@ -20,6 +19,7 @@ from fcnlab.services.importing import import_files
 from fcnlab.services.labelling import add_points, points_of_image
 from fcnlab.services.networks import NetworkPredictor, load_network
 from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, PointScore, TrainingProgress, TrainingSpec
+from fcnlab.storage.files.checkpoints import load_checkpoint, load_spec, save_checkpoint
 from tests.services.bars import HEIGHT, WIDTH, Site
 from tests.services.label_imports import masks_in, take_in
 

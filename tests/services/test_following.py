@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from fcnlab.adapters import repository_learning, repository_points
-from fcnlab.adapters.database import engine_of, reading, writing
 from fcnlab.counts import Task
 from fcnlab.domain import EventKind, Point, PointSource
 from fcnlab.lab import Lab, open_lab
@@ -22,6 +20,8 @@ from fcnlab.services.newest_points import newest_per_pixel
 from fcnlab.services.picture_store import PictureStore
 from fcnlab.services.training_points import TrainingPoints
 from fcnlab.specs import TrainingSpec
+from fcnlab.storage.database import repository_points, repository_revisions
+from fcnlab.storage.database.engine import engine_of, reading, writing
 from tests.services.tabs import Tab, anything, new_project, other
 
 Seen = dict[int, set[tuple[int, int, int]]]
@@ -150,7 +150,7 @@ def test_only_what_changed_is_read_again(any_lab: Lab) -> None:
     tabs = [Tab(any_lab, project_id=project_id, image_id=one, client=f"client-{one}") for one in images]
     for tab in tabs[:3]:
         tab.add(1, 1)
-    first = changes(any_lab, project_id=project_id, revision=repository_learning.NOTHING_READ)
+    first = changes(any_lab, project_id=project_id, revision=repository_revisions.NOTHING_READ)
     assert set(first.points) == set(first.images) == set(images[:3])
 
     nothing = changes(any_lab, project_id=project_id, revision=first.revision)

@@ -14,7 +14,6 @@ from click.testing import CliRunner
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from fcnlab.adapters import files
 from fcnlab.api.service import make_service
 from fcnlab.cli import main
 from fcnlab.domain import ImageState, Point, PointSource
@@ -35,6 +34,7 @@ from fcnlab.services.worker import run_worker
 from fcnlab.services.workers import ensure_worker
 from fcnlab.settings import Settings
 from fcnlab.specs import TrainingSpec
+from fcnlab.storage.files import whole_files
 from tests.services.bars import Site
 from tests.services.export_bench import Bench
 from tests.services.tabs import new_project
@@ -80,7 +80,7 @@ def test_a_file_that_finds_no_room_is_explained_and_the_old_one_stays(
     fill_disk(tmp_path, code=code)
 
     with pytest.raises(StorageFull, match=r"mask\.png was not written") as failure:
-        files.write_whole(path, b"new")
+        whole_files.write_whole(path, b"new")
 
     assert failure.value.errno == code
     assert os.strerror(code) in str(failure.value)
@@ -163,7 +163,7 @@ def test_a_backup_without_room_leaves_no_half(lab: Lab, tmp_path: Path, monkeypa
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(files, "flush_to_disk", full)
+    monkeypatch.setattr(whole_files, "flush_to_disk", full)
 
     with pytest.raises(ExportFailed, match="no backup was made"):
         backup(lab, tmp_path / "backup.zip")

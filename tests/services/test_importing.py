@@ -13,7 +13,6 @@ import pytest
 from PIL import Image
 from sqlalchemy.orm import Session
 
-from fcnlab.adapters.database import Sessions, writing
 from fcnlab.domain import ImageInfo, Project
 from fcnlab.errors import ImportRefused, UnknownProject
 from fcnlab.lab import Lab, open_lab
@@ -27,6 +26,7 @@ from fcnlab.services.importing import (
 )
 from fcnlab.services.projects import create_project, image, images
 from fcnlab.settings import Settings
+from fcnlab.storage.database.engine import Sessions, writing
 
 
 def png(seed: int, *, hw: tuple[int, int] = (30, 50), **options: object) -> bytes:
@@ -177,7 +177,7 @@ def test_an_import_that_fails_for_want_of_a_disk_leaves_nothing_half(
         raise OSError(28, "No space left on device")
 
     list(import_files(lab, [("a.png", png(1))], project_id=project.id))
-    monkeypatch.setattr("fcnlab.adapters.repository_images.add_image", full)
+    monkeypatch.setattr("fcnlab.storage.database.repository_images.add_image", full)
 
     with pytest.raises(OSError, match="No space"):
         list(import_files(lab, [(f"{seed}.png", png(seed)) for seed in range(2, 6)], project_id=project.id))

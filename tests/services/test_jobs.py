@@ -16,8 +16,6 @@ import pytest
 import skimage.data
 from numpy.typing import NDArray
 
-from fcnlab.adapters import repository_hiding, repository_points
-from fcnlab.adapters.database import writing
 from fcnlab.domain import IGNORE, ImageInfo, ImageState, LearnerSpec, Point, PointSource
 from fcnlab.errors import DatabaseUnavailable, FcnlabError
 from fcnlab.lab import Lab
@@ -31,6 +29,8 @@ from fcnlab.services.masks import kept_mask
 from fcnlab.services.models import keep_instant, use_model
 from fcnlab.services.picture_store import PictureStore
 from fcnlab.services.projects import set_background
+from fcnlab.storage.database import repository_hiding, repository_points
+from fcnlab.storage.database.engine import writing
 
 CAT = [Point(150, 230, 1), Point(10, 440, 0)]
 

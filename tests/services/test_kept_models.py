@@ -9,8 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fcnlab.adapters.checkpoints import load_checkpoint
-from fcnlab.adapters.repository_exports import stored_masks
 from fcnlab.core.learner.model import model_to_arrays
 from fcnlab.domain import ImageState, StoredMask
 from fcnlab.imaging import Imaging
@@ -21,6 +19,8 @@ from fcnlab.services.imaging import set_imaging
 from fcnlab.services.labelling import set_image_state
 from fcnlab.services.masks import SavedModel, kept_mask, save_model
 from fcnlab.services.picture_store import PictureStore
+from fcnlab.storage.database.repository_exports import stored_masks
+from fcnlab.storage.files.checkpoints import load_checkpoint
 from tests.services.export_bench import Bench
 
 NAME = "a.png"

@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 from sqlalchemy import text
 
-from fcnlab.adapters import repository, repository_images
-from fcnlab.adapters.database import reading
 from fcnlab.core.images.painting import painted
 from fcnlab.domain import (
     IGNORE,
@@ -31,6 +29,8 @@ from fcnlab.services.labelling import (
 )
 from fcnlab.services.newest_points import newest_per_pixel
 from fcnlab.services.painting import painting_of
+from fcnlab.storage.database import repository_images, repository_projects
+from fcnlab.storage.database.engine import reading
 from tests.conftest import TickingClock
 from tests.services.bars import Site
 from tests.services.tabs import HEIGHT, WIDTH, Tab, anything, new_project, picture_of, random_change, state_of
@@ -204,7 +204,7 @@ def test_a_class_id_is_never_given_twice(tab: Tab) -> None:
     tab.do(EventKind.CLASS_ADD, name="spot", colour="")
 
     with reading(tab.lab.sessions) as session:
-        classes = repository.live_classes(session, project_id=tab.project_id)
+        classes = repository_projects.live_classes(session, project_id=tab.project_id)
 
     assert [(label.id, label.name) for label in classes] == [(0, "background"), (1, "cell"), (3, "spot")]
 
@@ -233,7 +233,7 @@ def test_an_edited_class_keeps_its_id_and_its_points(tab: Tab) -> None:
     tab.do(EventKind.CLASS_EDIT, class_id=1, name="  the   nucleus ", colour="#000000", order=-1)
 
     with reading(tab.lab.sessions) as session:
-        first = repository.live_classes(session, project_id=tab.project_id)[0]
+        first = repository_projects.live_classes(session, project_id=tab.project_id)[0]
     assert first == ClassLabel(1, "the nucleus", "#000000", -1)
     assert tab.points() == {Point(2, 2, 1)}
 

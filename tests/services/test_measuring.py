@@ -10,10 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fcnlab.adapters import repository_images
-from fcnlab.adapters.database import writing
-from fcnlab.adapters.files import write_whole
-from fcnlab.adapters.png import mask_png, read_mask
 from fcnlab.commands.comparing import table
 from fcnlab.comparisons import LARGER, LINEAR, ComparisonSpec, Measured
 from fcnlab.domain import ImageState, StoredMask
@@ -26,6 +22,10 @@ from fcnlab.services.networks import load_network
 from fcnlab.services.worker import Trained, fine_tune
 from fcnlab.settings import Settings
 from fcnlab.specs import TrainingProgress
+from fcnlab.storage.database import repository_images
+from fcnlab.storage.database.engine import writing
+from fcnlab.storage.files.png import mask_png, read_mask
+from fcnlab.storage.files.whole_files import write_whole
 from tests.services import comparison_bench
 from tests.services.bars import HEIGHT, WIDTH, Site
 from tests.services.comparison_bench import SLIDING, SPEC, UNET, start, states, work

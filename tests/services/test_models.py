@@ -13,7 +13,6 @@ import torch
 from click.testing import CliRunner
 from safetensors.torch import save_file
 
-from fcnlab.adapters.checkpoints import load_checkpoint, save_checkpoint
 from fcnlab.cli import main
 from fcnlab.core.learner.model import Model
 from fcnlab.errors import CheckpointError, ExportFailed, InvalidClasses, InvalidEvent, NoPoints, UnknownModel
@@ -26,6 +25,7 @@ from fcnlab.services.fitting import ProjectLearner
 from fcnlab.services.model_exports import export_network, offer_export
 from fcnlab.services.model_files import open_model, scored_classes
 from fcnlab.services.picture_store import PictureStore
+from fcnlab.storage.files.checkpoints import load_checkpoint, save_checkpoint
 from tests.services.export_bench import Bench
 from tests.services.model_bench import SCORE, add_network, small_network, write_network
 

@@ -14,7 +14,6 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from fcnlab.adapters import repository_strokes
 from fcnlab.cli import main
 from fcnlab.core.images.painting import stroke_of
 from fcnlab.domain import Event, EventBatch, EventKind, ImageState, LearnerSpec, Point, PointSource
@@ -28,6 +27,7 @@ from fcnlab.services.labelling import acknowledged, add_points, apply_events, se
 from fcnlab.services.masks import keep_mask, kept_mask, predicted_mask
 from fcnlab.services.point_tables import export_points
 from fcnlab.services.previewing import preview
+from fcnlab.storage.database import repository_strokes
 from tests.services.export_bench import HEIGHT, WIDTH, Bench, picture
 
 PAINTED = (slice(80, 90), slice(100, 120))

@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcnlab.adapters import repository, repository_images, repository_points
-from fcnlab.adapters.database import reading, writing
 from fcnlab.domain import (
     MAX_CLASSES,
     ClassLabel,
@@ -24,6 +22,8 @@ from fcnlab.lab import Lab
 from fcnlab.services import projects
 from fcnlab.services.importing import import_files
 from fcnlab.services.labelling import add_points, set_image_state
+from fcnlab.storage.database import repository_images, repository_points, repository_projects
+from fcnlab.storage.database.engine import reading, writing
 
 
 def png(seed: int) -> bytes:
@@ -209,7 +209,7 @@ def test_a_recorded_fit_is_found_newest_first(any_lab: Lab) -> None:
     project = projects.create_project(any_lab, name="a")
     with writing(any_lab.sessions) as session:
         made = [
-            repository.record_fit(
+            repository_projects.record_fit(
                 session,
                 project_id=project.id,
                 learner=LearnerSpec(),

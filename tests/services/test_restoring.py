@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcnlab.adapters import restoring
 from fcnlab.domain import Point, PointSource
 from fcnlab.errors import RestoreRefused
 from fcnlab.lab import open_lab
@@ -28,6 +27,7 @@ from fcnlab.services.labelling import add_points, points_of_project
 from fcnlab.services.projects import create_project, images, projects
 from fcnlab.services.sweeping import find_leftovers
 from fcnlab.settings import Settings
+from fcnlab.storage.files import restoring
 
 ROOT = Path(__file__).parents[2]
 ABANDONED = """
@@ -44,7 +44,7 @@ os.kill(os.getpid(), 9)
 RESTORER = """
 import os, sys
 from pathlib import Path
-from fcnlab.adapters import restoring
+from fcnlab.storage.files import restoring
 from fcnlab.services.backing_up import restore
 from fcnlab.settings import Settings
 

@@ -11,14 +11,14 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from fcnlab.adapters import repository_images
-from fcnlab.adapters.database import writing
 from fcnlab.cli import main
 from fcnlab.domain import ImageState, StoredMask
 from fcnlab.errors import UnknownProject
 from fcnlab.lab import Lab
 from fcnlab.services.labelling import points_of_image, remove_points, set_image_state
 from fcnlab.services.statistics import image_statistics, statistics_csv
+from fcnlab.storage.database import repository_images
+from fcnlab.storage.database.engine import writing
 from tests.services.bars import HEIGHT, WIDTH, Site
 
 

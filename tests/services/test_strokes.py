@@ -9,8 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fcnlab.adapters import repository_images, repository_strokes
-from fcnlab.adapters.database import reading
 from fcnlab.core.images.painting import painted
 from fcnlab.domain import EventKind, ImageState
 from fcnlab.lab import open_lab
@@ -18,6 +16,8 @@ from fcnlab.services.labelling import acknowledged
 from fcnlab.services.painting import painting_of, paintings_by_content
 from fcnlab.services.projects import delete_project, projects
 from fcnlab.settings import Settings
+from fcnlab.storage.database import repository_images, repository_strokes
+from fcnlab.storage.database.engine import reading
 from fcnlab.strokes import MAX_RUNS, Stroke
 from tests.services.tabs import HEIGHT, WIDTH, Tab, other, state_of
 

@@ -16,10 +16,6 @@ import pytest
 from PIL import Image
 from sqlalchemy import text
 
-from fcnlab.adapters import repository_images
-from fcnlab.adapters.database import writing
-from fcnlab.adapters.files import replaced_whole
-from fcnlab.adapters.presence import new_part
 from fcnlab.domain import ImageState, Point, PointSource, StoredMask
 from fcnlab.errors import ImportRefused, UnknownProject
 from fcnlab.lab import Lab, open_lab
@@ -30,6 +26,10 @@ from fcnlab.services.labelling import add_points, points_of_image, set_image_sta
 from fcnlab.services.projects import create_project, delete_project, images, projects, rename_project
 from fcnlab.services.sweeping import find_leftovers, sweep
 from fcnlab.settings import Settings
+from fcnlab.storage.database import repository_images
+from fcnlab.storage.database.engine import writing
+from fcnlab.storage.files.presence import new_part
+from fcnlab.storage.files.whole_files import replaced_whole
 
 ROOT = Path(__file__).parents[2]
 KILLED = """
@@ -63,7 +63,7 @@ print("deleted")
 WRITER = """
 import sys
 from pathlib import Path
-from fcnlab.adapters.files import replaced_whole
+from fcnlab.storage.files.whole_files import replaced_whole
 from fcnlab.lab import open_lab
 from fcnlab.settings import Settings
 

@@ -12,8 +12,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcnlab.adapters import repository_leases
-from fcnlab.adapters.database import reading
 from fcnlab.domain import Point, PointSource
 from fcnlab.lab import Lab, open_lab
 from fcnlab.runs import TrainingState
@@ -26,6 +24,8 @@ from fcnlab.services.trainings import curves, start_training, training
 from fcnlab.services.workers import ensure_worker, log_file
 from fcnlab.settings import Settings
 from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, TrainingSpec
+from fcnlab.storage.database import repository_leases
+from fcnlab.storage.database.engine import reading
 
 EPOCHS = 4
 

@@ -6,8 +6,6 @@ import random
 
 import pytest
 
-from fcnlab.adapters import repository_events, repository_images
-from fcnlab.adapters.database import reading, writing
 from fcnlab.domain import (
     EventKind,
     ImageState,
@@ -20,6 +18,8 @@ from fcnlab.services.labelling import (
     add_points,
     set_image_state,
 )
+from fcnlab.storage.database import repository_events, repository_images
+from fcnlab.storage.database.engine import reading, writing
 from tests.services.tabs import HEIGHT, WIDTH, Tab, new_project, other, random_change, state_of
 
 

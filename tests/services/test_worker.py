@@ -10,9 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from fcnlab.adapters import repository_leases
-from fcnlab.adapters.checkpoints import load_checkpoint
-from fcnlab.adapters.database import reading
 from fcnlab.domain import Point, PointSource
 from fcnlab.lab import Lab
 from fcnlab.runs import Training, TrainingState
@@ -29,6 +26,9 @@ from fcnlab.services.trainings import (
 from fcnlab.services.worker import run_worker, work_on
 from fcnlab.services.workers import has_worker
 from fcnlab.specs import TrainingProgress
+from fcnlab.storage.database import repository_leases
+from fcnlab.storage.database.engine import reading
+from fcnlab.storage.files.checkpoints import load_checkpoint
 from tests.services import worker_bench
 from tests.services.tiny_trainer import TinyTrained, TinyTrainer
 from tests.services.worker_bench import eventually, losses, meanwhile, start, state_of

@@ -14,10 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from fcnlab.adapters import repository_leases
-from fcnlab.adapters.checkpoints import save_checkpoint
-from fcnlab.adapters.database import reading, writing
-from fcnlab.adapters.processes import this_process
 from fcnlab.errors import DatabaseUnavailable, NoPoints, WorkerBusy
 from fcnlab.lab import Lab
 from fcnlab.runs import Training, TrainingState
@@ -27,6 +23,10 @@ from fcnlab.services.projects import delete_project
 from fcnlab.services.trainings import curves, resume_training, training, trainings
 from fcnlab.services.worker import run_worker, work_on
 from fcnlab.specs import NetworkName, TrainingProgress
+from fcnlab.storage.database import repository_leases
+from fcnlab.storage.database.engine import reading, writing
+from fcnlab.storage.files.checkpoints import save_checkpoint
+from fcnlab.storage.files.processes import this_process
 from tests.services import worker_bench
 from tests.services.tiny_trainer import TinyTrained, TinyTrainer
 from tests.services.worker_bench import eventually, losses, meanwhile, start, state_of

@@ -13,9 +13,6 @@ from typing import Any
 import pytest
 import torch
 
-from fcnlab.adapters import repository_leases
-from fcnlab.adapters.database import writing
-from fcnlab.adapters.processes import this_process
 from fcnlab.domain import Point, PointSource
 from fcnlab.lab import Lab, open_lab
 from fcnlab.runs import ProcessId
@@ -25,6 +22,9 @@ from fcnlab.services.trainings import pause_training, start_training
 from fcnlab.services.workers import CoreShare, ensure_worker, ensure_workers, is_machine_shared
 from fcnlab.settings import Settings
 from fcnlab.specs import NetworkName, NetworkSpec, TrainingSpec
+from fcnlab.storage.database import repository_leases
+from fcnlab.storage.database.engine import writing
+from fcnlab.storage.files.processes import this_process
 from tests.services.tabs import new_project
 
 

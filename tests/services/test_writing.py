@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import fcnlab
-from fcnlab.adapters.imports.coco import read_coco
-from fcnlab.adapters.imports.index_masks import read_index_masks
-from fcnlab.adapters.imports.reading import ReadOptions
 from fcnlab.errors import ExportFailed, InvalidImage
 from fcnlab.exports import MASK_FORMATS, ExportFormat
+from fcnlab.storage.formats.coco import read_coco
+from fcnlab.storage.formats.index_masks import read_index_masks
+from fcnlab.storage.formats.reading import ReadOptions
 from tests.adapters.imports.label_bench import named_mask, readable
 from tests.services.stored_bench import blobs, files_in
 

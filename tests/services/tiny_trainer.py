@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fcnlab.adapters import repository_points
-from fcnlab.adapters.database import reading
-from fcnlab.adapters.files import write_whole
 from fcnlab.lab import Lab
 from fcnlab.runs import Training
 from fcnlab.specs import PointScore, TrainingProgress
+from fcnlab.storage.database import repository_points
+from fcnlab.storage.database.engine import reading
+from fcnlab.storage.files.whole_files import write_whole
 
 
 @dataclass(frozen=True)

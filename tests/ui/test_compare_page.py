@@ -12,10 +12,6 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from fcnlab.adapters import repository_comparisons, repository_hiding, repository_points, repository_trainings
-from fcnlab.adapters.database import writing
-from fcnlab.adapters.files import write_whole
-from fcnlab.adapters.png import mask_png
 from fcnlab.comparisons import LINEAR, ComparisonSpec, Measured, Timing, key_of, mask_file
 from fcnlab.lab import open_lab
 from fcnlab.runs import Comparison, TrainingState
@@ -27,6 +23,15 @@ from fcnlab.services.models import models
 from fcnlab.services.trainings import trainings
 from fcnlab.settings import Settings
 from fcnlab.specs import NetworkName, PointScore, TrainingProgress
+from fcnlab.storage.database import (
+    repository_comparisons,
+    repository_hiding,
+    repository_points,
+    repository_trainings,
+)
+from fcnlab.storage.database.engine import writing
+from fcnlab.storage.files.png import mask_png
+from fcnlab.storage.files.whole_files import write_whole
 from fcnlab.ui import compare_charts, compare_panel, compare_watch, session
 from tests.services.bars import HEIGHT, WIDTH, Site
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from fcnlab.adapters import repository_counts, repository_trainings
-from fcnlab.adapters.database import writing
 from fcnlab.counts import CountScore, Objective, Task
 from fcnlab.domain import Point
 from fcnlab.lab import Lab
 from fcnlab.services.projects import create_project
 from fcnlab.services.trainings import trainings
 from fcnlab.specs import COUNTING_NETWORK, TrainingProgress
+from fcnlab.storage.database import repository_counts, repository_trainings
+from fcnlab.storage.database.engine import writing
 from fcnlab.ui import count_train_panel
 from tests.services.tabs import new_project
 from tests.ui import train_bench

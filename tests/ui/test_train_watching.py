@@ -7,13 +7,18 @@ from datetime import UTC, datetime
 
 import pytest
 
-from fcnlab.adapters import repository_comparisons, repository_leases, repository_models, repository_trainings
-from fcnlab.adapters.database import writing
-from fcnlab.adapters.processes import this_process
 from fcnlab.lab import Lab
 from fcnlab.runs import Epoch, ModelDraft, ModelKind, Training, TrainingState, Wanted
 from fcnlab.services.trainings import start_training, training
 from fcnlab.specs import NetworkName, NetworkSpec, PointScore, TrainingProgress, TrainingSpec
+from fcnlab.storage.database import (
+    repository_comparisons,
+    repository_leases,
+    repository_models,
+    repository_trainings,
+)
+from fcnlab.storage.database.engine import writing
+from fcnlab.storage.files.processes import this_process
 from fcnlab.ui import train_watch
 from fcnlab.ui.train_charts import DRAWN_AT_MOST, thinned
 from tests.ui import train_bench

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 
-from fcnlab.adapters.exports.coco import Coco
-from fcnlab.adapters.imports.coco import read_coco
-from fcnlab.adapters.imports.reading import ReadOptions
+from fcnlab.storage.formats.coco import read_coco
+from fcnlab.storage.formats.coco_writer import Coco
+from fcnlab.storage.formats.reading import ReadOptions
 from tests.adapters.exports.writing_bench import CLASSES, NAMES, images, masks, write
 from tests.adapters.imports.label_bench import named_mask, readable
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from pycocotools.coco import COCO
 
-from fcnlab.adapters.exports.count_files import CountedImage, count_files
 from fcnlab.counts import ClassCount, FoundObject
 from fcnlab.domain import ClassLabel
+from fcnlab.storage.exports.count_files import CountedImage, count_files
 
 CLASSES = (
     ClassLabel(0, "background", "#000000", 0),

@@ -18,21 +18,21 @@ from PIL import Image
 from rasterio.features import rasterize
 from rasterio.transform import Affine
 
-from fcnlab.adapters.exports.array_files import (
+from fcnlab.core.images import measures
+from fcnlab.core.images.regions import instance_regions
+from fcnlab.errors import ExportFailed
+from fcnlab.storage.formats.array_files import (
     InstanceMasks,
     NumpyMasks,
     ProbabilityArrays,
     ProbabilityPngs,
     TiffMasks,
 )
-from fcnlab.adapters.exports.geojson import GeoJson
-from fcnlab.adapters.exports.measurements_csv import Measurements
-from fcnlab.adapters.exports.point_files import PointsJson, PointsTable
-from fcnlab.adapters.exports.points_csv import COLUMNS
-from fcnlab.adapters.exports.svg import Svg
-from fcnlab.core.images import measures
-from fcnlab.core.images.regions import instance_regions
-from fcnlab.errors import ExportFailed
+from fcnlab.storage.formats.geojson import GeoJson
+from fcnlab.storage.formats.measurements_csv import Measurements
+from fcnlab.storage.formats.point_files import PointsJson, PointsTable
+from fcnlab.storage.formats.points_csv import COLUMNS
+from fcnlab.storage.formats.svg import Svg
 from tests.adapters.exports.test_round_trips import filled_by_centres
 from tests.adapters.exports.writing_bench import CLASSES, HW, images, masks, write
 

@@ -13,29 +13,29 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from fcnlab.adapters.exports.array_files import TiffMasks
-from fcnlab.adapters.exports.cityscapes import Cityscapes
-from fcnlab.adapters.exports.cvat import Cvat
-from fcnlab.adapters.exports.format import Format, Subject
-from fcnlab.adapters.exports.label_studio import LabelStudio
-from fcnlab.adapters.exports.labelme import LabelMe
-from fcnlab.adapters.exports.mask_pngs import BinaryMasks, ColourMasks, IndexMasks
-from fcnlab.adapters.exports.root_painter import RootPainter
-from fcnlab.adapters.exports.voc import Voc
-from fcnlab.adapters.exports.yolo import Yolo
-from fcnlab.adapters.imports.binary_masks import read_binary_masks
-from fcnlab.adapters.imports.cityscapes import read_cityscapes
-from fcnlab.adapters.imports.colour_masks import read_colour_masks
-from fcnlab.adapters.imports.cvat import read_cvat
-from fcnlab.adapters.imports.index_masks import read_index_masks
-from fcnlab.adapters.imports.label_studio import read_label_studio
-from fcnlab.adapters.imports.labelled import LabelSource
-from fcnlab.adapters.imports.labelme import read_labelme
-from fcnlab.adapters.imports.reading import ReadOptions
-from fcnlab.adapters.imports.root_painter import read_root_painter
-from fcnlab.adapters.imports.voc import read_voc
-from fcnlab.adapters.imports.yolo import read_yolo
 from fcnlab.core.images.naming import class_folders, safe_part
+from fcnlab.storage.formats.array_files import TiffMasks
+from fcnlab.storage.formats.binary_masks import read_binary_masks
+from fcnlab.storage.formats.cityscapes import read_cityscapes
+from fcnlab.storage.formats.cityscapes_writer import Cityscapes
+from fcnlab.storage.formats.colour_masks import read_colour_masks
+from fcnlab.storage.formats.cvat import read_cvat
+from fcnlab.storage.formats.cvat_writer import Cvat
+from fcnlab.storage.formats.format import Format, Subject
+from fcnlab.storage.formats.index_masks import read_index_masks
+from fcnlab.storage.formats.label_studio import read_label_studio
+from fcnlab.storage.formats.label_studio_writer import LabelStudio
+from fcnlab.storage.formats.labelled import LabelSource
+from fcnlab.storage.formats.labelme import read_labelme
+from fcnlab.storage.formats.labelme_writer import LabelMe
+from fcnlab.storage.formats.mask_pngs import BinaryMasks, ColourMasks, IndexMasks
+from fcnlab.storage.formats.reading import ReadOptions
+from fcnlab.storage.formats.root_painter import read_root_painter
+from fcnlab.storage.formats.root_painter_writer import RootPainter
+from fcnlab.storage.formats.voc import read_voc
+from fcnlab.storage.formats.voc_writer import Voc
+from fcnlab.storage.formats.yolo import read_yolo
+from fcnlab.storage.formats.yolo_writer import Yolo
 from tests.adapters.exports.writing_bench import CLASSES, NAMES, images, masks, no_original, write
 from tests.adapters.imports.label_bench import named_mask, readable
 

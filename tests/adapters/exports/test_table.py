@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from fcnlab.adapters.exports.points_csv import points_csv, read_points_csv
-from fcnlab.adapters.exports.table import csv_lines, text_of_cell, write_raw
+from fcnlab.storage.exports.table import csv_lines, text_of_cell, write_raw
+from fcnlab.storage.formats.points_csv import points_csv, read_points_csv
 
 PACKAGE = Path(__file__).parents[3] / "fcnlab"
 FORMULAS = [

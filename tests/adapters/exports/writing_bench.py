@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.adapters.exports.dataset import DatasetWriter
-from fcnlab.adapters.exports.folder import FolderTarget
-from fcnlab.adapters.exports.format import ExportedImage, Format, Subject
-from fcnlab.adapters.exports.spools import Spools
 from fcnlab.core.images.regions import instance_regions, semantic_regions
 from fcnlab.domain import ClassLabel
+from fcnlab.storage.exports.dataset import DatasetWriter
+from fcnlab.storage.exports.folder import FolderTarget
+from fcnlab.storage.exports.spools import Spools
+from fcnlab.storage.formats.format import ExportedImage, Format, Subject
 
 CLASSES = (
     ClassLabel(0, "background", "#0072B2", 0),

@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from fcnlab.adapters.imports.labelled import LabelledImage, LabelSource, UnreadLabels
 from fcnlab.errors import ImportRefused
+from fcnlab.storage.formats.labelled import LabelledImage, LabelSource, UnreadLabels
 
 HW = (20, 33)
 """Of every image in these tests: never square."""

@@ -8,9 +8,9 @@ import pytest
 from pycocotools import mask as official
 from pycocotools.coco import COCO
 
-from fcnlab.adapters.imports.coco import read_coco
-from fcnlab.adapters.imports.reading import ReadOptions
 from fcnlab.errors import ImportRefused
+from fcnlab.storage.formats.coco import read_coco
+from fcnlab.storage.formats.reading import ReadOptions
 from tests.adapters.imports.label_bench import (
     HW,
     assert_refused_in_one_line,

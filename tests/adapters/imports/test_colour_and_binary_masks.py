@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fcnlab.adapters.imports.binary_masks import read_binary_masks
-from fcnlab.adapters.imports.colour_masks import read_colour_masks
-from fcnlab.adapters.imports.detecting import detect
-from fcnlab.adapters.imports.formats import LabelFormat
-from fcnlab.adapters.imports.labelled import LabelSource
-from fcnlab.adapters.imports.reading import ReadOptions
-from fcnlab.adapters.imports.root_painter import read_root_painter
 from fcnlab.errors import ImportRefused
+from fcnlab.storage.formats.binary_masks import read_binary_masks
+from fcnlab.storage.formats.colour_masks import read_colour_masks
+from fcnlab.storage.formats.detecting import detect
+from fcnlab.storage.formats.formats import LabelFormat
+from fcnlab.storage.formats.labelled import LabelSource
+from fcnlab.storage.formats.reading import ReadOptions
+from fcnlab.storage.formats.root_painter import read_root_painter
 from tests.adapters.imports.label_bench import (
     HW,
     class_names,

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fcnlab.adapters.imports.cvat import read_cvat
-from fcnlab.adapters.imports.labelled import FilePoint
-from fcnlab.adapters.imports.reading import ReadOptions
 from fcnlab.errors import ImportRefused
+from fcnlab.storage.formats.cvat import read_cvat
+from fcnlab.storage.formats.labelled import FilePoint
+from fcnlab.storage.formats.reading import ReadOptions
 from tests.adapters.imports.label_bench import (
     assert_refused_in_one_line,
     class_names,

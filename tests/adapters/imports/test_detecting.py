@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fcnlab.adapters.exports.manifest import manifest_json
-from fcnlab.adapters.imports.detecting import detect, located
-from fcnlab.adapters.imports.formats import FORMATS, LabelFormat, open_labels
-from fcnlab.adapters.imports.reading import ReadOptions
 from fcnlab.errors import FcnlabError, ImportRefused
+from fcnlab.storage.exports.manifest import manifest_json
+from fcnlab.storage.formats.detecting import detect, located
+from fcnlab.storage.formats.formats import FORMATS, LabelFormat, open_labels
+from fcnlab.storage.formats.reading import ReadOptions
 from tests.adapters.imports.label_bench import HW, save_json, save_png
 
 MASK = np.zeros(HW, np.uint8)

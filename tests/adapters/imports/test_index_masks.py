@@ -10,9 +10,9 @@ import pytest
 import tifffile
 from PIL import Image
 
-from fcnlab.adapters.imports.index_masks import read_index_masks
-from fcnlab.adapters.imports.reading import ReadOptions
 from fcnlab.errors import ImportRefused
+from fcnlab.storage.formats.index_masks import read_index_masks
+from fcnlab.storage.formats.reading import ReadOptions
 from tests.adapters.imports.label_bench import (
     HW,
     class_names,

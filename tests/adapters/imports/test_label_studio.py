@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fcnlab.adapters.imports.label_studio import read_label_studio
-from fcnlab.adapters.imports.labelled import FilePoint
-from fcnlab.adapters.imports.reading import ReadOptions
-from fcnlab.adapters.label_studio_brush import encode_brush
 from fcnlab.errors import ImportRefused
+from fcnlab.storage.formats.label_studio import read_label_studio
+from fcnlab.storage.formats.label_studio_brush import encode_brush
+from fcnlab.storage.formats.labelled import FilePoint
+from fcnlab.storage.formats.reading import ReadOptions
 from tests.adapters.imports.label_bench import (
     HW,
     assert_refused_in_one_line,

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcnlab.adapters.imports.labelled import FilePoint
-from fcnlab.adapters.imports.labelme import read_labelme
-from fcnlab.adapters.imports.reading import ReadOptions
+from fcnlab.storage.formats.labelled import FilePoint
+from fcnlab.storage.formats.labelme import read_labelme
+from fcnlab.storage.formats.reading import ReadOptions
 from tests.adapters.imports.label_bench import (
     HW,
     assert_refused_in_one_line,

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fcnlab.adapters.imports.reading import ReadOptions
-from fcnlab.adapters.imports.root_painter import read_root_painter
 from fcnlab.errors import ImportRefused
+from fcnlab.storage.formats.reading import ReadOptions
+from fcnlab.storage.formats.root_painter import read_root_painter
 from tests.adapters.imports.label_bench import HW, class_names, filled, named_mask, readable, refusals, save_png
 
 

@@ -3,11 +3,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fcnlab.adapters.imports.labelled import FileClass
-from fcnlab.adapters.imports.reading import Rest
-from fcnlab.adapters.imports.shapes import Ellipse, Stamp, box, drawn, point_at, polygon, shape_classes, turned
 from fcnlab.domain import IGNORE
 from fcnlab.errors import ImportRefused
+from fcnlab.storage.formats.labelled import FileClass
+from fcnlab.storage.formats.reading import Rest
+from fcnlab.storage.formats.shapes import (
+    Ellipse,
+    Stamp,
+    box,
+    drawn,
+    point_at,
+    polygon,
+    shape_classes,
+    turned,
+)
 
 HW = (20, 33)
 

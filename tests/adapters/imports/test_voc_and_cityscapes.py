@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fcnlab.adapters.imports.cityscapes import read_cityscapes
-from fcnlab.adapters.imports.reading import ReadOptions
-from fcnlab.adapters.imports.voc import NAMES, read_voc
 from fcnlab.errors import ImportRefused
+from fcnlab.storage.formats.cityscapes import read_cityscapes
+from fcnlab.storage.formats.reading import ReadOptions
+from fcnlab.storage.formats.voc import NAMES, read_voc
 from tests.adapters.imports.label_bench import (
     HW,
     class_names,

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fcnlab.adapters.imports.detecting import detect
-from fcnlab.adapters.imports.formats import LabelFormat
-from fcnlab.adapters.imports.reading import ReadOptions
-from fcnlab.adapters.imports.yolo import read_yolo
 from fcnlab.errors import ImportRefused
+from fcnlab.storage.formats.detecting import detect
+from fcnlab.storage.formats.formats import LabelFormat
+from fcnlab.storage.formats.reading import ReadOptions
+from fcnlab.storage.formats.yolo import read_yolo
 from tests.adapters.imports.label_bench import (
     HW,
     assert_refused_in_one_line,

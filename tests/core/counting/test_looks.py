@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from fcnlab.adapters.weights import load_encoder
 from fcnlab.core.counting import looks
 from fcnlab.core.counting.looks import counted_mask, network_count, network_count_with_density
 from fcnlab.core.networks.base import EncoderParts
@@ -19,6 +18,7 @@ from fcnlab.core.training.network_model import NetworkModel
 from fcnlab.counts import Calibration, Objective
 from fcnlab.errors import Diverged
 from fcnlab.specs import COUNTING_NETWORK, NetworkSpec, counting_training
+from fcnlab.storage.files.weights import load_encoder
 
 HW = (150, 214)
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from fcnlab.adapters.weights import BUNDLED_ENCODER, load_encoder
 from fcnlab.core.networks.base import EncoderParts, PointNetwork
 from fcnlab.core.networks.registry import NETWORKS, build_network
 from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec
+from fcnlab.storage.files.weights import BUNDLED_ENCODER, load_encoder
 
 Build = Callable[..., PointNetwork]
 

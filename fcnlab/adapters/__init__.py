@@ -1,1 +1,0 @@
-"""One outside thing each: database, files, weights, caches."""

@@ -1,1 +1,0 @@
-"""Files for other tools, one format each. Equal input gives equal bytes."""

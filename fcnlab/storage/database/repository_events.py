@@ -1,0 +1,225 @@
+"""Queries about events: what was acknowledged, what undo and redo reach next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.orm import Session
+
+from fcnlab.domain import Event, StoredPoint
+from fcnlab.storage.database.tables import EventRow
+
+
+class UndoState(StrEnum):
+    """Where undo finds an event: live ones can be undone, undone ones redone, spent ones neither."""
+
+    LIVE = "live"
+    UNDONE = "undone"
+    SPENT = "spent"
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What an event did to the points of its image: enough to reverse it.
+
+    Attributes:
+        added: uids of the points it made.
+        removed: uids of the points it removed.
+        reopened: whether it put the kept mask of a done image aside.
+        complete_was: what was said before of whether all objects are marked; None when it said nothing of it.
+        details: anything else worth keeping, such as the reason of a refusal; plain JSON values.
+    """
+
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    reopened: bool = False
+    complete_was: bool | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def undoable(self) -> bool:
+        """Whether there is anything to reverse."""
+        return bool(self.added or self.removed or self.reopened)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        more = {"reopened": True} if self.reopened else {}
+        if self.complete_was is not None:
+            more["complete_was"] = self.complete_was
+        return {"added": list(self.added), "removed": list(self.removed), **more, **self.details}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Effect:
+        """What reverses an effect, from its plain values; `details` are left out."""
+        return cls(
+            added=tuple(values["added"]),
+            removed=tuple(values["removed"]),
+            reopened=bool(values.get("reopened")),
+            complete_was=values.get("complete_was"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PastEvent:
+    """An undoable event that happened, by its number in the database."""
+
+    id: int
+    effect: Effect
+
+
+def acknowledged(session: Session, *, client_id: str) -> int:
+    """The highest event number stored for this client; 0 when there is none."""
+    return session.scalar(select(func.max(EventRow.seq)).where(EventRow.client_id == client_id)) or 0
+
+
+def record_event(
+    session: Session,
+    *,
+    client_id: str,
+    event: Event,
+    labeller: str,
+    project_id: int,
+    image_id: int | None,
+    effect: Effect,
+    now: datetime,
+) -> None:
+    """Store an event with its effect; an undoable one ends redo for its labeller on its image."""
+    if effect.undoable:
+        _end_redo(session, image_id, labeller)
+    session.execute(
+        insert(EventRow).values(
+            client_id=client_id,
+            seq=event.seq,
+            labeller=labeller,
+            project_id=project_id,
+            image_id=image_id,
+            kind=event.kind.value,
+            payload=event.payload,
+            effect=effect.to_dict(),
+            undo_state=UndoState.LIVE.value if effect.undoable else None,
+            created_at=now,
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """An ADD event and the point it makes."""
+
+    event: Event
+    stored: StoredPoint
+
+
+def record_additions(session: Session, additions: Sequence[Addition], *, client_id: str, project_id: int) -> None:
+    """As `record_event`, for many ADD events of one client in one go."""
+    reached = {(one.event.image_id, one.stored.labeller) for one in additions}
+    for image_id, labeller in sorted(reached):
+        _end_redo(session, image_id, labeller)
+    if additions:
+        session.execute(
+            insert(EventRow),
+            [
+                {
+                    "client_id": client_id,
+                    "seq": one.event.seq,
+                    "labeller": one.stored.labeller,
+                    "project_id": project_id,
+                    "image_id": one.event.image_id,
+                    "kind": one.event.kind.value,
+                    "payload": one.event.payload,
+                    "effect": {"added": [one.stored.uid], "removed": []},
+                    "undo_state": UndoState.LIVE.value,
+                    "created_at": one.stored.created_at,
+                }
+                for one in additions
+            ],
+        )
+
+
+def payloads_of_points(session: Session, *, uids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """What the events that made points say, by the uid of the point."""
+    wanted = set(uids)
+    found: dict[str, dict[str, Any]] = {}
+    for client_id in {uid.rpartition(":")[0] for uid in wanted}:
+        rows = session.execute(select(EventRow.seq, EventRow.payload).where(EventRow.client_id == client_id))
+        found |= {f"{client_id}:{seq}": dict(payload) for seq, payload in rows}
+    return {uid: found[uid] for uid in wanted & found.keys()}
+
+
+def last_live_event(session: Session, *, image_id: int, labeller: str) -> PastEvent | None:
+    """The event that undo reverses next, or None."""
+    return _past(session, image_id, labeller, UndoState.LIVE)
+
+
+def last_undone_event(session: Session, *, image_id: int, labeller: str) -> PastEvent | None:
+    """The event that redo brings back next, or None."""
+    return _past(session, image_id, labeller, UndoState.UNDONE)
+
+
+@dataclass(frozen=True, slots=True)
+class Reversible:
+    """How many events of one labeller on one image can be undone and redone, whatever the state of the image; and
+    whether the one redone first reopens it."""
+
+    undo: int = 0
+    redo: int = 0
+    redo_reopens: bool = False
+
+
+def reversible(session: Session, *, image_id: int, labeller: str) -> Reversible:
+    """What undo and redo can still reach."""
+    query = (
+        select(EventRow.undo_state, func.count())
+        .where(EventRow.image_id == image_id, EventRow.labeller == labeller)
+        .where(EventRow.undo_state.in_([UndoState.LIVE.value, UndoState.UNDONE.value]))
+        .group_by(EventRow.undo_state)
+    )
+    found = dict(session.execute(query).all())
+    redo = found.get(UndoState.UNDONE.value, 0)
+    last = last_undone_event(session, image_id=image_id, labeller=labeller) if redo else None
+    return Reversible(found.get(UndoState.LIVE.value, 0), redo, last is not None and last.effect.reopened)
+
+
+def mark_undone(session: Session, *, event_id: int, undone_at: datetime | None) -> None:
+    """Note that an event was undone, or with None that it was redone."""
+    state = UndoState.LIVE if undone_at is None else UndoState.UNDONE
+    session.execute(
+        update(EventRow)
+        .where(EventRow.id == event_id)
+        .values(undo_state=state.value, undone_at=undone_at)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _past(session: Session, image_id: int, labeller: str, state: UndoState) -> PastEvent | None:
+    # Undone events are always the newest ones, so the one undone last is the oldest of them.
+    newest_first = state is UndoState.LIVE
+    order = EventRow.id.desc() if newest_first else EventRow.id.asc()
+    query = select(EventRow.id, EventRow.effect).where(*_reach(image_id, labeller, state)).order_by(order)
+    found = session.execute(query.limit(1)).one_or_none()
+    if found is None:
+        return None
+    event_id, effect = found
+    return PastEvent(event_id, Effect.from_dict(effect))
+
+
+def _end_redo(session: Session, image_id: int | None, labeller: str) -> None:
+    session.execute(
+        update(EventRow)
+        .where(*_reach(image_id, labeller, UndoState.UNDONE))
+        .values(undo_state=UndoState.SPENT.value)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _reach(image_id: int | None, labeller: str, state: UndoState) -> tuple[Any, ...]:
+    return (
+        EventRow.image_id == image_id,
+        EventRow.labeller == labeller,
+        EventRow.undo_state == state.value,
+    )

@@ -1,0 +1,247 @@
+"""The tables: what the database holds. Rows stay inside the package; callers get domain values."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Dialect,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    MetaData,
+    UniqueConstraint,
+    false,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+"""Every constraint has a name, so that a later migration can change it."""
+
+
+PERHAPS_JSON = JSON(none_as_null=True)
+"""For columns that may hold nothing: NULL then, and not the JSON word null."""
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """A moment: aware of its zone going in, UTC coming out, also from SQLite, which knows no zones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """UTC, without the zone where the database has none. Raises ValueError for a naive time."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"time {value} does not say its zone")
+        moment = value.astimezone(UTC)
+        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """The stored moment in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """All tables of fcnlab."""
+
+    metadata = MetaData(naming_convention=NAMES)
+    type_annotation_map = {datetime: UtcTime, float: Double(), dict[str, Any]: JSON}  # noqa: RUF012
+
+
+class ProjectRow(Base):
+    """A project.
+
+    `model_id` is a number only: models point here already; NULL stands for the instant learner. `imaging` says how its
+    pictures are made from the channels of their files; NULL: as they come. `task` is a Task. `background` is the id of
+    one of its classes, or NULL. `revision` rises with every write of points, strokes, classes taken out of use or back,
+    and what a learner follows of images: triggers of the database raise it, and nothing else writes to it
+    (docs/adr/0026). `deleted_at`: since then there is no such project for anybody, and
+    its rows are going away a few at a time.
+    """
+
+    __tablename__ = "projects"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    key: Mapped[str] = mapped_column(unique=True)
+    learner: Mapped[dict[str, Any]]
+    archived_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    model_id: Mapped[int | None]
+    imaging: Mapped[dict[str, Any] | None] = mapped_column(PERHAPS_JSON)
+    task: Mapped[str] = mapped_column(default="masks", server_default="masks")
+    background: Mapped[int | None]
+    revision: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    deleted_at: Mapped[datetime | None]
+
+
+class ClassRow(Base):
+    """A class of a project; removed ones stay, so that their id is never given again."""
+
+    __tablename__ = "classes"
+    __table_args__ = (
+        CheckConstraint("class_id BETWEEN 0 AND 254", name="class_id_range"),
+        Index(
+            "uq_classes_live_name",
+            "project_id",
+            "name",
+            unique=True,
+            sqlite_where=text("removed_at IS NULL"),
+            postgresql_where=text("removed_at IS NULL"),
+        ),
+    )
+
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), primary_key=True)
+    class_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    name: Mapped[str]
+    colour: Mapped[str]
+    place: Mapped[int]
+    removed_at: Mapped[datetime | None]
+
+
+class ImageRow(Base):
+    """An image of a project, with the mask it keeps when done. A reopened one still names it, with `mask_content`, what
+    lay on the image when the mask was made: done again with the same, it keeps the same mask.
+
+    `imaging` is the project's when the picture was made; `pixel_size` holds two lengths and their unit, where known.
+    `revision` is that of the project when points of the image, or what else a learner follows of it, changed last;
+    `painting_revision` when its strokes did.
+    """
+
+    __tablename__ = "images"
+    __table_args__ = (
+        UniqueConstraint("project_id", "content_hash"),
+        UniqueConstraint("project_id", "name"),
+        UniqueConstraint("project_id", "position"),
+        Index("ix_images_project_id_state", "project_id", "state"),
+        Index("ix_images_content_hash", "content_hash"),
+        Index("ix_images_revision", "project_id", "revision"),
+        CheckConstraint("height > 0 AND width > 0", name="not_empty"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    name: Mapped[str]
+    content_hash: Mapped[str]
+    height: Mapped[int]
+    width: Mapped[int]
+    dtype: Mapped[str]
+    channels: Mapped[int]
+    turned: Mapped[bool]
+    stretch_low: Mapped[float | None]
+    stretch_high: Mapped[float | None]
+    state: Mapped[str]
+    position: Mapped[int]
+    mask_file: Mapped[str | None]
+    mask_model: Mapped[str | None]
+    mask_points: Mapped[str | None]
+    mask_at: Mapped[datetime | None]
+    mask_content: Mapped[str | None]
+    created_at: Mapped[datetime]
+    imaging: Mapped[dict[str, Any] | None] = mapped_column(PERHAPS_JSON)
+    pixel_size: Mapped[dict[str, Any] | None] = mapped_column(PERHAPS_JSON)
+    is_complete: Mapped[bool] = mapped_column(default=False, server_default=false())
+    revision: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    painting_revision: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+
+
+class PointRow(Base):
+    """A labelled pixel. `hidden_by` counts the live events that want it gone; at 0 the point is live.
+
+    A counter instead of a flag makes undo commute: a point that one labeller cleared and another
+    took back stays away until both of them changed their minds.
+    """
+
+    __tablename__ = "points"
+    __table_args__ = (
+        UniqueConstraint("project_id", "uid"),
+        ForeignKeyConstraint(["project_id", "class_id"], ["classes.project_id", "classes.class_id"]),
+        CheckConstraint('"row" >= 0 AND col >= 0', name="inside"),
+        CheckConstraint("(hidden_by = 0) = (removed_at IS NULL)", name="live_or_removed"),
+        Index("ix_points_image", "image_id", "removed_at", "class_id"),
+        Index(
+            "ix_points_live",
+            "project_id",
+            "image_id",
+            "row",
+            "col",
+            "class_id",
+            sqlite_where=text("removed_at IS NULL"),
+            postgresql_where=text("removed_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    image_id: Mapped[int] = mapped_column(ForeignKey("images.id"))
+    uid: Mapped[str]
+    class_id: Mapped[int]
+    row: Mapped[int]
+    col: Mapped[int]
+    labeller: Mapped[str]
+    source: Mapped[str]
+    weight: Mapped[float]
+    hidden_by: Mapped[int]
+    created_at: Mapped[datetime]
+    removed_at: Mapped[datetime | None]
+
+
+class EventRow(Base):
+    """What a labeller did. `undo_state` is live, undone or spent, and empty when undo passes it by."""
+
+    __tablename__ = "events"
+    __table_args__ = (
+        UniqueConstraint("client_id", "seq"),
+        Index("ix_events_undo", "image_id", "labeller", "undo_state", "id"),
+        Index("ix_events_project", "project_id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    client_id: Mapped[str]
+    seq: Mapped[int] = mapped_column(BigInteger)
+    labeller: Mapped[str]
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    image_id: Mapped[int | None] = mapped_column(ForeignKey("images.id"))
+    kind: Mapped[str]
+    payload: Mapped[dict[str, Any]]
+    effect: Mapped[dict[str, Any]]
+    undo_state: Mapped[str | None]
+    created_at: Mapped[datetime]
+    undone_at: Mapped[datetime | None]
+
+
+class FitRow(Base):
+    """A finished fit."""
+
+    __tablename__ = "fits"
+    __table_args__ = (Index("ix_fits_project_id", "project_id", "id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    learner: Mapped[dict[str, Any]]
+    point_set_hash: Mapped[str]
+    n_points: Mapped[int]
+    checkpoint: Mapped[str]
+    milliseconds: Mapped[float]
+    created_at: Mapped[datetime]

@@ -1,0 +1,1 @@
+"""Where formats are written to: archives, folders, spools."""

@@ -1,0 +1,1 @@
+"""Files of an installation, and files from elsewhere."""

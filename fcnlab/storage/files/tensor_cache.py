@@ -1,0 +1,223 @@
+"""The cache of encoded pictures: named tensors, in memory first, then on disk, each bounded by bytes."""
+
+from __future__ import annotations
+
+import heapq
+import json
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from fcnlab.storage.files.whole_files import write_whole
+
+PASSING_BYTES = 20_000_000_000
+"""Of tiles of one picture: as many as an image of a thousand megapixels has."""
+
+
+SUFFIX = ".safetensors"
+
+YOUNG_NS = 2_000_000_000
+"""More than any file system's clock ticks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Named tensors and a plain description. Shared by all readers: never change a tensor of it."""
+
+    tensors: Mapping[str, Tensor]
+    description: Mapping[str, Any]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by the tensors."""
+        return sum(one.nbytes for one in self.tensors.values())
+
+
+class CacheShelf:
+    """The encoded tiles of one picture, on the disk only."""
+
+    def __init__(self, cache: TensorCache, key: str) -> None:
+        self._cache, self._key = cache, key
+
+    def get(self, number: int) -> Sequence[Tensor] | None:
+        """The maps of a tile, or None."""
+        entry = self._cache.get(f"{self._key}-{number}", is_passing=True)
+        return None if entry is None else [entry.tensors[str(place)] for place in range(len(entry.tensors))]
+
+    def put(self, number: int, maps: Sequence[Tensor]) -> None:
+        """Keep the maps of a tile."""
+        tensors = {str(place): one for place, one in enumerate(maps)}
+        self._cache.put(f"{self._key}-{number}", Entry(tensors, {}), is_passing=True)
+
+
+class TensorCache:
+    """Least recently used entries leave first; a damaged file is deleted and counts as missing.
+
+    The limit of the disk is that of the folder: processes that share it keep it together.
+    """
+
+    def __init__(self, folder: Path, *, memory_bytes: int, disk_bytes: int) -> None:
+        self._folder = folder
+        self._memory_bytes = memory_bytes
+        self._disk_bytes = disk_bytes
+        self._memory: OrderedDict[str, Entry] = OrderedDict()
+        self._held = 0
+        self._listed: dict[str, _Listing] = {}
+        self._lock = threading.RLock()
+
+    def get(self, key: str, *, device: str = "cpu", is_passing: bool = False) -> Entry | None:
+        """The entry of that key, or None. A key is letters, digits and '-'.
+
+        With `is_passing` an entry read from the disk pushes no other out of memory.
+        """
+        with self._lock:
+            known = self._memory.get(key)
+            if known is not None:
+                self._memory.move_to_end(key)
+                return known
+            entry = self._read(key, device)
+            if entry is not None and not is_passing:
+                self._keep(key, entry)
+            return entry
+
+    def put(self, key: str, entry: Entry, *, is_passing: bool = False) -> None:
+        """Keep an entry in memory, unless `is_passing`, and on disk."""
+        with self._lock:
+            if not is_passing:
+                self._keep(key, entry)
+            size = entry.nbytes
+            if size > self._disk_bytes:
+                return
+            data = save(
+                {name: one.contiguous().cpu() for name, one in entry.tensors.items()},
+                metadata={"description": json.dumps(dict(entry.description))},
+            )
+            with suppress(OSError):  # a full disk must not stop the labeller: the cache is only a cache
+                write_whole(self._path(key), data)
+                self._make_room(key)
+
+    def shelf(self, key: str) -> CacheShelf:
+        """Where the encoded tiles of the picture of that key lie."""
+        return CacheShelf(self, key)
+
+    def drop_memory(self) -> None:
+        """Forget what is in memory; the disk keeps it."""
+        with self._lock:
+            self._memory.clear()
+            self._held = 0
+
+    def nbytes(self) -> tuple[int, int]:
+        """Bytes held in memory and on disk."""
+        with self._lock:
+            self._look()
+            return self._held, sum(one.size for one in self._listed.values())
+
+    def _keep(self, key: str, entry: Entry) -> None:
+        earlier = self._memory.pop(key, None)
+        self._held -= earlier.nbytes if earlier else 0
+        if entry.nbytes > self._memory_bytes:
+            return
+        self._memory[key] = entry
+        self._held += entry.nbytes
+        while self._held > self._memory_bytes:
+            _, old = self._memory.popitem(last=False)
+            self._held -= old.nbytes
+
+    def _path(self, key: str) -> Path:
+        return self._folder / key[:2] / f"{key}{SUFFIX}"
+
+    def _read(self, key: str, device: str) -> Entry | None:
+        path = self._path(key)
+        if not path.is_file():
+            return None
+        try:
+            with safe_open(path, framework="pt", device=device) as file:
+                description = json.loads((file.metadata() or {})["description"])
+                entry = Entry({name: file.get_tensor(name).clone() for name in file.keys()}, description)  # noqa: SIM118
+            path.touch()
+        except (SafetensorError, OSError, ValueError, KeyError, RuntimeError):
+            path.unlink(missing_ok=True)
+            return None
+        return entry
+
+    def _look(self) -> None:
+        """Bring up to date what is known of the disk: other processes write into the folder and delete from it too.
+
+        A subfolder is listed again when its modification time says that files came or went, or is so young that the
+        clock of the file system may not tell the next change from the last.
+        """
+        found = {}
+        with suppress(FileNotFoundError), os.scandir(self._folder) as folders:
+            for folder in folders:
+                with suppress(FileNotFoundError):
+                    changed = folder.stat().st_mtime_ns
+                    known = self._listed.get(folder.name)
+                    is_known = known is not None and known.changed == changed and known.listed - changed > YOUNG_NS
+                    found[folder.name] = known if known is not None and is_known else _listing(folder, changed)
+        self._listed = found
+
+    def _make_room(self, key: str) -> None:
+        """Delete the files that were used longest ago until all of them, whoever wrote them, are within the limit."""
+        self._look()
+        total = sum(one.size for one in self._listed.values())
+        if total <= self._disk_bytes:
+            return
+        oldest = [(used, path, size) for one in self._listed.values() for path, (used, size) in one.files.items()]
+        heapq.heapify(oldest)
+        while total > self._disk_bytes and oldest:
+            used, path, size = heapq.heappop(oldest)
+            if path == str(self._path(key)):
+                continue
+            try:
+                used_since = Path(path).stat().st_mtime
+            except FileNotFoundError:
+                total -= size
+                continue
+            if used_since > used:  # by another process, or by this one
+                heapq.heappush(oldest, (used_since, path, size))
+                continue
+            Path(path).unlink(missing_ok=True)
+            total -= size
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """A subfolder: when it changed and was listed, in nanoseconds; per file when it was used last, and its bytes."""
+
+    changed: int
+    listed: int
+    files: Mapping[str, tuple[float, int]]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its files."""
+        return sum(size for _, size in self.files.values())
+
+
+def _listing(folder: os.DirEntry[str], changed: int) -> _Listing:
+    listed, files = time.time_ns(), {}
+    with os.scandir(folder.path) as entries:
+        for entry in entries:
+            if entry.name.endswith(SUFFIX):
+                with suppress(FileNotFoundError):
+                    status = entry.stat()
+                    files[entry.path] = (status.st_mtime, status.st_size)
+    return _Listing(changed, listed, files)
+
+
+@contextmanager
+def passing_cache() -> Iterator[TensorCache]:
+    """A cache in a folder of its own that is gone after the block: for one picture that nobody asks for again."""
+    with TemporaryDirectory(prefix="fcnlab-tiles-") as folder:
+        yield TensorCache(Path(folder), memory_bytes=0, disk_bytes=PASSING_BYTES)

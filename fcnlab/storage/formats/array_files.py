@@ -1,0 +1,147 @@
+"""Masks and probabilities as numbers: TIFF, NumPy, 16-bit PNG."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from fcnlab.errors import ExportFailed
+from fcnlab.storage.formats.format import Assembly, ExportedImage, WholeFile
+from fcnlab.storage.formats.georeference import Georeference, georeference
+from fcnlab.storage.formats.index_png import grey_png
+
+MOST_16 = 65_535
+
+
+@dataclass(frozen=True, slots=True)
+class TiffMasks:
+    """Pixel value = class id; a GeoTIFF with the georeference of the original where it has one."""
+
+    def of_image(self, image: ExportedImage) -> Iterator[WholeFile]:
+        """One TIFF."""
+        place = georeference(image)
+        data = _plain_tiff(image.mask) if place is None else _geotiff(image.mask, place)
+        yield WholeFile(f"tiff/{image.place}.tif", data)
+
+    def of_all(self) -> Iterator[Assembly]:
+        """Nothing."""
+        return iter(())
+
+
+@dataclass(frozen=True, slots=True)
+class NumpyMasks:
+    """(H, W) uint8 of class ids, for numpy.load."""
+
+    def of_image(self, image: ExportedImage) -> Iterator[WholeFile]:
+        """One file."""
+        buffer = io.BytesIO()
+        np.save(buffer, np.ascontiguousarray(image.mask), allow_pickle=False)
+        yield WholeFile(f"numpy/{image.place}.npy", buffer.getvalue())
+
+    def of_all(self) -> Iterator[Assembly]:
+        """Nothing."""
+        return iter(())
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceMasks:
+    """16-bit PNG: pixel value = number of the region in its image, from 1, 0 elsewhere."""
+
+    def of_image(self, image: ExportedImage) -> Iterator[WholeFile]:
+        """One PNG."""
+        if len(image.regions) > MOST_16:
+            raise ExportFailed(
+                f"{image.name} has {len(image.regions)} regions, more than {MOST_16} numbers: leave out small ones"
+            )
+        numbers = np.zeros(image.hw, np.uint16)
+        for number, region in enumerate(image.regions, start=1):
+            box = np.s_[region.top : region.top + region.height, region.left : region.left + region.width]
+            numbers[box][region.inside] = number
+        yield WholeFile(f"instances/{image.place}.png", grey_png(numbers))
+
+    def of_all(self) -> Iterator[Assembly]:
+        """Nothing."""
+        return iter(())
+
+
+@dataclass(frozen=True, slots=True)
+class ProbabilityPngs:
+    """A 16-bit PNG per class: 65535 is certain. Those of one pixel sum to that, but for rounding.
+
+    Args:
+        folders: of the classes by their ids.
+    """
+
+    folders: dict[int, str]
+
+    def of_image(self, image: ExportedImage) -> Iterator[WholeFile]:
+        """One PNG per class that the model knows and that stays."""
+        for class_id, probability in _at_full_size(image):
+            if class_id in self.folders:
+                values = np.rint(probability * MOST_16).astype(np.uint16)
+                yield WholeFile(f"probabilities/{self.folders[class_id]}/{image.place}.png", grey_png(values))
+
+    def of_all(self) -> Iterator[Assembly]:
+        """Nothing."""
+        return iter(())
+
+
+@dataclass(frozen=True, slots=True)
+class ProbabilityArrays:
+    """`probabilities` (K, H, W) float16 and `class_ids` (K,), for numpy.load."""
+
+    def of_image(self, image: ExportedImage) -> Iterator[WholeFile]:
+        """One file."""
+        found = [(class_id, probability.astype(np.float16)) for class_id, probability in _at_full_size(image)]
+        buffer = io.BytesIO()
+        np.savez_compressed(
+            buffer,
+            class_ids=np.array([class_id for class_id, _ in found], np.int64),
+            probabilities=np.stack([probability for _, probability in found]),
+        )
+        yield WholeFile(f"probabilities/{image.place}.npz", buffer.getvalue())
+
+    def of_all(self) -> Iterator[Assembly]:
+        """Nothing."""
+        return iter(())
+
+
+def _at_full_size(image: ExportedImage) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Class ids with their probabilities (H, W) float32, grown from the working picture by bilinear interpolation."""
+    if image.probabilities is None:
+        raise ExportFailed(f"nothing gives probabilities for {image.name}: click pixels of two classes, on any image")
+    for class_id, small in zip(*image.probabilities, strict=True):
+        grown = cv2.resize(small, image.hw[::-1], interpolation=cv2.INTER_LINEAR)
+        yield class_id, np.clip(np.asarray(grown, np.float32), 0, 1)
+
+
+def _plain_tiff(mask: NDArray[np.uint8]) -> bytes:
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, mask, photometric="minisblack", compression="zlib", metadata=None)
+    return buffer.getvalue()
+
+
+def _geotiff(mask: NDArray[np.uint8], place: Georeference) -> bytes:
+    from rasterio.io import MemoryFile
+
+    height, width = mask.shape
+    with MemoryFile() as file:
+        with file.open(
+            driver="GTiff",
+            height=height,
+            width=width,
+            count=1,
+            dtype="uint8",
+            crs=place.crs,
+            transform=place.transform,
+            compress="deflate",
+        ) as target:
+            target.write(mask, 1)
+        data: bytes = file.read()
+        return data

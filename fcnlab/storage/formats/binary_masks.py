@@ -1,0 +1,82 @@
+"""Binary masks: black and white pictures, one per image, or one per class and image in a folder per class."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnlab.domain import IGNORE
+from fcnlab.errors import ImportRefused
+from fcnlab.storage.formats.index_masks import refuse_other_size, sized
+from fcnlab.storage.formats.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
+from fcnlab.storage.formats.mask_files import (
+    folder_of,
+    mask_header,
+    mask_nothing,
+    mask_values,
+    masks_at,
+    name_of,
+)
+from fcnlab.storage.formats.reading import ReadOptions
+from fcnlab.storage.formats.shapes import shape_classes
+
+FOREGROUND = "foreground"
+NO_CLASSES = frozenset({"train", "val", "valid", "test", "masks", "mask", "labels", "images", "annotations"})
+"""Folders whose names are no classes."""
+
+Part = tuple[int, Path]
+
+
+def read_binary_masks(path: Path, options: ReadOptions) -> LabelSource:
+    """All that is not black is `foreground`, or the class of its folder where masks lie in several; else background.
+
+    Where masks of several classes overlap, the last in the order of the alphabet counts.
+
+    Raises:
+        ImportRefused: no masks.
+    """
+    files = masks_at(path)
+    folder = Path(os.path.commonpath([file.parent for file in files])) if path.is_dir() else folder_of(path)
+    named = [FileClass(one) for one in class_folders(files, folder) or [FOREGROUND]]
+    classes = shape_classes(named, rest="background" if options.rest == "auto" else options.rest)  # black says so
+    by_image: dict[str, list[Part]] = {}
+    for file in files:
+        name, (first, *others) = name_of(file, folder), file.relative_to(folder).parts
+        is_class = bool(others) and first in classes.places
+        image = name.removeprefix(f"{first}/") if is_class else name
+        by_image.setdefault(image, []).append((classes.places[first if is_class else FOREGROUND], file))
+
+    def read() -> Iterator[LabelledImage | UnreadLabels]:
+        for name, parts in by_image.items():
+            try:
+                yield LabelledImage(
+                    name, mask_header(parts[0][1]).hw, partial(_mask, parts=parts, ground=classes.ground)
+                )
+            except ImportRefused as refusal:
+                yield UnreadLabels(name, str(refusal))
+
+    return LabelSource(classes.classes, len(by_image), read)
+
+
+def class_folders(files: Sequence[Path], folder: Path) -> list[str]:
+    """Names of the folders that are classes: all masks lie in some, and none of them is called as sets are."""
+    parts = [file.relative_to(folder).parts for file in files]
+    if any(len(one) < 2 or one[0].casefold() in NO_CLASSES for one in parts):
+        return []
+    return sorted({one[0] for one in parts})
+
+
+def _mask(hw: tuple[int, int], *, parts: Sequence[Part], ground: int) -> NDArray[np.uint8]:
+    mask = np.full(hw, ground, np.uint8)
+    for place, file in parts:
+        refuse_other_size(file, hw)
+        values = mask_values(file)
+        nothing = mask_nothing(file, values, named=(0,))  # which 0 is by the kind of these masks
+        mask[sized((values > 0).astype(np.uint8), hw, file) > 0] = place
+        mask[nothing] = IGNORE
+    return mask

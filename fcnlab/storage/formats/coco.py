@@ -1,0 +1,322 @@
+"""COCO JSON: polygons, compressed and uncompressed runs. Read once; masks are decoded one image at a time."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnlab.domain import IGNORE, MAX_CLASSES
+from fcnlab.errors import ImportRefused
+from fcnlab.storage.formats.labelled import FileClass, LabelledImage, LabelSource, Notes, UnreadLabels
+from fcnlab.storage.formats.mask_files import files_below
+from fcnlab.storage.formats.reading import (
+    ReadOptions,
+    claimed_hw,
+    id_in,
+    listing,
+    mapping,
+    name_in,
+    number,
+    read_json,
+    shown,
+    whole,
+)
+from fcnlab.storage.formats.runs import counts_of_text, pixels_of_runs
+from fcnlab.storage.formats.shapes import (
+    UNKNOWN_PIXELS,
+    Marks,
+    NoArea,
+    Painted,
+    Polygon,
+    Shape,
+    ShapeClasses,
+    box,
+    shape_classes,
+    turned,
+)
+
+Annotation = Mapping[str, Any]
+LISTS = ("images", "annotations", "categories")
+
+PARTS = ("image_info", "labels", "captions", "panoptic", "stuff", "instances", "person_keypoints")
+"""What files of one set are called before its name: of their images the later of these lie over the earlier."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Category:
+    """The name of a category; empty, and why, where the file gives its id twice."""
+
+    name: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A COCO file: its images, their annotations by id, and categories by id."""
+
+    path: Path
+    images: list[Any]
+    by_image: Mapping[int | str | None, list[Annotation]]
+    categories: Mapping[int | str | None, _Category]
+
+    def lost(self) -> list[int | str | None]:
+        """Ids of images that have annotations, and that the file does not list."""
+        known = {id_in(one.get("id")) for one in self.images if isinstance(one, dict)} - {None}
+        return [key for key in self.by_image if key not in known]
+
+    def image_names(self) -> set[str]:
+        return {name for one in self.images if isinstance(one, dict) and (name := name_in(one.get("file_name")))}
+
+    def doubled(self) -> frozenset[int | str | None]:
+        """Ids that several images have."""
+        counts = Counter(id_in(one.get("id")) for one in self.images if isinstance(one, dict))
+        return frozenset(key for key, count in counts.items() if count > 1 and key is not None)
+
+
+def read_coco(path: Path, options: ReadOptions) -> LabelSource:
+    """The images of a COCO file with all their annotations; what is said to be a crowd is of its class as well.
+
+    Of a folder, all COCO files below it are read one after the other, as for a set in several splits. An image name
+    that several of them have is one in the folder of its file; files of one set (`stuff_train.json` and
+    `instances_train.json`) are read as one.
+
+    Polygons are filled as pycocotools does it, so that a mask is the one that other readers of COCO get. Annotations
+    without a segmentation are their boxes, turned where their attributes say so. Later annotations lie over earlier
+    ones. An image without annotations is left out: COCO does not say whether nobody looked or nothing is there.
+
+    Raises:
+        ImportRefused: no COCO file, damaged, or a list in it is missing; or two in one folder are for the same image.
+    """
+    contents = _contents(path) if path.is_dir() else [(path, mapping(read_json(path), path.name))]
+    groups = _groups([_file(one, content) for one, content in contents])
+    prefixes = _prefixes(groups, path)
+    names = [one.name for files in groups for file in files for one in file.categories.values() if one.name]
+    classes = shape_classes(map(FileClass, names), rest=options.rest)
+
+    def read() -> Iterator[LabelledImage | UnreadLabels]:
+        for files, prefix in zip(groups, prefixes, strict=True):
+            by_name: dict[str, list[tuple[_File, Mapping[str, Any]]]] = {}
+            for file in files:
+                for count, one in enumerate(file.images, start=1):
+                    key = name_in(one.get("file_name")) if len(files) > 1 and isinstance(one, dict) else ""
+                    by_name.setdefault(key or f"{file.path.name}/{count}", []).append((file, one))
+            for parts in by_name.values():
+                yield _image(parts, prefix, classes)
+            for image_id in (one for file in files for one in file.lost()):
+                yield UnreadLabels(f"image_id {shown(image_id)}", "annotations of an image that the file does not list")
+
+    n_images = sum(len(files[0].images) if len(files) == 1 else _n_named(files) for files in groups)
+    return LabelSource(classes.classes, n_images + sum(len(file.lost()) for files in groups for file in files), read)
+
+
+def _n_named(files: Sequence[_File]) -> int:
+    unnamed = sum(
+        not (isinstance(one, dict) and name_in(one.get("file_name"))) for file in files for one in file.images
+    )
+    return unnamed + len(set().union(*(file.image_names() for file in files)))
+
+
+def _contents(folder: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """What the files in a folder hold that have the three lists of COCO. Raises ImportRefused: there are none."""
+    read = ((one, read_json(one)) for one in files_below(folder, (".json",)))
+    found = [
+        (one, content)
+        for one, content in read
+        if isinstance(content, dict) and all(isinstance(content.get(key), list) for key in LISTS)
+    ]
+    if not found:
+        raise ImportRefused(f"{folder.name} holds no COCO file: none ending in .json has {', '.join(LISTS)}")
+    return found
+
+
+def _groups(files: Sequence[_File]) -> list[list[_File]]:
+    """Files that are read as one, in the order in which their annotations are drawn; most stand alone."""
+    groups: dict[tuple[Path, str, str], list[_File]] = {}
+    for file in files:
+        part = next((one for one in PARTS if file.path.stem.startswith(f"{one}_")), "")
+        rest = file.path.stem.removeprefix(f"{part}_")
+        alone = file.path.name if not part else ""
+        groups.setdefault((file.path.parent, rest, alone), []).append(file)
+
+    def order(file: _File) -> int:
+        return next((place for place, part in enumerate(PARTS) if file.path.stem.startswith(f"{part}_")), 0)
+
+    return [sorted(own, key=order) for own in groups.values()]
+
+
+def _prefixes(groups: Sequence[list[_File]], path: Path) -> list[str]:
+    """What comes before the names of the images of each group, which is nothing where these are different anyway."""
+    if len(groups) == 1:
+        return [""]
+    of_groups = [set().union(*(file.image_names() for file in files)) for files in groups]
+    counts = Counter(name for names in of_groups for name in names)
+    shared = {name for name, count in counts.items() if count > 1}
+    taken: dict[tuple[Path, str], _File] = {}
+    for (file, *_), names in zip(groups, of_groups, strict=True):
+        for name in names & shared:
+            other = taken.setdefault((file.path.parent, name), file)
+            if other is not file:
+                raise ImportRefused(
+                    f"{other.path.name} and {file.path.name} are both for the image {shown(name)}: name one of them"
+                )
+    if not shared:
+        return [""] * len(groups)
+    folders = [files[0].path.parent.relative_to(path).as_posix() for files in groups]
+    return [f"{one}/" if one != "." else "" for one in folders]
+
+
+def _file(path: Path, content: Mapping[str, Any]) -> _File:
+    images = listing(content.get("images"), f"'images' of {path.name}")
+    annotations = listing(content.get("annotations"), f"'annotations' of {path.name}")
+    categories = _categories(listing(content.get("categories"), f"'categories' of {path.name}"))
+    by_image: dict[int | str | None, list[Annotation]] = defaultdict(list)
+    used = set()
+    for one in annotations:
+        annotation = mapping(one, f"an annotation of {path.name}")
+        by_image[id_in(annotation.get("image_id"))].append(annotation)
+        used.add(id_in(annotation.get("category_id")))
+    if len(categories) >= MAX_CLASSES:
+        categories = {key: one for key, one in categories.items() if key in used}
+    return _File(path, images, by_image, categories)
+
+
+def _categories(listed: Sequence[Any]) -> dict[int | str | None, _Category]:
+    found: dict[int | str | None, _Category] = {}
+    for one in listed:
+        category = mapping(one, "a category")
+        key, name = id_in(category.get("id")), name_in(category.get("name"))
+        if not name:
+            raise ImportRefused(f"the name of a category is {shown(category.get('name'))}, wanted a text")
+        twice = key in found and found[key].name != name
+        found[key] = _Category("", f"the id of {found[key].name!r} and of {name!r}") if twice else _Category(name)
+    found.pop(None, None)
+    return found
+
+
+def _image(parts: Sequence[tuple[_File, Any]], prefix: str, classes: ShapeClasses) -> LabelledImage | UnreadLabels:
+    name = "an image"
+    try:
+        sizes = []
+        for _, one in parts:
+            image = mapping(one, "an image")
+            if not name_in(image.get("file_name")):
+                raise ImportRefused(f"the file_name of an image is {shown(image.get('file_name'))}, wanted a text")
+            name = prefix + name_in(image.get("file_name"))
+            sizes.append(claimed_hw(image.get("height"), image.get("width"), name))
+        known = [hw for hw in sizes if hw is not None]
+        if len(set(known)) > 1:
+            raise ImportRefused(f"{' and '.join(file.path.name for file, _ in parts)} give it different sizes")
+        marks = Marks(name, known[0] if known else None, classes)
+        for file, image in parts:
+            key = id_in(image.get("id"))
+            if key in file.doubled():
+                raise ImportRefused(f"several images of {file.path.name} have its id {shown(key)}")
+            for annotation in [] if key is None else file.by_image.get(key, []):
+                _take(annotation, file, classes, marks)
+        return marks.image()
+    except ImportRefused as refusal:
+        return UnreadLabels(name, str(refusal))
+
+
+def _take(annotation: Annotation, file: _File, classes: ShapeClasses, marks: Marks) -> None:
+    what = f"annotation {shown(annotation.get('id', '?'))} in {file.path.name}"
+    if not annotation.get("segmentation") and not annotation.get("bbox") and annotation.get("keypoints"):
+        marks.unread(what, "has key points alone")
+        return
+    if annotation.get("segmentation") is None and annotation.get("bbox") is None:
+        if "caption" not in annotation and "segments_info" not in annotation:
+            marks.notes.add(f"{what} marks no part of the image: it is dropped")
+        return
+    category = file.categories.get(id_in(annotation.get("category_id")))
+    place = IGNORE if category is None else classes.places.get(category.name, IGNORE)
+    if place == IGNORE:
+        reason = "which the file lacks" if category is None else category.reason
+        marks.notes.add(f"{what} is of category {shown(annotation.get('category_id'))}, {reason}: {UNKNOWN_PIXELS}")
+    with marks.dropping():
+        marks.add(_shape(annotation, place, what, marks.notes))
+
+
+def _shape(annotation: Annotation, place: int, what: str, notes: Notes) -> Shape:
+    segmentation = annotation.get("segmentation")
+    if isinstance(segmentation, dict):
+        return Painted(place, partial(_pixels_of_runs, segmentation, what=what), what=what)
+    listed = [] if segmentation is None else listing(segmentation, f"the segmentation of {what}")
+    if listed and not any(isinstance(one, list | dict) for one in listed):
+        listed = [listed]  # written flat
+    rings = [_ring(one, what) for one in listed]
+    kept = [ring for ring in rings if len(ring) >= 6]
+    short = next((len(ring) for ring in rings if len(ring) < 6), None)
+    said = f"a polygon of {what} has {short} coordinates, wanted pairs, at least three"
+    if kept and short is not None:
+        notes.add(f"{said}: it is dropped")
+    if not kept:
+        try:
+            kept = [_box(annotation, place, what).corners.ravel().tolist()]
+        except NoArea as refusal:
+            raise (refusal if short is None else NoArea(f"{said}, and no box with an area")) from refusal
+        if short is not None:
+            notes.add(f"{said}: its box is taken")
+    corners = np.array([value for ring in kept for value in ring], np.float64).reshape(-1, 2)
+    return Painted(place, partial(_pixels_of_polygons, kept, what=what), corners, what)
+
+
+def _pixels_of_runs(segmentation: Annotation, hw: tuple[int, int], *, what: str) -> NDArray[np.bool_]:
+    sides = listing(segmentation.get("size"), f"the size of {what}")
+    size = [whole(one, f"the size of {what}") for one in sides]
+    if size != list(hw):
+        raise ImportRefused(f"the runs of {what} are for {size}, the image has {list(hw)} rows and columns")
+    packed = segmentation.get("counts")
+    if isinstance(packed, str):
+        counts = counts_of_text(packed, what)
+    else:
+        named = f"the counts of {what}"
+        most = hw[0] * hw[1] + 1
+        counts = np.array([min(whole(one, named), most) for one in listing(packed, named)], np.int64)
+    return _by_columns(counts, hw, what)
+
+
+def _by_columns(counts: NDArray[np.int64], hw: tuple[int, int], what: str) -> NDArray[np.bool_]:
+    """COCO counts down the columns."""
+    return pixels_of_runs(counts, hw[0] * hw[1], what).reshape(hw[::-1]).T
+
+
+def _pixels_of_polygons(rings: list[list[float]], hw: tuple[int, int], *, what: str) -> NDArray[np.bool_]:
+    from pycocotools import mask as coco
+
+    for ring in rings:
+        for most, along in ((hw[1], ring[::2]), (hw[0], ring[1::2])):
+            if min(along) < -most or max(along) > 2 * most:
+                raise ImportRefused(f"{what} lies far outside the image of {hw[1]} x {hw[0]} pixels")
+    packed = coco.merge(coco.frPyObjects(rings, *hw))
+    return _by_columns(counts_of_text(packed["counts"], what), hw, what)
+
+
+def _ring(ring: object, what: str) -> list[float]:
+    """Coordinates x, y, x, y, ... Raises ImportRefused: no numbers, or one too few."""
+    values = [number(one, f"a corner of {what}") for one in listing(ring, f"a polygon of {what}")]
+    if len(values) % 2:
+        raise ImportRefused(f"a polygon of {what} has {len(values)} coordinates: wanted pairs, at least three")
+    return values
+
+
+def _box(annotation: Annotation, place: int, what: str) -> Polygon:
+    """The box of an annotation, turned about its middle where a tool wrote that into its attributes. Raises NoArea."""
+    values = [
+        number(one, f"the bbox of {what}") for one in listing(annotation.get("bbox") or [], f"the bbox of {what}")
+    ]
+    if not values or (len(values) == 4 and 0 in values[2:]):
+        raise NoArea(f"{what} has neither a polygon nor a box with an area")
+    if len(values) != 4 or values[2] < 0 or values[3] < 0:
+        raise ImportRefused(f"the bbox of {what} is {shown(values)}, wanted x, y, width and height")
+    x, y, width, height = values
+    attributes = annotation.get("attributes")
+    written = attributes.get("rotation") if isinstance(attributes, dict) else None
+    degrees = number(annotation.get("rotation", 0) if written is None else written, f"the rotation of {what}")
+    return turned(box(place, x, y, x + width, y + height, what), degrees, about=(x + width / 2, y + height / 2))

@@ -1,0 +1,164 @@
+"""CVAT XML 1.1 "for images": read as a stream, so that its size does not matter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree.ElementTree import Element
+
+import numpy as np
+
+from fcnlab.domain import IGNORE
+from fcnlab.errors import ImportRefused
+from fcnlab.storage.formats.label_tables import colour_of
+from fcnlab.storage.formats.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
+from fcnlab.storage.formats.reading import (
+    ReadOptions,
+    claimed_hw,
+    name_in,
+    number,
+    text,
+    whole,
+    xml_elements,
+)
+from fcnlab.storage.formats.runs import pixels_of_runs
+from fcnlab.storage.formats.shapes import (
+    UNKNOWN_PIXELS,
+    Ellipse,
+    Marks,
+    Shape,
+    ShapeClasses,
+    Stamp,
+    box,
+    hull,
+    polygon,
+    shape_classes,
+    turned,
+)
+
+ELEMENTS = frozenset({"meta", "image", "track"})
+POSITIONS = frozenset({"points", "polyline"})
+"""Elements whose corners become points."""
+
+KINDS = frozenset({"polygon", "box", "ellipse", "mask"})
+CUBOID = tuple(f"{axis}{edge}{end}" for edge in ("tl", "bl", "tr", "br") for end in "12" for axis in "xy")
+"""How the attributes with the eight corners of a cuboid are called."""
+
+
+def read_cvat(path: Path, options: ReadOptions) -> LabelSource:
+    """The images of a file: polygons, boxes, ellipses and masks, the highest z_order on top; points.
+
+    The corners of polylines become points. Tags say nothing of pixels. What a cuboid spans is unknown, and where an
+    image has a skeleton, so is all that is outside the other shapes. An image without shapes is left out: CVAT lists
+    those too that nobody has looked at.
+
+    Raises:
+        ImportRefused: damaged, cut off, or CVAT's format for videos.
+    """
+    named: dict[str, FileClass] = {}
+    total = 0
+    for element in xml_elements(path, ELEMENTS):
+        if element.tag == "track":
+            raise ImportRefused(f"{path.name} is CVAT's format for videos: export it as 'CVAT for images 1.1'")
+        if element.tag == "meta":
+            named |= {one.name: one for one in _declared(element)}
+        else:
+            total += 1
+            for shape in element:
+                label = name_in(shape.get("label"))
+                if label:
+                    named.setdefault(label, FileClass(label))
+    if not total:
+        raise ImportRefused(f"{path.name} lists no image; is it an export in the format 'CVAT for images 1.1'?")
+    classes = shape_classes(named.values(), rest=options.rest)
+
+    def read() -> Iterator[LabelledImage | UnreadLabels]:
+        for count, element in enumerate(xml_elements(path, frozenset({"image"})), start=1):
+            name = element.get("name") or f"image {count}"
+            try:
+                yield _image(element, name, classes)
+            except ImportRefused as refusal:
+                yield UnreadLabels(name, str(refusal))
+
+    return LabelSource(classes.classes, total, read)
+
+
+def _declared(meta: Element) -> Iterator[FileClass]:
+    for label in meta.iter("label"):
+        name, colour = label.findtext("name"), label.findtext("color")
+        if name and name.strip():
+            yield FileClass(name.strip(), colour_of(colour, f"the colour of {name}") if colour else "")
+
+
+def _image(element: Element, name: str, classes: ShapeClasses) -> LabelledImage:
+    text(element.get("name"), "the name of an image")
+    marks = Marks(name, claimed_hw(element.get("height"), element.get("width"), name), classes)
+    for count, one in enumerate(element, start=1):
+        if one.tag != "tag":
+            with marks.dropping():
+                _take(one, f"{one.tag} {count} of {name}", marks)
+    return marks.image()
+
+
+def _take(one: Element, what: str, marks: Marks) -> None:
+    """Add what one element says to the marks. Raises NoArea."""
+    if one.tag == "skeleton":
+        marks.unread(what, "cannot be read")
+        return
+    place = marks.place_of(one.get("label"), f"the label of {what}")
+    order = int(number(one.get("z_order", "0"), f"z_order of {what}"))
+    if one.tag in POSITIONS:
+        corners = _corners(one, what)
+        pairs = list(zip(corners[::2], corners[1::2], strict=True))
+        if one.tag == "polyline":
+            marks.add_line(pairs, place, what, order=order)
+        else:
+            for x, y in pairs:
+                marks.add_point(x, y, place, what)
+    elif one.tag == "cuboid":
+        values = [number(one.get(key), f"{key} of {what}") for key in CUBOID]
+        marks.add(hull(IGNORE, list(zip(values[::2], values[1::2], strict=True)), what), order=order)
+        marks.notes.add(f"{what} is not read: {UNKNOWN_PIXELS}")
+    elif one.tag in KINDS:
+        marks.add(_shape(one, place, what), order=order)
+    else:
+        marks.unread(what, "is of a kind that is not known")
+
+
+def _shape(one: Element, place: int, what: str) -> Shape:
+    degrees = number(one.get("rotation", "0"), f"rotation of {what}")
+    if one.tag == "polygon":
+        return polygon(place, _corners(one, what), what)
+    if one.tag == "box":
+        x0, y0, x1, y1 = (number(one.get(key), f"{key} of {what}") for key in ("xtl", "ytl", "xbr", "ybr"))
+        return turned(box(place, x0, y0, x1, y1, what), degrees, about=((x0 + x1) / 2, (y0 + y1) / 2))
+    if one.tag == "ellipse":
+        x, y, x_radius, y_radius = (number(one.get(key), f"{key} of {what}") for key in ("cx", "cy", "rx", "ry"))
+        if x_radius < 0 or y_radius < 0:
+            raise ImportRefused(f"{what} has a negative size")
+        return Ellipse(place, x, y, x_radius, y_radius, degrees, what)
+    return _stamp(one, place, what)
+
+
+def _stamp(one: Element, place: int, what: str) -> Stamp:
+    """Runs row by row in a box, outside first."""
+    top, left = (int(number(one.get(key), f"{key} of {what}")) for key in ("top", "left"))
+    height, width = (whole(one.get(key), f"{key} of {what}", least=1) for key in ("height", "width"))
+    words = text(one.get("rle"), f"rle of {what}").split(",")
+    most = height * width + 1
+    counts = np.array([min(whole(word.strip(), f"rle of {what}"), most) for word in words], np.int64)
+    return Stamp(
+        place,
+        top,
+        left,
+        (height, width),
+        lambda: pixels_of_runs(counts, height * width, what).reshape(height, width),
+        what,
+    )
+
+
+def _corners(one: Element, what: str) -> list[float]:
+    pairs = [pair.split(",") for pair in text(one.get("points"), f"points of {what}").split(";")]
+    if any(len(pair) != 2 for pair in pairs):
+        raise ImportRefused(f"the points of {what} are no pairs x,y")
+    return [number(word, f"a corner of {what}") for pair in pairs for word in pair]

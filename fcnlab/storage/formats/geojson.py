@@ -1,0 +1,75 @@
+"""GeoJSON: a collection of shapes per image, on the map where the image is georeferenced."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnlab.storage.formats.format import Assembly, ExportedImage, Region, Subject, WholeFile
+from fcnlab.storage.formats.georeference import Georeference, georeference
+
+LONGITUDE_LATITUDE = 4326
+"""The EPSG code that GeoJSON means when it says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class GeoJson:
+    """A feature per region, a polygon or several, each valid by the rules of simple features.
+
+    Coordinates are those of the original's coordinate reference system, which the member `crs` names unless it is
+    longitude and latitude; else x to the right and y down, in corners of pixels.
+    """
+
+    subject: Subject
+
+    def of_image(self, image: ExportedImage) -> Iterator[WholeFile]:
+        """One file."""
+        place = georeference(image)
+        content = {
+            "type": "FeatureCollection",
+            "name": image.name,
+            **_named_crs(place),
+            "features": [self._feature(region, place) for region in image.regions],
+        }
+        data = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+        yield WholeFile(f"geojson/{image.place}.geojson", data.encode())
+
+    def of_all(self) -> Iterator[Assembly]:
+        """Nothing."""
+        return iter(())
+
+    def _feature(self, region: Region, place: Georeference | None) -> dict[str, Any]:
+        polygons = [[_positions(ring, place) for ring in (piece.outer, *piece.holes)] for piece in region.simple_pieces]
+        geometry: dict[str, Any] = {"type": "MultiPolygon", "coordinates": polygons}
+        if len(polygons) == 1:
+            geometry = {"type": "Polygon", "coordinates": polygons[0]}
+        about = {"class_id": region.class_id, "class": self.subject.name_of(region.class_id), "area_px": region.area}
+        return {"type": "Feature", "properties": about, "geometry": geometry}
+
+
+def _positions(ring: NDArray[np.int32], place: Georeference | None) -> list[list[float]]:
+    """x, y of the corners, the first again at the end; clockwise on the screen, so against the clock on a map."""
+    xy = np.concatenate([ring, ring[:1]])[:, ::-1]
+    if place is None:
+        return xy.tolist()  # type: ignore[no-any-return]
+    a, b, c, d, e, f = tuple(place.transform)[:6]
+    cols, rows = xy.T.astype(np.float64)
+    on_map = np.stack([a * cols + b * rows + c, d * cols + e * rows + f], axis=1)
+    if a * e - b * d < 0:  # y points up there: turned over, the ring would run clockwise
+        on_map = on_map[::-1]
+    return on_map.tolist()  # type: ignore[no-any-return]
+
+
+def _named_crs(place: Georeference | None) -> dict[str, Any]:
+    if place is None or place.crs is None:
+        return {}
+    code = place.crs.to_epsg()
+    if code == LONGITUDE_LATITUDE:
+        return {}
+    name = f"urn:ogc:def:crs:EPSG::{code}" if code else place.crs.to_wkt()
+    return {"crs": {"type": "name", "properties": {"name": name}}}

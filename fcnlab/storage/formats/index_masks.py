@@ -1,0 +1,140 @@
+"""Index masks: a PNG, TIFF or BMP per image whose values are classes. Palettes keep their places, 255 says nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnlab.domain import IGNORE, MAX_CLASSES
+from fcnlab.errors import ImportRefused
+from fcnlab.storage.formats.label_tables import find_table, read_table, refuse_unread_table
+from fcnlab.storage.formats.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
+from fcnlab.storage.formats.mask_files import (
+    Rgb,
+    folder_of,
+    mask_header,
+    mask_nothing,
+    mask_values,
+    masks_at,
+    name_of,
+)
+from fcnlab.storage.formats.reading import ReadOptions
+
+MOST_VALUE = 65_535
+
+
+def read_index_masks(path: Path, options: ReadOptions) -> LabelSource:
+    """Masks in a folder, or one file, matched to images by their paths without the ending.
+
+    Names come from the table, else from `options.names`; colours from there too, else from the palette of the first
+    mask that has one. Class 255 is unknown unless the table names it.
+
+    Raises:
+        ImportRefused: no masks, or no names for their values.
+    """
+    files, folder = masks_at(path), folder_of(path)
+    table = options.table or find_table(folder)
+    named = named_values(folder, options, files[0], table)
+    tabled = frozenset(named) if table is not None else frozenset()
+    places = {value: place for place, value in enumerate(named)}
+
+    def read() -> Iterator[LabelledImage | UnreadLabels]:
+        for file in files:
+            name = name_of(file, folder)
+            try:
+                yield LabelledImage(name, mask_header(file).hw, partial(_mask, file=file, places=places, tabled=tabled))
+            except ImportRefused as refusal:
+                yield UnreadLabels(name, str(refusal))
+
+    notes = () if table is not None else (f"no table names the values in {folder.name}: they are ids of the project",)
+    return LabelSource(tuple(named.values()), len(files), read, notes)
+
+
+def named_values(folder: Path, options: ReadOptions, first: Path, table: Path | None) -> dict[int, FileClass]:
+    """The class of every value, in the order of values. Raises ImportRefused: there are no names, or too many."""
+    if table is not None:
+        named = dict(sorted(read_table(table).by_value.items()))
+    else:
+        refuse_unread_table(folder)
+        named = {value: FileClass(name) for value, name in sorted(options.names.items())}
+    if not named:
+        raise ImportRefused(
+            f"nothing says which classes the values in {folder.name} stand for: name a table of classes"
+        )
+    if len(named) > MAX_CLASSES or max(named) > MOST_VALUE:
+        raise ImportRefused(f"the table of classes has {len(named)} entries up to {max(named)}; at most {MAX_CLASSES}")
+    palette = _palette(first)
+    for value, one in named.items():
+        if not one.colour and value < len(palette):
+            named[value] = FileClass(one.name, "#{:02x}{:02x}{:02x}".format(*palette[value]))
+    return named
+
+
+def places_of_values(values: NDArray[Any], places: Mapping[int, int], what: str) -> NDArray[np.uint8]:
+    """Places uint8 of stored values, in their shape; 255 is IGNORE unless it has a place.
+
+    Raises:
+        ImportRefused: a value without a class.
+    """
+    lowest, highest = int(values.min()), int(values.max())
+    if lowest < 0 or highest > MOST_VALUE:
+        raise ImportRefused(f"{what} has the value {lowest if lowest < 0 else highest}, which is no class")
+    known = np.full(max(highest, IGNORE) + 1, -1, np.int16)
+    known[IGNORE] = IGNORE
+    for value, place in places.items():
+        if value < len(known):
+            known[value] = place
+    found = known[values]
+    if (found < 0).any():
+        strange = np.unique(values[found < 0])
+        listed = ", ".join(str(one) for one in strange[:5].tolist()) + (" ..." if len(strange) > 5 else "")
+        raise ImportRefused(f"{what} has pixels of the value {listed}, which no table of classes names")
+    return np.asarray(found, np.uint8)
+
+
+def _mask(hw: tuple[int, int], *, file: Path, places: Mapping[int, int], tabled: frozenset[int]) -> NDArray[np.uint8]:
+    refuse_other_size(file, hw)
+    return stored_places(file, places, tabled=tabled)
+
+
+def stored_places(file: Path, places: Mapping[int, int], *, tabled: Collection[int]) -> NDArray[np.uint8]:
+    """Places (H, W) uint8 of the values in a file; where it says that nothing is there, IGNORE.
+
+    `tabled`: values that a table names. Raises ImportRefused: as `mask_values`, or a value without a class.
+    """
+    values = mask_values(file)
+    nothing = mask_nothing(file, values, named=tabled)
+    found = np.full(values.shape, IGNORE, np.uint8)
+    if not nothing.all():
+        found[~nothing] = places_of_values(values[~nothing], places, file.name)
+    return found
+
+
+def sized(mask: NDArray[np.uint8], hw: tuple[int, int], file: Path) -> NDArray[np.uint8]:
+    """The mask, which must be of this size. Raises ImportRefused."""
+    _refuse_other((mask.shape[0], mask.shape[1]), hw, file)
+    return mask
+
+
+def refuse_other_size(file: Path, hw: tuple[int, int]) -> None:
+    """Before its pixels are decoded: a mask must be of the size of its image. Raises ImportRefused."""
+    _refuse_other(mask_header(file).hw, hw, file)
+
+
+def _refuse_other(found: tuple[int, int], hw: tuple[int, int], file: Path) -> None:
+    if found != hw:
+        raise ImportRefused(
+            f"{file.name} has {found[1]} x {found[0]} pixels, its image {hw[1]} x {hw[0]}; export it at full size"
+        )
+
+
+def _palette(file: Path) -> tuple[Rgb, ...]:
+    try:
+        return mask_header(file).palette
+    except ImportRefused:  # named when its turn comes
+        return ()

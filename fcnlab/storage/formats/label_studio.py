@@ -1,0 +1,255 @@
+"""Label Studio JSON: a list of tasks with their annotations."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import numpy as np
+
+from fcnlab.domain import IGNORE
+from fcnlab.errors import ImportRefused
+from fcnlab.storage.formats.label_studio_brush import decode_brush
+from fcnlab.storage.formats.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
+from fcnlab.storage.formats.reading import (
+    ReadOptions,
+    claimed_hw,
+    listing,
+    mapping,
+    name_in,
+    number,
+    read_json,
+    shown,
+    text,
+)
+from fcnlab.storage.formats.shapes import (
+    Ellipse,
+    Marks,
+    Shape,
+    ShapeClasses,
+    Stamp,
+    box,
+    polygon,
+    shape_classes,
+    turned,
+)
+from fcnlab.storage.image_readers.registry import SUFFIXES
+
+KINDS = ("polygon", "rectangle", "ellipse", "brush", "keypoint")
+NO_AREA = frozenset(
+    {"labels", "choices", "textarea", "rating", "number", "taxonomy", "datetime", "ranker", "pairwise", "relation"}
+)
+"""Results that mark no part of an image."""
+
+SERVED = ("/data/", "/tasks/")
+"""How addresses of files begin that Label Studio serves itself."""
+
+WEB = frozenset({"http", "https", "file"})
+"""Addresses whose paths are quoted; those of stores (s3, gs, azure-blob...) are keys, taken as they are."""
+
+UPLOADED = re.compile(r"^[0-9a-f]{8}-")
+"""What Label Studio puts before the names of files that were uploaded to it."""
+
+Result = Mapping[str, Any]
+
+
+def read_label_studio(path: Path, options: ReadOptions) -> LabelSource:
+    """The tasks of an export in the format JSON: polygons, rectangles, ellipses and brushes; keypoints are points.
+
+    Of several annotations of a task the one marked as ground truth counts, else the last with regions that was not
+    cancelled; what only the others marked is unknown. One that was submitted without regions says that nothing is
+    there. Coordinates are per cent of width and height; rectangles turn about their top left corner. Of several labels
+    of a region the first counts; regions without one are unknown. Tasks with regions of other kinds are left out, and
+    so are those in which something was said, but no region marked.
+
+    Raises:
+        ImportRefused: no such export, or damaged.
+    """
+    tasks = listing(read_json(path), path.name)
+    if any(isinstance(one, dict) and "annotation_id" in one and "annotations" not in one for one in tasks):
+        raise ImportRefused(
+            f"{path.name} is an export as JSON-MIN, which lacks parts of what was marked: export the project as JSON"
+        )
+    names: set[str] = set()
+    for task in tasks:
+        try:
+            regions = _regions(_annotations(mapping(task, "a task"))[0])
+            names |= {labels[0] for _, _, labels in regions if labels}
+        except ImportRefused:  # named when its turn comes
+            continue
+    classes = shape_classes([FileClass(name) for name in sorted(names)], rest=options.rest)
+
+    def read() -> Iterator[LabelledImage | UnreadLabels]:
+        for count, task in enumerate(tasks, start=1):
+            name = f"task {count}"
+            try:
+                whole = mapping(task, name)
+                name = _image_name(whole, name)
+                yield _image(name, _annotations(whole), classes)
+            except ImportRefused as refusal:
+                yield UnreadLabels(name, str(refusal))
+
+    return LabelSource(classes.classes, len(tasks), read)
+
+
+def _image_name(task: Mapping[str, Any], what: str) -> str:
+    """The name of the picture in its address: a path, an address of the web or a store, or a query of Label Studio."""
+    data = mapping(task.get("data"), f"the data of {what}")
+    named = [_path_in(one) for one in data.values() if isinstance(one, str)]
+    found = data.get("image") or next((one for one in named if one.lower().endswith(tuple(SUFFIXES))), None)
+    name = _path_in(text(found or task.get("file_upload"), f"the image of {what}"))
+    if "/upload/" in name or not found:
+        return UPLOADED.sub("", name.rpartition("/")[2])  # its folder is a number of Label Studio's own
+    return name
+
+
+def _path_in(address: str) -> str:
+    scheme, sign, rest = address.partition("://")
+    if sign and scheme.lower() not in WEB:
+        key = f"/{rest.partition('/')[2]}"  # behind the bucket
+        before = key.partition("?")[0]
+        return before if before.lower().endswith(tuple(SUFFIXES)) else key
+    if not sign and not address.startswith(SERVED):
+        return address
+    try:
+        parts = urlsplit(address if sign else address.replace("#", "%23"))
+    except ValueError:  # a text with a damaged address
+        return address
+    query = parse_qs(parts.query)
+    if "fileuri" in query:
+        try:
+            return _path_in(base64.b64decode(query["fileuri"][0], validate=True).decode())
+        except ValueError:
+            return address
+    return query["d"][0] if "d" in query else unquote(parts.path)
+
+
+def _annotations(task: Mapping[str, Any]) -> tuple[list[Result], list[Result]]:
+    """The results of the annotation that counts, and those of the others where it is not known to be the truth."""
+    kept = []
+    for one in listing(task.get("annotations", task.get("completions")), "the annotations"):
+        annotation = mapping(one, "an annotation")
+        if not annotation.get("was_cancelled"):
+            kept.append(annotation)
+    if not kept:
+        raise ImportRefused("nobody annotated it")
+    truth = next((one for one in kept if one.get("ground_truth")), None)
+    listed: dict[int, list[Result]] = {
+        id(one): [mapping(part, "a result") for part in listing(one.get("result"), "the result of an annotation")]
+        for one in kept
+    }
+    marked = [one for one in kept if next(_regions(listed[id(one)]), None) is not None]
+    chosen = truth or (marked or kept)[-1]
+    others = [] if truth else [part for one in marked if one is not chosen for part in listed[id(one)]]
+    return listed[id(chosen)], others
+
+
+def _kind(result: Result) -> str:
+    return str(result.get("type")).removesuffix("labels")
+
+
+def _regions(results: list[Result]) -> Iterator[tuple[Result, str, list[str]]]:
+    """(result, kind of shape, labels) of every region; labels may stand in a result of their own with the same id."""
+    by_id: dict[str, list[str]] = {}
+    for one in results:
+        found = _labels(one)
+        if found and one.get("id") is not None:
+            by_id.setdefault(str(one.get("id")), found)
+    drawn_ids = set()
+    for one in results:
+        if _kind(one) not in KINDS or not isinstance(one.get("value"), dict):
+            continue
+        key = str(one.get("id"))
+        own = _labels(one)
+        if own or key not in drawn_ids or one.get("id") is None:
+            drawn_ids.add(key)
+            yield one, _kind(one), own or by_id.get(key, [])
+
+
+def _labels(result: Result) -> list[str]:
+    value = result.get("value")
+    named = str(result.get("type"))
+    if not isinstance(value, dict) or (_kind(result) not in KINDS and named != "labels"):
+        return []
+    found = value.get(named) or value.get("labels") or value.get(f"{_kind(result)}labels")
+    return [name for name in map(name_in, found if isinstance(found, list) else [found]) if name]
+
+
+def _image(name: str, annotations: tuple[list[Result], list[Result]], classes: ShapeClasses) -> LabelledImage:
+    results, others = annotations
+    if not results:  # submitted without regions
+        return LabelledImage(name, None, partial(np.full, fill_value=classes.ground, dtype=np.uint8))
+    for one in results:  # what was marked must not become background
+        if _kind(one) not in KINDS and str(one.get("type")) not in NO_AREA:
+            raise ImportRefused(
+                f"it has a region of the kind {shown(str(one.get('type')))}, which cannot be read; draw it as a brush"
+            )
+    regions = [(*region, True) for region in _regions(results)]
+    if not regions:
+        raise ImportRefused("no region with a class was marked in it")
+    hw = _hw([one for one, *_ in regions])
+    marks = Marks(name, hw, classes)
+    if others:
+        marks.notes.add("others annotated it too: what only they marked is unknown")
+        regions = [*((*region, False) for region in _regions(others)), *regions]
+    for one, kind, labels, counts in regions:
+        what = f"{kind} {shown(one.get('id'))}"
+        place = IGNORE
+        if counts:
+            place = marks.place_of(labels[0] if labels else None, f"the label of {what}")
+        if counts and len(labels) > 1:
+            marks.notes.add(f"{what} has the labels {', '.join(map(repr, labels))}: only the first is taken")
+        value = mapping(one.get("value"), what)
+        with marks.dropping():
+            if kind == "keypoint":
+                x, y = (_share(value, key, size, what) for key, size in (("x", hw[1]), ("y", hw[0])))
+                marks.add_point(min(x, hw[1]), min(y, hw[0]), place, what)
+            else:
+                marks.add(_shape(kind, value, place, hw, what))
+    return marks.image()
+
+
+def _hw(results: list[Result]) -> tuple[int, int]:
+    """The size that all regions claim. Raises ImportRefused: one claims none, or another; or the image was turned."""
+    sizes = set()
+    for one in results:
+        what = f"{_kind(one)} {shown(one.get('id'))}"
+        sizes.add(claimed_hw(one.get("original_height"), one.get("original_width"), what))
+        if one.get("image_rotation"):
+            raise ImportRefused(f"{what} was drawn on the image turned by {one['image_rotation']} degrees")
+        if None in sizes or len(sizes) > 1:
+            raise ImportRefused(f"{what} says nothing about the size of its image, or something else than the others")
+    return next(hw for hw in sizes if hw is not None)
+
+
+def _shape(kind: str, value: Mapping[str, Any], place: int, hw: tuple[int, int], what: str) -> Shape:
+    height, width = hw
+    if kind == "brush":
+        if value.get("format") != "rle":
+            raise ImportRefused(f"{what} is in the format {shown(value.get('format'))}, wanted 'rle'")
+        code = listing(value.get("rle"), f"the rle of {what}")
+        return Stamp(place, 0, 0, hw, partial(decode_brush, code, hw, place=what), what)
+    if kind == "polygon":
+        pairs = [listing(pair, f"a point of {what}") for pair in listing(value.get("points"), f"the points of {what}")]
+        if any(len(pair) != 2 for pair in pairs):
+            raise ImportRefused(f"the points of {what} are no pairs")
+        shares = [number(one, f"a point of {what}") for pair in pairs for one in pair]
+        return polygon(place, [share * hw[1 - spot % 2] / 100 for spot, share in enumerate(shares)], what)
+    x, y = _share(value, "x", width, what), _share(value, "y", height, what)
+    degrees = number(value.get("rotation", 0), f"rotation of {what}")
+    if kind == "ellipse":
+        radii = (_share(value, "radiusX", width, what), _share(value, "radiusY", height, what))
+        if min(radii) < 0:
+            raise ImportRefused(f"{what} has a negative size")
+        return Ellipse(place, x, y, *radii, degrees, what)
+    right, bottom = x + _share(value, "width", width, what), y + _share(value, "height", height, what)
+    return turned(box(place, x, y, right, bottom, what), degrees, about=(x, y))
+
+
+def _share(value: Mapping[str, Any], key: str, size: int, what: str) -> float:
+    return number(value.get(key), f"{key} of {what}") * size / 100

@@ -1,0 +1,166 @@
+"""LabelMe: a JSON file per image."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import PngImagePlugin
+
+from fcnlab.domain import IGNORE
+from fcnlab.errors import ImportRefused
+from fcnlab.storage.formats.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
+from fcnlab.storage.formats.mask_files import files_below, folder_of, name_of
+from fcnlab.storage.formats.reading import (
+    ReadOptions,
+    claimed_hw,
+    listing,
+    mapping,
+    name_in,
+    number,
+    read_json,
+    shown,
+    text,
+)
+from fcnlab.storage.formats.shapes import (
+    Ellipse,
+    Marks,
+    NoArea,
+    Shape,
+    ShapeClasses,
+    Stamp,
+    box,
+    hull,
+    polygon,
+    shape_classes,
+)
+from fcnlab.storage.image_readers.decoding import DAMAGE
+
+UNKNOWN = "__ignore__"
+"""LabelMe's name for regions about which nothing is said."""
+
+POSITIONS, LINES = frozenset({"point", "points"}), frozenset({"line", "linestrip"})
+POLYGONS = frozenset({"polygon", "oriented_rectangle", "rotation", "quadrilateral"})
+"""Kinds with all their corners in order; the last two are those of tools that write LabelMe's files."""
+
+Corners = list[tuple[float, float]]
+
+
+def read_labelme(path: Path, options: ReadOptions) -> LabelSource:
+    """The JSON files in a folder, or one of them: polygons, rectangles, turned or not, circles and masks; points.
+
+    The corners of lines become points. Classes are found by reading all files once. Shapes of other kinds are unknown
+    pixels within their corners. A file without shapes is left out: LabelMe does not say that nothing is there.
+
+    Raises:
+        ImportRefused: no JSON file.
+    """
+    files = files_below(path, (".json",)) if path.is_dir() else [path]
+    folder = folder_of(path)
+    if not files:
+        raise ImportRefused(f"{path.name} holds no LabelMe file: none ends in .json")
+    classes = shape_classes([FileClass(name) for name in _names(files)], rest=options.rest)
+
+    def read() -> Iterator[LabelledImage | UnreadLabels]:
+        for file in files:
+            try:
+                yield _image(file, classes)
+            except ImportRefused as refusal:
+                yield UnreadLabels(name_of(file, folder), str(refusal))
+
+    return LabelSource(classes.classes, len(files), read)
+
+
+def _names(files: list[Path]) -> list[str]:
+    """Names of all classes, in the order of the alphabet."""
+    found: set[str] = set()
+    for file in files:
+        try:
+            shapes = listing(mapping(read_json(file), file.name).get("shapes"), "'shapes'")
+        except ImportRefused:  # named when its turn comes
+            continue
+        found |= {name_in(one.get("label")) for one in shapes if isinstance(one, dict)} - {"", UNKNOWN}
+    return sorted(found)
+
+
+def _image(file: Path, classes: ShapeClasses) -> LabelledImage:
+    content = mapping(read_json(file), file.name)
+    listed = listing(content.get("shapes"), f"'shapes' of {file.name}")
+    hw = claimed_hw(content.get("imageHeight"), content.get("imageWidth"), file.name)
+    named = content.get("imagePath")
+    marks = Marks(text(named, f"imagePath of {file.name}") if named else file.stem, hw, classes)
+    for place, one in enumerate(listed):
+        what = f"shapes[{place}] of {file.name}"
+        with marks.dropping():
+            _take(mapping(one, what), what, marks)
+    return marks.image()
+
+
+def _take(one: dict[str, Any], what: str, marks: Marks) -> None:
+    """Add what one shape says to the marks. Raises NoArea."""
+    label, kind = one.get("label"), one.get("shape_type") or "polygon"
+    is_ignored = name_in(label) == UNKNOWN
+    place = IGNORE if is_ignored else marks.place_of(label, f"the label of {what}")
+    corners = [_position(pair, what) for pair in listing(one.get("points"), f"the points of {what}")]
+    if kind in POSITIONS:
+        for x, y in corners:
+            marks.add_point(x, y, place, what)
+    elif kind in LINES:
+        marks.add_line(corners, place, what)
+    elif kind in POLYGONS:
+        marks.add(polygon(place, [value for pair in corners for value in pair], what), says_unknown=is_ignored)
+    elif kind == "rectangle" and len(corners) == 4:
+        marks.add(hull(place, corners, what), says_unknown=is_ignored)
+    elif kind in ("rectangle", "circle", "mask"):
+        marks.add(_between(kind, place, _two(corners, what), one, what), says_unknown=is_ignored)
+    else:
+        marks.unread(what, f"is of the kind {shown(kind)}, which is not known")
+
+
+def _between(kind: str, place: int, corners: Corners, one: dict[str, Any], what: str) -> Shape:
+    """What two positions describe."""
+    (x0, y0), (x1, y1) = corners
+    if kind == "circle":
+        radius = float(np.hypot(x1 - x0, y1 - y0))
+        return Ellipse(place, x0, y0, radius, radius, what=what)
+    if kind == "rectangle":
+        return box(place, min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1), what)
+    top, left = round(min(y0, y1)), round(min(x0, x1))
+    hw = (round(max(y0, y1)) - top + 1, round(max(x0, x1)) - left + 1)
+    packed = text(one.get("mask"), f"the mask of {what}")
+    return Stamp(place, top, left, hw, partial(_png, packed, hw, what), what)
+
+
+def _png(packed: str, wanted_hw: tuple[int, int], what: str) -> NDArray[np.bool_]:
+    try:
+        with PngImagePlugin.PngImageFile(io.BytesIO(base64.b64decode(packed, validate=True))) as image:
+            if (image.height, image.width) != wanted_hw:
+                raise ImportRefused(
+                    f"the mask of {what} has {image.width} x {image.height} pixels, its corners span "
+                    f"{wanted_hw[1]} x {wanted_hw[0]}"
+                )
+            return np.array(image.convert("L")) > 0
+    except (*DAMAGE, binascii.Error) as failure:
+        raise ImportRefused(f"the mask of {what} is damaged or no PNG") from failure
+
+
+def _position(pair: object, what: str) -> tuple[float, float]:
+    values = listing(pair, f"a point of {what}")
+    if len(values) != 2:
+        raise ImportRefused(f"a point of {what} is {shown(values)}, wanted x and y")
+    return number(values[0], f"x in {what}"), number(values[1], f"y in {what}")
+
+
+def _two(corners: Corners, what: str) -> Corners:
+    if len(corners) < 2:
+        raise NoArea(f"{what} has {len(corners)} points, wanted two")
+    if len(corners) != 2:
+        raise ImportRefused(f"{what} has {len(corners)} points, wanted two")
+    return corners

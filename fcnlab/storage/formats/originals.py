@@ -1,0 +1,31 @@
+"""The images themselves, beside their masks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from operator import attrgetter
+
+from fcnlab.errors import ExportFailed
+from fcnlab.storage.formats.format import Assembly, ExportedImage, WholeFile
+
+
+@dataclass(frozen=True, slots=True)
+class Originals:
+    """Copies of the files that images were made from, called like their masks; EXIF turns are left to their readers."""
+
+    folder: str
+    place: Callable[[ExportedImage], str] = attrgetter("place")
+
+    def of_image(self, image: ExportedImage) -> Iterator[WholeFile]:
+        """One file. Raises ExportFailed, ImportRefused: it is gone."""
+        path = image.original()
+        try:
+            data = path.read_bytes()
+        except OSError as failure:
+            raise ExportFailed(f"the original of {image.name} cannot be read ({failure.strerror})") from failure
+        yield WholeFile(f"{self.folder}/{self.place(image)}{path.suffix.lower()}", data)
+
+    def of_all(self) -> Iterator[Assembly]:
+        """Nothing."""
+        return iter(())

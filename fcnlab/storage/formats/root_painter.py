@@ -1,0 +1,83 @@
+"""RootPainter: a PNG per image with strokes, red on what is wanted, green on what is not; the rest is unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnlab.domain import IGNORE
+from fcnlab.errors import ImportRefused
+from fcnlab.storage.formats.index_masks import refuse_other_size
+from fcnlab.storage.formats.labelled import FileClass, LabelledImage, LabelSource, Notes, UnreadLabels
+from fcnlab.storage.formats.mask_files import folder_of, mask_colours, mask_header, masks_below, name_of
+from fcnlab.storage.formats.reading import ReadOptions
+from fcnlab.storage.formats.shapes import BACKGROUND
+
+FOREGROUND = "foreground"
+RED = "#ff0000"
+ANNOTATIONS = "annotations"
+SETS = frozenset({"train", "val"})
+"""Folders that RootPainter sorts annotations into; they say nothing of the image."""
+
+Part = tuple[int, Path]
+
+
+def read_root_painter(path: Path, options: ReadOptions) -> LabelSource:
+    """The annotations in a folder, or one file: red is `foreground`, green `background`, transparent unknown.
+
+    Where both were painted, red counts, as it does in RootPainter. Projects of several classes, `<class>/annotations`
+    each, make one mask: red is the class, and background is what is green for all of them; of two reds the last counts.
+
+    Raises:
+        ImportRefused: no annotations.
+    """
+    del options
+    files, folder = (masks_below(path, (".png",)) if path.is_dir() else [path]), folder_of(path)
+    if not files:
+        raise ImportRefused(f"{path.name} holds no annotations: no file ends in .png")
+    found = [(*_class_and_name(file, folder), file) for file in files]
+    named = sorted({one[0] for one in found})
+    names = named if len(named) > 1 else [FOREGROUND]
+    by_image: dict[str, list[Part]] = {}
+    for class_name, name, file in found:
+        by_image.setdefault(name, []).append((named.index(class_name) + 1, file))
+
+    def read() -> Iterator[LabelledImage | UnreadLabels]:
+        for name, parts in by_image.items():
+            try:
+                notes = Notes()
+                mask = partial(_mask, parts=parts, n_classes=len(names), notes=notes)
+                yield LabelledImage(name, mask_header(parts[0][1]).hw, mask, (), notes)
+            except ImportRefused as refusal:
+                yield UnreadLabels(name, str(refusal))
+
+    classes = (FileClass(BACKGROUND), *(FileClass(name, RED if len(names) == 1 else "") for name in names))
+    return LabelSource(classes, len(by_image), read)
+
+
+def _class_and_name(file: Path, folder: Path) -> tuple[str, str]:
+    """The class that a folder above `annotations` names, and what the image is called."""
+    parts = name_of(file, folder).split("/")
+    place = parts.index(ANNOTATIONS) if ANNOTATIONS in parts[:-1] else -1
+    inside = parts[place + 1 :]
+    image = "/".join([part for part in inside[:-1] if part not in SETS] + inside[-1:])
+    return (parts[place - 1] if place > 0 else FOREGROUND), image
+
+
+def _mask(hw: tuple[int, int], *, parts: Sequence[Part], n_classes: int, notes: Notes) -> NDArray[np.uint8]:
+    mask = np.full(hw, IGNORE, np.uint8)
+    n_green = np.zeros(hw, np.uint8)
+    for place, file in parts:
+        refuse_other_size(file, hw)
+        rgba = mask_colours(file)
+        painted, red, green = rgba[..., 3] > 0, rgba[..., 0] > 0, rgba[..., 1] > 0
+        n_green += painted & ~red & green
+        if (strange := painted & ~red & ~green & (rgba[..., 2] > 0)).any():
+            notes.add(f"{int(strange.sum())} pixels of {file.name} are neither red nor green: they are unknown")
+        mask[painted & red] = place
+    mask[(n_green == n_classes) & (mask == IGNORE)] = 0
+    return mask

@@ -1,0 +1,175 @@
+"""Pascal VOC: masks with a palette in SegmentationClass, or polygons and boxes in Annotations."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from xml.etree.ElementTree import Element
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnlab.domain import IGNORE
+from fcnlab.errors import ImportRefused
+from fcnlab.storage.formats.colour_masks import places_of_colours
+from fcnlab.storage.formats.index_masks import sized, stored_places
+from fcnlab.storage.formats.label_tables import find_table, read_table, refuse_unread_table
+from fcnlab.storage.formats.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
+from fcnlab.storage.formats.mask_files import files_below, mask_colours, mask_header, mask_values, name_of
+from fcnlab.storage.formats.reading import ReadOptions, claimed_hw, number, xml_elements
+from fcnlab.storage.formats.shapes import Marks, Shape, ShapeClasses, box, polygon, shape_classes, turned
+
+MASKS, BOXES = frozenset({"SegmentationClass", "SegmentationClassPNG", "SegmentationClassAug"}), "Annotations"
+"""Folders of masks: that of the challenges, LabelMe's, and that of a set which is often used with them."""
+
+NAMES = (
+    *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
+    *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
+)
+"""The classes of the VOC challenges, in the order of their values."""
+
+BORDER = "#e0e0c0"
+"""The colour in which VOC's palette shows 255, the border about which nothing is said."""
+
+
+def read_voc(path: Path, options: ReadOptions) -> LabelSource:
+    """The masks below a folder, or when there are none, the polygons and boxes of its XML files (or one of them).
+
+    Values are lines of labelmap.txt where there is one, else the classes of the challenges; 255 is unknown. Masks whose
+    palette is not that of labelmap.txt, and those without one, are read by their colours. Boxes count pixels from 1,
+    both ends within, as the development kit does; of an object with polygons these count. A file without objects is
+    left out: it does not say whether nobody looked or nothing is there.
+
+    Raises:
+        ImportRefused: neither masks nor boxes.
+    """
+    masks = [one for one in files_below(path, (".png",)) if MASKS & {*one.parts}] if path.is_dir() else []
+    if masks:
+        return _masks(masks, path, options)
+    files = files_below(path, (".xml",)) if path.is_dir() else [path]
+    if not files:
+        raise ImportRefused(f"{path.name} holds no SegmentationClass with masks and no {BOXES} with XML files")
+    return _objects(files, options)
+
+
+def _masks(files: list[Path], root: Path, options: ReadOptions) -> LabelSource:
+    folder = next(parent for parent in files[0].parents if parent.name in MASKS)
+    table = options.table or find_table(folder) or find_table(root)
+    notes: tuple[str, ...] = ()
+    if table is None:
+        refuse_unread_table(folder.parent)
+        named = dict(enumerate(map(FileClass, NAMES)))
+        notes = (f"no table names the values in {folder.name}: they are taken for the classes of the VOC challenges",)
+    else:
+        named = dict(sorted(read_table(table).by_value.items()))
+    colours = {one.colour: place for place, one in enumerate(named.values()) if one.colour}
+    colours.setdefault(BORDER, IGNORE)
+
+    def read() -> Iterator[LabelledImage | UnreadLabels]:
+        for file in files:
+            name = name_of(file, folder) if file.is_relative_to(folder) else file.stem
+            try:
+                yield LabelledImage(name, mask_header(file).hw, partial(_mask, file=file, named=named, colours=colours))
+            except ImportRefused as refusal:
+                yield UnreadLabels(name, str(refusal))
+
+    return LabelSource(tuple(named.values()), len(files), read, notes)
+
+
+def _mask(
+    hw: tuple[int, int], *, file: Path, named: Mapping[int, FileClass], colours: Mapping[str, int]
+) -> NDArray[np.uint8]:
+    palette = dict(enumerate("#{:02x}{:02x}{:02x}".format(*one) for one in mask_header(file).palette))
+    is_coloured = any(one.colour and palette.get(value) != one.colour for value, one in named.items())
+    if is_coloured and (palette or not _is_grey(file)):
+        return sized(places_of_colours(mask_colours(file), colours, file.name, strange="refuse"), hw, file)
+    places = {value: place for place, value in enumerate(named)}
+    return sized(stored_places(file, places, tabled=named), hw, file)
+
+
+def _is_grey(file: Path) -> bool:
+    try:
+        mask_values(file)
+    except ImportRefused:
+        return False
+    return True
+
+
+def _objects(files: list[Path], options: ReadOptions) -> LabelSource:
+    names: set[str] = set()
+    for file in files:
+        try:
+            names |= {one.findtext("name", "").strip() for one in _root(file).iter("object")}
+        except ImportRefused:  # named when its turn comes
+            continue
+    classes = shape_classes([FileClass(name) for name in sorted(names) if name], rest=options.rest)
+
+    def read() -> Iterator[LabelledImage | UnreadLabels]:
+        for file in files:
+            try:
+                yield _image_of_objects(file, classes)
+            except ImportRefused as refusal:
+                yield UnreadLabels(file.stem, str(refusal))
+
+    return LabelSource(classes.classes, len(files), read)
+
+
+def _root(file: Path) -> Element:
+    found = next(xml_elements(file, frozenset({"annotation"})), None)
+    if found is None:
+        raise ImportRefused(f"{file.name} holds no annotation of Pascal VOC")
+    return found
+
+
+def _image_of_objects(file: Path, classes: ShapeClasses) -> LabelledImage:
+    root = _root(file)
+    name = root.findtext("filename", "").strip() or file.stem
+    marks = Marks(name, claimed_hw(root.findtext("size/height"), root.findtext("size/width"), name), classes)
+    for count, one in enumerate(root.iter("object"), start=1):
+        what = f"object {count} of {file.name}"
+        place = marks.place_of(one.findtext("name"), f"the name of {what}")
+        for shape in _outlines(one):
+            with marks.dropping():
+                marks.add(_shape(shape, one, place, what))
+    return marks.image()
+
+
+def _outlines(thing: Element) -> list[Element]:
+    """The elements that say where an object is: its polygons, else its turned box, else its box."""
+    for tag in ("polygon", "robndbox", "bndbox"):
+        found = [one for one in thing.findall(tag) if len(one)]
+        if found:
+            return found
+    return [Element("bndbox")]  # whose corners are missing then
+
+
+def _shape(outline: Element, thing: Element, place: int, what: str) -> Shape:
+    """A polygon, or a box, turned clockwise where its tool says so: by `angle` in radians, or an attribute in degrees.
+
+    All count pixels from 1. Raises ImportRefused, NoArea.
+    """
+    if outline.tag == "polygon":
+        return polygon(place, _corners(outline, what), what)
+    if outline.tag == "robndbox":
+        x, y, width, height, angle = (
+            number(outline.findtext(key), f"{key} of {what}") for key in ("cx", "cy", "w", "h", "angle")
+        )
+        flat = box(place, x - width / 2, y - height / 2, x + width / 2, y + height / 2, what)
+        return turned(flat, float(np.rad2deg(angle)), about=(x, y))
+    x0, y0, x1, y1 = (number(outline.findtext(key), f"{key} of {what}") for key in ("xmin", "ymin", "xmax", "ymax"))
+    named = {one.findtext("name", "").strip(): one.findtext("value") for one in thing.iterfind("attributes/attribute")}
+    degrees = number(named.get("rotation") or "0", f"rotation of {what}")
+    return turned(box(place, x0 - 1, y0 - 1, x1, y1, what), degrees, about=((x0 - 1 + x1) / 2, (y0 - 1 + y1) / 2))
+
+
+def _corners(outline: Element, what: str) -> list[float]:
+    """x, y, x, y, ... of elements x1, y1, x2, y2, ..., or of points with an x and a y."""
+    points = [one for one in outline if one.find("x") is not None]
+    if points:
+        written = [one.findtext(key) for one in points for key in "xy"]
+    else:
+        numbers = sorted({int(one.tag[1:]) for one in outline if re.fullmatch(r"[xy]\d+", one.tag)})
+        written = [outline.findtext(f"{key}{at}") for at in numbers for key in "xy"]
+    return [number(one, f"a corner of {what}") - 1 for one in written]

@@ -1,0 +1,158 @@
+"""YOLO: a text file per image, a line per object, coordinates as shares of width and height."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from fcnlab.domain import IGNORE
+from fcnlab.errors import ImportRefused
+from fcnlab.storage.formats.label_tables import BESIDE, find_table, key_point_columns, read_table
+from fcnlab.storage.formats.labelled import LabelledImage, LabelSource, UnreadLabels
+from fcnlab.storage.formats.mask_files import files_below
+from fcnlab.storage.formats.reading import ReadOptions, number, read_text, whole
+from fcnlab.storage.formats.shapes import (
+    UNKNOWN_PIXELS,
+    Marks,
+    Polygon,
+    ShapeClasses,
+    box,
+    polygon,
+    shape_classes,
+)
+
+NO_LABELS = frozenset(
+    {
+        *(name for name in BESIDE if name.endswith(".txt")),
+        *("train.txt", "val.txt", "valid.txt", "validation.txt", "test.txt"),
+        *("readme.txt", "readme.dataset.txt", "readme.roboflow.txt"),
+    }
+)
+"""Text files that are no labels, unless they begin as labels do."""
+
+FOLDER = "labels"
+PEEK_CHARS = 1000
+LEAST, MOST = -0.5, 1.5
+"""Coordinates beyond these are no shares of a width or height: they count pixels, or belong to something else."""
+
+
+def read_yolo(path: Path, options: ReadOptions) -> LabelSource:
+    """The text files in a folder: `class x y x y ...` is a polygon, `class x y width height` a box about its middle.
+
+    Behind a box may stand key points, as data.yaml says or as their visibilities show, and behind both the number of a
+    track. Classes are named by data.yaml, classes.txt or CVAT's obj.names, beside the labels or above them. `path` may
+    be that data.yaml. An empty file says that its image shows nothing.
+
+    Raises:
+        ImportRefused: no text files, or nothing names the classes.
+    """
+    folder = path if path.is_dir() else path.parent
+    files = label_files(folder) if path.is_dir() or path.suffix.lower() != ".txt" else [path]
+    if not files:
+        raise ImportRefused(f"{folder.name} holds no YOLO labels: no file ends in .txt")
+    named = path if path.suffix.lower() in (".yaml", ".yml") else None
+    table = options.table or named or find_table(folder)
+    if table is None:
+        raise ImportRefused(
+            f"nothing names the classes of {folder.name}: put data.yaml or classes.txt beside the labels"
+        )
+    by_value = dict(sorted(read_table(table).by_value.items()))
+    classes = shape_classes(by_value.values(), rest=options.rest)
+    places = {value: classes.places[one.name] for value, one in by_value.items()}
+    n_columns = key_point_columns(folder, table)
+
+    def read() -> Iterator[LabelledImage | UnreadLabels]:
+        for file in files:
+            name = image_name(file, folder)
+            try:
+                yield _image(file, name, classes, places, n_columns)
+            except ImportRefused as refusal:
+                yield UnreadLabels(name, str(refusal))
+
+    return LabelSource(classes.classes, len(files), read)
+
+
+def label_files(folder: Path) -> list[Path]:
+    """The text files in a folder that may hold labels."""
+    files = files_below(folder, (".txt",))
+    return [one for one in files if one.name.lower() not in NO_LABELS or begins_with_label(one)]
+
+
+def begins_with_label(file: Path) -> bool:
+    """Whether the first line of a text file is a class and coordinates."""
+    try:
+        with file.open(encoding="utf-8-sig", errors="replace") as lines:
+            words = _words(lines.read(PEEK_CHARS).lstrip().partition("\n")[0])
+    except OSError:
+        return False
+    is_class = len(words) >= 5 and re.fullmatch(r"\d+(\.0*)?", words[0]) is not None
+    return is_class and all(re.fullmatch(r"-?[\d.]+(e-?\d+)?", word) for word in words[1:5])
+
+
+def image_name(file: Path, folder: Path) -> str:
+    """The path of the image below the folder, without an ending; `labels` stands where `images` does."""
+    parts = file.relative_to(folder).with_suffix("").parts
+    return "/".join(part for place, part in enumerate(parts) if part != FOLDER or place == len(parts) - 1)
+
+
+def _words(line: str) -> list[str]:
+    """The numbers of a line, which blanks or commas part; commas in all of them stand for points."""
+    words = line.split()
+    if len(words) >= 5 and all(re.fullmatch(r"-?\d+,\d+", word) for word in words[1:]):
+        return [word.replace(",", ".") for word in words]
+    return [word for word in re.split(r"[\s,]+", line.strip()) if word]
+
+
+def _image(file: Path, name: str, classes: ShapeClasses, places: Mapping[int, int], n_columns: int) -> LabelledImage:
+    lines = [
+        (f"{file.name}, line {count}", words)
+        for count, line in enumerate(read_text(file).splitlines(), start=1)
+        if (words := _words(line))
+    ]
+    if not lines:  # which says that nothing is there
+        return LabelledImage(name, None, partial(np.full, fill_value=classes.ground, dtype=np.uint8))
+    marks = Marks(name, None, classes, in_shares=True)
+    for what, words in lines:
+        value = whole(words[0], f"the class in {what}")
+        if value not in places:
+            marks.notes.add(f"{what} is of class {value}; the table of classes ends at {max(places)}: {UNKNOWN_PIXELS}")
+        numbers = [number(word, f"a coordinate in {what}") for word in words[1:]]
+        strange = next((one for one in numbers[:4] if not LEAST <= one <= MOST), None)
+        if strange is not None:
+            raise ImportRefused(
+                f"{what} has the coordinate {strange:g}, far outside its image: wanted shares of width and height, "
+                "from 0 to 1"
+            )
+        with marks.dropping():
+            marks.add(_shape(places.get(value, IGNORE), numbers, words, what, n_columns))
+    return marks.image()
+
+
+def _shape(place: int, numbers: Sequence[float], words: Sequence[str], what: str, n_columns: int) -> Polygon:
+    """The box or polygon of a line, without what follows it. Raises ImportRefused, NoArea."""
+    count, has_track = len(numbers), re.fullmatch(r"[1-9]\d*", words[-1]) is not None
+    if n_columns and count not in (4, 4 + n_columns, 5 + n_columns, 6 + n_columns):
+        raise ImportRefused(f"{what} has {count} coordinates: wanted 4 for a box, and {n_columns} of key points")
+    is_tracked_box = has_track and (count == 5 or (count == 6 and numbers[-1] >= 2 and 0 <= numbers[4] <= 1))
+    if n_columns or count == 4 or is_tracked_box or _has_visibilities(numbers):
+        x, y, width, height = numbers[:4]
+        return box(place, x - width / 2, y - height / 2, x + width / 2, y + height / 2, what)
+    if count % 2 and count > 6 and has_track and numbers[-1] >= 2:
+        return polygon(place, numbers[:-1], what)
+    if count % 2 or count < 6:
+        raise ImportRefused(f"{what} has {count} coordinates: wanted 4 for a box, or 3 pairs and more")
+    strange = next((one for one in numbers if not LEAST <= one <= MOST), None)
+    if strange is not None:
+        raise ImportRefused(f"{what} has the coordinate {strange:g}, far outside its image")
+    return polygon(place, numbers, what)
+
+
+def _has_visibilities(numbers: Sequence[float]) -> bool:
+    """Whether triples x, y and visibility (0, 1 or 2) follow a box, and cannot be corners."""
+    seen = numbers[6::3]
+    is_triples = len(numbers) > 6 and (len(numbers) - 4) % 3 == 0 and all(one in (0, 1, 2) for one in seen)
+    return is_triples and (2 in seen or len(numbers) % 2 == 1)

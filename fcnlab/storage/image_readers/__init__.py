@@ -1,0 +1,1 @@
+"""Reading image files of any kind."""

@@ -1,0 +1,157 @@
+"""What TIFF files say beside their pixels: how large a pixel is, and which values there are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+
+from fcnlab.errors import InvalidSetting
+from fcnlab.imaging import PixelSize, Stretch
+from fcnlab.storage.image_readers.decoding import DAMAGE, DecodedImage
+
+SOFTWARE, SOFTWARE_WINDOW = "fcnlab", "fcnlab window"
+"""Of the files that keep one page of a stack, the second where its range is a window."""
+
+CENTIMETRE = 3
+SMALLEST, LARGEST = (340, 280), (341, 281)
+"""Tags of the smallest and largest value: SMinSampleValue or MinSampleValue, and their counterparts."""
+
+UNITS = {"micron": "µm", "um": "µm", "\\u00b5m": "µm", "μm": "µm", "inch": "in", "meter": "m", "metre": "m"}
+GEO_UNITS = {9001: "m", 9002: "ft", 9003: "ft", 9036: "km", 9102: "degree"}
+PER_CENTIMETRE = {"nm": 1e7, "µm": 1e4, "mm": 10.0, "cm": 1.0, "m": 0.01}
+
+
+def pixel_size(file: tifffile.TiffFile, page: tifffile.TiffPage, *, ome: PixelSize | None = None) -> PixelSize | None:
+    """The size of a stored pixel: from OME, ImageJ or GeoTIFF notes, or a resolution per centimetre; else None.
+
+    A resolution per inch says how large to print, and is passed over. `ome` is what `ome_sizes` found.
+    """
+    if ome is not None:
+        return ome
+    try:
+        for found in (_imagej(file, page), _geo(page), _centimetres(page)):
+            if found is not None:
+                return PixelSize(*found)
+    except (*DAMAGE, InvalidSetting):  # a picture is worth more than its notes
+        return None
+    return None
+
+
+def ome_sizes(file: tifffile.TiffFile) -> tuple[PixelSize | None, ...]:
+    """Sizes of pixels from OME notes, in the order of its images; empty: there are no such notes."""
+    if not file.is_ome or not file.ome_metadata:
+        return ()
+    from defusedxml.ElementTree import fromstring
+
+    try:
+        elements = [one for one in fromstring(file.ome_metadata).iter() if one.tag.endswith("}Pixels")]
+        return tuple(_ome_size(one.attrib) for one in elements)
+    except DAMAGE:  # as above
+        return ()
+
+
+def stated_range(page: tifffile.TiffPage) -> Stretch | None:
+    """The range that a file of real numbers says its values have; of other numbers only where we wrote it."""
+    if page.dtype is None or not (page.dtype.kind == "f" or is_ours(page)):
+        return None
+    try:
+        low, high = (min(_numbers(page, SMALLEST)), max(_numbers(page, LARGEST)))
+    except DAMAGE:
+        return None
+    return Stretch(low, high) if math.isfinite(low) and math.isfinite(high) and low < high else None
+
+
+def is_ours(page: tifffile.TiffPage) -> bool:
+    """Whether `write_page` wrote the file."""
+    return str(page.software) in (SOFTWARE, SOFTWARE_WINDOW)
+
+
+def is_windowed(page: tifffile.TiffPage) -> bool:
+    """Whether `write_page` wrote the file, and its range is a window."""
+    return str(page.software) == SOFTWARE_WINDOW
+
+
+def write_page(path: Path, page: DecodedImage) -> None:
+    """Write one image of a stack as an uncompressed TIFF: same pixels, same bytes.
+
+    A pixel size is kept where its unit is a length, and so are the stated range and the value of unknown pixels.
+    """
+    pixels, size, stated = page.pixels, page.pixel_size, page.stated
+    is_colour = page.channels in (3, 4) and pixels.dtype in (np.uint8, np.uint16)
+    options: dict[str, Any] = {}
+    if page.channels > 1:
+        options["planarconfig"] = "contig"
+    if is_colour and page.channels == 4:
+        options["extrasamples"] = ("unspecified",)
+    if size is not None and size.unit in PER_CENTIMETRE:
+        each = PER_CENTIMETRE[size.unit]
+        options |= {"resolution": (each / size.width, each / size.height), "resolutionunit": "CENTIMETER"}
+    if stated is not None:
+        ends, count = ((SMALLEST[0], stated.low), (LARGEST[0], stated.high)), page.channels
+        options["extratags"] = [(tag, "d", count, (float(value),) * count, True) for tag, value in ends]
+    if page.nodata is not None:
+        options.setdefault("extratags", []).append((42113, "s", 0, f"{page.nodata!r}", True))
+    photometric, software = "rgb" if is_colour else "minisblack", SOFTWARE_WINDOW if page.is_window else SOFTWARE
+    tifffile.imwrite(path, pixels, photometric=photometric, metadata=None, software=software, **options)
+
+
+def _ome_size(notes: Mapping[str, str]) -> PixelSize | None:
+    width, height = notes.get("PhysicalSizeX"), notes.get("PhysicalSizeY")
+    if width is None:
+        return None
+    try:
+        return PixelSize(float(width), float(height or width), _unit(notes.get("PhysicalSizeXUnit", "µm")))
+    except (ValueError, InvalidSetting):  # as above
+        return None
+
+
+def _imagej(file: tifffile.TiffFile, page: tifffile.TiffPage) -> tuple[float, float, str] | None:
+    unit = (file.imagej_metadata or {}).get("unit") if file.is_imagej else None
+    if not unit or unit in ("pixel", "pixels"):
+        return None
+    across, down = _resolution(page)
+    return 1 / across, 1 / down, _unit(str(unit))
+
+
+def _geo(page: tifffile.TiffPage) -> tuple[float, float, str] | None:
+    notes = page.geotiff_tags or {}
+    scale = notes.get("ModelPixelScale")
+    if scale is None:
+        transformation = notes.get("ModelTransformation")
+        if transformation is None:
+            return None
+        matrix = np.asarray(transformation, float).reshape(4, 4)
+        scale = np.hypot(matrix[0, :2], matrix[1, :2]).tolist()
+    is_geographic = int(notes.get("GTModelTypeGeoKey", 1)) == 2
+    unit = notes.get("GeogAngularUnitsGeoKey", 9102) if is_geographic else notes.get("ProjLinearUnitsGeoKey", 9001)
+    return float(scale[0]), float(scale[1]), GEO_UNITS.get(int(unit), "unit")
+
+
+def _centimetres(page: tifffile.TiffPage) -> tuple[float, float, str] | None:
+    unit = page.tags.get("ResolutionUnit")
+    if unit is None or int(unit.value) != CENTIMETRE:
+        return None
+    across, down = _resolution(page)
+    return (1e4 / across, 1e4 / down, "µm") if across > 100 else (10 / across, 10 / down, "mm")
+
+
+def _resolution(page: tifffile.TiffPage) -> tuple[float, float]:
+    across, down = (page.tags[name].value for name in ("XResolution", "YResolution"))
+    return across[0] / across[1], down[0] / down[1]
+
+
+def _numbers(page: tifffile.TiffPage, codes: tuple[int, ...]) -> list[float]:
+    for code in codes:
+        tag = page.tags.get(code)
+        if tag is not None:
+            return [float(value) for value in np.atleast_1d(tag.value)]
+    return []
+
+
+def _unit(name: str) -> str:
+    return UNITS.get(name, name)[:20]
