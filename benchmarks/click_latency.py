@@ -34,12 +34,12 @@ from fcnlab.counts import Task
 from fcnlab.domain import Event, EventBatch, EventKind
 from fcnlab.lab import open_lab
 from fcnlab.runs import TrainingState
-from fcnlab.services.importing import import_files
-from fcnlab.services.labelling import apply_events
-from fcnlab.services.projects import create_project
-from fcnlab.services.trainings import cancel_training, start_training
-from fcnlab.services.trainings import training as training_of
-from fcnlab.services.workers import ensure_worker
+from fcnlab.services.images.importing import import_files
+from fcnlab.services.labelling.events import apply_events
+from fcnlab.services.projects.projects import create_project
+from fcnlab.services.training.trainings import cancel_training, start_training
+from fcnlab.services.training.trainings import training as training_of
+from fcnlab.services.training.workers import ensure_worker
 from fcnlab.settings import Settings
 from fcnlab.specs import NetworkName, NetworkSpec, TrainingSpec
 from tests.browser.harness import WATCH_CLICKS, open_label_page, pixel_on_screen, running_browser, running_server

@@ -24,13 +24,13 @@ import numpy as np
 from fcnlab.comparisons import ComparisonSpec, Participant
 from fcnlab.domain import IGNORE, ImageState, Point, PointSource, StoredMask
 from fcnlab.lab import Lab, open_lab
-from fcnlab.services import projects
-from fcnlab.services.comparing import Standing, standing, start_comparison
-from fcnlab.services.comparison_entries import candidate
-from fcnlab.services.holding import Holder
-from fcnlab.services.importing import import_files
-from fcnlab.services.labelling import add_points
-from fcnlab.services.worker import fine_tune, work_on
+from fcnlab.services.comparing.comparisons import Standing, standing, start_comparison
+from fcnlab.services.comparing.entries import candidate
+from fcnlab.services.images.importing import import_files
+from fcnlab.services.labelling.events import add_points
+from fcnlab.services.projects import projects
+from fcnlab.services.training.lease_holder import Holder
+from fcnlab.services.training.worker import fine_tune, work_on
 from fcnlab.settings import Settings
 from fcnlab.simulating import read_example, read_names
 from fcnlab.specs import NetworkName

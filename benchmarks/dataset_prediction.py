@@ -27,8 +27,8 @@ from fcnlab.core.learner.encoder import StageEncoder
 from fcnlab.domain import IGNORE
 from fcnlab.exports import ExportFormat, ExportSpec
 from fcnlab.segmenter import PointSegmenter
-from fcnlab.services.predicted_files import input_files, predict_files
-from fcnlab.services.predicting import Predictor, background_of_model, labels_of_model
+from fcnlab.services.predict.predicted_files import input_files, predict_files
+from fcnlab.services.predict.predicting import Predictor, background_of_model, labels_of_model
 from fcnlab.simulating import n_classes_of, read_example, read_names
 from fcnlab.storage.files.weights import load_encoder
 from fcnlab.threads import wait_politely

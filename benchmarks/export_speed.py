@@ -28,12 +28,12 @@ from PIL import Image
 from fcnlab.domain import ImageState, StoredMask
 from fcnlab.exports import ExportFormat, ExportSpec
 from fcnlab.lab import Lab, open_lab
-from fcnlab.services import projects
-from fcnlab.services.exporting import export_project
-from fcnlab.services.fitting import ProjectLearner
-from fcnlab.services.importing import import_files
-from fcnlab.services.labelling import set_image_state
-from fcnlab.services.picture_store import PictureStore
+from fcnlab.services.export.exporting import export_project
+from fcnlab.services.images.importing import import_files
+from fcnlab.services.labelling.events import set_image_state
+from fcnlab.services.live.fitting import ProjectLearner
+from fcnlab.services.live.picture_store import PictureStore
+from fcnlab.services.projects import projects
 from fcnlab.settings import Settings
 from fcnlab.storage.database import repository_images
 from fcnlab.storage.database.engine import writing

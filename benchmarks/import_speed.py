@@ -33,8 +33,8 @@ def make_files(folder: Path, n: int) -> None:
 def run(folder: Path, data: Path) -> dict[str, float]:
     """Import the folder; what it took."""
     from fcnlab.lab import open_lab
-    from fcnlab.services.import_sources import import_folder
-    from fcnlab.services.projects import create_project
+    from fcnlab.services.images.import_sources import import_folder
+    from fcnlab.services.projects.projects import create_project
     from fcnlab.settings import Settings
 
     lab = open_lab(Settings(data_dir=data, device="cpu", demo=False))

@@ -33,9 +33,9 @@ from PIL import Image
 
 from fcnlab.domain import ImageState, StoredMask
 from fcnlab.lab import open_lab
-from fcnlab.services import projects
-from fcnlab.services.importing import import_files
-from fcnlab.services.labelling import set_image_state
+from fcnlab.services.images.importing import import_files
+from fcnlab.services.labelling.events import set_image_state
+from fcnlab.services.projects import projects
 from fcnlab.settings import Settings
 from fcnlab.storage.database import repository_images
 from fcnlab.storage.database.engine import writing

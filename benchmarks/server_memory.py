@@ -21,8 +21,8 @@ import skimage.data
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from fcnlab.lab import open_lab
-from fcnlab.services.importing import import_files
-from fcnlab.services.projects import create_project
+from fcnlab.services.images.importing import import_files
+from fcnlab.services.projects.projects import create_project
 from fcnlab.settings import Settings
 from tests.browser.harness import Server, click_pixel, open_label_page, running_browser, running_server
 

@@ -6,8 +6,8 @@ from fcnlab.errors import FcnlabError
 
 if TYPE_CHECKING:
     from fcnlab.segmenter import PointSegmenter
-    from fcnlab.services.reading_labels import read_labels
-    from fcnlab.services.writing import write_masks
+    from fcnlab.services.labels.reading_labels import read_labels
+    from fcnlab.services.predict.write_masks import write_masks
 
 __all__ = ["FcnlabError", "PointSegmenter", "__version__", "read_labels", "write_masks"]
 __version__ = "0.1.0"
@@ -23,11 +23,11 @@ def __getattr__(name: str) -> Any:
 
         return PointSegmenter
     if name == "read_labels":
-        from fcnlab.services.reading_labels import read_labels
+        from fcnlab.services.labels.reading_labels import read_labels
 
         return read_labels
     if name == "write_masks":
-        from fcnlab.services.writing import write_masks
+        from fcnlab.services.predict.write_masks import write_masks
 
         return write_masks
     raise AttributeError(f"module 'fcnlab' has no attribute {name!r}")

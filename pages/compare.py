@@ -4,8 +4,8 @@ import streamlit as st
 
 from fcnlab.counts import Task
 from fcnlab.errors import FcnlabError
-from fcnlab.services.comparing import comparisons, standing
-from fcnlab.services.trainings import groundwork
+from fcnlab.services.comparing.comparisons import comparisons, standing
+from fcnlab.services.training.trainings import groundwork
 from fcnlab.ui import compare_panel, compare_watch, count_train_panel, frame, session, train_panel
 
 own = session.engine()

@@ -4,7 +4,7 @@ import streamlit as st
 
 from fcnlab.counts import Task
 from fcnlab.errors import FcnlabError
-from fcnlab.services.models import models
+from fcnlab.services.models.models import models
 from fcnlab.ui import contrast_panel, frame, models_panel, session
 
 own = session.engine()

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from fcnlab.errors import FcnlabError
-from fcnlab.services import projects as project_service
+from fcnlab.services.projects import projects as project_service
 from fcnlab.ui import dashboard, frame, images_panel, imaging_panel, labels_panel, projects_panel, session
 
 own = session.engine()

@@ -4,7 +4,7 @@ import streamlit as st
 
 from fcnlab.counts import Task
 from fcnlab.errors import FcnlabError
-from fcnlab.services.trainings import groundwork, trainings
+from fcnlab.services.training.trainings import groundwork, trainings
 from fcnlab.ui import count_train_panel, frame, session, train_panel, train_watch
 
 own = session.engine()

@@ -19,7 +19,7 @@ from fcnlab.api.service import make_service
 from fcnlab.cli import main
 from fcnlab.errors import FcnlabError
 from fcnlab.lab import open_lab
-from fcnlab.services.projects import create_project, projects
+from fcnlab.services.projects.projects import create_project, projects
 from fcnlab.settings import Settings
 
 NAN, INF, HUGE = float("nan"), float("inf"), 10**20

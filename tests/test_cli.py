@@ -27,10 +27,10 @@ from fcnlab.core.tiling import large
 from fcnlab.domain import LearnerSpec
 from fcnlab.lab import open_lab
 from fcnlab.segmenter import PointSegmenter
-from fcnlab.services import projects
-from fcnlab.services.fitting import ProjectLearner
-from fcnlab.services.masks import predicted_mask
-from fcnlab.services.picture_store import PictureStore
+from fcnlab.services.live.fitting import ProjectLearner
+from fcnlab.services.live.masks import predicted_mask
+from fcnlab.services.live.picture_store import PictureStore
+from fcnlab.services.projects import projects
 from fcnlab.settings import Settings
 from fcnlab.webapp_files import server_script
 

@@ -11,8 +11,8 @@ from click.testing import CliRunner, Result
 
 from fcnlab.cli import main
 from fcnlab.lab import open_lab
-from fcnlab.services import worker
-from fcnlab.services.comparing import comparisons, standing
+from fcnlab.services.comparing.comparisons import comparisons, standing
+from fcnlab.services.training import worker
 from fcnlab.settings import Settings
 from fcnlab.specs import NetworkName
 from tests.services.bars import Site

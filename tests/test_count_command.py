@@ -17,10 +17,10 @@ from fcnlab.cli import main
 from fcnlab.commands import counting_training
 from fcnlab.errors import Diverged
 from fcnlab.lab import open_lab
-from fcnlab.services.image_hashes import hash_of
-from fcnlab.services.importing import import_files
-from fcnlab.services.predicted_files import InputFile
-from fcnlab.services.projects import create_project, projects
+from fcnlab.services.images.image_hashes import hash_of
+from fcnlab.services.images.importing import import_files
+from fcnlab.services.predict.predicted_files import InputFile
+from fcnlab.services.projects.projects import create_project, projects
 from fcnlab.settings import Settings
 from fcnlab.storage.database import repository_images
 from fcnlab.storage.database.engine import reading

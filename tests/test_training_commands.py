@@ -19,9 +19,9 @@ from fcnlab.domain import Point, PointSource
 from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab, open_lab
 from fcnlab.runs import Training, TrainingState, Wanted
-from fcnlab.services import holding, worker, workers
-from fcnlab.services.labelling import add_points
-from fcnlab.services.trainings import cancel_training, curves, training, trainings
+from fcnlab.services.labelling.events import add_points
+from fcnlab.services.training import lease_holder, worker, workers
+from fcnlab.services.training.trainings import cancel_training, curves, training, trainings
 from fcnlab.settings import Settings
 from fcnlab.specs import TrainingProgress
 from fcnlab.storage.database import repository_leases
@@ -128,7 +128,7 @@ def test_ctrl_c_pauses_and_resume_goes_on_from_there(
 def test_who_stops_a_training_from_elsewhere_ends_its_command(
     lab: Lab, started: list[int], monkeypatch: pytest.MonkeyPatch, code: int, said: str
 ) -> None:
-    monkeypatch.setattr(holding, "LOOK_S", 0.05)
+    monkeypatch.setattr(lease_holder, "LOOK_S", 0.05)
 
     def stopped(
         lab: Lab, training: Training, *, resume: Path | None, checkpoint: Path

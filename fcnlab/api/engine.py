@@ -8,9 +8,9 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from fcnlab.lab import Lab
-from fcnlab.services.answering import Answers
-from fcnlab.services.export_jobs import ExportJobs
-from fcnlab.services.jobs import Jobs
+from fcnlab.services.export.jobs import ExportJobs
+from fcnlab.services.live.jobs import Jobs
+from fcnlab.services.live.predictions import Answers
 
 
 @dataclass(frozen=True, slots=True)

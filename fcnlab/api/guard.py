@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fcnlab.services.tokens import label_studio_path
+from fcnlab.services.installation.tokens import label_studio_path
 
 OPEN = frozenset({"/", "/health", "/docs", "/openapi.json"})
 """Addresses that tell nothing of anybody's data."""

@@ -17,8 +17,7 @@ from fcnlab.api.engine import Own
 from fcnlab.api.guard import BY_SECRET, WEBHOOK_REFUSED
 from fcnlab.domain import ImageInfo, Project
 from fcnlab.errors import FcnlabError, InvalidPoints, NoPoints
-from fcnlab.services import projects
-from fcnlab.services.label_studio import (
+from fcnlab.services.labels.label_studio import (
     LabelConfig,
     brush_code,
     forget_annotation,
@@ -32,6 +31,7 @@ from fcnlab.services.label_studio import (
     store_annotation,
     store_context,
 )
+from fcnlab.services.projects import projects
 
 VERSION = "fcnlab-instant"
 TAUGHT_BY = frozenset({"ANNOTATION_CREATED", "ANNOTATIONS_CREATED", "ANNOTATION_UPDATED"})

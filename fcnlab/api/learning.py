@@ -14,9 +14,9 @@ from fcnlab.api.engine import Own
 from fcnlab.api.projects import Number
 from fcnlab.api.shapes import FitOut
 from fcnlab.domain import ClassLabel
-from fcnlab.services import projects as services
-from fcnlab.services.mask_bytes import index_mask
-from fcnlab.services.training_report import training_accuracy
+from fcnlab.services.predict.mask_bytes import index_mask
+from fcnlab.services.projects import projects as services
+from fcnlab.services.training.training_report import training_accuracy
 
 router = APIRouter(tags=["learning"])
 

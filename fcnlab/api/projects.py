@@ -11,17 +11,12 @@ from fcnlab.api.engine import Own
 from fcnlab.api.shapes import BackgroundIn, ImageOut, PointOut, PointsIn, ProjectIn, ProjectOut, StateIn, Uploaded
 from fcnlab.domain import ClassLabel, ImageState, LearnerSpec, Point
 from fcnlab.errors import InvalidPoints
-from fcnlab.services import projects as services
-from fcnlab.services.adding import Addition, add_points_at_once
-from fcnlab.services.import_sources import mask_of, masks_beside
-from fcnlab.services.importing import import_files
-from fcnlab.services.labelling import (
-    AppliedBatch,
-    points_of_image,
-    remove_points,
-    set_image_state,
-)
-from fcnlab.services.pictures import shown_file
+from fcnlab.services.images.import_sources import mask_of, masks_beside
+from fcnlab.services.images.importing import import_files
+from fcnlab.services.images.pictures import shown_file
+from fcnlab.services.labelling.events import AppliedBatch, points_of_image, remove_points, set_image_state
+from fcnlab.services.labelling.point_import import Addition, add_points_at_once
+from fcnlab.services.projects import projects as services
 
 PAGE = 1000
 """Images told at once, at most."""

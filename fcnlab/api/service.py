@@ -31,10 +31,10 @@ from fcnlab.errors import (
     storage_failure,
 )
 from fcnlab.lab import Lab
-from fcnlab.services.answering import Answers
-from fcnlab.services.export_jobs import ExportJobs
-from fcnlab.services.jobs import Jobs
-from fcnlab.services.sweeping import sweep_quietly
+from fcnlab.services.export.jobs import ExportJobs
+from fcnlab.services.installation.sweeping import sweep_quietly
+from fcnlab.services.live.jobs import Jobs
+from fcnlab.services.live.predictions import Answers
 
 PREFIX = "/api/v1"
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from fcnlab.domain import ImageInfo, ImageState, PointSource, Project, StoredPoint
-from fcnlab.services.export_jobs import ExportJob
+from fcnlab.services.export.jobs import ExportJob
 
 
 class Strict(BaseModel):

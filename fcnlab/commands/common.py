@@ -14,7 +14,7 @@ from fcnlab.errors import UnknownProject
 if TYPE_CHECKING:
     from fcnlab.domain import Project
     from fcnlab.lab import Lab
-    from fcnlab.services.fitting import ProjectLearner
+    from fcnlab.services.live.fitting import ProjectLearner
     from fcnlab.settings import Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -54,8 +54,8 @@ def learner_of(lab: Lab, project: Project) -> Iterator[ProjectLearner]:
     """The learner of a project; what it learned is kept on the disk for the next command."""
     import torch
 
-    from fcnlab.services.fitting import ProjectLearner
-    from fcnlab.services.picture_store import PictureStore
+    from fcnlab.services.live.fitting import ProjectLearner
+    from fcnlab.services.live.picture_store import PictureStore
 
     if lab.settings.threads:
         torch.set_num_threads(lab.settings.threads)
@@ -67,7 +67,7 @@ def learner_of(lab: Lab, project: Project) -> Iterator[ProjectLearner]:
 
 def found_project(lab: Lab, wanted: str) -> Project:
     """The project of that name, else of that number (3 or #3), archived ones too. Raises UnknownProject."""
-    from fcnlab.services.projects import projects
+    from fcnlab.services.projects.projects import projects
 
     known = projects(lab, include_archived=True)
     for project in known:

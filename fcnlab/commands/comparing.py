@@ -21,7 +21,7 @@ from fcnlab.specs import NetworkName, NetworkSpec, PointScore, TrainingProgress,
 if TYPE_CHECKING:
     from fcnlab.domain import Project
     from fcnlab.lab import Lab
-    from fcnlab.services.comparing import Standing
+    from fcnlab.services.comparing.comparisons import Standing
 
 HEADINGS = ("", "held out", "95 %", "mIoU", "epoch kept", "s/epoch", "s/image", "runs", "parameters")
 COUNT_HEADINGS = ("", "MAE", "RMSE", "MRE", "GAME(3)", "F", "epoch kept", "s/epoch", "s/image", "runs", "parameters")
@@ -177,7 +177,7 @@ def _line(progress: TrainingProgress) -> str:
 
 def _networks(text: str) -> tuple[NetworkSpec, ...]:
     """Networks from `fcn8s:bilinear,unet`. Raises InvalidSetting for a name or an upsampling nobody knows."""
-    from fcnlab.services.comparison_entries import TELLING, candidate
+    from fcnlab.services.comparing.entries import TELLING, candidate
 
     if not text.strip():
         return tuple(candidate(name, upsampling) for name, upsampling in TELLING)
@@ -195,10 +195,10 @@ def _networks(text: str) -> tuple[NetworkSpec, ...]:
 
 def _compare_here(lab: Lab, project: Project, spec: ComparisonSpec, labeller: str) -> Standing:
     """Compare in this process; how it ended. Ctrl-C cancels what still goes on."""
-    from fcnlab.services.comparing import cancel_comparison, standing, start_comparison
-    from fcnlab.services.holding import Holder
-    from fcnlab.services.worker import fine_tune, work_on
-    from fcnlab.services.workers import ensure_workers
+    from fcnlab.services.comparing.comparisons import cancel_comparison, standing, start_comparison
+    from fcnlab.services.training.lease_holder import Holder
+    from fcnlab.services.training.worker import fine_tune, work_on
+    from fcnlab.services.training.workers import ensure_workers
 
     with Holder(lab, project_id=project.id) as holder:
         made = start_comparison(lab, project_id=project.id, spec=spec, labeller=labeller)

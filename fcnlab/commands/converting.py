@@ -63,8 +63,8 @@ def convert(
 
     What cannot be read is named and left out, or is unknown pixels, and the exit code is 1 then.
     """
-    from fcnlab.services.converting import conversion
-    from fcnlab.services.expert_labels import LabelRequest
+    from fcnlab.services.labels.converting import conversion
+    from fcnlab.services.labels.label_import import LabelRequest
 
     request = LabelRequest(as_format=as_format, table=table, rest=rest)
     wanted = tuple(one for one in ExportFormat if one.value in formats)

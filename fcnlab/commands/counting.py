@@ -44,8 +44,8 @@ def evaluate(
     Images that the counter learned from are left out, and those held out by which it was calibrated and chosen:
     they say too little about others.
     """
-    from fcnlab.services.counting import Judgement, open_counter
-    from fcnlab.services.counting_files import marked_files
+    from fcnlab.services.counting.counters import Judgement, open_counter
+    from fcnlab.services.counting.marked_files import marked_files
 
     settings = settings_of(ctx)
     if radius is not None and not 0 < radius < math.inf:
@@ -126,9 +126,9 @@ def predict(
         raise click.UsageError("give images, or --input")
     if output is None and objects is None and coco is None and density is None:
         raise click.UsageError("give --output, --objects, --coco or --density")
-    from fcnlab.services.counted_files import CountTargets, count_input_files
-    from fcnlab.services.counting import open_counter
-    from fcnlab.services.predicted_files import input_files
+    from fcnlab.services.counting.counted_files import CountTargets, count_input_files
+    from fcnlab.services.counting.counters import open_counter
+    from fcnlab.services.predict.predicted_files import input_files
 
     settings = settings_of(ctx)
     counter = open_counter(model, device=settings.device)

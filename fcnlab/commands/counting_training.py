@@ -29,8 +29,8 @@ from fcnlab.specs import (
 )
 
 if TYPE_CHECKING:
-    from fcnlab.services.counting_files import MarkedFile
-    from fcnlab.services.finetuning import TrainedNetwork
+    from fcnlab.services.counting.marked_files import MarkedFile
+    from fcnlab.services.training.finetuning import TrainedNetwork
 
 USUAL = counting_training(Objective.DENSITY)
 BEST = "best"
@@ -106,7 +106,7 @@ def train(
         return
     if not images or points is None or output is None:
         raise click.UsageError("give --project, or --images, --points and --output")
-    from fcnlab.services.counting_files import marked_files
+    from fcnlab.services.counting.marked_files import marked_files
 
     settings = settings_of(ctx)
     found = marked_files(images, points, max_pixels=settings.max_pixels)
@@ -131,7 +131,7 @@ def _train_project(
     ctx: click.Context, wanted: str, network: NetworkSpec, training: TrainingSpec, objective: str, *, as_json: bool
 ) -> None:
     """Train on what is marked in a project; `fcnlab trainings resume` goes on after Ctrl-C."""
-    from fcnlab.services.trainings import start_counting
+    from fcnlab.services.training.trainings import start_counting
 
     with opened(ctx) as lab:
         project = found_project(lab, wanted)
@@ -186,8 +186,8 @@ def _trained(
     ctx: click.Context, files: Sequence[MarkedFile], network: NetworkSpec, training: TrainingSpec, group_by: str
 ) -> TrainedNetwork:
     """Train in this process."""
-    from fcnlab.services.counting import train_counter
-    from fcnlab.services.counting_files import FilePoints
+    from fcnlab.services.counting.counters import train_counter
+    from fcnlab.services.counting.marked_files import FilePoints
 
     settings = settings_of(ctx)
     points = FilePoints(files, training, group_by=group_by, max_pixels=settings.max_pixels)
@@ -221,7 +221,7 @@ class Made:
     """
 
     def __init__(self, output: Path, objectives: Sequence[Objective]) -> None:
-        from fcnlab.services.model_files import refuse_unwritable_model
+        from fcnlab.services.models.files import refuse_unwritable_model
 
         self._output, self.objectives = output, objectives
         self._made: list[tuple[TrainedNetwork, Objective]] = []
@@ -238,7 +238,7 @@ class Made:
 
     def add(self, trained: TrainedNetwork, objective: Objective) -> None:
         """Write one more; one that was best and is so no longer gets another name first."""
-        from fcnlab.services.model_files import write_model
+        from fcnlab.services.models.files import write_model
 
         self._made.append((trained, objective))
         (best, its), changed = self.best, [(trained, objective)]

@@ -19,8 +19,8 @@ def doctor(ctx: click.Context, sweeps: bool, as_json: bool) -> None:
     The exit code is 1 when something is broken. --sweep deletes first what a server would at its start; it is safe
     while others work.
     """
-    from fcnlab.services.doctoring import examine
-    from fcnlab.services.sweeping import sweep
+    from fcnlab.services.installation.diagnostics import examine
+    from fcnlab.services.installation.sweeping import sweep
 
     if sweeps:
         with opened(ctx) as lab:
@@ -46,8 +46,8 @@ def backup(ctx: click.Context, file: Path) -> None:
     It holds what the database names, for its owner alone. Pictures, thumbnails and features are left out: they are made
     again. Files that are gone are named, and the exit code is 1 then.
     """
-    from fcnlab.services.backing_up import backup as back_up
-    from fcnlab.services.backing_up import missing_files
+    from fcnlab.services.installation.backup import backup as back_up
+    from fcnlab.services.installation.backup import missing_files
 
     with opened(ctx) as lab:
         click.echo(str(back_up(lab, file)))
@@ -67,7 +67,7 @@ def restore(ctx: click.Context, file: Path, incomplete: bool) -> None:
     Into the data folder, which may be empty, or hold an installation that nobody uses: that one is put into a folder
     beside it. The backup is checked whole before anything is written.
     """
-    from fcnlab.services.backing_up import restore as restore_from
+    from fcnlab.services.installation.backup import restore as restore_from
 
     restored = restore_from(settings_of(ctx), file, may_lack=incomplete)
     for name in restored.missing:

@@ -13,7 +13,7 @@ import click
 from fcnlab.commands.common import answer, found_project, json_option, opened, project_option, say
 
 if TYPE_CHECKING:
-    from fcnlab.services.expert_labels import FoundLabels
+    from fcnlab.services.labels.label_import import FoundLabels
 
 FORMATS = (
     "auto",
@@ -78,7 +78,7 @@ def import_labels(
     What cannot be read, has no image or is of a class that the project lacks is named and left out, or is unknown
     pixels, and the exit code is 1 then. Clicks are never changed.
     """
-    from fcnlab.services.expert_labels import LabelRequest, found_labels
+    from fcnlab.services.labels.label_import import LabelRequest, found_labels
 
     request = LabelRequest(
         as_format=as_format,
@@ -166,7 +166,7 @@ def _mapping(pairs: tuple[str, ...]) -> dict[str, str]:
 @click.pass_context
 def list_labels(ctx: click.Context, wanted: str, each: bool, as_json: bool) -> None:
     """Where the labels of experts in a project came from."""
-    from fcnlab.services.expert_masks import counted_by_source, expert_masks
+    from fcnlab.services.labels.expert_masks import counted_by_source, expert_masks
 
     with opened(ctx) as lab:
         project = found_project(lab, wanted)
@@ -191,7 +191,7 @@ def remove_labels(ctx: click.Context, wanted: str, as_json: bool, what: str) -> 
 
     WHAT is a source, as `labels list` names it, or the number of one mask. Nothing is deleted from the disk.
     """
-    from fcnlab.services.expert_masks import expert_masks, remove_mask, remove_source
+    from fcnlab.services.labels.expert_masks import expert_masks, remove_mask, remove_source
 
     with opened(ctx) as lab:
         project = found_project(lab, wanted)

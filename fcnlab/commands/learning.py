@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from fcnlab.core.training.network_model import NetworkModel
     from fcnlab.domain import ClassLabel
     from fcnlab.imaging import Imaging
-    from fcnlab.services.fitting import Maker
-    from fcnlab.services.predicted_files import Prediction
+    from fcnlab.services.live.fitting import Maker
+    from fcnlab.services.predict.predicted_files import Prediction
 
 
 @click.command()
@@ -47,9 +47,9 @@ def fit(ctx: click.Context, wanted: str, output: Path | None, as_json: bool) -> 
 
     It is kept in the data folder; --output puts a copy where you want it, and replaces a file that is there.
     """
-    from fcnlab.services.masks import save_model
-    from fcnlab.services.model_exports import copy_checkpoint
-    from fcnlab.services.training_report import training_accuracy
+    from fcnlab.services.live.masks import save_model
+    from fcnlab.services.models.exports import copy_checkpoint
+    from fcnlab.services.training.training_report import training_accuracy
 
     with opened(ctx) as lab:
         project = found_project(lab, wanted)
@@ -116,8 +116,8 @@ def predict(
         raise click.UsageError("give either --project or --model")
     if not inputs and not images:
         raise click.UsageError("give images, or --input")
-    from fcnlab.services.predicted_files import input_files, predict_files
-    from fcnlab.services.predicting import Predictor
+    from fcnlab.services.predict.predicted_files import input_files, predict_files
+    from fcnlab.services.predict.predicting import Predictor
 
     settings, known = settings_of(ctx), _known(ctx, wanted, model)
     files = input_files([*inputs, *images], max_pixels=settings.max_pixels)
@@ -174,12 +174,12 @@ class _Known:
 def _known(ctx: click.Context, wanted: str | None, model: Path | None) -> _Known:
     """The model in a file, or what a project knows."""
     if model is not None:
-        from fcnlab.services.model_files import open_model
-        from fcnlab.services.predicting import labels_of_model
+        from fcnlab.services.models.files import open_model
+        from fcnlab.services.predict.predicting import labels_of_model
 
         content = open_model(model, device="cpu")
         return _Known(content, labels_of_model(content), content.background, {}, None)
-    from fcnlab.services.painting import paintings_by_content
+    from fcnlab.services.labelling.painting import paintings_by_content
 
     with opened(ctx) as lab:
         project = found_project(lab, str(wanted))

@@ -27,7 +27,7 @@ def models() -> None:
 @click.pass_context
 def list_models(ctx: click.Context, wanted: str, as_json: bool) -> None:
     """The models of a project, newest first; an asterisk marks the one that makes its masks."""
-    from fcnlab.services.models import models as all_models
+    from fcnlab.services.models.models import models as all_models
 
     with opened(ctx) as lab:
         project = found_project(lab, wanted)
@@ -51,7 +51,7 @@ def list_models(ctx: click.Context, wanted: str, as_json: bool) -> None:
 @click.pass_context
 def use(ctx: click.Context, wanted: str, which: str) -> None:
     """Let the masks of a project be made by a model, or by the instant learner."""
-    from fcnlab.services.models import use_model
+    from fcnlab.services.models.models import use_model
 
     if which != INSTANT and not which.isdecimal():
         raise click.UsageError(f"{which!r} is neither the number of a model nor {INSTANT!r}")
@@ -68,7 +68,7 @@ def use(ctx: click.Context, wanted: str, which: str) -> None:
 @click.pass_context
 def keep(ctx: click.Context, wanted: str, labeller: str, as_json: bool) -> None:
     """Make what the instant learner knows now a version among the models."""
-    from fcnlab.services.models import keep_instant
+    from fcnlab.services.models.models import keep_instant
 
     with opened(ctx) as lab, learner_of(lab, found_project(lab, wanted)) as learner:
         found = keep_instant(lab, learner, labeller=labeller)
@@ -81,7 +81,7 @@ def keep(ctx: click.Context, wanted: str, labeller: str, as_json: bool) -> None:
 @click.pass_context
 def rename(ctx: click.Context, number: int, name: str) -> None:
     """Give a model another name."""
-    from fcnlab.services.models import rename_model
+    from fcnlab.services.models.models import rename_model
 
     with opened(ctx) as lab:
         found = rename_model(lab, model_id=number, name=name)
@@ -93,7 +93,7 @@ def rename(ctx: click.Context, number: int, name: str) -> None:
 @click.pass_context
 def delete(ctx: click.Context, number: int) -> None:
     """Take a model out of the list; a project that uses it goes back to the instant learner."""
-    from fcnlab.services.models import delete_model
+    from fcnlab.services.models.models import delete_model
 
     with opened(ctx) as lab:
         found = delete_model(lab, model_id=number)
@@ -107,7 +107,7 @@ def delete(ctx: click.Context, number: int) -> None:
 @click.pass_context
 def export(ctx: click.Context, number: int, as_format: Any, output: Path) -> None:
     """Write a model to a file: its checkpoint, or the network as ONNX or torch.export program."""
-    from fcnlab.services.model_exports import export_network
+    from fcnlab.services.models.exports import export_network
 
     with opened(ctx) as lab:
         click.echo(str(export_network(lab, model_id=number, as_format=as_format, to=output)))
@@ -121,7 +121,7 @@ def export(ctx: click.Context, number: int, as_format: Any, output: Path) -> Non
 @click.pass_context
 def bring(ctx: click.Context, wanted: str, labeller: str, file: Path, as_json: bool) -> None:
     """Take in a checkpoint from elsewhere; its classes are matched to the project's by name."""
-    from fcnlab.services.bringing import bring_model
+    from fcnlab.services.models.model_import import bring_model
 
     with opened(ctx) as lab:
         project = found_project(lab, wanted)

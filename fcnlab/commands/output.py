@@ -27,7 +27,7 @@ from fcnlab.exports import (
 
 if TYPE_CHECKING:
     from fcnlab.domain import ClassLabel
-    from fcnlab.services.fitting import ProjectLearner
+    from fcnlab.services.live.fitting import ProjectLearner
 
 Result = TypeVar("Result")
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -112,7 +112,7 @@ def export(
     Done images keep their stored masks, the others are predicted. An image whose mask cannot be made is named and
     left out, and the exit code is 1 then.
     """
-    from fcnlab.services.exporting import export_project
+    from fcnlab.services.export.exporting import export_project
 
     with opened(ctx) as lab:
         project = found_project(lab, wanted)

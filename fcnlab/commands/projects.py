@@ -13,7 +13,7 @@ from fcnlab.errors import FcnlabError, InvalidSetting, UnknownProject
 if TYPE_CHECKING:
     from fcnlab.domain import Project
     from fcnlab.lab import Lab
-    from fcnlab.services.importing import ImportProgress
+    from fcnlab.services.images.importing import ImportProgress
 
 NAMED_MOST = 50
 """Files set aside that are named one by one: a folder of labels may have a hundred thousand."""
@@ -30,8 +30,8 @@ def projects() -> None:
 def list_projects(ctx: click.Context, as_json: bool) -> None:
     """All projects with their images, points and classes."""
     from fcnlab.domain import ImageState
-    from fcnlab.services.projects import dashboard
-    from fcnlab.services.projects import projects as all_projects
+    from fcnlab.services.projects.projects import dashboard
+    from fcnlab.services.projects.projects import projects as all_projects
 
     rows = []
     with opened(ctx) as lab:
@@ -108,7 +108,7 @@ def project_background(ctx: click.Context, wanted: str, name: str | None, as_jso
 
     The background is not tinted, and formats of shapes leave it out. A project that counts always has one.
     """
-    from fcnlab.services.projects import class_named, set_background
+    from fcnlab.services.projects.projects import class_named, set_background
 
     with opened(ctx) as lab:
         project = found_project(lab, wanted)
@@ -143,8 +143,8 @@ def project_imaging(
     A change makes the pictures of all images anew. Points stay, and so do the masks of done images. An image that lacks
     a channel is shown by its first ones; channels that no image has are refused.
     """
-    from fcnlab.services.imaging import imaging_text, parse_imaging, set_imaging
-    from fcnlab.services.projects import project as project_of
+    from fcnlab.services.images.imaging import imaging_text, parse_imaging, set_imaging
+    from fcnlab.services.projects.projects import project as project_of
 
     refused, fits = [], []
     with opened(ctx) as lab:
@@ -232,7 +232,7 @@ def _made(
 ) -> Project:
     from fcnlab.counts import Task
     from fcnlab.domain import LearnerSpec
-    from fcnlab.services.projects import DEFAULT_CLASSES, class_named, create_project, labels_of
+    from fcnlab.services.projects.projects import DEFAULT_CLASSES, class_named, create_project, labels_of
 
     labels = labels_of(classes.split(",") if classes else DEFAULT_CLASSES)
     return create_project(
@@ -249,7 +249,7 @@ def _project(
     lab: Lab, wanted: str, classes: str | None, background: str | None, *, object_mode: bool, counts: bool
 ) -> Project:
     from fcnlab.counts import Task
-    from fcnlab.services.projects import class_named
+    from fcnlab.services.projects.projects import class_named
 
     try:
         project = found_project(lab, wanted)
@@ -272,7 +272,7 @@ def _steps(
     lab: Lab, sources: tuple[str, ...], project_id: int, *, with_masks: bool
 ) -> Iterator[ImportProgress | tuple[str, str]]:
     """Each image on its way; a source that cannot be followed, with the reason."""
-    from fcnlab.services.import_sources import import_named
+    from fcnlab.services.images.import_sources import import_named
 
     for source in sources:
         try:

@@ -28,7 +28,7 @@ def serve(ctx: click.Context, host: str | None, port: int | None, no_token: bool
 
     from fcnlab.access import is_loopback
     from fcnlab.api.service import make_service
-    from fcnlab.services.tokens import api_token, label_studio_path, token_file
+    from fcnlab.services.installation.tokens import api_token, label_studio_path, token_file
 
     with opened(ctx) as lab:
         settings = lab.settings

@@ -16,8 +16,8 @@ from fcnlab.commands.common import answer, found_project, json_option, opened, p
 @click.pass_context
 def stats(ctx: click.Context, wanted: str, table: Path | None, as_json: bool) -> None:
     """What was labelled in a project: images, points, labellers, and how much of the done images each class covers."""
-    from fcnlab.services.projects import dashboard
-    from fcnlab.services.statistics import image_statistics, write_statistics
+    from fcnlab.services.projects.projects import dashboard
+    from fcnlab.services.projects.statistics import image_statistics, write_statistics
 
     with opened(ctx) as lab:
         project = found_project(lab, wanted)

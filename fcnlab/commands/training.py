@@ -92,7 +92,7 @@ def train(
 
 def _parent_file(lab: Lab, project: Project, model_id: int) -> str:
     """The file of a model of the project. Raises UnknownModel."""
-    from fcnlab.services.models import models
+    from fcnlab.services.models.models import models
 
     for model in models(lab, project_id=project.id):
         if model.id == model_id:
@@ -111,8 +111,8 @@ def worker(ctx: click.Context, wanted: str, idle_s: float) -> None:
     """
     import logging
 
-    from fcnlab.services.worker import fine_tune, run_worker
-    from fcnlab.services.workers import become_background
+    from fcnlab.services.training.worker import fine_tune, run_worker
+    from fcnlab.services.training.workers import become_background
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -132,8 +132,8 @@ def trainings() -> None:
 @click.pass_context
 def list_trainings(ctx: click.Context, wanted: str, as_json: bool) -> None:
     """All trainings of a project, newest first."""
-    from fcnlab.services.models import models as all_models
-    from fcnlab.services.trainings import trainings as all_trainings
+    from fcnlab.services.models.models import models as all_models
+    from fcnlab.services.training.trainings import trainings as all_trainings
 
     with opened(ctx) as lab:
         project = found_project(lab, wanted)
@@ -157,7 +157,7 @@ def list_trainings(ctx: click.Context, wanted: str, as_json: bool) -> None:
 @click.pass_context
 def pause(ctx: click.Context, number: int) -> None:
     """Let a training rest; `resume` goes on from there."""
-    from fcnlab.services.trainings import pause_training
+    from fcnlab.services.training.trainings import pause_training
 
     with opened(ctx) as lab:
         found = pause_training(lab, training_id=number)
@@ -169,8 +169,8 @@ def pause(ctx: click.Context, number: int) -> None:
 @click.pass_context
 def resume(ctx: click.Context, number: int) -> None:
     """Let a training that was paused, interrupted or failed go on in a worker process."""
-    from fcnlab.services.trainings import resume_training
-    from fcnlab.services.workers import ensure_worker
+    from fcnlab.services.training.trainings import resume_training
+    from fcnlab.services.training.workers import ensure_worker
 
     with opened(ctx) as lab:
         found = resume_training(lab, training_id=number)
@@ -183,7 +183,7 @@ def resume(ctx: click.Context, number: int) -> None:
 @click.pass_context
 def cancel(ctx: click.Context, number: int) -> None:
     """End a training for good; its curves stay, a model does not come of it."""
-    from fcnlab.services.trainings import cancel_training
+    from fcnlab.services.training.trainings import cancel_training
 
     with opened(ctx) as lab:
         found = cancel_training(lab, training_id=number)
@@ -222,11 +222,11 @@ def train_here(lab: Lab, project: Project, queue: Queue) -> list[Training]:
     Raises:
         FcnlabError: one failed.
     """
-    from fcnlab.services.holding import Holder, Interrupted
-    from fcnlab.services.trainings import pause_training
-    from fcnlab.services.trainings import training as find_training
-    from fcnlab.services.worker import fine_tune, work_on
-    from fcnlab.services.workers import ensure_workers
+    from fcnlab.services.training.lease_holder import Holder, Interrupted
+    from fcnlab.services.training.trainings import pause_training
+    from fcnlab.services.training.trainings import training as find_training
+    from fcnlab.services.training.worker import fine_tune, work_on
+    from fcnlab.services.training.workers import ensure_workers
 
     with Holder(lab, project_id=project.id) as holder:
         queued = queue()
@@ -252,8 +252,8 @@ def train_here(lab: Lab, project: Project, queue: Queue) -> list[Training]:
 
 def _pause_the_rest(lab: Lab, queued: Sequence[Training]) -> None:
     """Let those rest whose turn had not come."""
-    from fcnlab.services.trainings import pause_training
-    from fcnlab.services.trainings import training as find_training
+    from fcnlab.services.training.trainings import pause_training
+    from fcnlab.services.training.trainings import training as find_training
 
     for one in queued[1:]:
         if find_training(lab, training_id=one.id).state is TrainingState.QUEUED:
@@ -262,7 +262,7 @@ def _pause_the_rest(lab: Lab, queued: Sequence[Training]) -> None:
 
 def train_elsewhere(lab: Lab, project: Project, queue: Queue) -> list[Training]:
     """Leave the trainings to a worker process."""
-    from fcnlab.services.workers import ensure_worker
+    from fcnlab.services.training.workers import ensure_worker
 
     queued = queue()
     ensure_worker(lab, project_id=project.id)
@@ -270,14 +270,14 @@ def train_elsewhere(lab: Lab, project: Project, queue: Queue) -> list[Training]:
 
 
 def _queued(lab: Lab, project: Project, network: NetworkSpec, spec: TrainingSpec, labeller: str) -> list[Training]:
-    from fcnlab.services.trainings import start_training
+    from fcnlab.services.training.trainings import start_training
 
     return [start_training(lab, project_id=project.id, network=network, training=spec, labeller=labeller)]
 
 
 def model_of(lab: Lab, training: Training) -> ModelRecord | None:
     """The model that a training made, if it did."""
-    from fcnlab.services.models import models as all_models
+    from fcnlab.services.models.models import models as all_models
 
     found = all_models(lab, project_id=training.project_id)
     return next((model for model in found if model.id == training.model_id), None)

@@ -15,7 +15,7 @@ from streamlit.components.v2.types import ComponentRenderer
 
 from fcnlab.domain import MAX_CLASSES, Event, EventBatch, EventKind, ImageState, PointSource
 from fcnlab.errors import InvalidEvent
-from fcnlab.services.effects import MAX_ACCEPTED
+from fcnlab.services.labelling.effects import MAX_ACCEPTED
 from fcnlab.strokes import MAX_RUNS
 
 MAX_EVENTS = 10_000

@@ -14,7 +14,7 @@ import streamlit as st
 from fcnlab.comparisons import Measured, Participant
 from fcnlab.core.networks.registry import NETWORKS
 from fcnlab.runs import taken_on
-from fcnlab.services.comparing import Standing
+from fcnlab.services.comparing.comparisons import Standing
 from fcnlab.specs import PointScore
 from fcnlab.ui.dashboard import legend
 

@@ -8,8 +8,8 @@ from html import escape
 import streamlit as st
 
 from fcnlab.domain import Project
-from fcnlab.services.comparing import Standing
-from fcnlab.services.comparison_pictures import Gallery, galleries
+from fcnlab.services.comparing.comparisons import Standing
+from fcnlab.services.comparing.pictures import Gallery, galleries
 from fcnlab.ui import session
 from fcnlab.ui.dashboard import legend
 from fcnlab.ui.session import Engine

@@ -12,10 +12,10 @@ from fcnlab.counts import Task
 from fcnlab.domain import ImageInfo, Project
 from fcnlab.errors import FcnlabError
 from fcnlab.runs import duration_in_words
-from fcnlab.services.comparing import start_comparison
-from fcnlab.services.comparison_entries import FCNS, TELLING, candidate, title_of
-from fcnlab.services.projects import images
-from fcnlab.services.workers import ensure_worker
+from fcnlab.services.comparing.comparisons import start_comparison
+from fcnlab.services.comparing.entries import FCNS, TELLING, candidate, title_of
+from fcnlab.services.projects.projects import images
+from fcnlab.services.training.workers import ensure_worker
 from fcnlab.specs import COUNTING_NETWORK, NetworkName, NetworkSpec, Upsampling
 from fcnlab.ui import session
 from fcnlab.ui.session import Engine

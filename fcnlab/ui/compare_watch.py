@@ -13,9 +13,9 @@ from fcnlab.comparisons import Measured, Participant, timing_in_words
 from fcnlab.domain import Project
 from fcnlab.errors import FcnlabError
 from fcnlab.runs import Comparison, TrainingState, Wanted, duration_in_words, kept_in_brief
-from fcnlab.services import comparing as service
-from fcnlab.services.comparing import Standing
-from fcnlab.services.workers import ensure_worker
+from fcnlab.services.comparing import comparisons as service
+from fcnlab.services.comparing.comparisons import Standing
+from fcnlab.services.training.workers import ensure_worker
 from fcnlab.specs import PointScore
 from fcnlab.ui import session
 from fcnlab.ui.compare_charts import colours_of, draw_charts

@@ -9,11 +9,11 @@ import streamlit as st
 from fcnlab.domain import ImageInfo, ImageState, Project
 from fcnlab.errors import FcnlabError
 from fcnlab.runs import ModelRecord
-from fcnlab.services.contrasting import MOST_IMAGES, Contrast, Versions, contrasts
-from fcnlab.services.expert_masks import images_with_truth
-from fcnlab.services.projects import images as project_images
-from fcnlab.services.truth_scores import MOST_IMAGES as MOST_MEASURED
-from fcnlab.services.truth_scores import TruthProgress, truth_scores
+from fcnlab.services.comparing.model_difference import MOST_IMAGES, Contrast, Versions, contrasts
+from fcnlab.services.comparing.truth_scores import MOST_IMAGES as MOST_MEASURED
+from fcnlab.services.comparing.truth_scores import TruthProgress, truth_scores
+from fcnlab.services.labels.expert_masks import images_with_truth
+from fcnlab.services.projects.projects import images as project_images
 from fcnlab.ui import session
 from fcnlab.ui.dashboard import legend
 from fcnlab.ui.export_panel import runner_of

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from fcnlab.domain import Project
-from fcnlab.services.count_exports import CountTable
+from fcnlab.services.counting.exports import CountTable
 
 HEIGHT_PX = 300
 UNSEEN, SEEN = "not learned from", "learned from"

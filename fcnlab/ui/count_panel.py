@@ -10,11 +10,11 @@ import streamlit as st
 from fcnlab.counts import CountScore, Task
 from fcnlab.domain import Project
 from fcnlab.errors import FcnlabError
-from fcnlab.services.count_exports import CountRow, CountTable, made_from
-from fcnlab.services.count_jobs import Counting
-from fcnlab.services.count_tables import MarkedTotals, marked_totals
-from fcnlab.services.downloads import download_url
-from fcnlab.services.models import model
+from fcnlab.services.counting.exports import CountRow, CountTable, made_from
+from fcnlab.services.counting.jobs import Counting
+from fcnlab.services.counting.tables import MarkedTotals, marked_totals
+from fcnlab.services.export.downloads import download_url
+from fcnlab.services.models.models import model
 from fcnlab.ui import count_charts, count_view, session
 from fcnlab.ui.session import Engine, plain
 

@@ -10,9 +10,9 @@ from fcnlab.core.networks.registry import NETWORKS
 from fcnlab.counts import Objective
 from fcnlab.domain import Project
 from fcnlab.errors import FcnlabError
-from fcnlab.services.count_tables import MarkedTotals, marked_totals
-from fcnlab.services.trainings import start_counting
-from fcnlab.services.workers import ensure_worker
+from fcnlab.services.counting.tables import MarkedTotals, marked_totals
+from fcnlab.services.training.trainings import start_counting
+from fcnlab.services.training.workers import ensure_worker
 from fcnlab.specs import (
     COUNTING_NETWORK,
     DEFAULT_ENCODER,

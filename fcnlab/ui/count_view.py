@@ -6,8 +6,8 @@ import streamlit as st
 
 from fcnlab.domain import Project
 from fcnlab.errors import FcnlabError
-from fcnlab.services.count_exports import CountTable
-from fcnlab.services.count_previews import density_view
+from fcnlab.services.counting.exports import CountTable
+from fcnlab.services.counting.previews import density_view
 from fcnlab.ui import session
 from fcnlab.ui.session import Engine
 

@@ -13,9 +13,9 @@ import streamlit as st
 
 from fcnlab.counts import Task
 from fcnlab.domain import ImageState, Project
-from fcnlab.services.charts import kept_mask_files, point_tallies
-from fcnlab.services.count_tables import MarkedTotals, marked_totals
-from fcnlab.services.projects import dashboard
+from fcnlab.services.counting.tables import MarkedTotals, marked_totals
+from fcnlab.services.projects.charts import kept_mask_files, point_tallies
+from fcnlab.services.projects.projects import dashboard
 from fcnlab.ui import session
 from fcnlab.ui.session import Engine
 

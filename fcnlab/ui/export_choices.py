@@ -21,7 +21,7 @@ from fcnlab.exports import (
     SplitBy,
     SplitSpec,
 )
-from fcnlab.services.export_plan import Outlook
+from fcnlab.services.export.plan import Outlook
 from fcnlab.ui import session
 
 KEEP_TOGETHER: dict[SplitBy, str] = {

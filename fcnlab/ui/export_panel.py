@@ -11,12 +11,12 @@ import streamlit as st
 from fcnlab.domain import Project
 from fcnlab.errors import FcnlabError
 from fcnlab.exports import ExportSpec
-from fcnlab.services.downloads import download_url, new_download
-from fcnlab.services.export_plan import Runner, outlook
-from fcnlab.services.export_progress import ExportProgress
-from fcnlab.services.exporting import export_project
-from fcnlab.services.fitting import ProjectLearner
-from fcnlab.services.previewing import preview, preview_image
+from fcnlab.services.export.downloads import download_url, new_download
+from fcnlab.services.export.exporting import export_project
+from fcnlab.services.export.plan import Runner, outlook
+from fcnlab.services.export.previews import preview, preview_image
+from fcnlab.services.export.progress import ExportProgress
+from fcnlab.services.live.fitting import ProjectLearner
 from fcnlab.ui import export_choices, session
 from fcnlab.ui.dashboard import legend
 from fcnlab.ui.session import Engine

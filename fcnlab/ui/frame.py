@@ -10,7 +10,7 @@ from streamlit.components.v2.types import ComponentRenderer
 
 from fcnlab.counts import Task
 from fcnlab.domain import Project
-from fcnlab.services import projects as project_service
+from fcnlab.services.projects import projects as project_service
 from fcnlab.ui import session
 from fcnlab.ui.session import Engine
 

@@ -9,14 +9,14 @@ import streamlit as st
 
 from fcnlab.domain import Project
 from fcnlab.errors import FcnlabError, StorageFull
-from fcnlab.services.import_sources import (
+from fcnlab.services.images.import_sources import (
     WELCOME,
     allows_uris,
     import_path,
     import_uploads,
     import_uri,
 )
-from fcnlab.services.importing import ImportProgress
+from fcnlab.services.images.importing import ImportProgress
 from fcnlab.ui import session
 from fcnlab.ui.session import Engine
 

@@ -7,8 +7,8 @@ import streamlit as st
 from fcnlab.domain import ImageInfo, Project
 from fcnlab.errors import FcnlabError
 from fcnlab.imaging import Imaging, Stretch
-from fcnlab.services.imaging import Sample, set_imaging
-from fcnlab.services.projects import images
+from fcnlab.services.images.imaging import Sample, set_imaging
+from fcnlab.services.projects.projects import images
 from fcnlab.ui import session
 from fcnlab.ui.session import Engine
 

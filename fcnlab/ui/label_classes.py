@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import streamlit as st
 
 from fcnlab.domain import Project
-from fcnlab.services.expert_intake import is_thing
-from fcnlab.services.label_names import ClassMatch
+from fcnlab.services.labels.label_names import ClassMatch
+from fcnlab.services.labels.mask_intake import is_thing
 
 NEW = "new"
 NONE = "none"

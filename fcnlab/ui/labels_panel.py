@@ -13,10 +13,16 @@ import streamlit as st
 
 from fcnlab.domain import Project
 from fcnlab.errors import FcnlabError
-from fcnlab.services.expert_labels import AUTO, MOST_WEIGHT, LabelRequest, found_labels, label_formats
-from fcnlab.services.expert_masks import counted_by_source, remove_source
-from fcnlab.services.label_names import ClassMatch
-from fcnlab.services.label_uploads import SentFile, sent_labels
+from fcnlab.services.labels.expert_masks import counted_by_source, remove_source
+from fcnlab.services.labels.label_import import (
+    AUTO,
+    MOST_WEIGHT,
+    LabelRequest,
+    found_labels,
+    label_formats,
+)
+from fcnlab.services.labels.label_names import ClassMatch
+from fcnlab.services.labels.label_uploads import SentFile, sent_labels
 from fcnlab.ui import label_classes, session
 from fcnlab.ui.session import Engine
 

@@ -11,8 +11,8 @@ from fcnlab.core.images.coords import COARSEST, LONG_SIDE
 from fcnlab.counts import Task
 from fcnlab.domain import LearnerSpec, Project
 from fcnlab.errors import FcnlabError
-from fcnlab.services.models import model, models, use_model
-from fcnlab.services.projects import set_learner
+from fcnlab.services.models.models import model, models, use_model
+from fcnlab.services.projects.projects import set_learner
 from fcnlab.ui import session
 from fcnlab.ui.session import Engine, plain
 

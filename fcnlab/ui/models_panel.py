@@ -20,13 +20,13 @@ from fcnlab.runs import (
     figure_name,
     score_in_a_sentence,
 )
-from fcnlab.services import models as service
-from fcnlab.services.bringing import MOST_BYTES, bring_model
-from fcnlab.services.downloads import download_url
-from fcnlab.services.fitting import ProjectLearner
-from fcnlab.services.model_exports import FORMAT_WORDS, ModelFormat, offer_export
-from fcnlab.services.model_files import SUFFIX
-from fcnlab.services.projects import dashboard
+from fcnlab.services.export.downloads import download_url
+from fcnlab.services.live.fitting import ProjectLearner
+from fcnlab.services.models import models as service
+from fcnlab.services.models.exports import FORMAT_WORDS, ModelFormat, offer_export
+from fcnlab.services.models.files import SUFFIX
+from fcnlab.services.models.model_import import MOST_BYTES, bring_model
+from fcnlab.services.projects.projects import dashboard
 from fcnlab.specs import SCRATCH, NetworkName
 from fcnlab.ui import session
 from fcnlab.ui.session import Engine, plain

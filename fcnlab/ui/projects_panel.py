@@ -12,9 +12,9 @@ from fcnlab.core.images.palette import class_colours
 from fcnlab.counts import Task
 from fcnlab.domain import ClassLabel, LearnerSpec, Project, is_background_name
 from fcnlab.errors import FcnlabError
-from fcnlab.services import projects as project_service
-from fcnlab.services.backing_up import backup
-from fcnlab.services.downloads import download_url, new_download
+from fcnlab.services.export.downloads import download_url, new_download
+from fcnlab.services.installation.backup import backup
+from fcnlab.services.projects import projects as project_service
 from fcnlab.ui import session
 from fcnlab.ui.frame import titled
 from fcnlab.ui.session import Engine

@@ -31,13 +31,13 @@ from fcnlab.errors import (
     UnknownImage,
     UnknownProject,
 )
-from fcnlab.services.asking import ask
-from fcnlab.services.board import Overlay, Status, packed, packed_heat
-from fcnlab.services.downloads import find_download
-from fcnlab.services.exhibits import image_of_key, project_of_image, project_of_key
-from fcnlab.services.importing import may_pass
-from fcnlab.services.pictures import shown_file, thumbnail_file, tile_file, tiling_of
-from fcnlab.services.scenes import marked_objects, ranked_strip, strip, strip_of
+from fcnlab.services.export.downloads import find_download
+from fcnlab.services.images.importing import may_pass
+from fcnlab.services.images.pictures import shown_file, thumbnail_file, tile_file, tiling_of
+from fcnlab.services.labelling.capability_keys import image_of_key, project_of_image, project_of_key
+from fcnlab.services.labelling.queries import ask
+from fcnlab.services.labelling.scenes import marked_objects, ranked_strip, strip, strip_of
+from fcnlab.services.live.overlay_store import Overlay, Status, packed, packed_heat
 from fcnlab.ui.session import Engine, engine
 
 LONG_POLL_S = 25.0

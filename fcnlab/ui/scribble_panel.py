@@ -10,8 +10,8 @@ import streamlit as st
 from fcnlab.core.images.scribbles import Shape, points_of_shapes
 from fcnlab.domain import ClassLabel, ImageInfo, ImageState, Point, Project
 from fcnlab.errors import FcnlabError
-from fcnlab.services.projects import images as project_images
-from fcnlab.services.scribbling import scribble_picture, store_scribble, undo_last
+from fcnlab.services.labelling.scribbles import scribble_picture, store_scribble, undo_last
+from fcnlab.services.projects.projects import images as project_images
 from fcnlab.ui import session
 from fcnlab.ui.dashboard import legend
 from fcnlab.ui.drawing import ink_of, inks, read_drawing

@@ -17,14 +17,14 @@ import streamlit as st
 from fcnlab.domain import ClassLabel, ImageInfo
 from fcnlab.errors import FcnlabError, storage_failure
 from fcnlab.lab import Lab, open_lab
-from fcnlab.services.charts import pixels_per_class
-from fcnlab.services.comparison_pictures import tile_jpeg
-from fcnlab.services.count_jobs import CountJobs
-from fcnlab.services.demo import make_demo
-from fcnlab.services.imaging import Sample, sample_of
-from fcnlab.services.jobs import Jobs
-from fcnlab.services.sweeping import sweep_quietly
-from fcnlab.services.workers import ensure_workers
+from fcnlab.services.comparing.pictures import tile_jpeg
+from fcnlab.services.counting.jobs import CountJobs
+from fcnlab.services.images.imaging import Sample, sample_of
+from fcnlab.services.installation.sweeping import sweep_quietly
+from fcnlab.services.live.jobs import Jobs
+from fcnlab.services.projects.charts import pixels_per_class
+from fcnlab.services.projects.demo import make_demo
+from fcnlab.services.training.workers import ensure_workers
 from fcnlab.settings import load_settings
 
 CANVAS_KEY = "workspace"

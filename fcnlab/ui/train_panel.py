@@ -10,9 +10,9 @@ import streamlit as st
 from fcnlab.core.networks.registry import NETWORKS
 from fcnlab.domain import Project
 from fcnlab.errors import FcnlabError
-from fcnlab.services.models import models
-from fcnlab.services.trainings import Groundwork, start_training
-from fcnlab.services.workers import ensure_worker
+from fcnlab.services.models.models import models
+from fcnlab.services.training.trainings import Groundwork, start_training
+from fcnlab.services.training.workers import ensure_worker
 from fcnlab.specs import DEFAULT_ENCODER, SCRATCH, USUAL_UPSAMPLING, NetworkName, NetworkSpec, TrainingSpec
 from fcnlab.ui import session
 from fcnlab.ui.session import Engine

@@ -25,9 +25,9 @@ from fcnlab.runs import (
     score_in_a_sentence,
     sources_in_words,
 )
-from fcnlab.services import trainings as service
-from fcnlab.services.models import models as all_models
-from fcnlab.services.workers import ensure_worker
+from fcnlab.services.models.models import models as all_models
+from fcnlab.services.training import trainings as service
+from fcnlab.services.training.workers import ensure_worker
 from fcnlab.specs import NetworkName, PointScore, Score
 from fcnlab.ui import session
 from fcnlab.ui.session import Engine

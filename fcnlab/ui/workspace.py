@@ -7,10 +7,10 @@ from itertools import groupby
 from fcnlab.core.images.palette import unused_colours
 from fcnlab.domain import Event, EventBatch, Project
 from fcnlab.errors import FcnlabError
-from fcnlab.services.images import projects_of_images
-from fcnlab.services.labelling import apply_events
-from fcnlab.services.pictures import tiling_of
-from fcnlab.services.scenes import Scene, scene, strip
+from fcnlab.services.images.pictures import tiling_of
+from fcnlab.services.images.questions import projects_of_images
+from fcnlab.services.labelling.events import apply_events
+from fcnlab.services.labelling.scenes import Scene, scene, strip
 from fcnlab.ui import canvas, session
 from fcnlab.ui.session import Engine
 

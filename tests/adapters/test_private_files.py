@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from fcnlab.lab import open_lab
-from fcnlab.services.backing_up import backup
-from fcnlab.services.doctoring import examine
-from fcnlab.services.projects import create_project
-from fcnlab.services.tokens import api_token
+from fcnlab.services.installation.backup import backup
+from fcnlab.services.installation.diagnostics import examine
+from fcnlab.services.installation.tokens import api_token
+from fcnlab.services.projects.projects import create_project
 from fcnlab.settings import Settings
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="permissions of files are those of POSIX")

@@ -17,9 +17,9 @@ from PIL import Image
 
 from fcnlab.api.service import make_service
 from fcnlab.lab import Lab
-from fcnlab.services import projects
-from fcnlab.services.labelling import points_of_image
-from fcnlab.services.tokens import label_studio_path
+from fcnlab.services.installation.tokens import label_studio_path
+from fcnlab.services.labelling.events import points_of_image
+from fcnlab.services.projects import projects
 from fcnlab.storage.formats.label_studio_brush import decode_brush
 from tests.services.bars import HEIGHT, WIDTH, scene
 

@@ -19,9 +19,9 @@ from fcnlab.domain import Point, PointSource
 from fcnlab.imaging import Imaging, Stretch
 from fcnlab.lab import Lab
 from fcnlab.segmenter import PointSegmenter
-from fcnlab.services.imaging import set_imaging
-from fcnlab.services.importing import import_files
-from fcnlab.services.labelling import add_points
+from fcnlab.services.images.imaging import set_imaging
+from fcnlab.services.images.importing import import_files
+from fcnlab.services.labelling.events import add_points
 from tests.adapters.image_files import write_dicom
 from tests.services.bars import HEIGHT, WIDTH, Site, scene
 

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from fcnlab.cli import main
 from fcnlab.lab import open_lab
-from fcnlab.services.tokens import TOKEN_FILE, api_token, label_studio_path
+from fcnlab.services.installation.tokens import TOKEN_FILE, api_token, label_studio_path
 from fcnlab.settings import Settings
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from fcnlab.api.service import make_service
 from fcnlab.errors import InvalidSetting
 from fcnlab.lab import Lab
-from fcnlab.services.tokens import api_token
+from fcnlab.services.installation.tokens import api_token
 from fcnlab.storage.files.filestore import TOKEN_FILE
 from tests.services.bars import HEIGHT, WIDTH, Site, scene
 

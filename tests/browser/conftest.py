@@ -11,8 +11,8 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from fcnlab.lab import Lab, open_lab
-from fcnlab.services.importing import import_files
-from fcnlab.services.projects import create_project
+from fcnlab.services.images.importing import import_files
+from fcnlab.services.projects.projects import create_project
 from fcnlab.settings import Settings
 from tests.browser.harness import Server, running_browser, running_server
 

@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Page
 
 from fcnlab.runs import TrainingState
-from fcnlab.services import comparing
-from fcnlab.services.trainings import start_training
+from fcnlab.services.comparing import comparisons
+from fcnlab.services.training.trainings import start_training
 from fcnlab.specs import TrainingSpec
 from tests.browser.conftest import lab_of
 from tests.browser.harness import Server, running_server
@@ -33,10 +33,10 @@ def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server,
         site = Site(lab, 4)
         for row in range(4):
             site.click(row)
-        comparison = comparing.start_comparison(lab, project_id=site.project.id, spec=SPEC, labeller="ann")
+        comparison = comparisons.start_comparison(lab, project_id=site.project.id, spec=SPEC, labeller="ann")
         start_training(lab, project_id=site.project.id, network=UNET, training=TrainingSpec(epochs=2), labeller="ann")
         work(site)
-        standing = comparing.standing(lab, comparison_id=comparison.id)
+        standing = comparisons.standing(lab, comparison_id=comparison.id)
         assert {one.state for one in standing.participants} == {TrainingState.FINISHED}
         yield server, site.project.id
         lab.close()

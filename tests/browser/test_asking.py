@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from fcnlab.domain import ImageState, Point, PointSource
 from fcnlab.lab import Lab
-from fcnlab.services.labelling import add_points, points_of_image, set_image_state
+from fcnlab.services.labelling.events import add_points, points_of_image, set_image_state
 from tests.browser.conftest import lab_of, project_with_photos
 from tests.browser.harness import Server, click_pixel, open_label_page, viewport
 

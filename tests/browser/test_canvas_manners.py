@@ -9,8 +9,8 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from fcnlab.domain import ImageState, Point, PointSource
 from fcnlab.lab import Lab
-from fcnlab.services.labelling import add_points, points_of_image, set_image_state
-from fcnlab.services.projects import image
+from fcnlab.services.labelling.events import add_points, points_of_image, set_image_state
+from fcnlab.services.projects.projects import image
 from tests.browser.conftest import lab_of, project_with_photos
 from tests.browser.harness import Server, click_pixel, open_label_page
 from tests.browser.test_counting import discs_project, find_all

@@ -9,8 +9,8 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from fcnlab.domain import ImageState
-from fcnlab.services import projects
-from fcnlab.services.labelling import points_of_image, points_of_project
+from fcnlab.services.labelling.events import points_of_image, points_of_project
+from fcnlab.services.projects import projects
 from tests.browser.conftest import lab_of, project_with_photos
 from tests.browser.harness import Server, click_pixel, open_label_page, pixel_on_screen
 

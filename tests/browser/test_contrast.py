@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from fcnlab.domain import Point, PointSource
-from fcnlab.services.labelling import add_points
+from fcnlab.services.labelling.events import add_points
 from tests.browser.conftest import lab_of, project_with_photos
 from tests.browser.harness import Server
 

@@ -13,9 +13,9 @@ from playwright.sync_api import Page, expect
 from fcnlab.counts import Task
 from fcnlab.domain import Point, PointSource
 from fcnlab.lab import Lab
-from fcnlab.services.importing import import_files
-from fcnlab.services.labelling import points_of_image
-from fcnlab.services.projects import create_project, image, labels_of
+from fcnlab.services.images.importing import import_files
+from fcnlab.services.labelling.events import points_of_image
+from fcnlab.services.projects.projects import create_project, image, labels_of
 from tests.browser.conftest import lab_of
 from tests.browser.harness import Server, click_pixel, open_label_page, pixel_on_screen, viewport
 

@@ -7,9 +7,9 @@ import numpy as np
 import skimage.data
 from playwright.sync_api import Page, expect
 
-from fcnlab.services import projects
-from fcnlab.services.importing import import_files
-from fcnlab.services.labelling import points_of_image
+from fcnlab.services.images.importing import import_files
+from fcnlab.services.labelling.events import points_of_image
+from fcnlab.services.projects import projects
 from tests.browser.conftest import lab_of
 from tests.browser.harness import Server, click_pixel, open_label_page, pixel_on_screen
 

@@ -12,9 +12,9 @@ from playwright.sync_api import Page, expect
 
 from fcnlab.core.images.painting import pixels_of
 from fcnlab.lab import Lab
-from fcnlab.services.exporting import ExportSpec, export_project
-from fcnlab.services.fitting import ProjectLearner
-from fcnlab.services.picture_store import PictureStore
+from fcnlab.services.export.exporting import ExportSpec, export_project
+from fcnlab.services.live.fitting import ProjectLearner
+from fcnlab.services.live.picture_store import PictureStore
 from fcnlab.storage.database.engine import reading
 from fcnlab.storage.database.repository_strokes import strokes_of_image
 from fcnlab.strokes import Stroke

@@ -327,8 +327,8 @@ def main(folder: Path, *, imports: bool) -> None:
 
     from fcnlab.errors import FcnlabError
     from fcnlab.lab import open_lab
-    from fcnlab.services.import_sources import import_path
-    from fcnlab.services.projects import create_project
+    from fcnlab.services.images.import_sources import import_path
+    from fcnlab.services.projects.projects import create_project
     from fcnlab.settings import Settings
 
     lab = open_lab(Settings(data_dir=folder / "data", device="cpu", demo=False, max_pixels=20_000_000))

@@ -9,11 +9,11 @@ from PIL import Image
 
 from fcnlab.domain import Point, PointSource
 from fcnlab.lab import Lab
-from fcnlab.services import projects
-from fcnlab.services.finetuning import TrainingJob
-from fcnlab.services.importing import import_files
-from fcnlab.services.labelling import add_points
-from fcnlab.services.training_points import TrainingPoints
+from fcnlab.services.images.importing import import_files
+from fcnlab.services.labelling.events import add_points
+from fcnlab.services.projects import projects
+from fcnlab.services.training.finetuning import TrainingJob
+from fcnlab.services.training.training_points import TrainingPoints
 from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, TrainingSpec
 
 HEIGHT, WIDTH = 48, 80

@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from fcnlab.lab import Lab
-from fcnlab.services.jobs import Jobs
-from fcnlab.services.models import use_model
+from fcnlab.services.live.jobs import Jobs
+from fcnlab.services.models.models import use_model
 from tests.services.export_bench import Bench
 from tests.services.model_bench import add_network
 

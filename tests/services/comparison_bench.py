@@ -9,8 +9,8 @@ import pytest
 from fcnlab.comparisons import ComparisonSpec
 from fcnlab.lab import Lab, open_lab
 from fcnlab.runs import Comparison, TrainingState
-from fcnlab.services import comparing
-from fcnlab.services.worker import Trained, fine_tune, run_worker
+from fcnlab.services.comparing import comparisons
+from fcnlab.services.training.worker import Trained, fine_tune, run_worker
 from fcnlab.settings import Settings
 from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, TrainingProgress
 from tests.services.bars import Site
@@ -30,7 +30,7 @@ def site(settings: Settings) -> Site:
 
 
 def start(site: Site, spec: ComparisonSpec = SPEC) -> Comparison:
-    return comparing.start_comparison(site.lab, project_id=site.project.id, spec=spec, labeller="ann")
+    return comparisons.start_comparison(site.lab, project_id=site.project.id, spec=spec, labeller="ann")
 
 
 def work(site: Site, trainer: Callable[..., Generator[TrainingProgress, None, Trained]] = fine_tune) -> None:
@@ -38,4 +38,4 @@ def work(site: Site, trainer: Callable[..., Generator[TrainingProgress, None, Tr
 
 
 def states(lab: Lab, found: Comparison) -> dict[str, TrainingState]:
-    return {one.key: one.state for one in comparing.standing(lab, comparison_id=found.id).participants}
+    return {one.key: one.state for one in comparisons.standing(lab, comparison_id=found.id).participants}

@@ -10,10 +10,10 @@ from PIL import Image
 from fcnlab.counts import Objective, Task
 from fcnlab.domain import Point, PointSource
 from fcnlab.lab import Lab
-from fcnlab.services import projects
-from fcnlab.services.finetuning import TrainingJob
-from fcnlab.services.importing import import_files
-from fcnlab.services.labelling import add_points
+from fcnlab.services.images.importing import import_files
+from fcnlab.services.labelling.events import add_points
+from fcnlab.services.projects import projects
+from fcnlab.services.training.finetuning import TrainingJob
 from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, TrainingSpec, counting_training
 from fcnlab.storage.database import repository_counts
 from fcnlab.storage.database.engine import writing

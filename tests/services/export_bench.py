@@ -13,14 +13,14 @@ from PIL import Image
 from fcnlab.domain import ImageState, LearnerSpec, Point, PointSource, Project
 from fcnlab.exports import ExportSpec
 from fcnlab.lab import Lab
-from fcnlab.services import projects
-from fcnlab.services.export_progress import ExportProgress
-from fcnlab.services.exporting import export_project
-from fcnlab.services.fitting import ProjectLearner
-from fcnlab.services.importing import import_files
-from fcnlab.services.labelling import add_points, set_image_state
-from fcnlab.services.masks import keep_mask
-from fcnlab.services.picture_store import PictureStore
+from fcnlab.services.export.exporting import export_project
+from fcnlab.services.export.progress import ExportProgress
+from fcnlab.services.images.importing import import_files
+from fcnlab.services.labelling.events import add_points, set_image_state
+from fcnlab.services.live.fitting import ProjectLearner
+from fcnlab.services.live.masks import keep_mask
+from fcnlab.services.live.picture_store import PictureStore
+from fcnlab.services.projects import projects
 
 HEIGHT, WIDTH = 96, 140
 

@@ -12,9 +12,9 @@ from PIL import Image
 
 from fcnlab.domain import StoredPoint
 from fcnlab.lab import Lab
-from fcnlab.services.expert_intake import LabelProgress
-from fcnlab.services.expert_labels import LabelRequest, found_labels
-from fcnlab.services.labelling import points_of_project
+from fcnlab.services.labelling.events import points_of_project
+from fcnlab.services.labels.label_import import LabelRequest, found_labels
+from fcnlab.services.labels.mask_intake import LabelProgress
 from tests.services.tabs import HEIGHT, WIDTH
 
 HW = (HEIGHT, WIDTH)

@@ -8,7 +8,7 @@ import pytest
 
 from fcnlab.domain import Point
 from fcnlab.lab import Lab, open_lab
-from fcnlab.services.jobs import Jobs
+from fcnlab.services.live.jobs import Jobs
 from fcnlab.settings import Settings
 
 CAT = [Point(150, 230, 1), Point(10, 440, 0)]

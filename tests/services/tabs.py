@@ -16,12 +16,7 @@ from fcnlab.domain import (
 )
 from fcnlab.imaging import Recipe
 from fcnlab.lab import Lab
-from fcnlab.services.labelling import (
-    AppliedBatch,
-    apply_events,
-    points_of_image,
-    points_of_project,
-)
+from fcnlab.services.labelling.events import AppliedBatch, apply_events, points_of_image, points_of_project
 from fcnlab.storage.database import repository_images, repository_projects, repository_strokes
 from fcnlab.storage.database.engine import reading, writing
 

@@ -9,10 +9,10 @@ import pytest
 
 from fcnlab.counts import Task
 from fcnlab.domain import EventKind, ImageInfo, ImageState, Point, PointSource
-from fcnlab.services.adding import Addition, add_points_at_once
-from fcnlab.services.labelling import points_of_image
-from fcnlab.services.newest_points import newest_per_pixel
-from fcnlab.services.scenes import marked_objects, scene
+from fcnlab.services.labelling.events import points_of_image
+from fcnlab.services.labelling.newest_points import newest_per_pixel
+from fcnlab.services.labelling.point_import import Addition, add_points_at_once
+from fcnlab.services.labelling.scenes import marked_objects, scene
 from fcnlab.storage.database import repository_counts, repository_images, repository_points
 from fcnlab.storage.database.engine import reading, writing
 from fcnlab.storage.database.tables import ProjectRow

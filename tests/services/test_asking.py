@@ -13,11 +13,11 @@ from fcnlab.core.learner.queries import STRATEGIES, uncertainty
 from fcnlab.domain import ImageInfo, ImageState, LearnerSpec, Point, PointSource
 from fcnlab.errors import InvalidSetting
 from fcnlab.lab import Lab
-from fcnlab.services import projects
-from fcnlab.services.asking import MOST_ASKED, Queries, ask
-from fcnlab.services.importing import import_files
-from fcnlab.services.jobs import Jobs
-from fcnlab.services.labelling import add_points, set_image_state
+from fcnlab.services.images.importing import import_files
+from fcnlab.services.labelling.events import add_points, set_image_state
+from fcnlab.services.labelling.queries import MOST_ASKED, Queries, ask
+from fcnlab.services.live.jobs import Jobs
+from fcnlab.services.projects import projects
 from tests.services import lasting
 from tests.services.lasting import CAT
 

@@ -8,7 +8,7 @@ from fcnlab.counts import Task
 from fcnlab.domain import EventKind
 from fcnlab.errors import InvalidClasses
 from fcnlab.lab import Lab
-from fcnlab.services import projects
+from fcnlab.services.projects import projects
 from tests.services.tabs import Tab, new_project
 
 LAND = ("passable area", "built area", "green area", "road")

@@ -11,10 +11,10 @@ from PIL import Image
 from fcnlab.domain import ImageState, LearnerSpec, Point, PointSource, StoredMask
 from fcnlab.errors import ExportFailed
 from fcnlab.lab import Lab, open_lab
-from fcnlab.services.backing_up import backup
-from fcnlab.services.importing import import_files, make_exhibits, read_picture
-from fcnlab.services.labelling import add_points, points_of_image, set_image_state
-from fcnlab.services.projects import create_project, image
+from fcnlab.services.images.importing import import_files, make_exhibits, read_picture
+from fcnlab.services.installation.backup import backup
+from fcnlab.services.labelling.events import add_points, points_of_image, set_image_state
+from fcnlab.services.projects.projects import create_project, image
 from fcnlab.settings import Settings
 from fcnlab.storage.database import repository_images, repository_projects
 from fcnlab.storage.database.engine import writing
@@ -89,7 +89,7 @@ def test_a_backup_that_fails_leaves_the_old_one(lab: Lab, tmp_path: Path, monkey
     def no_room(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("fcnlab.services.backing_up.shutil.copyfileobj", no_room)
+    monkeypatch.setattr("fcnlab.services.installation.backup.shutil.copyfileobj", no_room)
     with pytest.raises(ExportFailed, match="No space left"):
         backup(lab, tmp_path / "backup.zip")
 

@@ -13,9 +13,9 @@ from PIL import Image
 from fcnlab.domain import Project
 from fcnlab.errors import FcnlabError
 from fcnlab.lab import Lab, open_lab
-from fcnlab.services.import_sources import import_path
-from fcnlab.services.importing import read_picture
-from fcnlab.services.projects import create_project, images
+from fcnlab.services.images.import_sources import import_path
+from fcnlab.services.images.importing import read_picture
+from fcnlab.services.projects.projects import create_project, images
 from fcnlab.settings import Settings
 from fcnlab.storage.files.filestore import Folders
 from tests.services.bad_files import BadFile, corpus

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fcnlab.core.images.patches import NOTHING
 from fcnlab.core.tiling.tiles import Box
-from fcnlab.services.board import (
+from fcnlab.services.live.overlay_store import (
     CHANGES_KEPT,
     OVERLAYS_KEPT,
     PROBABILITIES_KEPT,
@@ -142,7 +142,7 @@ def test_probabilities_change_where_they_were_touched_and_everywhere_after_they_
 
 
 def test_the_board_holds_no_more_than_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fcnlab.services.board.OVERLAY_BYTES", 30)
+    monkeypatch.setattr("fcnlab.services.live.overlay_store.OVERLAY_BYTES", 30)
     board = Board(first_number=0)
 
     for image_id in range(4):

@@ -13,12 +13,13 @@ import pytest
 from numpy.typing import NDArray
 
 from fcnlab.lab import Lab
-from fcnlab.services import model_shelf, projects
-from fcnlab.services.asking import ask
-from fcnlab.services.jobs import Jobs
-from fcnlab.services.labelling import points_of_project
-from fcnlab.services.masks import kept_mask, predicted_mask
-from fcnlab.services.models import keep_instant, use_model
+from fcnlab.services.labelling.events import points_of_project
+from fcnlab.services.labelling.queries import ask
+from fcnlab.services.live.jobs import Jobs
+from fcnlab.services.live.masks import kept_mask, predicted_mask
+from fcnlab.services.models import model_cache
+from fcnlab.services.models.models import keep_instant, use_model
+from fcnlab.services.projects import projects
 from tests.services import chosen_bench
 from tests.services.chosen_bench import CORNERS, choose, shown_by
 from tests.services.export_bench import Bench
@@ -30,13 +31,13 @@ def test_a_network_needs_no_points_and_is_asked_once_per_image(
     bench: Bench, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
-    answer = model_shelf.rounded_probabilities
+    answer = model_cache.rounded_probabilities
 
     def counted(*args: Any, **options: Any) -> NDArray[np.float16]:
         asked.append(1)
         return answer(*args, **options)
 
-    monkeypatch.setattr(model_shelf, "rounded_probabilities", counted)
+    monkeypatch.setattr(model_cache, "rounded_probabilities", counted)
     first = shown_by(jobs, bench, "one.png")
     for row, col, class_id in CORNERS:
         bench.click("one.png", (row, col, class_id))

@@ -19,11 +19,11 @@ from fcnlab.core.training import network_model
 from fcnlab.core.training.network_output import ChosenNetwork
 from fcnlab.domain import LearnerSpec
 from fcnlab.lab import Lab
-from fcnlab.services import projects
-from fcnlab.services.jobs import Jobs
-from fcnlab.services.labelling import points_of_project
-from fcnlab.services.masks import predicted_mask
-from fcnlab.services.networks import NetworkPredictor
+from fcnlab.services.labelling.events import points_of_project
+from fcnlab.services.live.jobs import Jobs
+from fcnlab.services.live.masks import predicted_mask
+from fcnlab.services.models.networks import NetworkPredictor
+from fcnlab.services.projects import projects
 from tests.services import chosen_bench
 from tests.services.chosen_bench import CORNERS, choose, shown_by
 from tests.services.export_bench import HEIGHT, WIDTH, Bench, picture

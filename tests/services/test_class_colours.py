@@ -16,8 +16,8 @@ from fcnlab.domain import ClassLabel, Event, EventBatch, EventKind
 from fcnlab.errors import InvalidClasses
 from fcnlab.exports import ExportFormat
 from fcnlab.lab import Lab
-from fcnlab.services import projects
-from fcnlab.services.labelling import apply_events
+from fcnlab.services.labelling.events import apply_events
+from fcnlab.services.projects import projects
 from fcnlab.storage.database.engine import writing
 from fcnlab.storage.database.tables import ClassRow
 from tests.services.export_bench import Bench

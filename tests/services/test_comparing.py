@@ -15,12 +15,13 @@ from fcnlab.comparisons import ComparisonSpec, Measured, Timing
 from fcnlab.errors import InvalidSetting, NoPoints, TrainingRefused, UnknownComparison, UnknownImage
 from fcnlab.lab import Lab
 from fcnlab.runs import Training, TrainingState
-from fcnlab.services import comparing, holding
-from fcnlab.services.models import delete_model, models
-from fcnlab.services.networks import NetworkPredictor, load_network
-from fcnlab.services.projects import create_project, delete_project
-from fcnlab.services.trainings import training, trainings
-from fcnlab.services.worker import Trained, fine_tune
+from fcnlab.services.comparing import comparisons
+from fcnlab.services.models.models import delete_model, models
+from fcnlab.services.models.networks import NetworkPredictor, load_network
+from fcnlab.services.projects.projects import create_project, delete_project
+from fcnlab.services.training import lease_holder
+from fcnlab.services.training.trainings import training, trainings
+from fcnlab.services.training.worker import Trained, fine_tune
 from fcnlab.specs import NetworkName, PointScore, TrainingProgress
 from tests.services import comparison_bench
 from tests.services.bars import HEIGHT, WIDTH, Site
@@ -49,11 +50,11 @@ def test_one_failure_is_told_and_leaves_the_others(site: Site) -> None:
 
     work(site, failing_once)
 
-    first, second = comparing.standing(site.lab, comparison_id=found.id).participants
+    first, second = comparisons.standing(site.lab, comparison_id=found.id).participants
     assert (first.state, first.message, first.measured) == (TrainingState.FAILED, "no memory for this one", None)
     assert second.state is TrainingState.FINISHED
     assert second.measured is not None
-    (stored,) = comparing.comparisons(site.lab, project_id=site.project.id)
+    (stored,) = comparisons.comparisons(site.lab, project_id=site.project.id)
     assert stored.state is TrainingState.FINISHED
 
 
@@ -65,16 +66,16 @@ def test_an_encoder_that_is_not_there_fails_the_instant_learner_alone(
     def refuse(*_arguments: object, **_options: object) -> None:
         raise NoPoints("nothing to look with")
 
-    monkeypatch.setattr("fcnlab.services.instant.load_encoder", refuse)
+    monkeypatch.setattr("fcnlab.services.comparing.instant_participant.load_encoder", refuse)
     work(site)
 
-    instant, network = comparing.standing(site.lab, comparison_id=found.id).participants
+    instant, network = comparisons.standing(site.lab, comparison_id=found.id).participants
     assert (instant.state, instant.message) == (TrainingState.FAILED, "nothing to look with")
     assert network.state is TrainingState.FINISHED
 
 
 def test_cancelling_ends_all_and_keeps_what_is_in(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(holding, "LOOK_S", 0.05)
+    monkeypatch.setattr(lease_holder, "LOOK_S", 0.05)
     long = replace(SPEC, networks=(UNET, replace(UNET, width=8), SLIDING), minutes=5)
     found = start(site, long)
     quick = trainings(site.lab, project_id=site.project.id)[-1].id
@@ -92,7 +93,7 @@ def test_cancelling_ends_all_and_keeps_what_is_in(site: Site, monkeypatch: pytes
     def cancel() -> None:
         begun.wait(60)
         time.sleep(0.3)
-        comparing.cancel_comparison(site.lab, comparison_id=found.id)
+        comparisons.cancel_comparison(site.lab, comparison_id=found.id)
 
     canceller = threading.Thread(target=cancel, daemon=True)
     canceller.start()
@@ -104,7 +105,7 @@ def test_cancelling_ends_all_and_keeps_what_is_in(site: Site, monkeypatch: pytes
         TrainingState.CANCELLED,
         TrainingState.CANCELLED,
     ]
-    (stored,) = comparing.comparisons(site.lab, project_id=site.project.id)
+    (stored,) = comparisons.comparisons(site.lab, project_id=site.project.id)
     assert stored.state is TrainingState.CANCELLED
     assert list(stored.results) == [f"training-{quick}"]
 
@@ -112,21 +113,21 @@ def test_cancelling_ends_all_and_keeps_what_is_in(site: Site, monkeypatch: pytes
 def test_a_comparison_makes_no_models_unless_one_is_kept_and_kept_ones_outlive_it(site: Site) -> None:
     found = start(site)
     work(site)
-    first, second = (one.training for one in comparing.standing(site.lab, comparison_id=found.id).participants)
+    first, second = (one.training for one in comparisons.standing(site.lab, comparison_id=found.id).participants)
     assert first is not None
     assert second is not None
     assert models(site.lab, project_id=site.project.id) == ()
 
-    kept = comparing.keep_as_version(site.lab, training_id=first.id)
+    kept = comparisons.keep_as_version(site.lab, training_id=first.id)
 
-    assert comparing.keep_as_version(site.lab, training_id=first.id) == kept
+    assert comparisons.keep_as_version(site.lab, training_id=first.id) == kept
     assert models(site.lab, project_id=site.project.id) == (kept,)
     delete_model(site.lab, model_id=kept.id)
-    assert comparing.standing(site.lab, comparison_id=found.id).participants[0].model_id is None
-    kept = comparing.keep_as_version(site.lab, training_id=first.id)
-    assert comparing.standing(site.lab, comparison_id=found.id).participants[0].model_id == kept.id
+    assert comparisons.standing(site.lab, comparison_id=found.id).participants[0].model_id is None
+    kept = comparisons.keep_as_version(site.lab, training_id=first.id)
+    assert comparisons.standing(site.lab, comparison_id=found.id).participants[0].model_id == kept.id
     assert kept.classes == tuple((one.id, one.name, one.colour) for one in site.project.classes)
-    comparing.delete_comparison(site.lab, comparison_id=found.id)
+    comparisons.delete_comparison(site.lab, comparison_id=found.id)
     path = site.lab.folders.checkpoints / kept.file
     mask = NetworkPredictor(load_network(path, device="cpu"), device="cpu").mask(site.pixels[0])
     assert mask.shape == (HEIGHT, WIDTH)
@@ -135,18 +136,18 @@ def test_a_comparison_makes_no_models_unless_one_is_kept_and_kept_ones_outlive_i
     assert not (site.lab.folders.checkpoints / second.checkpoint_file).exists()
     assert not (site.lab.folders.comparisons / str(found.id)).exists()
     with pytest.raises(UnknownComparison):
-        comparing.standing(site.lab, comparison_id=found.id)
+        comparisons.standing(site.lab, comparison_id=found.id)
 
 
 def test_a_comparison_that_goes_on_is_not_deleted_and_has_nothing_to_keep(site: Site) -> None:
     found = start(site)
-    queued = comparing.standing(site.lab, comparison_id=found.id).participants[0].training
+    queued = comparisons.standing(site.lab, comparison_id=found.id).participants[0].training
     assert queued is not None
 
     with pytest.raises(TrainingRefused, match="cancel it"):
-        comparing.delete_comparison(site.lab, comparison_id=found.id)
+        comparisons.delete_comparison(site.lab, comparison_id=found.id)
     with pytest.raises(TrainingRefused, match="no result"):
-        comparing.keep_as_version(site.lab, training_id=queued.id)
+        comparisons.keep_as_version(site.lab, training_id=queued.id)
 
 
 def test_deleting_the_project_deletes_files_of_its_comparisons(site: Site) -> None:
@@ -171,7 +172,7 @@ def test_what_cannot_be_compared_is_refused(site: Site) -> None:
         start(site, replace(SPEC, image_ids=(4711,)))
     bare = create_project(site.lab, name="bare")
     with pytest.raises(NoPoints):
-        comparing.start_comparison(site.lab, project_id=bare.id, spec=SPEC, labeller="ann")
+        comparisons.start_comparison(site.lab, project_id=bare.id, spec=SPEC, labeller="ann")
 
 
 def test_a_spec_and_results_come_back_as_they_were() -> None:

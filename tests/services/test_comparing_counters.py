@@ -13,10 +13,10 @@ from fcnlab.comparisons import ComparisonSpec
 from fcnlab.counts import CountScore, Objective
 from fcnlab.lab import Lab
 from fcnlab.runs import TrainingState
-from fcnlab.services.comparing import Standing, keep_as_version, standing, start_comparison
-from fcnlab.services.counting import open_counter
-from fcnlab.services.holding import Holder
-from fcnlab.services.worker import fine_tune, work_on
+from fcnlab.services.comparing.comparisons import Standing, keep_as_version, standing, start_comparison
+from fcnlab.services.counting.counters import open_counter
+from fcnlab.services.training.lease_holder import Holder
+from fcnlab.services.training.worker import fine_tune, work_on
 from tests.core.counting.dots import dotted
 from tests.services.dots_project import SMALL, Dots
 

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 import pytest
 
 from fcnlab.errors import ShuttingDown
-from fcnlab.services.compute import ComputeThread, Priority
+from fcnlab.services.live.compute import ComputeThread, Priority
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from pycocotools.coco import COCO
 
 from fcnlab.errors import ExportFailed, ImportRefused
 from fcnlab.exports import CONVERTED, ExportFormat, ExportSpec
-from fcnlab.services.converting import ConvertProgress, conversion
-from fcnlab.services.expert_labels import LabelRequest
+from fcnlab.services.labels.converting import ConvertProgress, conversion
+from fcnlab.services.labels.label_import import LabelRequest
 from fcnlab.storage.formats.detecting import detect
 from fcnlab.storage.formats.formats import LabelFormat, open_labels
 from fcnlab.storage.formats.labelled import LabelledImage

@@ -8,11 +8,11 @@ import time
 from pathlib import Path
 
 from fcnlab.lab import Lab
-from fcnlab.services.count_exports import CountTable, count_table, made_from
-from fcnlab.services.count_jobs import CountJobs
-from fcnlab.services.fitting import ProjectLearner
-from fcnlab.services.jobs import Jobs
-from fcnlab.services.picture_store import PictureStore
+from fcnlab.services.counting.exports import CountTable, count_table, made_from
+from fcnlab.services.counting.jobs import CountJobs
+from fcnlab.services.live.fitting import ProjectLearner
+from fcnlab.services.live.jobs import Jobs
+from fcnlab.services.live.picture_store import PictureStore
 from tests.services.test_counting_live import DISCS, add_counting_network, click, counting_project, say_complete
 
 FEWER = [(30, 40), (40, 110), (90, 60)]

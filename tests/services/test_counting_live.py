@@ -14,12 +14,12 @@ from fcnlab.core.training.network_model import NetworkModel, network_to_arrays
 from fcnlab.counts import Calibration, Objective, Task
 from fcnlab.domain import Event, EventBatch, EventKind, Point, PointSource
 from fcnlab.lab import Lab
-from fcnlab.services import projects
-from fcnlab.services.board import Overlay
-from fcnlab.services.importing import import_files
-from fcnlab.services.jobs import Jobs
-from fcnlab.services.labelling import add_points, apply_events
-from fcnlab.services.models import use_model
+from fcnlab.services.images.importing import import_files
+from fcnlab.services.labelling.events import add_points, apply_events
+from fcnlab.services.live.jobs import Jobs
+from fcnlab.services.live.overlay_store import Overlay
+from fcnlab.services.models.models import use_model
+from fcnlab.services.projects import projects
 from fcnlab.specs import TrainingSpec
 from fcnlab.storage.files.checkpoints import save_checkpoint
 from fcnlab.storage.files.png import mask_png

@@ -13,15 +13,15 @@ from fcnlab.domain import Point, PointSource
 from fcnlab.errors import InvalidSetting, NoPoints
 from fcnlab.lab import Lab
 from fcnlab.runs import ModelRecord, best_counter, score_from_plain, score_to_plain
-from fcnlab.services.counting import open_counter
-from fcnlab.services.counting_points import CountingPoints
-from fcnlab.services.finetuning import train
-from fcnlab.services.holding import Holder
-from fcnlab.services.labelling import add_points
-from fcnlab.services.models import models, use_model
-from fcnlab.services.projects import projects
-from fcnlab.services.trainings import curves, start_counting, start_training
-from fcnlab.services.worker import fine_tune, work_on
+from fcnlab.services.counting.counters import open_counter
+from fcnlab.services.counting.training_points import CountingPoints
+from fcnlab.services.labelling.events import add_points
+from fcnlab.services.models.models import models, use_model
+from fcnlab.services.projects.projects import projects
+from fcnlab.services.training.finetuning import train
+from fcnlab.services.training.lease_holder import Holder
+from fcnlab.services.training.trainings import curves, start_counting, start_training
+from fcnlab.services.training.worker import fine_tune, work_on
 from fcnlab.specs import PointScore, TrainingSpec
 from fcnlab.storage.files.checkpoints import load_checkpoint, save_checkpoint
 from tests.core.counting.dots import HEIGHT, SPACING, WIDTH, dotted

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from fcnlab.domain import Point
 from fcnlab.lab import open_lab
-from fcnlab.services.import_batches import BATCH_MOST
-from fcnlab.services.importing import read_picture
-from fcnlab.services.labelling import acknowledged, points_of_project
-from fcnlab.services.pictures import shown_file, thumbnail_file
-from fcnlab.services.projects import images, projects
+from fcnlab.services.images.import_batches import BATCH_MOST
+from fcnlab.services.images.importing import read_picture
+from fcnlab.services.images.pictures import shown_file, thumbnail_file
+from fcnlab.services.labelling.events import acknowledged, points_of_project
+from fcnlab.services.projects.projects import images, projects
 from fcnlab.settings import Settings
 
 CLICKER = """

@@ -12,9 +12,8 @@ import pytest
 from fcnlab.domain import EventKind, ImageState, Point, PointSource
 from fcnlab.errors import FcnlabError, ImportRefused, InvalidSetting, UnknownExpertMask, UnknownProject
 from fcnlab.lab import Lab
-from fcnlab.services.expert_intake import Outcome
-from fcnlab.services.expert_labels import LabelRequest, found_labels
-from fcnlab.services.expert_masks import (
+from fcnlab.services.labelling.painting import painting_of
+from fcnlab.services.labels.expert_masks import (
     counted_by_source,
     expert_masks,
     expert_truth,
@@ -22,8 +21,16 @@ from fcnlab.services.expert_masks import (
     remove_mask,
     remove_source,
 )
-from fcnlab.services.painting import painting_of
-from fcnlab.services.projects import add_class, delete_project, image, project, remove_class, set_background
+from fcnlab.services.labels.label_import import LabelRequest, found_labels
+from fcnlab.services.labels.mask_intake import Outcome
+from fcnlab.services.projects.projects import (
+    add_class,
+    delete_project,
+    image,
+    project,
+    remove_class,
+    set_background,
+)
 from fcnlab.storage.database.engine import reading
 from tests.services.label_imports import BOX, HW, a_mask, labelme_file, masks_in, stored, take_in
 from tests.services.tabs import Tab, new_project

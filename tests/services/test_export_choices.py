@@ -19,7 +19,7 @@ from rasterio.transform import Affine
 from fcnlab.errors import ExportFailed
 from fcnlab.exports import ExportFormat, ExportSpec, SplitSpec
 from fcnlab.lab import Lab
-from fcnlab.services.importing import import_files
+from fcnlab.services.images.importing import import_files
 from tests.services.stored_bench import HW, StoredBench, blobs, files_in
 
 NAMES = ["film/a.png", "film/b.png", "x/c.png", "y/d.png"]

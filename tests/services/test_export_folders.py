@@ -14,7 +14,7 @@ from PIL import Image
 from fcnlab.errors import ExportFailed
 from fcnlab.exports import PROBABILITY_FORMATS, ExportFormat
 from fcnlab.lab import Lab
-from fcnlab.services import export_target
+from fcnlab.services.export import target
 from fcnlab.storage.exports.folder import PART_NAME, WORK_NAME
 from tests.services.stored_bench import StoredBench, files_in
 
@@ -31,7 +31,7 @@ def bench(lab: Lab, tmp_path: Path) -> StoredBench:
 
 @pytest.fixture(autouse=True)
 def _remembers_every_image(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(export_target, "JOURNAL_EVERY_S", 0.0)
+    monkeypatch.setattr(target, "JOURNAL_EVERY_S", 0.0)
 
 
 def interrupted(bench: StoredBench, to: str, *, after: int, formats: tuple[ExportFormat, ...] = MIXED) -> None:

@@ -21,11 +21,13 @@ from fcnlab.domain import IGNORE, ImageInfo, LearnerSpec
 from fcnlab.errors import DatabaseUnavailable, ExportFailed, ImportRefused
 from fcnlab.exports import ExportFormat
 from fcnlab.lab import Lab
-from fcnlab.services import export_plan, picture_store, projects
-from fcnlab.services.fitting import ProjectLearner
-from fcnlab.services.importing import import_files
-from fcnlab.services.labelling import points_of_project
-from fcnlab.services.picture_store import PictureStore
+from fcnlab.services.export import plan
+from fcnlab.services.images.importing import import_files
+from fcnlab.services.labelling.events import points_of_project
+from fcnlab.services.live import picture_store
+from fcnlab.services.live.fitting import ProjectLearner
+from fcnlab.services.live.picture_store import PictureStore
+from fcnlab.services.projects import projects
 from fcnlab.storage.database import repository_points
 from fcnlab.storage.database.engine import reading
 from fcnlab.storage.files import filestore
@@ -275,7 +277,7 @@ def test_an_image_that_goes_on_failing_ends_the_export_instead_of_being_missing_
         raise DatabaseUnavailable("the database is busy")
 
     monkeypatch.setattr(ProjectLearner, "learn_from", failing)
-    monkeypatch.setattr(export_plan, "ATTEMPTED_AFTER_S", (0.0, 0.0))
+    monkeypatch.setattr(plan, "ATTEMPTED_AFTER_S", (0.0, 0.0))
 
     with pytest.raises(DatabaseUnavailable, match="busy"):
         bench.export()

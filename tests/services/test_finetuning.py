@@ -13,11 +13,11 @@ from fcnlab.core.training.metrics import confusion, iou_per_class
 from fcnlab.domain import Point, PointSource
 from fcnlab.errors import CheckpointError, NoPoints
 from fcnlab.lab import Lab
-from fcnlab.services import projects
-from fcnlab.services.finetuning import SnapshotPace, TrainedNetwork, train
-from fcnlab.services.importing import import_files
-from fcnlab.services.labelling import add_points, points_of_image
-from fcnlab.services.networks import NetworkPredictor, load_network
+from fcnlab.services.images.importing import import_files
+from fcnlab.services.labelling.events import add_points, points_of_image
+from fcnlab.services.models.networks import NetworkPredictor, load_network
+from fcnlab.services.projects import projects
+from fcnlab.services.training.finetuning import SnapshotPace, TrainedNetwork, train
 from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, PointScore, TrainingProgress, TrainingSpec
 from fcnlab.storage.files.checkpoints import load_checkpoint, load_spec, save_checkpoint
 from tests.services.bars import HEIGHT, WIDTH, Site

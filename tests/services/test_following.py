@@ -13,12 +13,12 @@ from sqlalchemy import text
 from fcnlab.counts import Task
 from fcnlab.domain import EventKind, Point, PointSource
 from fcnlab.lab import Lab, open_lab
-from fcnlab.services.fitting import ProjectLearner
-from fcnlab.services.following import changes
-from fcnlab.services.labelling import add_points
-from fcnlab.services.newest_points import newest_per_pixel
-from fcnlab.services.picture_store import PictureStore
-from fcnlab.services.training_points import TrainingPoints
+from fcnlab.services.labelling.events import add_points
+from fcnlab.services.labelling.newest_points import newest_per_pixel
+from fcnlab.services.live.change_detection import changes
+from fcnlab.services.live.fitting import ProjectLearner
+from fcnlab.services.live.picture_store import PictureStore
+from fcnlab.services.training.training_points import TrainingPoints
 from fcnlab.specs import TrainingSpec
 from fcnlab.storage.database import repository_points, repository_revisions
 from fcnlab.storage.database.engine import engine_of, reading, writing
@@ -212,7 +212,7 @@ def test_two_processes_see_what_the_other_one_did(lab: Lab) -> None:
         "from fcnlab.lab import open_lab\n"
         "from fcnlab.settings import load_settings\n"
         "from fcnlab.domain import Point, PointSource\n"
-        "from fcnlab.services.labelling import add_points\n"
+        "from fcnlab.services.labelling.events import add_points\n"
         "lab = open_lab(load_settings())\n"
         "add_points(lab, [Point(3, 4, 1)], image_id=int(sys.argv[1]), labeller='cli', source=PointSource.IMPORT)\n"
     )

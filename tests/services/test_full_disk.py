@@ -20,18 +20,18 @@ from fcnlab.domain import ImageState, Point, PointSource
 from fcnlab.errors import ExportFailed, FcnlabError, StorageFull, storage_explained, storage_failure
 from fcnlab.lab import Lab, open_lab
 from fcnlab.runs import TrainingState
-from fcnlab.services import projects as projects_service
-from fcnlab.services.backing_up import backup
-from fcnlab.services.demo import make_demo
-from fcnlab.services.finetuning import train
-from fcnlab.services.importing import import_files, read_picture
-from fcnlab.services.labelling import add_points
-from fcnlab.services.masks import keep_mask, kept_mask, save_model
-from fcnlab.services.models import models
-from fcnlab.services.projects import create_project, images, projects
-from fcnlab.services.trainings import resume_training, training
-from fcnlab.services.worker import run_worker
-from fcnlab.services.workers import ensure_worker
+from fcnlab.services.images.importing import import_files, read_picture
+from fcnlab.services.installation.backup import backup
+from fcnlab.services.labelling.events import add_points
+from fcnlab.services.live.masks import keep_mask, kept_mask, save_model
+from fcnlab.services.models.models import models
+from fcnlab.services.projects import projects as projects_service
+from fcnlab.services.projects.demo import make_demo
+from fcnlab.services.projects.projects import create_project, images, projects
+from fcnlab.services.training.finetuning import train
+from fcnlab.services.training.trainings import resume_training, training
+from fcnlab.services.training.worker import run_worker
+from fcnlab.services.training.workers import ensure_worker
 from fcnlab.settings import Settings
 from fcnlab.specs import TrainingSpec
 from fcnlab.storage.files import whole_files

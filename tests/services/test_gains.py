@@ -11,13 +11,14 @@ import skimage.data
 
 from fcnlab.domain import ImageState, LearnerSpec, Point, PointSource
 from fcnlab.lab import Lab
-from fcnlab.services import gains, projects
-from fcnlab.services.compute import Priority
-from fcnlab.services.gains import Ranking
-from fcnlab.services.importing import import_files
-from fcnlab.services.jobs import Jobs
-from fcnlab.services.labelling import add_points, set_image_state
-from fcnlab.services.scenes import ranked_strip, strip_of
+from fcnlab.services.images.importing import import_files
+from fcnlab.services.labelling.events import add_points, set_image_state
+from fcnlab.services.labelling.scenes import ranked_strip, strip_of
+from fcnlab.services.live import gains
+from fcnlab.services.live.compute import Priority
+from fcnlab.services.live.gains import Ranking
+from fcnlab.services.live.jobs import Jobs
+from fcnlab.services.projects import projects
 from tests.services import lasting
 from tests.services.lasting import CAT
 

@@ -14,12 +14,12 @@ from fcnlab.domain import ImageInfo, LearnerSpec, Project
 from fcnlab.errors import InvalidSetting, UnknownProject
 from fcnlab.imaging import Imaging, Stretch
 from fcnlab.lab import Lab
-from fcnlab.services.fitting import ProjectLearner
-from fcnlab.services.imaging import imaging_text, parse_imaging, sample_of, set_imaging
-from fcnlab.services.importing import import_files, read_picture
-from fcnlab.services.picture_store import PictureStore
-from fcnlab.services.pictures import shown_file, thumbnail_file
-from fcnlab.services.projects import create_project, images, project
+from fcnlab.services.images.imaging import imaging_text, parse_imaging, sample_of, set_imaging
+from fcnlab.services.images.importing import import_files, read_picture
+from fcnlab.services.images.pictures import shown_file, thumbnail_file
+from fcnlab.services.live.fitting import ProjectLearner
+from fcnlab.services.live.picture_store import PictureStore
+from fcnlab.services.projects.projects import create_project, images, project
 from tests.services.tabs import Tab
 
 HW = (40, 70)

@@ -15,7 +15,7 @@ from PIL import Image
 from fcnlab.domain import Project
 from fcnlab.errors import ImportRefused
 from fcnlab.lab import Lab, open_lab
-from fcnlab.services.import_sources import (
+from fcnlab.services.images.import_sources import (
     allows_uris,
     import_folder,
     import_named,
@@ -24,7 +24,7 @@ from fcnlab.services.import_sources import (
     import_uri,
     import_zip,
 )
-from fcnlab.services.projects import create_project, images
+from fcnlab.services.projects.projects import create_project, images
 from fcnlab.settings import Settings
 
 

@@ -16,15 +16,15 @@ from sqlalchemy.orm import Session
 from fcnlab.domain import ImageInfo, Project
 from fcnlab.errors import ImportRefused, UnknownProject
 from fcnlab.lab import Lab, open_lab
-from fcnlab.services.import_sources import import_folder
-from fcnlab.services.importing import (
+from fcnlab.services.images.import_sources import import_folder
+from fcnlab.services.images.importing import (
     ImportProgress,
     clean_file_name,
     import_files,
     make_exhibits,
     read_picture,
 )
-from fcnlab.services.projects import create_project, image, images
+from fcnlab.services.projects.projects import create_project, image, images
 from fcnlab.settings import Settings
 from fcnlab.storage.database.engine import Sessions, writing
 
@@ -158,7 +158,7 @@ def test_many_images_are_stored_in_order_each_once_and_in_few_transactions(
         transactions += 1
         return writing(sessions)
 
-    monkeypatch.setattr("fcnlab.services.import_batches.writing", counted)
+    monkeypatch.setattr("fcnlab.services.images.import_batches.writing", counted)
     files = [(f"{number}.png", png(number % 60)) for number in range(80)]
 
     steps = list(import_files(lab, files, project_id=project.id))

@@ -19,16 +19,16 @@ from numpy.typing import NDArray
 from fcnlab.domain import IGNORE, ImageInfo, ImageState, LearnerSpec, Point, PointSource
 from fcnlab.errors import DatabaseUnavailable, FcnlabError
 from fcnlab.lab import Lab
-from fcnlab.services import projects
-from fcnlab.services.board import Overlay
-from fcnlab.services.fitting import ProjectLearner
-from fcnlab.services.importing import import_files
-from fcnlab.services.jobs import Jobs
-from fcnlab.services.labelling import add_points, points_of_image, set_image_state
-from fcnlab.services.masks import kept_mask
-from fcnlab.services.models import keep_instant, use_model
-from fcnlab.services.picture_store import PictureStore
-from fcnlab.services.projects import set_background
+from fcnlab.services.images.importing import import_files
+from fcnlab.services.labelling.events import add_points, points_of_image, set_image_state
+from fcnlab.services.live.fitting import ProjectLearner
+from fcnlab.services.live.jobs import Jobs
+from fcnlab.services.live.masks import kept_mask
+from fcnlab.services.live.overlay_store import Overlay
+from fcnlab.services.live.picture_store import PictureStore
+from fcnlab.services.models.models import keep_instant, use_model
+from fcnlab.services.projects import projects
+from fcnlab.services.projects.projects import set_background
 from fcnlab.storage.database import repository_hiding, repository_points
 from fcnlab.storage.database.engine import writing
 
@@ -216,7 +216,7 @@ def test_an_image_that_fails_for_a_while_is_said_and_learned_from_later_and_the_
         learn_from(learner, image)
 
     monkeypatch.setattr(ProjectLearner, "learn_from", failing)
-    monkeypatch.setattr("fcnlab.services.jobs.FIRST_RETRY_S", 0.2)
+    monkeypatch.setattr("fcnlab.services.live.jobs.FIRST_RETRY_S", 0.2)
 
     jobs.opened(project_id, shown)
     message = status_with(jobs, shown, "tried again")
@@ -238,7 +238,7 @@ def test_a_fault_in_making_a_mask_is_said_with_what_to_do_and_the_next_one_is_ma
     project_id, (image_id,) = project_with(lab, "chelsea.png")
     click(lab, image_id, CAT)
     with monkeypatch.context() as patch:
-        patch.setattr("fcnlab.services.fitting.segment_any", broken)
+        patch.setattr("fcnlab.services.live.fitting.segment_any", broken)
         jobs.opened(project_id, image_id)
         message = status_with(jobs, image_id, "click")
 
@@ -279,7 +279,7 @@ def test_nothing_is_remembered_of_a_project_that_was_deleted_nor_of_tabs_that_cl
         jobs.clicked(project_id, image_id, client_id=f"tab-{number:05}", acknowledged=2)
     assert len(overlay_after(jobs, image_id).covers) == 30
 
-    monkeypatch.setattr("fcnlab.services.jobs.FORGOTTEN_AFTER_S", 0.0)
+    monkeypatch.setattr("fcnlab.services.live.jobs.FORGOTTEN_AFTER_S", 0.0)
     jobs.watch(project_id, 999_999)  # another image makes it look through what it remembers
     assert not jobs._covered
     assert set(jobs._images) == {999_999}

@@ -13,12 +13,13 @@ from fcnlab.core.learner.model import model_to_arrays
 from fcnlab.domain import ImageState, StoredMask
 from fcnlab.imaging import Imaging
 from fcnlab.lab import Lab
-from fcnlab.services import models, projects
-from fcnlab.services.fitting import ProjectLearner
-from fcnlab.services.imaging import set_imaging
-from fcnlab.services.labelling import set_image_state
-from fcnlab.services.masks import SavedModel, kept_mask, save_model
-from fcnlab.services.picture_store import PictureStore
+from fcnlab.services.images.imaging import set_imaging
+from fcnlab.services.labelling.events import set_image_state
+from fcnlab.services.live.fitting import ProjectLearner
+from fcnlab.services.live.masks import SavedModel, kept_mask, save_model
+from fcnlab.services.live.picture_store import PictureStore
+from fcnlab.services.models import models
+from fcnlab.services.projects import projects
 from fcnlab.storage.database.repository_exports import stored_masks
 from fcnlab.storage.files.checkpoints import load_checkpoint
 from tests.services.export_bench import Bench

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fcnlab.errors import ImportRefused
-from fcnlab.services.label_names import ImageNames
+from fcnlab.services.labels.label_names import ImageNames
 
 HW = (20, 33)
 

@@ -21,14 +21,9 @@ from fcnlab.domain import (
 )
 from fcnlab.errors import InvalidEvent, UnknownProject
 from fcnlab.lab import Lab
-from fcnlab.services.labelling import (
-    AppliedBatch,
-    acknowledged,
-    add_points,
-    points_of_image,
-)
-from fcnlab.services.newest_points import newest_per_pixel
-from fcnlab.services.painting import painting_of
+from fcnlab.services.labelling.events import AppliedBatch, acknowledged, add_points, points_of_image
+from fcnlab.services.labelling.newest_points import newest_per_pixel
+from fcnlab.services.labelling.painting import painting_of
 from fcnlab.storage.database import repository_images, repository_projects
 from fcnlab.storage.database.engine import reading
 from tests.conftest import TickingClock

@@ -15,13 +15,13 @@ from PIL import Image
 from fcnlab import PointSegmenter
 from fcnlab.domain import EventKind, LearnerSpec, Point, PointSource
 from fcnlab.lab import Lab, open_lab
-from fcnlab.services import projects
-from fcnlab.services.fitting import ProjectLearner
-from fcnlab.services.importing import import_files
-from fcnlab.services.labelling import add_points, points_of_image, remove_points
-from fcnlab.services.masks import predicted_mask
-from fcnlab.services.newest_points import newest_per_pixel
-from fcnlab.services.picture_store import PictureStore
+from fcnlab.services.images.importing import import_files
+from fcnlab.services.labelling.events import add_points, points_of_image, remove_points
+from fcnlab.services.labelling.newest_points import newest_per_pixel
+from fcnlab.services.live.fitting import ProjectLearner
+from fcnlab.services.live.masks import predicted_mask
+from fcnlab.services.live.picture_store import PictureStore
+from fcnlab.services.projects import projects
 from fcnlab.settings import Settings
 from tests.services.tabs import Tab
 

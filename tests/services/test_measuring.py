@@ -15,11 +15,12 @@ from fcnlab.comparisons import LARGER, LINEAR, ComparisonSpec, Measured
 from fcnlab.domain import ImageState, StoredMask
 from fcnlab.lab import Lab, open_lab, utc_now
 from fcnlab.runs import Training, TrainingState, score_in_a_sentence
-from fcnlab.services import comparing, measuring, projects
-from fcnlab.services.comparison_pictures import galleries
-from fcnlab.services.measuring import Bench
-from fcnlab.services.networks import load_network
-from fcnlab.services.worker import Trained, fine_tune
+from fcnlab.services.comparing import comparisons, evaluation
+from fcnlab.services.comparing.evaluation import Bench
+from fcnlab.services.comparing.pictures import galleries
+from fcnlab.services.models.networks import load_network
+from fcnlab.services.projects import projects
+from fcnlab.services.training.worker import Trained, fine_tune
 from fcnlab.settings import Settings
 from fcnlab.specs import TrainingProgress
 from fcnlab.storage.database import repository_images
@@ -62,10 +63,10 @@ def test_all_learn_from_the_same_points_and_are_scored_on_the_same_images(site: 
     counts = (36 - 6 * n_held, 6 * n_held)
     assert n_held > 0
     assert jobs == [counts, counts]
-    for one in comparing.standing(site.lab, comparison_id=found.id).participants:
+    for one in comparisons.standing(site.lab, comparison_id=found.id).participants:
         assert one.measured is not None
         assert (one.measured.n_points, one.measured.score and one.measured.score.n_points) == counts
-    assert measuring.bench_of(site.lab, comparison_id=found.id).points.plan() == spec.plan()
+    assert evaluation.bench_of(site.lab, comparison_id=found.id).points.plan() == spec.plan()
 
 
 def test_results_are_stored_with_files_that_lie_there_and_survive_a_restart(site: Site, settings: Settings) -> None:
@@ -74,11 +75,11 @@ def test_results_are_stored_with_files_that_lie_there_and_survive_a_restart(site
     truth = (site.pixels[site.images.index(spec.held_out[0])][..., 0] > 100).astype(np.uint8)
     keep_truth(site, spec.held_out[0], truth)
     work(site)
-    before = comparing.standing(site.lab, comparison_id=found.id)
+    before = comparisons.standing(site.lab, comparison_id=found.id)
     site.lab.close()
 
     lab = open_lab(settings)
-    after = comparing.standing(lab, comparison_id=found.id)
+    after = comparisons.standing(lab, comparison_id=found.id)
 
     assert after.comparison.state is TrainingState.FINISHED
     assert after.participants == before.participants
@@ -105,7 +106,7 @@ def test_a_mean_iou_is_taken_on_held_out_masks_and_is_one_for_who_draws_them(sit
     }
     for image_id, truth in truths.items():
         keep_truth(site, image_id, truth)
-    bench = measuring.bench_of(site.lab, comparison_id=1)
+    bench = evaluation.bench_of(site.lab, comparison_id=1)
 
     class Knowing:
         def mask(self, rgb: np.ndarray) -> np.ndarray:
@@ -126,7 +127,7 @@ def test_the_instant_learner_comes_first_and_is_scored_on_the_same_held_out_poin
 
     work(site)
 
-    instant, network = comparing.standing(site.lab, comparison_id=found.id).participants
+    instant, network = comparisons.standing(site.lab, comparison_id=found.id).participants
     assert instant.key == LINEAR
     assert instant.measured is not None
     assert network.measured is not None
@@ -139,10 +140,10 @@ def test_the_instant_learner_comes_first_and_is_scored_on_the_same_held_out_poin
 
 
 def test_with_many_points_the_larger_head_takes_part(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measuring, "LARGER_FROM", 10)
+    monkeypatch.setattr(evaluation, "LARGER_FROM", 10)
     found = start(site, replace(SPEC, networks=(UNET,), has_instant=True))
 
-    results = measuring.measure_instant(site.lab, comparison_id=found.id)
+    results = evaluation.measure_instant(site.lab, comparison_id=found.id)
 
     assert list(results) == [LINEAR, LARGER]
     larger = Measured.from_dict(results[LARGER])
@@ -160,9 +161,9 @@ def test_the_time_of_a_sliding_window_is_extrapolated_from_some_pixels(
     model = load_network(one, device="cpu")
     picture = np.zeros((90, 70, 3), np.uint8)
 
-    whole = measuring.network_timing(model, picture, device="cpu")
-    monkeypatch.setattr(measuring, "PATIENCE_S", 0.0)
-    part = measuring.network_timing(model, picture, device="cpu")
+    whole = evaluation.network_timing(model, picture, device="cpu")
+    monkeypatch.setattr(evaluation, "PATIENCE_S", 0.0)
+    part = evaluation.network_timing(model, picture, device="cpu")
 
     assert (whole.is_extrapolated, part.is_extrapolated) == (False, True)
     assert whole.hw == part.hw == (64, 50)
@@ -173,7 +174,7 @@ def test_expert_masks_of_held_out_images_come_before_kept_ones(site: Site, tmp_p
     spec = ComparisonSpec.from_dict(start(site).spec)
     for image_id in site.images:
         keep_truth(site, image_id, np.zeros((HEIGHT, WIDTH), np.uint8))
-    bench = measuring.bench_of(site.lab, comparison_id=1)
+    bench = evaluation.bench_of(site.lab, comparison_id=1)
     assert not bench.is_measured_on_experts()
     names = {one.id: one.name for one in projects.images(site.lab, project_id=site.project.id)}
     place = site.images.index(spec.held_out[0])
@@ -209,7 +210,7 @@ def test_a_network_that_learned_nothing_has_no_result_and_says_why(site: Site) -
 
     work(site, untrained)
 
-    now = comparing.standing(site.lab, comparison_id=found.id)
+    now = comparisons.standing(site.lab, comparison_id=found.id)
     unet = now.participants[0]
     assert (unet.state, unet.result) == (TrainingState.FINISHED, None)
     assert "better than the untrained network" in unet.message
@@ -217,7 +218,7 @@ def test_a_network_that_learned_nothing_has_no_result_and_says_why(site: Site) -
     assert unet.message in "\n".join(table(now))
     assert unet.title not in [tile.title for shown in galleries(site.lab, now) for tile in shown.tiles]
     assert unet.training is not None
-    kept = comparing.keep_as_version(site.lab, training_id=unet.training.id)  # and says so wherever it is shown
+    kept = comparisons.keep_as_version(site.lab, training_id=unet.training.id)  # and says so wherever it is shown
     assert kept.score is not None
     assert "better than the untrained network" in score_in_a_sentence(kept.score)
 
@@ -228,17 +229,17 @@ def test_times_are_taken_by_turns_warmed_up_and_told_with_their_spread(
     spec = replace(SPEC, networks=(UNET, SLIDING), has_instant=True, minutes=0.05)
     found = start(site, spec)
     work(site)
-    bench = measuring.bench_of(site.lab, comparison_id=found.id)
+    bench = evaluation.bench_of(site.lab, comparison_id=found.id)
     order: list[str] = []
-    original = measuring._work_maker
+    original = evaluation._work_maker
 
     def watched(bench: Bench, key: str, *rest: Any) -> Any:
         make = original(bench, key, *rest)
         assert make is not None
         return lambda: order.append(key) or make()  # type: ignore[func-returns-value]
 
-    monkeypatch.setattr(measuring, "_work_maker", watched)
-    again = measuring.timed_by_turns(bench, bench.comparison.results)
+    monkeypatch.setattr(evaluation, "_work_maker", watched)
+    again = evaluation.timed_by_turns(bench, bench.comparison.results)
 
     keys = list(bench.comparison.results)
     rounds = [order[start : start + len(keys)] for start in range(0, 3 * len(keys), len(keys))]

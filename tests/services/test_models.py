@@ -18,13 +18,14 @@ from fcnlab.core.learner.model import Model
 from fcnlab.errors import CheckpointError, ExportFailed, InvalidClasses, InvalidEvent, NoPoints, UnknownModel
 from fcnlab.lab import Lab
 from fcnlab.runs import ModelKind
-from fcnlab.services import bringing, models, projects
-from fcnlab.services.bringing import bring_model
-from fcnlab.services.downloads import download_url, find_download
-from fcnlab.services.fitting import ProjectLearner
-from fcnlab.services.model_exports import export_network, offer_export
-from fcnlab.services.model_files import open_model, scored_classes
-from fcnlab.services.picture_store import PictureStore
+from fcnlab.services.export.downloads import download_url, find_download
+from fcnlab.services.live.fitting import ProjectLearner
+from fcnlab.services.live.picture_store import PictureStore
+from fcnlab.services.models import model_import, models
+from fcnlab.services.models.exports import export_network, offer_export
+from fcnlab.services.models.files import open_model, scored_classes
+from fcnlab.services.models.model_import import bring_model
+from fcnlab.services.projects import projects
 from fcnlab.storage.files.checkpoints import load_checkpoint, save_checkpoint
 from tests.services.export_bench import Bench
 from tests.services.model_bench import SCORE, add_network, small_network, write_network
@@ -183,7 +184,7 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_read(
 ) -> None:
     path = tmp_path / "model.safetensors"
     write_network(path)
-    monkeypatch.setattr(bringing, "MOST_BYTES", 1000)
+    monkeypatch.setattr(model_import, "MOST_BYTES", 1000)
 
     for source in (path, path.read_bytes()):
         with pytest.raises(CheckpointError, match="up to"):

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from fcnlab.errors import ImportRefused
-from fcnlab.services.overlapping import overlapped
+from fcnlab.services.predict.overlapping import overlapped
 
 
 def test_outcomes_come_in_order_and_work_stays_on_the_callers_thread() -> None:

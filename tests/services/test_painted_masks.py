@@ -18,15 +18,15 @@ from fcnlab.cli import main
 from fcnlab.core.images.painting import stroke_of
 from fcnlab.domain import Event, EventBatch, EventKind, ImageState, LearnerSpec, Point, PointSource
 from fcnlab.lab import Lab
-from fcnlab.services import projects
-from fcnlab.services.answering import Answers
-from fcnlab.services.board import Overlay
-from fcnlab.services.export_writing import ProjectWriter
-from fcnlab.services.jobs import Jobs
-from fcnlab.services.labelling import acknowledged, add_points, apply_events, set_image_state
-from fcnlab.services.masks import keep_mask, kept_mask, predicted_mask
-from fcnlab.services.point_tables import export_points
-from fcnlab.services.previewing import preview
+from fcnlab.services.export.previews import preview
+from fcnlab.services.export.writing import ProjectWriter
+from fcnlab.services.labelling.events import acknowledged, add_points, apply_events, set_image_state
+from fcnlab.services.labelling.point_tables import export_points
+from fcnlab.services.live.jobs import Jobs
+from fcnlab.services.live.masks import keep_mask, kept_mask, predicted_mask
+from fcnlab.services.live.overlay_store import Overlay
+from fcnlab.services.live.predictions import Answers
+from fcnlab.services.projects import projects
 from fcnlab.storage.database import repository_strokes
 from tests.services.export_bench import HEIGHT, WIDTH, Bench, picture
 

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from fcnlab.lab import Lab
-from fcnlab.services import instant_counter, projects
-from fcnlab.services.fitting import ProjectLearner
-from fcnlab.services.labelling import points_of_image, remove_points
-from fcnlab.services.picture_store import PictureStore
-from fcnlab.services.project_counts import CountProgress, counts_of_project
+from fcnlab.services.counting import instant_counter
+from fcnlab.services.counting.project_counts import CountProgress, counts_of_project
+from fcnlab.services.labelling.events import points_of_image, remove_points
+from fcnlab.services.live.fitting import ProjectLearner
+from fcnlab.services.live.picture_store import PictureStore
+from fcnlab.services.projects import projects
 from tests.services.test_counting_live import DISCS, click, counting_project, say_complete
 
 FEWER = [(30, 40), (40, 110), (90, 60)]

@@ -19,9 +19,9 @@ from fcnlab.domain import (
 )
 from fcnlab.errors import InvalidClasses, InvalidEvent, NameTaken, UnknownImage, UnknownProject
 from fcnlab.lab import Lab
-from fcnlab.services import projects
-from fcnlab.services.importing import import_files
-from fcnlab.services.labelling import add_points, set_image_state
+from fcnlab.services.images.importing import import_files
+from fcnlab.services.labelling.events import add_points, set_image_state
+from fcnlab.services.projects import projects
 from fcnlab.storage.database import repository_images, repository_points, repository_projects
 from fcnlab.storage.database.engine import reading, writing
 

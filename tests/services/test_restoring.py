@@ -20,12 +20,12 @@ from PIL import Image
 from fcnlab.domain import Point, PointSource
 from fcnlab.errors import RestoreRefused
 from fcnlab.lab import open_lab
-from fcnlab.services.backing_up import backup, missing_files, restore
-from fcnlab.services.doctoring import examine
-from fcnlab.services.importing import import_files, make_exhibits, read_picture
-from fcnlab.services.labelling import add_points, points_of_project
-from fcnlab.services.projects import create_project, images, projects
-from fcnlab.services.sweeping import find_leftovers
+from fcnlab.services.images.importing import import_files, make_exhibits, read_picture
+from fcnlab.services.installation.backup import backup, missing_files, restore
+from fcnlab.services.installation.diagnostics import examine
+from fcnlab.services.installation.sweeping import find_leftovers
+from fcnlab.services.labelling.events import add_points, points_of_project
+from fcnlab.services.projects.projects import create_project, images, projects
 from fcnlab.settings import Settings
 from fcnlab.storage.files import restoring
 
@@ -301,7 +301,7 @@ def test_a_restore_that_is_killed_leaves_the_old_installation_or_the_new_one(
 
 def test_where_there_is_no_room_nothing_is_begun(data: Settings, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(data.data_dir)
-    monkeypatch.setattr("fcnlab.services.backing_up.shutil.disk_usage", lambda _: usage._replace(free=100))
+    monkeypatch.setattr("fcnlab.services.installation.backup.shutil.disk_usage", lambda _: usage._replace(free=100))
     before = content_of(data.data_dir)
 
     with pytest.raises(RestoreRefused, match="Free some room"):

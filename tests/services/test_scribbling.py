@@ -11,11 +11,11 @@ from PIL import Image
 from fcnlab.domain import EventKind, ImageState, LearnerSpec, Point, PointSource
 from fcnlab.errors import InvalidPoints, UnknownImage
 from fcnlab.lab import Lab
-from fcnlab.services import projects
-from fcnlab.services.effects import MAX_SCRIBBLED
-from fcnlab.services.importing import import_files
-from fcnlab.services.labelling import points_of_image
-from fcnlab.services.scribbling import scribble_picture, store_scribble, undo_last
+from fcnlab.services.images.importing import import_files
+from fcnlab.services.labelling.effects import MAX_SCRIBBLED
+from fcnlab.services.labelling.events import points_of_image
+from fcnlab.services.labelling.scribbles import scribble_picture, store_scribble, undo_last
+from fcnlab.services.projects import projects
 from tests.services.tabs import HEIGHT, WIDTH, Tab, state_of
 
 DRAWN = [Point(row, col, row % 2) for row in range(5) for col in range(0, 60, 7)]

@@ -11,8 +11,8 @@ import tifffile
 from fcnlab.domain import Project
 from fcnlab.imaging import PixelSize
 from fcnlab.lab import Lab
-from fcnlab.services.importing import import_files, name_of_page, read_picture
-from fcnlab.services.projects import create_project, image, images
+from fcnlab.services.images.importing import import_files, name_of_page, read_picture
+from fcnlab.services.projects.projects import create_project, image, images
 
 HW = (21, 34)
 PAGES = np.random.default_rng(3).integers(0, 60_000, (4, *HW), dtype=np.uint16)

@@ -15,8 +15,8 @@ from fcnlab.cli import main
 from fcnlab.domain import ImageState, StoredMask
 from fcnlab.errors import UnknownProject
 from fcnlab.lab import Lab
-from fcnlab.services.labelling import points_of_image, remove_points, set_image_state
-from fcnlab.services.statistics import image_statistics, statistics_csv
+from fcnlab.services.labelling.events import points_of_image, remove_points, set_image_state
+from fcnlab.services.projects.statistics import image_statistics, statistics_csv
 from fcnlab.storage.database import repository_images
 from fcnlab.storage.database.engine import writing
 from tests.services.bars import HEIGHT, WIDTH, Site

@@ -12,9 +12,9 @@ import pytest
 from fcnlab.core.images.painting import painted
 from fcnlab.domain import EventKind, ImageState
 from fcnlab.lab import open_lab
-from fcnlab.services.labelling import acknowledged
-from fcnlab.services.painting import painting_of, paintings_by_content
-from fcnlab.services.projects import delete_project, projects
+from fcnlab.services.labelling.events import acknowledged
+from fcnlab.services.labelling.painting import painting_of, paintings_by_content
+from fcnlab.services.projects.projects import delete_project, projects
 from fcnlab.settings import Settings
 from fcnlab.storage.database import repository_images, repository_strokes
 from fcnlab.storage.database.engine import reading

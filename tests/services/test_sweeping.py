@@ -19,12 +19,18 @@ from sqlalchemy import text
 from fcnlab.domain import ImageState, Point, PointSource, StoredMask
 from fcnlab.errors import ImportRefused, UnknownProject
 from fcnlab.lab import Lab, open_lab
-from fcnlab.services import sweeping
-from fcnlab.services.backing_up import backup, missing_files
-from fcnlab.services.importing import import_files, read_picture
-from fcnlab.services.labelling import add_points, points_of_image, set_image_state
-from fcnlab.services.projects import create_project, delete_project, images, projects, rename_project
-from fcnlab.services.sweeping import find_leftovers, sweep
+from fcnlab.services.images.importing import import_files, read_picture
+from fcnlab.services.installation import sweeping
+from fcnlab.services.installation.backup import backup, missing_files
+from fcnlab.services.installation.sweeping import find_leftovers, sweep
+from fcnlab.services.labelling.events import add_points, points_of_image, set_image_state
+from fcnlab.services.projects.projects import (
+    create_project,
+    delete_project,
+    images,
+    projects,
+    rename_project,
+)
 from fcnlab.settings import Settings
 from fcnlab.storage.database import repository_images
 from fcnlab.storage.database.engine import writing

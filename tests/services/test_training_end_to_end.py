@@ -15,13 +15,13 @@ from PIL import Image
 from fcnlab.domain import Point, PointSource
 from fcnlab.lab import Lab, open_lab
 from fcnlab.runs import TrainingState
-from fcnlab.services import projects
-from fcnlab.services.importing import import_files
-from fcnlab.services.labelling import add_points
-from fcnlab.services.models import models
-from fcnlab.services.networks import load_network
-from fcnlab.services.trainings import curves, start_training, training
-from fcnlab.services.workers import ensure_worker, log_file
+from fcnlab.services.images.importing import import_files
+from fcnlab.services.labelling.events import add_points
+from fcnlab.services.models.models import models
+from fcnlab.services.models.networks import load_network
+from fcnlab.services.projects import projects
+from fcnlab.services.training.trainings import curves, start_training, training
+from fcnlab.services.training.workers import ensure_worker, log_file
 from fcnlab.settings import Settings
 from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, TrainingSpec
 from fcnlab.storage.database import repository_leases

@@ -7,10 +7,10 @@ import pytest
 from fcnlab.domain import Point, PointSource
 from fcnlab.errors import InvalidSetting, NoPoints, TrainingRefused, UnknownImage, UnknownProject, UnknownTraining
 from fcnlab.runs import Training, TrainingState, Wanted
-from fcnlab.services.labelling import add_points
-from fcnlab.services.models import models
-from fcnlab.services.projects import delete_project
-from fcnlab.services.trainings import (
+from fcnlab.services.labelling.events import add_points
+from fcnlab.services.models.models import models
+from fcnlab.services.projects.projects import delete_project
+from fcnlab.services.training.trainings import (
     cancel_training,
     curves,
     pause_training,
@@ -19,7 +19,7 @@ from fcnlab.services.trainings import (
     training,
     trainings,
 )
-from fcnlab.services.workers import has_worker
+from fcnlab.services.training.workers import has_worker
 from fcnlab.specs import NetworkName, NetworkSpec, TrainingSpec
 from tests.services.tabs import Tab, other
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from fcnlab.lab import Lab
-from fcnlab.services import projects
-from fcnlab.services.contrasting import Contrast, contrasts
-from fcnlab.services.masks import predicted_mask
-from fcnlab.services.models import keep_instant
-from fcnlab.services.truth_scores import TruthProgress, truth_scores
+from fcnlab.services.comparing.model_difference import Contrast, contrasts
+from fcnlab.services.comparing.truth_scores import TruthProgress, truth_scores
+from fcnlab.services.live.masks import predicted_mask
+from fcnlab.services.models.models import keep_instant
+from fcnlab.services.projects import projects
 from tests.services.export_bench import HEIGHT, WIDTH, Bench
 from tests.services.label_imports import give_truth
 from tests.services.model_bench import add_network

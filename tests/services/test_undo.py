@@ -14,10 +14,7 @@ from fcnlab.domain import (
     StoredMask,
 )
 from fcnlab.lab import Lab
-from fcnlab.services.labelling import (
-    add_points,
-    set_image_state,
-)
+from fcnlab.services.labelling.events import add_points, set_image_state
 from fcnlab.storage.database import repository_events, repository_images
 from fcnlab.storage.database.engine import reading, writing
 from tests.services.tabs import HEIGHT, WIDTH, Tab, new_project, other, random_change, state_of

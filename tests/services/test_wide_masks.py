@@ -14,12 +14,13 @@ from fcnlab.core.tiling.tiles import Box
 from fcnlab.domain import IGNORE
 from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab
-from fcnlab.services import picture_store, projects
-from fcnlab.services.fitting import ProjectLearner
-from fcnlab.services.jobs import Jobs
-from fcnlab.services.masks import predicted_mask
-from fcnlab.services.picture_store import PictureStore
-from fcnlab.services.wide_masks import WideMasks
+from fcnlab.services.live import picture_store
+from fcnlab.services.live.fitting import ProjectLearner
+from fcnlab.services.live.jobs import Jobs
+from fcnlab.services.live.masks import predicted_mask
+from fcnlab.services.live.picture_store import PictureStore
+from fcnlab.services.live.wide_masks import WideMasks
+from fcnlab.services.projects import projects
 from tests.services.chosen_bench import shown_by
 from tests.services.export_bench import Bench
 

@@ -13,18 +13,13 @@ import pytest
 from fcnlab.domain import Point, PointSource
 from fcnlab.lab import Lab
 from fcnlab.runs import Training, TrainingState
-from fcnlab.services import holding
-from fcnlab.services.holding import Holder
-from fcnlab.services.labelling import add_points
-from fcnlab.services.models import models
-from fcnlab.services.trainings import (
-    cancel_training,
-    pause_training,
-    resume_training,
-    training,
-)
-from fcnlab.services.worker import run_worker, work_on
-from fcnlab.services.workers import has_worker
+from fcnlab.services.labelling.events import add_points
+from fcnlab.services.models.models import models
+from fcnlab.services.training import lease_holder
+from fcnlab.services.training.lease_holder import Holder
+from fcnlab.services.training.trainings import cancel_training, pause_training, resume_training, training
+from fcnlab.services.training.worker import run_worker, work_on
+from fcnlab.services.training.workers import has_worker
 from fcnlab.specs import TrainingProgress
 from fcnlab.storage.database import repository_leases
 from fcnlab.storage.database.engine import reading
@@ -107,7 +102,7 @@ def test_who_stops_asking_for_epochs_pauses_the_training(lab: Lab, project_id: i
 def test_a_cancelled_training_stops_in_the_middle_of_an_epoch_and_the_next_one_follows(
     lab: Lab, project_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(holding, "LOOK_S", 0.05)
+    monkeypatch.setattr(lease_holder, "LOOK_S", 0.05)
     long, short = start(lab, project_id, epochs=2), start(lab, project_id, epochs=2)
 
     def patient(
@@ -131,8 +126,8 @@ def test_a_cancelled_training_stops_in_the_middle_of_an_epoch_and_the_next_one_f
 def test_a_pause_does_not_wait_for_the_end_of_a_long_epoch(
     lab: Lab, project_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(holding, "LOOK_S", 0.05)
-    monkeypatch.setattr(holding, "PAUSE_WITHIN_S", 0.1)
+    monkeypatch.setattr(lease_holder, "LOOK_S", 0.05)
+    monkeypatch.setattr(lease_holder, "PAUSE_WITHIN_S", 0.1)
     queued = start(lab, project_id)
 
     def pause_it() -> None:
@@ -149,8 +144,8 @@ def test_a_pause_does_not_wait_for_the_end_of_a_long_epoch(
 def test_a_pause_taken_back_while_it_interrupts_costs_the_epoch_and_nothing_else(
     lab: Lab, project_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(holding, "LOOK_S", 0.05)
-    monkeypatch.setattr(holding, "PAUSE_WITHIN_S", 0.0)
+    monkeypatch.setattr(lease_holder, "LOOK_S", 0.05)
+    monkeypatch.setattr(lease_holder, "PAUSE_WITHIN_S", 0.0)
     queued, tries = start(lab, project_id), []
 
     def indecisive(

@@ -17,11 +17,11 @@ import pytest
 from fcnlab.errors import DatabaseUnavailable, NoPoints, WorkerBusy
 from fcnlab.lab import Lab
 from fcnlab.runs import Training, TrainingState
-from fcnlab.services import holding
-from fcnlab.services.holding import Holder, Interrupted
-from fcnlab.services.projects import delete_project
-from fcnlab.services.trainings import curves, resume_training, training, trainings
-from fcnlab.services.worker import run_worker, work_on
+from fcnlab.services.projects.projects import delete_project
+from fcnlab.services.training import lease_holder
+from fcnlab.services.training.lease_holder import Holder, Interrupted
+from fcnlab.services.training.trainings import curves, resume_training, training, trainings
+from fcnlab.services.training.worker import run_worker, work_on
 from fcnlab.specs import NetworkName, TrainingProgress
 from fcnlab.storage.database import repository_leases
 from fcnlab.storage.database.engine import reading, writing
@@ -200,7 +200,7 @@ def test_a_lease_that_cannot_be_renewed_ends_training_before_it_is_anybodys(
     lab: Lab, project_id: int, monkeypatch: pytest.MonkeyPatch, failure: Exception
 ) -> None:
     for name, seconds in (("LOOK_S", 0.02), ("HEARTBEAT_S", 0.05), ("STALE_S", 0.4)):
-        monkeypatch.setattr(holding, name, seconds)
+        monkeypatch.setattr(lease_holder, name, seconds)
     queued = start(lab, project_id, epochs=1)
     begun: list[float] = []
     renew = repository_leases.renew_lease
@@ -231,7 +231,7 @@ def test_a_lease_that_another_process_took_ends_training_at_once(
     lab: Lab, project_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, seconds in (("LOOK_S", 0.02), ("HEARTBEAT_S", 0.05)):
-        monkeypatch.setattr(holding, name, seconds)
+        monkeypatch.setattr(lease_holder, name, seconds)
     queued = start(lab, project_id)
     other = replace(this_process(), host="elsewhere")
 

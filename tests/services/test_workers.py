@@ -16,10 +16,10 @@ import torch
 from fcnlab.domain import Point, PointSource
 from fcnlab.lab import Lab, open_lab
 from fcnlab.runs import ProcessId
-from fcnlab.services import workers
-from fcnlab.services.labelling import add_points
-from fcnlab.services.trainings import pause_training, start_training
-from fcnlab.services.workers import CoreShare, ensure_worker, ensure_workers, is_machine_shared
+from fcnlab.services.labelling.events import add_points
+from fcnlab.services.training import workers
+from fcnlab.services.training.trainings import pause_training, start_training
+from fcnlab.services.training.workers import CoreShare, ensure_worker, ensure_workers, is_machine_shared
 from fcnlab.settings import Settings
 from fcnlab.specs import NetworkName, NetworkSpec, TrainingSpec
 from fcnlab.storage.database import repository_leases

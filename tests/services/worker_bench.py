@@ -11,12 +11,8 @@ import pytest
 from fcnlab.domain import Point, PointSource
 from fcnlab.lab import Lab, open_lab
 from fcnlab.runs import Training, TrainingState
-from fcnlab.services.labelling import add_points
-from fcnlab.services.trainings import (
-    curves,
-    start_training,
-    training,
-)
+from fcnlab.services.labelling.events import add_points
+from fcnlab.services.training.trainings import curves, start_training, training
 from fcnlab.settings import Settings
 from fcnlab.specs import NetworkName, NetworkSpec, TrainingSpec
 from tests.services.tabs import new_project

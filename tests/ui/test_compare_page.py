@@ -15,12 +15,11 @@ from streamlit.testing.v1 import AppTest
 from fcnlab.comparisons import LINEAR, ComparisonSpec, Measured, Timing, key_of, mask_file
 from fcnlab.lab import open_lab
 from fcnlab.runs import Comparison, TrainingState
-from fcnlab.services import comparing
-from fcnlab.services.comparing import comparisons, standing, start_comparison
-from fcnlab.services.comparison_entries import TELLING, candidate
-from fcnlab.services.jobs import Jobs
-from fcnlab.services.models import models
-from fcnlab.services.trainings import trainings
+from fcnlab.services.comparing.comparisons import CURVE_POINTS, comparisons, standing, start_comparison
+from fcnlab.services.comparing.entries import TELLING, candidate
+from fcnlab.services.live.jobs import Jobs
+from fcnlab.services.models.models import models
+from fcnlab.services.training.trainings import trainings
 from fcnlab.settings import Settings
 from fcnlab.specs import NetworkName, PointScore, TrainingProgress
 from fcnlab.storage.database import (
@@ -229,7 +228,7 @@ def test_what_the_page_reads_every_moment_stays_small_however_long_the_curves_ar
 
     now = standing(site.lab, comparison_id=found.id)
 
-    assert all(20 <= len(curve) <= comparing.CURVE_POINTS for curve in now.curves.values())
+    assert all(20 <= len(curve) <= CURVE_POINTS for curve in now.curves.values())
     assert all(curve[-1].seconds == pytest.approx(70.0) for curve in now.curves.values()), "the last epoch is left out"
 
 

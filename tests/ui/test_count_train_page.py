@@ -7,8 +7,8 @@ import pytest
 from fcnlab.counts import CountScore, Objective, Task
 from fcnlab.domain import Point
 from fcnlab.lab import Lab
-from fcnlab.services.projects import create_project
-from fcnlab.services.trainings import trainings
+from fcnlab.services.projects.projects import create_project
+from fcnlab.services.training.trainings import trainings
 from fcnlab.specs import COUNTING_NETWORK, TrainingProgress
 from fcnlab.storage.database import repository_counts, repository_trainings
 from fcnlab.storage.database.engine import writing

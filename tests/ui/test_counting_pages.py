@@ -10,10 +10,10 @@ from streamlit.testing.v1 import AppTest
 from fcnlab.counts import ClassCount, Task
 from fcnlab.domain import Event, EventBatch, EventKind, ImageInfo, Point, PointSource
 from fcnlab.lab import Lab
-from fcnlab.services import projects
-from fcnlab.services.count_exports import CountRow, CountTable
-from fcnlab.services.importing import import_files
-from fcnlab.services.labelling import add_points, apply_events
+from fcnlab.services.counting.exports import CountRow, CountTable
+from fcnlab.services.images.importing import import_files
+from fcnlab.services.labelling.events import add_points, apply_events
+from fcnlab.services.projects import projects
 from fcnlab.ui import count_charts, session
 from tests.ui.test_pages import page, picture
 

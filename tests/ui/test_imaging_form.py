@@ -10,9 +10,9 @@ from streamlit.testing.v1 import AppTest
 
 from fcnlab.imaging import Imaging, Stretch
 from fcnlab.lab import Lab
-from fcnlab.services import projects
-from fcnlab.services.imaging import set_imaging
-from fcnlab.services.importing import import_files
+from fcnlab.services.images.imaging import set_imaging
+from fcnlab.services.images.importing import import_files
+from fcnlab.services.projects import projects
 
 ROUTER = Path(__file__).parents[2] / "app.py"
 

@@ -12,10 +12,10 @@ from streamlit.testing.v1 import AppTest
 
 from fcnlab.errors import ImportRefused
 from fcnlab.lab import Lab, open_lab
-from fcnlab.services.expert_masks import counted_by_source
-from fcnlab.services.label_uploads import sent_labels
-from fcnlab.services.labelling import points_of_project
-from fcnlab.services.projects import project
+from fcnlab.services.labelling.events import points_of_project
+from fcnlab.services.labels.expert_masks import counted_by_source
+from fcnlab.services.labels.label_uploads import sent_labels
+from fcnlab.services.projects.projects import project
 from fcnlab.settings import Settings
 from fcnlab.ui import session
 from fcnlab.ui.session import plain

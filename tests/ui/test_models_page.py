@@ -9,9 +9,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from fcnlab.lab import Lab
-from fcnlab.services import projects
-from fcnlab.services.contrasting import contrasts
-from fcnlab.services.models import keep_instant, models, use_model
+from fcnlab.services.comparing.model_difference import contrasts
+from fcnlab.services.models.models import keep_instant, models, use_model
+from fcnlab.services.projects import projects
 from fcnlab.ui import contrast_panel
 from fcnlab.ui.session import plain
 from tests.services.export_bench import HEIGHT, WIDTH, Bench

@@ -12,10 +12,10 @@ from streamlit.testing.v1 import AppTest
 
 from fcnlab.domain import ImageState, Point, PointSource
 from fcnlab.lab import Lab
-from fcnlab.services import projects
-from fcnlab.services.downloads import download_url, find_download, new_download
-from fcnlab.services.importing import import_files
-from fcnlab.services.labelling import add_points, set_image_state
+from fcnlab.services.export.downloads import download_url, find_download, new_download
+from fcnlab.services.images.importing import import_files
+from fcnlab.services.labelling.events import add_points, set_image_state
+from fcnlab.services.projects import projects
 
 ROUTER = Path(__file__).parents[2] / "app.py"
 

@@ -14,10 +14,10 @@ from starlette.testclient import TestClient
 from fcnlab.domain import ImageState, LearnerSpec, Point, PointSource
 from fcnlab.errors import DatabaseUnavailable, ShuttingDown
 from fcnlab.lab import open_lab
-from fcnlab.services import projects
-from fcnlab.services.importing import import_files
-from fcnlab.services.jobs import Jobs
-from fcnlab.services.labelling import add_points, set_image_state
+from fcnlab.services.images.importing import import_files
+from fcnlab.services.labelling.events import add_points, set_image_state
+from fcnlab.services.live.jobs import Jobs
+from fcnlab.services.projects import projects
 from fcnlab.settings import Settings
 from fcnlab.ui import routes
 from fcnlab.ui.session import Engine

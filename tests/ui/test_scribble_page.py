@@ -8,8 +8,8 @@ from streamlit.testing.v1 import AppTest
 
 from fcnlab.domain import ImageState, PointSource
 from fcnlab.lab import Lab
-from fcnlab.services import projects
-from fcnlab.services.labelling import points_of_image, set_image_state
+from fcnlab.services.labelling.events import points_of_image, set_image_state
+from fcnlab.services.projects import projects
 from tests.ui.test_drawing import BOX, LINE, drawing
 from tests.ui.test_pages import filled, labels, page
 

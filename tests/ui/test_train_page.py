@@ -6,8 +6,8 @@ from fcnlab.core.networks.registry import NETWORKS
 from fcnlab.domain import Point
 from fcnlab.lab import Lab
 from fcnlab.runs import TrainingState
-from fcnlab.services.projects import create_project
-from fcnlab.services.trainings import trainings
+from fcnlab.services.projects.projects import create_project
+from fcnlab.services.training.trainings import trainings
 from fcnlab.specs import NetworkName
 from tests.services.tabs import new_project
 from tests.ui import train_bench

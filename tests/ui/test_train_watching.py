@@ -9,7 +9,7 @@ import pytest
 
 from fcnlab.lab import Lab
 from fcnlab.runs import Epoch, ModelDraft, ModelKind, Training, TrainingState, Wanted
-from fcnlab.services.trainings import start_training, training
+from fcnlab.services.training.trainings import start_training, training
 from fcnlab.specs import NetworkName, NetworkSpec, PointScore, TrainingProgress, TrainingSpec
 from fcnlab.storage.database import (
     repository_comparisons,

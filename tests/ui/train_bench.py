@@ -11,8 +11,8 @@ from streamlit.testing.v1 import AppTest
 
 from fcnlab.domain import Point, PointSource
 from fcnlab.lab import Lab, open_lab
-from fcnlab.services.jobs import Jobs
-from fcnlab.services.labelling import add_points
+from fcnlab.services.labelling.events import add_points
+from fcnlab.services.live.jobs import Jobs
 from fcnlab.settings import Settings
 from fcnlab.ui import session, train_panel, train_watch
 from tests.services.tabs import new_project

@@ -1,0 +1,281 @@
+"""Comparisons as people see them: starting one, looking at it, cancelling, keeping a network, deleting."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from fcnlab.comparisons import LARGER, LINEAR, ComparisonSpec, Measured, Participant, key_of
+from fcnlab.core.networks.registry import NETWORKS
+from fcnlab.counts import Objective, Task
+from fcnlab.domain import Project
+from fcnlab.errors import TrainingRefused, UnknownImage
+from fcnlab.lab import Lab
+from fcnlab.runs import OPEN_STATES, Comparison, ModelDraft, ModelKind, ModelRecord, Training, TrainingState
+from fcnlab.services.comparing.entries import INSTANT_WORDS, title_of_training
+from fcnlab.services.counting.training_points import CountingPoints
+from fcnlab.services.training.training_points import TrainingPoints
+from fcnlab.services.training.trainings import cancel_training
+from fcnlab.specs import TrainingProgress
+from fcnlab.storage.database import (
+    repository_comparisons,
+    repository_images,
+    repository_leases,
+    repository_models,
+    repository_projects,
+    repository_trainings,
+)
+from fcnlab.storage.database.engine import reading, writing
+from fcnlab.storage.files.checkpoints import load_checkpoint
+
+SHOWN = 4
+"""Images whose masks are kept to look at, unless somebody chose others."""
+
+CURVE_POINTS = 40
+"""Epochs of a curve that are read: the page reads all curves every moment."""
+
+NO_COLOUR = "#808080"
+"""Of a class that was taken out of use since."""
+
+
+def start_comparison(lab: Lab, *, project_id: int, spec: ComparisonSpec, labeller: str) -> Comparison:
+    """Queue the trainings of a comparison; `workers.ensure_worker` sees to it that somebody takes them up.
+
+    The points are those of now, and the images held out are chosen now: everybody gets the same.
+
+    Raises:
+        UnknownProject: no such project.
+        UnknownImage: an image is not of the project.
+        NoPoints: fewer than two classes have points in these images.
+    """
+    moment = lab.clock()
+    with reading(lab.sessions) as session:
+        project = repository_projects.project(session, project_id=project_id)
+        n_classes = max(2, len(project.classes))
+        _refuse_strange_images(session, project_id, (*spec.image_ids, *spec.shown_ids))
+    spec = _for_task(spec, project)
+    kind = CountingPoints if spec.counts else TrainingPoints
+    points = kind(lab, project_id, spec.training_specs()[0], image_ids=spec.image_ids or None, as_of=moment)
+    held_out, learned = ([image.id for image, _ in points.images(held=held)] for held in (True, False))
+    whole = replace(
+        spec,
+        networks=tuple(replace(one, n_classes=n_classes) for one in spec.networks),
+        image_ids=tuple(sorted(held_out + learned)),
+        shown_ids=spec.shown_ids or tuple((held_out + learned)[:SHOWN]),
+        as_of=moment.isoformat(),
+        newest_point=points.newest_point,
+        held_out=tuple(points.plan()["held_out"]),
+        class_ids=tuple(points.plan()["classes"]),
+    )
+    if isinstance(points, CountingPoints):
+        plan = points.plan()
+        whole = replace(whole, complete=points.complete(), spacing=plan["spacing"], magnification=plan["magnification"])
+    with writing(lab.sessions) as session:
+        made = repository_comparisons.add_comparison(
+            session, project_id=project_id, spec=whole.to_dict(), labeller=labeller, now=moment
+        )
+        for network, training in product(whole.networks, whole.training_specs()):
+            repository_trainings.add_training(
+                session,
+                project_id=project_id,
+                network=network,
+                training=training,
+                image_ids=whole.image_ids,
+                comparison_id=made.id,
+                labeller=labeller,
+                now=moment,
+            )
+    return made
+
+
+def _for_task(spec: ComparisonSpec, project: Project) -> ComparisonSpec:
+    """What a project can compare: counters by both objectives where it counts, without the instant learner of masks."""
+    if project.task is not Task.COUNTS:
+        return replace(spec, objectives=())
+    objectives = spec.objectives or (Objective.DENSITY.value, Objective.BLOBS.value)
+    return replace(spec, objectives=objectives, has_instant=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A comparison as it is now: what was asked, and everybody in it.
+
+    Attributes:
+        curves: epochs of each network, by its key, thinned out; the one that was kept is among them.
+        is_served: a worker lives.
+    """
+
+    comparison: Comparison
+    spec: ComparisonSpec
+    participants: tuple[Participant, ...]
+    curves: dict[str, tuple[TrainingProgress, ...]]
+    is_served: bool
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may still go on."""
+        return self.comparison.state in OPEN_STATES
+
+    @property
+    def n_measured(self) -> int:
+        """Participants whose results are in."""
+        return sum(one.measured is not None for one in self.participants)
+
+
+def standing(lab: Lab, *, comparison_id: int) -> Standing:
+    """A comparison as it is now. Raises UnknownComparison."""
+    with reading(lab.sessions) as session:
+        found = repository_comparisons.comparison(session, comparison_id=comparison_id)
+        trainings = repository_trainings.trainings_of_comparison(session, comparison_id=comparison_id)
+        curves = {
+            key_of(one.id): repository_trainings.thinned_epochs(session, training_id=one.id, at_most=CURVE_POINTS)
+            for one in trainings
+        }
+        is_served = repository_leases.has_live_lease(session, project_id=found.project_id, now=lab.clock())
+        models = {one.id for one in repository_models.models(session, project_id=found.project_id)}
+    spec = ComparisonSpec.from_dict(found.spec)
+    instant = [_instant(key, found, trainings) for key in (LINEAR, LARGER) if _takes_part(key, spec, found)]
+    networks = [_network(one, found, models) for one in trainings]
+    return Standing(found, spec, (*instant, *networks), curves, is_served)
+
+
+def comparisons(lab: Lab, *, project_id: int) -> tuple[Comparison, ...]:
+    """The comparisons of a project, newest first."""
+    with reading(lab.sessions) as session:
+        return repository_comparisons.comparisons(session, project_id=project_id)
+
+
+def cancel_comparison(lab: Lab, *, comparison_id: int) -> None:
+    """End every training that still goes on; results that are in stay. Raises UnknownComparison."""
+    with reading(lab.sessions) as session:
+        repository_comparisons.comparison(session, comparison_id=comparison_id)
+        trainings = repository_trainings.trainings_of_comparison(session, comparison_id=comparison_id)
+    for training in reversed(trainings):  # the last first: no worker takes up the next one meanwhile
+        if training.is_open:
+            try:
+                cancel_training(lab, training_id=training.id)
+            except TrainingRefused:  # it ended by itself
+                continue
+
+
+def delete_comparison(lab: Lab, *, comparison_id: int) -> None:
+    """Delete a comparison with its results; networks that were kept as a version stay.
+
+    Raises:
+        UnknownComparison: no such comparison.
+        TrainingRefused: it still goes on.
+    """
+    with writing(lab.sessions) as session:
+        found = repository_comparisons.comparison(session, comparison_id=comparison_id)
+        if found.state in OPEN_STATES:
+            raise TrainingRefused(f"comparison {comparison_id} is {found.state}: cancel it, then delete it")
+        trainings = repository_trainings.trainings_of_comparison(session, comparison_id=comparison_id)
+        gone = repository_comparisons.delete_comparison(session, comparison_id=comparison_id)
+    for training in trainings:
+        if training.id in gone:
+            (lab.folders.checkpoints / training.checkpoint_file).unlink(missing_ok=True)
+            (lab.folders.resume / training.resume_file).unlink(missing_ok=True)
+    shutil.rmtree(lab.folders.comparisons / str(comparison_id), ignore_errors=True)
+
+
+def keep_as_version(lab: Lab, *, training_id: int) -> ModelRecord:
+    """Make a model of a network that was compared; keeping it twice is keeping it once, until it is deleted.
+
+    Raises:
+        UnknownTraining: no such training.
+        TrainingRefused: it has no result yet, or is of no comparison.
+        CheckpointError: its file is gone or damaged.
+    """
+    with reading(lab.sessions) as session:
+        training = repository_trainings.training(session, training_id=training_id)
+        measured = None
+        if training.comparison_id is not None:
+            found = repository_comparisons.comparison(session, comparison_id=training.comparison_id)
+            measured = _measured(found, key_of(training_id))
+    if measured is None:
+        raise TrainingRefused(
+            f"training {training_id} is {training.state} and has no result: wait until it is measured"
+        )
+    path = lab.folders.checkpoints / training.checkpoint_file
+    _, spec = load_checkpoint(path)
+    with writing(lab.sessions) as session:
+        training = repository_trainings.training(session, training_id=training_id)
+        if training.model_id is not None:
+            known = repository_models.model(session, model_id=training.model_id)
+            if known.removed_at is None:
+                return known
+        classes = repository_projects.project(session, project_id=training.project_id).classes
+        colours = {label.id: label.colour for label in classes}
+        draft = ModelDraft(
+            name=f"{title_of_training(training)} of comparison {training.comparison_id}",
+            kind=ModelKind.NETWORK,
+            spec=dict(spec["network"]),
+            training=training.training,
+            classes=tuple((number, name, colours.get(number, NO_COLOUR)) for number, name in spec["classes"]),
+            point_set_hash=str(spec["point_set_hash"]),
+            n_points=measured.n_points,
+            score=measured.score,
+            parent_id=None,
+            training_id=training.id,
+            labeller=training.labeller,
+            file=path.name,
+            size=path.stat().st_size,
+            seconds=training.seconds,
+        )
+        model = repository_models.add_model(session, project_id=training.project_id, draft=draft, now=lab.clock())
+        repository_trainings.set_model(session, training_id=training.id, model_id=model.id)
+    return model
+
+
+def _refuse_strange_images(session: Session, project_id: int, image_ids: Sequence[int]) -> None:
+    known = {one.id for one in repository_images.images(session, project_id=project_id)}
+    strange = sorted(set(image_ids) - known)
+    if strange:
+        raise UnknownImage(f"project {project_id} has no image {strange[0]}; it may have been deleted")
+
+
+def _takes_part(key: str, spec: ComparisonSpec, found: Comparison) -> bool:
+    return spec.has_instant and (key == LINEAR or key in found.results)
+
+
+def _instant(key: str, found: Comparison, trainings: Sequence[Training]) -> Participant:
+    title, summary = INSTANT_WORDS[key]
+    result: dict[str, Any] = found.results.get(key, {})
+    message = str(result.get("failure", ""))
+    measured = _measured(found, key)
+    if measured is not None:
+        state = TrainingState.FINISHED
+    elif message:
+        state = TrainingState.FAILED
+    elif any(one.is_open for one in trainings):
+        state = TrainingState.RUNNING if found.state is TrainingState.RUNNING else TrainingState.QUEUED
+    else:
+        state = TrainingState.CANCELLED
+    return Participant(key, title, summary, None, state, message, measured, None)
+
+
+def _network(training: Training, found: Comparison, models: set[int]) -> Participant:
+    info, key = NETWORKS[training.network.network], key_of(training.id)
+    measured = _measured(found, key)
+    is_untrained = measured is not None and measured.is_untrained
+    reason = "no epoch was better than the untrained network, so there is no result: give it more time"
+    return Participant(
+        key,
+        title_of_training(training),
+        info.summary,
+        training,
+        training.state,
+        reason if is_untrained and not training.message else training.message,
+        measured,
+        training.model_id if training.model_id in models else None,
+    )
+
+
+def _measured(found: Comparison, key: str) -> Measured | None:
+    result = found.results.get(key)
+    return None if result is None or "timing" not in result else Measured.from_dict(result)

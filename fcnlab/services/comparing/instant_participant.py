@@ -1,0 +1,155 @@
+"""The instant learner as one among those compared: fitted on the same points, scored on the same held-out ones."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fcnlab.core.images.working import working_picture
+from fcnlab.core.learner import learner
+from fcnlab.core.learner.encoder import StageEncoder
+from fcnlab.core.learner.ensemble import GRID, ensemble_probabilities, fit_ensemble
+from fcnlab.core.learner.full_size import full_size
+from fcnlab.core.learner.samples import Clicks, canonical_clicks, join_samples
+from fcnlab.core.learner.stages import Stages
+from fcnlab.core.training.point_scores import score_of
+from fcnlab.domain import Project
+from fcnlab.lab import Lab
+from fcnlab.services.images.importing import read_picture
+from fcnlab.services.training.training_points import TrainingPoints
+from fcnlab.specs import Score
+from fcnlab.storage.files.weights import load_encoder
+
+
+class InstantParticipant(ABC):
+    """The learner of a project with one kind of head, fitted when it is built.
+
+    It looks at pictures as the networks of the comparison do: at their working size, and at each as one nobody
+    clicked in, without object mode.
+
+    Raises:
+        NoPoints: fewer than two classes have points.
+        UnknownEncoder, WeightsUnavailable: its encoder cannot be loaded.
+    """
+
+    def __init__(self, points: TrainingPoints, project: Project, lab: Lab, *, working_side: int) -> None:
+        self._points, self._lab = points, lab
+        self._spec = replace(project.learner, object_mode=False, working_side=working_side, resolution=None)
+        self._background = project.background
+        trained = load_encoder(self._spec.encoder, self._spec.encoder_weights)
+        self._encoder = StageEncoder(
+            trained.network, strides=trained.strides, mean=trained.mean, std=trained.std, device=lab.device
+        )
+        teachings = []
+        for image, clicks in points.clicks(held=False):
+            rgb = working_picture(read_picture(lab, image), working_side)
+            picture = learner.prepare(rgb, self._stages(rgb))
+            teachings.append(learner.teach(picture, clicks, self._spec, background=self._background))
+        self._fit(teachings)
+
+    def score(self) -> Score | None:
+        """On the held-out points; None when there are none."""
+        places = {class_id: place for place, (class_id, _) in enumerate(self._points.classes)}
+        found, wanted = [], []
+        for image, clicks in self._points.clicks(held=True):
+            class_map = self._class_map(working_picture(read_picture(self._lab, image), self._spec.working_side))
+            rows, cols = clicks.pixels_on((class_map.shape[0], class_map.shape[1]))
+            found += [places[int(one)] for one in class_map[rows, cols]]
+            wanted += [places[int(one)] for one in clicks.class_ids]
+        if not wanted:
+            return None
+        ids = [class_id for class_id, _ in self._points.classes]
+        return self._points.described(score_of(np.array(found, np.intp), np.array(wanted, np.int64), class_ids=ids))
+
+    @abstractmethod
+    def mask(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Class ids (H, W) uint8 of a picture (H, W, 3) uint8."""
+
+    @abstractmethod
+    def learned(self) -> int:
+        """Numbers learned from the points."""
+
+    def frozen(self) -> int:
+        """Numbers of the encoder."""
+        return sum(one.numel() for one in self._encoder.network.parameters())
+
+    @abstractmethod
+    def _fit(self, teachings: list[learner.Teaching]) -> None: ...
+
+    @abstractmethod
+    def _class_map(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Class ids of a working picture."""
+
+    def _stages(self, rgb: NDArray[np.uint8]) -> Stages:
+        return self._encoder.encode(rgb, scales=self._spec.scales, position=self._spec.position)
+
+
+class Linear(InstantParticipant):
+    """With its linear head and everything that follows it: similarity, walker, sharpened borders."""
+
+    def mask(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Class ids (H, W) uint8 of a picture (H, W, 3) uint8."""
+        hw = (rgb.shape[0], rgb.shape[1])
+        found = self._segmented(working_picture(rgb, self._spec.working_side))
+        return full_size(found, hw, _no_clicks(hw))
+
+    def learned(self) -> int:
+        """Weights and biases of the head."""
+        return int(self._head.weights.size + self._head.bias.size)
+
+    def _fit(self, teachings: list[learner.Teaching]) -> None:
+        self._head = learner.fit(teachings, self._spec)
+
+    def _class_map(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return self._segmented(rgb).class_map
+
+    @torch.inference_mode()
+    def _segmented(self, rgb: NDArray[np.uint8]) -> learner.Segmentation:
+        picture = learner.prepare(rgb, self._stages(rgb))
+        clicks = _no_clicks((rgb.shape[0], rgb.shape[1]))
+        return learner.segment(picture, self._head, clicks, self._spec, background=self._background)
+
+
+class Larger(InstantParticipant):
+    """With a few small networks for a head, and nothing after it."""
+
+    def mask(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Class ids (H, W) uint8 of a picture (H, W, 3) uint8."""
+        found = self._probabilities(working_picture(rgb, self._spec.working_side))
+        if found.shape[1:] != rgb.shape[:2]:
+            size = (rgb.shape[1], rgb.shape[0])
+            found = np.stack([cv2.resize(one, size, interpolation=cv2.INTER_LINEAR) for one in found])
+        return self._winners(found)
+
+    def learned(self) -> int:
+        """Weights and biases of all members."""
+        members = self._head.members
+        return int(sum(a.inner.size + a.inner_bias.size + a.outer.size + a.outer_bias.size for a in members))
+
+    def _fit(self, teachings: list[learner.Teaching]) -> None:
+        samples = join_samples([one.clicked for one in teachings])
+        self._head = fit_ensemble(samples, class_weight=self._spec.class_weight)
+
+    def _class_map(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return self._winners(self._probabilities(rgb))
+
+    @torch.inference_mode()
+    def _probabilities(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(K, h, w) float32 of a working picture (h, w, 3)."""
+        height, width = rgb.shape[:2]
+        small = ensemble_probabilities(self._stages(rgb), self._head).mean(axis=0)
+        size = (small.shape[2] * GRID, small.shape[1] * GRID)
+        grown = [cv2.resize(one, size, interpolation=cv2.INTER_LINEAR)[:height, :width] for one in small]
+        return np.asarray(np.stack(grown), np.float32)
+
+    def _winners(self, probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
+        return np.asarray(np.asarray(self._head.class_ids, np.uint8)[probabilities.argmax(axis=0)], np.uint8)
+
+
+def _no_clicks(hw: tuple[int, int]) -> Clicks:
+    return canonical_clicks([], hw)

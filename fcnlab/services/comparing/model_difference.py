@@ -1,0 +1,113 @@
+"""Two models of a project on the same images: their masks side by side, and where they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnlab.core.images.palette import marked, palette_of, tinted
+from fcnlab.core.images.working import working_picture
+from fcnlab.core.training.metrics import confusion, iou_per_class, object_iou
+from fcnlab.domain import IGNORE, ImageInfo, Project
+from fcnlab.lab import Lab
+from fcnlab.runs import ModelRecord
+from fcnlab.services.export.plan import Runner, learning
+from fcnlab.services.images.importing import read_picture
+from fcnlab.services.labels.expert_masks import expert_truth
+from fcnlab.services.live.fitting import Maker, ProjectLearner
+from fcnlab.services.live.masks import kept_mask, predicted_mask
+
+SHOWN_SIDE = 900
+MOST_IMAGES = 4
+
+Versions = tuple[ModelRecord | None, ModelRecord | None]
+"""Two models; None stands for the instant learner as it is now."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contrast:
+    """Two models on one image.
+
+    Attributes:
+        pictures: (H, W, 3) uint8 each, small: the image under either mask.
+        differing: (H, W, 3) uint8, small: pixels that the two call differently stand out.
+        equal: share of pixels that have the same class.
+        ious: of either mask with the true one, None when there is none: of all that is not background, or the mean
+            over the classes when there are more than two.
+        by_expert: the true mask is an expert's; else it is the one that the image kept when it was marked done.
+    """
+
+    image: ImageInfo
+    pictures: tuple[NDArray[np.uint8], NDArray[np.uint8]]
+    differing: NDArray[np.uint8]
+    equal: float
+    ious: tuple[float, float] | None
+    by_expert: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ContrastProgress:
+    """One step further; `found` once the steps concern images to show."""
+
+    done: int
+    total: int
+    found: Contrast | None = None
+
+
+def contrasts(lab: Lab, run: Runner, *, images: Sequence[ImageInfo], versions: Versions) -> Iterator[ContrastProgress]:
+    """Both masks of each image, one image per step; the clicks of now are obeyed in both.
+
+    Args:
+        lab: the installation.
+        run: runs each step that computes.
+        images: of one project.
+        versions: what makes the masks.
+
+    Raises:
+        NoPoints: the instant learner is asked, and fewer than two classes have points.
+        CheckpointError, UnknownEncoder, InvalidClasses: a model cannot be used.
+        ImportRefused: an original is gone or damaged.
+    """
+    if None in versions:
+        for done, total, _ in learning(run, also_unused=True):
+            yield ContrastProgress(done, total)
+    makers = run(partial(makers_of, versions=versions))
+    for number, image in enumerate(images, start=1):
+        found = run(partial(_contrast, lab=lab, image=image, makers=makers))
+        yield ContrastProgress(number, len(images), found)
+
+
+def makers_of(learner: ProjectLearner, *, versions: Versions) -> tuple[Maker, Maker]:
+    """What makes the masks of two versions now; raises as `contrasts`."""
+    learner.refresh()
+    first, second = (learner.cold_model() if one is None else learner.chosen_maker(one) for one in versions)
+    return first, second
+
+
+def _contrast(learner: ProjectLearner, *, lab: Lab, image: ImageInfo, makers: tuple[Maker, Maker]) -> Contrast:
+    project = learner.project
+    assert project is not None
+    rgb = read_picture(lab, image)
+    first, second = (predicted_mask(learner, image, maker) for maker in makers)
+    expert = expert_truth(lab, image)
+    truth = kept_mask(lab, image) if expert is None else expert
+    palette, background = palette_of(project.classes), project.background
+    shown = [working_picture(tinted(rgb, one, palette, background=background), SHOWN_SIDE) for one in (first, second)]
+    return Contrast(
+        image,
+        (shown[0], shown[1]),
+        working_picture(marked(rgb, first != second), SHOWN_SIDE),
+        float((first == second).mean()),
+        None if truth is None else (_iou(truth, first, project), _iou(truth, second, project)),
+        expert is not None,
+    )
+
+
+def _iou(truth: NDArray[np.uint8], found: NDArray[np.uint8], project: Project) -> float:
+    if len(project.classes) == 2 and project.background is not None:
+        return object_iou(truth, found, background=project.background)
+    return float(np.nanmean(iou_per_class(confusion(truth, found, IGNORE + 1))))

@@ -1,0 +1,97 @@
+"""Two models of a project measured on the masks of experts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnlab.core.training.metrics import confusion, iou_per_class
+from fcnlab.domain import IGNORE, ImageInfo
+from fcnlab.errors import ImportRefused
+from fcnlab.lab import Lab
+from fcnlab.services.comparing.model_difference import Versions, makers_of
+from fcnlab.services.export.plan import Runner, learning
+from fcnlab.services.labels.expert_masks import expert_truth, images_with_truth
+from fcnlab.services.live.fitting import Maker, ProjectLearner
+from fcnlab.services.live.masks import predicted_mask
+from fcnlab.storage.database import repository_images
+from fcnlab.storage.database.engine import reading
+
+MOST_IMAGES = 200
+"""With more expert masks than this, so many of them are taken, spread evenly."""
+
+Counts = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class TruthScore:
+    """One model on the masks of experts: mean IoU over the classes that occur, and of each by its id."""
+
+    mean_iou: float
+    per_class: dict[int, float]
+
+
+@dataclass(frozen=True, slots=True)
+class TruthProgress:
+    """One image further; `scores` of both models so far, None before the first image.
+
+    `n_images` counts those measured, `left_out` names those whose picture or mask cannot be read.
+    """
+
+    done: int
+    total: int
+    scores: tuple[TruthScore, TruthScore] | None = None
+    n_images: int = 0
+    left_out: tuple[str, ...] = ()
+
+
+def truth_scores(lab: Lab, run: Runner, *, project_id: int, versions: Versions) -> Iterator[TruthProgress]:
+    """Measure two models on the expert masks of a project, one image per step; clicks are obeyed in both.
+
+    Pixels about which an expert mask says nothing count nowhere. Images whose points a model learned from are among
+    them: what it says of itself there is too good.
+
+    Raises:
+        NoPoints: the instant learner is asked, and fewer than two classes have points.
+        CheckpointError, UnknownEncoder, InvalidClasses: a model cannot be used.
+    """
+    if None in versions:
+        for done, total, _ in learning(run, also_unused=True):
+            yield TruthProgress(done, total)
+    makers = run(partial(makers_of, versions=versions))
+    ids = images_with_truth(lab, project_id=project_id)
+    chosen = [ids[place * len(ids) // min(len(ids), MOST_IMAGES)] for place in range(min(len(ids), MOST_IMAGES))]
+    counts = [np.zeros((IGNORE + 1, IGNORE + 1), np.int64) for _ in makers]
+    n_images, left_out = 0, []
+    for done, image_id in enumerate(chosen, start=1):
+        with reading(lab.sessions) as session:
+            image = repository_images.image(session, image_id=image_id)
+        truth = expert_truth(lab, image)
+        try:
+            found = None if truth is None else run(partial(_both, image=image, makers=makers))
+        except ImportRefused:
+            found = None
+        if truth is None or found is None:
+            left_out.append(image.name)
+        else:
+            n_images += 1
+            for table, mask in zip(counts, found, strict=True):
+                table += confusion(truth, mask, IGNORE + 1)
+        scores = (_score(counts[0]), _score(counts[1])) if n_images else None
+        yield TruthProgress(done, len(chosen), scores, n_images, tuple(left_out))
+
+
+def _both(
+    learner: ProjectLearner, *, image: ImageInfo, makers: tuple[Maker, Maker]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    return predicted_mask(learner, image, makers[0]), predicted_mask(learner, image, makers[1])
+
+
+def _score(counts: Counts) -> TruthScore:
+    ious = iou_per_class(counts)
+    per_class = {int(one): float(ious[one]) for one in np.flatnonzero(~np.isnan(ious))}
+    return TruthScore(float(np.mean(list(per_class.values()))), per_class)

@@ -1,0 +1,1 @@
+"""Counting objects, in projects and in files."""

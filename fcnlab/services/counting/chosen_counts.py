@@ -1,0 +1,71 @@
+"""Counts by a network that a project chose: what it sees in a picture is asked once, whatever is clicked."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import replace
+
+from fcnlab.core.counting.counted import Counted, count_view, with_intervals
+from fcnlab.core.counting.looks import calibration_of
+from fcnlab.core.counting.views import View, network_view
+from fcnlab.core.images.coords import learner_hw
+from fcnlab.core.learner.samples import Clicks
+from fcnlab.core.tiling.wide import counting_spec
+from fcnlab.core.training.network_model import NetworkModel
+from fcnlab.domain import ImageInfo, Project
+from fcnlab.errors import CheckpointError
+from fcnlab.lab import Lab
+from fcnlab.runs import ModelRecord
+from fcnlab.services.images.importing import read_picture
+from fcnlab.services.models.model_cache import ModelShelf
+
+VIEWS_KEPT = 2
+"""Images whose maps are held: the one shown and the one before."""
+
+
+class ChosenCounts:
+    """Counts images of projects by the models they chose. Used by one thread at a time."""
+
+    def __init__(self, lab: Lab, shelf: ModelShelf) -> None:
+        self._lab, self._shelf = lab, shelf
+        self._views: OrderedDict[tuple[object, ...], View] = OrderedDict()
+
+    def is_ready(self, record: ModelRecord, project: Project, image: ImageInfo) -> bool:
+        """Whether `count` answers at once."""
+        return _key(record, project, image) in self._views
+
+    def count(
+        self, record: ModelRecord, project: Project, image: ImageInfo, clicks: Clicks, *, keeps: bool = True
+    ) -> Counted:
+        """The count of an image by a network; points are obeyed, and where all objects are marked they are the count.
+
+        Args:
+            keeps: somebody looks at the image, and will click.
+
+        Raises:
+            CheckpointError, UnknownEncoder: the model cannot be used, or does not count.
+            ImportRefused: the original is gone or damaged.
+        """
+        model = self._shelf.content(record)
+        if not isinstance(model, NetworkModel):
+            raise CheckpointError(
+                f"the model {record.name!r} makes masks and does not count: choose another, or the instant counter, "
+                "on the Models page"
+            )
+        key = _key(record, project, image)
+        view = self._views.get(key)
+        if view is None:
+            class_ids = tuple(label.id for label in project.background_first)
+            view = network_view(model, read_picture(self._lab, image), class_ids=class_ids, device=self._lab.device)
+        if keeps:
+            self._views[key] = view
+            self._views.move_to_end(key)
+            while len(self._views) > VIEWS_KEPT:
+                self._views.popitem(last=False)
+        out_hw = learner_hw(image.hw, counting_spec(image.hw, project.learner))
+        found = count_view(view, clicks, is_complete=image.is_complete, out_hw=out_hw)
+        return replace(found, count=with_intervals(found.count, calibration_of(model).spread))
+
+
+def _key(record: ModelRecord, project: Project, image: ImageInfo) -> tuple[object, ...]:
+    return record.id, record.file, image.picture_id, tuple(label.id for label in project.background_first)

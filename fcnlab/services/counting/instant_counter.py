@@ -1,0 +1,192 @@
+"""The instant counter of a project: what the points of its images teach, and the count of an image by all of it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from fcnlab.core.counting.counted import Counted, count_view, with_intervals
+from fcnlab.core.counting.instant import CountHead, CountLesson, CountLessons, CountPicture, fit_counts, teach_counts
+from fcnlab.core.counting.sizing import Sizes, sizes_at, spacing_from, usual_width
+from fcnlab.core.counting.views import instant_view
+from fcnlab.core.learner.samples import Clicks, canonical_clicks
+from fcnlab.core.tiling.wide import counting_spec
+from fcnlab.domain import ImageInfo, Project
+from fcnlab.errors import FcnlabError, NoPoints
+from fcnlab.services.live.picture_store import PictureStore
+
+LESSONS_KEPT = 200
+"""Lessons held in memory, about a megabyte each; an older one is made again when its image changes."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Taught:
+    """What an image was taught from, and at which spacing: its lesson can be made again."""
+
+    project: Project
+    image: ImageInfo
+    clicks: Clicks
+    spacing: float
+
+
+class InstantCounter:
+    """What the points of one project teach about its objects. Used by one thread at a time."""
+
+    def __init__(self, pictures: PictureStore) -> None:
+        self._pictures = pictures
+        self._sizes: dict[int, Sizes] = {}
+        self._taught: dict[int, _Taught] = {}
+        self._lessons: OrderedDict[int, CountLesson] = OrderedDict()
+        self._sum = CountLessons()
+        self._spacing = 0.0
+        self._head: CountHead | None = None
+        self.spread: dict[int, float] = {}
+        """By class id, how far counts are off; see `Calibration.spread`. Known once a table of counts was made."""
+
+    def clear(self) -> None:
+        """Forget everything, since pictures or settings are others now."""
+        for held in (self._sizes, self._taught, self._lessons, self.spread):
+            held.clear()
+        self._sum, self._head = CountLessons(), None
+
+    def forget(self, image_id: int) -> None:
+        """Do without an image, whose points changed or are gone."""
+        self._sizes.pop(image_id, None)
+        if image_id not in self._taught:
+            return
+        try:
+            lesson = self._lesson(image_id)
+        except FcnlabError:  # it cannot be read any more: all others are learned from anew
+            self.clear()
+            return
+        self._sum.add(lesson, sign=-1)
+        del self._taught[image_id], self._lessons[image_id]
+        self._head = None
+
+    def is_taught(self, image_id: int) -> bool:
+        """Whether the newest points of an image are learned from, at the spacing of now."""
+        known = self._taught.get(image_id)
+        return known is not None and known.spacing == self._spacing
+
+    def learn_from(self, project: Project, image: ImageInfo, clicks: Clicks) -> None:
+        """Take the points of an image into account; encodes it if it never was.
+
+        Raises:
+            ImportRefused: the original is gone or damaged.
+        """
+        picture = self._pictures.counted_picture(image, counting_spec(image.hw, project.learner), keeps=False)
+        sizes = self._sizes.get(image.id) or _sizes(picture, clicks, project.background)
+        self.forget(image.id)
+        self._sizes[image.id] = sizes
+        self._spacing = spacing_from([one for _, one in sorted(self._sizes.items())])
+        self._taught[image.id] = _Taught(project, image, clicks, self._spacing)
+        self._sum.add(self._lesson(image.id, picture))
+        self._head = None
+
+    def _lesson(self, image_id: int, picture: CountPicture | None = None) -> CountLesson:
+        """What an image taught, made again if it is not at hand. Raises ImportRefused: it cannot be read."""
+        lesson = self._lessons.pop(image_id, None)
+        if lesson is None:
+            taught = self._taught[image_id]
+            image, project = taught.image, taught.project
+            if picture is None:
+                spec = counting_spec(image.hw, project.learner)
+                picture = self._pictures.counted_picture(image, spec, keeps=False)
+            lesson = teach_counts(
+                picture,
+                taught.clicks,
+                background=project.background,
+                is_complete=image.is_complete,
+                spacing=taught.spacing,
+            )
+        self._lessons[image_id] = lesson
+        while len(self._lessons) > LESSONS_KEPT:
+            self._lessons.popitem(last=False)
+        return lesson
+
+    def make_ready(self, project: Project, image: ImageInfo) -> None:
+        """Encode an image that is looked at. Raises ImportRefused: the original is gone or damaged."""
+        self._pictures.counted_picture(image, counting_spec(image.hw, project.learner))
+
+    def head(self, project: Project) -> CountHead:
+        """What all lessons teach. Raises NoPoints: no object is marked yet."""
+        if self._head is None:
+            self._head = fit_counts(self._sum, class_ids=self._classes(project), **self._measures())
+        return self._head
+
+    def head_without(self, project: Project, image_id: int) -> CountHead:
+        """What the lessons of all other images teach.
+
+        Raises:
+            NoPoints: no object is marked there.
+            ImportRefused: the image cannot be read any more.
+        """
+        if image_id not in self._taught:
+            return self.head(project)
+        others = self._classes(project, without=image_id)
+        return fit_counts(self._sum.without(self._lesson(image_id)), class_ids=others, **self._measures())
+
+    def _measures(self) -> dict[str, float]:
+        """How large objects are, as `fit_counts` is told."""
+        return {"spacing": self._spacing, "width": usual_width(list(self._sizes.values()))}
+
+    def _classes(self, project: Project, *, without: int | None = None) -> list[int]:
+        """Object classes with marked objects, in the order of the project."""
+        marked = {
+            int(class_id)
+            for image_id, one in self._taught.items()
+            if image_id != without
+            for class_id in np.unique(one.clicks.class_ids)
+        }
+        return [label.id for label in project.objects if label.id in marked]
+
+    def count(self, project: Project, image: ImageInfo, clicks: Clicks) -> Counted:
+        """The count of an image by what was learned so far; where all objects are marked, they are the count.
+
+        Raises:
+            NoPoints: no object of the project is marked yet, and this image is not said to be empty.
+            ImportRefused: the original is gone or damaged.
+        """
+        head: CountHead | None
+        try:
+            head = self.head(project)
+        except NoPoints:
+            if not image.is_complete:
+                raise
+            head = None
+        found = self._counted(project, image, clicks, head, is_complete=image.is_complete)
+        return replace(found, count=with_intervals(found.count, self.spread))
+
+    def count_without(self, project: Project, image: ImageInfo) -> Counted | None:
+        """What the other images teach of this one, as if nothing were marked in it; None where they teach nothing.
+
+        Raises:
+            ImportRefused: the original is gone or damaged.
+        """
+        try:
+            head = self.head_without(project, image.id)
+        except NoPoints:
+            return None
+        return self._counted(project, image, canonical_clicks([], image.hw), head, is_complete=False)
+
+    def _counted(
+        self, project: Project, image: ImageInfo, clicks: Clicks, head: CountHead | None, *, is_complete: bool
+    ) -> Counted:
+        spec = counting_spec(image.hw, project.learner)
+        picture = self._pictures.counted_picture(image, spec, keeps=False)
+        class_ids = tuple(label.id for label in project.background_first)
+        view = instant_view(picture, head, class_ids=class_ids, image_hw=image.hw)
+        return count_view(view, clicks, is_complete=is_complete, out_hw=picture.hw)
+
+    def is_ready(self, project: Project, image: ImageInfo) -> bool:
+        """Whether an image can be counted at once."""
+        return self._pictures.is_counted_ready(image, counting_spec(image.hw, project.learner))
+
+
+def _sizes(picture: CountPicture, clicks: Clicks, background: int | None) -> Sizes:
+    """How large the marked objects are, in working pixels."""
+    rows, cols = clicks.on(picture.hw)
+    is_object = clicks.class_ids != background
+    return sizes_at(picture.space, rows[is_object], cols[is_object])

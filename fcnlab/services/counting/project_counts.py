@@ -1,0 +1,114 @@
+"""The counts of all images of a project, for tables and exports: one image a step, with what marking them all says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from fcnlab.core.counting.calibrating import spread_of
+from fcnlab.core.counting.counted import Counted, with_intervals
+from fcnlab.counts import ImageCount
+from fcnlab.domain import ImageInfo
+from fcnlab.errors import FcnlabError
+from fcnlab.lab import Lab
+from fcnlab.services.export.plan import Runner, learning
+from fcnlab.services.live.fitting import ProjectLearner
+from fcnlab.storage.database import repository_images
+from fcnlab.storage.database.engine import reading
+
+
+@dataclass(frozen=True, slots=True)
+class CountProgress:
+    """How far counting has come, and the image it just counted.
+
+    Attributes:
+        done, total: steps; images that have to be learned from first are steps too.
+        image: the one just counted; None while learning.
+        count: as its overlay shows it: points are obeyed, and where all objects are marked they are the count.
+        predicted: of an image whose objects are all marked, what the counter says without having learned from it; what
+            it says at all, of any other. None where nothing can be said.
+        refused: why it could not be counted.
+    """
+
+    done: int
+    total: int
+    image: ImageInfo | None = None
+    count: ImageCount | None = None
+    predicted: ImageCount | None = None
+    refused: str = ""
+
+
+@dataclass(slots=True)
+class _Misses:
+    """Marked and predicted numbers of one class, of the images whose objects are all marked."""
+
+    true: list[float] = field(default_factory=list)
+    counted: list[float] = field(default_factory=list)
+
+
+def counts_of_project(
+    lab: Lab, run: Runner, *, project_id: int, image_ids: Sequence[int] | None = None
+) -> Iterator[CountProgress]:
+    """Count the images of a project, those whose objects are all marked first: they say how far off the others may be.
+
+    Args:
+        run: runs a step with the learner of the project, between clicks.
+        image_ids: of the images wanted, None for all.
+
+    Raises:
+        UnknownProject: it is gone.
+    """
+    with reading(lab.sessions) as session:
+        images = list(repository_images.images(session, project_id=project_id))
+    if image_ids is not None:
+        wanted = set(image_ids)
+        images = [one for one in images if one.id in wanted]
+    images.sort(key=lambda one: not one.is_complete)
+    learned = 0
+    for number, n_waiting, _ in learning(run):
+        learned = n_waiting
+        yield CountProgress(number, n_waiting + len(images))
+    is_instant = run(lambda learner: learner.record is None)  # a network knows its intervals from its training
+    misses: dict[int, _Misses] = {}
+    for number, image in enumerate(images, start=1):
+        found = run(partial(_counted, image=image))
+        if image.is_complete and found.predicted is not None:
+            for one in found.predicted.counts:
+                tally = misses.setdefault(one.class_id, _Misses())
+                tally.true.append(float(one.marked))
+                tally.counted.append(one.count)
+        elif found.count is not None and is_instant:
+            spread = {class_id: spread_of(one.true, one.counted) for class_id, one in misses.items()}
+            found = replace(found, count=with_intervals(found.count, spread))
+            run(partial(_keep_spread, spread=spread))
+        yield replace(found, done=learned + number, total=learned + len(images))
+
+
+def _counted(learner: ProjectLearner, *, image: ImageInfo) -> CountProgress:
+    try:
+        count = learner.count(image).count
+        left_out = _unaware(learner, image) if image.is_complete else None
+    except FcnlabError as refusal:
+        return CountProgress(0, 0, image, refused=str(refusal))
+    if image.is_complete:
+        return CountProgress(0, 0, image, count, None if left_out is None else _with_marked(left_out.count, count))
+    return CountProgress(0, 0, image, count, count)
+
+
+def _unaware(learner: ProjectLearner, image: ImageInfo) -> Counted | None:
+    """The count as if nothing were marked in the image: by the chosen network, or by what all other images teach."""
+    assert learner.project is not None
+    if learner.record is None:
+        return learner.counter.count_without(learner.project, image)
+    return learner.count(image, is_bare=True)
+
+
+def _with_marked(predicted: ImageCount, count: ImageCount) -> ImageCount:
+    """A prediction, told how many objects are marked."""
+    marked = {one.class_id: one.marked for one in count.counts}
+    return replace(predicted, counts=tuple(replace(one, marked=marked[one.class_id]) for one in predicted.counts))
+
+
+def _keep_spread(learner: ProjectLearner, *, spread: dict[int, float]) -> None:
+    learner.counter.spread = spread

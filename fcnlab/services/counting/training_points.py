@@ -1,0 +1,152 @@
+"""The points of a project as networks learn to count from them: objects, and images whose objects are all marked."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from fcnlab.core.counting.aims import CountingAim
+from fcnlab.core.counting.course import counting_aim, held_out_counts, magnified, usual_spacing
+from fcnlab.core.training.splits import groups_alike
+from fcnlab.counts import Task
+from fcnlab.domain import StoredPoint
+from fcnlab.errors import InvalidSetting, NoPoints
+from fcnlab.lab import Lab
+from fcnlab.services.images.pictures import thumbnail_look
+from fcnlab.services.training.training_points import TrainingPoints
+from fcnlab.specs import TrainingSpec
+from fcnlab.storage.database import repository_counts, repository_images, repository_projects
+from fcnlab.storage.database.engine import reading
+
+
+class CountingPoints(TrainingPoints):
+    """What a network learns to count from. See TrainingPoints; what differs:
+
+    Images that are all marked take part without a point as well: nothing is there. Only they are held out. The
+    background is a class even without a point, and every point counts one, whatever its source. Spacing and
+    magnification are decided at the beginning, too.
+
+    Args:
+        plan: one that several trainings share may name the images that were all marked at `as_of`.
+
+    Raises:
+        InvalidSetting: the project does not count.
+        NoPoints: no object is marked.
+    """
+
+    def __init__(
+        self,
+        lab: Lab,
+        project_id: int,
+        spec: TrainingSpec,
+        *,
+        image_ids: Sequence[int] | None = None,
+        plan: Mapping[str, Any] | None = None,
+        as_of: datetime | None = None,
+    ) -> None:
+        decided = plan or {}
+        self._complete: frozenset[int] = frozenset()
+        self._complete_then = decided.get("complete") if as_of is not None else None
+        super().__init__(lab, project_id, spec, image_ids=image_ids, plan=plan, as_of=as_of)
+        self.spacing = float(decided.get("spacing") or self._usual_spacing())
+        known = replace(spec, magnification=float(decided.get("magnification") or spec.magnification))
+        self._spec = magnified(known, self.spacing, self.usual_hw())
+
+    def plan(self) -> dict[str, Any]:
+        """What was decided at the beginning, as plain values."""
+        return {**super().plan(), "spacing": self.spacing, "magnification": self._spec.magnification}
+
+    def complete(self) -> tuple[int, ...]:
+        """The images that are all marked."""
+        return tuple(sorted(self._complete))
+
+    def aim(self, device: str) -> CountingAim:
+        """To count by the objective of the training."""
+        assert self._network is not None
+        return counting_aim(
+            self._network,
+            self._spec,
+            class_ids=[class_id for class_id, _ in self.classes],
+            spacing=self.spacing,
+            image_hw=self.usual_hw(),
+            device=device,
+        )
+
+    def point_set_hash(self) -> str:
+        """SHA-256 of what is learned from: the points, and which images are all marked."""
+        digest = hashlib.sha256(super().point_set_hash().encode())
+        for image_id, _ in self._counting(held=False):
+            if self._is_complete(image_id):
+                digest.update(f"{image_id} complete\n".encode())
+        return digest.hexdigest()
+
+    def _is_complete(self, image_id: int) -> bool:
+        return image_id in self._complete
+
+    def _is_random(self) -> bool:
+        return False
+
+    def _weight(self, _point: StoredPoint) -> float:
+        return 1.0
+
+    def _refresh(self) -> None:
+        super()._refresh()
+        with reading(self._lab.sessions) as session:
+            found = self._complete_then
+            if found is None:
+                found = repository_counts.complete_images(session, project_id=self._project_id)
+            wanted = (int(one) for one in found)
+            self._complete = frozenset(one for one in wanted if self._wanted is None or one in self._wanted)
+            new = [one for one in sorted(self._complete) if one not in self._images]
+            self._images |= {one.id: one for one in repository_images.images_by_ids(session, image_ids=new)}
+        self._complete &= frozenset(self._images)
+        self._points |= {one: [] for one in self._complete if one not in self._points}
+        self._hold_out_alike(new)
+
+    def _classes_with_points(self) -> tuple[tuple[int, str], ...]:
+        """(id, name) of the background and of the object classes that have points, in the order of the class bar."""
+        with reading(self._lab.sessions) as session:
+            project = repository_projects.project(session, project_id=self._project_id)
+        if project.task is not Task.COUNTS:
+            raise InvalidSetting(
+                f"project {project.name!r} makes masks: choose the objective 'points', or make a project that counts"
+            )
+        self.background = project.background
+        present = {point.point.class_id for points in self._points.values() for point in points}
+        used = present | {project.background}
+        if not any(label.id in present for label in project.objects):
+            raise NoPoints("no object is marked: click every object of a few images, and say that all are marked")
+        return tuple((label.id, label.name) for label in project.background_first if label.id in used)
+
+    def _choose_held_out(self) -> frozenset[int]:
+        if not self._spec.holdout or not self._complete:
+            return frozenset()
+        ids = sorted(self._points)
+        background = self.classes[0][0]
+
+        def places(image_id: int) -> list[int]:
+            ids = (one.point.class_id for one in self._points[image_id])
+            return [0 if class_id == background else class_id + 1 for class_id in ids]
+
+        chosen = held_out_counts(
+            groups_alike([thumbnail_look(self._lab, self._images[image_id]) for image_id in ids]),
+            [np.array(places(one), np.int64) for one in ids],
+            [one in self._complete for one in ids],
+            share=self._spec.holdout,
+            rng=np.random.default_rng(self._spec.seed),
+        )
+        return frozenset(ids[one] for one in chosen)
+
+    def _usual_spacing(self) -> float:
+        background = self.classes[0][0]
+        objects, complete = [], []
+        for image_id, points in self._counting(held=False):
+            its = [one.point for one in points if one.point.class_id != background]
+            objects.append((np.array([one.row for one in its], float), np.array([one.col for one in its], float)))
+            complete.append(self._is_complete(image_id))
+        return usual_spacing(objects, complete, self.usual_hw())

@@ -1,0 +1,244 @@
+"""What an export is made from: one consistent moment of a project."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+from fcnlab.core.learner.learner import wants_guess
+from fcnlab.domain import ClassLabel, ImageInfo, ImageState, Project, StoredMask, StoredPoint
+from fcnlab.errors import ExportFailed, FcnlabError, NoPoints
+from fcnlab.lab import Lab
+from fcnlab.runs import ModelRecord
+from fcnlab.services.images.importing import is_unreadable, may_pass
+from fcnlab.services.live.fitting import Maker, ProjectLearner
+from fcnlab.services.live.masks import keep_mask
+from fcnlab.storage.database import (
+    repository_images,
+    repository_models,
+    repository_points,
+    repository_projects,
+    repository_strokes,
+)
+from fcnlab.storage.database.engine import reading
+from fcnlab.storage.database.repository_exports import removed_classes, stored_masks
+from fcnlab.storage.database.repository_revisions import project_revision
+from fcnlab.storage.files.png import mask_hw
+
+ATTEMPTS = 20
+"""Clicks that arrive between reading the points and fitting them start that over; so often at most."""
+
+ATTEMPTED_AFTER_S = (0.2, 1.0)
+"""How long an export waits before it tries an image again, when the database or the disk was in the way."""
+
+log = logging.getLogger(__name__)
+Result = TypeVar("Result")
+
+
+class Runner(Protocol):
+    """Runs one short step with the learner of the project, wherever its computing has to happen."""
+
+    def __call__(self, work: Callable[[ProjectLearner], Result], /) -> Result:
+        """The result of the step; an exception of the step is raised here."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A project at one moment.
+
+    Attributes:
+        removed: classes no longer in use, which masks kept from before may name.
+        images: all of them, in the order of their names.
+        masks: what done images keep, by image id.
+        points: live points, in canonical order.
+        model: what it chose to make its masks; None stands for the instant learner.
+        left_out: why labelled images were not learned from, by their names: they can never be read. Their points are
+            neither in the model nor in the hash.
+        revision: of the project at that moment.
+        strokes: numbers of the live strokes on images, by image id; none where there are none. A stored stroke never
+            changes, so it is read when the turn of its image comes.
+    """
+
+    project: Project
+    removed: tuple[ClassLabel, ...]
+    images: tuple[ImageInfo, ...]
+    masks: dict[int, StoredMask]
+    points: tuple[StoredPoint, ...]
+    point_set_hash: str
+    model: ModelRecord | None = None
+    strokes: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    revision: int = 0
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_first_guess(self) -> bool:
+        """Whether what is predicted is a first guess, by clicks of one class alone."""
+        clicked = {stored.point.class_id for stored in self.points}
+        return self.model is None and wants_guess(clicked, len(self.points), self.project.background)
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What an export would hold, told without computing anything.
+
+    `n_predicted` counts images without a kept mask; `can_predict` says whether a model was chosen, two
+    classes have points, or a first guess can be made.
+    """
+
+    n_done: int
+    n_predicted: int
+    can_predict: bool
+
+    @property
+    def n_images(self) -> int:
+        """All images of the project."""
+        return self.n_done + self.n_predicted
+
+
+def outlook(lab: Lab, *, project_id: int) -> Outlook:
+    """The outlook for a project. Raises UnknownProject."""
+    with reading(lab.sessions) as session:
+        project = repository_projects.project(session, project_id=project_id)
+        states = repository_images.count_images(session, project_id=project_id)
+        points = repository_points.count_points_by_class(session, project_id=project_id)
+    n_done = states[ImageState.DONE]
+    clicked = {class_id for class_id, count in points.items() if count}
+    can_learn = len(clicked) >= 2 or wants_guess(clicked, sum(points.values()), project.background)
+    return Outlook(n_done, sum(states.values()) - n_done, project.model_id is not None or can_learn)
+
+
+def moment_of(lab: Lab, *, project_id: int, with_strokes: bool = True) -> Moment:
+    """The project as it is now, or without its strokes. Raises UnknownProject."""
+    with reading(lab.sessions) as session:
+        images = repository_images.images(session, project_id=project_id)
+        project = repository_projects.project(session, project_id=project_id)
+        chosen = project.model_id
+        strokes = repository_strokes.live_stroke_ids_by_image(session, project_id=project_id) if with_strokes else {}
+        return Moment(
+            project=project,
+            removed=removed_classes(session, project_id=project_id),
+            images=tuple(sorted(images, key=lambda image: image.name)),
+            masks=stored_masks(session, project_id=project_id),
+            points=repository_points.points_of_project(session, project_id=project_id),
+            point_set_hash=repository_points.point_set_hash(session, project_id=project_id),
+            model=None if chosen is None else repository_models.model(session, model_id=chosen),
+            strokes=strokes,
+            revision=project_revision(session, project_id=project_id) or 0,
+        )
+
+
+def learning(run: Runner, *, also_unused: bool = False) -> Iterator[tuple[int, int, str]]:
+    """Learn from one labelled image per step: number, count and name of each.
+
+    Images that could not be read before are tried again. A project that chose a model has nothing to learn, except for
+    `also_unused`.
+
+    Raises:
+        FcnlabError: an image could not be learned from, although it can be read: it would be missing silently.
+    """
+
+    def refreshed(learner: ProjectLearner) -> list[ImageInfo]:
+        learner.refresh()
+        learner.try_again()
+        return learner.untaught() if learner.record is None or also_unused else []
+
+    waiting = run(refreshed)
+    for number, image in enumerate(waiting, start=1):
+        run(partial(_learn_or_leave, image=image))
+        yield number, len(waiting), image.name
+
+
+def lacking(lab: Lab, *, project_id: int) -> list[ImageInfo]:
+    """Done images without the mask they should keep; nothing is decoded."""
+    with reading(lab.sessions) as session:
+        done = repository_images.images(session, project_id=project_id, state=ImageState.DONE)
+        stored = stored_masks(session, project_id=project_id)
+    return [
+        image
+        for image in done
+        if image.id not in stored or mask_hw(lab.folders.masks / stored[image.id].file) != image.hw
+    ]
+
+
+def keeping(lab: Lab, run: Runner, waiting: Sequence[ImageInfo]) -> Iterator[tuple[int, int, str]]:
+    """Make the masks that done images lack, one per step: number, count and name of each."""
+    for number, image in enumerate(waiting, start=1):
+        run(partial(_keep_or_leave, lab=lab, image=image))
+        yield number, len(waiting), image.name
+
+
+def frozen(lab: Lab, run: Runner, *, project_id: int, with_masks: bool) -> tuple[Moment, Maker | None]:
+    """The project at one moment, and what makes its masks from exactly its points; None when nothing can.
+
+    Of labelled images that can never be read the moment says so, and its hash leaves their points out.
+
+    Raises:
+        UnknownProject: no such project.
+        CheckpointError, UnknownEncoder, InvalidClasses: the model that the project chose cannot be used.
+        ExportFailed: points arrive faster than they can be read.
+    """
+    if not with_masks:
+        return moment_of(lab, project_id=project_id), None
+
+    def taken(learner: ProjectLearner) -> tuple[Moment, Maker | None] | None:
+        learner.refresh()
+        moment = moment_of(lab, project_id=project_id)
+        if learner.read_at != moment.revision or learner.project != moment.project:
+            return None
+        if learner.record is None:
+            for image in learner.untaught():
+                _learn_or_leave(learner, image=image)
+        maker: Maker | None
+        try:
+            maker = learner.maker()
+        except NoPoints:
+            maker = None
+        missing = learner.left_out() if learner.record is None else {}
+        if not missing:
+            return moment, maker
+        with reading(lab.sessions) as session:
+            if project_revision(session, project_id=project_id) != moment.revision:
+                return None
+            points = repository_points.point_set_hash(session, project_id=project_id, without=missing)
+        names = {image.name: missing[image.id] for image in moment.images if image.id in missing}
+        return replace(moment, point_set_hash=points, left_out=names), maker
+
+    for _ in range(ATTEMPTS):
+        found: Any = run(taken)
+        if found is not None:
+            return found  # type: ignore[no-any-return]
+    raise ExportFailed("points keep arriving while the export starts; try again in a moment")
+
+
+def _learn_or_leave(learner: ProjectLearner, *, image: ImageInfo) -> None:
+    try:
+        tried_again(lambda: learner.learn_from(image), name=image.name)
+    except FcnlabError as failure:
+        if not is_unreadable(failure):
+            raise
+        learner.leave_out(image, str(failure))  # the manifest names it
+
+
+def tried_again(work: Callable[[], Result], *, name: str) -> Result:
+    """What a step gives, at the third attempt if the database or the disk was in the way before; raises as the step."""
+    for wait in ATTEMPTED_AFTER_S:
+        try:
+            return work()
+        except FcnlabError as failure:
+            if not may_pass(failure):
+                raise
+            log.warning("%s is tried again: %s", name, failure)
+            time.sleep(wait)
+    return work()
+
+
+def _keep_or_leave(learner: ProjectLearner, *, lab: Lab, image: ImageInfo) -> None:
+    try:
+        keep_mask(lab, learner, image)
+    except FcnlabError:  # likewise
+        return

@@ -1,0 +1,1 @@
+"""Images in, and the pictures made of them."""

@@ -1,0 +1,1 @@
+"""An installation as a whole: backup, restore, diagnostics, what is left over."""

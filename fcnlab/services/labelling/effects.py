@@ -1,0 +1,358 @@
+"""What each kind of event does. A handler changes points, strokes, image or classes, or refuses before any change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from fcnlab.core.images.palette import unused_colours
+from fcnlab.counts import Task
+from fcnlab.domain import DEFAULT_PALETTE, ClassLabel, Event, EventKind, ImageState, Point, PointSource, StoredPoint
+from fcnlab.errors import ClickOutsideImage, InvalidClasses, InvalidEvent, InvalidPoints, UnknownImage
+from fcnlab.services.labelling.newest_points import newest_per_pixel
+from fcnlab.storage.database import (
+    repository_counts,
+    repository_events,
+    repository_exports,
+    repository_hiding,
+    repository_images,
+    repository_points,
+    repository_projects,
+    repository_strokes,
+)
+from fcnlab.storage.database.repository_events import Effect
+from fcnlab.storage.database.repository_images import ImageOutline
+from fcnlab.strokes import Stroke
+from fcnlab.validation import clean_name
+
+MAX_SCRIBBLED = 5_000
+"""Points of one scribble; the largest drawing gives fewer."""
+
+MAX_ACCEPTED = 50_000
+"""Objects accepted at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One event on its way into effect: what, by whom, when, in which transaction; `task` is that of the project.
+
+    `image` is the image shown, or None when the event names none of this project.
+    """
+
+    session: Session
+    event: Event
+    project_id: int
+    task: Task
+    image: ImageOutline | None
+    labeller: str
+    client_id: str
+    now: datetime
+
+
+def take_effect(act: Act) -> Effect:
+    """Do what the event says, in the session of `act`.
+
+    Raises:
+        FcnlabError: it cannot be done; nothing was changed, and the message is for the labeller.
+    """
+    return HANDLERS[act.event.kind](act)
+
+
+def _add(act: Act) -> Effect:
+    image = _changeable_image(act)
+    point = Point(*(_whole(act, key) for key in ("row", "col", "class_id")))
+    _check_point(act, image, point)
+    uid = f"{act.client_id}:{act.event.seq}"
+    source = _source(act)
+    if _is_marked(act, image, point):
+        return Effect(details={"marked_already": [point.row, point.col]})
+    _store_points(act, image, {uid: point}, source)
+    return Effect(added=(uid,))
+
+
+def _scribble(act: Act) -> Effect:
+    image = _changeable_image(act)
+    points = _listed_points(act, image, what="a scribble", most=MAX_SCRIBBLED)
+    _store_points(act, image, points, PointSource.SCRIBBLE)
+    return Effect(added=tuple(points))
+
+
+def _accept(act: Act) -> Effect:
+    image, complete = _changeable_image(act), act.event.payload.get("complete", False)
+    if not isinstance(complete, bool):
+        raise InvalidEvent(f"the objects of an image are all marked or not; got {complete!r}")
+    points = _listed_points(act, image, what="what is accepted", most=MAX_ACCEPTED)
+    stored = newest_per_pixel(repository_points.points_of_image(act.session, image_id=image.id))
+    marked = {one.point for one in stored}
+    uid_of = {point: uid for uid, point in reversed(points.items()) if point not in marked}
+    fresh = {uid: point for point, uid in reversed(uid_of.items())}
+    _store_points(act, image, fresh, PointSource.ACCEPTED)
+    was = repository_counts.set_complete(act.session, image_id=image.id, complete=True) if complete else None
+    return Effect(added=tuple(fresh), complete_was=was)
+
+
+def _brush(act: Act) -> Effect:
+    image, payload = _changeable_image(act), act.event.payload
+    class_id = None if payload.get("class_id") is None else _whole(act, "class_id")
+    top, left, height, width = (_whole(act, key) for key in ("top", "left", "height", "width"))
+    runs = payload.get("runs")
+    if not isinstance(runs, list | tuple):
+        raise InvalidEvent(f"the runs of a stroke are a {type(runs).__name__}; wanted a list of lengths")
+    stroke = Stroke(class_id, top, left, height, width, tuple(runs))
+    stroke.check_inside((image.height, image.width))
+    if class_id is not None:
+        repository_projects.class_label(act.session, project_id=act.project_id, class_id=class_id)
+    uid = f"{act.client_id}:{act.event.seq}"
+    repository_strokes.add_stroke(
+        act.session,
+        project_id=act.project_id,
+        image_id=image.id,
+        uid=uid,
+        stroke=stroke,
+        labeller=act.labeller,
+        now=act.now,
+    )
+    _begun(act, image)
+    return Effect(added=(uid,))
+
+
+def _remove(act: Act) -> Effect:
+    image = _changeable_image(act)
+    uid = act.event.payload.get("uid")
+    is_known = isinstance(uid, str) and uid.isascii() and uid.isprintable()
+    if not is_known or not repository_points.is_live(act.session, image_id=image.id, uid=str(uid)):
+        raise InvalidPoints("this point is gone already")
+    repository_hiding.hide_made(act.session, project_id=act.project_id, uids=[str(uid)], now=act.now)
+    return Effect(removed=(str(uid),))
+
+
+def _clear(act: Act) -> Effect:
+    image = _changeable_image(act)
+    points = repository_points.live_uids(act.session, image_id=image.id)
+    uids = points + repository_strokes.live_stroke_uids(act.session, image_id=image.id)
+    if not uids:
+        raise InvalidPoints("there are no points and no strokes to clear on this image")
+    repository_hiding.hide_made(act.session, project_id=act.project_id, uids=uids, now=act.now)
+    return Effect(removed=uids)
+
+
+def _undo(act: Act) -> Effect:
+    image = _changeable_image(act)
+    past = repository_events.last_live_event(act.session, image_id=image.id, labeller=act.labeller)
+    if past is None:
+        raise InvalidEvent("there is nothing of yours left to undo on this image")
+    _turn(act, hide=past.effect.added, show=past.effect.removed)
+    if past.effect.reopened:
+        repository_images.set_image_state(act.session, image_id=image.id, state=ImageState.DONE)
+    if past.effect.complete_was is not None:
+        repository_counts.set_complete(act.session, image_id=image.id, complete=past.effect.complete_was)
+    repository_events.mark_undone(act.session, event_id=past.id, undone_at=act.now)
+    return Effect(details={"undid": past.id})
+
+
+def _redo(act: Act) -> Effect:
+    image = _image(act)
+    past = repository_events.last_undone_event(act.session, image_id=image.id, labeller=act.labeller)
+    if past is None or not past.effect.reopened:
+        _changeable_image(act)
+    if past is None:
+        raise InvalidEvent("there is nothing of yours left to redo on this image")
+    _turn(act, hide=past.effect.removed, show=past.effect.added)
+    if past.effect.reopened:
+        repository_images.set_image_state(act.session, image_id=image.id, state=ImageState.IN_PROGRESS)
+    if past.effect.complete_was is not None:
+        repository_counts.set_complete(act.session, image_id=image.id, complete=True)
+    repository_events.mark_undone(act.session, event_id=past.id, undone_at=None)
+    return Effect(details={"redid": past.id})
+
+
+def _turn(act: Act, *, hide: Sequence[str], show: Sequence[str]) -> None:
+    """Take away and bring back what an event made or removed."""
+    repository_hiding.hide_made(act.session, project_id=act.project_id, uids=hide, now=act.now)
+    repository_hiding.show_made(act.session, project_id=act.project_id, uids=show)
+
+
+def _state(act: Act) -> Effect:
+    image = _image(act)
+    wanted = act.event.payload.get("state")
+    if wanted not in list(ImageState):
+        raise InvalidEvent(f"an image cannot be {wanted!r}; choose one of {[str(state) for state in ImageState]}")
+    mask = repository_images.stored_mask(act.session, image_id=image.id)
+    repository_images.set_image_state(act.session, image_id=image.id, state=ImageState(wanted))
+    # Reopening puts a kept mask aside, which undo brings back; where none was kept, undo reaches the click before.
+    reopened = mask is not None and wanted != ImageState.DONE
+    details = {"was": image.state.value, "mask_was": None if mask is None else mask.file}
+    return Effect(reopened=reopened, details=details)
+
+
+def _complete(act: Act) -> Effect:
+    image, wanted = _image(act), act.event.payload.get("complete")
+    if not isinstance(wanted, bool):
+        raise InvalidEvent(f"the objects of an image are all marked or not; got {wanted!r}")
+    was = repository_counts.set_complete(act.session, image_id=image.id, complete=wanted)
+    if wanted:
+        _begun(act, image)
+    return Effect(details={"was": was})
+
+
+def _class_add(act: Act) -> Effect:
+    name, colour = act.event.payload.get("name"), act.event.payload.get("colour")
+    label = added_class(act.session, project_id=act.project_id, name=name, colour=str(colour or ""))
+    return Effect(details={"class_id": label.id})
+
+
+def edited_class(session: Session, *, project_id: int, label: ClassLabel) -> ClassLabel:
+    """The class `label.id` with the name, colour and order of `label`.
+
+    Raises:
+        InvalidEvent: the name is empty or cannot be shown.
+        InvalidClasses: no live class has the id, or another one has the name or the new colour.
+    """
+    label = replace(label, name=clean_name(label.name))
+    live = repository_projects.live_classes(session, project_id=project_id)
+    was = next((other.colour.lower() for other in live if other.id == label.id), "")
+    twin = next((one for one in live if one.id != label.id and one.colour.lower() == label.colour.lower()), None)
+    if twin is not None and label.colour.lower() != was:  # projects of old have doubled colours: they can be renamed
+        raise InvalidClasses(f"{twin.name!r} has the colour {label.colour} already: choose another one")
+    return repository_projects.edit_class(session, project_id=project_id, label=label)
+
+
+def added_class(session: Session, *, project_id: int, name: object, colour: str = "") -> ClassLabel:
+    """A new class of a project: everybody who adds one, on the page, by a command or by an import, does it here.
+
+    Without a colour, or with one that a class of the project has or had, it gets the first unused one of the palette:
+    two labellers may add a class at once, and label files bring colours of their own.
+
+    Raises:
+        InvalidEvent: the name is empty or cannot be shown.
+        InvalidClasses: a class has the name, all 255 ids are used, or the colour is none.
+    """
+    taken = [
+        label.colour.lower()
+        for labels in (repository_projects.live_classes, repository_exports.removed_classes)
+        for label in labels(session, project_id=project_id)
+    ]
+    if not colour or colour.lower() in taken:
+        colour = next(iter(unused_colours(taken, count=1)), DEFAULT_PALETTE[0])
+    return repository_projects.add_class(session, project_id=project_id, name=clean_name(name), colour=colour)
+
+
+def _class_edit(act: Act) -> Effect:
+    class_id, payload = _whole(act, "class_id"), act.event.payload
+    old = repository_projects.class_label(act.session, project_id=act.project_id, class_id=class_id)
+    label = replace(
+        old,
+        name=clean_name(payload.get("name", old.name)),
+        colour=str(payload.get("colour", old.colour)),
+        order=_whole(act, "order") if "order" in payload else old.order,
+    )
+    edited_class(act.session, project_id=act.project_id, label=label)
+    return Effect(details={"name_was": old.name, "colour_was": old.colour, "order_was": old.order})
+
+
+def _class_remove(act: Act) -> Effect:
+    class_id = _whole(act, "class_id")
+    repository_projects.remove_class(act.session, project_id=act.project_id, class_id=class_id, now=act.now)
+    return Effect(details={"class_id": class_id})
+
+
+def _background(act: Act) -> Effect:
+    class_id = None if act.event.payload.get("class_id") is None else _whole(act, "class_id")
+    was = repository_projects.set_background(act.session, project_id=act.project_id, class_id=class_id)
+    return Effect(details={"background_was": was})
+
+
+def _check_point(act: Act, image: ImageOutline, point: Point) -> None:
+    _check_inside(image, point)
+    repository_projects.class_label(act.session, project_id=act.project_id, class_id=point.class_id)
+
+
+def _check_inside(image: ImageOutline, point: Point) -> None:
+    if not (0 <= point.row < image.height and 0 <= point.col < image.width):
+        raise ClickOutsideImage(
+            f"row {point.row}, column {point.col} is outside the image of {image.height} rows and {image.width} columns"
+        )
+
+
+def _listed_points(act: Act, image: ImageOutline, *, what: str, most: int) -> dict[str, Point]:
+    """The points of an event that holds many, by the uids they get. Raises InvalidEvent: one of them is wrong."""
+    listed = act.event.payload.get("points")
+    if not isinstance(listed, list | tuple) or not 1 <= len(listed) <= most:
+        raise InvalidEvent(f"{what} is a list of 1 to {most} points")
+    points = []
+    for values in listed:
+        if not isinstance(values, list | tuple) or len(values) != 3 or not all(type(value) is int for value in values):
+            raise InvalidEvent(f"the point {str(values)[:80]} of {what} is no row, column and class")
+        points.append(Point(*values))
+    for class_id in {point.class_id for point in points}:
+        repository_projects.class_label(act.session, project_id=act.project_id, class_id=class_id)
+    for point in points:  # all of them, or none
+        _check_inside(image, point)
+    return {f"{act.client_id}:{act.event.seq}.{place}": point for place, point in enumerate(points, start=1)}
+
+
+def _is_marked(act: Act, image: ImageOutline, point: Point) -> bool:
+    """Whether the project counts and the pixel is of that class already: a second point there is no second object."""
+    here = {"image_id": image.id, "row": point.row, "col": point.col}
+    is_counting = act.task is Task.COUNTS
+    return is_counting and repository_points.class_at(act.session, project_id=act.project_id, **here) == point.class_id
+
+
+def _store_points(act: Act, image: ImageOutline, points: Mapping[str, Point], source: PointSource) -> None:
+    """Store new points by their uids."""
+    stored = [StoredPoint(uid, image.id, point, act.labeller, source, act.now) for uid, point in points.items()]
+    repository_points.add_points(act.session, project_id=act.project_id, stored=stored)
+    _begun(act, image)
+
+
+def _begun(act: Act, image: ImageOutline) -> None:
+    if image.state is ImageState.NEW:
+        repository_images.set_image_state(act.session, image_id=image.id, state=ImageState.IN_PROGRESS)
+
+
+def _image(act: Act) -> ImageOutline:
+    if act.image is None:
+        raise UnknownImage("this image is not in the project any more")
+    return act.image
+
+
+def _changeable_image(act: Act) -> ImageOutline:
+    image = _image(act)
+    if image.state is ImageState.DONE:
+        raise InvalidEvent("this image is done: reopen it to change it")
+    return image
+
+
+def _whole(act: Act, key: str) -> int:
+    value = act.event.payload.get(key)
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) > repository_images.MAX_ID:
+        raise InvalidEvent(f"{key} {value!r} is no whole number")
+    return value
+
+
+def _source(act: Act) -> PointSource:
+    value = act.event.payload.get("source", PointSource.CLICK.value)
+    if value not in list(PointSource):
+        raise InvalidEvent(f"a point cannot come from {value!r}")
+    return PointSource(value)
+
+
+HANDLERS: dict[EventKind, Callable[[Act], Effect]] = {
+    EventKind.ADD: _add,
+    EventKind.REMOVE: _remove,
+    EventKind.CLEAR: _clear,
+    EventKind.BRUSH: _brush,
+    EventKind.SCRIBBLE: _scribble,
+    EventKind.ACCEPT: _accept,
+    EventKind.UNDO: _undo,
+    EventKind.REDO: _redo,
+    EventKind.STATE: _state,
+    EventKind.COMPLETE: _complete,
+    EventKind.CLASS_ADD: _class_add,
+    EventKind.CLASS_EDIT: _class_edit,
+    EventKind.CLASS_REMOVE: _class_remove,
+    EventKind.BACKGROUND: _background,
+}

@@ -1,0 +1,215 @@
+"""What labellers do: events come in from a browser tab, are stored, and take effect, once each."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from fcnlab.counts import Task
+from fcnlab.domain import Event, EventBatch, EventKind, ImageState, Point, PointSource, StoredPoint
+from fcnlab.errors import FcnlabError, InvalidEvent, UnknownImage
+from fcnlab.lab import Lab
+from fcnlab.services.labelling.effects import Act, take_effect
+from fcnlab.storage.database import (
+    repository_events,
+    repository_images,
+    repository_points,
+    repository_projects,
+)
+from fcnlab.storage.database.engine import reading, writing
+from fcnlab.storage.database.repository_events import Effect
+from fcnlab.strokes import MAX_RUNS
+from fcnlab.validation import clean_name
+
+MAX_SEQ = 2**53
+"""The largest whole number JavaScript counts to without gaps."""
+
+MAX_PAYLOAD_CHARS = 10_000
+"""A longer payload is no event of ours; its beginning is kept."""
+
+MAX_LONG_CHARS = 16 * MAX_RUNS
+"""As much for strokes, scribbles and what is accepted at once, most of which are runs and points."""
+
+CLASS_KINDS = frozenset({EventKind.CLASS_ADD, EventKind.CLASS_EDIT, EventKind.CLASS_REMOVE, EventKind.BACKGROUND})
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An event that is stored but took no effect; `reason` is for the labeller."""
+
+    seq: int
+    kind: EventKind
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedBatch:
+    """What a batch changed.
+
+    Attributes:
+        acknowledged: the highest event number stored for this client; the browser may forget up to it.
+        refusals: the events applied by this call that took no effect.
+        changed_images: images whose points or state changed.
+        changed_classes: the class list changed, and with it what counts on every image.
+    """
+
+    acknowledged: int
+    refusals: tuple[Refusal, ...] = ()
+    changed_images: frozenset[int] = frozenset()
+    changed_classes: bool = False
+
+
+def apply_events(lab: Lab, batch: EventBatch, *, project_id: int, labeller: str) -> AppliedBatch:
+    """Store the events of a batch that are new, with their effects, in one transaction.
+
+    Events up to the last acknowledged one are passed over, so a batch may come twice. An event that cannot
+    take effect is stored and acknowledged all the same, and named in `refusals`: it must not block the
+    ones behind it.
+
+    Raises:
+        UnknownProject: the project does not exist. Nothing was stored.
+        InvalidEvent: the labeller has no name, or an event number is beyond MAX_SEQ. Nothing was stored.
+        DatabaseUnavailable: the database does not answer. Nothing was stored; send the batch again.
+    """
+    who = clean_name(labeller)
+    if batch.events and batch.events[-1].seq > MAX_SEQ:
+        raise InvalidEvent(f"event number {batch.events[-1].seq} of {batch.client_id} is too large")
+    refusals: list[Refusal] = []
+    changed: list[Event] = []
+    with writing(lab.sessions) as session:
+        task = repository_projects.task_of(session, project_id=project_id)
+        now = lab.clock()
+        known = repository_events.acknowledged(session, client_id=batch.client_id)
+        fresh = fresh_events(batch, acknowledged=known)
+        for event in fresh:
+            reason = _apply(session, event, batch.client_id, project_id=project_id, task=task, labeller=who, now=now)
+            if reason is None:
+                changed.append(event)
+            else:
+                refusals.append(Refusal(event.seq, event.kind, reason))
+    return AppliedBatch(
+        acknowledged=fresh[-1].seq if fresh else known,
+        refusals=tuple(refusals),
+        changed_images=frozenset(event.image_id for event in changed if event.kind not in CLASS_KINDS),
+        changed_classes=any(event.kind in CLASS_KINDS for event in changed),
+    )
+
+
+def fresh_events(batch: EventBatch, *, acknowledged: int) -> tuple[Event, ...]:
+    """Events of `batch` after number `acknowledged`, in order."""
+    return tuple(event for event in batch.events if event.seq > acknowledged)
+
+
+def add_points(lab: Lab, points: Iterable[Point], *, image_id: int, labeller: str, source: PointSource) -> AppliedBatch:
+    """Add many points at once, as a tab of their own would: from a file or a simulation.
+
+    Raises:
+        UnknownImage: no such image.
+    """
+    with reading(lab.sessions) as session:
+        project_id = repository_images.image(session, image_id=image_id).project_id
+    events = tuple(
+        Event(
+            seq=seq,
+            kind=EventKind.ADD,
+            image_id=image_id,
+            payload={"row": point.row, "col": point.col, "class_id": point.class_id, "source": source.value},
+        )
+        for seq, point in enumerate(points, start=1)
+    )
+    batch = EventBatch(client_id=f"{source.value}-{uuid.uuid4().hex}", events=events)
+    return apply_events(lab, batch, project_id=project_id, labeller=labeller)
+
+
+def remove_points(lab: Lab, uids: Sequence[str], *, image_id: int, labeller: str) -> AppliedBatch:
+    """Remove points of an image by their uids, as a tab of its own would; what took no effect is in the refusals.
+
+    Raises:
+        UnknownImage: no such image.
+    """
+    with reading(lab.sessions) as session:
+        project_id = repository_images.image(session, image_id=image_id).project_id
+    events = tuple(
+        Event(seq=seq, kind=EventKind.REMOVE, image_id=image_id, payload={"uid": uid})
+        for seq, uid in enumerate(uids, start=1)
+    )
+    batch = EventBatch(client_id=f"remove-{uuid.uuid4().hex}", events=events)
+    return apply_events(lab, batch, project_id=project_id, labeller=labeller)
+
+
+def points_of_image(lab: Lab, *, image_id: int) -> tuple[StoredPoint, ...]:
+    """Live points of an image, in canonical order."""
+    with reading(lab.sessions) as session:
+        return repository_points.points_of_image(session, image_id=image_id)
+
+
+def points_of_project(lab: Lab, *, project_id: int) -> tuple[StoredPoint, ...]:
+    """Live points of all images of a project, in canonical order."""
+    with reading(lab.sessions) as session:
+        return repository_points.points_of_project(session, project_id=project_id)
+
+
+def acknowledged(lab: Lab, *, client_id: str) -> int:
+    """The highest event number stored for this client; 0 when there is none."""
+    with reading(lab.sessions) as session:
+        return repository_events.acknowledged(session, client_id=client_id)
+
+
+def set_image_state(lab: Lab, *, image_id: int, state: ImageState, labeller: str) -> AppliedBatch:
+    """Set how far an image has come, as a tab of its own would; reopening a done image puts its mask aside.
+
+    Raises:
+        UnknownImage: no such image.
+    """
+    with reading(lab.sessions) as session:
+        found = repository_images.find_outline(session, image_id=image_id)
+    if found is None:
+        raise UnknownImage(f"there is no image {image_id}; its project may have been deleted")
+    event = Event(seq=1, kind=EventKind.STATE, image_id=image_id, payload={"state": state.value})
+    batch = EventBatch(client_id=f"state-{uuid.uuid4().hex}", events=(event,))
+    return apply_events(lab, batch, project_id=found.project_id, labeller=labeller)
+
+
+def _apply(
+    session: Session, event: Event, client_id: str, *, project_id: int, task: Task, labeller: str, now: datetime
+) -> str | None:
+    """Store one event with its effect; the reason when it was refused."""
+    outline = repository_images.find_outline(session, image_id=event.image_id)
+    image = outline if outline is not None and outline.project_id == project_id else None
+    reason = None
+    try:
+        effect = take_effect(Act(session, event, project_id, task, image, labeller, client_id, now))
+    except FcnlabError as refusal:
+        reason = str(refusal)
+        effect = Effect(details={"refused": reason})
+    if image is None and event.kind not in CLASS_KINDS:
+        effect = replace(effect, details={**effect.details, "image_id": repr(event.image_id)})
+    repository_events.record_event(
+        session,
+        client_id=client_id,
+        event=replace(event, payload=_storable(event)),
+        labeller=labeller,
+        project_id=project_id,
+        image_id=None if image is None else image.id,
+        effect=effect,
+        now=now,
+    )
+    return reason
+
+
+def _storable(event: Event) -> dict[str, Any]:
+    """The payload, or, when a database could not keep it as it is, the beginning of its text."""
+    is_long = event.kind in (EventKind.BRUSH, EventKind.SCRIBBLE, EventKind.ACCEPT)
+    most = MAX_LONG_CHARS if is_long else MAX_PAYLOAD_CHARS
+    try:
+        if len(json.dumps(event.payload, allow_nan=False)) <= most:
+            return event.payload
+    except (TypeError, ValueError, RecursionError):
+        pass
+    return {"unreadable": ascii(event.payload)[:MAX_PAYLOAD_CHARS]}

@@ -1,0 +1,217 @@
+"""Many points at once: from a table, a program, or another tool. All of them, or none."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from fcnlab.counts import Task
+from fcnlab.domain import Event, EventKind, ImageState, Point, PointSource, StoredPoint
+from fcnlab.errors import FcnlabError, InvalidPoints
+from fcnlab.lab import Lab
+from fcnlab.services.labelling.newest_points import newest_per_pixel
+from fcnlab.storage.database import (
+    repository_events,
+    repository_hiding,
+    repository_images,
+    repository_points,
+    repository_projects,
+)
+from fcnlab.storage.database.engine import reading, writing
+from fcnlab.storage.database.repository_events import Addition as StoredAddition
+from fcnlab.storage.database.repository_events import Effect
+from fcnlab.storage.database.repository_images import MAX_ID, ImageOutline
+from fcnlab.validation import clean_name
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """A point to add; `place` says where it stands for whoever has to mend it, such as "points.csv, line 7"."""
+
+    image_id: int
+    point: Point
+    labeller: str
+    source: PointSource
+    place: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """Plain values that the event of the point keeps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keypoint:
+    """A point as another tool speaks of it.
+
+    Attributes:
+        point: where, and of which class.
+        group: class id of the keypoints that the tool tells together, all or none of them.
+        name: what the tool calls it; empty when it has no name.
+    """
+
+    point: Point
+    group: int
+    name: str
+
+
+def add_points_at_once(lab: Lab, additions: Iterable[Addition], *, project_id: int) -> None:
+    """Add points of many images and labellers: all of them, or none. Each can be undone like a click.
+
+    Raises:
+        UnknownProject: no such project.
+        InvalidPoints: one of them cannot be added; the message begins with its place.
+    """
+    wanted = list(additions)
+    with writing(lab.sessions) as session:
+        now = lab.clock()
+        add_in(session, wanted, project_id=project_id, now=now)
+
+
+def add_in(session: Session, additions: Collection[Addition], *, project_id: int, now: datetime) -> None:
+    """As `add_points_at_once`, inside the transaction of the caller, who has to leave it when this raises.
+
+    In a project that counts, a pixel that is of the class already gets no second point.
+    What is asked of the database does not grow with the points: other writers wait meanwhile.
+    """
+    client_id = f"{PointSource.IMPORT.value}-{uuid.uuid4().hex}"
+    project = repository_projects.project(session, project_id=project_id)
+    classes = project.class_ids()
+    outlines: dict[int, ImageOutline] = {}
+    marked: set[tuple[int, Point]] = set()  # where the project counts: a second point there is no second object
+    rows = []
+    for seq, one in enumerate(additions, start=1):
+        if one.image_id not in outlines:
+            outlines[one.image_id] = _changeable(session, one.image_id, project_id, place=one.place)
+            if project.task is Task.COUNTS:
+                there = newest_per_pixel(repository_points.points_of_image(session, image_id=one.image_id))
+                marked |= {(one.image_id, stored.point) for stored in there}
+        point, labeller = one.point, _checked(one, outlines[one.image_id], classes)
+        if (one.image_id, point) in marked:
+            continue
+        if project.task is Task.COUNTS:
+            marked.add((one.image_id, point))
+        stored = StoredPoint(f"{client_id}:{seq}", one.image_id, point, labeller, one.source, now)
+        payload = {"row": point.row, "col": point.col, "class_id": point.class_id, "source": one.source.value}
+        payload |= one.details
+        event = Event(seq=seq, kind=EventKind.ADD, image_id=one.image_id, payload=payload)
+        rows.append(StoredAddition(event, stored))
+    repository_points.add_points(session, project_id=project_id, stored=[one.stored for one in rows])
+    repository_events.record_additions(session, rows, client_id=client_id, project_id=project_id)
+    for outline in outlines.values():
+        if outline.state is ImageState.NEW:
+            repository_images.set_image_state(session, image_id=outline.id, state=ImageState.IN_PROGRESS)
+
+
+def replace_keypoints(
+    lab: Lab,
+    keypoints: Collection[Keypoint],
+    *,
+    groups: Collection[int] | None,
+    image_id: int,
+    labeller: str,
+    project_id: int,
+    place: str,
+) -> bool:
+    """Make these keypoints all the points that one labeller has of some groups on an image; whether anything changed.
+
+    Points of other groups stay, unless a keypoint has their name or their pixel; so do points of other labellers, and
+    those that are there already. All in one transaction.
+
+    Args:
+        groups: what the keypoints tell whole; None: all groups.
+
+    Raises:
+        UnknownProject: no such project.
+        InvalidPoints: the image is gone or done, or a point cannot be stored. Nothing was changed.
+    """
+    who = clean_name(labeller)
+    wanted = {(one.point, one.group): one for one in keypoints}
+    names = {one.name for one in keypoints if one.name}
+    pixels = {(one.point.row, one.point.col) for one in keypoints}
+    with writing(lab.sessions) as session:
+        now = lab.clock()
+        stored = _keypoints_of(session, image_id=image_id, labeller=who)
+        gone = [
+            uid
+            for uid, one in stored.items()
+            if (one.point, one.group) not in wanted
+            and (groups is None or one.group in groups or one.name in names or (one.point.row, one.point.col) in pixels)
+        ]
+        there = {(one.point, one.group) for one in stored.values()}
+        new = [
+            Addition(image_id, one.point, who, PointSource.CLICK, place, {"group": one.group, "keypoint": one.name})
+            for key, one in wanted.items()
+            if key not in there
+        ]
+        add_in(session, new, project_id=project_id, now=now)
+        if gone:
+            _changeable(session, image_id, project_id, place=place)
+            _remove(session, gone, image_id=image_id, labeller=who, project_id=project_id, now=now)
+    return bool(new or gone)
+
+
+def stored_keypoints(lab: Lab, *, image_id: int, labeller: str) -> tuple[Keypoint, ...]:
+    """The live points of a labeller on an image, as the tool that made them spoke of them."""
+    with reading(lab.sessions) as session:
+        return tuple(_keypoints_of(session, image_id=image_id, labeller=labeller).values())
+
+
+def _keypoints_of(session: Session, *, image_id: int, labeller: str) -> dict[str, Keypoint]:
+    """The live points of a labeller by their uid; one stored without a group is of that of its class."""
+    stored = repository_points.points_of_image(session, image_id=image_id)
+    points = {one.uid: one.point for one in stored if one.labeller == labeller}
+    told = repository_events.payloads_of_points(session, uids=points)
+    return {
+        uid: Keypoint(point, told.get(uid, {}).get("group", point.class_id), told.get(uid, {}).get("keypoint", ""))
+        for uid, point in points.items()
+    }
+
+
+def _remove(
+    session: Session, uids: Collection[str], *, image_id: int, labeller: str, project_id: int, now: datetime
+) -> None:
+    """Hide live points; each has an event of its own, so that each can be brought back."""
+    client_id = f"remove-{uuid.uuid4().hex}"
+    for seq, uid in enumerate(uids, start=1):
+        repository_hiding.hide_made(session, project_id=project_id, uids=[uid], now=now)
+        event = Event(seq=seq, kind=EventKind.REMOVE, image_id=image_id, payload={"uid": uid})
+        repository_events.record_event(
+            session,
+            client_id=client_id,
+            event=event,
+            labeller=labeller,
+            project_id=project_id,
+            image_id=image_id,
+            effect=Effect(removed=(uid,)),
+            now=now,
+        )
+
+
+def _changeable(session: Session, image_id: int, project_id: int, *, place: str) -> ImageOutline:
+    outline = repository_images.find_outline(session, image_id=image_id)
+    if outline is None or outline.project_id != project_id:
+        raise InvalidPoints(f"{place}: this image is not in the project any more")
+    if outline.state is ImageState.DONE:
+        raise InvalidPoints(f"{place}: this image is done: reopen it to change it")
+    return outline
+
+
+def _checked(one: Addition, image: ImageOutline, classes: Collection[int]) -> str:
+    """The cleaned name of the labeller of a point that can be stored."""
+    point = one.point
+    if any(abs(number) > MAX_ID for number in (point.row, point.col, point.class_id)):
+        raise InvalidPoints(f"{one.place}: its numbers are too large")
+    if not (0 <= point.row < image.height and 0 <= point.col < image.width):
+        raise InvalidPoints(
+            f"{one.place}: row {point.row}, column {point.col} is outside the image of {image.height} rows and "
+            f"{image.width} columns"
+        )
+    if point.class_id not in classes:
+        raise InvalidPoints(f"{one.place}: the project has no class {point.class_id}")
+    try:
+        return clean_name(one.labeller)
+    except FcnlabError as refusal:
+        raise InvalidPoints(f"{one.place}: {refusal}") from refusal

@@ -1,0 +1,161 @@
+"""What the label page shows: one image with its points, its classes and its place in the project."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy.orm import Session
+
+from fcnlab.counts import Task
+from fcnlab.domain import ImageInfo, ImagePlace, ImageState, Project, StoredPoint
+from fcnlab.errors import UnknownImage
+from fcnlab.lab import Lab
+from fcnlab.services.labelling.newest_points import precedence
+from fcnlab.services.live.gains import Ranking
+from fcnlab.storage.database import (
+    repository_counts,
+    repository_events,
+    repository_images,
+    repository_points,
+    repository_projects,
+)
+from fcnlab.storage.database.engine import reading
+from fcnlab.storage.database.repository_events import Reversible
+from fcnlab.storage.database.repository_strokes import live_stroke_ids
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One image as it is shown; `image` is None while the project has none.
+
+    Attributes:
+        points: live points of the image; of several on one pixel the last counts.
+        n_strokes: live strokes on the image.
+        n_open: other images that are not done; in a project that counts, not all marked.
+        next_open_id: the first of them after the image, in import order and from the beginning after the last.
+        reversible: what the labeller can undo and redo on the image.
+        points_per_class: live points of the whole project by class id.
+        acknowledged: highest stored event of the browser tab that asked.
+    """
+
+    project: Project
+    n_images: int
+    image: ImageInfo | None
+    place: ImagePlace | None
+    points: tuple[StoredPoint, ...]
+    n_strokes: int
+    points_per_class: dict[int, int]
+    acknowledged: int
+    n_open: int = 0
+    next_open_id: int | None = None
+    reversible: Reversible = field(default_factory=Reversible)
+
+
+def scene(
+    lab: Lab, *, project_id: int, image_id: int | None, client_id: str | None, labeller: str | None = None
+) -> Scene:
+    """The scene of an image; of the first one that is not done when `image_id` is None or of another project.
+
+    Raises:
+        UnknownProject: there is no such project.
+    """
+    with reading(lab.sessions) as session:
+        project = repository_projects.project(session, project_id=project_id)
+        states = repository_images.count_images(session, project_id=project_id)
+        acknowledged = repository_events.acknowledged(session, client_id=client_id) if client_id else 0
+        counts = repository_points.count_points_by_class(session, project_id=project_id)
+        image = None
+        if image_id is not None:
+            try:
+                found = repository_images.image(session, image_id=image_id)
+                image = found if found.project_id == project_id else None
+            except UnknownImage:
+                image = None
+        if image is None:
+            image = _first_open(session, project_id)
+        place = repository_images.image_place(session, image_id=image.id) if image else None
+        points = repository_points.points_of_image(session, image_id=image.id) if image else ()
+        n_strokes = len(live_stroke_ids(session, image_id=image.id)) if image else 0
+        others = repository_images.open_images(
+            session, project_id=project_id, besides=image.id if image else None, counts=project.task is Task.COUNTS
+        )
+        reach = Reversible()
+        if image is not None and labeller is not None:
+            reach = repository_events.reversible(session, image_id=image.id, labeller=labeller)
+    ordered = tuple(sorted(points, key=precedence))
+    n_images = sum(states.values())
+    return Scene(project, n_images, image, place, ordered, n_strokes, counts, acknowledged, *others, reach)
+
+
+def _first_open(session: Session, project_id: int) -> ImageInfo | None:
+    """The first image that is not done; the first of all when all are."""
+    for states in ((ImageState.NEW, ImageState.IN_PROGRESS), (None,)):
+        found = [
+            image
+            for state in states
+            for image in repository_images.images(session, project_id=project_id, state=state, count=1)
+        ]
+        if found:
+            return min(found, key=lambda image: image.id)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One image in the strip; `gain` is what it promises to teach, None while nobody knows."""
+
+    image: ImageInfo
+    gain: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RankedStrip:
+    """The numbers of all images of a project, those that promise most first, and some of the images."""
+
+    order: tuple[int, ...]
+    cells: tuple[Cell, ...]
+
+
+def ranked_strip(lab: Lab, ranking: Ranking, *, project_id: int, start: int, count: int) -> RankedStrip:
+    """All images by gain, and `count` of them from place `start` on.
+
+    Images without a gain follow in import order, done images are last.
+    """
+    with reading(lab.sessions) as session:
+        states = repository_images.image_states(session, project_id=project_id)
+        order = sorted(
+            states,
+            key=lambda one: (states[one] is ImageState.DONE, one not in ranking.gains, -ranking.gains.get(one, 0)),
+        )
+        cells = _cells(session, ranking, order[start : start + count])
+    return RankedStrip(tuple(order), cells)
+
+
+def strip_of(lab: Lab, ranking: Ranking, *, project_id: int, image_ids: Sequence[int]) -> tuple[Cell, ...]:
+    """These images of a project, in this order; those it does not have are left out."""
+    with reading(lab.sessions) as session:
+        return tuple(one for one in _cells(session, ranking, image_ids) if one.image.project_id == project_id)
+
+
+def _cells(session: Session, ranking: Ranking, image_ids: Sequence[int]) -> tuple[Cell, ...]:
+    images = {one.id: one for one in repository_images.images_by_ids(session, image_ids=image_ids)}
+    return tuple(Cell(images[one], ranking.gains.get(one)) for one in image_ids if one in images)
+
+
+def strip(lab: Lab, *, project_id: int, start: int, count: int) -> tuple[int, tuple[ImageInfo, ...]]:
+    """Number of images of a project, and `count` of them from place `start` on."""
+    with reading(lab.sessions) as session:
+        n_images = sum(repository_images.count_images(session, project_id=project_id).values())
+        return n_images, repository_images.images(session, project_id=project_id, start=start, count=count)
+
+
+def marked_objects(lab: Lab, *, project_id: int, images: Sequence[ImageInfo]) -> dict[int, int]:
+    """How many objects are marked in each of these images of a project that counts; {} for one that makes masks."""
+    with reading(lab.sessions) as session:
+        if repository_projects.project(session, project_id=project_id).task is not Task.COUNTS:
+            return {}
+        found = repository_counts.objects_per_image(
+            session, project_id=project_id, image_ids=[image.id for image in images]
+        )
+    return {image.id: sum(found.get(image.id, {}).values()) for image in images}

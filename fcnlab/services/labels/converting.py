@@ -1,0 +1,173 @@
+"""Labels from one format into others, without a project."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+
+from fcnlab.core.images.naming import export_stems
+from fcnlab.core.images.palette import coloured_labels
+from fcnlab.domain import IGNORE
+from fcnlab.errors import ExportFailed, FcnlabError, ImportRefused
+from fcnlab.exports import CONVERTED, ExportFormat, ExportSpec
+from fcnlab.services.export.formats import formats_with_table, regions_for
+from fcnlab.services.export.target import plain_writer
+from fcnlab.services.images.picture_sizes import PictureSizes
+from fcnlab.services.labels.label_import import LabelRequest, opened_source, unpacked_labels
+from fcnlab.storage.files.zips import LeftOut
+from fcnlab.storage.formats.format import ExportedImage, Subject
+from fcnlab.storage.formats.formats import FORMATS
+from fcnlab.storage.formats.labelled import FileClass, LabelledImage, UnreadLabels
+from fcnlab.storage.formats.shapes import is_background
+from fcnlab.storage.image_readers.registry import SUFFIXES
+
+NAMING = frozenset(
+    {
+        *(ExportFormat.COCO, ExportFormat.COCO_RLE, ExportFormat.VOC, ExportFormat.LABELME, ExportFormat.CVAT),
+        *(ExportFormat.LABEL_STUDIO, ExportFormat.POINTS),
+    }
+)
+"""Formats that say the file name of an image, by which their readers open it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConvertProgress:
+    """One image further; `reason` says why nothing was written for it. The last one has no name."""
+
+    done: int
+    total: int | None
+    name: str
+    reason: str = ""
+    notes: tuple[str, ...] = ()
+    """Marks that are unknown pixels or were dropped, and why, a line each."""
+
+    has_unknown: bool = False
+    """Pixels about which nothing is said: most formats cannot say so, and leave them to the background."""
+
+    lacks_ending: bool = False
+    """The labels say no file name, but one without its ending, and a format was wanted that gives the file name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """Labels, opened; `steps` writes them, an image a step."""
+
+    words: str
+    left_out: tuple[LeftOut, ...]
+    notes: tuple[str, ...]
+    steps: Iterator[ConvertProgress]
+
+
+@contextmanager
+def conversion(
+    path: Path, *, request: LabelRequest, spec: ExportSpec, to: Path, pictures: Path | None = None
+) -> Iterator[Conversion]:
+    """Open labels to write them in other formats; equal labels give equal bytes.
+
+    Args:
+        path: a label file, a folder or a zip archive.
+        request: the format it is in, what the rest is, and a table of classes.
+        spec: the formats to write, all of CONVERTED.
+        to: a zip file, which appears whole at the end, or a folder.
+        pictures: a folder with the images, for labels that do not know their sizes or the endings of their names.
+
+    Raises:
+        ImportRefused: no labels, or damaged as a whole.
+        ExportFailed: it cannot be written, or a format needs more than labels.
+    """
+    strange = sorted(set(spec.formats) - set(CONVERTED))
+    if strange:
+        raise ExportFailed(f"labels alone cannot become {strange[0].value}; choose {', '.join(CONVERTED)}")
+    name = path.name or path.resolve().name
+    with ExitStack() as stack:
+        work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fcnlab-")))
+        unpacked = unpacked_labels(path, name=name, within=work, with_pictures=pictures is None)
+        inside, left_out = stack.enter_context(unpacked)
+        detected, source = opened_source(inside, request, None, name=name)
+        subject = _subject(source.classes, name)
+        writer = stack.enter_context(plain_writer(to, formats_with_table(spec, subject, has_pictures=False)))
+        found = PictureSizes(pictures, inside)
+
+        def steps() -> Iterator[ConvertProgress]:
+            taken: set[str] = set()
+            done, first = 0, ""
+            for one in source.images():
+                done += 1
+                try:
+                    image = _exported(one, done, spec, subject, found, taken)
+                    writer.add(image)
+                except FcnlabError as refusal:
+                    first = first or f"{one.name}: {refusal}"
+                    yield ConvertProgress(done, source.total, one.name, " ".join(str(refusal).split()))
+                else:
+                    has_unknown = bool((image.mask == IGNORE).any())
+                    lacks = bool(NAMING & set(spec.formats)) and not image.name.lower().endswith(tuple(SUFFIXES))
+                    notes = one.notes.lines if isinstance(one, LabelledImage) else ()
+                    yield ConvertProgress(done, source.total, image.name, "", notes, has_unknown, lacks)
+            if not taken:
+                raise ExportFailed(f"no labels could be converted; {first or 'there are none'}")
+            writer.finish()
+            ended.append(done)
+            yield ConvertProgress(done, done, "")
+
+        ended: list[int] = []
+        yield Conversion(f"{name} is read as {FORMATS[detected.format].title}", left_out, source.notes, steps())
+        if not ended:
+            raise ExportFailed("the conversion was stopped before its end")  # no half archive
+
+
+def _subject(classes: Sequence[FileClass], title: str) -> Subject:
+    labels = coloured_labels((place, label.name, label.colour) for place, label in enumerate(classes))
+    background = next((place for place, one in enumerate(classes) if is_background(one.name)), None)
+    return Subject(title, labels, (), background)
+
+
+def _exported(
+    one: LabelledImage | UnreadLabels,
+    number: int,
+    spec: ExportSpec,
+    subject: Subject,
+    pictures: PictureSizes,
+    taken: set[str],
+) -> ExportedImage:
+    if isinstance(one, UnreadLabels):
+        raise ImportRefused(one.reason)
+    name, hw = pictures.named_hw(one.name, one.hw)
+    stem = export_stems([name])[name]
+    if stem.casefold() in taken:
+        raise ImportRefused("other labels are for an image of this name already, and were taken")
+    only_points = set(spec.formats) == {ExportFormat.POINTS}
+    if one.mask is None and not only_points:
+        raise ImportRefused("it has points alone: convert these to the format 'points'")
+    mask = np.full(hw, IGNORE, np.uint8) if one.mask is None or only_points else one.mask(hw)
+    outside = next((point for point in one.points if point.row >= hw[0] or point.col >= hw[1]), None)
+    if outside is not None:
+        raise ImportRefused(f"a point in row {outside.row}, column {outside.col} is outside the image")
+    if not one.points and (mask == IGNORE).all():
+        raise ImportRefused("nothing is said about any of its pixels")
+    taken.add(stem.casefold())
+    rows = [
+        (name, point.row, point.col, point.place, subject.name_of(point.place), "import", "import", "")
+        for point in one.points
+    ]
+    return ExportedImage(
+        number=number,
+        name=name,
+        stem=stem,
+        split="",
+        mask=mask,
+        regions=regions_for(spec, mask, subject.background),
+        picture=_no_picture,
+        original=_no_picture,
+        points=rows,
+    )
+
+
+def _no_picture() -> NoReturn:
+    raise ExportFailed("labels come without pictures: this format needs them")

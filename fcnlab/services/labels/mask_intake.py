@@ -1,0 +1,274 @@
+"""One label image after the other becomes an expert mask, each whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy.orm import Session
+
+from fcnlab.core.training.expert_points import classes_in, sampled_points
+from fcnlab.domain import IGNORE, ImageState, Point, PointSource, StoredPoint
+from fcnlab.errors import ImportRefused
+from fcnlab.expertise import ExpertMask
+from fcnlab.lab import Lab
+from fcnlab.services.labels.label_names import ClassMatch, ImageNames, KnownImage
+from fcnlab.services.labels.point_shares import PointShare
+from fcnlab.services.predict.overlapping import overlapped
+from fcnlab.services.projects.projects import add_class
+from fcnlab.storage.database import repository_expert_masks, repository_images, repository_points
+from fcnlab.storage.database.engine import writing
+from fcnlab.storage.files.png import mask_png
+from fcnlab.storage.files.whole_files import write_whole
+from fcnlab.storage.formats.labelled import LabelledImage, LabelSource, UnreadLabels
+from fcnlab.storage.formats.shapes import is_background
+
+NAME_CHARS = 16
+"""Of the digest of a mask, in the name of its file."""
+
+MOST_LISTED = 12
+
+
+def is_left_out(match: ClassMatch) -> bool:
+    """Whether no pixel of a class of the file is taken."""
+    return match.label is None and not match.is_new
+
+
+def is_thing(match: ClassMatch) -> bool:
+    """Whether a class of the file is more than its background."""
+    return not is_background(match.named.name)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence, the first MOST_LISTED of them."""
+    return ", ".join(names[:MOST_LISTED]) + (f" and {len(names) - MOST_LISTED} more" if names[MOST_LISTED:] else "")
+
+
+class Outcome(StrEnum):
+    """What became of the labels of one image."""
+
+    STORED = "stored"
+    REPLACED = "replaced"
+    KNOWN = "known"
+    LEFT_OUT = "left out"
+
+
+@dataclass(frozen=True, slots=True)
+class LabelProgress:
+    """One image further.
+
+    Attributes:
+        done: images looked at so far, this one included.
+        total: images in all, None when nobody knows.
+        name: of the image, as the project or else the file has it.
+        outcome: what became of it.
+        reason: why it was left out; empty when it was not.
+        n_points: training points it gave.
+        left_out_classes: classes met here for the first time of which no pixel is taken.
+        notes: marks that became unknown pixels or were dropped, and why, a line each.
+    """
+
+    done: int
+    total: int | None
+    name: str
+    outcome: Outcome
+    reason: str = ""
+    n_points: int = 0
+    left_out_classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Labels:
+    """What is to be stored of one image; `mask` holds class ids. `left_out` are classes met for the first time."""
+
+    image: KnownImage
+    mask: NDArray[np.uint8] | None
+    points: tuple[Point, ...]
+    digest: str
+    file: str
+    left_out: tuple[str, ...]
+
+
+class Intake:
+    """Takes label images into a project. Classes that were to be added are added when a pixel has them."""
+
+    def __init__(
+        self,
+        lab: Lab,
+        project_id: int,
+        *,
+        names: ImageNames,
+        classes: Sequence[ClassMatch],
+        source: str,
+        labeller: str,
+        weight: float,
+        seed: int,
+    ) -> None:
+        self._lab, self._project_id, self._names, self._classes = lab, project_id, names, classes
+        self._source, self._labeller = source, labeller
+        self._weight, self._seed = weight, seed
+        self._ids = np.full(IGNORE + 1, IGNORE, np.uint8)
+        for place, one in enumerate(classes):
+            if one.label is not None:
+                self._ids[place] = one.label.id
+        self._seen: set[int] = set()
+        self._told: set[int] = set()
+
+    def steps(self, source: LabelSource, share: PointShare) -> Iterator[LabelProgress]:
+        """Store the labels of one image after the other with its share of points; what cannot be taken is named.
+
+        While one is stored, the next is read: the disk takes longer than the masks.
+        """
+        steps = overlapped(
+            enumerate(source.images(), start=1),
+            read=lambda item: self._labels(item[1], share),
+            work=self._with_file,
+            write=lambda _, labels: self._store(labels),
+        )
+        for step in steps:
+            done, one = step.item
+            if step.kept is None:
+                reason = " ".join(str(step.refused).split())
+                yield LabelProgress(done, source.total, one.name, Outcome.LEFT_OUT, reason)
+            else:
+                labels, outcome, n_points = step.kept
+                notes = one.notes.lines if isinstance(one, LabelledImage) else ()
+                yield LabelProgress(
+                    done, source.total, labels.image.name, outcome, "", n_points, labels.left_out, notes
+                )
+
+    def _labels(self, one: LabelledImage | UnreadLabels, share: PointShare) -> _Labels:
+        if isinstance(one, UnreadLabels):
+            raise ImportRefused(one.reason)
+        image = self._names.find(one.name)
+        if one.hw is not None and one.hw != image.hw:
+            raise ImportRefused(
+                f"the labels are for {one.hw[1]} x {one.hw[0]} pixels, {image.name} has {image.hw[1]} x {image.hw[0]} "
+                "once it is upright"
+            )
+        if image.id in self._seen:
+            raise ImportRefused(f"other labels of this import are for {image.name} already, and were taken")
+        places = None if one.mask is None else one.mask(image.hw)
+        if places is not None and places.shape != image.hw:
+            raise ImportRefused(f"the mask has {places.shape[1]} x {places.shape[0]} pixels, not those of {image.name}")
+        used = {point.place for point in one.points}
+        if places is not None:
+            used |= set(classes_in(places))
+        for point in one.points:
+            if point.row >= image.hw[0] or point.col >= image.hw[1]:
+                raise ImportRefused(f"a point in row {point.row}, column {point.col} is outside {image.name}")
+        self._refuse_nothing(used)
+        left_out = self._prepare(used)
+        wanted = [Point(one.row, one.col, int(self._ids[one.place])) for one in one.points]
+        points = tuple(point for point in wanted if point.class_id != IGNORE)
+        mask = None if places is None else self._ids[places]
+        self._seen.add(image.id)
+        return self._with_digest(image, mask, points, left_out, share.of_image(image.id))
+
+    def _refuse_nothing(self, used: set[int]) -> None:
+        """Without what is left out, something of the image must remain: background alone would be a false truth."""
+        met = [self._classes[place] for place in sorted(used)]
+        dropped = [one.named.name for one in met if is_left_out(one)]
+        if dropped and not any(is_thing(one) and not is_left_out(one) for one in met):
+            raise ImportRefused(f"all that is labelled in it is of classes that are left out: {listed(dropped)}")
+        if not met:
+            raise ImportRefused("none of its pixels is labelled with a class of the project")
+
+    def _prepare(self, used: set[int]) -> tuple[str, ...]:
+        """Make the classes that are new, and name those that are left out, once."""
+        untold = []
+        for place in sorted(used):
+            match = self._classes[place]
+            if match.is_new and self._ids[place] == IGNORE:
+                label = add_class(
+                    self._lab, project_id=self._project_id, name=match.named.name, colour=match.named.colour
+                )
+                for other, one in enumerate(self._classes):
+                    if one.is_new and one.named.name.casefold() == match.named.name.casefold():
+                        self._ids[other] = label.id
+            elif self._ids[place] == IGNORE and place not in self._told:
+                self._told.add(place)
+                untold.append(match.named.name)
+        return tuple(untold)
+
+    def _with_digest(
+        self,
+        image: KnownImage,
+        mask: NDArray[np.uint8] | None,
+        points: tuple[Point, ...],
+        left_out: tuple[str, ...],
+        count: int,
+    ) -> _Labels:
+        content = hashlib.sha256(f"{image.hw}".encode())
+        file = ""
+        if mask is not None:
+            content.update(np.ascontiguousarray(mask).data)
+            file = f"{self._project_id}/expert-{image.id}-{content.hexdigest()[:NAME_CHARS]}.png"
+            rng = np.random.default_rng([self._seed, int(content.hexdigest()[:NAME_CHARS], 16)])
+            points = (*points, *sampled_points(mask, count, rng=rng))
+        content.update(f"{points} {count} {self._weight!r} {self._seed}".encode())
+        return _Labels(image, mask, points, content.hexdigest(), file, left_out)
+
+    def _with_file(self, labels: _Labels) -> _Labels:
+        """The same, once the mask is on the disk."""
+        path = self._lab.folders.masks / labels.file
+        if labels.mask is not None and not path.is_file():
+            write_whole(path, mask_png(labels.mask))
+        return labels
+
+    def _store(self, labels: _Labels) -> tuple[_Labels, Outcome, int]:
+        with writing(self._lab.sessions) as session:
+            earlier = repository_expert_masks.of_source(session, image_id=labels.image.id, source=self._source)
+            same = [one for one in earlier if one.digest == labels.digest]
+            if same:
+                return labels, Outcome.KNOWN, same[-1].n_points
+            now = self._lab.clock()
+            for one in earlier:
+                repository_expert_masks.remove_expert_mask(session, mask=one, now=now)
+            outline = repository_images.find_outline(session, image_id=labels.image.id)
+            if outline is None or outline.project_id != self._project_id:
+                raise ImportRefused("the image was deleted meanwhile")
+            stored = repository_expert_masks.add_expert_mask(
+                session,
+                project_id=self._project_id,
+                image_id=labels.image.id,
+                file=labels.file,
+                source=self._source,
+                digest=labels.digest,
+                labeller=self._labeller,
+                weight=self._weight,
+                n_known=0 if labels.mask is None else int((labels.mask != IGNORE).sum()),
+                now=now,
+            )
+            points = self._free_points(session, labels, stored)
+            repository_expert_masks.add_expert_points(session, mask=stored, points=points)
+            if points and outline.state is ImageState.NEW:
+                repository_images.set_image_state(session, image_id=labels.image.id, state=ImageState.IN_PROGRESS)
+        return labels, (Outcome.REPLACED if earlier else Outcome.STORED), len(points)
+
+    def _free_points(self, session: Session, labels: _Labels, stored: ExpertMask) -> list[StoredPoint]:
+        """The points whose pixel nobody labelled: a click is never overwritten."""
+        live = repository_points.points_of_image(session, image_id=labels.image.id)
+        taken = {(one.point.row, one.point.col) for one in live}
+        free: list[Point] = []
+        for point in labels.points:
+            if (point.row, point.col) not in taken:
+                taken.add((point.row, point.col))
+                free.append(point)
+        return [
+            StoredPoint(
+                repository_expert_masks.point_uid(mask_id=stored.id, number=number),
+                labels.image.id,
+                point,
+                self._labeller,
+                PointSource.IMPORT,
+                stored.created_at,
+                self._weight,
+            )
+            for number, point in enumerate(free)
+        ]

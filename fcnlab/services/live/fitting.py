@@ -1,0 +1,355 @@
+"""A project's learner: follows the points in the database and keeps the head that fits them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnlab.core.counting.counted import Counted
+from fcnlab.core.images.coords import learner_hw
+from fcnlab.core.images.painting import Painting
+from fcnlab.core.learner import learner
+from fcnlab.core.learner.head import Head
+from fcnlab.core.learner.model import Lesson, Model, frozen_model
+from fcnlab.core.learner.samples import NEIGHBOURS_UP_TO, Clicks, canonical_clicks
+from fcnlab.core.tiling.pictures import segment_any
+from fcnlab.core.tiling.wide import is_wide
+from fcnlab.core.training.network_output import ChosenNetwork
+from fcnlab.counts import Task
+from fcnlab.domain import ImageInfo, Project, StoredPoint
+from fcnlab.errors import NoPoints
+from fcnlab.lab import Lab
+from fcnlab.runs import ModelRecord
+from fcnlab.services.counting.instant_counter import InstantCounter
+from fcnlab.services.labelling.newest_points import newest_per_pixel
+from fcnlab.services.labelling.painting import painting_of
+from fcnlab.services.live.change_detection import changes
+from fcnlab.services.live.lessons import learns_otherwise, teachings_of
+from fcnlab.services.live.picture_store import PictureStore
+from fcnlab.storage.database.engine import reading
+from fcnlab.storage.database.repository_revisions import NOTHING_READ
+
+Maker = Model | ChosenNetwork
+"""What makes the masks of a project, as of one moment, with the clicks of then."""
+
+
+class ProjectLearner:
+    """What one project has learned. Used by one thread at a time; `refresh` first, then the rest."""
+
+    def __init__(self, lab: Lab, pictures: PictureStore, *, project_id: int) -> None:
+        self._lab = lab
+        self._pictures = pictures
+        self._project_id = project_id
+        self._read_at = NOTHING_READ
+        self._images: dict[int, ImageInfo] = {}
+        self._clicks: dict[int, Clicks] = {}
+        self._lessons: dict[int, Lesson] = {}
+        self._exact: dict[int, Lesson] = {}
+        self._unsaved: set[int] = set()
+        self._left_out: dict[int, str] = {}
+        self._without_neighbours: set[int] = set()
+        self.counter = InstantCounter(pictures)
+        """What counts, in a project that counts; nothing else of what is learned is used there."""
+        self._head: Head | None = None
+        self._fitted = -1
+        self.project: Project | None = None
+        self.record: ModelRecord | None = None
+        """The model that the project chose; None stands for the instant learner."""
+        self.revision = 0
+        """Rises with every change of what a fit would learn from."""
+        self._project_revision = 0
+
+    def refresh(self) -> None:
+        """Read what changed in the database since the last call."""
+        found = changes(self._lab, project_id=self._project_id, revision=self._read_at)
+        project, self.record = found.project, found.record
+        if self.project is not None and learns_otherwise(self.project, project):
+            self._lessons.clear()
+            self._exact.clear()
+            self._without_neighbours.clear()
+            self.counter.clear()
+            self._head = None
+        if self.project != project or found.points:
+            self.revision += 1
+        if self.project != project:
+            self._project_revision = self.revision
+        self.project = project
+        for image_id, stored_points in found.points.items():
+            self._set_clicks(image_id, stored_points, found.images.get(image_id))
+        self._read_at = found.revision
+        self._trim()
+
+    @property
+    def judged_at(self) -> int:
+        """The revision from which `plain_probabilities` says the same: a chosen model learns nothing from clicks."""
+        return self.revision if self.record is None else self._project_revision
+
+    @property
+    def counts(self) -> bool:
+        """Whether the project counts objects; `count` answers then, and there are no masks."""
+        return self.project is not None and self.project.task is Task.COUNTS
+
+    def clicks_of(self, image: ImageInfo) -> Clicks:
+        """The live clicks of an image."""
+        return self._clicks.get(image.id) or canonical_clicks([], image.hw)
+
+    def painting_of(self, image: ImageInfo) -> Painting:
+        """What is painted on an image, read now: strokes teach nothing, they lie over what is learned."""
+        with reading(self._lab.sessions) as session:
+            return painting_of(session, image)
+
+    def untaught(self) -> list[ImageInfo]:
+        """Images whose points are not learned from yet because they have to be encoded first."""
+        is_taught = self.counter.is_taught if self.counts else self._lessons.__contains__
+        asked = (image_id for image_id in sorted(self._clicks) if image_id not in self._left_out)
+        return [self._images[image_id] for image_id in asked if not is_taught(image_id)]
+
+    def n_images(self) -> int:
+        """Number of images with points."""
+        return len(self._clicks)
+
+    def clicked_pictures(self) -> list[str]:
+        """What the pictures with points are called, in order; one made in another way is called otherwise."""
+        return sorted(self._images[image_id].picture_id for image_id in self._clicks)
+
+    def clicked_classes(self) -> frozenset[int]:
+        """Ids of the classes that have points."""
+        return frozenset(int(one) for clicks in self._clicks.values() for one in clicks.class_ids)
+
+    def left_out(self) -> dict[int, str]:
+        """Why labelled images are not learned from, by image id: those that can never be read."""
+        return dict(self._left_out)
+
+    def leave_out(self, image: ImageInfo, reason: str) -> None:
+        """Do without an image that can never be read, until its points change or `try_again`."""
+        if image.id in self._clicks:
+            self._left_out[image.id] = reason
+            self.revision += 1
+
+    def try_again(self) -> None:
+        """Learn from the images left out as well: somebody may have put their files back."""
+        if self._left_out:
+            self._left_out.clear()
+            self.revision += 1
+
+    @property
+    def read_at(self) -> int:
+        """The revision of the project whose points these are."""
+        return self._read_at
+
+    def learn_from(self, image: ImageInfo) -> None:
+        """Take the points of an image into account; encodes it if it never was."""
+        project, clicks = self._known_project(), self._clicks.get(image.id)
+        if clicks is None or image.id in self._lessons or (self.counts and self.counter.is_taught(image.id)):
+            return
+        self.revision += 1
+        if self.counts:
+            self.counter.learn_from(project, self._images[image.id], clicks)
+            return
+        if self._is_wide(image):
+            taught = self._pictures.teach_roughly(image, clicks, project.learner, background=project.background)
+        else:
+            taught = self._pictures.teach(
+                image, clicks, project.learner, background=project.background, neighbours=not self._is_crowded()
+            )
+            self._unsaved.add(image.id)
+            if self._is_crowded():
+                self._without_neighbours.add(image.id)
+        self._lessons[image.id] = Lesson(image.content_hash, clicks, taught)
+        self._trim()
+
+    def is_guessing(self) -> bool:
+        """Whether masks are a first guess by few clicks of one class, none of them of the background."""
+        n_points = sum(len(one) for one in self._clicks.values())
+        if self.record is not None or self.counts or n_points > NEIGHBOURS_UP_TO:  # cheap to ask with every click
+            return False
+        return learner.wants_guess(self.clicked_classes(), n_points, self._known_project().background) and any(
+            not self._is_wide(self._images[image_id]) for image_id in self._clicks
+        )
+
+    def _guess(self) -> None:
+        """Let every lesson say what stands for the background while masks are a first guess, and only then."""
+        project, is_guessing = self._known_project(), self.is_guessing()
+        for image_id, lesson in self._lessons.items():
+            image, guess = self._images[image_id], lesson.teaching.guess
+            if not is_guessing or self._is_wide(image):  # all of a wide image would have to be encoded
+                guess = None
+            elif guess is None and project.background is not None:
+                picture = self._pictures.passing_picture(image, project.learner)
+                guess = learner.first_guess(picture, lesson.clicks, background=project.background)
+            if guess is not lesson.teaching.guess:
+                self._lessons[image_id] = replace(lesson, teaching=replace(lesson.teaching, guess=guess))
+
+    def _is_wide(self, image: ImageInfo) -> bool:
+        return is_wide(learner_hw(image.hw, self._known_project().learner))
+
+    def fit(self) -> Head:
+        """A head for all points learned from so far, starting at the last one.
+
+        Raises:
+            NoPoints: fewer than two classes have points, and no first guess can be made.
+        """
+        self._guess()
+        self._head = learner.fit(teachings_of(self._lessons.values()), self._known_project().learner, start=self._head)
+        self._fitted = self.revision
+        return self._head
+
+    def newest_head(self) -> Head:
+        """As `fit`, which is spared when nothing changed since the last time."""
+        if self._head is None or self._fitted != self.revision:
+            return self.fit()
+        return self._head
+
+    def cold_model(self) -> Model:
+        """The model that the points alone decide: every image taught, fitted from zero.
+
+        Raises:
+            NoPoints: fewer than two classes have points, and no first guess can be made.
+        """
+        project = self._known_project()
+        if self.counts:
+            raise NoPoints("this project counts objects and makes no masks: export its counts instead")
+        for image in self.untaught():
+            self.learn_from(image)
+        self._guess()
+        lessons = tuple(self._exact_lesson(image_id) for image_id in sorted(self._lessons))
+        head = learner.fit(teachings_of(lessons), project.learner)
+        classes = tuple((label.id, label.name) for label in project.classes)
+        return Model(project.learner, classes, head, project.background, lessons)
+
+    def _exact_lesson(self, image_id: int) -> Lesson:
+        """What an image teaches however it was labelled: a wide one, learned from tile by tile, is encoded whole."""
+        image, project = self._images[image_id], self._known_project()
+        if not self._is_wide(image):
+            return self._lessons[image_id]
+        if image_id not in self._exact:
+            clicks = self._clicks[image_id]
+            taught = self._pictures.teach(image, clicks, project.learner, background=project.background)
+            self._exact[image_id] = Lesson(image.content_hash, clicks, taught)
+        return self._exact[image_id]
+
+    def maker(self) -> Maker:
+        """What makes the masks of the project now: the model it chose, or what all its points teach.
+
+        Raises:
+            NoPoints: it uses the instant learner, and fewer than two classes have points.
+            CheckpointError, UnknownEncoder: the file of the chosen model cannot be used.
+            InvalidClasses: the chosen model knows fewer than two classes in use.
+        """
+        return self.cold_model() if self.record is None else self.chosen_maker(self.record)
+
+    def chosen_maker(self, record: ModelRecord) -> Maker:
+        """A model of the project with the clicks and settings of now; raises as `maker`."""
+        project = self._known_project()
+        content = self._pictures.shelf.content(record)
+        clicks = {self._images[image_id].content_hash: one for image_id, one in self._clicks.items()}
+        if isinstance(content, Model):
+            classes = tuple((label.id, label.name) for label in project.classes)
+            return frozen_model(
+                content, classes=classes, background=project.background, spec=project.learner, clicks=clicks
+            )
+        name = f"{record.id} {record.file}"
+        return ChosenNetwork(content, name, project.learner, project.background, project.class_ids(), clicks)
+
+    def count(self, image: ImageInfo, *, is_bare: bool = False) -> Counted:
+        """The objects of an image by what is learned so far, its own points too, or by the chosen model; `is_bare`: by
+        that, as if nothing were marked. Raises NoPoints, ImportRefused, CheckpointError."""
+        project, own = self._known_project(), self._images.get(image.id, image)
+        if self.record is not None:
+            own = replace(own, is_complete=own.is_complete and not is_bare)
+            clicks = canonical_clicks([], own.hw) if is_bare else self.clicks_of(own)
+            return self._pictures.chosen_counts.count(self.record, project, own, clicks, keeps=not is_bare)
+        self.counter.make_ready(project, own)
+        self.learn_from(own)
+        return self.counter.count(project, own, self.clicks_of(own))
+
+    def segment(self, image: ImageInfo, head: Head) -> learner.Segmentation:
+        """The mask of an image by a head of the instant learner."""
+        project, clicks = self._known_project(), self.clicks_of(image)
+        picture = self._pictures.picture(image, project.learner)
+        return segment_any(picture, head, clicks, project.learner, background=project.background)
+
+    def segment_by(self, maker: Maker, image: ImageInfo, *, keeps: bool = False) -> learner.Segmentation:
+        """The mask of an image by what makes masks; `keeps`: somebody looks at the image, and will click."""
+        clicks = maker.clicks_of(image.content_hash, image.hw)
+        if isinstance(maker, ChosenNetwork):
+            return maker.segment(self._pictures.shelf.look(image, maker, keeps=keeps), clicks)
+        picture_of = self._pictures.picture if keeps else self._pictures.passing_picture
+        picture = picture_of(image, maker.spec)
+        return segment_any(picture, maker.head, clicks, maker.spec, background=maker.background)
+
+    def is_ready_for(self, maker: Maker, image: ImageInfo) -> bool:
+        """Whether `segment_by` answers at once."""
+        if isinstance(maker, ChosenNetwork):
+            return self._pictures.shelf.is_ready(image, maker)
+        return self._pictures.is_ready(image, maker.spec)
+
+    def judge(self) -> Maker | Head:
+        """What `plain_probabilities` asks about images; raises as `maker`."""
+        return self.newest_head() if self.record is None else self.chosen_maker(self.record)
+
+    def plain_probabilities(self, image: ImageInfo, judge: Maker | Head) -> NDArray[np.float32]:
+        """What a head or a network alone thinks of an image, (K, h, w) float32; see core.learner and core.looks."""
+        if isinstance(judge, ChosenNetwork):
+            return self._pictures.shelf.rough(image, judge)
+        spec = self._known_project().learner if isinstance(judge, Head) else judge.spec
+        return self._pictures.plain(image, spec, judge if isinstance(judge, Head) else judge.head)
+
+    def keep_lessons(self) -> None:
+        """Write new lessons to the disk cache."""
+        spec, background = self._known_project().learner, self._known_project().background
+        for image_id in sorted(self._unsaved & set(self._lessons)):
+            image, lesson = self._images[image_id], self._lessons[image_id]
+            self._pictures.keep_lesson(
+                image,
+                lesson.clicks,
+                spec,
+                lesson.teaching,
+                background=background,
+                neighbours=image_id not in self._without_neighbours,
+            )
+        self._unsaved.clear()
+        self._trim()
+
+    def _known_project(self) -> Project:
+        if self.project is None:
+            self.refresh()
+        assert self.project is not None
+        return self.project
+
+    def _is_crowded(self) -> bool:
+        """Whether the project has too many points for the neighbours of its clicks to count."""
+        return sum(len(clicks) for clicks in self._clicks.values()) > NEIGHBOURS_UP_TO
+
+    def _trim(self) -> None:
+        """Forget the neighbours of clicks while there are too many points for them to count; learn them again after.
+
+        They are nine tenths of what a lesson holds, and a project may have thousands of lessons.
+        """
+        if not self._is_crowded():
+            for image_id in self._without_neighbours & set(self._lessons):
+                del self._lessons[image_id]
+            self._without_neighbours.clear()
+            return
+        for image_id in set(self._lessons) - self._without_neighbours:
+            lesson = self._lessons[image_id]
+            self._lessons[image_id] = replace(lesson, teaching=learner.without_neighbours(lesson.teaching))
+            self._without_neighbours.add(image_id)
+
+    def _set_clicks(self, image_id: int, stored_points: Sequence[StoredPoint], image: ImageInfo | None) -> None:
+        """Take over what an image has now; None for one that teaches nothing any more."""
+        self._without_neighbours.discard(image_id)
+        self._left_out.pop(image_id, None)
+        self.counter.forget(image_id)
+        for known in (self._lessons, self._exact, self._clicks):
+            known.pop(image_id, None)
+        if image is not None:
+            self._images[image_id] = image
+            newest = newest_per_pixel(stored_points)
+            weights = [one.weight for one in newest]
+            self._clicks[image_id] = canonical_clicks([one.point for one in newest], image.hw, weights)
+        else:
+            self._images.pop(image_id, None)

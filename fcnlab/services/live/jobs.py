@@ -1,0 +1,443 @@
+"""Background work of a process: clicks become masks, the next pictures are encoded ahead."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from fcnlab.domain import ImageInfo, Project
+from fcnlab.errors import FcnlabError, ShuttingDown, UnknownProject
+from fcnlab.lab import Lab
+from fcnlab.services.images.importing import is_unreadable
+from fcnlab.services.live.compute import ComputeThread, Priority, in_words, logged
+from fcnlab.services.live.fitting import ProjectLearner
+from fcnlab.services.live.gains import Gains
+from fcnlab.services.live.overlay_store import Board, Opinion
+from fcnlab.services.live.overlays import OverlayMaker, guess_in_words
+from fcnlab.services.live.picture_store import PictureStore
+from fcnlab.services.training.workers import CoreShare
+from fcnlab.storage.database import repository_images
+from fcnlab.storage.database.engine import reading
+
+WATCHED_FOR_S = 40.0
+"""An image counts as looked at for so long after a browser last asked for its overlay."""
+
+CHECKED_EVERY_S = 15.0
+"""How often an image that is looked at is checked for points from other processes."""
+
+LESSONS_KEPT_AFTER_S = 3.0
+"""Lessons go to the disk when nobody has clicked for so long: a click must not wait for the disk."""
+
+QUIET_S = 1.0
+"""The rest of a wide image waits so long after the mask of a click, unless another one comes: somebody looks at it."""
+
+LOOK_S = 0.5
+"""Tiles that a browser asks for within so long of each other belong to one look."""
+
+ENCODED_AHEAD = 2
+"""Images after the one shown that are encoded before anybody asks."""
+
+FIRST_RETRY_S, SLOWEST_RETRY_S = 2.0, 120.0
+"""An image that could not be learned from, although it can be read, is tried again: soon at first, then more rarely."""
+
+FORGOTTEN_AFTER_S = 3600.0
+"""Tabs and images that nobody has heard of for so long take no memory any more."""
+
+LEARNERS_KEPT = 32
+"""Projects whose learner stays in memory; another one reads its lessons from the disk again."""
+
+Result = TypeVar("Result")
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Attention:
+    """What is remembered of an image that somebody looks at or clicks on; all times by the monotonic clock.
+
+    Attributes:
+        seen: when a browser last asked for its overlay.
+        checked: when its overlay was last made, or found to be good.
+        turned: when somebody last turned to another part of it.
+        clicked: when somebody last clicked on it.
+        rested: the click after which the rest of a wide image was last begun.
+        resting: begins the rest later.
+    """
+
+    project_id: int
+    seen: float = -math.inf
+    checked: float = -math.inf
+    turned: float = -math.inf
+    clicked: float | None = None
+    rested: float | None = None
+    resting: threading.Timer | None = None
+
+    def newest(self) -> float:
+        """When anybody last had to do with the image."""
+        return max(self.seen, self.checked, self.turned, -math.inf if self.clicked is None else self.clicked)
+
+
+class Jobs:
+    """The background work of one process. Every method may be called from any thread and returns at once."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.board = Board(first_number=int(lab.clock().timestamp() * 1000))
+        self._lab = lab
+        self._compute = ComputeThread(before=CoreShare(lab).adjust)
+        self._pictures = PictureStore(lab, between=self._compute.give_way)
+        self._overlays = OverlayMaker(lab, self.board, self._pictures)
+        self.gains = Gains(lab, self._compute, self._learner)
+        self._learners: OrderedDict[int, ProjectLearner] = OrderedDict()
+        self._covered: dict[int, dict[str, tuple[int, float]]] = {}
+        self._images: dict[int, _Attention] = {}
+        self._keeping: dict[int, threading.Timer] = {}
+        self._put_off: dict[int, dict[int, str]] = {}
+        self._retrying: dict[int, tuple[threading.Timer, float]] = {}
+        self._lock = threading.Lock()
+
+    def clicked(self, project_id: int, image_id: int, *, client_id: str, acknowledged: int) -> None:
+        """Points, classes or the state of an image changed: make a new overlay, and one for whoever looks on."""
+        self.gains.clicked()
+        now = time.monotonic()
+        with self._lock:
+            self._attention(project_id, image_id).clicked = now
+            self._covered.setdefault(project_id, {})[client_id] = acknowledged, now
+        self._submit_view(project_id, image_id, Priority.CLICK)
+        for other in self._looked_at(project_id):
+            if other != image_id:
+                self._submit_view(project_id, other, Priority.REFRESH)
+
+    def changed(self, project_id: int) -> None:
+        """Settings, or points from elsewhere, changed: refresh what is looked at."""
+        for image_id in self._looked_at(project_id):
+            self._submit_view(project_id, image_id, Priority.VIEW)
+
+    def watch(self, project_id: int, image_id: int, *, client_id: str = "") -> None:
+        """A tab looks at this image: see that it has an overlay of the newest points."""
+        now = time.monotonic()
+        with self._lock:
+            tabs = self._covered.get(project_id, {})
+            if client_id in tabs:
+                tabs[client_id] = tabs[client_id][0], now
+            looked = self._attention(project_id, image_id)
+            is_new, looked.seen = now - looked.seen >= WATCHED_FOR_S, now
+            is_due = now - looked.checked >= CHECKED_EVERY_S
+        if is_new or is_due:
+            self._submit_view(project_id, image_id, Priority.VIEW if is_new else Priority.REFRESH)
+
+    def look(self, image: ImageInfo, *, row: float, col: float) -> None:
+        """Somebody turned to this place of a large image: what is near it is made first."""
+        now = time.monotonic()
+        with self._lock:
+            looked = self._attention(image.project_id, image.id)
+            is_same, looked.turned = now - looked.turned < LOOK_S, now
+        if not is_same:  # the first tile that a browser asks for is the one in the middle
+            self._overlays.look(image.id, (row / image.height, col / image.width))
+
+    def remake(self, project_id: int, image_id: int) -> None:
+        """Make the overlay of an image again, because its probabilities are wanted and gone from memory."""
+        self._overlays.forget(image_id)
+        self._submit_view(project_id, image_id, Priority.VIEW)
+
+    def opened(self, project_id: int, image_id: int, *, next_ids: Sequence[int] = ()) -> None:
+        """An image was opened on a page; `next_ids` are likely to follow."""
+        with self._lock:
+            self._attention(project_id, image_id).seen = time.monotonic()
+        self._submit_view(project_id, image_id, Priority.VIEW)
+        for next_id in next_ids[:ENCODED_AHEAD]:
+            self._compute.post(
+                partial(self._encode_ahead, project_id, next_id),
+                priority=Priority.PREFETCH,
+                key=f"ahead-{next_id}",
+                gives_way=True,
+                failed=logged(f"image {next_id} was not encoded ahead"),  # whoever opens it is told
+            )
+
+    def run(self, work: Callable[[ProjectLearner], Result], *, project_id: int) -> Future[Result]:
+        """Run a step with a project's learner between clicks: exports, saved models."""
+        return self._compute.submit(lambda: work(self._learner(project_id)), priority=Priority.EXPORT)
+
+    def consult(
+        self, work: Callable[[ProjectLearner, Opinion | None], Result], *, project_id: int, image_id: int
+    ) -> Future[Result]:
+        """Run a step with the newest opinion on an image, made now if need be; None while nothing can be learned."""
+
+        def step() -> Result:
+            if self.board.opinion(image_id) is None:
+                self._overlays.forget(image_id)
+            self._view(project_id, image_id)
+            return work(self._learner(project_id), self.board.opinion(image_id))
+
+        return self._compute.submit(step, priority=Priority.VIEW)
+
+    def warm_up(self) -> None:
+        """Load the encoder before the first click wants it."""
+        self._compute.post(
+            self._pictures.warm_up,
+            priority=Priority.VIEW,
+            key="warm-up",
+            failed=logged("the encoder was not warmed up"),
+        )
+
+    def close(self) -> None:
+        """Stop the compute thread; lessons that are not on disk yet are made again when they are needed."""
+        with self._lock:
+            timers = [one.resting for one in self._images.values() if one.resting is not None]
+            for timer in (*timers, *self._keeping.values(), *(one for one, _ in self._retrying.values())):
+                timer.cancel()
+        self.gains.close()
+        self._compute.close()
+
+    def _learner(self, project_id: int) -> ProjectLearner:
+        with self._lock:
+            learner = self._learners.pop(project_id, None)
+            learner = learner or ProjectLearner(self._lab, self._pictures, project_id=project_id)
+            self._learners[project_id] = learner
+            while len(self._learners) > LEARNERS_KEPT:
+                self._learners.popitem(last=False)
+        return learner
+
+    def _attention(self, project_id: int, image_id: int) -> _Attention:
+        """What is remembered of an image. Call it with the lock held."""
+        if image_id not in self._images:
+            self._forget_long_unseen()
+            self._images[image_id] = _Attention(project_id)
+        return self._images[image_id]
+
+    def _forget_long_unseen(self) -> None:
+        """Tabs that were closed and images that nobody looks at any more. Call it with the lock held."""
+        since = time.monotonic() - FORGOTTEN_AFTER_S
+        self._images = {image_id: one for image_id, one in self._images.items() if one.newest() > since}
+        for project_id, tabs in list(self._covered.items()):
+            self._covered[project_id] = {tab: heard for tab, heard in tabs.items() if heard[1] > since}
+            if not self._covered[project_id]:
+                del self._covered[project_id]
+
+    def _forget_project(self, project_id: int) -> None:
+        """Remember nothing of a project that was deleted."""
+        self.gains.forget(project_id)
+        with self._lock:
+            self._learners.pop(project_id, None)
+            for held in (self._covered, self._put_off):
+                held.pop(project_id, None)
+            timers = [self._keeping.pop(project_id, None), self._retrying.pop(project_id, (None, 0.0))[0]]
+            timers += [one.resting for one in self._images.values() if one.project_id == project_id]
+            self._images = {image_id: one for image_id, one in self._images.items() if one.project_id != project_id}
+        for timer in timers:
+            if timer is not None:
+                timer.cancel()
+
+    def _looked_at(self, project_id: int) -> list[int]:
+        since = time.monotonic() - WATCHED_FOR_S
+        with self._lock:
+            return [key for key, one in self._images.items() if one.project_id == project_id and one.seen > since]
+
+    def _submit_view(self, project_id: int, image_id: int, priority: Priority) -> None:
+        self._compute.post(
+            partial(self._make_overlay, project_id, image_id),
+            priority=priority,
+            key=f"view-{project_id}-{image_id}",
+            failed=partial(self._say_failed, "making the mask", project_id, [image_id]),
+        )
+
+    def _say_failed(self, doing: str, project_id: int, image_ids: Sequence[int] | None, failure: BaseException) -> None:
+        """Tell whoever looks at these images, or at any of the project, what failed and what to do."""
+        if isinstance(failure, UnknownProject):
+            self._forget_project(project_id)
+        message = in_words(failure, doing=doing)
+        log.log(logging.INFO if isinstance(failure, ShuttingDown) else logging.WARNING, "%s: %s", doing, message)
+        for image_id in self._looked_at(project_id) if image_ids is None else image_ids:
+            self.board.say(image_id, "error", message=message)
+
+    def _view(self, project_id: int, image_id: int) -> None:
+        """As `_make_overlay`, in the middle of another step: a failure becomes the status of the image."""
+        try:
+            self._make_overlay(project_id, image_id)
+        except Exception as failure:
+            if not isinstance(failure, FcnlabError):
+                log.exception("the overlay of image %d could not be made", image_id)
+            self._say_failed("making the mask", project_id, [image_id], failure)
+
+    def _make_overlay(self, project_id: int, image_id: int) -> None:
+        started = time.perf_counter()
+        with self._lock:
+            self._attention(project_id, image_id).checked = time.monotonic()
+            covers = {tab: acknowledged for tab, (acknowledged, _) in self._covered.get(project_id, {}).items()}
+        learner = self._learner(project_id)
+        learner.refresh()
+        project = learner.project
+        assert project is not None
+        with reading(self._lab.sessions) as session:
+            image = repository_images.image(session, image_id=image_id)
+        is_settled = self._overlays.make(learner, image, covers=covers, started=started)
+        if is_settled and not self._goes_on(learner, image):
+            self._say_idle(project, learner, image_id)
+        if not is_settled and self._overlays.progress(learner, image) < 1:
+            self._encode_rest(image)
+
+    def _goes_on(self, learner: ProjectLearner, image: ImageInfo) -> bool:
+        """Whether the rest of a wide image follows, tile by tile, behind every click."""
+        part = self._overlays.progress(learner, image)
+        if part == 1 or {one.id for one in learner.untaught()} - {image.id} or self.board.overlay(image.id) is None:
+            return False
+        self.board.say(image.id, "encoding", progress=part, message="working on the rest of the image")
+        if image.id in self._looked_at(image.project_id):
+            self._view_rest(image, at_once=self._overlays.owes(learner, image))
+        return True
+
+    def _view_rest(self, image: ImageInfo, *, at_once: bool) -> None:
+        """Go on with a wide image now, or when the labeller has stopped clicking: encode, giving way, then make."""
+        failed = partial(self._say_failed, "working on the rest of the image", image.project_id, [image.id])
+        again = partial(self._compute.post, priority=Priority.PREFETCH, key=f"rest-{image.id}", failed=failed)
+
+        def step() -> None:
+            try:
+                with suppress(FcnlabError):  # the view says it
+                    self._overlays.encode_due(self._learner(image.project_id), image)
+            finally:
+                again(partial(self._make_overlay, image.project_id, image.id))
+
+        submit = partial(again, step, gives_way=True)
+        with self._lock:
+            looked = self._attention(image.project_id, image.id)
+            is_new, looked.rested = looked.rested != looked.clicked, looked.clicked
+            if looked.resting is not None:
+                looked.resting.cancel()
+                looked.resting = None
+            if is_new and not at_once:
+                looked.resting = threading.Timer(QUIET_S, submit)
+                looked.resting.daemon = True
+                looked.resting.start()
+                return
+        submit()
+
+    def _encode_rest(self, image: ImageInfo) -> None:
+        """Encode a wide image that is looked at, tile by tile, while there are no clicks to learn from."""
+
+        def step() -> None:
+            with suppress(FcnlabError):  # whoever makes the overlay says it
+                is_waiting = self._overlays.encode_next(self._learner(image.project_id), image)
+                if is_waiting and image.id in self._looked_at(image.project_id):
+                    self._encode_rest(image)
+
+        failed = partial(self._say_failed, "encoding the image", image.project_id, [image.id])
+        self._compute.post(step, priority=Priority.PREFETCH, key=f"tiles-{image.id}", gives_way=True, failed=failed)
+
+    def _say_idle(self, project: Project, learner: ProjectLearner, image_id: int) -> None:
+        """The image is up to date, or waits for other images to be learned from."""
+        if learner.record is not None:  # a chosen model learns from no clicks
+            self.board.say(image_id, "idle")
+            return
+        waiting = learner.untaught()
+        put_off = self._put_off.get(project.id, {})
+        taught = learner.n_images() - len(waiting) - len(learner.left_out())
+        said = f"of {learner.n_images()} labelled images"
+        if not waiting:
+            guess = guess_in_words(project) if learner.is_guessing() else ""
+            self.board.say(image_id, "missing" if guess else "idle", message=guess)
+            self._keep_lessons_later(project.id)
+        elif all(one.id in put_off for one in waiting):
+            first = waiting[0]
+            message = f"learned from {taught} {said}; {first.name} is tried again soon: {put_off[first.id]}"
+            self.board.say(image_id, "error", message=message)
+        else:
+            progress = taught / learner.n_images()
+            self.board.say(image_id, "encoding", progress=progress, message=f"learning from {taught} {said}")
+            self._submit_teaching(project.id)
+
+    def _submit_teaching(self, project_id: int) -> None:
+        self._compute.post(
+            partial(self._teach_next, project_id),
+            priority=Priority.PREFETCH,
+            key=f"teach-{project_id}",
+            failed=partial(self._say_failed, "learning from the labelled images", project_id, None),
+        )
+
+    def _keep_lessons_later(self, project_id: int) -> None:
+        def submit() -> None:
+            self._compute.post(
+                lambda: self._learner(project_id).keep_lessons(),
+                priority=Priority.PREFETCH,
+                key=f"keep-{project_id}",
+                failed=partial(self._say_failed, "writing what was learned to the disk", project_id, None),
+            )
+
+        timer = threading.Timer(LESSONS_KEPT_AFTER_S, submit)
+        timer.daemon = True
+        with self._lock:
+            earlier = self._keeping.get(project_id)
+            self._keeping[project_id] = timer
+        if earlier is not None:
+            earlier.cancel()
+        timer.start()
+
+    def _teach_next(self, project_id: int) -> None:
+        """Learn from one more image; refresh what is looked at now and then, and at the end."""
+        learner = self._learner(project_id)
+        put_off = self._put_off.setdefault(project_id, {})
+        waiting = [one for one in learner.untaught() if one.id not in put_off]
+        if waiting:
+            image = waiting[0]
+            try:
+                learner.learn_from(image)
+            except Exception as failure:
+                self._teach_without(learner, image, failure)
+        left = len([one for one in learner.untaught() if one.id not in put_off])
+        if left and left % 10:
+            self._submit_teaching(project_id)
+            return
+        self.changed(project_id)
+        if put_off and not left:
+            self._teach_again_later(project_id)
+        elif not left:
+            with self._lock:
+                self._retrying.pop(project_id, None)
+
+    def _teach_without(self, learner: ProjectLearner, image: ImageInfo, failure: Exception) -> None:
+        """Go on without an image for good, since it can never be read, or until it is tried again."""
+        if is_unreadable(failure):
+            log.warning("image %s is left out: %s", image.name, failure)
+            learner.leave_out(image, str(failure))
+            return
+        if isinstance(failure, FcnlabError):
+            log.warning("learning from image %s is tried again: %s", image.name, failure)
+        else:
+            log.exception("learning from image %s failed and is tried again", image.name)
+        self._put_off[image.project_id][image.id] = in_words(failure, doing=f"learning from {image.name}")
+
+    def _teach_again_later(self, project_id: int) -> None:
+        """Try the images again that were put off: soon at first, then more rarely."""
+
+        def again() -> None:
+            self._put_off.pop(project_id, None)
+            self._teach_next(project_id)
+
+        def submit() -> None:
+            failed = partial(self._say_failed, "learning from the labelled images", project_id, None)
+            self._compute.post(again, priority=Priority.PREFETCH, key=f"again-{project_id}", failed=failed)
+
+        with self._lock:
+            timer, waited = self._retrying.get(project_id, (None, FIRST_RETRY_S / 2))
+            if timer is not None and timer.is_alive():
+                return
+            wait = min(SLOWEST_RETRY_S, 2 * waited)
+            timer = threading.Timer(wait, submit)
+            timer.daemon = True
+            self._retrying[project_id] = timer, wait
+            timer.start()
+
+    def _encode_ahead(self, project_id: int, image_id: int) -> None:
+        project = self._learner(project_id).project
+        if project is None:
+            return
+        with reading(self._lab.sessions) as session:
+            image = repository_images.image(session, image_id=image_id)
+        self._pictures.encode_ahead(image, project.learner)

@@ -1,0 +1,232 @@
+"""Makes the newest overlay of an image and pins it to the board."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnlab.core.images.coords import learner_hw
+from fcnlab.core.images.painting import Painting, painted
+from fcnlab.core.learner.learner import Segmentation
+from fcnlab.core.tiling.tiles import Box
+from fcnlab.domain import IGNORE, ImageInfo, ImageState, Project
+from fcnlab.errors import NoPoints
+from fcnlab.lab import Lab
+from fcnlab.services.counting.overlays import CountOverlays
+from fcnlab.services.live.fitting import ProjectLearner
+from fcnlab.services.live.masks import final_mask
+from fcnlab.services.live.overlay_store import Board
+from fcnlab.services.live.picture_store import PictureStore
+from fcnlab.services.live.wide_masks import WideMasks
+from fcnlab.storage.database.engine import reading
+from fcnlab.storage.database.repository_revisions import painting_revision
+
+BASES_KEPT = 8
+"""Images whose mask is kept without what is painted: a stroke on them needs nothing learned again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """The mask of an image before anything painted is laid over it, (H, W) uint8; `revision` of the learner made it."""
+
+    revision: int
+    class_map: NDArray[np.uint8]
+
+
+class OverlayMaker:
+    """Knows which overlays are still good. Used by one thread at a time, except for `forget`."""
+
+    def __init__(self, lab: Lab, board: Board, pictures: PictureStore) -> None:
+        self._lab, self._board, self._pictures = lab, board, pictures
+        self._made_from: dict[int, tuple[int, ImageState, int]] = {}
+        self._bases: OrderedDict[int, _Base] = OrderedDict()
+        self._wide = WideMasks(pictures)
+        self._counts = CountOverlays(lab, board, pictures)
+
+    def forget(self, image_id: int) -> None:
+        """Make the overlay of an image again next time, whether anything changed or not."""
+        self._made_from.pop(image_id, None)
+        self._bases.pop(image_id, None)
+        self._counts.forget(image_id)
+
+    def progress(self, learner: ProjectLearner, image: ImageInfo) -> float:
+        """How much of the image the overlay shows as of now, 0 to 1: a wide one is made tile by tile."""
+        return 1.0 if image.state is ImageState.DONE else self._wide.progress(learner, image)
+
+    def owes(self, learner: ProjectLearner, image: ImageInfo) -> bool:
+        """Whether the mask of a wide image next to its newest click is still to be made; see `WideMasks.owes`."""
+        return self._wide.owes(learner, image)
+
+    def look(self, image_id: int, part: tuple[float, float]) -> None:
+        """Somebody looks at this part of a wide image; see `WideMasks.look`."""
+        self._wide.look(image_id, part)
+
+    def encode_next(self, learner: ProjectLearner, image: ImageInfo) -> bool:
+        """Encode a tile of a wide image ahead, whether others wait; raises ImportRefused as `make`."""
+        return self._wide.encode_next(learner, image)
+
+    def encode_due(self, learner: ProjectLearner, image: ImageInfo) -> None:
+        """Encode what the next `make` needs of a wide image; see `WideMasks.encode_due`."""
+        self._wide.encode_due(learner, image)
+
+    def make(self, learner: ProjectLearner, image: ImageInfo, *, covers: Mapping[str, int], started: float) -> bool:
+        """Pin the overlay that the points, the strokes and the model of now give, or say why there is none.
+
+        Args:
+            learner: refreshed.
+            covers: the highest event of each tab among these points and strokes.
+            started: `time.perf_counter()` when work began.
+
+        Returns:
+            Whether nothing is left to say about this image but how far the others are.
+
+        Raises:
+            ImportRefused: the original is gone or damaged.
+            CheckpointError, UnknownEncoder, InvalidClasses: the model that the project chose cannot be used.
+        """
+        if learner.counts:
+            return self._counts.make(learner, image, covers=covers, started=started)
+        project = learner.project
+        assert project is not None
+        with reading(self._lab.sessions) as session:
+            made_from = learner.revision, image.state, painting_revision(session, image_id=image.id)
+        is_whole = image.state is ImageState.DONE or self._wide.progress(learner, image) == 1
+        if is_whole and self._made_from.get(image.id) == made_from and self._board.overlay(image.id):
+            self._board.cover(image.id, covers)
+            return True
+        if image.state is ImageState.DONE:
+            if self._pin_final(project, learner, image, covers, started):
+                self._made_from[image.id] = made_from
+            return False
+        base, opinion, touched = self._bases.get(image.id), None, None
+        painting = learner.painting_of(image)
+        try:
+            if base is None or base.revision != learner.revision or not is_whole:
+                segmentation, touched = self._segmentation(learner, image)
+                base = self._keep(image, _Base(learner.revision, segmentation.class_map))
+                opinion = segmentation.class_ids, segmentation.probabilities
+        except NoPoints as missing:
+            self._pin_painting(project, painting, covers, started, image)
+            if any(one.id != image.id for one in learner.untaught()):
+                return True
+            self._board.say(image.id, "missing", message=missing_in_words(project, learner) or str(missing))
+            return False
+        self._board.pin(
+            image.id,
+            painted(base.class_map, painting),
+            covers=covers,
+            milliseconds=(time.perf_counter() - started) * 1000,
+            made_at=self._lab.clock(),
+            opinion=opinion or "kept",
+            touched=touched,
+        )
+        self._made_from[image.id] = (learner.revision, *made_from[1:])
+        return True
+
+    def _keep(self, image: ImageInfo, base: _Base) -> _Base:
+        self._bases[image.id] = base
+        self._bases.move_to_end(image.id)
+        while len(self._bases) > BASES_KEPT:
+            self._bases.popitem(last=False)
+        return base
+
+    def _pin_painting(
+        self, project: Project, painting: Painting, covers: Mapping[str, int], started: float, image: ImageInfo
+    ) -> None:
+        """What is painted, over nothing; an image without strokes shows nothing."""
+        self._bases.pop(image.id, None)
+        if not painting.layers:
+            self._board.unpin(image.id, covers=covers, made_at=self._lab.clock())
+            return
+        nothing = np.full(learner_hw(image.hw, project.learner), IGNORE, np.uint8)
+        self._board.pin(
+            image.id,
+            painted(nothing, painting),
+            covers=covers,
+            milliseconds=(time.perf_counter() - started) * 1000,
+            made_at=self._lab.clock(),
+        )
+
+    def _segmentation(self, learner: ProjectLearner, image: ImageInfo) -> tuple[Segmentation, Box | None]:
+        """By the model that the project chose, or by all points learned from so far. Raises NoPoints.
+
+        And the box outside of which the probabilities are those of the last time; None: they may be new everywhere.
+        """
+        project = learner.project
+        assert project is not None
+        if self._wide.serves(learner, image):
+            if self._board.overlay(image.id) is None:
+                self._board.say(image.id, "encoding", progress=0.3, message="encoding what was clicked")
+            return self._wide.freshen(learner, image)
+        if learner.record is not None:
+            maker = learner.chosen_maker(learner.record)
+            if not learner.is_ready_for(maker, image):
+                self._board.say(image.id, "encoding", progress=0.3, message=f"asking {learner.record.name}")
+            return learner.segment_by(maker, image, keeps=True), None
+        if not self._pictures.is_ready(image, project.learner):
+            self._board.say(image.id, "encoding", progress=0.3, message="encoding the image")
+            self._pictures.picture(image, project.learner)
+        learner.learn_from(image)
+        return learner.segment(image, learner.fit()), None
+
+    def _pin_final(
+        self,
+        project: Project,
+        learner: ProjectLearner,
+        image: ImageInfo,
+        covers: Mapping[str, int],
+        started: float,
+    ) -> bool:
+        """Whether the kept mask of a done image was not shown yet, and is now."""
+        shown = self._board.overlay(image.id)
+        if shown is not None and shown.is_final:
+            self._board.cover(image.id, covers)
+            return False
+        mask = final_mask(self._lab, learner, image)
+        if mask is None:
+            self._board.say(image.id, "missing", message="this image was marked done before anything was learned")
+            return False
+        self._board.pin(
+            image.id,
+            _at_size(mask, learner_hw(image.hw, project.learner)),
+            covers=covers,
+            milliseconds=(time.perf_counter() - started) * 1000,
+            made_at=self._lab.clock(),
+            is_final=True,
+        )
+        self._board.say(image.id, "idle")
+        return True
+
+
+def missing_in_words(project: Project, learner: ProjectLearner) -> str:
+    """What the labeller has to click next, by the names of the classes; empty when nothing is missing."""
+    clicked = learner.clicked_classes()
+    names = {label.id: label.name for label in project.classes}
+    others = [name for class_id, name in names.items() if class_id not in clicked]
+    if not clicked:
+        return "click a pixel of each class to start"
+    if len(clicked) == 1 and others:
+        first = names.get(next(iter(clicked)), "one class")
+        if clicked == {project.background}:
+            return f"only {first} so far: click a pixel of {' or '.join(others[:3])}, and see a first mask"
+        return f"only {first} so far: click a pixel of {' or '.join(others[:3])}"
+    if len(names) == 1:
+        return "add a second class: learning means telling two classes apart"
+    return ""
+
+
+def guess_in_words(project: Project) -> str:
+    """What the labeller is told of a mask that one class alone was clicked for."""
+    background = next((label.name for label in project.classes if label.id == project.background), "")
+    return f"a first guess: click a pixel of {background} where it is wrong"
+
+
+def _at_size(mask: NDArray[np.uint8], hw: tuple[int, int]) -> NDArray[np.uint8]:
+    """A class map small enough to send: nearest pixels."""
+    return np.asarray(cv2.resize(mask, hw[::-1], interpolation=cv2.INTER_NEAREST), np.uint8)

@@ -1,0 +1,268 @@
+"""Pictures ready for clicks: encoded once, and kept in memory and on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fcnlab.core.counting.instant import CountPicture, ready_to_count
+from fcnlab.core.images.coords import learner_hw
+from fcnlab.core.images.working import learner_picture
+from fcnlab.core.learner import learner
+from fcnlab.core.learner.encoder import StageEncoder
+from fcnlab.core.learner.head import Head
+from fcnlab.core.learner.model import teaching_from_arrays, teaching_to_arrays
+from fcnlab.core.learner.plain import plain_probabilities
+from fcnlab.core.learner.samples import Clicks
+from fcnlab.core.learner.stages import Stages, stages_from_tensors, stages_to_tensors
+from fcnlab.core.tiling.large import is_large
+from fcnlab.core.tiling.pictures import AnyPicture, open_picture, plain_of
+from fcnlab.core.tiling.wide import TILE_SIDE, WidePicture, is_wide
+from fcnlab.domain import ImageInfo, LearnerSpec
+from fcnlab.errors import FcnlabError
+from fcnlab.lab import Lab
+from fcnlab.services.counting.chosen_counts import ChosenCounts
+from fcnlab.services.images.importing import read_picture
+from fcnlab.services.models.model_cache import ModelShelf
+from fcnlab.storage.files.filestore import CACHE_NAME_CHARS
+from fcnlab.storage.files.tensor_cache import Entry, TensorCache
+from fcnlab.storage.files.weights import load_encoder, weights_fingerprint
+
+CACHE_VERSION = "1"
+"""Raise when the stages or samples of an unchanged setting change."""
+
+LESSON_VERSION = "2"
+"""Likewise, of what lessons hold. Before 2, some that lacked neighbours were kept as if they had them."""
+
+PICTURES_KEPT = 2
+"""Pictures held ready at full precision: the one shown and the one before."""
+
+WIDE_KEPT = 1
+"""Wide images held ready: the one that is labelled."""
+
+LESSON_MEMORY_BYTES = 32_000_000
+LESSON_DISK_BYTES = 2_000_000_000
+
+
+class PictureStore:
+    """Encodes pictures and keeps them. Used by one thread at a time.
+
+    `between` is called now and then while a picture is encoded; see `StageEncoder`.
+    """
+
+    def __init__(self, lab: Lab, *, between: Callable[[], None] | None = None) -> None:
+        self._lab, self._between = lab, between
+        self.shelf = ModelShelf(lab)
+        self.chosen_counts = ChosenCounts(lab, self.shelf)
+        settings = lab.settings
+        if settings.threads:
+            torch.set_num_threads(settings.threads)
+        self._stages = TensorCache(
+            lab.folders.features / "stages",
+            memory_bytes=settings.cache_memory_mb * 1_000_000,
+            disk_bytes=int(settings.cache_disk_gb * 1e9),
+        )
+        self._lessons = TensorCache(
+            lab.folders.features / "lessons",
+            memory_bytes=LESSON_MEMORY_BYTES,
+            disk_bytes=min(LESSON_DISK_BYTES, int(settings.cache_disk_gb * 1e9)),
+        )
+        self._encoders: dict[tuple[str, str], StageEncoder] = {}
+        self._fingerprints: dict[tuple[str, str], str] = {}
+        self._ready: OrderedDict[str, AnyPicture] = OrderedDict()
+        self._wide: OrderedDict[str, WidePicture] = OrderedDict()
+        self._counted: OrderedDict[str, CountPicture] = OrderedDict()
+
+    def picture(self, image: ImageInfo, spec: LearnerSpec) -> AnyPicture:
+        """The picture made ready, encoded now if it never was.
+
+        Raises:
+            ImportRefused: the original is gone or damaged.
+        """
+        key = self._key(image, spec)
+        ready = self._ready.get(key)
+        if ready is None:
+            ready = self._made_ready(image, spec, key)
+            self._ready[key] = ready
+            while len(self._ready) > PICTURES_KEPT:
+                self._ready.popitem(last=False)
+        self._ready.move_to_end(key)
+        return ready
+
+    def passing_picture(self, image: ImageInfo, spec: LearnerSpec) -> AnyPicture:
+        """As `picture`, without pushing out another that is held ready."""
+        key = self._key(image, spec)
+        return self._ready.get(key) or self._made_ready(image, spec, key)
+
+    def plain(self, image: ImageInfo, spec: LearnerSpec, head: Head) -> NDArray[np.float32]:
+        """What a head alone thinks of a picture, (K, h, w) float32; the stages of others stay in memory.
+
+        Raises:
+            ImportRefused: the original is gone or damaged.
+        """
+        with torch.inference_mode():
+            if is_large(learner_hw(image.hw, spec)):
+                return plain_of(self.passing_picture(image, spec), head)
+            entry = self._stages_of(image, spec, self._key(image, spec), is_passing=True)
+            return plain_probabilities(stages_from_tensors(entry.tensors, entry.description), head)
+
+    def is_ready(self, image: ImageInfo, spec: LearnerSpec) -> bool:
+        """Whether `picture` answers at once."""
+        return self._key(image, spec) in self._ready
+
+    def counted_picture(self, image: ImageInfo, spec: LearnerSpec, *, keeps: bool = True) -> CountPicture:
+        """The picture made ready to be counted in; `keeps`: it is held ready, and so may push out another.
+
+        Raises:
+            ImportRefused: the original is gone or damaged.
+        """
+        key = self._key(image, spec)
+        known = self._counted.get(key)
+        if known is None:
+            entry = self._stages_of(image, spec, key, is_passing=not keeps)
+            stages = stages_from_tensors(entry.tensors, entry.description)
+            known = ready_to_count(entry.tensors["rgb"].cpu().numpy(), stages)
+        if keeps:
+            self._counted[key] = known
+            self._counted.move_to_end(key)
+            while len(self._counted) > PICTURES_KEPT:
+                self._counted.popitem(last=False)
+        return known
+
+    def is_counted_ready(self, image: ImageInfo, spec: LearnerSpec) -> bool:
+        """Whether `counted_picture` answers at once."""
+        return self._key(image, spec) in self._counted
+
+    def warm_up(self) -> None:
+        """Load the default encoder and run it once; the first picture is then as fast as the next."""
+        spec = LearnerSpec()
+        with suppress(FcnlabError):  # whoever needs the encoder is told why it cannot be loaded
+            grey = np.full((64, 64, 3), 128, np.uint8)
+            self._encoder(spec).encode(grey, scales=spec.scales, position=spec.position)
+
+    def encode_ahead(self, image: ImageInfo, spec: LearnerSpec) -> None:
+        """Fill the cache for a picture that will be looked at soon; a wide one would take too long."""
+        if not is_wide(learner_hw(image.hw, spec)):
+            self._stages_of(image, spec, self._key(image, spec))
+
+    def teach(
+        self, image: ImageInfo, clicks: Clicks, spec: LearnerSpec, *, background: int | None, neighbours: bool = True
+    ) -> learner.Teaching:
+        """What the clicks of an image teach, with their neighbours or without: from the cache, or from its stages.
+
+        Raises:
+            ImportRefused: the original is gone or damaged.
+        """
+        kinds = () if self.is_ready(image, spec) else ((True,) if neighbours else (False, True))
+        keys = (self._lesson_key(image, clicks, spec, background, neighbours=kind) for kind in kinds)
+        known = next((entry for key in keys if (entry := self._lessons.get(key)) is not None), None)
+        if known is not None:
+            taught = teaching_from_arrays({name: one.numpy() for name, one in known.tensors.items()})
+        else:
+            taught = learner.teach(self.picture(image, spec), clicks, spec, background=background)
+        return taught if neighbours else learner.without_neighbours(taught)
+
+    def teach_roughly(
+        self, image: ImageInfo, clicks: Clicks, spec: LearnerSpec, *, background: int | None
+    ) -> learner.Teaching:
+        """What the clicks of a wide image teach while it is labelled: only tiles that hold a click are encoded."""
+        seen = replace(spec, object_mode=False)  # its border would be
+        return learner.teach(self.wide_picture(image, spec), clicks, seen, background=background)
+
+    def wide_picture(self, image: ImageInfo, spec: LearnerSpec) -> WidePicture:
+        """A wide image ready to be labelled tile by tile. Raises ImportRefused: the original is gone or damaged."""
+        key = self._key(image, spec)
+        known = self._wide.get(key)
+        if known is None:
+            rgb = learner_picture(read_picture(self._lab, image), spec)
+            shelf = self._stages.shelf(f"{key}-wide{TILE_SIDE}")
+            known = WidePicture(self._encoder(spec), rgb, spec, shelf=shelf, side=TILE_SIDE)
+            self._wide[key] = known
+            while len(self._wide) > WIDE_KEPT:
+                self._wide.popitem(last=False)
+        self._wide.move_to_end(key)
+        return known
+
+    def keep_lesson(
+        self,
+        image: ImageInfo,
+        clicks: Clicks,
+        spec: LearnerSpec,
+        teaching: learner.Teaching,
+        *,
+        background: int | None,
+        neighbours: bool,
+    ) -> None:
+        """Write what the clicks of an image teach to the disk, so that a restart need not encode it again.
+
+        `neighbours`: whether the teaching has those of its clicks.
+        """
+        arrays = teaching_to_arrays(replace(teaching, guess=None))  # made anew while it is wanted
+        tensors = {name: torch.from_numpy(np.ascontiguousarray(one)) for name, one in arrays.items()}
+        key = self._lesson_key(image, clicks, spec, background, neighbours=neighbours)
+        self._lessons.put(key, Entry(tensors, {}))
+
+    def _key(self, image: ImageInfo, spec: LearnerSpec) -> str:
+        weights = (spec.encoder, spec.encoder_weights)
+        if weights not in self._fingerprints:
+            self._fingerprints[weights] = weights_fingerprint(*weights)
+        seen = [CACHE_VERSION, self._fingerprints[weights], spec.scales, learner_hw(image.hw, spec), spec.position]
+        if image.imaging is not None:
+            seen.append(image.imaging.digest)
+        return f"{image.content_hash[:CACHE_NAME_CHARS]}-{hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:16]}"
+
+    def _lesson_key(
+        self, image: ImageInfo, clicks: Clicks, spec: LearnerSpec, background: int | None, *, neighbours: bool
+    ) -> str:
+        """Of all that decides a lesson: the picture as it is encoded, its clicks, their neighbours, the border."""
+        border_of = background if spec.object_mode else None
+        said = [LESSON_VERSION, self._key(image, spec), border_of, neighbours, len(clicks), clicks.image_hw]
+        digest = hashlib.sha256(json.dumps(said).encode())
+        for column in (clicks.rows, clicks.cols, clicks.class_ids, clicks.weights):
+            digest.update(np.ascontiguousarray(column).tobytes())
+        return f"{image.content_hash[:CACHE_NAME_CHARS]}-{digest.hexdigest()[:40]}"
+
+    def _encoder(self, spec: LearnerSpec) -> StageEncoder:
+        key = (spec.encoder, spec.encoder_weights)
+        if key not in self._encoders:
+            trained = load_encoder(*key)
+            self._encoders[key] = StageEncoder(
+                trained.network,
+                strides=trained.strides,
+                mean=trained.mean,
+                std=trained.std,
+                device=self._lab.device,
+                between=self._between,
+            )
+        return self._encoders[key]
+
+    def _made_ready(self, image: ImageInfo, spec: LearnerSpec, key: str) -> AnyPicture:
+        if is_large(learner_hw(image.hw, spec)):
+            rgb = learner_picture(read_picture(self._lab, image), spec)
+            return open_picture(self._encoder(spec), rgb, spec, shelf=self._stages.shelf(key))
+        entry = self._stages_of(image, spec, key)
+        return learner.prepare(
+            entry.tensors["rgb"].cpu().numpy(), stages_from_tensors(entry.tensors, entry.description)
+        )
+
+    def _stages_of(self, image: ImageInfo, spec: LearnerSpec, key: str, *, is_passing: bool = False) -> Entry:
+        entry = self._stages.get(key, device=self._lab.device, is_passing=is_passing)
+        if entry is None:
+            rgb = learner_picture(read_picture(self._lab, image), spec)
+            stages = self._encoder(spec).encode(rgb, scales=spec.scales, position=spec.position)
+            entry = _entry(rgb, stages)
+            self._stages.put(key, entry, is_passing=is_passing)
+        return entry
+
+
+def _entry(rgb: NDArray[np.uint8], stages: Stages) -> Entry:
+    tensors, description = stages_to_tensors(stages)
+    return Entry({"rgb": torch.from_numpy(np.ascontiguousarray(rgb)), **tensors}, description)

@@ -1,0 +1,103 @@
+"""Masks for programs that ask: of images of a project, and of pictures that are in none."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnlab.domain import ImageInfo, Project
+from fcnlab.lab import Lab
+from fcnlab.services.live.fitting import Maker, ProjectLearner
+from fcnlab.services.live.jobs import Jobs
+from fcnlab.services.live.masks import SavedModel, kept_mask, predicted_mask, save_model
+from fcnlab.services.predict.predicting import Predictor
+from fcnlab.storage.database import repository_images
+from fcnlab.storage.database.engine import reading
+from fcnlab.storage.files.whole_files import passing_folder
+
+MAKERS_KEPT = 4
+"""Projects whose model stays ready; a cold fit takes as long as many masks."""
+
+
+class Answers:
+    """Gives masks between the clicks of labellers: every step runs on the compute thread of `jobs`.
+
+    Its methods wait for the answer: call them from a thread that may.
+    """
+
+    def __init__(self, lab: Lab, jobs: Jobs) -> None:
+        self._lab, self._jobs = lab, jobs
+        self._makers: OrderedDict[int, tuple[int, Maker]] = OrderedDict()
+
+    def fit(self, project_id: int) -> SavedModel:
+        """Learn from all points of a project and save the model; the same points make one model.
+
+        Raises:
+            UnknownProject: no such project.
+            NoPoints: fewer than two classes have points.
+        """
+        return self._jobs.run(lambda learner: save_model(self._lab, learner), project_id=project_id).result()
+
+    def mask(self, image_id: int) -> tuple[ImageInfo, NDArray[np.uint8]]:
+        """The mask (H, W) uint8 of class ids: the one a done image keeps, else a prediction from the points of now.
+
+        Raises:
+            UnknownImage: no such image.
+            NoPoints, CheckpointError, UnknownEncoder, InvalidClasses: nothing can make it; see `ProjectLearner.maker`.
+        """
+        with reading(self._lab.sessions) as session:
+            image = repository_images.image(session, image_id=image_id)
+        kept = kept_mask(self._lab, image)
+        if kept is not None:
+            return image, kept
+
+        def step(learner: ProjectLearner) -> NDArray[np.uint8]:
+            return predicted_mask(learner, image, self._maker(learner))
+
+        return image, self._jobs.run(step, project_id=image.project_id).result()
+
+    def mask_of_picture(self, data: bytes, *, name: str, project_id: int) -> tuple[Project, NDArray[np.uint8]]:
+        """The mask (H, W) uint8 of a picture by what the project knows, its clicks and strokes on the same file too.
+
+        Raises:
+            UnknownProject: no such project.
+            ImportRefused, InvalidImage: it is no picture fcnlab can read.
+            NoPoints, CheckpointError, UnknownEncoder, InvalidClasses: see `mask`.
+        """
+
+        content_hash = hashlib.sha256(data).hexdigest()
+
+        def step(learner: ProjectLearner) -> tuple[Project, NDArray[np.uint8]]:
+            maker = self._maker(learner)
+            assert learner.project is not None
+            settings = self._lab.settings
+            with reading(self._lab.sessions) as session:
+                known = repository_images.find_image_by_hash(session, project_id=project_id, content_hash=content_hash)
+            predictor = Predictor(
+                maker,
+                device=self._lab.device,
+                max_pixels=settings.max_pixels,
+                paintings={} if known is None else {content_hash: learner.painting_of(known)},
+                imaging=learner.project.imaging,
+            )
+            with passing_folder(self._lab.folders.exports, prefix="picture") as folder:
+                path = folder / "picture"
+                path.write_bytes(data)
+                return learner.project, predictor.mask(predictor.read(path, name=name))
+
+        return self._jobs.run(step, project_id=project_id).result()
+
+    def _maker(self, learner: ProjectLearner) -> Maker:
+        """What makes masks now; kept while points, classes and settings stay. Runs on the compute thread only."""
+        learner.refresh()
+        project = learner.project
+        assert project is not None
+        known = self._makers.pop(project.id, None)
+        maker = known[1] if known is not None and known[0] == learner.revision else learner.maker()
+        self._makers[project.id] = learner.revision, maker  # making it may have taught the learner
+        while len(self._makers) > MAKERS_KEPT:
+            self._makers.popitem(last=False)
+        return maker

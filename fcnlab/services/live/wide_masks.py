@@ -1,0 +1,266 @@
+"""Masks of wide images while they are labelled: one tile a step, the one just clicked first."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnlab.core.images.coords import learner_hw
+from fcnlab.core.learner.head import missing_message
+from fcnlab.core.learner.learner import Segmentation, obeyed
+from fcnlab.core.learner.samples import Clicks
+from fcnlab.core.tiling.large import LazyLab
+from fcnlab.core.tiling.tiles import Box
+from fcnlab.core.tiling.wide import WidePicture, is_wide
+from fcnlab.domain import IGNORE, ImageInfo
+from fcnlab.errors import NoPoints
+from fcnlab.services.live.fitting import ProjectLearner
+from fcnlab.services.live.picture_store import PictureStore
+
+SHOWN_PIXELS = 8_000_000
+"""A mask with more is sent with every second pixel, or fewer: no screen shows as many."""
+
+IMAGES_KEPT = 2
+
+
+@dataclass(slots=True)
+class _State:
+    """What is known of one image.
+
+    Attributes:
+        step: every so many working pixels, along one side, one is kept.
+        class_map: (h, w) uint8, IGNORE where nothing was made yet.
+        probabilities: (K, h, w) float16, all alike there.
+        made: revision of the learner by which each tile was made.
+        clicks: the clicks at the last step.
+        rough: the clicks by which the tiles that were not made yet are filled, from the picture made coarse.
+        is_owed: whether the tile next to the newest click still waits to be made.
+        focus: row and column of the working picture next to which tiles come first.
+    """
+
+    step: int
+    class_ids: tuple[int, ...]
+    class_map: NDArray[np.uint8]
+    probabilities: NDArray[np.float16]
+    made: dict[int, int] = field(default_factory=dict)
+    clicks: frozenset[tuple[int, int]] = frozenset()
+    rough: frozenset[tuple[int, int]] | None = None
+    is_owed: bool = False
+    focus: tuple[float, float] = (0.0, 0.0)
+
+
+class WideMasks:
+    """Used by one thread at a time, except for `look`."""
+
+    def __init__(self, pictures: PictureStore) -> None:
+        self._pictures = pictures
+        self._looked: dict[int, tuple[float, float]] = {}
+        self._states: OrderedDict[tuple[int, tuple[int, int]], _State] = OrderedDict()
+
+    def serves(self, learner: ProjectLearner, image: ImageInfo) -> bool:
+        """Whether this image is labelled tile by tile: it is wide, and no chosen model makes its mask."""
+        project = learner.project
+        if project is None or learner.counts:
+            return False
+        return learner.record is None and is_wide(learner_hw(image.hw, project.learner))
+
+    def progress(self, learner: ProjectLearner, image: ImageInfo) -> float:
+        """Part of the tiles, 0 to 1, that were made by what is known now; 1 for an image that is not wide."""
+        if not self.serves(learner, image):
+            return 1.0
+        state = self._states.get(self._key(learner, image))
+        if state is None:
+            return 0.0
+        made = [revision == learner.revision for revision in state.made.values()]
+        return sum(made) / max(1, len(made))
+
+    def owes(self, learner: ProjectLearner, image: ImageInfo) -> bool:
+        """Whether the newest click was answered from the picture made coarse, and its tile is still to be made."""
+        state = self._states.get(self._key(learner, image))
+        return state is not None and state.is_owed
+
+    def look(self, image_id: int, part: tuple[float, float]) -> None:
+        """Somebody looks at this part of an image, 0 to 1 of its height and width: tiles near it come first."""
+        self._looked[image_id] = part
+
+    def encode_next(self, learner: ProjectLearner, image: ImageInfo) -> bool:
+        """Encode one tile more of an image that is looked at, before anybody clicks; whether others wait.
+
+        Raises:
+            ImportRefused: the original is gone or damaged.
+        """
+        project = learner.project
+        if project is None or not self.serves(learner, image):
+            return False
+        picture = self._pictures.wide_picture(image, project.learner)
+        waiting = picture.waiting
+        if waiting:
+            waiting = picture.missing(learner.clicks_of(image)) or waiting
+            down, across = self._looked.get(image.id, (0.5, 0.5))
+            focus = (down * picture.hw[0], across * picture.hw[1])
+            picture.encode(min(waiting, key=lambda number: _away(picture, number, focus)))
+        return bool(picture.waiting)
+
+    def encode_due(self, learner: ProjectLearner, image: ImageInfo) -> None:
+        """Encode what the next `freshen` will need, so that it is quick; others may use all this in the middle of it.
+
+        Raises:
+            ImportRefused: the original is gone or damaged.
+        """
+        project, state = learner.project, self._states.get(self._key(learner, image))
+        if project is None or state is None or not self.serves(learner, image):
+            return
+        picture = self._pictures.wide_picture(image, project.learner)
+        while missing := picture.missing(learner.clicks_of(image)):
+            picture.encode(min(missing, key=lambda number: _away(picture, number, state.focus)))
+        picture.encode(_next(state, picture, learner.revision))
+
+    def freshen(self, learner: ProjectLearner, image: ImageInfo) -> tuple[Segmentation, Box]:
+        """One tile more by what is known now: the mask of the whole image as far as it is made, and where it is new.
+
+        The probabilities are written to again by the next call; outside the box they are those of the last one.
+
+        Raises:
+            NoPoints: fewer than two classes have points.
+            ImportRefused: the original is gone or damaged.
+        """
+        project = learner.project
+        assert project is not None
+        picture = self._pictures.wide_picture(image, project.learner)
+        if len(learner.clicked_classes()) < 2 and not learner.is_guessing():  # nothing has to be encoded to know that
+            raise NoPoints(missing_message(tuple(sorted(learner.clicked_classes()))))
+        clicks = learner.clicks_of(image)
+        roughly = self._roughly(learner, image, picture, clicks)
+        if roughly is not None:
+            state, filled = roughly
+            return self._shown(state, learner, picture, clicks), filled
+        learner.learn_from(image)
+        head = learner.newest_head()
+        state = self._state(learner, image, picture, head.class_ids)
+        is_new = max(state.made.values()) < 0 and state.rough is None
+        self._look_where_clicked(state, clicks, picture)
+        number = _next(state, picture, learner.revision)
+        box, found = picture.segment(number, head, clicks, project.learner, background=project.background)
+        kept = _keep(state, box, found)
+        state.made[number], state.is_owed = learner.revision, False
+        return self._shown(state, learner, picture, clicks), Box(0, 0, *state.class_map.shape) if is_new else kept
+
+    def _roughly(
+        self, learner: ProjectLearner, image: ImageInfo, picture: WidePicture, clicks: Clicks
+    ) -> tuple[_State, Box] | None:
+        """When tiles with clicks have to be encoded first: fill what was never made from the picture made coarse, and
+        say where. After the first time that is the tile next to the newest click: the others are made soon.
+
+        None when that is not needed, was done for these clicks, or is not possible.
+        """
+        project, places = learner.project, _places(clicks, picture)
+        known = self._states.get(self._key(learner, image))
+        assert project is not None
+        if not picture.missing(clicks) or (known is not None and known.rough == places):
+            return None
+        try:
+            rough = picture.rough(clicks, project.learner, background=project.background)
+        except NoPoints:  # other images have the other classes
+            return None
+        state = self._state(learner, image, picture, rough.class_ids)
+        self._look_where_clicked(state, clicks, picture)
+        unmade = [number for number, revision in state.made.items() if revision < 0]
+        if state.rough is not None:
+            unmade = sorted(unmade, key=lambda number: _away(picture, number, state.focus))[:1]
+        boxes = [_small(picture.plan.tiles[number].inner.clipped(picture.hw), state.step) for number in unmade]
+        _fill(state, rough, boxes)
+        state.rough, state.is_owed = places, True
+        return state, boxes[0] if len(boxes) == 1 else Box(0, 0, *state.class_map.shape)
+
+    def _shown(self, state: _State, learner: ProjectLearner, picture: WidePicture, clicks: Clicks) -> Segmentation:
+        project = learner.project
+        assert project is not None
+        seen = LazyLab(picture.rgb[:: state.step, :: state.step])
+        class_map = obeyed(state.class_map.copy(), clicks, seen, project.learner, background=project.background)
+        return Segmentation(state.class_ids, state.probabilities, class_map)
+
+    def _state(
+        self, learner: ProjectLearner, image: ImageInfo, picture: WidePicture, class_ids: tuple[int, ...]
+    ) -> _State:
+        key = self._key(learner, image)
+        known = self._states.get(key)
+        if known is None or known.class_ids != class_ids:
+            step = 1
+            while picture.hw[0] * picture.hw[1] / step**2 > SHOWN_PIXELS:
+                step *= 2  # divides every tile
+            shown = (math.ceil(picture.hw[0] / step), math.ceil(picture.hw[1] / step))
+            known = _State(
+                step,
+                class_ids,
+                np.full(shown, IGNORE, np.uint8),
+                np.full((len(class_ids), *shown), 1 / len(class_ids), np.float16),
+                made=dict.fromkeys(range(len(picture.plan.tiles)), -1),
+                focus=(picture.hw[0] / 2, picture.hw[1] / 2),
+            )
+            self._states[key] = known
+            while len(self._states) > IMAGES_KEPT:
+                self._states.popitem(last=False)
+        self._states.move_to_end(key)
+        return known
+
+    def _key(self, learner: ProjectLearner, image: ImageInfo) -> tuple[int, tuple[int, int]]:
+        assert learner.project is not None
+        return image.id, learner_hw(image.hw, learner.project.learner)
+
+    def _look_where_clicked(self, state: _State, clicks: Clicks, picture: WidePicture) -> None:
+        now = _places(clicks, picture)
+        changed = (now ^ state.clicks) if state.clicks else now
+        if changed:
+            state.focus = max(now & changed, default=max(changed))
+        state.clicks = now
+
+
+def _next(state: _State, picture: WidePicture, revision: int) -> int:
+    """The nearest tile that was not made by this revision; the nearest of all when every one was."""
+    old = [number for number, made in state.made.items() if made != revision] or list(state.made)
+    return min(old, key=lambda number: _away(picture, number, state.focus))
+
+
+def _away(picture: WidePicture, number: int, focus: tuple[float, float]) -> float:
+    """How far a tile is from a place of the working picture, 0 inside it."""
+    box = picture.plan.tiles[number].inner
+    down = max(box.top - focus[0], focus[0] - box.bottom + 1, 0)
+    across = max(box.left - focus[1], focus[1] - box.right + 1, 0)
+    return math.hypot(down, across)
+
+
+def _places(clicks: Clicks, picture: WidePicture) -> frozenset[tuple[int, int]]:
+    rows, cols = clicks.pixels_on(picture.hw)
+    return frozenset(zip(rows.tolist(), cols.tolist(), strict=True))
+
+
+def _fill(state: _State, rough: Segmentation, boxes: Sequence[Box]) -> None:
+    """Write a mask of another size into boxes of the map."""
+    size = state.class_map.shape[::-1]
+    class_map = cv2.resize(rough.class_map, size, interpolation=cv2.INTER_NEAREST)
+    places = [box.slices for box in boxes]
+    for rows, cols in places:
+        state.class_map[rows, cols] = class_map[rows, cols]
+    for known, found in zip(state.probabilities, rough.probabilities, strict=True):
+        grown = cv2.resize(found.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
+        for rows, cols in places:
+            known[rows, cols] = grown[rows, cols]
+
+
+def _keep(state: _State, box: Box, found: Segmentation) -> Box:
+    """Write a tile into the whole; where it lies there."""
+    small = _small(box, state.step)
+    state.class_map[small.slices] = found.class_map[:: state.step, :: state.step]
+    state.probabilities[(slice(None), *small.slices)] = found.probabilities[:, :: state.step, :: state.step]
+    return small
+
+
+def _small(box: Box, step: int) -> Box:
+    """A box of the working picture on a map that holds every `step`-th pixel."""
+    return Box(*(-(-side // step) for side in (box.top, box.left, box.bottom, box.right)))

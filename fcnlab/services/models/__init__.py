@@ -1,0 +1,1 @@
+"""Models of a project: kept, chosen, exported, brought in."""

@@ -1,0 +1,88 @@
+"""Files of models, of both kinds: opening them, and giving their scores the class ids of a project."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from fcnlab.core.learner.model import Model, model_from_arrays
+from fcnlab.core.training.network_model import KIND as NETWORK
+from fcnlab.core.training.network_model import NetworkModel, network_from_arrays
+from fcnlab.errors import CheckpointError, ExportFailed
+from fcnlab.services.models.networks import untrained_parts
+from fcnlab.storage.files.checkpoints import load_checkpoint, save_checkpoint
+from fcnlab.storage.files.whole_files import refuse_unwritable
+
+SUFFIX = ".safetensors"
+
+Content = NetworkModel | Model
+"""What the file of a model holds: a network, or what the instant learner had learned."""
+
+
+def open_model(path: Path, *, device: str) -> Content:
+    """The model in a file, loaded as data; nothing in it is run. A network is put on the device.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or no model of fcnlab.
+        UnknownEncoder: it needs an encoder that timm does not know here.
+    """
+    arrays, spec = load_checkpoint(path)
+    if not isinstance(spec, dict):
+        raise CheckpointError(f"the model file {path} is damaged: save or fetch it again")
+    if spec.get("kind") != NETWORK:
+        return model_from_arrays(arrays, spec)
+    network = network_from_arrays(arrays, spec, encoder=untrained_parts)
+    network.network.to(device)
+    return network
+
+
+def refuse_unwritable_model(path: Path) -> None:
+    """Raises ExportFailed where a model could not be written, before anybody trains it."""
+    try:
+        refuse_unwritable(path)
+    except OSError as failure:
+        raise ExportFailed(
+            f"{path} cannot be written ({failure.strerror or failure}): choose another folder"
+        ) from failure
+
+
+def write_model(path: Path, arrays: Mapping[str, NDArray[Any]], spec: Mapping[str, Any]) -> None:
+    """Write a model file whole. Raises ExportFailed: it cannot be written there."""
+    try:
+        save_checkpoint(path, arrays, spec)
+    except OSError as failure:
+        raise ExportFailed(
+            f"{path} cannot be written ({failure.strerror or failure}): choose another folder"
+        ) from failure
+
+
+def scored_classes(content: Content) -> tuple[tuple[int, str], ...]:
+    """(id, name) in the order of the model's scores. Raises CheckpointError: a score has no class."""
+    if isinstance(content, NetworkModel):
+        return content.classes
+    names = dict(content.classes)
+    try:
+        return tuple((class_id, names[class_id]) for class_id in content.head.class_ids)
+    except KeyError as failure:
+        raise CheckpointError(f"the model has no class {failure}, but a score for it: fetch it again") from failure
+
+
+def with_class_ids(content: Content, class_ids: tuple[int, ...]) -> Content:
+    """The model with other class ids, in the order of its scores; what an instant model learned from is left out."""
+    named = scored_classes(content)
+    if len(named) != len(class_ids):
+        raise CheckpointError(
+            f"the file scores {len(named)} classes, the list of models says {len(class_ids)}: fetch it again"
+        )
+    classes = tuple((new, name) for new, (_, name) in zip(class_ids, named, strict=True))
+    new_ids = {old: new for new, (old, _) in zip(class_ids, named, strict=True)}
+    background = None if content.background is None else new_ids.get(content.background)
+    if isinstance(content, NetworkModel):
+        known = None if content.calibration is None else content.calibration.renamed(new_ids)
+        return replace(content, classes=classes, background=background, calibration=known)
+    head = replace(content.head, class_ids=class_ids)
+    return replace(content, classes=classes, background=background, head=head, lessons=())

@@ -1,0 +1,106 @@
+"""Models at hand: those that projects chose, and what networks say about the pictures looked at."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnlab.core.images.coords import learner_hw
+from fcnlab.core.images.working import learner_picture
+from fcnlab.core.training.network_output import ChosenNetwork, Look, rough_look, rounded_probabilities
+from fcnlab.domain import ImageInfo
+from fcnlab.lab import Lab
+from fcnlab.runs import ModelRecord
+from fcnlab.services.images.importing import read_picture
+from fcnlab.services.models.files import Content, open_model, with_class_ids
+
+MODELS_KEPT = 2
+LOOKS_KEPT = 2
+"""Pictures held ready for clicks: the one shown and the one before."""
+
+PROBABILITY_BYTES = 128_000_000
+"""What is kept of networks' answers, so that going back to an image, or ranking images again, asks no network."""
+
+
+class ModelShelf:
+    """Keeps models and their answers in memory. Used by one thread at a time."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self._models: OrderedDict[int, Content] = OrderedDict()
+        self._answers: OrderedDict[tuple[str, str], NDArray[np.float16]] = OrderedDict()
+        self._looks: OrderedDict[tuple[object, ...], Look] = OrderedDict()
+
+    def content(self, record: ModelRecord) -> Content:
+        """A model with the class ids of its project, opened now if it is not at hand.
+
+        Raises:
+            CheckpointError: its file is missing or damaged.
+            UnknownEncoder: it needs an encoder that timm does not know here.
+        """
+        known = self._models.get(record.id)
+        if known is None:
+            content = open_model(self._lab.folders.checkpoints / record.file, device=self._lab.device)
+            known = with_class_ids(content, tuple(class_id for class_id, _, _ in record.classes))
+            self._models[record.id] = known
+            while len(self._models) > MODELS_KEPT:
+                self._models.popitem(last=False)
+        self._models.move_to_end(record.id)
+        return known
+
+    def is_ready(self, image: ImageInfo, chosen: ChosenNetwork) -> bool:
+        """Whether `look` answers at once."""
+        return _look_key(image, chosen) in self._looks
+
+    def look(self, image: ImageInfo, chosen: ChosenNetwork, *, keeps: bool = True) -> Look:
+        """What a network makes of an image; `keeps`: somebody looks at it, and will click.
+
+        Raises:
+            ImportRefused: the original is gone or damaged.
+            InvalidClasses: fewer than two classes of the network are in use.
+        """
+        key = _look_key(image, chosen)
+        known = self._looks.get(key)
+        if known is None:
+            rgb = read_picture(self._lab, image)
+            answer = self._answer(image, chosen, rgb, keeps=keeps)
+            known = chosen.look(learner_picture(rgb, chosen.spec), answer)
+        if keeps:
+            self._looks[key] = known
+            self._looks.move_to_end(key)
+            while len(self._looks) > LOOKS_KEPT:
+                self._looks.popitem(last=False)
+        return known
+
+    def rough(self, image: ImageInfo, chosen: ChosenNetwork) -> NDArray[np.float32]:
+        """Probabilities (K, h, w) float32 of an image at a quarter of the working size; raises as `look`."""
+        answer = self._answers.get(_answer_key(image, chosen))
+        if answer is None:
+            answer = self._answer(image, chosen, read_picture(self._lab, image), keeps=False)
+        hw = learner_hw(image.hw, chosen.spec)
+        return rough_look(answer, chosen.model.class_ids, hw, used=chosen.used)
+
+    def _answer(
+        self, image: ImageInfo, chosen: ChosenNetwork, rgb: NDArray[np.uint8], *, keeps: bool
+    ) -> NDArray[np.float16]:
+        key = _answer_key(image, chosen)
+        known = self._answers.get(key)
+        if known is None:
+            known = rounded_probabilities(chosen.model, rgb, device=self._lab.device)
+        if keeps:
+            self._answers[key] = known
+            self._answers.move_to_end(key)
+            while sum(one.nbytes for one in self._answers.values()) > PROBABILITY_BYTES and len(self._answers) > 1:
+                self._answers.popitem(last=False)
+        return known
+
+
+def _answer_key(image: ImageInfo, chosen: ChosenNetwork) -> tuple[str, str]:
+    return chosen.name, image.picture_id
+
+
+def _look_key(image: ImageInfo, chosen: ChosenNetwork) -> tuple[object, ...]:
+    spec = chosen.spec
+    return (*_answer_key(image, chosen), learner_hw(image.hw, spec), spec.refine, chosen.used)

@@ -1,0 +1,1 @@
+"""Masks of image files and arrays, written in any format."""

@@ -1,0 +1,1 @@
+"""Projects, their classes, and what was labelled in them."""

@@ -1,0 +1,92 @@
+"""What was labelled in a project: per image, and in all."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fcnlab.domain import ClassLabel, ImageInfo
+from fcnlab.errors import ExportFailed
+from fcnlab.lab import Lab
+from fcnlab.services.projects.charts import pixels_per_class
+from fcnlab.storage.database import repository_images, repository_points, repository_projects
+from fcnlab.storage.database.engine import reading
+from fcnlab.storage.database.repository_exports import stored_masks
+from fcnlab.storage.exports.table import csv_lines
+from fcnlab.storage.files.whole_files import write_whole
+
+AT_ONCE = 500
+"""Images whose rows are read in one go."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageStatistics:
+    """One image.
+
+    Attributes:
+        points: live points by class id.
+        labellers: who clicked there, in alphabetical order.
+        pixels: pixels by class id of the mask it keeps; empty while it is not done.
+    """
+
+    image: ImageInfo
+    points: dict[int, int]
+    labellers: tuple[str, ...]
+    pixels: dict[int, int]
+
+
+def image_statistics(lab: Lab, *, project_id: int) -> Iterator[ImageStatistics]:
+    """Every image of a project in import order, read some at a time. Raises UnknownProject at the first step."""
+    with reading(lab.sessions) as session:
+        repository_projects.require_project(session, project_id=project_id)
+        masks = stored_masks(session, project_id=project_id)
+    start = 0
+    while True:
+        with reading(lab.sessions) as session:
+            images = repository_images.images(session, project_id=project_id, start=start, count=AT_ONCE)
+            points = {one.id: repository_points.points_of_image(session, image_id=one.id) for one in images}
+        if not images:
+            return
+        start += len(images)
+        for image in images:
+            kept = masks.get(image.id)
+            own = points[image.id]
+            yield ImageStatistics(
+                image,
+                dict(sorted(Counter(one.point.class_id for one in own).items())),
+                tuple(sorted({one.labeller for one in own})),
+                {} if kept is None else pixels_per_class(str(lab.folders.masks / kept.file)),
+            )
+
+
+def statistics_csv(rows: Sequence[ImageStatistics], labels: Sequence[ClassLabel]) -> bytes:
+    """A table with a line per image: UTF-8 with a header, points and share of pixels of every class."""
+    table: list[list[object]] = [
+        [
+            *("image", "height", "width", "state", "labellers"),
+            *(f"points {label.name}" for label in labels),
+            *(f"share {label.name}" for label in labels),
+        ]
+    ]
+    for row in rows:
+        total = sum(row.pixels.values())
+        shares = [f"{row.pixels.get(one.id, 0) / total:.6f}" if total else "" for one in labels]
+        image = row.image
+        table.append(
+            [
+                *(image.name, image.height, image.width, image.state.value, "; ".join(row.labellers)),
+                *(row.points.get(one.id, 0) for one in labels),
+                *shares,
+            ]
+        )
+    return csv_lines(table)
+
+
+def write_statistics(path: Path, rows: Sequence[ImageStatistics], labels: Sequence[ClassLabel]) -> None:
+    """Write `statistics_csv`, whole. Raises ExportFailed."""
+    try:
+        write_whole(path, statistics_csv(rows, labels))
+    except OSError as failure:
+        raise ExportFailed(f"{path} cannot be written ({failure.strerror}); choose another folder") from failure
