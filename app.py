@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from fcnlab.ui.frame import ICON, counts_objects, know_labeller, style
-from fcnlab.ui.session import failures_explained
+from fcnlab.web.frame import ICON, counts_objects, know_labeller, style
+from fcnlab.web.session import failures_explained
 
 st.set_page_config(page_title="fcnlab", page_icon=str(ICON), layout="wide")
 st.html(style())

@@ -17,10 +17,10 @@ wait_politely()  # before torch is loaded
 from fcnlab.access import FrontDoor, page_rules  # noqa: E402
 from fcnlab.errors import InvalidSetting  # noqa: E402
 from fcnlab.settings import load_settings  # noqa: E402
-from fcnlab.ui.routes import routes  # noqa: E402
-from fcnlab.ui.session import Engine, engine  # noqa: E402
-from fcnlab.ui.shell import page_policy, shell_routes, show_failure  # noqa: E402
-from fcnlab.ui.sockets import answer_at_once, when_asked_to_end  # noqa: E402
+from fcnlab.web.routes import routes  # noqa: E402
+from fcnlab.web.session import Engine, engine  # noqa: E402
+from fcnlab.web.shell import page_policy, shell_routes, show_failure  # noqa: E402
+from fcnlab.web.sockets import answer_at_once, when_asked_to_end  # noqa: E402
 
 # Else the first visitor of a page's own address gets that script alone, without the router (and without its frame).
 PagesManager.uses_pages_directory = False

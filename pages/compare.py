@@ -6,7 +6,9 @@ from fcnlab.counts import Task
 from fcnlab.errors import FcnlabError
 from fcnlab.services.comparing.comparisons import comparisons, standing
 from fcnlab.services.training.trainings import groundwork
-from fcnlab.ui import compare_panel, compare_watch, count_train_panel, frame, session, train_panel
+from fcnlab.web import frame, session
+from fcnlab.web.panels.comparing import compare_panel, compare_watch
+from fcnlab.web.panels.training import count_train_panel, train_panel
 
 own = session.engine()
 project = frame.chosen_project(own)

@@ -3,7 +3,8 @@
 import streamlit as st
 
 from fcnlab.errors import FcnlabError
-from fcnlab.ui import export_panel, frame, session
+from fcnlab.web import frame, session
+from fcnlab.web.panels.results import export_panel
 
 own = session.engine()
 project = frame.chosen_project(own)

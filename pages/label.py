@@ -3,7 +3,9 @@
 import streamlit as st
 
 from fcnlab.errors import FcnlabError
-from fcnlab.ui import frame, learner_settings, session, workspace
+from fcnlab.web import frame, session
+from fcnlab.web.canvas import workspace
+from fcnlab.web.panels.projects import learner_settings
 
 own = session.engine()
 with st.container(horizontal=True, vertical_alignment="center"):

@@ -5,7 +5,8 @@ import streamlit as st
 from fcnlab.counts import Task
 from fcnlab.errors import FcnlabError
 from fcnlab.services.models.models import models
-from fcnlab.ui import contrast_panel, frame, models_panel, session
+from fcnlab.web import frame, session
+from fcnlab.web.panels.training import difference_panel, models_panel
 
 own = session.engine()
 with st.container(horizontal=True, vertical_alignment="center"):
@@ -25,6 +26,6 @@ if project is not None:
             if project.task is Task.COUNTS:
                 st.info("Two masks are compared here. Networks that count stand side by side on the **Compare** page.")
             else:
-                contrast_panel.draw(own, project, known)
+                difference_panel.draw(own, project, known)
     except FcnlabError as failure:
         session.explained(failure)

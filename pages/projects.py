@@ -4,7 +4,8 @@ import streamlit as st
 
 from fcnlab.errors import FcnlabError
 from fcnlab.services.projects import projects as project_service
-from fcnlab.ui import dashboard, frame, images_panel, imaging_panel, labels_panel, projects_panel, session
+from fcnlab.web import frame, session
+from fcnlab.web.panels.projects import dashboard, images_panel, imaging_panel, labels_panel, projects_panel
 
 own = session.engine()
 try:

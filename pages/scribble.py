@@ -3,7 +3,8 @@
 import streamlit as st
 
 from fcnlab.errors import FcnlabError
-from fcnlab.ui import frame, scribble_panel, session
+from fcnlab.web import frame, session
+from fcnlab.web.panels.results import scribble_panel
 
 own = session.engine()
 head = st.container(horizontal=True, vertical_alignment="center")

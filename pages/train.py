@@ -5,7 +5,8 @@ import streamlit as st
 from fcnlab.counts import Task
 from fcnlab.errors import FcnlabError
 from fcnlab.services.training.trainings import groundwork, trainings
-from fcnlab.ui import count_train_panel, frame, session, train_panel, train_watch
+from fcnlab.web import frame, session
+from fcnlab.web.panels.training import count_train_panel, train_panel, train_watch
 
 own = session.engine()
 project = frame.chosen_project(own)

@@ -124,7 +124,7 @@ def test_the_app_serves_its_page_its_canvas_and_its_routes(installed: Path, empt
         _wait_for(f"{url}/_stcore/health", server, log)
 
         assert _get(f"{url}/")[0] == 200
-        assets = ROOT / "fcnlab" / "ui" / "canvas_assets"
+        assets = ROOT / "fcnlab" / "web" / "canvas" / "assets"
         for asset in ("canvas.js", "canvas.css", "keys.js"):
             answer = _get(f"{url}/_stcore/bidi-components/fcnlab.workspace/{asset}")
             assert answer == (200, (assets / asset).read_bytes()), asset

@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { FreshStrokes } from "../../fcnlab/ui/canvas_assets/fresh.js";
+import { FreshStrokes } from "../../fcnlab/web/canvas/assets/fresh.js";
 
-/** @typedef {import("../../fcnlab/ui/canvas_assets/types.js").EventKind} EventKind */
+/** @typedef {import("../../fcnlab/web/canvas/assets/types.js").EventKind} EventKind */
 
 /** Strokes are told apart by their top row, which is the number of their event. @param {...EventKind} kinds */
 function after(...kinds) {

@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { claim } from "../../fcnlab/ui/canvas_assets/identity.js";
-import { EventLog, MAX_BATCH } from "../../fcnlab/ui/canvas_assets/log.js";
-import { Sender } from "../../fcnlab/ui/canvas_assets/sender.js";
+import { claim } from "../../fcnlab/web/canvas/assets/identity.js";
+import { EventLog, MAX_BATCH } from "../../fcnlab/web/canvas/assets/log.js";
+import { Sender } from "../../fcnlab/web/canvas/assets/sender.js";
 
 class Memory {
   constructor() {

@@ -2,13 +2,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { fits } from "../../fcnlab/ui/canvas_assets/numbers.js";
-import { leastSure, meant, pixelOf, readCounts, readObjects, spacing, standing } from "../../fcnlab/ui/canvas_assets/objects.js";
-import { replay } from "../../fcnlab/ui/canvas_assets/points.js";
-import { amount, firstCounts, tally } from "../../fcnlab/ui/canvas_assets/words.js";
+import { fits } from "../../fcnlab/web/canvas/assets/numbers.js";
+import { leastSure, meant, pixelOf, readCounts, readObjects, spacing, standing } from "../../fcnlab/web/canvas/assets/objects.js";
+import { replay } from "../../fcnlab/web/canvas/assets/points.js";
+import { amount, firstCounts, tally } from "../../fcnlab/web/canvas/assets/words.js";
 
-/** @typedef {import("../../fcnlab/ui/canvas_assets/types.js").Found} Found */
-/** @typedef {import("../../fcnlab/ui/canvas_assets/types.js").StoredPoint} StoredPoint */
+/** @typedef {import("../../fcnlab/web/canvas/assets/types.js").Found} Found */
+/** @typedef {import("../../fcnlab/web/canvas/assets/types.js").StoredPoint} StoredPoint */
 
 const IMAGE = { width: 300, height: 200 };
 const VIEW = { scale: 2, x: 10, y: 20 };

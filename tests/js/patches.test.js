@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { applied, joined } from "../../fcnlab/ui/canvas_assets/patches.js";
+import { applied, joined } from "../../fcnlab/web/canvas/assets/patches.js";
 
-/** @param {object} change @returns {import("../../fcnlab/ui/canvas_assets/types.js").Meta} */
+/** @param {object} change @returns {import("../../fcnlab/web/canvas/assets/types.js").Meta} */
 function meta(change) {
   const plain = { overlay: 8, status: 1, phase: /** @type {const} */ ("idle"), progress: 1, message: "", milliseconds: 9 };
   return { ...plain, updated_at: null, width: 4, height: 3, covers: 0, shown_done: false, base: 0, ...change };

@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { counts, nearest, REACH_PX, replay } from "../../fcnlab/ui/canvas_assets/points.js";
+import { counts, nearest, REACH_PX, replay } from "../../fcnlab/web/canvas/assets/points.js";
 
-/** @typedef {import("../../fcnlab/ui/canvas_assets/types.js").StoredPoint} StoredPoint */
-/** @typedef {import("../../fcnlab/ui/canvas_assets/types.js").LabelEvent} LabelEvent */
+/** @typedef {import("../../fcnlab/web/canvas/assets/types.js").StoredPoint} StoredPoint */
+/** @typedef {import("../../fcnlab/web/canvas/assets/types.js").LabelEvent} LabelEvent */
 
 /** @type {StoredPoint[]} */
 const STORED = [
@@ -14,7 +14,7 @@ const STORED = [
 ];
 const uid = (/** @type {number} */ seq) => `tab-two-2:${seq}`;
 
-/** @param {...[import("../../fcnlab/ui/canvas_assets/types.js").EventKind, object?, number?]} entries @returns {LabelEvent[]} */
+/** @param {...[import("../../fcnlab/web/canvas/assets/types.js").EventKind, object?, number?]} entries @returns {LabelEvent[]} */
 function events(...entries) {
   return entries.map(([kind, payload = {}, image_id = 4], k) => ({ seq: k + 1, kind, image_id, payload }));
 }

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { OverlayPoll } from "../../fcnlab/ui/canvas_assets/poll.js";
-import { appBase, Routes } from "../../fcnlab/ui/canvas_assets/routes.js";
+import { OverlayPoll } from "../../fcnlab/web/canvas/assets/poll.js";
+import { appBase, Routes } from "../../fcnlab/web/canvas/assets/routes.js";
 
 const META = { overlay: 1, status: 1, phase: "idle", progress: 1, message: "", milliseconds: 9, updated_at: null, width: 3, height: 2, covers: 5, shown_done: false };
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { along, around, fitted, kept, moved, pixelAt, shownAt, zoomed } from "../../fcnlab/ui/canvas_assets/view.js";
+import { along, around, fitted, kept, moved, pixelAt, shownAt, zoomed } from "../../fcnlab/web/canvas/assets/view.js";
 
 const PICTURE = { width: 640, height: 231 };
 const VIEWPORT = { width: 500, height: 900 };
@@ -95,7 +95,7 @@ test("round an asked pixel of a large picture an eighth of its longer side is se
 
 test("the way from one view to another begins and ends there, and keeps the middle on a line", () => {
   const [, from, to] = VIEWS;
-  const middle = (/** @type {import("../../fcnlab/ui/canvas_assets/types.js").View} */ view) => (VIEWPORT.width / 2 - view.x) / view.scale;
+  const middle = (/** @type {import("../../fcnlab/web/canvas/assets/types.js").View} */ view) => (VIEWPORT.width / 2 - view.x) / view.scale;
 
   for (const [part, view] of /** @type {const} */ ([[0, from], [1, to]])) {
     const found = along(from, to, part, VIEWPORT);

@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { freshColour } from "../../fcnlab/ui/canvas_assets/classbar.js";
-import { DEFAULT_DISPLAY, displayFrom, PassedOver } from "../../fcnlab/ui/canvas_assets/settings.js";
-import { inSight, ITEM_PX } from "../../fcnlab/ui/canvas_assets/strip.js";
-import { firstCounts, firstSteps, lastWords, learning, leftOpen, saving } from "../../fcnlab/ui/canvas_assets/words.js";
+import { freshColour } from "../../fcnlab/web/canvas/assets/classbar.js";
+import { DEFAULT_DISPLAY, displayFrom, PassedOver } from "../../fcnlab/web/canvas/assets/settings.js";
+import { inSight, ITEM_PX } from "../../fcnlab/web/canvas/assets/strip.js";
+import { firstCounts, firstSteps, lastWords, learning, leftOpen, saving } from "../../fcnlab/web/canvas/assets/words.js";
 
 const CALM = { pending: 0, silenceMs: 0, reachable: true, persistent: true };
 const META = /** @type {const} */ ({ overlay: 3, status: 1, phase: "idle", progress: 1, message: "", milliseconds: 9, updated_at: null, width: 3, height: 2, covers: 5, shown_done: false });

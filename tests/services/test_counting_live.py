@@ -23,7 +23,7 @@ from fcnlab.services.projects import projects
 from fcnlab.specs import TrainingSpec
 from fcnlab.storage.files.checkpoints import save_checkpoint
 from fcnlab.storage.files.png import mask_png
-from fcnlab.ui.routes import counts_shown, objects_shown, overlay_meta
+from fcnlab.web.routes import counts_shown, objects_shown, overlay_meta
 from tests.services.model_bench import add_network, small_network
 
 HEIGHT, WIDTH = 120, 200

@@ -213,7 +213,7 @@ def test_pages_explain_an_installation_that_cannot_be_opened_and_recover_without
 ) -> None:
     from streamlit.testing.v1 import AppTest
 
-    from fcnlab.ui import session
+    from fcnlab.web import session
 
     def full(*_: object, **__: object) -> Lab:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "lab.db")

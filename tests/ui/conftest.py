@@ -10,7 +10,7 @@ import streamlit as st
 
 from fcnlab.lab import Lab, open_lab
 from fcnlab.settings import Settings
-from fcnlab.ui import session
+from fcnlab.web import session
 
 
 @pytest.fixture

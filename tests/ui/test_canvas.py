@@ -6,7 +6,7 @@ import pytest
 import fcnlab
 from fcnlab.domain import Event, EventBatch, EventKind
 from fcnlab.errors import InvalidEvent
-from fcnlab.ui.canvas import MAX_EVENTS, read_events, read_goto
+from fcnlab.web.canvas.canvas import MAX_EVENTS, read_events, read_goto
 
 TAB = "a1b2c3d4e5f6"
 PAYLOADS = {
@@ -163,7 +163,7 @@ def test_the_workspace_is_drawn_with_what_it_is_given():
 
 
 def _page() -> None:
-    from fcnlab.ui import canvas
+    from fcnlab.web.canvas import canvas
 
     scene = {
         "project": {"id": 1, "name": "roots", "key": "k3y"},
@@ -183,7 +183,7 @@ def _page() -> None:
 
 
 def test_no_script_is_longer_than_a_module_may_be():
-    assets = Path(fcnlab.__file__).parent / "ui" / "canvas_assets"
+    assets = Path(fcnlab.__file__).parent / "web" / "canvas" / "assets"
     for path in assets.glob("*.js"):
         lines = path.read_text(encoding="utf-8").splitlines()
 

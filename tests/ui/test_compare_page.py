@@ -31,7 +31,8 @@ from fcnlab.storage.database import (
 from fcnlab.storage.database.engine import writing
 from fcnlab.storage.files.png import mask_png
 from fcnlab.storage.files.whole_files import write_whole
-from fcnlab.ui import compare_charts, compare_panel, compare_watch, session
+from fcnlab.web import session
+from fcnlab.web.panels.comparing import compare_charts, compare_panel, compare_watch
 from tests.services.bars import HEIGHT, WIDTH, Site
 
 ROUTER = Path(__file__).parents[2] / "app.py"

@@ -12,7 +12,7 @@ from fcnlab.services.training.trainings import trainings
 from fcnlab.specs import COUNTING_NETWORK, TrainingProgress
 from fcnlab.storage.database import repository_counts, repository_trainings
 from fcnlab.storage.database.engine import writing
-from fcnlab.ui import count_train_panel
+from fcnlab.web.panels.training import count_train_panel
 from tests.services.tabs import new_project
 from tests.ui import train_bench
 from tests.ui.train_bench import click, labels, page, press, written

@@ -14,7 +14,8 @@ from fcnlab.services.counting.exports import CountRow, CountTable
 from fcnlab.services.images.importing import import_files
 from fcnlab.services.labelling.events import add_points, apply_events
 from fcnlab.services.projects import projects
-from fcnlab.ui import count_charts, session
+from fcnlab.web import session
+from fcnlab.web.panels.results import count_charts
 from tests.ui.test_pages import page, picture
 
 
@@ -34,7 +35,8 @@ def form() -> AppTest:
     """The dialog for a new project, without its frame: a test cannot act inside of dialogs."""
 
     def script() -> None:
-        from fcnlab.ui import projects_panel, session
+        from fcnlab.web import session
+        from fcnlab.web.panels.projects import projects_panel
 
         projects_panel.new_project_form(session.engine())
 

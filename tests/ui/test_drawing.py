@@ -9,7 +9,7 @@ import pytest
 
 from fcnlab.domain import ClassLabel
 from fcnlab.errors import InvalidEvent
-from fcnlab.ui.drawing import MAX_SHAPES, ink_of, inks, read_drawing
+from fcnlab.web.canvas.drawing import MAX_SHAPES, ink_of, inks, read_drawing
 
 CLASSES = [ClassLabel(0, "ground", "#0072B2", 0), ClassLabel(4, "root", "#E69F00", 1)]
 BY_INK = inks(CLASSES)

@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from fcnlab.exports import FORMAT_WORDS, GROUPS, ExportFormat
 from fcnlab.lab import open_lab
 from fcnlab.settings import Settings
-from fcnlab.ui import session
+from fcnlab.web import session
 from tests.services.stored_bench import StoredBench
 
 ROUTER = Path(__file__).parents[2] / "app.py"

@@ -17,8 +17,8 @@ from fcnlab.services.labels.expert_masks import counted_by_source
 from fcnlab.services.labels.label_uploads import sent_labels
 from fcnlab.services.projects.projects import project
 from fcnlab.settings import Settings
-from fcnlab.ui import session
-from fcnlab.ui.session import plain
+from fcnlab.web import session
+from fcnlab.web.session import plain
 from tests.services.export_bench import HEIGHT, WIDTH, Bench
 from tests.services.label_imports import BOX, labelme_file
 

@@ -12,8 +12,8 @@ from fcnlab.lab import Lab
 from fcnlab.services.comparing.model_difference import contrasts
 from fcnlab.services.models.models import keep_instant, models, use_model
 from fcnlab.services.projects import projects
-from fcnlab.ui import contrast_panel
-from fcnlab.ui.session import plain
+from fcnlab.web.panels.training import difference_panel
+from fcnlab.web.session import plain
 from tests.services.export_bench import HEIGHT, WIDTH, Bench
 from tests.services.label_imports import give_truth
 from tests.services.model_bench import add_network
@@ -122,7 +122,7 @@ def test_two_versions_are_compared_on_the_same_images(bench: Bench) -> None:
 
     assert not shown.exception
     assert "of its pixels have the same class" in written(shown)
-    assert contrast_panel.INSTANT + r" · IoU 1.000 with the mask it keeps" in written(shown)  # it made that mask
+    assert difference_panel.INSTANT + r" · IoU 1.000 with the mask it keeps" in written(shown)  # it made that mask
 
 
 def test_a_model_differs_from_itself_nowhere_and_the_marks_are_where_others_do(bench: Bench) -> None:
@@ -165,6 +165,6 @@ def test_two_versions_are_measured_on_the_masks_of_experts(bench: Bench, tmp_pat
     assert not shown.exception
     (table,) = (one.value for one in shown.dataframe if "Class" in one.value and len(one.value.columns) == 3)
     assert list(table["Class"]) == ["Mean", "background", "object"]
-    assert list(table.columns[1:]) == [f"Left: {contrast_panel.INSTANT}", "Right: night"]
+    assert list(table.columns[1:]) == [f"Left: {difference_panel.INSTANT}", "Right: night"]
     assert ((table[table.columns[1:]] >= 0) & (table[table.columns[1:]] <= 1)).all(axis=None)
     assert "IoU with 2 expert masks" in written(shown)

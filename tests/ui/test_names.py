@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fcnlab.ui.session import plain
+from fcnlab.web.session import plain
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = sorted([*(ROOT / "fcnlab" / "ui").glob("*.py"), *(ROOT / "pages").glob("*.py")])

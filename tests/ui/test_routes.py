@@ -19,8 +19,8 @@ from fcnlab.services.labelling.events import add_points, set_image_state
 from fcnlab.services.live.jobs import Jobs
 from fcnlab.services.projects import projects
 from fcnlab.settings import Settings
-from fcnlab.ui import routes
-from fcnlab.ui.session import Engine
+from fcnlab.web import routes
+from fcnlab.web.session import Engine
 
 PHOTOS = ("chelsea.png", "coffee.png", "coins.png")
 

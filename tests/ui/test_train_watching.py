@@ -19,8 +19,8 @@ from fcnlab.storage.database import (
 )
 from fcnlab.storage.database.engine import writing
 from fcnlab.storage.files.processes import this_process
-from fcnlab.ui import train_watch
-from fcnlab.ui.train_charts import DRAWN_AT_MOST, thinned
+from fcnlab.web.panels.training import train_watch
+from fcnlab.web.panels.training.train_charts import DRAWN_AT_MOST, thinned
 from tests.ui import train_bench
 from tests.ui.train_bench import labels, page, press, written
 

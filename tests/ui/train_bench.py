@@ -14,7 +14,8 @@ from fcnlab.lab import Lab, open_lab
 from fcnlab.services.labelling.events import add_points
 from fcnlab.services.live.jobs import Jobs
 from fcnlab.settings import Settings
-from fcnlab.ui import session, train_panel, train_watch
+from fcnlab.web import session
+from fcnlab.web.panels.training import train_panel, train_watch
 from tests.services.tabs import new_project
 
 ROUTER = Path(__file__).parents[2] / "app.py"

@@ -1,1 +1,0 @@
-"""The click canvas, session state, routes."""

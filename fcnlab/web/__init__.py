@@ -1,0 +1,1 @@
+"""The web application: pages' panels, the click canvas, session state, routes."""

@@ -1,0 +1,132 @@
+"""The label page's workspace: scene out to the browser, events in from it."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from fcnlab.core.images.palette import unused_colours
+from fcnlab.domain import Event, EventBatch, Project
+from fcnlab.errors import FcnlabError
+from fcnlab.services.images.pictures import tiling_of
+from fcnlab.services.images.questions import projects_of_images
+from fcnlab.services.labelling.events import apply_events
+from fcnlab.services.labelling.scenes import Scene, scene, strip
+from fcnlab.web import session
+from fcnlab.web.canvas import canvas
+from fcnlab.web.session import Engine
+
+OFFERED_COLOURS = 9
+"""Colours from the palette that the browser offers for a new class."""
+
+
+def draw_workspace(own: Engine, *, project_id: int, labeller: str) -> None:
+    """Draw the canvas and everything round it; call inside a fragment."""
+    view = session.current_view()
+    client = session.client_id()
+    shown = scene(own.lab, project_id=project_id, image_id=view.image_id, client_id=client, labeller=labeller)
+    if shown.image is not None and session.peek("opened") != shown.image.id:
+        session.remember("opened", shown.image.id)
+        _, following = strip(own.lab, project_id=project_id, start=shown.place.position if shown.place else 0, count=2)
+        own.jobs.opened(project_id, shown.image.id, next_ids=[image.id for image in following])
+    canvas.draw(
+        scene_data(shown, client=client, labeller=labeller, refusals=session.recall("refusals", [])),
+        key=session.CANVAS_KEY,
+        on_events=lambda raw: take_events(own, raw, project_id=project_id, labeller=labeller),
+        on_goto=_go_to,
+    )
+
+
+def take_events(own: Engine, raw: object, *, project_id: int, labeller: str) -> None:
+    """Store what a browser sent, then tell the learner; runs before the page's body."""
+    try:
+        batch = canvas.read_events(raw)
+        refusals = []
+        for owner, events in _by_project(own, batch, project_id):
+            part = EventBatch(batch.client_id, events)
+            applied = apply_events(own.lab, part, project_id=owner, labeller=labeller)
+            refusals += [refusal.reason for refusal in applied.refusals]
+            for image_id in applied.changed_images | {event.image_id for event in events}:
+                own.jobs.clicked(owner, image_id, client_id=batch.client_id, acknowledged=applied.acknowledged)
+            if applied.changed_classes:
+                own.jobs.changed(owner)
+    except FcnlabError as failure:
+        refusals = [str(failure)]
+    session.remember("refusals", refusals)
+
+
+def look_of(project: Project) -> str:
+    """Part of the addresses of pictures, which change with how they are made; empty when they are as they come."""
+    return "" if project.imaging.is_plain else project.imaging.digest
+
+
+def _by_project(own: Engine, batch: EventBatch, current: int) -> list[tuple[int, tuple[Event, ...]]]:
+    """Runs of events of one project each: a tab may have changed the project with clicks still unsent."""
+    owners = projects_of_images(own.lab, image_ids={event.image_id for event in batch.events})
+    return [
+        (owner, tuple(events))
+        for owner, events in groupby(batch.events, key=lambda event: owners.get(event.image_id, current))
+    ]
+
+
+def scene_data(shown: Scene, *, client: str | None, labeller: str, refusals: list[str]) -> canvas.SceneData:
+    """The scene in the words of the component."""
+    image: canvas.ImageData | None = None
+    if shown.image is not None and shown.place is not None:
+        tile_px, levels = tiling_of(shown.image)
+        image = {
+            "id": shown.image.id,
+            "name": shown.image.name,
+            "width": shown.image.width,
+            "height": shown.image.height,
+            "state": shown.image.state.value,
+            "is_complete": shown.image.is_complete,
+            "keeps_mask": shown.image.mask_model is not None,
+            "position": shown.place.position - 1,
+            "previous_id": shown.place.previous_id,
+            "next_id": shown.place.next_id,
+            "tile_px": tile_px,
+            "levels": levels,
+        }
+    project = shown.project
+    return {
+        "project": {
+            "id": project.id,
+            "name": project.name,
+            "key": project.key,
+            "look": look_of(project),
+            "task": project.task.value,
+        },
+        "labeller": labeller,
+        "n_images": shown.n_images,
+        "classes": [
+            {
+                "id": label.id,
+                "name": label.name,
+                "colour": label.colour,
+                "n_points": shown.points_per_class.get(label.id, 0),
+                "is_background": label.id == project.background,
+            }
+            for label in project.classes
+        ],
+        "colours": list(unused_colours((label.colour for label in project.classes), count=OFFERED_COLOURS)),
+        "image": image,
+        "points": [(one.uid, one.point.row, one.point.col, one.point.class_id) for one in shown.points],
+        "n_strokes": shown.n_strokes,
+        "open": {"count": shown.n_open, "next_id": shown.next_open_id},
+        "reversible": {
+            "undo": shown.reversible.undo,
+            "redo": shown.reversible.redo,
+            "redo_reopens": shown.reversible.redo_reopens,
+        },
+        "acknowledged": {"client_id": client, "seq": shown.acknowledged} if client else None,
+        "refusals": refusals,
+        "object_mode": project.learner.object_mode and project.background is not None,
+        "notice": None,
+    }
+
+
+def _go_to(raw: object) -> None:
+    try:
+        session.show(image_id=canvas.read_goto(raw))
+    except FcnlabError as failure:
+        session.remember("refusals", [str(failure)])

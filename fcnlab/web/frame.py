@@ -1,0 +1,140 @@
+"""What every page has: its style, the choice of a project, the name of the labeller."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import streamlit as st
+from streamlit.components.v2.types import ComponentRenderer
+
+from fcnlab.counts import Task
+from fcnlab.domain import Project
+from fcnlab.services.projects import projects as project_service
+from fcnlab.web import session
+from fcnlab.web.session import Engine
+
+ICON = Path(__file__).parent / "canvas" / "assets" / "icon.png"
+
+ANONYMOUS = "anonymous"
+"""Who labels where nobody said so."""
+
+DARK_INK = """
+[data-testid^="stBaseButton-primary"]:not(:disabled), [data-testid^="stBaseButton-primary"]:not(:disabled) *,
+[data-tag], [data-tag] * { color: #0E1117 !important; fill: #0E1117; }
+"""
+"""In the dark the primary colour is light, so that it stands out from the page, and Streamlit writes white on it."""
+
+STYLE = """<style>
+[data-stale="true"] { opacity: 1 !important; transition: none !important; }
+.st-key-labeller, .st-key-first_field { display: none !important; }
+.block-container { padding: 4.1rem 1.2rem 0.4rem !important; max-width: 100% !important; }
+</style>"""
+
+
+def style() -> str:
+    """The style of all pages, in the theme that the browser shows."""
+    return STYLE if st.context.theme.type != "dark" else STYLE.replace("</style>", f"{DARK_INK}</style>")
+
+
+def chosen_project(own: Engine) -> Project | None:
+    """The project of the address, or the first one; a picker to change it. None when there is no project."""
+    projects = project_service.projects(own.lab)
+    if not projects:
+        st.info("There is no project yet: create one on the **Projects** page.", icon=":material/folder_open:")
+        return None
+    by_id = {project.id: project for project in projects}
+    wanted = session.current_view().project_id
+    start = next((one for one in (wanted, session.peek("project")) if one in by_id), projects[0].id)
+    picked: int = st.selectbox(
+        "Project",
+        list(by_id),
+        index=list(by_id).index(start),
+        format_func=lambda project_id: titled(by_id[project_id]),
+        label_visibility="collapsed",
+        width=260,
+    )
+    session.remember("project", picked)  # the address forgets it on the way to another page
+    if picked != wanted:
+        session.show(project_id=picked)
+    return by_id[picked]
+
+
+def counts_objects() -> bool:
+    """Whether the project that this tab looks at counts objects."""
+    known = {project.id: project for project in project_service.projects(session.engine().lab)}
+    wanted = (session.current_view().project_id, session.peek("project"), next(iter(known), None))
+    chosen = next((known[one] for one in wanted if one in known), None)
+    return chosen is not None and chosen.task is Task.COUNTS
+
+
+def led_to_counts(project: Project, words: str) -> bool:
+    """In a project that counts, say in `words` why a page is not for it, and lead to its counts; whether it is one."""
+    if project.task is not Task.COUNTS:
+        return False
+    st.info(words, icon=":material/tag:")
+    if st.button("Go to the counts", icon=":material/arrow_forward:"):
+        st.switch_page("pages/count.py", query_params={"project": str(project.id)})
+    return True
+
+
+def titled(project: Project) -> str:
+    """The name of a project in a list, with what it makes where that is not masks."""
+    return f"{project.name} (counts)" if project.task is Task.COUNTS else project.name
+
+
+def know_labeller() -> None:
+    """Learn from the browser who labels, where neither address nor tab say so, and let it remember who does."""
+    name = session.labeller()
+    about = {"name": name, "typed": name is not None and session.peek("typed_labeller") == name, "focuses": False}
+    answer = _browser()(key="labeller", data=about, on_remembered_change=_ran)
+    remembered = answer.get("remembered")
+    if name is None and isinstance(remembered, str):
+        session.remember("is_browser_asked", True)
+        if remembered:
+            session.show(labeller=remembered)
+
+
+def labeller_name() -> str:
+    """Who labels, on a button that changes it. Asked once where nobody said so and this browser remembers nobody."""
+    name = session.labeller()
+    wanted = st.button(
+        session.plain(name or ANONYMOUS), icon=":material/person:", type="tertiary", help="Who labels: change the name"
+    )
+    is_unknown = name is None and session.peek("is_browser_asked") and not session.peek("asked_for_name")
+    if wanted or is_unknown:
+        session.remember("asked_for_name", True)
+        _ask_for_name()
+    return name or ANONYMOUS
+
+
+@st.dialog("Who is labelling?")
+def _ask_for_name() -> None:
+    """Ask for a name; closing the dialog leaves it as it is."""
+    st.write("Your name is stored with every point you click, so that undo and statistics stay yours.")
+    with st.form("labeller", border=False):
+        given = st.text_input(
+            "Your name", value=session.labeller() or "", max_chars=session.MAX_NAME, placeholder="for example Ada"
+        )
+        if st.form_submit_button("Start labelling", type="primary", width="stretch"):
+            if given.strip():
+                session.show(labeller=given)
+                session.remember("typed_labeller", session.labeller())
+                st.rerun()
+            st.caption("Type a name, or close this window to label as *anonymous*.")
+    focus_first_field()
+
+
+def focus_first_field() -> None:
+    """In a dialog: let its first field have the focus."""
+    _browser()(key="first_field", data={"name": None, "typed": False, "focuses": True}, on_remembered_change=_ran)
+
+
+@cache
+def _browser() -> ComponentRenderer:
+    """What remembers the name in the browser, and puts the focus into fields; registered at the first use."""
+    return st.components.v2.component("fcnlab.labeller", html="<span></span>", js="labeller.js", isolate_styles=False)
+
+
+def _ran() -> None:
+    """What the browser remembers is read where the page asks for it."""

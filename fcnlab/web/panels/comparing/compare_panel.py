@@ -1,0 +1,162 @@
+"""The form of the compare page: which networks, on what, for how long."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from fcnlab.comparisons import ComparisonSpec
+from fcnlab.core.networks.registry import NETWORKS
+from fcnlab.counts import Task
+from fcnlab.domain import ImageInfo, Project
+from fcnlab.errors import FcnlabError
+from fcnlab.runs import duration_in_words
+from fcnlab.services.comparing.comparisons import start_comparison
+from fcnlab.services.comparing.entries import FCNS, TELLING, candidate, title_of
+from fcnlab.services.projects.projects import images
+from fcnlab.services.training.workers import ensure_worker
+from fcnlab.specs import COUNTING_NETWORK, NetworkName, NetworkSpec, Upsampling
+from fcnlab.web import session
+from fcnlab.web.session import Engine
+
+MINUTES = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0)
+HOLDOUTS = (0.1, 0.2, 0.25, 0.3, 0.5)
+SIDES = (256, 384, 512, 768, 1024)
+UPSAMPLINGS: tuple[Upsampling, ...] = ("transposed", "bilinear", "bicubic", "nearest")
+MEASURING_S = 10
+"""About what is needed for each network beside its training."""
+
+QUESTIONS = (
+    ("Why are sliding windows slow?", "Compare the time per image of *Sliding window* and *Sliding window, at once*."),
+    ("What do fully connected layers lose?", "Look at the borders of *Fully connected*, and at the sizes it takes."),
+    ("What do skips give?", "Compare *FCN-32s* with *FCN-8s* and *FCN-2s*: the same encoder, finer and finer stages."),
+    ("What does learned upsampling give?", "Compare *FCN-8s, transposed* with *FCN-8s, bilinear*."),
+    ("What does an encoder that knows much give?", "Compare *U-Net* with *Deconvolution network*, from scratch."),
+)
+
+
+def invitation(project: Project) -> None:
+    """What a comparison shows, for a project that has none yet."""
+    shows = "accuracy, time per image, size, and the masks themselves"
+    if project.task is Task.COUNTS:
+        shows = "how far counts of held-out images are off, time per image, and size"
+    with st.container(border=True):
+        st.markdown("**See for yourself which network to train**")
+        st.write(
+            "All networks get the same points, the same held-out images and the same time; what comes out stands side "
+            f"by side: {shows}. Questions it answers:"
+        )
+        st.markdown("\n".join(f"- **{question}** {where}" for question, where in QUESTIONS))
+
+
+@st.fragment
+def form(own: Engine, project: Project) -> None:
+    """Choices and the button that starts; reruns alone."""
+    counts = project.task is Task.COUNTS
+    networks = _networks(counts=counts)
+    left, middle, right = st.columns(3)
+    minutes = left.select_slider("Time for each network", MINUTES, 1.0, format_func=_minutes_in_words)
+    holdout = middle.select_slider(
+        "Held out for the score",
+        HOLDOUTS,
+        0.25,
+        format_func=lambda part: f"{part:.0%}",
+        help="Part of the labelled images that nobody learns from.",
+    )
+    side = 384
+    if counts:
+        right.caption("Each network is trained twice: for a density, and for blobs.")
+    else:
+        side = right.select_slider(
+            "Picture size", SIDES, 384, help="Longer side in pixels at which all look at a picture. Smaller is faster."
+        )
+    labelled = [one for one in images(own.lab, project_id=project.id) if one.n_points or (counts and one.is_complete)]
+    with st.expander("Images and more", icon=":material/tune:"):
+        image_ids, shown_ids, has_instant, staged, seed = _more(labelled)
+    if st.button("Compare", type="primary", icon=":material/compare_arrows:", disabled=not networks):
+        try:
+            spec = ComparisonSpec(
+                tuple(networks),
+                minutes=float(minutes),
+                image_ids=tuple(image_ids),
+                shown_ids=tuple(shown_ids),
+                has_instant=has_instant,
+                holdout=float(holdout),
+                seed=int(seed),
+                working_side=int(side),
+                staged=staged,
+            )
+            labeller = session.labeller() or "anonymous"
+            with st.spinner("Choosing the images that nobody learns from"):
+                made = start_comparison(own.lab, project_id=project.id, spec=spec, labeller=labeller)
+            ensure_worker(own.lab, project_id=project.id)
+        except FcnlabError as failure:
+            session.explained(failure)
+            return
+        session.remember("comparison", made.id)
+        st.rerun(scope="app")
+    if not networks:
+        st.caption(":material/info: Choose at least one network.")
+        return
+    used = [one for one in labelled if not image_ids or one.id in image_ids]
+    whole = len(networks) * (2 if counts else 1) * (float(minutes) * 60 + MEASURING_S)
+    st.caption(
+        f"{_count(len(networks), 'network')}, one after another: about {duration_in_words(whole)}. "
+        f"All learn from the {_count(sum(one.n_points for one in used), 'point')} of now in "
+        f"{_count(len(used), 'image')}, held-out ones left out. It goes on when you close this page."
+    )
+    if len(used) < 3:
+        st.caption(":material/info: With fewer than three labelled images none is held out, and there are no scores.")
+
+
+def _networks(*, counts: bool) -> list[NetworkSpec]:
+    """What was chosen among all networks, the FCNs with each upsampling."""
+    known: dict[tuple[NetworkName, Upsampling], NetworkSpec] = {
+        (name, upsampling): candidate(name, upsampling)
+        for name, info in NETWORKS.items()
+        if info.by_steps  # the larger head takes part with the instant learner
+        for upsampling in (UPSAMPLINGS if name in FCNS else UPSAMPLINGS[:1])
+    }
+    picked: list[tuple[NetworkName, Upsampling]] = st.multiselect(
+        "Networks",
+        list(known),
+        [(COUNTING_NETWORK, "transposed")] if counts else list(TELLING),
+        format_func=lambda pair: title_of(known[pair]),
+        help=None if counts else "The first choice is a telling set: each differs from its neighbour by one idea.",
+    )
+    return [known[pair] for pair in picked]
+
+
+def _more(labelled: Sequence[ImageInfo]) -> tuple[list[int], list[int], bool, bool, int]:
+    """Ids of the images learned from and of those shown; whether the instant learner takes part, and FCNs are trained
+    coarse to fine; the seed."""
+    names = {one.id: one.name for one in labelled}
+    image_ids = st.multiselect(
+        "Images", list(names), format_func=names.__getitem__, placeholder="All images with points"
+    )
+    shown_ids = st.multiselect(
+        "Masks to look at",
+        list(names),
+        format_func=names.__getitem__,
+        placeholder="Four images, held-out ones first",
+        max_selections=8,
+    )
+    left, right = st.columns(2, vertical_alignment="bottom")
+    seed = left.number_input("Seed", 0, 2**31 - 1, 0, help="Of the images held out, and of every training.")
+    has_instant = right.toggle("The instant learner takes part", value=True)
+    staged = right.toggle(
+        "FCN-16s and FCN-8s coarse to fine",
+        value=True,
+        help="Each begins as the coarser one before it, which takes a part of its time. It is measured at its own "
+        "stage alone. Off: all of its time is its own.",
+    )
+    return image_ids, shown_ids, has_instant, staged, seed
+
+
+def _minutes_in_words(minutes: float) -> str:
+    return f"{minutes * 60:.0f} s" if minutes < 1 else f"{minutes:.0f} min"
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}{'' if number == 1 else 's'}"

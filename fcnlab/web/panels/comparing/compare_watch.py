@@ -1,0 +1,294 @@
+"""What the compare page shows of a comparison: how far it is, its table and charts, what to do with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from html import escape
+
+import streamlit as st
+
+from fcnlab.comparisons import Measured, Participant, timing_in_words
+from fcnlab.domain import Project
+from fcnlab.errors import FcnlabError
+from fcnlab.runs import Comparison, TrainingState, Wanted, duration_in_words, kept_in_brief
+from fcnlab.services.comparing import comparisons as service
+from fcnlab.services.comparing.comparisons import Standing
+from fcnlab.services.training.workers import ensure_worker
+from fcnlab.specs import PointScore
+from fcnlab.web import session
+from fcnlab.web.panels.comparing.compare_charts import colours_of, draw_charts
+from fcnlab.web.panels.comparing.compare_counts import count_notes, count_row, selection_notes
+from fcnlab.web.panels.comparing.compare_masks import draw_masks
+from fcnlab.web.session import Engine
+
+REFRESH_S = 1.5
+LATE_AFTER = timedelta(seconds=30)
+"""A worker needs seconds to start; one that has not come by then will not."""
+
+NONE = "–"
+LIST_STYLE = (
+    "<style>.fcnlab-list{display:grid;grid-template-columns:repeat(auto-fit,minmax(420px,1fr));gap:.45rem 2.5rem}"
+    ".fcnlab-list>div{display:grid;grid-template-columns:.8rem 1fr;gap:.6rem;line-height:1.4}</style>"
+)
+STATE_WORDS = {
+    TrainingState.QUEUED: "waits",
+    TrainingState.RUNNING: "training",
+    TrainingState.PAUSED: "paused",
+    TrainingState.FINISHED: "done",
+    TrainingState.CANCELLED: "cancelled",
+    TrainingState.FAILED: "failed",
+}
+
+
+def chosen(known: Sequence[Comparison]) -> Comparison:
+    """The comparison to look at: the newest, or another one that is picked."""
+    by_id = {one.id: one for one in known}
+    wanted = session.peek("comparison")
+    if len(known) == 1:
+        return known[0]
+    number: int = st.selectbox(
+        "Comparison",
+        list(by_id),
+        index=list(by_id).index(wanted) if wanted in by_id else 0,
+        format_func=lambda one: _title(by_id[one]),
+        label_visibility="collapsed",
+        width=420,
+        key=f"comparison-{known[0].id}",
+    )
+    session.remember("comparison", number)
+    return by_id[number]
+
+
+def watch(own: Engine, project: Project, found: Standing) -> None:
+    """All of a comparison; while it goes on, what changes is drawn again by itself."""
+    _head(own, found)
+    if found.is_open:
+        st.fragment(_live, run_every=REFRESH_S)(own, found.comparison.id, found.n_measured)
+    else:
+        _table(found)
+        draw_charts(found)
+    draw_masks(own, project, found)
+    _legend(found)
+    _keep(own, found)
+
+
+def _live(own: Engine, comparison_id: int, n_measured: int) -> None:
+    """What changes while a comparison goes on; a new result draws the whole page again."""
+    try:
+        found = service.standing(own.lab, comparison_id=comparison_id)
+    except FcnlabError as failure:
+        session.explained(failure)
+        return
+    if not found.is_open or found.n_measured != n_measured:
+        st.rerun(scope="app")
+    _progress(own, found)
+    _table(found)
+    draw_charts(found)
+
+
+def _head(own: Engine, found: Standing) -> None:
+    """What is compared on what, and the buttons that end or delete it."""
+    spec, number = found.spec, found.comparison.id
+    with st.container(horizontal=True, vertical_alignment="center"):
+        is_training = any(one.state is TrainingState.RUNNING for one in found.participants)
+        state = TrainingState.RUNNING if found.is_open and is_training else found.comparison.state
+        st.subheader(_title(replace(found.comparison, state=state)), anchor=False)
+        st.space("stretch")
+        if found.is_open:
+            with st.popover("Cancel", icon=":material/close:"):
+                st.write("This ends all its trainings for good. Results that are in stay.")
+                if st.button("Cancel the comparison", type="primary"):
+                    _do(lambda: service.cancel_comparison(own.lab, comparison_id=number))
+        else:
+            with st.popover("Delete", icon=":material/delete:"):
+                st.write("This deletes its results and networks. Those kept as a version stay.")
+                if st.button("Delete the comparison", type="primary"):
+                    _do(lambda: service.delete_comparison(own.lab, comparison_id=number))
+    held = f"{len(spec.held_out)} held out" if spec.held_out else "none held out, so there are no scores"
+    n_points = next((one.measured.n_points for one in found.participants if one.measured), None)
+    learned = "" if n_points is None else f", {n_points:,} points learned from"
+    size = f"at most {spec.working_side} pixels long"
+    if spec.counts:
+        size = f"enlarged {spec.magnification:.2g} times"
+    st.caption(
+        f"{len(spec.image_ids)} images, {held}{learned}; {_minutes(spec.minutes)} of training for each network, "
+        f"pictures {size}. By {session.plain(found.comparison.labeller)}."
+    )
+
+
+def _progress(own: Engine, found: Standing) -> None:
+    networks = [one for one in found.participants if one.training is not None]
+    parts = [_part(one, found) for one in networks]
+    at_work = next((one for one in networks if one.state is TrainingState.RUNNING), None)
+    left = sum((1 - part) * found.spec.minutes * 60 for part in parts)
+    if found.comparison.state is TrainingState.QUEUED or at_work is None:
+        words = "Waits for its turn" if found.is_served else "Its worker is starting"
+    elif at_work.training is not None and at_work.training.wanted is Wanted.CANCEL:
+        words = "Ends in a moment"
+    elif at_work.training is not None and not at_work.training.epoch and not any(one.measured for one in networks):
+        words = f"Preparing {at_work.title}"
+    else:
+        words = f"{at_work.title} is training; about {duration_in_words(left)} of training left in all"
+    n_over = sum(not one.training.is_open for one in networks if one.training)
+    st.progress(min(1.0, sum(parts) / len(parts)), f"{n_over} of {len(networks)} networks are through. {words}.")
+    is_due = not found.is_served and own.lab.clock() - found.comparison.created_at > LATE_AFTER
+    if is_due:
+        st.warning(f"No worker is at work. The log of the last one is in {own.lab.folders.logs}.")
+        if st.button("Start a worker", icon=":material/restart_alt:"):
+            _do(lambda: ensure_worker(own.lab, project_id=found.comparison.project_id))
+
+
+def _table(found: Standing) -> None:
+    st.dataframe(
+        [_row(one) for one in found.participants],
+        hide_index=True,
+        width="stretch",
+        height=35 * (len(found.participants) + 1) + 3,
+        placeholder=NONE,
+        column_config={
+            "Parameters": st.column_config.NumberColumn(format="localized", help="All numbers in it."),
+            "Learned": st.column_config.NumberColumn(format="localized", help="Those learned from the points."),
+            "Seconds per image": st.column_config.NumberColumn(format="%.3g"),
+            "Epoch kept": st.column_config.TextColumn(
+                help="Of the network itself: FCN-16s and FCN-8s are trained coarse to fine, and never measured before "
+                "their own stage."
+            ),
+            "Seconds per epoch": st.column_config.NumberColumn(format="%.2f"),
+            "Mean IoU": st.column_config.NumberColumn(format="%.3f"),
+            "Held-out accuracy": st.column_config.NumberColumn(format="%.1f%%"),
+            **{name: st.column_config.NumberColumn(format="%.2f") for name in ("Held-out MAE", "RMSE", "GAME(3)", "F")},
+            **{name: st.column_config.NumberColumn(format="%.1f%%") for name in ("MRE", "Precision", "Recall")},
+        },
+    )
+    results = [one.result for one in found.participants if one.result is not None]
+    for line in count_notes(results) if found.spec.counts else [*_notes(results), *selection_notes(results)]:
+        st.caption(line)
+    for one in found.participants:
+        if one.message and one.state is TrainingState.FAILED:
+            st.error(f"**{one.title}** failed: {session.plain(one.message)}", icon=":material/error:")
+        elif one.message:
+            st.info(f"**{one.title}** has no result: {session.plain(one.message)}.", icon=":material/info:")
+
+
+def _row(one: Participant) -> dict[str, object]:
+    measured, score = one.result, one.result.score if one.result else None
+    if one.training is not None and one.training.training.objective.counts:
+        return count_row(one, _state_in_words(one))
+    return {
+        "Network": one.title,
+        "State": _state_in_words(one),
+        "Held-out accuracy": 100 * score.accuracy if isinstance(score, PointScore) else None,
+        "95% interval": f"{score.low:.0%} to {score.high:.0%}" if isinstance(score, PointScore) else None,
+        "Mean IoU": measured.mean_iou if measured else None,
+        "Epoch kept": kept_in_brief(score, one.training.epoch) if measured and one.training else None,
+        "Seconds per image": measured.timing.seconds if measured else None,
+        "Quickest to slowest": measured.timing.spread() if measured else None,
+        "At": _timed(measured) if measured else None,
+        "Seconds per epoch": one.seconds_per_epoch,
+        "Epochs": one.training.epoch if one.training else None,
+        "Learning": duration_in_words(measured.seconds) if measured else None,
+        "Parameters": measured.parameters if measured else None,
+        "Learned": measured.learned if measured else None,
+    }
+
+
+def _notes(results: Sequence[Measured]) -> list[str]:
+    """What the figures of the table were taken on."""
+    notes = []
+    n_masks = max((one.n_masks for one in results), default=0)
+    if any(one.by_experts for one in results):
+        notes.append(f"Mean IoU on {n_masks} expert masks of held-out images.")
+    elif n_masks:
+        notes.append(
+            f"Mean IoU on the masks of {n_masks} held-out done images. Labellers accepted them, but most of "
+            "their pixels were drawn by a model, usually the instant learner, which favours it."
+        )
+    elif results:
+        notes.append("Mean IoU needs expert masks or done images among those held out; there are none.")
+    if results:
+        timing = results[0].timing
+        where = "the graphics card" if not timing.threads else "one thread" if timing.threads == 1 else "all threads"
+        part = (
+            " Of a sliding window a part of the pixels is computed and the rest extrapolated; its mask is drawn by its "
+            "twin, which gives the same scores at once."
+            if any(one.timing.is_extrapolated for one in results)
+            else ""
+        )
+        notes.append(
+            f"Seconds per image: prediction at {timing.hw[1]} x {timing.hw[0]} pixels unless another size is given, "
+            f"on {where}, while other work may go on; {timing_in_words(results)}.{part}"
+        )
+    return notes
+
+
+def _legend(found: Standing) -> None:
+    """Each of those compared in one sentence, in its colour."""
+    st.markdown("**What each of them does**")
+    colours = colours_of(found.participants)
+    entries = [
+        f'<div style="background:{colours[one.key]};width:.8rem;height:.8rem;border-radius:.2rem;margin-top:.3rem">'
+        f"</div><div><strong>{escape(one.title)}.</strong> {escape(one.summary)}</div>"
+        for one in found.participants
+    ]
+    st.html(LIST_STYLE + f'<div class="fcnlab-list">{"".join(f"<div>{one}</div>" for one in entries)}</div>')
+
+
+def _keep(own: Engine, found: Standing) -> None:
+    """Make a model of one of the networks."""
+    ready = {one.training.id: one for one in found.participants if one.training is not None and one.measured}
+    if not ready:
+        return
+    with st.container(border=True, horizontal=True, vertical_alignment="bottom"):
+        number: int = st.selectbox(
+            "Networks of a comparison are no models of the project until you keep one",
+            list(ready),
+            format_func=lambda one: ready[one].title + (" (kept)" if ready[one].model_id else ""),
+            width=460,
+        )
+        if ready[number].model_id is not None:
+            st.button("Kept as a version", icon=":material/check:", disabled=True)
+        elif st.button("Keep as a version", icon=":material/bookmark_add:"):
+            _do(lambda: service.keep_as_version(own.lab, training_id=number))
+
+
+def _part(one: Participant, found: Standing) -> float:
+    """How far the training of a network is, 0..1."""
+    if one.training is None or not one.training.is_open:
+        return 1.0
+    return min(1.0, one.training.seconds / (found.spec.minutes * 60))
+
+
+def _state_in_words(one: Participant) -> str:
+    if one.training is None:
+        return "fitting" if one.state is TrainingState.RUNNING else STATE_WORDS[one.state]
+    if one.state is TrainingState.RUNNING and not one.training.seconds_left and one.training.epoch:
+        return "being measured"
+    if one.state is TrainingState.FINISHED and one.result is None:
+        return "no result"
+    return STATE_WORDS[one.state]
+
+
+def _timed(measured: Measured) -> str:
+    height, width = measured.timing.hw
+    return f"{width} x {height}{', extrapolated' if measured.timing.is_extrapolated else ''}"
+
+
+def _title(one: Comparison) -> str:
+    n_networks = len(one.spec["networks"]) * max(1, len(one.spec.get("objectives", ())))
+    return f"Comparison {one.id}: {n_networks} networks, {one.created_at:%d %b %Y %H:%M}, {one.state}"
+
+
+def _minutes(minutes: float) -> str:
+    return duration_in_words(minutes * 60)
+
+
+def _do(change: Callable[[], object]) -> None:
+    """Make a change and show what came of it, or explain why not."""
+    try:
+        change()
+    except FcnlabError as failure:
+        session.explained(failure)
+        return
+    st.rerun(scope="app")

@@ -1,0 +1,1 @@
+"""Projects: images, classes, labels, settings."""

@@ -1,0 +1,146 @@
+"""Adding images to a project: from this computer, or from a folder of the server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import streamlit as st
+
+from fcnlab.domain import Project
+from fcnlab.errors import FcnlabError, StorageFull
+from fcnlab.services.images.import_sources import (
+    WELCOME,
+    allows_uris,
+    import_path,
+    import_uploads,
+    import_uri,
+)
+from fcnlab.services.images.importing import ImportProgress
+from fcnlab.web import session
+from fcnlab.web.session import Engine
+
+MASKS_KEY = "import-masks"
+SHOWN_MOST = 200
+"""Files left out that are named on the page."""
+
+
+def add_images(own: Engine, project: Project) -> None:
+    """Upload and folder import, and what the last one did."""
+    st.subheader("Add images", anchor=False)
+    st.toggle(
+        "Masks are images too",
+        key=MASKS_KEY,
+        help="Off: a file such as plant_mask.png is set aside where plant.jpg lies beside it. Labels have a place of "
+        "their own.",
+    )
+    here, server, web = st.tabs(["From this computer", "From a folder of the server", "From an address"])
+    with here:
+        _upload(own, project)
+    with server:
+        _folder(own, project)
+    with web:
+        _address(own, project)
+    _report(project)
+
+
+def _with_masks() -> bool:
+    return bool(st.session_state.get(MASKS_KEY, False))
+
+
+def _upload(own: Engine, project: Project) -> None:
+    turn = session.peek("uploads", 0)  # another key empties the widget
+    files = st.file_uploader(
+        WELCOME,
+        accept_multiple_files=True,  # of any kind: what is no image is named, where the widget would drop it
+        key=f"upload-{project.id}-{turn}",
+    )
+    if files:
+        _import(
+            own, project, import_uploads(own.lab, files, project_id=project.id, with_masks=_with_masks()), total=None
+        )
+        session.remember("uploads", turn + 1)
+        st.rerun()
+
+
+def _folder(own: Engine, project: Project) -> None:
+    roots = own.lab.settings.import_roots
+    if not roots:
+        st.caption(
+            "No folder may be read from here yet. Whoever runs the server can allow some with the environment "
+            'variable FCNLAB_IMPORT_ROOTS, for example `["/data/images"]`, or import with '
+            "`fcnlab import --project NAME FOLDER`."
+        )
+        return
+    with st.form("folder", border=False):
+        typed = st.text_input(
+            "Folder, or a zip archive", str(roots[0]), help=f"Inside {', '.join(str(root) for root in roots)}."
+        )
+        pressed = st.form_submit_button("Import it", icon=":material/drive_folder_upload:")
+    if pressed and typed.strip():
+        try:
+            steps = import_path(own.lab, Path(typed.strip()), project_id=project.id, with_masks=_with_masks())
+            _import(own, project, steps, total=None)
+        except FcnlabError as failure:
+            session.explained(failure)
+        else:
+            st.rerun()
+
+
+def _address(own: Engine, project: Project) -> None:
+    if not allows_uris(own.lab):
+        st.caption(
+            "No address may be read from here yet. Whoever runs the server can allow some with the environment "
+            'variables FCNLAB_IMPORT_SCHEMES, for example `["https"]`, and FCNLAB_IMPORT_HOSTS, for example '
+            '`["*.example.org"]`.'
+        )
+        return
+    with st.form("address", border=False):
+        typed = st.text_input("Address", placeholder="https://example.org/images.zip")
+        pressed = st.form_submit_button("Import it", icon=":material/cloud_download:")
+    if pressed and typed.strip():
+        try:
+            steps = import_uri(own.lab, typed.strip(), project_id=project.id, with_masks=_with_masks())
+            _import(own, project, steps, total=None)
+        except FcnlabError as failure:
+            session.explained(failure)
+        else:
+            st.rerun()
+
+
+def _import(own: Engine, project: Project, steps: Iterable[ImportProgress], *, total: int | None) -> None:
+    bar = st.progress(0.0, "Reading")
+    added, known = 0, 0
+    refused: list[tuple[str, str]] = []
+    set_aside: list[tuple[str, str]] = []
+    try:
+        for step in steps:
+            count = total or step.total or step.done
+            bar.progress(min(1.0, step.done / count), f"{step.done} of {count}: {session.plain(step.name)}")
+            if step.refused is not None:
+                (set_aside if step.is_set_aside else refused).append((step.name, step.refused))
+            elif step.duplicate:
+                known += 1
+            else:
+                added += 1
+    except StorageFull as failure:
+        refused.append(("all that follow", str(failure)))
+    own.jobs.changed(project.id)
+    session.remember("imported", (project.id, added, known, refused, set_aside))
+
+
+def _report(project: Project) -> None:
+    found = session.peek("imported")
+    if found is None or found[0] != project.id:
+        return
+    _, added, known, refused, set_aside = found
+    counts = ((known, "there already"), (len(refused), "left out"), (len(set_aside), "no images or masks, set aside"))
+    words = ", ".join([f"{added} added", *(f"{count} {what}" for count, what in counts if count)])
+    (st.warning if refused else st.success)(words, icon=":material/warning:" if refused else ":material/check_circle:")
+    for title, left_out in (("Left out", refused), ("Set aside", set_aside)):
+        if left_out:
+            with st.expander(title, expanded=title == "Left out" or len(left_out) < 5):
+                for name, reason in left_out[:SHOWN_MOST]:
+                    st.text(reason if name in reason else f"{name}: {reason}")
+                if len(left_out) > SHOWN_MOST:
+                    st.text(f"and {len(left_out) - SHOWN_MOST} more")

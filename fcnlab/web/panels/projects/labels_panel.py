@@ -1,0 +1,238 @@
+"""Labels of experts on the projects page: what was found, importing it, taking it away."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import streamlit as st
+
+from fcnlab.domain import Project
+from fcnlab.errors import FcnlabError
+from fcnlab.services.labels.expert_masks import counted_by_source, remove_source
+from fcnlab.services.labels.label_import import (
+    AUTO,
+    MOST_WEIGHT,
+    LabelRequest,
+    found_labels,
+    label_formats,
+)
+from fcnlab.services.labels.label_names import ClassMatch
+from fcnlab.services.labels.label_uploads import SentFile, sent_labels
+from fcnlab.web import session
+from fcnlab.web.panels.projects import label_classes
+from fcnlab.web.session import Engine
+
+TYPES = ["zip", "json", "xml", "csv", "txt", "yaml", "yml", "png", "tif", "tiff", "bmp"]
+
+
+@dataclass(frozen=True)
+class Given:
+    """Label files on offer: sent by the browser, or a path of the server."""
+
+    files: tuple[SentFile, ...] = ()
+    path: Path | None = None
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Tells one offer from another."""
+        return (str(self.path), *((file.name, len(file.getbuffer())) for file in self.files))
+
+    @contextmanager
+    def opened(self, own: Engine) -> Iterator[tuple[Path, str, bool]]:
+        """A path, what to call it, and whether it may lie anywhere."""
+        if self.path is not None:
+            yield self.path, self.path.name, False
+            return
+        with sent_labels(own.lab, self.files) as (path, name):
+            yield path, name, True
+
+
+def draw(own: Engine, project: Project) -> None:
+    """A closed section with the files, the options, and the labels that are there."""
+    with st.expander("Labels from other tools", icon=":material/draw:"):
+        st.caption(
+            "Masks, polygons and points from COCO, YOLO, Pascal VOC, Cityscapes, LabelMe, CVAT, Label Studio and "
+            "RootPainter, mask images, CSV. They are matched to the images by name, become training points, and models "
+            "are measured on them. Clicks are never changed."
+        )
+        given = _given(own, project)
+        if given is not None:
+            _offer(own, project, given)
+        _report(project)
+        _sources(own, project)
+
+
+def _given(own: Engine, project: Project) -> Given | None:
+    turn = session.peek("label_uploads", 0)  # another key empties the widget
+    sent = st.file_uploader(
+        "Label files, or a zip archive of them",
+        type=TYPES,
+        accept_multiple_files=True,
+        key=f"labels-{project.id}-{turn}",
+    )
+    if sent:
+        return Given(files=tuple(sent))
+    roots = own.lab.settings.import_roots
+    if not roots:
+        return None
+    typed = st.text_input(
+        "Or a file or folder of the server", key=f"labels-path-{project.id}-{turn}", placeholder=f"below {roots[0]}"
+    )
+    return Given(path=Path(typed.strip())) if typed.strip() else None
+
+
+def _offer(own: Engine, project: Project, given: Given) -> None:
+    """Options, what was found, and the button."""
+    request = _request(project)
+    try:
+        total, words, notes, classes = _found(own, project, given, request)
+    except FcnlabError as failure:
+        session.explained(failure)
+        return
+    images = "" if total is None else f", {total} {'image' if total == 1 else 'images'}"
+    st.text(f"{words}{images}.")
+    for line in notes:
+        st.text(line)
+    mapping = label_classes.draw(project, classes)
+    if st.button("Import the labels", type="primary", icon=":material/download_done:", disabled=mapping is None):
+        request = replace(request, mapping=mapping or {}, add_classes=True)
+        _import(own, project, given, request)
+        session.remember("label_uploads", session.peek("label_uploads", 0) + 1)
+        st.rerun()
+
+
+def _request(project: Project) -> LabelRequest:
+    titles = {AUTO: "recognise it", **label_formats()}
+    left, right = st.columns(2)
+    key = project.id
+    as_format = left.selectbox("Format", list(titles), format_func=titles.__getitem__, key=f"labels-format-{key}")
+    ground = next((label.name for label in project.classes if label.id == project.background), None)
+    rests: dict[Literal["auto", "background", "unknown"], str] = {
+        "auto": ground or "unknown, unless the file has a background",
+        "unknown": "unknown",
+    }
+    if ground is None:
+        rests["background"] = "a background class"
+    rest = right.selectbox(
+        "Outside of all shapes is",
+        list(rests),
+        format_func=rests.__getitem__,
+        help="Unknown pixels teach nothing.",
+        key=f"labels-rest-{key}-{ground}",
+    )
+    count = left.number_input(
+        "Points from each mask",
+        0,
+        10_000,
+        None,
+        step=10,
+        placeholder="automatic",
+        help="Empty: 100, and of many masks fewer, so that learning stays quick. 0: only to measure models on.",
+        key=f"labels-n-{key}",
+    )
+    weight = right.number_input(
+        "Weight of a point", 0.01, MOST_WEIGHT, 1.0, step=0.1, help="A click counts 1.", key=f"labels-weight-{key}"
+    )
+    return LabelRequest(
+        as_format=as_format,
+        points_per_image=None if count is None else int(count),
+        weight=float(weight),
+        rest=rest,
+        labeller=session.current_view().labeller or "import",
+    )
+
+
+def _found(
+    own: Engine, project: Project, given: Given, request: LabelRequest
+) -> tuple[int | None, str, tuple[str, ...], Sequence[ClassMatch]]:
+    """(images, what it was taken for, notes, classes) of what is on offer; opened again only when that changes."""
+    key = (project, given.key, request.as_format, request.rest)
+    known = session.peek("labels_found")
+    if known is not None and known[0] == key:
+        found: tuple[int | None, str, tuple[str, ...], Sequence[ClassMatch]] = known[1]
+        return found
+    with (
+        st.spinner("Looking into it"),
+        given.opened(own) as (path, name, anywhere),
+        found_labels(
+            own.lab, path, project_id=project.id, request=request, name=name, allow_anywhere=anywhere
+        ) as opened,
+    ):
+        found = (opened.total, opened.words, opened.notes, opened.classes)
+    session.remember("labels_found", (key, found))
+    return found
+
+
+def _import(own: Engine, project: Project, given: Given, request: LabelRequest) -> None:
+    bar = st.progress(0.0, "Reading")
+    counts: Counter[str] = Counter()
+    left_out: list[tuple[str, str]] = []
+    share = ""
+    try:
+        with (
+            given.opened(own) as (path, name, anywhere),
+            found_labels(
+                own.lab, path, project_id=project.id, request=request, name=name, allow_anywhere=anywhere
+            ) as found,
+        ):
+            left_out += [(one.name, one.reason) for one in found.left_out]
+            for step in found.steps:
+                count = step.total or step.done
+                bar.progress(min(1.0, step.done / count), f"{step.done} of {count}: {session.plain(step.name)}")
+                counts[step.outcome.value] += 1
+                counts["points"] += step.n_points
+                left_out += [(step.name, step.reason)] if step.reason else []
+                left_out += [(f"class {one}", "left out; its pixels are unknown") for one in step.left_out_classes]
+                left_out += [(step.name, line) for line in step.notes]
+                counts["noted"] += len(step.notes)
+            share = found.share().words
+    except FcnlabError as failure:
+        left_out.append(("the rest", str(failure)))
+    own.jobs.changed(project.id)
+    session.remember("labels_imported", (project.id, dict(counts), left_out, share))
+
+
+def _report(project: Project) -> None:
+    """What the last import did."""
+    found = session.peek("labels_imported")
+    if found is None or found[0] != project.id:
+        return
+    counts: dict[str, Any] = found[1]
+    left_out: list[tuple[str, str]] = found[2]
+    stored = counts.get("stored", 0)
+    words = f"{stored} {'image' if stored == 1 else 'images'} labelled, {counts.get('points', 0)} points"
+    words += f", {counts['replaced']} replaced" if counts.get("replaced") else ""
+    words += f", {counts['known']} there already" if counts.get("known") else ""
+    n_noted = counts.get("noted", 0)
+    words += f", {len(left_out) - n_noted} left out" if len(left_out) > n_noted else ""
+    if n_noted:
+        words += ", 1 mark not read as it was made" if n_noted == 1 else f", {n_noted} marks not read as they were made"
+    words += f". {found[3]}." if found[3] else ""
+    if not left_out:
+        st.success(words, icon=":material/check_circle:")
+        return
+    st.warning(words, icon=":material/warning:")
+    with st.container(height=160):
+        for name, reason in left_out:
+            st.text(f"{name}: {reason}")
+
+
+def _sources(own: Engine, project: Project) -> None:
+    """Where the labels came from, each with a button that takes them away."""
+    for number, (source, count, n_points) in enumerate(counted_by_source(own.lab, project_id=project.id)):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.text(f"{source}: {count} {'image' if count == 1 else 'images'}, {n_points} points")
+            st.space("stretch")
+            if st.button("Remove", key=f"labels-remove-{project.id}-{number}", icon=":material/undo:"):
+                try:
+                    remove_source(own.lab, project_id=project.id, source=source)
+                except FcnlabError as failure:
+                    session.explained(failure)
+                    return
+                own.jobs.changed(project.id)
+                st.rerun()

@@ -1,0 +1,148 @@
+"""The popover that changes what the learner of a project does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+import streamlit as st
+
+from fcnlab.core.images.coords import COARSEST, LONG_SIDE
+from fcnlab.counts import Task
+from fcnlab.domain import LearnerSpec, Project
+from fcnlab.errors import FcnlabError
+from fcnlab.services.models.models import model, models, use_model
+from fcnlab.services.projects.projects import set_learner
+from fcnlab.web import session
+from fcnlab.web.session import Engine, plain
+
+RESOLUTIONS = (1.0, 2.0, 4.0, 8.0)
+WORKING_SIDES = (512, 768, 1024, 1536, 2048, 3072)
+
+
+def popover(own: Engine, project: Project) -> None:
+    """A button that opens the learner settings of the project; a change takes effect at once."""
+    spec = project.learner
+    with st.popover("Learner", icon=":material/tune:"):
+        _made_by(own, project)
+        is_instant = project.model_id is None
+        if not is_instant:
+            st.caption("A chosen model learns from no clicks, but obeys them. Settings of the learner alone rest.")
+        wanted = _looks(spec)
+        if project.task is Task.MASKS:  # what counts has no borders, and its classes need no balance
+            wanted = _of_masks(wanted, is_instant=is_instant, has_background=project.background is not None)
+        if wanted != spec:
+            try:
+                set_learner(own.lab, project_id=project.id, learner=wanted)
+                own.jobs.changed(project.id)
+                st.rerun()
+            except FcnlabError as failure:
+                session.explained(failure)
+
+
+def _looks(spec: LearnerSpec) -> LearnerSpec:
+    """How large the learner sees an image."""
+    resolution = _resolution(spec)
+    working_side = st.select_slider(
+        "Working size",
+        sorted({*WORKING_SIDES, spec.working_side}),
+        spec.working_side,
+        disabled=resolution not in ("auto", None),
+        help="Longer side in pixels at which the learner works. Larger finds finer structures, smaller is faster.",
+    )
+    return replace(spec, working_side=working_side, resolution=resolution)
+
+
+def _of_masks(spec: LearnerSpec, *, is_instant: bool, has_background: bool) -> LearnerSpec:
+    """What is particular to masks."""
+    object_mode = st.toggle(
+        "Object mode",
+        spec.object_mode,
+        disabled=not has_background,
+        help="Keep only regions that hold a click of their class, and fill holes nobody clicked. "
+        "For a few objects per image. Has no effect in a project without a background class: say on the Projects page "
+        "which one it is.",
+    )
+    refine = st.toggle("Sharpen borders", spec.refine, help="Guided filter: edges of the mask follow the image.")
+    position = st.toggle(
+        "Use position",
+        spec.position,
+        disabled=not is_instant,
+        help="Let the learner see where in the image a pixel is. Switch it off when a thing can be anywhere.",
+    )
+    balanced = st.toggle(
+        "Balance classes",
+        spec.class_weight == "balanced",
+        disabled=not is_instant,
+        help="Every class counts alike, however few its points.",
+    )
+    regularisation = st.select_slider(
+        "Caution",
+        sorted({0.1, 0.3, 1.0, 3.0, 10.0, spec.regularisation}),
+        spec.regularisation,
+        disabled=not is_instant,
+        help="More caution means smoother decisions from few points (L2 regularisation).",
+    )
+    return replace(
+        spec,
+        object_mode=object_mode,
+        refine=refine,
+        position=position,
+        class_weight="balanced" if balanced else "none",
+        regularisation=regularisation,
+    )
+
+
+def _resolution(spec: LearnerSpec) -> float | Literal["auto"] | None:
+    """How many pixels of an image become one that is labelled."""
+    numbers = sorted({*RESOLUTIONS, *([spec.resolution] if isinstance(spec.resolution, (int, float)) else [])})
+    choices: list[float | Literal["auto"] | None] = ["auto", None, *numbers]
+
+    def words(choice: float | Literal["auto"] | None) -> str:
+        if choice == "auto":
+            return "Automatic"
+        if choice is None:
+            return "Working size only"
+        return "Every pixel" if choice == 1 else f"1 of {choice:g} x {choice:g} pixels"
+
+    return st.selectbox(
+        "Resolution",
+        choices,
+        index=choices.index(spec.resolution),
+        format_func=words,
+        help=f"Pixels of the image per labelled pixel. Automatic follows the working size, but in images longer than "
+        f"{LONG_SIDE} pixels it labels at least one of {COARSEST:g} x {COARSEST:g} pixels. Masks are always made "
+        "at the full size of the image.",
+    )
+
+
+def mask_maker_badge(own: Engine, project: Project) -> None:
+    """Which model makes the mask or the counts, when it is not the instant learner."""
+    if project.model_id is not None:
+        name = model(own.lab, model_id=project.model_id).name
+        words = "Counted by" if project.task is Task.COUNTS else "Mask by"
+        st.caption(f":material/deployed_code: {words} **{plain(name)}**", width="content")
+
+
+def _made_by(own: Engine, project: Project) -> None:
+    """The choice of what makes the masks or the counts of the project."""
+    counts = project.task is Task.COUNTS
+    names: dict[int | None, str] = {None: "Instant counter" if counts else "Instant learner"}
+    names |= {one.id: one.name for one in models(own.lab, project_id=project.id)}
+    if len(names) == 1:
+        return
+    chosen = st.selectbox(
+        "Counted by" if counts else "Mask by",
+        list(names),
+        index=list(names).index(project.model_id),
+        format_func=lambda model_id: names[model_id],
+        help="The instant learner learns from every click; a trained network obeys clicks, and knows what it was "
+        "trained on. Versions are on the Models page.",
+    )
+    if chosen != project.model_id:
+        try:
+            use_model(own.lab, project_id=project.id, model_id=chosen)
+            own.jobs.changed(project.id)
+            st.rerun()
+        except FcnlabError as failure:
+            session.explained(failure)

@@ -1,0 +1,216 @@
+"""The parts of the projects page that change projects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import streamlit as st
+
+from fcnlab.core.images.palette import class_colours
+from fcnlab.counts import Task
+from fcnlab.domain import ClassLabel, LearnerSpec, Project, is_background_name
+from fcnlab.errors import FcnlabError
+from fcnlab.services.export.downloads import download_url, new_download
+from fcnlab.services.installation.backup import backup
+from fcnlab.services.projects import projects as project_service
+from fcnlab.web import session
+from fcnlab.web.frame import titled
+from fcnlab.web.session import Engine
+
+OBJECT_MODE_HELP = (
+    "For a few objects per image: only regions that hold a click of their class stay, and holes nobody clicked are "
+    "filled. Leave it off for textures, cells by the hundred, or when classes fill the image."
+)
+NO_OBJECT_MODE = "Object mode needs a background: what is not an object becomes it."
+BACKGROUND_HELP = (
+    "The class that is no object. It is not tinted, and formats of shapes leave it out. For land cover and whenever "
+    "classes fill the image, there is none."
+)
+TASKS = {
+    Task.MASKS: ("Masks", "A class for every pixel. Click a few pixels inside of things and outside."),
+    Task.COUNTS: ("Counts", "How many objects there are, and where. Click once on each object."),
+}
+"""What a project makes, in words, and how one labels for it."""
+
+
+def welcome(own: Engine) -> None:
+    """What to do when there is no project."""
+    with st.container(border=True):
+        st.subheader("Start with a project", anchor=False)
+        st.write(
+            "A project is a set of images with one list of classes. It makes masks, or it counts objects. Make one, "
+            "add images, and click."
+        )
+        new_project_button(own)
+
+
+def new_project_button(own: Engine) -> None:
+    """The button that opens the dialog for a new project."""
+    if st.button("New project", icon=":material/add:"):
+        _new_project(own)
+
+
+def actions(own: Engine, project: Project) -> None:
+    """Label, rename, archive, delete."""
+    if st.button("Label", type="primary", icon=":material/gesture:"):
+        st.switch_page("pages/label.py", query_params={"project": str(project.id)})
+    if st.button("Rename", icon=":material/edit:"):
+        _rename(own, project)
+    if st.button("Archive", icon=":material/archive:", help="Out of sight; all of it stays."):
+        _do(lambda: project_service.archive_project(own.lab, project_id=project.id))
+        session.forget_project()
+        st.rerun()
+    if st.button("Delete", icon=":material/delete:"):
+        _delete(own, project)
+
+
+def archived(own: Engine) -> None:
+    """The projects that were put out of sight."""
+    known = project_service.projects(own.lab, include_archived=True)
+    hidden = [project for project in known if project.archived]
+    if not hidden:
+        return
+    with st.expander(f"Archived projects ({len(hidden)})", icon=":material/archive:"):
+        for project in hidden:
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.text(titled(project))
+                if st.button("Take back", key=f"back-{project.id}", icon=":material/unarchive:"):
+                    _do(partial(project_service.unarchive_project, own.lab, project_id=project.id))
+                    session.show(project_id=project.id)
+                    st.rerun()
+                if st.button("Delete", key=f"delete-{project.id}", icon=":material/delete:"):
+                    _delete(own, project)
+
+
+def backup_button(own: Engine) -> None:
+    """A button that makes a backup of everything, then offers it."""
+    with st.popover("Backup", icon=":material/backup:"):
+        st.write("One file with the database, images, masks and models of all projects.")
+        if st.button("Make a backup", type="primary"):
+            try:
+                with st.spinner("Copying"):
+                    path = backup(own.lab, new_download(own.lab, name="fcnlab-backup.zip"))
+                session.remember("backup", (download_url(path), path.stat().st_size))
+            except FcnlabError as failure:
+                session.explained(failure)
+        made = session.peek("backup")
+        if made is not None:
+            st.link_button(f"Download ({made[1] / 1e6:.1f} MB)", made[0], icon=":material/download:")
+
+
+@st.dialog("New project", width="medium")
+def _new_project(own: Engine) -> None:
+    new_project_form(own)
+
+
+def new_project_form(own: Engine) -> None:
+    """Name, what the project makes, its classes; making it leads there."""
+    name = st.text_input("Name", placeholder="for example Nuclei 2026", max_chars=80)
+    task = st.radio(
+        "It makes",
+        list(TASKS),
+        format_func=lambda one: TASKS[one][0],
+        captions=[words for _, words in TASKS.values()],
+        horizontal=True,
+    )
+    typed = st.text_input("Classes", "background, object", help="Apart by commas. More can be added later.")
+    names = [one.strip() for one in typed.split(",") if one.strip()]
+    colours = []
+    with st.container(horizontal=True):
+        for place, label in enumerate(names[:24]):
+            colours.append(st.color_picker(session.plain(label), class_colours()[place], key=f"new-colour-{place}"))
+    named = next((place for place, label in enumerate(names) if is_background_name(label)), None)
+    background = _background_choice(names, named, task, key=f"new-background-{typed}-{task}")
+    object_mode = False
+    if task is Task.MASKS:
+        object_mode = st.toggle("Object mode", value=False, disabled=background is None) and background is not None
+        st.caption(OBJECT_MODE_HELP if background is not None else NO_OBJECT_MODE)
+    elif len(names) < 2:
+        st.caption("Name the background and at least one class more: what is counted.")
+    is_ready = name.strip() and (task is Task.MASKS or (background is not None and len(names) > 1)) and names
+    if st.button("Create", type="primary", disabled=not is_ready):
+        try:
+            labels = _labels(names, colours)
+            made = project_service.create_project(
+                own.lab,
+                name=name,
+                labels=labels,
+                learner=LearnerSpec(object_mode=object_mode),
+                task=task,
+                background=background,
+            )
+            session.show(project_id=made.id)
+            st.rerun()
+        except FcnlabError as failure:
+            session.explained(failure)
+
+
+def background_choice(own: Engine, project: Project) -> None:
+    """Which class of a project is the background; a change takes effect at once."""
+    names = [label.name for label in project.classes]
+    ids = [label.id for label in project.classes]
+    now = ids.index(project.background) if project.background in ids else None
+    key = f"background-{project.id}-{project.background}-{names}"
+    chosen = _background_choice(names, now, project.task, key=key)
+    if chosen != now and _do(
+        lambda: project_service.set_background(
+            own.lab, project_id=project.id, class_id=None if chosen is None else ids[chosen]
+        )
+    ):
+        own.jobs.changed(project.id)
+        st.rerun()
+
+
+def _background_choice(names: list[str], place: int | None, task: Task, *, key: str) -> int | None:
+    """The place of the class that is chosen as background; None for none, which is no choice where objects count."""
+    options: list[int | None] = [*([] if task is Task.COUNTS else [None]), *range(len(names))]
+    chosen: int | None = st.selectbox(
+        "Background",
+        options,
+        index=options.index(place) if place in options else None,
+        placeholder="Which class is no object?",
+        format_func=lambda one: "None: every class is a thing of its own" if one is None else names[one],
+        help=BACKGROUND_HELP,
+        key=key,
+    )
+    return chosen
+
+
+def _labels(names: list[str], colours: list[str]) -> tuple[ClassLabel, ...]:
+    labels = project_service.labels_of(names)
+    chosen = [*colours, *(label.colour for label in labels[len(colours) :])]
+    return tuple(replace(label, colour=colour) for label, colour in zip(labels, chosen, strict=True))
+
+
+@st.dialog("Rename project")
+def _rename(own: Engine, project: Project) -> None:
+    with st.form("rename", border=False):
+        name = st.text_input("Name", project.name, max_chars=80)
+        if st.form_submit_button("Rename", type="primary") and _do(
+            lambda: project_service.rename_project(own.lab, project_id=project.id, name=name)
+        ):
+            st.rerun()
+
+
+@st.dialog("Delete project")
+def _delete(own: Engine, project: Project) -> None:
+    found = project_service.dashboard(own.lab, project_id=project.id)
+    st.write(f"This deletes {found.n_images} images, {found.n_points} points and all masks, for good.")
+    typed = st.text_input("Type the name of the project to confirm", placeholder=project.name)
+    if st.button("Delete for good", type="primary", disabled=typed.strip() != project.name) and _do(
+        lambda: project_service.delete_project(own.lab, project_id=project.id)
+    ):
+        session.forget_project()
+        st.rerun()
+
+
+def _do(change: Callable[[], object]) -> bool:
+    """Make a change, or explain why not; whether it was made."""
+    try:
+        change()
+    except FcnlabError as failure:
+        session.explained(failure)
+        return False
+    return True

@@ -1,0 +1,158 @@
+"""Two models side by side, on the models page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from fcnlab.domain import ImageInfo, ImageState, Project
+from fcnlab.errors import FcnlabError
+from fcnlab.runs import ModelRecord
+from fcnlab.services.comparing.model_difference import MOST_IMAGES, Contrast, Versions, contrasts
+from fcnlab.services.comparing.truth_scores import MOST_IMAGES as MOST_MEASURED
+from fcnlab.services.comparing.truth_scores import TruthProgress, truth_scores
+from fcnlab.services.labels.expert_masks import images_with_truth
+from fcnlab.services.projects.projects import images as project_images
+from fcnlab.web import session
+from fcnlab.web.panels.projects.dashboard import legend
+from fcnlab.web.panels.results.export_panel import runner_of
+from fcnlab.web.session import Engine, plain
+
+OFFERED = 500
+"""Images to choose from: a longer list helps nobody find one."""
+
+SIDES = ("Left", "Right")
+INSTANT = "Instant learner, as it is now"
+
+
+@st.fragment
+def draw(own: Engine, project: Project, known: Sequence[ModelRecord]) -> None:
+    """Choices, the button, and the masks; reruns alone."""
+    images = project_images(own.lab, project_id=project.id, count=OFFERED)
+    if not known or not images:
+        st.info(
+            "Two models can be compared once there is a version and an image."
+            if images
+            else "This project has no images yet. Add some on the **Projects** page.",
+            icon=":material/compare:",
+        )
+        return
+    options: list[ModelRecord | None] = [None, *known]
+    first, second, chosen = st.columns([3, 3, 5], vertical_alignment="bottom")
+    left = first.selectbox("Left", options, index=0, format_func=_name)
+    right = second.selectbox("Right", options, index=1, format_func=_name)
+    by_id = {one.id: one for one in images}
+    order = sorted(by_id, key=lambda one: (by_id[one].state is not ImageState.DONE, one))
+    picked = chosen.multiselect(
+        "Images",
+        list(by_id),
+        default=order[:2],
+        format_func=lambda image_id: by_id[image_id].name,
+        max_selections=MOST_IMAGES,
+        help="Both are measured against the expert mask, or in done images against the one they keep.",
+    )
+    if left == right:
+        st.caption("Choose two different models.")
+    key = (project.id, getattr(left, "id", None), getattr(right, "id", None), tuple(picked))
+    with st.container(horizontal=True):
+        wants_masks = st.button(
+            "Compare", type="primary", icon=":material/compare:", disabled=left == right or not picked
+        )
+        wants_scores = _experts_button(own, project, (left, right))
+    if wants_masks:
+        found = _made(own, project, [by_id[one] for one in picked], (left, right))
+        if found is not None:
+            session.remember("contrast", (key, found))
+    _on_experts(own, project, (left, right), wanted=wants_scores)
+    made = session.peek("contrast")
+    if made is not None and made[0] == key:
+        st.html(legend([(label.name, label.colour) for label in project.classes]))
+        for one in made[1]:
+            _show(one, (_name(left), _name(right)))
+
+
+def _experts_button(own: Engine, project: Project, versions: Versions) -> bool:
+    """Whether both are to be measured on the masks of experts; no button where there are none."""
+    count = min(len(images_with_truth(own.lab, project_id=project.id)), MOST_MEASURED)
+    if not count:
+        return False
+    words = f"Measure on {_masks(count)}"
+    return st.button(words, icon=":material/straighten:", disabled=versions[0] == versions[1])
+
+
+def _masks(count: int) -> str:
+    return f"{count} expert {'mask' if count == 1 else 'masks'}"
+
+
+def _on_experts(own: Engine, project: Project, versions: Versions, *, wanted: bool) -> None:
+    """Measure if wanted, and show what came out."""
+    key = (project.id, *(getattr(one, "id", None) for one in versions))
+    if wanted:
+        found = _measured(own, project, versions)
+        if found is not None:
+            session.remember("truth_scores", (key, found))
+    made = session.peek("truth_scores")
+    if made is None or made[0] != key or made[1].scores is None:
+        return
+    names, scores = [f"{side}: {_name(one)}" for side, one in zip(SIDES, versions, strict=True)], made[1].scores
+    rows = [{"Class": "Mean", names[0]: scores[0].mean_iou, names[1]: scores[1].mean_iou}]
+    for label in project.classes:
+        left, right = (one.per_class.get(label.id) for one in scores)
+        if left is not None or right is not None:
+            rows.append({"Class": label.name, names[0]: left, names[1]: right})
+    config = {name: st.column_config.NumberColumn(format="%.3f") for name in names}
+    st.dataframe(rows, hide_index=True, width="content", column_config=config)
+    st.caption(
+        f"IoU with {_masks(made[1].n_images)}, clicks obeyed. Points drawn from these masks teach models too: on "
+        "images a model learned from, it looks better than it is. The Compare page measures on images held out."
+    )
+    for name in made[1].left_out[:5]:
+        st.text(f"left out {name}: its picture or mask cannot be read")
+
+
+def _measured(own: Engine, project: Project, versions: Versions) -> TruthProgress | None:
+    bar, step = st.progress(0.0, "Starting"), None
+    try:
+        for step in truth_scores(own.lab, runner_of(own, project), project_id=project.id, versions=versions):
+            words = "Learning from labelled images" if not step.n_images else "Measuring"
+            bar.progress(step.done / max(1, step.total), f"{words}: {step.done} of {step.total}")
+    except FcnlabError as failure:
+        session.explained(failure)
+        return None
+    finally:
+        bar.empty()
+    return step
+
+
+def _made(own: Engine, project: Project, images: Sequence[ImageInfo], versions: Versions) -> list[Contrast] | None:
+    bar = st.progress(0.0, "Starting")
+    found: list[Contrast] = []
+    try:
+        for step in contrasts(own.lab, runner_of(own, project), images=images, versions=versions):
+            words = "Learning from labelled images" if step.found is None else "Making masks"
+            bar.progress(step.done / step.total, f"{words}: {step.done} of {step.total}")
+            found += [step.found] if step.found is not None else []
+    except FcnlabError as failure:
+        session.explained(failure)
+        return None
+    finally:
+        bar.empty()
+    return found
+
+
+def _show(one: Contrast, names: tuple[str, str]) -> None:
+    with st.container(border=True):
+        st.markdown(f"**{plain(one.image.name)}** · {one.equal:.1%} of its pixels have the same class")
+        columns = st.columns(3)
+        for place, column in enumerate(columns[:2]):
+            column.image(one.pictures[place], width="stretch")
+            truth = "the expert mask" if one.by_expert else "the mask it keeps"
+            iou = f" · IoU {one.ious[place]:.3f} with {truth}" if one.ious else ""
+            column.caption(f"{plain(names[place])}{iou}")
+        columns[2].image(one.differing, width="stretch")
+        columns[2].caption("Where they differ")
+
+
+def _name(record: ModelRecord | None) -> str:
+    return INSTANT if record is None else record.name

@@ -1,0 +1,258 @@
+"""What the train page shows of trainings: those that go on, their curves, and those of before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+import streamlit as st
+
+from fcnlab.core.networks.registry import NETWORKS
+from fcnlab.counts import CountScore
+from fcnlab.domain import Project
+from fcnlab.errors import FcnlabError
+from fcnlab.runs import (
+    Epoch,
+    ModelRecord,
+    Training,
+    TrainingState,
+    Wanted,
+    duration_in_words,
+    figure,
+    figure_in_brief,
+    figure_name,
+    kept_in_brief,
+    score_in_a_sentence,
+    sources_in_words,
+)
+from fcnlab.services.models.models import models as all_models
+from fcnlab.services.training import trainings as service
+from fcnlab.services.training.workers import ensure_worker
+from fcnlab.specs import NetworkName, PointScore, Score
+from fcnlab.web import session
+from fcnlab.web.panels.training.train_charts import draw_curves
+from fcnlab.web.session import Engine
+
+REFRESH_S = 1.5
+LATE_AFTER = timedelta(seconds=30)
+"""A worker needs seconds to start; one that has not come by then will not."""
+
+NONE = "–"
+
+
+def watch(own: Engine, project: Project, known: Sequence[Training]) -> None:
+    """The trainings that go on, refreshed by themselves, with the curves of the first; else those of the chosen one."""
+    if any(one.is_open for one in known):
+        st.fragment(_watch, run_every=REFRESH_S)(own, project)
+    else:
+        _look_back(own, project, next((one for one in known if one.id == session.peek("training")), known[0]))
+
+
+def history(own: Engine, project: Project, known: Sequence[Training]) -> None:
+    """A table of the trainings that are over; choosing a row shows its curves."""
+    over = [one for one in known if not one.is_open]
+    if not over:
+        return
+    models = {model.training_id: model for model in all_models(own.lab, project_id=project.id)}
+    st.subheader("Earlier trainings", anchor=False)
+    picked = st.dataframe(
+        [_row(one, models.get(one.id)) for one in over],
+        hide_index=True,
+        width="stretch",
+        on_select="rerun",
+        selection_mode="single-row",
+        key=f"history-{project.id}-{len(over)}",
+        column_config={
+            "Ended": st.column_config.DatetimeColumn(format="calendar"),
+            "Mean IoU": st.column_config.NumberColumn(format="%.3f", help="On expert masks of held-out images."),
+            "Epoch kept": st.column_config.TextColumn(help="Of the network itself, not of coarser ones before it."),
+        },
+    )
+    rows = picked.selection.rows
+    chosen = over[rows[0]] if rows else None
+    number = chosen.id if chosen else None
+    if number != session.peek("training"):
+        session.remember("training", number)
+        st.rerun()
+    if chosen is not None and len(over) < len(known):  # else it is shown above
+        _look_back(own, project, chosen)
+
+
+def _watch(own: Engine, project: Project) -> None:
+    try:
+        found = service.situation(own.lab, project_id=project.id)
+        if not found.going:
+            st.rerun(scope="app")
+        _card(own, found.going[0], found.curves, is_served=found.is_served)
+        for other in found.going[1:]:
+            _line(own, other)
+        draw_curves(project, found.curves)
+    except FcnlabError as failure:
+        session.explained(failure)
+
+
+def _look_back(own: Engine, project: Project, training: Training) -> None:
+    """A training that is over, with its curves."""
+    _result(own, training)
+    draw_curves(project, service.curves(own.lab, training_id=training.id))
+
+
+def _card(own: Engine, training: Training, epochs: Sequence[Epoch], *, is_served: bool) -> None:
+    """The training at work: how far, how well, and what can be done about it."""
+    last = epochs[-1].progress if epochs else None
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"**{title_of(training)}** · {_state_in_words(training, is_served=is_served)}")
+            st.space("stretch")
+            _buttons(own, training)
+        st.progress(_fraction(training), f"Epoch {training.epoch} of {training.epochs}{_stage_in_words(training)}")
+        numbers = st.columns(4)
+        numbers[0].metric("Loss", f"{last.loss:.3f}" if last else NONE)
+        score = last.score if last else None
+        numbers[1].metric(figure_name(training.training.objective), figure(score) if score else NONE)
+        numbers[2].metric("Images per second", f"{training.images_per_second:.1f}" if last else NONE)
+        numbers[3].metric("Time left", duration_in_words(training.seconds_left) if last else NONE)
+        _explain(score)
+        if training.state is TrainingState.RUNNING and last is None:
+            st.caption("Figures and curves come with the end of the first epoch.")
+        _help_late_worker(own, training, is_served=is_served)
+
+
+def _line(own: Engine, training: Training) -> None:
+    """A training that waits its turn."""
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{title_of(training)}** · {_state_in_words(training, is_served=True)}")
+        st.space("stretch")
+        _buttons(own, training)
+
+
+def _buttons(own: Engine, training: Training) -> None:
+    number, key = training.id, f"{training.id}-{training.state}"
+    if training.wanted is Wanted.CANCEL:
+        return
+    if training.state is TrainingState.PAUSED or training.wanted is Wanted.PAUSE:
+        if st.button("Resume", icon=":material/play_arrow:", type="primary", key=f"resume-{key}"):
+            _resume(own, training)
+    elif st.button("Pause", icon=":material/pause:", key=f"pause-{key}"):
+        _do(lambda: service.pause_training(own.lab, training_id=number))
+    with st.popover("Cancel", icon=":material/close:", key=f"ask-{number}"):
+        st.write("This ends the training for good. Its curves stay, but no model comes of it.")
+        if st.button("Cancel the training", type="primary", key=f"cancel-{key}"):
+            _do(lambda: service.cancel_training(own.lab, training_id=number))
+
+
+def _resume(own: Engine, training: Training) -> None:
+    def resume() -> None:
+        service.resume_training(own.lab, training_id=training.id)
+        ensure_worker(own.lab, project_id=training.project_id)
+
+    _do(resume)
+
+
+def _help_late_worker(own: Engine, training: Training, *, is_served: bool) -> None:
+    is_due = training.state in (TrainingState.QUEUED, TrainingState.RUNNING) and not is_served
+    since = max(training.created_at, training.started_at or training.created_at)
+    if is_due and own.lab.clock() - since > LATE_AFTER:
+        st.warning(
+            f"No worker has taken this up. The log of the last one is in {own.lab.folders.logs}.",
+            icon=":material/warning:",
+        )
+        if st.button("Start a worker", icon=":material/restart_alt:"):
+            _do(lambda: ensure_worker(own.lab, project_id=training.project_id))
+
+
+def _result(own: Engine, training: Training) -> None:
+    """A training that is over, in one card."""
+    models = {model.training_id: model for model in all_models(own.lab, project_id=training.project_id)}
+    model = models.get(training.id)
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"**{title_of(training)}** · {_state_in_words(training, is_served=True)}")
+            if training.state is TrainingState.FAILED:
+                st.space("stretch")
+                if st.button("Try again", icon=":material/replay:"):
+                    _resume(own, training)
+        if training.message:
+            st.error(session.plain(training.message), icon=":material/error:")
+        numbers = st.columns(4)
+        numbers[0].metric("Epochs", training.epoch)
+        score = model.score if model else None
+        numbers[1].metric(figure_name(training.training.objective), figure(score) if score else NONE)
+        numbers[2].metric("Points", model.n_points if model else NONE)
+        numbers[3].metric("Time", duration_in_words(training.seconds))
+        _explain(score)
+
+
+def _explain(score: Score | None) -> None:
+    """What the figure above was taken on, and how sure it is."""
+    if score is not None:
+        st.caption(score_in_a_sentence(score))
+
+
+def _row(training: Training, model: ModelRecord | None) -> dict[str, object]:
+    score = model.score if model else None
+    return {
+        "No.": training.id,
+        "Network": title_of(training),
+        "State": training.state.value,
+        "Epochs": training.epoch,
+        figure_name(training.training.objective): figure_in_brief(score) if score else NONE,
+        "Measured on": _measured_on(score) if score else NONE,
+        "Mean IoU": score.mean_iou if isinstance(score, PointScore) else None,
+        "Epoch kept": kept_in_brief(score, training.epoch if model else 0) or NONE,
+        "Points": str(model.n_points) if model else NONE,
+        "Time": duration_in_words(training.seconds),
+        "By": training.labeller,
+        "Ended": training.finished_at,
+    }
+
+
+def title_of(training: Training) -> str:
+    """The network of a training, for people, and the comparison it belongs to."""
+    title = NETWORKS[training.network.network].title
+    if training.training.objective.counts:
+        title = f"{title}, {training.training.objective}"
+    return title if training.comparison_id is None else f"{title}, for comparison {training.comparison_id}"
+
+
+def _state_in_words(training: Training, *, is_served: bool) -> str:
+    if training.is_open and training.wanted is Wanted.CANCEL:
+        return ":orange[ends in a moment]"
+    if training.state is TrainingState.RUNNING:
+        if training.wanted is Wanted.PAUSE:
+            return ":orange[pauses in a moment]"
+        return ":green[training]" if is_served else ":orange[interrupted, waits for a worker]"
+    if training.state is TrainingState.QUEUED:
+        return ":gray[in the queue]" if is_served else ":gray[its worker is starting]"
+    colours = {TrainingState.FAILED: "red", TrainingState.FINISHED: "green"}
+    return f":{colours.get(training.state, 'gray')}[{training.state}]"
+
+
+def _stage_in_words(training: Training) -> str:
+    """The network of staged training that is at work, when it is not yet the last."""
+    if training.network_now == training.network.network:
+        return ""
+    return f", now {NETWORKS[NetworkName(training.network_now)].title}"
+
+
+def _fraction(training: Training) -> float:
+    """How far a training is, by epochs or by its time limit, whichever ends first."""
+    limit_s = training.training.minutes * 60
+    parts = [training.epoch / training.epochs, training.seconds / limit_s if limit_s else 0.0]
+    return min(1.0, max(parts))
+
+
+def _measured_on(score: Score) -> str:
+    if isinstance(score, CountScore):
+        return f"{score.n_images} images"
+    return sources_in_words(score)
+
+
+def _do(change: Callable[[], object]) -> None:
+    """Make a change and show what came of it, or explain why not."""
+    try:
+        change()
+    except FcnlabError as failure:
+        session.explained(failure)
+        return
+    st.rerun(scope="app")

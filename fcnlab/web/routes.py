@@ -1,0 +1,302 @@
+"""Pictures and overlays by plain HTTP: what a browser fetches without a rerun of the page.
+
+Every route starts with the project's unguessable key, which stands for the right to see its images.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from starlette.concurrency import run_in_threadpool
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from fcnlab.core.learner.queries import COUNT, Strategy
+from fcnlab.counts import ImageCount
+from fcnlab.domain import ImageInfo
+from fcnlab.errors import (
+    DatabaseUnavailable,
+    Deleted,
+    FcnlabError,
+    ImportRefused,
+    NoPoints,
+    ShuttingDown,
+    UnknownExport,
+    UnknownImage,
+    UnknownProject,
+)
+from fcnlab.services.export.downloads import find_download
+from fcnlab.services.images.importing import may_pass
+from fcnlab.services.images.pictures import shown_file, thumbnail_file, tile_file, tiling_of
+from fcnlab.services.labelling.capability_keys import image_of_key, project_of_image, project_of_key
+from fcnlab.services.labelling.queries import ask
+from fcnlab.services.labelling.scenes import marked_objects, ranked_strip, strip, strip_of
+from fcnlab.services.live.overlay_store import Overlay, Status, packed, packed_heat
+from fcnlab.web.session import Engine, engine
+
+LONG_POLL_S = 25.0
+STRIP_MOST = 200
+HEAT_MODES: dict[str, Literal["probability", "uncertainty"]] = {
+    "probability": "probability",
+    "uncertainty": "uncertainty",
+}
+ASKED_BY: dict[str, Strategy] = {
+    "margin": "margin",
+    "entropy": "entropy",
+    "least-confidence": "least-confidence",
+    "random": "random",
+}
+AVOIDED_MOST = 500
+FOREVER = "private, max-age=31536000, immutable"
+
+Answer = Callable[[Request, Engine], Awaitable[Response]]
+
+
+STATUS: tuple[tuple[type[FcnlabError], int], ...] = (
+    (Deleted, 410),
+    (DatabaseUnavailable, 503),
+    (ShuttingDown, 503),
+    (UnknownProject, 404),
+    (UnknownImage, 404),
+    (UnknownExport, 404),
+    (NoPoints, 409),
+)
+"""What an explained failure is answered with, the first that fits; browsers give up at 410 alone."""
+
+UNANSWERABLE, MISSING_FILE = 400, 404
+
+
+def status_of(failure: FcnlabError) -> int:
+    """The HTTP status of an explained failure: 503 for what passes, 410 for what is gone, else 4xx."""
+    if isinstance(failure, ImportRefused):
+        return 503 if may_pass(failure) else MISSING_FILE
+    return next((status for kind, status in STATUS if isinstance(failure, kind)), UNANSWERABLE)
+
+
+def _guarded(answer: Answer) -> Callable[[Request], Awaitable[Response]]:
+    """Turn an explained failure into an answer that says it, with its status."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            return await answer(request, await run_in_threadpool(engine))
+        except FcnlabError as failure:
+            return PlainTextResponse(
+                str(failure), status_code=status_of(failure), headers={"Cache-Control": "no-store"}
+            )
+
+    return endpoint
+
+
+async def _picture(request: Request, own: Engine) -> Response:
+    image = await _image(request, own)
+    return _file(request, await run_in_threadpool(shown_file, own.lab, image), image.picture_id)
+
+
+async def _tile(request: Request, own: Engine) -> Response:
+    image = await _image(request, own)
+    level, x, y = (request.path_params[name] for name in ("level", "x", "y"))
+    path = await run_in_threadpool(tile_file, own.lab, image, level=level, x=x, y=y)
+    side = tiling_of(image)[0] * 2**level
+    own.jobs.look(image, row=(y + 0.5) * side, col=(x + 0.5) * side)
+    return _file(request, path, f"{image.picture_id}-{level}-{x}-{y}")
+
+
+async def _thumbnail(request: Request, own: Engine) -> Response:
+    image = await _image(request, own)
+    return _file(request, await run_in_threadpool(thumbnail_file, own.lab, image), image.picture_id)
+
+
+async def _strip(request: Request, own: Engine) -> Response:
+    """A stretch of the images in import order, or by gain with the whole order, or those that `ids` names."""
+    project_id = await run_in_threadpool(project_of_key, own.lab, request.path_params["key"])
+    start, count = _number(request, "start"), min(_number(request, "count", 60), STRIP_MOST)
+    answer: dict[str, Any] = {}
+    if request.query_params.get("sort") == "gain":
+        ranking = own.jobs.gains.ranking(project_id)
+        if "ids" in request.query_params:
+            ids = _numbers(request, "ids")[:STRIP_MOST]
+            cells = await run_in_threadpool(strip_of, own.lab, ranking, project_id=project_id, image_ids=ids)
+        else:
+            found = await run_in_threadpool(
+                ranked_strip, own.lab, ranking, project_id=project_id, start=start, count=count
+            )
+            cells = found.cells
+            answer = {"order": found.order, "waiting": ranking.waiting, "ranked": len(ranking.gains)}
+        images = tuple(one.image for one in cells)
+        gains = [{"gain": one.gain} for one in cells]
+    else:
+        n_images, images = await run_in_threadpool(strip, own.lab, project_id=project_id, start=start, count=count)
+        answer, gains = {"n_images": n_images}, [{}] * len(images)
+    objects = await run_in_threadpool(marked_objects, own.lab, project_id=project_id, images=images)
+    answer["items"] = [_item(one, objects) | gain for one, gain in zip(images, gains, strict=True)]
+    return JSONResponse(answer, headers={"Cache-Control": "no-store"})
+
+
+def _item(image: ImageInfo, objects: Mapping[int, int]) -> dict[str, Any]:
+    """`n_points` counts objects where a project counts them."""
+    n_points = objects.get(image.id, image.n_points)
+    about = {"id": image.id, "name": image.name, "n_points": n_points}
+    return about | {"state": image.state, "is_complete": image.is_complete}
+
+
+async def _queries(request: Request, own: Engine) -> Response:
+    """Pixels to ask about; answers when every click stored before is learned from."""
+    image = await _image(request, own)
+    strategy = request.query_params.get("strategy", "margin")
+    if strategy not in ASKED_BY:
+        return PlainTextResponse(f"strategy {strategy!r} is none of {', '.join(ASKED_BY)}", status_code=400)
+    numbers = _numbers(request, "avoid")[: 2 * AVOIDED_MOST]
+    avoid = list(zip(numbers[::2], numbers[1::2], strict=False))
+    own.jobs.gains.ranking(image.project_id)  # the next image will be wanted soon
+    found = await asyncio.wrap_future(
+        ask(own.jobs, image, count=_number(request, "count", COUNT), strategy=ASKED_BY[strategy], avoid=avoid)
+    )
+    return JSONResponse({"source": found.source, "pixels": found.pixels}, headers={"Cache-Control": "no-store"})
+
+
+async def _overlay(request: Request, own: Engine) -> Response:
+    """Long poll: answers when an overlay or a status newer than the browser's is there."""
+    key, image_id = request.path_params["key"], request.path_params["image_id"]
+    project_id = await run_in_threadpool(project_of_image, own.lab, key=key, image_id=image_id)
+    client = request.query_params.get("client", "")
+    known, status = _number(request, "after"), _number(request, "status")
+    mode, board = request.query_params.get("mode", "mask"), own.jobs.board
+    after, shown = known, board.overlay(image_id)
+    if mode in HEAT_MODES and shown is not None and not shown.is_final and board.opinion(image_id) is None:
+        after = max(known, shown.number)
+        await run_in_threadpool(own.jobs.remake, project_id, image_id)
+    else:
+        own.jobs.watch(project_id, image_id, client_id=client)
+    await board.changed(image_id, overlay=after, status=status, timeout_s=LONG_POLL_S)
+    overlay = board.overlay(image_id)
+    meta = overlay_meta(overlay, board.status(image_id), client=client)
+    if overlay is None or overlay.number <= after:
+        return _with_meta(Response(status_code=204), meta)
+    if mode in HEAT_MODES:
+        base, box = overlay.since(known, of="probabilities")
+        opinion, class_id = board.opinion(image_id), _number(request, "class_id")
+        body = await run_in_threadpool(packed_heat, opinion, box, HEAT_MODES[mode], class_id)
+    else:
+        base, box = overlay.since(known, of="class_ids")
+        is_newest = box == overlay.changes[-1].class_ids
+        body = overlay.newest if is_newest else await run_in_threadpool(packed, overlay.class_map, box)
+    response = Response(body, media_type="application/octet-stream", headers={"Content-Encoding": "deflate"})
+    return _with_meta(response, meta | {"base": base, "box": [box.top, box.left, *box.hw]})
+
+
+def overlay_meta(overlay: Overlay | None, status: Status, *, client: str) -> dict[str, Any]:
+    """What a browser is told with every answer: the numbers of the newest overlay, and what goes on."""
+    return {
+        "overlay": overlay.number if overlay else 0,
+        "status": status.number,
+        "phase": status.phase,
+        "progress": round(status.progress, 3),
+        "message": status.message,
+        "milliseconds": round(overlay.milliseconds, 1) if overlay else None,
+        "updated_at": overlay.made_at.isoformat() if overlay else None,
+        "width": overlay.hw[1] if overlay else 0,
+        "height": overlay.hw[0] if overlay else 0,
+        "covers": overlay.covers.get(client, 0) if overlay else 0,
+        "shown_done": bool(overlay and overlay.is_final),
+        "counts": counts_shown(overlay.count) if overlay and overlay.count else None,
+    }
+
+
+async def _objects(request: Request, own: Engine) -> Response:
+    """The objects and counts that belong to the newest overlay of an image, in a project that counts."""
+    key, image_id = request.path_params["key"], request.path_params["image_id"]
+    await run_in_threadpool(project_of_image, own.lab, key=key, image_id=image_id)
+    overlay = own.jobs.board.overlay(image_id)
+    count = overlay.count if overlay else None
+    answer = {
+        "overlay": overlay.number if overlay else 0,
+        "objects": objects_shown(count) if count else [],
+        "counts": counts_shown(count) if count else [],
+    }
+    return JSONResponse(answer, headers={"Cache-Control": "no-store"})
+
+
+def objects_shown(count: ImageCount) -> list[list[Any]]:
+    """[row, col, class id, number from 1 in reading order, score, is marked] of each object; pixels at full size."""
+    return [
+        [round(one.row, 1), round(one.col, 1), one.class_id, number, round(one.score, 2), one.is_marked]
+        for number, one in enumerate(count.objects, start=1)
+    ]
+
+
+def counts_shown(count: ImageCount) -> list[dict[str, Any]]:
+    """How many objects of each class there are, as the label page is told."""
+    names = ("class_id", "marked", "count", "low", "high", "is_exact")
+    return [{name: getattr(one, name) for name in names} for one in count.counts]
+
+
+def _with_meta(response: Response, meta: dict[str, Any]) -> Response:
+    response.headers.update({"X-Fcnlab-Meta": json.dumps(meta, ensure_ascii=True), "Cache-Control": "no-store"})
+    return response
+
+
+def _file(request: Request, path: Path, picture_id: str) -> Response:
+    etag = f'"{picture_id}-{path.suffix[1:]}"'
+    headers = {"ETag": etag, "Cache-Control": FOREVER}
+    if request.headers.get("if-none-match") == etag:
+        return Response(status_code=304, headers=headers)
+    return FileResponse(path, headers=headers)
+
+
+async def _image(request: Request, own: Engine) -> ImageInfo:
+    return await run_in_threadpool(
+        image_of_key, own.lab, key=request.path_params["key"], image_id=request.path_params["image_id"]
+    )
+
+
+def _numbers(request: Request, name: str) -> list[int]:
+    """Whole numbers with commas between; what is none is left out."""
+    found = request.query_params.get(name, "").split(",")
+    return [int(text) for text in found if text.isdecimal() and len(text) < 10]
+
+
+def _number(request: Request, name: str, default: int = 0) -> int:
+    text = request.query_params.get(name, "")
+    return int(text) if text.isdecimal() and len(text) < 17 else default
+
+
+async def _download(request: Request, own: Engine) -> Response:
+    token, name = request.path_params["token"], request.path_params["name"]
+    path = await run_in_threadpool(find_download, own.lab, token=token, name=name)
+    return FileResponse(path, filename=path.name, headers={"Cache-Control": "no-store"})
+
+
+class _Id(Convertor[int]):
+    """A number that the database can hold: of 18 digits at most."""
+
+    regex = "[0-9]{1,18}"
+
+    def convert(self, value: str) -> int:
+        return int(value)
+
+    def to_string(self, value: int) -> str:
+        return str(value)
+
+
+async def _nothing(_request: Request) -> Response:
+    return PlainTextResponse("there is nothing here: reload the page", status_code=404)
+
+
+register_url_convertor("id", _Id())
+routes = [
+    Route("/fcnlab/download/{token}/{name}", _guarded(_download)),
+    Route("/fcnlab/{key}/image/{image_id:id}", _guarded(_picture)),
+    Route("/fcnlab/{key}/tile/{image_id:id}/{level:id}/{x:id}/{y:id}", _guarded(_tile)),
+    Route("/fcnlab/{key}/thumb/{image_id:id}", _guarded(_thumbnail)),
+    Route("/fcnlab/{key}/strip", _guarded(_strip)),
+    Route("/fcnlab/{key}/queries/{image_id:id}", _guarded(_queries)),
+    Route("/fcnlab/{key}/overlay/{image_id:id}", _guarded(_overlay)),
+    Route("/fcnlab/{key}/objects/{image_id:id}", _guarded(_objects)),
+    Route("/fcnlab/{rest:path}", _nothing),  # else Streamlit answers with a page
+]
