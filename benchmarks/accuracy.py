@@ -24,8 +24,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from fcnlab.core.simulation import ClickStyle
-from fcnlab.simulating import (
+from fcnlab.evaluation.images import (
     ForestLearner,
     instant_learners,
     label_across,
@@ -35,6 +34,7 @@ from fcnlab.simulating import (
     read_names,
     summary_of_clicks,
 )
+from fcnlab.evaluation.labeller import ClickStyle
 
 CLICK_SETS = ("grabcut", "davis2016")
 IMAGE_SETS = ("dsb2018", "isbi2012_em", "cvc_clinicdb", "isic2018", "cwfid", "crackforest", "camvid")

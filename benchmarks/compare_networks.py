@@ -23,6 +23,7 @@ import numpy as np
 
 from fcnlab.comparisons import ComparisonSpec, Participant
 from fcnlab.domain import IGNORE, ImageState, Point, PointSource, StoredMask
+from fcnlab.evaluation.images import read_example, read_names
 from fcnlab.lab import Lab, open_lab
 from fcnlab.services.comparing.comparisons import Standing, standing, start_comparison
 from fcnlab.services.comparing.entries import candidate
@@ -32,7 +33,6 @@ from fcnlab.services.projects import projects
 from fcnlab.services.training.lease_holder import Holder
 from fcnlab.services.training.worker import fine_tune, work_on
 from fcnlab.settings import Settings
-from fcnlab.simulating import read_example, read_names
 from fcnlab.specs import NetworkName
 from fcnlab.storage.database import repository_images
 from fcnlab.storage.database.engine import writing

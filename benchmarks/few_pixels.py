@@ -28,9 +28,9 @@ from typing import Any
 import numpy as np
 
 from fcnlab.core.learner.queries import Strategy
-from fcnlab.simulating import n_classes_of, read_example, read_names
-from fcnlab.simulating_datasets import DatasetLearner, DatasetRun
-from fcnlab.simulating_learners import ForestDatasetLearner, InstantDatasetLearner
+from fcnlab.evaluation.datasets import DatasetLearner, DatasetRun
+from fcnlab.evaluation.images import n_classes_of, read_example, read_names
+from fcnlab.evaluation.learners import ForestDatasetLearner, InstantDatasetLearner
 from fcnlab.threads import wait_politely
 
 PLANS: tuple[tuple[str, str, tuple[int, ...], Strategy], ...] = (

@@ -31,7 +31,7 @@ from fcnlab.core.training.metrics import confusion, iou_per_class
 from fcnlab.core.training.network_model import NetworkModel, network_probabilities
 from fcnlab.core.training.trainer import Course
 from fcnlab.domain import IGNORE
-from fcnlab.simulating import Example, n_classes_of, read_example, read_names
+from fcnlab.evaluation.images import Example, n_classes_of, read_example, read_names
 from fcnlab.specs import USUAL_UPSAMPLING, NetworkName, NetworkSpec, TrainingSpec
 from fcnlab.storage.files.weights import load_encoder
 from fcnlab.threads import wait_politely

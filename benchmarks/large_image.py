@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fcnlab.cli import main as cli
-from fcnlab.segmenter import PointSegmenter
+from fcnlab.segmenter.segmenter import PointSegmenter
 
 TEXTURES = ("brick", "grass", "gravel")
 

@@ -25,8 +25,8 @@ import skimage.data
 from numpy.typing import NDArray
 
 from fcnlab.domain import Point
-from fcnlab.segmenter import PointSegmenter
-from fcnlab.simulating import ForestLearner, InstantLearner, Learner
+from fcnlab.evaluation.images import ForestLearner, InstantLearner, Learner
+from fcnlab.segmenter.segmenter import PointSegmenter
 
 N_PICTURES = 10
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from fcnlab.errors import FcnlabError
 
 if TYPE_CHECKING:
-    from fcnlab.segmenter import PointSegmenter
+    from fcnlab.segmenter.segmenter import PointSegmenter
     from fcnlab.services.labels.reading_labels import read_labels
     from fcnlab.services.predict.write_masks import write_masks
 
@@ -19,7 +19,7 @@ def __getattr__(name: str) -> Any:
         from fcnlab.threads import wait_politely
 
         wait_politely()
-        from fcnlab.segmenter import PointSegmenter
+        from fcnlab.segmenter.segmenter import PointSegmenter
 
         return PointSegmenter
     if name == "read_labels":

@@ -26,7 +26,7 @@ from fcnlab.commands.app import THEME, server_command
 from fcnlab.core.tiling import large
 from fcnlab.domain import LearnerSpec
 from fcnlab.lab import open_lab
-from fcnlab.segmenter import PointSegmenter
+from fcnlab.segmenter.segmenter import PointSegmenter
 from fcnlab.services.live.fitting import ProjectLearner
 from fcnlab.services.live.masks import predicted_mask
 from fcnlab.services.live.picture_store import PictureStore

@@ -15,7 +15,7 @@ from PIL import Image
 
 from fcnlab.cli import main
 from fcnlab.lab import open_lab
-from fcnlab.segmenter import PointSegmenter
+from fcnlab.segmenter.segmenter import PointSegmenter
 from fcnlab.settings import Settings
 from tests.services.stored_bench import StoredBench, files_in
 

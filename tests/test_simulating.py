@@ -18,7 +18,7 @@ from fcnlab.cli import main
 from fcnlab.core.training.metrics import mask_score
 from fcnlab.domain import IGNORE, Point
 from fcnlab.errors import InvalidImage, InvalidSetting
-from fcnlab.simulating import (
+from fcnlab.evaluation.images import (
     Example,
     ForestLearner,
     instant_learners,

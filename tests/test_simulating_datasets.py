@@ -15,9 +15,9 @@ from fcnlab.core.learner.head import Samples
 from fcnlab.core.learner.samples import samples_at
 from fcnlab.domain import IGNORE
 from fcnlab.errors import InvalidSetting, NoPoints
-from fcnlab.simulating import read_example
-from fcnlab.simulating_datasets import DatasetRun, Labels
-from fcnlab.simulating_learners import ForestDatasetLearner, InstantDatasetLearner, NetworkDatasetLearner
+from fcnlab.evaluation.datasets import DatasetRun, Labels
+from fcnlab.evaluation.images import read_example
+from fcnlab.evaluation.learners import ForestDatasetLearner, InstantDatasetLearner, NetworkDatasetLearner
 from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, TrainingSpec
 from fcnlab.storage.files.weights import load_encoder
 

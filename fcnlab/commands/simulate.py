@@ -14,7 +14,7 @@ from fcnlab.commands.common import say, settings_of
 from fcnlab.specs import NetworkName
 
 if TYPE_CHECKING:
-    from fcnlab.simulating import Learner
+    from fcnlab.evaluation.images import Learner
 
 Options = dict[str, Any]
 LEARNERS = ("instant", "linear", "forest", *(one.value for one in NetworkName))
@@ -76,7 +76,7 @@ def simulate(ctx: click.Context, /, list_file: Path | None, json_file: Path | No
     "images" learns from a few random pixels of some images and scores on others; "dataset" labels a few pixels of
     every image of one list, in rounds, and scores on another list after each.
     """
-    from fcnlab.simulating import read_names
+    from fcnlab.evaluation.images import read_names
 
     folder: Path = options["data"]
     if options["protocol"] == "dataset":
@@ -104,7 +104,7 @@ def _write(result: Options, json_file: Path | None) -> None:
 
 def _maker(options: Options, device: str) -> Callable[[int], Learner]:
     from fcnlab.errors import InvalidSetting
-    from fcnlab.simulating import ForestLearner, instant_learners
+    from fcnlab.evaluation.images import ForestLearner, instant_learners
 
     if options["learner"] not in ("instant", "forest"):
         raise InvalidSetting(f"learner {options['learner']!r} is measured on data sets only: --protocol dataset")
@@ -120,7 +120,7 @@ def _maker(options: Options, device: str) -> Callable[[int], Learner]:
 
 
 def _clicks(folder: Path, names: Sequence[str], make: Callable[[int], Learner], options: Options) -> Options:
-    from fcnlab.simulating import label_images, n_classes_of, read_example, summary_of_clicks
+    from fcnlab.evaluation.images import label_images, n_classes_of, read_example, summary_of_clicks
 
     n_classes = max(n_classes_of([read_example(folder, name)]) for name in names)
     examples = (read_example(folder, name) for name in names)
@@ -136,7 +136,7 @@ def _clicks(folder: Path, names: Sequence[str], make: Callable[[int], Learner], 
 
 
 def _across(folder: Path, names: Sequence[str], make: Callable[[int], Learner], options: Options) -> Options:
-    from fcnlab.simulating import label_across
+    from fcnlab.evaluation.images import label_across
 
     n_train, pixels = (_whole(options[name], name) for name in ("train", "pixels"))
     runs = []

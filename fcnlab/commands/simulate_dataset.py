@@ -13,7 +13,7 @@ from fcnlab.errors import InvalidSetting
 from fcnlab.specs import SCRATCH, USUAL_UPSAMPLING, NetworkName, NetworkSpec, TrainingSpec
 
 if TYPE_CHECKING:
-    from fcnlab.simulating_datasets import DatasetLearner
+    from fcnlab.evaluation.datasets import DatasetLearner
 
 Options = dict[str, Any]
 
@@ -26,8 +26,8 @@ def run_dataset(ctx: click.Context, folder: Path, options: Options) -> Options:
     """
     import numpy as np
 
-    from fcnlab.simulating import n_classes_of, read_example, read_names
-    from fcnlab.simulating_datasets import DatasetRun
+    from fcnlab.evaluation.datasets import DatasetRun
+    from fcnlab.evaluation.images import n_classes_of, read_example, read_names
 
     if options["test_file"] is None:
         raise InvalidSetting("--protocol dataset wants --test, the list of the images to score on")
@@ -59,7 +59,7 @@ def run_dataset(ctx: click.Context, folder: Path, options: Options) -> Options:
 
 
 def _learner(options: Options, n_classes: int, device: str) -> DatasetLearner:
-    from fcnlab import simulating_learners as learners
+    from fcnlab.evaluation import learners as learners
 
     name = options["learner"]
     if name == "forest":

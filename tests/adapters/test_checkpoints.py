@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from fcnlab.cli import main
 from fcnlab.errors import CheckpointError
-from fcnlab.segmenter import PointSegmenter
+from fcnlab.segmenter.segmenter import PointSegmenter
 from fcnlab.storage.files.checkpoints import load_checkpoint, save_checkpoint
 
 SOUND: dict[str, Any] = {

@@ -18,7 +18,7 @@ from fcnlab.cli import main
 from fcnlab.domain import Point, PointSource
 from fcnlab.imaging import Imaging, Stretch
 from fcnlab.lab import Lab
-from fcnlab.segmenter import PointSegmenter
+from fcnlab.segmenter.segmenter import PointSegmenter
 from fcnlab.services.images.imaging import set_imaging
 from fcnlab.services.images.importing import import_files
 from fcnlab.services.labelling.events import add_points

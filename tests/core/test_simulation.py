@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from fcnlab.core.simulation import balanced_pixels, first_clicks, next_click
 from fcnlab.domain import IGNORE
+from fcnlab.evaluation.labeller import balanced_pixels, first_clicks, next_click
 
 STYLES = ("centre", "jittered", "random")
 

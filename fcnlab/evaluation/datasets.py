@@ -15,7 +15,7 @@ from fcnlab.core.learner.queries import Strategy, ask_pixels
 from fcnlab.core.training.metrics import confusion, iou_per_class
 from fcnlab.domain import IGNORE
 from fcnlab.errors import InvalidSetting
-from fcnlab.simulating import Example, read_example
+from fcnlab.evaluation.images import Example, read_example
 
 
 @dataclass(frozen=True, slots=True)

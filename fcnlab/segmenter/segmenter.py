@@ -33,8 +33,14 @@ from fcnlab.core.tiling.wide import is_wide
 from fcnlab.core.training.network_model import KIND, NetworkModel, network_to_arrays
 from fcnlab.domain import LearnerSpec, Point, checked_classes
 from fcnlab.errors import CheckpointError, InvalidClasses, InvalidPoints, NoPoints, NotFitted, UnknownImage
-from fcnlab.segmenter_checks import as_array, checked_background, renumbered, whole_numbers
-from fcnlab.segmenter_training import class_names, network_course, network_of, network_segmentation, specs_of
+from fcnlab.segmenter.checks import as_array, checked_background, renumbered, whole_numbers
+from fcnlab.segmenter.training import (
+    class_names,
+    network_course,
+    network_of,
+    network_segmentation,
+    specs_of,
+)
 from fcnlab.specs import SCRATCH, NetworkSpec, TrainingProgress, TrainingSpec
 from fcnlab.storage.files.checkpoints import load_checkpoint, save_checkpoint
 from fcnlab.storage.files.devices import pick_device

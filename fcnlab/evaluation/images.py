@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.core.images.picture import to_rgb8
-from fcnlab.core.simulation import ClickStyle, balanced_pixels, first_clicks, next_click
 from fcnlab.core.training.metrics import confusion, iou_per_class, mask_score
 from fcnlab.domain import IGNORE, Point
 from fcnlab.errors import InvalidImage, InvalidSetting
-from fcnlab.segmenter import PointSegmenter
-from fcnlab.simulating_forest import forest_features, grown_forest
+from fcnlab.evaluation.forest import forest_features, grown_forest
+from fcnlab.evaluation.labeller import ClickStyle, balanced_pixels, first_clicks, next_click
+from fcnlab.segmenter.segmenter import PointSegmenter
 from fcnlab.storage.files.png import read_mask
 from fcnlab.storage.image_readers.registry import decode
 

@@ -27,9 +27,9 @@ from fcnlab.core.training.network_model import (
     seen_picture,
 )
 from fcnlab.core.training.trainers import course_of
-from fcnlab.simulating import Example
-from fcnlab.simulating_datasets import Labels
-from fcnlab.simulating_forest import forest_features, grown_forest
+from fcnlab.evaluation.datasets import Labels
+from fcnlab.evaluation.forest import forest_features, grown_forest
+from fcnlab.evaluation.images import Example
 from fcnlab.specs import DEFAULT_ENCODER, SCRATCH, NetworkSpec, TrainingSpec
 from fcnlab.storage.files.devices import pick_device
 from fcnlab.storage.files.weights import load_encoder

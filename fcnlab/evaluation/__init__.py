@@ -1,0 +1,1 @@
+"""A simulated labeller, and what learners reach with how few of its clicks."""

@@ -1,0 +1,1 @@
+"""PointSegmenter: the learner without database or browser."""
