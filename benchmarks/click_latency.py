@@ -30,10 +30,11 @@ from playwright.sync_api import Page
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from fcnlab.core.tiling.tiles import Box
-from fcnlab.counts import Task
-from fcnlab.domain import Event, EventBatch, EventKind
+from fcnlab.domain.counting import Task
+from fcnlab.domain.events import Event, EventBatch, EventKind
+from fcnlab.domain.network import NetworkName, NetworkSpec
+from fcnlab.domain.training import TrainingSpec, TrainingState
 from fcnlab.lab import open_lab
-from fcnlab.runs import TrainingState
 from fcnlab.services.images.importing import import_files
 from fcnlab.services.labelling.events import apply_events
 from fcnlab.services.projects.projects import create_project
@@ -41,7 +42,6 @@ from fcnlab.services.training.trainings import cancel_training, start_training
 from fcnlab.services.training.trainings import training as training_of
 from fcnlab.services.training.workers import ensure_worker
 from fcnlab.settings import Settings
-from fcnlab.specs import NetworkName, NetworkSpec, TrainingSpec
 from tests.browser.harness import WATCH_CLICKS, open_label_page, pixel_on_screen, running_browser, running_server
 
 ROUND = 48

@@ -21,8 +21,11 @@ from typing import Any
 
 import numpy as np
 
-from fcnlab.comparisons import ComparisonSpec, Participant
-from fcnlab.domain import IGNORE, ImageState, Point, PointSource, StoredMask
+from fcnlab.domain.comparison import ComparisonSpec, Participant
+from fcnlab.domain.events import Point, PointSource
+from fcnlab.domain.images import ImageState, StoredMask
+from fcnlab.domain.network import NetworkName
+from fcnlab.domain.project import IGNORE
 from fcnlab.evaluation.images import read_example, read_names
 from fcnlab.lab import Lab, open_lab
 from fcnlab.services.comparing.comparisons import Standing, standing, start_comparison
@@ -33,7 +36,6 @@ from fcnlab.services.projects import projects
 from fcnlab.services.training.lease_holder import Holder
 from fcnlab.services.training.worker import fine_tune, work_on
 from fcnlab.settings import Settings
-from fcnlab.specs import NetworkName
 from fcnlab.storage.database import repository_images
 from fcnlab.storage.database.engine import writing
 from fcnlab.storage.files.png import mask_png

@@ -40,8 +40,9 @@ from fcnlab.core.networks.base import EncoderParts
 from fcnlab.core.training.batches import LabelledPicture
 from fcnlab.core.training.network_model import NetworkModel, network_probabilities, seen_hw, seen_picture
 from fcnlab.core.training.trainer import Course
-from fcnlab.counts import ClassCount, CountScore, FoundObject, ImageCount, Objective
-from fcnlab.specs import NetworkName, NetworkSpec, TrainingSpec, counting_training
+from fcnlab.domain.counting import ClassCount, CountScore, FoundObject, ImageCount, Objective
+from fcnlab.domain.network import NetworkName, NetworkSpec
+from fcnlab.domain.training import TrainingSpec, counting_training
 from fcnlab.storage.files.weights import load_encoder
 from fcnlab.threads import wait_politely
 

@@ -24,9 +24,9 @@ from pathlib import Path
 import numpy as np
 
 from fcnlab.core.learner.encoder import StageEncoder
-from fcnlab.domain import IGNORE
+from fcnlab.domain.export import ExportFormat, ExportSpec
+from fcnlab.domain.project import IGNORE
 from fcnlab.evaluation.images import n_classes_of, read_example, read_names
-from fcnlab.exports import ExportFormat, ExportSpec
 from fcnlab.segmenter.segmenter import PointSegmenter
 from fcnlab.services.predict.predicted_files import input_files, predict_files
 from fcnlab.services.predict.predicting import Predictor, background_of_model, labels_of_model

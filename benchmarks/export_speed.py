@@ -25,8 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fcnlab.domain import ImageState, StoredMask
-from fcnlab.exports import ExportFormat, ExportSpec
+from fcnlab.domain.export import ExportFormat, ExportSpec
+from fcnlab.domain.images import ImageState, StoredMask
 from fcnlab.lab import Lab, open_lab
 from fcnlab.services.export.exporting import export_project
 from fcnlab.services.images.importing import import_files

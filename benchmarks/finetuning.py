@@ -30,9 +30,10 @@ from fcnlab.core.training.batches import LabelledPicture
 from fcnlab.core.training.metrics import confusion, iou_per_class
 from fcnlab.core.training.network_model import NetworkModel, network_probabilities
 from fcnlab.core.training.trainer import Course
-from fcnlab.domain import IGNORE
+from fcnlab.domain.network import USUAL_UPSAMPLING, NetworkName, NetworkSpec
+from fcnlab.domain.project import IGNORE
+from fcnlab.domain.training import TrainingSpec
 from fcnlab.evaluation.images import Example, n_classes_of, read_example, read_names
-from fcnlab.specs import USUAL_UPSAMPLING, NetworkName, NetworkSpec, TrainingSpec
 from fcnlab.storage.files.weights import load_encoder
 from fcnlab.threads import wait_politely
 

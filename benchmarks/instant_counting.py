@@ -52,7 +52,7 @@ from fcnlab.core.counting.sizing import Sizes, sizes_at, spacing_from, usual_wid
 from fcnlab.core.counting.views import instant_view
 from fcnlab.core.learner.encoder import StageEncoder, lab_image
 from fcnlab.core.learner.samples import Clicks, canonical_clicks
-from fcnlab.domain import Point
+from fcnlab.domain.events import Point
 from fcnlab.storage.files.weights import BUNDLED_ENCODER, load_encoder
 from fcnlab.threads import wait_politely
 

@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fcnlab.domain import ImageState, StoredMask
+from fcnlab.domain.images import ImageState, StoredMask
 from fcnlab.lab import open_lab
 from fcnlab.services.images.importing import import_files
 from fcnlab.services.labelling.events import set_image_state

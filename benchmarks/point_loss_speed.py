@@ -32,8 +32,8 @@ from fcnlab.core.networks.fcn import Fcn
 from fcnlab.core.networks.registry import build_network
 from fcnlab.core.networks.sampling import sample_maps, upsampled
 from fcnlab.core.training.losses import point_loss, sampled_point_loss
-from fcnlab.domain import IGNORE
-from fcnlab.specs import NetworkName, NetworkSpec
+from fcnlab.domain.network import NetworkName, NetworkSpec
+from fcnlab.domain.project import IGNORE
 from fcnlab.storage.files.weights import BUNDLED_ENCODER, load_encoder
 
 N_CLASSES = 11

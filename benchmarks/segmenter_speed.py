@@ -24,7 +24,7 @@ import numpy as np
 import skimage.data
 from numpy.typing import NDArray
 
-from fcnlab.domain import Point
+from fcnlab.domain.events import Point
 from fcnlab.evaluation.images import ForestLearner, InstantLearner, Learner
 from fcnlab.segmenter.segmenter import PointSegmenter
 

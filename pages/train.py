@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from fcnlab.counts import Task
+from fcnlab.domain.counting import Task
 from fcnlab.errors import FcnlabError
 from fcnlab.services.training.trainings import groundwork, trainings
 from fcnlab.web import frame, session

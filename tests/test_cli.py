@@ -24,7 +24,7 @@ import fcnlab
 from fcnlab.cli import main
 from fcnlab.commands.app import THEME, server_command
 from fcnlab.core.tiling import large
-from fcnlab.domain import LearnerSpec
+from fcnlab.domain.project import LearnerSpec
 from fcnlab.lab import open_lab
 from fcnlab.segmenter.segmenter import PointSegmenter
 from fcnlab.services.live.fitting import ProjectLearner

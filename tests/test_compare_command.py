@@ -10,11 +10,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from fcnlab.cli import main
+from fcnlab.domain.network import NetworkName
 from fcnlab.lab import open_lab
 from fcnlab.services.comparing.comparisons import comparisons, standing
 from fcnlab.services.training import worker
 from fcnlab.settings import Settings
-from fcnlab.specs import NetworkName
 from tests.services.bars import Site
 
 

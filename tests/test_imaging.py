@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from fcnlab.domain.images import Imaging, PixelSize, Stretch
 from fcnlab.errors import InvalidSetting
-from fcnlab.imaging import Imaging, PixelSize, Stretch
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from PIL import Image
 import fcnlab
 from fcnlab.api.service import make_service
 from fcnlab.cli import main
-from fcnlab.exports import ExportFormat, SplitSpec
+from fcnlab.domain.export import ExportFormat, SplitSpec
 from fcnlab.lab import Lab
 from tests.services.bars import Site, scene
 from tests.services.stored_bench import StoredBench

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from fcnlab.counts import KeptEpoch
-from fcnlab.domain import PointSource
-from fcnlab.runs import (
+from fcnlab.domain.counting import KeptEpoch
+from fcnlab.domain.events import PointSource
+from fcnlab.domain.scores import (
+    EXPERT_MASK,
     SOURCES_IN_WORDS,
+    PointScore,
     kept_in_brief,
     kept_in_words,
     score_from_plain,
@@ -16,7 +18,6 @@ from fcnlab.runs import (
     sources_in_words,
     taken_on,
 )
-from fcnlab.specs import EXPERT_MASK, PointScore
 
 LOW, HIGH, UNKNOWN = "too low", "too high", "is not known"
 

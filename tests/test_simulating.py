@@ -16,7 +16,8 @@ from PIL import Image
 
 from fcnlab.cli import main
 from fcnlab.core.training.metrics import mask_score
-from fcnlab.domain import IGNORE, Point
+from fcnlab.domain.events import Point
+from fcnlab.domain.project import IGNORE
 from fcnlab.errors import InvalidImage, InvalidSetting
 from fcnlab.evaluation.images import (
     Example,

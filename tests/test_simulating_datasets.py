@@ -13,12 +13,13 @@ from fcnlab.core.learner.encoder import StageEncoder
 from fcnlab.core.learner.ensemble import GRID, ensemble_at, ensemble_probabilities, fit_ensemble
 from fcnlab.core.learner.head import Samples
 from fcnlab.core.learner.samples import samples_at
-from fcnlab.domain import IGNORE
+from fcnlab.domain.network import SCRATCH, NetworkName, NetworkSpec
+from fcnlab.domain.project import IGNORE
+from fcnlab.domain.training import TrainingSpec
 from fcnlab.errors import InvalidSetting, NoPoints
 from fcnlab.evaluation.datasets import DatasetRun, Labels
 from fcnlab.evaluation.images import read_example
 from fcnlab.evaluation.learners import ForestDatasetLearner, InstantDatasetLearner, NetworkDatasetLearner
-from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, TrainingSpec
 from fcnlab.storage.files.weights import load_encoder
 
 HEIGHT, WIDTH = 64, 96

@@ -15,15 +15,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 from fcnlab.cli import main
-from fcnlab.domain import Point, PointSource
+from fcnlab.domain.events import Point, PointSource
+from fcnlab.domain.training import Training, TrainingProgress, TrainingState, Wanted
 from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab, open_lab
-from fcnlab.runs import Training, TrainingState, Wanted
 from fcnlab.services.labelling.events import add_points
 from fcnlab.services.training import lease_holder, worker, workers
 from fcnlab.services.training.trainings import cancel_training, curves, training, trainings
 from fcnlab.settings import Settings
-from fcnlab.specs import TrainingProgress
 from fcnlab.storage.database import repository_leases
 from fcnlab.storage.database.engine import writing
 from fcnlab.storage.files.processes import this_process

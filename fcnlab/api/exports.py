@@ -11,8 +11,8 @@ from pydantic import Field
 from fcnlab.api.engine import Own
 from fcnlab.api.projects import Number
 from fcnlab.api.shapes import ExportOut, Strict
+from fcnlab.domain.export import DEFAULT_FORMATS, LOCAL_FILES, ExportFormat, ExportSpec, SplitBy, SplitSpec
 from fcnlab.errors import UnknownExport
-from fcnlab.exports import DEFAULT_FORMATS, LOCAL_FILES, ExportFormat, ExportSpec, SplitBy, SplitSpec
 
 router = APIRouter(tags=["exports"])
 

@@ -15,7 +15,8 @@ from pydantic import BaseModel, Field
 
 from fcnlab.api.engine import Own
 from fcnlab.api.guard import BY_SECRET, WEBHOOK_REFUSED
-from fcnlab.domain import ImageInfo, Project
+from fcnlab.domain.images import ImageInfo
+from fcnlab.domain.project import Project
 from fcnlab.errors import FcnlabError, InvalidPoints, NoPoints
 from fcnlab.services.labels.label_studio import (
     LabelConfig,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fcnlab.api.engine import Own
 from fcnlab.api.projects import Number
 from fcnlab.api.shapes import FitOut
-from fcnlab.domain import ClassLabel
+from fcnlab.domain.project import ClassLabel
 from fcnlab.services.predict.mask_bytes import index_mask
 from fcnlab.services.projects import projects as services
 from fcnlab.services.training.training_report import training_accuracy

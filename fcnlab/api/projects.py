@@ -9,7 +9,9 @@ from fastapi import APIRouter, File, Path, Query, Response, UploadFile
 
 from fcnlab.api.engine import Own
 from fcnlab.api.shapes import BackgroundIn, ImageOut, PointOut, PointsIn, ProjectIn, ProjectOut, StateIn, Uploaded
-from fcnlab.domain import ClassLabel, ImageState, LearnerSpec, Point
+from fcnlab.domain.events import Point
+from fcnlab.domain.images import ImageState
+from fcnlab.domain.project import ClassLabel, LearnerSpec
 from fcnlab.errors import InvalidPoints
 from fcnlab.services.images.import_sources import mask_of, masks_beside
 from fcnlab.services.images.importing import import_files

@@ -7,7 +7,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from fcnlab.domain import ImageInfo, ImageState, PointSource, Project, StoredPoint
+from fcnlab.domain.events import PointSource, StoredPoint
+from fcnlab.domain.images import ImageInfo, ImageState
+from fcnlab.domain.project import Project
 from fcnlab.services.export.jobs import ExportJob
 
 

@@ -12,7 +12,7 @@ import click
 from fcnlab.errors import UnknownProject
 
 if TYPE_CHECKING:
-    from fcnlab.domain import Project
+    from fcnlab.domain.project import Project
     from fcnlab.lab import Lab
     from fcnlab.services.live.fitting import ProjectLearner
     from fcnlab.settings import Settings

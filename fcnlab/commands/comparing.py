@@ -12,14 +12,15 @@ import click
 
 from fcnlab.commands.common import found_project, opened, project_option, say
 from fcnlab.commands.training import INTERRUPTED
-from fcnlab.comparisons import ComparisonSpec, Measured, Participant, timing_in_words
-from fcnlab.counts import CountScore
+from fcnlab.domain.comparison import ComparisonSpec, Measured, Participant, timing_in_words
+from fcnlab.domain.counting import CountScore
+from fcnlab.domain.network import NetworkName, NetworkSpec, Upsampling
+from fcnlab.domain.scores import PointScore, duration_in_words, figure, figure_in_brief, kept_in_brief, taken_on
+from fcnlab.domain.training import TrainingProgress, TrainingState
 from fcnlab.errors import InvalidSetting
-from fcnlab.runs import TrainingState, duration_in_words, figure, figure_in_brief, kept_in_brief, taken_on
-from fcnlab.specs import NetworkName, NetworkSpec, PointScore, TrainingProgress, Upsampling
 
 if TYPE_CHECKING:
-    from fcnlab.domain import Project
+    from fcnlab.domain.project import Project
     from fcnlab.lab import Lab
     from fcnlab.services.comparing.comparisons import Standing
 

@@ -11,7 +11,7 @@ import click
 from fcnlab.commands.common import answer, json_option, say
 from fcnlab.commands.labels import FORMATS, say_left_out
 from fcnlab.commands.output import PREFIX_OPTION
-from fcnlab.exports import CONVERTED, ExportFormat, ExportSpec
+from fcnlab.domain.export import CONVERTED, ExportFormat, ExportSpec
 
 
 @click.command()

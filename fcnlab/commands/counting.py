@@ -13,7 +13,7 @@ import click
 from fcnlab.commands.common import answer, json_option, say, settings_of
 from fcnlab.commands.counting_training import train
 from fcnlab.commands.output import show_progress
-from fcnlab.counts import CountScore
+from fcnlab.domain.counting import CountScore
 from fcnlab.errors import FcnlabError, InvalidSetting
 
 

@@ -14,19 +14,18 @@ from fcnlab.commands.common import answer, found_project, json_option, opened, s
 from fcnlab.commands.models import model_values
 from fcnlab.commands.output import show_progress
 from fcnlab.commands.training import INTERRUPTED, last_line, model_of, progress_line, train_here, training_values
-from fcnlab.counts import CountScore, Objective
-from fcnlab.errors import Diverged
-from fcnlab.runs import Training, TrainingState, score_in_a_sentence
-from fcnlab.specs import (
+from fcnlab.domain.counting import CountScore, Objective
+from fcnlab.domain.network import (
     COUNTING_NETWORK,
     DEFAULT_ENCODER,
     SCRATCH,
     NetworkName,
     NetworkSpec,
-    TrainingSpec,
     Upsampling,
-    counting_training,
 )
+from fcnlab.domain.scores import score_in_a_sentence
+from fcnlab.domain.training import Training, TrainingSpec, TrainingState, counting_training
+from fcnlab.errors import Diverged
 
 if TYPE_CHECKING:
     from fcnlab.services.counting.marked_files import MarkedFile

@@ -21,13 +21,13 @@ from fcnlab.commands.common import (
     settings_of,
 )
 from fcnlab.commands.output import in_order, say_what_yolo_lacks, shape_options, shapes_of, show_progress
-from fcnlab.exports import ExportFormat, ExportSpec
+from fcnlab.domain.export import ExportFormat, ExportSpec
 
 if TYPE_CHECKING:
     from fcnlab.core.images.painting import Painting
     from fcnlab.core.training.network_model import NetworkModel
-    from fcnlab.domain import ClassLabel
-    from fcnlab.imaging import Imaging
+    from fcnlab.domain.images import Imaging
+    from fcnlab.domain.project import ClassLabel
     from fcnlab.services.live.fitting import Maker
     from fcnlab.services.predict.predicted_files import Prediction
 

@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from fcnlab.commands.common import answer, found_project, json_option, learner_of, opened, project_option, say
-from fcnlab.counts import CountScore
-from fcnlab.runs import ModelRecord, figure, kept_in_words, mean_iou_in_words, score_to_plain, taken_on
+from fcnlab.domain.counting import CountScore
+from fcnlab.domain.models import ModelRecord
+from fcnlab.domain.scores import figure, kept_in_words, mean_iou_in_words, score_to_plain, taken_on
 
 INSTANT = "instant"
 FORMATS = ("checkpoint", "onnx", "pt2")

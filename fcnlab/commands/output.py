@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from fcnlab.commands.common import answer, found_project, json_option, learner_of, opened, project_option, say
-from fcnlab.errors import ExportFailed
-from fcnlab.exports import (
+from fcnlab.domain.export import (
     DEFAULT_FORMATS,
     EMBEDDED,
     LOCAL_FILES,
@@ -24,9 +23,10 @@ from fcnlab.exports import (
     SplitBy,
     SplitSpec,
 )
+from fcnlab.errors import ExportFailed
 
 if TYPE_CHECKING:
-    from fcnlab.domain import ClassLabel
+    from fcnlab.domain.project import ClassLabel
     from fcnlab.services.live.fitting import ProjectLearner
 
 Result = TypeVar("Result")

@@ -11,7 +11,7 @@ from fcnlab.commands.common import Command, answer, found_project, json_option, 
 from fcnlab.errors import FcnlabError, InvalidSetting, UnknownProject
 
 if TYPE_CHECKING:
-    from fcnlab.domain import Project
+    from fcnlab.domain.project import Project
     from fcnlab.lab import Lab
     from fcnlab.services.images.importing import ImportProgress
 
@@ -29,7 +29,7 @@ def projects() -> None:
 @click.pass_context
 def list_projects(ctx: click.Context, as_json: bool) -> None:
     """All projects with their images, points and classes."""
-    from fcnlab.domain import ImageState
+    from fcnlab.domain.images import ImageState
     from fcnlab.services.projects.projects import dashboard
     from fcnlab.services.projects.projects import projects as all_projects
 
@@ -230,8 +230,8 @@ def import_images(
 def _made(
     lab: Lab, name: str, classes: str | None, background: str | None, *, object_mode: bool, counts: bool
 ) -> Project:
-    from fcnlab.counts import Task
-    from fcnlab.domain import LearnerSpec
+    from fcnlab.domain.counting import Task
+    from fcnlab.domain.project import LearnerSpec
     from fcnlab.services.projects.projects import DEFAULT_CLASSES, class_named, create_project, labels_of
 
     labels = labels_of(classes.split(",") if classes else DEFAULT_CLASSES)
@@ -248,7 +248,7 @@ def _made(
 def _project(
     lab: Lab, wanted: str, classes: str | None, background: str | None, *, object_mode: bool, counts: bool
 ) -> Project:
-    from fcnlab.counts import Task
+    from fcnlab.domain.counting import Task
     from fcnlab.services.projects.projects import class_named
 
     try:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fcnlab.commands.common import say, settings_of
-from fcnlab.specs import NetworkName
+from fcnlab.domain.network import NetworkName
 
 if TYPE_CHECKING:
     from fcnlab.evaluation.images import Learner

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fcnlab.commands.common import say, settings_of
+from fcnlab.domain.network import SCRATCH, USUAL_UPSAMPLING, NetworkName, NetworkSpec
+from fcnlab.domain.training import TrainingSpec
 from fcnlab.errors import InvalidSetting
-from fcnlab.specs import SCRATCH, USUAL_UPSAMPLING, NetworkName, NetworkSpec, TrainingSpec
 
 if TYPE_CHECKING:
     from fcnlab.evaluation.datasets import DatasetLearner

@@ -12,21 +12,15 @@ import click
 
 from fcnlab.commands.common import answer, found_project, json_option, opened, project_option, say
 from fcnlab.commands.models import model_values, score_in_words
-from fcnlab.counts import CountScore
+from fcnlab.domain.counting import CountScore
+from fcnlab.domain.models import ModelRecord
+from fcnlab.domain.network import DEFAULT_ENCODER, USUAL_UPSAMPLING, NetworkName, NetworkSpec, Upsampling
+from fcnlab.domain.scores import duration_in_words, figure_in_brief, score_to_plain
+from fcnlab.domain.training import Training, TrainingProgress, TrainingSpec, TrainingState
 from fcnlab.errors import FcnlabError, UnknownModel
-from fcnlab.runs import ModelRecord, Training, TrainingState, duration_in_words, figure_in_brief, score_to_plain
-from fcnlab.specs import (
-    DEFAULT_ENCODER,
-    USUAL_UPSAMPLING,
-    NetworkName,
-    NetworkSpec,
-    TrainingProgress,
-    TrainingSpec,
-    Upsampling,
-)
 
 if TYPE_CHECKING:
-    from fcnlab.domain import Project
+    from fcnlab.domain.project import Project
     from fcnlab.lab import Lab
 
 DEFAULTS = TrainingSpec()

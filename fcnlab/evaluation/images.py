@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from fcnlab.core.images.picture import to_rgb8
 from fcnlab.core.training.metrics import confusion, iou_per_class, mask_score
-from fcnlab.domain import IGNORE, Point
+from fcnlab.domain.events import Point
+from fcnlab.domain.project import IGNORE
 from fcnlab.errors import InvalidImage, InvalidSetting
 from fcnlab.evaluation.forest import forest_features, grown_forest
 from fcnlab.evaluation.labeller import ClickStyle, balanced_pixels, first_clicks, next_click

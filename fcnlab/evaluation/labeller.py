@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.domain import IGNORE, Point
+from fcnlab.domain.events import Point
+from fcnlab.domain.project import IGNORE
 
 ClickStyle = Literal["centre", "jittered", "random"]
 

@@ -27,10 +27,11 @@ from fcnlab.core.training.network_model import (
     seen_picture,
 )
 from fcnlab.core.training.trainers import course_of
+from fcnlab.domain.network import DEFAULT_ENCODER, SCRATCH, NetworkSpec
+from fcnlab.domain.training import TrainingSpec
 from fcnlab.evaluation.datasets import Labels
 from fcnlab.evaluation.forest import forest_features, grown_forest
 from fcnlab.evaluation.images import Example
-from fcnlab.specs import DEFAULT_ENCODER, SCRATCH, NetworkSpec, TrainingSpec
 from fcnlab.storage.files.devices import pick_device
 from fcnlab.storage.files.weights import load_encoder
 

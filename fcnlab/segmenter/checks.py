@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fcnlab.core.learner.model import Lesson
-from fcnlab.domain import MAX_CLASSES
+from fcnlab.domain.project import MAX_CLASSES
 from fcnlab.errors import InvalidClasses, InvalidImage, InvalidPoints
 
 

@@ -31,7 +31,10 @@ from fcnlab.core.tiling.pictures import AnyPicture, open_picture, segment_any
 from fcnlab.core.tiling.tiled_stages import MemoryShelf
 from fcnlab.core.tiling.wide import is_wide
 from fcnlab.core.training.network_model import KIND, NetworkModel, network_to_arrays
-from fcnlab.domain import LearnerSpec, Point, checked_classes
+from fcnlab.domain.events import Point
+from fcnlab.domain.network import SCRATCH, NetworkSpec
+from fcnlab.domain.project import LearnerSpec, checked_classes
+from fcnlab.domain.training import TrainingProgress, TrainingSpec
 from fcnlab.errors import CheckpointError, InvalidClasses, InvalidPoints, NoPoints, NotFitted, UnknownImage
 from fcnlab.segmenter.checks import as_array, checked_background, renumbered, whole_numbers
 from fcnlab.segmenter.training import (
@@ -41,7 +44,6 @@ from fcnlab.segmenter.training import (
     network_segmentation,
     specs_of,
 )
-from fcnlab.specs import SCRATCH, NetworkSpec, TrainingProgress, TrainingSpec
 from fcnlab.storage.files.checkpoints import load_checkpoint, save_checkpoint
 from fcnlab.storage.files.devices import pick_device
 from fcnlab.storage.files.weights import check_encoder, load_encoder

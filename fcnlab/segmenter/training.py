@@ -27,16 +27,11 @@ from fcnlab.core.training.network_model import (
 from fcnlab.core.training.network_output import look_at
 from fcnlab.core.training.splits import groups_alike, held_out, look
 from fcnlab.core.training.trainers import course_of
-from fcnlab.domain import LearnerSpec, Point
+from fcnlab.domain.events import Point
+from fcnlab.domain.network import DEFAULT_ENCODER, SCRATCH, USUAL_UPSAMPLING, NetworkSpec
+from fcnlab.domain.project import LearnerSpec
+from fcnlab.domain.training import TrainingProgress, TrainingSpec
 from fcnlab.errors import CheckpointError, InvalidSetting, NoPoints
-from fcnlab.specs import (
-    DEFAULT_ENCODER,
-    SCRATCH,
-    USUAL_UPSAMPLING,
-    NetworkSpec,
-    TrainingProgress,
-    TrainingSpec,
-)
 from fcnlab.storage.files.weights import TrainedEncoder, load_encoder, untrained_encoder
 
 OF_NETWORK = {one.name for one in fields(NetworkSpec)} - {"network", "n_classes"}

@@ -8,8 +8,8 @@ from pathlib import Path
 import streamlit as st
 from streamlit.components.v2.types import ComponentRenderer
 
-from fcnlab.counts import Task
-from fcnlab.domain import Project
+from fcnlab.domain.counting import Task
+from fcnlab.domain.project import Project
 from fcnlab.services.projects import projects as project_service
 from fcnlab.web import session
 from fcnlab.web.session import Engine

@@ -18,8 +18,8 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from fcnlab.core.learner.queries import COUNT, Strategy
-from fcnlab.counts import ImageCount
-from fcnlab.domain import ImageInfo
+from fcnlab.domain.counting import ImageCount
+from fcnlab.domain.images import ImageInfo
 from fcnlab.errors import (
     DatabaseUnavailable,
     Deleted,

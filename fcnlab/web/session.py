@@ -14,7 +14,8 @@ from typing import Any
 
 import streamlit as st
 
-from fcnlab.domain import ClassLabel, ImageInfo
+from fcnlab.domain.images import ImageInfo
+from fcnlab.domain.project import ClassLabel
 from fcnlab.errors import FcnlabError, storage_failure
 from fcnlab.lab import Lab, open_lab
 from fcnlab.services.comparing.pictures import tile_jpeg

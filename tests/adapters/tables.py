@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from fcnlab.domain import ClassLabel, LearnerSpec
-from fcnlab.runs import ProcessId
+from fcnlab.domain.project import ClassLabel, LearnerSpec
+from fcnlab.domain.training import ProcessId
 from fcnlab.storage.database import repository_leases, repository_projects
 from fcnlab.storage.database.engine import Sessions, writing
 

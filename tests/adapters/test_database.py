@@ -18,7 +18,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
-from fcnlab.domain import ClassLabel, LearnerSpec
+from fcnlab.domain.project import ClassLabel, LearnerSpec
 from fcnlab.errors import DatabaseUnavailable, UnknownProject
 from fcnlab.storage.database import migrating, repository_projects
 from fcnlab.storage.database.engine import (

@@ -22,8 +22,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from fcnlab.domain.images import PixelSize, Stretch
 from fcnlab.errors import ImportRefused
-from fcnlab.imaging import PixelSize, Stretch
 from fcnlab.storage.image_readers.decoding import DecodedImage
 from fcnlab.storage.image_readers.registry import decode, open_image
 from tests.adapters.image_files import write_dicom

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import tifffile
 
+from fcnlab.domain.images import PixelSize, Stretch
 from fcnlab.errors import ImportRefused
-from fcnlab.imaging import PixelSize, Stretch
 from fcnlab.storage.image_readers.decoding import PAGES_MOST, DecodedImage
 from fcnlab.storage.image_readers.registry import decode, is_nameless_image, open_image
 from fcnlab.storage.image_readers.tiff_notes import write_page

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from fcnlab.runs import ProcessId
+from fcnlab.domain.training import ProcessId
 from fcnlab.storage.database import repository_leases
 from fcnlab.storage.database.engine import Sessions, reading, writing
 from fcnlab.storage.files.processes import this_process

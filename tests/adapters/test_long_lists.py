@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from fcnlab.domain import Point, PointSource, StoredPoint
+from fcnlab.domain.events import Point, PointSource, StoredPoint
 from fcnlab.storage.database import (
     repository_comparisons,
     repository_counts,

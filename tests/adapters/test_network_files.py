@@ -12,8 +12,8 @@ from torch import Tensor
 
 from fcnlab.core.networks.base import EncoderParts, PointNetwork
 from fcnlab.core.networks.registry import build_network
+from fcnlab.domain.network import SCRATCH, NetworkSpec
 from fcnlab.errors import ExportFailed
-from fcnlab.specs import SCRATCH, NetworkSpec
 from fcnlab.storage.exports import network_files
 from fcnlab.storage.exports.network_files import NOTES_FILE, onnx_bytes, pt2_bytes, with_fixed_padding
 from fcnlab.storage.files.weights import BUNDLED_ENCODER, load_encoder

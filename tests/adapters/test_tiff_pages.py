@@ -12,8 +12,8 @@ import tifffile
 from PIL import Image
 
 from fcnlab.core.images.picture import make_picture, repeat_picture
+from fcnlab.domain.images import Imaging, PixelSize, Stretch
 from fcnlab.errors import ImportRefused
-from fcnlab.imaging import Imaging, PixelSize, Stretch
 from fcnlab.storage.image_readers.decoding import PAGES_MOST, DecodedImage
 from fcnlab.storage.image_readers.registry import decode, open_image
 from fcnlab.storage.image_readers.tiff_notes import write_page

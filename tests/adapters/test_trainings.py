@@ -8,10 +8,12 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from fcnlab.counts import KeptEpoch
+from fcnlab.domain.counting import KeptEpoch
+from fcnlab.domain.models import ModelDraft, ModelKind
+from fcnlab.domain.network import NetworkName, NetworkSpec
+from fcnlab.domain.scores import PointScore
+from fcnlab.domain.training import Training, TrainingProgress, TrainingSpec, TrainingState, Wanted
 from fcnlab.errors import UnknownModel, UnknownProject, UnknownTraining
-from fcnlab.runs import ModelDraft, ModelKind, Training, TrainingState, Wanted
-from fcnlab.specs import NetworkName, NetworkSpec, PointScore, TrainingProgress, TrainingSpec
 from fcnlab.storage.database import (
     repository_comparisons,
     repository_models,

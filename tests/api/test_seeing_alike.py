@@ -15,8 +15,8 @@ from PIL import Image
 
 from fcnlab.api.service import make_service
 from fcnlab.cli import main
-from fcnlab.domain import Point, PointSource
-from fcnlab.imaging import Imaging, Stretch
+from fcnlab.domain.events import Point, PointSource
+from fcnlab.domain.images import Imaging, Stretch
 from fcnlab.lab import Lab
 from fcnlab.segmenter.segmenter import PointSegmenter
 from fcnlab.services.images.imaging import set_imaging

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
-from fcnlab.runs import TrainingState
+from fcnlab.domain.training import TrainingSpec, TrainingState
 from fcnlab.services.comparing import comparisons
 from fcnlab.services.training.trainings import start_training
-from fcnlab.specs import TrainingSpec
 from tests.browser.conftest import lab_of
 from tests.browser.harness import Server, running_server
 from tests.services.bars import Site

@@ -6,7 +6,8 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from fcnlab.domain import ImageState, Point, PointSource
+from fcnlab.domain.events import Point, PointSource
+from fcnlab.domain.images import ImageState
 from fcnlab.lab import Lab
 from fcnlab.services.labelling.events import add_points, points_of_image, set_image_state
 from tests.browser.conftest import lab_of, project_with_photos

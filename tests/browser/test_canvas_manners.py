@@ -7,7 +7,8 @@ import re
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from fcnlab.domain import ImageState, Point, PointSource
+from fcnlab.domain.events import Point, PointSource
+from fcnlab.domain.images import ImageState
 from fcnlab.lab import Lab
 from fcnlab.services.labelling.events import add_points, points_of_image, set_image_state
 from fcnlab.services.projects.projects import image

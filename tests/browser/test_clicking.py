@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from fcnlab.domain import ImageState
+from fcnlab.domain.images import ImageState
 from fcnlab.services.labelling.events import points_of_image, points_of_project
 from fcnlab.services.projects import projects
 from tests.browser.conftest import lab_of, project_with_photos

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from fcnlab.domain import Point, PointSource
+from fcnlab.domain.events import Point, PointSource
 from fcnlab.services.labelling.events import add_points
 from tests.browser.conftest import lab_of, project_with_photos
 from tests.browser.harness import Server

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from fcnlab.counts import Task
-from fcnlab.domain import Point, PointSource
+from fcnlab.domain.counting import Task
+from fcnlab.domain.events import Point, PointSource
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import import_files
 from fcnlab.services.labelling.events import points_of_image

@@ -11,13 +11,13 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from fcnlab.core.images.painting import pixels_of
+from fcnlab.domain.events import Stroke
 from fcnlab.lab import Lab
 from fcnlab.services.export.exporting import ExportSpec, export_project
 from fcnlab.services.live.fitting import ProjectLearner
 from fcnlab.services.live.picture_store import PictureStore
 from fcnlab.storage.database.engine import reading
 from fcnlab.storage.database.repository_strokes import strokes_of_image
-from fcnlab.strokes import Stroke
 from tests.browser.conftest import lab_of, project_with_photos
 from tests.browser.harness import Server, click_pixel, open_label_page, pixel_on_screen
 

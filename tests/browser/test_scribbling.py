@@ -6,7 +6,7 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from fcnlab.domain import PointSource
+from fcnlab.domain.events import PointSource
 from fcnlab.services.labelling.events import points_of_image
 from tests.browser.conftest import lab_of, project_with_photos
 from tests.browser.harness import Server

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fcnlab.core.learner.samples import border_positions, canonical_clicks, neighbour_positions
-from fcnlab.domain import Point
+from fcnlab.domain.events import Point
 from fcnlab.errors import ClickOutsideImage
 
 POINTS = [Point(20, 5, 1), Point(3, 33, 0), Point(3, 4, 2), Point(3, 4, 0)]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fcnlab.core.images.coords import check_inside, learner_hw, to_full, to_working, working_hw
-from fcnlab.domain import LearnerSpec
+from fcnlab.domain.project import LearnerSpec
 from fcnlab.errors import ClickOutsideImage, InvalidSetting
 
 

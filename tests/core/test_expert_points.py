@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fcnlab.core.training.expert_points import CLEARANCE_PX, sampled_points
-from fcnlab.domain import IGNORE
+from fcnlab.domain.project import IGNORE
 
 
 def mask_of(hw: tuple[int, int] = (60, 90)) -> np.ndarray:

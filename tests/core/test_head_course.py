@@ -23,8 +23,9 @@ from fcnlab.core.training.network_model import (
 )
 from fcnlab.core.training.trainer import Outcome
 from fcnlab.core.training.trainers import course_of
+from fcnlab.domain.network import NetworkName, NetworkSpec
+from fcnlab.domain.training import TrainingProgress, TrainingSpec
 from fcnlab.errors import InvalidSetting, NoPoints
-from fcnlab.specs import NetworkName, NetworkSpec, TrainingProgress, TrainingSpec
 from fcnlab.storage.files.weights import load_encoder, untrained_encoder
 
 SPEC = NetworkSpec(NetworkName.LARGER_HEAD, 3)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fcnlab.core.training.batches import LabelledPicture, collated, cut_out, recoloured, turned, weighted
-from fcnlab.specs import TrainingSpec
+from fcnlab.domain.training import TrainingSpec
 
 HEIGHT, WIDTH = 60, 90
 

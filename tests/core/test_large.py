@@ -14,7 +14,8 @@ from fcnlab.core.learner.samples import canonical_clicks
 from fcnlab.core.learner.stages import score_stages
 from fcnlab.core.tiling.large import LargePicture, segment_large
 from fcnlab.core.tiling.tiled_stages import MemoryShelf, TiledStages
-from fcnlab.domain import LearnerSpec, Point
+from fcnlab.domain.events import Point
+from fcnlab.domain.project import LearnerSpec
 
 SCALES = (1.0, 0.5)
 POINTS = [

@@ -7,7 +7,7 @@ import pytest
 
 from fcnlab.core.tiling import large
 from fcnlab.core.training.network_output import look_at
-from fcnlab.domain import LearnerSpec
+from fcnlab.domain.project import LearnerSpec
 
 
 @pytest.mark.parametrize("refine", [False, True])

@@ -11,7 +11,8 @@ from fcnlab.core.learner.encoder import StageEncoder
 from fcnlab.core.learner.full_size import full_size
 from fcnlab.core.learner.samples import canonical_clicks
 from fcnlab.core.learner.stages import Stages
-from fcnlab.domain import LearnerSpec, Point
+from fcnlab.domain.events import Point
+from fcnlab.domain.project import LearnerSpec
 from fcnlab.errors import NoPoints
 
 POINTS = [Point(40, 45, 1), Point(4, 4, 0), Point(84, 60, 0), Point(50, 107, 2), Point(30, 40, 1), Point(89, 134, 0)]

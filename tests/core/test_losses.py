@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from fcnlab.core.learner.head import point_weights
 from fcnlab.core.training.losses import point_loss, sampled_point_loss
-from fcnlab.domain import IGNORE
+from fcnlab.domain.project import IGNORE
 from fcnlab.errors import NoPoints
 
 

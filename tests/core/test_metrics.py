@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from fcnlab.core.training.metrics import confusion, iou_per_class, object_iou
-from fcnlab.domain import IGNORE
+from fcnlab.domain.project import IGNORE
 
 TRUTH = np.array([[0, 0, 1, 1, IGNORE], [0, 1, 1, 2, IGNORE]], np.uint8)
 

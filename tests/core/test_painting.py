@@ -7,9 +7,8 @@ import pytest
 
 from fcnlab.core.images.coords import to_full, to_working, working_hw
 from fcnlab.core.images.painting import Painting, painted, pixels_of, stroke_of
-from fcnlab.domain import Point
+from fcnlab.domain.events import MAX_RUNS, Point, Stroke
 from fcnlab.errors import ClickOutsideImage, InvalidEvent
-from fcnlab.strokes import MAX_RUNS, Stroke
 
 HW = (24, 37)
 

@@ -16,7 +16,7 @@ from fcnlab.core.images.palette import (
     rgb_of,
     unused_colours,
 )
-from fcnlab.domain import DEFAULT_PALETTE, MAX_CLASSES, ClassLabel
+from fcnlab.domain.project import DEFAULT_PALETTE, MAX_CLASSES, ClassLabel
 
 JUST_SEEN = 0.02
 """Distance in Oklab from which two colours are told apart side by side."""

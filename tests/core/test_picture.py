@@ -5,8 +5,8 @@ import pytest
 
 from fcnlab.core.images.intensity import measured_stretch, stretch_to_uint8, value_range
 from fcnlab.core.images.picture import make_picture, repeat_picture, to_rgb8
+from fcnlab.domain.images import Imaging, Recipe, Stretch
 from fcnlab.errors import InvalidImage
-from fcnlab.imaging import Imaging, Recipe, Stretch
 
 HW = (23, 31)
 

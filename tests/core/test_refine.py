@@ -11,7 +11,7 @@ from fcnlab.core.learner.refine import (
     obey_nearby,
 )
 from fcnlab.core.learner.samples import canonical_clicks
-from fcnlab.domain import Point
+from fcnlab.domain.events import Point
 
 
 def flat_lab(height: int, width: int) -> np.ndarray:

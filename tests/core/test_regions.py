@@ -9,7 +9,7 @@ from rasterio.features import rasterize
 from scipy import ndimage
 
 from fcnlab.core.images.regions import Region, instance_regions, pieces_of, semantic_regions, tidied
-from fcnlab.domain import IGNORE
+from fcnlab.domain.project import IGNORE
 
 EIGHT = np.ones((3, 3), int)
 

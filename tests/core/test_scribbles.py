@@ -7,7 +7,8 @@ import pytest
 
 from fcnlab.core.images.palette import palette_of
 from fcnlab.core.images.scribbles import MOST_PER_CLASS, MOST_PER_SHAPE, Shape, dotted, points_of_shapes
-from fcnlab.domain import ClassLabel, Point
+from fcnlab.domain.events import Point
+from fcnlab.domain.project import ClassLabel
 
 DRAWN_HW = (200, 300)
 

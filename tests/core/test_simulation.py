@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fcnlab.domain import IGNORE
+from fcnlab.domain.project import IGNORE
 from fcnlab.evaluation.labeller import balanced_pixels, first_clicks, next_click
 
 STYLES = ("centre", "jittered", "random")

@@ -20,8 +20,10 @@ from fcnlab.core.training.loop import rate_factor
 from fcnlab.core.training.objectives import PointsAim
 from fcnlab.core.training.point_scores import logits_of, score_of, temperature_of
 from fcnlab.core.training.trainer import Course, start_from_head
-from fcnlab.counts import KeptEpoch
-from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, PointScore, TrainingProgress, TrainingSpec
+from fcnlab.domain.counting import KeptEpoch
+from fcnlab.domain.network import SCRATCH, NetworkName, NetworkSpec
+from fcnlab.domain.scores import PointScore
+from fcnlab.domain.training import TrainingProgress, TrainingSpec
 from fcnlab.storage.files.weights import load_encoder
 
 SMALL = NetworkSpec(NetworkName.UNET, 2, encoder=SCRATCH, width=4)

@@ -12,7 +12,8 @@ from fcnlab.core.learner.encoder import StageEncoder
 from fcnlab.core.learner.samples import canonical_clicks
 from fcnlab.core.tiling.tiled_stages import MemoryShelf
 from fcnlab.core.tiling.wide import WidePicture
-from fcnlab.domain import LearnerSpec, Point
+from fcnlab.domain.events import Point
+from fcnlab.domain.project import LearnerSpec
 
 POINTS = [Point(100, 170, 1), Point(20, 12, 0), Point(190, 340, 1), Point(241, 400, 0), Point(130, 300, 2)]
 

@@ -7,14 +7,15 @@ import io
 import numpy as np
 from PIL import Image
 
-from fcnlab.domain import Point, PointSource
+from fcnlab.domain.events import Point, PointSource
+from fcnlab.domain.network import SCRATCH, NetworkName, NetworkSpec
+from fcnlab.domain.training import TrainingSpec
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import import_files
 from fcnlab.services.labelling.events import add_points
 from fcnlab.services.projects import projects
 from fcnlab.services.training.finetuning import TrainingJob
 from fcnlab.services.training.training_points import TrainingPoints
-from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, TrainingSpec
 
 HEIGHT, WIDTH = 48, 80
 SMALL = NetworkSpec(NetworkName.UNET, 2, encoder=SCRATCH, width=4)

@@ -6,13 +6,13 @@ from collections.abc import Callable, Generator
 
 import pytest
 
-from fcnlab.comparisons import ComparisonSpec
+from fcnlab.domain.comparison import Comparison, ComparisonSpec
+from fcnlab.domain.network import SCRATCH, NetworkName, NetworkSpec
+from fcnlab.domain.training import TrainingProgress, TrainingState
 from fcnlab.lab import Lab, open_lab
-from fcnlab.runs import Comparison, TrainingState
 from fcnlab.services.comparing import comparisons
 from fcnlab.services.training.worker import Trained, fine_tune, run_worker
 from fcnlab.settings import Settings
-from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, TrainingProgress
 from tests.services.bars import Site
 
 UNET = NetworkSpec(NetworkName.UNET, 2, encoder=SCRATCH, width=4)

@@ -7,14 +7,15 @@ from dataclasses import replace
 
 from PIL import Image
 
-from fcnlab.counts import Objective, Task
-from fcnlab.domain import Point, PointSource
+from fcnlab.domain.counting import Objective, Task
+from fcnlab.domain.events import Point, PointSource
+from fcnlab.domain.network import SCRATCH, NetworkName, NetworkSpec
+from fcnlab.domain.training import TrainingSpec, counting_training
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import import_files
 from fcnlab.services.labelling.events import add_points
 from fcnlab.services.projects import projects
 from fcnlab.services.training.finetuning import TrainingJob
-from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, TrainingSpec, counting_training
 from fcnlab.storage.database import repository_counts
 from fcnlab.storage.database.engine import writing
 from tests.core.counting.dots import dot_places, dotted

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from fcnlab.domain import ImageState, LearnerSpec, Point, PointSource, Project
-from fcnlab.exports import ExportSpec
+from fcnlab.domain.events import Point, PointSource
+from fcnlab.domain.export import ExportSpec
+from fcnlab.domain.images import ImageState
+from fcnlab.domain.project import LearnerSpec, Project
 from fcnlab.lab import Lab
 from fcnlab.services.export.exporting import export_project
 from fcnlab.services.export.progress import ExportProgress

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from fcnlab.domain import StoredPoint
+from fcnlab.domain.events import StoredPoint
 from fcnlab.lab import Lab
 from fcnlab.services.labelling.events import points_of_project
 from fcnlab.services.labels.label_import import LabelRequest, found_labels

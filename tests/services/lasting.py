@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fcnlab.domain import Point
+from fcnlab.domain.events import Point
 from fcnlab.lab import Lab, open_lab
 from fcnlab.services.live.jobs import Jobs
 from fcnlab.settings import Settings

@@ -13,9 +13,11 @@ from PIL import Image
 from fcnlab.core.networks.base import PointNetwork
 from fcnlab.core.networks.registry import build_network
 from fcnlab.core.training.network_model import NetworkModel, network_to_arrays
+from fcnlab.domain.models import ModelDraft, ModelKind, ModelRecord
+from fcnlab.domain.network import SCRATCH, NetworkName, NetworkSpec
+from fcnlab.domain.scores import PointScore
+from fcnlab.domain.training import TrainingSpec
 from fcnlab.lab import Lab
-from fcnlab.runs import ModelDraft, ModelKind, ModelRecord
-from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, PointScore, TrainingSpec
 from fcnlab.storage.database import repository_models
 from fcnlab.storage.database.engine import writing
 from fcnlab.storage.files.checkpoints import save_checkpoint

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fcnlab.domain import ImageState, Point, PointSource, StoredMask
-from fcnlab.exports import ExportFormat, ExportSpec
+from fcnlab.domain.events import Point, PointSource
+from fcnlab.domain.export import ExportFormat, ExportSpec
+from fcnlab.domain.images import ImageState, StoredMask
 from fcnlab.lab import Lab
 from fcnlab.services.export.exporting import export_project
 from fcnlab.services.export.progress import ExportProgress

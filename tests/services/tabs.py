@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import random
 
-from fcnlab.counts import Task
-from fcnlab.domain import (
-    ClassLabel,
-    Event,
-    EventBatch,
-    EventKind,
-    ImageState,
-    LearnerSpec,
-    Point,
-)
-from fcnlab.imaging import Recipe
+from fcnlab.domain.counting import Task
+from fcnlab.domain.events import Event, EventBatch, EventKind, Point
+from fcnlab.domain.images import ImageState, Recipe
+from fcnlab.domain.project import ClassLabel, LearnerSpec
 from fcnlab.lab import Lab
 from fcnlab.services.labelling.events import AppliedBatch, apply_events, points_of_image, points_of_project
 from fcnlab.storage.database import repository_images, repository_projects, repository_strokes

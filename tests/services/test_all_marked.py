@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from fcnlab.counts import Task
-from fcnlab.domain import EventKind, ImageInfo, ImageState, Point, PointSource
+from fcnlab.domain.counting import Task
+from fcnlab.domain.events import EventKind, Point, PointSource
+from fcnlab.domain.images import ImageInfo, ImageState
 from fcnlab.services.labelling.events import points_of_image
 from fcnlab.services.labelling.newest_points import newest_per_pixel
 from fcnlab.services.labelling.point_import import Addition, add_points_at_once

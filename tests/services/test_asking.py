@@ -10,7 +10,9 @@ import pytest
 import skimage.data
 
 from fcnlab.core.learner.queries import STRATEGIES, uncertainty
-from fcnlab.domain import ImageInfo, ImageState, LearnerSpec, Point, PointSource
+from fcnlab.domain.events import Point, PointSource
+from fcnlab.domain.images import ImageInfo, ImageState
+from fcnlab.domain.project import LearnerSpec
 from fcnlab.errors import InvalidSetting
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import import_files

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fcnlab.counts import Task
-from fcnlab.domain import EventKind
+from fcnlab.domain.counting import Task
+from fcnlab.domain.events import EventKind
 from fcnlab.errors import InvalidClasses
 from fcnlab.lab import Lab
 from fcnlab.services.projects import projects

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcnlab.domain import ImageState, LearnerSpec, Point, PointSource, StoredMask
+from fcnlab.domain.events import Point, PointSource
+from fcnlab.domain.images import ImageState, StoredMask
+from fcnlab.domain.project import LearnerSpec
 from fcnlab.errors import ExportFailed
 from fcnlab.lab import Lab, open_lab
 from fcnlab.services.images.importing import import_files, make_exhibits, read_picture

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from fcnlab.domain import Project
+from fcnlab.domain.project import Project
 from fcnlab.errors import FcnlabError
 from fcnlab.lab import Lab, open_lab
 from fcnlab.services.images.import_sources import import_path

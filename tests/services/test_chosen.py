@@ -17,7 +17,7 @@ from PIL import Image
 from fcnlab.cli import main
 from fcnlab.core.training import network_model
 from fcnlab.core.training.network_output import ChosenNetwork
-from fcnlab.domain import LearnerSpec
+from fcnlab.domain.project import LearnerSpec
 from fcnlab.lab import Lab
 from fcnlab.services.labelling.events import points_of_project
 from fcnlab.services.live.jobs import Jobs

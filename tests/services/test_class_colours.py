@@ -12,9 +12,10 @@ from sqlalchemy import update
 
 from fcnlab import read_labels, write_masks
 from fcnlab.core.images.palette import class_colours
-from fcnlab.domain import ClassLabel, Event, EventBatch, EventKind
+from fcnlab.domain.events import Event, EventBatch, EventKind
+from fcnlab.domain.export import ExportFormat
+from fcnlab.domain.project import ClassLabel
 from fcnlab.errors import InvalidClasses
-from fcnlab.exports import ExportFormat
 from fcnlab.lab import Lab
 from fcnlab.services.labelling.events import apply_events
 from fcnlab.services.projects import projects

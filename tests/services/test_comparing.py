@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from fcnlab.comparisons import ComparisonSpec, Measured, Timing
+from fcnlab.domain.comparison import ComparisonSpec, Measured, Timing
+from fcnlab.domain.network import NetworkName
+from fcnlab.domain.scores import PointScore
+from fcnlab.domain.training import Training, TrainingProgress, TrainingState
 from fcnlab.errors import InvalidSetting, NoPoints, TrainingRefused, UnknownComparison, UnknownImage
 from fcnlab.lab import Lab
-from fcnlab.runs import Training, TrainingState
 from fcnlab.services.comparing import comparisons
 from fcnlab.services.models.models import delete_model, models
 from fcnlab.services.models.networks import NetworkPredictor, load_network
@@ -22,7 +24,6 @@ from fcnlab.services.projects.projects import create_project, delete_project
 from fcnlab.services.training import lease_holder
 from fcnlab.services.training.trainings import training, trainings
 from fcnlab.services.training.worker import Trained, fine_tune
-from fcnlab.specs import NetworkName, PointScore, TrainingProgress
 from tests.services import comparison_bench
 from tests.services.bars import HEIGHT, WIDTH, Site
 from tests.services.comparison_bench import SLIDING, SPEC, UNET, start, states, work

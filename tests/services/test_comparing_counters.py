@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from fcnlab.commands.comparing import table
-from fcnlab.comparisons import ComparisonSpec
-from fcnlab.counts import CountScore, Objective
+from fcnlab.domain.comparison import ComparisonSpec
+from fcnlab.domain.counting import CountScore, Objective
+from fcnlab.domain.training import TrainingState
 from fcnlab.lab import Lab
-from fcnlab.runs import TrainingState
 from fcnlab.services.comparing.comparisons import Standing, keep_as_version, standing, start_comparison
 from fcnlab.services.counting.counters import open_counter
 from fcnlab.services.training.lease_holder import Holder

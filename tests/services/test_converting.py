@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 from pycocotools.coco import COCO
 
+from fcnlab.domain.export import CONVERTED, ExportFormat, ExportSpec
 from fcnlab.errors import ExportFailed, ImportRefused
-from fcnlab.exports import CONVERTED, ExportFormat, ExportSpec
 from fcnlab.services.labels.converting import ConvertProgress, conversion
 from fcnlab.services.labels.label_import import LabelRequest
 from fcnlab.storage.formats.detecting import detect

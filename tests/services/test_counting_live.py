@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from fcnlab.core.training.network_model import NetworkModel, network_to_arrays
-from fcnlab.counts import Calibration, Objective, Task
-from fcnlab.domain import Event, EventBatch, EventKind, Point, PointSource
+from fcnlab.domain.counting import Calibration, Objective, Task
+from fcnlab.domain.events import Event, EventBatch, EventKind, Point, PointSource
+from fcnlab.domain.training import TrainingSpec
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import import_files
 from fcnlab.services.labelling.events import add_points, apply_events
@@ -20,7 +21,6 @@ from fcnlab.services.live.jobs import Jobs
 from fcnlab.services.live.overlay_store import Overlay
 from fcnlab.services.models.models import use_model
 from fcnlab.services.projects import projects
-from fcnlab.specs import TrainingSpec
 from fcnlab.storage.files.checkpoints import save_checkpoint
 from fcnlab.storage.files.png import mask_png
 from fcnlab.web.routes import counts_shown, objects_shown, overlay_meta

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from fcnlab.counts import CountScore, Objective
-from fcnlab.domain import Point, PointSource
+from fcnlab.domain.counting import CountScore, Objective
+from fcnlab.domain.events import Point, PointSource
+from fcnlab.domain.models import ModelRecord, best_counter
+from fcnlab.domain.scores import PointScore, score_from_plain, score_to_plain
+from fcnlab.domain.training import TrainingSpec
 from fcnlab.errors import InvalidSetting, NoPoints
 from fcnlab.lab import Lab
-from fcnlab.runs import ModelRecord, best_counter, score_from_plain, score_to_plain
 from fcnlab.services.counting.counters import open_counter
 from fcnlab.services.counting.training_points import CountingPoints
 from fcnlab.services.labelling.events import add_points
@@ -22,7 +24,6 @@ from fcnlab.services.training.finetuning import train
 from fcnlab.services.training.lease_holder import Holder
 from fcnlab.services.training.trainings import curves, start_counting, start_training
 from fcnlab.services.training.worker import fine_tune, work_on
-from fcnlab.specs import PointScore, TrainingSpec
 from fcnlab.storage.files.checkpoints import load_checkpoint, save_checkpoint
 from tests.core.counting.dots import HEIGHT, SPACING, WIDTH, dotted
 from tests.services.bars import Site

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from fcnlab.domain import Point
+from fcnlab.domain.events import Point
 from fcnlab.lab import open_lab
 from fcnlab.services.images.import_batches import BATCH_MOST
 from fcnlab.services.images.importing import read_picture

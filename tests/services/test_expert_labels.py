@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fcnlab.domain import EventKind, ImageState, Point, PointSource
+from fcnlab.domain.events import EventKind, Point, PointSource
+from fcnlab.domain.images import ImageState
 from fcnlab.errors import FcnlabError, ImportRefused, InvalidSetting, UnknownExpertMask, UnknownProject
 from fcnlab.lab import Lab
 from fcnlab.services.labelling.painting import painting_of

@@ -16,8 +16,8 @@ from PIL import Image
 from rasterio.features import rasterize
 from rasterio.transform import Affine
 
+from fcnlab.domain.export import ExportFormat, ExportSpec, SplitSpec
 from fcnlab.errors import ExportFailed
-from fcnlab.exports import ExportFormat, ExportSpec, SplitSpec
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import import_files
 from tests.services.stored_bench import HW, StoredBench, blobs, files_in

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fcnlab.domain.export import PROBABILITY_FORMATS, ExportFormat
 from fcnlab.errors import ExportFailed
-from fcnlab.exports import PROBABILITY_FORMATS, ExportFormat
 from fcnlab.lab import Lab
 from fcnlab.services.export import target
 from fcnlab.storage.exports.folder import PART_NAME, WORK_NAME

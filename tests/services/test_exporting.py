@@ -17,9 +17,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from fcnlab.domain import IGNORE, ImageInfo, LearnerSpec
+from fcnlab.domain.export import ExportFormat
+from fcnlab.domain.images import ImageInfo
+from fcnlab.domain.project import IGNORE, LearnerSpec
 from fcnlab.errors import DatabaseUnavailable, ExportFailed, ImportRefused
-from fcnlab.exports import ExportFormat
 from fcnlab.lab import Lab
 from fcnlab.services.export import plan
 from fcnlab.services.images.importing import import_files

@@ -10,7 +10,10 @@ import pytest
 from PIL import Image
 
 from fcnlab.core.training.metrics import confusion, iou_per_class
-from fcnlab.domain import Point, PointSource
+from fcnlab.domain.events import Point, PointSource
+from fcnlab.domain.network import SCRATCH, NetworkName, NetworkSpec
+from fcnlab.domain.scores import PointScore
+from fcnlab.domain.training import TrainingProgress, TrainingSpec
 from fcnlab.errors import CheckpointError, NoPoints
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import import_files
@@ -18,7 +21,6 @@ from fcnlab.services.labelling.events import add_points, points_of_image
 from fcnlab.services.models.networks import NetworkPredictor, load_network
 from fcnlab.services.projects import projects
 from fcnlab.services.training.finetuning import SnapshotPace, TrainedNetwork, train
-from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, PointScore, TrainingProgress, TrainingSpec
 from fcnlab.storage.files.checkpoints import load_checkpoint, load_spec, save_checkpoint
 from tests.services.bars import HEIGHT, WIDTH, Site
 from tests.services.label_imports import masks_in, take_in

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from fcnlab.counts import Task
-from fcnlab.domain import EventKind, Point, PointSource
+from fcnlab.domain.counting import Task
+from fcnlab.domain.events import EventKind, Point, PointSource
+from fcnlab.domain.training import TrainingSpec
 from fcnlab.lab import Lab, open_lab
 from fcnlab.services.labelling.events import add_points
 from fcnlab.services.labelling.newest_points import newest_per_pixel
@@ -19,7 +20,6 @@ from fcnlab.services.live.change_detection import changes
 from fcnlab.services.live.fitting import ProjectLearner
 from fcnlab.services.live.picture_store import PictureStore
 from fcnlab.services.training.training_points import TrainingPoints
-from fcnlab.specs import TrainingSpec
 from fcnlab.storage.database import repository_points, repository_revisions
 from fcnlab.storage.database.engine import engine_of, reading, writing
 from tests.services.tabs import Tab, anything, new_project, other

@@ -16,10 +16,11 @@ from PIL import Image
 
 from fcnlab.api.service import make_service
 from fcnlab.cli import main
-from fcnlab.domain import ImageState, Point, PointSource
+from fcnlab.domain.events import Point, PointSource
+from fcnlab.domain.images import ImageState
+from fcnlab.domain.training import TrainingSpec, TrainingState
 from fcnlab.errors import ExportFailed, FcnlabError, StorageFull, storage_explained, storage_failure
 from fcnlab.lab import Lab, open_lab
-from fcnlab.runs import TrainingState
 from fcnlab.services.images.importing import import_files, read_picture
 from fcnlab.services.installation.backup import backup
 from fcnlab.services.labelling.events import add_points
@@ -33,7 +34,6 @@ from fcnlab.services.training.trainings import resume_training, training
 from fcnlab.services.training.worker import run_worker
 from fcnlab.services.training.workers import ensure_worker
 from fcnlab.settings import Settings
-from fcnlab.specs import TrainingSpec
 from fcnlab.storage.files import whole_files
 from tests.services.bars import Site
 from tests.services.export_bench import Bench

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import skimage.data
 
-from fcnlab.domain import ImageState, LearnerSpec, Point, PointSource
+from fcnlab.domain.events import Point, PointSource
+from fcnlab.domain.images import ImageState
+from fcnlab.domain.project import LearnerSpec
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import import_files
 from fcnlab.services.labelling.events import add_points, set_image_state

@@ -10,9 +10,9 @@ import pytest
 import tifffile
 from PIL import Image
 
-from fcnlab.domain import ImageInfo, LearnerSpec, Project
+from fcnlab.domain.images import ImageInfo, Imaging, Stretch
+from fcnlab.domain.project import LearnerSpec, Project
 from fcnlab.errors import InvalidSetting, UnknownProject
-from fcnlab.imaging import Imaging, Stretch
 from fcnlab.lab import Lab
 from fcnlab.services.images.imaging import imaging_text, parse_imaging, sample_of, set_imaging
 from fcnlab.services.images.importing import import_files, read_picture

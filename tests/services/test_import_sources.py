@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcnlab.domain import Project
+from fcnlab.domain.project import Project
 from fcnlab.errors import ImportRefused
 from fcnlab.lab import Lab, open_lab
 from fcnlab.services.images.import_sources import (

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 from sqlalchemy.orm import Session
 
-from fcnlab.domain import ImageInfo, Project
+from fcnlab.domain.images import ImageInfo
+from fcnlab.domain.project import Project
 from fcnlab.errors import ImportRefused, UnknownProject
 from fcnlab.lab import Lab, open_lab
 from fcnlab.services.images.import_sources import import_folder

@@ -16,7 +16,9 @@ import pytest
 import skimage.data
 from numpy.typing import NDArray
 
-from fcnlab.domain import IGNORE, ImageInfo, ImageState, LearnerSpec, Point, PointSource
+from fcnlab.domain.events import Point, PointSource
+from fcnlab.domain.images import ImageInfo, ImageState
+from fcnlab.domain.project import IGNORE, LearnerSpec
 from fcnlab.errors import DatabaseUnavailable, FcnlabError
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import import_files

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from fcnlab.core.learner.model import model_to_arrays
-from fcnlab.domain import ImageState, StoredMask
-from fcnlab.imaging import Imaging
+from fcnlab.domain.images import ImageState, Imaging, StoredMask
 from fcnlab.lab import Lab
 from fcnlab.services.images.imaging import set_imaging
 from fcnlab.services.labelling.events import set_image_state

@@ -10,15 +10,9 @@ import pytest
 from sqlalchemy import text
 
 from fcnlab.core.images.painting import painted
-from fcnlab.domain import (
-    IGNORE,
-    ClassLabel,
-    Event,
-    EventKind,
-    ImageState,
-    Point,
-    PointSource,
-)
+from fcnlab.domain.events import Event, EventKind, Point, PointSource
+from fcnlab.domain.images import ImageState
+from fcnlab.domain.project import IGNORE, ClassLabel
 from fcnlab.errors import InvalidEvent, UnknownProject
 from fcnlab.lab import Lab
 from fcnlab.services.labelling.events import AppliedBatch, acknowledged, add_points, points_of_image

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fcnlab import PointSegmenter
-from fcnlab.domain import EventKind, LearnerSpec, Point, PointSource
+from fcnlab.domain.events import EventKind, Point, PointSource
+from fcnlab.domain.project import LearnerSpec
 from fcnlab.lab import Lab, open_lab
 from fcnlab.services.images.importing import import_files
 from fcnlab.services.labelling.events import add_points, points_of_image, remove_points

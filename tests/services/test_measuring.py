@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from fcnlab.commands.comparing import table
-from fcnlab.comparisons import LARGER, LINEAR, ComparisonSpec, Measured
-from fcnlab.domain import ImageState, StoredMask
+from fcnlab.domain.comparison import LARGER, LINEAR, ComparisonSpec, Measured
+from fcnlab.domain.images import ImageState, StoredMask
+from fcnlab.domain.scores import score_in_a_sentence
+from fcnlab.domain.training import Training, TrainingProgress, TrainingState
 from fcnlab.lab import Lab, open_lab, utc_now
-from fcnlab.runs import Training, TrainingState, score_in_a_sentence
 from fcnlab.services.comparing import comparisons, evaluation
 from fcnlab.services.comparing.evaluation import Bench
 from fcnlab.services.comparing.pictures import galleries
@@ -22,7 +23,6 @@ from fcnlab.services.models.networks import load_network
 from fcnlab.services.projects import projects
 from fcnlab.services.training.worker import Trained, fine_tune
 from fcnlab.settings import Settings
-from fcnlab.specs import TrainingProgress
 from fcnlab.storage.database import repository_images
 from fcnlab.storage.database.engine import writing
 from fcnlab.storage.files.png import mask_png, read_mask

@@ -15,9 +15,9 @@ from safetensors.torch import save_file
 
 from fcnlab.cli import main
 from fcnlab.core.learner.model import Model
+from fcnlab.domain.models import ModelKind
 from fcnlab.errors import CheckpointError, ExportFailed, InvalidClasses, InvalidEvent, NoPoints, UnknownModel
 from fcnlab.lab import Lab
-from fcnlab.runs import ModelKind
 from fcnlab.services.export.downloads import download_url, find_download
 from fcnlab.services.live.fitting import ProjectLearner
 from fcnlab.services.live.picture_store import PictureStore

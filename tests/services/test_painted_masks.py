@@ -16,7 +16,9 @@ from PIL import Image
 
 from fcnlab.cli import main
 from fcnlab.core.images.painting import stroke_of
-from fcnlab.domain import Event, EventBatch, EventKind, ImageState, LearnerSpec, Point, PointSource
+from fcnlab.domain.events import Event, EventBatch, EventKind, Point, PointSource
+from fcnlab.domain.images import ImageState
+from fcnlab.domain.project import LearnerSpec
 from fcnlab.lab import Lab
 from fcnlab.services.export.previews import preview
 from fcnlab.services.export.writing import ProjectWriter

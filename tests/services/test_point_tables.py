@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fcnlab.domain import Point, PointSource
+from fcnlab.domain.events import Point, PointSource
 from fcnlab.lab import Lab
 from fcnlab.services.labelling.events import add_points, points_of_image
 from fcnlab.services.labelling.point_tables import export_points, import_points

@@ -8,15 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcnlab.domain import (
-    MAX_CLASSES,
-    ClassLabel,
-    ImageState,
-    LearnerSpec,
-    Point,
-    PointSource,
-    StoredMask,
-)
+from fcnlab.domain.events import Point, PointSource
+from fcnlab.domain.images import ImageState, StoredMask
+from fcnlab.domain.project import MAX_CLASSES, ClassLabel, LearnerSpec
 from fcnlab.errors import InvalidClasses, InvalidEvent, NameTaken, UnknownImage, UnknownProject
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import import_files

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcnlab.domain import Point, PointSource
+from fcnlab.domain.events import Point, PointSource
 from fcnlab.errors import RestoreRefused
 from fcnlab.lab import open_lab
 from fcnlab.services.images.importing import import_files, make_exhibits, read_picture

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcnlab.domain import EventKind, ImageState, LearnerSpec, Point, PointSource
+from fcnlab.domain.events import EventKind, Point, PointSource
+from fcnlab.domain.images import ImageState
+from fcnlab.domain.project import LearnerSpec
 from fcnlab.errors import InvalidPoints, UnknownImage
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import import_files

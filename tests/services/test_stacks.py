@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from fcnlab.domain import Project
-from fcnlab.imaging import PixelSize
+from fcnlab.domain.images import PixelSize
+from fcnlab.domain.project import Project
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import import_files, name_of_page, read_picture
 from fcnlab.services.projects.projects import create_project, image, images

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from fcnlab.cli import main
-from fcnlab.domain import ImageState, StoredMask
+from fcnlab.domain.images import ImageState, StoredMask
 from fcnlab.errors import UnknownProject
 from fcnlab.lab import Lab
 from fcnlab.services.labelling.events import points_of_image, remove_points, set_image_state

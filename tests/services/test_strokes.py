@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from fcnlab.core.images.painting import painted
-from fcnlab.domain import EventKind, ImageState
+from fcnlab.domain.events import MAX_RUNS, EventKind, Stroke
+from fcnlab.domain.images import ImageState
 from fcnlab.lab import open_lab
 from fcnlab.services.labelling.events import acknowledged
 from fcnlab.services.labelling.painting import painting_of, paintings_by_content
@@ -18,7 +19,6 @@ from fcnlab.services.projects.projects import delete_project, projects
 from fcnlab.settings import Settings
 from fcnlab.storage.database import repository_images, repository_strokes
 from fcnlab.storage.database.engine import reading
-from fcnlab.strokes import MAX_RUNS, Stroke
 from tests.services.tabs import HEIGHT, WIDTH, Tab, other, state_of
 
 

@@ -16,7 +16,8 @@ import pytest
 from PIL import Image
 from sqlalchemy import text
 
-from fcnlab.domain import ImageState, Point, PointSource, StoredMask
+from fcnlab.domain.events import Point, PointSource
+from fcnlab.domain.images import ImageState, StoredMask
 from fcnlab.errors import ImportRefused, UnknownProject
 from fcnlab.lab import Lab, open_lab
 from fcnlab.services.images.importing import import_files, read_picture

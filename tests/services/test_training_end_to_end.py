@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcnlab.domain import Point, PointSource
+from fcnlab.domain.events import Point, PointSource
+from fcnlab.domain.network import SCRATCH, NetworkName, NetworkSpec
+from fcnlab.domain.training import TrainingSpec, TrainingState
 from fcnlab.lab import Lab, open_lab
-from fcnlab.runs import TrainingState
 from fcnlab.services.images.importing import import_files
 from fcnlab.services.labelling.events import add_points
 from fcnlab.services.models.models import models
@@ -23,7 +24,6 @@ from fcnlab.services.projects import projects
 from fcnlab.services.training.trainings import curves, start_training, training
 from fcnlab.services.training.workers import ensure_worker, log_file
 from fcnlab.settings import Settings
-from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, TrainingSpec
 from fcnlab.storage.database import repository_leases
 from fcnlab.storage.database.engine import reading
 

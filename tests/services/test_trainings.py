@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from fcnlab.domain import Point, PointSource
+from fcnlab.domain.events import Point, PointSource
+from fcnlab.domain.network import NetworkName, NetworkSpec
+from fcnlab.domain.training import Training, TrainingSpec, TrainingState, Wanted
 from fcnlab.errors import InvalidSetting, NoPoints, TrainingRefused, UnknownImage, UnknownProject, UnknownTraining
-from fcnlab.runs import Training, TrainingState, Wanted
 from fcnlab.services.labelling.events import add_points
 from fcnlab.services.models.models import models
 from fcnlab.services.projects.projects import delete_project
@@ -20,7 +21,6 @@ from fcnlab.services.training.trainings import (
     trainings,
 )
 from fcnlab.services.training.workers import has_worker
-from fcnlab.specs import NetworkName, NetworkSpec, TrainingSpec
 from tests.services.tabs import Tab, other
 
 NETWORK = NetworkSpec(NetworkName.UNET, 2)

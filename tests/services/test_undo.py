@@ -6,13 +6,8 @@ import random
 
 import pytest
 
-from fcnlab.domain import (
-    EventKind,
-    ImageState,
-    Point,
-    PointSource,
-    StoredMask,
-)
+from fcnlab.domain.events import EventKind, Point, PointSource
+from fcnlab.domain.images import ImageState, StoredMask
 from fcnlab.lab import Lab
 from fcnlab.services.labelling.events import add_points, set_image_state
 from fcnlab.storage.database import repository_events, repository_images

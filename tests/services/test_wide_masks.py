@@ -11,7 +11,7 @@ import pytest
 
 from fcnlab.core.tiling import wide
 from fcnlab.core.tiling.tiles import Box
-from fcnlab.domain import IGNORE
+from fcnlab.domain.project import IGNORE
 from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab
 from fcnlab.services.live import picture_store

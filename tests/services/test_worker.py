@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from fcnlab.domain import Point, PointSource
+from fcnlab.domain.events import Point, PointSource
+from fcnlab.domain.training import Training, TrainingProgress, TrainingState
 from fcnlab.lab import Lab
-from fcnlab.runs import Training, TrainingState
 from fcnlab.services.labelling.events import add_points
 from fcnlab.services.models.models import models
 from fcnlab.services.training import lease_holder
@@ -20,7 +20,6 @@ from fcnlab.services.training.lease_holder import Holder
 from fcnlab.services.training.trainings import cancel_training, pause_training, resume_training, training
 from fcnlab.services.training.worker import run_worker, work_on
 from fcnlab.services.training.workers import has_worker
-from fcnlab.specs import TrainingProgress
 from fcnlab.storage.database import repository_leases
 from fcnlab.storage.database.engine import reading
 from fcnlab.storage.files.checkpoints import load_checkpoint

@@ -14,15 +14,15 @@ from pathlib import Path
 
 import pytest
 
+from fcnlab.domain.network import NetworkName
+from fcnlab.domain.training import Training, TrainingProgress, TrainingState
 from fcnlab.errors import DatabaseUnavailable, NoPoints, WorkerBusy
 from fcnlab.lab import Lab
-from fcnlab.runs import Training, TrainingState
 from fcnlab.services.projects.projects import delete_project
 from fcnlab.services.training import lease_holder
 from fcnlab.services.training.lease_holder import Holder, Interrupted
 from fcnlab.services.training.trainings import curves, resume_training, training, trainings
 from fcnlab.services.training.worker import run_worker, work_on
-from fcnlab.specs import NetworkName, TrainingProgress
 from fcnlab.storage.database import repository_leases
 from fcnlab.storage.database.engine import reading, writing
 from fcnlab.storage.files.checkpoints import save_checkpoint

@@ -13,15 +13,15 @@ from typing import Any
 import pytest
 import torch
 
-from fcnlab.domain import Point, PointSource
+from fcnlab.domain.events import Point, PointSource
+from fcnlab.domain.network import NetworkName, NetworkSpec
+from fcnlab.domain.training import ProcessId, TrainingSpec
 from fcnlab.lab import Lab, open_lab
-from fcnlab.runs import ProcessId
 from fcnlab.services.labelling.events import add_points
 from fcnlab.services.training import workers
 from fcnlab.services.training.trainings import pause_training, start_training
 from fcnlab.services.training.workers import CoreShare, ensure_worker, ensure_workers, is_machine_shared
 from fcnlab.settings import Settings
-from fcnlab.specs import NetworkName, NetworkSpec, TrainingSpec
 from fcnlab.storage.database import repository_leases
 from fcnlab.storage.database.engine import writing
 from fcnlab.storage.files.processes import this_process

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import fcnlab
+from fcnlab.domain.export import MASK_FORMATS, ExportFormat
 from fcnlab.errors import ExportFailed, InvalidImage
-from fcnlab.exports import MASK_FORMATS, ExportFormat
 from fcnlab.storage.formats.coco import read_coco
 from fcnlab.storage.formats.index_masks import read_index_masks
 from fcnlab.storage.formats.reading import ReadOptions

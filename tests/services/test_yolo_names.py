@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-from fcnlab.exports import ExportFormat
+from fcnlab.domain.export import ExportFormat
 from fcnlab.lab import Lab
 from tests.services.export_bench import Bench
 

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fcnlab.domain.scores import PointScore
+from fcnlab.domain.training import Training, TrainingProgress
 from fcnlab.lab import Lab
-from fcnlab.runs import Training
-from fcnlab.specs import PointScore, TrainingProgress
 from fcnlab.storage.database import repository_points
 from fcnlab.storage.database.engine import reading
 from fcnlab.storage.files.whole_files import write_whole

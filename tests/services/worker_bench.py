@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from fcnlab.domain import Point, PointSource
+from fcnlab.domain.events import Point, PointSource
+from fcnlab.domain.network import NetworkName, NetworkSpec
+from fcnlab.domain.training import Training, TrainingSpec, TrainingState
 from fcnlab.lab import Lab, open_lab
-from fcnlab.runs import Training, TrainingState
 from fcnlab.services.labelling.events import add_points
 from fcnlab.services.training.trainings import curves, start_training, training
 from fcnlab.settings import Settings
-from fcnlab.specs import NetworkName, NetworkSpec, TrainingSpec
 from tests.services.tabs import new_project
 
 

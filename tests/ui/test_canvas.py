@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 import fcnlab
-from fcnlab.domain import Event, EventBatch, EventKind
+from fcnlab.domain.events import Event, EventBatch, EventKind
 from fcnlab.errors import InvalidEvent
 from fcnlab.web.canvas.canvas import MAX_EVENTS, read_events, read_goto
 

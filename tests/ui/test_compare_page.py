@@ -12,16 +12,17 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from fcnlab.comparisons import LINEAR, ComparisonSpec, Measured, Timing, key_of, mask_file
+from fcnlab.domain.comparison import LINEAR, Comparison, ComparisonSpec, Measured, Timing, key_of, mask_file
+from fcnlab.domain.network import NetworkName
+from fcnlab.domain.scores import PointScore
+from fcnlab.domain.training import TrainingProgress, TrainingState
 from fcnlab.lab import open_lab
-from fcnlab.runs import Comparison, TrainingState
 from fcnlab.services.comparing.comparisons import CURVE_POINTS, comparisons, standing, start_comparison
 from fcnlab.services.comparing.entries import TELLING, candidate
 from fcnlab.services.live.jobs import Jobs
 from fcnlab.services.models.models import models
 from fcnlab.services.training.trainings import trainings
 from fcnlab.settings import Settings
-from fcnlab.specs import NetworkName, PointScore, TrainingProgress
 from fcnlab.storage.database import (
     repository_comparisons,
     repository_hiding,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from fcnlab.counts import CountScore, Objective, Task
-from fcnlab.domain import Point
+from fcnlab.domain.counting import CountScore, Objective, Task
+from fcnlab.domain.events import Point
+from fcnlab.domain.network import COUNTING_NETWORK
+from fcnlab.domain.training import TrainingProgress
 from fcnlab.lab import Lab
 from fcnlab.services.projects.projects import create_project
 from fcnlab.services.training.trainings import trainings
-from fcnlab.specs import COUNTING_NETWORK, TrainingProgress
 from fcnlab.storage.database import repository_counts, repository_trainings
 from fcnlab.storage.database.engine import writing
 from fcnlab.web.panels.training import count_train_panel

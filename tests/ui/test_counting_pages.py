@@ -7,8 +7,9 @@ from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
-from fcnlab.counts import ClassCount, Task
-from fcnlab.domain import Event, EventBatch, EventKind, ImageInfo, Point, PointSource
+from fcnlab.domain.counting import ClassCount, Task
+from fcnlab.domain.events import Event, EventBatch, EventKind, Point, PointSource
+from fcnlab.domain.images import ImageInfo
 from fcnlab.lab import Lab
 from fcnlab.services.counting.exports import CountRow, CountTable
 from fcnlab.services.images.importing import import_files

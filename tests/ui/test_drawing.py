@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fcnlab.domain import ClassLabel
+from fcnlab.domain.project import ClassLabel
 from fcnlab.errors import InvalidEvent
 from fcnlab.web.canvas.drawing import MAX_SHAPES, ink_of, inks, read_drawing
 

@@ -11,7 +11,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from fcnlab.exports import FORMAT_WORDS, GROUPS, ExportFormat
+from fcnlab.domain.export import FORMAT_WORDS, GROUPS, ExportFormat
 from fcnlab.lab import open_lab
 from fcnlab.settings import Settings
 from fcnlab.web import session

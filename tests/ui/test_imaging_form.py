@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from fcnlab.imaging import Imaging, Stretch
+from fcnlab.domain.images import Imaging, Stretch
 from fcnlab.lab import Lab
 from fcnlab.services.images.imaging import set_imaging
 from fcnlab.services.images.importing import import_files

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from fcnlab.domain import ImageState, Point, PointSource
+from fcnlab.domain.events import Point, PointSource
+from fcnlab.domain.images import ImageState
 from fcnlab.lab import Lab
 from fcnlab.services.export.downloads import download_url, find_download, new_download
 from fcnlab.services.images.importing import import_files

@@ -11,7 +11,9 @@ import skimage.data
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from fcnlab.domain import ImageState, LearnerSpec, Point, PointSource
+from fcnlab.domain.events import Point, PointSource
+from fcnlab.domain.images import ImageState
+from fcnlab.domain.project import LearnerSpec
 from fcnlab.errors import DatabaseUnavailable, ShuttingDown
 from fcnlab.lab import open_lab
 from fcnlab.services.images.importing import import_files

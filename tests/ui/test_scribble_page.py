@@ -6,7 +6,8 @@ from typing import Any
 
 from streamlit.testing.v1 import AppTest
 
-from fcnlab.domain import ImageState, PointSource
+from fcnlab.domain.events import PointSource
+from fcnlab.domain.images import ImageState
 from fcnlab.lab import Lab
 from fcnlab.services.labelling.events import points_of_image, set_image_state
 from fcnlab.services.projects import projects

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from fcnlab.core.networks.registry import NETWORKS
-from fcnlab.domain import Point
+from fcnlab.domain.events import Point
+from fcnlab.domain.network import NetworkName
+from fcnlab.domain.training import TrainingState
 from fcnlab.lab import Lab
-from fcnlab.runs import TrainingState
 from fcnlab.services.projects.projects import create_project
 from fcnlab.services.training.trainings import trainings
-from fcnlab.specs import NetworkName
 from tests.services.tabs import new_project
 from tests.ui import train_bench
 from tests.ui.train_bench import click, labels, page, press, written

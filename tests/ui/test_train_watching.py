@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 
 import pytest
 
+from fcnlab.domain.models import ModelDraft, ModelKind
+from fcnlab.domain.network import NetworkName, NetworkSpec
+from fcnlab.domain.scores import PointScore
+from fcnlab.domain.training import Epoch, Training, TrainingProgress, TrainingSpec, TrainingState, Wanted
 from fcnlab.lab import Lab
-from fcnlab.runs import Epoch, ModelDraft, ModelKind, Training, TrainingState, Wanted
 from fcnlab.services.training.trainings import start_training, training
-from fcnlab.specs import NetworkName, NetworkSpec, PointScore, TrainingProgress, TrainingSpec
 from fcnlab.storage.database import (
     repository_comparisons,
     repository_leases,

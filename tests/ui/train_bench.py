@@ -9,7 +9,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from fcnlab.domain import Point, PointSource
+from fcnlab.domain.events import Point, PointSource
 from fcnlab.lab import Lab, open_lab
 from fcnlab.services.labelling.events import add_points
 from fcnlab.services.live.jobs import Jobs

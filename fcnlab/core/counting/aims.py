@@ -19,8 +19,9 @@ from fcnlab.core.counting.scoring import radius_for, score_counts
 from fcnlab.core.networks.base import PointNetwork
 from fcnlab.core.training.batches import LabelledPicture
 from fcnlab.core.training.objectives import Closing
-from fcnlab.counts import Calibration, CountScore, ImageCount, Objective
-from fcnlab.specs import Score, TrainingSpec
+from fcnlab.domain.counting import Calibration, CountScore, ImageCount, Objective
+from fcnlab.domain.scores import Score
+from fcnlab.domain.training import TrainingSpec
 
 CHOOSING = 10
 """Held-out images from which their error says which weights are kept; fewer say too little."""

@@ -20,7 +20,7 @@ from fcnlab.core.counting.density import density_target
 from fcnlab.core.counting.marks import Marks
 from fcnlab.core.tiling.tiles import Box
 from fcnlab.core.training.batches import LabelledPicture, recoloured
-from fcnlab.specs import TrainingSpec
+from fcnlab.domain.training import TrainingSpec
 
 REACH_SIGMAS = 4.0
 """So many sigmas away from an object its density is taken for zero."""

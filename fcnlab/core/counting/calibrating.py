@@ -14,7 +14,7 @@ from fcnlab.core.counting.density import DENSITY_UNIT
 from fcnlab.core.counting.marks import Marks
 from fcnlab.core.counting.objects import Blob, labelled_blobs, labelled_peaks
 from fcnlab.core.counting.scoring import f_score, match_points, radius_for
-from fcnlab.counts import Calibration, Objective
+from fcnlab.domain.counting import Calibration, Objective
 
 BLOB_THRESHOLDS = tuple(round(0.1 * step, 2) for step in range(1, 10))
 PEAK_THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(2, 19))

@@ -15,7 +15,7 @@ from fcnlab.core.counting.obeying import MarkedObjects, marked_objects
 from fcnlab.core.counting.objects import Found, class_map_of
 from fcnlab.core.counting.views import View
 from fcnlab.core.learner.samples import Clicks
-from fcnlab.counts import ClassCount, FoundObject, ImageCount
+from fcnlab.domain.counting import ClassCount, FoundObject, ImageCount
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fcnlab.core.counting.density import DENSITY_UNIT
 from fcnlab.core.counting.objects import Blob, Found, labelled_blobs, labelled_peaks
 from fcnlab.core.tiling.tiles import Box
-from fcnlab.counts import GRID_SIDE, Calibration, ClassCount, FoundObject, ImageCount, Objective
+from fcnlab.domain.counting import GRID_SIDE, Calibration, ClassCount, FoundObject, ImageCount, Objective
 
 BLOB_THRESHOLD = 0.5
 PEAK_THRESHOLD = 0.35

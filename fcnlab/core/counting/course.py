@@ -12,8 +12,9 @@ from fcnlab.core.counting.aims import CountingAim
 from fcnlab.core.counting.marks import magnification_for, spacing_of
 from fcnlab.core.training.network_model import seen_hw
 from fcnlab.core.training.splits import held_out
+from fcnlab.domain.network import NetworkSpec
+from fcnlab.domain.training import TrainingSpec
 from fcnlab.errors import InvalidSetting
-from fcnlab.specs import NetworkSpec, TrainingSpec
 
 Positions = NDArray[np.floating]
 

@@ -21,7 +21,7 @@ from fcnlab.core.training.network_model import (
     seen_hw,
     seen_picture,
 )
-from fcnlab.counts import Calibration, ImageCount, Objective
+from fcnlab.domain.counting import Calibration, ImageCount, Objective
 from fcnlab.errors import CheckpointError, Diverged
 
 AROUND_SPACINGS = 3.0

@@ -12,7 +12,7 @@ from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from fcnlab.counts import GRID_SIDE, CountScore, ImageCount
+from fcnlab.domain.counting import GRID_SIDE, CountScore, ImageCount
 from fcnlab.errors import NoPoints
 
 LEVELS = 4

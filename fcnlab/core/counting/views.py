@@ -20,7 +20,7 @@ from fcnlab.core.counting.looks import calibration_of, network_count
 from fcnlab.core.counting.objects import Found, labelled_blobs
 from fcnlab.core.counting.sizing import UNKNOWN, sizes_at, usual_width
 from fcnlab.core.training.network_model import NetworkModel, picture_scores, seen_hw, seen_picture
-from fcnlab.counts import ImageCount, Objective
+from fcnlab.domain.counting import ImageCount, Objective
 
 HEIGHT_THRESHOLD = 0.4
 """Least height of an object that the instant counter finds."""

@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.domain import LearnerSpec
+from fcnlab.domain.project import LearnerSpec
 from fcnlab.errors import ClickOutsideImage
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fcnlab.domain.images import Stretch
 from fcnlab.errors import InvalidImage
-from fcnlab.imaging import Stretch
 
 LOW_PERCENT, HIGH_PERCENT = 0.35, 99.65
 """The share of values below which a stretched picture is black, and above which it is white."""

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.core.images.coords import to_full, to_working
-from fcnlab.domain import Point
-from fcnlab.strokes import Stroke
+from fcnlab.domain.events import Point, Stroke
 
 UNPAINTED = -1
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.domain import DEFAULT_PALETTE, MAX_CLASSES, ClassLabel
+from fcnlab.domain.project import DEFAULT_PALETTE, MAX_CLASSES, ClassLabel
 
 N_COLOURS = 256
 UNKNOWN_RGB = (128, 128, 128)

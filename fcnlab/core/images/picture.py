@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.core.images.intensity import measured_stretch, n_values, stretch_to_uint8, value_range
+from fcnlab.domain.images import Imaging, Recipe, Stretch
 from fcnlab.errors import InvalidImage
-from fcnlab.imaging import Imaging, Recipe, Stretch
 
 PLAIN_CHANNELS = 4
 """Images of more channels are no colour photographs: each channel has its own contrast."""

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 
-from fcnlab.domain import IGNORE
+from fcnlab.domain.project import IGNORE
 
 CONNECTIVITY = 8
 """Pixels that touch at a corner are of one part, so that a thin slanting line stays whole."""

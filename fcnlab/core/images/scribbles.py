@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.domain import Point
+from fcnlab.domain.events import Point
 
 MOST_PER_SHAPE = 50
 """Points of one line or shape: more of the same thing teach little more."""

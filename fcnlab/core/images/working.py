@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.core.images.coords import learner_hw, working_hw
-from fcnlab.domain import LearnerSpec
+from fcnlab.domain.project import LearnerSpec
 
 
 def working_picture(rgb: NDArray[np.uint8], working_side: int) -> NDArray[np.uint8]:

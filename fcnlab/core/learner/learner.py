@@ -40,7 +40,7 @@ from fcnlab.core.learner.samples import (
 )
 from fcnlab.core.learner.stages import Stages, regridded, score_stages
 from fcnlab.core.learner.walker import WalkerGraph, walk, walker_graph
-from fcnlab.domain import LearnerSpec
+from fcnlab.domain.project import LearnerSpec
 from fcnlab.errors import NoPoints
 
 WALKER_STRIDE = 4

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fcnlab.core.learner.head import Head, Samples
 from fcnlab.core.learner.learner import Teaching
 from fcnlab.core.learner.samples import Clicks, canonical_clicks
-from fcnlab.domain import IGNORE, LearnerSpec
+from fcnlab.domain.project import IGNORE, LearnerSpec
 from fcnlab.errors import CheckpointError, InvalidClasses
 
 SAMPLE_GROUPS = ("clicked", "neighbours", "border", "guess")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fcnlab.core.images.coords import check_inside, to_working
 from fcnlab.core.learner.head import Samples
 from fcnlab.core.learner.stages import Stages, sample_stages
-from fcnlab.domain import Point
+from fcnlab.domain.events import Point
 
 RINGS_PX = (4.0, 9.0)
 """Radii, in working pixels, at which a click brings its neighbours."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from fcnlab.core.networks.sampling import sample_maps
-from fcnlab.specs import NetworkSpec
+from fcnlab.domain.network import NetworkSpec
 
 SCRATCH_MEAN, SCRATCH_STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 """Normalisation of a network without trained weights: brings RGB in 0..1 to about -2..2."""

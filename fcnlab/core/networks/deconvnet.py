@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from fcnlab.core.networks.base import PointNetwork
 from fcnlab.core.networks.blocks import WIDEST, ConvBlock, group_norm
 from fcnlab.core.networks.sampling import cropped, padded
-from fcnlab.specs import NetworkSpec
+from fcnlab.domain.network import NetworkSpec
 
 HALVINGS = 5
 MIDDLE = 7

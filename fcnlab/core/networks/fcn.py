@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from fcnlab.core.networks.base import EncoderParts, PointNetwork
 from fcnlab.core.networks.blocks import DoublingConvolution
 from fcnlab.core.networks.sampling import Interpolation, cropped, padded, sample_maps, upsampled
+from fcnlab.domain.network import SCRATCH, NetworkName, NetworkSpec
 from fcnlab.errors import InvalidSetting
-from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec
 
 COARSEST = 32
 FINEST_SCORED = {NetworkName.FCN32S: 32, NetworkName.FCN16S: 16, NetworkName.FCN8S: 8, NetworkName.FCN2S: 2}

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from fcnlab.core.networks.base import PointNetwork
 from fcnlab.core.networks.blocks import WIDEST, ConvBlock
 from fcnlab.core.networks.sampling import cropped, padded
+from fcnlab.domain.network import NetworkName, NetworkSpec
 from fcnlab.errors import InvalidSetting, NetworkSizeMismatch
-from fcnlab.specs import NetworkName, NetworkSpec
 
 HALVINGS = 5
 CODE = 8

@@ -21,7 +21,7 @@ from fcnlab.core.learner.ensemble import (
 from fcnlab.core.learner.head import Head
 from fcnlab.core.learner.stages import Stages, score_stages
 from fcnlab.core.networks.base import EncoderParts, PointNetwork
-from fcnlab.specs import NetworkSpec
+from fcnlab.domain.network import NetworkSpec
 
 SCALES = (0.5, 1.0, 2.0)
 """Image scales the encoder sees. The third one gains where things are small, and time matters less here."""

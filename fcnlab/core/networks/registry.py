@@ -15,8 +15,8 @@ from fcnlab.core.networks.fully_connected import FullyConnected
 from fcnlab.core.networks.larger_head import LargerHead
 from fcnlab.core.networks.sliding import PATCH, SlidingDense, SlidingWindow
 from fcnlab.core.networks.unet import SCRATCH_DEEPEST, UNet
+from fcnlab.domain.network import SCRATCH, NetworkName, NetworkSpec
 from fcnlab.errors import InvalidSetting
-from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec
 
 FCN_PAPER = "Long, Shelhamer, Darrell 2015, arXiv:1411.4038"
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fcnlab.core.networks.base import PointNetwork
-from fcnlab.specs import NetworkSpec
+from fcnlab.domain.network import NetworkSpec
 
 PATCH = 33
 """Height and width, in pixels, of what decides about the pixel in its middle."""

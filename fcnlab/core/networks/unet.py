@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from fcnlab.core.networks.base import EncoderParts, PointNetwork
 from fcnlab.core.networks.blocks import ConvBlock
 from fcnlab.core.networks.sampling import cropped, padded
-from fcnlab.specs import SCRATCH, NetworkSpec
+from fcnlab.domain.network import SCRATCH, NetworkSpec
 
 SCRATCH_DEEPEST = 16
 """Coarsest stride from scratch: four halvings, as in the paper."""

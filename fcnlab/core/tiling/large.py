@@ -48,7 +48,7 @@ from fcnlab.core.tiling.large_rows import STRIP_ROWS, grown_rows, reduced, refin
 from fcnlab.core.tiling.strips import area_rows
 from fcnlab.core.tiling.tiled_stages import TiledStages
 from fcnlab.core.tiling.tiles import Box
-from fcnlab.domain import LearnerSpec
+from fcnlab.domain.project import LearnerSpec
 
 LARGE_PIXELS = 8_000_000
 """Working pictures above are worked on in tiles: their stages would take a gigabyte."""

@@ -12,7 +12,7 @@ from fcnlab.core.learner.plain import plain_probabilities
 from fcnlab.core.learner.samples import Clicks
 from fcnlab.core.tiling.large import LargePicture, is_large, plain_large, segment_large
 from fcnlab.core.tiling.tiled_stages import TiledStages, TileShelf
-from fcnlab.domain import LearnerSpec
+from fcnlab.domain.project import LearnerSpec
 
 AnyPicture = Picture | LargePicture
 

@@ -23,7 +23,7 @@ from fcnlab.core.learner.samples import Clicks
 from fcnlab.core.tiling.large import LazyLab
 from fcnlab.core.tiling.tiled_stages import TiledStages, TileShelf
 from fcnlab.core.tiling.tiles import Box
-from fcnlab.domain import LearnerSpec
+from fcnlab.domain.project import LearnerSpec
 
 WIDE_PIXELS = 3_200_000
 """Working pictures above are labelled tile by tile: a click on the whole would take a second."""

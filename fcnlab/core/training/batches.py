@@ -14,7 +14,7 @@ from torchvision import tv_tensors
 from torchvision.transforms.v2 import functional as v2
 
 from fcnlab.core.learner.head import point_weights
-from fcnlab.specs import TrainingSpec
+from fcnlab.domain.training import TrainingSpec
 
 TRIES = 4
 """Random turns and zooms tried before a picture is taken as it is, so that some of its points stay inside."""

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.domain import IGNORE, Point
+from fcnlab.domain.events import Point
+from fcnlab.domain.project import IGNORE
 
 CLEARANCE_PX = 2
 """Points keep this far from where the class changes: that is where masks are least to be trusted."""

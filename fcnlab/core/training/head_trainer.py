@@ -21,9 +21,11 @@ from fcnlab.core.training.batches import LabelledPicture
 from fcnlab.core.training.loop import Clock, Pictures
 from fcnlab.core.training.point_scores import score_of, temperature_of
 from fcnlab.core.training.trainer import Outcome
-from fcnlab.counts import KeptEpoch
+from fcnlab.domain.counting import KeptEpoch
+from fcnlab.domain.network import NetworkSpec
+from fcnlab.domain.scores import PointScore, Score
+from fcnlab.domain.training import TrainingProgress, TrainingSpec
 from fcnlab.errors import NoPoints
-from fcnlab.specs import NetworkSpec, PointScore, Score, TrainingProgress, TrainingSpec
 
 PARTS = 8
 """After each part of the pictures the linear head is fitted and scored: a curve over the number of points."""

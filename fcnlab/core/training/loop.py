@@ -16,7 +16,8 @@ from torch.optim.swa_utils import AveragedModel
 from fcnlab.core.networks.base import PointNetwork
 from fcnlab.core.training.batches import LabelledPicture
 from fcnlab.core.training.objectives import Aim
-from fcnlab.specs import Score, TrainingProgress, TrainingSpec
+from fcnlab.domain.scores import Score
+from fcnlab.domain.training import TrainingProgress, TrainingSpec
 
 Pictures = Callable[[], Sequence[LabelledPicture]]
 """Gives the pictures of the next epoch: points that were added meanwhile come with it."""

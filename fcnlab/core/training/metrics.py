@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.domain import IGNORE
+from fcnlab.domain.project import IGNORE
 
 COUNTED_AT_ONCE = 4_000_000
 """Pixels: counting takes sixteen bytes for each."""

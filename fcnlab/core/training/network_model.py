@@ -18,10 +18,11 @@ from fcnlab.core.learner.model import background_from
 from fcnlab.core.networks.base import EncoderParts, PointNetwork
 from fcnlab.core.networks.registry import build_network
 from fcnlab.core.tiling.tiles import Box, tile_plan
-from fcnlab.counts import Calibration
+from fcnlab.domain.counting import Calibration
+from fcnlab.domain.network import SCRATCH, NetworkName, NetworkSpec
+from fcnlab.domain.scores import Score, score_from_plain, score_to_plain
+from fcnlab.domain.training import TrainingSpec
 from fcnlab.errors import CheckpointError, InvalidSetting
-from fcnlab.runs import score_from_plain, score_to_plain
-from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, Score, TrainingSpec
 
 KIND = "network"
 

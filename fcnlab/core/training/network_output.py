@@ -18,7 +18,7 @@ from fcnlab.core.learner.samples import Clicks, Colours, canonical_clicks
 from fcnlab.core.tiling.large import LazyLab, is_large
 from fcnlab.core.tiling.large_rows import STRIP_ROWS, enlarged_rows, refined_rows
 from fcnlab.core.training.network_model import NetworkModel, network_probabilities
-from fcnlab.domain import LearnerSpec
+from fcnlab.domain.project import LearnerSpec
 
 GRID = 4
 """A rough look has so many working pixels to a cell, as many as the instant learner's."""

@@ -13,8 +13,9 @@ from fcnlab.core.networks.base import PointNetwork
 from fcnlab.core.training.batches import Batch, LabelledPicture, collated, weighted
 from fcnlab.core.training.losses import balanced_step_loss
 from fcnlab.core.training.point_scores import logits_of, score_points, temperature_of
-from fcnlab.counts import Calibration
-from fcnlab.specs import PointScore, Score, TrainingSpec
+from fcnlab.domain.counting import Calibration
+from fcnlab.domain.scores import PointScore, Score
+from fcnlab.domain.training import TrainingSpec
 
 OneBatch = TypeVar("OneBatch")
 

@@ -13,7 +13,8 @@ from scipy.special import log_softmax
 
 from fcnlab.core.networks.base import PointNetwork
 from fcnlab.core.training.batches import LabelledPicture, collated
-from fcnlab.specs import PointScore, TrainingSpec
+from fcnlab.domain.scores import PointScore
+from fcnlab.domain.training import TrainingSpec
 
 SURE = 1.96
 """Standard errors on each side of a 95 % interval."""

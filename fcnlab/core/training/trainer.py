@@ -19,9 +19,11 @@ from fcnlab.core.training.loop import Clock, FineTuning, Pictures
 from fcnlab.core.training.objectives import Aim, PointsAim
 from fcnlab.core.training.point_scores import AS_IT_IS
 from fcnlab.core.training.state import restore, snapshot
-from fcnlab.counts import Calibration, KeptEpoch
+from fcnlab.domain.counting import Calibration, KeptEpoch
+from fcnlab.domain.network import NetworkName, NetworkSpec
+from fcnlab.domain.scores import Score
+from fcnlab.domain.training import TrainingProgress, TrainingSpec
 from fcnlab.errors import CheckpointError
-from fcnlab.specs import NetworkName, NetworkSpec, Score, TrainingProgress, TrainingSpec
 
 STAGES: dict[NetworkName, tuple[tuple[NetworkName, float], ...]] = {
     NetworkName.FCN16S: ((NetworkName.FCN32S, 0.4), (NetworkName.FCN16S, 0.6)),

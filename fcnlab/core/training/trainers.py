@@ -10,8 +10,9 @@ from fcnlab.core.training.head_trainer import HeadCourse
 from fcnlab.core.training.loop import Clock
 from fcnlab.core.training.objectives import Aim
 from fcnlab.core.training.trainer import Course
+from fcnlab.domain.network import NetworkName, NetworkSpec
+from fcnlab.domain.training import TrainingSpec
 from fcnlab.errors import InvalidSetting
-from fcnlab.specs import NetworkName, NetworkSpec, TrainingSpec
 
 
 def course_of(

@@ -10,18 +10,18 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from fcnlab.comparisons import LARGER, LINEAR, ComparisonSpec, Measured, Participant, key_of
 from fcnlab.core.networks.registry import NETWORKS
-from fcnlab.counts import Objective, Task
-from fcnlab.domain import Project
+from fcnlab.domain.comparison import LARGER, LINEAR, Comparison, ComparisonSpec, Measured, Participant, key_of
+from fcnlab.domain.counting import Objective, Task
+from fcnlab.domain.models import ModelDraft, ModelKind, ModelRecord
+from fcnlab.domain.project import Project
+from fcnlab.domain.training import OPEN_STATES, Training, TrainingProgress, TrainingState
 from fcnlab.errors import TrainingRefused, UnknownImage
 from fcnlab.lab import Lab
-from fcnlab.runs import OPEN_STATES, Comparison, ModelDraft, ModelKind, ModelRecord, Training, TrainingState
 from fcnlab.services.comparing.entries import INSTANT_WORDS, title_of_training
 from fcnlab.services.counting.training_points import CountingPoints
 from fcnlab.services.training.training_points import TrainingPoints
 from fcnlab.services.training.trainings import cancel_training
-from fcnlab.specs import TrainingProgress
 from fcnlab.storage.database import (
     repository_comparisons,
     repository_images,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fcnlab.comparisons import LARGER, LINEAR
 from fcnlab.core.networks.registry import NETWORKS
-from fcnlab.runs import Training
-from fcnlab.specs import DEFAULT_ENCODER, SCRATCH, NetworkName, NetworkSpec, Upsampling
+from fcnlab.domain.comparison import LARGER, LINEAR
+from fcnlab.domain.network import DEFAULT_ENCODER, SCRATCH, NetworkName, NetworkSpec, Upsampling
+from fcnlab.domain.training import Training
 
 INSTANT_WORDS = {
     LINEAR: (

@@ -13,14 +13,26 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fcnlab.comparisons import LARGER, LARGER_FROM, LINEAR, ComparisonSpec, Measured, Timing, key_of, mask_file
 from fcnlab.core.counting.looks import counted_mask, network_count
 from fcnlab.core.networks.sliding import SlidingDense, SlidingWindow
 from fcnlab.core.training.network_model import NetworkModel, network_probabilities, seen_hw, seen_picture
-from fcnlab.domain import ImageInfo, Project
+from fcnlab.domain.comparison import (
+    LARGER,
+    LARGER_FROM,
+    LINEAR,
+    Comparison,
+    ComparisonSpec,
+    Measured,
+    Timing,
+    key_of,
+    mask_file,
+)
+from fcnlab.domain.images import ImageInfo
+from fcnlab.domain.project import Project
+from fcnlab.domain.scores import PointScore
+from fcnlab.domain.training import Training
 from fcnlab.errors import FcnlabError
 from fcnlab.lab import Lab
-from fcnlab.runs import Comparison, Training
 from fcnlab.services.comparing.instant_participant import InstantParticipant, Larger, Linear
 from fcnlab.services.counting.training_points import CountingPoints
 from fcnlab.services.images.importing import read_picture
@@ -28,7 +40,6 @@ from fcnlab.services.labels.expert_masks import expert_truth, images_with_truth,
 from fcnlab.services.live.masks import kept_mask
 from fcnlab.services.models.networks import NetworkPredictor, load_network, quick_twin
 from fcnlab.services.training.training_points import TrainingPoints
-from fcnlab.specs import PointScore
 from fcnlab.storage.database import (
     repository_comparisons,
     repository_images,

@@ -18,11 +18,11 @@ from fcnlab.core.learner.full_size import full_size
 from fcnlab.core.learner.samples import Clicks, canonical_clicks, join_samples
 from fcnlab.core.learner.stages import Stages
 from fcnlab.core.training.point_scores import score_of
-from fcnlab.domain import Project
+from fcnlab.domain.project import Project
+from fcnlab.domain.scores import Score
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import read_picture
 from fcnlab.services.training.training_points import TrainingPoints
-from fcnlab.specs import Score
 from fcnlab.storage.files.weights import load_encoder
 
 

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from fcnlab.core.images.palette import marked, palette_of, tinted
 from fcnlab.core.images.working import working_picture
 from fcnlab.core.training.metrics import confusion, iou_per_class, object_iou
-from fcnlab.domain import IGNORE, ImageInfo, Project
+from fcnlab.domain.images import ImageInfo
+from fcnlab.domain.models import ModelRecord
+from fcnlab.domain.project import IGNORE, Project
 from fcnlab.lab import Lab
-from fcnlab.runs import ModelRecord
 from fcnlab.services.export.plan import Runner, learning
 from fcnlab.services.images.importing import read_picture
 from fcnlab.services.labels.expert_masks import expert_truth

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fcnlab.core.images.palette import palette_of, tinted
-from fcnlab.domain import ClassLabel, ImageInfo, ImageState
+from fcnlab.domain.images import ImageInfo, ImageState
+from fcnlab.domain.project import ClassLabel
 from fcnlab.lab import Lab
 from fcnlab.services.comparing.comparisons import Standing
 from fcnlab.services.images.pictures import shown_file

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.core.training.metrics import confusion, iou_per_class
-from fcnlab.domain import IGNORE, ImageInfo
+from fcnlab.domain.images import ImageInfo
+from fcnlab.domain.project import IGNORE
 from fcnlab.errors import ImportRefused
 from fcnlab.lab import Lab
 from fcnlab.services.comparing.model_difference import Versions, makers_of

@@ -12,10 +12,11 @@ from fcnlab.core.images.coords import learner_hw
 from fcnlab.core.learner.samples import Clicks
 from fcnlab.core.tiling.wide import counting_spec
 from fcnlab.core.training.network_model import NetworkModel
-from fcnlab.domain import ImageInfo, Project
+from fcnlab.domain.images import ImageInfo
+from fcnlab.domain.models import ModelRecord
+from fcnlab.domain.project import Project
 from fcnlab.errors import CheckpointError
 from fcnlab.lab import Lab
-from fcnlab.runs import ModelRecord
 from fcnlab.services.images.importing import read_picture
 from fcnlab.services.models.model_cache import ModelShelf
 

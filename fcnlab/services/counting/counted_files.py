@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fcnlab.core.images.naming import class_folders, export_stems
 from fcnlab.core.images.palette import coloured_labels
-from fcnlab.counts import ImageCount
+from fcnlab.domain.counting import ImageCount
 from fcnlab.errors import ExportFailed
 from fcnlab.services.counting.counters import Counter, NetworkCounter
 from fcnlab.services.counting.marked_files import read_file

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from fcnlab.core.counting.looks import calibration_of, network_count, network_count_with_density
 from fcnlab.core.counting.scoring import radius_for, score_counts
 from fcnlab.core.training.network_model import NetworkModel
-from fcnlab.counts import CountScore, ImageCount, Objective
+from fcnlab.domain.counting import CountScore, ImageCount, Objective
+from fcnlab.domain.network import NetworkSpec
+from fcnlab.domain.training import TrainingProgress
 from fcnlab.errors import CheckpointError, FcnlabError, InvalidClasses
 from fcnlab.services.counting.marked_files import MarkedFile, places_of, read_file
 from fcnlab.services.models.files import open_model
@@ -24,7 +26,6 @@ from fcnlab.services.training.finetuning import (
     TrainedNetwork,
     train_on,
 )
-from fcnlab.specs import NetworkSpec, TrainingProgress
 from fcnlab.storage.files.checkpoints import load_checkpoint
 from fcnlab.storage.files.devices import pick_device
 

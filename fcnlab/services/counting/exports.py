@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from fcnlab.core.counting.marks import spacing_of
 from fcnlab.core.counting.scoring import radius_for, score_counts
 from fcnlab.core.images.naming import safe_part
-from fcnlab.counts import ClassCount, CountScore, ImageCount
-from fcnlab.domain import ImageInfo, Project, StoredPoint
+from fcnlab.domain.counting import ClassCount, CountScore, ImageCount
+from fcnlab.domain.events import StoredPoint
+from fcnlab.domain.images import ImageInfo
+from fcnlab.domain.models import ModelRecord
+from fcnlab.domain.project import Project
 from fcnlab.errors import ExportFailed
 from fcnlab.lab import Lab
-from fcnlab.runs import ModelRecord
 from fcnlab.services.counting.project_counts import CountProgress, counts_of_project
 from fcnlab.services.export.plan import Runner
 from fcnlab.storage.database import (

@@ -13,7 +13,8 @@ from fcnlab.core.counting.sizing import Sizes, sizes_at, spacing_from, usual_wid
 from fcnlab.core.counting.views import instant_view
 from fcnlab.core.learner.samples import Clicks, canonical_clicks
 from fcnlab.core.tiling.wide import counting_spec
-from fcnlab.domain import ImageInfo, Project
+from fcnlab.domain.images import ImageInfo
+from fcnlab.domain.project import Project
 from fcnlab.errors import FcnlabError, NoPoints
 from fcnlab.services.live.picture_store import PictureStore
 

@@ -20,13 +20,15 @@ from fcnlab.core.images.picture import make_picture
 from fcnlab.core.training.batches import LabelledPicture
 from fcnlab.core.training.network_model import NetworkModel, seen_hw, seen_picture
 from fcnlab.core.training.splits import groups_alike, look
+from fcnlab.domain.images import Imaging
+from fcnlab.domain.network import NetworkSpec
+from fcnlab.domain.scores import Score
+from fcnlab.domain.training import TrainingSpec
 from fcnlab.errors import ImportRefused, InvalidPoints, InvalidSetting, NoPoints
-from fcnlab.imaging import Imaging
 from fcnlab.services.images.image_hashes import hash_of
 from fcnlab.services.images.importing import name_of_page
 from fcnlab.services.predict.predicted_files import InputFile, input_files
 from fcnlab.services.training.picture_memory import PictureMemory
-from fcnlab.specs import NetworkSpec, Score, TrainingSpec
 from fcnlab.storage.formats.mark_files import Mark, MarkFiles
 from fcnlab.storage.image_readers.registry import open_image
 

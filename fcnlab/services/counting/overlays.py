@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 
 from fcnlab.core.counting.counted import Counted
-from fcnlab.domain import ImageInfo
+from fcnlab.domain.images import ImageInfo
 from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab
 from fcnlab.services.live.fitting import ProjectLearner

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from fcnlab.core.counting.picturing import density_picture
 from fcnlab.core.images.working import working_picture
-from fcnlab.domain import ImageInfo
+from fcnlab.domain.images import ImageInfo
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import read_picture
 from fcnlab.services.live.fitting import ProjectLearner

@@ -8,8 +8,8 @@ from functools import partial
 
 from fcnlab.core.counting.calibrating import spread_of
 from fcnlab.core.counting.counted import Counted, with_intervals
-from fcnlab.counts import ImageCount
-from fcnlab.domain import ImageInfo
+from fcnlab.domain.counting import ImageCount
+from fcnlab.domain.images import ImageInfo
 from fcnlab.errors import FcnlabError
 from fcnlab.lab import Lab
 from fcnlab.services.export.plan import Runner, learning

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from fcnlab.domain import ImageInfo
+from fcnlab.domain.images import ImageInfo
 from fcnlab.lab import Lab
 from fcnlab.storage.database import repository_counts, repository_images, repository_projects
 from fcnlab.storage.database.engine import reading

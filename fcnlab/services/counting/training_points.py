@@ -13,13 +13,13 @@ import numpy as np
 from fcnlab.core.counting.aims import CountingAim
 from fcnlab.core.counting.course import counting_aim, held_out_counts, magnified, usual_spacing
 from fcnlab.core.training.splits import groups_alike
-from fcnlab.counts import Task
-from fcnlab.domain import StoredPoint
+from fcnlab.domain.counting import Task
+from fcnlab.domain.events import StoredPoint
+from fcnlab.domain.training import TrainingSpec
 from fcnlab.errors import InvalidSetting, NoPoints
 from fcnlab.lab import Lab
 from fcnlab.services.images.pictures import thumbnail_look
 from fcnlab.services.training.training_points import TrainingPoints
-from fcnlab.specs import TrainingSpec
 from fcnlab.storage.database import repository_counts, repository_images, repository_projects
 from fcnlab.storage.database.engine import reading
 

@@ -7,9 +7,9 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from fcnlab.domain import ImageInfo, ImageState
+from fcnlab.domain.export import DEFAULT_FORMATS, PROBABILITY_FORMATS, ExportFormat, ExportSpec
+from fcnlab.domain.images import ImageInfo, ImageState
 from fcnlab.errors import ExportFailed
-from fcnlab.exports import DEFAULT_FORMATS, PROBABILITY_FORMATS, ExportFormat, ExportSpec
 from fcnlab.lab import Lab
 from fcnlab.services.export.plan import Moment, Runner, frozen, keeping, lacking, learning
 from fcnlab.services.export.progress import NOTHING_LEARNED, ExportProgress

@@ -12,9 +12,9 @@ from fcnlab.core.images.measures import COLUMNS, measures_of
 from fcnlab.core.images.naming import class_folders
 from fcnlab.core.images.palette import tinted
 from fcnlab.core.images.regions import Region, instance_regions, semantic_regions
-from fcnlab.domain import ClassLabel
-from fcnlab.exports import LOCAL_FILES, NUMBERED_FORMATS, REGION_FORMATS, ExportFormat, ExportSpec
-from fcnlab.imaging import PixelSize, Recipe
+from fcnlab.domain.export import LOCAL_FILES, NUMBERED_FORMATS, REGION_FORMATS, ExportFormat, ExportSpec
+from fcnlab.domain.images import PixelSize, Recipe
+from fcnlab.domain.project import ClassLabel
 from fcnlab.storage.formats.array_files import (
     InstanceMasks,
     NumpyMasks,

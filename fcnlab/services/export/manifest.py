@@ -7,9 +7,10 @@ from typing import Any
 
 from fcnlab.core.images.naming import NAMING_RULE
 from fcnlab.core.images.palette import recoloured
-from fcnlab.domain import ImageInfo
-from fcnlab.exports import ExportSpec
-from fcnlab.runs import ModelRecord, score_in_a_sentence, score_to_plain
+from fcnlab.domain.export import ExportSpec
+from fcnlab.domain.images import ImageInfo
+from fcnlab.domain.models import ModelRecord
+from fcnlab.domain.scores import score_in_a_sentence, score_to_plain
 from fcnlab.services.export.plan import Moment
 
 CONVENTIONS = {

@@ -10,10 +10,12 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from fcnlab.core.learner.learner import wants_guess
-from fcnlab.domain import ClassLabel, ImageInfo, ImageState, Project, StoredMask, StoredPoint
+from fcnlab.domain.events import StoredPoint
+from fcnlab.domain.images import ImageInfo, ImageState, StoredMask
+from fcnlab.domain.models import ModelRecord
+from fcnlab.domain.project import ClassLabel, Project
 from fcnlab.errors import ExportFailed, FcnlabError, NoPoints
 from fcnlab.lab import Lab
-from fcnlab.runs import ModelRecord
 from fcnlab.services.images.importing import is_unreadable, may_pass
 from fcnlab.services.live.fitting import Maker, ProjectLearner
 from fcnlab.services.live.masks import keep_mask

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fcnlab.core.images.palette import palette_of, tinted
 from fcnlab.core.images.working import working_picture
-from fcnlab.domain import ImageInfo, ImageState
+from fcnlab.domain.images import ImageInfo, ImageState
 from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import read_picture

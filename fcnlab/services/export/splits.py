@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.core.training.splits import SIDE, groups_alike, shared_out
-from fcnlab.domain import ImageInfo
+from fcnlab.domain.export import SPLIT_NAMES, SplitSpec
+from fcnlab.domain.images import ImageInfo
 from fcnlab.errors import FcnlabError
-from fcnlab.exports import SPLIT_NAMES, SplitSpec
 from fcnlab.lab import Lab
 from fcnlab.services.images.pictures import thumbnail_look
 

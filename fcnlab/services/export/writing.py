@@ -16,9 +16,11 @@ from fcnlab.core.images.naming import export_stems
 from fcnlab.core.images.painting import Painting
 from fcnlab.core.images.palette import recoloured
 from fcnlab.core.images.regions import tidied
-from fcnlab.domain import IGNORE, ImageInfo, StoredMask, StoredPoint
+from fcnlab.domain.events import StoredPoint
+from fcnlab.domain.export import PROBABILITY_FORMATS, ExportSpec
+from fcnlab.domain.images import ImageInfo, StoredMask
+from fcnlab.domain.project import IGNORE
 from fcnlab.errors import ExportFailed, FcnlabError
-from fcnlab.exports import PROBABILITY_FORMATS, ExportSpec
 from fcnlab.lab import Lab
 from fcnlab.services.export.formats import formats_of, kept_classes, measured, regions_for
 from fcnlab.services.export.manifest import described, manifest_of

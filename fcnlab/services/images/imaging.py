@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 
 from fcnlab.core.images.intensity import value_range
 from fcnlab.core.images.picture import known_values, make_picture
-from fcnlab.domain import ImageInfo, Project, picture_name
+from fcnlab.domain.images import ImageInfo, Imaging, Recipe, Stretch, picture_name
+from fcnlab.domain.project import Project
 from fcnlab.errors import ImportRefused, InvalidImage, InvalidSetting
-from fcnlab.imaging import Imaging, Recipe, Stretch
 from fcnlab.lab import Lab
 from fcnlab.storage.database import repository_images, repository_projects
 from fcnlab.storage.database.engine import reading, writing

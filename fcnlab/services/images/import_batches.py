@@ -12,9 +12,9 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from fcnlab.core.images.picture import make_picture
-from fcnlab.domain import ImageInfo, Project, picture_name
+from fcnlab.domain.images import ImageInfo, PixelSize, Recipe, picture_name
+from fcnlab.domain.project import Project
 from fcnlab.errors import FcnlabError, InvalidImage, StorageFull
-from fcnlab.imaging import PixelSize, Recipe
 from fcnlab.lab import Lab
 from fcnlab.storage.database import repository_images, repository_projects
 from fcnlab.storage.database.engine import reading, writing

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.core.images.picture import repeat_picture
-from fcnlab.domain import ImageInfo, Project
+from fcnlab.domain.images import ImageInfo
+from fcnlab.domain.project import Project
 from fcnlab.errors import (
     DatabaseUnavailable,
     ImportRefused,

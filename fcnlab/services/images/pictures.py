@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fcnlab.core.training.splits import look
-from fcnlab.domain import ImageInfo
+from fcnlab.domain.images import ImageInfo
 from fcnlab.errors import ImportRefused
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import make_exhibits

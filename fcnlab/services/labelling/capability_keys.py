@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fcnlab.domain import ImageInfo
+from fcnlab.domain.images import ImageInfo
 from fcnlab.errors import Deleted, UnknownImage, UnknownProject
 from fcnlab.lab import Lab
 from fcnlab.storage.database import repository_images, repository_projects

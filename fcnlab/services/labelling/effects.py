@@ -9,8 +9,10 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from fcnlab.core.images.palette import unused_colours
-from fcnlab.counts import Task
-from fcnlab.domain import DEFAULT_PALETTE, ClassLabel, Event, EventKind, ImageState, Point, PointSource, StoredPoint
+from fcnlab.domain.counting import Task
+from fcnlab.domain.events import Event, EventKind, Point, PointSource, StoredPoint, Stroke
+from fcnlab.domain.images import ImageState
+from fcnlab.domain.project import DEFAULT_PALETTE, ClassLabel
 from fcnlab.errors import ClickOutsideImage, InvalidClasses, InvalidEvent, InvalidPoints, UnknownImage
 from fcnlab.services.labelling.newest_points import newest_per_pixel
 from fcnlab.storage.database import (
@@ -25,7 +27,6 @@ from fcnlab.storage.database import (
 )
 from fcnlab.storage.database.repository_events import Effect
 from fcnlab.storage.database.repository_images import ImageOutline
-from fcnlab.strokes import Stroke
 from fcnlab.validation import clean_name
 
 MAX_SCRIBBLED = 5_000

@@ -11,8 +11,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from fcnlab.counts import Task
-from fcnlab.domain import Event, EventBatch, EventKind, ImageState, Point, PointSource, StoredPoint
+from fcnlab.domain.counting import Task
+from fcnlab.domain.events import MAX_RUNS, Event, EventBatch, EventKind, Point, PointSource, StoredPoint
+from fcnlab.domain.images import ImageState
 from fcnlab.errors import FcnlabError, InvalidEvent, UnknownImage
 from fcnlab.lab import Lab
 from fcnlab.services.labelling.effects import Act, take_effect
@@ -24,7 +25,6 @@ from fcnlab.storage.database import (
 )
 from fcnlab.storage.database.engine import reading, writing
 from fcnlab.storage.database.repository_events import Effect
-from fcnlab.strokes import MAX_RUNS
 from fcnlab.validation import clean_name
 
 MAX_SEQ = 2**53

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fcnlab.domain import PointSource, StoredPoint
+from fcnlab.domain.events import PointSource, StoredPoint
 
 
 def newest_per_pixel(stored_points: Iterable[StoredPoint]) -> list[StoredPoint]:

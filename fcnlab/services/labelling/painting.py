@@ -13,11 +13,11 @@ from itertools import accumulate
 from sqlalchemy.orm import Session
 
 from fcnlab.core.images.painting import Layer, Painting
-from fcnlab.domain import ImageInfo, PointSource, StoredPoint
+from fcnlab.domain.events import PointSource, StoredPoint, StoredStroke
+from fcnlab.domain.images import ImageInfo
 from fcnlab.lab import Lab
 from fcnlab.storage.database import repository_images, repository_points, repository_strokes
 from fcnlab.storage.database.engine import reading
-from fcnlab.strokes import StoredStroke
 
 
 def layers_of(strokes: Sequence[StoredStroke], points: Iterable[StoredPoint]) -> tuple[Layer, ...]:

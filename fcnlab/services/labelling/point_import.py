@@ -10,8 +10,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from fcnlab.counts import Task
-from fcnlab.domain import Event, EventKind, ImageState, Point, PointSource, StoredPoint
+from fcnlab.domain.counting import Task
+from fcnlab.domain.events import Event, EventKind, Point, PointSource, StoredPoint
+from fcnlab.domain.images import ImageState
 from fcnlab.errors import FcnlabError, InvalidPoints
 from fcnlab.lab import Lab
 from fcnlab.services.labelling.newest_points import newest_per_pixel

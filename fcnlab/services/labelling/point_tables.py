@@ -6,7 +6,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fcnlab.domain import ClassLabel, ImageInfo, Point, PointSource, StoredPoint
+from fcnlab.domain.events import Point, PointSource, StoredPoint
+from fcnlab.domain.images import ImageInfo
+from fcnlab.domain.project import ClassLabel
 from fcnlab.errors import ExportFailed, InvalidPoints
 from fcnlab.lab import Lab
 from fcnlab.services.export.plan import Moment, moment_of

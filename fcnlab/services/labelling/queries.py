@@ -11,7 +11,8 @@ import numpy as np
 from fcnlab.core.images.coords import learner_hw, to_full, to_working
 from fcnlab.core.learner.queries import COUNT, Pixels, Strategy, ask_pixels
 from fcnlab.core.learner.samples import Clicks
-from fcnlab.domain import ImageInfo, ImageState, PointSource
+from fcnlab.domain.events import PointSource
+from fcnlab.domain.images import ImageInfo, ImageState
 from fcnlab.errors import InvalidSetting
 from fcnlab.services.live.fitting import ProjectLearner
 from fcnlab.services.live.jobs import Jobs

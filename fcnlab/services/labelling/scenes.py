@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.orm import Session
 
-from fcnlab.counts import Task
-from fcnlab.domain import ImageInfo, ImagePlace, ImageState, Project, StoredPoint
+from fcnlab.domain.counting import Task
+from fcnlab.domain.events import StoredPoint
+from fcnlab.domain.images import ImageInfo, ImagePlace, ImageState
+from fcnlab.domain.project import Project
 from fcnlab.errors import UnknownImage
 from fcnlab.lab import Lab
 from fcnlab.services.labelling.newest_points import precedence

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from fcnlab.core.images.palette import palette_of
 from fcnlab.core.images.scribbles import dotted
 from fcnlab.core.images.working import working_picture
-from fcnlab.domain import Event, EventBatch, EventKind, ImageInfo, Point
+from fcnlab.domain.events import Event, EventBatch, EventKind, Point
+from fcnlab.domain.images import ImageInfo
 from fcnlab.errors import InvalidPoints
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import read_picture

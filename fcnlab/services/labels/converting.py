@@ -13,9 +13,9 @@ import numpy as np
 
 from fcnlab.core.images.naming import export_stems
 from fcnlab.core.images.palette import coloured_labels
-from fcnlab.domain import IGNORE
+from fcnlab.domain.export import CONVERTED, ExportFormat, ExportSpec
+from fcnlab.domain.project import IGNORE
 from fcnlab.errors import ExportFailed, FcnlabError, ImportRefused
-from fcnlab.exports import CONVERTED, ExportFormat, ExportSpec
 from fcnlab.services.export.formats import formats_with_table, regions_for
 from fcnlab.services.export.target import plain_writer
 from fcnlab.services.images.picture_sizes import PictureSizes

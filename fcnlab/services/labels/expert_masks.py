@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.core.training.metrics import confusion, iou_per_class
-from fcnlab.domain import IGNORE, ImageInfo
+from fcnlab.domain.images import ExpertMask, ImageInfo
+from fcnlab.domain.project import IGNORE
 from fcnlab.errors import UnknownExpertMask
-from fcnlab.expertise import ExpertMask
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import read_picture
 from fcnlab.storage.database import repository_expert_masks, repository_projects

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 
-from fcnlab.domain import Project
+from fcnlab.domain.project import Project
 from fcnlab.errors import ImportRefused, InvalidSetting
 from fcnlab.lab import Lab
 from fcnlab.services.labels.label_names import ClassMatch, ImageNames, match_classes

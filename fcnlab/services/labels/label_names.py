@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from fcnlab.domain import ClassLabel, Project
+from fcnlab.domain.project import ClassLabel, Project
 from fcnlab.errors import ImportRefused
 from fcnlab.storage.formats.labelled import FileClass
 from fcnlab.storage.formats.mask_files import without_mask_ending

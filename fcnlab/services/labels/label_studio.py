@@ -18,7 +18,9 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 from numpy.typing import NDArray
 
-from fcnlab.domain import ImageInfo, ImageState, Point, Project
+from fcnlab.domain.events import Point
+from fcnlab.domain.images import ImageInfo, ImageState
+from fcnlab.domain.project import Project
 from fcnlab.errors import ImportRefused, InvalidClasses, InvalidEvent, InvalidPoints, NameTaken
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import clean_file_name, import_files

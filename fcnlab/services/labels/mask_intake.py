@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from fcnlab.core.training.expert_points import classes_in, sampled_points
-from fcnlab.domain import IGNORE, ImageState, Point, PointSource, StoredPoint
+from fcnlab.domain.events import Point, PointSource, StoredPoint
+from fcnlab.domain.images import ExpertMask, ImageState
+from fcnlab.domain.project import IGNORE
 from fcnlab.errors import ImportRefused
-from fcnlab.expertise import ExpertMask
 from fcnlab.lab import Lab
 from fcnlab.services.labels.label_names import ClassMatch, ImageNames, KnownImage
 from fcnlab.services.labels.point_shares import PointShare

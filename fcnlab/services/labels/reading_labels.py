@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.domain import IGNORE
+from fcnlab.domain.project import IGNORE
 from fcnlab.errors import ImportRefused
 from fcnlab.services.images.picture_sizes import PictureSizes
 from fcnlab.services.labels.label_import import AUTO, LabelRequest, opened_source, unpacked_labels

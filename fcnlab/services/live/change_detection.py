@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from fcnlab.counts import Task
-from fcnlab.domain import ImageInfo, Project, StoredPoint
+from fcnlab.domain.counting import Task
+from fcnlab.domain.events import StoredPoint
+from fcnlab.domain.images import ImageInfo
+from fcnlab.domain.models import ModelRecord
+from fcnlab.domain.project import Project
 from fcnlab.lab import Lab
-from fcnlab.runs import ModelRecord
 from fcnlab.storage.database import (
     repository_images,
     repository_models,

@@ -18,11 +18,13 @@ from fcnlab.core.learner.samples import NEIGHBOURS_UP_TO, Clicks, canonical_clic
 from fcnlab.core.tiling.pictures import segment_any
 from fcnlab.core.tiling.wide import is_wide
 from fcnlab.core.training.network_output import ChosenNetwork
-from fcnlab.counts import Task
-from fcnlab.domain import ImageInfo, Project, StoredPoint
+from fcnlab.domain.counting import Task
+from fcnlab.domain.events import StoredPoint
+from fcnlab.domain.images import ImageInfo
+from fcnlab.domain.models import ModelRecord
+from fcnlab.domain.project import Project
 from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab
-from fcnlab.runs import ModelRecord
 from fcnlab.services.counting.instant_counter import InstantCounter
 from fcnlab.services.labelling.newest_points import newest_per_pixel
 from fcnlab.services.labelling.painting import painting_of

@@ -11,7 +11,7 @@ from functools import partial
 
 from fcnlab.core.learner.head import Head
 from fcnlab.core.learner.queries import expected_gain
-from fcnlab.domain import ImageState
+from fcnlab.domain.images import ImageState
 from fcnlab.errors import DatabaseUnavailable, FcnlabError, UnknownProject
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import is_unreadable

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from fcnlab.domain import ImageInfo, Project
+from fcnlab.domain.images import ImageInfo
+from fcnlab.domain.project import Project
 from fcnlab.errors import FcnlabError, ShuttingDown, UnknownProject
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import is_unreadable

@@ -8,7 +8,7 @@ from dataclasses import replace
 from fcnlab.core.learner.head import missing_message
 from fcnlab.core.learner.learner import Teaching
 from fcnlab.core.learner.model import Lesson, canonical_teachings
-from fcnlab.domain import LearnerSpec, Project
+from fcnlab.domain.project import LearnerSpec, Project
 from fcnlab.errors import NoPoints
 
 

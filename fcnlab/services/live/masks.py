@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from fcnlab.core.images.painting import Painting, painted
 from fcnlab.core.learner.full_size import full_size
 from fcnlab.core.learner.model import Model, model_to_arrays
-from fcnlab.domain import ImageInfo, ImageState, Project, StoredMask
+from fcnlab.domain.images import ImageInfo, ImageState, StoredMask
+from fcnlab.domain.models import FitRecord
+from fcnlab.domain.project import Project
 from fcnlab.errors import ExportFailed, NoPoints, storage_explained
 from fcnlab.lab import Lab
-from fcnlab.runs import FitRecord
 from fcnlab.services.labelling.painting import painting_of
 from fcnlab.services.live.fitting import Maker, ProjectLearner
 from fcnlab.storage.database import repository_images, repository_points, repository_projects

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from fcnlab.core.images.patches import NOTHING, changed_box, joined
 from fcnlab.core.learner.queries import margin
 from fcnlab.core.tiling.tiles import Box
-from fcnlab.counts import ImageCount
-from fcnlab.domain import IGNORE
+from fcnlab.domain.counting import ImageCount
+from fcnlab.domain.project import IGNORE
 
 Phase = Literal["idle", "queued", "encoding", "fitting", "missing", "error"]
 OVERLAYS_KEPT = 32

@@ -15,7 +15,8 @@ from fcnlab.core.images.coords import learner_hw
 from fcnlab.core.images.painting import Painting, painted
 from fcnlab.core.learner.learner import Segmentation
 from fcnlab.core.tiling.tiles import Box
-from fcnlab.domain import IGNORE, ImageInfo, ImageState, Project
+from fcnlab.domain.images import ImageInfo, ImageState
+from fcnlab.domain.project import IGNORE, Project
 from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab
 from fcnlab.services.counting.overlays import CountOverlays

@@ -26,7 +26,8 @@ from fcnlab.core.learner.stages import Stages, stages_from_tensors, stages_to_te
 from fcnlab.core.tiling.large import is_large
 from fcnlab.core.tiling.pictures import AnyPicture, open_picture, plain_of
 from fcnlab.core.tiling.wide import TILE_SIDE, WidePicture, is_wide
-from fcnlab.domain import ImageInfo, LearnerSpec
+from fcnlab.domain.images import ImageInfo
+from fcnlab.domain.project import LearnerSpec
 from fcnlab.errors import FcnlabError
 from fcnlab.lab import Lab
 from fcnlab.services.counting.chosen_counts import ChosenCounts

@@ -8,7 +8,8 @@ from collections import OrderedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.domain import ImageInfo, Project
+from fcnlab.domain.images import ImageInfo
+from fcnlab.domain.project import Project
 from fcnlab.lab import Lab
 from fcnlab.services.live.fitting import Maker, ProjectLearner
 from fcnlab.services.live.jobs import Jobs

@@ -18,7 +18,8 @@ from fcnlab.core.learner.samples import Clicks
 from fcnlab.core.tiling.large import LazyLab
 from fcnlab.core.tiling.tiles import Box
 from fcnlab.core.tiling.wide import WidePicture, is_wide
-from fcnlab.domain import IGNORE, ImageInfo
+from fcnlab.domain.images import ImageInfo
+from fcnlab.domain.project import IGNORE
 from fcnlab.errors import NoPoints
 from fcnlab.services.live.fitting import ProjectLearner
 from fcnlab.services.live.picture_store import PictureStore

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from fcnlab.core.images.coords import learner_hw
 from fcnlab.core.images.working import learner_picture
 from fcnlab.core.training.network_output import ChosenNetwork, Look, rough_look, rounded_probabilities
-from fcnlab.domain import ImageInfo
+from fcnlab.domain.images import ImageInfo
+from fcnlab.domain.models import ModelRecord
 from fcnlab.lab import Lab
-from fcnlab.runs import ModelRecord
 from fcnlab.services.images.importing import read_picture
 from fcnlab.services.models.files import Content, open_model, with_class_ids
 

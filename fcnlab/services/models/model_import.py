@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from fcnlab.core.training.network_model import NetworkModel, network_probabilities, seen_hw
-from fcnlab.domain import Project
+from fcnlab.domain.models import ModelDraft, ModelKind, ModelRecord
+from fcnlab.domain.project import Project
 from fcnlab.errors import CheckpointError, InvalidClasses
 from fcnlab.lab import Lab
-from fcnlab.runs import ModelDraft, ModelKind, ModelRecord
 from fcnlab.services.models.files import SUFFIX, Content, open_model, scored_classes
 from fcnlab.storage.database import repository_models, repository_projects
 from fcnlab.storage.database.engine import reading, writing

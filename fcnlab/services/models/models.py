@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fcnlab.core.images.naming import safe_part
-from fcnlab.domain import ClassLabel, Project
+from fcnlab.domain.models import ModelDraft, ModelKind, ModelRecord
+from fcnlab.domain.project import ClassLabel, Project
 from fcnlab.errors import CheckpointError, UnknownModel
 from fcnlab.lab import Lab
-from fcnlab.runs import ModelDraft, ModelKind, ModelRecord
 from fcnlab.services.export.downloads import new_download
 from fcnlab.services.live.fitting import ProjectLearner
 from fcnlab.services.live.masks import save_model

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.core.images.palette import palette_of
-from fcnlab.domain import ClassLabel
+from fcnlab.domain.project import ClassLabel
 from fcnlab.storage.formats.index_png import index_png
 
 

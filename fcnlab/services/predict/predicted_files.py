@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from fcnlab.core.images.naming import export_stems
 from fcnlab.core.images.regions import tidied
-from fcnlab.domain import ClassLabel
+from fcnlab.domain.export import PROBABILITY_FORMATS, ExportFormat, ExportSpec
+from fcnlab.domain.project import ClassLabel
 from fcnlab.errors import ExportFailed, FcnlabError, ImportRefused
-from fcnlab.exports import PROBABILITY_FORMATS, ExportFormat, ExportSpec
 from fcnlab.services.export.formats import formats_with_table, kept_classes, measured, regions_for
 from fcnlab.services.export.target import plain_writer
 from fcnlab.services.images.importing import name_of_page

@@ -26,9 +26,9 @@ from fcnlab.core.tiling.large import is_large
 from fcnlab.core.tiling.pictures import open_picture, segment_any
 from fcnlab.core.training.network_model import NetworkModel
 from fcnlab.core.training.network_output import ChosenNetwork, rounded_probabilities
-from fcnlab.domain import ClassLabel
+from fcnlab.domain.images import Imaging, PixelSize, Recipe
+from fcnlab.domain.project import ClassLabel
 from fcnlab.errors import ImportRefused
-from fcnlab.imaging import Imaging, PixelSize, Recipe
 from fcnlab.services.live.fitting import Maker
 from fcnlab.services.models.files import Content
 from fcnlab.services.models.networks import NetworkPredictor

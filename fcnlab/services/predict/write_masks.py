@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from fcnlab.core.images.naming import export_stems
 from fcnlab.core.images.palette import coloured_labels
 from fcnlab.core.images.regions import tidied
-from fcnlab.domain import checked_classes
+from fcnlab.domain.export import MASK_FORMATS, ExportFormat, ExportSpec
+from fcnlab.domain.project import checked_classes
 from fcnlab.errors import ExportFailed, InvalidImage
-from fcnlab.exports import MASK_FORMATS, ExportFormat, ExportSpec
 from fcnlab.services.export.formats import formats_with_table, regions_for
 from fcnlab.services.export.target import plain_writer
 from fcnlab.storage.formats.format import ExportedImage, Subject

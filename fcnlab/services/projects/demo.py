@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fcnlab.domain import Event, EventBatch, EventKind, LearnerSpec
+from fcnlab.domain.events import Event, EventBatch, EventKind
+from fcnlab.domain.project import LearnerSpec
 from fcnlab.errors import FcnlabError
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import import_files

@@ -7,20 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from fcnlab.core.images.palette import coloured_labels
-from fcnlab.counts import Task
-from fcnlab.domain import (
-    ClassLabel,
-    ImageInfo,
-    ImagePlace,
-    ImageState,
-    LearnerSpec,
-    PointSource,
-    Project,
-    background_among,
-)
+from fcnlab.domain.counting import Task
+from fcnlab.domain.events import PointSource
+from fcnlab.domain.images import ImageInfo, ImagePlace, ImageState
+from fcnlab.domain.models import FitRecord
+from fcnlab.domain.project import ClassLabel, LearnerSpec, Project, background_among
 from fcnlab.errors import InvalidClasses
 from fcnlab.lab import Lab
-from fcnlab.runs import FitRecord
 from fcnlab.services.installation import sweeping
 from fcnlab.services.labelling.effects import added_class, edited_class
 from fcnlab.storage.database import (

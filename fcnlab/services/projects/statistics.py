@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fcnlab.domain import ClassLabel, ImageInfo
+from fcnlab.domain.images import ImageInfo
+from fcnlab.domain.project import ClassLabel
 from fcnlab.errors import ExportFailed
 from fcnlab.lab import Lab
 from fcnlab.services.projects.charts import pixels_per_class

@@ -19,12 +19,14 @@ from fcnlab.core.training.network_model import NetworkModel, fitting_spec, netwo
 from fcnlab.core.training.objectives import Aim
 from fcnlab.core.training.trainer import Course
 from fcnlab.core.training.trainers import course_of
+from fcnlab.domain.network import SCRATCH, NetworkSpec
+from fcnlab.domain.scores import Score
+from fcnlab.domain.training import TrainingProgress, TrainingSpec
 from fcnlab.errors import CheckpointError
 from fcnlab.lab import Lab
 from fcnlab.services.counting.training_points import CountingPoints
 from fcnlab.services.models.networks import encoder_parts, load_network
 from fcnlab.services.training.training_points import TrainingPoints
-from fcnlab.specs import SCRATCH, NetworkSpec, Score, TrainingProgress, TrainingSpec
 from fcnlab.storage.database import repository_models
 from fcnlab.storage.database.engine import reading
 from fcnlab.storage.files.checkpoints import load_checkpoint, save_checkpoint

@@ -14,9 +14,9 @@ from typing import Any, Self
 
 from sqlalchemy.orm import Session
 
+from fcnlab.domain.training import Wanted
 from fcnlab.errors import DatabaseUnavailable, FcnlabError, WorkerBusy
 from fcnlab.lab import Lab
-from fcnlab.runs import Wanted
 from fcnlab.storage.database import repository_leases, repository_trainings
 from fcnlab.storage.database.engine import reading, writing
 from fcnlab.storage.files.processes import this_process

@@ -21,7 +21,11 @@ from fcnlab.core.training.batches import LabelledPicture
 from fcnlab.core.training.network_model import NetworkModel, seen_hw, seen_picture
 from fcnlab.core.training.objectives import Aim
 from fcnlab.core.training.splits import ALIKE, groups_alike, held_out
-from fcnlab.domain import ImageInfo, Point, PointSource, StoredPoint
+from fcnlab.domain.events import Point, PointSource, StoredPoint
+from fcnlab.domain.images import ImageInfo
+from fcnlab.domain.network import NetworkSpec
+from fcnlab.domain.scores import EXPERT_MASK, PointScore, Score
+from fcnlab.domain.training import TrainingSpec
 from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import read_picture
@@ -31,7 +35,6 @@ from fcnlab.services.labels.expert_masks import expert_truth, mean_iou_on
 from fcnlab.services.live.change_detection import points_by_image
 from fcnlab.services.models.networks import NetworkPredictor, quick_twin
 from fcnlab.services.training.picture_memory import PictureMemory
-from fcnlab.specs import EXPERT_MASK, NetworkSpec, PointScore, Score, TrainingSpec
 from fcnlab.storage.database import repository_images, repository_points, repository_projects
 from fcnlab.storage.database.engine import reading
 from fcnlab.storage.database.repository_expert_masks import is_of_expert_mask

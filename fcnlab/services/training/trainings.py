@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy.orm import Session
 
-from fcnlab.counts import Objective, Task
-from fcnlab.domain import ClassLabel, Project
+from fcnlab.domain.counting import Objective, Task
+from fcnlab.domain.network import NetworkSpec
+from fcnlab.domain.project import ClassLabel, Project
+from fcnlab.domain.training import Epoch, Training, TrainingSpec, TrainingState, Wanted
 from fcnlab.errors import InvalidSetting, NoPoints, TrainingRefused, UnknownImage
 from fcnlab.lab import Lab
-from fcnlab.runs import Epoch, Training, TrainingState, Wanted
-from fcnlab.specs import NetworkSpec, TrainingSpec
 from fcnlab.storage.database import (
     repository_images,
     repository_leases,

@@ -16,12 +16,13 @@ from typing import Any, Protocol, TypeVar
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from fcnlab.comparisons import LINEAR, ComparisonSpec
+from fcnlab.domain.comparison import LINEAR, ComparisonSpec
+from fcnlab.domain.models import ModelDraft, ModelKind, best_counter
+from fcnlab.domain.scores import Score
+from fcnlab.domain.training import Training, TrainingProgress, TrainingState, Wanted, resume_file_of
 from fcnlab.errors import CheckpointError, DatabaseUnavailable, FcnlabError, StorageFull, UnknownTraining, WorkerBusy
 from fcnlab.lab import Lab
-from fcnlab.runs import ModelDraft, ModelKind, Training, TrainingState, Wanted, best_counter, resume_file_of
 from fcnlab.services.training.lease_holder import Holder, Interrupted
-from fcnlab.specs import Score, TrainingProgress
 from fcnlab.storage.database import (
     repository_comparisons,
     repository_models,

@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from fcnlab.domain.comparison import Comparison
+from fcnlab.domain.training import OPEN_STATES, TrainingState
 from fcnlab.errors import UnknownComparison
-from fcnlab.runs import OPEN_STATES, Comparison, TrainingState
 from fcnlab.storage.database.engine import chunked
 from fcnlab.storage.database.repository_projects import require_project
 from fcnlab.storage.database.tables_training import ComparisonRow, EpochRow, ModelRow, TrainingRow

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
-from fcnlab.domain import Event, StoredPoint
+from fcnlab.domain.events import Event, StoredPoint
 from fcnlab.storage.database.tables import EventRow
 
 

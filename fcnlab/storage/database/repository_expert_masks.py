@@ -9,9 +9,9 @@ from typing import cast
 from sqlalchemy import Select, Table, case, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from fcnlab.domain import StoredPoint
+from fcnlab.domain.events import StoredPoint
+from fcnlab.domain.images import ExpertMask
 from fcnlab.errors import UnknownExpertMask
-from fcnlab.expertise import ExpertMask
 from fcnlab.storage.database.repository_hiding import hide_made
 from fcnlab.storage.database.tables import ImageRow, PointRow
 from fcnlab.storage.database.tables_data import ExpertMaskRow

@@ -5,7 +5,8 @@ from __future__ import annotations
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from fcnlab.domain import ClassLabel, ImageState, StoredMask
+from fcnlab.domain.images import ImageState, StoredMask
+from fcnlab.domain.project import ClassLabel
 from fcnlab.storage.database.tables import ClassRow, ImageRow, PointRow
 
 

@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Select, bindparam, case, func, select, update
 from sqlalchemy.orm import Session
 
-from fcnlab.domain import ImageInfo, ImagePlace, ImageState, StoredMask
+from fcnlab.domain.images import ImageInfo, ImagePlace, ImageState, Imaging, PixelSize, Recipe, StoredMask, Stretch
 from fcnlab.errors import UnknownImage
-from fcnlab.imaging import Imaging, PixelSize, Recipe, Stretch
 from fcnlab.storage.database import repository_points, repository_strokes
 from fcnlab.storage.database.engine import chunked
 from fcnlab.storage.database.tables import ClassRow, ImageRow, PointRow, ProjectRow

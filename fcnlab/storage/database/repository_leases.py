@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from fcnlab.runs import Lease, ProcessId
+from fcnlab.domain.training import Lease, ProcessId
 from fcnlab.storage.database.repository_projects import require_project
 from fcnlab.storage.database.tables_training import LeaseRow
 from fcnlab.storage.files.processes import is_gone

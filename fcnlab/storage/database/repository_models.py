@@ -7,9 +7,10 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from fcnlab.domain.models import ModelDraft, ModelKind, ModelRecord
+from fcnlab.domain.scores import score_from_plain, score_to_plain
+from fcnlab.domain.training import TrainingSpec
 from fcnlab.errors import UnknownModel
-from fcnlab.runs import ModelDraft, ModelKind, ModelRecord, score_from_plain, score_to_plain
-from fcnlab.specs import TrainingSpec
 from fcnlab.storage.database.repository_projects import require_project
 from fcnlab.storage.database.tables import ProjectRow
 from fcnlab.storage.database.tables_training import ModelRow

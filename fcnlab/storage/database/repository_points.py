@@ -14,7 +14,7 @@ from typing import Any, TypeVarTuple
 from sqlalchemy import ColumnElement, Select, UnaryExpression, false, func, insert, or_, select
 from sqlalchemy.orm import Session
 
-from fcnlab.domain import Point, PointSource, StoredPoint
+from fcnlab.domain.events import Point, PointSource, StoredPoint
 from fcnlab.storage.database.repository_projects import live_classes
 from fcnlab.storage.database.tables import ClassRow, PointRow
 

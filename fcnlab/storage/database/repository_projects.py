@@ -10,11 +10,11 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, delete, func, select
 from sqlalchemy.orm import Session
 
-from fcnlab.counts import Task
-from fcnlab.domain import MAX_CLASSES, ClassLabel, LearnerSpec, Project
+from fcnlab.domain.counting import Task
+from fcnlab.domain.images import Imaging
+from fcnlab.domain.models import FitRecord
+from fcnlab.domain.project import MAX_CLASSES, ClassLabel, LearnerSpec, Project
 from fcnlab.errors import InvalidClasses, InvalidName, NameTaken, UnknownProject
-from fcnlab.imaging import Imaging
-from fcnlab.runs import FitRecord
 from fcnlab.storage.database.engine import chunked
 from fcnlab.storage.database.tables import ClassRow, EventRow, FitRow, ImageRow, PointRow, ProjectRow
 from fcnlab.storage.database.tables_data import ExpertMaskRow, StrokeRow

@@ -14,9 +14,9 @@ from typing import TypeVarTuple
 from sqlalchemy import Select, func, insert, or_, select
 from sqlalchemy.orm import Session
 
+from fcnlab.domain.events import StoredStroke, Stroke
 from fcnlab.storage.database.tables import ClassRow, PointRow
 from fcnlab.storage.database.tables_data import StrokeRow
-from fcnlab.strokes import StoredStroke, Stroke
 
 Columns = TypeVarTuple("Columns")
 

@@ -8,17 +8,10 @@ from datetime import datetime
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
+from fcnlab.domain.network import NetworkName, NetworkSpec
+from fcnlab.domain.scores import score_from_plain, score_to_plain
+from fcnlab.domain.training import OPEN_STATES, Epoch, Training, TrainingProgress, TrainingSpec, TrainingState, Wanted
 from fcnlab.errors import UnknownTraining
-from fcnlab.runs import (
-    OPEN_STATES,
-    Epoch,
-    Training,
-    TrainingState,
-    Wanted,
-    score_from_plain,
-    score_to_plain,
-)
-from fcnlab.specs import NetworkName, NetworkSpec, TrainingProgress, TrainingSpec
 from fcnlab.storage.database.repository_comparisons import settle_comparison
 from fcnlab.storage.database.repository_projects import require_project
 from fcnlab.storage.database.tables_training import EpochRow, TrainingRow

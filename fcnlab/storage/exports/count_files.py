@@ -12,8 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO
 
-from fcnlab.counts import ClassCount, FoundObject
-from fcnlab.domain import ClassLabel
+from fcnlab.domain.counting import ClassCount, FoundObject
+from fcnlab.domain.project import ClassLabel
 from fcnlab.storage.exports.table import csv_lines
 from fcnlab.storage.files.whole_files import written_whole
 from fcnlab.storage.formats.format import category_ids

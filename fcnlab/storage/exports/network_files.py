@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 from torch.fx.experimental import _config as tracing
 
+from fcnlab.domain.network import NetworkName, NetworkSpec
 from fcnlab.errors import ExportFailed
-from fcnlab.specs import NetworkName, NetworkSpec
 
 EXAMPLE_HW, OTHER_HW = (67, 101), (75, 49)
 """What a network is traced with, and checked with: odd sizes, so that padding and cropping are seen."""

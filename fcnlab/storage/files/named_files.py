@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from fcnlab.domain import picture_name
-from fcnlab.imaging import Imaging
-from fcnlab.runs import TrainingState, checkpoint_file_of
+from fcnlab.domain.images import Imaging, picture_name
+from fcnlab.domain.training import TrainingState, checkpoint_file_of
 from fcnlab.storage.database.tables import FitRow, ImageRow, ProjectRow
 from fcnlab.storage.database.tables_data import ExpertMaskRow
 from fcnlab.storage.database.tables_training import ComparisonRow, ModelRow, TrainingRow

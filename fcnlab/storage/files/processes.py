@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from fcnlab.runs import ProcessId
+from fcnlab.domain.training import ProcessId
 
 SAME_START_S = 2.0
 """The start time of a process follows corrections of the system clock by about so much."""

@@ -10,8 +10,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.domain import IGNORE
-from fcnlab.exports import SPLIT_NAMES
+from fcnlab.domain.export import SPLIT_NAMES
+from fcnlab.domain.project import IGNORE
 from fcnlab.storage.formats.cityscapes import NAMES
 from fcnlab.storage.formats.colour_png import colour_png
 from fcnlab.storage.formats.format import Assembly, ExportedImage, Subject, WholeFile

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.domain import IGNORE, MAX_CLASSES
+from fcnlab.domain.project import IGNORE, MAX_CLASSES
 from fcnlab.errors import ImportRefused
 from fcnlab.storage.formats.labelled import FileClass, LabelledImage, LabelSource, Notes, UnreadLabels
 from fcnlab.storage.formats.mask_files import files_below

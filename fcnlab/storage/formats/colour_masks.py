@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.domain import IGNORE, MAX_CLASSES
+from fcnlab.domain.project import IGNORE, MAX_CLASSES
 from fcnlab.errors import ImportRefused
 from fcnlab.storage.formats.index_masks import sized
 from fcnlab.storage.formats.label_tables import LabelTable, find_table, read_table, refuse_unread_table

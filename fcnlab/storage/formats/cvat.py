@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from fcnlab.domain import IGNORE
+from fcnlab.domain.project import IGNORE
 from fcnlab.errors import ImportRefused
 from fcnlab.storage.formats.label_tables import colour_of
 from fcnlab.storage.formats.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.domain import ClassLabel
+from fcnlab.domain.project import ClassLabel
 from fcnlab.storage.formats.points_csv import PointRow
 
 

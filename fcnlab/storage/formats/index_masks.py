@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.domain import IGNORE, MAX_CLASSES
+from fcnlab.domain.project import IGNORE, MAX_CLASSES
 from fcnlab.errors import ImportRefused
 from fcnlab.storage.formats.label_tables import find_table, read_table, refuse_unread_table
 from fcnlab.storage.formats.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
 
-from fcnlab.domain import IGNORE
+from fcnlab.domain.project import IGNORE
 from fcnlab.errors import ImportRefused
 from fcnlab.storage.formats.label_studio_brush import decode_brush
 from fcnlab.storage.formats.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels

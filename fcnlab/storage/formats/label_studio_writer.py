@@ -14,8 +14,8 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 from numpy.typing import NDArray
 
+from fcnlab.domain.export import EMBEDDED, PICTURES
 from fcnlab.errors import ExportFailed
-from fcnlab.exports import EMBEDDED, PICTURES
 from fcnlab.storage.formats.colour_png import colour_png
 from fcnlab.storage.formats.format import (
     Assembly,

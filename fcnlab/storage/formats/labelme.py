@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import PngImagePlugin
 
-from fcnlab.domain import IGNORE
+from fcnlab.domain.project import IGNORE
 from fcnlab.errors import ImportRefused
 from fcnlab.storage.formats.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
 from fcnlab.storage.formats.mask_files import files_below, folder_of, name_of

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.domain import IGNORE
+from fcnlab.domain.project import IGNORE
 from fcnlab.errors import ImportRefused
 from fcnlab.storage.formats.index_masks import refuse_other_size
 from fcnlab.storage.formats.labelled import FileClass, LabelledImage, LabelSource, Notes, UnreadLabels

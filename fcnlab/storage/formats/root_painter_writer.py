@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from fcnlab.domain import IGNORE
+from fcnlab.domain.project import IGNORE
 from fcnlab.storage.formats.format import Assembly, ExportedImage, Subject, WholeFile
 
 FOREGROUND, BACKGROUND, UNKNOWN = (255, 0, 0, 180), (0, 255, 0, 180), (0, 0, 0, 0)

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.domain import IGNORE, MAX_CLASSES
+from fcnlab.domain.project import IGNORE, MAX_CLASSES
 from fcnlab.errors import ImportRefused
 from fcnlab.storage.formats.labelled import FileClass, FilePoint, LabelledImage, Notes
 from fcnlab.storage.formats.reading import Rest, name_in, number, shown

@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.domain import IGNORE
+from fcnlab.domain.project import IGNORE
 from fcnlab.errors import ImportRefused
 from fcnlab.storage.formats.colour_masks import places_of_colours
 from fcnlab.storage.formats.index_masks import sized, stored_places

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.domain import IGNORE, ClassLabel
+from fcnlab.domain.project import IGNORE, ClassLabel
 from fcnlab.storage.formats.format import Assembly, ExportedImage, Line, Spooled, Subject, WholeFile, rgb
 from fcnlab.storage.formats.index_png import index_png
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fcnlab.domain import IGNORE
+from fcnlab.domain.project import IGNORE
 from fcnlab.errors import ImportRefused
 from fcnlab.storage.formats.label_tables import BESIDE, find_table, key_point_columns, read_table
 from fcnlab.storage.formats.labelled import LabelledImage, LabelSource, UnreadLabels

@@ -15,8 +15,8 @@ import psutil
 import tifffile
 from numpy.typing import NDArray
 
+from fcnlab.domain.images import PixelSize, Stretch
 from fcnlab.errors import ImportRefused
-from fcnlab.imaging import PixelSize, Stretch
 from fcnlab.storage.image_readers.upright import SIDEWAYS
 
 BYTES_PER_PIXEL = 8

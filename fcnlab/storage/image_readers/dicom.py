@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from fcnlab.domain.images import PixelSize, Stretch
 from fcnlab.errors import ImportRefused, InvalidSetting
-from fcnlab.imaging import PixelSize, Stretch
 from fcnlab.storage.image_readers.decoding import DAMAGE, Header, as_numbers, refuse_count
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
+from fcnlab.domain.images import PixelSize
 from fcnlab.errors import ImportRefused
-from fcnlab.imaging import PixelSize
 from fcnlab.storage.image_readers.decoding import Header, as_numbers, refuse_count
 from fcnlab.storage.image_readers.tiff_notes import is_windowed, ome_sizes, pixel_size, stated_range
 from fcnlab.storage.image_readers.tiff_segments import refuse_swollen

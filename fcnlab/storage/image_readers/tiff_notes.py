@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import tifffile
 
+from fcnlab.domain.images import PixelSize, Stretch
 from fcnlab.errors import InvalidSetting
-from fcnlab.imaging import PixelSize, Stretch
 from fcnlab.storage.image_readers.decoding import DAMAGE, DecodedImage
 
 SOFTWARE, SOFTWARE_WINDOW = "fcnlab", "fcnlab window"

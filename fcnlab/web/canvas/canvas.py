@@ -13,10 +13,11 @@ from typing import Any, Literal, TypedDict
 import streamlit as st
 from streamlit.components.v2.types import ComponentRenderer
 
-from fcnlab.domain import MAX_CLASSES, Event, EventBatch, EventKind, ImageState, PointSource
+from fcnlab.domain.events import MAX_RUNS, Event, EventBatch, EventKind, PointSource
+from fcnlab.domain.images import ImageState
+from fcnlab.domain.project import MAX_CLASSES
 from fcnlab.errors import InvalidEvent
 from fcnlab.services.labelling.effects import MAX_ACCEPTED
-from fcnlab.strokes import MAX_RUNS
 
 MAX_EVENTS = 10_000
 """A longer log is a fault: the browser sends 5000 events at a time and waits for the answer."""

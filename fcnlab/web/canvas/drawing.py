@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.core.images.scribbles import Shape
-from fcnlab.domain import ClassLabel
+from fcnlab.domain.project import ClassLabel
 from fcnlab.errors import InvalidEvent
 
 MAX_SHAPES = 200

@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import groupby
 
 from fcnlab.core.images.palette import unused_colours
-from fcnlab.domain import Event, EventBatch, Project
+from fcnlab.domain.events import Event, EventBatch
+from fcnlab.domain.project import Project
 from fcnlab.errors import FcnlabError
 from fcnlab.services.images.pictures import tiling_of
 from fcnlab.services.images.questions import projects_of_images

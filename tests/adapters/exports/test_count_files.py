@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from pycocotools.coco import COCO
 
-from fcnlab.counts import ClassCount, FoundObject
-from fcnlab.domain import ClassLabel
+from fcnlab.domain.counting import ClassCount, FoundObject
+from fcnlab.domain.project import ClassLabel
 from fcnlab.storage.exports.count_files import CountedImage, count_files
 
 CLASSES = (

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fcnlab.core.images.regions import instance_regions, semantic_regions
-from fcnlab.domain import ClassLabel
+from fcnlab.domain.export import EMBEDDED, LOCAL_FILES
+from fcnlab.domain.project import ClassLabel
 from fcnlab.errors import ExportFailed
-from fcnlab.exports import EMBEDDED, LOCAL_FILES
 from fcnlab.storage.exports.dataset import DatasetWriter
 from fcnlab.storage.exports.folder import FolderTarget
 from fcnlab.storage.exports.spools import Spools

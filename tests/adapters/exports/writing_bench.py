@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.core.images.regions import instance_regions, semantic_regions
-from fcnlab.domain import ClassLabel
+from fcnlab.domain.project import ClassLabel
 from fcnlab.storage.exports.dataset import DatasetWriter
 from fcnlab.storage.exports.folder import FolderTarget
 from fcnlab.storage.exports.spools import Spools

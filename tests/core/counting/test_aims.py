@@ -19,9 +19,10 @@ from fcnlab.core.training.network_model import (
     seen_hw,
 )
 from fcnlab.core.training.trainer import Course
-from fcnlab.counts import CountScore, Objective
+from fcnlab.domain.counting import CountScore, Objective
+from fcnlab.domain.network import SCRATCH, NetworkName, NetworkSpec
+from fcnlab.domain.training import TrainingSpec, counting_training
 from fcnlab.errors import CheckpointError, InvalidSetting
-from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec, TrainingSpec, counting_training
 from tests.core.counting.dots import HEIGHT, SPACING, WIDTH, dot_places, dotted, marked
 
 SMALL = NetworkSpec(NetworkName.UNET, 2, encoder=SCRATCH, width=4)

@@ -10,8 +10,8 @@ import torch
 
 from fcnlab.core.counting.batches import count_batch, density_batch, marks_of, part_box
 from fcnlab.core.counting.density import density_target
-from fcnlab.counts import Objective
-from fcnlab.specs import TrainingSpec, counting_training
+from fcnlab.domain.counting import Objective
+from fcnlab.domain.training import TrainingSpec, counting_training
 from tests.core.counting.dots import HEIGHT, WIDTH, marked
 
 PLAIN = replace(counting_training(Objective.DENSITY), colour=0.0, crop=0)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fcnlab.core.counting.counting import TileScores, count_scores, count_tiles, objects_in
 from fcnlab.core.counting.density import DENSITY_UNIT, density_target, sigma_for
 from fcnlab.core.tiling.tiles import tile_plan
-from fcnlab.counts import Calibration, Objective
+from fcnlab.domain.counting import Calibration, Objective
 from tests.core.counting.maps import discs, marks_of
 
 IDS = [4, 7, 2]

@@ -19,7 +19,7 @@ from fcnlab.core.counting.sizing import Sizes, sizes_at, spacing_from, usual_wid
 from fcnlab.core.counting.views import instant_view
 from fcnlab.core.learner.encoder import StageEncoder
 from fcnlab.core.learner.samples import canonical_clicks
-from fcnlab.domain import Point
+from fcnlab.domain.events import Point
 from fcnlab.errors import NoPoints
 
 HEIGHT, WIDTH = 110, 180

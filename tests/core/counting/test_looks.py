@@ -15,9 +15,10 @@ from fcnlab.core.networks.base import EncoderParts
 from fcnlab.core.networks.registry import build_network
 from fcnlab.core.training import network_model
 from fcnlab.core.training.network_model import NetworkModel
-from fcnlab.counts import Calibration, Objective
+from fcnlab.domain.counting import Calibration, Objective
+from fcnlab.domain.network import COUNTING_NETWORK, NetworkSpec
+from fcnlab.domain.training import counting_training
 from fcnlab.errors import Diverged
-from fcnlab.specs import COUNTING_NETWORK, NetworkSpec, counting_training
 from fcnlab.storage.files.weights import load_encoder
 
 HW = (150, 214)

@@ -7,7 +7,7 @@ import pytest
 
 from fcnlab.core.counting import scoring
 from fcnlab.core.counting.scoring import game, grid_of, match_points, score_counts
-from fcnlab.counts import ClassCount, FoundObject, ImageCount
+from fcnlab.domain.counting import ClassCount, FoundObject, ImageCount
 from fcnlab.errors import NoPoints
 
 HW = (80, 160)

@@ -11,8 +11,8 @@ from fcnlab.core.counting.counted import count_view, with_intervals
 from fcnlab.core.counting.objects import labelled_blobs
 from fcnlab.core.counting.views import View, depths_of, view_of_count
 from fcnlab.core.learner.samples import canonical_clicks
-from fcnlab.counts import ClassCount, FoundObject, ImageCount
-from fcnlab.domain import Point
+from fcnlab.domain.counting import ClassCount, FoundObject, ImageCount
+from fcnlab.domain.events import Point
 
 IMAGE_HW = (60, 100)
 CENTRES = [(8, 9), (15, 30), (22, 44)]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fcnlab.core.networks.base import EncoderParts, PointNetwork
 from fcnlab.core.networks.registry import NETWORKS, build_network
-from fcnlab.specs import SCRATCH, NetworkName, NetworkSpec
+from fcnlab.domain.network import SCRATCH, NetworkName, NetworkSpec
 from fcnlab.storage.files.weights import BUNDLED_ENCODER, load_encoder
 
 Build = Callable[..., PointNetwork]

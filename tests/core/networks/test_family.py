@@ -10,8 +10,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from fcnlab.core.networks.registry import NETWORKS
 from fcnlab.core.training.losses import point_loss, sampled_point_loss
-from fcnlab.domain import IGNORE
-from fcnlab.specs import SCRATCH, NetworkName
+from fcnlab.domain.network import SCRATCH, NetworkName
+from fcnlab.domain.project import IGNORE
 
 SMALL: dict[str, Any] = {"width": 8}
 ANY_SIZE = [name for name, info in NETWORKS.items() if info.any_size]

@@ -12,9 +12,9 @@ from fcnlab.core.networks.base import EncoderParts
 from fcnlab.core.networks.fcn import Fcn, grown, set_linear_head
 from fcnlab.core.networks.registry import build_network
 from fcnlab.core.training.losses import point_loss, sampled_point_loss
-from fcnlab.domain import IGNORE
+from fcnlab.domain.network import NetworkSpec
+from fcnlab.domain.project import IGNORE
 from fcnlab.errors import InvalidSetting
-from fcnlab.specs import NetworkSpec
 
 UPSAMPLINGS = ["nearest", "bilinear", "bicubic", "transposed"]
 WIDTH = 16 + 24 + 40 + 112 + 320

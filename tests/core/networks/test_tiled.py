@@ -10,7 +10,7 @@ import torch
 
 from fcnlab.core.training import network_model
 from fcnlab.core.training.network_model import NetworkModel, network_probabilities, sees_locally
-from fcnlab.specs import TrainingSpec
+from fcnlab.domain.training import TrainingSpec
 
 
 @pytest.mark.parametrize("upsampling", ["bilinear", "transposed"])

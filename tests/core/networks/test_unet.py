@@ -6,7 +6,7 @@ import torch
 from fcnlab.core.networks.base import EncoderParts
 from fcnlab.core.networks.registry import build_network
 from fcnlab.core.networks.unet import UpStep
-from fcnlab.specs import SCRATCH, NetworkSpec
+from fcnlab.domain.network import SCRATCH, NetworkSpec
 
 
 @pytest.mark.parametrize("encoder", [SCRATCH, "tf_efficientnet_lite0"])

@@ -11,11 +11,10 @@ from typing import Any
 
 import streamlit as st
 
-from fcnlab.comparisons import Measured, Participant
 from fcnlab.core.networks.registry import NETWORKS
-from fcnlab.runs import taken_on
+from fcnlab.domain.comparison import Measured, Participant
+from fcnlab.domain.scores import PointScore, taken_on
 from fcnlab.services.comparing.comparisons import Standing
-from fcnlab.specs import PointScore
 from fcnlab.web.panels.projects.dashboard import legend
 
 Rows = list[dict[str, Any]]

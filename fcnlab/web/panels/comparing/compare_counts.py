@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fcnlab.comparisons import Measured, Participant, timing_in_words
-from fcnlab.counts import CountScore
-from fcnlab.runs import kept_in_brief
+from fcnlab.domain.comparison import Measured, Participant, timing_in_words
+from fcnlab.domain.counting import CountScore
+from fcnlab.domain.scores import kept_in_brief
 
 
 def count_row(one: Participant, state: str) -> dict[str, object]:

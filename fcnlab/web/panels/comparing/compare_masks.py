@@ -7,7 +7,7 @@ from html import escape
 
 import streamlit as st
 
-from fcnlab.domain import Project
+from fcnlab.domain.project import Project
 from fcnlab.services.comparing.comparisons import Standing
 from fcnlab.services.comparing.pictures import Gallery, galleries
 from fcnlab.web import session

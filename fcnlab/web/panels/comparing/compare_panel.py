@@ -6,17 +6,18 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from fcnlab.comparisons import ComparisonSpec
 from fcnlab.core.networks.registry import NETWORKS
-from fcnlab.counts import Task
-from fcnlab.domain import ImageInfo, Project
+from fcnlab.domain.comparison import ComparisonSpec
+from fcnlab.domain.counting import Task
+from fcnlab.domain.images import ImageInfo
+from fcnlab.domain.network import COUNTING_NETWORK, NetworkName, NetworkSpec, Upsampling
+from fcnlab.domain.project import Project
+from fcnlab.domain.scores import duration_in_words
 from fcnlab.errors import FcnlabError
-from fcnlab.runs import duration_in_words
 from fcnlab.services.comparing.comparisons import start_comparison
 from fcnlab.services.comparing.entries import FCNS, TELLING, candidate, title_of
 from fcnlab.services.projects.projects import images
 from fcnlab.services.training.workers import ensure_worker
-from fcnlab.specs import COUNTING_NETWORK, NetworkName, NetworkSpec, Upsampling
 from fcnlab.web import session
 from fcnlab.web.session import Engine
 

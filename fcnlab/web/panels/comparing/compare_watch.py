@@ -9,14 +9,14 @@ from html import escape
 
 import streamlit as st
 
-from fcnlab.comparisons import Measured, Participant, timing_in_words
-from fcnlab.domain import Project
+from fcnlab.domain.comparison import Comparison, Measured, Participant, timing_in_words
+from fcnlab.domain.project import Project
+from fcnlab.domain.scores import PointScore, duration_in_words, kept_in_brief
+from fcnlab.domain.training import TrainingState, Wanted
 from fcnlab.errors import FcnlabError
-from fcnlab.runs import Comparison, TrainingState, Wanted, duration_in_words, kept_in_brief
 from fcnlab.services.comparing import comparisons as service
 from fcnlab.services.comparing.comparisons import Standing
 from fcnlab.services.training.workers import ensure_worker
-from fcnlab.specs import PointScore
 from fcnlab.web import session
 from fcnlab.web.panels.comparing.compare_charts import colours_of, draw_charts
 from fcnlab.web.panels.comparing.compare_counts import count_notes, count_row, selection_notes

@@ -11,8 +11,9 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from fcnlab.counts import Task
-from fcnlab.domain import ImageState, Project
+from fcnlab.domain.counting import Task
+from fcnlab.domain.images import ImageState
+from fcnlab.domain.project import Project
 from fcnlab.services.counting.tables import MarkedTotals, marked_totals
 from fcnlab.services.projects.charts import kept_mask_files, point_tallies
 from fcnlab.services.projects.projects import dashboard

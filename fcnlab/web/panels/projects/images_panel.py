@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from fcnlab.domain import Project
+from fcnlab.domain.project import Project
 from fcnlab.errors import FcnlabError, StorageFull
 from fcnlab.services.images.import_sources import (
     WELCOME,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from fcnlab.domain import ImageInfo, Project
+from fcnlab.domain.images import ImageInfo, Imaging, Stretch
+from fcnlab.domain.project import Project
 from fcnlab.errors import FcnlabError
-from fcnlab.imaging import Imaging, Stretch
 from fcnlab.services.images.imaging import Sample, set_imaging
 from fcnlab.services.projects.projects import images
 from fcnlab.web import session

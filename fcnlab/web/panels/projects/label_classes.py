@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from fcnlab.domain import Project
+from fcnlab.domain.project import Project
 from fcnlab.services.labels.label_names import ClassMatch
 from fcnlab.services.labels.mask_intake import is_thing
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from fcnlab.domain import Project
+from fcnlab.domain.project import Project
 from fcnlab.errors import FcnlabError
 from fcnlab.services.labels.expert_masks import counted_by_source, remove_source
 from fcnlab.services.labels.label_import import (

@@ -8,8 +8,8 @@ from typing import Literal
 import streamlit as st
 
 from fcnlab.core.images.coords import COARSEST, LONG_SIDE
-from fcnlab.counts import Task
-from fcnlab.domain import LearnerSpec, Project
+from fcnlab.domain.counting import Task
+from fcnlab.domain.project import LearnerSpec, Project
 from fcnlab.errors import FcnlabError
 from fcnlab.services.models.models import model, models, use_model
 from fcnlab.services.projects.projects import set_learner

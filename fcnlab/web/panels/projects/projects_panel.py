@@ -9,8 +9,8 @@ from functools import partial
 import streamlit as st
 
 from fcnlab.core.images.palette import class_colours
-from fcnlab.counts import Task
-from fcnlab.domain import ClassLabel, LearnerSpec, Project, is_background_name
+from fcnlab.domain.counting import Task
+from fcnlab.domain.project import ClassLabel, LearnerSpec, Project, is_background_name
 from fcnlab.errors import FcnlabError
 from fcnlab.services.export.downloads import download_url, new_download
 from fcnlab.services.installation.backup import backup

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from fcnlab.domain import Project
+from fcnlab.domain.project import Project
 from fcnlab.services.counting.exports import CountTable
 
 HEIGHT_PX = 300

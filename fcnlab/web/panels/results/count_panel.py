@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 import streamlit as st
 
-from fcnlab.counts import CountScore, Task
-from fcnlab.domain import Project
+from fcnlab.domain.counting import CountScore, Task
+from fcnlab.domain.project import Project
 from fcnlab.errors import FcnlabError
 from fcnlab.services.counting.exports import CountRow, CountTable, made_from
 from fcnlab.services.counting.jobs import Counting

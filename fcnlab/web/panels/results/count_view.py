@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from fcnlab.domain import Project
+from fcnlab.domain.project import Project
 from fcnlab.errors import FcnlabError
 from fcnlab.services.counting.exports import CountTable
 from fcnlab.services.counting.previews import density_view

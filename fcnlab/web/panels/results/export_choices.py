@@ -6,9 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from fcnlab.domain import Project
-from fcnlab.errors import ExportFailed
-from fcnlab.exports import (
+from fcnlab.domain.export import (
     DEFAULT_FORMATS,
     EMBEDDED,
     FORMAT_WORDS,
@@ -21,6 +19,8 @@ from fcnlab.exports import (
     SplitBy,
     SplitSpec,
 )
+from fcnlab.domain.project import Project
+from fcnlab.errors import ExportFailed
 from fcnlab.services.export.plan import Outlook
 from fcnlab.web import session
 

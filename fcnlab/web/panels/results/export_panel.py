@@ -8,9 +8,9 @@ from typing import TypeVar
 
 import streamlit as st
 
-from fcnlab.domain import Project
+from fcnlab.domain.export import ExportSpec
+from fcnlab.domain.project import Project
 from fcnlab.errors import FcnlabError
-from fcnlab.exports import ExportSpec
 from fcnlab.services.export.downloads import download_url, new_download
 from fcnlab.services.export.exporting import export_project
 from fcnlab.services.export.plan import Runner, outlook

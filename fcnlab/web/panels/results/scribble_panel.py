@@ -8,7 +8,9 @@ from typing import Any
 import streamlit as st
 
 from fcnlab.core.images.scribbles import Shape, points_of_shapes
-from fcnlab.domain import ClassLabel, ImageInfo, ImageState, Point, Project
+from fcnlab.domain.events import Point
+from fcnlab.domain.images import ImageInfo, ImageState
+from fcnlab.domain.project import ClassLabel, Project
 from fcnlab.errors import FcnlabError
 from fcnlab.services.labelling.scribbles import scribble_picture, store_scribble, undo_last
 from fcnlab.services.projects.projects import images as project_images

@@ -7,20 +7,14 @@ from dataclasses import replace
 import streamlit as st
 
 from fcnlab.core.networks.registry import NETWORKS
-from fcnlab.counts import Objective
-from fcnlab.domain import Project
+from fcnlab.domain.counting import Objective
+from fcnlab.domain.network import COUNTING_NETWORK, DEFAULT_ENCODER, SCRATCH, NetworkSpec
+from fcnlab.domain.project import Project
+from fcnlab.domain.training import TrainingSpec, counting_training
 from fcnlab.errors import FcnlabError
 from fcnlab.services.counting.tables import MarkedTotals, marked_totals
 from fcnlab.services.training.trainings import start_counting
 from fcnlab.services.training.workers import ensure_worker
-from fcnlab.specs import (
-    COUNTING_NETWORK,
-    DEFAULT_ENCODER,
-    SCRATCH,
-    NetworkSpec,
-    TrainingSpec,
-    counting_training,
-)
 from fcnlab.web import session
 from fcnlab.web.session import Engine
 

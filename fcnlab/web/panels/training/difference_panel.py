@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from fcnlab.domain import ImageInfo, ImageState, Project
+from fcnlab.domain.images import ImageInfo, ImageState
+from fcnlab.domain.models import ModelRecord
+from fcnlab.domain.project import Project
 from fcnlab.errors import FcnlabError
-from fcnlab.runs import ModelRecord
 from fcnlab.services.comparing.model_difference import MOST_IMAGES, Contrast, Versions, contrasts
 from fcnlab.services.comparing.truth_scores import MOST_IMAGES as MOST_MEASURED
 from fcnlab.services.comparing.truth_scores import TruthProgress, truth_scores

@@ -9,17 +9,12 @@ from typing import Any
 import streamlit as st
 
 from fcnlab.core.networks.registry import NETWORKS
-from fcnlab.counts import Task
-from fcnlab.domain import Project
+from fcnlab.domain.counting import Task
+from fcnlab.domain.models import ModelKind, ModelRecord
+from fcnlab.domain.network import SCRATCH, NetworkName
+from fcnlab.domain.project import Project
+from fcnlab.domain.scores import duration_in_words, figure, figure_name, score_in_a_sentence
 from fcnlab.errors import FcnlabError
-from fcnlab.runs import (
-    ModelKind,
-    ModelRecord,
-    duration_in_words,
-    figure,
-    figure_name,
-    score_in_a_sentence,
-)
 from fcnlab.services.export.downloads import download_url
 from fcnlab.services.live.fitting import ProjectLearner
 from fcnlab.services.models import models as service
@@ -27,7 +22,6 @@ from fcnlab.services.models.exports import FORMAT_WORDS, ModelFormat, offer_expo
 from fcnlab.services.models.files import SUFFIX
 from fcnlab.services.models.model_import import MOST_BYTES, bring_model
 from fcnlab.services.projects.projects import dashboard
-from fcnlab.specs import SCRATCH, NetworkName
 from fcnlab.web import session
 from fcnlab.web.session import Engine, plain
 

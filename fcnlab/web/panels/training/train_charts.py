@@ -10,10 +10,10 @@ from typing import Any
 
 import streamlit as st
 
-from fcnlab.counts import CountScore
-from fcnlab.domain import Project
-from fcnlab.runs import Epoch, taken_on
-from fcnlab.specs import PointScore
+from fcnlab.domain.counting import CountScore
+from fcnlab.domain.project import Project
+from fcnlab.domain.scores import PointScore, taken_on
+from fcnlab.domain.training import Epoch
 from fcnlab.web.panels.projects.dashboard import legend
 
 Rows = list[dict[str, Any]]

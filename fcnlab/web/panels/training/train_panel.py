@@ -8,12 +8,13 @@ from typing import Any
 import streamlit as st
 
 from fcnlab.core.networks.registry import NETWORKS
-from fcnlab.domain import Project
+from fcnlab.domain.network import DEFAULT_ENCODER, SCRATCH, USUAL_UPSAMPLING, NetworkName, NetworkSpec
+from fcnlab.domain.project import Project
+from fcnlab.domain.training import TrainingSpec
 from fcnlab.errors import FcnlabError
 from fcnlab.services.models.models import models
 from fcnlab.services.training.trainings import Groundwork, start_training
 from fcnlab.services.training.workers import ensure_worker
-from fcnlab.specs import DEFAULT_ENCODER, SCRATCH, USUAL_UPSAMPLING, NetworkName, NetworkSpec, TrainingSpec
 from fcnlab.web import session
 from fcnlab.web.session import Engine
 

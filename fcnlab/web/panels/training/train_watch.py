@@ -8,15 +8,13 @@ from datetime import timedelta
 import streamlit as st
 
 from fcnlab.core.networks.registry import NETWORKS
-from fcnlab.counts import CountScore
-from fcnlab.domain import Project
-from fcnlab.errors import FcnlabError
-from fcnlab.runs import (
-    Epoch,
-    ModelRecord,
-    Training,
-    TrainingState,
-    Wanted,
+from fcnlab.domain.counting import CountScore
+from fcnlab.domain.models import ModelRecord
+from fcnlab.domain.network import NetworkName
+from fcnlab.domain.project import Project
+from fcnlab.domain.scores import (
+    PointScore,
+    Score,
     duration_in_words,
     figure,
     figure_in_brief,
@@ -25,10 +23,11 @@ from fcnlab.runs import (
     score_in_a_sentence,
     sources_in_words,
 )
+from fcnlab.domain.training import Epoch, Training, TrainingState, Wanted
+from fcnlab.errors import FcnlabError
 from fcnlab.services.models.models import models as all_models
 from fcnlab.services.training import trainings as service
 from fcnlab.services.training.workers import ensure_worker
-from fcnlab.specs import NetworkName, PointScore, Score
 from fcnlab.web import session
 from fcnlab.web.panels.training.train_charts import draw_curves
 from fcnlab.web.session import Engine

@@ -1,213 +1,46 @@
-"""What is kept of trainings, of the models they make, and of the processes that train: frozen values."""
+"""How good a model is, on what that was taken, and how it is said."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime
-from enum import StrEnum
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from fcnlab.counts import CountScore, KeptEpoch, Objective
-from fcnlab.domain import LearnerSpec, PointSource
-from fcnlab.specs import EXPERT_MASK, NetworkSpec, PointScore, Score, TrainingProgress, TrainingSpec
+from fcnlab.domain.counting import CountScore, KeptEpoch, Objective
+from fcnlab.domain.events import PointSource
 
-
-class TrainingState(StrEnum):
-    """How far a training has come."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    PAUSED = "paused"
-    FINISHED = "finished"
-    CANCELLED = "cancelled"
-    FAILED = "failed"
-
-
-OPEN_STATES = frozenset({TrainingState.QUEUED, TrainingState.RUNNING, TrainingState.PAUSED})
-"""A training in one of these may still go on."""
-
-
-class Wanted(StrEnum):
-    """What people want of a training; its worker obeys as soon as it can."""
-
-    RUN = "run"
-    PAUSE = "pause"
-    CANCEL = "cancel"
+EXPERT_MASK = "expert_mask"
+"""Source of points that were drawn from an expert mask, at random and away from borders."""
 
 
 @dataclass(frozen=True, slots=True)
-class Training:
-    """One network on its way from points to a model.
+class PointScore:
+    """How well points that training did not see are told apart.
 
     Attributes:
-        image_ids: images whose points it learns from; None means all with points.
-        comparison_id: the comparison it belongs to, if any.
-        labeller: who asked for it.
-        message: why it failed, for people.
-        epoch, epochs: finished and planned, as last reported; the next four likewise.
-        network_now: the network trained just now; staged training goes through several.
-        seconds: of training, pauses left out. seconds_left: estimated.
-        model_id: the model it made, once it is finished.
+        accuracy: share of right ones, every class counting alike.
+        low, high: 95 % interval of the accuracy.
+        n_points: number of points.
+        per_class: share of right ones by class id.
+        sources: how many of the points came from where: a PointSource, or EXPERT_MASK; {} where nobody knows.
+        mean_iou: over the classes, on the expert masks of held-out images; None where there are none.
+        n_masks: number of those masks.
+        kept: the weights it is of; None where it was not recorded, and of weights that no epochs made.
     """
 
-    id: int
-    project_id: int
-    network: NetworkSpec
-    training: TrainingSpec
-    image_ids: tuple[int, ...] | None
-    comparison_id: int | None
-    state: TrainingState
-    wanted: Wanted
-    labeller: str
-    message: str
-    epoch: int
-    epochs: int
-    network_now: str
-    seconds: float
-    seconds_left: float
-    images_per_second: float
-    model_id: int | None
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it may still go on."""
-        return self.state in OPEN_STATES
-
-    @property
-    def can_go_on(self) -> bool:
-        """Whether it may still become a model: it is open, or failed and may be tried again."""
-        return (self.is_open and self.wanted is not Wanted.CANCEL) or self.state is TrainingState.FAILED
-
-    @property
-    def resume_file(self) -> str:
-        """Name of the file in the resume folder from which it goes on."""
-        return resume_file_of(self.id)
-
-    @property
-    def checkpoint_file(self) -> str:
-        """Name of the file in the checkpoints folder in which its network is kept."""
-        return checkpoint_file_of(self.project_id, self.id)
-
-
-def resume_file_of(training_id: int) -> str:
-    """Name of the file in the resume folder from which a training goes on."""
-    return f"training-{training_id}.resume"
-
-
-def checkpoint_file_of(project_id: int, training_id: int) -> str:
-    """Name of the file in the checkpoints folder in which the network of a training is kept."""
-    return f"network-{project_id}-{training_id}.safetensors"
-
-
-@dataclass(frozen=True, slots=True)
-class Epoch:
-    """One epoch of a training, as it was reported, and when."""
-
-    progress: TrainingProgress
-    created_at: datetime
-
-
-class ModelKind(StrEnum):
-    """What a model is: a whole network, or a head of the instant learner."""
-
-    NETWORK = "network"
-    INSTANT = "instant"
-
-
-@dataclass(frozen=True, slots=True)
-class ModelDraft:
-    """A model before it is stored.
-
-    Attributes:
-        name: for people.
-        spec: of the network, or of the learner for the instant kind.
-        training: how it was trained, if a training made it.
-        classes: (id, name, colour) in the order of its scores.
-        point_set_hash, n_points: what it learned from.
-        score: on held-out points or images, if there were any.
-        parent_id: the model it started from. training_id: the training that made it.
-        labeller: who asked for it.
-        file: in the checkpoints folder; `size` in bytes.
-        seconds: of training.
-    """
-
-    name: str
-    kind: ModelKind
-    spec: dict[str, Any]
-    training: TrainingSpec | None
-    classes: tuple[tuple[int, str, str], ...]
-    point_set_hash: str
+    accuracy: float
+    low: float
+    high: float
     n_points: int
-    score: Score | None
-    parent_id: int | None
-    training_id: int | None
-    labeller: str
-    file: str
-    size: int
-    seconds: float
-
-    @property
-    def objective(self) -> Objective:
-        """What it was trained for; the instant learner tells pixels apart."""
-        return Objective.POINTS if self.training is None else self.training.objective
+    per_class: dict[int, float] = field(default_factory=dict)
+    sources: dict[str, int] = field(default_factory=dict)
+    mean_iou: float | None = None
+    n_masks: int = 0
+    kept: KeptEpoch | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ModelRecord(ModelDraft):
-    """A model of a project, as stored. `removed_at`: when somebody took it out of the list."""
-
-    id: int
-    project_id: int
-    created_at: datetime
-    removed_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Several networks trained on the same points for the same time; `results` is filled as they come in."""
-
-    id: int
-    project_id: int
-    spec: dict[str, Any]
-    state: TrainingState
-    results: dict[str, Any]
-    labeller: str
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessId:
-    """A process among all that ever ran: numbers are given again, a number with its start time is not."""
-
-    host: str
-    pid: int
-    started: float
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """The right to train for a project, held by one process as long as it says that it is alive."""
-
-    project_id: int
-    process: ProcessId
-    heartbeat_at: datetime
-
-
-def best_counter(models: Sequence[ModelRecord]) -> ModelRecord:
-    """The one of these models, at least one, whose counts of held-out images are least off; without a score the oldest.
-
-    Densities win among equals: they count more steadily.
-    """
-
-    def merit(one: ModelRecord) -> tuple[bool, float, bool, int]:
-        error = one.score.mae if isinstance(one.score, CountScore) else 0.0
-        return not isinstance(one.score, CountScore), error, one.objective is not Objective.DENSITY, one.id
-
-    return min(models, key=merit)
+Score = PointScore | CountScore
+"""How well a network does on what it did not learn from: points told apart, or objects counted."""
 
 
 SOURCES_IN_WORDS = {
@@ -227,7 +60,9 @@ TOO_LOW: dict[str, str] = {
     PointSource.QUERY: "the page asks where the mask is unsure",
     PointSource.SIMULATION: "simulated labellers click where the mask is wrong",
 }
+
 TOO_HIGH: dict[str, str] = {EXPERT_MASK: "points of expert masks lie away from borders"}
+
 AS_IT_IS: dict[str, str] = {PointSource.RANDOM_QUERY: "nobody chose where they lie"}
 """Why accuracy on points of a source is lower than on all pixels, higher, or neither; of others that is not known."""
 
@@ -352,17 +187,3 @@ def score_in_a_sentence(score: Score) -> str:
         f"{taken_on(score)}."
     )
     return " ".join(filter(None, (accuracy, mean_iou_in_words(score), kept_in_words(score))))
-
-
-@dataclass(frozen=True, slots=True)
-class FitRecord:
-    """A finished fit: what was learned from which points, and the checkpoint file it left."""
-
-    id: int
-    project_id: int
-    learner: LearnerSpec
-    point_set_hash: str
-    n_points: int
-    checkpoint: str
-    milliseconds: float
-    created_at: datetime

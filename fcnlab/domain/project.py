@@ -1,20 +1,15 @@
-"""The values the whole project speaks in: frozen, checked when built, free of any library.
-
-`row, col` are always pixels of the upright image (EXIF orientation applied) at full size, 0 = top, left.
-"""
+"""A project: its classes, its settings, what is unlabelled. Frozen, checked when built, free of any library."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
-from enum import StrEnum
 from typing import Any, Literal
 
-from fcnlab.counts import Task
-from fcnlab.errors import InvalidClasses, InvalidEvent, InvalidName, InvalidSetting
-from fcnlab.imaging import Imaging, PixelSize, Recipe, Stretch
+from fcnlab.domain.counting import Task
+from fcnlab.domain.images import Imaging
+from fcnlab.errors import InvalidClasses, InvalidName, InvalidSetting
 from fcnlab.validation import check_fields, clean_name
 
 IGNORE = 255
@@ -36,80 +31,8 @@ DEFAULT_PALETTE = (
 )
 """Colours that stay apart for colour-blind readers (after Okabe and Ito 2008); `palette.class_colours` goes on."""
 
-
 BACKGROUND_NAMES = frozenset({"background", "bg", "unlabelled", "unlabeled", "nothing", "none", "rest"})
 """What a class is called that is taken for the background unless somebody says otherwise; case does not matter."""
-
-
-class PointSource(StrEnum):
-    """Where a point came from: QUERY answers an uncertain pixel, RANDOM_QUERY one that was drawn at random, ACCEPTED is
-    the centre of an object that was counted, taken over with all others at once."""
-
-    CLICK = "click"
-    QUERY = "query"
-    RANDOM_QUERY = "random_query"
-    SCRIBBLE = "scribble"
-    IMPORT = "import"
-    SIMULATION = "simulation"
-    ACCEPTED = "accepted"
-
-
-class ImageState(StrEnum):
-    """How far an image has come."""
-
-    NEW = "new"
-    IN_PROGRESS = "in_progress"
-    DONE = "done"
-
-
-class EventKind(StrEnum):
-    """What a labeller did. Only those in UNDOABLE can be undone, and of STATE what took an image its kept mask."""
-
-    ADD = "add"
-    REMOVE = "remove"
-    CLEAR = "clear"
-    BRUSH = "brush"
-    SCRIBBLE = "scribble"
-    ACCEPT = "accept"
-    UNDO = "undo"
-    REDO = "redo"
-    STATE = "state"
-    COMPLETE = "complete"
-    CLASS_ADD = "class_add"
-    CLASS_EDIT = "class_edit"
-    CLASS_REMOVE = "class_remove"
-    BACKGROUND = "background"
-
-
-UNDOABLE = frozenset(
-    {EventKind.ADD, EventKind.REMOVE, EventKind.CLEAR, EventKind.BRUSH, EventKind.SCRIBBLE, EventKind.ACCEPT}
-)
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Point:
-    """One labelled pixel."""
-
-    row: int
-    col: int
-    class_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class StoredPoint:
-    """A point as the database knows it; `uid` names the event that made it and never changes.
-
-    `id` is higher than that of every earlier point of its project; 0 before it is stored.
-    """
-
-    uid: str
-    image_id: int
-    point: Point
-    labeller: str
-    source: PointSource
-    created_at: datetime
-    weight: float = 1.0
-    id: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,102 +179,3 @@ def is_background_name(name: str) -> bool:
 def background_among(labels: Iterable[ClassLabel]) -> int | None:
     """Id of the first class that is called as backgrounds are; None when none is."""
     return next((label.id for label in labels if is_background_name(label.name)), None)
-
-
-def picture_name(content_hash: str, imaging: Imaging | None) -> str:
-    """The picture id of an original that was imaged so; see ImageInfo."""
-    return content_hash if imaging is None else f"{content_hash}-{imaging.digest}"
-
-
-@dataclass(frozen=True, slots=True)
-class ImageInfo:
-    """An image of a project. `height, width` are of the upright full-size picture, `imaging` as in Recipe;
-    `is_complete`: all its objects are marked, so that its points are its count."""
-
-    id: int
-    project_id: int
-    name: str
-    content_hash: str
-    height: int
-    width: int
-    dtype: str
-    channels: int
-    turned: bool
-    stretch: Stretch | None
-    state: ImageState
-    n_points: int
-    mask_model: str | None = None
-    imaging: Imaging | None = None
-    pixel_size: PixelSize | None = None
-    is_complete: bool = False
-
-    @property
-    def recipe(self) -> Recipe:
-        """How its picture was made from its original."""
-        return Recipe(self.stretch, self.imaging)
-
-    @property
-    def picture_id(self) -> str:
-        """Names its picture: another original, or the same one imaged otherwise, has another. A file name."""
-        return picture_name(self.content_hash, self.imaging)
-
-    @property
-    def hw(self) -> tuple[int, int]:
-        """Height and width."""
-        return self.height, self.width
-
-
-@dataclass(frozen=True, slots=True)
-class ImagePlace:
-    """Where an image stands among the images of its project, in import order; `position` starts at 1."""
-
-    position: int
-    count: int
-    previous_id: int | None
-    next_id: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class StoredMask:
-    """The mask a done image keeps: its file in the masks folder, what made it, from which points, when."""
-
-    file: str
-    model: str
-    point_set_hash: str
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One thing a labeller did, numbered by the browser that saw it.
-
-    `image_id` is the image shown when it happened. `payload` per kind: ADD {row, col, class_id}
-    and, unless it is a click, {source}; REMOVE {uid}; CLEAR, UNDO, REDO {}; BRUSH {class_id, top, left, height, width,
-    runs}, see Stroke; SCRIBBLE {points: [[row, col, class_id], ...]}; ACCEPT {points, complete}, whether all objects
-    are marked with these; STATE {state}; COMPLETE {complete}; CLASS_ADD {name, colour};
-    CLASS_EDIT {class_id, name, colour}; CLASS_REMOVE {class_id}; BACKGROUND {class_id}, None for none.
-    """
-
-    seq: int
-    kind: EventKind
-    image_id: int
-    payload: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if self.seq < 1:
-            raise InvalidEvent(f"event number {self.seq} must be 1 or more")
-
-
-@dataclass(frozen=True, slots=True)
-class EventBatch:
-    """The events of one browser tab that were not acknowledged yet, in order."""
-
-    client_id: str
-    events: tuple[Event, ...]
-
-    def __post_init__(self) -> None:
-        if not re.fullmatch(r"[A-Za-z0-9_-]{8,64}", self.client_id):
-            raise InvalidEvent(f"client id {self.client_id!r} must be 8 to 64 letters, digits, '-' or '_'")
-        numbers = [event.seq for event in self.events]
-        if numbers != sorted(set(numbers)):
-            raise InvalidEvent(f"event numbers {numbers[:20]} of {self.client_id} do not rise")

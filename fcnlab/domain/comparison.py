@@ -1,4 +1,4 @@
-"""What a comparison is asked, and what came out for each of those compared: frozen values."""
+"""What a comparison is asked, and what came out for each of those compared."""
 
 from __future__ import annotations
 
@@ -7,10 +7,25 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Self
 
-from fcnlab.counts import Objective
+from fcnlab.domain.counting import Objective
+from fcnlab.domain.network import NetworkSpec
+from fcnlab.domain.scores import Score, score_from_plain, score_to_plain
+from fcnlab.domain.training import Training, TrainingSpec, TrainingState, counting_training
 from fcnlab.errors import InvalidSetting
-from fcnlab.runs import Training, TrainingState, score_from_plain, score_to_plain
-from fcnlab.specs import NetworkSpec, Score, TrainingSpec, counting_training
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Several networks trained on the same points for the same time; `results` is filled as they come in."""
+
+    id: int
+    project_id: int
+    spec: dict[str, Any]
+    state: TrainingState
+    results: dict[str, Any]
+    labeller: str
+    created_at: datetime
+
 
 LINEAR, LARGER = "instant", "instant-larger"
 """Keys of the instant learner with its linear head, and with the larger one."""

@@ -1,4 +1,4 @@
-"""How pictures are made from what image files hold, and how large their pixels are: frozen values."""
+"""Images of a project, how pictures are made of their channels, how large pixels are, and the masks they have."""
 
 from __future__ import annotations
 
@@ -6,9 +6,83 @@ import hashlib
 import json
 import math
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from fcnlab.errors import InvalidSetting
+
+
+class ImageState(StrEnum):
+    """How far an image has come."""
+
+    NEW = "new"
+    IN_PROGRESS = "in_progress"
+    DONE = "done"
+
+
+def picture_name(content_hash: str, imaging: Imaging | None) -> str:
+    """The picture id of an original that was imaged so; see ImageInfo."""
+    return content_hash if imaging is None else f"{content_hash}-{imaging.digest}"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInfo:
+    """An image of a project. `height, width` are of the upright full-size picture, `imaging` as in Recipe;
+    `is_complete`: all its objects are marked, so that its points are its count."""
+
+    id: int
+    project_id: int
+    name: str
+    content_hash: str
+    height: int
+    width: int
+    dtype: str
+    channels: int
+    turned: bool
+    stretch: Stretch | None
+    state: ImageState
+    n_points: int
+    mask_model: str | None = None
+    imaging: Imaging | None = None
+    pixel_size: PixelSize | None = None
+    is_complete: bool = False
+
+    @property
+    def recipe(self) -> Recipe:
+        """How its picture was made from its original."""
+        return Recipe(self.stretch, self.imaging)
+
+    @property
+    def picture_id(self) -> str:
+        """Names its picture: another original, or the same one imaged otherwise, has another. A file name."""
+        return picture_name(self.content_hash, self.imaging)
+
+    @property
+    def hw(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.height, self.width
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePlace:
+    """Where an image stands among the images of its project, in import order; `position` starts at 1."""
+
+    position: int
+    count: int
+    previous_id: int | None
+    next_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMask:
+    """The mask a done image keeps: its file in the masks folder, what made it, from which points, when."""
+
+    file: str
+    model: str
+    point_set_hash: str
+    created_at: datetime
+
 
 MAX_CHANNELS = 10_000
 """Channel numbers run from 1 to this."""
@@ -107,3 +181,23 @@ class PixelSize:
     def turned(self) -> PixelSize:
         """Of the image on its side."""
         return PixelSize(self.height, self.width, self.unit)
+
+
+@dataclass(frozen=True, slots=True)
+class ExpertMask:
+    """A mask that came from outside: its file in the masks folder, empty when there are points alone.
+
+    `n_known` counts its labelled pixels, `n_points` the training points it gave. `digest` says what was imported.
+    """
+
+    id: int
+    project_id: int
+    image_id: int
+    file: str
+    source: str
+    digest: str
+    labeller: str
+    weight: float
+    n_known: int
+    n_points: int
+    created_at: datetime

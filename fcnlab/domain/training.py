@@ -1,109 +1,24 @@
-"""What a network is, how it is trained, and how far training has come: frozen values, checked when built."""
+"""How a network is trained, how far it has come, and who trains it. Frozen values, checked when built."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal, Self, get_args
 
-from fcnlab.counts import CountScore, KeptEpoch, Objective
-from fcnlab.domain import MAX_CLASSES, PointSource
+from fcnlab.domain.counting import Objective
+from fcnlab.domain.events import PointSource
+from fcnlab.domain.network import NetworkName, NetworkSpec, JsonSpec
+from fcnlab.domain.scores import Score
 from fcnlab.errors import InvalidSetting
 from fcnlab.validation import check_fields
-
-DEFAULT_ENCODER = "tf_efficientnet_lite0"
-
-
-class NetworkName(StrEnum):
-    """The networks of the family, by the name used on every door."""
-
-    FCN32S = "fcn32s"
-    FCN16S = "fcn16s"
-    FCN8S = "fcn8s"
-    FCN2S = "fcn2s"
-    UNET = "unet"
-    DECONVNET = "deconvnet"
-    SLIDING = "sliding"
-    SLIDING_DENSE = "sliding-dense"
-    FULLY_CONNECTED = "fully-connected"
-    LARGER_HEAD = "larger-head"
-
-
-Upsampling = Literal["nearest", "bilinear", "bicubic", "transposed"]
-USUAL_UPSAMPLING: dict[NetworkName, Upsampling] = {NetworkName.FCN2S: "bilinear"}
-"""What FCNs upsample by unless told otherwise: they learn it, but FCN-2s, which starts from a fitted head that way."""
-
-COUNTING_NETWORK = NetworkName.FCN2S
-"""What counts unless told otherwise, with transposed upsampling."""
-
-SCRATCH = ""
-"""The encoder of a network that starts from random weights."""
-
 
 LEAST_CROP = 16
 """Pixels; less is hardly ever more than one thing."""
 
 
-class _Plain:
-    """Plain values for JSON, and back."""
-
-    __slots__ = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; `from_dict` is the inverse."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}  # type: ignore[call-overload]
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Raises InvalidSetting for a name this version does not know."""
-        known = {one.name for one in fields(cls)}  # type: ignore[arg-type]
-        unknown = set(values) - known
-        if unknown:
-            raise InvalidSetting(f"unknown {cls.__name__} setting {sorted(unknown)}; known: {sorted(known)}")
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
-
-
 @dataclass(frozen=True, slots=True)
-class NetworkSpec(_Plain):
-    """A network before it has weights.
-
-    Attributes:
-        network: which of the family.
-        n_classes: number K of scores per pixel.
-        encoder: timm network with features at strides 2 to 32, or SCRATCH for one without trained weights.
-        encoder_weights: path of a weight file; empty means bundled or hub weights.
-        upsampling: how the FCNs bring scores to the size of the picture.
-        width: channels of the first layer of a network from scratch.
-        input_hw: height and width a network with fully connected layers takes; other networks take any.
-    """
-
-    network: NetworkName
-    n_classes: int
-    encoder: str = DEFAULT_ENCODER
-    encoder_weights: str = ""
-    upsampling: Upsampling = "transposed"
-    width: int = 32
-    input_hw: tuple[int, ...] | None = None
-
-    def __post_init__(self) -> None:
-        try:
-            object.__setattr__(self, "network", NetworkName(self.network))
-        except (TypeError, ValueError) as failure:
-            known = ", ".join(NetworkName)
-            raise InvalidSetting(f"there is no network {self.network!r}; known: {known}") from failure
-        check_fields(self)
-        if not 2 <= self.n_classes <= MAX_CLASSES:
-            raise InvalidSetting(f"a network tells 2 to {MAX_CLASSES} classes apart, got {self.n_classes}")
-        if self.upsampling not in get_args(Upsampling):
-            raise InvalidSetting(f"upsampling {self.upsampling!r} is none of {', '.join(get_args(Upsampling))}")
-        if not 4 <= self.width <= 512:
-            raise InvalidSetting(f"width {self.width} must be between 4 and 512 channels")
-        if self.input_hw is not None and (len(self.input_hw) != 2 or any(side < 32 for side in self.input_hw)):
-            raise InvalidSetting(f"input_hw {self.input_hw} must be a height and a width of at least 32 pixels")
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingSpec(_Plain):
+class TrainingSpec(JsonSpec):
     """How a network is trained.
 
     Attributes:
@@ -234,40 +149,6 @@ def counting_training(objective: Objective) -> TrainingSpec:
     )
 
 
-EXPERT_MASK = "expert_mask"
-"""Source of points that were drawn from an expert mask, at random and away from borders."""
-
-
-@dataclass(frozen=True, slots=True)
-class PointScore:
-    """How well points that training did not see are told apart.
-
-    Attributes:
-        accuracy: share of right ones, every class counting alike.
-        low, high: 95 % interval of the accuracy.
-        n_points: number of points.
-        per_class: share of right ones by class id.
-        sources: how many of the points came from where: a PointSource, or EXPERT_MASK; {} where nobody knows.
-        mean_iou: over the classes, on the expert masks of held-out images; None where there are none.
-        n_masks: number of those masks.
-        kept: the weights it is of; None where it was not recorded, and of weights that no epochs made.
-    """
-
-    accuracy: float
-    low: float
-    high: float
-    n_points: int
-    per_class: dict[int, float] = field(default_factory=dict)
-    sources: dict[str, int] = field(default_factory=dict)
-    mean_iou: float | None = None
-    n_masks: int = 0
-    kept: KeptEpoch | None = None
-
-
-Score = PointScore | CountScore
-"""How well a network does on what it did not learn from: points told apart, or objects counted."""
-
-
 @dataclass(frozen=True, slots=True)
 class TrainingProgress:
     """One epoch further.
@@ -292,3 +173,119 @@ class TrainingProgress:
     seconds_left: float
     score: Score | None = None
     is_best: bool = False
+
+
+class TrainingState(StrEnum):
+    """How far a training has come."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSED = "paused"
+    FINISHED = "finished"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+OPEN_STATES = frozenset({TrainingState.QUEUED, TrainingState.RUNNING, TrainingState.PAUSED})
+"""A training in one of these may still go on."""
+
+
+class Wanted(StrEnum):
+    """What people want of a training; its worker obeys as soon as it can."""
+
+    RUN = "run"
+    PAUSE = "pause"
+    CANCEL = "cancel"
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """One network on its way from points to a model.
+
+    Attributes:
+        image_ids: images whose points it learns from; None means all with points.
+        comparison_id: the comparison it belongs to, if any.
+        labeller: who asked for it.
+        message: why it failed, for people.
+        epoch, epochs: finished and planned, as last reported; the next four likewise.
+        network_now: the network trained just now; staged training goes through several.
+        seconds: of training, pauses left out. seconds_left: estimated.
+        model_id: the model it made, once it is finished.
+    """
+
+    id: int
+    project_id: int
+    network: NetworkSpec
+    training: TrainingSpec
+    image_ids: tuple[int, ...] | None
+    comparison_id: int | None
+    state: TrainingState
+    wanted: Wanted
+    labeller: str
+    message: str
+    epoch: int
+    epochs: int
+    network_now: str
+    seconds: float
+    seconds_left: float
+    images_per_second: float
+    model_id: int | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may still go on."""
+        return self.state in OPEN_STATES
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether it may still become a model: it is open, or failed and may be tried again."""
+        return (self.is_open and self.wanted is not Wanted.CANCEL) or self.state is TrainingState.FAILED
+
+    @property
+    def resume_file(self) -> str:
+        """Name of the file in the resume folder from which it goes on."""
+        return resume_file_of(self.id)
+
+    @property
+    def checkpoint_file(self) -> str:
+        """Name of the file in the checkpoints folder in which its network is kept."""
+        return checkpoint_file_of(self.project_id, self.id)
+
+
+def resume_file_of(training_id: int) -> str:
+    """Name of the file in the resume folder from which a training goes on."""
+    return f"training-{training_id}.resume"
+
+
+def checkpoint_file_of(project_id: int, training_id: int) -> str:
+    """Name of the file in the checkpoints folder in which the network of a training is kept."""
+    return f"network-{project_id}-{training_id}.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One epoch of a training, as it was reported, and when."""
+
+    progress: TrainingProgress
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessId:
+    """A process among all that ever ran: numbers are given again, a number with its start time is not."""
+
+    host: str
+    pid: int
+    started: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to train for a project, held by one process as long as it says that it is alive."""
+
+    project_id: int
+    process: ProcessId
+    heartbeat_at: datetime
