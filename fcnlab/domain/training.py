@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from fcnlab.domain.counting import Objective
 from fcnlab.domain.events import PointSource
-from fcnlab.domain.network import NetworkName, NetworkSpec, JsonSpec
+from fcnlab.domain.network import JsonSpec, NetworkName, NetworkSpec
 from fcnlab.domain.scores import Score
 from fcnlab.errors import InvalidSetting
 from fcnlab.validation import check_fields

@@ -21,7 +21,7 @@ from fcnlab.storage.database.engine import Sessions, chunked, reading, writing
 from tests.adapters.tables import NOW, make_project
 
 MANY = 33_000
-ADAPTERS = Path(repository_projects.__file__).parent
+STORAGE = Path(repository_projects.__file__).parents[1]
 IMAGE = text(
     "INSERT INTO images (id, project_id, name, content_hash, height, width, dtype, channels, turned, state, position, "
     "created_at) VALUES (1, 1, 'a', 'a', 9, 9, 'uint8', 3, false, 'new', 1, '2026-01-02 03:04:05')"
@@ -63,7 +63,7 @@ def test_parts_are_all_values_in_order() -> None:
     assert list(chunked([], 3)) == []
 
 
-@pytest.mark.parametrize("path", sorted(ADAPTERS.glob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(STORAGE.rglob("*.py")), ids=lambda path: path.stem)
 def test_every_list_in_a_statement_is_a_part_of_one_or_known_to_be_short(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("in_", "not_in"):

@@ -19,11 +19,11 @@ CLICKER = """
 import sys
 from pathlib import Path
 import numpy as np
-from fcnlab.domain import Event, EventBatch, EventKind
+from fcnlab.domain.events import Event, EventBatch, EventKind
 from fcnlab.lab import open_lab
-from fcnlab.services.importing import import_files
-from fcnlab.services.labelling import apply_events
-from fcnlab.services.projects import create_project
+from fcnlab.services.images.importing import import_files
+from fcnlab.services.labelling.events import apply_events
+from fcnlab.services.projects.projects import create_project
 from fcnlab.settings import Settings
 from PIL import Image
 import io
@@ -45,8 +45,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from fcnlab.lab import open_lab
-from fcnlab.services.importing import import_files
-from fcnlab.services.projects import create_project
+from fcnlab.services.images.importing import import_files
+from fcnlab.services.projects.projects import create_project
 from fcnlab.settings import Settings
 
 def files():

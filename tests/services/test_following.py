@@ -211,7 +211,7 @@ def test_two_processes_see_what_the_other_one_did(lab: Lab) -> None:
         "import sys\n"
         "from fcnlab.lab import open_lab\n"
         "from fcnlab.settings import load_settings\n"
-        "from fcnlab.domain import Point, PointSource\n"
+        "from fcnlab.domain.events import Point, PointSource\n"
         "from fcnlab.services.labelling.events import add_points\n"
         "lab = open_lab(load_settings())\n"
         "add_points(lab, [Point(3, 4, 1)], image_id=int(sys.argv[1]), labeller='cli', source=PointSource.IMPORT)\n"

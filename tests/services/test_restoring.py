@@ -34,7 +34,7 @@ ABANDONED = """
 import os, sys
 from pathlib import Path
 from fcnlab.lab import open_lab
-from fcnlab.services.projects import create_project
+from fcnlab.services.projects.projects import create_project
 from fcnlab.settings import Settings
 
 lab = open_lab(Settings(data_dir=Path(sys.argv[1]), device="cpu"))
@@ -45,7 +45,7 @@ RESTORER = """
 import os, sys
 from pathlib import Path
 from fcnlab.storage.files import restoring
-from fcnlab.services.backing_up import restore
+from fcnlab.services.installation.backup import restore
 from fcnlab.settings import Settings
 
 after = int(sys.argv[3])

@@ -218,11 +218,11 @@ import io, sys
 from pathlib import Path
 import numpy as np
 from PIL import Image
-from fcnlab.domain import Event, EventBatch, EventKind
+from fcnlab.domain.events import Event, EventBatch, EventKind
 from fcnlab.lab import open_lab
-from fcnlab.services.importing import import_files
-from fcnlab.services.labelling import apply_events
-from fcnlab.services.projects import create_project
+from fcnlab.services.images.importing import import_files
+from fcnlab.services.labelling.events import apply_events
+from fcnlab.services.projects.projects import create_project
 from fcnlab.settings import Settings
 
 lab = open_lab(Settings(data_dir=Path(sys.argv[1]), device="cpu"))

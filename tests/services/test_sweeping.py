@@ -43,7 +43,8 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from fcnlab.lab import open_lab
-from fcnlab.services import projects, sweeping
+from fcnlab.services.projects import projects
+from fcnlab.services.installation import sweeping
 from fcnlab.settings import Settings
 
 after = int(sys.argv[2])
@@ -59,8 +60,8 @@ def counted(call):
         return result
     return step
 
-sweeping.repository.begin_deletion = counted(sweeping.repository.begin_deletion)
-sweeping.repository.delete_some = counted(sweeping.repository.delete_some)
+sweeping.repository_projects.begin_deletion = counted(sweeping.repository_projects.begin_deletion)
+sweeping.repository_projects.delete_some = counted(sweeping.repository_projects.delete_some)
 sweeping.delete_anything = projects.delete_anything = counted(sweeping.delete_anything)
 sweeping.new_part = counted(sweeping.new_part)
 lab = open_lab(Settings(data_dir=Path(sys.argv[1]), device="cpu"))

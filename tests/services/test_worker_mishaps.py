@@ -36,7 +36,7 @@ WORKER = """
 import sys
 from pathlib import Path
 from fcnlab.lab import open_lab
-from fcnlab.services.worker import run_worker
+from fcnlab.services.training.worker import run_worker
 from fcnlab.settings import Settings
 from tests.services.tiny_trainer import TinyTrainer
 

@@ -11,7 +11,7 @@ import pytest
 from fcnlab.web.session import plain
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = sorted([*(ROOT / "fcnlab" / "ui").glob("*.py"), *(ROOT / "pages").glob("*.py")])
+SCRIPTS = sorted([*(ROOT / "fcnlab" / "web").rglob("*.py"), *(ROOT / "pages").glob("*.py")])
 
 READS_MARKDOWN = {
     *("markdown", "write", "caption", "header", "subheader", "title", "badge", "error", "warning", "info", "success"),
