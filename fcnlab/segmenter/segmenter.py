@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from cachetools import LRUCache
 from numpy.typing import ArrayLike, NDArray
 
 from fcnlab.core.images.picture import array_id, to_rgb8
@@ -87,7 +87,7 @@ class PointSegmenter:
         self.device = pick_device(device)
         check_encoder(self.spec.encoder, self.spec.encoder_weights)
         self._encoder: StageEncoder | None = None
-        self._pictures: OrderedDict[str, AnyPicture] = OrderedDict()
+        self._pictures: LRUCache[str, AnyPicture] = LRUCache(PICTURES_KEPT)
         self._working: dict[str, NDArray[np.uint8]] = {}
         self._image_hw: dict[str, tuple[int, int]] = {}
         self._points: dict[str, list[Point]] = {}
@@ -307,12 +307,10 @@ class PointSegmenter:
         return canonical_clicks(self._points[image], self._image_hw[image])
 
     def _picture(self, image: str) -> AnyPicture:
-        if image not in self._pictures:
-            self._pictures[image] = self._encode(self._working_of(image))
-            while len(self._pictures) > PICTURES_KEPT:
-                self._pictures.popitem(last=False)
-        self._pictures.move_to_end(image)
-        return self._pictures[image]
+        picture = self._pictures.get(image)
+        if picture is None:
+            picture = self._pictures[image] = self._encode(self._working_of(image))
+        return picture
 
     def _working_of(self, image: str) -> NDArray[np.uint8]:
         if image not in self._working:

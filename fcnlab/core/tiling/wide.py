@@ -7,11 +7,11 @@ project are made with those of the whole (`large.segment_large`).
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from dataclasses import replace
 
 import numpy as np
 import torch
+from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from fcnlab.core.images.coords import learner_hw
@@ -81,7 +81,7 @@ class WidePicture:
             statistics=(coarse.means, coarse.scales),
         )
         self.plan = self._stages.plan
-        self._ready: OrderedDict[int, Picture] = OrderedDict()
+        self._ready: LRUCache[int, Picture] = LRUCache(TILES_READY)
         self._samples: dict[tuple[float, float], NDArray[np.float32]] = {}
 
     @property
@@ -132,9 +132,6 @@ class WidePicture:
             rgb = np.ascontiguousarray(self.rgb[rows, cols])
             ready = _lighter(prepare(rgb, self._stages.stages(number)), rgb)
             self._ready[number] = ready
-            while len(self._ready) > TILES_READY:
-                self._ready.popitem(last=False)
-        self._ready.move_to_end(number)
         return ready
 
     def _pixel(self, place: tuple[float, float]) -> tuple[int, int]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import replace
+
+from cachetools import LRUCache
 
 from fcnlab.core.counting.counted import Counted, count_view, with_intervals
 from fcnlab.core.counting.looks import calibration_of
@@ -29,7 +30,7 @@ class ChosenCounts:
 
     def __init__(self, lab: Lab, shelf: ModelShelf) -> None:
         self._lab, self._shelf = lab, shelf
-        self._views: OrderedDict[tuple[object, ...], View] = OrderedDict()
+        self._views: LRUCache[tuple[object, ...], View] = LRUCache(VIEWS_KEPT)
 
     def is_ready(self, record: ModelRecord, project: Project, image: ImageInfo) -> bool:
         """Whether `count` answers at once."""
@@ -60,9 +61,6 @@ class ChosenCounts:
             view = network_view(model, read_picture(self._lab, image), class_ids=class_ids, device=self._lab.device)
         if keeps:
             self._views[key] = view
-            self._views.move_to_end(key)
-            while len(self._views) > VIEWS_KEPT:
-                self._views.popitem(last=False)
         out_hw = learner_hw(image.hw, counting_spec(image.hw, project.learner))
         found = count_view(view, clicks, is_complete=image.is_complete, out_hw=out_hw)
         return replace(found, count=with_intervals(found.count, calibration_of(model).spread))

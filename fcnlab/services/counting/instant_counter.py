@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, replace
 
 import numpy as np
+from cachetools import LRUCache
 
 from fcnlab.core.counting.counted import Counted, count_view, with_intervals
 from fcnlab.core.counting.instant import CountHead, CountLesson, CountLessons, CountPicture, fit_counts, teach_counts
@@ -39,7 +39,7 @@ class InstantCounter:
         self._pictures = pictures
         self._sizes: dict[int, Sizes] = {}
         self._taught: dict[int, _Taught] = {}
-        self._lessons: OrderedDict[int, CountLesson] = OrderedDict()
+        self._lessons: LRUCache[int, CountLesson] = LRUCache(LESSONS_KEPT)
         self._sum = CountLessons()
         self._spacing = 0.0
         self._head: CountHead | None = None
@@ -88,7 +88,7 @@ class InstantCounter:
 
     def _lesson(self, image_id: int, picture: CountPicture | None = None) -> CountLesson:
         """What an image taught, made again if it is not at hand. Raises ImportRefused: it cannot be read."""
-        lesson = self._lessons.pop(image_id, None)
+        lesson = self._lessons.get(image_id)
         if lesson is None:
             taught = self._taught[image_id]
             image, project = taught.image, taught.project
@@ -102,9 +102,7 @@ class InstantCounter:
                 is_complete=image.is_complete,
                 spacing=taught.spacing,
             )
-        self._lessons[image_id] = lesson
-        while len(self._lessons) > LESSONS_KEPT:
-            self._lessons.popitem(last=False)
+            self._lessons[image_id] = lesson
         return lesson
 
     def make_ready(self, project: Project, image: ImageInfo) -> None:

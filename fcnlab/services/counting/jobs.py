@@ -8,12 +8,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
+from cachetools import LRUCache
+
 from fcnlab.errors import FcnlabError
 from fcnlab.lab import Lab
 from fcnlab.services.counting.exports import CountTable, count_table
 from fcnlab.services.export.downloads import new_download
 from fcnlab.services.live.fitting import ProjectLearner
 from fcnlab.services.live.jobs import Jobs
+
+TABLES_KEPT = 64
+"""Projects whose table stays until the server ends."""
 
 Result = TypeVar("Result")
 log = logging.getLogger(__name__)
@@ -36,7 +41,7 @@ class CountJobs:
 
     def __init__(self, lab: Lab, jobs: Jobs) -> None:
         self._lab, self._jobs = lab, jobs
-        self._known: dict[int, Counting] = {}
+        self._known: LRUCache[int, Counting] = LRUCache(TABLES_KEPT)
         self._lock = threading.Lock()
 
     def start(self, project_id: int) -> None:
@@ -77,4 +82,5 @@ class CountJobs:
 
     def _change(self, project_id: int, **news: object) -> None:
         with self._lock:
-            self._known[project_id] = replace(self._known[project_id], **news)  # type: ignore[arg-type]
+            known = self._known.get(project_id, Counting("running"))
+            self._known[project_id] = replace(known, **news)  # type: ignore[arg-type]

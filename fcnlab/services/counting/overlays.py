@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
+from cachetools import LRUCache
+
 from fcnlab.core.counting.counted import Counted
 from fcnlab.domain.images import ImageInfo
 from fcnlab.errors import NoPoints
@@ -14,6 +16,8 @@ from fcnlab.services.live.overlay_store import Board
 from fcnlab.services.live.picture_store import PictureStore
 
 START = "click an object to start"
+IMAGES_KEPT = 1000
+"""Images of which is known from what their overlay was made; of others it is made again."""
 
 
 class CountOverlays:
@@ -21,7 +25,7 @@ class CountOverlays:
 
     def __init__(self, lab: Lab, board: Board, pictures: PictureStore) -> None:
         self._lab, self._board, self._pictures = lab, board, pictures
-        self._made_from: dict[int, int] = {}
+        self._made_from: LRUCache[int, int] = LRUCache(IMAGES_KEPT)
 
     def forget(self, image_id: int) -> None:
         """Make the overlay of an image again next time, whether anything changed or not."""

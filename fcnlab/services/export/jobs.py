@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeVar
+
+from cachetools import LRUCache
 
 from fcnlab.errors import FcnlabError, UnknownExport
 from fcnlab.lab import Lab
@@ -44,7 +45,7 @@ class ExportJobs:
 
     def __init__(self, lab: Lab, jobs: Jobs) -> None:
         self._lab, self._jobs = lab, jobs
-        self._known: OrderedDict[str, ExportJob] = OrderedDict()
+        self._known: LRUCache[str, ExportJob] = LRUCache(JOBS_KEPT)
         self._lock, self._turn = threading.Lock(), threading.Lock()
 
     def start(self, project_id: int, spec: ExportSpec) -> ExportJob:
@@ -86,5 +87,3 @@ class ExportJobs:
     def _keep(self, job: ExportJob) -> None:
         with self._lock:
             self._known[job.id] = job
-            while len(self._known) > JOBS_KEPT:
-                self._known.popitem(last=False)

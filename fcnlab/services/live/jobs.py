@@ -6,13 +6,14 @@ import logging
 import math
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
+
+from cachetools import LRUCache
 
 from fcnlab.domain.images import ImageInfo
 from fcnlab.domain.project import Project
@@ -96,7 +97,7 @@ class Jobs:
         self._pictures = PictureStore(lab, between=self._compute.give_way)
         self._overlays = OverlayMaker(lab, self.board, self._pictures)
         self.gains = Gains(lab, self._compute, self._learner)
-        self._learners: OrderedDict[int, ProjectLearner] = OrderedDict()
+        self._learners: LRUCache[int, ProjectLearner] = LRUCache(LEARNERS_KEPT)
         self._covered: dict[int, dict[str, tuple[int, float]]] = {}
         self._images: dict[int, _Attention] = {}
         self._keeping: dict[int, threading.Timer] = {}
@@ -199,11 +200,10 @@ class Jobs:
 
     def _learner(self, project_id: int) -> ProjectLearner:
         with self._lock:
-            learner = self._learners.pop(project_id, None)
-            learner = learner or ProjectLearner(self._lab, self._pictures, project_id=project_id)
-            self._learners[project_id] = learner
-            while len(self._learners) > LEARNERS_KEPT:
-                self._learners.popitem(last=False)
+            learner = self._learners.get(project_id)
+            if learner is None:
+                learner = ProjectLearner(self._lab, self._pictures, project_id=project_id)
+                self._learners[project_id] = learner
         return learner
 
     def _attention(self, project_id: int, image_id: int) -> _Attention:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from fcnlab.core.images.coords import learner_hw
@@ -28,6 +28,9 @@ from fcnlab.services.live.wide_masks import WideMasks
 from fcnlab.storage.database.engine import reading
 from fcnlab.storage.database.repository_revisions import painting_revision
 
+IMAGES_KEPT = 1000
+"""Images of which is known from what their overlay was made; of others it is made again."""
+
 BASES_KEPT = 8
 """Images whose mask is kept without what is painted: a stroke on them needs nothing learned again."""
 
@@ -45,8 +48,8 @@ class OverlayMaker:
 
     def __init__(self, lab: Lab, board: Board, pictures: PictureStore) -> None:
         self._lab, self._board, self._pictures = lab, board, pictures
-        self._made_from: dict[int, tuple[int, ImageState, int]] = {}
-        self._bases: OrderedDict[int, _Base] = OrderedDict()
+        self._made_from: LRUCache[int, tuple[int, ImageState, int]] = LRUCache(IMAGES_KEPT)
+        self._bases: LRUCache[int, _Base] = LRUCache(BASES_KEPT)
         self._wide = WideMasks(pictures)
         self._counts = CountOverlays(lab, board, pictures)
 
@@ -132,9 +135,6 @@ class OverlayMaker:
 
     def _keep(self, image: ImageInfo, base: _Base) -> _Base:
         self._bases[image.id] = base
-        self._bases.move_to_end(image.id)
-        while len(self._bases) > BASES_KEPT:
-            self._bases.popitem(last=False)
         return base
 
     def _pin_painting(

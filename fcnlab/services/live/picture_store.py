@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 import torch
+from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from fcnlab.core.counting.instant import CountPicture, ready_to_count
@@ -78,9 +78,9 @@ class PictureStore:
         )
         self._encoders: dict[tuple[str, str], StageEncoder] = {}
         self._fingerprints: dict[tuple[str, str], str] = {}
-        self._ready: OrderedDict[str, AnyPicture] = OrderedDict()
-        self._wide: OrderedDict[str, WidePicture] = OrderedDict()
-        self._counted: OrderedDict[str, CountPicture] = OrderedDict()
+        self._ready: LRUCache[str, AnyPicture] = LRUCache(PICTURES_KEPT)
+        self._wide: LRUCache[str, WidePicture] = LRUCache(WIDE_KEPT)
+        self._counted: LRUCache[str, CountPicture] = LRUCache(PICTURES_KEPT)
 
     def picture(self, image: ImageInfo, spec: LearnerSpec) -> AnyPicture:
         """The picture made ready, encoded now if it never was.
@@ -93,9 +93,6 @@ class PictureStore:
         if ready is None:
             ready = self._made_ready(image, spec, key)
             self._ready[key] = ready
-            while len(self._ready) > PICTURES_KEPT:
-                self._ready.popitem(last=False)
-        self._ready.move_to_end(key)
         return ready
 
     def passing_picture(self, image: ImageInfo, spec: LearnerSpec) -> AnyPicture:
@@ -133,9 +130,6 @@ class PictureStore:
             known = ready_to_count(entry.tensors["rgb"].cpu().numpy(), stages)
         if keeps:
             self._counted[key] = known
-            self._counted.move_to_end(key)
-            while len(self._counted) > PICTURES_KEPT:
-                self._counted.popitem(last=False)
         return known
 
     def is_counted_ready(self, image: ImageInfo, spec: LearnerSpec) -> bool:
@@ -187,9 +181,6 @@ class PictureStore:
             shelf = self._stages.shelf(f"{key}-wide{TILE_SIDE}")
             known = WidePicture(self._encoder(spec), rgb, spec, shelf=shelf, side=TILE_SIDE)
             self._wide[key] = known
-            while len(self._wide) > WIDE_KEPT:
-                self._wide.popitem(last=False)
-        self._wide.move_to_end(key)
         return known
 
     def keep_lesson(

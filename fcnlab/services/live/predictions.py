@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 
 import numpy as np
+from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from fcnlab.domain.images import ImageInfo
@@ -31,7 +31,7 @@ class Answers:
 
     def __init__(self, lab: Lab, jobs: Jobs) -> None:
         self._lab, self._jobs = lab, jobs
-        self._makers: OrderedDict[int, tuple[int, Maker]] = OrderedDict()
+        self._makers: LRUCache[int, tuple[int, Maker]] = LRUCache(MAKERS_KEPT)
 
     def fit(self, project_id: int) -> SavedModel:
         """Learn from all points of a project and save the model; the same points make one model.
@@ -96,9 +96,7 @@ class Answers:
         learner.refresh()
         project = learner.project
         assert project is not None
-        known = self._makers.pop(project.id, None)
+        known = self._makers.get(project.id)
         maker = known[1] if known is not None and known[0] == learner.revision else learner.maker()
         self._makers[project.id] = learner.revision, maker  # making it may have taught the learner
-        while len(self._makers) > MAKERS_KEPT:
-            self._makers.popitem(last=False)
         return maker

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
+from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from fcnlab.core.images.coords import learner_hw
@@ -28,6 +28,8 @@ SHOWN_PIXELS = 8_000_000
 """A mask with more is sent with every second pixel, or fewer: no screen shows as many."""
 
 IMAGES_KEPT = 2
+IMAGES_LOOKED_AT = 1000
+"""Images of which is known where somebody turned to."""
 
 
 @dataclass(slots=True)
@@ -61,8 +63,8 @@ class WideMasks:
 
     def __init__(self, pictures: PictureStore) -> None:
         self._pictures = pictures
-        self._looked: dict[int, tuple[float, float]] = {}
-        self._states: OrderedDict[tuple[int, tuple[int, int]], _State] = OrderedDict()
+        self._looked: LRUCache[int, tuple[float, float]] = LRUCache(IMAGES_LOOKED_AT)
+        self._states: LRUCache[tuple[int, tuple[int, int]], _State] = LRUCache(IMAGES_KEPT)
 
     def serves(self, learner: ProjectLearner, image: ImageInfo) -> bool:
         """Whether this image is labelled tile by tile: it is wide, and no chosen model makes its mask."""
@@ -205,9 +207,6 @@ class WideMasks:
                 focus=(picture.hw[0] / 2, picture.hw[1] / 2),
             )
             self._states[key] = known
-            while len(self._states) > IMAGES_KEPT:
-                self._states.popitem(last=False)
-        self._states.move_to_end(key)
         return known
 
     def _key(self, learner: ProjectLearner, image: ImageInfo) -> tuple[int, tuple[int, int]]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 import numpy as np
+from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from fcnlab.core.images.coords import learner_hw
@@ -29,9 +28,9 @@ class ModelShelf:
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
-        self._models: OrderedDict[int, Content] = OrderedDict()
-        self._answers: OrderedDict[tuple[str, str], NDArray[np.float16]] = OrderedDict()
-        self._looks: OrderedDict[tuple[object, ...], Look] = OrderedDict()
+        self._models: LRUCache[int, Content] = LRUCache(MODELS_KEPT)
+        self._answers: LRUCache[tuple[str, str], NDArray[np.float16]] = LRUCache(PROBABILITY_BYTES, getsizeof=_at_most)
+        self._looks: LRUCache[tuple[object, ...], Look] = LRUCache(LOOKS_KEPT)
 
     def content(self, record: ModelRecord) -> Content:
         """A model with the class ids of its project, opened now if it is not at hand.
@@ -45,9 +44,6 @@ class ModelShelf:
             content = open_model(self._lab.folders.checkpoints / record.file, device=self._lab.device)
             known = with_class_ids(content, tuple(class_id for class_id, _, _ in record.classes))
             self._models[record.id] = known
-            while len(self._models) > MODELS_KEPT:
-                self._models.popitem(last=False)
-        self._models.move_to_end(record.id)
         return known
 
     def is_ready(self, image: ImageInfo, chosen: ChosenNetwork) -> bool:
@@ -69,9 +65,6 @@ class ModelShelf:
             known = chosen.look(learner_picture(rgb, chosen.spec), answer)
         if keeps:
             self._looks[key] = known
-            self._looks.move_to_end(key)
-            while len(self._looks) > LOOKS_KEPT:
-                self._looks.popitem(last=False)
         return known
 
     def rough(self, image: ImageInfo, chosen: ChosenNetwork) -> NDArray[np.float32]:
@@ -91,10 +84,12 @@ class ModelShelf:
             known = rounded_probabilities(chosen.model, rgb, device=self._lab.device)
         if keeps:
             self._answers[key] = known
-            self._answers.move_to_end(key)
-            while sum(one.nbytes for one in self._answers.values()) > PROBABILITY_BYTES and len(self._answers) > 1:
-                self._answers.popitem(last=False)
         return known
+
+
+def _at_most(probabilities: NDArray[np.float16]) -> float:
+    """Bytes of an answer; one that is larger than the memory is kept alone."""
+    return min(probabilities.nbytes, PROBABILITY_BYTES)
 
 
 def _answer_key(image: ImageInfo, chosen: ChosenNetwork) -> tuple[str, str]:

@@ -7,7 +7,6 @@ import json
 import os
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from cachetools import LRUCache
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -69,10 +69,8 @@ class TensorCache:
 
     def __init__(self, folder: Path, *, memory_bytes: int, disk_bytes: int) -> None:
         self._folder = folder
-        self._memory_bytes = memory_bytes
         self._disk_bytes = disk_bytes
-        self._memory: OrderedDict[str, Entry] = OrderedDict()
-        self._held = 0
+        self._memory: LRUCache[str, Entry] = LRUCache(memory_bytes, getsizeof=lambda entry: entry.nbytes)
         self._listed: dict[str, _Listing] = {}
         self._lock = threading.RLock()
 
@@ -84,7 +82,6 @@ class TensorCache:
         with self._lock:
             known = self._memory.get(key)
             if known is not None:
-                self._memory.move_to_end(key)
                 return known
             entry = self._read(key, device)
             if entry is not None and not is_passing:
@@ -111,28 +108,16 @@ class TensorCache:
         """Where the encoded tiles of the picture of that key lie."""
         return CacheShelf(self, key)
 
-    def drop_memory(self) -> None:
-        """Forget what is in memory; the disk keeps it."""
-        with self._lock:
-            self._memory.clear()
-            self._held = 0
-
     def nbytes(self) -> tuple[int, int]:
         """Bytes held in memory and on disk."""
         with self._lock:
             self._look()
-            return self._held, sum(one.size for one in self._listed.values())
+            return int(self._memory.currsize), sum(one.size for one in self._listed.values())
 
     def _keep(self, key: str, entry: Entry) -> None:
-        earlier = self._memory.pop(key, None)
-        self._held -= earlier.nbytes if earlier else 0
-        if entry.nbytes > self._memory_bytes:
-            return
-        self._memory[key] = entry
-        self._held += entry.nbytes
-        while self._held > self._memory_bytes:
-            _, old = self._memory.popitem(last=False)
-            self._held -= old.nbytes
+        self._memory.pop(key, None)
+        with suppress(ValueError):  # larger than all of the memory
+            self._memory[key] = entry
 
     def _path(self, key: str) -> Path:
         return self._folder / key[:2] / f"{key}{SUFFIX}"
