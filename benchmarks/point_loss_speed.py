@@ -31,7 +31,7 @@ from fcnlab.core.networks.base import EncoderParts
 from fcnlab.core.networks.fcn import Fcn
 from fcnlab.core.networks.registry import build_network
 from fcnlab.core.networks.sampling import sample_maps, upsampled
-from fcnlab.core.training.losses import point_loss, sampled_point_loss
+from fcnlab.core.training.losses import point_loss
 from fcnlab.domain.network import NetworkName, NetworkSpec
 from fcnlab.domain.project import IGNORE
 from fcnlab.storage.files.weights import BUNDLED_ENCODER, load_encoder
@@ -95,25 +95,26 @@ def steps_on(maps: dict[int, Tensor], n_points: int) -> tuple[nn.Linear, dict[st
     target[0, rows, cols] = classes
     counts = torch.bincount(classes, minlength=N_CLASSES)
     balance = 1 / counts.clamp(min=1)
-    row_places, col_places, weights = rows.float(), cols.float(), torch.ones(n_points)
+    row_places, col_places, weights = rows.float(), cols.float(), balance[classes]
+    weights = weights / weights.mean()
 
     def sampled() -> Tensor:
         parts = [sample_maps(one, stride, images, row_places, col_places) for stride, one in maps.items()]
-        return sampled_point_loss(head(torch.cat(parts, dim=1)), classes, weights)
+        return point_loss(head(torch.cat(parts, dim=1)), classes, weights)
 
     def hypercolumn() -> Tensor:
         return torch.cat([upsampled(one, stride, "bilinear") for stride, one in maps.items()], dim=1)
 
     def on(column: Tensor) -> Tensor:
         logits = F.conv2d(column, head.weight[:, :, None, None], head.bias)
-        return point_loss(logits, target, class_weights=balance)
+        return F.cross_entropy(logits, target, weight=balance, ignore_index=IGNORE)
 
     def scored_first() -> Tensor:
         logits: Tensor = head.bias[:, None, None]
         blocks = torch.split(head.weight, channels, dim=1)
         for (stride, one), block in zip(maps.items(), blocks, strict=True):
             logits = logits + upsampled(F.conv2d(one, block[:, :, None, None]), stride, "bilinear")
-        return point_loss(logits, target, class_weights=balance)
+        return F.cross_entropy(logits, target, weight=balance, ignore_index=IGNORE)
 
     kept = hypercolumn()
     return head, {

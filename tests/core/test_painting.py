@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from fcnlab.core.images.coords import to_full, to_working, working_hw
-from fcnlab.core.images.painting import Painting, painted, pixels_of, stroke_of
+from fcnlab.core.images.painting import Painting, painted, pixels_of
 from fcnlab.domain.events import MAX_RUNS, Point, Stroke
 from fcnlab.errors import ClickOutsideImage, InvalidEvent
+from tests.support.strokes import stroke_of
 
 HW = (24, 37)
 

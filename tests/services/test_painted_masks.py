@@ -15,7 +15,6 @@ from click.testing import CliRunner
 from PIL import Image
 
 from fcnlab.cli import main
-from fcnlab.core.images.painting import stroke_of
 from fcnlab.domain.events import Event, EventBatch, EventKind, Point, PointSource
 from fcnlab.domain.images import ImageState
 from fcnlab.domain.project import LearnerSpec
@@ -31,6 +30,7 @@ from fcnlab.services.live.predictions import Answers
 from fcnlab.services.projects import projects
 from fcnlab.storage.database import repository_strokes
 from tests.services.export_bench import HEIGHT, WIDTH, Bench, picture
+from tests.support.strokes import stroke_of
 
 PAINTED = (slice(80, 90), slice(100, 120))
 """Far from the disc: no learner would call this an object."""

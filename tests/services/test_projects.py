@@ -157,24 +157,6 @@ def test_images_keep_the_order_they_came_in_and_know_their_neighbours(any_lab: L
     assert [found.id for found in page] == ids[1:3]
 
 
-def test_the_first_open_image_is_the_first_that_is_not_done(any_lab: Lab) -> None:
-    project = projects.create_project(any_lab, name="a")
-
-    def first_open() -> int | None:
-        with reading(any_lab.sessions) as session:
-            found = repository_images.first_open_image(session, project_id=project.id)
-        return found.id if found else None
-
-    assert first_open() is None
-    ids = add_images(any_lab, project.id, range(2))
-    assert first_open() == ids[0]
-    set_image_state(any_lab, image_id=ids[0], state=ImageState.DONE, labeller="ann")
-    assert first_open() == ids[1]
-    set_image_state(any_lab, image_id=ids[1], state=ImageState.DONE, labeller="ann")
-
-    assert first_open() == ids[0]
-
-
 def test_the_point_set_hash_follows_the_points_and_nothing_else(any_lab: Lab) -> None:
     project = projects.create_project(any_lab, name="a")
     (image_id,) = add_images(any_lab, project.id, range(1))

@@ -20,8 +20,8 @@ from fcnlab.services.training.trainings import (
     training,
     trainings,
 )
-from fcnlab.services.training.workers import has_worker
 from tests.services.tabs import Tab, other
+from tests.services.worker_bench import has_worker
 
 NETWORK = NetworkSpec(NetworkName.UNET, 2)
 

@@ -19,13 +19,12 @@ from fcnlab.services.training import lease_holder
 from fcnlab.services.training.lease_holder import Holder
 from fcnlab.services.training.trainings import cancel_training, pause_training, resume_training, training
 from fcnlab.services.training.worker import run_worker, work_on
-from fcnlab.services.training.workers import has_worker
 from fcnlab.storage.database import repository_leases
 from fcnlab.storage.database.engine import reading
 from fcnlab.storage.files.checkpoints import load_checkpoint
 from tests.services import worker_bench
 from tests.services.tiny_trainer import TinyTrained, TinyTrainer
-from tests.services.worker_bench import eventually, losses, meanwhile, start, state_of
+from tests.services.worker_bench import eventually, has_worker, losses, meanwhile, start, state_of
 
 lab, project_id = worker_bench.lab, worker_bench.project_id
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fcnlab.core.networks.base import PointNetwork
 from fcnlab.core.training.batches import Batch, LabelledPicture, collated, weighted
-from fcnlab.core.training.losses import balanced_step_loss
+from fcnlab.core.training.losses import point_loss
 from fcnlab.core.training.point_scores import logits_of, score_points, temperature_of
 from fcnlab.domain.counting import Calibration
 from fcnlab.domain.scores import PointScore, Score
@@ -91,8 +91,8 @@ class PointsAim:
         return network.logits_at(batch.rgb, batch.images, batch.rows, batch.cols)
 
     def loss(self, answer: Tensor, batch: Batch) -> Tensor:
-        """See `losses.balanced_step_loss`."""
-        return balanced_step_loss(answer, batch.classes, batch.weights)
+        """See `losses.point_loss`."""
+        return point_loss(answer, batch.classes, batch.weights)
 
     def score(self, network: PointNetwork, pictures: Sequence[LabelledPicture]) -> PointScore | None:
         """See `point_scores.score_points`."""

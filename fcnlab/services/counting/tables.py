@@ -5,18 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from fcnlab.domain.images import ImageInfo
 from fcnlab.lab import Lab
 from fcnlab.storage.database import repository_counts, repository_images, repository_projects
 from fcnlab.storage.database.engine import reading
-
-
-@dataclass(frozen=True, slots=True)
-class MarkedImage:
-    """An image with the number of its marked objects by class id; every object class of the project is named."""
-
-    image: ImageInfo
-    marked: dict[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +30,6 @@ class MarkedTotals:
     def n_objects(self) -> int:
         """All marked objects."""
         return sum(self.objects.values())
-
-
-def marked_images(lab: Lab, *, project_id: int) -> tuple[MarkedImage, ...]:
-    """All images of a project in import order. Raises UnknownProject."""
-    with reading(lab.sessions) as session:
-        classes = repository_projects.project(session, project_id=project_id).objects
-        images = repository_images.images(session, project_id=project_id)
-        found = repository_counts.objects_per_image(session, project_id=project_id)
-    return tuple(
-        MarkedImage(image, {label.id: found.get(image.id, {}).get(label.id, 0) for label in classes})
-        for image in images
-    )
 
 
 def marked_totals(lab: Lab, *, project_id: int) -> MarkedTotals:

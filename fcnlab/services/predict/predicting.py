@@ -101,10 +101,6 @@ class Predictor:
             trained.network, strides=trained.strides, mean=trained.mean, std=trained.std, device=self._device
         )
 
-    def mask_of_file(self, path: Path) -> NDArray[np.uint8]:
-        """Class ids (H, W) uint8 of the upright picture; see `read` and `mask`."""
-        return self.mask(self.read(path))
-
     def read(self, path: Path, *, name: str = "", page: int | None = None) -> Reading:
         """The picture of a file, called `name` in messages; safe on any thread.
 

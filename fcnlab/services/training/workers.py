@@ -69,12 +69,6 @@ def ensure_workers(lab: Lab, *, only: int | None = None) -> tuple[int, ...]:
     return tuple(project_id for project_id in wanted if ensure_worker(lab, project_id=project_id))
 
 
-def has_worker(lab: Lab, *, project_id: int) -> bool:
-    """Whether a process trains for the project."""
-    with reading(lab.sessions) as session:
-        return repository_leases.has_live_lease(session, project_id=project_id, now=lab.clock())
-
-
 def is_machine_shared(lab: Lab) -> bool:
     """Whether a worker of any project lives on this machine."""
     with reading(lab.sessions) as session:

@@ -114,14 +114,6 @@ def image_states(session: Session, *, project_id: int) -> dict[int, ImageState]:
     return {image_id: ImageState(state) for image_id, state in session.execute(query)}
 
 
-def first_open_image(session: Session, *, project_id: int) -> ImageInfo | None:
-    """The first image that is not done; the first one of all when all are; None in an empty project."""
-    query = _images().where(ImageRow.project_id == project_id).order_by(ImageRow.position).limit(1)
-    is_open = query.where(ImageRow.state != ImageState.DONE)
-    found = session.execute(is_open).one_or_none() or session.execute(query).one_or_none()
-    return None if found is None else _info(found[0], n_points=found[1])
-
-
 def open_images(
     session: Session, *, project_id: int, besides: int | None, counts: bool = False
 ) -> tuple[int, int | None]:

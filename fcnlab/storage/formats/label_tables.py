@@ -39,10 +39,6 @@ class LabelTable:
 
     by_value: Mapping[int, FileClass]
 
-    def by_colour(self) -> dict[str, FileClass]:
-        """Classes that have a colour, by it, `#rrggbb` in small letters."""
-        return {one.colour: one for one in self.by_value.values() if one.colour}
-
 
 def find_table(folder: Path) -> Path | None:
     """A table in the folder of the labels, in the one above, or else the highest below; None when there is none.
