@@ -32,8 +32,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.counting_peers import fitted_blob_log, fitted_watershed
 from benchmarks.counting_sets import CountedPicture, parted, read_counted
-from fcnlab.core.counting.course import counting_aim, magnified, usual_spacing
-from fcnlab.core.counting.looks import network_count
+from fcnlab.core.counting.counting import network_count
+from fcnlab.core.counting.objective import counting_aim, magnified, usual_spacing
 from fcnlab.core.counting.objects import labelled_blobs
 from fcnlab.core.counting.scoring import score_counts
 from fcnlab.core.networks.base import EncoderParts

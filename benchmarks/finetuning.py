@@ -27,8 +27,8 @@ import numpy as np
 
 from fcnlab.core.networks.base import EncoderParts, PointNetwork
 from fcnlab.core.training.batches import LabelledPicture
-from fcnlab.core.training.metrics import confusion, iou_per_class
 from fcnlab.core.training.network_model import NetworkModel, network_probabilities
+from fcnlab.core.training.scores import confusion, iou_per_class
 from fcnlab.core.training.trainer import Course
 from fcnlab.domain.network import USUAL_UPSAMPLING, NetworkName, NetworkSpec
 from fcnlab.domain.project import IGNORE

@@ -47,8 +47,8 @@ from fcnlab.core.counting.instant import (
     ready_to_count,
     teach_counts,
 )
+from fcnlab.core.counting.marks import Sizes, sizes_at, spacing_from, usual_width
 from fcnlab.core.counting.scoring import match_points
-from fcnlab.core.counting.sizing import Sizes, sizes_at, spacing_from, usual_width
 from fcnlab.core.counting.views import instant_view
 from fcnlab.core.learner.encoder import StageEncoder, lab_image
 from fcnlab.core.learner.samples import Clicks, canonical_clicks

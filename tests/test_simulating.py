@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fcnlab.cli import main
-from fcnlab.core.training.metrics import mask_score
+from fcnlab.core.training.scores import mask_score
 from fcnlab.domain.events import Point
 from fcnlab.domain.project import IGNORE
 from fcnlab.errors import InvalidImage, InvalidSetting

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.core.learner.queries import Strategy, ask_pixels
-from fcnlab.core.training.metrics import confusion, iou_per_class
+from fcnlab.core.training.scores import confusion, iou_per_class
 from fcnlab.domain.project import IGNORE
 from fcnlab.errors import InvalidSetting
 from fcnlab.evaluation.images import Example, read_example

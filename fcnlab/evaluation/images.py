@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.core.images.picture import to_rgb8
-from fcnlab.core.training.metrics import confusion, iou_per_class, mask_score
+from fcnlab.core.training.scores import confusion, iou_per_class, mask_score
 from fcnlab.domain.events import Point
 from fcnlab.domain.project import IGNORE
 from fcnlab.errors import InvalidImage, InvalidSetting

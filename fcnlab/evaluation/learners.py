@@ -19,6 +19,7 @@ from fcnlab.core.learner.samples import join_samples, samples_at
 from fcnlab.core.learner.stages import Stages, score_stages
 from fcnlab.core.networks.base import EncoderParts
 from fcnlab.core.training.batches import LabelledPicture
+from fcnlab.core.training.head_trainer import course_of
 from fcnlab.core.training.network_model import (
     NetworkModel,
     fitting_spec,
@@ -26,7 +27,6 @@ from fcnlab.core.training.network_model import (
     seen_hw,
     seen_picture,
 )
-from fcnlab.core.training.trainers import course_of
 from fcnlab.domain.network import DEFAULT_ENCODER, SCRATCH, NetworkSpec
 from fcnlab.domain.training import TrainingSpec
 from fcnlab.evaluation.datasets import Labels

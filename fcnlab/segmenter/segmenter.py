@@ -13,8 +13,8 @@ import torch
 from cachetools import LRUCache
 from numpy.typing import ArrayLike, NDArray
 
+from fcnlab.core.images.coords import learner_picture
 from fcnlab.core.images.picture import array_id, to_rgb8
-from fcnlab.core.images.working import learner_picture
 from fcnlab.core.learner import learner
 from fcnlab.core.learner.encoder import StageEncoder
 from fcnlab.core.learner.full_size import full_size
@@ -27,7 +27,7 @@ from fcnlab.core.learner.model import (
     model_to_arrays,
 )
 from fcnlab.core.learner.samples import Clicks, canonical_clicks
-from fcnlab.core.tiling.pictures import AnyPicture, open_picture, segment_any
+from fcnlab.core.tiling.large import AnyPicture, open_picture, segment_any
 from fcnlab.core.tiling.tiled_stages import MemoryShelf
 from fcnlab.core.tiling.wide import is_wide
 from fcnlab.core.training.network_model import KIND, NetworkModel, network_to_arrays

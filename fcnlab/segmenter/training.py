@@ -17,6 +17,7 @@ from fcnlab.core.learner.samples import Clicks
 from fcnlab.core.networks.base import EncoderParts
 from fcnlab.core.networks.registry import NETWORKS
 from fcnlab.core.training.batches import LabelledPicture
+from fcnlab.core.training.head_trainer import course_of
 from fcnlab.core.training.network_model import (
     NetworkModel,
     network_from_arrays,
@@ -26,7 +27,6 @@ from fcnlab.core.training.network_model import (
 )
 from fcnlab.core.training.network_output import look_at
 from fcnlab.core.training.splits import groups_alike, held_out, look
-from fcnlab.core.training.trainers import course_of
 from fcnlab.domain.events import Point
 from fcnlab.domain.network import DEFAULT_ENCODER, SCRATCH, USUAL_UPSAMPLING, NetworkSpec
 from fcnlab.domain.project import LearnerSpec

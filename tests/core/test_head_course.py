@@ -14,7 +14,7 @@ from fcnlab.core.learner.samples import samples_at
 from fcnlab.core.networks.base import EncoderParts
 from fcnlab.core.networks.larger_head import LargerHead
 from fcnlab.core.training.batches import LabelledPicture
-from fcnlab.core.training.head_trainer import HeadCourse
+from fcnlab.core.training.head_trainer import HeadCourse, course_of
 from fcnlab.core.training.network_model import (
     NetworkModel,
     network_from_arrays,
@@ -22,7 +22,6 @@ from fcnlab.core.training.network_model import (
     network_to_arrays,
 )
 from fcnlab.core.training.trainer import Outcome
-from fcnlab.core.training.trainers import course_of
 from fcnlab.domain.network import NetworkName, NetworkSpec
 from fcnlab.domain.training import TrainingProgress, TrainingSpec
 from fcnlab.errors import InvalidSetting, NoPoints

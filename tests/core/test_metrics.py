@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fcnlab.core.training.metrics import confusion, iou_per_class, object_iou
+from fcnlab.core.training.scores import confusion, iou_per_class, object_iou
 from fcnlab.domain.project import IGNORE
 
 TRUTH = np.array([[0, 0, 1, 1, IGNORE], [0, 1, 1, 2, IGNORE]], np.uint8)
@@ -39,7 +39,7 @@ def test_large_masks_are_counted_in_parts_as_small_ones_are(monkeypatch):
     truth, found = rng.choice([0, 1, 2, 255], (37, 53)).astype(np.uint8), rng.integers(0, 3, (37, 53), np.uint8)
     whole = confusion(truth, found, 3)
 
-    monkeypatch.setattr("fcnlab.core.training.metrics.COUNTED_AT_ONCE", 200)
+    monkeypatch.setattr("fcnlab.core.training.scores.COUNTED_AT_ONCE", 200)
 
     assert np.array_equal(confusion(truth, found, 3), whole)
     assert whole.sum() == (truth != 255).sum()

@@ -18,7 +18,7 @@ from fcnlab.core.networks.registry import build_network
 from fcnlab.core.training.batches import LabelledPicture, collated, weighted
 from fcnlab.core.training.loop import rate_factor
 from fcnlab.core.training.objectives import PointsAim
-from fcnlab.core.training.point_scores import logits_of, score_of, temperature_of
+from fcnlab.core.training.scores import logits_of, score_of, temperature_of
 from fcnlab.core.training.trainer import Course, start_from_head
 from fcnlab.domain.counting import KeptEpoch
 from fcnlab.domain.network import SCRATCH, NetworkName, NetworkSpec

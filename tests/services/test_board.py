@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fcnlab.core.images.patches import NOTHING
-from fcnlab.core.tiling.tiles import Box
+from fcnlab.core.tiling.tiles import NOTHING, Box
 from fcnlab.services.live.overlay_store import (
     CHANGES_KEPT,
     OVERLAYS_KEPT,

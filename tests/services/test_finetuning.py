@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcnlab.core.training.metrics import confusion, iou_per_class
+from fcnlab.core.training.scores import confusion, iou_per_class
 from fcnlab.domain.events import Point, PointSource
 from fcnlab.domain.network import SCRATCH, NetworkName, NetworkSpec
 from fcnlab.domain.scores import PointScore

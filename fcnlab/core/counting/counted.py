@@ -1,4 +1,4 @@
-"""The count of one picture while somebody marks objects in it: points are obeyed, the counter finds the rest."""
+"""The count of one picture while somebody marks objects in it: every point is obeyed, the others are found."""
 
 from __future__ import annotations
 
@@ -9,13 +9,159 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects
+from scipy.spatial import cKDTree
+from skimage.feature import peak_local_max
 
+from fcnlab.core.counting.density import sigma_for
 from fcnlab.core.counting.marks import Marks
-from fcnlab.core.counting.obeying import MarkedObjects, marked_objects
-from fcnlab.core.counting.objects import Found, class_map_of
+from fcnlab.core.counting.objects import Blob, Found, basins_of, class_map_of, joined_at_necks
 from fcnlab.core.counting.views import View
 from fcnlab.core.learner.samples import Clicks
 from fcnlab.domain.counting import ClassCount, FoundObject, ImageCount
+
+NEAREST_SHARE = 0.25
+"""Two objects that were found are at least this part of the spacing apart."""
+
+MERGED_SHARE = 0.5
+"""An object found nearer than this part of the spacing to a marked one is that one."""
+
+CLEARED_SHARE = 0.35
+"""No object is found nearer than this part of the spacing to a background point."""
+
+REACH = 0.5
+"""An object reaches as far as its map is at least this part of its peak."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MarkedObjects:
+    """Objects of a map in reading order; `is_marked` (N,) says which of them somebody marked."""
+
+    found: Found
+    is_marked: tuple[bool, ...]
+
+
+def marked_objects(
+    heights: NDArray[np.float32],
+    spacing: float,
+    thresholds: NDArray[np.float32],
+    marks: Marks,
+    *,
+    neck: float | None = None,
+) -> MarkedObjects:
+    """Every marked object, and the peaks of the map that are none of them; the peaks only where not all are marked.
+
+    Args:
+        heights: (K, H, W), about 1 at objects of the class of that place; channel 0 is not used.
+        spacing: distance of touching objects, pixels of the map.
+        thresholds: (K,) least height of a peak.
+        marks: in the frame of the map.
+        neck: two peaks are one object where the map between them is at least this part of the lower one. None: never.
+    """
+    relative = heights[1:] / np.asarray(thresholds, np.float32)[1:, None, None]
+    top, winner = relative.max(axis=0), relative.argmax(axis=0) + 1
+    is_object = marks.classes > 0
+    own = np.column_stack([marks.rows, marks.cols]).astype(np.float64)
+    objects, background = own[is_object], own[~is_object]
+    peaks = np.zeros((0, 2), np.int64)
+    if not marks.is_complete:
+        peaks = _peaks(top, spacing, objects, background, neck)
+    seeds = np.concatenate([_pixels(objects, top.shape), peaks])
+    places = np.concatenate([marks.classes[is_object], winner[peaks[:, 0], peaks[:, 1]]])
+    lifted = _lifted(top, objects, sigma_for(spacing))
+    markers = np.zeros(top.shape, np.int32)
+    markers[seeds[::-1, 0], seeds[::-1, 1]] = np.arange(len(seeds), 0, -1)  # of two in one pixel the first has it
+    basins = basins_of(-lifted, markers, lifted >= REACH)
+    tops = np.concatenate([[np.inf], lifted[seeds[:, 0], seeds[:, 1]]])
+    labels = np.where(lifted >= REACH * tops[basins], basins, 0).astype(np.int32)
+    struck = np.zeros(len(seeds) + 1, bool)
+    struck[labels[tuple(_pixels(background, top.shape).T)]] = True
+    kept = [number for number in range(len(seeds)) if number < len(objects) or not struck[number + 1]]
+    centres, sizes = _centres(labels, lifted, seeds)
+    centres[: len(objects)] = objects
+    scores = np.ones(len(seeds))
+    height_at_peak = heights[places[len(objects) :], peaks[:, 0], peaks[:, 1]]
+    scores[len(objects) :] = np.clip(height_at_peak, 0, 1)
+    order = sorted(kept, key=lambda number: (*centres[number].tolist(), int(places[number]), number))
+    table = np.zeros(len(seeds) + 1, np.int32)
+    table[np.asarray(order, np.int64) + 1] = np.arange(1, len(order) + 1)
+    blobs = tuple(
+        Blob(
+            float(centres[number, 0]),
+            float(centres[number, 1]),
+            int(places[number]),
+            max(1, int(sizes[number])),
+            float(scores[number]),
+        )
+        for number in order
+    )
+    return MarkedObjects(Found(blobs, table[labels]), tuple(number < len(objects) for number in order))
+
+
+def _peaks(
+    top: NDArray[np.float32],
+    spacing: float,
+    objects: NDArray[np.float64],
+    background: NDArray[np.float64],
+    neck: float | None,
+) -> NDArray[np.int64]:
+    """Pixels (N, 2) of the peaks that are no marked object and not at a background point."""
+    smooth = np.asarray(cv2.GaussianBlur(top, (0, 0), max(0.5, spacing / 10)), np.float32)
+    found = peak_local_max(  # type: ignore[no-untyped-call]
+        smooth, min_distance=max(1, round(spacing * NEAREST_SHARE)), threshold_abs=1.0, exclude_border=False
+    )
+    peaks = np.asarray(found, np.int64).reshape(-1, 2)
+    for others, share in ((objects, MERGED_SHARE), (background, CLEARED_SHARE)):
+        if len(others) and len(peaks):
+            peaks = peaks[cKDTree(others).query(peaks)[0] > share * spacing]
+    return peaks if neck is None or not len(peaks) else _apart(peaks, smooth, _pixels(objects, top.shape), neck)
+
+
+def _apart(
+    peaks: NDArray[np.int64], smooth: NDArray[np.float32], marked: NDArray[np.int64], neck: float
+) -> NDArray[np.int64]:
+    """The peaks without those that are one object with a higher peak, or with one that is marked."""
+    seeds = np.concatenate([marked, peaks])
+    markers = np.zeros(smooth.shape, np.int32)
+    markers[seeds[::-1, 0], seeds[::-1, 1]] = np.arange(len(seeds), 0, -1)
+    tops = np.concatenate([np.full(len(marked), np.inf), smooth[peaks[:, 0], peaks[:, 1]]])
+    roots = joined_at_necks(basins_of(-smooth, markers, smooth >= REACH), smooth, tops, neck=neck)
+    is_own = roots[len(marked) + 1 :] == np.arange(len(marked) + 1, len(seeds) + 1)
+    return np.asarray(peaks[is_own], np.int64)
+
+
+def _lifted(top: NDArray[np.float32], objects: NDArray[np.float64], sigma: float) -> NDArray[np.float32]:
+    """The map with a peak at every marked object, whether it saw it or not."""
+    lifted, reach = top.copy(), int(np.ceil(2 * sigma))
+    for (row, col), (top_row, left) in zip(objects, _pixels(objects, top.shape), strict=True):
+        rows = np.arange(max(0, top_row - reach), min(top.shape[0], top_row + reach + 1))
+        cols = np.arange(max(0, left - reach), min(top.shape[1], left + reach + 1))
+        peak = max(2.0, float(top[top_row, left]) * 1.2)
+        bump = peak * np.exp(-((rows[:, None] - row) ** 2 + (cols - col) ** 2) / (2 * sigma**2))
+        window = lifted[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
+        np.maximum(window, bump.astype(np.float32), out=window)
+    return lifted
+
+
+def _centres(
+    labels: NDArray[np.int32], heights: NDArray[np.float32], seeds: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Weighted centres (N, 2) and pixels (N,) of the labels 1..N; the seed of one without pixels."""
+    n_labels = len(seeds)
+    rows, cols = np.nonzero(labels)
+    numbers = labels[rows, cols] - 1
+    weight = np.maximum(heights[rows, cols].astype(np.float64), 1e-6)
+    total = np.bincount(numbers, weight, minlength=n_labels)
+    centres = seeds.astype(np.float64)
+    seen = total > 0
+    for axis, positions in enumerate((rows, cols)):
+        sums = np.bincount(numbers, weight * positions, minlength=n_labels)
+        centres[seen, axis] = sums[seen] / total[seen]
+    return centres, np.bincount(numbers, minlength=n_labels)
+
+
+def _pixels(places: NDArray[np.float64], hw: tuple[int, ...]) -> NDArray[np.int64]:
+    """The pixels (N, 2) that hold places (N, 2)."""
+    return np.asarray(np.clip(np.floor(places + 0.5), 0, np.array(hw[:2]) - 1), np.int64).reshape(-1, 2)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,3 +277,26 @@ def _box(box: tuple[slice, ...], cell: tuple[float, float]) -> tuple[float, floa
         (rows.stop - rows.start) * cell[0],
         (cols.stop - cols.start) * cell[1],
     )
+
+
+STRENGTH = 0.75
+"""How much of the colour covers the picture where objects are surest."""
+
+
+def density_picture(rgb: NDArray[np.uint8], likely: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """A grey picture under the colours of viridis (van der Walt and Smith 2015): the brighter, the likelier an object.
+
+    Args:
+        rgb: (H, W, 3).
+        likely: (h, w) over the same field of view, how likely an object is there, 0 to 1.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    size = (rgb.shape[1], rgb.shape[0])
+    smooth = cv2.resize(np.clip(likely, 0, 1).astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
+    table = cv2.applyColorMap(np.rint(smooth * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS)
+    colours = cv2.cvtColor(table, cv2.COLOR_BGR2RGB).astype(np.float32)
+    grey = np.repeat(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2).astype(np.float32)
+    share = (STRENGTH * np.sqrt(smooth))[..., None]
+    return np.rint(grey * (1 - share) + colours * share).astype(np.uint8)

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from fcnlab.core.counting.flooding import basins_of, boundary_of, components
 from fcnlab.core.counting.marks import Marks, spacing_of
+from fcnlab.core.counting.objects import basins_of, boundary_of, components
 
 FLOODED_PIXELS = 65_536
 """Maps of more pixels are reduced before the watershed of the whole picture, which would take longest of all."""

@@ -1,19 +1,176 @@
-"""From maps to objects: blobs of a probability, peaks of a density, and the splitting of objects that touch."""
+"""From maps to objects: connected parts and watersheds, blobs divided at their necks, peaks of a density."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.feature import peak_local_max
+from skimage.segmentation import watershed
 
 from fcnlab.core.counting.density import sigma_for
-from fcnlab.core.counting.flooding import basins_of, boundary_of, components
-from fcnlab.core.counting.touching import NEAREST_SHARE, split
+
+
+def components(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
+    """Numbers (H, W) of the connected parts of a mask, from 1 on, 0 elsewhere; and how many there are."""
+    n_labels, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)
+    return np.asarray(labels, np.int32), n_labels - 1
+
+
+def basins_of(
+    heights: NDArray[Any], markers: NDArray[np.int32], mask: NDArray[np.bool_] | None = None
+) -> NDArray[np.int32]:
+    """The watershed of `heights` (H, W) that floods from `markers`: the marker of every pixel.
+
+    All markers start at once, first those above and to the left: what a connected part becomes does not depend on
+    what lies elsewhere, nor on the numbers of the markers.
+
+    Args:
+        heights: lowest where a marker belongs, such as a probability negated.
+        markers: positive at the seeds, 0 elsewhere.
+        mask: stay inside; what no seed reaches there, and everything outside, is 0.
+    """
+    started = heights.astype(np.float64)
+    at = np.nonzero(markers)
+    if len(at[0]):
+        started[at] = started.min() - np.arange(len(at[0]), 0, -1)
+    return np.asarray(watershed(started, markers, mask=mask), np.int32)  # type: ignore[no-untyped-call]
+
+
+def boundary_of(
+    basins: NDArray[np.int32], likely: NDArray[np.floating], kept: NDArray[np.bool_] | None = None
+) -> NDArray[np.bool_]:
+    """Pixels (H, W) between two basins: of every two neighbours the one that is less likely an object.
+
+    Args:
+        likely: (H, W), how likely each pixel belongs to an object.
+        kept: pixels that are never boundary; the boundary passes on their other side, or has a gap between two.
+    """
+    found = np.zeros(basins.shape, bool)
+    for first, second in (
+        ((slice(-1), slice(None)), (slice(1, None), slice(None))),
+        ((slice(None), slice(-1)), (slice(None), slice(1, None))),
+    ):
+        differ = (basins[first] != basins[second]) & (basins[first] > 0) & (basins[second] > 0)
+        of_first = likely[first] <= likely[second]
+        if kept is not None:
+            of_first = (of_first & ~kept[first]) | kept[second]
+        found[first] |= differ & of_first
+        found[second] |= differ & ~of_first
+    return found if kept is None else np.asarray(found & ~kept, np.bool_)
+
+
+NEAREST_SHARE = 1 / 3
+"""Centres of two objects are at least this part of the usual spacing apart."""
+
+NECK = 0.75
+"""Two parts of a blob are two objects where the neck between them is narrower than this part of the narrower one."""
+
+ROUND = 1.1
+"""A part at most so many times as large as the largest disc in it is one object, whatever its border looks like."""
+
+
+def split(parts: NDArray[np.int32], spacing: float) -> NDArray[np.int32]:
+    """Divide parts that look like several touching objects; numbers from 1 on.
+
+    Centres are peaks of the distance to the border, a third of `spacing` apart at least; a watershed from them divides
+    the part. Divisions that are no neck are undone: the widest place between two objects must be narrower than both.
+
+    Args:
+        parts: (H, W), numbers of connected parts, 0 elsewhere.
+    """
+    inside = parts > 0
+    padded = np.pad(inside, 1).astype(np.uint8)
+    depth = np.asarray(cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1], np.float32)
+    wide = _not_round(parts, depth)
+    smooth = ndimage.gaussian_filter(depth, max(0.5, spacing / 16)) * wide
+    peaks = peak_local_max(  # type: ignore[no-untyped-call]
+        smooth,
+        min_distance=max(1, round(spacing * NEAREST_SHARE)),
+        exclude_border=False,
+        labels=np.where(wide, parts, 0),
+    )
+    if not len(peaks):
+        return parts
+    markers = np.zeros(parts.shape, np.int32)
+    markers[peaks[:, 0], peaks[:, 1]] = np.arange(1, len(peaks) + 1)
+    basins = _without_wide_necks(basins_of(-smooth, markers, wide), smooth, smooth[peaks[:, 0], peaks[:, 1]])
+    return _numbered(np.where(basins > 0, basins + int(parts.max()), parts))
+
+
+def _not_round(parts: NDArray[np.int32], depth: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Pixels of parts that are clearly larger than the largest disc in them: only these can be several objects."""
+    sizes = np.bincount(parts.ravel())
+    deepest = np.zeros(len(sizes))
+    np.maximum.at(deepest, parts[parts > 0], depth[parts > 0])
+    is_wide = sizes > ROUND * math.pi * deepest**2
+    is_wide[0] = False
+    return np.asarray(is_wide[parts], np.bool_)
+
+
+def _numbered(parts: NDArray[np.int32]) -> NDArray[np.int32]:
+    """The same parts with numbers from 1 on, none left out."""
+    used = np.bincount(parts.ravel()) > 0
+    used[0] = False
+    return np.asarray((np.cumsum(used) * used).astype(np.int32)[parts], np.int32)
+
+
+def _without_wide_necks(
+    basins: NDArray[np.int32], depth: NDArray[np.float32], tops: NDArray[np.float32]
+) -> NDArray[np.int32]:
+    """Join basins where the deepest place between them is not clearly shallower than the shallower of the two."""
+    roots = joined_at_necks(basins, depth, tops, neck=NECK)
+    return np.asarray(np.unique(roots, return_inverse=True)[1], np.int32)[basins]
+
+
+def joined_at_necks(
+    basins: NDArray[np.int32], depth: NDArray[np.float32], tops: NDArray[np.floating], *, neck: float
+) -> NDArray[np.int64]:
+    """For 0 and each basin the highest of those it is one with: a saddle of `neck` times the lower top joins two.
+
+    Args:
+        basins: (H, W), numbers from 1 on.
+        depth: (H, W), of the surface they are basins of.
+        tops: (N,) of the basins; an infinite one is never joined to another that is infinite.
+    """
+    pairs, saddles = _saddles(basins, depth)
+    root = np.arange(len(tops) + 1)
+    top = np.concatenate([[0.0], tops])
+
+    def root_of(number: int) -> int:
+        while root[number] != number:
+            number = int(root[number])
+        return number
+
+    for index in np.argsort(-saddles, kind="stable"):
+        one, other = (root_of(int(number)) for number in pairs[index])
+        if one != other and saddles[index] >= neck * min(top[one], top[other]):
+            keep, drop = (one, other) if top[one] >= top[other] else (other, one)
+            root[drop] = keep
+    return np.array([root_of(number) for number in range(len(root))], np.int64)
+
+
+def _saddles(basins: NDArray[np.int32], depth: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Pairs (M, 2) of basins that touch, and the greatest depth at which they do."""
+    keys, depths = [], []
+    n = int(basins.max()) + 1
+    for first, second in ((np.s_[:-1, :], np.s_[1:, :]), (np.s_[:, :-1], np.s_[:, 1:])):
+        a, b = basins[first], basins[second]
+        touch = (a != b) & (a > 0) & (b > 0)
+        low, high = np.minimum(a[touch], b[touch]).astype(np.int64), np.maximum(a[touch], b[touch])
+        keys.append(low * n + high)
+        depths.append(np.minimum(depth[first][touch], depth[second][touch]))
+    unique, inverse = np.unique(np.concatenate(keys), return_inverse=True)
+    deepest = np.zeros(len(unique), np.float32)
+    np.maximum.at(deepest, inverse, np.concatenate(depths))
+    return np.column_stack([unique // n, unique % n]), deepest
+
 
 CENTRE_STEPS = 1024
 """Centres are rounded to this part of a pixel, so that they are the same whatever tile an object was found in."""

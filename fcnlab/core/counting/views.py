@@ -13,12 +13,11 @@ from scipy.ndimage import find_objects
 from scipy.special import softmax
 from skimage.feature import peak_local_max
 
-from fcnlab.core.counting.counting import PEAK_THRESHOLD, default_threshold
+from fcnlab.core.counting.counting import PEAK_THRESHOLD, calibration_of, default_threshold, network_count
 from fcnlab.core.counting.density import DENSITY_UNIT, sigma_for
 from fcnlab.core.counting.instant import CountHead, CountPicture, grid_for, heights_of
-from fcnlab.core.counting.looks import calibration_of, network_count
+from fcnlab.core.counting.marks import UNKNOWN, sizes_at, usual_width
 from fcnlab.core.counting.objects import Found, labelled_blobs
-from fcnlab.core.counting.sizing import UNKNOWN, sizes_at, usual_width
 from fcnlab.core.training.network_model import NetworkModel, picture_scores, seen_hw, seen_picture
 from fcnlab.domain.counting import ImageCount, Objective
 

@@ -1,4 +1,4 @@
-"""Picture frames. Nothing else converts coordinates.
+"""Picture frames: full size, working size, learner's positions. Nothing else converts coordinates.
 
 Full size: integer `row, col` of the upright image. Working: the same picture scaled down so that its longer side is
 at most `working_side`, or as the learner's resolution says; positions there are floats whose pixel centres are whole
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -70,3 +71,21 @@ def to_full(positions: NDArray[np.int64], *, full: int, working: int) -> NDArray
     `to_working` of these gives the same numbers back.
     """
     return np.asarray(np.clip(np.floor((positions + 0.5) * (full / working)), 0, full - 1), np.int64)
+
+
+def working_picture(rgb: NDArray[np.uint8], working_side: int) -> NDArray[np.uint8]:
+    """A picture (H, W, 3) uint8 reduced by area averaging until its longer side is at most `working_side`."""
+    return reduced_to(rgb, working_hw((rgb.shape[0], rgb.shape[1]), working_side))
+
+
+def learner_picture(rgb: NDArray[np.uint8], spec: LearnerSpec) -> NDArray[np.uint8]:
+    """The working picture of the instant learner, of a picture (H, W, 3) uint8 at full size."""
+    return reduced_to(rgb, learner_hw((rgb.shape[0], rgb.shape[1]), spec))
+
+
+def reduced_to(rgb: NDArray[np.uint8], hw: tuple[int, int]) -> NDArray[np.uint8]:
+    """A picture (H, W, 3) uint8 reduced to a size by area averaging."""
+    height, width = hw
+    if (height, width) == rgb.shape[:2]:
+        return rgb
+    return np.asarray(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""The learner on a picture too large to hold its stages: the same path as `learner.segment`, tile by tile.
+"""Pictures of any size: whole where their stages fit into memory, else in tiles, by the same path.
 
 Only what is small is held for the whole picture: scores and the walker's graph at stride 4, opinions at half size,
 class ids at full size. Walker, guided filter, object mode and clicks then see the assembled picture, so that no border
@@ -7,14 +7,16 @@ of a tile shows.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fcnlab.core.learner.encoder import lab_image
+from fcnlab.core.learner.encoder import StageEncoder, lab_image
 from fcnlab.core.learner.head import Head
 from fcnlab.core.learner.image_adaptation import (
     LOCAL_STRIDES,
@@ -32,23 +34,126 @@ from fcnlab.core.learner.image_adaptation import (
 from fcnlab.core.learner.learner import (
     SIMILARITY_STRIDES,
     SIMILARITY_WEIGHT,
+    WALKER_SHARE,
     WALKER_STRIDE,
+    Picture,
     Segmentation,
     grid_hw,
     has_two_classes,
     obeyed,
+    prepare,
+    segment,
     spread,
 )
 from fcnlab.core.learner.opinions import margins, opinions_of, probabilities_of, winner_of
-from fcnlab.core.learner.refine import small_hw
+from fcnlab.core.learner.queries import likeliest
+from fcnlab.core.learner.refine import Guide, guide_of, local_lines, small_hw
 from fcnlab.core.learner.samples import Clicks
-from fcnlab.core.learner.stages import score_stages
+from fcnlab.core.learner.stages import Stages, regridded, score_stages
 from fcnlab.core.learner.walker import OFFSETS, edge_weights, graph_of
-from fcnlab.core.tiling.large_rows import STRIP_ROWS, grown_rows, reduced, refined_rows
-from fcnlab.core.tiling.strips import area_rows
-from fcnlab.core.tiling.tiled_stages import TiledStages
+from fcnlab.core.tiling.strips import area_rows, covered_rows, linear_rows, neighbour_rows
+from fcnlab.core.tiling.tiled_stages import TiledStages, TileShelf
 from fcnlab.core.tiling.tiles import Box
 from fcnlab.domain.project import LearnerSpec
+
+
+def plain_probabilities(stages: Stages, head: Head) -> NDArray[np.float32]:
+    """What the head alone thinks, (K, h, w) float32 at stride WALKER_STRIDE: rough, but quick for many pictures."""
+    return probabilities_of(opinions_of(score_stages(stages, *margins(head), grid=WALKER_STRIDE)))
+
+
+def plain_segmentation(stages: Stages, head: Head) -> Segmentation:
+    """What the head alone makes of a picture nobody clicked, at its working size: no walker, no sharpened borders.
+
+    Scored at stride WALKER_STRIDE and brought to working size in one step, which takes a fraction of the time.
+    """
+    height, width = stages.hw
+    scores = score_stages(stages, *margins(head), grid=WALKER_STRIDE)
+    grown = torch.from_numpy(np.stack([regridded(one, WALKER_STRIDE)[:height, :width] for one in scores]))
+    if len(grown) == 1:
+        share = grown[0].sigmoid()
+        probabilities = torch.stack([1 - share, share])
+    else:
+        probabilities = grown.softmax(dim=0)
+    found = probabilities.numpy()
+    return Segmentation(head.class_ids, found, np.asarray(head.class_ids, np.uint8)[likeliest(found)])
+
+
+STRIP_ROWS = 512
+"""Rows that are made at once."""
+
+
+def reduced(
+    rgb: NDArray[np.uint8], out_hw: tuple[int, int], made: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    """What `made` makes of every pixel of a picture, averaged onto a smaller grid, strip by strip."""
+    height = rgb.shape[0]
+    rows = max(1, STRIP_ROWS * out_hw[0] // height)
+    parts = []
+    for start in range(0, out_hw[0], rows):
+        stop = min(start + rows, out_hw[0])
+        low, high = covered_rows(height, out_hw[0], start, stop)
+        parts.append(area_rows(made(rgb[low:high]), low, height, out_hw, start, stop))
+    return np.concatenate(parts)
+
+
+def _grey(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.float32) / np.float32(255)
+
+
+def refined_rows(
+    rgb: NDArray[np.uint8], walked: NDArray[np.float32], plain: NDArray[np.float16] | None
+) -> Callable[[int, int], NDArray[np.float32]]:
+    """Rows of opinions (M, n, W) whose borders follow the picture: the guided filter, its last step in strips."""
+    hw = (rgb.shape[0], rgb.shape[1])
+    half = small_hw(hw)
+    guide: Guide = guide_of(np.empty((0, 0), np.float32), reduced(rgb, half, _grey))
+    lines = []
+    method = cv2.INTER_LINEAR if walked.shape[1] < half[0] else cv2.INTER_AREA
+    for k, one in enumerate(walked):
+        opinion = np.asarray(cv2.resize(one, half[::-1], interpolation=method), np.float32)
+        if plain is not None:
+            opinion = WALKER_SHARE * opinion + np.float32(1 - WALKER_SHARE) * plain[k].astype(np.float32)
+        lines.append(local_lines(opinion, guide))
+
+    def rows_of(start: int, stop: int) -> NDArray[np.float32]:
+        first, last = neighbour_rows(half[0], hw[0], start, stop)
+        grey = _grey(rgb[start:stop])
+        found = np.empty((len(lines), *grey.shape), np.float32)
+        for k, (slope, level) in enumerate(lines):
+            np.multiply(linear_rows(slope[first:last], first, half[0], hw, start, stop), grey, out=found[k])
+            found[k] += linear_rows(level[first:last], first, half[0], hw, start, stop)
+        return found
+
+    return rows_of
+
+
+def enlarged_rows(hw: tuple[int, int], maps: NDArray[np.float32]) -> Callable[[int, int], NDArray[np.float32]]:
+    """Rows (M, n, W) of maps (M, h, w) over the same field of view as a picture of size `hw`."""
+    height = maps.shape[1]
+
+    def rows_of(start: int, stop: int) -> NDArray[np.float32]:
+        first, last = neighbour_rows(height, hw[0], start, stop)
+        return np.stack([linear_rows(one[first:last], first, height, hw, start, stop) for one in maps])
+
+    return rows_of
+
+
+def grown_rows(
+    rgb: NDArray[np.uint8], walked: NDArray[np.float32], plain: NDArray[np.float16] | None
+) -> Callable[[int, int], NDArray[np.float32]]:
+    """Rows of opinions (M, n, W) without sharpened borders."""
+    enlarged = enlarged_rows((walked.shape[1] * WALKER_STRIDE, walked.shape[2] * WALKER_STRIDE), walked)
+    width = rgb.shape[1]
+
+    def rows_of(start: int, stop: int) -> NDArray[np.float32]:
+        found = enlarged(start, stop)[:, :, :width]
+        if plain is None:
+            return found
+        return np.asarray(WALKER_SHARE * found + np.float32(1 - WALKER_SHARE) * plain[:, start:stop], np.float32)
+
+    return rows_of
+
 
 LARGE_PIXELS = 8_000_000
 """Working pictures above are worked on in tiles: their stages would take a gigabyte."""
@@ -269,3 +374,32 @@ def _nodes(box: Box, hw: tuple[int, int]) -> Box:
     """The walker's nodes in a box of the picture."""
     below = -(-box.bottom // WALKER_STRIDE), -(-box.right // WALKER_STRIDE)
     return Box(box.top // WALKER_STRIDE, box.left // WALKER_STRIDE, *below).clipped(grid_hw(hw))
+
+
+AnyPicture = Picture | LargePicture
+
+
+def open_picture(encoder: StageEncoder, rgb: NDArray[np.uint8], spec: LearnerSpec, *, shelf: TileShelf) -> AnyPicture:
+    """Encode a working picture (H, W, 3) uint8 and make it ready for clicks; tiles of a large one go to the shelf."""
+    if not is_large((rgb.shape[0], rgb.shape[1])):
+        return prepare(rgb, encoder.encode(rgb, scales=spec.scales, position=spec.position))
+    stages = TiledStages(encoder, rgb, scales=spec.scales, position=spec.position, shelf=shelf)
+    for _ in stages.encode():
+        pass
+    return LargePicture(stages)
+
+
+def segment_any(
+    picture: AnyPicture, head: Head, clicks: Clicks, spec: LearnerSpec, *, background: int | None
+) -> Segmentation:
+    """The mask of a picture of any size; see `learner.segment`."""
+    if isinstance(picture, LargePicture):
+        return segment_large(picture, head, clicks, spec, background=background)
+    return segment(picture, head, clicks, spec, background=background)
+
+
+def plain_of(picture: AnyPicture, head: Head) -> NDArray[np.float32]:
+    """What the head alone thinks, (K, h, w) float32 at stride WALKER_STRIDE; see `plain_probabilities`."""
+    if isinstance(picture, LargePicture):
+        return plain_large(picture, head)
+    return plain_probabilities(picture.stages, head)

@@ -1,4 +1,4 @@
-"""A large picture in parts: which tiles, and how much around each has to be looked at.
+"""Boxes of a picture: the tiles of a large one with what is around them, and what changed between two maps.
 
 The law, measured on the default encoder: what a stride 32 feature sees ends about 420 pixels away. Looking at 64 pixels
 around a tile leaves its features off by 2.2 standard deviations, 256 by 0.22, 384 by 0.002.
@@ -7,7 +7,11 @@ around a tile leaves its features off by 2.2 standard deviations, 256 by 0.22, 3
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 SEEN_PX = 384
 """So far around a tile the encoder looks, in pixels of the scaled picture."""
@@ -121,3 +125,35 @@ def rounded_up(hw: tuple[int, int], step: int) -> tuple[int, int]:
 def seen_margin(scale: float, step: int) -> int:
     """So many working pixels around a tile the encoder looks at one scale, a multiple of `step`."""
     return math.ceil(SEEN_PX / scale / step) * step
+
+
+NOTHING = Box(0, 0, 0, 0)
+"""The rectangle of a change that changed nothing."""
+
+
+def changed_box(before: NDArray[np.uint8], now: NDArray[np.uint8]) -> Box:
+    """The smallest box that holds every pixel in which two maps (H, W) differ; all of it if their sizes do."""
+    if before.shape != now.shape:
+        return Box(0, 0, *now.shape)
+    if before is now:
+        return NOTHING
+    differs = before != now
+    rows = np.flatnonzero(differs.any(axis=1))
+    if not len(rows):
+        return NOTHING
+    top, bottom = int(rows[0]), int(rows[-1]) + 1
+    cols = np.flatnonzero(differs[top:bottom].any(axis=0))
+    return Box(top, int(cols[0]), bottom, int(cols[-1]) + 1)
+
+
+def joined(boxes: Iterable[Box]) -> Box:
+    """The smallest box that holds all of them; NOTHING of none."""
+    full = [box for box in boxes if box != NOTHING]
+    if not full:
+        return NOTHING
+    return Box(
+        min(box.top for box in full),
+        min(box.left for box in full),
+        max(box.bottom for box in full),
+        max(box.right for box in full),
+    )

@@ -14,8 +14,7 @@ import torch
 from cachetools import LRUCache
 from numpy.typing import NDArray
 
-from fcnlab.core.images.coords import learner_hw
-from fcnlab.core.images.working import working_picture
+from fcnlab.core.images.coords import learner_hw, working_picture
 from fcnlab.core.learner.encoder import StageEncoder
 from fcnlab.core.learner.head import Head
 from fcnlab.core.learner.learner import Picture, Segmentation, fit, prepare, segment, teach

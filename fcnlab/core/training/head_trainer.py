@@ -1,4 +1,4 @@
-"""How a larger head is fitted: every picture encoded once, then seconds. It asks held-out points whether to grow."""
+"""How a larger head is fitted, every picture encoded once; and the right trainer for a network."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from scipy.special import log_softmax
 from fcnlab.core.learner.ensemble import fit_ensemble
 from fcnlab.core.learner.head import Samples, fit_head, missing_message, point_weights
 from fcnlab.core.learner.samples import join_samples, samples_at
-from fcnlab.core.networks.base import EncoderParts
+from fcnlab.core.networks.base import EncoderParts, PointNetwork
 from fcnlab.core.networks.larger_head import LargerHead
 from fcnlab.core.networks.registry import build_network
 from fcnlab.core.training.batches import LabelledPicture
 from fcnlab.core.training.loop import Clock, Pictures
-from fcnlab.core.training.point_scores import score_of, temperature_of
-from fcnlab.core.training.trainer import Outcome
+from fcnlab.core.training.objectives import Aim
+from fcnlab.core.training.scores import score_of, temperature_of
+from fcnlab.core.training.trainer import Course, Outcome
 from fcnlab.domain.counting import KeptEpoch
-from fcnlab.domain.network import NetworkSpec
+from fcnlab.domain.network import NetworkName, NetworkSpec
 from fcnlab.domain.scores import PointScore, Score
 from fcnlab.domain.training import TrainingProgress, TrainingSpec
-from fcnlab.errors import NoPoints
+from fcnlab.errors import InvalidSetting, NoPoints
 
 PARTS = 8
 """After each part of the pictures the linear head is fitted and scored: a curve over the number of points."""
@@ -155,3 +156,32 @@ class HeadCourse:
 
 def _accuracy(score: Score | None) -> float:
     return score.accuracy if isinstance(score, PointScore) else -1.0
+
+
+def course_of(
+    spec: NetworkSpec,
+    training: TrainingSpec,
+    *,
+    encoder: EncoderParts | None,
+    class_ids: Sequence[int],
+    device: str,
+    now: Clock,
+    parent: PointNetwork | None = None,
+    aim: Aim[Any] | None = None,
+) -> Course | HeadCourse:
+    """A course for a network of the family; see Course for the arguments.
+
+    Raises:
+        InvalidSetting: a larger head without a trained encoder, or one that should start from a model or count.
+    """
+    if spec.network is not NetworkName.LARGER_HEAD:
+        return Course(
+            spec, training, encoder=encoder, class_ids=class_ids, device=device, now=now, parent=parent, aim=aim
+        )
+    if training.objective.counts:
+        raise InvalidSetting(f"{spec.network} is fitted to single pixels and cannot count: choose another network")
+    if encoder is None:
+        raise InvalidSetting(f"{spec.network} is a head on trained features: name an encoder")
+    if parent is not None or training.parent:
+        raise InvalidSetting(f"{spec.network} is fitted from zero in seconds: leave the parent out")
+    return HeadCourse(spec, training, encoder=encoder, class_ids=class_ids, device=device, now=now)

@@ -15,8 +15,7 @@ from fcnlab.core.learner.model import kept_places
 from fcnlab.core.learner.opinions import probabilities_of
 from fcnlab.core.learner.refine import guided_filter, make_guide
 from fcnlab.core.learner.samples import Clicks, Colours, canonical_clicks
-from fcnlab.core.tiling.large import LazyLab, is_large
-from fcnlab.core.tiling.large_rows import STRIP_ROWS, enlarged_rows, refined_rows
+from fcnlab.core.tiling.large import STRIP_ROWS, LazyLab, enlarged_rows, is_large, refined_rows
 from fcnlab.core.training.network_model import NetworkModel, network_probabilities
 from fcnlab.domain.project import LearnerSpec
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from fcnlab.core.networks.base import PointNetwork
 from fcnlab.core.training.batches import Batch, LabelledPicture, collated, weighted
 from fcnlab.core.training.losses import point_loss
-from fcnlab.core.training.point_scores import logits_of, score_points, temperature_of
+from fcnlab.core.training.scores import logits_of, score_points, temperature_of
 from fcnlab.domain.counting import Calibration
 from fcnlab.domain.scores import PointScore, Score
 from fcnlab.domain.training import TrainingSpec

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fcnlab.core.counting.looks import counted_mask, network_count
+from fcnlab.core.counting.counting import counted_mask, network_count
 from fcnlab.core.networks.sliding import SlidingDense, SlidingWindow
 from fcnlab.core.training.network_model import NetworkModel, network_probabilities, seen_hw, seen_picture
 from fcnlab.domain.comparison import (

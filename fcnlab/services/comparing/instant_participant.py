@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fcnlab.core.images.working import working_picture
+from fcnlab.core.images.coords import working_picture
 from fcnlab.core.learner import learner
 from fcnlab.core.learner.encoder import StageEncoder
 from fcnlab.core.learner.ensemble import GRID, ensemble_probabilities, fit_ensemble
 from fcnlab.core.learner.full_size import full_size
 from fcnlab.core.learner.samples import Clicks, canonical_clicks, join_samples
 from fcnlab.core.learner.stages import Stages
-from fcnlab.core.training.point_scores import score_of
+from fcnlab.core.training.scores import score_of
 from fcnlab.domain.project import Project
 from fcnlab.domain.scores import Score
 from fcnlab.lab import Lab

@@ -9,9 +9,9 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from fcnlab.core.images.coords import working_picture
 from fcnlab.core.images.palette import marked, palette_of, tinted
-from fcnlab.core.images.working import working_picture
-from fcnlab.core.training.metrics import confusion, iou_per_class, object_iou
+from fcnlab.core.training.scores import confusion, iou_per_class, object_iou
 from fcnlab.domain.images import ImageInfo
 from fcnlab.domain.models import ModelRecord
 from fcnlab.domain.project import IGNORE, Project

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.core.counting.looks import calibration_of, network_count, network_count_with_density
+from fcnlab.core.counting.counting import calibration_of, network_count, network_count_with_density
 from fcnlab.core.counting.scoring import radius_for, score_counts
 from fcnlab.core.training.network_model import NetworkModel
 from fcnlab.domain.counting import CountScore, ImageCount, Objective

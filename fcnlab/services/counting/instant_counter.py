@@ -9,7 +9,7 @@ from cachetools import LRUCache
 
 from fcnlab.core.counting.counted import Counted, count_view, with_intervals
 from fcnlab.core.counting.instant import CountHead, CountLesson, CountLessons, CountPicture, fit_counts, teach_counts
-from fcnlab.core.counting.sizing import Sizes, sizes_at, spacing_from, usual_width
+from fcnlab.core.counting.marks import Sizes, sizes_at, spacing_from, usual_width
 from fcnlab.core.counting.views import instant_view
 from fcnlab.core.learner.samples import Clicks, canonical_clicks
 from fcnlab.core.tiling.wide import counting_spec

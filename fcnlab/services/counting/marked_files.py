@@ -13,8 +13,7 @@ import numpy as np
 import regex
 from numpy.typing import NDArray
 
-from fcnlab.core.counting.aims import CountingAim
-from fcnlab.core.counting.course import counting_aim, held_out_counts, magnified, usual_spacing
+from fcnlab.core.counting.objective import CountingAim, counting_aim, held_out_counts, magnified, usual_spacing
 from fcnlab.core.images.coords import to_working
 from fcnlab.core.images.picture import make_picture
 from fcnlab.core.training.batches import LabelledPicture

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.core.counting.picturing import density_picture
-from fcnlab.core.images.working import working_picture
+from fcnlab.core.counting.counted import density_picture
+from fcnlab.core.images.coords import working_picture
 from fcnlab.domain.images import ImageInfo
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import read_picture

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fcnlab.core.counting.aims import CountingAim
-from fcnlab.core.counting.course import counting_aim, held_out_counts, magnified, usual_spacing
+from fcnlab.core.counting.objective import CountingAim, counting_aim, held_out_counts, magnified, usual_spacing
 from fcnlab.core.training.splits import groups_alike
 from fcnlab.domain.counting import Task
 from fcnlab.domain.events import StoredPoint

@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from fcnlab.core.images.coords import working_picture
 from fcnlab.core.images.palette import palette_of, tinted
-from fcnlab.core.images.working import working_picture
 from fcnlab.domain.images import ImageInfo, ImageState
 from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab

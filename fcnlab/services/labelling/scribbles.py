@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fcnlab.core.images.coords import working_picture
 from fcnlab.core.images.palette import palette_of
 from fcnlab.core.images.scribbles import dotted
-from fcnlab.core.images.working import working_picture
 from fcnlab.domain.events import Event, EventBatch, EventKind, Point
 from fcnlab.domain.images import ImageInfo
 from fcnlab.errors import InvalidPoints

@@ -8,7 +8,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.core.training.metrics import confusion, iou_per_class
+from fcnlab.core.training.scores import confusion, iou_per_class
 from fcnlab.domain.images import ExpertMask, ImageInfo
 from fcnlab.domain.project import IGNORE
 from fcnlab.errors import UnknownExpertMask

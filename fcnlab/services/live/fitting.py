@@ -15,7 +15,7 @@ from fcnlab.core.learner import learner
 from fcnlab.core.learner.head import Head
 from fcnlab.core.learner.model import Lesson, Model, frozen_model
 from fcnlab.core.learner.samples import NEIGHBOURS_UP_TO, Clicks, canonical_clicks
-from fcnlab.core.tiling.pictures import segment_any
+from fcnlab.core.tiling.large import segment_any
 from fcnlab.core.tiling.wide import is_wide
 from fcnlab.core.training.network_output import ChosenNetwork
 from fcnlab.domain.counting import Task

@@ -14,9 +14,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.core.images.patches import NOTHING, changed_box, joined
 from fcnlab.core.learner.queries import margin
-from fcnlab.core.tiling.tiles import Box
+from fcnlab.core.tiling.tiles import NOTHING, Box, changed_box, joined
 from fcnlab.domain.counting import ImageCount
 from fcnlab.domain.project import IGNORE
 

@@ -14,17 +14,14 @@ from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from fcnlab.core.counting.instant import CountPicture, ready_to_count
-from fcnlab.core.images.coords import learner_hw
-from fcnlab.core.images.working import learner_picture
+from fcnlab.core.images.coords import learner_hw, learner_picture
 from fcnlab.core.learner import learner
 from fcnlab.core.learner.encoder import StageEncoder
 from fcnlab.core.learner.head import Head
 from fcnlab.core.learner.model import teaching_from_arrays, teaching_to_arrays
-from fcnlab.core.learner.plain import plain_probabilities
 from fcnlab.core.learner.samples import Clicks
 from fcnlab.core.learner.stages import Stages, stages_from_tensors, stages_to_tensors
-from fcnlab.core.tiling.large import is_large
-from fcnlab.core.tiling.pictures import AnyPicture, open_picture, plain_of
+from fcnlab.core.tiling.large import AnyPicture, is_large, open_picture, plain_of, plain_probabilities
 from fcnlab.core.tiling.wide import TILE_SIDE, WidePicture, is_wide
 from fcnlab.domain.images import ImageInfo
 from fcnlab.domain.project import LearnerSpec

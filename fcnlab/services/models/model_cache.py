@@ -6,8 +6,7 @@ import numpy as np
 from cachetools import LRUCache
 from numpy.typing import NDArray
 
-from fcnlab.core.images.coords import learner_hw
-from fcnlab.core.images.working import learner_picture
+from fcnlab.core.images.coords import learner_hw, learner_picture
 from fcnlab.core.training.network_output import ChosenNetwork, Look, rough_look, rounded_probabilities
 from fcnlab.domain.images import ImageInfo
 from fcnlab.domain.models import ModelRecord

@@ -12,18 +12,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fcnlab.core.images.coords import learner_picture
 from fcnlab.core.images.painting import Painting, painted
 from fcnlab.core.images.palette import coloured_labels
 from fcnlab.core.images.picture import array_id, make_picture
-from fcnlab.core.images.working import learner_picture
 from fcnlab.core.learner.encoder import StageEncoder
 from fcnlab.core.learner.full_size import full_size
 from fcnlab.core.learner.learner import Segmentation
 from fcnlab.core.learner.model import Model
-from fcnlab.core.learner.plain import plain_segmentation
 from fcnlab.core.learner.samples import Clicks
-from fcnlab.core.tiling.large import is_large
-from fcnlab.core.tiling.pictures import open_picture, segment_any
+from fcnlab.core.tiling.large import is_large, open_picture, plain_segmentation, segment_any
 from fcnlab.core.training.network_model import NetworkModel
 from fcnlab.core.training.network_output import ChosenNetwork, rounded_probabilities
 from fcnlab.domain.images import Imaging, PixelSize, Recipe

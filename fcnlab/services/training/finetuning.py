@@ -14,11 +14,10 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from fcnlab.core.training.batches import LabelledPicture
-from fcnlab.core.training.head_trainer import HeadCourse
+from fcnlab.core.training.head_trainer import HeadCourse, course_of
 from fcnlab.core.training.network_model import NetworkModel, fitting_spec, network_to_arrays
 from fcnlab.core.training.objectives import Aim
 from fcnlab.core.training.trainer import Course
-from fcnlab.core.training.trainers import course_of
 from fcnlab.domain.network import SCRATCH, NetworkSpec
 from fcnlab.domain.scores import Score
 from fcnlab.domain.training import TrainingProgress, TrainingSpec

@@ -9,9 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from fcnlab.core.counting.aims import CHOOSING, CountingAim
-from fcnlab.core.counting.course import counting_aim, held_out_counts, magnified, usual_spacing
-from fcnlab.core.counting.looks import network_count
+from fcnlab.core.counting.counting import network_count
+from fcnlab.core.counting.objective import (
+    CHOOSING,
+    CountingAim,
+    counting_aim,
+    held_out_counts,
+    magnified,
+    usual_spacing,
+)
 from fcnlab.core.training.network_model import (
     NetworkModel,
     network_from_arrays,

@@ -7,8 +7,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from fcnlab.core.counting.contrast import things_bright, with_contrast
-from fcnlab.core.counting.instant import near_stages
+from fcnlab.core.counting.instant import near_stages, things_bright, with_contrast
 from fcnlab.core.learner.encoder import StageEncoder
 from fcnlab.core.learner.stages import sample_stages
 

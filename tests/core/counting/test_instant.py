@@ -15,7 +15,7 @@ from fcnlab.core.counting.instant import (
     ready_to_count,
     teach_counts,
 )
-from fcnlab.core.counting.sizing import Sizes, sizes_at, spacing_from, usual_width
+from fcnlab.core.counting.marks import Sizes, sizes_at, spacing_from, usual_width
 from fcnlab.core.counting.views import instant_view
 from fcnlab.core.learner.encoder import StageEncoder
 from fcnlab.core.learner.samples import canonical_clicks

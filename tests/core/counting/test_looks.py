@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from fcnlab.core.counting import looks
-from fcnlab.core.counting.looks import counted_mask, network_count, network_count_with_density
+from fcnlab.core.counting import counting
+from fcnlab.core.counting.counting import counted_mask, network_count, network_count_with_density
 from fcnlab.core.networks.base import EncoderParts
 from fcnlab.core.networks.registry import build_network
 from fcnlab.core.training import network_model
@@ -81,7 +81,7 @@ def test_the_density_of_a_large_picture_is_made_in_tiles_as_if_there_were_none(
     _, whole = network_count_with_density(model, picture, device="cpu")
     monkeypatch.setattr(network_model, "TILED_PIXELS", 1000)
     monkeypatch.setattr(network_model, "TILE_SIDE", 96)
-    monkeypatch.setattr(looks, "picture_scores", None)  # nobody asks for all scores at once
+    monkeypatch.setattr(counting, "picture_scores", None)  # nobody asks for all scores at once
 
     count, tiled = network_count_with_density(model, picture, device="cpu")
 
