@@ -23,9 +23,9 @@ from fcnlab.services.labelling.events import add_points
 from fcnlab.services.training import lease_holder, worker, workers
 from fcnlab.services.training.trainings import cancel_training, curves, training, trainings
 from fcnlab.settings import Settings
-from fcnlab.storage.database import repository_leases
+from fcnlab.storage.database import repository_trainings
 from fcnlab.storage.database.engine import writing
-from fcnlab.storage.files.processes import this_process
+from fcnlab.storage.files.presence import this_process
 from tests.services.tabs import new_project
 from tests.services.tiny_trainer import TinyTrained, TinyTrainer
 
@@ -163,7 +163,7 @@ def test_a_failed_training_is_one_line_and_exit_code_1(lab: Lab, monkeypatch: py
 def test_two_do_not_train_one_project_at_once(lab: Lab) -> None:
     other = replace(this_process(), host="another-machine")
     with writing(lab.sessions) as session:
-        repository_leases.take_lease(session, project_id=1, process=other, now=lab.clock())
+        repository_trainings.take_lease(session, project_id=1, process=other, now=lab.clock())
 
     assert "another-machine" in call("train", "-p", "cells", code=1).stderr
     assert "another-machine" in call("worker", "-p", "cells", code=1).stderr

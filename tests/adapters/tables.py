@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from fcnlab.domain.project import ClassLabel, LearnerSpec
 from fcnlab.domain.training import ProcessId
-from fcnlab.storage.database import repository_leases, repository_projects
+from fcnlab.storage.database import repository_projects, repository_trainings
 from fcnlab.storage.database.engine import Sessions, writing
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, 678901, tzinfo=UTC)
@@ -22,5 +22,5 @@ def make_project(sessions: Sessions, name: str) -> int:
 
 def take(sessions: Sessions, project_id: int, process: ProcessId, *, now: datetime = NOW) -> bool:
     with writing(sessions) as session:
-        held = repository_leases.take_lease(session, project_id=project_id, process=process, now=now)
+        held = repository_trainings.take_lease(session, project_id=project_id, process=process, now=now)
     return held is None

@@ -9,15 +9,15 @@ from datetime import timedelta
 import pytest
 
 from fcnlab.domain.training import ProcessId
-from fcnlab.storage.database import repository_leases
+from fcnlab.storage.database import repository_trainings
 from fcnlab.storage.database.engine import Sessions, reading, writing
-from fcnlab.storage.files.processes import this_process
+from fcnlab.storage.files.presence import this_process
 from tests.adapters.tables import ELSEWHERE, NOW, make_project, take
 
 
 def holder(sessions: Sessions, project_id: int) -> ProcessId | None:
     with reading(sessions) as session:
-        lease = repository_leases.lease_of(session, project_id=project_id)
+        lease = repository_trainings.lease_of(session, project_id=project_id)
     return lease.process if lease else None
 
 
@@ -57,8 +57,8 @@ def test_a_lease_without_a_heartbeat_is_taken_over_and_cannot_be_renewed(session
     assert take(sessions, project_id, this_process(), now=later)
 
     with writing(sessions) as session:
-        assert not repository_leases.renew_lease(session, project_id=project_id, process=ELSEWHERE, now=later)
-        repository_leases.give_back_lease(session, project_id=project_id, process=ELSEWHERE)
+        assert not repository_trainings.renew_lease(session, project_id=project_id, process=ELSEWHERE, now=later)
+        repository_trainings.give_back_lease(session, project_id=project_id, process=ELSEWHERE)
     assert holder(sessions, project_id) == this_process()
 
 
@@ -67,7 +67,7 @@ def test_a_renewed_lease_stays_live(sessions: Sessions, project_id: int) -> None
     for seconds in (20, 40, 60):
         with writing(sessions) as session:
             now = NOW + timedelta(seconds=seconds)
-            assert repository_leases.renew_lease(session, project_id=project_id, process=ELSEWHERE, now=now)
+            assert repository_trainings.renew_lease(session, project_id=project_id, process=ELSEWHERE, now=now)
 
     assert not take(sessions, project_id, this_process(), now=NOW + timedelta(seconds=85))
 
@@ -90,7 +90,7 @@ def test_the_lease_of_a_process_known_to_be_dead_is_taken_at_once(
 def test_a_lease_given_back_is_free(sessions: Sessions, project_id: int) -> None:
     take(sessions, project_id, ELSEWHERE)
     with writing(sessions) as session:
-        repository_leases.give_back_lease(session, project_id=project_id, process=ELSEWHERE)
+        repository_trainings.give_back_lease(session, project_id=project_id, process=ELSEWHERE)
 
     assert holder(sessions, project_id) is None
     assert take(sessions, project_id, this_process())
@@ -102,4 +102,4 @@ def test_a_lease_is_of_one_project_only(sessions: Sessions, project_id: int) -> 
 
     assert take(sessions, other, this_process())
     with reading(sessions) as session:
-        assert [lease.project_id for lease in repository_leases.leases(session)] == [project_id, other]
+        assert [lease.project_id for lease in repository_trainings.leases(session)] == [project_id, other]

@@ -12,7 +12,6 @@ from fcnlab.domain.events import Point, PointSource, StoredPoint
 from fcnlab.storage.database import (
     repository_comparisons,
     repository_counts,
-    repository_hiding,
     repository_images,
     repository_points,
     repository_projects,
@@ -51,7 +50,7 @@ def test_what_many_events_made_is_hidden_at_once(sessions: Sessions, project_id:
             for uid in (uids[0], uids[-1], "of another event")
         ]
         repository_points.add_points(session, project_id=project_id, stored=made)
-        repository_hiding.hide_made(session, project_id=project_id, uids=uids, now=NOW)
+        repository_points.hide_made(session, project_id=project_id, uids=uids, now=NOW)
 
         live = repository_points.points_of_image(session, image_id=1)
 

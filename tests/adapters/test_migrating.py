@@ -21,8 +21,8 @@ from fcnlab.storage.database.engine import (
     reading,
     writing,
 )
-from fcnlab.storage.database.repository_revisions import NOTHING_READ, changed_since, painting_revision
-from fcnlab.storage.database.tables_data import ALL_TABLES
+from fcnlab.storage.database.repository_projects import NOTHING_READ, changed_since, painting_revision
+from fcnlab.storage.database.tables import ALL_TABLES
 
 NEWEST = ScriptDirectory.from_config(migrating._config()).get_current_head()
 PROJECT = text(

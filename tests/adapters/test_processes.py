@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 SCRIPT = (
-    "from fcnlab.storage.files.processes import yield_to_others; yield_to_others(); print('ready', flush=True); input()"
+    "from fcnlab.storage.files.presence import yield_to_others; yield_to_others(); print('ready', flush=True); input()"
 )
 
 

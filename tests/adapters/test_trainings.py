@@ -21,7 +21,7 @@ from fcnlab.storage.database import (
     repository_trainings,
 )
 from fcnlab.storage.database.engine import Sessions, reading, writing
-from fcnlab.storage.files.processes import this_process
+from fcnlab.storage.files.presence import this_process
 from tests.adapters.tables import ELSEWHERE, NOW, make_project, take
 
 NETWORK = NetworkSpec(NetworkName.FCN8S, 2, upsampling="bilinear")

@@ -15,7 +15,7 @@ from fcnlab.domain.export import PROBABILITY_FORMATS, ExportFormat
 from fcnlab.errors import ExportFailed
 from fcnlab.lab import Lab
 from fcnlab.services.export import target
-from fcnlab.storage.exports.folder import PART_NAME, WORK_NAME
+from fcnlab.storage.exports.targets import PART_NAME, WORK_NAME
 from tests.services.stored_bench import StoredBench, files_in
 
 NAMES = ["a.png", "b/a.png", "c.png", "d.png", "e.png"]

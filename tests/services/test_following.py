@@ -20,7 +20,7 @@ from fcnlab.services.live.change_detection import changes
 from fcnlab.services.live.fitting import ProjectLearner
 from fcnlab.services.live.picture_store import PictureStore
 from fcnlab.services.training.training_points import TrainingPoints
-from fcnlab.storage.database import repository_points, repository_revisions
+from fcnlab.storage.database import repository_points, repository_projects
 from fcnlab.storage.database.engine import engine_of, reading, writing
 from tests.services.tabs import Tab, anything, new_project, other
 
@@ -150,7 +150,7 @@ def test_only_what_changed_is_read_again(any_lab: Lab) -> None:
     tabs = [Tab(any_lab, project_id=project_id, image_id=one, client=f"client-{one}") for one in images]
     for tab in tabs[:3]:
         tab.add(1, 1)
-    first = changes(any_lab, project_id=project_id, revision=repository_revisions.NOTHING_READ)
+    first = changes(any_lab, project_id=project_id, revision=repository_projects.NOTHING_READ)
     assert set(first.points) == set(first.images) == set(images[:3])
 
     nothing = changes(any_lab, project_id=project_id, revision=first.revision)

@@ -31,7 +31,7 @@ from fcnlab.services.live.picture_store import PictureStore
 from fcnlab.services.models.models import keep_instant, use_model
 from fcnlab.services.projects import projects
 from fcnlab.services.projects.projects import set_background
-from fcnlab.storage.database import repository_hiding, repository_points
+from fcnlab.storage.database import repository_points
 from fcnlab.storage.database.engine import writing
 
 CAT = [Point(150, 230, 1), Point(10, 440, 0)]
@@ -335,7 +335,7 @@ def test_a_model_of_few_points_is_the_same_after_there_were_many_for_a_while(lab
     with writing(lab.sessions) as session:
         stored = repository_points.points_of_image(session, image_id=image_id)
         gone = [one.uid for one in stored if one.labeller == "bob"]
-        repository_hiding.hide_made(session, project_id=project_id, uids=gone, now=lab.clock())
+        repository_points.hide_made(session, project_id=project_id, uids=gone, now=lab.clock())
     follower.refresh()
 
     np.testing.assert_array_equal(follower.cold_model().head.weights, before.weights)

@@ -19,7 +19,7 @@ from fcnlab.services.live.masks import SavedModel, kept_mask, save_model
 from fcnlab.services.live.picture_store import PictureStore
 from fcnlab.services.models import models
 from fcnlab.services.projects import projects
-from fcnlab.storage.database.repository_exports import stored_masks
+from fcnlab.storage.database.repository_images import stored_masks
 from fcnlab.storage.files.checkpoints import load_checkpoint
 from tests.services.export_bench import Bench
 

@@ -24,7 +24,7 @@ from fcnlab.services.projects import projects
 from fcnlab.services.training.trainings import curves, start_training, training
 from fcnlab.services.training.workers import ensure_worker, log_file
 from fcnlab.settings import Settings
-from fcnlab.storage.database import repository_leases
+from fcnlab.storage.database import repository_trainings
 from fcnlab.storage.database.engine import reading
 
 EPOCHS = 4
@@ -36,7 +36,7 @@ def lab(settings: Settings) -> Iterator[Lab]:
     lab = open_lab(settings)
     yield lab
     with reading(lab.sessions) as session:
-        for lease in repository_leases.leases(session):
+        for lease in repository_trainings.leases(session):
             os.kill(lease.process.pid, signal.SIGKILL)
     lab.close()
 

@@ -19,7 +19,7 @@ from fcnlab.services.training import lease_holder
 from fcnlab.services.training.lease_holder import Holder
 from fcnlab.services.training.trainings import cancel_training, pause_training, resume_training, training
 from fcnlab.services.training.worker import run_worker, work_on
-from fcnlab.storage.database import repository_leases
+from fcnlab.storage.database import repository_trainings
 from fcnlab.storage.database.engine import reading
 from fcnlab.storage.files.checkpoints import load_checkpoint
 from tests.services import worker_bench
@@ -37,7 +37,7 @@ def test_a_worker_trains_what_is_queued_and_ends(lab: Lab, project_id: int) -> N
     assert [state_of(lab, one.id) for one in (first, second)] == [TrainingState.FINISHED] * 2
     assert [len(losses(lab, one.id)) for one in (first, second)] == [3, 5]
     with reading(lab.sessions) as session:
-        assert repository_leases.leases(session) == ()
+        assert repository_trainings.leases(session) == ()
 
 
 def test_a_finished_training_leaves_a_model_and_its_checkpoint(lab: Lab, project_id: int) -> None:

@@ -23,10 +23,10 @@ from fcnlab.services.training import lease_holder
 from fcnlab.services.training.lease_holder import Holder, Interrupted
 from fcnlab.services.training.trainings import curves, resume_training, training, trainings
 from fcnlab.services.training.worker import run_worker, work_on
-from fcnlab.storage.database import repository_leases
+from fcnlab.storage.database import repository_trainings
 from fcnlab.storage.database.engine import reading, writing
 from fcnlab.storage.files.checkpoints import save_checkpoint
-from fcnlab.storage.files.processes import this_process
+from fcnlab.storage.files.presence import this_process
 from tests.services import worker_bench
 from tests.services.tiny_trainer import TinyTrained, TinyTrainer
 from tests.services.worker_bench import eventually, losses, meanwhile, start, state_of
@@ -102,7 +102,7 @@ def test_a_failed_training_can_be_tried_again_from_where_it_was(lab: Lab, projec
 def test_a_second_worker_is_refused(lab: Lab, project_id: int) -> None:
     other = replace(this_process(), host="another-machine")
     with writing(lab.sessions) as session:
-        repository_leases.take_lease(session, project_id=project_id, process=other, now=lab.clock())
+        repository_trainings.take_lease(session, project_id=project_id, process=other, now=lab.clock())
     start(lab, project_id)
 
     with pytest.raises(WorkerBusy, match="another-machine"):
@@ -118,8 +118,8 @@ def test_a_worker_that_lost_its_lease_changes_nothing_any_more(lab: Lab, project
         steps = work_on(lab, holder, queued, TinyTrainer())
         next(steps)
         with writing(lab.sessions) as session:
-            repository_leases.give_back_lease(session, project_id=project_id, process=this_process())
-            repository_leases.take_lease(session, project_id=project_id, process=other, now=lab.clock())
+            repository_trainings.give_back_lease(session, project_id=project_id, process=this_process())
+            repository_trainings.take_lease(session, project_id=project_id, process=other, now=lab.clock())
 
         with pytest.raises(WorkerBusy):
             next(steps)
@@ -128,7 +128,7 @@ def test_a_worker_that_lost_its_lease_changes_nothing_any_more(lab: Lab, project
     assert state_of(lab, queued.id) is TrainingState.RUNNING
     assert (lab.folders.resume / queued.resume_file).is_file()
     with reading(lab.sessions) as session:
-        assert [lease.process for lease in repository_leases.leases(session)] == [other]
+        assert [lease.process for lease in repository_trainings.leases(session)] == [other]
 
 
 def test_a_deleted_project_ends_its_worker_and_nothing_of_it_stays(lab: Lab, project_id: int) -> None:
@@ -149,7 +149,7 @@ def test_a_deleted_project_ends_its_worker_and_nothing_of_it_stays(lab: Lab, pro
 
     assert not (lab.folders.resume / queued.resume_file).exists()
     with reading(lab.sessions) as session:
-        assert repository_leases.leases(session) == ()
+        assert repository_trainings.leases(session) == ()
 
 
 def worker_process(lab: Lab, project_id: int) -> subprocess.Popen[bytes]:
@@ -203,14 +203,14 @@ def test_a_lease_that_cannot_be_renewed_ends_training_before_it_is_anybodys(
         monkeypatch.setattr(lease_holder, name, seconds)
     queued = start(lab, project_id, epochs=1)
     begun: list[float] = []
-    renew = repository_leases.renew_lease
+    renew = repository_trainings.renew_lease
 
     def fails(*values: object, **options: object) -> bool:
         if len(begun) == 1:
             raise failure
         return renew(*values, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(repository_leases, "renew_lease", fails)
+    monkeypatch.setattr(repository_trainings, "renew_lease", fails)
 
     def endless_at_first(
         lab: Lab, training: Training, *, resume: Path | None, checkpoint: Path
@@ -239,10 +239,10 @@ def test_a_lease_that_another_process_took_ends_training_at_once(
         lab: Lab, training: Training, *, resume: Path | None, checkpoint: Path
     ) -> Generator[TrainingProgress, None, TinyTrained]:
         with writing(lab.sessions) as session:
-            held = repository_leases.lease_of(session, project_id=project_id)
+            held = repository_trainings.lease_of(session, project_id=project_id)
             assert held is not None
-            repository_leases.give_back_lease(session, project_id=project_id, process=held.process)
-            repository_leases.take_lease(session, project_id=project_id, process=other, now=lab.clock())
+            repository_trainings.give_back_lease(session, project_id=project_id, process=held.process)
+            repository_trainings.take_lease(session, project_id=project_id, process=other, now=lab.clock())
         time.sleep(60)
         raise AssertionError("it trained on without a lease")
         yield  # a generator

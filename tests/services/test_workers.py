@@ -22,9 +22,9 @@ from fcnlab.services.training import workers
 from fcnlab.services.training.trainings import pause_training, start_training
 from fcnlab.services.training.workers import CoreShare, ensure_worker, ensure_workers, is_machine_shared
 from fcnlab.settings import Settings
-from fcnlab.storage.database import repository_leases
+from fcnlab.storage.database import repository_trainings
 from fcnlab.storage.database.engine import writing
-from fcnlab.storage.files.processes import this_process
+from fcnlab.storage.files.presence import this_process
 from tests.services.tabs import new_project
 
 
@@ -61,7 +61,7 @@ def project_with_training(lab: Lab, name: str) -> tuple[int, int]:
 def hold(lab: Lab, project_id: int, process: ProcessId, *, seconds_ago: float = 0) -> None:
     with writing(lab.sessions) as session:
         now = lab.clock() - timedelta(seconds=seconds_ago)
-        repository_leases.take_lease(session, project_id=project_id, process=process, now=now)
+        repository_trainings.take_lease(session, project_id=project_id, process=process, now=now)
 
 
 def test_a_worker_gets_the_settings_of_the_installation(lab: Lab, started: list[Any]) -> None:
@@ -128,7 +128,7 @@ def test_the_server_leaves_a_worker_beside_it_one_thread_and_keeps_at_least_one(
     for process in (None, this_process(), replace(this_process(), pid=2**22 + 1)):
         if process is not None:
             with writing(lab.sessions) as session:
-                repository_leases.give_back_lease(session, project_id=project_id, process=this_process())
+                repository_trainings.give_back_lease(session, project_id=project_id, process=this_process())
             hold(lab, project_id, process)
         share.adjust()
         seen.append(torch.get_num_threads())

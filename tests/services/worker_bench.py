@@ -15,7 +15,7 @@ from fcnlab.lab import Lab, open_lab
 from fcnlab.services.labelling.events import add_points
 from fcnlab.services.training.trainings import curves, start_training, training
 from fcnlab.settings import Settings
-from fcnlab.storage.database import repository_leases
+from fcnlab.storage.database import repository_trainings
 from fcnlab.storage.database.engine import reading
 from tests.services.tabs import new_project
 
@@ -70,4 +70,4 @@ def meanwhile(work: Callable[[], object]) -> threading.Thread:
 def has_worker(lab: Lab, *, project_id: int) -> bool:
     """Whether a process trains for the project."""
     with reading(lab.sessions) as session:
-        return repository_leases.has_live_lease(session, project_id=project_id, now=lab.clock())
+        return repository_trainings.has_live_lease(session, project_id=project_id, now=lab.clock())

@@ -23,12 +23,7 @@ from fcnlab.services.live.jobs import Jobs
 from fcnlab.services.models.models import models
 from fcnlab.services.training.trainings import trainings
 from fcnlab.settings import Settings
-from fcnlab.storage.database import (
-    repository_comparisons,
-    repository_hiding,
-    repository_points,
-    repository_trainings,
-)
+from fcnlab.storage.database import repository_comparisons, repository_points, repository_trainings
 from fcnlab.storage.database.engine import writing
 from fcnlab.storage.files.png import mask_png
 from fcnlab.storage.files.whole_files import write_whole
@@ -131,7 +126,7 @@ def finish(site: Site, found: Comparison) -> list[int]:
 def test_a_project_without_points_is_led_to_labelling(site: Site) -> None:
     with writing(site.lab.sessions) as session:
         uids = [one.uid for one in repository_points.points_of_project(session, project_id=site.project.id)]
-        repository_hiding.hide_made(session, project_id=site.project.id, uids=uids, now=site.lab.clock())
+        repository_points.hide_made(session, project_id=site.project.id, uids=uids, now=site.lab.clock())
 
     shown = page()
 

@@ -13,14 +13,9 @@ from fcnlab.domain.scores import PointScore
 from fcnlab.domain.training import Epoch, Training, TrainingProgress, TrainingSpec, TrainingState, Wanted
 from fcnlab.lab import Lab
 from fcnlab.services.training.trainings import start_training, training
-from fcnlab.storage.database import (
-    repository_comparisons,
-    repository_leases,
-    repository_models,
-    repository_trainings,
-)
+from fcnlab.storage.database import repository_comparisons, repository_models, repository_trainings
 from fcnlab.storage.database.engine import writing
-from fcnlab.storage.files.processes import this_process
+from fcnlab.storage.files.presence import this_process
 from fcnlab.web.panels.training import train_watch
 from fcnlab.web.panels.training.train_charts import DRAWN_AT_MOST, thinned
 from tests.ui import train_bench
@@ -76,7 +71,7 @@ def serve(lab: Lab, project_id: int) -> None:
     """A worker on another machine holds the lease."""
     process = replace(this_process(), host="another-machine")
     with writing(lab.sessions) as session:
-        repository_leases.take_lease(session, project_id=project_id, process=process, now=lab.clock())
+        repository_trainings.take_lease(session, project_id=project_id, process=process, now=lab.clock())
 
 
 def test_the_training_at_work_is_shown_with_its_numbers(lab: Lab, project_id: int) -> None:

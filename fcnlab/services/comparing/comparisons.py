@@ -25,7 +25,6 @@ from fcnlab.services.training.trainings import cancel_training
 from fcnlab.storage.database import (
     repository_comparisons,
     repository_images,
-    repository_leases,
     repository_models,
     repository_projects,
     repository_trainings,
@@ -136,7 +135,7 @@ def standing(lab: Lab, *, comparison_id: int) -> Standing:
             key_of(one.id): repository_trainings.thinned_epochs(session, training_id=one.id, at_most=CURVE_POINTS)
             for one in trainings
         }
-        is_served = repository_leases.has_live_lease(session, project_id=found.project_id, now=lab.clock())
+        is_served = repository_trainings.has_live_lease(session, project_id=found.project_id, now=lab.clock())
         models = {one.id for one in repository_models.models(session, project_id=found.project_id)}
     spec = ComparisonSpec.from_dict(found.spec)
     instant = [_instant(key, found, trainings) for key in (LINEAR, LARGER) if _takes_part(key, spec, found)]

@@ -22,22 +22,22 @@ from fcnlab.storage.formats.array_files import (
     ProbabilityPngs,
     TiffMasks,
 )
-from fcnlab.storage.formats.cityscapes_writer import Cityscapes, cityscapes_pictures
+from fcnlab.storage.formats.cityscapes import Cityscapes, cityscapes_pictures
 from fcnlab.storage.formats.class_table import ClassTable
-from fcnlab.storage.formats.coco_writer import Coco
-from fcnlab.storage.formats.cvat_writer import Cvat
+from fcnlab.storage.formats.coco import Coco
+from fcnlab.storage.formats.cvat import Cvat
 from fcnlab.storage.formats.format import Format, Subject
 from fcnlab.storage.formats.geojson import GeoJson
-from fcnlab.storage.formats.label_studio_writer import LabelStudio
-from fcnlab.storage.formats.labelme_writer import LabelMe
-from fcnlab.storage.formats.mask_pngs import BinaryMasks, ColourMasks, IndexMasks, Overlays
+from fcnlab.storage.formats.label_studio import LabelStudio
+from fcnlab.storage.formats.labelme import LabelMe
 from fcnlab.storage.formats.measurements_csv import Measurements
 from fcnlab.storage.formats.originals import Originals
-from fcnlab.storage.formats.point_files import PointsJson, PointsTable
-from fcnlab.storage.formats.root_painter_writer import RootPainter
+from fcnlab.storage.formats.overlays import BinaryMasks, ColourMasks, IndexMasks, Overlays
+from fcnlab.storage.formats.points import PointsJson, PointsTable
+from fcnlab.storage.formats.root_painter import RootPainter
 from fcnlab.storage.formats.svg import Svg
-from fcnlab.storage.formats.voc_writer import Voc
-from fcnlab.storage.formats.yolo_writer import Yolo, yolo_place
+from fcnlab.storage.formats.voc import Voc
+from fcnlab.storage.formats.yolo import Yolo, yolo_place
 
 
 def formats_of(spec: ExportSpec, subject: Subject, *, has_pictures: bool = True) -> list[Format]:

@@ -27,8 +27,8 @@ from fcnlab.storage.database import (
     repository_strokes,
 )
 from fcnlab.storage.database.engine import reading
-from fcnlab.storage.database.repository_exports import removed_classes, stored_masks
-from fcnlab.storage.database.repository_revisions import project_revision
+from fcnlab.storage.database.repository_images import removed_classes, stored_masks
+from fcnlab.storage.database.repository_projects import project_revision
 from fcnlab.storage.files.png import mask_hw
 
 ATTEMPTS = 20

@@ -9,10 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fcnlab.errors import ExportFailed
-from fcnlab.storage.exports.archive import archive
-from fcnlab.storage.exports.dataset import DatasetWriter, Target
-from fcnlab.storage.exports.folder import FolderTarget, Journal, LooseFolder
-from fcnlab.storage.exports.spools import Spools
+from fcnlab.storage.exports.targets import DatasetWriter, FolderTarget, Journal, LooseFolder, Spools, Target, archive
 from fcnlab.storage.files.whole_files import passing_folder
 from fcnlab.storage.formats.format import Format
 

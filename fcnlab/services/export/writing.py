@@ -35,8 +35,8 @@ from fcnlab.services.live.masks import predicted_mask
 from fcnlab.services.predict.overlapping import overlapped
 from fcnlab.storage.database import repository_strokes
 from fcnlab.storage.database.engine import reading
-from fcnlab.storage.exports.dataset import DatasetWriter
 from fcnlab.storage.exports.manifest import MANIFEST_NAME, manifest_json
+from fcnlab.storage.exports.targets import DatasetWriter
 from fcnlab.storage.files.filestore import find_original
 from fcnlab.storage.files.png import read_mask
 from fcnlab.storage.formats.format import Assembly, ExportedImage, Line, Spooled, Subject

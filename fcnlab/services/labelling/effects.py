@@ -18,8 +18,6 @@ from fcnlab.services.labelling.newest_points import newest_per_pixel
 from fcnlab.storage.database import (
     repository_counts,
     repository_events,
-    repository_exports,
-    repository_hiding,
     repository_images,
     repository_points,
     repository_projects,
@@ -126,7 +124,7 @@ def _remove(act: Act) -> Effect:
     is_known = isinstance(uid, str) and uid.isascii() and uid.isprintable()
     if not is_known or not repository_points.is_live(act.session, image_id=image.id, uid=str(uid)):
         raise InvalidPoints("this point is gone already")
-    repository_hiding.hide_made(act.session, project_id=act.project_id, uids=[str(uid)], now=act.now)
+    repository_points.hide_made(act.session, project_id=act.project_id, uids=[str(uid)], now=act.now)
     return Effect(removed=(str(uid),))
 
 
@@ -136,7 +134,7 @@ def _clear(act: Act) -> Effect:
     uids = points + repository_strokes.live_stroke_uids(act.session, image_id=image.id)
     if not uids:
         raise InvalidPoints("there are no points and no strokes to clear on this image")
-    repository_hiding.hide_made(act.session, project_id=act.project_id, uids=uids, now=act.now)
+    repository_points.hide_made(act.session, project_id=act.project_id, uids=uids, now=act.now)
     return Effect(removed=uids)
 
 
@@ -172,8 +170,8 @@ def _redo(act: Act) -> Effect:
 
 def _turn(act: Act, *, hide: Sequence[str], show: Sequence[str]) -> None:
     """Take away and bring back what an event made or removed."""
-    repository_hiding.hide_made(act.session, project_id=act.project_id, uids=hide, now=act.now)
-    repository_hiding.show_made(act.session, project_id=act.project_id, uids=show)
+    repository_points.hide_made(act.session, project_id=act.project_id, uids=hide, now=act.now)
+    repository_points.show_made(act.session, project_id=act.project_id, uids=show)
 
 
 def _state(act: Act) -> Effect:
@@ -233,7 +231,7 @@ def added_class(session: Session, *, project_id: int, name: object, colour: str 
     """
     taken = [
         label.colour.lower()
-        for labels in (repository_projects.live_classes, repository_exports.removed_classes)
+        for labels in (repository_projects.live_classes, repository_images.removed_classes)
         for label in labels(session, project_id=project_id)
     ]
     if not colour or colour.lower() in taken:

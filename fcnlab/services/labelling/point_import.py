@@ -18,7 +18,6 @@ from fcnlab.lab import Lab
 from fcnlab.services.labelling.newest_points import newest_per_pixel
 from fcnlab.storage.database import (
     repository_events,
-    repository_hiding,
     repository_images,
     repository_points,
     repository_projects,
@@ -177,7 +176,7 @@ def _remove(
     """Hide live points; each has an event of its own, so that each can be brought back."""
     client_id = f"remove-{uuid.uuid4().hex}"
     for seq, uid in enumerate(uids, start=1):
-        repository_hiding.hide_made(session, project_id=project_id, uids=[uid], now=now)
+        repository_points.hide_made(session, project_id=project_id, uids=[uid], now=now)
         event = Event(seq=seq, kind=EventKind.REMOVE, image_id=image_id, payload={"uid": uid})
         repository_events.record_event(
             session,

@@ -16,7 +16,8 @@ from fcnlab.services.labelling.point_import import Addition, add_points_at_once
 from fcnlab.storage.database import repository_images, repository_points, repository_projects
 from fcnlab.storage.database.engine import reading
 from fcnlab.storage.files.whole_files import write_whole
-from fcnlab.storage.formats.points_csv import PointLine, PointRow, points_csv, read_points_csv
+from fcnlab.storage.formats.format import PointRow
+from fcnlab.storage.formats.points import PointLine, points_csv, read_points_csv
 
 DEFAULT_LABELLER = "import"
 

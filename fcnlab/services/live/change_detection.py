@@ -20,7 +20,7 @@ from fcnlab.storage.database import (
     repository_projects,
 )
 from fcnlab.storage.database.engine import reading
-from fcnlab.storage.database.repository_revisions import changed_since
+from fcnlab.storage.database.repository_projects import changed_since
 
 READ_ONE_BY_ONE = 20
 """Images whose points are read singly; beyond that all points of the project are read at once."""

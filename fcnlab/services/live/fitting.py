@@ -32,7 +32,7 @@ from fcnlab.services.live.change_detection import changes
 from fcnlab.services.live.lessons import learns_otherwise, teachings_of
 from fcnlab.services.live.picture_store import PictureStore
 from fcnlab.storage.database.engine import reading
-from fcnlab.storage.database.repository_revisions import NOTHING_READ
+from fcnlab.storage.database.repository_projects import NOTHING_READ
 
 Maker = Model | ChosenNetwork
 """What makes the masks of a project, as of one moment, with the clicks of then."""

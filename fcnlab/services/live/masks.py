@@ -22,7 +22,7 @@ from fcnlab.services.labelling.painting import painting_of
 from fcnlab.services.live.fitting import Maker, ProjectLearner
 from fcnlab.storage.database import repository_images, repository_points, repository_projects
 from fcnlab.storage.database.engine import reading, writing
-from fcnlab.storage.database.repository_revisions import project_revision
+from fcnlab.storage.database.repository_projects import project_revision
 from fcnlab.storage.files.checkpoints import save_checkpoint
 from fcnlab.storage.files.png import mask_png, read_mask
 from fcnlab.storage.files.whole_files import write_whole

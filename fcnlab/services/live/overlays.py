@@ -26,7 +26,7 @@ from fcnlab.services.live.overlay_store import Board
 from fcnlab.services.live.picture_store import PictureStore
 from fcnlab.services.live.wide_masks import WideMasks
 from fcnlab.storage.database.engine import reading
-from fcnlab.storage.database.repository_revisions import painting_revision
+from fcnlab.storage.database.repository_projects import painting_revision
 
 IMAGES_KEPT = 1000
 """Images of which is known from what their overlay was made; of others it is made again."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from fcnlab.lab import Lab
 from fcnlab.storage.database.engine import reading
-from fcnlab.storage.database.repository_exports import count_points_by_class_and_labeller, stored_masks
+from fcnlab.storage.database.repository_images import count_points_by_class_and_labeller, stored_masks
 from fcnlab.storage.files.png import read_mask
 
 

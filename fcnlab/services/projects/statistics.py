@@ -14,7 +14,7 @@ from fcnlab.lab import Lab
 from fcnlab.services.projects.charts import pixels_per_class
 from fcnlab.storage.database import repository_images, repository_points, repository_projects
 from fcnlab.storage.database.engine import reading
-from fcnlab.storage.database.repository_exports import stored_masks
+from fcnlab.storage.database.repository_images import stored_masks
 from fcnlab.storage.exports.table import csv_lines
 from fcnlab.storage.files.whole_files import write_whole
 

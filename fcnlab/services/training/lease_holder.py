@@ -17,14 +17,14 @@ from sqlalchemy.orm import Session
 from fcnlab.domain.training import Wanted
 from fcnlab.errors import DatabaseUnavailable, FcnlabError, WorkerBusy
 from fcnlab.lab import Lab
-from fcnlab.storage.database import repository_leases, repository_trainings
+from fcnlab.storage.database import repository_trainings
 from fcnlab.storage.database.engine import reading, writing
-from fcnlab.storage.files.processes import this_process
+from fcnlab.storage.files.presence import this_process
 
 HEARTBEAT_S = 5.0
 """How often the holder of a lease says that it lives."""
 
-STALE_S = repository_leases.STALE_AFTER.total_seconds()
+STALE_S = repository_trainings.STALE_AFTER.total_seconds()
 """A lease that could not be renewed for so long is anybody's."""
 
 LOOK_S = 1.0
@@ -82,7 +82,7 @@ class Holder:
             signal.signal(signal.SIGTERM, self._old_handler)
         try:
             with writing(self._lab.sessions) as session:
-                repository_leases.give_back_lease(session, project_id=self.project_id, process=self._process)
+                repository_trainings.give_back_lease(session, project_id=self.project_id, process=self._process)
         except DatabaseUnavailable as unavailable:  # a lease that nobody renews ends by itself
             log.warning("the lease was not given back: %s", unavailable)
 
@@ -99,7 +99,7 @@ class Holder:
     def _take(self) -> None:
         asked = time.monotonic()
         with writing(self._lab.sessions) as session:
-            held = repository_leases.take_lease(
+            held = repository_trainings.take_lease(
                 session, project_id=self.project_id, process=self._process, now=self._lab.clock()
             )
         if held is not None:
@@ -117,7 +117,7 @@ class Holder:
             WorkerBusy: the lease was lost; nothing was stored.
         """
         with writing(self._lab.sessions) as session:
-            if not repository_leases.holds_lease(session, project_id=self.project_id, process=self._process):
+            if not repository_trainings.holds_lease(session, project_id=self.project_id, process=self._process):
                 raise WorkerBusy(f"the lease of project {self.project_id} is another process's, or its project is gone")
             yield session
 
@@ -129,7 +129,7 @@ class Holder:
         with self.writing() as session:
             if repository_trainings.next_training(session, project_id=self.project_id) is not None:
                 return False
-            repository_leases.give_back_lease(session, project_id=self.project_id, process=self._process)
+            repository_trainings.give_back_lease(session, project_id=self.project_id, process=self._process)
         return True
 
     @contextmanager
@@ -183,7 +183,7 @@ class Holder:
     def _renew(self) -> None:
         asked = time.monotonic()
         with writing(self._lab.sessions) as session:
-            is_ours = repository_leases.renew_lease(
+            is_ours = repository_trainings.renew_lease(
                 session, project_id=self.project_id, process=self._process, now=self._lab.clock()
             )
         if is_ours:

@@ -38,7 +38,7 @@ from fcnlab.services.training.picture_memory import PictureMemory
 from fcnlab.storage.database import repository_images, repository_points, repository_projects
 from fcnlab.storage.database.engine import reading
 from fcnlab.storage.database.repository_expert_masks import is_of_expert_mask
-from fcnlab.storage.database.repository_revisions import NOTHING_READ, changed_since
+from fcnlab.storage.database.repository_projects import NOTHING_READ, changed_since
 
 RANDOM_ENOUGH = 20
 """Held-out answers to randomly drawn pixels from which the score is taken on them alone."""

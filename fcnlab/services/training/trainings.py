@@ -15,7 +15,6 @@ from fcnlab.errors import InvalidSetting, NoPoints, TrainingRefused, UnknownImag
 from fcnlab.lab import Lab
 from fcnlab.storage.database import (
     repository_images,
-    repository_leases,
     repository_points,
     repository_projects,
     repository_trainings,
@@ -223,7 +222,7 @@ def situation(lab: Lab, *, project_id: int) -> Situation:
         return Situation(
             going=going,
             curves=repository_trainings.epochs(session, training_id=going[0].id) if going else (),
-            is_served=repository_leases.has_live_lease(session, project_id=project_id, now=lab.clock()),
+            is_served=repository_trainings.has_live_lease(session, project_id=project_id, now=lab.clock()),
         )
 
 
@@ -235,7 +234,7 @@ def curves(lab: Lab, *, training_id: int) -> tuple[Epoch, ...]:
 
 def _is_worked_on(lab: Lab, session: Session, found: Training) -> bool:
     is_running = found.state is TrainingState.RUNNING
-    return is_running and repository_leases.has_live_lease(session, project_id=found.project_id, now=lab.clock())
+    return is_running and repository_trainings.has_live_lease(session, project_id=found.project_id, now=lab.clock())
 
 
 def _refuse_other_task(project: Project, training: TrainingSpec) -> None:

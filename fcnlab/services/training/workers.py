@@ -12,9 +12,9 @@ from pathlib import Path
 
 from fcnlab.errors import DatabaseUnavailable, storage_explained
 from fcnlab.lab import Lab
-from fcnlab.storage.database import repository_leases, repository_trainings
+from fcnlab.storage.database import repository_trainings
 from fcnlab.storage.database.engine import reading
-from fcnlab.storage.files.processes import is_here, yield_to_others
+from fcnlab.storage.files.presence import is_here, yield_to_others
 
 LOG_BYTES = 1_000_000
 """A log that is longer is put aside when the next worker starts; the one put aside before is deleted."""
@@ -40,7 +40,7 @@ def ensure_worker(lab: Lab, *, project_id: int) -> bool:
     at once agree by the lease, and one of them ends.
     """
     with reading(lab.sessions) as session:
-        if repository_leases.has_live_lease(session, project_id=project_id, now=lab.clock()):
+        if repository_trainings.has_live_lease(session, project_id=project_id, now=lab.clock()):
             return False
     command = [sys.executable, "-m", "fcnlab", "worker", "--project", f"#{project_id}"]
     path = _log_file(lab, project_id)
@@ -72,9 +72,9 @@ def ensure_workers(lab: Lab, *, only: int | None = None) -> tuple[int, ...]:
 def is_machine_shared(lab: Lab) -> bool:
     """Whether a worker of any project lives on this machine."""
     with reading(lab.sessions) as session:
-        known = repository_leases.leases(session)
+        known = repository_trainings.leases(session)
     now = lab.clock()
-    return any(is_here(lease.process) and repository_leases.is_live(lease, now=now) for lease in known)
+    return any(is_here(lease.process) and repository_trainings.is_live(lease, now=now) for lease in known)
 
 
 class CoreShare:

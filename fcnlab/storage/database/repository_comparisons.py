@@ -13,7 +13,7 @@ from fcnlab.domain.training import OPEN_STATES, TrainingState
 from fcnlab.errors import UnknownComparison
 from fcnlab.storage.database.engine import chunked
 from fcnlab.storage.database.repository_projects import require_project
-from fcnlab.storage.database.tables_training import ComparisonRow, EpochRow, ModelRow, TrainingRow
+from fcnlab.storage.database.tables import ComparisonRow, EpochRow, ModelRow, TrainingRow
 
 
 def add_comparison(

@@ -12,9 +12,8 @@ from sqlalchemy.orm import Session
 from fcnlab.domain.events import StoredPoint
 from fcnlab.domain.images import ExpertMask
 from fcnlab.errors import UnknownExpertMask
-from fcnlab.storage.database.repository_hiding import hide_made
-from fcnlab.storage.database.tables import ImageRow, PointRow
-from fcnlab.storage.database.tables_data import ExpertMaskRow
+from fcnlab.storage.database.repository_points import hide_made
+from fcnlab.storage.database.tables import ExpertMaskRow, ImageRow, PointRow
 
 UID_START = "expert-"
 

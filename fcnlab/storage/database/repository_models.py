@@ -12,8 +12,7 @@ from fcnlab.domain.scores import score_from_plain, score_to_plain
 from fcnlab.domain.training import TrainingSpec
 from fcnlab.errors import UnknownModel
 from fcnlab.storage.database.repository_projects import require_project
-from fcnlab.storage.database.tables import ProjectRow
-from fcnlab.storage.database.tables_training import ModelRow
+from fcnlab.storage.database.tables import ModelRow, ProjectRow
 
 
 def add_model(session: Session, *, project_id: int, draft: ModelDraft, now: datetime) -> ModelRecord:

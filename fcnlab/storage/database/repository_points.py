@@ -1,4 +1,4 @@
-"""Queries about points. Each takes a session and returns domain values, never rows.
+"""Queries about points, and how what was made is hidden and shown again. Each takes a session, returns domain values.
 
 A point is live when no live event wants it gone and its class is in use. Only live points are returned,
 in canonical order: image, row, column, class, uid.
@@ -11,12 +11,13 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, TypeVarTuple
 
-from sqlalchemy import ColumnElement, Select, UnaryExpression, false, func, insert, or_, select
+from sqlalchemy import ColumnElement, Select, UnaryExpression, case, false, func, insert, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from fcnlab.domain.events import Point, PointSource, StoredPoint
+from fcnlab.storage.database.engine import chunked
 from fcnlab.storage.database.repository_projects import live_classes
-from fcnlab.storage.database.tables import ClassRow, PointRow
+from fcnlab.storage.database.tables import ClassRow, PointRow, StrokeRow, UtcTime
 
 Columns = TypeVarTuple("Columns")
 
@@ -183,3 +184,32 @@ def _live(query: Select[*Columns], *, gone_after: datetime | None = None) -> Sel
     later = [false() if gone_after is None else end > gone_after for end in ends]
     conditions = [or_(end.is_(None), is_later) for end, is_later in zip(ends, later, strict=True)]
     return query.select_from(PointRow).join(ClassRow, same_class).where(*conditions)
+
+
+Made = type[PointRow] | type[StrokeRow]
+
+
+def hide_made(session: Session, *, project_id: int, uids: Sequence[str], now: datetime) -> None:
+    """One more event wants these points and strokes gone."""
+    for made in (PointRow, StrokeRow):
+        gone = func.coalesce(made.removed_at, literal(now, UtcTime()))
+        _change_hidden(session, made, project_id, uids, by=1, removed_at=gone)
+
+
+def show_made(session: Session, *, project_id: int, uids: Sequence[str]) -> None:
+    """One event less wants these points and strokes gone; those that no event wants gone are live again."""
+    for made in (PointRow, StrokeRow):
+        back = case((made.hidden_by <= 1, None), else_=made.removed_at)
+        _change_hidden(session, made, project_id, uids, by=-1, removed_at=back)
+
+
+def _change_hidden(
+    session: Session, made: Made, project_id: int, uids: Sequence[str], *, by: int, removed_at: object
+) -> None:
+    for some in chunked(uids):
+        session.execute(
+            update(made)
+            .where(made.project_id == project_id, made.uid.in_(some))
+            .values(hidden_by=made.hidden_by + by, removed_at=removed_at)
+            .execution_options(synchronize_session=False)
+        )

@@ -1,4 +1,4 @@
-"""Queries about projects, classes and fits. Each takes a session and returns domain values, never rows."""
+"""Queries about projects, classes, fits and revisions. Each takes a session and returns domain values, never rows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, delete, func, select
+from sqlalchemy import CursorResult, delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from fcnlab.domain.counting import Task
@@ -16,9 +16,17 @@ from fcnlab.domain.models import FitRecord
 from fcnlab.domain.project import MAX_CLASSES, ClassLabel, LearnerSpec, Project
 from fcnlab.errors import InvalidClasses, InvalidName, NameTaken, UnknownProject
 from fcnlab.storage.database.engine import chunked
-from fcnlab.storage.database.tables import ClassRow, EventRow, FitRow, ImageRow, PointRow, ProjectRow
-from fcnlab.storage.database.tables_data import ExpertMaskRow, StrokeRow
-from fcnlab.storage.database.tables_training import forget_trainings
+from fcnlab.storage.database.tables import (
+    ClassRow,
+    EventRow,
+    ExpertMaskRow,
+    FitRow,
+    ImageRow,
+    PointRow,
+    ProjectRow,
+    StrokeRow,
+    forget_trainings,
+)
 
 NEEDS_BACKGROUND = (
     "a project that counts needs a class for what is no object: call one 'background', or say which it is"
@@ -359,3 +367,35 @@ def _fit(row: FitRow) -> FitRecord:
         milliseconds=row.milliseconds,
         created_at=row.created_at,
     )
+
+
+NOTHING_READ = -1
+"""The revision of a project that nobody has read anything of."""
+
+
+def changed_since(session: Session, *, project_id: int, revision: int) -> tuple[int, tuple[int, ...]]:
+    """The revision of a project now, and the ids of its images with a later revision than the one given, rising.
+
+    Every image that has, or once had, anything to learn from is later than NOTHING_READ. A project whose revision went
+    back, since its database was restored, changed altogether.
+
+    Raises:
+        UnknownProject: it is gone.
+    """
+    later = or_(ImageRow.revision > revision, ProjectRow.revision < revision)
+    images = (ImageRow.project_id == ProjectRow.id) & (ImageRow.revision > 0) & later
+    query = select(ProjectRow.revision, ImageRow.id).outerjoin(ImageRow, images).where(ProjectRow.id == project_id)
+    rows = session.execute(query.order_by(ImageRow.id)).all()
+    if not rows:
+        raise UnknownProject(f"there is no project {project_id}; it may have been deleted")
+    return int(rows[0][0]), tuple(image_id for _, image_id in rows if image_id is not None)
+
+
+def project_revision(session: Session, *, project_id: int) -> int | None:
+    """The revision of a project, which rises with every change of its marks; None when it is gone."""
+    return session.scalar(select(ProjectRow.revision).where(ProjectRow.id == project_id))
+
+
+def painting_revision(session: Session, *, image_id: int) -> int:
+    """The revision at which strokes of an image changed last; 0 when it never had any, or is gone."""
+    return session.scalar(select(ImageRow.painting_revision).where(ImageRow.id == image_id)) or 0

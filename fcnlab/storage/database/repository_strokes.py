@@ -15,8 +15,7 @@ from sqlalchemy import Select, func, insert, or_, select
 from sqlalchemy.orm import Session
 
 from fcnlab.domain.events import StoredStroke, Stroke
-from fcnlab.storage.database.tables import ClassRow, PointRow
-from fcnlab.storage.database.tables_data import StrokeRow
+from fcnlab.storage.database.tables import ClassRow, PointRow, StrokeRow
 
 Columns = TypeVarTuple("Columns")
 

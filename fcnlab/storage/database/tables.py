@@ -17,11 +17,15 @@ from sqlalchemy import (
     Index,
     MetaData,
     UniqueConstraint,
+    delete,
     false,
+    select,
     text,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import TypeDecorator
+
+import fcnlab.storage.database.tables  # noqa: F401  ALL_TABLES has its tables too
 
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -245,3 +249,179 @@ class FitRow(Base):
     checkpoint: Mapped[str]
     milliseconds: Mapped[float]
     created_at: Mapped[datetime]
+
+
+class ExpertMaskRow(Base):
+    """A mask that came from outside: pixel value = class id of the project, 255 where it says nothing.
+
+    The newest live one of an image is its ground truth. `n_known` counts its labelled pixels, `n_points` those sampled
+    into training points. A source may give points alone: `file` is empty then. `digest` says what was imported: mask,
+    points, how many were wanted and with which weight.
+    """
+
+    __tablename__ = "expert_masks"
+    __table_args__ = (
+        Index("ix_expert_masks_project_id", "project_id", "removed_at"),
+        Index("ix_expert_masks_image_id", "image_id", "removed_at", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    image_id: Mapped[int] = mapped_column(ForeignKey("images.id"))
+    file: Mapped[str]
+    source: Mapped[str]
+    digest: Mapped[str]
+    labeller: Mapped[str]
+    weight: Mapped[float]
+    n_known: Mapped[int] = mapped_column(BigInteger)
+    n_points: Mapped[int]
+    created_at: Mapped[datetime]
+    removed_at: Mapped[datetime | None]
+
+
+class StrokeRow(Base):
+    """Pixels painted by hand: over every prediction they have `class_id`, or NULL: what is predicted, again.
+
+    `runs` are the lengths of pixels outside and inside by turns, row by row in the box at `top, left`, outside first.
+    `uid` and `hidden_by` as with points. `after_point` is the highest number of a point of the image when the stroke
+    was made: clicks with a higher one came later, whatever the clock said.
+    """
+
+    __tablename__ = "strokes"
+    __table_args__ = (
+        UniqueConstraint("project_id", "uid"),
+        CheckConstraint("(hidden_by = 0) = (removed_at IS NULL)", name="live_or_removed"),
+        Index("ix_strokes_image_id", "image_id", "removed_at", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    image_id: Mapped[int] = mapped_column(ForeignKey("images.id"))
+    uid: Mapped[str]
+    class_id: Mapped[int | None]
+    top: Mapped[int]
+    left: Mapped[int]
+    height: Mapped[int]
+    width: Mapped[int]
+    runs: Mapped[list[Any]] = mapped_column(JSON)
+    after_point: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    labeller: Mapped[str]
+    hidden_by: Mapped[int]
+    created_at: Mapped[datetime]
+    removed_at: Mapped[datetime | None]
+
+
+ALL_TABLES = Base.metadata
+"""These tables and those they stand on."""
+
+
+class ComparisonRow(Base):
+    """Networks compared on the same points."""
+
+    __tablename__ = "comparisons"
+    __table_args__ = (Index("ix_comparisons_project_id", "project_id", "id"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    spec: Mapped[dict[str, Any]]
+    state: Mapped[str]
+    results: Mapped[dict[str, Any]]
+    labeller: Mapped[str]
+    created_at: Mapped[datetime]
+
+
+class TrainingRow(Base):
+    """A training. `model_id` is a number only: models point here already."""
+
+    __tablename__ = "trainings"
+    __table_args__ = (
+        Index("ix_trainings_project_id", "project_id", "state", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    network: Mapped[dict[str, Any]]
+    training: Mapped[dict[str, Any]]
+    image_ids: Mapped[list[Any] | None] = mapped_column(PERHAPS_JSON)
+    comparison_id: Mapped[int | None] = mapped_column(ForeignKey("comparisons.id"))
+    state: Mapped[str]
+    wanted: Mapped[str]
+    labeller: Mapped[str]
+    message: Mapped[str]
+    epoch: Mapped[int]
+    epochs: Mapped[int]
+    network_now: Mapped[str]
+    seconds: Mapped[float]
+    seconds_left: Mapped[float]
+    images_per_second: Mapped[float]
+    model_id: Mapped[int | None]
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class EpochRow(Base):
+    """One epoch of a training: a point of its curves."""
+
+    __tablename__ = "training_epochs"
+
+    training_id: Mapped[int] = mapped_column(ForeignKey("trainings.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    epochs: Mapped[int]
+    network: Mapped[str]
+    loss: Mapped[float]
+    seconds: Mapped[float]
+    images_per_second: Mapped[float]
+    seconds_left: Mapped[float]
+    score: Mapped[dict[str, Any] | None] = mapped_column(PERHAPS_JSON)
+    is_best: Mapped[bool]
+    created_at: Mapped[datetime]
+
+
+class ModelRow(Base):
+    """A model that a project may use."""
+
+    __tablename__ = "models"
+    __table_args__ = (Index("ix_models_project_id", "project_id", "id"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    name: Mapped[str]
+    kind: Mapped[str]
+    spec: Mapped[dict[str, Any]]
+    training: Mapped[dict[str, Any] | None] = mapped_column(PERHAPS_JSON)
+    classes: Mapped[list[Any]] = mapped_column(JSON)
+    point_set_hash: Mapped[str]
+    n_points: Mapped[int]
+    score: Mapped[dict[str, Any] | None] = mapped_column(PERHAPS_JSON)
+    parent_id: Mapped[int | None] = mapped_column(ForeignKey("models.id"))
+    training_id: Mapped[int | None] = mapped_column(ForeignKey("trainings.id"))
+    labeller: Mapped[str]
+    file: Mapped[str]
+    size: Mapped[int] = mapped_column(BigInteger)
+    seconds: Mapped[float]
+    created_at: Mapped[datetime]
+    removed_at: Mapped[datetime | None]
+
+
+class LeaseRow(Base):
+    """Which process trains for a project."""
+
+    __tablename__ = "leases"
+
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), primary_key=True, autoincrement=False)
+    host: Mapped[str]
+    pid: Mapped[int]
+    started: Mapped[float]
+    heartbeat_at: Mapped[datetime]
+
+
+def forget_trainings(session: Session, *, project_id: int) -> None:
+    """Delete all rows of these tables that belong to a project."""
+    own = select(TrainingRow.id).where(TrainingRow.project_id == project_id)
+    session.execute(delete(EpochRow).where(EpochRow.training_id.in_(own)))
+    for table in (ModelRow, TrainingRow, ComparisonRow, LeaseRow):
+        session.execute(delete(table).where(table.project_id == project_id))

@@ -9,9 +9,15 @@ from sqlalchemy.orm import Session
 
 from fcnlab.domain.images import Imaging, picture_name
 from fcnlab.domain.training import TrainingState, checkpoint_file_of
-from fcnlab.storage.database.tables import FitRow, ImageRow, ProjectRow
-from fcnlab.storage.database.tables_data import ExpertMaskRow
-from fcnlab.storage.database.tables_training import ComparisonRow, ModelRow, TrainingRow
+from fcnlab.storage.database.tables import (
+    ComparisonRow,
+    ExpertMaskRow,
+    FitRow,
+    ImageRow,
+    ModelRow,
+    ProjectRow,
+    TrainingRow,
+)
 
 FOLDERS_OF_BACKUP = ("images", "masks", "checkpoints", "comparisons")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from fcnlab.domain.project import IGNORE
 from fcnlab.errors import ImportRefused
@@ -80,3 +82,10 @@ def _mask(hw: tuple[int, int], *, parts: Sequence[Part], ground: int) -> NDArray
         mask[sized((values > 0).astype(np.uint8), hw, file) > 0] = place
         mask[nothing] = IGNORE
     return mask
+
+
+def binary_png(is_class: NDArray[np.bool_]) -> bytes:
+    """PNG bytes of (H, W) bool: 8-bit grey, 255 where true, 0 elsewhere."""
+    buffer = io.BytesIO()
+    Image.fromarray(is_class.astype(np.uint8) * np.uint8(255)).save(buffer, "PNG", compress_level=6)
+    return buffer.getvalue()

@@ -1,13 +1,15 @@
-"""Colour masks: a picture per image whose colours are classes, by a table."""
+"""Colour masks: a picture per image whose colours are classes."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from fcnlab.domain.project import IGNORE, MAX_CLASSES
 from fcnlab.errors import ImportRefused
@@ -82,3 +84,10 @@ def places_of_colours(
 
 def _mask(hw: tuple[int, int], *, file: Path, places: Mapping[str, int], strange: Strange) -> NDArray[np.uint8]:
     return sized(places_of_colours(mask_colours(file), places, file.name, strange=strange), hw, file)
+
+
+def colour_png(rgb: NDArray[np.uint8]) -> bytes:
+    """PNG bytes of a picture (H, W, 3) uint8."""
+    buffer = io.BytesIO()
+    Image.fromarray(rgb).save(buffer, "PNG", compress_level=6)
+    return buffer.getvalue()

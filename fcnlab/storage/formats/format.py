@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.domain.project import ClassLabel
-from fcnlab.storage.formats.points_csv import PointRow
 
 
 class RegionPiece(Protocol):
@@ -211,3 +210,6 @@ def xy(ring: NDArray[np.int32]) -> list[int]:
     """x, y, x, y, ... of the corners of a ring."""
     flat: list[int] = ring[:, ::-1].ravel().tolist()
     return flat
+
+
+PointRow = tuple[str, int, int, int, str, str, str, str]

@@ -16,7 +16,7 @@ from fcnlab.storage.formats.index_masks import read_index_masks
 from fcnlab.storage.formats.label_studio import read_label_studio
 from fcnlab.storage.formats.labelled import LabelSource
 from fcnlab.storage.formats.labelme import read_labelme
-from fcnlab.storage.formats.points_table import read_points_table
+from fcnlab.storage.formats.points import read_points_table
 from fcnlab.storage.formats.reading import ReadOptions
 from fcnlab.storage.formats.root_painter import read_root_painter
 from fcnlab.storage.formats.voc import read_voc

@@ -1,7 +1,8 @@
-"""Index masks: a PNG, TIFF or BMP per image whose values are classes. Palettes keep their places, 255 says nothing."""
+"""Index masks: pictures whose values are classes."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from fcnlab.domain.project import IGNORE, MAX_CLASSES
 from fcnlab.errors import ImportRefused
@@ -138,3 +140,19 @@ def _palette(file: Path) -> tuple[Rgb, ...]:
         return mask_header(file).palette
     except ImportRefused:  # named when its turn comes
         return ()
+
+
+def index_png(mask: NDArray[np.uint8], palette: NDArray[np.uint8]) -> bytes:
+    """PNG bytes of class ids (H, W) uint8 with a (256, 3) uint8 palette; 8 bits a pixel, no alpha."""
+    image = Image.fromarray(mask).convert("L")
+    image.putpalette(palette.tobytes(), "RGB")
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=6, bits=8)
+    return buffer.getvalue()
+
+
+def grey_png(values: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
+    """PNG bytes of numbers (H, W), uint8 or uint16, without a palette."""
+    buffer = io.BytesIO()
+    Image.fromarray(values).save(buffer, "PNG", compress_level=6)
+    return buffer.getvalue()

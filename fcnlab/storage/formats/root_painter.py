@@ -1,16 +1,20 @@
-"""RootPainter: a PNG per image with strokes, red on what is wanted, green on what is not; the rest is unknown."""
+"""RootPainter: a PNG per image, red on what is wanted, green on what is not."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from fcnlab.domain.project import IGNORE
 from fcnlab.errors import ImportRefused
+from fcnlab.storage.formats.format import Assembly, ExportedImage, Subject, WholeFile
 from fcnlab.storage.formats.index_masks import refuse_other_size
 from fcnlab.storage.formats.labelled import FileClass, LabelledImage, LabelSource, Notes, UnreadLabels
 from fcnlab.storage.formats.mask_files import folder_of, mask_colours, mask_header, masks_below, name_of
@@ -81,3 +85,37 @@ def _mask(hw: tuple[int, int], *, parts: Sequence[Part], n_classes: int, notes: 
         mask[painted & red] = place
     mask[(n_green == n_classes) & (mask == IGNORE)] = 0
     return mask
+
+
+WRITTEN_FOREGROUND, WRITTEN_BACKGROUND, UNKNOWN = (255, 0, 0, 180), (0, 255, 0, 180), (0, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class RootPainter:
+    """Every pixel is annotated but those about which nothing is said.
+
+    RootPainter knows one class: of several, each has a folder of annotations.
+
+    Args:
+        folders: of the classes by their ids, background left out.
+    """
+
+    subject: Subject
+    folders: dict[int, str]
+
+    def of_image(self, image: ExportedImage) -> Iterator[WholeFile]:
+        """One PNG per class."""
+        name = f"annotations/{image.split or 'train'}/{image.stem}.png"
+        for label in self.subject.objects():
+            if label.id in self.folders:
+                above = f"{self.folders[label.id]}/" if len(self.folders) > 1 else ""
+                table = np.full((IGNORE + 1, 4), WRITTEN_BACKGROUND, np.uint8)
+                table[label.id], table[IGNORE] = WRITTEN_FOREGROUND, UNKNOWN
+                pixels = table[image.mask]
+                buffer = io.BytesIO()
+                Image.fromarray(pixels).save(buffer, "PNG", compress_level=6)
+                yield WholeFile(f"root_painter/{above}{name}", buffer.getvalue())
+
+    def of_all(self) -> Iterator[Assembly]:
+        """Nothing."""
+        return iter(())

@@ -1,4 +1,4 @@
-"""What the readers of image files have in common: what they give, what they raise, what they refuse."""
+"""What the readers of image files have in common: what they give, raise and refuse, and turning upright."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from fcnlab.domain.images import PixelSize, Stretch
 from fcnlab.errors import ImportRefused
-from fcnlab.storage.image_readers.upright import SIDEWAYS
 
 BYTES_PER_PIXEL = 8
 """Many channels, or wide numbers, may take as much memory as this for each pixel allowed."""
@@ -210,3 +209,33 @@ def as_numbers(pixels: NDArray[Any]) -> NDArray[Any]:
     if pixels.dtype == bool:
         return pixels.astype(np.uint8) * np.uint8(255)
     return np.asarray(pixels, pixels.dtype.newbyteorder("="))
+
+
+ORIENTATION_TAG = 0x0112
+SIDEWAYS = 5
+"""Orientations from here on swap height and width."""
+
+
+def upright(pixels: NDArray[Any], *, orientation: int) -> NDArray[Any]:
+    """The upright image.
+
+    Args:
+        pixels: (H, W) or (H, W, C), as stored.
+        orientation: EXIF tag 0x0112, 1 to 8; 5 to 8 swap height and width.
+    """
+    views = {
+        1: pixels,
+        2: pixels[:, ::-1],
+        3: pixels[::-1, ::-1],
+        4: pixels[::-1],
+        5: pixels.swapaxes(0, 1),
+        6: pixels[::-1].swapaxes(0, 1),
+        7: pixels[::-1, ::-1].swapaxes(0, 1),
+        8: pixels[:, ::-1].swapaxes(0, 1),
+    }
+    return np.ascontiguousarray(views[orientation])
+
+
+def valid_orientation(value: object) -> int:
+    """The orientation a tag names; 1, upright, when it names none."""
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1

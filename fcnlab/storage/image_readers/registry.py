@@ -15,6 +15,7 @@ from fcnlab.errors import ImportRefused
 from fcnlab.storage.image_readers import dicom, jpeg2000, numpy_files, tiff
 from fcnlab.storage.image_readers.decoding import (
     DAMAGE,
+    ORIENTATION_TAG,
     DecodedImage,
     Header,
     damaged,
@@ -22,8 +23,9 @@ from fcnlab.storage.image_readers.decoding import (
     quieten,
     refuse_header,
     refuse_hollow,
+    upright,
+    valid_orientation,
 )
-from fcnlab.storage.image_readers.upright import ORIENTATION_TAG, upright, valid_orientation
 
 SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".jp2", ".j2k", ".jpx", ".dcm", ".dicom", ".npy"}

@@ -17,10 +17,16 @@ from PIL import Image, TiffImagePlugin
 
 from fcnlab.domain.images import PixelSize
 from fcnlab.errors import ImportRefused
-from fcnlab.storage.image_readers.decoding import Header, as_numbers, refuse_count
-from fcnlab.storage.image_readers.tiff_notes import is_windowed, ome_sizes, pixel_size, stated_range
-from fcnlab.storage.image_readers.tiff_segments import refuse_swollen
-from fcnlab.storage.image_readers.upright import ORIENTATION_TAG, SIDEWAYS, upright, valid_orientation
+from fcnlab.storage.image_readers.decoding import (
+    ORIENTATION_TAG,
+    SIDEWAYS,
+    Header,
+    as_numbers,
+    refuse_count,
+    upright,
+    valid_orientation,
+)
+from fcnlab.storage.image_readers.tiff_notes import is_windowed, ome_sizes, pixel_size, refuse_swollen, stated_range
 
 TILE_BYTES_MOST = 1 << 28
 """Of one tile, which is unpacked whole: as much as 4096 x 4096 pixels of 16 bytes, or the image if that has more."""

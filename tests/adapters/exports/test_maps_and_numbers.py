@@ -30,8 +30,7 @@ from fcnlab.storage.formats.array_files import (
 )
 from fcnlab.storage.formats.geojson import GeoJson
 from fcnlab.storage.formats.measurements_csv import Measurements
-from fcnlab.storage.formats.point_files import PointsJson, PointsTable
-from fcnlab.storage.formats.points_csv import COLUMNS
+from fcnlab.storage.formats.points import COLUMNS, PointsJson, PointsTable
 from fcnlab.storage.formats.svg import Svg
 from tests.adapters.exports.test_round_trips import filled_by_centres
 from tests.adapters.exports.writing_bench import CLASSES, HW, images, masks, write

@@ -16,26 +16,19 @@ from PIL import Image
 from fcnlab.core.images.naming import class_folders, safe_part
 from fcnlab.storage.formats.array_files import TiffMasks
 from fcnlab.storage.formats.binary_masks import read_binary_masks
-from fcnlab.storage.formats.cityscapes import read_cityscapes
-from fcnlab.storage.formats.cityscapes_writer import Cityscapes
+from fcnlab.storage.formats.cityscapes import Cityscapes, read_cityscapes
 from fcnlab.storage.formats.colour_masks import read_colour_masks
-from fcnlab.storage.formats.cvat import read_cvat
-from fcnlab.storage.formats.cvat_writer import Cvat
+from fcnlab.storage.formats.cvat import Cvat, read_cvat
 from fcnlab.storage.formats.format import Format, Subject
 from fcnlab.storage.formats.index_masks import read_index_masks
-from fcnlab.storage.formats.label_studio import read_label_studio
-from fcnlab.storage.formats.label_studio_writer import LabelStudio
+from fcnlab.storage.formats.label_studio import LabelStudio, read_label_studio
 from fcnlab.storage.formats.labelled import LabelSource
-from fcnlab.storage.formats.labelme import read_labelme
-from fcnlab.storage.formats.labelme_writer import LabelMe
-from fcnlab.storage.formats.mask_pngs import BinaryMasks, ColourMasks, IndexMasks
+from fcnlab.storage.formats.labelme import LabelMe, read_labelme
+from fcnlab.storage.formats.overlays import BinaryMasks, ColourMasks, IndexMasks
 from fcnlab.storage.formats.reading import ReadOptions
-from fcnlab.storage.formats.root_painter import read_root_painter
-from fcnlab.storage.formats.root_painter_writer import RootPainter
-from fcnlab.storage.formats.voc import read_voc
-from fcnlab.storage.formats.voc_writer import Voc
-from fcnlab.storage.formats.yolo import read_yolo
-from fcnlab.storage.formats.yolo_writer import Yolo
+from fcnlab.storage.formats.root_painter import RootPainter, read_root_painter
+from fcnlab.storage.formats.voc import Voc, read_voc
+from fcnlab.storage.formats.yolo import Yolo, read_yolo
 from tests.adapters.exports.writing_bench import CLASSES, NAMES, images, masks, no_original, write
 from tests.adapters.imports.label_bench import named_mask, readable
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fcnlab.storage.exports.table import csv_lines, text_of_cell, write_raw
-from fcnlab.storage.formats.points_csv import points_csv, read_points_csv
+from fcnlab.storage.formats.points import points_csv, read_points_csv
 
 PACKAGE = Path(__file__).parents[3] / "fcnlab"
 FORMULAS = [

@@ -20,16 +20,13 @@ from fcnlab.core.images.regions import instance_regions, semantic_regions
 from fcnlab.domain.export import EMBEDDED, LOCAL_FILES
 from fcnlab.domain.project import ClassLabel
 from fcnlab.errors import ExportFailed
-from fcnlab.storage.exports.dataset import DatasetWriter
-from fcnlab.storage.exports.folder import FolderTarget
-from fcnlab.storage.exports.spools import Spools
-from fcnlab.storage.formats.cityscapes import read_cityscapes
-from fcnlab.storage.formats.cityscapes_writer import Cityscapes
-from fcnlab.storage.formats.cvat_writer import Cvat
+from fcnlab.storage.exports.targets import DatasetWriter, FolderTarget, Spools
+from fcnlab.storage.formats.cityscapes import Cityscapes, read_cityscapes
+from fcnlab.storage.formats.cvat import Cvat
 from fcnlab.storage.formats.format import ExportedImage, Subject
-from fcnlab.storage.formats.label_studio_writer import LabelStudio, brush_rle
+from fcnlab.storage.formats.label_studio import LabelStudio, brush_rle
 from fcnlab.storage.formats.reading import ReadOptions
-from fcnlab.storage.formats.voc_writer import Voc
+from fcnlab.storage.formats.voc import Voc
 from tests.adapters.exports.test_round_trips import filled_by_centres
 from tests.adapters.exports.writing_bench import CLASSES, NAMES, images, masks, no_original, no_picture, subject, write
 from tests.adapters.imports.label_bench import named_mask, readable

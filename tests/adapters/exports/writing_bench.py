@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 
 from fcnlab.core.images.regions import instance_regions, semantic_regions
 from fcnlab.domain.project import ClassLabel
-from fcnlab.storage.exports.dataset import DatasetWriter
-from fcnlab.storage.exports.folder import FolderTarget
-from fcnlab.storage.exports.spools import Spools
+from fcnlab.storage.exports.targets import DatasetWriter, FolderTarget, Spools
 from fcnlab.storage.formats.format import ExportedImage, Format, Subject
 
 CLASSES = (

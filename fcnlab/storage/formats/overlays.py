@@ -1,18 +1,35 @@
-"""Masks as PNG files, one folder per kind, and pictures under their masks."""
+"""Masks as PNG files, a folder per kind, and pictures under their masks."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from fcnlab.storage.formats.binary_png import binary_png
-from fcnlab.storage.formats.colour_png import colour_png
+from fcnlab.storage.formats.binary_masks import binary_png
+from fcnlab.storage.formats.colour_masks import colour_png
 from fcnlab.storage.formats.format import Assembly, ExportedImage, Subject, WholeFile
-from fcnlab.storage.formats.index_png import index_png
-from fcnlab.storage.formats.overlay_jpeg import overlay_jpeg
+from fcnlab.storage.formats.index_masks import index_png
+
+QUALITY = 92
+MAX_SIDE = 65_500
+"""JPEG ends here; larger pictures are made smaller."""
+
+
+def overlay_jpeg(rgb: NDArray[np.uint8]) -> bytes:
+    """JPEG bytes of a picture (H, W, 3) uint8, with full colour resolution."""
+    longest = max(rgb.shape[:2])
+    if longest > MAX_SIDE:
+        height, width = (max(1, side * MAX_SIDE // longest) for side in rgb.shape[:2])
+        rgb = np.asarray(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(rgb).save(buffer, "JPEG", quality=QUALITY, subsampling=0)
+    return buffer.getvalue()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,176 @@
+"""Points as tables of comma-separated values and as JSON, and back."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from fcnlab.errors import ImportRefused, InvalidPoints
+from fcnlab.storage.exports.table import csv_lines, text_of_cell
+from fcnlab.storage.formats.format import Assembly, ExportedImage, Line, PointRow, Spooled, Subject
+from fcnlab.storage.formats.labelled import (
+    FileClass,
+    FilePoint,
+    LabelledImage,
+    LabelSource,
+    Notes,
+    UnreadLabels,
+)
+from fcnlab.storage.formats.reading import ReadOptions, id_in, text, whole
+
+COLUMNS = ("image", "row", "col", "class_id", "class", "labeller", "source", "created_at")
+
+REQUIRED = ("image", "row", "col")
+
+SEPARATORS = {";": "semicolons", "\t": "tabs"}
+"""What spreadsheets write instead of commas."""
+
+
+@dataclass(frozen=True, slots=True)
+class PointLine:
+    """One line of the table, as text; `line` is its number in the file, the header being line 1."""
+
+    line: int
+    values: dict[str, str]
+
+
+def points_csv(rows: Iterable[PointRow]) -> bytes:
+    """UTF-8 bytes of the table with a header; values in the order of COLUMNS."""
+    return csv_lines([COLUMNS, *rows])
+
+
+def read_points_csv(path: Path) -> tuple[PointLine, ...]:
+    """The lines of a table with a header.
+
+    Raises:
+        InvalidPoints: the file cannot be read, or its header lacks a column or has an unknown one.
+    """
+    try:
+        text = path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as failure:
+        raise InvalidPoints(f"{path} cannot be read ({failure}); save the table as UTF-8 text") from failure
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        _refuse_header(header, path)
+        return tuple(
+            PointLine(reader.line_num, dict(zip(header, _as_wide(row, header, reader.line_num, path), strict=True)))
+            for row in reader
+            if row
+        )
+    except csv.Error as failure:
+        raise InvalidPoints(f"{path}, line {reader.line_num}: {failure}; save the table as CSV again") from failure
+
+
+def _refuse_header(header: list[str], path: Path) -> None:
+    other = next((word for mark, word in SEPARATORS.items() if len(header) == 1 and mark in header[0]), None)
+    if other is not None:
+        raise InvalidPoints(f"{path}, line 1: {other} separate the columns; save the table with commas")
+    missing = [name for name in REQUIRED if name not in header]
+    if "class" not in header and "class_id" not in header:
+        missing.append("class")
+    if missing:
+        raise InvalidPoints(
+            f"{path}, line 1: the header lacks {', '.join(missing)}; wanted {','.join(COLUMNS)} "
+            "(class or class_id; labeller, source and created_at may be left out)"
+        )
+    unknown = [name for name in header if name not in COLUMNS]
+    doubled = [name for name in header if header.count(name) > 1]
+    if unknown or doubled:
+        raise InvalidPoints(f"{path}, line 1: the column {(unknown + doubled)[0]!r} is unknown or named twice")
+
+
+def _as_wide(row: list[str], header: list[str], line: int, path: Path) -> list[str]:
+    if len(row) != len(header):
+        raise InvalidPoints(f"{path}, line {line}: {len(row)} values, the header has {len(header)}")
+    return [text_of_cell(cell) for cell in row]
+
+
+@dataclass(frozen=True, slots=True)
+class PointsTable:
+    """points.csv: one line per labelled pixel."""
+
+    def of_image(self, image: ExportedImage) -> Iterator[Line]:
+        """The points of the image."""
+        if image.points:
+            yield Line("points-csv", csv_lines(image.points)[:-1])
+
+    def of_all(self) -> Iterator[Assembly]:
+        """The table."""
+        yield Assembly("points.csv", (csv_lines([COLUMNS]), Spooled("points-csv")))
+
+
+@dataclass(frozen=True, slots=True)
+class PointsJson:
+    """points.json: the classes, and for each image its size and its points."""
+
+    subject: Subject
+
+    def of_image(self, image: ExportedImage) -> Iterator[Line]:
+        """The image with its points."""
+        points = [dict(zip(COLUMNS[1:], row[1:], strict=True)) for row in image.points]
+        about = {"image": image.name, "height": image.height, "width": image.width, "points": points}
+        yield Line("points-json", json.dumps(about, ensure_ascii=False).encode())
+
+    def of_all(self) -> Iterator[Assembly]:
+        """The document."""
+        classes = [{"id": label.id, "name": label.name, "colour": label.colour} for label in self.subject.classes]
+        head = json.dumps({"format": "fcnlab-points", "classes": classes}, ensure_ascii=False).encode()
+        yield Assembly("points.json", (head[:-1] + b',\n"images": [\n', Spooled("points-json", b","), b"]}\n"))
+
+
+def read_points_table(path: Path, options: ReadOptions) -> LabelSource:
+    """The points of a table with the columns image, row, col and class, by image.
+
+    Raises:
+        ImportRefused: no such table.
+    """
+    try:
+        lines = read_points_csv(path)
+    except InvalidPoints as refusal:
+        raise ImportRefused(str(refusal)) from refusal
+    by_image: dict[str, list[PointLine]] = {}
+    names: dict[str, int] = {}
+    for line in lines:
+        by_image.setdefault(line.values["image"], []).append(line)
+        if name := _class_name(line, options):
+            names.setdefault(name, len(names))
+
+    def read() -> Iterator[LabelledImage | UnreadLabels]:
+        for name, own in by_image.items():
+            try:
+                yield _image(name, own, names, options)
+            except ImportRefused as refusal:
+                yield UnreadLabels(name, str(refusal))
+
+    return LabelSource(tuple(FileClass(name) for name in names), len(by_image), read)
+
+
+def _image(name: str, lines: list[PointLine], names: dict[str, int], options: ReadOptions) -> LabelledImage:
+    notes, points = Notes(), []
+    for line in lines:
+        place = names.get(_class_name(line, options))
+        if place is None:
+            notes.add(f"the point in line {line.line} has no class: its pixel is unknown")
+        else:
+            points.append(_point(line, place))
+    if not points:
+        raise ImportRefused("; ".join(notes.lines[:3]))
+    return LabelledImage(text(name, "an image"), None, None, tuple(points), notes)
+
+
+def _class_name(line: PointLine, options: ReadOptions) -> str:
+    """The name of the class; of one that has a number alone, the name that the project gives it."""
+    named, number = line.values.get("class", "").strip(), id_in(line.values.get("class_id", ""))
+    if named or not isinstance(number, int):
+        return named or str(number or "")
+    return options.names.get(number, str(number))
+
+
+def _point(line: PointLine, place: int) -> FilePoint:
+    row, col = (whole(line.values[key], f"{key} in line {line.line}") for key in ("row", "col"))
+    return FilePoint(row, col, place)
