@@ -12,12 +12,12 @@ from pathlib import Path
 from fcnlab.errors import FcnlabError, InvalidSetting, storage_explained
 from fcnlab.settings import Settings
 from fcnlab.storage.database.engine import Sessions, close_database, open_database
-from fcnlab.storage.exports.table import write_raw
 from fcnlab.storage.files import presence
 from fcnlab.storage.files.devices import pick_device
 from fcnlab.storage.files.filestore import TOKEN_FILE, Folders, open_folders
 from fcnlab.storage.files.restoring import finish_restore
 from fcnlab.storage.files.whole_files import OWNER_ONLY_FOLDER, make_private
+from fcnlab.storage.formats.tables.table import write_raw
 
 Clock = Callable[[], datetime]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fcnlab.errors import ImportRefused
-from fcnlab.storage.formats.label_studio_brush import decode_brush, encode_brush
+from fcnlab.storage.formats.shapes.label_studio_brush import decode_brush, encode_brush
 
 HW = (7, 12)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fcnlab.errors import ImportRefused, InvalidPoints
-from fcnlab.storage.formats.mark_files import Mark, MarkFiles
+from fcnlab.storage.formats.tables.mark_files import Mark, MarkFiles
 
 WANTED = (Mark(2, 1, "object"), Mark(7, 30, "object"))
 

@@ -20,7 +20,7 @@ from fcnlab.lab import Lab
 from fcnlab.services.installation.tokens import label_studio_path
 from fcnlab.services.labelling.events import points_of_image
 from fcnlab.services.projects import projects
-from fcnlab.storage.formats.label_studio_brush import decode_brush
+from fcnlab.storage.formats.shapes.label_studio_brush import decode_brush
 from tests.services.bars import HEIGHT, WIDTH, scene
 
 TOKEN = "a-token-that-nobody-guesses"

@@ -16,10 +16,10 @@ from fcnlab.domain.export import CONVERTED, ExportFormat, ExportSpec
 from fcnlab.errors import ExportFailed, ImportRefused
 from fcnlab.services.labels.converting import ConvertProgress, conversion
 from fcnlab.services.labels.label_import import LabelRequest
-from fcnlab.storage.formats.detecting import detect
-from fcnlab.storage.formats.formats import LabelFormat, open_labels
-from fcnlab.storage.formats.labelled import LabelledImage
-from fcnlab.storage.formats.reading import ReadOptions
+from fcnlab.storage.formats.reading.detecting import detect
+from fcnlab.storage.formats.reading.formats import LabelFormat, open_labels
+from fcnlab.storage.formats.reading.labelled import LabelledImage
+from fcnlab.storage.formats.reading.values import ReadOptions
 from tests.services.label_imports import BOX, labelme_file, masks_in
 
 HW = (40, 70)

@@ -16,9 +16,9 @@ from PIL import Image
 import fcnlab
 from fcnlab.domain.export import MASK_FORMATS, ExportFormat
 from fcnlab.errors import ExportFailed, InvalidImage
-from fcnlab.storage.formats.coco import read_coco
-from fcnlab.storage.formats.index_masks import read_index_masks
-from fcnlab.storage.formats.reading import ReadOptions
+from fcnlab.storage.formats.masks.index_masks import read_index_masks
+from fcnlab.storage.formats.reading.values import ReadOptions
+from fcnlab.storage.formats.shapes.coco import read_coco
 from tests.adapters.imports.label_bench import named_mask, readable
 from tests.services.stored_bench import blobs, files_in
 

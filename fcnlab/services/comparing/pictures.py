@@ -20,7 +20,7 @@ from fcnlab.services.images.pictures import shown_file
 from fcnlab.storage.database import repository_images
 from fcnlab.storage.database.engine import reading
 from fcnlab.storage.files.png import read_mask
-from fcnlab.storage.formats.overlays import overlay_jpeg
+from fcnlab.storage.formats.masks.overlays import overlay_jpeg
 
 TILE_SIDE = 360
 

@@ -20,8 +20,8 @@ from fcnlab.services.counting.marked_files import read_file
 from fcnlab.services.images.image_hashes import hash_of
 from fcnlab.services.predict.overlapping import AHEAD, overlapped
 from fcnlab.services.predict.predicted_files import LARGE_BYTES, InputFile
-from fcnlab.storage.exports.count_files import CountedImage, CountFiles, count_files
 from fcnlab.storage.files.whole_files import write_whole
+from fcnlab.storage.formats.tables.count_files import CountedImage, CountFiles, count_files
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,8 +30,8 @@ from fcnlab.storage.database import (
     repository_projects,
 )
 from fcnlab.storage.database.engine import reading
-from fcnlab.storage.exports.count_files import CountedImage, count_files
 from fcnlab.storage.files.checkpoints import load_checkpoint
+from fcnlab.storage.formats.tables.count_files import CountedImage, count_files
 
 LEARNED_IMAGES = "learned_images"
 """Where the file of a counter says from which files it learned."""

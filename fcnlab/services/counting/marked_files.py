@@ -28,7 +28,7 @@ from fcnlab.services.images.image_hashes import hash_of
 from fcnlab.services.images.importing import name_of_page
 from fcnlab.services.predict.predicted_files import InputFile, input_files
 from fcnlab.services.training.picture_memory import PictureMemory
-from fcnlab.storage.formats.mark_files import Mark, MarkFiles
+from fcnlab.storage.formats.tables.mark_files import Mark, MarkFiles
 from fcnlab.storage.image_readers.registry import open_image
 
 BACKGROUND = "background"

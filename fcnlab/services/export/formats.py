@@ -15,29 +15,29 @@ from fcnlab.core.images.regions import Region, instance_regions, semantic_region
 from fcnlab.domain.export import LOCAL_FILES, NUMBERED_FORMATS, REGION_FORMATS, ExportFormat, ExportSpec
 from fcnlab.domain.images import PixelSize, Recipe
 from fcnlab.domain.project import ClassLabel
-from fcnlab.storage.formats.array_files import (
+from fcnlab.storage.formats.format import Format, Subject
+from fcnlab.storage.formats.masks.array_files import (
     InstanceMasks,
     NumpyMasks,
     ProbabilityArrays,
     ProbabilityPngs,
     TiffMasks,
 )
-from fcnlab.storage.formats.cityscapes import Cityscapes, cityscapes_pictures
-from fcnlab.storage.formats.class_table import ClassTable
-from fcnlab.storage.formats.coco import Coco
-from fcnlab.storage.formats.cvat import Cvat
-from fcnlab.storage.formats.format import Format, Subject
-from fcnlab.storage.formats.geojson import GeoJson
-from fcnlab.storage.formats.label_studio import LabelStudio
-from fcnlab.storage.formats.labelme import LabelMe
-from fcnlab.storage.formats.measurements_csv import Measurements
-from fcnlab.storage.formats.originals import Originals
-from fcnlab.storage.formats.overlays import BinaryMasks, ColourMasks, IndexMasks, Overlays
-from fcnlab.storage.formats.points import PointsJson, PointsTable
-from fcnlab.storage.formats.root_painter import RootPainter
-from fcnlab.storage.formats.svg import Svg
-from fcnlab.storage.formats.voc import Voc
-from fcnlab.storage.formats.yolo import Yolo, yolo_place
+from fcnlab.storage.formats.masks.originals import Originals
+from fcnlab.storage.formats.masks.overlays import BinaryMasks, ColourMasks, IndexMasks, Overlays
+from fcnlab.storage.formats.masks.root_painter import RootPainter
+from fcnlab.storage.formats.shapes.cityscapes import Cityscapes, cityscapes_pictures
+from fcnlab.storage.formats.shapes.coco import Coco
+from fcnlab.storage.formats.shapes.cvat import Cvat
+from fcnlab.storage.formats.shapes.geojson import GeoJson
+from fcnlab.storage.formats.shapes.label_studio import LabelStudio
+from fcnlab.storage.formats.shapes.labelme import LabelMe
+from fcnlab.storage.formats.shapes.svg import Svg
+from fcnlab.storage.formats.shapes.voc import Voc
+from fcnlab.storage.formats.shapes.yolo import Yolo, yolo_place
+from fcnlab.storage.formats.tables.class_table import ClassTable
+from fcnlab.storage.formats.tables.measurements_csv import Measurements
+from fcnlab.storage.formats.tables.points import PointsJson, PointsTable
 
 
 def formats_of(spec: ExportSpec, subject: Subject, *, has_pictures: bool = True) -> list[Format]:

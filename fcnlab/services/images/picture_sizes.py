@@ -8,7 +8,7 @@ from pathlib import Path
 from fcnlab.errors import ImportRefused
 from fcnlab.services.images.importing import clean_file_name
 from fcnlab.services.labels.label_names import ImageNames
-from fcnlab.storage.formats.mask_files import files_below
+from fcnlab.storage.formats.reading.mask_files import files_below
 from fcnlab.storage.image_readers.registry import SUFFIXES, open_image
 
 LABELS = "labels"

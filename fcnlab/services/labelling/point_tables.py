@@ -17,7 +17,7 @@ from fcnlab.storage.database import repository_images, repository_points, reposi
 from fcnlab.storage.database.engine import reading
 from fcnlab.storage.files.whole_files import write_whole
 from fcnlab.storage.formats.format import PointRow
-from fcnlab.storage.formats.points import PointLine, points_csv, read_points_csv
+from fcnlab.storage.formats.tables.points import PointLine, points_csv, read_points_csv
 
 DEFAULT_LABELLER = "import"
 

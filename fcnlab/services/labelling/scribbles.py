@@ -18,7 +18,7 @@ from fcnlab.services.images.importing import read_picture
 from fcnlab.services.labelling.events import apply_events
 from fcnlab.storage.database import repository_images, repository_points, repository_projects
 from fcnlab.storage.database.engine import reading
-from fcnlab.storage.formats.overlays import overlay_jpeg
+from fcnlab.storage.formats.masks.overlays import overlay_jpeg
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,9 @@ from fcnlab.services.images.picture_sizes import PictureSizes
 from fcnlab.services.labels.label_import import LabelRequest, opened_source, unpacked_labels
 from fcnlab.storage.files.zips import LeftOut
 from fcnlab.storage.formats.format import ExportedImage, Subject
-from fcnlab.storage.formats.formats import FORMATS
-from fcnlab.storage.formats.labelled import FileClass, LabelledImage, UnreadLabels
-from fcnlab.storage.formats.shapes import is_background
+from fcnlab.storage.formats.reading.formats import FORMATS
+from fcnlab.storage.formats.reading.labelled import FileClass, LabelledImage, UnreadLabels
+from fcnlab.storage.formats.reading.shapes import is_background
 from fcnlab.storage.image_readers.registry import SUFFIXES
 
 NAMING = frozenset(

@@ -24,11 +24,11 @@ from fcnlab.storage.database import repository_expert_masks, repository_projects
 from fcnlab.storage.database.engine import reading
 from fcnlab.storage.files.whole_files import passing_folder
 from fcnlab.storage.files.zips import LeftOut, is_zip
-from fcnlab.storage.formats.detecting import Detected, detect, located
-from fcnlab.storage.formats.formats import FORMATS, LabelFormat, open_labels
-from fcnlab.storage.formats.labelled import LabelledImage, LabelSource
-from fcnlab.storage.formats.reading import ReadOptions, Rest, Strange
-from fcnlab.storage.formats.unpacking import unpack_labels
+from fcnlab.storage.formats.reading.detecting import Detected, detect, located
+from fcnlab.storage.formats.reading.formats import FORMATS, LabelFormat, open_labels
+from fcnlab.storage.formats.reading.labelled import LabelledImage, LabelSource
+from fcnlab.storage.formats.reading.unpacking import unpack_labels
+from fcnlab.storage.formats.reading.values import ReadOptions, Rest, Strange
 from fcnlab.validation import clean_name
 
 AUTO = "auto"

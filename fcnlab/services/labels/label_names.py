@@ -10,9 +10,9 @@ from pathlib import PurePosixPath
 
 from fcnlab.domain.project import ClassLabel, Project
 from fcnlab.errors import ImportRefused
-from fcnlab.storage.formats.labelled import FileClass
-from fcnlab.storage.formats.mask_files import without_mask_ending
-from fcnlab.storage.formats.shapes import is_background
+from fcnlab.storage.formats.reading.labelled import FileClass
+from fcnlab.storage.formats.reading.mask_files import without_mask_ending
+from fcnlab.storage.formats.reading.shapes import is_background
 
 GENERIC = frozenset({"images", "labels", "masks", "annotations", "jpegimages", "segmentationclass", "leftimg8bit"})
 """Folders that say what lies in them, and nothing of the image."""

@@ -29,7 +29,7 @@ from fcnlab.services.projects import projects
 from fcnlab.storage.database import repository_images, repository_points
 from fcnlab.storage.database.engine import reading
 from fcnlab.storage.files.label_studio_server import annotated_tasks, authorization, fetched
-from fcnlab.storage.formats.label_studio_brush import encode_brush
+from fcnlab.storage.formats.shapes.label_studio_brush import encode_brush
 from fcnlab.validation import clean_name
 
 LABELLER = "Label Studio"

@@ -25,8 +25,8 @@ from fcnlab.storage.database import repository_expert_masks, repository_images, 
 from fcnlab.storage.database.engine import writing
 from fcnlab.storage.files.png import mask_png
 from fcnlab.storage.files.whole_files import write_whole
-from fcnlab.storage.formats.labelled import LabelledImage, LabelSource, UnreadLabels
-from fcnlab.storage.formats.shapes import is_background
+from fcnlab.storage.formats.reading.labelled import LabelledImage, LabelSource, UnreadLabels
+from fcnlab.storage.formats.reading.shapes import is_background
 
 NAME_CHARS = 16
 """Of the digest of a mask, in the name of its file."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fcnlab.core.images.palette import palette_of
 from fcnlab.domain.project import ClassLabel
-from fcnlab.storage.formats.index_masks import index_png
+from fcnlab.storage.formats.masks.index_masks import index_png
 
 
 def index_mask(mask: NDArray[np.uint8], labels: Sequence[ClassLabel]) -> bytes:

@@ -22,7 +22,7 @@ from fcnlab.services.images.importing import name_of_page
 from fcnlab.services.predict.overlapping import AHEAD, overlapped
 from fcnlab.services.predict.predicting import Answer, Predictor, Reading
 from fcnlab.storage.formats.format import ExportedImage, Format, Subject
-from fcnlab.storage.formats.overlays import IndexMasks
+from fcnlab.storage.formats.masks.overlays import IndexMasks
 from fcnlab.storage.image_readers.registry import SUFFIXES, open_image
 
 NOT_PREDICTED = frozenset({ExportFormat.POINTS, ExportFormat.POINTS_JSON})

@@ -15,8 +15,8 @@ from fcnlab.services.projects.charts import pixels_per_class
 from fcnlab.storage.database import repository_images, repository_points, repository_projects
 from fcnlab.storage.database.engine import reading
 from fcnlab.storage.database.repository_images import stored_masks
-from fcnlab.storage.exports.table import csv_lines
 from fcnlab.storage.files.whole_files import write_whole
+from fcnlab.storage.formats.tables.table import csv_lines
 
 AT_ONCE = 500
 """Images whose rows are read in one go."""

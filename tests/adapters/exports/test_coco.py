@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 
-from fcnlab.storage.formats.coco import Coco, read_coco
-from fcnlab.storage.formats.reading import ReadOptions
+from fcnlab.storage.formats.reading.values import ReadOptions
+from fcnlab.storage.formats.shapes.coco import Coco, read_coco
 from tests.adapters.exports.writing_bench import CLASSES, NAMES, images, masks, write
 from tests.adapters.imports.label_bench import named_mask, readable
 

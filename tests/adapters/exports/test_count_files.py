@@ -12,7 +12,7 @@ from pycocotools.coco import COCO
 
 from fcnlab.domain.counting import ClassCount, FoundObject
 from fcnlab.domain.project import ClassLabel
-from fcnlab.storage.exports.count_files import CountedImage, count_files
+from fcnlab.storage.formats.tables.count_files import CountedImage, count_files
 
 CLASSES = (
     ClassLabel(0, "background", "#000000", 0),

@@ -21,17 +21,17 @@ from rasterio.transform import Affine
 from fcnlab.core.images import measures
 from fcnlab.core.images.regions import instance_regions
 from fcnlab.errors import ExportFailed
-from fcnlab.storage.formats.array_files import (
+from fcnlab.storage.formats.masks.array_files import (
     InstanceMasks,
     NumpyMasks,
     ProbabilityArrays,
     ProbabilityPngs,
     TiffMasks,
 )
-from fcnlab.storage.formats.geojson import GeoJson
-from fcnlab.storage.formats.measurements_csv import Measurements
-from fcnlab.storage.formats.points import COLUMNS, PointsJson, PointsTable
-from fcnlab.storage.formats.svg import Svg
+from fcnlab.storage.formats.shapes.geojson import GeoJson
+from fcnlab.storage.formats.shapes.svg import Svg
+from fcnlab.storage.formats.tables.measurements_csv import Measurements
+from fcnlab.storage.formats.tables.points import COLUMNS, PointsJson, PointsTable
 from tests.adapters.exports.test_round_trips import filled_by_centres
 from tests.adapters.exports.writing_bench import CLASSES, HW, images, masks, write
 

@@ -14,21 +14,21 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fcnlab.core.images.naming import class_folders, safe_part
-from fcnlab.storage.formats.array_files import TiffMasks
-from fcnlab.storage.formats.binary_masks import read_binary_masks
-from fcnlab.storage.formats.cityscapes import Cityscapes, read_cityscapes
-from fcnlab.storage.formats.colour_masks import read_colour_masks
-from fcnlab.storage.formats.cvat import Cvat, read_cvat
 from fcnlab.storage.formats.format import Format, Subject
-from fcnlab.storage.formats.index_masks import read_index_masks
-from fcnlab.storage.formats.label_studio import LabelStudio, read_label_studio
-from fcnlab.storage.formats.labelled import LabelSource
-from fcnlab.storage.formats.labelme import LabelMe, read_labelme
-from fcnlab.storage.formats.overlays import BinaryMasks, ColourMasks, IndexMasks
-from fcnlab.storage.formats.reading import ReadOptions
-from fcnlab.storage.formats.root_painter import RootPainter, read_root_painter
-from fcnlab.storage.formats.voc import Voc, read_voc
-from fcnlab.storage.formats.yolo import Yolo, read_yolo
+from fcnlab.storage.formats.masks.array_files import TiffMasks
+from fcnlab.storage.formats.masks.binary_masks import read_binary_masks
+from fcnlab.storage.formats.masks.colour_masks import read_colour_masks
+from fcnlab.storage.formats.masks.index_masks import read_index_masks
+from fcnlab.storage.formats.masks.overlays import BinaryMasks, ColourMasks, IndexMasks
+from fcnlab.storage.formats.masks.root_painter import RootPainter, read_root_painter
+from fcnlab.storage.formats.reading.labelled import LabelSource
+from fcnlab.storage.formats.reading.values import ReadOptions
+from fcnlab.storage.formats.shapes.cityscapes import Cityscapes, read_cityscapes
+from fcnlab.storage.formats.shapes.cvat import Cvat, read_cvat
+from fcnlab.storage.formats.shapes.label_studio import LabelStudio, read_label_studio
+from fcnlab.storage.formats.shapes.labelme import LabelMe, read_labelme
+from fcnlab.storage.formats.shapes.voc import Voc, read_voc
+from fcnlab.storage.formats.shapes.yolo import Yolo, read_yolo
 from tests.adapters.exports.writing_bench import CLASSES, NAMES, images, masks, no_original, write
 from tests.adapters.imports.label_bench import named_mask, readable
 

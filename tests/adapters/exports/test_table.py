@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from fcnlab.storage.exports.table import csv_lines, text_of_cell, write_raw
-from fcnlab.storage.formats.points import points_csv, read_points_csv
+from fcnlab.storage.formats.tables.points import points_csv, read_points_csv
+from fcnlab.storage.formats.tables.table import csv_lines, text_of_cell, write_raw
 
 PACKAGE = Path(__file__).parents[3] / "fcnlab"
 FORMULAS = [
@@ -79,7 +79,7 @@ def test_no_table_is_written_elsewhere() -> None:
     writers = [
         f"{path.relative_to(PACKAGE)}:{node.lineno}"
         for path in PACKAGE.rglob("*.py")
-        if path != PACKAGE / "storage" / "exports" / "table.py"
+        if path != PACKAGE / "storage" / "formats" / "tables" / "table.py"
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Attribute) and node.attr in ("writer", "DictWriter", "to_csv")
     ]

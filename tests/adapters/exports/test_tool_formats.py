@@ -21,12 +21,12 @@ from fcnlab.domain.export import EMBEDDED, LOCAL_FILES
 from fcnlab.domain.project import ClassLabel
 from fcnlab.errors import ExportFailed
 from fcnlab.storage.exports.targets import DatasetWriter, FolderTarget, Spools
-from fcnlab.storage.formats.cityscapes import Cityscapes, read_cityscapes
-from fcnlab.storage.formats.cvat import Cvat
 from fcnlab.storage.formats.format import ExportedImage, Subject
-from fcnlab.storage.formats.label_studio import LabelStudio, brush_rle
-from fcnlab.storage.formats.reading import ReadOptions
-from fcnlab.storage.formats.voc import Voc
+from fcnlab.storage.formats.reading.values import ReadOptions
+from fcnlab.storage.formats.shapes.cityscapes import Cityscapes, read_cityscapes
+from fcnlab.storage.formats.shapes.cvat import Cvat
+from fcnlab.storage.formats.shapes.label_studio import LabelStudio, brush_rle
+from fcnlab.storage.formats.shapes.voc import Voc
 from tests.adapters.exports.test_round_trips import filled_by_centres
 from tests.adapters.exports.writing_bench import CLASSES, NAMES, images, masks, no_original, no_picture, subject, write
 from tests.adapters.imports.label_bench import named_mask, readable

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fcnlab.errors import ImportRefused
-from fcnlab.storage.formats.labelled import LabelledImage, LabelSource, UnreadLabels
+from fcnlab.storage.formats.reading.labelled import LabelledImage, LabelSource, UnreadLabels
 
 HW = (20, 33)
 """Of every image in these tests: never square."""

@@ -9,8 +9,8 @@ from pycocotools import mask as official
 from pycocotools.coco import COCO
 
 from fcnlab.errors import ImportRefused
-from fcnlab.storage.formats.coco import read_coco
-from fcnlab.storage.formats.reading import ReadOptions
+from fcnlab.storage.formats.reading.values import ReadOptions
+from fcnlab.storage.formats.shapes.coco import read_coco
 from tests.adapters.imports.label_bench import (
     HW,
     assert_refused_in_one_line,

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from fcnlab.errors import ImportRefused
-from fcnlab.storage.formats.binary_masks import read_binary_masks
-from fcnlab.storage.formats.colour_masks import read_colour_masks
-from fcnlab.storage.formats.detecting import detect
-from fcnlab.storage.formats.formats import LabelFormat
-from fcnlab.storage.formats.labelled import LabelSource
-from fcnlab.storage.formats.reading import ReadOptions
-from fcnlab.storage.formats.root_painter import read_root_painter
+from fcnlab.storage.formats.masks.binary_masks import read_binary_masks
+from fcnlab.storage.formats.masks.colour_masks import read_colour_masks
+from fcnlab.storage.formats.masks.root_painter import read_root_painter
+from fcnlab.storage.formats.reading.detecting import detect
+from fcnlab.storage.formats.reading.formats import LabelFormat
+from fcnlab.storage.formats.reading.labelled import LabelSource
+from fcnlab.storage.formats.reading.values import ReadOptions
 from tests.adapters.imports.label_bench import (
     HW,
     class_names,

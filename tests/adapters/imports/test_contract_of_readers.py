@@ -20,7 +20,7 @@ from PIL import Image
 
 import fcnlab
 from fcnlab.errors import ImportRefused
-from fcnlab.storage.formats.label_studio_brush import encode_brush
+from fcnlab.storage.formats.shapes.label_studio_brush import encode_brush
 from tests.adapters.imports.label_bench import HW, save_json, save_png
 
 Corners = Sequence[tuple[float, float]]

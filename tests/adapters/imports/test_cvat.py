@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from fcnlab.errors import ImportRefused
-from fcnlab.storage.formats.cvat import read_cvat
-from fcnlab.storage.formats.labelled import FilePoint
-from fcnlab.storage.formats.reading import ReadOptions
+from fcnlab.storage.formats.reading.labelled import FilePoint
+from fcnlab.storage.formats.reading.values import ReadOptions
+from fcnlab.storage.formats.shapes.cvat import read_cvat
 from tests.adapters.imports.label_bench import (
     assert_refused_in_one_line,
     class_names,

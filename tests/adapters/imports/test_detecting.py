@@ -9,9 +9,9 @@ import pytest
 
 from fcnlab.errors import FcnlabError, ImportRefused
 from fcnlab.storage.exports.manifest import manifest_json
-from fcnlab.storage.formats.detecting import detect, located
-from fcnlab.storage.formats.formats import FORMATS, LabelFormat, open_labels
-from fcnlab.storage.formats.reading import ReadOptions
+from fcnlab.storage.formats.reading.detecting import detect, located
+from fcnlab.storage.formats.reading.formats import FORMATS, LabelFormat, open_labels
+from fcnlab.storage.formats.reading.values import ReadOptions
 from tests.adapters.imports.label_bench import HW, save_json, save_png
 
 MASK = np.zeros(HW, np.uint8)

@@ -11,8 +11,8 @@ import tifffile
 from PIL import Image
 
 from fcnlab.errors import ImportRefused
-from fcnlab.storage.formats.index_masks import read_index_masks
-from fcnlab.storage.formats.reading import ReadOptions
+from fcnlab.storage.formats.masks.index_masks import read_index_masks
+from fcnlab.storage.formats.reading.values import ReadOptions
 from tests.adapters.imports.label_bench import (
     HW,
     class_names,

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from fcnlab.errors import ImportRefused
-from fcnlab.storage.formats.label_studio import read_label_studio
-from fcnlab.storage.formats.label_studio_brush import encode_brush
-from fcnlab.storage.formats.labelled import FilePoint
-from fcnlab.storage.formats.reading import ReadOptions
+from fcnlab.storage.formats.reading.labelled import FilePoint
+from fcnlab.storage.formats.reading.values import ReadOptions
+from fcnlab.storage.formats.shapes.label_studio import read_label_studio
+from fcnlab.storage.formats.shapes.label_studio_brush import encode_brush
 from tests.adapters.imports.label_bench import (
     HW,
     assert_refused_in_one_line,

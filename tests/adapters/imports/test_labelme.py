@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcnlab.storage.formats.labelled import FilePoint
-from fcnlab.storage.formats.labelme import read_labelme
-from fcnlab.storage.formats.reading import ReadOptions
+from fcnlab.storage.formats.reading.labelled import FilePoint
+from fcnlab.storage.formats.reading.values import ReadOptions
+from fcnlab.storage.formats.shapes.labelme import read_labelme
 from tests.adapters.imports.label_bench import (
     HW,
     assert_refused_in_one_line,

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from fcnlab.errors import ImportRefused
-from fcnlab.storage.formats.reading import ReadOptions
-from fcnlab.storage.formats.root_painter import read_root_painter
+from fcnlab.storage.formats.masks.root_painter import read_root_painter
+from fcnlab.storage.formats.reading.values import ReadOptions
 from tests.adapters.imports.label_bench import HW, class_names, filled, named_mask, readable, refusals, save_png
 
 

@@ -5,9 +5,8 @@ import pytest
 
 from fcnlab.domain.project import IGNORE
 from fcnlab.errors import ImportRefused
-from fcnlab.storage.formats.labelled import FileClass
-from fcnlab.storage.formats.reading import Rest
-from fcnlab.storage.formats.shapes import (
+from fcnlab.storage.formats.reading.labelled import FileClass
+from fcnlab.storage.formats.reading.shapes import (
     Ellipse,
     Stamp,
     box,
@@ -17,6 +16,7 @@ from fcnlab.storage.formats.shapes import (
     shape_classes,
     turned,
 )
+from fcnlab.storage.formats.reading.values import Rest
 
 HW = (20, 33)
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from fcnlab.errors import ImportRefused
-from fcnlab.storage.formats.cityscapes import read_cityscapes
-from fcnlab.storage.formats.reading import ReadOptions
-from fcnlab.storage.formats.voc import NAMES, read_voc
+from fcnlab.storage.formats.reading.values import ReadOptions
+from fcnlab.storage.formats.shapes.cityscapes import read_cityscapes
+from fcnlab.storage.formats.shapes.voc import NAMES, read_voc
 from tests.adapters.imports.label_bench import (
     HW,
     class_names,

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from fcnlab.errors import ImportRefused
-from fcnlab.storage.formats.detecting import detect
-from fcnlab.storage.formats.formats import LabelFormat
-from fcnlab.storage.formats.reading import ReadOptions
-from fcnlab.storage.formats.yolo import read_yolo
+from fcnlab.storage.formats.reading.detecting import detect
+from fcnlab.storage.formats.reading.formats import LabelFormat
+from fcnlab.storage.formats.reading.values import ReadOptions
+from fcnlab.storage.formats.shapes.yolo import read_yolo
 from tests.adapters.imports.label_bench import (
     HW,
     assert_refused_in_one_line,

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fcnlab.errors import ImportRefused, InvalidPoints
-from fcnlab.storage.exports.table import csv_lines, text_of_cell
 from fcnlab.storage.formats.format import Assembly, ExportedImage, Line, PointRow, Spooled, Subject
-from fcnlab.storage.formats.labelled import (
+from fcnlab.storage.formats.reading.labelled import (
     FileClass,
     FilePoint,
     LabelledImage,
@@ -20,7 +19,8 @@ from fcnlab.storage.formats.labelled import (
     Notes,
     UnreadLabels,
 )
-from fcnlab.storage.formats.reading import ReadOptions, id_in, text, whole
+from fcnlab.storage.formats.reading.values import ReadOptions, id_in, text, whole
+from fcnlab.storage.formats.tables.table import csv_lines, text_of_cell
 
 COLUMNS = ("image", "row", "col", "class_id", "class", "labeller", "source", "created_at")
 

@@ -19,21 +19,10 @@ from PIL import PngImagePlugin
 from fcnlab.domain.project import IGNORE
 from fcnlab.errors import ImportRefused
 from fcnlab.storage.formats.format import Assembly, ExportedImage, Subject, WholeFile
-from fcnlab.storage.formats.index_masks import grey_png
-from fcnlab.storage.formats.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
-from fcnlab.storage.formats.mask_files import files_below, folder_of, name_of
-from fcnlab.storage.formats.reading import (
-    ReadOptions,
-    claimed_hw,
-    listing,
-    mapping,
-    name_in,
-    number,
-    read_json,
-    shown,
-    text,
-)
-from fcnlab.storage.formats.shapes import (
+from fcnlab.storage.formats.masks.index_masks import grey_png
+from fcnlab.storage.formats.reading.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
+from fcnlab.storage.formats.reading.mask_files import files_below, folder_of, name_of
+from fcnlab.storage.formats.reading.shapes import (
     Ellipse,
     Marks,
     NoArea,
@@ -44,6 +33,17 @@ from fcnlab.storage.formats.shapes import (
     hull,
     polygon,
     shape_classes,
+)
+from fcnlab.storage.formats.reading.values import (
+    ReadOptions,
+    claimed_hw,
+    listing,
+    mapping,
+    name_in,
+    number,
+    read_json,
+    shown,
+    text,
 )
 from fcnlab.storage.image_readers.decoding import DAMAGE
 

@@ -14,15 +14,22 @@ from numpy.typing import NDArray
 from fcnlab.domain.export import SPLIT_NAMES
 from fcnlab.domain.project import IGNORE
 from fcnlab.errors import ImportRefused
-from fcnlab.storage.formats.colour_masks import colour_png
 from fcnlab.storage.formats.format import Assembly, ExportedImage, Subject, WholeFile
-from fcnlab.storage.formats.index_masks import grey_png, sized, stored_places
-from fcnlab.storage.formats.label_tables import find_table, read_table
-from fcnlab.storage.formats.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
-from fcnlab.storage.formats.mask_files import files_below, folder_of, mask_header
-from fcnlab.storage.formats.originals import Originals
-from fcnlab.storage.formats.reading import ReadOptions, claimed_hw, listing, mapping, name_in, read_json
-from fcnlab.storage.formats.shapes import Marks, ShapeClasses, polygon
+from fcnlab.storage.formats.masks.colour_masks import colour_png
+from fcnlab.storage.formats.masks.index_masks import grey_png, sized, stored_places
+from fcnlab.storage.formats.masks.originals import Originals
+from fcnlab.storage.formats.reading.label_tables import find_table, read_table
+from fcnlab.storage.formats.reading.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
+from fcnlab.storage.formats.reading.mask_files import files_below, folder_of, mask_header
+from fcnlab.storage.formats.reading.shapes import Marks, ShapeClasses, polygon
+from fcnlab.storage.formats.reading.values import (
+    ReadOptions,
+    claimed_hw,
+    listing,
+    mapping,
+    name_in,
+    read_json,
+)
 
 IDS, POLYGONS = "_labelIds.png", "_polygons.json"
 MARKS = ("_gtFine", "_gtCoarse")

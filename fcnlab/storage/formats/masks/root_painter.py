@@ -15,11 +15,23 @@ from PIL import Image
 from fcnlab.domain.project import IGNORE
 from fcnlab.errors import ImportRefused
 from fcnlab.storage.formats.format import Assembly, ExportedImage, Subject, WholeFile
-from fcnlab.storage.formats.index_masks import refuse_other_size
-from fcnlab.storage.formats.labelled import FileClass, LabelledImage, LabelSource, Notes, UnreadLabels
-from fcnlab.storage.formats.mask_files import folder_of, mask_colours, mask_header, masks_below, name_of
-from fcnlab.storage.formats.reading import ReadOptions
-from fcnlab.storage.formats.shapes import BACKGROUND
+from fcnlab.storage.formats.masks.index_masks import refuse_other_size
+from fcnlab.storage.formats.reading.labelled import (
+    FileClass,
+    LabelledImage,
+    LabelSource,
+    Notes,
+    UnreadLabels,
+)
+from fcnlab.storage.formats.reading.mask_files import (
+    folder_of,
+    mask_colours,
+    mask_header,
+    masks_below,
+    name_of,
+)
+from fcnlab.storage.formats.reading.shapes import BACKGROUND
+from fcnlab.storage.formats.reading.values import ReadOptions
 
 FOREGROUND = "foreground"
 RED = "#ff0000"

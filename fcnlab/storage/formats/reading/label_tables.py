@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from fcnlab.errors import ImportRefused
-from fcnlab.storage.formats.labelled import FileClass
-from fcnlab.storage.formats.mask_files import MASK_FOLDERS, files_below
-from fcnlab.storage.formats.reading import mapping, name_in, read_json, read_text, shown, whole
+from fcnlab.storage.formats.reading.labelled import FileClass
+from fcnlab.storage.formats.reading.mask_files import MASK_FOLDERS, files_below
+from fcnlab.storage.formats.reading.values import mapping, name_in, read_json, read_text, shown, whole
 
 BESIDE = (
     *("classes.csv", "_classes.csv", "class_dict.csv", "classes.json", "classes.txt", "class_names.txt"),

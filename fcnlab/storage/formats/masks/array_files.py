@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from fcnlab.errors import ExportFailed
 from fcnlab.storage.formats.format import Assembly, ExportedImage, WholeFile
-from fcnlab.storage.formats.geojson import Georeference, georeference
-from fcnlab.storage.formats.index_masks import grey_png
+from fcnlab.storage.formats.masks.index_masks import grey_png
+from fcnlab.storage.formats.shapes.geojson import Georeference, georeference
 
 MOST_16 = 65_535
 

@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from fcnlab.storage.formats.binary_masks import read_binary_masks
-from fcnlab.storage.formats.cityscapes import read_cityscapes
-from fcnlab.storage.formats.coco import read_coco
-from fcnlab.storage.formats.colour_masks import read_colour_masks
-from fcnlab.storage.formats.cvat import read_cvat
-from fcnlab.storage.formats.index_masks import read_index_masks
-from fcnlab.storage.formats.label_studio import read_label_studio
-from fcnlab.storage.formats.labelled import LabelSource
-from fcnlab.storage.formats.labelme import read_labelme
-from fcnlab.storage.formats.points import read_points_table
-from fcnlab.storage.formats.reading import ReadOptions
-from fcnlab.storage.formats.root_painter import read_root_painter
-from fcnlab.storage.formats.voc import read_voc
-from fcnlab.storage.formats.yolo import read_yolo
+from fcnlab.storage.formats.masks.binary_masks import read_binary_masks
+from fcnlab.storage.formats.masks.colour_masks import read_colour_masks
+from fcnlab.storage.formats.masks.index_masks import read_index_masks
+from fcnlab.storage.formats.masks.root_painter import read_root_painter
+from fcnlab.storage.formats.reading.labelled import LabelSource
+from fcnlab.storage.formats.reading.values import ReadOptions
+from fcnlab.storage.formats.shapes.cityscapes import read_cityscapes
+from fcnlab.storage.formats.shapes.coco import read_coco
+from fcnlab.storage.formats.shapes.cvat import read_cvat
+from fcnlab.storage.formats.shapes.label_studio import read_label_studio
+from fcnlab.storage.formats.shapes.labelme import read_labelme
+from fcnlab.storage.formats.shapes.voc import read_voc
+from fcnlab.storage.formats.shapes.yolo import read_yolo
+from fcnlab.storage.formats.tables.points import read_points_table
 
 
 class LabelFormat(StrEnum):

@@ -14,9 +14,9 @@ from PIL import Image
 
 from fcnlab.domain.project import IGNORE, MAX_CLASSES
 from fcnlab.errors import ImportRefused
-from fcnlab.storage.formats.label_tables import find_table, read_table, refuse_unread_table
-from fcnlab.storage.formats.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
-from fcnlab.storage.formats.mask_files import (
+from fcnlab.storage.formats.reading.label_tables import find_table, read_table, refuse_unread_table
+from fcnlab.storage.formats.reading.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
+from fcnlab.storage.formats.reading.mask_files import (
     Rgb,
     folder_of,
     mask_header,
@@ -25,7 +25,7 @@ from fcnlab.storage.formats.mask_files import (
     masks_at,
     name_of,
 )
-from fcnlab.storage.formats.reading import ReadOptions
+from fcnlab.storage.formats.reading.values import ReadOptions
 
 MOST_VALUE = 65_535
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fcnlab.storage.exports.table import csv_lines
 from fcnlab.storage.formats.format import Assembly, ExportedImage, Line, Spooled, Subject
+from fcnlab.storage.formats.tables.table import csv_lines
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ from PIL import Image
 
 from fcnlab.domain.project import IGNORE
 from fcnlab.errors import ImportRefused
-from fcnlab.storage.formats.index_masks import refuse_other_size, sized
-from fcnlab.storage.formats.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
-from fcnlab.storage.formats.mask_files import (
+from fcnlab.storage.formats.masks.index_masks import refuse_other_size, sized
+from fcnlab.storage.formats.reading.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
+from fcnlab.storage.formats.reading.mask_files import (
     folder_of,
     mask_header,
     mask_nothing,
@@ -24,8 +24,8 @@ from fcnlab.storage.formats.mask_files import (
     masks_at,
     name_of,
 )
-from fcnlab.storage.formats.reading import ReadOptions
-from fcnlab.storage.formats.shapes import shape_classes
+from fcnlab.storage.formats.reading.shapes import shape_classes
+from fcnlab.storage.formats.reading.values import ReadOptions
 
 FOREGROUND = "foreground"
 NO_CLASSES = frozenset({"train", "val", "valid", "test", "masks", "mask", "labels", "images", "annotations"})

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fcnlab.storage.formats.binary_masks import binary_png
-from fcnlab.storage.formats.colour_masks import colour_png
 from fcnlab.storage.formats.format import Assembly, ExportedImage, Subject, WholeFile
-from fcnlab.storage.formats.index_masks import index_png
+from fcnlab.storage.formats.masks.binary_masks import binary_png
+from fcnlab.storage.formats.masks.colour_masks import colour_png
+from fcnlab.storage.formats.masks.index_masks import index_png
 
 QUALITY = 92
 MAX_SIDE = 65_500

@@ -13,19 +13,10 @@ import numpy as np
 from fcnlab.domain.project import IGNORE
 from fcnlab.errors import ImportRefused
 from fcnlab.storage.formats.format import Assembly, ExportedImage, Line, Region, Spooled, Subject
-from fcnlab.storage.formats.label_tables import colour_of
-from fcnlab.storage.formats.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
-from fcnlab.storage.formats.reading import (
-    ReadOptions,
-    claimed_hw,
-    name_in,
-    number,
-    text,
-    whole,
-    xml_elements,
-)
-from fcnlab.storage.formats.runs import pixels_of_runs
-from fcnlab.storage.formats.shapes import (
+from fcnlab.storage.formats.reading.label_tables import colour_of
+from fcnlab.storage.formats.reading.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
+from fcnlab.storage.formats.reading.runs import pixels_of_runs
+from fcnlab.storage.formats.reading.shapes import (
     UNKNOWN_PIXELS,
     Ellipse,
     Marks,
@@ -37,6 +28,15 @@ from fcnlab.storage.formats.shapes import (
     polygon,
     shape_classes,
     turned,
+)
+from fcnlab.storage.formats.reading.values import (
+    ReadOptions,
+    claimed_hw,
+    name_in,
+    number,
+    text,
+    whole,
+    xml_elements,
 )
 
 ELEMENTS = frozenset({"meta", "image", "track"})

@@ -26,22 +26,16 @@ from fcnlab.storage.formats.format import (
     category_ids,
     xy,
 )
-from fcnlab.storage.formats.labelled import FileClass, LabelledImage, LabelSource, Notes, UnreadLabels
-from fcnlab.storage.formats.mask_files import files_below
-from fcnlab.storage.formats.reading import (
-    ReadOptions,
-    claimed_hw,
-    id_in,
-    listing,
-    mapping,
-    name_in,
-    number,
-    read_json,
-    shown,
-    whole,
+from fcnlab.storage.formats.reading.labelled import (
+    FileClass,
+    LabelledImage,
+    LabelSource,
+    Notes,
+    UnreadLabels,
 )
-from fcnlab.storage.formats.runs import counts_of_text, pixels_of_runs
-from fcnlab.storage.formats.shapes import (
+from fcnlab.storage.formats.reading.mask_files import files_below
+from fcnlab.storage.formats.reading.runs import counts_of_text, pixels_of_runs
+from fcnlab.storage.formats.reading.shapes import (
     UNKNOWN_PIXELS,
     Marks,
     NoArea,
@@ -52,6 +46,18 @@ from fcnlab.storage.formats.shapes import (
     box,
     shape_classes,
     turned,
+)
+from fcnlab.storage.formats.reading.values import (
+    ReadOptions,
+    claimed_hw,
+    id_in,
+    listing,
+    mapping,
+    name_in,
+    number,
+    read_json,
+    shown,
+    whole,
 )
 
 Annotation = Mapping[str, Any]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fcnlab.errors import WITHOUT_ROOM, ImportRefused
 from fcnlab.storage.files.zips import LeftOut, ZipLimits, open_zip
-from fcnlab.storage.formats.reading import MOST_BYTES
+from fcnlab.storage.formats.reading.values import MOST_BYTES
 
 LIMITS = ZipLimits(total_bytes=20_000_000_000)
 PICTURES = frozenset({".jpg", ".jpeg", ".webp"})

@@ -13,11 +13,22 @@ from PIL import Image
 
 from fcnlab.domain.project import IGNORE, MAX_CLASSES
 from fcnlab.errors import ImportRefused
-from fcnlab.storage.formats.index_masks import sized
-from fcnlab.storage.formats.label_tables import LabelTable, find_table, read_table, refuse_unread_table
-from fcnlab.storage.formats.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
-from fcnlab.storage.formats.mask_files import folder_of, mask_colours, mask_header, masks_at, name_of
-from fcnlab.storage.formats.reading import ReadOptions, Strange
+from fcnlab.storage.formats.masks.index_masks import sized
+from fcnlab.storage.formats.reading.label_tables import (
+    LabelTable,
+    find_table,
+    read_table,
+    refuse_unread_table,
+)
+from fcnlab.storage.formats.reading.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
+from fcnlab.storage.formats.reading.mask_files import (
+    folder_of,
+    mask_colours,
+    mask_header,
+    masks_at,
+    name_of,
+)
+from fcnlab.storage.formats.reading.values import ReadOptions, Strange
 
 
 def read_colour_masks(path: Path, options: ReadOptions) -> LabelSource:

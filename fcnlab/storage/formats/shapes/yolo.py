@@ -14,11 +14,10 @@ import numpy as np
 from fcnlab.domain.project import IGNORE
 from fcnlab.errors import ImportRefused
 from fcnlab.storage.formats.format import Assembly, ExportedImage, Subject, WholeFile
-from fcnlab.storage.formats.label_tables import BESIDE, find_table, key_point_columns, read_table
-from fcnlab.storage.formats.labelled import LabelledImage, LabelSource, UnreadLabels
-from fcnlab.storage.formats.mask_files import files_below
-from fcnlab.storage.formats.reading import ReadOptions, number, read_text, whole
-from fcnlab.storage.formats.shapes import (
+from fcnlab.storage.formats.reading.label_tables import BESIDE, find_table, key_point_columns, read_table
+from fcnlab.storage.formats.reading.labelled import LabelledImage, LabelSource, UnreadLabels
+from fcnlab.storage.formats.reading.mask_files import files_below
+from fcnlab.storage.formats.reading.shapes import (
     UNKNOWN_PIXELS,
     Marks,
     Polygon,
@@ -27,6 +26,7 @@ from fcnlab.storage.formats.shapes import (
     polygon,
     shape_classes,
 )
+from fcnlab.storage.formats.reading.values import ReadOptions, number, read_text, whole
 
 NO_LABELS = frozenset(
     {

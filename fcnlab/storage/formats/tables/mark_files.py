@@ -17,8 +17,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from fcnlab.errors import ImportRefused, InvalidPoints
-from fcnlab.storage.exports.table import text_of_cell
-from fcnlab.storage.formats.reading import name_in
+from fcnlab.storage.formats.reading.values import name_in
+from fcnlab.storage.formats.tables.table import text_of_cell
 
 SUFFIXES = (".json", ".csv", ".tsv", ".txt")
 ONE_CLASS = "object"

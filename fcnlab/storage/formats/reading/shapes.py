@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from fcnlab.domain.project import IGNORE, MAX_CLASSES
 from fcnlab.errors import ImportRefused
-from fcnlab.storage.formats.labelled import FileClass, FilePoint, LabelledImage, Notes
-from fcnlab.storage.formats.reading import Rest, name_in, number, shown
+from fcnlab.storage.formats.reading.labelled import FileClass, FilePoint, LabelledImage, Notes
+from fcnlab.storage.formats.reading.values import Rest, name_in, number, shown
 
 BACKGROUND = "background"
 UNKNOWN_PIXELS = "its pixels are unknown"

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from fcnlab.domain.export import EMBEDDED, PICTURES
 from fcnlab.domain.project import IGNORE
 from fcnlab.errors import ExportFailed, ImportRefused
-from fcnlab.storage.formats.colour_masks import colour_png
 from fcnlab.storage.formats.format import (
     Assembly,
     ExportedImage,
@@ -30,20 +29,9 @@ from fcnlab.storage.formats.format import (
     Subject,
     WholeFile,
 )
-from fcnlab.storage.formats.label_studio_brush import decode_brush
-from fcnlab.storage.formats.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
-from fcnlab.storage.formats.reading import (
-    ReadOptions,
-    claimed_hw,
-    listing,
-    mapping,
-    name_in,
-    number,
-    read_json,
-    shown,
-    text,
-)
-from fcnlab.storage.formats.shapes import (
+from fcnlab.storage.formats.masks.colour_masks import colour_png
+from fcnlab.storage.formats.reading.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
+from fcnlab.storage.formats.reading.shapes import (
     Ellipse,
     Marks,
     Shape,
@@ -54,6 +42,18 @@ from fcnlab.storage.formats.shapes import (
     shape_classes,
     turned,
 )
+from fcnlab.storage.formats.reading.values import (
+    ReadOptions,
+    claimed_hw,
+    listing,
+    mapping,
+    name_in,
+    number,
+    read_json,
+    shown,
+    text,
+)
+from fcnlab.storage.formats.shapes.label_studio_brush import decode_brush
 from fcnlab.storage.image_readers.registry import SUFFIXES
 
 KINDS = ("polygon", "rectangle", "ellipse", "brush", "keypoint")

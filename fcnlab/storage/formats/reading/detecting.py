@@ -12,9 +12,8 @@ import numpy as np
 
 from fcnlab.errors import ImportRefused
 from fcnlab.storage.exports.manifest import FORMAT, MANIFEST_NAME
-from fcnlab.storage.formats.cityscapes import IDS
-from fcnlab.storage.formats.formats import FORMATS, LabelFormat
-from fcnlab.storage.formats.mask_files import (
+from fcnlab.storage.formats.reading.formats import FORMATS, LabelFormat
+from fcnlab.storage.formats.reading.mask_files import (
     SUFFIXES,
     files_below,
     mask_colours,
@@ -22,8 +21,9 @@ from fcnlab.storage.formats.mask_files import (
     mask_values,
     masks_below,
 )
-from fcnlab.storage.formats.voc import MASKS
-from fcnlab.storage.formats.yolo import begins_with_label, label_files
+from fcnlab.storage.formats.shapes.cityscapes import IDS
+from fcnlab.storage.formats.shapes.voc import MASKS
+from fcnlab.storage.formats.shapes.yolo import begins_with_label, label_files
 
 PEEK_BYTES = 65_536
 MASKS_LOOKED_AT = 5

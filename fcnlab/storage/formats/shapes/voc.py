@@ -15,14 +15,28 @@ from numpy.typing import NDArray
 
 from fcnlab.domain.project import IGNORE, ClassLabel
 from fcnlab.errors import ImportRefused
-from fcnlab.storage.formats.colour_masks import places_of_colours
 from fcnlab.storage.formats.format import Assembly, ExportedImage, Line, Spooled, Subject, WholeFile, rgb
-from fcnlab.storage.formats.index_masks import index_png, sized, stored_places
-from fcnlab.storage.formats.label_tables import find_table, read_table, refuse_unread_table
-from fcnlab.storage.formats.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
-from fcnlab.storage.formats.mask_files import files_below, mask_colours, mask_header, mask_values, name_of
-from fcnlab.storage.formats.reading import ReadOptions, claimed_hw, number, xml_elements
-from fcnlab.storage.formats.shapes import Marks, Shape, ShapeClasses, box, polygon, shape_classes, turned
+from fcnlab.storage.formats.masks.colour_masks import places_of_colours
+from fcnlab.storage.formats.masks.index_masks import index_png, sized, stored_places
+from fcnlab.storage.formats.reading.label_tables import find_table, read_table, refuse_unread_table
+from fcnlab.storage.formats.reading.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
+from fcnlab.storage.formats.reading.mask_files import (
+    files_below,
+    mask_colours,
+    mask_header,
+    mask_values,
+    name_of,
+)
+from fcnlab.storage.formats.reading.shapes import (
+    Marks,
+    Shape,
+    ShapeClasses,
+    box,
+    polygon,
+    shape_classes,
+    turned,
+)
+from fcnlab.storage.formats.reading.values import ReadOptions, claimed_hw, number, xml_elements
 
 MASKS, BOXES = frozenset({"SegmentationClass", "SegmentationClassPNG", "SegmentationClassAug"}), "Annotations"
 """Folders of masks: that of the challenges, LabelMe's, and that of a set which is often used with them."""

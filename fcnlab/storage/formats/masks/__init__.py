@@ -1,0 +1,1 @@
+"""Formats of masks: pictures and arrays whose values are classes."""

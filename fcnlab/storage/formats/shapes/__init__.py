@@ -1,0 +1,1 @@
+"""Formats of shapes: polygons, run lengths, boxes."""

@@ -1,0 +1,1 @@
+"""Tables of points, objects and measurements."""
