@@ -28,8 +28,7 @@ from fcnlab.domain.network import NetworkName
 from fcnlab.domain.project import IGNORE
 from fcnlab.evaluation.images import read_example, read_names
 from fcnlab.lab import Lab, open_lab
-from fcnlab.services.comparing.comparisons import Standing, standing, start_comparison
-from fcnlab.services.comparing.entries import candidate
+from fcnlab.services.comparing.comparisons import Standing, candidate, standing, start_comparison
 from fcnlab.services.images.importing import import_files
 from fcnlab.services.labelling.events import add_points
 from fcnlab.services.projects import projects

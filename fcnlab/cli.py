@@ -10,17 +10,15 @@ import click
 import fcnlab
 from fcnlab.commands.app import app
 from fcnlab.commands.comparing import compare
-from fcnlab.commands.converting import convert
 from fcnlab.commands.counting import count
 from fcnlab.commands.doctor import backup, doctor, restore
-from fcnlab.commands.labels import labels
+from fcnlab.commands.labels import convert, labels
 from fcnlab.commands.learning import fit, predict
 from fcnlab.commands.models import models
 from fcnlab.commands.output import export
-from fcnlab.commands.projects import import_images, projects
+from fcnlab.commands.projects import import_images, projects, stats
 from fcnlab.commands.serve import serve
 from fcnlab.commands.simulate import simulate
-from fcnlab.commands.stats import stats
 from fcnlab.commands.tables import points
 from fcnlab.commands.training import train, trainings, worker
 from fcnlab.errors import FcnlabError, storage_failure

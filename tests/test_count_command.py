@@ -14,11 +14,11 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from fcnlab.cli import main
-from fcnlab.commands import counting_training
+from fcnlab.commands import counting
 from fcnlab.errors import Diverged
 from fcnlab.lab import open_lab
-from fcnlab.services.images.image_hashes import hash_of
 from fcnlab.services.images.importing import import_files
+from fcnlab.services.images.pictures import hash_of
 from fcnlab.services.predict.predicted_files import InputFile
 from fcnlab.services.projects.projects import create_project, projects
 from fcnlab.settings import Settings
@@ -241,7 +241,7 @@ def train_best(folder: Path, output: Path, *, code: int = 0) -> Result:
 
 def fails_second(monkeypatch: pytest.MonkeyPatch, failure: BaseException, *, number: int = 2) -> None:
     """Let one of the trainings end with a failure."""
-    real, calls = counting_training._trained, []
+    real, calls = counting._trained, []
 
     def trained(*arguments: object) -> object:
         calls.append(arguments)
@@ -249,7 +249,7 @@ def fails_second(monkeypatch: pytest.MonkeyPatch, failure: BaseException, *, num
             raise failure
         return real(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(counting_training, "_trained", trained)
+    monkeypatch.setattr(counting, "_trained", trained)
 
 
 def test_a_training_that_is_interrupted_in_the_second_network_keeps_the_first(

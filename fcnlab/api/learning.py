@@ -16,7 +16,7 @@ from fcnlab.api.shapes import FitOut
 from fcnlab.domain.project import ClassLabel
 from fcnlab.services.predict.mask_bytes import index_mask
 from fcnlab.services.projects import projects as services
-from fcnlab.services.training.training_report import training_accuracy
+from fcnlab.services.training.training_points import training_accuracy
 
 router = APIRouter(tags=["learning"])
 

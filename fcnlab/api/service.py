@@ -16,8 +16,7 @@ import fcnlab
 from fcnlab.access import FrontDoor, service_rules
 from fcnlab.api import exports, label_studio, learning, projects
 from fcnlab.api.engine import ApiEngine
-from fcnlab.api.guard import Guard
-from fcnlab.api.limits import UploadLimit
+from fcnlab.api.guard import Guard, UploadLimit
 from fcnlab.errors import (
     DatabaseUnavailable,
     FcnlabError,

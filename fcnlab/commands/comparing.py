@@ -178,7 +178,7 @@ def _line(progress: TrainingProgress) -> str:
 
 def _networks(text: str) -> tuple[NetworkSpec, ...]:
     """Networks from `fcn8s:bilinear,unet`. Raises InvalidSetting for a name or an upsampling nobody knows."""
-    from fcnlab.services.comparing.entries import TELLING, candidate
+    from fcnlab.services.comparing.comparisons import TELLING, candidate
 
     if not text.strip():
         return tuple(candidate(name, upsampling) for name, upsampling in TELLING)

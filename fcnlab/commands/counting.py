@@ -1,20 +1,294 @@
-"""`fcnlab count`: networks that count objects, trained, applied and judged."""
+"""`fcnlab count`: networks that count objects, trained on a project or on files, applied and judged."""
 
 from __future__ import annotations
 
 import math
 import time
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from fcnlab.commands.common import answer, json_option, say, settings_of
-from fcnlab.commands.counting_training import train
+from fcnlab.commands.common import answer, found_project, json_option, opened, say, settings_of
+from fcnlab.commands.models import model_values
 from fcnlab.commands.output import show_progress
-from fcnlab.domain.counting import CountScore
-from fcnlab.errors import FcnlabError, InvalidSetting
+from fcnlab.commands.training import INTERRUPTED, last_line, model_of, progress_line, train_here, training_values
+from fcnlab.domain.counting import CountScore, Objective
+from fcnlab.domain.network import (
+    COUNTING_NETWORK,
+    DEFAULT_ENCODER,
+    SCRATCH,
+    NetworkName,
+    NetworkSpec,
+    Upsampling,
+)
+from fcnlab.domain.scores import score_in_a_sentence
+from fcnlab.domain.training import Training, TrainingSpec, TrainingState, counting_training
+from fcnlab.errors import Diverged, FcnlabError, InvalidSetting
+
+if TYPE_CHECKING:
+    from fcnlab.services.counting.marked_files import MarkedFile
+    from fcnlab.services.training.finetuning import TrainedNetwork
+
+
+USUAL = counting_training(Objective.DENSITY)
+BEST = "best"
+
+
+def _training_options(command: Any) -> Any:
+    options = (
+        click.option(
+            "--objective",
+            type=click.Choice([BEST, Objective.DENSITY.value, Objective.BLOBS.value]),
+            default=BEST,
+            show_default=True,
+            help="Density: a map whose sum is the count. Blobs: one blob per object. Best: both, one after the other; "
+            "the one that counts held-out images better is used.",
+        ),
+        click.option(
+            "--network",
+            "-n",
+            type=click.Choice([one.value for one in NetworkName if one is not NetworkName.LARGER_HEAD]),
+            default=COUNTING_NETWORK.value,
+            show_default=True,
+        ),
+        click.option("--encoder", help="A timm network; empty: none, from scratch."),
+        click.option("--upsampling", type=click.Choice(get_args(Upsampling)), default="transposed", show_default=True),
+        click.option("--width", default=32, show_default=True, help="First channels of a network from scratch."),
+        click.option("--minutes", default=USUAL.minutes, show_default=True, help="For each network; 0: no limit."),
+        click.option("--epochs", default=USUAL.epochs, show_default=True, help="At most."),
+        click.option("--batch-size", default=USUAL.batch_size, show_default=True, help="Pictures per step."),
+        click.option("--learning-rate", default=USUAL.learning_rate, show_default=True, help="Highest one."),
+        click.option("--encoder-rate", default=USUAL.encoder_rate, show_default=True, help="Of it, for the encoder."),
+        click.option("--colour", default=USUAL.colour, show_default=True, help="Changes of colour, 0 to 1."),
+        click.option("--crop", default=USUAL.crop, show_default=True, help="Side cut out for a step; 0: all."),
+        click.option("--magnification", default=0.0, show_default=True, help="0: chosen by the distance of objects."),
+        click.option("--holdout", default=USUAL.holdout, show_default=True, help="Part of the images for the score."),
+        click.option("--seed", default=USUAL.seed, show_default=True),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.option("--project", "-p", "wanted", help="Name or number of a project that counts, in place of files.")
+@click.option("--images", multiple=True, help="A folder or pattern of image files; may be given again.")
+@click.option("--points", type=click.Path(path_type=Path), help="A folder of point files, or one file for all.")
+@click.option("--group-by", default="", help="Images in whose names this regular expression finds the same text "
+              "are held out together.")  # fmt: skip
+@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="The model file to write.")
+@_training_options
+@json_option
+@click.pass_context
+def train(
+    ctx: click.Context,
+    /,
+    wanted: str | None,
+    images: tuple[str, ...],
+    points: Path | None,
+    group_by: str,
+    output: Path | None,
+    objective: str,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Train a network that counts, on a project or on image files whose objects are all marked.
+
+    Point files are JSON ([[x, y], ...] per image) or CSV (columns x and y, perhaps class), called after their images.
+    """
+    network, training = _specs(options)
+    if wanted is not None:
+        if images or points is not None or output is not None or group_by:
+            raise click.UsageError("give --project, or --images with --points and --output")
+        _train_project(ctx, wanted, network, training, objective, as_json=as_json)
+        return
+    if not images or points is None or output is None:
+        raise click.UsageError("give --project, or --images, --points and --output")
+    from fcnlab.services.counting.marked_files import marked_files
+
+    settings = settings_of(ctx)
+    found = marked_files(images, points, max_pixels=settings.max_pixels)
+    n_points = sum(len(one.marks) for one in found.files)
+    say(f"{len(found.files)} images with {n_points} points; {len(found.unmarked)} images have none and are left out")
+    made = Made(output, _objectives(objective, training))
+    is_stopped = _train_each(ctx, made, found.files, network, training, group_by)
+    best, paths = made.best, made.paths()
+    values = {
+        "model": str(output),
+        "objective": best[1].value,
+        "score": None if best[0].score is None else asdict(best[0].score),
+        "files": [str(path) for path in paths],
+    }
+    lines = [f"{path}" for path in paths]
+    answer(values, [*lines, f"{output} counts by {best[1]}"], as_json=as_json)
+    if is_stopped:
+        ctx.exit(INTERRUPTED)
+
+
+def _train_project(
+    ctx: click.Context, wanted: str, network: NetworkSpec, training: TrainingSpec, objective: str, *, as_json: bool
+) -> None:
+    """Train on what is marked in a project; `fcnlab trainings resume` goes on after Ctrl-C."""
+    from fcnlab.services.training.trainings import start_counting
+
+    with opened(ctx) as lab:
+        project = found_project(lab, wanted)
+
+        def queue() -> tuple[Training, ...]:
+            return start_counting(
+                lab,
+                project_id=project.id,
+                network=replace(network, n_classes=max(2, len(project.classes))),
+                training=training,
+                objectives=_objectives(objective, training),
+                labeller="command line",
+            )
+
+        ended = train_here(lab, project, queue)
+        made = [(one, model_of(lab, one)) for one in ended]
+        used = found_project(lab, wanted).model_id
+    lines = [f"{last_line(one, model)}{', used' if model and model.id == used else ''}" for one, model in made]
+    values = [
+        {"training": training_values(one), "model": None if model is None else model_values(model)}
+        for one, model in made
+    ]
+    answer(values, lines, as_json=as_json)
+    if any(one.state is not TrainingState.FINISHED for one in ended):
+        ctx.exit(INTERRUPTED)
+
+
+def _specs(options: dict[str, Any]) -> tuple[NetworkSpec, TrainingSpec]:
+    from fcnlab.core.networks.registry import NETWORKS
+
+    name = NetworkName(options.pop("network"))
+    encoder = options.pop("encoder")
+    usual = DEFAULT_ENCODER if NETWORKS[name].uses_encoder else SCRATCH
+    network = NetworkSpec(
+        name,
+        2,
+        encoder=usual if encoder is None else encoder,
+        upsampling=options.pop("upsampling"),
+        width=options.pop("width"),
+    )
+    names = {one.name for one in fields(TrainingSpec)}
+    return network, replace(USUAL, **{name: value for name, value in options.items() if name in names})
+
+
+def _objectives(wanted: str, training: TrainingSpec) -> list[Objective]:
+    if wanted != BEST:
+        return [Objective(wanted)]
+    return [Objective.DENSITY, Objective.BLOBS] if training.holdout else [Objective.DENSITY]
+
+
+def _trained(
+    ctx: click.Context, files: Sequence[MarkedFile], network: NetworkSpec, training: TrainingSpec, group_by: str
+) -> TrainedNetwork:
+    """Train in this process."""
+    from fcnlab.services.counting.counters import train_counter
+    from fcnlab.services.counting.marked_files import FilePoints
+
+    settings = settings_of(ctx)
+    points = FilePoints(files, training, group_by=group_by, max_pixels=settings.max_pixels)
+    n_held = len(points.held_out_names())
+    say(
+        f"{training.objective}: {network.network} on {len(files) - n_held} images, {n_held} held out, "
+        f"{training.minutes:g} min, enlarged {points.training.magnification:.2f} times"
+    )
+    steps = train_counter(points, network, device=settings.device)
+    said = 0.0
+    while True:
+        try:
+            progress = next(steps)
+        except StopIteration as end:
+            result: TrainedNetwork = end.value
+            show_progress("")
+            return result
+        show_progress(progress_line(progress))
+        if time.monotonic() - said > 30:
+            said = time.monotonic()
+            say(progress_line(progress))
+
+
+class Made:
+    """The networks trained so far, in files: the one that counts best is `output`, the other lies beside it.
+
+    Each is written when it ends, so that what comes after cannot lose it.
+
+    Raises:
+        ExportFailed: a file could not be written there.
+    """
+
+    def __init__(self, output: Path, objectives: Sequence[Objective]) -> None:
+        from fcnlab.services.models.files import refuse_unwritable_model
+
+        self._output, self.objectives = output, objectives
+        self._made: list[tuple[TrainedNetwork, Objective]] = []
+        for one in (output, *map(self._beside, objectives)):
+            refuse_unwritable_model(one)
+
+    @property
+    def best(self) -> tuple[TrainedNetwork, Objective]:
+        """The network whose counts of held-out images are least off, the first among equals."""
+        return min(self._made, key=lambda one: one[0].score.mae if isinstance(one[0].score, CountScore) else 0.0)
+
+    def __bool__(self) -> bool:
+        return bool(self._made)
+
+    def add(self, trained: TrainedNetwork, objective: Objective) -> None:
+        """Write one more; one that was best and is so no longer gets another name first."""
+        from fcnlab.services.models.files import write_model
+
+        self._made.append((trained, objective))
+        (best, its), changed = self.best, [(trained, objective)]
+        if its is objective:
+            changed = [one for one in self._made if one[1] is not objective] + changed
+        for one, own in changed:
+            write_model(self._output if one is best else self._beside(own), one.arrays, one.spec)
+
+    def paths(self) -> list[Path]:
+        """The files, in the order of training."""
+        return [self._output if one is self.best[0] else self._beside(own) for one, own in self._made]
+
+    def _beside(self, objective: Objective) -> Path:
+        return self._output.with_name(f"{self._output.stem}-{objective}{self._output.suffix}")
+
+
+def _train_each(
+    ctx: click.Context,
+    made: Made,
+    files: Sequence[MarkedFile],
+    network: NetworkSpec,
+    training: TrainingSpec,
+    group_by: str,
+) -> bool:
+    """Train for one objective after the other; whether Ctrl-C ended it after the first.
+
+    Raises:
+        Diverged: no network is left. KeyboardInterrupt: none was finished.
+    """
+    failure: Diverged | None = None
+    for one in made.objectives:
+        try:
+            trained = _trained(ctx, files, network, replace(training, objective=one), group_by)
+        except Diverged as diverged:
+            failure = diverged
+            say(f"{one}: {diverged}")
+            continue
+        except KeyboardInterrupt:
+            if not made:
+                raise
+            say(f"stopped; {one} is not finished")
+            return True
+        made.add(trained, one)
+        if trained.score is None:
+            break  # nothing tells which counts better
+        say(f"{one}: {score_in_a_sentence(trained.score)}")
+    if failure is not None and not made:
+        raise failure
+    return False
 
 
 @click.group()

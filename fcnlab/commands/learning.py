@@ -49,7 +49,7 @@ def fit(ctx: click.Context, wanted: str, output: Path | None, as_json: bool) -> 
     """
     from fcnlab.services.live.masks import save_model
     from fcnlab.services.models.exports import copy_checkpoint
-    from fcnlab.services.training.training_report import training_accuracy
+    from fcnlab.services.training.training_points import training_accuracy
 
     with opened(ctx) as lab:
         project = found_project(lab, wanted)

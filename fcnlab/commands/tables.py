@@ -31,7 +31,7 @@ def import_table(ctx: click.Context, wanted: str, labeller: str, as_json: bool, 
     FILE is CSV in UTF-8, with commas and a header. Columns: image (its name in the project), row and col (pixels from
     0, at the upper left), and class (a name) or class_id. labeller and source may be left out; created_at is ignored.
     """
-    from fcnlab.services.labelling.point_tables import import_points
+    from fcnlab.services.labelling.point_import import import_points
 
     with opened(ctx) as lab:
         project = found_project(lab, wanted)
@@ -48,7 +48,7 @@ def import_table(ctx: click.Context, wanted: str, labeller: str, as_json: bool, 
 @click.pass_context
 def export_table(ctx: click.Context, wanted: str, output: Path | None, as_json: bool, file: Path | None) -> None:
     """Write all points of a project to a table; a file of the same name is replaced."""
-    from fcnlab.services.labelling.point_tables import export_points
+    from fcnlab.services.labelling.point_import import export_points
 
     if (file is None) == (output is None):
         raise click.UsageError("name one file: as FILE, or with --output")

@@ -16,11 +16,30 @@ from fcnlab.core.training.scores import confusion, iou_per_class, mask_score
 from fcnlab.domain.events import Point
 from fcnlab.domain.project import IGNORE
 from fcnlab.errors import InvalidImage, InvalidSetting
-from fcnlab.evaluation.forest import forest_features, grown_forest
 from fcnlab.evaluation.labeller import ClickStyle, balanced_pixels, first_clicks, next_click
 from fcnlab.segmenter.segmenter import PointSegmenter
 from fcnlab.storage.files.png import read_mask
 from fcnlab.storage.image_readers.registry import decode
+
+FOREST_TREES = 100
+
+
+def forest_features(rgb: NDArray[np.uint8]) -> NDArray[Any]:
+    """Multiscale filter features (H, W, F) of a picture (H, W, 3)."""
+    from skimage.feature import multiscale_basic_features
+
+    filters: Any = multiscale_basic_features
+    found: NDArray[Any] = filters(rgb, sigma_min=1, sigma_max=16, channel_axis=-1)
+    return found
+
+
+def grown_forest(features: NDArray[Any], class_ids: Sequence[int]) -> Any:
+    """A balanced forest of FOREST_TREES trees on samples (N, F)."""
+    from sklearn.ensemble import RandomForestClassifier
+
+    forest = RandomForestClassifier(FOREST_TREES, n_jobs=-1, class_weight="balanced", random_state=0)
+    return forest.fit(features, class_ids)
+
 
 REPORTED_CLICKS = (2, 3, 5, 10, 20)
 TARGETS = (0.80, 0.85, 0.90)

@@ -30,8 +30,7 @@ from fcnlab.core.training.network_model import (
 from fcnlab.domain.network import DEFAULT_ENCODER, SCRATCH, NetworkSpec
 from fcnlab.domain.training import TrainingSpec
 from fcnlab.evaluation.datasets import Labels
-from fcnlab.evaluation.forest import forest_features, grown_forest
-from fcnlab.evaluation.images import Example
+from fcnlab.evaluation.images import Example, forest_features, grown_forest
 from fcnlab.storage.files.devices import pick_device
 from fcnlab.storage.files.weights import load_encoder
 

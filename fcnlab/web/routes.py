@@ -31,12 +31,19 @@ from fcnlab.errors import (
     UnknownImage,
     UnknownProject,
 )
-from fcnlab.services.export.downloads import find_download
+from fcnlab.services.export.target import find_download
 from fcnlab.services.images.importing import may_pass
 from fcnlab.services.images.pictures import shown_file, thumbnail_file, tile_file, tiling_of
-from fcnlab.services.labelling.capability_keys import image_of_key, project_of_image, project_of_key
 from fcnlab.services.labelling.queries import ask
-from fcnlab.services.labelling.scenes import marked_objects, ranked_strip, strip, strip_of
+from fcnlab.services.labelling.scenes import (
+    image_of_key,
+    marked_objects,
+    project_of_image,
+    project_of_key,
+    ranked_strip,
+    strip,
+    strip_of,
+)
 from fcnlab.services.live.overlay_store import Overlay, Status, packed, packed_heat
 from fcnlab.web.session import Engine, engine
 

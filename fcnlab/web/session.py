@@ -18,13 +18,13 @@ from fcnlab.domain.images import ImageInfo
 from fcnlab.domain.project import ClassLabel
 from fcnlab.errors import FcnlabError, storage_failure
 from fcnlab.lab import Lab, open_lab
-from fcnlab.services.comparing.pictures import tile_jpeg
+from fcnlab.services.comparing.model_difference import tile_jpeg
 from fcnlab.services.counting.jobs import CountJobs
 from fcnlab.services.images.imaging import Sample, sample_of
 from fcnlab.services.installation.sweeping import sweep_quietly
 from fcnlab.services.live.jobs import Jobs
-from fcnlab.services.projects.charts import pixels_per_class
 from fcnlab.services.projects.demo import make_demo
+from fcnlab.services.projects.statistics import pixels_per_class
 from fcnlab.services.training.workers import ensure_workers
 from fcnlab.settings import load_settings
 

@@ -15,7 +15,7 @@ from fcnlab.domain.export import ExportFormat, ExportSpec
 from fcnlab.domain.images import ImageState, StoredMask
 from fcnlab.lab import Lab
 from fcnlab.services.export.exporting import export_project
-from fcnlab.services.export.progress import ExportProgress
+from fcnlab.services.export.plan import ExportProgress
 from fcnlab.services.images.importing import import_files
 from fcnlab.services.labelling.events import add_points, set_image_state
 from fcnlab.services.live.fitting import ProjectLearner

@@ -22,7 +22,7 @@ from fcnlab.lab import Lab
 from fcnlab.services.labelling.events import points_of_project
 from fcnlab.services.live.jobs import Jobs
 from fcnlab.services.live.masks import predicted_mask
-from fcnlab.services.models.networks import NetworkPredictor
+from fcnlab.services.models.files import NetworkPredictor
 from fcnlab.services.projects import projects
 from tests.services import chosen_bench
 from tests.services.chosen_bench import CORNERS, choose, shown_by

@@ -18,8 +18,8 @@ from fcnlab.domain.training import Training, TrainingProgress, TrainingState
 from fcnlab.errors import InvalidSetting, NoPoints, TrainingRefused, UnknownComparison, UnknownImage
 from fcnlab.lab import Lab
 from fcnlab.services.comparing import comparisons
+from fcnlab.services.models.files import NetworkPredictor, load_network
 from fcnlab.services.models.models import delete_model, models
-from fcnlab.services.models.networks import NetworkPredictor, load_network
 from fcnlab.services.projects.projects import create_project, delete_project
 from fcnlab.services.training import lease_holder
 from fcnlab.services.training.trainings import training, trainings

@@ -18,7 +18,7 @@ from fcnlab.errors import CheckpointError, NoPoints
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import import_files
 from fcnlab.services.labelling.events import add_points, points_of_image
-from fcnlab.services.models.networks import NetworkPredictor, load_network
+from fcnlab.services.models.files import NetworkPredictor, load_network
 from fcnlab.services.projects import projects
 from fcnlab.services.training.finetuning import SnapshotPace, TrainedNetwork, train
 from fcnlab.storage.files.checkpoints import load_checkpoint, load_spec, save_checkpoint

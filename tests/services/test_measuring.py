@@ -18,8 +18,8 @@ from fcnlab.domain.training import Training, TrainingProgress, TrainingState
 from fcnlab.lab import Lab, open_lab, utc_now
 from fcnlab.services.comparing import comparisons, evaluation
 from fcnlab.services.comparing.evaluation import Bench
-from fcnlab.services.comparing.pictures import galleries
-from fcnlab.services.models.networks import load_network
+from fcnlab.services.comparing.model_difference import galleries
+from fcnlab.services.models.files import load_network
 from fcnlab.services.projects import projects
 from fcnlab.services.training.worker import Trained, fine_tune
 from fcnlab.settings import Settings

@@ -18,7 +18,7 @@ from fcnlab.core.learner.model import Model
 from fcnlab.domain.models import ModelKind
 from fcnlab.errors import CheckpointError, ExportFailed, InvalidClasses, InvalidEvent, NoPoints, UnknownModel
 from fcnlab.lab import Lab
-from fcnlab.services.export.downloads import download_url, find_download
+from fcnlab.services.export.target import download_url, find_download
 from fcnlab.services.live.fitting import ProjectLearner
 from fcnlab.services.live.picture_store import PictureStore
 from fcnlab.services.models import model_import, models

@@ -19,10 +19,10 @@ from fcnlab.domain.events import Event, EventBatch, EventKind, Point, PointSourc
 from fcnlab.domain.images import ImageState
 from fcnlab.domain.project import LearnerSpec
 from fcnlab.lab import Lab
-from fcnlab.services.export.previews import preview
+from fcnlab.services.export.exporting import preview
 from fcnlab.services.export.writing import ProjectWriter
 from fcnlab.services.labelling.events import acknowledged, add_points, apply_events, set_image_state
-from fcnlab.services.labelling.point_tables import export_points
+from fcnlab.services.labelling.point_import import export_points
 from fcnlab.services.live.jobs import Jobs
 from fcnlab.services.live.masks import keep_mask, kept_mask, predicted_mask
 from fcnlab.services.live.overlay_store import Overlay

@@ -11,7 +11,7 @@ from fcnlab.lab import Lab
 from fcnlab.services.labels import label_import
 from fcnlab.services.labels.expert_masks import counted_by_source, images_with_truth
 from fcnlab.services.labels.label_import import LabelRequest, found_labels
-from fcnlab.services.labels.point_shares import earlier_points, shared_points
+from fcnlab.services.labels.mask_intake import earlier_points, shared_points
 from tests.services.label_imports import a_mask, masks_in, take_in
 from tests.services.tabs import new_project
 
@@ -57,8 +57,8 @@ def test_all_masks_are_truth_where_only_some_give_points(
 ) -> None:
     project_id, image_ids = new_project(lab)
     path = masks_in(tmp_path / "masks", {"00000": a_mask(), "00001": a_mask(3), "nowhere": a_mask()})
-    monkeypatch.setattr("fcnlab.services.labels.point_shares.MOST_IMAGES", 1)
-    monkeypatch.setattr("fcnlab.services.labels.point_shares.MOST_PER_PROJECT", 60)
+    monkeypatch.setattr("fcnlab.services.labels.mask_intake.MOST_IMAGES", 1)
+    monkeypatch.setattr("fcnlab.services.labels.mask_intake.MOST_PER_PROJECT", 60)
     monkeypatch.setattr(label_import, "MOST_PER_PROJECT", 60)
 
     with found_labels(

@@ -9,7 +9,7 @@ import pytest
 from fcnlab.domain.events import Point, PointSource
 from fcnlab.lab import Lab
 from fcnlab.services.labelling.events import add_points, points_of_image
-from fcnlab.services.labelling.point_tables import export_points, import_points
+from fcnlab.services.labelling.point_import import export_points, import_points
 from tests.services.tabs import new_project
 
 

@@ -18,8 +18,8 @@ from fcnlab.domain.training import TrainingSpec, TrainingState
 from fcnlab.lab import Lab, open_lab
 from fcnlab.services.images.importing import import_files
 from fcnlab.services.labelling.events import add_points
+from fcnlab.services.models.files import load_network
 from fcnlab.services.models.models import models
-from fcnlab.services.models.networks import load_network
 from fcnlab.services.projects import projects
 from fcnlab.services.training.trainings import curves, start_training, training
 from fcnlab.services.training.workers import ensure_worker, log_file

@@ -17,8 +17,14 @@ from fcnlab.domain.network import NetworkName
 from fcnlab.domain.scores import PointScore
 from fcnlab.domain.training import TrainingProgress, TrainingState
 from fcnlab.lab import open_lab
-from fcnlab.services.comparing.comparisons import CURVE_POINTS, comparisons, standing, start_comparison
-from fcnlab.services.comparing.entries import TELLING, candidate
+from fcnlab.services.comparing.comparisons import (
+    CURVE_POINTS,
+    TELLING,
+    candidate,
+    comparisons,
+    standing,
+    start_comparison,
+)
 from fcnlab.services.live.jobs import Jobs
 from fcnlab.services.models.models import models
 from fcnlab.services.training.trainings import trainings

@@ -14,7 +14,7 @@ from fcnlab.errors import ImportRefused
 from fcnlab.lab import Lab, open_lab
 from fcnlab.services.labelling.events import points_of_project
 from fcnlab.services.labels.expert_masks import counted_by_source
-from fcnlab.services.labels.label_uploads import sent_labels
+from fcnlab.services.labels.label_import import sent_labels
 from fcnlab.services.projects.projects import project
 from fcnlab.settings import Settings
 from fcnlab.web import session

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from fcnlab.domain.events import Point, PointSource
 from fcnlab.domain.images import ImageState
 from fcnlab.lab import Lab
-from fcnlab.services.export.downloads import download_url, find_download, new_download
+from fcnlab.services.export.target import download_url, find_download, new_download
 from fcnlab.services.images.importing import import_files
 from fcnlab.services.labelling.events import add_points, set_image_state
 from fcnlab.services.projects import projects

@@ -38,7 +38,7 @@ from fcnlab.services.counting.training_points import CountingPoints
 from fcnlab.services.images.importing import read_picture
 from fcnlab.services.labels.expert_masks import expert_truth, images_with_truth, mean_iou_on
 from fcnlab.services.live.masks import kept_mask
-from fcnlab.services.models.networks import NetworkPredictor, load_network, quick_twin
+from fcnlab.services.models.files import NetworkPredictor, load_network, quick_twin
 from fcnlab.services.training.training_points import TrainingPoints
 from fcnlab.storage.database import (
     repository_comparisons,

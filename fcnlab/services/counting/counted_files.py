@@ -17,7 +17,7 @@ from fcnlab.domain.counting import ImageCount
 from fcnlab.errors import ExportFailed
 from fcnlab.services.counting.counters import Counter, NetworkCounter
 from fcnlab.services.counting.marked_files import read_file
-from fcnlab.services.images.image_hashes import hash_of
+from fcnlab.services.images.pictures import hash_of
 from fcnlab.services.predict.overlapping import AHEAD, overlapped
 from fcnlab.services.predict.predicted_files import LARGE_BYTES, InputFile
 from fcnlab.storage.files.whole_files import write_whole

@@ -13,7 +13,7 @@ from cachetools import LRUCache
 from fcnlab.errors import FcnlabError
 from fcnlab.lab import Lab
 from fcnlab.services.counting.exports import CountTable, count_table
-from fcnlab.services.export.downloads import new_download
+from fcnlab.services.export.target import new_download
 from fcnlab.services.live.fitting import ProjectLearner
 from fcnlab.services.live.jobs import Jobs
 

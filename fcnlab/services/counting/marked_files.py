@@ -24,10 +24,10 @@ from fcnlab.domain.network import NetworkSpec
 from fcnlab.domain.scores import Score
 from fcnlab.domain.training import TrainingSpec
 from fcnlab.errors import ImportRefused, InvalidPoints, InvalidSetting, NoPoints
-from fcnlab.services.images.image_hashes import hash_of
 from fcnlab.services.images.importing import name_of_page
+from fcnlab.services.images.pictures import hash_of
 from fcnlab.services.predict.predicted_files import InputFile, input_files
-from fcnlab.services.training.picture_memory import PictureMemory
+from fcnlab.services.training.training_points import PictureMemory
 from fcnlab.storage.formats.tables.mark_files import Mark, MarkFiles
 from fcnlab.storage.image_readers.registry import open_image
 

@@ -1,21 +1,79 @@
-"""The counts of all images of a project, for tables and exports: one image a step, with what marking them all says."""
+"""The counts of all images of a project, with what is marked in them, one image a step."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fcnlab.core.counting.calibrating import spread_of
-from fcnlab.core.counting.counted import Counted, with_intervals
+from fcnlab.core.counting.counted import Counted, density_picture, with_intervals
+from fcnlab.core.images.coords import working_picture
 from fcnlab.domain.counting import ImageCount
 from fcnlab.domain.images import ImageInfo
 from fcnlab.errors import FcnlabError
 from fcnlab.lab import Lab
 from fcnlab.services.export.plan import Runner, learning
+from fcnlab.services.images.importing import read_picture
 from fcnlab.services.live.fitting import ProjectLearner
-from fcnlab.storage.database import repository_images
+from fcnlab.storage.database import repository_counts, repository_images, repository_projects
 from fcnlab.storage.database.engine import reading
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedTotals:
+    """Marked objects over a project.
+
+    Attributes:
+        n_images: all images.
+        n_complete: those whose objects are all marked, the empty ones too.
+        n_begun: the others with at least one marked object.
+        objects: by class id, every object class named.
+    """
+
+    n_images: int
+    n_complete: int
+    n_begun: int
+    objects: dict[int, int]
+
+    @property
+    def n_objects(self) -> int:
+        """All marked objects."""
+        return sum(self.objects.values())
+
+
+def marked_totals(lab: Lab, *, project_id: int) -> MarkedTotals:
+    """The sums over a project. Raises UnknownProject."""
+    with reading(lab.sessions) as session:
+        classes = repository_projects.project(session, project_id=project_id).objects
+        n_images = sum(repository_images.count_images(session, project_id=project_id).values())
+        complete = repository_counts.complete_images(session, project_id=project_id)
+        found = repository_counts.objects_per_image(session, project_id=project_id)
+    sums: Counter[int] = Counter()
+    for tally in found.values():
+        sums.update(tally)
+    n_begun = len(found.keys() - complete)
+    return MarkedTotals(n_images, len(complete), n_begun, {label.id: sums[label.id] for label in classes})
+
+
+VIEW_SIDE = 900
+
+
+def density_view(lab: Lab, learner: ProjectLearner, image: ImageInfo) -> NDArray[np.uint8]:
+    """A small picture (H, W, 3) uint8 of an image under the map of its objects.
+
+    Raises:
+        NoPoints: nothing can be counted yet.
+        ImportRefused: the original is gone or damaged.
+    """
+    learner.refresh()
+    counted = learner.count(image)
+    shown = working_picture(read_picture(lab, image), VIEW_SIDE)
+    return density_picture(shown, 1 - counted.probabilities[0])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,40 @@
-"""A project as files for other tools: masks, shapes and tables in a zip file or a folder."""
+"""A project as files for other tools, in a zip file or a folder; and a preview of one image."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnlab.core.images.coords import working_picture
+from fcnlab.core.images.palette import palette_of, tinted
 from fcnlab.domain.export import DEFAULT_FORMATS, PROBABILITY_FORMATS, ExportFormat, ExportSpec
 from fcnlab.domain.images import ImageInfo, ImageState
-from fcnlab.errors import ExportFailed
+from fcnlab.errors import ExportFailed, NoPoints
 from fcnlab.lab import Lab
-from fcnlab.services.export.plan import Moment, Runner, frozen, keeping, lacking, learning
-from fcnlab.services.export.progress import NOTHING_LEARNED, ExportProgress
-from fcnlab.services.export.splits import Splitter
+from fcnlab.services.export.plan import (
+    NOTHING_LEARNED,
+    ExportProgress,
+    Moment,
+    Runner,
+    Splitter,
+    frozen,
+    keeping,
+    lacking,
+    learning,
+)
 from fcnlab.services.export.target import open_target, refuse_file_name
 from fcnlab.services.export.writing import ProjectWriter
-from fcnlab.services.live.fitting import Maker
+from fcnlab.services.images.importing import read_picture
+from fcnlab.services.live.fitting import Maker, ProjectLearner
+from fcnlab.services.live.masks import kept_mask, predicted_mask
+from fcnlab.storage.database import repository_images
+from fcnlab.storage.database.engine import reading
 
 __all__ = ["DEFAULT_FORMATS", "ExportFormat", "ExportProgress", "ExportSpec", "export_project"]
 
@@ -88,3 +106,45 @@ def _wanted(moment: Moment, spec: ExportSpec) -> list[ImageInfo]:
 def _refuse_empty(moment: Moment, maker: Maker | None, images: list[ImageInfo]) -> None:
     if maker is None and not any(image.id in moment.masks for image in images):
         raise ExportFailed(f"no mask of project {moment.project.name!r} can be exported, since {NOTHING_LEARNED}")
+
+
+PREVIEW_SIDE = 900
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Preview:
+    """A small picture (H, W, 3) uint8 of an image under its mask."""
+
+    image: ImageInfo
+    rgb: NDArray[np.uint8]
+    kind: Literal["stored", "predicted"]
+
+
+def preview_image(lab: Lab, *, project_id: int) -> ImageInfo | None:
+    """The image worth showing: a done one, else one somebody labels, else the first; None in an empty project."""
+    with reading(lab.sessions) as session:
+        for state in (ImageState.DONE, ImageState.IN_PROGRESS, ImageState.NEW):
+            found = repository_images.images(session, project_id=project_id, state=state, count=1)
+            if found:
+                return found[0]
+    return None
+
+
+def preview(lab: Lab, learner: ProjectLearner, image: ImageInfo) -> Preview | None:
+    """The preview of an image; None when it has no mask and nothing can be learned yet.
+
+    Raises:
+        ImportRefused: the original is gone or damaged.
+    """
+    learner.refresh()
+    project = learner.project
+    assert project is not None
+    mask = kept_mask(lab, image)
+    kind: Literal["stored", "predicted"] = "stored" if mask is not None else "predicted"
+    if mask is None:
+        try:
+            mask = predicted_mask(learner, image, learner.maker())
+        except NoPoints:
+            return None
+    veiled = tinted(read_picture(lab, image), mask, palette_of(project.classes), background=project.background)
+    return Preview(image, working_picture(veiled, PREVIEW_SIDE), kind)

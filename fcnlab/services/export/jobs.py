@@ -15,8 +15,8 @@ from cachetools import LRUCache
 
 from fcnlab.errors import FcnlabError, UnknownExport
 from fcnlab.lab import Lab
-from fcnlab.services.export.downloads import new_download
 from fcnlab.services.export.exporting import ExportProgress, ExportSpec, export_project
+from fcnlab.services.export.target import new_download
 from fcnlab.services.live.fitting import ProjectLearner
 from fcnlab.services.live.jobs import Jobs
 from fcnlab.services.projects.projects import project

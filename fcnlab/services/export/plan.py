@@ -1,4 +1,4 @@
-"""What an export is made from: one consistent moment of a project."""
+"""What an export is made from: one consistent moment of a project, and which part of a split each image is in."""
 
 from __future__ import annotations
 
@@ -7,16 +7,22 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fcnlab.core.learner.learner import wants_guess
+from fcnlab.core.training.splits import SIDE, groups_alike, shared_out
 from fcnlab.domain.events import StoredPoint
+from fcnlab.domain.export import SPLIT_NAMES, SplitSpec
 from fcnlab.domain.images import ImageInfo, ImageState, StoredMask
 from fcnlab.domain.models import ModelRecord
 from fcnlab.domain.project import ClassLabel, Project
 from fcnlab.errors import ExportFailed, FcnlabError, NoPoints
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import is_unreadable, may_pass
+from fcnlab.services.images.pictures import thumbnail_look
 from fcnlab.services.live.fitting import Maker, ProjectLearner
 from fcnlab.services.live.masks import keep_mask
 from fcnlab.storage.database import (
@@ -30,6 +36,70 @@ from fcnlab.storage.database.engine import reading
 from fcnlab.storage.database.repository_images import removed_classes, stored_masks
 from fcnlab.storage.database.repository_projects import project_revision
 from fcnlab.storage.files.png import mask_hw
+
+Phase = Literal["learning", "keeping", "splitting", "writing", "finished"]
+
+NOTHING_LEARNED = "nothing can be learned yet: click pixels of two classes, on any image"
+
+
+@dataclass(frozen=True, slots=True)
+class ExportProgress:
+    """One step further; the last one has the phase "finished".
+
+    Attributes:
+        done, total: steps of this phase.
+        name: the image of this step.
+        n_stored, n_predicted: masks written so far, kept ones of done images and predicted ones.
+        n_resumed: images that were finished before an interruption, among them.
+        left_out: images without a mask in the export, and why.
+    """
+
+    phase: Phase
+    done: int
+    total: int
+    name: str = ""
+    n_stored: int = 0
+    n_predicted: int = 0
+    n_resumed: int = 0
+    left_out: tuple[tuple[str, str], ...] = ()
+
+
+class Splitter:
+    """Splits images; iterate over it to look at them, one at a time, then ask for `parts`."""
+
+    def __init__(self, lab: Lab, images: Sequence[ImageInfo], spec: SplitSpec | None) -> None:
+        self._lab, self._images, self._spec = lab, images, spec
+        self._looks: list[NDArray[np.float32]] = []
+
+    def __iter__(self) -> Iterator[ImageInfo]:
+        """Each image that had to be looked at; one that cannot be read looks like no other."""
+        if self._spec is not None and self._spec.by == "look":
+            for image in self._images:
+                self._looks.append(self._look(image))
+                yield image
+
+    def parts(self) -> dict[int, str]:
+        """The name of the part of each image, by its id; none when images are not split."""
+        if self._spec is None:
+            return {}
+        rng = np.random.default_rng(self._spec.seed)
+        places = shared_out(self._groups(self._spec), shares=self._spec.shares, rng=rng)
+        return {image.id: SPLIT_NAMES[place] for image, place in zip(self._images, places.tolist(), strict=True)}
+
+    def _look(self, image: ImageInfo) -> NDArray[np.float32]:
+        try:
+            return thumbnail_look(self._lab, image)
+        except (FcnlabError, OSError):  # the export names it when its turn comes
+            return np.zeros(SIDE * SIDE, np.float32)
+
+    def _groups(self, spec: SplitSpec) -> list[list[int]]:
+        if spec.by == "look":
+            return groups_alike(self._looks)
+        found: dict[str, list[int]] = {}
+        for number, image in enumerate(self._images):
+            found.setdefault(image.name.rpartition("/")[0] if spec.by == "folder" else image.name, []).append(number)
+        return list(found.values())
+
 
 ATTEMPTS = 20
 """Clicks that arrive between reading the points and fitting them start that over; so often at most."""

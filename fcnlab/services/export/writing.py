@@ -24,12 +24,11 @@ from fcnlab.errors import ExportFailed, FcnlabError
 from fcnlab.lab import Lab
 from fcnlab.services.export.formats import formats_of, kept_classes, measured, regions_for
 from fcnlab.services.export.manifest import described, manifest_of
-from fcnlab.services.export.plan import Moment, Runner, tried_again
-from fcnlab.services.export.progress import NOTHING_LEARNED, ExportProgress
+from fcnlab.services.export.plan import NOTHING_LEARNED, ExportProgress, Moment, Runner, tried_again
 from fcnlab.services.export.target import OpenTarget
 from fcnlab.services.images.importing import read_picture
 from fcnlab.services.labelling.painting import layers_of
-from fcnlab.services.labelling.point_tables import rows_by_image
+from fcnlab.services.labelling.point_import import rows_by_image
 from fcnlab.services.live.fitting import Maker
 from fcnlab.services.live.masks import predicted_mask
 from fcnlab.services.predict.overlapping import overlapped

@@ -1,10 +1,13 @@
-"""The files a browser is sent for an image, made again when somebody deleted them."""
+"""Files and sizes of images: what a browser is sent, made again when it was deleted, and what tells images apart."""
 
 from __future__ import annotations
 
+import hashlib
 import threading
-from functools import lru_cache
+from collections.abc import Collection
+from functools import cached_property, lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +17,92 @@ from fcnlab.core.training.splits import look
 from fcnlab.domain.images import ImageInfo
 from fcnlab.errors import ImportRefused
 from fcnlab.lab import Lab
-from fcnlab.services.images.importing import make_exhibits
+from fcnlab.services.images.importing import clean_file_name, make_exhibits
+from fcnlab.services.labels.label_names import ImageNames
+from fcnlab.services.predict.predicted_files import InputFile
+from fcnlab.storage.database import repository_images
+from fcnlab.storage.database.engine import reading
 from fcnlab.storage.files.filestore import find_shown, thumbnail_path
 from fcnlab.storage.files.pyramid import TILE_PX, is_in_tiles, n_levels, tile_path, tiles_folder
+from fcnlab.storage.formats.reading.mask_files import files_below
+from fcnlab.storage.image_readers.registry import SUFFIXES, open_image
+from fcnlab.storage.image_readers.tiff_notes import write_page
+
+
+def projects_of_images(lab: Lab, *, image_ids: Collection[int]) -> dict[int, int]:
+    """Project id by image id; images that do not exist are left out."""
+    with reading(lab.sessions) as session:
+        found = repository_images.images_by_ids(session, image_ids=sorted(image_ids))
+    return {image.id: image.project_id for image in found}
+
+
+def hash_of(file: InputFile, *, max_pixels: int) -> str:
+    """The hash that a project would know the image of a file by; a page of a stack is stored as a file of its own.
+
+    Raises:
+        ImportRefused: the file cannot be read.
+    """
+    try:
+        if file.page is not None:
+            with open_image(file.path, name=file.name, max_pixels=max_pixels) as image, TemporaryDirectory() as folder:
+                alone = Path(folder) / "page.tif"
+                write_page(alone, image.image(file.page))
+                return hashlib.sha256(alone.read_bytes()).hexdigest()
+        return hashlib.sha256(file.path.read_bytes()).hexdigest()
+    except OSError as failure:
+        raise ImportRefused(f"{file.path} cannot be read ({failure.strerror}): check the path") from failure
+
+
+LABELS = "labels"
+MOST_PIXELS = 2_000_000_000
+
+
+class PictureSizes:
+    """Sizes of images in a folder, looked up by the names that labels give them.
+
+    Args:
+        folder: the images; None when nobody named one.
+        labels: the label file or folder, beside or in which images may lie whose labels say no size.
+    """
+
+    def __init__(self, folder: Path | None, labels: Path) -> None:
+        self._is_named = folder is not None
+        self._folder = folder or _data_set_of(labels)
+
+    @cached_property
+    def _files(self) -> list[Path]:
+        return files_below(self._folder, tuple(SUFFIXES))
+
+    @cached_property
+    def _names(self) -> ImageNames:
+        names = [file.relative_to(self._folder).as_posix() for file in self._files]
+        return ImageNames((name, place, (0, 0)) for place, name in enumerate(names))
+
+    def named_hw(self, name: str, hw: tuple[int, int] | None) -> tuple[str, tuple[int, int]]:
+        """The name and size of an image, from its file where there is one. Raises ImportRefused: no size is known."""
+        if (not self._is_named and hw is not None) or not self._files:
+            if hw is None:
+                raise ImportRefused(
+                    "the labels do not say how large the image is: name the folder of images (--images)"
+                )
+            if hw[0] * hw[1] > MOST_PIXELS:
+                raise ImportRefused(f"{hw[1]} x {hw[0]} pixels are more than any mask may have")
+            return clean_file_name(name), hw
+        known = self._names.find(name)
+        with open_image(self._files[known.id], name=known.name, max_pixels=MOST_PIXELS) as source:
+            found = source.header.hw
+        if hw is not None and hw != found:
+            raise ImportRefused(
+                f"the labels are for {hw[1]} x {hw[0]} pixels, {known.name} has {found[1]} x {found[0]}"
+            )
+        return known.name, found
+
+
+def _data_set_of(labels: Path) -> Path:
+    """The folder in which the images of labels may lie: `images` beside `labels`."""
+    folder = labels if labels.is_dir() else labels.parent
+    return next((one.parent for one in (folder, *folder.parents) if one.name == LABELS), folder)
+
 
 _MAKING = threading.Lock()
 

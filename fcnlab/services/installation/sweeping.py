@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fcnlab.errors import FcnlabError
 from fcnlab.lab import Lab
-from fcnlab.services.export.downloads import KEPT_FOR_S, PREFIX
+from fcnlab.services.export.target import KEPT_FOR_S, PREFIX
 from fcnlab.storage.database import repository_images, repository_projects
 from fcnlab.storage.database.engine import chunked, reading, writing
 from fcnlab.storage.files import filestore

@@ -18,7 +18,7 @@ from fcnlab.domain.project import IGNORE
 from fcnlab.errors import ExportFailed, FcnlabError, ImportRefused
 from fcnlab.services.export.formats import formats_with_table, regions_for
 from fcnlab.services.export.target import plain_writer
-from fcnlab.services.images.picture_sizes import PictureSizes
+from fcnlab.services.images.pictures import PictureSizes
 from fcnlab.services.labels.label_import import LabelRequest, opened_source, unpacked_labels
 from fcnlab.storage.files.zips import LeftOut
 from fcnlab.storage.formats.format import ExportedImage, Subject

@@ -7,17 +7,23 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
+from typing import Protocol
 
 from fcnlab.domain.project import Project
-from fcnlab.errors import ImportRefused, InvalidSetting
+from fcnlab.errors import WITHOUT_ROOM, ImportRefused, InvalidSetting
 from fcnlab.lab import Lab
+from fcnlab.services.images.importing import clean_file_name
 from fcnlab.services.labels.label_names import ClassMatch, ImageNames, match_classes
-from fcnlab.services.labels.mask_intake import Intake, LabelProgress, is_left_out, is_thing, listed
-from fcnlab.services.labels.point_shares import (
+from fcnlab.services.labels.mask_intake import (
     MOST_PER_IMAGE,
     MOST_PER_PROJECT,
+    Intake,
+    LabelProgress,
     PointShare,
     earlier_points,
+    is_left_out,
+    is_thing,
+    listed,
     shared_points,
 )
 from fcnlab.storage.database import repository_expert_masks, repository_projects
@@ -30,6 +36,44 @@ from fcnlab.storage.formats.reading.labelled import LabelledImage, LabelSource
 from fcnlab.storage.formats.reading.unpacking import unpack_labels
 from fcnlab.storage.formats.reading.values import ReadOptions, Rest, Strange
 from fcnlab.validation import clean_name
+
+
+class SentFile(Protocol):
+    """A file that a browser sent."""
+
+    name: str
+
+    def getbuffer(self) -> memoryview:
+        """Its content."""
+
+
+@contextmanager
+def sent_labels(lab: Lab, files: Sequence[SentFile]) -> Iterator[tuple[Path, str]]:
+    """A path of the files, and what to call them; gone after the block. Several files lie in one folder.
+
+    Raises:
+        ImportRefused: a name cannot be a file here, or two files have one name.
+        StorageFull: there is no room for them.
+    """
+    names = [clean_file_name(file.name) for file in files]
+    with passing_folder(lab.data_dir, prefix="labels") as folder:
+        for name, file in zip(names, files, strict=True):
+            path = folder / name
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with path.open("xb") as target:
+                    target.write(file.getbuffer())
+            except FileExistsError as failure:
+                raise ImportRefused(f"two of the files are called {name}: send them as a zip archive") from failure
+            except OSError as failure:
+                if failure.errno in WITHOUT_ROOM:
+                    raise
+                raise ImportRefused(f"{name} cannot be stored here ({failure.strerror}): rename it") from failure
+        if len(names) == 1:
+            yield folder / names[0], names[0]
+        else:
+            yield folder, f"{sorted(names)[0]} and {len(names) - 1} more"
+
 
 AUTO = "auto"
 MOST_POINTS = 100_000

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fcnlab.domain.project import IGNORE
 from fcnlab.errors import ImportRefused
-from fcnlab.services.images.picture_sizes import PictureSizes
+from fcnlab.services.images.pictures import PictureSizes
 from fcnlab.services.labels.label_import import AUTO, LabelRequest, opened_source, unpacked_labels
 from fcnlab.storage.formats.reading.labelled import LabelledImage, LabelSource, UnreadLabels
 from fcnlab.storage.formats.reading.values import Rest

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,8 +12,9 @@ from fcnlab.core.counting.counted import Counted
 from fcnlab.core.images.coords import learner_hw
 from fcnlab.core.images.painting import Painting
 from fcnlab.core.learner import learner
-from fcnlab.core.learner.head import Head
-from fcnlab.core.learner.model import Lesson, Model, frozen_model
+from fcnlab.core.learner.head import Head, missing_message
+from fcnlab.core.learner.learner import Teaching
+from fcnlab.core.learner.model import Lesson, Model, canonical_teachings, frozen_model
 from fcnlab.core.learner.samples import NEIGHBOURS_UP_TO, Clicks, canonical_clicks
 from fcnlab.core.tiling.large import segment_any
 from fcnlab.core.tiling.wide import is_wide
@@ -22,17 +23,38 @@ from fcnlab.domain.counting import Task
 from fcnlab.domain.events import StoredPoint
 from fcnlab.domain.images import ImageInfo
 from fcnlab.domain.models import ModelRecord
-from fcnlab.domain.project import Project
+from fcnlab.domain.project import LearnerSpec, Project
 from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab
 from fcnlab.services.counting.instant_counter import InstantCounter
 from fcnlab.services.labelling.newest_points import newest_per_pixel
 from fcnlab.services.labelling.painting import painting_of
 from fcnlab.services.live.change_detection import changes
-from fcnlab.services.live.lessons import learns_otherwise, teachings_of
 from fcnlab.services.live.picture_store import PictureStore
 from fcnlab.storage.database.engine import reading
 from fcnlab.storage.database.repository_projects import NOTHING_READ
+
+
+def teachings_of(lessons: Iterable[Lesson]) -> list[Teaching]:
+    """What lessons teach, in canonical order. Raises NoPoints: there are none."""
+    teachings = canonical_teachings(lessons)
+    if not teachings:
+        raise NoPoints(missing_message(()))
+    return teachings
+
+
+def learns_otherwise(before: Project, after: Project) -> bool:
+    """Whether lessons made before cannot serve any more."""
+
+    def seen(spec: LearnerSpec) -> LearnerSpec:
+        return replace(spec, refine=True, class_weight="balanced", regularisation=1.0)
+
+    return (
+        seen(before.learner) != seen(after.learner)
+        or before.background != after.background
+        or before.imaging != after.imaging
+    )
+
 
 Maker = Model | ChosenNetwork
 """What makes the masks of a project, as of one moment, with the clicks of then."""

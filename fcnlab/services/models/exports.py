@@ -11,7 +11,7 @@ from typing import Literal
 from fcnlab.core.training.network_model import NetworkModel
 from fcnlab.errors import ExportFailed
 from fcnlab.lab import Lab
-from fcnlab.services.export.downloads import new_download
+from fcnlab.services.export.target import new_download
 from fcnlab.services.models.files import SUFFIX, open_model
 from fcnlab.services.models.models import download_name, model, model_file, offer_model
 from fcnlab.services.training.workers import process_environment

@@ -11,7 +11,7 @@ from fcnlab.domain.models import ModelDraft, ModelKind, ModelRecord
 from fcnlab.domain.project import ClassLabel, Project
 from fcnlab.errors import CheckpointError, UnknownModel
 from fcnlab.lab import Lab
-from fcnlab.services.export.downloads import new_download
+from fcnlab.services.export.target import new_download
 from fcnlab.services.live.fitting import ProjectLearner
 from fcnlab.services.live.masks import save_model
 from fcnlab.services.models.files import SUFFIX, scored_classes

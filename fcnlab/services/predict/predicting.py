@@ -28,8 +28,7 @@ from fcnlab.domain.images import Imaging, PixelSize, Recipe
 from fcnlab.domain.project import ClassLabel
 from fcnlab.errors import ImportRefused
 from fcnlab.services.live.fitting import Maker
-from fcnlab.services.models.files import Content
-from fcnlab.services.models.networks import NetworkPredictor
+from fcnlab.services.models.files import Content, NetworkPredictor
 from fcnlab.storage.files.devices import pick_device
 from fcnlab.storage.files.tensor_cache import passing_cache
 from fcnlab.storage.files.weights import load_encoder

@@ -24,7 +24,7 @@ from fcnlab.domain.training import TrainingProgress, TrainingSpec
 from fcnlab.errors import CheckpointError
 from fcnlab.lab import Lab
 from fcnlab.services.counting.training_points import CountingPoints
-from fcnlab.services.models.networks import encoder_parts, load_network
+from fcnlab.services.models.files import encoder_parts, load_network
 from fcnlab.services.training.training_points import TrainingPoints
 from fcnlab.storage.database import repository_models
 from fcnlab.storage.database.engine import reading

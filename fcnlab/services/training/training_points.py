@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -12,10 +12,12 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
+from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from fcnlab.core.images.coords import to_working
 from fcnlab.core.learner.head import missing_message
+from fcnlab.core.learner.model import Model
 from fcnlab.core.learner.samples import Clicks, canonical_clicks
 from fcnlab.core.training.batches import LabelledPicture
 from fcnlab.core.training.network_model import NetworkModel, seen_hw, seen_picture
@@ -33,12 +35,49 @@ from fcnlab.services.images.pictures import thumbnail_look
 from fcnlab.services.labelling.newest_points import newest_per_pixel
 from fcnlab.services.labels.expert_masks import expert_truth, mean_iou_on
 from fcnlab.services.live.change_detection import points_by_image
-from fcnlab.services.models.networks import NetworkPredictor, quick_twin
-from fcnlab.services.training.picture_memory import PictureMemory
+from fcnlab.services.models.files import NetworkPredictor, quick_twin
 from fcnlab.storage.database import repository_images, repository_points, repository_projects
 from fcnlab.storage.database.engine import reading
 from fcnlab.storage.database.repository_expert_masks import is_of_expert_mask
 from fcnlab.storage.database.repository_projects import NOTHING_READ, changed_since
+
+
+def training_accuracy(model: Model) -> float:
+    """Share of clicked pixels that the head alone, before any refinement, gives the class they were clicked as."""
+    right, total = 0, 0
+    for lesson in model.lessons:
+        clicked = lesson.teaching.clicked
+        if not len(clicked.class_ids):
+            continue
+        scores = clicked.features @ model.head.weights.T + model.head.bias
+        found = np.asarray(model.head.class_ids)[scores.argmax(axis=1)]
+        right += int((found == clicked.class_ids).sum())
+        total += len(found)
+    return right / total if total else 0.0
+
+
+PICTURE_MEMORY_BYTES = 1_000_000_000
+"""Pictures kept; others are read again."""
+
+
+class PictureMemory:
+    """The pictures read last, at the size they were wanted."""
+
+    def __init__(self) -> None:
+        self._pictures: LRUCache[Hashable, NDArray[np.uint8]] = LRUCache(PICTURE_MEMORY_BYTES, getsizeof=_at_most)
+
+    def picture(self, key: Hashable, hw: tuple[int, int], read: Callable[[], NDArray[np.uint8]]) -> NDArray[np.uint8]:
+        """The picture (H, W, 3) uint8 of that name and size, read if it is not known."""
+        picture = self._pictures.get(key)
+        if picture is None or picture.shape[:2] != hw:
+            picture = self._pictures[key] = read()
+        return picture
+
+
+def _at_most(picture: NDArray[np.uint8]) -> float:
+    """Bytes of a picture; one that is larger than the memory is kept alone."""
+    return min(picture.nbytes, PICTURE_MEMORY_BYTES)
+
 
 RANDOM_ENOUGH = 20
 """Held-out answers to randomly drawn pixels from which the score is taken on them alone."""

@@ -8,8 +8,7 @@ from fcnlab.core.images.palette import unused_colours
 from fcnlab.domain.events import Event, EventBatch
 from fcnlab.domain.project import Project
 from fcnlab.errors import FcnlabError
-from fcnlab.services.images.pictures import tiling_of
-from fcnlab.services.images.questions import projects_of_images
+from fcnlab.services.images.pictures import projects_of_images, tiling_of
 from fcnlab.services.labelling.events import apply_events
 from fcnlab.services.labelling.scenes import Scene, scene, strip
 from fcnlab.web import session

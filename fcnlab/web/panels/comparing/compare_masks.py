@@ -9,7 +9,7 @@ import streamlit as st
 
 from fcnlab.domain.project import Project
 from fcnlab.services.comparing.comparisons import Standing
-from fcnlab.services.comparing.pictures import Gallery, galleries
+from fcnlab.services.comparing.model_difference import Gallery, galleries
 from fcnlab.web import session
 from fcnlab.web.panels.projects.dashboard import legend
 from fcnlab.web.session import Engine

@@ -14,8 +14,7 @@ from fcnlab.domain.network import COUNTING_NETWORK, NetworkName, NetworkSpec, Up
 from fcnlab.domain.project import Project
 from fcnlab.domain.scores import duration_in_words
 from fcnlab.errors import FcnlabError
-from fcnlab.services.comparing.comparisons import start_comparison
-from fcnlab.services.comparing.entries import FCNS, TELLING, candidate, title_of
+from fcnlab.services.comparing.comparisons import FCNS, TELLING, candidate, start_comparison, title_of
 from fcnlab.services.projects.projects import images
 from fcnlab.services.training.workers import ensure_worker
 from fcnlab.web import session

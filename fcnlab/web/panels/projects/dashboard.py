@@ -14,9 +14,9 @@ import streamlit as st
 from fcnlab.domain.counting import Task
 from fcnlab.domain.images import ImageState
 from fcnlab.domain.project import Project
-from fcnlab.services.counting.tables import MarkedTotals, marked_totals
-from fcnlab.services.projects.charts import kept_mask_files, point_tallies
+from fcnlab.services.counting.project_counts import MarkedTotals, marked_totals
 from fcnlab.services.projects.projects import dashboard
+from fcnlab.services.projects.statistics import kept_mask_files, point_tallies
 from fcnlab.web import session
 from fcnlab.web.session import Engine
 

@@ -18,11 +18,12 @@ from fcnlab.services.labels.label_import import (
     AUTO,
     MOST_WEIGHT,
     LabelRequest,
+    SentFile,
     found_labels,
     label_formats,
+    sent_labels,
 )
 from fcnlab.services.labels.label_names import ClassMatch
-from fcnlab.services.labels.label_uploads import SentFile, sent_labels
 from fcnlab.web import session
 from fcnlab.web.panels.projects import label_classes
 from fcnlab.web.session import Engine

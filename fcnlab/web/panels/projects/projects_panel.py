@@ -12,7 +12,7 @@ from fcnlab.core.images.palette import class_colours
 from fcnlab.domain.counting import Task
 from fcnlab.domain.project import ClassLabel, LearnerSpec, Project, is_background_name
 from fcnlab.errors import FcnlabError
-from fcnlab.services.export.downloads import download_url, new_download
+from fcnlab.services.export.target import download_url, new_download
 from fcnlab.services.installation.backup import backup
 from fcnlab.services.projects import projects as project_service
 from fcnlab.web import session

@@ -12,8 +12,8 @@ from fcnlab.domain.project import Project
 from fcnlab.errors import FcnlabError
 from fcnlab.services.counting.exports import CountRow, CountTable, made_from
 from fcnlab.services.counting.jobs import Counting
-from fcnlab.services.counting.tables import MarkedTotals, marked_totals
-from fcnlab.services.export.downloads import download_url
+from fcnlab.services.counting.project_counts import MarkedTotals, marked_totals
+from fcnlab.services.export.target import download_url
 from fcnlab.services.models.models import model
 from fcnlab.web import session
 from fcnlab.web.panels.results import count_charts, count_view

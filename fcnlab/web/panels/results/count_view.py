@@ -7,7 +7,7 @@ import streamlit as st
 from fcnlab.domain.project import Project
 from fcnlab.errors import FcnlabError
 from fcnlab.services.counting.exports import CountTable
-from fcnlab.services.counting.previews import density_view
+from fcnlab.services.counting.project_counts import density_view
 from fcnlab.web import session
 from fcnlab.web.session import Engine
 

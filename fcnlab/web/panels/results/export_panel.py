@@ -11,11 +11,9 @@ import streamlit as st
 from fcnlab.domain.export import ExportSpec
 from fcnlab.domain.project import Project
 from fcnlab.errors import FcnlabError
-from fcnlab.services.export.downloads import download_url, new_download
-from fcnlab.services.export.exporting import export_project
-from fcnlab.services.export.plan import Runner, outlook
-from fcnlab.services.export.previews import preview, preview_image
-from fcnlab.services.export.progress import ExportProgress
+from fcnlab.services.export.exporting import export_project, preview, preview_image
+from fcnlab.services.export.plan import ExportProgress, Runner, outlook
+from fcnlab.services.export.target import download_url, new_download
 from fcnlab.services.live.fitting import ProjectLearner
 from fcnlab.web import session
 from fcnlab.web.panels.projects.dashboard import legend

@@ -12,7 +12,7 @@ from fcnlab.domain.network import COUNTING_NETWORK, DEFAULT_ENCODER, SCRATCH, Ne
 from fcnlab.domain.project import Project
 from fcnlab.domain.training import TrainingSpec, counting_training
 from fcnlab.errors import FcnlabError
-from fcnlab.services.counting.tables import MarkedTotals, marked_totals
+from fcnlab.services.counting.project_counts import MarkedTotals, marked_totals
 from fcnlab.services.training.trainings import start_counting
 from fcnlab.services.training.workers import ensure_worker
 from fcnlab.web import session

@@ -15,7 +15,7 @@ from fcnlab.domain.network import SCRATCH, NetworkName
 from fcnlab.domain.project import Project
 from fcnlab.domain.scores import duration_in_words, figure, figure_name, score_in_a_sentence
 from fcnlab.errors import FcnlabError
-from fcnlab.services.export.downloads import download_url
+from fcnlab.services.export.target import download_url
 from fcnlab.services.live.fitting import ProjectLearner
 from fcnlab.services.models import models as service
 from fcnlab.services.models.exports import FORMAT_WORDS, ModelFormat, offer_export
