@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import fcnlab.errors
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "fcnlab"
 MAX_MODULE_LINES = 450
 MAX_FUNCTION_LINES = 60

@@ -15,8 +15,8 @@ from pydantic_core import PydanticUndefined
 
 from fcnlab.cli import main
 from fcnlab.settings import Settings
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 KEYS = (ROOT / "fcnlab" / "web" / "canvas" / "assets" / "keys.js").read_text(encoding="utf-8")

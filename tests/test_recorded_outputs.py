@@ -26,8 +26,8 @@ from fcnlab.api.service import make_service
 from fcnlab.cli import main
 from fcnlab.domain.export import ExportFormat, SplitSpec
 from fcnlab.lab import Lab
-from tests.services.bars import Site, scene
-from tests.services.stored_bench import StoredBench
+from tests.support.bars import Site, scene
+from tests.support.stored_bench import StoredBench
 
 RECORDED = Path(__file__).parent / "recorded"
 RECORDS = os.environ.get("FCNLAB_RECORD") == "1"

@@ -19,7 +19,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.support.paths import ROOT
+
 SOURCES = ("fcnlab", "pages", ".streamlit", "app.py", "server.py", "setup.py", "pyproject.toml")
 TEXTS = ("README.md", "LICENSE", "THIRD_PARTY.md")
 READY_S = 120.0

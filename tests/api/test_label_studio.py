@@ -21,7 +21,7 @@ from fcnlab.services.installation.tokens import label_studio_path
 from fcnlab.services.labelling.events import points_of_image
 from fcnlab.services.projects import projects
 from fcnlab.storage.formats.shapes.label_studio_brush import decode_brush
-from tests.services.bars import HEIGHT, WIDTH, scene
+from tests.support.bars import HEIGHT, WIDTH, scene
 
 TOKEN = "a-token-that-nobody-guesses"
 CONFIG = """

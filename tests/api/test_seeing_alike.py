@@ -22,8 +22,8 @@ from fcnlab.segmenter.segmenter import PointSegmenter
 from fcnlab.services.images.imaging import set_imaging
 from fcnlab.services.images.importing import import_files
 from fcnlab.services.labelling.events import add_points
-from tests.adapters.image_files import write_dicom
-from tests.services.bars import HEIGHT, WIDTH, Site, scene
+from tests.support.bars import HEIGHT, WIDTH, Site, scene
+from tests.support.image_files import write_dicom
 
 TOKEN = "a-token-that-nobody-guesses"
 

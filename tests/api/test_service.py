@@ -18,7 +18,7 @@ from fcnlab.errors import InvalidSetting
 from fcnlab.lab import Lab
 from fcnlab.services.installation.tokens import api_token
 from fcnlab.storage.files.filestore import TOKEN_FILE
-from tests.services.bars import HEIGHT, WIDTH, Site, scene
+from tests.support.bars import HEIGHT, WIDTH, Site, scene
 
 TOKEN = "a-token-that-nobody-guesses"
 

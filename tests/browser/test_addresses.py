@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page
@@ -13,10 +12,10 @@ from fcnlab.services.comparing import comparisons
 from fcnlab.services.training.trainings import start_training
 from tests.browser.conftest import lab_of
 from tests.browser.harness import Server, running_server
-from tests.services.bars import Site
-from tests.services.comparison_bench import SPEC, UNET, work
+from tests.support.bars import Site
+from tests.support.comparison_bench import SPEC, UNET, work
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 CHARTS = ("compare", "train")
 DRAWN = "p:visible, canvas:visible, iframe:visible, .vp:visible"
 SETTLED = """() => document.querySelector('[data-testid=stStatusWidget]') === null

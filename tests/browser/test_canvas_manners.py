@@ -15,7 +15,7 @@ from fcnlab.services.projects.projects import image
 from tests.browser.conftest import lab_of, project_with_photos
 from tests.browser.harness import Server, click_pixel, open_label_page
 from tests.browser.test_counting import discs_project, find_all
-from tests.services.worker_bench import eventually
+from tests.support.worker_bench import eventually
 
 SAVED = ".vp[data-unsaved='0']"
 QUESTION = re.compile(r"^Remove \d+ points of this image\?")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fcnlab.lab import Lab
-from tests.services.tabs import Tab, new_project
+from tests.support.tabs import Tab, new_project
 
 
 @pytest.fixture

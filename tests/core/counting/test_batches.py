@@ -12,7 +12,7 @@ from fcnlab.core.counting.batches import count_batch, density_batch, marks_of, p
 from fcnlab.core.counting.density import density_target
 from fcnlab.domain.counting import Objective
 from fcnlab.domain.training import TrainingSpec, counting_training
-from tests.core.counting.dots import HEIGHT, WIDTH, marked
+from tests.support.dots import HEIGHT, WIDTH, marked
 
 PLAIN = replace(counting_training(Objective.DENSITY), colour=0.0, crop=0)
 

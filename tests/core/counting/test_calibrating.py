@@ -9,7 +9,7 @@ from fcnlab.core.counting.counting import BLOB_THRESHOLD, count_scores
 from fcnlab.core.counting.density import DENSITY_UNIT, density_target, sigma_for
 from fcnlab.core.counting.marks import Marks
 from fcnlab.domain.counting import Calibration, Objective
-from tests.core.counting.maps import discs, marks_of
+from tests.support.maps import discs, marks_of
 
 HW = (60, 100)
 SPACING = 14.0

@@ -12,7 +12,7 @@ from fcnlab.core.counting.counting import TileScores, count_scores, count_tiles,
 from fcnlab.core.counting.density import DENSITY_UNIT, density_target, sigma_for
 from fcnlab.core.tiling.tiles import tile_plan
 from fcnlab.domain.counting import Calibration, Objective
-from tests.core.counting.maps import discs, marks_of
+from tests.support.maps import discs, marks_of
 
 IDS = [4, 7, 2]
 SPACING = 12.0

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from fcnlab.core.counting.density import DENSITY_UNIT, density_loss, density_target
-from tests.core.counting.maps import marks_of
+from tests.support.maps import marks_of
 
 HW = (24, 37)
 

@@ -8,7 +8,7 @@ from torch import nn
 from fcnlab.core.counting.lcfcn import FLOODED_PIXELS, BlobLoss, blob_loss
 from fcnlab.core.counting.marks import Marks
 from fcnlab.core.counting.objects import labelled_blobs
-from tests.core.counting.maps import discs, marks_of
+from tests.support.maps import discs, marks_of
 
 HW = (9, 14)
 SURE = 12.0

@@ -5,7 +5,7 @@ import pytest
 
 from fcnlab.core.counting.marks import LARGEST, SMALLEST, Marks, magnification_for, spacing_of
 from fcnlab.errors import InvalidPoints
-from tests.core.counting.maps import marks_of
+from tests.support.maps import marks_of
 
 
 def lattice(n_down: int, n_across: int, step: float) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fcnlab.core.counting.density import density_target
 from fcnlab.core.counting.objects import Blob, class_map_of, labelled_blobs, labelled_peaks, split
-from tests.core.counting.maps import discs, marks_of
+from tests.support.maps import discs, marks_of
 
 HW = (40, 66)
 
