@@ -38,7 +38,7 @@ from pathlib import Path
 from fcnlab.lab import open_lab
 from fcnlab.services.training.worker import run_worker
 from fcnlab.settings import Settings
-from tests.services.tiny_trainer import TinyTrainer
+from tests.support.tiny_trainer import TinyTrainer
 
 lab = open_lab(Settings(data_dir=Path(sys.argv[1]), device="cpu"))
 run_worker(lab, project_id=int(sys.argv[2]), trainer=TinyTrainer(0.2), idle_s=0)
