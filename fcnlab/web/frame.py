@@ -19,6 +19,16 @@ ICON = Path(__file__).parent / "canvas" / "assets" / "icon.png"
 ANONYMOUS = "anonymous"
 """Who labels where nobody said so."""
 
+NO_IMAGES = "This project has no images yet. Add some on the **Projects** page."
+WAYS_ON = {
+    "projects": ("Go to projects", ":material/add_photo_alternate:"),
+    "label": ("Go to labelling", ":material/gesture:"),
+    "count": ("Go to the counts", ":material/tag:"),
+}
+"""Pages that others lead to: the words on the button, and the icon of what to do there."""
+
+GUIDE_PX = 640
+
 DARK_INK = """
 [data-testid^="stBaseButton-primary"]:not(:disabled), [data-testid^="stBaseButton-primary"]:not(:disabled) *,
 [data-tag], [data-tag] * { color: #0E1117 !important; fill: #0E1117; }
@@ -29,6 +39,7 @@ STYLE = """<style>
 [data-stale="true"] { opacity: 1 !important; transition: none !important; }
 .st-key-labeller, .st-key-first_field { display: none !important; }
 .block-container { padding: 4.1rem 1.2rem 0.4rem !important; max-width: 100% !important; }
+[data-testid="stElementContainer"]:first-child [data-testid="stHeading"] h3 { padding-top: 0; }
 </style>"""
 
 
@@ -72,10 +83,17 @@ def led_to_counts(project: Project, words: str) -> bool:
     """In a project that counts, say in `words` why a page is not for it, and lead to its counts; whether it is one."""
     if project.task is not Task.COUNTS:
         return False
-    st.info(words, icon=":material/tag:")
-    if st.button("Go to the counts", icon=":material/arrow_forward:"):
-        st.switch_page("pages/count.py", query_params={"project": str(project.id)})
+    lead(project, words, to="count")
     return True
+
+
+def lead(project: Project, words: str, *, to: str) -> None:
+    """Say in `words` what keeps a page from its work, and lead to the page where that is put right."""
+    text, icon = WAYS_ON[to]
+    with st.container(width=GUIDE_PX):
+        st.info(words, icon=icon)
+        if st.button(text, type="primary", icon=":material/arrow_forward:"):
+            st.switch_page(f"pages/{to}.py", query_params={"project": str(project.id)})
 
 
 def titled(project: Project) -> str:

@@ -156,7 +156,7 @@ def test_the_first_visit_says_what_a_comparison_shows_and_starts_the_telling_cho
     assert [(one.network, one.upsampling) for one in spec.networks] == list(TELLING)
     assert (spec.minutes, found.labeller, found.state) == (0.5, "ann", TrainingState.QUEUED)
     assert workers == [site.project.id]
-    assert "0 of 9 networks are through. Its worker is starting." in str(shown.get("progress")[0].proto)
+    assert "0 of 9 done. Its worker is starting." in str(shown.get("progress")[0].proto)
 
 
 def test_without_a_network_there_is_nothing_to_start(site: Site) -> None:
@@ -178,7 +178,7 @@ def test_results_come_in_while_others_wait(site: Site) -> None:
 
     (table,) = shown.dataframe
     assert list(table.value["Network"]) == ["Instant learner", "FCN-8s, bilinear", "Sliding window"]
-    assert list(table.value["State"]) == ["done", "training", "waits"]
+    assert list(table.value["State"]) == ["done", "training", "queued"]
     assert table.value["Held-out accuracy"][0] == 81.25
     assert table.value["95% interval"][0] == "70% to 90%"
     assert "extrapolated" in table.value["At"][0]

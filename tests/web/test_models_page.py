@@ -54,7 +54,7 @@ def test_a_project_without_versions_is_told_how_to_come_by_one(bench: Bench) -> 
     shown = page()
 
     assert "No versions yet" in written(shown)
-    assert "makes the masks" in written(shown)
+    assert "In use" in written(shown)
     assert "2 points so far" in written(shown)
 
 

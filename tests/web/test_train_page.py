@@ -41,7 +41,7 @@ def test_a_training_starts_with_what_was_chosen(lab: Lab, project_id: int, worke
     next(one for one in shown.selectbox if one.label == "Network").select(NetworkName.UNET).run()
     next(one for one in shown.select_slider if one.label == "Time limit").set_value(5).run()
     next(one for one in shown.toggle if one.label == "Freeze the encoder").set_value(True).run()
-    next(one for one in shown.number_input if one.label == "Epochs at most").set_value(7).run()
+    next(one for one in shown.number_input if one.label == "Max. epochs").set_value(7).run()
 
     press(shown, "Start training")
 

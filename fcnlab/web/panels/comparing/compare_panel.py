@@ -58,7 +58,7 @@ def form(own: Engine, project: Project) -> None:
     left, middle, right = st.columns(3)
     minutes = left.select_slider("Time for each network", MINUTES, 1.0, format_func=_minutes_in_words)
     holdout = middle.select_slider(
-        "Held out for the score",
+        "Validation images",
         HOLDOUTS,
         0.25,
         format_func=lambda part: f"{part:.0%}",
@@ -69,7 +69,7 @@ def form(own: Engine, project: Project) -> None:
         right.caption("Each network is trained twice: for a density, and for blobs.")
     else:
         side = right.select_slider(
-            "Picture size", SIDES, 384, help="Longer side in pixels at which all look at a picture. Smaller is faster."
+            "Input size", SIDES, 384, help="Longer side in pixels at which all look at a picture. Smaller is faster."
         )
     labelled = [one for one in images(own.lab, project_id=project.id) if one.n_points or (counts and one.is_complete)]
     with st.expander("Images and more", icon=":material/tune:"):

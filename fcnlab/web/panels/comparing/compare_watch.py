@@ -33,7 +33,7 @@ LIST_STYLE = (
     ".fcnlab-list>div{display:grid;grid-template-columns:.8rem 1fr;gap:.6rem;line-height:1.4}</style>"
 )
 STATE_WORDS = {
-    TrainingState.QUEUED: "waits",
+    TrainingState.QUEUED: "queued",
     TrainingState.RUNNING: "training",
     TrainingState.PAUSED: "paused",
     TrainingState.FINISHED: "done",
@@ -124,7 +124,7 @@ def _progress(own: Engine, found: Standing) -> None:
     at_work = next((one for one in networks if one.state is TrainingState.RUNNING), None)
     left = sum((1 - part) * found.spec.minutes * 60 for part in parts)
     if found.comparison.state is TrainingState.QUEUED or at_work is None:
-        words = "Waits for its turn" if found.is_served else "Its worker is starting"
+        words = "Queued" if found.is_served else "Its worker is starting"
     elif at_work.training is not None and at_work.training.wanted is Wanted.CANCEL:
         words = "Ends in a moment"
     elif at_work.training is not None and not at_work.training.epoch and not any(one.measured for one in networks):
@@ -132,7 +132,7 @@ def _progress(own: Engine, found: Standing) -> None:
     else:
         words = f"{at_work.title} is training; about {duration_in_words(left)} of training left in all"
     n_over = sum(not one.training.is_open for one in networks if one.training)
-    st.progress(min(1.0, sum(parts) / len(parts)), f"{n_over} of {len(networks)} networks are through. {words}.")
+    st.progress(min(1.0, sum(parts) / len(parts)), f"{n_over} of {len(networks)} done. {words}.")
     is_due = not found.is_served and own.lab.clock() - found.comparison.created_at > LATE_AFTER
     if is_due:
         st.warning(f"No worker is at work. The log of the last one is in {own.lab.folders.logs}.")

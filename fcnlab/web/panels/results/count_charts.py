@@ -18,8 +18,8 @@ def scatter(project: Project, table: CountTable) -> None:
     rows = spots(project, table)
     if not rows:
         st.caption(
-            "Here, every image whose objects are all marked shows what the counter says of it against the truth. There "
-            "is none yet that it can say something of."
+            "Here, every image whose objects are all marked shows what the counter says of it against the truth. No "
+            "fully marked image to test on yet."
         )
         return
     st.vega_lite_chart(spec(project, rows), width="stretch")

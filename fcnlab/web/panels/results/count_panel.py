@@ -15,7 +15,7 @@ from fcnlab.services.counting.jobs import Counting
 from fcnlab.services.counting.project_counts import MarkedTotals, marked_totals
 from fcnlab.services.export.target import download_url
 from fcnlab.services.models.models import model
-from fcnlab.web import session
+from fcnlab.web import frame, session
 from fcnlab.web.panels.results import count_charts, count_view
 from fcnlab.web.session import Engine, plain
 
@@ -30,31 +30,28 @@ FILES = (
 def empty_state(own: Engine, project: Project) -> bool:
     """Say what is missing before anything can be counted, and lead there; whether something is."""
     marked = marked_totals(own.lab, project_id=project.id)
-    words, page, text = _missing(project, marked)
-    if not words:
-        return False
-    st.info(words, icon=":material/tag:")
-    if st.button(text, icon=":material/arrow_forward:"):
-        st.switch_page(f"pages/{page}.py", query_params={"project": str(project.id)})
-    return True
+    words, page = _missing(project, marked)
+    if words:
+        frame.lead(project, words, to=page)
+    return bool(words)
 
 
-def _missing(project: Project, marked: MarkedTotals) -> tuple[str, str, str]:
+def _missing(project: Project, marked: MarkedTotals) -> tuple[str, str]:
     if project.task is not Task.COUNTS:
         words = (
             "This project makes masks. To count objects, make a project that counts on the **Projects** page: one "
             "click on each object teaches it, and the rest is found and numbered."
         )
-        return words, "projects", "Go to projects"
+        return words, "projects"
     if marked.n_images == 0:
-        return "This project has no images yet. Add some on the **Projects** page.", "projects", "Go to projects"
+        return frame.NO_IMAGES, "projects"
     if marked.n_objects == 0 and marked.n_complete == 0:
         words = (
             "No object is marked yet. Click once on a few of them on the **Label** page; others like them are found at "
             "once, and counted here in all images."
         )
-        return words, "label", "Go to labelling"
-    return "", "", ""
+        return words, "label"
+    return "", ""
 
 
 def draw(own: Engine, project: Project) -> None:

@@ -14,7 +14,7 @@ from fcnlab.domain.project import ClassLabel, Project
 from fcnlab.errors import FcnlabError
 from fcnlab.services.labelling.scribbles import scribble_picture, store_scribble, undo_last
 from fcnlab.services.projects.projects import images as project_images
-from fcnlab.web import session
+from fcnlab.web import frame, session
 from fcnlab.web.canvas.drawing import ink_of, inks, read_drawing
 from fcnlab.web.panels.projects.dashboard import legend
 from fcnlab.web.session import Engine, plain
@@ -43,11 +43,7 @@ def draw(own: Engine, project: Project, labeller: str) -> None:
     """Choices, the picture, and the button that stores; reruns alone."""
     images = project_images(own.lab, project_id=project.id, count=OFFERED)
     if not images:
-        st.info(
-            "This project has no images yet. Add some on the **Projects** page.", icon=":material/add_photo_alternate:"
-        )
-        if st.button("Go to projects", icon=":material/arrow_forward:"):
-            st.switch_page("pages/projects.py", query_params={"project": str(project.id)})
+        frame.lead(project, frame.NO_IMAGES, to="projects")
         return
     side, main = st.columns([2, 7], gap="medium")
     with side:

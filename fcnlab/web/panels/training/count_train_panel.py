@@ -15,7 +15,7 @@ from fcnlab.errors import FcnlabError
 from fcnlab.services.counting.project_counts import MarkedTotals, marked_totals
 from fcnlab.services.training.trainings import start_counting
 from fcnlab.services.training.workers import ensure_worker
-from fcnlab.web import session
+from fcnlab.web import frame, session
 from fcnlab.web.session import Engine
 
 USUAL = counting_training(Objective.DENSITY)
@@ -36,19 +36,14 @@ def empty_state(project: Project, totals: MarkedTotals) -> bool:
     """Say what is missing before a network can learn to count, and lead there; whether something is."""
     if totals.n_objects:
         return False
-    if not totals.n_images:
-        st.info(
-            "This project has no images yet. Add some on the **Projects** page.", icon=":material/add_photo_alternate:"
-        )
+    words = (
+        "There is nothing to learn from yet. On the **Label** page, click every object of a few images, and say that "
+        "all are marked (**t**)."
+    )
+    if totals.n_images:
+        frame.lead(project, words, to="label")
     else:
-        st.info(
-            "There is nothing to learn from yet. On the **Label** page, click every object of a few images, and say "
-            "that all are marked (**t**).",
-            icon=":material/gesture:",
-        )
-    if st.button("Go to labelling" if totals.n_images else "Go to projects", icon=":material/arrow_forward:"):
-        page = "pages/label.py" if totals.n_images else "pages/projects.py"
-        st.switch_page(page, query_params={"project": str(project.id)})
+        frame.lead(project, frame.NO_IMAGES, to="projects")
     return True
 
 
@@ -119,10 +114,10 @@ def _basic(project: Project, totals: MarkedTotals) -> tuple[NetworkSpec, Trainin
         "Time limit each" if len(objectives) > 1 else "Time limit", MINUTES, 5, format_func=_minutes_in_words
     )
     holdout = right.select_slider(
-        "Held out for the score",
+        "Validation images",
         HOLDOUTS,
         USUAL.holdout,
-        format_func=lambda part: f"{part:.0%}" if part else "nothing",
+        format_func=lambda part: f"{part:.0%}" if part else "none",
         help="Part of the images that are all marked which training never sees. Without it nobody knows how far counts "
         "are off.",
     )
@@ -147,14 +142,14 @@ def _advanced(network: NetworkSpec, training: TrainingSpec) -> tuple[NetworkSpec
         help="By how much pictures are enlarged for the network. 0 chooses it by the distance between objects.",
     )
     crop = right.number_input(
-        "Cut out", 0, 4096, training.crop, help="Pixels of a side for one step; 0: whole pictures."
+        "Crop size", 0, 4096, training.crop, help="Pixels of a side for one step; 0: whole pictures."
     )
-    batch_size = left.number_input("Pictures per step", 1, 256, training.batch_size)
+    batch_size = left.number_input("Batch size", 1, 256, training.batch_size)
     learning_rate = right.number_input(
         "Learning rate", 1e-7, 1.0, training.learning_rate, step=1e-4, format="%g", help="The highest one."
     )
-    colour = left.slider("Change colours", 0.0, 1.0, training.colour, 0.1)
-    epochs = right.number_input("Epochs at most", 1, 100_000, training.epochs)
+    colour = left.slider("Colour jitter", 0.0, 1.0, training.colour, 0.1)
+    epochs = right.number_input("Max. epochs", 1, 100_000, training.epochs)
     seed = left.number_input("Seed", 0, 2**31 - 1, 0, help="Of every random choice.")
     if network.encoder == SCRATCH:
         width = right.select_slider("Width", (8, 16, 32, 64, 128), 32, help="Channels of the first layer.")

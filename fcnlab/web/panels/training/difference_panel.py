@@ -15,7 +15,7 @@ from fcnlab.services.comparing.truth_scores import MOST_IMAGES as MOST_MEASURED
 from fcnlab.services.comparing.truth_scores import TruthProgress, truth_scores
 from fcnlab.services.labels.expert_masks import images_with_truth
 from fcnlab.services.projects.projects import images as project_images
-from fcnlab.web import session
+from fcnlab.web import frame, session
 from fcnlab.web.panels.projects.dashboard import legend
 from fcnlab.web.panels.results.export_panel import runner_of
 from fcnlab.web.session import Engine, plain
@@ -31,13 +31,11 @@ INSTANT = "Instant learner, as it is now"
 def draw(own: Engine, project: Project, known: Sequence[ModelRecord]) -> None:
     """Choices, the button, and the masks; reruns alone."""
     images = project_images(own.lab, project_id=project.id, count=OFFERED)
-    if not known or not images:
-        st.info(
-            "Two models can be compared once there is a version and an image."
-            if images
-            else "This project has no images yet. Add some on the **Projects** page.",
-            icon=":material/compare:",
-        )
+    if not images:
+        frame.lead(project, frame.NO_IMAGES, to="projects")
+        return
+    if not known:
+        st.info("Two models can be compared once there is a version.", icon=":material/compare:", width=frame.GUIDE_PX)
         return
     options: list[ModelRecord | None] = [None, *known]
     first, second, chosen = st.columns([3, 3, 5], vertical_alignment="bottom")

@@ -26,10 +26,7 @@ from fcnlab.web import session
 from fcnlab.web.session import Engine, plain
 
 NONE = "–"
-IN_USE = {
-    Task.MASKS: ":green-badge[:material/check: makes the masks]",
-    Task.COUNTS: ":green-badge[:material/check: counts]",
-}
+IN_USE = ":green-badge[:material/check: In use]"
 HASH_CHARS = 8
 
 
@@ -53,7 +50,7 @@ def keep_button(own: Engine, project: Project) -> None:
     except FcnlabError as failure:
         session.explained(failure)
         return
-    session.remember("models_notice", f"**{plain(found.name)}** is among the versions, from {_points(found)}.")
+    session.remember("models_notice", f"Saved as version **{plain(found.name)}**, from {_points(found)}.")
     st.rerun()
 
 
@@ -80,7 +77,7 @@ def bring_button(own: Engine, project: Project) -> None:
         except FcnlabError as failure:
             session.explained(failure)
             return
-        session.remember("models_notice", f"**{plain(found.name)}** is among the versions.")
+        session.remember("models_notice", f"Saved as version **{plain(found.name)}**.")
         session.remember("model_uploads", turn + 1)
         st.rerun()
 
@@ -107,7 +104,7 @@ def versions(own: Engine, project: Project, known: Sequence[ModelRecord]) -> Non
 
 def _instant_card(own: Engine, project: Project) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        badge = f" {IN_USE[project.task]}" if project.model_id is None else ""
+        badge = f" {IN_USE}" if project.model_id is None else ""
         count = dashboard(own.lab, project_id=project.id).n_points
         who = "counter" if project.task is Task.COUNTS else "learner"
         st.markdown(
@@ -135,7 +132,7 @@ def _card(own: Engine, project: Project, record: ModelRecord, names: dict[int, s
     """One version: how good, from what, and what can be done with it."""
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**{plain(record.name)}** {IN_USE[project.task] if record.id == project.model_id else ''}")
+            st.markdown(f"**{plain(record.name)}** {IN_USE if record.id == project.model_id else ''}")
             st.space("stretch")
             if record.id != project.model_id:
                 _use_button(own, project, record)
@@ -222,7 +219,7 @@ def _use_button(own: Engine, project: Project, record: ModelRecord | None) -> No
 
 def _more(own: Engine, project: Project, record: ModelRecord) -> None:
     """Rename, fetch, delete."""
-    with st.popover("", icon=":material/more_vert:", help="Rename, download, delete"):
+    with st.popover("More", help="Rename, download, delete"):
         name = st.text_input("Name", record.name, max_chars=80, key=f"name-{record.id}")
         if st.button("Rename", key=f"rename-{record.id}", disabled=name.strip() in ("", record.name)):
             _do(own, project, lambda: service.rename_model(own.lab, model_id=record.id, name=name))

@@ -15,7 +15,7 @@ from fcnlab.errors import FcnlabError
 from fcnlab.services.models.models import models
 from fcnlab.services.training.trainings import Groundwork, start_training
 from fcnlab.services.training.workers import ensure_worker
-from fcnlab.web import session
+from fcnlab.web import frame, session
 from fcnlab.web.session import Engine
 
 DEFAULTS = TrainingSpec()
@@ -36,18 +36,14 @@ FROM_SCRATCH_IN_WORDS = "none: start from scratch"
 def empty_state(project: Project, found: Groundwork) -> bool:
     """Say what is missing before anything can be trained, and lead there; whether something is."""
     words = _missing_in_words(project, found)
-    if not words:
-        return False
-    st.info(words, icon=":material/gesture:" if found.n_images else ":material/add_photo_alternate:")
-    if st.button("Go to labelling" if found.n_images else "Go to projects", icon=":material/arrow_forward:"):
-        page = "pages/label.py" if found.n_images else "pages/projects.py"
-        st.switch_page(page, query_params={"project": str(project.id)})
-    return True
+    if words:
+        frame.lead(project, words, to="label" if found.n_images else "projects")
+    return bool(words)
 
 
 def _missing_in_words(project: Project, found: Groundwork) -> str:
     if found.n_images == 0:
-        return "This project has no images yet. Add some on the **Projects** page."
+        return frame.NO_IMAGES
     if found.n_points == 0:
         return (
             "There is nothing to train on yet. Click a few pixels of each class on the **Label** page; the instant "
@@ -121,10 +117,10 @@ def _basic(project: Project, found: Groundwork) -> tuple[NetworkSpec, TrainingSp
     left, right = st.columns(2)
     minutes = left.select_slider("Time limit", MINUTES, 30, format_func=_minutes_in_words)
     holdout = right.select_slider(
-        "Held out for the score",
+        "Validation images",
         HOLDOUTS,
         DEFAULTS.holdout,
-        format_func=lambda part: f"{part:.0%}" if part else "nothing",
+        format_func=lambda part: f"{part:.0%}" if part else "none",
         help="Part of the labelled images that training never sees. Without it nobody knows how good the network is.",
     )
     if holdout and found.n_labelled < 2:
@@ -189,7 +185,7 @@ def _advanced_network(network: NetworkSpec) -> NetworkSpec:
 def _how_long() -> dict[str, Any]:
     left, right = st.columns(2)
     return {
-        "epochs": left.number_input("Epochs at most", 1, 100_000, DEFAULTS.epochs),
+        "epochs": left.number_input("Max. epochs", 1, 100_000, DEFAULTS.epochs),
         "patience": right.number_input(
             "Patience", 0, 100_000, 0, help="Stop after so many epochs without a better score; 0 never does."
         ),
@@ -200,10 +196,10 @@ def _what_is_seen() -> dict[str, Any]:
     left, right = st.columns(2)
     values: dict[str, Any] = {
         "working_side": left.select_slider(
-            "Picture size", SIDES, DEFAULTS.working_side, help="Longer side in pixels at which the network looks."
+            "Input size", SIDES, DEFAULTS.working_side, help="Longer side in pixels at which the network looks."
         ),
         "crop": right.select_slider(
-            "Cut out",
+            "Crop size",
             (0, *SIDES[:-1]),
             DEFAULTS.crop,
             format_func=lambda side: f"{side} px" if side else "whole picture",
@@ -211,18 +207,18 @@ def _what_is_seen() -> dict[str, Any]:
         ),
     }
     left, right = st.columns(2)
-    values["scale"] = left.slider("Enlarge or reduce up to", 1.0, 3.0, DEFAULTS.scale, 0.1, format="%.1f x")
-    values["rotate"] = right.slider("Turn up to", 0, 180, int(DEFAULTS.rotate), format="%d °")
+    values["scale"] = left.slider("Scale jitter", 1.0, 3.0, DEFAULTS.scale, 0.1, format="%.1f x")
+    values["rotate"] = right.slider("Rotation", 0, 180, int(DEFAULTS.rotate), format="%d °")
     left, right = st.columns(2, vertical_alignment="bottom")
-    values["colour"] = left.slider("Change colours", 0.0, 1.0, DEFAULTS.colour, 0.1)
-    values["flip"] = right.toggle("Mirror left to right", DEFAULTS.flip)
+    values["colour"] = left.slider("Colour jitter", 0.0, 1.0, DEFAULTS.colour, 0.1)
+    values["flip"] = right.toggle("Horizontal flip", DEFAULTS.flip)
     return values
 
 
 def _learning(network: NetworkSpec, training: TrainingSpec) -> dict[str, Any]:
     left, right = st.columns(2)
     values: dict[str, Any] = {
-        "batch_size": left.number_input("Pictures per step", 1, 256, DEFAULTS.batch_size),
+        "batch_size": left.number_input("Batch size", 1, 256, DEFAULTS.batch_size),
         "learning_rate": right.number_input(
             "Learning rate", 1e-7, 1.0, DEFAULTS.learning_rate, step=1e-4, format="%g", help="The highest one."
         ),
@@ -231,7 +227,7 @@ def _learning(network: NetworkSpec, training: TrainingSpec) -> dict[str, Any]:
     values["seed"] = left.number_input("Seed", 0, 2**31 - 1, 0, help="Of every random choice.")
     if network.encoder != SCRATCH and not training.freeze_encoder:
         values["encoder_rate"] = right.slider(
-            "Encoder's share of the rate", 0.0, 1.0, DEFAULTS.encoder_rate, 0.05, help="It knows much already."
+            "Encoder learning-rate multiplier", 0.0, 1.0, DEFAULTS.encoder_rate, 0.05, help="It knows much already."
         )
     left, right = st.columns(2)
     balanced = left.toggle("Balance classes", value=True, help="Every class counts alike, however few its points.")

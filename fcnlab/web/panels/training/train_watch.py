@@ -58,6 +58,7 @@ def history(own: Engine, project: Project, known: Sequence[Training]) -> None:
         [_row(one, models.get(one.id)) for one in over],
         hide_index=True,
         width="stretch",
+        placeholder=NONE,
         on_select="rerun",
         selection_mode="single-row",
         key=f"history-{project.id}-{len(over)}",
