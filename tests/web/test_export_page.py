@@ -50,7 +50,7 @@ def choose(shown: AppTest, *formats: ExportFormat) -> None:
 
 
 def made(shown: AppTest, lab_dir: Path) -> zipfile.ZipFile:
-    next(button for button in shown.button if button.label == "Make the export").click().run()
+    next(button for button in shown.button if button.label == "Export").click().run()
     assert not shown.exception
     (path,) = lab_dir.glob("exports/download-*/stored.zip")
     return zipfile.ZipFile(path)
@@ -85,9 +85,9 @@ def test_options_appear_where_they_apply(shown: AppTest) -> None:
 
 def test_without_a_format_or_a_class_nothing_can_be_made(shown: AppTest) -> None:
     choose(shown)
-    assert next(button for button in shown.button if button.label == "Make the export").disabled
+    assert next(button for button in shown.button if button.label == "Export").disabled
     choose(shown, ExportFormat.INDEX)
     shown.multiselect[0].set_value([]).run()
 
-    assert next(button for button in shown.button if button.label == "Make the export").disabled
+    assert next(button for button in shown.button if button.label == "Export").disabled
     assert "a class" in shown.error[0].value

@@ -98,7 +98,7 @@ def test_an_export_page_says_what_is_missing(lab: Lab) -> None:
     shown = page("export")
 
     assert "Nothing can be learned yet" in shown.info[0].value
-    assert "Make the export" not in labels(shown)
+    assert "Export" not in labels(shown)
 
 
 def test_an_export_is_made_and_offered(lab: Lab) -> None:
@@ -107,7 +107,7 @@ def test_an_export_is_made_and_offered(lab: Lab) -> None:
     shown = page("export")
     assert any("**2** predicted masks" in one.value for one in shown.markdown)
 
-    next(button for button in shown.button if button.label == "Make the export").click().run()
+    next(button for button in shown.button if button.label == "Export").click().run()
 
     assert not shown.exception
     assert "2 masks (0 stored, 2 predicted)" in shown.success[0].value

@@ -35,7 +35,7 @@ def choices(found: Outlook, project: Project) -> ExportSpec | None:
     """What to export; None while something is missing or impossible, which is said."""
     st.subheader("What to export", anchor=False)
     formats = _formats()
-    st.subheader("Of which images", anchor=False)
+    st.subheader("Images to include", anchor=False)
     done_only = st.toggle(
         "Only images marked done",
         disabled=found.n_done == 0,
@@ -108,7 +108,7 @@ def _regions(formats: tuple[ExportFormat, ...], project: Project) -> dict[str, A
             )
             instances = kind == kinds[1]
         min_area = st.number_input(
-            "Smallest part, in pixels", 0, value=0, help=f"Smaller connected parts become {nothing}."
+            "Minimum region size (px)", 0, value=0, help=f"Smaller connected parts become {nothing}."
         )
         fill_holes = st.toggle(
             "Fill holes",

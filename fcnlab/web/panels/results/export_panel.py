@@ -15,7 +15,7 @@ from fcnlab.services.export.exporting import export_project, preview, preview_im
 from fcnlab.services.export.plan import ExportProgress, Runner, outlook
 from fcnlab.services.export.target import download_url, new_download
 from fcnlab.services.live.fitting import ProjectLearner
-from fcnlab.web import session
+from fcnlab.web import frame, session
 from fcnlab.web.panels.projects.dashboard import legend
 from fcnlab.web.panels.results import export_choices
 from fcnlab.web.session import Engine
@@ -43,20 +43,15 @@ def empty_state(own: Engine, project: Project) -> bool:
     """Say what is missing before anything can be exported; whether something is."""
     found = outlook(own.lab, project_id=project.id)
     if found.n_images == 0:
-        st.info(
-            "This project has no images yet. Add some on the **Projects** page.", icon=":material/add_photo_alternate:"
-        )
-    elif not found.can_predict and not found.n_done:
-        st.info(
-            "Nothing can be learned yet. Click at least one pixel of two classes on the **Label** page; "
-            "then every image gets a mask.",
-            icon=":material/gesture:",
-        )
-    else:
+        frame.lead(project, frame.NO_IMAGES, to="projects")
+        return True
+    if found.can_predict or found.n_done:
         return False
-    if st.button("Go to labelling" if found.n_images else "Go to projects", icon=":material/arrow_forward:"):
-        page = "pages/label.py" if found.n_images else "pages/projects.py"
-        st.switch_page(page, query_params={"project": str(project.id)})
+    words = (
+        "Nothing can be learned yet. Click at least one pixel of two classes on the **Label** page; then every image "
+        "gets a mask."
+    )
+    frame.lead(project, words, to="label")
     return True
 
 
@@ -68,7 +63,9 @@ def form(own: Engine, project: Project) -> None:
 
 def make_and_offer(own: Engine, project: Project, spec: ExportSpec | None) -> None:
     """The button that makes the export, its progress, and the download."""
-    pressed = st.button("Make the export", type="primary", icon=":material/folder_zip:", disabled=spec is None)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        pressed = st.button("Export", type="primary", icon=":material/folder_zip:", disabled=spec is None)
+        offer = st.container(horizontal=True, vertical_alignment="center", width="content")
     if pressed and spec is not None:
         bar = st.progress(0.0, "Starting")
         path = new_download(own.lab, name=f"{project.name}.zip")
@@ -84,7 +81,9 @@ def make_and_offer(own: Engine, project: Project, spec: ExportSpec | None) -> No
         bar.empty()
     made = session.peek("export")
     if made is not None and made[:2] == (project.id, spec):
-        _offer(*made[2:])
+        with offer:  # beside the button: below it nobody sees it at the end of a small screen
+            st.link_button(f"Download ({_size(made[3])})", made[2], type="primary", icon=":material/download:")
+        _about(made[4])
 
 
 def show_preview(own: Engine, project: Project) -> None:
@@ -105,13 +104,12 @@ def show_preview(own: Engine, project: Project) -> None:
         st.html(legend([(label.name, label.colour) for label in project.classes]))
 
 
-def _offer(url: str, n_bytes: int, last: ExportProgress) -> None:
+def _about(last: ExportProgress) -> None:
+    """What a finished export holds, and what it left out."""
     st.success(
-        f"{last.n_stored + last.n_predicted} masks ({last.n_stored} stored, {last.n_predicted} predicted), "
-        f"{_size(n_bytes)}",
+        f"{last.n_stored + last.n_predicted} masks ({last.n_stored} stored, {last.n_predicted} predicted)",
         icon=":material/check_circle:",
     )
-    st.link_button("Download", url, type="primary", icon=":material/download:")
     if last.left_out:
         with st.expander(f"{len(last.left_out)} left out", icon=":material/warning:", expanded=True):
             for name, reason in last.left_out:
