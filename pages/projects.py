@@ -22,11 +22,11 @@ try:
         left, right = st.columns([6, 5], gap="large")
         with left:
             dashboard.draw(own, project)
-            projects_panel.background_choice(own, project)
         with right:
             images_panel.add_images(own, project)
             imaging_panel.draw(own, project)
             labels_panel.draw(own, project)
+            projects_panel.background_choice(own, project)
     projects_panel.archived(own)
 except FcnlabError as failure:
     session.explained(failure)

@@ -46,8 +46,8 @@ def form() -> AppTest:
 
 def test_a_new_project_makes_masks_or_counts(lab: Lab) -> None:
     shown = form()
-    (choice,) = [one for one in shown.radio if one.label == "It makes"]
-    assert choice.options == ["Masks", "Counts"]
+    (choice,) = [one for one in shown.radio if one.label == "Task"]
+    assert choice.options == ["Segmentation", "Counting"]
     assert [one.label for one in shown.toggle] == ["Object mode"]
 
     choice.set_value(Task.COUNTS).run()

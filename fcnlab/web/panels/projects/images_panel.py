@@ -28,13 +28,13 @@ SHOWN_MOST = 200
 def add_images(own: Engine, project: Project) -> None:
     """Upload and folder import, and what the last one did."""
     st.subheader("Add images", anchor=False)
-    st.toggle(
-        "Masks are images too",
-        key=MASKS_KEY,
-        help="Off: a file such as plant_mask.png is set aside where plant.jpg lies beside it. Labels have a place of "
-        "their own.",
+    sources = st.container()
+    st.toggle("Masks are images too", key=MASKS_KEY)  # drawn before an import, whose end would forget what it says
+    st.caption(
+        "Off: a mask beside its image (plant\\_mask.png beside plant.jpg) is set aside, and can be brought in below, "
+        "as a label."
     )
-    here, server, web = st.tabs(["From this computer", "From a folder of the server", "From an address"])
+    here, server, web = sources.tabs(["This computer", "Server folder", "Web address"])
     with here:
         _upload(own, project)
     with server:

@@ -108,7 +108,7 @@ def _offer(own: Engine, project: Project, given: Given) -> None:
 
 
 def _request(project: Project) -> LabelRequest:
-    titles = {AUTO: "recognise it", **label_formats()}
+    titles = {AUTO: "Detect automatically", **label_formats()}
     left, right = st.columns(2)
     key = project.id
     as_format = left.selectbox("Format", list(titles), format_func=titles.__getitem__, key=f"labels-format-{key}")
@@ -120,7 +120,7 @@ def _request(project: Project) -> LabelRequest:
     if ground is None:
         rests["background"] = "a background class"
     rest = right.selectbox(
-        "Outside of all shapes is",
+        "Unlabelled pixels are",
         list(rests),
         format_func=rests.__getitem__,
         help="Unknown pixels teach nothing.",

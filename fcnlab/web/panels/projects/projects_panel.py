@@ -29,10 +29,10 @@ BACKGROUND_HELP = (
     "classes fill the image, there is none."
 )
 TASKS = {
-    Task.MASKS: ("Masks", "A class for every pixel. Click a few pixels inside of things and outside."),
-    Task.COUNTS: ("Counts", "How many objects there are, and where. Click once on each object."),
+    Task.MASKS: ("Segmentation", "A class for every pixel. Click a few pixels inside of things and outside."),
+    Task.COUNTS: ("Counting", "How many objects there are, and where. Click once on each object."),
 }
-"""What a project makes, in words, and how one labels for it."""
+"""The task of a project, in words, and how one labels for it."""
 
 
 def welcome(own: Engine) -> None:
@@ -106,23 +106,28 @@ def _new_project(own: Engine) -> None:
 
 
 def new_project_form(own: Engine) -> None:
-    """Name, what the project makes, its classes; making it leads there."""
+    """Name, task and classes; making it leads there."""
     name = st.text_input("Name", placeholder="for example Nuclei 2026", max_chars=80)
     task = st.radio(
-        "It makes",
+        "Task",
         list(TASKS),
         format_func=lambda one: TASKS[one][0],
         captions=[words for _, words in TASKS.values()],
         horizontal=True,
     )
-    typed = st.text_input("Classes", "background, object", help="Apart by commas. More can be added later.")
+    typed = st.text_input(
+        "Classes",
+        "background, object",
+        help="Separate with commas. Background first, if there is one. More can be added later.",
+    )
     names = [one.strip() for one in typed.split(",") if one.strip()]
     colours = []
     with st.container(horizontal=True):
         for place, label in enumerate(names[:24]):
             colours.append(st.color_picker(session.plain(label), class_colours()[place], key=f"new-colour-{place}"))
     named = next((place for place, label in enumerate(names) if is_background_name(label)), None)
-    background = _background_choice(names, named, task, key=f"new-background-{typed}-{task}")
+    key = f"new-background-{typed}-{task}"
+    background = _background_choice(names, named, task, key=key, words=BACKGROUND_HELP)
     object_mode = False
     if task is Task.MASKS:
         object_mode = st.toggle("Object mode", value=False, disabled=background is None) and background is not None
@@ -153,7 +158,9 @@ def background_choice(own: Engine, project: Project) -> None:
     ids = [label.id for label in project.classes]
     now = ids.index(project.background) if project.background in ids else None
     key = f"background-{project.id}-{project.background}-{names}"
-    chosen = _background_choice(names, now, project.task, key=key)
+    with st.expander("Background class", icon=":material/layers:"):
+        st.caption(BACKGROUND_HELP)
+        chosen = _background_choice(names, now, project.task, key=key)
     if chosen != now and _do(
         lambda: project_service.set_background(
             own.lab, project_id=project.id, class_id=None if chosen is None else ids[chosen]
@@ -163,8 +170,13 @@ def background_choice(own: Engine, project: Project) -> None:
         st.rerun()
 
 
-def _background_choice(names: list[str], place: int | None, task: Task, *, key: str) -> int | None:
-    """The place of the class that is chosen as background; None for none, which is no choice where objects count."""
+def _background_choice(
+    names: list[str], place: int | None, task: Task, *, key: str, words: str | None = None
+) -> int | None:
+    """The place of the class that is chosen as background; None for none, which is no choice where objects count.
+
+    `words` explain it where the page does not.
+    """
     options: list[int | None] = [*([] if task is Task.COUNTS else [None]), *range(len(names))]
     chosen: int | None = st.selectbox(
         "Background",
@@ -172,7 +184,7 @@ def _background_choice(names: list[str], place: int | None, task: Task, *, key: 
         index=options.index(place) if place in options else None,
         placeholder="Which class is no object?",
         format_func=lambda one: "None: every class is a thing of its own" if one is None else names[one],
-        help=BACKGROUND_HELP,
+        help=words,
         key=key,
     )
     return chosen
