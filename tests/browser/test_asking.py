@@ -138,7 +138,7 @@ def test_the_strip_can_begin_with_what_promises_most_and_next_follows_it(page: P
     set_image_state(lab, image_id=second, state=ImageState.DONE, labeller="tester")
     open_label_page(page, server, project_id=project_id, image_id=first)
 
-    page.get_by_role("button", name="Most to gain").click()
+    page.get_by_role("button", name="Most informative").click()
 
     cells = page.locator(".cell")
     expect(page.locator(".cell[title*='gain']")).to_have_count(2, timeout=60_000)

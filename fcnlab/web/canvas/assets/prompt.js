@@ -25,7 +25,7 @@ export class Prompt {
     this.place = h("span", { class: "place" });
     this.hows = HOWS.map(([how, text, title]) => button(title, null, () => asking.setHow(how), { text }));
     this.choice = h("div", { class: "segments", role: "group", "aria-label": "Which pixels" }, ...this.hows);
-    const leave = button("Leave query mode (Esc)", "close", () => asking.leave(), { class: "small" });
+    const leave = button("Leave the suggestions (Esc)", "close", () => asking.leave(), { class: "small" });
     this.classes = h("div", { class: "answers" });
     this.note = h("p", { class: "note" });
     this.skip = button("Ask this another day (s)", null, () => asking.pass("skip"), { key: "s", text: "Skip", class: "text" });
@@ -36,7 +36,7 @@ export class Prompt {
     this.next.classList.add("primary");
     const head = h("div", { class: "head" }, this.spinner, this.question, this.place, h("span", { class: "gap" }), this.choice, leave);
     const tail = h("div", { class: "tail" }, this.skip, this.unsure, this.back, this.more, this.next);
-    this.element = h("div", { class: "prompt floating", role: "group", "aria-label": "Query mode", hidden: true }, head, this.note, h("div", { class: "body" }, this.classes, tail));
+    this.element = h("div", { class: "prompt floating", role: "group", "aria-label": "Suggested pixels", hidden: true }, head, this.note, h("div", { class: "body" }, this.classes, tail));
     this.shown = "";
   }
 

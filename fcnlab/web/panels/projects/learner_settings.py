@@ -18,6 +18,9 @@ from fcnlab.web.session import Engine, plain
 
 RESOLUTIONS = (1.0, 2.0, 4.0, 8.0)
 WORKING_SIDES = (512, 768, 1024, 1536, 2048, 3072)
+USUAL = LearnerSpec()
+KEPT_AT_RESET = ("encoder", "encoder_weights", "scales", "object_mode")
+"""What the advanced settings leave alone."""
 
 
 def popover(own: Engine, project: Project) -> None:
@@ -28,9 +31,15 @@ def popover(own: Engine, project: Project) -> None:
         is_instant = project.model_id is None
         if not is_instant:
             st.caption("A chosen model learns from no clicks, but obeys them. Settings of the learner alone rest.")
-        wanted = _looks(spec)
-        if project.task is Task.MASKS:  # what counts has no borders, and its classes need no balance
-            wanted = _of_masks(wanted, is_instant=is_instant, has_background=project.background is not None)
+        if project.task is Task.COUNTS:  # what counts has no borders, and its classes need no balance
+            wanted = _looks(spec)
+        else:
+            wanted = _with_object_mode(spec, has_background=project.background is not None)
+            with st.expander("Advanced"):
+                wanted = _of_masks(_looks(wanted), is_instant=is_instant)
+                usual = replace(USUAL, **{name: getattr(wanted, name) for name in KEPT_AT_RESET})
+                if st.button("Reset to default", icon=":material/restart_alt:", disabled=wanted == usual):
+                    wanted = usual
         if wanted != spec:
             try:
                 set_learner(own.lab, project_id=project.id, learner=wanted)
@@ -44,7 +53,7 @@ def _looks(spec: LearnerSpec) -> LearnerSpec:
     """How large the learner sees an image."""
     resolution = _resolution(spec)
     working_side = st.select_slider(
-        "Working size",
+        "Input size",
         sorted({*WORKING_SIDES, spec.working_side}),
         spec.working_side,
         disabled=resolution not in ("auto", None),
@@ -53,8 +62,8 @@ def _looks(spec: LearnerSpec) -> LearnerSpec:
     return replace(spec, working_side=working_side, resolution=resolution)
 
 
-def _of_masks(spec: LearnerSpec, *, is_instant: bool, has_background: bool) -> LearnerSpec:
-    """What is particular to masks."""
+def _with_object_mode(spec: LearnerSpec, *, has_background: bool) -> LearnerSpec:
+    """Whether the project is about a few objects per image."""
     object_mode = st.toggle(
         "Object mode",
         spec.object_mode,
@@ -63,7 +72,12 @@ def _of_masks(spec: LearnerSpec, *, is_instant: bool, has_background: bool) -> L
         "For a few objects per image. Has no effect in a project without a background class: say on the Projects page "
         "which one it is.",
     )
-    refine = st.toggle("Sharpen borders", spec.refine, help="Guided filter: edges of the mask follow the image.")
+    return replace(spec, object_mode=object_mode)
+
+
+def _of_masks(spec: LearnerSpec, *, is_instant: bool) -> LearnerSpec:
+    """What is particular to masks."""
+    refine = st.toggle("Refine edges", spec.refine, help="Guided filter: edges of the mask follow the image.")
     position = st.toggle(
         "Use position",
         spec.position,
@@ -77,15 +91,14 @@ def _of_masks(spec: LearnerSpec, *, is_instant: bool, has_background: bool) -> L
         help="Every class counts alike, however few its points.",
     )
     regularisation = st.select_slider(
-        "Caution",
+        "Regularisation",
         sorted({0.1, 0.3, 1.0, 3.0, 10.0, spec.regularisation}),
         spec.regularisation,
         disabled=not is_instant,
-        help="More caution means smoother decisions from few points (L2 regularisation).",
+        help="More means smoother decisions from few points (L2).",
     )
     return replace(
         spec,
-        object_mode=object_mode,
         refine=refine,
         position=position,
         class_weight="balanced" if balanced else "none",
@@ -102,7 +115,7 @@ def _resolution(spec: LearnerSpec) -> float | Literal["auto"] | None:
         if choice == "auto":
             return "Automatic"
         if choice is None:
-            return "Working size only"
+            return "Input size only"
         return "Every pixel" if choice == 1 else f"1 of {choice:g} x {choice:g} pixels"
 
     return st.selectbox(
@@ -110,7 +123,7 @@ def _resolution(spec: LearnerSpec) -> float | Literal["auto"] | None:
         choices,
         index=choices.index(spec.resolution),
         format_func=words,
-        help=f"Pixels of the image per labelled pixel. Automatic follows the working size, but in images longer than "
+        help=f"Pixels of the image per labelled pixel. Automatic follows the input size, but in images longer than "
         f"{LONG_SIDE} pixels it labels at least one of {COARSEST:g} x {COARSEST:g} pixels. Masks are always made "
         "at the full size of the image.",
     )
