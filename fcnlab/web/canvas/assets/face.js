@@ -33,7 +33,7 @@ export function render(workspace) {
   const [canUndo, canRedo] = [labelling.canReverse("undo"), labelling.canReverse("redo")];
   toolbar.setImage(image, { nImages: scene.n_images, isDone, nMarks, isComplete, nObjects, nOpen, canUndo, canRedo });
   toolbar.setPainting(brush.tool);
-  notes.setEmpty(scene.image !== null, scene.n_images);
+  notes.setEmpty(scene.image !== null, scene.n_images, workspace.routes.page("Projects", scene));
   notes.banner.hidden = !image || !isDone;
   const isBusy = asking.isOn || brush.isOn || counting.review.isOn;
   notes.setHint(image !== null && !isBusy && !memory.hintClosed && isNew(workspace, totals), scene.classes, { currentId: current, counts: counting.isOn });

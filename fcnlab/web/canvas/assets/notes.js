@@ -19,7 +19,8 @@ export class Notes {
     this.legend = h("div", { class: "legend floating", hidden: true }, this.rampName, h("span", {}, "0"), this.ramp, h("span", {}, "1"));
     this.emptyTitle = h("p", { class: "title" });
     this.emptyText = h("p");
-    this.empty = h("div", { class: "empty", hidden: true }, icon("image"), this.emptyTitle, this.emptyText);
+    this.emptyLink = h("a", { class: "button text primary", target: "_self" }, "Add images");
+    this.empty = h("div", { class: "empty", hidden: true }, icon("image"), this.emptyTitle, this.emptyText, this.emptyLink);
     this.veilText = h("span");
     this.veil = h("div", { class: "veil", hidden: true }, h("span", { class: "spinner" }), this.veilText);
     this.typed = h("div", { class: "typed floating", hidden: true });
@@ -48,11 +49,13 @@ export class Notes {
     say(this.rampName, mode === "probability" ? `Probability of ${className}` : "Uncertainty");
   }
 
-  /** @param {boolean} hasImage @param {number} nImages */
-  setEmpty(hasImage, nImages) {
+  /** @param {boolean} hasImage @param {number} nImages @param {string} projects address of the page where images are added */
+  setEmpty(hasImage, nImages, projects) {
     this.empty.hidden = hasImage;
     say(this.emptyTitle, nImages ? "No image chosen" : "No images yet");
     say(this.emptyText, nImages ? "Choose one below." : "Add some on the Projects page.");
+    this.emptyLink.hidden = nImages > 0;
+    this.emptyLink.href = projects;
   }
 
   /** @param {"loading" | "failed" | "shown"} state */
