@@ -53,7 +53,7 @@ def read_index_masks(path: Path, options: ReadOptions) -> LabelSource:
             except ImportRefused as refusal:
                 yield UnreadLabels(name, str(refusal))
 
-    notes = () if table is not None else (f"no table names the values in {folder.name}: they are ids of the project",)
+    notes = () if table is not None else ("no table names the pixel values: they are ids of the project",)
     return LabelSource(tuple(named.values()), len(files), read, notes)
 
 

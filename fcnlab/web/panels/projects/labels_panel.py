@@ -227,7 +227,9 @@ def _sources(own: Engine, project: Project) -> None:
     """Where the labels came from, each with a button that takes them away."""
     for number, (source, count, n_points) in enumerate(counted_by_source(own.lab, project_id=project.id)):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.text(f"{source}: {count} {'image' if count == 1 else 'images'}, {n_points} points")
+            as_format, _, name = source.partition(":")
+            title = label_formats().get(as_format, as_format)
+            st.text(f"{name} ({title}): {count} {'image' if count == 1 else 'images'}, {n_points} points")
             st.space("stretch")
             if st.button("Remove", key=f"labels-remove-{project.id}-{number}", icon=":material/undo:"):
                 try:
