@@ -55,7 +55,7 @@ export class Toolbar {
     this.name = h("span", { class: "name" });
     this.ask = counts
       ? button("Review: walk through the objects that nobody confirmed, the least sure first (q)", "ask", actions.ask, { text: "Review" })
-      : button("Suggest pixels, which you answer by the key of a class (q)", "ask", actions.ask, { text: "Suggest pixels" });
+      : button("Suggest pixels, which you answer by the key of a class (q)", "ask", actions.ask, { text: "Suggest pixels", class: "suggest" });
     this.brush = button("Brush: paint over the mask (b)", "brush", () => actions.paint("brush"));
     this.eraser = button("Eraser: back to the mask that was predicted (e)", "eraser", () => actions.paint("eraser"));
     this.done = button("Mark the image done and go to the next (Enter)", "check", () => this.#finish(), { text: "Done", class: "primary done" });
