@@ -37,6 +37,7 @@ DARK_INK = """
 
 STYLE = """<style>
 [data-stale="true"] { opacity: 1 !important; transition: none !important; }
+[data-testid="stSelectbox"] input { text-overflow: ellipsis; }
 .st-key-labeller, .st-key-first_field { display: none !important; }
 .block-container { padding: 4.1rem 1.2rem 0.4rem !important; max-width: 100% !important; }
 [data-testid="stElementContainer"]:first-child [data-testid="stHeading"] h3 { padding-top: 0; }

@@ -40,6 +40,8 @@ def draw(own: Engine, project: Project) -> None:
         numbers[2].metric("Points", found.n_points)
         states = {words: found.images[state] for state, words in STATE_WORDS.items()}
     numbers[3].metric("Labellers", len(found.points_by_labeller))
+    if not found.n_images:
+        st.caption("Add images, then click a few pixels of them on the **Label** page. Charts of the work come here.")
     if found.n_images:
         st.markdown("**Images by state**")
         _chart(_states(states), height=BAR_PX + 12)

@@ -56,7 +56,7 @@ def _channels(project: Project, count: int) -> tuple[int, ...]:
     now, key = project.imaging.channels, f"imaging-{project.id}-{project.imaging.digest}"
     ways = {PLAIN: (), GREY: ("Grey",), COLOUR: WORDS}
     index = [len(words) for words in ways.values()].index(len(now))
-    words = ways[st.radio("Channels", list(ways), index, horizontal=True, key=f"{key}-way")]
+    words = ways[st.radio("Channels", list(ways), index, key=f"{key}-way")]
     if not words:
         return ()
     before = now if len(now) == len(words) else tuple(range(1, len(words) + 1))
@@ -73,7 +73,7 @@ def _limits(project: Project, sample: Sample, channels: tuple[int, ...]) -> tupl
     ranges = [sample.ranges[number - 1] for number in shown]
     kinds = [AUTOMATIC, TOGETHER] if len(channels) == 1 or (not channels and count < 3) else [AUTOMATIC, TOGETHER, EACH]
     index = min(len(now), 2, len(kinds) - 1)
-    kind = st.radio("Values shown", kinds, index, horizontal=True, key=f"{key}-kind-{len(kinds)}")
+    kind = st.radio("Values shown", kinds, index, key=f"{key}-kind-{len(kinds)}")
     if kind == AUTOMATIC:
         return ()
     if kind == TOGETHER:

@@ -70,7 +70,7 @@ def _choices(project: Project) -> tuple[int, str, str]:
     class_id: int = st.selectbox("Class", list(names), index=min(1, len(names) - 1), format_func=names.__getitem__)
     tool = st.segmented_control("Tool", list(TOOLS), default="freedraw", format_func=TOOLS.__getitem__) or "freedraw"
     st.caption(HOW[tool])
-    size = st.segmented_control("Picture", list(SIZES), default="Normal") or "Normal"
+    size = st.segmented_control("Picture size", list(SIZES), default="Normal") or "Normal"
     return class_id, tool, size
 
 
