@@ -25,10 +25,11 @@ from fcnlab.domain.export import ExportFormat, ExportSpec
 
 if TYPE_CHECKING:
     from fcnlab.core.images.painting import Painting
+    from fcnlab.core.learner.model import Model
     from fcnlab.core.training.network_model import NetworkModel
+    from fcnlab.core.training.network_output import ChosenNetwork
     from fcnlab.domain.images import Imaging
     from fcnlab.domain.project import ClassLabel
-    from fcnlab.services.live.fitting import Maker
     from fcnlab.services.predict.predicted_files import Prediction
 
 
@@ -124,7 +125,7 @@ def predict(
     chosen = shapes_of(tuple(known.labels), **shapes)
     spec = ExportSpec(in_order(formats) or (ExportFormat.INDEX,), **chosen)
     predictor = Predictor(
-        known.maker,
+        known.content,
         device=settings.device,
         max_pixels=settings.max_pixels,
         is_plain=is_plain,
@@ -164,7 +165,7 @@ def _told(steps: Iterator[Prediction]) -> int:
 class _Known:
     """What makes masks, its classes, what is painted on images, how pictures are made."""
 
-    maker: Maker | NetworkModel
+    content: Model | ChosenNetwork | NetworkModel
     labels: Sequence[ClassLabel]
     background: int | None
     paintings: Mapping[str, Painting]
@@ -185,4 +186,6 @@ def _known(ctx: click.Context, wanted: str | None, model: Path | None) -> _Known
         project = found_project(lab, str(wanted))
         with learner_of(lab, project) as learner:
             paintings = paintings_by_content(lab, project_id=project.id)
-            return _Known(learner.maker(), project.classes, project.background, paintings, project.imaging)
+            known = learner.source().content
+            assert known is not None
+            return _Known(known, project.classes, project.background, paintings, project.imaging)

@@ -99,14 +99,14 @@ def test_app_command_line_and_segmenter_give_the_same_mask(
     lab = open_lab(Settings(data_dir=data, device="cpu"))
     learner = ProjectLearner(lab, PictureStore(lab), project_id=1)
     learner.refresh()
-    model = learner.cold_model()
+    source = learner.source()
 
     for image in projects.images(lab, project_id=1):
         stem = Path(image.name).stem
         with zipfile.ZipFile(tmp_path / "out.zip") as file:
             exported = np.array(Image.open(io.BytesIO(file.read(f"masks/{stem}.png"))))
         assert 0 < exported.mean() < 1
-        assert np.array_equal(predicted_mask(learner, image, model), exported)
+        assert np.array_equal(predicted_mask(learner, image, source), exported)
         assert np.array_equal(read(tmp_path / "by_model" / f"{stem}.png"), exported)
         assert np.array_equal(read(tmp_path / "by_project" / f"{stem}.png"), exported)
         assert np.array_equal(segmenter.predict(known[stem]), exported)

@@ -24,7 +24,8 @@ from fcnlab.services.export.plan import Runner, learning
 from fcnlab.services.images.importing import read_picture
 from fcnlab.services.images.pictures import shown_file
 from fcnlab.services.labels.expert_masks import expert_truth
-from fcnlab.services.live.fitting import Maker, ProjectLearner
+from fcnlab.services.live.fitting import ProjectLearner
+from fcnlab.services.live.mask_source import MaskSource
 from fcnlab.services.live.masks import kept_mask, predicted_mask
 from fcnlab.storage.database import repository_images
 from fcnlab.storage.database.engine import reading
@@ -148,24 +149,28 @@ def contrasts(lab: Lab, run: Runner, *, images: Sequence[ImageInfo], versions: V
     if None in versions:
         for done, total, _ in learning(run, also_unused=True):
             yield ContrastProgress(done, total)
-    makers = run(partial(makers_of, versions=versions))
+    sources = run(partial(sources_of, versions=versions))
     for number, image in enumerate(images, start=1):
-        found = run(partial(_contrast, lab=lab, image=image, makers=makers))
+        found = run(partial(_contrast, lab=lab, image=image, sources=sources))
         yield ContrastProgress(number, len(images), found)
 
 
-def makers_of(learner: ProjectLearner, *, versions: Versions) -> tuple[Maker, Maker]:
+def sources_of(learner: ProjectLearner, *, versions: Versions) -> tuple[MaskSource, MaskSource]:
     """What makes the masks of two versions now; raises as `contrasts`."""
     learner.refresh()
-    first, second = (learner.cold_model() if one is None else learner.chosen_maker(one) for one in versions)
+    first, second = (
+        learner.source_of(learner.cold_model()) if one is None else learner.chosen_source(one) for one in versions
+    )
     return first, second
 
 
-def _contrast(learner: ProjectLearner, *, lab: Lab, image: ImageInfo, makers: tuple[Maker, Maker]) -> Contrast:
+def _contrast(
+    learner: ProjectLearner, *, lab: Lab, image: ImageInfo, sources: tuple[MaskSource, MaskSource]
+) -> Contrast:
     project = learner.project
     assert project is not None
     rgb = read_picture(lab, image)
-    first, second = (predicted_mask(learner, image, maker) for maker in makers)
+    first, second = (predicted_mask(learner, image, source) for source in sources)
     expert = expert_truth(lab, image)
     truth = kept_mask(lab, image) if expert is None else expert
     palette, background = palette_of(project.classes), project.background

@@ -14,10 +14,11 @@ from fcnlab.domain.images import ImageInfo
 from fcnlab.domain.project import IGNORE
 from fcnlab.errors import ImportRefused
 from fcnlab.lab import Lab
-from fcnlab.services.comparing.model_difference import Versions, makers_of
+from fcnlab.services.comparing.model_difference import Versions, sources_of
 from fcnlab.services.export.plan import Runner, learning
 from fcnlab.services.labels.expert_masks import expert_truth, images_with_truth
-from fcnlab.services.live.fitting import Maker, ProjectLearner
+from fcnlab.services.live.fitting import ProjectLearner
+from fcnlab.services.live.mask_source import MaskSource
 from fcnlab.services.live.masks import predicted_mask
 from fcnlab.storage.database import repository_images
 from fcnlab.storage.database.engine import reading
@@ -63,17 +64,17 @@ def truth_scores(lab: Lab, run: Runner, *, project_id: int, versions: Versions) 
     if None in versions:
         for done, total, _ in learning(run, also_unused=True):
             yield TruthProgress(done, total)
-    makers = run(partial(makers_of, versions=versions))
+    sources = run(partial(sources_of, versions=versions))
     ids = images_with_truth(lab, project_id=project_id)
     chosen = [ids[place * len(ids) // min(len(ids), MOST_IMAGES)] for place in range(min(len(ids), MOST_IMAGES))]
-    counts = [np.zeros((IGNORE + 1, IGNORE + 1), np.int64) for _ in makers]
+    counts = [np.zeros((IGNORE + 1, IGNORE + 1), np.int64) for _ in sources]
     n_images, left_out = 0, []
     for done, image_id in enumerate(chosen, start=1):
         with reading(lab.sessions) as session:
             image = repository_images.image(session, image_id=image_id)
         truth = expert_truth(lab, image)
         try:
-            found = None if truth is None else run(partial(_both, image=image, makers=makers))
+            found = None if truth is None else run(partial(_both, image=image, sources=sources))
         except ImportRefused:
             found = None
         if truth is None or found is None:
@@ -87,9 +88,9 @@ def truth_scores(lab: Lab, run: Runner, *, project_id: int, versions: Versions) 
 
 
 def _both(
-    learner: ProjectLearner, *, image: ImageInfo, makers: tuple[Maker, Maker]
+    learner: ProjectLearner, *, image: ImageInfo, sources: tuple[MaskSource, MaskSource]
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    return predicted_mask(learner, image, makers[0]), predicted_mask(learner, image, makers[1])
+    return predicted_mask(learner, image, sources[0]), predicted_mask(learner, image, sources[1])
 
 
 def _score(counts: Counts) -> TruthScore:

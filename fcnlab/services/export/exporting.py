@@ -31,7 +31,8 @@ from fcnlab.services.export.plan import (
 from fcnlab.services.export.target import open_target, refuse_file_name
 from fcnlab.services.export.writing import ProjectWriter
 from fcnlab.services.images.importing import read_picture
-from fcnlab.services.live.fitting import Maker, ProjectLearner
+from fcnlab.services.live.fitting import ProjectLearner
+from fcnlab.services.live.mask_source import MaskSource
 from fcnlab.services.live.masks import kept_mask, predicted_mask
 from fcnlab.storage.database import repository_images
 from fcnlab.storage.database.engine import reading
@@ -68,13 +69,13 @@ def export_project(
             yield ExportProgress("learning", done, total, name)
     for done, total, name in keeping(lab, run, waiting):
         yield ExportProgress("keeping", done, total, name)
-    moment, maker = frozen(lab, run, project_id=project_id, with_masks=predicts)
+    moment, source = frozen(lab, run, project_id=project_id, with_masks=predicts)
     images = _wanted(moment, spec)
-    _refuse_empty(moment, maker, images)
+    _refuse_empty(moment, source, images)
     splitter = Splitter(lab, images, spec.split)
     for number, image in enumerate(splitter, start=1):
         yield ExportProgress("splitting", number, len(images), image.name)
-    writer = ProjectWriter(lab, run, moment, maker, spec, images, splitter.parts())
+    writer = ProjectWriter(lab, run, moment, source, spec, images, splitter.parts())
     with open_target(to, fingerprint=writer.fingerprint()) as target, closing(writer.write(target)) as steps:
         yield from steps
     yield replace(writer.progress, phase="finished")
@@ -103,8 +104,8 @@ def _wanted(moment: Moment, spec: ExportSpec) -> list[ImageInfo]:
     return images
 
 
-def _refuse_empty(moment: Moment, maker: Maker | None, images: list[ImageInfo]) -> None:
-    if maker is None and not any(image.id in moment.masks for image in images):
+def _refuse_empty(moment: Moment, source: MaskSource | None, images: list[ImageInfo]) -> None:
+    if source is None and not any(image.id in moment.masks for image in images):
         raise ExportFailed(f"no mask of project {moment.project.name!r} can be exported, since {NOTHING_LEARNED}")
 
 
@@ -143,7 +144,7 @@ def preview(lab: Lab, learner: ProjectLearner, image: ImageInfo) -> Preview | No
     kind: Literal["stored", "predicted"] = "stored" if mask is not None else "predicted"
     if mask is None:
         try:
-            mask = predicted_mask(learner, image, learner.maker())
+            mask = predicted_mask(learner, image, learner.source())
         except NoPoints:
             return None
     veiled = tinted(read_picture(lab, image), mask, palette_of(project.classes), background=project.background)

@@ -23,7 +23,8 @@ from fcnlab.errors import ExportFailed, FcnlabError, NoPoints
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import is_unreadable, may_pass
 from fcnlab.services.images.pictures import thumbnail_look
-from fcnlab.services.live.fitting import Maker, ProjectLearner
+from fcnlab.services.live.fitting import ProjectLearner
+from fcnlab.services.live.mask_source import MaskSource
 from fcnlab.services.live.masks import keep_mask
 from fcnlab.storage.database import (
     repository_images,
@@ -244,7 +245,7 @@ def keeping(lab: Lab, run: Runner, waiting: Sequence[ImageInfo]) -> Iterator[tup
         yield number, len(waiting), image.name
 
 
-def frozen(lab: Lab, run: Runner, *, project_id: int, with_masks: bool) -> tuple[Moment, Maker | None]:
+def frozen(lab: Lab, run: Runner, *, project_id: int, with_masks: bool) -> tuple[Moment, MaskSource | None]:
     """The project at one moment, and what makes its masks from exactly its points; None when nothing can.
 
     Of labelled images that can never be read the moment says so, and its hash leaves their points out.
@@ -257,7 +258,7 @@ def frozen(lab: Lab, run: Runner, *, project_id: int, with_masks: bool) -> tuple
     if not with_masks:
         return moment_of(lab, project_id=project_id), None
 
-    def taken(learner: ProjectLearner) -> tuple[Moment, Maker | None] | None:
+    def taken(learner: ProjectLearner) -> tuple[Moment, MaskSource | None] | None:
         learner.refresh()
         moment = moment_of(lab, project_id=project_id)
         if learner.read_at != moment.revision or learner.project != moment.project:
@@ -265,20 +266,20 @@ def frozen(lab: Lab, run: Runner, *, project_id: int, with_masks: bool) -> tuple
         if learner.record is None:
             for image in learner.untaught():
                 _learn_or_leave(learner, image=image)
-        maker: Maker | None
+        source: MaskSource | None
         try:
-            maker = learner.maker()
+            source = learner.source()
         except NoPoints:
-            maker = None
+            source = None
         missing = learner.left_out() if learner.record is None else {}
         if not missing:
-            return moment, maker
+            return moment, source
         with reading(lab.sessions) as session:
             if project_revision(session, project_id=project_id) != moment.revision:
                 return None
             points = repository_points.point_set_hash(session, project_id=project_id, without=missing)
         names = {image.name: missing[image.id] for image in moment.images if image.id in missing}
-        return replace(moment, point_set_hash=points, left_out=names), maker
+        return replace(moment, point_set_hash=points, left_out=names), source
 
     for _ in range(ATTEMPTS):
         found: Any = run(taken)

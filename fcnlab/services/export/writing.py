@@ -29,7 +29,7 @@ from fcnlab.services.export.target import OpenTarget
 from fcnlab.services.images.importing import read_picture
 from fcnlab.services.labelling.painting import layers_of
 from fcnlab.services.labelling.point_import import rows_by_image
-from fcnlab.services.live.fitting import Maker
+from fcnlab.services.live.mask_source import MaskSource
 from fcnlab.services.live.masks import predicted_mask
 from fcnlab.services.predict.overlapping import overlapped
 from fcnlab.storage.database import repository_strokes
@@ -60,7 +60,7 @@ class ProjectWriter:
         lab: the installation.
         run: runs each step that computes.
         moment: the project.
-        maker: what predicts masks; None: nothing does.
+        source: what predicts masks; None: nothing does.
         spec: what to write.
         images: of the moment, in order.
         splits: the part each image is in, by its id; empty when images are not split.
@@ -71,12 +71,12 @@ class ProjectWriter:
         lab: Lab,
         run: Runner,
         moment: Moment,
-        maker: Maker | None,
+        source: MaskSource | None,
         spec: ExportSpec,
         images: list[ImageInfo],
         splits: Mapping[int, str],
     ) -> None:
-        self._lab, self._run, self._moment, self._maker, self._spec = lab, run, moment, maker, spec
+        self._lab, self._run, self._moment, self._source, self._spec = lab, run, moment, source, spec
         self._images, self._splits = images, splits
         self._stems = export_stems([image.name for image in moment.images])
         self._subject = subject_of(moment, spec)
@@ -151,18 +151,18 @@ class ProjectWriter:
 
     def _made(self, image: ImageInfo, found: tuple[StoredMask, NDArray[np.uint8]] | None) -> _Made:
         """The mask of an image, stored or predicted. Raises FcnlabError: there is none."""
-        maker, probabilities = self._maker, None
-        if maker is not None and not PROBABILITY_FORMATS.isdisjoint(self._spec.formats):
-            opinion = self._run(lambda learner: learner.segment_by(maker, image))
-            probabilities = opinion.class_ids, opinion.probabilities
+        source, probabilities = self._source, None
+        if source is not None and not PROBABILITY_FORMATS.isdisjoint(self._spec.formats):
+            found_probabilities = self._run(lambda _: source.predict(image)).segmentation
+            probabilities = found_probabilities.class_ids, found_probabilities.probabilities
         if found is not None:
             stored, mask = found
             how = {"mask": "stored", "model": stored.model, "point_set": stored.point_set_hash}
             return _Made(mask, how, probabilities)
-        if maker is None:
+        if source is None:
             raise ExportFailed(NOTHING_LEARNED)
         painting = self._painting(image)
-        mask = self._run(lambda learner: predicted_mask(learner, image, maker, painting=painting))
+        mask = self._run(lambda learner: predicted_mask(learner, image, source, painting=painting))
         chosen = self._moment.model
         model = {"model": chosen.file if chosen else "", "point_set": self._moment.point_set_hash}
         return _Made(mask, {"mask": "predicted", **model}, probabilities)

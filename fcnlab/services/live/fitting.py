@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from fcnlab.core.counting.counted import Counted
 from fcnlab.core.images.coords import learner_hw
 from fcnlab.core.images.painting import Painting
@@ -30,6 +27,7 @@ from fcnlab.services.counting.instant_counter import InstantCounter
 from fcnlab.services.labelling.newest_points import newest_per_pixel
 from fcnlab.services.labelling.painting import painting_of
 from fcnlab.services.live.change_detection import changes
+from fcnlab.services.live.mask_source import MaskSource, ModelSource, NetworkSource
 from fcnlab.services.live.picture_store import PictureStore
 from fcnlab.storage.database.engine import reading
 from fcnlab.storage.database.repository_projects import NOTHING_READ
@@ -56,10 +54,6 @@ def learns_otherwise(before: Project, after: Project) -> bool:
     )
 
 
-Maker = Model | ChosenNetwork
-"""What makes the masks of a project, as of one moment, with the clicks of then."""
-
-
 class ProjectLearner:
     """What one project has learned. Used by one thread at a time; `refresh` first, then the rest."""
 
@@ -79,6 +73,8 @@ class ProjectLearner:
         """What counts, in a project that counts; nothing else of what is learned is used there."""
         self._head: Head | None = None
         self._fitted = -1
+        self._chosen: MaskSource
+        self._chosen_at = (0, -1)
         self.project: Project | None = None
         self.record: ModelRecord | None = None
         """The model that the project chose; None stands for the instant learner."""
@@ -108,11 +104,11 @@ class ProjectLearner:
 
     @property
     def judged_at(self) -> int:
-        """The revision from which `plain_probabilities` says the same: a chosen model learns nothing from clicks."""
+        """The revision from which `unrefined` says the same: a chosen model learns nothing from clicks."""
         return self.revision if self.record is None else self._project_revision
 
     @property
-    def counts(self) -> bool:
+    def is_counting(self) -> bool:
         """Whether the project counts objects; `count` answers then, and there are no masks."""
         return self.project is not None and self.project.task is Task.COUNTS
 
@@ -127,7 +123,7 @@ class ProjectLearner:
 
     def untaught(self) -> list[ImageInfo]:
         """Images whose points are not learned from yet because they have to be encoded first."""
-        is_taught = self.counter.is_taught if self.counts else self._lessons.__contains__
+        is_taught = self.counter.is_taught if self.is_counting else self._lessons.__contains__
         asked = (image_id for image_id in sorted(self._clicks) if image_id not in self._left_out)
         return [self._images[image_id] for image_id in asked if not is_taught(image_id)]
 
@@ -167,10 +163,10 @@ class ProjectLearner:
     def learn_from(self, image: ImageInfo) -> None:
         """Take the points of an image into account; encodes it if it never was."""
         project, clicks = self._known_project(), self._clicks.get(image.id)
-        if clicks is None or image.id in self._lessons or (self.counts and self.counter.is_taught(image.id)):
+        if clicks is None or image.id in self._lessons or (self.is_counting and self.counter.is_taught(image.id)):
             return
         self.revision += 1
-        if self.counts:
+        if self.is_counting:
             self.counter.learn_from(project, self._images[image.id], clicks)
             return
         if self._is_wide(image):
@@ -188,7 +184,7 @@ class ProjectLearner:
     def is_guessing(self) -> bool:
         """Whether masks are a first guess by few clicks of one class, none of them of the background."""
         n_points = sum(len(one) for one in self._clicks.values())
-        if self.record is not None or self.counts or n_points > NEIGHBOURS_UP_TO:  # cheap to ask with every click
+        if self.record is not None or self.is_counting or n_points > NEIGHBOURS_UP_TO:  # cheap to ask with every click
             return False
         return learner.wants_guess(self.clicked_classes(), n_points, self._known_project().background) and any(
             not self._is_wide(self._images[image_id]) for image_id in self._clicks
@@ -234,7 +230,7 @@ class ProjectLearner:
             NoPoints: fewer than two classes have points, and no first guess can be made.
         """
         project = self._known_project()
-        if self.counts:
+        if self.is_counting:
             raise NoPoints("this project counts objects and makes no masks: export its counts instead")
         for image in self.untaught():
             self.learn_from(image)
@@ -255,28 +251,39 @@ class ProjectLearner:
             self._exact[image_id] = Lesson(image.content_hash, clicks, taught)
         return self._exact[image_id]
 
-    def maker(self) -> Maker:
-        """What makes the masks of the project now: the model it chose, or what all its points teach.
+    def source(self) -> MaskSource:
+        """What makes the masks of the project at this moment: the model it chose, or what all its points teach.
 
         Raises:
             NoPoints: it uses the instant learner, and fewer than two classes have points.
             CheckpointError, UnknownEncoder: the file of the chosen model cannot be used.
             InvalidClasses: the chosen model knows fewer than two classes in use.
         """
-        return self.cold_model() if self.record is None else self.chosen_maker(self.record)
+        return self.source_of(self.cold_model()) if self.record is None else self.chosen_source(self.record)
 
-    def chosen_maker(self, record: ModelRecord) -> Maker:
-        """A model of the project with the clicks and settings of now; raises as `maker`."""
+    def source_of(self, model: Model) -> MaskSource:
+        """What a fitted model makes of images."""
+        return ModelSource(model, self._pictures)
+
+    def chosen_source(self, record: ModelRecord) -> MaskSource:
+        """A model of the project with the clicks and settings of now; raises as `source`."""
+        if (record.id, self.revision) != self._chosen_at:
+            self._chosen, self._chosen_at = self._made_source(record), (record.id, self.revision)
+        return self._chosen
+
+    def _made_source(self, record: ModelRecord) -> MaskSource:
         project = self._known_project()
         content = self._pictures.shelf.content(record)
         clicks = {self._images[image_id].content_hash: one for image_id, one in self._clicks.items()}
         if isinstance(content, Model):
             classes = tuple((label.id, label.name) for label in project.classes)
-            return frozen_model(
+            model = frozen_model(
                 content, classes=classes, background=project.background, spec=project.learner, clicks=clicks
             )
+            return ModelSource(model, self._pictures, name=record.name)
         name = f"{record.id} {record.file}"
-        return ChosenNetwork(content, name, project.learner, project.background, project.class_ids(), clicks)
+        network = ChosenNetwork(content, name, project.learner, project.background, project.class_ids(), clicks)
+        return NetworkSource(network, self._pictures, name=record.name)
 
     def count(self, image: ImageInfo, *, is_bare: bool = False) -> Counted:
         """The objects of an image by what is learned so far, its own points too, or by the chosen model; `is_bare`: by
@@ -295,32 +302,6 @@ class ProjectLearner:
         project, clicks = self._known_project(), self.clicks_of(image)
         picture = self._pictures.picture(image, project.learner)
         return segment_any(picture, head, clicks, project.learner, background=project.background)
-
-    def segment_by(self, maker: Maker, image: ImageInfo, *, keeps: bool = False) -> learner.Segmentation:
-        """The mask of an image by what makes masks; `keeps`: somebody looks at the image, and will click."""
-        clicks = maker.clicks_of(image.content_hash, image.hw)
-        if isinstance(maker, ChosenNetwork):
-            return maker.segment(self._pictures.shelf.look(image, maker, keeps=keeps), clicks)
-        picture_of = self._pictures.picture if keeps else self._pictures.passing_picture
-        picture = picture_of(image, maker.spec)
-        return segment_any(picture, maker.head, clicks, maker.spec, background=maker.background)
-
-    def is_ready_for(self, maker: Maker, image: ImageInfo) -> bool:
-        """Whether `segment_by` answers at once."""
-        if isinstance(maker, ChosenNetwork):
-            return self._pictures.shelf.is_ready(image, maker)
-        return self._pictures.is_ready(image, maker.spec)
-
-    def judge(self) -> Maker | Head:
-        """What `plain_probabilities` asks about images; raises as `maker`."""
-        return self.newest_head() if self.record is None else self.chosen_maker(self.record)
-
-    def plain_probabilities(self, image: ImageInfo, judge: Maker | Head) -> NDArray[np.float32]:
-        """What a head or a network alone thinks of an image, (K, h, w) float32; see core.learner and core.looks."""
-        if isinstance(judge, ChosenNetwork):
-            return self._pictures.shelf.rough(image, judge)
-        spec = self._known_project().learner if isinstance(judge, Head) else judge.spec
-        return self._pictures.plain(image, spec, judge if isinstance(judge, Head) else judge.head)
 
     def keep_lessons(self) -> None:
         """Write new lessons to the disk cache."""

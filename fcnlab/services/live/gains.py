@@ -9,14 +9,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from fcnlab.core.learner.head import Head
 from fcnlab.core.learner.queries import expected_gain
 from fcnlab.domain.images import ImageState
 from fcnlab.errors import DatabaseUnavailable, FcnlabError, UnknownProject
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import is_unreadable
 from fcnlab.services.live.compute import ComputeThread, Priority
-from fcnlab.services.live.fitting import Maker, ProjectLearner
+from fcnlab.services.live.fitting import ProjectLearner
+from fcnlab.services.live.live_sources import unrefined_source
+from fcnlab.services.live.mask_source import MaskSource
+from fcnlab.services.live.picture_store import PictureStore
 from fcnlab.storage.database import repository_images
 from fcnlab.storage.database.engine import reading
 
@@ -64,8 +66,10 @@ class Gains:
     same ranking. An image that was never encoded is encoded. A project that chose a model is judged by that, once.
     """
 
-    def __init__(self, lab: Lab, compute: ComputeThread, learner_of: Callable[[int], ProjectLearner]) -> None:
-        self._lab, self._compute, self._learner_of = lab, compute, learner_of
+    def __init__(
+        self, lab: Lab, compute: ComputeThread, pictures: PictureStore, learner_of: Callable[[int], ProjectLearner]
+    ) -> None:
+        self._lab, self._compute, self._pictures, self._learner_of = lab, compute, pictures, learner_of
         self._known: dict[int, dict[int, _Known]] = {}
         self._waiting: dict[int, int] = {}
         self._wanted: dict[int, float] = {}
@@ -133,7 +137,7 @@ class Gains:
         learner = self._learner_of(project_id)
         learner.refresh()
         try:
-            judge = learner.judge()
+            source = unrefined_source(learner, self._pictures)
         except DatabaseUnavailable:
             raise
         except FcnlabError:  # nothing is learned yet, or the chosen model cannot be used
@@ -151,7 +155,7 @@ class Gains:
         possible = [image_id for image_id in stale if is_quiet or known[image_id].gain is not None]
         if possible:
             chosen = min(possible, key=lambda one: (known[one].failures, known[one].revision))
-            known[chosen] = self._gain(learner, judge, chosen, before=known[chosen])
+            known[chosen] = self._gain(learner, source, chosen, before=known[chosen])
         self._note(project_id, known, waiting=len(stale) - len(possible[:1]))
         if len(stale) == len(possible[:1]) or not self._is_wanted(project_id):
             return
@@ -160,12 +164,12 @@ class Gains:
         else:
             self._submit_later(project_id)
 
-    def _gain(self, learner: ProjectLearner, judge: Maker | Head, image_id: int, *, before: _Known) -> _Known:
+    def _gain(self, learner: ProjectLearner, source: MaskSource, image_id: int, *, before: _Known) -> _Known:
         now = learner.judged_at
         try:
             with reading(self._lab.sessions) as session:
                 image = repository_images.image(session, image_id=image_id)
-            return _Known(now, expected_gain(learner.plain_probabilities(image, judge)))
+            return _Known(now, expected_gain(source.unrefined(image)))
         except Exception as failure:
             log.info("image %d has no gain: %s", image_id, failure, exc_info=not isinstance(failure, FcnlabError))
             if is_unreadable(failure) or before.failures + 1 >= ATTEMPTS:

@@ -96,7 +96,7 @@ class Jobs:
         self._compute = ComputeThread(before=CoreShare(lab).adjust)
         self._pictures = PictureStore(lab, between=self._compute.give_way)
         self._overlays = OverlayMaker(lab, self.board, self._pictures)
-        self.gains = Gains(lab, self._compute, self._learner)
+        self.gains = Gains(lab, self._compute, self._pictures, self._learner)
         self._learners: LRUCache[int, ProjectLearner] = LRUCache(LEARNERS_KEPT)
         self._covered: dict[int, dict[str, tuple[int, float]]] = {}
         self._images: dict[int, _Attention] = {}

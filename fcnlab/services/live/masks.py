@@ -19,7 +19,8 @@ from fcnlab.domain.project import Project
 from fcnlab.errors import ExportFailed, NoPoints, storage_explained
 from fcnlab.lab import Lab
 from fcnlab.services.labelling.painting import painting_of
-from fcnlab.services.live.fitting import Maker, ProjectLearner
+from fcnlab.services.live.fitting import ProjectLearner
+from fcnlab.services.live.mask_source import MaskSource
 from fcnlab.storage.database import repository_images, repository_points, repository_projects
 from fcnlab.storage.database.engine import reading, writing
 from fcnlab.storage.database.repository_projects import project_revision
@@ -103,18 +104,17 @@ def refreshed(lab: Lab, learner: ProjectLearner) -> tuple[Project, str]:
 
 
 def predicted_mask(
-    learner: ProjectLearner, image: ImageInfo, maker: Maker, *, painting: Painting | None = None
+    learner: ProjectLearner, image: ImageInfo, source: MaskSource, *, painting: Painting | None = None
 ) -> NDArray[np.uint8]:
-    """Class ids (H, W) uint8 at full size by the settings and clicks of the maker, whatever changed since.
+    """Class ids (H, W) uint8 at full size by the settings and clicks of the source, whatever changed since.
 
     Every pixel clicked by then has its class, unless a stroke covers it. Strokes are those of `painting`, or of now.
     """
-    return painted(_unpainted(learner, image, maker), learner.painting_of(image) if painting is None else painting)
+    return painted(_unpainted(image, source), learner.painting_of(image) if painting is None else painting)
 
 
-def _unpainted(learner: ProjectLearner, image: ImageInfo, maker: Maker) -> NDArray[np.uint8]:
-    segmentation = learner.segment_by(maker, image)
-    return full_size(segmentation, image.hw, maker.clicks_of(image.content_hash, image.hw))
+def _unpainted(image: ImageInfo, source: MaskSource) -> NDArray[np.uint8]:
+    return full_size(source.predict(image).segmentation, image.hw, source.clicks_of(image))
 
 
 def keep_mask(lab: Lab, learner: ProjectLearner, image: ImageInfo) -> NDArray[np.uint8]:
@@ -127,15 +127,15 @@ def keep_mask(lab: Lab, learner: ProjectLearner, image: ImageInfo) -> NDArray[np
     learner.refresh()
     if learner.record is None:
         saved = save_model(lab, learner)
-        maker: Maker = saved.model
+        source = learner.source_of(saved.model)
         made_by, points, name = saved.record.checkpoint, saved.record.point_set_hash, str(saved.record.id)
     else:
-        maker, made_by = learner.chosen_maker(learner.record), learner.record.file
+        source, made_by = learner.chosen_source(learner.record), learner.record.file
         with reading(lab.sessions) as session:
             points = repository_points.point_set_hash(session, project_id=image.project_id)
         name = f"model{learner.record.id}"
     painting = learner.painting_of(image)
-    mask = painted(_unpainted(learner, image, maker), painting)
+    mask = painted(_unpainted(image, source), painting)
     png = mask_png(mask)  # named by its content: another mask by the same model is another file
     file = f"{image.project_id}/{image.id}-{name}-{hashlib.sha256(png).hexdigest()[:12]}.png"
     with storage_explained(outcome="The image is done; its mask is made when it is looked at or exported again"):

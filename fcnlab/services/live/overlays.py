@@ -13,18 +13,17 @@ from numpy.typing import NDArray
 
 from fcnlab.core.images.coords import learner_hw
 from fcnlab.core.images.painting import Painting, painted
-from fcnlab.core.learner.learner import Segmentation
-from fcnlab.core.tiling.tiles import Box
+from fcnlab.domain.counting import ImageCount, Task
 from fcnlab.domain.images import ImageInfo, ImageState
 from fcnlab.domain.project import IGNORE, Project
 from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab
-from fcnlab.services.counting.overlays import CountOverlays
 from fcnlab.services.live.fitting import ProjectLearner
+from fcnlab.services.live.live_sources import LiveSources
+from fcnlab.services.live.mask_source import MaskSource, Prediction
 from fcnlab.services.live.masks import final_mask
 from fcnlab.services.live.overlay_store import Board
 from fcnlab.services.live.picture_store import PictureStore
-from fcnlab.services.live.wide_masks import WideMasks
 from fcnlab.storage.database.engine import reading
 from fcnlab.storage.database.repository_projects import painting_revision
 
@@ -41,6 +40,7 @@ class _Base:
 
     revision: int
     class_map: NDArray[np.uint8]
+    count: ImageCount | None = None
 
 
 class OverlayMaker:
@@ -50,34 +50,33 @@ class OverlayMaker:
         self._lab, self._board, self._pictures = lab, board, pictures
         self._made_from: LRUCache[int, tuple[int, ImageState, int]] = LRUCache(IMAGES_KEPT)
         self._bases: LRUCache[int, _Base] = LRUCache(BASES_KEPT)
-        self._wide = WideMasks(pictures)
-        self._counts = CountOverlays(lab, board, pictures)
+        self._sources = LiveSources(pictures)
 
     def forget(self, image_id: int) -> None:
         """Make the overlay of an image again next time, whether anything changed or not."""
         self._made_from.pop(image_id, None)
         self._bases.pop(image_id, None)
-        self._counts.forget(image_id)
 
     def progress(self, learner: ProjectLearner, image: ImageInfo) -> float:
         """How much of the image the overlay shows as of now, 0 to 1: a wide one is made tile by tile."""
-        return 1.0 if image.state is ImageState.DONE else self._wide.progress(learner, image)
+        return 1.0 if image.state is ImageState.DONE else self._sources.source_for(learner, image).progress(image)
 
     def owes(self, learner: ProjectLearner, image: ImageInfo) -> bool:
-        """Whether the mask of a wide image next to its newest click is still to be made; see `WideMasks.owes`."""
-        return self._wide.owes(learner, image)
+        """Whether the mask of a wide image next to its newest click is still to be made; see `MaskSource.owes`."""
+        return self._sources.source_for(learner, image).owes(image)
 
     def look(self, image_id: int, part: tuple[float, float]) -> None:
-        """Somebody looks at this part of a wide image; see `WideMasks.look`."""
-        self._wide.look(image_id, part)
+        """Somebody looks at this part of a wide image; see `LiveSources.look`."""
+        self._sources.look(image_id, part)
 
     def encode_next(self, learner: ProjectLearner, image: ImageInfo) -> bool:
         """Encode a tile of a wide image ahead, whether others wait; raises ImportRefused as `make`."""
-        return self._wide.encode_next(learner, image)
+        return learner.project is not None and self._sources.source_for(learner, image).encode_next(image)
 
     def encode_due(self, learner: ProjectLearner, image: ImageInfo) -> None:
-        """Encode what the next `make` needs of a wide image; see `WideMasks.encode_due`."""
-        self._wide.encode_due(learner, image)
+        """Encode what the next `make` needs of a wide image; see `MaskSource.encode_due`."""
+        if learner.project is not None:
+            self._sources.source_for(learner, image).encode_due(image)
 
     def make(self, learner: ProjectLearner, image: ImageInfo, *, covers: Mapping[str, int], started: float) -> bool:
         """Pin the overlay that the points, the strokes and the model of now give, or say why there is none.
@@ -94,17 +93,16 @@ class OverlayMaker:
             ImportRefused: the original is gone or damaged.
             CheckpointError, UnknownEncoder, InvalidClasses: the model that the project chose cannot be used.
         """
-        if learner.counts:
-            return self._counts.make(learner, image, covers=covers, started=started)
-        project = learner.project
+        project, source = learner.project, self._sources.source_for(learner, image)
         assert project is not None
+        is_done = image.state is ImageState.DONE and source.keeps_masks
         with reading(self._lab.sessions) as session:
             made_from = learner.revision, image.state, painting_revision(session, image_id=image.id)
-        is_whole = image.state is ImageState.DONE or self._wide.progress(learner, image) == 1
+        is_whole = is_done or source.progress(image) == 1
         if is_whole and self._made_from.get(image.id) == made_from and self._board.overlay(image.id):
             self._board.cover(image.id, covers)
             return True
-        if image.state is ImageState.DONE:
+        if is_done:
             if self._pin_final(project, learner, image, covers, started):
                 self._made_from[image.id] = made_from
             return False
@@ -112,9 +110,10 @@ class OverlayMaker:
         painting = learner.painting_of(image)
         try:
             if base is None or base.revision != learner.revision or not is_whole:
-                segmentation, touched = self._segmentation(learner, image)
-                base = self._keep(image, _Base(learner.revision, segmentation.class_map))
-                opinion = segmentation.class_ids, segmentation.probabilities
+                found = self._predicted(source, image)
+                made, touched = found.segmentation, found.changed
+                base = self._keep(image, _Base(learner.revision, made.class_map, found.count))
+                opinion = made.class_ids, made.probabilities
         except NoPoints as missing:
             self._pin_painting(project, painting, covers, started, image)
             if any(one.id != image.id for one in learner.untaught()):
@@ -129,6 +128,7 @@ class OverlayMaker:
             made_at=self._lab.clock(),
             opinion=opinion or "kept",
             touched=touched,
+            count=base.count,
         )
         self._made_from[image.id] = (learner.revision, *made_from[1:])
         return True
@@ -154,27 +154,12 @@ class OverlayMaker:
             made_at=self._lab.clock(),
         )
 
-    def _segmentation(self, learner: ProjectLearner, image: ImageInfo) -> tuple[Segmentation, Box | None]:
-        """By the model that the project chose, or by all points learned from so far. Raises NoPoints.
-
-        And the box outside of which the probabilities are those of the last time; None: they may be new everywhere.
-        """
-        project = learner.project
-        assert project is not None
-        if self._wide.serves(learner, image):
-            if self._board.overlay(image.id) is None:
-                self._board.say(image.id, "encoding", progress=0.3, message="encoding what was clicked")
-            return self._wide.freshen(learner, image)
-        if learner.record is not None:
-            maker = learner.chosen_maker(learner.record)
-            if not learner.is_ready_for(maker, image):
-                self._board.say(image.id, "encoding", progress=0.3, message=f"asking {learner.record.name}")
-            return learner.segment_by(maker, image, keeps=True), None
-        if not self._pictures.is_ready(image, project.learner):
-            self._board.say(image.id, "encoding", progress=0.3, message="encoding the image")
-            self._pictures.picture(image, project.learner)
-        learner.learn_from(image)
-        return learner.segment(image, learner.fit()), None
+    def _predicted(self, source: MaskSource, image: ImageInfo) -> Prediction:
+        """The prediction of now; where it has to wait for something, the status says for what. Raises as `make`."""
+        waits_for = source.waits_for(image)
+        if waits_for:
+            self._board.say(image.id, "encoding", progress=0.3, message=waits_for)
+        return source.predict(image, keeps=True)
 
     def _pin_final(
         self,
@@ -207,6 +192,8 @@ class OverlayMaker:
 
 def missing_in_words(project: Project, learner: ProjectLearner) -> str:
     """What the labeller has to click next, by the names of the classes; empty when nothing is missing."""
+    if project.task is Task.COUNTS:
+        return "click an object to start"
     clicked = learner.clicked_classes()
     names = {label.id: label.name for label in project.classes}
     others = [name for class_id, name in names.items() if class_id not in clicked]

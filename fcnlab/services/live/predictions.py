@@ -11,15 +11,16 @@ from numpy.typing import NDArray
 from fcnlab.domain.images import ImageInfo
 from fcnlab.domain.project import Project
 from fcnlab.lab import Lab
-from fcnlab.services.live.fitting import Maker, ProjectLearner
+from fcnlab.services.live.fitting import ProjectLearner
 from fcnlab.services.live.jobs import Jobs
+from fcnlab.services.live.mask_source import MaskSource
 from fcnlab.services.live.masks import SavedModel, kept_mask, predicted_mask, save_model
 from fcnlab.services.predict.predicting import Predictor
 from fcnlab.storage.database import repository_images
 from fcnlab.storage.database.engine import reading
 from fcnlab.storage.files.whole_files import passing_folder
 
-MAKERS_KEPT = 4
+SOURCES_KEPT = 4
 """Projects whose model stays ready; a cold fit takes as long as many masks."""
 
 
@@ -31,7 +32,7 @@ class Answers:
 
     def __init__(self, lab: Lab, jobs: Jobs) -> None:
         self._lab, self._jobs = lab, jobs
-        self._makers: LRUCache[int, tuple[int, Maker]] = LRUCache(MAKERS_KEPT)
+        self._sources: LRUCache[int, tuple[int, MaskSource]] = LRUCache(SOURCES_KEPT)
 
     def fit(self, project_id: int) -> SavedModel:
         """Learn from all points of a project and save the model; the same points make one model.
@@ -47,7 +48,7 @@ class Answers:
 
         Raises:
             UnknownImage: no such image.
-            NoPoints, CheckpointError, UnknownEncoder, InvalidClasses: nothing can make it; see `ProjectLearner.maker`.
+            NoPoints, CheckpointError, UnknownEncoder, InvalidClasses: nothing can make it; see `ProjectLearner.source`.
         """
         with reading(self._lab.sessions) as session:
             image = repository_images.image(session, image_id=image_id)
@@ -56,7 +57,7 @@ class Answers:
             return image, kept
 
         def step(learner: ProjectLearner) -> NDArray[np.uint8]:
-            return predicted_mask(learner, image, self._maker(learner))
+            return predicted_mask(learner, image, self._source(learner))
 
         return image, self._jobs.run(step, project_id=image.project_id).result()
 
@@ -72,13 +73,14 @@ class Answers:
         content_hash = hashlib.sha256(data).hexdigest()
 
         def step(learner: ProjectLearner) -> tuple[Project, NDArray[np.uint8]]:
-            maker = self._maker(learner)
+            source = self._source(learner)
+            assert source.content is not None
             assert learner.project is not None
             settings = self._lab.settings
             with reading(self._lab.sessions) as session:
                 known = repository_images.find_image_by_hash(session, project_id=project_id, content_hash=content_hash)
             predictor = Predictor(
-                maker,
+                source.content,
                 device=self._lab.device,
                 max_pixels=settings.max_pixels,
                 paintings={} if known is None else {content_hash: learner.painting_of(known)},
@@ -91,12 +93,12 @@ class Answers:
 
         return self._jobs.run(step, project_id=project_id).result()
 
-    def _maker(self, learner: ProjectLearner) -> Maker:
+    def _source(self, learner: ProjectLearner) -> MaskSource:
         """What makes masks now; kept while points, classes and settings stay. Runs on the compute thread only."""
         learner.refresh()
         project = learner.project
         assert project is not None
-        known = self._makers.get(project.id)
-        maker = known[1] if known is not None and known[0] == learner.revision else learner.maker()
-        self._makers[project.id] = learner.revision, maker  # making it may have taught the learner
-        return maker
+        known = self._sources.get(project.id)
+        source = known[1] if known is not None and known[0] == learner.revision else learner.source()
+        self._sources[project.id] = learner.revision, source  # making it may have taught the learner
+        return source

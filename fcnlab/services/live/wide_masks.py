@@ -17,7 +17,7 @@ from fcnlab.core.learner.learner import Segmentation, obeyed
 from fcnlab.core.learner.samples import Clicks
 from fcnlab.core.tiling.large import LazyLab
 from fcnlab.core.tiling.tiles import Box
-from fcnlab.core.tiling.wide import WidePicture, is_wide
+from fcnlab.core.tiling.wide import WidePicture
 from fcnlab.domain.images import ImageInfo
 from fcnlab.domain.project import IGNORE
 from fcnlab.errors import NoPoints
@@ -62,21 +62,16 @@ class WideMasks:
     """Used by one thread at a time, except for `look`."""
 
     def __init__(self, pictures: PictureStore) -> None:
-        self._pictures = pictures
+        self.pictures = pictures
         self._looked: LRUCache[int, tuple[float, float]] = LRUCache(IMAGES_LOOKED_AT)
         self._states: LRUCache[tuple[int, tuple[int, int]], _State] = LRUCache(IMAGES_KEPT)
 
-    def serves(self, learner: ProjectLearner, image: ImageInfo) -> bool:
-        """Whether this image is labelled tile by tile: it is wide, and no chosen model makes its mask."""
-        project = learner.project
-        if project is None or learner.counts:
-            return False
-        return learner.record is None and is_wide(learner_hw(image.hw, project.learner))
+    def has_begun(self, learner: ProjectLearner, image: ImageInfo) -> bool:
+        """Whether there is a mask of a part of the image."""
+        return self._key(learner, image) in self._states
 
     def progress(self, learner: ProjectLearner, image: ImageInfo) -> float:
-        """Part of the tiles, 0 to 1, that were made by what is known now; 1 for an image that is not wide."""
-        if not self.serves(learner, image):
-            return 1.0
+        """Part of the tiles, 0 to 1, that were made by what is known now."""
         state = self._states.get(self._key(learner, image))
         if state is None:
             return 0.0
@@ -99,9 +94,8 @@ class WideMasks:
             ImportRefused: the original is gone or damaged.
         """
         project = learner.project
-        if project is None or not self.serves(learner, image):
-            return False
-        picture = self._pictures.wide_picture(image, project.learner)
+        assert project is not None
+        picture = self.pictures.wide_picture(image, project.learner)
         waiting = picture.waiting
         if waiting:
             waiting = picture.missing(learner.clicks_of(image)) or waiting
@@ -117,9 +111,9 @@ class WideMasks:
             ImportRefused: the original is gone or damaged.
         """
         project, state = learner.project, self._states.get(self._key(learner, image))
-        if project is None or state is None or not self.serves(learner, image):
+        if project is None or state is None:
             return
-        picture = self._pictures.wide_picture(image, project.learner)
+        picture = self.pictures.wide_picture(image, project.learner)
         while missing := picture.missing(learner.clicks_of(image)):
             picture.encode(min(missing, key=lambda number: _away(picture, number, state.focus)))
         picture.encode(_next(state, picture, learner.revision))
@@ -135,7 +129,7 @@ class WideMasks:
         """
         project = learner.project
         assert project is not None
-        picture = self._pictures.wide_picture(image, project.learner)
+        picture = self.pictures.wide_picture(image, project.learner)
         if len(learner.clicked_classes()) < 2 and not learner.is_guessing():  # nothing has to be encoded to know that
             raise NoPoints(missing_message(tuple(sorted(learner.clicked_classes()))))
         clicks = learner.clicks_of(image)

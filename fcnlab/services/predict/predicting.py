@@ -27,7 +27,6 @@ from fcnlab.core.training.network_output import ChosenNetwork, rounded_probabili
 from fcnlab.domain.images import Imaging, PixelSize, Recipe
 from fcnlab.domain.project import ClassLabel
 from fcnlab.errors import ImportRefused
-from fcnlab.services.live.fitting import Maker
 from fcnlab.services.models.files import Content, NetworkPredictor
 from fcnlab.storage.files.devices import pick_device
 from fcnlab.storage.files.tensor_cache import passing_cache
@@ -76,7 +75,7 @@ class Predictor:
 
     def __init__(
         self,
-        maker: Maker | NetworkModel,
+        maker: Model | ChosenNetwork | NetworkModel,
         *,
         device: str,
         max_pixels: int,
@@ -152,7 +151,7 @@ class Predictor:
             mask = painted(mask, painting)
         return Answer(mask, (opinion.class_ids, opinion.probabilities) if with_probabilities else None)
 
-    def _segmentation(self, maker: Maker, rgb: NDArray[np.uint8], clicks: Clicks) -> Segmentation:
+    def _segmentation(self, maker: Model | ChosenNetwork, rgb: NDArray[np.uint8], clicks: Clicks) -> Segmentation:
         working = learner_picture(rgb, maker.spec)
         if isinstance(maker, ChosenNetwork):
             answer = rounded_probabilities(maker.model, rgb, device=self._device)

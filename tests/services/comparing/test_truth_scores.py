@@ -28,7 +28,7 @@ def bench(lab: Lab, tmp_path: Path) -> Bench:
 def own_mask(bench: Bench, name: str) -> np.ndarray:
     bench.learner.refresh()
     image = projects.image(bench.lab, image_id=bench.images[name])
-    return predicted_mask(bench.learner, image, bench.learner.cold_model())
+    return predicted_mask(bench.learner, image, bench.learner.source_of(bench.learner.cold_model()))
 
 
 def measured(bench: Bench, *versions: object) -> list[TruthProgress]:

@@ -103,17 +103,17 @@ def test_a_kept_instant_version_goes_on_saying_what_it_said(lab: Lab, tmp_path: 
     bench.click("one.png", (40, 60, 1), (5, 5, 0), (80, 130, 0))
     bench.learner.refresh()
     two = projects.image(lab, image_id=bench.images["two.png"])
-    before = predicted_mask(bench.learner, two, bench.learner.maker())
+    before = predicted_mask(bench.learner, two, bench.learner.source())
     kept = keep_instant(lab, bench.learner, labeller="ann")
     bench.click("one.png", (41, 61, 0), (20, 60, 0), (60, 60, 0), (90, 5, 1))  # nonsense
 
     use_model(lab, project_id=bench.project.id, model_id=kept.id)
     bench.learner.refresh()
-    after = predicted_mask(bench.learner, two, bench.learner.maker())
+    after = predicted_mask(bench.learner, two, bench.learner.source())
 
     assert np.array_equal(before, after)
     one = projects.image(lab, image_id=bench.images["one.png"])
-    mask = predicted_mask(bench.learner, one, bench.learner.maker())
+    mask = predicted_mask(bench.learner, one, bench.learner.source())
     assert [mask[row, col] for row, col in ((41, 61), (20, 60), (60, 60), (90, 5))] == [0, 0, 0, 1]
 
 

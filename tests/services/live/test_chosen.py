@@ -60,12 +60,12 @@ def test_every_click_is_obeyed_in_what_a_network_exports(bench: Bench, spec: Lea
 def test_what_looks_like_a_click_next_to_it_has_its_class(bench: Bench) -> None:
     image = projects.image(bench.lab, image_id=bench.images["one.png"])
     bench.learner.refresh()
-    before = predicted_mask(bench.learner, image, bench.learner.maker())
+    before = predicted_mask(bench.learner, image, bench.learner.source())
     other = 1 - int(before[40, 60])
 
     bench.click("one.png", (40, 60, other))
     bench.learner.refresh()
-    after = predicted_mask(bench.learner, image, bench.learner.maker())
+    after = predicted_mask(bench.learner, image, bench.learner.source())
 
     rows, cols = np.nonzero(before != after)
     assert len(rows) > 1
@@ -101,15 +101,15 @@ def test_without_settings_and_clicks_the_mask_is_what_the_network_says(bench: Be
     plain = LearnerSpec(working_side=256, refine=False)
     projects.set_learner(bench.lab, project_id=bench.project.id, learner=plain)
     bench.learner.refresh()
-    maker = bench.learner.maker()
-    assert isinstance(maker, ChosenNetwork)
+    source = bench.learner.source()
+    assert isinstance(source.content, ChosenNetwork)
     image = projects.image(bench.lab, image_id=bench.images["one.png"])
     rgb = np.array(Image.open(io.BytesIO(picture(0))))
 
-    says = NetworkPredictor(maker.model, device="cpu").mask(rgb)
+    says = NetworkPredictor(source.content.model, device="cpu").mask(rgb)
 
     assert len(np.unique(says)) == 2
-    assert (predicted_mask(bench.learner, image, maker) == says).mean() > 0.999  # rounding decides a tie or two
+    assert (predicted_mask(bench.learner, image, source) == says).mean() > 0.999  # rounding decides a tie or two
     (tmp_path / "one.png").write_bytes(picture(0))
     assert bench.learner.record is not None
     model = bench.lab.folders.checkpoints / bench.learner.record.file
@@ -128,18 +128,18 @@ def test_a_class_removed_since_is_never_shown_and_a_new_one_only_where_it_was_cl
     choose(bench, classes=classes, seed=3)
     image = projects.image(lab, image_id=bench.images["one.png"])
     bench.learner.refresh()
-    maker = bench.learner.maker()
-    assert third.id in predicted_mask(bench.learner, image, maker)
+    source = bench.learner.source()
+    assert third.id in predicted_mask(bench.learner, image, source)
 
     projects.remove_class(lab, project_id=bench.project.id, class_id=third.id)
     new = projects.add_class(lab, project_id=bench.project.id, name="spot")
     bench.click("one.png", (50, 70, new.id))
     bench.learner.refresh()
-    mask = predicted_mask(bench.learner, image, bench.learner.maker())
+    mask = predicted_mask(bench.learner, image, bench.learner.source())
 
-    assert isinstance(maker, ChosenNetwork)
+    assert isinstance(source.content, ChosenNetwork)
     answer = network_model.network_probabilities(
-        maker.model, np.array(Image.open(io.BytesIO(picture(0)))), device="cpu"
+        source.content.model, np.array(Image.open(io.BytesIO(picture(0)))), device="cpu"
     )
     assert answer.shape[0] == 3
     assert third.id not in mask
@@ -150,7 +150,7 @@ def test_a_class_removed_since_is_never_shown_and_a_new_one_only_where_it_was_cl
 def test_in_object_mode_every_region_of_a_networks_mask_holds_a_click(bench: Bench) -> None:
     image = projects.image(bench.lab, image_id=bench.images["one.png"])
     bench.learner.refresh()
-    ground = (predicted_mask(bench.learner, image, bench.learner.maker()) == 0).astype(np.uint8)
+    ground = (predicted_mask(bench.learner, image, bench.learner.source()) == 0).astype(np.uint8)
     far = cv2.distanceTransform(ground, cv2.DIST_L2, 5)
     row, col = (int(one) for one in np.unravel_index(far.argmax(), far.shape))
     bench.click("one.png", (row, col, 1))
@@ -159,7 +159,7 @@ def test_in_object_mode_every_region_of_a_networks_mask_holds_a_click(bench: Ben
         spec = replace(bench.project.learner, object_mode=mode)
         projects.set_learner(bench.lab, project_id=bench.project.id, learner=spec)
         bench.learner.refresh()
-        masks.append(predicted_mask(bench.learner, image, bench.learner.maker()))
+        masks.append(predicted_mask(bench.learner, image, bench.learner.source()))
 
     without, within = masks
     _, regions = cv2.connectedComponents((within == 1).astype(np.uint8), connectivity=4)

@@ -25,6 +25,7 @@ from fcnlab.services.images.importing import import_files
 from fcnlab.services.labelling.events import add_points, points_of_image, set_image_state
 from fcnlab.services.live.fitting import ProjectLearner
 from fcnlab.services.live.jobs import Jobs
+from fcnlab.services.live.live_sources import InstantSource
 from fcnlab.services.live.masks import kept_mask
 from fcnlab.services.live.overlay_store import Overlay
 from fcnlab.services.live.picture_store import PictureStore
@@ -253,14 +254,14 @@ def test_a_fault_in_making_a_mask_is_said_with_what_to_do_and_the_next_one_is_ma
 def test_ranking_goes_on_after_images_that_fail(lab: Lab, jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     project_id, (cat, coffee) = project_with(lab, "chelsea.png", "coffee.png")
     click(lab, cat, CAT)
-    plain_probabilities, failures = ProjectLearner.plain_probabilities, iter([MemoryError(), RuntimeError("a fault")])
+    unrefined, failures = InstantSource.unrefined, iter([MemoryError(), RuntimeError("a fault")])
 
-    def failing(learner: ProjectLearner, image: ImageInfo, judge: Any) -> Any:
+    def failing(source: InstantSource, image: ImageInfo) -> Any:
         for failure in failures:
             raise failure
-        return plain_probabilities(learner, image, judge)
+        return unrefined(source, image)
 
-    monkeypatch.setattr(ProjectLearner, "plain_probabilities", failing)
+    monkeypatch.setattr(InstantSource, "unrefined", failing)
     jobs.opened(project_id, cat)
     overlay_after(jobs, cat)
     for _ in range(2400):

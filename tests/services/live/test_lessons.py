@@ -66,8 +66,8 @@ def started(lab: Lab, project_id: int) -> ProjectLearner:
 
 def masks(lab: Lab, learner: ProjectLearner, images: list[int]) -> Masks:
     learner.refresh()
-    maker = learner.maker()
-    return [predicted_mask(learner, projects.image(lab, image_id=one), maker) for one in images]
+    source = learner.source()
+    return [predicted_mask(learner, projects.image(lab, image_id=one), source) for one in images]
 
 
 def of_a_fresh_project(lab: Lab, images: list[int], photos: list[Path], folder: Path) -> Masks:

@@ -24,6 +24,7 @@ from fcnlab.services.export.writing import ProjectWriter
 from fcnlab.services.labelling.events import acknowledged, add_points, apply_events, set_image_state
 from fcnlab.services.labelling.point_import import export_points
 from fcnlab.services.live.jobs import Jobs
+from fcnlab.services.live.mask_source import ModelSource
 from fcnlab.services.live.masks import keep_mask, kept_mask, predicted_mask
 from fcnlab.services.live.overlay_store import Overlay
 from fcnlab.services.live.predictions import Answers
@@ -66,7 +67,7 @@ def payload(class_id: int | None) -> dict[str, Any]:
 
 def predicted(bench: Bench, name: str) -> np.ndarray:
     bench.learner.refresh()
-    return predicted_mask(bench.learner, projects.image(bench.lab, image_id=bench.images[name]), bench.learner.maker())
+    return predicted_mask(bench.learner, projects.image(bench.lab, image_id=bench.images[name]), bench.learner.source())
 
 
 @pytest.mark.parametrize("object_mode", [False, True])
@@ -123,16 +124,16 @@ def test_a_mask_made_while_the_image_was_painted_again_is_not_kept(
 ) -> None:
     image = projects.image(bench.lab, image_id=bench.images["a.png"])
     set_image_state(bench.lab, image_id=image.id, state=ImageState.DONE, labeller="ann")
-    segment_by = bench.learner.segment_by
+    predict = ModelSource.predict
 
     def interrupted(*args: Any, **options: Any) -> Any:
         monkeypatch.undo()
         set_image_state(bench.lab, image_id=image.id, state=ImageState.IN_PROGRESS, labeller="bob")
         paint(bench, "a.png")
         set_image_state(bench.lab, image_id=image.id, state=ImageState.DONE, labeller="bob")
-        return segment_by(*args, **options)
+        return predict(*args, **options)
 
-    monkeypatch.setattr(bench.learner, "segment_by", interrupted)
+    monkeypatch.setattr(ModelSource, "predict", interrupted)
     keep_mask(bench.lab, bench.learner, image)
 
     done = projects.image(bench.lab, image_id=image.id)

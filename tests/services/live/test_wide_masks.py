@@ -163,11 +163,11 @@ def test_the_mask_that_leaves_does_not_depend_on_how_the_image_was_labelled(
     bench.click("one.png", *CLICKS)
     learner.refresh()
     masks.freshen(learner, image)
-    labelled = predicted_mask(learner, image, learner.cold_model())
+    labelled = predicted_mask(learner, image, learner.source_of(learner.cold_model()))
 
     monkeypatch.setattr(wide, "WIDE_PIXELS", 10**9)
     other = ProjectLearner(bench.lab, PictureStore(bench.lab), project_id=bench.project.id)
     other.refresh()
 
-    assert np.array_equal(labelled, predicted_mask(other, image, other.cold_model()))
+    assert np.array_equal(labelled, predicted_mask(other, image, other.source_of(other.cold_model())))
     assert 0 < (labelled == 1).mean() < 1
