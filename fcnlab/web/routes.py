@@ -206,6 +206,7 @@ def overlay_meta(overlay: Overlay | None, status: Status, *, client: str) -> dic
         "progress": round(status.progress, 3),
         "message": status.message,
         "milliseconds": round(overlay.milliseconds, 1) if overlay else None,
+        "spans": {part: round(took, 1) for part, took in overlay.spans.items()} if overlay else {},
         "updated_at": overlay.made_at.isoformat() if overlay else None,
         "width": overlay.hw[1] if overlay else 0,
         "height": overlay.hw[0] if overlay else 0,

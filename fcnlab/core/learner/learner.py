@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -236,20 +236,38 @@ def fit(teachings: list[Teaching], spec: LearnerSpec, *, start: Head | None = No
     return replace(head, is_guess=is_guess)
 
 
-def segment(picture: Picture, head: Head, clicks: Clicks, spec: LearnerSpec, *, background: int | None) -> Segmentation:
-    """Score, add what the clicks of this image say, refine.
+Mark = Callable[[str], None]
+"""Is told the name of a part when that is finished: so whoever may look at a clock knows how long each took."""
+
+
+def unmarked(part: str) -> None:
+    """The mark of whoever does not want to know."""
+
+
+def segment(
+    picture: Picture,
+    head: Head,
+    clicks: Clicks,
+    spec: LearnerSpec,
+    *,
+    background: int | None,
+    mark: Mark = unmarked,
+) -> Segmentation:
+    """Score, add what the clicks of this image say, refine; the parts are `score`, `walk` and `refine`.
 
     In an image nobody clicked two classes in, the walker has little to hold on to: its answer and the plain head's
     are averaged, which keeps thin things. A first guess is the exception where its click is: there the picture's own
     head tells better than the plain one what the click stands for.
     """
-    opinions = _at_picture_size(_walked(picture, head, clicks), picture, spec)
+    opinions = _at_picture_size(_walked(picture, head, clicks, mark), picture, spec)
     if not has_two_classes(clicks, head):
         plain = opinions_of(score_stages(picture.stages, *margins(head)))
         opinions = WALKER_SHARE * opinions + (1 - WALKER_SHARE) * _at_picture_size(plain, picture, spec)
-    return segment_from_probabilities(
+    segmentation = segment_from_probabilities(
         head.class_ids, probabilities_of(opinions), clicks, picture.lab, spec, background=background
     )
+    mark("refine")
+    return segmentation
 
 
 def segment_from_probabilities(
@@ -302,7 +320,7 @@ def _at_picture_size(opinions: NDArray[np.float32], picture: Picture, spec: Lear
     return np.stack([regridded(one, WALKER_STRIDE)[:height, :width] for one in opinions])
 
 
-def _walked(picture: Picture, head: Head, clicks: Clicks) -> NDArray[np.float32]:
+def _walked(picture: Picture, head: Head, clicks: Clicks, mark: Mark) -> NDArray[np.float32]:
     """The walker's opinions on its grid, (1, h, w) or (K, h, w), asked twice where two classes were clicked.
 
     In between, the picture's own head learns from the first answer.
@@ -318,8 +336,11 @@ def _walked(picture: Picture, head: Head, clicks: Clicks) -> NDArray[np.float32]
         grid_hw=picture.graph.hw,
     )
     scores += alike[1:] - alike[:1] if len(scores) == 1 else alike
+    mark("score")
     own_features = picture.own_features if has_two_classes(clicks, head) else None
-    return spread(picture.graph, scores, clicks, belongs, picture.hw, own_features)
+    walked = spread(picture.graph, scores, clicks, belongs, picture.hw, own_features)
+    mark("walk")
+    return walked
 
 
 def spread(

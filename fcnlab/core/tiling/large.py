@@ -36,6 +36,7 @@ from fcnlab.core.learner.learner import (
     SIMILARITY_WEIGHT,
     WALKER_SHARE,
     WALKER_STRIDE,
+    Mark,
     Picture,
     Segmentation,
     grid_hw,
@@ -44,6 +45,7 @@ from fcnlab.core.learner.learner import (
     prepare,
     segment,
     spread,
+    unmarked,
 )
 from fcnlab.core.learner.opinions import margins, opinions_of, probabilities_of, winner_of
 from fcnlab.core.learner.queries import likeliest
@@ -222,7 +224,13 @@ class _Seen:
 
 
 def segment_large(
-    picture: LargePicture, head: Head, clicks: Clicks, spec: LearnerSpec, *, background: int | None
+    picture: LargePicture,
+    head: Head,
+    clicks: Clicks,
+    spec: LearnerSpec,
+    *,
+    background: int | None,
+    mark: Mark = unmarked,
 ) -> Segmentation:
     """As `learner.segment`; probabilities are float16."""
     hw = picture.hw
@@ -233,8 +241,10 @@ def segment_large(
     del small_lab
     graph = graph_of(seen.weights)
     seen.weights = seen.weights[:0]
+    mark("score")
     opinions = spread(graph, seen.scores, clicks, belongs, hw, features)
     del graph, features
+    mark("walk")
     seen.scores = seen.scores[:0]
     class_ids = np.asarray(head.class_ids, np.uint8)
     class_map = np.empty(hw, np.uint8)
@@ -249,6 +259,7 @@ def segment_large(
         class_map[start:stop] = class_ids[winner_of(found)]
     del rows_of
     class_map = obeyed(class_map, clicks, picture.lab, spec, background=background)
+    mark("refine")
     return Segmentation(head.class_ids, probabilities, class_map)
 
 
@@ -390,12 +401,18 @@ def open_picture(encoder: StageEncoder, rgb: NDArray[np.uint8], spec: LearnerSpe
 
 
 def segment_any(
-    picture: AnyPicture, head: Head, clicks: Clicks, spec: LearnerSpec, *, background: int | None
+    picture: AnyPicture,
+    head: Head,
+    clicks: Clicks,
+    spec: LearnerSpec,
+    *,
+    background: int | None,
+    mark: Mark = unmarked,
 ) -> Segmentation:
     """The mask of a picture of any size; see `learner.segment`."""
     if isinstance(picture, LargePicture):
-        return segment_large(picture, head, clicks, spec, background=background)
-    return segment(picture, head, clicks, spec, background=background)
+        return segment_large(picture, head, clicks, spec, background=background, mark=mark)
+    return segment(picture, head, clicks, spec, background=background, mark=mark)
 
 
 def plain_of(picture: AnyPicture, head: Head) -> NDArray[np.float32]:

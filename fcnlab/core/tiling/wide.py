@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from fcnlab.core.images.coords import learner_hw, working_picture
 from fcnlab.core.learner.encoder import StageEncoder
 from fcnlab.core.learner.head import Head
-from fcnlab.core.learner.learner import Picture, Segmentation, fit, prepare, segment, teach
+from fcnlab.core.learner.learner import Mark, Picture, Segmentation, fit, prepare, segment, teach, unmarked
 from fcnlab.core.learner.samples import Clicks
 from fcnlab.core.tiling.large import LazyLab
 from fcnlab.core.tiling.tiled_stages import TiledStages, TileShelf
@@ -155,7 +155,14 @@ class WidePicture:
         return segment(self._coarse, head, clicks, seen, background=background)
 
     def segment(
-        self, number: int, head: Head, clicks: Clicks, spec: LearnerSpec, *, background: int | None
+        self,
+        number: int,
+        head: Head,
+        clicks: Clicks,
+        spec: LearnerSpec,
+        *,
+        background: int | None,
+        mark: Mark = unmarked,
     ) -> tuple[Box, Segmentation]:
         """The inner box of a tile and its mask; objects are kept whole by whoever sees the whole."""
         inner, outer = (one.clipped(self.hw) for one in (self.plan.tiles[number].inner, self.plan.tiles[number].outer))
@@ -168,7 +175,9 @@ class WidePicture:
             outer.hw,
             clicks.weights[inside],
         )
-        found = segment(self.tile(number), head, own, replace(spec, object_mode=False), background=background)
+        tile = self.tile(number)
+        mark("encode")
+        found = segment(tile, head, own, replace(spec, object_mode=False), background=background, mark=mark)
         kept = inner.moved(-outer.top, -outer.left).slices
         return inner, replace(
             found, probabilities=found.probabilities[(slice(None), *kept)], class_map=found.class_map[kept]

@@ -10,7 +10,7 @@ from fcnlab.core.images.coords import learner_hw
 from fcnlab.core.images.painting import Painting
 from fcnlab.core.learner import learner
 from fcnlab.core.learner.head import Head, missing_message
-from fcnlab.core.learner.learner import Teaching
+from fcnlab.core.learner.learner import Mark, Teaching, unmarked
 from fcnlab.core.learner.model import Lesson, Model, canonical_teachings, frozen_model
 from fcnlab.core.learner.samples import NEIGHBOURS_UP_TO, Clicks, canonical_clicks
 from fcnlab.core.tiling.large import segment_any
@@ -297,11 +297,11 @@ class ProjectLearner:
         self.learn_from(own)
         return self.counter.count(project, own, self.clicks_of(own))
 
-    def segment(self, image: ImageInfo, head: Head) -> learner.Segmentation:
+    def segment(self, image: ImageInfo, head: Head, *, mark: Mark = unmarked) -> learner.Segmentation:
         """The mask of an image by a head of the instant learner."""
         project, clicks = self._known_project(), self.clicks_of(image)
         picture = self._pictures.picture(image, project.learner)
-        return segment_any(picture, head, clicks, project.learner, background=project.background)
+        return segment_any(picture, head, clicks, project.learner, background=project.background, mark=mark)
 
     def keep_lessons(self) -> None:
         """Write new lessons to the disk cache."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.core.images.coords import learner_hw
-from fcnlab.core.learner.learner import Segmentation
+from fcnlab.core.learner.learner import Mark, Segmentation, unmarked
 from fcnlab.core.learner.samples import Clicks
 from fcnlab.core.tiling.wide import is_wide
 from fcnlab.domain.images import ImageInfo
@@ -87,13 +87,17 @@ class InstantSource(_Live, WholeImages):
         assert self._learner.project is not None
         return "" if self._pictures.is_ready(image, self._learner.project.learner) else "encoding the image"
 
-    def predict(self, image: ImageInfo, *, keeps: bool = False) -> Prediction:
+    def predict(self, image: ImageInfo, *, keeps: bool = False, mark: Mark = unmarked) -> Prediction:
         """By all points learned from so far, those of the image among them."""
         del keeps  # whoever asks this source looks at the image
         assert self._learner.project is not None
         self._pictures.picture(image, self._learner.project.learner)
+        mark("encode")
         self._learner.learn_from(image)
-        return Prediction(self._learner.segment(image, self._learner.fit()))
+        mark("samples")
+        head = self._learner.fit()
+        mark("fit")
+        return Prediction(self._learner.segment(image, head, mark=mark))
 
 
 class TiledSource(_Live):
@@ -109,10 +113,10 @@ class TiledSource(_Live):
         """Tiles that were clicked have to be encoded before there is any mask."""
         return "" if self._tiles.has_begun(self._learner, image) else "encoding what was clicked"
 
-    def predict(self, image: ImageInfo, *, keeps: bool = False) -> Prediction:
+    def predict(self, image: ImageInfo, *, keeps: bool = False, mark: Mark = unmarked) -> Prediction:
         """One tile more; the mask of the whole image as far as it is made."""
         del keeps
-        segmentation, changed = self._tiles.freshen(self._learner, image)
+        segmentation, changed = self._tiles.freshen(self._learner, image, mark=mark)
         return Prediction(segmentation, changed)
 
     def progress(self, image: ImageInfo) -> float:
@@ -146,9 +150,10 @@ class CounterSource(_Live, WholeImages):
             return "" if is_ready else f"asking {learner.record.name}"
         return "" if learner.counter.is_ready(project, image) else "encoding the image"
 
-    def predict(self, image: ImageInfo, *, keeps: bool = False) -> Prediction:
+    def predict(self, image: ImageInfo, *, keeps: bool = False, mark: Mark = unmarked) -> Prediction:
         """Blobs, objects and counts by what is learned so far."""
         del keeps
         counted = self._learner.count(image)
+        mark("count")
         segmentation = Segmentation(counted.class_ids, counted.probabilities, counted.class_map)
         return Prediction(segmentation, count=counted.count)

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.core.learner.learner import Segmentation
+from fcnlab.core.learner.learner import Mark, Segmentation, unmarked
 from fcnlab.core.learner.model import Model
 from fcnlab.core.learner.samples import Clicks
 from fcnlab.core.tiling.large import segment_any
@@ -55,8 +55,12 @@ class MaskSource(Protocol):
     def waits_for(self, image: ImageInfo) -> str:
         """What has to be done before `predict` answers, in words for people; empty when it answers at once."""
 
-    def predict(self, image: ImageInfo, *, keeps: bool = False) -> Prediction:
-        """The mask of an image; `keeps`: somebody looks at it, and will click.
+    def predict(self, image: ImageInfo, *, keeps: bool = False, mark: Mark = unmarked) -> Prediction:
+        """The mask of an image.
+
+        Args:
+            keeps: somebody looks at the image, and will click.
+            mark: is told when a part is finished: encode, samples, fit, score, walk, refine.
 
         Raises:
             NoPoints: too little was clicked to tell classes apart.
@@ -118,12 +122,13 @@ class ModelSource(WholeImages):
         """The picture has to be encoded."""
         return "" if self._pictures.is_ready(image, self.content.spec) else f"asking {self._name}"
 
-    def predict(self, image: ImageInfo, *, keeps: bool = False) -> Prediction:
+    def predict(self, image: ImageInfo, *, keeps: bool = False, mark: Mark = unmarked) -> Prediction:
         """By its head, and the whole path of the instant learner."""
         model, picture_of = self.content, self._pictures.picture if keeps else self._pictures.passing_picture
         picture = picture_of(image, model.spec)
+        mark("encode")
         clicks = self.clicks_of(image)
-        return Prediction(segment_any(picture, model.head, clicks, model.spec, background=model.background))
+        return Prediction(segment_any(picture, model.head, clicks, model.spec, background=model.background, mark=mark))
 
     def unrefined(self, image: ImageInfo) -> NDArray[np.float32]:
         """By its head alone."""
@@ -144,10 +149,13 @@ class NetworkSource(WholeImages):
         """The network has to be asked."""
         return "" if self._shelf.is_ready(image, self.content) else f"asking {self._name}"
 
-    def predict(self, image: ImageInfo, *, keeps: bool = False) -> Prediction:
+    def predict(self, image: ImageInfo, *, keeps: bool = False, mark: Mark = unmarked) -> Prediction:
         """What the network says of the picture, obeying the clicks."""
         look = self._shelf.look(image, self.content, keeps=keeps)
-        return Prediction(self.content.segment(look, self.clicks_of(image)))
+        mark("encode")
+        segmentation = self.content.segment(look, self.clicks_of(image))
+        mark("refine")
+        return Prediction(segmentation)
 
     def unrefined(self, image: ImageInfo) -> NDArray[np.float32]:
         """What the network says, at a quarter of the size."""

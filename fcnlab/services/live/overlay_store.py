@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 import zlib
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -49,6 +50,7 @@ class Overlay:
         changes: how it came about, this overlay's own last.
         newest: the class ids of the last change, packed.
         is_final: the stored mask of a done image.
+        spans: milliseconds of the parts of making it, by name.
         count: what was counted, in a project that counts.
     """
 
@@ -61,6 +63,7 @@ class Overlay:
     newest: bytes
     is_final: bool = False
     count: ImageCount | None = None
+    spans: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def hw(self) -> tuple[int, int]:
@@ -138,6 +141,7 @@ class Board:
         touched: Box | None = None,
         is_final: bool = False,
         count: ImageCount | None = None,
+        spans: Mapping[str, float] | None = None,
     ) -> Overlay:
         """Show a class map (H, W) uint8 from now on, which is not written to any more.
 
@@ -145,6 +149,7 @@ class Board:
         caller goes on writing to the probabilities, which are copied: those outside this box are as they were when the
         overlay before was pinned.
         """
+        began = time.perf_counter()
         shown = self.overlay(image_id)
         changed = Box(0, 0, *class_map.shape) if shown is None else changed_box(shown.class_map, class_map)
         newest = packed(class_map, changed)
@@ -154,8 +159,18 @@ class Board:
             change = Change(self._number, changed, touched)
             before = () if shown is None or shown.hw != class_map.shape else shown.changes[1 - CHANGES_KEPT :]
             changes = (*before, change)
+            publish = (time.perf_counter() - began) * 1000
             overlay = Overlay(
-                self._number, class_map, dict(covers), milliseconds, made_at, changes, newest, is_final, count
+                self._number,
+                class_map,
+                dict(covers),
+                milliseconds + publish,
+                made_at,
+                changes,
+                newest,
+                is_final,
+                count,
+                {**(spans or {}), "publish": publish},
             )
             self._place(image_id).overlay = overlay
             self._forget_oldest()

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fcnlab.core.images.coords import learner_hw
 from fcnlab.core.images.painting import Painting, painted
+from fcnlab.core.learner.learner import Mark
 from fcnlab.domain.counting import ImageCount, Task
 from fcnlab.domain.images import ImageInfo, ImageState
 from fcnlab.domain.project import IGNORE, Project
@@ -32,6 +33,25 @@ IMAGES_KEPT = 1000
 
 BASES_KEPT = 8
 """Images whose mask is kept without what is painted: a stroke on them needs nothing learned again."""
+
+
+class Spans:
+    """How long each part of making an overlay took; `started` is a `time.perf_counter()`."""
+
+    def __init__(self, started: float) -> None:
+        self._started = self._last = started
+        self.milliseconds: dict[str, float] = {}
+
+    def mark(self, part: str) -> None:
+        """All since the last mark was this part."""
+        now = time.perf_counter()
+        self.milliseconds[part] = self.milliseconds.get(part, 0.0) + (now - self._last) * 1000
+        self._last = now
+
+    @property
+    def total(self) -> float:
+        """Milliseconds from the start to the last mark."""
+        return (self._last - self._started) * 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +113,7 @@ class OverlayMaker:
             ImportRefused: the original is gone or damaged.
             CheckpointError, UnknownEncoder, InvalidClasses: the model that the project chose cannot be used.
         """
+        spans = Spans(started)
         project, source = learner.project, self._sources.source_for(learner, image)
         assert project is not None
         is_done = image.state is ImageState.DONE and source.keeps_masks
@@ -110,7 +131,8 @@ class OverlayMaker:
         painting = learner.painting_of(image)
         try:
             if base is None or base.revision != learner.revision or not is_whole:
-                found = self._predicted(source, image)
+                spans.mark("read")
+                found = self._predicted(source, image, spans.mark)
                 made, touched = found.segmentation, found.changed
                 base = self._keep(image, _Base(learner.revision, made.class_map, found.count))
                 opinion = made.class_ids, made.probabilities
@@ -120,15 +142,18 @@ class OverlayMaker:
                 return True
             self._board.say(image.id, "missing", message=missing_in_words(project, learner) or str(missing))
             return False
+        class_map = painted(base.class_map, painting)
+        spans.mark("paint")
         self._board.pin(
             image.id,
-            painted(base.class_map, painting),
+            class_map,
             covers=covers,
-            milliseconds=(time.perf_counter() - started) * 1000,
+            milliseconds=spans.total,
             made_at=self._lab.clock(),
             opinion=opinion or "kept",
             touched=touched,
             count=base.count,
+            spans=spans.milliseconds,
         )
         self._made_from[image.id] = (learner.revision, *made_from[1:])
         return True
@@ -154,12 +179,12 @@ class OverlayMaker:
             made_at=self._lab.clock(),
         )
 
-    def _predicted(self, source: MaskSource, image: ImageInfo) -> Prediction:
+    def _predicted(self, source: MaskSource, image: ImageInfo, mark: Mark) -> Prediction:
         """The prediction of now; where it has to wait for something, the status says for what. Raises as `make`."""
         waits_for = source.waits_for(image)
         if waits_for:
             self._board.say(image.id, "encoding", progress=0.3, message=waits_for)
-        return source.predict(image, keeps=True)
+        return source.predict(image, keeps=True, mark=mark)
 
     def _pin_final(
         self,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fcnlab.core.images.coords import learner_hw
 from fcnlab.core.learner.head import missing_message
-from fcnlab.core.learner.learner import Segmentation, obeyed
+from fcnlab.core.learner.learner import Mark, Segmentation, obeyed, unmarked
 from fcnlab.core.learner.samples import Clicks
 from fcnlab.core.tiling.large import LazyLab
 from fcnlab.core.tiling.tiles import Box
@@ -118,7 +118,7 @@ class WideMasks:
             picture.encode(min(missing, key=lambda number: _away(picture, number, state.focus)))
         picture.encode(_next(state, picture, learner.revision))
 
-    def freshen(self, learner: ProjectLearner, image: ImageInfo) -> tuple[Segmentation, Box]:
+    def freshen(self, learner: ProjectLearner, image: ImageInfo, *, mark: Mark = unmarked) -> tuple[Segmentation, Box]:
         """One tile more by what is known now: the mask of the whole image as far as it is made, and where it is new.
 
         The probabilities are written to again by the next call; outside the box they are those of the last one.
@@ -136,14 +136,17 @@ class WideMasks:
         roughly = self._roughly(learner, image, picture, clicks)
         if roughly is not None:
             state, filled = roughly
+            mark("score")
             return self._shown(state, learner, picture, clicks), filled
         learner.learn_from(image)
+        mark("samples")
         head = learner.newest_head()
+        mark("fit")
         state = self._state(learner, image, picture, head.class_ids)
         is_new = max(state.made.values()) < 0 and state.rough is None
         self._look_where_clicked(state, clicks, picture)
         number = _next(state, picture, learner.revision)
-        box, found = picture.segment(number, head, clicks, project.learner, background=project.background)
+        box, found = picture.segment(number, head, clicks, project.learner, background=project.background, mark=mark)
         kept = _keep(state, box, found)
         state.made[number], state.is_owed = learner.revision, False
         return self._shown(state, learner, picture, clicks), Box(0, 0, *state.class_map.shape) if is_new else kept
