@@ -6,8 +6,9 @@ The cases: one 1024x768 photograph with up to 50 points (200 clicks after 20 of 
 points); the same in a project with 5,000 points in 500 images; one 12-megapixel photograph (time to the first mask,
 then per click); one of 108, shown whole, and zoomed in until three of its pixels are one of the screen; a project of 20
 further images, before and while a worker trains FCN-8s on it; 512x512 pixels with 200 cells in a project that counts.
-Reports medians and 95th percentiles in milliseconds, and
-how much of the overlay is sent per click.
+Reports medians and 95th percentiles in milliseconds, how much of the overlay is sent per click, and medians of the
+parts: those of the server (read, encode, samples, fit, score, walk, refine, paint, publish), and the moments of the
+browser after the button (sent, acknowledged, received, painted).
 """
 
 from __future__ import annotations
@@ -104,8 +105,13 @@ WATCH_BYTES = """() => {
 }"""
 
 
-def click_round(page: Page, count: int, rng: np.random.Generator, part: Box) -> list[float]:
-    """Click `count` times at random places of a part of the image, classes in turn, each after the last mask; ms."""
+def click_round(
+    page: Page, count: int, rng: np.random.Generator, part: Box, parts: list[dict[str, float]]
+) -> list[float]:
+    """Click `count` times at random places of a part of the image, classes in turn, each after the last mask; ms.
+
+    `parts` gets what each click took, part by part: the server's, and the browser's since the button came up.
+    """
     times = []
     for number in range(count):
         page.keyboard.press(str(1 + number % 2))
@@ -115,6 +121,7 @@ def click_round(page: Page, count: int, rng: np.random.Generator, part: Box) -> 
         page.mouse.click(x, y)
         page.wait_for_function(f"window.clickTimes.length > {known}", timeout=60_000)
         times.append(float(page.evaluate("window.clickTimes.at(-1)")))
+        parts.append(json.loads(page.evaluate("window.viewport().dataset.spans ?? '{}'")))
     return times
 
 
@@ -172,7 +179,7 @@ def measure(
     with_training: bool = False,
     scale: float | None = None,
     task: Task = Task.MASKS,
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Median and 95th percentile of the click latency, and the time to the first mask.
 
     `scale`: zoom in until a pixel of the image is so many of the screen, wait until all is made, and click there.
@@ -207,20 +214,24 @@ def measure(
             return clicked(page, clicks, warm_up, rng, part) | {"first_mask_s": round(first, 2)}
 
 
-def clicked(page: Page, clicks: int, warm_up: int, rng: np.random.Generator, part: Box) -> dict[str, float]:
+def clicked(page: Page, clicks: int, warm_up: int, rng: np.random.Generator, part: Box) -> dict[str, Any]:
     """Figures of `clicks` clicks after the warm-up, in rounds that take their points back."""
     times: list[float] = []
+    parts: list[dict[str, float]] = []
     sent = 0.0
     while len(times) < warm_up + clicks:
         before = page.evaluate("window.overlayBytes")
-        times += click_round(page, min(ROUND, warm_up + clicks - len(times)), rng, part)
+        times += click_round(page, min(ROUND, warm_up + clicks - len(times)), rng, part, parts)
         page.wait_for_timeout(300)
         sent += page.evaluate("window.overlayBytes") - before
         for _ in range(ROUND):
             page.keyboard.press("z")
         page.wait_for_timeout(1500)
-    measured = np.array(times[warm_up:])
+    measured, parts = np.array(times[warm_up:]), parts[warm_up:]
+    names = dict.fromkeys(name for one in parts for name in one)
+    spans = {name: round(float(np.median([one.get(name, 0.0) for one in parts])), 1) for name in names}
     return {
+        "spans_ms": spans,
         "median_ms": round(float(np.median(measured)), 1),
         "p95_ms": round(float(np.percentile(measured, 95)), 1),
         "sent_kb": round(sent / len(times) / 1000, 1),

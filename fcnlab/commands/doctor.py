@@ -11,14 +11,23 @@ from fcnlab.commands.common import answer, json_option, opened, say, settings_of
 
 @click.command()
 @click.option("--sweep", "sweeps", is_flag=True, help="Delete what deleted projects and interrupted work left behind.")
+@click.option("--click", "clicks", is_flag=True, help="Measure a click on a picture instead: how long each part takes.")
 @json_option
 @click.pass_context
-def doctor(ctx: click.Context, sweeps: bool, as_json: bool) -> None:
+def doctor(ctx: click.Context, sweeps: bool, clicks: bool, as_json: bool) -> None:
     """Check this installation.
 
     The exit code is 1 when something is broken. --sweep deletes first what a server would at its start; it is safe
-    while others work.
+    while others work. --click measures this machine, in a folder of its own: medians of some clicks, without a browser.
     """
+    if clicks:
+        from fcnlab.services.installation.click_timing import time_clicks
+
+        timed = time_clicks(settings_of(ctx))
+        lines = [f"{part:>12}  {took:7.1f} ms" for part, took in timed.spans.items()]
+        lines += [f"{'all':>12}  {timed.total:7.1f} ms, the median of {timed.n_clicks} clicks on {timed.picture}"]
+        answer({"spans": timed.spans, "total": timed.total, "clicks": timed.n_clicks}, lines, as_json=as_json)
+        return
     from fcnlab.services.installation.diagnostics import examine
     from fcnlab.services.installation.sweeping import sweep
 

@@ -295,6 +295,17 @@ def test_fit_tells_where_the_model_is_and_how_good(data: Path, pictures: Path, t
     assert copy.read_bytes() == Path(told["checkpoint"]).read_bytes()
 
 
+def test_doctor_measures_a_click_part_by_part_and_leaves_the_installation_alone(data: Path) -> None:
+    before = answer_of("projects", "list")
+    told = answer_of("doctor", "--click")
+
+    assert {"store", "read", "fit", "walk", "publish"} <= set(told["spans"])
+    assert all(took >= 0 for took in told["spans"].values())
+    assert 0 < sum(told["spans"].values()) <= 1.5 * told["total"]
+    assert told["clicks"] > 0
+    assert answer_of("projects", "list") == before
+
+
 def test_doctor_finds_a_sound_installation_and_a_broken_one(data: Path, tmp_path: Path) -> None:
     assert answer_of("doctor")["sound"]
     blocked = tmp_path / "file"

@@ -6,7 +6,7 @@ import { applied, joined } from "../../fcnlab/web/canvas/assets/patches.js";
 
 /** @param {object} change @returns {import("../../fcnlab/web/canvas/assets/types.js").Meta} */
 function meta(change) {
-  const plain = { overlay: 8, status: 1, phase: /** @type {const} */ ("idle"), progress: 1, message: "", milliseconds: 9 };
+  const plain = { overlay: 8, status: 1, phase: /** @type {const} */ ("idle"), progress: 1, message: "", milliseconds: 9, spans: {} };
   return { ...plain, updated_at: null, width: 4, height: 3, covers: 0, shown_done: false, base: 0, ...change };
 }
 

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { OverlayPoll } from "../../fcnlab/web/canvas/assets/poll.js";
 import { appBase, Routes } from "../../fcnlab/web/canvas/assets/routes.js";
 
-const META = { overlay: 1, status: 1, phase: "idle", progress: 1, message: "", milliseconds: 9, updated_at: null, width: 3, height: 2, covers: 5, shown_done: false };
+const META = { overlay: 1, status: 1, phase: "idle", progress: 1, message: "", milliseconds: 9, spans: {}, updated_at: null, width: 3, height: 2, covers: 5, shown_done: false };
 
 /** @param {object} meta @param {number[] | null} values */
 function answer(meta, values = null) {

@@ -8,7 +8,7 @@ import { inSight, ITEM_PX } from "../../fcnlab/web/canvas/assets/strip.js";
 import { firstCounts, firstSteps, lastWords, learning, leftOpen, saving } from "../../fcnlab/web/canvas/assets/words.js";
 
 const CALM = { pending: 0, silenceMs: 0, reachable: true, persistent: true };
-const META = /** @type {const} */ ({ overlay: 3, status: 1, phase: "idle", progress: 1, message: "", milliseconds: 9, updated_at: null, width: 3, height: 2, covers: 5, shown_done: false });
+const META = /** @type {const} */ ({ overlay: 3, status: 1, phase: "idle", progress: 1, message: "", milliseconds: 9, spans: {}, updated_at: null, width: 3, height: 2, covers: 5, shown_done: false });
 
 test("saved is said only when nothing is pending", () => {
   assert.equal(saving(CALM).text, "Saved");

@@ -251,6 +251,19 @@ def test_a_fault_in_making_a_mask_is_said_with_what_to_do_and_the_next_one_is_ma
     assert overlay_after(jobs, image_id).covers == {"tab-12345": 2}
 
 
+def test_an_overlay_says_how_long_its_parts_took_and_they_make_up_the_whole(lab: Lab, jobs: Jobs) -> None:
+    project_id, (image_id,) = project_with(lab, "chelsea.png")
+    click(lab, image_id, CAT)
+
+    jobs.opened(project_id, image_id)
+    overlay = overlay_after(jobs, image_id)
+
+    parts = ["read", "encode", "samples", "fit", "score", "walk", "refine", "paint", "publish"]
+    assert list(overlay.spans) == parts
+    assert min(overlay.spans.values()) >= 0
+    assert sum(overlay.spans.values()) == pytest.approx(overlay.milliseconds)
+
+
 def test_ranking_goes_on_after_images_that_fail(lab: Lab, jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     project_id, (cat, coffee) = project_with(lab, "chelsea.png", "coffee.png")
     click(lab, cat, CAT)

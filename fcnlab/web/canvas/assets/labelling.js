@@ -2,6 +2,7 @@
 import { FreshStrokes } from "./fresh.js";
 import { counts, reopens, replay } from "./points.js";
 import { Sender } from "./sender.js";
+import { ClickSpans } from "./spans.js";
 
 /** @typedef {import("./types.js").Scene} Scene */
 /** @typedef {import("./types.js").ImageInfo} ImageInfo */
@@ -22,7 +23,11 @@ export class Labelling {
    */
   constructor(log, send, onChange) {
     this.log = log;
-    this.sender = new Sender(log, send);
+    this.spans = new ClickSpans();
+    this.sender = new Sender(log, (value) => {
+      this.spans.reached("sent");
+      send(value);
+    });
     this.onChange = onChange;
     /** The image the labeller sees: events carry its number. @type {ImageInfo | null} */
     this.image = null;
@@ -64,6 +69,8 @@ export class Labelling {
     }
     const gone = log.acknowledge(scene.acknowledged);
     this.sender.answered(gone);
+    const { acknowledged } = scene;
+    if (acknowledged && acknowledged.client_id === log.clientId) this.spans.reached("acknowledged", acknowledged.seq);
     return gone;
   }
 
@@ -127,7 +134,10 @@ export class Labelling {
     if (!this.image) return;
     const isReopening = kind === "state" && reopens(this.now(), payload.state);
     const event = this.log.append(kind, this.image.id, payload);
-    if (MAP_KINDS.has(kind)) this.newest = { seq: event.seq, at: Date.now() };
+    if (MAP_KINDS.has(kind)) {
+      this.newest = { seq: event.seq, at: Date.now() };
+      this.spans.clicked(event.seq);
+    }
     this.fresh.note(event, isReopening || undefined);
     this.sender.grew();
     this.onChange();

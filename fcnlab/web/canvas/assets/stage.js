@@ -20,6 +20,8 @@ const REST_MS = 90;
 /** The picture, the overlay and the points, one above the other. */
 export class Stage {
   constructor() {
+    /** A mask is on the screen that knows all events up to this one. @param {number} _covers */
+    this.onPainted = (_covers) => {};
     this.picture = h("img", { class: "picture", alt: "", draggable: "false" });
     this.fill = new Fill();
     this.layer = h("div", { class: "layer" }, this.picture);
@@ -255,6 +257,7 @@ export class Stage {
         if (this.image?.id !== imageId || this.overlay?.number !== number) return;
         const painted = { painted: String(number), paintedSeq: String(covers), paintedMode: mode };
         Object.assign(this.element.dataset, painted);
+        this.onPainted(covers);
       });
     }
   }

@@ -53,6 +53,11 @@ export class StatusBar {
     say(this.updated, updated);
   }
 
+  /** What the last click took, part by part. @param {string} words */
+  setSpans(words) {
+    this.updated.title = words;
+  }
+
   stop() {
     for (const { timer } of this.waiting.values()) clearTimeout(timer);
   }

@@ -20,7 +20,7 @@
  *   notice: string | null}} Scene
  * @typedef {"mask" | "probability" | "uncertainty"} Mode
  * @typedef {{overlay: number, status: number, phase: "idle" | "encoding" | "fitting" | "error" | "missing",
- *   progress: number, message: string, milliseconds: number | null, updated_at: string | null, width: number,
+ *   progress: number, message: string, milliseconds: number | null, spans: Record<string, number>, updated_at: string | null, width: number,
  *   height: number, covers: number, shown_done: boolean, base?: number,
  *   box?: [top: number, left: number, height: number, width: number], counts?: unknown}} Meta
  * @typedef {{top: number, left: number, height: number, width: number}} Box

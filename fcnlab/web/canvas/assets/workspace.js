@@ -25,6 +25,7 @@ import { StatusBar } from "./statusbar.js";
 import { Strip } from "./strip.js";
 import { Toolbar } from "./toolbar.js";
 import { pixelAt } from "./view.js";
+import { spansInWords } from "./spans.js";
 import { lastWords } from "./words.js";
 
 /** Of an overlay of which nothing was heard yet. @type {import("./types.js").Meta} */
@@ -35,6 +36,7 @@ const NOTHING_KNOWN = {
   progress: 0,
   message: "",
   milliseconds: null,
+  spans: {},
   updated_at: null,
   width: 0,
   height: 0,
@@ -77,6 +79,7 @@ export class Workspace {
 
     this.labelling = new Labelling(log, (value) => this.setState("events", value), () => render(this));
     this.stage = new Stage();
+    this.stage.onPainted = (covers) => this.#tellSpans(covers);
     this.stage.onView = () => renderCursor(this);
     this.popovers = new Popovers(root, this.life.signal, {
       subject: () => [this.labelling.image?.id, this.navigator.wanted],
@@ -298,6 +301,16 @@ export class Workspace {
     render(this);
   }
 
+  /** Say what the last click took, once its mask is on the screen. @param {number} covers */
+  #tellSpans(covers) {
+    const { spans } = this.labelling;
+    const server = this.meta?.spans ?? {};
+    spans.reached("painted", covers);
+    if (!spans.isPainted) return;
+    this.status.setSpans(spansInWords(server, spans.steps));
+    this.stage.element.dataset.spans = JSON.stringify({ ...server, ...spans.steps });
+  }
+
   /** @param {string} clientId */
   #makePoll(clientId) {
     return new OverlayPoll({
@@ -310,6 +323,7 @@ export class Workspace {
         else renderStatus(this);
       },
       onOverlay: (overlay) => {
+        this.labelling.spans.reached("received", overlay.covers);
         this.brush.receive(overlay);
         renderCursor(this);
       },
