@@ -32,7 +32,7 @@ from fcnlab.services.comparing.comparisons import Standing, candidate, standing,
 from fcnlab.services.images.importing import import_files
 from fcnlab.services.labelling.events import add_points
 from fcnlab.services.projects import projects
-from fcnlab.services.training.lease_holder import Holder
+from fcnlab.services.training.lease_holder import LeaseHolder
 from fcnlab.services.training.worker import fine_tune, work_on
 from fcnlab.settings import Settings
 from fcnlab.storage.database import repository_images
@@ -67,7 +67,7 @@ def compared(lab: Lab, options: argparse.Namespace) -> Standing:
         working_side=options.side,
     )
     made = start_comparison(lab, project_id=project_id, spec=spec, labeller="benchmark")
-    with Holder(lab, project_id=project_id) as holder:
+    with LeaseHolder(lab, project_id=project_id) as holder:
         for one in standing(lab, comparison_id=made.id).participants:
             if one.training is not None:
                 for step in work_on(lab, holder, one.training, fine_tune):

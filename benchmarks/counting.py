@@ -39,7 +39,7 @@ from fcnlab.core.counting.scoring import score_counts
 from fcnlab.core.networks.base import EncoderParts
 from fcnlab.core.training.batches import LabelledPicture
 from fcnlab.core.training.network_model import NetworkModel, network_probabilities, seen_hw, seen_picture
-from fcnlab.core.training.trainer import Course
+from fcnlab.core.training.trainer import NetworkTrainer
 from fcnlab.domain.counting import ClassCount, CountScore, FoundObject, ImageCount, Objective
 from fcnlab.domain.network import NetworkName, NetworkSpec
 from fcnlab.domain.training import TrainingSpec, counting_training
@@ -119,9 +119,11 @@ def trained(train: Sequence[CountedPicture], training: TrainingSpec) -> Counter:
     spacing, image_hw = usual_distance(train), usual_size(train)
     training = magnified(training, spacing, image_hw)
     spec = NetworkSpec(NetworkName.FCN2S, len(CLASSES))
-    aim = counting_aim(spec, training, class_ids=[0, 1], spacing=spacing, image_hw=image_hw, device=DEVICE)
+    objective = counting_aim(spec, training, class_ids=[0, 1], spacing=spacing, image_hw=image_hw, device=DEVICE)
     pictures = [marked(one, one.places, np.ones(one.count, np.int64), spec, training) for one in train]
-    course = Course(spec, training, encoder=encoder(), class_ids=[0, 1], device=DEVICE, now=time.monotonic, aim=aim)
+    course = NetworkTrainer(
+        spec, training, encoder=encoder(), class_ids=[0, 1], device=DEVICE, now=time.monotonic, objective=objective
+    )
     run(course, pictures)
     outcome = course.outcome([], pictures)
     model = NetworkModel(outcome.network, CLASSES, training, calibration=outcome.calibration)
@@ -141,7 +143,7 @@ def plainly_trained(train: Sequence[CountedPicture], minutes: float, seed: int) 
         nothing = away_from(one, spacing * counting.magnification / 2, rng)
         classes = np.repeat([1, 0], [one.count, len(nothing)])
         pictures.append(marked(one, np.concatenate([one.places, nothing]), classes, spec, training))
-    course = Course(spec, training, encoder=encoder(), class_ids=[0, 1], device=DEVICE, now=time.monotonic)
+    course = NetworkTrainer(spec, training, encoder=encoder(), class_ids=[0, 1], device=DEVICE, now=time.monotonic)
     run(course, [one for one in pictures if len(one.rows)])
     model = NetworkModel(course.outcome([]).network, CLASSES, training)
 
@@ -192,7 +194,7 @@ def encoder() -> EncoderParts:
     return EncoderParts(known.network, known.strides, known.channels, known.mean, known.std)
 
 
-def run(course: Course, pictures: Sequence[LabelledPicture]) -> None:
+def run(course: NetworkTrainer, pictures: Sequence[LabelledPicture]) -> None:
     """Train to the end."""
     for step in course.run(lambda: pictures, list):
         print(f"\r  epoch {step.epoch}, loss {step.loss:.4f}, {step.seconds:.0f} s", end="", file=sys.stderr)

@@ -29,7 +29,7 @@ from fcnlab.core.networks.base import EncoderParts, PointNetwork
 from fcnlab.core.training.batches import LabelledPicture
 from fcnlab.core.training.network_model import NetworkModel, network_probabilities
 from fcnlab.core.training.scores import confusion, iou_per_class
-from fcnlab.core.training.trainer import Course
+from fcnlab.core.training.trainer import NetworkTrainer
 from fcnlab.domain.network import USUAL_UPSAMPLING, NetworkName, NetworkSpec
 from fcnlab.domain.project import IGNORE
 from fcnlab.domain.training import TrainingSpec
@@ -80,7 +80,7 @@ def trained(
     known = load_encoder(spec.encoder)
     parts = EncoderParts(known.network, known.strides, known.channels, known.mean, known.std)
     paused = [0.0]
-    course = Course(
+    course = NetworkTrainer(
         spec,
         training,
         encoder=parts,

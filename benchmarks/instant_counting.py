@@ -41,11 +41,11 @@ from skimage.segmentation import watershed
 from fcnlab.core.counting.counted import Counted, count_view
 from fcnlab.core.counting.instant import (
     CountHead,
-    CountLessons,
     CountPicture,
+    CountSums,
+    extract_count_samples,
     fit_counts,
     ready_to_count,
-    teach_counts,
 )
 from fcnlab.core.counting.marks import Sizes, sizes_at, spacing_from, usual_width
 from fcnlab.core.counting.scoring import match_points
@@ -174,9 +174,11 @@ def read_case(folder: Path, name: str, encoder: StageEncoder) -> Case:
 
 def learned(cases: Sequence[Case]) -> CountHead:
     sizes = [one.sizes for one in cases]
-    spacing, lessons = spacing_from(sizes), CountLessons()
+    spacing, lessons = spacing_from(sizes), CountSums()
     for one in cases:
-        lessons.add(teach_counts(one.picture, one.clicks, background=0, is_complete=one.is_complete, spacing=spacing))
+        lessons.add(
+            extract_count_samples(one.picture, one.clicks, background=0, is_complete=one.is_complete, spacing=spacing)
+        )
     return fit_counts(lessons, class_ids=[1], spacing=spacing, width=usual_width(sizes))
 
 

@@ -75,6 +75,7 @@ MAY_IMPORT = {
 
 ALSO = {
     "services.installation.backup": {"settings"},  # restores where no lab is open
+    "services.installation.click_timing": {"settings"},  # measures in an installation of its own
     "services.installation.diagnostics": {"settings", "webapp_files"},  # says what is wrong when none can be opened
 }
 """Single modules that may import more than their layer."""

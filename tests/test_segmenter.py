@@ -238,7 +238,7 @@ def test_after_the_second_class_nothing_is_left_of_the_guess(cat: NDArray[np.uin
         segmenter.fit()
 
     assert np.array_equal(guessed.predict_proba(image), asked.predict_proba(image))
-    assert guessed.model().lessons[0].teaching.guess is None
+    assert guessed.model().lessons[0].samples.guess is None
 
 
 def test_misuse_is_explained(cat: NDArray[np.uint8]) -> None:

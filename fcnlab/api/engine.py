@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 from fcnlab.lab import Lab
 from fcnlab.services.export.jobs import ExportJobs
 from fcnlab.services.live.jobs import Jobs
-from fcnlab.services.live.predictions import Answers
+from fcnlab.services.live.predictions import Predictions
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class ApiEngine:
 
     lab: Lab
     jobs: Jobs
-    answers: Answers
+    answers: Predictions
     exports: ExportJobs
 
 

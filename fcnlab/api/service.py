@@ -33,7 +33,7 @@ from fcnlab.lab import Lab
 from fcnlab.services.export.jobs import ExportJobs
 from fcnlab.services.installation.sweeping import sweep_quietly
 from fcnlab.services.live.jobs import Jobs
-from fcnlab.services.live.predictions import Answers
+from fcnlab.services.live.predictions import Predictions
 
 PREFIX = "/api/v1"
 log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ def make_service(lab: Lab, *, token: str | None) -> FastAPI:
         jobs = Jobs(lab)
         jobs.warm_up()
         threading.Thread(target=sweep_quietly, args=(lab,), name="fcnlab-sweep", daemon=True).start()
-        service.state.engine = ApiEngine(lab, jobs, Answers(lab, jobs), ExportJobs(lab, jobs))
+        service.state.engine = ApiEngine(lab, jobs, Predictions(lab, jobs), ExportJobs(lab, jobs))
         yield
         jobs.close()
 

@@ -197,11 +197,11 @@ def _networks(text: str) -> tuple[NetworkSpec, ...]:
 def _compare_here(lab: Lab, project: Project, spec: ComparisonSpec, labeller: str) -> Standing:
     """Compare in this process; how it ended. Ctrl-C cancels what still goes on."""
     from fcnlab.services.comparing.comparisons import cancel_comparison, standing, start_comparison
-    from fcnlab.services.training.lease_holder import Holder
+    from fcnlab.services.training.lease_holder import LeaseHolder
     from fcnlab.services.training.worker import fine_tune, work_on
     from fcnlab.services.training.workers import ensure_workers
 
-    with Holder(lab, project_id=project.id) as holder:
+    with LeaseHolder(lab, project_id=project.id) as holder:
         made = start_comparison(lab, project_id=project.id, spec=spec, labeller=labeller)
         now = standing(lab, comparison_id=made.id)
         say(

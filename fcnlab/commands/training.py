@@ -216,13 +216,13 @@ def train_here(lab: Lab, project: Project, queue: Queue) -> list[Training]:
     Raises:
         FcnlabError: one failed.
     """
-    from fcnlab.services.training.lease_holder import Holder, Interrupted
+    from fcnlab.services.training.lease_holder import Interrupted, LeaseHolder
     from fcnlab.services.training.trainings import pause_training
     from fcnlab.services.training.trainings import training as find_training
     from fcnlab.services.training.worker import fine_tune, work_on
     from fcnlab.services.training.workers import ensure_workers
 
-    with Holder(lab, project_id=project.id) as holder:
+    with LeaseHolder(lab, project_id=project.id) as holder:
         queued = queue()
         try:
             for one in queued:

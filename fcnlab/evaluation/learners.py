@@ -19,7 +19,7 @@ from fcnlab.core.learner.samples import join_samples, samples_at
 from fcnlab.core.learner.stages import Stages, score_stages
 from fcnlab.core.networks.base import EncoderParts
 from fcnlab.core.training.batches import LabelledPicture
-from fcnlab.core.training.head_trainer import course_of
+from fcnlab.core.training.head_trainer import build_trainer
 from fcnlab.core.training.network_model import (
     NetworkModel,
     fitting_spec,
@@ -149,7 +149,7 @@ class NetworkDatasetLearner:
             known = load_encoder(self._spec.encoder, self._spec.encoder_weights)
             encoder = EncoderParts(known.network, known.strides, known.channels, known.mean, known.std)
         spec = self._fitting(n_classes)
-        course = course_of(
+        course = build_trainer(
             spec,
             self._training,
             encoder=encoder,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fcnlab.core.learner.model import Lesson
+from fcnlab.core.learner.model import LabelledSamples
 from fcnlab.domain.project import MAX_CLASSES
 from fcnlab.errors import InvalidClasses, InvalidImage, InvalidPoints
 
@@ -48,7 +48,7 @@ def whole_numbers(values: ArrayLike, name: str) -> NDArray[np.int64]:
     return array.astype(np.int64)
 
 
-def renumbered(lesson: Lesson, places: dict[int, int]) -> Lesson:
+def renumbered(lesson: LabelledSamples, places: dict[int, int]) -> LabelledSamples:
     """The lesson with class ids turned into places in the class list."""
     table = np.zeros(MAX_CLASSES, np.int64)
     for class_id, place in places.items():
@@ -57,11 +57,11 @@ def renumbered(lesson: Lesson, places: dict[int, int]) -> Lesson:
     def turned(samples: Any) -> Any:
         return None if samples is None else replace(samples, class_ids=table[samples.class_ids])
 
-    teaching = lesson.teaching
+    teaching = lesson.samples
     return replace(
         lesson,
         clicks=replace(lesson.clicks, class_ids=table[lesson.clicks.class_ids]),
-        teaching=replace(
+        samples=replace(
             teaching,
             clicked=turned(teaching.clicked),
             neighbours=turned(teaching.neighbours),

@@ -20,7 +20,7 @@ from fcnlab.core.learner.encoder import StageEncoder
 from fcnlab.core.learner.full_size import full_size
 from fcnlab.core.learner.head import Head, missing_message
 from fcnlab.core.learner.model import (
-    Lesson,
+    LabelledSamples,
     Model,
     canonical_teachings,
     model_from_arrays,
@@ -28,7 +28,7 @@ from fcnlab.core.learner.model import (
 )
 from fcnlab.core.learner.samples import Clicks, canonical_clicks
 from fcnlab.core.tiling.large import AnyPicture, open_picture, segment_any
-from fcnlab.core.tiling.tiled_stages import MemoryShelf
+from fcnlab.core.tiling.tiled_stages import MemoryTileCache
 from fcnlab.core.tiling.wide import is_wide
 from fcnlab.core.training.network_model import KIND, NetworkModel, network_to_arrays
 from fcnlab.domain.events import Point
@@ -91,7 +91,7 @@ class PointSegmenter:
         self._working: dict[str, NDArray[np.uint8]] = {}
         self._image_hw: dict[str, tuple[int, int]] = {}
         self._points: dict[str, list[Point]] = {}
-        self._lessons: dict[str, Lesson] = {}
+        self._lessons: dict[str, LabelledSamples] = {}
         self._head: Head | None = None
         self._network: NetworkModel | None = None
 
@@ -165,8 +165,8 @@ class PointSegmenter:
         for image, points in self._points.items():
             if points and image not in self._lessons:
                 clicks = self._clicks(image)
-                taught = learner.teach(self._picture(image), clicks, self.spec, background=self.background)
-                self._lessons[image] = Lesson(image, clicks, taught)
+                taught = learner.extract_samples(self._picture(image), clicks, self.spec, background=self.background)
+                self._lessons[image] = LabelledSamples(image, clicks, taught)
         self._guess()
         teachings = canonical_teachings(self._lessons.values())
         if not teachings:
@@ -180,12 +180,12 @@ class PointSegmenter:
         clicked = {point.class_id for points in self._points.values() for point in points}
         is_guessing = learner.wants_guess(clicked, sum(map(len, self._points.values())), self.background)
         for image, lesson in self._lessons.items():
-            guess = lesson.teaching.guess if is_guessing else None
+            guess = lesson.samples.guess if is_guessing else None
             if is_guessing and guess is None and self.background is not None:
                 picture = self._picture(image)
                 if not is_wide(picture.hw):
                     guess = learner.first_guess(picture, lesson.clicks, background=self.background)
-            self._lessons[image] = replace(lesson, teaching=replace(lesson.teaching, guess=guess))
+            self._lessons[image] = replace(lesson, samples=replace(lesson.samples, guess=guess))
 
     @checked_call()
     def finetune(self, network: str = "fcn8s", **options: Any) -> Iterator[TrainingProgress]:
@@ -323,7 +323,7 @@ class PointSegmenter:
             self._encoder = StageEncoder(
                 trained.network, strides=trained.strides, mean=trained.mean, std=trained.std, device=self.device
             )
-        return open_picture(self._encoder, working, self.spec, shelf=MemoryShelf())
+        return open_picture(self._encoder, working, self.spec, tile_cache=MemoryTileCache())
 
     def _segmented(self, image: Hashable | NDArray[Any]) -> tuple[learner.Segmentation, tuple[int, int], Clicks]:
         if isinstance(image, np.ndarray):

@@ -17,7 +17,7 @@ from fcnlab.core.learner.samples import Clicks
 from fcnlab.core.networks.base import EncoderParts
 from fcnlab.core.networks.registry import NETWORKS
 from fcnlab.core.training.batches import LabelledPicture
-from fcnlab.core.training.head_trainer import course_of
+from fcnlab.core.training.head_trainer import build_trainer
 from fcnlab.core.training.network_model import (
     NetworkModel,
     network_from_arrays,
@@ -88,7 +88,7 @@ def network_course(
     held = held_out(groups_alike(looks), [one.classes for one in labelled], share=training.holdout, rng=rng)
     learned = [one for number, one in enumerate(labelled) if number not in held]
     scored = [one for number, one in enumerate(labelled) if number in held]
-    course = course_of(
+    course = build_trainer(
         spec,
         training,
         encoder=None if spec.encoder == SCRATCH else _parts(load_encoder(spec.encoder, spec.encoder_weights)),

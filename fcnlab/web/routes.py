@@ -173,21 +173,21 @@ async def _overlay(request: Request, own: Engine) -> Response:
     project_id = await run_in_threadpool(project_of_image, own.lab, key=key, image_id=image_id)
     client = request.query_params.get("client", "")
     known, status = _number(request, "after"), _number(request, "status")
-    mode, board = request.query_params.get("mode", "mask"), own.jobs.board
-    after, shown = known, board.overlay(image_id)
-    if mode in HEAT_MODES and shown is not None and not shown.is_final and board.opinion(image_id) is None:
+    mode, overlay_store = request.query_params.get("mode", "mask"), own.jobs.overlay_store
+    after, shown = known, overlay_store.overlay(image_id)
+    if mode in HEAT_MODES and shown is not None and not shown.is_final and overlay_store.opinion(image_id) is None:
         after = max(known, shown.number)
         await run_in_threadpool(own.jobs.remake, project_id, image_id)
     else:
         own.jobs.watch(project_id, image_id, client_id=client)
-    await board.changed(image_id, overlay=after, status=status, timeout_s=LONG_POLL_S)
-    overlay = board.overlay(image_id)
-    meta = overlay_meta(overlay, board.status(image_id), client=client)
+    await overlay_store.changed(image_id, overlay=after, status=status, timeout_s=LONG_POLL_S)
+    overlay = overlay_store.overlay(image_id)
+    meta = overlay_meta(overlay, overlay_store.status(image_id), client=client)
     if overlay is None or overlay.number <= after:
         return _with_meta(Response(status_code=204), meta)
     if mode in HEAT_MODES:
         base, box = overlay.since(known, of="probabilities")
-        opinion, class_id = board.opinion(image_id), _number(request, "class_id")
+        opinion, class_id = overlay_store.opinion(image_id), _number(request, "class_id")
         body = await run_in_threadpool(packed_heat, opinion, box, HEAT_MODES[mode], class_id)
     else:
         base, box = overlay.since(known, of="class_ids")
@@ -220,7 +220,7 @@ async def _objects(request: Request, own: Engine) -> Response:
     """The objects and counts that belong to the newest overlay of an image, in a project that counts."""
     key, image_id = request.path_params["key"], request.path_params["image_id"]
     await run_in_threadpool(project_of_image, own.lab, key=key, image_id=image_id)
-    overlay = own.jobs.board.overlay(image_id)
+    overlay = own.jobs.overlay_store.overlay(image_id)
     count = overlay.count if overlay else None
     answer = {
         "overlay": overlay.number if overlay else 0,

@@ -58,7 +58,7 @@ def find_all(page: Page) -> None:
     )
 
 
-def aim(page: Page, place: tuple[int, int]) -> None:
+def objective(page: Page, place: tuple[int, int]) -> None:
     """Move the cursor to an object that was found there, until the page says so."""
     page.mouse.move(*pixel_on_screen(page, place[0] + 1, place[1] + 1))
     page.mouse.move(*pixel_on_screen(page, *place))
@@ -80,10 +80,10 @@ def test_clicked_objects_find_others_and_keys_say_what_these_are(page: Page, ser
     find_all(page)
 
     expect(tally).to_have_text(re.compile(r"^2 marked, \d+ counted"))
-    aim(page, DISCS[2])
+    objective(page, DISCS[2])
     page.keyboard.press("a")
     expect(tally).to_have_text(re.compile("^3 marked"))
-    aim(page, DISCS[10])
+    objective(page, DISCS[10])
     page.keyboard.press("d")
     expect(page.locator(".class[data-class='0'] .tally")).to_have_text("1 point")
     expect(page.locator(SAVED)).to_be_attached(timeout=30_000)

@@ -46,6 +46,6 @@ def shown_by(jobs: Jobs, bench: Bench, name: str) -> NDArray[np.uint8]:
     image_id = bench.images[name]
     jobs.clicked(bench.project.id, image_id, client_id="tab-12345", acknowledged=int(time.monotonic() * 1000))
     jobs.run(lambda _: None, project_id=bench.project.id).result()
-    overlay = jobs.board.overlay(image_id)
-    assert overlay is not None, jobs.board.status(image_id)
+    overlay = jobs.overlay_store.overlay(image_id)
+    assert overlay is not None, jobs.overlay_store.status(image_id)
     return overlay.class_map

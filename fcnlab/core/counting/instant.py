@@ -152,7 +152,7 @@ def near_stages(stages: Stages) -> Stages:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class CountLesson:
+class CountSamples:
     """What one picture teaches a counter: samples, already summed, so that lessons are added and taken away.
 
     Attributes:
@@ -183,7 +183,7 @@ class CountHead:
 
 
 class Sampled(Protocol):
-    """What `teach_counts` asks of a picture."""
+    """What `extract_count_samples` asks of a picture."""
 
     @property
     def hw(self) -> tuple[int, int]:
@@ -193,9 +193,9 @@ class Sampled(Protocol):
         """Standardised features (N, D) at float positions of the working picture."""
 
 
-def teach_counts(
+def extract_count_samples(
     picture: Sampled, clicks: Clicks, *, background: int | None, is_complete: bool, spacing: float
-) -> CountLesson:
+) -> CountSamples:
     """Samples of one picture, whose points of every class but the background are objects.
 
     Args:
@@ -232,7 +232,7 @@ def _summed(
     weights: NDArray[np.float64],
     classes: NDArray[np.int64],
     n_points: int,
-) -> CountLesson:
+) -> CountSamples:
     """The lesson of samples (N, D) that are so close (N,) to an object of the class `owners` (N,)."""
     root = np.sqrt(weights).astype(np.float32)[:, None]
     table = np.concatenate([features, np.ones((len(features), 1), np.float32)], axis=1) * root
@@ -240,7 +240,7 @@ def _summed(
         int(class_id): np.asarray(table.T @ (root[:, 0] * np.where(owners == class_id, closeness, 0)), np.float64)
         for class_id in classes
     }
-    return CountLesson((table.T @ table).astype(np.float64), targets, float(weights.sum()), n_points)
+    return CountSamples((table.T @ table).astype(np.float64), targets, float(weights.sum()), n_points)
 
 
 def evenly_spread(count: int, hw: tuple[int, int]) -> NDArray[np.float64]:
@@ -255,7 +255,7 @@ def evenly_spread(count: int, hw: tuple[int, int]) -> NDArray[np.float64]:
 
 
 @dataclass(slots=True, eq=False)
-class CountLessons:
+class CountSums:
     """The sum of the lessons of all pictures, to which one is added and from which one is taken.
 
     In float64, of sums of float32: taking away what was added leaves what was there to 1e-12, and no head differs.
@@ -266,7 +266,7 @@ class CountLessons:
     weight: float = 0.0
     n_points: int = 0
 
-    def add(self, lesson: CountLesson, *, sign: int = 1) -> None:
+    def add(self, lesson: CountSamples, *, sign: int = 1) -> None:
         """Count a lesson in, or out with the sign -1."""
         if self.products is None:
             self.products = np.zeros_like(lesson.products)
@@ -276,15 +276,15 @@ class CountLessons:
         self.weight += sign * lesson.weight
         self.n_points += sign * lesson.n_points
 
-    def without(self, lesson: CountLesson) -> CountLessons:
+    def without(self, lesson: CountSamples) -> CountSums:
         """The sum of the others."""
         products = None if self.products is None else self.products.copy()
-        others = CountLessons(products, dict(self.targets), self.weight, self.n_points)
+        others = CountSums(products, dict(self.targets), self.weight, self.n_points)
         others.add(lesson, sign=-1)
         return others
 
 
-def fit_counts(lessons: CountLessons, *, class_ids: Sequence[int], spacing: float, width: float) -> CountHead:
+def fit_counts(lessons: CountSums, *, class_ids: Sequence[int], spacing: float, width: float) -> CountHead:
     """The ridge regression of closeness on features over all lessons.
 
     Args:

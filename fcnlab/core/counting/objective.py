@@ -20,7 +20,7 @@ from fcnlab.core.counting.scoring import radius_for, score_counts
 from fcnlab.core.networks.base import PointNetwork
 from fcnlab.core.training.batches import LabelledPicture
 from fcnlab.core.training.network_model import seen_hw
-from fcnlab.core.training.objectives import Closing
+from fcnlab.core.training.objectives import FinalEvaluation
 from fcnlab.core.training.splits import held_out
 from fcnlab.domain.counting import Calibration, CountScore, ImageCount, Objective
 from fcnlab.domain.network import NetworkSpec
@@ -61,7 +61,7 @@ def counting_aim(
     spacing: float,
     image_hw: tuple[int, int],
     device: str,
-) -> CountingAim:
+) -> CountingObjective:
     """The aim of a network that counts.
 
     Args:
@@ -78,7 +78,7 @@ def counting_aim(
         raise InvalidSetting(f"objective {training.objective} counts no objects: choose blobs or density")
     height, _ = seen_hw(image_hw, spec, training)
     is_fixed = spec.input_hw is not None
-    return CountingAim(
+    return CountingObjective(
         replace(training, crop=0) if is_fixed else training,
         tuple(class_ids),
         spacing,
@@ -126,7 +126,7 @@ FOLDS_FROM = 4
 
 
 @dataclass(frozen=True, slots=True)
-class CountingAim:
+class CountingObjective:
     """Counts by the objective of `training`.
 
     Attributes:
@@ -184,9 +184,9 @@ class CountingAim:
         """A few images say too little about which weights count best."""
         return len(_complete(pictures)) >= CHOOSING
 
-    def closing(
+    def final_evaluation(
         self, network: PointNetwork, held_out: Sequence[LabelledPicture], learned: Sequence[LabelledPicture]
-    ) -> Closing:
+    ) -> FinalEvaluation:
         """Calibration and score by the held-out pictures; each half is scored as the other half calibrates it.
 
         With nothing held out, thresholds and factors come from the pictures learned from: a density is a few percent
@@ -196,16 +196,16 @@ class CountingAim:
         judges = _complete(held_out)
         if not judges:
             known = self._calibrated(network, _complete(learned))
-            return Closing(None, calibration=replace(known, spread={}))
+            return FinalEvaluation(None, calibration=replace(known, spread={}))
         calibration = self._calibrated(network, judges)
         if len(judges) < FOLDS_FROM:
-            return Closing(self.score(network, judges), calibration=calibration)
+            return FinalEvaluation(self.score(network, judges), calibration=calibration)
         halves = judges[::2], judges[1::2]
         counted: list[ImageCount] = []
         for half, other in (halves, halves[::-1]):
             known = self._calibrated(network, other)
             counted += [self._counted(one, known) for one in self._held_out(network, half)]
-        return Closing(self._score_of([*halves[0], *halves[1]], counted), calibration=calibration)
+        return FinalEvaluation(self._score_of([*halves[0], *halves[1]], counted), calibration=calibration)
 
     def _calibrated(self, network: PointNetwork, pictures: Sequence[LabelledPicture]) -> Calibration:
         chosen = self._held_out(network, pictures[:CALIBRATING])

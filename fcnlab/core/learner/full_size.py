@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.core.learner.learner import Segmentation
-from fcnlab.core.learner.opinions import winner_of
 from fcnlab.core.learner.refine import obey_clicks
 from fcnlab.core.learner.samples import Clicks
+from fcnlab.core.learner.signed_scores import winner_of
 from fcnlab.core.tiling.strips import linear_rows, neighbour_rows
 
 ROWS = 2048

@@ -23,7 +23,6 @@ from fcnlab.core.learner.image_adaptation import (
     similarity,
     unit_maps,
 )
-from fcnlab.core.learner.opinions import margins, opinions_of, probabilities_of, winner_of
 from fcnlab.core.learner.refine import Guide, clicked_regions, guided_filter, make_guide, obey_nearby
 from fcnlab.core.learner.samples import (
     BORDER_POINTS,
@@ -38,6 +37,7 @@ from fcnlab.core.learner.samples import (
     neighbour_positions,
     samples_at,
 )
+from fcnlab.core.learner.signed_scores import margins, probabilities_of, signed_scores_of, winner_of
 from fcnlab.core.learner.stages import Stages, regridded, score_stages
 from fcnlab.core.learner.walker import WalkerGraph, walk, walker_graph
 from fcnlab.domain.project import LearnerSpec
@@ -61,7 +61,7 @@ GUESS_NEAR = 0.5
 """So much of them is too near to the clicks, or too much like them, to be taken for background."""
 
 
-class Teachable(Protocol):
+class SampledPicture(Protocol):
     """What `teach` asks of a picture, whole or in tiles."""
 
     @property
@@ -107,7 +107,7 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class Teaching:
+class ImageSamples:
     """What one image contributes to a fit: its clicks, their neighbours, its border.
 
     `guess`: what stands for the background while nobody clicked it; see `first_guess`.
@@ -146,7 +146,9 @@ def prepare(rgb: NDArray[np.uint8], stages: Stages) -> Picture:
     )
 
 
-def teach(picture: Teachable, clicks: Clicks, spec: LearnerSpec, *, background: int | None) -> Teaching:
+def extract_samples(
+    picture: SampledPicture, clicks: Clicks, spec: LearnerSpec, *, background: int | None
+) -> ImageSamples:
     """Samples of one image; keep them as long as its clicks stay the same. Without a background no border counts."""
     rows, cols = clicks.on(picture.hw)
     few = clicks if len(clicks) <= NEIGHBOURS_UP_TO else canonical_clicks([], clicks.image_hw)
@@ -159,7 +161,7 @@ def teach(picture: Teachable, clicks: Clicks, spec: LearnerSpec, *, background: 
     )
     clicked, beside, border = np.split(features, [len(rows), len(rows) + len(near_rows)])
     weight = np.full(len(border), BORDER_WEIGHT / BORDER_POINTS, np.float32)
-    return Teaching(
+    return ImageSamples(
         Samples(clicked, clicks.class_ids, clicks.weights),
         Samples(beside, few.class_ids[near], few.weights[near]),
         None if border_of is None else Samples(border, np.full(len(border), border_of, np.int64), weight),
@@ -171,7 +173,7 @@ def wants_guess(clicked: Collection[int], n_points: int, background: int | None)
     return background is not None and len(clicked) == 1 and background not in clicked and n_points <= NEIGHBOURS_UP_TO
 
 
-def first_guess(picture: Teachable, clicks: Clicks, *, background: int) -> Samples:
+def first_guess(picture: SampledPicture, clicks: Clicks, *, background: int) -> Samples:
     """Samples that count faintly as background in an image whose clicks are all of one other class.
 
     They lie where the picture looks least like any click, seen from features and from afar: the farther from the
@@ -192,17 +194,17 @@ def first_guess(picture: Teachable, clicks: Clicks, *, background: int) -> Sampl
     return Samples(features[: len(rows)][kept], np.full(int(kept.sum()), background, np.int64), weights[kept])
 
 
-def without_neighbours(teaching: Teaching) -> Teaching:
-    """The same lesson without the neighbours of its clicks, for projects with more than NEIGHBOURS_UP_TO points.
+def without_neighbours(extracted: ImageSamples) -> ImageSamples:
+    """The same samples without the neighbours of the clicks, for projects with more than NEIGHBOURS_UP_TO points.
 
     Copies what it keeps, so that the memory of the rest is free.
     """
-    border = teaching.border
-    return Teaching(
-        _copied(teaching.clicked, len(teaching.clicked.class_ids)),
-        _copied(teaching.neighbours, 0),
+    border = extracted.border
+    return ImageSamples(
+        _copied(extracted.clicked, len(extracted.clicked.class_ids)),
+        _copied(extracted.neighbours, 0),
         None if border is None else _copied(border, len(border.class_ids)),
-        teaching.guess,
+        extracted.guess,
     )
 
 
@@ -210,7 +212,7 @@ def _copied(samples: Samples, count: int) -> Samples:
     return Samples(samples.features[:count].copy(), samples.class_ids[:count].copy(), samples.weights[:count].copy())
 
 
-def fit(teachings: list[Teaching], spec: LearnerSpec, *, start: Head | None = None) -> Head:
+def fit(teachings: list[ImageSamples], spec: LearnerSpec, *, start: Head | None = None) -> Head:
     """Fit the head to the points of all images, given in canonical order of the images.
 
     While one class alone has points, the guesses at the background stand for the other.
@@ -261,7 +263,7 @@ def segment(
     """
     opinions = _at_picture_size(_walked(picture, head, clicks, mark), picture, spec)
     if not has_two_classes(clicks, head):
-        plain = opinions_of(score_stages(picture.stages, *margins(head)))
+        plain = signed_scores_of(score_stages(picture.stages, *margins(head)))
         opinions = WALKER_SHARE * opinions + (1 - WALKER_SHARE) * _at_picture_size(plain, picture, spec)
     segmentation = segment_from_probabilities(
         head.class_ids, probabilities_of(opinions), clicks, picture.lab, spec, background=background
@@ -360,11 +362,11 @@ def spread(
     """
     rows, cols = (places // WALKER_STRIDE for places in clicks.pixels_on(hw))
     values = np.where(belongs[-len(scores) :], 1, -1).astype(np.float32)
-    walked = walk(graph, opinions_of(2 * scores), rows, cols, values)
+    walked = walk(graph, signed_scores_of(2 * scores), rows, cols, values)
     if own_features is None:
         return walked
     scores += LOCAL_WEIGHT * (1 + LOCAL_HASTE / len(clicks)) * local_opinion(own_features, walked)
-    return walk(graph, opinions_of(2 * scores), rows, cols, values)
+    return walk(graph, signed_scores_of(2 * scores), rows, cols, values)
 
 
 def has_two_classes(clicks: Clicks, head: Head) -> bool:

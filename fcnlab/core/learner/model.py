@@ -10,24 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.core.learner.head import Head, Samples
-from fcnlab.core.learner.learner import Teaching
+from fcnlab.core.learner.learner import ImageSamples
 from fcnlab.core.learner.samples import Clicks, canonical_clicks
 from fcnlab.domain.project import IGNORE, LearnerSpec
 from fcnlab.errors import CheckpointError, InvalidClasses
 
 SAMPLE_GROUPS = ("clicked", "neighbours", "border", "guess")
 _NO_SAMPLES = Samples(np.zeros((0, 0), np.float32), np.zeros(0, np.int64), np.zeros(0, np.float32))
-NOTHING_TAUGHT = Teaching(_NO_SAMPLES, _NO_SAMPLES, None)
+NOTHING_TAUGHT = ImageSamples(_NO_SAMPLES, _NO_SAMPLES, None)
 """Of clicks that a head does not learn from."""
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class LabelledSamples:
     """One image's clicks and what they teach."""
 
     image: str
     clicks: Clicks
-    teaching: Teaching
+    samples: ImageSamples
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Model:
     classes: tuple[tuple[int, str], ...]
     head: Head
     background: int | None
-    lessons: tuple[Lesson, ...] = ()
+    lessons: tuple[LabelledSamples, ...] = ()
 
     def clicks_of(self, image: str, image_hw: tuple[int, int]) -> Clicks:
         """The clicks the model learned from on an image; none when it never saw it."""
@@ -74,7 +74,7 @@ def frozen_model(
     class_ids = tuple(known.class_ids[place] for place in kept)
     head = Head(class_ids, known.weights[kept], known.bias[kept], known.is_guess)
     seen = replace(model.spec, object_mode=spec.object_mode, refine=spec.refine)
-    lessons = tuple(Lesson(image, one, NOTHING_TAUGHT) for image, one in clicks.items())
+    lessons = tuple(LabelledSamples(image, one, NOTHING_TAUGHT) for image, one in clicks.items())
     return Model(seen, classes, head, background, lessons)
 
 
@@ -89,13 +89,13 @@ def kept_places(class_ids: tuple[int, ...], used: Collection[int]) -> list[int]:
     return kept
 
 
-def canonical_teachings(lessons: Iterable[Lesson]) -> list[Teaching]:
+def canonical_teachings(lessons: Iterable[LabelledSamples]) -> list[ImageSamples]:
     """Teachings of the images that have clicks, in an order that depends on their content alone.
 
     So that a fit is the same whatever the images are called and whichever door they came through.
     """
 
-    def key(lesson: Lesson) -> tuple[Any, ...]:
+    def key(lesson: LabelledSamples) -> tuple[Any, ...]:
         clicks = lesson.clicks
         return (
             clicks.image_hw,
@@ -103,17 +103,17 @@ def canonical_teachings(lessons: Iterable[Lesson]) -> list[Teaching]:
             clicks.cols.tolist(),
             clicks.class_ids.tolist(),
             clicks.weights.tolist(),
-            lesson.teaching.clicked.features[:1].tobytes(),
+            lesson.samples.clicked.features[:1].tobytes(),
         )
 
-    return [lesson.teaching for lesson in sorted((one for one in lessons if len(one.clicks)), key=key)]
+    return [lesson.samples for lesson in sorted((one for one in lessons if len(one.clicks)), key=key)]
 
 
-def teaching_to_arrays(teaching: Teaching) -> dict[str, NDArray[Any]]:
+def image_samples_to_arrays(extracted: ImageSamples) -> dict[str, NDArray[Any]]:
     """Arrays named `<group>.features|class_ids|weights`; a group that is None is left out."""
     arrays: dict[str, NDArray[Any]] = {}
     for group in SAMPLE_GROUPS:
-        samples: Samples | None = getattr(teaching, group)
+        samples: Samples | None = getattr(extracted, group)
         if samples is not None:
             arrays[f"{group}.features"] = samples.features
             arrays[f"{group}.class_ids"] = samples.class_ids
@@ -121,15 +121,15 @@ def teaching_to_arrays(teaching: Teaching) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def teaching_from_arrays(arrays: dict[str, NDArray[Any]], prefix: str = "") -> Teaching:
-    """Inverse of `teaching_to_arrays`. Raises KeyError for a missing array."""
+def image_samples_from_arrays(arrays: dict[str, NDArray[Any]], prefix: str = "") -> ImageSamples:
+    """Inverse of `image_samples_to_arrays`. Raises KeyError for a missing array."""
 
     def group(name: str) -> Samples:
         start = f"{prefix}{name}."
         return Samples(arrays[start + "features"], arrays[start + "class_ids"], arrays[start + "weights"])
 
     border, guess = (group(name) if f"{prefix}{name}.features" in arrays else None for name in ("border", "guess"))
-    return Teaching(group("clicked"), group("neighbours"), border, guess)
+    return ImageSamples(group("clicked"), group("neighbours"), border, guess)
 
 
 def model_to_arrays(model: Model) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -141,7 +141,7 @@ def model_to_arrays(model: Model) -> tuple[dict[str, NDArray[Any]], dict[str, An
         arrays[f"{number}.points"] = np.stack([clicks.rows, clicks.cols, clicks.class_ids], axis=1)
         if clicks.are_weighted:
             arrays[f"{number}.weights"] = clicks.weights
-        arrays |= {f"{number}.{name}": one for name, one in teaching_to_arrays(lesson.teaching).items()}
+        arrays |= {f"{number}.{name}": one for name, one in image_samples_to_arrays(lesson.samples).items()}
         images.append({"image": lesson.image, "height": clicks.image_hw[0], "width": clicks.image_hw[1]})
     spec = {
         "kind": "instant",
@@ -175,7 +175,7 @@ def model_from_arrays(arrays: dict[str, NDArray[Any]], spec: dict[str, Any]) -> 
             weights = arrays.get(f"{number}.weights", np.ones(len(points), np.float32))
             hw = (image["height"], image["width"])
             clicks = Clicks(points[:, 0], points[:, 1], points[:, 2], hw, weights)
-            lessons.append(Lesson(image["image"], clicks, teaching_from_arrays(arrays, f"{number}.")))
+            lessons.append(LabelledSamples(image["image"], clicks, image_samples_from_arrays(arrays, f"{number}.")))
         classes = tuple((int(number), str(name)) for number, name in spec["classes"])
         learner = LearnerSpec.from_dict(spec["learner"])
     except (KeyError, TypeError, ValueError, IndexError) as failure:

@@ -47,21 +47,21 @@ from fcnlab.core.learner.learner import (
     spread,
     unmarked,
 )
-from fcnlab.core.learner.opinions import margins, opinions_of, probabilities_of, winner_of
 from fcnlab.core.learner.queries import likeliest
 from fcnlab.core.learner.refine import Guide, guide_of, local_lines, small_hw
 from fcnlab.core.learner.samples import Clicks
+from fcnlab.core.learner.signed_scores import margins, probabilities_of, signed_scores_of, winner_of
 from fcnlab.core.learner.stages import Stages, regridded, score_stages
 from fcnlab.core.learner.walker import OFFSETS, edge_weights, graph_of
 from fcnlab.core.tiling.strips import area_rows, covered_rows, linear_rows, neighbour_rows
-from fcnlab.core.tiling.tiled_stages import TiledStages, TileShelf
+from fcnlab.core.tiling.tiled_stages import TileCache, TiledStages
 from fcnlab.core.tiling.tiles import Box
 from fcnlab.domain.project import LearnerSpec
 
 
 def plain_probabilities(stages: Stages, head: Head) -> NDArray[np.float32]:
     """What the head alone thinks, (K, h, w) float32 at stride WALKER_STRIDE: rough, but quick for many pictures."""
-    return probabilities_of(opinions_of(score_stages(stages, *margins(head), grid=WALKER_STRIDE)))
+    return probabilities_of(signed_scores_of(score_stages(stages, *margins(head), grid=WALKER_STRIDE)))
 
 
 def plain_segmentation(stages: Stages, head: Head) -> Segmentation:
@@ -272,7 +272,7 @@ def plain_large(picture: LargePicture, head: Head) -> NDArray[np.float32]:
         kept = nodes.moved(-around.top, -around.left).slices
         found = score_stages(picture.stages.stages(number), *decisive, grid=WALKER_STRIDE)
         scores[(slice(None), *nodes.slices)] = found[(slice(None), *kept)]
-    return probabilities_of(opinions_of(scores))
+    return probabilities_of(signed_scores_of(scores))
 
 
 def _look(
@@ -315,7 +315,7 @@ def _look(
             if is_two:
                 _add_moments(seen.moments, maps, tile.inner.moved(-tile.outer.top, -tile.outer.left))
             if strip is not None:
-                plain = opinions_of(score_stages(own, *decisive))
+                plain = signed_scores_of(score_stages(own, *decisive))
                 strip[:, :, inner.left : inner.right] = plain[:, :, inner.left - outer.left : inner.right - outer.left]
         if strip is not None and seen.plain is not None:
             inner_rows = plan.tiles[row[0]].inner.clipped(hw)
@@ -390,11 +390,13 @@ def _nodes(box: Box, hw: tuple[int, int]) -> Box:
 AnyPicture = Picture | LargePicture
 
 
-def open_picture(encoder: StageEncoder, rgb: NDArray[np.uint8], spec: LearnerSpec, *, shelf: TileShelf) -> AnyPicture:
-    """Encode a working picture (H, W, 3) uint8 and make it ready for clicks; tiles of a large one go to the shelf."""
+def open_picture(
+    encoder: StageEncoder, rgb: NDArray[np.uint8], spec: LearnerSpec, *, tile_cache: TileCache
+) -> AnyPicture:
+    """Encode a working picture (H, W, 3) uint8 and make it ready for clicks; tiles of a large one go to the cache."""
     if not is_large((rgb.shape[0], rgb.shape[1])):
         return prepare(rgb, encoder.encode(rgb, scales=spec.scales, position=spec.position))
-    stages = TiledStages(encoder, rgb, scales=spec.scales, position=spec.position, shelf=shelf)
+    stages = TiledStages(encoder, rgb, scales=spec.scales, position=spec.position, tile_cache=tile_cache)
     for _ in stages.encode():
         pass
     return LargePicture(stages)

@@ -19,7 +19,7 @@ TILE_SIDE = 1536
 """Working pixels of a tile. Larger ones encode less around them; smaller ones need less memory at once."""
 
 
-class TileShelf(Protocol):
+class TileCache(Protocol):
     """Where encoded tiles lie between two uses; it may lose them, they are encoded again then."""
 
     def get(self, number: int) -> Sequence[Tensor] | None:
@@ -29,7 +29,7 @@ class TileShelf(Protocol):
         """Keep the maps of a tile."""
 
 
-class MemoryShelf:
+class MemoryTileCache:
     """Tiles in memory."""
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class TiledStages:
         encoder: what encodes.
         rgb: (H, W, 3) uint8 working picture.
         scales, position: see `StageEncoder.encode`.
-        shelf: where encoded tiles are kept.
+        tile_cache: where encoded tiles are kept.
         side: of a tile, in working pixels.
         statistics: means and scales to go by, see `Stages`, instead of those of the tiles; then `encode` is not needed.
     """
@@ -85,13 +85,13 @@ class TiledStages:
         *,
         scales: tuple[float, ...],
         position: bool,
-        shelf: TileShelf,
+        tile_cache: TileCache,
         side: int = TILE_SIDE,
         statistics: tuple[tuple[Tensor, ...], tuple[Tensor, ...]] | None = None,
     ) -> None:
         self.rgb, self.hw = rgb, (rgb.shape[0], rgb.shape[1])
         self.plan: TilePlan = tile_plan(self.hw, step=padding_step(scales), side=side)
-        self._encoder, self._scales, self._position, self._shelf = encoder, scales, position, shelf
+        self._encoder, self._scales, self._position, self._cache = encoder, scales, position, tile_cache
         self._given = statistics
         self._sums: list[_Sums] = []
         self._weights: list[float] = []
@@ -109,7 +109,7 @@ class TiledStages:
             yield len(self._counted) / len(self.plan.tiles)
 
     def encode_tile(self, number: int) -> None:
-        """Encode one tile, unless it is on the shelf, and count it into the statistics, unless they are given."""
+        """Encode one tile, unless it is in the cache, and count it into the statistics, unless they are given."""
         if number in self._counted:
             return
         if self._given is not None:
@@ -166,17 +166,17 @@ class TiledStages:
         return found
 
     def _raw_maps(self, number: int) -> list[RawMap]:
-        """Maps of a tile's outer box: those of the network from the shelf if they are there, the rest made now."""
+        """Maps of a tile's outer box: those of the network from the cache if they are there, the rest made now."""
         deep, box = self._deep_maps(number), self.plan.tiles[number].outer
         shallow = self._encoder.shallow_maps(self.rgb, box, padded_hw=self.plan.padded_hw)
         return [*deep, *shallow, *self._encoder.place_maps(self.hw, box, position=self._position)]
 
     def _deep_maps(self, number: int) -> list[RawMap]:
         box, device = self.plan.tiles[number].outer, self._encoder.device
-        known = self._shelf.get(number)
+        known = self._cache.get(number)
         if known is None:
             deep = self._encoder.deep_maps(self.rgb, box, scales=self._scales)
-            self._shelf.put(number, [one.map for one in deep])
+            self._cache.put(number, [one.map for one in deep])
         else:
             infos = self._encoder.deep_infos(known, self._scales)
             deep = [RawMap(info, 1.0, one.to(device)) for info, one in zip(infos, known, strict=True)]

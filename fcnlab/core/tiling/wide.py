@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from fcnlab.core.images.coords import learner_hw, working_picture
 from fcnlab.core.learner.encoder import StageEncoder
 from fcnlab.core.learner.head import Head
-from fcnlab.core.learner.learner import Mark, Picture, Segmentation, fit, prepare, segment, teach, unmarked
+from fcnlab.core.learner.learner import Mark, Picture, Segmentation, extract_samples, fit, prepare, segment, unmarked
 from fcnlab.core.learner.samples import Clicks
 from fcnlab.core.tiling.large import LazyLab
-from fcnlab.core.tiling.tiled_stages import TiledStages, TileShelf
+from fcnlab.core.tiling.tiled_stages import TileCache, TiledStages
 from fcnlab.core.tiling.tiles import Box
 from fcnlab.domain.project import LearnerSpec
 
@@ -54,7 +54,7 @@ class WidePicture:
         encoder: what encodes.
         rgb: (H, W, 3) uint8, the working picture.
         spec: scales and position.
-        shelf: where encoded tiles are kept.
+        tile_cache: where encoded tiles are kept.
         side: of a tile, in working pixels.
     """
 
@@ -64,7 +64,7 @@ class WidePicture:
         rgb: NDArray[np.uint8],
         spec: LearnerSpec,
         *,
-        shelf: TileShelf,
+        tile_cache: TileCache,
         side: int = TILE_SIDE,
     ) -> None:
         small = working_picture(rgb, COARSE_SIDE)
@@ -75,7 +75,7 @@ class WidePicture:
             rgb,
             scales=spec.scales,
             position=spec.position,
-            shelf=shelf,
+            tile_cache=tile_cache,
             side=side,
             statistics=(coarse.means, coarse.scales),
         )
@@ -104,7 +104,7 @@ class WidePicture:
         return self._stages.waiting
 
     def encode(self, number: int) -> None:
-        """Encode a tile ahead, unless it is on the shelf, and make it ready while there is room."""
+        """Encode a tile ahead, unless it is in the cache, and make it ready while there is room."""
         if len(self._ready) < TILES_READY:
             self.tile(number)
         else:
@@ -151,7 +151,7 @@ class WidePicture:
             NoPoints: fewer than two classes have clicks.
         """
         seen = replace(spec, object_mode=False)
-        head = fit([teach(self._coarse, clicks, seen, background=background)], seen)
+        head = fit([extract_samples(self._coarse, clicks, seen, background=background)], seen)
         return segment(self._coarse, head, clicks, seen, background=background)
 
     def segment(

@@ -19,9 +19,9 @@ from fcnlab.core.networks.larger_head import LargerHead
 from fcnlab.core.networks.registry import build_network
 from fcnlab.core.training.batches import LabelledPicture
 from fcnlab.core.training.loop import Clock, Pictures
-from fcnlab.core.training.objectives import Aim
+from fcnlab.core.training.objectives import TrainingObjective
 from fcnlab.core.training.scores import score_of, temperature_of
-from fcnlab.core.training.trainer import Course, Outcome
+from fcnlab.core.training.trainer import NetworkTrainer, Outcome
 from fcnlab.domain.counting import KeptEpoch
 from fcnlab.domain.network import NetworkName, NetworkSpec
 from fcnlab.domain.scores import PointScore, Score
@@ -38,8 +38,8 @@ LARGER_FROM = 1000
 """Points from which the larger head speaks when nothing is held out that could decide."""
 
 
-class HeadCourse:
-    """Fits a LargerHead. Offers what core.course.Course offers.
+class HeadTrainer:
+    """Fits a LargerHead. Offers what core.course.NetworkTrainer offers.
 
     Pictures are read when it starts; points that come later wait for the next training. An interrupted one begins
     again: it takes as long as encoding the pictures.
@@ -158,7 +158,7 @@ def _accuracy(score: Score | None) -> float:
     return score.accuracy if isinstance(score, PointScore) else -1.0
 
 
-def course_of(
+def build_trainer(
     spec: NetworkSpec,
     training: TrainingSpec,
     *,
@@ -167,16 +167,23 @@ def course_of(
     device: str,
     now: Clock,
     parent: PointNetwork | None = None,
-    aim: Aim[Any] | None = None,
-) -> Course | HeadCourse:
-    """A course for a network of the family; see Course for the arguments.
+    objective: TrainingObjective[Any] | None = None,
+) -> NetworkTrainer | HeadTrainer:
+    """A course for a network of the family; see NetworkTrainer for the arguments.
 
     Raises:
         InvalidSetting: a larger head without a trained encoder, or one that should start from a model or count.
     """
     if spec.network is not NetworkName.LARGER_HEAD:
-        return Course(
-            spec, training, encoder=encoder, class_ids=class_ids, device=device, now=now, parent=parent, aim=aim
+        return NetworkTrainer(
+            spec,
+            training,
+            encoder=encoder,
+            class_ids=class_ids,
+            device=device,
+            now=now,
+            parent=parent,
+            objective=objective,
         )
     if training.objective.counts:
         raise InvalidSetting(f"{spec.network} is fitted to single pixels and cannot count: choose another network")
@@ -184,4 +191,4 @@ def course_of(
         raise InvalidSetting(f"{spec.network} is a head on trained features: name an encoder")
     if parent is not None or training.parent:
         raise InvalidSetting(f"{spec.network} is fitted from zero in seconds: leave the parent out")
-    return HeadCourse(spec, training, encoder=encoder, class_ids=class_ids, device=device, now=now)
+    return HeadTrainer(spec, training, encoder=encoder, class_ids=class_ids, device=device, now=now)

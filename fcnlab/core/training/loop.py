@@ -15,7 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from fcnlab.core.networks.base import PointNetwork
 from fcnlab.core.training.batches import LabelledPicture
-from fcnlab.core.training.objectives import Aim
+from fcnlab.core.training.objectives import TrainingObjective
 from fcnlab.domain.scores import Score
 from fcnlab.domain.training import TrainingProgress, TrainingSpec
 
@@ -52,7 +52,7 @@ class Tally:
 
 
 class FineTuning:
-    """Trains one network for one aim. Changes only the network it was given.
+    """Trains one network for one objective. Changes only the network it was given.
 
     AdamW with warm-up and cosine; gradients are clipped; BatchNorm statistics of a trained encoder stay; an
     exponential moving average of the weights (Polyak and Juditsky 1992) is what is scored and kept, since
@@ -63,7 +63,7 @@ class FineTuning:
     Args:
         network: on `device` afterwards.
         spec: see TrainingSpec.
-        aim: the objective: what is learned from a batch, and how well.
+        objective: the objective: what is learned from a batch, and how well.
         now: a clock that counts seconds.
         keeps_start: the weights it begins with are kept when no epoch is better: a model, or a head fitted to the
             points. Random weights are not, nor those of a coarser network, for then no score would be of this one.
@@ -75,7 +75,7 @@ class FineTuning:
         network: PointNetwork,
         spec: TrainingSpec,
         *,
-        aim: Aim[Any],
+        objective: TrainingObjective[Any],
         device: str,
         now: Clock,
         keeps_start: bool = True,
@@ -86,7 +86,7 @@ class FineTuning:
         self.tally = Tally()
         self._keeps_start, self._start = keeps_start, start
         self._judged_by: tuple[tuple[str, int], ...] | None = None
-        self._aim = aim
+        self._objective = objective
         self._now = now
         for parameter in network.encoder_parameters():
             parameter.requires_grad_(not spec.freeze_encoder)
@@ -109,10 +109,10 @@ class FineTuning:
         Raises:
             NoPoints: no point has a weight above zero.
         """
-        spec, aim = self.spec, self._aim
+        spec, objective = self.spec, self._objective
         if self.tally.epoch == 0:
             judges = held_out()
-            merit = self._merit(aim.score(self.averaged(), judges))
+            merit = self._merit(objective.score(self.averaged(), judges))
             self.tally = Tally(
                 best=merit if self._keeps_start else -math.inf,  # training must not end worse than it began
                 start=merit if self._start is None else self._start,
@@ -121,13 +121,13 @@ class FineTuning:
         while self.tally.epoch < spec.epochs and not self._out_of_time() and not self._out_of_patience():
             started, before = self._now(), self.tally.seconds
             rng = np.random.default_rng([spec.seed, self.tally.epoch])
-            loss, n_seen = self._epoch(aim.prepared(pictures()), rng, started)
+            loss, n_seen = self._epoch(objective.prepared(pictures()), rng, started)
             judges = held_out()
-            score = aim.score(self.averaged(), judges)
+            score = objective.score(self.averaged(), judges)
             seconds = before + self._now() - started
             best, merit = self._best_so_far(judges), self._merit(score)
             is_better = score is None or merit > best
-            is_choice = score is not None and aim.chooses(judges)
+            is_choice = score is not None and objective.chooses(judges)
             is_best = not is_choice or merit >= best  # among equals the one that learned longer
             if is_best:
                 self.best.load_state_dict(self.averaged().state_dict())
@@ -153,7 +153,7 @@ class FineTuning:
             )
 
     def _merit(self, score: Score | None) -> float:
-        return -math.inf if score is None else self._aim.merit(score)
+        return -math.inf if score is None else self._objective.merit(score)
 
     def _best_so_far(self, judges: Sequence[LabelledPicture]) -> float:
         """The best merit; measured again when other points judge than before."""
@@ -166,7 +166,7 @@ class FineTuning:
         if not self.tally.kept and not self._keeps_start:
             return -math.inf
         assert isinstance(self.best, PointNetwork)
-        return self._merit(self._aim.score(self.best, judges))
+        return self._merit(self._objective.score(self.best, judges))
 
     def is_better_than_start(self) -> bool:
         """Whether the weights kept do better on held-out pictures than those training began with; True if untold."""
@@ -192,14 +192,14 @@ class FineTuning:
                 break
             self._set_rate(before.epoch + number / n_steps, seconds)
             chosen = [pictures[place] for place in order[number * size : (number + 1) * size]]
-            losses.append(self._step(self._aim.batch(chosen, rng)))
+            losses.append(self._step(self._objective.batch(chosen, rng)))
         self.tally = replace(before, steps=before.steps + len(losses))
         return float(np.mean(losses)), min(len(order), len(losses) * size)
 
     def _step(self, batch: object) -> float:
         with torch.autocast(self._device_type, dtype=self._precision, enabled=self._half):
-            answer = self._aim.answer(self.network, batch)
-        loss = self._aim.loss(answer.float(), batch)
+            answer = self._objective.answer(self.network, batch)
+        loss = self._objective.loss(answer.float(), batch)
         self.optimiser.zero_grad(set_to_none=True)
         scaled: Tensor = self._scaler.scale(loss)
         scaled.backward()  # type: ignore[no-untyped-call]

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from fcnlab.core.learner.encoder import lab_image
 from fcnlab.core.learner.learner import Segmentation, segment_from_probabilities
 from fcnlab.core.learner.model import kept_places
-from fcnlab.core.learner.opinions import probabilities_of
 from fcnlab.core.learner.refine import guided_filter, make_guide
 from fcnlab.core.learner.samples import Clicks, Colours, canonical_clicks
+from fcnlab.core.learner.signed_scores import probabilities_of
 from fcnlab.core.tiling.large import STRIP_ROWS, LazyLab, enlarged_rows, is_large, refined_rows
 from fcnlab.core.training.network_model import NetworkModel, network_probabilities
 from fcnlab.domain.project import LearnerSpec

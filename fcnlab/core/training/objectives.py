@@ -21,7 +21,7 @@ OneBatch = TypeVar("OneBatch")
 
 
 @dataclass(frozen=True, slots=True)
-class Closing:
+class FinalEvaluation:
     """What is learned of a network once it is trained.
 
     Attributes:
@@ -35,7 +35,7 @@ class Closing:
     calibration: Calibration | None = None
 
 
-class Aim(Protocol[OneBatch]):
+class TrainingObjective(Protocol[OneBatch]):
     """One objective. Training goes from pictures to `prepared`, `batch`, `answer`, `loss`, and now and then `score`."""
 
     def prepared(self, pictures: Sequence[LabelledPicture]) -> Sequence[LabelledPicture]:
@@ -59,14 +59,14 @@ class Aim(Protocol[OneBatch]):
     def chooses(self, pictures: Sequence[LabelledPicture]) -> bool:
         """Whether these held-out pictures are enough to say which weights are kept; else the last ones are."""
 
-    def closing(
+    def final_evaluation(
         self, network: PointNetwork, held_out: Sequence[LabelledPicture], learned: Sequence[LabelledPicture], /
-    ) -> Closing:
+    ) -> FinalEvaluation:
         """What is learned of the trained network, by pictures it did not see and by those it did."""
 
 
 @dataclass(frozen=True, slots=True)
-class PointsAim:
+class PointObjective:
     """The class of every pixel, by the point loss at labelled pixels.
 
     Attributes:
@@ -107,9 +107,9 @@ class PointsAim:
         """Any held-out point is better than none."""
         return bool(pictures)
 
-    def closing(
+    def final_evaluation(
         self, network: PointNetwork, held_out: Sequence[LabelledPicture], _learned: Sequence[LabelledPicture]
-    ) -> Closing:
+    ) -> FinalEvaluation:
         """The score, and the temperature by the same held-out points."""
         temperature = temperature_of(*logits_of(network, held_out, device=self.device))
-        return Closing(self.score(network, held_out), temperature)
+        return FinalEvaluation(self.score(network, held_out), temperature)

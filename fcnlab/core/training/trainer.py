@@ -17,7 +17,7 @@ from fcnlab.core.networks.fcn import Fcn, grown, set_linear_head
 from fcnlab.core.networks.registry import build_network
 from fcnlab.core.training.batches import LabelledPicture, collated
 from fcnlab.core.training.loop import Clock, FineTuning, Pictures, Tally
-from fcnlab.core.training.objectives import Aim, PointsAim
+from fcnlab.core.training.objectives import PointObjective, TrainingObjective
 from fcnlab.core.training.scores import AS_IT_IS
 from fcnlab.domain.counting import Calibration, KeptEpoch
 from fcnlab.domain.network import NetworkName, NetworkSpec
@@ -97,7 +97,7 @@ class Outcome:
     calibration: Calibration | None = None
 
 
-class Course:
+class NetworkTrainer:
     """Trains a network from nothing but an encoder.
 
     What is kept is the best epoch of the network wanted: never one of a coarser stage before it, nor random weights.
@@ -113,7 +113,7 @@ class Course:
         now: a clock that counts seconds.
         parent: the network that `training.parent` names, of the same spec: to start from, in one stage. One that is
             restored needs none.
-        aim: what it is trained for; None: to tell labelled pixels apart.
+        objective: what it is trained for; None: to tell labelled pixels apart.
     """
 
     def __init__(
@@ -126,13 +126,13 @@ class Course:
         device: str,
         now: Clock,
         parent: PointNetwork | None = None,
-        aim: Aim[Any] | None = None,
+        objective: TrainingObjective[Any] | None = None,
     ) -> None:
         self._parent = parent
         if spec.input_hw is not None:
             training = replace(training, crop=0)  # such a network takes nothing but whole pictures
         self._spec, self._training, self._encoder = spec, training, encoder
-        self._aim: Aim[Any] = aim or PointsAim(training, tuple(class_ids), device)
+        self._objective: TrainingObjective[Any] = objective or PointObjective(training, tuple(class_ids), device)
         self._device, self._now = device, now
         self._goes_on = bool(training.parent)
         stages = STAGES.get(spec.network, ()) if training.staged and not self._goes_on else ()
@@ -184,7 +184,7 @@ class Course:
         network = self._running.best
         assert isinstance(network, PointNetwork)
         network.eval()
-        closing = self._aim.closing(network, held_out, learned)
+        closing = self._objective.final_evaluation(network, held_out, learned)
         score = None if closing.score is None else replace(closing.score, kept=self._kept())
         return Outcome(network, closing.temperature, score, closing.calibration)
 
@@ -251,7 +251,13 @@ class Course:
         is_between = 0 < self._stage < len(self._stages) - 1  # there the next stage goes on from the better of both
         keeps_start = self._goes_on or self._fits_head_first(network) or is_between
         return FineTuning(
-            network, spec, aim=self._aim, device=self._device, now=self._now, keeps_start=keeps_start, start=start
+            network,
+            spec,
+            objective=self._objective,
+            device=self._device,
+            now=self._now,
+            keeps_start=keeps_start,
+            start=start,
         )
 
     def _fits_head_first(self, network: PointNetwork) -> bool:

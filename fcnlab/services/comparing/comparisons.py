@@ -19,8 +19,7 @@ from fcnlab.domain.project import Project
 from fcnlab.domain.training import OPEN_STATES, Training, TrainingProgress, TrainingState
 from fcnlab.errors import TrainingRefused, UnknownImage
 from fcnlab.lab import Lab
-from fcnlab.services.counting.training_points import CountingPoints
-from fcnlab.services.training.training_points import TrainingPoints
+from fcnlab.services.counting.training_points import CountingPoints, points_for
 from fcnlab.services.training.trainings import cancel_training
 from fcnlab.storage.database import (
     repository_comparisons,
@@ -103,8 +102,7 @@ def start_comparison(lab: Lab, *, project_id: int, spec: ComparisonSpec, labelle
         n_classes = max(2, len(project.classes))
         _refuse_strange_images(session, project_id, (*spec.image_ids, *spec.shown_ids))
     spec = _for_task(spec, project)
-    kind = CountingPoints if spec.counts else TrainingPoints
-    points = kind(lab, project_id, spec.training_specs()[0], image_ids=spec.image_ids or None, as_of=moment)
+    points = points_for(lab, project_id, spec.training_specs()[0], image_ids=spec.image_ids or None, as_of=moment)
     held_out, learned = ([image.id for image, _ in points.images(held=held)] for held in (True, False))
     whole = replace(
         spec,

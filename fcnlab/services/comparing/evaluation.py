@@ -34,12 +34,11 @@ from fcnlab.domain.training import Training
 from fcnlab.errors import FcnlabError
 from fcnlab.lab import Lab
 from fcnlab.services.comparing.instant_participant import InstantParticipant, Larger, Linear
-from fcnlab.services.counting.training_points import CountingPoints
+from fcnlab.services.counting.training_points import points_for
 from fcnlab.services.images.importing import read_picture
 from fcnlab.services.labels.expert_masks import expert_truth, images_with_truth, mean_iou_on
 from fcnlab.services.live.masks import kept_mask
 from fcnlab.services.models.files import NetworkPredictor, load_network, quick_twin
-from fcnlab.services.training.training_points import TrainingPoints
 from fcnlab.storage.database import (
     repository_comparisons,
     repository_images,
@@ -90,8 +89,7 @@ class Bench:
     def __init__(self, lab: Lab, comparison: Comparison) -> None:
         self.lab, self.comparison = lab, comparison
         self.spec = ComparisonSpec.from_dict(comparison.spec)
-        kind = CountingPoints if self.spec.counts else TrainingPoints
-        self.points = kind(
+        self.points = points_for(
             lab,
             comparison.project_id,
             self.spec.training_specs()[0],

@@ -49,7 +49,7 @@ class InstantParticipant(ABC):
         for image, clicks in points.clicks(held=False):
             rgb = working_picture(read_picture(lab, image), working_side)
             picture = learner.prepare(rgb, self._stages(rgb))
-            teachings.append(learner.teach(picture, clicks, self._spec, background=self._background))
+            teachings.append(learner.extract_samples(picture, clicks, self._spec, background=self._background))
         self._fit(teachings)
 
     def score(self) -> Score | None:
@@ -79,7 +79,7 @@ class InstantParticipant(ABC):
         return sum(one.numel() for one in self._encoder.network.parameters())
 
     @abstractmethod
-    def _fit(self, teachings: list[learner.Teaching]) -> None: ...
+    def _fit(self, teachings: list[learner.ImageSamples]) -> None: ...
 
     @abstractmethod
     def _class_map(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -102,7 +102,7 @@ class Linear(InstantParticipant):
         """Weights and biases of the head."""
         return int(self._head.weights.size + self._head.bias.size)
 
-    def _fit(self, teachings: list[learner.Teaching]) -> None:
+    def _fit(self, teachings: list[learner.ImageSamples]) -> None:
         self._head = learner.fit(teachings, self._spec)
 
     def _class_map(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -131,7 +131,7 @@ class Larger(InstantParticipant):
         members = self._head.members
         return int(sum(a.inner.size + a.inner_bias.size + a.outer.size + a.outer_bias.size for a in members))
 
-    def _fit(self, teachings: list[learner.Teaching]) -> None:
+    def _fit(self, teachings: list[learner.ImageSamples]) -> None:
         samples = join_samples([one.clicked for one in teachings])
         self._head = fit_ensemble(samples, class_weight=self._spec.class_weight)
 

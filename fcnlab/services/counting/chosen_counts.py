@@ -19,7 +19,7 @@ from fcnlab.domain.project import Project
 from fcnlab.errors import CheckpointError
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import read_picture
-from fcnlab.services.models.model_cache import ModelShelf
+from fcnlab.services.models.model_cache import ModelCache
 
 VIEWS_KEPT = 2
 """Images whose maps are held: the one shown and the one before."""
@@ -28,8 +28,8 @@ VIEWS_KEPT = 2
 class ChosenCounts:
     """Counts images of projects by the models they chose. Used by one thread at a time."""
 
-    def __init__(self, lab: Lab, shelf: ModelShelf) -> None:
-        self._lab, self._shelf = lab, shelf
+    def __init__(self, lab: Lab, model_cache: ModelCache) -> None:
+        self._lab, self._cache = lab, model_cache
         self._views: LRUCache[tuple[object, ...], View] = LRUCache(VIEWS_KEPT)
 
     def is_ready(self, record: ModelRecord, project: Project, image: ImageInfo) -> bool:
@@ -48,7 +48,7 @@ class ChosenCounts:
             CheckpointError, UnknownEncoder: the model cannot be used, or does not count.
             ImportRefused: the original is gone or damaged.
         """
-        model = self._shelf.content(record)
+        model = self._cache.content(record)
         if not isinstance(model, NetworkModel):
             raise CheckpointError(
                 f"the model {record.name!r} makes masks and does not count: choose another, or the instant counter, "

@@ -8,7 +8,14 @@ import numpy as np
 from cachetools import LRUCache
 
 from fcnlab.core.counting.counted import Counted, count_view, with_intervals
-from fcnlab.core.counting.instant import CountHead, CountLesson, CountLessons, CountPicture, fit_counts, teach_counts
+from fcnlab.core.counting.instant import (
+    CountHead,
+    CountPicture,
+    CountSamples,
+    CountSums,
+    extract_count_samples,
+    fit_counts,
+)
 from fcnlab.core.counting.marks import Sizes, sizes_at, spacing_from, usual_width
 from fcnlab.core.counting.views import instant_view
 from fcnlab.core.learner.samples import Clicks, canonical_clicks
@@ -39,8 +46,8 @@ class InstantCounter:
         self._pictures = pictures
         self._sizes: dict[int, Sizes] = {}
         self._taught: dict[int, _Taught] = {}
-        self._lessons: LRUCache[int, CountLesson] = LRUCache(LESSONS_KEPT)
-        self._sum = CountLessons()
+        self._lessons: LRUCache[int, CountSamples] = LRUCache(LESSONS_KEPT)
+        self._sum = CountSums()
         self._spacing = 0.0
         self._head: CountHead | None = None
         self.spread: dict[int, float] = {}
@@ -50,7 +57,7 @@ class InstantCounter:
         """Forget everything, since pictures or settings are others now."""
         for held in (self._sizes, self._taught, self._lessons, self.spread):
             held.clear()
-        self._sum, self._head = CountLessons(), None
+        self._sum, self._head = CountSums(), None
 
     def forget(self, image_id: int) -> None:
         """Do without an image, whose points changed or are gone."""
@@ -86,7 +93,7 @@ class InstantCounter:
         self._sum.add(self._lesson(image.id, picture))
         self._head = None
 
-    def _lesson(self, image_id: int, picture: CountPicture | None = None) -> CountLesson:
+    def _lesson(self, image_id: int, picture: CountPicture | None = None) -> CountSamples:
         """What an image taught, made again if it is not at hand. Raises ImportRefused: it cannot be read."""
         lesson = self._lessons.get(image_id)
         if lesson is None:
@@ -95,7 +102,7 @@ class InstantCounter:
             if picture is None:
                 spec = counting_spec(image.hw, project.learner)
                 picture = self._pictures.counted_picture(image, spec, keeps=False)
-            lesson = teach_counts(
+            lesson = extract_count_samples(
                 picture,
                 taught.clicks,
                 background=project.background,

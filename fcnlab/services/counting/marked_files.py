@@ -13,7 +13,7 @@ import numpy as np
 import regex
 from numpy.typing import NDArray
 
-from fcnlab.core.counting.objective import CountingAim, counting_aim, held_out_counts, magnified, usual_spacing
+from fcnlab.core.counting.objective import CountingObjective, counting_aim, held_out_counts, magnified, usual_spacing
 from fcnlab.core.images.coords import to_working
 from fcnlab.core.images.picture import make_picture
 from fcnlab.core.training.batches import LabelledPicture
@@ -158,7 +158,7 @@ class FilePoints:
         """How to train, with the magnification that is used."""
         return self._training
 
-    def aim(self, device: str) -> CountingAim:
+    def objective(self, device: str) -> CountingObjective:
         """To count by the objective of the training."""
         assert self._network is not None
         ids = [class_id for class_id, _ in self.classes]

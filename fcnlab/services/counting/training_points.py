@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fcnlab.core.counting.objective import CountingAim, counting_aim, held_out_counts, magnified, usual_spacing
+from fcnlab.core.counting.objective import CountingObjective, counting_aim, held_out_counts, magnified, usual_spacing
 from fcnlab.core.training.splits import groups_alike
 from fcnlab.domain.counting import Task
 from fcnlab.domain.events import StoredPoint
@@ -64,7 +64,7 @@ class CountingPoints(TrainingPoints):
         """The images that are all marked."""
         return tuple(sorted(self._complete))
 
-    def aim(self, device: str) -> CountingAim:
+    def objective(self, device: str) -> CountingObjective:
         """To count by the objective of the training."""
         assert self._network is not None
         return counting_aim(
@@ -149,3 +149,22 @@ class CountingPoints(TrainingPoints):
             objects.append((np.array([one.row for one in its], float), np.array([one.col for one in its], float)))
             complete.append(self._is_complete(image_id))
         return usual_spacing(objects, complete, self.usual_hw())
+
+
+def points_for(
+    lab: Lab,
+    project_id: int,
+    training: TrainingSpec,
+    *,
+    image_ids: Sequence[int] | None = None,
+    plan: Mapping[str, Any] | None = None,
+    as_of: datetime | None = None,
+) -> TrainingPoints:
+    """The points of a project as the objective of a training learns from them; see TrainingPoints.
+
+    Raises:
+        InvalidSetting: the objective counts, and the project does not.
+        NoPoints: there is too little to learn from.
+    """
+    kind = CountingPoints if training.objective.counts else TrainingPoints
+    return kind(lab, project_id, training, image_ids=image_ids, plan=plan, as_of=as_of)

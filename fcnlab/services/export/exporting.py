@@ -20,13 +20,13 @@ from fcnlab.lab import Lab
 from fcnlab.services.export.plan import (
     NOTHING_LEARNED,
     ExportProgress,
-    Moment,
+    ProjectSnapshot,
     Runner,
     Splitter,
-    frozen,
     keeping,
     lacking,
     learning,
+    snapshot,
 )
 from fcnlab.services.export.target import open_target, refuse_file_name
 from fcnlab.services.export.writing import ProjectWriter
@@ -69,7 +69,7 @@ def export_project(
             yield ExportProgress("learning", done, total, name)
     for done, total, name in keeping(lab, run, waiting):
         yield ExportProgress("keeping", done, total, name)
-    moment, source = frozen(lab, run, project_id=project_id, with_masks=predicts)
+    moment, source = snapshot(lab, run, project_id=project_id, with_masks=predicts)
     images = _wanted(moment, spec)
     _refuse_empty(moment, source, images)
     splitter = Splitter(lab, images, spec.split)
@@ -81,7 +81,7 @@ def export_project(
     yield replace(writer.progress, phase="finished")
 
 
-def _wanted(moment: Moment, spec: ExportSpec) -> list[ImageInfo]:
+def _wanted(moment: ProjectSnapshot, spec: ExportSpec) -> list[ImageInfo]:
     """The images that the spec asks for.
 
     Raises:
@@ -104,7 +104,7 @@ def _wanted(moment: Moment, spec: ExportSpec) -> list[ImageInfo]:
     return images
 
 
-def _refuse_empty(moment: Moment, source: MaskSource | None, images: list[ImageInfo]) -> None:
+def _refuse_empty(moment: ProjectSnapshot, source: MaskSource | None, images: list[ImageInfo]) -> None:
     if source is None and not any(image.id in moment.masks for image in images):
         raise ExportFailed(f"no mask of project {moment.project.name!r} can be exported, since {NOTHING_LEARNED}")
 

@@ -11,7 +11,7 @@ from fcnlab.domain.export import ExportSpec
 from fcnlab.domain.images import ImageInfo
 from fcnlab.domain.models import ModelRecord
 from fcnlab.domain.scores import score_in_a_sentence, score_to_plain
-from fcnlab.services.export.plan import Moment
+from fcnlab.services.export.plan import ProjectSnapshot
 
 CONVENTIONS = {
     "masks": "pixel value = class id, at the full size of the upright image; 255 occurs only in a border of Pascal "
@@ -35,7 +35,7 @@ CONVENTIONS = {
 }
 
 
-def manifest_of(moment: Moment, spec: ExportSpec) -> dict[str, Any]:
+def manifest_of(moment: ProjectSnapshot, spec: ExportSpec) -> dict[str, Any]:
     """All of the manifest that is known before the first image is written."""
     project = moment.project
     labels = (*project.classes, *moment.removed)

@@ -121,7 +121,7 @@ class Runner(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class ProjectSnapshot:
     """A project at one moment.
 
     Attributes:
@@ -185,14 +185,14 @@ def outlook(lab: Lab, *, project_id: int) -> Outlook:
     return Outlook(n_done, sum(states.values()) - n_done, project.model_id is not None or can_learn)
 
 
-def moment_of(lab: Lab, *, project_id: int, with_strokes: bool = True) -> Moment:
+def snapshot_of(lab: Lab, *, project_id: int, with_strokes: bool = True) -> ProjectSnapshot:
     """The project as it is now, or without its strokes. Raises UnknownProject."""
     with reading(lab.sessions) as session:
         images = repository_images.images(session, project_id=project_id)
         project = repository_projects.project(session, project_id=project_id)
         chosen = project.model_id
         strokes = repository_strokes.live_stroke_ids_by_image(session, project_id=project_id) if with_strokes else {}
-        return Moment(
+        return ProjectSnapshot(
             project=project,
             removed=removed_classes(session, project_id=project_id),
             images=tuple(sorted(images, key=lambda image: image.name)),
@@ -245,7 +245,7 @@ def keeping(lab: Lab, run: Runner, waiting: Sequence[ImageInfo]) -> Iterator[tup
         yield number, len(waiting), image.name
 
 
-def frozen(lab: Lab, run: Runner, *, project_id: int, with_masks: bool) -> tuple[Moment, MaskSource | None]:
+def snapshot(lab: Lab, run: Runner, *, project_id: int, with_masks: bool) -> tuple[ProjectSnapshot, MaskSource | None]:
     """The project at one moment, and what makes its masks from exactly its points; None when nothing can.
 
     Of labelled images that can never be read the moment says so, and its hash leaves their points out.
@@ -256,11 +256,11 @@ def frozen(lab: Lab, run: Runner, *, project_id: int, with_masks: bool) -> tuple
         ExportFailed: points arrive faster than they can be read.
     """
     if not with_masks:
-        return moment_of(lab, project_id=project_id), None
+        return snapshot_of(lab, project_id=project_id), None
 
-    def taken(learner: ProjectLearner) -> tuple[Moment, MaskSource | None] | None:
+    def taken(learner: ProjectLearner) -> tuple[ProjectSnapshot, MaskSource | None] | None:
         learner.refresh()
-        moment = moment_of(lab, project_id=project_id)
+        moment = snapshot_of(lab, project_id=project_id)
         if learner.read_at != moment.revision or learner.project != moment.project:
             return None
         if learner.record is None:

@@ -24,7 +24,7 @@ from fcnlab.errors import ExportFailed, FcnlabError
 from fcnlab.lab import Lab
 from fcnlab.services.export.formats import formats_of, kept_classes, measured, regions_for
 from fcnlab.services.export.manifest import described, manifest_of
-from fcnlab.services.export.plan import NOTHING_LEARNED, ExportProgress, Moment, Runner, tried_again
+from fcnlab.services.export.plan import NOTHING_LEARNED, ExportProgress, ProjectSnapshot, Runner, tried_again
 from fcnlab.services.export.target import OpenTarget
 from fcnlab.services.images.importing import read_picture
 from fcnlab.services.labelling.painting import layers_of
@@ -70,7 +70,7 @@ class ProjectWriter:
         self,
         lab: Lab,
         run: Runner,
-        moment: Moment,
+        moment: ProjectSnapshot,
         source: MaskSource | None,
         spec: ExportSpec,
         images: list[ImageInfo],
@@ -249,7 +249,7 @@ class ProjectWriter:
         target.target.add_stream(MANIFEST_NAME, target.spools.assembled(Assembly(MANIFEST_NAME, parts)))
 
 
-def subject_of(moment: Moment, spec: ExportSpec) -> Subject:
+def subject_of(moment: ProjectSnapshot, spec: ExportSpec) -> Subject:
     """What the files of an export are about: only the classes that stay, each in a colour of its own."""
     background = moment.project.background
     by_id = {label.id: label for label in recoloured((*moment.project.classes, *moment.removed))}

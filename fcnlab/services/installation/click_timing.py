@@ -85,8 +85,8 @@ def _timed(lab: Lab, jobs: Jobs) -> ClickTiming:
 def _overlay_of(jobs: Jobs, image_id: int, *, client_id: str, event: int) -> Overlay:
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
-        overlay = jobs.board.overlay(image_id)
+        overlay = jobs.overlay_store.overlay(image_id)
         if overlay is not None and overlay.covers.get(client_id, 0) >= event:
             return overlay
         time.sleep(0.0005)
-    raise FcnlabError(f"no mask came within {PATIENCE_S:.0f} s: {jobs.board.status(image_id).message}")
+    raise FcnlabError(f"no mask came within {PATIENCE_S:.0f} s: {jobs.overlay_store.status(image_id).message}")

@@ -35,7 +35,7 @@ MAX_ACCEPTED = 50_000
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class EventContext:
     """One event on its way into effect: what, by whom, when, in which transaction; `task` is that of the project.
 
     `image` is the image shown, or None when the event names none of this project.
@@ -51,155 +51,155 @@ class Act:
     now: datetime
 
 
-def take_effect(act: Act) -> Effect:
-    """Do what the event says, in the session of `act`.
+def take_effect(context: EventContext) -> Effect:
+    """Do what the event says, in the session of `context`.
 
     Raises:
         FcnlabError: it cannot be done; nothing was changed, and the message is for the labeller.
     """
-    return HANDLERS[act.event.kind](act)
+    return HANDLERS[context.event.kind](context)
 
 
-def _add(act: Act) -> Effect:
-    image = _changeable_image(act)
-    point = Point(*(_whole(act, key) for key in ("row", "col", "class_id")))
-    _check_point(act, image, point)
-    uid = f"{act.client_id}:{act.event.seq}"
-    source = _source(act)
-    if _is_marked(act, image, point):
+def _add(context: EventContext) -> Effect:
+    image = _changeable_image(context)
+    point = Point(*(_whole(context, key) for key in ("row", "col", "class_id")))
+    _check_point(context, image, point)
+    uid = f"{context.client_id}:{context.event.seq}"
+    source = _source(context)
+    if _is_marked(context, image, point):
         return Effect(details={"marked_already": [point.row, point.col]})
-    _store_points(act, image, {uid: point}, source)
+    _store_points(context, image, {uid: point}, source)
     return Effect(added=(uid,))
 
 
-def _scribble(act: Act) -> Effect:
-    image = _changeable_image(act)
-    points = _listed_points(act, image, what="a scribble", most=MAX_SCRIBBLED)
-    _store_points(act, image, points, PointSource.SCRIBBLE)
+def _scribble(context: EventContext) -> Effect:
+    image = _changeable_image(context)
+    points = _listed_points(context, image, what="a scribble", most=MAX_SCRIBBLED)
+    _store_points(context, image, points, PointSource.SCRIBBLE)
     return Effect(added=tuple(points))
 
 
-def _accept(act: Act) -> Effect:
-    image, complete = _changeable_image(act), act.event.payload.get("complete", False)
+def _accept(context: EventContext) -> Effect:
+    image, complete = _changeable_image(context), context.event.payload.get("complete", False)
     if not isinstance(complete, bool):
         raise InvalidEvent(f"the objects of an image are all marked or not; got {complete!r}")
-    points = _listed_points(act, image, what="what is accepted", most=MAX_ACCEPTED)
-    stored = newest_per_pixel(repository_points.points_of_image(act.session, image_id=image.id))
+    points = _listed_points(context, image, what="what is accepted", most=MAX_ACCEPTED)
+    stored = newest_per_pixel(repository_points.points_of_image(context.session, image_id=image.id))
     marked = {one.point for one in stored}
     uid_of = {point: uid for uid, point in reversed(points.items()) if point not in marked}
     fresh = {uid: point for point, uid in reversed(uid_of.items())}
-    _store_points(act, image, fresh, PointSource.ACCEPTED)
-    was = repository_counts.set_complete(act.session, image_id=image.id, complete=True) if complete else None
+    _store_points(context, image, fresh, PointSource.ACCEPTED)
+    was = repository_counts.set_complete(context.session, image_id=image.id, complete=True) if complete else None
     return Effect(added=tuple(fresh), complete_was=was)
 
 
-def _brush(act: Act) -> Effect:
-    image, payload = _changeable_image(act), act.event.payload
-    class_id = None if payload.get("class_id") is None else _whole(act, "class_id")
-    top, left, height, width = (_whole(act, key) for key in ("top", "left", "height", "width"))
+def _brush(context: EventContext) -> Effect:
+    image, payload = _changeable_image(context), context.event.payload
+    class_id = None if payload.get("class_id") is None else _whole(context, "class_id")
+    top, left, height, width = (_whole(context, key) for key in ("top", "left", "height", "width"))
     runs = payload.get("runs")
     if not isinstance(runs, list | tuple):
         raise InvalidEvent(f"the runs of a stroke are a {type(runs).__name__}; wanted a list of lengths")
     stroke = Stroke(class_id, top, left, height, width, tuple(runs))
     stroke.check_inside((image.height, image.width))
     if class_id is not None:
-        repository_projects.class_label(act.session, project_id=act.project_id, class_id=class_id)
-    uid = f"{act.client_id}:{act.event.seq}"
+        repository_projects.class_label(context.session, project_id=context.project_id, class_id=class_id)
+    uid = f"{context.client_id}:{context.event.seq}"
     repository_strokes.add_stroke(
-        act.session,
-        project_id=act.project_id,
+        context.session,
+        project_id=context.project_id,
         image_id=image.id,
         uid=uid,
         stroke=stroke,
-        labeller=act.labeller,
-        now=act.now,
+        labeller=context.labeller,
+        now=context.now,
     )
-    _begun(act, image)
+    _begun(context, image)
     return Effect(added=(uid,))
 
 
-def _remove(act: Act) -> Effect:
-    image = _changeable_image(act)
-    uid = act.event.payload.get("uid")
+def _remove(context: EventContext) -> Effect:
+    image = _changeable_image(context)
+    uid = context.event.payload.get("uid")
     is_known = isinstance(uid, str) and uid.isascii() and uid.isprintable()
-    if not is_known or not repository_points.is_live(act.session, image_id=image.id, uid=str(uid)):
+    if not is_known or not repository_points.is_live(context.session, image_id=image.id, uid=str(uid)):
         raise InvalidPoints("this point is gone already")
-    repository_points.hide_made(act.session, project_id=act.project_id, uids=[str(uid)], now=act.now)
+    repository_points.hide_made(context.session, project_id=context.project_id, uids=[str(uid)], now=context.now)
     return Effect(removed=(str(uid),))
 
 
-def _clear(act: Act) -> Effect:
-    image = _changeable_image(act)
-    points = repository_points.live_uids(act.session, image_id=image.id)
-    uids = points + repository_strokes.live_stroke_uids(act.session, image_id=image.id)
+def _clear(context: EventContext) -> Effect:
+    image = _changeable_image(context)
+    points = repository_points.live_uids(context.session, image_id=image.id)
+    uids = points + repository_strokes.live_stroke_uids(context.session, image_id=image.id)
     if not uids:
         raise InvalidPoints("there are no points and no strokes to clear on this image")
-    repository_points.hide_made(act.session, project_id=act.project_id, uids=uids, now=act.now)
+    repository_points.hide_made(context.session, project_id=context.project_id, uids=uids, now=context.now)
     return Effect(removed=uids)
 
 
-def _undo(act: Act) -> Effect:
-    image = _changeable_image(act)
-    past = repository_events.last_live_event(act.session, image_id=image.id, labeller=act.labeller)
+def _undo(context: EventContext) -> Effect:
+    image = _changeable_image(context)
+    past = repository_events.last_live_event(context.session, image_id=image.id, labeller=context.labeller)
     if past is None:
         raise InvalidEvent("there is nothing of yours left to undo on this image")
-    _turn(act, hide=past.effect.added, show=past.effect.removed)
+    _turn(context, hide=past.effect.added, show=past.effect.removed)
     if past.effect.reopened:
-        repository_images.set_image_state(act.session, image_id=image.id, state=ImageState.DONE)
+        repository_images.set_image_state(context.session, image_id=image.id, state=ImageState.DONE)
     if past.effect.complete_was is not None:
-        repository_counts.set_complete(act.session, image_id=image.id, complete=past.effect.complete_was)
-    repository_events.mark_undone(act.session, event_id=past.id, undone_at=act.now)
+        repository_counts.set_complete(context.session, image_id=image.id, complete=past.effect.complete_was)
+    repository_events.mark_undone(context.session, event_id=past.id, undone_at=context.now)
     return Effect(details={"undid": past.id})
 
 
-def _redo(act: Act) -> Effect:
-    image = _image(act)
-    past = repository_events.last_undone_event(act.session, image_id=image.id, labeller=act.labeller)
+def _redo(context: EventContext) -> Effect:
+    image = _image(context)
+    past = repository_events.last_undone_event(context.session, image_id=image.id, labeller=context.labeller)
     if past is None or not past.effect.reopened:
-        _changeable_image(act)
+        _changeable_image(context)
     if past is None:
         raise InvalidEvent("there is nothing of yours left to redo on this image")
-    _turn(act, hide=past.effect.removed, show=past.effect.added)
+    _turn(context, hide=past.effect.removed, show=past.effect.added)
     if past.effect.reopened:
-        repository_images.set_image_state(act.session, image_id=image.id, state=ImageState.IN_PROGRESS)
+        repository_images.set_image_state(context.session, image_id=image.id, state=ImageState.IN_PROGRESS)
     if past.effect.complete_was is not None:
-        repository_counts.set_complete(act.session, image_id=image.id, complete=True)
-    repository_events.mark_undone(act.session, event_id=past.id, undone_at=None)
+        repository_counts.set_complete(context.session, image_id=image.id, complete=True)
+    repository_events.mark_undone(context.session, event_id=past.id, undone_at=None)
     return Effect(details={"redid": past.id})
 
 
-def _turn(act: Act, *, hide: Sequence[str], show: Sequence[str]) -> None:
+def _turn(context: EventContext, *, hide: Sequence[str], show: Sequence[str]) -> None:
     """Take away and bring back what an event made or removed."""
-    repository_points.hide_made(act.session, project_id=act.project_id, uids=hide, now=act.now)
-    repository_points.show_made(act.session, project_id=act.project_id, uids=show)
+    repository_points.hide_made(context.session, project_id=context.project_id, uids=hide, now=context.now)
+    repository_points.show_made(context.session, project_id=context.project_id, uids=show)
 
 
-def _state(act: Act) -> Effect:
-    image = _image(act)
-    wanted = act.event.payload.get("state")
+def _state(context: EventContext) -> Effect:
+    image = _image(context)
+    wanted = context.event.payload.get("state")
     if wanted not in list(ImageState):
         raise InvalidEvent(f"an image cannot be {wanted!r}; choose one of {[str(state) for state in ImageState]}")
-    mask = repository_images.stored_mask(act.session, image_id=image.id)
-    repository_images.set_image_state(act.session, image_id=image.id, state=ImageState(wanted))
+    mask = repository_images.stored_mask(context.session, image_id=image.id)
+    repository_images.set_image_state(context.session, image_id=image.id, state=ImageState(wanted))
     # Reopening puts a kept mask aside, which undo brings back; where none was kept, undo reaches the click before.
     reopened = mask is not None and wanted != ImageState.DONE
     details = {"was": image.state.value, "mask_was": None if mask is None else mask.file}
     return Effect(reopened=reopened, details=details)
 
 
-def _complete(act: Act) -> Effect:
-    image, wanted = _image(act), act.event.payload.get("complete")
+def _complete(context: EventContext) -> Effect:
+    image, wanted = _image(context), context.event.payload.get("complete")
     if not isinstance(wanted, bool):
         raise InvalidEvent(f"the objects of an image are all marked or not; got {wanted!r}")
-    was = repository_counts.set_complete(act.session, image_id=image.id, complete=wanted)
+    was = repository_counts.set_complete(context.session, image_id=image.id, complete=wanted)
     if wanted:
-        _begun(act, image)
+        _begun(context, image)
     return Effect(details={"was": was})
 
 
-def _class_add(act: Act) -> Effect:
-    name, colour = act.event.payload.get("name"), act.event.payload.get("colour")
-    label = added_class(act.session, project_id=act.project_id, name=name, colour=str(colour or ""))
+def _class_add(context: EventContext) -> Effect:
+    name, colour = context.event.payload.get("name"), context.event.payload.get("colour")
+    label = added_class(context.session, project_id=context.project_id, name=name, colour=str(colour or ""))
     return Effect(details={"class_id": label.id})
 
 
@@ -239,34 +239,34 @@ def added_class(session: Session, *, project_id: int, name: object, colour: str 
     return repository_projects.add_class(session, project_id=project_id, name=clean_name(name), colour=colour)
 
 
-def _class_edit(act: Act) -> Effect:
-    class_id, payload = _whole(act, "class_id"), act.event.payload
-    old = repository_projects.class_label(act.session, project_id=act.project_id, class_id=class_id)
+def _class_edit(context: EventContext) -> Effect:
+    class_id, payload = _whole(context, "class_id"), context.event.payload
+    old = repository_projects.class_label(context.session, project_id=context.project_id, class_id=class_id)
     label = replace(
         old,
         name=clean_name(payload.get("name", old.name)),
         colour=str(payload.get("colour", old.colour)),
-        order=_whole(act, "order") if "order" in payload else old.order,
+        order=_whole(context, "order") if "order" in payload else old.order,
     )
-    edited_class(act.session, project_id=act.project_id, label=label)
+    edited_class(context.session, project_id=context.project_id, label=label)
     return Effect(details={"name_was": old.name, "colour_was": old.colour, "order_was": old.order})
 
 
-def _class_remove(act: Act) -> Effect:
-    class_id = _whole(act, "class_id")
-    repository_projects.remove_class(act.session, project_id=act.project_id, class_id=class_id, now=act.now)
+def _class_remove(context: EventContext) -> Effect:
+    class_id = _whole(context, "class_id")
+    repository_projects.remove_class(context.session, project_id=context.project_id, class_id=class_id, now=context.now)
     return Effect(details={"class_id": class_id})
 
 
-def _background(act: Act) -> Effect:
-    class_id = None if act.event.payload.get("class_id") is None else _whole(act, "class_id")
-    was = repository_projects.set_background(act.session, project_id=act.project_id, class_id=class_id)
+def _background(context: EventContext) -> Effect:
+    class_id = None if context.event.payload.get("class_id") is None else _whole(context, "class_id")
+    was = repository_projects.set_background(context.session, project_id=context.project_id, class_id=class_id)
     return Effect(details={"background_was": was})
 
 
-def _check_point(act: Act, image: ImageOutline, point: Point) -> None:
+def _check_point(context: EventContext, image: ImageOutline, point: Point) -> None:
     _check_inside(image, point)
-    repository_projects.class_label(act.session, project_id=act.project_id, class_id=point.class_id)
+    repository_projects.class_label(context.session, project_id=context.project_id, class_id=point.class_id)
 
 
 def _check_inside(image: ImageOutline, point: Point) -> None:
@@ -276,9 +276,9 @@ def _check_inside(image: ImageOutline, point: Point) -> None:
         )
 
 
-def _listed_points(act: Act, image: ImageOutline, *, what: str, most: int) -> dict[str, Point]:
+def _listed_points(context: EventContext, image: ImageOutline, *, what: str, most: int) -> dict[str, Point]:
     """The points of an event that holds many, by the uids they get. Raises InvalidEvent: one of them is wrong."""
-    listed = act.event.payload.get("points")
+    listed = context.event.payload.get("points")
     if not isinstance(listed, list | tuple) or not 1 <= len(listed) <= most:
         raise InvalidEvent(f"{what} is a list of 1 to {most} points")
     points = []
@@ -287,59 +287,62 @@ def _listed_points(act: Act, image: ImageOutline, *, what: str, most: int) -> di
             raise InvalidEvent(f"the point {str(values)[:80]} of {what} is no row, column and class")
         points.append(Point(*values))
     for class_id in {point.class_id for point in points}:
-        repository_projects.class_label(act.session, project_id=act.project_id, class_id=class_id)
+        repository_projects.class_label(context.session, project_id=context.project_id, class_id=class_id)
     for point in points:  # all of them, or none
         _check_inside(image, point)
-    return {f"{act.client_id}:{act.event.seq}.{place}": point for place, point in enumerate(points, start=1)}
+    return {f"{context.client_id}:{context.event.seq}.{place}": point for place, point in enumerate(points, start=1)}
 
 
-def _is_marked(act: Act, image: ImageOutline, point: Point) -> bool:
+def _is_marked(context: EventContext, image: ImageOutline, point: Point) -> bool:
     """Whether the project counts and the pixel is of that class already: a second point there is no second object."""
     here = {"image_id": image.id, "row": point.row, "col": point.col}
-    is_counting = act.task is Task.COUNTS
-    return is_counting and repository_points.class_at(act.session, project_id=act.project_id, **here) == point.class_id
+    is_counting = context.task is Task.COUNTS
+    return (
+        is_counting
+        and repository_points.class_at(context.session, project_id=context.project_id, **here) == point.class_id
+    )
 
 
-def _store_points(act: Act, image: ImageOutline, points: Mapping[str, Point], source: PointSource) -> None:
+def _store_points(context: EventContext, image: ImageOutline, points: Mapping[str, Point], source: PointSource) -> None:
     """Store new points by their uids."""
-    stored = [StoredPoint(uid, image.id, point, act.labeller, source, act.now) for uid, point in points.items()]
-    repository_points.add_points(act.session, project_id=act.project_id, stored=stored)
-    _begun(act, image)
+    stored = [StoredPoint(uid, image.id, point, context.labeller, source, context.now) for uid, point in points.items()]
+    repository_points.add_points(context.session, project_id=context.project_id, stored=stored)
+    _begun(context, image)
 
 
-def _begun(act: Act, image: ImageOutline) -> None:
+def _begun(context: EventContext, image: ImageOutline) -> None:
     if image.state is ImageState.NEW:
-        repository_images.set_image_state(act.session, image_id=image.id, state=ImageState.IN_PROGRESS)
+        repository_images.set_image_state(context.session, image_id=image.id, state=ImageState.IN_PROGRESS)
 
 
-def _image(act: Act) -> ImageOutline:
-    if act.image is None:
+def _image(context: EventContext) -> ImageOutline:
+    if context.image is None:
         raise UnknownImage("this image is not in the project any more")
-    return act.image
+    return context.image
 
 
-def _changeable_image(act: Act) -> ImageOutline:
-    image = _image(act)
+def _changeable_image(context: EventContext) -> ImageOutline:
+    image = _image(context)
     if image.state is ImageState.DONE:
         raise InvalidEvent("this image is done: reopen it to change it")
     return image
 
 
-def _whole(act: Act, key: str) -> int:
-    value = act.event.payload.get(key)
+def _whole(context: EventContext, key: str) -> int:
+    value = context.event.payload.get(key)
     if not isinstance(value, int) or isinstance(value, bool) or abs(value) > repository_images.MAX_ID:
         raise InvalidEvent(f"{key} {value!r} is no whole number")
     return value
 
 
-def _source(act: Act) -> PointSource:
-    value = act.event.payload.get("source", PointSource.CLICK.value)
+def _source(context: EventContext) -> PointSource:
+    value = context.event.payload.get("source", PointSource.CLICK.value)
     if value not in list(PointSource):
         raise InvalidEvent(f"a point cannot come from {value!r}")
     return PointSource(value)
 
 
-HANDLERS: dict[EventKind, Callable[[Act], Effect]] = {
+HANDLERS: dict[EventKind, Callable[[EventContext], Effect]] = {
     EventKind.ADD: _add,
     EventKind.REMOVE: _remove,
     EventKind.CLEAR: _clear,

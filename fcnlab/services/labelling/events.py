@@ -16,7 +16,7 @@ from fcnlab.domain.events import MAX_RUNS, Event, EventBatch, EventKind, Point, 
 from fcnlab.domain.images import ImageState
 from fcnlab.errors import FcnlabError, InvalidEvent, UnknownImage
 from fcnlab.lab import Lab
-from fcnlab.services.labelling.effects import Act, take_effect
+from fcnlab.services.labelling.effects import EventContext, take_effect
 from fcnlab.storage.database import (
     repository_events,
     repository_images,
@@ -184,7 +184,7 @@ def _apply(
     image = outline if outline is not None and outline.project_id == project_id else None
     reason = None
     try:
-        effect = take_effect(Act(session, event, project_id, task, image, labeller, client_id, now))
+        effect = take_effect(EventContext(session, event, project_id, task, image, labeller, client_id, now))
     except FcnlabError as refusal:
         reason = str(refusal)
         effect = Effect(details={"refused": reason})

@@ -17,7 +17,7 @@ from fcnlab.domain.images import ImageInfo, ImageState
 from fcnlab.domain.project import ClassLabel
 from fcnlab.errors import ExportFailed, FcnlabError, InvalidPoints
 from fcnlab.lab import Lab
-from fcnlab.services.export.plan import Moment, moment_of
+from fcnlab.services.export.plan import ProjectSnapshot, snapshot_of
 from fcnlab.services.labelling.newest_points import newest_per_pixel
 from fcnlab.storage.database import (
     repository_events,
@@ -241,7 +241,7 @@ def export_points(lab: Lab, *, project_id: int, to: Path) -> int:
         UnknownProject: no such project.
         ExportFailed: the file cannot be written.
     """
-    moment = moment_of(lab, project_id=project_id, with_strokes=False)
+    moment = snapshot_of(lab, project_id=project_id, with_strokes=False)
     try:
         write_whole(to, points_csv(point_rows(moment, moment.images)))
     except OSError as failure:
@@ -281,7 +281,7 @@ def import_points(lab: Lab, file: Path, *, project_id: int, labeller: str = DEFA
     return PointsImported(added=len(additions), known=len(lines) - len(additions))
 
 
-def point_rows(moment: Moment, images: Iterable[ImageInfo]) -> Iterable[PointRow]:
+def point_rows(moment: ProjectSnapshot, images: Iterable[ImageInfo]) -> Iterable[PointRow]:
     """The table of points of these images, in the order of image names, rows, columns, classes."""
     by_image = rows_by_image(moment, images, moment.project.class_ids())
     names = {image.id: image.name for image in moment.images}
@@ -289,7 +289,9 @@ def point_rows(moment: Moment, images: Iterable[ImageInfo]) -> Iterable[PointRow
         yield from by_image[image_id]
 
 
-def rows_by_image(moment: Moment, images: Iterable[ImageInfo], class_ids: Collection[int]) -> dict[int, list[PointRow]]:
+def rows_by_image(
+    moment: ProjectSnapshot, images: Iterable[ImageInfo], class_ids: Collection[int]
+) -> dict[int, list[PointRow]]:
     """The rows of the table for each of these images with points of these classes, in the order of `point_rows`."""
     names = {image.id: image.name for image in images}
     classes = {label.id: label.name for label in moment.project.classes if label.id in class_ids}

@@ -10,8 +10,8 @@ from fcnlab.core.images.coords import learner_hw
 from fcnlab.core.images.painting import Painting
 from fcnlab.core.learner import learner
 from fcnlab.core.learner.head import Head, missing_message
-from fcnlab.core.learner.learner import Mark, Teaching, unmarked
-from fcnlab.core.learner.model import Lesson, Model, canonical_teachings, frozen_model
+from fcnlab.core.learner.learner import ImageSamples, Mark, unmarked
+from fcnlab.core.learner.model import LabelledSamples, Model, canonical_teachings, frozen_model
 from fcnlab.core.learner.samples import NEIGHBOURS_UP_TO, Clicks, canonical_clicks
 from fcnlab.core.tiling.large import segment_any
 from fcnlab.core.tiling.wide import is_wide
@@ -33,7 +33,7 @@ from fcnlab.storage.database.engine import reading
 from fcnlab.storage.database.repository_projects import NOTHING_READ
 
 
-def teachings_of(lessons: Iterable[Lesson]) -> list[Teaching]:
+def image_samples_of(lessons: Iterable[LabelledSamples]) -> list[ImageSamples]:
     """What lessons teach, in canonical order. Raises NoPoints: there are none."""
     teachings = canonical_teachings(lessons)
     if not teachings:
@@ -64,8 +64,8 @@ class ProjectLearner:
         self._read_at = NOTHING_READ
         self._images: dict[int, ImageInfo] = {}
         self._clicks: dict[int, Clicks] = {}
-        self._lessons: dict[int, Lesson] = {}
-        self._exact: dict[int, Lesson] = {}
+        self._lessons: dict[int, LabelledSamples] = {}
+        self._exact: dict[int, LabelledSamples] = {}
         self._unsaved: set[int] = set()
         self._left_out: dict[int, str] = {}
         self._without_neighbours: set[int] = set()
@@ -123,9 +123,12 @@ class ProjectLearner:
 
     def untaught(self) -> list[ImageInfo]:
         """Images whose points are not learned from yet because they have to be encoded first."""
-        is_taught = self.counter.is_taught if self.is_counting else self._lessons.__contains__
         asked = (image_id for image_id in sorted(self._clicks) if image_id not in self._left_out)
-        return [self._images[image_id] for image_id in asked if not is_taught(image_id)]
+        return [self._images[image_id] for image_id in asked if not self._is_taught(image_id)]
+
+    def _is_taught(self, image_id: int) -> bool:
+        """Whether the newest points of an image are learned from, by the head or by the counter."""
+        return image_id in self._lessons or self.counter.is_taught(image_id)
 
     def n_images(self) -> int:
         """Number of images with points."""
@@ -163,22 +166,24 @@ class ProjectLearner:
     def learn_from(self, image: ImageInfo) -> None:
         """Take the points of an image into account; encodes it if it never was."""
         project, clicks = self._known_project(), self._clicks.get(image.id)
-        if clicks is None or image.id in self._lessons or (self.is_counting and self.counter.is_taught(image.id)):
+        if clicks is None or self._is_taught(image.id):
             return
         self.revision += 1
         if self.is_counting:
             self.counter.learn_from(project, self._images[image.id], clicks)
             return
         if self._is_wide(image):
-            taught = self._pictures.teach_roughly(image, clicks, project.learner, background=project.background)
+            taught = self._pictures.extract_samples_coarsely(
+                image, clicks, project.learner, background=project.background
+            )
         else:
-            taught = self._pictures.teach(
+            taught = self._pictures.extract_samples(
                 image, clicks, project.learner, background=project.background, neighbours=not self._is_crowded()
             )
             self._unsaved.add(image.id)
             if self._is_crowded():
                 self._without_neighbours.add(image.id)
-        self._lessons[image.id] = Lesson(image.content_hash, clicks, taught)
+        self._lessons[image.id] = LabelledSamples(image.content_hash, clicks, taught)
         self._trim()
 
     def is_guessing(self) -> bool:
@@ -194,14 +199,14 @@ class ProjectLearner:
         """Let every lesson say what stands for the background while masks are a first guess, and only then."""
         project, is_guessing = self._known_project(), self.is_guessing()
         for image_id, lesson in self._lessons.items():
-            image, guess = self._images[image_id], lesson.teaching.guess
+            image, guess = self._images[image_id], lesson.samples.guess
             if not is_guessing or self._is_wide(image):  # all of a wide image would have to be encoded
                 guess = None
             elif guess is None and project.background is not None:
                 picture = self._pictures.passing_picture(image, project.learner)
                 guess = learner.first_guess(picture, lesson.clicks, background=project.background)
-            if guess is not lesson.teaching.guess:
-                self._lessons[image_id] = replace(lesson, teaching=replace(lesson.teaching, guess=guess))
+            if guess is not lesson.samples.guess:
+                self._lessons[image_id] = replace(lesson, samples=replace(lesson.samples, guess=guess))
 
     def _is_wide(self, image: ImageInfo) -> bool:
         return is_wide(learner_hw(image.hw, self._known_project().learner))
@@ -213,7 +218,9 @@ class ProjectLearner:
             NoPoints: fewer than two classes have points, and no first guess can be made.
         """
         self._guess()
-        self._head = learner.fit(teachings_of(self._lessons.values()), self._known_project().learner, start=self._head)
+        self._head = learner.fit(
+            image_samples_of(self._lessons.values()), self._known_project().learner, start=self._head
+        )
         self._fitted = self.revision
         return self._head
 
@@ -236,19 +243,19 @@ class ProjectLearner:
             self.learn_from(image)
         self._guess()
         lessons = tuple(self._exact_lesson(image_id) for image_id in sorted(self._lessons))
-        head = learner.fit(teachings_of(lessons), project.learner)
+        head = learner.fit(image_samples_of(lessons), project.learner)
         classes = tuple((label.id, label.name) for label in project.classes)
         return Model(project.learner, classes, head, project.background, lessons)
 
-    def _exact_lesson(self, image_id: int) -> Lesson:
+    def _exact_lesson(self, image_id: int) -> LabelledSamples:
         """What an image teaches however it was labelled: a wide one, learned from tile by tile, is encoded whole."""
         image, project = self._images[image_id], self._known_project()
         if not self._is_wide(image):
             return self._lessons[image_id]
         if image_id not in self._exact:
             clicks = self._clicks[image_id]
-            taught = self._pictures.teach(image, clicks, project.learner, background=project.background)
-            self._exact[image_id] = Lesson(image.content_hash, clicks, taught)
+            taught = self._pictures.extract_samples(image, clicks, project.learner, background=project.background)
+            self._exact[image_id] = LabelledSamples(image.content_hash, clicks, taught)
         return self._exact[image_id]
 
     def source(self) -> MaskSource:
@@ -273,7 +280,7 @@ class ProjectLearner:
 
     def _made_source(self, record: ModelRecord) -> MaskSource:
         project = self._known_project()
-        content = self._pictures.shelf.content(record)
+        content = self._pictures.model_cache.content(record)
         clicks = {self._images[image_id].content_hash: one for image_id, one in self._clicks.items()}
         if isinstance(content, Model):
             classes = tuple((label.id, label.name) for label in project.classes)
@@ -312,7 +319,7 @@ class ProjectLearner:
                 image,
                 lesson.clicks,
                 spec,
-                lesson.teaching,
+                lesson.samples,
                 background=background,
                 neighbours=image_id not in self._without_neighbours,
             )
@@ -341,7 +348,7 @@ class ProjectLearner:
             return
         for image_id in set(self._lessons) - self._without_neighbours:
             lesson = self._lessons[image_id]
-            self._lessons[image_id] = replace(lesson, teaching=learner.without_neighbours(lesson.teaching))
+            self._lessons[image_id] = replace(lesson, samples=learner.without_neighbours(lesson.samples))
             self._without_neighbours.add(image_id)
 
     def _set_clicks(self, image_id: int, stored_points: Sequence[StoredPoint], image: ImageInfo | None) -> None:

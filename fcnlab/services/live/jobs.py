@@ -23,7 +23,7 @@ from fcnlab.services.images.importing import is_unreadable
 from fcnlab.services.live.compute import ComputeThread, Priority, in_words, logged
 from fcnlab.services.live.fitting import ProjectLearner
 from fcnlab.services.live.gains import Gains
-from fcnlab.services.live.overlay_store import Board, Opinion
+from fcnlab.services.live.overlay_store import Opinion, OverlayStore
 from fcnlab.services.live.overlays import OverlayMaker, guess_in_words
 from fcnlab.services.live.picture_store import PictureStore
 from fcnlab.services.training.workers import CoreShare
@@ -91,11 +91,11 @@ class Jobs:
     """The background work of one process. Every method may be called from any thread and returns at once."""
 
     def __init__(self, lab: Lab) -> None:
-        self.board = Board(first_number=int(lab.clock().timestamp() * 1000))
+        self.overlay_store = OverlayStore(first_number=int(lab.clock().timestamp() * 1000))
         self._lab = lab
         self._compute = ComputeThread(before=CoreShare(lab).adjust)
         self._pictures = PictureStore(lab, between=self._compute.give_way)
-        self._overlays = OverlayMaker(lab, self.board, self._pictures)
+        self._overlays = OverlayMaker(lab, self.overlay_store, self._pictures)
         self.gains = Gains(lab, self._compute, self._pictures, self._learner)
         self._learners: LRUCache[int, ProjectLearner] = LRUCache(LEARNERS_KEPT)
         self._covered: dict[int, dict[str, tuple[int, float]]] = {}
@@ -173,10 +173,10 @@ class Jobs:
         """Run a step with the newest opinion on an image, made now if need be; None while nothing can be learned."""
 
         def step() -> Result:
-            if self.board.opinion(image_id) is None:
+            if self.overlay_store.opinion(image_id) is None:
                 self._overlays.forget(image_id)
             self._view(project_id, image_id)
-            return work(self._learner(project_id), self.board.opinion(image_id))
+            return work(self._learner(project_id), self.overlay_store.opinion(image_id))
 
         return self._compute.submit(step, priority=Priority.VIEW)
 
@@ -256,7 +256,7 @@ class Jobs:
         message = in_words(failure, doing=doing)
         log.log(logging.INFO if isinstance(failure, ShuttingDown) else logging.WARNING, "%s: %s", doing, message)
         for image_id in self._looked_at(project_id) if image_ids is None else image_ids:
-            self.board.say(image_id, "error", message=message)
+            self.overlay_store.set_status(image_id, "error", message=message)
 
     def _view(self, project_id: int, image_id: int) -> None:
         """As `_make_overlay`, in the middle of another step: a failure becomes the status of the image."""
@@ -287,9 +287,13 @@ class Jobs:
     def _goes_on(self, learner: ProjectLearner, image: ImageInfo) -> bool:
         """Whether the rest of a wide image follows, tile by tile, behind every click."""
         part = self._overlays.progress(learner, image)
-        if part == 1 or {one.id for one in learner.untaught()} - {image.id} or self.board.overlay(image.id) is None:
+        if (
+            part == 1
+            or {one.id for one in learner.untaught()} - {image.id}
+            or self.overlay_store.overlay(image.id) is None
+        ):
             return False
-        self.board.say(image.id, "encoding", progress=part, message="working on the rest of the image")
+        self.overlay_store.set_status(image.id, "encoding", progress=part, message="working on the rest of the image")
         if image.id in self._looked_at(image.project_id):
             self._view_rest(image, at_once=self._overlays.owes(learner, image))
         return True
@@ -335,7 +339,7 @@ class Jobs:
     def _say_idle(self, project: Project, learner: ProjectLearner, image_id: int) -> None:
         """The image is up to date, or waits for other images to be learned from."""
         if learner.record is not None:  # a chosen model learns from no clicks
-            self.board.say(image_id, "idle")
+            self.overlay_store.set_status(image_id, "idle")
             return
         waiting = learner.untaught()
         put_off = self._put_off.get(project.id, {})
@@ -343,15 +347,17 @@ class Jobs:
         said = f"of {learner.n_images()} labelled images"
         if not waiting:
             guess = guess_in_words(project) if learner.is_guessing() else ""
-            self.board.say(image_id, "missing" if guess else "idle", message=guess)
+            self.overlay_store.set_status(image_id, "missing" if guess else "idle", message=guess)
             self._keep_lessons_later(project.id)
         elif all(one.id in put_off for one in waiting):
             first = waiting[0]
             message = f"learned from {taught} {said}; {first.name} is tried again soon: {put_off[first.id]}"
-            self.board.say(image_id, "error", message=message)
+            self.overlay_store.set_status(image_id, "error", message=message)
         else:
             progress = taught / learner.n_images()
-            self.board.say(image_id, "encoding", progress=progress, message=f"learning from {taught} {said}")
+            self.overlay_store.set_status(
+                image_id, "encoding", progress=progress, message=f"learning from {taught} {said}"
+            )
             self._submit_teaching(project.id)
 
     def _submit_teaching(self, project_id: int) -> None:

@@ -139,7 +139,7 @@ class NetworkSource(WholeImages):
     """A trained network that a project chose; it is asked once per picture, and clicks are obeyed."""
 
     def __init__(self, network: ChosenNetwork, pictures: PictureStore, *, name: str = "") -> None:
-        self.content, self._shelf, self._name = network, pictures.shelf, name
+        self.content, self._cache, self._name = network, pictures.model_cache, name
 
     def clicks_of(self, image: ImageInfo) -> Clicks:
         """Those of the moment."""
@@ -147,11 +147,11 @@ class NetworkSource(WholeImages):
 
     def waits_for(self, image: ImageInfo) -> str:
         """The network has to be asked."""
-        return "" if self._shelf.is_ready(image, self.content) else f"asking {self._name}"
+        return "" if self._cache.is_ready(image, self.content) else f"asking {self._name}"
 
     def predict(self, image: ImageInfo, *, keeps: bool = False, mark: Mark = unmarked) -> Prediction:
         """What the network says of the picture, obeying the clicks."""
-        look = self._shelf.look(image, self.content, keeps=keeps)
+        look = self._cache.look(image, self.content, keeps=keeps)
         mark("encode")
         segmentation = self.content.segment(look, self.clicks_of(image))
         mark("refine")
@@ -159,4 +159,4 @@ class NetworkSource(WholeImages):
 
     def unrefined(self, image: ImageInfo) -> NDArray[np.float32]:
         """What the network says, at a quarter of the size."""
-        return self._shelf.rough(image, self.content)
+        return self._cache.rough(image, self.content)

@@ -1,4 +1,4 @@
-"""The board where the learner pins the newest mask of each image, and where browsers wait for it."""
+"""The overlay_store where the learner pins the newest mask of each image, and where browsers wait for it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from fcnlab.domain.project import IGNORE
 Phase = Literal["idle", "queued", "encoding", "fitting", "missing", "error"]
 OVERLAYS_KEPT = 32
 OVERLAY_BYTES = 64_000_000
-"""Masks on the board take no more, but for the newest."""
+"""Masks on the overlay store take no more, but for the newest."""
 
 PROBABILITIES_KEPT = 4
 CHANGES_KEPT = 64
@@ -118,7 +118,7 @@ class _Place:
     status: Status = field(default_factory=Status)
 
 
-class Board:
+class OverlayStore:
     """Newest overlay and status per image; safe to use from any thread and from event loops."""
 
     def __init__(self, *, first_number: int) -> None:
@@ -129,7 +129,7 @@ class Board:
         self._is_closed = False
         self._lock = threading.Lock()
 
-    def pin(
+    def publish(
         self,
         image_id: int,
         class_map: NDArray[np.uint8],
@@ -177,7 +177,7 @@ class Board:
         self._wake()
         return overlay
 
-    def cover(self, image_id: int, covers: Mapping[str, int]) -> None:
+    def acknowledge(self, image_id: int, covers: Mapping[str, int]) -> None:
         """The overlay shown is up to date with these events too: they changed nothing it depends on."""
         with self._lock:
             place = self._places.get(image_id)
@@ -198,13 +198,13 @@ class Board:
                 self._opinions[image_id] = replace(opinion, overlay=self._number)
         self._wake()
 
-    def unpin(self, image_id: int, *, covers: Mapping[str, int], made_at: datetime) -> None:
+    def withdraw(self, image_id: int, *, covers: Mapping[str, int], made_at: datetime) -> None:
         """Show nothing from now on; an image that never had an overlay is left alone."""
         if self.overlay(image_id) is not None:
             nothing = np.full((1, 1), IGNORE, np.uint8)
-            self.pin(image_id, nothing, covers=covers, milliseconds=0.0, made_at=made_at)
+            self.publish(image_id, nothing, covers=covers, milliseconds=0.0, made_at=made_at)
 
-    def say(self, image_id: int, phase: Phase, *, progress: float = 0.0, message: str = "") -> None:
+    def set_status(self, image_id: int, phase: Phase, *, progress: float = 0.0, message: str = "") -> None:
         """Change the status of an image; saying the same twice changes nothing."""
         with self._lock:
             place = self._place(image_id)

@@ -1,4 +1,4 @@
-"""Makes the newest overlay of an image and pins it to the board."""
+"""Makes the newest overlay of an image and pins it to the overlay store."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from fcnlab.services.live.fitting import ProjectLearner
 from fcnlab.services.live.live_sources import LiveSources
 from fcnlab.services.live.mask_source import MaskSource, Prediction
 from fcnlab.services.live.masks import final_mask
-from fcnlab.services.live.overlay_store import Board
+from fcnlab.services.live.overlay_store import OverlayStore
 from fcnlab.services.live.picture_store import PictureStore
 from fcnlab.storage.database.engine import reading
 from fcnlab.storage.database.repository_projects import painting_revision
@@ -66,8 +66,8 @@ class _Base:
 class OverlayMaker:
     """Knows which overlays are still good. Used by one thread at a time, except for `forget`."""
 
-    def __init__(self, lab: Lab, board: Board, pictures: PictureStore) -> None:
-        self._lab, self._board, self._pictures = lab, board, pictures
+    def __init__(self, lab: Lab, overlay_store: OverlayStore, pictures: PictureStore) -> None:
+        self._lab, self._overlay_store, self._pictures = lab, overlay_store, pictures
         self._made_from: LRUCache[int, tuple[int, ImageState, int]] = LRUCache(IMAGES_KEPT)
         self._bases: LRUCache[int, _Base] = LRUCache(BASES_KEPT)
         self._sources = LiveSources(pictures)
@@ -120,8 +120,8 @@ class OverlayMaker:
         with reading(self._lab.sessions) as session:
             made_from = learner.revision, image.state, painting_revision(session, image_id=image.id)
         is_whole = is_done or source.progress(image) == 1
-        if is_whole and self._made_from.get(image.id) == made_from and self._board.overlay(image.id):
-            self._board.cover(image.id, covers)
+        if is_whole and self._made_from.get(image.id) == made_from and self._overlay_store.overlay(image.id):
+            self._overlay_store.acknowledge(image.id, covers)
             return True
         if is_done:
             if self._pin_final(project, learner, image, covers, started):
@@ -129,22 +129,19 @@ class OverlayMaker:
             return False
         base, opinion, touched = self._bases.get(image.id), None, None
         painting = learner.painting_of(image)
+        spans.mark("read")
         try:
             if base is None or base.revision != learner.revision or not is_whole:
-                spans.mark("read")
                 found = self._predicted(source, image, spans.mark)
                 made, touched = found.segmentation, found.changed
                 base = self._keep(image, _Base(learner.revision, made.class_map, found.count))
                 opinion = made.class_ids, made.probabilities
         except NoPoints as missing:
             self._pin_painting(project, painting, covers, started, image)
-            if any(one.id != image.id for one in learner.untaught()):
-                return True
-            self._board.say(image.id, "missing", message=missing_in_words(project, learner) or str(missing))
-            return False
+            return self._waits_for_others(project, learner, image, str(missing))
         class_map = painted(base.class_map, painting)
         spans.mark("paint")
-        self._board.pin(
+        self._overlay_store.publish(
             image.id,
             class_map,
             covers=covers,
@@ -158,6 +155,13 @@ class OverlayMaker:
         self._made_from[image.id] = (learner.revision, *made_from[1:])
         return True
 
+    def _waits_for_others(self, project: Project, learner: ProjectLearner, image: ImageInfo, missing: str) -> bool:
+        """Whether other images may still teach what is missing; else the status says what to click."""
+        if any(other.id != image.id for other in learner.untaught()):
+            return True
+        self._overlay_store.set_status(image.id, "missing", message=missing_in_words(project, learner) or missing)
+        return False
+
     def _keep(self, image: ImageInfo, base: _Base) -> _Base:
         self._bases[image.id] = base
         return base
@@ -168,10 +172,10 @@ class OverlayMaker:
         """What is painted, over nothing; an image without strokes shows nothing."""
         self._bases.pop(image.id, None)
         if not painting.layers:
-            self._board.unpin(image.id, covers=covers, made_at=self._lab.clock())
+            self._overlay_store.withdraw(image.id, covers=covers, made_at=self._lab.clock())
             return
         nothing = np.full(learner_hw(image.hw, project.learner), IGNORE, np.uint8)
-        self._board.pin(
+        self._overlay_store.publish(
             image.id,
             painted(nothing, painting),
             covers=covers,
@@ -183,7 +187,7 @@ class OverlayMaker:
         """The prediction of now; where it has to wait for something, the status says for what. Raises as `make`."""
         waits_for = source.waits_for(image)
         if waits_for:
-            self._board.say(image.id, "encoding", progress=0.3, message=waits_for)
+            self._overlay_store.set_status(image.id, "encoding", progress=0.3, message=waits_for)
         return source.predict(image, keeps=True, mark=mark)
 
     def _pin_final(
@@ -195,15 +199,17 @@ class OverlayMaker:
         started: float,
     ) -> bool:
         """Whether the kept mask of a done image was not shown yet, and is now."""
-        shown = self._board.overlay(image.id)
+        shown = self._overlay_store.overlay(image.id)
         if shown is not None and shown.is_final:
-            self._board.cover(image.id, covers)
+            self._overlay_store.acknowledge(image.id, covers)
             return False
         mask = final_mask(self._lab, learner, image)
         if mask is None:
-            self._board.say(image.id, "missing", message="this image was marked done before anything was learned")
+            self._overlay_store.set_status(
+                image.id, "missing", message="this image was marked done before anything was learned"
+            )
             return False
-        self._board.pin(
+        self._overlay_store.publish(
             image.id,
             _at_size(mask, learner_hw(image.hw, project.learner)),
             covers=covers,
@@ -211,7 +217,7 @@ class OverlayMaker:
             made_at=self._lab.clock(),
             is_final=True,
         )
-        self._board.say(image.id, "idle")
+        self._overlay_store.set_status(image.id, "idle")
         return True
 
 

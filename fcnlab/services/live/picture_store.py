@@ -18,7 +18,7 @@ from fcnlab.core.images.coords import learner_hw, learner_picture
 from fcnlab.core.learner import learner
 from fcnlab.core.learner.encoder import StageEncoder
 from fcnlab.core.learner.head import Head
-from fcnlab.core.learner.model import teaching_from_arrays, teaching_to_arrays
+from fcnlab.core.learner.model import image_samples_from_arrays, image_samples_to_arrays
 from fcnlab.core.learner.samples import Clicks
 from fcnlab.core.learner.stages import Stages, stages_from_tensors, stages_to_tensors
 from fcnlab.core.tiling.large import AnyPicture, is_large, open_picture, plain_of, plain_probabilities
@@ -29,7 +29,7 @@ from fcnlab.errors import FcnlabError
 from fcnlab.lab import Lab
 from fcnlab.services.counting.chosen_counts import ChosenCounts
 from fcnlab.services.images.importing import read_picture
-from fcnlab.services.models.model_cache import ModelShelf
+from fcnlab.services.models.model_cache import ModelCache
 from fcnlab.storage.files.filestore import CACHE_NAME_CHARS
 from fcnlab.storage.files.tensor_cache import Entry, TensorCache
 from fcnlab.storage.files.weights import load_encoder, weights_fingerprint
@@ -58,8 +58,8 @@ class PictureStore:
 
     def __init__(self, lab: Lab, *, between: Callable[[], None] | None = None) -> None:
         self._lab, self._between = lab, between
-        self.shelf = ModelShelf(lab)
-        self.chosen_counts = ChosenCounts(lab, self.shelf)
+        self.model_cache = ModelCache(lab)
+        self.chosen_counts = ChosenCounts(lab, self.model_cache)
         settings = lab.settings
         if settings.threads:
             torch.set_num_threads(settings.threads)
@@ -145,9 +145,9 @@ class PictureStore:
         if not is_wide(learner_hw(image.hw, spec)):
             self._stages_of(image, spec, self._key(image, spec))
 
-    def teach(
+    def extract_samples(
         self, image: ImageInfo, clicks: Clicks, spec: LearnerSpec, *, background: int | None, neighbours: bool = True
-    ) -> learner.Teaching:
+    ) -> learner.ImageSamples:
         """What the clicks of an image teach, with their neighbours or without: from the cache, or from its stages.
 
         Raises:
@@ -157,17 +157,17 @@ class PictureStore:
         keys = (self._lesson_key(image, clicks, spec, background, neighbours=kind) for kind in kinds)
         known = next((entry for key in keys if (entry := self._lessons.get(key)) is not None), None)
         if known is not None:
-            taught = teaching_from_arrays({name: one.numpy() for name, one in known.tensors.items()})
+            taught = image_samples_from_arrays({name: one.numpy() for name, one in known.tensors.items()})
         else:
-            taught = learner.teach(self.picture(image, spec), clicks, spec, background=background)
+            taught = learner.extract_samples(self.picture(image, spec), clicks, spec, background=background)
         return taught if neighbours else learner.without_neighbours(taught)
 
-    def teach_roughly(
+    def extract_samples_coarsely(
         self, image: ImageInfo, clicks: Clicks, spec: LearnerSpec, *, background: int | None
-    ) -> learner.Teaching:
+    ) -> learner.ImageSamples:
         """What the clicks of a wide image teach while it is labelled: only tiles that hold a click are encoded."""
         seen = replace(spec, object_mode=False)  # its border would be
-        return learner.teach(self.wide_picture(image, spec), clicks, seen, background=background)
+        return learner.extract_samples(self.wide_picture(image, spec), clicks, seen, background=background)
 
     def wide_picture(self, image: ImageInfo, spec: LearnerSpec) -> WidePicture:
         """A wide image ready to be labelled tile by tile. Raises ImportRefused: the original is gone or damaged."""
@@ -175,8 +175,8 @@ class PictureStore:
         known = self._wide.get(key)
         if known is None:
             rgb = learner_picture(read_picture(self._lab, image), spec)
-            shelf = self._stages.shelf(f"{key}-wide{TILE_SIDE}")
-            known = WidePicture(self._encoder(spec), rgb, spec, shelf=shelf, side=TILE_SIDE)
+            tile_cache = self._stages.tile_cache(f"{key}-wide{TILE_SIDE}")
+            known = WidePicture(self._encoder(spec), rgb, spec, tile_cache=tile_cache, side=TILE_SIDE)
             self._wide[key] = known
         return known
 
@@ -185,7 +185,7 @@ class PictureStore:
         image: ImageInfo,
         clicks: Clicks,
         spec: LearnerSpec,
-        teaching: learner.Teaching,
+        teaching: learner.ImageSamples,
         *,
         background: int | None,
         neighbours: bool,
@@ -194,7 +194,7 @@ class PictureStore:
 
         `neighbours`: whether the teaching has those of its clicks.
         """
-        arrays = teaching_to_arrays(replace(teaching, guess=None))  # made anew while it is wanted
+        arrays = image_samples_to_arrays(replace(teaching, guess=None))  # made anew while it is wanted
         tensors = {name: torch.from_numpy(np.ascontiguousarray(one)) for name, one in arrays.items()}
         key = self._lesson_key(image, clicks, spec, background, neighbours=neighbours)
         self._lessons.put(key, Entry(tensors, {}))
@@ -236,7 +236,7 @@ class PictureStore:
     def _made_ready(self, image: ImageInfo, spec: LearnerSpec, key: str) -> AnyPicture:
         if is_large(learner_hw(image.hw, spec)):
             rgb = learner_picture(read_picture(self._lab, image), spec)
-            return open_picture(self._encoder(spec), rgb, spec, shelf=self._stages.shelf(key))
+            return open_picture(self._encoder(spec), rgb, spec, tile_cache=self._stages.tile_cache(key))
         entry = self._stages_of(image, spec, key)
         return learner.prepare(
             entry.tensors["rgb"].cpu().numpy(), stages_from_tensors(entry.tensors, entry.description)

@@ -24,7 +24,7 @@ SOURCES_KEPT = 4
 """Projects whose model stays ready; a cold fit takes as long as many masks."""
 
 
-class Answers:
+class Predictions:
     """Gives masks between the clicks of labellers: every step runs on the compute thread of `jobs`.
 
     Its methods wait for the answer: call them from a thread that may.

@@ -22,7 +22,7 @@ PROBABILITY_BYTES = 128_000_000
 """What is kept of networks' answers, so that going back to an image, or ranking images again, asks no network."""
 
 
-class ModelShelf:
+class ModelCache:
     """Keeps models and their answers in memory. Used by one thread at a time."""
 
     def __init__(self, lab: Lab) -> None:

@@ -162,5 +162,5 @@ class Predictor:
                 stages = encoder.encode(working, scales=spec.scales, position=spec.position)
                 return plain_segmentation(stages, maker.head)
             with passing_cache() as cache:
-                picture = open_picture(encoder, working, spec, shelf=cache.shelf("tile"))
+                picture = open_picture(encoder, working, spec, tile_cache=cache.tile_cache("tile"))
                 return segment_any(picture, maker.head, clicks, spec, background=maker.background)

@@ -14,18 +14,17 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from fcnlab.core.training.batches import LabelledPicture
-from fcnlab.core.training.head_trainer import HeadCourse, course_of
+from fcnlab.core.training.head_trainer import HeadTrainer, build_trainer
 from fcnlab.core.training.network_model import NetworkModel, fitting_spec, network_to_arrays
-from fcnlab.core.training.objectives import Aim
-from fcnlab.core.training.trainer import Course
+from fcnlab.core.training.objectives import TrainingObjective
+from fcnlab.core.training.trainer import NetworkTrainer
 from fcnlab.domain.network import SCRATCH, NetworkSpec
 from fcnlab.domain.scores import Score
 from fcnlab.domain.training import TrainingProgress, TrainingSpec
 from fcnlab.errors import CheckpointError
 from fcnlab.lab import Lab
-from fcnlab.services.counting.training_points import CountingPoints
+from fcnlab.services.counting.training_points import points_for
 from fcnlab.services.models.files import encoder_parts, load_network
-from fcnlab.services.training.training_points import TrainingPoints
 from fcnlab.storage.database import repository_models
 from fcnlab.storage.database.engine import reading
 from fcnlab.storage.files.checkpoints import load_checkpoint, save_checkpoint
@@ -98,7 +97,7 @@ class LearnedFrom(Protocol):
 
     @property
     def training(self) -> TrainingSpec: ...  # noqa: D102
-    def aim(self, device: str, /) -> Aim[Any] | None: ...  # noqa: D102
+    def objective(self, device: str, /) -> TrainingObjective[Any] | None: ...  # noqa: D102
     def look_with(self, network: NetworkSpec) -> None: ...  # noqa: D102
     def usual_hw(self) -> tuple[int, int]: ...  # noqa: D102
     def learned_from(self) -> list[LabelledPicture]: ...  # noqa: D102
@@ -142,8 +141,7 @@ def train(
     parent = None if resume is not None or not job.training.parent else parent_of(lab, job.training)
     decided = (job.plan or plan_of_pair(lab, job)) if parent is None else parent[1]
     plan = values.get("plan", decided)
-    kind = CountingPoints if job.training.objective.counts else TrainingPoints
-    points = kind(lab, job.project_id, job.training, image_ids=job.image_ids, plan=plan, as_of=job.as_of)
+    points = points_for(lab, job.project_id, job.training, image_ids=job.image_ids, plan=plan, as_of=job.as_of)
     return (
         yield from train_on(
             points,
@@ -184,7 +182,7 @@ def train_on(
     if parent is not None:
         _refuse_parent(parent, spec, points)
     points.look_with(spec)
-    course = course_of(
+    course = build_trainer(
         spec,
         points.training,
         encoder=None if spec.encoder == SCRATCH else encoder_parts(spec.encoder, spec.encoder_weights),
@@ -192,7 +190,7 @@ def train_on(
         device=device,
         now=time.monotonic,
         parent=None if parent is None else parent.network,
-        aim=points.aim(device),
+        objective=points.objective(device),
     )
     if resumed is not None:
         if "course" not in resumed[1]:
@@ -213,7 +211,7 @@ def train_on(
     return _trained(course, points)
 
 
-def _trained(course: Course | HeadCourse, points: LearnedFrom) -> TrainedNetwork:
+def _trained(course: NetworkTrainer | HeadTrainer, points: LearnedFrom) -> TrainedNetwork:
     learned = points.learned_from() if points.training.objective.counts else ()
     outcome = course.outcome(points.held_out(), learned)
     point_set = points.point_set_hash()
@@ -298,7 +296,7 @@ def _resumed_hw(values: Mapping[str, Any]) -> tuple[int, ...] | None:
     return None if found is None else tuple(int(side) for side in found)
 
 
-def _tried_to_keep(course: Course | HeadCourse, points: LearnedFrom, checkpoint: Path, *, epoch: int) -> bool:
+def _tried_to_keep(course: NetworkTrainer | HeadTrainer, points: LearnedFrom, checkpoint: Path, *, epoch: int) -> bool:
     """Write the resume file; without room for it training goes on, and an older file still serves."""
     try:
         arrays, values = course.snapshot()

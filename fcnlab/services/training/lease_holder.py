@@ -40,7 +40,7 @@ class Interrupted(BaseException):
     """Training has to stop where it is: it was cancelled, the lease is lost, or the process was asked to end."""
 
 
-class Holder:
+class LeaseHolder:
     """Holds the lease of a project inside a `with` block; a thread renews it and looks what is wanted.
 
     In the main thread of a process, SIGTERM raises Interrupted meanwhile, and so does the holder's own thread when a

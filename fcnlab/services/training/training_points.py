@@ -21,7 +21,7 @@ from fcnlab.core.learner.model import Model
 from fcnlab.core.learner.samples import Clicks, canonical_clicks
 from fcnlab.core.training.batches import LabelledPicture
 from fcnlab.core.training.network_model import NetworkModel, seen_hw, seen_picture
-from fcnlab.core.training.objectives import Aim
+from fcnlab.core.training.objectives import TrainingObjective
 from fcnlab.core.training.splits import ALIKE, groups_alike, held_out
 from fcnlab.domain.events import Point, PointSource, StoredPoint
 from fcnlab.domain.images import ImageInfo
@@ -46,7 +46,7 @@ def training_accuracy(model: Model) -> float:
     """Share of clicked pixels that the head alone, before any refinement, gives the class they were clicked as."""
     right, total = 0, 0
     for lesson in model.lessons:
-        clicked = lesson.teaching.clicked
+        clicked = lesson.samples.clicked
         if not len(clicked.class_ids):
             continue
         scores = clicked.features @ model.head.weights.T + model.head.bias
@@ -154,7 +154,7 @@ class TrainingPoints:
         """How to train, with all that was decided at the beginning."""
         return self._spec
 
-    def aim(self, _device: str) -> Aim[Any] | None:
+    def objective(self, _device: str) -> TrainingObjective[Any] | None:
         """What is trained for; None: to tell labelled pixels apart."""
         return None
 

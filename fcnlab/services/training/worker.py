@@ -22,7 +22,7 @@ from fcnlab.domain.scores import Score
 from fcnlab.domain.training import Training, TrainingProgress, TrainingState, Wanted, resume_file_of
 from fcnlab.errors import CheckpointError, DatabaseUnavailable, FcnlabError, StorageFull, UnknownTraining, WorkerBusy
 from fcnlab.lab import Lab
-from fcnlab.services.training.lease_holder import Holder, Interrupted
+from fcnlab.services.training.lease_holder import Interrupted, LeaseHolder
 from fcnlab.storage.database import (
     repository_comparisons,
     repository_models,
@@ -94,7 +94,7 @@ def run_worker(lab: Lab, *, project_id: int, trainer: Trainer, idle_s: float) ->
         UnknownProject: no such project.
         WorkerBusy: another process trains for the project, or took over.
     """
-    with Holder(lab, project_id=project_id) as holder:
+    with LeaseHolder(lab, project_id=project_id) as holder:
         idle_since = time.monotonic()
         while not holder.is_asked_to_end:
             with suppress(Interrupted), _waiting_for_the_database():
@@ -120,7 +120,9 @@ def _waiting_for_the_database() -> Iterator[None]:
         time.sleep(LOOK_S)
 
 
-def work_on(lab: Lab, holder: Holder, training: Training, trainer: Trainer) -> Generator[TrainingProgress, None, None]:
+def work_on(
+    lab: Lab, holder: LeaseHolder, training: Training, trainer: Trainer
+) -> Generator[TrainingProgress, None, None]:
     """Train one network; yields each epoch once it is stored. At the end the training has its new state.
 
     Closing it, or Ctrl-C, pauses the training.
@@ -128,7 +130,7 @@ def work_on(lab: Lab, holder: Holder, training: Training, trainer: Trainer) -> G
     Raises:
         WorkerBusy: the lease was lost.
         DatabaseUnavailable: for longer than one waits for it; the training goes on when a worker takes it up again.
-        Interrupted: see Holder; the training has the state that was wanted.
+        Interrupted: see LeaseHolder; the training has the state that was wanted.
     """
     try:
         yield from _train(lab, holder, training, trainer)
@@ -152,7 +154,9 @@ def work_on(lab: Lab, holder: Holder, training: Training, trainer: Trainer) -> G
         _fail(lab, holder, training.id, f"something went wrong; {file} has the details")
 
 
-def _train(lab: Lab, holder: Holder, training: Training, trainer: Trainer) -> Generator[TrainingProgress, None, None]:
+def _train(
+    lab: Lab, holder: LeaseHolder, training: Training, trainer: Trainer
+) -> Generator[TrainingProgress, None, None]:
     with holder.writing() as session:
         log.info("training %d: %s", training.id, training.network.network)
         running, now = TrainingState.RUNNING, lab.clock()
@@ -194,7 +198,7 @@ def _advance(steps: Generator[TrainingProgress, None, Trained]) -> TrainingProgr
         return trained
 
 
-def _record(lab: Lab, holder: Holder, training_id: int, progress: TrainingProgress) -> Training:
+def _record(lab: Lab, holder: LeaseHolder, training_id: int, progress: TrainingProgress) -> Training:
     """Store an epoch; the training as it is now, with what people want of it."""
     log.info("training %d: epoch %d, loss %.4f", training_id, progress.epoch, progress.loss)
     with holder.writing() as session:
@@ -202,7 +206,7 @@ def _record(lab: Lab, holder: Holder, training_id: int, progress: TrainingProgre
         return repository_trainings.training(session, training_id=training_id)
 
 
-def _keep(lab: Lab, holder: Holder, training: Training, trained: Trained) -> None:
+def _keep(lab: Lab, holder: LeaseHolder, training: Training, trained: Trained) -> None:
     """Write the checkpoint, then the rows that name it; a crash in between trains nothing twice but the last step."""
     path = lab.folders.checkpoints / training.checkpoint_file
     save_checkpoint(path, trained.arrays, trained.spec)
@@ -213,7 +217,7 @@ def _keep(lab: Lab, holder: Holder, training: Training, trained: Trained) -> Non
     (lab.folders.resume / training.resume_file).unlink(missing_ok=True)
 
 
-def _begin_comparison(lab: Lab, holder: Holder, training: Training) -> None:
+def _begin_comparison(lab: Lab, holder: LeaseHolder, training: Training) -> None:
     """Before the first network of a comparison: the instant learner, which takes seconds."""
     if training.comparison_id is None:
         return
@@ -229,7 +233,7 @@ def _begin_comparison(lab: Lab, holder: Holder, training: Training) -> None:
         repository_comparisons.record_results(session, comparison_id=found.id, results=results)
 
 
-def _measure(lab: Lab, holder: Holder, training: Training, path: Path) -> None:
+def _measure(lab: Lab, holder: LeaseHolder, training: Training, path: Path) -> None:
     """Measure a network of a comparison; its result and its end are stored at once."""
     from fcnlab.services.comparing.evaluation import measure_network
 
@@ -246,7 +250,7 @@ def _measure(lab: Lab, holder: Holder, training: Training, path: Path) -> None:
     _patiently(store)
 
 
-def _record_model(lab: Lab, holder: Holder, training_id: int, trained: Trained, path: Path) -> None:
+def _record_model(lab: Lab, holder: LeaseHolder, training_id: int, trained: Trained, path: Path) -> None:
     with holder.writing() as session:
         training = repository_trainings.training(session, training_id=training_id)
         colours = {
@@ -286,7 +290,7 @@ def _use_the_better(session: Session, training: Training) -> None:
         repository_models.use_model(session, project_id=training.project_id, model_id=best_counter(pair).id)
 
 
-def _settle(lab: Lab, holder: Holder, training_id: int, *, rests: bool) -> None:
+def _settle(lab: Lab, holder: LeaseHolder, training_id: int, *, rests: bool) -> None:
     """Give a training that stopped the state that is wanted; `rests`: pause it even if nobody asked."""
     with suppress(WorkerBusy), _only_logged():
         _settle_now(lab, holder, training_id, rests=rests)
@@ -301,7 +305,7 @@ def _only_logged() -> Iterator[None]:
         log.warning("%s", failure)
 
 
-def _settle_now(lab: Lab, holder: Holder, training_id: int, *, rests: bool) -> None:
+def _settle_now(lab: Lab, holder: LeaseHolder, training_id: int, *, rests: bool) -> None:
     with reading(lab.sessions) as session:
         try:
             training = repository_trainings.training(session, training_id=training_id)
@@ -321,7 +325,7 @@ def _settle_now(lab: Lab, holder: Holder, training_id: int, *, rests: bool) -> N
         (lab.folders.resume / training.resume_file).unlink(missing_ok=True)
 
 
-def _fail(lab: Lab, holder: Holder, training_id: int, message: str) -> None:
+def _fail(lab: Lab, holder: LeaseHolder, training_id: int, message: str) -> None:
     log.error("training %d failed: %s", training_id, message)
     with holder.writing() as session:
         repository_trainings.set_state(

@@ -44,7 +44,7 @@ class Entry:
         return sum(one.nbytes for one in self.tensors.values())
 
 
-class CacheShelf:
+class DiskTileCache:
     """The encoded tiles of one picture, on the disk only."""
 
     def __init__(self, cache: TensorCache, key: str) -> None:
@@ -104,9 +104,9 @@ class TensorCache:
                 write_whole(self._path(key), data)
                 self._make_room(key)
 
-    def shelf(self, key: str) -> CacheShelf:
+    def tile_cache(self, key: str) -> DiskTileCache:
         """Where the encoded tiles of the picture of that key lie."""
-        return CacheShelf(self, key)
+        return DiskTileCache(self, key)
 
     def nbytes(self) -> tuple[int, int]:
         """Bytes held in memory and on disk."""

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from fcnlab.core.counting.counted import Counted, count_view
 from fcnlab.core.counting.instant import (
-    CountLessons,
     CountPicture,
+    CountSums,
     evenly_spread,
+    extract_count_samples,
     fit_counts,
     ready_to_count,
-    teach_counts,
 )
 from fcnlab.core.counting.marks import Sizes, sizes_at, spacing_from, usual_width
 from fcnlab.core.counting.views import instant_view
@@ -46,8 +46,8 @@ def counted(picture: CountPicture, points: list[Point], *, is_complete: bool = F
     is_object = clicks.class_ids != 0
     sizes = [sizes_at(picture.space, rows[is_object], cols[is_object])]
     spacing = spacing_from(sizes)
-    lessons = CountLessons()
-    lessons.add(teach_counts(picture, clicks, background=0, is_complete=is_complete, spacing=spacing))
+    lessons = CountSums()
+    lessons.add(extract_count_samples(picture, clicks, background=0, is_complete=is_complete, spacing=spacing))
     marked = sorted({int(one) for one in clicks.class_ids[is_object]})
     head = fit_counts(lessons, class_ids=marked, spacing=spacing, width=usual_width(sizes)) if marked else None
     view = instant_view(picture, head, class_ids=CLASSES, image_hw=picture.hw)
@@ -154,15 +154,15 @@ def test_objects_are_numbered_in_reading_order(picture: CountPicture) -> None:
 
 
 def test_what_is_taken_away_was_never_learned(picture: CountPicture) -> None:
-    def lesson(centres: list[tuple[int, int]]) -> CountLessons:
+    def lesson(centres: list[tuple[int, int]]) -> CountSums:
         clicks = canonical_clicks(points(centres, 1), picture.hw)
-        found = CountLessons()
-        found.add(teach_counts(picture, clicks, background=0, is_complete=False, spacing=20.0))
+        found = CountSums()
+        found.add(extract_count_samples(picture, clicks, background=0, is_complete=False, spacing=20.0))
         return found
 
     alone = fit_counts(lesson(BRIGHT[:3]), class_ids=[1], spacing=20.0, width=6.0)
     both = lesson(BRIGHT[:3])
-    other = teach_counts(
+    other = extract_count_samples(
         picture, canonical_clicks(points(BRIGHT[4:], 1), picture.hw), background=0, is_complete=True, spacing=20.0
     )
     both.add(other)
@@ -175,7 +175,7 @@ def test_what_is_taken_away_was_never_learned(picture: CountPicture) -> None:
 
 def test_nothing_marked_teaches_nothing() -> None:
     with pytest.raises(NoPoints, match="click one"):
-        fit_counts(CountLessons(), class_ids=[], spacing=20.0, width=6.0)
+        fit_counts(CountSums(), class_ids=[], spacing=20.0, width=6.0)
 
 
 def test_the_width_of_discs_is_told_from_points_on_them(picture: CountPicture) -> None:

@@ -12,7 +12,7 @@ import torch
 from fcnlab.core.counting.counting import network_count
 from fcnlab.core.counting.objective import (
     CHOOSING,
-    CountingAim,
+    CountingObjective,
     counting_aim,
     held_out_counts,
     magnified,
@@ -24,7 +24,7 @@ from fcnlab.core.training.network_model import (
     network_to_arrays,
     seen_hw,
 )
-from fcnlab.core.training.trainer import Course
+from fcnlab.core.training.trainer import NetworkTrainer
 from fcnlab.domain.counting import CountScore, Objective
 from fcnlab.domain.network import SCRATCH, NetworkName, NetworkSpec
 from fcnlab.domain.training import TrainingSpec, counting_training
@@ -42,10 +42,12 @@ def training(objective: Objective, **changes: object) -> TrainingSpec:
     return replace(counting_training(objective), **{**quick, **changes})  # type: ignore[arg-type]
 
 
-def course(spec: TrainingSpec) -> Course:
+def course(spec: TrainingSpec) -> NetworkTrainer:
     ticks = itertools.count()
-    aim = counting_aim(SMALL, spec, class_ids=(3, 5), spacing=SPACING, image_hw=(HEIGHT, WIDTH), device="cpu")
-    return Course(SMALL, spec, encoder=None, class_ids=(3, 5), device="cpu", now=lambda: float(next(ticks)), aim=aim)
+    objective = counting_aim(SMALL, spec, class_ids=(3, 5), spacing=SPACING, image_hw=(HEIGHT, WIDTH), device="cpu")
+    return NetworkTrainer(
+        SMALL, spec, encoder=None, class_ids=(3, 5), device="cpu", now=lambda: float(next(ticks)), objective=objective
+    )
 
 
 @BOTH
@@ -95,32 +97,32 @@ def test_without_held_out_images_nothing_is_said_about_how_far_counts_are_off() 
 
 
 def test_few_held_out_images_do_not_choose_the_weights() -> None:
-    aim = aim_of(training(Objective.DENSITY))
+    objective = aim_of(training(Objective.DENSITY))
 
-    assert not aim.chooses(HELD_OUT)
-    assert aim.chooses([marked(number) for number in range(CHOOSING)])
-    assert not aim.chooses([marked(number, is_complete=False) for number in range(CHOOSING)])
+    assert not objective.chooses(HELD_OUT)
+    assert objective.chooses([marked(number) for number in range(CHOOSING)])
+    assert not objective.chooses([marked(number, is_complete=False) for number in range(CHOOSING)])
 
 
-def aim_of(spec: TrainingSpec) -> CountingAim:
+def aim_of(spec: TrainingSpec) -> CountingObjective:
     return counting_aim(SMALL, spec, class_ids=(3, 5), spacing=SPACING, image_hw=(HEIGHT, WIDTH), device="cpu")
 
 
 @BOTH
 def test_added_borders_change_no_loss(objective: Objective) -> None:
-    aim = aim_of(training(objective, flip=False))
+    objective = aim_of(training(objective, flip=False))
     wide, tall = marked(3), marked(4)
     turned = replace(
         tall, read=lambda: np.ascontiguousarray(dotted(4).transpose(1, 0, 2)), rows=tall.cols, cols=tall.rows
     )
-    both = aim.batch([wide, turned], np.random.default_rng(0))
+    both = objective.batch([wide, turned], np.random.default_rng(0))
     torch.manual_seed(0)
     answer = torch.randn(2, 2, WIDTH, WIDTH)
     other = answer.clone()
     other[0, :, HEIGHT:] += 9
     other[1, :, :, HEIGHT:] -= 9
 
-    assert float(aim.loss(answer, both)) == pytest.approx(float(aim.loss(other, both)), rel=1e-6)
+    assert float(objective.loss(answer, both)) == pytest.approx(float(objective.loss(other, both)), rel=1e-6)
 
 
 def test_a_checkpoint_keeps_what_counting_needs() -> None:
@@ -191,13 +193,13 @@ def test_an_objective_without_counts_has_no_aim_here() -> None:
 
 def test_a_network_of_a_fixed_size_keeps_it() -> None:
     spec = NetworkSpec(NetworkName.FULLY_CONNECTED, 2, encoder=SCRATCH, width=4, input_hw=(64, 96))
-    aim = counting_aim(
+    objective = counting_aim(
         spec, training(Objective.DENSITY), class_ids=(0, 1), spacing=SPACING, image_hw=(HEIGHT, WIDTH), device="cpu"
     )
 
-    assert aim.training.crop == 0
-    assert not aim.turns
-    assert aim.magnification == pytest.approx(64 / HEIGHT)
+    assert objective.training.crop == 0
+    assert not objective.turns
+    assert objective.magnification == pytest.approx(64 / HEIGHT)
 
 
 def test_dots_lie_where_the_points_are() -> None:

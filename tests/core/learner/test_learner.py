@@ -31,7 +31,7 @@ def prepared(encoder: StageEncoder, rgb: np.ndarray) -> learner.Picture:
 
 def answer(picture, points, spec, *, image_hw=None, start=None):
     clicks = canonical_clicks(points, image_hw or picture.stages.hw)
-    head = learner.fit([learner.teach(picture, clicks, spec, background=0)], spec, start=start)
+    head = learner.fit([learner.extract_samples(picture, clicks, spec, background=0)], spec, start=start)
     return head, learner.segment(picture, head, clicks, spec, background=0), clicks
 
 
@@ -165,7 +165,7 @@ def test_a_guess_is_the_background_until_a_second_class_is_clicked(picture):
     disc = np.hypot(rows - 40, cols - 45) < 24
     clicks = canonical_clicks([Point(40, 45, 1)], picture.stages.hw)
     guess = learner.first_guess(picture, clicks, background=0)
-    lesson = replace(learner.teach(picture, clicks, LearnerSpec(), background=0), guess=guess)
+    lesson = replace(learner.extract_samples(picture, clicks, LearnerSpec(), background=0), guess=guess)
 
     found = learner.segment(picture, learner.fit([lesson], LearnerSpec()), clicks, LearnerSpec(), background=0)
 
@@ -173,7 +173,7 @@ def test_a_guess_is_the_background_until_a_second_class_is_clicked(picture):
     assert guess.weights.sum() == pytest.approx(1, abs=1e-5), "as much as one click"
     assert ((found.class_map == 1) & disc).sum() / ((found.class_map == 1) | disc).sum() > 0.5
     both = canonical_clicks([Point(40, 45, 1), Point(4, 4, 0)], picture.stages.hw)
-    plain = learner.teach(picture, both, LearnerSpec(), background=0)
+    plain = learner.extract_samples(picture, both, LearnerSpec(), background=0)
     one, other = (learner.fit([some], LearnerSpec()) for some in (plain, replace(plain, guess=guess)))
     assert np.array_equal(one.weights, other.weights)
 
@@ -191,10 +191,10 @@ def test_few_clicks_of_one_class_that_is_not_the_background_want_a_guess(clicked
 
 def test_removing_the_border_from_an_earlier_lesson_changes_nothing_else(picture):
     clicks = canonical_clicks(TWO, picture.stages.hw)
-    lesson = learner.teach(picture, clicks, LearnerSpec(object_mode=True), background=0)
+    lesson = learner.extract_samples(picture, clicks, LearnerSpec(object_mode=True), background=0)
 
     assert lesson.border is not None
-    assert learner.teach(picture, clicks, LearnerSpec(), background=0).border is None
+    assert learner.extract_samples(picture, clicks, LearnerSpec(), background=0).border is None
     assert learner.fit([replace(lesson, border=None)], LearnerSpec()).class_ids == (0, 1)
 
 
@@ -212,7 +212,10 @@ def test_a_weight_of_two_is_a_point_made_twice(picture, object_mode):
     doubled = canonical_clicks([POINTS[0], *POINTS], picture.stages.hw)
     plain = canonical_clicks(POINTS, picture.stages.hw)
 
-    heads = [learner.fit([learner.teach(picture, one, spec, background=0)], spec) for one in (weighted, doubled, plain)]
+    heads = [
+        learner.fit([learner.extract_samples(picture, one, spec, background=0)], spec)
+        for one in (weighted, doubled, plain)
+    ]
 
     assert np.allclose(heads[0].weights, heads[1].weights, atol=1e-4)
     assert not np.allclose(heads[0].weights, heads[2].weights, atol=1e-4)

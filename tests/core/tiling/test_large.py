@@ -9,11 +9,11 @@ import skimage.data
 
 from fcnlab.core.learner import learner
 from fcnlab.core.learner.encoder import StageEncoder
-from fcnlab.core.learner.opinions import margins
 from fcnlab.core.learner.samples import canonical_clicks
+from fcnlab.core.learner.signed_scores import margins
 from fcnlab.core.learner.stages import score_stages
 from fcnlab.core.tiling.large import LargePicture, segment_large
-from fcnlab.core.tiling.tiled_stages import MemoryShelf, TiledStages
+from fcnlab.core.tiling.tiled_stages import MemoryTileCache, TiledStages
 from fcnlab.domain.events import Point
 from fcnlab.domain.project import LearnerSpec
 
@@ -37,7 +37,7 @@ def whole(encoder: StageEncoder, photo) -> learner.Picture:
 
 @pytest.fixture(scope="module")
 def tiled(encoder: StageEncoder, photo) -> LargePicture:
-    stages = TiledStages(encoder, photo, scales=SCALES, position=True, shelf=MemoryShelf(), side=320)
+    stages = TiledStages(encoder, photo, scales=SCALES, position=True, tile_cache=MemoryTileCache(), side=320)
     assert list(stages.encode())[-1] == 1.0
     assert len(stages.plan.tiles) == 6
     return LargePicture(stages)
@@ -70,7 +70,7 @@ def test_samples_at_clicks_are_those_of_one_piece(whole, tiled):
 @pytest.mark.parametrize("n_points", [2, 8])
 def test_scores_are_equal_to_a_thousandth(whole, tiled, n_points):
     clicks = canonical_clicks(POINTS[:n_points], whole.hw)
-    head = learner.fit([learner.teach(whole, clicks, LearnerSpec(), background=0)], LearnerSpec())
+    head = learner.fit([learner.extract_samples(whole, clicks, LearnerSpec(), background=0)], LearnerSpec())
 
     wanted = score_stages(whole.stages, *margins(head))
 
@@ -89,7 +89,7 @@ def test_masks_are_equal(whole, tiled, object_mode, refine, n_classes, is_clicke
     spec = LearnerSpec(object_mode=object_mode, refine=refine)
     points = [point for point in POINTS if point.class_id < n_classes]
     taught = canonical_clicks(points, whole.hw)
-    head = learner.fit([learner.teach(whole, taught, spec, background=0)], spec)
+    head = learner.fit([learner.extract_samples(whole, taught, spec, background=0)], spec)
     clicks = taught if is_clicked else canonical_clicks(points[:1], whole.hw)
 
     wanted = learner.segment(whole, head, clicks, spec, background=0)

@@ -14,7 +14,7 @@ from fcnlab.core.learner.samples import samples_at
 from fcnlab.core.networks.base import EncoderParts
 from fcnlab.core.networks.larger_head import LargerHead
 from fcnlab.core.training.batches import LabelledPicture
-from fcnlab.core.training.head_trainer import HeadCourse, course_of
+from fcnlab.core.training.head_trainer import HeadTrainer, build_trainer
 from fcnlab.core.training.network_model import (
     NetworkModel,
     network_from_arrays,
@@ -51,14 +51,18 @@ def striped(number: int, per_class: int = 4) -> LabelledPicture:
     return LabelledPicture(str(number), lambda: pixels, rows, cols, classes, np.ones(len(rows), np.float32))
 
 
-def course(encoder: EncoderParts | None, training: TrainingSpec = AS_USUAL) -> HeadCourse:
+def course(encoder: EncoderParts | None, training: TrainingSpec = AS_USUAL) -> HeadTrainer:
     ticks = itertools.count()
-    made = course_of(SPEC, training, encoder=encoder, class_ids=(3, 5, 7), device="cpu", now=lambda: float(next(ticks)))
-    assert isinstance(made, HeadCourse)
+    made = build_trainer(
+        SPEC, training, encoder=encoder, class_ids=(3, 5, 7), device="cpu", now=lambda: float(next(ticks))
+    )
+    assert isinstance(made, HeadTrainer)
     return made
 
 
-def ran(one: HeadCourse, learned: Sequence[LabelledPicture], held: Sequence[LabelledPicture]) -> list[TrainingProgress]:
+def ran(
+    one: HeadTrainer, learned: Sequence[LabelledPicture], held: Sequence[LabelledPicture]
+) -> list[TrainingProgress]:
     return list(one.run(lambda: learned, lambda: held))
 
 

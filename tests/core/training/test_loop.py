@@ -17,9 +17,9 @@ from fcnlab.core.networks.fcn import Fcn
 from fcnlab.core.networks.registry import build_network
 from fcnlab.core.training.batches import LabelledPicture, collated, weighted
 from fcnlab.core.training.loop import rate_factor
-from fcnlab.core.training.objectives import PointsAim
+from fcnlab.core.training.objectives import PointObjective
 from fcnlab.core.training.scores import logits_of, score_of, temperature_of
-from fcnlab.core.training.trainer import Course, start_from_head
+from fcnlab.core.training.trainer import NetworkTrainer, start_from_head
 from fcnlab.domain.counting import KeptEpoch
 from fcnlab.domain.network import SCRATCH, NetworkName, NetworkSpec
 from fcnlab.domain.scores import PointScore
@@ -46,12 +46,16 @@ PICTURES = [striped(number) for number in range(4)]
 HELD_OUT = [striped(9)]
 
 
-def course(spec: NetworkSpec = SMALL, training: TrainingSpec = QUICK, encoder: EncoderParts | None = None) -> Course:
+def course(
+    spec: NetworkSpec = SMALL, training: TrainingSpec = QUICK, encoder: EncoderParts | None = None
+) -> NetworkTrainer:
     ticks = itertools.count()
-    return Course(spec, training, encoder=encoder, class_ids=(3, 5), device="cpu", now=lambda: float(next(ticks)))
+    return NetworkTrainer(
+        spec, training, encoder=encoder, class_ids=(3, 5), device="cpu", now=lambda: float(next(ticks))
+    )
 
 
-def trained(one: Course, held_out: Sequence[LabelledPicture] = HELD_OUT) -> list[TrainingProgress]:
+def trained(one: NetworkTrainer, held_out: Sequence[LabelledPicture] = HELD_OUT) -> list[TrainingProgress]:
     return list(one.run(lambda: PICTURES, lambda: held_out))
 
 
@@ -272,7 +276,7 @@ def test_a_better_score_on_other_points_is_not_taken_for_a_better_network() -> N
     assert any(step.is_best for step in steps[1:])
 
 
-class Scripted(PointsAim):
+class Scripted(PointObjective):
     """Held-out accuracies as a test wants them, by the network that is scored and in the order in which it asks."""
 
     def __init__(self, script: dict[NetworkName, list[float]], training: TrainingSpec = QUICK) -> None:
@@ -286,7 +290,7 @@ class Scripted(PointsAim):
 
 
 def kept_of(
-    one: Course, held_out: Sequence[LabelledPicture] = HELD_OUT
+    one: NetworkTrainer, held_out: Sequence[LabelledPicture] = HELD_OUT
 ) -> tuple[KeptEpoch, list[TrainingProgress], dict[int, dict[str, torch.Tensor]]]:
     """What a training says it keeps, its epochs, and the averaged weights after each of them."""
     steps, weights = [], {}
@@ -304,16 +308,16 @@ def scripted(
     spec: NetworkSpec,
     training: TrainingSpec,
     encoder: EncoderParts | None = None,
-) -> Course:
+) -> NetworkTrainer:
     ticks = itertools.count()
-    return Course(
+    return NetworkTrainer(
         spec,
         training,
         encoder=encoder,
         class_ids=(3, 5),
         device="cpu",
         now=lambda: float(next(ticks)),
-        aim=Scripted(script, training),
+        objective=Scripted(script, training),
     )
 
 

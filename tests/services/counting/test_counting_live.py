@@ -1,4 +1,4 @@
-"""Counting while somebody clicks: from a point on each object to blobs, objects and counts on the board."""
+"""Counting while somebody clicks: from a point on each object to blobs, objects and counts on the overlay store."""
 
 from __future__ import annotations
 
@@ -67,11 +67,11 @@ def say_complete(lab: Lab, project_id: int, image_id: int, *, complete: bool = T
 def shown_after(jobs: Jobs, image_id: int, number: int = 0) -> Overlay:
     """The first overlay newer than `number`, once nothing is left to do for the image."""
     for _ in range(600):
-        overlay = jobs.board.overlay(image_id)
-        if overlay is not None and overlay.number > number and jobs.board.status(image_id).phase == "idle":
+        overlay = jobs.overlay_store.overlay(image_id)
+        if overlay is not None and overlay.number > number and jobs.overlay_store.status(image_id).phase == "idle":
             return overlay
         time.sleep(0.02)
-    raise AssertionError(f"no overlay: {jobs.board.status(image_id)}")
+    raise AssertionError(f"no overlay: {jobs.overlay_store.status(image_id)}")
 
 
 def test_one_click_on_an_object_is_enough_to_see_others(lab: Lab, jobs: Jobs, tmp_path: Path) -> None:
@@ -94,11 +94,11 @@ def test_nothing_marked_says_to_click_an_object(lab: Lab, jobs: Jobs, tmp_path: 
     jobs.opened(project_id, image_id)
 
     for _ in range(300):
-        if jobs.board.status(image_id).phase == "missing":
+        if jobs.overlay_store.status(image_id).phase == "missing":
             break
         time.sleep(0.02)
-    assert jobs.board.status(image_id).message == "click an object to start"
-    assert jobs.board.overlay(image_id) is None
+    assert jobs.overlay_store.status(image_id).message == "click an object to start"
+    assert jobs.overlay_store.overlay(image_id) is None
 
 
 def test_an_image_that_is_all_marked_counts_its_points_alone(lab: Lab, jobs: Jobs, tmp_path: Path) -> None:
@@ -167,10 +167,10 @@ def test_a_model_of_masks_is_refused_with_words(lab: Lab, jobs: Jobs, tmp_path: 
     jobs.opened(project_id, image_id)
 
     for _ in range(300):
-        if jobs.board.status(image_id).phase == "error":
+        if jobs.overlay_store.status(image_id).phase == "error":
             break
         time.sleep(0.02)
-    assert "not to count" in jobs.board.status(image_id).message
+    assert "not to count" in jobs.overlay_store.status(image_id).message
 
 
 def test_what_the_browser_is_sent_names_every_object_and_count(lab: Lab, jobs: Jobs, tmp_path: Path) -> None:
@@ -194,5 +194,5 @@ def test_what_the_browser_is_sent_names_every_object_and_count(lab: Lab, jobs: J
             "is_exact": False,
         }
     ]
-    meta = overlay_meta(overlay, jobs.board.status(image_id), client="tab")
+    meta = overlay_meta(overlay, jobs.overlay_store.status(image_id), client="tab")
     assert json.loads(json.dumps(meta))["counts"] == counts

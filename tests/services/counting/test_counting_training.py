@@ -21,7 +21,7 @@ from fcnlab.services.labelling.events import add_points
 from fcnlab.services.models.models import models, use_model
 from fcnlab.services.projects.projects import projects
 from fcnlab.services.training.finetuning import train
-from fcnlab.services.training.lease_holder import Holder
+from fcnlab.services.training.lease_holder import LeaseHolder
 from fcnlab.services.training.trainings import curves, start_counting, start_training
 from fcnlab.services.training.worker import fine_tune, work_on
 from fcnlab.storage.files.checkpoints import load_checkpoint, save_checkpoint
@@ -109,7 +109,7 @@ def work_off(lab: Lab, project_id: int, *, objectives: tuple[Objective, ...]) ->
     queued = start_counting(
         lab, project_id=project_id, network=SMALL, training=QUICK, objectives=objectives, labeller="ann"
     )
-    with Holder(lab, project_id=project_id) as holder:
+    with LeaseHolder(lab, project_id=project_id) as holder:
         for one in queued:
             deque(work_on(lab, holder, one, fine_tune), maxlen=0)
     assert all(one.progress.score is not None for one in curves(lab, training_id=queued[0].id))
@@ -146,7 +146,7 @@ def test_what_people_chose_meanwhile_stays(dots: Dots) -> None:
         objectives=(Objective.DENSITY, Objective.BLOBS),
         labeller="ann",
     )
-    with Holder(dots.lab, project_id=dots.project.id) as holder:
+    with LeaseHolder(dots.lab, project_id=dots.project.id) as holder:
         for one in queued:
             deque(work_on(dots.lab, holder, one, fine_tune), maxlen=0)
             use_model(dots.lab, project_id=dots.project.id, model_id=other.id)

@@ -52,7 +52,7 @@ def test_asked_pixels_are_the_doubtful_ones_of_the_newest_mask(lab: Lab, jobs: J
 
     assert found.source is PointSource.QUERY
     assert len(set(found.pixels)) == 10
-    opinion = jobs.board.opinion(image.id)
+    opinion = jobs.overlay_store.opinion(image.id)
     assert opinion is not None
     doubts = uncertainty(opinion.probabilities.astype(np.float32))
     height, width = doubts.shape
@@ -99,12 +99,12 @@ def test_a_click_stored_before_is_learned_from_before_anything_is_asked(lab: Lab
     image = cat(lab)
     click(lab, image, CAT)
     asked(jobs, image)
-    before = jobs.board.overlay(image.id)
+    before = jobs.overlay_store.overlay(image.id)
     click(lab, image, [Point(200, 30, 0)])
 
     asked(jobs, image)
 
-    overlay = jobs.board.overlay(image.id)
+    overlay = jobs.overlay_store.overlay(image.id)
     assert before is not None
     assert overlay is not None
     assert overlay.number > before.number
@@ -115,7 +115,7 @@ def test_probabilities_gone_from_memory_are_made_again(lab: Lab, jobs: Jobs) -> 
     click(lab, image, CAT)
     first = asked(jobs, image)
     for other in range(1000, 1010):
-        jobs.board.pin(
+        jobs.overlay_store.publish(
             other,
             np.zeros((2, 3), np.uint8),
             covers={},
@@ -123,7 +123,7 @@ def test_probabilities_gone_from_memory_are_made_again(lab: Lab, jobs: Jobs) -> 
             made_at=lab.clock(),
             opinion=((0, 1), np.full((2, 2, 3), 0.5, np.float32)),
         )
-    assert jobs.board.opinion(image.id) is None
+    assert jobs.overlay_store.opinion(image.id) is None
 
     assert asked(jobs, image) == first
 

@@ -47,7 +47,7 @@ def test_a_network_needs_no_points_and_is_asked_once_per_image(
     assert len(asked) == 1
     assert first.shape == last.shape
     assert not np.array_equal(first, last)
-    opinion = jobs.board.opinion(bench.images["one.png"])
+    opinion = jobs.overlay_store.opinion(bench.images["one.png"])
     assert opinion is not None
     assert opinion.class_ids == (0, 1)
     assert np.allclose(opinion.probabilities.astype(np.float32).sum(axis=0), 1, atol=2e-3)
@@ -66,8 +66,8 @@ def test_a_network_that_knows_one_class_in_use_is_explained_to_the_labeller(
     jobs.run(lambda _: None, project_id=bench.project.id).result()
 
     assert new.id != 1
-    assert jobs.board.status(image_id).phase == "error"
-    assert "Models page" in jobs.board.status(image_id).message
+    assert jobs.overlay_store.status(image_id).phase == "error"
+    assert "Models page" in jobs.overlay_store.status(image_id).message
 
 
 def test_a_model_whose_file_is_gone_is_explained_and_clicks_are_kept(bench: Bench, jobs: Jobs) -> None:
@@ -79,8 +79,8 @@ def test_a_model_whose_file_is_gone_is_explained_and_clicks_are_kept(bench: Benc
     jobs.opened(bench.project.id, image_id)
     jobs.run(lambda _: None, project_id=bench.project.id).result()
 
-    assert jobs.board.status(image_id).phase == "error"
-    assert "no model file" in jobs.board.status(image_id).message
+    assert jobs.overlay_store.status(image_id).phase == "error"
+    assert "no model file" in jobs.overlay_store.status(image_id).message
     assert len(points_of_project(bench.lab, project_id=bench.project.id)) == 1
 
 

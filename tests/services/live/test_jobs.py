@@ -59,11 +59,11 @@ def click(lab: Lab, image_id: int, points: list[Point]) -> None:
 def overlay_after(jobs: Jobs, image_id: int, number: int = 0) -> Overlay:
     """The first overlay newer than `number`, once nothing is left to do for the image."""
     for _ in range(2400):
-        overlay = jobs.board.overlay(image_id)
-        if overlay is not None and overlay.number > number and jobs.board.status(image_id).phase == "idle":
+        overlay = jobs.overlay_store.overlay(image_id)
+        if overlay is not None and overlay.number > number and jobs.overlay_store.status(image_id).phase == "idle":
             return overlay
         time.sleep(0.05)
-    raise AssertionError(f"no overlay: {jobs.board.status(image_id)}")
+    raise AssertionError(f"no overlay: {jobs.overlay_store.status(image_id)}")
 
 
 def class_map(overlay: Overlay) -> NDArray[np.uint8]:
@@ -89,7 +89,7 @@ def test_the_background_alone_gives_no_mask_and_the_status_says_what_does(lab: L
     jobs.opened(project_id, image_id)
 
     assert "only background so far: click a pixel of object" in said(jobs, image_id)
-    assert jobs.board.overlay(image_id) is None
+    assert jobs.overlay_store.overlay(image_id) is None
 
 
 def test_one_click_gives_a_first_mask_that_says_what_it_is(lab: Lab, jobs: Jobs) -> None:
@@ -99,18 +99,18 @@ def test_one_click_gives_a_first_mask_that_says_what_it_is(lab: Lab, jobs: Jobs)
     jobs.opened(project_id, image_id)
 
     assert "a first guess: click a pixel of background" in said(jobs, image_id)
-    overlay = jobs.board.overlay(image_id)
+    overlay = jobs.overlay_store.overlay(image_id)
     assert overlay is not None
     assert set(np.unique(class_map(overlay))) == {0, 1}
     assert len(points_of_image(lab, image_id=image_id)) == 1, "nothing of the guess is stored"
     set_background(lab, project_id=project_id, class_id=None)
     jobs.changed(project_id)
     for _ in range(2400):
-        if "only object so far" in jobs.board.status(image_id).message:
+        if "only object so far" in jobs.overlay_store.status(image_id).message:
             break
         time.sleep(0.05)
-    assert "only object so far" in jobs.board.status(image_id).message
-    after = jobs.board.overlay(image_id)
+    assert "only object so far" in jobs.overlay_store.status(image_id).message
+    after = jobs.overlay_store.overlay(image_id)
     assert after is not None
     assert (class_map(after) == IGNORE).all(), "without a background nothing stands for it"
 
@@ -118,10 +118,10 @@ def test_one_click_gives_a_first_mask_that_says_what_it_is(lab: Lab, jobs: Jobs)
 def said(jobs: Jobs, image_id: int) -> str:
     """What the status says is missing."""
     for _ in range(2400):
-        if jobs.board.status(image_id).phase == "missing":
+        if jobs.overlay_store.status(image_id).phase == "missing":
             break
         time.sleep(0.05)
-    return jobs.board.status(image_id).message
+    return jobs.overlay_store.status(image_id).message
 
 
 def test_points_of_other_images_are_learned_from_after_a_restart(lab: Lab, jobs: Jobs) -> None:
@@ -167,10 +167,10 @@ def test_a_done_image_without_a_mask_says_why_it_cannot_be_made(lab: Lab, jobs: 
     with closing(Jobs(lab)) as fresh:
         fresh.opened(project_id, coffee)
         for _ in range(2400):
-            if fresh.board.status(coffee).phase in ("error", "missing"):
+            if fresh.overlay_store.status(coffee).phase in ("error", "missing"):
                 break
             time.sleep(0.05)
-        status = fresh.board.status(coffee)
+        status = fresh.overlay_store.status(coffee)
 
     assert status.phase == "error"
     assert kept.file in status.message if damage == "model" else "original" in status.message
@@ -185,20 +185,20 @@ def test_an_unreadable_original_becomes_a_message_not_a_crash(lab: Lab, jobs: Jo
     jobs.opened(project_id, image_id)
 
     for _ in range(2400):
-        if jobs.board.status(image_id).phase == "error":
+        if jobs.overlay_store.status(image_id).phase == "error":
             break
         time.sleep(0.05)
-    assert "restore it" in jobs.board.status(image_id).message
+    assert "restore it" in jobs.overlay_store.status(image_id).message
 
 
 def status_with(jobs: Jobs, image_id: int, text: str) -> str:
     """The status of an image as soon as it says this."""
     for _ in range(2400):
-        message = jobs.board.status(image_id).message
+        message = jobs.overlay_store.status(image_id).message
         if text in message:
             return message
         time.sleep(0.05)
-    raise AssertionError(f"{text!r} was not said: {jobs.board.status(image_id)}")
+    raise AssertionError(f"{text!r} was not said: {jobs.overlay_store.status(image_id)}")
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_an_image_that_fails_for_a_while_is_said_and_learned_from_later_and_the_
 
     jobs.opened(project_id, shown)
     message = status_with(jobs, shown, "tried again")
-    overlay = jobs.board.overlay(shown)
+    overlay = jobs.overlay_store.overlay(shown)
 
     assert "learned from 1 of 2" in message
     assert "chelsea.png" in message

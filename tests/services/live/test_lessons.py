@@ -181,12 +181,12 @@ def test_weights_and_the_background_are_part_of_a_lesson(lab: Lab, photos: list[
     learner.refresh()
     (image,) = learner.untaught()
     clicks, store = learner.clicks_of(image), PictureStore(lab)
-    taught = {one: store.teach(image, clicks, SPEC, background=one) for one in (0, 1, None)}
+    taught = {one: store.extract_samples(image, clicks, SPEC, background=one) for one in (0, 1, None)}
     for background, teaching in taught.items():
         store.keep_lesson(image, clicks, SPEC, teaching, background=background, neighbours=True)
 
     for background, teaching in taught.items():
-        again = PictureStore(lab).teach(image, clicks, SPEC, background=background)
+        again = PictureStore(lab).extract_samples(image, clicks, SPEC, background=background)
         assert (again.border is None) == (background is None) == (teaching.border is None)
         if again.border is not None and teaching.border is not None:
             np.testing.assert_array_equal(again.border.class_ids, teaching.border.class_ids)

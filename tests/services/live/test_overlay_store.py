@@ -1,4 +1,4 @@
-"""The board: newest overlay per image, and who waits for it."""
+"""The overlay_store: newest overlay per image, and who waits for it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from fcnlab.services.live.overlay_store import (
     CHANGES_KEPT,
     OVERLAYS_KEPT,
     PROBABILITIES_KEPT,
-    Board,
     Opinion,
+    OverlayStore,
     heat_map,
     packed,
     packed_heat,
@@ -27,8 +27,10 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 CLASS_MAP = np.arange(12, dtype=np.uint8).reshape(3, 4)
 
 
-def pin(board: Board, image_id: int = 1, **options: object) -> int:
-    return board.pin(image_id, CLASS_MAP, covers={"tab": 4}, milliseconds=1.0, made_at=NOW, **options).number  # type: ignore[arg-type]
+def pin(overlay_store: OverlayStore, image_id: int = 1, **options: object) -> int:
+    return overlay_store.publish(
+        image_id, CLASS_MAP, covers={"tab": 4}, milliseconds=1.0, made_at=NOW, **options
+    ).number  # type: ignore[arg-type]
 
 
 def unpacked(data: bytes, box: Box) -> NDArray[np.uint8]:
@@ -36,11 +38,11 @@ def unpacked(data: bytes, box: Box) -> NDArray[np.uint8]:
 
 
 def test_a_pinned_map_unpacks_to_itself() -> None:
-    board = Board(first_number=100)
+    overlay_store = OverlayStore(first_number=100)
 
-    number = pin(board)
+    number = pin(overlay_store)
 
-    overlay = board.overlay(1)
+    overlay = overlay_store.overlay(1)
     assert overlay is not None
     assert number > 100
     assert overlay.since(0, of="class_ids") == (0, Box(0, 0, 3, 4))
@@ -49,10 +51,10 @@ def test_a_pinned_map_unpacks_to_itself() -> None:
 
 def test_probabilities_that_are_written_to_while_they_are_shown_are_those_of_one_moment() -> None:
     """As with wide images, whose tiles are written into one array: a reader never sees half of a tile."""
-    board, box = Board(first_number=0), Box(1, 2, 40, 50)
+    overlay_store, box = OverlayStore(first_number=0), Box(1, 2, 40, 50)
     live = np.zeros((2, 64, 64), np.float16)
-    number = pin(board, opinion=((0, 1), live), touched=Box(0, 0, 64, 64))
-    first = board.opinion(1)
+    number = pin(overlay_store, opinion=((0, 1), live), touched=Box(0, 0, 64, 64))
+    first = overlay_store.opinion(1)
     assert first is not None
 
     live[:] = 1  # before it is pinned nobody sees it
@@ -61,7 +63,7 @@ def test_probabilities_that_are_written_to_while_they_are_shown_are_those_of_one
 
     def read() -> None:
         while not ends.is_set():
-            opinion = board.opinion(1)
+            opinion = overlay_store.opinion(1)
             assert opinion is not None
             if len(np.unique(opinion.part(box))) != 1:
                 torn.append(opinion.overlay)
@@ -70,11 +72,11 @@ def test_probabilities_that_are_written_to_while_they_are_shown_are_those_of_one
     reader.start()
     for value in range(2, 200):
         live[(slice(None), *box.slices)] = value
-        newest = pin(board, opinion=((0, 1), live), touched=box)
+        newest = pin(overlay_store, opinion=((0, 1), live), touched=box)
     ends.set()
     reader.join()
 
-    last = board.opinion(1)
+    last = overlay_store.opinion(1)
     assert last is not None
     assert (torn, last.overlay > number, last.overlay) == ([], True, newest)
     assert (last.part(box) == 199).all()
@@ -82,18 +84,18 @@ def test_probabilities_that_are_written_to_while_they_are_shown_are_those_of_one
 
 
 def test_whoever_has_an_older_map_and_the_box_that_changed_has_the_newest() -> None:
-    rng, board = np.random.default_rng(0), Board(first_number=0)
+    rng, overlay_store = np.random.default_rng(0), OverlayStore(first_number=0)
     class_map = np.zeros((13, 21), np.uint8)
     had = {}
     for _ in range(30):
         class_map = class_map.copy()
         top, left = rng.integers(13), rng.integers(21)
         class_map[top : top + rng.integers(4), left : left + rng.integers(5)] = rng.integers(3)
-        number = board.pin(1, class_map, covers={}, milliseconds=1.0, made_at=NOW).number
+        number = overlay_store.publish(1, class_map, covers={}, milliseconds=1.0, made_at=NOW).number
         had[number] = class_map
         if rng.integers(2):
-            board.cover(1, {"tab": number})
-    newest = board.overlay(1)
+            overlay_store.acknowledge(1, {"tab": number})
+    newest = overlay_store.overlay(1)
     assert newest is not None
 
     for number, before in had.items():
@@ -107,123 +109,123 @@ def test_whoever_has_an_older_map_and_the_box_that_changed_has_the_newest() -> N
 
 
 def test_unknown_numbers_and_maps_of_another_size_get_the_whole() -> None:
-    board = Board(first_number=0)
-    before = pin(board)
-    overlay = board.pin(1, np.zeros((5, 7), np.uint8), covers={}, milliseconds=1.0, made_at=NOW)
+    overlay_store = OverlayStore(first_number=0)
+    before = pin(overlay_store)
+    overlay = overlay_store.publish(1, np.zeros((5, 7), np.uint8), covers={}, milliseconds=1.0, made_at=NOW)
 
     assert overlay.since(before, of="class_ids") == (0, Box(0, 0, 5, 7))
     assert overlay.since(overlay.number + 1, of="class_ids") == (0, Box(0, 0, 5, 7))
     assert overlay.since(overlay.number, of="class_ids") == (overlay.number, NOTHING)
     for _ in range(CHANGES_KEPT):
-        newest = board.pin(1, overlay.class_map, covers={}, milliseconds=1.0, made_at=NOW)
+        newest = overlay_store.publish(1, overlay.class_map, covers={}, milliseconds=1.0, made_at=NOW)
     assert newest.since(overlay.number, of="class_ids") == (0, Box(0, 0, 5, 7))
     assert len(newest.changes) == CHANGES_KEPT
 
 
 def test_probabilities_change_where_they_were_touched_and_everywhere_after_they_were_gone() -> None:
-    board, touched = Board(first_number=0), Box(1, 0, 2, 3)
+    overlay_store, touched = OverlayStore(first_number=0), Box(1, 0, 2, 3)
     probabilities = np.full((2, 3, 4), 0.5, np.float16)
-    first = pin(board)
-    second = pin(board, opinion=((0, 1), probabilities), touched=touched)
-    third = pin(board, opinion="kept")
+    first = pin(overlay_store)
+    second = pin(overlay_store, opinion=((0, 1), probabilities), touched=touched)
+    third = pin(overlay_store, opinion="kept")
     probabilities[(slice(None), *touched.slices)] = [[[1]], [[0]]]  # as the next tile is written
-    fourth = pin(board, opinion=((0, 1), probabilities), touched=touched)
-    newest = board.overlay(1)
+    fourth = pin(overlay_store, opinion=((0, 1), probabilities), touched=touched)
+    newest = overlay_store.overlay(1)
     assert newest is not None
 
     assert newest.since(first, of="probabilities")[1] == Box(0, 0, 3, 4)
     assert newest.since(second, of="probabilities")[1] == touched
     assert newest.since(third, of="probabilities")[1] == touched
     assert newest.since(fourth, of="probabilities")[1] == NOTHING
-    heat = unpacked(packed_heat(board.opinion(1), touched, "probability", 1), touched)
+    heat = unpacked(packed_heat(overlay_store.opinion(1), touched, "probability", 1), touched)
     np.testing.assert_array_equal(heat, [[0, 0, 0]])
     assert not unpacked(packed_heat(None, touched, "uncertainty", 0), touched).any()
 
 
 def test_the_board_holds_no_more_than_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fcnlab.services.live.overlay_store.OVERLAY_BYTES", 30)
-    board = Board(first_number=0)
+    overlay_store = OverlayStore(first_number=0)
 
     for image_id in range(4):
-        pin(board, image_id)
+        pin(overlay_store, image_id)
 
-    assert [image_id for image_id in range(4) if board.overlay(image_id)] == [2, 3]
+    assert [image_id for image_id in range(4) if overlay_store.overlay(image_id)] == [2, 3]
 
 
 def test_numbers_only_rise() -> None:
-    board = Board(first_number=0)
+    overlay_store = OverlayStore(first_number=0)
 
-    numbers = [pin(board), pin(board, 2), pin(board)]
-    board.say(1, "fitting")
-    numbers.append(board.status(1).number)
+    numbers = [pin(overlay_store), pin(overlay_store, 2), pin(overlay_store)]
+    overlay_store.set_status(1, "fitting")
+    numbers.append(overlay_store.status(1).number)
 
     assert numbers == sorted(set(numbers))
 
 
 def test_saying_the_same_twice_changes_nothing() -> None:
-    board = Board(first_number=0)
-    board.say(1, "missing", message="click")
-    number = board.status(1).number
+    overlay_store = OverlayStore(first_number=0)
+    overlay_store.set_status(1, "missing", message="click")
+    number = overlay_store.status(1).number
 
-    board.say(1, "missing", message="click")
+    overlay_store.set_status(1, "missing", message="click")
 
-    assert board.status(1).number == number
+    assert overlay_store.status(1).number == number
 
 
 def test_a_waiting_browser_wakes_when_another_thread_pins() -> None:
-    board = Board(first_number=0)
-    seen = pin(board)
+    overlay_store = OverlayStore(first_number=0)
+    seen = pin(overlay_store)
 
     async def wait() -> bool:
-        threading.Timer(0.05, pin, [board]).start()
-        return await board.changed(1, overlay=seen, status=0, timeout_s=20)
+        threading.Timer(0.05, pin, [overlay_store]).start()
+        return await overlay_store.changed(1, overlay=seen, status=0, timeout_s=20)
 
     assert asyncio.run(wait())
 
 
 def test_waiting_ends_without_news_and_not_by_news_of_another_image() -> None:
-    board = Board(first_number=0)
-    seen = pin(board)
+    overlay_store = OverlayStore(first_number=0)
+    seen = pin(overlay_store)
 
     async def wait() -> bool:
-        threading.Timer(0.02, pin, [board, 2]).start()
-        return await board.changed(1, overlay=seen, status=0, timeout_s=0.2)
+        threading.Timer(0.02, pin, [overlay_store, 2]).start()
+        return await overlay_store.changed(1, overlay=seen, status=0, timeout_s=0.2)
 
     assert not asyncio.run(wait())
 
 
 def test_nobody_waits_at_a_closed_board() -> None:
-    board = Board(first_number=0)
-    seen = pin(board)
+    overlay_store = OverlayStore(first_number=0)
+    seen = pin(overlay_store)
 
     async def wait() -> list[bool]:
-        threading.Timer(0.05, board.close).start()
-        waiting = [board.changed(1, overlay=seen, status=0, timeout_s=20) for _ in range(2)]
-        return [*await asyncio.gather(*waiting), await board.changed(1, overlay=seen, status=0, timeout_s=20)]
+        threading.Timer(0.05, overlay_store.close).start()
+        waiting = [overlay_store.changed(1, overlay=seen, status=0, timeout_s=20) for _ in range(2)]
+        return [*await asyncio.gather(*waiting), await overlay_store.changed(1, overlay=seen, status=0, timeout_s=20)]
 
     assert asyncio.run(asyncio.wait_for(wait(), 10)) == [False, False, False]
 
 
 def test_events_that_change_nothing_are_covered_by_the_same_map() -> None:
-    board = Board(first_number=0)
-    before = pin(board)
+    overlay_store = OverlayStore(first_number=0)
+    before = pin(overlay_store)
 
-    board.cover(1, {"tab": 5})
+    overlay_store.acknowledge(1, {"tab": 5})
 
-    overlay = board.overlay(1)
+    overlay = overlay_store.overlay(1)
     assert overlay is not None
     assert overlay.number > before
     assert overlay.covers == {"tab": 5}
 
 
 def test_old_images_leave_the_board() -> None:
-    board = Board(first_number=0)
+    overlay_store = OverlayStore(first_number=0)
     opinion = ((0, 1), np.full((2, 3, 4), 0.5, np.float32))
     for image_id in range(OVERLAYS_KEPT + 5):
-        pin(board, image_id, opinion=opinion)
+        pin(overlay_store, image_id, opinion=opinion)
 
-    kept = [image_id for image_id in range(OVERLAYS_KEPT + 5) if board.overlay(image_id)]
-    opinions = [image_id for image_id in range(OVERLAYS_KEPT + 5) if board.opinion(image_id)]
+    kept = [image_id for image_id in range(OVERLAYS_KEPT + 5) if overlay_store.overlay(image_id)]
+    opinions = [image_id for image_id in range(OVERLAYS_KEPT + 5) if overlay_store.opinion(image_id)]
 
     assert kept == list(range(5, OVERLAYS_KEPT + 5))
     assert opinions == kept[-PROBABILITIES_KEPT:]

@@ -27,7 +27,7 @@ from fcnlab.services.live.jobs import Jobs
 from fcnlab.services.live.mask_source import ModelSource
 from fcnlab.services.live.masks import keep_mask, kept_mask, predicted_mask
 from fcnlab.services.live.overlay_store import Overlay
-from fcnlab.services.live.predictions import Answers
+from fcnlab.services.live.predictions import Predictions
 from fcnlab.services.projects import projects
 from fcnlab.storage.database import repository_strokes
 from tests.support.export_bench import HEIGHT, WIDTH, Bench, picture
@@ -185,11 +185,11 @@ def jobs(lab: Lab) -> Iterator[Jobs]:
 def overlay_after(jobs: Jobs, image_id: int, seq: int) -> Overlay:
     """The first overlay that covers event `seq`."""
     for _ in range(600):
-        overlay = jobs.board.overlay(image_id)
+        overlay = jobs.overlay_store.overlay(image_id)
         if overlay is not None and overlay.covers.get(TAB, 0) >= seq:
             return overlay
         time.sleep(0.02)
-    raise AssertionError(f"no overlay: {jobs.board.status(image_id)}")
+    raise AssertionError(f"no overlay: {jobs.overlay_store.status(image_id)}")
 
 
 def class_map(overlay: Overlay) -> np.ndarray:
@@ -203,7 +203,7 @@ def test_a_stroke_changes_the_overlay_without_learning_again_and_undo_brings_it_
     seq = send(bench.lab, project_id, image_id, EventKind.ADD, row=41, col=61, class_id=1)
     jobs.clicked(project_id, image_id, client_id=TAB, acknowledged=seq)
     before = class_map(overlay_after(jobs, image_id, seq))
-    opinion = jobs.board.opinion(image_id)
+    opinion = jobs.overlay_store.opinion(image_id)
     monkeypatch.setattr("fcnlab.core.learner.learner.segment", None)  # whoever learned again would fail
 
     seq = send(bench.lab, project_id, image_id, EventKind.BRUSH, **payload(1))
@@ -217,7 +217,7 @@ def test_a_stroke_changes_the_overlay_without_learning_again_and_undo_brings_it_
     assert (painted[rows, cols] == 1).all()
     assert (painted != before).sum() == pytest.approx(200 * (128 / 140) ** 2, rel=0.15)
     np.testing.assert_array_equal(undone, before)
-    kept = jobs.board.opinion(image_id)
+    kept = jobs.overlay_store.opinion(image_id)
     assert opinion is not None
     assert kept is not None
     np.testing.assert_array_equal(kept.probabilities, opinion.probabilities)
@@ -232,7 +232,7 @@ def test_a_stroke_shows_before_anything_can_be_learned_and_vanishes_with_undo(la
     shown = class_map(overlay_after(jobs, image_id, seq))
 
     assert set(np.unique(shown)) == {1, 255}
-    assert jobs.board.status(image_id).phase in ("idle", "missing")
+    assert jobs.overlay_store.status(image_id).phase in ("idle", "missing")
     seq = send(lab, project_id, image_id, EventKind.UNDO)
     jobs.clicked(project_id, image_id, client_id=TAB, acknowledged=seq)
     assert set(np.unique(class_map(overlay_after(jobs, image_id, seq)))) == {255}
@@ -299,7 +299,7 @@ def test_an_export_has_the_strokes_of_its_moment_whatever_is_undone_meanwhile(
 
 def test_programs_that_ask_get_what_the_label_page_and_exports_show(bench: Bench, jobs: Jobs) -> None:
     project_id, image_id = bench.project.id, bench.images["b.png"]
-    answers = Answers(bench.lab, jobs)
+    answers = Predictions(bench.lab, jobs)
     plain = answers.mask(image_id)[1]
     seq = send(bench.lab, project_id, image_id, EventKind.BRUSH, **payload(1))
     jobs.clicked(project_id, image_id, client_id=TAB, acknowledged=seq)

@@ -143,7 +143,7 @@ def test_the_label_page_shows_the_whole_image_once_nobody_clicks(bench: Bench, j
     shown_by(jobs, bench, "one.png")
 
     deadline = time.monotonic() + 60
-    while jobs.board.status(image_id).phase != "idle" and time.monotonic() < deadline:
+    while jobs.overlay_store.status(image_id).phase != "idle" and time.monotonic() < deadline:
         time.sleep(0.02)
     shown = shown_by(jobs, bench, "one.png")
 

@@ -131,13 +131,13 @@ def test_the_dashboard_counts_what_is_there(any_lab: Lab) -> None:
     add_points(any_lab, [Point(3, 3, 1)], image_id=second, labeller="bob", source=PointSource.IMPORT)
     set_image_state(any_lab, image_id=second, state=ImageState.DONE, labeller="bob")
 
-    board = projects.dashboard(any_lab, project_id=project.id)
+    overlay_store = projects.dashboard(any_lab, project_id=project.id)
 
-    assert board.images == {ImageState.NEW: 1, ImageState.IN_PROGRESS: 1, ImageState.DONE: 1}
-    assert board.points_by_class == {0: 1, 1: 2}
-    assert board.points_by_labeller == {"ann": 2, "bob": 1}
-    assert board.points_by_source[PointSource.IMPORT] == 1
-    assert (board.n_images, board.n_points) == (3, 3)
+    assert overlay_store.images == {ImageState.NEW: 1, ImageState.IN_PROGRESS: 1, ImageState.DONE: 1}
+    assert overlay_store.points_by_class == {0: 1, 1: 2}
+    assert overlay_store.points_by_labeller == {"ann": 2, "bob": 1}
+    assert overlay_store.points_by_source[PointSource.IMPORT] == 1
+    assert (overlay_store.n_images, overlay_store.n_points) == (3, 3)
 
 
 def test_images_keep_the_order_they_came_in_and_know_their_neighbours(any_lab: Lab) -> None:

@@ -16,7 +16,7 @@ from fcnlab.lab import Lab
 from fcnlab.services.labelling.events import add_points
 from fcnlab.services.models.models import models
 from fcnlab.services.training import lease_holder
-from fcnlab.services.training.lease_holder import Holder
+from fcnlab.services.training.lease_holder import LeaseHolder
 from fcnlab.services.training.trainings import cancel_training, pause_training, resume_training, training
 from fcnlab.services.training.worker import run_worker, work_on
 from fcnlab.storage.database import repository_trainings
@@ -58,7 +58,7 @@ def test_a_finished_training_leaves_a_model_and_its_checkpoint(lab: Lab, project
 
 def test_points_clicked_meanwhile_join_the_next_epoch(lab: Lab, project_id: int) -> None:
     queued = start(lab, project_id)
-    with Holder(lab, project_id=project_id) as holder:
+    with LeaseHolder(lab, project_id=project_id) as holder:
         steps = work_on(lab, holder, queued, TinyTrainer())
         next(steps)
         add_points(lab, [Point(9, 9, 0)], image_id=1, labeller="ann", source=PointSource.CLICK)
@@ -71,7 +71,7 @@ def test_points_clicked_meanwhile_join_the_next_epoch(lab: Lab, project_id: int)
 
 def test_a_training_paused_and_resumed_ends_where_it_would_have(lab: Lab, project_id: int) -> None:
     through, halting = start(lab, project_id, epochs=6), start(lab, project_id, epochs=6)
-    with Holder(lab, project_id=project_id) as holder:
+    with LeaseHolder(lab, project_id=project_id) as holder:
         for _ in work_on(lab, holder, through, TinyTrainer()):
             pass
         for progress in work_on(lab, holder, halting, TinyTrainer()):
@@ -88,7 +88,7 @@ def test_a_training_paused_and_resumed_ends_where_it_would_have(lab: Lab, projec
 
 def test_who_stops_asking_for_epochs_pauses_the_training(lab: Lab, project_id: int) -> None:
     queued = start(lab, project_id)
-    with Holder(lab, project_id=project_id) as holder:
+    with LeaseHolder(lab, project_id=project_id) as holder:
         steps = work_on(lab, holder, queued, TinyTrainer())
         next(steps)
         steps.close()

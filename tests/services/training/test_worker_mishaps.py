@@ -20,7 +20,7 @@ from fcnlab.errors import DatabaseUnavailable, NoPoints, WorkerBusy
 from fcnlab.lab import Lab
 from fcnlab.services.projects.projects import delete_project
 from fcnlab.services.training import lease_holder
-from fcnlab.services.training.lease_holder import Holder, Interrupted
+from fcnlab.services.training.lease_holder import Interrupted, LeaseHolder
 from fcnlab.services.training.trainings import curves, resume_training, training, trainings
 from fcnlab.services.training.worker import run_worker, work_on
 from fcnlab.storage.database import repository_trainings
@@ -114,7 +114,7 @@ def test_a_second_worker_is_refused(lab: Lab, project_id: int) -> None:
 def test_a_worker_that_lost_its_lease_changes_nothing_any_more(lab: Lab, project_id: int) -> None:
     queued = start(lab, project_id)
     other = replace(this_process(), host="another-machine")
-    with Holder(lab, project_id=project_id) as holder:
+    with LeaseHolder(lab, project_id=project_id) as holder:
         steps = work_on(lab, holder, queued, TinyTrainer())
         next(steps)
         with writing(lab.sessions) as session:
@@ -175,7 +175,7 @@ def test_a_worker_asked_to_end_leaves_its_training_to_the_next_one(lab: Lab, pro
 
 def test_a_killed_worker_is_replaced_and_training_goes_on_from_the_resume_file(lab: Lab, project_id: int) -> None:
     through, killed = start(lab, project_id, epochs=8), start(lab, project_id, epochs=8)
-    with Holder(lab, project_id=project_id) as holder:
+    with LeaseHolder(lab, project_id=project_id) as holder:
         for _ in work_on(lab, holder, through, TinyTrainer()):
             pass
     first = worker_process(lab, project_id)
@@ -270,7 +270,7 @@ def test_epochs_that_have_to_be_done_again_are_not_shown(lab: Lab, project_id: i
             yield TrainingProgress(number, 5, NetworkName.UNET, 0.5, float(number), 1.0, 1.0)
         raise Interrupted
 
-    with suppress(Interrupted), Holder(lab, project_id=project_id) as holder:
+    with suppress(Interrupted), LeaseHolder(lab, project_id=project_id) as holder:
         for _ in work_on(lab, holder, queued, keeps_the_second):
             pass
     assert len(losses(lab, queued.id)) == 2

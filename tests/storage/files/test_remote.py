@@ -29,7 +29,7 @@ OPEN = RemoteRules(("http", "https", "file", "memory", "s3"), ("*",), True, 10_0
 DATA = bytes(range(256)) * 9000
 
 
-class Answers(BaseHTTPRequestHandler):
+class Predictions(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path.startswith("/to/"):
             self.send_response(302)
@@ -65,7 +65,7 @@ class Answers(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def web() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Predictions)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"

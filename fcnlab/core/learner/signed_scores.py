@@ -17,7 +17,7 @@ def margins(head: Head) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     return head.weights, head.bias
 
 
-def opinions_of(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+def signed_scores_of(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     """Scores -> opinions in -1..1: of the second class if there is one score, else of every class."""
     if len(scores) == 1:
         return np.asarray(np.tanh(scores / 2), np.float32)
