@@ -39,7 +39,7 @@ async def serving(_: st.App) -> AsyncIterator[None]:
     opened: list[Engine] = []
     answer_at_once()
     threading.Thread(target=lambda: opened.append(engine()), name="fcnlab-start", daemon=True).start()
-    when_asked_to_end(lambda: [one.jobs.board.close() for one in opened])
+    when_asked_to_end(lambda: [one.jobs.overlay_store.close() for one in opened])
     yield
 
 
