@@ -39,7 +39,12 @@ async def serving(_: st.App) -> AsyncIterator[None]:
     opened: list[Engine] = []
     answer_at_once()
     threading.Thread(target=lambda: opened.append(engine()), name="fcnlab-start", daemon=True).start()
-    when_asked_to_end(lambda: [one.jobs.overlay_store.close() for one in opened])
+
+    def end_polls() -> None:
+        for engine_of_pages in opened:
+            engine_of_pages.jobs.overlay_store.close()
+
+    when_asked_to_end(end_polls)
     yield
 
 

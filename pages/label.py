@@ -15,14 +15,15 @@ with st.container(horizontal=True, vertical_alignment="center"):
         labeller = frame.labeller_name()
         learner_settings.mask_maker_badge(own, project)
 
+
+@st.fragment
+def label(project_id: int, labeller: str) -> None:
+    """Reruns alone with every click."""
+    try:
+        workspace.draw_workspace(own, project_id=project_id, labeller=labeller)
+    except FcnlabError as failure:
+        session.explained(failure)
+
+
 if project is not None:
-
-    @st.fragment
-    def label() -> None:
-        """Reruns alone with every click."""
-        try:
-            workspace.draw_workspace(own, project_id=project.id, labeller=labeller)
-        except FcnlabError as failure:
-            session.explained(failure)
-
-    label()
+    label(project.id, labeller)
