@@ -21,7 +21,7 @@ setup(
     packages=[*find_packages(include=["fcnlab", "fcnlab.*"]), "fcnlab.webapp", "fcnlab.webapp.pages"],
     package_dir={"fcnlab.webapp": ".", "fcnlab.webapp.pages": "pages"},
     package_data={
-        "fcnlab": ["pyproject.toml", "web/canvas/assets/*"],
+        "fcnlab": ["pyproject.toml", "web/canvas/assets/*", "web/canvas/assets/*/*"],
         "fcnlab.storage.database.migrations": ["script.py.mako"],
         "fcnlab.webapp": [".streamlit/config.toml"],
     },

@@ -193,7 +193,7 @@ def test_every_explained_failure_is_raised_somewhere() -> None:
 
 def test_nothing_is_left_for_later() -> None:
     marks = ["TO" + "DO", "FIX" + "ME", "X" + "XX"]
-    scripts = (PACKAGE / "web" / "canvas" / "assets").glob("*.*s")
+    scripts = (PACKAGE / "web" / "canvas" / "assets").rglob("*.*s")
 
     left = [
         f"{path.relative_to(ROOT)}: {mark}"

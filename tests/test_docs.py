@@ -19,7 +19,7 @@ from tests.support.paths import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-KEYS = (ROOT / "fcnlab" / "web" / "canvas" / "assets" / "keys.js").read_text(encoding="utf-8")
+KEYS = (ROOT / "fcnlab" / "web" / "canvas" / "assets" / "tools" / "keys.js").read_text(encoding="utf-8")
 SYMBOLS = {"ArrowLeft": "←", "ArrowRight": "→", "Escape": "Esc"}
 
 

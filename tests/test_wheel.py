@@ -126,7 +126,7 @@ def test_the_app_serves_its_page_its_canvas_and_its_routes(installed: Path, empt
 
         assert _get(f"{url}/")[0] == 200
         assets = ROOT / "fcnlab" / "web" / "canvas" / "assets"
-        for asset in ("canvas.js", "canvas.css", "keys.js"):
+        for asset in ("canvas.js", "canvas.css", "tools/keys.js"):
             answer = _get(f"{url}/_stcore/bidi-components/fcnlab.workspace/{asset}")
             assert answer == (200, (assets / asset).read_bytes()), asset
         status, text = _get(f"{url}/fcnlab/nobody-has-this-key/strip")

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { belongsTo, COUNTING_HELP, HELP, KeyReader, PAUSE_MS } from "../../fcnlab/web/canvas/assets/keys.js";
+import { belongsTo, COUNTING_HELP, HELP, KeyReader, PAUSE_MS } from "../../fcnlab/web/canvas/assets/tools/keys.js";
 
 /** @param {...object} strokes */
 function read(...strokes) {

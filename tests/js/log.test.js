@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { claim } from "../../fcnlab/web/canvas/assets/identity.js";
-import { EventLog, MAX_BATCH } from "../../fcnlab/web/canvas/assets/log.js";
-import { Sender } from "../../fcnlab/web/canvas/assets/sender.js";
+import { claim } from "../../fcnlab/web/canvas/assets/protocol/identity.js";
+import { EventLog, MAX_BATCH } from "../../fcnlab/web/canvas/assets/protocol/log.js";
+import { Sender } from "../../fcnlab/web/canvas/assets/protocol/sender.js";
 
 class Memory {
   constructor() {

@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { fits } from "../../fcnlab/web/canvas/assets/numbers.js";
-import { leastSure, meant, pixelOf, readCounts, readObjects, spacing, standing } from "../../fcnlab/web/canvas/assets/objects.js";
-import { replay } from "../../fcnlab/web/canvas/assets/points.js";
-import { amount, firstCounts, tally } from "../../fcnlab/web/canvas/assets/words.js";
+import { fits } from "../../fcnlab/web/canvas/assets/view/numbers.js";
+import { leastSure, meant, pixelOf, readCounts, readObjects, spacing, standing } from "../../fcnlab/web/canvas/assets/state/objects.js";
+import { replay } from "../../fcnlab/web/canvas/assets/state/points.js";
+import { amount, firstCounts, tally } from "../../fcnlab/web/canvas/assets/widgets/messages.js";
 
 /** @typedef {import("../../fcnlab/web/canvas/assets/types.js").Found} Found */
 /** @typedef {import("../../fcnlab/web/canvas/assets/types.js").StoredPoint} StoredPoint */

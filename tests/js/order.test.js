@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { GainOrder } from "../../fcnlab/web/canvas/assets/order.js";
-import { Routes } from "../../fcnlab/web/canvas/assets/routes.js";
+import { GainOrder } from "../../fcnlab/web/canvas/assets/protocol/order.js";
+import { Routes } from "../../fcnlab/web/canvas/assets/protocol/routes.js";
 
 /**
  * What is shown while the server gives these answers, one after the other.

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { backgroundOf, cellsBelow, classTable, colour, drawBorders, heatTable, packed, rgb, valueAt } from "../../fcnlab/web/canvas/assets/overlay.js";
+import { backgroundOf, cellsBelow, classTable, colour, drawBorders, heatTable, packed, rgb, valueAt } from "../../fcnlab/web/canvas/assets/view/overlay.js";
 
 const CLASSES = [
   { id: 3, colour: "#102030", is_background: true },

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { applied, joined } from "../../fcnlab/web/canvas/assets/patches.js";
+import { applied, joined } from "../../fcnlab/web/canvas/assets/protocol/patches.js";
 
 /** @param {object} change @returns {import("../../fcnlab/web/canvas/assets/types.js").Meta} */
 function meta(change) {

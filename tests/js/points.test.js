@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { counts, nearest, REACH_PX, replay } from "../../fcnlab/web/canvas/assets/points.js";
+import { counts, nearest, REACH_PX, replay } from "../../fcnlab/web/canvas/assets/state/points.js";
 
 /** @typedef {import("../../fcnlab/web/canvas/assets/types.js").StoredPoint} StoredPoint */
 /** @typedef {import("../../fcnlab/web/canvas/assets/types.js").LabelEvent} LabelEvent */

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { OverlayPoll } from "../../fcnlab/web/canvas/assets/poll.js";
-import { appBase, Routes } from "../../fcnlab/web/canvas/assets/routes.js";
+import { OverlayPoll } from "../../fcnlab/web/canvas/assets/protocol/poll.js";
+import { appBase, Routes } from "../../fcnlab/web/canvas/assets/protocol/routes.js";
 
 const META = { overlay: 1, status: 1, phase: "idle", progress: 1, message: "", milliseconds: 9, spans: {}, updated_at: null, width: 3, height: 2, covers: 5, shown_done: false };
 

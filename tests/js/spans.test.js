@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { ClickSpans, spansInWords } from "../../fcnlab/web/canvas/assets/spans.js";
+import { ClickSpans, spansInWords } from "../../fcnlab/web/canvas/assets/protocol/spans.js";
 
 /** Spans with a clock that the test moves. */
 function clocked() {

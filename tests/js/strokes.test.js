@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { blank, middles, paintedOver, patchOf, runsOf, strokeOf, swept } from "../../fcnlab/web/canvas/assets/strokes.js";
+import { blank, middles, paintedOver, patchOf, runsOf, strokeOf, swept } from "../../fcnlab/web/canvas/assets/state/strokes.js";
 
 /** @typedef {import("../../fcnlab/web/canvas/assets/types.js").Stroke} Stroke */
 
@@ -30,7 +30,7 @@ function distance(path, x, y) {
   );
 }
 
-/** Every pixel of the picture a patch covers. @param {import("../../fcnlab/web/canvas/assets/strokes.js").Patch | "too large" | null} patch */
+/** Every pixel of the picture a patch covers. @param {import("../../fcnlab/web/canvas/assets/state/strokes.js").Patch | "too large" | null} patch */
 function pixels(patch) {
   const found = new Set();
   if (!patch || patch === "too large") return found;

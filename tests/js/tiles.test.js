@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { levelFor, tilesInView } from "../../fcnlab/web/canvas/assets/tiles.js";
+import { levelFor, tilesInView } from "../../fcnlab/web/canvas/assets/view/tiles.js";
 
 const IMAGE = { width: 12000, height: 9000, tile_px: 512, levels: 3 };
 const VIEWPORT = { width: 1000, height: 700 };

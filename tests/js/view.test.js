@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { along, around, fitted, kept, moved, pixelAt, shownAt, zoomed } from "../../fcnlab/web/canvas/assets/view.js";
+import { along, around, fitted, kept, moved, pixelAt, shownAt, zoomed } from "../../fcnlab/web/canvas/assets/state/view.js";
 
 const PICTURE = { width: 640, height: 231 };
 const VIEWPORT = { width: 500, height: 900 };

@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { QueryWalk } from "../../fcnlab/web/canvas/assets/walk.js";
+import { QueryWalk } from "../../fcnlab/web/canvas/assets/state/walk.js";
 
-/** @param {number} n @param {number} [row] @returns {import("../../fcnlab/web/canvas/assets/walk.js").Query[]} */
+/** @param {number} n @param {number} [row] @returns {import("../../fcnlab/web/canvas/assets/state/walk.js").Query[]} */
 const pixels = (n, row = 0) => Array.from({ length: n }, (_, col) => ({ row, col, source: /** @type {const} */ ("query") }));
 
 function walking() {

@@ -184,7 +184,7 @@ def _page() -> None:
 
 def test_no_script_is_longer_than_a_module_may_be():
     assets = Path(fcnlab.__file__).parent / "web" / "canvas" / "assets"
-    for path in assets.glob("*.js"):
+    for path in assets.rglob("*.js"):
         lines = path.read_text(encoding="utf-8").splitlines()
 
         assert lines[0] == "// @ts-check", path.name

@@ -1,6 +1,6 @@
 // @ts-check
-import { openLog } from "./identity.js";
-import { appBase } from "./routes.js";
+import { openLog } from "./protocol/identity.js";
+import { appBase } from "./protocol/routes.js";
 import { Workspace } from "./workspace.js";
 
 /** @typedef {import("./types.js").Scene} Scene */

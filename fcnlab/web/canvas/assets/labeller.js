@@ -1,5 +1,5 @@
 // @ts-check
-import { load, save } from "./settings.js";
+import { load, save } from "./state/settings.js";
 
 const KEY = "fcnlab.labeller";
 const FOCUS_MS = 2000;

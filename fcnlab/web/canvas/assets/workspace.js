@@ -1,32 +1,32 @@
 // @ts-check
-import { announce, clear, perform } from "./actions.js";
-import { Asking } from "./asking.js";
-import { Brush } from "./brush.js";
-import { ClassBar } from "./classbar.js";
-import { Counting } from "./counting.js";
-import { h } from "./dom.js";
-import { attach } from "./ears.js";
-import { layout, render, renderCursor, renderStatus } from "./face.js";
-import { Help } from "./help.js";
-import { tabStorage } from "./identity.js";
-import { KeyReader } from "./keys.js";
-import { Labelling } from "./labelling.js";
-import { ImageNavigator } from "./navigator.js";
-import { Notes } from "./notes.js";
-import { Pictures } from "./pictures.js";
-import { nearest } from "./points.js";
-import { OverlayPoll } from "./poll.js";
-import { Popovers, Toasts } from "./popover.js";
-import { Prompt } from "./prompt.js";
-import { Routes } from "./routes.js";
-import { loadDisplay, PassedOver, ProjectMemory, saveDisplay } from "./settings.js";
-import { Stage } from "./stage.js";
-import { StatusBar } from "./statusbar.js";
-import { Strip } from "./strip.js";
-import { Toolbar } from "./toolbar.js";
-import { pixelAt } from "./view.js";
-import { spansInWords } from "./spans.js";
-import { lastWords } from "./words.js";
+import { announce, clear, perform } from "./tools/actions.js";
+import { Asking } from "./tools/asking.js";
+import { Brush } from "./tools/brush.js";
+import { ClassBar } from "./widgets/classbar.js";
+import { Counting } from "./tools/counting.js";
+import { h } from "./widgets/dom.js";
+import { attach } from "./tools/input.js";
+import { layout, render, renderCursor, renderStatus } from "./render.js";
+import { Help } from "./widgets/help.js";
+import { tabStorage } from "./protocol/identity.js";
+import { KeyReader } from "./tools/keys.js";
+import { Labelling } from "./state/labelling.js";
+import { ImageNavigator } from "./tools/navigator.js";
+import { Notes } from "./widgets/hints.js";
+import { Pictures } from "./view/pictures.js";
+import { nearest } from "./state/points.js";
+import { OverlayPoll } from "./protocol/poll.js";
+import { Popovers, Toasts } from "./widgets/popover.js";
+import { Prompt } from "./widgets/prompt.js";
+import { Routes } from "./protocol/routes.js";
+import { loadDisplay, PassedOver, ProjectMemory, saveDisplay } from "./state/settings.js";
+import { Stage } from "./view/stage.js";
+import { StatusBar } from "./widgets/statusbar.js";
+import { Strip } from "./widgets/strip.js";
+import { Toolbar } from "./widgets/toolbar.js";
+import { pixelAt } from "./state/view.js";
+import { spansInWords } from "./protocol/spans.js";
+import { lastWords } from "./widgets/messages.js";
 
 /** Of an overlay of which nothing was heard yet. @type {import("./types.js").Meta} */
 const NOTHING_KNOWN = {
@@ -52,7 +52,7 @@ export class Workspace {
   /**
    * @param {HTMLElement} root
    * @param {Scene} scene
-   * @param {import("./log.js").EventLog} log
+   * @param {import("./protocol/log.js").EventLog} log
    * @param {SetState} setState
    * @param {string} base address of the app
    */
@@ -279,7 +279,7 @@ export class Workspace {
     this.labelling.record("class_add", { name, colour });
   }
 
-  /** Change how the picture is shown. @param {Partial<import("./settings.js").Display>} change */
+  /** Change how the picture is shown. @param {Partial<import("./state/settings.js").Display>} change */
   show(change) {
     const before = this.display;
     this.display = { ...before, ...change };

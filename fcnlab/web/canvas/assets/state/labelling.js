@@ -1,0 +1,149 @@
+// @ts-check
+import { FreshStrokes } from "./pending_strokes.js";
+import { counts, reopens, replay } from "./points.js";
+import { Sender } from "../protocol/sender.js";
+import { ClickSpans } from "../protocol/spans.js";
+
+/** @typedef {import("../types.js").Scene} Scene */
+/** @typedef {import("../types.js").ImageInfo} ImageInfo */
+/** @typedef {import("../types.js").StoredPoint} StoredPoint */
+/** @typedef {import("../protocol/log.js").EventLog} EventLog */
+
+const MAP_KINDS = new Set(["add", "remove", "clear", "brush", "accept", "undo", "redo", "complete"]);
+
+/** @type {import("../types.js").Reversible} */
+const NOTHING = Object.freeze({ undo: 0, redo: 0, redo_reopens: false });
+
+/** The image on the screen: what is stored of it, what is pending, and what the two make together. */
+export class Labelling {
+  /**
+   * @param {EventLog} log
+   * @param {(value: object) => void} send
+   * @param {() => void} onChange something to show changed
+   */
+  constructor(log, send, onChange) {
+    this.log = log;
+    this.spans = new ClickSpans();
+    this.sender = new Sender(log, (value) => {
+      this.spans.reached("sent");
+      send(value);
+    });
+    this.onChange = onChange;
+    /** The image the labeller sees: events carry its number. @type {ImageInfo | null} */
+    this.image = null;
+    /** @type {readonly StoredPoint[]} */
+    this.stored = [];
+    /** Of the stored events of the image. @type {import("../types.js").Reversible} */
+    this.reversible = NOTHING;
+    /** @type {Scene | null} */
+    this.scene = null;
+    /** Number and time of the newest event that asks for another mask of this image. */
+    this.newest = { seq: 0, at: 0 };
+    this.fresh = new FreshStrokes();
+  }
+
+  /** What `now` was worked out from, and what came out. @type {readonly unknown[]} */
+  #from = [];
+  #now = replay([], [], -1, "new", String);
+
+  /**
+   * News from the server. The image shown stays until `show` is called.
+   * @param {Scene} scene
+   * @returns {number} how many events were stored
+   */
+  receive(scene) {
+    this.scene = scene;
+    const { image, log } = this;
+    if (image && scene.image?.id === image.id) {
+      this.image = scene.image;
+      this.stored = scene.points;
+      this.reversible = scene.reversible;
+    } else if (image) {
+      // The points of the image still on the screen are no longer sent: keep what is stored now.
+      const last = scene.acknowledged && scene.acknowledged.client_id === log.clientId ? scene.acknowledged.seq : 0;
+      const known = log.pending.filter((event) => event.seq <= last);
+      const after = this.#replayed(image, known);
+      this.stored = after.points;
+      this.reversible = after.reversible;
+      this.image = { ...image, state: after.state, is_complete: after.isComplete, keeps_mask: after.keepsMask };
+    }
+    const gone = log.acknowledge(scene.acknowledged);
+    this.sender.answered(gone);
+    const { acknowledged } = scene;
+    if (acknowledged && acknowledged.client_id === log.clientId) this.spans.reached("acknowledged", acknowledged.seq);
+    return gone;
+  }
+
+  /** The picture of the scene's image is on the screen now. */
+  show() {
+    this.image = this.scene?.image ?? null;
+    this.stored = this.scene?.points ?? [];
+    this.reversible = this.scene?.reversible ?? NOTHING;
+    this.newest = { seq: 0, at: 0 };
+    this.fresh.forget();
+    for (const event of this.log.pending) if (event.image_id === this.image?.id) this.fresh.note(event);
+  }
+
+  /** What the image looks like with everything pending. */
+  now() {
+    const { image, log, stored, reversible } = this;
+    const from = [image, log.pending, stored, reversible]; // each is replaced when it changes
+    if (!from.every((part, k) => part === this.#from[k])) {
+      this.#from = from;
+      this.#now = image ? this.#replayed(image, log.pending) : replay([], [], -1, "new", String);
+    }
+    return this.#now;
+  }
+
+  /** Whether undo or redo would change anything, by what is stored and pending. @param {"undo" | "redo"} kind */
+  canReverse(kind) {
+    const { state, reversible } = this.now();
+    if (!this.image) return false;
+    if (kind === "undo") return state !== "done" && reversible.undo > 0;
+    return state === "done" ? reversible.redo_reopens : reversible.redo > 0;
+  }
+
+  /** @param {ImageInfo} image @param {readonly import("../types.js").LabelEvent[]} events */
+  #replayed(image, events) {
+    const facts = { isComplete: image.is_complete, keepsMask: image.keeps_mask, reversible: this.reversible };
+    return replay(this.stored, events, image.id, image.state, (seq) => this.log.uid(seq), facts);
+  }
+
+  /** Strokes on the image: the stored ones, and those that are pending; one that is pending undone counts still. */
+  strokes() {
+    const stored = this.image && this.scene?.image?.id === this.image.id ? this.scene.n_strokes : 0;
+    const pending = this.log.pending.filter((event) => event.kind === "brush" && event.image_id === this.image?.id);
+    return stored + pending.length;
+  }
+
+  /** Points per class over the project. */
+  counts() {
+    return counts(this.scene?.classes ?? [], this.stored, this.now().points, this.log.pending, this.image?.id ?? -1);
+  }
+
+  /** Whether an overlay that covers event `covers` knows all that was done here. @param {number} covers */
+  isCovered(covers) {
+    const { seq, at } = this.newest;
+    // An undo with nothing to take back makes no new mask: do not wait for it for ever.
+    const settled = this.log.pending.length === 0 && Date.now() - at > 3000;
+    return covers >= seq || settled;
+  }
+
+  /** @param {import("../types.js").EventKind} kind @param {Record<string, any>} [payload] */
+  record(kind, payload = {}) {
+    if (!this.image) return;
+    const isReopening = kind === "state" && reopens(this.now(), payload.state);
+    const event = this.log.append(kind, this.image.id, payload);
+    if (MAP_KINDS.has(kind)) {
+      this.newest = { seq: event.seq, at: Date.now() };
+      this.spans.clicked(event.seq);
+    }
+    this.fresh.note(event, isReopening || undefined);
+    this.sender.grew();
+    this.onChange();
+  }
+
+  stop() {
+    this.sender.stop();
+  }
+}

@@ -1,0 +1,211 @@
+// @ts-check
+import { button, h, onArrows, say } from "./dom.js";
+import { counted } from "./messages.js";
+
+/** @typedef {import("../types.js").ClassLabel} ClassLabel */
+/** @typedef {import("./popover.js").Popovers} Popovers */
+
+export const MAX_CLASSES = 255;
+
+const BACKGROUND_HELP = "What is no object: not tinted, and no shape in exports. A project has one background or none.";
+
+/**
+ * @param {readonly ClassLabel[]} classes
+ * @param {readonly string[]} offered colours that the server says no class had when the page was drawn
+ * @returns {string} the first of them nobody has taken since
+ */
+export function freshColour(classes, offered) {
+  const used = new Set(classes.map((label) => label.colour.toLowerCase()));
+  return (offered.find((colour) => !used.has(colour.toLowerCase())) ?? "#888888").toLowerCase();
+}
+
+/**
+ * @typedef {object} ClassActions
+ * @property {(classId: number) => void} onChoose
+ * @property {(name: string, colour: string) => void} onAdd
+ * @property {(classId: number, name: string, colour: string) => void} onEdit
+ * @property {(classId: number | null) => void} onBackground null: no class is the background
+ * @property {(classId: number) => void} onRemove
+ * @property {() => void} onLeave the class is chosen: back to the picture
+ */
+
+/** The classes: choose one by a click, change them on the spot. */
+export class ClassBar {
+  /** @param {ClassActions} actions @param {Popovers} popovers @param {boolean} [tells] whether each class has a line of its own for what was counted */
+  constructor(actions, popovers, tells = false) {
+    this.tells = tells;
+    this.actions = actions;
+    this.popovers = popovers;
+    this.list = h("div", { class: "list", role: "listbox", "aria-label": "Classes", tabindex: "0" });
+    this.add = button("Add a class", "plus", () => this.#form(this.add, null), { text: "Add class", class: "add" });
+    this.heading = h("div", { class: "heading" }, "Classes");
+    onArrows(this.list, { onStep: (step) => this.#step(step), onLeave: actions.onLeave });
+    this.element = h("div", { class: tells ? "classes telling" : "classes" }, this.heading, this.list, this.add);
+    /** @type {Map<number, ReturnType<ClassBar["makeRow"]>>} */
+    this.rows = new Map();
+    /** @type {readonly ClassLabel[]} */
+    this.classes = [];
+    /** @type {readonly string[]} */
+    this.offered = [];
+    /** Points per class over the project. @type {Map<number, number>} */
+    this.totals = new Map();
+    this.current = -1;
+  }
+
+  /**
+   * @param {readonly ClassLabel[]} classes
+   * @param {number} current
+   * @param {Map<number, number>} counts
+   * @param {boolean} isOpen classes can be changed while an image is shown
+   * @param {readonly string[]} offered colours of the palette that no class has, in order
+   * @param {(label: ClassLabel, place: number) => {text: string, title: string}} [tell] what was counted of a class
+   */
+  update(classes, current, counts, isOpen, offered, tell) {
+    this.classes = classes;
+    this.totals = counts;
+    this.offered = offered;
+    const ids = new Set(classes.map((label) => label.id));
+    for (const [id, row] of this.rows) {
+      if (ids.has(id)) continue;
+      row.element.remove();
+      this.rows.delete(id);
+    }
+    classes.forEach((label, place) => {
+      let row = this.rows.get(label.id);
+      if (!row) {
+        row = this.makeRow(label.id);
+        this.rows.set(label.id, row);
+      }
+      if (this.list.children[place] !== row.element) {
+        this.list.insertBefore(row.element, this.list.children[place] ?? null);
+      }
+      const n = counts.get(label.id) ?? label.n_points;
+      row.chip.style.background = label.colour;
+      say(row.name, label.name);
+      say(row.count, this.tells ? "" : String(n));
+      say(row.key, String(place + 1));
+      const role = label.is_background ? " (background)" : "";
+      row.element.title = `${label.name}${role}: ${counted(n, "point")}. Key ${place < 9 ? place + 1 : `g ${place + 1}`}`;
+      if (tell) {
+        const { text, title } = tell(label, place);
+        say(row.tally, text);
+        row.element.title = `${label.name}${role}: ${title}. Key ${place < 9 ? place + 1 : `g ${place + 1}`}`;
+      }
+      row.element.setAttribute("aria-selected", String(label.id === current));
+    });
+    this.list.setAttribute("aria-activedescendant", `class-${current}`);
+    this.add.disabled = !isOpen || classes.length >= MAX_CLASSES;
+    this.element.classList.toggle("fixed", !isOpen);
+    if (current !== this.current) {
+      this.current = current;
+      this.rows.get(current)?.element.scrollIntoView({ block: "nearest", inline: "nearest" });
+    }
+  }
+
+  /** @param {number} classId */
+  makeRow(classId) {
+    const chip = h("span", { class: "chip" });
+    const name = h("span", { class: "name" });
+    const count = h("span", { class: "count" });
+    const tally = h("span", { class: "tally" });
+    const key = h("kbd");
+    const edit = button("Rename, recolour or remove", "edit", () => this.#form(element, classId), { class: "small edit" });
+    edit.addEventListener("click", (event) => event.stopPropagation());
+    const element = h(
+      "div",
+      {
+        class: "class",
+        role: "option",
+        id: `class-${classId}`,
+        "data-class": classId,
+        click: () => this.actions.onChoose(classId),
+        mousedown: (/** @type {MouseEvent} */ event) => event.preventDefault(),
+        dblclick: () => this.#form(element, classId),
+      },
+      key,
+      chip,
+      name,
+      count,
+      ...(this.tells ? [tally] : []),
+      edit,
+    );
+    return { element, chip, name, count, tally, key };
+  }
+
+  /** @param {1 | -1} step */
+  #step(step) {
+    const at = this.classes.findIndex((label) => label.id === this.current);
+    const next = this.classes[Math.min(this.classes.length - 1, Math.max(0, at + step))];
+    if (next && next.id !== this.current) this.actions.onChoose(next.id);
+  }
+
+  /** @param {Element} anchor @param {number | null} classId null for a new class */
+  #form(anchor, classId) {
+    if (this.element.classList.contains("fixed")) return;
+    const label = this.classes.find((candidate) => candidate.id === classId);
+    const name = h("input", { type: "text", class: "text", maxlength: 80, placeholder: "Name", "aria-label": "Name", autofocus: true });
+    const colour = h("input", { type: "color", "aria-label": "Colour", title: "Colour" });
+    name.value = label?.name ?? "";
+    colour.value = label?.colour ?? freshColour(this.classes, this.offered);
+    const background = h("input", { type: "checkbox" });
+    background.checked = label?.is_background ?? false;
+    background.disabled = this.tells && background.checked; // counting needs one: another class takes its place
+    const problem = h("p", { class: "problem" });
+    const save = () => {
+      const text = name.value.trim();
+      const taken = this.classes.some((other) => other.id !== classId && other.name.toLowerCase() === text.toLowerCase());
+      if (!text || taken) {
+        problem.textContent = text ? `There is a class ${text} already.` : "Type a name.";
+        return;
+      }
+      this.popovers.close();
+      if (!label) this.actions.onAdd(text, colour.value);
+      else if (text !== label.name || colour.value.toLowerCase() !== label.colour.toLowerCase()) {
+        this.actions.onEdit(label.id, text, colour.value);
+      }
+      if (label && background.checked !== label.is_background) this.actions.onBackground(background.checked ? label.id : null);
+    };
+    name.addEventListener("keydown", (event) => {
+      if (event.key === "Enter") save();
+    });
+    const swatch = (/** @type {string} */ value) => {
+      const choose = () => (colour.value = value);
+      const title = `Colour ${value}`;
+      return h("button", { type: "button", class: "swatch", style: `background:${value}`, title, "aria-label": title, click: choose });
+    };
+    const panel = h(
+      "div",
+      { class: "form" },
+      h("div", { class: "row" }, colour, name),
+      h("div", { class: "row swatches" }, ...this.offered.map(swatch)),
+      label ? h("label", { class: "check", title: BACKGROUND_HELP }, background, h("span", {}, "This is the background")) : null,
+      problem,
+      h(
+        "div",
+        { class: "row end" },
+        label ? h("button", { type: "button", class: "button text danger", click: () => this.#askRemove(anchor, label) }, "Remove") : null,
+        h("span", { class: "gap" }),
+        h("button", { type: "button", class: "button text", click: () => this.popovers.close() }, "Cancel"),
+        h("button", { type: "button", class: "button text primary", click: save }, label ? "Save" : "Add"),
+      ),
+    );
+    const about = () => (classId === null ? this.classes.length : this.#described(classId));
+    this.popovers.toggle(anchor, panel, { label: label ? `Class ${label.name}` : "New class", about });
+    name.select();
+  }
+
+  /** @param {Element} anchor @param {ClassLabel} label */
+  #askRemove(anchor, label) {
+    this.popovers.close();
+    const n = this.totals.get(label.id) ?? label.n_points;
+    const points = n ? ` Its ${counted(n, "point")} will no longer be used.` : "";
+    const remove = { text: "Remove", class: "danger", act: () => this.actions.onRemove(label.id) };
+    this.popovers.ask(anchor, `Remove class ${label.name}?${points}`, [remove], () => [this.#described(label.id), this.totals.get(label.id)]);
+  }
+
+  /** What a question about a class says of it. @param {number} classId */
+  #described(classId) {
+    const label = this.classes.find((candidate) => candidate.id === classId);
+    return label ? [label.name, label.colour] : null;
+  }
+}

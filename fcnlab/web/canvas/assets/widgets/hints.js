@@ -1,0 +1,72 @@
+// @ts-check
+import { button, h, icon, say } from "./dom.js";
+import { heatGradient } from "../view/overlay.js";
+import { firstCounts, firstSteps } from "./messages.js";
+
+/** @typedef {import("../types.js").ClassLabel} ClassLabel */
+
+/** What floats above the picture: first steps, the banner of a done image, the scale of a heat map, what is missing. */
+export class Notes {
+  /** @param {{onReopen: () => void, onHintClose: () => void}} actions */
+  constructor({ onReopen, onHintClose }) {
+    const reopen = button("Work on this image again", "reopen", onReopen, { text: "Reopen", class: "text" });
+    this.banner = h("div", { class: "banner floating", hidden: true }, icon("check"), h("span", {}, "This image is done"), reopen);
+    this.steps = h("ol");
+    const head = h("div", { class: "head" }, h("span", { class: "heading" }, "First steps"), button("Do not show the first steps again", "close", onHintClose, { class: "small" }));
+    this.hint = h("div", { class: "hint", role: "note", hidden: true }, head, this.steps);
+    this.ramp = h("span", { class: "ramp" });
+    this.rampName = h("span", { class: "name" });
+    this.legend = h("div", { class: "legend floating", hidden: true }, this.rampName, h("span", {}, "0"), this.ramp, h("span", {}, "1"));
+    this.emptyTitle = h("p", { class: "title" });
+    this.emptyText = h("p");
+    this.emptyLink = h("a", { class: "button text primary", target: "_self" }, "Add images");
+    this.empty = h("div", { class: "empty", hidden: true }, icon("image"), this.emptyTitle, this.emptyText, this.emptyLink);
+    this.veilText = h("span");
+    this.veil = h("div", { class: "veil", hidden: true }, h("span", { class: "spinner" }), this.veilText);
+    this.typed = h("div", { class: "typed floating", hidden: true });
+    this.elements = [this.empty, this.veil, this.banner, this.legend, this.typed];
+  }
+
+  /**
+   * @param {boolean} isShown
+   * @param {readonly ClassLabel[]} classes
+   * @param {{currentId: number, counts: boolean}} facts class of the next click; whether the project counts
+   */
+  setHint(isShown, classes, { currentId, counts }) {
+    this.hint.hidden = !isShown;
+    if (!isShown) return;
+    const steps = counts ? firstCounts(classes, currentId) : firstSteps(classes, currentId);
+    if (steps.join("\n") === this.steps.dataset.text) return;
+    this.steps.dataset.text = steps.join("\n");
+    this.steps.replaceChildren(...steps.map((step) => h("li", {}, step)));
+  }
+
+  /** @param {import("../types.js").Mode} mode @param {boolean} isShown @param {string} className */
+  setLegend(mode, isShown, className) {
+    this.legend.hidden = !isShown || mode === "mask";
+    if (mode === "mask") return;
+    this.ramp.style.background = heatGradient(mode);
+    say(this.rampName, mode === "probability" ? `Probability of ${className}` : "Uncertainty");
+  }
+
+  /** @param {boolean} hasImage @param {number} nImages @param {string} projects address of the page where images are added */
+  setEmpty(hasImage, nImages, projects) {
+    this.empty.hidden = hasImage;
+    say(this.emptyTitle, nImages ? "No image chosen" : "No images yet");
+    say(this.emptyText, nImages ? "Choose one below." : "Add some on the Projects page.");
+    this.emptyLink.hidden = nImages > 0;
+    this.emptyLink.href = projects;
+  }
+
+  /** @param {"loading" | "failed" | "shown"} state */
+  setPicture(state) {
+    this.veil.hidden = state === "shown";
+    say(this.veilText, state === "failed" ? "The picture did not load. Trying again…" : "Loading the picture…");
+  }
+
+  /** @param {string | null} digits */
+  setTyped(digits) {
+    this.typed.hidden = digits === null;
+    say(this.typed, `Class ${digits || "…"}`);
+  }
+}

@@ -1,0 +1,277 @@
+// @ts-check
+import { button, h, icon, onArrows, say } from "./dom.js";
+import { GainOrder } from "../protocol/order.js";
+import { counted } from "./messages.js";
+
+/** @typedef {import("../types.js").ImageState} ImageState */
+/** @typedef {{id: number, name: string, n_points: number, state: ImageState, is_complete: boolean, gain?: number | null}} StripItem */
+/** @typedef {import("../types.js").ImageInfo} ImageInfo */
+
+export const ITEM_PX = 92;
+const PAGE = 60;
+const SPARE = 4;
+const REFRESH_MS = 800;
+
+/**
+ * The items to keep in the document: those in sight and a few on either side.
+ * @param {number} left scrolled this far @param {number} width in sight @param {number} n
+ * @returns {{first: number, end: number}} end is one past the last
+ */
+export function inSight(left, width, n) {
+  const first = Math.max(0, Math.floor(left / ITEM_PX) - SPARE);
+  const end = Math.min(n, Math.ceil((left + width) / ITEM_PX) + SPARE);
+  return { first: Math.min(first, end), end };
+}
+
+/** @type {Record<ImageState, string>} */
+const STATE_WORDS = { new: "not started", in_progress: "in progress", done: "done" };
+
+/** All images of the project in one line; only those in sight exist. */
+export class Strip {
+  /**
+   * @param {object} parts
+   * @param {import("../protocol/routes.js").Routes} parts.routes
+   * @param {(imageId: number) => void} parts.onGo
+   * @param {(step: 1 | -1) => void} parts.onStep
+   * @param {() => void} parts.onLeave the image is chosen: back to the picture
+   * @param {() => void} parts.onOrder the images stand in another order now
+   * @param {import("../state/settings.js").ProjectMemory} parts.memory
+   * @param {boolean} [parts.counts] whether the project counts: points are objects then, and all marked stands for done
+   */
+  constructor({ routes, onGo, onStep, onLeave, onOrder, memory, counts = false }) {
+    this.counts = counts;
+    this.routes = routes;
+    this.onGo = onGo;
+    this.onOrder = onOrder;
+    this.memory = memory;
+    this.track = h("div", { class: "track" });
+    this.scroller = h("div", { class: "strip", role: "listbox", "aria-label": "Images", "aria-orientation": "horizontal", tabindex: "0" }, this.track);
+    this.plain = button("Images in the order of their import", null, () => this.sort(false), { text: "Import order" });
+    this.ranked = button("Images that promise to teach most come first, done images last", null, () => this.sort(true), { text: "Most informative" });
+    this.progress = h("span", { class: "ranking" });
+    this.element = h("div", { class: "images" }, h("div", { class: "sorts", role: "group", "aria-label": "Order of images" }, this.plain, this.ranked, this.progress), this.scroller);
+    this.n = 0;
+    /** @type {Map<number, StripItem>} by image */
+    this.items = new Map();
+    /** Which image is where in import order, as far as known. @type {Map<number, number>} */
+    this.imported = new Map();
+    /** The images that promise most come first; null in import order. @type {number[] | null} */
+    this.order = null;
+    /** @type {Map<number, ReturnType<Strip["makeCell"]>>} */
+    this.cells = new Map();
+    /** Pages asked for, and whether they must be asked for again. @type {Map<number, "asked" | "fresh" | "old">} */
+    this.pages = new Map();
+    /** @type {{id: number, position: number, nPoints: number, state: ImageState, isComplete: boolean} | null} */
+    this.current = null;
+    this.follower = new GainOrder({ routes, onOrder: (order, waiting) => this.#reorder(order, waiting) });
+    this.frame = 0;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.timer = undefined;
+    this.stopped = false;
+    this.scroller.addEventListener("scroll", () => this.#later(), { passive: true });
+    this.scroller.addEventListener(
+      "wheel",
+      (event) => {
+        if (event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY)) return;
+        event.preventDefault();
+        this.scroller.scrollLeft += event.deltaY;
+      },
+      { passive: false },
+    );
+    onArrows(this.scroller, { onStep, onLeave });
+    this.#press();
+    if (memory.byGain) this.follower.start();
+  }
+
+  /** @param {boolean} byGain begin with the images that promise most */
+  sort(byGain) {
+    if (byGain === this.memory.byGain) return;
+    this.memory.byGain = byGain;
+    this.memory.save();
+    this.#press();
+    if (byGain) this.follower.start();
+    else this.follower.stop();
+  }
+
+  /** An image with its neighbours in the shown order. @param {ImageInfo} image @returns {ImageInfo} */
+  placed(image) {
+    const position = this.order?.indexOf(image.id) ?? -1;
+    if (!this.order || position < 0) return image;
+    return { ...image, position, previous_id: this.order[position - 1] ?? null, next_id: this.order[position + 1] ?? null };
+  }
+
+  /** @param {number} n @param {Strip["current"]} current the image shown, as this tab knows it */
+  update(n, current) {
+    const moved = current?.id !== this.current?.id;
+    if (n !== this.n) {
+      this.n = n;
+      this.track.style.width = `${n * ITEM_PX}px`;
+      this.refresh();
+    }
+    this.current = current;
+    if (moved && current) {
+      this.reveal(current.position);
+      this.refresh();
+    }
+    this.#later();
+  }
+
+  /** The id of the image at a place, if it is known. @param {number} position */
+  idAt(position) {
+    return (this.order ? this.order[position] : this.imported.get(position)) ?? null;
+  }
+
+  /** @param {number} imageId */
+  positionOf(imageId) {
+    if (this.order) return this.order.includes(imageId) ? this.order.indexOf(imageId) : null;
+    for (const [position, id] of this.imported) if (id === imageId) return position;
+    return null;
+  }
+
+  /** What is known may be old: ask again for what is in sight, soon. */
+  refresh() {
+    for (const page of this.pages.keys()) this.pages.set(page, "old");
+    this.timer ??= setTimeout(() => {
+      this.timer = undefined;
+      this.#fetchPages(true);
+    }, REFRESH_MS);
+  }
+
+  /** @param {number} position */
+  reveal(position) {
+    const left = position * ITEM_PX;
+    const { scrollLeft, clientWidth } = this.scroller;
+    if (left < scrollLeft + ITEM_PX || left + 2 * ITEM_PX > scrollLeft + clientWidth) {
+      this.scroller.scrollLeft = left - (clientWidth - ITEM_PX) / 2;
+    }
+  }
+
+  resize() {
+    if (this.current) this.reveal(this.current.position);
+    this.#later();
+  }
+
+  stop() {
+    this.stopped = true;
+    this.follower.halt();
+    cancelAnimationFrame(this.frame);
+    clearTimeout(this.timer);
+  }
+
+  /** @param {number[] | null} order @param {number} waiting images whose place is not settled yet */
+  #reorder(order, waiting) {
+    this.order = order;
+    say(this.progress, order && waiting ? `${waiting} to look at` : "");
+    this.refresh();
+    this.onOrder();
+    this.#later();
+  }
+
+  #press() {
+    const { byGain } = this.memory;
+    this.plain.setAttribute("aria-pressed", String(!byGain));
+    this.ranked.setAttribute("aria-pressed", String(byGain));
+  }
+
+  #later() {
+    this.frame ||= requestAnimationFrame(() => {
+      this.frame = 0;
+      this.#render();
+    });
+  }
+
+  #sight() {
+    return inSight(this.scroller.scrollLeft, this.scroller.clientWidth, this.n);
+  }
+
+  #render() {
+    const { first, end } = this.#sight();
+    for (const [position, cell] of this.cells) {
+      if (position >= first && position < end) continue;
+      cell.element.remove();
+      this.cells.delete(position);
+    }
+    for (let position = first; position < end; position += 1) {
+      let cell = this.cells.get(position);
+      if (!cell) {
+        cell = this.makeCell(position);
+        this.cells.set(position, cell);
+        this.track.append(cell.element);
+      }
+      this.#fill(cell, position);
+    }
+    this.#fetchPages(this.timer === undefined);
+  }
+
+  /** @param {boolean} again also what is known but old */
+  async #fetchPages(again) {
+    const { first, end } = this.#sight();
+    for (let page = Math.floor(first / PAGE); page * PAGE < end; page += 1) {
+      const state = this.pages.get(page);
+      if (state === "asked" || state === "fresh" || (state === "old" && !again)) continue;
+      this.pages.set(page, "asked");
+      try {
+        const { order } = this;
+        const url = order ? this.routes.cells(order.slice(page * PAGE, (page + 1) * PAGE)) : this.routes.strip(page * PAGE, PAGE);
+        const response = await fetch(url);
+        if (!response.ok) throw new Error(`answer ${response.status}`);
+        const { items } = await response.json();
+        items.forEach((/** @type {StripItem} */ item, /** @type {number} */ k) => {
+          this.items.set(item.id, item);
+          if (!order) this.imported.set(page * PAGE + k, item.id);
+        });
+        // An answer overtaken by a change is shown, but asked for again.
+        if (this.pages.get(page) === "asked") this.pages.set(page, "fresh");
+      } catch {
+        this.pages.set(page, "old");
+        if (!this.stopped) this.refresh();
+      }
+      if (!this.stopped) this.#later();
+    }
+  }
+
+  /** @param {number} position */
+  makeCell(position) {
+    const picture = h("img", { alt: "", loading: "lazy", decoding: "async", draggable: "false" });
+    const name = h("span", { class: "name" });
+    const count = h("span", { class: "count" });
+    const state = h("span", { class: "state" }, icon("check"));
+    const go = () => {
+      const id = this.idAt(position);
+      if (id !== null) this.onGo(id);
+    };
+    const element = h(
+      "div",
+      { class: "cell", role: "option", click: go, style: `left:${position * ITEM_PX}px` },
+      h("div", { class: "frame" }, picture, state, count),
+      name,
+    );
+    return { element, picture, name, count, state, id: -1 };
+  }
+
+  /** @param {ReturnType<Strip["makeCell"]>} cell @param {number} position */
+  #fill(cell, position) {
+    const item = this.items.get(this.idAt(position) ?? -1);
+    if (!item) return;
+    const own = this.current?.id === item.id ? this.current : null;
+    const state = own?.state ?? item.state;
+    const n = own?.nPoints ?? item.n_points;
+    if (cell.id !== item.id) {
+      cell.id = item.id;
+      cell.picture.src = this.routes.thumbnail(item.id);
+      say(cell.name, item.name);
+    }
+    say(cell.count, n || (this.counts && (own?.isComplete ?? item.is_complete)) ? String(n) : "");
+    cell.element.dataset.image = String(item.id);
+    const isComplete = this.counts && (own?.isComplete ?? item.is_complete);
+    cell.element.dataset.state = isComplete ? "done" : state;
+    const gain = this.order && state !== "done" ? (item.gain ?? null) : null;
+    const promise = gain === null ? "" : `, gain ${gain.toFixed(2)}`;
+    const marked = n ? `all of ${counted(n, "object")} marked` : "no objects here";
+    const words = isComplete ? marked : `${STATE_WORDS[state]}, ${counted(n, this.counts ? "object" : "point")}`;
+    cell.element.title = `${item.name}: ${words}${promise}`;
+    cell.element.setAttribute("aria-selected", String(own !== null));
+    cell.element.id = `image-${item.id}`;
+    if (own) this.scroller.setAttribute("aria-activedescendant", cell.element.id);
+  }
+}
