@@ -243,7 +243,7 @@ def running(command: list[str], health: str, log: Path, **settings: str) -> Iter
 
 
 def in_label_studio(work: Path, python: Path) -> list[Row]:
-    """A new Label Studio with nothing but the settings that README names, and fcnlab connected to it."""
+    """A new Label Studio with nothing but the settings that docs/rest.md names, and fcnlab connected to it."""
     studio = f"http://127.0.0.1:{STUDIO_PORT}"
     settings = {
         "LABEL_STUDIO_USERNAME": "trial@example.com",

@@ -18,7 +18,17 @@ from fcnlab.settings import Settings
 from tests.support.paths import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+MANUALS = {path.name: path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md"))}
+COMMAND_LINE = MANUALS["command-line.md"]
+PAGES = MANUALS["label.md"] + MANUALS["counting.md"]
+"""What the manuals say of the Label page, in projects that make masks and in those that count."""
+
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+EXAMPLES = [
+    pytest.param(example, id=f"{name} {number}")
+    for name, text in {"README.md": README, **MANUALS}.items()
+    for number, example in enumerate(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
+]
 KEYS = (ROOT / "fcnlab" / "web" / "canvas" / "assets" / "tools" / "keys.js").read_text(encoding="utf-8")
 SYMBOLS = {"ArrowLeft": "←", "ArrowRight": "→", "Escape": "Esc"}
 
@@ -39,7 +49,7 @@ def rows_of_tables(text: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("command", sorted(commands(main, "fcnlab")))
 def test_commands_are_documented(command: str) -> None:
-    assert f"`{command}`" in README
+    assert f"`{command}`" in COMMAND_LINE
 
 
 @pytest.mark.parametrize("command", sorted(commands(main, "fcnlab")))
@@ -53,26 +63,25 @@ def test_choices_are_shown_as_they_are_typed(command: str) -> None:
     assert all(type(choice) is str for one in choices for choice in one)
 
 
-def test_commands_in_the_readme_exist() -> None:
-    written = {row[0].strip("`") for row in rows_of_tables(README) if row[0].startswith("`fcnlab ")}
+def test_commands_in_the_manual_exist() -> None:
+    written = {row[0].strip("`") for row in rows_of_tables(COMMAND_LINE) if row[0].startswith("`fcnlab ")}
 
     assert written == set(commands(main, "fcnlab"))
 
 
-def test_the_readme_lists_the_keys_as_the_page_does() -> None:
+def test_the_manuals_list_the_keys_as_the_page_does() -> None:
     table = KEYS[KEYS.index("const CLASSES = ") : KEYS.index("const PLAIN = ")]
     shown = re.findall(r'\["(.+?)", "(.+?)"\]', table)
 
     assert len(shown) > 10
-    assert [row for row in shown if list(row) not in rows_of_tables(README)] == []
+    assert [row for row in shown if list(row) not in rows_of_tables(PAGES)] == []
 
 
-def test_no_key_is_missing_from_the_readme() -> None:
+def test_no_key_is_missing_from_the_manuals() -> None:
     block = KEYS[KEYS.index("const PLAIN = {") :]
     block = block[: block.index("};")]
     keys = [key.strip('"') for key in re.findall(r'^\s+("?[^\s":]+"?):', block, re.MULTILINE)]
-    label = README[README.index("## Label") : README.index("## From Python")]
-    words = set(re.findall(r"[^\s|,()`+]+", label))
+    words = set(re.findall(r"[^\s|,()`+]+", PAGES))
 
     assert len(keys) > 10
     assert [key for key in keys if SYMBOLS.get(key, key) not in words] == []
@@ -81,7 +90,7 @@ def test_no_key_is_missing_from_the_readme() -> None:
 @pytest.mark.parametrize("name", sorted(Settings.model_fields))
 def test_settings_are_documented_with_their_defaults(name: str) -> None:
     variable = f"`FCNLAB_{name.upper()}`"
-    rows = [row for row in rows_of_tables(README) if row[0] == variable]
+    rows = [row for row in rows_of_tables(MANUALS["server.md"]) if row[0] == variable]
     default = Settings.model_fields[name].default
 
     assert len(rows) == 1, f"{variable} wants one row"
@@ -90,9 +99,13 @@ def test_settings_are_documented_with_their_defaults(name: str) -> None:
         assert rows[0][1].strip("`").lower() == written.lower()
 
 
-@pytest.mark.parametrize("number", range(README.count("```python")))
-def test_examples_in_the_readme_run(number: int, tmp_path: Path) -> None:
-    example = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[number]
+def test_readme_and_manual_have_examples() -> None:
+    assert "```python" in README
+    assert "```python" in MANUALS["python.md"]
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_examples_run(example: str, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
 
     done = subprocess.run(
@@ -106,6 +119,15 @@ def test_examples_in_the_readme_run(number: int, tmp_path: Path) -> None:
     )
 
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", sorted(MANUALS))
+def test_the_readme_leads_to_every_manual(name: str) -> None:
+    assert f"](docs/{name})" in README
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.encode()) <= 10_240, "what is more than an overview belongs into a manual in docs/"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
