@@ -23,6 +23,8 @@ COMMAND_LINE = MANUALS["command-line.md"]
 PAGES = MANUALS["label.md"] + MANUALS["counting.md"]
 """What the manuals say of the Label page, in projects that make masks and in those that count."""
 
+ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+DESIGN = [ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs" / "design").glob("*.md"))]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 EXAMPLES = [
     pytest.param(example, id=f"{name} {number}")
@@ -126,8 +128,39 @@ def test_the_readme_leads_to_every_manual(name: str) -> None:
     assert f"](docs/{name})" in README
 
 
-def test_the_readme_is_short() -> None:
+def test_overviews_are_short() -> None:
     assert len(README.encode()) <= 10_240, "what is more than an overview belongs into a manual in docs/"
+    assert len(ARCHITECTURE.encode()) <= 8_192, "what is more than an overview belongs into docs/design/"
+
+
+@pytest.mark.parametrize("document", DESIGN, ids=lambda path: path.name)
+def test_modules_of_the_design_exist(document: Path) -> None:
+    """Paths are written from `fcnlab/` or from the top of the repository."""
+    named = re.findall(r"`([\w./-]+\.(?:py|js))`", document.read_text(encoding="utf-8"))
+
+    assert named
+    assert [name for name in named if not any((top / name).exists() for top in (ROOT, ROOT / "fcnlab"))] == []
+
+
+def test_one_click_takes_twelve_lines_of_functions_that_exist() -> None:
+    rows = [row for row in rows_of_tables(ARCHITECTURE) if row[0].isdigit()]
+    steps = re.findall(r"`([\w./]+\.(?:py|js))`: `(\w+)`", "".join(row[1] for row in rows))
+    gone = [
+        (module, function)
+        for module, function in steps
+        if not re.search(
+            rf"^[ \w]*\b{function}\(", (ROOT / "fcnlab" / module).read_text(encoding="utf-8"), re.MULTILINE
+        )
+    ]
+
+    assert len(rows) == 12
+    assert len(steps) >= 12
+    assert gone == []
+
+
+@pytest.mark.parametrize("document", DESIGN[1:], ids=lambda path: path.name)
+def test_the_architecture_leads_to_every_design(document: Path) -> None:
+    assert f"](docs/design/{document.name})" in ARCHITECTURE
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
