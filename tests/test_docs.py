@@ -163,6 +163,17 @@ def test_the_architecture_leads_to_every_design(document: Path) -> None:
     assert f"](docs/design/{document.name})" in ARCHITECTURE
 
 
+def test_the_words_are_few_and_each_has_its_name_elsewhere() -> None:
+    rows = rows_of_tables((ROOT / "CONTEXT.md").read_text(encoding="utf-8"))
+    headings = [row for row in rows if row[0] == "term"]
+    terms = [row for row in rows if row[0] != "term" and set(row[0]) != {"-"}]
+
+    assert all(row == ["term", "what it is", "standard name elsewhere"] for row in headings)
+    assert 0 < len(terms) <= 60
+    assert len({row[0] for row in terms}) == len(terms)
+    assert [row[0] for row in terms if len(row) != 3 or not all(row)] == []
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_documents_point_at_files_that_exist(document: Path) -> None:
     text = document.read_text(encoding="utf-8")
