@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from tests.support.paths import ROOT
 PACKAGE = ROOT / "fcnlab"
 MAX_MODULE_LINES = 450
 MAX_FUNCTION_LINES = 60
+MAX_FOLDER_MODULES = 15
+LONG_FOLDERS = {"core/networks", "storage/database/migrations/versions"}
+"""One module for each of a family that grows: networks, versions of the database."""
 
 VALUES = {"errors", "validation", "domain"}
 DOORS = VALUES | {
@@ -117,6 +121,10 @@ def modules() -> dict[str, Path]:
 MODULES = modules()
 
 
+def is_package(path: Path) -> bool:
+    return path.name == "__init__.py"
+
+
 def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
@@ -161,6 +169,20 @@ def test_modules_and_functions_fit_the_eye(module: str) -> None:
     for function in functions_of(ast.parse(source)):
         length = (function.end_lineno or function.lineno) - function.lineno + 1
         assert length <= MAX_FUNCTION_LINES, f"{module}: {function.name} has {length} lines"
+
+
+def test_folders_fit_the_eye() -> None:
+    held = Counter(
+        path.parent.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py") if not is_package(path)
+    )
+
+    too_full = {folder: count for folder, count in held.items() if count > MAX_FOLDER_MODULES}
+
+    assert {*too_full} - LONG_FOLDERS == set(), f"{too_full}: name the package that is missing"
+
+
+def test_every_service_is_in_a_package_called_by_what_it_is_about() -> None:
+    assert [path.name for path in (PACKAGE / "services").glob("*.py") if not is_package(path)] == []
 
 
 @pytest.mark.parametrize("module", sorted(name for name in MODULES if name.startswith("core.")))
