@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from fcnlab.core.images.palette import coloured_labels
 from fcnlab.domain.counting import Task
@@ -176,10 +176,48 @@ def delete_project(lab: Lab, *, project_id: int) -> None:
     sweeping.forget_contents(lab, contents)
 
 
-def set_learner(lab: Lab, *, project_id: int, learner: LearnerSpec) -> Project:
-    """Store other learner settings. Raises UnknownProject."""
+def set_learner(lab: Lab, *, project_id: int, learner: LearnerSpec, allow_anywhere: bool = False) -> Project:
+    """Store other learner settings, another encoder after it was tried; see `encoders.check_change`.
+
+    Args:
+        lab: the installation.
+        project_id: whose.
+        learner: all settings, those that stay too.
+        allow_anywhere: the caller sits at this machine and may name any weight file.
+
+    Raises:
+        UnknownProject: no such project.
+        UnknownEncoder, WeightsUnavailable, InvalidSetting: the encoder cannot work so; the old settings stay.
+    """
+    known = project(lab, project_id=project_id).learner
+    if encoding_of(learner) != encoding_of(known):
+        from fcnlab.services.projects.encoders import check_change  # loads torch, which no other change waits for
+
+        check_change(lab, known, learner, allow_anywhere=allow_anywhere)
     with writing(lab.sessions) as session:
         return repository_projects.set_learner(session, project_id=project_id, learner=learner)
+
+
+def changed_learner(known: LearnerSpec, changes: Mapping[str, Any]) -> LearnerSpec:
+    """Settings with some changed by name; another encoder without a weight file has its usual trained weights.
+
+    Raises:
+        InvalidSetting: a name that is no setting, or a value it may not take.
+    """
+    is_another = changes.get("encoder", known.encoder) != known.encoder
+    weights = {"encoder_weights": ""} if is_another else {}
+    return LearnerSpec.from_dict({**known.to_dict(), **weights, **changes})
+
+
+def encoding_of(learner: LearnerSpec) -> tuple[str, str, tuple[float, ...]]:
+    """Encoder, weight file and scales: what is tried before it is stored, and makes every image be encoded again."""
+    return learner.encoder, learner.encoder_weights, learner.scales
+
+
+def images_with_points(lab: Lab, *, project_id: int) -> int:
+    """Number of images that have a live point."""
+    with reading(lab.sessions) as session:
+        return len(repository_points.count_points_by_image(session, project_id=project_id))
 
 
 def set_background(lab: Lab, *, project_id: int, class_id: int | None) -> Project:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import logging
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ BUNDLED_MEAN_STD = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 STRIDES = (2, 4, 8, 16, 32)
 HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 HUB_TIMEOUT_S = 5.0
+REASON_CHARS = 400
+"""So much of what timm says is told: it names every tensor that does not fit."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,7 @@ def load_encoder(name: str, weights: str = "") -> TrainedEncoder:
 
     _refuse_unknown(name)
     plain = _features_network(name, pretrained=False)
+    _described(plain, name, BUNDLED_MEAN_STD)  # refuses strides that are of no use before anything is fetched
     if name == BUNDLED_ENCODER and not weights:
         state = bundled_classifier().state_dict()
         plain.load_state_dict({key: state[key] for key in plain.state_dict()})
@@ -139,11 +143,15 @@ def load_encoder(name: str, weights: str = "") -> TrainedEncoder:
     else:
         _refuse_unreachable_hub(name)
     overlay = {"file": weights} if weights else None
+    logging.getLogger("timm").setLevel(logging.ERROR)  # it warns of every classifier, which features do without
     try:
         network = _features_network(name, pretrained=True, pretrained_cfg_overlay=overlay)
     except Exception as failure:  # hub, network and shape errors of several libraries
         source = f"the file {weights}" if weights else "the hub (without a network, give a local file)"
-        raise WeightsUnavailable(f"weights of {name!r} cannot be loaded from {source}: {failure}") from failure
+        reason = " ".join(str(failure).split())[:REASON_CHARS]
+        raise WeightsUnavailable(f"weights of {name!r} cannot be loaded from {source}: {reason}") from failure
+    if weights:
+        _refuse_untouched(network, name, weights)
     config: Any = timm.get_pretrained_cfg(name)
     return _described(network, name, (tuple(config.mean), tuple(config.std)))
 
@@ -159,10 +167,19 @@ def untrained_encoder(name: str) -> TrainedEncoder:
 
 
 def weights_fingerprint(name: str, weights: str = "") -> str:
-    """Twelve hex digits that tell apart caches made with different weights."""
+    """Twelve hex digits that tell apart caches made with different weights.
+
+    Raises:
+        WeightsUnavailable: the weight file is gone, or may not be read.
+    """
     digest = hashlib.sha256(name.encode())
     if weights:
-        digest.update(Path(weights).read_bytes())
+        try:
+            digest.update(Path(weights).read_bytes())
+        except OSError as failure:
+            raise WeightsUnavailable(
+                f"the weight file {weights} cannot be read ({failure.strerror}): put it back, or choose another encoder"
+            ) from failure
     return digest.hexdigest()[:12]
 
 
@@ -181,6 +198,8 @@ def _refuse_unreachable_hub(name: str) -> None:
     from huggingface_hub import constants, try_to_load_from_cache
 
     config: Any = timm.get_pretrained_cfg(name)
+    if config is None or not config.has_weights:
+        raise WeightsUnavailable(f"timm has no trained weights of {name!r}: give a local file as encoder_weights")
     hub_id = getattr(config, "hf_hub_id", None)
     if hub_id and any(isinstance(try_to_load_from_cache(hub_id, file), str) for file in HUB_FILES):
         return
@@ -192,6 +211,25 @@ def _refuse_unreachable_hub(name: str) -> None:
             f"weights of {name!r} are not on this machine, and {address.hostname} cannot be reached ({failure}): "
             "give a local file as encoder_weights"
         ) from failure
+
+
+def _refuse_untouched(network: nn.Module, name: str, weights: str) -> None:
+    """Refuse a file that lacks tensors of the network: timm takes what fits, and would leave the rest random."""
+    from timm.models import load_state_dict
+
+    known = {_digest(tensor) for tensor in load_state_dict(weights).values() if isinstance(tensor, Tensor)}
+    learned = {key: one for key, one in network.state_dict().items() if not key.endswith("num_batches_tracked")}
+    lacking = [key for key, tensor in learned.items() if _digest(tensor) not in known]
+    if lacking:
+        raise WeightsUnavailable(
+            f"the file {weights} lacks {len(lacking)} of the {len(learned)} tensors of {name!r} ({lacking[0]} and so "
+            "on): it belongs to another network, or names them otherwise than timm does; give the file of this one"
+        )
+
+
+def _digest(tensor: Tensor) -> bytes:
+    """Of the numbers in a tensor, whatever its name, shape and precision."""
+    return hashlib.sha256(tensor.detach().cpu().float().contiguous().numpy().tobytes()).digest()
 
 
 def _features_network(name: str, **options: Any) -> nn.Module:
@@ -210,5 +248,8 @@ def _described(network: nn.Module, name: str, mean_std: tuple[tuple[float, ...],
     info: Any = network.feature_info
     strides, channels = tuple(info.reduction()), tuple(info.channels())
     if not set(strides) <= set(STRIDES) or 32 not in strides:
-        raise UnknownEncoder(f"encoder {name!r} has features at strides {strides}; wanted some of {STRIDES} up to 32")
+        raise UnknownEncoder(
+            f"encoder {name!r} has features at strides {strides}; wanted some of {STRIDES} "
+            "up to 32: choose a convolutional network"
+        )
     return TrainedEncoder(network.eval(), strides, channels, *mean_std)
