@@ -13,6 +13,7 @@ from fcnlab.commands.comparing import compare
 from fcnlab.commands.counting import count
 from fcnlab.commands.doctor import backup, doctor, restore
 from fcnlab.commands.labels import convert, labels
+from fcnlab.commands.learner_settings import project_learner
 from fcnlab.commands.learning import fit, predict
 from fcnlab.commands.models import models
 from fcnlab.commands.output import export
@@ -67,6 +68,7 @@ def main(ctx: click.Context, data_dir: Path | None) -> None:
     ctx.obj = {} if data_dir is None else {"data_dir": data_dir}
 
 
+projects.add_command(project_learner)
 for command in (
     *(app, projects, import_images, labels, convert, points, fit, predict, export),
     *(train, trainings, models, worker, compare, count),

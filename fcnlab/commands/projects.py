@@ -69,7 +69,7 @@ NAMED_MOST = 50
 
 @click.group()
 def projects() -> None:
-    """Look at projects, make one, say what is its background."""
+    """Look at projects, make one, say what is its background and how it learns."""
 
 
 @projects.command("list")
