@@ -8,7 +8,18 @@ from typing import Annotated
 from fastapi import APIRouter, File, Path, Query, Response, UploadFile
 
 from fcnlab.api.engine import Own
-from fcnlab.api.shapes import BackgroundIn, ImageOut, PointOut, PointsIn, ProjectIn, ProjectOut, StateIn, Uploaded
+from fcnlab.api.shapes import (
+    BackgroundIn,
+    ImageOut,
+    LearnerIn,
+    LearnerOut,
+    PointOut,
+    PointsIn,
+    ProjectIn,
+    ProjectOut,
+    StateIn,
+    Uploaded,
+)
 from fcnlab.domain.events import Point
 from fcnlab.domain.images import ImageState
 from fcnlab.domain.project import ClassLabel, LearnerSpec
@@ -62,6 +73,26 @@ def set_background(own: Own, project_id: Number, wanted: BackgroundIn) -> Projec
     services.set_background(own.lab, project_id=project_id, class_id=class_id)
     own.jobs.changed(project_id)
     return _described(own, project_id)
+
+
+@router.get("/projects/{project_id}/learner")
+def get_learner(own: Own, project_id: Number) -> LearnerOut:
+    """Settings of the instant learner."""
+    return LearnerOut(**services.project(own.lab, project_id=project_id).learner.to_dict())
+
+
+@router.put("/projects/{project_id}/learner")
+def set_learner(own: Own, project_id: Number, wanted: LearnerIn) -> LearnerOut:
+    """Change settings of the instant learner.
+
+    Another encoder, weight file or scale is tried before it is stored, and makes every image be encoded again when it
+    is next needed; points stay. What cannot work is refused, and the settings stay.
+    """
+    known = services.project(own.lab, project_id=project_id).learner
+    learner = services.changed_learner(known, wanted.model_dump(exclude_unset=True))
+    project = services.set_learner(own.lab, project_id=project_id, learner=learner)
+    own.jobs.changed(project_id)
+    return LearnerOut(**project.learner.to_dict())
 
 
 @router.get("/projects/{project_id}/images")

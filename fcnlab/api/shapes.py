@@ -46,6 +46,41 @@ class BackgroundIn(Strict):
     background: str | None
 
 
+class LearnerIn(Strict):
+    """Settings of the instant learner to change; those left out stay.
+
+    `encoder_weights` is the whole path of a .safetensors or .pth file on the server, in a folder of
+    FCNLAB_IMPORT_ROOTS; empty for the usual trained weights, as it becomes when `encoder` is changed alone.
+    `resolution` is in image pixels per labelled pixel; null: by `working_side` alone.
+    """
+
+    encoder: str = Field(default_factory=str, max_length=200)
+    encoder_weights: str = Field(default_factory=str, max_length=4000)
+    scales: list[float] = Field(default_factory=list, max_length=8)
+    working_side: int = Field(default_factory=int)
+    object_mode: bool = Field(default_factory=bool)
+    refine: bool = Field(default_factory=bool)
+    class_weight: Literal["balanced", "none"] = Field(default_factory=lambda: "balanced")
+    regularisation: float = Field(default_factory=float)
+    position: bool = Field(default_factory=bool)
+    resolution: float | Literal["auto"] | None = None
+
+
+class LearnerOut(BaseModel):
+    """All settings of the instant learner of a project; see LearnerIn."""
+
+    encoder: str
+    encoder_weights: str
+    scales: list[float]
+    working_side: int
+    object_mode: bool
+    refine: bool
+    class_weight: Literal["balanced", "none"]
+    regularisation: float
+    position: bool
+    resolution: float | Literal["auto"] | None
+
+
 class ProjectOut(BaseModel):
     """A project. `model_id` makes its masks; null: the instant learner. `background` is the id of the class that is no
     object; null: there is none."""
