@@ -14,6 +14,7 @@ from fcnlab.errors import FcnlabError
 from fcnlab.services.models.models import model, models, use_model
 from fcnlab.services.projects.projects import set_learner
 from fcnlab.web import session
+from fcnlab.web.panels.projects import encoder_form
 from fcnlab.web.session import Engine, plain
 
 RESOLUTIONS = (1.0, 2.0, 4.0, 8.0)
@@ -24,7 +25,7 @@ KEPT_AT_RESET = ("encoder", "encoder_weights", "scales", "object_mode")
 
 
 def popover(own: Engine, project: Project) -> None:
-    """A button that opens the learner settings of the project; a change takes effect at once."""
+    """A button that opens the learner settings of the project; all but the encoder take effect at once."""
     spec = project.learner
     with st.popover("Learner", icon=":material/tune:"):
         _made_by(own, project)
@@ -33,13 +34,21 @@ def popover(own: Engine, project: Project) -> None:
             st.caption("A chosen model learns from no clicks, but obeys them. Settings of the learner alone rest.")
         if project.task is Task.COUNTS:  # what counts has no borders, and its classes need no balance
             wanted = _looks(spec)
+            with st.expander("Advanced"):
+                encoder_form.draw(own, project, is_instant=is_instant)
         else:
             wanted = _with_object_mode(spec, has_background=project.background is not None)
             with st.expander("Advanced"):
                 wanted = _of_masks(_looks(wanted), is_instant=is_instant)
                 usual = replace(USUAL, **{name: getattr(wanted, name) for name in KEPT_AT_RESET})
-                if st.button("Reset to default", icon=":material/restart_alt:", disabled=wanted == usual):
+                if st.button(
+                    "Reset to default",
+                    icon=":material/restart_alt:",
+                    disabled=wanted == usual,
+                    help="Object mode, the encoder and its scales stay.",
+                ):
                     wanted = usual
+                encoder_form.draw(own, project, is_instant=is_instant)
         if wanted != spec:
             try:
                 set_learner(own.lab, project_id=project.id, learner=wanted)
