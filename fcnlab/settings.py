@@ -46,7 +46,7 @@ class Settings(BaseSettings):
     max_pixels: int = Field(default=500_000_000, ge=1)
     """Larger images are refused."""
     import_roots: tuple[Path, ...] = ()
-    """Folders on the server that the browser may import from."""
+    """Folders on the server that the browser may import from, and that it and the service take weight files from."""
     import_schemes: Names = ()
     """Kinds of addresses that may be imported from, such as https and s3."""
     import_hosts: Names = ()
