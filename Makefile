@@ -8,6 +8,7 @@ PYTHON = $(shell for name in python3.11 python3.12 python3.13 python3; do \
 NPM := $(and $(shell command -v node),$(shell command -v npm))
 BROWSER = $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 POSTGRES = $(or $(FCNLAB_TEST_POSTGRES),$(wildcard /usr/lib/postgresql/*/bin/initdb),$(shell command -v initdb))
+WORKERS = $(shell $(BIN)/python -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))')
 ARGS =
 
 .DEFAULT_GOAL := help
@@ -38,7 +39,7 @@ clean: ## delete .venv and everything else that was built
 	rm -rf $(VENV) node_modules build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
 
 pytest: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 ifneq ($(NPM),)
 js: node_modules/.made

@@ -10,28 +10,28 @@ from fcnlab.web import frame, session
 from fcnlab.web.panels.comparing import compare_panel, compare_watch
 from fcnlab.web.panels.training import count_train_panel, train_panel
 
-own = session.engine()
-project = frame.chosen_project(own)
+engine = session.engine()
+project = frame.chosen_project(engine)
 if project is not None:
     try:
-        found = groundwork(own.lab, project_id=project.id)
-        known = comparisons(own.lab, project_id=project.id)
+        found = groundwork(engine.lab, project_id=project.id)
+        known = comparisons(engine.lab, project_id=project.id)
         if project.task is Task.COUNTS:
-            is_empty = count_train_panel.empty_state(project, count_train_panel.totals_of(own, project))
+            is_empty = count_train_panel.empty_state(project, count_train_panel.totals_of(engine, project))
         else:
             is_empty = train_panel.empty_state(project, found)
         if not known and not is_empty:
             left, right = st.columns([6, 6], gap="large")
             with left:
                 st.subheader("New comparison", anchor=False)
-                compare_panel.form(own, project)
+                compare_panel.form(engine, project)
             with right:
                 compare_panel.invitation(project)
         elif known:
             if not is_empty:
                 with st.expander("New comparison", icon=":material/add:"):
-                    compare_panel.form(own, project)
+                    compare_panel.form(engine, project)
             chosen = compare_watch.chosen(known)
-            compare_watch.watch(own, project, standing(own.lab, comparison_id=chosen.id))
+            compare_watch.watch(engine, project, standing(engine.lab, comparison_id=chosen.id))
     except FcnlabError as failure:
         session.explained(failure)

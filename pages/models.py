@@ -8,24 +8,24 @@ from fcnlab.services.models.models import models
 from fcnlab.web import frame, session
 from fcnlab.web.panels.training import difference_panel, models_panel
 
-own = session.engine()
+engine = session.engine()
 with st.container(horizontal=True, vertical_alignment="center"):
-    project = frame.chosen_project(own)
+    project = frame.chosen_project(engine)
     if project is not None:
         st.space("stretch")
-        models_panel.keep_button(own, project)
-        models_panel.bring_button(own, project)
+        models_panel.keep_button(engine, project)
+        models_panel.bring_button(engine, project)
 if project is not None:
     try:
         models_panel.notice()
-        known = models(own.lab, project_id=project.id)
+        known = models(engine.lab, project_id=project.id)
         versions, contrast = st.tabs(["Versions", "Compare two"])
         with versions:
-            models_panel.versions(own, project, known)
+            models_panel.versions(engine, project, known)
         with contrast:
             if project.task is Task.COUNTS:
                 st.info("Two masks are compared here. Networks that count stand side by side on the **Compare** page.")
             else:
-                difference_panel.draw(own, project, known)
+                difference_panel.draw(engine, project, known)
     except FcnlabError as failure:
         session.explained(failure)

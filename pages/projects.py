@@ -7,26 +7,26 @@ from fcnlab.services.projects import projects as project_service
 from fcnlab.web import frame, session
 from fcnlab.web.panels.projects import dashboard, images_panel, imaging_panel, labels_panel, projects_panel
 
-own = session.engine()
+engine = session.engine()
 try:
-    if not project_service.projects(own.lab):
-        projects_panel.welcome(own)
+    if not project_service.projects(engine.lab):
+        projects_panel.welcome(engine)
     else:
         with st.container(horizontal=True, vertical_alignment="center"):
-            project = frame.chosen_project(own)
+            project = frame.chosen_project(engine)
             assert project is not None
-            projects_panel.actions(own, project)
+            projects_panel.actions(engine, project)
             st.space("stretch")
-            projects_panel.new_project_button(own)
-            projects_panel.backup_button(own)
+            projects_panel.new_project_button(engine)
+            projects_panel.backup_button(engine)
         left, right = st.columns([6, 5], gap="large")
         with left:
-            dashboard.draw(own, project)
+            dashboard.draw(engine, project)
         with right:
-            images_panel.add_images(own, project)
-            imaging_panel.draw(own, project)
-            labels_panel.draw(own, project)
-            projects_panel.background_choice(own, project)
-    projects_panel.archived(own)
+            images_panel.add_images(engine, project)
+            imaging_panel.draw(engine, project)
+            labels_panel.draw(engine, project)
+            projects_panel.background_choice(engine, project)
+    projects_panel.archived(engine)
 except FcnlabError as failure:
     session.explained(failure)

@@ -236,3 +236,12 @@ def test_importing_is_light(module: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
 
     assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_an_engine_is_called_so(module: str) -> None:
+    """The engine of the pages and of the REST service has one name wherever it is handed on."""
+    for function in functions_of(tree_of(MODULES[module])):
+        arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+        kinds = {argument.arg: ast.unparse(argument.annotation) for argument in arguments if argument.annotation}
+        assert {name for name, kind in kinds.items() if kind in ("Engine", "Own")} <= {"engine", "_engine"}

@@ -55,21 +55,21 @@ class ExportIn(Strict):
 
 
 @router.post("/projects/{project_id}/exports", status_code=202)
-def start_export(own: Own, project_id: Number, wanted: ExportIn) -> ExportOut:
+def start_export(engine: Own, project_id: Number, wanted: ExportIn) -> ExportOut:
     """Begin an export; ask for it by its id until its state is finished."""
-    return ExportOut.of(own.exports.start(project_id, wanted.spec()))
+    return ExportOut.of(engine.exports.start(project_id, wanted.spec()))
 
 
 @router.get("/exports/{job_id}")
-def get_export(own: Own, job_id: JobId) -> ExportOut:
+def get_export(engine: Own, job_id: JobId) -> ExportOut:
     """How far an export is."""
-    return ExportOut.of(own.exports.job(job_id))
+    return ExportOut.of(engine.exports.job(job_id))
 
 
 @router.get("/exports/{job_id}/file", response_class=Response)
-def get_export_file(own: Own, job_id: JobId) -> Response:
+def get_export_file(engine: Own, job_id: JobId) -> Response:
     """The zip of a finished export; it stays for a day."""
-    job = own.exports.job(job_id)
+    job = engine.exports.job(job_id)
     if job.file is None or not job.file.is_file():
         raise UnknownExport(f"export {job_id} is {job.state}: its file is not there")
     return FileResponse(job.file, filename=job.file.name, media_type="application/zip")

@@ -82,13 +82,13 @@ class TrainIn(BaseModel):
 
 
 @router.post("/setup")
-def setup(own: Own, wanted: SetupIn, request: Request) -> dict[str, str]:
+def setup(engine: Own, wanted: SetupIn, request: Request) -> dict[str, str]:
     """Label Studio introduces a project: it becomes a project here, with a class per label.
 
     Label Studio writes the answer to its log: there as well it says when webhooks of this address will be refused.
     """
     number = _number(wanted.project)
-    project_of(own.lab, number, read_config(wanted.label_schema))
+    project_of(engine.lab, number, read_config(wanted.label_schema))
     if request.scope.get(BY_SECRET) or not request.headers.get("authorization", "").lower().startswith("basic"):
         return {"model_version": VERSION}
     warning = f"unless it is given a header, the webhook of project {number} will be refused: {WEBHOOK_REFUSED}"
@@ -103,27 +103,27 @@ def versions() -> dict[str, list[str]]:
 
 
 @router.post("/predict")
-def predict(own: Own, wanted: PredictIn) -> dict[str, Any]:
+def predict(engine: Own, wanted: PredictIn) -> dict[str, Any]:
     """Masks of tasks. Keypoints in the context become points of the image first, so that each sharpens the mask."""
     config = read_config(wanted.label_config)
-    project = project_of(own.lab, _number(str(wanted.project)), config)
+    project = project_of(engine.lab, _number(str(wanted.project)), config)
     context = wanted.params.get("context") or {}
     clicked = context.get("result") if isinstance(context, dict) else None
     results = []
     for task in wanted.tasks:
-        image = image_of(own.lab, project, task, config)
+        image = image_of(engine.lab, project, task, config)
         if (
             clicked
             and len(wanted.tasks) == 1
-            and store_context(own.lab, project, image, keypoints_of(clicked, project, image))
+            and store_context(engine.lab, project, image, keypoints_of(clicked, project, image))
         ):
-            own.jobs.changed(project.id)
-        results.append(_prediction(own, project, image, config))
+            engine.jobs.changed(project.id)
+        results.append(_prediction(engine, project, image, config))
     return {"results": results, "model_version": VERSION}
 
 
 @router.post("/webhook", status_code=201)
-def webhook(own: Own, happened: WebhookIn, response: Response, later: BackgroundTasks) -> dict[str, Any]:
+def webhook(engine: Own, happened: WebhookIn, response: Response, later: BackgroundTasks) -> dict[str, Any]:
     """Learn from the keypoints of annotations that were made or changed; forget those of deleted ones.
 
     When a training is started, or tasks are imported, all annotations of the project are asked for and learned from,
@@ -136,31 +136,31 @@ def webhook(own: Own, happened: WebhookIn, response: Response, later: Background
     if not isinstance(text, str) or "id" not in happened.project:
         raise InvalidPoints("the event names no project with its label_config: send it as Label Studio does")
     config = read_config(text)
-    project = project_of(own.lab, _number(str(happened.project["id"])), config)
+    project = project_of(engine.lab, _number(str(happened.project["id"])), config)
     if happened.action in ASKED_BY:
-        later.add_task(_learn_all, own, project, config)
+        later.add_task(_learn_all, engine, project, config)
         return {"status": "ok", "result": {"learning": True}}
     if happened.action == FORGOTTEN_BY:
-        gone = [forget_annotation(own.lab, project, annotation_id=one.get("id")) for one in happened.annotations]
+        gone = [forget_annotation(engine.lab, project, annotation_id=one.get("id")) for one in happened.annotations]
         has_changed = any(gone)
     else:
-        has_changed = _learn_event(own, happened, project, config)
+        has_changed = _learn_event(engine, happened, project, config)
     if has_changed:
-        own.jobs.changed(project.id)
+        engine.jobs.changed(project.id)
     return {"status": "ok", "result": {"changed": has_changed}}
 
 
 @router.post("/train")
-def train(own: Own, wanted: TrainIn) -> dict[str, Any]:
+def train(engine: Own, wanted: TrainIn) -> dict[str, Any]:
     """Learn from all annotations of the tasks that are sent."""
     config = read_config(wanted.label_config)
-    project = project_of(own.lab, _number(str(wanted.project)), config)
-    learned = learn_tasks(own.lab, project, config, wanted.annotations)
-    own.jobs.changed(project.id)
+    project = project_of(engine.lab, _number(str(wanted.project)), config)
+    learned = learn_tasks(engine.lab, project, config, wanted.annotations)
+    engine.jobs.changed(project.id)
     return {"status": "ok", "result": {"learned": learned.n_annotations, "refused": list(learned.refused)}}
 
 
-def _learn_event(own: Own, happened: WebhookIn, project: Project, config: LabelConfig) -> bool:
+def _learn_event(engine: Own, happened: WebhookIn, project: Project, config: LabelConfig) -> bool:
     """Learn from the annotation of an event, or from several, each of the task it names; whether anything changed."""
     annotations = happened.annotation if isinstance(happened.annotation, list) else [happened.annotation]
     tasks = happened.task if isinstance(happened.task, list) else [happened.task]
@@ -170,10 +170,10 @@ def _learn_event(own: Own, happened: WebhookIn, project: Project, config: LabelC
         task = tasks[0] if len(tasks) == 1 else by_id.get(annotation.get("task"))
         if task is None:
             raise InvalidPoints(f"annotation {annotation.get('id')!r} names none of the tasks of the event")
-        image = image_of(own.lab, project, task, config)
+        image = image_of(engine.lab, project, task, config)
         changes.append(
             store_annotation(
-                own.lab,
+                engine.lab,
                 project,
                 image,
                 keypoints_of(annotation.get("result"), project, image),
@@ -184,29 +184,29 @@ def _learn_event(own: Own, happened: WebhookIn, project: Project, config: LabelC
     return any(changes)
 
 
-def _learn_all(own: Own, project: Project, config: LabelConfig) -> None:
+def _learn_all(engine: Own, project: Project, config: LabelConfig) -> None:
     try:
-        learned = learn_all(own.lab, project, config)
+        learned = learn_all(engine.lab, project, config)
     except FcnlabError as failure:
         log.warning("annotations of %s were not learned: %s", project.name, failure)
         return
     log.info("learned from %d annotations of %s", learned.n_annotations, project.name)
     for refusal in learned.refused:
         log.warning("%s: %s", project.name, refusal)
-    own.jobs.changed(project.id)
+    engine.jobs.changed(project.id)
 
 
-def _prediction(own: Own, project: Project, image: ImageInfo, config: LabelConfig) -> dict[str, Any]:
+def _prediction(engine: Own, project: Project, image: ImageInfo, config: LabelConfig) -> dict[str, Any]:
     """The mask of a task as Label Studio wants it: a brush per class; nothing while nothing can be learned."""
     nothing = {"result": [], "score": 0.0, "model_version": VERSION}
     if config.brush is None:
         return nothing
     try:
-        _, mask = own.answers.mask(image.id)
+        _, mask = engine.answers.mask(image.id)
     except NoPoints:
         return nothing
     labels = {label.lower(): label for label in config.brush.labels}
-    current = projects.project(own.lab, project_id=project.id)
+    current = projects.project(engine.lab, project_id=project.id)
     found = [
         _brush(config, labels[one.name.lower()], mask == one.id, f"fcnlab-{image.id}-{one.id}")
         for one in current.classes

@@ -29,9 +29,9 @@ MASK_RESPONSES: dict[int | str, dict[str, object]] = {
 
 
 @router.post("/projects/{project_id}/fit")
-def fit(own: Own, project_id: Number) -> FitOut:
+def fit(engine: Own, project_id: Number) -> FitOut:
     """Learn from all points of a project and save the model. The same points make one model."""
-    saved = own.answers.fit(project_id)
+    saved = engine.answers.fit(project_id)
     return FitOut(
         checkpoint=saved.record.checkpoint,
         n_points=saved.record.n_points,
@@ -41,19 +41,19 @@ def fit(own: Own, project_id: Number) -> FitOut:
 
 
 @router.get("/images/{image_id}/mask", response_class=Response, responses=MASK_RESPONSES)
-def get_mask(own: Own, image_id: Number, as_format: MaskFormat = "png") -> Response:
+def get_mask(engine: Own, image_id: Number, as_format: MaskFormat = "png") -> Response:
     """The mask of an image: the one it kept when it was marked done, else predicted from the points of now."""
-    image, mask = own.answers.mask(image_id)
-    return _answer(mask, services.project(own.lab, project_id=image.project_id).classes, as_format)
+    image, mask = engine.answers.mask(image_id)
+    return _answer(mask, services.project(engine.lab, project_id=image.project_id).classes, as_format)
 
 
 @router.post("/projects/{project_id}/predict", response_class=Response, responses=MASK_RESPONSES)
-def predict(own: Own, project_id: Number, file: UploadFile, as_format: MaskFormat = "png") -> Response:
+def predict(engine: Own, project_id: Number, file: UploadFile, as_format: MaskFormat = "png") -> Response:
     """The mask of a picture by what a project knows; on a file of the project its clicks and strokes are obeyed.
 
     Nothing is stored.
     """
-    project, mask = own.answers.mask_of_picture(
+    project, mask = engine.answers.mask_of_picture(
         file.file.read(), name=file.filename or "picture", project_id=project_id
     )
     return _answer(mask, project.classes, as_format)

@@ -49,9 +49,9 @@ def style() -> str:
     return STYLE if st.context.theme.type != "dark" else STYLE.replace("</style>", f"{DARK_INK}</style>")
 
 
-def chosen_project(own: Engine) -> Project | None:
+def chosen_project(engine: Engine) -> Project | None:
     """The project of the address, or the first one; a picker to change it. None when there is no project."""
-    projects = project_service.projects(own.lab)
+    projects = project_service.projects(engine.lab)
     if not projects:
         st.info("There is no project yet: create one on the **Projects** page.", icon=":material/folder_open:")
         return None

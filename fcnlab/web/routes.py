@@ -100,47 +100,47 @@ def _guarded(answer: Answer) -> Callable[[Request], Awaitable[Response]]:
     return endpoint
 
 
-async def _picture(request: Request, own: Engine) -> Response:
-    image = await _image(request, own)
-    return _file(request, await run_in_threadpool(shown_file, own.lab, image), image.picture_id)
+async def _picture(request: Request, engine: Engine) -> Response:
+    image = await _image(request, engine)
+    return _file(request, await run_in_threadpool(shown_file, engine.lab, image), image.picture_id)
 
 
-async def _tile(request: Request, own: Engine) -> Response:
-    image = await _image(request, own)
+async def _tile(request: Request, engine: Engine) -> Response:
+    image = await _image(request, engine)
     level, x, y = (request.path_params[name] for name in ("level", "x", "y"))
-    path = await run_in_threadpool(tile_file, own.lab, image, level=level, x=x, y=y)
+    path = await run_in_threadpool(tile_file, engine.lab, image, level=level, x=x, y=y)
     side = tiling_of(image)[0] * 2**level
-    own.jobs.look(image, row=(y + 0.5) * side, col=(x + 0.5) * side)
+    engine.jobs.look(image, row=(y + 0.5) * side, col=(x + 0.5) * side)
     return _file(request, path, f"{image.picture_id}-{level}-{x}-{y}")
 
 
-async def _thumbnail(request: Request, own: Engine) -> Response:
-    image = await _image(request, own)
-    return _file(request, await run_in_threadpool(thumbnail_file, own.lab, image), image.picture_id)
+async def _thumbnail(request: Request, engine: Engine) -> Response:
+    image = await _image(request, engine)
+    return _file(request, await run_in_threadpool(thumbnail_file, engine.lab, image), image.picture_id)
 
 
-async def _strip(request: Request, own: Engine) -> Response:
+async def _strip(request: Request, engine: Engine) -> Response:
     """A stretch of the images in import order, or by gain with the whole order, or those that `ids` names."""
-    project_id = await run_in_threadpool(project_of_key, own.lab, request.path_params["key"])
+    project_id = await run_in_threadpool(project_of_key, engine.lab, request.path_params["key"])
     start, count = _number(request, "start"), min(_number(request, "count", 60), STRIP_MOST)
     answer: dict[str, Any] = {}
     if request.query_params.get("sort") == "gain":
-        ranking = own.jobs.gains.ranking(project_id)
+        ranking = engine.jobs.gains.ranking(project_id)
         if "ids" in request.query_params:
             ids = _numbers(request, "ids")[:STRIP_MOST]
-            cells = await run_in_threadpool(strip_of, own.lab, ranking, project_id=project_id, image_ids=ids)
+            cells = await run_in_threadpool(strip_of, engine.lab, ranking, project_id=project_id, image_ids=ids)
         else:
             found = await run_in_threadpool(
-                ranked_strip, own.lab, ranking, project_id=project_id, start=start, count=count
+                ranked_strip, engine.lab, ranking, project_id=project_id, start=start, count=count
             )
             cells = found.cells
             answer = {"order": found.order, "waiting": ranking.waiting, "ranked": len(ranking.gains)}
         images = tuple(one.image for one in cells)
         gains = [{"gain": one.gain} for one in cells]
     else:
-        n_images, images = await run_in_threadpool(strip, own.lab, project_id=project_id, start=start, count=count)
+        n_images, images = await run_in_threadpool(strip, engine.lab, project_id=project_id, start=start, count=count)
         answer, gains = {"n_images": n_images}, [{}] * len(images)
-    objects = await run_in_threadpool(marked_objects, own.lab, project_id=project_id, images=images)
+    objects = await run_in_threadpool(marked_objects, engine.lab, project_id=project_id, images=images)
     answer["items"] = [_item(one, objects) | gain for one, gain in zip(images, gains, strict=True)]
     return JSONResponse(answer, headers={"Cache-Control": "no-store"})
 
@@ -152,34 +152,34 @@ def _item(image: ImageInfo, objects: Mapping[int, int]) -> dict[str, Any]:
     return about | {"state": image.state, "is_complete": image.is_complete}
 
 
-async def _queries(request: Request, own: Engine) -> Response:
+async def _queries(request: Request, engine: Engine) -> Response:
     """Pixels to ask about; answers when every click stored before is learned from."""
-    image = await _image(request, own)
+    image = await _image(request, engine)
     strategy = request.query_params.get("strategy", "margin")
     if strategy not in ASKED_BY:
         return PlainTextResponse(f"strategy {strategy!r} is none of {', '.join(ASKED_BY)}", status_code=400)
     numbers = _numbers(request, "avoid")[: 2 * AVOIDED_MOST]
     avoid = list(zip(numbers[::2], numbers[1::2], strict=False))
-    own.jobs.gains.ranking(image.project_id)  # the next image will be wanted soon
+    engine.jobs.gains.ranking(image.project_id)  # the next image will be wanted soon
     found = await asyncio.wrap_future(
-        ask(own.jobs, image, count=_number(request, "count", COUNT), strategy=ASKED_BY[strategy], avoid=avoid)
+        ask(engine.jobs, image, count=_number(request, "count", COUNT), strategy=ASKED_BY[strategy], avoid=avoid)
     )
     return JSONResponse({"source": found.source, "pixels": found.pixels}, headers={"Cache-Control": "no-store"})
 
 
-async def _overlay(request: Request, own: Engine) -> Response:
+async def _overlay(request: Request, engine: Engine) -> Response:
     """Long poll: answers when an overlay or a status newer than the browser's is there."""
     key, image_id = request.path_params["key"], request.path_params["image_id"]
-    project_id = await run_in_threadpool(project_of_image, own.lab, key=key, image_id=image_id)
+    project_id = await run_in_threadpool(project_of_image, engine.lab, key=key, image_id=image_id)
     client = request.query_params.get("client", "")
     known, status = _number(request, "after"), _number(request, "status")
-    mode, overlay_store = request.query_params.get("mode", "mask"), own.jobs.overlay_store
+    mode, overlay_store = request.query_params.get("mode", "mask"), engine.jobs.overlay_store
     after, shown = known, overlay_store.overlay(image_id)
     if mode in HEAT_MODES and shown is not None and not shown.is_final and overlay_store.opinion(image_id) is None:
         after = max(known, shown.number)
-        await run_in_threadpool(own.jobs.remake, project_id, image_id)
+        await run_in_threadpool(engine.jobs.remake, project_id, image_id)
     else:
-        own.jobs.watch(project_id, image_id, client_id=client)
+        engine.jobs.watch(project_id, image_id, client_id=client)
     await overlay_store.changed(image_id, overlay=after, status=status, timeout_s=LONG_POLL_S)
     overlay = overlay_store.overlay(image_id)
     meta = overlay_meta(overlay, overlay_store.status(image_id), client=client)
@@ -216,11 +216,11 @@ def overlay_meta(overlay: Overlay | None, status: Status, *, client: str) -> dic
     }
 
 
-async def _objects(request: Request, own: Engine) -> Response:
+async def _objects(request: Request, engine: Engine) -> Response:
     """The objects and counts that belong to the newest overlay of an image, in a project that counts."""
     key, image_id = request.path_params["key"], request.path_params["image_id"]
-    await run_in_threadpool(project_of_image, own.lab, key=key, image_id=image_id)
-    overlay = own.jobs.overlay_store.overlay(image_id)
+    await run_in_threadpool(project_of_image, engine.lab, key=key, image_id=image_id)
+    overlay = engine.jobs.overlay_store.overlay(image_id)
     count = overlay.count if overlay else None
     answer = {
         "overlay": overlay.number if overlay else 0,
@@ -257,9 +257,9 @@ def _file(request: Request, path: Path, picture_id: str) -> Response:
     return FileResponse(path, headers=headers)
 
 
-async def _image(request: Request, own: Engine) -> ImageInfo:
+async def _image(request: Request, engine: Engine) -> ImageInfo:
     return await run_in_threadpool(
-        image_of_key, own.lab, key=request.path_params["key"], image_id=request.path_params["image_id"]
+        image_of_key, engine.lab, key=request.path_params["key"], image_id=request.path_params["image_id"]
     )
 
 
@@ -274,9 +274,9 @@ def _number(request: Request, name: str, default: int = 0) -> int:
     return int(text) if text.isdecimal() and len(text) < 17 else default
 
 
-async def _download(request: Request, own: Engine) -> Response:
+async def _download(request: Request, engine: Engine) -> Response:
     token, name = request.path_params["token"], request.path_params["name"]
-    path = await run_in_threadpool(find_download, own.lab, token=token, name=name)
+    path = await run_in_threadpool(find_download, engine.lab, token=token, name=name)
     return FileResponse(path, filename=path.name, headers={"Cache-Control": "no-store"})
 
 

@@ -73,8 +73,8 @@ def engine() -> Engine:
 @st.cache_resource(show_spinner=False)
 def count_jobs() -> CountJobs:
     """Who counts whole projects in this process."""
-    own = engine()
-    return CountJobs(own.lab, own.jobs)
+    of_process = engine()
+    return CountJobs(of_process.lab, of_process.jobs)
 
 
 @st.cache_data(show_spinner=False, max_entries=50_000)
@@ -92,9 +92,9 @@ def mask_tile(picture: str, mask: str, classes: tuple[ClassLabel, ...], backgrou
 @st.cache_data(
     show_spinner="Reading the image", max_entries=8, hash_funcs={ImageInfo: lambda image: image.content_hash}
 )
-def image_sample(_own: Engine, image: ImageInfo) -> Sample:
+def image_sample(_engine: Engine, image: ImageInfo) -> Sample:
     """Part of an image as its file holds it, which never changes."""
-    return sample_of(_own.lab, image)
+    return sample_of(_engine.lab, image)
 
 
 def current_view() -> View:

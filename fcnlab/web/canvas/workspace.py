@@ -19,36 +19,38 @@ OFFERED_COLOURS = 9
 """Colours from the palette that the browser offers for a new class."""
 
 
-def draw_workspace(own: Engine, *, project_id: int, labeller: str) -> None:
+def draw_workspace(engine: Engine, *, project_id: int, labeller: str) -> None:
     """Draw the canvas and everything round it; call inside a fragment."""
     view = session.current_view()
     client = session.client_id()
-    shown = scene(own.lab, project_id=project_id, image_id=view.image_id, client_id=client, labeller=labeller)
+    shown = scene(engine.lab, project_id=project_id, image_id=view.image_id, client_id=client, labeller=labeller)
     if shown.image is not None and session.peek("opened") != shown.image.id:
         session.remember("opened", shown.image.id)
-        _, following = strip(own.lab, project_id=project_id, start=shown.place.position if shown.place else 0, count=2)
-        own.jobs.opened(project_id, shown.image.id, next_ids=[image.id for image in following])
+        _, following = strip(
+            engine.lab, project_id=project_id, start=shown.place.position if shown.place else 0, count=2
+        )
+        engine.jobs.opened(project_id, shown.image.id, next_ids=[image.id for image in following])
     canvas.draw(
         scene_data(shown, client=client, labeller=labeller, refusals=session.recall("refusals", [])),
         key=session.CANVAS_KEY,
-        on_events=lambda raw: take_events(own, raw, project_id=project_id, labeller=labeller),
+        on_events=lambda raw: take_events(engine, raw, project_id=project_id, labeller=labeller),
         on_goto=_go_to,
     )
 
 
-def take_events(own: Engine, raw: object, *, project_id: int, labeller: str) -> None:
+def take_events(engine: Engine, raw: object, *, project_id: int, labeller: str) -> None:
     """Store what a browser sent, then tell the learner; runs before the page's body."""
     try:
         batch = canvas.read_events(raw)
         refusals = []
-        for owner, events in _by_project(own, batch, project_id):
+        for owner, events in _by_project(engine, batch, project_id):
             part = EventBatch(batch.client_id, events)
-            applied = apply_events(own.lab, part, project_id=owner, labeller=labeller)
+            applied = apply_events(engine.lab, part, project_id=owner, labeller=labeller)
             refusals += [refusal.reason for refusal in applied.refusals]
             for image_id in applied.changed_images | {event.image_id for event in events}:
-                own.jobs.clicked(owner, image_id, client_id=batch.client_id, acknowledged=applied.acknowledged)
+                engine.jobs.clicked(owner, image_id, client_id=batch.client_id, acknowledged=applied.acknowledged)
             if applied.changed_classes:
-                own.jobs.changed(owner)
+                engine.jobs.changed(owner)
     except FcnlabError as failure:
         refusals = [str(failure)]
     session.remember("refusals", refusals)
@@ -59,9 +61,9 @@ def look_of(project: Project) -> str:
     return "" if project.imaging.is_plain else project.imaging.digest
 
 
-def _by_project(own: Engine, batch: EventBatch, current: int) -> list[tuple[int, tuple[Event, ...]]]:
+def _by_project(engine: Engine, batch: EventBatch, current: int) -> list[tuple[int, tuple[Event, ...]]]:
     """Runs of events of one project each: a tab may have changed the project with clicks still unsent."""
-    owners = projects_of_images(own.lab, image_ids={event.image_id for event in batch.events})
+    owners = projects_of_images(engine.lab, image_ids={event.image_id for event in batch.events})
     return [
         (owner, tuple(events))
         for owner, events in groupby(batch.events, key=lambda event: owners.get(event.image_id, current))

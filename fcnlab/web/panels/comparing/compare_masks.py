@@ -21,9 +21,9 @@ STYLE = (
 )
 
 
-def draw_masks(own: Engine, project: Project, found: Standing) -> None:
+def draw_masks(engine: Engine, project: Project, found: Standing) -> None:
     """For each image the picture and what everybody says about it."""
-    shown = galleries(own.lab, found)
+    shown = galleries(engine.lab, found)
     if not shown:
         return
     st.markdown("**Masks side by side**")

@@ -51,7 +51,7 @@ def invitation(project: Project) -> None:
 
 
 @st.fragment
-def form(own: Engine, project: Project) -> None:
+def form(engine: Engine, project: Project) -> None:
     """Choices and the button that starts; reruns alone."""
     counts = project.task is Task.COUNTS
     networks = _networks(counts=counts)
@@ -71,7 +71,9 @@ def form(own: Engine, project: Project) -> None:
         side = right.select_slider(
             "Input size", SIDES, 384, help="Longer side in pixels at which all look at a picture. Smaller is faster."
         )
-    labelled = [one for one in images(own.lab, project_id=project.id) if one.n_points or (counts and one.is_complete)]
+    labelled = [
+        one for one in images(engine.lab, project_id=project.id) if one.n_points or (counts and one.is_complete)
+    ]
     with st.expander("Images and more", icon=":material/tune:"):
         image_ids, shown_ids, has_instant, staged, seed = _more(labelled)
     if st.button("Compare", type="primary", icon=":material/compare_arrows:", disabled=not networks):
@@ -89,8 +91,8 @@ def form(own: Engine, project: Project) -> None:
             )
             labeller = session.labeller() or "anonymous"
             with st.spinner("Choosing the images that nobody learns from"):
-                made = start_comparison(own.lab, project_id=project.id, spec=spec, labeller=labeller)
-            ensure_worker(own.lab, project_id=project.id)
+                made = start_comparison(engine.lab, project_id=project.id, spec=spec, labeller=labeller)
+            ensure_worker(engine.lab, project_id=project.id)
         except FcnlabError as failure:
             session.explained(failure)
             return

@@ -61,34 +61,34 @@ def chosen(known: Sequence[Comparison]) -> Comparison:
     return by_id[number]
 
 
-def watch(own: Engine, project: Project, found: Standing) -> None:
+def watch(engine: Engine, project: Project, found: Standing) -> None:
     """All of a comparison; while it goes on, what changes is drawn again by itself."""
-    _head(own, found)
+    _head(engine, found)
     if found.is_open:
-        st.fragment(_live, run_every=REFRESH_S)(own, found.comparison.id, found.n_measured)
+        st.fragment(_live, run_every=REFRESH_S)(engine, found.comparison.id, found.n_measured)
     else:
         _table(found)
         draw_charts(found)
-    draw_masks(own, project, found)
+    draw_masks(engine, project, found)
     _legend(found)
-    _keep(own, found)
+    _keep(engine, found)
 
 
-def _live(own: Engine, comparison_id: int, n_measured: int) -> None:
+def _live(engine: Engine, comparison_id: int, n_measured: int) -> None:
     """What changes while a comparison goes on; a new result draws the whole page again."""
     try:
-        found = service.standing(own.lab, comparison_id=comparison_id)
+        found = service.standing(engine.lab, comparison_id=comparison_id)
     except FcnlabError as failure:
         session.explained(failure)
         return
     if not found.is_open or found.n_measured != n_measured:
         st.rerun(scope="app")
-    _progress(own, found)
+    _progress(engine, found)
     _table(found)
     draw_charts(found)
 
 
-def _head(own: Engine, found: Standing) -> None:
+def _head(engine: Engine, found: Standing) -> None:
     """What is compared on what, and the buttons that end or delete it."""
     spec, number = found.spec, found.comparison.id
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -100,12 +100,12 @@ def _head(own: Engine, found: Standing) -> None:
             with st.popover("Cancel", icon=":material/close:"):
                 st.write("This ends all its trainings for good. Results that are in stay.")
                 if st.button("Cancel the comparison", type="primary"):
-                    _do(lambda: service.cancel_comparison(own.lab, comparison_id=number))
+                    _do(lambda: service.cancel_comparison(engine.lab, comparison_id=number))
         else:
             with st.popover("Delete", icon=":material/delete:"):
                 st.write("This deletes its results and networks. Those kept as a version stay.")
                 if st.button("Delete the comparison", type="primary"):
-                    _do(lambda: service.delete_comparison(own.lab, comparison_id=number))
+                    _do(lambda: service.delete_comparison(engine.lab, comparison_id=number))
     held = f"{len(spec.held_out)} held out" if spec.held_out else "none held out, so there are no scores"
     n_points = next((one.measured.n_points for one in found.participants if one.measured), None)
     learned = "" if n_points is None else f", {n_points:,} points learned from"
@@ -118,7 +118,7 @@ def _head(own: Engine, found: Standing) -> None:
     )
 
 
-def _progress(own: Engine, found: Standing) -> None:
+def _progress(engine: Engine, found: Standing) -> None:
     networks = [one for one in found.participants if one.training is not None]
     parts = [_part(one, found) for one in networks]
     at_work = next((one for one in networks if one.state is TrainingState.RUNNING), None)
@@ -133,11 +133,11 @@ def _progress(own: Engine, found: Standing) -> None:
         words = f"{at_work.title} is training; about {duration_in_words(left)} of training left in all"
     n_over = sum(not one.training.is_open for one in networks if one.training)
     st.progress(min(1.0, sum(parts) / len(parts)), f"{n_over} of {len(networks)} done. {words}.")
-    is_due = not found.is_served and own.lab.clock() - found.comparison.created_at > LATE_AFTER
+    is_due = not found.is_served and engine.lab.clock() - found.comparison.created_at > LATE_AFTER
     if is_due:
-        st.warning(f"No worker is at work. The log of the last one is in {own.lab.folders.logs}.")
+        st.warning(f"No worker is at work. The log of the last one is in {engine.lab.folders.logs}.")
         if st.button("Start a worker", icon=":material/restart_alt:"):
-            _do(lambda: ensure_worker(own.lab, project_id=found.comparison.project_id))
+            _do(lambda: ensure_worker(engine.lab, project_id=found.comparison.project_id))
 
 
 def _table(found: Standing) -> None:
@@ -235,7 +235,7 @@ def _legend(found: Standing) -> None:
     st.html(LIST_STYLE + f'<div class="fcnlab-list">{"".join(f"<div>{one}</div>" for one in entries)}</div>')
 
 
-def _keep(own: Engine, found: Standing) -> None:
+def _keep(engine: Engine, found: Standing) -> None:
     """Make a model of one of the networks."""
     ready = {one.training.id: one for one in found.participants if one.training is not None and one.measured}
     if not ready:
@@ -250,7 +250,7 @@ def _keep(own: Engine, found: Standing) -> None:
         if ready[number].model_id is not None:
             st.button("Kept as a version", icon=":material/check:", disabled=True)
         elif st.button("Keep as a version", icon=":material/bookmark_add:"):
-            _do(lambda: service.keep_as_version(own.lab, training_id=number))
+            _do(lambda: service.keep_as_version(engine.lab, training_id=number))
 
 
 def _part(one: Participant, found: Standing) -> float:

@@ -25,13 +25,13 @@ STATE_COLOURS = {"done": "#009E73", "all marked": "#009E73", "in progress": "#56
 BAR_PX, ROW_PX = 22, 34
 
 
-def draw(own: Engine, project: Project) -> None:
+def draw(engine: Engine, project: Project) -> None:
     """Numbers, then a chart each of images by state, points by labeller and class, and area by class."""
-    found = dashboard(own.lab, project_id=project.id)
+    found = dashboard(engine.lab, project_id=project.id)
     numbers = st.columns(4)
     numbers[0].metric("Images", found.n_images)
     if project.task is Task.COUNTS:
-        marked = marked_totals(own.lab, project_id=project.id)
+        marked = marked_totals(engine.lab, project_id=project.id)
         numbers[1].metric("All marked", marked.n_complete, help="Images whose points are their exact count.")
         numbers[2].metric("Objects marked", marked.n_objects)
         states = _marked_states(marked)
@@ -48,9 +48,9 @@ def draw(own: Engine, project: Project) -> None:
         st.html(legend([(f"{words}: {n}", STATE_COLOURS[words]) for words, n in states.items()]))
     if found.n_points:
         st.markdown("**Points by labeller and class**")
-        _chart(_points(own, project), height=ROW_PX * len(found.points_by_labeller) + 36)
+        _chart(_points(engine, project), height=ROW_PX * len(found.points_by_labeller) + 36)
         st.html(legend([(label.name, label.colour) for label in project.classes]))
-    areas = _areas(own, project)
+    areas = _areas(engine, project)
     if areas:
         st.markdown("**Area by class, in done images**")
         _chart(_area_bars(project, areas), height=ROW_PX * len(areas) + 36)
@@ -92,12 +92,12 @@ def _states(states: dict[str, int]) -> Any:
     )
 
 
-def _points(own: Engine, project: Project) -> Any:
+def _points(engine: Engine, project: Project) -> Any:
     names = {label.id: label.name for label in project.classes}
     places = {label.id: place for place, label in enumerate(project.classes)}
     rows = [
         {"labeller": one.labeller, "class": names[one.class_id], "points": one.count, "place": places[one.class_id]}
-        for one in point_tallies(own.lab, project_id=project.id)
+        for one in point_tallies(engine.lab, project_id=project.id)
         if one.class_id in names
     ]
     return _bars(rows).encode(
@@ -132,10 +132,10 @@ def _class_colours(project: Project) -> Any:
     return alt.Color("class:N", scale=alt.Scale(domain=names, range=colours), sort=names, legend=None)
 
 
-def _areas(own: Engine, project: Project) -> dict[int, float]:
+def _areas(engine: Engine, project: Project) -> dict[int, float]:
     """Share of each class in use among the pixels of all kept masks; nothing when none is kept."""
     pixels: Counter[int] = Counter()
-    for file in kept_mask_files(own.lab, project_id=project.id):
+    for file in kept_mask_files(engine.lab, project_id=project.id):
         pixels.update(session.mask_area(str(file)))
     total = sum(pixels.values())
     return {label.id: pixels[label.id] / total for label in project.classes} if total else {}

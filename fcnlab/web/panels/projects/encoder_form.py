@@ -26,20 +26,20 @@ OTHER = "other timm network"
 SCALES = (2.0, 1.0, 0.5, 0.25)
 
 
-def draw(own: Engine, project: Project, *, is_instant: bool) -> None:
+def draw(engine: Engine, project: Project, *, is_instant: bool) -> None:
     """What the learner looks at an image with; a change takes effect when it is applied.
 
     Args:
-        own: the engine.
+        engine: of this process.
         project: whose learner.
         is_instant: whether the learner makes the masks; a chosen model has an encoder of its own.
     """
     st.markdown("**Encoder**")
-    _form(own, project, is_disabled=not is_instant)
+    _form(engine, project, is_disabled=not is_instant)
 
 
 @st.fragment
-def _form(own: Engine, project: Project, *, is_disabled: bool) -> None:
+def _form(engine: Engine, project: Project, *, is_disabled: bool) -> None:
     known = project.learner
     key = f"encoder-{project.id}-{encoding_of(known)}"
     encoder = _encoder(known, key=key, is_disabled=is_disabled)
@@ -65,9 +65,9 @@ def _form(own: Engine, project: Project, *, is_disabled: bool) -> None:
     same_scales = set(scales) == set(known.scales)
     in_order = known.scales if same_scales else tuple(sorted(scales, reverse=True))
     is_same = (encoder, weights, in_order) == encoding_of(known)
-    st.caption(_cost(own, project, is_same=is_same))
+    st.caption(_cost(engine, project, is_same=is_same))
     if st.button("Apply encoder", type="primary", disabled=is_disabled or is_same, key=f"{key}-apply"):
-        _apply(own, project.id, encoder, weights, in_order)
+        _apply(engine, project.id, encoder, weights, in_order)
 
 
 def _encoder(known: LearnerSpec, *, key: str, is_disabled: bool) -> str:
@@ -96,10 +96,10 @@ def _encoder(known: LearnerSpec, *, key: str, is_disabled: bool) -> str:
     ).strip()
 
 
-def _cost(own: Engine, project: Project, *, is_same: bool) -> str:
+def _cost(engine: Engine, project: Project, *, is_same: bool) -> str:
     if is_same:
         return "Another encoder or scale takes effect when it is applied, and every image is encoded again then."
-    count = images_with_points(own.lab, project_id=project.id)
+    count = images_with_points(engine.lab, project_id=project.id)
     images = "1 image with points" if count == 1 else f"{count} images with points"
     return (
         f"Every image of the project is encoded again when it is next needed: {images}, about a moment per megapixel. "
@@ -107,15 +107,15 @@ def _cost(own: Engine, project: Project, *, is_same: bool) -> str:
     )
 
 
-def _apply(own: Engine, project_id: int, encoder: str, weights: str, scales: tuple[float, ...]) -> None:
+def _apply(engine: Engine, project_id: int, encoder: str, weights: str, scales: tuple[float, ...]) -> None:
     try:
-        known = project_of(own.lab, project_id=project_id).learner  # others may have changed the rest meanwhile
+        known = project_of(engine.lab, project_id=project_id).learner  # others may have changed the rest meanwhile
         wanted = changed_learner(known, {"encoder": encoder, "encoder_weights": weights, "scales": scales})
         with st.spinner("Trying the encoder"):
-            set_learner(own.lab, project_id=project_id, learner=wanted)
+            set_learner(engine.lab, project_id=project_id, learner=wanted)
     except FcnlabError as failure:
         session.explained(failure)
         st.caption("The project keeps the encoder it has.")
         return
-    own.jobs.changed(project_id)
+    engine.jobs.changed(project_id)
     st.rerun()

@@ -25,7 +25,7 @@ SHOWN_MOST = 200
 """Files left out that are named on the page."""
 
 
-def add_images(own: Engine, project: Project) -> None:
+def add_images(engine: Engine, project: Project) -> None:
     """Upload and folder import, and what the last one did."""
     st.subheader("Add images", anchor=False)
     sources = st.container()
@@ -36,11 +36,11 @@ def add_images(own: Engine, project: Project) -> None:
     )
     here, server, web = sources.tabs(["This computer", "Server folder", "Web address"])
     with here:
-        _upload(own, project)
+        _upload(engine, project)
     with server:
-        _folder(own, project)
+        _folder(engine, project)
     with web:
-        _address(own, project)
+        _address(engine, project)
     _report(project)
 
 
@@ -48,7 +48,7 @@ def _with_masks() -> bool:
     return bool(st.session_state.get(MASKS_KEY, False))
 
 
-def _upload(own: Engine, project: Project) -> None:
+def _upload(engine: Engine, project: Project) -> None:
     turn = session.peek("uploads", 0)  # another key empties the widget
     files = st.file_uploader(
         WELCOME,
@@ -57,14 +57,17 @@ def _upload(own: Engine, project: Project) -> None:
     )
     if files:
         _import(
-            own, project, import_uploads(own.lab, files, project_id=project.id, with_masks=_with_masks()), total=None
+            engine,
+            project,
+            import_uploads(engine.lab, files, project_id=project.id, with_masks=_with_masks()),
+            total=None,
         )
         session.remember("uploads", turn + 1)
         st.rerun()
 
 
-def _folder(own: Engine, project: Project) -> None:
-    roots = own.lab.settings.import_roots
+def _folder(engine: Engine, project: Project) -> None:
+    roots = engine.lab.settings.import_roots
     if not roots:
         st.caption(
             "No folder may be read from here yet. Whoever runs the server can allow some with the environment "
@@ -79,16 +82,16 @@ def _folder(own: Engine, project: Project) -> None:
         pressed = st.form_submit_button("Import it", icon=":material/drive_folder_upload:")
     if pressed and typed.strip():
         try:
-            steps = import_path(own.lab, Path(typed.strip()), project_id=project.id, with_masks=_with_masks())
-            _import(own, project, steps, total=None)
+            steps = import_path(engine.lab, Path(typed.strip()), project_id=project.id, with_masks=_with_masks())
+            _import(engine, project, steps, total=None)
         except FcnlabError as failure:
             session.explained(failure)
         else:
             st.rerun()
 
 
-def _address(own: Engine, project: Project) -> None:
-    if not allows_uris(own.lab):
+def _address(engine: Engine, project: Project) -> None:
+    if not allows_uris(engine.lab):
         st.caption(
             "No address may be read from here yet. Whoever runs the server can allow some with the environment "
             'variables FCNLAB_IMPORT_SCHEMES, for example `["https"]`, and FCNLAB_IMPORT_HOSTS, for example '
@@ -100,15 +103,15 @@ def _address(own: Engine, project: Project) -> None:
         pressed = st.form_submit_button("Import it", icon=":material/cloud_download:")
     if pressed and typed.strip():
         try:
-            steps = import_uri(own.lab, typed.strip(), project_id=project.id, with_masks=_with_masks())
-            _import(own, project, steps, total=None)
+            steps = import_uri(engine.lab, typed.strip(), project_id=project.id, with_masks=_with_masks())
+            _import(engine, project, steps, total=None)
         except FcnlabError as failure:
             session.explained(failure)
         else:
             st.rerun()
 
 
-def _import(own: Engine, project: Project, steps: Iterable[ImportProgress], *, total: int | None) -> None:
+def _import(engine: Engine, project: Project, steps: Iterable[ImportProgress], *, total: int | None) -> None:
     bar = st.progress(0.0, "Reading")
     added, known = 0, 0
     refused: list[tuple[str, str]] = []
@@ -125,7 +128,7 @@ def _import(own: Engine, project: Project, steps: Iterable[ImportProgress], *, t
                 added += 1
     except StorageFull as failure:
         refused.append(("all that follow", str(failure)))
-    own.jobs.changed(project.id)
+    engine.jobs.changed(project.id)
     session.remember("imported", (project.id, added, known, refused, set_aside))
 
 

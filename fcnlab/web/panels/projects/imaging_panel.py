@@ -20,28 +20,28 @@ AUTOMATIC, TOGETHER, EACH = "Automatic", "One range", "A range each"
 WORDS = ("Red", "Green", "Blue")
 
 
-def draw(own: Engine, project: Project) -> None:
+def draw(engine: Engine, project: Project) -> None:
     """A closed section; nothing where there are no images. What is set stays until it is applied."""
-    known = images(own.lab, project_id=project.id, count=OFFERED)
+    known = images(engine.lab, project_id=project.id, count=OFFERED)
     if not known:
         return
     with st.expander("Channels and contrast", icon=":material/contrast:"):
-        _form(own, project, known)
+        _form(engine, project, known)
 
 
 @st.fragment
-def _form(own: Engine, project: Project, known: tuple[ImageInfo, ...]) -> None:
+def _form(engine: Engine, project: Project, known: tuple[ImageInfo, ...]) -> None:
     try:
         names, key = {one.id: one.name for one in known}, f"imaging-{project.id}-image"
         image_id = st.selectbox("Try it on", list(names), format_func=lambda one: names[one], key=key)
         image = next(one for one in known if one.id == image_id)
-        sample = session.image_sample(own, image)
+        sample = session.image_sample(engine, image)
         controls, preview = st.columns([1, 1], gap="medium")
         with controls:
             wanted = _wanted(project, sample)
         with preview:
             st.image(sample.picture(wanted)[0], width="stretch")
-        _buttons(own, project, wanted)
+        _buttons(engine, project, wanted)
     except FcnlabError as failure:
         session.explained(failure)
 
@@ -97,7 +97,7 @@ def _slider(word: str, whole: Stretch, now: Stretch | None, *, key: str) -> Stre
     return Stretch(*found) if found[0] < found[1] else Stretch(found[0], found[0] + (high - low) / 1000)
 
 
-def _buttons(own: Engine, project: Project, wanted: Imaging) -> None:
+def _buttons(engine: Engine, project: Project, wanted: Imaging) -> None:
     with st.container(horizontal=True):
         applied = st.button("Apply to all images", type="primary", disabled=wanted == project.imaging)
         plain = st.button("Take images as they come", disabled=project.imaging.is_plain)
@@ -107,14 +107,14 @@ def _buttons(own: Engine, project: Project, wanted: Imaging) -> None:
     bar = st.progress(0.0, "Making pictures")
     refused = []
     try:
-        for step in set_imaging(own.lab, project_id=project.id, imaging=Imaging() if plain else wanted):
+        for step in set_imaging(engine.lab, project_id=project.id, imaging=Imaging() if plain else wanted):
             bar.progress(step.done / step.total, f"{step.done} of {step.total}")
             if step.refused:
                 refused.append(f"{step.name}: {step.refused}")
     except FcnlabError as refusal:
         session.explained(refusal)
         return
-    own.jobs.changed(project.id)
+    engine.jobs.changed(project.id)
     if refused:
         st.warning("Some pictures stayed as they were.")
         for line in refused:

@@ -44,16 +44,16 @@ class Given:
         return (str(self.path), *((file.name, len(file.getbuffer())) for file in self.files))
 
     @contextmanager
-    def opened(self, own: Engine) -> Iterator[tuple[Path, str, bool]]:
+    def opened(self, engine: Engine) -> Iterator[tuple[Path, str, bool]]:
         """A path, what to call it, and whether it may lie anywhere."""
         if self.path is not None:
             yield self.path, self.path.name, False
             return
-        with sent_labels(own.lab, self.files) as (path, name):
+        with sent_labels(engine.lab, self.files) as (path, name):
             yield path, name, True
 
 
-def draw(own: Engine, project: Project) -> None:
+def draw(engine: Engine, project: Project) -> None:
     """A closed section with the files, the options, and the labels that are there."""
     with st.expander("Labels from other tools", icon=":material/draw:"):
         st.caption(
@@ -61,14 +61,14 @@ def draw(own: Engine, project: Project) -> None:
             "RootPainter, mask images, CSV. They are matched to the images by name, become training points, and models "
             "are measured on them. Clicks are never changed."
         )
-        given = _given(own, project)
+        given = _given(engine, project)
         if given is not None:
-            _offer(own, project, given)
+            _offer(engine, project, given)
         _report(project)
-        _sources(own, project)
+        _sources(engine, project)
 
 
-def _given(own: Engine, project: Project) -> Given | None:
+def _given(engine: Engine, project: Project) -> Given | None:
     turn = session.peek("label_uploads", 0)  # another key empties the widget
     sent = st.file_uploader(
         "Label files, or a zip archive of them",
@@ -78,7 +78,7 @@ def _given(own: Engine, project: Project) -> Given | None:
     )
     if sent:
         return Given(files=tuple(sent))
-    roots = own.lab.settings.import_roots
+    roots = engine.lab.settings.import_roots
     if not roots:
         return None
     typed = st.text_input(
@@ -87,11 +87,11 @@ def _given(own: Engine, project: Project) -> Given | None:
     return Given(path=Path(typed.strip())) if typed.strip() else None
 
 
-def _offer(own: Engine, project: Project, given: Given) -> None:
+def _offer(engine: Engine, project: Project, given: Given) -> None:
     """Options, what was found, and the button."""
     request = _request(project)
     try:
-        total, words, notes, classes = _found(own, project, given, request)
+        total, words, notes, classes = _found(engine, project, given, request)
     except FcnlabError as failure:
         session.explained(failure)
         return
@@ -102,7 +102,7 @@ def _offer(own: Engine, project: Project, given: Given) -> None:
     mapping = label_classes.draw(project, classes)
     if st.button("Import the labels", type="primary", icon=":material/download_done:", disabled=mapping is None):
         request = replace(request, mapping=mapping or {}, add_classes=True)
-        _import(own, project, given, request)
+        _import(engine, project, given, request)
         session.remember("label_uploads", session.peek("label_uploads", 0) + 1)
         st.rerun()
 
@@ -149,7 +149,7 @@ def _request(project: Project) -> LabelRequest:
 
 
 def _found(
-    own: Engine, project: Project, given: Given, request: LabelRequest
+    engine: Engine, project: Project, given: Given, request: LabelRequest
 ) -> tuple[int | None, str, tuple[str, ...], Sequence[ClassMatch]]:
     """(images, what it was taken for, notes, classes) of what is on offer; opened again only when that changes."""
     key = (project, given.key, request.as_format, request.rest)
@@ -159,9 +159,9 @@ def _found(
         return found
     with (
         st.spinner("Looking into it"),
-        given.opened(own) as (path, name, anywhere),
+        given.opened(engine) as (path, name, anywhere),
         found_labels(
-            own.lab, path, project_id=project.id, request=request, name=name, allow_anywhere=anywhere
+            engine.lab, path, project_id=project.id, request=request, name=name, allow_anywhere=anywhere
         ) as opened,
     ):
         found = (opened.total, opened.words, opened.notes, opened.classes)
@@ -169,16 +169,16 @@ def _found(
     return found
 
 
-def _import(own: Engine, project: Project, given: Given, request: LabelRequest) -> None:
+def _import(engine: Engine, project: Project, given: Given, request: LabelRequest) -> None:
     bar = st.progress(0.0, "Reading")
     counts: Counter[str] = Counter()
     left_out: list[tuple[str, str]] = []
     share = ""
     try:
         with (
-            given.opened(own) as (path, name, anywhere),
+            given.opened(engine) as (path, name, anywhere),
             found_labels(
-                own.lab, path, project_id=project.id, request=request, name=name, allow_anywhere=anywhere
+                engine.lab, path, project_id=project.id, request=request, name=name, allow_anywhere=anywhere
             ) as found,
         ):
             left_out += [(one.name, one.reason) for one in found.left_out]
@@ -194,7 +194,7 @@ def _import(own: Engine, project: Project, given: Given, request: LabelRequest) 
             share = found.share().words
     except FcnlabError as failure:
         left_out.append(("the rest", str(failure)))
-    own.jobs.changed(project.id)
+    engine.jobs.changed(project.id)
     session.remember("labels_imported", (project.id, dict(counts), left_out, share))
 
 
@@ -223,9 +223,9 @@ def _report(project: Project) -> None:
             st.text(f"{name}: {reason}")
 
 
-def _sources(own: Engine, project: Project) -> None:
+def _sources(engine: Engine, project: Project) -> None:
     """Where the labels came from, each with a button that takes them away."""
-    for number, (source, count, n_points) in enumerate(counted_by_source(own.lab, project_id=project.id)):
+    for number, (source, count, n_points) in enumerate(counted_by_source(engine.lab, project_id=project.id)):
         with st.container(horizontal=True, vertical_alignment="center"):
             as_format, _, name = source.partition(":")
             title = label_formats().get(as_format, as_format)
@@ -233,9 +233,9 @@ def _sources(own: Engine, project: Project) -> None:
             st.space("stretch")
             if st.button("Remove", key=f"labels-remove-{project.id}-{number}", icon=":material/undo:"):
                 try:
-                    remove_source(own.lab, project_id=project.id, source=source)
+                    remove_source(engine.lab, project_id=project.id, source=source)
                 except FcnlabError as failure:
                     session.explained(failure)
                     return
-                own.jobs.changed(project.id)
+                engine.jobs.changed(project.id)
                 st.rerun()

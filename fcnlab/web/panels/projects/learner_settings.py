@@ -24,18 +24,18 @@ KEPT_AT_RESET = ("encoder", "encoder_weights", "scales", "object_mode")
 """What the advanced settings leave alone."""
 
 
-def popover(own: Engine, project: Project) -> None:
+def popover(engine: Engine, project: Project) -> None:
     """A button that opens the learner settings of the project; all but the encoder take effect at once."""
     spec = project.learner
     with st.popover("Learner", icon=":material/tune:"):
-        _made_by(own, project)
+        _made_by(engine, project)
         is_instant = project.model_id is None
         if not is_instant:
             st.caption("A chosen model learns from no clicks, but obeys them. Settings of the learner alone rest.")
         if project.task is Task.COUNTS:  # what counts has no borders, and its classes need no balance
             wanted = _looks(spec)
             with st.expander("Advanced"):
-                encoder_form.draw(own, project, is_instant=is_instant)
+                encoder_form.draw(engine, project, is_instant=is_instant)
         else:
             wanted = _with_object_mode(spec, has_background=project.background is not None)
             with st.expander("Advanced"):
@@ -48,11 +48,11 @@ def popover(own: Engine, project: Project) -> None:
                     help="Object mode, the encoder and its scales stay.",
                 ):
                     wanted = usual
-                encoder_form.draw(own, project, is_instant=is_instant)
+                encoder_form.draw(engine, project, is_instant=is_instant)
         if wanted != spec:
             try:
-                set_learner(own.lab, project_id=project.id, learner=wanted)
-                own.jobs.changed(project.id)
+                set_learner(engine.lab, project_id=project.id, learner=wanted)
+                engine.jobs.changed(project.id)
                 st.rerun()
             except FcnlabError as failure:
                 session.explained(failure)
@@ -138,19 +138,19 @@ def _resolution(spec: LearnerSpec) -> float | Literal["auto"] | None:
     )
 
 
-def mask_maker_badge(own: Engine, project: Project) -> None:
+def mask_maker_badge(engine: Engine, project: Project) -> None:
     """Which model makes the mask or the counts, when it is not the instant learner."""
     if project.model_id is not None:
-        name = model(own.lab, model_id=project.model_id).name
+        name = model(engine.lab, model_id=project.model_id).name
         words = "Counted by" if project.task is Task.COUNTS else "Mask by"
         st.caption(f":material/deployed_code: {words} **{plain(name)}**", width="content")
 
 
-def _made_by(own: Engine, project: Project) -> None:
+def _made_by(engine: Engine, project: Project) -> None:
     """The choice of what makes the masks or the counts of the project."""
     counts = project.task is Task.COUNTS
     names: dict[int | None, str] = {None: "Instant counter" if counts else "Instant learner"}
-    names |= {one.id: one.name for one in models(own.lab, project_id=project.id)}
+    names |= {one.id: one.name for one in models(engine.lab, project_id=project.id)}
     if len(names) == 1:
         return
     chosen = st.selectbox(
@@ -163,8 +163,8 @@ def _made_by(own: Engine, project: Project) -> None:
     )
     if chosen != project.model_id:
         try:
-            use_model(own.lab, project_id=project.id, model_id=chosen)
-            own.jobs.changed(project.id)
+            use_model(engine.lab, project_id=project.id, model_id=chosen)
+            engine.jobs.changed(project.id)
             st.rerun()
         except FcnlabError as failure:
             session.explained(failure)

@@ -35,7 +35,7 @@ TASKS = {
 """The task of a project, in words, and how one labels for it."""
 
 
-def welcome(own: Engine) -> None:
+def welcome(engine: Engine) -> None:
     """What to do when there is no project."""
     with st.container(border=True):
         st.subheader("Start with a project", anchor=False)
@@ -43,32 +43,32 @@ def welcome(own: Engine) -> None:
             "A project is a set of images with one list of classes. It makes masks, or it counts objects. Make one, "
             "add images, and click."
         )
-        new_project_button(own)
+        new_project_button(engine)
 
 
-def new_project_button(own: Engine) -> None:
+def new_project_button(engine: Engine) -> None:
     """The button that opens the dialog for a new project."""
     if st.button("New project", icon=":material/add:"):
-        _new_project(own)
+        _new_project(engine)
 
 
-def actions(own: Engine, project: Project) -> None:
+def actions(engine: Engine, project: Project) -> None:
     """Label, rename, archive, delete."""
     if st.button("Label", type="primary", icon=":material/gesture:"):
         st.switch_page("pages/label.py", query_params={"project": str(project.id)})
     if st.button("Rename", icon=":material/edit:"):
-        _rename(own, project)
+        _rename(engine, project)
     if st.button("Archive", icon=":material/archive:", help="Out of sight; all of it stays."):
-        _do(lambda: project_service.archive_project(own.lab, project_id=project.id))
+        _do(lambda: project_service.archive_project(engine.lab, project_id=project.id))
         session.forget_project()
         st.rerun()
     if st.button("Delete", icon=":material/delete:"):
-        _delete(own, project)
+        _delete(engine, project)
 
 
-def archived(own: Engine) -> None:
+def archived(engine: Engine) -> None:
     """The projects that were put out of sight."""
-    known = project_service.projects(own.lab, include_archived=True)
+    known = project_service.projects(engine.lab, include_archived=True)
     hidden = [project for project in known if project.archived]
     if not hidden:
         return
@@ -77,21 +77,21 @@ def archived(own: Engine) -> None:
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.text(titled(project))
                 if st.button("Take back", key=f"back-{project.id}", icon=":material/unarchive:"):
-                    _do(partial(project_service.unarchive_project, own.lab, project_id=project.id))
+                    _do(partial(project_service.unarchive_project, engine.lab, project_id=project.id))
                     session.show(project_id=project.id)
                     st.rerun()
                 if st.button("Delete", key=f"delete-{project.id}", icon=":material/delete:"):
-                    _delete(own, project)
+                    _delete(engine, project)
 
 
-def backup_button(own: Engine) -> None:
+def backup_button(engine: Engine) -> None:
     """A button that makes a backup of everything, then offers it."""
     with st.popover("Backup", icon=":material/backup:"):
         st.write("One file with the database, images, masks and models of all projects.")
         if st.button("Make a backup", type="primary"):
             try:
                 with st.spinner("Copying"):
-                    path = backup(own.lab, new_download(own.lab, name="fcnlab-backup.zip"))
+                    path = backup(engine.lab, new_download(engine.lab, name="fcnlab-backup.zip"))
                 session.remember("backup", (download_url(path), path.stat().st_size))
             except FcnlabError as failure:
                 session.explained(failure)
@@ -101,11 +101,11 @@ def backup_button(own: Engine) -> None:
 
 
 @st.dialog("New project", width="medium")
-def _new_project(own: Engine) -> None:
-    new_project_form(own)
+def _new_project(engine: Engine) -> None:
+    new_project_form(engine)
 
 
-def new_project_form(own: Engine) -> None:
+def new_project_form(engine: Engine) -> None:
     """Name, task and classes; making it leads there."""
     name = st.text_input("Name", placeholder="for example Nuclei 2026", max_chars=80)
     task = st.radio(
@@ -139,7 +139,7 @@ def new_project_form(own: Engine) -> None:
         try:
             labels = _labels(names, colours)
             made = project_service.create_project(
-                own.lab,
+                engine.lab,
                 name=name,
                 labels=labels,
                 learner=LearnerSpec(object_mode=object_mode),
@@ -152,7 +152,7 @@ def new_project_form(own: Engine) -> None:
             session.explained(failure)
 
 
-def background_choice(own: Engine, project: Project) -> None:
+def background_choice(engine: Engine, project: Project) -> None:
     """Which class of a project is the background; a change takes effect at once."""
     names = [label.name for label in project.classes]
     ids = [label.id for label in project.classes]
@@ -163,10 +163,10 @@ def background_choice(own: Engine, project: Project) -> None:
         chosen = _background_choice(names, now, project.task, key=key)
     if chosen != now and _do(
         lambda: project_service.set_background(
-            own.lab, project_id=project.id, class_id=None if chosen is None else ids[chosen]
+            engine.lab, project_id=project.id, class_id=None if chosen is None else ids[chosen]
         )
     ):
-        own.jobs.changed(project.id)
+        engine.jobs.changed(project.id)
         st.rerun()
 
 
@@ -197,22 +197,22 @@ def _labels(names: list[str], colours: list[str]) -> tuple[ClassLabel, ...]:
 
 
 @st.dialog("Rename project")
-def _rename(own: Engine, project: Project) -> None:
+def _rename(engine: Engine, project: Project) -> None:
     with st.form("rename", border=False):
         name = st.text_input("Name", project.name, max_chars=80)
         if st.form_submit_button("Rename", type="primary") and _do(
-            lambda: project_service.rename_project(own.lab, project_id=project.id, name=name)
+            lambda: project_service.rename_project(engine.lab, project_id=project.id, name=name)
         ):
             st.rerun()
 
 
 @st.dialog("Delete project")
-def _delete(own: Engine, project: Project) -> None:
-    found = project_service.dashboard(own.lab, project_id=project.id)
+def _delete(engine: Engine, project: Project) -> None:
+    found = project_service.dashboard(engine.lab, project_id=project.id)
     st.write(f"This deletes {found.n_images} images, {found.n_points} points and all masks, for good.")
     typed = st.text_input("Type the name of the project to confirm", placeholder=project.name)
     if st.button("Delete for good", type="primary", disabled=typed.strip() != project.name) and _do(
-        lambda: project_service.delete_project(own.lab, project_id=project.id)
+        lambda: project_service.delete_project(engine.lab, project_id=project.id)
     ):
         session.forget_project()
         st.rerun()

@@ -27,9 +27,9 @@ FILES = (
 )
 
 
-def empty_state(own: Engine, project: Project) -> bool:
+def empty_state(engine: Engine, project: Project) -> bool:
     """Say what is missing before anything can be counted, and lead there; whether something is."""
-    marked = marked_totals(own.lab, project_id=project.id)
+    marked = marked_totals(engine.lab, project_id=project.id)
     words, page = _missing(project, marked)
     if words:
         frame.lead(project, words, to=page)
@@ -54,28 +54,28 @@ def _missing(project: Project, marked: MarkedTotals) -> tuple[str, str]:
     return "", ""
 
 
-def draw(own: Engine, project: Project) -> None:
+def draw(engine: Engine, project: Project) -> None:
     """Everything below the choice of the project; reruns by itself while images are counted."""
     standing = session.count_jobs().standing(project.id)
     is_running = standing is not None and standing.state == "running"
-    st.fragment(_watched, run_every=POLLED_EVERY_S if is_running else None)(own, project, is_running=is_running)
+    st.fragment(_watched, run_every=POLLED_EVERY_S if is_running else None)(engine, project, is_running=is_running)
 
 
-def _watched(own: Engine, project: Project, *, is_running: bool) -> None:
+def _watched(engine: Engine, project: Project, *, is_running: bool) -> None:
     standing = session.count_jobs().standing(project.id)
     if is_running and (standing is None or standing.state != "running"):
         st.rerun(scope="app")
     try:
-        _news(own, project, standing)
+        _news(engine, project, standing)
         if standing is not None and standing.table is not None:
-            _results(own, project, standing.table)
+            _results(engine, project, standing.table)
         else:
-            _invitation(own, project)
+            _invitation(engine, project)
     except FcnlabError as failure:
         session.explained(failure)
 
 
-def start_button(own: Engine, project: Project) -> None:
+def start_button(engine: Engine, project: Project) -> None:
     """The button that counts, and what counts."""
     standing = session.count_jobs().standing(project.id)
     words = "Count again" if standing is not None and standing.table is not None else "Count all images"
@@ -83,10 +83,10 @@ def start_button(own: Engine, project: Project) -> None:
     if st.button(words, type="primary", icon=":material/tag:", disabled=is_running):
         session.count_jobs().start(project.id)
         st.rerun()
-    st.caption(f":material/deployed_code: Counted by {_counter(own, project)}", width="content")
+    st.caption(f":material/deployed_code: Counted by {_counter(engine, project)}", width="content")
 
 
-def _news(own: Engine, project: Project, standing: Counting | None) -> None:
+def _news(engine: Engine, project: Project, standing: Counting | None) -> None:
     """How far it is, and what went wrong."""
     if standing is None:
         return
@@ -95,18 +95,18 @@ def _news(own: Engine, project: Project, standing: Counting | None) -> None:
         st.progress(min(1.0, part), f"Counting: {standing.done} of {standing.total or '…'}")
     elif standing.state == "failed":
         st.error(plain(standing.message), icon=":material/error:")
-    elif standing.table is not None and standing.table.made_from != made_from(own.lab, project_id=project.id):
+    elif standing.table is not None and standing.table.made_from != made_from(engine.lab, project_id=project.id):
         st.warning("Points, images or the counter changed since these were counted.", icon=":material/update:")
 
 
-def _counter(own: Engine, project: Project) -> str:
+def _counter(engine: Engine, project: Project) -> str:
     if project.model_id is None:
         return "the **instant counter**"
-    return f"**{plain(model(own.lab, model_id=project.model_id).name)}**"
+    return f"**{plain(model(engine.lab, model_id=project.model_id).name)}**"
 
 
-def _invitation(own: Engine, project: Project) -> None:
-    marked = marked_totals(own.lab, project_id=project.id)
+def _invitation(engine: Engine, project: Project) -> None:
+    marked = marked_totals(engine.lab, project_id=project.id)
     with st.container(border=True):
         st.markdown("**From clicks to counts**")
         st.write(
@@ -119,7 +119,7 @@ def _invitation(own: Engine, project: Project) -> None:
         )
 
 
-def _results(own: Engine, project: Project, table: CountTable) -> None:
+def _results(engine: Engine, project: Project, table: CountTable) -> None:
     _totals(project, table)
     left, right = st.columns([6, 5], gap="large")
     with left:
@@ -129,7 +129,7 @@ def _results(own: Engine, project: Project, table: CountTable) -> None:
         st.markdown("**Predicted against true** :gray[images that are all marked]")
         count_charts.scatter(project, table)
         _about(project, table.score)
-        count_view.draw(own, project, table)
+        count_view.draw(engine, project, table)
 
 
 def _totals(project: Project, table: CountTable) -> None:
@@ -137,12 +137,12 @@ def _totals(project: Project, table: CountTable) -> None:
     objects = project.objects
     tiles = st.columns(max(6, len(objects) + 4))
     for tile, label in zip(tiles, objects, strict=False):
-        own = [one for row in table.rows for one in row.counts if one.class_id == label.id]
-        total = sum(one.count for one in own)
-        bounds = [(one.count, one.count) if one.is_exact else (one.low, one.high) for one in own]
+        engine = [one for row in table.rows for one in row.counts if one.class_id == label.id]
+        total = sum(one.count for one in engine)
+        bounds = [(one.count, one.count) if one.is_exact else (one.low, one.high) for one in engine]
         known = [(low, high) for low, high in bounds if low is not None and high is not None]
         between = None
-        if own and len(known) == len(own):
+        if engine and len(known) == len(engine):
             between = f"{sum(low for low, _ in known):.0f} to {sum(high for _, high in known):.0f}"
         tile.metric(
             plain(label.name),

@@ -12,7 +12,7 @@ from fcnlab.web import session
 from fcnlab.web.session import Engine
 
 
-def draw(own: Engine, project: Project, table: CountTable) -> None:
+def draw(engine: Engine, project: Project, table: CountTable) -> None:
     """A map of one image, made when somebody wants to see it."""
     if not table.rows or not st.toggle(
         "Density map", help="Where the objects of an image are: the brighter, the more."
@@ -24,7 +24,9 @@ def draw(own: Engine, project: Project, table: CountTable) -> None:
     )
     try:
         with st.spinner("Counting"):
-            step = own.jobs.run(lambda learner: density_view(own.lab, learner, by_id[chosen]), project_id=project.id)
+            step = engine.jobs.run(
+                lambda learner: density_view(engine.lab, learner, by_id[chosen]), project_id=project.id
+            )
             st.image(step.result(), width="stretch")
     except FcnlabError as failure:
         session.explained(failure)

@@ -30,18 +30,18 @@ PHASES = {
 }
 
 
-def runner_of(own: Engine, project: Project) -> Runner:
+def runner_of(engine: Engine, project: Project) -> Runner:
     """Runs each step on the compute thread, so that clicks go between."""
 
     def run(work: Callable[[ProjectLearner], Result], /) -> Result:
-        return own.jobs.run(work, project_id=project.id).result()
+        return engine.jobs.run(work, project_id=project.id).result()
 
     return run
 
 
-def empty_state(own: Engine, project: Project) -> bool:
+def empty_state(engine: Engine, project: Project) -> bool:
     """Say what is missing before anything can be exported; whether something is."""
-    found = outlook(own.lab, project_id=project.id)
+    found = outlook(engine.lab, project_id=project.id)
     if found.n_images == 0:
         frame.lead(project, frame.NO_IMAGES, to="projects")
         return True
@@ -56,21 +56,21 @@ def empty_state(own: Engine, project: Project) -> bool:
 
 
 @st.fragment
-def form(own: Engine, project: Project) -> None:
+def form(engine: Engine, project: Project) -> None:
     """Choices and download; reruns alone, so that the preview is not made again."""
-    make_and_offer(own, project, export_choices.choices(outlook(own.lab, project_id=project.id), project))
+    make_and_offer(engine, project, export_choices.choices(outlook(engine.lab, project_id=project.id), project))
 
 
-def make_and_offer(own: Engine, project: Project, spec: ExportSpec | None) -> None:
+def make_and_offer(engine: Engine, project: Project, spec: ExportSpec | None) -> None:
     """The button that makes the export, its progress, and the download."""
     with st.container(horizontal=True, vertical_alignment="center"):
         pressed = st.button("Export", type="primary", icon=":material/folder_zip:", disabled=spec is None)
         offer = st.container(horizontal=True, vertical_alignment="center", width="content")
     if pressed and spec is not None:
         bar = st.progress(0.0, "Starting")
-        path = new_download(own.lab, name=f"{project.name}.zip")
+        path = new_download(engine.lab, name=f"{project.name}.zip")
         try:
-            steps = export_project(own.lab, runner_of(own, project), project_id=project.id, spec=spec, to=path)
+            steps = export_project(engine.lab, runner_of(engine, project), project_id=project.id, spec=spec, to=path)
             with closing(steps):
                 for step in steps:
                     words = f"{PHASES[step.phase]}: {step.done} of {step.total}"
@@ -86,15 +86,15 @@ def make_and_offer(own: Engine, project: Project, spec: ExportSpec | None) -> No
         _about(made[4])
 
 
-def show_preview(own: Engine, project: Project) -> None:
+def show_preview(engine: Engine, project: Project) -> None:
     """One image under its mask."""
-    image = preview_image(own.lab, project_id=project.id)
+    image = preview_image(engine.lab, project_id=project.id)
     if image is None:
         return
-    run = runner_of(own, project)
+    run = runner_of(engine, project)
     try:
         with st.spinner("Making a preview"):
-            found = run(lambda learner: preview(own.lab, learner, image))
+            found = run(lambda learner: preview(engine.lab, learner, image))
     except FcnlabError as failure:
         session.explained(failure)
         return

@@ -39,9 +39,9 @@ FILL_OPACITY = "40"
 
 
 @st.fragment
-def draw(own: Engine, project: Project, labeller: str) -> None:
+def draw(engine: Engine, project: Project, labeller: str) -> None:
     """Choices, the picture, and the button that stores; reruns alone."""
-    images = project_images(own.lab, project_id=project.id, count=OFFERED)
+    images = project_images(engine.lab, project_id=project.id, count=OFFERED)
     if not images:
         frame.lead(project, frame.NO_IMAGES, to="projects")
         return
@@ -50,9 +50,9 @@ def draw(own: Engine, project: Project, labeller: str) -> None:
         image = _chosen_image(images)
         class_id, tool, size = _choices(project)
     with main:
-        drawing, drawn_hw = _canvas(own, project, image, ink_of(project.classes, class_id), tool, size)
+        drawing, drawn_hw = _canvas(engine, project, image, ink_of(project.classes, class_id), tool, size)
     with side:
-        _outcome(own, project, image, labeller, _shapes(project, drawing), drawn_hw)
+        _outcome(engine, project, image, labeller, _shapes(project, drawing), drawn_hw)
 
 
 def _chosen_image(images: Sequence[ImageInfo]) -> ImageInfo:
@@ -75,7 +75,7 @@ def _choices(project: Project) -> tuple[int, str, str]:
 
 
 def _canvas(
-    own: Engine, project: Project, image: ImageInfo, ink: str, tool: str, size: str
+    engine: Engine, project: Project, image: ImageInfo, ink: str, tool: str, size: str
 ) -> tuple[object, tuple[int, int]]:
     """The picture to draw on; what is drawn, and its height and width."""
     from streamlit_drawable_canvas import st_canvas
@@ -83,7 +83,7 @@ def _canvas(
     turn = session.peek("scribble_turn", 0)
     drawn_hw = _drawn_hw(image, size)
     result: Any = st_canvas(
-        background_image=_picture(own, project, image, drawn_hw, turn),
+        background_image=_picture(engine, project, image, drawn_hw, turn),
         height=drawn_hw[0],
         width=drawn_hw[1],
         drawing_mode=tool,
@@ -96,12 +96,12 @@ def _canvas(
     return result.json_data, drawn_hw
 
 
-def _picture(own: Engine, project: Project, image: ImageInfo, drawn_hw: tuple[int, int], turn: int) -> bytes:
+def _picture(engine: Engine, project: Project, image: ImageInfo, drawn_hw: tuple[int, int], turn: int) -> bytes:
     """The picture with the points stored so far, made again when they change."""
     key = (image.id, image.n_points, project.classes, drawn_hw, turn)
     kept = session.peek("scribble_picture")
     if kept is None or kept[0] != key:
-        kept = (key, scribble_picture(own.lab, image, side=max(drawn_hw)))
+        kept = (key, scribble_picture(engine.lab, image, side=max(drawn_hw)))
         session.remember("scribble_picture", kept)
     found: bytes = kept[1]
     return found
@@ -123,7 +123,7 @@ def _shapes(project: Project, drawing: object) -> list[Shape]:
 
 
 def _outcome(
-    own: Engine, project: Project, image: ImageInfo, labeller: str, shapes: list[Shape], drawn_hw: tuple[int, int]
+    engine: Engine, project: Project, image: ImageInfo, labeller: str, shapes: list[Shape], drawn_hw: tuple[int, int]
 ) -> None:
     """What would be stored, the buttons, and what the last one did."""
     is_done = image.state is ImageState.DONE
@@ -140,22 +140,22 @@ def _outcome(
     elif not is_done:
         st.caption("Nothing is drawn yet. Draw in several classes, then store all of it at once.")
     if stores or undoes:
-        _change(own, project, image, labeller, points if stores else None)
+        _change(engine, project, image, labeller, points if stores else None)
     _report(project, image)
 
 
-def _change(own: Engine, project: Project, image: ImageInfo, labeller: str, points: list[Point] | None) -> None:
+def _change(engine: Engine, project: Project, image: ImageInfo, labeller: str, points: list[Point] | None) -> None:
     """Store the points, or take back what was done last; then begin with an empty drawing."""
     try:
         if points is None:
-            client_id, words = undo_last(own.lab, image_id=image.id, labeller=labeller), "Taken back."
+            client_id, words = undo_last(engine.lab, image_id=image.id, labeller=labeller), "Taken back."
         else:
-            client_id = store_scribble(own.lab, points, image_id=image.id, labeller=labeller).client_id
+            client_id = store_scribble(engine.lab, points, image_id=image.id, labeller=labeller).client_id
             words = f"{len(points)} points stored: {_in_words(points, project.classes)}."
     except FcnlabError as failure:
         session.explained(failure)
         return
-    own.jobs.clicked(project.id, image.id, client_id=client_id, acknowledged=1)
+    engine.jobs.clicked(project.id, image.id, client_id=client_id, acknowledged=1)
     session.remember("scribbled", (image.id, words))
     session.remember("scribble_turn", session.peek("scribble_turn", 0) + (0 if points is None else 1))
     st.rerun()

@@ -47,9 +47,9 @@ def empty_state(project: Project, totals: MarkedTotals) -> bool:
     return True
 
 
-def totals_of(own: Engine, project: Project) -> MarkedTotals:
+def totals_of(engine: Engine, project: Project) -> MarkedTotals:
     """What is marked in the project. Raises UnknownProject."""
-    return marked_totals(own.lab, project_id=project.id)
+    return marked_totals(engine.lab, project_id=project.id)
 
 
 def invitation() -> None:
@@ -68,7 +68,7 @@ def invitation() -> None:
 
 
 @st.fragment
-def form(own: Engine, project: Project, totals: MarkedTotals) -> None:
+def form(engine: Engine, project: Project, totals: MarkedTotals) -> None:
     """Choices and the button that starts; reruns alone, so that curves are not drawn again."""
     st.subheader("New training", anchor=False)
     network, training, objectives = _basic(project, totals)
@@ -78,14 +78,14 @@ def form(own: Engine, project: Project, totals: MarkedTotals) -> None:
     if st.button("Start training", type="primary", icon=":material/model_training:", help=marked):
         try:
             start_counting(
-                own.lab,
+                engine.lab,
                 project_id=project.id,
                 network=network,
                 training=training,
                 objectives=objectives,
                 labeller=session.labeller() or "anonymous",
             )
-            ensure_worker(own.lab, project_id=project.id)
+            ensure_worker(engine.lab, project_id=project.id)
         except FcnlabError as failure:
             session.explained(failure)
             return

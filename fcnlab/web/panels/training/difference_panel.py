@@ -28,9 +28,9 @@ INSTANT = "Instant learner, as it is now"
 
 
 @st.fragment
-def draw(own: Engine, project: Project, known: Sequence[ModelRecord]) -> None:
+def draw(engine: Engine, project: Project, known: Sequence[ModelRecord]) -> None:
     """Choices, the button, and the masks; reruns alone."""
-    images = project_images(own.lab, project_id=project.id, count=OFFERED)
+    images = project_images(engine.lab, project_id=project.id, count=OFFERED)
     if not images:
         frame.lead(project, frame.NO_IMAGES, to="projects")
         return
@@ -58,12 +58,12 @@ def draw(own: Engine, project: Project, known: Sequence[ModelRecord]) -> None:
         wants_masks = st.button(
             "Compare", type="primary", icon=":material/compare:", disabled=left == right or not picked
         )
-        wants_scores = _experts_button(own, project, (left, right))
+        wants_scores = _experts_button(engine, project, (left, right))
     if wants_masks:
-        found = _made(own, project, [by_id[one] for one in picked], (left, right))
+        found = _made(engine, project, [by_id[one] for one in picked], (left, right))
         if found is not None:
             session.remember("contrast", (key, found))
-    _on_experts(own, project, (left, right), wanted=wants_scores)
+    _on_experts(engine, project, (left, right), wanted=wants_scores)
     made = session.peek("contrast")
     if made is not None and made[0] == key:
         st.html(legend([(label.name, label.colour) for label in project.classes]))
@@ -71,9 +71,9 @@ def draw(own: Engine, project: Project, known: Sequence[ModelRecord]) -> None:
             _show(one, (_name(left), _name(right)))
 
 
-def _experts_button(own: Engine, project: Project, versions: Versions) -> bool:
+def _experts_button(engine: Engine, project: Project, versions: Versions) -> bool:
     """Whether both are to be measured on the masks of experts; no button where there are none."""
-    count = min(len(images_with_truth(own.lab, project_id=project.id)), MOST_MEASURED)
+    count = min(len(images_with_truth(engine.lab, project_id=project.id)), MOST_MEASURED)
     if not count:
         return False
     words = f"Measure on {_masks(count)}"
@@ -84,11 +84,11 @@ def _masks(count: int) -> str:
     return f"{count} expert {'mask' if count == 1 else 'masks'}"
 
 
-def _on_experts(own: Engine, project: Project, versions: Versions, *, wanted: bool) -> None:
+def _on_experts(engine: Engine, project: Project, versions: Versions, *, wanted: bool) -> None:
     """Measure if wanted, and show what came out."""
     key = (project.id, *(getattr(one, "id", None) for one in versions))
     if wanted:
-        found = _measured(own, project, versions)
+        found = _measured(engine, project, versions)
         if found is not None:
             session.remember("truth_scores", (key, found))
     made = session.peek("truth_scores")
@@ -110,10 +110,10 @@ def _on_experts(own: Engine, project: Project, versions: Versions, *, wanted: bo
         st.text(f"left out {name}: its picture or mask cannot be read")
 
 
-def _measured(own: Engine, project: Project, versions: Versions) -> TruthProgress | None:
+def _measured(engine: Engine, project: Project, versions: Versions) -> TruthProgress | None:
     bar, step = st.progress(0.0, "Starting"), None
     try:
-        for step in truth_scores(own.lab, runner_of(own, project), project_id=project.id, versions=versions):
+        for step in truth_scores(engine.lab, runner_of(engine, project), project_id=project.id, versions=versions):
             words = "Learning from labelled images" if not step.n_images else "Measuring"
             bar.progress(step.done / max(1, step.total), f"{words}: {step.done} of {step.total}")
     except FcnlabError as failure:
@@ -124,11 +124,11 @@ def _measured(own: Engine, project: Project, versions: Versions) -> TruthProgres
     return step
 
 
-def _made(own: Engine, project: Project, images: Sequence[ImageInfo], versions: Versions) -> list[Contrast] | None:
+def _made(engine: Engine, project: Project, images: Sequence[ImageInfo], versions: Versions) -> list[Contrast] | None:
     bar = st.progress(0.0, "Starting")
     found: list[Contrast] = []
     try:
-        for step in contrasts(own.lab, runner_of(own, project), images=images, versions=versions):
+        for step in contrasts(engine.lab, runner_of(engine, project), images=images, versions=versions):
             words = "Learning from labelled images" if step.found is None else "Making masks"
             bar.progress(step.done / step.total, f"{words}: {step.done} of {step.total}")
             found += [step.found] if step.found is not None else []

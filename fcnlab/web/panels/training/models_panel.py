@@ -30,7 +30,7 @@ IN_USE = ":green-badge[:material/check: In use]"
 HASH_CHARS = 8
 
 
-def keep_button(own: Engine, project: Project) -> None:
+def keep_button(engine: Engine, project: Project) -> None:
     """A button that makes what the instant learner knows now a version; the instant counter has none."""
     if project.task is Task.COUNTS or not st.button(
         "Save the instant learner as a version",
@@ -42,11 +42,11 @@ def keep_button(own: Engine, project: Project) -> None:
     labeller = session.labeller() or "anonymous"  # asked here: the compute thread knows no tab
 
     def keep(learner: ProjectLearner) -> ModelRecord:
-        return service.keep_instant(own.lab, learner, labeller=labeller)
+        return service.keep_instant(engine.lab, learner, labeller=labeller)
 
     try:
         with st.spinner("Learning from all points"):
-            found = own.jobs.run(keep, project_id=project.id).result()
+            found = engine.jobs.run(keep, project_id=project.id).result()
     except FcnlabError as failure:
         session.explained(failure)
         return
@@ -54,7 +54,7 @@ def keep_button(own: Engine, project: Project) -> None:
     st.rerun()
 
 
-def bring_button(own: Engine, project: Project) -> None:
+def bring_button(engine: Engine, project: Project) -> None:
     """A popover that takes in the file of a model."""
     with st.popover("Add a model file", icon=":material/upload_file:"):
         st.write("A checkpoint from this page or from `fcnlab models export`. Its classes are matched by name.")
@@ -69,11 +69,11 @@ def bring_button(own: Engine, project: Project) -> None:
         data, name, labeller = file.getvalue(), file.name, session.labeller() or "anonymous"
 
         def bring(_learner: ProjectLearner) -> ModelRecord:
-            return bring_model(own.lab, data, project_id=project.id, name=name, labeller=labeller)
+            return bring_model(engine.lab, data, project_id=project.id, name=name, labeller=labeller)
 
         try:
             with st.spinner("Checking the file"):
-                found = own.jobs.run(bring, project_id=project.id).result()
+                found = engine.jobs.run(bring, project_id=project.id).result()
         except FcnlabError as failure:
             session.explained(failure)
             return
@@ -89,9 +89,9 @@ def notice() -> None:
         st.success(words, icon=":material/check_circle:")
 
 
-def versions(own: Engine, project: Project, known: Sequence[ModelRecord]) -> None:
+def versions(engine: Engine, project: Project, known: Sequence[ModelRecord]) -> None:
     """The instant learner, then every version, newest first."""
-    _instant_card(own, project)
+    _instant_card(engine, project)
     if not known:
         _invitation(project)
         return
@@ -99,13 +99,13 @@ def versions(own: Engine, project: Project, known: Sequence[ModelRecord]) -> Non
     for start in range(0, len(known), 2):
         for column, record in zip(st.columns(2), known[start : start + 2], strict=False):
             with column:
-                _card(own, project, record, names)
+                _card(engine, project, record, names)
 
 
-def _instant_card(own: Engine, project: Project) -> None:
+def _instant_card(engine: Engine, project: Project) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         badge = f" {IN_USE}" if project.model_id is None else ""
-        count = dashboard(own.lab, project_id=project.id).n_points
+        count = dashboard(engine.lab, project_id=project.id).n_points
         who = "counter" if project.task is Task.COUNTS else "learner"
         st.markdown(
             f"**Instant {who}**{badge}  \n:small[:gray[Learns from every click at once; {count} "
@@ -113,7 +113,7 @@ def _instant_card(own: Engine, project: Project) -> None:
         )
         st.space("stretch")
         if project.model_id is not None:
-            _use_button(own, project, None)
+            _use_button(engine, project, None)
 
 
 def _invitation(project: Project) -> None:
@@ -128,15 +128,15 @@ def _invitation(project: Project) -> None:
             st.switch_page("pages/train.py", query_params={"project": str(project.id)})
 
 
-def _card(own: Engine, project: Project, record: ModelRecord, names: dict[int, str]) -> None:
+def _card(engine: Engine, project: Project, record: ModelRecord, names: dict[int, str]) -> None:
     """One version: how good, from what, and what can be done with it."""
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{plain(record.name)}** {IN_USE if record.id == project.model_id else ''}")
             st.space("stretch")
             if record.id != project.model_id:
-                _use_button(own, project, record)
-            _more(own, project, record)
+                _use_button(engine, project, record)
+            _more(engine, project, record)
         st.caption(what_it_is(record))
         numbers = st.columns([4, 3, 3])
         score = record.score
@@ -211,19 +211,19 @@ def _in_words(value: object) -> str:
     return NONE if value in (None, "") else str(value)
 
 
-def _use_button(own: Engine, project: Project, record: ModelRecord | None) -> None:
+def _use_button(engine: Engine, project: Project, record: ModelRecord | None) -> None:
     number = None if record is None else record.id
     if st.button("Use", key=f"use-{number}", icon=":material/play_circle:", help="Let it make the masks."):
-        _do(own, project, partial(service.use_model, own.lab, project_id=project.id, model_id=number))
+        _do(engine, project, partial(service.use_model, engine.lab, project_id=project.id, model_id=number))
 
 
-def _more(own: Engine, project: Project, record: ModelRecord) -> None:
+def _more(engine: Engine, project: Project, record: ModelRecord) -> None:
     """Rename, fetch, delete."""
     with st.popover("More", help="Rename, download, delete"):
         name = st.text_input("Name", record.name, max_chars=80, key=f"name-{record.id}")
         if st.button("Rename", key=f"rename-{record.id}", disabled=name.strip() in ("", record.name)):
-            _do(own, project, lambda: service.rename_model(own.lab, model_id=record.id, name=name))
-        _download(own, record)
+            _do(engine, project, lambda: service.rename_model(engine.lab, model_id=record.id, name=name))
+        _download(engine, record)
         st.divider()
         is_used = record.id == project.model_id
         sure = st.checkbox(
@@ -233,11 +233,11 @@ def _more(own: Engine, project: Project, record: ModelRecord) -> None:
             key=f"sure-{record.id}",
         )
         if st.button("Delete", key=f"delete-{record.id}", icon=":material/delete:", disabled=not sure):
-            _do(own, project, lambda: service.delete_model(own.lab, model_id=record.id))
+            _do(engine, project, lambda: service.delete_model(engine.lab, model_id=record.id))
 
 
 @st.fragment
-def _download(own: Engine, record: ModelRecord) -> None:
+def _download(engine: Engine, record: ModelRecord) -> None:
     """Make a file in the wanted format, then offer it; reruns alone, so that the popover stays open."""
     is_network = record.kind is ModelKind.NETWORK
     formats: list[ModelFormat] = list(FORMAT_WORDS) if is_network else ["checkpoint"]
@@ -245,7 +245,7 @@ def _download(own: Engine, record: ModelRecord) -> None:
     if st.button("Make the file", key=f"make-{record.id}", icon=":material/download:"):
         try:
             with st.spinner("Writing and checking the file" if chosen != "checkpoint" else "Copying"):
-                path = offer_export(own.lab, model_id=record.id, as_format=chosen)
+                path = offer_export(engine.lab, model_id=record.id, as_format=chosen)
             session.remember(f"model_file_{record.id}", (chosen, download_url(path), path.stat().st_size))
         except FcnlabError as failure:
             session.explained(failure)
@@ -258,12 +258,12 @@ def _points(record: ModelRecord) -> str:
     return f"{record.n_points} {'point' if record.n_points == 1 else 'points'}"
 
 
-def _do(own: Engine, project: Project, change: Callable[[], object]) -> None:
+def _do(engine: Engine, project: Project, change: Callable[[], object]) -> None:
     """Make a change, make the masks looked at anew, and show what came of it; or explain why not."""
     try:
         change()
     except FcnlabError as failure:
         session.explained(failure)
         return
-    own.jobs.changed(project.id)
+    engine.jobs.changed(project.id)
     st.rerun()

@@ -73,11 +73,11 @@ def invitation() -> None:
 
 
 @st.fragment
-def form(own: Engine, project: Project, found: Groundwork) -> None:
+def form(engine: Engine, project: Project, found: Groundwork) -> None:
     """Choices and the button that starts; reruns alone, so that curves are not drawn again."""
     st.subheader("New training", anchor=False)
     network, training = _basic(project, found)
-    training = replace(training, parent=_parent(own, project, network))
+    training = replace(training, parent=_parent(engine, project, network))
     is_by_steps = NETWORKS[network.network].by_steps
     if is_by_steps:
         with st.expander("Advanced", icon=":material/tune:"):
@@ -86,13 +86,13 @@ def form(own: Engine, project: Project, found: Groundwork) -> None:
     if st.button("Start training", type="primary", icon=":material/model_training:", help=f"On {points}."):
         try:
             start_training(
-                own.lab,
+                engine.lab,
                 project_id=project.id,
                 network=network,
                 training=training,
                 labeller=session.labeller() or "anonymous",
             )
-            ensure_worker(own.lab, project_id=project.id)
+            ensure_worker(engine.lab, project_id=project.id)
         except FcnlabError as failure:
             session.explained(failure)
             return
@@ -142,11 +142,11 @@ def _basic(project: Project, found: Groundwork) -> tuple[NetworkSpec, TrainingSp
     return network, training
 
 
-def _parent(own: Engine, project: Project, network: NetworkSpec) -> str:
+def _parent(engine: Engine, project: Project, network: NetworkSpec) -> str:
     """File of the model to start from; asked only when there is one of this network."""
     if not NETWORKS[network.network].by_steps:
         return ""
-    fitting = [one for one in models(own.lab, project_id=project.id) if one.spec.get("network") == network.network]
+    fitting = [one for one in models(engine.lab, project_id=project.id) if one.spec.get("network") == network.network]
     if not fitting:
         return ""
     names = {"": "the encoder"} | {one.file: f"{one.name} ({one.n_points} points)" for one in fitting}

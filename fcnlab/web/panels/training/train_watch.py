@@ -39,20 +39,20 @@ LATE_AFTER = timedelta(seconds=30)
 NONE = "–"
 
 
-def watch(own: Engine, project: Project, known: Sequence[Training]) -> None:
+def watch(engine: Engine, project: Project, known: Sequence[Training]) -> None:
     """The trainings that go on, refreshed by themselves, with the curves of the first; else those of the chosen one."""
     if any(one.is_open for one in known):
-        st.fragment(_watch, run_every=REFRESH_S)(own, project)
+        st.fragment(_watch, run_every=REFRESH_S)(engine, project)
     else:
-        _look_back(own, project, next((one for one in known if one.id == session.peek("training")), known[0]))
+        _look_back(engine, project, next((one for one in known if one.id == session.peek("training")), known[0]))
 
 
-def history(own: Engine, project: Project, known: Sequence[Training]) -> None:
+def history(engine: Engine, project: Project, known: Sequence[Training]) -> None:
     """A table of the trainings that are over; choosing a row shows its curves."""
     over = [one for one in known if not one.is_open]
     if not over:
         return
-    models = {model.training_id: model for model in all_models(own.lab, project_id=project.id)}
+    models = {model.training_id: model for model in all_models(engine.lab, project_id=project.id)}
     st.subheader("Earlier trainings", anchor=False)
     picked = st.dataframe(
         [_row(one, models.get(one.id)) for one in over],
@@ -75,36 +75,36 @@ def history(own: Engine, project: Project, known: Sequence[Training]) -> None:
         session.remember("training", number)
         st.rerun()
     if chosen is not None and len(over) < len(known):  # else it is shown above
-        _look_back(own, project, chosen)
+        _look_back(engine, project, chosen)
 
 
-def _watch(own: Engine, project: Project) -> None:
+def _watch(engine: Engine, project: Project) -> None:
     try:
-        found = service.situation(own.lab, project_id=project.id)
+        found = service.situation(engine.lab, project_id=project.id)
         if not found.going:
             st.rerun(scope="app")
-        _card(own, found.going[0], found.curves, is_served=found.is_served)
+        _card(engine, found.going[0], found.curves, is_served=found.is_served)
         for other in found.going[1:]:
-            _line(own, other)
+            _line(engine, other)
         draw_curves(project, found.curves)
     except FcnlabError as failure:
         session.explained(failure)
 
 
-def _look_back(own: Engine, project: Project, training: Training) -> None:
+def _look_back(engine: Engine, project: Project, training: Training) -> None:
     """A training that is over, with its curves."""
-    _result(own, training)
-    draw_curves(project, service.curves(own.lab, training_id=training.id))
+    _result(engine, training)
+    draw_curves(project, service.curves(engine.lab, training_id=training.id))
 
 
-def _card(own: Engine, training: Training, epochs: Sequence[Epoch], *, is_served: bool) -> None:
+def _card(engine: Engine, training: Training, epochs: Sequence[Epoch], *, is_served: bool) -> None:
     """The training at work: how far, how well, and what can be done about it."""
     last = epochs[-1].progress if epochs else None
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{title_of(training)}** · {_state_in_words(training, is_served=is_served)}")
             st.space("stretch")
-            _buttons(own, training)
+            _buttons(engine, training)
         st.progress(_fraction(training), f"Epoch {training.epoch} of {training.epochs}{_stage_in_words(training)}")
         numbers = st.columns(4)
         numbers[0].metric("Loss", f"{last.loss:.3f}" if last else NONE)
@@ -115,55 +115,55 @@ def _card(own: Engine, training: Training, epochs: Sequence[Epoch], *, is_served
         _explain(score)
         if training.state is TrainingState.RUNNING and last is None:
             st.caption("Figures and curves come with the end of the first epoch.")
-        _help_late_worker(own, training, is_served=is_served)
+        _help_late_worker(engine, training, is_served=is_served)
 
 
-def _line(own: Engine, training: Training) -> None:
+def _line(engine: Engine, training: Training) -> None:
     """A training that waits its turn."""
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{title_of(training)}** · {_state_in_words(training, is_served=True)}")
         st.space("stretch")
-        _buttons(own, training)
+        _buttons(engine, training)
 
 
-def _buttons(own: Engine, training: Training) -> None:
+def _buttons(engine: Engine, training: Training) -> None:
     number, key = training.id, f"{training.id}-{training.state}"
     if training.wanted is Wanted.CANCEL:
         return
     if training.state is TrainingState.PAUSED or training.wanted is Wanted.PAUSE:
         if st.button("Resume", icon=":material/play_arrow:", type="primary", key=f"resume-{key}"):
-            _resume(own, training)
+            _resume(engine, training)
     elif st.button("Pause", icon=":material/pause:", key=f"pause-{key}"):
-        _do(lambda: service.pause_training(own.lab, training_id=number))
+        _do(lambda: service.pause_training(engine.lab, training_id=number))
     with st.popover("Cancel", icon=":material/close:", key=f"ask-{number}"):
         st.write("This ends the training for good. Its curves stay, but no model comes of it.")
         if st.button("Cancel the training", type="primary", key=f"cancel-{key}"):
-            _do(lambda: service.cancel_training(own.lab, training_id=number))
+            _do(lambda: service.cancel_training(engine.lab, training_id=number))
 
 
-def _resume(own: Engine, training: Training) -> None:
+def _resume(engine: Engine, training: Training) -> None:
     def resume() -> None:
-        service.resume_training(own.lab, training_id=training.id)
-        ensure_worker(own.lab, project_id=training.project_id)
+        service.resume_training(engine.lab, training_id=training.id)
+        ensure_worker(engine.lab, project_id=training.project_id)
 
     _do(resume)
 
 
-def _help_late_worker(own: Engine, training: Training, *, is_served: bool) -> None:
+def _help_late_worker(engine: Engine, training: Training, *, is_served: bool) -> None:
     is_due = training.state in (TrainingState.QUEUED, TrainingState.RUNNING) and not is_served
     since = max(training.created_at, training.started_at or training.created_at)
-    if is_due and own.lab.clock() - since > LATE_AFTER:
+    if is_due and engine.lab.clock() - since > LATE_AFTER:
         st.warning(
-            f"No worker has taken this up. The log of the last one is in {own.lab.folders.logs}.",
+            f"No worker has taken this up. The log of the last one is in {engine.lab.folders.logs}.",
             icon=":material/warning:",
         )
         if st.button("Start a worker", icon=":material/restart_alt:"):
-            _do(lambda: ensure_worker(own.lab, project_id=training.project_id))
+            _do(lambda: ensure_worker(engine.lab, project_id=training.project_id))
 
 
-def _result(own: Engine, training: Training) -> None:
+def _result(engine: Engine, training: Training) -> None:
     """A training that is over, in one card."""
-    models = {model.training_id: model for model in all_models(own.lab, project_id=training.project_id)}
+    models = {model.training_id: model for model in all_models(engine.lab, project_id=training.project_id)}
     model = models.get(training.id)
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -171,7 +171,7 @@ def _result(own: Engine, training: Training) -> None:
             if training.state is TrainingState.FAILED:
                 st.space("stretch")
                 if st.button("Try again", icon=":material/replay:"):
-                    _resume(own, training)
+                    _resume(engine, training)
         if training.message:
             st.error(session.plain(training.message), icon=":material/error:")
         numbers = st.columns(4)
