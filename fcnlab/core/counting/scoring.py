@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 from scipy.sparse import coo_matrix, csr_matrix
-from scipy.sparse.csgraph import connected_components
+from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 from scipy.spatial import cKDTree
 
 from fcnlab.domain.counting import GRID_SIDE, CountScore, ImageCount
@@ -17,12 +16,6 @@ from fcnlab.errors import NoPoints
 
 LEVELS = 4
 """Levels of GAME, 0 to 3: at the last the picture is cut in GRID_SIDE x GRID_SIDE parts."""
-
-DENSE_CELLS = 250_000
-"""Linked points whose table of distances has more cells are matched without one."""
-
-REACH = 200
-"""So many of their rows are asked to give up a partner for one that has none."""
 
 MOST_PAIRS = 1_000_000
 NEAREST = 16
@@ -39,10 +32,9 @@ def match_points(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Match points one to one: as many pairs within `radius` as possible, and of these the closest in all.
 
-    Memory and time stay small for thousands of points. Of many that are linked to each other (DENSE_CELLS) the closest
-    pair is taken first, and so on, and then pairs are exchanged near the points left over. Of more than MOST_PAIRS
-    possible pairs only those of near points are looked at, then those of the points left over, and so on. There a few
-    pairs less may be found than are possible, and not the closest in all.
+    Memory and time stay small for thousands of points: of more than MOST_PAIRS possible pairs only those of near points
+    are looked at, then those of the points left over, and so on. There a few pairs less may be found than are possible,
+    and not the closest in all.
 
     Args:
         true: (N, 2) rows and columns. found: (M, 2).
@@ -80,76 +72,20 @@ def _near_pairs(true: NDArray[np.floating], found: NDArray[np.floating], radius:
 
 
 def _matched(near: coo_matrix, radius: float) -> NDArray[np.int64]:
-    """(P, 2) rows and columns of the pairs chosen, group of linked points by group."""
-    pairs = [np.zeros((0, 2), np.int64)]
-    if near.nnz:
-        size = sum(near.shape)
-        joined = coo_matrix((np.ones(near.nnz), (near.row, near.col + near.shape[0])), shape=(size, size))
-        groups = connected_components(joined, directed=False)[1][near.row]
-        order = np.argsort(groups, kind="stable")
-        for chosen in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1):
-            rows, row_of = np.unique(near.row[chosen], return_inverse=True)
-            cols, col_of = np.unique(near.col[chosen], return_inverse=True)
-            pair_up = _exact_pairs if len(rows) * len(cols) <= DENSE_CELLS else _many_pairs
-            first, second = pair_up(row_of, col_of, near.data[chosen], radius)
-            pairs.append(np.column_stack([rows[first], cols[second]]))
-    return np.concatenate(pairs).astype(np.int64)
+    """(P, 2) rows and columns of the most pairs, and of these the closest in all.
 
-
-def _exact_pairs(
-    rows: NDArray[np.int64], cols: NDArray[np.int64], distances: NDArray[np.float64], radius: float
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The most pairs, and of these the closest, by the Hungarian method on a whole table."""
-    n_rows, n_cols = int(rows.max()) + 1, int(cols.max()) + 1
-    forbidden = (radius + 1) * (min(n_rows, n_cols) + 1)
-    costs = np.full((n_rows, n_cols), forbidden)
-    costs[rows, cols] = distances
-    first, second = linear_sum_assignment(costs)
-    allowed = costs[first, second] < forbidden
-    return first[allowed], second[allowed]
-
-
-def _many_pairs(
-    rows: NDArray[np.int64], cols: NDArray[np.int64], distances: NDArray[np.float64], _radius: float
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The closest pair first, and so on; then pairs are exchanged where that lets one more point find a partner."""
-    if rows.max() > cols.max():
-        second, first = _many_pairs(cols, rows, distances, _radius)
-        return first, second
-    order = np.lexsort((cols, rows, distances))
-    of_row = np.full(int(rows.max()) + 1, -1)
-    of_col = np.full(int(cols.max()) + 1, -1)
-    for row, col in zip(rows[order].tolist(), cols[order].tolist(), strict=True):
-        if of_row[row] < 0 and of_col[col] < 0:
-            of_row[row], of_col[col] = col, row
-    linked = csr_matrix((np.ones(len(order), np.int8), (rows, cols)))
-    for row in np.flatnonzero(of_row < 0).tolist():
-        _exchange(row, linked, of_row, of_col)
-    first = np.flatnonzero(of_row >= 0)
-    return first, of_row[first]
-
-
-def _exchange(start: int, linked: csr_matrix, of_row: NDArray[np.int64], of_col: NDArray[np.int64]) -> None:
-    """Find a partner for one row by giving others another one (Kuhn 1955), if at most REACH rows have to be asked."""
-    came: dict[int, int] = {}
-    asked = [start]
-    for row in asked:
-        for col in linked.indices[linked.indptr[row] : linked.indptr[row + 1]].tolist():
-            if col in came:
-                continue
-            came[col] = row
-            if of_col[col] >= 0:
-                asked.append(int(of_col[col]))
-                continue
-            while True:
-                own = came[col]
-                before = int(of_row[own])
-                of_row[own], of_col[col] = col, own
-                if own == start:
-                    return
-                col = before
-        if len(asked) > REACH:
-            return
+    Every row may stay alone at a price that no number of close pairs outweighs, so that a full matching exists.
+    """
+    if not near.nnz:
+        return np.zeros((0, 2), np.int64)
+    n_rows, n_cols = near.shape
+    alone = (radius + 2) * (min(n_rows, n_cols) + 1)
+    rows = np.concatenate([near.row, np.arange(n_rows)])
+    cols = np.concatenate([near.col, n_cols + np.arange(n_rows)])
+    costs = np.concatenate([near.data + 1, np.full(n_rows, alone)])  # the library takes zeros for no pair at all
+    first, second = min_weight_full_bipartite_matching(csr_matrix((costs, (rows, cols))))
+    is_pair = second < n_cols
+    return np.column_stack([first[is_pair], second[is_pair]]).astype(np.int64)
 
 
 def grid_of(points: NDArray[np.floating], hw: tuple[int, int]) -> NDArray[np.float64]:

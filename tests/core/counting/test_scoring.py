@@ -4,8 +4,8 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from scipy.optimize import linear_sum_assignment
 
-from fcnlab.core.counting import scoring
 from fcnlab.core.counting.scoring import game, grid_of, match_points, score_counts
 from fcnlab.domain.counting import ClassCount, FoundObject, ImageCount
 from fcnlab.errors import NoPoints
@@ -158,18 +158,18 @@ def test_thousands_of_points_within_a_large_radius_match_in_little_memory(n_true
     assert len(first) == len(set(first.tolist())) == len(set(second.tolist())) == min(n_true, n_found)
     distances = np.linalg.norm(true[first] - found[second], axis=1)
     assert distances.max() <= radius
-    assert np.median(distances) < 10
+    assert distances.mean() < 20, "pairs are the closest in all; the best there are have a mean of 16.7"
 
 
-def test_groups_without_a_whole_table_match_as_many_and_hardly_further_apart(monkeypatch: pytest.MonkeyPatch):
+def test_hundreds_of_points_match_as_by_the_hungarian_method_on_a_whole_table():
     rng = np.random.default_rng(3)
     true, found = rng.uniform(0, 60, (200, 2)), rng.uniform(0, 60, (230, 2))
     found[:40] = true[:40]
-    exact = match_points(true, found, 4.0)
+    distances = np.linalg.norm(true[:, None] - found[None], axis=2)
+    rows, cols = linear_sum_assignment(np.where(distances <= 4.0, distances, 1e6))
+    is_pair = distances[rows, cols] <= 4.0
 
-    monkeypatch.setattr(scoring, "DENSE_CELLS", 0)
-    other = match_points(true, found, 4.0)
+    first, second = match_points(true, found, 4.0)
 
-    sums = [np.linalg.norm(true[first] - found[second], axis=1).sum() for first, second in (exact, other)]
-    assert len(other[0]) == len(exact[0]) > 150
-    assert sums[0] - 1e-9 <= sums[1] < 1.3 * sums[0]
+    assert len(first) == is_pair.sum() > 150
+    assert distances[first, second].sum() == pytest.approx(distances[rows, cols][is_pair].sum())
