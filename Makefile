@@ -8,7 +8,7 @@ PYTHON = $(shell for name in python3.11 python3.12 python3.13 python3; do \
 NPM := $(and $(shell command -v node),$(shell command -v npm))
 BROWSER = $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 POSTGRES = $(or $(FCNLAB_TEST_POSTGRES),$(wildcard /usr/lib/postgresql/*/bin/initdb),$(shell command -v initdb))
-WORKERS = $(shell $(BIN)/python -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))')
+WORKERS = $(shell $(BIN)/python -c 'import os; print(min(4, os.cpu_count() or 1))')
 ARGS =
 
 .DEFAULT_GOAL := help

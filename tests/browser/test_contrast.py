@@ -7,6 +7,7 @@ button needs 3:1 against the page. Disabled controls are exempt. The canvas has 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from fcnlab.domain.events import Point, PointSource
 from fcnlab.services.labelling.events import add_points
 from tests.browser.conftest import lab_of, project_with_photos
 from tests.browser.harness import Server
+from tests.support.worker_bench import eventually
 
 PAGES = ("projects", "scribble", "train", "compare", "models", "export", "count")
 
@@ -117,6 +119,8 @@ def themed(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
 def test_everything_on_a_page_stands_out_enough(server: Server, project_id: int, themed: Page, name: str) -> None:
     open_page(themed, server, name, project_id)
 
+    with suppress(AssertionError):  # colours of widgets may still be on their way
+        eventually(lambda: too_faint(themed) == [], seconds=10)
     assert too_faint(themed) == []
 
 
@@ -125,6 +129,8 @@ def test_dialogs_and_menus_stand_out_enough(server: Server, project_id: int, the
     themed.get_by_role("button", name="New project").first.click()
     themed.get_by_role("dialog").wait_for()
 
+    with suppress(AssertionError):  # colours of widgets may still be on their way
+        eventually(lambda: too_faint(themed) == [], seconds=10)
     assert too_faint(themed) == []
 
 

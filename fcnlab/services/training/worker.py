@@ -94,7 +94,7 @@ def run_worker(lab: Lab, *, project_id: int, trainer: Trainer, idle_s: float) ->
         UnknownProject: no such project.
         WorkerBusy: another process trains for the project, or took over.
     """
-    with LeaseHolder(lab, project_id=project_id) as holder:
+    with suppress(Interrupted), LeaseHolder(lab, project_id=project_id) as holder:  # also asked between two trainings
         idle_since = time.monotonic()
         while not holder.is_asked_to_end:
             with suppress(Interrupted), _waiting_for_the_database():
