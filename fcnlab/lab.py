@@ -48,7 +48,7 @@ class Lab:
         return pick_device(self.settings.device)
 
     def close(self) -> None:
-        """Give back the database connections. FinalEvaluation twice is closing once."""
+        """Give back the database connections. Closing twice is closing once."""
         close_database(self.sessions)
         if self.presence is not None:
             self.presence.leave()

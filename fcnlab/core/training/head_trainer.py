@@ -39,7 +39,7 @@ LARGER_FROM = 1000
 
 
 class HeadTrainer:
-    """Fits a LargerHead. Offers what core.course.NetworkTrainer offers.
+    """Fits a LargerHead. Offers what `trainer.NetworkTrainer` offers.
 
     Pictures are read when it starts; points that come later wait for the next training. An interrupted one begins
     again: it takes as long as encoding the pictures.
@@ -169,7 +169,7 @@ def build_trainer(
     parent: PointNetwork | None = None,
     objective: TrainingObjective[Any] | None = None,
 ) -> NetworkTrainer | HeadTrainer:
-    """A course for a network of the family; see NetworkTrainer for the arguments.
+    """The trainer of a network of the family; see NetworkTrainer for the arguments.
 
     Raises:
         InvalidSetting: a larger head without a trained encoder, or one that should start from a model or count.

@@ -79,11 +79,11 @@ class PointObjective:
     device: str
 
     def prepared(self, pictures: Sequence[LabelledPicture]) -> Sequence[LabelledPicture]:
-        """See `labelled.weighted`."""
+        """See `batches.weighted`."""
         return weighted(pictures, self.training.class_weight)
 
     def batch(self, pictures: Sequence[LabelledPicture], rng: np.random.Generator) -> Batch:
-        """See `labelled.collated`."""
+        """See `batches.collated`."""
         return collated(pictures, self.training, rng, device=self.device)
 
     def answer(self, network: PointNetwork, batch: Batch) -> Tensor:
@@ -95,7 +95,7 @@ class PointObjective:
         return point_loss(answer, batch.classes, batch.weights)
 
     def score(self, network: PointNetwork, pictures: Sequence[LabelledPicture]) -> PointScore | None:
-        """See `point_scores.score_points`."""
+        """See `scores.score_points`."""
         return score_points(network, pictures, class_ids=self.class_ids, device=self.device)
 
     def merit(self, score: Score) -> float:

@@ -146,7 +146,7 @@ def _has_tiles(lab: Lab, image: ImageInfo) -> bool:
 
 
 def thumbnail_look(lab: Lab, image: ImageInfo) -> NDArray[np.float32]:
-    """A picture as `core.splitting.look` has it, by its thumbnail; read once in a process.
+    """A picture as `core.training.splits.look` has it, by its thumbnail; read once in a process.
 
     Raises ImportRefused: the original is gone too.
     """

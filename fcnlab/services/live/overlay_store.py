@@ -1,4 +1,4 @@
-"""The overlay_store where the learner pins the newest mask of each image, and where browsers wait for it."""
+"""The newest mask of each image, published by the learner, and browsers that wait for it."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Opinion:
     """Probabilities (K, H, W) float16 of an overlay, for the heat maps.
 
     Opinions that follow each other on an image tile by tile share their array: read it with `part` from another thread
-    than the one that pins.
+    than the one that publishes.
     """
 
     overlay: int
@@ -147,7 +147,7 @@ class OverlayStore:
 
         `opinion` is (class ids, probabilities (K, H, W)), or "kept": that of the overlay before. With `touched` the
         caller goes on writing to the probabilities, which are copied: those outside this box are as they were when the
-        overlay before was pinned.
+        overlay before was published.
         """
         began = time.perf_counter()
         shown = self.overlay(image_id)

@@ -1,4 +1,4 @@
-"""Makes the newest overlay of an image and pins it to the overlay store."""
+"""Makes the newest overlay of an image and publishes it."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class OverlayMaker:
             self._sources.source_for(learner, image).encode_due(image)
 
     def make(self, learner: ProjectLearner, image: ImageInfo, *, covers: Mapping[str, int], started: float) -> bool:
-        """Pin the overlay that the points, the strokes and the model of now give, or say why there is none.
+        """Publish the overlay that the points, the strokes and the model of now give, or say why there is none.
 
         Args:
             learner: refreshed.
@@ -124,7 +124,7 @@ class OverlayMaker:
             self._overlay_store.acknowledge(image.id, covers)
             return True
         if is_done:
-            if self._pin_final(project, learner, image, covers, started):
+            if self._publish_final(project, learner, image, covers, started):
                 self._made_from[image.id] = made_from
             return False
         base, opinion, touched = self._bases.get(image.id), None, None
@@ -137,7 +137,7 @@ class OverlayMaker:
                 base = self._keep(image, _Base(learner.revision, made.class_map, found.count))
                 opinion = made.class_ids, made.probabilities
         except NoPoints as missing:
-            self._pin_painting(project, painting, covers, started, image)
+            self._publish_painting(project, painting, covers, started, image)
             return self._waits_for_others(project, learner, image, str(missing))
         class_map = painted(base.class_map, painting)
         spans.mark("paint")
@@ -166,7 +166,7 @@ class OverlayMaker:
         self._bases[image.id] = base
         return base
 
-    def _pin_painting(
+    def _publish_painting(
         self, project: Project, painting: Painting, covers: Mapping[str, int], started: float, image: ImageInfo
     ) -> None:
         """What is painted, over nothing; an image without strokes shows nothing."""
@@ -190,7 +190,7 @@ class OverlayMaker:
             self._overlay_store.set_status(image.id, "encoding", progress=0.3, message=waits_for)
         return source.predict(image, keeps=True, mark=mark)
 
-    def _pin_final(
+    def _publish_final(
         self,
         project: Project,
         learner: ProjectLearner,

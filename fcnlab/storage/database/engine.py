@@ -61,7 +61,7 @@ def unchanged_database(file: Path) -> Sessions:
 
 
 def close_database(sessions: Sessions) -> None:
-    """Give back all connections. FinalEvaluation twice is closing once."""
+    """Give back all connections. Closing twice is closing once."""
     engine_of(sessions).dispose()
 
 

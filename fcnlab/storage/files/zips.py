@@ -112,7 +112,7 @@ class ZipArchive:
         self.close()
 
     def close(self) -> None:
-        """Close the archive. FinalEvaluation twice is closing once."""
+        """Close the archive. Closing twice is closing once."""
         self._zip.close()
         self._file.close()
 
