@@ -29,7 +29,7 @@ from fcnlab.domain.project import IGNORE
 from fcnlab.evaluation.images import n_classes_of, read_example, read_names
 from fcnlab.segmenter.segmenter import PointSegmenter
 from fcnlab.services.predict.predicted_files import input_files, predict_files
-from fcnlab.services.predict.predicting import Predictor, background_of_model, labels_of_model
+from fcnlab.services.predict.predicting import Predictor, labels_of_model
 from fcnlab.storage.files.weights import load_encoder
 from fcnlab.threads import wait_politely
 
@@ -59,7 +59,7 @@ def main() -> None:
                 predictor,
                 files,
                 labels=labels_of_model(model),
-                background=background_of_model(model),
+                background=model.background,
                 spec=ExportSpec((ExportFormat.INDEX,)),
                 is_bare=True,
                 to=Path(folder),
