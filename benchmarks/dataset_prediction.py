@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from fcnlab.core.learner.encoder import StageEncoder
-from fcnlab.domain.export import ExportFormat, ExportSpec
+from fcnlab.domain.export import ExportSpec
 from fcnlab.domain.project import IGNORE
 from fcnlab.evaluation.images import n_classes_of, read_example, read_names
 from fcnlab.segmenter.segmenter import PointSegmenter
@@ -60,7 +60,7 @@ def main() -> None:
                 files,
                 labels=labels_of_model(model),
                 background=model.background,
-                spec=ExportSpec((ExportFormat.INDEX,)),
+                spec=ExportSpec(("index",)),
                 is_bare=True,
                 to=Path(folder),
             )

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fcnlab.domain.export import ExportFormat, ExportSpec
+from fcnlab.domain.export import ExportSpec
 from fcnlab.domain.images import ImageState, StoredMask
 from fcnlab.lab import Lab, open_lab
 from fcnlab.services.export.exporting import export_project
@@ -150,7 +150,7 @@ def exported(data: Path, limit: int) -> dict[str, float]:
     lab = opened(data)
     project = next(one for one in projects.projects(lab) if one.name == str(limit))
     learner = ProjectLearner(lab, PictureStore(lab), project_id=project.id)
-    spec = ExportSpec((ExportFormat.COCO, ExportFormat.COCO_RLE), done_only=True, instances=True)
+    spec = ExportSpec(("coco", "coco-rle"), done_only=True, instances=True)
     to = data / f"{limit}.zip"
     started, cpu = time.perf_counter(), time.process_time()
     for step in export_project(lab, lambda work: work(learner), project_id=project.id, spec=spec, to=to):

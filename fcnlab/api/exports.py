@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Path, Response
 from fastapi.responses import FileResponse
@@ -11,8 +12,15 @@ from pydantic import Field
 from fcnlab.api.engine import Own
 from fcnlab.api.projects import Number
 from fcnlab.api.shapes import ExportOut, Strict
-from fcnlab.domain.export import DEFAULT_FORMATS, LOCAL_FILES, ExportFormat, ExportSpec, SplitBy, SplitSpec
+from fcnlab.domain.export import DEFAULT_FORMATS, LOCAL_FILES, ExportSpec, SplitBy, SplitSpec
 from fcnlab.errors import UnknownExport
+from fcnlab.services.export.formats import formats_from
+
+if TYPE_CHECKING:
+    ExportFormat = str
+else:
+    ExportFormat = StrEnum("ExportFormat", {each.name: each.name for each in formats_from()}, module=__name__)
+    ExportFormat.__doc__ = "What an export can hold."
 
 router = APIRouter(tags=["exports"])
 
@@ -47,7 +55,7 @@ class ExportIn(Strict):
         return ExportSpec(
             **{
                 **values,
-                "formats": tuple(dict.fromkeys(self.formats)),
+                "formats": tuple(dict.fromkeys(map(str, self.formats))),
                 "class_ids": None if self.class_ids is None else tuple(self.class_ids),
                 "split": None if self.split is None else SplitSpec(**self.split.model_dump()),
             }

@@ -11,18 +11,23 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from fcnlab.commands.common import answer, found_project, json_option, opened, project_option, say
-from fcnlab.commands.output import PREFIX_OPTION
-from fcnlab.domain.export import CONVERTED, ExportFormat, ExportSpec
+from fcnlab.commands.output import PREFIX_OPTION, LateChoice
+from fcnlab.domain.export import ExportSpec
 
 if TYPE_CHECKING:
     from fcnlab.services.labels.label_import import FoundLabels
 
 
-FORMATS = (
-    "auto",
-    *("coco", "index", "colour", "binary", "yolo", "voc", "cityscapes", "labelme", "cvat", "labelstudio"),
-    *("rootpainter", "points"),
-)
+def _read_formats() -> tuple[str, ...]:
+    from fcnlab.services.labels.label_import import AUTO, label_formats
+
+    return AUTO, *label_formats()
+
+
+def _converted_formats() -> tuple[str, ...]:
+    from fcnlab.services.export.formats import LABELS_ALONE, formats_from
+
+    return tuple(each.name for each in formats_from(LABELS_ALONE))
 
 
 @click.group()
@@ -35,7 +40,7 @@ def labels() -> None:
 
 @labels.command("import")
 @project_option
-@click.option("--format", "-f", "as_format", type=click.Choice(FORMATS), default="auto", show_default=True)
+@click.option("--format", "-f", "as_format", type=LateChoice(_read_formats), default="auto", show_default=True)
 @click.option(
     "--points", "count", type=int, help="Training points from each mask, 0 for none; 100, of many masks fewer."
 )
@@ -134,7 +139,7 @@ def _imported(found: FoundLabels) -> dict[str, Any]:
     for name in without:
         say(f"pixels of class {name!r} are left out: {reasons[name]} (see --map and --add-classes)")
     return {
-        "format": found.format.value,
+        "format": found.format,
         **{name: counts[name] for name in ("stored", "replaced", "known")},
         "points": n_points,
         "points_per_image": found.share().per_image,
@@ -208,13 +213,13 @@ def remove_labels(ctx: click.Context, wanted: str, as_json: bool, what: str) -> 
 
 
 @click.command()
-@click.option("--from", "as_format", type=click.Choice(FORMATS), default="auto", show_default=True)
+@click.option("--from", "as_format", type=LateChoice(_read_formats), default="auto", show_default=True)
 @click.option(
     "--to",
     "formats",
     multiple=True,
     required=True,
-    type=click.Choice([one.value for one in CONVERTED]),
+    type=LateChoice(_converted_formats),
     help="Several may be given.",
 )
 @click.option(
@@ -260,8 +265,7 @@ def convert(
     from fcnlab.services.labels.label_import import LabelRequest
 
     request = LabelRequest(as_format=as_format, table=table, rest=rest)
-    wanted = tuple(one for one in ExportFormat if one.value in formats)
-    spec = ExportSpec(wanted, instances=instances, image_prefix=image_prefix)
+    spec = ExportSpec(formats, instances=instances, image_prefix=image_prefix)
     count, n_unknown, n_lacking = 0, 0, 0
     with conversion(source, request=request, spec=spec, to=output, pictures=images) as found:
         left_out = [{"name": one.name, "reason": one.reason} for one in found.left_out]
@@ -296,10 +300,12 @@ def convert(
 
 def _say_hints(spec: ExportSpec, n_unknown: int, n_lacking: int) -> None:
     """What people should know about the files that were written."""
+    from fcnlab.services.export.formats import folders_of_images
+
     if n_unknown:
         say(f"{n_unknown} masks have pixels about which nothing is said; formats of shapes leave these out")
-    if ExportFormat.YOLO in spec.formats:
-        say("yolo has labels alone: to train on them, put the images into yolo/images, beside yolo/labels")
+    for name, folder in folders_of_images(spec).items():
+        say(f"{name} has labels alone: to train on them, put the images into {folder}, beside the labels")
     if n_lacking:
         say(
             f"{n_lacking} images are named without an ending such as .png, which the labels do not say, and readers "

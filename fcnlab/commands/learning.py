@@ -20,8 +20,8 @@ from fcnlab.commands.common import (
     say,
     settings_of,
 )
-from fcnlab.commands.output import in_order, say_what_yolo_lacks, shape_options, shapes_of, show_progress
-from fcnlab.domain.export import ExportFormat, ExportSpec
+from fcnlab.commands.output import LateChoice, say_what_training_lacks, shape_options, shapes_of, show_progress
+from fcnlab.domain.export import ExportSpec
 
 if TYPE_CHECKING:
     from fcnlab.core.images.painting import Painting
@@ -71,6 +71,12 @@ def fit(ctx: click.Context, wanted: str, output: Path | None, as_json: bool) -> 
     answer(values, lines, as_json=as_json)
 
 
+def _predicted_formats() -> tuple[str, ...]:
+    from fcnlab.services.export.formats import PREDICTIONS, formats_from
+
+    return tuple(each.name for each in formats_from(PREDICTIONS))
+
+
 @click.command()
 @click.option("--project", "-p", "wanted", help="Name or number of the project to learn from.")
 @click.option(
@@ -83,7 +89,7 @@ def fit(ctx: click.Context, wanted: str, output: Path | None, as_json: bool) -> 
     "-f",
     "formats",
     multiple=True,
-    type=click.Choice([one.value for one in ExportFormat if not one.value.startswith("points")]),
+    type=LateChoice(_predicted_formats),
     help="As `export` has them; several may be given. Without one: a palette PNG per image in the folder.",
 )
 @shape_options
@@ -123,7 +129,7 @@ def predict(
     settings, known = settings_of(ctx), _known(ctx, wanted, model)
     files = input_files([*inputs, *images], max_pixels=settings.max_pixels)
     chosen = shapes_of(tuple(known.labels), **shapes)
-    spec = ExportSpec(in_order(formats) or (ExportFormat.INDEX,), **chosen)
+    spec = ExportSpec(formats or ("index",), **chosen)
     predictor = Predictor(
         known.content,
         device=settings.device,
@@ -136,7 +142,7 @@ def predict(
         predictor, files, labels=known.labels, background=known.background, spec=spec, is_bare=not formats, to=output
     )
     n_refused = _told(steps)
-    say_what_yolo_lacks(spec)
+    say_what_training_lacks(spec)
     ctx.exit(1 if n_refused else 0)
 
 

@@ -18,7 +18,6 @@ from fcnlab.domain.export import (
     LOCAL_FILES,
     MOST_BORDER,
     SPLIT_BY,
-    ExportFormat,
     ExportSpec,
     SplitBy,
     SplitSpec,
@@ -31,6 +30,28 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class LateChoice(click.Choice[str]):
+    """A choice whose words are asked for when they are needed, since what knows them takes long to import."""
+
+    def __init__(self, words: Callable[[], tuple[str, ...]]) -> None:
+        super().__init__(())
+        self._words = words
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The words there are."""
+        return self._words()
+
+    @choices.setter
+    def choices(self, _: tuple[str, ...]) -> None: ...
+
+
+def _written_formats() -> tuple[str, ...]:
+    from fcnlab.services.export.formats import formats_from
+
+    return tuple(each.name for each in formats_from())
 
 
 PREFIX_OPTION = click.option(
@@ -71,8 +92,8 @@ def shape_options(command: Command) -> Command:
     "-f",
     "formats",
     multiple=True,
-    type=click.Choice([one.value for one in ExportFormat]),
-    default=[one.value for one in DEFAULT_FORMATS],
+    type=LateChoice(_written_formats),
+    default=DEFAULT_FORMATS,
     show_default=True,
     help="Several may be given.",
 )
@@ -117,7 +138,7 @@ def export(
     with opened(ctx) as lab:
         project = found_project(lab, wanted)
         spec = ExportSpec(
-            in_order(formats),
+            formats,
             done_only=done_only,
             with_points=with_points,
             split=None if split is None else SplitSpec(_shares(split), seed=seed, by=cast(SplitBy, split_by)),
@@ -140,7 +161,7 @@ def export(
         "resumed": step.n_resumed,
         "left_out": [{"image": name, "reason": reason} for name, reason in step.left_out],
     }
-    say_what_yolo_lacks(spec)
+    say_what_training_lacks(spec)
     lines = [f"{output}: {step.n_stored} stored masks of done images, {step.n_predicted} predicted"]
     if step.n_resumed:
         lines.append(f"{step.n_resumed} images were finished before an interruption")
@@ -162,15 +183,12 @@ def interruptions_explained(output: Path) -> Iterator[None]:
         raise
 
 
-def in_order(formats: tuple[str, ...]) -> tuple[ExportFormat, ...]:
-    """Formats by their words, each once."""
-    return tuple(one for one in ExportFormat if one.value in formats)
+def say_what_training_lacks(spec: ExportSpec) -> None:
+    """A hint when labels are written without the images that are trained on."""
+    from fcnlab.services.export.formats import folders_of_images
 
-
-def say_what_yolo_lacks(spec: ExportSpec) -> None:
-    """A hint when YOLO's labels are written without the images that are trained on."""
-    if ExportFormat.YOLO in spec.formats and ExportFormat.IMAGES not in spec.formats:
-        say("yolo has labels alone: to train on them, add --format images, which puts the images beside them")
+    for name in folders_of_images(spec):
+        say(f"{name} has labels alone: to train on them, add --format images, which puts the images beside them")
 
 
 def shapes_of(labels: tuple[ClassLabel, ...], *, classes: str | None, min_size: int, **rest: Any) -> dict[str, Any]:

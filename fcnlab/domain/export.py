@@ -4,114 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from enum import StrEnum
 from typing import Any, Literal
 
 from fcnlab.errors import ExportFailed
 from fcnlab.validation import check_fields
 
-
-class ExportFormat(StrEnum):
-    """What an export can hold."""
-
-    INDEX = "index"
-    COLOUR = "colour"
-    BINARY = "binary"
-    INSTANCES = "instances"
-    TIFF = "tiff"
-    NUMPY = "numpy"
-    PROBABILITIES = "probabilities"
-    PROBABILITIES_NPZ = "probabilities-npz"
-    OVERLAY = "overlay"
-    IMAGES = "images"
-    COCO = "coco"
-    COCO_RLE = "coco-rle"
-    YOLO = "yolo"
-    VOC = "voc"
-    CITYSCAPES = "cityscapes"
-    LABELME = "labelme"
-    CVAT = "cvat"
-    LABEL_STUDIO = "labelstudio"
-    ROOT_PAINTER = "rootpainter"
-    GEOJSON = "geojson"
-    SVG = "svg"
-    POINTS = "points"
-    POINTS_JSON = "points-json"
-    MEASUREMENTS = "measurements"
-
-
-FORMAT_WORDS = {
-    ExportFormat.INDEX: ("Index PNG", "pixel value = class id, shown in class colours"),
-    ExportFormat.COLOUR: ("Colour PNG", "every pixel in the colour of its class"),
-    ExportFormat.BINARY: ("Binary PNG", "black and white, a file per class"),
-    ExportFormat.INSTANCES: ("Instance PNG", "16 bits, pixel value = number of the connected part"),
-    ExportFormat.TIFF: ("TIFF", "pixel value = class id; keeps the place of a GeoTIFF on the map"),
-    ExportFormat.NUMPY: ("NumPy", "an array of class ids per image"),
-    ExportFormat.PROBABILITIES: ("Probability PNG", "16 bits, a file per class"),
-    ExportFormat.PROBABILITIES_NPZ: ("Probability NPZ", "NumPy arrays, all classes in one file"),
-    ExportFormat.OVERLAY: ("Overlay JPEG", "the image under its tinted mask"),
-    ExportFormat.IMAGES: ("Images", "the originals as they were imported; for YOLO and Cityscapes beside the labels"),
-    ExportFormat.COCO: ("COCO", "one JSON file with polygons"),
-    ExportFormat.COCO_RLE: ("COCO RLE", "one JSON file with run lengths"),
-    ExportFormat.YOLO: ("YOLO", "text files with polygons, and data.yaml"),
-    ExportFormat.VOC: ("Pascal VOC", "palette PNG, labelmap.txt and lists of images"),
-    ExportFormat.CITYSCAPES: ("Cityscapes", "label and instance ids, colours, polygons"),
-    ExportFormat.LABELME: ("LabelMe", "a JSON file per image, with masks"),
-    ExportFormat.CVAT: ("CVAT", "XML 1.1 for images"),
-    ExportFormat.LABEL_STUDIO: ("Label Studio", "tasks with brush masks, and their pictures"),
-    ExportFormat.ROOT_PAINTER: ("RootPainter", "annotations as PNG"),
-    ExportFormat.GEOJSON: ("GeoJSON", "shapes, on the map for a GeoTIFF"),
-    ExportFormat.SVG: ("SVG", "outlines to draw with"),
-    ExportFormat.POINTS: ("Points CSV", "one line per labelled pixel"),
-    ExportFormat.POINTS_JSON: ("Points JSON", "labelled pixels of each image"),
-    ExportFormat.MEASUREMENTS: ("Measurements CSV", "area, perimeter, centre, brightness of each region"),
-}
-"""What a format is called, and what it is."""
-
-_ALL = tuple(ExportFormat)
-
-GROUPS = {
-    "Masks and pictures": _ALL[: _ALL.index(ExportFormat.COCO)],
-    "Shapes and other tools": _ALL[_ALL.index(ExportFormat.COCO) : _ALL.index(ExportFormat.POINTS)],
-    "Tables": _ALL[_ALL.index(ExportFormat.POINTS) :],
-}
-"""The formats as people look for them."""
-
-REGION_FORMATS = frozenset(
-    {
-        ExportFormat.INSTANCES,
-        ExportFormat.COCO,
-        ExportFormat.COCO_RLE,
-        ExportFormat.YOLO,
-        ExportFormat.CITYSCAPES,
-        ExportFormat.LABELME,
-        ExportFormat.CVAT,
-        ExportFormat.LABEL_STUDIO,
-        ExportFormat.GEOJSON,
-        ExportFormat.SVG,
-        ExportFormat.MEASUREMENTS,
-    }
-)
-"""Formats that are written region by region."""
-
-NUMBERED_FORMATS = frozenset({ExportFormat.INDEX, ExportFormat.COLOUR, ExportFormat.TIFF, ExportFormat.NUMPY})
-"""Masks whose values stand for classes, which a table has to name."""
-
-PROBABILITY_FORMATS = frozenset({ExportFormat.PROBABILITIES, ExportFormat.PROBABILITIES_NPZ})
-
-MASK_FORMATS = tuple(
-    one
-    for one in _ALL
-    if one not in PROBABILITY_FORMATS
-    and one not in {ExportFormat.OVERLAY, ExportFormat.IMAGES, ExportFormat.MEASUREMENTS}
-    and one not in {ExportFormat.POINTS, ExportFormat.POINTS_JSON}
-)
-"""Formats that need nothing but masks."""
-
-CONVERTED = (*MASK_FORMATS, ExportFormat.POINTS)
-"""Formats that need nothing but masks and points: what labels of other tools can become."""
-
-DEFAULT_FORMATS = (ExportFormat.INDEX, ExportFormat.OVERLAY, ExportFormat.POINTS)
+DEFAULT_FORMATS = ("index", "overlay", "points")
+"""Names of formats; which there are, they declare themselves (fcnlab.storage.formats)."""
 
 SPLIT_NAMES = ("train", "val", "test")
 
@@ -165,13 +64,12 @@ class ExportSpec:
     """What to write.
 
     Attributes:
-        formats: at least one.
+        formats: names of at least one.
         done_only: leave out images that nobody marked done.
         with_points: leave out images without points.
         class_ids: classes that stay; pixels of the others become background, or unlabelled where no class is the
             background. None: all.
-        instances: formats of shapes get one region per connected part, not one per class; the format `instances`
-            sets it.
+        instances: formats of shapes get one region per connected part, not one per class.
         min_area: connected parts of fewer pixels become the same.
         fill_holes: background enclosed by a part of a class becomes of that class.
         border: so many pixels on either side of every edge are 255 in Pascal VOC masks.
@@ -180,7 +78,7 @@ class ExportSpec:
             LOCAL_FILES the pictures are written beside the tasks, EMBEDDED puts them into the tasks.
     """
 
-    formats: tuple[ExportFormat, ...] = DEFAULT_FORMATS
+    formats: tuple[str, ...] = DEFAULT_FORMATS
     done_only: bool = False
     with_points: bool = False
     class_ids: tuple[int, ...] | None = None
@@ -197,8 +95,6 @@ class ExportSpec:
             raise ExportFailed("an export needs a format: choose at least one")
         if self.class_ids is not None and not self.class_ids:
             raise ExportFailed("an export needs a class: choose at least one")
-        if ExportFormat.INSTANCES in self.formats:
-            object.__setattr__(self, "instances", True)
         if not 0 <= self.border <= MOST_BORDER:
             raise ExportFailed(f"a border of {self.border} pixels is outside 0..{MOST_BORDER}")
         if self.min_area < 0:
@@ -216,8 +112,5 @@ class ExportSpec:
         return frozenset(self.class_ids) if background is None else frozenset({background, *self.class_ids})
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; those of one tool only where its format is written."""
-        values = {**asdict(self), "formats": sorted(self.formats)}
-        if ExportFormat.LABEL_STUDIO not in self.formats:
-            del values["image_prefix"]
-        return values
+        """Plain values for JSON."""
+        return {**asdict(self), "formats": sorted(self.formats)}

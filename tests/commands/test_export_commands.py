@@ -193,6 +193,16 @@ def test_predict_takes_a_pattern_and_writes_formats(data: Path, model: Path, pho
     assert mask[5, 5] == 0
 
 
+def test_predict_shows_label_studio_pictures_that_browsers_cannot_open(
+    data: Path, model: Path, photos: Path, tmp_path: Path
+) -> None:
+    call("predict", "--model", model, "-o", tmp_path / "out", "-f", "labelstudio", photos / "day" / "b.tif")
+
+    (picture,) = (tmp_path / "out" / "label_studio" / "images").rglob("*.png")
+    with Image.open(picture) as image:
+        assert image.size == HW[::-1]
+
+
 def test_predict_names_what_fails_and_finishes_the_rest(data: Path, model: Path, photos: Path, tmp_path: Path) -> None:
     (photos / "day" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     out = tmp_path / "masks"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fcnlab.domain.events import Point, PointSource
-from fcnlab.domain.export import ExportFormat, ExportSpec
+from fcnlab.domain.export import ExportSpec
 from fcnlab.domain.images import ImageState, StoredMask
 from fcnlab.lab import Lab
 from fcnlab.services.export.exporting import export_project
@@ -87,7 +87,7 @@ class StoredBench:
         )
 
     def steps(self, to: str, **options: Any) -> Any:
-        spec = ExportSpec(**{"formats": (ExportFormat.INDEX, ExportFormat.COCO), "done_only": True, **options})
+        spec = ExportSpec(**{"formats": ("index", "coco"), "done_only": True, **options})
         return export_project(
             self.lab, lambda work: work(self.learner), project_id=self.project.id, spec=spec, to=self.folder / to
         )

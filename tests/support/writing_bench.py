@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fcnlab.core.images.regions import instance_regions, semantic_regions
 from fcnlab.domain.project import ClassLabel
 from fcnlab.storage.exports.targets import DatasetWriter, FolderTarget, Spools
-from fcnlab.storage.formats.format import ExportedImage, Format, Subject
+from fcnlab.storage.formats.writing import ExportedImage, FormatWriter, Subject
 
 CLASSES = (
     ClassLabel(0, "background", "#0072B2", 0),
@@ -79,7 +79,7 @@ def images(*, instances: bool, splits: Sequence[str] = ("",), **more: Any) -> It
         )
 
 
-def write(make: Callable[[Subject], Format], folder: Path, written: Sequence[ExportedImage]) -> Path:
+def write(make: Callable[[Subject], FormatWriter], folder: Path, written: Sequence[ExportedImage]) -> Path:
     """The folder with all images in this format."""
     splits = tuple(sorted({image.split for image in written} - {""}))
     target = FolderTarget(folder)

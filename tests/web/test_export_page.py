@@ -11,8 +11,8 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from fcnlab.domain.export import FORMAT_WORDS, GROUPS, ExportFormat
 from fcnlab.lab import open_lab
+from fcnlab.services.export.formats import formats_from
 from fcnlab.settings import Settings
 from fcnlab.web import session
 from tests.support.paths import ROOT
@@ -43,9 +43,9 @@ def toggled(shown: AppTest, label: str) -> None:
     next(one for one in shown.toggle if one.label == label).set_value(True).run()
 
 
-def choose(shown: AppTest, *formats: ExportFormat) -> None:
-    for group, members in GROUPS.items():
-        chosen = [FORMAT_WORDS[one][0] for one in members if one in formats]
+def choose(shown: AppTest, *formats: str) -> None:
+    for group in {each.group for each in formats_from()}:
+        chosen = [each.title for each in formats_from() if each.group == group and each.name in formats]
         next(one for one in shown.button_group if one.key == f"formats-{group}").set_value(chosen).run()
 
 
@@ -57,7 +57,7 @@ def made(shown: AppTest, lab_dir: Path) -> zipfile.ZipFile:
 
 
 def test_what_is_chosen_is_made(shown: AppTest, tmp_path: Path) -> None:
-    choose(shown, ExportFormat.COCO, ExportFormat.VOC)
+    choose(shown, "coco", "voc")
     toggled(shown, "Only images marked done")
     toggled(shown, "Split into train, val and test")
     shown.multiselect[0].set_value([2]).run()
@@ -73,11 +73,11 @@ def test_what_is_chosen_is_made(shown: AppTest, tmp_path: Path) -> None:
 
 
 def test_options_appear_where_they_apply(shown: AppTest) -> None:
-    choose(shown, ExportFormat.INDEX)
+    choose(shown, "index")
     assert "Regions" not in [one.label for one in shown.button_group]
     assert not [one for one in shown.number_input if "Pascal VOC" in one.label]
 
-    choose(shown, ExportFormat.CVAT, ExportFormat.VOC)
+    choose(shown, "cvat", "voc")
 
     assert "Regions" in [one.label for one in shown.button_group]
     assert [one for one in shown.number_input if "Pascal VOC" in one.label]
@@ -86,7 +86,7 @@ def test_options_appear_where_they_apply(shown: AppTest) -> None:
 def test_without_a_format_or_a_class_nothing_can_be_made(shown: AppTest) -> None:
     choose(shown)
     assert next(button for button in shown.button if button.label == "Export").disabled
-    choose(shown, ExportFormat.INDEX)
+    choose(shown, "index")
     shown.multiselect[0].set_value([]).run()
 
     assert next(button for button in shown.button if button.label == "Export").disabled

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from fcnlab.core.images.coords import working_picture
 from fcnlab.core.images.palette import palette_of, tinted
-from fcnlab.domain.export import DEFAULT_FORMATS, PROBABILITY_FORMATS, ExportFormat, ExportSpec
+from fcnlab.domain.export import DEFAULT_FORMATS, ExportSpec
 from fcnlab.domain.images import ImageInfo, ImageState
 from fcnlab.errors import ExportFailed, NoPoints
 from fcnlab.lab import Lab
+from fcnlab.services.export.formats import checked_spec, needs
 from fcnlab.services.export.plan import (
     NOTHING_LEARNED,
     ExportProgress,
@@ -36,8 +37,9 @@ from fcnlab.services.live.mask_source import MaskSource
 from fcnlab.services.live.masks import kept_mask, predicted_mask
 from fcnlab.storage.database import repository_images
 from fcnlab.storage.database.engine import reading
+from fcnlab.storage.formats.format import Need
 
-__all__ = ["DEFAULT_FORMATS", "ExportFormat", "ExportProgress", "ExportSpec", "export_project"]
+__all__ = ["DEFAULT_FORMATS", "ExportProgress", "ExportSpec", "export_project"]
 
 
 def export_project(
@@ -60,10 +62,11 @@ def export_project(
         UnknownProject: no such project.
         ExportFailed: there is nothing to export, or it cannot be written.
     """
+    spec = checked_spec(spec)
     if to.suffix.lower() != ".zip":
         refuse_file_name(to)
     waiting = lacking(lab, project_id=project_id)
-    predicts = not spec.done_only or not PROBABILITY_FORMATS.isdisjoint(spec.formats)
+    predicts = not spec.done_only or needs(spec, Need.PROBABILITIES)
     if waiting or predicts:
         for done, total, name in learning(run):
             yield ExportProgress("learning", done, total, name)

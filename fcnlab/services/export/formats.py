@@ -1,9 +1,11 @@
-"""The formats of an export, made ready to write."""
+"""The formats of an export, checked and made ready to write."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,85 +14,111 @@ from fcnlab.core.images.measures import COLUMNS, measures_of
 from fcnlab.core.images.naming import class_folders
 from fcnlab.core.images.palette import tinted
 from fcnlab.core.images.regions import Region, instance_regions, semantic_regions
-from fcnlab.domain.export import LOCAL_FILES, NUMBERED_FORMATS, REGION_FORMATS, ExportFormat, ExportSpec
+from fcnlab.domain.export import ExportSpec
 from fcnlab.domain.images import PixelSize, Recipe
 from fcnlab.domain.project import ClassLabel
-from fcnlab.storage.formats.format import Format, Subject
-from fcnlab.storage.formats.masks.array_files import (
-    InstanceMasks,
-    NumpyMasks,
-    ProbabilityArrays,
-    ProbabilityPngs,
-    TiffMasks,
-)
-from fcnlab.storage.formats.masks.originals import Originals
-from fcnlab.storage.formats.masks.overlays import BinaryMasks, ColourMasks, IndexMasks, Overlays
-from fcnlab.storage.formats.masks.root_painter import RootPainter
-from fcnlab.storage.formats.shapes.cityscapes import Cityscapes, cityscapes_pictures
-from fcnlab.storage.formats.shapes.coco import Coco
-from fcnlab.storage.formats.shapes.cvat import Cvat
-from fcnlab.storage.formats.shapes.geojson import GeoJson
-from fcnlab.storage.formats.shapes.label_studio import LabelStudio
-from fcnlab.storage.formats.shapes.labelme import LabelMe
-from fcnlab.storage.formats.shapes.svg import Svg
-from fcnlab.storage.formats.shapes.voc import Voc
-from fcnlab.storage.formats.shapes.yolo import Yolo, yolo_place
+from fcnlab.errors import ExportFailed
+from fcnlab.storage.formats.format import Format as Format
+from fcnlab.storage.formats.format import Need as Need
+from fcnlab.storage.formats.registry import written_formats
 from fcnlab.storage.formats.tables.class_table import ClassTable
-from fcnlab.storage.formats.tables.measurements_csv import Measurements
-from fcnlab.storage.formats.tables.points import PointsJson, PointsTable
+from fcnlab.storage.formats.writing import FormatWriter, Subject, WriteOptions
+
+EVERYTHING = frozenset(Need)
+MASKS_ALONE = frozenset({Need.MASK, Need.REGIONS, Need.PARTS})
+LABELS_ALONE = MASKS_ALONE | {Need.POINTS}
+PREDICTIONS = EVERYTHING - {Need.POINTS}
+"""What formats may need that are written from a project, masks, labels of other tools, or predictions."""
 
 
-def formats_of(spec: ExportSpec, subject: Subject, *, has_pictures: bool = True) -> list[Format]:
-    """The writers of the formats of the spec, in the order of ExportFormat.
+def formats_from(available: frozenset[Need] = EVERYTHING) -> tuple[Format, ...]:
+    """The formats that need nothing else, by their order."""
+    return tuple(each for each in written_formats() if each.needs <= available)
+
+
+def checked_spec(spec: ExportSpec, available: frozenset[Need] = EVERYTHING, *, source: str = "this") -> ExportSpec:
+    """The spec with its formats by their order, each once, and `instances` where a format numbers connected parts.
 
     Args:
         spec: what to write.
+        available: what formats may need.
+        source: what they are written from, in words.
+
+    Raises:
+        ExportFailed: there is no such format, or it needs something else.
+    """
+    allowed = {each.name for each in formats_from(available)}
+    formats = written_formats(spec.formats)
+    refused = sorted(each.name for each in formats if each.name not in allowed)
+    if refused:
+        raise ExportFailed(f"{source} cannot be written as {refused[0]!r}; choose of {', '.join(sorted(allowed))}")
+    names = tuple(each.name for each in formats)
+    return replace(spec, formats=names, instances=spec.instances or needs(spec, Need.PARTS))
+
+
+def needs(spec: ExportSpec, *wanted: Need) -> bool:
+    """Whether one of the formats needs one of these."""
+    return any(not each.needs.isdisjoint(wanted) for each in written_formats(spec.formats))
+
+
+def shows_pictures(spec: ExportSpec) -> bool:
+    """Whether files of one of the formats may hold the picture, in another form than the original's."""
+    return any(each.shows_picture for each in written_formats(spec.formats))
+
+
+def folders_of_images(spec: ExportSpec) -> dict[str, str]:
+    """Names of formats that are written without the images their readers train on, and where these look for them."""
+    if needs(spec, Need.ORIGINAL):
+        return {}
+    return {each.name: each.trains_from for each in written_formats(spec.formats) if each.trains_from}
+
+
+def uses_option(formats: Iterable[str], option: str) -> bool:
+    """Whether one of the formats is written by an option that the others do without, such as `border`."""
+    return any(option in each.options for each in written_formats(formats))
+
+
+def spec_values(spec: ExportSpec) -> dict[str, Any]:
+    """The spec as plain values for JSON; addresses of pictures only where files hold them."""
+    values = spec.to_dict()
+    if not uses_option(spec.formats, "image_prefix"):
+        del values["image_prefix"]
+    return values
+
+
+def writers_of(spec: ExportSpec, subject: Subject, *, has_pictures: bool = True) -> list[FormatWriter]:
+    """The writers of the formats of the spec, by the order of these.
+
+    Args:
+        spec: what to write, checked.
         subject: what it is about.
         has_pictures: whether images come with their pictures, or with masks alone.
     """
-    folders = class_folders({label.id: label.name for label in subject.classes})
-    veil = partial(tinted, palette=subject.palette(), background=subject.background)
-    beside: list[Format] = []  # whose labels have a folder for their pictures
-    if ExportFormat.YOLO in spec.formats:
-        beside.append(Originals("yolo/images", yolo_place))
-    if ExportFormat.CITYSCAPES in spec.formats:
-        beside.append(cityscapes_pictures())
-    makers: dict[ExportFormat, Callable[[], Format]] = {
-        ExportFormat.INDEX: lambda: IndexMasks(subject),
-        ExportFormat.COLOUR: lambda: ColourMasks(subject),
-        ExportFormat.BINARY: lambda: BinaryMasks(folders),
-        ExportFormat.INSTANCES: InstanceMasks,
-        ExportFormat.TIFF: TiffMasks,
-        ExportFormat.NUMPY: NumpyMasks,
-        ExportFormat.PROBABILITIES: lambda: ProbabilityPngs(folders),
-        ExportFormat.PROBABILITIES_NPZ: ProbabilityArrays,
-        ExportFormat.OVERLAY: lambda: Overlays(veil),
-        ExportFormat.IMAGES: lambda: beside.pop(0) if beside else Originals("images"),
-        ExportFormat.COCO: lambda: Coco(subject),
-        ExportFormat.COCO_RLE: lambda: Coco(subject, is_rle=True),
-        ExportFormat.YOLO: lambda: Yolo(subject),
-        ExportFormat.VOC: lambda: Voc(subject, spec.border),
-        ExportFormat.CITYSCAPES: lambda: Cityscapes(subject, spec.instances),
-        ExportFormat.LABELME: lambda: LabelMe(subject),
-        ExportFormat.CVAT: lambda: Cvat(subject),
-        ExportFormat.LABEL_STUDIO: lambda: LabelStudio(
-            subject, spec.image_prefix, has_pictures and spec.image_prefix == LOCAL_FILES
-        ),
-        ExportFormat.ROOT_PAINTER: lambda: RootPainter(subject, folders),
-        ExportFormat.GEOJSON: lambda: GeoJson(subject),
-        ExportFormat.SVG: lambda: Svg(subject),
-        ExportFormat.POINTS: PointsTable,
-        ExportFormat.POINTS_JSON: lambda: PointsJson(subject),
-        ExportFormat.MEASUREMENTS: lambda: Measurements(subject, COLUMNS),
-    }
-    made = [make() for one, make in makers.items() if one in spec.formats]
-    return [*made, *(beside if ExportFormat.IMAGES in spec.formats else [])]
+    options = WriteOptions(
+        subject=subject,
+        instances=spec.instances,
+        border=spec.border,
+        image_prefix=spec.image_prefix,
+        has_pictures=has_pictures,
+        folders=class_folders({label.id: label.name for label in subject.classes}),
+        tint=partial(tinted, palette=subject.palette(), background=subject.background),
+        measures=COLUMNS,
+    )
+    formats = written_formats(spec.formats)
+    beside_labels = [each.pictures() for each in formats if each.pictures is not None]
+    writers: list[FormatWriter] = []
+    for each in formats:
+        assert each.write is not None
+        is_beside = Need.ORIGINAL in each.needs and bool(beside_labels)
+        writers.append(beside_labels.pop(0) if is_beside else each.write(options))
+    return [*writers, *(beside_labels if needs(spec, Need.ORIGINAL) else [])]
 
 
-def formats_with_table(spec: ExportSpec, subject: Subject, *, has_pictures: bool) -> list[Format]:
-    """`formats_of`, and a table of the classes when the values of masks stand for them and no manifest says so."""
-    table: list[Format] = [] if NUMBERED_FORMATS.isdisjoint(spec.formats) else [ClassTable(subject)]
-    return [*formats_of(spec, subject, has_pictures=has_pictures), *table]
+def writers_with_table(spec: ExportSpec, subject: Subject, *, has_pictures: bool) -> list[FormatWriter]:
+    """`writers_of`, and a table of the classes when the values of masks stand for them and no manifest says so."""
+    has_ids = any(each.has_class_ids for each in written_formats(spec.formats))
+    table: list[FormatWriter] = [ClassTable(subject)] if has_ids else []
+    return [*writers_of(spec, subject, has_pictures=has_pictures), *table]
 
 
 def kept_classes(labels: Iterable[ClassLabel], spec: ExportSpec, background: int | None) -> tuple[ClassLabel, ...]:
@@ -101,7 +129,7 @@ def kept_classes(labels: Iterable[ClassLabel], spec: ExportSpec, background: int
 
 def regions_for(spec: ExportSpec, mask: NDArray[np.uint8], background: int | None) -> tuple[Region, ...]:
     """The regions of a mask (H, W) uint8 that the formats of the spec need; none if they need none."""
-    if REGION_FORMATS.isdisjoint(spec.formats):
+    if not needs(spec, Need.REGIONS, Need.PARTS):
         return ()
     find = instance_regions if spec.instances else semantic_regions
     return find(mask, background=background)

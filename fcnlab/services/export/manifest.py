@@ -11,6 +11,7 @@ from fcnlab.domain.export import ExportSpec
 from fcnlab.domain.images import ImageInfo
 from fcnlab.domain.models import ModelRecord
 from fcnlab.domain.scores import score_in_a_sentence, score_to_plain
+from fcnlab.services.export.formats import spec_values
 from fcnlab.services.export.plan import ProjectSnapshot
 
 CONVENTIONS = {
@@ -41,7 +42,7 @@ def manifest_of(moment: ProjectSnapshot, spec: ExportSpec) -> dict[str, Any]:
     labels = (*project.classes, *moment.removed)
     in_files = {label.id: label.colour for label in recoloured(labels)}
     removed = {label.id for label in moment.removed}
-    options = spec.to_dict()
+    options = spec_values(spec)
     return {
         "project": project.name,
         "learner": project.learner.to_dict(),

@@ -17,7 +17,7 @@ from fcnlab.errors import ExportFailed, UnknownExport, storage_explained
 from fcnlab.lab import Lab
 from fcnlab.storage.exports.targets import DatasetWriter, FolderTarget, Journal, LooseFolder, Spools, Target, archive
 from fcnlab.storage.files.whole_files import passing_folder
-from fcnlab.storage.formats.format import Format
+from fcnlab.storage.formats.writing import FormatWriter
 
 KEPT_FOR_S = 24 * 3600
 PREFIX = "download-"
@@ -150,7 +150,7 @@ def open_target(to: Path, *, fingerprint: str) -> Iterator[OpenTarget]:
 
 
 @contextmanager
-def plain_writer(to: Path, formats: Sequence[Format]) -> Iterator[DatasetWriter]:
+def plain_writer(to: Path, writers: Sequence[FormatWriter]) -> Iterator[DatasetWriter]:
     """Writes into a zip file if the name says so, else into a folder beside whatever is there; nothing is remembered.
 
     Files of the same names are replaced. A new folder that nothing was written into does not stay.
@@ -169,7 +169,7 @@ def plain_writer(to: Path, formats: Sequence[Format]) -> Iterator[DatasetWriter]
             work = stack.enter_context(passing_folder(folder, prefix=".fcnlab"))
             target: Target = stack.enter_context(archive(to)) if is_zip else LooseFolder(to)
             spools = stack.enter_context(closing(Spools(work)))
-            yield DatasetWriter(target, spools, formats)
+            yield DatasetWriter(target, spools, writers)
     except OSError as failure:
         raise ExportFailed(
             f"{to} cannot be written ({failure.strerror or failure}); choose another folder or free some room"

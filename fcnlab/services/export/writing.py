@@ -17,12 +17,12 @@ from fcnlab.core.images.painting import Painting
 from fcnlab.core.images.palette import recoloured
 from fcnlab.core.images.regions import tidied
 from fcnlab.domain.events import StoredPoint
-from fcnlab.domain.export import PROBABILITY_FORMATS, ExportSpec
+from fcnlab.domain.export import ExportSpec
 from fcnlab.domain.images import ImageInfo, StoredMask
 from fcnlab.domain.project import IGNORE
 from fcnlab.errors import ExportFailed, FcnlabError
 from fcnlab.lab import Lab
-from fcnlab.services.export.formats import formats_of, kept_classes, measured, regions_for
+from fcnlab.services.export.formats import kept_classes, measured, needs, regions_for, writers_of
 from fcnlab.services.export.manifest import described, manifest_of
 from fcnlab.services.export.plan import NOTHING_LEARNED, ExportProgress, ProjectSnapshot, Runner, tried_again
 from fcnlab.services.export.target import OpenTarget
@@ -38,7 +38,8 @@ from fcnlab.storage.exports.manifest import MANIFEST_NAME, manifest_json
 from fcnlab.storage.exports.targets import DatasetWriter
 from fcnlab.storage.files.filestore import find_original
 from fcnlab.storage.files.png import read_mask
-from fcnlab.storage.formats.format import Assembly, ExportedImage, Line, Spooled, Subject
+from fcnlab.storage.formats.format import Need
+from fcnlab.storage.formats.writing import Assembly, ExportedImage, Line, Spooled, Subject
 
 IMAGES, LEFT_OUT = "manifest-images", "manifest-left-out"
 """Spools of the manifest."""
@@ -101,7 +102,7 @@ class ProjectWriter:
 
     def write(self, target: OpenTarget) -> Generator[ExportProgress, None, None]:
         """Write what is not finished yet, one step of progress per image, then the files about all of them."""
-        files = DatasetWriter(target.target, target.spools, formats_of(self._spec, self._subject))
+        files = DatasetWriter(target.target, target.spools, writers_of(self._spec, self._subject))
         self._go_on(target)
         steps = overlapped(
             list(enumerate(self._images, start=1))[target.journal.n_images :],
@@ -152,7 +153,7 @@ class ProjectWriter:
     def _made(self, image: ImageInfo, found: tuple[StoredMask, NDArray[np.uint8]] | None) -> _Made:
         """The mask of an image, stored or predicted. Raises FcnlabError: there is none."""
         source, probabilities = self._source, None
-        if source is not None and not PROBABILITY_FORMATS.isdisjoint(self._spec.formats):
+        if source is not None and needs(self._spec, Need.PROBABILITIES):
             found_probabilities = self._run(lambda _: source.predict(image)).segmentation
             probabilities = found_probabilities.class_ids, found_probabilities.probabilities
         if found is not None:

@@ -30,8 +30,8 @@ from fcnlab.storage.database.repository_events import Addition as StoredAddition
 from fcnlab.storage.database.repository_events import Effect
 from fcnlab.storage.database.repository_images import MAX_ID, ImageOutline
 from fcnlab.storage.files.whole_files import write_whole
-from fcnlab.storage.formats.format import PointRow
 from fcnlab.storage.formats.tables.points import PointLine, points_csv, read_points_csv
+from fcnlab.storage.formats.writing import PointRow
 from fcnlab.validation import clean_name
 
 

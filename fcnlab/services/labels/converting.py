@@ -13,27 +13,20 @@ import numpy as np
 
 from fcnlab.core.images.naming import export_stems
 from fcnlab.core.images.palette import coloured_labels
-from fcnlab.domain.export import CONVERTED, ExportFormat, ExportSpec
+from fcnlab.domain.export import ExportSpec
 from fcnlab.domain.project import IGNORE
 from fcnlab.errors import ExportFailed, FcnlabError, ImportRefused
-from fcnlab.services.export.formats import formats_with_table, regions_for
+from fcnlab.services.export.formats import LABELS_ALONE, checked_spec, needs, regions_for, writers_with_table
 from fcnlab.services.export.target import plain_writer
 from fcnlab.services.images.pictures import PictureSizes
 from fcnlab.services.labels.label_import import LabelRequest, opened_source, unpacked_labels
 from fcnlab.storage.files.zips import LeftOut
-from fcnlab.storage.formats.format import ExportedImage, Subject
-from fcnlab.storage.formats.reading.formats import FORMATS
+from fcnlab.storage.formats.format import Need
 from fcnlab.storage.formats.reading.labelled import FileClass, LabelledImage, UnreadLabels
 from fcnlab.storage.formats.reading.shapes import is_background
+from fcnlab.storage.formats.registry import written_formats
+from fcnlab.storage.formats.writing import ExportedImage, Subject
 from fcnlab.storage.image_readers.registry import SUFFIXES
-
-NAMING = frozenset(
-    {
-        *(ExportFormat.COCO, ExportFormat.COCO_RLE, ExportFormat.VOC, ExportFormat.LABELME, ExportFormat.CVAT),
-        *(ExportFormat.LABEL_STUDIO, ExportFormat.POINTS),
-    }
-)
-"""Formats that say the file name of an image, by which their readers open it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +66,7 @@ def conversion(
     Args:
         path: a label file, a folder or a zip archive.
         request: the format it is in, what the rest is, and a table of classes.
-        spec: the formats to write, all of CONVERTED.
+        spec: the formats to write, those that need no more than masks and points.
         to: a zip file, which appears whole at the end, or a folder.
         pictures: a folder with the images, for labels that do not know their sizes or the endings of their names.
 
@@ -81,9 +74,8 @@ def conversion(
         ImportRefused: no labels, or damaged as a whole.
         ExportFailed: it cannot be written, or a format needs more than labels.
     """
-    strange = sorted(set(spec.formats) - set(CONVERTED))
-    if strange:
-        raise ExportFailed(f"labels alone cannot become {strange[0].value}; choose {', '.join(CONVERTED)}")
+    spec = checked_spec(spec, LABELS_ALONE, source="labels alone")
+    has_names = any(each.has_file_names for each in written_formats(spec.formats))
     name = path.name or path.resolve().name
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fcnlab-")))
@@ -91,7 +83,7 @@ def conversion(
         inside, left_out = stack.enter_context(unpacked)
         detected, source = opened_source(inside, request, None, name=name)
         subject = _subject(source.classes, name)
-        writer = stack.enter_context(plain_writer(to, formats_with_table(spec, subject, has_pictures=False)))
+        writer = stack.enter_context(plain_writer(to, writers_with_table(spec, subject, has_pictures=False)))
         found = PictureSizes(pictures, inside)
 
         def steps() -> Iterator[ConvertProgress]:
@@ -107,7 +99,7 @@ def conversion(
                     yield ConvertProgress(done, source.total, one.name, " ".join(str(refusal).split()))
                 else:
                     has_unknown = bool((image.mask == IGNORE).any())
-                    lacks = bool(NAMING & set(spec.formats)) and not image.name.lower().endswith(tuple(SUFFIXES))
+                    lacks = has_names and not image.name.lower().endswith(tuple(SUFFIXES))
                     notes = one.notes.lines if isinstance(one, LabelledImage) else ()
                     yield ConvertProgress(done, source.total, image.name, "", notes, has_unknown, lacks)
             if not taken:
@@ -117,7 +109,7 @@ def conversion(
             yield ConvertProgress(done, done, "")
 
         ended: list[int] = []
-        yield Conversion(f"{name} is read as {FORMATS[detected.format].title}", left_out, source.notes, steps())
+        yield Conversion(f"{name} is read as {detected.format.read_title}", left_out, source.notes, steps())
         if not ended:
             raise ExportFailed("the conversion was stopped before its end")  # no half archive
 
@@ -142,7 +134,7 @@ def _exported(
     stem = export_stems([name])[name]
     if stem.casefold() in taken:
         raise ImportRefused("other labels are for an image of this name already, and were taken")
-    only_points = set(spec.formats) == {ExportFormat.POINTS}
+    only_points = not needs(spec, Need.MASK)
     if one.mask is None and not only_points:
         raise ImportRefused("it has points alone: convert these to the format 'points'")
     mask = np.full(hw, IGNORE, np.uint8) if one.mask is None or only_points else one.mask(hw)

@@ -31,10 +31,10 @@ from fcnlab.storage.database.engine import reading
 from fcnlab.storage.files.whole_files import passing_folder
 from fcnlab.storage.files.zips import LeftOut, is_zip
 from fcnlab.storage.formats.reading.detecting import Detected, detect, located
-from fcnlab.storage.formats.reading.formats import FORMATS, LabelFormat, open_labels
 from fcnlab.storage.formats.reading.labelled import LabelledImage, LabelSource
 from fcnlab.storage.formats.reading.unpacking import unpack_labels
 from fcnlab.storage.formats.reading.values import ReadOptions, Rest, Strange
+from fcnlab.storage.formats.registry import read_formats
 from fcnlab.validation import clean_name
 
 
@@ -111,8 +111,8 @@ class LabelRequest:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.as_format not in (AUTO, *LabelFormat):
-            raise InvalidSetting(f"format {self.as_format!r} is none of {AUTO}, {', '.join(LabelFormat)}")
+        if self.as_format not in (AUTO, *read_formats()):
+            raise InvalidSetting(f"format {self.as_format!r} is none of {AUTO}, {', '.join(read_formats())}")
         if self.points_per_image is not None and not 0 <= self.points_per_image <= MOST_POINTS:
             raise InvalidSetting(f"{self.points_per_image} points per image: wanted 0 to {MOST_POINTS}")
         if not 0 < self.weight <= MOST_WEIGHT:
@@ -124,7 +124,7 @@ class FoundLabels:
     """Label files, opened, and what would become of them in a project.
 
     Attributes:
-        format: what they were taken for.
+        format: the name of what they were taken for.
         words: the same for people.
         classes: what each class of the file becomes.
         total: images that the file speaks of, None when nobody knows yet.
@@ -134,7 +134,7 @@ class FoundLabels:
         share: how many points each mask gives; counts the masks when it is asked for the first time.
     """
 
-    format: LabelFormat
+    format: str
     words: str
     classes: tuple[ClassMatch, ...]
     total: int | None
@@ -146,7 +146,7 @@ class FoundLabels:
 
 def label_formats() -> dict[str, str]:
     """What people call each format, by its name."""
-    return {one.value: info.title for one, info in FORMATS.items()}
+    return {name: declared.read_title for name, declared in read_formats().items()}
 
 
 @contextmanager
@@ -185,7 +185,7 @@ def found_labels(
     with unpacked_labels(path, name=called, within=lab.folders.images.parent) as (inside, left_out):
         detected, source = opened_source(inside, request, project, name=called)
         classes = match_classes(source.classes, project, mapping=request.mapping, add_missing=request.add_classes)
-        called_source = f"{detected.format.value}:{called}"
+        called_source = f"{detected.format.name}:{called}"
         earlier, order = earlier_points(given, called_source), [image_id for _, image_id, _ in images]
         share = cache(partial(_share, source, names, order, earlier=earlier, request=request))
         intake = Intake(
@@ -199,8 +199,8 @@ def found_labels(
             seed=request.seed,
         )
         yield FoundLabels(
-            detected.format,
-            f"{called} is read as {FORMATS[detected.format].title}",
+            detected.format.name,
+            f"{called} is read as {detected.format.read_title}",
             classes,
             source.total,
             left_out,
@@ -279,8 +279,8 @@ def opened_source(
     )
     try:
         is_open = request.as_format == AUTO
-        detected = detect(path) if is_open else located(path, LabelFormat(request.as_format))
-        return detected, open_labels(detected.path, detected.format, options)
+        detected = detect(path) if is_open else located(path, request.as_format)
+        return detected, detected.open(options)
     except ImportRefused as refusal:
         raise ImportRefused(str(refusal).replace(path.name, name) if path.name else str(refusal)) from refusal
 

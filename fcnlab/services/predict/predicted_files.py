@@ -13,23 +13,27 @@ from numpy.typing import NDArray
 
 from fcnlab.core.images.naming import export_stems
 from fcnlab.core.images.regions import tidied
-from fcnlab.domain.export import PROBABILITY_FORMATS, ExportFormat, ExportSpec
+from fcnlab.domain.export import ExportSpec
 from fcnlab.domain.project import ClassLabel
 from fcnlab.errors import ExportFailed, FcnlabError, ImportRefused
-from fcnlab.services.export.formats import formats_with_table, kept_classes, measured, regions_for
+from fcnlab.services.export.formats import (
+    PREDICTIONS,
+    checked_spec,
+    kept_classes,
+    measured,
+    needs,
+    regions_for,
+    shows_pictures,
+    writers_with_table,
+)
 from fcnlab.services.export.target import plain_writer
 from fcnlab.services.images.importing import name_of_page
 from fcnlab.services.predict.overlapping import AHEAD, overlapped
 from fcnlab.services.predict.predicting import Answer, Predictor, Reading
-from fcnlab.storage.formats.format import ExportedImage, Format, Subject
-from fcnlab.storage.formats.masks.overlays import IndexMasks
+from fcnlab.storage.formats.format import Need
+from fcnlab.storage.formats.masks.index_masks import IndexMasks
+from fcnlab.storage.formats.writing import ExportedImage, FormatWriter, Subject
 from fcnlab.storage.image_readers.registry import SUFFIXES, open_image
-
-NOT_PREDICTED = frozenset({ExportFormat.POINTS, ExportFormat.POINTS_JSON})
-"""Formats of what people clicked."""
-
-PICTURE_FORMATS = frozenset({ExportFormat.OVERLAY, ExportFormat.MEASUREMENTS})
-"""Formats that look at the picture; for others it does not wait in memory to be written."""
 
 NO_PICTURE = np.zeros((0, 0, 3), np.uint8)
 
@@ -123,18 +127,17 @@ def predict_files(
     Raises:
         ExportFailed: the folder cannot be written, or the spec asks for what predictions do not have.
     """
-    if strange := NOT_PREDICTED.intersection(spec.formats):
-        raise ExportFailed(f"predictions have no points: leave out the format {min(strange)!r}")
+    spec = checked_spec(spec, PREDICTIONS, source="predictions")
     classes = kept_classes(labels, spec, background)
     subject = Subject("fcnlab", classes, (), background)
-    formats: list[Format] = (
-        [IndexMasks(subject, folder="")] if is_bare else formats_with_table(spec, subject, has_pictures=True)
+    writers: list[FormatWriter] = (
+        [IndexMasks(subject, folder="")] if is_bare else writers_with_table(spec, subject, has_pictures=True)
     )
     stems = export_stems([file.name for file in files])
     items = list(enumerate(files, start=1))
-    shows = not PICTURE_FORMATS.isdisjoint(spec.formats)
-    asks = not PROBABILITY_FORMATS.isdisjoint(spec.formats)
-    with plain_writer(to, formats) as writer:
+    keeps_picture = needs(spec, Need.PICTURE) or shows_pictures(spec)
+    asks = needs(spec, Need.PROBABILITIES)
+    with plain_writer(to, writers) as writer:
 
         def write(item: tuple[int, InputFile], made: tuple[Reading, Answer]) -> tuple[Path, ...]:
             number, file = item
@@ -145,7 +148,7 @@ def predict_files(
             items,
             read=lambda item: _read(predictor, item[1]),
             work=lambda reading: (
-                reading if shows else replace(reading, rgb=NO_PICTURE),
+                reading if keeps_picture else replace(reading, rgb=NO_PICTURE),
                 predictor.answer(reading, with_probabilities=asks),
             ),
             write=write,

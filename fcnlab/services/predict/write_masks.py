@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from fcnlab.core.images.naming import export_stems
 from fcnlab.core.images.palette import coloured_labels
 from fcnlab.core.images.regions import tidied
-from fcnlab.domain.export import MASK_FORMATS, ExportFormat, ExportSpec
+from fcnlab.domain.export import ExportSpec
 from fcnlab.domain.project import checked_classes
 from fcnlab.errors import ExportFailed, InvalidImage
-from fcnlab.services.export.formats import formats_with_table, regions_for
+from fcnlab.services.export.formats import MASKS_ALONE, checked_spec, regions_for, writers_with_table
 from fcnlab.services.export.target import plain_writer
-from fcnlab.storage.formats.format import ExportedImage, Subject
+from fcnlab.storage.formats.writing import ExportedImage, Subject
 from fcnlab.validation import checked_call
 
 OPTIONS = frozenset({"instances", "min_area", "fill_holes", "border", "class_ids"})
@@ -42,7 +42,7 @@ def write_masks(
         masks: class ids (H, W) of an integer type, in the order of the names; an iterator is asked for one at a time.
         classes: names; the class id is the place in this list.
         to: a zip file, if it is called so, else a folder.
-        formats: names as `fcnlab export` has them, of MASK_FORMATS; one may be given alone.
+        formats: names as `fcnlab export` has them, those that need no more than masks; one may be given alone.
         background: class id that formats of shapes leave out; None: they write every class.
         options: `instances`, `min_area`, `fill_holes`, `border`, `class_ids`, `image_prefix` of ExportSpec.
 
@@ -58,7 +58,7 @@ def write_masks(
     ['coco/annotations.json']
     """
     wanted = (formats,) if isinstance(formats, str) else formats
-    spec = _spec_of(tuple(_format(name) for name in wanted), options, n_classes=len(checked_classes(classes)))
+    spec = _spec_of(tuple(wanted), options, n_classes=len(checked_classes(classes)))
     if background is not None and not 0 <= background < len(classes):
         raise ExportFailed(f"background {background} is no class: ids run from 0 to {len(classes) - 1}, or None")
     labels = coloured_labels((place, name, "") for place, name in enumerate(classes))
@@ -70,7 +70,7 @@ def write_masks(
     if len(stems) < len(names):
         raise ExportFailed("an image is named twice: its files would replace each other")
     files: dict[str, str] = {}
-    with plain_writer(Path(to), formats_with_table(spec, subject, has_pictures=False)) as writer:
+    with plain_writer(Path(to), writers_with_table(spec, subject, has_pictures=False)) as writer:
         for number, (name, mask) in enumerate(_paired(names, masks), start=1):
             files |= writer.add(_exported(number, name, stems[name], mask, spec, subject))
         return {**files, **writer.finish()}
@@ -113,21 +113,14 @@ def _exported(
     return ExportedImage(number, name, stem, "", mask, regions, picture=nothing, original=nothing)
 
 
-def _spec_of(formats: tuple[ExportFormat, ...], options: Mapping[str, Any], *, n_classes: int) -> ExportSpec:
+def _spec_of(formats: tuple[str, ...], options: Mapping[str, Any], *, n_classes: int) -> ExportSpec:
     """Raises ExportFailed: an option that is unknown or of the wrong type, or a class that there is not."""
     unknown = sorted(set(options) - OPTIONS)
     if unknown:
         raise ExportFailed(f"unknown option {unknown[0]!r}; known: {', '.join(sorted(OPTIONS))}")
     values: dict[str, Any] = {name: tuple(it) if isinstance(it, list) else it for name, it in options.items()}
-    spec = ExportSpec(formats, **values)
+    spec = checked_spec(ExportSpec(formats, **values), MASKS_ALONE, source="masks alone")
     strange = [class_id for class_id in spec.class_ids or () if not 0 <= class_id < n_classes]
     if strange:
         raise ExportFailed(f"class id {strange[0]} of class_ids is unknown: ids run from 0 to {n_classes - 1}")
     return spec
-
-
-def _format(name: str) -> ExportFormat:
-    known = sorted(MASK_FORMATS)
-    if name not in known:
-        raise ExportFailed(f"masks alone cannot be written as {name!r}; choose of {', '.join(known)}")
-    return ExportFormat(name)

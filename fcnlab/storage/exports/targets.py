@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from fcnlab.errors import ExportFailed
 from fcnlab.storage.exports.manifest import MANIFEST_NAME
 from fcnlab.storage.files.whole_files import flush_folders, flush_together, replaced_whole, write_whole, written_whole
-from fcnlab.storage.formats.format import Assembly, ExportedImage, Format, Line, WholeFile
+from fcnlab.storage.formats.writing import Assembly, ExportedImage, FormatWriter, Line, WholeFile
 
 BLOCK_LINES = 256
 
@@ -302,8 +302,8 @@ class Target(Protocol):
 class DatasetWriter:
     """Writes each image in all formats, then the files about all of them."""
 
-    def __init__(self, target: Target, spools: Spools, formats: Sequence[Format]) -> None:
-        self._target, self._spools, self._formats = target, spools, formats
+    def __init__(self, target: Target, spools: Spools, writers: Sequence[FormatWriter]) -> None:
+        self._target, self._spools, self._writers = target, spools, writers
         self._names: set[str] = set()
 
     def add(self, image: ExportedImage) -> dict[str, str]:
@@ -314,9 +314,9 @@ class DatasetWriter:
         Raises:
             ExportFailed: a format calls a file of it like one of an image before.
         """
-        made = [part for one in self._formats for part in one.of_image(image)]
+        made = [part for writer in self._writers for part in writer.of_image(image)]
         names = {part.name.casefold(): part.name for part in made if isinstance(part, WholeFile)}
-        taken = sorted(names[one] for one in names.keys() & self._names)
+        taken = sorted(names[name] for name in names.keys() & self._names)
         if taken:
             raise ExportFailed(f"{taken[0]} was written for another image already: rename {image.name}")
         self._names |= names.keys()
@@ -332,6 +332,6 @@ class DatasetWriter:
         """Write the files about all images; their content hashes by name."""
         return {
             assembly.name: self._target.add_stream(assembly.name, self._spools.assembled(assembly))
-            for one in self._formats
-            for assembly in one.of_all()
+            for writer in self._writers
+            for assembly in writer.of_all()
         }

@@ -1,215 +1,183 @@
-"""What a format is given, and what it gives back: whole files of an image, and lines of files about all images.
-
-A format keeps no state between images, so that an export can stop and go on.
-"""
+"""What a format declares of itself: its names, what it needs, who writes and reads it, how its files are recognised."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.domain.project import ClassLabel
+from fcnlab.errors import ImportRefused
+from fcnlab.storage.formats.reading.labelled import LabelSource
+from fcnlab.storage.formats.reading.mask_files import MaskHeader, mask_colours, mask_header, mask_values
+from fcnlab.storage.formats.reading.values import ReadOptions
+from fcnlab.storage.formats.writing import FormatWriter, WriteOptions
+
+Result = TypeVar("Result")
+
+MASKS, SHAPES, TABLES = "Masks and pictures", "Shapes and other tools", "Tables"
+"""Groups that people look for formats in."""
+
+BY_DOCUMENTS, BY_PIXELS = 50, 70
+"""At these ranks single files decide what a folder holds, such as XML and JSON, and the pixels of its masks."""
+
+MOST_PIXELS = 200_000_000
+"""Larger masks are not decoded for a guess."""
 
 
-class RegionPiece(Protocol):
-    """A connected part of a region; rings are corners of pixels (N, 2) int32, row and col, clockwise outside."""
+class Need(StrEnum):
+    """What a format cannot be written without, besides the size of the image."""
 
-    @property
-    def outer(self) -> NDArray[np.int32]: ...  # noqa: D102
-    @property
-    def holes(self) -> tuple[NDArray[np.int32], ...]: ...  # noqa: D102
+    MASK = "mask"
+    REGIONS = "regions"
+    PARTS = "parts"
+    """Regions, one for each connected part."""
 
-
-class Region(Protocol):
-    """A region as formats see it; see fcnlab.core.images.regions.Region, which says what each part means."""
-
-    @property
-    def class_id(self) -> int: ...  # noqa: D102
-    @property
-    def top(self) -> int: ...  # noqa: D102
-    @property
-    def left(self) -> int: ...  # noqa: D102
-    @property
-    def height(self) -> int: ...  # noqa: D102
-    @property
-    def width(self) -> int: ...  # noqa: D102
-    @property
-    def inside(self) -> NDArray[np.bool_]: ...  # noqa: D102
-    @property
-    def area(self) -> int: ...  # noqa: D102
-    @property
-    def pieces(self) -> Sequence[RegionPiece]: ...  # noqa: D102
-    @property
-    def simple_pieces(self) -> Sequence[RegionPiece]: ...  # noqa: D102
-    @property
-    def rings(self) -> Sequence[NDArray[np.int32]]: ...  # noqa: D102
-    @property
-    def runs(self) -> NDArray[np.int64]: ...  # noqa: D102
-    @property
-    def row_runs(self) -> NDArray[np.int64]: ...  # noqa: D102
+    PROBABILITIES = "probabilities"
+    PICTURE = "picture"
+    ORIGINAL = "original"
+    POINTS = "points"
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
-    """What all files of an export are about.
+class FolderClue:
+    """What in a folder tells the format of all of it.
 
     Attributes:
-        title: of the project or model.
-        classes: in the order of the class bar.
-        removed: classes no longer in use, which kept masks may name.
-        background: class id that formats of shapes leave out; None: they write every class.
-        splits: names of the parts the images are split into; () when they are not.
+        rank: folder clues of lower ranks are asked first; see BY_DOCUMENTS and BY_PIXELS.
+        find: given the folder, what in it is to be read; None: it is not of this format.
     """
 
+    rank: int
+    find: Callable[[Path], Path | None]
+
+
+@dataclass(frozen=True, slots=True)
+class FileClue:
+    """What tells the format of a file.
+
+    Attributes:
+        suffixes: of its name, in lower case.
+        mark: a regular expression that its beginning or its end matches; empty: the suffix says it.
+        rank: clues of lower ranks are asked first, and in a folder, files of their suffixes are looked at first.
+        holds: labels of one image, or of all images.
+        in_folders: whether such a file tells the format of the folder it lies in.
+    """
+
+    suffixes: tuple[str, ...]
+    mark: bytes = b""
+    rank: int = 100
+    holds: Literal["image", "dataset"] = "dataset"
+    in_folders: bool = True
+
+    def matches(self, path: Path, ends: Callable[[], bytes]) -> bool:
+        """Whether a file is of the format; `ends` gives its beginning and its end."""
+        return path.suffix.lower() in self.suffixes and (not self.mark or re.search(self.mark, ends()) is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class MaskClue:
+    """What in the pixels of a mask tells its format; of several, the lowest rank of any mask in a folder counts."""
+
+    rank: int
+    matches: Callable[[MaskPixels], bool]
+
+
+Clue = FolderClue | FileClue | MaskClue
+
+
+@dataclass(frozen=True)
+class MaskPixels:
+    """The pixels of a mask, decoded when they are asked for."""
+
+    path: Path
+
+    @cached_property
+    def header(self) -> MaskHeader | None:
+        """Size and palette; None: no mask, or damaged."""
+        return _tried(mask_header, self.path)
+
+    @property
+    def is_large(self) -> bool:
+        """Whether it has too many pixels to be decoded for a guess."""
+        return self.header is not None and self.header.hw[0] * self.header.hw[1] > MOST_PIXELS
+
+    @cached_property
+    def values(self) -> NDArray[Any] | None:
+        """(H, W) of an integer type; None: in colour, too large, or damaged."""
+        return None if self.header is None or self.is_large else _tried(mask_values, self.path)
+
+    @cached_property
+    def rgba(self) -> NDArray[np.uint8] | None:
+        """(H, W, 4) uint8 of a mask in colour; None where `values` has them, or when damaged."""
+        has_values = self.header is None or self.is_large or self.values is not None
+        return None if has_values else _tried(mask_colours, self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A format of files. Its module lists it in FORMATS, by which `registry` finds it.
+
+    Attributes:
+        name: on the command line, in REST and in Python.
+        title: what people call it.
+        description: what its files are.
+        group: MASKS, SHAPES or TABLES.
+        order: its place in lists, and among the files that are written; different for every format.
+        needs: what it is written from.
+        write: makes the writer; None: it is not written.
+        options: attributes of WriteOptions that no other format may use, which pages show where it is chosen.
+        has_class_ids: the values of its masks stand for classes, and its files do not name them.
+        has_file_names: its files say the file name of an image, by which readers open it.
+        shows_picture: its files may hold the picture in another form than the original's.
+        pictures: the writer of the originals at the place where readers of this format look for them.
+        trains_from: the folder of those, where its readers train on files and cannot do without them.
+        read: opens label files; None: it is not read.
+        read_title: what a label file of this format is called.
+        clues: how its label files are told from others.
+        joins_files: of a folder all files are read together.
+    """
+
+    name: str
     title: str
-    classes: tuple[ClassLabel, ...]
-    removed: tuple[ClassLabel, ...]
-    background: int | None
-    splits: tuple[str, ...] = ()
-
-    def named(self) -> tuple[ClassLabel, ...]:
-        """All classes a mask may name, by id."""
-        return tuple(sorted((*self.classes, *self.removed), key=lambda label: label.id))
-
-    def name_of(self, class_id: int) -> str:
-        """The name of a class; its id where there is none."""
-        return next((label.name for label in self.named() if label.id == class_id), str(class_id))
-
-    def objects(self) -> tuple[ClassLabel, ...]:
-        """Those, but for the background."""
-        return tuple(label for label in self.named() if label.id != self.background)
-
-    def palette(self) -> NDArray[np.uint8]:
-        """(256, 3) uint8: the colour of every class id; grey where there is no class."""
-        palette = np.full((256, 3), 128, np.uint8)
-        for label in self.named():
-            palette[label.id] = rgb(label)
-        return palette
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ExportedImage:
-    """An image with its mask, ready to be written.
-
-    Attributes:
-        number: its place among the images of the export, from 1.
-        name: of the image.
-        stem: path of its files, without folder of the format and ending.
-        split: the part it is in; empty when images are not split.
-        mask: (H, W) uint8 class ids.
-        regions: as asked for: per class, or per connected part; background left out.
-        picture: reads the upright picture, (H, W, 3) uint8.
-        original: finds the file it was made from; `is_turned` when EXIF turned the picture.
-        probabilities: class ids and what the model gives each, (K, h, w) float32 over the same field of view.
-        points: rows of the table of points, in order.
-        measures: makes the rows of the table of measurements, one per region.
-    """
-
-    number: int
-    name: str
-    stem: str
-    split: str
-    mask: NDArray[np.uint8]
-    regions: Sequence[Region]
-    picture: Callable[[], NDArray[np.uint8]]
-    original: Callable[[], Path]
-    is_turned: bool = False
-    probabilities: tuple[tuple[int, ...], NDArray[np.float32]] | None = None
-    points: Sequence[PointRow] = ()
-    measures: Callable[[], Sequence[tuple[object, ...]]] = tuple
+    description: str
+    group: str
+    order: int
+    needs: frozenset[Need] = frozenset({Need.MASK})
+    write: Callable[[WriteOptions], FormatWriter] | None = None
+    options: frozenset[str] = frozenset()
+    has_class_ids: bool = False
+    has_file_names: bool = False
+    shows_picture: bool = False
+    pictures: Callable[[], FormatWriter] | None = None
+    trains_from: str = ""
+    read: Callable[[Path, ReadOptions], LabelSource] | None = None
+    read_title: str = ""
+    clues: tuple[Clue, ...] = ()
+    joins_files: bool = False
 
     @property
-    def height(self) -> int:
-        """Rows of the mask."""
-        return int(self.mask.shape[0])
-
-    @property
-    def width(self) -> int:
-        """Columns of the mask."""
-        return int(self.mask.shape[1])
-
-    @property
-    def hw(self) -> tuple[int, int]:
-        """Height and width."""
-        return self.height, self.width
-
-    @property
-    def place(self) -> str:
-        """The stem in the folder of its split."""
-        return f"{self.split}/{self.stem}" if self.split else self.stem
+    def dataset_suffix(self) -> str:
+        """The ending of label files that hold all images; empty: there are none."""
+        files = (clue for clue in self.clues if isinstance(clue, FileClue) and clue.holds == "dataset")
+        return next((clue.suffixes[0] for clue in files), "")
 
 
-@dataclass(frozen=True, slots=True)
-class WholeFile:
-    """A file of one image."""
-
-    name: str
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A piece of a file about many images, kept in a spool until all are there.
-
-    `data` ends without a line break. `is_numbered`: a JSON object that gets `id`, its number in the spool from 1.
-    """
-
-    spool: str
-    data: bytes
-    is_numbered: bool = False
+def is_binary(pixels: MaskPixels) -> bool:
+    """Whether a mask without a palette has the values 0 and 255 alone, and the 0."""
+    if pixels.header is None or pixels.header.palette or pixels.values is None:
+        return False
+    return bool(np.isin(pixels.values, (0, 255)).all() and (pixels.values == 0).any())
 
 
-@dataclass(frozen=True, slots=True)
-class Spooled:
-    """All lines of a spool, each with a line break behind it and `between` before all but the first."""
-
-    spool: str
-    between: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Assembly:
-    """A file about many images: constant parts, and spools."""
-
-    name: str
-    parts: tuple[bytes | Spooled, ...]
-
-
-class Format(Protocol):
-    """One format of files."""
-
-    def of_image(self, image: ExportedImage) -> Iterator[WholeFile | Line]:
-        """What an image adds. The same image gives the same bytes."""
-        ...
-
-    def of_all(self) -> Iterator[Assembly]:
-        """The files about all images, once each was added."""
-        ...
-
-
-def rgb(label: ClassLabel) -> tuple[int, int, int]:
-    """Red, green and blue of a class, 0 to 255."""
-    return int(label.colour[1:3], 16), int(label.colour[3:5], 16), int(label.colour[5:7], 16)
-
-
-def category_ids(objects: Iterable[ClassLabel]) -> dict[int, int]:
-    """The ids of COCO categories by class id: the same, or all of them one more where a category would be 0.
-
-    Tools that take a category for one of a list count them from 1, and lose the 0.
-    """
-    ids = [label.id for label in objects]
-    return {class_id: class_id + (0 in ids) for class_id in ids}
-
-
-def xy(ring: NDArray[np.int32]) -> list[int]:
-    """x, y, x, y, ... of the corners of a ring."""
-    flat: list[int] = ring[:, ::-1].ravel().tolist()
-    return flat
-
-
-PointRow = tuple[str, int, int, int, str, str, str, str]
+def _tried(read: Callable[[Path], Result], path: Path) -> Result | None:
+    try:
+        return read(path)
+    except ImportRefused:
+        return None

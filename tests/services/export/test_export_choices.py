@@ -16,9 +16,10 @@ from PIL import Image
 from rasterio.features import rasterize
 from rasterio.transform import Affine
 
-from fcnlab.domain.export import ExportFormat, ExportSpec, SplitSpec
+from fcnlab.domain.export import ExportSpec, SplitSpec
 from fcnlab.errors import ExportFailed
 from fcnlab.lab import Lab
+from fcnlab.services.export.formats import checked_spec
 from fcnlab.services.images.importing import import_files
 from tests.support.stored_bench import HW, StoredBench, blobs, files_in
 
@@ -64,9 +65,7 @@ def test_nobody_clicked_is_explained(bench: StoredBench) -> None:
 
 
 def test_other_classes_become_background_in_every_format(bench: StoredBench) -> None:
-    folder, _ = bench.export(
-        "out", class_ids=(2,), formats=(ExportFormat.INDEX, ExportFormat.COCO, ExportFormat.BINARY)
-    )
+    folder, _ = bench.export("out", class_ids=(2,), formats=("index", "coco", "binary"))
 
     for name, mask in masks_in(folder).items():
         assert np.array_equal(mask, np.where(bench.masks[name] == 2, 2, 0))
@@ -172,8 +171,8 @@ def test_impossible_shares_are_refused(shares: Any) -> None:
 
 
 def test_images_go_along_beside_the_labels_of_yolo(bench: StoredBench) -> None:
-    plain, _ = bench.export("plain", formats=(ExportFormat.IMAGES,))
-    yolo, _ = bench.export("yolo", formats=(ExportFormat.IMAGES, ExportFormat.YOLO), split=SplitSpec(by="image"))
+    plain, _ = bench.export("plain", formats=("images",))
+    yolo, _ = bench.export("yolo", formats=("images", "yolo"), split=SplitSpec(by="image"))
 
     for name in NAMES:
         with Image.open(plain / "images" / name) as image:
@@ -197,7 +196,7 @@ def test_a_geotiff_keeps_its_place_and_its_scale(lab: Lab, tmp_path: Path) -> No
     bench.images["field.tif"] = step.image_id
     bench.keep("field.tif", blobs(3))
 
-    formats = (ExportFormat.TIFF, ExportFormat.GEOJSON, ExportFormat.MEASUREMENTS)
+    formats = ("tiff", "geojson", "measurements")
     folder, _ = bench.export("out", formats=formats, instances=True)
 
     with rasterio.open(folder / "tiff" / "field.tif") as file:
@@ -213,8 +212,8 @@ def test_a_geotiff_keeps_its_place_and_its_scale(lab: Lab, tmp_path: Path) -> No
 
 
 def test_instance_masks_ask_for_instances_by_themselves() -> None:
-    assert ExportSpec((ExportFormat.COCO, ExportFormat.INSTANCES)).instances
-    assert not ExportSpec((ExportFormat.COCO,)).instances
+    assert checked_spec(ExportSpec(("coco", "instances"))).instances
+    assert not checked_spec(ExportSpec(("coco",))).instances
 
 
 def test_a_seed_is_never_negative() -> None:

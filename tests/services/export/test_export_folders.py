@@ -11,16 +11,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcnlab.domain.export import PROBABILITY_FORMATS, ExportFormat
 from fcnlab.errors import ExportFailed
 from fcnlab.lab import Lab
 from fcnlab.services.export import target
+from fcnlab.services.export.formats import EVERYTHING, formats_from
 from fcnlab.storage.exports.targets import PART_NAME, WORK_NAME
+from fcnlab.storage.formats.format import Need
 from tests.support.stored_bench import StoredBench, files_in
 
 NAMES = ["a.png", "b/a.png", "c.png", "d.png", "e.png"]
-ALL = tuple(one for one in ExportFormat if one not in PROBABILITY_FORMATS)
-MIXED = (ExportFormat.INDEX, ExportFormat.COCO, ExportFormat.POINTS)
+ALL = tuple(each.name for each in formats_from(EVERYTHING - {Need.PROBABILITIES}))
+MIXED = ("index", "coco", "points")
 """One with a file per image, one with a file for all, one without lines."""
 
 
@@ -34,7 +35,7 @@ def _remembers_every_image(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(target, "JOURNAL_EVERY_S", 0.0)
 
 
-def interrupted(bench: StoredBench, to: str, *, after: int, formats: tuple[ExportFormat, ...] = MIXED) -> None:
+def interrupted(bench: StoredBench, to: str, *, after: int, formats: tuple[str, ...] = MIXED) -> None:
     steps = bench.steps(to, formats=formats)
     for step in steps:
         if step.phase == "writing" and step.done == after:
@@ -129,7 +130,7 @@ def test_another_export_into_an_interrupted_one_is_refused(bench: StoredBench) -
     before = files_in(bench.folder / "parts")
 
     with pytest.raises(ExportFailed, match="interrupted"):
-        bench.export("parts", formats=(ExportFormat.INDEX,))
+        bench.export("parts", formats=("index",))
     bench.keep("e.png", np.zeros((40, 64), np.uint8))
     bench.click("e.png", (1, 1, 0))
     with pytest.raises(ExportFailed, match="interrupted"):

@@ -13,7 +13,6 @@ from sqlalchemy import update
 from fcnlab import read_labels, write_masks
 from fcnlab.core.images.palette import class_colours
 from fcnlab.domain.events import Event, EventBatch, EventKind
-from fcnlab.domain.export import ExportFormat
 from fcnlab.domain.project import ClassLabel
 from fcnlab.errors import InvalidClasses
 from fcnlab.lab import Lab
@@ -93,7 +92,7 @@ def test_an_old_project_with_a_doubled_colour_is_exported_so_that_it_can_be_read
     renamed = ClassLabel(twin.id, "disc", twin.colour, twin.order)
 
     projects.edit_class(lab, project_id=bench.project.id, label=renamed)
-    path, _ = bench.export(formats=(ExportFormat.COLOUR, ExportFormat.VOC, ExportFormat.INDEX))
+    path, _ = bench.export(formats=("colour", "voc", "index"))
 
     with zipfile.ZipFile(path) as archive:
         archive.extractall(tmp_path / "read")

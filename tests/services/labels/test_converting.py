@@ -12,12 +12,12 @@ import pytest
 from PIL import Image
 from pycocotools.coco import COCO
 
-from fcnlab.domain.export import CONVERTED, ExportFormat, ExportSpec
+from fcnlab.domain.export import ExportSpec
 from fcnlab.errors import ExportFailed, ImportRefused
+from fcnlab.services.export.formats import LABELS_ALONE, formats_from
 from fcnlab.services.labels.converting import ConvertProgress, conversion
 from fcnlab.services.labels.label_import import LabelRequest
 from fcnlab.storage.formats.reading.detecting import detect
-from fcnlab.storage.formats.reading.formats import LabelFormat, open_labels
 from fcnlab.storage.formats.reading.labelled import LabelledImage
 from fcnlab.storage.formats.reading.values import ReadOptions
 from tests.support.label_imports import BOX, labelme_file, masks_in
@@ -49,7 +49,7 @@ def labels(tmp_path: Path) -> Path:
     return folder
 
 
-def converted(path: Path, to: Path, *formats: ExportFormat, **more: Any) -> list[ConvertProgress]:
+def converted(path: Path, to: Path, *formats: str, **more: Any) -> list[ConvertProgress]:
     spec = ExportSpec(formats, instances=more.pop("instances", False))
     pictures = more.pop("pictures", None)
     with conversion(path, request=LabelRequest(**more), spec=spec, to=to, pictures=pictures) as found:
@@ -59,7 +59,7 @@ def converted(path: Path, to: Path, *formats: ExportFormat, **more: Any) -> list
 def read_back(folder: Path, **options: Any) -> dict[str, np.ndarray[Any, Any]]:
     """Masks of class names by the stems of their images."""
     found = detect(folder)
-    source = open_labels(found.path, found.format, ReadOptions(**options))
+    source = found.open(ReadOptions(**options))
     names = np.array([*(one.name.split("_")[-1] for one in source.classes), *[""] * (256 - len(source.classes))])
     masks = {}
     for one in source.images():
@@ -71,26 +71,24 @@ def read_back(folder: Path, **options: Any) -> dict[str, np.ndarray[Any, Any]]:
 
 
 READABLE = {
-    ExportFormat.INDEX: {},
-    ExportFormat.COLOUR: {"colours": dict(zip(("#0072b2", "#e69f00", "#009e73"), NAMES, strict=True))},
-    ExportFormat.BINARY: {},
-    ExportFormat.COCO: {},
-    ExportFormat.COCO_RLE: {},
-    ExportFormat.YOLO: {},
-    ExportFormat.VOC: {},
-    ExportFormat.CITYSCAPES: {},
-    ExportFormat.LABELME: {},
-    ExportFormat.CVAT: {},
-    ExportFormat.LABEL_STUDIO: {},
-    ExportFormat.ROOT_PAINTER: {},
+    "index": {},
+    "colour": {"colours": dict(zip(("#0072b2", "#e69f00", "#009e73"), NAMES, strict=True))},
+    "binary": {},
+    "coco": {},
+    "coco-rle": {},
+    "yolo": {},
+    "voc": {},
+    "cityscapes": {},
+    "labelme": {},
+    "cvat": {},
+    "labelstudio": {},
+    "rootpainter": {},
 }
 
 
 @pytest.mark.parametrize("instances", [False, True])
 @pytest.mark.parametrize("to", list(READABLE))
-def test_what_is_written_is_read_as_the_same_mask(
-    labels: Path, tmp_path: Path, to: ExportFormat, instances: bool
-) -> None:
+def test_what_is_written_is_read_as_the_same_mask(labels: Path, tmp_path: Path, to: str, instances: bool) -> None:
     steps = converted(labels, tmp_path / "out", to, instances=instances)
 
     assert [one.reason for one in steps] == ["", "", ""]
@@ -101,7 +99,7 @@ def test_what_is_written_is_read_as_the_same_mask(
 
 
 def test_masks_become_tiff_instances_and_shapes_in_pixels(labels: Path, tmp_path: Path) -> None:
-    converted(labels, tmp_path / "out", ExportFormat.TIFF, ExportFormat.GEOJSON, ExportFormat.INSTANCES)
+    converted(labels, tmp_path / "out", "tiff", "geojson", "instances")
 
     for seed, name in enumerate(("a", "sub/b")):
         with Image.open(tmp_path / "out" / "tiff" / f"{name}.tif") as file:
@@ -114,7 +112,7 @@ def test_masks_become_tiff_instances_and_shapes_in_pixels(labels: Path, tmp_path
 
 
 def test_coco_files_are_those_that_pycocotools_reads(labels: Path, tmp_path: Path) -> None:
-    converted(labels, tmp_path / "out", ExportFormat.COCO)
+    converted(labels, tmp_path / "out", "coco")
     (file,) = (tmp_path / "out").rglob("*.json")
     peer = COCO(str(file))
 
@@ -127,7 +125,7 @@ def test_coco_files_are_those_that_pycocotools_reads(labels: Path, tmp_path: Pat
 
 
 def test_equal_labels_give_equal_bytes_and_an_archive_appears_whole(labels: Path, tmp_path: Path) -> None:
-    formats = (ExportFormat.COCO, ExportFormat.YOLO, ExportFormat.VOC)
+    formats = ("coco", "yolo", "voc")
 
     converted(labels, tmp_path / "one.zip", *formats)
     converted(labels, tmp_path / "two.zip", *formats)
@@ -136,23 +134,21 @@ def test_equal_labels_give_equal_bytes_and_an_archive_appears_whole(labels: Path
     assert zipfile.ZipFile(tmp_path / "one.zip").testzip() is None
     with (
         pytest.raises(ExportFailed, match="stopped"),
-        conversion(
-            labels, request=LabelRequest(), spec=ExportSpec((ExportFormat.COCO,)), to=tmp_path / "three.zip"
-        ) as found,
+        conversion(labels, request=LabelRequest(), spec=ExportSpec(("coco",)), to=tmp_path / "three.zip") as found,
     ):
         next(found.steps)
     assert not (tmp_path / "three.zip").exists()
 
 
 def test_sizes_come_from_the_images_where_labels_do_not_say_them(labels: Path, tmp_path: Path) -> None:
-    converted(labels, tmp_path / "yolo", ExportFormat.YOLO)
+    converted(labels, tmp_path / "yolo", "yolo")
     for name in ("a", "sub/b"):
         (tmp_path / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", HW[::-1]).save(tmp_path / "photos" / f"{name}.jpg")
 
     with pytest.raises(ExportFailed, match="how large the image is"):
-        converted(tmp_path / "yolo", tmp_path / "out.zip", ExportFormat.COCO)
-    steps = converted(tmp_path / "yolo", tmp_path / "coco", ExportFormat.COCO, pictures=tmp_path / "photos")
+        converted(tmp_path / "yolo", tmp_path / "out.zip", "coco")
+    steps = converted(tmp_path / "yolo", tmp_path / "coco", "coco", pictures=tmp_path / "photos")
 
     assert [one.name for one in steps] == ["a.jpg", "sub/b.jpg", ""]
     assert np.array_equal(read_back(tmp_path / "coco")["b"], np.array(NAMES)[mask_of(1)])
@@ -164,7 +160,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_goes_on(tmp_path: Path) -> No
     labelme_file(tmp_path / "in" / "b.json", "a.jpg", [("cell", BOX)])
     (tmp_path / "in" / "c.json").write_text('{"shapes": ')
 
-    steps = converted(tmp_path / "in", tmp_path / "out", ExportFormat.CVAT)
+    steps = converted(tmp_path / "in", tmp_path / "out", "cvat")
 
     assert [bool(one.reason) for one in steps] == [False, True, True, False]
     assert "\n" not in "".join(one.reason for one in steps)
@@ -176,15 +172,15 @@ def test_points_become_a_table(tmp_path: Path) -> None:
     text = (tmp_path / "in" / "a.json").read_text().replace('"polygon"', '"point"')
     (tmp_path / "in" / "a.json").write_text(text)
 
-    converted(tmp_path / "in", tmp_path / "out", ExportFormat.POINTS)
+    converted(tmp_path / "in", tmp_path / "out", "points")
 
     found = detect(tmp_path / "out")
-    assert found.format is LabelFormat.POINTS
-    (image,) = open_labels(found.path, found.format, ReadOptions()).images()
+    assert found.format.name == "points"
+    (image,) = found.open(ReadOptions()).images()
     assert isinstance(image, LabelledImage)
     assert [(one.row, one.col) for one in image.points] == [(3, 7)]
     with pytest.raises(ExportFailed, match=r"no labels could be converted; .*: it has points alone"):
-        converted(tmp_path / "in", tmp_path / "masks", ExportFormat.INDEX)
+        converted(tmp_path / "in", tmp_path / "masks", "index")
 
 
 def test_images_whose_file_names_nobody_knows_are_pointed_out(labels: Path, tmp_path: Path) -> None:
@@ -193,18 +189,18 @@ def test_images_whose_file_names_nobody_knows_are_pointed_out(labels: Path, tmp_
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", HW[::-1]).save(path)
 
-    nameless = converted(labels, tmp_path / "coco", ExportFormat.COCO)
-    named = converted(labels, tmp_path / "named", ExportFormat.COCO, pictures=tmp_path / "photos")
-    no_names = converted(labels, tmp_path / "index", ExportFormat.INDEX)
+    nameless = converted(labels, tmp_path / "coco", "coco")
+    named = converted(labels, tmp_path / "named", "coco", pictures=tmp_path / "photos")
+    no_names = converted(labels, tmp_path / "index", "index")
 
     assert [step.lacks_ending for step in nameless if step.name] == [True, True]
     assert not any(step.lacks_ending for step in [*named, *no_names])
 
 
 def test_formats_that_need_pictures_are_refused(labels: Path, tmp_path: Path) -> None:
-    for strange in sorted(set(ExportFormat) - set(CONVERTED)):
+    for strange in sorted({each.name for each in formats_from()} - {each.name for each in formats_from(LABELS_ALONE)}):
         with pytest.raises(ExportFailed, match="labels alone"):
             converted(labels, tmp_path / "out", strange)
     with pytest.raises(ImportRefused):
-        converted(tmp_path / "nowhere", tmp_path / "out", ExportFormat.COCO)
+        converted(tmp_path / "nowhere", tmp_path / "out", "coco")
     assert not (tmp_path / "out").exists()

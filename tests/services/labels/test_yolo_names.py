@@ -5,7 +5,6 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-from fcnlab.domain.export import ExportFormat
 from fcnlab.lab import Lab
 from tests.support.export_bench import Bench
 
@@ -21,7 +20,7 @@ def test_ultralytics_finds_the_labels_of_images_in_any_folder(lab: Lab, tmp_path
     bench = Bench(lab, tmp_path, NAMES)
     bench.click(NAMES[0], (40, 60, 1), (5, 5, 0))
 
-    path, _ = bench.export(formats=(ExportFormat.YOLO, ExportFormat.IMAGES))
+    path, _ = bench.export(formats=("yolo", "images"))
 
     files = set(zipfile.ZipFile(path).namelist())
     images = {file for file in files if file.startswith("yolo/images/")}

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import fcnlab
-from fcnlab.domain.export import MASK_FORMATS, ExportFormat
 from fcnlab.errors import ExportFailed, InvalidImage
+from fcnlab.services.export.formats import MASKS_ALONE, formats_from
 from fcnlab.storage.formats.masks.index_masks import read_index_masks
 from fcnlab.storage.formats.reading.values import ReadOptions
 from fcnlab.storage.formats.shapes.coco import read_coco
@@ -39,30 +39,28 @@ def test_arrays_are_written_and_read_back(tmp_path: Path) -> None:
 
 LAND = ["passable area", "built area", "green area", "road"]
 READ_BACK = {
-    ExportFormat.INDEX: "masks",
-    ExportFormat.COLOUR: "colour",
-    ExportFormat.BINARY: "binary",
-    ExportFormat.TIFF: "tiff",
-    ExportFormat.COCO: "coco/annotations.json",
-    ExportFormat.COCO_RLE: "coco/annotations_rle.json",
-    ExportFormat.YOLO: "yolo",
-    ExportFormat.VOC: "voc",
-    ExportFormat.CITYSCAPES: "cityscapes",
-    ExportFormat.LABELME: "labelme",
-    ExportFormat.CVAT: "cvat",
-    ExportFormat.LABEL_STUDIO: "label_studio",
-    ExportFormat.ROOT_PAINTER: "root_painter",
+    "index": "masks",
+    "colour": "colour",
+    "binary": "binary",
+    "tiff": "tiff",
+    "coco": "coco/annotations.json",
+    "coco-rle": "coco/annotations_rle.json",
+    "yolo": "yolo",
+    "voc": "voc",
+    "cityscapes": "cityscapes",
+    "labelme": "labelme",
+    "cvat": "cvat",
+    "labelstudio": "label_studio",
+    "rootpainter": "root_painter",
 }
 """Where each format that can be read lies in an export; instances, arrays, GeoJSON and SVG have no reader."""
 
-READ_AS = {ExportFormat.COCO_RLE: "coco", ExportFormat.TIFF: "index"}
+READ_AS = {"coco-rle": "coco", "tiff": "index"}
 
 
 @pytest.mark.parametrize("instances", [False, True], ids=["semantic", "instances"])
 @pytest.mark.parametrize("one", READ_BACK, ids=str)
-def test_without_a_background_every_pixel_of_every_class_comes_back(
-    tmp_path: Path, one: ExportFormat, instances: bool
-) -> None:
+def test_without_a_background_every_pixel_of_every_class_comes_back(tmp_path: Path, one: str, instances: bool) -> None:
     rng = np.random.default_rng(5)
     masks = [rng.integers(0, 4, (9, 14), dtype=np.uint8).repeat(3, 0).repeat(2, 1), np.full((23, 37), 0, np.uint8)]
     out, images = tmp_path / "out", tmp_path / "images"
@@ -74,7 +72,7 @@ def test_without_a_background_every_pixel_of_every_class_comes_back(
         ["a.png", "b.png"], masks, classes=LAND, to=out, formats=[one], background=None, instances=instances
     )
 
-    with fcnlab.read_labels(out / READ_BACK[one], as_format=READ_AS.get(one, one.value), images=images) as labels:
+    with fcnlab.read_labels(out / READ_BACK[one], as_format=READ_AS.get(one, one), images=images) as labels:
         found = {name.partition(".")[0]: np.array([*labels.classes, *[""] * 256])[mask] for name, mask in labels.masks}
         assert not labels.left_out
     for name, mask in zip("ab", masks, strict=True):
@@ -155,7 +153,8 @@ def test_masks_are_asked_for_one_at_a_time(tmp_path: Path) -> None:
 
 def test_a_zip_has_the_same_files_and_is_whole_or_missing(tmp_path: Path) -> None:
     masks = [blobs(seed) for seed in range(3)]
-    options: dict[str, Any] = {"classes": CLASSES, "formats": sorted(MASK_FORMATS), "instances": True}
+    formats = sorted(each.name for each in formats_from(MASKS_ALONE))
+    options: dict[str, Any] = {"classes": CLASSES, "formats": formats, "instances": True}
     fcnlab.write_masks(NAMES, masks, to=tmp_path / "out", **options)
     fcnlab.write_masks(NAMES, masks, to=tmp_path / "out.zip", **options)
 

@@ -9,9 +9,9 @@ import pytest
 
 from fcnlab.errors import FcnlabError, ImportRefused
 from fcnlab.storage.exports.manifest import manifest_json
-from fcnlab.storage.formats.reading.detecting import detect, located
-from fcnlab.storage.formats.reading.formats import FORMATS, LabelFormat, open_labels
+from fcnlab.storage.formats.reading.detecting import detect, located, open_labels
 from fcnlab.storage.formats.reading.values import ReadOptions
+from fcnlab.storage.formats.registry import read_formats
 from tests.support.label_bench import HW, save_json, save_png
 
 MASK = np.zeros(HW, np.uint8)
@@ -135,30 +135,30 @@ def yolo_of_nothing(folder: Path) -> None:
     text(folder / "labels" / "a.txt", "")
 
 
-MAKERS: list[tuple[Callable[[Path], object], LabelFormat, str]] = [
-    (coco, LabelFormat.COCO, "annotations/instances.json"),
-    (labelme, LabelFormat.LABELME, "."),
-    (yolo, LabelFormat.YOLO, "."),
-    (cvat, LabelFormat.CVAT, "annotations.xml"),
-    (voc, LabelFormat.VOC, "."),
-    (voc_boxes, LabelFormat.VOC, "."),
-    (cityscapes, LabelFormat.CITYSCAPES, "."),
-    (cityscapes_polygons, LabelFormat.CITYSCAPES, "."),
-    (label_studio, LabelFormat.LABEL_STUDIO, "project-1.json"),
-    (index, LabelFormat.INDEX, "."),
-    (root_painter, LabelFormat.ROOT_PAINTER, "."),
-    (lambda folder: save_png(folder / "a.png", COLOURS), LabelFormat.COLOUR, "."),
-    (lambda folder: save_png(folder / "a.png", MASK * np.uint8(255)), LabelFormat.BINARY, "."),
-    (lambda folder: save_png(folder / "a.png", MASK), LabelFormat.INDEX, "."),
-    (lambda folder: text(folder / "p.csv", "image,row,col,class\n"), LabelFormat.POINTS, "p.csv"),
-    (own_export, LabelFormat.INDEX, "masks"),
-    (own_coco, LabelFormat.COCO, "coco/annotations.json"),
-    (with_manifest, LabelFormat.INDEX, "."),
-    (roboflow, LabelFormat.COCO, "."),
-    (label_img, LabelFormat.VOC, "."),
-    (yolo_of_cvat, LabelFormat.YOLO, "."),
-    (yolo_of_empty_images, LabelFormat.YOLO, "."),
-    (yolo_of_nothing, LabelFormat.YOLO, "."),
+MAKERS: list[tuple[Callable[[Path], object], str, str]] = [
+    (coco, "coco", "annotations/instances.json"),
+    (labelme, "labelme", "."),
+    (yolo, "yolo", "."),
+    (cvat, "cvat", "annotations.xml"),
+    (voc, "voc", "."),
+    (voc_boxes, "voc", "."),
+    (cityscapes, "cityscapes", "."),
+    (cityscapes_polygons, "cityscapes", "."),
+    (label_studio, "labelstudio", "project-1.json"),
+    (index, "index", "."),
+    (root_painter, "rootpainter", "."),
+    (lambda folder: save_png(folder / "a.png", COLOURS), "colour", "."),
+    (lambda folder: save_png(folder / "a.png", MASK * np.uint8(255)), "binary", "."),
+    (lambda folder: save_png(folder / "a.png", MASK), "index", "."),
+    (lambda folder: text(folder / "p.csv", "image,row,col,class\n"), "points", "p.csv"),
+    (own_export, "index", "masks"),
+    (own_coco, "coco", "coco/annotations.json"),
+    (with_manifest, "index", "."),
+    (roboflow, "coco", "."),
+    (label_img, "voc", "."),
+    (yolo_of_cvat, "yolo", "."),
+    (yolo_of_empty_images, "yolo", "."),
+    (yolo_of_nothing, "yolo", "."),
 ]
 
 
@@ -171,9 +171,8 @@ def test_folders_are_taken_for_what_they_are_and_can_be_read(tmp_path: Path, num
 
     found = detect(folder)
 
-    assert (found.format, found.path) == (wanted, folder / inside)
-    assert FORMATS[wanted].title in found.in_words()
-    source = open_labels(found.path, found.format, ReadOptions(names={0: "no", 1: "yes"}, colours={"#000007": "no"}))
+    assert (found.format.name, found.path) == (wanted, folder / inside)
+    source = found.open(ReadOptions(names={0: "no", 1: "yes"}, colours={"#000007": "no"}))
     assert source.total == len(list(source.images()))
 
 
@@ -182,7 +181,7 @@ def test_single_files_are_taken_for_what_they_are(tmp_path: Path, number: int) -
     make, wanted, inside = MAKERS[number]
     make(tmp_path)
 
-    assert detect(tmp_path / inside).format is wanted
+    assert detect(tmp_path / inside).format.name == wanted
 
 
 def test_of_several_label_files_one_must_be_named(tmp_path: Path) -> None:
@@ -209,13 +208,13 @@ def test_an_empty_folder_holds_no_labels(tmp_path: Path) -> None:
         detect(tmp_path)
 
 
-@pytest.mark.parametrize("as_format", list(LabelFormat))
+@pytest.mark.parametrize("as_format", list(read_formats()))
 @pytest.mark.parametrize("content", [b"", b"\x00\xff\xfe" * 50, b"[]", b"{}", b"[[[", b"<a>", b"image,row,col,class\n"])
-def test_any_format_explains_what_it_cannot_read(tmp_path: Path, as_format: LabelFormat, content: bytes) -> None:
-    suffixes = {LabelFormat.CVAT: ".xml", LabelFormat.VOC: ".xml", LabelFormat.YOLO: ".txt", LabelFormat.POINTS: ".csv"}
-    in_json = (LabelFormat.COCO, LabelFormat.LABELME, LabelFormat.LABEL_STUDIO)
+def test_any_format_explains_what_it_cannot_read(tmp_path: Path, as_format: str, content: bytes) -> None:
+    suffixes = {"cvat": ".xml", "voc": ".xml", "yolo": ".txt", "points": ".csv"}
+    in_json = ("coco", "labelme", "labelstudio")
     name = "a" + suffixes.get(as_format, ".json" if as_format in in_json else ".png")
-    path = tmp_path / ("a_gtFine_polygons.json" if as_format is LabelFormat.CITYSCAPES else name)
+    path = tmp_path / ("a_gtFine_polygons.json" if as_format == "cityscapes" else name)
     path.write_bytes(content)
 
     try:
@@ -231,19 +230,19 @@ def test_a_format_that_is_named_is_looked_for(tmp_path: Path) -> None:
     coco(tmp_path)
     cvat(tmp_path)
 
-    assert located(tmp_path, LabelFormat.COCO).path == tmp_path / "annotations" / "instances.json"
-    assert located(tmp_path, LabelFormat.CVAT).path == tmp_path / "annotations.xml"
-    assert located(tmp_path, LabelFormat.INDEX).path == tmp_path
+    assert located(tmp_path, "coco").path == tmp_path / "annotations" / "instances.json"
+    assert located(tmp_path, "cvat").path == tmp_path / "annotations.xml"
+    assert located(tmp_path, "index").path == tmp_path
     with pytest.raises(ImportRefused, match="holds no labels of this format"):
-        located(tmp_path, LabelFormat.LABEL_STUDIO)
+        located(tmp_path, "labelstudio")
     with pytest.raises(ImportRefused, match="there is no file or folder"):
-        located(tmp_path / "nowhere", LabelFormat.INDEX)
+        located(tmp_path / "nowhere", "index")
 
 
 def test_files_of_coco_are_read_one_after_the_other(tmp_path: Path) -> None:
     roboflow(tmp_path)
 
-    found = located(tmp_path, LabelFormat.COCO)
-    names = [one.name for one in open_labels(found.path, found.format, ReadOptions()).images()]
+    found = located(tmp_path, "coco")
+    names = [one.name for one in found.open(ReadOptions()).images()]
 
     assert names == ["test.jpg", "train.jpg", "valid.jpg"]

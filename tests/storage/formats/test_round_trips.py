@@ -14,12 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fcnlab.core.images.naming import class_folders, safe_part
-from fcnlab.storage.formats.format import Format, Subject
 from fcnlab.storage.formats.masks.array_files import TiffMasks
-from fcnlab.storage.formats.masks.binary_masks import read_binary_masks
-from fcnlab.storage.formats.masks.colour_masks import read_colour_masks
-from fcnlab.storage.formats.masks.index_masks import read_index_masks
-from fcnlab.storage.formats.masks.overlays import BinaryMasks, ColourMasks, IndexMasks
+from fcnlab.storage.formats.masks.binary_masks import BinaryMasks, read_binary_masks
+from fcnlab.storage.formats.masks.colour_masks import ColourMasks, read_colour_masks
+from fcnlab.storage.formats.masks.index_masks import IndexMasks, read_index_masks
 from fcnlab.storage.formats.masks.root_painter import RootPainter, read_root_painter
 from fcnlab.storage.formats.reading.labelled import LabelSource
 from fcnlab.storage.formats.reading.values import ReadOptions
@@ -29,10 +27,11 @@ from fcnlab.storage.formats.shapes.label_studio import LabelStudio, read_label_s
 from fcnlab.storage.formats.shapes.labelme import LabelMe, read_labelme
 from fcnlab.storage.formats.shapes.voc import Voc, read_voc
 from fcnlab.storage.formats.shapes.yolo import Yolo, read_yolo
+from fcnlab.storage.formats.writing import FormatWriter, Subject
 from tests.support.label_bench import named_mask, readable
 from tests.support.writing_bench import CLASSES, NAMES, images, masks, no_original, write
 
-ROUTES: dict[str, tuple[Callable[[Subject], Format], Callable[[Path, ReadOptions], LabelSource], str]] = {
+ROUTES: dict[str, tuple[Callable[[Subject], FormatWriter], Callable[[Path, ReadOptions], LabelSource], str]] = {
     "index": (IndexMasks, read_index_masks, "masks"),
     "tiff": (lambda _: TiffMasks(), read_index_masks, "tiff"),
     "yolo": (Yolo, read_yolo, "yolo"),

@@ -21,12 +21,12 @@ from fcnlab.domain.export import EMBEDDED, LOCAL_FILES
 from fcnlab.domain.project import ClassLabel
 from fcnlab.errors import ExportFailed
 from fcnlab.storage.exports.targets import DatasetWriter, FolderTarget, Spools
-from fcnlab.storage.formats.format import ExportedImage, Subject
 from fcnlab.storage.formats.reading.values import ReadOptions
 from fcnlab.storage.formats.shapes.cityscapes import Cityscapes, read_cityscapes
 from fcnlab.storage.formats.shapes.cvat import Cvat
 from fcnlab.storage.formats.shapes.label_studio import LabelStudio, brush_rle
 from fcnlab.storage.formats.shapes.voc import Voc
+from fcnlab.storage.formats.writing import ExportedImage, Subject
 from tests.storage.formats.test_round_trips import filled_by_centres
 from tests.support.label_bench import named_mask, readable
 from tests.support.writing_bench import (

@@ -7,7 +7,6 @@ import pytest
 
 from fcnlab.errors import ImportRefused
 from fcnlab.storage.formats.reading.detecting import detect
-from fcnlab.storage.formats.reading.formats import LabelFormat
 from fcnlab.storage.formats.reading.values import ReadOptions
 from fcnlab.storage.formats.shapes.yolo import read_yolo
 from tests.support.label_bench import (
@@ -177,7 +176,7 @@ def test_numbers_are_read_however_they_are_parted(tmp_path: Path, line: str, mar
     write(tmp_path / "data.yaml", NAMES)
     write(tmp_path / "labels" / "a.txt", line.format(mark.join(shares((12, 9), (10, 4)).split())))
 
-    assert detect(tmp_path).format == LabelFormat.YOLO
+    assert detect(tmp_path).format.name == "yolo"
     assert np.array_equal(only_mask(read_yolo(tmp_path, ReadOptions())), filled((np.s_[7:11], np.s_[7:17], "debris")))
 
 

@@ -12,15 +12,16 @@ import tifffile
 from numpy.typing import NDArray
 
 from fcnlab.errors import ExportFailed
-from fcnlab.storage.formats.format import Assembly, ExportedImage, WholeFile
+from fcnlab.storage.formats.format import MASKS, Format, Need
 from fcnlab.storage.formats.masks.index_masks import grey_png
 from fcnlab.storage.formats.shapes.geojson import Georeference, georeference
+from fcnlab.storage.formats.writing import ExportedImage, PerImageWriter, WholeFile
 
 MOST_16 = 65_535
 
 
 @dataclass(frozen=True, slots=True)
-class TiffMasks:
+class TiffMasks(PerImageWriter):
     """Pixel value = class id; a GeoTIFF with the georeference of the original where it has one."""
 
     def of_image(self, image: ExportedImage) -> Iterator[WholeFile]:
@@ -29,13 +30,9 @@ class TiffMasks:
         data = _plain_tiff(image.mask) if place is None else _geotiff(image.mask, place)
         yield WholeFile(f"tiff/{image.place}.tif", data)
 
-    def of_all(self) -> Iterator[Assembly]:
-        """Nothing."""
-        return iter(())
-
 
 @dataclass(frozen=True, slots=True)
-class NumpyMasks:
+class NumpyMasks(PerImageWriter):
     """(H, W) uint8 of class ids, for numpy.load."""
 
     def of_image(self, image: ExportedImage) -> Iterator[WholeFile]:
@@ -44,13 +41,9 @@ class NumpyMasks:
         np.save(buffer, np.ascontiguousarray(image.mask), allow_pickle=False)
         yield WholeFile(f"numpy/{image.place}.npy", buffer.getvalue())
 
-    def of_all(self) -> Iterator[Assembly]:
-        """Nothing."""
-        return iter(())
-
 
 @dataclass(frozen=True, slots=True)
-class InstanceMasks:
+class InstanceMasks(PerImageWriter):
     """16-bit PNG: pixel value = number of the region in its image, from 1, 0 elsewhere."""
 
     def of_image(self, image: ExportedImage) -> Iterator[WholeFile]:
@@ -65,13 +58,9 @@ class InstanceMasks:
             numbers[box][region.inside] = number
         yield WholeFile(f"instances/{image.place}.png", grey_png(numbers))
 
-    def of_all(self) -> Iterator[Assembly]:
-        """Nothing."""
-        return iter(())
-
 
 @dataclass(frozen=True, slots=True)
-class ProbabilityPngs:
+class ProbabilityPngs(PerImageWriter):
     """A 16-bit PNG per class: 65535 is certain. Those of one pixel sum to that, but for rounding.
 
     Args:
@@ -87,13 +76,9 @@ class ProbabilityPngs:
                 values = np.rint(probability * MOST_16).astype(np.uint16)
                 yield WholeFile(f"probabilities/{self.folders[class_id]}/{image.place}.png", grey_png(values))
 
-    def of_all(self) -> Iterator[Assembly]:
-        """Nothing."""
-        return iter(())
-
 
 @dataclass(frozen=True, slots=True)
-class ProbabilityArrays:
+class ProbabilityArrays(PerImageWriter):
     """`probabilities` (K, H, W) float16 and `class_ids` (K,), for numpy.load."""
 
     def of_image(self, image: ExportedImage) -> Iterator[WholeFile]:
@@ -106,10 +91,6 @@ class ProbabilityArrays:
             probabilities=np.stack([probability for _, probability in found]),
         )
         yield WholeFile(f"probabilities/{image.place}.npz", buffer.getvalue())
-
-    def of_all(self) -> Iterator[Assembly]:
-        """Nothing."""
-        return iter(())
 
 
 def _at_full_size(image: ExportedImage) -> Iterator[tuple[int, NDArray[np.float32]]]:
@@ -145,3 +126,52 @@ def _geotiff(mask: NDArray[np.uint8], place: Georeference) -> bytes:
             target.write(mask, 1)
         data: bytes = file.read()
         return data
+
+
+FORMATS = (
+    Format(
+        "instances",
+        "Instance PNG",
+        "16 bits, pixel value = number of the connected part",
+        MASKS,
+        140,
+        needs=frozenset({Need.MASK, Need.PARTS}),
+        write=lambda _: InstanceMasks(),
+    ),
+    Format(
+        "tiff",
+        "TIFF",
+        "pixel value = class id; keeps the place of a GeoTIFF on the map",
+        MASKS,
+        150,
+        write=lambda _: TiffMasks(),
+        has_class_ids=True,
+    ),
+    Format(
+        "numpy",
+        "NumPy",
+        "an array of class ids per image",
+        MASKS,
+        160,
+        write=lambda _: NumpyMasks(),
+        has_class_ids=True,
+    ),
+    Format(
+        "probabilities",
+        "Probability PNG",
+        "16 bits, a file per class",
+        MASKS,
+        170,
+        needs=frozenset({Need.PROBABILITIES}),
+        write=lambda options: ProbabilityPngs(options.folders),
+    ),
+    Format(
+        "probabilities-npz",
+        "Probability NPZ",
+        "NumPy arrays, all classes in one file",
+        MASKS,
+        180,
+        needs=frozenset({Need.PROBABILITIES}),
+        write=lambda _: ProbabilityArrays(),
+    ),
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from PIL import Image
 
 from fcnlab.domain.project import IGNORE
 from fcnlab.errors import ImportRefused
+from fcnlab.storage.formats.format import MASKS, Format, MaskClue, is_binary
 from fcnlab.storage.formats.masks.index_masks import refuse_other_size, sized
 from fcnlab.storage.formats.reading.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
 from fcnlab.storage.formats.reading.mask_files import (
@@ -26,6 +28,7 @@ from fcnlab.storage.formats.reading.mask_files import (
 )
 from fcnlab.storage.formats.reading.shapes import shape_classes
 from fcnlab.storage.formats.reading.values import ReadOptions
+from fcnlab.storage.formats.writing import ExportedImage, PerImageWriter, WholeFile
 
 FOREGROUND = "foreground"
 NO_CLASSES = frozenset({"train", "val", "valid", "test", "masks", "mask", "labels", "images", "annotations"})
@@ -89,3 +92,30 @@ def binary_png(is_class: NDArray[np.bool_]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(is_class.astype(np.uint8) * np.uint8(255)).save(buffer, "PNG", compress_level=6)
     return buffer.getvalue()
+
+
+@dataclass(frozen=True, slots=True)
+class BinaryMasks(PerImageWriter):
+    """White where a class is, black elsewhere; `folders` are those of the classes by their ids."""
+
+    folders: dict[int, str]
+
+    def of_image(self, image: ExportedImage) -> Iterator[WholeFile]:
+        """One PNG per class."""
+        for class_id, folder in self.folders.items():
+            yield WholeFile(f"binary/{folder}/{image.place}.png", binary_png(image.mask == class_id))
+
+
+FORMATS = (
+    Format(
+        "binary",
+        "Binary PNG",
+        "black and white, a file per class",
+        MASKS,
+        130,
+        write=lambda options: BinaryMasks(options.folders),
+        read=read_binary_masks,
+        read_title="black and white masks",
+        clues=(MaskClue(73, is_binary),),
+    ),
+)

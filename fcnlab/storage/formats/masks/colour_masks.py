@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from PIL import Image
 
 from fcnlab.domain.project import IGNORE, MAX_CLASSES
 from fcnlab.errors import ImportRefused
+from fcnlab.storage.formats.format import MASKS, Format, MaskClue, MaskPixels
 from fcnlab.storage.formats.masks.index_masks import sized
 from fcnlab.storage.formats.reading.label_tables import (
     LabelTable,
@@ -29,6 +31,7 @@ from fcnlab.storage.formats.reading.mask_files import (
     name_of,
 )
 from fcnlab.storage.formats.reading.values import ReadOptions, Strange
+from fcnlab.storage.formats.writing import ExportedImage, PerImageWriter, Subject, WholeFile
 
 
 def read_colour_masks(path: Path, options: ReadOptions) -> LabelSource:
@@ -102,3 +105,34 @@ def colour_png(rgb: NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(rgb).save(buffer, "PNG", compress_level=6)
     return buffer.getvalue()
+
+
+@dataclass(frozen=True, slots=True)
+class ColourMasks(PerImageWriter):
+    """True colour: every pixel in the colour of its class."""
+
+    subject: Subject
+
+    def of_image(self, image: ExportedImage) -> Iterator[WholeFile]:
+        """One PNG."""
+        yield WholeFile(f"colour/{image.place}.png", colour_png(self.subject.palette()[image.mask]))
+
+
+def _has_colours(pixels: MaskPixels) -> bool:
+    return pixels.rgba is not None
+
+
+FORMATS = (
+    Format(
+        "colour",
+        "Colour PNG",
+        "every pixel in the colour of its class",
+        MASKS,
+        120,
+        write=lambda options: ColourMasks(options.subject),
+        has_class_ids=True,
+        read=read_colour_masks,
+        read_title="colour masks",
+        clues=(MaskClue(71, _has_colours),),
+    ),
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from PIL import Image
 
 from fcnlab.domain.project import IGNORE, MAX_CLASSES
 from fcnlab.errors import ImportRefused
+from fcnlab.storage.exports.manifest import is_export
+from fcnlab.storage.formats.format import MASKS, FolderClue, Format, MaskClue, MaskPixels, is_binary
 from fcnlab.storage.formats.reading.label_tables import find_table, read_table, refuse_unread_table
 from fcnlab.storage.formats.reading.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
 from fcnlab.storage.formats.reading.mask_files import (
@@ -26,8 +29,12 @@ from fcnlab.storage.formats.reading.mask_files import (
     name_of,
 )
 from fcnlab.storage.formats.reading.values import ReadOptions
+from fcnlab.storage.formats.writing import ExportedImage, PerImageWriter, Subject, WholeFile
 
 MOST_VALUE = 65_535
+
+EXPORTED = "masks"
+"""Where exports of fcnlab keep masks of class ids."""
 
 
 def read_index_masks(path: Path, options: ReadOptions) -> LabelSource:
@@ -156,3 +163,44 @@ def grey_png(values: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(values).save(buffer, "PNG", compress_level=6)
     return buffer.getvalue()
+
+
+@dataclass(frozen=True, slots=True)
+class IndexMasks(PerImageWriter):
+    """Pixel value = class id, with the class colours as palette."""
+
+    subject: Subject
+    folder: str = "masks/"
+
+    def of_image(self, image: ExportedImage) -> Iterator[WholeFile]:
+        """One PNG."""
+        yield WholeFile(f"{self.folder}{image.place}.png", index_png(image.mask, self.subject.palette()))
+
+
+def _find_exported_masks(folder: Path) -> Path | None:
+    """The masks of class ids in an export of fcnlab, which its manifest tells."""
+    masks = folder / EXPORTED
+    return masks if is_export(folder) and masks.is_dir() else None
+
+
+def _has_class_ids(pixels: MaskPixels) -> bool:
+    """Whether the pixels of a mask have a palette, or more values than black and white."""
+    if pixels.header is None:
+        return False
+    return bool(pixels.header.palette) or pixels.is_large or (pixels.values is not None and not is_binary(pixels))
+
+
+FORMATS = (
+    Format(
+        "index",
+        "Index PNG",
+        "pixel value = class id, shown in class colours",
+        MASKS,
+        110,
+        write=lambda options: IndexMasks(options.subject),
+        has_class_ids=True,
+        read=read_index_masks,
+        read_title="index masks",
+        clues=(FolderClue(0, _find_exported_masks), MaskClue(72, _has_class_ids)),
+    ),
+)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from operator import attrgetter
 
 from fcnlab.errors import ExportFailed
-from fcnlab.storage.formats.format import Assembly, ExportedImage, WholeFile
+from fcnlab.storage.formats.format import MASKS, Format, Need
+from fcnlab.storage.formats.writing import ExportedImage, PerImageWriter, WholeFile
 
 
 @dataclass(frozen=True, slots=True)
-class Originals:
+class Originals(PerImageWriter):
     """Copies of the files that images were made from, called like their masks; EXIF turns are left to their readers."""
 
     folder: str
@@ -26,6 +27,15 @@ class Originals:
             raise ExportFailed(f"the original of {image.name} cannot be read ({failure.strerror})") from failure
         yield WholeFile(f"{self.folder}/{self.place(image)}{path.suffix.lower()}", data)
 
-    def of_all(self) -> Iterator[Assembly]:
-        """Nothing."""
-        return iter(())
+
+FORMATS = (
+    Format(
+        "images",
+        "Images",
+        "the originals as they were imported; for YOLO and Cityscapes beside the labels",
+        MASKS,
+        195,
+        needs=frozenset({Need.ORIGINAL}),
+        write=lambda _: Originals("images"),
+    ),
+)

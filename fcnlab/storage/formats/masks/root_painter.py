@@ -14,7 +14,7 @@ from PIL import Image
 
 from fcnlab.domain.project import IGNORE
 from fcnlab.errors import ImportRefused
-from fcnlab.storage.formats.format import Assembly, ExportedImage, Subject, WholeFile
+from fcnlab.storage.formats.format import SHAPES, Format, MaskClue, MaskPixels
 from fcnlab.storage.formats.masks.index_masks import refuse_other_size
 from fcnlab.storage.formats.reading.labelled import (
     FileClass,
@@ -32,6 +32,7 @@ from fcnlab.storage.formats.reading.mask_files import (
 )
 from fcnlab.storage.formats.reading.shapes import BACKGROUND
 from fcnlab.storage.formats.reading.values import ReadOptions
+from fcnlab.storage.formats.writing import ExportedImage, PerImageWriter, Subject, WholeFile
 
 FOREGROUND = "foreground"
 RED = "#ff0000"
@@ -103,7 +104,7 @@ WRITTEN_FOREGROUND, WRITTEN_BACKGROUND, UNKNOWN = (255, 0, 0, 180), (0, 255, 0, 
 
 
 @dataclass(frozen=True, slots=True)
-class RootPainter:
+class RootPainter(PerImageWriter):
     """Every pixel is annotated but those about which nothing is said.
 
     RootPainter knows one class: of several, each has a folder of annotations.
@@ -128,6 +129,26 @@ class RootPainter:
                 Image.fromarray(pixels).save(buffer, "PNG", compress_level=6)
                 yield WholeFile(f"root_painter/{above}{name}", buffer.getvalue())
 
-    def of_all(self) -> Iterator[Assembly]:
-        """Nothing."""
-        return iter(())
+
+def _has_strokes(pixels: MaskPixels) -> bool:
+    """Whether a mask in colour has strokes in red and green that let the picture through."""
+    rgba = pixels.rgba
+    if rgba is None:
+        return False
+    painted = rgba[rgba[..., 3] > 0][:, :3] > 0
+    return bool((rgba[..., 3] < 255).any() and (painted.sum(axis=1) == 1).all() and not painted[:, 2].any())
+
+
+FORMATS = (
+    Format(
+        "rootpainter",
+        "RootPainter",
+        "annotations as PNG",
+        SHAPES,
+        280,
+        write=lambda options: RootPainter(options.subject, options.folders),
+        read=read_root_painter,
+        read_title="RootPainter annotations",
+        clues=(MaskClue(70, _has_strokes),),
+    ),
+)

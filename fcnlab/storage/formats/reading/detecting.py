@@ -1,212 +1,167 @@
-"""Which format a label file or folder is in: a guess from names and beginnings, said aloud."""
+"""Which format a label file or folder is in, by the clues that formats declare."""
 
 from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from fcnlab.errors import ImportRefused
-from fcnlab.storage.exports.manifest import FORMAT, MANIFEST_NAME
-from fcnlab.storage.formats.reading.formats import FORMATS, LabelFormat
-from fcnlab.storage.formats.reading.mask_files import (
-    SUFFIXES,
-    files_below,
-    mask_colours,
-    mask_header,
-    mask_values,
-    masks_below,
-)
-from fcnlab.storage.formats.shapes.cityscapes import IDS
-from fcnlab.storage.formats.shapes.voc import MASKS
-from fcnlab.storage.formats.shapes.yolo import begins_with_label, label_files
+from fcnlab.storage.exports.manifest import MANIFEST_NAME
+from fcnlab.storage.formats.format import BY_DOCUMENTS, BY_PIXELS, FileClue, FolderClue, Format, MaskClue, MaskPixels
+from fcnlab.storage.formats.reading.labelled import LabelSource
+from fcnlab.storage.formats.reading.mask_files import SUFFIXES, files_below, masks_below
+from fcnlab.storage.formats.reading.values import ReadOptions
+from fcnlab.storage.formats.registry import read_format, read_formats
 
 PEEK_BYTES = 65_536
-MASKS_LOOKED_AT = 5
-PIXELS_LOOKED_AT = 200_000_000
-"""Larger masks are not decoded for a guess."""
+MOST_MASKS = 5
+MOST_DOCUMENTS = 50
+"""So many files of a folder are looked at."""
 
-FILES_LOOKED_AT = 50
-JSON_MARKS = (
-    (LabelFormat.LABEL_STUDIO, rb'(?s)\A\s*\[.*"annotation_id"\s*:'),
-    (LabelFormat.LABEL_STUDIO, rb'(?s)\A\s*\[.*"(annotations|completions)"\s*:'),
-    (LabelFormat.CITYSCAPES, rb'"imgHeight"\s*:'),
-    (LabelFormat.LABELME, rb'"shapes"\s*:'),
-    (LabelFormat.COCO, rb'"(images|annotations|categories)"\s*:'),
-)
-ONE_PER_IMAGE = frozenset({LabelFormat.LABELME, LabelFormat.VOC, LabelFormat.CITYSCAPES})
-"""Formats with a file for each image: of these a folder is read, not one file of it."""
-
-ONE_FOR_ALL = {
-    LabelFormat.COCO: ".json",
-    LabelFormat.LABEL_STUDIO: ".json",
-    LabelFormat.CVAT: ".xml",
-    LabelFormat.POINTS: ".csv",
-}
-"""Formats with one file for all images, and how it ends."""
-
-OWN_MASKS = "masks"
-"""Where exports of fcnlab keep masks whose values are classes."""
-
-NOT_FOUND = f"name the format: {', '.join(LabelFormat)}"
+UNREADABLE = "index"
+"""Masks that cannot be decoded are taken for this: its reader says what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Detected:
     """A guess: the format, and the file or folder to read, which may lie inside the one that was named."""
 
-    format: LabelFormat
+    format: Format
     path: Path
 
-    def in_words(self) -> str:
-        """What it was taken for."""
-        return f"{self.path.name} was taken for {FORMATS[self.format].title}"
+    def open(self, options: ReadOptions) -> LabelSource:
+        """The labels. Raises ImportRefused: they are not of that format."""
+        assert self.format.read is not None
+        return self.format.read(self.path, options)
 
 
 def detect(path: Path) -> Detected:
-    """What a file or folder seems to hold.
+    """The format of a file or folder, and what in it is to be read.
 
     Raises:
-        ImportRefused: it does not exist, or holds nothing that is known; or several files of which one must be named.
+        ImportRefused: it does not exist, or is in no format; or several files of which one must be named.
     """
     if path.is_dir():
         return _of_folder(path)
     if not path.is_file():
         raise ImportRefused(f"there is no file or folder {path}; check its spelling")
-    found = _of_file(path)
-    if found is None:
-        raise ImportRefused(f"{path.name} is in no format that is known by its beginning; {NOT_FOUND}")
-    return Detected(found, path)
+    clue = _clue_of_file(path)
+    if clue is not None:
+        return Detected(clue[0], path)
+    if path.suffix.lower() in SUFFIXES:
+        return Detected(_format_of_masks([path]), path)
+    raise ImportRefused(f"{path.name} is in no format that is known by its beginning; {_choices()}")
 
 
-def located(path: Path, wanted: LabelFormat) -> Detected:
-    """Where labels of a format that was named lie: the folder, or the one file in it that is of this format.
-
-    Several files of COCO are read together.
+def located(path: Path, name: str) -> Detected:
+    """Where labels of a format lie: the folder, or the one file in it that holds them all.
 
     Raises:
-        ImportRefused: it does not exist, or a folder holds no such file, or several.
+        ImportRefused: there is no such format or no such file, or a folder holds several.
     """
+    wanted = read_format(name)
     if not path.exists():
         raise ImportRefused(f"there is no file or folder {path}; check its spelling")
-    if not path.is_dir() or wanted not in ONE_FOR_ALL:
+    if not path.is_dir() or not wanted.dataset_suffix:
         return Detected(wanted, path)
-    files = [one for one in files_below(path, (ONE_FOR_ALL[wanted],)) if _of_file(one) is wanted]
-    if len(files) > 1 and wanted is LabelFormat.COCO:
+    files = [file for file in files_below(path, (wanted.dataset_suffix,)) if _is_of(file, wanted)]
+    if len(files) > 1 and wanted.joins_files:
         return Detected(wanted, path)
     if len(files) != 1:
         raise _not_one(path, files)
     return Detected(wanted, files[0])
 
 
-def _not_one(folder: Path, files: list[Path]) -> ImportRefused:
+def open_labels(path: Path, name: str, options: ReadOptions) -> LabelSource:
+    """The labels in a file or folder of a format. Raises ImportRefused: it is not of that format."""
+    return Detected(read_format(name), path).open(options)
+
+
+def _choices() -> str:
+    return f"name the format: {', '.join(read_formats())}"
+
+
+def _not_one(folder: Path, files: Sequence[Path]) -> ImportRefused:
     if not files:
         return ImportRefused(f"{folder.name} holds no labels of this format")
-    names = ", ".join(one.relative_to(folder).as_posix() for one in files[:5])
+    names = ", ".join(file.relative_to(folder).as_posix() for file in files[:5])
     return ImportRefused(f"{folder.name} holds {len(files)} label files ({names}): name one of them")
 
 
-def _of_file(path: Path) -> LabelFormat | None:
-    suffix = path.suffix.lower()
-    if suffix == ".json":
-        return _of_json(path)
-    if suffix == ".xml":
-        start = _ends(path)
-        marks = ((LabelFormat.CVAT, rb"<annotations[\s>]"), (LabelFormat.VOC, rb"<annotation[\s>]"))
-        return next((known for known, mark in marks if re.search(mark, start)), None)
-    if suffix in SUFFIXES:
-        return _of_masks([path])
-    by_suffix = {
-        ".csv": LabelFormat.POINTS,
-        ".txt": LabelFormat.YOLO,
-        ".yaml": LabelFormat.YOLO,
-        ".yml": LabelFormat.YOLO,
-    }
-    return by_suffix.get(suffix)
-
-
-def _of_json(path: Path) -> LabelFormat | None:
-    ends = _ends(path)
-    if path.name == MANIFEST_NAME and not re.search(rb'"annotations"\s*:', ends):
+def _clue_of_file(path: Path) -> tuple[Format, FileClue] | None:
+    """The format of a file that is no mask, and the clue that tells it."""
+    ends = partial(_ends, path)
+    if path.name == MANIFEST_NAME and not re.search(rb'"annotations"\s*:', ends()):
         return None  # it lists images too
-    return next((known for known, mark in JSON_MARKS if re.search(mark, ends)), None)
+    return next(((each, clue) for each, clue in _file_clues() if clue.matches(path, ends)), None)
 
 
-def _is_own_manifest(path: Path, ends: bytes) -> bool:
-    return path.name == MANIFEST_NAME and re.search(rb'"format"\s*:\s*"%s"' % FORMAT.encode(), ends) is not None
+def _file_clues() -> list[tuple[Format, FileClue]]:
+    """The clues in single files, lower ranks first, with their formats."""
+    clues = [(each, clue) for each in read_formats().values() for clue in each.clues if isinstance(clue, FileClue)]
+    return sorted(clues, key=lambda pair: pair[1].rank)
+
+
+def _is_of(path: Path, wanted: Format) -> bool:
+    clue = _clue_of_file(path)
+    return clue is not None and clue[0] is wanted
 
 
 def _of_folder(folder: Path) -> Detected:
-    manifest, own = folder / MANIFEST_NAME, folder / OWN_MASKS
-    if manifest.is_file() and own.is_dir() and _is_own_manifest(manifest, _ends(manifest)):
-        return Detected(LabelFormat.INDEX, own)
+    clues = [(each, clue) for each in read_formats().values() for clue in each.clues if isinstance(clue, FolderClue)]
+    clues.sort(key=lambda pair: pair[1].rank)
+    steps = [(clue.rank, partial(_by_clue, folder, each, clue)) for each, clue in clues]
+    steps += [(BY_DOCUMENTS, partial(_by_documents, folder)), (BY_PIXELS, partial(_by_pixels, folder))]
+    for _, step in sorted(steps, key=lambda pair: pair[0]):
+        detected = step()
+        if detected is not None:
+            return detected
+    raise ImportRefused(f"{folder.name} holds no labels that are known; {_choices()}")
+
+
+def _by_clue(folder: Path, declared: Format, clue: FolderClue) -> Detected | None:
+    path = clue.find(folder)
+    return None if path is None else Detected(declared, path)
+
+
+def _by_documents(folder: Path) -> Detected | None:
+    """By the first files that hold labels: one file for all images, or a file for each.
+
+    Raises:
+        ImportRefused: several files that hold labels of all images, and are not read together.
+    """
+    for suffix in dict.fromkeys(suffix for _, clue in _file_clues() if clue.in_folders for suffix in clue.suffixes):
+        files = files_below(folder, (suffix,))[:MOST_DOCUMENTS]
+        matches = [(file, *match) for file in files if (match := _clue_of_file(file)) is not None]
+        datasets = [(file, declared) for file, declared, clue in matches if clue.holds == "dataset"]
+        if len(datasets) == 1:
+            return Detected(datasets[0][1], datasets[0][0])
+        if datasets:
+            declared = datasets[0][1]
+            if declared.joins_files and all(each is declared for _, each in datasets):
+                return Detected(declared, folder)
+            raise _not_one(folder, [file for file, _ in datasets])
+        if matches:
+            return Detected(matches[0][1], folder)
+    return None
+
+
+def _by_pixels(folder: Path) -> Detected | None:
     masks = masks_below(folder)
-    if any(one.name.endswith(IDS) for one in masks):
-        return Detected(LabelFormat.CITYSCAPES, folder)
-    if any(MASKS & {*one.parts} for one in masks):
-        return Detected(LabelFormat.VOC, folder)
-    for suffix in (".xml", ".json"):
-        files = files_below(folder, (suffix,))[:FILES_LOOKED_AT]
-        known = [(found, one) for one in files if (found := _of_file(one)) is not None]
-        whole = [(found, one) for found, one in known if found not in ONE_PER_IMAGE]
-        if len(whole) == 1:
-            return Detected(*whole[0])
-        if whole and all(found is LabelFormat.COCO for found, _ in whole):
-            return Detected(LabelFormat.COCO, folder)
-        if whole:
-            raise _not_one(folder, [one for _, one in whole])
-        if known:
-            return Detected(known[0][0], folder)
-    if _holds_yolo(folder):
-        return Detected(LabelFormat.YOLO, folder)
-    if masks:
-        return Detected(_of_masks(masks[:MASKS_LOOKED_AT]), folder)
-    tables = files_below(folder, (".csv",))
-    if len(tables) == 1:
-        return Detected(LabelFormat.POINTS, tables[0])
-    raise ImportRefused(f"{folder.name} holds no labels that are known; {NOT_FOUND}")
+    return Detected(_format_of_masks(masks[:MOST_MASKS]), folder) if masks else None
 
 
-def _of_masks(files: list[Path]) -> LabelFormat:
-    """What the first masks look like; those that cannot be read say nothing."""
-    found = {kind for kind in map(_of_mask, files) if kind is not None}
-    order = (LabelFormat.ROOT_PAINTER, LabelFormat.COLOUR, LabelFormat.INDEX, LabelFormat.BINARY)
-    return next((kind for kind in order if kind in found), LabelFormat.INDEX)
-
-
-def _of_mask(file: Path) -> LabelFormat | None:
-    try:
-        header = mask_header(file)
-        if header.palette or header.hw[0] * header.hw[1] > PIXELS_LOOKED_AT:
-            return LabelFormat.INDEX
-        values = mask_values(file)
-    except ImportRefused:
-        return _of_colours(file)
-    return LabelFormat.BINARY if np.isin(values, (0, 255)).all() and (values == 0).any() else LabelFormat.INDEX
-
-
-def _of_colours(file: Path) -> LabelFormat | None:
-    """Strokes in red and green that let the picture through are RootPainter's."""
-    try:
-        rgba = mask_colours(file)
-    except ImportRefused:
-        return None
-    painted = rgba[rgba[..., 3] > 0][:, :3] > 0
-    strokes = (rgba[..., 3] < 255).any() and (painted.sum(axis=1) == 1).all() and not painted[:, 2].any()
-    return LabelFormat.ROOT_PAINTER if strokes else LabelFormat.COLOUR
-
-
-def _holds_yolo(folder: Path) -> bool:
-    """Empty files say that an image shows nothing; where all of them are, a table of YOLO's beside them decides."""
-    files = label_files(folder)
-    filled = list(islice((one for one in files if one.stat().st_size), MASKS_LOOKED_AT))
-    if filled or not files:
-        return any(begins_with_label(one) for one in filled)
-    return (folder / "data.yaml").is_file()
+def _format_of_masks(files: Sequence[Path]) -> Format:
+    """The format of the lowest rank that one of the masks is in."""
+    masks = [MaskPixels(file) for file in files]
+    clues = [(each, clue) for each in read_formats().values() for clue in each.clues if isinstance(clue, MaskClue)]
+    clues.sort(key=lambda pair: pair[1].rank)
+    matching = (each for each, clue in clues if any(clue.matches(mask) for mask in masks))
+    return next(matching, read_format(UNREADABLE))
 
 
 def _ends(path: Path) -> bytes:

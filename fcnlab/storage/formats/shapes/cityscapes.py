@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from fcnlab.domain.export import SPLIT_NAMES
 from fcnlab.domain.project import IGNORE
 from fcnlab.errors import ImportRefused
-from fcnlab.storage.formats.format import Assembly, ExportedImage, Subject, WholeFile
+from fcnlab.storage.formats.format import SHAPES, FileClue, FolderClue, Format, Need
 from fcnlab.storage.formats.masks.colour_masks import colour_png
 from fcnlab.storage.formats.masks.index_masks import grey_png, sized, stored_places
 from fcnlab.storage.formats.masks.originals import Originals
 from fcnlab.storage.formats.reading.label_tables import find_table, read_table
 from fcnlab.storage.formats.reading.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
-from fcnlab.storage.formats.reading.mask_files import files_below, folder_of, mask_header
+from fcnlab.storage.formats.reading.mask_files import files_below, folder_of, mask_header, masks_below
 from fcnlab.storage.formats.reading.shapes import Marks, ShapeClasses, polygon
 from fcnlab.storage.formats.reading.values import (
     ReadOptions,
@@ -30,6 +30,7 @@ from fcnlab.storage.formats.reading.values import (
     name_in,
     read_json,
 )
+from fcnlab.storage.formats.writing import Assembly, ExportedImage, Subject, WholeFile
 
 IDS, POLYGONS = "_labelIds.png", "_polygons.json"
 MARKS = ("_gtFine", "_gtCoarse")
@@ -248,3 +249,24 @@ def cityscapes_place(image: ExportedImage) -> str:
 def cityscapes_pictures() -> Originals:
     """The pictures beside the labels, as Cityscapes calls them."""
     return Originals("cityscapes/leftImg8bit", lambda image: f"{cityscapes_place(image)}{PICTURE}")
+
+
+def _find_ids(folder: Path) -> Path | None:
+    return folder if any(mask.name.endswith(IDS) for mask in masks_below(folder)) else None
+
+
+FORMATS = (
+    Format(
+        "cityscapes",
+        "Cityscapes",
+        "label and instance ids, colours, polygons",
+        SHAPES,
+        240,
+        needs=frozenset({Need.MASK, Need.REGIONS}),
+        write=lambda options: Cityscapes(options.subject, options.instances),
+        pictures=cityscapes_pictures,
+        read=read_cityscapes,
+        read_title="Cityscapes",
+        clues=(FolderClue(10, _find_ids), FileClue((".json",), rb'"imgHeight"\s*:', rank=20, holds="image")),
+    ),
+)

@@ -16,16 +16,7 @@ from pycocotools import mask as coco_mask
 
 from fcnlab.domain.project import IGNORE, MAX_CLASSES
 from fcnlab.errors import ImportRefused
-from fcnlab.storage.formats.format import (
-    Assembly,
-    ExportedImage,
-    Line,
-    Region,
-    Spooled,
-    Subject,
-    category_ids,
-    xy,
-)
+from fcnlab.storage.formats.format import SHAPES, FileClue, Format, Need
 from fcnlab.storage.formats.reading.labelled import (
     FileClass,
     LabelledImage,
@@ -58,6 +49,16 @@ from fcnlab.storage.formats.reading.values import (
     read_json,
     shown,
     whole,
+)
+from fcnlab.storage.formats.writing import (
+    Assembly,
+    ExportedImage,
+    Line,
+    Region,
+    Spooled,
+    Subject,
+    category_ids,
+    xy,
 )
 
 Annotation = Mapping[str, Any]
@@ -405,3 +406,31 @@ class Coco:
 
 def _json(value: dict[str, Any]) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+FORMATS = (
+    Format(
+        "coco",
+        "COCO",
+        "one JSON file with polygons",
+        SHAPES,
+        210,
+        needs=frozenset({Need.MASK, Need.REGIONS}),
+        write=lambda options: Coco(options.subject),
+        has_file_names=True,
+        read=read_coco,
+        read_title="COCO JSON",
+        clues=(FileClue((".json",), rb'"(images|annotations|categories)"\s*:', rank=40),),
+        joins_files=True,
+    ),
+    Format(
+        "coco-rle",
+        "COCO RLE",
+        "one JSON file with run lengths",
+        SHAPES,
+        215,
+        needs=frozenset({Need.MASK, Need.REGIONS}),
+        write=lambda options: Coco(options.subject, is_rle=True),
+        has_file_names=True,
+    ),
+)

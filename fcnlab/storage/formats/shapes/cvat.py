@@ -12,7 +12,7 @@ import numpy as np
 
 from fcnlab.domain.project import IGNORE
 from fcnlab.errors import ImportRefused
-from fcnlab.storage.formats.format import Assembly, ExportedImage, Line, Region, Spooled, Subject
+from fcnlab.storage.formats.format import SHAPES, FileClue, Format, Need
 from fcnlab.storage.formats.reading.label_tables import colour_of
 from fcnlab.storage.formats.reading.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
 from fcnlab.storage.formats.reading.runs import pixels_of_runs
@@ -38,6 +38,7 @@ from fcnlab.storage.formats.reading.values import (
     whole,
     xml_elements,
 )
+from fcnlab.storage.formats.writing import Assembly, ExportedImage, Line, Region, Spooled, Subject
 
 ELEMENTS = frozenset({"meta", "image", "track"})
 POSITIONS = frozenset({"points", "polyline"})
@@ -210,3 +211,20 @@ class Cvat:
         runs = ", ".join(map(str, counts.tolist()))
         box = f'left="{region.left}" top="{region.top}" width="{region.width}" height="{region.height}"'
         return f'<mask {common} rle="{runs}" {box} z_order="0"/>'
+
+
+FORMATS = (
+    Format(
+        "cvat",
+        "CVAT",
+        "XML 1.1 for images",
+        SHAPES,
+        260,
+        needs=frozenset({Need.MASK, Need.REGIONS}),
+        write=lambda options: Cvat(options.subject),
+        has_file_names=True,
+        read=read_cvat,
+        read_title="CVAT XML 1.1 for images",
+        clues=(FileClue((".xml",), rb"<annotations[\s>]", rank=1),),
+    ),
+)

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.errors import FcnlabError
-from fcnlab.storage.formats.format import Assembly, ExportedImage, Region, Subject, WholeFile
+from fcnlab.storage.formats.format import SHAPES, Format, Need
+from fcnlab.storage.formats.writing import ExportedImage, PerImageWriter, Region, Subject, WholeFile
 
 if TYPE_CHECKING:
     from affine import Affine
@@ -63,7 +64,7 @@ LONGITUDE_LATITUDE = 4326
 
 
 @dataclass(frozen=True, slots=True)
-class GeoJson:
+class GeoJson(PerImageWriter):
     """A feature per region, a polygon or several, each valid by the rules of simple features.
 
     Coordinates are those of the original's coordinate reference system, which the member `crs` names unless it is
@@ -83,10 +84,6 @@ class GeoJson:
         }
         data = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
         yield WholeFile(f"geojson/{image.place}.geojson", data.encode())
-
-    def of_all(self) -> Iterator[Assembly]:
-        """Nothing."""
-        return iter(())
 
     def _feature(self, region: Region, place: Georeference | None) -> dict[str, Any]:
         polygons = [[_positions(ring, place) for ring in (piece.outer, *piece.holes)] for piece in region.simple_pieces]
@@ -118,3 +115,16 @@ def _named_crs(place: Georeference | None) -> dict[str, Any]:
         return {}
     name = f"urn:ogc:def:crs:EPSG::{code}" if code else place.crs.to_wkt()
     return {"crs": {"type": "name", "properties": {"name": name}}}
+
+
+FORMATS = (
+    Format(
+        "geojson",
+        "GeoJSON",
+        "shapes, on the map for a GeoTIFF",
+        SHAPES,
+        290,
+        needs=frozenset({Need.MASK, Need.REGIONS}),
+        write=lambda options: GeoJson(options.subject),
+    ),
+)

@@ -17,18 +17,10 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.domain.export import EMBEDDED, PICTURES
+from fcnlab.domain.export import EMBEDDED, LOCAL_FILES, PICTURES
 from fcnlab.domain.project import IGNORE
 from fcnlab.errors import ExportFailed, ImportRefused
-from fcnlab.storage.formats.format import (
-    Assembly,
-    ExportedImage,
-    Line,
-    Region,
-    Spooled,
-    Subject,
-    WholeFile,
-)
+from fcnlab.storage.formats.format import SHAPES, FileClue, Format, Need
 from fcnlab.storage.formats.masks.colour_masks import colour_png
 from fcnlab.storage.formats.reading.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
 from fcnlab.storage.formats.reading.shapes import (
@@ -54,6 +46,15 @@ from fcnlab.storage.formats.reading.values import (
     text,
 )
 from fcnlab.storage.formats.shapes.label_studio_brush import decode_brush
+from fcnlab.storage.formats.writing import (
+    Assembly,
+    ExportedImage,
+    Line,
+    Region,
+    Spooled,
+    Subject,
+    WholeFile,
+)
 from fcnlab.storage.image_readers.registry import SUFFIXES
 
 KINDS = ("polygon", "rectangle", "ellipse", "brush", "keypoint")
@@ -402,3 +403,24 @@ def brush_rle(row_runs: NDArray[np.int64]) -> NDArray[np.uint8]:
 
 def _bits(number: int, width: int) -> str:
     return f"{number:0{width}b}"
+
+
+FORMATS = (
+    Format(
+        "labelstudio",
+        "Label Studio",
+        "tasks with brush masks, and their pictures",
+        SHAPES,
+        270,
+        needs=frozenset({Need.MASK, Need.REGIONS}),
+        write=lambda options: LabelStudio(
+            options.subject, options.image_prefix, options.has_pictures and options.image_prefix == LOCAL_FILES
+        ),
+        options=frozenset({"image_prefix"}),
+        has_file_names=True,
+        shows_picture=True,
+        read=read_label_studio,
+        read_title="Label Studio JSON",
+        clues=(FileClue((".json",), rb'(?s)\A\s*\[.*"(annotation_id|annotations|completions)"\s*:', rank=10),),
+    ),
+)

@@ -18,7 +18,7 @@ from PIL import PngImagePlugin
 
 from fcnlab.domain.project import IGNORE
 from fcnlab.errors import ImportRefused
-from fcnlab.storage.formats.format import Assembly, ExportedImage, Subject, WholeFile
+from fcnlab.storage.formats.format import SHAPES, FileClue, Format, Need
 from fcnlab.storage.formats.masks.index_masks import grey_png
 from fcnlab.storage.formats.reading.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
 from fcnlab.storage.formats.reading.mask_files import files_below, folder_of, name_of
@@ -45,6 +45,7 @@ from fcnlab.storage.formats.reading.values import (
     shown,
     text,
 )
+from fcnlab.storage.formats.writing import ExportedImage, PerImageWriter, Subject, WholeFile
 from fcnlab.storage.image_readers.decoding import DAMAGE
 
 UNKNOWN = "__ignore__"
@@ -175,7 +176,7 @@ VERSION = "5.5.0"
 
 
 @dataclass(frozen=True, slots=True)
-class LabelMe:
+class LabelMe(PerImageWriter):
     """A shape of the kind `mask` per region, which LabelMe has since 5.3.
 
     Its polygons would lose pixels: LabelMe draws them with their border, so that no ring of corners gives a mask back.
@@ -196,10 +197,6 @@ class LabelMe:
         }
         yield WholeFile(f"labelme/{image.place}.json", json.dumps(content, ensure_ascii=False).encode())
 
-    def of_all(self) -> Iterator[Assembly]:
-        """Nothing."""
-        return iter(())
-
     def _shapes(self, image: ExportedImage) -> Iterator[dict[str, Any]]:
         for region in image.regions:
             last_x, last_y = region.left + region.width - 1, region.top + region.height - 1
@@ -212,3 +209,20 @@ class LabelMe:
                 "flags": {},
                 "mask": base64.b64encode(grey_png(region.inside.astype(np.uint8) * 255)).decode(),
             }
+
+
+FORMATS = (
+    Format(
+        "labelme",
+        "LabelMe",
+        "a JSON file per image, with masks",
+        SHAPES,
+        250,
+        needs=frozenset({Need.MASK, Need.REGIONS}),
+        write=lambda options: LabelMe(options.subject),
+        has_file_names=True,
+        read=read_labelme,
+        read_title="LabelMe JSON",
+        clues=(FileClue((".json",), rb'"shapes"\s*:', rank=30, holds="image"),),
+    ),
+)

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from xml.sax.saxutils import escape, quoteattr
 
-from fcnlab.storage.formats.format import Assembly, ExportedImage, Region, Subject, WholeFile
+from fcnlab.storage.formats.format import SHAPES, Format, Need
+from fcnlab.storage.formats.writing import ExportedImage, PerImageWriter, Region, Subject, WholeFile
 
 
 @dataclass(frozen=True, slots=True)
-class Svg:
+class Svg(PerImageWriter):
     """A path per region, filled by the even-odd rule, in a group per class; units are pixels of the image."""
 
     subject: Subject
@@ -32,12 +33,21 @@ class Svg:
                 lines += [*paths, "</g>"]
         yield WholeFile(f"svg/{image.place}.svg", ("\n".join([*lines, "</svg>"]) + "\n").encode())
 
-    def of_all(self) -> Iterator[Assembly]:
-        """Nothing."""
-        return iter(())
-
 
 def _path(region: Region) -> str:
     rings = [ring for piece in region.pieces for ring in (piece.outer, *piece.holes)]
     drawn = "".join(f"M{' '.join(f'{col},{row}' for row, col in ring.tolist())}Z" for ring in rings)
     return f'<path d="{drawn}"/>'
+
+
+FORMATS = (
+    Format(
+        "svg",
+        "SVG",
+        "outlines to draw with",
+        SHAPES,
+        295,
+        needs=frozenset({Need.MASK, Need.REGIONS}),
+        write=lambda options: Svg(options.subject),
+    ),
+)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fcnlab.domain.project import IGNORE, ClassLabel
 from fcnlab.errors import ImportRefused
-from fcnlab.storage.formats.format import Assembly, ExportedImage, Line, Spooled, Subject, WholeFile, rgb
+from fcnlab.storage.formats.format import SHAPES, FileClue, FolderClue, Format
 from fcnlab.storage.formats.masks.colour_masks import places_of_colours
 from fcnlab.storage.formats.masks.index_masks import index_png, sized, stored_places
 from fcnlab.storage.formats.reading.label_tables import find_table, read_table, refuse_unread_table
@@ -25,6 +25,7 @@ from fcnlab.storage.formats.reading.mask_files import (
     mask_colours,
     mask_header,
     mask_values,
+    masks_below,
     name_of,
 )
 from fcnlab.storage.formats.reading.shapes import (
@@ -37,6 +38,7 @@ from fcnlab.storage.formats.reading.shapes import (
     turned,
 )
 from fcnlab.storage.formats.reading.values import ReadOptions, claimed_hw, number, xml_elements
+from fcnlab.storage.formats.writing import Assembly, ExportedImage, Line, Spooled, Subject, WholeFile, rgb
 
 MASKS, BOXES = frozenset({"SegmentationClass", "SegmentationClassPNG", "SegmentationClassAug"}), "Annotations"
 """Folders of masks: that of the challenges, LabelMe's, and that of a set which is often used with them."""
@@ -247,3 +249,24 @@ def _edges(values: NDArray[np.uint8], border: int) -> NDArray[np.bool_]:
     """(H, W) bool: pixels at most so far, along rows, columns and diagonals, from one of another value."""
     square = np.ones((2 * border + 1, 2 * border + 1), np.uint8)
     return np.asarray(cv2.morphologyEx(values, cv2.MORPH_GRADIENT, square) > 0)
+
+
+def _find_masks(folder: Path) -> Path | None:
+    return folder if any(MASKS & {*mask.parts} for mask in masks_below(folder)) else None
+
+
+FORMATS = (
+    Format(
+        "voc",
+        "Pascal VOC",
+        "palette PNG, labelmap.txt and lists of images",
+        SHAPES,
+        230,
+        write=lambda options: Voc(options.subject, options.border),
+        options=frozenset({"border"}),
+        has_file_names=True,
+        read=read_voc,
+        read_title="Pascal VOC",
+        clues=(FolderClue(20, _find_masks), FileClue((".xml",), rb"<annotation[\s>]", rank=2, holds="image")),
+    ),
+)

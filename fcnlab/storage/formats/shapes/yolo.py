@@ -7,13 +7,15 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from fcnlab.domain.project import IGNORE
 from fcnlab.errors import ImportRefused
-from fcnlab.storage.formats.format import Assembly, ExportedImage, Subject, WholeFile
+from fcnlab.storage.formats.format import SHAPES, FileClue, FolderClue, Format, Need
+from fcnlab.storage.formats.masks.originals import Originals
 from fcnlab.storage.formats.reading.label_tables import BESIDE, find_table, key_point_columns, read_table
 from fcnlab.storage.formats.reading.labelled import LabelledImage, LabelSource, UnreadLabels
 from fcnlab.storage.formats.reading.mask_files import files_below
@@ -27,6 +29,7 @@ from fcnlab.storage.formats.reading.shapes import (
     shape_classes,
 )
 from fcnlab.storage.formats.reading.values import ReadOptions, number, read_text, whole
+from fcnlab.storage.formats.writing import Assembly, ExportedImage, Subject, WholeFile
 
 NO_LABELS = frozenset(
     {
@@ -39,6 +42,9 @@ NO_LABELS = frozenset(
 
 FOLDER = "labels"
 PEEK_CHARS = 1000
+MOST_FILES = 5
+"""So many files are looked at for a guess."""
+
 LEAST, MOST = -0.5, 1.5
 """Coordinates beyond these are no shares of a width or height: they count pixels, or belong to something else."""
 
@@ -210,3 +216,33 @@ class Yolo:
 
 def _short(share: float) -> str:
     return f"{share:.{DIGITS}f}".rstrip("0").rstrip(".")
+
+
+def _find_labels(folder: Path) -> Path | None:
+    """The folder, when its text files begin with labels.
+
+    Empty files say that an image shows nothing; where all of them are, a table of YOLO's beside them decides.
+    """
+    files = label_files(folder)
+    filled = list(islice((file for file in files if file.stat().st_size), MOST_FILES))
+    if filled or not files:
+        return folder if any(begins_with_label(file) for file in filled) else None
+    return folder if (folder / "data.yaml").is_file() else None
+
+
+FORMATS = (
+    Format(
+        "yolo",
+        "YOLO",
+        "text files with polygons, and data.yaml",
+        SHAPES,
+        220,
+        needs=frozenset({Need.MASK, Need.REGIONS}),
+        write=lambda options: Yolo(options.subject),
+        pictures=lambda: Originals("yolo/images", yolo_place),
+        trains_from="yolo/images",
+        read=read_yolo,
+        read_title="YOLO text files",
+        clues=(FileClue((".txt", ".yaml", ".yml"), holds="image", in_folders=False), FolderClue(60, _find_labels)),
+    ),
+)

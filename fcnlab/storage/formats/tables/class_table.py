@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fcnlab.storage.formats.format import Assembly, ExportedImage, Subject, WholeFile
+from fcnlab.storage.formats.writing import Assembly, ExportedImage, Subject, WholeFile
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from typing import Any, BinaryIO
 from fcnlab.domain.counting import ClassCount, FoundObject
 from fcnlab.domain.project import ClassLabel
 from fcnlab.storage.files.whole_files import written_whole
-from fcnlab.storage.formats.format import category_ids
 from fcnlab.storage.formats.tables.table import csv_lines
+from fcnlab.storage.formats.writing import category_ids
 
 COUNT_COLUMNS = (
     "image",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fcnlab.storage.formats.format import Assembly, ExportedImage, Line, Spooled, Subject
+from fcnlab.storage.formats.format import TABLES, Format, Need
 from fcnlab.storage.formats.tables.table import csv_lines
+from fcnlab.storage.formats.writing import Assembly, ExportedImage, Line, Spooled, Subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +36,16 @@ class Measurements:
         """The table."""
         header = csv_lines([("image", "split", "region", self.columns[0], "class", *self.columns[1:])])
         yield Assembly("measurements.csv", (header, Spooled("measurements")))
+
+
+FORMATS = (
+    Format(
+        "measurements",
+        "Measurements CSV",
+        "area, perimeter, centre, brightness of each region",
+        TABLES,
+        330,
+        needs=frozenset({Need.REGIONS, Need.PICTURE}),
+        write=lambda options: Measurements(options.subject, options.measures),
+    ),
+)

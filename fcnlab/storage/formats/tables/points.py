@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fcnlab.errors import ImportRefused, InvalidPoints
-from fcnlab.storage.formats.format import Assembly, ExportedImage, Line, PointRow, Spooled, Subject
+from fcnlab.storage.formats.format import TABLES, FileClue, FolderClue, Format, Need
 from fcnlab.storage.formats.reading.labelled import (
     FileClass,
     FilePoint,
@@ -19,8 +19,10 @@ from fcnlab.storage.formats.reading.labelled import (
     Notes,
     UnreadLabels,
 )
+from fcnlab.storage.formats.reading.mask_files import files_below
 from fcnlab.storage.formats.reading.values import ReadOptions, id_in, text, whole
 from fcnlab.storage.formats.tables.table import csv_lines, text_of_cell
+from fcnlab.storage.formats.writing import Assembly, ExportedImage, Line, PointRow, Spooled, Subject
 
 COLUMNS = ("image", "row", "col", "class_id", "class", "labeller", "source", "created_at")
 
@@ -174,3 +176,36 @@ def _class_name(line: PointLine, options: ReadOptions) -> str:
 def _point(line: PointLine, place: int) -> FilePoint:
     row, col = (whole(line.values[key], f"{key} in line {line.line}") for key in ("row", "col"))
     return FilePoint(row, col, place)
+
+
+def _find_table(folder: Path) -> Path | None:
+    """The only table in a folder."""
+    tables = files_below(folder, (".csv",))
+    return tables[0] if len(tables) == 1 else None
+
+
+FORMATS = (
+    Format(
+        "points",
+        "Points CSV",
+        "one line per labelled pixel",
+        TABLES,
+        310,
+        needs=frozenset({Need.POINTS}),
+        write=lambda _: PointsTable(),
+        has_file_names=True,
+        read=read_points_table,
+        read_title="a CSV table of points",
+        clues=(FileClue((".csv",), in_folders=False), FolderClue(80, _find_table)),
+    ),
+    Format(
+        "points-json",
+        "Points JSON",
+        "labelled pixels of each image",
+        TABLES,
+        320,
+        needs=frozenset({Need.POINTS}),
+        write=lambda options: PointsJson(options.subject),
+        has_file_names=True,
+    ),
+)

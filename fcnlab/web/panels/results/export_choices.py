@@ -9,18 +9,15 @@ import streamlit as st
 from fcnlab.domain.export import (
     DEFAULT_FORMATS,
     EMBEDDED,
-    FORMAT_WORDS,
-    GROUPS,
     LOCAL_FILES,
     MOST_BORDER,
-    REGION_FORMATS,
-    ExportFormat,
     ExportSpec,
     SplitBy,
     SplitSpec,
 )
 from fcnlab.domain.project import Project
 from fcnlab.errors import ExportFailed
+from fcnlab.services.export.formats import Format, Need, formats_from
 from fcnlab.services.export.plan import Outlook
 from fcnlab.web import session
 
@@ -48,7 +45,7 @@ def choices(found: Outlook, project: Project) -> ExportSpec | None:
         st.caption("Of these, images without points stay out.")
     regions = _regions(formats, project)
     prefix = LOCAL_FILES
-    if ExportFormat.LABEL_STUDIO in formats:
+    if any("image_prefix" in each.options for each in formats):
         prefix = st.text_input(
             "Addresses of pictures for Label Studio begin with",
             LOCAL_FILES,
@@ -61,32 +58,39 @@ def choices(found: Outlook, project: Project) -> ExportSpec | None:
             st.caption("Choose at least one format.")
             return None
         return ExportSpec(
-            formats, done_only=done_only, with_points=with_points, split=split, image_prefix=prefix, **regions
+            tuple(each.name for each in formats),
+            done_only=done_only,
+            with_points=with_points,
+            split=split,
+            image_prefix=prefix,
+            **regions,
         )
     except ExportFailed as failure:
         session.explained(failure)
         return None
 
 
-def _formats() -> tuple[ExportFormat, ...]:
-    chosen: set[ExportFormat] = set()
-    for group, formats in GROUPS.items():
+def _formats() -> tuple[Format, ...]:
+    declared = {each.name: each for each in formats_from()}
+    chosen: set[str] = set()
+    for group in dict.fromkeys(each.group for each in declared.values()):
+        names = [each.name for each in declared.values() if each.group == group]
         chosen |= set(
             st.pills(
                 group,
-                formats,
+                names,
                 selection_mode="multi",
-                default=[one for one in formats if one in DEFAULT_FORMATS],
-                format_func=lambda one: FORMAT_WORDS[one][0],
+                default=[name for name in names if name in DEFAULT_FORMATS],
+                format_func=lambda name: declared[name].title,
                 key=f"formats-{group}",
             )
         )
-    formats = tuple(one for one in ExportFormat if one in chosen)
-    st.caption("  \n".join(f"**{FORMAT_WORDS[one][0]}**: {FORMAT_WORDS[one][1]}" for one in formats))
+    formats = tuple(each for each in declared.values() if each.name in chosen)
+    st.caption("  \n".join(f"**{each.title}**: {each.description}" for each in formats))
     return formats
 
 
-def _regions(formats: tuple[ExportFormat, ...], project: Project) -> dict[str, Any]:
+def _regions(formats: tuple[Format, ...], project: Project) -> dict[str, Any]:
     """Fields of the spec about classes and regions."""
     with st.expander("Classes and regions", icon=":material/category:"):
         objects = project.objects
@@ -100,8 +104,8 @@ def _regions(formats: tuple[ExportFormat, ...], project: Project) -> dict[str, A
             help=f"The others become {nothing}.",
             key=f"classes-{project.id}-{len(names)}",
         )
-        instances = ExportFormat.INSTANCES in formats
-        if not REGION_FORMATS.isdisjoint(formats) and not instances:
+        instances = any(Need.PARTS in each.needs for each in formats)
+        if any(Need.REGIONS in each.needs for each in formats) and not instances:
             kinds = ("One per class", "One per connected part")
             kind = st.segmented_control(
                 "Regions", kinds, default=kinds[0], required=True, help="For shapes and measurements."
@@ -117,7 +121,7 @@ def _regions(formats: tuple[ExportFormat, ...], project: Project) -> dict[str, A
             "is nothing to fill.",
         )
         border = 0
-        if ExportFormat.VOC in formats:
+        if any("border" in each.options for each in formats):
             border = st.number_input(
                 "Border of Pascal VOC masks, in pixels",
                 0,
