@@ -29,7 +29,7 @@ from fcnlab.services.export.formats import (
 from fcnlab.services.export.target import plain_writer
 from fcnlab.services.images.importing import name_of_page
 from fcnlab.services.predict.overlapping import AHEAD, overlapped
-from fcnlab.services.predict.predicting import Answer, Predictor, Reading
+from fcnlab.services.predict.predicting import PictureMask, Predictor, Reading
 from fcnlab.storage.formats.format import Need
 from fcnlab.storage.formats.masks.index_masks import IndexMasks
 from fcnlab.storage.formats.writing import ExportedImage, FormatWriter, Subject
@@ -139,7 +139,7 @@ def predict_files(
     asks = needs(spec, Need.PROBABILITIES)
     with plain_writer(to, writers) as writer:
 
-        def write(item: tuple[int, InputFile], made: tuple[Reading, Answer]) -> tuple[Path, ...]:
+        def write(item: tuple[int, InputFile], made: tuple[Reading, PictureMask]) -> tuple[Path, ...]:
             number, file = item
             image = _exported(number, file, stems[file.name], spec, background, made)
             return tuple(to / name for name in writer.add(image))
@@ -149,7 +149,7 @@ def predict_files(
             read=lambda item: _read(predictor, item[1]),
             work=lambda reading: (
                 reading if keeps_picture else replace(reading, rgb=NO_PICTURE),
-                predictor.answer(reading, with_probabilities=asks),
+                predictor.predict(reading, with_probabilities=asks),
             ),
             write=write,
             ahead=1 if _has_large(files) else AHEAD,
@@ -220,11 +220,11 @@ def _is_hidden(path: Path) -> bool:
 
 
 def _exported(
-    number: int, file: InputFile, stem: str, spec: ExportSpec, background: int | None, made: tuple[Reading, Answer]
+    number: int, file: InputFile, stem: str, spec: ExportSpec, background: int | None, made: tuple[Reading, PictureMask]
 ) -> ExportedImage:
-    reading, answer = made
+    reading, predicted = made
     mask: NDArray[np.uint8] = tidied(
-        answer.mask,
+        predicted.mask,
         background=background,
         kept=spec.kept(background),
         min_area=spec.min_area,
@@ -241,6 +241,6 @@ def _exported(
         picture=lambda: reading.rgb,
         original=lambda: _original(file),
         is_turned=reading.is_turned,
-        probabilities=answer.probabilities,
+        probabilities=predicted.probabilities,
         measures=lambda: measured(regions, reading.rgb, reading.recipe, reading.pixel_size),
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -46,13 +46,25 @@ class Reading:
     is_turned: bool = False
     pixel_size: PixelSize | None = None
 
+    @property
+    def hw(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.rgb.shape[0], self.rgb.shape[1]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Answer:
+class PictureMask:
     """Class ids (H, W) uint8 of a picture; class ids and probabilities (K, h, w) over it, where they were asked for."""
 
     mask: NDArray[np.uint8]
     probabilities: tuple[tuple[int, ...], NDArray[np.floating]] | None = None
+
+
+class PicturePredictor(Protocol):
+    """What makes masks of pictures that are in no project."""
+
+    def predict(self, reading: Reading, *, with_probabilities: bool) -> PictureMask:
+        """The mask of a picture, and what it was made from."""
 
 
 def labels_of_model(content: Content) -> tuple[ClassLabel, ...]:
@@ -60,22 +72,115 @@ def labels_of_model(content: Content) -> tuple[ClassLabel, ...]:
     return coloured_labels((class_id, name, "") for class_id, name in content.classes)
 
 
+def picture_predictor(
+    content: Model | ChosenNetwork | NetworkModel, *, device: str, is_plain: bool
+) -> PicturePredictor:
+    """What makes masks by a model, or by what a project chose: the one place that chooses among the kinds."""
+    if isinstance(content, NetworkModel):
+        return NetworkPictures(content, device)
+    if isinstance(content, ChosenNetwork):
+        return ChosenNetworkPictures(content, device)
+    return HeadPictures(content, device) if is_plain else InstantPictures(content, device)
+
+
+class NetworkPictures:
+    """A trained network, which says what it says."""
+
+    def __init__(self, model: NetworkModel, device: str) -> None:
+        model.network.to(device)
+        self._network = NetworkPredictor(model, device=device)
+
+    def predict(self, reading: Reading, *, with_probabilities: bool) -> PictureMask:
+        """By the network alone."""
+        network, rgb = self._network, reading.rgb
+        probabilities = (network.model.class_ids, network.probabilities(rgb)) if with_probabilities else None
+        return PictureMask(network.mask(rgb), probabilities)
+
+
+class _ObeysClicks:
+    """What obeys the clicks that a model knows on a picture."""
+
+    def __init__(self, content: Model | ChosenNetwork, device: str) -> None:
+        self._clicks_of, self._spec, self._device = content.clicks_of, content.spec, device
+
+    def predict(self, reading: Reading, *, with_probabilities: bool) -> PictureMask:
+        """By the model, with the settings and clicks it knows."""
+        hw = reading.hw
+        # a model saved by a project names images by their file, one saved by PointSegmenter by their pixels
+        by_file, by_pixels = (self._clicks_of(key, hw) for key in (reading.content_hash, reading.pixel_id))
+        clicks = by_file if len(by_file) else by_pixels
+        segmentation = self._segmentation(reading.rgb, learner_picture(reading.rgb, self._spec), clicks)
+        probabilities = (segmentation.class_ids, segmentation.probabilities) if with_probabilities else None
+        return PictureMask(full_size(segmentation, hw, clicks), probabilities)
+
+    def _segmentation(self, rgb: NDArray[np.uint8], working: NDArray[np.uint8], clicks: Clicks) -> Segmentation:
+        """Of a picture (H, W, 3) uint8, at its working size (h, w, 3)."""
+        raise NotImplementedError
+
+
+class ChosenNetworkPictures(_ObeysClicks):
+    """A network that a project chose: it obeys the project's settings and clicks."""
+
+    def __init__(self, network: ChosenNetwork, device: str) -> None:
+        super().__init__(network, device)
+        network.model.network.to(device)
+        self._network = network
+
+    def _segmentation(self, rgb: NDArray[np.uint8], working: NDArray[np.uint8], clicks: Clicks) -> Segmentation:
+        output = rounded_probabilities(self._network.model, rgb, device=self._device)
+        return self._network.segment(self._network.look(working, output), clicks)
+
+
+class InstantPictures(_ObeysClicks):
+    """A model of the instant learner."""
+
+    def __init__(self, model: Model, device: str) -> None:
+        super().__init__(model, device)
+        trained = load_encoder(model.spec.encoder, model.spec.encoder_weights)
+        self._model = model
+        self._encoder = StageEncoder(
+            trained.network, strides=trained.strides, mean=trained.mean, std=trained.std, device=device
+        )
+
+    def _segmentation(self, rgb: NDArray[np.uint8], working: NDArray[np.uint8], clicks: Clicks) -> Segmentation:
+        del rgb
+        model, spec = self._model, self._model.spec
+        with torch.inference_mode(), passing_cache() as cache:
+            picture = open_picture(self._encoder, working, spec, tile_cache=cache.tile_cache("tile"))
+            return segment_any(picture, model.head, clicks, spec, background=model.background)
+
+
+class HeadPictures(InstantPictures):
+    """The head of a model of the instant learner, without walker and sharpened borders; large pictures as ever."""
+
+    def _segmentation(self, rgb: NDArray[np.uint8], working: NDArray[np.uint8], clicks: Clicks) -> Segmentation:
+        if is_large((working.shape[0], working.shape[1])):
+            return super()._segmentation(rgb, working, clicks)
+        spec = self._model.spec
+        with torch.inference_mode():
+            stages = self._encoder.encode(working, scales=spec.scales, position=spec.position)
+            return plain_segmentation(stages, self._model.head)
+
+
 class Predictor:
-    """Applies what makes masks to any picture.
+    """Applies what makes masks to any picture file.
 
     A network alone says what it says; one that a project chose obeys the project's settings and clicks, as an instant
     model does with those it knows.
 
     Args:
-        is_plain: of an instant model, take the head alone, without walker and sharpened borders: several times as
-            fast, for many pictures.
+        content: what makes the masks.
+        is_plain: of an instant model, take the head alone: several times as fast, for many pictures.
         paintings: what was painted on pictures by hand, by the hash of their file; it lies over what is predicted.
         imaging: how pictures are made of files.
+
+    Raises:
+        UnknownEncoder, WeightsUnavailable: the encoder of an instant model cannot be loaded.
     """
 
     def __init__(
         self,
-        maker: Model | ChosenNetwork | NetworkModel,
+        content: Model | ChosenNetwork | NetworkModel,
         *,
         device: str,
         max_pixels: int,
@@ -83,19 +188,8 @@ class Predictor:
         paintings: Mapping[str, Painting] | None = None,
         imaging: Imaging | None = None,
     ) -> None:
-        self._is_plain, self._paintings, self._imaging = is_plain, paintings or {}, imaging or Imaging()
-        self._maker, self._max_pixels, self._device = maker, max_pixels, pick_device(device)
-        network = maker.model if isinstance(maker, ChosenNetwork) else maker
-        if isinstance(network, NetworkModel):
-            network.network.to(self._device)
-
-    @cached_property
-    def _encoder(self) -> StageEncoder:
-        assert isinstance(self._maker, Model)
-        trained = load_encoder(self._maker.spec.encoder, self._maker.spec.encoder_weights)
-        return StageEncoder(
-            trained.network, strides=trained.strides, mean=trained.mean, std=trained.std, device=self._device
-        )
+        self._paintings, self._imaging, self._max_pixels = paintings or {}, imaging or Imaging(), max_pixels
+        self._predictor = picture_predictor(content, device=pick_device(device), is_plain=is_plain)
 
     def read(self, path: Path, *, name: str = "", page: int | None = None) -> Reading:
         """The picture of a file, called `name` in messages; safe on any thread.
@@ -131,36 +225,12 @@ class Predictor:
 
     def mask(self, reading: Reading) -> NDArray[np.uint8]:
         """Class ids (H, W) uint8 at the size of the picture; clicks the model knows on it are obeyed, strokes too."""
-        return self.answer(reading).mask
+        return self.predict(reading).mask
 
-    def answer(self, reading: Reading, *, with_probabilities: bool = False) -> Answer:
+    def predict(self, reading: Reading, *, with_probabilities: bool = False) -> PictureMask:
         """The mask of a picture, and what it was made from."""
-        rgb, maker = reading.rgb, self._maker
-        if isinstance(maker, NetworkModel):
-            network = NetworkPredictor(maker, device=self._device)
-            found = (maker.class_ids, network.probabilities(rgb)) if with_probabilities else None
-            return Answer(network.mask(rgb), found)
-        hw = (rgb.shape[0], rgb.shape[1])
-        # a model saved by a project names images by their file, one saved by PointSegmenter by their pixels
-        by_file, by_pixels = (maker.clicks_of(one, hw) for one in (reading.content_hash, reading.pixel_id))
-        clicks = by_file if len(by_file) else by_pixels
-        opinion = self._segmentation(maker, rgb, clicks)
-        mask = full_size(opinion, hw, clicks)
+        predicted = self._predictor.predict(reading, with_probabilities=with_probabilities)
         painting = self._paintings.get(reading.content_hash)
-        if painting is not None and painting.image_hw == hw:
-            mask = painted(mask, painting)
-        return Answer(mask, (opinion.class_ids, opinion.probabilities) if with_probabilities else None)
-
-    def _segmentation(self, maker: Model | ChosenNetwork, rgb: NDArray[np.uint8], clicks: Clicks) -> Segmentation:
-        working = learner_picture(rgb, maker.spec)
-        if isinstance(maker, ChosenNetwork):
-            answer = rounded_probabilities(maker.model, rgb, device=self._device)
-            return maker.segment(maker.look(working, answer), clicks)
-        spec, encoder = maker.spec, self._encoder
-        with torch.inference_mode():
-            if self._is_plain and not is_large((working.shape[0], working.shape[1])):
-                stages = encoder.encode(working, scales=spec.scales, position=spec.position)
-                return plain_segmentation(stages, maker.head)
-            with passing_cache() as cache:
-                picture = open_picture(encoder, working, spec, tile_cache=cache.tile_cache("tile"))
-                return segment_any(picture, maker.head, clicks, spec, background=maker.background)
+        if painting is None or painting.image_hw != reading.hw:
+            return predicted
+        return replace(predicted, mask=painted(predicted.mask, painting))
