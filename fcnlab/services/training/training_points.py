@@ -314,7 +314,7 @@ class TrainingPoints:
             if self._is_new:
                 self.newest_point = repository_points.newest_point_id(session, project_id=self._project_id)
             found = repository_points.points_as_of(
-                session, project_id=self._project_id, moment=moment, newest=self.newest_point
+                session, project_id=self._project_id, as_of=moment, newest=self.newest_point
             )
             for image_id, own in groupby(found, key=lambda one: one.image_id):
                 if self._wanted is None or image_id in self._wanted:

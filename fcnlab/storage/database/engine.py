@@ -27,18 +27,18 @@ WRITES = "fcnlab_writes"
 WRITER_LOCK = 0x66636E  # PostgreSQL advisory lock: one writer at a time, as in SQLite
 
 
-def open_database(place: str | Path) -> Sessions:
+def open_database(location: str | Path) -> Sessions:
     """Connect, bring the tables up to date, and return the maker of sessions.
 
     Args:
-        place: path of a SQLite file, or a URL: `sqlite:///path/to/lab.db` or `postgresql://user@host/name`
+        location: path of a SQLite file, or a URL: `sqlite:///path/to/lab.db` or `postgresql://user@host/name`
             (psycopg 3).
 
     Raises:
         DatabaseUnavailable: the database cannot be opened, belongs to another program, or was written
             by a newer fcnlab.
     """
-    address = URL.create("sqlite", database=str(place)) if isinstance(place, Path) else _address(place)
+    address = URL.create("sqlite", database=str(location)) if isinstance(location, Path) else _address(location)
     engine = make_engine(address)
     try:
         migrate(engine)

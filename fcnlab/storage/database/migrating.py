@@ -140,8 +140,8 @@ def _revision(connection: Connection) -> str | None:
 
 
 def _refuse_strangers(connection: Connection, *, revision: str | None, scripts: ScriptDirectory) -> None:
-    known = {script.revision for script in scripts.walk_revisions()}
-    if revision is not None and revision not in known:
+    revisions = {script.revision for script in scripts.walk_revisions()}
+    if revision is not None and revision not in revisions:
         raise DatabaseUnavailable(
             f"the database at {connection.engine.url.render_as_string()} has tables of revision {revision}, "
             f"this fcnlab knows up to {scripts.get_current_head()}: it was used by a newer fcnlab. Install "

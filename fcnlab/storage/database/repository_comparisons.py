@@ -67,7 +67,7 @@ def settle_comparison(session: Session, *, comparison_id: int) -> None:
         state = TrainingState.RUNNING
     else:
         over = (TrainingState.CANCELLED, TrainingState.FINISHED, TrainingState.FAILED)
-        state = next(one for one in over if one in states)
+        state = next(final for final in over if final in states)
     row = _row(session, comparison_id)
     row.state = state.value
     session.flush()
@@ -80,8 +80,8 @@ def delete_comparison(session: Session, *, comparison_id: int) -> tuple[int, ...
     """
     row = _row(session, comparison_id)
     kept = set(session.scalars(select(ModelRow.training_id).where(ModelRow.training_id.is_not(None))))
-    own = session.scalars(select(TrainingRow.id).where(TrainingRow.comparison_id == comparison_id))
-    gone = tuple(sorted(set(own) - kept))
+    training_ids = session.scalars(select(TrainingRow.id).where(TrainingRow.comparison_id == comparison_id))
+    gone = tuple(sorted(set(training_ids) - kept))
     for some in chunked(gone):
         session.execute(delete(EpochRow).where(EpochRow.training_id.in_(some)))
         session.execute(delete(TrainingRow).where(TrainingRow.id.in_(some)))

@@ -24,10 +24,10 @@ def set_complete(session: Session, *, image_id: int, complete: bool) -> bool:
 
 def complete_images(session: Session, *, project_id: int) -> frozenset[int]:
     """Ids of the images of a project whose objects are all marked; those without a point are empty."""
-    found = session.scalars(
+    image_ids = session.scalars(
         select(ImageRow.id).where(ImageRow.project_id == project_id, ImageRow.is_complete.is_(True))
     )
-    return frozenset(found)
+    return frozenset(image_ids)
 
 
 def objects_per_image(
@@ -46,7 +46,7 @@ def objects_per_image(
     )
     objects = [label.id for label in counted.objects]
     parts = [None] if image_ids is None else chunked(sorted(set(image_ids)))
-    found: dict[int, dict[int, int]] = {}
+    counts: dict[int, dict[int, int]] = {}
     for some in parts:
         pixels = (live if some is None else live.where(PointRow.image_id.in_(some))).subquery()
         query = (
@@ -56,5 +56,5 @@ def objects_per_image(
             .order_by(pixels.c.image_id, pixels.c.class_id)
         )
         for image_id, class_id, count in session.execute(query):
-            found.setdefault(image_id, {})[class_id] = count
-    return found
+            counts.setdefault(image_id, {})[class_id] = count
+    return counts

@@ -117,7 +117,7 @@ class Addition:
 
 def record_additions(session: Session, additions: Sequence[Addition], *, client_id: str, project_id: int) -> None:
     """As `record_event`, for many ADD events of one client in one go."""
-    reached = {(one.event.image_id, one.stored.labeller) for one in additions}
+    reached = {(addition.event.image_id, addition.stored.labeller) for addition in additions}
     for image_id, labeller in sorted(reached):
         _end_redo(session, image_id, labeller)
     if additions:
@@ -126,17 +126,17 @@ def record_additions(session: Session, additions: Sequence[Addition], *, client_
             [
                 {
                     "client_id": client_id,
-                    "seq": one.event.seq,
-                    "labeller": one.stored.labeller,
+                    "seq": addition.event.seq,
+                    "labeller": addition.stored.labeller,
                     "project_id": project_id,
-                    "image_id": one.event.image_id,
-                    "kind": one.event.kind.value,
-                    "payload": one.event.payload,
-                    "effect": {"added": [one.stored.uid], "removed": []},
+                    "image_id": addition.event.image_id,
+                    "kind": addition.event.kind.value,
+                    "payload": addition.event.payload,
+                    "effect": {"added": [addition.stored.uid], "removed": []},
                     "undo_state": UndoState.LIVE.value,
-                    "created_at": one.stored.created_at,
+                    "created_at": addition.stored.created_at,
                 }
-                for one in additions
+                for addition in additions
             ],
         )
 
@@ -144,11 +144,11 @@ def record_additions(session: Session, additions: Sequence[Addition], *, client_
 def payloads_of_points(session: Session, *, uids: Iterable[str]) -> dict[str, dict[str, Any]]:
     """What the events that made points say, by the uid of the point."""
     wanted = set(uids)
-    found: dict[str, dict[str, Any]] = {}
+    payloads: dict[str, dict[str, Any]] = {}
     for client_id in {uid.rpartition(":")[0] for uid in wanted}:
         rows = session.execute(select(EventRow.seq, EventRow.payload).where(EventRow.client_id == client_id))
-        found |= {f"{client_id}:{seq}": dict(payload) for seq, payload in rows}
-    return {uid: found[uid] for uid in wanted & found.keys()}
+        payloads |= {f"{client_id}:{seq}": dict(payload) for seq, payload in rows}
+    return {uid: payloads[uid] for uid in wanted & payloads.keys()}
 
 
 def last_live_event(session: Session, *, image_id: int, labeller: str) -> PastEvent | None:
@@ -172,17 +172,17 @@ class Reversible:
 
 
 def reversible(session: Session, *, image_id: int, labeller: str) -> Reversible:
-    """What undo and redo can still reach."""
+    """How many events undo and redo can still reach."""
     query = (
         select(EventRow.undo_state, func.count())
         .where(EventRow.image_id == image_id, EventRow.labeller == labeller)
         .where(EventRow.undo_state.in_([UndoState.LIVE.value, UndoState.UNDONE.value]))
         .group_by(EventRow.undo_state)
     )
-    found = dict(session.execute(query).all())
-    redo = found.get(UndoState.UNDONE.value, 0)
+    counts = dict(session.execute(query).all())
+    redo = counts.get(UndoState.UNDONE.value, 0)
     last = last_undone_event(session, image_id=image_id, labeller=labeller) if redo else None
-    return Reversible(found.get(UndoState.LIVE.value, 0), redo, last is not None and last.effect.reopened)
+    return Reversible(counts.get(UndoState.LIVE.value, 0), redo, last is not None and last.effect.reopened)
 
 
 def mark_undone(session: Session, *, event_id: int, undone_at: datetime | None) -> None:
@@ -201,10 +201,10 @@ def _past(session: Session, image_id: int, labeller: str, state: UndoState) -> P
     newest_first = state is UndoState.LIVE
     order = EventRow.id.desc() if newest_first else EventRow.id.asc()
     query = select(EventRow.id, EventRow.effect).where(*_reach(image_id, labeller, state)).order_by(order)
-    found = session.execute(query.limit(1)).one_or_none()
-    if found is None:
+    row = session.execute(query.limit(1)).one_or_none()
+    if row is None:
         return None
-    event_id, effect = found
+    event_id, effect = row
     return PastEvent(event_id, Effect.from_dict(effect))
 
 

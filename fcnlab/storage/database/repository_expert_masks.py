@@ -73,18 +73,18 @@ def add_expert_points(session: Session, *, mask: ExpertMask, points: Sequence[St
         {
             "project_id": mask.project_id,
             "image_id": mask.image_id,
-            "uid": one.uid,
-            "class_id": one.point.class_id,
-            "row": one.point.row,
-            "col": one.point.col,
-            "labeller": one.labeller,
-            "source": one.source.value,
-            "weight": one.weight,
+            "uid": stored.uid,
+            "class_id": stored.point.class_id,
+            "row": stored.point.row,
+            "col": stored.point.col,
+            "labeller": stored.labeller,
+            "source": stored.source.value,
+            "weight": stored.weight,
             "hidden_by": 0,
-            "created_at": one.created_at,
+            "created_at": stored.created_at,
             "removed_at": None,
         }
-        for one in points
+        for stored in points
     ]
     if rows:
         table = cast(Table, PointRow.__table__)  # a tenth quicker for the whole import than through the mapped class
@@ -160,7 +160,7 @@ def remove_expert_mask(session: Session, *, mask: ExpertMask, now: datetime) -> 
         .returning(ExpertMaskRow.id)
     ).all()
     if changed:
-        uids = [point_uid(mask_id=mask.id, number=number) for number in range(mask.n_points)]
+        uids = [point_uid(mask_id=mask.id, number=index) for index in range(mask.n_points)]
         hide_made(session, project_id=mask.project_id, uids=uids, now=now)
 
 

@@ -78,10 +78,10 @@ def next_position(session: Session, *, project_id: int) -> int:
 
 def image(session: Session, *, image_id: int) -> ImageInfo:
     """The image of that number. Raises UnknownImage."""
-    found = session.execute(_images().where(ImageRow.id == image_id)).one_or_none()
-    if found is None:
+    row = session.execute(_images().where(ImageRow.id == image_id)).one_or_none()
+    if row is None:
         raise UnknownImage(f"there is no image {image_id}; its project may have been deleted")
-    return _info(found[0], n_points=found[1])
+    return _info(row[0], n_points=row[1])
 
 
 def find_outline(session: Session, *, image_id: int) -> ImageOutline | None:
@@ -130,19 +130,19 @@ def open_images(
         .order_by(case((ImageRow.position > here, 0), else_=1), ImageRow.position)
         .limit(1)
     )
-    found = session.execute(query).first()
-    return (0, None) if found is None else (found[0], found[1])
+    first_open = session.execute(query).first()
+    return (0, None) if first_open is None else (first_open[0], first_open[1])
 
 
 def images_by_ids(session: Session, *, image_ids: Sequence[int]) -> tuple[ImageInfo, ...]:
-    """Those images that exist, in import order."""
-    found = [
+    """The images of these numbers, in import order; those that do not exist are left out."""
+    rows = [
         pair
         for some in chunked(sorted(set(image_ids)))
         for pair in session.execute(_images().where(ImageRow.id.in_(some)))
     ]
-    found.sort(key=lambda pair: (pair[0].project_id, pair[0].position))
-    return tuple(_info(row, n_points=n_points) for row, n_points in found)
+    rows.sort(key=lambda pair: (pair[0].project_id, pair[0].position))
+    return tuple(_info(row, n_points=n_points) for row, n_points in rows)
 
 
 def count_images(session: Session, *, project_id: int) -> dict[ImageState, int]:
@@ -150,8 +150,8 @@ def count_images(session: Session, *, project_id: int) -> dict[ImageState, int]:
     rows = session.execute(
         select(ImageRow.state, func.count()).where(ImageRow.project_id == project_id).group_by(ImageRow.state)
     )
-    found = dict(rows.all())
-    return {state: found.get(state.value, 0) for state in ImageState}
+    counts = dict(rows.all())
+    return {state: counts.get(state.value, 0) for state in ImageState}
 
 
 def image_place(session: Session, *, image_id: int) -> ImagePlace:
@@ -178,18 +178,18 @@ def find_image_by_hash(session: Session, *, project_id: int, content_hash: str) 
 
 def images_by_hashes(session: Session, *, project_id: int, content_hashes: Sequence[str]) -> dict[str, ImageInfo]:
     """The images of the project that have one of these contents, by content."""
-    own = _images().where(ImageRow.project_id == project_id)
+    of_project = _images().where(ImageRow.project_id == project_id)
     return {
         row.content_hash: _info(row, n_points=n_points)
         for some in chunked(content_hashes)
-        for row, n_points in session.execute(own.where(ImageRow.content_hash.in_(some)))
+        for row, n_points in session.execute(of_project.where(ImageRow.content_hash.in_(some)))
     }
 
 
 def find_image_by_name(session: Session, *, project_id: int, name: str) -> ImageInfo | None:
     """The image of the project that has this name, or None."""
-    found = session.execute(_images().where(ImageRow.project_id == project_id, ImageRow.name == name)).one_or_none()
-    return None if found is None else _info(found[0], n_points=found[1])
+    row = session.execute(_images().where(ImageRow.project_id == project_id, ImageRow.name == name)).one_or_none()
+    return None if row is None else _info(row[0], n_points=row[1])
 
 
 def content_hashes(session: Session, *, project_id: int) -> tuple[str, ...]:
@@ -199,11 +199,11 @@ def content_hashes(session: Session, *, project_id: int) -> tuple[str, ...]:
 
 
 def contents_in_use(session: Session, *, content_hashes: Sequence[str]) -> frozenset[str]:
-    """Those contents that any project shows."""
-    found: set[str] = set()
+    """Those of these contents that any project shows."""
+    used: set[str] = set()
     for some in chunked(content_hashes):
-        found.update(session.scalars(select(ImageRow.content_hash).where(ImageRow.content_hash.in_(some))))
-    return frozenset(found)
+        used.update(session.scalars(select(ImageRow.content_hash).where(ImageRow.content_hash.in_(some))))
+    return frozenset(used)
 
 
 def set_image_state(session: Session, *, image_id: int, state: ImageState) -> None:
@@ -275,7 +275,7 @@ class Owner(NamedTuple):
 
 
 def owner_of(session: Session, *, image_id: int) -> Owner | None:
-    """Whose image it is; None when there is none of that number."""
+    """The project of an image and its key; None when there is no image of that number."""
     query = select(ProjectRow.id, ProjectRow.key).join(ImageRow, ImageRow.project_id == ProjectRow.id)
     of_image = query.where(ImageRow.id == image_id, ProjectRow.deleted_at.is_(None))
     owner = session.execute(of_image).one_or_none() if 0 < image_id <= MAX_ID else None
@@ -291,7 +291,7 @@ def image_row(session: Session, image_id: int) -> ImageRow:
 
 
 def _content(session: Session, row: ImageRow) -> str:
-    """Names all of an image that its mask is made from: how its picture is made, its live points and strokes."""
+    """A digest of all that the mask of an image is made from: how its picture is made, its live points and strokes."""
     points = sorted(repository_points.live_uids(session, image_id=row.id))
     strokes = repository_strokes.live_stroke_uids(session, image_id=row.id)
     picture = (row.content_hash, row.imaging, row.stretch_low, row.stretch_high)

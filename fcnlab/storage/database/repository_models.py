@@ -24,7 +24,7 @@ def add_model(session: Session, *, project_id: int, draft: ModelDraft, now: date
         kind=draft.kind.value,
         spec=draft.spec,
         training=None if draft.training is None else draft.training.to_dict(),
-        classes=[list(one) for one in draft.classes],
+        classes=[list(id_and_name) for id_and_name in draft.classes],
         point_set_hash=draft.point_set_hash,
         n_points=draft.n_points,
         score=None if draft.score is None else score_to_plain(draft.score),

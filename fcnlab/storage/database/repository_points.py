@@ -30,7 +30,7 @@ def add_point(session: Session, *, project_id: int, stored: StoredPoint, weight:
 def add_points(session: Session, *, project_id: int, stored: Sequence[StoredPoint]) -> None:
     """As `add_point`, for many points in one go."""
     if stored:
-        session.execute(insert(PointRow), [_values(project_id, one, one.weight) for one in stored])
+        session.execute(insert(PointRow), [_values(project_id, point, point.weight) for point in stored])
 
 
 def _values(project_id: int, stored: StoredPoint, weight: float) -> dict[str, object]:
@@ -94,22 +94,22 @@ def newest_point_id(session: Session, *, project_id: int) -> int:
 
 
 def points_as_of(
-    session: Session, *, project_id: int, moment: datetime, newest: int | None = None
+    session: Session, *, project_id: int, as_of: datetime, newest: int | None = None
 ) -> tuple[StoredPoint, ...]:
     """The points of a project that were live at a moment, in canonical order, whatever was done since.
 
     `newest`: the `newest_point_id` of then; without it the clock says which points were made later.
     """
-    was_made = PointRow.created_at <= moment if newest is None else PointRow.id <= newest
+    was_made = PointRow.created_at <= as_of if newest is None else PointRow.id <= newest
     was_made &= PointRow.project_id == project_id
-    return _points(session, was_made, gone_after=moment)
+    return _points(session, was_made, gone_after=as_of)
 
 
 def count_points_by_class(session: Session, *, project_id: int) -> dict[int, int]:
     """Live points per class id in use; classes without a point count 0."""
     query = _live(select(PointRow.class_id, func.count())).where(PointRow.project_id == project_id)
-    found = dict(session.execute(query.group_by(PointRow.class_id)).all())
-    return {label.id: found.get(label.id, 0) for label in live_classes(session, project_id=project_id)}
+    counts = dict(session.execute(query.group_by(PointRow.class_id)).all())
+    return {label.id: counts.get(label.id, 0) for label in live_classes(session, project_id=project_id)}
 
 
 def count_points_by_image(session: Session, *, project_id: int) -> dict[int, int]:
@@ -121,8 +121,8 @@ def count_points_by_image(session: Session, *, project_id: int) -> dict[int, int
 def count_points_by_source(session: Session, *, project_id: int) -> dict[PointSource, int]:
     """Live points per source; every source is named."""
     query = _live(select(PointRow.source, func.count())).where(PointRow.project_id == project_id)
-    found = dict(session.execute(query.group_by(PointRow.source)).all())
-    return {source: found.get(source.value, 0) for source in PointSource}
+    counts = dict(session.execute(query.group_by(PointRow.source)).all())
+    return {source: counts.get(source.value, 0) for source in PointSource}
 
 
 def count_points_by_labeller(session: Session, *, project_id: int) -> dict[str, int]:
@@ -142,7 +142,7 @@ def point_set_hash(session: Session, *, project_id: int, without: Collection[int
     digest = hashlib.sha256()
     for label_id in sorted(label.id for label in live_classes(session, project_id=project_id)):
         digest.update(f"class {label_id}\n".encode())
-    for image_id, row, col, class_id, weight in sorted(tuple(found) for found in rows if found[0] not in without):
+    for image_id, row, col, class_id, weight in sorted(tuple(record) for record in rows if record[0] not in without):
         digest.update(f"{image_id} {row} {col} {class_id} {weight!r}\n".encode())
     return digest.hexdigest()
 
@@ -162,14 +162,16 @@ def _points(
         PointRow.weight,
         PointRow.id,
     )
-    found = [
-        StoredPoint(uid, image_id, Point(row, col, class_id), labeller, PointSource(source), created_at, weight, number)
-        for uid, image_id, row, col, class_id, labeller, source, created_at, weight, number in session.execute(
+    points = [
+        StoredPoint(
+            uid, image_id, Point(row, col, class_id), labeller, PointSource(source), created_at, weight, point_id
+        )
+        for uid, image_id, row, col, class_id, labeller, source, created_at, weight, point_id in session.execute(
             _live(columns, gone_after=gone_after).where(condition)
         )
     ]
     # Sorted here, because databases disagree about the order of texts.
-    return tuple(sorted(found, key=_canonical))
+    return tuple(sorted(points, key=_canonical))
 
 
 def _canonical(stored: StoredPoint) -> tuple[int, int, int, int, str]:
@@ -178,7 +180,7 @@ def _canonical(stored: StoredPoint) -> tuple[int, int, int, int, str]:
 
 
 def _live(query: Select[*Columns], *, gone_after: datetime | None = None) -> Select[*Columns]:
-    """Of live points only; with `gone_after` also of those that were taken away after that moment."""
+    """The query for live points only; with `gone_after` also of those that were taken away after that moment."""
     same_class = (ClassRow.project_id == PointRow.project_id) & (ClassRow.class_id == PointRow.class_id)
     ends = (PointRow.removed_at, ClassRow.removed_at)
     later = [false() if gone_after is None else end > gone_after for end in ends]

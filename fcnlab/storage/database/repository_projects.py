@@ -194,13 +194,13 @@ def add_class(session: Session, *, project_id: int, name: str, colour: str) -> C
     Raises:
         InvalidClasses: a live class has the name, all 255 ids are used, or name or colour is invalid.
     """
-    highest, place = session.execute(
+    highest_id, last_order = session.execute(
         select(func.max(ClassRow.class_id), func.max(ClassRow.place)).where(ClassRow.project_id == project_id)
     ).one()
-    class_id = 0 if highest is None else highest + 1
+    class_id = 0 if highest_id is None else highest_id + 1
     if class_id >= MAX_CLASSES:
         raise InvalidClasses(f"all {MAX_CLASSES} class ids of this project were used; edit a class instead")
-    label = ClassLabel(id=class_id, name=name, colour=colour, order=0 if place is None else place + 1)
+    label = ClassLabel(id=class_id, name=name, colour=colour, order=0 if last_order is None else last_order + 1)
     _refuse_class_name(session, project_id, label)
     session.add(_class_row(project_id, label))
     session.flush()
@@ -318,12 +318,12 @@ def _refuse_class_name(session: Session, project_id: int, label: ClassLabel) -> 
 
 
 def _live_classes(session: Session, project_ids: Sequence[int]) -> dict[int, tuple[ClassLabel, ...]]:
-    found: dict[int, list[ClassLabel]] = {project_id: [] for project_id in project_ids}
+    by_project: dict[int, list[ClassLabel]] = {project_id: [] for project_id in project_ids}
     query = select(ClassRow).where(ClassRow.removed_at.is_(None)).order_by(ClassRow.place, ClassRow.class_id)
     for some in chunked(project_ids):
         for row in session.scalars(query.where(ClassRow.project_id.in_(some))):
-            found[row.project_id].append(_label(row))
-    return {project_id: tuple(labels) for project_id, labels in found.items()}
+            by_project[row.project_id].append(_label(row))
+    return {project_id: tuple(labels) for project_id, labels in by_project.items()}
 
 
 def _class_row(project_id: int, label: ClassLabel) -> ClassRow:

@@ -73,9 +73,9 @@ def live_stroke_ids(session: Session, *, image_id: int) -> tuple[int, ...]:
 def live_stroke_ids_by_image(session: Session, *, project_id: int) -> dict[int, tuple[int, ...]]:
     """`live_stroke_ids` of all images of a project that have any."""
     query = _live(select(StrokeRow.image_id, StrokeRow.id)).where(StrokeRow.project_id == project_id)
-    rows = session.execute(query.order_by(StrokeRow.image_id, StrokeRow.id))
-    by_image = groupby(rows, key=lambda row: int(row[0]))
-    return {image_id: tuple(stroke_id for _, stroke_id in found) for image_id, found in by_image}
+    id_rows = session.execute(query.order_by(StrokeRow.image_id, StrokeRow.id))
+    by_image = groupby(id_rows, key=lambda row: int(row[0]))
+    return {image_id: tuple(stroke_id for _, stroke_id in rows) for image_id, rows in by_image}
 
 
 def live_stroke_uids(session: Session, *, image_id: int) -> tuple[str, ...]:

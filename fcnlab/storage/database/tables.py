@@ -53,8 +53,8 @@ class UtcTime(TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise ValueError(f"time {value} does not say its zone")
-        moment = value.astimezone(UTC)
-        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """The stored moment in UTC."""
@@ -421,7 +421,7 @@ class LeaseRow(Base):
 
 def forget_trainings(session: Session, *, project_id: int) -> None:
     """Delete all rows of these tables that belong to a project."""
-    own = select(TrainingRow.id).where(TrainingRow.project_id == project_id)
-    session.execute(delete(EpochRow).where(EpochRow.training_id.in_(own)))
+    of_project = select(TrainingRow.id).where(TrainingRow.project_id == project_id)
+    session.execute(delete(EpochRow).where(EpochRow.training_id.in_(of_project)))
     for table in (ModelRow, TrainingRow, ComparisonRow, LeaseRow):
         session.execute(delete(table).where(table.project_id == project_id))

@@ -51,8 +51,8 @@ def onnx_bytes(network: nn.Module, spec: NetworkSpec, *, notes: Mapping[str, str
         data: bytes = model.SerializeToString()
         session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
         picture = _picture(spec)
-        (found,) = session.run([OUTPUT], {INPUT: picture.numpy()})
-    _check_same(network, spec, picture, torch.from_numpy(found))
+        (scores,) = session.run([OUTPUT], {INPUT: picture.numpy()})
+    _check_same(network, spec, picture, torch.from_numpy(scores))
     return data
 
 
@@ -70,8 +70,8 @@ def pt2_bytes(network: nn.Module, spec: NetworkSpec, *, notes: Mapping[str, str]
     picture = _picture(spec)
     file.seek(0)
     with torch.no_grad():
-        found: Tensor = torch.export.load(file).module()(picture)
-    _check_same(network, spec, picture, found)
+        scores: Tensor = torch.export.load(file).module()(picture)
+    _check_same(network, spec, picture, scores)
     return file.getvalue()
 
 
@@ -160,14 +160,14 @@ def _picture(spec: NetworkSpec) -> Tensor:
     return torch.rand(1, 3, *_side_lengths(spec, OTHER_HW), generator=torch.Generator().manual_seed(0))
 
 
-def _check_same(network: nn.Module, spec: NetworkSpec, picture: Tensor, found: Tensor) -> None:
+def _check_same(network: nn.Module, spec: NetworkSpec, picture: Tensor, exported: Tensor) -> None:
     was_training = network.training
     device = next(network.parameters()).device
     with torch.no_grad():
         wanted = network.eval()(picture.to(device)).cpu().float()
     network.train(was_training)
-    is_same = (found - wanted).abs() <= SAME * max(1.0, float(wanted.abs().max()))
-    share = float(is_same.float().mean()) if found.shape == wanted.shape else 0.0
+    is_same = (exported - wanted).abs() <= SAME * max(1.0, float(wanted.abs().max()))
+    share = float(is_same.float().mean()) if exported.shape == wanted.shape else 0.0
     if share < SAME_SHARE:
         raise ExportFailed(
             f"the exported {spec.network} gives the scores of the network at {100 * share:.1f} % of pixels only: "

@@ -316,7 +316,7 @@ class DatasetWriter:
         """
         made = [part for writer in self._writers for part in writer.of_image(image)]
         names = {part.name.casefold(): part.name for part in made if isinstance(part, WholeFile)}
-        taken = sorted(names[name] for name in names.keys() & self._names)
+        taken = sorted(names[folded] for folded in names.keys() & self._names)
         if taken:
             raise ExportFailed(f"{taken[0]} was written for another image already: rename {image.name}")
         self._names |= names.keys()

@@ -88,7 +88,7 @@ def refuse_bad_classes(spec: Mapping[str, Any], path: Path) -> None:
             f"the model file {path} scores {network['n_classes']!r} classes and names {len(ids)}: fetch it again"
         )
     scored = spec.get("head_class_ids", [])
-    if not isinstance(scored, list) or len({str(one) for one in scored}) != len(scored):
+    if not isinstance(scored, list) or len({str(class_id) for class_id in scored}) != len(scored):
         raise CheckpointError(f"the model file {path} scores a class twice: fetch it again")
     background = spec.get("background")
     for class_id in (*scored, *([] if background is None else [background])):

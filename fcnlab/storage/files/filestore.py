@@ -203,22 +203,22 @@ def forget_picture(folders: Folders, *, picture_id: str) -> None:
 
 def content_of(path: Path) -> str | None:
     """The hash of the content that a file, or a folder of tiles, is of, by its name; None: its name says none."""
-    found = CONTENT_NAME.match(path.name)
-    return None if found is None else found[1]
+    match = CONTENT_NAME.match(path.name)
+    return None if match is None else match[1]
 
 
 def files_of_contents(folders: Folders, contents: Collection[str]) -> dict[str, list[Path]]:
     """Originals of contents, and all pictures, tiles, thumbnails and features made of them, by content."""
-    found: dict[str, list[Path]] = {}
+    files: dict[str, list[Path]] = {}
     for content_hash in contents:
-        found[content_hash] = list((folders.images / content_hash[:2]).glob(f"{content_hash}.*"))
-        found[content_hash] += folders.features.glob(f"*/{content_hash[:2]}/{content_hash[:CACHE_NAME_CHARS]}-*")
+        files[content_hash] = list((folders.images / content_hash[:2]).glob(f"{content_hash}.*"))
+        files[content_hash] += folders.features.glob(f"*/{content_hash[:2]}/{content_hash[:CACHE_NAME_CHARS]}-*")
     for folder in (folders.shown, folders.thumbs):  # looked through once, however many contents are wanted
         for path in folder.iterdir():
             content = content_of(path)
-            if content in found:
-                found[content].append(path)
-    return found
+            if content in files:
+                files[content].append(path)
+    return files
 
 
 def _forget(path: Path) -> None:

@@ -73,7 +73,7 @@ def fetched(address: str, *, home: str, authorization: str, hosts: Collection[st
 
 
 def _rules(home: str, hosts: Collection[str], *, most_bytes: int, most_seconds: float) -> RemoteRules:
-    """Only servers that the settings name may be asked; a private address is theirs to have."""
+    """The rules for reading: only from servers that the settings name, which may have private addresses."""
     servers = frozenset(name for name in (urlsplit(home).netloc, *hosts) if name)
     return RemoteRules((), (), False, most_bytes, most_seconds, servers, "FCNLAB_LABEL_STUDIO")
 

@@ -76,7 +76,7 @@ class Numbers:
 
 
 def numbers(session: Session) -> Numbers:
-    """All of it, at one moment."""
+    """The numbers and names in the database, at one moment."""
     # PostgreSQL cannot compare JSON, hence no DISTINCT here.
     images = session.execute(select(ImageRow.content_hash, ImageRow.imaging)).all()
     states = session.execute(select(TrainingRow.id, TrainingRow.state)).all()

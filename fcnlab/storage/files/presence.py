@@ -43,9 +43,9 @@ def is_gone(process: ProcessId) -> bool:
     if not is_here(process):
         return False
     try:
-        found = psutil.Process(process.pid)
-        is_another = abs(found.create_time() - process.started) > SAME_START_S
-        return bool(is_another or found.status() == psutil.STATUS_ZOMBIE)
+        running = psutil.Process(process.pid)
+        is_another = abs(running.create_time() - process.started) > SAME_START_S
+        return bool(is_another or running.status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return True
     except psutil.AccessDenied:  # there is one, which is another user's
@@ -58,10 +58,10 @@ def yield_to_others() -> None:
     Linux shares the processor between sessions first, where it groups processes by them (sched(7), autogroup): a
     worker leads a session of its own, so that session has to step back too.
     """
-    own = psutil.Process()
+    process = psutil.Process()
     with suppress(psutil.AccessDenied):
-        own.nice(psutil.IDLE_PRIORITY_CLASS if psutil.WINDOWS else LOWEST_PRIORITY)
-    if AUTOGROUP.exists() and os.getsid(0) == own.pid:
+        process.nice(psutil.IDLE_PRIORITY_CLASS if psutil.WINDOWS else LOWEST_PRIORITY)
+    if AUTOGROUP.exists() and os.getsid(0) == process.pid:
         with suppress(OSError):
             AUTOGROUP.write_text(str(LOWEST_PRIORITY))
 
@@ -217,7 +217,7 @@ def _journal(file: Path) -> list[Path]:
 
 
 def _is_held(path: Path) -> bool:
-    if any(path == one.data_dir / RUNNING / f"{one.name}{LOCK}" for one in list(_open)):
+    if any(path == presence.data_dir / RUNNING / f"{presence.name}{LOCK}" for presence in list(_open)):
         return True
     try:
         with FileLock(path, timeout=0):

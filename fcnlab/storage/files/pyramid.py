@@ -65,10 +65,10 @@ def write_pyramid(rgb: NDArray[np.uint8], *, shown: Path, picture_id: str) -> No
     with storage_explained(final):
         try:
             level = rgb
-            for number in range(n_levels((rgb.shape[0], rgb.shape[1]))):
-                if number:
+            for level_index in range(n_levels((rgb.shape[0], rgb.shape[1]))):
+                if level_index:
                     level = _halved(level)
-                _write_level(level, part / str(number))
+                _write_level(level, part / str(level_index))
             flush_together(sorted(part.rglob("*.jpg")))
             try:
                 part.rename(final)

@@ -113,11 +113,11 @@ def listed(uri: str, rules: RemoteRules) -> list[str]:
         import fsspec
 
         system, inside = fsspec.core.url_to_fs(uri)
-        found = system.glob(inside) if "*" in uri else system.find(inside, maxdepth=None)
-        names = sorted(str(one) for one in found if system.isfile(one))
+        matches = system.glob(inside) if "*" in uri else system.find(inside, maxdepth=None)
+        names = sorted(str(name) for name in matches if system.isfile(name))
     if not names or len(names) > LISTED_MOST:
         raise ImportRefused(f"{uri} stands for {len(names)} files; name between 1 and {LISTED_MOST}")
-    return [str(system.unstrip_protocol(one)) for one in names]
+    return [str(system.unstrip_protocol(name)) for name in names]
 
 
 def blocks_of_uri(
@@ -212,7 +212,7 @@ def _opened(
 
 
 def _quoted(uri: str) -> str:
-    """With letters that addresses may not hold written as percents; what is written so already stays."""
+    """The address, percent-encoded; what is encoded already stays."""
     parts = urlsplit(uri)
     return parts._replace(
         path=quote(parts.path, safe="/%:@!$&'()*+,;=~"), query=quote(parts.query, safe="=&%/?:+,;@")
@@ -220,7 +220,7 @@ def _quoted(uri: str) -> str:
 
 
 def _shown(uri: str) -> str:
-    """Without its query, which may hold a signature."""
+    """The address without its query, which may hold a signature."""
     return uri.partition("?")[0].partition("#")[0][:200]
 
 
@@ -266,18 +266,18 @@ class _Private(OSError):
 
 def _connected(host: str, port: int, *, rules: RemoteRules, deadline: _Deadline) -> socket.socket:
     """A connection to a server that the rules allow. Raises OSError, of which _Private is one."""
-    places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    resolved = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     names = {f"{host}:{port}", f"[{host}]:{port}"} | ({host, f"[{host}]"} if port in (80, 443) else set())
     may_be_private = rules.allows_private or bool(rules.servers & names)
-    if not may_be_private and not all(_is_public(str(place[4][0])) for place in places):
+    if not may_be_private and not all(_is_public(str(info[4][0])) for info in resolved):
         raise _Private(host)
     failure: OSError = OSError("no address")
-    for family, kind, protocol, _, place in places:
+    for family, kind, protocol, _, address in resolved:
         sock = socket.socket(family, kind, protocol)
         sock.settimeout(min(TIMEOUT_S, deadline.left()))
         deadline.holds(sock)
         try:
-            sock.connect(place)
+            sock.connect(address)
         except OSError as refused:
             sock.close()
             failure = refused
@@ -361,7 +361,7 @@ def _is_public(address: str) -> bool:
         return _is_public(str(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)))
     if ip.is_site_local or ip.is_multicast or ip in LOCAL_NAT64:
         return False
-    inside = [ip.sixtofour, *(ip.teredo or ())]
-    if any(one is not None and not _is_public(str(one)) for one in inside):
+    embedded = [ip.sixtofour, *(ip.teredo or ())]
+    if any(ipv4 is not None and not _is_public(str(ipv4)) for ipv4 in embedded):
         return False
     return ip.sixtofour is not None or ip.teredo is not None or ip.is_global

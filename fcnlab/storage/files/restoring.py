@@ -81,8 +81,8 @@ def check_backup(file: Path, archive: zipfile.ZipFile) -> CheckedBackup:
         raise RestoreRefused(f"{file} {what}: it is no backup that fcnlab made; nothing was changed")
     for entry in entries:
         path = PurePosixPath(entry.filename)
-        found = _digest(archive, entry)
-        if path.parts[0] == "images" and path.stem != found:
+        digest = _digest(archive, entry)
+        if path.parts[0] == "images" and path.stem != digest:
             raise RestoreRefused(f"{file} is damaged: {path} is not what was stored; nothing was changed")
     with storage_explained("a copy of the database", outcome="The installation was not changed"):
         named = _named_in(file, archive)
@@ -159,7 +159,7 @@ def _move(names: Sequence[str], source: Path, target: Path) -> None:
 
 
 def _old_names(data_dir: Path) -> list[str]:
-    """What an installation is made of; whatever else lies in its folder stays where it is."""
+    """Names of the files and folders of an installation; whatever else lies in its folder stays where it is."""
     folders = [part.name for part in fields(Folders) if (data_dir / part.name).exists()]
     return [*(path.name for path in sqlite_files(data_dir / DATABASE)), *folders]
 

@@ -41,7 +41,7 @@ class Entry:
     @property
     def nbytes(self) -> int:
         """Bytes held by the tensors."""
-        return sum(one.nbytes for one in self.tensors.values())
+        return sum(tensor.nbytes for tensor in self.tensors.values())
 
 
 class DiskTileCache:
@@ -53,11 +53,11 @@ class DiskTileCache:
     def get(self, number: int) -> Sequence[Tensor] | None:
         """The maps of a tile, or None."""
         entry = self._cache.get(f"{self._key}-{number}", is_passing=True)
-        return None if entry is None else [entry.tensors[str(place)] for place in range(len(entry.tensors))]
+        return None if entry is None else [entry.tensors[str(index)] for index in range(len(entry.tensors))]
 
     def put(self, number: int, maps: Sequence[Tensor]) -> None:
         """Keep the maps of a tile."""
-        tensors = {str(place): one for place, one in enumerate(maps)}
+        tensors = {str(index): feature_map for index, feature_map in enumerate(maps)}
         self._cache.put(f"{self._key}-{number}", Entry(tensors, {}), is_passing=True)
 
 
@@ -80,9 +80,9 @@ class TensorCache:
         With `is_passing` an entry read from the disk pushes no other out of memory.
         """
         with self._lock:
-            known = self._memory.get(key)
-            if known is not None:
-                return known
+            cached = self._memory.get(key)
+            if cached is not None:
+                return cached
             entry = self._read(key, device)
             if entry is not None and not is_passing:
                 self._keep(key, entry)
@@ -97,7 +97,7 @@ class TensorCache:
             if size > self._disk_bytes:
                 return
             data = save(
-                {name: one.contiguous().cpu() for name, one in entry.tensors.items()},
+                {name: tensor.contiguous().cpu() for name, tensor in entry.tensors.items()},
                 metadata={"description": json.dumps(dict(entry.description))},
             )
             with suppress(OSError):  # a full disk must not stop the labeller: the cache is only a cache
@@ -112,7 +112,7 @@ class TensorCache:
         """Bytes held in memory and on disk."""
         with self._lock:
             self._look()
-            return int(self._memory.currsize), sum(one.size for one in self._listed.values())
+            return int(self._memory.currsize), sum(listing.size for listing in self._listed.values())
 
     def _keep(self, key: str, entry: Entry) -> None:
         self._memory.pop(key, None)
@@ -137,28 +137,32 @@ class TensorCache:
         return entry
 
     def _look(self) -> None:
-        """Bring up to date what is known of the disk: other processes write into the folder and delete from it too.
+        """List the disk again where it changed: other processes write into the folder and delete from it too.
 
         A subfolder is listed again when its modification time says that files came or went, or is so young that the
         clock of the file system may not tell the next change from the last.
         """
-        found = {}
+        listed = {}
         with suppress(FileNotFoundError), os.scandir(self._folder) as folders:
             for folder in folders:
                 with suppress(FileNotFoundError):
                     changed = folder.stat().st_mtime_ns
-                    known = self._listed.get(folder.name)
-                    is_known = known is not None and known.changed == changed and known.listed - changed > YOUNG_NS
-                    found[folder.name] = known if known is not None and is_known else _listing(folder, changed)
-        self._listed = found
+                    previous = self._listed.get(folder.name)
+                    is_current = (
+                        previous is not None and previous.changed == changed and previous.listed - changed > YOUNG_NS
+                    )
+                    listed[folder.name] = previous if previous is not None and is_current else _listing(folder, changed)
+        self._listed = listed
 
     def _make_room(self, key: str) -> None:
         """Delete the files that were used longest ago until all of them, whoever wrote them, are within the limit."""
         self._look()
-        total = sum(one.size for one in self._listed.values())
+        total = sum(listing.size for listing in self._listed.values())
         if total <= self._disk_bytes:
             return
-        oldest = [(used, path, size) for one in self._listed.values() for path, (used, size) in one.files.items()]
+        oldest = [
+            (used, path, size) for listing in self._listed.values() for path, (used, size) in listing.files.items()
+        ]
         heapq.heapify(oldest)
         while total > self._disk_bytes and oldest:
             used, path, size = heapq.heappop(oldest)

@@ -98,7 +98,7 @@ def renamed_in_order(state: dict[str, Tensor], wanted: dict[str, Tensor]) -> dic
 
 
 def check_encoder(name: str, weights: str = "") -> None:
-    """Make sure of all that can be known about an encoder before its weights are fetched.
+    """Check all that can be known about an encoder before its weights are fetched.
 
     Args:
         name, weights: as for `load_encoder`.
@@ -217,9 +217,9 @@ def _refuse_untouched(network: nn.Module, name: str, weights: str) -> None:
     """Refuse a file that lacks tensors of the network: timm takes what fits, and would leave the rest random."""
     from timm.models import load_state_dict
 
-    known = {_digest(tensor) for tensor in load_state_dict(weights).values() if isinstance(tensor, Tensor)}
-    learned = {key: one for key, one in network.state_dict().items() if not key.endswith("num_batches_tracked")}
-    lacking = [key for key, tensor in learned.items() if _digest(tensor) not in known]
+    digests = {_digest(tensor) for tensor in load_state_dict(weights).values() if isinstance(tensor, Tensor)}
+    learned = {key: tensor for key, tensor in network.state_dict().items() if not key.endswith("num_batches_tracked")}
+    lacking = [key for key, tensor in learned.items() if _digest(tensor) not in digests]
     if lacking:
         raise WeightsUnavailable(
             f"the file {weights} lacks {len(lacking)} of the {len(learned)} tensors of {name!r} ({lacking[0]} and so "
@@ -228,7 +228,7 @@ def _refuse_untouched(network: nn.Module, name: str, weights: str) -> None:
 
 
 def _digest(tensor: Tensor) -> bytes:
-    """Of the numbers in a tensor, whatever its name, shape and precision."""
+    """Digest of the numbers in a tensor, whatever its name, shape and precision."""
     return hashlib.sha256(tensor.detach().cpu().float().contiguous().numpy().tobytes()).digest()
 
 

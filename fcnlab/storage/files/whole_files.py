@@ -89,7 +89,7 @@ def refuse_unwritable(path: Path) -> None:
     """Raise OSError where a file could not be written as `path`; nothing is left behind."""
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    folder = next(one for one in path.absolute().parents if one.exists())
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
     with TemporaryFile(dir=folder):
         pass
 

@@ -71,7 +71,7 @@ class ZipEntry:
 
     name: str
     size: int
-    place: int
+    index: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class ZipArchive:
             ImportRefused: from here or from the block, when the entry is damaged.
         """
         try:
-            with self._zip.open(self._infos[entry.place]) as file:
+            with self._zip.open(self._infos[entry.index]) as file:
                 yield cast(BinaryIO, BufferedReader(file, BLOCK_BYTES))
         except DAMAGE as failure:
             raise ImportRefused(
@@ -204,7 +204,7 @@ def _refuse_size(infos: list[zipfile.ZipInfo], *, packed: int, name: str, limits
 def _judged(infos: list[zipfile.ZipInfo]) -> tuple[tuple[ZipEntry, ...], tuple[LeftOut, ...]]:
     entries: dict[str, ZipEntry] = {}
     left_out: list[LeftOut] = []
-    for place, info in enumerate(infos):
+    for index, info in enumerate(infos):
         name = _name_of(info).replace("\\", "/")
         if info.is_dir():
             continue
@@ -214,7 +214,7 @@ def _judged(infos: list[zipfile.ZipInfo]) -> tuple[tuple[ZipEntry, ...], tuple[L
         if reason:
             left_out.append(LeftOut(name, reason))
         else:
-            entries[name] = ZipEntry(name, info.file_size, place)
+            entries[name] = ZipEntry(name, info.file_size, index)
     return tuple(entries.values()), tuple(left_out)
 
 

@@ -78,7 +78,7 @@ def open_dicom(path: Path, *, name: str) -> OpenDicom:
         return OpenDicom(path, notes, count, _dtype(notes, count, REAL.get(element)), start)
 
 
-def dicom_header(opened: OpenDicom, *, place: int) -> Header:
+def dicom_header(opened: OpenDicom, *, index: int) -> Header:
     """What the file says about one of its frames.
 
     Raises:
@@ -87,20 +87,20 @@ def dicom_header(opened: OpenDicom, *, place: int) -> Header:
     notes = opened.notes
     with _own_damage():
         channels = 3 if notes.get("PhotometricInterpretation") == "PALETTE COLOR" else int(notes.SamplesPerPixel)
-        window = _window(notes, place) if channels == 1 else None
+        window = _window(notes, index) if channels == 1 else None
         return Header(
             "dcm",
             (int(notes.Rows), int(notes.Columns)),
             opened.dtype,
             channels,
             count=opened.count,
-            pixel_size=_pixel_size(notes, place),
+            pixel_size=_pixel_size(notes, index),
             stated=window,
             is_window=window is not None,
         )
 
 
-def dicom_pixels(opened: OpenDicom, *, place: int, name: str) -> NDArray[Any]:
+def dicom_pixels(opened: OpenDicom, *, index: int, name: str) -> NDArray[Any]:
     """The pixels (H, W) or (H, W, 3) of one frame: rescaled, and light where MONOCHROME1 means dark by large values.
 
     Raises:
@@ -108,10 +108,10 @@ def dicom_pixels(opened: OpenDicom, *, place: int, name: str) -> NDArray[Any]:
         ValueError or another of the decoders' errors: the file is damaged.
     """
     with _own_damage():
-        return _pixels(opened, place=place, name=name)
+        return _pixels(opened, index=index, name=name)
 
 
-def _pixels(opened: OpenDicom, *, place: int, name: str) -> NDArray[Any]:
+def _pixels(opened: OpenDicom, *, index: int, name: str) -> NDArray[Any]:
     from pydicom.pixels.decoders.base import get_decoder
     from pydicom.pixels.processing import apply_color_lut
     from pydicom.pixels.utils import pixel_array
@@ -124,19 +124,19 @@ def _pixels(opened: OpenDicom, *, place: int, name: str) -> NDArray[Any]:
             f"{name} is compressed as {syntax.name}, which is not understood here; save it uncompressed"
         )
     if syntax.is_compressed and syntax != RLELossless:
-        _refuse_swollen(opened, place)
-    pixels = pixel_array(opened.path, index=place)
+        _refuse_swollen(opened, index)
+    pixels = pixel_array(opened.path, index=index)
     if notes.get("PhotometricInterpretation") == "PALETTE COLOR":
         return as_numbers(apply_color_lut(pixels, notes))
     if pixels.ndim == 3:
         return as_numbers(pixels)
-    slope, intercept = _rescale(notes, place)
+    slope, intercept = _rescale(notes, index)
     is_dark = notes.get("PhotometricInterpretation") == "MONOCHROME1"
     if (slope, intercept) == NO_RESCALE and not is_dark:
         return as_numbers(pixels.astype(dtype))
     values = pixels.astype(np.float64) * slope + intercept
     if is_dark:
-        values = _mirror(notes, place) - values
+        values = _mirror(notes, index) - values
     if dtype.kind in "iu":
         values = values.clip(np.iinfo(dtype).min, np.iinfo(dtype).max)
     return as_numbers(values.astype(dtype))
@@ -164,7 +164,7 @@ def _pixel_element(file: BinaryIO, *, is_little: bool, is_implicit: bool) -> tup
 
 
 def _room(file: BinaryIO, notes: Dataset, length: int) -> int:
-    """The most frames that there can be in the pixels that a file stands at."""
+    """The largest number of frames that fits in the pixel data at the position of the file."""
     from pydicom.encaps import parse_fragments
     from pydicom.pixels.utils import get_expected_length
 
@@ -174,19 +174,19 @@ def _room(file: BinaryIO, notes: Dataset, length: int) -> int:
         return parse_fragments(file)[0]
     start = file.tell()
     n_bytes = min(length, file.seek(0, 2) - start)
-    one = get_expected_length(notes) / max(1, int(notes.get("NumberOfFrames") or 1))
-    return int(n_bytes / one) if one > 0 else 0
+    frame_bytes = get_expected_length(notes) / max(1, int(notes.get("NumberOfFrames") or 1))
+    return int(n_bytes / frame_bytes) if frame_bytes > 0 else 0
 
 
-def _refuse_swollen(opened: OpenDicom, place: int) -> None:
+def _refuse_swollen(opened: OpenDicom, index: int) -> None:
     """Refuse a JPEG or JPEG 2000 frame of another size than the file says, before it is decoded."""
     from pydicom.encaps import get_frame
 
     notes = opened.notes
-    own = notes.get("ExtendedOffsetTable"), notes.get("ExtendedOffsetTableLengths")
+    offsets = notes.get("ExtendedOffsetTable"), notes.get("ExtendedOffsetTableLengths")
     with opened.path.open("rb") as file:
         file.seek(opened.start)
-        data = get_frame(file, place, extended_offsets=own if all(own) else None, number_of_frames=opened.count)
+        data = get_frame(file, index, extended_offsets=offsets if all(offsets) else None, number_of_frames=opened.count)
     try:
         with Image.open(io.BytesIO(data), formats=("JPEG", "JPEG2000")) as frame:
             width, height = frame.size
@@ -196,30 +196,30 @@ def _refuse_swollen(opened: OpenDicom, place: int) -> None:
         raise ValueError(f"a frame of it claims {width} x {height} pixels")
 
 
-def _found(notes: Dataset, group: str, key: str, place: int) -> Any:
+def _found(notes: Dataset, group: str, key: str, index: int) -> Any:
     """A value of the file, or of one frame, where enhanced DICOM keeps it; None when it is nowhere."""
     if notes.get(key) is not None:
         return notes.get(key)
     shared = list(notes.get("SharedFunctionalGroupsSequence") or [])[:1]
-    own = list(notes.get("PerFrameFunctionalGroupsSequence") or [])[place : place + 1]
-    for functional in (*own, *shared):
-        for one in functional.get(group) or []:
-            if one.get(key) is not None:
-                return one.get(key)
+    per_frame = list(notes.get("PerFrameFunctionalGroupsSequence") or [])[index : index + 1]
+    for functional in (*per_frame, *shared):
+        for dataset in functional.get(group) or []:
+            if dataset.get(key) is not None:
+                return dataset.get(key)
     return None
 
 
-def _rescale(notes: Dataset, place: int) -> tuple[float, float]:
-    slope = _found(notes, "PixelValueTransformationSequence", "RescaleSlope", place)
-    intercept = _found(notes, "PixelValueTransformationSequence", "RescaleIntercept", place)
+def _rescale(notes: Dataset, index: int) -> tuple[float, float]:
+    slope = _found(notes, "PixelValueTransformationSequence", "RescaleSlope", index)
+    intercept = _found(notes, "PixelValueTransformationSequence", "RescaleIntercept", index)
     return float(1 if slope is None else slope), float(0 if intercept is None else intercept)
 
 
 def _dtype(notes: Dataset, count: int, real: np.dtype[Any] | None) -> np.dtype[Any]:
-    """Of the values of all frames: whole numbers where every rescaled value is one that fits."""
+    """The dtype of the values of all frames: whole numbers where every rescaled value is one that fits."""
     bits, kind = int(notes.BitsAllocated), "i" if notes.get("PixelRepresentation") == 1 else "u"
-    own = len(notes.get("PerFrameFunctionalGroupsSequence") or [])
-    rescales = {_rescale(notes, place) for place in range(min(count, own + 1))}
+    n_per_frame = len(notes.get("PerFrameFunctionalGroupsSequence") or [])
+    rescales = {_rescale(notes, index) for index in range(min(count, n_per_frame + 1))}
     if rescales == {NO_RESCALE}:
         return real or np.dtype(f"{kind}{max(1, bits // 8)}")
     if real is not None or len(rescales) > 1:
@@ -236,23 +236,23 @@ def _stored_range(notes: Dataset) -> tuple[int, int]:
     return (-(1 << bits - 1), (1 << bits - 1) - 1) if notes.get("PixelRepresentation") == 1 else (0, (1 << bits) - 1)
 
 
-def _mirror(notes: Dataset, place: int) -> float:
+def _mirror(notes: Dataset, index: int) -> float:
     """The sum of the smallest and the largest value that pixels of a frame may have."""
-    slope, intercept = _rescale(notes, place)
+    slope, intercept = _rescale(notes, index)
     return slope * sum(_stored_range(notes)) + 2 * intercept
 
 
-def _window(notes: Dataset, place: int) -> Stretch | None:
+def _window(notes: Dataset, index: int) -> Stretch | None:
     """The first window of a frame, as values that become 0 and 255 (PS3.3, C.11.2.1.2)."""
     try:
         centre, width = (
-            _first(_found(notes, "FrameVOILUTSequence", key, place)) for key in ("WindowCenter", "WindowWidth")
+            _first(_found(notes, "FrameVOILUTSequence", key, index)) for key in ("WindowCenter", "WindowWidth")
         )
         if centre is None or width is None or not width > 1:
             return None
         low, high = centre - 0.5 - (width - 1) / 2, centre - 0.5 + (width - 1) / 2
         if notes.get("PhotometricInterpretation") == "MONOCHROME1":
-            mirror = _mirror(notes, place)
+            mirror = _mirror(notes, index)
             low, high = mirror - high, mirror - low
         return Stretch(low, high) if np.isfinite([low, high]).all() else None
     except DAMAGE:  # a picture is worth more than its notes
@@ -265,9 +265,9 @@ def _first(value: Any) -> float | None:
     return float(value[0] if hasattr(value, "__getitem__") and not isinstance(value, str) else value)
 
 
-def _pixel_size(notes: Dataset, place: int) -> PixelSize | None:
+def _pixel_size(notes: Dataset, index: int) -> PixelSize | None:
     try:
-        spacing = _found(notes, "PixelMeasuresSequence", "PixelSpacing", place) or notes.get("ImagerPixelSpacing")
+        spacing = _found(notes, "PixelMeasuresSequence", "PixelSpacing", index) or notes.get("ImagerPixelSpacing")
         return None if not spacing else PixelSize(width=float(spacing[1]), height=float(spacing[0]), unit="mm")
     except (*DAMAGE, InvalidSetting):  # as above
         return None

@@ -61,11 +61,11 @@ def _codestream(file: BinaryIO) -> tuple[bytes, int]:
     """The start of the code stream that decoders take, and the columns of a palette they make channels of, or 0."""
     start, columns = file.read(HEAD_BYTES), 0
     if not start.startswith(CODESTREAM):
-        for kind, place, end in _boxes(file, 0):
+        for kind, offset, end in _boxes(file, 0):
             if kind == b"jp2h":
-                columns = max(columns, _palette_columns(file, place, end))
+                columns = max(columns, _palette_columns(file, offset, end))
             if kind == b"jp2c":  # the first one; other boxes may hold anything
-                file.seek(place)
+                file.seek(offset)
                 start = file.read(HEAD_BYTES)
                 break
     if not start.startswith(CODESTREAM):
@@ -79,10 +79,10 @@ def _size(start: bytes) -> tuple[int, int]:
 
 
 def _palette_columns(file: BinaryIO, start: int, end: int) -> int:
-    """Of a header box with a palette (ISO 15444-1, I.5.3.4); 0 without one."""
-    for kind, place, _ in _boxes(file, start, end):
+    """Number of columns of the palette in a header box (ISO 15444-1, I.5.3.4); 0 without one."""
+    for kind, offset, _ in _boxes(file, start, end):
         if kind == b"pclr":
-            file.seek(place + 2)
+            file.seek(offset + 2)
             return file.read(1)[0]
     return 0
 

@@ -36,10 +36,10 @@ def numpy_header(path: Path, *, name: str) -> Header:
     return Header("npy", (height, width), array.dtype, channels, count=shape[0] if is_stack else 1)
 
 
-def numpy_pixels(path: Path, *, place: int, name: str) -> NDArray[Any]:
+def numpy_pixels(path: Path, *, index: int, name: str) -> NDArray[Any]:
     """The pixels (H, W) or (H, W, C) of one image of the file. Raises as `numpy_header`."""
     array = _mapped(path, name=name)
-    pixels = as_numbers(np.array(array[place] if _is_stack(array.shape) else array, order="C"))
+    pixels = as_numbers(np.array(array[index] if _is_stack(array.shape) else array, order="C"))
     return pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
 
 

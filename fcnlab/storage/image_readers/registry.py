@@ -58,34 +58,34 @@ class ImageSource:
         self.header = header
         self._path, self._name, self._max_pixels, self._opened = path, name, max_pixels, opened
 
-    def image(self, place: int = 0) -> DecodedImage:
+    def image(self, index: int = 0) -> DecodedImage:
         """One image of the file, counted from 0, judged by its own header.
 
         Raises:
             ImportRefused: it is damaged or too large.
         """
-        name = f"{self._name} (page {place + 1})" if self.header.count > 1 else self._name
+        name = f"{self._name} (page {index + 1})" if self.header.count > 1 else self._name
         try:
-            header = self._header(place, name)
-            return decoded(header, self._pixels(header, place))
+            header = self._header(index, name)
+            return decoded(header, self._pixels(header, index))
         except DAMAGE as failure:
             raise damaged(name, failure) from failure
 
-    def _header(self, place: int, name: str) -> Header:
-        if self._opened is None or place == 0:
+    def _header(self, index: int, name: str) -> Header:
+        if self._opened is None or index == 0:
             return self.header
-        header = _header_of(self._opened, place=place, name=name)
+        header = _header_of(self._opened, index=index, name=name)
         refuse_header(header, name=name, max_pixels=self._max_pixels)
         return header
 
-    def _pixels(self, header: Header, place: int) -> NDArray[Any]:
+    def _pixels(self, header: Header, index: int) -> NDArray[Any]:
         path, name, opened = self._path, self._name, self._opened
         if isinstance(opened, tiff.OpenTiff):
-            return tiff.tiff_pixels(opened, path, place=place, name=name)
+            return tiff.tiff_pixels(opened, path, index=index, name=name)
         if isinstance(opened, dicom.OpenDicom):
-            return dicom.dicom_pixels(opened, place=place, name=name)
+            return dicom.dicom_pixels(opened, index=index, name=name)
         if header.extension == "npy":
-            return numpy_files.numpy_pixels(path, place=place, name=name)
+            return numpy_files.numpy_pixels(path, index=index, name=name)
         if header.extension == "jp2":
             return jpeg2000.jpeg2000_pixels(path, header)
         with READERS[header.extension](path) as image:
@@ -113,7 +113,7 @@ def open_image(path: Path, *, name: str, max_pixels: int) -> Iterator[ImageSourc
             with path.open("rb") as file:
                 extension = _extension(file.read(START_BYTES), name=name)
             opened = files.enter_context(_opened(path, extension, name=name))
-            header = _header(path, extension, name=name) if opened is None else _header_of(opened, place=0, name=name)
+            header = _header(path, extension, name=name) if opened is None else _header_of(opened, index=0, name=name)
             refuse_header(header, name=name, max_pixels=max_pixels)
             refuse_hollow(header, n_bytes=path.stat().st_size)
         except DAMAGE as failure:
@@ -162,10 +162,10 @@ def _opened(path: Path, extension: str, *, name: str) -> Iterator[Opened]:
         yield dicom.open_dicom(path, name=name) if extension == "dcm" else None
 
 
-def _header_of(opened: tiff.OpenTiff | dicom.OpenDicom, *, place: int, name: str) -> Header:
+def _header_of(opened: tiff.OpenTiff | dicom.OpenDicom, *, index: int, name: str) -> Header:
     if isinstance(opened, tiff.OpenTiff):
-        return tiff.tiff_header(opened, place=place, name=name)
-    return dicom.dicom_header(opened, place=place)
+        return tiff.tiff_header(opened, index=index, name=name)
+    return dicom.dicom_header(opened, index=index)
 
 
 def _header(path: Path, extension: str, *, name: str) -> Header:
@@ -189,7 +189,7 @@ def _is_wide_png(path: Path) -> bool:
 
 
 def _extension(start: bytes, *, name: str) -> str:
-    """What the first bytes of a file say it is. Raises ImportRefused: nothing known."""
+    """What the first bytes of a file say it is. Raises ImportRefused: no known kind."""
     if start.startswith(tiff.MAGIC):
         return "tif"
     if start.startswith(b"RIFF") and start[8:12] == b"WEBP":

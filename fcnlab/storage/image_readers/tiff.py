@@ -85,14 +85,14 @@ def open_tiff(path: Path, *, name: str) -> Iterator[OpenTiff]:
         yield OpenTiff(file, tuple(planes), ome_sizes(file))
 
 
-def tiff_header(opened: OpenTiff, *, place: int, name: str) -> Header:
+def tiff_header(opened: OpenTiff, *, index: int, name: str) -> Header:
     """What the file says about one of its images, without decoding it; smaller versions of them do not count.
 
     Raises:
         ImportRefused: its values or colours are of no kind that is known.
         ValueError or another of the decoders' errors: the file is damaged.
     """
-    plane = opened.planes[place]
+    plane = opened.planes[index]
     page = _own_page(plane)
     if page.dtype is None:
         raise ImportRefused(f"{name} holds values of {page.bitspersample} bits; save it with 8, 16 or 32 bits a value")
@@ -117,19 +117,19 @@ def tiff_header(opened: OpenTiff, *, place: int, name: str) -> Header:
     )
 
 
-def tiff_pixels(opened: OpenTiff, path: Path, *, place: int, name: str) -> NDArray[Any]:
+def tiff_pixels(opened: OpenTiff, path: Path, *, index: int, name: str) -> NDArray[Any]:
     """The upright pixels of one image of a file: (H, W) or (H, W, C).
 
     Raises:
         ImportRefused: it is compressed in a way that is not understood.
         ValueError, OSError or another of the decoders' errors: the file is damaged.
     """
-    plane = opened.planes[place]
+    plane = opened.planes[index]
     page = _own_page(plane)
     _refuse_hollow(page)
     if _is_for_pillow(opened, plane):
         return _pillow_pixels(path, index=page.index)
-    layers = [_page_pixels(plane.series, number, name=name) for number in plane.pages]
+    layers = [_page_pixels(plane.series, page_index, name=name) for page_index in plane.pages]
     pixels = layers[0] if len(layers) == 1 else np.stack(layers, axis=-1)
     if page.photometric == PHOTO.PALETTE and page.colormap is not None:
         pixels = (page.colormap[:, pixels] >> 8).astype(np.uint8).transpose(1, 2, 0)
@@ -214,7 +214,7 @@ def _pages_beside(series: tifffile.TiffPageSeries, n_pages: int) -> frozenset[in
     if not 1 < n_pages == len(series.pages) <= LOOKED_AT_MOST or _is_beside(series.keyframe):
         return frozenset()
     pages = [None if page is None or page.is_virtual else page.aspage() for page in series.pages]
-    return frozenset(number for number, page in enumerate(pages) if page is not None and _is_beside(page))
+    return frozenset(index for index, page in enumerate(pages) if page is not None and _is_beside(page))
 
 
 def _refuse_promises(series: tifffile.TiffPageSeries, n_pages: int) -> None:
@@ -231,29 +231,29 @@ def _images_of(series: tifffile.TiffPageSeries, n_pages: int) -> Iterator[tuple[
     n_outer = len(series.shape) - series.keyframe.ndim
     shape, axes = series.shape[: max(0, n_outer)], series.axes[: max(0, n_outer)]
     if "C" not in axes or int(np.prod(shape)) != n_pages or series.keyframe.samplesperpixel != 1:
-        yield from ((number,) for number in range(n_pages))
+        yield from ((index,) for index in range(n_pages))
         return
     numbers = np.moveaxis(np.arange(n_pages).reshape(shape), axes.index("C"), -1)
     for channels in numbers.reshape(-1, numbers.shape[-1]).tolist():
         yield tuple(channels)
 
 
-def _page_pixels(series: tifffile.TiffPageSeries, number: int, *, name: str) -> NDArray[Any]:
+def _page_pixels(series: tifffile.TiffPageSeries, index: int, *, name: str) -> NDArray[Any]:
     """One page, (H, W) or (H, W, C)."""
     key = series.keyframe
-    if number >= len(series.pages):  # ImageJ writes one directory for pages that follow each other
+    if index >= len(series.pages):  # ImageJ writes one directory for pages that follow each other
         file, start = series.parent, series.dataoffset
         if file is None or start is None or key.dtype is None:
-            raise ValueError(f"page {number + 1} is missing")
-        file.filehandle.seek(start + number * key.nbytes)
+            raise ValueError(f"page {index + 1} is missing")
+        file.filehandle.seek(start + index * key.nbytes)
         raw = file.filehandle.read(key.nbytes)
         if len(raw) < key.nbytes:
             raise ValueError("its last pages are missing")
         pixels = np.frombuffer(raw, key.dtype.newbyteorder(file.byteorder)).reshape(key.shape)
     else:
-        page = series.pages[number]
+        page = series.pages[index]
         if page is None:
-            raise ValueError(f"page {number + 1} is missing")
+            raise ValueError(f"page {index + 1} is missing")
         _refuse_hollow(page)
         refuse_swollen(page, key, name=name)
         pixels = page.asarray()
@@ -271,15 +271,15 @@ def _own_page(plane: Plane) -> tifffile.TiffPage:
     Raises:
         ValueError: it is of another kind than the file says of all its pages.
     """
-    series, number = plane.series, plane.pages[0]
+    series, index = plane.series, plane.pages[0]
     key = series.keyframe
-    page = series.pages[number] if number < len(series.pages) else key
+    page = series.pages[index] if index < len(series.pages) else key
     if page is None:
-        raise ValueError(f"page {number + 1} is missing")
-    own = key if page.is_virtual else page.aspage()
-    if (own.shape, own.dtype) != (key.shape, key.dtype):
-        raise ValueError(f"it is {own.shape}, and its file says {key.shape} of all its pages")
-    return own
+        raise ValueError(f"page {index + 1} is missing")
+    tiff_page = key if page.is_virtual else page.aspage()
+    if (tiff_page.shape, tiff_page.dtype) != (key.shape, key.dtype):
+        raise ValueError(f"it is {tiff_page.shape}, and its file says {key.shape} of all its pages")
+    return tiff_page
 
 
 def _orientation(page: tifffile.TiffPage) -> int:

@@ -36,9 +36,9 @@ def pixel_size(file: tifffile.TiffFile, page: tifffile.TiffPage, *, ome: PixelSi
     if ome is not None:
         return ome
     try:
-        for found in (_imagej(file, page), _geo(page), _centimetres(page)):
-            if found is not None:
-                return PixelSize(*found)
+        for size in (_imagej(file, page), _geo(page), _centimetres(page)):
+            if size is not None:
+                return PixelSize(*size)
     except (*DAMAGE, InvalidSetting):  # a picture is worth more than its notes
         return None
     return None
@@ -51,8 +51,8 @@ def ome_sizes(file: tifffile.TiffFile) -> tuple[PixelSize | None, ...]:
     from defusedxml.ElementTree import fromstring
 
     try:
-        elements = [one for one in fromstring(file.ome_metadata).iter() if one.tag.endswith("}Pixels")]
-        return tuple(_ome_size(one.attrib) for one in elements)
+        elements = [element for element in fromstring(file.ome_metadata).iter() if element.tag.endswith("}Pixels")]
+        return tuple(_ome_size(element.attrib) for element in elements)
     except DAMAGE:  # as above
         return ()
 
@@ -207,17 +207,17 @@ def refuse_swollen(page: tifffile.TiffPage | tifffile.TiffFrame, key: tifffile.T
 
 def _frame_size(data: bytes) -> tuple[int, int]:
     """Height and width that a JPEG stream says. Raises ValueError, IndexError, struct.error: it says none."""
-    place = 2
+    offset = 2
     while True:
-        if data[place] != 0xFF:
+        if data[offset] != 0xFF:
             raise ValueError("a part of it is no JPEG")
-        marker = data[place + 1]
+        marker = data[offset + 1]
         if marker in FRAMES:
-            height, width = struct.unpack_from(">HH", data, place + 5)
+            height, width = struct.unpack_from(">HH", data, offset + 5)
             return height, width
         if marker == 0xFF:
-            place += 1
+            offset += 1
         elif marker in ALONE:
-            place += 2
+            offset += 2
         else:
-            place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+            offset += 2 + int.from_bytes(data[offset + 2 : offset + 4], "big")

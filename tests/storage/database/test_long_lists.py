@@ -25,7 +25,7 @@ IMAGE = text(
     "INSERT INTO images (id, project_id, name, content_hash, height, width, dtype, channels, turned, state, position, "
     "created_at) VALUES (1, 1, 'a', 'a', 9, 9, 'uint8', 3, false, 'new', 1, '2026-01-02 03:04:05')"
 )
-SUBQUERIES = {"few", "own"}
+SUBQUERIES = {"few", "of_project"}
 SHORT = {"objects", "counted.class_ids()", "FOR_A_WORKER", "sorted(OPEN_STATES)"}
 SHORT |= {"[UndoState.LIVE.value, UndoState.UNDONE.value]"}
 """Class ids, of which there are 255, and states."""

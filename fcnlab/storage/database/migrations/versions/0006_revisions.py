@@ -38,7 +38,7 @@ def _make_sqlite_triggers() -> None:
     for table, column in MADE:
         for event, rows in (("INSERT", ("NEW",)), ("UPDATE", ("OLD", "NEW")), ("DELETE", ("OLD",))):
             row = rows[-1]
-            images = ", ".join(f"{one}.image_id" for one in rows)
+            images = ", ".join(f"{alias}.image_id" for alias in rows)
             op.execute(
                 f"CREATE TRIGGER revise_{table}_{event.lower()} AFTER {event} ON {table} BEGIN "
                 f"UPDATE projects SET revision = revision + 1 WHERE id = {row}.project_id; "
@@ -56,8 +56,10 @@ def _make_sqlite_triggers() -> None:
         "WHEN (OLD.removed_at IS NULL) <> (NEW.removed_at IS NULL) BEGIN "
         f"UPDATE projects SET revision = revision + 1 WHERE id = NEW.project_id; {changes}END"
     )
-    own = "UPDATE images SET revision = (SELECT revision FROM projects WHERE id = NEW.project_id) WHERE id = NEW.id; "
-    raised = f"UPDATE projects SET revision = revision + 1 WHERE id = NEW.project_id; {own}"
+    update_image = (
+        "UPDATE images SET revision = (SELECT revision FROM projects WHERE id = NEW.project_id) WHERE id = NEW.id; "
+    )
+    raised = f"UPDATE projects SET revision = revision + 1 WHERE id = NEW.project_id; {update_image}"
     differs = " OR ".join(f"OLD.{column} IS NOT NEW.{column}" for column in PICTURE)
     op.execute(
         f"CREATE TRIGGER revise_images_update AFTER UPDATE OF {', '.join(PICTURE)} ON images "
