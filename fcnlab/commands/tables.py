@@ -36,8 +36,8 @@ def import_table(ctx: click.Context, wanted: str, labeller: str, as_json: bool, 
     with opened(ctx) as lab:
         project = found_project(lab, wanted)
         found = import_points(lab, file, project_id=project.id, labeller=labeller)
-    values = {"project": project.id, "added": found.added, "known": found.known}
-    answer(values, [f"{found.added} points added to {project.name!r}, {found.known} known already"], as_json=as_json)
+    values = {"project": project.id, "added": found.added, "known": found.existing}
+    answer(values, [f"{found.added} points added to {project.name!r}, {found.existing} known already"], as_json=as_json)
 
 
 @points.command("export")

@@ -62,8 +62,8 @@ class ChosenCounts:
         if keeps:
             self._views[key] = view
         out_hw = learner_hw(image.hw, counting_spec(image.hw, project.learner))
-        found = count_view(view, clicks, is_complete=image.is_complete, out_hw=out_hw)
-        return replace(found, count=with_intervals(found.count, calibration_of(model).spread))
+        counted = count_view(view, clicks, is_complete=image.is_complete, out_hw=out_hw)
+        return replace(counted, count=with_intervals(counted.count, calibration_of(model).spread))
 
 
 def _key(record: ModelRecord, project: Project, image: ImageInfo) -> tuple[object, ...]:

@@ -66,9 +66,9 @@ def count_input_files(
     Raises:
         ExportFailed: a file cannot be written or is named twice, or the counter knows no density.
     """
-    files_wanted = [one.resolve() for one in (targets.counts, targets.objects, targets.keypoints) if one is not None]
-    for number, path in enumerate(files_wanted):
-        if path in files_wanted[:number]:
+    files_wanted = [path.resolve() for path in (targets.counts, targets.objects, targets.keypoints) if path is not None]
+    for index, path in enumerate(files_wanted):
+        if path in files_wanted[:index]:
             raise ExportFailed(f"{path} would hold two tables: give each a file of its own")
     if targets.density is not None and not (isinstance(counter, NetworkCounter) and counter.has_density):
         raise ExportFailed("this counter draws blobs, no density: leave the density out, or train with that objective")
@@ -79,9 +79,9 @@ def count_input_files(
         ) as tables:
             yield from _counted(counter, files, tables, targets.density, max_pixels)
     except OSError as failure:
-        place = failure.filename or targets.counts or targets.objects or targets.keypoints
+        target = failure.filename or targets.counts or targets.objects or targets.keypoints
         raise ExportFailed(
-            f"{place} cannot be written ({failure.strerror or failure}): choose another folder"
+            f"{target} cannot be written ({failure.strerror or failure}): choose another folder"
         ) from failure
 
 
@@ -97,31 +97,31 @@ def _counted(
         rgb = read_file(item[1], max_pixels=max_pixels)
         return _Read(rgb, hash_of(item[1], max_pixels=max_pixels) if learned or calibrated else "")
 
-    def work(one: _Read) -> tuple[_Read, ImageCount, NDArray[np.float32] | None]:
+    def work(picture: _Read) -> tuple[_Read, ImageCount, NDArray[np.float32] | None]:
         if density is None:
-            return one, counter.count(one.rgb), None
+            return picture, counter.count(picture.rgb), None
         assert isinstance(counter, NetworkCounter)
-        return one, *counter.count_with_density(one.rgb)
+        return picture, *counter.count_with_density(picture.rgb)
 
     def write(item: tuple[int, InputFile], made: tuple[_Read, ImageCount, NDArray[np.float32] | None]) -> ImageCount:
-        one, found, maps = made
-        hw, name = (one.rgb.shape[0], one.rgb.shape[1]), item[1].name
-        predicted = {own.class_id: own.count for own in found.counts}
-        known = one.content_hash in learned, one.content_hash in calibrated
-        tables.add(CountedImage(name, hw, found.counts, found.objects, predicted, *known))
+        picture, counted, maps = made
+        hw, name = (picture.rgb.shape[0], picture.rgb.shape[1]), item[1].name
+        predicted = {count.class_id: count.count for count in counted.counts}
+        seen = picture.content_hash in learned, picture.content_hash in calibrated
+        tables.add(CountedImage(name, hw, counted.counts, counted.objects, predicted, *seen))
         if density is not None and maps is not None:
             for folder, its in zip(folders, maps, strict=True):
                 write_whole(density / folder / f"{stems[name]}.tif", _tiff(its))
-        return found
+        return counted
 
     is_large = any(file.path.stat().st_size > LARGE_BYTES for file in files if file.path.is_file())
     steps = overlapped(
         list(enumerate(files, start=1)), read=read, work=work, write=write, ahead=1 if is_large else AHEAD
     )
     for outcome in steps:
-        number, file = outcome.item
+        done, file = outcome.item
         refused = "" if outcome.refused is None else str(outcome.refused)
-        yield FileCounted(number, len(files), file.name, outcome.kept, refused)
+        yield FileCounted(done, len(files), file.name, outcome.kept, refused)
 
 
 def _tiff(density: NDArray[np.float32]) -> bytes:

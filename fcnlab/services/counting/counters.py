@@ -104,8 +104,8 @@ def open_counter(path: Path, *, device: str) -> NetworkCounter:
         )
     calibration_of(content)
     spec = load_checkpoint(path)[1]
-    known = (spec.get(name) for name in (LEARNED_IMAGES, CALIBRATED_IMAGES))
-    learned, calibrated = (frozenset(one) if isinstance(one, list) else frozenset() for one in known)
+    hashes = (spec.get(name) for name in (LEARNED_IMAGES, CALIBRATED_IMAGES))
+    learned, calibrated = (frozenset(listed) if isinstance(listed, list) else frozenset() for listed in hashes)
     return NetworkCounter(content, device, learned, calibrated)
 
 
@@ -146,28 +146,28 @@ class Judgement:
 
     def run(self) -> Iterator[Judged]:
         """Count the files."""
-        for done, one in enumerate(self._files, start=1):
+        for done, marked in enumerate(self._files, start=1):
             try:
-                found = self._counter.count(read_file(one.file, max_pixels=self._max_pixels))
+                counted = self._counter.count(read_file(marked.file, max_pixels=self._max_pixels))
             except FcnlabError as refusal:
-                yield Judged(done, len(self._files), one.file.name, refused=str(refusal))
+                yield Judged(done, len(self._files), marked.file.name, refused=str(refusal))
                 continue
-            rows, cols, places = places_of(one, self._names)
+            rows, cols, indices = places_of(marked, self._names)
             ids = [class_id for class_id, _ in self._counter.classes]
             true = {
-                class_id: np.column_stack([rows[places == place], cols[places == place]]).astype(np.float64)
-                for place, class_id in enumerate(ids)
-                if place
+                class_id: np.column_stack([rows[indices == index], cols[indices == index]]).astype(np.float64)
+                for index, class_id in enumerate(ids)
+                if index
             }
             self._true.append(true)
-            self._counts.append(found)
-            self._sizes.append(one.hw)
+            self._counts.append(counted)
+            self._sizes.append(marked.hw)
             yield Judged(
                 done,
                 len(self._files),
-                one.file.name,
+                marked.file.name,
                 {class_id: len(points) for class_id, points in true.items()},
-                {count.class_id: count.count for count in found.counts},
+                {count.class_id: count.count for count in counted.counts},
             )
 
     def score(self) -> CountScore:
@@ -178,7 +178,7 @@ class Judgement:
 def _names(counter: Counter, files: Sequence[MarkedFile]) -> list[str]:
     """The name that stands for each class of the counter in the points of the files."""
     names = [name for _, name in counter.classes]
-    marked = sorted({mark.name for one in files for mark in one.marks} - {names[0]})
+    marked = sorted({mark.name for file in files for mark in file.marks} - {names[0]})
     strange = [name for name in marked if name not in names]
     if strange and len(names) == 2 and len(marked) == 1:
         return [names[0], marked[0]]

@@ -99,10 +99,12 @@ def count_table(lab: Lab, run: Runner, *, project_id: int, folder: Path) -> Gene
         CheckpointError: the counter that the project chose cannot be used.
         ExportFailed: a file cannot be written.
     """
-    moment = made_from(lab, project_id=project_id)
+    fingerprint = made_from(lab, project_id=project_id)
     with reading(lab.sessions) as session:
         project = repository_projects.project(session, project_id=project_id)
-        order = {one.id: place for place, one in enumerate(repository_images.images(session, project_id=project_id))}
+        order = {
+            image.id: index for index, image in enumerate(repository_images.images(session, project_id=project_id))
+        }
         record = None if project.model_id is None else repository_models.model(session, model_id=project.model_id)
         points = repository_points.points_of_project(session, project_id=project_id)
     judge = _Judge(project, points, None if record is None else learned_images(lab, record))
@@ -130,7 +132,7 @@ def count_table(lab: Lab, run: Runner, *, project_id: int, folder: Path) -> Gene
             f"the counts cannot be written ({failure.strerror or failure}); make room on the disk and count again"
         ) from failure
     rows.sort(key=lambda row: order.get(row.image.id, len(order)))
-    return CountTable(moment, tuple(rows), judge.score(), tuple(left_out), paths)
+    return CountTable(fingerprint, tuple(rows), judge.score(), tuple(left_out), paths)
 
 
 def learned_images(lab: Lab, record: ModelRecord) -> frozenset[str] | None:
@@ -139,8 +141,8 @@ def learned_images(lab: Lab, record: ModelRecord) -> frozenset[str] | None:
     Raises:
         CheckpointError: the file is gone or damaged.
     """
-    found = load_checkpoint(lab.folders.checkpoints / record.file)[1].get(LEARNED_IMAGES)
-    return frozenset(str(one) for one in found) if isinstance(found, list) else None
+    learned = load_checkpoint(lab.folders.checkpoints / record.file)[1].get(LEARNED_IMAGES)
+    return frozenset(str(content_hash) for content_hash in learned) if isinstance(learned, list) else None
 
 
 class _Judge:
@@ -154,10 +156,10 @@ class _Judge:
         self._is_instant, self._learned = project.model_id is None, learned
         objects = {label.id for label in project.objects}
         self._true: dict[int, dict[int, list[tuple[int, int]]]] = {}
-        for one in points:
-            if one.point.class_id in objects:
-                own = self._true.setdefault(one.image_id, {})
-                own.setdefault(one.point.class_id, []).append((one.point.row, one.point.col))
+        for stored in points:
+            if stored.point.class_id in objects:
+                by_class = self._true.setdefault(stored.image_id, {})
+                by_class.setdefault(stored.point.class_id, []).append((stored.point.row, stored.point.col))
         self._judged: list[tuple[Places, ImageCount, tuple[int, int]]] = []
 
     def row(self, image: ImageInfo, count: ImageCount, predicted: ImageCount | None) -> CountRow:
@@ -165,18 +167,20 @@ class _Judge:
         is_seen = not self._is_instant and (self._learned is None or image.content_hash in self._learned)
         if image.is_complete and predicted is not None and not is_seen:
             self._judged.append((self._places(image.id), predicted, image.hw))
-        said = {} if predicted is None else {one.class_id: one.count for one in predicted.counts}
+        said = (
+            {} if predicted is None else {class_count.class_id: class_count.count for class_count in predicted.counts}
+        )
         return CountRow(image, count.counts, said, is_seen)
 
     def score(self) -> CountScore | None:
-        """Of all rows that count towards it."""
+        """The score over all rows that count towards it; None without any."""
         if not self._judged:
             return None
         true, counted, sizes = (list(column) for column in zip(*self._judged, strict=True))
-        together = [np.concatenate(list(one.values())) for one in map(self._places, self._true)]
-        spacing = spacing_of([(one[:, 0], one[:, 1]) for one in together], sizes[0])
+        together = [np.concatenate(list(by_class.values())) for by_class in map(self._places, self._true)]
+        spacing = spacing_of([(points[:, 0], points[:, 1]) for points in together], sizes[0])
         return score_counts(true, counted, sizes, radius_for(spacing))
 
     def _places(self, image_id: int) -> Places:
-        own = self._true.get(image_id, {})
-        return {class_id: np.array(places, np.float64).reshape(-1, 2) for class_id, places in own.items()}
+        by_class = self._true.get(image_id, {})
+        return {class_id: np.array(positions, np.float64).reshape(-1, 2) for class_id, positions in by_class.items()}

@@ -25,13 +25,13 @@ from fcnlab.domain.project import Project
 from fcnlab.errors import FcnlabError, NoPoints
 from fcnlab.services.live.picture_store import PictureStore
 
-LESSONS_KEPT = 200
-"""Lessons held in memory, about a megabyte each; an older one is made again when its image changes."""
+SAMPLES_KEPT = 200
+"""Images whose samples are held in memory, a megabyte each; older ones are made again when their image changes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Taught:
-    """What an image was taught from, and at which spacing: its lesson can be made again."""
+    """What an image was taught from, and at which spacing: its samples can be made again."""
 
     project: Project
     image: ImageInfo
@@ -46,7 +46,7 @@ class InstantCounter:
         self._pictures = pictures
         self._sizes: dict[int, Sizes] = {}
         self._taught: dict[int, _Taught] = {}
-        self._lessons: LRUCache[int, CountSamples] = LRUCache(LESSONS_KEPT)
+        self._samples: LRUCache[int, CountSamples] = LRUCache(SAMPLES_KEPT)
         self._sum = CountSums()
         self._spacing = 0.0
         self._head: CountHead | None = None
@@ -55,7 +55,7 @@ class InstantCounter:
 
     def clear(self) -> None:
         """Forget everything, since pictures or settings are others now."""
-        for held in (self._sizes, self._taught, self._lessons, self.spread):
+        for held in (self._sizes, self._taught, self._samples, self.spread):
             held.clear()
         self._sum, self._head = CountSums(), None
 
@@ -65,18 +65,18 @@ class InstantCounter:
         if image_id not in self._taught:
             return
         try:
-            lesson = self._lesson(image_id)
+            samples = self._samples_of(image_id)
         except FcnlabError:  # it cannot be read any more: all others are learned from anew
             self.clear()
             return
-        self._sum.add(lesson, sign=-1)
-        del self._taught[image_id], self._lessons[image_id]
+        self._sum.add(samples, sign=-1)
+        del self._taught[image_id], self._samples[image_id]
         self._head = None
 
     def is_taught(self, image_id: int) -> bool:
         """Whether the newest points of an image are learned from, at the spacing of now."""
-        known = self._taught.get(image_id)
-        return known is not None and known.spacing == self._spacing
+        taught = self._taught.get(image_id)
+        return taught is not None and taught.spacing == self._spacing
 
     def learn_from(self, project: Project, image: ImageInfo, clicks: Clicks) -> None:
         """Take the points of an image into account; encodes it if it never was.
@@ -88,42 +88,42 @@ class InstantCounter:
         sizes = self._sizes.get(image.id) or _sizes(picture, clicks, project.background)
         self.forget(image.id)
         self._sizes[image.id] = sizes
-        self._spacing = spacing_from([one for _, one in sorted(self._sizes.items())])
+        self._spacing = spacing_from([image_sizes for _, image_sizes in sorted(self._sizes.items())])
         self._taught[image.id] = _Taught(project, image, clicks, self._spacing)
-        self._sum.add(self._lesson(image.id, picture))
+        self._sum.add(self._samples_of(image.id, picture))
         self._head = None
 
-    def _lesson(self, image_id: int, picture: CountPicture | None = None) -> CountSamples:
-        """What an image taught, made again if it is not at hand. Raises ImportRefused: it cannot be read."""
-        lesson = self._lessons.get(image_id)
-        if lesson is None:
+    def _samples_of(self, image_id: int, picture: CountPicture | None = None) -> CountSamples:
+        """The samples of an image, made again if they are not at hand. Raises ImportRefused: it cannot be read."""
+        samples = self._samples.get(image_id)
+        if samples is None:
             taught = self._taught[image_id]
             image, project = taught.image, taught.project
             if picture is None:
                 spec = counting_spec(image.hw, project.learner)
                 picture = self._pictures.counted_picture(image, spec, keeps=False)
-            lesson = extract_count_samples(
+            samples = extract_count_samples(
                 picture,
                 taught.clicks,
                 background=project.background,
                 is_complete=image.is_complete,
                 spacing=taught.spacing,
             )
-            self._lessons[image_id] = lesson
-        return lesson
+            self._samples[image_id] = samples
+        return samples
 
     def make_ready(self, project: Project, image: ImageInfo) -> None:
         """Encode an image that is looked at. Raises ImportRefused: the original is gone or damaged."""
         self._pictures.counted_picture(image, counting_spec(image.hw, project.learner))
 
     def head(self, project: Project) -> CountHead:
-        """What all lessons teach. Raises NoPoints: no object is marked yet."""
+        """The head fitted on the samples of all images. Raises NoPoints: no object is marked yet."""
         if self._head is None:
             self._head = fit_counts(self._sum, class_ids=self._classes(project), **self._measures())
         return self._head
 
     def head_without(self, project: Project, image_id: int) -> CountHead:
-        """What the lessons of all other images teach.
+        """The head fitted on the samples of all other images.
 
         Raises:
             NoPoints: no object is marked there.
@@ -132,7 +132,7 @@ class InstantCounter:
         if image_id not in self._taught:
             return self.head(project)
         others = self._classes(project, without=image_id)
-        return fit_counts(self._sum.without(self._lesson(image_id)), class_ids=others, **self._measures())
+        return fit_counts(self._sum.without(self._samples_of(image_id)), class_ids=others, **self._measures())
 
     def _measures(self) -> dict[str, float]:
         """How large objects are, as `fit_counts` is told."""
@@ -142,9 +142,9 @@ class InstantCounter:
         """Object classes with marked objects, in the order of the project."""
         marked = {
             int(class_id)
-            for image_id, one in self._taught.items()
+            for image_id, taught in self._taught.items()
             if image_id != without
-            for class_id in np.unique(one.clicks.class_ids)
+            for class_id in np.unique(taught.clicks.class_ids)
         }
         return [label.id for label in project.objects if label.id in marked]
 
@@ -162,11 +162,11 @@ class InstantCounter:
             if not image.is_complete:
                 raise
             head = None
-        found = self._counted(project, image, clicks, head, is_complete=image.is_complete)
-        return replace(found, count=with_intervals(found.count, self.spread))
+        counted = self._counted(project, image, clicks, head, is_complete=image.is_complete)
+        return replace(counted, count=with_intervals(counted.count, self.spread))
 
     def count_without(self, project: Project, image: ImageInfo) -> Counted | None:
-        """What the other images teach of this one, as if nothing were marked in it; None where they teach nothing.
+        """The count of an image by the points of all others, as if nothing were marked in it; None without such points.
 
         Raises:
             ImportRefused: the original is gone or damaged.

@@ -54,7 +54,7 @@ class CountJobs:
         threading.Thread(target=self._run, args=(project_id,), name="fcnlab-count", daemon=True).start()
 
     def standing(self, project_id: int) -> Counting | None:
-        """How far it is; None when nobody asked since the server started."""
+        """How far the counting of a project is; None when nobody asked since the server started."""
         with self._lock:
             return self._known.get(project_id)
 
@@ -82,5 +82,5 @@ class CountJobs:
 
     def _change(self, project_id: int, **news: object) -> None:
         with self._lock:
-            known = self._known.get(project_id, Counting("running"))
-            self._known[project_id] = replace(known, **news)  # type: ignore[arg-type]
+            counting = self._known.get(project_id, Counting("running"))
+            self._known[project_id] = replace(counting, **news)  # type: ignore[arg-type]

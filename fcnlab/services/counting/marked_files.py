@@ -74,11 +74,11 @@ def marked_files(images: Sequence[str], points: Path, *, max_pixels: int) -> Mar
         ImportRefused: no image is found, one cannot be read, or none has marks.
         InvalidPoints: marks that cannot be read, lie outside their image, or would be those of several images.
     """
-    known, found, unmarked = MarkFiles(points), [], []
+    mark_files, marked, unmarked = MarkFiles(points), [], []
     owners: dict[str, str] = {}
     for file in input_files(images, max_pixels=max_pixels):
         _refuse_renamed(file)
-        source, marks = known.source(file.name), known.marks(file.name)
+        source, marks = mark_files.source(file.name), mark_files.marks(file.name)
         if source is None or marks is None:
             unmarked.append(file.name)
             continue
@@ -90,10 +90,10 @@ def marked_files(images: Sequence[str], points: Path, *, max_pixels: int) -> Mar
             )
         with open_image(file.path, name=file.name, max_pixels=max_pixels) as image:
             hw = image.header.hw
-        found.append(MarkedFile(file, _inside(marks, hw, file.name), hw, hash_of(file, max_pixels=max_pixels)))
-    if not found:
+        marked.append(MarkedFile(file, _inside(marks, hw, file.name), hw, hash_of(file, max_pixels=max_pixels)))
+    if not marked:
         raise ImportRefused(f"none of {len(unmarked)} images has points in {points}: call the files after the images")
-    return MarkedFiles(tuple(found), tuple(unmarked))
+    return MarkedFiles(tuple(marked), tuple(unmarked))
 
 
 def read_file(file: InputFile, *, max_pixels: int) -> NDArray[np.uint8]:
@@ -114,8 +114,8 @@ def places_of(
     marked: MarkedFile, names: Sequence[str]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """(rows, cols, places in the list of names) of the marks; those of other names are left out."""
-    known = {name: place for place, name in enumerate(names)}
-    kept = [(one.row, one.col, known[one.name]) for one in marked.marks if one.name in known]
+    index_of = {name: index for index, name in enumerate(names)}
+    kept = [(mark.row, mark.col, index_of[mark.name]) for mark in marked.marks if mark.name in index_of]
     table = np.array(kept, np.int64).reshape(-1, 3)
     return table[:, 0], table[:, 1], table[:, 2]
 
@@ -138,8 +138,8 @@ class FilePoints:
     def __init__(
         self, files: Sequence[MarkedFile], training: TrainingSpec, *, group_by: str = "", max_pixels: int
     ) -> None:
-        self._files, self._max_pixels = sorted(files, key=lambda one: one.file.name), max_pixels
-        names = sorted({mark.name for one in self._files for mark in one.marks} - {BACKGROUND})
+        self._files, self._max_pixels = sorted(files, key=lambda file: file.file.name), max_pixels
+        names = sorted({mark.name for file in self._files for mark in file.marks} - {BACKGROUND})
         if not names:
             raise NoPoints("no object is marked in these images: there is nothing to count")
         self._names = [BACKGROUND, *names]
@@ -148,8 +148,10 @@ class FilePoints:
         self._memory = PictureMemory()
         self._network: NetworkSpec | None = None
         self._held = self._choose_held_out(training, group_by)
-        positions = [places_of(one, self._names) for number, one in enumerate(self._files) if number not in self._held]
-        objects = [(rows[places > 0].astype(float), cols[places > 0].astype(float)) for rows, cols, places in positions]
+        positions = [places_of(file, self._names) for index, file in enumerate(self._files) if index not in self._held]
+        objects = [
+            (rows[indices > 0].astype(float), cols[indices > 0].astype(float)) for rows, cols, indices in positions
+        ]
         self._spacing = usual_spacing(objects, [True] * len(objects), self.usual_hw())
         self._training = magnified(training, self._spacing, self.usual_hw())
 
@@ -173,7 +175,7 @@ class FilePoints:
 
     def usual_hw(self) -> tuple[int, int]:
         """The size most images have."""
-        sizes = [one.hw for one in self._files]
+        sizes = [file.hw for file in self._files]
         return max(sorted(set(sizes)), key=sizes.count)
 
     def learned_from(self) -> list[LabelledPicture]:
@@ -186,14 +188,14 @@ class FilePoints:
 
     def held_out_names(self) -> list[str]:
         """Names of the files that training never sees."""
-        return [one.file.name for number, one in enumerate(self._files) if number in self._held]
+        return [file.file.name for index, file in enumerate(self._files) if index in self._held]
 
     def described(self, score: Score | None) -> Score | None:
-        """The score as it is."""
+        """The score unchanged."""
         return score
 
     def measured(self, model: NetworkModel) -> Score | None:
-        """The score as it is: files with marks bring no masks."""
+        """The score unchanged: files with marks bring no masks."""
         return model.score
 
     def plan(self) -> dict[str, Any]:
@@ -201,39 +203,39 @@ class FilePoints:
         return {"spacing": self._spacing, "magnification": self._training.magnification}
 
     def n_points(self) -> int:
-        """Points learned from."""
-        return sum(len(one.marks) for number, one in enumerate(self._files) if number not in self._held)
+        """Number of points learned from."""
+        return sum(len(file.marks) for index, file in enumerate(self._files) if index not in self._held)
 
     def point_set_hash(self) -> str:
         """SHA-256 of what is learned from: files and marks."""
         digest = hashlib.sha256()
-        for number, one in enumerate(self._files):
-            if number not in self._held:
-                digest.update(f"{one.content_hash} {one.marks!r}\n".encode())
+        for index, file in enumerate(self._files):
+            if index not in self._held:
+                digest.update(f"{file.content_hash} {file.marks!r}\n".encode())
         return digest.hexdigest()
 
     def learned_images(self) -> list[str]:
         """Hashes of the files learned from."""
-        return sorted({one.content_hash for number, one in enumerate(self._files) if number not in self._held})
+        return sorted({file.content_hash for index, file in enumerate(self._files) if index not in self._held})
 
     def calibrated_images(self) -> list[str]:
         """Hashes of the files held out."""
-        return sorted({self._files[number].content_hash for number in self._held})
+        return sorted({self._files[index].content_hash for index in self._held})
 
     def _labelled(self, *, held: bool) -> list[LabelledPicture]:
-        return [self._picture(one) for number, one in enumerate(self._files) if (number in self._held) == held]
+        return [self._picture(file) for index, file in enumerate(self._files) if (index in self._held) == held]
 
     def _picture(self, marked: MarkedFile) -> LabelledPicture:
         assert self._network is not None
         hw = seen_hw(marked.hw, self._network, self._training)
-        rows, cols, places = places_of(marked, self._names)
+        rows, cols, indices = places_of(marked, self._names)
         return LabelledPicture(
             marked.file.name,
             partial(self._read, marked, hw),
             to_working(rows, full=marked.hw[0], working=hw[0])[0].astype(np.float32),
             to_working(cols, full=marked.hw[1], working=hw[1])[0].astype(np.float32),
-            places,
-            np.ones(len(places), np.float32),
+            indices,
+            np.ones(len(indices), np.float32),
             is_complete=True,
             full_hw=marked.hw,
         )
@@ -249,19 +251,19 @@ class FilePoints:
             return frozenset()
         return held_out_counts(
             self._groups(group_by),
-            [places_of(one, self._names)[2] for one in self._files],
+            [places_of(file, self._names)[2] for file in self._files],
             [True] * len(self._files),
             share=training.holdout,
             rng=np.random.default_rng(training.seed),
         )
 
     def _groups(self, group_by: str) -> list[list[int]]:
-        names = [one.file.name for one in self._files]
+        names = [file.file.name for file in self._files]
         if group_by:
             return groups_by_name(names, group_by)
         if len(names) > ALIKE_AT_MOST:
-            return [[number] for number in range(len(names))]
-        return groups_alike([look(read_file(one.file, max_pixels=self._max_pixels)) for one in self._files])
+            return [[index] for index in range(len(names))]
+        return groups_alike([look(read_file(file.file, max_pixels=self._max_pixels)) for file in self._files])
 
 
 def groups_by_name(names: Sequence[str], pattern: str) -> list[list[int]]:
@@ -276,8 +278,8 @@ def groups_by_name(names: Sequence[str], pattern: str) -> list[list[int]]:
         expression = regex.compile(pattern)
     except regex.error as failure:
         raise InvalidSetting(f"{pattern!r} is no regular expression ({failure}): try 'image_[0-9]+'") from failure
-    found: dict[object, list[int]] = {}
-    for number, name in enumerate(names):
+    groups: dict[object, list[int]] = {}
+    for index, name in enumerate(names):
         try:
             match = expression.search(name, timeout=SEARCH_S)
         except TimeoutError as failure:
@@ -285,17 +287,17 @@ def groups_by_name(names: Sequence[str], pattern: str) -> list[list[int]]:
                 f"{pattern!r} is still searching {name!r} after {SEARCH_S:g} s: a group that repeats should not hold "
                 "another repetition; try 'image_[0-9]+'"
             ) from failure
-        key: object = number if match is None else (match.groups() or match.group())
-        found.setdefault(key, []).append(number)
-    return list(found.values())
+        key: object = index if match is None else (match.groups() or match.group())
+        groups.setdefault(key, []).append(index)
+    return list(groups.values())
 
 
 def _refuse_renamed(file: InputFile) -> None:
     """Raises ImportRefused for a file that has another name here than on the disk: its points would be another's."""
     wanted, name = file.path.name, PurePosixPath(file.name).name
     if file.page is not None:
-        place = PurePosixPath(file.name).stem.rpartition("_")[2]
-        wanted = name_of_page(wanted, file.page, 1 if len(place) <= 3 else 10 ** (len(place) - 1))
+        page_number = PurePosixPath(file.name).stem.rpartition("_")[2]
+        wanted = name_of_page(wanted, file.page, 1 if len(page_number) <= 3 else 10 ** (len(page_number) - 1))
         wanted = PurePosixPath(wanted).name
     if name != wanted:
         raise ImportRefused(
@@ -306,12 +308,12 @@ def _refuse_renamed(file: InputFile) -> None:
 
 def _inside(marks: Sequence[Mark], hw: tuple[int, int], name: str) -> tuple[Mark, ...]:
     """The marks, those on the very border moved to the last pixel. Raises InvalidPoints for one further out."""
-    for one in marks:
-        if not (-1 <= one.row <= hw[0] and -1 <= one.col <= hw[1]):
+    for mark in marks:
+        if not (-1 <= mark.row <= hw[0] and -1 <= mark.col <= hw[1]):
             raise InvalidPoints(
-                f"{name}: a point at x {one.col}, y {one.row} lies outside the {hw[1]} x {hw[0]} pixels of the image: "
-                "x counts columns and y rows, from the upper left corner"
+                f"{name}: a point at x {mark.col}, y {mark.row} lies outside the {hw[1]} x {hw[0]} pixels of the "
+                "image: x counts columns and y rows, from the upper left corner"
             )
     return tuple(
-        replace(one, row=min(max(one.row, 0), hw[0] - 1), col=min(max(one.col, 0), hw[1] - 1)) for one in marks
+        replace(mark, row=min(max(mark.row, 0), hw[0] - 1), col=min(max(mark.col, 0), hw[1] - 1)) for mark in marks
     )

@@ -42,7 +42,7 @@ class MarkedTotals:
 
     @property
     def n_objects(self) -> int:
-        """All marked objects."""
+        """Number of marked objects."""
         return sum(self.objects.values())
 
 
@@ -52,11 +52,11 @@ def marked_totals(lab: Lab, *, project_id: int) -> MarkedTotals:
         classes = repository_projects.project(session, project_id=project_id).objects
         n_images = sum(repository_images.count_images(session, project_id=project_id).values())
         complete = repository_counts.complete_images(session, project_id=project_id)
-        found = repository_counts.objects_per_image(session, project_id=project_id)
+        tallies = repository_counts.objects_per_image(session, project_id=project_id)
     sums: Counter[int] = Counter()
-    for tally in found.values():
+    for tally in tallies.values():
         sums.update(tally)
-    n_begun = len(found.keys() - complete)
+    n_begun = len(tallies.keys() - complete)
     return MarkedTotals(n_images, len(complete), n_begun, {label.id: sums[label.id] for label in classes})
 
 
@@ -121,26 +121,29 @@ def counts_of_project(
         images = list(repository_images.images(session, project_id=project_id))
     if image_ids is not None:
         wanted = set(image_ids)
-        images = [one for one in images if one.id in wanted]
-    images.sort(key=lambda one: not one.is_complete)
+        images = [image for image in images if image.id in wanted]
+    images.sort(key=lambda image: not image.is_complete)
     learned = 0
-    for number, n_waiting, _ in learning(run):
+    for done, n_waiting, _ in learning(run):
         learned = n_waiting
-        yield CountProgress(number, n_waiting + len(images))
+        yield CountProgress(done, n_waiting + len(images))
     is_instant = run(lambda learner: learner.record is None)  # a network knows its intervals from its training
     misses: dict[int, _Misses] = {}
-    for number, image in enumerate(images, start=1):
-        found = run(partial(_counted, image=image))
-        if image.is_complete and found.predicted is not None:
-            for one in found.predicted.counts:
-                tally = misses.setdefault(one.class_id, _Misses())
-                tally.true.append(float(one.marked))
-                tally.counted.append(one.count)
-        elif found.count is not None and is_instant:
-            spread = {class_id: spread_of(one.true, one.counted) for class_id, one in misses.items()}
-            found = replace(found, count=with_intervals(found.count, spread))
+    for done, image in enumerate(images, start=1):
+        progress = run(partial(_counted, image=image))
+        if image.is_complete and progress.predicted is not None:
+            for class_count in progress.predicted.counts:
+                tally = misses.setdefault(class_count.class_id, _Misses())
+                tally.true.append(float(class_count.marked))
+                tally.counted.append(class_count.count)
+        elif progress.count is not None and is_instant:
+            spread = {
+                class_id: spread_of(class_misses.true, class_misses.counted)
+                for class_id, class_misses in misses.items()
+            }
+            progress = replace(progress, count=with_intervals(progress.count, spread))
             run(partial(_keep_spread, spread=spread))
-        yield replace(found, done=learned + number, total=learned + len(images))
+        yield replace(progress, done=learned + done, total=learned + len(images))
 
 
 def _counted(learner: ProjectLearner, *, image: ImageInfo) -> CountProgress:
@@ -164,8 +167,11 @@ def _unaware(learner: ProjectLearner, image: ImageInfo) -> Counted | None:
 
 def _with_marked(predicted: ImageCount, count: ImageCount) -> ImageCount:
     """A prediction, told how many objects are marked."""
-    marked = {one.class_id: one.marked for one in count.counts}
-    return replace(predicted, counts=tuple(replace(one, marked=marked[one.class_id]) for one in predicted.counts))
+    marked = {class_count.class_id: class_count.marked for class_count in count.counts}
+    return replace(
+        predicted,
+        counts=tuple(replace(class_count, marked=marked[class_count.class_id]) for class_count in predicted.counts),
+    )
 
 
 def _keep_spread(learner: ProjectLearner, *, spread: dict[int, float]) -> None:

@@ -17,14 +17,14 @@ from fcnlab.domain.events import StoredPoint
 from fcnlab.domain.training import TrainingSpec
 from fcnlab.errors import InvalidSetting, NoPoints
 from fcnlab.lab import Lab
-from fcnlab.services.images.pictures import thumbnail_look
+from fcnlab.services.images.pictures import thumbnail_descriptor
 from fcnlab.services.training.training_points import TrainingPoints
 from fcnlab.storage.database import repository_counts, repository_images, repository_projects
 from fcnlab.storage.database.engine import reading
 
 
 class CountingPoints(TrainingPoints):
-    """What a network learns to count from. See TrainingPoints; what differs:
+    """Points of a project that a network learns to count from. See TrainingPoints; what differs:
 
     Images that are all marked take part without a point as well: nothing is there. Only they are held out. The
     background is a class even without a point, and every point counts one, whatever its source. Spacing and
@@ -53,8 +53,8 @@ class CountingPoints(TrainingPoints):
         self._complete_then = decided.get("complete") if as_of is not None else None
         super().__init__(lab, project_id, spec, image_ids=image_ids, plan=plan, as_of=as_of)
         self.spacing = float(decided.get("spacing") or self._usual_spacing())
-        known = replace(spec, magnification=float(decided.get("magnification") or spec.magnification))
-        self._spec = magnified(known, self.spacing, self.usual_hw())
+        decided_spec = replace(spec, magnification=float(decided.get("magnification") or spec.magnification))
+        self._spec = magnified(decided_spec, self.spacing, self.usual_hw())
 
     def plan(self) -> dict[str, Any]:
         """What was decided at the beginning, as plain values."""
@@ -96,15 +96,17 @@ class CountingPoints(TrainingPoints):
     def _refresh(self) -> None:
         super()._refresh()
         with reading(self._lab.sessions) as session:
-            found = self._complete_then
-            if found is None:
-                found = repository_counts.complete_images(session, project_id=self._project_id)
-            wanted = (int(one) for one in found)
-            self._complete = frozenset(one for one in wanted if self._wanted is None or one in self._wanted)
-            new = [one for one in sorted(self._complete) if one not in self._images]
-            self._images |= {one.id: one for one in repository_images.images_by_ids(session, image_ids=new)}
+            complete = self._complete_then
+            if complete is None:
+                complete = repository_counts.complete_images(session, project_id=self._project_id)
+            wanted = (int(image_id) for image_id in complete)
+            self._complete = frozenset(
+                image_id for image_id in wanted if self._wanted is None or image_id in self._wanted
+            )
+            new = [image_id for image_id in sorted(self._complete) if image_id not in self._images]
+            self._images |= {image.id: image for image in repository_images.images_by_ids(session, image_ids=new)}
         self._complete &= frozenset(self._images)
-        self._points |= {one: [] for one in self._complete if one not in self._points}
+        self._points |= {image_id: [] for image_id in self._complete if image_id not in self._points}
         self._hold_out_alike(new)
 
     def _classes_with_points(self) -> tuple[tuple[int, str], ...]:
@@ -128,25 +130,27 @@ class CountingPoints(TrainingPoints):
         ids = sorted(self._points)
         background = self.classes[0][0]
 
-        def places(image_id: int) -> list[int]:
-            ids = (one.point.class_id for one in self._points[image_id])
+        def class_indices(image_id: int) -> list[int]:
+            ids = (stored.point.class_id for stored in self._points[image_id])
             return [0 if class_id == background else class_id + 1 for class_id in ids]
 
         chosen = held_out_counts(
-            groups_alike([thumbnail_look(self._lab, self._images[image_id]) for image_id in ids]),
-            [np.array(places(one), np.int64) for one in ids],
-            [one in self._complete for one in ids],
+            groups_alike([thumbnail_descriptor(self._lab, self._images[image_id]) for image_id in ids]),
+            [np.array(class_indices(image_id), np.int64) for image_id in ids],
+            [image_id in self._complete for image_id in ids],
             share=self._spec.holdout,
             rng=np.random.default_rng(self._spec.seed),
         )
-        return frozenset(ids[one] for one in chosen)
+        return frozenset(ids[index] for index in chosen)
 
     def _usual_spacing(self) -> float:
         background = self.classes[0][0]
         objects, complete = [], []
         for image_id, points in self._counting(held=False):
-            its = [one.point for one in points if one.point.class_id != background]
-            objects.append((np.array([one.row for one in its], float), np.array([one.col for one in its], float)))
+            its = [stored.point for stored in points if stored.point.class_id != background]
+            objects.append(
+                (np.array([point.row for point in its], float), np.array([point.col for point in its], float))
+            )
             complete.append(self._is_complete(image_id))
         return usual_spacing(objects, complete, self.usual_hw())
 

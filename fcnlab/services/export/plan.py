@@ -22,7 +22,7 @@ from fcnlab.domain.project import ClassLabel, Project
 from fcnlab.errors import ExportFailed, FcnlabError, NoPoints
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import is_unreadable, may_pass
-from fcnlab.services.images.pictures import thumbnail_look
+from fcnlab.services.images.pictures import thumbnail_descriptor
 from fcnlab.services.live.fitting import ProjectLearner
 from fcnlab.services.live.mask_source import MaskSource
 from fcnlab.services.live.masks import keep_mask
@@ -89,7 +89,7 @@ class Splitter:
 
     def _look(self, image: ImageInfo) -> NDArray[np.float32]:
         try:
-            return thumbnail_look(self._lab, image)
+            return thumbnail_descriptor(self._lab, image)
         except (FcnlabError, OSError):  # the export names it when its turn comes
             return np.zeros(SIDE * SIDE, np.float32)
 

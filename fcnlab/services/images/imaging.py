@@ -41,7 +41,7 @@ class ImagingProgress:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """Every so manieth pixel of an image as its file holds it, to try settings on.
+    """Every n-th pixel of an image as its file holds it, to try settings on.
 
     Attributes:
         pixels: (h, w) or (h, w, C), at most SAMPLE_SIDE on each side.
@@ -65,11 +65,11 @@ class Sample:
 
 
 def sample_of(lab: Lab, image: ImageInfo) -> Sample:
-    """What there is to choose from in an image. Raises ImportRefused: the original is gone or damaged."""
+    """The sample of an image: its channels and their ranges. Raises ImportRefused: the original is gone or damaged."""
     decoded = _decoded(lab, image)
     step = -(-max(decoded.pixels.shape[:2]) // SAMPLE_SIDE)
     pixels = np.ascontiguousarray(decoded.pixels[::step, ::step])
-    channels = [pixels] if pixels.ndim == 2 else [pixels[..., place] for place in range(pixels.shape[2])]
+    channels = [pixels] if pixels.ndim == 2 else [pixels[..., index] for index in range(pixels.shape[2])]
     ranges = tuple(_range(known_values(channel, decoded.nodata)) for channel in channels)
     return Sample(pixels, ranges, decoded.stated, decoded.is_window, decoded.nodata)
 
@@ -94,7 +94,7 @@ def _remake(lab: Lab, project: Project, imaging: Imaging) -> Iterator[ImagingPro
     before: dict[int, tuple[str, str]] = {}  # content and picture id of every image seen
     while True:
         with reading(lab.sessions) as session:
-            waiting = [one for one in _image_ids(session, project) if one not in before]
+            waiting = [image_id for image_id in _image_ids(session, project) if image_id not in before]
         total = len(before) + len(waiting)
         for image_id in waiting:
             with reading(lab.sessions) as session:
@@ -107,12 +107,13 @@ def _remake(lab: Lab, project: Project, imaging: Imaging) -> Iterator[ImagingPro
             except (ImportRefused, InvalidImage) as refusal:
                 refused = str(refusal)
             yield ImagingProgress(len(before), total, image.name, refused, fits)
-        if recipes and not any(_fits(one, imaging) for one in recipes.values()):
+        if recipes and not any(_fits(recipe, imaging) for recipe in recipes.values()):
             _forget(lab, before, recipes)
             numbers = ",".join(map(str, imaging.channels))
             raise InvalidSetting(f"no image of the project has the channels {numbers}: choose lower numbers")
         with writing(lab.sessions) as session:
-            if all(one in before for one in _image_ids(session, project)):  # else some were imported meanwhile
+            # Else some were imported meanwhile, and the loop goes on with them.
+            if all(image_id in before for image_id in _image_ids(session, project)):
                 repository_images.set_recipes(session, recipes=recipes)
                 repository_projects.set_imaging(session, project_id=project.id, imaging=imaging)
                 break
@@ -155,7 +156,7 @@ def parse_imaging(channels: str, limits: str) -> Imaging:
 
 def imaging_text(imaging: Imaging) -> tuple[str, str]:
     """Channels and limits as `parse_imaging` reads them; empty where images are taken as they come."""
-    limits = (AUTOMATIC if one is None else f"{one.low:g}:{one.high:g}" for one in imaging.limits)
+    limits = (AUTOMATIC if limit is None else f"{limit.low:g}:{limit.high:g}" for limit in imaging.limits)
     return ",".join(map(str, imaging.channels)), ",".join(limits)
 
 

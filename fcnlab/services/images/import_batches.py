@@ -39,7 +39,7 @@ class Candidate:
         done: how many files were looked at, this one included.
         name: what it shall be called.
         refused: why it does not come in.
-        known: the image of the project that has its content already.
+        existing: the image of the project that has its content already.
         copy: its file, beside the originals; gone when `files` is closed, unless it was kept.
         n_values: how many its pixels are, channels counted one by one.
         pixel_size: of a page of a stack, whose own file cannot say it in every unit.
@@ -49,7 +49,7 @@ class Candidate:
     done: int
     name: str
     refused: FcnlabError | None = None
-    known: ImageInfo | None = None
+    existing: ImageInfo | None = None
     copy: Staged | None = None
     n_values: int = 0
     pixel_size: PixelSize | None = None
@@ -101,10 +101,10 @@ def stored(lab: Lab, candidates: Generator[Candidate], project: Project) -> Iter
                     waiting.append(
                         None if candidate.copy is None else decoders.submit(_ready, lab, candidate, project, large)
                     )
-                    is_full = len(batch) == size or sum(one.n_values for one in batch) > LARGE_VALUES
+                    is_full = len(batch) == size or sum(queued.n_values for queued in batch) > LARGE_VALUES
                     if is_full:
                         break
-                results = [None if one is None else one.result() for one in waiting]
+                results = [None if future is None else future.result() for future in waiting]
                 arrivals, project = _store(lab, batch, results, project, large)
             finally:
                 for future in waiting:
@@ -150,14 +150,14 @@ def _ready(lab: Lab, candidate: Candidate, project: Project, large: threading.Lo
 def _made(lab: Lab, candidate: Candidate, project: Project) -> Ready:
     copy, name = candidate.copy, candidate.name
     assert copy is not None
-    found = decode(copy.path, name=name, max_pixels=lab.settings.max_pixels)
+    decoded = decode(copy.path, name=name, max_pixels=lab.settings.max_pixels)
     try:
         rgb, recipe = make_picture(
-            found.pixels,
+            decoded.pixels,
             wanted=project.imaging,
-            stated=found.stated,
-            is_window=found.is_window,
-            nodata=found.nodata,
+            stated=decoded.stated,
+            is_window=decoded.is_window,
+            nodata=decoded.nodata,
         )
     except InvalidImage as refusal:
         raise InvalidImage(f"{name}: {refusal}") from refusal
@@ -165,20 +165,20 @@ def _made(lab: Lab, candidate: Candidate, project: Project) -> Ready:
         rgb,
         folders=lab.folders,
         picture_id=picture_name(copy.content_hash, recipe.imaging),
-        lossless=found.extension != "jpg",
+        lossless=decoded.extension != "jpg",
         keep=candidate.files,
     )
-    height, width = found.pixels.shape[:2]
+    height, width = decoded.pixels.shape[:2]
     return Ready(
         copy=copy,
         parts=parts,
-        extension=found.extension,
+        extension=decoded.extension,
         image_hw=(height, width),
-        dtype=str(found.pixels.dtype),
-        channels=found.channels,
-        turned=found.turned,
+        dtype=str(decoded.pixels.dtype),
+        channels=decoded.channels,
+        turned=decoded.turned,
         recipe=recipe,
-        pixel_size=candidate.pixel_size or found.pixel_size,
+        pixel_size=candidate.pixel_size or decoded.pixel_size,
     )
 
 
@@ -191,16 +191,16 @@ def _store(
 ) -> tuple[list[Arrival], Project]:
     """What became of a batch; and the project, whose imaging may have changed, so that pictures were made again."""
     while True:
-        ready = [one for one in results if isinstance(one, Ready)]
+        ready = [result for result in results if isinstance(result, Ready)]
         if not ready:
             return [_arrival(*pair) for pair in zip(batch, results, strict=True)], project
-        flush_together([path for one in ready for path in (one.copy.path, *(part for part, _ in one.parts))])
+        flush_together([path for image in ready for path in (image.copy.path, *(part for part, _ in image.parts))])
         # Inside the transaction, so that deleting another project with the same content cannot come between.
         with writing(lab.sessions) as session:
             now = repository_projects.project(session, project_id=project.id)
             if now.imaging == project.imaging:
                 outcomes = _added(lab, session, list(zip(batch, results, strict=True)), project_id=project.id)
-                flush_folders({path.parent for one in ready for path in _places(lab, one)})
+                flush_folders({path.parent for image in ready for path in _places(lab, image)})
                 return [_arrival(*pair) for pair in zip(batch, outcomes, strict=True)], now
         project = now
         results = [
@@ -221,8 +221,8 @@ def _arrival(candidate: Candidate, outcome: tuple[ImageInfo, bool] | Ready | Fcn
         return Arrival(candidate.done, image.name, image, is_new=is_new)
     if isinstance(outcome, FcnlabError):
         return Arrival(candidate.done, candidate.name, refused=outcome)
-    name = candidate.name if candidate.known is None else candidate.known.name
-    return Arrival(candidate.done, name, candidate.known, refused=candidate.refused)
+    name = candidate.name if candidate.existing is None else candidate.existing.name
+    return Arrival(candidate.done, name, candidate.existing, refused=candidate.refused)
 
 
 def _added(
@@ -230,7 +230,7 @@ def _added(
 ) -> list[tuple[ImageInfo, bool] | FcnlabError | None]:
     """For what is ready, its image, and whether it is new: the same content may have come in meanwhile."""
     contents = [ready.copy.content_hash for _, ready in batch if isinstance(ready, Ready)]
-    known = repository_images.images_by_hashes(session, project_id=project_id, content_hashes=contents)
+    existing = repository_images.images_by_hashes(session, project_id=project_id, content_hashes=contents)
     position = repository_images.next_position(session, project_id=project_id)
     outcomes: list[tuple[ImageInfo, bool] | FcnlabError | None] = []
     for candidate, ready in batch:
@@ -238,12 +238,12 @@ def _added(
             outcomes.append(ready)
             continue
         content_hash = ready.copy.content_hash
-        is_new = content_hash not in known
+        is_new = content_hash not in existing
         if is_new:
             for part, path in ready.parts:
                 part.replace(path)
             filestore.keep(ready.copy, folders=lab.folders, extension=ready.extension)
-            known[content_hash] = repository_images.add_image(
+            existing[content_hash] = repository_images.add_image(
                 session,
                 project_id=project_id,
                 name=candidate.name,
@@ -258,5 +258,5 @@ def _added(
                 now=lab.clock(),
             )
             position += 1
-        outcomes.append((known[content_hash], is_new))
+        outcomes.append((existing[content_hash], is_new))
     return outcomes

@@ -50,10 +50,10 @@ def import_folder(
     base = folder.expanduser().resolve()
     roots = None if allow_anywhere else [root.expanduser().resolve() for root in lab.settings.import_roots]
     _refuse_folder(folder, base=base, roots=roots)
-    found = sorted(path for path in base.rglob("*") if path.is_file() and not _is_hidden(path.relative_to(base)))
+    paths = sorted(path for path in base.rglob("*") if path.is_file() and not _is_hidden(path.relative_to(base)))
     files: Files = [
         (path.relative_to(base).as_posix(), path if _is_image(path) else _of_another_kind(path.name))
-        for path in found
+        for path in paths
         if _is_inside(path.resolve(), roots)
     ]
     if all(isinstance(source, NotAnImage) for _, source in files):
@@ -95,13 +95,13 @@ class Upload(Protocol):
     name: str
 
     def getbuffer(self) -> memoryview:
-        """All of it."""
+        """The whole content."""
 
     def read(self, size: int = -1, /) -> bytes:
-        """Some of it."""
+        """The next bytes of the content."""
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Go to a place in it."""
+        """Go to a byte of the content."""
 
 
 def import_uploads(
@@ -142,7 +142,7 @@ def import_path(
 
 
 def allows_uris(lab: Lab) -> bool:
-    """Whether there is any address one may import from."""
+    """Whether the settings allow to import from any address."""
     return bool(lab.settings.import_schemes)
 
 
@@ -161,12 +161,14 @@ def import_named(lab: Lab, text: str, *, project_id: int, with_masks: bool = Fal
     if path.exists() or not any(letter in text for letter in "*?["):
         return import_path(lab, path, project_id=project_id, allow_anywhere=True, with_masks=with_masks)
     try:
-        found = [one for one in sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor)))) if one.is_file()]
+        matches = [
+            match for match in sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor)))) if match.is_file()
+        ]
     except (NotImplementedError, ValueError) as failure:
         raise ImportRefused(f"{text} is no pattern ({failure}): write it like 'photos/**/*.tif'") from failure
-    if not found:
+    if not matches:
         raise ImportRefused(f"{text} fits no file; check the pattern")
-    files: Files = [(str(one), one if _is_image(one) else _of_another_kind(one.name)) for one in found]
+    files: Files = [(str(match), match if _is_image(match) else _of_another_kind(match.name)) for match in matches]
     return import_files(lab, _told_from_masks(files, with_masks=with_masks), project_id=project_id)
 
 
@@ -219,14 +221,14 @@ def masks_beside(names: Sequence[str]) -> dict[str, str]:
     {'a/plant_mask.png': 'a/plant.jpg'}
     """
     by_stem = {str(PurePosixPath(name).with_suffix("")).casefold(): name for name in names}
-    found = {}
+    masks = {}
     for name in names:
         path = PurePosixPath(name)
         ending = MASK_ENDING.fullmatch(path.stem)
         picture = by_stem.get(str(path.with_name(ending[1])).casefold()) if ending else None
         if picture is not None:
-            found[name] = picture
-    return found
+            masks[name] = picture
+    return masks
 
 
 def _told_from_masks(files: Files, *, with_masks: bool) -> Files:
@@ -260,9 +262,9 @@ def _files_of_zip(archive: ZipArchive, *, name: str) -> Files:
         if not _is_hidden(entry.name)
     ]
     refused = [
-        (one.name, ImportRefused(f"{clean_file_name(one.name)} in {name} is left out: {one.reason}"))
-        for one in archive.left_out
-        if not _is_hidden(one.name)
+        (skipped.name, ImportRefused(f"{clean_file_name(skipped.name)} in {name} is left out: {skipped.reason}"))
+        for skipped in archive.left_out
+        if not _is_hidden(skipped.name)
     ]
     return [*files, *refused]
 

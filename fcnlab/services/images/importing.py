@@ -137,15 +137,15 @@ def make_exhibits(lab: Lab, image: ImageInfo) -> None:
     )
 
 
-def name_of_page(name: str, place: int, count: int) -> str:
-    """What an image of a stack is called, `place` counted from 0.
+def name_of_page(name: str, index: int, count: int) -> str:
+    """What an image of a stack is called, `index` counted from 0.
 
     >>> name_of_page("day/stack.ome.tif", 0, 12)
     'day/stack_001.tif'
     """
     path = PurePosixPath(name)
     stem = path.stem.removesuffix(".ome") or "stack"
-    return str(path.with_name(f"{stem}_{place + 1:0{max(3, len(str(count)))}d}.tif"))
+    return str(path.with_name(f"{stem}_{index + 1:0{max(3, len(str(count)))}d}.tif"))
 
 
 def clean_file_name(name: str) -> str:
@@ -165,47 +165,53 @@ def _import_each(
     lab: Lab, files: Iterable[tuple[str, Source | ImportRefused]], project: Project, *, total: int | None
 ) -> Iterator[ImportProgress]:
     with storage_explained(outcome=NOT_IMPORTED):
-        for one in stored(lab, _candidates(lab, files, project), project):
-            if one.image is None:
-                is_set_aside = isinstance(one.refused, NotAnImage)
-                yield ImportProgress(one.done, total, one.name, refused=str(one.refused), is_set_aside=is_set_aside)
+        for arrival in stored(lab, _candidates(lab, files, project), project):
+            if arrival.image is None:
+                is_set_aside = isinstance(arrival.refused, NotAnImage)
+                yield ImportProgress(
+                    arrival.done, total, arrival.name, refused=str(arrival.refused), is_set_aside=is_set_aside
+                )
             else:
-                yield ImportProgress(one.done, total, one.name, image_id=one.image.id, duplicate=not one.is_new)
+                yield ImportProgress(
+                    arrival.done, total, arrival.name, image_id=arrival.image.id, duplicate=not arrival.is_new
+                )
 
 
 def _candidates(
     lab: Lab, files: Iterable[tuple[str, Source | ImportRefused]], project: Project
 ) -> Generator[Candidate]:
     """Every image of every file, its file copied; a candidate that is given away is closed by whoever takes it."""
-    known = KnownContents(lab, project_id=project.id)
+    contents = KnownContents(lab, project_id=project.id)
     for done, (raw_name, source) in enumerate(files, start=1):
         name = clean_file_name(raw_name)
         try:
             if isinstance(source, ImportRefused):
                 raise source
-            yield from _candidates_of_file(lab, name, source, known, done=done)
+            yield from _candidates_of_file(lab, name, source, contents, done=done)
         except (ImportRefused, InvalidImage) as refusal:
             yield Candidate(done, name, refused=refusal)
 
 
-def _candidates_of_file(lab: Lab, name: str, source: Source, known: KnownContents, *, done: int) -> Iterator[Candidate]:
+def _candidates_of_file(
+    lab: Lab, name: str, source: Source, contents: KnownContents, *, done: int
+) -> Iterator[Candidate]:
     """The image of a file, or those of a stack one by one: new ones, known ones, and those that cannot be read."""
     with ExitStack() as files:
         copy = files.enter_context(filestore.staged(source, folders=lab.folders, name=name))
-        image = known.image(copy.content_hash)
+        image = contents.image(copy.content_hash)
         if image is not None:
-            yield Candidate(done, name, known=image)
+            yield Candidate(done, name, existing=image)
             return
         with open_image(copy.path, name=name, max_pixels=lab.settings.max_pixels) as opened:
             header = opened.header
             if header.count > 1:
                 failures = 0
-                for place in range(header.count):
-                    page = _page(lab, name_of_page(name, place, header.count), opened, place, known, done=done)
+                for index in range(header.count):
+                    page = _page(lab, name_of_page(name, index, header.count), opened, index, contents, done=done)
                     yield page
                     failures = 0 if page.refused is None else failures + 1
-                    if failures == FAILURES_MOST and place + 1 < header.count:
-                        yield Candidate(done, name, refused=_rest_left_out(name, place + 1, header.count))
+                    if failures == FAILURES_MOST and index + 1 < header.count:
+                        yield Candidate(done, name, refused=_rest_left_out(name, index + 1, header.count))
                         return
                 return
             n_values = header.stored_hw[0] * header.stored_hw[1] * header.channels
@@ -218,16 +224,16 @@ def _rest_left_out(name: str, seen: int, count: int) -> ImportRefused:
     )
 
 
-def _page(lab: Lab, name: str, opened: ImageSource, place: int, known: KnownContents, *, done: int) -> Candidate:
+def _page(lab: Lab, name: str, opened: ImageSource, index: int, contents: KnownContents, *, done: int) -> Candidate:
     """An image of a stack in a file of its own, which depends on its pixels alone."""
     try:
-        page = opened.image(place)
+        page = opened.image(index)
     except ImportRefused as refusal:
         return Candidate(done, name, refused=refusal)
     with ExitStack() as files:
         copy = files.enter_context(filestore.staged_by(partial(write_page, page=page), folders=lab.folders))
-        image = known.image(copy.content_hash)
+        image = contents.image(copy.content_hash)
         if image is not None:
-            return Candidate(done, name, known=image)
+            return Candidate(done, name, existing=image)
         n_values = page.pixels.size
         return Candidate(done, name, copy=copy, n_values=n_values, pixel_size=page.pixel_size, files=files.pop_all())

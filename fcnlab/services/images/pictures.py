@@ -32,8 +32,8 @@ from fcnlab.storage.image_readers.tiff_notes import write_page
 def projects_of_images(lab: Lab, *, image_ids: Collection[int]) -> dict[int, int]:
     """Project id by image id; images that do not exist are left out."""
     with reading(lab.sessions) as session:
-        found = repository_images.images_by_ids(session, image_ids=sorted(image_ids))
-    return {image.id: image.project_id for image in found}
+        images = repository_images.images_by_ids(session, image_ids=sorted(image_ids))
+    return {image.id: image.project_id for image in images}
 
 
 def hash_of(file: InputFile, *, max_pixels: int) -> str:
@@ -76,7 +76,7 @@ class PictureSizes:
     @cached_property
     def _names(self) -> ImageNames:
         names = [file.relative_to(self._folder).as_posix() for file in self._files]
-        return ImageNames((name, place, (0, 0)) for place, name in enumerate(names))
+        return ImageNames((name, index, (0, 0)) for index, name in enumerate(names))
 
     def named_hw(self, name: str, hw: tuple[int, int] | None) -> tuple[str, tuple[int, int]]:
         """The name and size of an image, from its file where there is one. Raises ImportRefused: no size is known."""
@@ -88,20 +88,20 @@ class PictureSizes:
             if hw[0] * hw[1] > MOST_PIXELS:
                 raise ImportRefused(f"{hw[1]} x {hw[0]} pixels are more than any mask may have")
             return clean_file_name(name), hw
-        known = self._names.find(name)
-        with open_image(self._files[known.id], name=known.name, max_pixels=MOST_PIXELS) as source:
-            found = source.header.hw
-        if hw is not None and hw != found:
+        named = self._names.find(name)
+        with open_image(self._files[named.id], name=named.name, max_pixels=MOST_PIXELS) as source:
+            image_hw = source.header.hw
+        if hw is not None and hw != image_hw:
             raise ImportRefused(
-                f"the labels are for {hw[1]} x {hw[0]} pixels, {known.name} has {found[1]} x {found[0]}"
+                f"the labels are for {hw[1]} x {hw[0]} pixels, {named.name} has {image_hw[1]} x {image_hw[0]}"
             )
-        return known.name, found
+        return named.name, image_hw
 
 
 def _data_set_of(labels: Path) -> Path:
     """The folder in which the images of labels may lie: `images` beside `labels`."""
     folder = labels if labels.is_dir() else labels.parent
-    return next((one.parent for one in (folder, *folder.parents) if one.name == LABELS), folder)
+    return next((ancestor.parent for ancestor in (folder, *folder.parents) if ancestor.name == LABELS), folder)
 
 
 _MAKING = threading.Lock()
@@ -145,17 +145,17 @@ def _has_tiles(lab: Lab, image: ImageInfo) -> bool:
     return not is_in_tiles(image.hw) or tiles_folder(lab.folders.shown, picture_id=image.picture_id).is_dir()
 
 
-def thumbnail_look(lab: Lab, image: ImageInfo) -> NDArray[np.float32]:
-    """A picture as `core.training.splits.look` has it, by its thumbnail; read once in a process.
+def thumbnail_descriptor(lab: Lab, image: ImageInfo) -> NDArray[np.float32]:
+    """The descriptor of a picture by its thumbnail, see `core.training.splits.look`; read once in a process.
 
     Raises ImportRefused: the original is gone too.
     """
-    return _look_of(thumbnail_file(lab, image))
+    return _descriptor_of(thumbnail_file(lab, image))
 
 
 @lru_cache(maxsize=20_000)
-def _look_of(thumbnail: Path) -> NDArray[np.float32]:
-    """By its path, which names its content: 1 kB each, not to be written to."""
+def _descriptor_of(thumbnail: Path) -> NDArray[np.float32]:
+    """The descriptor by the thumbnail's path, which names its content: 1 kB each, not to be written to."""
     with Image.open(thumbnail) as small:
         vector = look(np.asarray(small.convert("RGB"), np.uint8))
     vector.setflags(write=False)

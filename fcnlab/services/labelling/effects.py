@@ -85,7 +85,7 @@ def _accept(context: EventContext) -> Effect:
         raise InvalidEvent(f"the objects of an image are all marked or not; got {complete!r}")
     points = _listed_points(context, image, what="what is accepted", most=MAX_ACCEPTED)
     stored = newest_per_pixel(repository_points.points_of_image(context.session, image_id=image.id))
-    marked = {one.point for one in stored}
+    marked = {stored_point.point for stored_point in stored}
     uid_of = {point: uid for uid, point in reversed(points.items()) if point not in marked}
     fresh = {uid: point for point, uid in reversed(uid_of.items())}
     _store_points(context, image, fresh, PointSource.ACCEPTED)
@@ -213,7 +213,9 @@ def edited_class(session: Session, *, project_id: int, label: ClassLabel) -> Cla
     label = replace(label, name=clean_name(label.name))
     live = repository_projects.live_classes(session, project_id=project_id)
     was = next((other.colour.lower() for other in live if other.id == label.id), "")
-    twin = next((one for one in live if one.id != label.id and one.colour.lower() == label.colour.lower()), None)
+    twin = next(
+        (other for other in live if other.id != label.id and other.colour.lower() == label.colour.lower()), None
+    )
     if twin is not None and label.colour.lower() != was:  # projects of old have doubled colours: they can be renamed
         raise InvalidClasses(f"{twin.name!r} has the colour {label.colour} already: choose another one")
     return repository_projects.edit_class(session, project_id=project_id, label=label)
@@ -290,7 +292,7 @@ def _listed_points(context: EventContext, image: ImageOutline, *, what: str, mos
         repository_projects.class_label(context.session, project_id=context.project_id, class_id=class_id)
     for point in points:  # all of them, or none
         _check_inside(image, point)
-    return {f"{context.client_id}:{context.event.seq}.{place}": point for place, point in enumerate(points, start=1)}
+    return {f"{context.client_id}:{context.event.seq}.{index}": point for index, point in enumerate(points, start=1)}
 
 
 def _is_marked(context: EventContext, image: ImageOutline, point: Point) -> bool:

@@ -85,8 +85,8 @@ def apply_events(lab: Lab, batch: EventBatch, *, project_id: int, labeller: str)
     with writing(lab.sessions) as session:
         task = repository_projects.task_of(session, project_id=project_id)
         now = lab.clock()
-        known = repository_events.acknowledged(session, client_id=batch.client_id)
-        fresh = fresh_events(batch, acknowledged=known)
+        last_seq = repository_events.acknowledged(session, client_id=batch.client_id)
+        fresh = fresh_events(batch, acknowledged=last_seq)
         for event in fresh:
             reason = _apply(session, event, batch.client_id, project_id=project_id, task=task, labeller=who, now=now)
             if reason is None:
@@ -94,7 +94,7 @@ def apply_events(lab: Lab, batch: EventBatch, *, project_id: int, labeller: str)
             else:
                 refusals.append(Refusal(event.seq, event.kind, reason))
     return AppliedBatch(
-        acknowledged=fresh[-1].seq if fresh else known,
+        acknowledged=fresh[-1].seq if fresh else last_seq,
         refusals=tuple(refusals),
         changed_images=frozenset(event.image_id for event in changed if event.kind not in CLASS_KINDS),
         changed_classes=any(event.kind in CLASS_KINDS for event in changed),
@@ -168,18 +168,18 @@ def set_image_state(lab: Lab, *, image_id: int, state: ImageState, labeller: str
         UnknownImage: no such image.
     """
     with reading(lab.sessions) as session:
-        found = repository_images.find_outline(session, image_id=image_id)
-    if found is None:
+        outline = repository_images.find_outline(session, image_id=image_id)
+    if outline is None:
         raise UnknownImage(f"there is no image {image_id}; its project may have been deleted")
     event = Event(seq=1, kind=EventKind.STATE, image_id=image_id, payload={"state": state.value})
     batch = EventBatch(client_id=f"state-{uuid.uuid4().hex}", events=(event,))
-    return apply_events(lab, batch, project_id=found.project_id, labeller=labeller)
+    return apply_events(lab, batch, project_id=outline.project_id, labeller=labeller)
 
 
 def _apply(
     session: Session, event: Event, client_id: str, *, project_id: int, task: Task, labeller: str, now: datetime
 ) -> str | None:
-    """Store one event with its effect; the reason when it was refused."""
+    """Store one event with its effect; the reason when it was refused, else None."""
     outline = repository_images.find_outline(session, image_id=event.image_id)
     image = outline if outline is not None and outline.project_id == project_id else None
     reason = None

@@ -25,14 +25,14 @@ def layers_of(strokes: Sequence[StoredStroke], points: Iterable[StoredPoint]) ->
 
     Clicks before the first stroke need no layer: what lies below obeys them. Imported points never lie over strokes.
     """
-    after = list(accumulate((one.after_point for one in strokes), max))
+    after = list(accumulate((stroke.after_point for stroke in strokes), max))
     clicked: list[list[StoredPoint]] = [[] for _ in range(len(strokes) + 1)]
-    by_hand = (one for one in points if one.source is not PointSource.IMPORT)
-    for point in sorted(by_hand, key=lambda one: one.id):
+    by_hand = (point for point in points if point.source is not PointSource.IMPORT)
+    for point in sorted(by_hand, key=lambda click: click.id):
         clicked[bisect_left(after, point.id)].append(point)
     layers: list[Layer] = []
     for stored, later in zip(strokes, clicked[1:], strict=True):
-        layers += [stored.stroke, *(one.point for one in later)]
+        layers += [stored.stroke, *(click.point for click in later)]
     return tuple(layers)
 
 

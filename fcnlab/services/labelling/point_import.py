@@ -88,23 +88,23 @@ def add_in(session: Session, additions: Collection[Addition], *, project_id: int
     outlines: dict[int, ImageOutline] = {}
     marked: set[tuple[int, Point]] = set()  # where the project counts: a second point there is no second object
     rows = []
-    for seq, one in enumerate(additions, start=1):
-        if one.image_id not in outlines:
-            outlines[one.image_id] = _changeable(session, one.image_id, project_id, place=one.place)
+    for seq, addition in enumerate(additions, start=1):
+        if addition.image_id not in outlines:
+            outlines[addition.image_id] = _changeable(session, addition.image_id, project_id, place=addition.place)
             if project.task is Task.COUNTS:
-                there = newest_per_pixel(repository_points.points_of_image(session, image_id=one.image_id))
-                marked |= {(one.image_id, stored.point) for stored in there}
-        point, labeller = one.point, _checked(one, outlines[one.image_id], classes)
-        if (one.image_id, point) in marked:
+                there = newest_per_pixel(repository_points.points_of_image(session, image_id=addition.image_id))
+                marked |= {(addition.image_id, stored.point) for stored in there}
+        point, labeller = addition.point, _checked(addition, outlines[addition.image_id], classes)
+        if (addition.image_id, point) in marked:
             continue
         if project.task is Task.COUNTS:
-            marked.add((one.image_id, point))
-        stored = StoredPoint(f"{client_id}:{seq}", one.image_id, point, labeller, one.source, now)
-        payload = {"row": point.row, "col": point.col, "class_id": point.class_id, "source": one.source.value}
-        payload |= one.details
-        event = Event(seq=seq, kind=EventKind.ADD, image_id=one.image_id, payload=payload)
+            marked.add((addition.image_id, point))
+        stored = StoredPoint(f"{client_id}:{seq}", addition.image_id, point, labeller, addition.source, now)
+        payload = {"row": point.row, "col": point.col, "class_id": point.class_id, "source": addition.source.value}
+        payload |= addition.details
+        event = Event(seq=seq, kind=EventKind.ADD, image_id=addition.image_id, payload=payload)
         rows.append(StoredAddition(event, stored))
-    repository_points.add_points(session, project_id=project_id, stored=[one.stored for one in rows])
+    repository_points.add_points(session, project_id=project_id, stored=[row.stored for row in rows])
     repository_events.record_additions(session, rows, client_id=client_id, project_id=project_id)
     for outline in outlines.values():
         if outline.state is ImageState.NEW:
@@ -134,22 +134,34 @@ def replace_keypoints(
         InvalidPoints: the image is gone or done, or a point cannot be stored. Nothing was changed.
     """
     who = clean_name(labeller)
-    wanted = {(one.point, one.group): one for one in keypoints}
-    names = {one.name for one in keypoints if one.name}
-    pixels = {(one.point.row, one.point.col) for one in keypoints}
+    wanted = {(keypoint.point, keypoint.group): keypoint for keypoint in keypoints}
+    names = {keypoint.name for keypoint in keypoints if keypoint.name}
+    pixels = {(keypoint.point.row, keypoint.point.col) for keypoint in keypoints}
     with writing(lab.sessions) as session:
         now = lab.clock()
         stored = _keypoints_of(session, image_id=image_id, labeller=who)
         gone = [
             uid
-            for uid, one in stored.items()
-            if (one.point, one.group) not in wanted
-            and (groups is None or one.group in groups or one.name in names or (one.point.row, one.point.col) in pixels)
+            for uid, keypoint in stored.items()
+            if (keypoint.point, keypoint.group) not in wanted
+            and (
+                groups is None
+                or keypoint.group in groups
+                or keypoint.name in names
+                or (keypoint.point.row, keypoint.point.col) in pixels
+            )
         ]
-        there = {(one.point, one.group) for one in stored.values()}
+        there = {(keypoint.point, keypoint.group) for keypoint in stored.values()}
         new = [
-            Addition(image_id, one.point, who, PointSource.CLICK, place, {"group": one.group, "keypoint": one.name})
-            for key, one in wanted.items()
+            Addition(
+                image_id,
+                keypoint.point,
+                who,
+                PointSource.CLICK,
+                place,
+                {"group": keypoint.group, "keypoint": keypoint.name},
+            )
+            for key, keypoint in wanted.items()
             if key not in there
         ]
         add_in(session, new, project_id=project_id, now=now)
@@ -168,7 +180,7 @@ def stored_keypoints(lab: Lab, *, image_id: int, labeller: str) -> tuple[Keypoin
 def _keypoints_of(session: Session, *, image_id: int, labeller: str) -> dict[str, Keypoint]:
     """The live points of a labeller by their uid; one stored without a group is of that of its class."""
     stored = repository_points.points_of_image(session, image_id=image_id)
-    points = {one.uid: one.point for one in stored if one.labeller == labeller}
+    points = {stored_point.uid: stored_point.point for stored_point in stored if stored_point.labeller == labeller}
     told = repository_events.payloads_of_points(session, uids=points)
     return {
         uid: Keypoint(point, told.get(uid, {}).get("group", point.class_id), told.get(uid, {}).get("keypoint", ""))
@@ -205,22 +217,22 @@ def _changeable(session: Session, image_id: int, project_id: int, *, place: str)
     return outline
 
 
-def _checked(one: Addition, image: ImageOutline, classes: Collection[int]) -> str:
+def _checked(addition: Addition, image: ImageOutline, classes: Collection[int]) -> str:
     """The cleaned name of the labeller of a point that can be stored."""
-    point = one.point
-    if any(abs(number) > MAX_ID for number in (point.row, point.col, point.class_id)):
-        raise InvalidPoints(f"{one.place}: its numbers are too large")
+    point = addition.point
+    if any(abs(value) > MAX_ID for value in (point.row, point.col, point.class_id)):
+        raise InvalidPoints(f"{addition.place}: its numbers are too large")
     if not (0 <= point.row < image.height and 0 <= point.col < image.width):
         raise InvalidPoints(
-            f"{one.place}: row {point.row}, column {point.col} is outside the image of {image.height} rows and "
+            f"{addition.place}: row {point.row}, column {point.col} is outside the image of {image.height} rows and "
             f"{image.width} columns"
         )
     if point.class_id not in classes:
-        raise InvalidPoints(f"{one.place}: the project has no class {point.class_id}")
+        raise InvalidPoints(f"{addition.place}: the project has no class {point.class_id}")
     try:
-        return clean_name(one.labeller)
+        return clean_name(addition.labeller)
     except FcnlabError as refusal:
-        raise InvalidPoints(f"{one.place}: {refusal}") from refusal
+        raise InvalidPoints(f"{addition.place}: {refusal}") from refusal
 
 
 DEFAULT_LABELLER = "import"
@@ -231,7 +243,7 @@ class PointsImported:
     """How many points of a table were added, and how many the project had already."""
 
     added: int
-    known: int
+    existing: int
 
 
 def export_points(lab: Lab, *, project_id: int, to: Path) -> int:
@@ -241,14 +253,14 @@ def export_points(lab: Lab, *, project_id: int, to: Path) -> int:
         UnknownProject: no such project.
         ExportFailed: the file cannot be written.
     """
-    moment = snapshot_of(lab, project_id=project_id, with_strokes=False)
+    snapshot = snapshot_of(lab, project_id=project_id, with_strokes=False)
     try:
-        write_whole(to, points_csv(point_rows(moment, moment.images)))
+        write_whole(to, points_csv(point_rows(snapshot, snapshot.images)))
     except OSError as failure:
         raise ExportFailed(
             f"{to} cannot be written ({failure.strerror or failure}); choose another folder"
         ) from failure
-    return len(moment.points)
+    return len(snapshot.points)
 
 
 def import_points(lab: Lab, file: Path, *, project_id: int, labeller: str = DEFAULT_LABELLER) -> PointsImported:
@@ -267,40 +279,41 @@ def import_points(lab: Lab, file: Path, *, project_id: int, labeller: str = DEFA
     lines = read_points_csv(file)
     with reading(lab.sessions) as session:
         labels = repository_projects.project(session, project_id=project_id).classes
-        images = {one.name: one for one in repository_images.images(session, project_id=project_id)}
-        known = {
-            (one.image_id, one.point) for one in repository_points.points_of_project(session, project_id=project_id)
+        images = {image.name: image for image in repository_images.images(session, project_id=project_id)}
+        existing = {
+            (stored.image_id, stored.point)
+            for stored in repository_points.points_of_project(session, project_id=project_id)
         }
     additions = []
     for line in lines:
-        one = _addition(line, file, images, labels, labeller)
-        if (one.image_id, one.point) not in known:
-            known.add((one.image_id, one.point))
-            additions.append(one)
+        addition = _addition(line, file, images, labels, labeller)
+        if (addition.image_id, addition.point) not in existing:
+            existing.add((addition.image_id, addition.point))
+            additions.append(addition)
     add_points_at_once(lab, additions, project_id=project_id)
-    return PointsImported(added=len(additions), known=len(lines) - len(additions))
+    return PointsImported(added=len(additions), existing=len(lines) - len(additions))
 
 
-def point_rows(moment: ProjectSnapshot, images: Iterable[ImageInfo]) -> Iterable[PointRow]:
+def point_rows(snapshot: ProjectSnapshot, images: Iterable[ImageInfo]) -> Iterable[PointRow]:
     """The table of points of these images, in the order of image names, rows, columns, classes."""
-    by_image = rows_by_image(moment, images, moment.project.class_ids())
-    names = {image.id: image.name for image in moment.images}
+    by_image = rows_by_image(snapshot, images, snapshot.project.class_ids())
+    names = {image.id: image.name for image in snapshot.images}
     for image_id in sorted(by_image, key=names.__getitem__):
         yield from by_image[image_id]
 
 
 def rows_by_image(
-    moment: ProjectSnapshot, images: Iterable[ImageInfo], class_ids: Collection[int]
+    snapshot: ProjectSnapshot, images: Iterable[ImageInfo], class_ids: Collection[int]
 ) -> dict[int, list[PointRow]]:
     """The rows of the table for each of these images with points of these classes, in the order of `point_rows`."""
     names = {image.id: image.name for image in images}
-    classes = {label.id: label.name for label in moment.project.classes if label.id in class_ids}
+    classes = {label.id: label.name for label in snapshot.project.classes if label.id in class_ids}
 
-    def place(stored: StoredPoint) -> tuple[object, ...]:
+    def sort_key(stored: StoredPoint) -> tuple[object, ...]:
         return stored.point, stored.created_at, stored.labeller, stored.source
 
-    found: dict[int, list[PointRow]] = {}
-    for stored in sorted((one for one in moment.points if one.image_id in names), key=place):
+    rows: dict[int, list[PointRow]] = {}
+    for stored in sorted((stored for stored in snapshot.points if stored.image_id in names), key=sort_key):
         point = stored.point
         if point.class_id in classes:
             row = (
@@ -313,8 +326,8 @@ def rows_by_image(
                 stored.source.value,
                 stored.created_at.isoformat(),
             )
-            found.setdefault(stored.image_id, []).append(row)
-    return found
+            rows.setdefault(stored.image_id, []).append(row)
+    return rows
 
 
 def _addition(
@@ -333,12 +346,12 @@ def _addition(
 
 
 def _class_id(values: dict[str, str], labels: tuple[ClassLabel, ...], place: str) -> int:
-    name, number = values.get("class", ""), values.get("class_id", "")
+    name, class_id = values.get("class", ""), values.get("class_id", "")
     for label in labels:
-        if label.name == name if name else str(label.id) == number.strip():
+        if label.name == name if name else str(label.id) == class_id.strip():
             return label.id
-    known = ", ".join(f"{label.name} ({label.id})" for label in labels)
-    raise InvalidPoints(f"{place}: the project has no class {name or number!r}; it has {known}")
+    choices = ", ".join(f"{label.name} ({label.id})" for label in labels)
+    raise InvalidPoints(f"{place}: the project has no class {name or class_id!r}; it has {choices}")
 
 
 def _whole(text: str, column: str, place: str) -> int:

@@ -106,8 +106,8 @@ def scene(
         image = None
         if image_id is not None:
             try:
-                found = repository_images.image(session, image_id=image_id)
-                image = found if found.project_id == project_id else None
+                candidate = repository_images.image(session, image_id=image_id)
+                image = candidate if candidate.project_id == project_id else None
             except UnknownImage:
                 image = None
         if image is None:
@@ -129,13 +129,13 @@ def scene(
 def _first_open(session: Session, project_id: int) -> ImageInfo | None:
     """The first image that is not done; the first of all when all are."""
     for states in ((ImageState.NEW, ImageState.IN_PROGRESS), (None,)):
-        found = [
+        candidates = [
             image
             for state in states
             for image in repository_images.images(session, project_id=project_id, state=state, count=1)
         ]
-        if found:
-            return min(found, key=lambda image: image.id)
+        if candidates:
+            return min(candidates, key=lambda image: image.id)
     return None
 
 
@@ -164,7 +164,11 @@ def ranked_strip(lab: Lab, ranking: Ranking, *, project_id: int, start: int, cou
         states = repository_images.image_states(session, project_id=project_id)
         order = sorted(
             states,
-            key=lambda one: (states[one] is ImageState.DONE, one not in ranking.gains, -ranking.gains.get(one, 0)),
+            key=lambda image_id: (
+                states[image_id] is ImageState.DONE,
+                image_id not in ranking.gains,
+                -ranking.gains.get(image_id, 0),
+            ),
         )
         cells = _cells(session, ranking, order[start : start + count])
     return RankedStrip(tuple(order), cells)
@@ -173,12 +177,12 @@ def ranked_strip(lab: Lab, ranking: Ranking, *, project_id: int, start: int, cou
 def strip_of(lab: Lab, ranking: Ranking, *, project_id: int, image_ids: Sequence[int]) -> tuple[Cell, ...]:
     """These images of a project, in this order; those it does not have are left out."""
     with reading(lab.sessions) as session:
-        return tuple(one for one in _cells(session, ranking, image_ids) if one.image.project_id == project_id)
+        return tuple(cell for cell in _cells(session, ranking, image_ids) if cell.image.project_id == project_id)
 
 
 def _cells(session: Session, ranking: Ranking, image_ids: Sequence[int]) -> tuple[Cell, ...]:
-    images = {one.id: one for one in repository_images.images_by_ids(session, image_ids=image_ids)}
-    return tuple(Cell(images[one], ranking.gains.get(one)) for one in image_ids if one in images)
+    images = {image.id: image for image in repository_images.images_by_ids(session, image_ids=image_ids)}
+    return tuple(Cell(images[image_id], ranking.gains.get(image_id)) for image_id in image_ids if image_id in images)
 
 
 def strip(lab: Lab, *, project_id: int, start: int, count: int) -> tuple[int, tuple[ImageInfo, ...]]:
@@ -193,7 +197,7 @@ def marked_objects(lab: Lab, *, project_id: int, images: Sequence[ImageInfo]) ->
     with reading(lab.sessions) as session:
         if repository_projects.project(session, project_id=project_id).task is not Task.COUNTS:
             return {}
-        found = repository_counts.objects_per_image(
+        counts = repository_counts.objects_per_image(
             session, project_id=project_id, image_ids=[image.id for image in images]
         )
-    return {image.id: sum(found.get(image.id, {}).values()) for image in images}
+    return {image.id: sum(counts.get(image.id, {}).values()) for image in images}

@@ -66,7 +66,7 @@ def scribble_picture(lab: Lab, image: ImageInfo, *, side: int) -> bytes:
     small = working_picture(read_picture(lab, image), side)
     with reading(lab.sessions) as session:
         classes = repository_projects.project(session, project_id=image.project_id).classes
-        points = [one.point for one in repository_points.points_of_image(session, image_id=image.id)]
+        points = [stored.point for stored in repository_points.points_of_image(session, image_id=image.id)]
     return overlay_jpeg(dotted(small, points, palette_of(classes), image_hw=image.hw))
 
 

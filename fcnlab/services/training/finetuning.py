@@ -165,7 +165,7 @@ def train_on(
     checkpoint: Path | None = None,
     snapshot_every_s: float = SNAPSHOT_MOST_S,
 ) -> Generator[TrainingProgress, None, TrainedNetwork]:
-    """The same for any pictures and points.
+    """As `train`, for any pictures and points.
 
     Args:
         points: what is learned from, and how.
@@ -182,7 +182,7 @@ def train_on(
     if parent is not None:
         _refuse_parent(parent, spec, points)
     points.look_with(spec)
-    course = build_trainer(
+    trainer = build_trainer(
         spec,
         points.training,
         encoder=None if spec.encoder == SCRATCH else encoder_parts(spec.encoder, spec.encoder_weights),
@@ -195,25 +195,25 @@ def train_on(
     if resumed is not None:
         if "course" not in resumed[1]:
             raise CheckpointError("the resume file holds no interrupted training: start a new one")
-        course.restore(resumed[0], resumed[1]["course"])
+        trainer.restore(resumed[0], resumed[1]["course"])
     pace, is_kept, epoch = SnapshotPace(time.monotonic, most_s=snapshot_every_s), True, 0
     try:
-        for step in course.run(points.learned_from, points.held_out):
+        for step in trainer.run(points.learned_from, points.held_out):
             epoch, is_kept = step.epoch, checkpoint is None
             if checkpoint is not None and pace.is_due():
                 with pace.writing():
-                    is_kept = _tried_to_keep(course, points, checkpoint, epoch=epoch)
+                    is_kept = _tried_to_keep(trainer, points, checkpoint, epoch=epoch)
             yield replace(step, score=points.described(step.score))
     except GeneratorExit:
         if checkpoint is not None and not is_kept:
-            _tried_to_keep(course, points, checkpoint, epoch=epoch)
+            _tried_to_keep(trainer, points, checkpoint, epoch=epoch)
         raise
-    return _trained(course, points)
+    return _trained(trainer, points)
 
 
-def _trained(course: NetworkTrainer | HeadTrainer, points: LearnedFrom) -> TrainedNetwork:
+def _trained(trainer: NetworkTrainer | HeadTrainer, points: LearnedFrom) -> TrainedNetwork:
     learned = points.learned_from() if points.training.objective.counts else ()
-    outcome = course.outcome(points.held_out(), learned)
+    outcome = trainer.outcome(points.held_out(), learned)
     point_set = points.point_set_hash()
     model = NetworkModel(
         outcome.network,
@@ -261,10 +261,10 @@ def plan_of_pair(lab: Lab, job: TrainingJob) -> dict[str, Any] | None:
     if not job.training.pair:
         return None
     with reading(lab.sessions) as session:
-        found = repository_models.models(session, project_id=job.project_id, include_removed=True)
-    for one in found:
-        if one.training is not None and one.training.pair == job.training.pair:
-            path = lab.folders.checkpoints / one.file
+        models = repository_models.models(session, project_id=job.project_id, include_removed=True)
+    for model in models:
+        if model.training is not None and model.training.pair == job.training.pair:
+            path = lab.folders.checkpoints / model.file
             plan: dict[str, Any] | None = load_checkpoint(path)[1].get("plan")
             return plan
     return None
@@ -292,14 +292,14 @@ def _refuse_parent(model: NetworkModel, spec: NetworkSpec, points: LearnedFrom) 
 
 
 def _resumed_hw(values: Mapping[str, Any]) -> tuple[int, ...] | None:
-    found = values.get("course", {}).get("state", {}).get("network", {}).get("input_hw")
-    return None if found is None else tuple(int(side) for side in found)
+    input_hw = values.get("course", {}).get("state", {}).get("network", {}).get("input_hw")
+    return None if input_hw is None else tuple(int(side) for side in input_hw)
 
 
-def _tried_to_keep(course: NetworkTrainer | HeadTrainer, points: LearnedFrom, checkpoint: Path, *, epoch: int) -> bool:
+def _tried_to_keep(trainer: NetworkTrainer | HeadTrainer, points: LearnedFrom, checkpoint: Path, *, epoch: int) -> bool:
     """Write the resume file; without room for it training goes on, and an older file still serves."""
     try:
-        arrays, values = course.snapshot()
+        arrays, values = trainer.snapshot()
         spec = {"kind": "training", "course": values, "plan": points.plan(), "epoch": epoch}
         save_checkpoint(checkpoint, arrays, spec)
     except OSError as failure:

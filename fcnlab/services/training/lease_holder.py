@@ -156,7 +156,7 @@ class LeaseHolder:
         raise Interrupted
 
     def _watch(self) -> None:
-        """Until the block ends, whatever fails: who does not watch any more would train on without a lease."""
+        """Renew the lease until the block ends, whatever fails: else a worker would train on without one."""
         pause_since: float | None = None
         while not self._ended.wait(LOOK_S):
             must_stop = False

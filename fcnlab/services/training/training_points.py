@@ -31,7 +31,7 @@ from fcnlab.domain.training import TrainingSpec
 from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import read_picture
-from fcnlab.services.images.pictures import thumbnail_look
+from fcnlab.services.images.pictures import thumbnail_descriptor
 from fcnlab.services.labelling.newest_points import newest_per_pixel
 from fcnlab.services.labels.expert_masks import expert_truth, mean_iou_on
 from fcnlab.services.live.change_detection import points_by_image
@@ -45,14 +45,14 @@ from fcnlab.storage.database.repository_projects import NOTHING_READ, changed_si
 def training_accuracy(model: Model) -> float:
     """Share of clicked pixels that the head alone, before any refinement, gives the class they were clicked as."""
     right, total = 0, 0
-    for lesson in model.lessons:
-        clicked = lesson.samples.clicked
+    for labelled in model.lessons:
+        clicked = labelled.samples.clicked
         if not len(clicked.class_ids):
             continue
         scores = clicked.features @ model.head.weights.T + model.head.bias
-        found = np.asarray(model.head.class_ids)[scores.argmax(axis=1)]
-        right += int((found == clicked.class_ids).sum())
-        total += len(found)
+        predicted = np.asarray(model.head.class_ids)[scores.argmax(axis=1)]
+        right += int((predicted == clicked.class_ids).sum())
+        total += len(predicted)
     return right / total if total else 0.0
 
 
@@ -116,7 +116,7 @@ class TrainingPoints:
         self._is_new = plan is None
         self._by_source = spec.weight_by_source()
         self._held: frozenset[int] = frozenset()
-        self._held_looks: list[NDArray[np.float32]] = []
+        self._held_descriptors: list[NDArray[np.float32]] = []
         self._read_at = NOTHING_READ
         self._points: dict[int, list[StoredPoint]] = {}
         self._images: dict[int, ImageInfo] = {}
@@ -128,10 +128,12 @@ class TrainingPoints:
         if plan is None:
             self._held = self._choose_held_out()
         else:
-            self._held = frozenset(int(one) for one in plan["held_out"])
-            known = dict(self.classes)
-            self.classes = tuple((int(one), known.get(int(one), str(one))) for one in plan["classes"])
-        self._places = {class_id: place for place, (class_id, _) in enumerate(self.classes)}
+            self._held = frozenset(int(image_id) for image_id in plan["held_out"])
+            names = dict(self.classes)
+            self.classes = tuple(
+                (int(class_id), names.get(int(class_id), str(class_id))) for class_id in plan["classes"]
+            )
+        self._places = {class_id: index for index, (class_id, _) in enumerate(self.classes)}
 
     def plan(self) -> dict[str, Any]:
         """What was decided at the beginning, as plain values."""
@@ -155,7 +157,7 @@ class TrainingPoints:
         return self._spec
 
     def objective(self, _device: str) -> TrainingObjective[Any] | None:
-        """What is trained for; None: to tell labelled pixels apart."""
+        """The objective of the training; None for segmentation by points."""
         return None
 
     def learned_images(self) -> list[str]:
@@ -167,16 +169,18 @@ class TrainingPoints:
         return sorted({self._images[image_id].content_hash for image_id, _ in self._counting(held=True)})
 
     def n_points(self) -> int:
-        """Points learned from."""
+        """Number of points learned from."""
         return sum(len(points) for _, points in self._counting(held=False))
 
     def point_set_hash(self) -> str:
         """SHA-256 of what is learned from: image, place, class and weight of every point."""
         digest = hashlib.sha256()
         for image_id, points in self._counting(held=False):
-            for one in points:
-                place = one.point
-                digest.update(f"{image_id} {place.row} {place.col} {place.class_id} {self._weight(one)!r}\n".encode())
+            for stored in points:
+                point = stored.point
+                digest.update(
+                    f"{image_id} {point.row} {point.col} {point.class_id} {self._weight(stored)!r}\n".encode()
+                )
         return digest.hexdigest()
 
     def learned_from(self) -> list[LabelledPicture]:
@@ -195,7 +199,7 @@ class TrainingPoints:
         """The images learned from, or those held out, in order, with the points that count there."""
         random_only = held and self._is_random()
         return [
-            (self._images[image_id], [one.point for one in points])
+            (self._images[image_id], [stored.point for stored in points])
             for image_id, points in self._counting(held=held, random_only=random_only)
         ]
 
@@ -204,10 +208,10 @@ class TrainingPoints:
         random_only = held and self._is_random()
         return [
             (
-                self._images[one],
-                canonical_clicks([p.point for p in points], self._images[one].hw, map(self._weight, points)),
+                self._images[image_id],
+                canonical_clicks([p.point for p in points], self._images[image_id].hw, map(self._weight, points)),
             )
-            for one, points in self._counting(held=held, random_only=random_only)
+            for image_id, points in self._counting(held=held, random_only=random_only)
         ]
 
     def described(self, score: Score | None) -> Score | None:
@@ -228,8 +232,8 @@ class TrainingPoints:
         return replace(model.score, mean_iou=mean_iou, n_masks=n_masks)
 
     def _is_random(self) -> bool:
-        found = [point for one in self._held for point in self._points.get(one, ()) if _is_random(point)]
-        return len(found) >= RANDOM_ENOUGH and len({point.point.class_id for point in found}) > 1
+        random = [point for image_id in self._held for point in self._points.get(image_id, ()) if _is_random(point)]
+        return len(random) >= RANDOM_ENOUGH and len({point.point.class_id for point in random}) > 1
 
     def _labelled(self, *, held: bool, random_only: bool = False) -> list[LabelledPicture]:
         return [
@@ -241,25 +245,27 @@ class TrainingPoints:
         """(image id, points of classes that take part) of the images learned from, or held out."""
         for image_id in sorted(self._points):
             points = [
-                one for one in self._points[image_id] if one.point.class_id in self._places and self._weight(one) > 0
+                stored
+                for stored in self._points[image_id]
+                if stored.point.class_id in self._places and self._weight(stored) > 0
             ]
             if random_only:
-                points = [one for one in points if _is_random(one)]
+                points = [stored for stored in points if _is_random(stored)]
             if (points or self._is_complete(image_id)) and (image_id in self._held) == held:
                 yield image_id, points
 
     def _picture(self, image: ImageInfo, points: Sequence[StoredPoint]) -> LabelledPicture:
         assert self._network is not None
         hw = seen_hw(image.hw, self._network, self._spec)
-        rows = np.array([one.point.row for one in points], np.int64)
-        cols = np.array([one.point.col for one in points], np.int64)
+        rows = np.array([stored.point.row for stored in points], np.int64)
+        cols = np.array([stored.point.col for stored in points], np.int64)
         return LabelledPicture(
             image.name,
             partial(self._read, image, hw),
             to_working(rows, full=image.height, working=hw[0])[0].astype(np.float32),
             to_working(cols, full=image.width, working=hw[1])[0].astype(np.float32),
-            np.array([self._places[one.point.class_id] for one in points], np.int64),
-            np.array([self._weight(one) for one in points], np.float32),
+            np.array([self._places[stored.point.class_id] for stored in points], np.int64),
+            np.array([self._weight(stored) for stored in points], np.float32),
             self._is_complete(image.id),
             image.hw,
         )
@@ -281,11 +287,11 @@ class TrainingPoints:
             return
         with reading(self._lab.sessions) as session:
             now, raised = changed_since(session, project_id=self._project_id, revision=self._read_at)
-            changed = [one for one in raised if self._wanted is None or one in self._wanted]
+            changed = [image_id for image_id in raised if self._wanted is None or image_id in self._wanted]
             points = points_by_image(session, changed, project_id=self._project_id)
             new = [image_id for image_id in changed if points[image_id] and image_id not in self._images]
             labelled = [image_id for image_id in changed if points[image_id]]
-            self._images |= {one.id: one for one in repository_images.images_by_ids(session, image_ids=labelled)}
+            self._images |= {image.id: image for image in repository_images.images_by_ids(session, image_ids=labelled)}
         for image_id in changed:
             if points[image_id]:
                 self._points[image_id] = _newest(points[image_id])
@@ -298,29 +304,35 @@ class TrainingPoints:
         """An image labelled later that looks like one held out is held out with it."""
         if not self._held or not new:
             return
-        if not self._held_looks:
-            self._held_looks = [
-                thumbnail_look(self._lab, self._images[one]) for one in sorted(self._held) if one in self._images
+        if not self._held_descriptors:
+            self._held_descriptors = [
+                thumbnail_descriptor(self._lab, self._images[image_id])
+                for image_id in sorted(self._held)
+                if image_id in self._images
             ]
-        table = np.stack(self._held_looks)
-        alike = [one for one in new if float((table @ thumbnail_look(self._lab, self._images[one])).max()) > ALIKE]
+        table = np.stack(self._held_descriptors)
+        alike = [
+            image_id
+            for image_id in new
+            if float((table @ thumbnail_descriptor(self._lab, self._images[image_id])).max()) > ALIKE
+        ]
         self._held |= frozenset(alike)
 
-    def _read_as_of(self, moment: datetime) -> None:
-        """Read the points of a moment, once."""
+    def _read_as_of(self, as_of: datetime) -> None:
+        """Read the points that were live at a time, once."""
         if self._points:
             return
         with reading(self._lab.sessions) as session:
             if self._is_new:
                 self.newest_point = repository_points.newest_point_id(session, project_id=self._project_id)
-            found = repository_points.points_as_of(
-                session, project_id=self._project_id, as_of=moment, newest=self.newest_point
+            stored = repository_points.points_as_of(
+                session, project_id=self._project_id, as_of=as_of, newest=self.newest_point
             )
-            for image_id, own in groupby(found, key=lambda one: one.image_id):
+            for image_id, of_image in groupby(stored, key=lambda point: point.image_id):
                 if self._wanted is None or image_id in self._wanted:
-                    self._points[image_id] = _newest(list(own))
+                    self._points[image_id] = _newest(list(of_image))
             images = repository_images.images_by_ids(session, image_ids=list(self._points))
-            self._images = {one.id: one for one in images}
+            self._images = {image.id: image for image in images}
 
     def _classes_with_points(self) -> tuple[tuple[int, str], ...]:
         """(id, name) of the classes that have points, in the order of the class bar."""
@@ -336,15 +348,15 @@ class TrainingPoints:
         if not self._spec.holdout:
             return frozenset()
         ids = sorted(self._points)
-        groups = groups_alike([thumbnail_look(self._lab, self._images[image_id]) for image_id in ids])
-        classes = [np.array([one.point.class_id for one in self._points[image_id]], np.int64) for image_id in ids]
+        groups = groups_alike([thumbnail_descriptor(self._lab, self._images[image_id]) for image_id in ids])
+        classes = [np.array([stored.point.class_id for stored in self._points[image_id]], np.int64) for image_id in ids]
         rng = np.random.default_rng(self._spec.seed)
-        return frozenset(ids[one] for one in held_out(groups, classes, share=self._spec.holdout, rng=rng))
+        return frozenset(ids[index] for index in held_out(groups, classes, share=self._spec.holdout, rng=rng))
 
 
 def _newest(points: Sequence[StoredPoint]) -> list[StoredPoint]:
     """One point per pixel, in canonical order."""
-    return sorted(newest_per_pixel(points), key=lambda one: (one.point.row, one.point.col))
+    return sorted(newest_per_pixel(points), key=lambda stored: (stored.point.row, stored.point.col))
 
 
 def _origin(point: StoredPoint) -> str:

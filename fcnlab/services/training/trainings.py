@@ -32,12 +32,12 @@ class Groundwork:
 
     @property
     def n_points(self) -> int:
-        """All live points."""
+        """Number of live points."""
         return sum(self.points_by_class.values())
 
     @property
     def n_clicked_classes(self) -> int:
-        """Classes with a point: training wants two."""
+        """Number of classes with a point: training wants two."""
         return sum(count > 0 for count in self.points_by_class.values())
 
 
@@ -127,7 +127,7 @@ def start_counting(
         UnknownProject, InvalidSetting, NoPoints: as `start_training`.
     """
     pair = lab.clock().isoformat() if len(objectives) > 1 else ""
-    specs = [replace(training, objective=one, pair=pair) for one in objectives]
+    specs = [replace(training, objective=objective, pair=pair) for objective in objectives]
     return tuple(
         start_training(lab, project_id=project_id, network=network, training=spec, labeller=labeller) for spec in specs
     )
@@ -141,16 +141,16 @@ def pause_training(lab: Lab, *, training_id: int) -> Training:
         TrainingRefused: it is neither queued nor running.
     """
     with writing(lab.sessions) as session:
-        found = repository_trainings.training(session, training_id=training_id)
-        if found.state not in (TrainingState.QUEUED, TrainingState.RUNNING):
+        record = repository_trainings.training(session, training_id=training_id)
+        if record.state not in (TrainingState.QUEUED, TrainingState.RUNNING):
             raise TrainingRefused(
-                f"training {training_id} is {found.state}; only a queued or running one can be paused"
+                f"training {training_id} is {record.state}; only a queued or running one can be paused"
             )
-        if not _is_worked_on(lab, session, found):
-            found = repository_trainings.set_state(
+        if not _is_worked_on(lab, session, record):
+            record = repository_trainings.set_state(
                 session, training_id=training_id, state=TrainingState.PAUSED, now=lab.clock()
             )
-        return repository_trainings.set_wanted(session, training_id=found.id, wanted=Wanted.PAUSE)
+        return repository_trainings.set_wanted(session, training_id=record.id, wanted=Wanted.PAUSE)
 
 
 def resume_training(lab: Lab, *, training_id: int) -> Training:
@@ -161,10 +161,10 @@ def resume_training(lab: Lab, *, training_id: int) -> Training:
         TrainingRefused: it is over, or about to be.
     """
     with writing(lab.sessions) as session:
-        found = repository_trainings.training(session, training_id=training_id)
-        if not found.can_go_on:
-            raise TrainingRefused(f"training {training_id} is {found.state}: start a new one")
-        if found.state in (TrainingState.PAUSED, TrainingState.FAILED):
+        record = repository_trainings.training(session, training_id=training_id)
+        if not record.can_go_on:
+            raise TrainingRefused(f"training {training_id} is {record.state}: start a new one")
+        if record.state in (TrainingState.PAUSED, TrainingState.FAILED):
             queued = TrainingState.QUEUED
             repository_trainings.set_state(session, training_id=training_id, state=queued, now=lab.clock())
         return repository_trainings.set_wanted(session, training_id=training_id, wanted=Wanted.RUN)
@@ -178,14 +178,14 @@ def cancel_training(lab: Lab, *, training_id: int) -> Training:
         TrainingRefused: it is over already.
     """
     with writing(lab.sessions) as session:
-        found = repository_trainings.training(session, training_id=training_id)
-        if found.state in (TrainingState.FINISHED, TrainingState.CANCELLED):
-            raise TrainingRefused(f"training {training_id} is {found.state} already")
-        if not _is_worked_on(lab, session, found):
+        record = repository_trainings.training(session, training_id=training_id)
+        if record.state in (TrainingState.FINISHED, TrainingState.CANCELLED):
+            raise TrainingRefused(f"training {training_id} is {record.state} already")
+        if not _is_worked_on(lab, session, record):
             repository_trainings.set_state(
                 session, training_id=training_id, state=TrainingState.CANCELLED, now=lab.clock()
             )
-            (lab.folders.resume / found.resume_file).unlink(missing_ok=True)
+            (lab.folders.resume / record.resume_file).unlink(missing_ok=True)
         return repository_trainings.set_wanted(session, training_id=training_id, wanted=Wanted.CANCEL)
 
 
@@ -216,9 +216,9 @@ class Situation:
 def situation(lab: Lab, *, project_id: int) -> Situation:
     """What goes on in a project, at one moment."""
     with reading(lab.sessions) as session:
-        found = repository_trainings.trainings(session, project_id=project_id, only_open=True)
+        open_trainings = repository_trainings.trainings(session, project_id=project_id, only_open=True)
         order = (TrainingState.RUNNING, TrainingState.QUEUED, TrainingState.PAUSED)
-        going = tuple(sorted(found, key=lambda one: (order.index(one.state), one.id)))
+        going = tuple(sorted(open_trainings, key=lambda record: (order.index(record.state), record.id)))
         return Situation(
             going=going,
             curves=repository_trainings.epochs(session, training_id=going[0].id) if going else (),
@@ -232,9 +232,9 @@ def curves(lab: Lab, *, training_id: int) -> tuple[Epoch, ...]:
         return repository_trainings.epochs(session, training_id=training_id)
 
 
-def _is_worked_on(lab: Lab, session: Session, found: Training) -> bool:
-    is_running = found.state is TrainingState.RUNNING
-    return is_running and repository_trainings.has_live_lease(session, project_id=found.project_id, now=lab.clock())
+def _is_worked_on(lab: Lab, session: Session, record: Training) -> bool:
+    is_running = record.state is TrainingState.RUNNING
+    return is_running and repository_trainings.has_live_lease(session, project_id=record.project_id, now=lab.clock())
 
 
 def _refuse_other_task(project: Project, training: TrainingSpec) -> None:
@@ -261,12 +261,12 @@ def _refuse_without_points(
 ) -> None:
     points = repository_points.points_of_project(session, project_id=project_id)
     if image_ids is not None:
-        known = {one.id for one in repository_images.images(session, project_id=project_id)}
-        strange = sorted(set(image_ids) - known)
+        of_project = {image.id for image in repository_images.images(session, project_id=project_id)}
+        strange = sorted(set(image_ids) - of_project)
         if strange:
             raise UnknownImage(f"project {project_id} has no image {strange[0]}; it may have been deleted")
-        points = tuple(one for one in points if one.image_id in set(image_ids))
-    clicked = {one.point.class_id for one in points}
+        points = tuple(point for point in points if point.image_id in set(image_ids))
+    clicked = {point.point.class_id for point in points}
     names = [label.name for label in classes if label.id in clicked]
     if is_count:
         if not clicked & {label.id for label in classes[1:]}:

@@ -78,8 +78,8 @@ def fine_tune(
     job = TrainingJob(training.project_id, training.network, training.training, training.image_ids)
     if training.comparison_id is not None:
         with reading(lab.sessions) as session:
-            found = repository_comparisons.comparison(session, comparison_id=training.comparison_id)
-        spec = ComparisonSpec.from_dict(found.spec)
+            comparison = repository_comparisons.comparison(session, comparison_id=training.comparison_id)
+        spec = ComparisonSpec.from_dict(comparison.spec)
         job = replace(job, plan=spec.plan(), as_of=spec.moment())
     return (yield from train(lab, job, resume=resume, checkpoint=checkpoint))
 
@@ -222,15 +222,15 @@ def _begin_comparison(lab: Lab, holder: LeaseHolder, training: Training) -> None
     if training.comparison_id is None:
         return
     with reading(lab.sessions) as session:
-        found = repository_comparisons.comparison(session, comparison_id=training.comparison_id)
-    if not ComparisonSpec.from_dict(found.spec).has_instant or LINEAR in found.results:
+        comparison = repository_comparisons.comparison(session, comparison_id=training.comparison_id)
+    if not ComparisonSpec.from_dict(comparison.spec).has_instant or LINEAR in comparison.results:
         return
     from fcnlab.services.comparing.evaluation import measure_instant
 
     with holder.at_work_on(training.id):
-        results = measure_instant(lab, comparison_id=found.id)
+        results = measure_instant(lab, comparison_id=comparison.id)
     with holder.writing() as session:
-        repository_comparisons.record_results(session, comparison_id=found.id, results=results)
+        repository_comparisons.record_results(session, comparison_id=comparison.id, results=results)
 
 
 def _measure(lab: Lab, holder: LeaseHolder, training: Training, path: Path) -> None:
@@ -257,18 +257,22 @@ def _record_model(lab: Lab, holder: LeaseHolder, training_id: int, trained: Trai
             label.id: label.colour
             for label in repository_projects.project(session, project_id=training.project_id).classes
         }
-        known = {one.file: one.id for one in repository_models.models(session, project_id=training.project_id)}
+        model_ids = {
+            record.file: record.id for record in repository_models.models(session, project_id=training.project_id)
+        }
         what = f" {training.training.objective}" if training.training.objective.counts else ""
         draft = ModelDraft(
             name=f"{training.network.network}{what} {training.id}",
             kind=ModelKind.NETWORK,
             spec=dict(trained.spec["network"]),
             training=training.training,
-            classes=tuple((number, name, colours.get(number, NO_COLOUR)) for number, name in trained.spec["classes"]),
+            classes=tuple(
+                (class_id, name, colours.get(class_id, NO_COLOUR)) for class_id, name in trained.spec["classes"]
+            ),
             point_set_hash=trained.point_set_hash,
             n_points=trained.n_points,
             score=trained.score,
-            parent_id=known.get(training.training.parent),
+            parent_id=model_ids.get(training.training.parent),
             training_id=training.id,
             labeller=training.labeller,
             file=path.name,
@@ -283,10 +287,10 @@ def _record_model(lab: Lab, holder: LeaseHolder, training_id: int, trained: Trai
 
 def _use_the_better(session: Session, training: Training) -> None:
     """Let the project use that model of a pair which counts best, unless somebody chose another since it began."""
-    found = repository_models.models(session, project_id=training.project_id)
-    pair = [one for one in found if one.training is not None and one.training.pair == training.training.pair]
+    models = repository_models.models(session, project_id=training.project_id)
+    pair = [model for model in models if model.training is not None and model.training.pair == training.training.pair]
     used = repository_projects.project(session, project_id=training.project_id).model_id
-    if len(pair) == 1 or used in {one.id for one in pair}:
+    if len(pair) == 1 or used in {model.id for model in pair}:
         repository_models.use_model(session, project_id=training.project_id, model_id=best_counter(pair).id)
 
 

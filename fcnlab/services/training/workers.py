@@ -72,9 +72,9 @@ def ensure_workers(lab: Lab, *, only: int | None = None) -> tuple[int, ...]:
 def is_machine_shared(lab: Lab) -> bool:
     """Whether a worker of any project lives on this machine."""
     with reading(lab.sessions) as session:
-        known = repository_trainings.leases(session)
+        leases = repository_trainings.leases(session)
     now = lab.clock()
-    return any(is_here(lease.process) and repository_trainings.is_live(lease, now=now) for lease in known)
+    return any(is_here(lease.process) and repository_trainings.is_live(lease, now=now) for lease in leases)
 
 
 class CoreShare:
@@ -130,8 +130,8 @@ def process_environment(lab: Lab) -> dict[str, str]:
     """The environment of this process, and all settings of this installation."""
     settings = lab.settings.model_dump(mode="json")
     settings["data_dir"] = str(lab.folders.logs.parent)
-    own = {
+    variables = {
         f"FCNLAB_{name.upper()}": value if isinstance(value, str) else json.dumps(value)
         for name, value in settings.items()
     }
-    return {**os.environ, **MEMORY_HABITS, **own, "FCNLAB_THREADS": str(WORKER_THREADS)}
+    return {**os.environ, **MEMORY_HABITS, **variables, "FCNLAB_THREADS": str(WORKER_THREADS)}

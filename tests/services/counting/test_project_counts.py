@@ -89,7 +89,7 @@ def test_a_lesson_that_is_not_at_hand_is_made_again_and_taken_away(
 ) -> None:
     project_id, images = counting_project(lab, tmp_path, DISCS, MORE)
     click(lab, images[0], DISCS[:4])
-    monkeypatch.setattr(instant_counter, "LESSONS_KEPT", 1)
+    monkeypatch.setattr(instant_counter, "SAMPLES_KEPT", 1)
     learner = ProjectLearner(lab, PictureStore(lab), project_id=project_id)
     learner.refresh()
     shown = learner.count(projects.image(lab, image_id=images[0]))
