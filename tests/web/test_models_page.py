@@ -133,7 +133,7 @@ def test_a_model_differs_from_itself_nowhere_and_the_marks_are_where_others_do(b
 
     def found(*versions: object) -> list[object]:
         steps = contrasts(bench.lab, lambda work: work(bench.learner), images=images, versions=versions)  # type: ignore[arg-type, misc]
-        return [step.found for step in steps if step.found is not None]
+        return [step.contrast for step in steps if step.contrast is not None]
 
     assert [one.equal for one in found(None, kept)] == [1.0, 1.0]  # type: ignore[attr-defined]
     for one in found(kept, record):

@@ -96,20 +96,20 @@ def start_comparison(lab: Lab, *, project_id: int, spec: ComparisonSpec, labelle
         UnknownImage: an image is not of the project.
         NoPoints: fewer than two classes have points in these images.
     """
-    moment = lab.clock()
+    now = lab.clock()
     with reading(lab.sessions) as session:
         project = repository_projects.project(session, project_id=project_id)
         n_classes = max(2, len(project.classes))
         _refuse_strange_images(session, project_id, (*spec.image_ids, *spec.shown_ids))
     spec = _for_task(spec, project)
-    points = points_for(lab, project_id, spec.training_specs()[0], image_ids=spec.image_ids or None, as_of=moment)
+    points = points_for(lab, project_id, spec.training_specs()[0], image_ids=spec.image_ids or None, as_of=now)
     held_out, learned = ([image.id for image, _ in points.images(held=held)] for held in (True, False))
     whole = replace(
         spec,
-        networks=tuple(replace(one, n_classes=n_classes) for one in spec.networks),
+        networks=tuple(replace(network, n_classes=n_classes) for network in spec.networks),
         image_ids=tuple(sorted(held_out + learned)),
         shown_ids=spec.shown_ids or tuple((held_out + learned)[:SHOWN]),
-        as_of=moment.isoformat(),
+        as_of=now.isoformat(),
         newest_point=points.newest_point,
         held_out=tuple(points.plan()["held_out"]),
         class_ids=tuple(points.plan()["classes"]),
@@ -119,7 +119,7 @@ def start_comparison(lab: Lab, *, project_id: int, spec: ComparisonSpec, labelle
         whole = replace(whole, complete=points.complete(), spacing=plan["spacing"], magnification=plan["magnification"])
     with writing(lab.sessions) as session:
         made = repository_comparisons.add_comparison(
-            session, project_id=project_id, spec=whole.to_dict(), labeller=labeller, now=moment
+            session, project_id=project_id, spec=whole.to_dict(), labeller=labeller, now=now
         )
         for network, training in product(whole.networks, whole.training_specs()):
             repository_trainings.add_training(
@@ -130,7 +130,7 @@ def start_comparison(lab: Lab, *, project_id: int, spec: ComparisonSpec, labelle
                 image_ids=whole.image_ids,
                 comparison_id=made.id,
                 labeller=labeller,
-                now=moment,
+                now=now,
             )
     return made
 
@@ -166,24 +166,26 @@ class Standing:
     @property
     def n_measured(self) -> int:
         """Participants whose results are in."""
-        return sum(one.measured is not None for one in self.participants)
+        return sum(participant.measured is not None for participant in self.participants)
 
 
 def standing(lab: Lab, *, comparison_id: int) -> Standing:
     """A comparison as it is now. Raises UnknownComparison."""
     with reading(lab.sessions) as session:
-        found = repository_comparisons.comparison(session, comparison_id=comparison_id)
+        comparison = repository_comparisons.comparison(session, comparison_id=comparison_id)
         trainings = repository_trainings.trainings_of_comparison(session, comparison_id=comparison_id)
         curves = {
-            key_of(one.id): repository_trainings.thinned_epochs(session, training_id=one.id, at_most=CURVE_POINTS)
-            for one in trainings
+            key_of(training.id): repository_trainings.thinned_epochs(
+                session, training_id=training.id, at_most=CURVE_POINTS
+            )
+            for training in trainings
         }
-        is_served = repository_trainings.has_live_lease(session, project_id=found.project_id, now=lab.clock())
-        models = {one.id for one in repository_models.models(session, project_id=found.project_id)}
-    spec = ComparisonSpec.from_dict(found.spec)
-    instant = [_instant(key, found, trainings) for key in (LINEAR, LARGER) if _takes_part(key, spec, found)]
-    networks = [_network(one, found, models) for one in trainings]
-    return Standing(found, spec, (*instant, *networks), curves, is_served)
+        is_served = repository_trainings.has_live_lease(session, project_id=comparison.project_id, now=lab.clock())
+        models = {model.id for model in repository_models.models(session, project_id=comparison.project_id)}
+    spec = ComparisonSpec.from_dict(comparison.spec)
+    instant = [_instant(key, comparison, trainings) for key in (LINEAR, LARGER) if _takes_part(key, spec, comparison)]
+    networks = [_network(training, comparison, models) for training in trainings]
+    return Standing(comparison, spec, (*instant, *networks), curves, is_served)
 
 
 def comparisons(lab: Lab, *, project_id: int) -> tuple[Comparison, ...]:
@@ -213,9 +215,9 @@ def delete_comparison(lab: Lab, *, comparison_id: int) -> None:
         TrainingRefused: it still goes on.
     """
     with writing(lab.sessions) as session:
-        found = repository_comparisons.comparison(session, comparison_id=comparison_id)
-        if found.state in OPEN_STATES:
-            raise TrainingRefused(f"comparison {comparison_id} is {found.state}: cancel it, then delete it")
+        comparison = repository_comparisons.comparison(session, comparison_id=comparison_id)
+        if comparison.state in OPEN_STATES:
+            raise TrainingRefused(f"comparison {comparison_id} is {comparison.state}: cancel it, then delete it")
         trainings = repository_trainings.trainings_of_comparison(session, comparison_id=comparison_id)
         gone = repository_comparisons.delete_comparison(session, comparison_id=comparison_id)
     for training in trainings:
@@ -237,8 +239,8 @@ def keep_as_version(lab: Lab, *, training_id: int) -> ModelRecord:
         training = repository_trainings.training(session, training_id=training_id)
         measured = None
         if training.comparison_id is not None:
-            found = repository_comparisons.comparison(session, comparison_id=training.comparison_id)
-            measured = _measured(found, key_of(training_id))
+            comparison = repository_comparisons.comparison(session, comparison_id=training.comparison_id)
+            measured = _measured(comparison, key_of(training_id))
     if measured is None:
         raise TrainingRefused(
             f"training {training_id} is {training.state} and has no result: wait until it is measured"
@@ -248,9 +250,9 @@ def keep_as_version(lab: Lab, *, training_id: int) -> ModelRecord:
     with writing(lab.sessions) as session:
         training = repository_trainings.training(session, training_id=training_id)
         if training.model_id is not None:
-            known = repository_models.model(session, model_id=training.model_id)
-            if known.removed_at is None:
-                return known
+            record = repository_models.model(session, model_id=training.model_id)
+            if record.removed_at is None:
+                return record
         classes = repository_projects.project(session, project_id=training.project_id).classes
         colours = {label.id: label.colour for label in classes}
         draft = ModelDraft(
@@ -258,7 +260,7 @@ def keep_as_version(lab: Lab, *, training_id: int) -> ModelRecord:
             kind=ModelKind.NETWORK,
             spec=dict(spec["network"]),
             training=training.training,
-            classes=tuple((number, name, colours.get(number, NO_COLOUR)) for number, name in spec["classes"]),
+            classes=tuple((class_id, name, colours.get(class_id, NO_COLOUR)) for class_id, name in spec["classes"]),
             point_set_hash=str(spec["point_set_hash"]),
             n_points=measured.n_points,
             score=measured.score,
@@ -275,35 +277,35 @@ def keep_as_version(lab: Lab, *, training_id: int) -> ModelRecord:
 
 
 def _refuse_strange_images(session: Session, project_id: int, image_ids: Sequence[int]) -> None:
-    known = {one.id for one in repository_images.images(session, project_id=project_id)}
-    strange = sorted(set(image_ids) - known)
+    of_project = {image.id for image in repository_images.images(session, project_id=project_id)}
+    strange = sorted(set(image_ids) - of_project)
     if strange:
         raise UnknownImage(f"project {project_id} has no image {strange[0]}; it may have been deleted")
 
 
-def _takes_part(key: str, spec: ComparisonSpec, found: Comparison) -> bool:
-    return spec.has_instant and (key == LINEAR or key in found.results)
+def _takes_part(key: str, spec: ComparisonSpec, comparison: Comparison) -> bool:
+    return spec.has_instant and (key == LINEAR or key in comparison.results)
 
 
-def _instant(key: str, found: Comparison, trainings: Sequence[Training]) -> Participant:
+def _instant(key: str, comparison: Comparison, trainings: Sequence[Training]) -> Participant:
     title, summary = INSTANT_WORDS[key]
-    result: dict[str, Any] = found.results.get(key, {})
+    result: dict[str, Any] = comparison.results.get(key, {})
     message = str(result.get("failure", ""))
-    measured = _measured(found, key)
+    measured = _measured(comparison, key)
     if measured is not None:
         state = TrainingState.FINISHED
     elif message:
         state = TrainingState.FAILED
-    elif any(one.is_open for one in trainings):
-        state = TrainingState.RUNNING if found.state is TrainingState.RUNNING else TrainingState.QUEUED
+    elif any(training.is_open for training in trainings):
+        state = TrainingState.RUNNING if comparison.state is TrainingState.RUNNING else TrainingState.QUEUED
     else:
         state = TrainingState.CANCELLED
     return Participant(key, title, summary, None, state, message, measured, None)
 
 
-def _network(training: Training, found: Comparison, models: set[int]) -> Participant:
+def _network(training: Training, comparison: Comparison, models: set[int]) -> Participant:
     info, key = NETWORKS[training.network.network], key_of(training.id)
-    measured = _measured(found, key)
+    measured = _measured(comparison, key)
     is_untrained = measured is not None and measured.is_untrained
     reason = "no epoch was better than the untrained network, so there is no result: give it more time"
     return Participant(
@@ -318,6 +320,6 @@ def _network(training: Training, found: Comparison, models: set[int]) -> Partici
     )
 
 
-def _measured(found: Comparison, key: str) -> Measured | None:
-    result = found.results.get(key)
+def _measured(comparison: Comparison, key: str) -> Measured | None:
+    result = comparison.results.get(key)
     return None if result is None or "timing" not in result else Measured.from_dict(result)

@@ -67,7 +67,7 @@ INSTANT_KINDS: dict[str, type[InstantParticipant]] = {LINEAR: Linear, LARGER: La
 
 
 class Segments(Protocol):
-    """Whoever gives a mask (H, W) uint8 of class ids for a picture (H, W, 3) uint8."""
+    """A predictor: gives a mask (H, W) uint8 of class ids for a picture (H, W, 3) uint8."""
 
     def mask(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]: ...  # noqa: D102
 
@@ -103,10 +103,10 @@ class Bench:
         with reading(self.lab.sessions) as session:
             return repository_projects.project(session, project_id=self.comparison.project_id)
 
-    def mean_iou(self, one: Segments) -> tuple[float | None, int]:
+    def mean_iou(self, predictor: Segments) -> tuple[float | None, int]:
         """Mean IoU over the classes, on the true masks of held-out images, and how many of those there are."""
         class_ids = [class_id for class_id, _ in self.points.classes]
-        return mean_iou_on(self.lab, self._truths(), class_ids=class_ids, mask_of=one.mask)
+        return mean_iou_on(self.lab, self._truths(), class_ids=class_ids, mask_of=predictor.mask)
 
     def is_measured_on_experts(self) -> bool:
         """Whether held-out images have expert masks: then `mean_iou` is taken on these alone."""
@@ -121,11 +121,11 @@ class Bench:
             if truth is not None:
                 yield image, truth
 
-    def keep_masks(self, key: str, one: Segments) -> dict[int, str]:
+    def keep_masks(self, key: str, predictor: Segments) -> dict[int, str]:
         """Write the masks that the page shows; their files by image id."""
         files = {}
         for image in self._images(self.spec.shown_ids):
-            mask = one.mask(read_picture(self.lab, image))
+            mask = predictor.mask(read_picture(self.lab, image))
             factor = min(1.0, SHOWN_SIDE / max(mask.shape))
             height, width = (max(1, round(side * factor)) for side in mask.shape)
             small = np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST), np.uint8)
@@ -136,16 +136,16 @@ class Bench:
     def picture(self) -> NDArray[np.uint8]:
         """The picture whose time is taken, at the size all look at it."""
         hw = self.points.usual_hw()
-        image = next(one for one in self._images(self.spec.image_ids) if one.hw == hw)
+        image = next(candidate for candidate in self._images(self.spec.image_ids) if candidate.hw == hw)
         factor = min(1.0, self.spec.working_side / max(hw))
         height, width = (max(1, round(side * factor)) for side in hw)
         return seen_picture(read_picture(self.lab, image), (height, width))
 
     def _images(self, image_ids: tuple[int, ...]) -> list[ImageInfo]:
         with reading(self.lab.sessions) as session:
-            found = repository_images.images_by_ids(session, image_ids=list(image_ids))
-        by_id = {one.id: one for one in found}
-        return [by_id[one] for one in image_ids if one in by_id]
+            images = repository_images.images_by_ids(session, image_ids=list(image_ids))
+        by_id = {image.id: image for image in images}
+        return [by_id[image_id] for image_id in image_ids if image_id in by_id]
 
 
 def bench_of(lab: Lab, *, comparison_id: int) -> Bench:
@@ -164,7 +164,7 @@ def measure_network(lab: Lab, training: Training, checkpoint: Path) -> dict[str,
     results = _measured_network(bench, training, checkpoint)
     with reading(lab.sessions) as session:
         others = repository_trainings.trainings_of_comparison(session, comparison_id=bench.comparison.id)
-    if any(one.is_open for one in others if one.id != training.id):
+    if any(other.is_open for other in others if other.id != training.id):
         return results
     return results | timed_by_turns(bench, {**bench.comparison.results, **results})
 
@@ -177,13 +177,13 @@ def _measured_network(bench: Bench, training: Training, checkpoint: Path) -> dic
         mean_iou, n_masks = None, 0
     else:
         predictor = NetworkPredictor(quick_twin(model, lab.device), device=lab.device)
-        known = model.score if isinstance(model.score, PointScore) else None
-        if known is not None and known.mean_iou is not None:  # measured when its training ended
-            mean_iou, n_masks = known.mean_iou, known.n_masks
+        point_score = model.score if isinstance(model.score, PointScore) else None
+        if point_score is not None and point_score.mean_iou is not None:  # measured when its training ended
+            mean_iou, n_masks = point_score.mean_iou, point_score.n_masks
         else:
             mean_iou, n_masks = bench.mean_iou(predictor)
-    n_parameters = sum(one.numel() for one in model.network.parameters())
-    of_encoder = sum(one.numel() for one in model.network.encoder_parameters())
+    n_parameters = sum(parameter.numel() for parameter in model.network.parameters())
+    of_encoder = sum(parameter.numel() for parameter in model.network.encoder_parameters())
     measured = Measured(
         score=model.score,
         mean_iou=mean_iou,
@@ -273,8 +273,10 @@ def timed_by_turns(bench: Bench, results: Mapping[str, Any]) -> dict[str, Any]:
         results: of those measured, as `record_results` stores them.
     """
     rgb, device = bench.picture(), bench.lab.device
-    measured = {key: Measured.from_dict(one) for key, one in results.items() if "timing" in one}
-    makers = {key: maker for key, one in measured.items() if (maker := _work_maker(bench, key, one, rgb)) is not None}
+    measured = {key: Measured.from_dict(result) for key, result in results.items() if "timing" in result}
+    makers = {
+        key: maker for key, result in measured.items() if (maker := _work_maker(bench, key, result, rgb)) is not None
+    }
     runs: dict[str, list[float]] = {key: [] for key in makers}
     works: dict[str, TimedWork] = {}
     for _ in range(RUNS):
@@ -301,7 +303,7 @@ def _work_maker(bench: Bench, key: str, measured: Measured, rgb: NDArray[np.uint
         return lambda: _instant_work(learner, rgb)
     with reading(lab.sessions) as session:
         trainings = repository_trainings.trainings_of_comparison(session, comparison_id=bench.comparison.id)
-    file = next((one.checkpoint_file for one in trainings if key_of(one.id) == key), "")
+    file = next((training.checkpoint_file for training in trainings if key_of(training.id) == key), "")
     path = lab.folders.checkpoints / file
     if not path.is_file():
         return None
@@ -321,20 +323,20 @@ def _instant_work(learner: InstantParticipant, rgb: NDArray[np.uint8]) -> TimedW
 
 def _measure_one(bench: Bench, key: str, kind: type[InstantParticipant]) -> Measured:
     started = time.perf_counter()
-    one = _instant(bench, kind)
+    learner = _instant(bench, kind)
     seconds = time.perf_counter() - started
-    mean_iou, n_masks = bench.mean_iou(one)
+    mean_iou, n_masks = bench.mean_iou(learner)
     return Measured(
-        score=one.score(),
+        score=learner.score(),
         mean_iou=mean_iou,
         n_masks=n_masks,
         by_experts=bench.is_measured_on_experts(),
-        timing=_timed(_instant_work(one, bench.picture()), bench.lab.device),
-        parameters=one.learned() + one.frozen(),
-        learned=one.learned(),
+        timing=_timed(_instant_work(learner, bench.picture()), bench.lab.device),
+        parameters=learner.learned() + learner.frozen(),
+        learned=learner.learned(),
         n_points=bench.points.n_points(),
         seconds=seconds,
-        masks=bench.keep_masks(key, one),
+        masks=bench.keep_masks(key, learner),
     )
 
 

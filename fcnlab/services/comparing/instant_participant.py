@@ -53,18 +53,18 @@ class InstantParticipant(ABC):
         self._fit(teachings)
 
     def score(self) -> Score | None:
-        """On the held-out points; None when there are none."""
-        places = {class_id: place for place, (class_id, _) in enumerate(self._points.classes)}
-        found, wanted = [], []
+        """The score on the held-out points; None when there are none."""
+        indices = {class_id: index for index, (class_id, _) in enumerate(self._points.classes)}
+        predicted, wanted = [], []
         for image, clicks in self._points.clicks(held=True):
             class_map = self._class_map(working_picture(read_picture(self._lab, image), self._spec.working_side))
             rows, cols = clicks.pixels_on((class_map.shape[0], class_map.shape[1]))
-            found += [places[int(one)] for one in class_map[rows, cols]]
-            wanted += [places[int(one)] for one in clicks.class_ids]
+            predicted += [indices[int(class_id)] for class_id in class_map[rows, cols]]
+            wanted += [indices[int(class_id)] for class_id in clicks.class_ids]
         if not wanted:
             return None
         ids = [class_id for class_id, _ in self._points.classes]
-        return self._points.described(score_of(np.array(found, np.intp), np.array(wanted, np.int64), class_ids=ids))
+        return self._points.described(score_of(np.array(predicted, np.intp), np.array(wanted, np.int64), class_ids=ids))
 
     @abstractmethod
     def mask(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -72,11 +72,11 @@ class InstantParticipant(ABC):
 
     @abstractmethod
     def learned(self) -> int:
-        """Numbers learned from the points."""
+        """Number of parameters learned from the points."""
 
     def frozen(self) -> int:
-        """Numbers of the encoder."""
-        return sum(one.numel() for one in self._encoder.network.parameters())
+        """Number of parameters of the encoder."""
+        return sum(parameter.numel() for parameter in self._encoder.network.parameters())
 
     @abstractmethod
     def _fit(self, teachings: list[learner.ImageSamples]) -> None: ...
@@ -90,16 +90,16 @@ class InstantParticipant(ABC):
 
 
 class Linear(InstantParticipant):
-    """With its linear head and everything that follows it: similarity, walker, sharpened borders."""
+    """The instant learner with its linear head and what follows it: similarity, walker, sharpened borders."""
 
     def mask(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Class ids (H, W) uint8 of a picture (H, W, 3) uint8."""
         hw = (rgb.shape[0], rgb.shape[1])
-        found = self._segmented(working_picture(rgb, self._spec.working_side))
-        return full_size(found, hw, _no_clicks(hw))
+        class_map = self._segmented(working_picture(rgb, self._spec.working_side))
+        return full_size(class_map, hw, _no_clicks(hw))
 
     def learned(self) -> int:
-        """Weights and biases of the head."""
+        """Number of weights and biases of the head."""
         return int(self._head.weights.size + self._head.bias.size)
 
     def _fit(self, teachings: list[learner.ImageSamples]) -> None:
@@ -116,23 +116,25 @@ class Linear(InstantParticipant):
 
 
 class Larger(InstantParticipant):
-    """With a few small networks for a head, and nothing after it."""
+    """The instant learner with an ensemble of small networks for a head, and nothing after it."""
 
     def mask(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Class ids (H, W) uint8 of a picture (H, W, 3) uint8."""
-        found = self._probabilities(working_picture(rgb, self._spec.working_side))
-        if found.shape[1:] != rgb.shape[:2]:
+        probabilities = self._probabilities(working_picture(rgb, self._spec.working_side))
+        if probabilities.shape[1:] != rgb.shape[:2]:
             size = (rgb.shape[1], rgb.shape[0])
-            found = np.stack([cv2.resize(one, size, interpolation=cv2.INTER_LINEAR) for one in found])
-        return self._winners(found)
+            probabilities = np.stack(
+                [cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR) for plane in probabilities]
+            )
+        return self._winners(probabilities)
 
     def learned(self) -> int:
-        """Weights and biases of all members."""
+        """Number of weights and biases of all members of the ensemble."""
         members = self._head.members
         return int(sum(a.inner.size + a.inner_bias.size + a.outer.size + a.outer_bias.size for a in members))
 
     def _fit(self, teachings: list[learner.ImageSamples]) -> None:
-        samples = join_samples([one.clicked for one in teachings])
+        samples = join_samples([teaching.clicked for teaching in teachings])
         self._head = fit_ensemble(samples, class_weight=self._spec.class_weight)
 
     def _class_map(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -144,7 +146,7 @@ class Larger(InstantParticipant):
         height, width = rgb.shape[:2]
         small = ensemble_probabilities(self._stages(rgb), self._head).mean(axis=0)
         size = (small.shape[2] * GRID, small.shape[1] * GRID)
-        grown = [cv2.resize(one, size, interpolation=cv2.INTER_LINEAR)[:height, :width] for one in small]
+        grown = [cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR)[:height, :width] for plane in small]
         return np.asarray(np.stack(grown), np.float32)
 
     def _winners(self, probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -53,32 +53,39 @@ class Gallery:
     tiles: tuple[Tile, ...]
 
 
-def galleries(lab: Lab, found: Standing) -> tuple[Gallery, ...]:
+def galleries(lab: Lab, standing: Standing) -> tuple[Gallery, ...]:
     """One gallery for each image whose masks a comparison keeps, as far as results are in."""
-    measured = [(one.title, one.result) for one in found.participants if one.result is not None]
+    measured = [
+        (participant.title, participant.result)
+        for participant in standing.participants
+        if participant.result is not None
+    ]
     if not measured:
         return ()
     with reading(lab.sessions) as session:
-        images = {one.id: one for one in repository_images.images_by_ids(session, image_ids=list(found.spec.shown_ids))}
+        images = {
+            image.id: image
+            for image in repository_images.images_by_ids(session, image_ids=list(standing.spec.shown_ids))
+        }
         kept = {
-            one.id: repository_images.stored_mask(session, image_id=one.id)
-            for one in images.values()
-            if one.state is ImageState.DONE
+            image.id: repository_images.stored_mask(session, image_id=image.id)
+            for image in images.values()
+            if image.state is ImageState.DONE
         }
     made = []
-    for image_id in found.spec.shown_ids:
+    for image_id in standing.spec.shown_ids:
         image = images.get(image_id)
         if image is None:
             continue
         truth = kept.get(image_id)
-        own = [] if truth is None else [Tile("Accepted by a labeller", lab.folders.masks / truth.file)]
-        own += [
-            Tile(title, lab.folders.comparisons / one.masks[image_id])
-            for title, one in measured
-            if image_id in one.masks
+        tiles = [] if truth is None else [Tile("Accepted by a labeller", lab.folders.masks / truth.file)]
+        tiles += [
+            Tile(title, lab.folders.comparisons / result.masks[image_id])
+            for title, result in measured
+            if image_id in result.masks
         ]
         picture = shown_file(lab, image)
-        made.append(Gallery(image, image_id in found.spec.held_out, picture, (Tile("Picture", None), *own)))
+        made.append(Gallery(image, image_id in standing.spec.held_out, picture, (Tile("Picture", None), *tiles)))
     return tuple(made)
 
 
@@ -88,9 +95,9 @@ def tile_jpeg(picture: Path, mask: Path | None, labels: Sequence[ClassLabel], ba
         file.draft("RGB", (TILE_SIDE, TILE_SIDE))
         file.thumbnail((TILE_SIDE, TILE_SIDE), Image.Resampling.BOX)
         rgb = np.asarray(file.convert("RGB"), np.uint8)
-    found: NDArray[np.uint8] | None = None if mask is None else read_mask(mask)
-    if found is not None:
-        small = np.asarray(cv2.resize(found, rgb.shape[1::-1], interpolation=cv2.INTER_NEAREST), np.uint8)
+    class_map: NDArray[np.uint8] | None = None if mask is None else read_mask(mask)
+    if class_map is not None:
+        small = np.asarray(cv2.resize(class_map, rgb.shape[1::-1], interpolation=cv2.INTER_NEAREST), np.uint8)
         rgb = tinted(rgb, small, palette_of(labels), background=background)
     return overlay_jpeg(rgb)
 
@@ -125,11 +132,11 @@ class Contrast:
 
 @dataclass(frozen=True, slots=True)
 class ContrastProgress:
-    """One step further; `found` once the steps concern images to show."""
+    """One step further; `contrast` once the steps concern images to show."""
 
     done: int
     total: int
-    found: Contrast | None = None
+    contrast: Contrast | None = None
 
 
 def contrasts(lab: Lab, run: Runner, *, images: Sequence[ImageInfo], versions: Versions) -> Iterator[ContrastProgress]:
@@ -150,16 +157,17 @@ def contrasts(lab: Lab, run: Runner, *, images: Sequence[ImageInfo], versions: V
         for done, total, _ in learning(run, also_unused=True):
             yield ContrastProgress(done, total)
     sources = run(partial(sources_of, versions=versions))
-    for number, image in enumerate(images, start=1):
-        found = run(partial(_contrast, lab=lab, image=image, sources=sources))
-        yield ContrastProgress(number, len(images), found)
+    for n_done, image in enumerate(images, start=1):
+        contrast = run(partial(_contrast, lab=lab, image=image, sources=sources))
+        yield ContrastProgress(n_done, len(images), contrast)
 
 
 def sources_of(learner: ProjectLearner, *, versions: Versions) -> tuple[MaskSource, MaskSource]:
-    """What makes the masks of two versions now; raises as `contrasts`."""
+    """The mask sources of two versions now; raises as `contrasts`."""
     learner.refresh()
     first, second = (
-        learner.source_of(learner.cold_model()) if one is None else learner.chosen_source(one) for one in versions
+        learner.source_of(learner.cold_model()) if version is None else learner.chosen_source(version)
+        for version in versions
     )
     return first, second
 
@@ -174,7 +182,7 @@ def _contrast(
     expert = expert_truth(lab, image)
     truth = kept_mask(lab, image) if expert is None else expert
     palette, background = palette_of(project.classes), project.background
-    shown = [working_picture(tinted(rgb, one, palette, background=background), SHOWN_SIDE) for one in (first, second)]
+    shown = [working_picture(tinted(rgb, mask, palette, background=background), SHOWN_SIDE) for mask in (first, second)]
     return Contrast(
         image,
         (shown[0], shown[1]),
@@ -185,7 +193,7 @@ def _contrast(
     )
 
 
-def _iou(truth: NDArray[np.uint8], found: NDArray[np.uint8], project: Project) -> float:
+def _iou(truth: NDArray[np.uint8], predicted: NDArray[np.uint8], project: Project) -> float:
     if len(project.classes) == 2 and project.background is not None:
-        return object_iou(truth, found, background=project.background)
-    return float(np.nanmean(iou_per_class(confusion(truth, found, IGNORE + 1))))
+        return object_iou(truth, predicted, background=project.background)
+    return float(np.nanmean(iou_per_class(confusion(truth, predicted, IGNORE + 1))))

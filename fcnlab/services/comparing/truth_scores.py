@@ -66,7 +66,7 @@ def truth_scores(lab: Lab, run: Runner, *, project_id: int, versions: Versions) 
             yield TruthProgress(done, total)
     sources = run(partial(sources_of, versions=versions))
     ids = images_with_truth(lab, project_id=project_id)
-    chosen = [ids[place * len(ids) // min(len(ids), MOST_IMAGES)] for place in range(min(len(ids), MOST_IMAGES))]
+    chosen = [ids[index * len(ids) // min(len(ids), MOST_IMAGES)] for index in range(min(len(ids), MOST_IMAGES))]
     counts = [np.zeros((IGNORE + 1, IGNORE + 1), np.int64) for _ in sources]
     n_images, left_out = 0, []
     for done, image_id in enumerate(chosen, start=1):
@@ -74,14 +74,14 @@ def truth_scores(lab: Lab, run: Runner, *, project_id: int, versions: Versions) 
             image = repository_images.image(session, image_id=image_id)
         truth = expert_truth(lab, image)
         try:
-            found = None if truth is None else run(partial(_both, image=image, sources=sources))
+            masks = None if truth is None else run(partial(_both, image=image, sources=sources))
         except ImportRefused:
-            found = None
-        if truth is None or found is None:
+            masks = None
+        if truth is None or masks is None:
             left_out.append(image.name)
         else:
             n_images += 1
-            for table, mask in zip(counts, found, strict=True):
+            for table, mask in zip(counts, masks, strict=True):
                 table += confusion(truth, mask, IGNORE + 1)
         scores = (_score(counts[0]), _score(counts[1])) if n_images else None
         yield TruthProgress(done, len(chosen), scores, n_images, tuple(left_out))
@@ -95,5 +95,5 @@ def _both(
 
 def _score(counts: Counts) -> TruthScore:
     ious = iou_per_class(counts)
-    per_class = {int(one): float(ious[one]) for one in np.flatnonzero(~np.isnan(ious))}
+    per_class = {int(class_id): float(ious[class_id]) for class_id in np.flatnonzero(~np.isnan(ious))}
     return TruthScore(float(np.mean(list(per_class.values()))), per_class)

@@ -95,7 +95,7 @@ def test_two_models_on_one_image_are_measured_on_the_expert_mask_before_the_kept
 
     def found() -> Contrast:
         steps = contrasts(bench.lab, lambda work: work(bench.learner), images=images, versions=(None, network))
-        return next(step.found for step in steps if step.found is not None)
+        return next(step.contrast for step in steps if step.contrast is not None)
 
     kept = found()
     give_truth(bench.lab, tmp_path, bench.project.id, {"one.png": 1 - truth})

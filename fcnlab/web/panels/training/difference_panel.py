@@ -28,21 +28,21 @@ INSTANT = "Instant learner, as it is now"
 
 
 @st.fragment
-def draw(engine: Engine, project: Project, known: Sequence[ModelRecord]) -> None:
+def draw(engine: Engine, project: Project, records: Sequence[ModelRecord]) -> None:
     """Choices, the button, and the masks; reruns alone."""
     images = project_images(engine.lab, project_id=project.id, count=OFFERED)
     if not images:
         frame.lead(project, frame.NO_IMAGES, to="projects")
         return
-    if not known:
+    if not records:
         st.info("Two models can be compared once there is a version.", icon=":material/compare:", width=frame.GUIDE_PX)
         return
-    options: list[ModelRecord | None] = [None, *known]
+    options: list[ModelRecord | None] = [None, *records]
     first, second, chosen = st.columns([3, 3, 5], vertical_alignment="bottom")
     left = first.selectbox("Left", options, index=0, format_func=_name)
     right = second.selectbox("Right", options, index=1, format_func=_name)
-    by_id = {one.id: one for one in images}
-    order = sorted(by_id, key=lambda one: (by_id[one].state is not ImageState.DONE, one))
+    by_id = {image.id: image for image in images}
+    order = sorted(by_id, key=lambda image_id: (by_id[image_id].state is not ImageState.DONE, image_id))
     picked = chosen.multiselect(
         "Images",
         list(by_id),
@@ -60,15 +60,15 @@ def draw(engine: Engine, project: Project, known: Sequence[ModelRecord]) -> None
         )
         wants_scores = _experts_button(engine, project, (left, right))
     if wants_masks:
-        found = _made(engine, project, [by_id[one] for one in picked], (left, right))
-        if found is not None:
-            session.remember("contrast", (key, found))
+        new_contrasts = _made(engine, project, [by_id[image_id] for image_id in picked], (left, right))
+        if new_contrasts is not None:
+            session.remember("contrast", (key, new_contrasts))
     _on_experts(engine, project, (left, right), wanted=wants_scores)
     made = session.peek("contrast")
     if made is not None and made[0] == key:
         st.html(legend([(label.name, label.colour) for label in project.classes]))
-        for one in made[1]:
-            _show(one, (_name(left), _name(right)))
+        for contrast in made[1]:
+            _show(contrast, (_name(left), _name(right)))
 
 
 def _experts_button(engine: Engine, project: Project, versions: Versions) -> bool:
@@ -86,18 +86,18 @@ def _masks(count: int) -> str:
 
 def _on_experts(engine: Engine, project: Project, versions: Versions, *, wanted: bool) -> None:
     """Measure if wanted, and show what came out."""
-    key = (project.id, *(getattr(one, "id", None) for one in versions))
+    key = (project.id, *(getattr(version, "id", None) for version in versions))
     if wanted:
-        found = _measured(engine, project, versions)
-        if found is not None:
-            session.remember("truth_scores", (key, found))
+        measured = _measured(engine, project, versions)
+        if measured is not None:
+            session.remember("truth_scores", (key, measured))
     made = session.peek("truth_scores")
     if made is None or made[0] != key or made[1].scores is None:
         return
-    names, scores = [f"{side}: {_name(one)}" for side, one in zip(SIDES, versions, strict=True)], made[1].scores
+    names, scores = [f"{side}: {_name(version)}" for side, version in zip(SIDES, versions, strict=True)], made[1].scores
     rows = [{"Class": "Mean", names[0]: scores[0].mean_iou, names[1]: scores[1].mean_iou}]
     for label in project.classes:
-        left, right = (one.per_class.get(label.id) for one in scores)
+        left, right = (score.per_class.get(label.id) for score in scores)
         if left is not None or right is not None:
             rows.append({"Class": label.name, names[0]: left, names[1]: right})
     config = {name: st.column_config.NumberColumn(format="%.3f") for name in names}
@@ -126,30 +126,30 @@ def _measured(engine: Engine, project: Project, versions: Versions) -> TruthProg
 
 def _made(engine: Engine, project: Project, images: Sequence[ImageInfo], versions: Versions) -> list[Contrast] | None:
     bar = st.progress(0.0, "Starting")
-    found: list[Contrast] = []
+    made: list[Contrast] = []
     try:
         for step in contrasts(engine.lab, runner_of(engine, project), images=images, versions=versions):
-            words = "Learning from labelled images" if step.found is None else "Making masks"
+            words = "Learning from labelled images" if step.contrast is None else "Making masks"
             bar.progress(step.done / step.total, f"{words}: {step.done} of {step.total}")
-            found += [step.found] if step.found is not None else []
+            made += [step.contrast] if step.contrast is not None else []
     except FcnlabError as failure:
         session.explained(failure)
         return None
     finally:
         bar.empty()
-    return found
+    return made
 
 
-def _show(one: Contrast, names: tuple[str, str]) -> None:
+def _show(contrast: Contrast, names: tuple[str, str]) -> None:
     with st.container(border=True):
-        st.markdown(f"**{plain(one.image.name)}** · {one.equal:.1%} of its pixels have the same class")
+        st.markdown(f"**{plain(contrast.image.name)}** · {contrast.equal:.1%} of its pixels have the same class")
         columns = st.columns(3)
-        for place, column in enumerate(columns[:2]):
-            column.image(one.pictures[place], width="stretch")
-            truth = "the expert mask" if one.by_expert else "the mask it keeps"
-            iou = f" · IoU {one.ious[place]:.3f} with {truth}" if one.ious else ""
-            column.caption(f"{plain(names[place])}{iou}")
-        columns[2].image(one.differing, width="stretch")
+        for index, column in enumerate(columns[:2]):
+            column.image(contrast.pictures[index], width="stretch")
+            truth = "the expert mask" if contrast.by_expert else "the mask it keeps"
+            iou = f" · IoU {contrast.ious[index]:.3f} with {truth}" if contrast.ious else ""
+            column.caption(f"{plain(names[index])}{iou}")
+        columns[2].image(contrast.differing, width="stretch")
         columns[2].caption("Where they differ")
 
 
