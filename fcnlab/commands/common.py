@@ -62,7 +62,7 @@ def learner_of(lab: Lab, project: Project) -> Iterator[ProjectLearner]:
     learner = ProjectLearner(lab, PictureStore(lab), project_id=project.id)
     learner.refresh()
     yield learner
-    learner.keep_lessons()
+    learner.keep_samples()
 
 
 def found_project(lab: Lab, wanted: str) -> Project:

@@ -110,7 +110,7 @@ async def _tile(request: Request, engine: Engine) -> Response:
     level, x, y = (request.path_params[name] for name in ("level", "x", "y"))
     path = await run_in_threadpool(tile_file, engine.lab, image, level=level, x=x, y=y)
     side = tiling_of(image)[0] * 2**level
-    engine.jobs.look(image, row=(y + 0.5) * side, col=(x + 0.5) * side)
+    engine.jobs.viewport_moved(image, row=(y + 0.5) * side, col=(x + 0.5) * side)
     return _file(request, path, f"{image.picture_id}-{level}-{x}-{y}")
 
 
@@ -130,18 +130,18 @@ async def _strip(request: Request, engine: Engine) -> Response:
             ids = _numbers(request, "ids")[:STRIP_MOST]
             cells = await run_in_threadpool(strip_of, engine.lab, ranking, project_id=project_id, image_ids=ids)
         else:
-            found = await run_in_threadpool(
+            ranked = await run_in_threadpool(
                 ranked_strip, engine.lab, ranking, project_id=project_id, start=start, count=count
             )
-            cells = found.cells
-            answer = {"order": found.order, "waiting": ranking.waiting, "ranked": len(ranking.gains)}
-        images = tuple(one.image for one in cells)
-        gains = [{"gain": one.gain} for one in cells]
+            cells = ranked.cells
+            answer = {"order": ranked.order, "waiting": ranking.waiting, "ranked": len(ranking.gains)}
+        images = tuple(cell.image for cell in cells)
+        gains = [{"gain": cell.gain} for cell in cells]
     else:
         n_images, images = await run_in_threadpool(strip, engine.lab, project_id=project_id, start=start, count=count)
         answer, gains = {"n_images": n_images}, [{}] * len(images)
     objects = await run_in_threadpool(marked_objects, engine.lab, project_id=project_id, images=images)
-    answer["items"] = [_item(one, objects) | gain for one, gain in zip(images, gains, strict=True)]
+    answer["items"] = [_item(image, objects) | gain for image, gain in zip(images, gains, strict=True)]
     return JSONResponse(answer, headers={"Cache-Control": "no-store"})
 
 
@@ -161,10 +161,10 @@ async def _queries(request: Request, engine: Engine) -> Response:
     numbers = _numbers(request, "avoid")[: 2 * AVOIDED_MOST]
     avoid = list(zip(numbers[::2], numbers[1::2], strict=False))
     engine.jobs.gains.ranking(image.project_id)  # the next image will be wanted soon
-    found = await asyncio.wrap_future(
+    queries = await asyncio.wrap_future(
         ask(engine.jobs, image, count=_number(request, "count", COUNT), strategy=ASKED_BY[strategy], avoid=avoid)
     )
-    return JSONResponse({"source": found.source, "pixels": found.pixels}, headers={"Cache-Control": "no-store"})
+    return JSONResponse({"source": queries.source, "pixels": queries.pixels}, headers={"Cache-Control": "no-store"})
 
 
 async def _overlay(request: Request, engine: Engine) -> Response:
@@ -172,11 +172,11 @@ async def _overlay(request: Request, engine: Engine) -> Response:
     key, image_id = request.path_params["key"], request.path_params["image_id"]
     project_id = await run_in_threadpool(project_of_image, engine.lab, key=key, image_id=image_id)
     client = request.query_params.get("client", "")
-    known, status = _number(request, "after"), _number(request, "status")
+    held, status = _number(request, "after"), _number(request, "status")
     mode, overlay_store = request.query_params.get("mode", "mask"), engine.jobs.overlay_store
-    after, shown = known, overlay_store.overlay(image_id)
+    after, shown = held, overlay_store.overlay(image_id)
     if mode in HEAT_MODES and shown is not None and not shown.is_final and overlay_store.opinion(image_id) is None:
-        after = max(known, shown.number)
+        after = max(held, shown.number)
         await run_in_threadpool(engine.jobs.remake, project_id, image_id)
     else:
         engine.jobs.watch(project_id, image_id, client_id=client)
@@ -186,11 +186,11 @@ async def _overlay(request: Request, engine: Engine) -> Response:
     if overlay is None or overlay.number <= after:
         return _with_meta(Response(status_code=204), meta)
     if mode in HEAT_MODES:
-        base, box = overlay.since(known, of="probabilities")
+        base, box = overlay.since(held, of="probabilities")
         opinion, class_id = overlay_store.opinion(image_id), _number(request, "class_id")
         body = await run_in_threadpool(packed_heat, opinion, box, HEAT_MODES[mode], class_id)
     else:
-        base, box = overlay.since(known, of="class_ids")
+        base, box = overlay.since(held, of="class_ids")
         is_newest = box == overlay.changes[-1].class_ids
         body = overlay.newest if is_newest else await run_in_threadpool(packed, overlay.class_map, box)
     response = Response(body, media_type="application/octet-stream", headers={"Content-Encoding": "deflate"})
@@ -233,15 +233,22 @@ async def _objects(request: Request, engine: Engine) -> Response:
 def objects_shown(count: ImageCount) -> list[list[Any]]:
     """[row, col, class id, number from 1 in reading order, score, is marked] of each object; pixels at full size."""
     return [
-        [round(one.row, 1), round(one.col, 1), one.class_id, number, round(one.score, 2), one.is_marked]
-        for number, one in enumerate(count.objects, start=1)
+        [
+            round(counted.row, 1),
+            round(counted.col, 1),
+            counted.class_id,
+            number,
+            round(counted.score, 2),
+            counted.is_marked,
+        ]
+        for number, counted in enumerate(count.objects, start=1)
     ]
 
 
 def counts_shown(count: ImageCount) -> list[dict[str, Any]]:
     """How many objects of each class there are, as the label page is told."""
     names = ("class_id", "marked", "count", "low", "high", "is_exact")
-    return [{name: getattr(one, name) for name in names} for one in count.counts]
+    return [{name: getattr(class_count, name) for name in names} for class_count in count.counts]
 
 
 def _with_meta(response: Response, meta: dict[str, Any]) -> Response:
@@ -265,8 +272,8 @@ async def _image(request: Request, engine: Engine) -> ImageInfo:
 
 def _numbers(request: Request, name: str) -> list[int]:
     """Whole numbers with commas between; what is none is left out."""
-    found = request.query_params.get(name, "").split(",")
-    return [int(text) for text in found if text.isdecimal() and len(text) < 10]
+    texts = request.query_params.get(name, "").split(",")
+    return [int(text) for text in texts if text.isdecimal() and len(text) < 10]
 
 
 def _number(request: Request, name: str, default: int = 0) -> int:

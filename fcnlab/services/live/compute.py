@@ -99,8 +99,8 @@ class ComputeThread:
         failed: Failed | None = None,
     ) -> _Step | None:
         """The step, in the queue now; None after the end."""
-        number = next(self._counter)
-        order = -number if priority == Priority.CLICK else number
+        sequence = next(self._counter)
+        order = -sequence if priority == Priority.CLICK else sequence
         step = _Step((int(priority), order), work, Future(), key, gives_way, failed)
         with self._condition:
             if self._closed:

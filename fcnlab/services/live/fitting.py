@@ -33,16 +33,16 @@ from fcnlab.storage.database.engine import reading
 from fcnlab.storage.database.repository_projects import NOTHING_READ
 
 
-def image_samples_of(lessons: Iterable[LabelledSamples]) -> list[ImageSamples]:
-    """What lessons teach, in canonical order. Raises NoPoints: there are none."""
-    teachings = canonical_teachings(lessons)
+def image_samples_of(labelled: Iterable[LabelledSamples]) -> list[ImageSamples]:
+    """The samples of labelled images, in canonical order. Raises NoPoints: there are none."""
+    teachings = canonical_teachings(labelled)
     if not teachings:
         raise NoPoints(missing_message(()))
     return teachings
 
 
 def learns_otherwise(before: Project, after: Project) -> bool:
-    """Whether lessons made before cannot serve any more."""
+    """Whether samples extracted under the settings of before cannot be used any more."""
 
     def seen(spec: LearnerSpec) -> LearnerSpec:
         return replace(spec, refine=True, class_weight="balanced", regularisation=1.0)
@@ -64,7 +64,7 @@ class ProjectLearner:
         self._read_at = NOTHING_READ
         self._images: dict[int, ImageInfo] = {}
         self._clicks: dict[int, Clicks] = {}
-        self._lessons: dict[int, LabelledSamples] = {}
+        self._samples: dict[int, LabelledSamples] = {}
         self._exact: dict[int, LabelledSamples] = {}
         self._unsaved: set[int] = set()
         self._left_out: dict[int, str] = {}
@@ -84,22 +84,22 @@ class ProjectLearner:
 
     def refresh(self) -> None:
         """Read what changed in the database since the last call."""
-        found = changes(self._lab, project_id=self._project_id, revision=self._read_at)
-        project, self.record = found.project, found.record
+        changed = changes(self._lab, project_id=self._project_id, revision=self._read_at)
+        project, self.record = changed.project, changed.record
         if self.project is not None and learns_otherwise(self.project, project):
-            self._lessons.clear()
+            self._samples.clear()
             self._exact.clear()
             self._without_neighbours.clear()
             self.counter.clear()
             self._head = None
-        if self.project != project or found.points:
+        if self.project != project or changed.points:
             self.revision += 1
         if self.project != project:
             self._project_revision = self.revision
         self.project = project
-        for image_id, stored_points in found.points.items():
-            self._set_clicks(image_id, stored_points, found.images.get(image_id))
-        self._read_at = found.revision
+        for image_id, stored_points in changed.points.items():
+            self._set_clicks(image_id, stored_points, changed.images.get(image_id))
+        self._read_at = changed.revision
         self._trim()
 
     @property
@@ -128,19 +128,19 @@ class ProjectLearner:
 
     def _is_taught(self, image_id: int) -> bool:
         """Whether the newest points of an image are learned from, by the head or by the counter."""
-        return image_id in self._lessons or self.counter.is_taught(image_id)
+        return image_id in self._samples or self.counter.is_taught(image_id)
 
     def n_images(self) -> int:
         """Number of images with points."""
         return len(self._clicks)
 
     def clicked_pictures(self) -> list[str]:
-        """What the pictures with points are called, in order; one made in another way is called otherwise."""
+        """Names of the pictures with points, in order; one made in another way has another name."""
         return sorted(self._images[image_id].picture_id for image_id in self._clicks)
 
     def clicked_classes(self) -> frozenset[int]:
         """Ids of the classes that have points."""
-        return frozenset(int(one) for clicks in self._clicks.values() for one in clicks.class_ids)
+        return frozenset(int(class_id) for clicks in self._clicks.values() for class_id in clicks.class_ids)
 
     def left_out(self) -> dict[int, str]:
         """Why labelled images are not learned from, by image id: those that can never be read."""
@@ -183,12 +183,12 @@ class ProjectLearner:
             self._unsaved.add(image.id)
             if self._is_crowded():
                 self._without_neighbours.add(image.id)
-        self._lessons[image.id] = LabelledSamples(image.content_hash, clicks, taught)
+        self._samples[image.id] = LabelledSamples(image.content_hash, clicks, taught)
         self._trim()
 
     def is_guessing(self) -> bool:
         """Whether masks are a first guess by few clicks of one class, none of them of the background."""
-        n_points = sum(len(one) for one in self._clicks.values())
+        n_points = sum(len(clicks) for clicks in self._clicks.values())
         if self.record is not None or self.is_counting or n_points > NEIGHBOURS_UP_TO:  # cheap to ask with every click
             return False
         return learner.wants_guess(self.clicked_classes(), n_points, self._known_project().background) and any(
@@ -196,17 +196,17 @@ class ProjectLearner:
         )
 
     def _guess(self) -> None:
-        """Let every lesson say what stands for the background while masks are a first guess, and only then."""
+        """Give the samples of every image a guessed background while masks are a first guess, and only then."""
         project, is_guessing = self._known_project(), self.is_guessing()
-        for image_id, lesson in self._lessons.items():
-            image, guess = self._images[image_id], lesson.samples.guess
+        for image_id, labelled in self._samples.items():
+            image, guess = self._images[image_id], labelled.samples.guess
             if not is_guessing or self._is_wide(image):  # all of a wide image would have to be encoded
                 guess = None
             elif guess is None and project.background is not None:
                 picture = self._pictures.passing_picture(image, project.learner)
-                guess = learner.first_guess(picture, lesson.clicks, background=project.background)
-            if guess is not lesson.samples.guess:
-                self._lessons[image_id] = replace(lesson, samples=replace(lesson.samples, guess=guess))
+                guess = learner.first_guess(picture, labelled.clicks, background=project.background)
+            if guess is not labelled.samples.guess:
+                self._samples[image_id] = replace(labelled, samples=replace(labelled.samples, guess=guess))
 
     def _is_wide(self, image: ImageInfo) -> bool:
         return is_wide(learner_hw(image.hw, self._known_project().learner))
@@ -219,7 +219,7 @@ class ProjectLearner:
         """
         self._guess()
         self._head = learner.fit(
-            image_samples_of(self._lessons.values()), self._known_project().learner, start=self._head
+            image_samples_of(self._samples.values()), self._known_project().learner, start=self._head
         )
         self._fitted = self.revision
         return self._head
@@ -242,16 +242,16 @@ class ProjectLearner:
         for image in self.untaught():
             self.learn_from(image)
         self._guess()
-        lessons = tuple(self._exact_lesson(image_id) for image_id in sorted(self._lessons))
-        head = learner.fit(image_samples_of(lessons), project.learner)
+        labelled = tuple(self._exact_samples(image_id) for image_id in sorted(self._samples))
+        head = learner.fit(image_samples_of(labelled), project.learner)
         classes = tuple((label.id, label.name) for label in project.classes)
-        return Model(project.learner, classes, head, project.background, lessons)
+        return Model(project.learner, classes, head, project.background, labelled)
 
-    def _exact_lesson(self, image_id: int) -> LabelledSamples:
-        """What an image teaches however it was labelled: a wide one, learned from tile by tile, is encoded whole."""
+    def _exact_samples(self, image_id: int) -> LabelledSamples:
+        """The samples of an image however it was labelled: a wide one, learned from tile by tile, is encoded whole."""
         image, project = self._images[image_id], self._known_project()
         if not self._is_wide(image):
-            return self._lessons[image_id]
+            return self._samples[image_id]
         if image_id not in self._exact:
             clicks = self._clicks[image_id]
             taught = self._pictures.extract_samples(image, clicks, project.learner, background=project.background)
@@ -259,7 +259,7 @@ class ProjectLearner:
         return self._exact[image_id]
 
     def source(self) -> MaskSource:
-        """What makes the masks of the project at this moment: the model it chose, or what all its points teach.
+        """The mask source of the project at this moment: the model it chose, or a fit of all its points.
 
         Raises:
             NoPoints: it uses the instant learner, and fewer than two classes have points.
@@ -269,11 +269,11 @@ class ProjectLearner:
         return self.source_of(self.cold_model()) if self.record is None else self.chosen_source(self.record)
 
     def source_of(self, model: Model) -> MaskSource:
-        """What a fitted model makes of images."""
+        """The mask source of a fitted model."""
         return ModelSource(model, self._pictures)
 
     def chosen_source(self, record: ModelRecord) -> MaskSource:
-        """A model of the project with the clicks and settings of now; raises as `source`."""
+        """The mask source of a model of the project, with the clicks and settings of now; raises as `source`."""
         if (record.id, self.revision) != self._chosen_at:
             self._chosen, self._chosen_at = self._made_source(record), (record.id, self.revision)
         return self._chosen
@@ -281,7 +281,7 @@ class ProjectLearner:
     def _made_source(self, record: ModelRecord) -> MaskSource:
         project = self._known_project()
         content = self._pictures.model_cache.content(record)
-        clicks = {self._images[image_id].content_hash: one for image_id, one in self._clicks.items()}
+        clicks = {self._images[image_id].content_hash: image_clicks for image_id, image_clicks in self._clicks.items()}
         if isinstance(content, Model):
             classes = tuple((label.id, label.name) for label in project.classes)
             model = frozen_model(
@@ -295,14 +295,14 @@ class ProjectLearner:
     def count(self, image: ImageInfo, *, is_bare: bool = False) -> Counted:
         """The objects of an image by what is learned so far, its own points too, or by the chosen model; `is_bare`: by
         that, as if nothing were marked. Raises NoPoints, ImportRefused, CheckpointError."""
-        project, own = self._known_project(), self._images.get(image.id, image)
+        project, current = self._known_project(), self._images.get(image.id, image)
         if self.record is not None:
-            own = replace(own, is_complete=own.is_complete and not is_bare)
-            clicks = canonical_clicks([], own.hw) if is_bare else self.clicks_of(own)
-            return self._pictures.chosen_counts.count(self.record, project, own, clicks, keeps=not is_bare)
-        self.counter.make_ready(project, own)
-        self.learn_from(own)
-        return self.counter.count(project, own, self.clicks_of(own))
+            current = replace(current, is_complete=current.is_complete and not is_bare)
+            clicks = canonical_clicks([], current.hw) if is_bare else self.clicks_of(current)
+            return self._pictures.chosen_counts.count(self.record, project, current, clicks, keeps=not is_bare)
+        self.counter.make_ready(project, current)
+        self.learn_from(current)
+        return self.counter.count(project, current, self.clicks_of(current))
 
     def segment(self, image: ImageInfo, head: Head, *, mark: Mark = unmarked) -> learner.Segmentation:
         """The mask of an image by a head of the instant learner."""
@@ -310,16 +310,16 @@ class ProjectLearner:
         picture = self._pictures.picture(image, project.learner)
         return segment_any(picture, head, clicks, project.learner, background=project.background, mark=mark)
 
-    def keep_lessons(self) -> None:
-        """Write new lessons to the disk cache."""
+    def keep_samples(self) -> None:
+        """Write new samples to the disk cache."""
         spec, background = self._known_project().learner, self._known_project().background
-        for image_id in sorted(self._unsaved & set(self._lessons)):
-            image, lesson = self._images[image_id], self._lessons[image_id]
-            self._pictures.keep_lesson(
+        for image_id in sorted(self._unsaved & set(self._samples)):
+            image, labelled = self._images[image_id], self._samples[image_id]
+            self._pictures.keep_samples(
                 image,
-                lesson.clicks,
+                labelled.clicks,
                 spec,
-                lesson.samples,
+                labelled.samples,
                 background=background,
                 neighbours=image_id not in self._without_neighbours,
             )
@@ -339,16 +339,16 @@ class ProjectLearner:
     def _trim(self) -> None:
         """Forget the neighbours of clicks while there are too many points for them to count; learn them again after.
 
-        They are nine tenths of what a lesson holds, and a project may have thousands of lessons.
+        They are nine tenths of the samples of an image, and a project may have thousands of images.
         """
         if not self._is_crowded():
-            for image_id in self._without_neighbours & set(self._lessons):
-                del self._lessons[image_id]
+            for image_id in self._without_neighbours & set(self._samples):
+                del self._samples[image_id]
             self._without_neighbours.clear()
             return
-        for image_id in set(self._lessons) - self._without_neighbours:
-            lesson = self._lessons[image_id]
-            self._lessons[image_id] = replace(lesson, samples=learner.without_neighbours(lesson.samples))
+        for image_id in set(self._samples) - self._without_neighbours:
+            labelled = self._samples[image_id]
+            self._samples[image_id] = replace(labelled, samples=learner.without_neighbours(labelled.samples))
             self._without_neighbours.add(image_id)
 
     def _set_clicks(self, image_id: int, stored_points: Sequence[StoredPoint], image: ImageInfo | None) -> None:
@@ -356,12 +356,12 @@ class ProjectLearner:
         self._without_neighbours.discard(image_id)
         self._left_out.pop(image_id, None)
         self.counter.forget(image_id)
-        for known in (self._lessons, self._exact, self._clicks):
-            known.pop(image_id, None)
+        for by_image in (self._samples, self._exact, self._clicks):
+            by_image.pop(image_id, None)
         if image is not None:
             self._images[image_id] = image
             newest = newest_per_pixel(stored_points)
-            weights = [one.weight for one in newest]
-            self._clicks[image_id] = canonical_clicks([one.point for one in newest], image.hw, weights)
+            weights = [stored.weight for stored in newest]
+            self._clicks[image_id] = canonical_clicks([stored.point for stored in newest], image.hw, weights)
         else:
             self._images.pop(image_id, None)

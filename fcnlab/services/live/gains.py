@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """What is known of a project's images.
+    """The gains of a project's images as far as they are known.
 
     Attributes:
         gains: in 0..1 by image; an image that is not here was not looked at yet, or cannot be read.
@@ -78,11 +78,11 @@ class Gains:
         self._lock = threading.Lock()
 
     def ranking(self, project_id: int) -> Ranking:
-        """What is known by now; whoever asks also sees to it that work goes on for a while. From any thread."""
+        """The gains known by now; whoever asks also sees to it that work goes on for a while. From any thread."""
         with self._lock:
             self._wanted[project_id] = time.monotonic()
-            known = self._known.get(project_id, {})
-            gains = {image_id: one.gain for image_id, one in known.items() if one.gain is not None}
+            records = self._known.get(project_id, {})
+            gains = {image_id: record.gain for image_id, record in records.items() if record.gain is not None}
             waiting = self._waiting.get(project_id, 0)
         self._submit(project_id)
         return Ranking(gains, waiting)
@@ -145,18 +145,18 @@ class Gains:
             return
         with reading(self._lab.sessions) as session:
             states = repository_images.image_states(session, project_id=project_id)
-        known = {one: self._known.get(project_id, {}).get(one, _Known(-1, None)) for one in states}
+        records = {image_id: self._known.get(project_id, {}).get(image_id, _Known(-1, None)) for image_id in states}
         stale = [
             image_id
-            for image_id, one in known.items()
-            if one.revision != learner.judged_at and states[image_id] is not ImageState.DONE
+            for image_id, record in records.items()
+            if record.revision != learner.judged_at and states[image_id] is not ImageState.DONE
         ]
         is_quiet = time.monotonic() - self._clicked >= QUIET_S
-        possible = [image_id for image_id in stale if is_quiet or known[image_id].gain is not None]
+        possible = [image_id for image_id in stale if is_quiet or records[image_id].gain is not None]
         if possible:
-            chosen = min(possible, key=lambda one: (known[one].failures, known[one].revision))
-            known[chosen] = self._gain(learner, source, chosen, before=known[chosen])
-        self._note(project_id, known, waiting=len(stale) - len(possible[:1]))
+            chosen = min(possible, key=lambda image_id: (records[image_id].failures, records[image_id].revision))
+            records[chosen] = self._gain(learner, source, chosen, before=records[chosen])
+        self._note(project_id, records, waiting=len(stale) - len(possible[:1]))
         if len(stale) == len(possible[:1]) or not self._is_wanted(project_id):
             return
         if possible:
@@ -180,9 +180,9 @@ class Gains:
         with self._lock:
             return time.monotonic() - self._wanted.get(project_id, -WANTED_FOR_S) < WANTED_FOR_S
 
-    def _note(self, project_id: int, known: dict[int, _Known], *, waiting: int) -> None:
+    def _note(self, project_id: int, records: dict[int, _Known], *, waiting: int) -> None:
         with self._lock:
             self._known[project_id] = {
-                image_id: one for image_id, one in known.items() if one.revision >= 0 or one.failures
+                image_id: record for image_id, record in records.items() if record.revision >= 0 or record.failures
             }
             self._waiting[project_id] = waiting

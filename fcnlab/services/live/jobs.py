@@ -36,8 +36,8 @@ WATCHED_FOR_S = 40.0
 CHECKED_EVERY_S = 15.0
 """How often an image that is looked at is checked for points from other processes."""
 
-LESSONS_KEPT_AFTER_S = 3.0
-"""Lessons go to the disk when nobody has clicked for so long: a click must not wait for the disk."""
+SAMPLES_KEPT_AFTER_S = 3.0
+"""Samples go to the disk when nobody has clicked for so long: a click must not wait for the disk."""
 
 QUIET_S = 1.0
 """The rest of a wide image waits so long after the mask of a click, unless another one comes: somebody looks at it."""
@@ -55,7 +55,7 @@ FORGOTTEN_AFTER_S = 3600.0
 """Tabs and images that nobody has heard of for so long take no memory any more."""
 
 LEARNERS_KEPT = 32
-"""Projects whose learner stays in memory; another one reads its lessons from the disk again."""
+"""Projects whose learner stays in memory; another one reads its samples from the disk again."""
 
 Result = TypeVar("Result")
 log = logging.getLogger(__name__)
@@ -135,14 +135,14 @@ class Jobs:
         if is_new or is_due:
             self._submit_view(project_id, image_id, Priority.VIEW if is_new else Priority.REFRESH)
 
-    def look(self, image: ImageInfo, *, row: float, col: float) -> None:
+    def viewport_moved(self, image: ImageInfo, *, row: float, col: float) -> None:
         """Somebody turned to this place of a large image: what is near it is made first."""
         now = time.monotonic()
         with self._lock:
             looked = self._attention(image.project_id, image.id)
             is_same, looked.turned = now - looked.turned < LOOK_S, now
         if not is_same:  # the first tile that a browser asks for is the one in the middle
-            self._overlays.look(image.id, (row / image.height, col / image.width))
+            self._overlays.viewport_moved(image.id, (row / image.height, col / image.width))
 
     def remake(self, project_id: int, image_id: int) -> None:
         """Make the overlay of an image again, because its probabilities are wanted and gone from memory."""
@@ -190,10 +190,10 @@ class Jobs:
         )
 
     def close(self) -> None:
-        """Stop the compute thread; lessons that are not on disk yet are made again when they are needed."""
+        """Stop the compute thread; samples that are not on disk yet are made again when they are needed."""
         with self._lock:
-            timers = [one.resting for one in self._images.values() if one.resting is not None]
-            for timer in (*timers, *self._keeping.values(), *(one for one, _ in self._retrying.values())):
+            timers = [view.resting for view in self._images.values() if view.resting is not None]
+            for timer in (*timers, *self._keeping.values(), *(timer for timer, _ in self._retrying.values())):
                 timer.cancel()
         self.gains.close()
         self._compute.close()
@@ -216,7 +216,7 @@ class Jobs:
     def _forget_long_unseen(self) -> None:
         """Tabs that were closed and images that nobody looks at any more. Call it with the lock held."""
         since = time.monotonic() - FORGOTTEN_AFTER_S
-        self._images = {image_id: one for image_id, one in self._images.items() if one.newest() > since}
+        self._images = {image_id: view for image_id, view in self._images.items() if view.newest() > since}
         for project_id, tabs in list(self._covered.items()):
             self._covered[project_id] = {tab: heard for tab, heard in tabs.items() if heard[1] > since}
             if not self._covered[project_id]:
@@ -230,8 +230,8 @@ class Jobs:
             for held in (self._covered, self._put_off):
                 held.pop(project_id, None)
             timers = [self._keeping.pop(project_id, None), self._retrying.pop(project_id, (None, 0.0))[0]]
-            timers += [one.resting for one in self._images.values() if one.project_id == project_id]
-            self._images = {image_id: one for image_id, one in self._images.items() if one.project_id != project_id}
+            timers += [view.resting for view in self._images.values() if view.project_id == project_id]
+            self._images = {image_id: view for image_id, view in self._images.items() if view.project_id != project_id}
         for timer in timers:
             if timer is not None:
                 timer.cancel()
@@ -239,7 +239,7 @@ class Jobs:
     def _looked_at(self, project_id: int) -> list[int]:
         since = time.monotonic() - WATCHED_FOR_S
         with self._lock:
-            return [key for key, one in self._images.items() if one.project_id == project_id and one.seen > since]
+            return [key for key, view in self._images.items() if view.project_id == project_id and view.seen > since]
 
     def _submit_view(self, project_id: int, image_id: int, priority: Priority) -> None:
         self._compute.post(
@@ -289,7 +289,7 @@ class Jobs:
         part = self._overlays.progress(learner, image)
         if (
             part == 1
-            or {one.id for one in learner.untaught()} - {image.id}
+            or {other.id for other in learner.untaught()} - {image.id}
             or self.overlay_store.overlay(image.id) is None
         ):
             return False
@@ -348,8 +348,8 @@ class Jobs:
         if not waiting:
             guess = guess_in_words(project) if learner.is_guessing() else ""
             self.overlay_store.set_status(image_id, "missing" if guess else "idle", message=guess)
-            self._keep_lessons_later(project.id)
-        elif all(one.id in put_off for one in waiting):
+            self._keep_samples_later(project.id)
+        elif all(image.id in put_off for image in waiting):
             first = waiting[0]
             message = f"learned from {taught} {said}; {first.name} is tried again soon: {put_off[first.id]}"
             self.overlay_store.set_status(image_id, "error", message=message)
@@ -368,16 +368,16 @@ class Jobs:
             failed=partial(self._say_failed, "learning from the labelled images", project_id, None),
         )
 
-    def _keep_lessons_later(self, project_id: int) -> None:
+    def _keep_samples_later(self, project_id: int) -> None:
         def submit() -> None:
             self._compute.post(
-                lambda: self._learner(project_id).keep_lessons(),
+                lambda: self._learner(project_id).keep_samples(),
                 priority=Priority.PREFETCH,
                 key=f"keep-{project_id}",
                 failed=partial(self._say_failed, "writing what was learned to the disk", project_id, None),
             )
 
-        timer = threading.Timer(LESSONS_KEPT_AFTER_S, submit)
+        timer = threading.Timer(SAMPLES_KEPT_AFTER_S, submit)
         timer.daemon = True
         with self._lock:
             earlier = self._keeping.get(project_id)
@@ -390,14 +390,14 @@ class Jobs:
         """Learn from one more image; refresh what is looked at now and then, and at the end."""
         learner = self._learner(project_id)
         put_off = self._put_off.setdefault(project_id, {})
-        waiting = [one for one in learner.untaught() if one.id not in put_off]
+        waiting = [candidate for candidate in learner.untaught() if candidate.id not in put_off]
         if waiting:
             image = waiting[0]
             try:
                 learner.learn_from(image)
             except Exception as failure:
                 self._teach_without(learner, image, failure)
-        left = len([one for one in learner.untaught() if one.id not in put_off])
+        left = len([candidate for candidate in learner.untaught() if candidate.id not in put_off])
         if left and left % 10:
             self._submit_teaching(project_id)
             return

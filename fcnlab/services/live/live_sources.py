@@ -21,14 +21,14 @@ SourceOf = Callable[[ProjectLearner, ImageInfo], MaskSource]
 
 
 class LiveSources:
-    """Knows for each image what makes its mask just now. Used by one thread at a time, except for `look`."""
+    """Chooses the mask source of each image. Used by one thread at a time, except for `viewport_moved`."""
 
     def __init__(self, pictures: PictureStore) -> None:
         self._pictures = pictures
         self._wide = WideMasks(pictures)
 
     def source_for(self, learner: ProjectLearner, image: ImageInfo) -> MaskSource:
-        """What makes the mask of an image by the points that the learner read last.
+        """The mask source of an image, by the points that the learner read last.
 
         Raises:
             CheckpointError, UnknownEncoder, InvalidClasses: the model that the project chose cannot be used.
@@ -43,13 +43,13 @@ class LiveSources:
             return TiledSource(learner, self._wide)
         return InstantSource(learner, self._pictures)
 
-    def look(self, image_id: int, part: tuple[float, float]) -> None:
+    def viewport_moved(self, image_id: int, part: tuple[float, float]) -> None:
         """Somebody looks at this part of a wide image, 0 to 1 of its height and width: tiles near it come first."""
-        self._wide.look(image_id, part)
+        self._wide.viewport_moved(image_id, part)
 
 
 def unrefined_source(learner: ProjectLearner, pictures: PictureStore) -> MaskSource:
-    """What `unrefined` is asked of, for all images of a project alike.
+    """The mask source whose `unrefined` ranks all images of a project alike.
 
     Raises:
         NoPoints: the project uses the instant learner, and fewer than two classes have points.
@@ -62,7 +62,7 @@ def unrefined_source(learner: ProjectLearner, pictures: PictureStore) -> MaskSou
 
 
 class _Live:
-    """Of a source that follows the points of a project."""
+    """Base of the sources that follow the points of a project."""
 
     content = None
 
@@ -70,11 +70,11 @@ class _Live:
         self._learner, self._pictures = learner, pictures
 
     def clicks_of(self, image: ImageInfo) -> Clicks:
-        """The live ones."""
+        """The live clicks of the image."""
         return self._learner.clicks_of(image)
 
     def unrefined(self, image: ImageInfo) -> NDArray[np.float32]:
-        """By the newest head alone."""
+        """Probabilities by the newest head alone."""
         assert self._learner.project is not None
         return self._pictures.plain(image, self._learner.project.learner, self._learner.newest_head())
 
@@ -83,12 +83,12 @@ class InstantSource(_Live, WholeImages):
     """The instant learner: a fit that goes on from the last one."""
 
     def waits_for(self, image: ImageInfo) -> str:
-        """The picture has to be encoded."""
+        """Words for people while the picture has to be encoded; else empty."""
         assert self._learner.project is not None
         return "" if self._pictures.is_ready(image, self._learner.project.learner) else "encoding the image"
 
     def predict(self, image: ImageInfo, *, keeps: bool = False, mark: Mark = unmarked) -> Prediction:
-        """By all points learned from so far, those of the image among them."""
+        """The mask by all points learned from so far, those of the image among them."""
         del keeps  # whoever asks this source looks at the image
         assert self._learner.project is not None
         self._pictures.picture(image, self._learner.project.learner)
@@ -110,7 +110,7 @@ class TiledSource(_Live):
         self._tiles = tiles
 
     def waits_for(self, image: ImageInfo) -> str:
-        """Tiles that were clicked have to be encoded before there is any mask."""
+        """Words for people while clicked tiles have to be encoded before there is any mask; else empty."""
         return "" if self._tiles.has_begun(self._learner, image) else "encoding what was clicked"
 
     def predict(self, image: ImageInfo, *, keeps: bool = False, mark: Mark = unmarked) -> Prediction:
@@ -120,7 +120,7 @@ class TiledSource(_Live):
         return Prediction(segmentation, changed)
 
     def progress(self, image: ImageInfo) -> float:
-        """Part of the tiles."""
+        """Part of the tiles that were made by what is known now, 0 to 1."""
         return self._tiles.progress(self._learner, image)
 
     def owes(self, image: ImageInfo) -> bool:
@@ -128,11 +128,11 @@ class TiledSource(_Live):
         return self._tiles.owes(self._learner, image)
 
     def encode_next(self, image: ImageInfo) -> bool:
-        """One tile more."""
+        """Encode one tile more; whether others wait."""
         return self._tiles.encode_next(self._learner, image)
 
     def encode_due(self, image: ImageInfo) -> None:
-        """The tiles that the next `predict` needs."""
+        """Encode the tiles that the next `predict` needs."""
         self._tiles.encode_due(self._learner, image)
 
 
@@ -142,7 +142,7 @@ class CounterSource(_Live, WholeImages):
     keeps_masks = False
 
     def waits_for(self, image: ImageInfo) -> str:
-        """The picture has to be encoded, or the network asked."""
+        """Words for people while the picture has to be encoded or the network run on it; else empty."""
         learner, project = self._learner, self._learner.project
         assert project is not None
         if learner.record is not None:
@@ -151,7 +151,7 @@ class CounterSource(_Live, WholeImages):
         return "" if learner.counter.is_ready(project, image) else "encoding the image"
 
     def predict(self, image: ImageInfo, *, keeps: bool = False, mark: Mark = unmarked) -> Prediction:
-        """Blobs, objects and counts by what is learned so far."""
+        """Blobs, objects and counts by all points learned from so far."""
         del keeps
         counted = self._learner.count(image)
         mark("count")

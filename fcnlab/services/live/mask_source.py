@@ -25,7 +25,7 @@ from fcnlab.services.live.picture_store import PictureStore
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """What a source says of an image.
+    """What a source predicts for an image.
 
     Attributes:
         segmentation: class ids, probabilities and class map at working size.
@@ -85,27 +85,27 @@ class MaskSource(Protocol):
 
 
 class WholeImages:
-    """Of a source that predicts an image in one step."""
+    """Base of the sources that predict an image in one step."""
 
     keeps_masks = True
 
     def progress(self, image: ImageInfo) -> float:
-        """All of it."""
+        """1.0: an image is predicted whole."""
         del image
         return 1.0
 
     def owes(self, image: ImageInfo) -> bool:
-        """Nothing is left over."""
+        """False: no click is answered coarsely."""
         del image
         return False
 
     def encode_next(self, image: ImageInfo) -> bool:
-        """No part waits."""
+        """False: there are no tiles to encode ahead."""
         del image
         return False
 
     def encode_due(self, image: ImageInfo) -> None:
-        """No part is due."""
+        """Does nothing: there are no tiles to encode."""
 
 
 class ModelSource(WholeImages):
@@ -115,15 +115,15 @@ class ModelSource(WholeImages):
         self.content, self._pictures, self._name = model, pictures, name
 
     def clicks_of(self, image: ImageInfo) -> Clicks:
-        """Those the model learned from, or that were made by the moment it was chosen."""
+        """The clicks the model learned from, or that were made by the moment it was chosen."""
         return self.content.clicks_of(image.content_hash, image.hw)
 
     def waits_for(self, image: ImageInfo) -> str:
-        """The picture has to be encoded."""
+        """Words for people while the picture has to be encoded; else empty."""
         return "" if self._pictures.is_ready(image, self.content.spec) else f"asking {self._name}"
 
     def predict(self, image: ImageInfo, *, keeps: bool = False, mark: Mark = unmarked) -> Prediction:
-        """By its head, and the whole path of the instant learner."""
+        """The mask by its head and the whole path of the instant learner: similarity, walker, refinement."""
         model, picture_of = self.content, self._pictures.picture if keeps else self._pictures.passing_picture
         picture = picture_of(image, model.spec)
         mark("encode")
@@ -131,7 +131,7 @@ class ModelSource(WholeImages):
         return Prediction(segment_any(picture, model.head, clicks, model.spec, background=model.background, mark=mark))
 
     def unrefined(self, image: ImageInfo) -> NDArray[np.float32]:
-        """By its head alone."""
+        """Probabilities by its head alone."""
         return self._pictures.plain(image, self.content.spec, self.content.head)
 
 
@@ -142,21 +142,21 @@ class NetworkSource(WholeImages):
         self.content, self._cache, self._name = network, pictures.model_cache, name
 
     def clicks_of(self, image: ImageInfo) -> Clicks:
-        """Those of the moment."""
+        """The clicks of the moment at which the source was made."""
         return self.content.clicks_of(image.content_hash, image.hw)
 
     def waits_for(self, image: ImageInfo) -> str:
-        """The network has to be asked."""
+        """Words for people while the network has to be run on the picture; else empty."""
         return "" if self._cache.is_ready(image, self.content) else f"asking {self._name}"
 
     def predict(self, image: ImageInfo, *, keeps: bool = False, mark: Mark = unmarked) -> Prediction:
-        """What the network says of the picture, obeying the clicks."""
-        look = self._cache.look(image, self.content, keeps=keeps)
+        """The mask by the network, obeying the clicks."""
+        output = self._cache.network_output(image, self.content, keeps=keeps)
         mark("encode")
-        segmentation = self.content.segment(look, self.clicks_of(image))
+        segmentation = self.content.segment(output, self.clicks_of(image))
         mark("refine")
         return Prediction(segmentation)
 
     def unrefined(self, image: ImageInfo) -> NDArray[np.float32]:
-        """What the network says, at a quarter of the size."""
+        """Probabilities of the network at a quarter of the working size."""
         return self._cache.rough(image, self.content)

@@ -49,11 +49,11 @@ def save_model(lab: Lab, learner: ProjectLearner) -> SavedModel:
     """
     project, points = refreshed(lab, learner)
     with reading(lab.sessions) as session:
-        known = repository_projects.fits(session, project_id=project.id)
+        fits = repository_projects.fits(session, project_id=project.id)
     started = time.perf_counter()
     model = learner.cold_model()
     stem = f"{project.id}-{points[:16]}-{_ground(model, learner)}-"
-    for record in known:
+    for record in fits:
         same = record.point_set_hash == points and record.learner == project.learner
         if same and record.checkpoint.startswith(stem) and (lab.folders.checkpoints / record.checkpoint).is_file():
             return SavedModel(model, record)
@@ -67,7 +67,7 @@ def save_model(lab: Lab, learner: ProjectLearner) -> SavedModel:
             project_id=project.id,
             learner=project.learner,
             point_set_hash=points,
-            n_points=sum(len(lesson.clicks) for lesson in model.lessons),
+            n_points=sum(len(labelled.clicks) for labelled in model.lessons),
             checkpoint=name,
             milliseconds=milliseconds,
             now=lab.clock(),

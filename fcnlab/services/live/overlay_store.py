@@ -72,10 +72,10 @@ class Overlay:
 
     def since(self, number: int, *, of: Literal["class_ids", "probabilities"]) -> tuple[int, Box]:
         """What whoever has overlay `number` needs: `number` and the box in which this one differs, or 0 and all."""
-        numbers = [one.number for one in self.changes]
+        numbers = [change.number for change in self.changes]
         if number not in numbers:
             return 0, Box(0, 0, *self.hw)
-        return number, joined(getattr(one, of) for one in self.changes[numbers.index(number) + 1 :])
+        return number, joined(getattr(change, of) for change in self.changes[numbers.index(number) + 1 :])
 
 
 def packed(values: NDArray[np.uint8], box: Box) -> bytes:
@@ -113,7 +113,7 @@ class Opinion:
 
 
 @dataclass(slots=True)
-class _Place:
+class _Slot:
     overlay: Overlay | None = None
     status: Status = field(default_factory=Status)
 
@@ -123,7 +123,7 @@ class OverlayStore:
 
     def __init__(self, *, first_number: int) -> None:
         self._number = first_number
-        self._places: OrderedDict[int, _Place] = OrderedDict()
+        self._slots: OrderedDict[int, _Slot] = OrderedDict()
         self._opinions: OrderedDict[int, Opinion] = OrderedDict()
         self._waiters: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
         self._is_closed = False
@@ -172,7 +172,7 @@ class OverlayStore:
                 count,
                 {**(spans or {}), "publish": publish},
             )
-            self._place(image_id).overlay = overlay
+            self._slot(image_id).overlay = overlay
             self._forget_oldest()
         self._wake()
         return overlay
@@ -180,13 +180,13 @@ class OverlayStore:
     def acknowledge(self, image_id: int, covers: Mapping[str, int]) -> None:
         """The overlay shown is up to date with these events too: they changed nothing it depends on."""
         with self._lock:
-            place = self._places.get(image_id)
-            shown = place.overlay if place else None
-            if place is None or shown is None or dict(shown.covers) == dict(covers):
+            slot = self._slots.get(image_id)
+            shown = slot.overlay if slot else None
+            if slot is None or shown is None or dict(shown.covers) == dict(covers):
                 return
             self._number += 1
             change = Change(self._number, NOTHING, NOTHING)
-            place.overlay = replace(
+            slot.overlay = replace(
                 shown,
                 number=self._number,
                 covers=dict(covers),
@@ -207,25 +207,25 @@ class OverlayStore:
     def set_status(self, image_id: int, phase: Phase, *, progress: float = 0.0, message: str = "") -> None:
         """Change the status of an image; saying the same twice changes nothing."""
         with self._lock:
-            place = self._place(image_id)
-            status = Status(place.status.number, phase, progress, message)
-            if status == place.status:
+            slot = self._slot(image_id)
+            status = Status(slot.status.number, phase, progress, message)
+            if status == slot.status:
                 return
             self._number += 1
-            place.status = replace(status, number=self._number)
+            slot.status = replace(status, number=self._number)
         self._wake()
 
     def overlay(self, image_id: int) -> Overlay | None:
         """The newest overlay of an image."""
         with self._lock:
-            place = self._places.get(image_id)
-            return place.overlay if place else None
+            slot = self._slots.get(image_id)
+            return slot.overlay if slot else None
 
     def status(self, image_id: int) -> Status:
-        """What goes on for an image."""
+        """What the learner does for an image just now."""
         with self._lock:
-            place = self._places.get(image_id)
-            return place.status if place else Status()
+            slot = self._slots.get(image_id)
+            return slot.status if slot else Status()
 
     def opinion(self, image_id: int) -> Opinion | None:
         """Probabilities of the newest overlay, unless they are gone from memory."""
@@ -254,7 +254,7 @@ class OverlayStore:
                 self._waiters.discard(waiter)
 
     def close(self) -> None:
-        """Nobody waits for anything any more: the server is about to end."""
+        """Wake all who wait in `changed`: the server is about to end."""
         self._is_closed = True
         self._wake()
 
@@ -262,12 +262,12 @@ class OverlayStore:
         shown = self.overlay(image_id)
         return (shown is not None and shown.number > overlay) or self.status(image_id).number > status
 
-    def _place(self, image_id: int) -> _Place:
-        place = self._places.setdefault(image_id, _Place())
-        self._places.move_to_end(image_id)
-        while len(self._places) > OVERLAYS_KEPT:
-            self._places.popitem(last=False)
-        return place
+    def _slot(self, image_id: int) -> _Slot:
+        slot = self._slots.setdefault(image_id, _Slot())
+        self._slots.move_to_end(image_id)
+        while len(self._slots) > OVERLAYS_KEPT:
+            self._slots.popitem(last=False)
+        return slot
 
     def _keep_opinion(
         self,
@@ -299,10 +299,10 @@ class OverlayStore:
         return None if earlier is None else touched
 
     def _forget_oldest(self) -> None:
-        held = [0 if place.overlay is None else place.overlay.class_map.nbytes for place in self._places.values()]
+        held = [0 if slot.overlay is None else slot.overlay.class_map.nbytes for slot in self._slots.values()]
         while sum(held) > OVERLAY_BYTES and len(held) > 1:
             held.pop(0)
-            self._places.popitem(last=False)
+            self._slots.popitem(last=False)
 
     def _wake(self) -> None:
         with self._lock:

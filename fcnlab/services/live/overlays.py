@@ -64,7 +64,7 @@ class _Base:
 
 
 class OverlayMaker:
-    """Knows which overlays are still good. Used by one thread at a time, except for `forget`."""
+    """Makes overlays, and knows which are up to date. Used by one thread at a time, except for `forget`."""
 
     def __init__(self, lab: Lab, overlay_store: OverlayStore, pictures: PictureStore) -> None:
         self._lab, self._overlay_store, self._pictures = lab, overlay_store, pictures
@@ -85,9 +85,9 @@ class OverlayMaker:
         """Whether the mask of a wide image next to its newest click is still to be made; see `MaskSource.owes`."""
         return self._sources.source_for(learner, image).owes(image)
 
-    def look(self, image_id: int, part: tuple[float, float]) -> None:
-        """Somebody looks at this part of a wide image; see `LiveSources.look`."""
-        self._sources.look(image_id, part)
+    def viewport_moved(self, image_id: int, part: tuple[float, float]) -> None:
+        """Somebody looks at this part of a wide image; see `LiveSources.viewport_moved`."""
+        self._sources.viewport_moved(image_id, part)
 
     def encode_next(self, learner: ProjectLearner, image: ImageInfo) -> bool:
         """Encode a tile of a wide image ahead, whether others wait; raises ImportRefused as `make`."""
@@ -132,9 +132,9 @@ class OverlayMaker:
         spans.mark("read")
         try:
             if base is None or base.revision != learner.revision or not is_whole:
-                found = self._predicted(source, image, spans.mark)
-                made, touched = found.segmentation, found.changed
-                base = self._keep(image, _Base(learner.revision, made.class_map, found.count))
+                prediction = self._predicted(source, image, spans.mark)
+                made, touched = prediction.segmentation, prediction.changed
+                base = self._keep(image, _Base(learner.revision, made.class_map, prediction.count))
                 opinion = made.class_ids, made.probabilities
         except NoPoints as missing:
             self._publish_painting(project, painting, covers, started, image)

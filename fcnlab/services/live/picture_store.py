@@ -37,8 +37,8 @@ from fcnlab.storage.files.weights import load_encoder, weights_fingerprint
 CACHE_VERSION = "1"
 """Raise when the stages or samples of an unchanged setting change."""
 
-LESSON_VERSION = "2"
-"""Likewise, of what lessons hold. Before 2, some that lacked neighbours were kept as if they had them."""
+SAMPLES_VERSION = "2"
+"""Likewise, of what samples hold. Before 2, some that lacked neighbours were kept as if they had them."""
 
 PICTURES_KEPT = 2
 """Pictures held ready at full precision: the one shown and the one before."""
@@ -46,8 +46,8 @@ PICTURES_KEPT = 2
 WIDE_KEPT = 1
 """Wide images held ready: the one that is labelled."""
 
-LESSON_MEMORY_BYTES = 32_000_000
-LESSON_DISK_BYTES = 2_000_000_000
+SAMPLES_MEMORY_BYTES = 32_000_000
+SAMPLES_DISK_BYTES = 2_000_000_000
 
 
 class PictureStore:
@@ -68,10 +68,10 @@ class PictureStore:
             memory_bytes=settings.cache_memory_mb * 1_000_000,
             disk_bytes=int(settings.cache_disk_gb * 1e9),
         )
-        self._lessons = TensorCache(
+        self._samples = TensorCache(
             lab.folders.features / "lessons",
-            memory_bytes=LESSON_MEMORY_BYTES,
-            disk_bytes=min(LESSON_DISK_BYTES, int(settings.cache_disk_gb * 1e9)),
+            memory_bytes=SAMPLES_MEMORY_BYTES,
+            disk_bytes=min(SAMPLES_DISK_BYTES, int(settings.cache_disk_gb * 1e9)),
         )
         self._encoders: dict[tuple[str, str], StageEncoder] = {}
         self._fingerprints: dict[tuple[str, str], str] = {}
@@ -98,7 +98,7 @@ class PictureStore:
         return self._ready.get(key) or self._made_ready(image, spec, key)
 
     def plain(self, image: ImageInfo, spec: LearnerSpec, head: Head) -> NDArray[np.float32]:
-        """What a head alone thinks of a picture, (K, h, w) float32; the stages of others stay in memory.
+        """Probabilities of a picture by a head alone, (K, h, w) float32; the stages of others stay in memory.
 
         Raises:
             ImportRefused: the original is gone or damaged.
@@ -120,14 +120,14 @@ class PictureStore:
             ImportRefused: the original is gone or damaged.
         """
         key = self._key(image, spec)
-        known = self._counted.get(key)
-        if known is None:
+        picture = self._counted.get(key)
+        if picture is None:
             entry = self._stages_of(image, spec, key, is_passing=not keeps)
             stages = stages_from_tensors(entry.tensors, entry.description)
-            known = ready_to_count(entry.tensors["rgb"].cpu().numpy(), stages)
+            picture = ready_to_count(entry.tensors["rgb"].cpu().numpy(), stages)
         if keeps:
-            self._counted[key] = known
-        return known
+            self._counted[key] = picture
+        return picture
 
     def is_counted_ready(self, image: ImageInfo, spec: LearnerSpec) -> bool:
         """Whether `counted_picture` answers at once."""
@@ -148,16 +148,16 @@ class PictureStore:
     def extract_samples(
         self, image: ImageInfo, clicks: Clicks, spec: LearnerSpec, *, background: int | None, neighbours: bool = True
     ) -> learner.ImageSamples:
-        """What the clicks of an image teach, with their neighbours or without: from the cache, or from its stages.
+        """The samples at the clicks of an image, with their neighbours or without: from the cache, or from its stages.
 
         Raises:
             ImportRefused: the original is gone or damaged.
         """
         kinds = () if self.is_ready(image, spec) else ((True,) if neighbours else (False, True))
-        keys = (self._lesson_key(image, clicks, spec, background, neighbours=kind) for kind in kinds)
-        known = next((entry for key in keys if (entry := self._lessons.get(key)) is not None), None)
-        if known is not None:
-            taught = image_samples_from_arrays({name: one.numpy() for name, one in known.tensors.items()})
+        keys = (self._samples_key(image, clicks, spec, background, neighbours=kind) for kind in kinds)
+        cached = next((entry for key in keys if (entry := self._samples.get(key)) is not None), None)
+        if cached is not None:
+            taught = image_samples_from_arrays({name: tensor.numpy() for name, tensor in cached.tensors.items()})
         else:
             taught = learner.extract_samples(self.picture(image, spec), clicks, spec, background=background)
         return taught if neighbours else learner.without_neighbours(taught)
@@ -165,22 +165,22 @@ class PictureStore:
     def extract_samples_coarsely(
         self, image: ImageInfo, clicks: Clicks, spec: LearnerSpec, *, background: int | None
     ) -> learner.ImageSamples:
-        """What the clicks of a wide image teach while it is labelled: only tiles that hold a click are encoded."""
+        """The samples at the clicks of a wide image while it is labelled: only tiles that hold a click are encoded."""
         seen = replace(spec, object_mode=False)  # its border would be
         return learner.extract_samples(self.wide_picture(image, spec), clicks, seen, background=background)
 
     def wide_picture(self, image: ImageInfo, spec: LearnerSpec) -> WidePicture:
         """A wide image ready to be labelled tile by tile. Raises ImportRefused: the original is gone or damaged."""
         key = self._key(image, spec)
-        known = self._wide.get(key)
-        if known is None:
+        picture = self._wide.get(key)
+        if picture is None:
             rgb = learner_picture(read_picture(self._lab, image), spec)
             tile_cache = self._stages.tile_cache(f"{key}-wide{TILE_SIDE}")
-            known = WidePicture(self._encoder(spec), rgb, spec, tile_cache=tile_cache, side=TILE_SIDE)
-            self._wide[key] = known
-        return known
+            picture = WidePicture(self._encoder(spec), rgb, spec, tile_cache=tile_cache, side=TILE_SIDE)
+            self._wide[key] = picture
+        return picture
 
-    def keep_lesson(
+    def keep_samples(
         self,
         image: ImageInfo,
         clicks: Clicks,
@@ -190,14 +190,14 @@ class PictureStore:
         background: int | None,
         neighbours: bool,
     ) -> None:
-        """Write what the clicks of an image teach to the disk, so that a restart need not encode it again.
+        """Write the samples of an image to the disk, so that a restart need not encode it again.
 
         `neighbours`: whether the teaching has those of its clicks.
         """
         arrays = image_samples_to_arrays(replace(teaching, guess=None))  # made anew while it is wanted
-        tensors = {name: torch.from_numpy(np.ascontiguousarray(one)) for name, one in arrays.items()}
-        key = self._lesson_key(image, clicks, spec, background, neighbours=neighbours)
-        self._lessons.put(key, Entry(tensors, {}))
+        tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+        key = self._samples_key(image, clicks, spec, background, neighbours=neighbours)
+        self._samples.put(key, Entry(tensors, {}))
 
     def _key(self, image: ImageInfo, spec: LearnerSpec) -> str:
         weights = (spec.encoder, spec.encoder_weights)
@@ -208,12 +208,12 @@ class PictureStore:
             seen.append(image.imaging.digest)
         return f"{image.content_hash[:CACHE_NAME_CHARS]}-{hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:16]}"
 
-    def _lesson_key(
+    def _samples_key(
         self, image: ImageInfo, clicks: Clicks, spec: LearnerSpec, background: int | None, *, neighbours: bool
     ) -> str:
-        """Of all that decides a lesson: the picture as it is encoded, its clicks, their neighbours, the border."""
+        """Hash of all that decides samples: the picture as it is encoded, its clicks, their neighbours, the border."""
         border_of = background if spec.object_mode else None
-        said = [LESSON_VERSION, self._key(image, spec), border_of, neighbours, len(clicks), clicks.image_hw]
+        said = [SAMPLES_VERSION, self._key(image, spec), border_of, neighbours, len(clicks), clicks.image_hw]
         digest = hashlib.sha256(json.dumps(said).encode())
         for column in (clicks.rows, clicks.cols, clicks.class_ids, clicks.weights):
             digest.update(np.ascontiguousarray(column).tobytes())

@@ -78,12 +78,12 @@ class Predictions:
             assert learner.project is not None
             settings = self._lab.settings
             with reading(self._lab.sessions) as session:
-                known = repository_images.find_image_by_hash(session, project_id=project_id, content_hash=content_hash)
+                image = repository_images.find_image_by_hash(session, project_id=project_id, content_hash=content_hash)
             predictor = Predictor(
                 source.content,
                 device=self._lab.device,
                 max_pixels=settings.max_pixels,
-                paintings={} if known is None else {content_hash: learner.painting_of(known)},
+                paintings={} if image is None else {content_hash: learner.painting_of(image)},
                 imaging=learner.project.imaging,
             )
             with passing_folder(self._lab.folders.exports, prefix="picture") as folder:
@@ -94,11 +94,11 @@ class Predictions:
         return self._jobs.run(step, project_id=project_id).result()
 
     def _source(self, learner: ProjectLearner) -> MaskSource:
-        """What makes masks now; kept while points, classes and settings stay. Runs on the compute thread only."""
+        """The mask source of now; kept while points, classes and settings stay. Runs on the compute thread only."""
         learner.refresh()
         project = learner.project
         assert project is not None
-        known = self._sources.get(project.id)
-        source = known[1] if known is not None and known[0] == learner.revision else learner.source()
+        cached = self._sources.get(project.id)
+        source = cached[1] if cached is not None and cached[0] == learner.revision else learner.source()
         self._sources[project.id] = learner.revision, source  # making it may have taught the learner
         return source

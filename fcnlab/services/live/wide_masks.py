@@ -34,7 +34,7 @@ IMAGES_LOOKED_AT = 1000
 
 @dataclass(slots=True)
 class _State:
-    """What is known of one image.
+    """The mask of one wide image as far as it is made.
 
     Attributes:
         step: every so many working pixels, along one side, one is kept.
@@ -59,7 +59,7 @@ class _State:
 
 
 class WideMasks:
-    """Used by one thread at a time, except for `look`."""
+    """Masks of wide images, made tile by tile. Used by one thread at a time, except for `viewport_moved`."""
 
     def __init__(self, pictures: PictureStore) -> None:
         self.pictures = pictures
@@ -83,7 +83,7 @@ class WideMasks:
         state = self._states.get(self._key(learner, image))
         return state is not None and state.is_owed
 
-    def look(self, image_id: int, part: tuple[float, float]) -> None:
+    def viewport_moved(self, image_id: int, part: tuple[float, float]) -> None:
         """Somebody looks at this part of an image, 0 to 1 of its height and width: tiles near it come first."""
         self._looked[image_id] = part
 
@@ -101,7 +101,7 @@ class WideMasks:
             waiting = picture.missing(learner.clicks_of(image)) or waiting
             down, across = self._looked.get(image.id, (0.5, 0.5))
             focus = (down * picture.hw[0], across * picture.hw[1])
-            picture.encode(min(waiting, key=lambda number: _away(picture, number, focus)))
+            picture.encode(min(waiting, key=lambda index: _away(picture, index, focus)))
         return bool(picture.waiting)
 
     def encode_due(self, learner: ProjectLearner, image: ImageInfo) -> None:
@@ -115,7 +115,7 @@ class WideMasks:
             return
         picture = self.pictures.wide_picture(image, project.learner)
         while missing := picture.missing(learner.clicks_of(image)):
-            picture.encode(min(missing, key=lambda number: _away(picture, number, state.focus)))
+            picture.encode(min(missing, key=lambda index: _away(picture, index, state.focus)))
         picture.encode(_next(state, picture, learner.revision))
 
     def freshen(self, learner: ProjectLearner, image: ImageInfo, *, mark: Mark = unmarked) -> tuple[Segmentation, Box]:
@@ -145,10 +145,12 @@ class WideMasks:
         state = self._state(learner, image, picture, head.class_ids)
         is_new = max(state.made.values()) < 0 and state.rough is None
         self._look_where_clicked(state, clicks, picture)
-        number = _next(state, picture, learner.revision)
-        box, found = picture.segment(number, head, clicks, project.learner, background=project.background, mark=mark)
-        kept = _keep(state, box, found)
-        state.made[number], state.is_owed = learner.revision, False
+        index = _next(state, picture, learner.revision)
+        box, segmentation = picture.segment(
+            index, head, clicks, project.learner, background=project.background, mark=mark
+        )
+        kept = _keep(state, box, segmentation)
+        state.made[index], state.is_owed = learner.revision, False
         return self._shown(state, learner, picture, clicks), Box(0, 0, *state.class_map.shape) if is_new else kept
 
     def _roughly(
@@ -159,10 +161,10 @@ class WideMasks:
 
         None when that is not needed, was done for these clicks, or is not possible.
         """
-        project, places = learner.project, _places(clicks, picture)
-        known = self._states.get(self._key(learner, image))
+        project, clicked_tiles = learner.project, _places(clicks, picture)
+        before = self._states.get(self._key(learner, image))
         assert project is not None
-        if not picture.missing(clicks) or (known is not None and known.rough == places):
+        if not picture.missing(clicks) or (before is not None and before.rough == clicked_tiles):
             return None
         try:
             rough = picture.rough(clicks, project.learner, background=project.background)
@@ -170,12 +172,12 @@ class WideMasks:
             return None
         state = self._state(learner, image, picture, rough.class_ids)
         self._look_where_clicked(state, clicks, picture)
-        unmade = [number for number, revision in state.made.items() if revision < 0]
+        unmade = [index for index, revision in state.made.items() if revision < 0]
         if state.rough is not None:
-            unmade = sorted(unmade, key=lambda number: _away(picture, number, state.focus))[:1]
-        boxes = [_small(picture.plan.tiles[number].inner.clipped(picture.hw), state.step) for number in unmade]
+            unmade = sorted(unmade, key=lambda index: _away(picture, index, state.focus))[:1]
+        boxes = [_small(picture.plan.tiles[index].inner.clipped(picture.hw), state.step) for index in unmade]
         _fill(state, rough, boxes)
-        state.rough, state.is_owed = places, True
+        state.rough, state.is_owed = clicked_tiles, True
         return state, boxes[0] if len(boxes) == 1 else Box(0, 0, *state.class_map.shape)
 
     def _shown(self, state: _State, learner: ProjectLearner, picture: WidePicture, clicks: Clicks) -> Segmentation:
@@ -189,13 +191,13 @@ class WideMasks:
         self, learner: ProjectLearner, image: ImageInfo, picture: WidePicture, class_ids: tuple[int, ...]
     ) -> _State:
         key = self._key(learner, image)
-        known = self._states.get(key)
-        if known is None or known.class_ids != class_ids:
+        state = self._states.get(key)
+        if state is None or state.class_ids != class_ids:
             step = 1
             while picture.hw[0] * picture.hw[1] / step**2 > SHOWN_PIXELS:
                 step *= 2  # divides every tile
             shown = (math.ceil(picture.hw[0] / step), math.ceil(picture.hw[1] / step))
-            known = _State(
+            state = _State(
                 step,
                 class_ids,
                 np.full(shown, IGNORE, np.uint8),
@@ -203,8 +205,8 @@ class WideMasks:
                 made=dict.fromkeys(range(len(picture.plan.tiles)), -1),
                 focus=(picture.hw[0] / 2, picture.hw[1] / 2),
             )
-            self._states[key] = known
-        return known
+            self._states[key] = state
+        return state
 
     def _key(self, learner: ProjectLearner, image: ImageInfo) -> tuple[int, tuple[int, int]]:
         assert learner.project is not None
@@ -220,13 +222,13 @@ class WideMasks:
 
 def _next(state: _State, picture: WidePicture, revision: int) -> int:
     """The nearest tile that was not made by this revision; the nearest of all when every one was."""
-    old = [number for number, made in state.made.items() if made != revision] or list(state.made)
-    return min(old, key=lambda number: _away(picture, number, state.focus))
+    old = [index for index, made in state.made.items() if made != revision] or list(state.made)
+    return min(old, key=lambda index: _away(picture, index, state.focus))
 
 
-def _away(picture: WidePicture, number: int, focus: tuple[float, float]) -> float:
+def _away(picture: WidePicture, index: int, focus: tuple[float, float]) -> float:
     """How far a tile is from a place of the working picture, 0 inside it."""
-    box = picture.plan.tiles[number].inner
+    box = picture.plan.tiles[index].inner
     down = max(box.top - focus[0], focus[0] - box.bottom + 1, 0)
     across = max(box.left - focus[1], focus[1] - box.right + 1, 0)
     return math.hypot(down, across)
@@ -241,20 +243,20 @@ def _fill(state: _State, rough: Segmentation, boxes: Sequence[Box]) -> None:
     """Write a mask of another size into boxes of the map."""
     size = state.class_map.shape[::-1]
     class_map = cv2.resize(rough.class_map, size, interpolation=cv2.INTER_NEAREST)
-    places = [box.slices for box in boxes]
-    for rows, cols in places:
+    slices = [box.slices for box in boxes]
+    for rows, cols in slices:
         state.class_map[rows, cols] = class_map[rows, cols]
-    for known, found in zip(state.probabilities, rough.probabilities, strict=True):
-        grown = cv2.resize(found.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
-        for rows, cols in places:
-            known[rows, cols] = grown[rows, cols]
+    for whole, part in zip(state.probabilities, rough.probabilities, strict=True):
+        grown = cv2.resize(part.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
+        for rows, cols in slices:
+            whole[rows, cols] = grown[rows, cols]
 
 
-def _keep(state: _State, box: Box, found: Segmentation) -> Box:
-    """Write a tile into the whole; where it lies there."""
+def _keep(state: _State, box: Box, segmentation: Segmentation) -> Box:
+    """Write a tile into the whole mask; the box where it lies there."""
     small = _small(box, state.step)
-    state.class_map[small.slices] = found.class_map[:: state.step, :: state.step]
-    state.probabilities[(slice(None), *small.slices)] = found.probabilities[:, :: state.step, :: state.step]
+    state.class_map[small.slices] = segmentation.class_map[:: state.step, :: state.step]
+    state.probabilities[(slice(None), *small.slices)] = segmentation.probabilities[:, :: state.step, :: state.step]
     return small
 
 

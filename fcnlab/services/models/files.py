@@ -58,20 +58,22 @@ class NetworkPredictor:
 
     def mask(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Class ids (H, W) uint8 at the size of the picture (H, W, 3) uint8."""
-        found = self.probabilities(rgb)
+        probabilities = self.probabilities(rgb)
         ids = np.asarray(self.model.class_ids, np.uint8)
-        hw, height = (rgb.shape[0], rgb.shape[1]), found.shape[1]
+        hw, height = (rgb.shape[0], rgb.shape[1]), probabilities.shape[1]
         result = np.empty(hw, np.uint8)
         for start in range(0, hw[0], ROWS):
             stop = min(start + ROWS, hw[0])
             first, last = neighbour_rows(height, hw[0], start, stop)
-            grown = np.stack([linear_rows(one[first:last], first, height, hw, start, stop) for one in found])
+            grown = np.stack(
+                [linear_rows(plane[first:last], first, height, hw, start, stop) for plane in probabilities]
+            )
             result[start:stop] = ids[grown.argmax(axis=0)]
         return result
 
 
 def quick_twin(model: NetworkModel, device: str) -> NetworkModel:
-    """The same, or for a sliding window its dense twin, which gives the same scores at once."""
+    """The same network, or for a sliding window its dense twin, which gives the same scores at once."""
     network = model.network
     if not isinstance(network, SlidingWindow) or isinstance(network, SlidingDense):
         return model
@@ -149,7 +151,7 @@ def with_class_ids(content: Content, class_ids: tuple[int, ...]) -> Content:
     new_ids = {old: new for new, (old, _) in zip(class_ids, named, strict=True)}
     background = None if content.background is None else new_ids.get(content.background)
     if isinstance(content, NetworkModel):
-        known = None if content.calibration is None else content.calibration.renamed(new_ids)
-        return replace(content, classes=classes, background=background, calibration=known)
+        calibration = None if content.calibration is None else content.calibration.renamed(new_ids)
+        return replace(content, classes=classes, background=background, calibration=calibration)
     head = replace(content.head, class_ids=class_ids)
     return replace(content, classes=classes, background=background, head=head, lessons=())

@@ -15,7 +15,7 @@ from fcnlab.services.images.importing import read_picture
 from fcnlab.services.models.files import Content, open_model, with_class_ids
 
 MODELS_KEPT = 2
-LOOKS_KEPT = 2
+OUTPUTS_KEPT = 2
 """Pictures held ready for clicks: the one shown and the one before."""
 
 PROBABILITY_BYTES = 128_000_000
@@ -29,7 +29,7 @@ class ModelCache:
         self._lab = lab
         self._models: LRUCache[int, Content] = LRUCache(MODELS_KEPT)
         self._answers: LRUCache[tuple[str, str], NDArray[np.float16]] = LRUCache(PROBABILITY_BYTES, getsizeof=_at_most)
-        self._looks: LRUCache[tuple[object, ...], Look] = LRUCache(LOOKS_KEPT)
+        self._outputs: LRUCache[tuple[object, ...], Look] = LRUCache(OUTPUTS_KEPT)
 
     def content(self, record: ModelRecord) -> Content:
         """A model with the class ids of its project, opened now if it is not at hand.
@@ -38,36 +38,36 @@ class ModelCache:
             CheckpointError: its file is missing or damaged.
             UnknownEncoder: it needs an encoder that timm does not know here.
         """
-        known = self._models.get(record.id)
-        if known is None:
+        model = self._models.get(record.id)
+        if model is None:
             content = open_model(self._lab.folders.checkpoints / record.file, device=self._lab.device)
-            known = with_class_ids(content, tuple(class_id for class_id, _, _ in record.classes))
-            self._models[record.id] = known
-        return known
+            model = with_class_ids(content, tuple(class_id for class_id, _, _ in record.classes))
+            self._models[record.id] = model
+        return model
 
     def is_ready(self, image: ImageInfo, chosen: ChosenNetwork) -> bool:
-        """Whether `look` answers at once."""
-        return _look_key(image, chosen) in self._looks
+        """Whether `network_output` answers at once."""
+        return _output_key(image, chosen) in self._outputs
 
-    def look(self, image: ImageInfo, chosen: ChosenNetwork, *, keeps: bool = True) -> Look:
-        """What a network makes of an image; `keeps`: somebody looks at it, and will click.
+    def network_output(self, image: ImageInfo, chosen: ChosenNetwork, *, keeps: bool = True) -> Look:
+        """The output of a network for an image; `keeps`: somebody looks at it, and will click.
 
         Raises:
             ImportRefused: the original is gone or damaged.
             InvalidClasses: fewer than two classes of the network are in use.
         """
-        key = _look_key(image, chosen)
-        known = self._looks.get(key)
-        if known is None:
+        key = _output_key(image, chosen)
+        output = self._outputs.get(key)
+        if output is None:
             rgb = read_picture(self._lab, image)
             answer = self._answer(image, chosen, rgb, keeps=keeps)
-            known = chosen.look(learner_picture(rgb, chosen.spec), answer)
+            output = chosen.look(learner_picture(rgb, chosen.spec), answer)
         if keeps:
-            self._looks[key] = known
-        return known
+            self._outputs[key] = output
+        return output
 
     def rough(self, image: ImageInfo, chosen: ChosenNetwork) -> NDArray[np.float32]:
-        """Probabilities (K, h, w) float32 of an image at a quarter of the working size; raises as `look`."""
+        """Probabilities (K, h, w) float32 of an image at a quarter of the working size; raises as `network_output`."""
         answer = self._answers.get(_answer_key(image, chosen))
         if answer is None:
             answer = self._answer(image, chosen, read_picture(self._lab, image), keeps=False)
@@ -78,12 +78,12 @@ class ModelCache:
         self, image: ImageInfo, chosen: ChosenNetwork, rgb: NDArray[np.uint8], *, keeps: bool
     ) -> NDArray[np.float16]:
         key = _answer_key(image, chosen)
-        known = self._answers.get(key)
-        if known is None:
-            known = rounded_probabilities(chosen.model, rgb, device=self._lab.device)
+        probabilities = self._answers.get(key)
+        if probabilities is None:
+            probabilities = rounded_probabilities(chosen.model, rgb, device=self._lab.device)
         if keeps:
-            self._answers[key] = known
-        return known
+            self._answers[key] = probabilities
+        return probabilities
 
 
 def _at_most(probabilities: NDArray[np.float16]) -> float:
@@ -95,6 +95,6 @@ def _answer_key(image: ImageInfo, chosen: ChosenNetwork) -> tuple[str, str]:
     return chosen.name, image.picture_id
 
 
-def _look_key(image: ImageInfo, chosen: ChosenNetwork) -> tuple[object, ...]:
+def _output_key(image: ImageInfo, chosen: ChosenNetwork) -> tuple[object, ...]:
     spec = chosen.spec
     return (*_answer_key(image, chosen), learner_hw(image.hw, spec), spec.refine, chosen.used)

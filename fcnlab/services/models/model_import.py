@@ -103,7 +103,7 @@ def _draft_of(content: Content, path: Path, *, name: str, labeller: str, project
         new_ids = {old: new for (old, _), (new, _, _) in zip(scored_classes(content), classes, strict=True)}
         per_class = {new_ids[old]: share for old, share in score.per_class.items() if old in new_ids}
         score = replace(score, per_class=per_class)
-    lessons = () if isinstance(content, NetworkModel) else content.lessons
+    labelled = () if isinstance(content, NetworkModel) else content.lessons
     return ModelDraft(
         name=name,
         kind=ModelKind.NETWORK if is_network else ModelKind.INSTANT,
@@ -111,7 +111,9 @@ def _draft_of(content: Content, path: Path, *, name: str, labeller: str, project
         training=content.training if isinstance(content, NetworkModel) else None,
         classes=classes,
         point_set_hash=content.point_set_hash if isinstance(content, NetworkModel) else "",
-        n_points=content.n_points if isinstance(content, NetworkModel) else sum(len(one.clicks) for one in lessons),
+        n_points=content.n_points
+        if isinstance(content, NetworkModel)
+        else sum(len(samples.clicks) for samples in labelled),
         score=score,
         parent_id=None,
         training_id=None,
@@ -132,7 +134,7 @@ def _of_project(named: Sequence[tuple[int, str]], project: Project) -> tuple[tup
             f"the model tells {', '.join(repr(name) for name in names[:12])} apart, and project {project.name!r} has "
             f"no class named {strange[0]!r}: add or rename a class on the Label page, then bring the model again"
         )
-    found = tuple(by_name[name.casefold()] for name in names)
-    if len({label.id for label in found}) != len(found):
+    labels = tuple(by_name[name.casefold()] for name in names)
+    if len({label.id for label in labels}) != len(labels):
         raise InvalidClasses(f"the model names a class twice: {', '.join(names[:12])}; it cannot be matched by name")
-    return tuple((label.id, label.name, label.colour) for label in found)
+    return tuple((label.id, label.name, label.colour) for label in labels)

@@ -32,10 +32,10 @@ def models(lab: Lab, *, project_id: int) -> tuple[ModelRecord, ...]:
 def model(lab: Lab, *, model_id: int) -> ModelRecord:
     """The model of that number. Raises UnknownModel: no such model, or it was deleted."""
     with reading(lab.sessions) as session:
-        found = repository_models.model(session, model_id=model_id)
-    if found.removed_at is not None:
+        record = repository_models.model(session, model_id=model_id)
+    if record.removed_at is not None:
         raise UnknownModel(f"model {model_id} was deleted; choose another on the Models page")
-    return found
+    return record
 
 
 def use_model(lab: Lab, *, project_id: int, model_id: int | None) -> Project:
@@ -69,10 +69,10 @@ def delete_model(lab: Lab, *, model_id: int) -> ModelRecord:
 
 def model_file(lab: Lab, *, model_id: int) -> Path:
     """The checkpoint of a model. Raises UnknownModel, or CheckpointError: the file is gone."""
-    found = model(lab, model_id=model_id)
-    path = lab.folders.checkpoints / found.file
+    record = model(lab, model_id=model_id)
+    path = lab.folders.checkpoints / record.file
     if not path.is_file():
-        raise CheckpointError(f"the file {found.file} of model {found.name!r} is gone: restore it from a backup")
+        raise CheckpointError(f"the file {record.file} of model {record.name!r} is gone: restore it from a backup")
     return path
 
 
@@ -101,9 +101,9 @@ def keep_instant(lab: Lab, learner: ProjectLearner, *, labeller: str) -> ModelRe
     saved = save_model(lab, learner)
     project = learner.project
     assert project is not None
-    for known in models(lab, project_id=project.id):
-        if known.file == saved.record.checkpoint:
-            return known
+    for record in models(lab, project_id=project.id):
+        if record.file == saved.record.checkpoint:
+            return record
     classes = _coloured(scored_classes(saved.model), project.classes)
     draft = ModelDraft(
         name=f"{INSTANT_IN_WORDS} {saved.record.id}",

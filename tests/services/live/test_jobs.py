@@ -343,7 +343,7 @@ def test_a_model_of_few_points_is_the_same_after_there_were_many_for_a_while(lab
     many = add_points(lab, [Point(*one) for one in others], image_id=image_id, labeller="bob", source=PointSource.CLICK)
     follower.refresh()
     follower.cold_model()
-    follower.keep_lessons()
+    follower.keep_samples()
 
     assert many.changed_images == {image_id}
     with writing(lab.sessions) as session:

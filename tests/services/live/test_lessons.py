@@ -131,7 +131,7 @@ def test_any_history_ends_at_the_masks_of_a_fresh_project_with_the_same_points(
 
     def kept() -> None:
         learned()
-        learner.keep_lessons()
+        learner.keep_samples()
 
     steps: list[Callable[[], None]] = [many, few, fewer, undone, learned, kept, kept]
     for _ in range(25):
@@ -162,7 +162,7 @@ def test_a_lesson_of_many_points_does_not_serve_where_there_are_few(
     click(lab, second, random_points(rng, 70))
     learner = started(lab, crowded_id)
     masks(lab, learner, [first])
-    learner.keep_lessons()
+    learner.keep_samples()
 
     project_id, images = project_with(lab, photos, name="the same photos")
     click(lab, images[0], clicks)
@@ -183,7 +183,7 @@ def test_weights_and_the_background_are_part_of_a_lesson(lab: Lab, photos: list[
     clicks, store = learner.clicks_of(image), PictureStore(lab)
     taught = {one: store.extract_samples(image, clicks, SPEC, background=one) for one in (0, 1, None)}
     for background, teaching in taught.items():
-        store.keep_lesson(image, clicks, SPEC, teaching, background=background, neighbours=True)
+        store.keep_samples(image, clicks, SPEC, teaching, background=background, neighbours=True)
 
     for background, teaching in taught.items():
         again = PictureStore(lab).extract_samples(image, clicks, SPEC, background=background)

@@ -117,7 +117,7 @@ def test_tiles_are_encoded_ahead_those_near_where_somebody_looks_first(bench: Be
     assert learner.project is not None
     waiting = []
 
-    masks.look(image.id, (0.9, 0.9))
+    masks.viewport_moved(image.id, (0.9, 0.9))
     while masks.encode_next(learner, image):
         waiting.append(pictures.wide_picture(image, learner.project.learner).waiting)
 
