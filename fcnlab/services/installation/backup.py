@@ -157,7 +157,7 @@ def _refuse_users(data_dir: Path) -> None:
 
 
 def _refuse_without_room(data_dir: Path, file: Path, size: int) -> None:
-    folder = next(one for one in (data_dir, *data_dir.parents) if one.exists())
+    folder = next(parent for parent in (data_dir, *data_dir.parents) if parent.exists())
     free = shutil.disk_usage(folder).free
     if free < size:
         raise RestoreRefused(
@@ -198,7 +198,7 @@ def _path_of(lab: Lab, name: str) -> Path:
     path = lab.data_dir / name
     if not path.is_relative_to(lab.folders.images):
         return path
-    return next((one for one in sorted(path.parent.glob(f"{path.name}.*")) if one.suffix != PART), path)
+    return next((match for match in sorted(path.parent.glob(f"{path.name}.*")) if match.suffix != PART), path)
 
 
 def _store(archive: zipfile.ZipFile, path: Path, *, name: str, compression: int) -> None:

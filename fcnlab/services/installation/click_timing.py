@@ -54,8 +54,8 @@ def time_clicks(settings: Settings) -> ClickTiming:
         FcnlabError: no mask came of it.
     """
     with tempfile.TemporaryDirectory(prefix="fcnlab-click-") as folder:
-        own = settings.model_copy(update={"data_dir": Path(folder), "database_url": "", "demo": False})
-        with closing(open_lab(own)) as lab, closing(Jobs(lab)) as jobs:
+        bench_settings = settings.model_copy(update={"data_dir": Path(folder), "database_url": "", "demo": False})
+        with closing(open_lab(bench_settings)) as lab, closing(Jobs(lab)) as jobs:
             return _timed(lab, jobs)
 
 
@@ -66,19 +66,19 @@ def _timed(lab: Lab, jobs: Jobs) -> ClickTiming:
     assert step.image_id is not None
     jobs.opened(project.id, step.image_id)
     totals, parts = [], []
-    for number in range(1, WARM_UP + CLICKS + 1):
-        place = {"row": 40 + number * 37 % 320, "col": 50 + number * 61 % 500, "class_id": number % 2}
-        batch = EventBatch("doctor-tab", (Event(number, EventKind.ADD, step.image_id, place),))
+    for seq in range(1, WARM_UP + CLICKS + 1):
+        payload = {"row": 40 + seq * 37 % 320, "col": 50 + seq * 61 % 500, "class_id": seq % 2}
+        batch = EventBatch("doctor-tab", (Event(seq, EventKind.ADD, step.image_id, payload),))
         began = time.perf_counter()
         apply_events(lab, batch, project_id=project.id, labeller=LABELLER)
         stored = time.perf_counter()
-        jobs.clicked(project.id, step.image_id, client_id=batch.client_id, acknowledged=number)
-        overlay = _overlay_of(jobs, step.image_id, client_id=batch.client_id, event=number)
-        if number > WARM_UP:
+        jobs.clicked(project.id, step.image_id, client_id=batch.client_id, acknowledged=seq)
+        overlay = _overlay_of(jobs, step.image_id, client_id=batch.client_id, event=seq)
+        if seq > WARM_UP:
             totals.append((time.perf_counter() - began) * 1000)
             parts.append({"store": (stored - began) * 1000, **overlay.spans})
-    names = list(dict.fromkeys(name for one in parts for name in one))
-    spans = {name: statistics.median(one.get(name, 0.0) for one in parts) for name in names}
+    names = list(dict.fromkeys(name for part in parts for name in part))
+    spans = {name: statistics.median(part.get(name, 0.0) for part in parts) for name in names}
     return ClickTiming(f"{PICTURE}, 600 x 400", CLICKS, spans, statistics.median(totals))
 
 

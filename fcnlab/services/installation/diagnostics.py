@@ -43,19 +43,19 @@ def examine(settings: Settings) -> tuple[Check, ...]:
         ("encoder weights", _weights),
         ("web pages", _pages),
     )
-    return tuple(_checked(name, look, settings) for name, look in checks)
+    return tuple(_checked(name, check, settings) for name, check in checks)
 
 
-def _checked(name: str, look: Callable[[Settings], str], settings: Settings) -> Check:
+def _checked(name: str, check: Callable[[Settings], str], settings: Settings) -> Check:
     try:
-        return Check(name, True, look(settings))
+        return Check(name, True, check(settings))
     except (FcnlabError, OSError, ImportError) as failure:
         return Check(name, False, str(failure))
 
 
 def _versions(_settings: Settings) -> str:
-    own = ", ".join(f"{name} {version}" for name, version in versions().items())
-    return f"{own}, Python {platform.python_version()} on {sys.platform}"
+    packages = ", ".join(f"{name} {version}" for name, version in versions().items())
+    return f"{packages}, Python {platform.python_version()} on {sys.platform}"
 
 
 def _permissions(settings: Settings) -> str:
@@ -130,19 +130,19 @@ def _files(settings: Settings) -> str:
 def _leftovers(settings: Settings) -> str:
     from fcnlab.services.installation.sweeping import find_leftovers
 
-    found = _looked_at(settings, find_leftovers)
-    if found is None:
+    leftovers = _looked_at(settings, find_leftovers)
+    if leftovers is None:
         return NOT_LOOKED_AT
-    if found.files or found.projects:
+    if leftovers.files or leftovers.projects:
         raise FcnlabError(
-            f"{len(found.files)} files and folders, {found.size / 1e6:.1f} MB, are left of interrupted work and "
-            f"deleted projects, and {len(found.projects)} deletions are not finished: `fcnlab doctor --sweep` takes "
-            "them away, and so does the next start of the server"
+            f"{len(leftovers.files)} files and folders, {leftovers.size / 1e6:.1f} MB, are left of interrupted work "
+            f"and deleted projects, and {len(leftovers.projects)} deletions are not finished: `fcnlab doctor --sweep` "
+            "takes them away, and so does the next start of the server"
         )
     return "nothing is left of interrupted work and deleted projects"
 
 
-def _looked_at(settings: Settings, look: Callable[[Lab], Seen]) -> Seen | None:
+def _looked_at(settings: Settings, check: Callable[[Lab], Seen]) -> Seen | None:
     """What is seen in the open installation; None when it cannot be opened, which is another check's to say."""
     from fcnlab.lab import open_lab
 
@@ -151,7 +151,7 @@ def _looked_at(settings: Settings, look: Callable[[Lab], Seen]) -> Seen | None:
     except FcnlabError:
         return None
     try:
-        return look(lab)
+        return check(lab)
     finally:
         lab.close()
 

@@ -58,11 +58,11 @@ class Leftovers:
     @property
     def size(self) -> int:
         """Bytes of all files."""
-        return sum(one.size for one in self.files)
+        return sum(leftover.size for leftover in self.files)
 
 
 def find_leftovers(lab: Lab) -> Leftovers:
-    """What ended processes and deleted projects left; nothing that a process which lives may be at work on."""
+    """The files that ended processes and deleted projects left; none that a live process may be at work on."""
     listed = list(_listed(lab))  # before the database is asked: a file comes after the row it belongs to, or with it
     with alone_at_the_gate(lab.data_dir):
         others = look_around(lab.data_dir)
@@ -71,8 +71,8 @@ def find_leftovers(lab: Lab) -> Leftovers:
         projects = repository_projects.projects_in_deletion(session)
     elsewhere = [Leftover(path, "", _size(path)) for path in others.elsewhere]
     judge = _Judge(lab, there, others)
-    found = [Leftover(path, judge.content_of(path), _size(path)) for path in listed if judge.is_left(path)]
-    return Leftovers((*found, *elsewhere), projects)
+    left = [Leftover(path, judge.content_of(path), _size(path)) for path in listed if judge.is_left(path)]
+    return Leftovers((*left, *elsewhere), projects)
 
 
 def sweep(lab: Lab) -> Leftovers:
@@ -84,23 +84,23 @@ def sweep(lab: Lab) -> Leftovers:
         projects = repository_projects.projects_in_deletion(session)
     for project_id in projects:
         finish_deletion(lab, project_id=project_id)
-    found = find_leftovers(lab)
-    forget_contents(lab, {one.content_hash for one in found.files if one.content_hash})
-    for one in found.files:
-        if not one.content_hash:
-            delete_anything(one.path)
+    leftovers = find_leftovers(lab)
+    forget_contents(lab, {leftover.content_hash for leftover in leftovers.files if leftover.content_hash})
+    for leftover in leftovers.files:
+        if not leftover.content_hash:
+            delete_anything(leftover.path)
     with alone_at_the_gate(lab.data_dir):
         for path in look_around(lab.data_dir).ended:
             delete_anything(path)
-    return Leftovers(found.files, projects)
+    return Leftovers(leftovers.files, projects)
 
 
 def sweep_quietly(lab: Lab) -> None:
     """As `sweep`, at the start of a server: what goes wrong is logged, and tried again at the next start."""
     try:
-        found = sweep(lab)
-        if found.files or found.projects:
-            log.info("swept %d files of %.1f MB that were left behind", len(found.files), found.size / 1e6)
+        swept = sweep(lab)
+        if swept.files or swept.projects:
+            log.info("swept %d files of %.1f MB that were left behind", len(swept.files), swept.size / 1e6)
     except (FcnlabError, OSError) as failure:
         log.warning("what was left behind could not be swept: %s", failure)
 
@@ -176,7 +176,7 @@ class _Judge:
     def _is_gone(self, name: str, **patterns: str) -> bool:
         """Whether a file is called by the number of something that the database has no more."""
         matches = {kind: re.fullmatch(pattern, name) for kind, pattern in patterns.items()}
-        return any(found and int(found[1]) not in getattr(self._there, kind) for kind, found in matches.items())
+        return any(match and int(match[1]) not in getattr(self._there, kind) for kind, match in matches.items())
 
     def _is_strange_content(self, path: Path) -> bool:
         return filestore.content_of(path) not in (None, *self._there.contents)

@@ -63,8 +63,8 @@ def _fill(lab: Lab, project_id: int) -> None:
     cat = next((image_id for name, image_id in imported.items() if name.startswith("cat")), None)
     if cat is not None:
         events = tuple(
-            Event(number, EventKind.ADD, cat, {"row": row, "col": col, "class_id": class_id})
-            for number, (row, col, class_id) in enumerate(CAT_POINTS, start=1)
+            Event(seq, EventKind.ADD, cat, {"row": row, "col": col, "class_id": class_id})
+            for seq, (row, col, class_id) in enumerate(CAT_POINTS, start=1)
         )
         apply_events(lab, EventBatch(DEMO_CLIENT, events), project_id=project_id, labeller=DEMO_LABELLER)
 

@@ -27,12 +27,12 @@ TRIED_HW = (64, 96)
 """Size of the picture that is tried, before it is padded: not square, so that exchanged sides are seen."""
 
 
-def check_change(lab: Lab, known: LearnerSpec, wanted: LearnerSpec, *, allow_anywhere: bool = False) -> None:
+def check_change(lab: Lab, current: LearnerSpec, wanted: LearnerSpec, *, allow_anywhere: bool = False) -> None:
     """Load the wanted encoder with its weights, and let it see a small picture at its scales.
 
     Args:
         lab: the installation.
-        known: what the project has. Its weight file may stay where it is.
+        current: what the project has. Its weight file may stay where it is.
         wanted: what it would have.
         allow_anywhere: the caller sits at this machine and may name any file; else another weight file must lie in
             one of `settings.import_roots`, with links followed.
@@ -46,7 +46,7 @@ def check_change(lab: Lab, known: LearnerSpec, wanted: LearnerSpec, *, allow_any
     _refuse_scales(wanted.scales)
     if wanted.encoder_weights:
         _refuse_kind(wanted.encoder_weights)
-        if wanted.encoder_weights != known.encoder_weights and not allow_anywhere:
+        if wanted.encoder_weights != current.encoder_weights and not allow_anywhere:
             _refuse_outside(lab, Path(wanted.encoder_weights))
     trained = load_encoder(wanted.encoder, wanted.encoder_weights)
     if not all(bool(torch.isfinite(tensor).all()) for tensor in trained.network.state_dict().values()):
@@ -95,7 +95,7 @@ def _tried_hw(scales: tuple[float, ...]) -> tuple[int, int]:
 
 
 def _maps(wanted: LearnerSpec, trained: TrainedEncoder, *, device: str) -> list[RawMap]:
-    """What the encoder makes of a noisy picture. Raises UnknownEncoder: it refuses."""
+    """The feature maps of a noisy picture. Raises UnknownEncoder: the encoder cannot take it."""
     height, width = _tried_hw(wanted.scales)
     rgb = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
     try:

@@ -44,12 +44,12 @@ class Dashboard:
 
     @property
     def n_images(self) -> int:
-        """All images."""
+        """Number of images."""
         return sum(self.images.values())
 
     @property
     def n_points(self) -> int:
-        """All live points."""
+        """Number of live points."""
         return sum(self.points_by_class.values())
 
 
@@ -60,7 +60,7 @@ def labels_of(names: Sequence[str]) -> tuple[ClassLabel, ...]:
         InvalidEvent: a name is empty or cannot be shown.
         InvalidClasses: more than 255 names.
     """
-    return coloured_labels((number, clean_name(name), "") for number, name in enumerate(names))
+    return coloured_labels((class_id, clean_name(name), "") for class_id, name in enumerate(names))
 
 
 def create_project(
@@ -163,7 +163,11 @@ def delete_project(lab: Lab, *, project_id: int) -> None:
         comparisons = repository_comparisons.comparisons(session, project_id=project_id)
         repository_projects.begin_deletion(session, project_id=project_id, now=lab.clock())
     sweeping.finish_deletion(lab, project_id=project_id)
-    for name in (*checkpoints, *(model.file for model in models), *(one.checkpoint_file for one in trainings)):
+    for name in (
+        *checkpoints,
+        *(model.file for model in models),
+        *(training.checkpoint_file for training in trainings),
+    ):
         delete_anything(lab.folders.checkpoints / name)
     for training in trainings:
         delete_anything(lab.folders.resume / training.resume_file)
@@ -189,24 +193,24 @@ def set_learner(lab: Lab, *, project_id: int, learner: LearnerSpec, allow_anywhe
         UnknownProject: no such project.
         UnknownEncoder, WeightsUnavailable, InvalidSetting: the encoder cannot work so; the old settings stay.
     """
-    known = project(lab, project_id=project_id).learner
-    if encoding_of(learner) != encoding_of(known):
+    current = project(lab, project_id=project_id).learner
+    if encoding_of(learner) != encoding_of(current):
         from fcnlab.services.projects.encoders import check_change  # loads torch, which no other change waits for
 
-        check_change(lab, known, learner, allow_anywhere=allow_anywhere)
+        check_change(lab, current, learner, allow_anywhere=allow_anywhere)
     with writing(lab.sessions) as session:
         return repository_projects.set_learner(session, project_id=project_id, learner=learner)
 
 
-def changed_learner(known: LearnerSpec, changes: Mapping[str, Any]) -> LearnerSpec:
+def changed_learner(current: LearnerSpec, changes: Mapping[str, Any]) -> LearnerSpec:
     """Settings with some changed by name; another encoder without a weight file has its usual trained weights.
 
     Raises:
         InvalidSetting: a name that is no setting, or a value it may not take.
     """
-    is_another = changes.get("encoder", known.encoder) != known.encoder
+    is_another = changes.get("encoder", current.encoder) != current.encoder
     weights = {"encoder_weights": ""} if is_another else {}
-    return LearnerSpec.from_dict({**known.to_dict(), **weights, **changes})
+    return LearnerSpec.from_dict({**current.to_dict(), **weights, **changes})
 
 
 def encoding_of(learner: LearnerSpec) -> tuple[str, str, tuple[float, ...]]:
@@ -239,8 +243,8 @@ def class_named(labels: Sequence[ClassLabel], name: str) -> int | None:
             return label.id
     if wanted == "none":
         return None
-    known = ", ".join(label.name for label in labels)
-    raise InvalidClasses(f"no class is called {name!r}: name one of {known}, or 'none'")
+    choices = ", ".join(label.name for label in labels)
+    raise InvalidClasses(f"no class is called {name!r}: name one of {choices}, or 'none'")
 
 
 def add_class(lab: Lab, *, project_id: int, name: str, colour: str = "") -> ClassLabel:

@@ -33,8 +33,8 @@ class Tally:
 def point_tallies(lab: Lab, *, project_id: int) -> tuple[Tally, ...]:
     """Every pair of class and labeller that has points."""
     with reading(lab.sessions) as session:
-        found = count_points_by_class_and_labeller(session, project_id=project_id)
-    return tuple(Tally(class_id, labeller, count) for (class_id, labeller), count in sorted(found.items()))
+        counts = count_points_by_class_and_labeller(session, project_id=project_id)
+    return tuple(Tally(class_id, labeller, count) for (class_id, labeller), count in sorted(counts.items()))
 
 
 def kept_mask_files(lab: Lab, *, project_id: int) -> tuple[Path, ...]:
@@ -45,7 +45,7 @@ def kept_mask_files(lab: Lab, *, project_id: int) -> tuple[Path, ...]:
 
 
 def pixels_per_class(file: str) -> dict[int, int]:
-    """Pixels of each class id in a mask file; nothing when it is unreadable."""
+    """Pixels of each class id in a mask file; {} when it is unreadable."""
     mask = read_mask(Path(file))
     if mask is None:
         return {}
@@ -59,7 +59,7 @@ AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class ImageStatistics:
-    """One image.
+    """What was labelled in one image.
 
     Attributes:
         points: live points by class id.
@@ -82,17 +82,17 @@ def image_statistics(lab: Lab, *, project_id: int) -> Iterator[ImageStatistics]:
     while True:
         with reading(lab.sessions) as session:
             images = repository_images.images(session, project_id=project_id, start=start, count=AT_ONCE)
-            points = {one.id: repository_points.points_of_image(session, image_id=one.id) for one in images}
+            points = {image.id: repository_points.points_of_image(session, image_id=image.id) for image in images}
         if not images:
             return
         start += len(images)
         for image in images:
             kept = masks.get(image.id)
-            own = points[image.id]
+            stored = points[image.id]
             yield ImageStatistics(
                 image,
-                dict(sorted(Counter(one.point.class_id for one in own).items())),
-                tuple(sorted({one.labeller for one in own})),
+                dict(sorted(Counter(point.point.class_id for point in stored).items())),
+                tuple(sorted({point.labeller for point in stored})),
                 {} if kept is None else pixels_per_class(str(lab.folders.masks / kept.file)),
             )
 
@@ -108,12 +108,12 @@ def statistics_csv(rows: Sequence[ImageStatistics], labels: Sequence[ClassLabel]
     ]
     for row in rows:
         total = sum(row.pixels.values())
-        shares = [f"{row.pixels.get(one.id, 0) / total:.6f}" if total else "" for one in labels]
+        shares = [f"{row.pixels.get(label.id, 0) / total:.6f}" if total else "" for label in labels]
         image = row.image
         table.append(
             [
                 *(image.name, image.height, image.width, image.state.value, "; ".join(row.labellers)),
-                *(row.points.get(one.id, 0) for one in labels),
+                *(row.points.get(label.id, 0) for label in labels),
                 *shares,
             ]
         )
