@@ -57,7 +57,9 @@ def chosen_project(engine: Engine) -> Project | None:
         return None
     by_id = {project.id: project for project in projects}
     wanted = session.current_view().project_id
-    start = next((one for one in (wanted, session.peek("project")) if one in by_id), projects[0].id)
+    start = next(
+        (project_id for project_id in (wanted, session.peek("project")) if project_id in by_id), projects[0].id
+    )
     picked: int = st.selectbox(
         "Project",
         list(by_id),
@@ -74,9 +76,9 @@ def chosen_project(engine: Engine) -> Project | None:
 
 def counts_objects() -> bool:
     """Whether the project that this tab looks at counts objects."""
-    known = {project.id: project for project in project_service.projects(session.engine().lab)}
-    wanted = (session.current_view().project_id, session.peek("project"), next(iter(known), None))
-    chosen = next((known[one] for one in wanted if one in known), None)
+    by_id = {project.id: project for project in project_service.projects(session.engine().lab)}
+    wanted = (session.current_view().project_id, session.peek("project"), next(iter(by_id), None))
+    chosen = next((by_id[project_id] for project_id in wanted if project_id in by_id), None)
     return chosen is not None and chosen.task is Task.COUNTS
 
 

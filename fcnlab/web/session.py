@@ -120,14 +120,14 @@ def labeller() -> str | None:
     if shown is not None:
         remember("labeller", shown)
         return shown
-    known: str | None = peek("labeller")
-    if known is not None:
-        show(labeller=known)
-    return known
+    remembered: str | None = peek("labeller")
+    if remembered is not None:
+        show(labeller=remembered)
+    return remembered
 
 
 def forget_project() -> None:
-    """Look at no project any more."""
+    """Take project and image out of the address."""
     st.query_params.pop("project", None)
     st.query_params.pop("image", None)
 
@@ -136,8 +136,8 @@ def client_id() -> str | None:
     """The id under which this browser tab sends events; None before the first one."""
     sent: Any = st.session_state.get(CANVAS_KEY)
     events = sent.get("events") if sent is not None else None
-    found = events.get("client_id") if isinstance(events, dict) else None
-    return found if isinstance(found, str) else None
+    sent_id = events.get("client_id") if isinstance(events, dict) else None
+    return sent_id if isinstance(sent_id, str) else None
 
 
 def remember(name: str, value: object) -> None:
@@ -174,10 +174,10 @@ def failures_explained() -> Iterator[None]:
     try:
         yield
     except OSError as failure:
-        known = failure if isinstance(failure, FcnlabError) else storage_failure(failure)
-        if known is None:
+        explanation = failure if isinstance(failure, FcnlabError) else storage_failure(failure)
+        if explanation is None:
             raise
-        _explained_for_now(known)
+        _explained_for_now(explanation)
     except FcnlabError as failure:
         _explained_for_now(failure)
 

@@ -40,17 +40,17 @@ def when_asked_to_end(end: Callable[[], object]) -> None:
     Call it in the main thread, in the loop, after the server has set its own handlers: they are called as well.
     """
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _both(loop, end, signal.getsignal(number)))
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, _both(loop, end, signal.getsignal(signum)))
 
 
 def _both(
     loop: asyncio.AbstractEventLoop, end: Callable[[], object], before: object
 ) -> Callable[[int, FrameType | None], None]:
-    def handle(number: int, frame: FrameType | None) -> None:
+    def handle(signum: int, frame: FrameType | None) -> None:
         loop.call_soon_threadsafe(end)
         if callable(before):
-            before(number, frame)
+            before(signum, frame)
 
     return handle
 

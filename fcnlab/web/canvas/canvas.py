@@ -243,7 +243,7 @@ def _lengths(values: dict[str, Any], name: str) -> list[int]:
         raise InvalidEvent(f"{name} is {str(value)[:80]!r}; wanted a list of lengths")
     if len(value) > MAX_RUNS:
         raise InvalidEvent(f"{name} has {len(value)} lengths; at most {MAX_RUNS} fit")
-    if not all(type(one) is int and 0 <= one <= LARGEST_NUMBER for one in value):
+    if not all(type(length) is int and 0 <= length <= LARGEST_NUMBER for length in value):
         raise InvalidEvent(f"{name} holds something that is no length: wanted whole numbers from 0 on")
     return value
 

@@ -112,7 +112,7 @@ def scene_data(shown: Scene, *, client: str | None, labeller: str, refusals: lis
         ],
         "colours": list(unused_colours((label.colour for label in project.classes), count=OFFERED_COLOURS)),
         "image": image,
-        "points": [(one.uid, one.point.row, one.point.col, one.point.class_id) for one in shown.points],
+        "points": [(stored.uid, stored.point.row, stored.point.col, stored.point.class_id) for stored in shown.points],
         "n_strokes": shown.n_strokes,
         "open": {"count": shown.n_open, "next_id": shown.next_open_id},
         "reversible": {

@@ -38,32 +38,34 @@ ROW_PX, CHART_PX = 27, 250
 
 def colours_of(participants: Sequence[Participant]) -> dict[str, str]:
     """Colour of each participant by its key; greys for the instant learner."""
-    instant = [one for one in participants if one.training is None]
-    networks = [one for one in participants if one.training is not None]
-    found = {one.key: COLOURS[place] for place, one in enumerate(instant)}
-    return found | {one.key: COLOURS[2 + place % (len(COLOURS) - 2)] for place, one in enumerate(networks)}
+    instant = [participant for participant in participants if participant.training is None]
+    networks = [participant for participant in participants if participant.training is not None]
+    colours = {participant.key: COLOURS[index] for index, participant in enumerate(instant)}
+    return colours | {
+        participant.key: COLOURS[2 + index % (len(COLOURS) - 2)] for index, participant in enumerate(networks)
+    }
 
 
-def draw_charts(found: Standing) -> None:
-    """All three, as far as there is something to draw."""
+def draw_charts(standing: Standing) -> None:
+    """Draw accuracy, accuracy against time, and learning curves, as far as there are results."""
     scored = [
-        (one, one.result)
-        for one in found.participants
-        if one.result is not None and isinstance(one.result.score, PointScore)
+        (participant, participant.result)
+        for participant in standing.participants
+        if participant.result is not None and isinstance(participant.result.score, PointScore)
     ]
-    colours = colours_of(found.participants)
+    colours = colours_of(standing.participants)
     if scored:
         left, right = st.columns(2, gap="large")
         with left:
             _draw_accuracy(scored, colours)
         with right:
             _draw_against_time(scored, colours)
-    curves = [one for one in found.participants if _curve(found, one)]
+    curves = [participant for participant in standing.participants if _curve(standing, participant)]
     if curves:
         st.markdown("**Learning curves** :gray[held-out accuracy by seconds of training]")
         st.caption("Dashed: a coarser network that the one named begins from. Large: the epoch kept, as in the table.")
-        _draw(_curves(found, curves, colours), height=CHART_PX)
-        st.html(legend([(one.title, colours[one.key]) for one in curves]))
+        _draw(_curves(standing, curves, colours), height=CHART_PX)
+        st.html(legend([(participant.title, colours[participant.key]) for participant in curves]))
 
 
 def _draw_accuracy(scored: Sequence[tuple[Participant, Measured]], colours: dict[str, str]) -> None:
@@ -72,7 +74,7 @@ def _draw_accuracy(scored: Sequence[tuple[Participant, Measured]], colours: dict
     words = taken_on(score)
     st.markdown(f"**Accuracy on {score.n_points} held-out points** :gray[with its 95% interval]")
     st.caption(f"{words[0].upper()}{words[1:]}.")
-    rows = [_row(one, measured) for one, measured in scored]
+    rows = [_row(participant, measured) for participant, measured in scored]
     y = {
         "field": "who",
         "type": "nominal",
@@ -102,7 +104,7 @@ def _draw_against_time(scored: Sequence[tuple[Participant, Measured]], colours: 
         "Seconds on a scale where each step is ten times the one before."
         + (" Hollow: extrapolated from a part of the picture." if has_guess else "")
     )
-    rows = [_row(one, measured) for one, measured in scored]
+    rows = [_row(participant, measured) for participant, measured in scored]
     powers = powers_of_ten([row["seconds"] for row in rows])
     x = {
         "field": "seconds",
@@ -134,12 +136,12 @@ def _draw_against_time(scored: Sequence[tuple[Participant, Measured]], colours: 
             "color": _colour(colours, scored),
         },
     }
-    layers = [{"data": {"values": rows}, **one} for one in (spread, spots)]
+    layers = [{"data": {"values": rows}, **layer} for layer in (spread, spots)]
     _draw(layers, height=max(CHART_PX, ROW_PX * len(rows) + 40))
 
 
-def _curves(found: Standing, curves: Sequence[Participant], colours: dict[str, str]) -> list[dict[str, Any]]:
-    rows = [row for one in curves for row in _curve(found, one)]
+def _curves(standing: Standing, curves: Sequence[Participant], colours: dict[str, str]) -> list[dict[str, Any]]:
+    rows = [row for participant in curves for row in _curve(standing, participant)]
     encoding = {
         "x": {
             "field": "training",
@@ -153,7 +155,10 @@ def _curves(found: Standing, curves: Sequence[Participant], colours: dict[str, s
             "field": "who",
             "type": "nominal",
             "legend": None,
-            "scale": {"domain": [one.title for one in curves], "range": [colours[one.key] for one in curves]},
+            "scale": {
+                "domain": [participant.title for participant in curves],
+                "range": [colours[participant.key] for participant in curves],
+            },
         },
         "detail": {"field": "stage", "type": "nominal"},
         "tooltip": [
@@ -173,30 +178,30 @@ def _curves(found: Standing, curves: Sequence[Participant], colours: dict[str, s
     return [{"data": {"values": drawn}, "mark": mark, "encoding": encoding} for drawn, mark in layers if drawn]
 
 
-def _curve(found: Standing, one: Participant) -> Rows:
+def _curve(standing: Standing, participant: Participant) -> Rows:
     """The epochs of a network that were scored; `coarser`: of a network that it begins from, `kept`: what was kept."""
-    score = one.result.score if one.result else None
+    score = participant.result.score if participant.result else None
     kept = score.kept.epoch if score is not None and score.kept is not None else None
     return [
         {
-            "who": one.title,
+            "who": participant.title,
             "training": step.seconds,
             "accuracy": step.score.accuracy,
             "epoch": step.epoch,
             "stage": NETWORKS[step.network].title,
-            "coarser": one.training is not None and step.network is not one.training.network.network,
+            "coarser": participant.training is not None and step.network is not participant.training.network.network,
             "kept": step.epoch == kept,
         }
-        for step in found.curves.get(one.key, ())
+        for step in standing.curves.get(participant.key, ())
         if isinstance(step.score, PointScore)
     ]
 
 
-def _row(one: Participant, measured: Measured) -> dict[str, Any]:
+def _row(participant: Participant, measured: Measured) -> dict[str, Any]:
     score, timing = measured.score, measured.timing
     assert isinstance(score, PointScore)
     return {
-        "who": one.title,
+        "who": participant.title,
         "accuracy": score.accuracy,
         "low": score.low,
         "high": score.high,
@@ -226,7 +231,10 @@ def _share(name: str, rows: Rows) -> dict[str, Any]:
 
 
 def _colour(colours: dict[str, str], scored: Sequence[tuple[Participant, Measured]]) -> dict[str, Any]:
-    scale = {"domain": [one.title for one, _ in scored], "range": [colours[one.key] for one, _ in scored]}
+    scale = {
+        "domain": [participant.title for participant, _ in scored],
+        "range": [colours[participant.key] for participant, _ in scored],
+    }
     return {"field": "who", "type": "nominal", "legend": None, "scale": scale}
 
 

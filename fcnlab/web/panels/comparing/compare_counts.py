@@ -9,12 +9,12 @@ from fcnlab.domain.counting import CountScore
 from fcnlab.domain.scores import kept_in_brief
 
 
-def count_row(one: Participant, state: str) -> dict[str, object]:
-    """One who takes part, in the table: how far counts are off, and how fast."""
-    measured, score = one.result, one.result.score if one.result else None
+def count_row(participant: Participant, state: str) -> dict[str, object]:
+    """The row of a participant in the table: errors of counts, and times."""
+    measured, score = participant.result, participant.result.score if participant.result else None
     score = score if isinstance(score, CountScore) else None
     return {
-        "Network": one.title,
+        "Network": participant.title,
         "State": state,
         "Held-out MAE": score.mae if score else None,
         "RMSE": score.rmse if score else None,
@@ -23,18 +23,18 @@ def count_row(one: Participant, state: str) -> dict[str, object]:
         "Precision": 100 * score.precision if score else None,
         "Recall": 100 * score.recall if score else None,
         "F": score.f_score if score else None,
-        "Epoch kept": kept_in_brief(score, one.training.epoch) if measured and one.training else None,
+        "Epoch kept": kept_in_brief(score, participant.training.epoch) if measured and participant.training else None,
         "Seconds per image": measured.timing.seconds if measured else None,
         "Quickest to slowest": measured.timing.spread() if measured else None,
-        "Seconds per epoch": one.seconds_per_epoch,
-        "Epochs": one.training.epoch if one.training else None,
+        "Seconds per epoch": participant.seconds_per_epoch,
+        "Epochs": participant.training.epoch if participant.training else None,
         "Parameters": measured.parameters if measured else None,
     }
 
 
 def count_notes(results: Sequence[Measured]) -> list[str]:
     """What the figures of counters were taken on."""
-    scores = [one.score for one in results if isinstance(one.score, CountScore)]
+    scores = [measured.score for measured in results if isinstance(measured.score, CountScore)]
     if not scores:
         return ["Nothing was held out, so nobody knows how far counts are off."] if results else []
     return [
@@ -48,8 +48,10 @@ def count_notes(results: Sequence[Measured]) -> list[str]:
 
 def selection_notes(results: Sequence[Measured]) -> list[str]:
     """That the figures of networks are those of their best epoch, where held-out data chose it."""
-    kept = [one.score.kept for one in results if one.score is not None and one.score.kept is not None]
-    if not any(one.n_compared > 1 for one in kept):
+    kept = [
+        measured.score.kept for measured in results if measured.score is not None and measured.score.kept is not None
+    ]
+    if not any(kept_epoch.n_compared > 1 for kept_epoch in kept):
         return []
     return [
         "Of each network the epoch is kept that did best on the same held-out data, which flatters networks a little."

@@ -21,9 +21,9 @@ STYLE = (
 )
 
 
-def draw_masks(engine: Engine, project: Project, found: Standing) -> None:
-    """For each image the picture and what everybody says about it."""
-    shown = galleries(engine.lab, found)
+def draw_masks(engine: Engine, project: Project, standing: Standing) -> None:
+    """Draw each image beside the masks of all participants."""
+    shown = galleries(engine.lab, standing)
     if not shown:
         return
     st.markdown("**Masks side by side**")

@@ -72,7 +72,7 @@ def form(engine: Engine, project: Project) -> None:
             "Input size", SIDES, 384, help="Longer side in pixels at which all look at a picture. Smaller is faster."
         )
     labelled = [
-        one for one in images(engine.lab, project_id=project.id) if one.n_points or (counts and one.is_complete)
+        image for image in images(engine.lab, project_id=project.id) if image.n_points or (counts and image.is_complete)
     ]
     with st.expander("Images and more", icon=":material/tune:"):
         image_ids, shown_ids, has_instant, staged, seed = _more(labelled)
@@ -101,11 +101,11 @@ def form(engine: Engine, project: Project) -> None:
     if not networks:
         st.caption(":material/info: Choose at least one network.")
         return
-    used = [one for one in labelled if not image_ids or one.id in image_ids]
+    used = [image for image in labelled if not image_ids or image.id in image_ids]
     whole = len(networks) * (2 if counts else 1) * (float(minutes) * 60 + MEASURING_S)
     st.caption(
         f"{_count(len(networks), 'network')}, one after another: about {duration_in_words(whole)}. "
-        f"All learn from the {_count(sum(one.n_points for one in used), 'point')} of now in "
+        f"All learn from the {_count(sum(image.n_points for image in used), 'point')} of now in "
         f"{_count(len(used), 'image')}, held-out ones left out. It goes on when you close this page."
     )
     if len(used) < 3:
@@ -114,7 +114,7 @@ def form(engine: Engine, project: Project) -> None:
 
 def _networks(*, counts: bool) -> list[NetworkSpec]:
     """What was chosen among all networks, the FCNs with each upsampling."""
-    known: dict[tuple[NetworkName, Upsampling], NetworkSpec] = {
+    specs: dict[tuple[NetworkName, Upsampling], NetworkSpec] = {
         (name, upsampling): candidate(name, upsampling)
         for name, info in NETWORKS.items()
         if info.by_steps  # the larger head takes part with the instant learner
@@ -122,18 +122,18 @@ def _networks(*, counts: bool) -> list[NetworkSpec]:
     }
     picked: list[tuple[NetworkName, Upsampling]] = st.multiselect(
         "Networks",
-        list(known),
+        list(specs),
         [(COUNTING_NETWORK, "transposed")] if counts else list(TELLING),
-        format_func=lambda pair: title_of(known[pair]),
+        format_func=lambda pair: title_of(specs[pair]),
         help=None if counts else "The first choice is a telling set: each differs from its neighbour by one idea.",
     )
-    return [known[pair] for pair in picked]
+    return [specs[pair] for pair in picked]
 
 
 def _more(labelled: Sequence[ImageInfo]) -> tuple[list[int], list[int], bool, bool, int]:
     """Ids of the images learned from and of those shown; whether the instant learner takes part, and FCNs are trained
     coarse to fine; the seed."""
-    names = {one.id: one.name for one in labelled}
+    names = {image.id: image.name for image in labelled}
     image_ids = st.multiselect(
         "Images", list(names), format_func=names.__getitem__, placeholder="All images with points"
     )

@@ -42,110 +42,116 @@ STATE_WORDS = {
 }
 
 
-def chosen(known: Sequence[Comparison]) -> Comparison:
+def chosen(comparisons: Sequence[Comparison]) -> Comparison:
     """The comparison to look at: the newest, or another one that is picked."""
-    by_id = {one.id: one for one in known}
+    by_id = {comparison.id: comparison for comparison in comparisons}
     wanted = session.peek("comparison")
-    if len(known) == 1:
-        return known[0]
-    number: int = st.selectbox(
+    if len(comparisons) == 1:
+        return comparisons[0]
+    comparison_id: int = st.selectbox(
         "Comparison",
         list(by_id),
         index=list(by_id).index(wanted) if wanted in by_id else 0,
-        format_func=lambda one: _title(by_id[one]),
+        format_func=lambda comparison_id: _title(by_id[comparison_id]),
         label_visibility="collapsed",
         width=420,
-        key=f"comparison-{known[0].id}",
+        key=f"comparison-{comparisons[0].id}",
     )
-    session.remember("comparison", number)
-    return by_id[number]
+    session.remember("comparison", comparison_id)
+    return by_id[comparison_id]
 
 
-def watch(engine: Engine, project: Project, found: Standing) -> None:
-    """All of a comparison; while it goes on, what changes is drawn again by itself."""
-    _head(engine, found)
-    if found.is_open:
-        st.fragment(_live, run_every=REFRESH_S)(engine, found.comparison.id, found.n_measured)
+def watch(engine: Engine, project: Project, standing: Standing) -> None:
+    """Draw all of a comparison; while it goes on, what changes is drawn again by itself."""
+    _head(engine, standing)
+    if standing.is_open:
+        st.fragment(_live, run_every=REFRESH_S)(engine, standing.comparison.id, standing.n_measured)
     else:
-        _table(found)
-        draw_charts(found)
-    draw_masks(engine, project, found)
-    _legend(found)
-    _keep(engine, found)
+        _table(standing)
+        draw_charts(standing)
+    draw_masks(engine, project, standing)
+    _legend(standing)
+    _keep(engine, standing)
 
 
 def _live(engine: Engine, comparison_id: int, n_measured: int) -> None:
     """What changes while a comparison goes on; a new result draws the whole page again."""
     try:
-        found = service.standing(engine.lab, comparison_id=comparison_id)
+        standing = service.standing(engine.lab, comparison_id=comparison_id)
     except FcnlabError as failure:
         session.explained(failure)
         return
-    if not found.is_open or found.n_measured != n_measured:
+    if not standing.is_open or standing.n_measured != n_measured:
         st.rerun(scope="app")
-    _progress(engine, found)
-    _table(found)
-    draw_charts(found)
+    _progress(engine, standing)
+    _table(standing)
+    draw_charts(standing)
 
 
-def _head(engine: Engine, found: Standing) -> None:
+def _head(engine: Engine, standing: Standing) -> None:
     """What is compared on what, and the buttons that end or delete it."""
-    spec, number = found.spec, found.comparison.id
+    spec, comparison_id = standing.spec, standing.comparison.id
     with st.container(horizontal=True, vertical_alignment="center"):
-        is_training = any(one.state is TrainingState.RUNNING for one in found.participants)
-        state = TrainingState.RUNNING if found.is_open and is_training else found.comparison.state
-        st.subheader(_title(replace(found.comparison, state=state)), anchor=False)
+        is_training = any(participant.state is TrainingState.RUNNING for participant in standing.participants)
+        state = TrainingState.RUNNING if standing.is_open and is_training else standing.comparison.state
+        st.subheader(_title(replace(standing.comparison, state=state)), anchor=False)
         st.space("stretch")
-        if found.is_open:
+        if standing.is_open:
             with st.popover("Cancel", icon=":material/close:"):
                 st.write("This ends all its trainings for good. Results that are in stay.")
                 if st.button("Cancel the comparison", type="primary"):
-                    _do(lambda: service.cancel_comparison(engine.lab, comparison_id=number))
+                    _do(lambda: service.cancel_comparison(engine.lab, comparison_id=comparison_id))
         else:
             with st.popover("Delete", icon=":material/delete:"):
                 st.write("This deletes its results and networks. Those kept as a version stay.")
                 if st.button("Delete the comparison", type="primary"):
-                    _do(lambda: service.delete_comparison(engine.lab, comparison_id=number))
+                    _do(lambda: service.delete_comparison(engine.lab, comparison_id=comparison_id))
     held = f"{len(spec.held_out)} held out" if spec.held_out else "none held out, so there are no scores"
-    n_points = next((one.measured.n_points for one in found.participants if one.measured), None)
+    n_points = next(
+        (participant.measured.n_points for participant in standing.participants if participant.measured), None
+    )
     learned = "" if n_points is None else f", {n_points:,} points learned from"
     size = f"at most {spec.working_side} pixels long"
     if spec.counts:
         size = f"enlarged {spec.magnification:.2g} times"
     st.caption(
         f"{len(spec.image_ids)} images, {held}{learned}; {_minutes(spec.minutes)} of training for each network, "
-        f"pictures {size}. By {session.plain(found.comparison.labeller)}."
+        f"pictures {size}. By {session.plain(standing.comparison.labeller)}."
     )
 
 
-def _progress(engine: Engine, found: Standing) -> None:
-    networks = [one for one in found.participants if one.training is not None]
-    parts = [_part(one, found) for one in networks]
-    at_work = next((one for one in networks if one.state is TrainingState.RUNNING), None)
-    left = sum((1 - part) * found.spec.minutes * 60 for part in parts)
-    if found.comparison.state is TrainingState.QUEUED or at_work is None:
-        words = "Queued" if found.is_served else "Its worker is starting"
+def _progress(engine: Engine, standing: Standing) -> None:
+    networks = [participant for participant in standing.participants if participant.training is not None]
+    parts = [_part(participant, standing) for participant in networks]
+    at_work = next((participant for participant in networks if participant.state is TrainingState.RUNNING), None)
+    left = sum((1 - part) * standing.spec.minutes * 60 for part in parts)
+    if standing.comparison.state is TrainingState.QUEUED or at_work is None:
+        words = "Queued" if standing.is_served else "Its worker is starting"
     elif at_work.training is not None and at_work.training.wanted is Wanted.CANCEL:
         words = "Ends in a moment"
-    elif at_work.training is not None and not at_work.training.epoch and not any(one.measured for one in networks):
+    elif (
+        at_work.training is not None
+        and not at_work.training.epoch
+        and not any(participant.measured for participant in networks)
+    ):
         words = f"Preparing {at_work.title}"
     else:
         words = f"{at_work.title} is training; about {duration_in_words(left)} of training left in all"
-    n_over = sum(not one.training.is_open for one in networks if one.training)
+    n_over = sum(not participant.training.is_open for participant in networks if participant.training)
     st.progress(min(1.0, sum(parts) / len(parts)), f"{n_over} of {len(networks)} done. {words}.")
-    is_due = not found.is_served and engine.lab.clock() - found.comparison.created_at > LATE_AFTER
+    is_due = not standing.is_served and engine.lab.clock() - standing.comparison.created_at > LATE_AFTER
     if is_due:
         st.warning(f"No worker is at work. The log of the last one is in {engine.lab.folders.logs}.")
         if st.button("Start a worker", icon=":material/restart_alt:"):
-            _do(lambda: ensure_worker(engine.lab, project_id=found.comparison.project_id))
+            _do(lambda: ensure_worker(engine.lab, project_id=standing.comparison.project_id))
 
 
-def _table(found: Standing) -> None:
+def _table(standing: Standing) -> None:
     st.dataframe(
-        [_row(one) for one in found.participants],
+        [_row(participant) for participant in standing.participants],
         hide_index=True,
         width="stretch",
-        height=35 * (len(found.participants) + 1) + 3,
+        height=35 * (len(standing.participants) + 1) + 3,
         placeholder=NONE,
         column_config={
             "Parameters": st.column_config.NumberColumn(format="localized", help="All numbers in it."),
@@ -162,32 +168,34 @@ def _table(found: Standing) -> None:
             **{name: st.column_config.NumberColumn(format="%.1f%%") for name in ("MRE", "Precision", "Recall")},
         },
     )
-    results = [one.result for one in found.participants if one.result is not None]
-    for line in count_notes(results) if found.spec.counts else [*_notes(results), *selection_notes(results)]:
+    results = [participant.result for participant in standing.participants if participant.result is not None]
+    for line in count_notes(results) if standing.spec.counts else [*_notes(results), *selection_notes(results)]:
         st.caption(line)
-    for one in found.participants:
-        if one.message and one.state is TrainingState.FAILED:
-            st.error(f"**{one.title}** failed: {session.plain(one.message)}", icon=":material/error:")
-        elif one.message:
-            st.info(f"**{one.title}** has no result: {session.plain(one.message)}.", icon=":material/info:")
+    for participant in standing.participants:
+        if participant.message and participant.state is TrainingState.FAILED:
+            st.error(f"**{participant.title}** failed: {session.plain(participant.message)}", icon=":material/error:")
+        elif participant.message:
+            st.info(
+                f"**{participant.title}** has no result: {session.plain(participant.message)}.", icon=":material/info:"
+            )
 
 
-def _row(one: Participant) -> dict[str, object]:
-    measured, score = one.result, one.result.score if one.result else None
-    if one.training is not None and one.training.training.objective.counts:
-        return count_row(one, _state_in_words(one))
+def _row(participant: Participant) -> dict[str, object]:
+    measured, score = participant.result, participant.result.score if participant.result else None
+    if participant.training is not None and participant.training.training.objective.counts:
+        return count_row(participant, _state_in_words(participant))
     return {
-        "Network": one.title,
-        "State": _state_in_words(one),
+        "Network": participant.title,
+        "State": _state_in_words(participant),
         "Held-out accuracy": 100 * score.accuracy if isinstance(score, PointScore) else None,
         "95% interval": f"{score.low:.0%} to {score.high:.0%}" if isinstance(score, PointScore) else None,
         "Mean IoU": measured.mean_iou if measured else None,
-        "Epoch kept": kept_in_brief(score, one.training.epoch) if measured and one.training else None,
+        "Epoch kept": kept_in_brief(score, participant.training.epoch) if measured and participant.training else None,
         "Seconds per image": measured.timing.seconds if measured else None,
         "Quickest to slowest": measured.timing.spread() if measured else None,
         "At": _timed(measured) if measured else None,
-        "Seconds per epoch": one.seconds_per_epoch,
-        "Epochs": one.training.epoch if one.training else None,
+        "Seconds per epoch": participant.seconds_per_epoch,
+        "Epochs": participant.training.epoch if participant.training else None,
         "Learning": duration_in_words(measured.seconds) if measured else None,
         "Parameters": measured.parameters if measured else None,
         "Learned": measured.learned if measured else None,
@@ -197,8 +205,8 @@ def _row(one: Participant) -> dict[str, object]:
 def _notes(results: Sequence[Measured]) -> list[str]:
     """What the figures of the table were taken on."""
     notes = []
-    n_masks = max((one.n_masks for one in results), default=0)
-    if any(one.by_experts for one in results):
+    n_masks = max((measured.n_masks for measured in results), default=0)
+    if any(measured.by_experts for measured in results):
         notes.append(f"Mean IoU on {n_masks} expert masks of held-out images.")
     elif n_masks:
         notes.append(
@@ -213,7 +221,7 @@ def _notes(results: Sequence[Measured]) -> list[str]:
         part = (
             " Of a sliding window a part of the pixels is computed and the rest extrapolated; its mask is drawn by its "
             "twin, which gives the same scores at once."
-            if any(one.timing.is_extrapolated for one in results)
+            if any(measured.timing.is_extrapolated for measured in results)
             else ""
         )
         notes.append(
@@ -223,51 +231,62 @@ def _notes(results: Sequence[Measured]) -> list[str]:
     return notes
 
 
-def _legend(found: Standing) -> None:
+def _legend(standing: Standing) -> None:
     """Each of those compared in one sentence, in its colour."""
     st.markdown("**What each of them does**")
-    colours = colours_of(found.participants)
+    colours = colours_of(standing.participants)
     entries = [
-        f'<div style="background:{colours[one.key]};width:.8rem;height:.8rem;border-radius:.2rem;margin-top:.3rem">'
-        f"</div><div><strong>{escape(one.title)}.</strong> {escape(one.summary)}</div>"
-        for one in found.participants
+        f'<div style="background:{colours[participant.key]};width:.8rem;height:.8rem;border-radius:.2rem;'
+        f'margin-top:.3rem"></div><div><strong>{escape(participant.title)}.</strong> '
+        f"{escape(participant.summary)}</div>"
+        for participant in standing.participants
     ]
-    st.html(LIST_STYLE + f'<div class="fcnlab-list">{"".join(f"<div>{one}</div>" for one in entries)}</div>')
+    st.html(LIST_STYLE + f'<div class="fcnlab-list">{"".join(f"<div>{entry}</div>" for entry in entries)}</div>')
 
 
-def _keep(engine: Engine, found: Standing) -> None:
+def _keep(engine: Engine, standing: Standing) -> None:
     """Make a model of one of the networks."""
-    ready = {one.training.id: one for one in found.participants if one.training is not None and one.measured}
+    ready = {
+        participant.training.id: participant
+        for participant in standing.participants
+        if participant.training is not None and participant.measured
+    }
     if not ready:
         return
     with st.container(border=True, horizontal=True, vertical_alignment="bottom"):
-        number: int = st.selectbox(
+        training_id: int = st.selectbox(
             "Networks of a comparison are no models of the project until you keep one",
             list(ready),
-            format_func=lambda one: ready[one].title + (" (kept)" if ready[one].model_id else ""),
+            format_func=lambda training_id: (
+                ready[training_id].title + (" (kept)" if ready[training_id].model_id else "")
+            ),
             width=460,
         )
-        if ready[number].model_id is not None:
+        if ready[training_id].model_id is not None:
             st.button("Kept as a version", icon=":material/check:", disabled=True)
         elif st.button("Keep as a version", icon=":material/bookmark_add:"):
-            _do(lambda: service.keep_as_version(engine.lab, training_id=number))
+            _do(lambda: service.keep_as_version(engine.lab, training_id=training_id))
 
 
-def _part(one: Participant, found: Standing) -> float:
+def _part(participant: Participant, standing: Standing) -> float:
     """How far the training of a network is, 0..1."""
-    if one.training is None or not one.training.is_open:
+    if participant.training is None or not participant.training.is_open:
         return 1.0
-    return min(1.0, one.training.seconds / (found.spec.minutes * 60))
+    return min(1.0, participant.training.seconds / (standing.spec.minutes * 60))
 
 
-def _state_in_words(one: Participant) -> str:
-    if one.training is None:
-        return "fitting" if one.state is TrainingState.RUNNING else STATE_WORDS[one.state]
-    if one.state is TrainingState.RUNNING and not one.training.seconds_left and one.training.epoch:
+def _state_in_words(participant: Participant) -> str:
+    if participant.training is None:
+        return "fitting" if participant.state is TrainingState.RUNNING else STATE_WORDS[participant.state]
+    if (
+        participant.state is TrainingState.RUNNING
+        and not participant.training.seconds_left
+        and participant.training.epoch
+    ):
         return "being measured"
-    if one.state is TrainingState.FINISHED and one.result is None:
+    if participant.state is TrainingState.FINISHED and participant.result is None:
         return "no result"
-    return STATE_WORDS[one.state]
+    return STATE_WORDS[participant.state]
 
 
 def _timed(measured: Measured) -> str:
@@ -275,9 +294,11 @@ def _timed(measured: Measured) -> str:
     return f"{width} x {height}{', extrapolated' if measured.timing.is_extrapolated else ''}"
 
 
-def _title(one: Comparison) -> str:
-    n_networks = len(one.spec["networks"]) * max(1, len(one.spec.get("objectives", ())))
-    return f"Comparison {one.id}: {n_networks} networks, {one.created_at:%d %b %Y %H:%M}, {one.state}"
+def _title(comparison: Comparison) -> str:
+    n_networks = len(comparison.spec["networks"]) * max(1, len(comparison.spec.get("objectives", ())))
+    return (
+        f"Comparison {comparison.id}: {n_networks} networks, {comparison.created_at:%d %b %Y %H:%M}, {comparison.state}"
+    )
 
 
 def _minutes(minutes: float) -> str:

@@ -27,28 +27,28 @@ BAR_PX, ROW_PX = 22, 34
 
 def draw(engine: Engine, project: Project) -> None:
     """Numbers, then a chart each of images by state, points by labeller and class, and area by class."""
-    found = dashboard(engine.lab, project_id=project.id)
+    overview = dashboard(engine.lab, project_id=project.id)
     numbers = st.columns(4)
-    numbers[0].metric("Images", found.n_images)
+    numbers[0].metric("Images", overview.n_images)
     if project.task is Task.COUNTS:
         marked = marked_totals(engine.lab, project_id=project.id)
         numbers[1].metric("All marked", marked.n_complete, help="Images whose points are their exact count.")
         numbers[2].metric("Objects marked", marked.n_objects)
         states = _marked_states(marked)
     else:
-        numbers[1].metric("Done", found.images[ImageState.DONE])
-        numbers[2].metric("Points", found.n_points)
-        states = {words: found.images[state] for state, words in STATE_WORDS.items()}
-    numbers[3].metric("Labellers", len(found.points_by_labeller))
-    if not found.n_images:
+        numbers[1].metric("Done", overview.images[ImageState.DONE])
+        numbers[2].metric("Points", overview.n_points)
+        states = {words: overview.images[state] for state, words in STATE_WORDS.items()}
+    numbers[3].metric("Labellers", len(overview.points_by_labeller))
+    if not overview.n_images:
         st.caption("Add images, then click a few pixels of them on the **Label** page. Charts of the work come here.")
-    if found.n_images:
+    if overview.n_images:
         st.markdown("**Images by state**")
         _chart(_states(states), height=BAR_PX + 12)
         st.html(legend([(f"{words}: {n}", STATE_COLOURS[words]) for words, n in states.items()]))
-    if found.n_points:
+    if overview.n_points:
         st.markdown("**Points by labeller and class**")
-        _chart(_points(engine, project), height=ROW_PX * len(found.points_by_labeller) + 36)
+        _chart(_points(engine, project), height=ROW_PX * len(overview.points_by_labeller) + 36)
         st.html(legend([(label.name, label.colour) for label in project.classes]))
     areas = _areas(engine, project)
     if areas:
@@ -77,7 +77,7 @@ def _marked_states(marked: MarkedTotals) -> dict[str, int]:
 
 
 def _states(states: dict[str, int]) -> Any:
-    rows = [{"state": words, "images": n, "place": place} for place, (words, n) in enumerate(states.items())]
+    rows = [{"state": words, "images": n, "place": index} for index, (words, n) in enumerate(states.items())]
     names = list(states)
     return _bars(rows).encode(
         x=alt.X("images:Q", stack="zero", title=None, axis=None),
@@ -94,11 +94,16 @@ def _states(states: dict[str, int]) -> Any:
 
 def _points(engine: Engine, project: Project) -> Any:
     names = {label.id: label.name for label in project.classes}
-    places = {label.id: place for place, label in enumerate(project.classes)}
+    order = {label.id: index for index, label in enumerate(project.classes)}
     rows = [
-        {"labeller": one.labeller, "class": names[one.class_id], "points": one.count, "place": places[one.class_id]}
-        for one in point_tallies(engine.lab, project_id=project.id)
-        if one.class_id in names
+        {
+            "labeller": tally.labeller,
+            "class": names[tally.class_id],
+            "points": tally.count,
+            "place": order[tally.class_id],
+        }
+        for tally in point_tallies(engine.lab, project_id=project.id)
+        if tally.class_id in names
     ]
     return _bars(rows).encode(
         x=alt.X("points:Q", title=None, axis=alt.Axis(format="d", tickMinStep=1, grid=False, tickCount=6)),

@@ -40,12 +40,12 @@ def draw(engine: Engine, project: Project, *, is_instant: bool) -> None:
 
 @st.fragment
 def _form(engine: Engine, project: Project, *, is_disabled: bool) -> None:
-    known = project.learner
-    key = f"encoder-{project.id}-{encoding_of(known)}"
-    encoder = _encoder(known, key=key, is_disabled=is_disabled)
+    current = project.learner
+    key = f"encoder-{project.id}-{encoding_of(current)}"
+    encoder = _encoder(current, key=key, is_disabled=is_disabled)
     weights = st.text_input(
         "Weight file on the server",
-        known.encoder_weights,
+        current.encoder_weights,
         key=f"{key}-weights",
         disabled=is_disabled,
         placeholder="its usual trained weights",
@@ -54,29 +54,29 @@ def _form(engine: Engine, project: Project, *, is_disabled: bool) -> None:
     ).strip()
     scales = st.multiselect(
         "Scales",
-        sorted({*SCALES, *known.scales}, reverse=True),
-        known.scales,
+        sorted({*SCALES, *current.scales}, reverse=True),
+        current.scales,
         format_func=lambda scale: f"{scale:g}",
         key=f"{key}-scales",
         disabled=is_disabled,
         help="Sizes at which the encoder looks at an image. 0.5 and 0.25 see more around a pixel and cost little; 2 "
         "sees finer structures and costs four times as much as 1.",
     )
-    same_scales = set(scales) == set(known.scales)
-    in_order = known.scales if same_scales else tuple(sorted(scales, reverse=True))
-    is_same = (encoder, weights, in_order) == encoding_of(known)
+    same_scales = set(scales) == set(current.scales)
+    in_order = current.scales if same_scales else tuple(sorted(scales, reverse=True))
+    is_same = (encoder, weights, in_order) == encoding_of(current)
     st.caption(_cost(engine, project, is_same=is_same))
     if st.button("Apply encoder", type="primary", disabled=is_disabled or is_same, key=f"{key}-apply"):
         _apply(engine, project.id, encoder, weights, in_order)
 
 
-def _encoder(known: LearnerSpec, *, key: str, is_disabled: bool) -> str:
+def _encoder(current: LearnerSpec, *, key: str, is_disabled: bool) -> str:
     """Name of the network that is chosen, or typed."""
     names = [*OFFERED, OTHER]
     chosen = st.selectbox(
         "Encoder",
         names,
-        names.index(known.encoder if known.encoder in OFFERED else OTHER),
+        names.index(current.encoder if current.encoder in OFFERED else OTHER),
         format_func=lambda name: f"{name} ({OFFERED[name][0]})" if name in OFFERED else name,
         key=f"{key}-name",
         disabled=is_disabled,
@@ -89,7 +89,7 @@ def _encoder(known: LearnerSpec, *, key: str, is_disabled: bool) -> str:
         return chosen
     return st.text_input(
         "Name of the timm network",
-        "" if known.encoder in OFFERED else known.encoder,
+        "" if current.encoder in OFFERED else current.encoder,
         key=f"{key}-other",
         disabled=is_disabled,
         help="Any network of timm that gives features up to stride 32: most convolutional ones do.",
@@ -109,8 +109,8 @@ def _cost(engine: Engine, project: Project, *, is_same: bool) -> str:
 
 def _apply(engine: Engine, project_id: int, encoder: str, weights: str, scales: tuple[float, ...]) -> None:
     try:
-        known = project_of(engine.lab, project_id=project_id).learner  # others may have changed the rest meanwhile
-        wanted = changed_learner(known, {"encoder": encoder, "encoder_weights": weights, "scales": scales})
+        current = project_of(engine.lab, project_id=project_id).learner  # others may have changed the rest meanwhile
+        wanted = changed_learner(current, {"encoder": encoder, "encoder_weights": weights, "scales": scales})
         with st.spinner("Trying the encoder"):
             set_learner(engine.lab, project_id=project_id, learner=wanted)
     except FcnlabError as failure:

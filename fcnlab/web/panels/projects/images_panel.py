@@ -113,7 +113,7 @@ def _address(engine: Engine, project: Project) -> None:
 
 def _import(engine: Engine, project: Project, steps: Iterable[ImportProgress], *, total: int | None) -> None:
     bar = st.progress(0.0, "Reading")
-    added, known = 0, 0
+    added, duplicates = 0, 0
     refused: list[tuple[str, str]] = []
     set_aside: list[tuple[str, str]] = []
     try:
@@ -123,21 +123,25 @@ def _import(engine: Engine, project: Project, steps: Iterable[ImportProgress], *
             if step.refused is not None:
                 (set_aside if step.is_set_aside else refused).append((step.name, step.refused))
             elif step.duplicate:
-                known += 1
+                duplicates += 1
             else:
                 added += 1
     except StorageFull as failure:
         refused.append(("all that follow", str(failure)))
     engine.jobs.changed(project.id)
-    session.remember("imported", (project.id, added, known, refused, set_aside))
+    session.remember("imported", (project.id, added, duplicates, refused, set_aside))
 
 
 def _report(project: Project) -> None:
-    found = session.peek("imported")
-    if found is None or found[0] != project.id:
+    report = session.peek("imported")
+    if report is None or report[0] != project.id:
         return
-    _, added, known, refused, set_aside = found
-    counts = ((known, "there already"), (len(refused), "left out"), (len(set_aside), "no images or masks, set aside"))
+    _, added, duplicates, refused, set_aside = report
+    counts = (
+        (duplicates, "there already"),
+        (len(refused), "left out"),
+        (len(set_aside), "no images or masks, set aside"),
+    )
     words = ", ".join([f"{added} added", *(f"{count} {what}" for count, what in counts if count)])
     (st.warning if refused else st.success)(words, icon=":material/warning:" if refused else ":material/check_circle:")
     for title, left_out in (("Left out", refused), ("Set aside", set_aside)):

@@ -22,19 +22,19 @@ WORDS = ("Red", "Green", "Blue")
 
 def draw(engine: Engine, project: Project) -> None:
     """A closed section; nothing where there are no images. What is set stays until it is applied."""
-    known = images(engine.lab, project_id=project.id, count=OFFERED)
-    if not known:
+    offered = images(engine.lab, project_id=project.id, count=OFFERED)
+    if not offered:
         return
     with st.expander("Channels and contrast", icon=":material/contrast:"):
-        _form(engine, project, known)
+        _form(engine, project, offered)
 
 
 @st.fragment
-def _form(engine: Engine, project: Project, known: tuple[ImageInfo, ...]) -> None:
+def _form(engine: Engine, project: Project, offered: tuple[ImageInfo, ...]) -> None:
     try:
-        names, key = {one.id: one.name for one in known}, f"imaging-{project.id}-image"
-        image_id = st.selectbox("Try it on", list(names), format_func=lambda one: names[one], key=key)
-        image = next(one for one in known if one.id == image_id)
+        names, key = {image.id: image.name for image in offered}, f"imaging-{project.id}-image"
+        image_id = st.selectbox("Try it on", list(names), format_func=lambda image_id: names[image_id], key=key)
+        image = next(candidate for candidate in offered if candidate.id == image_id)
         sample = session.image_sample(engine, image)
         controls, preview = st.columns([1, 1], gap="medium")
         with controls:
@@ -47,7 +47,7 @@ def _form(engine: Engine, project: Project, known: tuple[ImageInfo, ...]) -> Non
 
 
 def _wanted(project: Project, sample: Sample) -> Imaging:
-    """What the widgets say."""
+    """The imaging that the widgets are set to."""
     channels = _channels(project, len(sample.ranges))
     return Imaging(channels, _limits(project, sample, channels))
 
@@ -62,27 +62,28 @@ def _channels(project: Project, count: int) -> tuple[int, ...]:
     before = now if len(now) == len(words) else tuple(range(1, len(words) + 1))
     numbers = list(range(1, max(count, *before) + 1))
     return tuple(
-        column.selectbox(word, numbers, number - 1, key=f"{key}-{word}")
-        for column, word, number in zip(st.columns(len(words)), words, before, strict=True)
+        column.selectbox(word, numbers, channel - 1, key=f"{key}-{word}")
+        for column, word, channel in zip(st.columns(len(words)), words, before, strict=True)
     )
 
 
 def _limits(project: Project, sample: Sample, channels: tuple[int, ...]) -> tuple[Stretch | None, ...]:
     now, key, count = project.imaging.limits, f"imaging-{project.id}-{project.imaging.digest}", len(sample.ranges)
-    shown = [number for number in channels or range(1, min(count, 3) + 1) if number <= count] or [1]
-    ranges = [sample.ranges[number - 1] for number in shown]
+    shown = [channel for channel in channels or range(1, min(count, 3) + 1) if channel <= count] or [1]
+    ranges = [sample.ranges[channel - 1] for channel in shown]
     kinds = [AUTOMATIC, TOGETHER] if len(channels) == 1 or (not channels and count < 3) else [AUTOMATIC, TOGETHER, EACH]
     index = min(len(now), 2, len(kinds) - 1)
     kind = st.radio("Values shown", kinds, index, key=f"{key}-kind-{len(kinds)}")
     if kind == AUTOMATIC:
         return ()
     if kind == TOGETHER:
-        whole = Stretch(min(one.low for one in ranges), max(one.high for one in ranges))
+        whole = Stretch(min(stretch.low for stretch in ranges), max(stretch.high for stretch in ranges))
         return (_slider("Black and white", whole, now[0] if len(now) == 1 else None, key=f"{key}-all"),)
     ranges += ranges[-1:] * (3 - len(ranges))
     before = now if len(now) == 3 else (None, None, None)
     return tuple(
-        _slider(word, one, limit, key=f"{key}-{word}") for word, one, limit in zip(WORDS, ranges, before, strict=True)
+        _slider(word, stretch, limit, key=f"{key}-{word}")
+        for word, stretch, limit in zip(WORDS, ranges, before, strict=True)
     )
 
 
@@ -93,8 +94,8 @@ def _slider(word: str, whole: Stretch, now: Stretch | None, *, key: str) -> Stre
     if low >= high:
         high = low + 1
     start = (chosen.low, chosen.high) if chosen.low < chosen.high else (low, high)
-    found = st.slider(word, low, high, start, step=(high - low) / 1000, format="%.6g", key=f"{key}-{low:g}-{high:g}")
-    return Stretch(*found) if found[0] < found[1] else Stretch(found[0], found[0] + (high - low) / 1000)
+    picked = st.slider(word, low, high, start, step=(high - low) / 1000, format="%.6g", key=f"{key}-{low:g}-{high:g}")
+    return Stretch(*picked) if picked[0] < picked[1] else Stretch(picked[0], picked[0] + (high - low) / 1000)
 
 
 def _buttons(engine: Engine, project: Project, wanted: Imaging) -> None:

@@ -24,10 +24,10 @@ def draw(project: Project, classes: Sequence[ClassMatch]) -> dict[str, str] | No
     Classes that the project has are chosen already, and the others become new ones unless somebody says otherwise.
     None when nothing but background would be taken.
     """
-    known = {str(label.id): label.name for label in project.classes}
-    words = {**known, NEW: "add as a new class", NONE: "leave out"}
-    rows = list({" ".join(one.named.name.split()).casefold(): one for one in reversed(classes)}.values())[::-1]
-    unknown = sum(one.label is None for one in rows)
+    names = {str(label.id): label.name for label in project.classes}
+    words = {**names, NEW: "add as a new class", NONE: "leave out"}
+    rows = list({" ".join(match.named.name.split()).casefold(): match for match in reversed(classes)}.values())[::-1]
+    unknown = sum(match.label is None for match in rows)
     st.text(
         f"{unknown} of {len(rows)} classes are new to the project. Choose what each becomes."
         if unknown
@@ -36,30 +36,30 @@ def draw(project: Project, classes: Sequence[ClassMatch]) -> dict[str, str] | No
     mapping: dict[str, str] = {}
     has_things = False
     with st.container(height=SHOWN_ROWS * ROW_PX if len(rows) > SHOWN_ROWS else "content", border=True, gap="xsmall"):
-        for one in sorted(rows, key=lambda row: row.label is not None):
-            choice = _row(project, one, words)
-            has_things |= is_thing(one) and choice != NONE
-            if one.label is None or choice != str(one.label.id):
-                mapping[one.named.name] = {NEW: one.named.name, NONE: ""}.get(choice) or known.get(choice, "")
-    if any(is_thing(one) for one in rows) and not has_things:
+        for match in sorted(rows, key=lambda row: row.label is not None):
+            choice = _row(project, match, words)
+            has_things |= is_thing(match) and choice != NONE
+            if match.label is None or choice != str(match.label.id):
+                mapping[match.named.name] = {NEW: match.named.name, NONE: ""}.get(choice) or names.get(choice, "")
+    if any(is_thing(match) for match in rows) and not has_things:
         st.warning("All classes are left out. Choose what at least one of them becomes.", icon=":material/warning:")
         return None
     return mapping
 
 
-def _row(project: Project, one: ClassMatch, words: dict[str, str]) -> str:
+def _row(project: Project, match: ClassMatch, words: dict[str, str]) -> str:
     """The name in the file, and beside it the choice."""
     name, box = st.columns(2, vertical_alignment="center")
-    name.text(one.named.name)
-    chosen = NEW if one.label is None else str(one.label.id)
-    options = list(words) if one.label is None else [key for key in words if key != NEW]
+    name.text(match.named.name)
+    chosen = NEW if match.label is None else str(match.label.id)
+    options = list(words) if match.label is None else [key for key in words if key != NEW]
     return str(
         box.selectbox(
             "becomes",
             options,
             index=options.index(chosen),
             format_func=words.__getitem__,
-            key=f"labels-class-{project.id}-{one.named.name}",
+            key=f"labels-class-{project.id}-{match.named.name}",
             label_visibility="collapsed",
         )
     )

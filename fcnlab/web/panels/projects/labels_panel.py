@@ -153,10 +153,10 @@ def _found(
 ) -> tuple[int | None, str, tuple[str, ...], Sequence[ClassMatch]]:
     """(images, what it was taken for, notes, classes) of what is on offer; opened again only when that changes."""
     key = (project, given.key, request.as_format, request.rest)
-    known = session.peek("labels_found")
-    if known is not None and known[0] == key:
-        found: tuple[int | None, str, tuple[str, ...], Sequence[ClassMatch]] = known[1]
-        return found
+    remembered = session.peek("labels_found")
+    if remembered is not None and remembered[0] == key:
+        offer: tuple[int | None, str, tuple[str, ...], Sequence[ClassMatch]] = remembered[1]
+        return offer
     with (
         st.spinner("Looking into it"),
         given.opened(engine) as (path, name, anywhere),
@@ -164,9 +164,9 @@ def _found(
             engine.lab, path, project_id=project.id, request=request, name=name, allow_anywhere=anywhere
         ) as opened,
     ):
-        found = (opened.total, opened.words, opened.notes, opened.classes)
-    session.remember("labels_found", (key, found))
-    return found
+        offer = (opened.total, opened.words, opened.notes, opened.classes)
+    session.remember("labels_found", (key, offer))
+    return offer
 
 
 def _import(engine: Engine, project: Project, given: Given, request: LabelRequest) -> None:
@@ -179,19 +179,21 @@ def _import(engine: Engine, project: Project, given: Given, request: LabelReques
             given.opened(engine) as (path, name, anywhere),
             found_labels(
                 engine.lab, path, project_id=project.id, request=request, name=name, allow_anywhere=anywhere
-            ) as found,
+            ) as labels,
         ):
-            left_out += [(one.name, one.reason) for one in found.left_out]
-            for step in found.steps:
+            left_out += [(skipped.name, skipped.reason) for skipped in labels.left_out]
+            for step in labels.steps:
                 count = step.total or step.done
                 bar.progress(min(1.0, step.done / count), f"{step.done} of {count}: {session.plain(step.name)}")
                 counts[step.outcome.value] += 1
                 counts["points"] += step.n_points
                 left_out += [(step.name, step.reason)] if step.reason else []
-                left_out += [(f"class {one}", "left out; its pixels are unknown") for one in step.left_out_classes]
+                left_out += [
+                    (f"class {class_name}", "left out; its pixels are unknown") for class_name in step.left_out_classes
+                ]
                 left_out += [(step.name, line) for line in step.notes]
                 counts["noted"] += len(step.notes)
-            share = found.share().words
+            share = labels.share().words
     except FcnlabError as failure:
         left_out.append(("the rest", str(failure)))
     engine.jobs.changed(project.id)
@@ -200,11 +202,11 @@ def _import(engine: Engine, project: Project, given: Given, request: LabelReques
 
 def _report(project: Project) -> None:
     """What the last import did."""
-    found = session.peek("labels_imported")
-    if found is None or found[0] != project.id:
+    report = session.peek("labels_imported")
+    if report is None or report[0] != project.id:
         return
-    counts: dict[str, Any] = found[1]
-    left_out: list[tuple[str, str]] = found[2]
+    counts: dict[str, Any] = report[1]
+    left_out: list[tuple[str, str]] = report[2]
     stored = counts.get("stored", 0)
     words = f"{stored} {'image' if stored == 1 else 'images'} labelled, {counts.get('points', 0)} points"
     words += f", {counts['replaced']} replaced" if counts.get("replaced") else ""
@@ -213,7 +215,7 @@ def _report(project: Project) -> None:
     words += f", {len(left_out) - n_noted} left out" if len(left_out) > n_noted else ""
     if n_noted:
         words += ", 1 mark not read as it was made" if n_noted == 1 else f", {n_noted} marks not read as they were made"
-    words += f". {found[3]}." if found[3] else ""
+    words += f". {report[3]}." if report[3] else ""
     if not left_out:
         st.success(words, icon=":material/check_circle:")
         return
@@ -225,13 +227,13 @@ def _report(project: Project) -> None:
 
 def _sources(engine: Engine, project: Project) -> None:
     """Where the labels came from, each with a button that takes them away."""
-    for number, (source, count, n_points) in enumerate(counted_by_source(engine.lab, project_id=project.id)):
+    for index, (source, count, n_points) in enumerate(counted_by_source(engine.lab, project_id=project.id)):
         with st.container(horizontal=True, vertical_alignment="center"):
             as_format, _, name = source.partition(":")
             title = label_formats().get(as_format, as_format)
             st.text(f"{name} ({title}): {count} {'image' if count == 1 else 'images'}, {n_points} points")
             st.space("stretch")
-            if st.button("Remove", key=f"labels-remove-{project.id}-{number}", icon=":material/undo:"):
+            if st.button("Remove", key=f"labels-remove-{project.id}-{index}", icon=":material/undo:"):
                 try:
                     remove_source(engine.lab, project_id=project.id, source=source)
                 except FcnlabError as failure:

@@ -59,7 +59,7 @@ def popover(engine: Engine, project: Project) -> None:
 
 
 def _looks(spec: LearnerSpec) -> LearnerSpec:
-    """How large the learner sees an image."""
+    """The settings with the input size that is chosen."""
     resolution = _resolution(spec)
     working_side = st.select_slider(
         "Input size",
@@ -150,7 +150,7 @@ def _made_by(engine: Engine, project: Project) -> None:
     """The choice of what makes the masks or the counts of the project."""
     counts = project.task is Task.COUNTS
     names: dict[int | None, str] = {None: "Instant counter" if counts else "Instant learner"}
-    names |= {one.id: one.name for one in models(engine.lab, project_id=project.id)}
+    names |= {record.id: record.name for record in models(engine.lab, project_id=project.id)}
     if len(names) == 1:
         return
     chosen = st.selectbox(

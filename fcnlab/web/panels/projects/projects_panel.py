@@ -68,8 +68,8 @@ def actions(engine: Engine, project: Project) -> None:
 
 def archived(engine: Engine) -> None:
     """The projects that were put out of sight."""
-    known = project_service.projects(engine.lab, include_archived=True)
-    hidden = [project for project in known if project.archived]
+    all_projects = project_service.projects(engine.lab, include_archived=True)
+    hidden = [project for project in all_projects if project.archived]
     if not hidden:
         return
     with st.expander(f"Archived projects ({len(hidden)})", icon=":material/archive:"):
@@ -111,7 +111,7 @@ def new_project_form(engine: Engine) -> None:
     task = st.radio(
         "Task",
         list(TASKS),
-        format_func=lambda one: TASKS[one][0],
+        format_func=lambda task: TASKS[task][0],
         captions=[words for _, words in TASKS.values()],
         horizontal=True,
     )
@@ -120,12 +120,12 @@ def new_project_form(engine: Engine) -> None:
         "background, object",
         help="Separate with commas. Background first, if there is one. More can be added later.",
     )
-    names = [one.strip() for one in typed.split(",") if one.strip()]
+    names = [part.strip() for part in typed.split(",") if part.strip()]
     colours = []
     with st.container(horizontal=True):
-        for place, label in enumerate(names[:24]):
-            colours.append(st.color_picker(session.plain(label), class_colours()[place], key=f"new-colour-{place}"))
-    named = next((place for place, label in enumerate(names) if is_background_name(label)), None)
+        for index, label in enumerate(names[:24]):
+            colours.append(st.color_picker(session.plain(label), class_colours()[index], key=f"new-colour-{index}"))
+    named = next((index for index, label in enumerate(names) if is_background_name(label)), None)
     key = f"new-background-{typed}-{task}"
     background = _background_choice(names, named, task, key=key, words=BACKGROUND_HELP)
     object_mode = False
@@ -171,7 +171,7 @@ def background_choice(engine: Engine, project: Project) -> None:
 
 
 def _background_choice(
-    names: list[str], place: int | None, task: Task, *, key: str, words: str | None = None
+    names: list[str], preset: int | None, task: Task, *, key: str, words: str | None = None
 ) -> int | None:
     """The place of the class that is chosen as background; None for none, which is no choice where objects count.
 
@@ -181,9 +181,9 @@ def _background_choice(
     chosen: int | None = st.selectbox(
         "Background",
         options,
-        index=options.index(place) if place in options else None,
+        index=options.index(preset) if preset in options else None,
         placeholder="Which class is no object?",
-        format_func=lambda one: "None: every class is a thing of its own" if one is None else names[one],
+        format_func=lambda index: "None: every class is a thing of its own" if index is None else names[index],
         help=words,
         key=key,
     )
@@ -208,8 +208,8 @@ def _rename(engine: Engine, project: Project) -> None:
 
 @st.dialog("Delete project")
 def _delete(engine: Engine, project: Project) -> None:
-    found = project_service.dashboard(engine.lab, project_id=project.id)
-    st.write(f"This deletes {found.n_images} images, {found.n_points} points and all masks, for good.")
+    overview = project_service.dashboard(engine.lab, project_id=project.id)
+    st.write(f"This deletes {overview.n_images} images, {overview.n_points} points and all masks, for good.")
     typed = st.text_input("Type the name of the project to confirm", placeholder=project.name)
     if st.button("Delete for good", type="primary", disabled=typed.strip() != project.name) and _do(
         lambda: project_service.delete_project(engine.lab, project_id=project.id)

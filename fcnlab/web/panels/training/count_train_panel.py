@@ -99,14 +99,14 @@ def form(engine: Engine, project: Project, totals: MarkedTotals) -> None:
 
 
 def _basic(project: Project, totals: MarkedTotals) -> tuple[NetworkSpec, TrainingSpec, tuple[Objective, ...]]:
-    names = [one.name for one in NETWORKS.values() if one.by_steps]
+    names = [info.name for info in NETWORKS.values() if info.by_steps]
     name = st.selectbox(
-        "Network", names, index=names.index(COUNTING_NETWORK), format_func=lambda one: NETWORKS[one].title
+        "Network", names, index=names.index(COUNTING_NETWORK), format_func=lambda name: NETWORKS[name].title
     )
     objectives = st.radio(
         "What it draws",
         list(WAYS),
-        format_func=lambda one: WAYS[one][0],
+        format_func=lambda way: WAYS[way][0],
         captions=[words for _, words in WAYS.values()],
     )
     left, right = st.columns(2)

@@ -46,11 +46,11 @@ def keep_button(engine: Engine, project: Project) -> None:
 
     try:
         with st.spinner("Learning from all points"):
-            found = engine.jobs.run(keep, project_id=project.id).result()
+            record = engine.jobs.run(keep, project_id=project.id).result()
     except FcnlabError as failure:
         session.explained(failure)
         return
-    session.remember("models_notice", f"Saved as version **{plain(found.name)}**, from {_points(found)}.")
+    session.remember("models_notice", f"Saved as version **{plain(record.name)}**, from {_points(record)}.")
     st.rerun()
 
 
@@ -73,11 +73,11 @@ def bring_button(engine: Engine, project: Project) -> None:
 
         try:
             with st.spinner("Checking the file"):
-                found = engine.jobs.run(bring, project_id=project.id).result()
+                record = engine.jobs.run(bring, project_id=project.id).result()
         except FcnlabError as failure:
             session.explained(failure)
             return
-        session.remember("models_notice", f"Saved as version **{plain(found.name)}**.")
+        session.remember("models_notice", f"Saved as version **{plain(record.name)}**.")
         session.remember("model_uploads", turn + 1)
         st.rerun()
 
@@ -89,15 +89,15 @@ def notice() -> None:
         st.success(words, icon=":material/check_circle:")
 
 
-def versions(engine: Engine, project: Project, known: Sequence[ModelRecord]) -> None:
+def versions(engine: Engine, project: Project, records: Sequence[ModelRecord]) -> None:
     """The instant learner, then every version, newest first."""
     _instant_card(engine, project)
-    if not known:
+    if not records:
         _invitation(project)
         return
-    names = {one.id: one.name for one in known}
-    for start in range(0, len(known), 2):
-        for column, record in zip(st.columns(2), known[start : start + 2], strict=False):
+    names = {record.id: record.name for record in records}
+    for start in range(0, len(records), 2):
+        for column, record in zip(st.columns(2), records[start : start + 2], strict=False):
             with column:
                 _card(engine, project, record, names)
 
@@ -207,14 +207,14 @@ def _in_words(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
-        return ", ".join(str(one) for one in value) or NONE
+        return ", ".join(str(element) for element in value) or NONE
     return NONE if value in (None, "") else str(value)
 
 
 def _use_button(engine: Engine, project: Project, record: ModelRecord | None) -> None:
-    number = None if record is None else record.id
-    if st.button("Use", key=f"use-{number}", icon=":material/play_circle:", help="Let it make the masks."):
-        _do(engine, project, partial(service.use_model, engine.lab, project_id=project.id, model_id=number))
+    model_id = None if record is None else record.id
+    if st.button("Use", key=f"use-{model_id}", icon=":material/play_circle:", help="Let it make the masks."):
+        _do(engine, project, partial(service.use_model, engine.lab, project_id=project.id, model_id=model_id))
 
 
 def _more(engine: Engine, project: Project, record: ModelRecord) -> None:

@@ -30,11 +30,15 @@ def draw_curves(project: Project, epochs: Sequence[Epoch]) -> None:
         return
     st.markdown("**Loss in training** :gray[by epoch]")
     _draw([_loss(shown)], height=LOSS_PX)
-    counted = [(one.progress.epoch, one.progress.score) for one in shown if isinstance(one.progress.score, CountScore)]
+    counted = [
+        (epoch.progress.epoch, epoch.progress.score) for epoch in shown if isinstance(epoch.progress.score, CountScore)
+    ]
     if counted:
         _draw_errors(project, counted)
         return
-    scored = [(one.progress.epoch, one.progress.score) for one in shown if isinstance(one.progress.score, PointScore)]
+    scored = [
+        (epoch.progress.epoch, epoch.progress.score) for epoch in shown if isinstance(epoch.progress.score, PointScore)
+    ]
     if not scored:
         return
     last = scored[-1][1]
@@ -76,8 +80,8 @@ def _draw(layers: list[dict[str, Any]], *, height: int) -> None:
 
 def _loss(epochs: Sequence[Epoch]) -> dict[str, Any]:
     rows = [
-        {"epoch": one.progress.epoch, "loss": one.progress.loss, "network": one.progress.network.value}
-        for one in epochs
+        {"epoch": epoch.progress.epoch, "loss": epoch.progress.loss, "network": epoch.progress.network.value}
+        for epoch in epochs
     ]
     y = {"field": "loss", "type": "quantitative", "title": None, "axis": {"tickCount": 4}}
     tooltip = [*_words("epoch", "network"), {"field": "loss", "type": "quantitative", "format": ".4f"}]

@@ -33,25 +33,25 @@ FCNS = (NetworkName.FCN32S, *SKIPPING, NetworkName.FCN2S)
 FROM_SCRATCH_IN_WORDS = "none: start from scratch"
 
 
-def empty_state(project: Project, found: Groundwork) -> bool:
+def empty_state(project: Project, groundwork: Groundwork) -> bool:
     """Say what is missing before anything can be trained, and lead there; whether something is."""
-    words = _missing_in_words(project, found)
+    words = _missing_in_words(project, groundwork)
     if words:
-        frame.lead(project, words, to="label" if found.n_images else "projects")
+        frame.lead(project, words, to="label" if groundwork.n_images else "projects")
     return bool(words)
 
 
-def _missing_in_words(project: Project, found: Groundwork) -> str:
-    if found.n_images == 0:
+def _missing_in_words(project: Project, groundwork: Groundwork) -> str:
+    if groundwork.n_images == 0:
         return frame.NO_IMAGES
-    if found.n_points == 0:
+    if groundwork.n_points == 0:
         return (
             "There is nothing to train on yet. Click a few pixels of each class on the **Label** page; the instant "
             "learner shows where more are needed."
         )
-    if found.n_clicked_classes >= 2:
+    if groundwork.n_clicked_classes >= 2:
         return ""
-    only = next(label.name for label in project.classes if found.points_by_class.get(label.id))
+    only = next(label.name for label in project.classes if groundwork.points_by_class.get(label.id))
     others = [label.name for label in project.classes if label.name != only]
     wanted = f"click a pixel of {' or '.join(others[:3])}" if others else "add a second class and click a pixel of it"
     return f"All points are of class **{only}** so far, and training means telling classes apart: {wanted}."
@@ -73,16 +73,18 @@ def invitation() -> None:
 
 
 @st.fragment
-def form(engine: Engine, project: Project, found: Groundwork) -> None:
+def form(engine: Engine, project: Project, groundwork: Groundwork) -> None:
     """Choices and the button that starts; reruns alone, so that curves are not drawn again."""
     st.subheader("New training", anchor=False)
-    network, training = _basic(project, found)
+    network, training = _basic(project, groundwork)
     training = replace(training, parent=_parent(engine, project, network))
     is_by_steps = NETWORKS[network.network].by_steps
     if is_by_steps:
         with st.expander("Advanced", icon=":material/tune:"):
             network, training = _advanced(network, training)
-    points = f"{found.n_points} points in {found.n_labelled} {'image' if found.n_labelled == 1 else 'images'}"
+    points = (
+        f"{groundwork.n_points} points in {groundwork.n_labelled} {'image' if groundwork.n_labelled == 1 else 'images'}"
+    )
     if st.button("Start training", type="primary", icon=":material/model_training:", help=f"On {points}."):
         try:
             start_training(
@@ -107,10 +109,10 @@ def form(engine: Engine, project: Project, found: Groundwork) -> None:
     )
 
 
-def _basic(project: Project, found: Groundwork) -> tuple[NetworkSpec, TrainingSpec]:
+def _basic(project: Project, groundwork: Groundwork) -> tuple[NetworkSpec, TrainingSpec]:
     names = list(NETWORKS)
     name = st.selectbox(
-        "Network", names, index=names.index(NetworkName.FCN8S), format_func=lambda one: NETWORKS[one].title
+        "Network", names, index=names.index(NetworkName.FCN8S), format_func=lambda name: NETWORKS[name].title
     )
     info = NETWORKS[name]
     st.caption(f"{info.summary} {info.paper}.")
@@ -123,7 +125,7 @@ def _basic(project: Project, found: Groundwork) -> tuple[NetworkSpec, TrainingSp
         format_func=lambda part: f"{part:.0%}" if part else "none",
         help="Part of the labelled images that training never sees. Without it nobody knows how good the network is.",
     )
-    if holdout and found.n_labelled < 2:
+    if holdout and groundwork.n_labelled < 2:
         st.caption(":material/info: Only one image has points, so nothing can be held out and there will be no score.")
     n_classes = max(2, len(project.classes))
     network = NetworkSpec(name, n_classes, encoder=DEFAULT_ENCODER if info.uses_encoder else SCRATCH)
@@ -146,10 +148,12 @@ def _parent(engine: Engine, project: Project, network: NetworkSpec) -> str:
     """File of the model to start from; asked only when there is one of this network."""
     if not NETWORKS[network.network].by_steps:
         return ""
-    fitting = [one for one in models(engine.lab, project_id=project.id) if one.spec.get("network") == network.network]
+    fitting = [
+        model for model in models(engine.lab, project_id=project.id) if model.spec.get("network") == network.network
+    ]
     if not fitting:
         return ""
-    names = {"": "the encoder"} | {one.file: f"{one.name} ({one.n_points} points)" for one in fitting}
+    names = {"": "the encoder"} | {model.file: f"{model.name} ({model.n_points} points)" for model in fitting}
     chosen: str = st.selectbox(
         "Start from",
         list(names),

@@ -39,23 +39,27 @@ LATE_AFTER = timedelta(seconds=30)
 NONE = "–"
 
 
-def watch(engine: Engine, project: Project, known: Sequence[Training]) -> None:
+def watch(engine: Engine, project: Project, trainings: Sequence[Training]) -> None:
     """The trainings that go on, refreshed by themselves, with the curves of the first; else those of the chosen one."""
-    if any(one.is_open for one in known):
+    if any(training.is_open for training in trainings):
         st.fragment(_watch, run_every=REFRESH_S)(engine, project)
     else:
-        _look_back(engine, project, next((one for one in known if one.id == session.peek("training")), known[0]))
+        _look_back(
+            engine,
+            project,
+            next((training for training in trainings if training.id == session.peek("training")), trainings[0]),
+        )
 
 
-def history(engine: Engine, project: Project, known: Sequence[Training]) -> None:
+def history(engine: Engine, project: Project, trainings: Sequence[Training]) -> None:
     """A table of the trainings that are over; choosing a row shows its curves."""
-    over = [one for one in known if not one.is_open]
+    over = [training for training in trainings if not training.is_open]
     if not over:
         return
     models = {model.training_id: model for model in all_models(engine.lab, project_id=project.id)}
     st.subheader("Earlier trainings", anchor=False)
     picked = st.dataframe(
-        [_row(one, models.get(one.id)) for one in over],
+        [_row(training, models.get(training.id)) for training in over],
         hide_index=True,
         width="stretch",
         placeholder=NONE,
@@ -70,23 +74,23 @@ def history(engine: Engine, project: Project, known: Sequence[Training]) -> None
     )
     rows = picked.selection.rows
     chosen = over[rows[0]] if rows else None
-    number = chosen.id if chosen else None
-    if number != session.peek("training"):
-        session.remember("training", number)
+    training_id = chosen.id if chosen else None
+    if training_id != session.peek("training"):
+        session.remember("training", training_id)
         st.rerun()
-    if chosen is not None and len(over) < len(known):  # else it is shown above
+    if chosen is not None and len(over) < len(trainings):  # else it is shown above
         _look_back(engine, project, chosen)
 
 
 def _watch(engine: Engine, project: Project) -> None:
     try:
-        found = service.situation(engine.lab, project_id=project.id)
-        if not found.going:
+        situation = service.situation(engine.lab, project_id=project.id)
+        if not situation.going:
             st.rerun(scope="app")
-        _card(engine, found.going[0], found.curves, is_served=found.is_served)
-        for other in found.going[1:]:
+        _card(engine, situation.going[0], situation.curves, is_served=situation.is_served)
+        for other in situation.going[1:]:
             _line(engine, other)
-        draw_curves(project, found.curves)
+        draw_curves(project, situation.curves)
     except FcnlabError as failure:
         session.explained(failure)
 
@@ -127,18 +131,18 @@ def _line(engine: Engine, training: Training) -> None:
 
 
 def _buttons(engine: Engine, training: Training) -> None:
-    number, key = training.id, f"{training.id}-{training.state}"
+    training_id, key = training.id, f"{training.id}-{training.state}"
     if training.wanted is Wanted.CANCEL:
         return
     if training.state is TrainingState.PAUSED or training.wanted is Wanted.PAUSE:
         if st.button("Resume", icon=":material/play_arrow:", type="primary", key=f"resume-{key}"):
             _resume(engine, training)
     elif st.button("Pause", icon=":material/pause:", key=f"pause-{key}"):
-        _do(lambda: service.pause_training(engine.lab, training_id=number))
-    with st.popover("Cancel", icon=":material/close:", key=f"ask-{number}"):
+        _do(lambda: service.pause_training(engine.lab, training_id=training_id))
+    with st.popover("Cancel", icon=":material/close:", key=f"ask-{training_id}"):
         st.write("This ends the training for good. Its curves stay, but no model comes of it.")
         if st.button("Cancel the training", type="primary", key=f"cancel-{key}"):
-            _do(lambda: service.cancel_training(engine.lab, training_id=number))
+            _do(lambda: service.cancel_training(engine.lab, training_id=training_id))
 
 
 def _resume(engine: Engine, training: Training) -> None:
