@@ -67,17 +67,26 @@ class LeaseHolder:
         """Whether somebody sent SIGTERM to the process."""
 
     def __enter__(self) -> Self:
-        self._take()
         if threading.current_thread() is threading.main_thread():
             self._old_handler = signal.signal(signal.SIGTERM, self._on_signal)
-        self._thread.start()
+        try:
+            self._take()
+            self._thread.start()
+        except BaseException:  # also when it is asked to end already
+            self._leave()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
+        """End the thread, and give the lease back where it is this process's."""
         self._ended.set()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
         if self._old_handler is not None:
             signal.signal(signal.SIGTERM, self._old_handler)
         try:

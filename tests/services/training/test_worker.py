@@ -168,6 +168,25 @@ def test_a_pause_taken_back_while_it_interrupts_costs_the_epoch_and_nothing_else
     assert tries == [None, lab.folders.resume / queued.resume_file]
 
 
+def test_a_worker_asked_to_end_while_it_takes_the_lease_leaves_none(
+    lab: Lab, project_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = LeaseHolder._take
+
+    def take_and_be_asked(holder: LeaseHolder) -> None:
+        take(holder)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(1)  # the signal arrives here
+
+    monkeypatch.setattr(LeaseHolder, "_take", take_and_be_asked)
+    handler = signal.getsignal(signal.SIGTERM)
+
+    run_worker(lab, project_id=project_id, trainer=TinyTrainer(), idle_s=300)
+
+    assert not has_worker(lab, project_id=project_id)
+    assert signal.getsignal(signal.SIGTERM) is handler
+
+
 def test_a_worker_with_nothing_to_do_ends_when_it_is_asked_to(lab: Lab, project_id: int) -> None:
     def end_it() -> None:
         eventually(lambda: has_worker(lab, project_id=project_id))
