@@ -39,7 +39,7 @@ class Part:
     rgb: Tensor
     marks: Marks
     targets: NDArray[np.float32] | None = None
-    known: NDArray[np.bool_] | None = None
+    valid: NDArray[np.bool_] | None = None
 
     @property
     def hw(self) -> tuple[int, int]:
@@ -81,7 +81,7 @@ def count_batch(
         density: (number of classes, sigma in pixels) of the targets; None: none are made.
         turns: quarter turns as well as mirror images; without them every part keeps its height and width.
     """
-    parts = tuple(_part(one, spec, rng, density, turns) for one in pictures)
+    parts = tuple(_part(picture, spec, rng, density, turns) for picture in pictures)
     height, width = (max(part.hw[axis] for part in parts) for axis in (0, 1))
     rgb = torch.stack([_continued(part.rgb, height, width) for part in parts])
     return CountBatch(rgb.to(device).contiguous(memory_format=torch.channels_last), parts)
@@ -90,15 +90,15 @@ def count_batch(
 def density_batch(batch: CountBatch) -> tuple[Tensor, Tensor]:
     """Targets (B, K, H, W) and where they are known (B, H, W), on the batch's device; added borders are unknown."""
     height, width = batch.rgb.shape[2:]
-    targets, known = [], []
+    targets, valid = [], []
     for part in batch.parts:
         assert part.targets is not None
-        assert part.known is not None
+        assert part.valid is not None
         below, right = height - part.hw[0], width - part.hw[1]
         targets.append(np.pad(part.targets, ((0, 0), (0, below), (0, right))))
-        known.append(np.pad(part.known, ((0, below), (0, right))))
+        valid.append(np.pad(part.valid, ((0, below), (0, right))))
     device = batch.rgb.device
-    return torch.from_numpy(np.stack(targets)).to(device), torch.from_numpy(np.stack(known)).to(device)
+    return torch.from_numpy(np.stack(targets)).to(device), torch.from_numpy(np.stack(valid)).to(device)
 
 
 def part_box(picture: LabelledPicture, hw: tuple[int, int], side: int, rng: np.random.Generator) -> Box:
@@ -141,8 +141,8 @@ def _part(
     turned = _turned_marks(inside, box.hw, mirrored, quarters)
     if density is None:
         return Part(tensor, turned)
-    targets, known = _targets(marks, box, hw, density)
-    return Part(tensor, turned, _turned(targets, mirrored, quarters), _turned(known, mirrored, quarters))
+    targets, valid = _targets(marks, box, hw, density)
+    return Part(tensor, turned, _turned(targets, mirrored, quarters), _turned(valid, mirrored, quarters))
 
 
 def _targets(
@@ -151,9 +151,9 @@ def _targets(
     """The density of a part, as if that of the whole picture had been cut."""
     n_classes, sigma = density
     wide = box.grown(math.ceil(REACH_SIGMAS * sigma), hw)
-    targets, known = density_target(_moved(marks, wide), n_classes, wide.hw, sigma)
+    targets, valid = density_target(_moved(marks, wide), n_classes, wide.hw, sigma)
     kept = box.moved(-wide.top, -wide.left).slices
-    return targets[(slice(None), *kept)], known[kept]
+    return targets[(slice(None), *kept)], valid[kept]
 
 
 def _moved(marks: Marks, box: Box) -> Marks:

@@ -55,7 +55,7 @@ class _Tally:
     """What one class would have been counted as: a table (thresholds, sizes) per picture."""
 
     true: list[int] = field(default_factory=list)
-    found: list[NDArray[np.float64]] = field(default_factory=list)
+    detected: list[NDArray[np.float64]] = field(default_factory=list)
     matched: list[NDArray[np.float64]] = field(default_factory=list)
     sums: list[float] = field(default_factory=list)
 
@@ -90,11 +90,11 @@ def calibrated(
         if objective is Objective.DENSITY:
             factors[class_id] = _factor(tally.sums, tally.true)
             counts = [
-                max(0.0, one * _factor(_others(tally.sums, index), _others(tally.true, index)))
-                for index, one in enumerate(tally.sums)
+                max(0.0, total * _factor(_others(tally.sums, index), _others(tally.true, index)))
+                for index, total in enumerate(tally.sums)
             ]
         else:
-            counts = [float(table[step, size]) for table in tally.found]
+            counts = [float(table[step, size]) for table in tally.detected]
         spread[class_id] = spread_of(tally.true, counts)
     return Calibration(spacing, thresholds, min_size, factors, spread)
 
@@ -109,7 +109,10 @@ def spread_of(true: Sequence[float], counts: Sequence[float]) -> float:
         true, counts: of N images, N at least 1.
     """
     misses = np.sort(
-        [abs(one - count) / math.sqrt(max(0.0, count) + 1) for one, count in zip(true, counts, strict=True)]
+        [
+            abs(true_count - count) / math.sqrt(max(0.0, count) + 1)
+            for true_count, count in zip(true, counts, strict=True)
+        ]
     )
     n = len(misses)
     rank = math.ceil((n + 1) * INSIDE)
@@ -126,23 +129,23 @@ def _add(tallies: Sequence[_Tally], picture: HeldOut, objective: Objective, spac
     shape = (len(_tried_thresholds(objective)), len(sizes))
     tables = [(np.zeros(shape), np.zeros(shape)) for _ in tallies]
     for step, blobs in enumerate(_tried(picture.scores, objective, near)):
-        for place in range(1, len(tallies)):
-            rows, cols = picture.marks.of(place)
+        for class_index in range(1, len(tallies)):
+            rows, cols = picture.marks.of(class_index)
             true = np.column_stack([rows, cols])
-            its = [one for one in blobs if one.place == place]
-            found, matched = tables[place]
+            its = [blob for blob in blobs if blob.class_index == class_index]
+            detected, matched = tables[class_index]
             for index, size in enumerate(sizes):
-                kept = [(one.row, one.col) for one in its if one.size >= size]
-                found[step, index] = len(kept)
-                if index and len(kept) == found[step, index - 1]:
+                kept = [(blob.row, blob.col) for blob in its if blob.size >= size]
+                detected[step, index] = len(kept)
+                if index and len(kept) == detected[step, index - 1]:
                     matched[step, index] = matched[step, index - 1]
                 else:
                     matched[step, index] = len(match_points(true, np.array(kept), radius_for(near))[0])
-    for place, tally in enumerate(tallies):
-        tally.true.append(int((picture.marks.classes == place).sum()))
-        tally.found.append(tables[place][0])
-        tally.matched.append(tables[place][1])
-        tally.sums.append(float(picture.scores[place].sum(dtype=np.float64)) / DENSITY_UNIT)
+    for class_index, tally in enumerate(tallies):
+        tally.true.append(int((picture.marks.classes == class_index).sum()))
+        tally.detected.append(tables[class_index][0])
+        tally.matched.append(tables[class_index][1])
+        tally.sums.append(float(picture.scores[class_index].sum(dtype=np.float64)) / DENSITY_UNIT)
 
 
 def _tried_thresholds(objective: Objective) -> tuple[float, ...]:
@@ -162,23 +165,23 @@ def _tried(scores: NDArray[np.float32], objective: Objective, spacing: float) ->
     """The objects at each threshold."""
     n_classes, thresholds = scores.shape[0], _tried_thresholds(objective)
     if objective is Objective.DENSITY:
-        found = labelled_peaks(scores / np.float32(DENSITY_UNIT), spacing, [thresholds[0]] * n_classes).blobs
-        return ([one for one in found if one.score >= threshold] for threshold in thresholds)
+        peaks = labelled_peaks(scores / np.float32(DENSITY_UNIT), spacing, [thresholds[0]] * n_classes).blobs
+        return ([peak for peak in peaks if peak.score >= threshold] for threshold in thresholds)
     return (labelled_blobs(scores, [threshold] * n_classes, 0, spacing).blobs for threshold in thresholds)
 
 
 def _best(tally: _Tally, objective: Objective) -> tuple[int, int]:
     """Indices of the best threshold and size: the F-score, then the error of the count, then how usual they are."""
-    found, matched = np.array(tally.found), np.array(tally.matched)
+    detected, matched = np.array(tally.detected), np.array(tally.matched)
     true = np.array(tally.true, np.float64)[:, None, None]
-    shape = found.shape[1:]
+    shape = detected.shape[1:]
     scores = np.array(
         [
-            f_score(float(matched[:, step, size].sum()), float(true.sum()), float(found[:, step, size].sum()))
+            f_score(float(matched[:, step, size].sum()), float(true.sum()), float(detected[:, step, size].sum()))
             for step, size in np.ndindex(shape)
         ]
     ).reshape(shape)
-    errors = np.abs(found - true).mean(axis=0)
+    errors = np.abs(detected - true).mean(axis=0)
     usual = default_threshold(objective)
     candidates = [
         (errors[at], abs(_tried_thresholds(objective)[at[0]] - usual), at[1], at)
@@ -193,11 +196,11 @@ def _factor(sums: Sequence[float], true: Sequence[float]) -> float:
     """What sums are multiplied by: least squares, drawn towards one as far as there are few images."""
     if not sums:
         return 1.0
-    own = np.asarray(sums, np.float64)
-    doubt = AS_GOOD_AS * float(np.square(own).mean())
-    norm = float(np.square(own).sum()) + doubt
-    found = (float((own * true).sum()) + doubt) / norm if norm > 0 else 1.0
-    return float(np.clip(found, LEAST_FACTOR, LARGEST_FACTOR))
+    predicted = np.asarray(sums, np.float64)
+    doubt = AS_GOOD_AS * float(np.square(predicted).mean())
+    norm = float(np.square(predicted).sum()) + doubt
+    factor = (float((predicted * true).sum()) + doubt) / norm if norm > 0 else 1.0
+    return float(np.clip(factor, LEAST_FACTOR, LARGEST_FACTOR))
 
 
 def _others(values: Sequence[float], index: int) -> list[float]:

@@ -14,7 +14,7 @@ from skimage.feature import peak_local_max
 
 from fcnlab.core.counting.density import sigma_for
 from fcnlab.core.counting.marks import Marks
-from fcnlab.core.counting.objects import Blob, Found, basins_of, class_map_of, joined_at_necks
+from fcnlab.core.counting.objects import Blob, Detections, basins_of, class_map_of, joined_at_necks
 from fcnlab.core.counting.views import View
 from fcnlab.core.learner.samples import Clicks
 from fcnlab.domain.counting import ClassCount, FoundObject, ImageCount
@@ -36,7 +36,7 @@ REACH = 0.5
 class MarkedObjects:
     """Objects of a map in reading order; `is_marked` (N,) says which of them somebody marked."""
 
-    found: Found
+    detected: Detections
     is_marked: tuple[bool, ...]
 
 
@@ -60,13 +60,13 @@ def marked_objects(
     relative = heights[1:] / np.asarray(thresholds, np.float32)[1:, None, None]
     top, winner = relative.max(axis=0), relative.argmax(axis=0) + 1
     is_object = marks.classes > 0
-    own = np.column_stack([marks.rows, marks.cols]).astype(np.float64)
-    objects, background = own[is_object], own[~is_object]
+    positions = np.column_stack([marks.rows, marks.cols]).astype(np.float64)
+    objects, background = positions[is_object], positions[~is_object]
     peaks = np.zeros((0, 2), np.int64)
     if not marks.is_complete:
         peaks = _peaks(top, spacing, objects, background, neck)
     seeds = np.concatenate([_pixels(objects, top.shape), peaks])
-    places = np.concatenate([marks.classes[is_object], winner[peaks[:, 0], peaks[:, 1]]])
+    class_indices = np.concatenate([marks.classes[is_object], winner[peaks[:, 0], peaks[:, 1]]])
     lifted = _lifted(top, objects, sigma_for(spacing))
     markers = np.zeros(top.shape, np.int32)
     markers[seeds[::-1, 0], seeds[::-1, 1]] = np.arange(len(seeds), 0, -1)  # of two in one pixel the first has it
@@ -75,26 +75,26 @@ def marked_objects(
     labels = np.where(lifted >= REACH * tops[basins], basins, 0).astype(np.int32)
     struck = np.zeros(len(seeds) + 1, bool)
     struck[labels[tuple(_pixels(background, top.shape).T)]] = True
-    kept = [number for number in range(len(seeds)) if number < len(objects) or not struck[number + 1]]
+    kept = [index for index in range(len(seeds)) if index < len(objects) or not struck[index + 1]]
     centres, sizes = _centres(labels, lifted, seeds)
     centres[: len(objects)] = objects
     scores = np.ones(len(seeds))
-    height_at_peak = heights[places[len(objects) :], peaks[:, 0], peaks[:, 1]]
+    height_at_peak = heights[class_indices[len(objects) :], peaks[:, 0], peaks[:, 1]]
     scores[len(objects) :] = np.clip(height_at_peak, 0, 1)
-    order = sorted(kept, key=lambda number: (*centres[number].tolist(), int(places[number]), number))
+    order = sorted(kept, key=lambda index: (*centres[index].tolist(), int(class_indices[index]), index))
     table = np.zeros(len(seeds) + 1, np.int32)
     table[np.asarray(order, np.int64) + 1] = np.arange(1, len(order) + 1)
     blobs = tuple(
         Blob(
-            float(centres[number, 0]),
-            float(centres[number, 1]),
-            int(places[number]),
-            max(1, int(sizes[number])),
-            float(scores[number]),
+            float(centres[index, 0]),
+            float(centres[index, 1]),
+            int(class_indices[index]),
+            max(1, int(sizes[index])),
+            float(scores[index]),
         )
-        for number in order
+        for index in order
     )
-    return MarkedObjects(Found(blobs, table[labels]), tuple(number < len(objects) for number in order))
+    return MarkedObjects(Detections(blobs, table[labels]), tuple(index < len(objects) for index in order))
 
 
 def _peaks(
@@ -106,10 +106,10 @@ def _peaks(
 ) -> NDArray[np.int64]:
     """Pixels (N, 2) of the peaks that are no marked object and not at a background point."""
     smooth = np.asarray(cv2.GaussianBlur(top, (0, 0), max(0.5, spacing / 10)), np.float32)
-    found = peak_local_max(  # type: ignore[no-untyped-call]
+    maxima = peak_local_max(  # type: ignore[no-untyped-call]
         smooth, min_distance=max(1, round(spacing * NEAREST_SHARE)), threshold_abs=1.0, exclude_border=False
     )
-    peaks = np.asarray(found, np.int64).reshape(-1, 2)
+    peaks = np.asarray(maxima, np.int64).reshape(-1, 2)
     for others, share in ((objects, MERGED_SHARE), (background, CLEARED_SHARE)):
         if len(others) and len(peaks):
             peaks = peaks[cKDTree(others).query(peaks)[0] > share * spacing]
@@ -148,20 +148,20 @@ def _centres(
     """Weighted centres (N, 2) and pixels (N,) of the labels 1..N; the seed of one without pixels."""
     n_labels = len(seeds)
     rows, cols = np.nonzero(labels)
-    numbers = labels[rows, cols] - 1
+    indices = labels[rows, cols] - 1
     weight = np.maximum(heights[rows, cols].astype(np.float64), 1e-6)
-    total = np.bincount(numbers, weight, minlength=n_labels)
+    total = np.bincount(indices, weight, minlength=n_labels)
     centres = seeds.astype(np.float64)
     seen = total > 0
     for axis, positions in enumerate((rows, cols)):
-        sums = np.bincount(numbers, weight * positions, minlength=n_labels)
+        sums = np.bincount(indices, weight * positions, minlength=n_labels)
         centres[seen, axis] = sums[seen] / total[seen]
-    return centres, np.bincount(numbers, minlength=n_labels)
+    return centres, np.bincount(indices, minlength=n_labels)
 
 
-def _pixels(places: NDArray[np.float64], hw: tuple[int, ...]) -> NDArray[np.int64]:
+def _pixels(positions: NDArray[np.float64], hw: tuple[int, ...]) -> NDArray[np.int64]:
     """The pixels (N, 2) that hold places (N, 2)."""
-    return np.asarray(np.clip(np.floor(places + 0.5), 0, np.array(hw[:2]) - 1), np.int64).reshape(-1, 2)
+    return np.asarray(np.clip(np.floor(positions + 0.5), 0, np.array(hw[:2]) - 1), np.int64).reshape(-1, 2)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -195,33 +195,40 @@ def count_view(view: View, clicks: Clicks, *, is_complete: bool, out_hw: tuple[i
         np.floor((np.arange(out) + 0.5) * (full / out) / cell).astype(int).clip(max=small - 1)
         for out, full, cell, small in zip(out_hw, clicks.image_hw, view.cell, view.heights.shape[1:], strict=True)
     )
-    labels = objects.found.labels[rows[:, None], cols]
-    class_map = class_map_of(Found(objects.found.blobs, labels), view.class_ids)
+    labels = objects.detected.labels[rows[:, None], cols]
+    class_map = class_map_of(Detections(objects.detected.blobs, labels), view.class_ids)
     count = _counts(objects, view, is_complete=is_complete)
     return Counted(view.class_ids, class_map, _probabilities(view, clicks.image_hw, out_hw), count)
 
 
 def with_intervals(count: ImageCount, spread: Mapping[int, float]) -> ImageCount:
     """The count with an interval for each class whose spread is known; see `Calibration.spread`."""
-    return replace(count, counts=tuple(_with_interval(one, spread.get(one.class_id)) for one in count.counts))
+    return replace(
+        count,
+        counts=tuple(_with_interval(class_count, spread.get(class_count.class_id)) for class_count in count.counts),
+    )
 
 
-def _with_interval(one: ClassCount, spread: float | None) -> ClassCount:
-    if spread is None or one.is_exact:
-        return one
-    reach = spread * (one.count + 1) ** 0.5
-    return replace(one, low=max(float(one.marked), one.count - reach), high=one.count + reach)
+def _with_interval(class_count: ClassCount, spread: float | None) -> ClassCount:
+    if spread is None or class_count.is_exact:
+        return class_count
+    reach = spread * (class_count.count + 1) ** 0.5
+    return replace(
+        class_count, low=max(float(class_count.marked), class_count.count - reach), high=class_count.count + reach
+    )
 
 
 def marks_on(clicks: Clicks, view: View, *, is_complete: bool) -> Marks:
     """The clicks of an image as marks on the maps of a view; clicks of classes it does not name are left out."""
-    known = np.isin(clicks.class_ids, view.class_ids)
+    is_in_view = np.isin(clicks.class_ids, view.class_ids)
     rows, cols = (
-        ((places[known] + 0.5) / cell - 0.5).astype(np.float32)
-        for places, cell in zip((clicks.rows, clicks.cols), view.cell, strict=True)
+        ((positions[is_in_view] + 0.5) / cell - 0.5).astype(np.float32)
+        for positions, cell in zip((clicks.rows, clicks.cols), view.cell, strict=True)
     )
-    places = np.array([view.class_ids.index(int(one)) for one in clicks.class_ids[known]], np.int64)
-    return Marks(rows, cols, places, is_complete)
+    class_indices = np.array(
+        [view.class_ids.index(int(class_id)) for class_id in clicks.class_ids[is_in_view]], np.int64
+    )
+    return Marks(rows, cols, class_indices, is_complete)
 
 
 def _probabilities(view: View, image_hw: tuple[int, int], out_hw: tuple[int, int]) -> NDArray[np.float32]:
@@ -233,7 +240,10 @@ def _probabilities(view: View, image_hw: tuple[int, int], out_hw: tuple[int, int
     ]
     size = (covered[1], covered[0])
     grown = np.stack(
-        [cv2.resize(one, size, interpolation=cv2.INTER_LINEAR)[: out_hw[0], : out_hw[1]] for one in view.heights]
+        [
+            cv2.resize(height_map, size, interpolation=cv2.INTER_LINEAR)[: out_hw[0], : out_hw[1]]
+            for height_map in view.heights
+        ]
     )
     np.clip(grown, 0, 1, out=grown)
     grown[0] = 0
@@ -245,28 +255,28 @@ def _probabilities(view: View, image_hw: tuple[int, int], out_hw: tuple[int, int
 def _counts(objects: MarkedObjects, view: View, *, is_complete: bool) -> ImageCount:
     """Objects in pixels of the image, and their numbers; of a density the sum, if that is more than are marked."""
     down, across = view.cell
-    boxes = find_objects(objects.found.labels, len(objects.found.blobs))
-    found = tuple(
+    boxes = find_objects(objects.detected.labels, len(objects.detected.blobs))
+    detections = tuple(
         FoundObject(
-            (one.row + 0.5) * down - 0.5,
-            (one.col + 0.5) * across - 0.5,
-            view.class_ids[one.place],
-            one.size * down * across,
-            one.score,
+            (blob.row + 0.5) * down - 0.5,
+            (blob.col + 0.5) * across - 0.5,
+            view.class_ids[blob.class_index],
+            blob.size * down * across,
+            blob.score,
             None if box is None else _box(box, view.cell),
             is_marked,
         )
-        for one, box, is_marked in zip(objects.found.blobs, boxes, objects.is_marked, strict=True)
+        for blob, box, is_marked in zip(objects.detected.blobs, boxes, objects.is_marked, strict=True)
     )
     counts = []
     for class_id in view.class_ids[1:]:
-        marked = sum(one.class_id == class_id and one.is_marked for one in found)
-        number = float(sum(one.class_id == class_id for one in found))
+        marked = sum(detection.class_id == class_id and detection.is_marked for detection in detections)
+        total = float(sum(detection.class_id == class_id for detection in detections))
         if not is_complete:
-            number = max(float(marked), view.sums.get(class_id, number))
-        one = ClassCount(class_id, number, marked=marked, is_exact=is_complete)
-        counts.append(replace(one, low=number, high=number) if is_complete else one)
-    return ImageCount(tuple(counts), found)
+            total = max(float(marked), view.sums.get(class_id, total))
+        class_count = ClassCount(class_id, total, marked=marked, is_exact=is_complete)
+        counts.append(replace(class_count, low=total, high=total) if is_complete else class_count)
+    return ImageCount(tuple(counts), detections)
 
 
 def _box(box: tuple[slice, ...], cell: tuple[float, float]) -> tuple[float, float, float, float]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from fcnlab.core.counting.density import DENSITY_UNIT
-from fcnlab.core.counting.objects import Blob, Found, class_map_of, labelled_blobs, labelled_peaks
+from fcnlab.core.counting.objects import Blob, Detections, class_map_of, labelled_blobs, labelled_peaks
 from fcnlab.core.networks.base import PointNetwork
 from fcnlab.core.tiling.tiles import Box
 from fcnlab.core.training.network_model import (
@@ -70,16 +70,16 @@ def network_count_with_density(
 
     def looked_at() -> Iterator[TileScores]:
         for tile in _tiles(model, seen, reach, device):
-            own = tile.inner.moved(-tile.outer.top, -tile.outer.left)
-            density[(slice(None), *tile.inner.slices)] = tile.scores[(slice(1, None), *own.slices)]
+            inner = tile.inner.moved(-tile.outer.top, -tile.outer.left)
+            density[(slice(None), *tile.inner.slices)] = tile.scores[(slice(1, None), *inner.slices)]
             yield tile
 
     count = count_tiles(looked_at(), map_hw, model.training.objective, calibration, model.class_ids, full_hw)
     method = cv2.INTER_AREA if map_hw[0] > full_hw[0] else cv2.INTER_LINEAR
     maps = []
-    for class_id, own in zip(model.class_ids[1:], density, strict=True):
-        full = cv2.resize(own, full_hw[::-1], interpolation=method) if map_hw != full_hw else own
-        total, wanted = float(full.sum(dtype=np.float64)), float(own.sum(dtype=np.float64))
+    for class_id, class_density in zip(model.class_ids[1:], density, strict=True):
+        full = cv2.resize(class_density, full_hw[::-1], interpolation=method) if map_hw != full_hw else class_density
+        total, wanted = float(full.sum(dtype=np.float64)), float(class_density.sum(dtype=np.float64))
         kept = wanted / total if total > 0 and wanted > 0 else 1.0
         maps.append(full * np.float32(kept * calibration.factors.get(class_id, 1.0) / DENSITY_UNIT))
     return count, np.stack(maps).astype(np.float32)
@@ -94,8 +94,8 @@ def counted_mask(model: NetworkModel, rgb: NDArray[np.uint8], *, device: str) ->
     calibration, full_hw = calibration_of(model), (rgb.shape[0], rgb.shape[1])
     map_hw = seen_hw(full_hw, model.network.spec, model.training)
     scores = counting_scores(model.network, seen_picture(rgb, map_hw), model.training.objective, device=device)
-    found = objects_in(scores, model.training.objective, calibration, model.class_ids, map_hw, full_hw)
-    return class_map_of(found, model.class_ids)
+    detections = objects_in(scores, model.training.objective, calibration, model.class_ids, map_hw, full_hw)
+    return class_map_of(detections, model.class_ids)
 
 
 def calibration_of(model: NetworkModel) -> Calibration:
@@ -187,9 +187,9 @@ def count_tiles(
     blobs: list[Blob] = []
     grid = np.zeros((len(class_ids), GRID_SIDE, GRID_SIDE))
     for tile in tiles:
-        found = objects_in(tile.scores, objective, calibration, class_ids, map_hw, full_hw)
-        inside = [_moved(one, tile.outer) for one in found.blobs]
-        blobs += [one for one in inside if _holds(tile.inner, one)]
+        detections = objects_in(tile.scores, objective, calibration, class_ids, map_hw, full_hw)
+        inside = [_moved(blob, tile.outer) for blob in detections.blobs]
+        blobs += [blob for blob in inside if _holds(tile.inner, blob)]
         if objective is Objective.DENSITY:
             grid += _sums(tile, map_hw) / DENSITY_UNIT
     if objective is Objective.DENSITY:
@@ -197,14 +197,14 @@ def count_tiles(
         grid *= np.array(factors)[:, None, None]
         grid[grid.sum(axis=(1, 2)) < 0] = 0
     else:
-        for one in blobs:
-            grid[one.place, _cell(one.row, map_hw[0]), _cell(one.col, map_hw[1])] += 1
-    blobs.sort(key=lambda one: (one.row, one.col, one.place))
-    places = range(1, len(class_ids))
+        for blob in blobs:
+            grid[blob.class_index, _cell(blob.row, map_hw[0]), _cell(blob.col, map_hw[1])] += 1
+    blobs.sort(key=lambda blob: (blob.row, blob.col, blob.class_index))
+    indices = range(1, len(class_ids))
     return ImageCount(
-        tuple(_class_count(class_ids[place], float(grid[place].sum()), calibration) for place in places),
-        tuple(_at_full_size(one, class_ids, map_hw, full_hw) for one in blobs),
-        tuple(tuple(float(cell) for cell in grid[place].flat) for place in places),
+        tuple(_class_count(class_ids[index], float(grid[index].sum()), calibration) for index in indices),
+        tuple(_at_full_size(blob, class_ids, map_hw, full_hw) for blob in blobs),
+        tuple(tuple(float(cell) for cell in grid[index].flat) for index in indices),
     )
 
 
@@ -215,7 +215,7 @@ def objects_in(
     class_ids: Sequence[int],
     map_hw: tuple[int, int],
     full_hw: tuple[int, int],
-) -> Found:
+) -> Detections:
     """The objects of a map or a part of it, in its own frame; those of a whole map are those of `count_scores`.
 
     Args:
@@ -255,7 +255,7 @@ def _cell(position: float, side: int) -> int:
 
 def _sums(tile: TileScores, map_hw: tuple[int, int]) -> NDArray[np.float64]:
     """(K, GRID_SIDE, GRID_SIDE): sums of the scores in the inner box, cell by cell."""
-    own = tile.scores[(slice(None), *tile.inner.moved(-tile.outer.top, -tile.outer.left).slices)]
+    inner_scores = tile.scores[(slice(None), *tile.inner.moved(-tile.outer.top, -tile.outer.left).slices)]
     down, across = (
         np.arange(GRID_SIDE)[:, None] == ((np.arange(start, stop) + 0.5) * GRID_SIDE / side).astype(np.int64)
         for start, stop, side in (
@@ -263,7 +263,7 @@ def _sums(tile: TileScores, map_hw: tuple[int, int]) -> NDArray[np.float64]:
             (tile.inner.left, tile.inner.right, map_hw[1]),
         )
     )
-    return np.asarray(down.astype(np.float64) @ own @ across.astype(np.float64).T, np.float64)
+    return np.asarray(down.astype(np.float64) @ inner_scores @ across.astype(np.float64).T, np.float64)
 
 
 def _at_full_size(
@@ -274,7 +274,7 @@ def _at_full_size(
     return FoundObject(
         (blob.row + 0.5) * down - 0.5,
         (blob.col + 0.5) * across - 0.5,
-        class_ids[blob.place],
+        class_ids[blob.class_index],
         blob.size * down * across,
         blob.score,
         box,

@@ -47,11 +47,11 @@ def density_target(
     height, width = hw
     inside = (marks.rows >= -0.5) & (marks.rows < height - 0.5) & (marks.cols >= -0.5) & (marks.cols < width - 0.5)
     targets = np.zeros((n_classes, height, width), np.float32)
-    for place in range(1, n_classes):
-        chosen = inside & (marks.classes == place)
+    for class_index in range(1, n_classes):
+        chosen = inside & (marks.classes == class_index)
         if chosen.any():
             impulses = _impulses(marks.rows[chosen], marks.cols[chosen], hw)
-            targets[place] = gaussian_filter(impulses, sigma, mode="reflect")
+            targets[class_index] = gaussian_filter(impulses, sigma, mode="reflect")
     if marks.is_complete:
         return targets, np.ones(hw, bool)
     if not inside.any():
@@ -62,7 +62,7 @@ def density_target(
     return targets, np.asarray(distance_transform_edt(elsewhere) <= KNOWN_SIGMAS * sigma)
 
 
-def density_loss(scores: Tensor, targets: Tensor, known: Tensor) -> Tensor:
+def density_loss(scores: Tensor, targets: Tensor, valid: Tensor) -> Tensor:
     """Mean squared error of a density over the known pixels of each picture, then over the pictures.
 
     The first channel, the background, has no density and gets no gradient. A picture of which nothing is known adds
@@ -73,14 +73,14 @@ def density_loss(scores: Tensor, targets: Tensor, known: Tensor) -> Tensor:
         targets: (B, K, H, W) float, objects per pixel. known: (B, H, W) bool.
     """
     wrong = (scores[:, 1:].float() - DENSITY_UNIT * targets[:, 1:]).square().mean(dim=1)
-    share = known.float()
-    per_picture = (torch.where(known, wrong, 0) * share).sum(dim=(1, 2)) / share.sum(dim=(1, 2)).clamp(min=1)
+    share = valid.float()
+    per_picture = (torch.where(valid, wrong, 0) * share).sum(dim=(1, 2)) / share.sum(dim=(1, 2)).clamp(min=1)
     return per_picture.mean()
 
 
 def _impulses(rows: NDArray[np.float32], cols: NDArray[np.float32], hw: tuple[int, int]) -> NDArray[np.float64]:
     """(H, W) of mass one per point, shared by the four pixels around it."""
-    found = np.zeros(hw, np.float64)
+    mass = np.zeros(hw, np.float64)
     row, col = (
         np.clip(positions.astype(np.float64), 0, side - 1) for positions, side in zip((rows, cols), hw, strict=True)
     )
@@ -89,5 +89,5 @@ def _impulses(rows: NDArray[np.float32], cols: NDArray[np.float32], hw: tuple[in
     for step_down, share_down in ((0, 1 - down), (1, down)):
         for step_right, share_right in ((0, 1 - right), (1, right)):
             at = np.minimum(top + step_down, hw[0] - 1), np.minimum(left + step_right, hw[1] - 1)
-            np.add.at(found, at, share_down * share_right)
-    return found
+            np.add.at(mass, at, share_down * share_right)
+    return mass

@@ -43,16 +43,16 @@ def with_contrast(stages: Stages, lightness: NDArray[np.float32]) -> Stages:
         lightness: (H, W) of the working picture.
     """
     covered = [round(side * stages.infos[0].stride) for side in stages.maps[0].shape[1:]]
-    beyond = [(0, all_ - own) for all_, own in zip(covered, lightness.shape, strict=True)]
+    beyond = [(0, all_ - side) for all_, side in zip(covered, lightness.shape, strict=True)]
     turned = np.pad(things_bright(lightness), beyond, mode="edge")
     raws = [_raw("things", 1, [turned > 0.5, np.sqrt(_depth(turned > 0.5))])]
-    for one in WIDTHS:
-        stride = max(1, one // 2)
+    for width in WIDTHS:
+        stride = max(1, width // 2)
         size = (turned.shape[1] // stride, turned.shape[0] // stride)
         small = turned if stride == 1 else np.asarray(cv2.resize(turned, size, interpolation=cv2.INTER_AREA))
-        smooth = cv2.GaussianBlur(small, (0, 0), one / stride, borderType=cv2.BORDER_REFLECT)
+        smooth = cv2.GaussianBlur(small, (0, 0), width / stride, borderType=cv2.BORDER_REFLECT)
         bent = -cv2.Laplacian(smooth, cv2.CV_32F, borderType=cv2.BORDER_REFLECT)
-        raws.append(_raw(f"contrast/{one}", stride, [smooth, bent]))
+        raws.append(_raw(f"contrast/{width}", stride, [smooth, bent]))
     device = stages.maps[0].device
     measured = [measure(raw, stages.hw) for raw in raws]
     return Stages(
@@ -87,7 +87,7 @@ def _depth(inside: NDArray[np.bool_]) -> NDArray[np.float32]:
 
 
 def _raw(group: str, stride: int, maps: list[NDArray[np.generic]]) -> RawMap:
-    stacked = np.stack([np.asarray(one, np.float32) for one in maps])
+    stacked = np.stack([np.asarray(feature_map, np.float32) for feature_map in maps])
     return RawMap(StageInfo(group, float(stride), len(maps)), WEIGHT, torch.from_numpy(stacked).to(torch.float16))
 
 
@@ -144,16 +144,14 @@ def ready_to_count(rgb: NDArray[np.uint8], stages: Stages) -> CountPicture:
 
 def near_stages(stages: Stages) -> Stages:
     """The stages that can tell one object from the next: those of strides up to COARSEST."""
-    kept = [number for number, info in enumerate(stages.infos) if info.stride <= COARSEST]
-    maps, means, scales = (
-        tuple(part[number] for number in kept) for part in (stages.maps, stages.means, stages.scales)
-    )
-    return Stages(tuple(stages.infos[number] for number in kept), maps, means, scales, stages.hw)
+    kept = [index for index, info in enumerate(stages.infos) if info.stride <= COARSEST]
+    maps, means, scales = (tuple(part[index] for index in kept) for part in (stages.maps, stages.means, stages.scales))
+    return Stages(tuple(stages.infos[index] for index in kept), maps, means, scales, stages.hw)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CountSamples:
-    """What one picture teaches a counter: samples, already summed, so that lessons are added and taken away.
+    """The summed samples of one picture for a counter, which are added to and taken from those of others.
 
     Attributes:
         products: (D + 1, D + 1) float64, the weighted sum of the outer products of the features and a 1.
@@ -203,19 +201,19 @@ def extract_count_samples(
         spacing: distance of touching objects, working pixels.
     """
     sigma, hw = sigma_for(spacing), picture.hw
-    places = np.column_stack(clicks.on(hw)).reshape(-1, 2)
+    clicked = np.column_stack(clicks.on(hw)).reshape(-1, 2)
     is_object = clicks.class_ids != background
-    objects, classes = places[is_object], clicks.class_ids[is_object]
+    objects, classes = clicked[is_object], clicks.class_ids[is_object]
     tree = cKDTree(objects) if len(objects) else None
     faint = evenly_spread(FAINT_PLACES, hw)
     if not is_complete and tree is not None:
         faint = faint[tree.query(faint)[0] > FAINT_CLEARANCE * sigma]
     share = (COMPLETE_WEIGHT if is_complete else FAINT_WEIGHT) * max(1, len(clicks)) / max(1, len(faint))
     groups = [(objects, 1.0, False)]
-    groups += [(_inside(_ring(objects, one * sigma), hw), RING_WEIGHT / RING_PLACES, False) for one in RINGS]
-    groups += [(places[~is_object], BACKGROUND_WEIGHT, True), (faint, share, not is_complete)]
-    positions = np.concatenate([one for one, _, _ in groups])
-    weights, is_empty = (np.concatenate([np.full(len(one[0]), one[part]) for one in groups]) for part in (1, 2))
+    groups += [(_inside(_ring(objects, ring * sigma), hw), RING_WEIGHT / RING_PLACES, False) for ring in RINGS]
+    groups += [(clicked[~is_object], BACKGROUND_WEIGHT, True), (faint, share, not is_complete)]
+    positions = np.concatenate([points for points, _, _ in groups])
+    weights, is_empty = (np.concatenate([np.full(len(group[0]), group[part]) for group in groups]) for part in (1, 2))
     nearest, closeness = np.zeros(len(positions), np.int64), np.zeros(len(positions))
     if tree is not None:
         distances, nearest = tree.query(positions)
@@ -233,7 +231,7 @@ def _summed(
     classes: NDArray[np.int64],
     n_points: int,
 ) -> CountSamples:
-    """The lesson of samples (N, D) that are so close (N,) to an object of the class `owners` (N,)."""
+    """The summed samples (N, D) of a picture that are so close (N,) to an object of the class `owners` (N,)."""
     root = np.sqrt(weights).astype(np.float32)[:, None]
     table = np.concatenate([features, np.ones((len(features), 1), np.float32)], axis=1) * root
     targets = {
@@ -256,7 +254,7 @@ def evenly_spread(count: int, hw: tuple[int, int]) -> NDArray[np.float64]:
 
 @dataclass(slots=True, eq=False)
 class CountSums:
-    """The sum of the lessons of all pictures, to which one is added and from which one is taken.
+    """The sums over the samples of all pictures, to which those of one are added and from which they are taken.
 
     In float64, of sums of float32: taking away what was added leaves what was there to 1e-12, and no head differs.
     """
@@ -266,26 +264,26 @@ class CountSums:
     weight: float = 0.0
     n_points: int = 0
 
-    def add(self, lesson: CountSamples, *, sign: int = 1) -> None:
-        """Count a lesson in, or out with the sign -1."""
+    def add(self, samples: CountSamples, *, sign: int = 1) -> None:
+        """Add the samples of a picture, or take them away with the sign -1."""
         if self.products is None:
-            self.products = np.zeros_like(lesson.products)
-        self.products += sign * lesson.products
-        for class_id, one in lesson.targets.items():
-            self.targets[class_id] = self.targets.get(class_id, np.zeros(len(one))) + sign * one
-        self.weight += sign * lesson.weight
-        self.n_points += sign * lesson.n_points
+            self.products = np.zeros_like(samples.products)
+        self.products += sign * samples.products
+        for class_id, target in samples.targets.items():
+            self.targets[class_id] = self.targets.get(class_id, np.zeros(len(target))) + sign * target
+        self.weight += sign * samples.weight
+        self.n_points += sign * samples.n_points
 
-    def without(self, lesson: CountSamples) -> CountSums:
+    def without(self, samples: CountSamples) -> CountSums:
         """The sum of the others."""
         products = None if self.products is None else self.products.copy()
         others = CountSums(products, dict(self.targets), self.weight, self.n_points)
-        others.add(lesson, sign=-1)
+        others.add(samples, sign=-1)
         return others
 
 
-def fit_counts(lessons: CountSums, *, class_ids: Sequence[int], spacing: float, width: float) -> CountHead:
-    """The ridge regression of closeness on features over all lessons.
+def fit_counts(sums: CountSums, *, class_ids: Sequence[int], spacing: float, width: float) -> CountHead:
+    """The ridge regression of closeness on features over the samples of all pictures.
 
     Args:
         class_ids: object classes with at least one object.
@@ -294,13 +292,13 @@ def fit_counts(lessons: CountSums, *, class_ids: Sequence[int], spacing: float, 
     Raises:
         NoPoints: there are none.
     """
-    if lessons.products is None or not class_ids:
+    if sums.products is None or not class_ids:
         raise NoPoints("no object is marked yet: click one to start")
-    few = np.clip(np.log(MANY_POINTS / max(1, lessons.n_points)) / np.log(MANY_POINTS), 0, 1)
+    few = np.clip(np.log(MANY_POINTS / max(1, sums.n_points)) / np.log(MANY_POINTS), 0, 1)
     penalty = float(PENALTY_OF_MANY * (PENALTY / PENALTY_OF_MANY) ** few)
-    matrix = lessons.products / lessons.weight
+    matrix = sums.products / sums.weight
     matrix[np.diag_indices(len(matrix))] += np.array([penalty] * (len(matrix) - 1) + [BIAS_PENALTY])
-    wanted = np.stack([lessons.targets[class_id] for class_id in class_ids], axis=1) / lessons.weight
+    wanted = np.stack([sums.targets[class_id] for class_id in class_ids], axis=1) / sums.weight
     solution = cho_solve(cho_factor(matrix, overwrite_a=True, check_finite=False), wanted)
     return CountHead(
         tuple(class_ids),
@@ -328,5 +326,5 @@ def _ring(centres: NDArray[np.float64], radius: float) -> NDArray[np.float64]:
     return np.asarray((centres[:, None] + around).reshape(-1, 2), np.float64)
 
 
-def _inside(places: NDArray[np.float64], hw: tuple[int, int]) -> NDArray[np.float64]:
-    return places[(places >= 0).all(axis=1) & (places <= np.array(hw) - 1).all(axis=1)]
+def _inside(positions: NDArray[np.float64], hw: tuple[int, int]) -> NDArray[np.float64]:
+    return positions[(positions >= 0).all(axis=1) & (positions <= np.array(hw) - 1).all(axis=1)]

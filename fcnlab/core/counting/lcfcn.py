@@ -67,8 +67,8 @@ def blob_loss(logits: Tensor, marks: Sequence[Marks]) -> BlobLoss:
         logits: (B, K, H, W) float, unnormalised; class 0 is the background.
         marks: of the B pictures, in the frame of the maps.
     """
-    found = [_of_picture(one, its) for one, its in zip(logits.float(), marks, strict=True)]
-    return BlobLoss(*(torch.stack(term).mean() for term in zip(*found, strict=True)))
+    terms = [_of_picture(image_logits, its) for image_logits, its in zip(logits.float(), marks, strict=True)]
+    return BlobLoss(*(torch.stack(term).mean() for term in zip(*terms, strict=True)))
 
 
 def _of_picture(logits: Tensor, marks: Marks) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -88,16 +88,16 @@ def _image_term(logs: Tensor, marks: Marks) -> Tensor:
     present[0] = True
     best, where = logs.max(dim=1)
     term = -best[torch.from_numpy(np.flatnonzero(present)).to(logs.device)].mean()
-    absent = [int(place) for place in np.flatnonzero(~present)]
+    absent = [int(class_index) for class_index in np.flatnonzero(~present)]
     if marks.is_complete and absent:
-        unlike = [torch.logsumexp(_without(logs[:, where[place]], place), dim=0) for place in absent]
+        unlike = [torch.logsumexp(_without(logs[:, where[class_index]], class_index), dim=0) for class_index in absent]
         term = term - torch.stack(unlike).mean()
     return term
 
 
-def _without(logs: Tensor, place: int) -> Tensor:
+def _without(logs: Tensor, class_index: int) -> Tensor:
     """Log probabilities (K - 1,) of the other classes: their logsumexp is log(1 - p), stable for p near one."""
-    return torch.cat([logs[:place], logs[place + 1 :]])
+    return torch.cat([logs[:class_index], logs[class_index + 1 :]])
 
 
 def _point_term(logs: Tensor, marks: Marks, places: NDArray[np.int64]) -> Tensor:
@@ -105,8 +105,8 @@ def _point_term(logs: Tensor, marks: Marks, places: NDArray[np.int64]) -> Tensor
     n_objects = marks.n_objects
     n_background = len(places) - n_objects
     weights = np.where(marks.classes > 0, 1 / max(1, n_objects), 1 / max(1, n_objects, n_background))
-    own = logs[torch.from_numpy(marks.classes).to(logs.device), torch.from_numpy(places).to(logs.device)]
-    return -(own * torch.from_numpy(weights.astype(np.float32)).to(logs.device)).sum()
+    point_logs = logs[torch.from_numpy(marks.classes).to(logs.device), torch.from_numpy(places).to(logs.device)]
+    return -(point_logs * torch.from_numpy(weights.astype(np.float32)).to(logs.device)).sum()
 
 
 def _push(logs: Tensor, pushed: _Pushed) -> Tensor:
@@ -126,14 +126,14 @@ def _pushed(probabilities: NDArray[np.float32], marks: Marks, hw: tuple[int, int
     usual = math.pi / 4 * spacing_of([(marks.rows[chosen], marks.cols[chosen])], hw) ** 2
     split: list[_Pushed] = []
     surplus: list[_Pushed] = []
-    for place in range(1, probabilities.shape[0]):
-        of_class = marks.classes == place
+    for class_index in range(1, probabilities.shape[0]):
+        of_class = marks.classes == class_index
         seeds = rows[of_class], cols[of_class]
-        blobs, n_blobs = components(winner == place)
+        blobs, n_blobs = components(winner == class_index)
         n_points = np.bincount(blobs[seeds], minlength=n_blobs + 1)
         n_points[0] = 0
         if of_class.sum() > 1:
-            split += _split(probabilities[place], blobs, n_points, seeds, n_objects)
+            split += _split(probabilities[class_index], blobs, n_points, seeds, n_objects)
         if marks.is_complete:
             surplus.append(_without_point(blobs, n_points, usual))
     pushed = _joined(surplus)
@@ -160,14 +160,14 @@ def _split(
         return []
     lines = np.flatnonzero(_lines(probability, seeds, _step(blobs.shape)))
     weights = n_points[blobs.flat[lines]] / (n_objects * max(1, len(lines)))
-    found = [_Pushed(lines[weights > 0], weights[weights > 0].astype(np.float32))]
+    pushed = [_Pushed(lines[weights > 0], weights[weights > 0].astype(np.float32))]
     shared = n_points[blobs] > 1
     if shared.any():
         lines = np.flatnonzero(_lines(probability, seeds, 1, shared))
         of = blobs.flat[lines]
         length = np.bincount(of, minlength=len(n_points))
-        found.append(_Pushed(lines, ((n_points[of] - 1) / (n_objects * length[of])).astype(np.float32)))
-    return found
+        pushed.append(_Pushed(lines, ((n_points[of] - 1) / (n_objects * length[of])).astype(np.float32)))
+    return pushed
 
 
 def _step(hw: tuple[int, ...]) -> int:
@@ -185,12 +185,12 @@ def _lines(
     reduced = _reduced(probability, step)
     markers = np.zeros(reduced.shape, np.int32)
     markers[seeds[0] // step, seeds[1] // step] = np.arange(1, len(seeds[0]) + 1)
-    found = boundary_of(basins_of(-reduced, markers, mask), reduced, markers > 0)
+    lines = boundary_of(basins_of(-reduced, markers, mask), reduced, markers > 0)
     if step > 1:
         height, width = probability.shape
-        found = found.repeat(step, axis=0).repeat(step, axis=1)[:height, :width]
-        found[seeds] = False
-    return found
+        lines = lines.repeat(step, axis=0).repeat(step, axis=1)[:height, :width]
+        lines[seeds] = False
+    return lines
 
 
 def _reduced(probability: NDArray[np.float32], step: int) -> NDArray[np.float32]:
@@ -216,4 +216,4 @@ def _without_point(blobs: NDArray[np.int32], n_points: NDArray[np.int64], usual:
 def _joined(parts: list[_Pushed]) -> _Pushed:
     if not parts:
         return _Pushed(np.zeros(0, np.int64), np.zeros(0, np.float32))
-    return _Pushed(np.concatenate([one.places for one in parts]), np.concatenate([one.weights for one in parts]))
+    return _Pushed(np.concatenate([part.places for part in parts]), np.concatenate([part.weights for part in parts]))

@@ -60,9 +60,9 @@ class Marks:
         """Points of object classes."""
         return int((self.classes > 0).sum())
 
-    def of(self, place: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def of(self, class_index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Rows and columns of the points of one class."""
-        chosen = self.classes == place
+        chosen = self.classes == class_index
         return self.rows[chosen], self.cols[chosen]
 
     def resized(self, hw: tuple[int, int], to_hw: tuple[int, int]) -> Marks:
@@ -93,16 +93,16 @@ def spacing_of(
         objects: (rows, cols) of the objects of each image, background left out.
         image_hw: size of a usual image, for when no image has two objects apart: a sixteenth of its longer side then.
     """
-    medians, numbers = [], []
+    medians, counts = [], []
     for rows, cols in objects:
-        places = np.unique(np.column_stack([rows, cols]).astype(np.float64), axis=0)
-        if len(places) > 1:
-            distances, _ = cKDTree(places).query(places, k=2)
+        positions = np.unique(np.column_stack([rows, cols]).astype(np.float64), axis=0)
+        if len(positions) > 1:
+            distances, _ = cKDTree(positions).query(positions, k=2)
             medians.append(float(np.median(distances[:, 1])))
-            numbers.append(len(places))
+            counts.append(len(positions))
     if medians:
         order = np.argsort(medians, kind="stable")
-        share = np.cumsum(np.array(numbers)[order]) / sum(numbers)
+        share = np.cumsum(np.array(counts)[order]) / sum(counts)
         return float(medians[int(order[int(np.searchsorted(share, CROWDED))])])
     return max(image_hw or (UNKNOWN_SIDE, UNKNOWN_SIDE)) / ACROSS
 
@@ -118,8 +118,8 @@ def magnification_for(spacing: float, image_hw: tuple[int, int], working_side: i
     """
     wanted = float(np.clip(SPACING_SEEN / max(spacing, 1e-6), SMALLEST, LARGEST))
     fitting = max(working_side / max(image_hw), LEAST_SEEN / max(spacing, 1e-6))
-    found = min(wanted, fitting)
-    return found if math.isfinite(found) else 1.0
+    magnification = min(wanted, fitting)
+    return magnification if math.isfinite(magnification) else 1.0
 
 
 FIRST_WIDTH = 1.0
@@ -166,9 +166,9 @@ def scale_space(lightness: NDArray[np.float32]) -> ScaleSpace:
     """
     factors, maps = [], []
     small, factor = lightness, 1
-    for number in range(N_WIDTHS):
-        width = FIRST_WIDTH * 2 ** (number / WIDTHS_PER_OCTAVE)
-        if number and width > min(lightness.shape) / 4:
+    for step in range(N_WIDTHS):
+        width = FIRST_WIDTH * 2 ** (step / WIDTHS_PER_OCTAVE)
+        if step and width > min(lightness.shape) / 4:
             break
         while width / factor >= 4 and min(small.shape) >= 8:
             factor *= 2
@@ -184,19 +184,19 @@ def scale_space(lightness: NDArray[np.float32]) -> ScaleSpace:
 def sizes_at(space: ScaleSpace, rows: NDArray[np.float64], cols: NDArray[np.float64]) -> Sizes:
     """The width at which each place (N,) of a picture, in float pixels, stands out most."""
     strengths = np.zeros((len(space.maps), len(rows)), np.float32)
-    for number, (factor, bent) in enumerate(zip(space.factors, space.maps, strict=True)):
+    for index, (factor, bent) in enumerate(zip(space.factors, space.maps, strict=True)):
         at = [
-            np.clip(np.rint((place + 0.5) / factor - 0.5).astype(int), 0, side - 1)
-            for place, side in zip((rows, cols), bent.shape, strict=True)
+            np.clip(np.rint((coordinates + 0.5) / factor - 0.5).astype(int), 0, side - 1)
+            for coordinates, side in zip((rows, cols), bent.shape, strict=True)
         ]
-        strengths[number] = bent[at[0], at[1]]
+        strengths[index] = bent[at[0], at[1]]
     best = strengths.argmax(axis=0)
     return Sizes(rows, cols, np.asarray(FIRST_WIDTH * 2.0 ** (best / WIDTHS_PER_OCTAVE), np.float64))
 
 
 def usual_width(pictures: Sequence[Sizes]) -> float:
     """The median width of all marked objects; 0 without any."""
-    widths = np.concatenate([one.widths for one in pictures]) if pictures else np.zeros(0)
+    widths = np.concatenate([sizes.widths for sizes in pictures]) if pictures else np.zeros(0)
     return float(np.median(widths)) if len(widths) else 0.0
 
 
@@ -207,13 +207,13 @@ def spacing_from(pictures: Sequence[Sizes]) -> float:
     objects stand out says more. The smaller of the two counts.
     """
     nearest = []
-    for one in pictures:
-        places = np.unique(np.column_stack([one.rows, one.cols]), axis=0)
-        if len(places) > 1:
-            nearest.append(float(np.median(cKDTree(places).query(places, k=2)[0][:, 1])))
+    for sizes in pictures:
+        positions = np.unique(np.column_stack([sizes.rows, sizes.cols]), axis=0)
+        if len(positions) > 1:
+            nearest.append(float(np.median(cKDTree(positions).query(positions, k=2)[0][:, 1])))
     width = usual_width(pictures)
-    found = SPACING_OF_WIDTH * width if width else UNKNOWN
+    spacing = SPACING_OF_WIDTH * width if width else UNKNOWN
     if nearest:
-        found = min(found, float(np.median(nearest)))
-    exponent = round(math.log2(float(np.clip(found, LEAST, MOST))) * STEPS_PER_OCTAVE) / STEPS_PER_OCTAVE
+        spacing = min(spacing, float(np.median(nearest)))
+    exponent = round(math.log2(float(np.clip(spacing, LEAST, MOST))) * STEPS_PER_OCTAVE) / STEPS_PER_OCTAVE
     return float(2**exponent)

@@ -43,7 +43,11 @@ def usual_spacing(
         complete: whether each image is all marked.
         image_hw: the size most images have.
     """
-    marked = [one for one, is_complete in zip(objects, complete, strict=True) if is_complete and len(one[0]) > 1]
+    marked = [
+        image_objects
+        for image_objects, is_complete in zip(objects, complete, strict=True)
+        if is_complete and len(image_objects[0]) > 1
+    ]
     return spacing_of(marked or objects, image_hw)
 
 
@@ -104,15 +108,15 @@ def held_out_counts(
         complete: whether each image is all marked.
         share: wanted part of the images of such groups.
     """
-    usable = [list(group) for group in groups if any(complete[number] for number in group)]
-    numbers = [number for group in usable for number in group]
-    place = {number: index for index, number in enumerate(numbers)}
-    renumbered = [[place[number] for number in group] for group in usable]
-    objects = [classes[number][classes[number] > 0] for number in numbers]
-    if not any(len(one) for one in objects):
+    usable = [list(group) for group in groups if any(complete[image] for image in group)]
+    images = [image for group in usable for image in group]
+    position_of = {image: index for index, image in enumerate(images)}
+    renumbered = [[position_of[image] for image in group] for group in usable]
+    objects = [classes[image][classes[image] > 0] for image in images]
+    if not any(len(image_objects) for image_objects in objects):
         return frozenset()
     chosen = held_out(renumbered, objects, share=share, rng=rng)
-    return frozenset(numbers[one] for one in chosen)
+    return frozenset(images[position] for position in chosen)
 
 
 CHOOSING = 10
@@ -166,8 +170,8 @@ class CountingObjective:
         if len({part.hw for part in batch.parts}) == 1:
             return blob_loss(answer, [part.marks for part in batch.parts]).total
         each = [
-            blob_loss(answer[place : place + 1, :, : part.hw[0], : part.hw[1]], [part.marks]).total
-            for place, part in enumerate(batch.parts)
+            blob_loss(answer[index : index + 1, :, : part.hw[0], : part.hw[1]], [part.marks]).total
+            for index, part in enumerate(batch.parts)
         ]
         return torch.stack(each).mean()
 
@@ -195,16 +199,16 @@ class CountingObjective:
         """
         judges = _complete(held_out)
         if not judges:
-            known = self._calibrated(network, _complete(learned))
-            return FinalEvaluation(None, calibration=replace(known, spread={}))
+            from_learned = self._calibrated(network, _complete(learned))
+            return FinalEvaluation(None, calibration=replace(from_learned, spread={}))
         calibration = self._calibrated(network, judges)
         if len(judges) < FOLDS_FROM:
             return FinalEvaluation(self.score(network, judges), calibration=calibration)
         halves = judges[::2], judges[1::2]
         counted: list[ImageCount] = []
         for half, other in (halves, halves[::-1]):
-            known = self._calibrated(network, other)
-            counted += [self._counted(one, known) for one in self._held_out(network, half)]
+            from_other = self._calibrated(network, other)
+            counted += [self._counted(picture, from_other) for picture in self._held_out(network, half)]
         return FinalEvaluation(self._score_of([*halves[0], *halves[1]], counted), calibration=calibration)
 
     def _calibrated(self, network: PointNetwork, pictures: Sequence[LabelledPicture]) -> Calibration:
@@ -214,31 +218,37 @@ class CountingObjective:
     def _held_out(self, network: PointNetwork, pictures: Sequence[LabelledPicture]) -> Iterator[HeldOut]:
         """What the network says about those pictures that are all marked, one at a time."""
         was_training = network.training
-        for one in _complete(pictures):
-            seen = one.read()
+        for picture in _complete(pictures):
+            seen = picture.read()
             scores = counting_scores(network, seen, self.training.objective, device=self.device)
-            yield HeldOut(scores, marks_of(one), one.full_hw or (seen.shape[0], seen.shape[1]))
+            yield HeldOut(scores, marks_of(picture), picture.full_hw or (seen.shape[0], seen.shape[1]))
         network.train(was_training)
 
     def _scored(
-        self, pictures: Sequence[LabelledPicture], looks: Iterable[HeldOut], calibration: Calibration
+        self, pictures: Sequence[LabelledPicture], outputs: Iterable[HeldOut], calibration: Calibration
     ) -> CountScore | None:
-        return self._score_of(pictures, [self._counted(one, calibration) for one in looks]) if pictures else None
+        return (
+            self._score_of(pictures, [self._counted(picture, calibration) for picture in outputs]) if pictures else None
+        )
 
-    def _counted(self, look: HeldOut, calibration: Calibration) -> ImageCount:
-        return count_scores(look.scores, self.training.objective, calibration, self.class_ids, look.full_hw)
+    def _counted(self, picture: HeldOut, calibration: Calibration) -> ImageCount:
+        return count_scores(picture.scores, self.training.objective, calibration, self.class_ids, picture.full_hw)
 
     def _score_of(self, pictures: Sequence[LabelledPicture], counted: Sequence[ImageCount]) -> CountScore:
-        sizes = [(one.read().shape[:2], one.full_hw) for one in pictures]
+        sizes = [(picture.read().shape[:2], picture.full_hw) for picture in pictures]
         full = [hw or (seen[0], seen[1]) for seen, hw in sizes]
         true = []
-        for one, (seen, _), full_hw in zip(pictures, sizes, full, strict=True):
-            marks = marks_of(one).resized((seen[0], seen[1]), full_hw)
+        for picture, (seen, _), full_hw in zip(pictures, sizes, full, strict=True):
+            marks = marks_of(picture).resized((seen[0], seen[1]), full_hw)
             true.append(
-                {class_id: np.column_stack(marks.of(place)) for place, class_id in enumerate(self.class_ids) if place}
+                {
+                    class_id: np.column_stack(marks.of(class_index))
+                    for class_index, class_id in enumerate(self.class_ids)
+                    if class_index
+                }
             )
         return score_counts(true, counted, full, radius_for(self.spacing))
 
 
 def _complete(pictures: Sequence[LabelledPicture]) -> list[LabelledPicture]:
-    return [one for one in pictures if one.is_complete]
+    return [picture for picture in pictures if picture.is_complete]

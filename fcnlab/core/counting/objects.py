@@ -52,7 +52,7 @@ def boundary_of(
         likely: (H, W), how likely each pixel belongs to an object.
         kept: pixels that are never boundary; the boundary passes on their other side, or has a gap between two.
     """
-    found = np.zeros(basins.shape, bool)
+    boundary = np.zeros(basins.shape, bool)
     for first, second in (
         ((slice(-1), slice(None)), (slice(1, None), slice(None))),
         ((slice(None), slice(-1)), (slice(None), slice(1, None))),
@@ -61,9 +61,9 @@ def boundary_of(
         of_first = likely[first] <= likely[second]
         if kept is not None:
             of_first = (of_first & ~kept[first]) | kept[second]
-        found[first] |= differ & of_first
-        found[second] |= differ & ~of_first
-    return found if kept is None else np.asarray(found & ~kept, np.bool_)
+        boundary[first] |= differ & of_first
+        boundary[second] |= differ & ~of_first
+    return boundary if kept is None else np.asarray(boundary & ~kept, np.bool_)
 
 
 NEAREST_SHARE = 1 / 3
@@ -143,17 +143,17 @@ def joined_at_necks(
     root = np.arange(len(tops) + 1)
     top = np.concatenate([[0.0], tops])
 
-    def root_of(number: int) -> int:
-        while root[number] != number:
-            number = int(root[number])
-        return number
+    def root_of(basin: int) -> int:
+        while root[basin] != basin:
+            basin = int(root[basin])
+        return basin
 
     for index in np.argsort(-saddles, kind="stable"):
-        one, other = (root_of(int(number)) for number in pairs[index])
-        if one != other and saddles[index] >= neck * min(top[one], top[other]):
-            keep, drop = (one, other) if top[one] >= top[other] else (other, one)
+        first, other = (root_of(int(basin)) for basin in pairs[index])
+        if first != other and saddles[index] >= neck * min(top[first], top[other]):
+            keep, drop = (first, other) if top[first] >= top[other] else (other, first)
             root[drop] = keep
-    return np.array([root_of(number) for number in range(len(root))], np.int64)
+    return np.array([root_of(basin) for basin in range(len(root))], np.int64)
 
 
 def _saddles(basins: NDArray[np.int32], depth: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -194,14 +194,14 @@ class Blob:
 
     row: float
     col: float
-    place: int
+    class_index: int
     size: int
     score: float
     box: tuple[float, float, float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Found:
+class Detections:
     """The objects of a map in reading order.
 
     Attributes:
@@ -217,7 +217,7 @@ def labelled_blobs(
     thresholds: Sequence[float],
     min_size: float | Sequence[float] = 1.0,
     spacing: float | None = None,
-) -> Found:
+) -> Detections:
     """Connected pixels of one class each, where the class is likely enough.
 
     A pixel belongs to the object class that exceeds its threshold by the largest factor; to none if no class reaches
@@ -236,19 +236,19 @@ def labelled_blobs(
     winner = np.where(relative.max(axis=0) >= 1, relative.argmax(axis=0) + 1, 0)
     labels = np.zeros(winner.shape, np.int32)
     blobs: list[Blob] = []
-    for place in range(1, n_classes):
-        parts, n_parts = components(winner == place)
+    for class_index in range(1, n_classes):
+        parts, n_parts = components(winner == class_index)
         if spacing is not None and n_parts:
             parts = split(parts, spacing)
             n_parts = int(parts.max())
-        found = _measured(parts, n_parts, probabilities[place], place)
-        _keep([one for one in found if one[1].size >= smallest[place]], parts, n_parts, labels, blobs)
+        measured = _measured(parts, n_parts, probabilities[class_index], class_index)
+        _keep([pair for pair in measured if pair[1].size >= smallest[class_index]], parts, n_parts, labels, blobs)
     return _in_reading_order(blobs, labels)
 
 
 def labelled_peaks(
     density: NDArray[np.float32], spacing: float, thresholds: Sequence[float], sigma: float | None = None
-) -> Found:
+) -> Detections:
     """Local maxima of a density; the score of one is its height as a part of the height of one object alone.
 
     Args:
@@ -261,12 +261,12 @@ def labelled_peaks(
     alone = 1 / (2 * math.pi * width**2)
     labels = np.zeros(density.shape[1:], np.int32)
     blobs: list[Blob] = []
-    for place in range(1, density.shape[0]):
-        heights = density[place] / alone
+    for class_index in range(1, density.shape[0]):
+        heights = density[class_index] / alone
         peaks = peak_local_max(  # type: ignore[no-untyped-call]
             heights,
             min_distance=max(1, round(spacing * NEAREST_SHARE)),
-            threshold_abs=thresholds[place],
+            threshold_abs=thresholds[class_index],
             exclude_border=False,
         )
         if not len(peaks):
@@ -274,53 +274,53 @@ def labelled_peaks(
         markers = np.zeros(heights.shape, np.int32)
         markers[peaks[:, 0], peaks[:, 1]] = np.arange(1, len(peaks) + 1)
         tops = np.concatenate([[np.inf], heights[peaks[:, 0], peaks[:, 1]]])
-        basins = basins_of(-heights, markers, heights >= PEAK_SHARE * thresholds[place])
+        basins = basins_of(-heights, markers, heights >= PEAK_SHARE * thresholds[class_index])
         parts = np.where(heights >= PEAK_SHARE * tops[basins], basins, 0).astype(np.int32)
-        found = [
-            (number, replace(one, score=float(min(1.0, tops[number]))))
-            for number, one in _measured(parts, len(peaks), heights, place)
+        measured = [
+            (label, replace(blob, score=float(min(1.0, tops[label]))))
+            for label, blob in _measured(parts, len(peaks), heights, class_index)
         ]
-        _keep(found, parts, len(peaks), labels, blobs)
+        _keep(measured, parts, len(peaks), labels, blobs)
     return _in_reading_order(blobs, labels)
 
 
-def class_map_of(found: Found, class_ids: Sequence[int]) -> NDArray[np.uint8]:
+def class_map_of(detections: Detections, class_ids: Sequence[int]) -> NDArray[np.uint8]:
     """Class ids (H, W) of the objects, the background's elsewhere and on a line between neighbouring objects.
 
     Args:
         class_ids: the class of each place; the first one is the background's.
     """
-    places = np.array([0, *(one.place for one in found.blobs)], np.int64)
-    line = boundary_of(found.labels, np.zeros(found.labels.shape, np.float32))
-    return np.asarray(class_ids, np.uint8)[np.where(line, 0, places[found.labels])]
+    class_indices = np.array([0, *(blob.class_index for blob in detections.blobs)], np.int64)
+    line = boundary_of(detections.labels, np.zeros(detections.labels.shape, np.float32))
+    return np.asarray(class_ids, np.uint8)[np.where(line, 0, class_indices[detections.labels])]
 
 
 def _measured(
-    parts: NDArray[np.int32], n_parts: int, weights: NDArray[np.float32], place: int
+    parts: NDArray[np.int32], n_parts: int, weights: NDArray[np.float32], class_index: int
 ) -> list[tuple[int, Blob]]:
     """(number, blob) of each part that has pixels: centre weighted by `weights`, score their mean."""
     rows, cols = np.nonzero(parts)
-    numbers = parts[rows, cols]
+    labels = parts[rows, cols]
     weight = np.maximum(weights[rows, cols].astype(np.float64), 1e-12)
-    sizes = np.bincount(numbers, minlength=n_parts + 1)
-    total = np.bincount(numbers, weight, minlength=n_parts + 1)
-    down = np.bincount(numbers, weight * rows, minlength=n_parts + 1)
-    right = np.bincount(numbers, weight * cols, minlength=n_parts + 1)
+    sizes = np.bincount(labels, minlength=n_parts + 1)
+    total = np.bincount(labels, weight, minlength=n_parts + 1)
+    down = np.bincount(labels, weight * rows, minlength=n_parts + 1)
+    right = np.bincount(labels, weight * cols, minlength=n_parts + 1)
     boxes = ndimage.find_objects(parts, n_parts)
     return [
         (
-            number,
+            label,
             Blob(
-                _rounded(down[number] / total[number]),
-                _rounded(right[number] / total[number]),
-                place,
-                int(sizes[number]),
-                float(min(1.0, total[number] / sizes[number])),
-                _box_of(boxes[number - 1]),
+                _rounded(down[label] / total[label]),
+                _rounded(right[label] / total[label]),
+                class_index,
+                int(sizes[label]),
+                float(min(1.0, total[label] / sizes[label])),
+                _box_of(boxes[label - 1]),
             ),
         )
-        for number in range(1, n_parts + 1)
-        if sizes[number]
+        for label in range(1, n_parts + 1)
+        if sizes[label]
     ]
 
 
@@ -334,7 +334,7 @@ def _rounded(position: float) -> float:
 
 
 def _keep(
-    found: Sequence[tuple[int, Blob]],
+    measured: Sequence[tuple[int, Blob]],
     parts: NDArray[np.int32],
     n_parts: int,
     labels: NDArray[np.int32],
@@ -342,15 +342,15 @@ def _keep(
 ) -> None:
     """Append the blobs, and enter them into `labels` with their numbers."""
     table = np.zeros(n_parts + 1, np.int32)
-    for number, blob in found:
+    for label, blob in measured:
         blobs.append(blob)
-        table[number] = len(blobs)
+        table[label] = len(blobs)
     new = table[parts]
     labels[new > 0] = new[new > 0]
 
 
-def _in_reading_order(blobs: Sequence[Blob], labels: NDArray[np.int32]) -> Found:
-    order = sorted(range(len(blobs)), key=lambda index: (blobs[index].row, blobs[index].col, blobs[index].place))
+def _in_reading_order(blobs: Sequence[Blob], labels: NDArray[np.int32]) -> Detections:
+    order = sorted(range(len(blobs)), key=lambda index: (blobs[index].row, blobs[index].col, blobs[index].class_index))
     table = np.zeros(len(blobs) + 1, np.int32)
     table[np.asarray(order, np.int64) + 1] = np.arange(1, len(blobs) + 1)
-    return Found(tuple(blobs[index] for index in order), table[labels])
+    return Detections(tuple(blobs[index] for index in order), table[labels])

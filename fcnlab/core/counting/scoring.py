@@ -28,7 +28,7 @@ def radius_for(spacing: float) -> float:
 
 
 def match_points(
-    true: NDArray[np.floating], found: NDArray[np.floating], radius: float
+    true: NDArray[np.floating], detected: NDArray[np.floating], radius: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Match points one to one: as many pairs within `radius` as possible, and of these the closest in all.
 
@@ -44,9 +44,9 @@ def match_points(
         (P,) indices into `true`, rising, and the indices into `found` they are matched with.
     """
     matched = np.zeros((0, 2), np.int64)
-    left, right = np.arange(len(true)), np.arange(len(found))
+    left, right = np.arange(len(true)), np.arange(len(detected))
     while len(left) and len(right):
-        new = _matched(_near_pairs(true[left], found[right], radius), radius)
+        new = _matched(_near_pairs(true[left], detected[right], radius), radius)
         if not len(new):
             break
         matched = np.concatenate([matched, np.column_stack([left[new[:, 0]], right[new[:, 1]]])])
@@ -55,20 +55,20 @@ def match_points(
     return matched[:, 0], matched[:, 1]
 
 
-def _near_pairs(true: NDArray[np.floating], found: NDArray[np.floating], radius: float) -> coo_matrix:
+def _near_pairs(true: NDArray[np.floating], detected: NDArray[np.floating], radius: float) -> coo_matrix:
     """Distances (N, M) of the pairs within `radius`; where there are too many, of each point to the nearest ones."""
-    trees = cKDTree(true), cKDTree(found)
+    trees = cKDTree(true), cKDTree(detected)
     if trees[0].count_neighbors(trees[1], radius) <= MOST_PAIRS:
         return trees[0].sparse_distance_matrix(trees[1], radius, output_type="coo_matrix")
     pairs = []
-    for tree, places in ((trees[1], true), (trees[0], found)):
-        _, other = tree.query(places, k=min(NEAREST, tree.n), distance_upper_bound=radius)
-        own, column = np.nonzero(other.reshape(len(places), -1) < tree.n)
-        its = other.reshape(len(places), -1)[own, column]
-        pairs.append(np.column_stack([own, its] if tree is trees[1] else [its, own]))
+    for tree, positions in ((trees[1], true), (trees[0], detected)):
+        _, other = tree.query(positions, k=min(NEAREST, tree.n), distance_upper_bound=radius)
+        row, column = np.nonzero(other.reshape(len(positions), -1) < tree.n)
+        its = other.reshape(len(positions), -1)[row, column]
+        pairs.append(np.column_stack([row, its] if tree is trees[1] else [its, row]))
     rows, cols = np.unique(np.concatenate(pairs), axis=0).T
-    distances = np.linalg.norm(np.asarray(true, np.float64)[rows] - found[cols], axis=1)
-    return coo_matrix((distances, (rows, cols)), shape=(len(true), len(found)))
+    distances = np.linalg.norm(np.asarray(true, np.float64)[rows] - detected[cols], axis=1)
+    return coo_matrix((distances, (rows, cols)), shape=(len(true), len(detected)))
 
 
 def _matched(near: coo_matrix, radius: float) -> NDArray[np.int64]:
@@ -139,15 +139,15 @@ def score_counts(
     for points, image, size in zip(true, counted, hw, strict=True):
         for index, count in enumerate(image.counts):
             its = np.asarray(points.get(count.class_id, np.zeros((0, 2))), np.float64).reshape(-1, 2)
-            found = _places(image, count.class_id)
+            detected = _places(image, count.class_id)
             error = count.count - len(its)
             errors.setdefault(count.class_id, []).append(error)
             relative.append(abs(error) / max(len(its), 1))
-            grid = np.reshape(image.grid[index], (GRID_SIDE, GRID_SIDE)) if image.grid else grid_of(found, size)
+            grid = np.reshape(image.grid[index], (GRID_SIDE, GRID_SIDE)) if image.grid else grid_of(detected, size)
             games.append([game(grid_of(its, size), grid, level) for level in range(LEVELS)])
-            n_true, n_found = n_true + len(its), n_found + len(found)
-            n_matched += len(match_points(its, found, radius)[0])
-    every = np.concatenate([np.asarray(one) for one in errors.values()])
+            n_true, n_found = n_true + len(its), n_found + len(detected)
+            n_matched += len(match_points(its, detected, radius)[0])
+    every = np.concatenate([np.asarray(class_errors) for class_errors in errors.values()])
     levels = np.mean(games, axis=0)
     return CountScore(
         mae=float(np.abs(every).mean()),
@@ -159,7 +159,7 @@ def score_counts(
         f_score=f_score(n_matched, n_true, n_found),
         n_images=len(counted),
         n_objects=n_true,
-        per_class={class_id: float(np.abs(one).mean()) for class_id, one in errors.items()},
+        per_class={class_id: float(np.abs(class_errors).mean()) for class_id, class_errors in errors.items()},
     )
 
 
@@ -169,5 +169,5 @@ def f_score(n_matched: float, n_true: float, n_found: float) -> float:
 
 
 def _places(image: ImageCount, class_id: int) -> NDArray[np.float64]:
-    places = [(one.row, one.col) for one in image.objects if one.class_id == class_id]
-    return np.array(places, np.float64).reshape(-1, 2)
+    positions = [(detection.row, detection.col) for detection in image.objects if detection.class_id == class_id]
+    return np.array(positions, np.float64).reshape(-1, 2)

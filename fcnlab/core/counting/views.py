@@ -17,7 +17,7 @@ from fcnlab.core.counting.counting import PEAK_THRESHOLD, calibration_of, defaul
 from fcnlab.core.counting.density import DENSITY_UNIT, sigma_for
 from fcnlab.core.counting.instant import CountHead, CountPicture, grid_for, heights_of
 from fcnlab.core.counting.marks import UNKNOWN, sizes_at, usual_width
-from fcnlab.core.counting.objects import Found, labelled_blobs
+from fcnlab.core.counting.objects import Detections, labelled_blobs
 from fcnlab.core.training.network_model import NetworkModel, picture_scores, seen_hw, seen_picture
 from fcnlab.domain.counting import ImageCount, Objective
 
@@ -80,7 +80,7 @@ def _width_of_peaks(picture: CountPicture, heights: NDArray[np.float32], grid: i
     """The width at which the objects that the maps show stand out."""
     top = heights[1:].max(axis=0)
     peaks = peak_local_max(top, min_distance=2, threshold_abs=HEIGHT_THRESHOLD)  # type: ignore[no-untyped-call]
-    rows, cols = ((np.asarray(places, np.float64) + 0.5) * grid - 0.5 for places in peaks.reshape(-1, 2).T)
+    rows, cols = ((np.asarray(coordinates, np.float64) + 0.5) * grid - 0.5 for coordinates in peaks.reshape(-1, 2).T)
     return usual_width([sizes_at(picture.space, rows, cols)])
 
 
@@ -102,23 +102,30 @@ def network_view(model: NetworkModel, rgb: NDArray[np.uint8], *, class_ids: tupl
     cell = (image_hw[0] / hw[0], image_hw[1] / hw[1])
     spacing = calibration.spacing / math.sqrt(cell[0] * cell[1])
     usual = default_threshold(objective)
-    own = np.array([calibration.thresholds.get(class_id, usual) for class_id in model.class_ids], np.float32)
+    model_thresholds = np.array(
+        [calibration.thresholds.get(class_id, usual) for class_id in model.class_ids], np.float32
+    )
     sums: dict[int, float] = {}
     if objective is Objective.DENSITY:
         seen = scores * np.float32(2 * math.pi * sigma_for(spacing) ** 2 / DENSITY_UNIT)
-        for class_id, one in zip(model.class_ids, scores, strict=True):
+        for class_id, class_scores in zip(model.class_ids, scores, strict=True):
             factor = calibration.factors.get(class_id, 1.0)
-            sums[class_id] = max(0.0, factor * float(one.sum(dtype=np.float64)) / DENSITY_UNIT)
+            sums[class_id] = max(0.0, factor * float(class_scores.sum(dtype=np.float64)) / DENSITY_UNIT)
     else:
         least = [calibration.min_size.get(class_id, 0.0) / (cell[0] * cell[1]) for class_id in model.class_ids]
-        found = labelled_blobs(np.asarray(softmax(scores, axis=0), np.float32), own.tolist(), least, spacing)
-        seen, own = depths_of(found, len(model.class_ids)), np.full(len(own), PEAK_THRESHOLD, np.float32)
+        detections = labelled_blobs(
+            np.asarray(softmax(scores, axis=0), np.float32), model_thresholds.tolist(), least, spacing
+        )
+        seen, model_thresholds = (
+            depths_of(detections, len(model.class_ids)),
+            np.full(len(model_thresholds), PEAK_THRESHOLD, np.float32),
+        )
     heights = np.zeros((len(class_ids), *hw), np.float32)
     thresholds = np.full(len(class_ids), usual, np.float32)
-    for place, class_id in enumerate(model.class_ids):
-        if place and class_id in class_ids[1:]:
-            heights[class_ids.index(class_id)] = seen[place]
-            thresholds[class_ids.index(class_id)] = own[place]
+    for index, class_id in enumerate(model.class_ids):
+        if index and class_id in class_ids[1:]:
+            heights[class_ids.index(class_id)] = seen[index]
+            thresholds[class_ids.index(class_id)] = model_thresholds[index]
     return View(class_ids, heights, thresholds, spacing, cell, sums)
 
 
@@ -134,28 +141,28 @@ def view_of_count(count: ImageCount, *, class_ids: tuple[int, ...], image_hw: tu
     sigma = sigma_for(spacing / factor)
     heights = np.zeros((len(class_ids), *hw), np.float32)
     reach = math.ceil(3 * sigma)
-    for one in count.objects:
-        if one.class_id not in class_ids[1:]:
+    for detection in count.objects:
+        if detection.class_id not in class_ids[1:]:
             continue
-        row, col = (one.row + 0.5) / cell[0] - 0.5, (one.col + 0.5) / cell[1] - 0.5
+        row, col = (detection.row + 0.5) / cell[0] - 0.5, (detection.col + 0.5) / cell[1] - 0.5
         rows = np.arange(max(0, round(row) - reach), min(hw[0], round(row) + reach + 1))
         cols = np.arange(max(0, round(col) - reach), min(hw[1], round(col) + reach + 1))
         bump = np.exp(-((rows[:, None] - row) ** 2 + (cols - col) ** 2) / (2 * sigma**2)).astype(np.float32)
-        window = heights[class_ids.index(one.class_id), rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
+        window = heights[class_ids.index(detection.class_id), rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
         np.maximum(window, bump, out=window)
     thresholds = np.full(len(class_ids), HEIGHT_THRESHOLD, np.float32)
-    sums = {one.class_id: one.count for one in count.counts}
+    sums = {class_count.class_id: class_count.count for class_count in count.counts}
     return View(class_ids, heights, thresholds, spacing / factor, cell, sums)
 
 
-def depths_of(found: Found, n_classes: int) -> NDArray[np.float32]:
+def depths_of(detections: Detections, n_classes: int) -> NDArray[np.float32]:
     """(K, H, W) float32 of blobs: 1 in the middle of each, falling to a half at its border, 0 elsewhere."""
-    heights = np.zeros((n_classes, *found.labels.shape), np.float32)
-    boxes = find_objects(found.labels, len(found.blobs))
-    for number, (blob, box) in enumerate(zip(found.blobs, boxes, strict=True), start=1):
+    heights = np.zeros((n_classes, *detections.labels.shape), np.float32)
+    boxes = find_objects(detections.labels, len(detections.blobs))
+    for label, (blob, box) in enumerate(zip(detections.blobs, boxes, strict=True), start=1):
         if box is None:
             continue
-        own = (found.labels[box] == number).astype(np.uint8)
-        depth = cv2.distanceTransform(np.pad(own, 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
-        heights[blob.place][box] += np.where(own > 0, 0.5 + 0.5 * depth / depth.max(), 0).astype(np.float32)
+        inside = (detections.labels[box] == label).astype(np.uint8)
+        depth = cv2.distanceTransform(np.pad(inside, 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
+        heights[blob.class_index][box] += np.where(inside > 0, 0.5 + 0.5 * depth / depth.max(), 0).astype(np.float32)
     return heights

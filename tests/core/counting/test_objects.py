@@ -33,7 +33,7 @@ def test_every_connected_part_of_a_class_is_one_blob_in_reading_order():
 
     blobs = blobs_of(probabilities(one, two), [0.5, 0.5, 0.5])
 
-    assert [(blob.row, blob.col, blob.place) for blob in blobs] == [(8, 50, 1), (20, 30, 2), (30, 10, 1)]
+    assert [(blob.row, blob.col, blob.class_index) for blob in blobs] == [(8, 50, 1), (20, 30, 2), (30, 10, 1)]
     assert [blob.size for blob in blobs] == [49, 81, 49]
     assert blobs[0].score == pytest.approx(0.9)
 
@@ -53,10 +53,10 @@ def test_a_threshold_per_class_decides_and_small_blobs_are_none():
     weak = probabilities(discs(HW, [(8, 50)], 4), discs(HW, [(20, 30)], 1), sure=0.4)
 
     assert blobs_of(weak, [0.5, 0.5, 0.5]) == []
-    assert [blob.place for blob in blobs_of(weak, [0.5, 0.3, 0.5])] == [1]
-    assert [blob.place for blob in blobs_of(weak, [0.5, 0.3, 0.3])] == [1, 2]
-    assert [blob.place for blob in blobs_of(weak, [0.5, 0.3, 0.3], 6)] == [1]
-    assert [blob.place for blob in blobs_of(weak, [0.5, 0.3, 0.3], [0, 60, 5])] == [2]
+    assert [blob.class_index for blob in blobs_of(weak, [0.5, 0.3, 0.5])] == [1]
+    assert [blob.class_index for blob in blobs_of(weak, [0.5, 0.3, 0.3])] == [1, 2]
+    assert [blob.class_index for blob in blobs_of(weak, [0.5, 0.3, 0.3], 6)] == [1]
+    assert [blob.class_index for blob in blobs_of(weak, [0.5, 0.3, 0.3], [0, 60, 5])] == [2]
 
 
 def test_touching_discs_are_split_and_a_single_one_is_not():
@@ -110,7 +110,7 @@ def test_peaks_of_a_density_are_its_objects():
 
     found = peaks_of(density, 10.0, [0.3] * 3)
 
-    assert [blob.place for blob in found] == [1, 1, 1, 2]
+    assert [blob.class_index for blob in found] == [1, 1, 1, 2]
     places = {(round(blob.row), round(blob.col)) for blob in found}
     assert places == {(8, 50), (12, 14), (12, 24), (30, 40)} or places == {(8, 50), (12, 14), (12, 25), (30, 40)}
     assert all(blob.score > 0.9 for blob in found)
