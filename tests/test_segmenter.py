@@ -219,7 +219,7 @@ def test_one_click_gives_a_first_mask_where_a_class_is_the_background(cat: NDArr
     assert mask[150, 230] == 1
     assert 0.02 < (mask == 1).mean() < 0.8, "neither a spot nor everything"
     assert (mask[[0, 0, -1, -1], [0, -1, 0, -1]] == 0).sum() >= 2
-    assert sum(len(one.clicks) for one in first.model().lessons) == 1, "nothing of the guess is a point"
+    assert sum(len(one.clicks) for one in first.model().samples) == 1, "nothing of the guess is a point"
     first.save(tmp_path / "first.safetensors")
     again = fcnlab.PointSegmenter.load(tmp_path / "first.safetensors", device="cpu")
     assert np.array_equal(again.fit().predict(again.add_image(cat)), mask)
@@ -238,7 +238,7 @@ def test_after_the_second_class_nothing_is_left_of_the_guess(cat: NDArray[np.uin
         segmenter.fit()
 
     assert np.array_equal(guessed.predict_proba(image), asked.predict_proba(image))
-    assert guessed.model().lessons[0].samples.guess is None
+    assert guessed.model().samples[0].samples.guess is None
 
 
 def test_misuse_is_explained(cat: NDArray[np.uint8]) -> None:

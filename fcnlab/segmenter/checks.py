@@ -48,19 +48,19 @@ def whole_numbers(values: ArrayLike, name: str) -> NDArray[np.int64]:
     return array.astype(np.int64)
 
 
-def renumbered(lesson: LabelledSamples, places: dict[int, int]) -> LabelledSamples:
-    """The lesson with class ids turned into places in the class list."""
+def renumbered(labelled: LabelledSamples, index_of: dict[int, int]) -> LabelledSamples:
+    """Samples of an image with class ids turned into indices of the class list."""
     table = np.zeros(MAX_CLASSES, np.int64)
-    for class_id, place in places.items():
-        table[class_id] = place
+    for class_id, index in index_of.items():
+        table[class_id] = index
 
     def turned(samples: Any) -> Any:
         return None if samples is None else replace(samples, class_ids=table[samples.class_ids])
 
-    teaching = lesson.samples
+    teaching = labelled.samples
     return replace(
-        lesson,
-        clicks=replace(lesson.clicks, class_ids=table[lesson.clicks.class_ids]),
+        labelled,
+        clicks=replace(labelled.clicks, class_ids=table[labelled.clicks.class_ids]),
         samples=replace(
             teaching,
             clicked=turned(teaching.clicked),

@@ -91,7 +91,7 @@ class PointSegmenter:
         self._working: dict[str, NDArray[np.uint8]] = {}
         self._image_hw: dict[str, tuple[int, int]] = {}
         self._points: dict[str, list[Point]] = {}
-        self._lessons: dict[str, LabelledSamples] = {}
+        self._samples: dict[str, LabelledSamples] = {}
         self._head: Head | None = None
         self._network: NetworkModel | None = None
 
@@ -117,27 +117,27 @@ class PointSegmenter:
         Raises:
             UnknownImage, ClickOutsideImage, InvalidPoints, InvalidClasses: nothing is added then.
         """
-        known = self._known(image)
+        key = self._known(image)
         columns = [
             whole_numbers(values, name) for values, name in ((rows, "rows"), (cols, "cols"), (class_ids, "class_ids"))
         ]
-        lengths = [len(one) for one in columns]
+        lengths = [len(column) for column in columns]
         if len(set(lengths)) != 1:
             raise InvalidPoints(f"rows, cols and class_ids have lengths {lengths}; they must be equal")
         for class_id in columns[2]:
             if not 0 <= class_id < len(self.classes):
                 raise InvalidClasses(f"class id {class_id} is unknown: ids run from 0 to {len(self.classes) - 1}")
         new = [Point(int(r), int(c), int(k)) for r, c, k in zip(*columns, strict=True)]
-        canonical_clicks(new, self._image_hw[known])
-        merged = {(point.row, point.col): point for point in [*self._points[known], *new]}
-        self._points[known] = list(merged.values())
-        self._lessons.pop(known, None)
+        canonical_clicks(new, self._image_hw[key])
+        merged = {(point.row, point.col): point for point in [*self._points[key], *new]}
+        self._points[key] = list(merged.values())
+        self._samples.pop(key, None)
 
     def clear_points(self, image: Hashable) -> None:
         """Forget the points of an image."""
-        known = self._known(image)
-        self._points[known] = []
-        self._lessons.pop(known, None)
+        key = self._known(image)
+        self._points[key] = []
+        self._samples.pop(key, None)
 
     def encode(self, image: Hashable) -> None:
         """Encode an image now, so that neither fit nor predict has to wait for it. Raises UnknownImage."""
@@ -145,8 +145,8 @@ class PointSegmenter:
 
     def reset(self) -> None:
         """Forget every image, every point and what was learned; the encoder stays loaded."""
-        for known in (self._pictures, self._working, self._image_hw, self._points, self._lessons):
-            known.clear()
+        for table in (self._pictures, self._working, self._image_hw, self._points, self._samples):
+            table.clear()
         self._head = self._network = None
 
     @checked_call()
@@ -163,12 +163,12 @@ class PointSegmenter:
             NoPoints: fewer than two classes have points, and no guess can be made.
         """
         for image, points in self._points.items():
-            if points and image not in self._lessons:
+            if points and image not in self._samples:
                 clicks = self._clicks(image)
                 taught = learner.extract_samples(self._picture(image), clicks, self.spec, background=self.background)
-                self._lessons[image] = LabelledSamples(image, clicks, taught)
+                self._samples[image] = LabelledSamples(image, clicks, taught)
         self._guess()
-        teachings = canonical_teachings(self._lessons.values())
+        teachings = canonical_teachings(self._samples.values())
         if not teachings:
             raise NoPoints(missing_message(()))
         self._head = learner.fit(teachings, self.spec, start=self._head if warm else None)
@@ -176,16 +176,16 @@ class PointSegmenter:
         return self
 
     def _guess(self) -> None:
-        """Let every lesson say what stands for the background while one class alone has points, and only then."""
+        """Give all samples what stands for the background while one class alone has points, and only then."""
         clicked = {point.class_id for points in self._points.values() for point in points}
         is_guessing = learner.wants_guess(clicked, sum(map(len, self._points.values())), self.background)
-        for image, lesson in self._lessons.items():
-            guess = lesson.samples.guess if is_guessing else None
+        for image, labelled in self._samples.items():
+            guess = labelled.samples.guess if is_guessing else None
             if is_guessing and guess is None and self.background is not None:
                 picture = self._picture(image)
                 if not is_wide(picture.hw):
-                    guess = learner.first_guess(picture, lesson.clicks, background=self.background)
-            self._lessons[image] = replace(lesson, samples=replace(lesson.samples, guess=guess))
+                    guess = learner.first_guess(picture, labelled.clicks, background=self.background)
+            self._samples[image] = replace(labelled, samples=replace(labelled.samples, guess=guess))
 
     @checked_call()
     def finetune(self, network: str = "fcn8s", **options: Any) -> Iterator[TrainingProgress]:
@@ -260,8 +260,8 @@ class PointSegmenter:
 
     def model(self) -> Model:
         """The fitted model as a value. Raises NotFitted before the first fit."""
-        classes, lessons = tuple(enumerate(self.classes)), tuple(self._lessons.values())
-        return Model(self.spec, classes, self._fitted(), self.background, lessons)
+        classes, samples = tuple(enumerate(self.classes)), tuple(self._samples.values())
+        return Model(self.spec, classes, self._fitted(), self.background, samples)
 
     @classmethod
     @checked_call(CheckpointError)
@@ -279,18 +279,18 @@ class PointSegmenter:
             segmenter.background = segmenter._network.background
             return segmenter
         model = model_from_arrays(arrays, spec)
-        places = {class_id: place for place, (class_id, _) in enumerate(model.classes)}
-        background = None if model.background is None else places[model.background]
+        index_of = {class_id: index for index, (class_id, _) in enumerate(model.classes)}
+        background = None if model.background is None else index_of[model.background]
         segmenter = cls([name for _, name in model.classes], background=background, device=device)
         segmenter.spec = model.spec
-        segmenter._head = replace(model.head, class_ids=tuple(places[one] for one in model.head.class_ids))
-        for lesson in model.lessons:
-            own = renumbered(lesson, places)
-            segmenter._lessons[own.image] = own
-            clicks = own.clicks
+        segmenter._head = replace(model.head, class_ids=tuple(index_of[class_id] for class_id in model.head.class_ids))
+        for labelled in model.samples:
+            renamed = renumbered(labelled, index_of)
+            segmenter._samples[renamed.image] = renamed
+            clicks = renamed.clicks
             table = zip(clicks.rows.tolist(), clicks.cols.tolist(), clicks.class_ids.tolist(), strict=True)
-            segmenter._points[own.image] = [Point(*row) for row in table]
-            segmenter._image_hw[own.image] = clicks.image_hw
+            segmenter._points[renamed.image] = [Point(*row) for row in table]
+            segmenter._image_hw[renamed.image] = clicks.image_hw
         return segmenter
 
     def _fitted(self) -> Head:
@@ -328,15 +328,15 @@ class PointSegmenter:
     def _segmented(self, image: Hashable | NDArray[Any]) -> tuple[learner.Segmentation, tuple[int, int], Clicks]:
         if isinstance(image, np.ndarray):
             rgb, _ = to_rgb8(image)
-            image_hw, known = (rgb.shape[0], rgb.shape[1]), ""
+            image_hw, key = (rgb.shape[0], rgb.shape[1]), ""
             working, clicks = learner_picture(rgb, self.spec), canonical_clicks([], image_hw)
         else:
-            known = self._known(image)
-            working, clicks, image_hw = self._working_of(known), self._clicks(known), self._image_hw[known]
+            key = self._known(image)
+            working, clicks, image_hw = self._working_of(key), self._clicks(key), self._image_hw[key]
         if self._network is not None:
             return network_segmentation(self._network, working, clicks, self.spec, self.device), image_hw, clicks
         head = self._fitted()
-        picture = self._picture(known) if known else self._encode(working)
+        picture = self._picture(key) if key else self._encode(working)
         with torch.inference_mode():
             segmentation = segment_any(picture, head, clicks, self.spec, background=self.background)
         return segmentation, image_hw, clicks

@@ -34,27 +34,27 @@ from fcnlab.domain.training import TrainingProgress, TrainingSpec
 from fcnlab.errors import CheckpointError, InvalidSetting, NoPoints
 from fcnlab.storage.files.weights import TrainedEncoder, load_encoder, untrained_encoder
 
-OF_NETWORK = {one.name for one in fields(NetworkSpec)} - {"network", "n_classes"}
-OF_TRAINING = {one.name for one in fields(TrainingSpec)}
+OF_NETWORK = {field.name for field in fields(NetworkSpec)} - {"network", "n_classes"}
+OF_TRAINING = {field.name for field in fields(TrainingSpec)}
 
 
 def specs_of(network: str, n_classes: int, options: Mapping[str, Any]) -> tuple[NetworkSpec, TrainingSpec]:
     """The two specs that the options of `finetune` mean. Raises InvalidSetting for an option that does not exist."""
     unknown = set(options) - OF_NETWORK - OF_TRAINING
     if unknown:
-        known = ", ".join(sorted(OF_NETWORK | OF_TRAINING))
-        raise InvalidSetting(f"unknown option {sorted(unknown)[0]!r} of finetune; known: {known}")
+        options_in_words = ", ".join(sorted(OF_NETWORK | OF_TRAINING))
+        raise InvalidSetting(f"unknown option {sorted(unknown)[0]!r} of finetune; known: {options_in_words}")
     spec = NetworkSpec(network, n_classes)  # type: ignore[arg-type]  # it makes a NetworkName of it
     default = DEFAULT_ENCODER if NETWORKS[spec.network].uses_encoder else SCRATCH
     usual = USUAL_UPSAMPLING.get(spec.network, spec.upsampling)
     options = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
-    own = {
+    network_options = {
         "encoder": default,
         "upsampling": usual,
-        **{name: one for name, one in options.items() if name in OF_NETWORK},
+        **{name: value for name, value in options.items() if name in OF_NETWORK},
     }
-    training = TrainingSpec(**{name: one for name, one in options.items() if name in OF_TRAINING})
-    return replace(spec, **own), training
+    training = TrainingSpec(**{name: value for name, value in options.items() if name in OF_TRAINING})
+    return replace(spec, **network_options), training
 
 
 def network_course(
@@ -74,7 +74,7 @@ def network_course(
         NoPoints: fewer than two classes have points.
         WeightsUnavailable, UnknownEncoder, InvalidSetting: the network cannot be built.
     """
-    present = sorted({point.class_id for own in points.values() for point in own})
+    present = sorted({point.class_id for image_points in points.values() for point in image_points})
     if len(present) < 2:
         raise NoPoints(missing_message(tuple(present)))
     spec = replace(spec, n_classes=len(present))
@@ -83,12 +83,14 @@ def network_course(
         for image in sorted(points)
         if points[image]
     ]
-    looks = [look(pictures[one.image]) for one in labelled]
+    descriptors = [look(pictures[picture.image]) for picture in labelled]
     rng = np.random.default_rng(training.seed)
-    held = held_out(groups_alike(looks), [one.classes for one in labelled], share=training.holdout, rng=rng)
-    learned = [one for number, one in enumerate(labelled) if number not in held]
-    scored = [one for number, one in enumerate(labelled) if number in held]
-    course = build_trainer(
+    held = held_out(
+        groups_alike(descriptors), [picture.classes for picture in labelled], share=training.holdout, rng=rng
+    )
+    learned = [picture for index, picture in enumerate(labelled) if index not in held]
+    scored = [picture for index, picture in enumerate(labelled) if index in held]
+    trainer = build_trainer(
         spec,
         training,
         encoder=None if spec.encoder == SCRATCH else _parts(load_encoder(spec.encoder, spec.encoder_weights)),
@@ -96,13 +98,19 @@ def network_course(
         device=device,
         now=time.monotonic,
     )
-    yield from course.run(lambda: learned, lambda: scored)
-    outcome = course.outcome(scored)
+    yield from trainer.run(lambda: learned, lambda: scored)
+    outcome = trainer.outcome(scored)
     names = tuple((class_id, classes[class_id]) for class_id in present)
-    own = background if background in present else None
-    n_points = sum(len(one.classes) for one in learned)
+    model_background = background if background in present else None
+    n_points = sum(len(picture.classes) for picture in learned)
     return NetworkModel(
-        outcome.network, names, training, outcome.temperature, outcome.score, n_points=n_points, background=own
+        outcome.network,
+        names,
+        training,
+        outcome.temperature,
+        outcome.score,
+        n_points=n_points,
+        background=model_background,
     )
 
 
@@ -130,10 +138,10 @@ def network_segmentation(
     model: NetworkModel, working: NDArray[np.uint8], clicks: Clicks, spec: LearnerSpec, device: str
 ) -> Segmentation:
     """The mask of a working picture (H, W, 3) uint8 by a network; clicks are obeyed."""
-    found = network_probabilities(model, working, device=device)
-    look = look_at(working, found, model.class_ids, spec, used=frozenset(model.class_ids))
+    probabilities = network_probabilities(model, working, device=device)
+    output = look_at(working, probabilities, model.class_ids, spec, used=frozenset(model.class_ids))
     return segment_from_probabilities(
-        look.class_ids, look.probabilities, clicks, look.lab, spec, background=model.background
+        output.class_ids, output.probabilities, clicks, output.lab, spec, background=model.background
     )
 
 

@@ -50,10 +50,10 @@ def value_range(array: NDArray[Any]) -> Stretch:
     """The smallest and the largest finite value. Raises InvalidImage: there is none."""
     lows, highs = [], []
     for part in _parts(array):
-        known = part[np.isfinite(part)] if part.dtype.kind == "f" else part
-        if known.size:
-            lows.append(float(known.min()))
-            highs.append(float(known.max()))
+        finite = part[np.isfinite(part)] if part.dtype.kind == "f" else part
+        if finite.size:
+            lows.append(float(finite.min()))
+            highs.append(float(finite.max()))
     if not lows:
         raise InvalidImage("an image without a single finite value has nothing to show")
     return Stretch(min(lows), max(highs))
@@ -77,10 +77,10 @@ def stretch_to_uint8(array: NDArray[Any], *, stretch: Stretch) -> NDArray[np.uin
         return np.asarray(table[array])
     if array.dtype.kind not in "iuf":
         raise InvalidImage(f"an image of {array.dtype} values cannot be shown; convert it to whole or real numbers")
-    found = np.empty(array.shape, np.uint8)
-    for part, target in zip(_parts(array), _parts(found), strict=True):
+    stretched = np.empty(array.shape, np.uint8)
+    for part, target in zip(_parts(array), _parts(stretched), strict=True):
         target[...] = _shares(part.astype(np.float64), stretch)
-    return found
+    return stretched
 
 
 def n_values(array: NDArray[Any]) -> int:
@@ -114,14 +114,14 @@ def _measured_float(array: NDArray[Any]) -> Stretch:
     total, before = int(upper.sum()), np.cumsum(upper)
     ranks = [max(1, int(np.ceil(percent / 100 * total))) for percent in (LOW_PERCENT, HIGH_PERCENT)]
     bins = [int(np.searchsorted(before, rank, side="left")) for rank in ranks]
-    lower = {one: np.zeros(HALF, np.int64) for one in bins}
+    lower = {bin_index: np.zeros(HALF, np.int64) for bin_index in bins}
     for keys in _keys(array):
-        for one, counts in lower.items():
-            counts += np.bincount(keys[keys >> 16 == one] & (HALF - 1), minlength=HALF)
+        for bin_index, counts in lower.items():
+            counts += np.bincount(keys[keys >> 16 == bin_index] & (HALF - 1), minlength=HALF)
     ends = []
-    for rank, one in zip(ranks, bins, strict=True):
-        inside = rank - (int(before[one - 1]) if one else 0)
-        ends.append(_value((one << 16) | int(np.searchsorted(np.cumsum(lower[one]), inside, side="left"))))
+    for rank, bin_index in zip(ranks, bins, strict=True):
+        inside = rank - (int(before[bin_index - 1]) if bin_index else 0)
+        ends.append(_value((bin_index << 16) | int(np.searchsorted(np.cumsum(lower[bin_index]), inside, side="left"))))
     return Stretch(*ends) if ends[0] < ends[1] else value_range(array)
 
 

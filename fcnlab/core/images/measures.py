@@ -58,28 +58,28 @@ def _row(
     region: Region, intensity: NDArray[np.floating], pixel_hw: tuple[float, float] | None, unit: str
 ) -> tuple[object, ...]:
     box = np.s_[region.top : region.top + region.height, region.left : region.left + region.width]
-    (found,) = measure.regionprops(  # type: ignore[no-untyped-call]
+    (properties,) = measure.regionprops(  # type: ignore[no-untyped-call]
         region.inside.astype(np.uint8), intensity_image=intensity[box]
     )
-    row, col = found.centroid
+    row, col = properties.centroid
     area: float | str = ""
     perimeter: float | str = ""
     if pixel_hw is not None:
         area = round(region.area * pixel_hw[0] * pixel_hw[1], DIGITS)
         if np.isclose(*pixel_hw):
-            perimeter = round(float(found.perimeter) * pixel_hw[0], DIGITS)
+            perimeter = round(float(properties.perimeter) * pixel_hw[0], DIGITS)
     return (
         region.class_id,
         region.area,
-        round(float(found.perimeter), DIGITS),
+        round(float(properties.perimeter), DIGITS),
         round(float(row) + region.top, DIGITS),
         round(float(col) + region.left, DIGITS),
         region.top,
         region.left,
         region.height,
         region.width,
-        round(float(found.eccentricity), DIGITS),
-        round(float(found.intensity_mean), DIGITS),
+        round(float(properties.eccentricity), DIGITS),
+        round(float(properties.intensity_mean), DIGITS),
         area,
         perimeter,
         unit if pixel_hw is not None else "",

@@ -40,20 +40,20 @@ def painted(class_map: NDArray[np.uint8], painting: Painting) -> NDArray[np.uint
     if not painting.layers:
         return class_map
     (height, width), (full_height, full_width) = class_map.shape, painting.image_hw
-    own = np.full(class_map.shape, UNPAINTED, np.int16)
+    painted_ids = np.full(class_map.shape, UNPAINTED, np.int16)
     rows = to_full(np.arange(height), full=full_height, working=height)
     cols = to_full(np.arange(width), full=full_width, working=width)
     for layer in painting.layers:
         if isinstance(layer, Point):
             row, col = np.array([layer.row]), np.array([layer.col])
             at_row = to_working(row, full=full_height, working=height)[1]
-            own[at_row, to_working(col, full=full_width, working=width)[1]] = layer.class_id
+            painted_ids[at_row, to_working(col, full=full_width, working=width)[1]] = layer.class_id
             continue
         down = _between(rows, layer.top, layer.height)
         across = _between(cols, layer.left, layer.width)
         inside = pixels_of(layer)[np.ix_(rows[down] - layer.top, cols[across] - layer.left)]
-        own[down, across][inside] = UNPAINTED if layer.class_id is None else layer.class_id
-    return np.where(own == UNPAINTED, class_map, own).astype(np.uint8)
+        painted_ids[down, across][inside] = UNPAINTED if layer.class_id is None else layer.class_id
+    return np.where(painted_ids == UNPAINTED, class_map, painted_ids).astype(np.uint8)
 
 
 def pixels_of(stroke: Stroke) -> NDArray[np.bool_]:

@@ -101,16 +101,16 @@ def repeat_picture(array: NDArray[Any], recipe: Recipe, *, nodata: float | None 
     if max(used.channels) > count:
         raise InvalidImage(f"an image of {count} channels has no channel {max(used.channels)}")
     rgb = np.empty((*array.shape[:2], 3), np.uint8)
-    for place, number in enumerate(used.channels):
-        values = _channel(array, number)
-        stretch = used.limits[place] if used.limits else None
-        rgb[..., place] = values if stretch is None else stretch_to_uint8(values, stretch=stretch)
+    for index, channel in enumerate(used.channels):
+        values = _channel(array, channel)
+        stretch = used.limits[index] if used.limits else None
+        rgb[..., index] = values if stretch is None else stretch_to_uint8(values, stretch=stretch)
         if nodata is not None and stretch is not None:
-            rgb[_is_nodata(values, nodata), place] = 0
+            rgb[_is_nodata(values, nodata), index] = 0
     if len(used.channels) == 1:
         rgb[..., 1:] = rgb[..., :1]
     if nodata is not None:
-        nothing = [_is_nodata(_channel(array, number), nodata) for number in used.channels]
+        nothing = [_is_nodata(_channel(array, channel), nodata) for channel in used.channels]
         rgb[np.logical_and.reduce(nothing)] = 0
     return rgb
 
@@ -166,8 +166,8 @@ def _channel_count(array: NDArray[Any]) -> int:
     return 1 if array.ndim == 2 else int(array.shape[2])
 
 
-def _channel(array: NDArray[Any], number: int) -> NDArray[Any]:
-    return array if array.ndim == 2 else array[..., number - 1]
+def _channel(array: NDArray[Any], channel: int) -> NDArray[Any]:
+    return array if array.ndim == 2 else array[..., channel - 1]
 
 
 def _measured(
@@ -175,22 +175,26 @@ def _measured(
 ) -> tuple[Stretch | None, ...]:
     """One stretch for each channel that is looked at; empty where 8-bit values stay."""
     if len(limits) == 1:
-        found = limits[0]
-        if found is None:
-            together = np.stack([_channel(array, number) for number in channels])
-            found = _apart(measured_stretch(known_values(together, nodata)))
-        return (found,) * len(channels)
+        stretch = limits[0]
+        if stretch is None:
+            together = np.stack([_channel(array, channel) for channel in channels])
+            stretch = _apart(measured_stretch(known_values(together, nodata)))
+        return (stretch,) * len(channels)
     return tuple(
-        given or _apart(measured_stretch(known_values(_channel(array, number), nodata)))
-        for number, given in zip(channels, limits, strict=False)
+        given or _apart(measured_stretch(known_values(_channel(array, channel), nodata)))
+        for channel, given in zip(channels, limits, strict=False)
     )
 
 
-def _apart(found: Stretch) -> Stretch:
+def _apart(stretch: Stretch) -> Stretch:
     """Limits that differ, also of a channel of one value: it becomes black."""
-    return found if found.low < found.high else Stretch(found.low, float(np.nextafter(np.float32(found.low), np.inf)))
+    return (
+        stretch
+        if stretch.low < stretch.high
+        else Stretch(stretch.low, float(np.nextafter(np.float32(stretch.low), np.inf)))
+    )
 
 
 def _covers(stated: Stretch, array: NDArray[Any]) -> bool:
-    found = value_range(array)
-    return stated.low <= found.low and found.high <= stated.high and stated.low < stated.high
+    actual = value_range(array)
+    return stated.low <= actual.low and actual.high <= stated.high and stated.low < stated.high

@@ -86,8 +86,8 @@ class Region:
         parts = enumerate(find_objects(labels), start=1)
         pieces = [
             piece
-            for number, (rows, cols) in parts
-            for piece in pieces_of(labels[rows, cols] == number, top=self.top + rows.start, left=self.left + cols.start)
+            for label, (rows, cols) in parts
+            for piece in pieces_of(labels[rows, cols] == label, top=self.top + rows.start, left=self.left + cols.start)
         ]
         return tuple(sorted(pieces, key=lambda piece: piece.outer[0].tolist()))
 
@@ -151,9 +151,11 @@ def instance_regions(class_map: NDArray[np.uint8], *, background: int | None) ->
     regions = []
     for class_id, box, inside in _classes(class_map, background=background):
         labels, parts = _parts(inside)
-        for number, part in sorted(parts, key=lambda one: (one[1][0].start, one[1][1].start, one[0])):
+        for label, part in sorted(
+            parts, key=lambda labelled_part: (labelled_part[1][0].start, labelled_part[1][1].start, labelled_part[0])
+        ):
             top, left = box[0].start + part[0].start, box[1].start + part[1].start
-            regions.append(_region(class_id, top, left, labels[part] == number, class_map))
+            regions.append(_region(class_id, top, left, labels[part] == label, class_map))
     return tuple(regions)
 
 
@@ -167,18 +169,18 @@ def pieces_of(inside: NDArray[np.bool_], *, top: int = 0, left: int = 0) -> tupl
     # Every pixel becomes 2 x 2, so that the border pixels OpenCV follows lie at both sides of every edge:
     # (n + 1) // 2 is then the corner that pixel n stands for, of outer rings and holes alike.
     doubled = cv2.resize(inside.astype(np.uint8), None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
-    found, tree = cv2.findContours(doubled, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    contours, tree = cv2.findContours(doubled, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     outer: dict[int, Ring] = {}
     holes: dict[int, list[Ring]] = {}
-    for number, contour in enumerate(found):
-        parent = int(tree[0][number][3])
+    for index, contour in enumerate(contours):
+        parent = int(tree[0][index][3])
         ring = _corners(contour) + np.array([top, left], np.int32)
         if parent < 0:
-            outer[number] = ring
+            outer[index] = ring
         else:
             holes.setdefault(parent, []).append(ring)
-    order = sorted(outer, key=lambda number: (*outer[number][0].tolist(), number))
-    return tuple(Piece(outer[number], _sorted(holes.get(number, []))) for number in order)
+    order = sorted(outer, key=lambda index: (*outer[index][0].tolist(), index))
+    return tuple(Piece(outer[index], _sorted(holes.get(index, []))) for index in order)
 
 
 def joined(piece: Piece) -> Ring:

@@ -50,14 +50,14 @@ def points_of_shapes(shapes: Sequence[Shape], *, drawn_hw: tuple[int, int], imag
     Returns them by row and column. What was drawn outside the picture is left out.
     """
     wanted = _counts(shapes)
-    found: dict[tuple[int, int], int] = {}
+    class_at: dict[tuple[int, int], int] = {}
     for shape, count in zip(shapes, wanted, strict=True):
         places = _inside(shape.corners, count, drawn_hw) if shape.is_area else _along(shape.corners, count)
         within = (places >= 0).all(axis=1) & (places[:, 0] < drawn_hw[1]) & (places[:, 1] < drawn_hw[0])
         scale = np.array([image_hw[1] / drawn_hw[1], image_hw[0] / drawn_hw[0]])
         for col, row in np.floor(places[within] * scale).astype(int).tolist():
-            found[min(row, image_hw[0] - 1), min(col, image_hw[1] - 1)] = shape.class_id
-    return [Point(row, col, class_id) for (row, col), class_id in sorted(found.items())]
+            class_at[min(row, image_hw[0] - 1), min(col, image_hw[1] - 1)] = shape.class_id
+    return [Point(row, col, class_id) for (row, col), class_id in sorted(class_at.items())]
 
 
 def dotted(
@@ -75,14 +75,14 @@ def dotted(
 
 def _counts(shapes: Sequence[Shape]) -> list[int]:
     """How many points each shape gets at most: a line by its length, fewer when its class has many; never none."""
-    fitting = [MOST_PER_SHAPE if one.is_area else 1 + int(_length(one.corners) / EVERY_PX) for one in shapes]
-    own = [min(MOST_PER_SHAPE, count) for count in fitting]
+    fitting = [MOST_PER_SHAPE if shape.is_area else 1 + int(_length(shape.corners) / EVERY_PX) for shape in shapes]
+    limited = [min(MOST_PER_SHAPE, count) for count in fitting]
     total: dict[int, int] = {}
-    for shape, count in zip(shapes, own, strict=True):
+    for shape, count in zip(shapes, limited, strict=True):
         total[shape.class_id] = total.get(shape.class_id, 0) + count
     return [
         max(1, int(count * min(1.0, MOST_PER_CLASS / total[shape.class_id])))
-        for shape, count in zip(shapes, own, strict=True)
+        for shape, count in zip(shapes, limited, strict=True)
     ]
 
 
@@ -119,9 +119,9 @@ def _grid(mask: NDArray[np.uint8], step: float) -> NDArray[np.float64]:
     """Nodes (x, y) of a grid over the box of a mask that lie in it, every second row moved by half a step."""
     rows, cols = np.nonzero(mask)
     places = []
-    for number, y in enumerate(np.arange(rows.min() + step / 2, rows.max() + 1, step)):
-        shift = step / 2 if number % 2 else 0.0
+    for row_index, y in enumerate(np.arange(rows.min() + step / 2, rows.max() + 1, step)):
+        shift = step / 2 if row_index % 2 else 0.0
         x = np.arange(cols.min() + step / 4 + shift, cols.max() + 1, step)
         inside = mask[int(y), x.astype(int)] == 1
-        places += [(float(one), float(y)) for one in x[inside]]
+        places += [(float(node_x), float(y)) for node_x in x[inside]]
     return np.array(places, np.float64).reshape(-1, 2)

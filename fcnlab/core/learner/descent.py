@@ -65,7 +65,7 @@ def descend(
     Returns the place (n,) and what was learned on the way. Reference: Liu, Nocedal 1989, "On the limited memory
     BFGS method for large scale optimization".
     """
-    place, gradient = start, gradient_at(start)
+    position, gradient = start, gradient_at(start)
     for _ in range(max_steps):
         if float(np.abs(gradient).max()) <= tolerance:
             break
@@ -74,19 +74,19 @@ def descend(
         if not slope < 0:  # an outdated curvature points uphill: forget it
             curvature = Curvature()
             continue
-        moved, new_gradient = _line_search(gradient_at, place, direction, slope)
-        curvature = curvature.with_pair(moved - place, new_gradient - gradient)
-        place, gradient = moved, new_gradient
-    return place, curvature
+        moved, new_gradient = _line_search(gradient_at, position, direction, slope)
+        curvature = curvature.with_pair(moved - position, new_gradient - gradient)
+        position, gradient = moved, new_gradient
+    return position, curvature
 
 
 def _line_search(
-    gradient_at: Callable[[Vector], Vector], place: Vector, direction: Vector, slope: float
+    gradient_at: Callable[[Vector], Vector], position: Vector, direction: Vector, slope: float
 ) -> tuple[Vector, Vector]:
     """A place along the direction where the slope is flat enough, and its gradient."""
     length, below, above = 1.0, 0.0, np.inf
     for _ in range(LINE_STEPS):
-        moved = place + length * direction
+        moved = position + length * direction
         gradient = gradient_at(moved)
         new_slope = float(direction @ gradient)
         if abs(new_slope) <= FLATTENING * abs(slope):

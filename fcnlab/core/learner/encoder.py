@@ -75,10 +75,10 @@ class StageEncoder:
             *self.shallow_maps(rgb, whole, padded_hw=padded_hw),
             *self.place_maps(hw, whole, position=position),
         ]
-        measured = [measure(one, hw) for one in made]
+        measured = [measure(raw, hw) for raw in made]
         return Stages(
-            tuple(one.info for one in made),
-            tuple(one.map for one in made),
+            tuple(raw.info for raw in made),
+            tuple(raw.map for raw in made),
             tuple(mean for mean, _ in measured),
             tuple(scale for _, scale in measured),
             hw,
@@ -97,42 +97,45 @@ class StageEncoder:
         maps = []
         for scale in scales:
             seen = box.grown(seen_margin(scale, step), padded_hw)
-            own = box.moved(-seen.top, -seen.left)
+            inner = box.moved(-seen.top, -seen.left)
             tensor = torch.from_numpy(_padded(rgb, seen)).to(self.device).permute(2, 0, 1)[None].float() / 255
             for stride, features in self._features(tensor, scale):
-                rows, cols = own.scaled(scale / stride).slices
+                rows, cols = inner.scaled(scale / stride).slices
                 maps.append(features[:, rows, cols].to(torch.float16).contiguous())
-        return [RawMap(info, 1.0, one) for info, one in zip(self.deep_infos(maps, scales), maps, strict=True)]
+        return [
+            RawMap(info, 1.0, feature_map)
+            for info, feature_map in zip(self.deep_infos(maps, scales), maps, strict=True)
+        ]
 
     def deep_infos(self, maps: Sequence[Tensor], scales: tuple[float, ...]) -> list[StageInfo]:
         """What maps made by `deep_maps` at these scales are."""
         names = [(scale, stride) for scale in scales for stride in self.strides]
         return [
-            StageInfo(f"encoder@{scale:g}/{stride}", stride / scale, len(one))
-            for (scale, stride), one in zip(names, maps, strict=True)
+            StageInfo(f"encoder@{scale:g}/{stride}", stride / scale, len(features))
+            for (scale, stride), features in zip(names, maps, strict=True)
         ]
 
     def shallow_maps(self, rgb: NDArray[np.uint8], box: Box, *, padded_hw: tuple[int, int]) -> list[RawMap]:
         """Colours and shapes in a box of the padded picture; see `deep_maps`."""
         seen = box.grown(SHAPES_SEEN * max(COLOUR_STRIDES), padded_hw)
-        own = box.moved(-seen.top, -seen.left)
+        inner = box.moved(-seen.top, -seen.left)
         lab = lab_image(_padded(rgb, seen))
         made = []
         for stride in COLOUR_STRIDES:
             small = _pooled(lab, stride)
-            rows, cols = own.scaled(1 / stride).slices
-            for name, one, weight in (("colour", small, 1.0), ("shape", _shapes(small[..., 0]), SHAPE_WEIGHT)):
-                info = StageInfo(f"{name}/{stride}", float(stride), one.shape[2])
-                made.append(RawMap(info, weight, self._tensor(one[rows, cols]).to(torch.float16)))
+            rows, cols = inner.scaled(1 / stride).slices
+            for name, features, weight in (("colour", small, 1.0), ("shape", _shapes(small[..., 0]), SHAPE_WEIGHT)):
+                info = StageInfo(f"{name}/{stride}", float(stride), features.shape[2])
+                made.append(RawMap(info, weight, self._tensor(features[rows, cols]).to(torch.float16)))
         return made
 
     def place_maps(self, hw: tuple[int, int], box: Box, *, position: bool) -> list[RawMap]:
         """Where a pixel is, in a box of a padded picture of size `hw`; nothing unless `position`."""
         if not position:
             return []
-        places = _positions(box, hw, self.device)
-        info = StageInfo("position", float(POSITION_STRIDE), len(places))
-        return [RawMap(info, POSITION_WEIGHT, places.to(torch.float16))]
+        positions = _positions(box, hw, self.device)
+        info = StageInfo("position", float(POSITION_STRIDE), len(positions))
+        return [RawMap(info, POSITION_WEIGHT, positions.to(torch.float16))]
 
     def _tensor(self, channels_last: NDArray[np.float32]) -> Tensor:
         """(h, w, C) array -> (C, h, w) tensor on the device."""
@@ -147,7 +150,7 @@ class StageEncoder:
         tensor = ((tensor - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, enabled=self.device.type == "cuda"):
             features = self.network(tensor)
-        return [(stride, one[0].float()) for stride, one in zip(self.strides, features, strict=True)]
+        return [(stride, feature_map[0].float()) for stride, feature_map in zip(self.strides, features, strict=True)]
 
 
 @torch.no_grad()  # not inference mode: its weights could not be used elsewhere

@@ -72,18 +72,18 @@ def fit_ensemble(
     Raises:
         NoPoints: fewer than two classes have points.
     """
-    classes = tuple(int(one) for one in np.unique(samples.class_ids))
+    classes = tuple(int(class_id) for class_id in np.unique(samples.class_ids))
     if len(classes) < 2:
         raise NoPoints(missing_message(classes))
     targets = torch.from_numpy(np.searchsorted(np.asarray(classes), samples.class_ids))
     shares = point_weights(samples.class_ids, samples.weights, classes, class_weight) * len(samples.weights)
     features, weights = torch.from_numpy(samples.features), torch.from_numpy(shares.astype(np.float32))
     with torch.random.fork_rng(devices=[]):
-        found = []
-        for number in range(members):
-            torch.manual_seed(1000 * seed + number)
-            found.append(_trained(features, targets, weights, n_classes=len(classes), hidden=hidden, steps=steps))
-    return EnsembleHead(classes, tuple(found))
+        trained = []
+        for index in range(members):
+            torch.manual_seed(1000 * seed + index)
+            trained.append(_trained(features, targets, weights, n_classes=len(classes), hidden=hidden, steps=steps))
+    return EnsembleHead(classes, tuple(trained))
 
 
 def _trained(features: Tensor, targets: Tensor, weights: Tensor, *, n_classes: int, hidden: int, steps: int) -> Member:
@@ -101,18 +101,18 @@ def _trained(features: Tensor, targets: Tensor, weights: Tensor, *, n_classes: i
         optimiser.step()
         schedule.step()
     tensors = (inner.weight * GAIN, inner.bias, outer.weight, outer.bias)
-    return Member(*(np.ascontiguousarray(one.detach().numpy()) for one in tensors))
+    return Member(*(np.ascontiguousarray(tensor.detach().numpy()) for tensor in tensors))
 
 
 @torch.no_grad()
 def ensemble_at(features: NDArray[np.float32], head: EnsembleHead) -> NDArray[np.float32]:
     """Probabilities (M, N, K) float32 of every member at samples (N, D)."""
     table = torch.from_numpy(features)
-    found = []
+    probabilities = []
     for member in head.members:
         inner, inner_bias, outer, outer_bias = _tensors(member, table.device)
-        found.append(F.softmax(F.relu(table @ inner.T + inner_bias) @ outer.T + outer_bias, dim=1))
-    return np.asarray(torch.stack(found).numpy(), np.float32)
+        probabilities.append(F.softmax(F.relu(table @ inner.T + inner_bias) @ outer.T + outer_bias, dim=1))
+    return np.asarray(torch.stack(probabilities).numpy(), np.float32)
 
 
 @torch.no_grad()
@@ -124,14 +124,16 @@ def ensemble_probabilities(stages: Stages, head: EnsembleHead) -> NDArray[np.flo
     """
     device = stages.maps[0].device
     parts = [_tensors(member, device) for member in head.members]
-    units = F.relu_(_hidden_maps(stages, torch.cat([one[0] for one in parts]), torch.cat([one[1] for one in parts])))
-    found, start = [], 0
+    units = F.relu_(
+        _hidden_maps(stages, torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts]))
+    )
+    probabilities, start = [], 0
     for inner, _, outer, outer_bias in parts:
-        own = units[start : start + len(inner)]
+        member_units = units[start : start + len(inner)]
         start += len(inner)
-        scores = torch.addmm(outer_bias[:, None], outer, own.flatten(1))
-        found.append(F.softmax(scores, dim=0).view(-1, *own.shape[1:]))
-    return np.asarray(torch.stack(found).cpu().numpy(), np.float32)
+        scores = torch.addmm(outer_bias[:, None], outer, member_units.flatten(1))
+        probabilities.append(F.softmax(scores, dim=0).view(-1, *member_units.shape[1:]))
+    return np.asarray(torch.stack(probabilities).cpu().numpy(), np.float32)
 
 
 def _hidden_maps(stages: Stages, inner: Tensor, inner_bias: Tensor) -> Tensor:
@@ -139,11 +141,11 @@ def _hidden_maps(stages: Stages, inner: Tensor, inner_bias: Tensor) -> Tensor:
     height, width = (-(-side // GRID) for side in stages.hw)
     offset, start = inner_bias.clone(), 0
     per_stride: dict[float, Tensor] = {}
-    for info, one, mean, scale in zip(stages.infos, stages.maps, stages.means, stages.scales, strict=True):
+    for info, feature_map, mean, scale in zip(stages.infos, stages.maps, stages.means, stages.scales, strict=True):
         block = inner[:, start : start + info.channels] * scale
         start += info.channels
         offset = offset - block @ mean
-        stride, features = info.stride, one.float()
+        stride, features = info.stride, feature_map.float()
         if stride < GRID:
             features, stride = F.avg_pool2d(features[None], round(GRID / stride))[0], float(GRID)
         scores = (block @ features.flatten(1)).view(-1, *features.shape[1:])
@@ -158,5 +160,5 @@ def _hidden_maps(stages: Stages, inner: Tensor, inner_bias: Tensor) -> Tensor:
 
 def _tensors(member: Member, device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     arrays = (member.inner, member.inner_bias, member.outer, member.outer_bias)
-    first, second, third, fourth = (torch.from_numpy(one).to(device) for one in arrays)
+    first, second, third, fourth = (torch.from_numpy(array).to(device) for array in arrays)
     return first, second, third, fourth

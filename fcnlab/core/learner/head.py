@@ -73,21 +73,21 @@ def fit_head(
     Raises:
         NoPoints: fewer than two classes have points.
     """
-    classes = tuple(int(one) for one in np.unique(samples.class_ids))
+    classes = tuple(int(class_id) for class_id in np.unique(samples.class_ids))
     if len(classes) < 2:
         raise NoPoints(missing_message(classes))
     targets = np.searchsorted(np.asarray(classes), samples.class_ids)
     weights = point_weights(samples.class_ids, samples.weights, classes, class_weight)
     residuals = _two_class_residuals if len(classes) == 2 else _many_class_residuals
     features = torch.from_numpy(samples.features)
-    flat, known = _start(start, classes, samples.features.shape[1])
+    flat, start_curvature = _start(start, classes, samples.features.shape[1])
     shrink = np.full((flat.size // (features.shape[1] + 1), features.shape[1] + 1), PENALTY * regularisation)
     shrink[:, -1] *= BIAS_PENALTY
     if len(classes) == 2:
         shrink /= 2  # the difference of two weights, each the other's negative, costs half
 
-    def gradient_at(place: Vector) -> Vector:
-        parameters = place.reshape(shrink.shape)
+    def gradient_at(position: Vector) -> Vector:
+        parameters = position.reshape(shrink.shape)
         matrix = torch.from_numpy(parameters[:, :-1].astype(np.float32))
         scores = (matrix @ features.T).numpy() + parameters[:, -1:]
         residual = residuals(scores, targets) * weights
@@ -96,8 +96,10 @@ def fit_head(
         gradient[:, -1] += residual.sum(axis=1)
         return gradient.ravel()
 
-    found, curvature = descend(gradient_at, flat, curvature=known, tolerance=GRADIENT_TOLERANCE, max_steps=MAX_STEPS)
-    parameters = found.reshape(shrink.shape)
+    minimum, curvature = descend(
+        gradient_at, flat, curvature=start_curvature, tolerance=GRADIENT_TOLERANCE, max_steps=MAX_STEPS
+    )
+    parameters = minimum.reshape(shrink.shape)
     if len(classes) == 2:
         parameters = np.concatenate([-parameters / 2, parameters / 2])
     return Head(

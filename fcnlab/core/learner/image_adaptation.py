@@ -40,9 +40,9 @@ def encoder_maps(stages: Stages) -> dict[int, EncoderMap]:
     scale = next(info.group.partition("/")[0] for info in stages.infos if info.group.startswith("encoder@"))
     return {
         int(info.group.partition("/")[2]): EncoderMap(
-            info.stride, torch.addcmul(-(mean * factor)[:, None, None], one, factor[:, None, None]).cpu()
+            info.stride, torch.addcmul(-(mean * factor)[:, None, None], feature_map, factor[:, None, None]).cpu()
         )
-        for info, one, mean, factor in zip(stages.infos, stages.maps, stages.means, stages.scales, strict=True)
+        for info, feature_map, mean, factor in zip(stages.infos, stages.maps, stages.means, stages.scales, strict=True)
         if info.group.partition("/")[0] == scale
     }
 
@@ -50,19 +50,22 @@ def encoder_maps(stages: Stages) -> dict[int, EncoderMap]:
 def edge_features(maps: dict[int, EncoderMap], grid_hw: tuple[int, int], grid: int) -> NDArray[np.float32]:
     """(C, h, w) float32 on a grid of that stride and size: what tells the nodes of the walker apart, beside colour."""
     height, width = grid_hw
-    found = [
-        regridded(one, maps[stride].stride / grid)[:height, :width]
+    channels = [
+        regridded(channel, maps[stride].stride / grid)[:height, :width]
         for stride in EDGE_STRIDES
         if stride in maps
-        for one in maps[stride].map.numpy()
+        for channel in maps[stride].map.numpy()
     ]
-    return np.stack(found) if found else np.zeros((1, height, width), np.float32)
+    return np.stack(channels) if channels else np.zeros((1, height, width), np.float32)
 
 
 def unit_maps(maps: dict[int, EncoderMap], strides: tuple[int, ...]) -> tuple[EncoderMap, ...]:
     """The maps of those strides with unit length per pixel, for `similarity`."""
     chosen = [maps[stride] for stride in strides if stride in maps]
-    return tuple(EncoderMap(one.stride, one.map / one.map.norm(dim=0).clamp(min=1e-6)) for one in chosen)
+    return tuple(
+        EncoderMap(encoder_map.stride, encoder_map.map / encoder_map.map.norm(dim=0).clamp(min=1e-6))
+        for encoder_map in chosen
+    )
 
 
 def local_features(maps: dict[int, EncoderMap], small_lab: NDArray[np.float32], grid: int) -> NDArray[np.float32]:
@@ -86,17 +89,17 @@ def raw_features(
     height, width = small_lab.shape[:2]
     rows = [small_lab[..., channel] / LAB_UNIT for channel in range(3)]
     for stride, turn in directions.items():
-        known = maps[stride]
-        strongest = (turn.T @ known.map.flatten(1)).view(-1, *known.map.shape[1:]).numpy()
-        rows += [regridded(one, known.stride / grid)[:height, :width] for one in strongest]
+        encoder_map = maps[stride]
+        strongest = (turn.T @ encoder_map.map.flatten(1)).view(-1, *encoder_map.map.shape[1:]).numpy()
+        rows += [regridded(channel, encoder_map.stride / grid)[:height, :width] for channel in strongest]
     return np.stack(rows).reshape(len(rows), -1)
 
 
 def standard_features(features: NDArray[np.floating]) -> NDArray[np.floating]:
     """Features (F, n), changed in place, with mean 0 and spread 1 each, and a row of ones below: (F + 1, n)."""
     result = np.ones((len(features) + 1, features.shape[1]), features.dtype)
-    for one, kept in zip(features, result[:-1], strict=True):
-        row = one.astype(np.float32)
+    for feature, kept in zip(features, result[:-1], strict=True):
+        row = feature.astype(np.float32)
         row -= row.mean()
         spread = float(np.sqrt(row @ row / len(row)))
         kept[:] = row * np.float32(1 / spread if spread > FLAT else 0)
@@ -134,8 +137,8 @@ def local_opinion(features: NDArray[np.float32], walked: NDArray[np.float32]) ->
     """
     blocks = [slice(start, start + BLOCK_NODES) for start in range(0, features.shape[1], BLOCK_NODES)]
     result = np.empty_like(walked)
-    for k, one in enumerate(walked):
-        opinion = one.ravel()
+    for k, walked_map in enumerate(walked):
+        opinion = walked_map.ravel()
         above, below = np.maximum(opinion, 0), np.maximum(-opinion, 0)
         pull = torch.from_numpy(above / max(float(above.sum()), 1e-6) - below / max(float(below.sum()), 1e-6))
         moments = LOCAL_RIDGE * torch.eye(len(features))
@@ -151,17 +154,19 @@ def local_opinion(features: NDArray[np.float32], walked: NDArray[np.float32]) ->
     return result
 
 
-def looks_at(looks: tuple[EncoderMap, ...], rows: NDArray[np.int64], cols: NDArray[np.int64]) -> tuple[Tensor, ...]:
+def descriptors_at(
+    descriptors: tuple[EncoderMap, ...], rows: NDArray[np.int64], cols: NDArray[np.int64]
+) -> tuple[Tensor, ...]:
     """What each map of `unit_maps` holds at clicked working pixels (N,): (N, C) each."""
-    found = []
-    for look in looks:
-        places = torch.from_numpy(np.stack([rows, cols]) / look.stride).long()
-        found.append(look.map[:, places[0], places[1]].T)
-    return tuple(found)
+    clicked = []
+    for descriptor in descriptors:
+        cells = torch.from_numpy(np.stack([rows, cols]) / descriptor.stride).long()
+        clicked.append(descriptor.map[:, cells[0], cells[1]].T)
+    return tuple(clicked)
 
 
 def similarity(
-    looks: tuple[EncoderMap, ...],
+    descriptors: tuple[EncoderMap, ...],
     clicked: tuple[Tensor, ...],
     belongs: NDArray[np.bool_],
     *,
@@ -171,8 +176,8 @@ def similarity(
     """How much a node looks like the most similar click of each class: mean cosine over the maps.
 
     Args:
-        looks: see `unit_maps`.
-        clicked: see `looks_at`.
+        descriptors: see `unit_maps`.
+        clicked: see `descriptors_at`.
         belongs: (K, N), which clicks are of which class; a class without any gets the smallest similarity there is.
 
     Returns (K, h, w) float32 on a grid of stride `grid` and size `grid_hw`.
@@ -180,10 +185,10 @@ def similarity(
     result = np.zeros((len(belongs), *grid_hw), np.float32)
     if not belongs.shape[1]:
         return result
-    for look, own_looks in zip(looks, clicked, strict=True):
-        alike = (own_looks @ look.map.flatten(1)).numpy()
-        for k, own in enumerate(belongs):
-            best = alike[own].max(axis=0) if own.any() else alike.min(axis=0)
-            grown = regridded(best.reshape(look.map.shape[1:]), look.stride / grid)
-            result[k] += grown[: grid_hw[0], : grid_hw[1]] / len(looks)
+    for descriptor, at_clicks in zip(descriptors, clicked, strict=True):
+        alike = (at_clicks @ descriptor.map.flatten(1)).numpy()
+        for k, of_class in enumerate(belongs):
+            best = alike[of_class].max(axis=0) if of_class.any() else alike.min(axis=0)
+            grown = regridded(best.reshape(descriptor.map.shape[1:]), descriptor.stride / grid)
+            result[k] += grown[: grid_hw[0], : grid_hw[1]] / len(descriptors)
     return result

@@ -15,11 +15,11 @@ from fcnlab.core.learner.encoder import lab_image
 from fcnlab.core.learner.head import Head, Samples, fit_head, missing_message
 from fcnlab.core.learner.image_adaptation import (
     EncoderMap,
+    descriptors_at,
     edge_features,
     encoder_maps,
     local_features,
     local_opinion,
-    looks_at,
     similarity,
     unit_maps,
 )
@@ -85,7 +85,7 @@ class Picture:
         guide: for the guided filter.
         stages: float32 on the learner's device, or float16 to save memory.
         graph: for the random walker.
-        looks: encoder maps of unit length per pixel, for similarity.
+        descriptors: encoder maps of unit length per pixel, for similarity.
         own_features: (F, h * w) float32 on the walker's grid, for the picture's own head.
     """
 
@@ -93,7 +93,7 @@ class Picture:
     guide: Guide
     stages: Stages
     graph: WalkerGraph
-    looks: tuple[EncoderMap, ...]
+    descriptors: tuple[EncoderMap, ...]
     own_features: NDArray[np.float32]
 
     @property
@@ -184,9 +184,9 @@ def first_guess(picture: SampledPicture, clicks: Clicks, *, background: int) -> 
     own_rows, own_cols = clicks.on(picture.hw)
     features = picture.samples(np.concatenate([rows, own_rows]), np.concatenate([cols, own_cols]))
     unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-6)
-    grid, own = unit[: len(rows)], unit[len(rows) :]
+    grid, clicked = unit[: len(rows)], unit[len(rows) :]
     apart = np.hypot(rows[:, None] - own_rows, cols[:, None] - own_cols) / np.hypot(*picture.hw)
-    distance = (1 - grid @ own.T + apart).min(axis=1)
+    distance = (1 - grid @ clicked.T + apart).min(axis=1)
     near, far = np.quantile(distance, GUESS_NEAR), distance.max()
     weights = np.clip((distance - near) / max(float(far - near), 1e-6), 0, 1).astype(np.float32)
     kept = weights > 0
@@ -220,21 +220,21 @@ def fit(teachings: list[ImageSamples], spec: LearnerSpec, *, start: Head | None 
     Raises:
         NoPoints: fewer than two classes have points, and there is no guess.
     """
-    parts = [one.clicked for one in teachings]
-    clicked = {int(one) for part in parts for one in np.unique(part.class_ids)}
+    parts = [image_samples.clicked for image_samples in teachings]
+    clicked = {int(class_id) for part in parts for class_id in np.unique(part.class_ids)}
     if len(clicked) < 2:  # the border of object mode is no click
-        guesses = [one.guess for one in teachings if one.guess is not None]
+        guesses = [image_samples.guess for image_samples in teachings if image_samples.guess is not None]
         if not clicked or not guesses:
             raise NoPoints(missing_message(tuple(sorted(clicked))))
         parts += guesses
-    if sum(len(one.clicked.class_ids) for one in teachings) <= NEIGHBOURS_UP_TO:
-        parts += [one.neighbours for one in teachings]
+    if sum(len(image_samples.clicked.class_ids) for image_samples in teachings) <= NEIGHBOURS_UP_TO:
+        parts += [image_samples.neighbours for image_samples in teachings]
     if len(clicked) > 1:  # a guess says more of the background
-        parts += [one.border for one in teachings if one.border is not None]
+        parts += [image_samples.border for image_samples in teachings if image_samples.border is not None]
     joined = join_samples(parts)
     is_guess = len(clicked) < 2
-    known = None if start is not None and start.is_guess and not is_guess else start  # nothing is left of a guess
-    head = fit_head(joined, class_weight=spec.class_weight, regularisation=spec.regularisation, start=known)
+    warm_start = None if start is not None and start.is_guess and not is_guess else start  # nothing is left of a guess
+    head = fit_head(joined, class_weight=spec.class_weight, regularisation=spec.regularisation, start=warm_start)
     return replace(head, is_guess=is_guess)
 
 
@@ -293,7 +293,7 @@ def segment_from_probabilities(
     """
     ids = np.asarray(class_ids, np.uint8)
     strips = (probabilities[:, start : start + WON_ROWS] for start in range(0, probabilities.shape[1], WON_ROWS))
-    class_map = np.concatenate([ids[winner_of(one)] for one in strips])
+    class_map = np.concatenate([ids[winner_of(strip)] for strip in strips])
     return Segmentation(class_ids, probabilities, obeyed(class_map, clicks, lab, spec, background=background))
 
 
@@ -319,7 +319,7 @@ def _at_picture_size(opinions: NDArray[np.float32], picture: Picture, spec: Lear
         return guided_filter(opinions, picture.guide)
     if opinions.shape[1:] == (height, width):
         return opinions
-    return np.stack([regridded(one, WALKER_STRIDE)[:height, :width] for one in opinions])
+    return np.stack([regridded(opinion, WALKER_STRIDE)[:height, :width] for opinion in opinions])
 
 
 def _walked(picture: Picture, head: Head, clicks: Clicks, mark: Mark) -> NDArray[np.float32]:
@@ -331,8 +331,8 @@ def _walked(picture: Picture, head: Head, clicks: Clicks, mark: Mark) -> NDArray
     rows, cols = clicks.pixels_on(picture.stages.hw)
     belongs = np.asarray(head.class_ids)[:, None] == clicks.class_ids
     alike = SIMILARITY_WEIGHT * similarity(
-        picture.looks,
-        looks_at(picture.looks, rows, cols),
+        picture.descriptors,
+        descriptors_at(picture.descriptors, rows, cols),
         belongs,
         grid=WALKER_STRIDE,
         grid_hw=picture.graph.hw,
@@ -360,7 +360,7 @@ def spread(
         hw: of the working picture.
         own_features: see `Picture`; None unless `has_two_classes`.
     """
-    rows, cols = (places // WALKER_STRIDE for places in clicks.pixels_on(hw))
+    rows, cols = (positions // WALKER_STRIDE for positions in clicks.pixels_on(hw))
     values = np.where(belongs[-len(scores) :], 1, -1).astype(np.float32)
     walked = walk(graph, signed_scores_of(2 * scores), rows, cols, values)
     if own_features is None:

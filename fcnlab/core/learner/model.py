@@ -41,12 +41,16 @@ class Model:
     classes: tuple[tuple[int, str], ...]
     head: Head
     background: int | None
-    lessons: tuple[LabelledSamples, ...] = ()
+    samples: tuple[LabelledSamples, ...] = ()
 
     def clicks_of(self, image: str, image_hw: tuple[int, int]) -> Clicks:
         """The clicks the model learned from on an image; none when it never saw it."""
-        known = (one.clicks for one in self.lessons if one.image == image and one.clicks.image_hw == image_hw)
-        return next(known, canonical_clicks([], image_hw))
+        stored = (
+            labelled.clicks
+            for labelled in self.samples
+            if labelled.image == image and labelled.clicks.image_hw == image_hw
+        )
+        return next(stored, canonical_clicks([], image_hw))
 
 
 def frozen_model(
@@ -70,17 +74,17 @@ def frozen_model(
         InvalidClasses: fewer than two of the head's classes are in use.
     """
     kept = kept_places(model.head.class_ids, {class_id for class_id, _ in classes})
-    known = model.head
-    class_ids = tuple(known.class_ids[place] for place in kept)
-    head = Head(class_ids, known.weights[kept], known.bias[kept], known.is_guess)
+    full_head = model.head
+    class_ids = tuple(full_head.class_ids[index] for index in kept)
+    head = Head(class_ids, full_head.weights[kept], full_head.bias[kept], full_head.is_guess)
     seen = replace(model.spec, object_mode=spec.object_mode, refine=spec.refine)
-    lessons = tuple(LabelledSamples(image, one, NOTHING_TAUGHT) for image, one in clicks.items())
-    return Model(seen, classes, head, background, lessons)
+    samples = tuple(LabelledSamples(image, image_clicks, NOTHING_TAUGHT) for image, image_clicks in clicks.items())
+    return Model(seen, classes, head, background, samples)
 
 
 def kept_places(class_ids: tuple[int, ...], used: Collection[int]) -> list[int]:
     """Places of the classes still in use. Raises InvalidClasses: fewer than two are."""
-    kept = [place for place, class_id in enumerate(class_ids) if class_id in used]
+    kept = [index for index, class_id in enumerate(class_ids) if class_id in used]
     if len(kept) < 2:
         raise InvalidClasses(
             f"the chosen model knows {len(kept)} of the classes in use and cannot tell them apart: choose another "
@@ -89,24 +93,26 @@ def kept_places(class_ids: tuple[int, ...], used: Collection[int]) -> list[int]:
     return kept
 
 
-def canonical_teachings(lessons: Iterable[LabelledSamples]) -> list[ImageSamples]:
+def canonical_teachings(samples: Iterable[LabelledSamples]) -> list[ImageSamples]:
     """Teachings of the images that have clicks, in an order that depends on their content alone.
 
     So that a fit is the same whatever the images are called and whichever door they came through.
     """
 
-    def key(lesson: LabelledSamples) -> tuple[Any, ...]:
-        clicks = lesson.clicks
+    def key(labelled: LabelledSamples) -> tuple[Any, ...]:
+        clicks = labelled.clicks
         return (
             clicks.image_hw,
             clicks.rows.tolist(),
             clicks.cols.tolist(),
             clicks.class_ids.tolist(),
             clicks.weights.tolist(),
-            lesson.samples.clicked.features[:1].tobytes(),
+            labelled.samples.clicked.features[:1].tobytes(),
         )
 
-    return [lesson.samples for lesson in sorted((one for one in lessons if len(one.clicks)), key=key)]
+    return [
+        labelled.samples for labelled in sorted((labelled for labelled in samples if len(labelled.clicks)), key=key)
+    ]
 
 
 def image_samples_to_arrays(extracted: ImageSamples) -> dict[str, NDArray[Any]]:
@@ -136,13 +142,13 @@ def model_to_arrays(model: Model) -> tuple[dict[str, NDArray[Any]], dict[str, An
     """(arrays, spec) for a checkpoint."""
     arrays: dict[str, NDArray[Any]] = {"head.weights": model.head.weights, "head.bias": model.head.bias}
     images = []
-    for number, lesson in enumerate(model.lessons):
-        clicks = lesson.clicks
-        arrays[f"{number}.points"] = np.stack([clicks.rows, clicks.cols, clicks.class_ids], axis=1)
+    for index, labelled in enumerate(model.samples):
+        clicks = labelled.clicks
+        arrays[f"{index}.points"] = np.stack([clicks.rows, clicks.cols, clicks.class_ids], axis=1)
         if clicks.are_weighted:
-            arrays[f"{number}.weights"] = clicks.weights
-        arrays |= {f"{number}.{name}": one for name, one in image_samples_to_arrays(lesson.samples).items()}
-        images.append({"image": lesson.image, "height": clicks.image_hw[0], "width": clicks.image_hw[1]})
+            arrays[f"{index}.weights"] = clicks.weights
+        arrays |= {f"{index}.{name}": array for name, array in image_samples_to_arrays(labelled.samples).items()}
+        images.append({"image": labelled.image, "height": clicks.image_hw[0], "width": clicks.image_hw[1]})
     spec = {
         "kind": "instant",
         "learner": model.spec.to_dict(),
@@ -169,14 +175,14 @@ def model_from_arrays(arrays: dict[str, NDArray[Any]], spec: dict[str, Any]) -> 
         head = Head(
             tuple(spec["head_class_ids"]), arrays["head.weights"], arrays["head.bias"], bool(spec.get("is_guess"))
         )
-        lessons = []
-        for number, image in enumerate(spec["images"]):
-            points = arrays[f"{number}.points"]
-            weights = arrays.get(f"{number}.weights", np.ones(len(points), np.float32))
+        samples = []
+        for index, image in enumerate(spec["images"]):
+            points = arrays[f"{index}.points"]
+            weights = arrays.get(f"{index}.weights", np.ones(len(points), np.float32))
             hw = (image["height"], image["width"])
             clicks = Clicks(points[:, 0], points[:, 1], points[:, 2], hw, weights)
-            lessons.append(LabelledSamples(image["image"], clicks, image_samples_from_arrays(arrays, f"{number}.")))
-        classes = tuple((int(number), str(name)) for number, name in spec["classes"])
+            samples.append(LabelledSamples(image["image"], clicks, image_samples_from_arrays(arrays, f"{index}.")))
+        classes = tuple((int(class_id), str(name)) for class_id, name in spec["classes"])
         learner = LearnerSpec.from_dict(spec["learner"])
     except (KeyError, TypeError, ValueError, IndexError) as failure:
         raise CheckpointError(
@@ -184,7 +190,7 @@ def model_from_arrays(arrays: dict[str, NDArray[Any]], spec: dict[str, Any]) -> 
         ) from failure
     if len(head.class_ids) != len(head.weights) or not classes:
         raise CheckpointError("the model's head and its class list do not fit together: save or fetch it again")
-    return Model(learner, classes, head, background_from(spec, classes), tuple(lessons))
+    return Model(learner, classes, head, background_from(spec, classes), tuple(samples))
 
 
 def background_from(spec: Mapping[str, Any], classes: tuple[tuple[int, str], ...]) -> int | None:

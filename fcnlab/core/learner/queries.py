@@ -50,9 +50,9 @@ def margin(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
     """
     first = probabilities[0].astype(np.float32)
     second = np.zeros_like(first)
-    for one in probabilities[1:]:
-        np.maximum(second, np.minimum(first, one), out=second)
-        np.maximum(first, one, out=first)
+    for probability in probabilities[1:]:
+        np.maximum(second, np.minimum(first, probability), out=second)
+        np.maximum(first, probability, out=first)
     return _in_range(1 - (first - second)) if len(probabilities) > 1 else np.zeros_like(first)
 
 
@@ -163,12 +163,12 @@ def ask_pixels(
     doubts = uncertainty(probabilities, strategy)
     height, width = doubts.shape
     askable = np.flatnonzero(_askable(doubts.shape, taken, valid))
-    one, is_random = _single(probabilities), strategy == "random"
+    averaged, is_random = _single(probabilities), strategy == "random"
     distance = APART_PX if is_random else max(APART_PX, SPREAD * float(np.sqrt(height * width / max(1, count))))
     n_pool = RANDOM_POOL * count if is_random else max(count, int(np.ceil(share * len(askable))))
     while True:
         pool = _most(doubts.ravel(), askable, n_pool, rng)
-        classes = None if is_random else one.reshape(len(one), -1)[:, pool].argmax(axis=0)
+        classes = None if is_random else averaged.reshape(len(averaged), -1)[:, pool].argmax(axis=0)
         rows, cols = np.divmod(pool, width)
         chosen = _drawn(rows, cols, classes, count, distance, rng)
         if len(chosen) >= count or n_pool >= len(askable):
@@ -209,15 +209,15 @@ def _drawn(
             distance = max(APART_PX, distance * RELAXED)
             continue
         if classes is not None:
-            own = classes[free]
-            present = np.flatnonzero(np.bincount(own, minlength=len(asked)))
+            free_classes = classes[free]
+            present = np.flatnonzero(np.bincount(free_classes, minlength=len(asked)))
             least = present[asked[present] == asked[present].min()]
-            free = free[own == rng.choice(least)]
-        one = int(rng.choice(free))
-        chosen.append(one)
+            free = free[free_classes == rng.choice(least)]
+        drawn = int(rng.choice(free))
+        chosen.append(drawn)
         if classes is not None:
-            asked[classes[one]] += 1
-        np.minimum(nearest, (rows - rows[one]) ** 2 + (cols - cols[one]) ** 2, out=nearest)
+            asked[classes[drawn]] += 1
+        np.minimum(nearest, (rows - rows[drawn]) ** 2 + (cols - cols[drawn]) ** 2, out=nearest)
     return chosen
 
 
@@ -253,17 +253,17 @@ def _single(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
 def likeliest(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
     """The number (H, W) of the likeliest class, the first among equals: argmax over the first axis, but quicker."""
     best, winner = probabilities[0], np.zeros(probabilities.shape[1:], np.uint8)
-    for number, one in enumerate(probabilities[1:], start=1):
-        winner[one > best] = number
-        best = np.maximum(best, one)
+    for index, probability in enumerate(probabilities[1:], start=1):
+        winner[probability > best] = index
+        best = np.maximum(best, probability)
     return winner
 
 
 def _nats(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
     """Entropy over the first axis, in nats."""
     total = np.zeros(probabilities.shape[1:], np.float32)
-    for one in probabilities:
-        total -= one * np.log(np.maximum(one, np.float32(1e-12)))
+    for probability in probabilities:
+        total -= probability * np.log(np.maximum(probability, np.float32(1e-12)))
     return total
 
 

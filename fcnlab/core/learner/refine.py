@@ -64,28 +64,28 @@ def guided_filter(values: NDArray[np.float32], guide: Guide) -> NDArray[np.float
     small_size, size = guide.small.shape[::-1], guide.grey.shape[::-1]
     result = np.empty((len(values), *guide.grey.shape), np.float32)
     for k, full in enumerate(values):
-        one = full
+        small = full
         if full.shape != guide.small.shape:
             finer = full.shape[0] < guide.small.shape[0]
             method = cv2.INTER_LINEAR if finer else cv2.INTER_AREA
-            one = np.asarray(cv2.resize(full, small_size, interpolation=method), np.float32)
-        slope, level = local_lines(one, guide)
+            small = np.asarray(cv2.resize(full, small_size, interpolation=method), np.float32)
+        slope, level = local_lines(small, guide)
         cv2.multiply(cv2.resize(slope, size, interpolation=cv2.INTER_LINEAR), guide.grey, dst=result[k])
         result[k] += cv2.resize(level, size, interpolation=cv2.INTER_LINEAR)
     return result
 
 
-def local_lines(one: NDArray[np.float32], guide: Guide) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def local_lines(values: NDArray[np.float32], guide: Guide) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Slope and level (h, w) of the line that, near each pixel, tells a map (h, w) from the small grey picture."""
-    mean_one = _local_mean(one)
-    slope = (_local_mean(guide.small * one) - guide.mean * mean_one) / guide.spread
-    level = _local_mean(mean_one - slope * guide.mean)
+    mean_values = _local_mean(values)
+    slope = (_local_mean(guide.small * values) - guide.mean * mean_values) / guide.spread
+    level = _local_mean(mean_values - slope * guide.mean)
     return _local_mean(slope), level
 
 
-def _local_mean(one: NDArray[np.floating]) -> NDArray[np.float32]:
+def _local_mean(values: NDArray[np.floating]) -> NDArray[np.float32]:
     side = 2 * (RADIUS_PX // GUIDE_STEP) + 1
-    return np.asarray(cv2.boxFilter(one, -1, (side, side), borderType=cv2.BORDER_REFLECT), np.float32)
+    return np.asarray(cv2.boxFilter(values, -1, (side, side), borderType=cv2.BORDER_REFLECT), np.float32)
 
 
 def clicked_regions(class_map: NDArray[np.uint8], clicks: Clicks, *, background: int) -> NDArray[np.uint8]:
@@ -98,20 +98,26 @@ def clicked_regions(class_map: NDArray[np.uint8], clicks: Clicks, *, background:
     Returns a new map; without any foreground click the map is returned as it is.
     """
     rows, cols = clicks.pixels_on((class_map.shape[0], class_map.shape[1]))
-    objects = [int(one) for one in np.unique(clicks.class_ids) if one != background]
+    objects = [int(class_id) for class_id in np.unique(clicks.class_ids) if class_id != background]
     if not objects:
         return class_map
     result = np.full_like(class_map, background)
     for class_id in objects:
-        own = clicks.class_ids == class_id
+        of_class = clicks.class_ids == class_id
         n_labels, labels = cv2.connectedComponents((class_map == class_id).astype(np.uint8), connectivity=4)
         is_kept = np.zeros(n_labels, np.uint8)
-        is_kept[labels[rows[own], cols[own]]] = 1
+        is_kept[labels[rows[of_class], cols[of_class]]] = 1
         is_kept[0] = 0
         region = is_kept[labels]
         n_labels, outside = cv2.connectedComponents(1 - region, connectivity=8)
         is_hole = np.ones(n_labels, np.uint8)
-        for border in (outside[0], outside[-1], outside[:, 0], outside[:, -1], outside[rows[~own], cols[~own]]):
+        for border in (
+            outside[0],
+            outside[-1],
+            outside[:, 0],
+            outside[:, -1],
+            outside[rows[~of_class], cols[~of_class]],
+        ):
             is_hole[border] = 0
         is_hole[0] = 1  # the region itself
         result[is_hole[outside] == 1] = class_id

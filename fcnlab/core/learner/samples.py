@@ -39,7 +39,7 @@ class Colours(Protocol):
     def shape(self) -> tuple[int, ...]:
         """(H, W, 3)."""
 
-    def __getitem__(self, places: Any) -> NDArray[np.float32]:
+    def __getitem__(self, pixels: Any) -> NDArray[np.float32]:
         """Colours (..., 3) at (rows, cols)."""
 
 
@@ -93,9 +93,9 @@ def canonical_clicks(
         ClickOutsideImage: a point lies outside the image.
     """
     weighted = zip(points, weights, strict=True) if weights is not None else ((point, 1.0) for point in points)
-    found = sorted((point.row, point.col, point.class_id, weight) for point, weight in weighted)
-    table = np.array([one[:3] for one in found], dtype=np.int64).reshape(-1, 3)
-    column = np.array([one[3] for one in found], dtype=np.float32)
+    ordered = sorted((point.row, point.col, point.class_id, weight) for point, weight in weighted)
+    table = np.array([row[:3] for row in ordered], dtype=np.int64).reshape(-1, 3)
+    column = np.array([row[3] for row in ordered], dtype=np.float32)
     clicks = Clicks(table[:, 0], table[:, 1], table[:, 2], image_hw, column)
     check_inside(clicks.rows, clicks.cols, image_hw)
     return clicks
@@ -121,9 +121,9 @@ def neighbour_positions(
     near_cols = np.rint(around_cols).astype(int)
     inside = (near_rows >= 0) & (near_rows < height) & (near_cols >= 0) & (near_cols < width)
     own_rows, own_cols = clicks.pixels_on((height, width))
-    own = np.repeat(lab[own_rows, own_cols], len(rings), axis=0)
+    clicked_colours = np.repeat(lab[own_rows, own_cols], len(rings), axis=0)
     near = lab[np.clip(near_rows, 0, height - 1), np.clip(near_cols, 0, width - 1)]
-    alike = inside & (((own - near) ** 2).sum(axis=1) <= SAME_COLOUR**2)
+    alike = inside & (((clicked_colours - near) ** 2).sum(axis=1) <= SAME_COLOUR**2)
     return around_rows[alike], around_cols[alike], np.repeat(np.arange(len(clicks)), len(rings))[alike]
 
 
@@ -147,7 +147,9 @@ def border_positions(
 def grid_positions(hw: tuple[int, int], count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Rows and cols (M,) of about `count` positions spread evenly over a working picture of size `hw`."""
     step = (hw[0] * hw[1] / count) ** 0.5
-    rows, cols = ((np.arange(n) + 0.5) / n * side - 0.5 for side, n in ((one, max(1, round(one / step))) for one in hw))
+    rows, cols = (
+        (np.arange(n) + 0.5) / n * side - 0.5 for side, n in ((length, max(1, round(length / step))) for length in hw)
+    )
     grid = np.meshgrid(rows, cols, indexing="ij")
     return grid[0].ravel(), grid[1].ravel()
 
@@ -155,9 +157,9 @@ def grid_positions(hw: tuple[int, int], count: int) -> tuple[NDArray[np.float64]
 def samples_at(stages: Stages, rows: NDArray[np.float64], cols: NDArray[np.float64]) -> NDArray[np.float32]:
     """Standardised features (N, D) at float positions of the working picture."""
     device = stages.maps[0].device
-    places = torch.from_numpy(np.stack([rows, cols])).to(device, torch.float32)
+    positions = torch.from_numpy(np.stack([rows, cols])).to(device, torch.float32)
     with torch.no_grad():
-        return sample_stages(stages, places[0], places[1]).cpu().numpy()
+        return sample_stages(stages, positions[0], positions[1]).cpu().numpy()
 
 
 def join_samples(parts: list[Samples]) -> Samples:

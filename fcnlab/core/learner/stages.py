@@ -49,15 +49,15 @@ class Stages:
 
     def nbytes(self) -> int:
         """Bytes held by the maps."""
-        return sum(one.nbytes for one in self.maps)
+        return sum(feature_map.nbytes for feature_map in self.maps)
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Stages:
         """The same stages elsewhere; values are those of float16 whatever the dtype."""
         return Stages(
             self.infos,
-            tuple(one.to(device=device, dtype=dtype) for one in self.maps),
-            tuple(one.to(device) for one in self.means),
-            tuple(one.to(device) for one in self.scales),
+            tuple(feature_map.to(device=device, dtype=dtype) for feature_map in self.maps),
+            tuple(mean.to(device) for mean in self.means),
+            tuple(scale.to(device) for scale in self.scales),
             self.hw,
         )
 
@@ -97,8 +97,8 @@ def scale_of(deviation: Tensor, weight: float) -> Tensor:
 def stages_to_tensors(stages: Stages) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """(named tensors, plain description), for a cache."""
     tensors: dict[str, Tensor] = {}
-    for number, (one, mean, scale) in enumerate(zip(stages.maps, stages.means, stages.scales, strict=True)):
-        tensors |= {f"map{number}": one, f"mean{number}": mean, f"scale{number}": scale}
+    for index, (feature_map, mean, scale) in enumerate(zip(stages.maps, stages.means, stages.scales, strict=True)):
+        tensors |= {f"map{index}": feature_map, f"mean{index}": mean, f"scale{index}": scale}
     infos = [[info.group, info.stride, info.channels] for info in stages.infos]
     return tensors, {"infos": infos, "hw": list(stages.hw)}
 
@@ -107,7 +107,7 @@ def stages_from_tensors(tensors: Mapping[str, Tensor], description: Mapping[str,
     """Inverse of `stages_to_tensors`. Raises KeyError for a missing tensor."""
     infos = tuple(StageInfo(*values) for values in description["infos"])
     height, width = description["hw"]
-    parts = [tuple(tensors[f"{kind}{number}"] for number in range(len(infos))) for kind in ("map", "mean", "scale")]
+    parts = [tuple(tensors[f"{kind}{index}"] for index in range(len(infos))) for kind in ("map", "mean", "scale")]
     return Stages(infos, parts[0], parts[1], parts[2], (int(height), int(width)))
 
 
@@ -119,9 +119,9 @@ def sample_map(feature_map: Tensor, stride: float, rows: Tensor, cols: Tensor) -
     top, left = y.floor().long(), x.floor().long()
     below, right = (top + 1).clamp(max=height - 1), (left + 1).clamp(max=width - 1)
     down, across = (y - top).float(), (x - left).float()
-    places = torch.stack([top * width + left, top * width + right, below * width + left, below * width + right])
+    cells = torch.stack([top * width + left, top * width + right, below * width + left, below * width + right])
     shares = torch.stack([(1 - down) * (1 - across), (1 - down) * across, down * (1 - across), down * across])
-    corners = feature_map.flatten(1).index_select(1, places.flatten()).float()
+    corners = feature_map.flatten(1).index_select(1, cells.flatten()).float()
     corners *= shares.flatten()
     n = len(rows)
     total: Tensor = corners[:, :n] + corners[:, n : 2 * n] + corners[:, 2 * n : 3 * n] + corners[:, 3 * n :]
@@ -131,8 +131,8 @@ def sample_map(feature_map: Tensor, stride: float, rows: Tensor, cols: Tensor) -
 def sample_stages(stages: Stages, rows: Tensor, cols: Tensor) -> Tensor:
     """Standardised features (N, D) float32 at float working positions rows, cols (N,)."""
     parts = [
-        (sample_map(one, info.stride, rows, cols) - mean) * scale
-        for info, one, mean, scale in zip(stages.infos, stages.maps, stages.means, stages.scales, strict=True)
+        (sample_map(feature_map, info.stride, rows, cols) - mean) * scale
+        for info, feature_map, mean, scale in zip(stages.infos, stages.maps, stages.means, stages.scales, strict=True)
     ]
     return torch.cat(parts, dim=1)
 
@@ -156,18 +156,18 @@ def score_stages(
     offset = torch.from_numpy(bias).to(device)
     per_stride: dict[float, Tensor] = {}
     start = 0
-    for info, one, mean, scale in zip(stages.infos, stages.maps, stages.means, stages.scales, strict=True):
+    for info, feature_map, mean, scale in zip(stages.infos, stages.maps, stages.means, stages.scales, strict=True):
         block = matrix[:, start : start + info.channels] * scale
         start += info.channels
         offset = offset - block @ mean
-        features, stride = one.float(), info.stride
+        features, stride = feature_map.float(), info.stride
         if (
             len(block) > info.channels and grid > stride and grid % stride == 0
         ):  # cheaper, and the same: both are linear
             features, stride = F.avg_pool2d(features[None], int(grid / stride))[0], float(grid)
         scores = (block @ features.flatten(1)).view(-1, *features.shape[1:])
-        known = per_stride.get(stride)
-        per_stride[stride] = scores if known is None else known + scores
+        summed = per_stride.get(stride)
+        per_stride[stride] = scores if summed is None else summed + scores
     hw = (-(-stages.hw[0] // grid), -(-stages.hw[1] // grid))
     total = np.empty((len(weights), *hw), np.float32)
     total[:] = offset.cpu().numpy()[:, None, None]

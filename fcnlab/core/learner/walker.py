@@ -46,12 +46,12 @@ def edge_weights(lab: NDArray[np.float32], features: NDArray[np.float32]) -> NDA
     Returns (4, h, w) float32: from each node to the one `OFFSETS` (down, across) further; 0 where there is none.
     """
     height, width = lab.shape[:2]
-    looks = np.concatenate([lab.transpose(2, 0, 1) * COLOUR_SCALE**-0.5, features * FEATURE_WEIGHT**0.5])
+    descriptors = np.concatenate([lab.transpose(2, 0, 1) * COLOUR_SCALE**-0.5, features * FEATURE_WEIGHT**0.5])
     weights = np.zeros((len(OFFSETS), height, width), np.float32)
     for weight, (down, across) in zip(weights, OFFSETS, strict=True):
         rows, cols = slice(0, height - down), slice(max(0, -across), width - max(0, across))
         other_rows, other_cols = slice(down, height), slice(max(0, across), width - max(0, -across))
-        gap = looks[:, rows, cols] - looks[:, other_rows, other_cols]
+        gap = descriptors[:, rows, cols] - descriptors[:, other_rows, other_cols]
         weight[rows, cols] = np.exp(-np.einsum("chw,chw->hw", gap, gap))
     return weights
 
@@ -99,9 +99,9 @@ def walk(
     held[rows + 1, cols + 1] = CLICK_WEIGHT
     diagonal = graph.degree + np.float32(PRIOR_WEIGHT) + held.ravel()
     walked = np.empty_like(prior)
-    for k, one in enumerate(prior):
-        own = np.bincount(clicked, values[k], minlength=len(nodes)) / np.maximum(counts, 1)
-        walked[k] = _walk_one(graph, diagonal, one, rows, cols, own.astype(np.float32))
+    for k, class_prior in enumerate(prior):
+        click_values = np.bincount(clicked, values[k], minlength=len(nodes)) / np.maximum(counts, 1)
+        walked[k] = _walk_one(graph, diagonal, class_prior, rows, cols, click_values.astype(np.float32))
     return walked
 
 

@@ -82,8 +82,8 @@ class PointNetwork(nn.Module):
 
     def decoder_parameters(self) -> list[nn.Parameter]:
         """All parameters that are not of the trained encoder."""
-        of_encoder = {id(one) for one in self.encoder_parameters()}
-        return [one for one in self.parameters() if id(one) not in of_encoder]
+        of_encoder = {id(parameter) for parameter in self.encoder_parameters()}
+        return [parameter for parameter in self.parameters() if id(parameter) not in of_encoder]
 
     def train(self, mode: bool = True) -> PointNetwork:
         """As in torch, but BatchNorm of the trained encoder stays in eval mode."""

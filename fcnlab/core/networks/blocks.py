@@ -66,7 +66,8 @@ class ScratchEncoder(nn.Module):
         super().__init__()
         before = (3, *channels[:-1])
         self.levels = nn.ModuleList(
-            nn.Sequential(ConvBlock(one, out), ConvBlock(out, out)) for one, out in zip(before, channels, strict=True)
+            nn.Sequential(ConvBlock(width, out), ConvBlock(out, out))
+            for width, out in zip(before, channels, strict=True)
         )
 
     def forward(self, picture: Tensor) -> list[Tensor]:

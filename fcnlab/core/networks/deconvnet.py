@@ -29,7 +29,8 @@ class DeconvolutionNetwork(PointNetwork):
         channels = [spec.width * min(2**i, WIDEST // 2) for i in range(HALVINGS)]
         before = [3, *channels[:-1]]
         self.down = nn.ModuleList(
-            nn.Sequential(ConvBlock(one, out), ConvBlock(out, out)) for one, out in zip(before, channels, strict=True)
+            nn.Sequential(ConvBlock(width, out), ConvBlock(out, out))
+            for width, out in zip(before, channels, strict=True)
         )
         deepest = channels[-1]
         self.middle = nn.Sequential(
@@ -40,21 +41,21 @@ class DeconvolutionNetwork(PointNetwork):
         )
         after = [channels[0], *channels[:-1]]
         self.up = nn.ModuleList(
-            nn.Sequential(DeconvBlock(one, one), DeconvBlock(one, out))
-            for one, out in zip(reversed(channels), reversed(after), strict=True)
+            nn.Sequential(DeconvBlock(width, width), DeconvBlock(width, out))
+            for width, out in zip(reversed(channels), reversed(after), strict=True)
         )
         self.score = nn.Conv2d(channels[0], spec.n_classes, 1)
 
     def forward(self, rgb: Tensor) -> Tensor:
         """Logits (B, K, H, W) of pictures (B, 3, H, W), RGB in 0..1."""
         maps = self.normalised(padded(rgb, 2**HALVINGS))
-        places = []
+        all_indices = []
         for level in self.down:
-            maps, place = pooled(level(maps))
-            places.append(place)
+            maps, indices = pooled(level(maps))
+            all_indices.append(indices)
         maps = self.middle(maps)
-        for level, place in zip(self.up, reversed(places), strict=True):
-            maps = level(unpooled(maps, place))
+        for level, indices in zip(self.up, reversed(all_indices), strict=True):
+            maps = level(unpooled(maps, indices))
         return cropped(self.score(maps), rgb)
 
 
@@ -71,11 +72,11 @@ class DeconvBlock(nn.Sequential):
 
 def pooled(maps: Tensor) -> tuple[Tensor, Tensor]:
     """Maxima (B, C, h / 2, w / 2) of 2 x 2 windows, and the flat index of each in its map, int64."""
-    maxima, places = F.max_pool2d(maps, 2, return_indices=True)
-    return maxima, places
+    maxima, indices = F.max_pool2d(maps, 2, return_indices=True)
+    return maxima, indices
 
 
-def unpooled(maxima: Tensor, places: Tensor) -> Tensor:
+def unpooled(maxima: Tensor, indices: Tensor) -> Tensor:
     """Activations (B, C, h, w) put back where `pooled` found maxima, zeros elsewhere: (B, C, 2h, 2w)."""
-    restored: Tensor = F.max_unpool2d(maxima, places, (2, 2))
+    restored: Tensor = F.max_unpool2d(maxima, indices, (2, 2))
     return restored

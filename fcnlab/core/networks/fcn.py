@@ -59,7 +59,9 @@ class Fcn(PointNetwork):
         self.strides = scored_strides(spec, parts.strides)
         self.mode: Interpolation | None = None if spec.upsampling == "transposed" else spec.upsampling
         channels = dict(zip(parts.strides, parts.channels, strict=True))
-        self.scores = nn.ModuleDict({str(one): PixelScore(channels[one], spec.n_classes) for one in self.strides})
+        self.scores = nn.ModuleDict(
+            {str(stride): PixelScore(channels[stride], spec.n_classes) for stride in self.strides}
+        )
         doubled = (COARSEST >> i for i in range(5)) if self.mode is None else ()
         self.doublings = nn.ModuleDict({str(stride): DoublingConvolution(spec.n_classes) for stride in doubled})
 
@@ -81,7 +83,7 @@ class Fcn(PointNetwork):
 
     def forward(self, rgb: Tensor) -> Tensor:
         """Logits (B, K, H, W) of pictures (B, 3, H, W), RGB in 0..1."""
-        scores = {stride: self.score(stride)(one) for stride, one in self.stage_maps(rgb).items()}
+        scores = {stride: self.score(stride)(features) for stride, features in self.stage_maps(rgb).items()}
         total = self._doubled(scores) if self.mode is None else self._in_one_step(scores, self.mode)
         return cropped(total, rgb)
 
@@ -92,7 +94,9 @@ class Fcn(PointNetwork):
         """
         maps = self.stage_maps(rgb)
         mode = self.mode or "bilinear"
-        return torch.cat([sample_maps(one, stride, images, rows, cols, mode) for stride, one in maps.items()], dim=1)
+        return torch.cat(
+            [sample_maps(features, stride, images, rows, cols, mode) for stride, features in maps.items()], dim=1
+        )
 
     def logits_at(self, rgb: Tensor, images: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
         """Logits (N, K) at pixels; with fixed upsampling no map is ever brought to full size."""
@@ -104,8 +108,8 @@ class Fcn(PointNetwork):
     def linear_head(self) -> tuple[Tensor, Tensor]:
         """The scores as one linear head on `features_at`: weights (K, D), bias (K,)."""
         scores = [self.score(stride) for stride in self.strides]
-        weights = torch.cat([one.weight.flatten(1) for one in scores], dim=1)
-        return weights, torch.stack([one.bias for one in scores]).sum(dim=0)
+        weights = torch.cat([score.weight.flatten(1) for score in scores], dim=1)
+        return weights, torch.stack([score.bias for score in scores]).sum(dim=0)
 
     def score(self, stride: int) -> PixelScore:
         """The scores of the stage at this stride."""
@@ -136,10 +140,10 @@ def scored_strides(spec: NetworkSpec, offered: tuple[int, ...]) -> tuple[int, ..
         InvalidSetting: the encoder lacks one of them.
     """
     finest = FINEST_SCORED[spec.network]
-    wanted = [one for one in (32, 16, 8, 4, 2) if one >= finest]
+    wanted = [stride for stride in (32, 16, 8, 4, 2) if stride >= finest]
     if spec.network is NetworkName.FCN2S:
-        wanted = [one for one in wanted if one in offered or one == COARSEST]  # every stage there is
-    if missing := [one for one in wanted if one not in offered]:
+        wanted = [stride for stride in wanted if stride in offered or stride == COARSEST]  # every stage there is
+    if missing := [stride for stride in wanted if stride not in offered]:
         raise InvalidSetting(
             f"{spec.network} scores stride {missing[0]}, encoder {spec.encoder!r} has features at strides "
             f"{offered}: choose another encoder, or {NetworkName.FCN2S}, which scores what there is"

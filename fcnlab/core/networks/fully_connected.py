@@ -40,15 +40,18 @@ class FullyConnected(PointNetwork):
         n_cells, code = channels[-1] * self.cells[0] * self.cells[1], CODE * spec.width
         before = [3, *channels[:-1]]
         self.down = nn.Sequential(
-            *(nn.Sequential(ConvBlock(one, out), nn.MaxPool2d(2)) for one, out in zip(before, channels, strict=True))
+            *(
+                nn.Sequential(ConvBlock(width, out), nn.MaxPool2d(2))
+                for width, out in zip(before, channels, strict=True)
+            )
         )
         self.write = nn.Linear(n_cells, code)
         self.read = nn.Linear(code, n_cells)
         after = [channels[0], *channels[:-1]]
         self.up = nn.Sequential(
             *(
-                nn.Sequential(nn.ConvTranspose2d(one, out, 2, stride=2), ConvBlock(out, out))
-                for one, out in zip(reversed(channels), reversed(after), strict=True)
+                nn.Sequential(nn.ConvTranspose2d(width, out, 2, stride=2), ConvBlock(out, out))
+                for width, out in zip(reversed(channels), reversed(after), strict=True)
             )
         )
         self.score = nn.Conv2d(channels[0], spec.n_classes, 1)

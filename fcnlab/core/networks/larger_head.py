@@ -72,20 +72,20 @@ class LargerHead(PointNetwork):
 
     def set_linear(self, head: Head) -> None:
         """Take over the weights of a linear head whose class ids are places."""
-        places = list(head.class_ids)
-        self._numbers("linear").zero_()[places] = torch.from_numpy(head.weights).to(self.mean.device)
-        self._numbers("linear_bias").fill_(NEVER)[places] = torch.from_numpy(head.bias).to(self.mean.device)
+        indices = list(head.class_ids)
+        self._numbers("linear").zero_()[indices] = torch.from_numpy(head.weights).to(self.mean.device)
+        self._numbers("linear_bias").fill_(NEVER)[indices] = torch.from_numpy(head.bias).to(self.mean.device)
 
     def set_larger(self, head: EnsembleHead) -> None:
         """Take over the weights of the members, whose class ids are places."""
-        places = list(head.class_ids)
+        indices = list(head.class_ids)
         self._numbers("outer").zero_()
         self._numbers("outer_bias").fill_(NEVER)
-        for number, member in enumerate(head.members):
-            self._numbers("inner")[number] = torch.from_numpy(member.inner)
-            self._numbers("inner_bias")[number] = torch.from_numpy(member.inner_bias)
-            self._numbers("outer")[number, places] = torch.from_numpy(member.outer).to(self.mean.device)
-            self._numbers("outer_bias")[number, places] = torch.from_numpy(member.outer_bias).to(self.mean.device)
+        for index, member in enumerate(head.members):
+            self._numbers("inner")[index] = torch.from_numpy(member.inner)
+            self._numbers("inner_bias")[index] = torch.from_numpy(member.inner_bias)
+            self._numbers("outer")[index, indices] = torch.from_numpy(member.outer).to(self.mean.device)
+            self._numbers("outer_bias")[index, indices] = torch.from_numpy(member.outer_bias).to(self.mean.device)
 
     def logits_of(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Logits (N, K) float32 at samples (N, D) of the stages, by the head that speaks."""
@@ -99,11 +99,11 @@ class LargerHead(PointNetwork):
     def forward(self, rgb: Tensor) -> Tensor:
         """Logits (B, K, H, W), computed on every fourth pixel and interpolated."""
         height, width = rgb.shape[2:]
-        found = []
+        logits = []
         for picture in rgb:
             pixels = (picture.permute(1, 2, 0) * 255).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
-            found.append(torch.from_numpy(self._on_grid(self.encode(np.ascontiguousarray(pixels)))))
-        small = torch.stack(found).to(rgb.device)
+            logits.append(torch.from_numpy(self._on_grid(self.encode(np.ascontiguousarray(pixels)))))
+        small = torch.stack(logits).to(rgb.device)
         grown = F.interpolate(small, scale_factor=float(GRID), mode="bilinear", align_corners=False)
         return grown[:, :, :height, :width]
 
@@ -117,12 +117,12 @@ class LargerHead(PointNetwork):
     def _members(self) -> EnsembleHead:
         names = ("inner", "inner_bias", "outer", "outer_bias")
         arrays = [self._numbers(name).cpu().numpy() for name in names]
-        members = tuple(Member(*(one[number] for one in arrays)) for number in range(MEMBERS))
+        members = tuple(Member(*(array[index] for array in arrays)) for index in range(MEMBERS))
         return EnsembleHead(tuple(range(self.spec.n_classes)), members)
 
     def _numbers(self, name: str) -> Tensor:
         return self.get_parameter(name).detach()
 
     def _fresh_encoder(self) -> StageEncoder:
-        mean, std = (tuple(float(one) for one in value.flatten()) for value in (self.mean, self.std))
+        mean, std = (tuple(float(channel) for channel in value.flatten()) for value in (self.mean, self.std))
         return StageEncoder(self.encoder, strides=self._strides, mean=mean, std=std, device=str(self.mean.device))

@@ -63,9 +63,9 @@ def _taps(positions: Tensor, stride: int, length: int, mode: Interpolation) -> t
     if mode == "nearest":
         cells = ((positions + 0.5) / stride).floor()[:, None]
         return cells.long().clamp(0, length - 1), torch.ones_like(cells)
-    place = (positions + 0.5) / stride - 0.5
-    first = place.floor()
-    t = place - first
+    cell_position = (positions + 0.5) / stride - 0.5
+    first = cell_position.floor()
+    t = cell_position - first
     if mode == "bilinear":
         reach, shares = range(2), [1 - t, t]
     else:

@@ -55,7 +55,7 @@ class SlidingWindow(PointNetwork):
         super().__init__(spec)
         channels = (3, spec.width, 2 * spec.width, 4 * spec.width, 4 * spec.width)
         self.layers = nn.ModuleList(
-            WindowLayer(one, out, kernel) for (one, out), kernel in zip(pairwise(channels), KERNELS, strict=True)
+            WindowLayer(width, out, kernel) for (width, out), kernel in zip(pairwise(channels), KERNELS, strict=True)
         )
         self.score = nn.Conv2d(channels[-1], spec.n_classes, 1)
 
@@ -74,10 +74,11 @@ class SlidingWindow(PointNetwork):
         """Logits (N, K), from the patches around these pixels only; between pixels, those of the nearest."""
         bordered = self._bordered(rgb)
         nearest = (
-            one.round().long().clamp(0, length - 1) for one, length in zip((rows, cols), rgb.shape[2:], strict=True)
+            positions.round().long().clamp(0, length - 1)
+            for positions, length in zip((rows, cols), rgb.shape[2:], strict=True)
         )
-        places = torch.stack([images, *nearest])
-        return torch.cat([self._of_patches(bordered, *some) for some in torch.split(places, PATCHES_AT_ONCE, dim=1)])
+        pixels = torch.stack([images, *nearest])
+        return torch.cat([self._of_patches(bordered, *some) for some in torch.split(pixels, PATCHES_AT_ONCE, dim=1)])
 
     def convolved(self, maps: Tensor, *, every_pixel: bool) -> Tensor:
         """All layers on normalised maps (B, 3, h, w).
@@ -87,8 +88,8 @@ class SlidingWindow(PointNetwork):
                 stride 2, for scores (B, K, 1, 1) of patches.
         """
         dilation = 1
-        for number, layer in enumerate(self.layers):
-            if number:
+        for index, layer in enumerate(self.layers):
+            if index:
                 maps = F.max_pool2d(maps, 2, stride=1 if every_pixel else 2, dilation=dilation)
                 dilation *= 2 if every_pixel else 1
             maps = layer(maps, dilation=dilation)

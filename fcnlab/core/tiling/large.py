@@ -21,9 +21,9 @@ from fcnlab.core.learner.head import Head
 from fcnlab.core.learner.image_adaptation import (
     LOCAL_STRIDES,
     EncoderMap,
+    descriptors_at,
     edge_features,
     encoder_maps,
-    looks_at,
     moments_of,
     raw_features,
     similarity,
@@ -71,14 +71,18 @@ def plain_segmentation(stages: Stages, head: Head) -> Segmentation:
     """
     height, width = stages.hw
     scores = score_stages(stages, *margins(head), grid=WALKER_STRIDE)
-    grown = torch.from_numpy(np.stack([regridded(one, WALKER_STRIDE)[:height, :width] for one in scores]))
+    grown = torch.from_numpy(
+        np.stack([regridded(class_scores, WALKER_STRIDE)[:height, :width] for class_scores in scores])
+    )
     if len(grown) == 1:
         share = grown[0].sigmoid()
         probabilities = torch.stack([1 - share, share])
     else:
         probabilities = grown.softmax(dim=0)
-    found = probabilities.numpy()
-    return Segmentation(head.class_ids, found, np.asarray(head.class_ids, np.uint8)[likeliest(found)])
+    probability_maps = probabilities.numpy()
+    return Segmentation(
+        head.class_ids, probability_maps, np.asarray(head.class_ids, np.uint8)[likeliest(probability_maps)]
+    )
 
 
 STRIP_ROWS = 512
@@ -112,8 +116,8 @@ def refined_rows(
     guide: Guide = guide_of(np.empty((0, 0), np.float32), reduced(rgb, half, _grey))
     lines = []
     method = cv2.INTER_LINEAR if walked.shape[1] < half[0] else cv2.INTER_AREA
-    for k, one in enumerate(walked):
-        opinion = np.asarray(cv2.resize(one, half[::-1], interpolation=method), np.float32)
+    for k, walked_map in enumerate(walked):
+        opinion = np.asarray(cv2.resize(walked_map, half[::-1], interpolation=method), np.float32)
         if plain is not None:
             opinion = WALKER_SHARE * opinion + np.float32(1 - WALKER_SHARE) * plain[k].astype(np.float32)
         lines.append(local_lines(opinion, guide))
@@ -121,11 +125,11 @@ def refined_rows(
     def rows_of(start: int, stop: int) -> NDArray[np.float32]:
         first, last = neighbour_rows(half[0], hw[0], start, stop)
         grey = _grey(rgb[start:stop])
-        found = np.empty((len(lines), *grey.shape), np.float32)
+        opinions = np.empty((len(lines), *grey.shape), np.float32)
         for k, (slope, level) in enumerate(lines):
-            np.multiply(linear_rows(slope[first:last], first, half[0], hw, start, stop), grey, out=found[k])
-            found[k] += linear_rows(level[first:last], first, half[0], hw, start, stop)
-        return found
+            np.multiply(linear_rows(slope[first:last], first, half[0], hw, start, stop), grey, out=opinions[k])
+            opinions[k] += linear_rows(level[first:last], first, half[0], hw, start, stop)
+        return opinions
 
     return rows_of
 
@@ -136,7 +140,7 @@ def enlarged_rows(hw: tuple[int, int], maps: NDArray[np.float32]) -> Callable[[i
 
     def rows_of(start: int, stop: int) -> NDArray[np.float32]:
         first, last = neighbour_rows(height, hw[0], start, stop)
-        return np.stack([linear_rows(one[first:last], first, height, hw, start, stop) for one in maps])
+        return np.stack([linear_rows(small_map[first:last], first, height, hw, start, stop) for small_map in maps])
 
     return rows_of
 
@@ -149,10 +153,10 @@ def grown_rows(
     width = rgb.shape[1]
 
     def rows_of(start: int, stop: int) -> NDArray[np.float32]:
-        found = enlarged(start, stop)[:, :, :width]
+        opinions = enlarged(start, stop)[:, :, :width]
         if plain is None:
-            return found
-        return np.asarray(WALKER_SHARE * found + np.float32(1 - WALKER_SHARE) * plain[:, start:stop], np.float32)
+            return opinions
+        return np.asarray(WALKER_SHARE * opinions + np.float32(1 - WALKER_SHARE) * plain[:, start:stop], np.float32)
 
     return rows_of
 
@@ -177,12 +181,12 @@ class LazyLab:
         """(H, W, 3)."""
         return self._rgb.shape
 
-    def __getitem__(self, places: tuple[NDArray[np.int64], NDArray[np.int64]]) -> NDArray[np.float32]:
+    def __getitem__(self, pixels: tuple[NDArray[np.int64], NDArray[np.int64]]) -> NDArray[np.float32]:
         """Colours (..., 3) float32 at (rows, cols)."""
-        found = self._rgb[places]
-        if not found.size:
-            return np.zeros(found.shape, np.float32)
-        return lab_image(found.reshape(-1, 1, 3)).reshape(found.shape)
+        colours = self._rgb[pixels]
+        if not colours.size:
+            return np.zeros(colours.shape, np.float32)
+        return lab_image(colours.reshape(-1, 1, 3)).reshape(colours.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +240,7 @@ def segment_large(
     hw = picture.hw
     belongs = np.asarray(head.class_ids)[:, None] == clicks.class_ids
     small_lab = reduced(picture.stages.rgb, grid_hw(hw), lab_image)
-    seen = _look(picture, head, clicks, spec, belongs, small_lab)
+    seen = _scan_tiles(picture, head, clicks, spec, belongs, small_lab)
     features = _own_features(picture, seen.moments, small_lab) if has_two_classes(clicks, head) else None
     del small_lab
     graph = graph_of(seen.weights)
@@ -254,9 +258,9 @@ def segment_large(
     del opinions
     for start in range(0, hw[0], STRIP_ROWS):
         stop = min(start + STRIP_ROWS, hw[0])
-        found = probabilities_of(rows_of(start, stop))
-        probabilities[:, start:stop] = found
-        class_map[start:stop] = class_ids[winner_of(found)]
+        strip_probabilities = probabilities_of(rows_of(start, stop))
+        probabilities[:, start:stop] = strip_probabilities
+        class_map[start:stop] = class_ids[winner_of(strip_probabilities)]
     del rows_of
     class_map = obeyed(class_map, clicks, picture.lab, spec, background=background)
     mark("refine")
@@ -267,15 +271,15 @@ def plain_large(picture: LargePicture, head: Head) -> NDArray[np.float32]:
     """What the head alone thinks, (K, h, w) float32 at stride WALKER_STRIDE."""
     decisive = margins(head)
     scores = np.empty((len(decisive[0]), *grid_hw(picture.hw)), np.float32)
-    for number, tile in enumerate(picture.stages.plan.tiles):
-        around, nodes = (_nodes(one.clipped(picture.hw), picture.hw) for one in (tile.outer, tile.inner))
+    for index, tile in enumerate(picture.stages.plan.tiles):
+        around, nodes = (_nodes(box.clipped(picture.hw), picture.hw) for box in (tile.outer, tile.inner))
         kept = nodes.moved(-around.top, -around.left).slices
-        found = score_stages(picture.stages.stages(number), *decisive, grid=WALKER_STRIDE)
-        scores[(slice(None), *nodes.slices)] = found[(slice(None), *kept)]
+        tile_scores = score_stages(picture.stages.stages(index), *decisive, grid=WALKER_STRIDE)
+        scores[(slice(None), *nodes.slices)] = tile_scores[(slice(None), *kept)]
     return probabilities_of(signed_scores_of(scores))
 
 
-def _look(
+def _scan_tiles(
     picture: LargePicture,
     head: Head,
     clicks: Clicks,
@@ -294,28 +298,28 @@ def _look(
     is_two = has_two_classes(clicks, head)
     if not is_two:
         seen.plain = np.empty((n_maps, *(small_hw(hw) if spec.refine else hw)), np.float16)
-    clicked = _clicked_looks(picture, clicks)
+    clicked = _clicked_descriptors(picture, clicks)
     for row in plan.rows:
         top, bottom = plan.tiles[row[0]].outer.top, min(hw[0], plan.tiles[row[0]].outer.bottom)
         strip = None if is_two else np.empty((n_maps, bottom - top, hw[1]), np.float32)
-        for number in row:
-            tile = plan.tiles[number]
+        for index in row:
+            tile = plan.tiles[index]
             inner, outer = tile.inner.clipped(hw), tile.outer.clipped(hw)
-            own = stages.stages(number)
-            maps = encoder_maps(own)
+            tile_stages = stages.stages(index)
+            maps = encoder_maps(tile_stages)
             around, nodes = _nodes(outer, hw), _nodes(inner, hw)
             kept = nodes.moved(-around.top, -around.left).slices
             edges = edge_weights(small_lab[around.slices], edge_features(maps, around.hw, WALKER_STRIDE))
             seen.weights[(slice(None), *nodes.slices)] = edges[(slice(None), *kept)]
-            scores = score_stages(own, *decisive, grid=WALKER_STRIDE)
-            looks = unit_maps(maps, SIMILARITY_STRIDES)
-            alike = SIMILARITY_WEIGHT * similarity(looks, clicked, belongs, grid=WALKER_STRIDE, grid_hw=around.hw)
+            scores = score_stages(tile_stages, *decisive, grid=WALKER_STRIDE)
+            descriptors = unit_maps(maps, SIMILARITY_STRIDES)
+            alike = SIMILARITY_WEIGHT * similarity(descriptors, clicked, belongs, grid=WALKER_STRIDE, grid_hw=around.hw)
             scores += alike[1:] - alike[:1] if n_maps == 1 else alike
             seen.scores[(slice(None), *nodes.slices)] = scores[(slice(None), *kept)]
             if is_two:
                 _add_moments(seen.moments, maps, tile.inner.moved(-tile.outer.top, -tile.outer.left))
             if strip is not None:
-                plain = signed_scores_of(score_stages(own, *decisive))
+                plain = signed_scores_of(score_stages(tile_stages, *decisive))
                 strip[:, :, inner.left : inner.right] = plain[:, :, inner.left - outer.left : inner.right - outer.left]
         if strip is not None and seen.plain is not None:
             inner_rows = plan.tiles[row[0]].inner.clipped(hw)
@@ -332,32 +336,32 @@ def _keep_plain(
         plain[:, rows[0] : rows[1]] = strip[:, rows[0] - first : rows[1] - first]
         return
     start, stop = (min(out_hw[0], int(np.ceil(side * out_hw[0] / hw[0] - 1e-9))) for side in rows)
-    for one, kept in zip(strip, plain, strict=True):
-        kept[start:stop] = area_rows(one, first, hw[0], out_hw, start, stop)
+    for opinion, kept in zip(strip, plain, strict=True):
+        kept[start:stop] = area_rows(opinion, first, hw[0], out_hw, start, stop)
 
 
-def _clicked_looks(picture: LargePicture, clicks: Clicks) -> tuple[Tensor, ...]:
+def _clicked_descriptors(picture: LargePicture, clicks: Clicks) -> tuple[Tensor, ...]:
     """What the maps for similarity hold at the clicks, (N, C) each."""
     plan = picture.stages.plan
     rows, cols = clicks.pixels_on(picture.hw)
-    numbers = np.array([plan.at(int(row), int(col)) for row, col in zip(rows, cols, strict=True)], np.int64)
-    found: list[Tensor] = []
-    for number in np.unique(numbers):
-        own, outer = numbers == number, plan.tiles[number].outer
-        looks = unit_maps(encoder_maps(picture.stages.stages(int(number))), SIMILARITY_STRIDES)
-        parts = looks_at(looks, rows[own] - outer.top, cols[own] - outer.left)
-        if not found:
-            found = [torch.empty(len(rows), part.shape[1]) for part in parts]
-        for whole, part in zip(found, parts, strict=True):
-            whole[torch.from_numpy(own)] = part
-    return tuple(found)
+    tile_indices = np.array([plan.at(int(row), int(col)) for row, col in zip(rows, cols, strict=True)], np.int64)
+    at_clicks: list[Tensor] = []
+    for index in np.unique(tile_indices):
+        is_inside, outer = tile_indices == index, plan.tiles[index].outer
+        descriptors = unit_maps(encoder_maps(picture.stages.stages(int(index))), SIMILARITY_STRIDES)
+        parts = descriptors_at(descriptors, rows[is_inside] - outer.top, cols[is_inside] - outer.left)
+        if not at_clicks:
+            at_clicks = [torch.empty(len(rows), part.shape[1]) for part in parts]
+        for whole, part in zip(at_clicks, parts, strict=True):
+            whole[torch.from_numpy(is_inside)] = part
+    return tuple(at_clicks)
 
 
-def _add_moments(moments: dict[int, Tensor], maps: dict[int, EncoderMap], own: Box) -> None:
+def _add_moments(moments: dict[int, Tensor], maps: dict[int, EncoderMap], inner: Box) -> None:
     """Count the cells of a tile's own box, in pixels of the tile, into the moments of each map."""
     for stride in LOCAL_STRIDES:
         if stride in maps:
-            rows, cols = own.scaled(1 / maps[stride].stride).slices
+            rows, cols = inner.scaled(1 / maps[stride].stride).slices
             added = moments_of(maps[stride].map[:, rows, cols].flatten(1))
             moments[stride] = moments[stride] + added if stride in moments else added
 
@@ -366,12 +370,12 @@ def _own_features(
     picture: LargePicture, moments: dict[int, Tensor], small_lab: NDArray[np.float32]
 ) -> NDArray[np.floating]:
     """Features for the picture's own head on the whole grid, float16; see `evidence.local_features`."""
-    directions = {stride: strongest_directions(one) for stride, one in moments.items()}
+    directions = {stride: strongest_directions(stride_moments) for stride, stride_moments in moments.items()}
     height, width = grid_hw(picture.hw)
     features: NDArray[np.float16] | None = None
-    for number, tile in enumerate(picture.stages.plan.tiles):
-        around, nodes = (_nodes(one.clipped(picture.hw), picture.hw) for one in (tile.outer, tile.inner))
-        maps = encoder_maps(picture.stages.stages(number))
+    for index, tile in enumerate(picture.stages.plan.tiles):
+        around, nodes = (_nodes(box.clipped(picture.hw), picture.hw) for box in (tile.outer, tile.inner))
+        maps = encoder_maps(picture.stages.stages(index))
         raw = raw_features(maps, directions, small_lab[around.slices], WALKER_STRIDE)
         if features is None:
             features = np.empty((len(raw), height, width), np.float16)

@@ -13,12 +13,12 @@ AVERAGED_ROWS = 64
 def neighbour_rows(height: int, out_height: int, start: int, stop: int) -> tuple[int, int]:
     """Rows of a map of `height` rows that `linear_rows` needs for rows start..stop - 1 of `out_height`."""
     factor = height / out_height
-    low, high = ((place + 0.5) * factor - 0.5 for place in (start, stop - 1))
+    low, high = ((row + 0.5) * factor - 0.5 for row in (start, stop - 1))
     return int(np.clip(np.floor(low), 0, height - 1)), int(np.clip(np.floor(high), 0, height - 1)) + 2
 
 
 def linear_rows(
-    known: NDArray[np.floating], first: int, height: int, hw: tuple[int, int], start: int, stop: int
+    held_rows: NDArray[np.floating], first: int, height: int, hw: tuple[int, int], start: int, stop: int
 ) -> NDArray[np.float32]:
     """Rows start..stop - 1 of a map brought to size `hw` by bilinear interpolation.
 
@@ -29,13 +29,13 @@ def linear_rows(
 
     Returns (stop - start, W) float32.
     """
-    places = np.clip((np.arange(start, stop) + 0.5) * (height / hw[0]) - 0.5, 0, height - 1)
-    above = np.floor(places).astype(np.int64)
+    positions = np.clip((np.arange(start, stop) + 0.5) * (height / hw[0]) - 0.5, 0, height - 1)
+    above = np.floor(positions).astype(np.int64)
     low = int(above[0])
-    rows = np.asarray(known[low - first : int(above[-1]) + 2 - first], np.float32)
+    rows = np.asarray(held_rows[low - first : int(above[-1]) + 2 - first], np.float32)
     if rows.shape[1] != hw[1]:
         rows = np.asarray(cv2.resize(rows, (hw[1], len(rows)), interpolation=cv2.INTER_LINEAR), np.float32)
-    part = (places - above).astype(np.float32)[:, None]
+    part = (positions - above).astype(np.float32)[:, None]
     result: NDArray[np.float32] = rows[above - low]
     result += part * (rows[np.minimum(above - low + 1, len(rows) - 1)] - result)
     return result
@@ -48,7 +48,7 @@ def covered_rows(height: int, out_height: int, start: int, stop: int) -> tuple[i
 
 
 def area_rows(
-    known: NDArray[np.float32], first: int, height: int, hw: tuple[int, int], start: int, stop: int
+    held_rows: NDArray[np.float32], first: int, height: int, hw: tuple[int, int], start: int, stop: int
 ) -> NDArray[np.float32]:
     """Rows start..stop - 1 of a map made smaller by averaging what each pixel covers.
 
@@ -64,7 +64,7 @@ def area_rows(
     for begin in range(start, stop, AVERAGED_ROWS):
         end = min(stop, begin + AVERAGED_ROWS)
         low, high = covered_rows(height, hw[0], begin, end)
-        rows = np.ascontiguousarray(known[low - first : high - first])
+        rows = np.ascontiguousarray(held_rows[low - first : high - first])
         narrow = np.asarray(cv2.resize(rows, (hw[1], len(rows)), interpolation=cv2.INTER_AREA), np.float32)
         upper = (np.arange(begin, end) * factor)[:, None]
         cells = np.arange(low, high)[None]

@@ -22,10 +22,10 @@ TILE_SIDE = 1536
 class TileCache(Protocol):
     """Where encoded tiles lie between two uses; it may lose them, they are encoded again then."""
 
-    def get(self, number: int) -> Sequence[Tensor] | None:
+    def get(self, index: int) -> Sequence[Tensor] | None:
         """The maps of a tile, or None."""
 
-    def put(self, number: int, maps: Sequence[Tensor]) -> None:
+    def put(self, index: int, maps: Sequence[Tensor]) -> None:
         """Keep the maps of a tile."""
 
 
@@ -35,13 +35,13 @@ class MemoryTileCache:
     def __init__(self) -> None:
         self._tiles: dict[int, Sequence[Tensor]] = {}
 
-    def get(self, number: int) -> Sequence[Tensor] | None:
+    def get(self, index: int) -> Sequence[Tensor] | None:
         """The maps of a tile, or None."""
-        return self._tiles.get(number)
+        return self._tiles.get(index)
 
-    def put(self, number: int, maps: Sequence[Tensor]) -> None:
+    def put(self, index: int, maps: Sequence[Tensor]) -> None:
         """Keep the maps of a tile."""
-        self._tiles[number] = maps
+        self._tiles[index] = maps
 
 
 @dataclass(slots=True)
@@ -100,38 +100,38 @@ class TiledStages:
     @property
     def waiting(self) -> tuple[int, ...]:
         """Numbers of the tiles that are not encoded yet."""
-        return tuple(number for number in range(len(self.plan.tiles)) if number not in self._counted)
+        return tuple(index for index in range(len(self.plan.tiles)) if index not in self._counted)
 
     def encode(self) -> Iterator[float]:
         """Encode every tile that is waiting; yields how far it has come, 0 to 1."""
-        for number in self.waiting:
-            self.encode_tile(number)
+        for index in self.waiting:
+            self.encode_tile(index)
             yield len(self._counted) / len(self.plan.tiles)
 
-    def encode_tile(self, number: int) -> None:
+    def encode_tile(self, index: int) -> None:
         """Encode one tile, unless it is in the cache, and count it into the statistics, unless they are given."""
-        if number in self._counted:
+        if index in self._counted:
             return
         if self._given is not None:
-            self._deep_maps(number)
+            self._deep_maps(index)
             return
-        tile = self.plan.tiles[number]
-        made = self._raw_maps(number)
+        tile = self.plan.tiles[index]
+        made = self._raw_maps(index)
         if not self._sums:
-            for one in made:
-                zeros = torch.zeros(len(one.map), dtype=torch.float64, device=one.map.device)
+            for raw in made:
+                zeros = torch.zeros(len(raw.map), dtype=torch.float64, device=raw.map.device)
                 self._sums.append(_Sums(0, zeros, zeros.clone()))
-                self._weights.append(one.weight)
-        for sums, one in zip(self._sums, made, strict=True):
-            sums.add(_own_cells(one, tile, self.hw))
-        self._counted.add(number)
+                self._weights.append(raw.weight)
+        for sums, raw in zip(self._sums, made, strict=True):
+            sums.add(_own_cells(raw, tile, self.hw))
+        self._counted.add(index)
 
-    def stages(self, number: int) -> Stages:
+    def stages(self, index: int) -> Stages:
         """The stages of a tile's outer box, float32, standardised over the whole picture."""
-        made = self._raw_maps(number)
+        made = self._raw_maps(index)
         means, scales = self._statistics()
-        outer = self.plan.tiles[number].outer.clipped(self.hw)
-        return Stages(tuple(one.info for one in made), tuple(one.map.float() for one in made), means, scales, outer.hw)
+        outer = self.plan.tiles[index].outer.clipped(self.hw)
+        return Stages(tuple(raw.info for raw in made), tuple(raw.map.float() for raw in made), means, scales, outer.hw)
 
     def samples(
         self, rows: NDArray[np.float64], cols: NDArray[np.float64], *, among: Mapping[int, Stages] | None = None
@@ -143,45 +143,45 @@ class TiledStages:
             among: tiles at hand, by number, that need not be fetched.
         """
         at_hand = among or {}
-        numbers = np.array(
+        indices = np.array(
             [
                 self.plan.at(int(np.clip(row, 0, self.hw[0] - 1)), int(np.clip(col, 0, self.hw[1] - 1)))
                 for row, col in zip(rows, cols, strict=True)
             ],
             np.int64,
         )
-        found: NDArray[np.float32] | None = None
-        for number in np.unique(numbers):
-            stages, outer = at_hand.get(int(number)) or self.stages(int(number)), self.plan.tiles[number].outer
-            own = numbers == number
-            places = np.stack([rows[own] - outer.top, cols[own] - outer.left])
-            on_device = torch.from_numpy(places).to(stages.maps[0].device, torch.float32)
+        features_at: NDArray[np.float32] | None = None
+        for index in np.unique(indices):
+            stages, outer = at_hand.get(int(index)) or self.stages(int(index)), self.plan.tiles[index].outer
+            is_inside = indices == index
+            positions = np.stack([rows[is_inside] - outer.top, cols[is_inside] - outer.left])
+            on_device = torch.from_numpy(positions).to(stages.maps[0].device, torch.float32)
             with torch.no_grad():
                 features = sample_stages(stages, on_device[0], on_device[1]).cpu().numpy()
-            if found is None:
-                found = np.empty((len(rows), features.shape[1]), np.float32)
-            found[own] = features
-        if found is None:
+            if features_at is None:
+                features_at = np.empty((len(rows), features.shape[1]), np.float32)
+            features_at[is_inside] = features
+        if features_at is None:
             return np.empty((0, self.stages(0).width), np.float32)
-        return found
+        return features_at
 
-    def _raw_maps(self, number: int) -> list[RawMap]:
+    def _raw_maps(self, index: int) -> list[RawMap]:
         """Maps of a tile's outer box: those of the network from the cache if they are there, the rest made now."""
-        deep, box = self._deep_maps(number), self.plan.tiles[number].outer
+        deep, box = self._deep_maps(index), self.plan.tiles[index].outer
         shallow = self._encoder.shallow_maps(self.rgb, box, padded_hw=self.plan.padded_hw)
         return [*deep, *shallow, *self._encoder.place_maps(self.hw, box, position=self._position)]
 
-    def _deep_maps(self, number: int) -> list[RawMap]:
-        box, device = self.plan.tiles[number].outer, self._encoder.device
-        known = self._cache.get(number)
-        if known is None:
+    def _deep_maps(self, index: int) -> list[RawMap]:
+        box, device = self.plan.tiles[index].outer, self._encoder.device
+        cached = self._cache.get(index)
+        if cached is None:
             deep = self._encoder.deep_maps(self.rgb, box, scales=self._scales)
-            self._cache.put(number, [one.map for one in deep])
+            self._cache.put(index, [raw.map for raw in deep])
         else:
-            infos = self._encoder.deep_infos(known, self._scales)
-            deep = [RawMap(info, 1.0, one.to(device)) for info, one in zip(infos, known, strict=True)]
+            infos = self._encoder.deep_infos(cached, self._scales)
+            deep = [RawMap(info, 1.0, feature_map.to(device)) for info, feature_map in zip(infos, cached, strict=True)]
         if self._given is not None:
-            self._counted.add(number)
+            self._counted.add(index)
         return deep
 
     def _statistics(self) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
@@ -199,6 +199,6 @@ class TiledStages:
 def _own_cells(raw: RawMap, tile: Tile, hw: tuple[int, int]) -> Tensor:
     """Cells (C, n) float32 of the tile's inner box that hold something of the picture."""
     stride, outer = raw.info.stride, tile.outer
-    own: Box = tile.inner.scaled(1 / stride).clipped(cells_inside(hw, stride))
-    rows, cols = own.moved(-round(outer.top / stride), -round(outer.left / stride)).slices
+    cells: Box = tile.inner.scaled(1 / stride).clipped(cells_inside(hw, stride))
+    rows, cols = cells.moved(-round(outer.top / stride), -round(outer.left / stride)).slices
     return raw.map[:, rows, cols].float().flatten(1)

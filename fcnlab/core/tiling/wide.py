@@ -103,39 +103,39 @@ class WidePicture:
         """Numbers of the tiles that nobody asked to encode."""
         return self._stages.waiting
 
-    def encode(self, number: int) -> None:
+    def encode(self, index: int) -> None:
         """Encode a tile ahead, unless it is in the cache, and make it ready while there is room."""
         if len(self._ready) < TILES_READY:
-            self.tile(number)
+            self.tile(index)
         else:
-            self._stages.encode_tile(number)
+            self._stages.encode_tile(index)
 
     def samples(self, rows: NDArray[np.float64], cols: NDArray[np.float64]) -> NDArray[np.float32]:
         """Standardised features (N, D) at float positions of the working picture; each is looked up once."""
-        places = list(zip(rows.tolist(), cols.tolist(), strict=True))
-        new = sorted(set(places) - self._samples.keys())
+        positions = list(zip(rows.tolist(), cols.tolist(), strict=True))
+        new = sorted(set(positions) - self._samples.keys())
         if new:
-            numbers = sorted({self.plan.at(*self._pixel(place)) for place in new})
-            at_hand = {number: self.tile(number).stages for number in numbers[:TILES_READY]}
-            found = self._stages.samples(*np.array(new).T, among=at_hand)
-            self._samples |= dict(zip(new, found, strict=True))
-        if not places:
+            indices = sorted({self.plan.at(*self._pixel(position)) for position in new})
+            at_hand = {index: self.tile(index).stages for index in indices[:TILES_READY]}
+            features = self._stages.samples(*np.array(new).T, among=at_hand)
+            self._samples |= dict(zip(new, features, strict=True))
+        if not positions:
             return self._stages.samples(rows, cols)
-        return np.stack([self._samples[place] for place in places])
+        return np.stack([self._samples[position] for position in positions])
 
-    def tile(self, number: int) -> Picture:
+    def tile(self, index: int) -> Picture:
         """A tile with what is around it, ready for clicks; encoded now if it never was."""
-        ready = self._ready.get(number)
+        ready = self._ready.get(index)
         if ready is None:
-            rows, cols = self.plan.tiles[number].outer.clipped(self.hw).slices
+            rows, cols = self.plan.tiles[index].outer.clipped(self.hw).slices
             rgb = np.ascontiguousarray(self.rgb[rows, cols])
-            ready = _lighter(prepare(rgb, self._stages.stages(number)), rgb)
-            self._ready[number] = ready
+            ready = _lighter(prepare(rgb, self._stages.stages(index)), rgb)
+            self._ready[index] = ready
         return ready
 
-    def _pixel(self, place: tuple[float, float]) -> tuple[int, int]:
+    def _pixel(self, position: tuple[float, float]) -> tuple[int, int]:
         """The pixel that holds a position, the nearest of the picture."""
-        row, col = (int(np.clip(at, 0, side - 1)) for at, side in zip(place, self.hw, strict=True))
+        row, col = (int(np.clip(at, 0, side - 1)) for at, side in zip(position, self.hw, strict=True))
         return row, col
 
     def missing(self, clicks: Clicks) -> tuple[int, ...]:
@@ -156,7 +156,7 @@ class WidePicture:
 
     def segment(
         self,
-        number: int,
+        index: int,
         head: Head,
         clicks: Clicks,
         spec: LearnerSpec,
@@ -165,22 +165,26 @@ class WidePicture:
         mark: Mark = unmarked,
     ) -> tuple[Box, Segmentation]:
         """The inner box of a tile and its mask; objects are kept whole by whoever sees the whole."""
-        inner, outer = (one.clipped(self.hw) for one in (self.plan.tiles[number].inner, self.plan.tiles[number].outer))
+        inner, outer = (box.clipped(self.hw) for box in (self.plan.tiles[index].inner, self.plan.tiles[index].outer))
         rows, cols = clicks.pixels_on(self.hw)
         inside = (rows >= outer.top) & (rows < outer.bottom) & (cols >= outer.left) & (cols < outer.right)
-        own = Clicks(
+        tile_clicks = Clicks(
             rows[inside] - outer.top,
             cols[inside] - outer.left,
             clicks.class_ids[inside],
             outer.hw,
             clicks.weights[inside],
         )
-        tile = self.tile(number)
+        tile = self.tile(index)
         mark("encode")
-        found = segment(tile, head, own, replace(spec, object_mode=False), background=background, mark=mark)
+        segmentation = segment(
+            tile, head, tile_clicks, replace(spec, object_mode=False), background=background, mark=mark
+        )
         kept = inner.moved(-outer.top, -outer.left).slices
         return inner, replace(
-            found, probabilities=found.probabilities[(slice(None), *kept)], class_map=found.class_map[kept]
+            segmentation,
+            probabilities=segmentation.probabilities[(slice(None), *kept)],
+            class_map=segmentation.class_map[kept],
         )
 
 

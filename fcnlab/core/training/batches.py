@@ -68,7 +68,7 @@ class Batch:
     def to(self, device: str) -> Batch:
         """The same on another device."""
         parts = (self.rgb, self.images, self.rows, self.cols, self.classes, self.weights)
-        return Batch(*(one.to(device) for one in parts))
+        return Batch(*(tensor.to(device) for tensor in parts))
 
 
 def weighted(pictures: Sequence[LabelledPicture], class_weight: str) -> list[LabelledPicture]:
@@ -76,30 +76,34 @@ def weighted(pictures: Sequence[LabelledPicture], class_weight: str) -> list[Lab
 
     Balanced over all pictures, not over each batch, where a rare class would have one point or none.
     """
-    classes = np.concatenate([one.classes for one in pictures])
-    weights = np.concatenate([one.weights for one in pictures])
-    present = tuple(int(one) for one in np.unique(classes[weights > 0]))
+    classes = np.concatenate([picture.classes for picture in pictures])
+    weights = np.concatenate([picture.weights for picture in pictures])
+    present = tuple(int(class_id) for class_id in np.unique(classes[weights > 0]))
     shares = (point_weights(classes, weights, present, class_weight) * len(weights)).astype(np.float32)
-    parts = np.split(shares, np.cumsum([len(one.weights) for one in pictures])[:-1])
-    return [replace(one, weights=part) for one, part in zip(pictures, parts, strict=True)]
+    parts = np.split(shares, np.cumsum([len(picture.weights) for picture in pictures])[:-1])
+    return [replace(picture, weights=part) for picture, part in zip(pictures, parts, strict=True)]
 
 
 def collated(
     pictures: Sequence[LabelledPicture], spec: TrainingSpec, rng: np.random.Generator | None, *, device: str
 ) -> Batch:
     """A batch of pictures, each changed at random; with no generator they are taken as they are."""
-    seen = [_seen(one, spec, rng) for one in pictures]
+    seen = [_seen(picture, spec, rng) for picture in pictures]
     height, width = (max(rgb.shape[axis] for rgb, *_ in seen) for axis in (1, 2))
     canvas = torch.full((len(seen), 3, height, width), GREY).contiguous(memory_format=torch.channels_last)
-    for place, (rgb, *_) in enumerate(seen):
-        canvas[place, :, : rgb.shape[1], : rgb.shape[2]] = rgb
+    for index, (rgb, *_) in enumerate(seen):
+        canvas[index, :, : rgb.shape[1], : rgb.shape[2]] = rgb
     return Batch(
         canvas,
-        torch.from_numpy(np.repeat(np.arange(len(seen)), [len(numbers) for *_, numbers in seen])),
+        torch.from_numpy(np.repeat(np.arange(len(seen)), [len(kept) for *_, kept in seen])),
         torch.from_numpy(np.concatenate([rows for _, rows, _, _ in seen])),
         torch.from_numpy(np.concatenate([cols for _, _, cols, _ in seen])),
-        torch.from_numpy(np.concatenate([one.classes[part[3]] for one, part in zip(pictures, seen, strict=True)])),
-        torch.from_numpy(np.concatenate([one.weights[part[3]] for one, part in zip(pictures, seen, strict=True)])),
+        torch.from_numpy(
+            np.concatenate([picture.classes[part[3]] for picture, part in zip(pictures, seen, strict=True)])
+        ),
+        torch.from_numpy(
+            np.concatenate([picture.weights[part[3]] for picture, part in zip(pictures, seen, strict=True)])
+        ),
     ).to(device)
 
 
@@ -111,15 +115,15 @@ Seen = tuple[Tensor, Positions, Positions, NDArray[np.intp]]
 def _seen(picture: LabelledPicture, spec: TrainingSpec, rng: np.random.Generator | None) -> Seen:
     pixels = torch.from_numpy(np.array(picture.read()))
     rgb = pixels.permute(2, 0, 1).float() / 255
-    rows, cols, numbers = picture.rows, picture.cols, np.arange(len(picture.rows))
+    rows, cols, kept = picture.rows, picture.cols, np.arange(len(picture.rows))
     if rng is None:
-        return rgb, rows, cols, numbers
+        return rgb, rows, cols, kept
     rgb, rows, cols = cut_out(rgb, rows, cols, spec.crop, rng)
     inside = _inside(rows, cols, rgb)  # what was cut off must not come back by a turn: its pixels are gone
-    rows, cols, numbers = rows[inside], cols[inside], numbers[inside]
+    rows, cols, kept = rows[inside], cols[inside], kept[inside]
     rgb, rows, cols = turned(rgb, rows, cols, spec, rng)
     inside = _inside(rows, cols, rgb)
-    return recoloured(rgb, spec.colour, rng), rows[inside], cols[inside], numbers[inside]
+    return recoloured(rgb, spec.colour, rng), rows[inside], cols[inside], kept[inside]
 
 
 def cut_out(
@@ -151,10 +155,10 @@ def turned(
         angle = float(rng.uniform(-spec.rotate, spec.rotate))
         zoom = float(np.exp(rng.uniform(-1, 1) * np.log(spec.scale)))
         slack = [abs(zoom - 1) * side / 2 for side in (hw[1], hw[0])]
-        shift = [float(rng.uniform(-one, one)) for one in slack]
+        shift = [float(rng.uniform(-limit, limit)) for limit in slack]
         # torchvision moves key points in coordinates whose pixel centres lie at halves
-        places = tv_tensors.KeyPoints(np.stack([cols, rows], axis=1) + 0.5, canvas_size=hw)
-        moved = v2.affine(places, angle=angle, translate=shift, scale=zoom, shear=[0.0])
+        key_points = tv_tensors.KeyPoints(np.stack([cols, rows], axis=1) + 0.5, canvas_size=hw)
+        moved = v2.affine(key_points, angle=angle, translate=shift, scale=zoom, shear=[0.0])
         new_cols, new_rows = (np.asarray(moved, np.float32) - np.float32(0.5)).T
         if _inside(new_rows, new_cols, rgb).any():
             bilinear = v2.InterpolationMode.BILINEAR

@@ -32,13 +32,13 @@ def sampled_points(mask: NDArray[np.uint8], count: int, *, rng: np.random.Genera
     if not present or count <= 0:
         return []
     inner = _inner(mask)
-    found = {class_id: _drawn(mask, inner, class_id, count, rng) for class_id in present}
-    shares = _shares({class_id: len(places) for class_id, places in found.items()}, count)
+    drawn = {class_id: _drawn(mask, inner, class_id, count, rng) for class_id in present}
+    shares = _shares({class_id: len(pixels) for class_id, pixels in drawn.items()}, count)
     width = mask.shape[1]
     points = [
-        Point(int(place) // width, int(place) % width, class_id)
-        for class_id, places in found.items()
-        for place in places[: shares[class_id]]
+        Point(int(pixel) // width, int(pixel) % width, class_id)
+        for class_id, pixels in drawn.items()
+        for pixel in pixels[: shares[class_id]]
     ]
     return sorted(points)
 
@@ -75,8 +75,8 @@ def _some(wanted: NDArray[np.bool_], count: int, rng: np.random.Generator) -> ND
         tried = _tried(wanted, count, rng)
         if len(tried) == count:
             return tried
-    places = np.flatnonzero(wanted)
-    return np.asarray(rng.choice(places, min(count, len(places)), replace=False), np.int64)
+    pixels = np.flatnonzero(wanted)
+    return np.asarray(rng.choice(pixels, min(count, len(pixels)), replace=False), np.int64)
 
 
 def _tried(wanted: NDArray[np.bool_], count: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -91,7 +91,7 @@ def _shares(available: dict[int, int], count: int) -> dict[int, int]:
     """How many of each class, as equal as what there is allows; the lowest ids get what cannot be divided."""
     shares: dict[int, int] = {}
     left = count
-    for done, class_id in enumerate(sorted(available, key=lambda one: (available[one], one))):
+    for done, class_id in enumerate(sorted(available, key=lambda class_id: (available[class_id], class_id))):
         share = left // (len(available) - done)
         shares[class_id] = min(available[class_id], share)
         left -= shares[class_id]

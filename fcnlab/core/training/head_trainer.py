@@ -72,31 +72,31 @@ class HeadTrainer:
         """
         started = self._now()
         judges, learned = held_out(), pictures()
-        self._judges = join_samples([self._sampled(one) for one in judges]) if judges else None
+        self._judges = join_samples([self._sampled(picture) for picture in judges]) if judges else None
         order = np.random.default_rng(self._training.seed).permutation(len(learned))
         parts = np.array_split(order, min(PARTS, len(order)))
         samples: dict[int, Samples] = {}
         best = -1.0
-        for number, part in enumerate(parts, start=1):
-            samples |= {int(place): self._sampled(learned[place]) for place in part}
-            known = join_samples([samples[place] for place in sorted(samples)])
-            if len(np.unique(known.class_ids)) < 2:
+        for epoch, part in enumerate(parts, start=1):
+            samples |= {int(index): self._sampled(learned[index]) for index in part}
+            joined = join_samples([samples[index] for index in sorted(samples)])
+            if len(np.unique(joined.class_ids)) < 2:
                 continue
-            head = fit_head(known, class_weight=self._training.class_weight, regularisation=CAUTION)
+            head = fit_head(joined, class_weight=self._training.class_weight, regularisation=CAUTION)
             self._network.set_linear(head)
-            step = self._step(number, len(parts) + 1, known, self._now() - started, len(samples))
+            step = self._step(epoch, len(parts) + 1, joined, self._now() - started, len(samples))
             best = max(best, _accuracy(step.score))
             yield step
-        classes = np.unique(known.class_ids)
+        classes = np.unique(joined.class_ids)
         if len(classes) < 2:
-            raise NoPoints(missing_message(tuple(self._class_ids[one] for one in classes)))
+            raise NoPoints(missing_message(tuple(self._class_ids[index] for index in classes)))
         self._network.set_larger(
-            fit_ensemble(known, class_weight=self._training.class_weight, seed=self._training.seed)
+            fit_ensemble(joined, class_weight=self._training.class_weight, seed=self._training.seed)
         )
         self._network.is_larger.fill_(1)
-        last = self._step(len(parts) + 1, len(parts) + 1, known, self._now() - started, len(samples))
+        last = self._step(len(parts) + 1, len(parts) + 1, joined, self._now() - started, len(samples))
         linear = _accuracy(step.score)
-        is_better = len(known.class_ids) >= LARGER_FROM if last.score is None else _accuracy(last.score) >= linear
+        is_better = len(joined.class_ids) >= LARGER_FROM if last.score is None else _accuracy(last.score) >= linear
         self._network.is_larger.fill_(int(is_better))
         self._kept = KeptEpoch(
             epoch=last.epoch if is_better else last.epoch - 1,
@@ -129,12 +129,12 @@ class HeadTrainer:
         rows, cols = picture.rows.astype(np.float64), picture.cols.astype(np.float64)
         return Samples(samples_at(stages, rows, cols), picture.classes, picture.weights)
 
-    def _step(self, epoch: int, epochs: int, known: Samples, seconds: float, n_seen: int) -> TrainingProgress:
+    def _step(self, epoch: int, epochs: int, samples: Samples, seconds: float, n_seen: int) -> TrainingProgress:
         """How far it has come with the head that speaks just now."""
-        logits = log_softmax(self._network.logits_of(known.features).astype(np.float64), axis=1)
-        present = tuple(int(one) for one in np.unique(known.class_ids))
-        shares = point_weights(known.class_ids, known.weights, present, self._training.class_weight)
-        loss = -float((shares * logits[np.arange(len(logits)), known.class_ids]).sum())
+        logits = log_softmax(self._network.logits_of(samples.features).astype(np.float64), axis=1)
+        present = tuple(int(class_index) for class_index in np.unique(samples.class_ids))
+        shares = point_weights(samples.class_ids, samples.weights, present, self._training.class_weight)
+        loss = -float((shares * logits[np.arange(len(logits)), samples.class_ids]).sum())
         return TrainingProgress(
             epoch,
             epochs,
@@ -150,8 +150,8 @@ class HeadTrainer:
     def _score(self) -> PointScore | None:
         if self._judges is None:
             return None
-        found = self._network.logits_of(self._judges.features).argmax(axis=1)
-        return score_of(found, self._judges.class_ids, class_ids=self._class_ids)
+        predicted = self._network.logits_of(self._judges.features).argmax(axis=1)
+        return score_of(predicted, self._judges.class_ids, class_ids=self._class_ids)
 
 
 def _accuracy(score: Score | None) -> float:

@@ -186,12 +186,12 @@ class FineTuning:
         order, size, before = rng.permutation(len(pictures)), self.spec.batch_size, self.tally
         n_steps = math.ceil(len(order) / size)
         losses = []
-        for number in range(n_steps):
+        for step in range(n_steps):
             seconds = before.seconds + self._now() - started
-            if number and self.spec.minutes and seconds >= self.spec.minutes * 60:
+            if step and self.spec.minutes and seconds >= self.spec.minutes * 60:
                 break
-            self._set_rate(before.epoch + number / n_steps, seconds)
-            chosen = [pictures[place] for place in order[number * size : (number + 1) * size]]
+            self._set_rate(before.epoch + step / n_steps, seconds)
+            chosen = [pictures[index] for index in order[step * size : (step + 1) * size]]
             losses.append(self._step(self._objective.batch(chosen, rng)))
         self.tally = replace(before, steps=before.steps + len(losses))
         return float(np.mean(losses)), min(len(order), len(losses) * size)
@@ -204,7 +204,9 @@ class FineTuning:
         scaled: Tensor = self._scaler.scale(loss)
         scaled.backward()  # type: ignore[no-untyped-call]
         self._scaler.unscale_(self.optimiser)
-        nn.utils.clip_grad_norm_([one for one in self.network.parameters() if one.requires_grad], self.spec.clip)
+        nn.utils.clip_grad_norm_(
+            [parameter for parameter in self.network.parameters() if parameter.requires_grad], self.spec.clip
+        )
         self._scaler.step(self.optimiser)
         self._scaler.update()
         self.average.update_parameters(self.network)
@@ -246,17 +248,17 @@ def rate_factor(done: float, warmup: float) -> float:
 
 def _names_of(pictures: Sequence[LabelledPicture]) -> tuple[tuple[str, int], ...]:
     """Tells sets of held-out pictures apart."""
-    return tuple((one.image, len(one.classes)) for one in pictures)
+    return tuple((picture.image, len(picture.classes)) for picture in pictures)
 
 
 def _groups(network: PointNetwork, spec: TrainingSpec) -> list[dict[str, object]]:
     """Parameters with their highest rates: what came trained learns slower; biases and norms do not decay."""
     groups: list[dict[str, object]] = []
     for parameters, factor in ((network.encoder_parameters(), spec.encoder_rate), (network.decoder_parameters(), 1.0)):
-        learning = [one for one in parameters if one.requires_grad]
+        learning = [parameter for parameter in parameters if parameter.requires_grad]
         for chosen, decay in (
-            ([one for one in learning if one.ndim > 1], spec.weight_decay),
-            ([one for one in learning if one.ndim <= 1], 0.0),
+            ([parameter for parameter in learning if parameter.ndim > 1], spec.weight_decay),
+            ([parameter for parameter in learning if parameter.ndim <= 1], 0.0),
         ):
             if chosen:
                 groups.append({"params": chosen, "weight_decay": decay, "highest": spec.learning_rate * factor})

@@ -149,13 +149,13 @@ def score_tiles(
     for tile in tile_plan(hw, step=TILE_STEP, side=TILE_SIDE).tiles:
         inner, outer = tile.inner.clipped(hw), tile.inner.grown(aligned, hw)
         around = outer.grown(SEEN_PX, hw)
-        found = _scores(network, np.ascontiguousarray(seen[around.slices]), device)
-        yield inner, outer, found[(slice(None), *outer.moved(-around.top, -around.left).slices)]
+        scores = _scores(network, np.ascontiguousarray(seen[around.slices]), device)
+        yield inner, outer, scores[(slice(None), *outer.moved(-around.top, -around.left).slices)]
 
 
 def sees_locally(network: PointNetwork) -> bool:
     """Whether this is an FCN, and no pixel of its answer depends on the whole picture, as by GroupNorm."""
-    names = [type(one).__name__ for one in network.modules()]
+    names = [type(module).__name__ for module in network.modules()]
     is_fcn = network.spec.network.value.startswith("fcn")
     return is_fcn and not any(name.startswith(SEES_THE_WHOLE) for name in names)
 
@@ -170,7 +170,7 @@ def _scores(network: PointNetwork, seen: NDArray[np.uint8], device: str) -> NDAr
 
 def network_to_arrays(model: NetworkModel) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """(arrays, spec) for a checkpoint."""
-    arrays = {name: one.detach().cpu().contiguous().numpy() for name, one in model.network.state_dict().items()}
+    arrays = {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in model.network.state_dict().items()}
     score = None if model.score is None else score_to_plain(model.score)
     if score is not None:
         score["per_class"] = [[int(class_id), share] for class_id, share in score["per_class"].items()]
@@ -207,7 +207,7 @@ def network_from_arrays(
         network_spec = NetworkSpec.from_dict(spec["network"])
         parts = None if network_spec.encoder == SCRATCH else encoder(network_spec.encoder)
         network = build_network(network_spec, parts)
-        network.load_state_dict({name: torch.from_numpy(one) for name, one in arrays.items()})
+        network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
         classes = tuple((int(class_id), str(name)) for class_id, name in spec["classes"])
         score = spec["score"]
         if score is not None:

@@ -45,17 +45,21 @@ class ChosenNetwork:
 
     def clicks_of(self, image: str, image_hw: tuple[int, int]) -> Clicks:
         """The clicks on an image; none when nobody clicked it."""
-        known = self.clicks.get(image)
-        return known if known is not None and known.image_hw == image_hw else canonical_clicks([], image_hw)
+        image_clicks = self.clicks.get(image)
+        return (
+            image_clicks
+            if image_clicks is not None and image_clicks.image_hw == image_hw
+            else canonical_clicks([], image_hw)
+        )
 
     def look(self, working: NDArray[np.uint8], probabilities: NDArray[np.floating]) -> Look:
         """What it makes of a working picture (H, W, 3) uint8, given its probabilities (K, h, w)."""
         return look_at(working, probabilities, self.model.class_ids, self.spec, used=self.used)
 
-    def segment(self, look: Look, clicks: Clicks) -> Segmentation:
+    def segment(self, output: Look, clicks: Clicks) -> Segmentation:
         """The mask of a picture; clicks are obeyed as those of the instant learner are."""
         return segment_from_probabilities(
-            look.class_ids, look.probabilities, clicks, look.lab, self.spec, background=self.background
+            output.class_ids, output.probabilities, clicks, output.lab, self.spec, background=self.background
         )
 
 
@@ -93,9 +97,9 @@ def in_use(
         InvalidClasses: fewer than two of them are in use.
     """
     kept = kept_places(class_ids, used)
-    found = probabilities[kept].astype(np.float32)
-    found /= np.maximum(found.sum(axis=0), 1e-6)
-    return tuple(class_ids[place] for place in kept), found
+    used_probabilities = probabilities[kept].astype(np.float32)
+    used_probabilities /= np.maximum(used_probabilities.sum(axis=0), 1e-6)
+    return tuple(class_ids[index] for index in kept), used_probabilities
 
 
 def look_at(
@@ -118,9 +122,9 @@ def look_at(
     Raises:
         InvalidClasses: fewer than two classes of the network are in use.
     """
-    ids, known = in_use(class_ids, probabilities, used)
+    ids, used_probabilities = in_use(class_ids, probabilities, used)
     height, width = rgb.shape[:2]
-    maps = known[1:] if len(known) == 2 else known
+    maps = used_probabilities[1:] if len(used_probabilities) == 2 else used_probabilities
     if is_large((height, width)):
         return Look(ids, _in_rows(rgb, maps, spec), LazyLab(rgb))
     if spec.refine:
@@ -128,8 +132,8 @@ def look_at(
         maps = np.clip(guided_filter(maps, make_guide(grey)), 0, 1)
     elif maps.shape[1:] != (height, width):
         method = cv2.INTER_LINEAR if maps.shape[1] < height else cv2.INTER_AREA
-        maps = np.stack([cv2.resize(one, (width, height), interpolation=method) for one in maps])
-    if len(known) == 2:
+        maps = np.stack([cv2.resize(class_map, (width, height), interpolation=method) for class_map in maps])
+    if len(used_probabilities) == 2:
         maps = np.concatenate([1 - maps, maps])
     return Look(ids, maps / np.maximum(maps.sum(axis=0), 1e-6), lab_image(rgb))
 
@@ -158,8 +162,10 @@ def rough_look(
     Raises:
         InvalidClasses: fewer than two classes of the network are in use.
     """
-    _, known = in_use(class_ids, probabilities, used)
+    _, used_probabilities = in_use(class_ids, probabilities, used)
     height, width = (-(-side // GRID) for side in working_hw)
-    if known.shape[1] <= height:
-        return known
-    return np.stack([cv2.resize(one, (width, height), interpolation=cv2.INTER_AREA) for one in known])
+    if used_probabilities.shape[1] <= height:
+        return used_probabilities
+    return np.stack(
+        [cv2.resize(class_map, (width, height), interpolation=cv2.INTER_AREA) for class_map in used_probabilities]
+    )

@@ -27,8 +27,8 @@ def confusion(truth: NDArray[np.uint8], prediction: NDArray[np.uint8], n_classes
     rows = max(1, COUNTED_AT_ONCE // max(1, truth.shape[1]))
     for start in range(0, truth.shape[0], rows):
         part = truth[start : start + rows]
-        known = part != IGNORE
-        pairs = part[known].astype(np.int64) * n_classes + prediction[start : start + rows][known]
+        is_labelled = part != IGNORE
+        pairs = part[is_labelled].astype(np.int64) * n_classes + prediction[start : start + rows][is_labelled]
         counts += np.bincount(pairs, minlength=counts.size)
     return counts.reshape(n_classes, n_classes)
 
@@ -43,10 +43,10 @@ def iou_per_class(counts: NDArray[np.int64]) -> NDArray[np.float64]:
 
 def object_iou(truth: NDArray[np.uint8], prediction: NDArray[np.uint8], *, background: int = 0) -> float:
     """IoU of everything that is not background."""
-    known = truth != IGNORE
-    wanted, found = (truth != background) & known, (prediction != background) & known
-    union = int((wanted | found).sum())
-    return float((wanted & found).sum() / union) if union else 1.0
+    is_labelled = truth != IGNORE
+    wanted, predicted = (truth != background) & is_labelled, (prediction != background) & is_labelled
+    union = int((wanted | predicted).sum())
+    return float((wanted & predicted).sum() / union) if union else 1.0
 
 
 def mask_score(truth: NDArray[np.uint8], prediction: NDArray[np.uint8], *, n_classes: int) -> float:
@@ -70,15 +70,15 @@ def logits_of(
     """Logits (N, K) float32 at the points of all pictures, and the classes (N,) they were labelled as."""
     was_training = network.training
     network.eval()
-    found, classes = [], []
+    logits, classes = [], []
     for picture in pictures:
         batch = collated([picture], AS_IT_IS, None, device=device)
-        found.append(network.logits_at(batch.rgb, batch.images, batch.rows, batch.cols).float().cpu().numpy())
+        logits.append(network.logits_at(batch.rgb, batch.images, batch.rows, batch.cols).float().cpu().numpy())
         classes.append(picture.classes)
     network.train(was_training)
-    if not found:
+    if not logits:
         return np.zeros((0, network.spec.n_classes), np.float32), np.zeros(0, np.int64)
-    return np.concatenate(found), np.concatenate(classes)
+    return np.concatenate(logits), np.concatenate(classes)
 
 
 def score_points(
@@ -89,7 +89,7 @@ def score_points(
     return score_of(logits.argmax(axis=1), classes, class_ids=class_ids) if len(classes) else None
 
 
-def score_of(found: NDArray[np.intp], classes: NDArray[np.int64], *, class_ids: Sequence[int]) -> PointScore:
+def score_of(predicted: NDArray[np.intp], classes: NDArray[np.int64], *, class_ids: Sequence[int]) -> PointScore:
     """Accuracy with every class counting alike, and its 95 % interval.
 
     The interval takes the points for independent and adds two right and two wrong ones to every class (Agresti and
@@ -101,10 +101,10 @@ def score_of(found: NDArray[np.intp], classes: NDArray[np.int64], *, class_ids: 
     """
     shares: dict[int, float] = {}
     variance = 0.0
-    for place in np.unique(classes):
-        of_class = classes == place
-        n, right = int(of_class.sum()), int((found[of_class] == place).sum())
-        shares[int(class_ids[place])] = right / n
+    for class_index in np.unique(classes):
+        of_class = classes == class_index
+        n, right = int(of_class.sum()), int((predicted[of_class] == class_index).sum())
+        shares[int(class_ids[class_index])] = right / n
         careful = (right + 2) / (n + 4)
         variance += careful * (1 - careful) / (n + 4)
     accuracy = sum(shares.values()) / len(shares)
@@ -131,9 +131,9 @@ def temperature_of(logits: NDArray[np.float32], classes: NDArray[np.int64]) -> f
 
     def loss(log_temperature: float) -> float:
         scores = log_softmax(logits.astype(np.float64) / math.exp(log_temperature), axis=1)
-        own = scores[np.arange(n), classes]
-        others = (scores.sum(axis=1) - own) / max(1, n_classes - 1)
-        return float(-((1 - doubt) * own + doubt * others).mean())
+        labelled_scores = scores[np.arange(n), classes]
+        others = (scores.sum(axis=1) - labelled_scores) / max(1, n_classes - 1)
+        return float(-((1 - doubt) * labelled_scores + doubt * others).mean())
 
-    found = minimize_scalar(loss, bounds=(math.log(COOLEST), math.log(HOTTEST)), method="bounded")
-    return float(math.exp(found.x))
+    minimum = minimize_scalar(loss, bounds=(math.log(COOLEST), math.log(HOTTEST)), method="bounded")
+    return float(math.exp(minimum.x))

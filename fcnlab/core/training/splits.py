@@ -26,19 +26,19 @@ def look(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(small / max(float(np.linalg.norm(small)), 1e-6), np.float32)
 
 
-def groups_alike(looks: Sequence[NDArray[np.float32]]) -> list[list[int]]:
+def groups_alike(descriptors: Sequence[NDArray[np.float32]]) -> list[list[int]]:
     """Groups of image numbers that look alike, directly or through others; each in order of its first image.
 
     Compared in blocks of rows, so that memory grows with the images and not with their pairs.
     """
-    if not looks:
+    if not descriptors:
         return []
-    table = np.stack(looks)
+    table = np.stack(descriptors)
     blocks = [csr_array(table[start : start + BLOCK] @ table.T > ALIKE) for start in range(0, len(table), BLOCK)]
     _, group = connected_components(vstack(blocks), directed=False)
     groups: dict[int, list[int]] = {}
-    for number, label in enumerate(group.tolist()):
-        groups.setdefault(label, []).append(number)
+    for image, label in enumerate(group.tolist()):
+        groups.setdefault(label, []).append(image)
     return list(groups.values())
 
 
@@ -65,11 +65,11 @@ def held_out(
         return frozenset()
     left = np.bincount(np.concatenate(list(classes)))
     chosen: set[int] = set()
-    for place in rng.permutation(len(groups)):
-        group = groups[place]
+    for index in rng.permutation(len(groups)):
+        group = groups[index]
         if len(chosen) >= wanted:
             break
-        taken = np.bincount(np.concatenate([classes[number] for number in group]), minlength=len(left))
+        taken = np.bincount(np.concatenate([classes[image] for image in group]), minlength=len(left))
         if len(chosen) + len(group) > 1.5 * wanted or ((left > 0) & (left - taken <= 0)).any():
             continue
         left = left - taken
@@ -93,12 +93,12 @@ def shared_out(
     parts = np.zeros(n_images, np.int64)
     wanted = np.asarray(shares, np.float64) * n_images
     given = np.zeros(len(wanted))
-    drawn = [groups[place] for place in rng.permutation(len(groups))]
+    drawn = [groups[index] for index in rng.permutation(len(groups))]
     dealt = sorted(drawn, key=len, reverse=True)
-    for number, group in enumerate(dealt):
+    for index, group in enumerate(dealt):
         empty = (given == 0) & (wanted > 0)
         lack = wanted - given
-        if len(dealt) - number <= empty.sum():  # the last groups go to parts that would stay empty
+        if len(dealt) - index <= empty.sum():  # the last groups go to parts that would stay empty
             lack = np.where(empty, lack, -np.inf)
         part = int(lack.argmax())
         parts[list(group)] = part

@@ -32,10 +32,10 @@ def snapshot(training: FineTuning) -> tuple[dict[str, NDArray[Any]], dict[str, A
     """(arrays, plain values) of a training between two epochs."""
     arrays: dict[str, NDArray[Any]] = {}
     for name, module in (("network", training.network), ("average", training.average), ("best", training.best)):
-        arrays |= {f"{name}.{key}": _array(one) for key, one in module.state_dict().items()}
+        arrays |= {f"{name}.{key}": _array(tensor) for key, tensor in module.state_dict().items()}
     optimiser = training.optimiser.state_dict()
-    for number, state in optimiser["state"].items():
-        arrays |= {f"adam.{number}.{key}": _array(torch.as_tensor(one)) for key, one in state.items()}
+    for index, state in optimiser["state"].items():
+        arrays |= {f"adam.{index}.{key}": _array(torch.as_tensor(value)) for key, value in state.items()}
     tally = asdict(training.tally)
     for name in MERITS:
         if not np.isfinite(tally[name]):
@@ -52,12 +52,12 @@ def restore(training: FineTuning, arrays: dict[str, NDArray[Any]], values: dict[
     if values["network"] != training.network.spec.to_dict():
         raise ValueError("it is of another network")
     for name, module in (("network", training.network), ("average", training.average), ("best", training.best)):
-        module.load_state_dict({key: torch.from_numpy(one) for key, one in _below(arrays, name).items()})
+        module.load_state_dict({key: torch.from_numpy(array) for key, array in _below(arrays, name).items()})
     state = training.optimiser.state_dict()
     state["state"] = {}
-    for key, one in _below(arrays, "adam").items():
-        number, _, field = key.partition(".")
-        state["state"].setdefault(int(number), {})[field] = torch.from_numpy(one)
+    for key, array in _below(arrays, "adam").items():
+        index, _, field = key.partition(".")
+        state["state"].setdefault(int(index), {})[field] = torch.from_numpy(array)
     training.optimiser.load_state_dict(state)
     tally = {"kept": values["tally"]["epoch"], **values["tally"]}  # of versions that did not say which is kept
     training.tally = Tally(**tally | {name: float(tally[name]) for name in MERITS if name in tally})
@@ -65,7 +65,7 @@ def restore(training: FineTuning, arrays: dict[str, NDArray[Any]], values: dict[
 
 def _below(arrays: dict[str, NDArray[Any]], name: str) -> dict[str, NDArray[Any]]:
     start = f"{name}."
-    return {key.removeprefix(start): one for key, one in arrays.items() if key.startswith(start)}
+    return {key.removeprefix(start): array for key, array in arrays.items() if key.startswith(start)}
 
 
 def _array(tensor: Tensor) -> NDArray[Any]:
@@ -286,14 +286,14 @@ def start_from_head(network: Fcn, pictures: Sequence[LabelledPicture], *, device
     with torch.no_grad():
         for picture in pictures:
             batch = collated([picture], AS_IT_IS, None, device=device)
-            found = network.features_at(batch.rgb, batch.images, batch.rows, batch.cols)
-            features.append(found.float().cpu().numpy())
+            batch_features = network.features_at(batch.rgb, batch.images, batch.rows, batch.cols)
+            features.append(batch_features.float().cpu().numpy())
     table = np.concatenate(features)
     mean, deviation = table.mean(axis=0), table.std(axis=0)
     loudness = np.concatenate([np.full(channels, channels**-0.5) for _, channels in network.feature_order])
     scale = np.where(deviation > 1e-6, loudness / np.maximum(deviation, 1e-6), 0).astype(np.float32)
-    classes = np.concatenate([one.classes for one in pictures])
-    samples = Samples((table - mean) * scale, classes, np.concatenate([one.weights for one in pictures]))
+    classes = np.concatenate([picture.classes for picture in pictures])
+    samples = Samples((table - mean) * scale, classes, np.concatenate([picture.weights for picture in pictures]))
     head = fit_head(samples, regularisation=HEAD_CAUTION)
     weights = np.zeros((network.spec.n_classes, table.shape[1]), np.float32)
     bias = np.zeros(network.spec.n_classes, np.float32)

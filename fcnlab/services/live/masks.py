@@ -67,7 +67,7 @@ def save_model(lab: Lab, learner: ProjectLearner) -> SavedModel:
             project_id=project.id,
             learner=project.learner,
             point_set_hash=points,
-            n_points=sum(len(labelled.clicks) for labelled in model.lessons),
+            n_points=sum(len(labelled.clicks) for labelled in model.samples),
             checkpoint=name,
             milliseconds=milliseconds,
             now=lab.clock(),

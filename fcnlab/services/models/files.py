@@ -154,4 +154,4 @@ def with_class_ids(content: Content, class_ids: tuple[int, ...]) -> Content:
         calibration = None if content.calibration is None else content.calibration.renamed(new_ids)
         return replace(content, classes=classes, background=background, calibration=calibration)
     head = replace(content.head, class_ids=class_ids)
-    return replace(content, classes=classes, background=background, head=head, lessons=())
+    return replace(content, classes=classes, background=background, head=head, samples=())

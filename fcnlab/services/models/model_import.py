@@ -103,7 +103,7 @@ def _draft_of(content: Content, path: Path, *, name: str, labeller: str, project
         new_ids = {old: new for (old, _), (new, _, _) in zip(scored_classes(content), classes, strict=True)}
         per_class = {new_ids[old]: share for old, share in score.per_class.items() if old in new_ids}
         score = replace(score, per_class=per_class)
-    labelled = () if isinstance(content, NetworkModel) else content.lessons
+    labelled = () if isinstance(content, NetworkModel) else content.samples
     return ModelDraft(
         name=name,
         kind=ModelKind.NETWORK if is_network else ModelKind.INSTANT,

@@ -45,7 +45,7 @@ from fcnlab.storage.database.repository_projects import NOTHING_READ, changed_si
 def training_accuracy(model: Model) -> float:
     """Share of clicked pixels that the head alone, before any refinement, gives the class they were clicked as."""
     right, total = 0, 0
-    for labelled in model.lessons:
+    for labelled in model.samples:
         clicked = labelled.samples.clicked
         if not len(clicked.class_ids):
             continue
