@@ -192,8 +192,8 @@ def storage_explained(file: str | os.PathLike[str] = "", *, outcome: str = "") -
     try:
         yield
     except OSError as failure:
-        known = failure if isinstance(failure, StorageFull) else None
-        if failure.errno not in WITHOUT_ROOM or (known is not None and not outcome):
+        explained = failure if isinstance(failure, StorageFull) else None
+        if failure.errno not in WITHOUT_ROOM or (explained is not None and not outcome):
             raise
-        name = known.file if known is not None else os.fspath(file) or failure.filename or "a file"
+        name = explained.file if explained is not None else os.fspath(file) or failure.filename or "a file"
         raise StorageFull(failure.errno, file=str(name), outcome=outcome or NOTHING_ELSE) from failure

@@ -94,14 +94,14 @@ class ComparisonSpec:
         """How each network is trained, once for each. Raises InvalidSetting for values out of bounds."""
         return tuple(
             replace(
-                counting_training(Objective(one)),
+                counting_training(Objective(objective)),
                 epochs=NO_EPOCH_LIMIT,
                 minutes=self.minutes,
                 holdout=self.holdout,
                 seed=self.seed,
                 magnification=self.magnification,
             )
-            for one in self.objectives
+            for objective in self.objectives
         ) or (self.training_spec(),)
 
     def training_spec(self) -> TrainingSpec:
@@ -131,13 +131,15 @@ class ComparisonSpec:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `from_dict` is the inverse."""
         plain = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-        return {**plain, "networks": [one.to_dict() for one in self.networks]}
+        return {**plain, "networks": [network.to_dict() for network in self.networks]}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """The spec that `to_dict` wrote."""
-        plain: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in values.items()}
-        return cls(**plain | {"networks": tuple(NetworkSpec.from_dict(one) for one in values["networks"])})
+        plain: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+        }
+        return cls(**plain | {"networks": tuple(NetworkSpec.from_dict(network) for network in values["networks"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,13 +266,13 @@ class Participant:
 
 def timing_in_words(results: Sequence[Measured]) -> str:
     """How the times of those compared, at least one, were taken."""
-    timings = [one.timing for one in results]
-    fewest = min(one.runs for one in timings)
+    timings = [measured.timing for measured in results]
+    fewest = min(timing.runs for timing in timings)
     if not fewest:
         return "the median of three runs, each network by itself"
-    most = max(one.runs for one in timings)
+    most = max(timing.runs for timing in timings)
     runs = f"{fewest}" if fewest == most else f"{fewest} to {most}"
-    apart = sum(not one.is_by_turns for one in timings)
+    apart = sum(not timing.is_by_turns for timing in timings)
     turns = "by turns" if not apart else "each by itself" if apart == len(timings) else f"{apart} of them by itself"
     return f"the median of {runs} runs, each after one to warm up, {turns}"
 

@@ -115,7 +115,7 @@ class Calibration:
         """The same for classes of other ids; those without one are left out."""
         tables = (self.thresholds, self.min_size, self.factors, self.spread)
         return Calibration(
-            self.spacing, *({new_ids[old]: one for old, one in table.items() if old in new_ids} for table in tables)
+            self.spacing, *({new_ids[old]: value for old, value in table.items() if old in new_ids} for table in tables)
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -123,7 +123,7 @@ class Calibration:
         tables = ("thresholds", "min_size", "factors", "spread")
         return {
             "spacing": self.spacing,
-            **{name: [list(one) for one in getattr(self, name).items()] for name in tables},
+            **{name: [list(pair) for pair in getattr(self, name).items()] for name in tables},
         }
 
     @classmethod
@@ -132,7 +132,7 @@ class Calibration:
         tables = ("thresholds", "min_size", "factors", "spread")
         return cls(
             float(values["spacing"]),
-            **{name: {int(key): float(number) for key, number in values[name]} for name in tables},
+            **{name: {int(key): float(value) for key, value in values[name]} for name in tables},
         )
 
 

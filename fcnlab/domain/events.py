@@ -109,9 +109,9 @@ class EventBatch:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9_-]{8,64}", self.client_id):
             raise InvalidEvent(f"client id {self.client_id!r} must be 8 to 64 letters, digits, '-' or '_'")
-        numbers = [event.seq for event in self.events]
-        if numbers != sorted(set(numbers)):
-            raise InvalidEvent(f"event numbers {numbers[:20]} of {self.client_id} do not rise")
+        sequence = [event.seq for event in self.events]
+        if sequence != sorted(set(sequence)):
+            raise InvalidEvent(f"event numbers {sequence[:20]} of {self.client_id} do not rise")
 
 
 MAX_RUNS = 100_000
@@ -140,14 +140,14 @@ class Stroke:
     runs: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        numbers = (self.top, self.left, self.height, self.width, *self.runs)
-        if not all(isinstance(one, int) and not isinstance(one, bool) for one in numbers):
+        sizes = (self.top, self.left, self.height, self.width, *self.runs)
+        if not all(isinstance(size, int) and not isinstance(size, bool) for size in sizes):
             raise InvalidEvent("a stroke has a box and runs that are no whole numbers")
         if self.class_id is not None and not 0 <= self.class_id < MAX_CLASSES:
             raise InvalidEvent(f"class id {self.class_id} of a stroke is outside 0..{MAX_CLASSES - 1}")
         if len(self.runs) > MAX_RUNS:
             raise InvalidEvent(f"a stroke has {len(self.runs)} runs; at most {MAX_RUNS} fit: paint it in parts")
-        if min(self.top, self.left) < 0 or min(self.height, self.width) < 1 or max(numbers[:4]) > MAX_SIDE:
+        if min(self.top, self.left) < 0 or min(self.height, self.width) < 1 or max(sizes[:4]) > MAX_SIDE:
             raise InvalidEvent(
                 f"the box of a stroke has {self.height} rows and {self.width} columns at {self.top}, {self.left}; "
                 "wanted some pixels of the image"

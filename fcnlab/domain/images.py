@@ -117,9 +117,11 @@ class Imaging:
             raise InvalidSetting(f"channels {self.channels} must be numbers from 1 on")
         if len(self.limits) not in (0, 1, len(self.channels) or 3):
             raise InvalidSetting(f"{len(self.limits)} limits do not fit; give one for all channels, or one for each")
-        for one in self.limits:
-            if one is not None and not (math.isfinite(one.low) and math.isfinite(one.high) and one.low < one.high):
-                raise InvalidSetting(f"limits {one.low:g}:{one.high:g} must be two numbers, the smaller one first")
+        for limit in self.limits:
+            if limit is not None and not (
+                math.isfinite(limit.low) and math.isfinite(limit.high) and limit.low < limit.high
+            ):
+                raise InvalidSetting(f"limits {limit.low:g}:{limit.high:g} must be two numbers, the smaller one first")
 
     @property
     def is_plain(self) -> bool:
@@ -133,13 +135,13 @@ class Imaging:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `from_dict` is the inverse."""
-        limits = [None if one is None else [float(one.low), float(one.high)] for one in self.limits]
+        limits = [None if limit is None else [float(limit.low), float(limit.high)] for limit in self.limits]
         return {"channels": list(self.channels), "limits": limits}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Imaging:
         """Raises InvalidSetting: the values make no sense together."""
-        limits = (None if one is None else Stretch(*one) for one in values.get("limits", ()))
+        limits = (None if limit is None else Stretch(*limit) for limit in values.get("limits", ()))
         return cls(tuple(values.get("channels", ())), tuple(limits))
 
 

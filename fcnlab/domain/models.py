@@ -75,9 +75,9 @@ def best_counter(models: Sequence[ModelRecord]) -> ModelRecord:
     Densities win among equals: they count more steadily.
     """
 
-    def merit(one: ModelRecord) -> tuple[bool, float, bool, int]:
-        error = one.score.mae if isinstance(one.score, CountScore) else 0.0
-        return not isinstance(one.score, CountScore), error, one.objective is not Objective.DENSITY, one.id
+    def merit(model: ModelRecord) -> tuple[bool, float, bool, int]:
+        error = model.score.mae if isinstance(model.score, CountScore) else 0.0
+        return not isinstance(model.score, CountScore), error, model.objective is not Objective.DENSITY, model.id
 
     return min(models, key=merit)
 

@@ -52,10 +52,10 @@ class JsonSpec:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Raises InvalidSetting for a name this version does not know."""
-        known = {one.name for one in fields(cls)}  # type: ignore[arg-type]
-        unknown = set(values) - known
+        valid = {field.name for field in fields(cls)}  # type: ignore[arg-type]
+        unknown = set(values) - valid
         if unknown:
-            raise InvalidSetting(f"unknown {cls.__name__} setting {sorted(unknown)}; known: {sorted(known)}")
+            raise InvalidSetting(f"unknown {cls.__name__} setting {sorted(unknown)}; known: {sorted(valid)}")
         return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
 
@@ -85,8 +85,8 @@ class NetworkSpec(JsonSpec):
         try:
             object.__setattr__(self, "network", NetworkName(self.network))
         except (TypeError, ValueError) as failure:
-            known = ", ".join(NetworkName)
-            raise InvalidSetting(f"there is no network {self.network!r}; known: {known}") from failure
+            names = ", ".join(NetworkName)
+            raise InvalidSetting(f"there is no network {self.network!r}; known: {names}") from failure
         check_fields(self)
         if not 2 <= self.n_classes <= MAX_CLASSES:
             raise InvalidSetting(f"a network tells 2 to {MAX_CLASSES} classes apart, got {self.n_classes}")

@@ -65,7 +65,7 @@ def checked_classes(classes: object) -> tuple[str, ...]:
     if len(classes) > MAX_CLASSES:
         raise InvalidClasses(f"{len(classes)} classes: a mask of 8 bits holds at most {MAX_CLASSES}")
     try:
-        cleaned = [clean_name(name, what=f"the name of class {place}") for place, name in enumerate(classes)]
+        cleaned = [clean_name(name, what=f"the name of class {index}") for index, name in enumerate(classes)]
     except InvalidName as refusal:
         raise InvalidClasses(str(refusal)) from refusal
     broken = [name for name in classes if len(name.splitlines()) > 1]

@@ -82,9 +82,9 @@ def sources_in_words(score: PointScore) -> str:
 def taken_on(score: PointScore) -> str:
     """What a score was taken on, and which way that bends it if that is known; every door says it beside the figure."""
     sources = [source for source in SOURCES_IN_WORDS if score.sources.get(source)]
-    known = [(TOO_LOW, "so this is rather too low"), (TOO_HIGH, "so this is rather too high"), (AS_IT_IS, "")]
+    directions = [(TOO_LOW, "so this is rather too low"), (TOO_HIGH, "so this is rather too high"), (AS_IT_IS, "")]
     bend = "whether this is too high or too low is not known"
-    for reasons, result in known:
+    for reasons, result in directions:
         bent = [reasons[source] for source in sources if source in reasons]
         if bent and all(source in reasons or source in AS_IT_IS for source in sources):
             bend = ", ".join(filter(None, (" and ".join(bent), result)))
@@ -150,7 +150,7 @@ def score_from_plain(values: Mapping[str, Any]) -> Score:
         "kept": None if kept is None else KeptEpoch(**kept),
     }
     if "mae" in values:
-        return CountScore(**plain | {"game": tuple(float(one) for one in values["game"])})
+        return CountScore(**plain | {"game": tuple(float(error) for error in values["game"])})
     if plain.pop("drawn", "") == "query":  # versions before this one knew randomly drawn pixels from all others
         plain["sources"] = {PointSource.RANDOM_QUERY.value: values["n_points"]}
     return PointScore(**plain)

@@ -119,12 +119,12 @@ class TrainingSpec(JsonSpec):
         """Weight of a point by its source. Raises InvalidSetting for an unknown source or a negative weight."""
         weights = dict.fromkeys(PointSource, 1.0)
         for entry in self.source_weights:
-            name, _, number = entry.partition("=")
+            name, _, text = entry.partition("=")
             try:
-                weights[PointSource(name.strip())] = float(number)
+                weights[PointSource(name.strip())] = float(text)
             except ValueError as failure:
-                known = ", ".join(PointSource)
-                raise InvalidSetting(f"source weight {entry!r} is not 'source=weight'; sources: {known}") from failure
+                sources = ", ".join(PointSource)
+                raise InvalidSetting(f"source weight {entry!r} is not 'source=weight'; sources: {sources}") from failure
         if any(not 0 <= weight < float("inf") for weight in weights.values()):
             raise InvalidSetting(f"source weights {list(self.source_weights)} must be zero or more")
         return weights

@@ -93,51 +93,51 @@ class DatasetRun:
             learner.learn(self.labels, self.n_classes)
             fit_s = time.perf_counter() - started
             ious = iou_per_class(self._counts(learner))
-            shown = tuple(None if np.isnan(one) else float(one) for one in ious)
+            shown = tuple(None if np.isnan(iou) else float(iou) for iou in ious)
             yield Round(count, float(np.nanmean(ious)), shown, fit_s, query_s)
 
     def _ask(self, learner: DatasetLearner, count: int, pick: Strategy, rng: np.random.Generator) -> float:
         """Label further pixels of every image until it has `count`; seconds the learner took to choose them."""
         seconds = 0.0
         for name in self.trained_on:
-            example, known = read_example(self.folder, name), self.labels.get(name)
+            example, earlier = read_example(self.folder, name), self.labels.get(name)
             started = time.perf_counter()
-            rows, cols = _next_pixels(learner, example, known, count, pick, rng)
+            rows, cols = _next_pixels(learner, example, earlier, count, pick, rng)
             seconds += time.perf_counter() - started
             new = Labels(rows, cols, example.truth[rows, cols].astype(np.int64))
-            self.labels[name] = new if known is None else known.joined(new)
+            self.labels[name] = new if earlier is None else earlier.joined(new)
         return seconds
 
     def _counts(self, learner: DatasetLearner) -> NDArray[np.int64]:
         counts = np.zeros((self.n_classes, self.n_classes), np.int64)
         for name in self.scored_on:
             example = read_example(self.folder, name)
-            found = learner.probabilities(example)
-            found = found.mean(axis=0) if found.ndim == 4 else found
-            counts += confusion(example.truth, found.argmax(axis=0).astype(np.uint8), self.n_classes)
+            probabilities = learner.probabilities(example)
+            probabilities = probabilities.mean(axis=0) if probabilities.ndim == 4 else probabilities
+            counts += confusion(example.truth, probabilities.argmax(axis=0).astype(np.uint8), self.n_classes)
         return counts
 
 
 def _next_pixels(
     learner: DatasetLearner,
     example: Example,
-    known: Labels | None,
+    earlier: Labels | None,
     count: int,
     pick: Strategy,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pixels whose truth is known: at random in the first round, then as `pick` says, none next to an earlier one."""
     valid = example.truth != IGNORE
-    if known is None:
+    if earlier is None:
         width = example.truth.shape[1]
         flat = rng.choice(np.flatnonzero(valid), min(count, int(valid.sum())), replace=False)
         return flat // width, flat % width
-    wanted = count - len(known.rows)
+    wanted = count - len(earlier.rows)
     if pick == "random":
         probabilities = np.ones((1, *example.truth.shape), np.float32)
     else:
         probabilities = learner.probabilities(example)
     pixels = ask_pixels(
-        probabilities, count=wanted, strategy=pick, taken=(known.rows, known.cols), valid=valid, rng=rng
+        probabilities, count=wanted, strategy=pick, taken=(earlier.rows, earlier.cols), valid=valid, rng=rng
     )
     return np.asarray(pixels[0], np.int64), np.asarray(pixels[1], np.int64)

@@ -29,8 +29,8 @@ def forest_features(rgb: NDArray[np.uint8]) -> NDArray[Any]:
     from skimage.feature import multiscale_basic_features
 
     filters: Any = multiscale_basic_features
-    found: NDArray[Any] = filters(rgb, sigma_min=1, sigma_max=16, channel_axis=-1)
-    return found
+    features: NDArray[Any] = filters(rgb, sigma_min=1, sigma_max=16, channel_axis=-1)
+    return features
 
 
 def grown_forest(features: NDArray[Any], class_ids: Sequence[int]) -> Any:
@@ -88,7 +88,10 @@ class InstantLearner:
     def learn(self, image: Any, points: Sequence[Point]) -> None:
         """See Learner."""
         self._segmenter.add_points(
-            image, [one.row for one in points], [one.col for one in points], [one.class_id for one in points]
+            image,
+            [point.row for point in points],
+            [point.col for point in points],
+            [point.class_id for point in points],
         )
 
     def fit(self) -> None:
@@ -139,7 +142,7 @@ def instant_learners(**options: Any) -> Callable[[int], Learner]:
 
     def make(n_classes: int) -> Learner:
         if n_classes not in segmenters:
-            names = [f"class {number}" for number in range(n_classes)]
+            names = [f"class {class_id}" for class_id in range(n_classes)]
             segmenters[n_classes] = PointSegmenter(names, **options)
         return InstantLearner(segmenters[n_classes])
 
@@ -196,7 +199,7 @@ def read_example(folder: Path, name: str) -> Example:
 
 def n_classes_of(examples: Sequence[Example]) -> int:
     """One more than the highest class id."""
-    highest = [int(one.truth[one.truth != IGNORE].max(initial=0)) for one in examples]
+    highest = [int(example.truth[example.truth != IGNORE].max(initial=0)) for example in examples]
     return max(2, max(highest, default=0) + 1)
 
 
@@ -230,10 +233,10 @@ def label_image(
         prediction = learner.predict(image)
         milliseconds.append((time.perf_counter() - started) * 1000)
         ious[n_clicks] = mask_score(truth, prediction, n_classes=n_classes)
-        found = next_click(truth, prediction, taken=taken, style=style, rng=rng) if n_clicks < clicks else None
-        if found is None:
+        click = next_click(truth, prediction, taken=taken, style=style, rng=rng) if n_clicks < clicks else None
+        if click is None:
             break
-        points, n_clicks = [found], n_clicks + 1
+        points, n_clicks = [click], n_clicks + 1
     for later in range(n_clicks + 1, clicks + 1):  # nothing was left to click
         ious[later] = ious[n_clicks]
     return ImageRun(example.name, ious, tuple(milliseconds), encoding)
@@ -249,8 +252,8 @@ def label_images(
     seed: int,
 ) -> Iterator[ImageRun]:
     """`label_image` for each; the random choices of one image do not depend on the others."""
-    for number, example in enumerate(examples):
-        rng = np.random.default_rng([seed, number])
+    for index, example in enumerate(examples):
+        rng = np.random.default_rng([seed, index])
         yield label_image(example, make, n_classes=n_classes, clicks=clicks, style=style, rng=rng)
 
 
@@ -263,7 +266,7 @@ def label_across(
         InvalidSetting: the list is too short for both.
     """
     rng = np.random.default_rng(seed)
-    order = [names[number] for number in rng.permutation(len(names))]
+    order = [names[index] for index in rng.permutation(len(names))]
     trained_on, scored_on = order[:n_train], order[n_train : n_train + SCORED_IMAGES]
     if not scored_on:
         raise InvalidSetting(f"the list names {len(names)} pictures: more than {n_train} are needed to score on others")
@@ -278,18 +281,18 @@ def label_across(
         example = read_example(folder, name)
         counts += confusion(example.truth, learner.predict(learner.look_at(example.rgb)), n_classes)
     ious = iou_per_class(counts)
-    shown = tuple(None if np.isnan(one) else float(one) for one in ious)
+    shown = tuple(None if np.isnan(iou) else float(iou) for iou in ious)
     return SeedRun(seed, tuple(trained_on), tuple(scored_on), shown, float(np.nanmean(ious)))
 
 
 def summary_of_clicks(runs: Sequence[ImageRun], *, clicks: int) -> dict[str, Any]:
     """Means over the images; an image that never reaches a target counts as `clicks`."""
-    shown = [number for number in REPORTED_CLICKS if number <= clicks]
-    times = [one for run in runs for one in run.milliseconds]
+    shown = [n_clicks for n_clicks in REPORTED_CLICKS if n_clicks <= clicks]
+    times = [milliseconds for run in runs for milliseconds in run.milliseconds]
     encodings = [run.encoding_milliseconds for run in runs]
     return {
         "images": len(runs),
-        "iou": {str(number): _mean([_iou_after(run, number) for run in runs]) for number in shown},
+        "iou": {str(n_clicks): _mean([_iou_after(run, n_clicks) for run in runs]) for n_clicks in shown},
         "clicks_to": {
             f"{target:.0%}": _mean([_clicks_to(run, target, at_most=clicks) for run in runs]) for target in TARGETS
         },
@@ -301,13 +304,13 @@ def summary_of_clicks(runs: Sequence[ImageRun], *, clicks: int) -> dict[str, Any
     }
 
 
-def _iou_after(run: ImageRun, number: int) -> float:
+def _iou_after(run: ImageRun, n_clicks: int) -> float:
     """IoU with that many clicks; with the first ones when they were more."""
-    return run.ious.get(number, run.ious[min(run.ious)])
+    return run.ious.get(n_clicks, run.ious[min(run.ious)])
 
 
 def _clicks_to(run: ImageRun, target: float, *, at_most: int) -> float:
-    return min((number for number, iou in run.ious.items() if iou >= target), default=at_most)
+    return min((n_clicks for n_clicks, iou in run.ious.items() if iou >= target), default=at_most)
 
 
 def _mean(values: Sequence[float]) -> float:

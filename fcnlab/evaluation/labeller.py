@@ -87,7 +87,7 @@ def click_inside(
 
 def balanced_pixels(truth: NDArray[np.uint8], count: int, rng: np.random.Generator) -> list[Point]:
     """`count` random pixels, as evenly over the classes in the picture as their sizes allow."""
-    present = [int(one) for one in np.unique(truth) if one != IGNORE]
+    present = [int(class_id) for class_id in np.unique(truth) if class_id != IGNORE]
     shares = np.array([count // len(present) + (k < count % len(present)) for k in range(len(present))])
     points = []
     for class_id, share in zip(present, shares, strict=True):

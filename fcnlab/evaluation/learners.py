@@ -66,12 +66,12 @@ class InstantDatasetLearner:
 
     def learn(self, labels: Mapping[str, Labels], n_classes: int) -> None:
         """Sample the features at the labels, then fit the head."""
-        for name, own in labels.items():
-            if name not in self._samples or self._samples[name][0] is not own:
-                rows, cols = own.rows.astype(np.float64), own.cols.astype(np.float64)
+        for name, image_labels in labels.items():
+            if name not in self._samples or self._samples[name][0] is not image_labels:
+                rows, cols = image_labels.rows.astype(np.float64), image_labels.cols.astype(np.float64)
                 weights = np.ones(len(rows), np.float32)
-                samples = Samples(samples_at(self._stages(name), rows, cols), own.class_ids, weights)
-                self._samples[name] = own, samples
+                samples = Samples(samples_at(self._stages(name), rows, cols), image_labels.class_ids, weights)
+                self._samples[name] = image_labels, samples
         samples = join_samples([self._samples[name][1] for name in sorted(labels)])
         self._n_classes = n_classes
         if self._linear:
@@ -91,12 +91,12 @@ class InstantDatasetLearner:
         return _all_classes(_grown(small, stages.hw), head.class_ids, self._n_classes)
 
     def _stages(self, name: str) -> Stages:
-        known = self._kept.get(name)
-        if known is None:
-            known = self._encoder.encode(self._pictures[name], scales=self._scales, position=True)
-            if sum(one.nbytes() for one in self._kept.values()) + known.nbytes() <= MEMORY_BYTES:
-                self._kept[name] = known
-        return known
+        stages = self._kept.get(name)
+        if stages is None:
+            stages = self._encoder.encode(self._pictures[name], scales=self._scales, position=True)
+            if sum(cached.nbytes() for cached in self._kept.values()) + stages.nbytes() <= MEMORY_BYTES:
+                self._kept[name] = stages
+        return stages
 
 
 class ForestDatasetLearner:
@@ -125,8 +125,8 @@ class ForestDatasetLearner:
         """Shares of the trees."""
         features = forest_features(example.rgb)
         shares = self._forest.predict_proba(features.reshape(-1, features.shape[-1]))
-        found = np.moveaxis(shares.reshape(*features.shape[:2], -1), 2, 0).astype(np.float32)
-        return _all_classes(found, [int(one) for one in self._forest.classes_], self._n_classes)
+        class_shares = np.moveaxis(shares.reshape(*features.shape[:2], -1), 2, 0).astype(np.float32)
+        return _all_classes(class_shares, [int(class_id) for class_id in self._forest.classes_], self._n_classes)
 
 
 class NetworkDatasetLearner:
@@ -146,10 +146,16 @@ class NetworkDatasetLearner:
         pictures = [self._picture(name, labels[name], self._fitting(n_classes)) for name in sorted(labels)]
         encoder = None
         if self._spec.encoder != SCRATCH:
-            known = load_encoder(self._spec.encoder, self._spec.encoder_weights)
-            encoder = EncoderParts(known.network, known.strides, known.channels, known.mean, known.std)
+            stage_encoder = load_encoder(self._spec.encoder, self._spec.encoder_weights)
+            encoder = EncoderParts(
+                stage_encoder.network,
+                stage_encoder.strides,
+                stage_encoder.channels,
+                stage_encoder.mean,
+                stage_encoder.std,
+            )
         spec = self._fitting(n_classes)
-        course = build_trainer(
+        trainer = build_trainer(
             spec,
             self._training,
             encoder=encoder,
@@ -157,10 +163,10 @@ class NetworkDatasetLearner:
             device=self._device,
             now=time.monotonic,
         )
-        for _ in course.run(lambda: pictures, lambda: []):
+        for _ in trainer.run(lambda: pictures, lambda: []):
             pass
-        classes = tuple((number, str(number)) for number in range(n_classes))
-        self._model = NetworkModel(course.outcome([]).network, classes, self._training)
+        classes = tuple((class_id, str(class_id)) for class_id in range(n_classes))
+        self._model = NetworkModel(trainer.outcome([]).network, classes, self._training)
 
     def probabilities(self, example: Example) -> NDArray[np.float32]:
         """At full size."""
@@ -171,17 +177,17 @@ class NetworkDatasetLearner:
         image_hw = next(iter(self._examples.values())).truth.shape
         return fitting_spec(self._spec, n_classes=n_classes, image_hw=(image_hw[0], image_hw[1]))
 
-    def _picture(self, name: str, own: Labels, spec: NetworkSpec) -> LabelledPicture:
+    def _picture(self, name: str, labels: Labels, spec: NetworkSpec) -> LabelledPicture:
         example = self._examples[name]
         height, width = example.truth.shape
         hw = seen_hw((height, width), spec, self._training)
         return LabelledPicture(
             name,
             lambda: seen_picture(example.rgb, hw),
-            to_working(own.rows, full=height, working=hw[0])[0].astype(np.float32),
-            to_working(own.cols, full=width, working=hw[1])[0].astype(np.float32),
-            own.class_ids,
-            np.ones(len(own.rows), np.float32),
+            to_working(labels.rows, full=height, working=hw[0])[0].astype(np.float32),
+            to_working(labels.cols, full=width, working=hw[1])[0].astype(np.float32),
+            labels.class_ids,
+            np.ones(len(labels.rows), np.float32),
         )
 
 
@@ -192,14 +198,14 @@ def _grown(small: NDArray[np.float32], hw: tuple[int, ...]) -> NDArray[np.float3
     height, width = hw
     on_grid = small.shape[1:] == (-(-height // GRID), -(-width // GRID))
     size = (small.shape[2] * GRID, small.shape[1] * GRID) if on_grid else (width, height)
-    grown = [cv2.resize(one, size, interpolation=cv2.INTER_LINEAR)[:height, :width] for one in small]
+    grown = [cv2.resize(class_map, size, interpolation=cv2.INTER_LINEAR)[:height, :width] for class_map in small]
     return np.asarray(np.stack(grown), np.float32)
 
 
-def _all_classes(found: NDArray[np.float32], class_ids: Sequence[int], n_classes: int) -> NDArray[np.float32]:
+def _all_classes(probabilities: NDArray[np.float32], class_ids: Sequence[int], n_classes: int) -> NDArray[np.float32]:
     """(K, H, W) of every class; zero for one that nobody labelled."""
     if tuple(class_ids) == tuple(range(n_classes)):
-        return found
-    result = np.zeros((n_classes, *found.shape[1:]), np.float32)
-    result[list(class_ids)] = found
+        return probabilities
+    result = np.zeros((n_classes, *probabilities.shape[1:]), np.float32)
+    result[list(class_ids)] = probabilities
     return result
