@@ -14,24 +14,24 @@ engine = session.engine()
 project = frame.chosen_project(engine)
 if project is not None:
     try:
-        found = groundwork(engine.lab, project_id=project.id)
-        known = comparisons(engine.lab, project_id=project.id)
+        training_data = groundwork(engine.lab, project_id=project.id)
+        compared = comparisons(engine.lab, project_id=project.id)
         if project.task is Task.COUNTS:
             is_empty = count_train_panel.empty_state(project, count_train_panel.totals_of(engine, project))
         else:
-            is_empty = train_panel.empty_state(project, found)
-        if not known and not is_empty:
+            is_empty = train_panel.empty_state(project, training_data)
+        if not compared and not is_empty:
             left, right = st.columns([6, 6], gap="large")
             with left:
                 st.subheader("New comparison", anchor=False)
                 compare_panel.form(engine, project)
             with right:
                 compare_panel.invitation(project)
-        elif known:
+        elif compared:
             if not is_empty:
                 with st.expander("New comparison", icon=":material/add:"):
                     compare_panel.form(engine, project)
-            chosen = compare_watch.chosen(known)
+            chosen = compare_watch.chosen(compared)
             compare_watch.watch(engine, project, standing(engine.lab, comparison_id=chosen.id))
     except FcnlabError as failure:
         session.explained(failure)

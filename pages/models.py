@@ -18,14 +18,14 @@ with st.container(horizontal=True, vertical_alignment="center"):
 if project is not None:
     try:
         models_panel.notice()
-        known = models(engine.lab, project_id=project.id)
+        stored = models(engine.lab, project_id=project.id)
         versions, contrast = st.tabs(["Versions", "Compare two"])
         with versions:
-            models_panel.versions(engine, project, known)
+            models_panel.versions(engine, project, stored)
         with contrast:
             if project.task is Task.COUNTS:
                 st.info("Two masks are compared here. Networks that count stand side by side on the **Compare** page.")
             else:
-                difference_panel.draw(engine, project, known)
+                difference_panel.draw(engine, project, stored)
     except FcnlabError as failure:
         session.explained(failure)

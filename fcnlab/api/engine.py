@@ -25,9 +25,9 @@ class ApiEngine:
 
 def engine_of(request: Request) -> ApiEngine:
     """The engine of the service that a request reached."""
-    found = request.app.state.engine
-    assert isinstance(found, ApiEngine)
-    return found
+    engine = request.app.state.engine
+    assert isinstance(engine, ApiEngine)
+    return engine
 
 
 Own = Annotated[ApiEngine, Depends(engine_of)]

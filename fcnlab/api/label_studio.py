@@ -141,7 +141,10 @@ def webhook(engine: Own, happened: WebhookIn, response: Response, later: Backgro
         later.add_task(_learn_all, engine, project, config)
         return {"status": "ok", "result": {"learning": True}}
     if happened.action == FORGOTTEN_BY:
-        gone = [forget_annotation(engine.lab, project, annotation_id=one.get("id")) for one in happened.annotations]
+        gone = [
+            forget_annotation(engine.lab, project, annotation_id=annotation.get("id"))
+            for annotation in happened.annotations
+        ]
         has_changed = any(gone)
     else:
         has_changed = _learn_event(engine, happened, project, config)
@@ -207,12 +210,12 @@ def _prediction(engine: Own, project: Project, image: ImageInfo, config: LabelCo
         return nothing
     labels = {label.lower(): label for label in config.brush.labels}
     current = projects.project(engine.lab, project_id=project.id)
-    found = [
-        _brush(config, labels[one.name.lower()], mask == one.id, f"fcnlab-{image.id}-{one.id}")
-        for one in current.classes
-        if one.name.lower() in labels and one.id != current.background
+    brushes = [
+        _brush(config, labels[label.name.lower()], mask == label.id, f"fcnlab-{image.id}-{label.id}")
+        for label in current.classes
+        if label.name.lower() in labels and label.id != current.background
     ]
-    return {"result": [one for one in found if one is not None], "score": 1.0, "model_version": VERSION}
+    return {"result": [brush for brush in brushes if brush is not None], "score": 1.0, "model_version": VERSION}
 
 
 def _brush(config: LabelConfig, label: str, is_class: NDArray[np.bool_], name: str) -> dict[str, Any] | None:

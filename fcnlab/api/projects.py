@@ -42,7 +42,7 @@ Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
 @router.get("/projects")
 def list_projects(engine: Own) -> list[ProjectOut]:
     """All projects, archived ones too."""
-    return [_described(engine, one.id) for one in services.projects(engine.lab, include_archived=True)]
+    return [_described(engine, project.id) for project in services.projects(engine.lab, include_archived=True)]
 
 
 @router.post("/projects", status_code=201)
@@ -88,8 +88,8 @@ def set_learner(engine: Own, project_id: Number, wanted: LearnerIn) -> LearnerOu
     Another encoder, weight file or scale is tried before it is stored, and makes every image be encoded again when it
     is next needed; points stay. What cannot work is refused, and the settings stay.
     """
-    known = services.project(engine.lab, project_id=project_id).learner
-    learner = services.changed_learner(known, wanted.model_dump(exclude_unset=True))
+    current = services.project(engine.lab, project_id=project_id).learner
+    learner = services.changed_learner(current, wanted.model_dump(exclude_unset=True))
     project = services.set_learner(engine.lab, project_id=project_id, learner=learner)
     engine.jobs.changed(project_id)
     return LearnerOut(**project.learner.to_dict())
@@ -105,8 +105,8 @@ def list_images(
 ) -> list[ImageOut]:
     """Images in import order, `count` of them from place `start` on."""
     services.project(engine.lab, project_id=project_id)
-    found = services.images(engine.lab, project_id=project_id, state=state, start=start, count=count)
-    return [ImageOut.of(one) for one in found]
+    images = services.images(engine.lab, project_id=project_id, state=state, start=start, count=count)
+    return [ImageOut.of(image) for image in images]
 
 
 @router.post("/projects/{project_id}/images")
@@ -117,11 +117,11 @@ def upload_images(
 
     A mask beside its picture, such as plant_mask.png and plant.jpg, is refused unless `with_masks` is true.
     """
-    masks = {} if with_masks else masks_beside([one.filename or "unnamed" for one in files])
+    masks = {} if with_masks else masks_beside([file.filename or "unnamed" for file in files])
     pairs = (
-        (name, mask_of(name, masks[name]) if name in masks else one.file.read())
-        for one in files
-        for name in [one.filename or "unnamed"]
+        (name, mask_of(name, masks[name]) if name in masks else file.file.read())
+        for file in files
+        for name in [file.filename or "unnamed"]
     )
     try:
         return [
@@ -158,7 +158,7 @@ def set_state(engine: Own, image_id: Number, wanted: StateIn) -> ImageOut:
 def list_points(engine: Own, image_id: Number) -> list[PointOut]:
     """Live points of an image."""
     services.image(engine.lab, image_id=image_id)
-    return [PointOut.of(one) for one in points_of_image(engine.lab, image_id=image_id)]
+    return [PointOut.of(point) for point in points_of_image(engine.lab, image_id=image_id)]
 
 
 @router.post("/images/{image_id}/points", status_code=201)
@@ -166,8 +166,10 @@ def add_points(engine: Own, image_id: Number, wanted: PointsIn) -> list[PointOut
     """Store points, all or none; returns all live points of the image."""
     image = services.image(engine.lab, image_id=image_id)
     additions = [
-        Addition(image_id, Point(one.row, one.col, one.class_id), wanted.labeller, wanted.source, f"point {number}")
-        for number, one in enumerate(wanted.points, start=1)
+        Addition(
+            image_id, Point(point.row, point.col, point.class_id), wanted.labeller, wanted.source, f"point {number}"
+        )
+        for number, point in enumerate(wanted.points, start=1)
     ]
     add_points_at_once(engine.lab, additions, project_id=image.project_id)
     engine.jobs.changed(image.project_id)
@@ -196,5 +198,5 @@ def _told(engine: Own, applied: AppliedBatch, project_id: int) -> None:
 
 
 def _described(engine: Own, project_id: int) -> ProjectOut:
-    found = services.dashboard(engine.lab, project_id=project_id)
-    return ProjectOut.of(found.project, n_images=found.n_images, n_points=found.n_points)
+    dashboard = services.dashboard(engine.lab, project_id=project_id)
+    return ProjectOut.of(dashboard.project, n_images=dashboard.n_images, n_points=dashboard.n_points)

@@ -107,8 +107,8 @@ def make_service(lab: Lab, *, token: str | None) -> FastAPI:
 def _misshapen(_request: Request, failure: Exception) -> JSONResponse:
     assert isinstance(failure, RequestValidationError)
     first = failure.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
-    return JSONResponse({"error": f"{place}: {first['msg']}; /docs shows what is wanted"}, status_code=422)
+    field = ".".join(str(part) for part in first["loc"])
+    return JSONResponse({"error": f"{field}: {first['msg']}; /docs shows what is wanted"}, status_code=422)
 
 
 def _unanswered(_request: Request, failure: Exception) -> JSONResponse:

@@ -100,7 +100,7 @@ class ProjectOut(BaseModel):
         return cls(
             id=project.id,
             name=project.name,
-            classes=[ClassOut(id=one.id, name=one.name, colour=one.colour) for one in project.classes],
+            classes=[ClassOut(id=label.id, name=label.name, colour=label.colour) for label in project.classes],
             archived=project.archived,
             model_id=project.model_id,
             background=project.background,

@@ -69,14 +69,14 @@ def found_project(lab: Lab, wanted: str) -> Project:
     """The project of that name, else of that number (3 or #3), archived ones too. Raises UnknownProject."""
     from fcnlab.services.projects.projects import projects
 
-    known = projects(lab, include_archived=True)
-    for project in known:
+    existing = projects(lab, include_archived=True)
+    for project in existing:
         if project.name == wanted:
             return project
-    for project in known:
+    for project in existing:
         if str(project.id) == wanted.removeprefix("#"):
             return project
-    names = ", ".join(repr(project.name) for project in known) or "none yet"
+    names = ", ".join(repr(project.name) for project in existing) or "none yet"
     raise UnknownProject(f"there is no project {wanted!r}; projects here: {names}")
 
 

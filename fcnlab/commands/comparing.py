@@ -53,60 +53,64 @@ def compare(
     with opened(ctx) as lab:
         project = found_project(lab, wanted)
         spec = ComparisonSpec(_networks(networks), has_instant=instant, **more)
-        found = _compare_here(lab, project, spec, labeller)
-    click.echo("\n".join(table(found)))
+        status = _compare_here(lab, project, spec, labeller)
+    click.echo("\n".join(table(status)))
     if json_file is not None:
-        text = json.dumps(plain(found), ensure_ascii=False, indent=1) + "\n"
+        text = json.dumps(plain(status), ensure_ascii=False, indent=1) + "\n"
         if str(json_file) == "-":
             click.echo(text, nl=False)
         else:
             json_file.write_text(text, encoding="utf-8")
-    if found.comparison.state is not TrainingState.FINISHED:
-        ctx.exit(INTERRUPTED if found.comparison.state is TrainingState.CANCELLED else 1)
+    if status.comparison.state is not TrainingState.FINISHED:
+        ctx.exit(INTERRUPTED if status.comparison.state is TrainingState.CANCELLED else 1)
 
 
-def table(found: Standing) -> list[str]:
+def table(status: Standing) -> list[str]:
     """The results as lines, and below them what they were taken on."""
-    headings, row_of = (COUNT_HEADINGS, _count_row) if found.spec.counts else (HEADINGS, _row)
-    rows = [headings, *(row_of(one) for one in found.participants)]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(headings))]
+    headings, row_of = (COUNT_HEADINGS, _count_row) if status.spec.counts else (HEADINGS, _row)
+    rows = [headings, *(row_of(participant) for participant in status.participants)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(headings))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    results = [one.result for one in found.participants if one.result is not None]
-    return [*lines, *_notes(results), *(f"{one.title}: {one.message}" for one in found.participants if one.message)]
+    results = [participant.result for participant in status.participants if participant.result is not None]
+    return [
+        *lines,
+        *_notes(results),
+        *(f"{participant.title}: {participant.message}" for participant in status.participants if participant.message),
+    ]
 
 
-def plain(found: Standing) -> dict[str, Any]:
+def plain(status: Standing) -> dict[str, Any]:
     """The results in plain values."""
     return {
-        "comparison": found.comparison.id,
-        "state": found.comparison.state.value,
-        "spec": found.spec.to_dict(),
+        "comparison": status.comparison.id,
+        "state": status.comparison.state.value,
+        "spec": status.spec.to_dict(),
         "participants": [
             {
-                "key": one.key,
-                "title": one.title,
-                "state": one.state.value,
-                "message": one.message,
-                "seconds_per_epoch": one.seconds_per_epoch,
-                "has_result": one.result is not None,
-                "measured": None if one.measured is None else one.measured.to_dict(),
+                "key": participant.key,
+                "title": participant.title,
+                "state": participant.state.value,
+                "message": participant.message,
+                "seconds_per_epoch": participant.seconds_per_epoch,
+                "has_result": participant.result is not None,
+                "measured": None if participant.measured is None else participant.measured.to_dict(),
             }
-            for one in found.participants
+            for participant in status.participants
         ],
     }
 
 
-def _row(one: Participant) -> tuple[str, ...]:
-    measured, epoch = one.result, one.seconds_per_epoch
+def _row(participant: Participant) -> tuple[str, ...]:
+    measured, epoch = participant.result, participant.seconds_per_epoch
     if measured is None:
-        return (one.title, _state(one), *[""] * (len(HEADINGS) - 2))
+        return (participant.title, _state(participant), *[""] * (len(HEADINGS) - 2))
     score, timing = measured.score, measured.timing
     return (
-        one.title,
+        participant.title,
         "" if score is None else figure(score),
         f"{score.low:.0%} to {score.high:.0%}" if isinstance(score, PointScore) else "",
         "" if measured.mean_iou is None else f"{measured.mean_iou:.3f}",
-        _kept(one),
+        _kept(participant),
         "" if epoch is None else f"{epoch:.2f}",
         f"{timing.seconds:.3g}{' (extrapolated)' if timing.is_extrapolated else ''}",
         timing.spread(),
@@ -114,21 +118,21 @@ def _row(one: Participant) -> tuple[str, ...]:
     )
 
 
-def _state(one: Participant) -> str:
+def _state(participant: Participant) -> str:
     """Why there are no figures, in a word."""
-    return "no result" if one.state is TrainingState.FINISHED else one.state.value
+    return "no result" if participant.state is TrainingState.FINISHED else participant.state.value
 
 
-def _kept(one: Participant) -> str:
+def _kept(participant: Participant) -> str:
     """Which epoch of a network was kept; nothing for the instant learner, which has none."""
-    score = one.result.score if one.result else None
-    return "" if one.training is None else kept_in_brief(score, one.training.epoch)
+    score = participant.result.score if participant.result else None
+    return "" if participant.training is None else kept_in_brief(score, participant.training.epoch)
 
 
-def _count_row(one: Participant) -> tuple[str, ...]:
-    measured, epoch = one.result, one.seconds_per_epoch
+def _count_row(participant: Participant) -> tuple[str, ...]:
+    measured, epoch = participant.result, participant.seconds_per_epoch
     if measured is None:
-        return (one.title, _state(one), *[""] * (len(COUNT_HEADINGS) - 2))
+        return (participant.title, _state(participant), *[""] * (len(COUNT_HEADINGS) - 2))
     score = measured.score
     figures = [""] * 5
     if isinstance(score, CountScore):
@@ -136,9 +140,9 @@ def _count_row(one: Participant) -> tuple[str, ...]:
         figures.append(f"{score.f_score:.3f}")
     speed = (f"{measured.timing.seconds:.3g}", measured.timing.spread())
     return (
-        one.title,
+        participant.title,
         *figures,
-        _kept(one),
+        _kept(participant),
         "" if epoch is None else f"{epoch:.2f}",
         *speed,
         f"{measured.parameters:,}",
@@ -147,15 +151,15 @@ def _count_row(one: Participant) -> tuple[str, ...]:
 
 def _notes(results: list[Measured]) -> list[str]:
     notes = []
-    score = next((one.score for one in results if one.score is not None), None)
+    score = next((result.score for result in results if result.score is not None), None)
     if isinstance(score, PointScore):
         notes.append(f"held out: accuracy on {score.n_points} points, {taken_on(score)}")
     if isinstance(score, CountScore):
         notes.append(
             f"counts of {score.n_images} held-out images with {score.n_objects} objects; less is better, but of F"
         )
-    n_masks = max((one.n_masks for one in results), default=0)
-    if any(one.by_experts for one in results):
+    n_masks = max((result.n_masks for result in results), default=0)
+    if any(result.by_experts for result in results):
         notes.append(f"mIoU: on {n_masks} expert masks of held-out images")
     elif n_masks:
         notes.append(f"mIoU: on the masks that {n_masks} held-out done images keep, most of them the instant learner's")
@@ -164,7 +168,10 @@ def _notes(results: list[Measured]) -> list[str]:
         on = f"threads: {timing.threads}" if timing.threads else "on the graphics card"
         size = f"a picture of {timing.hw[1]} x {timing.hw[0]} pixels, {on}"
         notes.append(f"s/image: {size}; {timing_in_words(results)}; runs: the quickest to the slowest")
-    if any(one.score is not None and one.score.kept is not None and one.score.kept.n_compared > 1 for one in results):
+    if any(
+        result.score is not None and result.score.kept is not None and result.score.kept.n_compared > 1
+        for result in results
+    ):
         notes.append("epoch kept: the one that did best on the same held-out data, which flatters networks a little")
     return notes
 
@@ -182,7 +189,7 @@ def _networks(text: str) -> tuple[NetworkSpec, ...]:
 
     if not text.strip():
         return tuple(candidate(name, upsampling) for name, upsampling in TELLING)
-    found = []
+    specs = []
     for part in text.split(","):
         name, _, upsampling = part.strip().partition(":")
         if name not in list(NetworkName):
@@ -190,8 +197,8 @@ def _networks(text: str) -> tuple[NetworkSpec, ...]:
         spec = candidate(NetworkName(name))
         if upsampling and upsampling not in get_args(Upsampling):
             raise InvalidSetting(f"upsampling {upsampling!r} is none of {', '.join(get_args(Upsampling))}")
-        found.append(replace(spec, upsampling=upsampling) if upsampling else spec)  # type: ignore[arg-type]
-    return tuple(found)
+        specs.append(replace(spec, upsampling=upsampling) if upsampling else spec)  # type: ignore[arg-type]
+    return tuple(specs)
 
 
 def _compare_here(lab: Lab, project: Project, spec: ComparisonSpec, labeller: str) -> Standing:
@@ -209,11 +216,11 @@ def _compare_here(lab: Lab, project: Project, spec: ComparisonSpec, labeller: st
             f"{len(now.spec.held_out)} of them held out; {spec.minutes:g} min for each network; Ctrl-C ends it"
         )
         try:
-            for one in now.participants:
-                if one.training is None:
+            for participant in now.participants:
+                if participant.training is None:
                     continue
-                say(f"{one.title}:")
-                with closing(work_on(lab, holder, one.training, fine_tune)) as steps:
+                say(f"{participant.title}:")
+                with closing(work_on(lab, holder, participant.training, fine_tune)) as steps:
                     for progress in steps:
                         say(f"  {_line(progress)}")
         except KeyboardInterrupt:

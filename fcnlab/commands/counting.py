@@ -50,7 +50,7 @@ def _training_options(command: Any) -> Any:
         click.option(
             "--network",
             "-n",
-            type=click.Choice([one.value for one in NetworkName if one is not NetworkName.LARGER_HEAD]),
+            type=click.Choice([name.value for name in NetworkName if name is not NetworkName.LARGER_HEAD]),
             default=COUNTING_NETWORK.value,
             show_default=True,
         ),
@@ -110,11 +110,11 @@ def train(
     from fcnlab.services.counting.marked_files import marked_files
 
     settings = settings_of(ctx)
-    found = marked_files(images, points, max_pixels=settings.max_pixels)
-    n_points = sum(len(one.marks) for one in found.files)
-    say(f"{len(found.files)} images with {n_points} points; {len(found.unmarked)} images have none and are left out")
+    marked = marked_files(images, points, max_pixels=settings.max_pixels)
+    n_points = sum(len(file.marks) for file in marked.files)
+    say(f"{len(marked.files)} images with {n_points} points; {len(marked.unmarked)} images have none and are left out")
     made = Made(output, _objectives(objective, training))
-    is_stopped = _train_each(ctx, made, found.files, network, training, group_by)
+    is_stopped = _train_each(ctx, made, marked.files, network, training, group_by)
     best, paths = made.best, made.paths()
     values = {
         "model": str(output),
@@ -148,15 +148,15 @@ def _train_project(
             )
 
         ended = train_here(lab, project, queue)
-        made = [(one, model_of(lab, one)) for one in ended]
+        made = [(trained, model_of(lab, trained)) for trained in ended]
         used = found_project(lab, wanted).model_id
-    lines = [f"{last_line(one, model)}{', used' if model and model.id == used else ''}" for one, model in made]
+    lines = [f"{last_line(trained, model)}{', used' if model and model.id == used else ''}" for trained, model in made]
     values = [
-        {"training": training_values(one), "model": None if model is None else model_values(model)}
-        for one, model in made
+        {"training": training_values(trained), "model": None if model is None else model_values(model)}
+        for trained, model in made
     ]
     answer(values, lines, as_json=as_json)
-    if any(one.state is not TrainingState.FINISHED for one in ended):
+    if any(trained.state is not TrainingState.FINISHED for trained in ended):
         ctx.exit(INTERRUPTED)
 
 
@@ -173,7 +173,7 @@ def _specs(options: dict[str, Any]) -> tuple[NetworkSpec, TrainingSpec]:
         upsampling=options.pop("upsampling"),
         width=options.pop("width"),
     )
-    names = {one.name for one in fields(TrainingSpec)}
+    names = {field.name for field in fields(TrainingSpec)}
     return network, replace(USUAL, **{name: value for name, value in options.items() if name in names})
 
 
@@ -226,13 +226,13 @@ class Made:
 
         self._output, self.objectives = output, objectives
         self._made: list[tuple[TrainedNetwork, Objective]] = []
-        for one in (output, *map(self._beside, objectives)):
-            refuse_unwritable_model(one)
+        for path in (output, *map(self._beside, objectives)):
+            refuse_unwritable_model(path)
 
     @property
     def best(self) -> tuple[TrainedNetwork, Objective]:
         """The network whose counts of held-out images are least off, the first among equals."""
-        return min(self._made, key=lambda one: one[0].score.mae if isinstance(one[0].score, CountScore) else 0.0)
+        return min(self._made, key=lambda pair: pair[0].score.mae if isinstance(pair[0].score, CountScore) else 0.0)
 
     def __bool__(self) -> bool:
         return bool(self._made)
@@ -244,13 +244,17 @@ class Made:
         self._made.append((trained, objective))
         (best, its), changed = self.best, [(trained, objective)]
         if its is objective:
-            changed = [one for one in self._made if one[1] is not objective] + changed
-        for one, own in changed:
-            write_model(self._output if one is best else self._beside(own), one.arrays, one.spec)
+            changed = [pair for pair in self._made if pair[1] is not objective] + changed
+        for network, network_objective in changed:
+            write_model(
+                self._output if network is best else self._beside(network_objective), network.arrays, network.spec
+            )
 
     def paths(self) -> list[Path]:
         """The files, in the order of training."""
-        return [self._output if one is self.best[0] else self._beside(own) for one, own in self._made]
+        return [
+            self._output if network is self.best[0] else self._beside(objective) for network, objective in self._made
+        ]
 
     def _beside(self, objective: Objective) -> Path:
         return self._output.with_name(f"{self._output.stem}-{objective}{self._output.suffix}")
@@ -270,22 +274,22 @@ def _train_each(
         Diverged: no network is left. KeyboardInterrupt: none was finished.
     """
     failure: Diverged | None = None
-    for one in made.objectives:
+    for objective in made.objectives:
         try:
-            trained = _trained(ctx, files, network, replace(training, objective=one), group_by)
+            trained = _trained(ctx, files, network, replace(training, objective=objective), group_by)
         except Diverged as diverged:
             failure = diverged
-            say(f"{one}: {diverged}")
+            say(f"{objective}: {diverged}")
             continue
         except KeyboardInterrupt:
             if not made:
                 raise
-            say(f"stopped; {one} is not finished")
+            say(f"stopped; {objective} is not finished")
             return True
-        made.add(trained, one)
+        made.add(trained, objective)
         if trained.score is None:
             break  # nothing tells which counts better
-        say(f"{one}: {score_in_a_sentence(trained.score)}")
+        say(f"{objective}: {score_in_a_sentence(trained.score)}")
     if failure is not None and not made:
         raise failure
     return False
@@ -326,14 +330,14 @@ def evaluate(
         raise InvalidSetting(f"radius {radius:g} must be a number of pixels above zero")
     counter = open_counter(model, device=settings.device)
     marked = marked_files(images, points, max_pixels=settings.max_pixels)
-    found = marked.files
+    files = marked.files
     if marked.unmarked:
         say(f"left out {len(marked.unmarked)} images without points, {marked.unmarked[0]} first")
-    known = counter.learned_images | counter.calibrated_images
-    judged = [one for one in found if known_images or one.content_hash not in known]
-    if len(judged) < len(found):
+    seen_images = counter.learned_images | counter.calibrated_images
+    judged = [file for file in files if known_images or file.content_hash not in seen_images]
+    if len(judged) < len(files):
         say(
-            f"left out {len(found) - len(judged)} images that {model.name} learned from or was calibrated by "
+            f"left out {len(files) - len(judged)} images that {model.name} learned from or was calibrated by "
             "(--known-images takes them in)"
         )
     if not judged:
@@ -416,8 +420,8 @@ def predict(
             show_progress("")
             say(f"left out {step.name}: {step.refused}")
             continue
-        for one in step.count.counts:
-            totals[one.class_id] += one.count
+        for class_count in step.count.counts:
+            totals[class_count.class_id] += class_count.count
         rate = step.done / max(time.monotonic() - started, 1e-6)
         show_progress(f"{step.done} of {step.total}, {rate:.1f} images per second")
     show_progress("")

@@ -39,9 +39,9 @@ def doctor(ctx: click.Context, sweeps: bool, clicks: bool, as_json: bool) -> Non
     is_sound = all(check.is_sound for check in checks)
     values = {
         "sound": is_sound,
-        "checks": [{"name": one.name, "sound": one.is_sound, "details": one.details} for one in checks],
+        "checks": [{"name": check.name, "sound": check.is_sound, "details": check.details} for check in checks],
     }
-    lines = [f"{'ok    ' if one.is_sound else 'BROKEN'}  {one.name}: {one.details}" for one in checks]
+    lines = [f"{'ok    ' if check.is_sound else 'BROKEN'}  {check.name}: {check.details}" for check in checks]
     answer(values, lines, as_json=as_json)
     ctx.exit(0 if is_sound else 1)
 

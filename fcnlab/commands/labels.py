@@ -102,8 +102,8 @@ def import_labels(
     )
     with opened(ctx) as lab:
         project = found_project(lab, wanted)
-        with found_labels(lab, path, project_id=project.id, request=request, allow_anywhere=True) as found:
-            values = _imported(found)
+        with found_labels(lab, path, project_id=project.id, request=request, allow_anywhere=True) as incoming:
+            values = _imported(incoming)
     lines = [
         f"{values['stored']} masks into {project.name!r}, {values['replaced']} replaced, {values['known']} known "
         f"already, {len(values['left_out'])} left out; {values['points']} points"
@@ -112,16 +112,16 @@ def import_labels(
     ctx.exit(1 if values["left_out"] or values["left_out_classes"] or values["notes"] else 0)
 
 
-def _imported(found: FoundLabels) -> dict[str, Any]:
+def _imported(incoming: FoundLabels) -> dict[str, Any]:
     """Import, telling what happens; the numbers."""
-    for line in (found.words, *found.notes):
+    for line in (incoming.words, *incoming.notes):
         say(line)
     counts: Counter[str] = Counter()
-    left_out = [{"name": one.name, "reason": one.reason} for one in found.left_out]
+    left_out = [{"name": refusal.name, "reason": refusal.reason} for refusal in incoming.left_out]
     notes: list[dict[str, str]] = []
     without: list[str] = []
     n_points = 0
-    for step in found.steps:
+    for step in incoming.steps:
         counts[step.outcome.value] += 1
         n_points += step.n_points
         without += step.left_out_classes
@@ -133,16 +133,16 @@ def _imported(found: FoundLabels) -> dict[str, Any]:
     if sys.stderr.isatty():
         click.echo("\r\033[K", nl=False, err=True)
     say_left_out(left_out, notes)
-    if found.share().words:
-        say(f"{found.share().words} (--points overrides)")
-    reasons = {one.named.name: one.reason for one in found.classes}
+    if incoming.share().words:
+        say(f"{incoming.share().words} (--points overrides)")
+    reasons = {class_match.named.name: class_match.reason for class_match in incoming.classes}
     for name in without:
         say(f"pixels of class {name!r} are left out: {reasons[name]} (see --map and --add-classes)")
     return {
-        "format": found.format,
+        "format": incoming.format,
         **{name: counts[name] for name in ("stored", "replaced", "known")},
         "points": n_points,
-        "points_per_image": found.share().per_image,
+        "points_per_image": incoming.share().per_image,
         "left_out": left_out,
         "notes": notes,
         "left_out_classes": without,
@@ -151,20 +151,20 @@ def _imported(found: FoundLabels) -> dict[str, Any]:
 
 def say_left_out(left_out: Sequence[Mapping[str, str]], notes: Sequence[Mapping[str, str]]) -> None:
     """Name what could not be read: images, and marks that are unknown pixels or were dropped."""
-    for one in left_out:
-        say(f"left out {one['name']}: {one['reason']}")
-    for one in notes:
-        say(f"{one['name']}: {one['note']}")
+    for refusal in left_out:
+        say(f"left out {refusal['name']}: {refusal['reason']}")
+    for note in notes:
+        say(f"{note['name']}: {note['note']}")
 
 
 def _mapping(pairs: tuple[str, ...]) -> dict[str, str]:
-    found = {}
+    mapping = {}
     for pair in pairs:
         name, sign, target = pair.partition("=")
         if not sign or not name.strip():
             raise click.BadParameter(f"{pair!r} is not of the form FILE=PROJECT", param_hint="--map")
-        found[name.strip()] = target.strip()
-    return found
+        mapping[name.strip()] = target.strip()
+    return mapping
 
 
 @labels.command("list")
@@ -181,10 +181,10 @@ def list_labels(ctx: click.Context, wanted: str, each: bool, as_json: bool) -> N
         sources = counted_by_source(lab, project_id=project.id)
         masks = expert_masks(lab, project_id=project.id) if each else ()
     lines = [f"{source}: {count} images, {n_points} points" for source, count, n_points in sources]
-    lines += [f"{one.id:>6}  image {one.image_id}, {one.source}, {one.n_points} points" for one in masks]
+    lines += [f"{mask.id:>6}  image {mask.image_id}, {mask.source}, {mask.n_points} points" for mask in masks]
     values = {
         "sources": [{"source": source, "images": count, "points": points} for source, count, points in sources],
-        "masks": [{"id": one.id, "image": one.image_id, "source": one.source, "file": one.file} for one in masks],
+        "masks": [{"id": mask.id, "image": mask.image_id, "source": mask.source, "file": mask.file} for mask in masks],
     }
     answer(values, lines or ["no labels of experts yet: fcnlab labels import --project NAME PATH"], as_json=as_json)
 
@@ -203,8 +203,8 @@ def remove_labels(ctx: click.Context, wanted: str, as_json: bool, what: str) -> 
 
     with opened(ctx) as lab:
         project = found_project(lab, wanted)
-        own = {str(one.id) for one in expert_masks(lab, project_id=project.id)}
-        if what in own:
+        mask_ids = {str(mask.id) for mask in expert_masks(lab, project_id=project.id)}
+        if what in mask_ids:
             remove_mask(lab, mask_id=int(what))
             count = 1
         else:
@@ -267,12 +267,12 @@ def convert(
     request = LabelRequest(as_format=as_format, table=table, rest=rest)
     spec = ExportSpec(formats, instances=instances, image_prefix=image_prefix)
     count, n_unknown, n_lacking = 0, 0, 0
-    with conversion(source, request=request, spec=spec, to=output, pictures=images) as found:
-        left_out = [{"name": one.name, "reason": one.reason} for one in found.left_out]
+    with conversion(source, request=request, spec=spec, to=output, pictures=images) as converted:
+        left_out = [{"name": refusal.name, "reason": refusal.reason} for refusal in converted.left_out]
         notes: list[dict[str, str]] = []
-        for line in found.notes:
+        for line in converted.notes:
             say(line)
-        for step in found.steps:
+        for step in converted.steps:
             notes += [{"name": step.name, "note": line} for line in step.notes]
             if step.reason:
                 left_out.append({"name": step.name, "reason": step.reason})

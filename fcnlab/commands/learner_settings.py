@@ -21,7 +21,7 @@ class Scales(click.ParamType[tuple[float, ...]]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
         """Raises click.BadParameter for what is no number."""
         try:
-            return tuple(float(number) for number in str(value).split(","))
+            return tuple(float(part) for part in str(value).split(","))
         except ValueError:
             self.fail(f"{value!r} is no list of numbers such as 1.0,0.5", param, ctx)
 

@@ -126,20 +126,26 @@ def predict(
     from fcnlab.services.predict.predicted_files import input_files, predict_files
     from fcnlab.services.predict.predicting import Predictor
 
-    settings, known = settings_of(ctx), _known(ctx, wanted, model)
+    settings, learned = settings_of(ctx), _known(ctx, wanted, model)
     files = input_files([*inputs, *images], max_pixels=settings.max_pixels)
-    chosen = shapes_of(tuple(known.labels), **shapes)
+    chosen = shapes_of(tuple(learned.labels), **shapes)
     spec = ExportSpec(formats or ("index",), **chosen)
     predictor = Predictor(
-        known.content,
+        learned.content,
         device=settings.device,
         max_pixels=settings.max_pixels,
         is_plain=is_plain,
-        paintings=known.paintings,
-        imaging=known.imaging,
+        paintings=learned.paintings,
+        imaging=learned.imaging,
     )
     steps = predict_files(
-        predictor, files, labels=known.labels, background=known.background, spec=spec, is_bare=not formats, to=output
+        predictor,
+        files,
+        labels=learned.labels,
+        background=learned.background,
+        spec=spec,
+        is_bare=not formats,
+        to=output,
     )
     n_refused = _told(steps)
     say_what_training_lacks(spec)
@@ -192,6 +198,6 @@ def _known(ctx: click.Context, wanted: str | None, model: Path | None) -> _Known
         project = found_project(lab, str(wanted))
         with learner_of(lab, project) as learner:
             paintings = paintings_by_content(lab, project_id=project.id)
-            known = learner.source().content
-            assert known is not None
-            return _Known(known, project.classes, project.background, paintings, project.imaging)
+            model_content = learner.source().content
+            assert model_content is not None
+            return _Known(model_content, project.classes, project.background, paintings, project.imaging)

@@ -32,13 +32,13 @@ def list_models(ctx: click.Context, wanted: str, as_json: bool) -> None:
 
     with opened(ctx) as lab:
         project = found_project(lab, wanted)
-        found = all_models(lab, project_id=project.id)
+        records = all_models(lab, project_id=project.id)
     lines = [
-        f"{'*' if one.id == project.model_id else ' '}{one.id:>4}  {one.name}: {score_in_words(one)}, "
-        f"{one.n_points} points, {one.file}"
-        for one in found
+        f"{'*' if record.id == project.model_id else ' '}{record.id:>4}  {record.name}: {score_in_words(record)}, "
+        f"{record.n_points} points, {record.file}"
+        for record in records
     ]
-    values = [{**model_values(one), "in_use": one.id == project.model_id} for one in found]
+    values = [{**model_values(record), "in_use": record.id == project.model_id} for record in records]
     answer(
         values,
         lines or ["no models yet: fcnlab train makes one, fcnlab models keep takes what the instant learner knows"],
@@ -72,8 +72,8 @@ def keep(ctx: click.Context, wanted: str, labeller: str, as_json: bool) -> None:
     from fcnlab.services.models.models import keep_instant
 
     with opened(ctx) as lab, learner_of(lab, found_project(lab, wanted)) as learner:
-        found = keep_instant(lab, learner, labeller=labeller)
-    answer(model_values(found), [f"model {found.id}, {found.name}: {found.n_points} points"], as_json=as_json)
+        model = keep_instant(lab, learner, labeller=labeller)
+    answer(model_values(model), [f"model {model.id}, {model.name}: {model.n_points} points"], as_json=as_json)
 
 
 @models.command("rename")
@@ -85,8 +85,8 @@ def rename(ctx: click.Context, number: int, name: str) -> None:
     from fcnlab.services.models.models import rename_model
 
     with opened(ctx) as lab:
-        found = rename_model(lab, model_id=number, name=name)
-    say(f"model {number} is called {found.name!r}")
+        model = rename_model(lab, model_id=number, name=name)
+    say(f"model {number} is called {model.name!r}")
 
 
 @models.command("delete")
@@ -97,8 +97,8 @@ def delete(ctx: click.Context, number: int) -> None:
     from fcnlab.services.models.models import delete_model
 
     with opened(ctx) as lab:
-        found = delete_model(lab, model_id=number)
-    say(f"model {number}, {found.name!r}, is deleted; its file stays for the done images that name it")
+        model = delete_model(lab, model_id=number)
+    say(f"model {number}, {model.name!r}, is deleted; its file stays for the done images that name it")
 
 
 @models.command("export")
@@ -126,8 +126,8 @@ def bring(ctx: click.Context, wanted: str, labeller: str, file: Path, as_json: b
 
     with opened(ctx) as lab:
         project = found_project(lab, wanted)
-        found = bring_model(lab, file, project_id=project.id, name=file.name, labeller=labeller)
-    answer(model_values(found), [f"model {found.id}, {found.name}: {score_in_words(found)}"], as_json=as_json)
+        model = bring_model(lab, file, project_id=project.id, name=file.name, labeller=labeller)
+    answer(model_values(model), [f"model {model.id}, {model.name}: {score_in_words(model)}"], as_json=as_json)
 
 
 def model_values(model: ModelRecord) -> dict[str, Any]:

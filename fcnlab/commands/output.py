@@ -210,8 +210,8 @@ def _class_id(word: str, labels: tuple[ClassLabel, ...]) -> int:
     for label in labels:
         if word == str(label.id):
             return label.id
-    known = ", ".join(f"{label.name} ({label.id})" for label in labels)
-    raise ExportFailed(f"there is no class {word!r}; known are {known}")
+    classes = ", ".join(f"{label.name} ({label.id})" for label in labels)
+    raise ExportFailed(f"there is no class {word!r}; known are {classes}")
 
 
 def _shares(text: str) -> tuple[float, float, float]:

@@ -29,7 +29,7 @@ def stats(ctx: click.Context, wanted: str, table: Path | None, as_json: bool) ->
 
     with opened(ctx) as lab:
         project = found_project(lab, wanted)
-        found = dashboard(lab, project_id=project.id)
+        summary = dashboard(lab, project_id=project.id)
         rows = list(image_statistics(lab, project_id=project.id))
         if table is not None:
             write_statistics(table, rows, project.classes)
@@ -39,7 +39,7 @@ def stats(ctx: click.Context, wanted: str, table: Path | None, as_json: bool) ->
         {
             "id": label.id,
             "name": label.name,
-            "points": found.points_by_class.get(label.id, 0),
+            "points": summary.points_by_class.get(label.id, 0),
             "images": sum(label.id in row.points for row in rows),
             "pixels": pixels[label.id],
             "share": pixels[label.id] / total if total else None,
@@ -48,18 +48,18 @@ def stats(ctx: click.Context, wanted: str, table: Path | None, as_json: bool) ->
     ]
     values = {
         "project": project.id,
-        "images": {state.value: count for state, count in found.images.items()},
-        "points": found.n_points,
-        "sources": {source.value: count for source, count in found.points_by_source.items() if count},
-        "labellers": found.points_by_labeller,
+        "images": {state.value: count for state, count in summary.images.items()},
+        "points": summary.n_points,
+        "sources": {source.value: count for source, count in summary.points_by_source.items() if count},
+        "labellers": summary.points_by_labeller,
         "classes": classes,
     }
-    states = ", ".join(f"{count} {state.value.replace('_', ' ')}" for state, count in found.images.items())
-    lines = [f"{project.name}: {found.n_images} images ({states}), {found.n_points} points"]
-    for one in classes:
-        share = "" if one["share"] is None else f", {one['share']:.1%} of the done images"
-        lines.append(f"  {one['name']}: {one['points']} points in {one['images']} images{share}")
-    lines += [f"  by {name}: {count} points" for name, count in found.points_by_labeller.items()]
+    states = ", ".join(f"{count} {state.value.replace('_', ' ')}" for state, count in summary.images.items())
+    lines = [f"{project.name}: {summary.n_images} images ({states}), {summary.n_points} points"]
+    for class_row in classes:
+        share = "" if class_row["share"] is None else f", {class_row['share']:.1%} of the done images"
+        lines.append(f"  {class_row['name']}: {class_row['points']} points in {class_row['images']} images{share}")
+    lines += [f"  by {name}: {count} points" for name, count in summary.points_by_labeller.items()]
     answer(values, lines, as_json=as_json)
 
 
@@ -84,16 +84,16 @@ def list_projects(ctx: click.Context, as_json: bool) -> None:
     rows = []
     with opened(ctx) as lab:
         for project in all_projects(lab, include_archived=True):
-            found = dashboard(lab, project_id=project.id)
+            summary = dashboard(lab, project_id=project.id)
             rows.append(
                 {
                     "id": project.id,
                     "name": project.name,
                     "task": project.task.value,
                     "archived": project.archived,
-                    "images": found.n_images,
-                    "done": found.images[ImageState.DONE],
-                    "points": found.n_points,
+                    "images": summary.n_images,
+                    "done": summary.images[ImageState.DONE],
+                    "points": summary.n_points,
                     "background": project.background,
                     "classes": [{"id": label.id, "name": label.name} for label in project.classes],
                 }
@@ -205,8 +205,8 @@ def project_imaging(
             else:
                 fits.append(step.fits)
         project = project_of(lab, project_id=project.id)
-    for one in refused:
-        say(f"left as it was {one['name']}: {one['reason']}")
+    for refusal in refused:
+        say(f"left as it was {refusal['name']}: {refusal['reason']}")
     shown, limited = (text or "as they come" for text in imaging_text(project.imaging))
     values = {
         "project": project.id,
@@ -261,16 +261,16 @@ def import_images(
                 (set_aside if step.is_set_aside else refused).append({"name": step.name, "reason": step.refused})
             else:
                 numbers["known" if step.duplicate else "imported"] += 1
-    for one in refused:
-        say(f"left out {one['name']}: {one['reason']}")
-    for one in set_aside[:NAMED_MOST]:
-        say(f"set aside {one['name']}: {one['reason']}")
+    for refusal in refused:
+        say(f"left out {refusal['name']}: {refusal['reason']}")
+    for refusal in set_aside[:NAMED_MOST]:
+        say(f"set aside {refusal['name']}: {refusal['reason']}")
     if len(set_aside) > NAMED_MOST:
         say(f"set aside {len(set_aside) - NAMED_MOST} more files; --json names them all")
     values = {"project": project.id, **numbers, "refused": refused, "set_aside": set_aside}
-    known = f"{numbers['known']} known already, {len(refused)} left out"
-    known += f", {len(set_aside)} set aside" if set_aside else ""
-    line = f"{numbers['imported']} imported into {project.name!r}, {known}"
+    already = f"{numbers['known']} known already, {len(refused)} left out"
+    already += f", {len(set_aside)} set aside" if set_aside else ""
+    line = f"{numbers['imported']} imported into {project.name!r}, {already}"
     answer(values, [line], as_json=as_json)
     ctx.exit(1 if refused else 0)
 

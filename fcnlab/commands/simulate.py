@@ -37,28 +37,29 @@ def run_dataset(ctx: click.Context, folder: Path, options: Options) -> Options:
     if options["test_file"] is None:
         raise InvalidSetting("--protocol dataset wants --test, the list of the images to score on")
     trained_on, scored_on = (read_names(_list_file(folder, options[name])) for name in ("train", "test_file"))
-    trained_on = tuple(one for one in trained_on if not (options["without"] and one.startswith(options["without"])))
+    trained_on = tuple(name for name in trained_on if not (options["without"] and name.startswith(options["without"])))
     trained_on, scored_on = (
         trained_on[: options["limit"]],
-        tuple(one for one in scored_on if one.startswith(options["only"]))[: options["limit"]],
+        tuple(name for name in scored_on if name.startswith(options["only"]))[: options["limit"]],
     )
     if not trained_on or not scored_on:
         raise InvalidSetting("--without or --only leaves no image: check how their names start")
     if both := set(trained_on) & set(scored_on):
         raise InvalidSetting(f"{min(both)} is in --train and in --test: what was learned from cannot be scored on")
-    n_classes = max(n_classes_of([read_example(folder, one)]) for one in (*trained_on, *scored_on))
+    n_classes = max(n_classes_of([read_example(folder, name)]) for name in (*trained_on, *scored_on))
     run = DatasetRun(folder, trained_on, scored_on, n_classes)
     learner = _learner(options, n_classes, str(settings_of(ctx).device))
     rounds = []
     rng = np.random.default_rng(options["seed"])
-    for one in run.rounds(learner, pixels=_numbers(options["pixels"]), pick=options["pick"], rng=rng):
-        rounds.append(asdict(one))
-        say(f"{one.pixels} pixels: mIoU {one.mean_iou:.3f} (fit {one.fit_s:.0f} s, query {one.query_s:.0f} s)")
+    for scored in run.rounds(learner, pixels=_numbers(options["pixels"]), pick=options["pick"], rng=rng):
+        rounds.append(asdict(scored))
+        seconds = f"fit {scored.fit_s:.0f} s, query {scored.query_s:.0f} s"
+        say(f"{scored.pixels} pixels: mIoU {scored.mean_iou:.3f} ({seconds})")
     summary = {
         "trained_on": len(trained_on),
         "scored_on": len(scored_on),
         "encode_seconds": run.encode_s,
-        "mean_iou": {str(one["pixels"]): one["mean_iou"] for one in rounds},
+        "mean_iou": {str(figures["pixels"]): figures["mean_iou"] for figures in rounds},
     }
     return {"summary": summary, "rounds": rounds}
 
@@ -92,10 +93,10 @@ def _learner(options: Options, n_classes: int, device: str) -> DatasetLearner:
 
 def _numbers(text: str) -> list[int]:
     """Pixels per image of each round, apart by commas. Raises InvalidSetting."""
-    parts = [one.strip() for one in text.split(",")]
-    if not all(one.isdecimal() for one in parts):
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
         raise InvalidSetting(f"--pixels {text!r} are no whole numbers apart by commas, such as 10,20,40")
-    return [int(one) for one in parts]
+    return [int(part) for part in parts]
 
 
 def _list_file(folder: Path, wanted: str) -> Path:
@@ -104,7 +105,7 @@ def _list_file(folder: Path, wanted: str) -> Path:
     return path if path.is_file() else folder / wanted
 
 
-LEARNERS = ("instant", "linear", "forest", *(one.value for one in NetworkName))
+LEARNERS = ("instant", "linear", "forest", *(name.value for name in NetworkName))
 OF_DATASET = (
     "protocol",
     "learner",
@@ -196,7 +197,7 @@ def _maker(options: Options, device: str) -> Callable[[int], Learner]:
     if options["learner"] == "forest":
         return lambda _n_classes: ForestLearner()
     try:
-        scales = tuple(float(one) for one in options["scales"].split(","))
+        scales = tuple(float(scale) for scale in options["scales"].split(","))
     except ValueError as failure:
         raise InvalidSetting(f"scales {options['scales']!r} are no numbers apart by commas") from failure
     object_mode = options["protocol"] == "clicks" if options["object_mode"] is None else options["object_mode"]

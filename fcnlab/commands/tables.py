@@ -35,9 +35,9 @@ def import_table(ctx: click.Context, wanted: str, labeller: str, as_json: bool, 
 
     with opened(ctx) as lab:
         project = found_project(lab, wanted)
-        found = import_points(lab, file, project_id=project.id, labeller=labeller)
-    values = {"project": project.id, "added": found.added, "known": found.existing}
-    answer(values, [f"{found.added} points added to {project.name!r}, {found.existing} known already"], as_json=as_json)
+        imported = import_points(lab, file, project_id=project.id, labeller=labeller)
+    values = {"project": project.id, "added": imported.added, "known": imported.existing}
+    answer(values, [f"{imported.added} points added to {project.name!r}, {imported.existing} known already"], as_json=as_json)
 
 
 @points.command("export")

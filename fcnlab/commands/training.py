@@ -31,7 +31,7 @@ INTERRUPTED = 130
 @click.command()
 @project_option
 @click.option(
-    "--network", "-n", type=click.Choice([one.value for one in NetworkName]), default="fcn8s", show_default=True
+    "--network", "-n", type=click.Choice([name.value for name in NetworkName]), default="fcn8s", show_default=True
 )
 @click.option(
     "--encoder", default=DEFAULT_ENCODER, show_default=True, help="A timm network; empty: none, from scratch."
@@ -67,7 +67,7 @@ def train(
     """
     usual = USUAL_UPSAMPLING.get(NetworkName(options["network"]), "transposed")
     options["upsampling"] = options["upsampling"] or usual
-    names = {one.name for one in fields(TrainingSpec)}
+    names = {field.name for field in fields(TrainingSpec)}
     training = TrainingSpec(**{name: value for name, value in options.items() if name in names})
     shape = {name: value for name, value in options.items() if name not in names}
     with opened(ctx) as lab:
@@ -131,17 +131,20 @@ def list_trainings(ctx: click.Context, wanted: str, as_json: bool) -> None:
 
     with opened(ctx) as lab:
         project = found_project(lab, wanted)
-        found = all_trainings(lab, project_id=project.id)
+        listed = all_trainings(lab, project_id=project.id)
         models = {model.id: model for model in all_models(lab, project_id=project.id)}
-    made = [models.get(one.model_id) if one.model_id is not None else None for one in found]
+    made = [models.get(training.model_id) if training.model_id is not None else None for training in listed]
     lines = [
-        f"{one.id:>4}  {one.network.network}  {one.state}, epoch {one.epoch} of {one.epochs}"
-        f"{': ' + one.message if one.message else ''}{'' if model is None else ': ' + score_in_words(model)}"
-        for one, model in zip(found, made, strict=True)
+        f"{training.id:>4}  {training.network.network}  {training.state}, epoch {training.epoch} of {training.epochs}"
+        f"{': ' + training.message if training.message else ''}{'' if model is None else ': ' + score_in_words(model)}"
+        for training, model in zip(listed, made, strict=True)
     ]
     values = [
-        {**training_values(one), "score": None if model is None or model.score is None else score_to_plain(model.score)}
-        for one, model in zip(found, made, strict=True)
+        {
+            **training_values(training),
+            "score": None if model is None or model.score is None else score_to_plain(model.score),
+        }
+        for training, model in zip(listed, made, strict=True)
     ]
     answer(values, lines or ["no trainings yet: fcnlab train"], as_json=as_json)
 
@@ -154,8 +157,8 @@ def pause(ctx: click.Context, number: int) -> None:
     from fcnlab.services.training.trainings import pause_training
 
     with opened(ctx) as lab:
-        found = pause_training(lab, training_id=number)
-    say(f"training {number} {'is paused' if found.state is TrainingState.PAUSED else 'pauses after this epoch'}")
+        training = pause_training(lab, training_id=number)
+    say(f"training {number} {'is paused' if training.state is TrainingState.PAUSED else 'pauses after this epoch'}")
 
 
 @trainings.command()
@@ -167,8 +170,8 @@ def resume(ctx: click.Context, number: int) -> None:
     from fcnlab.services.training.workers import ensure_worker
 
     with opened(ctx) as lab:
-        found = resume_training(lab, training_id=number)
-        ensure_worker(lab, project_id=found.project_id)
+        training = resume_training(lab, training_id=number)
+        ensure_worker(lab, project_id=training.project_id)
     say(f"training {number} goes on in a worker process")
 
 
@@ -180,8 +183,8 @@ def cancel(ctx: click.Context, number: int) -> None:
     from fcnlab.services.training.trainings import cancel_training
 
     with opened(ctx) as lab:
-        found = cancel_training(lab, training_id=number)
-    say(f"training {number} {'is cancelled' if found.state is TrainingState.CANCELLED else 'ends in a moment'}")
+        training = cancel_training(lab, training_id=number)
+    say(f"training {number} {'is cancelled' if training.state is TrainingState.CANCELLED else 'ends in a moment'}")
 
 
 def training_values(training: Training) -> dict[str, Any]:
@@ -191,7 +194,7 @@ def training_values(training: Training) -> dict[str, Any]:
         **asdict(training),
         "network": training.network.to_dict(),
         "training": training.training.to_dict(),
-        **{name: None if moment is None else moment.isoformat() for name, moment in times.items()},
+        **{name: None if timestamp is None else timestamp.isoformat() for name, timestamp in times.items()},
     }
 
 
@@ -225,22 +228,22 @@ def train_here(lab: Lab, project: Project, queue: Queue) -> list[Training]:
     with LeaseHolder(lab, project_id=project.id) as holder:
         queued = queue()
         try:
-            for one in queued:
-                say(f"training {one.id}: {one.network.network} on {project.name!r}; Ctrl-C pauses it")
-                with closing(work_on(lab, holder, one, fine_tune)) as steps:
+            for training in queued:
+                say(f"training {training.id}: {training.network.network} on {project.name!r}; Ctrl-C pauses it")
+                with closing(work_on(lab, holder, training, fine_tune)) as steps:
                     for progress in steps:
                         say(progress_line(progress))
         except (KeyboardInterrupt, Interrupted):
             say("stopped")
             _pause_the_rest(lab, queued)
-    ended = [find_training(lab, training_id=one.id) for one in queued]
-    for place, one in enumerate(ended):
-        if one.state is TrainingState.RUNNING:  # the process was asked to end
-            ended[place] = pause_training(lab, training_id=one.id)
+    ended = [find_training(lab, training_id=training.id) for training in queued]
+    for index, training in enumerate(ended):
+        if training.state is TrainingState.RUNNING:  # the process was asked to end
+            ended[index] = pause_training(lab, training_id=training.id)
     ensure_workers(lab, only=project.id)  # what was queued meanwhile
-    for one in ended:
-        if one.state is TrainingState.FAILED:
-            raise FcnlabError(f"training {one.id} failed: {one.message}")
+    for training in ended:
+        if training.state is TrainingState.FAILED:
+            raise FcnlabError(f"training {training.id} failed: {training.message}")
     return ended
 
 
@@ -249,9 +252,9 @@ def _pause_the_rest(lab: Lab, queued: Sequence[Training]) -> None:
     from fcnlab.services.training.trainings import pause_training
     from fcnlab.services.training.trainings import training as find_training
 
-    for one in queued[1:]:
-        if find_training(lab, training_id=one.id).state is TrainingState.QUEUED:
-            pause_training(lab, training_id=one.id)
+    for training in queued[1:]:
+        if find_training(lab, training_id=training.id).state is TrainingState.QUEUED:
+            pause_training(lab, training_id=training.id)
 
 
 def train_elsewhere(lab: Lab, project: Project, queue: Queue) -> list[Training]:
@@ -273,8 +276,8 @@ def model_of(lab: Lab, training: Training) -> ModelRecord | None:
     """The model that a training made, if it did."""
     from fcnlab.services.models.models import models as all_models
 
-    found = all_models(lab, project_id=training.project_id)
-    return next((model for model in found if model.id == training.model_id), None)
+    records = all_models(lab, project_id=training.project_id)
+    return next((model for model in records if model.id == training.model_id), None)
 
 
 def last_line(training: Training, model: ModelRecord | None) -> str:
