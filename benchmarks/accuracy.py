@@ -67,13 +67,13 @@ def clicks(folder: Path, *, limit: int | None) -> dict[str, Any]:
     names = read_names(folder / "list.txt")[:limit]
     n_classes = max(n_classes_of([read_example(folder, name)]) for name in names)
     make = instant_learners(working_side=WORKING_SIDE, object_mode=True)
-    found = {}
+    figures = {}
     for style in STYLES:
         examples = (read_example(folder, name) for name in names)
         runs = list(label_images(examples, make, n_classes=n_classes, clicks=CLICKS, style=style, seed=0))
-        found[style] = {"summary": summary_of_clicks(runs, clicks=CLICKS), "runs": [asdict(run) for run in runs]}
+        figures[style] = {"summary": summary_of_clicks(runs, clicks=CLICKS), "runs": [asdict(run) for run in runs]}
         print(f"{folder.name}, {style}: done", file=sys.stderr)
-    return found
+    return figures
 
 
 def images(folder: Path, *, with_forest: bool) -> dict[str, Any]:
@@ -83,23 +83,23 @@ def images(folder: Path, *, with_forest: bool) -> dict[str, Any]:
     makers: dict[str, Any] = {"instant": instant_learners()}
     if with_forest:
         makers["forest"] = lambda _n_classes: ForestLearner()
-    found = {}
+    figures = {}
     for learner, make in makers.items():
         runs = [label_across(folder, names, make, n_train=n_train, pixels=PIXELS, seed=seed) for seed in range(SEEDS)]
         mean_iou = sum(run.mean_iou for run in runs) / SEEDS
-        found[learner] = {"mean_iou": mean_iou, "runs": [asdict(run) for run in runs]}
+        figures[learner] = {"mean_iou": mean_iou, "runs": [asdict(run) for run in runs]}
         print(f"{folder.name}, {learner}: {mean_iou:.3f}", file=sys.stderr)
-    return found
+    return figures
 
 
-def click_table(found: dict[str, Any]) -> str:
+def click_table(figures: dict[str, Any]) -> str:
     lines = [
         "| set | clicks | 2 | 3 | 5 | 10 | 20 | to 80 % | to 85 % | to 90 % | ms/click median | p95 |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for name, styles in found.items():
-        for style, one in styles.items():
-            summary = one["summary"]
+    for name, styles in figures.items():
+        for style, style_figures in styles.items():
+            summary = style_figures["summary"]
             ious = " | ".join(f"{iou:.3f}" for iou in summary["iou"].values())
             counts = " | ".join(f"{count:.1f}" for count in summary["clicks_to"].values())
             times = summary["milliseconds"]
@@ -109,9 +109,9 @@ def click_table(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def image_table(found: dict[str, Any]) -> str:
+def image_table(figures: dict[str, Any]) -> str:
     lines = ["| set | instant learner, mIoU | random forest, mIoU |", "|---|---|---|"]
-    for name, learners in found.items():
+    for name, learners in figures.items():
         forest = f"{learners['forest']['mean_iou']:.3f}" if "forest" in learners else ""
         lines.append(f"| {name} | {learners['instant']['mean_iou']:.3f} | {forest} |")
     return "\n".join(lines)

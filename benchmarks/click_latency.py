@@ -81,7 +81,7 @@ def make_project(data_dir: Path, *, width: int, height: int, other_images: int, 
             for n in range(other_images)
         ]
 
-    for number, other in enumerate(import_files(lab, small(), project_id=project.id)):
+    for index, other in enumerate(import_files(lab, small(), project_id=project.id)):
         events = tuple(
             Event(
                 k + 1,
@@ -91,7 +91,7 @@ def make_project(data_dir: Path, *, width: int, height: int, other_images: int, 
             )
             for k in range(10)
         )
-        apply_events(lab, EventBatch(f"seed-{number:06}", events), project_id=project.id, labeller="seed")
+        apply_events(lab, EventBatch(f"seed-{index:06}", events), project_id=project.id, labeller="seed")
     lab.close()
     return project.id, step.image_id
 
@@ -113,13 +113,13 @@ def click_round(
     `parts` gets what each click took, part by part: the server's, and the browser's since the button came up.
     """
     times = []
-    for number in range(count):
-        page.keyboard.press(str(1 + number % 2))
+    for index in range(count):
+        page.keyboard.press(str(1 + index % 2))
         row, col = rng.uniform(part.top, part.bottom), rng.uniform(part.left, part.right)
         x, y = pixel_on_screen(page, row, col)
-        known = page.evaluate("window.clickTimes.length")
+        n_before = page.evaluate("window.clickTimes.length")
         page.mouse.click(x, y)
-        page.wait_for_function(f"window.clickTimes.length > {known}", timeout=60_000)
+        page.wait_for_function(f"window.clickTimes.length > {n_before}", timeout=60_000)
         times.append(float(page.evaluate("window.clickTimes.at(-1)")))
         parts.append(json.loads(page.evaluate("window.viewport().dataset.spans ?? '{}'")))
     return times
@@ -129,7 +129,7 @@ def click_round(
 def training(data_dir: Path, project_id: int) -> Iterator[None]:
     """A worker trains a network of the project while the block runs."""
     lab = open_lab(Settings(data_dir=data_dir, demo=False))
-    found = start_training(
+    queued = start_training(
         lab,
         project_id=project_id,
         network=NetworkSpec(NetworkName.FCN8S, 2),
@@ -138,16 +138,16 @@ def training(data_dir: Path, project_id: int) -> Iterator[None]:
     )
     ensure_worker(lab, project_id=project_id)
     deadline = time.monotonic() + 120
-    while not training_of(lab, training_id=found.id).epoch:
+    while not training_of(lab, training_id=queued.id).epoch:
         if time.monotonic() > deadline:
             raise TimeoutError("the worker finished no epoch in two minutes")
         time.sleep(0.5)
     try:
         yield
-        assert training_of(lab, training_id=found.id).state is TrainingState.RUNNING
+        assert training_of(lab, training_id=queued.id).state is TrainingState.RUNNING
     finally:
-        cancel_training(lab, training_id=found.id)
-        while training_of(lab, training_id=found.id).is_open and time.monotonic() < deadline + 1200:
+        cancel_training(lab, training_id=queued.id)
+        while training_of(lab, training_id=queued.id).is_open and time.monotonic() < deadline + 1200:
             time.sleep(0.5)
         lab.close()
 
@@ -162,9 +162,9 @@ def zoom_in(page: Page, width: int, height: int, scale: float) -> Box:
         page.wait_for_timeout(50)
     page.locator("canvas.tiles[data-missing='0']").wait_for(timeout=60_000)
     assert shown is not None
-    own = shown["width"] / width
-    top, left = (box["y"] - shown["y"]) / own, (box["x"] - shown["x"]) / own
-    seen = Box(round(top), round(left), round(top + box["height"] / own), round(left + box["width"] / own))
+    zoom = shown["width"] / width
+    top, left = (box["y"] - shown["y"]) / zoom, (box["x"] - shown["x"]) / zoom
+    seen = Box(round(top), round(left), round(top + box["height"] / zoom), round(left + box["width"] / zoom))
     margin = round(0.05 * min(seen.hw))
     return seen.clipped((height, width)).grown(-margin, (height, width))
 
@@ -228,8 +228,8 @@ def clicked(page: Page, clicks: int, warm_up: int, rng: np.random.Generator, par
             page.keyboard.press("z")
         page.wait_for_timeout(1500)
     measured, parts = np.array(times[warm_up:]), parts[warm_up:]
-    names = dict.fromkeys(name for one in parts for name in one)
-    spans = {name: round(float(np.median([one.get(name, 0.0) for one in parts])), 1) for name in names}
+    names = dict.fromkeys(name for click_parts in parts for name in click_parts)
+    spans = {name: round(float(np.median([click_parts.get(name, 0.0) for click_parts in parts])), 1) for name in names}
     return {
         "spans_ms": spans,
         "median_ms": round(float(np.median(measured)), 1),

@@ -48,10 +48,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="fcnlab-") as folder:
         lab = open_lab(Settings(data_dir=Path(folder), demo=False))
         with closing(lab):
-            found = compared(lab, options)
-    print("\n".join(table(found)))
+            status = compared(lab, options)
+    print("\n".join(table(status)))
     if options.json:
-        options.json.write_text(json.dumps(plain(found), indent=1) + "\n", "utf-8")
+        options.json.write_text(json.dumps(plain(status), indent=1) + "\n", "utf-8")
 
 
 def compared(lab: Lab, options: argparse.Namespace) -> Standing:
@@ -61,17 +61,17 @@ def compared(lab: Lab, options: argparse.Namespace) -> Standing:
     chosen += [candidate(name, "bilinear") for name in (NetworkName.FCN8S, NetworkName.FCN2S)]
     order = list(NetworkName)
     spec = ComparisonSpec(
-        tuple(sorted(chosen, key=lambda one: (order.index(one.network), one.upsampling))),
+        tuple(sorted(chosen, key=lambda network: (order.index(network.network), network.upsampling))),
         minutes=options.minutes,
         seed=options.seed,
         working_side=options.side,
     )
     made = start_comparison(lab, project_id=project_id, spec=spec, labeller="benchmark")
     with LeaseHolder(lab, project_id=project_id) as holder:
-        for one in standing(lab, comparison_id=made.id).participants:
-            if one.training is not None:
-                for step in work_on(lab, holder, one.training, fine_tune):
-                    print(f"{one.title}: epoch {step.epoch}, loss {step.loss:.3f}", file=sys.stderr)
+        for participant in standing(lab, comparison_id=made.id).participants:
+            if participant.training is not None:
+                for step in work_on(lab, holder, participant.training, fine_tune):
+                    print(f"{participant.title}: epoch {step.epoch}, loss {step.loss:.3f}", file=sys.stderr)
     return standing(lab, comparison_id=made.id)
 
 
@@ -80,16 +80,16 @@ def labelled_project(lab: Lab, options: argparse.Namespace) -> int:
     folder = options.data / options.set
     names = read_names(folder / "list.txt")[: options.limit]
     examples = [read_example(folder, name) for name in names]
-    n_classes = max(int(one.truth[one.truth != IGNORE].max()) for one in examples) + 1
-    labels = projects.labels_of([f"class {number}" for number in range(n_classes)])
+    n_classes = max(int(example.truth[example.truth != IGNORE].max()) for example in examples) + 1
+    labels = projects.labels_of([f"class {class_id}" for class_id in range(n_classes)])
     project = projects.create_project(lab, name=options.set, labels=labels)
     steps = list(import_files(lab, [(name, folder / "images" / name) for name in names], project_id=project.id))
     rng = np.random.default_rng(options.seed)
     for example, step in zip(examples, steps, strict=True):
         if step.image_id is None or step.duplicate:
             continue
-        places = np.flatnonzero(example.truth != IGNORE)
-        rows, cols = np.unravel_index(rng.choice(places, options.pixels, replace=False), example.truth.shape)
+        pixels = np.flatnonzero(example.truth != IGNORE)
+        rows, cols = np.unravel_index(rng.choice(pixels, options.pixels, replace=False), example.truth.shape)
         points = [Point(int(row), int(col), int(example.truth[row, col])) for row, col in zip(rows, cols, strict=True)]
         add_points(lab, points, image_id=step.image_id, labeller="truth", source=PointSource.RANDOM_QUERY)
         file = f"{project.id}/{step.image_id}-truth.png"
@@ -101,20 +101,20 @@ def labelled_project(lab: Lab, options: argparse.Namespace) -> int:
     return project.id
 
 
-def table(found: Standing) -> list[str]:
+def table(status: Standing) -> list[str]:
     """Markdown: one row per participant."""
     head = ["", "held-out points", "95 % interval", "mIoU", "s per epoch", "s per image", "parameters"]
-    rows = [head, ["---"] * len(head), *(row(one) for one in found.participants)]
+    rows = [head, ["---"] * len(head), *(row(participant) for participant in status.participants)]
     return [f"| {' | '.join(cells)} |" for cells in rows]
 
 
-def row(one: Participant) -> list[str]:
-    measured, epoch = one.measured, one.seconds_per_epoch
+def row(participant: Participant) -> list[str]:
+    measured, epoch = participant.measured, participant.seconds_per_epoch
     if measured is None or measured.score is None or measured.mean_iou is None:
-        return [one.title, f"{one.state.value} {one.message}", "", "", "", "", ""]
+        return [participant.title, f"{participant.state.value} {participant.message}", "", "", "", "", ""]
     score, timing = measured.score, measured.timing
     return [
-        one.title,
+        participant.title,
         f"{score.accuracy:.1%}",
         f"{score.low:.0%} to {score.high:.0%}",
         f"{measured.mean_iou:.3f}",
@@ -124,9 +124,13 @@ def row(one: Participant) -> list[str]:
     ]
 
 
-def plain(found: Standing) -> dict[str, Any]:
-    participants = {one.title: one.measured.to_dict() for one in found.participants if one.measured is not None}
-    return {"spec": found.spec.to_dict(), "participants": participants}
+def plain(status: Standing) -> dict[str, Any]:
+    participants = {
+        participant.title: participant.measured.to_dict()
+        for participant in status.participants
+        if participant.measured is not None
+    }
+    return {"spec": status.spec.to_dict(), "participants": participants}
 
 
 def read_options() -> argparse.Namespace:

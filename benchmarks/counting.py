@@ -97,20 +97,20 @@ def main() -> None:
 
 def scored(counter: Counter, pictures: Sequence[CountedPicture], radius: float) -> CountScore:
     """How well pictures are counted."""
-    counted = [counter(one) for one in pictures]
-    sizes = [(one.rgb.shape[0], one.rgb.shape[1]) for one in pictures]
-    return score_counts([{1: one.places} for one in pictures], counted, sizes, radius)
+    counted = [counter(picture) for picture in pictures]
+    sizes = [(picture.rgb.shape[0], picture.rgb.shape[1]) for picture in pictures]
+    return score_counts([{1: picture.places} for picture in pictures], counted, sizes, radius)
 
 
 def usual_distance(pictures: Sequence[CountedPicture]) -> float:
     """Pixels between neighbours."""
-    objects = [(one.places[:, 0], one.places[:, 1]) for one in pictures]
+    objects = [(picture.places[:, 0], picture.places[:, 1]) for picture in pictures]
     return usual_spacing(objects, [True] * len(pictures), usual_size(pictures))
 
 
 def usual_size(pictures: Sequence[CountedPicture]) -> tuple[int, int]:
     """The size most pictures have."""
-    sizes = [(one.rgb.shape[0], one.rgb.shape[1]) for one in pictures]
+    sizes = [(picture.rgb.shape[0], picture.rgb.shape[1]) for picture in pictures]
     return max(sizes, key=sizes.count)
 
 
@@ -120,12 +120,12 @@ def trained(train: Sequence[CountedPicture], training: TrainingSpec) -> Counter:
     training = magnified(training, spacing, image_hw)
     spec = NetworkSpec(NetworkName.FCN2S, len(CLASSES))
     objective = counting_aim(spec, training, class_ids=[0, 1], spacing=spacing, image_hw=image_hw, device=DEVICE)
-    pictures = [marked(one, one.places, np.ones(one.count, np.int64), spec, training) for one in train]
-    course = NetworkTrainer(
+    pictures = [marked(picture, picture.places, np.ones(picture.count, np.int64), spec, training) for picture in train]
+    trainer = NetworkTrainer(
         spec, training, encoder=encoder(), class_ids=[0, 1], device=DEVICE, now=time.monotonic, objective=objective
     )
-    run(course, pictures)
-    outcome = course.outcome([], pictures)
+    run(trainer, pictures)
+    outcome = trainer.outcome([], pictures)
     model = NetworkModel(outcome.network, CLASSES, training, calibration=outcome.calibration)
     return lambda picture: network_count(model, picture.rgb, device=DEVICE)
 
@@ -135,23 +135,23 @@ def plainly_trained(train: Sequence[CountedPicture], minutes: float, seed: int) 
     spacing, image_hw = usual_distance(train), usual_size(train)
     rng = np.random.default_rng(seed)
     counting = magnified(spec_for(Objective.DENSITY, minutes, seed), spacing, image_hw)
-    sized = [CountedPicture(one.name, *resized(one, counting)) for one in train]
+    sized = [CountedPicture(picture.name, *resized(picture, counting)) for picture in train]
     training = TrainingSpec(epochs=100_000, minutes=minutes, ema=0.99, holdout=0, seed=seed, working_side=4096)
     spec = NetworkSpec(NetworkName.FCN2S, len(CLASSES))
     pictures = []
-    for one in sized:
-        nothing = away_from(one, spacing * counting.magnification / 2, rng)
-        classes = np.repeat([1, 0], [one.count, len(nothing)])
-        pictures.append(marked(one, np.concatenate([one.places, nothing]), classes, spec, training))
-    course = NetworkTrainer(spec, training, encoder=encoder(), class_ids=[0, 1], device=DEVICE, now=time.monotonic)
-    run(course, [one for one in pictures if len(one.rows)])
-    model = NetworkModel(course.outcome([]).network, CLASSES, training)
+    for sized_picture in sized:
+        nothing = away_from(sized_picture, spacing * counting.magnification / 2, rng)
+        classes = np.repeat([1, 0], [sized_picture.count, len(nothing)])
+        pictures.append(marked(sized_picture, np.concatenate([sized_picture.places, nothing]), classes, spec, training))
+    trainer = NetworkTrainer(spec, training, encoder=encoder(), class_ids=[0, 1], device=DEVICE, now=time.monotonic)
+    run(trainer, [labelled for labelled in pictures if len(labelled.rows)])
+    model = NetworkModel(trainer.outcome([]).network, CLASSES, training)
 
     def count(picture: CountedPicture) -> ImageCount:
         seen = resized(picture, counting)[0]
         parts = labelled_blobs(network_probabilities(model, seen, device=DEVICE), (0.5, 0.5)).blobs
         back = picture.rgb.shape[0] / seen.shape[0]
-        return counted(np.array([(one.row, one.col) for one in parts]).reshape(-1, 2) * back)
+        return counted(np.array([(blob.row, blob.col) for blob in parts]).reshape(-1, 2) * back)
 
     return count
 
@@ -174,7 +174,7 @@ def away_from(picture: CountedPicture, distance: float, rng: np.random.Generator
 
 def marked(
     picture: CountedPicture,
-    places: NDArray[np.float64],
+    positions: NDArray[np.float64],
     classes: NDArray[np.int64],
     spec: NetworkSpec,
     training: TrainingSpec,
@@ -183,20 +183,20 @@ def marked(
     full_hw = (picture.rgb.shape[0], picture.rgb.shape[1])
     hw = seen_hw(full_hw, spec, training)
     seen = seen_picture(picture.rgb, hw)
-    rows, cols = ((places + 0.5) * (np.array(hw) / full_hw) - 0.5).astype(np.float32).T
-    weights = np.ones(len(places), np.float32)
+    rows, cols = ((positions + 0.5) * (np.array(hw) / full_hw) - 0.5).astype(np.float32).T
+    weights = np.ones(len(positions), np.float32)
     return LabelledPicture(picture.name, lambda: seen, rows, cols, classes, weights, is_complete=True, full_hw=full_hw)
 
 
 def encoder() -> EncoderParts:
     """The default one."""
-    known = load_encoder(NetworkSpec(NetworkName.FCN2S, 2).encoder)
-    return EncoderParts(known.network, known.strides, known.channels, known.mean, known.std)
+    loaded = load_encoder(NetworkSpec(NetworkName.FCN2S, 2).encoder)
+    return EncoderParts(loaded.network, loaded.strides, loaded.channels, loaded.mean, loaded.std)
 
 
-def run(course: NetworkTrainer, pictures: Sequence[LabelledPicture]) -> None:
+def run(trainer: NetworkTrainer, pictures: Sequence[LabelledPicture]) -> None:
     """Train to the end."""
-    for step in course.run(lambda: pictures, list):
+    for step in trainer.run(lambda: pictures, list):
         print(f"\r  epoch {step.epoch}, loss {step.loss:.4f}, {step.seconds:.0f} s", end="", file=sys.stderr)
     print(file=sys.stderr)
 
@@ -206,10 +206,10 @@ def spec_for(objective: Objective, minutes: float, seed: int) -> TrainingSpec:
     return replace(counting_training(objective), minutes=minutes, epochs=100_000, holdout=0.0, seed=seed)
 
 
-def counted(places: NDArray[np.float64]) -> ImageCount:
+def counted(positions: NDArray[np.float64]) -> ImageCount:
     """What a finder found."""
-    objects = tuple(FoundObject(float(row), float(col), 1, 1.0, 1.0) for row, col in places)
-    return ImageCount((ClassCount(1, float(len(places))),), objects)
+    objects = tuple(FoundObject(float(row), float(col), 1, 1.0, 1.0) for row, col in positions)
+    return ImageCount((ClassCount(1, float(len(positions))),), objects)
 
 
 def network(objective: Objective) -> Callable[[Sequence[CountedPicture], float, int], Counter]:
@@ -240,20 +240,20 @@ def print_table(done: dict[str, dict[str, Any]], name: str) -> None:
     """Mean and sample deviation over the seeds, as Markdown."""
     print(f"\n| {name} | MAE | RMSE | relative error | GAME(3) | F-score | seconds |\n|---|---|---|---|---|---|---|")
     for method in METHODS:
-        runs = [one for key, one in done.items() if key.rsplit(" ", 1)[0] == f"{name} {method}"]
+        runs = [figures for key, figures in done.items() if key.rsplit(" ", 1)[0] == f"{name} {method}"]
         if not runs:
             continue
         cells = []
         for values in (
-            [one["mae"] for one in runs],
-            [one["rmse"] for one in runs],
-            [one["mre"] for one in runs],
-            [one["game"][3] for one in runs],
-            [one["f_score"] for one in runs],
+            [figures["mae"] for figures in runs],
+            [figures["rmse"] for figures in runs],
+            [figures["mre"] for figures in runs],
+            [figures["game"][3] for figures in runs],
+            [figures["f_score"] for figures in runs],
         ):
             spread = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
             cells.append(f"{np.mean(values):.3g} ± {spread:.2g}")
-        print(f"| {method} | {' | '.join(cells)} | {np.median([one['seconds'] for one in runs]):.0f} |")
+        print(f"| {method} | {' | '.join(cells)} | {np.median([figures['seconds'] for figures in runs]):.0f} |")
 
 
 def read_options() -> argparse.Namespace:

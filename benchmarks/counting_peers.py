@@ -47,8 +47,12 @@ def fitted_watershed(train: Sequence[CountedPicture]) -> Finder:
 
 def usual_spacing(pictures: Sequence[CountedPicture]) -> float:
     """Median over pictures of the median distance to the nearest neighbour."""
-    found = [np.median(cKDTree(one.places).query(one.places, 2)[0][:, 1]) for one in pictures if one.count > 1]
-    return float(np.median(found))
+    distances = [
+        np.median(cKDTree(picture.places).query(picture.places, 2)[0][:, 1])
+        for picture in pictures
+        if picture.count > 1
+    ]
+    return float(np.median(distances))
 
 
 def _grey(picture: CountedPicture, dark: bool) -> NDArray[np.float64]:
@@ -61,8 +65,8 @@ def _log_finder(dark: bool, low: float, high: float, threshold: float) -> Finder
     def find(picture: CountedPicture) -> Places:
         low_sigma, high_sigma = max(low, 0.7), max(high, 0.8)
         grey = _grey(picture, dark)
-        found = blob_log(grey, min_sigma=low_sigma, max_sigma=high_sigma, num_sigma=4, threshold=threshold)
-        return np.asarray(found[:, :2], np.float64)
+        blobs = blob_log(grey, min_sigma=low_sigma, max_sigma=high_sigma, num_sigma=4, threshold=threshold)
+        return np.asarray(blobs[:, :2], np.float64)
 
     return find
 
@@ -87,9 +91,11 @@ def _best(finders: Sequence[Finder], train: Sequence[CountedPicture]) -> Finder:
     radius = radius_for(usual_spacing(train))
     errors, scores = [], []
     for find in finders:
-        found = [find(one) for one in chosen]
-        matched = sum(len(match_points(one.places, its, radius)[0]) for one, its in zip(chosen, found, strict=True))
-        n_found, n_true = sum(map(len, found)), sum(one.count for one in chosen)
+        detected = [find(picture) for picture in chosen]
+        matched = sum(
+            len(match_points(picture.places, its, radius)[0]) for picture, its in zip(chosen, detected, strict=True)
+        )
+        n_found, n_true = sum(map(len, detected)), sum(picture.count for picture in chosen)
         scores.append(f_score(matched, n_true, n_found))
-        errors.append(np.mean([abs(len(its) - one.count) for one, its in zip(chosen, found, strict=True)]))
+        errors.append(np.mean([abs(len(its) - picture.count) for picture, its in zip(chosen, detected, strict=True)]))
     return finders[int(np.argmin(np.where(np.array(scores) >= NEARLY * max(scores), errors, np.inf)))]

@@ -29,13 +29,13 @@ class CountedPicture:
 
 def read_counted(folder: Path) -> list[CountedPicture]:
     """The pictures that `list.txt` names, with `points/<stem>.json`: [[x, y], ...], whole numbers are pixel centres."""
-    found = []
+    pictures = []
     for name in (folder / "list.txt").read_text("utf-8").split():
         with Image.open(folder / "images" / name) as image:
             rgb = np.asarray(image.convert("RGB"), np.uint8)
         listed = json.loads((folder / "points" / f"{Path(name).stem}.json").read_text("utf-8"))
-        found.append(CountedPicture(name, rgb, np.array(listed, np.float64).reshape(-1, 2)[:, ::-1]))
-    return found
+        pictures.append(CountedPicture(name, rgb, np.array(listed, np.float64).reshape(-1, 2)[:, ::-1]))
+    return pictures
 
 
 def parted(
@@ -47,12 +47,12 @@ def parted(
         group: a regular expression whose match in the name is the group; empty: every picture is its own.
     """
     groups: dict[str, list[CountedPicture]] = {}
-    for one in pictures:
-        match = re.search(group, one.name) if group else None
-        groups.setdefault(match.group() if match else one.name, []).append(one)
+    for picture in pictures:
+        match = re.search(group, picture.name) if group else None
+        groups.setdefault(match.group() if match else picture.name, []).append(picture)
     order = np.random.default_rng(seed).permutation(len(groups))
     train: list[CountedPicture] = []
     other: list[CountedPicture] = []
-    for place in order:
-        (train if len(train) < n_train else other).extend(list(groups.values())[place])
+    for index in order:
+        (train if len(train) < n_train else other).extend(list(groups.values())[index])
     return train, other

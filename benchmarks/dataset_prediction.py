@@ -49,8 +49,8 @@ def main() -> None:
     files = input_files([str(options.data / "images" / name) for name in names])
 
     def encode() -> None:
-        for one in examples:
-            encoder.encode(one.rgb, scales=model.spec.scales, position=model.spec.position)
+        for example in examples:
+            encoder.encode(example.rgb, scales=model.spec.scales, position=model.spec.position)
 
     def predict(is_plain: bool) -> None:
         predictor = Predictor(model, device="cpu", max_pixels=10**9, is_plain=is_plain)
@@ -91,11 +91,11 @@ def learned(examples: list, n_classes: int) -> PointSegmenter:
     """A segmenter that learned from random pixels of a few images."""
     rng = np.random.default_rng(0)
     segmenter = PointSegmenter([f"class {k}" for k in range(n_classes)], refine=False)
-    for one in examples:
-        image = segmenter.add_image(one.rgb)
-        flat = rng.choice(np.flatnonzero(one.truth != IGNORE), PIXELS, replace=False)
-        rows, cols = np.unravel_index(flat, one.truth.shape)
-        segmenter.add_points(image, rows, cols, one.truth[rows, cols].astype(int))
+    for example in examples:
+        image = segmenter.add_image(example.rgb)
+        flat = rng.choice(np.flatnonzero(example.truth != IGNORE), PIXELS, replace=False)
+        rows, cols = np.unravel_index(flat, example.truth.shape)
+        segmenter.add_points(image, rows, cols, example.truth[rows, cols].astype(int))
     return segmenter.fit()
 
 

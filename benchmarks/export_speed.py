@@ -92,28 +92,28 @@ def make_project(data: Path, count: int, side: int) -> int:
     for limit in sorted({max(20, count // 10), count}):
         project = projects.create_project(lab, name=str(limit))
         projects.add_class(lab, project_id=project.id, name="second")
-        files = ((f"{number:05}.png", picture(number, side)) for number in range(limit))
-        for number, step in enumerate(import_files(lab, files, project_id=project.id)):
+        files = ((f"{index:05}.png", picture(index, side)) for index in range(limit))
+        for index, step in enumerate(import_files(lab, files, project_id=project.id)):
             assert step.image_id is not None, step.refused
-            mask, n_cells = cells(number, side)
+            mask, n_cells = cells(index, side)
             n_regions += n_cells if limit == count else 0
             keep(lab, project.id, step.image_id, mask)
     lab.close()
     return n_regions
 
 
-def picture(number: int, side: int) -> bytes:
+def picture(index: int, side: int) -> bytes:
     """A grey picture that says its number; nothing looks at it."""
     pixels = np.full((side, side, 3), 90, np.uint8)
-    pixels[0, :4] = np.frombuffer(number.to_bytes(12, "big"), np.uint8).reshape(4, 3)
+    pixels[0, :4] = np.frombuffer(index.to_bytes(12, "big"), np.uint8).reshape(4, 3)
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
 
 
-def cells(number: int, side: int) -> tuple[NDArray[np.uint8], int]:
+def cells(index: int, side: int) -> tuple[NDArray[np.uint8], int]:
     """Class ids (side, side): blobs with uneven rims, some touching, one in eight with a hole."""
-    rng = np.random.default_rng(number)
+    rng = np.random.default_rng(index)
     mask = np.zeros((side, side), np.uint8)
     count = int(rng.integers(*REGIONS))
     angles = np.linspace(0, 2 * np.pi, 64, endpoint=False)
@@ -124,7 +124,7 @@ def cells(number: int, side: int) -> tuple[NDArray[np.uint8], int]:
         rim = np.stack([middle[0] + radius * np.cos(angles), middle[1] + radius * np.sin(angles)], axis=1)
         cv2.fillPoly(mask, [rim.astype(np.int32)], 1 + cell % 2)
         if cell % 8 == 0:
-            cv2.circle(mask, [int(one) for one in middle], int(radius.min() / 3), 0, cv2.FILLED)
+            cv2.circle(mask, [int(coordinate) for coordinate in middle], int(radius.min() / 3), 0, cv2.FILLED)
     return mask, count
 
 
@@ -148,7 +148,7 @@ def run_in_own_process(data: Path, limit: int) -> dict[str, float]:
 def exported(data: Path, limit: int) -> dict[str, float]:
     """Seconds, memory and bytes of one export."""
     lab = opened(data)
-    project = next(one for one in projects.projects(lab) if one.name == str(limit))
+    project = next(candidate for candidate in projects.projects(lab) if candidate.name == str(limit))
     learner = ProjectLearner(lab, PictureStore(lab), project_id=project.id)
     spec = ExportSpec(("coco", "coco-rle"), done_only=True, instances=True)
     to = data / f"{limit}.zip"

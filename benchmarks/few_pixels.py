@@ -44,25 +44,25 @@ def main() -> None:
     wait_politely()
     options = read_options()
     train, val = (read_names(options.data / f"{part}.txt") for part in ("train", "val"))
-    rest = tuple(one for one in train if not one.startswith(options.drive))
-    drive = tuple(one for one in train if one.startswith(options.drive))
+    rest = tuple(name for name in train if not name.startswith(options.drive))
+    drive = tuple(name for name in train if name.startswith(options.drive))
     splits = {"val": (train, val), f"without {options.drive}": (rest, drive)}
-    known: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     if options.json and options.json.is_file():
-        known = json.loads(options.json.read_text("utf-8"))
+        results = json.loads(options.json.read_text("utf-8"))
     for split, (trained_on, scored_on) in splits.items():
         for learner, how, pixels, pick in PLANS:
             name = f"{split}, {learner}, {how}"
-            if name in known or (learner == "forest" and options.no_forest):
+            if name in results or (learner == "forest" and options.no_forest):
                 continue
             maker = ForestDatasetLearner if learner == "forest" else lambda: InstantDatasetLearner(device="auto")
-            known[name] = measured(
+            results[name] = measured(
                 options.data, trained_on[:: options.every], scored_on[:: options.every], maker(), pixels, pick
             )
-            print(f"{name}: {known[name]}", file=sys.stderr)
+            print(f"{name}: {results[name]}", file=sys.stderr)
             if options.json:
-                options.json.write_text(json.dumps(known, indent=1) + "\n", "utf-8")
-    print(table(known))
+                options.json.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
+    print(table(results))
 
 
 def measured(
@@ -76,18 +76,18 @@ def measured(
     """Rounds and seconds of one learner on one split."""
     n_classes = max(n_classes_of([read_example(folder, name)]) for name in (*trained_on, *scored_on))
     run = DatasetRun(folder, trained_on, scored_on, n_classes)
-    rounds = [asdict(one) for one in run.rounds(learner, pixels=pixels, pick=pick, rng=np.random.default_rng(0))]
+    rounds = [asdict(scored) for scored in run.rounds(learner, pixels=pixels, pick=pick, rng=np.random.default_rng(0))]
     return {"images": len(trained_on), "encode_s": run.encode_s, "rounds": rounds}
 
 
-def table(known: dict[str, Any]) -> str:
+def table(results: dict[str, Any]) -> str:
     lines = ["| images, learner, pixels | per image | mIoU | fit s | query s |", "|---|---|---|---|---|"]
-    for name, found in known.items():
+    for name, run in results.items():
         lines += [
-            f"| {name} | {one['pixels']} | {one['mean_iou']:.3f} | {one['fit_s']:.0f} | {one['query_s']:.0f} |"
-            for one in found["rounds"]
+            f"| {name} | {row['pixels']} | {row['mean_iou']:.3f} | {row['fit_s']:.0f} | {row['query_s']:.0f} |"
+            for row in run["rounds"]
         ]
-        lines.append(f"| {name} | encoding {found['images']} images | | {found['encode_s']:.0f} | |")
+        lines.append(f"| {name} | encoding {run['images']} images | | {run['encode_s']:.0f} | |")
     return "\n".join(lines)
 
 

@@ -45,12 +45,12 @@ def main() -> None:
     options = read_options()
     names, others = (read_names(options.data / f"{part}.txt") for part in ("train", "val"))
     if options.without:
-        others = tuple(one for one in names if one.startswith(options.without))
-    train = [read_example(options.data, one) for one in names if one not in others]
-    val = [read_example(options.data, one) for one in others]
+        others = tuple(name for name in names if name.startswith(options.without))
+    train = [read_example(options.data, name) for name in names if name not in others]
+    val = [read_example(options.data, name) for name in others]
     n_classes = n_classes_of([*train, *val])
     rng = np.random.default_rng(options.seed)
-    pictures = [labelled(one, options.pixels, rng) for one in train]
+    pictures = [labelled(example, options.pixels, rng) for example in train]
     network = NetworkName(options.network)
     spec = NetworkSpec(network, n_classes, upsampling=USUAL_UPSAMPLING.get(network, "transposed"))
     training = TrainingSpec(
@@ -77,10 +77,10 @@ def trained(
     spec: NetworkSpec, training: TrainingSpec, pictures: Sequence[LabelledPicture], val: Sequence[Example]
 ) -> list[dict[str, float]]:
     """Seconds of training and mIoU, from the start on; the time of scoring does not count."""
-    known = load_encoder(spec.encoder)
-    parts = EncoderParts(known.network, known.strides, known.channels, known.mean, known.std)
+    loaded = load_encoder(spec.encoder)
+    parts = EncoderParts(loaded.network, loaded.strides, loaded.channels, loaded.mean, loaded.std)
     paused = [0.0]
-    course = NetworkTrainer(
+    trainer = NetworkTrainer(
         spec,
         training,
         encoder=parts,
@@ -96,22 +96,22 @@ def trained(
         print(f"{seconds:.0f} s: mIoU {curve[-1]['mean_iou']:.4f}", file=sys.stderr)
         paused[0] += time.monotonic() - started
 
-    steps = course.run(lambda: pictures, lambda: [])
+    steps = trainer.run(lambda: pictures, lambda: [])
     if spec.network is NetworkName.FCN2S:
-        score(course.started(lambda: pictures), 0.0)
+        score(trainer.started(lambda: pictures), 0.0)
     for step in steps:
         print(f"epoch {step.epoch}: loss {step.loss:.3f}, {step.images_per_second:.1f} images/s", file=sys.stderr)
         if step.seconds - (curve[-1]["seconds"] if curve else 0) > SCORED_EVERY_S:
-            score(course.averaged(), step.seconds)
-    score(course.outcome([]).network, step.seconds)
+            score(trainer.averaged(), step.seconds)
+    score(trainer.outcome([]).network, step.seconds)
     return curve
 
 
 def labelled(example: Example, count: int, rng: np.random.Generator) -> LabelledPicture:
     """Random pixels of an image whose truth is known."""
     width = example.truth.shape[1]
-    known = np.flatnonzero(example.truth != IGNORE)
-    flat = rng.choice(known, min(count, len(known)), replace=False)
+    pixels = np.flatnonzero(example.truth != IGNORE)
+    flat = rng.choice(pixels, min(count, len(pixels)), replace=False)
     return LabelledPicture(
         example.name,
         lambda: example.rgb,
@@ -127,9 +127,9 @@ def mean_iou(network: PointNetwork, training: TrainingSpec, val: Sequence[Exampl
     n_classes = network.spec.n_classes
     model = NetworkModel(network, tuple((k, str(k)) for k in range(n_classes)), training)
     counts = np.zeros((n_classes, n_classes), np.int64)
-    for one in val:
-        found: Any = network_probabilities(model, one.rgb, device="cpu").argmax(axis=0).astype(np.uint8)
-        counts += confusion(one.truth, found, n_classes)
+    for example in val:
+        predicted: Any = network_probabilities(model, example.rgb, device="cpu").argmax(axis=0).astype(np.uint8)
+        counts += confusion(example.truth, predicted, n_classes)
     return float(np.nanmean(iou_per_class(counts)))
 
 

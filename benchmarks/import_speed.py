@@ -24,10 +24,10 @@ HW = (192, 256)
 def make_files(folder: Path, n: int) -> None:
     """Blurred noise, which compresses about as photographs do; two in three are JPEG."""
     rng = np.random.default_rng(0)
-    for number in range(n):
+    for index in range(n):
         small = rng.integers(0, 256, (HW[0] // 8, HW[1] // 8, 3), dtype=np.uint8)
         image = Image.fromarray(small).resize(HW[::-1], Image.Resampling.BICUBIC)
-        image.save(folder / f"{number:06d}.{'png' if number % 3 == 0 else 'jpg'}")
+        image.save(folder / f"{index:06d}.{'png' if index % 3 == 0 else 'jpg'}")
 
 
 def run(folder: Path, data: Path) -> dict[str, float]:
@@ -64,12 +64,12 @@ def main() -> None:
         make_files(folder, options.n)
         command = [sys.executable, __file__, "--folder", str(folder)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found = json.loads(done.stdout)
+    figures = json.loads(done.stdout)
     print(
-        f"{found['images']} images of {HW[1]} x {HW[0]} in {found['seconds']:.1f} s: "
-        f"{found['images'] / found['seconds']:.0f} per second; "
-        f"{1000 * found['worked'] / found['images']:.1f} ms of processor time each; "
-        f"peak memory {found['peak_mb']:.0f} MB, {found['grown_mb']:.0f} MB of it while importing"
+        f"{figures['images']} images of {HW[1]} x {HW[0]} in {figures['seconds']:.1f} s: "
+        f"{figures['images'] / figures['seconds']:.0f} per second; "
+        f"{1000 * figures['worked'] / figures['images']:.1f} ms of processor time each; "
+        f"peak memory {figures['peak_mb']:.0f} MB, {figures['grown_mb']:.0f} MB of it while importing"
     )
 
 

@@ -63,7 +63,7 @@ JITTER_PX = 0.8
 LONGEST = 700
 """Larger pictures are made smaller, so that the run stays short."""
 
-Found = NDArray[np.float64]
+Positions = NDArray[np.float64]
 
 
 @dataclass(eq=False)
@@ -73,7 +73,7 @@ class Case:
     rgb: NDArray[np.uint8]
     lightness: NDArray[np.float32]
     picture: CountPicture
-    true: Found
+    true: Positions
     objects: dict[int, tuple[float, float]] = field(default_factory=dict)
     background: list[tuple[float, float]] = field(default_factory=list)
 
@@ -83,8 +83,8 @@ class Case:
 
     @property
     def clicks(self) -> Clicks:
-        points = {self._pixel(place): 0 for place in self.background}
-        points |= {self._pixel(place): 1 for place in self.objects.values()}
+        points = {self._pixel(position): 0 for position in self.background}
+        points |= {self._pixel(position): 1 for position in self.objects.values()}
         return canonical_clicks([Point(*pixel, class_id) for pixel, class_id in points.items()], self.picture.hw)
 
     @property
@@ -93,9 +93,9 @@ class Case:
         is_object = self.clicks.class_ids == 1
         return sizes_at(self.picture.space, rows[is_object], cols[is_object])
 
-    def _pixel(self, place: tuple[float, float]) -> tuple[int, int]:
+    def _pixel(self, position: tuple[float, float]) -> tuple[int, int]:
         height, width = self.picture.hw
-        return min(max(round(place[0]), 0), height - 1), min(max(round(place[1]), 0), width - 1)
+        return min(max(round(position[0]), 0), height - 1), min(max(round(position[1]), 0), width - 1)
 
 
 def main() -> None:
@@ -129,7 +129,7 @@ def run_of(folder: Path, encoder: StageEncoder, radius: float, seed: int, n_held
     rng = np.random.default_rng(seed)
     names = [line.strip() for line in (folder / "list.txt").read_text("utf-8").splitlines() if line.strip()]
     groups = sorted({group_of(name) for name in names}) if folder.name == "mbm_cells" else names
-    order = [groups[number] for number in rng.permutation(len(groups))]
+    order = [groups[index] for index in rng.permutation(len(groups))]
     drawn = [name for group in order for name in names if name == group or group_of(name) == group]
     held_out = [read_case(folder, name, encoder) for name in drawn[-n_held_out:]]
     cases: list[Case] = []
@@ -137,12 +137,12 @@ def run_of(folder: Path, encoder: StageEncoder, radius: float, seed: int, n_held
     for n_clicks, n_images in STAGES:
         while len(cases) < n_images:
             cases.append(read_case(folder, drawn[len(cases)], encoder))
-        while sum(len(one.objects) + len(one.background) for one in cases) < n_clicks:
-            if all(one.is_complete for one in cases):
+        while sum(len(case.objects) + len(case.background) for case in cases) < n_clicks:
+            if all(case.is_complete for case in cases):
                 cases.append(read_case(folder, drawn[len(cases)], encoder))
             click(cases, radius, rng)
         head = learned(cases)
-        methods: dict[str, Callable[[Case], Found]] = {
+        methods: dict[str, Callable[[Case], Positions]] = {
             "instant counter": lambda case, head=head: places(
                 counted(case, head, canonical_clicks([], case.picture.hw))
             ),
@@ -159,7 +159,9 @@ def group_of(name: str) -> str:
 
 
 def read_case(folder: Path, name: str, encoder: StageEncoder) -> Case:
-    path = next(one for one in (folder / "images" / name, folder / "images" / f"{name}.png") if one.is_file())
+    path = next(
+        candidate for candidate in (folder / "images" / name, folder / "images" / f"{name}.png") if candidate.is_file()
+    )
     rgb = np.asarray(Image.open(path).convert("RGB")).copy()
     marks = json.loads((folder / "points" / f"{path.stem}.json").read_text("utf-8"))
     true = np.array(marks, np.float64).reshape(-1, 2)[:, ::-1]
@@ -173,13 +175,15 @@ def read_case(folder: Path, name: str, encoder: StageEncoder) -> Case:
 
 
 def learned(cases: Sequence[Case]) -> CountHead:
-    sizes = [one.sizes for one in cases]
-    spacing, lessons = spacing_from(sizes), CountSums()
-    for one in cases:
-        lessons.add(
-            extract_count_samples(one.picture, one.clicks, background=0, is_complete=one.is_complete, spacing=spacing)
+    sizes = [case.sizes for case in cases]
+    spacing, sums = spacing_from(sizes), CountSums()
+    for case in cases:
+        sums.add(
+            extract_count_samples(
+                case.picture, case.clicks, background=0, is_complete=case.is_complete, spacing=spacing
+            )
         )
-    return fit_counts(lessons, class_ids=[1], spacing=spacing, width=usual_width(sizes))
+    return fit_counts(sums, class_ids=[1], spacing=spacing, width=usual_width(sizes))
 
 
 def counted(case: Case, head: CountHead, clicks: Clicks, *, is_complete: bool = False) -> Counted:
@@ -187,25 +191,30 @@ def counted(case: Case, head: CountHead, clicks: Clicks, *, is_complete: bool = 
     return count_view(view, clicks, is_complete=is_complete, out_hw=case.picture.hw)
 
 
-def places(found: Counted) -> Found:
-    return np.array([(one.row, one.col) for one in found.count.objects], np.float64).reshape(-1, 2)
+def places(counted_picture: Counted) -> Positions:
+    return np.array(
+        [(detection.row, detection.col) for detection in counted_picture.count.objects], np.float64
+    ).reshape(-1, 2)
 
 
-def unmarked_places(case: Case, *, head: CountHead) -> Found:
+def unmarked_places(case: Case, *, head: CountHead) -> Positions:
     """What a head finds in a picture in which nothing is marked."""
     return places(counted(case, head, canonical_clicks([], case.picture.hw)))
 
 
 def click(cases: Sequence[Case], radius: float, rng: np.random.Generator) -> None:
     """One more click in the image with the fewest that is not all marked."""
-    case = min((one for one in cases if not one.is_complete), key=lambda one: len(one.objects) + len(one.background))
-    unmarked = [number for number in range(len(case.true)) if number not in case.objects]
+    case = min(
+        (candidate for candidate in cases if not candidate.is_complete),
+        key=lambda candidate: len(candidate.objects) + len(candidate.background),
+    )
+    unmarked = [index for index in range(len(case.true)) if index not in case.objects]
     missed, false = unmarked, np.zeros((0, 2))
-    if sum(len(one.objects) for one in cases):
-        found = places(counted(case, learned(cases), case.clicks))
-        of_true, of_found = match_points(case.true, found, radius)
+    if sum(len(labelled_case.objects) for labelled_case in cases):
+        detected = places(counted(case, learned(cases), case.clicks))
+        of_true, of_found = match_points(case.true, detected, radius)
         missed = sorted(set(unmarked) - set(of_true.tolist()))
-        others = np.delete(found, of_found, axis=0)
+        others = np.delete(detected, of_found, axis=0)
         if len(others):
             far = np.linalg.norm(others[:, None] - case.true, axis=2).min(axis=1) > radius
             false = others[far]
@@ -225,29 +234,29 @@ def bright_objects(lightness: NDArray[np.float32]) -> tuple[NDArray[np.float32],
     return (light, threshold) if (light > threshold).mean() < 0.5 else (1 - light, 1 - threshold)
 
 
-def log_detector(cases: Sequence[Case], radius: float) -> Callable[[Case], Found]:
-    width = usual_width([one.sizes for one in cases])
+def log_detector(cases: Sequence[Case], radius: float) -> Callable[[Case], Positions]:
+    width = usual_width([case.sizes for case in cases])
 
-    def blobs(case: Case, threshold: float) -> Found:
+    def blobs(case: Case, threshold: float) -> Positions:
         light, _ = bright_objects(case.lightness)
-        found = blob_log(light, min_sigma=width / 2, max_sigma=width * 1.5, num_sigma=5, threshold=threshold)
-        return np.asarray(found[:, :2], np.float64).reshape(-1, 2)
+        detected = blob_log(light, min_sigma=width / 2, max_sigma=width * 1.5, num_sigma=5, threshold=threshold)
+        return np.asarray(detected[:, :2], np.float64).reshape(-1, 2)
 
     for threshold in (0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.12, 0.1, 0.08, 0.06, 0.04, 0.03, 0.02):
-        n_marked = sum(len(one.objects) for one in cases)
+        n_marked = sum(len(case.objects) for case in cases)
         n_found = sum(
-            len(match_points(np.array(list(one.objects.values())).reshape(-1, 2), blobs(one, threshold), radius)[0])
-            for one in cases
+            len(match_points(np.array(list(case.objects.values())).reshape(-1, 2), blobs(case, threshold), radius)[0])
+            for case in cases
         )
         if n_found >= 0.9 * n_marked:
             break
     return lambda case: blobs(case, threshold)
 
 
-def otsu_detector(cases: Sequence[Case]) -> Callable[[Case], Found]:
-    apart = max(2, round(usual_width([one.sizes for one in cases]) * 2**0.5))
+def otsu_detector(cases: Sequence[Case]) -> Callable[[Case], Positions]:
+    apart = max(2, round(usual_width([case.sizes for case in cases]) * 2**0.5))
 
-    def found(case: Case) -> Found:
+    def watershed_objects(case: Case) -> Positions:
         light, threshold = bright_objects(case.lightness)
         inside = ndimage.binary_opening(light > threshold)
         depth = ndimage.distance_transform_edt(inside)
@@ -257,17 +266,17 @@ def otsu_detector(cases: Sequence[Case]) -> Callable[[Case], Found]:
         parts = watershed(-depth, seeds, mask=inside)
         return np.array(ndimage.center_of_mass(inside, parts, range(1, len(peaks) + 1))).reshape(-1, 2)
 
-    return found
+    return watershed_objects
 
 
-def scored(cases: Sequence[Case], method: Callable[[Case], Found], radius: float) -> dict[str, float]:
+def scored(cases: Sequence[Case], method: Callable[[Case], Positions], radius: float) -> dict[str, float]:
     n_matched = n_found = n_true = 0
     errors = []
     for case in cases:
-        found = method(case)
-        n_matched += len(match_points(case.true, found, radius)[0])
-        n_found, n_true = n_found + len(found), n_true + len(case.true)
-        errors.append(abs(len(found) - len(case.true)))
+        detected = method(case)
+        n_matched += len(match_points(case.true, detected, radius)[0])
+        n_found, n_true = n_found + len(detected), n_true + len(case.true)
+        errors.append(abs(len(detected) - len(case.true)))
     return {"f": 2 * n_matched / max(1, n_found + n_true), "mae": float(np.mean(errors)), "true": n_true / len(cases)}
 
 
@@ -280,8 +289,8 @@ def milliseconds(folder: Path, encoder: StageEncoder) -> int:
     case.true = (case.true + 0.5) * factor - 0.5
     case.picture = ready_to_count(case.rgb, encoder.encode(case.rgb, scales=(1.0, 0.5), position=True))
     taken = []
-    for number, (row, col) in enumerate(case.true[:40]):
-        case.objects[number] = (float(row), float(col))
+    for index, (row, col) in enumerate(case.true[:40]):
+        case.objects[index] = (float(row), float(col))
         started = time.perf_counter()
         counted(case, learned([case]), case.clicks)
         taken.append((time.perf_counter() - started) * 1000)
@@ -293,7 +302,7 @@ def table(name: str, runs: Sequence[dict[str, Any]]) -> str:
     rows += ["| clicks | method | F-score | mean absolute error |", "|---|---|---|---|"]
     for stage in runs[0]:
         for method in runs[0][stage]:
-            f, mae = (np.array([one[stage][method][key] for one in runs]) for key in ("f", "mae"))
+            f, mae = (np.array([run[stage][method][key] for run in runs]) for key in ("f", "mae"))
             rows.append(f"| {stage} | {method} | {f.mean():.3f} ± {f.std():.3f} | {mae.mean():.1f} ± {mae.std():.1f} |")
     return "\n".join([*rows, ""])
 

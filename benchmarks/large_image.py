@@ -33,7 +33,8 @@ def textures() -> list[NDArray[np.uint8]]:
     tints = ((255, 200, 170), (190, 255, 180), (220, 220, 255))
     grey = [getattr(skimage.data, name)() for name in TEXTURES]
     return [
-        np.asarray(one[..., None] * (np.array(tint) / 255), np.uint8) for one, tint in zip(grey, tints, strict=True)
+        np.asarray(texture[..., None] * (np.array(tint) / 255), np.uint8)
+        for texture, tint in zip(grey, tints, strict=True)
     ]
 
 
@@ -44,8 +45,8 @@ def mosaic(width: int, height: int, *, side: int = 512) -> NDArray[np.uint8]:
     for top in range(0, height, side):
         for left in range(0, width, side):
             patch = np.roll(parts[rng.integers(len(parts))], rng.integers(512, size=2), (0, 1))
-            place = result[top : top + side, left : left + side]
-            place[:] = np.clip(patch * rng.uniform(0.8, 1.1), 0, 255)[: place.shape[0], : place.shape[1]]
+            target = result[top : top + side, left : left + side]
+            target[:] = np.clip(patch * rng.uniform(0.8, 1.1), 0, 255)[: target.shape[0], : target.shape[1]]
     return result
 
 

@@ -79,7 +79,14 @@ def main() -> int:
     work = folder / "work"
     shutil.rmtree(work, ignore_errors=True)
     masks = make_project(work)
-    export = ["export", "-p", "trial", "-o", str(work / "out"), *(f"--format={one}" for one in FORMATS)]
+    export = [
+        "export",
+        "-p",
+        "trial",
+        "-o",
+        str(work / "out"),
+        *(f"--format={export_format}" for export_format in FORMATS),
+    ]
     fcnlab(work, *export)
     rows: list[Row] = []
     versions: dict[str, str] = {}
@@ -113,8 +120,8 @@ def make_project(work: Path) -> dict[str, NDArray[np.uint8]]:
     lab = open_lab(Settings(data_dir=work / "data", device="cpu", demo=False))
     project = projects.create_project(lab, name="trial", labels=projects.labels_of(list(NAMES)))
     masks = {}
-    for number in range(3):
-        name, (picture, mask) = f"aachen_000000_{number:06}", drawn(number)
+    for index in range(3):
+        name, (picture, mask) = f"aachen_000000_{index:06}", drawn(index)
         data = cv2.imencode(".png", picture)[1].tobytes()
         (work / "images" / f"{name}.png").write_bytes(data)
         np.save(work / "truth" / f"{name}.npy", mask)
@@ -131,9 +138,9 @@ def make_project(work: Path) -> dict[str, NDArray[np.uint8]]:
     return masks
 
 
-def drawn(number: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def drawn(index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """A picture (H, W, 3) and its mask (H, W): blobs with holes, corners that touch, single pixels, the border."""
-    rng = np.random.default_rng(number)
+    rng = np.random.default_rng(index)
     mask = np.zeros(HW, np.uint8)
     for _ in range(14):
         middle, axes = rng.integers(0, HW[::-1], 2).tolist(), rng.integers(6, 40, 2).tolist()
@@ -210,12 +217,12 @@ def read_back(work: Path, program: str, masks: dict[str, NDArray[np.uint8]]) -> 
         )
         table = json.loads(next(out.rglob("classes.json")).read_text("utf-8"))
         ids = np.full(256, 254, np.uint8)
-        for one in table:
-            ids[one["id"]] = NAMES.index(one["name"])
+        for label in table:
+            ids[label["id"]] = NAMES.index(label["name"])
         differing = 0
         for stem, truth in masks.items():
-            found = next(iter(out.rglob(f"{stem}.png")), None)
-            mask = None if found is None else np.array(Image.open(found))
+            path = next(iter(out.rglob(f"{stem}.png")), None)
+            mask = None if path is None else np.array(Image.open(path))
             differing += truth.size if mask is None else int((ids[mask] != truth).sum())
         yield source.name.partition("-")[2] or source.name, (differing, total)
 

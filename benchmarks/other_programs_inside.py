@@ -30,8 +30,8 @@ def truths() -> dict[str, Any]:
 
 def row(what: str, read: Callable[[str, Any], Any]) -> Row:
     """How many pixels of all images differ; `read` is given the name and the truth of an image."""
-    found = [(read(stem, truth), truth) for stem, truth in truths().items()]
-    return what, int(sum((one != truth).sum() for one, truth in found)), int(sum(truth.size for _, truth in found))
+    pairs = [(read(stem, truth), truth) for stem, truth in truths().items()]
+    return what, int(sum((mask != truth).sum() for mask, truth in pairs)), int(sum(truth.size for _, truth in pairs))
 
 
 def laid(truth: Any, parts: Iterator[tuple[int, Any]]) -> Any:
@@ -47,8 +47,8 @@ def in_labelme() -> list[Row]:
 
     def read(stem: str, truth: Any) -> Any:
         data = json.loads((OUT / "labelme" / f"{stem}.json").read_text("utf-8"))
-        shapes = [_label_file._load_shape_json_obj(one) for one in data["shapes"]]
-        ids = {name: number for number, name in enumerate(NAMES)}
+        shapes = [_label_file._load_shape_json_obj(shape) for shape in data["shapes"]]
+        ids = {name: index for index, name in enumerate(NAMES)}
         return utils.shapes_to_label(truth.shape, shapes, ids)[0]
 
     for stem, truth in truths().items():
@@ -104,18 +104,18 @@ def in_datumaro() -> list[Row]:
         ("cityscapes", OUT / "cityscapes", "cityscapes"),
     ):
         dataset = Dataset.import_from(str(folder), kind)
-        labels = [one.name for one in dataset.categories()[AnnotationType.label].items]
+        labels = [category.name for category in dataset.categories()[AnnotationType.label].items]
         items = {item.id.split("/")[-1].removesuffix("_leftImg8bit"): item for item in dataset}
 
         def read(stem: str, truth: Any, items: Any = items, labels: Any = labels) -> Any:
             def parts() -> Iterator[tuple[int, Any]]:
-                for one in sorted(items[stem].annotations, key=lambda each: getattr(each, "z_order", 0)):
-                    label = labels[one.label].lower()
-                    if one.type is AnnotationType.mask and label in NAMES:
-                        yield NAMES.index(label), one.image
-                    elif one.type is AnnotationType.polygon and label in NAMES:
+                for annotation in sorted(items[stem].annotations, key=lambda each: getattr(each, "z_order", 0)):
+                    label = labels[annotation.label].lower()
+                    if annotation.type is AnnotationType.mask and label in NAMES:
+                        yield NAMES.index(label), annotation.image
+                    elif annotation.type is AnnotationType.polygon and label in NAMES:
                         height, width = truth.shape
-                        rle = coco_masks.frPyObjects([one.points], height, width)
+                        rle = coco_masks.frPyObjects([annotation.points], height, width)
                         yield NAMES.index(label), coco_masks.decode(rle)[..., 0]
 
             return laid(truth, parts())
@@ -124,7 +124,11 @@ def in_datumaro() -> list[Row]:
 
     def items_written() -> Iterator[Any]:
         for stem, truth in truths().items():
-            masks = [Mask(truth == number, label=number) for number in range(1, len(NAMES)) if (truth == number).any()]
+            masks = [
+                Mask(truth == class_id, label=class_id)
+                for class_id in range(1, len(NAMES))
+                if (truth == class_id).any()
+            ]
             picture = Image.from_numpy(np.zeros((*truth.shape, 3), np.uint8))
             yield DatasetItem(id=stem, media=picture, annotations=masks)
 
@@ -140,12 +144,12 @@ def in_supervision() -> list[Row]:
     import supervision as sv
 
     def reader(dataset: Any) -> Callable[[str, Any], Any]:
-        found = {Path(path).stem: detections for path, _, detections in dataset}
+        by_stem = {Path(path).stem: detections for path, _, detections in dataset}
 
         def read(stem: str, truth: Any) -> Any:
-            one = found[stem]
-            masks = [] if one.mask is None else one.mask
-            ids = [NAMES.index(dataset.classes[number]) for number in one.class_id]
+            image_detections = by_stem[stem]
+            masks = [] if image_detections.mask is None else image_detections.mask
+            ids = [NAMES.index(dataset.classes[index]) for index in image_detections.class_id]
             return laid(truth, zip(ids, masks, strict=False))
 
         return read
@@ -164,8 +168,8 @@ def in_supervision() -> list[Row]:
     ]
     detections = {}
     for stem, truth in truths().items():
-        ids = [number for number in range(1, len(NAMES)) if (truth == number).any()]
-        masks = np.array([truth == number for number in ids])
+        ids = [class_id for class_id in range(1, len(NAMES)) if (truth == class_id).any()]
+        masks = np.array([truth == class_id for class_id in ids])
         boxes = sv.mask_to_xyxy(masks)
         path = str(FOLDER / "images" / f"{stem}.png")
         detections[path] = sv.Detections(xyxy=boxes, mask=masks, class_id=np.array(ids))
@@ -191,7 +195,7 @@ def in_cityscapes() -> list[Row]:
         ids = np.array(Image.open(file)).astype(np.int32)
         ids[ids >= 1000] //= 1000
         parts = ((NAMES.index(name), ids == label.id) for name, label in name2label.items() if name in NAMES)
-        assert all(int(one) in id2label for one in np.unique(ids))
+        assert all(int(label_id) in id2label for label_id in np.unique(ids))
         return laid(truth, parts)
 
     said = io.StringIO()
@@ -211,10 +215,10 @@ def in_shapely() -> list[Row]:
     polygons, invalid, area, wanted = 0, 0, 0.0, 0
     for path in sorted((OUT / "geojson").rglob("*.geojson")):
         for feature in json.loads(path.read_text("utf-8"))["features"]:
-            found = shape(feature["geometry"])
+            geometry = shape(feature["geometry"])
             polygons += 1
-            invalid += not found.is_valid
-            area += found.area
+            invalid += not geometry.is_valid
+            area += geometry.area
             wanted += feature["properties"]["area_px"]
     return [
         ("geometries of geojson that are invalid", invalid, polygons),
@@ -228,12 +232,12 @@ def in_pycocotools() -> list[Row]:
     rows = []
     for file in sorted((OUT / "coco").glob("*.json")):
         coco = COCO(str(file))
-        names = {one["id"]: one["name"] for one in coco.dataset["categories"]}
-        numbers = {Path(one["file_name"]).stem: one["id"] for one in coco.dataset["images"]}
+        names = {category["id"]: category["name"] for category in coco.dataset["categories"]}
+        image_ids = {Path(image["file_name"]).stem: image["id"] for image in coco.dataset["images"]}
 
-        def read(stem: str, truth: Any, coco: Any = coco, names: Any = names, numbers: Any = numbers) -> Any:
-            found = coco.loadAnns(coco.getAnnIds(imgIds=[numbers[stem]]))
-            return laid(truth, ((NAMES.index(names[one["category_id"]]), coco.annToMask(one)) for one in found))
+        def read(stem: str, truth: Any, coco: Any = coco, names: Any = names, image_ids: Any = image_ids) -> Any:
+            parts = coco.loadAnns(coco.getAnnIds(imgIds=[image_ids[stem]]))
+            return laid(truth, ((NAMES.index(names[part["category_id"]]), coco.annToMask(part)) for part in parts))
 
         rows.append(row(f"reads {file.stem}", read))
     return rows
@@ -251,9 +255,9 @@ def in_ultralytics() -> list[Row]:
 
         def parts() -> Iterator[tuple[int, Any]]:
             for line in file.read_text("utf-8").splitlines():
-                number, *shares = line.split()
+                class_index, *shares = line.split()
                 corners = np.array(shares, np.float32).reshape(-1, 2) * (width, height)
-                yield NAMES.index(names[int(number)]), polygon2mask((height, width), [corners.ravel()])
+                yield NAMES.index(names[int(class_index)]), polygon2mask((height, width), [corners.ravel()])
 
         return laid(truth, parts())
 

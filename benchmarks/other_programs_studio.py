@@ -73,14 +73,14 @@ def laid(results: list[dict[str, Any]], hw: tuple[int, int]) -> Any:
     return mask
 
 
-def keypoint(truth: Any, label: str, *, positive: bool = True, place: int = 0) -> dict[str, Any]:
+def keypoint(truth: Any, label: str, *, positive: bool = True, index: int = 0) -> dict[str, Any]:
     """A click in the middle of the pixels of a class, or of none of them."""
     where = np.argwhere(truth == (NAMES.index(label) if positive else 0))
-    row, col = where[(len(where) // 2 + 37 * place) % len(where)].tolist()
+    row, col = where[(len(where) // 2 + 37 * index) % len(where)].tolist()
     height, width = truth.shape
     at = {"x": 100 * (col + 0.5) / width, "y": 100 * (row + 0.5) / height, "width": 0.5}
     return {
-        "id": f"{label}{positive}{place}",
+        "id": f"{label}{positive}{index}",
         "type": "keypointlabels",
         "from_name": "key",
         "to_name": "image",
@@ -110,8 +110,8 @@ class Trial:
 
     def images(self, project: int) -> list[int]:
         """Ids of the images that fcnlab has of a project of Label Studio."""
-        ours = next(one for one in self.ask("/projects") if one["name"] == f"Label Studio {project}")
-        return [one["id"] for one in self.ask(f"/projects/{ours['id']}/images")]
+        ours = next(candidate for candidate in self.ask("/projects") if candidate["name"] == f"Label Studio {project}")
+        return [image["id"] for image in self.ask(f"/projects/{ours['id']}/images")]
 
     def points(self, project: int) -> list[dict[str, Any]]:
         """All points that fcnlab has of them."""
@@ -140,17 +140,19 @@ class Trial:
             answer = self.studio.call("POST", f"/api/ml/{backend['id']}/interactive-annotating", json=wanted)
             return list(answer["data"]["result"])
 
-        road = [keypoint(truth, "road"), keypoint(truth, "road", positive=False), keypoint(truth, "road", place=1)]
+        road = [keypoint(truth, "road"), keypoint(truth, "road", positive=False), keypoint(truth, "road", index=1)]
         first = clicked(*road)
-        self.check("clicks of one label give its mask", "road" in {one["value"]["brushlabels"][0] for one in first})
+        self.check(
+            "clicks of one label give its mask", "road" in {region["value"]["brushlabels"][0] for region in first}
+        )
         both = clicked(keypoint(truth, "car"))
-        labels = {one["value"]["brushlabels"][0] for one in both}
+        labels = {region["value"]["brushlabels"][0] for region in both}
         self.check("a click of another label leaves them alone", {"road", "car"} <= labels)
         self.check("and so does fcnlab", len(self.points(project)) == len(road) + 1)
         (image,) = self.images(project)
         mask = np.array(Image.open(io.BytesIO(self.ask(f"/images/{image}/mask"))))
-        found = laid(both, truth.shape)
-        self.rows.append(("the mask, decoded by label-studio-sdk", int((found != mask).sum()), truth.size))
+        laid_mask = laid(both, truth.shape)
+        self.rows.append(("the mask, decoded by label-studio-sdk", int((laid_mask != mask).sum()), truth.size))
         self.submit(project, task["id"], truth)
         self.train(project, backend["id"], task, truth)
 
@@ -185,8 +187,8 @@ class Trial:
             address = task["data"]["image"]
             name = address.rpartition("/")[2].removesuffix(".png")
             truth = truths()[name]
-            found = laid(task["annotations"][0]["result"], truth.shape)
-            differing, total = differing + int((found != truth).sum()), total + truth.size
+            laid_mask = laid(task["annotations"][0]["result"], truth.shape)
+            differing, total = differing + int((laid_mask != truth).sum()), total + truth.size
             answer = self.studio.session.get(STUDIO + address)
             pictures += answer.content == (FOLDER / "images" / f"{name}.png").read_bytes()
         self.rows.append(("pictures of labelstudio that do not open", len(truths()) - pictures, len(truths())))

@@ -67,8 +67,8 @@ def measure(*, n_points: int, repeat: int) -> dict[str, float]:
             started = time.perf_counter()
             gradient_of(head, step)
             times[name].append((time.perf_counter() - started) * 1000)
-    medians = {name: statistics.median(found) for name, found in times.items()}
-    ratios = {f"ratio {name} to sampled": one / medians["sampled"] for name, one in medians.items()}
+    medians = {name: statistics.median(measured) for name, measured in times.items()}
+    ratios = {f"ratio {name} to sampled": median / medians["sampled"] for name, median in medians.items()}
     return {**medians, **{name: ratio for name, ratio in ratios.items() if not name.startswith("ratio sampled")}}
 
 
@@ -85,11 +85,11 @@ def stages_of(picture: object) -> dict[int, Tensor]:
 def steps_on(maps: dict[int, Tensor], n_points: int) -> tuple[nn.Linear, dict[str, Step]]:
     """A head, and the ways to the loss of its scores at random points."""
     torch.manual_seed(0)
-    channels = [one.shape[1] for one in maps.values()]
+    channels = [feature_map.shape[1] for feature_map in maps.values()]
     head = nn.Linear(sum(channels), N_CLASSES)
     height, width = (side * 2 for side in maps[2].shape[2:])
-    places = torch.randperm(height * width)[:n_points]
-    rows, cols = places // width, places % width
+    pixels = torch.randperm(height * width)[:n_points]
+    rows, cols = pixels // width, pixels % width
     images, classes = torch.zeros_like(rows), torch.randint(N_CLASSES, (n_points,))
     target = torch.full((1, height, width), IGNORE)
     target[0, rows, cols] = classes
@@ -99,11 +99,13 @@ def steps_on(maps: dict[int, Tensor], n_points: int) -> tuple[nn.Linear, dict[st
     weights = weights / weights.mean()
 
     def sampled() -> Tensor:
-        parts = [sample_maps(one, stride, images, row_places, col_places) for stride, one in maps.items()]
+        parts = [
+            sample_maps(feature_map, stride, images, row_places, col_places) for stride, feature_map in maps.items()
+        ]
         return point_loss(head(torch.cat(parts, dim=1)), classes, weights)
 
     def hypercolumn() -> Tensor:
-        return torch.cat([upsampled(one, stride, "bilinear") for stride, one in maps.items()], dim=1)
+        return torch.cat([upsampled(feature_map, stride, "bilinear") for stride, feature_map in maps.items()], dim=1)
 
     def on(column: Tensor) -> Tensor:
         logits = F.conv2d(column, head.weight[:, :, None, None], head.bias)
@@ -112,8 +114,8 @@ def steps_on(maps: dict[int, Tensor], n_points: int) -> tuple[nn.Linear, dict[st
     def scored_first() -> Tensor:
         logits: Tensor = head.bias[:, None, None]
         blocks = torch.split(head.weight, channels, dim=1)
-        for (stride, one), block in zip(maps.items(), blocks, strict=True):
-            logits = logits + upsampled(F.conv2d(one, block[:, :, None, None]), stride, "bilinear")
+        for (stride, feature_map), block in zip(maps.items(), blocks, strict=True):
+            logits = logits + upsampled(F.conv2d(feature_map, block[:, :, None, None]), stride, "bilinear")
         return F.cross_entropy(logits, target, weight=balance, ignore_index=IGNORE)
 
     kept = hypercolumn()

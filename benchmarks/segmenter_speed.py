@@ -78,7 +78,7 @@ def measure(rgb: NDArray[np.uint8], *, repeat: int) -> dict[str, float]:
 def pictures(rgb: NDArray[np.uint8], n_points: int) -> list[tuple[NDArray[np.uint8], list[Point]]]:
     """Ten pictures that share the points."""
     points = spread(n_points, rgb, seed=2)
-    return [(np.roll(rgb, 16 * one, axis=1), points[one::N_PICTURES]) for one in range(N_PICTURES)]
+    return [(np.roll(rgb, 16 * index, axis=1), points[index::N_PICTURES]) for index in range(N_PICTURES)]
 
 
 def clicker(learner: Learner, taught: list[tuple[NDArray[np.uint8], list[Point]]], repeat: int) -> Callable[[], object]:
@@ -106,7 +106,7 @@ def spread(count: int, rgb: NDArray[np.uint8], *, seed: int) -> list[Point]:
     rows, cols = rng.integers(0, height, count), rng.integers(0, width, count)
     inside = (np.abs(rows - height / 2) < height / 3) & (np.abs(cols - width / 2) < width / 4)
     inside[: min(2, count)] = [False, True][: min(2, count)] if count > 1 else inside[:1]
-    return [Point(int(row), int(col), int(one)) for row, col, one in zip(rows, cols, inside, strict=True)]
+    return [Point(int(row), int(col), int(class_id)) for row, col, class_id in zip(rows, cols, inside, strict=True)]
 
 
 def alternating_ms(works: dict[str, Callable[[], object]], repeat: int) -> dict[str, float]:
@@ -117,7 +117,7 @@ def alternating_ms(works: dict[str, Callable[[], object]], repeat: int) -> dict[
             started = time.perf_counter()
             work()
             times[name].append((time.perf_counter() - started) * 1000)
-    return {name: statistics.median(found) for name, found in times.items()}
+    return {name: statistics.median(measured) for name, measured in times.items()}
 
 
 if __name__ == "__main__":

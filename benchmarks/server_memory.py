@@ -33,9 +33,9 @@ def peak_mb(server: Server) -> float:
     """Highest resident memory of the server so far, in megabytes."""
     assert server.process is not None
     status = Path(f"/proc/{server.process.pid}/status").read_text()
-    found = re.search(r"VmHWM:\s+(\d+) kB", status)
-    assert found is not None
-    return int(found[1]) / 1024
+    match = re.search(r"VmHWM:\s+(\d+) kB", status)
+    assert match is not None
+    return int(match[1]) / 1024
 
 
 def import_images(data_dir: Path, count: int) -> int:
@@ -43,10 +43,10 @@ def import_images(data_dir: Path, count: int) -> int:
     lab = open_lab(Settings(data_dir=data_dir, demo=False))
     project = create_project(lab, name="memory")
     base = cv2.resize(skimage.data.astronaut(), SIDE, interpolation=cv2.INTER_CUBIC)
-    for number in range(count):
-        picture = np.roll(base, (number * 13, number * 29), (0, 1))
+    for index in range(count):
+        picture = np.roll(base, (index * 13, index * 29), (0, 1))
         data = cv2.imencode(".jpg", picture)[1].tobytes()
-        for step in import_files(lab, [(f"{number:05}.jpg", data)], project_id=project.id):
+        for step in import_files(lab, [(f"{index:05}.jpg", data)], project_id=project.id):
             assert step.image_id is not None, step.refused
     lab.close()
     return project.id
@@ -63,17 +63,17 @@ def main() -> None:
         with running_server(Path(folder)) as server, running_browser() as browser:
             page = browser.new_page(bypass_csp=True, viewport={"width": 1280, "height": 900})
             open_label_page(page, server, project_id=project_id)
-            for number in range(options.images):
+            for index in range(options.images):
                 page.keyboard.press("2")
                 click_pixel(page, 480, 500)
                 page.keyboard.press("1")
                 click_pixel(page, 20, 30)
-                seq = 2 * (number + 1)
+                seq = 2 * (index + 1)
                 page.locator(f".vp[data-painted-seq='{seq}']").wait_for(timeout=120_000, state="attached")
-                if number % 50 == 0 or number == options.images - 1:
-                    series[number + 1] = round(peak_mb(server))
-                    print(number + 1, "images:", series[number + 1], "MB at most", flush=True)
-                if number + 1 < options.images:
+                if index % 50 == 0 or index == options.images - 1:
+                    series[index + 1] = round(peak_mb(server))
+                    print(index + 1, "images:", series[index + 1], "MB at most", flush=True)
+                if index + 1 < options.images:
                     shown = page.locator(".vp").get_attribute("data-image")
                     page.keyboard.press("n")
                     page.locator(f".vp[data-ready='1']:not([data-image='{shown}'])").wait_for(timeout=60_000)
