@@ -110,6 +110,12 @@ NEVER = {
 }
 """Layer -> libraries it never imports."""
 
+FILLERS = {"one", "found", "known", "own"}
+"""Names that stand for any noun, and so for none."""
+
+STILL_FILLED = ("storage", "services", "web")
+"""Folders of the package whose values have such names yet."""
+
 
 def modules() -> dict[str, Path]:
     """Name without `fcnlab.` -> file of every module, the web server's scripts included."""
@@ -245,3 +251,53 @@ def test_an_engine_is_called_so(module: str) -> None:
         arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
         kinds = {argument.arg: ast.unparse(argument.annotation) for argument in arguments if argument.annotation}
         assert {name for name, kind in kinds.items() if kind in ("Engine", "Own")} <= {"engine", "_engine"}
+
+
+def bound_names(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Line and name of every parameter, variable, field and attribute that gets a value."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.arg(arg=name) | ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
+                yield node.lineno, name
+            case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+                yield node.lineno, name
+            case ast.MatchMapping(rest=str(name)):
+                yield node.lineno, name
+            case ast.Import() | ast.ImportFrom():
+                yield from ((node.lineno, alias.asname) for alias in node.names if alias.asname)
+
+
+def test_bound_names_sees_every_way_to_bind() -> None:
+    tree = ast.parse(
+        "import a as b01\n"
+        "def f(b02, *b03, b04=0, **b05):\n"
+        "    b06 = b07, *b08 = 0, 1\n"
+        "    for b09 in [b10 for b10 in (lambda b11: b11)(0)]: pass\n"
+        "    with f as b12: b13: int = 0\n"
+        "    try: (b14 := 0)\n"
+        "    except OSError as b15: f.b16 = 0\n"
+        "    b17 += read\n"
+        "    match read:\n"
+        "        case {'a': b18, **b19}: pass\n"
+        "        case [*b20]: pass\n"
+    )
+
+    assert {name for _, name in bound_names(tree)} == {f"b{number:02}" for number in range(1, 21)}
+
+
+@pytest.mark.parametrize(
+    "root", [PACKAGE, *(ROOT / name for name in ("pages", "benchmarks", "app.py", "server.py", "setup.py"))]
+)
+def test_names_say_what_they_hold(root: Path) -> None:
+    paths = [root] if root.is_file() else sorted(root.rglob("*.py"))
+    still_filled = [PACKAGE / folder for folder in STILL_FILLED]
+
+    filled = [
+        f"{path.relative_to(ROOT)}:{line}: {name}"
+        for path in paths
+        if not any(path.is_relative_to(folder) for folder in still_filled)
+        for line, name in bound_names(tree_of(path))
+        if name in FILLERS
+    ]
+
+    assert filled == [], "write the noun they stand for"
