@@ -116,7 +116,7 @@ class ComparisonSpec:
         )
 
     def plan(self) -> dict[str, Any]:
-        """What TrainingPoints calls its plan: the same split for everybody."""
+        """The plan for TrainingPoints: the same split for every participant."""
         decided: dict[str, Any] = {"held_out": list(self.held_out), "classes": list(self.class_ids)}
         if self.newest_point is not None:
             decided["newest_point"] = self.newest_point
@@ -177,7 +177,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What came out for one of those compared.
+    """The figures of one participant of a comparison.
 
     Attributes:
         score: on held-out points; None when nothing was held out.
@@ -219,7 +219,7 @@ class Measured:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """What `to_dict` wrote."""
+        """The figures that `to_dict` wrote."""
         score, timing = values["score"], values["timing"]
         plain = {
             "score": None if score is None else score_from_plain(score),
@@ -253,7 +253,7 @@ class Participant:
 
     @property
     def result(self) -> Measured | None:
-        """What came out, if it is a result: a network that is no better than untrained has none to show."""
+        """Its figures; None before it is finished, and for a network that is no better than untrained."""
         return None if self.measured is None or self.measured.is_untrained else self.measured
 
     @property

@@ -55,7 +55,7 @@ class SplitSpec:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The parts there are."""
+        """Names of the parts whose share is not zero."""
         return tuple(name for name, share in zip(SPLIT_NAMES, self.shares, strict=True) if share > 0)
 
 

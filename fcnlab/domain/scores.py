@@ -157,12 +157,12 @@ def score_from_plain(values: Mapping[str, Any]) -> Score:
 
 
 def figure_name(objective: Objective) -> str:
-    """What the figure is called by which models of one objective are told apart."""
+    """Name of the figure by which models of one objective are compared."""
     return "Held-out MAE" if objective.counts else "Held-out accuracy"
 
 
 def figure(score: Score) -> str:
-    """That figure of a score: the accuracy, or the mean absolute error of the counts."""
+    """The figure of a score that `figure_name` names: accuracy, or mean absolute error of the counts."""
     return f"{score.mae:.2f}" if isinstance(score, CountScore) else f"{score.accuracy:.1%}"
 
 

@@ -151,7 +151,7 @@ def counting_training(objective: Objective) -> TrainingSpec:
 
 @dataclass(frozen=True, slots=True)
 class TrainingProgress:
-    """One epoch further.
+    """How a training stands after one more epoch.
 
     Attributes:
         epoch, epochs: epochs finished, and planned.

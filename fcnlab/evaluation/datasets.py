@@ -27,13 +27,13 @@ class Labels:
     class_ids: NDArray[np.int64]
 
     def joined(self, other: Labels) -> Labels:
-        """Both, one behind the other."""
+        """These labels and the others behind them."""
         pairs = ((self.rows, other.rows), (self.cols, other.cols), (self.class_ids, other.class_ids))
         return Labels(*(np.concatenate(pair) for pair in pairs))
 
 
 class DatasetLearner(Protocol):
-    """What is measured on a data set."""
+    """A learner that can be measured on a data set."""
 
     def look_at(self, example: Example) -> None:
         """Do all work on a picture that needs no labels."""

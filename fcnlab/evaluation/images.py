@@ -57,7 +57,7 @@ class Example:
 
 
 class Learner(Protocol):
-    """What is measured."""
+    """A learner that can be measured on single pictures."""
 
     def look_at(self, rgb: NDArray[np.uint8]) -> Any:
         """Make a picture known and do all work that needs no points; returns its id."""

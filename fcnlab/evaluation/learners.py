@@ -80,7 +80,7 @@ class InstantDatasetLearner:
             self._head = fit_ensemble(samples, members=self._members)
 
     def probabilities(self, example: Example) -> NDArray[np.float32]:
-        """The mean of the members, brought to full size."""
+        """(K, H, W) float32: the mean of the members, or the linear head's, interpolated to full size."""
         stages, head = self._stages(example.name), self._head
         assert head is not None
         if isinstance(head, EnsembleHead):
@@ -122,7 +122,7 @@ class ForestDatasetLearner:
         self._forest = grown_forest(np.concatenate(samples), class_ids.tolist())
 
     def probabilities(self, example: Example) -> NDArray[np.float32]:
-        """Shares of the trees."""
+        """(K, H, W) float32: the mean of the trees' class shares."""
         features = forest_features(example.rgb)
         shares = self._forest.predict_proba(features.reshape(-1, features.shape[-1]))
         class_shares = np.moveaxis(shares.reshape(*features.shape[:2], -1), 2, 0).astype(np.float32)
@@ -169,7 +169,7 @@ class NetworkDatasetLearner:
         self._model = NetworkModel(trainer.outcome([]).network, classes, self._training)
 
     def probabilities(self, example: Example) -> NDArray[np.float32]:
-        """At full size."""
+        """(K, H, W) float32: the network's, interpolated to full size."""
         assert self._model is not None
         return _grown(network_probabilities(self._model, example.rgb, device=self._device), example.truth.shape)
 

@@ -39,10 +39,10 @@ from fcnlab.errors import CheckpointError, InvalidClasses, InvalidPoints, NoPoin
 from fcnlab.segmenter.checks import as_array, checked_background, renumbered, whole_numbers
 from fcnlab.segmenter.training import (
     class_names,
-    network_course,
     network_of,
     network_segmentation,
     specs_of,
+    train_network,
 )
 from fcnlab.storage.files.checkpoints import load_checkpoint, save_checkpoint
 from fcnlab.storage.files.devices import pick_device
@@ -208,7 +208,7 @@ class PointSegmenter:
         return self._trained(spec, training)
 
     def _trained(self, spec: NetworkSpec, training: TrainingSpec) -> Iterator[TrainingProgress]:
-        self._network = yield from network_course(
+        self._network = yield from train_network(
             self._working,
             self._points,
             self._image_hw,

@@ -1,4 +1,4 @@
-"""How PointSegmenter trains a whole network: its images and points as a course takes them."""
+"""How PointSegmenter trains a whole network: its images and points as a trainer takes them."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def specs_of(network: str, n_classes: int, options: Mapping[str, Any]) -> tuple[
     return replace(spec, **network_options), training
 
 
-def network_course(
+def train_network(
     pictures: Mapping[str, NDArray[np.uint8]],
     points: Mapping[str, Sequence[Point]],
     image_hw: Mapping[str, tuple[int, int]],

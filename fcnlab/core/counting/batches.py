@@ -33,7 +33,7 @@ class Part:
     Attributes:
         rgb: (3, H, W) float32 in 0..1.
         marks: points inside it.
-        targets: (K, H, W) float32, objects per pixel; known: (H, W) bool. None where no density is wanted.
+        targets: (K, H, W) float32, objects per pixel; valid: (H, W) bool. None where no density is wanted.
     """
 
     rgb: Tensor

@@ -166,7 +166,7 @@ def _pixels(positions: NDArray[np.float64], hw: tuple[int, ...]) -> NDArray[np.i
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Counted:
-    """What a counter says of a picture.
+    """The mask, the probabilities and the count that a counter gives a picture.
 
     Attributes:
         class_ids: the background's, then those of the object classes.
@@ -183,7 +183,7 @@ class Counted:
 
 
 def count_view(view: View, clicks: Clicks, *, is_complete: bool, out_hw: tuple[int, int]) -> Counted:
-    """Count what a counter sees; points are obeyed, and where all objects are marked they are all there is.
+    """Mask and count of a view with points obeyed; where all objects are marked, no others are counted.
 
     Args:
         clicks: of the picture.

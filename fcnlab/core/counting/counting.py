@@ -99,7 +99,7 @@ def counted_mask(model: NetworkModel, rgb: NDArray[np.uint8], *, device: str) ->
 
 
 def calibration_of(model: NetworkModel) -> Calibration:
-    """How objects are told from the scores of a model.
+    """The calibration by which objects are told from the scores of a model.
 
     Raises:
         CheckpointError: the model does not count.
@@ -147,7 +147,7 @@ class TileScores:
 
 
 def default_threshold(objective: Objective) -> float:
-    """The score that decides before held-out images said better."""
+    """The least score of an object before a calibration by held-out images."""
     return PEAK_THRESHOLD if objective is Objective.DENSITY else BLOB_THRESHOLD
 
 
@@ -179,7 +179,7 @@ def count_tiles(
     class_ids: Sequence[int],
     full_hw: tuple[int, int],
 ) -> ImageCount:
-    """The same, one tile at a time: an object belongs to the tile whose inner box holds its centre.
+    """Count the objects of a picture tile by tile: an object belongs to the tile whose inner box holds its centre.
 
     Args:
         map_hw: size of the map all tiles are parts of. See `count_scores` for the others.

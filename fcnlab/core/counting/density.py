@@ -32,7 +32,7 @@ def sigma_for(spacing: float) -> float:
 def density_target(
     marks: Marks, n_classes: int, hw: tuple[int, int], sigma: float
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """What the density should be, and where that is known.
+    """The target density of marked objects, and the mask of pixels where it is known.
 
     Every object inside the picture adds a Gaussian of mass one; what would fall over the border is reflected back, so
     that the sum over a class is the number of its objects inside.
@@ -41,7 +41,7 @@ def density_target(
         sigma: standard deviation of the Gaussian, in pixels of the map.
 
     Returns:
-        targets (K, H, W) float32, zero for the background; known (H, W) bool: everywhere when all objects are marked,
+        targets (K, H, W) float32, zero for the background; valid (H, W) bool: everywhere when all objects are marked,
         else around the points only, those of the background included.
     """
     height, width = hw
@@ -70,7 +70,7 @@ def density_loss(scores: Tensor, targets: Tensor, valid: Tensor) -> Tensor:
 
     Args:
         scores: (B, K, H, W) float, densities in units of 1 / DENSITY_UNIT.
-        targets: (B, K, H, W) float, objects per pixel. known: (B, H, W) bool.
+        targets: (B, K, H, W) float, objects per pixel. valid: (B, H, W) bool.
     """
     wrong = (scores[:, 1:].float() - DENSITY_UNIT * targets[:, 1:]).square().mean(dim=1)
     share = valid.float()

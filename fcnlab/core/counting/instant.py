@@ -275,7 +275,7 @@ class CountSums:
         self.n_points += sign * samples.n_points
 
     def without(self, samples: CountSamples) -> CountSums:
-        """The sum of the others."""
+        """The sums over the samples of the other pictures."""
         products = None if self.products is None else self.products.copy()
         others = CountSums(products, dict(self.targets), self.weight, self.n_points)
         others.add(samples, sign=-1)

@@ -148,7 +148,7 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScaleSpace:
-    """How strongly each place of a picture bends at rising widths.
+    """The curvature of a picture's lightness at rising widths.
 
     Attributes:
         factors: pixels of the picture, along one side, to one of each map.
@@ -160,7 +160,9 @@ class ScaleSpace:
 
 
 def scale_space(lightness: NDArray[np.float32]) -> ScaleSpace:
-    """Of a picture (H, W). Wider Gaussians are taken on the picture made smaller, a doubling at a time.
+    """The scale space of a picture's lightness (H, W).
+
+    Wider Gaussians are taken on the picture made smaller, a doubling at a time.
 
     Reference: Lindeberg 1998, "Feature detection with automatic scale selection".
     """

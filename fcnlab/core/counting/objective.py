@@ -66,7 +66,7 @@ def counting_aim(
     image_hw: tuple[int, int],
     device: str,
 ) -> CountingObjective:
-    """The aim of a network that counts.
+    """The objective of a network that counts.
 
     Args:
         spec: of the network; one of a fixed size takes whole pictures, and turns them by halves only.
@@ -131,7 +131,7 @@ FOLDS_FROM = 4
 
 @dataclass(frozen=True, slots=True)
 class CountingObjective:
-    """Counts by the objective of `training`.
+    """Training to count objects, by the objective of `training`.
 
     Attributes:
         training: how pictures are cut and changed at random; its objective counts.
@@ -149,7 +149,7 @@ class CountingObjective:
     turns: bool = True
 
     def prepared(self, pictures: Sequence[LabelledPicture]) -> Sequence[LabelledPicture]:
-        """As they are: every object counts one."""
+        """The pictures unchanged: every object counts one."""
         return pictures
 
     def batch(self, pictures: Sequence[LabelledPicture], rng: np.random.Generator) -> CountBatch:
@@ -164,7 +164,7 @@ class CountingObjective:
         return scores
 
     def loss(self, answer: Tensor, batch: CountBatch) -> Tensor:
-        """Borders that were added to make pictures of a batch alike say nothing."""
+        """The loss () of scores; borders that were added to bring pictures of a batch to one size do not count."""
         if self.training.objective is Objective.DENSITY:
             return density_loss(answer, *density_batch(batch))
         if len({part.hw for part in batch.parts}) == 1:
@@ -180,12 +180,12 @@ class CountingObjective:
         return self._scored(_complete(pictures), self._held_out(network, pictures), Calibration(self.spacing))
 
     def merit(self, score: Score) -> float:
-        """The smaller the error, the better."""
+        """Minus the mean absolute error of the counts."""
         assert isinstance(score, CountScore)
         return -score.mae
 
     def chooses(self, pictures: Sequence[LabelledPicture]) -> bool:
-        """A few images say too little about which weights count best."""
+        """Whether at least CHOOSING pictures are all marked: fewer say too little about which weights count best."""
         return len(_complete(pictures)) >= CHOOSING
 
     def final_evaluation(

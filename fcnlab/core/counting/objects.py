@@ -185,7 +185,7 @@ class Blob:
 
     Attributes:
         row, col: its centre on the map; pixel centres are whole numbers.
-        place: of its class in the list of classes.
+        class_index: of its class in the list of classes.
         size: pixels of the map.
         score: 0 to 1, how sure the counter is.
         box: top, left, height and width of its pixels, on their edges: a box of the whole map starts at 0, 0. None

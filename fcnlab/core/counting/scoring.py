@@ -37,11 +37,11 @@ def match_points(
     and not the closest in all.
 
     Args:
-        true: (N, 2) rows and columns. found: (M, 2).
+        true: (N, 2) rows and columns. detected: (M, 2).
         radius: pixels; a pair exactly so far apart is allowed.
 
     Returns:
-        (P,) indices into `true`, rising, and the indices into `found` they are matched with.
+        (P,) indices into `true`, rising, and the indices into `detected` they are matched with.
     """
     matched = np.zeros((0, 2), np.int64)
     left, right = np.arange(len(true)), np.arange(len(detected))

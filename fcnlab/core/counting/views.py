@@ -59,7 +59,7 @@ class View:
 def instant_view(
     picture: CountPicture, head: CountHead | None, *, class_ids: tuple[int, ...], image_hw: tuple[int, int]
 ) -> View:
-    """What the instant counter sees; nothing without a head, nor of classes it does not know.
+    """The view of the instant counter; heights are 0 without a head, and for classes it does not know.
 
     Where the objects of a picture are larger than those that were marked, each has several peaks: they are joined.
     """
@@ -85,7 +85,7 @@ def _width_of_peaks(picture: CountPicture, heights: NDArray[np.float32], grid: i
 
 
 def network_view(model: NetworkModel, rgb: NDArray[np.uint8], *, class_ids: tuple[int, ...], device: str) -> View:
-    """What a network that counts sees in a picture (H, W, 3) uint8; of classes it does not know, nothing.
+    """The view of a network that counts on a picture (H, W, 3) uint8; heights are 0 for classes it does not know.
 
     Pictures whose maps would be too large are counted tile by tile, and their objects drawn on a coarser map.
 

@@ -85,7 +85,7 @@ class StageEncoder:
         )
 
     def deep_maps(self, rgb: NDArray[np.uint8], box: Box, *, scales: tuple[float, ...]) -> list[RawMap]:
-        """What the network sees in a box of the padded picture, looking as far around it as it has to.
+        """Feature maps of the network in a box of the padded picture, computed with the margin that they need.
 
         Args:
             rgb: (H, W, 3) uint8, the whole working picture.
@@ -108,7 +108,7 @@ class StageEncoder:
         ]
 
     def deep_infos(self, maps: Sequence[Tensor], scales: tuple[float, ...]) -> list[StageInfo]:
-        """What maps made by `deep_maps` at these scales are."""
+        """The StageInfo of each map that `deep_maps` makes at these scales."""
         names = [(scale, stride) for scale in scales for stride in self.strides]
         return [
             StageInfo(f"encoder@{scale:g}/{stride}", stride / scale, len(features))
@@ -130,7 +130,7 @@ class StageEncoder:
         return made
 
     def place_maps(self, hw: tuple[int, int], box: Box, *, position: bool) -> list[RawMap]:
-        """Where a pixel is, in a box of a padded picture of size `hw`; nothing unless `position`."""
+        """Maps of row and column in a box of a padded picture of size `hw`; an empty list unless `position`."""
         if not position:
             return []
         positions = _positions(box, hw, self.device)

@@ -48,7 +48,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class EnsembleHead:
-    """Members that agree on nothing but the classes; output k is the probability of `class_ids[k]`."""
+    """Networks that share nothing but the classes; output k is the probability of `class_ids[k]`."""
 
     class_ids: tuple[int, ...]
     members: tuple[Member, ...]

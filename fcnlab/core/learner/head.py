@@ -38,7 +38,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """What one or many images teach: features (N, D) float32, class_ids (N,) int64, weights (N,) float32."""
+    """Training samples of one or many images: features (N, D) float32, class_ids (N,) int64, weights (N,) float32."""
 
     features: NDArray[np.float32]
     class_ids: NDArray[np.int64]

@@ -126,7 +126,7 @@ def strongest_directions(moments: Tensor) -> Tensor:
 
 
 def local_opinion(features: NDArray[np.float32], walked: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What linear regression on the picture's own features makes of the walker's answer.
+    """Signed scores of a ridge regression from the picture's own features to the signs of the walker's scores.
 
     Nodes count as much as the walker is sure of them, both signs alike in sum.
 
@@ -157,7 +157,7 @@ def local_opinion(features: NDArray[np.float32], walked: NDArray[np.float32]) ->
 def descriptors_at(
     descriptors: tuple[EncoderMap, ...], rows: NDArray[np.int64], cols: NDArray[np.int64]
 ) -> tuple[Tensor, ...]:
-    """What each map of `unit_maps` holds at clicked working pixels (N,): (N, C) each."""
+    """The descriptors (N, C) that each map of `unit_maps` has at clicked working pixels (N,)."""
     clicked = []
     for descriptor in descriptors:
         cells = torch.from_numpy(np.stack([rows, cols]) / descriptor.stride).long()

@@ -62,7 +62,7 @@ GUESS_NEAR = 0.5
 
 
 class SampledPicture(Protocol):
-    """What `teach` asks of a picture, whole or in tiles."""
+    """What `extract_samples` asks of a picture, whole or in tiles."""
 
     @property
     def hw(self) -> tuple[int, int]:
@@ -243,7 +243,7 @@ Mark = Callable[[str], None]
 
 
 def unmarked(part: str) -> None:
-    """The mark of whoever does not want to know."""
+    """A Mark that records nothing: for callers that do not time the parts."""
 
 
 def segment(
@@ -281,7 +281,7 @@ def segment_from_probabilities(
     *,
     background: int | None,
 ) -> Segmentation:
-    """The end of every path to a mask, whatever made the probabilities: clicks are obeyed, objects kept whole.
+    """The segmentation that probabilities give, whatever made them: clicks are obeyed, objects kept whole.
 
     Args:
         class_ids: of the K probabilities, in order.
@@ -353,7 +353,7 @@ def spread(
     hw: tuple[int, int],
     own_features: NDArray[np.floating] | None,
 ) -> NDArray[np.float32]:
-    """The walker's opinions (M, h, w) from scores (M, h, w) on its grid; with `own_features` it is asked twice.
+    """The walker's opinions (M, h, w) from scores (M, h, w) on its grid; with `own_features` it runs twice.
 
     Args:
         belongs: (K, N), which clicks are of which class.
@@ -370,5 +370,5 @@ def spread(
 
 
 def has_two_classes(clicks: Clicks, head: Head) -> bool:
-    """Whether the walker has something to hold on to: clicks of two classes, or one that a first guess began at."""
+    """Whether the walker has seeds enough: clicks of two classes, or of one if the head is a first guess."""
     return len(np.unique(clicks.class_ids)) >= (1 if head.is_guess else 2)

@@ -23,7 +23,7 @@ NOTHING_TAUGHT = ImageSamples(_NO_SAMPLES, _NO_SAMPLES, None)
 
 @dataclass(frozen=True, slots=True)
 class LabelledSamples:
-    """One image's clicks and what they teach."""
+    """The clicks of one image and the training samples taken at them."""
 
     image: str
     clicks: Clicks
@@ -83,7 +83,7 @@ def frozen_model(
 
 
 def kept_places(class_ids: tuple[int, ...], used: Collection[int]) -> list[int]:
-    """Places of the classes still in use. Raises InvalidClasses: fewer than two are."""
+    """Indices of the classes still in use. Raises InvalidClasses: fewer than two are."""
     kept = [index for index, class_id in enumerate(class_ids) if class_id in used]
     if len(kept) < 2:
         raise InvalidClasses(
@@ -94,7 +94,7 @@ def kept_places(class_ids: tuple[int, ...], used: Collection[int]) -> list[int]:
 
 
 def canonical_teachings(samples: Iterable[LabelledSamples]) -> list[ImageSamples]:
-    """Teachings of the images that have clicks, in an order that depends on their content alone.
+    """The samples of the images that have clicks, in an order that depends on their content alone.
 
     So that a fit is the same whatever the images are called and whichever door they came through.
     """

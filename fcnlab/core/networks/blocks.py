@@ -51,7 +51,7 @@ class DoublingConvolution(nn.Module):
         weight.diagonal(dim1=0, dim2=1).copy_((line[:, None] * line)[:, :, None])
 
     def forward(self, scores: Tensor) -> Tensor:
-        """Twice as high and wide."""
+        """Maps (B, C, 2h, 2w) of maps (B, C, h, w)."""
         doubled: Tensor = self.deconvolution(F.pad(scores, (1, 1, 1, 1), mode="replicate"))
         return doubled
 

@@ -71,13 +71,13 @@ class LargerHead(PointNetwork):
         return self._stages.encode(rgb, scales=SCALES, position=True)
 
     def set_linear(self, head: Head) -> None:
-        """Take over the weights of a linear head whose class ids are places."""
+        """Take over the weights of a linear head whose class ids are indices of scores."""
         indices = list(head.class_ids)
         self._numbers("linear").zero_()[indices] = torch.from_numpy(head.weights).to(self.mean.device)
         self._numbers("linear_bias").fill_(NEVER)[indices] = torch.from_numpy(head.bias).to(self.mean.device)
 
     def set_larger(self, head: EnsembleHead) -> None:
-        """Take over the weights of the members, whose class ids are places."""
+        """Take over the weights of the members, whose class ids are indices of scores."""
         indices = list(head.class_ids)
         self._numbers("outer").zero_()
         self._numbers("outer_bias").fill_(NEVER)

@@ -41,7 +41,7 @@ class WindowLayer(nn.Conv2d):
         nn.init.zeros_(self.bias)
 
     def forward(self, maps: Tensor, *, dilation: int = 1) -> Tensor:
-        """With kernel places `dilation` cells apart."""
+        """Maps (B, D, h - reach, w - reach) of maps (B, C, h, w), with kernel weights `dilation` cells apart."""
         return F.relu(F.conv2d(maps, self.weight, self.bias, dilation=dilation))
 
 

@@ -63,7 +63,7 @@ class UpStep(nn.Module):
         self.blocks = nn.Sequential(ConvBlock(out + skip, out), ConvBlock(out, out))
 
     def forward(self, coarse: Tensor, skip: Tensor | None) -> Tensor:
-        """Twice as high and wide."""
+        """Maps (B, D, 2h, 2w) of coarse maps (B, C, h, w) and the skip (B, S, 2h, 2w), if there is one."""
         risen = self.rise(coarse)
         joined: Tensor = self.blocks(risen if skip is None else torch.cat([skip, risen], dim=1))
         return joined

@@ -23,7 +23,7 @@ def linear_rows(
     """Rows start..stop - 1 of a map brought to size `hw` by bilinear interpolation.
 
     Args:
-        known: (n, w), rows of the whole map from row `first` on; see `neighbour_rows`.
+        held_rows: (n, w), rows of the whole map from row `first` on; see `neighbour_rows`.
         height: rows of the whole map.
         hw: size to which the whole map is brought.
 
@@ -53,7 +53,7 @@ def area_rows(
     """Rows start..stop - 1 of a map made smaller by averaging what each pixel covers.
 
     Args:
-        known: (n, W) or (n, W, C) float32, rows of the whole map from row `first` on; see `covered_rows`.
+        held_rows: (n, W) or (n, W, C) float32, rows of the whole map from row `first` on; see `covered_rows`.
         height: rows of the whole map.
         hw: size to which the whole map is brought; not larger than the map.
 

@@ -145,7 +145,7 @@ class WidePicture:
         return tuple(sorted(held & set(self.waiting)))
 
     def rough(self, clicks: Clicks, spec: LearnerSpec, *, background: int | None) -> Segmentation:
-        """What the clicks say in the picture made coarse, at its size: there at once, whatever is encoded.
+        """The segmentation of the picture made coarse, at that size: ready at once, whatever is encoded.
 
         Raises:
             NoPoints: fewer than two classes have clicks.

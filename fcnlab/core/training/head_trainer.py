@@ -118,11 +118,11 @@ class HeadTrainer:
         return Outcome(network, temperature, replace(score, kept=self._kept))
 
     def snapshot(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """Nothing worth keeping: see the class."""
+        """An empty snapshot: an interrupted training begins again, see the class."""
         return {}, {}
 
     def restore(self, _arrays: dict[str, NDArray[Any]], _values: dict[str, Any]) -> None:
-        """Begin again: see the class."""
+        """Ignore the snapshot: the training begins again, see the class."""
 
     def _sampled(self, picture: LabelledPicture) -> Samples:
         stages = self._network.encode(picture.read())

@@ -53,7 +53,7 @@ class ChosenNetwork:
         )
 
     def look(self, working: NDArray[np.uint8], probabilities: NDArray[np.floating]) -> Look:
-        """What it makes of a working picture (H, W, 3) uint8, given its probabilities (K, h, w)."""
+        """The network's output for a working picture (H, W, 3) uint8, from its probabilities (K, h, w)."""
         return look_at(working, probabilities, self.model.class_ids, self.spec, used=self.used)
 
     def segment(self, output: Look, clicks: Clicks) -> Segmentation:
@@ -65,7 +65,7 @@ class ChosenNetwork:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
-    """A working picture as a network sees it; nothing in it depends on clicks.
+    """The output of a network for a working picture; nothing in it depends on clicks.
 
     Attributes:
         class_ids: classes in use that the network knows, in the order of the probabilities.
@@ -110,7 +110,7 @@ def look_at(
     *,
     used: Collection[int],
 ) -> Look:
-    """Bring what a network says to the working picture.
+    """The output of a network for a working picture, from its probabilities at another size.
 
     Args:
         rgb: (H, W, 3) uint8 working picture.

@@ -22,7 +22,7 @@ OneBatch = TypeVar("OneBatch")
 
 @dataclass(frozen=True, slots=True)
 class FinalEvaluation:
-    """What is learned of a network once it is trained.
+    """Score, temperature and calibration of a network once it is trained.
 
     Attributes:
         score: on held-out pictures; None when there are none.
@@ -45,7 +45,7 @@ class TrainingObjective(Protocol[OneBatch]):
         """What one step learns from: these pictures, changed at random."""
 
     def answer(self, network: PointNetwork, batch: OneBatch) -> Tensor:
-        """What the network says about a batch, wherever the loss wants to know."""
+        """The network's output for a batch, at the pixels that the loss reads."""
 
     def loss(self, answer: Tensor, batch: OneBatch) -> Tensor:
         """The loss () of an answer in float32."""
@@ -62,7 +62,7 @@ class TrainingObjective(Protocol[OneBatch]):
     def final_evaluation(
         self, network: PointNetwork, held_out: Sequence[LabelledPicture], learned: Sequence[LabelledPicture], /
     ) -> FinalEvaluation:
-        """What is learned of the trained network, by pictures it did not see and by those it did."""
+        """Score, temperature and calibration of the trained network, by held-out pictures and those learned from."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ def score_of(predicted: NDArray[np.intp], classes: NDArray[np.int64], *, class_i
     Coull 1998), so that few points never look certain.
 
     Args:
-        found, classes: (N,) places in the list of classes, N at least 1.
+        predicted, classes: (N,) indices in the list of classes, N at least 1.
         class_ids: the class of each place.
     """
     shares: dict[int, float] = {}
