@@ -57,14 +57,14 @@ def renumbered(labelled: LabelledSamples, index_of: dict[int, int]) -> LabelledS
     def turned(samples: Any) -> Any:
         return None if samples is None else replace(samples, class_ids=table[samples.class_ids])
 
-    teaching = labelled.samples
+    image_samples = labelled.samples
     return replace(
         labelled,
         clicks=replace(labelled.clicks, class_ids=table[labelled.clicks.class_ids]),
         samples=replace(
-            teaching,
-            clicked=turned(teaching.clicked),
-            neighbours=turned(teaching.neighbours),
-            border=turned(teaching.border),
+            image_samples,
+            clicked=turned(image_samples.clicked),
+            neighbours=turned(image_samples.neighbours),
+            border=turned(image_samples.border),
         ),
     )

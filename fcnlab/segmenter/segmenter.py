@@ -168,10 +168,10 @@ class PointSegmenter:
                 taught = learner.extract_samples(self._picture(image), clicks, self.spec, background=self.background)
                 self._samples[image] = LabelledSamples(image, clicks, taught)
         self._guess()
-        teachings = canonical_teachings(self._samples.values())
-        if not teachings:
+        samples = canonical_teachings(self._samples.values())
+        if not samples:
             raise NoPoints(missing_message(()))
-        self._head = learner.fit(teachings, self.spec, start=self._head if warm else None)
+        self._head = learner.fit(samples, self.spec, start=self._head if warm else None)
         self._network = None
         return self
 

@@ -50,9 +50,9 @@ class BlobLoss:
 
 @dataclass(frozen=True, slots=True)
 class _Pushed:
-    """Pixels of a picture that should be background: flat places and what each weighs."""
+    """Pixels of a picture that should be background: flat indices and what each weighs."""
 
-    places: NDArray[np.int64]
+    flat_pixels: NDArray[np.int64]
     weights: NDArray[np.float32]
 
 
@@ -75,10 +75,10 @@ def _of_picture(logits: Tensor, marks: Marks) -> tuple[Tensor, Tensor, Tensor, T
     hw = (logits.shape[1], logits.shape[2])
     logs = F.log_softmax(logits.flatten(1), dim=0)
     rows, cols = marks.pixels(hw)
-    places = rows * hw[1] + cols
+    flat_pixels = rows * hw[1] + cols
     probabilities = logs.detach().exp().cpu().numpy().reshape(logits.shape)
     split, surplus = _pushed(probabilities, marks, hw)
-    return _image_term(logs, marks), _point_term(logs, marks, places), _push(logs, split), _push(logs, surplus)
+    return _image_term(logs, marks), _point_term(logs, marks, flat_pixels), _push(logs, split), _push(logs, surplus)
 
 
 def _image_term(logs: Tensor, marks: Marks) -> Tensor:
@@ -100,17 +100,17 @@ def _without(logs: Tensor, class_index: int) -> Tensor:
     return torch.cat([logs[:class_index], logs[class_index + 1 :]])
 
 
-def _point_term(logs: Tensor, marks: Marks, places: NDArray[np.int64]) -> Tensor:
+def _point_term(logs: Tensor, marks: Marks, flat_pixels: NDArray[np.int64]) -> Tensor:
     """Points of the background weigh as much as objects each, but no more than all objects together."""
     n_objects = marks.n_objects
-    n_background = len(places) - n_objects
+    n_background = len(flat_pixels) - n_objects
     weights = np.where(marks.classes > 0, 1 / max(1, n_objects), 1 / max(1, n_objects, n_background))
-    point_logs = logs[torch.from_numpy(marks.classes).to(logs.device), torch.from_numpy(places).to(logs.device)]
+    point_logs = logs[torch.from_numpy(marks.classes).to(logs.device), torch.from_numpy(flat_pixels).to(logs.device)]
     return -(point_logs * torch.from_numpy(weights.astype(np.float32)).to(logs.device)).sum()
 
 
 def _push(logs: Tensor, pushed: _Pushed) -> Tensor:
-    chosen = logs[0].index_select(0, torch.from_numpy(pushed.places).to(logs.device))
+    chosen = logs[0].index_select(0, torch.from_numpy(pushed.flat_pixels).to(logs.device))
     return -(chosen * torch.from_numpy(pushed.weights).to(logs.device)).sum()
 
 
@@ -138,7 +138,7 @@ def _pushed(probabilities: NDArray[np.float32], marks: Marks, hw: tuple[int, int
             surplus.append(_without_point(blobs, n_points, usual))
     pushed = _joined(surplus)
     all_in_all = max(n_objects, float(pushed.weights.sum(dtype=np.float64)))
-    return _joined(split), _Pushed(pushed.places, (pushed.weights / all_in_all).astype(np.float32))
+    return _joined(split), _Pushed(pushed.flat_pixels, (pushed.weights / all_in_all).astype(np.float32))
 
 
 def _split(
@@ -208,12 +208,14 @@ def _without_point(blobs: NDArray[np.int32], n_points: NDArray[np.int64], usual:
     sizes = np.bincount(blobs.ravel(), minlength=len(n_points))
     is_surplus = n_points == 0
     is_surplus[0] = False
-    places = np.flatnonzero(is_surplus[blobs])
-    sizes_there = sizes[blobs.flat[places]]
-    return _Pushed(places, (1 / np.minimum(sizes_there, max(1.0, usual))).astype(np.float32))
+    flat_pixels = np.flatnonzero(is_surplus[blobs])
+    sizes_there = sizes[blobs.flat[flat_pixels]]
+    return _Pushed(flat_pixels, (1 / np.minimum(sizes_there, max(1.0, usual))).astype(np.float32))
 
 
 def _joined(parts: list[_Pushed]) -> _Pushed:
     if not parts:
         return _Pushed(np.zeros(0, np.int64), np.zeros(0, np.float32))
-    return _Pushed(np.concatenate([part.places for part in parts]), np.concatenate([part.weights for part in parts]))
+    return _Pushed(
+        np.concatenate([part.flat_pixels for part in parts]), np.concatenate([part.weights for part in parts])
+    )

@@ -177,11 +177,11 @@ def tinted(
     return np.asarray(result, np.uint8)
 
 
-def marked(rgb: NDArray[np.uint8], places: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """A dim grey picture (H, W, 3) uint8 where the pixels of `places` (H, W) stand out."""
+def marked(rgb: NDArray[np.uint8], is_marked: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """A dim grey picture (H, W, 3) uint8 where the pixels of `is_marked` (H, W) stand out."""
     grey = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.float32)
     result = np.repeat((grey * DIMMED)[..., None], 3, axis=2)
-    result[places] = (1 - MARKED) * result[places] + MARKED * np.asarray(MARK, np.float32)
+    result[is_marked] = (1 - MARKED) * result[is_marked] + MARKED * np.asarray(MARK, np.float32)
     return result.astype(np.uint8)
 
 

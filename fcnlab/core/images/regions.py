@@ -208,8 +208,8 @@ def _runs(inside: NDArray[np.bool_], *, first: int, offset: int, hw: tuple[int, 
     if flat[0]:
         changes = np.concatenate([[0], changes])
     row, col = np.divmod(changes, cols + 1)
-    places = (row + first) * hw[1] + col + offset
-    starts, ends = places[0::2], places[1::2]
+    flat_positions = (row + first) * hw[1] + col + offset
+    starts, ends = flat_positions[0::2], flat_positions[1::2]
     goes_on = starts[1:] == ends[:-1]  # at the beginning of the next row
     kept = np.empty(2 * (len(starts) - int(goes_on.sum())), np.int64)
     kept[0::2] = starts[np.concatenate([[True], ~goes_on])]

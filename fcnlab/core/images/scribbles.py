@@ -52,10 +52,10 @@ def points_of_shapes(shapes: Sequence[Shape], *, drawn_hw: tuple[int, int], imag
     wanted = _counts(shapes)
     class_at: dict[tuple[int, int], int] = {}
     for shape, count in zip(shapes, wanted, strict=True):
-        places = _inside(shape.corners, count, drawn_hw) if shape.is_area else _along(shape.corners, count)
-        within = (places >= 0).all(axis=1) & (places[:, 0] < drawn_hw[1]) & (places[:, 1] < drawn_hw[0])
+        positions = _inside(shape.corners, count, drawn_hw) if shape.is_area else _along(shape.corners, count)
+        within = (positions >= 0).all(axis=1) & (positions[:, 0] < drawn_hw[1]) & (positions[:, 1] < drawn_hw[0])
         scale = np.array([image_hw[1] / drawn_hw[1], image_hw[0] / drawn_hw[0]])
-        for col, row in np.floor(places[within] * scale).astype(int).tolist():
+        for col, row in np.floor(positions[within] * scale).astype(int).tolist():
             class_at[min(row, image_hw[0] - 1), min(col, image_hw[1] - 1)] = shape.class_id
     return [Point(row, col, class_id) for (row, col), class_id in sorted(class_at.items())]
 
@@ -106,10 +106,10 @@ def _inside(corners: NDArray[np.float64], count: int, drawn_hw: tuple[int, int])
         return np.zeros((0, 2))
     step = max(1.0, float(np.sqrt(area / count)))
     for _ in range(SEARCH_STEPS):
-        places = _grid(mask, step)
-        if 0 < len(places) <= count:
-            return places
-        step *= 1.08 if len(places) else 0.8
+        nodes = _grid(mask, step)
+        if 0 < len(nodes) <= count:
+            return nodes
+        step *= 1.08 if len(nodes) else 0.8
     depth = cv2.distanceTransform(mask, cv2.DIST_L2, 3)
     row, col = np.unravel_index(int(depth.argmax()), mask.shape)
     return np.array([[col + 0.5, row + 0.5]])
@@ -118,10 +118,10 @@ def _inside(corners: NDArray[np.float64], count: int, drawn_hw: tuple[int, int])
 def _grid(mask: NDArray[np.uint8], step: float) -> NDArray[np.float64]:
     """Nodes (x, y) of a grid over the box of a mask that lie in it, every second row moved by half a step."""
     rows, cols = np.nonzero(mask)
-    places = []
+    nodes = []
     for row_index, y in enumerate(np.arange(rows.min() + step / 2, rows.max() + 1, step)):
         shift = step / 2 if row_index % 2 else 0.0
         x = np.arange(cols.min() + step / 4 + shift, cols.max() + 1, step)
         inside = mask[int(y), x.astype(int)] == 1
-        places += [(float(node_x), float(y)) for node_x in x[inside]]
-    return np.array(places, np.float64).reshape(-1, 2)
+        nodes += [(float(node_x), float(y)) for node_x in x[inside]]
+    return np.array(nodes, np.float64).reshape(-1, 2)

@@ -212,7 +212,7 @@ def _copied(samples: Samples, count: int) -> Samples:
     return Samples(samples.features[:count].copy(), samples.class_ids[:count].copy(), samples.weights[:count].copy())
 
 
-def fit(teachings: list[ImageSamples], spec: LearnerSpec, *, start: Head | None = None) -> Head:
+def fit(samples: list[ImageSamples], spec: LearnerSpec, *, start: Head | None = None) -> Head:
     """Fit the head to the points of all images, given in canonical order of the images.
 
     While one class alone has points, the guesses at the background stand for the other.
@@ -220,17 +220,17 @@ def fit(teachings: list[ImageSamples], spec: LearnerSpec, *, start: Head | None 
     Raises:
         NoPoints: fewer than two classes have points, and there is no guess.
     """
-    parts = [image_samples.clicked for image_samples in teachings]
+    parts = [image_samples.clicked for image_samples in samples]
     clicked = {int(class_id) for part in parts for class_id in np.unique(part.class_ids)}
     if len(clicked) < 2:  # the border of object mode is no click
-        guesses = [image_samples.guess for image_samples in teachings if image_samples.guess is not None]
+        guesses = [image_samples.guess for image_samples in samples if image_samples.guess is not None]
         if not clicked or not guesses:
             raise NoPoints(missing_message(tuple(sorted(clicked))))
         parts += guesses
-    if sum(len(image_samples.clicked.class_ids) for image_samples in teachings) <= NEIGHBOURS_UP_TO:
-        parts += [image_samples.neighbours for image_samples in teachings]
+    if sum(len(image_samples.clicked.class_ids) for image_samples in samples) <= NEIGHBOURS_UP_TO:
+        parts += [image_samples.neighbours for image_samples in samples]
     if len(clicked) > 1:  # a guess says more of the background
-        parts += [image_samples.border for image_samples in teachings if image_samples.border is not None]
+        parts += [image_samples.border for image_samples in samples if image_samples.border is not None]
     joined = join_samples(parts)
     is_guess = len(clicked) < 2
     warm_start = None if start is not None and start.is_guess and not is_guess else start  # nothing is left of a guess

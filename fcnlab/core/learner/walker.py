@@ -61,7 +61,7 @@ def graph_of(weights: NDArray[np.float32]) -> WalkerGraph:
     height, width = weights.shape[1:]
     n = (height + 2) * (width + 2)
     diagonals = np.empty((2 * len(OFFSETS), n), np.float32)
-    numbers = []
+    offsets = []
     degree = np.zeros((height + 2, width + 2), np.float32)
     for k, (down, across) in enumerate(OFFSETS):
         weight = np.pad(weights[k], 1)
@@ -70,8 +70,8 @@ def graph_of(weights: NDArray[np.float32]) -> WalkerGraph:
         diagonals[2 * k] = np.roll(weight.ravel(), offset)  # column j of diagonal k holds A[j - k, j]
         diagonals[2 * k + 1] = weight.ravel()
         degree.ravel()[:] += diagonals[2 * k]
-        numbers += [offset, -offset]
-    adjacency = sparse.dia_array((diagonals, numbers), shape=(n, n))
+        offsets += [offset, -offset]
+    adjacency = sparse.dia_array((diagonals, offsets), shape=(n, n))
     return WalkerGraph(adjacency, degree.ravel(), (height, width))
 
 

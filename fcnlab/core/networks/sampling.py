@@ -18,8 +18,8 @@ def padded(rgb: Tensor, step: int) -> Tensor:
     """Repeat the last rows and columns of (B, C, H, W) until both sides are multiples of `step`."""
     for axis in (2, 3):
         length = rgb.shape[axis]
-        places = torch.arange(step * ((length + step - 1) // step), device=rgb.device)
-        rgb = rgb.index_select(axis, places.clamp(max=length - 1))  # by place: an exporter sees sides of n x step
+        indices = torch.arange(step * ((length + step - 1) // step), device=rgb.device)
+        rgb = rgb.index_select(axis, indices.clamp(max=length - 1))  # by index: an exporter sees sides of n x step
     return rgb
 
 
