@@ -113,7 +113,7 @@ NEVER = {
 FILLERS = {"one", "found", "known", "own"}
 """Names that stand for any noun, and so for none."""
 
-STILL_FILLED = ("storage", "services", "web")
+STILL_FILLED = ("storage/formats", "services/export", "services/labels", "services/predict", "web/panels/results")
 """Folders of the package whose values have such names yet."""
 
 

@@ -37,7 +37,11 @@ def import_table(ctx: click.Context, wanted: str, labeller: str, as_json: bool, 
         project = found_project(lab, wanted)
         imported = import_points(lab, file, project_id=project.id, labeller=labeller)
     values = {"project": project.id, "added": imported.added, "known": imported.existing}
-    answer(values, [f"{imported.added} points added to {project.name!r}, {imported.existing} known already"], as_json=as_json)
+    answer(
+        values,
+        [f"{imported.added} points added to {project.name!r}, {imported.existing} known already"],
+        as_json=as_json,
+    )
 
 
 @points.command("export")

@@ -78,8 +78,8 @@ class Spools:
                 yield part
                 continue
             waiting: list[bytes] = []
-            for number, line in enumerate(self.lines(part.spool)):
-                waiting.append((part.between if number else b"") + line + b"\n")
+            for index, line in enumerate(self.lines(part.spool)):
+                waiting.append((part.between if index else b"") + line + b"\n")
                 if len(waiting) == BLOCK_LINES:
                     yield b"".join(waiting)
                     waiting.clear()
@@ -210,13 +210,13 @@ class FolderTarget(LooseFolder):
         self._fresh: list[Path] = []
         try:
             path.mkdir(parents=True, exist_ok=True)
-            found = sorted(one.name for one in path.iterdir())
+            names = sorted(child.name for child in path.iterdir())
         except OSError as failure:
             raise ExportFailed(
                 f"{path} cannot be used as a folder ({failure.strerror}); choose another one"
             ) from failure
-        if found and WORK_NAME not in found:
-            held = "a finished export" if MANIFEST_NAME in found else f"other files ({found[0]})"
+        if names and WORK_NAME not in names:
+            held = "a finished export" if MANIFEST_NAME in names else f"other files ({names[0]})"
             raise ExportFailed(f"the folder {path} holds {held}; choose a new or an empty one")
 
     @contextmanager
@@ -260,16 +260,16 @@ class FolderTarget(LooseFolder):
         """
         try:
             values = json.loads((self.work / JOURNAL_NAME).read_text("utf-8"))
-            found = Journal(**values)
-            whole = all((self.work / f"{name}.spool").stat().st_size >= end[0] for name, end in found.ends.items())
+            journal = Journal(**values)
+            whole = all((self.work / f"{name}.spool").stat().st_size >= end[0] for name, end in journal.ends.items())
         except (OSError, ValueError, TypeError):
             return Journal(fingerprint)
-        if found.fingerprint != fingerprint:
+        if journal.fingerprint != fingerprint:
             raise ExportFailed(
                 f"another export into {self.path} was interrupted, with other options, points or model: "
                 "choose a new folder, or delete this one"
             )
-        return found if whole else Journal(fingerprint)
+        return journal if whole else Journal(fingerprint)
 
     def keep(self, journal: Journal) -> None:
         """Write the journal, whole, once all files it speaks of are on the disk."""
