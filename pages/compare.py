@@ -2,24 +2,19 @@
 
 import streamlit as st
 
-from fcnlab.domain.counting import Task
 from fcnlab.errors import FcnlabError
 from fcnlab.services.comparing.comparisons import comparisons, standing
-from fcnlab.services.training.trainings import groundwork
 from fcnlab.web import frame, session
 from fcnlab.web.panels.comparing import compare_panel, compare_watch
-from fcnlab.web.panels.training import count_train_panel, train_panel
+from fcnlab.web.panels.training.task_panels import PANELS
 
 engine = session.engine()
 project = frame.chosen_project(engine)
 if project is not None:
     try:
-        training_data = groundwork(engine.lab, project_id=project.id)
+        panel = PANELS[project.task]
+        is_empty = panel.empty_state(project, panel.readiness(engine, project))
         compared = comparisons(engine.lab, project_id=project.id)
-        if project.task is Task.COUNTS:
-            is_empty = count_train_panel.empty_state(project, count_train_panel.totals_of(engine, project))
-        else:
-            is_empty = train_panel.empty_state(project, training_data)
         if not compared and not is_empty:
             left, right = st.columns([6, 6], gap="large")
             with left:

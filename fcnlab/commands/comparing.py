@@ -67,7 +67,7 @@ def compare(
 
 def table(status: Standing) -> list[str]:
     """The results as lines, and below them what they were taken on."""
-    headings, row_of = (COUNT_HEADINGS, _count_row) if status.spec.counts else (HEADINGS, _row)
+    headings, row_of = (COUNT_HEADINGS, _count_row) if status.spec.is_counting else (HEADINGS, _row)
     rows = [headings, *(row_of(participant) for participant in status.participants)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(headings))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

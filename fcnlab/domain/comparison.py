@@ -86,7 +86,7 @@ class ComparisonSpec:
         self.training_specs()
 
     @property
-    def counts(self) -> bool:
+    def is_counting(self) -> bool:
         """Whether counters are compared."""
         return bool(self.objectives)
 
@@ -120,7 +120,7 @@ class ComparisonSpec:
         decided: dict[str, Any] = {"held_out": list(self.held_out), "classes": list(self.class_ids)}
         if self.newest_point is not None:
             decided["newest_point"] = self.newest_point
-        if self.counts:
+        if self.is_counting:
             decided |= {"complete": list(self.complete), "spacing": self.spacing, "magnification": self.magnification}
         return decided
 

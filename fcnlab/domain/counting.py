@@ -27,9 +27,14 @@ class Objective(StrEnum):
     DENSITY = "density"
 
     @property
-    def counts(self) -> bool:
+    def task(self) -> Task:
+        """What a network trained for it makes."""
+        return Task.MASKS if self is Objective.POINTS else Task.COUNTS
+
+    @property
+    def is_counting(self) -> bool:
         """Whether a network trained for it counts objects."""
-        return self is not Objective.POINTS
+        return self.task is Task.COUNTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,7 +158,7 @@ def score_from_plain(values: Mapping[str, Any]) -> Score:
 
 def figure_name(objective: Objective) -> str:
     """Name of the figure by which models of one objective are compared."""
-    return "Held-out MAE" if objective.counts else "Held-out accuracy"
+    return "Held-out MAE" if objective.is_counting else "Held-out accuracy"
 
 
 def figure(score: Score) -> str:

@@ -20,6 +20,8 @@ ANONYMOUS = "anonymous"
 """Who labels where nobody said so."""
 
 NO_IMAGES = "This project has no images yet. Add some on the **Projects** page."
+TITLE_ENDINGS = {Task.MASKS: "", Task.COUNTS: " (counts)"}
+
 WAYS_ON = {
     "projects": ("Go to projects", ":material/add_photo_alternate:"),
     "label": ("Go to labelling", ":material/gesture:"),
@@ -84,10 +86,10 @@ def counts_objects() -> bool:
 
 def led_to_counts(project: Project, words: str) -> bool:
     """In a project that counts, say in `words` why a page is not for it, and lead to its counts; whether it is one."""
-    if project.task is not Task.COUNTS:
-        return False
-    lead(project, words, to="count")
-    return True
+    is_counting = project.task is Task.COUNTS
+    if is_counting:
+        lead(project, words, to="count")
+    return is_counting
 
 
 def lead(project: Project, words: str, *, to: str) -> None:
@@ -101,7 +103,7 @@ def lead(project: Project, words: str, *, to: str) -> None:
 
 def titled(project: Project) -> str:
     """The name of a project in a list, with what it makes where that is not masks."""
-    return f"{project.name} (counts)" if project.task is Task.COUNTS else project.name
+    return f"{project.name}{TITLE_ENDINGS[project.task]}"
 
 
 def know_labeller() -> None:

@@ -104,7 +104,7 @@ def calibration_of(model: NetworkModel) -> Calibration:
     Raises:
         CheckpointError: the model does not count.
     """
-    if model.calibration is None or not model.training.objective.counts:
+    if model.calibration is None or not model.training.objective.is_counting:
         raise CheckpointError(
             f"the model {model.network.spec.network} was trained to tell pixels apart, not to count: "
             "choose one that `fcnlab count train` made"

@@ -78,7 +78,7 @@ def counting_aim(
     Raises:
         InvalidSetting: the settings do not count.
     """
-    if not training.objective.counts:
+    if not training.objective.is_counting:
         raise InvalidSetting(f"objective {training.objective} counts no objects: choose blobs or density")
     height, _ = seen_hw(image_hw, spec, training)
     is_fixed = spec.input_hw is not None

@@ -185,7 +185,7 @@ def build_trainer(
             parent=parent,
             objective=objective,
         )
-    if training.objective.counts:
+    if training.objective.is_counting:
         raise InvalidSetting(f"{spec.network} is fitted to single pixels and cannot count: choose another network")
     if encoder is None:
         raise InvalidSetting(f"{spec.network} is a head on trained features: name an encoder")

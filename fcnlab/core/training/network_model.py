@@ -89,7 +89,7 @@ def seen_hw(image_hw: tuple[int, int], spec: NetworkSpec, training: TrainingSpec
     if spec.input_hw is not None:
         height, width = spec.input_hw
         return height, width
-    if training.objective.counts:
+    if training.objective.is_counting:
         height, width = image_hw
         factor = training.magnification or 1.0
         return max(1, round(height * factor)), max(1, round(width * factor))

@@ -261,7 +261,7 @@ class NetworkTrainer:
         )
 
     def _fits_head_first(self, network: PointNetwork) -> bool:
-        return not self._training.objective.counts and starts_from_head(network)
+        return not self._training.objective.is_counting and starts_from_head(network)
 
     def _later(self, step: TrainingProgress) -> float:
         """Seconds that the stages after this one will take."""

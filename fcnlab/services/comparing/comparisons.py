@@ -73,7 +73,7 @@ def title_of(network: NetworkSpec) -> str:
 def title_of_training(training: Training) -> str:
     """A network in a comparison, and what it was trained for where that is counting."""
     title = title_of(training.network)
-    return f"{title}, {training.training.objective}" if training.training.objective.counts else title
+    return f"{title}, {training.training.objective}" if training.training.objective.is_counting else title
 
 
 SHOWN = 4

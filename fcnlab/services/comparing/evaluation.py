@@ -172,7 +172,7 @@ def measure_network(lab: Lab, training: Training, checkpoint: Path) -> dict[str,
 def _measured_network(bench: Bench, training: Training, checkpoint: Path) -> dict[str, Any]:
     lab = bench.lab
     key, model = key_of(training.id), load_network(checkpoint, device=lab.device)
-    if bench.spec.counts:
+    if bench.spec.is_counting:
         predictor: Segments = CountedMasks(model, lab.device)
         mean_iou, n_masks = None, 0
     else:
@@ -188,7 +188,7 @@ def _measured_network(bench: Bench, training: Training, checkpoint: Path) -> dic
         score=model.score,
         mean_iou=mean_iou,
         n_masks=n_masks,
-        by_experts=not bench.spec.counts and bench.is_measured_on_experts(),
+        by_experts=not bench.spec.is_counting and bench.is_measured_on_experts(),
         timing=network_timing(model, bench.picture(), device=lab.device),
         parameters=n_parameters,
         learned=n_parameters - (of_encoder if training.training.freeze_encoder else 0),

@@ -170,5 +170,5 @@ def points_for(
         InvalidSetting: the objective counts, and the project does not.
         NoPoints: there is too little to learn from.
     """
-    kind = CountingPoints if training.objective.counts else TrainingPoints
+    kind = CountingPoints if training.objective.is_counting else TrainingPoints
     return kind(lab, project_id, training, image_ids=image_ids, plan=plan, as_of=as_of)

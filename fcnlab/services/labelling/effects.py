@@ -298,9 +298,8 @@ def _listed_points(context: EventContext, image: ImageOutline, *, what: str, mos
 def _is_marked(context: EventContext, image: ImageOutline, point: Point) -> bool:
     """Whether the project counts and the pixel is of that class already: a second point there is no second object."""
     here = {"image_id": image.id, "row": point.row, "col": point.col}
-    is_counting = context.task is Task.COUNTS
     return (
-        is_counting
+        context.task is Task.COUNTS
         and repository_points.class_at(context.session, project_id=context.project_id, **here) == point.class_id
     )
 

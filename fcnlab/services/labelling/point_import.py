@@ -84,20 +84,20 @@ def add_in(session: Session, additions: Collection[Addition], *, project_id: int
     """
     client_id = f"{PointSource.IMPORT.value}-{uuid.uuid4().hex}"
     project = repository_projects.project(session, project_id=project_id)
-    classes = project.class_ids()
+    classes, is_counting = project.class_ids(), project.task is Task.COUNTS
     outlines: dict[int, ImageOutline] = {}
     marked: set[tuple[int, Point]] = set()  # where the project counts: a second point there is no second object
     rows = []
     for seq, addition in enumerate(additions, start=1):
         if addition.image_id not in outlines:
             outlines[addition.image_id] = _changeable(session, addition.image_id, project_id, place=addition.place)
-            if project.task is Task.COUNTS:
+            if is_counting:
                 there = newest_per_pixel(repository_points.points_of_image(session, image_id=addition.image_id))
                 marked |= {(addition.image_id, stored.point) for stored in there}
         point, labeller = addition.point, _checked(addition, outlines[addition.image_id], classes)
         if (addition.image_id, point) in marked:
             continue
-        if project.task is Task.COUNTS:
+        if is_counting:
             marked.add((addition.image_id, point))
         stored = StoredPoint(f"{client_id}:{seq}", addition.image_id, point, labeller, addition.source, now)
         payload = {"row": point.row, "col": point.col, "class_id": point.class_id, "source": addition.source.value}

@@ -212,7 +212,7 @@ def train_on(
 
 
 def _trained(trainer: NetworkTrainer | HeadTrainer, points: LearnedFrom) -> TrainedNetwork:
-    learned = points.learned_from() if points.training.objective.counts else ()
+    learned = points.learned_from() if points.training.objective.is_counting else ()
     outcome = trainer.outcome(points.held_out(), learned)
     point_set = points.point_set_hash()
     model = NetworkModel(
@@ -229,7 +229,7 @@ def _trained(trainer: NetworkTrainer | HeadTrainer, points: LearnedFrom) -> Trai
     score = points.measured(model)
     made, described = network_to_arrays(replace(model, score=score))
     spec = {**described, "plan": points.plan()}
-    if points.training.objective.counts:
+    if points.training.objective.is_counting:
         spec[LEARNED_IMAGES] = points.learned_images()
         spec[CALIBRATED_IMAGES] = points.calibrated_images()
     return TrainedNetwork(made, spec, score, point_set, points.n_points())

@@ -84,7 +84,7 @@ def start_training(
         project = repository_projects.project(session, project_id=project_id)
         classes = project.classes
         _refuse_other_task(project, training)
-        _refuse_without_points(session, project_id, image_ids, classes, is_count=training.objective.counts)
+        _refuse_without_points(session, project_id, image_ids, classes, is_count=training.objective.is_counting)
         n_classes = len(classes)
         if network.n_classes != n_classes:
             raise InvalidSetting(
@@ -237,18 +237,17 @@ def _is_worked_on(lab: Lab, session: Session, record: Training) -> bool:
     return is_running and repository_trainings.has_live_lease(session, project_id=record.project_id, now=lab.clock())
 
 
+OTHER_TASK = {
+    Task.COUNTS: "counts objects: train with the objective 'density' or 'blobs', as `fcnlab count train` does",
+    Task.MASKS: "makes masks, and only a project that counts knows when all objects of an image are marked: make one "
+    "on the Projects page",
+}
+"""What is wrong with a training for another task than that of the project."""
+
+
 def _refuse_other_task(project: Project, training: TrainingSpec) -> None:
-    is_count = project.task is Task.COUNTS
-    if is_count and not training.objective.counts:
-        raise InvalidSetting(
-            f"project {project.name!r} counts objects: train with the objective 'density' or 'blobs', as "
-            "`fcnlab count train` does"
-        )
-    if training.objective.counts and not is_count:
-        raise InvalidSetting(
-            f"project {project.name!r} makes masks, and only a project that counts knows when all objects of an image "
-            "are marked: make one on the Projects page"
-        )
+    if training.objective.task is not project.task:
+        raise InvalidSetting(f"project {project.name!r} {OTHER_TASK[project.task]}")
 
 
 def _refuse_without_points(

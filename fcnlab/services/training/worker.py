@@ -260,7 +260,7 @@ def _record_model(lab: Lab, holder: LeaseHolder, training_id: int, trained: Trai
         model_ids = {
             record.file: record.id for record in repository_models.models(session, project_id=training.project_id)
         }
-        what = f" {training.training.objective}" if training.training.objective.counts else ""
+        what = f" {training.training.objective}" if training.training.objective.is_counting else ""
         draft = ModelDraft(
             name=f"{training.network.network}{what} {training.id}",
             kind=ModelKind.NETWORK,

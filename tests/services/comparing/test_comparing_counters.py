@@ -40,7 +40,7 @@ def test_both_objectives_are_measured_by_their_counts_of_the_same_images(dots: D
     found = compared(dots)
 
     assert found.comparison.state is TrainingState.FINISHED
-    assert found.spec.counts
+    assert found.spec.is_counting
     assert len(found.spec.complete) == 6
     objectives = [one.training.training.objective for one in found.participants if one.training]
     assert objectives == [Objective.DENSITY, Objective.BLOBS]

@@ -27,6 +27,12 @@ UPSAMPLINGS: tuple[Upsampling, ...] = ("transposed", "bilinear", "bicubic", "nea
 MEASURING_S = 10
 """About what is needed for each network beside its training."""
 
+SHOWN = {
+    Task.MASKS: "accuracy, time per image, size, and the masks themselves",
+    Task.COUNTS: "how far counts of held-out images are off, time per image, and size",
+}
+"""What a comparison shows of each network, by the task of the project."""
+
 QUESTIONS = (
     ("Why are sliding windows slow?", "Compare the time per image of *Sliding window* and *Sliding window, at once*."),
     ("What do fully connected layers lose?", "Look at the borders of *Fully connected*, and at the sizes it takes."),
@@ -38,14 +44,11 @@ QUESTIONS = (
 
 def invitation(project: Project) -> None:
     """What a comparison shows, for a project that has none yet."""
-    shows = "accuracy, time per image, size, and the masks themselves"
-    if project.task is Task.COUNTS:
-        shows = "how far counts of held-out images are off, time per image, and size"
     with st.container(border=True):
         st.markdown("**See for yourself which network to train**")
         st.write(
             "All networks get the same points, the same held-out images and the same time; what comes out stands side "
-            f"by side: {shows}. Questions it answers:"
+            f"by side: {SHOWN[project.task]}. Questions it answers:"
         )
         st.markdown("\n".join(f"- **{question}** {where}" for question, where in QUESTIONS))
 

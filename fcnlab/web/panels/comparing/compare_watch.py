@@ -112,7 +112,7 @@ def _head(engine: Engine, standing: Standing) -> None:
     )
     learned = "" if n_points is None else f", {n_points:,} points learned from"
     size = f"at most {spec.working_side} pixels long"
-    if spec.counts:
+    if spec.is_counting:
         size = f"enlarged {spec.magnification:.2g} times"
     st.caption(
         f"{len(spec.image_ids)} images, {held}{learned}; {_minutes(spec.minutes)} of training for each network, "
@@ -169,7 +169,7 @@ def _table(standing: Standing) -> None:
         },
     )
     results = [participant.result for participant in standing.participants if participant.result is not None]
-    for line in count_notes(results) if standing.spec.counts else [*_notes(results), *selection_notes(results)]:
+    for line in count_notes(results) if standing.spec.is_counting else [*_notes(results), *selection_notes(results)]:
         st.caption(line)
     for participant in standing.participants:
         if participant.message and participant.state is TrainingState.FAILED:
@@ -182,7 +182,7 @@ def _table(standing: Standing) -> None:
 
 def _row(participant: Participant) -> dict[str, object]:
     measured, score = participant.result, participant.result.score if participant.result else None
-    if participant.training is not None and participant.training.training.objective.counts:
+    if participant.training is not None and participant.training.training.objective.is_counting:
         return count_row(participant, _state_in_words(participant))
     return {
         "Network": participant.title,

@@ -20,6 +20,8 @@ from fcnlab.web.session import Engine, plain
 RESOLUTIONS = (1.0, 2.0, 4.0, 8.0)
 WORKING_SIDES = (512, 768, 1024, 1536, 2048, 3072)
 USUAL = LearnerSpec()
+MADE_BY = {Task.MASKS: "Mask by", Task.COUNTS: "Counted by"}
+INSTANT = {Task.MASKS: "Instant learner", Task.COUNTS: "Instant counter"}
 KEPT_AT_RESET = ("encoder", "encoder_weights", "scales", "object_mode")
 """What the advanced settings leave alone."""
 
@@ -142,19 +144,17 @@ def mask_maker_badge(engine: Engine, project: Project) -> None:
     """Which model makes the mask or the counts, when it is not the instant learner."""
     if project.model_id is not None:
         name = model(engine.lab, model_id=project.model_id).name
-        words = "Counted by" if project.task is Task.COUNTS else "Mask by"
-        st.caption(f":material/deployed_code: {words} **{plain(name)}**", width="content")
+        st.caption(f":material/deployed_code: {MADE_BY[project.task]} **{plain(name)}**", width="content")
 
 
 def _made_by(engine: Engine, project: Project) -> None:
     """The choice of what makes the masks or the counts of the project."""
-    counts = project.task is Task.COUNTS
-    names: dict[int | None, str] = {None: "Instant counter" if counts else "Instant learner"}
+    names: dict[int | None, str] = {None: INSTANT[project.task]}
     names |= {record.id: record.name for record in models(engine.lab, project_id=project.id)}
     if len(names) == 1:
         return
     chosen = st.selectbox(
-        "Counted by" if counts else "Mask by",
+        MADE_BY[project.task],
         list(names),
         index=list(names).index(project.model_id),
         format_func=lambda model_id: names[model_id],

@@ -47,7 +47,7 @@ def empty_state(project: Project, totals: MarkedTotals) -> bool:
     return True
 
 
-def totals_of(engine: Engine, project: Project) -> MarkedTotals:
+def readiness(engine: Engine, project: Project) -> MarkedTotals:
     """What is marked in the project. Raises UnknownProject."""
     return marked_totals(engine.lab, project_id=project.id)
 

@@ -23,6 +23,7 @@ from fcnlab.services.models.files import SUFFIX
 from fcnlab.services.models.model_import import MOST_BYTES, bring_model
 from fcnlab.services.projects.projects import dashboard
 from fcnlab.web import session
+from fcnlab.web.panels.projects.learner_settings import INSTANT
 from fcnlab.web.session import Engine, plain
 
 NONE = "–"
@@ -106,9 +107,8 @@ def _instant_card(engine: Engine, project: Project) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         badge = f" {IN_USE}" if project.model_id is None else ""
         count = dashboard(engine.lab, project_id=project.id).n_points
-        who = "counter" if project.task is Task.COUNTS else "learner"
         st.markdown(
-            f"**Instant {who}**{badge}  \n:small[:gray[Learns from every click at once; {count} "
+            f"**{INSTANT[project.task]}**{badge}  \n:small[:gray[Learns from every click at once; {count} "
             f"{'point' if count == 1 else 'points'} so far.]]"
         )
         st.space("stretch")
@@ -163,7 +163,7 @@ def what_it_is(record: ModelRecord) -> str:
         return f"Version of the instant learner on {plain(str(record.spec.get('encoder', '')))}"
     title = NETWORKS[NetworkName(record.spec["network"])].title if record.spec.get("network") else "Network"
     encoder = record.spec.get("encoder")
-    if record.objective.counts:
+    if record.objective.is_counting:
         title = f"{title}, {record.objective}"
     return f"{title}, {'from scratch' if encoder == SCRATCH else f'on {plain(str(encoder))}'}"
 

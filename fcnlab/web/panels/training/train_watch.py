@@ -214,7 +214,7 @@ def _row(training: Training, model: ModelRecord | None) -> dict[str, object]:
 def title_of(training: Training) -> str:
     """The network of a training, for people, and the comparison it belongs to."""
     title = NETWORKS[training.network.network].title
-    if training.training.objective.counts:
+    if training.training.objective.is_counting:
         title = f"{title}, {training.training.objective}"
     return title if training.comparison_id is None else f"{title}, for comparison {training.comparison_id}"
 
