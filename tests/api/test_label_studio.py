@@ -107,7 +107,7 @@ def test_keypoints_give_a_mask_as_a_brush(client: TestClient) -> None:
     assert (brush["original_height"], brush["original_width"]) == (HEIGHT, WIDTH)
     assert brush["value"]["format"] == "rle"
     assert brush["value"]["brushlabels"] == ["Bar"]
-    found = decode_brush(brush["value"]["rle"], (HEIGHT, WIDTH), place="answer")
+    found = decode_brush(brush["value"]["rle"], (HEIGHT, WIDTH), what="answer")
     assert (found & LIGHT).sum() / (found | LIGHT).sum() > 0.9
 
 
@@ -131,7 +131,7 @@ def test_a_task_without_points_gets_what_other_tasks_taught(client: TestClient) 
 
     (brush,) = answer["results"][0]["result"]
     wanted = np.asarray(Image.open(io.BytesIO(scene(2))))[..., 0] > 100
-    found = decode_brush(brush["value"]["rle"], (HEIGHT, WIDTH), place="answer")
+    found = decode_brush(brush["value"]["rle"], (HEIGHT, WIDTH), what="answer")
     assert (found & wanted).sum() / (found | wanted).sum() > 0.7
 
 
@@ -197,7 +197,7 @@ def test_a_click_of_one_label_leaves_the_clicks_of_the_others_alone(client: Test
     brushes = {one["value"]["brushlabels"][0]: one["value"]["rle"] for one in answer["results"][0]["result"]}
     assert set(brushes) == {"Bar", "Dark"}
     for label, wanted in (("Bar", LIGHT), ("Dark", ~LIGHT)):
-        found = decode_brush(brushes[label], (HEIGHT, WIDTH), place="answer")
+        found = decode_brush(brushes[label], (HEIGHT, WIDTH), what="answer")
         assert (found & wanted).sum() / (found | wanted).sum() > 0.9
 
 

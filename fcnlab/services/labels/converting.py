@@ -145,7 +145,7 @@ def _exported(
         raise ImportRefused("nothing is said about any of its pixels")
     taken.add(stem.casefold())
     rows = [
-        (name, point.row, point.col, point.place, subject.name_of(point.place), "import", "import", "")
+        (name, point.row, point.col, point.class_index, subject.name_of(point.class_index), "import", "import", "")
         for point in one.points
     ]
     return ExportedImage(

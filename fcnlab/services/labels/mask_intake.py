@@ -219,7 +219,7 @@ class Intake:
         places = None if one.mask is None else one.mask(image.hw)
         if places is not None and places.shape != image.hw:
             raise ImportRefused(f"the mask has {places.shape[1]} x {places.shape[0]} pixels, not those of {image.name}")
-        used = {point.place for point in one.points}
+        used = {point.class_index for point in one.points}
         if places is not None:
             used |= set(classes_in(places))
         for point in one.points:
@@ -227,7 +227,7 @@ class Intake:
                 raise ImportRefused(f"a point in row {point.row}, column {point.col} is outside {image.name}")
         self._refuse_nothing(used)
         left_out = self._prepare(used)
-        wanted = [Point(one.row, one.col, int(self._ids[one.place])) for one in one.points]
+        wanted = [Point(one.row, one.col, int(self._ids[one.class_index])) for one in one.points]
         points = tuple(point for point in wanted if point.class_id != IGNORE)
         mask = None if places is None else self._ids[places]
         self._seen.add(image.id)

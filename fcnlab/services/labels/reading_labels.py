@@ -107,5 +107,5 @@ def _mask(one: LabelledImage, hw: tuple[int, int]) -> NDArray[np.uint8]:
     for point in one.points:
         if point.row >= hw[0] or point.col >= hw[1]:
             raise ImportRefused(f"a point in row {point.row}, column {point.col} is outside the image")
-        mask[point.row, point.col] = point.place
+        mask[point.row, point.col] = point.class_index
     return mask

@@ -81,7 +81,7 @@ class Subject:
         return next((label.name for label in self.named() if label.id == class_id), str(class_id))
 
     def objects(self) -> tuple[ClassLabel, ...]:
-        """Those, but for the background."""
+        """The classes that are no background, by id."""
         return tuple(label for label in self.named() if label.id != self.background)
 
     def palette(self) -> NDArray[np.uint8]:

@@ -18,14 +18,14 @@ def test_what_is_painted_comes_back(share: float) -> None:
     code = encode_brush(painted)
 
     assert all(0 <= one <= 255 for one in code)
-    np.testing.assert_array_equal(decode_brush(code, (37, 91), place="here"), painted)
+    np.testing.assert_array_equal(decode_brush(code, (37, 91), what="here"), painted)
 
 
 def test_runs_longer_than_a_count_can_say_come_back() -> None:
     painted = np.zeros((300, 401), bool)
     painted[200:, 3:] = True
 
-    np.testing.assert_array_equal(decode_brush(encode_brush(painted), (300, 401), place="here"), painted)
+    np.testing.assert_array_equal(decode_brush(encode_brush(painted), (300, 401), what="here"), painted)
 
 
 def test_the_code_begins_as_the_format_says() -> None:
@@ -45,7 +45,7 @@ def test_values_that_do_not_repeat_are_read_too() -> None:
     bits += "".join(f"{one:08b}" for one in values)
     code = np.packbits([int(one) for one in bits]).tolist()
 
-    found = decode_brush(code, (2, 2), place="here")
+    found = decode_brush(code, (2, 2), what="here")
 
     np.testing.assert_array_equal(found, [[False, True], [False, True]])
 
@@ -53,16 +53,16 @@ def test_values_that_do_not_repeat_are_read_too() -> None:
 @pytest.mark.parametrize("code", [[], [1, 2, 3], [300], ["a"], [0] * 40, None])
 def test_what_is_no_code_is_refused_by_its_place(code: object) -> None:
     with pytest.raises(ImportRefused, match="task 7"):
-        decode_brush(code, HW, place="task 7")  # type: ignore[arg-type]
+        decode_brush(code, HW, what="task 7")  # type: ignore[arg-type]
 
 
 def test_a_code_that_ends_early_is_refused() -> None:
     whole = encode_brush(np.random.default_rng(1).random(HW) < 0.5)
 
     with pytest.raises(ImportRefused, match="damaged"):
-        decode_brush(whole[: len(whole) // 2], HW, place="here")
+        decode_brush(whole[: len(whole) // 2], HW, what="here")
 
 
 def test_a_code_of_another_size_is_refused() -> None:
     with pytest.raises(ImportRefused, match="12 x 7"):
-        decode_brush(encode_brush(np.zeros((5, 5), bool)), HW, place="here")
+        decode_brush(encode_brush(np.zeros((5, 5), bool)), HW, what="here")

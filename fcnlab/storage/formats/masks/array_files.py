@@ -25,9 +25,9 @@ class TiffMasks(PerImageWriter):
     """Pixel value = class id; a GeoTIFF with the georeference of the original where it has one."""
 
     def of_image(self, image: ExportedImage) -> Iterator[WholeFile]:
-        """One TIFF."""
-        place = georeference(image)
-        data = _plain_tiff(image.mask) if place is None else _geotiff(image.mask, place)
+        """The mask of the image as a TIFF file."""
+        reference = georeference(image)
+        data = _plain_tiff(image.mask) if reference is None else _geotiff(image.mask, reference)
         yield WholeFile(f"tiff/{image.place}.tif", data)
 
 
@@ -36,7 +36,7 @@ class NumpyMasks(PerImageWriter):
     """(H, W) uint8 of class ids, for numpy.load."""
 
     def of_image(self, image: ExportedImage) -> Iterator[WholeFile]:
-        """One file."""
+        """The mask of the image as an NPY file."""
         buffer = io.BytesIO()
         np.save(buffer, np.ascontiguousarray(image.mask), allow_pickle=False)
         yield WholeFile(f"numpy/{image.place}.npy", buffer.getvalue())
@@ -47,7 +47,7 @@ class InstanceMasks(PerImageWriter):
     """16-bit PNG: pixel value = number of the region in its image, from 1, 0 elsewhere."""
 
     def of_image(self, image: ExportedImage) -> Iterator[WholeFile]:
-        """One PNG."""
+        """The region numbers of the image as a PNG file. Raises ExportFailed: more than MOST_16 regions."""
         if len(image.regions) > MOST_16:
             raise ExportFailed(
                 f"{image.name} has {len(image.regions)} regions, more than {MOST_16} numbers: leave out small ones"
@@ -70,7 +70,7 @@ class ProbabilityPngs(PerImageWriter):
     folders: dict[int, str]
 
     def of_image(self, image: ExportedImage) -> Iterator[WholeFile]:
-        """One PNG per class that the model knows and that stays."""
+        """A PNG file of probabilities per class that the model knows and that is exported."""
         for class_id, probability in _at_full_size(image):
             if class_id in self.folders:
                 values = np.rint(probability * MOST_16).astype(np.uint16)
@@ -82,13 +82,13 @@ class ProbabilityArrays(PerImageWriter):
     """`probabilities` (K, H, W) float16 and `class_ids` (K,), for numpy.load."""
 
     def of_image(self, image: ExportedImage) -> Iterator[WholeFile]:
-        """One file."""
-        found = [(class_id, probability.astype(np.float16)) for class_id, probability in _at_full_size(image)]
+        """The probabilities of the image as an NPZ file."""
+        probabilities = [(class_id, probability.astype(np.float16)) for class_id, probability in _at_full_size(image)]
         buffer = io.BytesIO()
         np.savez_compressed(
             buffer,
-            class_ids=np.array([class_id for class_id, _ in found], np.int64),
-            probabilities=np.stack([probability for _, probability in found]),
+            class_ids=np.array([class_id for class_id, _ in probabilities], np.int64),
+            probabilities=np.stack([probability for _, probability in probabilities]),
         )
         yield WholeFile(f"probabilities/{image.place}.npz", buffer.getvalue())
 
@@ -108,7 +108,7 @@ def _plain_tiff(mask: NDArray[np.uint8]) -> bytes:
     return buffer.getvalue()
 
 
-def _geotiff(mask: NDArray[np.uint8], place: Georeference) -> bytes:
+def _geotiff(mask: NDArray[np.uint8], reference: Georeference) -> bytes:
     from rasterio.io import MemoryFile
 
     height, width = mask.shape
@@ -119,8 +119,8 @@ def _geotiff(mask: NDArray[np.uint8], place: Georeference) -> bytes:
             width=width,
             count=1,
             dtype="uint8",
-            crs=place.crs,
-            transform=place.transform,
+            crs=reference.crs,
+            transform=reference.transform,
             compress="deflate",
         ) as target:
             target.write(mask, 1)

@@ -47,14 +47,14 @@ def read_binary_masks(path: Path, options: ReadOptions) -> LabelSource:
     """
     files = masks_at(path)
     folder = Path(os.path.commonpath([file.parent for file in files])) if path.is_dir() else folder_of(path)
-    named = [FileClass(one) for one in class_folders(files, folder) or [FOREGROUND]]
+    named = [FileClass(class_name) for class_name in class_folders(files, folder) or [FOREGROUND]]
     classes = shape_classes(named, rest="background" if options.rest == "auto" else options.rest)  # black says so
     by_image: dict[str, list[Part]] = {}
     for file in files:
         name, (first, *others) = name_of(file, folder), file.relative_to(folder).parts
-        is_class = bool(others) and first in classes.places
+        is_class = bool(others) and first in classes.class_indices
         image = name.removeprefix(f"{first}/") if is_class else name
-        by_image.setdefault(image, []).append((classes.places[first if is_class else FOREGROUND], file))
+        by_image.setdefault(image, []).append((classes.class_indices[first if is_class else FOREGROUND], file))
 
     def read() -> Iterator[LabelledImage | UnreadLabels]:
         for name, parts in by_image.items():
@@ -71,18 +71,18 @@ def read_binary_masks(path: Path, options: ReadOptions) -> LabelSource:
 def class_folders(files: Sequence[Path], folder: Path) -> list[str]:
     """Names of the folders that are classes: all masks lie in some, and none of them is called as sets are."""
     parts = [file.relative_to(folder).parts for file in files]
-    if any(len(one) < 2 or one[0].casefold() in NO_CLASSES for one in parts):
+    if any(len(path_parts) < 2 or path_parts[0].casefold() in NO_CLASSES for path_parts in parts):
         return []
-    return sorted({one[0] for one in parts})
+    return sorted({path_parts[0] for path_parts in parts})
 
 
 def _mask(hw: tuple[int, int], *, parts: Sequence[Part], ground: int) -> NDArray[np.uint8]:
     mask = np.full(hw, ground, np.uint8)
-    for place, file in parts:
+    for class_index, file in parts:
         refuse_other_size(file, hw)
         values = mask_values(file)
         nothing = mask_nothing(file, values, named=(0,))  # which 0 is by the kind of these masks
-        mask[sized((values > 0).astype(np.uint8), hw, file) > 0] = place
+        mask[sized((values > 0).astype(np.uint8), hw, file) > 0] = class_index
         mask[nothing] = IGNORE
     return mask
 
@@ -101,7 +101,7 @@ class BinaryMasks(PerImageWriter):
     folders: dict[int, str]
 
     def of_image(self, image: ExportedImage) -> Iterator[WholeFile]:
-        """One PNG per class."""
+        """A black and white PNG file per class."""
         for class_id, folder in self.folders.items():
             yield WholeFile(f"binary/{folder}/{image.place}.png", binary_png(image.mask == class_id))
 

@@ -42,14 +42,16 @@ def read_colour_masks(path: Path, options: ReadOptions) -> LabelSource:
     """
     files, folder = masks_at(path), folder_of(path)
     classes = coloured_classes(folder, options)
-    places = {one.colour: place for place, one in enumerate(classes)}
+    class_indices = {file_class.colour: class_index for class_index, file_class in enumerate(classes)}
 
     def read() -> Iterator[LabelledImage | UnreadLabels]:
         for file in files:
             name = name_of(file, folder)
             try:
                 hw = mask_header(file).hw
-                yield LabelledImage(name, hw, partial(_mask, file=file, places=places, strange=options.strange))
+                yield LabelledImage(
+                    name, hw, partial(_mask, file=file, class_indices=class_indices, strange=options.strange)
+                )
             except ImportRefused as refusal:
                 yield UnreadLabels(name, str(refusal))
 
@@ -58,9 +60,9 @@ def read_colour_masks(path: Path, options: ReadOptions) -> LabelSource:
 
 def coloured_classes(folder: Path, options: ReadOptions) -> tuple[FileClass, ...]:
     """The classes that have a colour, in the order of the table. Raises ImportRefused: none has, or two have one."""
-    found = options.table or find_table(folder)
-    table = LabelTable({}) if found is None else read_table(found)
-    classes = [one for one in table.by_value.values() if one.colour]
+    table_path = options.table or find_table(folder)
+    table = LabelTable({}) if table_path is None else read_table(table_path)
+    classes = [file_class for file_class in table.by_value.values() if file_class.colour]
     if not classes:
         refuse_unread_table(folder)
         classes = [FileClass(name, colour) for colour, name in options.colours.items()]
@@ -68,26 +70,26 @@ def coloured_classes(folder: Path, options: ReadOptions) -> tuple[FileClass, ...
         raise ImportRefused(
             f"nothing says which classes the colours in {folder.name} stand for: name a table of colours"
         )
-    colours = [one.colour for one in classes]
-    twice = next((one for one in colours if colours.count(one) > 1), None)
+    colours = [file_class.colour for file_class in classes]
+    twice = next((colour for colour in colours if colours.count(colour) > 1), None)
     if twice is not None:
         raise ImportRefused(f"two classes have the colour {twice}: masks in colour cannot tell them apart")
     return tuple(classes)
 
 
-def places_of_colours(
-    rgba: NDArray[np.uint8], places: Mapping[str, int], what: str, *, strange: Strange
+def indices_of_colours(
+    rgba: NDArray[np.uint8], class_indices: Mapping[str, int], what: str, *, strange: Strange
 ) -> NDArray[np.uint8]:
-    """Places (H, W) uint8 of colours (H, W, 4) uint8.
+    """Class indices (H, W) uint8 of colours (H, W, 4) uint8.
 
     Raises:
         ImportRefused: a colour that no class has, unless such pixels are to be unknown.
     """
     packed = (rgba[..., 0].astype(np.int32) << 16) | (rgba[..., 1].astype(np.int32) << 8) | rgba[..., 2]
-    known = np.array(sorted(int(colour[1:], 16) for colour in places), np.int32)
-    by_order = np.array([places[f"#{colour:06x}"] for colour in known.tolist()], np.uint8)
-    at = np.minimum(np.searchsorted(known, packed), len(known) - 1)
-    mask, missing = by_order[at], known[at] != packed
+    class_colours = np.array(sorted(int(colour[1:], 16) for colour in class_indices), np.int32)
+    by_order = np.array([class_indices[f"#{colour:06x}"] for colour in class_colours.tolist()], np.uint8)
+    at = np.minimum(np.searchsorted(class_colours, packed), len(class_colours) - 1)
+    mask, missing = by_order[at], class_colours[at] != packed
     missing |= rgba[..., 3] == 0
     if strange == "refuse" and (missing & (rgba[..., 3] > 0)).any():
         first = int(packed[missing & (rgba[..., 3] > 0)][0])
@@ -96,8 +98,8 @@ def places_of_colours(
     return np.asarray(mask, np.uint8)
 
 
-def _mask(hw: tuple[int, int], *, file: Path, places: Mapping[str, int], strange: Strange) -> NDArray[np.uint8]:
-    return sized(places_of_colours(mask_colours(file), places, file.name, strange=strange), hw, file)
+def _mask(hw: tuple[int, int], *, file: Path, class_indices: Mapping[str, int], strange: Strange) -> NDArray[np.uint8]:
+    return sized(indices_of_colours(mask_colours(file), class_indices, file.name, strange=strange), hw, file)
 
 
 def colour_png(rgb: NDArray[np.uint8]) -> bytes:
@@ -114,7 +116,7 @@ class ColourMasks(PerImageWriter):
     subject: Subject
 
     def of_image(self, image: ExportedImage) -> Iterator[WholeFile]:
-        """One PNG."""
+        """The mask of the image as a PNG file in the colours of the classes."""
         yield WholeFile(f"colour/{image.place}.png", colour_png(self.subject.palette()[image.mask]))
 
 

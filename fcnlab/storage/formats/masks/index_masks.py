@@ -50,13 +50,15 @@ def read_index_masks(path: Path, options: ReadOptions) -> LabelSource:
     table = options.table or find_table(folder)
     named = named_values(folder, options, files[0], table)
     tabled = frozenset(named) if table is not None else frozenset()
-    places = {value: place for place, value in enumerate(named)}
+    class_indices = {value: class_index for class_index, value in enumerate(named)}
 
     def read() -> Iterator[LabelledImage | UnreadLabels]:
         for file in files:
             name = name_of(file, folder)
             try:
-                yield LabelledImage(name, mask_header(file).hw, partial(_mask, file=file, places=places, tabled=tabled))
+                yield LabelledImage(
+                    name, mask_header(file).hw, partial(_mask, file=file, class_indices=class_indices, tabled=tabled)
+                )
             except ImportRefused as refusal:
                 yield UnreadLabels(name, str(refusal))
 
@@ -78,14 +80,14 @@ def named_values(folder: Path, options: ReadOptions, first: Path, table: Path | 
     if len(named) > MAX_CLASSES or max(named) > MOST_VALUE:
         raise ImportRefused(f"the table of classes has {len(named)} entries up to {max(named)}; at most {MAX_CLASSES}")
     palette = _palette(first)
-    for value, one in named.items():
-        if not one.colour and value < len(palette):
-            named[value] = FileClass(one.name, "#{:02x}{:02x}{:02x}".format(*palette[value]))
+    for value, file_class in named.items():
+        if not file_class.colour and value < len(palette):
+            named[value] = FileClass(file_class.name, "#{:02x}{:02x}{:02x}".format(*palette[value]))
     return named
 
 
-def places_of_values(values: NDArray[Any], places: Mapping[int, int], what: str) -> NDArray[np.uint8]:
-    """Places uint8 of stored values, in their shape; 255 is IGNORE unless it has a place.
+def indices_of_values(values: NDArray[Any], class_indices: Mapping[int, int], what: str) -> NDArray[np.uint8]:
+    """Class indices uint8 of stored values, in their shape; 255 is IGNORE unless it is a class.
 
     Raises:
         ImportRefused: a value without a class.
@@ -93,35 +95,39 @@ def places_of_values(values: NDArray[Any], places: Mapping[int, int], what: str)
     lowest, highest = int(values.min()), int(values.max())
     if lowest < 0 or highest > MOST_VALUE:
         raise ImportRefused(f"{what} has the value {lowest if lowest < 0 else highest}, which is no class")
-    known = np.full(max(highest, IGNORE) + 1, -1, np.int16)
-    known[IGNORE] = IGNORE
-    for value, place in places.items():
-        if value < len(known):
-            known[value] = place
-    found = known[values]
-    if (found < 0).any():
-        strange = np.unique(values[found < 0])
-        listed = ", ".join(str(one) for one in strange[:5].tolist()) + (" ..." if len(strange) > 5 else "")
+    index_of_value = np.full(max(highest, IGNORE) + 1, -1, np.int16)
+    index_of_value[IGNORE] = IGNORE
+    for value, class_index in class_indices.items():
+        if value < len(index_of_value):
+            index_of_value[value] = class_index
+    indices = index_of_value[values]
+    if (indices < 0).any():
+        strange = np.unique(values[indices < 0])
+        listed = ", ".join(str(strange_value) for strange_value in strange[:5].tolist()) + (
+            " ..." if len(strange) > 5 else ""
+        )
         raise ImportRefused(f"{what} has pixels of the value {listed}, which no table of classes names")
-    return np.asarray(found, np.uint8)
+    return np.asarray(indices, np.uint8)
 
 
-def _mask(hw: tuple[int, int], *, file: Path, places: Mapping[int, int], tabled: frozenset[int]) -> NDArray[np.uint8]:
+def _mask(
+    hw: tuple[int, int], *, file: Path, class_indices: Mapping[int, int], tabled: frozenset[int]
+) -> NDArray[np.uint8]:
     refuse_other_size(file, hw)
-    return stored_places(file, places, tabled=tabled)
+    return stored_indices(file, class_indices, tabled=tabled)
 
 
-def stored_places(file: Path, places: Mapping[int, int], *, tabled: Collection[int]) -> NDArray[np.uint8]:
-    """Places (H, W) uint8 of the values in a file; where it says that nothing is there, IGNORE.
+def stored_indices(file: Path, class_indices: Mapping[int, int], *, tabled: Collection[int]) -> NDArray[np.uint8]:
+    """Class indices (H, W) uint8 of the values in a file; where it says that nothing is there, IGNORE.
 
     `tabled`: values that a table names. Raises ImportRefused: as `mask_values`, or a value without a class.
     """
     values = mask_values(file)
     nothing = mask_nothing(file, values, named=tabled)
-    found = np.full(values.shape, IGNORE, np.uint8)
+    mask = np.full(values.shape, IGNORE, np.uint8)
     if not nothing.all():
-        found[~nothing] = places_of_values(values[~nothing], places, file.name)
-    return found
+        mask[~nothing] = indices_of_values(values[~nothing], class_indices, file.name)
+    return mask
 
 
 def sized(mask: NDArray[np.uint8], hw: tuple[int, int], file: Path) -> NDArray[np.uint8]:
@@ -135,10 +141,10 @@ def refuse_other_size(file: Path, hw: tuple[int, int]) -> None:
     _refuse_other(mask_header(file).hw, hw, file)
 
 
-def _refuse_other(found: tuple[int, int], hw: tuple[int, int], file: Path) -> None:
-    if found != hw:
+def _refuse_other(mask_hw: tuple[int, int], hw: tuple[int, int], file: Path) -> None:
+    if mask_hw != hw:
         raise ImportRefused(
-            f"{file.name} has {found[1]} x {found[0]} pixels, its image {hw[1]} x {hw[0]}; export it at full size"
+            f"{file.name} has {mask_hw[1]} x {mask_hw[0]} pixels, its image {hw[1]} x {hw[0]}; export it at full size"
         )
 
 
@@ -173,7 +179,7 @@ class IndexMasks(PerImageWriter):
     folder: str = "masks/"
 
     def of_image(self, image: ExportedImage) -> Iterator[WholeFile]:
-        """One PNG."""
+        """The mask of the image as a palette PNG file."""
         yield WholeFile(f"{self.folder}{image.place}.png", index_png(image.mask, self.subject.palette()))
 
 

@@ -16,16 +16,16 @@ class Originals(PerImageWriter):
     """Copies of the files that images were made from, called like their masks; EXIF turns are left to their readers."""
 
     folder: str
-    place: Callable[[ExportedImage], str] = attrgetter("place")
+    stem_of: Callable[[ExportedImage], str] = attrgetter("place")
 
     def of_image(self, image: ExportedImage) -> Iterator[WholeFile]:
-        """One file. Raises ExportFailed, ImportRefused: it is gone."""
+        """The file that the image was made from. Raises ExportFailed, ImportRefused: it is gone."""
         path = image.original()
         try:
             data = path.read_bytes()
         except OSError as failure:
             raise ExportFailed(f"the original of {image.name} cannot be read ({failure.strerror})") from failure
-        yield WholeFile(f"{self.folder}/{self.place(image)}{path.suffix.lower()}", data)
+        yield WholeFile(f"{self.folder}/{self.stem_of(image)}{path.suffix.lower()}", data)
 
 
 FORMATS = (

@@ -37,7 +37,7 @@ class Overlays(PerImageWriter):
     tinted: Callable[[NDArray[np.uint8], NDArray[np.uint8]], NDArray[np.uint8]]
 
     def of_image(self, image: ExportedImage) -> Iterator[WholeFile]:
-        """One JPEG."""
+        """The picture of the image, tinted by its mask, as a JPEG file."""
         yield WholeFile(f"overlays/{image.place}.jpg", overlay_jpeg(self.tinted(image.picture(), image.mask)))
 
 

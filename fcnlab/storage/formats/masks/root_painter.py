@@ -56,11 +56,11 @@ def read_root_painter(path: Path, options: ReadOptions) -> LabelSource:
     files, folder = (masks_below(path, (".png",)) if path.is_dir() else [path]), folder_of(path)
     if not files:
         raise ImportRefused(f"{path.name} holds no annotations: no file ends in .png")
-    found = [(*_class_and_name(file, folder), file) for file in files]
-    named = sorted({one[0] for one in found})
+    annotated_files = [(*_class_and_name(file, folder), file) for file in files]
+    named = sorted({annotated_file[0] for annotated_file in annotated_files})
     names = named if len(named) > 1 else [FOREGROUND]
     by_image: dict[str, list[Part]] = {}
-    for class_name, name, file in found:
+    for class_name, name, file in annotated_files:
         by_image.setdefault(name, []).append((named.index(class_name) + 1, file))
 
     def read() -> Iterator[LabelledImage | UnreadLabels]:
@@ -79,23 +79,23 @@ def read_root_painter(path: Path, options: ReadOptions) -> LabelSource:
 def _class_and_name(file: Path, folder: Path) -> tuple[str, str]:
     """The class that a folder above `annotations` names, and what the image is called."""
     parts = name_of(file, folder).split("/")
-    place = parts.index(ANNOTATIONS) if ANNOTATIONS in parts[:-1] else -1
-    inside = parts[place + 1 :]
+    folder_index = parts.index(ANNOTATIONS) if ANNOTATIONS in parts[:-1] else -1
+    inside = parts[folder_index + 1 :]
     image = "/".join([part for part in inside[:-1] if part not in SETS] + inside[-1:])
-    return (parts[place - 1] if place > 0 else FOREGROUND), image
+    return (parts[folder_index - 1] if folder_index > 0 else FOREGROUND), image
 
 
 def _mask(hw: tuple[int, int], *, parts: Sequence[Part], n_classes: int, notes: Notes) -> NDArray[np.uint8]:
     mask = np.full(hw, IGNORE, np.uint8)
     n_green = np.zeros(hw, np.uint8)
-    for place, file in parts:
+    for class_index, file in parts:
         refuse_other_size(file, hw)
         rgba = mask_colours(file)
         painted, red, green = rgba[..., 3] > 0, rgba[..., 0] > 0, rgba[..., 1] > 0
         n_green += painted & ~red & green
         if (strange := painted & ~red & ~green & (rgba[..., 2] > 0)).any():
             notes.add(f"{int(strange.sum())} pixels of {file.name} are neither red nor green: they are unknown")
-        mask[painted & red] = place
+        mask[painted & red] = class_index
     mask[(n_green == n_classes) & (mask == IGNORE)] = 0
     return mask
 
@@ -117,7 +117,7 @@ class RootPainter(PerImageWriter):
     folders: dict[int, str]
 
     def of_image(self, image: ExportedImage) -> Iterator[WholeFile]:
-        """One PNG per class."""
+        """An annotation as a PNG file per class."""
         name = f"annotations/{image.split or 'train'}/{image.stem}.png"
         for label in self.subject.objects():
             if label.id in self.folders:

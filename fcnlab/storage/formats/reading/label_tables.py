@@ -46,12 +46,12 @@ def find_table(folder: Path) -> Path | None:
     Of a folder such as `train/labels`, a table beside `train` counts as well.
     """
     above = [folder, folder.parent, *([folder.parent.parent] if folder.name.casefold() in MASK_FOLDERS else [])]
-    places = (place / name for place in above for name in BESIDE)
-    beside = next((one for one in places if one.is_file()), None)
+    candidates = (directory / name for directory in above for name in BESIDE)
+    beside = next((path for path in candidates if path.is_file()), None)
     if beside is not None:
         return beside
-    below = [one for one in files_below(folder, tuple({Path(name).suffix for name in BESIDE})) if one.name in BESIDE]
-    return min(below, key=lambda one: (len(one.parts), BESIDE.index(one.name)), default=None)
+    below = [file for file in files_below(folder, tuple({Path(name).suffix for name in BESIDE})) if file.name in BESIDE]
+    return min(below, key=lambda file: (len(file.parts), BESIDE.index(file.name)), default=None)
 
 
 def refuse_unread_table(folder: Path) -> None:
@@ -61,8 +61,8 @@ def refuse_unread_table(folder: Path) -> None:
         ImportRefused: one is called as tables of classes are, but is not in BESIDE.
     """
     above = [folder, *([folder.parent] if folder.name.casefold().startswith(tuple(MASK_FOLDERS)) else [])]
-    for place in above:
-        for file in sorted(place.iterdir()) if place.is_dir() else ():
+    for directory in above:
+        for file in sorted(directory.iterdir()) if directory.is_dir() else ():
             if file.suffix.lower() in TABLE_SUFFIXES and LOOKS_LIKE_TABLE.search(file.stem) and file.is_file():
                 raise ImportRefused(
                     f"{file.name} beside the masks may name their classes, and is not read by itself: name it as the "
@@ -78,20 +78,20 @@ def read_table(path: Path) -> LabelTable:
     """
     suffix = path.suffix.lower()
     if path.name.lower() == "labelmap.txt":
-        found = _labelmap(path)
+        rows = _labelmap(path)
     elif suffix == ".csv":
-        found = _csv(path)
+        rows = _csv(path)
     elif suffix == ".json":
-        found = _of_values(read_json(path), path)
+        rows = _of_values(read_json(path), path)
     elif suffix in (".yaml", ".yml"):
-        found = _of_values(_yaml(path), path)
+        rows = _of_values(_yaml(path), path)
     else:
         lines = [line.strip() for line in read_text(path).splitlines()]
         first = -1 if lines[:1] == [IGNORED] else 0
-        found = [(number, line, "") for number, line in enumerate(lines, start=first) if line and number >= 0]
-    if not found:
+        rows = [(value, line, "") for value, line in enumerate(lines, start=first) if line and value >= 0]
+    if not rows:
         raise ImportRefused(f"{path.name} names no class")
-    return LabelTable({value: FileClass(name, colour) for value, name, colour in found})
+    return LabelTable({value: FileClass(name, colour) for value, name, colour in rows})
 
 
 def key_point_columns(folder: Path, table: Path) -> int:
@@ -100,13 +100,13 @@ def key_point_columns(folder: Path, table: Path) -> int:
     Raises:
         ImportRefused: it says something that cannot be.
     """
-    places = [table, *(place / name for place in (folder, folder.parent, table.parent) for name in YAMLS)]
-    file = next((one for one in places if one.suffix.lower() in (".yaml", ".yml") and one.is_file()), None)
+    candidates = [table, *(directory / name for directory in (folder, folder.parent, table.parent) for name in YAMLS)]
+    file = next((path for path in candidates if path.suffix.lower() in (".yaml", ".yml") and path.is_file()), None)
     content = None if file is None else _yaml(file)
     shape = content.get("kpt_shape") if isinstance(content, dict) else None
     if file is None or shape is None:
         return 0
-    count, each = [whole(one, f"kpt_shape in {file.name}", least=1) for one in shape] if len(shape) == 2 else (0, 0)
+    count, each = [whole(size, f"kpt_shape in {file.name}", least=1) for size in shape] if len(shape) == 2 else (0, 0)
     if each not in (2, 3):
         raise ImportRefused(f"kpt_shape in {file.name} is {shown(shape)}, wanted a count of points, and 2 or 3")
     return count * each
@@ -116,9 +116,9 @@ def colour_of(value: object, what: str) -> str:
     """`#rrggbb` in small letters of a text of that form, `r,g,b`, or three numbers. Raises ImportRefused."""
     parts = re.split(r"[,;\s]+", value.strip(" ()[]")) if isinstance(value, str) else value
     if isinstance(parts, list | tuple) and len(parts) == 3:
-        numbers = [whole(one, what) for one in parts]
-        if max(numbers) <= 255:
-            return "#{:02x}{:02x}{:02x}".format(*numbers)
+        channels = [whole(part, what) for part in parts]
+        if max(channels) <= 255:
+            return "#{:02x}{:02x}{:02x}".format(*channels)
     if isinstance(value, str) and re.fullmatch(r"#?[0-9a-fA-F]{6}", value.strip()):
         return f"#{value.strip().removeprefix('#').lower()}"
     raise ImportRefused(f"{what} is {shown(value)}, wanted a colour such as #ff0000 or 255,0,0")
@@ -147,7 +147,7 @@ def _csv(path: Path) -> list[Row]:
         )
     except csv.Error as failure:
         raise ImportRefused(f"{path.name} is no table ({failure})") from failure
-    named = [{str(key).strip().lower(): one for key, one in line.items()} for line in lines]
+    named = [{str(key).strip().lower(): cell for key, cell in line.items()} for line in lines]
     if named and not named[0].keys() & {*VALUES, *COLOURS, "r"}:
         columns = ", ".join(named[0])
         raise ImportRefused(f"{path.name} has the columns {columns}, and none with values: call one of them 'id'")
@@ -156,11 +156,11 @@ def _csv(path: Path) -> list[Row]:
 
 def _of_dicts(lines: Iterable[Mapping[str, Any]], path: Path) -> list[Row]:
     rows: list[Row] = []
-    for number, line in enumerate(lines):
+    for position, line in enumerate(lines):
         name = next((name for key in ("name", "class", "label") if (name := name_in(line.get(key)))), "")
         if not name:
-            raise ImportRefused(f"{path.name}: entry {number + 1} has no name; wanted id, name and, in masks, colour")
-        value = next((line[key] for key in VALUES if line.get(key) not in (None, "")), number)
+            raise ImportRefused(f"{path.name}: entry {position + 1} has no name; wanted id, name and, in masks, colour")
+        value = next((line[key] for key in VALUES if line.get(key) not in (None, "")), position)
         colour = next((line[key] for key in COLOURS if line.get(key)), None)
         if colour is None and all(line.get(key) not in (None, "") for key in "rgb"):
             colour = [line[key] for key in "rgb"]
@@ -185,26 +185,26 @@ def _of_values(values: Any, path: Path) -> list[Row]:
             if isinstance(values.get(key), list | dict):
                 return _of_values(values[key], path)
     if isinstance(values, list):
-        if not any(isinstance(one, dict) for one in values):
-            return [(number, name, "") for number, one in enumerate(values) if (name := name_in(one))]
-        return _of_dicts([mapping(one, f"an entry of {path.name}") for one in values], path)
+        if not any(isinstance(entry, dict) for entry in values):
+            return [(position, name, "") for position, entry in enumerate(values) if (name := name_in(entry))]
+        return _of_dicts([mapping(entry, f"an entry of {path.name}") for entry in values], path)
     rows: list[Row] = []
-    for number, (key, value) in enumerate(mapping(values, path.name).items()):
-        rows.append(_pair(str(key), value, number, path))
+    for position, (key, value) in enumerate(mapping(values, path.name).items()):
+        rows.append(_pair(str(key), value, position, path))
     return rows
 
 
-def _pair(key: str, value: Any, number: int, path: Path) -> Row:
+def _pair(key: str, value: Any, position: int, path: Path) -> Row:
     what, key = f"{path.name}: the entry {shown(key)}", key.strip()
     if re.fullmatch(r"\d+", key) and isinstance(value, str):
         return int(key), value.strip(), ""
     if re.fullmatch(r"\d+", key) and isinstance(value, int | float):
         raise ImportRefused(f"{what} is {shown(value)}: which of the two is the name? write it in quotation marks")
     if isinstance(value, str) and re.fullmatch(r"#?[0-9a-fA-F]{6}|\(?\d+,\s*\d+,\s*\d+\)?", key):
-        return number, value.strip(), colour_of(key, what)
+        return position, value.strip(), colour_of(key, what)
     if (isinstance(value, int | float) and not isinstance(value, bool)) or re.fullmatch(r"\d{1,5}", str(value).strip()):
         return whole(value, what), key, ""
-    return number, key, colour_of(value, what)
+    return position, key, colour_of(value, what)
 
 
 def _yaml(path: Path) -> Any:

@@ -19,11 +19,11 @@ class FileClass:
 
 @dataclass(frozen=True, slots=True)
 class FilePoint:
-    """A labelled pixel of the upright full-size image; `place` counts in the classes of the file."""
+    """A labelled pixel of the upright full-size image; `class_index` counts in the classes of the file."""
 
     row: int
     col: int
-    place: int
+    class_index: int
 
 
 class Notes:
@@ -57,7 +57,7 @@ class LabelledImage:
     Attributes:
         name: file name or path of the image, as the label file has it; its stem when only that is known.
         hw: the size it claims for the image; None when it claims none.
-        mask: given the true (H, W), the places of the classes as (H, W) uint8, IGNORE where nothing is said; None
+        mask: given the true (H, W), the indices of the classes as (H, W) uint8, IGNORE where nothing is said; None
             when there are only points. Raises ImportRefused: the file says it wrongly.
         points: single labelled pixels.
     """
@@ -82,7 +82,7 @@ class LabelSource:
     """A label file or folder, opened.
 
     Attributes:
-        classes: in the order that places count in, background included where the format has one.
+        classes: in the order that class indices count in, background included where the format has one.
         total: number of images, None when nobody knows before reading.
         images: reads them one at a time; can be called again.
         notes: what was taken for granted, and files beside the labels that were not read.

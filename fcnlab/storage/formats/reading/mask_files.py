@@ -66,14 +66,14 @@ def files_below(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     Links that lead out of the folder are passed over too.
     """
     base = folder.resolve()
-    found = []
+    files = []
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
-        if path.suffix.lower() not in suffixes or any(one.startswith(".") or one == "__MACOSX" for one in parts):
+        if path.suffix.lower() not in suffixes or any(part.startswith(".") or part == "__MACOSX" for part in parts):
             continue
         if path.is_file() and path.resolve().is_relative_to(base):
-            found.append(path)
-    return found
+            files.append(path)
+    return files
 
 
 def name_of(path: Path, folder: Path) -> str:
@@ -97,7 +97,7 @@ def mask_header(path: Path) -> MaskHeader:
 
 
 def mask_values(path: Path) -> NDArray[Any]:
-    """Stored values (H, W), of an integer type: palette places, not their colours.
+    """Stored values (H, W), of an integer type: palette indices, not their colours.
 
     Raises:
         ImportRefused: damaged, in colour, in opacity, or with values that are no whole numbers.
@@ -211,9 +211,13 @@ def masks_below(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> list[Path
     """
     files = _without_pictures(files_below(folder, suffixes))
     above = [{part.casefold() for part in file.relative_to(folder).parts[:-1]} for file in files]
-    if not any(one & MASK_FOLDERS for one in above):
+    if not any(folder_names & MASK_FOLDERS for folder_names in above):
         return files
-    return [file for file, one in zip(files, above, strict=True) if one & MASK_FOLDERS or not one & PICTURE_FOLDERS]
+    return [
+        file
+        for file, folder_names in zip(files, above, strict=True)
+        if folder_names & MASK_FOLDERS or not folder_names & PICTURE_FOLDERS
+    ]
 
 
 def without_mask_ending(stem: str) -> str:
@@ -222,19 +226,19 @@ def without_mask_ending(stem: str) -> str:
     >>> without_mask_ending("field_Mask")
     'field'
     """
-    ending = next((one for one in MASK_ENDINGS if stem.lower().endswith(one) and len(stem) > len(one)), "")
+    ending = next((suffix for suffix in MASK_ENDINGS if stem.lower().endswith(suffix) and len(stem) > len(suffix)), "")
     return stem[: len(stem) - len(ending)]
 
 
 def _without_pictures(files: list[Path]) -> list[Path]:
     """Files without those that another one in their folder is the mask of, by its name."""
-    pictures = {(one.parent, base.lower()) for one in files if (base := without_mask_ending(one.stem)) != one.stem}
-    return [one for one in files if (one.parent, one.stem.lower()) not in pictures]
+    pictures = {(file.parent, base.lower()) for file in files if (base := without_mask_ending(file.stem)) != file.stem}
+    return [file for file in files if (file.parent, file.stem.lower()) not in pictures]
 
 
 def masks_at(path: Path) -> list[Path]:
     """The masks in a folder, or the single file. Raises ImportRefused: there are none."""
-    found = masks_below(path) if path.is_dir() else [path]
-    if not found or found[0].suffix.lower() not in SUFFIXES:
+    masks = masks_below(path) if path.is_dir() else [path]
+    if not masks or masks[0].suffix.lower() not in SUFFIXES:
         raise ImportRefused(f"{path.name} holds no masks: no file ends in {', '.join(SUFFIXES)}")
-    return found
+    return masks

@@ -40,7 +40,7 @@ class NoArea(ImportRefused):
 class Polygon:
     """Corners (N, 2) float64 as x, y; closed by itself."""
 
-    place: int
+    class_index: int
     corners: NDArray[np.float64]
     what: str = "a shape"
 
@@ -49,7 +49,7 @@ class Polygon:
 class Path:
     """A line from corner to corner (N, 2) float64; the pixels it runs through are of the class."""
 
-    place: int
+    class_index: int
     corners: NDArray[np.float64]
     what: str = "a line"
 
@@ -58,7 +58,7 @@ class Path:
 class Ellipse:
     """Half axes along x and y, turned by `degrees` clockwise."""
 
-    place: int
+    class_index: int
     x: float
     y: float
     x_radius: float
@@ -74,7 +74,7 @@ class Stamp:
     `pixels` decodes them, (h, w) bool, once the box is known to be of the size of the image.
     """
 
-    place: int
+    class_index: int
     top: int
     left: int
     hw: tuple[int, int]
@@ -86,7 +86,7 @@ class Stamp:
 class Painted:
     """Pixels of the whole image: given its (H, W), (H, W) bool. `corners` (N, 2) float64 say where they may be."""
 
-    place: int
+    class_index: int
     pixels: Callable[[tuple[int, int]], NDArray[np.bool_]]
     corners: NDArray[np.float64] | None = None
     what: str = "a shape"
@@ -97,28 +97,32 @@ Shape = Polygon | Path | Ellipse | Stamp | Painted
 
 @dataclass(frozen=True, slots=True)
 class ShapeClasses:
-    """The classes of a file of shapes; `ground` is the place of pixels outside all of them."""
+    """The classes of a file of shapes; `ground` is the class index of pixels outside all of them."""
 
     classes: tuple[FileClass, ...]
-    places: dict[str, int]
+    class_indices: dict[str, int]
     ground: int
 
 
 def shape_classes(named: Iterable[FileClass], *, rest: Rest) -> ShapeClasses:
-    """Places of classes, each name once; where the rest is background and no class is called so, it comes first.
+    """Indices of classes, each name once; where the rest is background and no class is called so, it comes first.
 
     Raises:
         ImportRefused: more classes than a mask can tell apart.
     """
-    classes = list({one.name: one for one in reversed(list(named))}.values())[::-1]
-    own = next((place for place, one in enumerate(classes) if is_background(one.name)), None)
-    if rest == "background" and own is None:
+    classes = list({file_class.name: file_class for file_class in reversed(list(named))}.values())[::-1]
+    background_index = next(
+        (class_index for class_index, file_class in enumerate(classes) if is_background(file_class.name)), None
+    )
+    if rest == "background" and background_index is None:
         classes.insert(0, FileClass(BACKGROUND))
-        own = 0
+        background_index = 0
     if len(classes) > MAX_CLASSES:
         raise ImportRefused(f"{len(classes)} classes: masks tell {MAX_CLASSES} apart; leave some out of the file")
-    ground = IGNORE if rest == "unknown" or own is None else own
-    return ShapeClasses(tuple(classes), {one.name: place for place, one in enumerate(classes)}, ground)
+    ground = IGNORE if rest == "unknown" or background_index is None else background_index
+    return ShapeClasses(
+        tuple(classes), {file_class.name: class_index for class_index, file_class in enumerate(classes)}, ground
+    )
 
 
 def is_background(name: str) -> bool:
@@ -145,8 +149,8 @@ class Marks:
         self._points: list[FilePoint] = []
         self._has_classes, self._has_unread = False, False
 
-    def place_of(self, label: object, what: str, *, lacking: str = "which the file does not declare") -> int:
-        """The place of the class that a label names; IGNORE, and a note, when it names none.
+    def class_index_of(self, label: object, what: str, *, lacking: str = "which the file does not declare") -> int:
+        """The index of the class that a label names; IGNORE, and a note, when it names none.
 
         Args:
             label: as it stands in the file.
@@ -154,8 +158,8 @@ class Marks:
             lacking: what is said of a name that is no class.
         """
         name = name_in(label)
-        if name in self._classes.places:
-            return self._classes.places[name]
+        if name in self._classes.class_indices:
+            return self._classes.class_indices[name]
         self.notes.add(f"{what} is {shown(label)}, {f'{lacking}: ' if name else ''}{UNKNOWN_PIXELS}")
         return IGNORE
 
@@ -170,26 +174,26 @@ class Marks:
     def add(self, shape: Shape, *, order: int = 0, says_unknown: bool = False) -> None:
         """Lay a shape over those of the same and of lower order.
 
-        `says_unknown`: its place is IGNORE because the file says so. Raises NoArea.
+        `says_unknown`: its class index is IGNORE because the file says so. Raises NoArea.
         """
         is_flat = isinstance(shape, Polygon) and _is_flat(shape.corners)
         if is_flat or (isinstance(shape, Ellipse) and min(shape.x_radius, shape.y_radius) == 0):
             raise NoArea(f"{shape.what} has no area")
-        self._has_classes |= says_unknown or shape.place != IGNORE
+        self._has_classes |= says_unknown or shape.class_index != IGNORE
         self._shapes.append((order, shape))
 
-    def add_point(self, x: float, y: float, place: int, what: str) -> None:
+    def add_point(self, x: float, y: float, class_index: int, what: str) -> None:
         """A labelled position. Raises ImportRefused: outside the image."""
-        point = point_at(x, y, place, what, self._hw)
-        if place == IGNORE:
+        point = point_at(x, y, class_index, what, self._hw)
+        if class_index == IGNORE:
             self._has_unread = True
         else:
             self._points.append(point)
 
-    def add_line(self, corners: Sequence[tuple[float, float]], place: int, what: str, *, order: int = 0) -> None:
+    def add_line(self, corners: Sequence[tuple[float, float]], class_index: int, what: str, *, order: int = 0) -> None:
         """A line: its corners are labelled positions, and of what lies between them nothing is said."""
         for x, y in corners:
-            self.add_point(x, y, place, what)
+            self.add_point(x, y, class_index, what)
         if len(corners) > 1:
             self._shapes.append((order, Path(IGNORE, np.array(corners, np.float64), what)))
 
@@ -208,18 +212,22 @@ class Marks:
     def _mask(self, hw: tuple[int, int]) -> NDArray[np.uint8]:
         shapes = [shape for _, shape in sorted(self._shapes, key=lambda pair: pair[0])]
         if self._in_shares:
-            shapes = [replace(one, corners=one.corners * hw[::-1]) for one in shapes if isinstance(one, Polygon)]
+            shapes = [
+                replace(shape, corners=shape.corners * hw[::-1]) for shape in shapes if isinstance(shape, Polygon)
+            ]
         ground = IGNORE if self._has_unread else self._classes.ground
         mask = drawn(shapes, hw, ground=ground, notes=self.notes)
-        inside = [one for one in self._points if one.row < hw[0] and one.col < hw[1]]
-        if ground != IGNORE and any(mask[one.row, one.col] == ground != one.place for one in inside):
+        inside = [point for point in self._points if point.row < hw[0] and point.col < hw[1]]
+        if ground != IGNORE and any(mask[point.row, point.col] == ground != point.class_index for point in inside):
             self.notes.add(
                 "points lie outside all shapes, and how far what they mark reaches is not said: pixels outside the "
                 "shapes are unknown"
             )
             mask = drawn(shapes, hw, ground=IGNORE, notes=self.notes)
-        for one in inside:  # on a shape of another class both are true of something there
-            mask[one.row, one.col] = one.place if mask[one.row, one.col] in (IGNORE, one.place) else IGNORE
+        for point in inside:  # on a shape of another class both are true of something there
+            mask[point.row, point.col] = (
+                point.class_index if mask[point.row, point.col] in (IGNORE, point.class_index) else IGNORE
+            )
         return mask
 
 
@@ -231,41 +239,41 @@ def _is_flat(corners: NDArray[np.float64]) -> bool:
     return bool(across <= FLAT * np.hypot(*longest))
 
 
-def polygon(place: int, numbers: Sequence[Any], what: str) -> Polygon:
+def polygon(class_index: int, coordinates: Sequence[Any], what: str) -> Polygon:
     """A polygon from x, y, x, y, ... Raises ImportRefused: no numbers; NoArea: fewer than three corners."""
-    values = [number(one, f"a corner of {what}") for one in numbers]
+    values = [number(coordinate, f"a corner of {what}") for coordinate in coordinates]
     if len(values) in (0, 2, 4):
         raise NoArea(f"{what} has {len(values)} coordinates: wanted pairs, at least three")
     if len(values) % 2 or len(values) < 6:
         raise ImportRefused(f"{what} has {len(values)} coordinates: wanted pairs, at least three")
-    return Polygon(place, np.array(values, np.float64).reshape(-1, 2), what)
+    return Polygon(class_index, np.array(values, np.float64).reshape(-1, 2), what)
 
 
-def box(place: int, x0: float, y0: float, x1: float, y1: float, what: str) -> Polygon:
+def box(class_index: int, x0: float, y0: float, x1: float, y1: float, what: str) -> Polygon:
     """A box between two of its corners. Raises ImportRefused: it ends before it begins."""
     if x1 < x0 or y1 < y0:
         raise ImportRefused(f"{what} has a negative size: from ({x0:g}, {y0:g}) to ({x1:g}, {y1:g})")
-    return Polygon(place, np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], np.float64), what)
+    return Polygon(class_index, np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], np.float64), what)
 
 
-def hull(place: int, corners: Sequence[tuple[float, float]], what: str) -> Polygon:
+def hull(class_index: int, corners: Sequence[tuple[float, float]], what: str) -> Polygon:
     """The smallest convex polygon round some positions. Raises NoArea: they lie on one line."""
     from scipy.spatial import ConvexHull
 
     at = np.array(corners, np.float64).reshape(-1, 2)
     if len(at) < 3 or _is_flat(at):
         raise NoArea(f"{what} has {len(at)} corners and no area")
-    return Polygon(place, at[ConvexHull(at).vertices], what)
+    return Polygon(class_index, at[ConvexHull(at).vertices], what)
 
 
 def turned(shape: Polygon, degrees: float, *, about: tuple[float, float]) -> Polygon:
     """The polygon turned clockwise about a point."""
     angle = np.deg2rad(degrees)
     turn = np.array([(np.cos(angle), np.sin(angle)), (-np.sin(angle), np.cos(angle))])
-    return Polygon(shape.place, (shape.corners - about) @ turn + about, shape.what)
+    return Polygon(shape.class_index, (shape.corners - about) @ turn + about, shape.what)
 
 
-def point_at(x: float, y: float, place: int, what: str, hw: tuple[int, int] | None) -> FilePoint:
+def point_at(x: float, y: float, class_index: int, what: str, hw: tuple[int, int] | None) -> FilePoint:
     """The pixel that holds a position; on the right and lower edge of an image of `hw`, the last one.
 
     Raises:
@@ -276,7 +284,7 @@ def point_at(x: float, y: float, place: int, what: str, hw: tuple[int, int] | No
     row, col = int(y), int(x)
     if hw is not None:
         row, col = row - (y == hw[0]), col - (x == hw[1])
-    return FilePoint(row, col, place)
+    return FilePoint(row, col, class_index)
 
 
 def drawn(
@@ -295,13 +303,13 @@ def drawn(
     missed: list[Shape] = []
     for kind, group in groupby(shapes, type):
         if kind is Polygon:
-            polygons = [one for one in group if isinstance(one, Polygon)]
+            polygons = [shape for shape in group if isinstance(shape, Polygon)]
             _fill_polygons(mask, polygons)
-            missed += [one for one in polygons if _covers_nothing(one.corners, hw)]
+            missed += [shape for shape in polygons if _covers_nothing(shape.corners, hw)]
         else:
-            missed += [one for one in group if not _lay(mask, one)]
+            missed += [shape for shape in group if not _lay(mask, shape)]
     said = Notes() if notes is None else notes
-    inside = [_note_missed(mask, one, said) for one in missed]
+    inside = [_note_missed(mask, shape, said) for shape in missed]
     if notes is not None and shapes and len(missed) == len(shapes) and not any(inside):
         raise ImportRefused(f"nothing that was marked lies in the image of {hw[1]} x {hw[0]} pixels: {notes.lines[0]}")
     return mask
@@ -317,7 +325,7 @@ def _lay(mask: NDArray[np.uint8], shape: Shape) -> bool:
         return _trace(mask, shape)
     if isinstance(shape, Painted):
         pixels = shape.pixels((mask.shape[0], mask.shape[1]))
-        mask[pixels] = shape.place
+        mask[pixels] = shape.class_index
         return bool(pixels.any())
     raise TypeError(type(shape))
 
@@ -352,49 +360,49 @@ def _fill_polygons(mask: NDArray[np.uint8], polygons: list[Polygon]) -> None:
     from rasterio.features import rasterize  # GDAL: the middle of a pixel decides
 
     shapes = []
-    for one in polygons:
-        _refuse_far(one.corners, (mask.shape[0], mask.shape[1]), one.what)
-        ring = one.corners.tolist()
-        shapes.append(({"type": "Polygon", "coordinates": [[*ring, ring[0]]]}, one.place))
+    for shape in polygons:
+        _refuse_far(shape.corners, (mask.shape[0], mask.shape[1]), shape.what)
+        ring = shape.corners.tolist()
+        shapes.append(({"type": "Polygon", "coordinates": [[*ring, ring[0]]]}, shape.class_index))
     rasterize(shapes, out=mask)
 
 
-def _fill_ellipse(mask: NDArray[np.uint8], one: Ellipse) -> bool:
-    reach = max(one.x_radius, one.y_radius)
-    corners = np.array([(one.x - reach, one.y - reach), (one.x + reach, one.y + reach)])
-    _refuse_far(corners, (mask.shape[0], mask.shape[1]), one.what)
-    if min(one.x_radius, one.y_radius) <= 0 or (corners[1] <= 0).any():
+def _fill_ellipse(mask: NDArray[np.uint8], ellipse: Ellipse) -> bool:
+    reach = max(ellipse.x_radius, ellipse.y_radius)
+    corners = np.array([(ellipse.x - reach, ellipse.y - reach), (ellipse.x + reach, ellipse.y + reach)])
+    _refuse_far(corners, (mask.shape[0], mask.shape[1]), ellipse.what)
+    if min(ellipse.x_radius, ellipse.y_radius) <= 0 or (corners[1] <= 0).any():
         return False
     (left, top), (right, bottom) = np.maximum(np.floor(corners), 0).astype(int)
     part = mask[top : bottom + 1, left : right + 1]
     rows, cols = np.ogrid[top : top + part.shape[0], left : left + part.shape[1]]
-    x, y, angle = cols + 0.5 - one.x, rows + 0.5 - one.y, np.deg2rad(one.degrees)
+    x, y, angle = cols + 0.5 - ellipse.x, rows + 0.5 - ellipse.y, np.deg2rad(ellipse.degrees)
     along, across = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
-    is_inside = (along / one.x_radius) ** 2 + (across / one.y_radius) ** 2 <= 1
-    part[is_inside] = one.place
+    is_inside = (along / ellipse.x_radius) ** 2 + (across / ellipse.y_radius) ** 2 <= 1
+    part[is_inside] = ellipse.class_index
     return bool(is_inside.any())
 
 
-def _press(mask: NDArray[np.uint8], one: Stamp) -> bool:
-    (height, width), top, left = one.hw, one.top, one.left
+def _press(mask: NDArray[np.uint8], stamp: Stamp) -> bool:
+    (height, width), top, left = stamp.hw, stamp.top, stamp.left
     corners = np.array([(left, top), (left + width, top + height)], np.float64)
-    _refuse_far(corners, (mask.shape[0], mask.shape[1]), one.what)
+    _refuse_far(corners, (mask.shape[0], mask.shape[1]), stamp.what)
     first_row, first_col = max(0, -top), max(0, -left)
     part = mask[max(0, top) : max(0, top + height), max(0, left) : max(0, left + width)]
-    pixels = one.pixels()[first_row : first_row + part.shape[0], first_col : first_col + part.shape[1]]
-    part[pixels] = one.place
+    pixels = stamp.pixels()[first_row : first_row + part.shape[0], first_col : first_col + part.shape[1]]
+    part[pixels] = stamp.class_index
     return bool(pixels.any())
 
 
-def _trace(mask: NDArray[np.uint8], one: Path) -> bool:
-    _refuse_far(one.corners, (mask.shape[0], mask.shape[1]), one.what)
+def _trace(mask: NDArray[np.uint8], path: Path) -> bool:
+    _refuse_far(path.corners, (mask.shape[0], mask.shape[1]), path.what)
     steps = [
         np.linspace(start, end, 2 * int(np.ceil(np.abs(end - start).max())) + 2)
-        for start, end in zip(one.corners[:-1], one.corners[1:], strict=True)
+        for start, end in zip(path.corners[:-1], path.corners[1:], strict=True)
     ]
     cols, rows = np.floor(np.concatenate(steps)).astype(int).T
     inside = (rows >= 0) & (rows < mask.shape[0]) & (cols >= 0) & (cols < mask.shape[1])
-    mask[rows[inside], cols[inside]] = one.place
+    mask[rows[inside], cols[inside]] = path.class_index
     return True
 
 

@@ -125,7 +125,7 @@ def name_in(value: object) -> str:
 
     Numbers and truth values are names too: writers of files forget the quotes.
 
-    >>> [name_in(one) for one in (" cell ", 3, 1.0, True, None)]
+    >>> [name_in(value) for value in (" cell ", 3, 1.0, True, None)]
     ['cell', '3', '1', 'true', '']
     """
     if isinstance(value, bool):
@@ -146,20 +146,20 @@ def id_in(value: object) -> int | str | None:
 def number(value: object, what: str) -> float:
     """`value` as a number that is one; texts of numbers too. Raises ImportRefused."""
     try:
-        found = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
+        parsed = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
-        found = math.nan
-    if not math.isfinite(found):
+        parsed = math.nan
+    if not math.isfinite(parsed):
         raise ImportRefused(f"{what} is {shown(value)}, wanted a number")
-    return found
+    return parsed
 
 
 def whole(value: object, what: str, *, least: int = 0) -> int:
     """`value` as a whole number of at least `least`. Raises ImportRefused."""
-    found = number(value, what)
-    if found != int(found) or found < least:
+    parsed = number(value, what)
+    if parsed != int(parsed) or parsed < least:
         raise ImportRefused(f"{what} is {shown(value)}, wanted a whole number of at least {least}")
-    return int(found)
+    return int(parsed)
 
 
 def claimed_hw(height: object, width: object, what: str) -> tuple[int, int] | None:

@@ -16,7 +16,7 @@ from fcnlab.domain.project import IGNORE
 from fcnlab.errors import ImportRefused
 from fcnlab.storage.formats.format import SHAPES, FileClue, FolderClue, Format, Need
 from fcnlab.storage.formats.masks.colour_masks import colour_png
-from fcnlab.storage.formats.masks.index_masks import grey_png, sized, stored_places
+from fcnlab.storage.formats.masks.index_masks import grey_png, sized, stored_indices
 from fcnlab.storage.formats.masks.originals import Originals
 from fcnlab.storage.formats.reading.label_tables import find_table, read_table
 from fcnlab.storage.formats.reading.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
@@ -59,29 +59,31 @@ def read_cityscapes(path: Path, options: ReadOptions) -> LabelSource:
         ImportRefused: neither masks nor polygons.
     """
     folder = folder_of(path)
-    masks = [one for one in files_below(path, (".png",)) if one.name.endswith(IDS)] if path.is_dir() else [path]
-    files = [one for one in masks if one.name.endswith(IDS)]
+    masks = [file for file in files_below(path, (".png",)) if file.name.endswith(IDS)] if path.is_dir() else [path]
+    files = [file for file in masks if file.name.endswith(IDS)]
     if not files:
-        found = files_below(path, (".json",)) if path.is_dir() else [path]
-        files = [one for one in found if one.name.endswith(POLYGONS)]
+        documents = files_below(path, (".json",)) if path.is_dir() else [path]
+        files = [file for file in documents if file.name.endswith(POLYGONS)]
     if not files:
         raise ImportRefused(f"{path.name} holds no Cityscapes labels: no name ends in {IDS} or {POLYGONS}")
     table = options.table or find_table(folder)
     named = _standard() if table is None else dict(sorted(read_table(table).by_value.items()))
     classes = tuple(dict.fromkeys(named.values()))
-    places = {one.name: place for place, one in enumerate(classes)}
-    by_value = dict.fromkeys(range(len(VOID)), IGNORE) | {value: places[one.name] for value, one in named.items()}
+    class_indices = {file_class.name: class_index for class_index, file_class in enumerate(classes)}
+    by_value = dict.fromkeys(range(len(VOID)), IGNORE) | {
+        value: class_indices[file_class.name] for value, file_class in named.items()
+    }
     if table is None:
-        places |= dict.fromkeys((*VOID, "license plate"), IGNORE)
+        class_indices |= dict.fromkeys((*VOID, "license plate"), IGNORE)
 
     def read() -> Iterator[LabelledImage | UnreadLabels]:
         for file in files:
             name = _image_name(file, folder)
             try:
                 if file.name.endswith(IDS):
-                    yield LabelledImage(name, mask_header(file).hw, partial(_mask, file=file, places=by_value))
+                    yield LabelledImage(name, mask_header(file).hw, partial(_mask, file=file, class_indices=by_value))
                 else:
-                    yield _of_polygons(file, name, ShapeClasses(classes, places, IGNORE))
+                    yield _of_polygons(file, name, ShapeClasses(classes, class_indices, IGNORE))
             except ImportRefused as refusal:
                 yield UnreadLabels(name, str(refusal))
 
@@ -101,31 +103,32 @@ def _image_name(file: Path, folder: Path) -> str:
     return "/".join([*parts, stem])
 
 
-def _mask(hw: tuple[int, int], *, file: Path, places: Mapping[int, int]) -> NDArray[np.uint8]:
-    return sized(stored_places(file, places, tabled=()), hw, file)
+def _mask(hw: tuple[int, int], *, file: Path, class_indices: Mapping[int, int]) -> NDArray[np.uint8]:
+    return sized(stored_indices(file, class_indices, tabled=()), hw, file)
 
 
 def _of_polygons(file: Path, name: str, classes: ShapeClasses) -> LabelledImage:
     content = mapping(read_json(file), file.name)
     marks = Marks(name, claimed_hw(content.get("imgHeight"), content.get("imgWidth"), file.name), classes)
-    for count, one in enumerate(listing(content.get("objects"), f"'objects' of {file.name}")):
+    for count, listed_object in enumerate(listing(content.get("objects"), f"'objects' of {file.name}")):
         what = f"objects[{count}] of {file.name}"
-        thing = mapping(one, what)
-        if thing.get("deleted"):
+        annotation = mapping(listed_object, what)
+        if annotation.get("deleted"):
             continue
-        label = name_in(thing.get("label"))
-        known = label if label in classes.places else label.removesuffix(GROUP)
-        is_known = known in classes.places
-        place = marks.place_of(
-            known if is_known else thing.get("label"),
+        label = name_in(annotation.get("label"))
+        class_name = label if label in classes.class_indices else label.removesuffix(GROUP)
+        is_known = class_name in classes.class_indices
+        class_index = marks.class_index_of(
+            class_name if is_known else annotation.get("label"),
             f"the label of {what}",
             lacking="which Cityscapes does not have",
         )
         pairs = [
-            listing(pair, f"a corner of {what}") for pair in listing(thing.get("polygon"), f"the polygon of {what}")
+            listing(pair, f"a corner of {what}")
+            for pair in listing(annotation.get("polygon"), f"the polygon of {what}")
         ]
         with marks.dropping():
-            marks.add(polygon(place, [value for pair in pairs for value in pair], what), says_unknown=is_known)
+            marks.add(polygon(class_index, [value for pair in pairs for value in pair], what), says_unknown=is_known)
     return marks.image()
 
 
@@ -188,7 +191,7 @@ class Cityscapes:
         return ids | dict(zip(others, free, strict=False))
 
     def of_image(self, image: ExportedImage) -> Iterator[WholeFile]:
-        """Four files."""
+        """The label ids, instance ids and colours of the image as PNG files, and its polygons as JSON."""
         base = f"cityscapes/gtFine/{cityscapes_place(image)}_gtFine_"
         label_ids = self._table()[image.mask]
         yield WholeFile(f"{base}labelIds.png", grey_png(label_ids))
@@ -203,7 +206,7 @@ class Cityscapes:
         yield WholeFile(f"{base}polygons.json", json.dumps(content, ensure_ascii=False).encode())
 
     def of_all(self) -> Iterator[Assembly]:
-        """The classes by their label ids."""
+        """The file classes.json, with the label id of each class."""
         rows = [
             {"id": self.label_ids[label.id], "name": label.name, "colour": label.colour}
             for label in self.subject.named()
@@ -226,12 +229,12 @@ class Cityscapes:
         counts: dict[int, int] = {}
         for region in image.regions if self.instances else ():
             label_id = self.label_ids.get(region.class_id, IGNORE)
-            number = counts.get(label_id, 0)
+            instance_index = counts.get(label_id, 0)
             is_thing = label_id in THINGS or label_id >= FIRST_OTHER or not self.standard
-            value = label_id * MOST_PARTS + number
-            if not is_thing or label_id == 0 or number >= MOST_PARTS or value > np.iinfo(np.uint16).max:
+            value = label_id * MOST_PARTS + instance_index
+            if not is_thing or label_id == 0 or instance_index >= MOST_PARTS or value > np.iinfo(np.uint16).max:
                 continue
-            counts[label_id] = number + 1
+            counts[label_id] = instance_index + 1
             box = np.s_[region.top : region.top + region.height, region.left : region.left + region.width]
             ids[box][region.inside] = value
         return ids

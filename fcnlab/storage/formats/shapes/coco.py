@@ -87,15 +87,15 @@ class _File:
 
     def lost(self) -> list[int | str | None]:
         """Ids of images that have annotations, and that the file does not list."""
-        known = {id_in(one.get("id")) for one in self.images if isinstance(one, dict)} - {None}
-        return [key for key in self.by_image if key not in known]
+        listed_ids = {id_in(image.get("id")) for image in self.images if isinstance(image, dict)} - {None}
+        return [key for key in self.by_image if key not in listed_ids]
 
     def image_names(self) -> set[str]:
-        return {name for one in self.images if isinstance(one, dict) and (name := name_in(one.get("file_name")))}
+        return {name for image in self.images if isinstance(image, dict) and (name := name_in(image.get("file_name")))}
 
     def doubled(self) -> frozenset[int | str | None]:
         """Ids that several images have."""
-        counts = Counter(id_in(one.get("id")) for one in self.images if isinstance(one, dict))
+        counts = Counter(id_in(image.get("id")) for image in self.images if isinstance(image, dict))
         return frozenset(key for key, count in counts.items() if count > 1 and key is not None)
 
 
@@ -114,21 +114,23 @@ def read_coco(path: Path, options: ReadOptions) -> LabelSource:
         ImportRefused: no COCO file, damaged, or a list in it is missing; or two in one folder are for the same image.
     """
     contents = _contents(path) if path.is_dir() else [(path, mapping(read_json(path), path.name))]
-    groups = _groups([_file(one, content) for one, content in contents])
+    groups = _groups([_file(file_path, content) for file_path, content in contents])
     prefixes = _prefixes(groups, path)
-    names = [one.name for files in groups for file in files for one in file.categories.values() if one.name]
+    names = [
+        category.name for files in groups for file in files for category in file.categories.values() if category.name
+    ]
     classes = shape_classes(map(FileClass, names), rest=options.rest)
 
     def read() -> Iterator[LabelledImage | UnreadLabels]:
         for files, prefix in zip(groups, prefixes, strict=True):
             by_name: dict[str, list[tuple[_File, Mapping[str, Any]]]] = {}
             for file in files:
-                for count, one in enumerate(file.images, start=1):
-                    key = name_in(one.get("file_name")) if len(files) > 1 and isinstance(one, dict) else ""
-                    by_name.setdefault(key or f"{file.path.name}/{count}", []).append((file, one))
+                for count, image in enumerate(file.images, start=1):
+                    key = name_in(image.get("file_name")) if len(files) > 1 and isinstance(image, dict) else ""
+                    by_name.setdefault(key or f"{file.path.name}/{count}", []).append((file, image))
             for parts in by_name.values():
                 yield _image(parts, prefix, classes)
-            for image_id in (one for file in files for one in file.lost()):
+            for image_id in (lost_id for file in files for lost_id in file.lost()):
                 yield UnreadLabels(f"image_id {shown(image_id)}", "annotations of an image that the file does not list")
 
     n_images = sum(len(files[0].images) if len(files) == 1 else _n_named(files) for files in groups)
@@ -137,37 +139,37 @@ def read_coco(path: Path, options: ReadOptions) -> LabelSource:
 
 def _n_named(files: Sequence[_File]) -> int:
     unnamed = sum(
-        not (isinstance(one, dict) and name_in(one.get("file_name"))) for file in files for one in file.images
+        not (isinstance(image, dict) and name_in(image.get("file_name"))) for file in files for image in file.images
     )
     return unnamed + len(set().union(*(file.image_names() for file in files)))
 
 
 def _contents(folder: Path) -> list[tuple[Path, dict[str, Any]]]:
     """What the files in a folder hold that have the three lists of COCO. Raises ImportRefused: there are none."""
-    read = ((one, read_json(one)) for one in files_below(folder, (".json",)))
-    found = [
-        (one, content)
-        for one, content in read
+    read = ((path, read_json(path)) for path in files_below(folder, (".json",)))
+    datasets = [
+        (path, content)
+        for path, content in read
         if isinstance(content, dict) and all(isinstance(content.get(key), list) for key in LISTS)
     ]
-    if not found:
+    if not datasets:
         raise ImportRefused(f"{folder.name} holds no COCO file: none ending in .json has {', '.join(LISTS)}")
-    return found
+    return datasets
 
 
 def _groups(files: Sequence[_File]) -> list[list[_File]]:
     """Files that are read as one, in the order in which their annotations are drawn; most stand alone."""
     groups: dict[tuple[Path, str, str], list[_File]] = {}
     for file in files:
-        part = next((one for one in PARTS if file.path.stem.startswith(f"{one}_")), "")
+        part = next((prefix for prefix in PARTS if file.path.stem.startswith(f"{prefix}_")), "")
         rest = file.path.stem.removeprefix(f"{part}_")
         alone = file.path.name if not part else ""
         groups.setdefault((file.path.parent, rest, alone), []).append(file)
 
     def order(file: _File) -> int:
-        return next((place for place, part in enumerate(PARTS) if file.path.stem.startswith(f"{part}_")), 0)
+        return next((position for position, part in enumerate(PARTS) if file.path.stem.startswith(f"{part}_")), 0)
 
-    return [sorted(own, key=order) for own in groups.values()]
+    return [sorted(group, key=order) for group in groups.values()]
 
 
 def _prefixes(groups: Sequence[list[_File]], path: Path) -> list[str]:
@@ -188,7 +190,7 @@ def _prefixes(groups: Sequence[list[_File]], path: Path) -> list[str]:
     if not shared:
         return [""] * len(groups)
     folders = [files[0].path.parent.relative_to(path).as_posix() for files in groups]
-    return [f"{one}/" if one != "." else "" for one in folders]
+    return [f"{folder}/" if folder != "." else "" for folder in folders]
 
 
 def _file(path: Path, content: Mapping[str, Any]) -> _File:
@@ -197,42 +199,44 @@ def _file(path: Path, content: Mapping[str, Any]) -> _File:
     categories = _categories(listing(content.get("categories"), f"'categories' of {path.name}"))
     by_image: dict[int | str | None, list[Annotation]] = defaultdict(list)
     used = set()
-    for one in annotations:
-        annotation = mapping(one, f"an annotation of {path.name}")
+    for listed_annotation in annotations:
+        annotation = mapping(listed_annotation, f"an annotation of {path.name}")
         by_image[id_in(annotation.get("image_id"))].append(annotation)
         used.add(id_in(annotation.get("category_id")))
     if len(categories) >= MAX_CLASSES:
-        categories = {key: one for key, one in categories.items() if key in used}
+        categories = {key: category for key, category in categories.items() if key in used}
     return _File(path, images, by_image, categories)
 
 
 def _categories(listed: Sequence[Any]) -> dict[int | str | None, _Category]:
-    found: dict[int | str | None, _Category] = {}
-    for one in listed:
-        category = mapping(one, "a category")
+    categories: dict[int | str | None, _Category] = {}
+    for listed_category in listed:
+        category = mapping(listed_category, "a category")
         key, name = id_in(category.get("id")), name_in(category.get("name"))
         if not name:
             raise ImportRefused(f"the name of a category is {shown(category.get('name'))}, wanted a text")
-        twice = key in found and found[key].name != name
-        found[key] = _Category("", f"the id of {found[key].name!r} and of {name!r}") if twice else _Category(name)
-    found.pop(None, None)
-    return found
+        twice = key in categories and categories[key].name != name
+        categories[key] = (
+            _Category("", f"the id of {categories[key].name!r} and of {name!r}") if twice else _Category(name)
+        )
+    categories.pop(None, None)
+    return categories
 
 
 def _image(parts: Sequence[tuple[_File, Any]], prefix: str, classes: ShapeClasses) -> LabelledImage | UnreadLabels:
     name = "an image"
     try:
         sizes = []
-        for _, one in parts:
-            image = mapping(one, "an image")
+        for _, listed_image in parts:
+            image = mapping(listed_image, "an image")
             if not name_in(image.get("file_name")):
                 raise ImportRefused(f"the file_name of an image is {shown(image.get('file_name'))}, wanted a text")
             name = prefix + name_in(image.get("file_name"))
             sizes.append(claimed_hw(image.get("height"), image.get("width"), name))
-        known = [hw for hw in sizes if hw is not None]
-        if len(set(known)) > 1:
+        claimed = [hw for hw in sizes if hw is not None]
+        if len(set(claimed)) > 1:
             raise ImportRefused(f"{' and '.join(file.path.name for file, _ in parts)} give it different sizes")
-        marks = Marks(name, known[0] if known else None, classes)
+        marks = Marks(name, claimed[0] if claimed else None, classes)
         for file, image in parts:
             key = id_in(image.get("id"))
             if key in file.doubled():
@@ -254,22 +258,22 @@ def _take(annotation: Annotation, file: _File, classes: ShapeClasses, marks: Mar
             marks.notes.add(f"{what} marks no part of the image: it is dropped")
         return
     category = file.categories.get(id_in(annotation.get("category_id")))
-    place = IGNORE if category is None else classes.places.get(category.name, IGNORE)
-    if place == IGNORE:
+    class_index = IGNORE if category is None else classes.class_indices.get(category.name, IGNORE)
+    if class_index == IGNORE:
         reason = "which the file lacks" if category is None else category.reason
         marks.notes.add(f"{what} is of category {shown(annotation.get('category_id'))}, {reason}: {UNKNOWN_PIXELS}")
     with marks.dropping():
-        marks.add(_shape(annotation, place, what, marks.notes))
+        marks.add(_shape(annotation, class_index, what, marks.notes))
 
 
-def _shape(annotation: Annotation, place: int, what: str, notes: Notes) -> Shape:
+def _shape(annotation: Annotation, class_index: int, what: str, notes: Notes) -> Shape:
     segmentation = annotation.get("segmentation")
     if isinstance(segmentation, dict):
-        return Painted(place, partial(_pixels_of_runs, segmentation, what=what), what=what)
+        return Painted(class_index, partial(_pixels_of_runs, segmentation, what=what), what=what)
     listed = [] if segmentation is None else listing(segmentation, f"the segmentation of {what}")
-    if listed and not any(isinstance(one, list | dict) for one in listed):
+    if listed and not any(isinstance(ring, list | dict) for ring in listed):
         listed = [listed]  # written flat
-    rings = [_ring(one, what) for one in listed]
+    rings = [_ring(ring, what) for ring in listed]
     kept = [ring for ring in rings if len(ring) >= 6]
     short = next((len(ring) for ring in rings if len(ring) < 6), None)
     said = f"a polygon of {what} has {short} coordinates, wanted pairs, at least three"
@@ -277,18 +281,18 @@ def _shape(annotation: Annotation, place: int, what: str, notes: Notes) -> Shape
         notes.add(f"{said}: it is dropped")
     if not kept:
         try:
-            kept = [_box(annotation, place, what).corners.ravel().tolist()]
+            kept = [_box(annotation, class_index, what).corners.ravel().tolist()]
         except NoArea as refusal:
             raise (refusal if short is None else NoArea(f"{said}, and no box with an area")) from refusal
         if short is not None:
             notes.add(f"{said}: its box is taken")
     corners = np.array([value for ring in kept for value in ring], np.float64).reshape(-1, 2)
-    return Painted(place, partial(_pixels_of_polygons, kept, what=what), corners, what)
+    return Painted(class_index, partial(_pixels_of_polygons, kept, what=what), corners, what)
 
 
 def _pixels_of_runs(segmentation: Annotation, hw: tuple[int, int], *, what: str) -> NDArray[np.bool_]:
     sides = listing(segmentation.get("size"), f"the size of {what}")
-    size = [whole(one, f"the size of {what}") for one in sides]
+    size = [whole(side, f"the size of {what}") for side in sides]
     if size != list(hw):
         raise ImportRefused(f"the runs of {what} are for {size}, the image has {list(hw)} rows and columns")
     packed = segmentation.get("counts")
@@ -297,7 +301,7 @@ def _pixels_of_runs(segmentation: Annotation, hw: tuple[int, int], *, what: str)
     else:
         named = f"the counts of {what}"
         most = hw[0] * hw[1] + 1
-        counts = np.array([min(whole(one, named), most) for one in listing(packed, named)], np.int64)
+        counts = np.array([min(whole(count, named), most) for count in listing(packed, named)], np.int64)
     return _by_columns(counts, hw, what)
 
 
@@ -319,16 +323,16 @@ def _pixels_of_polygons(rings: list[list[float]], hw: tuple[int, int], *, what: 
 
 def _ring(ring: object, what: str) -> list[float]:
     """Coordinates x, y, x, y, ... Raises ImportRefused: no numbers, or one too few."""
-    values = [number(one, f"a corner of {what}") for one in listing(ring, f"a polygon of {what}")]
+    values = [number(coordinate, f"a corner of {what}") for coordinate in listing(ring, f"a polygon of {what}")]
     if len(values) % 2:
         raise ImportRefused(f"a polygon of {what} has {len(values)} coordinates: wanted pairs, at least three")
     return values
 
 
-def _box(annotation: Annotation, place: int, what: str) -> Polygon:
+def _box(annotation: Annotation, class_index: int, what: str) -> Polygon:
     """The box of an annotation, turned about its middle where a tool wrote that into its attributes. Raises NoArea."""
     values = [
-        number(one, f"the bbox of {what}") for one in listing(annotation.get("bbox") or [], f"the bbox of {what}")
+        number(value, f"the bbox of {what}") for value in listing(annotation.get("bbox") or [], f"the bbox of {what}")
     ]
     if not values or (len(values) == 4 and 0 in values[2:]):
         raise NoArea(f"{what} has neither a polygon nor a box with an area")
@@ -338,7 +342,7 @@ def _box(annotation: Annotation, place: int, what: str) -> Polygon:
     attributes = annotation.get("attributes")
     written = attributes.get("rotation") if isinstance(attributes, dict) else None
     degrees = number(annotation.get("rotation", 0) if written is None else written, f"the rotation of {what}")
-    return turned(box(place, x, y, x + width, y + height, what), degrees, about=(x + width / 2, y + height / 2))
+    return turned(box(class_index, x, y, x + width, y + height, what), degrees, about=(x + width / 2, y + height / 2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,14 +362,14 @@ class Coco:
         return category_ids(self.subject.objects())
 
     def of_image(self, image: ExportedImage) -> Iterator[Line]:
-        """The image, and one annotation per region."""
+        """The entry of the image in `images`, and one per region in `annotations`."""
         about = {"id": image.number, "file_name": image.name, "height": image.height, "width": image.width}
         yield Line(self._spool("images", image.split), _json(about))
         for region in image.regions:
             yield Line(self._spool("annotations", image.split), self._annotation(image, region), is_numbered=True)
 
     def of_all(self) -> Iterator[Assembly]:
-        """One file per part of a split."""
+        """A COCO file per part of a split, or one for all images."""
         categories = [{"id": self._ids[label.id], "name": label.name} for label in self.subject.objects()]
         for split in self.subject.splits or ("",):
             name = f"coco/annotations{'_rle' if self.is_rle else ''}{f'_{split}' if split else ''}.json"

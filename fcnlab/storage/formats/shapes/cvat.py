@@ -65,7 +65,7 @@ def read_cvat(path: Path, options: ReadOptions) -> LabelSource:
         if element.tag == "track":
             raise ImportRefused(f"{path.name} is CVAT's format for videos: export it as 'CVAT for images 1.1'")
         if element.tag == "meta":
-            named |= {one.name: one for one in _declared(element)}
+            named |= {file_class.name: file_class for file_class in _declared(element)}
         else:
             total += 1
             for shape in element:
@@ -97,62 +97,62 @@ def _declared(meta: Element) -> Iterator[FileClass]:
 def _image(element: Element, name: str, classes: ShapeClasses) -> LabelledImage:
     text(element.get("name"), "the name of an image")
     marks = Marks(name, claimed_hw(element.get("height"), element.get("width"), name), classes)
-    for count, one in enumerate(element, start=1):
-        if one.tag != "tag":
+    for count, child in enumerate(element, start=1):
+        if child.tag != "tag":
             with marks.dropping():
-                _take(one, f"{one.tag} {count} of {name}", marks)
+                _take(child, f"{child.tag} {count} of {name}", marks)
     return marks.image()
 
 
-def _take(one: Element, what: str, marks: Marks) -> None:
+def _take(element: Element, what: str, marks: Marks) -> None:
     """Add what one element says to the marks. Raises NoArea."""
-    if one.tag == "skeleton":
+    if element.tag == "skeleton":
         marks.unread(what, "cannot be read")
         return
-    place = marks.place_of(one.get("label"), f"the label of {what}")
-    order = int(number(one.get("z_order", "0"), f"z_order of {what}"))
-    if one.tag in POSITIONS:
-        corners = _corners(one, what)
+    class_index = marks.class_index_of(element.get("label"), f"the label of {what}")
+    order = int(number(element.get("z_order", "0"), f"z_order of {what}"))
+    if element.tag in POSITIONS:
+        corners = _corners(element, what)
         pairs = list(zip(corners[::2], corners[1::2], strict=True))
-        if one.tag == "polyline":
-            marks.add_line(pairs, place, what, order=order)
+        if element.tag == "polyline":
+            marks.add_line(pairs, class_index, what, order=order)
         else:
             for x, y in pairs:
-                marks.add_point(x, y, place, what)
-    elif one.tag == "cuboid":
-        values = [number(one.get(key), f"{key} of {what}") for key in CUBOID]
+                marks.add_point(x, y, class_index, what)
+    elif element.tag == "cuboid":
+        values = [number(element.get(key), f"{key} of {what}") for key in CUBOID]
         marks.add(hull(IGNORE, list(zip(values[::2], values[1::2], strict=True)), what), order=order)
         marks.notes.add(f"{what} is not read: {UNKNOWN_PIXELS}")
-    elif one.tag in KINDS:
-        marks.add(_shape(one, place, what), order=order)
+    elif element.tag in KINDS:
+        marks.add(_shape(element, class_index, what), order=order)
     else:
         marks.unread(what, "is of a kind that is not known")
 
 
-def _shape(one: Element, place: int, what: str) -> Shape:
-    degrees = number(one.get("rotation", "0"), f"rotation of {what}")
-    if one.tag == "polygon":
-        return polygon(place, _corners(one, what), what)
-    if one.tag == "box":
-        x0, y0, x1, y1 = (number(one.get(key), f"{key} of {what}") for key in ("xtl", "ytl", "xbr", "ybr"))
-        return turned(box(place, x0, y0, x1, y1, what), degrees, about=((x0 + x1) / 2, (y0 + y1) / 2))
-    if one.tag == "ellipse":
-        x, y, x_radius, y_radius = (number(one.get(key), f"{key} of {what}") for key in ("cx", "cy", "rx", "ry"))
+def _shape(element: Element, class_index: int, what: str) -> Shape:
+    degrees = number(element.get("rotation", "0"), f"rotation of {what}")
+    if element.tag == "polygon":
+        return polygon(class_index, _corners(element, what), what)
+    if element.tag == "box":
+        x0, y0, x1, y1 = (number(element.get(key), f"{key} of {what}") for key in ("xtl", "ytl", "xbr", "ybr"))
+        return turned(box(class_index, x0, y0, x1, y1, what), degrees, about=((x0 + x1) / 2, (y0 + y1) / 2))
+    if element.tag == "ellipse":
+        x, y, x_radius, y_radius = (number(element.get(key), f"{key} of {what}") for key in ("cx", "cy", "rx", "ry"))
         if x_radius < 0 or y_radius < 0:
             raise ImportRefused(f"{what} has a negative size")
-        return Ellipse(place, x, y, x_radius, y_radius, degrees, what)
-    return _stamp(one, place, what)
+        return Ellipse(class_index, x, y, x_radius, y_radius, degrees, what)
+    return _stamp(element, class_index, what)
 
 
-def _stamp(one: Element, place: int, what: str) -> Stamp:
+def _stamp(element: Element, class_index: int, what: str) -> Stamp:
     """Runs row by row in a box, outside first."""
-    top, left = (int(number(one.get(key), f"{key} of {what}")) for key in ("top", "left"))
-    height, width = (whole(one.get(key), f"{key} of {what}", least=1) for key in ("height", "width"))
-    words = text(one.get("rle"), f"rle of {what}").split(",")
+    top, left = (int(number(element.get(key), f"{key} of {what}")) for key in ("top", "left"))
+    height, width = (whole(element.get(key), f"{key} of {what}", least=1) for key in ("height", "width"))
+    words = text(element.get("rle"), f"rle of {what}").split(",")
     most = height * width + 1
     counts = np.array([min(whole(word.strip(), f"rle of {what}"), most) for word in words], np.int64)
     return Stamp(
-        place,
+        class_index,
         top,
         left,
         (height, width),
@@ -161,8 +161,8 @@ def _stamp(one: Element, place: int, what: str) -> Stamp:
     )
 
 
-def _corners(one: Element, what: str) -> list[float]:
-    pairs = [pair.split(",") for pair in text(one.get("points"), f"points of {what}").split(";")]
+def _corners(element: Element, what: str) -> list[float]:
+    pairs = [pair.split(",") for pair in text(element.get("points"), f"points of {what}").split(";")]
     if any(len(pair) != 2 for pair in pairs):
         raise ImportRefused(f"the points of {what} are no pairs x,y")
     return [number(word, f"a corner of {what}") for pair in pairs for word in pair]
@@ -175,7 +175,7 @@ class Cvat:
     subject: Subject
 
     def of_image(self, image: ExportedImage) -> Iterator[Line]:
-        """The element of the image."""
+        """The `image` element of the document."""
         subset = f" subset={quoteattr(image.split)}" if image.split else ""
         head = (
             f'<image id="{image.number - 1}" name={quoteattr(image.name)}{subset} '
@@ -185,7 +185,7 @@ class Cvat:
         yield Line("cvat", (f"  {head}>{shapes}\n  </image>" if shapes else f"  {head}/>").encode())
 
     def of_all(self) -> Iterator[Assembly]:
-        """The document."""
+        """The document annotations.xml."""
         labels = "".join(
             f"\n        <label><name>{escape(label.name)}</name><color>{label.colour.lower()}</color>"
             "<type>any</type><attributes></attributes></label>"

@@ -34,7 +34,7 @@ class Georeference:
 
 
 def georeference(image: ExportedImage) -> Georeference | None:
-    """Of the original; None when it has none, was turned, is gone, or has another size."""
+    """The georeference of the original; None when it has none, was turned, is gone, or has another size."""
     try:
         path = image.original()
     except FcnlabError:
@@ -45,7 +45,7 @@ def georeference(image: ExportedImage) -> Georeference | None:
 
 
 def read_georeference(path: Path, *, hw: tuple[int, int]) -> Georeference | None:
-    """Of a file; None when it has none or another size."""
+    """The georeference of a file; None when it has none or another size."""
     import rasterio
 
     with warnings.catch_warnings():
@@ -74,19 +74,21 @@ class GeoJson(PerImageWriter):
     subject: Subject
 
     def of_image(self, image: ExportedImage) -> Iterator[WholeFile]:
-        """One file."""
-        place = georeference(image)
+        """The regions of the image as a GeoJSON file."""
+        reference = georeference(image)
         content = {
             "type": "FeatureCollection",
             "name": image.name,
-            **_named_crs(place),
-            "features": [self._feature(region, place) for region in image.regions],
+            **_named_crs(reference),
+            "features": [self._feature(region, reference) for region in image.regions],
         }
         data = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
         yield WholeFile(f"geojson/{image.place}.geojson", data.encode())
 
-    def _feature(self, region: Region, place: Georeference | None) -> dict[str, Any]:
-        polygons = [[_positions(ring, place) for ring in (piece.outer, *piece.holes)] for piece in region.simple_pieces]
+    def _feature(self, region: Region, reference: Georeference | None) -> dict[str, Any]:
+        polygons = [
+            [_positions(ring, reference) for ring in (piece.outer, *piece.holes)] for piece in region.simple_pieces
+        ]
         geometry: dict[str, Any] = {"type": "MultiPolygon", "coordinates": polygons}
         if len(polygons) == 1:
             geometry = {"type": "Polygon", "coordinates": polygons[0]}
@@ -94,12 +96,12 @@ class GeoJson(PerImageWriter):
         return {"type": "Feature", "properties": about, "geometry": geometry}
 
 
-def _positions(ring: NDArray[np.int32], place: Georeference | None) -> list[list[float]]:
+def _positions(ring: NDArray[np.int32], reference: Georeference | None) -> list[list[float]]:
     """x, y of the corners, the first again at the end; clockwise on the screen, so against the clock on a map."""
     xy = np.concatenate([ring, ring[:1]])[:, ::-1]
-    if place is None:
+    if reference is None:
         return xy.tolist()  # type: ignore[no-any-return]
-    a, b, c, d, e, f = tuple(place.transform)[:6]
+    a, b, c, d, e, f = tuple(reference.transform)[:6]
     cols, rows = xy.T.astype(np.float64)
     on_map = np.stack([a * cols + b * rows + c, d * cols + e * rows + f], axis=1)
     if a * e - b * d < 0:  # y points up there: turned over, the ring would run clockwise
@@ -107,13 +109,13 @@ def _positions(ring: NDArray[np.int32], place: Georeference | None) -> list[list
     return on_map.tolist()  # type: ignore[no-any-return]
 
 
-def _named_crs(place: Georeference | None) -> dict[str, Any]:
-    if place is None or place.crs is None:
+def _named_crs(reference: Georeference | None) -> dict[str, Any]:
+    if reference is None or reference.crs is None:
         return {}
-    code = place.crs.to_epsg()
+    code = reference.crs.to_epsg()
     if code == LONGITUDE_LATITUDE:
         return {}
-    name = f"urn:ogc:def:crs:EPSG::{code}" if code else place.crs.to_wkt()
+    name = f"urn:ogc:def:crs:EPSG::{code}" if code else reference.crs.to_wkt()
     return {"crs": {"type": "name", "properties": {"name": name}}}
 
 

@@ -88,7 +88,10 @@ def read_label_studio(path: Path, options: ReadOptions) -> LabelSource:
         ImportRefused: no such export, or damaged.
     """
     tasks = listing(read_json(path), path.name)
-    if any(isinstance(one, dict) and "annotation_id" in one and "annotations" not in one for one in tasks):
+    if any(
+        isinstance(listed_task, dict) and "annotation_id" in listed_task and "annotations" not in listed_task
+        for listed_task in tasks
+    ):
         raise ImportRefused(
             f"{path.name} is an export as JSON-MIN, which lacks parts of what was marked: export the project as JSON"
         )
@@ -117,10 +120,10 @@ def read_label_studio(path: Path, options: ReadOptions) -> LabelSource:
 def _image_name(task: Mapping[str, Any], what: str) -> str:
     """The name of the picture in its address: a path, an address of the web or a store, or a query of Label Studio."""
     data = mapping(task.get("data"), f"the data of {what}")
-    named = [_path_in(one) for one in data.values() if isinstance(one, str)]
-    found = data.get("image") or next((one for one in named if one.lower().endswith(tuple(SUFFIXES))), None)
-    name = _path_in(text(found or task.get("file_upload"), f"the image of {what}"))
-    if "/upload/" in name or not found:
+    named = [_path_in(value) for value in data.values() if isinstance(value, str)]
+    address = data.get("image") or next((path for path in named if path.lower().endswith(tuple(SUFFIXES))), None)
+    name = _path_in(text(address or task.get("file_upload"), f"the image of {what}"))
+    if "/upload/" in name or not address:
         return UPLOADED.sub("", name.rpartition("/")[2])  # its folder is a number of Label Studio's own
     return name
 
@@ -149,20 +152,24 @@ def _path_in(address: str) -> str:
 def _annotations(task: Mapping[str, Any]) -> tuple[list[Result], list[Result]]:
     """The results of the annotation that counts, and those of the others where it is not known to be the truth."""
     kept = []
-    for one in listing(task.get("annotations", task.get("completions")), "the annotations"):
-        annotation = mapping(one, "an annotation")
+    for listed_annotation in listing(task.get("annotations", task.get("completions")), "the annotations"):
+        annotation = mapping(listed_annotation, "an annotation")
         if not annotation.get("was_cancelled"):
             kept.append(annotation)
     if not kept:
         raise ImportRefused("nobody annotated it")
-    truth = next((one for one in kept if one.get("ground_truth")), None)
+    truth = next((candidate for candidate in kept if candidate.get("ground_truth")), None)
     listed: dict[int, list[Result]] = {
-        id(one): [mapping(part, "a result") for part in listing(one.get("result"), "the result of an annotation")]
-        for one in kept
+        id(candidate): [
+            mapping(part, "a result") for part in listing(candidate.get("result"), "the result of an annotation")
+        ]
+        for candidate in kept
     }
-    marked = [one for one in kept if next(_regions(listed[id(one)]), None) is not None]
+    marked = [candidate for candidate in kept if next(_regions(listed[id(candidate)]), None) is not None]
     chosen = truth or (marked or kept)[-1]
-    others = [] if truth else [part for one in marked if one is not chosen for part in listed[id(one)]]
+    others = (
+        [] if truth else [part for candidate in marked if candidate is not chosen for part in listed[id(candidate)]]
+    )
     return listed[id(chosen)], others
 
 
@@ -173,19 +180,19 @@ def _kind(result: Result) -> str:
 def _regions(results: list[Result]) -> Iterator[tuple[Result, str, list[str]]]:
     """(result, kind of shape, labels) of every region; labels may stand in a result of their own with the same id."""
     by_id: dict[str, list[str]] = {}
-    for one in results:
-        found = _labels(one)
-        if found and one.get("id") is not None:
-            by_id.setdefault(str(one.get("id")), found)
+    for result in results:
+        labels = _labels(result)
+        if labels and result.get("id") is not None:
+            by_id.setdefault(str(result.get("id")), labels)
     drawn_ids = set()
-    for one in results:
-        if _kind(one) not in KINDS or not isinstance(one.get("value"), dict):
+    for result in results:
+        if _kind(result) not in KINDS or not isinstance(result.get("value"), dict):
             continue
-        key = str(one.get("id"))
-        own = _labels(one)
-        if own or key not in drawn_ids or one.get("id") is None:
+        key = str(result.get("id"))
+        region_labels = _labels(result)
+        if region_labels or key not in drawn_ids or result.get("id") is None:
             drawn_ids.add(key)
-            yield one, _kind(one), own or by_id.get(key, [])
+            yield result, _kind(result), region_labels or by_id.get(key, [])
 
 
 def _labels(result: Result) -> list[str]:
@@ -193,79 +200,80 @@ def _labels(result: Result) -> list[str]:
     named = str(result.get("type"))
     if not isinstance(value, dict) or (_kind(result) not in KINDS and named != "labels"):
         return []
-    found = value.get(named) or value.get("labels") or value.get(f"{_kind(result)}labels")
-    return [name for name in map(name_in, found if isinstance(found, list) else [found]) if name]
+    labels = value.get(named) or value.get("labels") or value.get(f"{_kind(result)}labels")
+    return [name for name in map(name_in, labels if isinstance(labels, list) else [labels]) if name]
 
 
 def _image(name: str, annotations: tuple[list[Result], list[Result]], classes: ShapeClasses) -> LabelledImage:
     results, others = annotations
     if not results:  # submitted without regions
         return LabelledImage(name, None, partial(np.full, fill_value=classes.ground, dtype=np.uint8))
-    for one in results:  # what was marked must not become background
-        if _kind(one) not in KINDS and str(one.get("type")) not in NO_AREA:
+    for result in results:  # what was marked must not become background
+        if _kind(result) not in KINDS and str(result.get("type")) not in NO_AREA:
             raise ImportRefused(
-                f"it has a region of the kind {shown(str(one.get('type')))}, which cannot be read; draw it as a brush"
+                f"it has a region of the kind {shown(str(result.get('type')))}, which cannot be read; "
+                "draw it as a brush"
             )
     regions = [(*region, True) for region in _regions(results)]
     if not regions:
         raise ImportRefused("no region with a class was marked in it")
-    hw = _hw([one for one, *_ in regions])
+    hw = _hw([region_result for region_result, *_ in regions])
     marks = Marks(name, hw, classes)
     if others:
         marks.notes.add("others annotated it too: what only they marked is unknown")
         regions = [*((*region, False) for region in _regions(others)), *regions]
-    for one, kind, labels, counts in regions:
-        what = f"{kind} {shown(one.get('id'))}"
-        place = IGNORE
+    for result, kind, labels, counts in regions:
+        what = f"{kind} {shown(result.get('id'))}"
+        class_index = IGNORE
         if counts:
-            place = marks.place_of(labels[0] if labels else None, f"the label of {what}")
+            class_index = marks.class_index_of(labels[0] if labels else None, f"the label of {what}")
         if counts and len(labels) > 1:
             marks.notes.add(f"{what} has the labels {', '.join(map(repr, labels))}: only the first is taken")
-        value = mapping(one.get("value"), what)
+        value = mapping(result.get("value"), what)
         with marks.dropping():
             if kind == "keypoint":
                 x, y = (_share(value, key, size, what) for key, size in (("x", hw[1]), ("y", hw[0])))
-                marks.add_point(min(x, hw[1]), min(y, hw[0]), place, what)
+                marks.add_point(min(x, hw[1]), min(y, hw[0]), class_index, what)
             else:
-                marks.add(_shape(kind, value, place, hw, what))
+                marks.add(_shape(kind, value, class_index, hw, what))
     return marks.image()
 
 
 def _hw(results: list[Result]) -> tuple[int, int]:
     """The size that all regions claim. Raises ImportRefused: one claims none, or another; or the image was turned."""
     sizes = set()
-    for one in results:
-        what = f"{_kind(one)} {shown(one.get('id'))}"
-        sizes.add(claimed_hw(one.get("original_height"), one.get("original_width"), what))
-        if one.get("image_rotation"):
-            raise ImportRefused(f"{what} was drawn on the image turned by {one['image_rotation']} degrees")
+    for result in results:
+        what = f"{_kind(result)} {shown(result.get('id'))}"
+        sizes.add(claimed_hw(result.get("original_height"), result.get("original_width"), what))
+        if result.get("image_rotation"):
+            raise ImportRefused(f"{what} was drawn on the image turned by {result['image_rotation']} degrees")
         if None in sizes or len(sizes) > 1:
             raise ImportRefused(f"{what} says nothing about the size of its image, or something else than the others")
     return next(hw for hw in sizes if hw is not None)
 
 
-def _shape(kind: str, value: Mapping[str, Any], place: int, hw: tuple[int, int], what: str) -> Shape:
+def _shape(kind: str, value: Mapping[str, Any], class_index: int, hw: tuple[int, int], what: str) -> Shape:
     height, width = hw
     if kind == "brush":
         if value.get("format") != "rle":
             raise ImportRefused(f"{what} is in the format {shown(value.get('format'))}, wanted 'rle'")
         code = listing(value.get("rle"), f"the rle of {what}")
-        return Stamp(place, 0, 0, hw, partial(decode_brush, code, hw, place=what), what)
+        return Stamp(class_index, 0, 0, hw, partial(decode_brush, code, hw, what=what), what)
     if kind == "polygon":
         pairs = [listing(pair, f"a point of {what}") for pair in listing(value.get("points"), f"the points of {what}")]
         if any(len(pair) != 2 for pair in pairs):
             raise ImportRefused(f"the points of {what} are no pairs")
-        shares = [number(one, f"a point of {what}") for pair in pairs for one in pair]
-        return polygon(place, [share * hw[1 - spot % 2] / 100 for spot, share in enumerate(shares)], what)
+        shares = [number(coordinate, f"a point of {what}") for pair in pairs for coordinate in pair]
+        return polygon(class_index, [share * hw[1 - spot % 2] / 100 for spot, share in enumerate(shares)], what)
     x, y = _share(value, "x", width, what), _share(value, "y", height, what)
     degrees = number(value.get("rotation", 0), f"rotation of {what}")
     if kind == "ellipse":
         radii = (_share(value, "radiusX", width, what), _share(value, "radiusY", height, what))
         if min(radii) < 0:
             raise ImportRefused(f"{what} has a negative size")
-        return Ellipse(place, x, y, *radii, degrees, what)
+        return Ellipse(class_index, x, y, *radii, degrees, what)
     right, bottom = x + _share(value, "width", width, what), y + _share(value, "height", height, what)
-    return turned(box(place, x, y, right, bottom, what), degrees, about=(x, y))
+    return turned(box(class_index, x, y, right, bottom, what), degrees, about=(x, y))
 
 
 def _share(value: Mapping[str, Any], key: str, size: int, what: str) -> float:
@@ -303,7 +311,7 @@ class LabelStudio:
     has_pictures: bool = False
 
     def of_image(self, image: ExportedImage) -> Iterator[WholeFile | Line]:
-        """The task, and the picture it shows."""
+        """The task of the image, and the picture it shows where that is written too."""
         address = f"{self.prefix}{quote(image.name) if self.prefix else image.name}"
         if self.prefix == EMBEDDED:
             ending, picture = shown_picture(image)
@@ -314,12 +322,14 @@ class LabelStudio:
             address = f"{self.prefix}{quote(image.place + ending)}"
             yield WholeFile(f"label_studio/{PICTURES}{image.place}{ending}", picture)
         data = {"image": address, **({"split": image.split} if image.split else {})}
-        result = [self._result(image, region, place) for place, region in enumerate(image.regions, start=1)]
+        result = [
+            self._result(image, region, region_number) for region_number, region in enumerate(image.regions, start=1)
+        ]
         task = {"id": image.number, "data": data, "annotations": [{"id": image.number, "result": result}]}
         yield Line("label-studio", json.dumps(task, ensure_ascii=False, separators=(",", ":")).encode())
 
     def of_all(self) -> Iterator[Assembly]:
-        """The tasks, and the interface."""
+        """The files tasks.json and interface.xml."""
         yield Assembly("label_studio/tasks.json", (b"[\n", Spooled("label-studio", b","), b"]\n"))
         labels = "".join(
             f"    <Label value={quoteattr(label.name)} background={quoteattr(label.colour)}/>\n"
@@ -331,9 +341,9 @@ class LabelStudio:
         )
         yield Assembly("label_studio/interface.xml", (interface.encode(),))
 
-    def _result(self, image: ExportedImage, region: Region, place: int) -> dict[str, Any]:
+    def _result(self, image: ExportedImage, region: Region, region_number: int) -> dict[str, Any]:
         return {
-            "id": f"{image.number}-{place}",
+            "id": f"{image.number}-{region_number}",
             "type": "brushlabels",
             "from_name": FROM_NAME,
             "to_name": TO_NAME,
@@ -392,17 +402,17 @@ def brush_rle(row_runs: NDArray[np.int64]) -> NDArray[np.uint8]:
     if total >= 1 << 32:
         raise ExportFailed(f"Label Studio's brush masks end at {(1 << 32) // CHANNELS} pixels: choose another format")
     head = [(total, 32), (WORD_BITS - 1, 5), *((bits - 1, 4) for bits in SIZE_BITS)]
-    bits = [_bits(number, width) for number, width in head]
+    bits = [_bits(field, width) for field, width in head]
     which = np.searchsorted([1 << width for width in SIZE_BITS], split)
     for length, value, size in zip(split.tolist(), values.tolist(), which.tolist(), strict=True):
         width = 1 + 2 + SIZE_BITS[size] + WORD_BITS
-        number = (((1 << 2 | size) << SIZE_BITS[size] | (length - 1)) << WORD_BITS) | value
-        bits.append(_bits(number, width))
+        run_code = (((1 << 2 | size) << SIZE_BITS[size] | (length - 1)) << WORD_BITS) | value
+        bits.append(_bits(run_code, width))
     return np.packbits(np.frombuffer("".join(bits).encode(), np.uint8) - ord("0"))
 
 
-def _bits(number: int, width: int) -> str:
-    return f"{number:0{width}b}"
+def _bits(value: int, width: int) -> str:
+    return f"{value:0{width}b}"
 
 
 FORMATS = (

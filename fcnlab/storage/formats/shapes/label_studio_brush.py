@@ -34,19 +34,19 @@ def encode_brush(is_painted: NDArray[np.bool_]) -> list[int]:
         while length > 0:
             count = min(length, LONGEST) - 1
             length -= LONGEST
-            choice = next(number for number, bits in enumerate(COUNT_BITS) if count < 1 << bits)
+            choice = next(index for index, bits in enumerate(COUNT_BITS) if count < 1 << bits)
             parts.append(f"1{choice:02b}{count:0{COUNT_BITS[choice]}b}{value}")
     bits = np.frombuffer("".join(parts).encode(), np.uint8) - ord("0")
     return np.packbits(bits).tolist()
 
 
-def decode_brush(code: Sequence[int], hw: tuple[int, int], *, place: str) -> NDArray[np.bool_]:
+def decode_brush(code: Sequence[int], hw: tuple[int, int], *, what: str) -> NDArray[np.bool_]:
     """Painted pixels (H, W) bool of a code.
 
     Args:
         code: bytes, 0 to 255.
         hw: of the image.
-        place: where the code stands, for messages.
+        what: where the code stands, for messages.
 
     Raises:
         ImportRefused: it is no such code, ends early, or is of an image of another size.
@@ -57,7 +57,7 @@ def decode_brush(code: Sequence[int], hw: tuple[int, int], *, place: str) -> NDA
         total, width = stream.number(32), stream.number(5) + 1
         if total != wanted:
             raise ImportRefused(
-                f"{place}: a brush of {total // CHANNELS} pixels does not fit an image of {hw[1]} x {hw[0]}: export "
+                f"{what}: a brush of {total // CHANNELS} pixels does not fit an image of {hw[1]} x {hw[0]}: export "
                 "the labels again, with the image they belong to"
             )
         sizes = [stream.number(4) + 1 for _ in range(4)]
@@ -71,7 +71,7 @@ def decode_brush(code: Sequence[int], hw: tuple[int, int], *, place: str) -> NDA
             values[at:end] = stream.number(width) & 255 if is_run else [stream.number(width) for _ in range(at, end)]
             at = end
     except (ValueError, TypeError, OverflowError) as failure:
-        raise ImportRefused(f"{place}: the brush is damaged ({failure}): export the labels again") from failure
+        raise ImportRefused(f"{what}: the brush is damaged ({failure}): export the labels again") from failure
     return np.asarray(values.reshape(*hw, CHANNELS)[..., -1] > 0)
 
 
@@ -87,6 +87,6 @@ class _Bits:
         end = self._at + count
         if end > len(self._text):
             raise ValueError("it ends early")
-        found = int(self._text[self._at : end], 2)
+        value = int(self._text[self._at : end], 2)
         self._at = end
-        return found
+        return value

@@ -85,14 +85,14 @@ def read_labelme(path: Path, options: ReadOptions) -> LabelSource:
 
 def _names(files: list[Path]) -> list[str]:
     """Names of all classes, in the order of the alphabet."""
-    found: set[str] = set()
+    names: set[str] = set()
     for file in files:
         try:
             shapes = listing(mapping(read_json(file), file.name).get("shapes"), "'shapes'")
         except ImportRefused:  # named when its turn comes
             continue
-        found |= {name_in(one.get("label")) for one in shapes if isinstance(one, dict)} - {"", UNKNOWN}
-    return sorted(found)
+        names |= {name_in(shape.get("label")) for shape in shapes if isinstance(shape, dict)} - {"", UNKNOWN}
+    return sorted(names)
 
 
 def _image(file: Path, classes: ShapeClasses) -> LabelledImage:
@@ -101,46 +101,46 @@ def _image(file: Path, classes: ShapeClasses) -> LabelledImage:
     hw = claimed_hw(content.get("imageHeight"), content.get("imageWidth"), file.name)
     named = content.get("imagePath")
     marks = Marks(text(named, f"imagePath of {file.name}") if named else file.stem, hw, classes)
-    for place, one in enumerate(listed):
-        what = f"shapes[{place}] of {file.name}"
+    for index, listed_shape in enumerate(listed):
+        what = f"shapes[{index}] of {file.name}"
         with marks.dropping():
-            _take(mapping(one, what), what, marks)
+            _take(mapping(listed_shape, what), what, marks)
     return marks.image()
 
 
-def _take(one: dict[str, Any], what: str, marks: Marks) -> None:
+def _take(shape: dict[str, Any], what: str, marks: Marks) -> None:
     """Add what one shape says to the marks. Raises NoArea."""
-    label, kind = one.get("label"), one.get("shape_type") or "polygon"
+    label, kind = shape.get("label"), shape.get("shape_type") or "polygon"
     is_ignored = name_in(label) == UNKNOWN
-    place = IGNORE if is_ignored else marks.place_of(label, f"the label of {what}")
-    corners = [_position(pair, what) for pair in listing(one.get("points"), f"the points of {what}")]
+    class_index = IGNORE if is_ignored else marks.class_index_of(label, f"the label of {what}")
+    corners = [_position(pair, what) for pair in listing(shape.get("points"), f"the points of {what}")]
     if kind in POSITIONS:
         for x, y in corners:
-            marks.add_point(x, y, place, what)
+            marks.add_point(x, y, class_index, what)
     elif kind in LINES:
-        marks.add_line(corners, place, what)
+        marks.add_line(corners, class_index, what)
     elif kind in POLYGONS:
-        marks.add(polygon(place, [value for pair in corners for value in pair], what), says_unknown=is_ignored)
+        marks.add(polygon(class_index, [value for pair in corners for value in pair], what), says_unknown=is_ignored)
     elif kind == "rectangle" and len(corners) == 4:
-        marks.add(hull(place, corners, what), says_unknown=is_ignored)
+        marks.add(hull(class_index, corners, what), says_unknown=is_ignored)
     elif kind in ("rectangle", "circle", "mask"):
-        marks.add(_between(kind, place, _two(corners, what), one, what), says_unknown=is_ignored)
+        marks.add(_between(kind, class_index, _two(corners, what), shape, what), says_unknown=is_ignored)
     else:
         marks.unread(what, f"is of the kind {shown(kind)}, which is not known")
 
 
-def _between(kind: str, place: int, corners: Corners, one: dict[str, Any], what: str) -> Shape:
+def _between(kind: str, class_index: int, corners: Corners, shape: dict[str, Any], what: str) -> Shape:
     """What two positions describe."""
     (x0, y0), (x1, y1) = corners
     if kind == "circle":
         radius = float(np.hypot(x1 - x0, y1 - y0))
-        return Ellipse(place, x0, y0, radius, radius, what=what)
+        return Ellipse(class_index, x0, y0, radius, radius, what=what)
     if kind == "rectangle":
-        return box(place, min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1), what)
+        return box(class_index, min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1), what)
     top, left = round(min(y0, y1)), round(min(x0, x1))
     hw = (round(max(y0, y1)) - top + 1, round(max(x0, x1)) - left + 1)
-    packed = text(one.get("mask"), f"the mask of {what}")
-    return Stamp(place, top, left, hw, partial(_png, packed, hw, what), what)
+    packed = text(shape.get("mask"), f"the mask of {what}")
+    return Stamp(class_index, top, left, hw, partial(_png, packed, hw, what), what)
 
 
 def _png(packed: str, wanted_hw: tuple[int, int], what: str) -> NDArray[np.bool_]:
@@ -185,7 +185,7 @@ class LabelMe(PerImageWriter):
     subject: Subject
 
     def of_image(self, image: ExportedImage) -> Iterator[WholeFile]:
-        """One file."""
+        """The regions of the image as a LabelMe file."""
         content: dict[str, Any] = {
             "version": VERSION,
             "flags": {},

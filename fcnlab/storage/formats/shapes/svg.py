@@ -17,7 +17,7 @@ class Svg(PerImageWriter):
     subject: Subject
 
     def of_image(self, image: ExportedImage) -> Iterator[WholeFile]:
-        """One drawing."""
+        """The regions of the image as an SVG file."""
         lines = [
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{image.width}" height="{image.height}" '
             f'viewBox="0 0 {image.width} {image.height}">',

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from fcnlab.domain.project import IGNORE, ClassLabel
 from fcnlab.errors import ImportRefused
 from fcnlab.storage.formats.format import SHAPES, FileClue, FolderClue, Format
-from fcnlab.storage.formats.masks.colour_masks import places_of_colours
-from fcnlab.storage.formats.masks.index_masks import index_png, sized, stored_places
+from fcnlab.storage.formats.masks.colour_masks import indices_of_colours
+from fcnlab.storage.formats.masks.index_masks import index_png, sized, stored_indices
 from fcnlab.storage.formats.reading.label_tables import find_table, read_table, refuse_unread_table
 from fcnlab.storage.formats.reading.labelled import FileClass, LabelledImage, LabelSource, UnreadLabels
 from fcnlab.storage.formats.reading.mask_files import (
@@ -64,7 +64,7 @@ def read_voc(path: Path, options: ReadOptions) -> LabelSource:
     Raises:
         ImportRefused: neither masks nor boxes.
     """
-    masks = [one for one in files_below(path, (".png",)) if MASKS & {*one.parts}] if path.is_dir() else []
+    masks = [file for file in files_below(path, (".png",)) if MASKS & {*file.parts}] if path.is_dir() else []
     if masks:
         return _masks(masks, path, options)
     files = files_below(path, (".xml",)) if path.is_dir() else [path]
@@ -83,7 +83,9 @@ def _masks(files: list[Path], root: Path, options: ReadOptions) -> LabelSource:
         notes = (f"no table names the values in {folder.name}: they are taken for the classes of the VOC challenges",)
     else:
         named = dict(sorted(read_table(table).by_value.items()))
-    colours = {one.colour: place for place, one in enumerate(named.values()) if one.colour}
+    colours = {
+        file_class.colour: class_index for class_index, file_class in enumerate(named.values()) if file_class.colour
+    }
     colours.setdefault(BORDER, IGNORE)
 
     def read() -> Iterator[LabelledImage | UnreadLabels]:
@@ -100,12 +102,14 @@ def _masks(files: list[Path], root: Path, options: ReadOptions) -> LabelSource:
 def _mask(
     hw: tuple[int, int], *, file: Path, named: Mapping[int, FileClass], colours: Mapping[str, int]
 ) -> NDArray[np.uint8]:
-    palette = dict(enumerate("#{:02x}{:02x}{:02x}".format(*one) for one in mask_header(file).palette))
-    is_coloured = any(one.colour and palette.get(value) != one.colour for value, one in named.items())
+    palette = dict(enumerate("#{:02x}{:02x}{:02x}".format(*colour) for colour in mask_header(file).palette))
+    is_coloured = any(
+        file_class.colour and palette.get(value) != file_class.colour for value, file_class in named.items()
+    )
     if is_coloured and (palette or not _is_grey(file)):
-        return sized(places_of_colours(mask_colours(file), colours, file.name, strange="refuse"), hw, file)
-    places = {value: place for place, value in enumerate(named)}
-    return sized(stored_places(file, places, tabled=named), hw, file)
+        return sized(indices_of_colours(mask_colours(file), colours, file.name, strange="refuse"), hw, file)
+    class_indices = {value: class_index for class_index, value in enumerate(named)}
+    return sized(stored_indices(file, class_indices, tabled=named), hw, file)
 
 
 def _is_grey(file: Path) -> bool:
@@ -120,7 +124,7 @@ def _objects(files: list[Path], options: ReadOptions) -> LabelSource:
     names: set[str] = set()
     for file in files:
         try:
-            names |= {one.findtext("name", "").strip() for one in _root(file).iter("object")}
+            names |= {element.findtext("name", "").strip() for element in _root(file).iter("object")}
         except ImportRefused:  # named when its turn comes
             continue
     classes = shape_classes([FileClass(name) for name in sorted(names) if name], rest=options.rest)
@@ -136,62 +140,65 @@ def _objects(files: list[Path], options: ReadOptions) -> LabelSource:
 
 
 def _root(file: Path) -> Element:
-    found = next(xml_elements(file, frozenset({"annotation"})), None)
-    if found is None:
+    annotation = next(xml_elements(file, frozenset({"annotation"})), None)
+    if annotation is None:
         raise ImportRefused(f"{file.name} holds no annotation of Pascal VOC")
-    return found
+    return annotation
 
 
 def _image_of_objects(file: Path, classes: ShapeClasses) -> LabelledImage:
     root = _root(file)
     name = root.findtext("filename", "").strip() or file.stem
     marks = Marks(name, claimed_hw(root.findtext("size/height"), root.findtext("size/width"), name), classes)
-    for count, one in enumerate(root.iter("object"), start=1):
+    for count, element in enumerate(root.iter("object"), start=1):
         what = f"object {count} of {file.name}"
-        place = marks.place_of(one.findtext("name"), f"the name of {what}")
-        for shape in _outlines(one):
+        class_index = marks.class_index_of(element.findtext("name"), f"the name of {what}")
+        for shape in _outlines(element):
             with marks.dropping():
-                marks.add(_shape(shape, one, place, what))
+                marks.add(_shape(shape, element, class_index, what))
     return marks.image()
 
 
-def _outlines(thing: Element) -> list[Element]:
+def _outlines(element: Element) -> list[Element]:
     """The elements that say where an object is: its polygons, else its turned box, else its box."""
     for tag in ("polygon", "robndbox", "bndbox"):
-        found = [one for one in thing.findall(tag) if len(one)]
-        if found:
-            return found
+        outlines = [outline for outline in element.findall(tag) if len(outline)]
+        if outlines:
+            return outlines
     return [Element("bndbox")]  # whose corners are missing then
 
 
-def _shape(outline: Element, thing: Element, place: int, what: str) -> Shape:
+def _shape(outline: Element, element: Element, class_index: int, what: str) -> Shape:
     """A polygon, or a box, turned clockwise where its tool says so: by `angle` in radians, or an attribute in degrees.
 
     All count pixels from 1. Raises ImportRefused, NoArea.
     """
     if outline.tag == "polygon":
-        return polygon(place, _corners(outline, what), what)
+        return polygon(class_index, _corners(outline, what), what)
     if outline.tag == "robndbox":
         x, y, width, height, angle = (
             number(outline.findtext(key), f"{key} of {what}") for key in ("cx", "cy", "w", "h", "angle")
         )
-        flat = box(place, x - width / 2, y - height / 2, x + width / 2, y + height / 2, what)
+        flat = box(class_index, x - width / 2, y - height / 2, x + width / 2, y + height / 2, what)
         return turned(flat, float(np.rad2deg(angle)), about=(x, y))
     x0, y0, x1, y1 = (number(outline.findtext(key), f"{key} of {what}") for key in ("xmin", "ymin", "xmax", "ymax"))
-    named = {one.findtext("name", "").strip(): one.findtext("value") for one in thing.iterfind("attributes/attribute")}
+    named = {
+        attribute.findtext("name", "").strip(): attribute.findtext("value")
+        for attribute in element.iterfind("attributes/attribute")
+    }
     degrees = number(named.get("rotation") or "0", f"rotation of {what}")
-    return turned(box(place, x0 - 1, y0 - 1, x1, y1, what), degrees, about=((x0 - 1 + x1) / 2, (y0 - 1 + y1) / 2))
+    return turned(box(class_index, x0 - 1, y0 - 1, x1, y1, what), degrees, about=((x0 - 1 + x1) / 2, (y0 - 1 + y1) / 2))
 
 
 def _corners(outline: Element, what: str) -> list[float]:
     """x, y, x, y, ... of elements x1, y1, x2, y2, ..., or of points with an x and a y."""
-    points = [one for one in outline if one.find("x") is not None]
+    points = [child for child in outline if child.find("x") is not None]
     if points:
-        written = [one.findtext(key) for one in points for key in "xy"]
+        written = [point.findtext(key) for point in points for key in "xy"]
     else:
-        numbers = sorted({int(one.tag[1:]) for one in outline if re.fullmatch(r"[xy]\d+", one.tag)})
-        written = [outline.findtext(f"{key}{at}") for at in numbers for key in "xy"]
-    return [number(one, f"a corner of {what}") - 1 for one in written]
+        corner_numbers = sorted({int(child.tag[1:]) for child in outline if re.fullmatch(r"[xy]\d+", child.tag)})
+        written = [outline.findtext(f"{key}{at}") for at in corner_numbers for key in "xy"]
+    return [number(coordinate, f"a corner of {what}") - 1 for coordinate in written]
 
 
 NO_BACKGROUND = "_background_:0,0,0::"
@@ -211,13 +218,13 @@ class Voc:
     border: int = 0
 
     def of_image(self, image: ExportedImage) -> Iterator[WholeFile | Line]:
-        """One PNG, and a line in the list of its split."""
+        """The mask of the image as a palette PNG file, and its line in the list of its split."""
         table = np.full(IGNORE + 1, 0 if self.subject.background is not None else IGNORE, np.uint8)
         table[IGNORE] = IGNORE
         palette = np.zeros((IGNORE + 1, 3), np.uint8)
-        for place, label in enumerate(self._labels()):
+        for value, label in enumerate(self._labels()):
             if label is not None:
-                table[label.id], palette[place] = place, rgb(label)
+                table[label.id], palette[value] = value, rgb(label)
         palette[IGNORE] = BORDER_RGB
         values = table[image.mask]
         if self.border:
@@ -226,7 +233,7 @@ class Voc:
         yield Line(f"voc-{image.split}", image.stem.encode())
 
     def of_all(self) -> Iterator[Assembly]:
-        """labelmap.txt, and the lists."""
+        """The file labelmap.txt, and a list of images per part of a split."""
         lines = ["# label:color_rgb:parts:actions", *(_line(label) for label in self._labels())]
         yield Assembly("voc/labelmap.txt", (("\n".join(lines) + "\n").encode(),))
         for split in self.subject.splits or ("",):

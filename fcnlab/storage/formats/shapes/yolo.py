@@ -71,14 +71,14 @@ def read_yolo(path: Path, options: ReadOptions) -> LabelSource:
         )
     by_value = dict(sorted(read_table(table).by_value.items()))
     classes = shape_classes(by_value.values(), rest=options.rest)
-    places = {value: classes.places[one.name] for value, one in by_value.items()}
+    class_indices = {value: classes.class_indices[file_class.name] for value, file_class in by_value.items()}
     n_columns = key_point_columns(folder, table)
 
     def read() -> Iterator[LabelledImage | UnreadLabels]:
         for file in files:
             name = image_name(file, folder)
             try:
-                yield _image(file, name, classes, places, n_columns)
+                yield _image(file, name, classes, class_indices, n_columns)
             except ImportRefused as refusal:
                 yield UnreadLabels(name, str(refusal))
 
@@ -88,7 +88,7 @@ def read_yolo(path: Path, options: ReadOptions) -> LabelSource:
 def label_files(folder: Path) -> list[Path]:
     """The text files in a folder that may hold labels."""
     files = files_below(folder, (".txt",))
-    return [one for one in files if one.name.lower() not in NO_LABELS or begins_with_label(one)]
+    return [file for file in files if file.name.lower() not in NO_LABELS or begins_with_label(file)]
 
 
 def begins_with_label(file: Path) -> bool:
@@ -105,7 +105,7 @@ def begins_with_label(file: Path) -> bool:
 def image_name(file: Path, folder: Path) -> str:
     """The path of the image below the folder, without an ending; `labels` stands where `images` does."""
     parts = file.relative_to(folder).with_suffix("").parts
-    return "/".join(part for place, part in enumerate(parts) if part != FOLDER or place == len(parts) - 1)
+    return "/".join(part for position, part in enumerate(parts) if part != FOLDER or position == len(parts) - 1)
 
 
 def _words(line: str) -> list[str]:
@@ -116,7 +116,9 @@ def _words(line: str) -> list[str]:
     return [word for word in re.split(r"[\s,]+", line.strip()) if word]
 
 
-def _image(file: Path, name: str, classes: ShapeClasses, places: Mapping[int, int], n_columns: int) -> LabelledImage:
+def _image(
+    file: Path, name: str, classes: ShapeClasses, class_indices: Mapping[int, int], n_columns: int
+) -> LabelledImage:
     lines = [
         (f"{file.name}, line {count}", words)
         for count, line in enumerate(read_text(file).splitlines(), start=1)
@@ -127,44 +129,48 @@ def _image(file: Path, name: str, classes: ShapeClasses, places: Mapping[int, in
     marks = Marks(name, None, classes, in_shares=True)
     for what, words in lines:
         value = whole(words[0], f"the class in {what}")
-        if value not in places:
-            marks.notes.add(f"{what} is of class {value}; the table of classes ends at {max(places)}: {UNKNOWN_PIXELS}")
-        numbers = [number(word, f"a coordinate in {what}") for word in words[1:]]
-        strange = next((one for one in numbers[:4] if not LEAST <= one <= MOST), None)
+        if value not in class_indices:
+            marks.notes.add(
+                f"{what} is of class {value}; the table of classes ends at {max(class_indices)}: {UNKNOWN_PIXELS}"
+            )
+        coordinates = [number(word, f"a coordinate in {what}") for word in words[1:]]
+        strange = next((coordinate for coordinate in coordinates[:4] if not LEAST <= coordinate <= MOST), None)
         if strange is not None:
             raise ImportRefused(
                 f"{what} has the coordinate {strange:g}, far outside its image: wanted shares of width and height, "
                 "from 0 to 1"
             )
         with marks.dropping():
-            marks.add(_shape(places.get(value, IGNORE), numbers, words, what, n_columns))
+            marks.add(_shape(class_indices.get(value, IGNORE), coordinates, words, what, n_columns))
     return marks.image()
 
 
-def _shape(place: int, numbers: Sequence[float], words: Sequence[str], what: str, n_columns: int) -> Polygon:
+def _shape(class_index: int, coordinates: Sequence[float], words: Sequence[str], what: str, n_columns: int) -> Polygon:
     """The box or polygon of a line, without what follows it. Raises ImportRefused, NoArea."""
-    count, has_track = len(numbers), re.fullmatch(r"[1-9]\d*", words[-1]) is not None
+    count, has_track = len(coordinates), re.fullmatch(r"[1-9]\d*", words[-1]) is not None
     if n_columns and count not in (4, 4 + n_columns, 5 + n_columns, 6 + n_columns):
         raise ImportRefused(f"{what} has {count} coordinates: wanted 4 for a box, and {n_columns} of key points")
-    is_tracked_box = has_track and (count == 5 or (count == 6 and numbers[-1] >= 2 and 0 <= numbers[4] <= 1))
-    if n_columns or count == 4 or is_tracked_box or _has_visibilities(numbers):
-        x, y, width, height = numbers[:4]
-        return box(place, x - width / 2, y - height / 2, x + width / 2, y + height / 2, what)
-    if count % 2 and count > 6 and has_track and numbers[-1] >= 2:
-        return polygon(place, numbers[:-1], what)
+    is_tracked_box = has_track and (count == 5 or (count == 6 and coordinates[-1] >= 2 and 0 <= coordinates[4] <= 1))
+    if n_columns or count == 4 or is_tracked_box or _has_visibilities(coordinates):
+        x, y, width, height = coordinates[:4]
+        return box(class_index, x - width / 2, y - height / 2, x + width / 2, y + height / 2, what)
+    if count % 2 and count > 6 and has_track and coordinates[-1] >= 2:
+        return polygon(class_index, coordinates[:-1], what)
     if count % 2 or count < 6:
         raise ImportRefused(f"{what} has {count} coordinates: wanted 4 for a box, or 3 pairs and more")
-    strange = next((one for one in numbers if not LEAST <= one <= MOST), None)
+    strange = next((coordinate for coordinate in coordinates if not LEAST <= coordinate <= MOST), None)
     if strange is not None:
         raise ImportRefused(f"{what} has the coordinate {strange:g}, far outside its image")
-    return polygon(place, numbers, what)
+    return polygon(class_index, coordinates, what)
 
 
-def _has_visibilities(numbers: Sequence[float]) -> bool:
+def _has_visibilities(coordinates: Sequence[float]) -> bool:
     """Whether triples x, y and visibility (0, 1 or 2) follow a box, and cannot be corners."""
-    seen = numbers[6::3]
-    is_triples = len(numbers) > 6 and (len(numbers) - 4) % 3 == 0 and all(one in (0, 1, 2) for one in seen)
-    return is_triples and (2 in seen or len(numbers) % 2 == 1)
+    seen = coordinates[6::3]
+    is_triples = (
+        len(coordinates) > 6 and (len(coordinates) - 4) % 3 == 0 and all(visibility in (0, 1, 2) for visibility in seen)
+    )
+    return is_triples and (2 in seen or len(coordinates) % 2 == 1)
 
 
 DIGITS = 7
@@ -179,7 +185,7 @@ def yolo_place(image: ExportedImage) -> str:
     Ultralytics finds labels by the last folder of a path called images, which must be the one above all splits.
     """
     *folders, file = image.place.split("/")
-    return "/".join([*(f"{one}_" if _MISLEADING.fullmatch(one) else one for one in folders), file])
+    return "/".join([*(f"{folder}_" if _MISLEADING.fullmatch(folder) else folder for folder in folders), file])
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,13 +199,15 @@ class Yolo:
     subject: Subject
 
     def of_image(self, image: ExportedImage) -> Iterator[WholeFile]:
-        """One text file."""
-        places = {label.id: place for place, label in enumerate(self.subject.objects())}
+        """The regions of the image as a text file."""
+        class_indices = {label.id: class_index for class_index, label in enumerate(self.subject.objects())}
         lines = []
         for region in image.regions:
             for ring in region.rings:
                 shares = ring[:, ::-1] / (image.width, image.height)
-                lines.append(f"{places[region.class_id]} {' '.join(_short(one) for one in shares.ravel().tolist())}\n")
+                lines.append(
+                    f"{class_indices[region.class_id]} {' '.join(_short(share) for share in shares.ravel().tolist())}\n"
+                )
         yield WholeFile(f"yolo/labels/{yolo_place(image)}.txt", "".join(lines).encode())
 
     def of_all(self) -> Iterator[Assembly]:
@@ -210,7 +218,7 @@ class Yolo:
         splits.setdefault("val", splits["train"])
         lines = [*(f"{split}: {folder}" for split, folder in splits.items()), "names:"]
         names = (label.name for label in self.subject.objects())
-        lines += [f"  {place}: {json.dumps(name, ensure_ascii=False)}" for place, name in enumerate(names)]
+        lines += [f"  {class_index}: {json.dumps(name, ensure_ascii=False)}" for class_index, name in enumerate(names)]
         yield Assembly("yolo/data.yaml", (("\n".join(lines) + "\n").encode(),))
 
 

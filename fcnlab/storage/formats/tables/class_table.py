@@ -17,12 +17,12 @@ class ClassTable:
     folder: str = ""
 
     def of_image(self, image: ExportedImage) -> Iterator[WholeFile]:
-        """Nothing."""
+        """No file: the table is the same for all images."""
         del image
         return iter(())
 
     def of_all(self) -> Iterator[Assembly]:
-        """The table."""
+        """The file classes.json."""
         classes = [{"id": label.id, "name": label.name, "colour": label.colour} for label in self.subject.named()]
         data = json.dumps(classes, ensure_ascii=False, indent=1).encode()
         yield Assembly(f"{self.folder}classes.json", (data, b"\n"))

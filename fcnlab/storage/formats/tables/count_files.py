@@ -74,7 +74,7 @@ class CountFiles:
     def add(self, image: CountedImage) -> None:
         """Write an image to every file asked for."""
         if self._counts is not None:
-            self._counts.write(csv_lines(_count_row(image, one, self._names) for one in image.counts))
+            self._counts.write(csv_lines(_count_row(image, class_count, self._names) for class_count in image.counts))
         if self._objects is not None:
             self._objects.write(csv_lines(_object_rows(image, self._names)))
         if self._keypoints is not None:
@@ -139,9 +139,9 @@ class _Keypoints:
         image_id = next(self._image_ids)
         about = {"id": image_id, "file_name": image.name, "height": image.hw[0], "width": image.hw[1]}
         self._target.write((b"\n" if image_id == 1 else b",\n") + _json(about))
-        for one in image.objects:
+        for found_object in image.objects:
             annotation_id = next(self._annotation_ids)
-            line = _json(_annotation(annotation_id, image_id, self._ids[one.class_id], one, image.hw))
+            line = _json(_annotation(annotation_id, image_id, self._ids[found_object.class_id], found_object, image.hw))
             self._waiting.write((b"\n" if annotation_id == 1 else b",\n") + line)
 
     def finish(self) -> None:
@@ -152,49 +152,64 @@ class _Keypoints:
         self._target.write(b"\n]}\n")
 
 
-def _annotation(number: int, image_id: int, category_id: int, one: FoundObject, hw: tuple[int, int]) -> dict[str, Any]:
-    top, left, height, width = _box(one, hw)
+def _annotation(
+    annotation_id: int, image_id: int, category_id: int, found_object: FoundObject, hw: tuple[int, int]
+) -> dict[str, Any]:
+    top, left, height, width = _box(found_object, hw)
     return {
-        "id": number,
+        "id": annotation_id,
         "image_id": image_id,
         "category_id": category_id,
         "iscrowd": 0,
-        "area": round(one.size or height * width, 2),
+        "area": round(found_object.size or height * width, 2),
         "bbox": [round(value, 2) for value in (left, top, width, height)],
-        "keypoints": [round(one.col, 2), round(one.row, 2), 2],
+        "keypoints": [round(found_object.col, 2), round(found_object.row, 2), 2],
         "num_keypoints": 1,
-        "score": round(one.score, 4),
+        "score": round(found_object.score, 4),
     }
 
 
-def _box(one: FoundObject, hw: tuple[int, int]) -> tuple[float, float, float, float]:
+def _box(found_object: FoundObject, hw: tuple[int, int]) -> tuple[float, float, float, float]:
     """Top, left, height, width of the blob; else of a square of its size round its centre, cut to the image."""
-    if one.box is not None:
-        return one.box
-    half = math.sqrt(max(one.size, 1.0)) / 2
-    top, left = max(0.0, one.row + 0.5 - half), max(0.0, one.col + 0.5 - half)
-    return top, left, min(hw[0], one.row + 0.5 + half) - top, min(hw[1], one.col + 0.5 + half) - left
+    if found_object.box is not None:
+        return found_object.box
+    half = math.sqrt(max(found_object.size, 1.0)) / 2
+    top, left = max(0.0, found_object.row + 0.5 - half), max(0.0, found_object.col + 0.5 - half)
+    return top, left, min(hw[0], found_object.row + 0.5 + half) - top, min(hw[1], found_object.col + 0.5 + half) - left
 
 
-def _count_row(image: CountedImage, one: ClassCount, names: Mapping[int, str]) -> tuple[object, ...]:
-    known = (one.marked,) * 3 if one.is_exact else (_rounded(one.count), _rounded(one.low), _rounded(one.high))
-    name, predicted = names.get(one.class_id, ""), _rounded(image.predicted.get(one.class_id))
+def _count_row(image: CountedImage, class_count: ClassCount, names: Mapping[int, str]) -> tuple[object, ...]:
+    count_and_bounds = (
+        (class_count.marked,) * 3
+        if class_count.is_exact
+        else (_rounded(class_count.count), _rounded(class_count.low), _rounded(class_count.high))
+    )
+    name, predicted = names.get(class_count.class_id, ""), _rounded(image.predicted.get(class_count.class_id))
     learned = "calibrated" if image.is_calibrated and not image.is_seen else _word(image.is_seen)
-    return image.name, one.class_id, name, *known, one.marked, _word(one.is_exact), predicted, learned
+    return (
+        image.name,
+        class_count.class_id,
+        name,
+        *count_and_bounds,
+        class_count.marked,
+        _word(class_count.is_exact),
+        predicted,
+        learned,
+    )
 
 
 def _object_rows(image: CountedImage, names: Mapping[int, str]) -> Iterator[tuple[object, ...]]:
-    for number, one in enumerate(image.objects, start=1):
+    for number, found_object in enumerate(image.objects, start=1):
         yield (
             image.name,
             number,
-            _rounded(one.row),
-            _rounded(one.col),
-            one.class_id,
-            names.get(one.class_id, ""),
-            _rounded(one.size),
-            round(one.score, 4),
-            "marked" if one.is_marked else "predicted",
+            _rounded(found_object.row),
+            _rounded(found_object.col),
+            found_object.class_id,
+            names.get(found_object.class_id, ""),
+            _rounded(found_object.size),
+            round(found_object.score, 4),
+            "marked" if found_object.is_marked else "predicted",
         )
 
 

@@ -56,10 +56,14 @@ class MarkFiles:
         self._files: dict[str, list[Path]] = {}
         self._table: dict[str, list[Any]] | None = None
         if path.is_dir():
-            found = (one for one in sorted(path.rglob("*")) if one.suffix.lower() in SUFFIXES and one.is_file())
-            for one in found:
-                for name in dict.fromkeys((one.relative_to(path).with_suffix("").as_posix(), one.stem)):
-                    self._files.setdefault(name, []).append(one)
+            files = (
+                candidate
+                for candidate in sorted(path.rglob("*"))
+                if candidate.suffix.lower() in SUFFIXES and candidate.is_file()
+            )
+            for file in files:
+                for name in dict.fromkeys((file.relative_to(path).with_suffix("").as_posix(), file.stem)):
+                    self._files.setdefault(name, []).append(file)
             if not self._files:
                 raise ImportRefused(f"{path} holds no point files ({', '.join(SUFFIXES)}): name the folder they are in")
         elif path.is_file():
@@ -84,10 +88,10 @@ class MarkFiles:
         """What says where the marks of an image are: a file below the folder, or a name in the one file."""
         names = _names_of(name)
         if self._table is not None:
-            return next((one for one in names if one in self._table), None)
-        files = next((self._files[one] for one in names if one in self._files), [])
+            return next((candidate for candidate in names if candidate in self._table), None)
+        files = next((self._files[candidate] for candidate in names if candidate in self._files), [])
         if len(files) > 1:
-            listed = ", ".join(one.relative_to(self._path).as_posix() for one in files[:3])
+            listed = ", ".join(file.relative_to(self._path).as_posix() for file in files[:3])
             raise InvalidPoints(
                 f"{listed} may all be the points of {name}: lay the images in folders of the same names, or keep one"
             )
@@ -96,8 +100,8 @@ class MarkFiles:
 
 def _names_of(name: str) -> list[str]:
     path = PurePosixPath(name)
-    found = [name, path.with_suffix("").as_posix(), path.name, path.stem]
-    return list(dict.fromkeys(found))
+    names = [name, path.with_suffix("").as_posix(), path.name, path.stem]
+    return list(dict.fromkeys(names))
 
 
 def _entries(path: Path) -> list[Any]:
@@ -116,15 +120,15 @@ def _table(path: Path) -> dict[str, list[Any]]:
     """The points of a file of all images, by image."""
     if path.suffix.lower() == ".json":
         values = _json(path)
-        if not isinstance(values, Mapping) or not all(isinstance(one, list) for one in values.values()):
+        if not isinstance(values, Mapping) or not all(isinstance(points, list) for points in values.values()):
             raise ImportRefused(f'{path.name} is no table of all images: wanted {{"image": [[x, y], ...], ...}}')
-        return {str(name): list(one) for name, one in values.items()}
-    found: dict[str, list[Any]] = {}
+        return {str(name): list(points) for name, points in values.items()}
+    by_image: dict[str, list[Any]] = {}
     for image, line in _lines(path, needs_image=True):
-        own = found.setdefault(image, [])
+        lines = by_image.setdefault(image, [])
         if line:
-            own.append(line)
-    return found
+            lines.append(line)
+    return by_image
 
 
 def _json(path: Path) -> Any:
@@ -152,22 +156,22 @@ def _lines(path: Path, *, needs_image: bool) -> list[tuple[str, dict[str, str]]]
     if not needs_image and _is_number(header[0]):  # no header: x, y
         header, rows = ["x", "y", "class"], [[], *rows]
     columns = {
-        key: next((header.index(one) for one in names if one in header), -1)
+        key: next((header.index(column) for column in names if column in header), -1)
         for key, names in (("image", IMAGE_COLUMNS), ("x", X_COLUMNS), ("y", Y_COLUMNS), ("class", CLASS_COLUMNS))
     }
     missing = [key for key in ("x", "y", *(["image"] if needs_image else [])) if columns[key] < 0]
     if missing:
         raise InvalidPoints(f"{path.name} has no column {missing[0]!r}: its first line names {', '.join(header)[:100]}")
-    found = []
+    lines = []
     for row in rows[1:]:
         values = {
-            header[place] if key in ("x", "y") else key: text_of_cell(row[place].strip())
-            for key, place in columns.items()
-            if 0 <= place < len(row)
+            header[index] if key in ("x", "y") else key: text_of_cell(row[index].strip())
+            for key, index in columns.items()
+            if 0 <= index < len(row)
         }
         image = values.pop("image", "")
-        found.append((image, values if any(values.values()) else {}))
-    return found
+        lines.append((image, values if any(values.values()) else {}))
+    return lines
 
 
 def _is_number(text: str) -> bool:
@@ -177,24 +181,24 @@ def _is_number(text: str) -> bool:
         return False
 
 
-def _marks(entries: Sequence[Any], place: str) -> tuple[Mark, ...]:
-    return tuple(_mark(entry, f"{place}, point {number}") for number, entry in enumerate(entries, start=1))
+def _marks(entries: Sequence[Any], what: str) -> tuple[Mark, ...]:
+    return tuple(_mark(entry, f"{what}, point {number}") for number, entry in enumerate(entries, start=1))
 
 
-def _mark(entry: Any, place: str) -> Mark:
+def _mark(entry: Any, what: str) -> Mark:
     if isinstance(entry, Mapping):
         (x, right), (y, down) = (
-            next(((entry[one], 0.5 * (one in CENTRED)) for one in names if one in entry), (None, 0.0))
+            next(((entry[column], 0.5 * (column in CENTRED)) for column in names if column in entry), (None, 0.0))
             for names in (X_COLUMNS, Y_COLUMNS)
         )
-        name = next((entry[one] for one in CLASS_COLUMNS if entry.get(one) not in (None, "")), ONE_CLASS)
+        name = next((entry[column] for column in CLASS_COLUMNS if entry.get(column) not in (None, "")), ONE_CLASS)
     elif isinstance(entry, Sequence) and not isinstance(entry, str) and len(entry) in (2, 3):
         x, y, name = (*entry, ONE_CLASS) if len(entry) == 2 else entry
         right = down = 0.0
     else:
-        raise InvalidPoints(f"{place} is {str(entry)[:60]!r}: wanted [x, y]")
+        raise InvalidPoints(f"{what} is {str(entry)[:60]!r}: wanted [x, y]")
     try:
         col, row = float(x), float(y)  # type: ignore[arg-type]
         return Mark(math.floor(row + down), math.floor(col + right), " ".join(name_in(name).split())[:100] or ONE_CLASS)
     except (TypeError, ValueError, OverflowError) as failure:
-        raise InvalidPoints(f"{place} lies at x {str(x)[:30]!r}, y {str(y)[:30]!r}: wanted two numbers") from failure
+        raise InvalidPoints(f"{what} lies at x {str(x)[:30]!r}, y {str(y)[:30]!r}: wanted two numbers") from failure

@@ -24,7 +24,7 @@ class Measurements:
     columns: tuple[str, ...]
 
     def of_image(self, image: ExportedImage) -> Iterator[Line]:
-        """The rows of the image."""
+        """The rows of the image in measurements.csv."""
         rows = [
             (image.name, image.split, number, row[0], self.subject.name_of(region.class_id), *row[1:])
             for number, (region, row) in enumerate(zip(image.regions, image.measures(), strict=True), start=1)
@@ -33,7 +33,7 @@ class Measurements:
             yield Line("measurements", csv_lines(rows)[:-1])
 
     def of_all(self) -> Iterator[Assembly]:
-        """The table."""
+        """The file measurements.csv, with its header."""
         header = csv_lines([("image", "split", "region", self.columns[0], "class", *self.columns[1:])])
         yield Assembly("measurements.csv", (header, Spooled("measurements")))
 

@@ -97,12 +97,12 @@ class PointsTable:
     """points.csv: one line per labelled pixel."""
 
     def of_image(self, image: ExportedImage) -> Iterator[Line]:
-        """The points of the image."""
+        """The rows of the image in points.csv."""
         if image.points:
             yield Line("points-csv", csv_lines(image.points)[:-1])
 
     def of_all(self) -> Iterator[Assembly]:
-        """The table."""
+        """The file points.csv, with its header."""
         yield Assembly("points.csv", (csv_lines([COLUMNS]), Spooled("points-csv")))
 
 
@@ -113,13 +113,13 @@ class PointsJson:
     subject: Subject
 
     def of_image(self, image: ExportedImage) -> Iterator[Line]:
-        """The image with its points."""
+        """The entry of the image in points.json, with its points."""
         points = [dict(zip(COLUMNS[1:], row[1:], strict=True)) for row in image.points]
         about = {"image": image.name, "height": image.height, "width": image.width, "points": points}
         yield Line("points-json", json.dumps(about, ensure_ascii=False).encode())
 
     def of_all(self) -> Iterator[Assembly]:
-        """The document."""
+        """The file points.json, with the classes."""
         classes = [{"id": label.id, "name": label.name, "colour": label.colour} for label in self.subject.classes]
         head = json.dumps({"format": "fcnlab-points", "classes": classes}, ensure_ascii=False).encode()
         yield Assembly("points.json", (head[:-1] + b',\n"images": [\n', Spooled("points-json", b","), b"]}\n"))
@@ -143,9 +143,9 @@ def read_points_table(path: Path, options: ReadOptions) -> LabelSource:
             names.setdefault(name, len(names))
 
     def read() -> Iterator[LabelledImage | UnreadLabels]:
-        for name, own in by_image.items():
+        for name, image_lines in by_image.items():
             try:
-                yield _image(name, own, names, options)
+                yield _image(name, image_lines, names, options)
             except ImportRefused as refusal:
                 yield UnreadLabels(name, str(refusal))
 
@@ -155,11 +155,11 @@ def read_points_table(path: Path, options: ReadOptions) -> LabelSource:
 def _image(name: str, lines: list[PointLine], names: dict[str, int], options: ReadOptions) -> LabelledImage:
     notes, points = Notes(), []
     for line in lines:
-        place = names.get(_class_name(line, options))
-        if place is None:
+        class_index = names.get(_class_name(line, options))
+        if class_index is None:
             notes.add(f"the point in line {line.line} has no class: its pixel is unknown")
         else:
-            points.append(_point(line, place))
+            points.append(_point(line, class_index))
     if not points:
         raise ImportRefused("; ".join(notes.lines[:3]))
     return LabelledImage(text(name, "an image"), None, None, tuple(points), notes)
@@ -167,15 +167,15 @@ def _image(name: str, lines: list[PointLine], names: dict[str, int], options: Re
 
 def _class_name(line: PointLine, options: ReadOptions) -> str:
     """The name of the class; of one that has a number alone, the name that the project gives it."""
-    named, number = line.values.get("class", "").strip(), id_in(line.values.get("class_id", ""))
-    if named or not isinstance(number, int):
-        return named or str(number or "")
-    return options.names.get(number, str(number))
+    named, class_id = line.values.get("class", "").strip(), id_in(line.values.get("class_id", ""))
+    if named or not isinstance(class_id, int):
+        return named or str(class_id or "")
+    return options.names.get(class_id, str(class_id))
 
 
-def _point(line: PointLine, place: int) -> FilePoint:
+def _point(line: PointLine, class_index: int) -> FilePoint:
     row, col = (whole(line.values[key], f"{key} in line {line.line}") for key in ("row", "col"))
-    return FilePoint(row, col, place)
+    return FilePoint(row, col, class_index)
 
 
 def _find_table(folder: Path) -> Path | None:
