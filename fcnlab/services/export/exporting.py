@@ -72,44 +72,46 @@ def export_project(
             yield ExportProgress("learning", done, total, name)
     for done, total, name in keeping(lab, run, waiting):
         yield ExportProgress("keeping", done, total, name)
-    moment, source = snapshot(lab, run, project_id=project_id, with_masks=predicts)
-    images = _wanted(moment, spec)
-    _refuse_empty(moment, source, images)
+    project_snapshot, source = snapshot(lab, run, project_id=project_id, with_masks=predicts)
+    images = _wanted(project_snapshot, spec)
+    _refuse_empty(project_snapshot, source, images)
     splitter = Splitter(lab, images, spec.split)
-    for number, image in enumerate(splitter, start=1):
-        yield ExportProgress("splitting", number, len(images), image.name)
-    writer = ProjectWriter(lab, run, moment, source, spec, images, splitter.parts())
+    for done, image in enumerate(splitter, start=1):
+        yield ExportProgress("splitting", done, len(images), image.name)
+    writer = ProjectWriter(lab, run, project_snapshot, source, spec, images, splitter.parts())
     with open_target(to, fingerprint=writer.fingerprint()) as target, closing(writer.write(target)) as steps:
         yield from steps
     yield replace(writer.progress, phase="finished")
 
 
-def _wanted(moment: ProjectSnapshot, spec: ExportSpec) -> list[ImageInfo]:
+def _wanted(project_snapshot: ProjectSnapshot, spec: ExportSpec) -> list[ImageInfo]:
     """The images that the spec asks for.
 
     Raises:
         ExportFailed: there are none, or it names a class that the project does not have.
     """
-    name = moment.project.name
-    unknown = set(spec.class_ids or ()) - moment.project.class_ids()
+    name = project_snapshot.project.name
+    unknown = set(spec.class_ids or ()) - project_snapshot.project.class_ids()
     if unknown:
-        known = ", ".join(f"{label.name} ({label.id})" for label in moment.project.classes)
-        raise ExportFailed(f"project {name!r} has no class {min(unknown)}; it has {known}")
-    if not moment.images:
+        class_names = ", ".join(f"{label.name} ({label.id})" for label in project_snapshot.project.classes)
+        raise ExportFailed(f"project {name!r} has no class {min(unknown)}; it has {class_names}")
+    if not project_snapshot.images:
         raise ExportFailed(f"project {name!r} has no images: import some first")
-    images = [image for image in moment.images if not spec.done_only or image.state is ImageState.DONE]
+    images = [image for image in project_snapshot.images if not spec.done_only or image.state is ImageState.DONE]
     if not images:
         raise ExportFailed(f"no image of project {name!r} is marked done: mark one, or export the others too")
-    clicked = {stored.image_id for stored in moment.points}
+    clicked = {stored.image_id for stored in project_snapshot.points}
     images = [image for image in images if not spec.with_points or image.id in clicked]
     if not images:
         raise ExportFailed(f"no such image of project {name!r} has points: click some, or export the others too")
     return images
 
 
-def _refuse_empty(moment: ProjectSnapshot, source: MaskSource | None, images: list[ImageInfo]) -> None:
-    if source is None and not any(image.id in moment.masks for image in images):
-        raise ExportFailed(f"no mask of project {moment.project.name!r} can be exported, since {NOTHING_LEARNED}")
+def _refuse_empty(project_snapshot: ProjectSnapshot, source: MaskSource | None, images: list[ImageInfo]) -> None:
+    if source is None and not any(image.id in project_snapshot.masks for image in images):
+        raise ExportFailed(
+            f"no mask of project {project_snapshot.project.name!r} can be exported, since {NOTHING_LEARNED}"
+        )
 
 
 PREVIEW_SIDE = 900
@@ -128,9 +130,9 @@ def preview_image(lab: Lab, *, project_id: int) -> ImageInfo | None:
     """The image worth showing: a done one, else one somebody labels, else the first; None in an empty project."""
     with reading(lab.sessions) as session:
         for state in (ImageState.DONE, ImageState.IN_PROGRESS, ImageState.NEW):
-            found = repository_images.images(session, project_id=project_id, state=state, count=1)
-            if found:
-                return found[0]
+            images = repository_images.images(session, project_id=project_id, state=state, count=1)
+            if images:
+                return images[0]
     return None
 
 

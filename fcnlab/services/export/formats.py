@@ -122,7 +122,7 @@ def writers_with_table(spec: ExportSpec, subject: Subject, *, has_pictures: bool
 
 
 def kept_classes(labels: Iterable[ClassLabel], spec: ExportSpec, background: int | None) -> tuple[ClassLabel, ...]:
-    """The classes that stay."""
+    """The classes that the spec keeps."""
     kept = spec.kept(background)
     return tuple(label for label in labels if kept is None or label.id in kept)
 

@@ -45,7 +45,7 @@ class ExportJobs:
 
     def __init__(self, lab: Lab, jobs: Jobs) -> None:
         self._lab, self._jobs = lab, jobs
-        self._known: LRUCache[str, ExportJob] = LRUCache(JOBS_KEPT)
+        self._exports: LRUCache[str, ExportJob] = LRUCache(JOBS_KEPT)
         self._lock, self._turn = threading.Lock(), threading.Lock()
 
     def start(self, project_id: int, spec: ExportSpec) -> ExportJob:
@@ -59,10 +59,10 @@ class ExportJobs:
     def job(self, job_id: str) -> ExportJob:
         """How far an export is. Raises UnknownExport: nobody here knows it."""
         with self._lock:
-            found = self._known.get(job_id)
-        if found is None:
+            job = self._exports.get(job_id)
+        if job is None:
             raise UnknownExport(f"there is no export {job_id!r}; start one with POST")
-        return found
+        return job
 
     def _run(self, job: ExportJob, spec: ExportSpec, name: str) -> None:
         def run(work: Callable[[ProjectLearner], Result], /) -> Result:
@@ -86,4 +86,4 @@ class ExportJobs:
 
     def _keep(self, job: ExportJob) -> None:
         with self._lock:
-            self._known[job.id] = job
+            self._exports[job.id] = job

@@ -36,23 +36,23 @@ CONVENTIONS = {
 }
 
 
-def manifest_of(moment: ProjectSnapshot, spec: ExportSpec) -> dict[str, Any]:
+def manifest_of(snapshot: ProjectSnapshot, spec: ExportSpec) -> dict[str, Any]:
     """All of the manifest that is known before the first image is written."""
-    project = moment.project
-    labels = (*project.classes, *moment.removed)
+    project = snapshot.project
+    labels = (*project.classes, *snapshot.removed)
     in_files = {label.id: label.colour for label in recoloured(labels)}
-    removed = {label.id for label in moment.removed}
+    removed = {label.id for label in snapshot.removed}
     options = spec_values(spec)
     return {
         "project": project.name,
         "learner": project.learner.to_dict(),
-        "model": _named(moment.model),
-        "point_set": moment.point_set_hash,
-        "not_learned_from": [{"image": name, "reason": why} for name, why in sorted(moment.left_out.items())],
+        "model": _named(snapshot.model),
+        "point_set": snapshot.point_set_hash,
+        "not_learned_from": [{"image": name, "reason": why} for name, why in sorted(snapshot.left_out.items())],
         "formats": options.pop("formats"),
         "options": options,
         "background": project.background,
-        **({"is_first_guess": True} if moment.is_first_guess else {}),
+        **({"is_first_guess": True} if snapshot.is_first_guess else {}),
         "classes": [
             {"id": label.id, "name": label.name, "colour": in_files[label.id], "removed": label.id in removed}
             | ({} if in_files[label.id] == label.colour else {"colour_in_project": label.colour})

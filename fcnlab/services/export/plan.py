@@ -70,13 +70,13 @@ class Splitter:
 
     def __init__(self, lab: Lab, images: Sequence[ImageInfo], spec: SplitSpec | None) -> None:
         self._lab, self._images, self._spec = lab, images, spec
-        self._looks: list[NDArray[np.float32]] = []
+        self._descriptors: list[NDArray[np.float32]] = []
 
     def __iter__(self) -> Iterator[ImageInfo]:
         """Each image that had to be looked at; one that cannot be read looks like no other."""
         if self._spec is not None and self._spec.by == "look":
             for image in self._images:
-                self._looks.append(self._look(image))
+                self._descriptors.append(self._descriptor(image))
                 yield image
 
     def parts(self) -> dict[int, str]:
@@ -84,10 +84,13 @@ class Splitter:
         if self._spec is None:
             return {}
         rng = np.random.default_rng(self._spec.seed)
-        places = shared_out(self._groups(self._spec), shares=self._spec.shares, rng=rng)
-        return {image.id: SPLIT_NAMES[place] for image, place in zip(self._images, places.tolist(), strict=True)}
+        part_indices = shared_out(self._groups(self._spec), shares=self._spec.shares, rng=rng)
+        return {
+            image.id: SPLIT_NAMES[part_index]
+            for image, part_index in zip(self._images, part_indices.tolist(), strict=True)
+        }
 
-    def _look(self, image: ImageInfo) -> NDArray[np.float32]:
+    def _descriptor(self, image: ImageInfo) -> NDArray[np.float32]:
         try:
             return thumbnail_descriptor(self._lab, image)
         except (FcnlabError, OSError):  # the export names it when its turn comes
@@ -95,11 +98,11 @@ class Splitter:
 
     def _groups(self, spec: SplitSpec) -> list[list[int]]:
         if spec.by == "look":
-            return groups_alike(self._looks)
-        found: dict[str, list[int]] = {}
-        for number, image in enumerate(self._images):
-            found.setdefault(image.name.rpartition("/")[0] if spec.by == "folder" else image.name, []).append(number)
-        return list(found.values())
+            return groups_alike(self._descriptors)
+        groups: dict[str, list[int]] = {}
+        for index, image in enumerate(self._images):
+            groups.setdefault(image.name.rpartition("/")[0] if spec.by == "folder" else image.name, []).append(index)
+        return list(groups.values())
 
 
 ATTEMPTS = 20
@@ -221,9 +224,9 @@ def learning(run: Runner, *, also_unused: bool = False) -> Iterator[tuple[int, i
         return learner.untaught() if learner.record is None or also_unused else []
 
     waiting = run(refreshed)
-    for number, image in enumerate(waiting, start=1):
+    for done, image in enumerate(waiting, start=1):
         run(partial(_learn_or_leave, image=image))
-        yield number, len(waiting), image.name
+        yield done, len(waiting), image.name
 
 
 def lacking(lab: Lab, *, project_id: int) -> list[ImageInfo]:
@@ -240,15 +243,15 @@ def lacking(lab: Lab, *, project_id: int) -> list[ImageInfo]:
 
 def keeping(lab: Lab, run: Runner, waiting: Sequence[ImageInfo]) -> Iterator[tuple[int, int, str]]:
     """Make the masks that done images lack, one per step: number, count and name of each."""
-    for number, image in enumerate(waiting, start=1):
+    for done, image in enumerate(waiting, start=1):
         run(partial(_keep_or_leave, lab=lab, image=image))
-        yield number, len(waiting), image.name
+        yield done, len(waiting), image.name
 
 
 def snapshot(lab: Lab, run: Runner, *, project_id: int, with_masks: bool) -> tuple[ProjectSnapshot, MaskSource | None]:
     """The project at one moment, and what makes its masks from exactly its points; None when nothing can.
 
-    Of labelled images that can never be read the moment says so, and its hash leaves their points out.
+    Of labelled images that can never be read the snapshot says so, and its hash leaves their points out.
 
     Raises:
         UnknownProject: no such project.
@@ -260,8 +263,8 @@ def snapshot(lab: Lab, run: Runner, *, project_id: int, with_masks: bool) -> tup
 
     def taken(learner: ProjectLearner) -> tuple[ProjectSnapshot, MaskSource | None] | None:
         learner.refresh()
-        moment = snapshot_of(lab, project_id=project_id)
-        if learner.read_at != moment.revision or learner.project != moment.project:
+        project_snapshot = snapshot_of(lab, project_id=project_id)
+        if learner.read_at != project_snapshot.revision or learner.project != project_snapshot.project:
             return None
         if learner.record is None:
             for image in learner.untaught():
@@ -273,18 +276,18 @@ def snapshot(lab: Lab, run: Runner, *, project_id: int, with_masks: bool) -> tup
             source = None
         missing = learner.left_out() if learner.record is None else {}
         if not missing:
-            return moment, source
+            return project_snapshot, source
         with reading(lab.sessions) as session:
-            if project_revision(session, project_id=project_id) != moment.revision:
+            if project_revision(session, project_id=project_id) != project_snapshot.revision:
                 return None
             points = repository_points.point_set_hash(session, project_id=project_id, without=missing)
-        names = {image.name: missing[image.id] for image in moment.images if image.id in missing}
-        return replace(moment, point_set_hash=points, left_out=names), source
+        names = {image.name: missing[image.id] for image in project_snapshot.images if image.id in missing}
+        return replace(project_snapshot, point_set_hash=points, left_out=names), source
 
     for _ in range(ATTEMPTS):
-        found: Any = run(taken)
-        if found is not None:
-            return found  # type: ignore[no-any-return]
+        snapshot_and_source: Any = run(taken)
+        if snapshot_and_source is not None:
+            return snapshot_and_source  # type: ignore[no-any-return]
     raise ExportFailed("points keep arriving while the export starts; try again in a moment")
 
 

@@ -162,7 +162,7 @@ def plain_writer(to: Path, writers: Sequence[FormatWriter]) -> Iterator[DatasetW
     if not is_zip:
         refuse_file_name(to)
     folder = to.parent if is_zip else to
-    made = [one for one in (folder, *folder.parents) if not one.exists()]
+    made = [directory for directory in (folder, *folder.parents) if not directory.exists()]
     try:
         with ExitStack() as stack:
             folder.mkdir(parents=True, exist_ok=True)
@@ -176,5 +176,5 @@ def plain_writer(to: Path, writers: Sequence[FormatWriter]) -> Iterator[DatasetW
         ) from failure
     finally:
         with suppress(OSError):  # the first that is not empty stays, and those it is in
-            for one in made:
-                one.rmdir()
+            for directory in made:
+                directory.rmdir()

@@ -60,10 +60,10 @@ class ProjectWriter:
     Args:
         lab: the installation.
         run: runs each step that computes.
-        moment: the project.
+        snapshot: the project.
         source: what predicts masks; None: nothing does.
         spec: what to write.
-        images: of the moment, in order.
+        images: of the snapshot, in order.
         splits: the part each image is in, by its id; empty when images are not split.
     """
 
@@ -71,33 +71,33 @@ class ProjectWriter:
         self,
         lab: Lab,
         run: Runner,
-        moment: ProjectSnapshot,
+        snapshot: ProjectSnapshot,
         source: MaskSource | None,
         spec: ExportSpec,
         images: list[ImageInfo],
         splits: Mapping[int, str],
     ) -> None:
-        self._lab, self._run, self._moment, self._source, self._spec = lab, run, moment, source, spec
+        self._lab, self._run, self._snapshot, self._source, self._spec = lab, run, snapshot, source, spec
         self._images, self._splits = images, splits
-        self._stems = export_stems([image.name for image in moment.images])
-        self._subject = subject_of(moment, spec)
-        self._clicked: dict[int, list[StoredPoint]] = {image_id: [] for image_id in moment.strokes}
-        for stored in moment.points:
+        self._stems = export_stems([image.name for image in snapshot.images])
+        self._subject = subject_of(snapshot, spec)
+        self._clicked: dict[int, list[StoredPoint]] = {image_id: [] for image_id in snapshot.strokes}
+        for stored in snapshot.points:
             if stored.image_id in self._clicked:
                 self._clicked[stored.image_id].append(stored)
-        self._points = rows_by_image(moment, images, {label.id for label in self._subject.classes})
+        self._points = rows_by_image(snapshot, images, {label.id for label in self._subject.classes})
         self.progress = ExportProgress("writing", 0, len(images))
 
     def fingerprint(self) -> str:
         """SHA-256 of everything that decides the bytes of the export."""
-        digest = hashlib.sha256(manifest_json(manifest_of(self._moment, self._spec)))
+        digest = hashlib.sha256(manifest_json(manifest_of(self._snapshot, self._spec)))
         if self._lab.settings.csv_raw:
             digest.update(b"csv raw")
         for image in self._images:
-            stored = self._moment.masks.get(image.id)
+            stored = self._snapshot.masks.get(image.id)
             kept = None if stored is None else [stored.file, stored.created_at.isoformat()]
-            known = [image.id, described(image), kept, self._splits.get(image.id), self._painted_from(image)]
-            digest.update(json.dumps(known, sort_keys=True).encode())
+            identity = [image.id, described(image), kept, self._splits.get(image.id), self._painted_from(image)]
+            digest.update(json.dumps(identity, sort_keys=True).encode())
         return digest.hexdigest()
 
     def write(self, target: OpenTarget) -> Generator[ExportProgress, None, None]:
@@ -107,7 +107,7 @@ class ProjectWriter:
         steps = overlapped(
             list(enumerate(self._images, start=1))[target.journal.n_images :],
             read=lambda item: (item[1], self._stored(item[1])),
-            work=lambda found: self._made_or_refused(*found),
+            work=lambda image_and_mask: self._made_or_refused(*image_and_mask),
             write=lambda item, made: self._written(target, files, item, made),
         )
         for outcome in steps:
@@ -124,7 +124,7 @@ class ProjectWriter:
     def _go_on(self, target: OpenTarget) -> None:
         """Take up what was counted before an interruption."""
         n_before = target.journal.n_images
-        left_out = tuple((one["image"], one["reason"]) for one in map(json.loads, target.spools.lines(LEFT_OUT)))
+        left_out = tuple((entry["image"], entry["reason"]) for entry in map(json.loads, target.spools.lines(LEFT_OUT)))
         counts = target.journal.counts
         self.progress = replace(
             self.progress,
@@ -137,40 +137,40 @@ class ProjectWriter:
 
     def _stored(self, image: ImageInfo) -> tuple[StoredMask, NDArray[np.uint8]] | None:
         """The mask that a done image kept; None when it has none, or its file is gone or damaged."""
-        stored = self._moment.masks.get(image.id)
+        stored = self._snapshot.masks.get(image.id)
         mask = read_mask(self._lab.folders.masks / stored.file) if stored is not None else None
         return None if stored is None or mask is None or mask.shape != image.hw else (stored, mask)
 
     def _made_or_refused(
-        self, image: ImageInfo, found: tuple[StoredMask, NDArray[np.uint8]] | None
+        self, image: ImageInfo, kept: tuple[StoredMask, NDArray[np.uint8]] | None
     ) -> _Made | FcnlabError:
         """The mask of an image, or why there is none."""
         try:
-            return tried_again(lambda: self._made(image, found), name=image.name)
+            return tried_again(lambda: self._made(image, kept), name=image.name)
         except FcnlabError as failure:
             return failure
 
-    def _made(self, image: ImageInfo, found: tuple[StoredMask, NDArray[np.uint8]] | None) -> _Made:
+    def _made(self, image: ImageInfo, kept: tuple[StoredMask, NDArray[np.uint8]] | None) -> _Made:
         """The mask of an image, stored or predicted. Raises FcnlabError: there is none."""
         source, probabilities = self._source, None
         if source is not None and needs(self._spec, Need.PROBABILITIES):
-            found_probabilities = self._run(lambda _: source.predict(image)).segmentation
-            probabilities = found_probabilities.class_ids, found_probabilities.probabilities
-        if found is not None:
-            stored, mask = found
+            segmentation = self._run(lambda _: source.predict(image)).segmentation
+            probabilities = segmentation.class_ids, segmentation.probabilities
+        if kept is not None:
+            stored, mask = kept
             how = {"mask": "stored", "model": stored.model, "point_set": stored.point_set_hash}
             return _Made(mask, how, probabilities)
         if source is None:
             raise ExportFailed(NOTHING_LEARNED)
         painting = self._painting(image)
         mask = self._run(lambda learner: predicted_mask(learner, image, source, painting=painting))
-        chosen = self._moment.model
-        model = {"model": chosen.file if chosen else "", "point_set": self._moment.point_set_hash}
+        chosen = self._snapshot.model
+        model = {"model": chosen.file if chosen else "", "point_set": self._snapshot.point_set_hash}
         return _Made(mask, {"mask": "predicted", **model}, probabilities)
 
     def _painting(self, image: ImageInfo) -> Painting:
         """What was painted on the image at the moment of the export, whatever was undone since."""
-        stroke_ids = self._moment.strokes.get(image.id)
+        stroke_ids = self._snapshot.strokes.get(image.id)
         if not stroke_ids:
             return Painting((), image.hw)
         with reading(self._lab.sessions) as session:
@@ -179,20 +179,20 @@ class ProjectWriter:
 
     def _painted_from(self, image: ImageInfo) -> list[Any]:
         """All that decides `_painting`, without a look at any stroke."""
-        clicks = [[one.uid, *astuple(one.point)] for one in self._clicked.get(image.id, ())]
-        return [self._moment.strokes.get(image.id), clicks]
+        clicks = [[stored.uid, *astuple(stored.point)] for stored in self._clicked.get(image.id, ())]
+        return [self._snapshot.strokes.get(image.id), clicks]
 
     def _written(
         self, target: OpenTarget, files: DatasetWriter, item: tuple[int, ImageInfo], made: _Made | FcnlabError
     ) -> ExportProgress:
         """Write an image, or say why not; always on one thread, in the order of the images."""
-        number, image = item
+        image_number, image = item
         before = self.progress
         stored, predicted, left_out = before.n_stored, before.n_predicted, before.left_out
         try:
             if isinstance(made, FcnlabError):
                 raise made
-            entry = self._entry(files, number, image, made)
+            entry = self._entry(files, image_number, image, made)
             target.spools.add(_line(IMAGES, entry))
             stored += made.how["mask"] == "stored"
             predicted += made.how["mask"] == "predicted"
@@ -201,11 +201,11 @@ class ProjectWriter:
             left_out = (*left_out, (image.name, str(failure)))
         target.finished_image({"n_stored": stored, "n_predicted": predicted})
         self.progress = replace(
-            before, done=number, name=image.name, n_stored=stored, n_predicted=predicted, left_out=left_out
+            before, done=image_number, name=image.name, n_stored=stored, n_predicted=predicted, left_out=left_out
         )
         return self.progress
 
-    def _entry(self, files: DatasetWriter, number: int, image: ImageInfo, made: _Made) -> dict[str, Any]:
+    def _entry(self, files: DatasetWriter, image_number: int, image: ImageInfo, made: _Made) -> dict[str, Any]:
         """Write the files of an image; its entry in the manifest."""
         spec, background = self._spec, self._subject.background
         kept = spec.kept(background)
@@ -219,7 +219,7 @@ class ProjectWriter:
         picture = cache(partial(read_picture, self._lab, image))
         regions = regions_for(spec, mask, background)
         exported = ExportedImage(
-            number=number,
+            number=image_number,
             name=image.name,
             stem=self._stems[image.name],
             split=split,
@@ -239,7 +239,7 @@ class ProjectWriter:
 
     def _finish(self, target: OpenTarget, tables: dict[str, str]) -> None:
         """Write the manifest, last of all."""
-        head = {**manifest_of(self._moment, self._spec), "tables": tables}
+        head = {**manifest_of(self._snapshot, self._spec), "tables": tables}
         parts = (
             manifest_json(head).removesuffix(b"\n}\n") + b',\n "images": [\n',
             Spooled(IMAGES, b","),
@@ -250,14 +250,14 @@ class ProjectWriter:
         target.target.add_stream(MANIFEST_NAME, target.spools.assembled(Assembly(MANIFEST_NAME, parts)))
 
 
-def subject_of(moment: ProjectSnapshot, spec: ExportSpec) -> Subject:
+def subject_of(snapshot: ProjectSnapshot, spec: ExportSpec) -> Subject:
     """What the files of an export are about: only the classes that stay, each in a colour of its own."""
-    background = moment.project.background
-    by_id = {label.id: label for label in recoloured((*moment.project.classes, *moment.removed))}
+    background = snapshot.project.background
+    by_id = {label.id: label for label in recoloured((*snapshot.project.classes, *snapshot.removed))}
     return Subject(
-        title=moment.project.name,
-        classes=tuple(by_id[label.id] for label in kept_classes(moment.project.classes, spec, background)),
-        removed=tuple(by_id[label.id] for label in moment.removed) if spec.class_ids is None else (),
+        title=snapshot.project.name,
+        classes=tuple(by_id[label.id] for label in kept_classes(snapshot.project.classes, spec, background)),
+        removed=tuple(by_id[label.id] for label in snapshot.removed) if spec.class_ids is None else (),
         background=background,
         splits=spec.splits,
     )
