@@ -84,23 +84,23 @@ def conversion(
         detected, source = opened_source(inside, request, None, name=name)
         subject = _subject(source.classes, name)
         writer = stack.enter_context(plain_writer(to, writers_with_table(spec, subject, has_pictures=False)))
-        found = PictureSizes(pictures, inside)
+        sizes = PictureSizes(pictures, inside)
 
         def steps() -> Iterator[ConvertProgress]:
             taken: set[str] = set()
             done, first = 0, ""
-            for one in source.images():
+            for labels in source.images():
                 done += 1
                 try:
-                    image = _exported(one, done, spec, subject, found, taken)
+                    image = _exported(labels, done, spec, subject, sizes, taken)
                     writer.add(image)
                 except FcnlabError as refusal:
-                    first = first or f"{one.name}: {refusal}"
-                    yield ConvertProgress(done, source.total, one.name, " ".join(str(refusal).split()))
+                    first = first or f"{labels.name}: {refusal}"
+                    yield ConvertProgress(done, source.total, labels.name, " ".join(str(refusal).split()))
                 else:
                     has_unknown = bool((image.mask == IGNORE).any())
                     lacks = has_names and not image.name.lower().endswith(tuple(SUFFIXES))
-                    notes = one.notes.lines if isinstance(one, LabelledImage) else ()
+                    notes = labels.notes.lines if isinstance(labels, LabelledImage) else ()
                     yield ConvertProgress(done, source.total, image.name, "", notes, has_unknown, lacks)
             if not taken:
                 raise ExportFailed(f"no labels could be converted; {first or 'there are none'}")
@@ -115,41 +115,43 @@ def conversion(
 
 
 def _subject(classes: Sequence[FileClass], title: str) -> Subject:
-    labels = coloured_labels((place, label.name, label.colour) for place, label in enumerate(classes))
-    background = next((place for place, one in enumerate(classes) if is_background(one.name)), None)
+    labels = coloured_labels((class_index, label.name, label.colour) for class_index, label in enumerate(classes))
+    background = next(
+        (class_index for class_index, file_class in enumerate(classes) if is_background(file_class.name)), None
+    )
     return Subject(title, labels, (), background)
 
 
 def _exported(
-    one: LabelledImage | UnreadLabels,
-    number: int,
+    labels: LabelledImage | UnreadLabels,
+    image_number: int,
     spec: ExportSpec,
     subject: Subject,
     pictures: PictureSizes,
     taken: set[str],
 ) -> ExportedImage:
-    if isinstance(one, UnreadLabels):
-        raise ImportRefused(one.reason)
-    name, hw = pictures.named_hw(one.name, one.hw)
+    if isinstance(labels, UnreadLabels):
+        raise ImportRefused(labels.reason)
+    name, hw = pictures.named_hw(labels.name, labels.hw)
     stem = export_stems([name])[name]
     if stem.casefold() in taken:
         raise ImportRefused("other labels are for an image of this name already, and were taken")
     only_points = not needs(spec, Need.MASK)
-    if one.mask is None and not only_points:
+    if labels.mask is None and not only_points:
         raise ImportRefused("it has points alone: convert these to the format 'points'")
-    mask = np.full(hw, IGNORE, np.uint8) if one.mask is None or only_points else one.mask(hw)
-    outside = next((point for point in one.points if point.row >= hw[0] or point.col >= hw[1]), None)
+    mask = np.full(hw, IGNORE, np.uint8) if labels.mask is None or only_points else labels.mask(hw)
+    outside = next((point for point in labels.points if point.row >= hw[0] or point.col >= hw[1]), None)
     if outside is not None:
         raise ImportRefused(f"a point in row {outside.row}, column {outside.col} is outside the image")
-    if not one.points and (mask == IGNORE).all():
+    if not labels.points and (mask == IGNORE).all():
         raise ImportRefused("nothing is said about any of its pixels")
     taken.add(stem.casefold())
     rows = [
         (name, point.row, point.col, point.class_index, subject.name_of(point.class_index), "import", "import", "")
-        for point in one.points
+        for point in labels.points
     ]
     return ExportedImage(
-        number=number,
+        number=image_number,
         name=name,
         stem=stem,
         split="",

@@ -47,23 +47,23 @@ def remove_source(lab: Lab, *, project_id: int, source: str) -> int:
         UnknownProject: no such project.
         UnknownExpertMask: it has no masks of that source.
     """
-    found = expert_masks(lab, project_id=project_id, source=source)
-    if not found:
-        names = ", ".join(one[0] for one in counted_by_source(lab, project_id=project_id)) or "none"
+    masks = expert_masks(lab, project_id=project_id, source=source)
+    if not masks:
+        names = ", ".join(row[0] for row in counted_by_source(lab, project_id=project_id)) or "none"
         raise UnknownExpertMask(f"the project has no labels from {source!r}; it has {names}")
-    for start in range(0, len(found), REMOVED_AT_ONCE):
+    for start in range(0, len(masks), REMOVED_AT_ONCE):
         with writing(lab.sessions) as session:
-            for one in found[start : start + REMOVED_AT_ONCE]:
-                repository_expert_masks.remove_expert_mask(session, mask=one, now=lab.clock())
-    return len(found)
+            for mask in masks[start : start + REMOVED_AT_ONCE]:
+                repository_expert_masks.remove_expert_mask(session, mask=mask, now=lab.clock())
+    return len(masks)
 
 
 def remove_mask(lab: Lab, *, mask_id: int) -> ExpertMask:
     """Take away one expert mask with the points it gave. Raises UnknownExpertMask."""
     with writing(lab.sessions) as session:
-        found = repository_expert_masks.expert_mask(session, mask_id=mask_id)
-        repository_expert_masks.remove_expert_mask(session, mask=found, now=lab.clock())
-    return found
+        mask = repository_expert_masks.expert_mask(session, mask_id=mask_id)
+        repository_expert_masks.remove_expert_mask(session, mask=mask, now=lab.clock())
+    return mask
 
 
 def expert_truth(lab: Lab, image: ImageInfo) -> NDArray[np.uint8] | None:
@@ -72,11 +72,11 @@ def expert_truth(lab: Lab, image: ImageInfo) -> NDArray[np.uint8] | None:
     Pixels of classes that were taken out of use are unknown. None when there is no mask, or its file is unreadable.
     """
     with reading(lab.sessions) as session:
-        found = repository_expert_masks.truth_of(session, image_id=image.id)
-        if found is None:
+        expert_mask = repository_expert_masks.truth_of(session, image_id=image.id)
+        if expert_mask is None:
             return None
         used = repository_projects.project(session, project_id=image.project_id).class_ids()
-    mask = read_mask(lab.folders.masks / found.file)
+    mask = read_mask(lab.folders.masks / expert_mask.file)
     if mask is None or mask.shape != image.hw:
         return None
     table = np.full(IGNORE + 1, IGNORE, np.uint8)
@@ -101,11 +101,11 @@ def mean_iou_on(
         class_ids: the classes that are told apart.
         mask_of: gives the mask (H, W) uint8 of a picture (H, W, 3) uint8.
     """
-    places = np.full(IGNORE + 1, IGNORE, np.uint8)
-    places[list(class_ids)] = np.arange(len(class_ids))
+    index_of_class = np.full(IGNORE + 1, IGNORE, np.uint8)
+    index_of_class[list(class_ids)] = np.arange(len(class_ids))
     counts, n_masks = np.zeros((len(class_ids), len(class_ids)), np.int64), 0
     for image, truth in islice(truths, MASKS_AT_MOST):
-        counts += confusion(places[truth], places[mask_of(read_picture(lab, image))], len(class_ids))
+        counts += confusion(index_of_class[truth], index_of_class[mask_of(read_picture(lab, image))], len(class_ids))
         n_masks += 1
     ious = iou_per_class(counts)
     return (float(np.nanmean(ious)) if n_masks and counts.any() else None), n_masks

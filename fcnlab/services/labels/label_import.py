@@ -213,9 +213,9 @@ def found_labels(
 def _steps(
     intake: Intake, source: LabelSource, classes: Sequence[ClassMatch], share: Callable[[], PointShare]
 ) -> Iterator[LabelProgress]:
-    things = [one for one in classes if is_thing(one)]
-    if things and all(is_left_out(one) for one in things):
-        names = [one.named.name for one in things]
+    objects = [match for match in classes if is_thing(match)]
+    if objects and all(is_left_out(match) for match in objects):
+        names = [match.named.name for match in objects]
         raise ImportRefused(
             f"none of the classes {listed(names)} is in the project: --map {names[0]}=..., or --add-classes"
         )
@@ -232,11 +232,11 @@ def _share(
     if earlier + most * MOST_PER_IMAGE <= MOST_PER_PROJECT:
         return PointShare(MOST_PER_IMAGE)
     labelled = set()
-    for one in source.images():
-        if isinstance(one, LabelledImage) and one.mask is not None:
+    for labels in source.images():
+        if isinstance(labels, LabelledImage) and labels.mask is not None:
             with suppress(ImportRefused):  # said when its turn comes
-                labelled.add(names.find(one.name).id)
-    return shared_points([one for one in order if one in labelled], earlier=earlier, seed=request.seed)
+                labelled.add(names.find(labels.name).id)
+    return shared_points([image_id for image_id in order if image_id in labelled], earlier=earlier, seed=request.seed)
 
 
 @contextmanager

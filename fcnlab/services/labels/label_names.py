@@ -57,13 +57,13 @@ class ImageNames:
         self._by_bare: dict[str, list[KnownImage]] = {}
         self._by_unwrapped: dict[str, list[KnownImage]] = {}
         for name, image_id, hw in images:
-            known = KnownImage(image_id, name, hw)
+            image = KnownImage(image_id, name, hw)
             last = _parts(name)[-1]
-            self._by_name.setdefault(last, []).append(known)
-            self._by_stem.setdefault(_stem(last), []).append(known)
-            self._by_bare.setdefault(_bare(_stem(last)), []).append(known)
+            self._by_name.setdefault(last, []).append(image)
+            self._by_stem.setdefault(_stem(last), []).append(image)
+            self._by_bare.setdefault(_bare(_stem(last)), []).append(image)
             if _unwrapped(_stem(last)) != _stem(last):
-                self._by_unwrapped.setdefault(_bare(_unwrapped(_stem(last))), []).append(known)
+                self._by_unwrapped.setdefault(_bare(_unwrapped(_stem(last))), []).append(image)
 
     def find(self, name: str) -> KnownImage:
         """The image of a name: by its whole path, else by its file name, else by that without the ending, and at last
@@ -77,32 +77,34 @@ class ImageNames:
         """
         parts = _parts(name)
         stems = (parts[-1], _stem(parts[-1]))
-        found = self._by_name.get(parts[-1]) or next((self._by_stem[one] for one in stems if one in self._by_stem), [])
-        found = found or self._called_alike(_stem(parts[-1]))
-        if not found:
+        images = self._by_name.get(parts[-1]) or next(
+            (self._by_stem[stem] for stem in stems if stem in self._by_stem), []
+        )
+        images = images or self._called_alike(_stem(parts[-1]))
+        if not images:
             raise ImportRefused("the project has no image of this name; import it first")
-        named_alike, found = found, [one for one in found if not _are_strangers(parts, _parts(one.name))]
-        if not found:
+        named_alike, images = images, [image for image in images if not _are_strangers(parts, _parts(image.name))]
+        if not images:
             raise ImportRefused(
                 f"the project's image of this file name lies in another folder ({named_alike[0].name}); import the "
                 "image, or name its folder in the labels as in the project"
             )
-        exact = [one for one in found if tuple(_parts(one.name)[:-1]) == tuple(parts[:-1])]
+        exact = [image for image in images if tuple(_parts(image.name)[:-1]) == tuple(parts[:-1])]
         if len(exact) == 1:
             return exact[0]
-        nearest = [_shared(parts, _parts(one.name)) for one in found]
-        best = [one for one, shared in zip(found, nearest, strict=True) if shared == max(nearest)]
+        nearest = [_shared(parts, _parts(image.name)) for image in images]
+        best = [image for image, shared in zip(images, nearest, strict=True) if shared == max(nearest)]
         if len(best) > 1:
-            names = ", ".join(one.name for one in best[:3]) + (", ..." if len(best) > 3 else "")
+            names = ", ".join(image.name for image in best[:3]) + (", ..." if len(best) > 3 else "")
             raise ImportRefused(f"several images of the project have this name ({names}); give its path")
         return best[0]
 
     def _called_alike(self, stem: str) -> list[KnownImage]:
         """Images called so but for what tools add: an id or a hash on one side alone, for with two they are two."""
         unwrapped = _unwrapped(stem)
-        found = self._by_bare.get(_bare(stem), [])
-        found = found or ([] if unwrapped == stem else self._by_bare.get(_bare(unwrapped), []))
-        return found or self._by_unwrapped.get(_bare(stem), [])
+        images = self._by_bare.get(_bare(stem), [])
+        images = images or ([] if unwrapped == stem else self._by_bare.get(_bare(unwrapped), []))
+        return images or self._by_unwrapped.get(_bare(stem), [])
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,35 +132,37 @@ def match_classes(
         ImportRefused: the mapping has a class that the file lacks.
     """
     wanted = {_fold(name): target for name, target in mapping.items()}
-    strange = set(wanted) - {_fold(one.name) for one in named}
+    strange = set(wanted) - {_fold(file_class.name) for file_class in named}
     if strange:
-        names = ", ".join(one.name for one in named[:12]) or "none"
+        names = ", ".join(file_class.name for file_class in named[:12]) or "none"
         raise ImportRefused(f"the labels have no class {sorted(strange)[0]!r} to map; they have {names}")
     by_name = {_fold(label.name): label for label in project.classes}
     ground = next((label for label in project.classes if label.id == project.background), None)
     customary = {True: ground, False: project.objects[0] if ground and len(project.objects) == 1 else None}
-    return tuple(_match(one, customary, by_name, wanted.get(_fold(one.name)), add_missing) for one in named)
+    return tuple(
+        _match(file_class, customary, by_name, wanted.get(_fold(file_class.name)), add_missing) for file_class in named
+    )
 
 
 def _match(
-    one: FileClass,
+    file_class: FileClass,
     customary: Mapping[bool, ClassLabel | None],
     by_name: Mapping[str, ClassLabel],
     target: str | None,
     add: bool,
 ) -> ClassMatch:
     if target is not None and not target.strip():
-        return ClassMatch(one, None, reason="it was to be left out")
-    name = one.name if target is None else target
-    found = by_name.get(_fold(name)) or by_name.get(_fold(NUMBER_BEFORE.sub("", name)))
-    if found is None and target is None:
-        is_ground = is_background(one.name)
-        found = customary[is_ground] if is_ground or _fold(one.name).strip("_") in OBJECTS else None
-    if found is not None:
-        return ClassMatch(one, found)
+        return ClassMatch(file_class, None, reason="it was to be left out")
+    name = file_class.name if target is None else target
+    label = by_name.get(_fold(name)) or by_name.get(_fold(NUMBER_BEFORE.sub("", name)))
+    if label is None and target is None:
+        is_ground = is_background(file_class.name)
+        label = customary[is_ground] if is_ground or _fold(file_class.name).strip("_") in OBJECTS else None
+    if label is not None:
+        return ClassMatch(file_class, label)
     if add:
-        return ClassMatch(FileClass(name.strip(), one.colour), None, is_new=True)
-    return ClassMatch(one, None, reason="the project has no class of this name")
+        return ClassMatch(FileClass(name.strip(), file_class.colour), None, is_new=True)
+    return ClassMatch(file_class, None, reason="the project has no class of this name")
 
 
 def _fold(name: str) -> str:
@@ -180,7 +184,7 @@ def _stem(name: str) -> str:
 def _bare(stem: str) -> str:
     """A name without what says that it is of a picture, or of a mask."""
     bare = without_mask_ending(stem)
-    ending = next((one for one in OF_PICTURES if bare.lower().endswith(one) and len(bare) > len(one)), "")
+    ending = next((suffix for suffix in OF_PICTURES if bare.lower().endswith(suffix) and len(bare) > len(suffix)), "")
     return bare[: len(bare) - len(ending)]
 
 
@@ -190,16 +194,16 @@ def _unwrapped(stem: str) -> str:
     return UPLOADED.sub("", copy.group(1) if copy else stem)
 
 
-def _are_strangers(one: Sequence[str], other: Sequence[str]) -> bool:
+def _are_strangers(path_parts: Sequence[str], other: Sequence[str]) -> bool:
     """Whether both lie in folders that say something of the image, and not one of these is the same."""
-    mine, theirs = ({part.casefold() for part in parts[:-1]} - SETS - SETS_OF_CVAT for parts in (one, other))
+    mine, theirs = ({part.casefold() for part in parts[:-1]} - SETS - SETS_OF_CVAT for parts in (path_parts, other))
     return bool(mine and theirs and not mine & theirs)
 
 
-def _shared(one: Sequence[str], other: Sequence[str]) -> int:
+def _shared(path_parts: Sequence[str], other: Sequence[str]) -> int:
     """How many folders next to the file name are the same."""
     count = 0
-    for mine, theirs in zip(reversed(one[:-1]), reversed(other[:-1]), strict=False):
+    for mine, theirs in zip(reversed(path_parts[:-1]), reversed(other[:-1]), strict=False):
         if mine != theirs:
             break
         count += 1

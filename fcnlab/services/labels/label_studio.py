@@ -74,13 +74,13 @@ def read_config(text: str) -> LabelConfig:
         raise InvalidPoints(
             f"the labelling interface is no XML ({failure}): save it in Label Studio again"
         ) from failure
-    image = next((one for one in root.iter("Image") if one.get("value", "").startswith("$")), None)
+    image = next((tag for tag in root.iter("Image") if tag.get("value", "").startswith("$")), None)
     controls = [
         Control(
             kind,
             tag.get("name", ""),
             tag.get("toName", ""),
-            tuple(_cleaned(one.get("value", "")) for one in tag.iter("Label") if one.get("value", "").strip()),
+            tuple(_cleaned(label.get("value", "")) for label in tag.iter("Label") if label.get("value", "").strip()),
         )
         for name, kind in CONTROLS.items()
         for tag in root.iter(name)
@@ -90,26 +90,30 @@ def read_config(text: str) -> LabelConfig:
         raise InvalidPoints(
             'the labelling interface needs an <Image value="$..."> and <BrushLabels> or <KeyPointLabels> with labels'
         )
-    brush = next((one for one in controls if one.kind == "brushlabels"), None)
+    brush = next((control for control in controls if control.kind == "brushlabels"), None)
     return LabelConfig(image.get("value", "")[1:], brush, labels)
 
 
 def project_of(lab: Lab, number: str, config: LabelConfig) -> Project:
     """The project that stands for a project of Label Studio, made or given its new labels when need be."""
     name = f"Label Studio {number}"
-    found = next((one for one in projects.projects(lab, include_archived=True) if one.name == name), None)
-    if found is None:
+    project = next(
+        (candidate for candidate in projects.projects(lab, include_archived=True) if candidate.name == name), None
+    )
+    if project is None:
         names = [BACKGROUND, *(label for label in config.labels if label.lower() != BACKGROUND)]
         try:
             return projects.create_project(lab, name=name, labels=projects.labels_of(names), background=0)
         except NameTaken:  # another request made it meanwhile
-            found = next(one for one in projects.projects(lab, include_archived=True) if one.name == name)
-    known = {label.name.lower() for label in found.classes}
+            project = next(
+                candidate for candidate in projects.projects(lab, include_archived=True) if candidate.name == name
+            )
+    class_names = {label.name.lower() for label in project.classes}
     for label in config.labels:
-        if label.lower() not in known:
+        if label.lower() not in class_names:
             with suppress(InvalidClasses):  # another request added it meanwhile
-                projects.add_class(lab, project_id=found.id, name=label)
-    return projects.project(lab, project_id=found.id)
+                projects.add_class(lab, project_id=project.id, name=label)
+    return projects.project(lab, project_id=project.id)
 
 
 def image_of(lab: Lab, project: Project, task: Mapping[str, Any], config: LabelConfig) -> ImageInfo:
@@ -125,9 +129,9 @@ def image_of(lab: Lab, project: Project, task: Mapping[str, Any], config: LabelC
     name = clean_file_name(_stored_name(task, address))
     with reading(lab.sessions) as session:
         for wanted in (name, clean_file_name(_last_part(address))):
-            known = repository_images.find_image_by_name(session, project_id=project.id, name=wanted)
-            if known is not None:
-                return known
+            image = repository_images.find_image_by_name(session, project_id=project.id, name=wanted)
+            if image is not None:
+                return image
     content = _embedded(address) if address.startswith("data:") else _fetched(lab, address)
     step = next(iter(import_files(lab, [(name, content)], project_id=project.id)))
     if step.image_id is None:
@@ -193,7 +197,7 @@ def store_context(lab: Lab, project: Project, image: ImageInfo, keypoints: Seque
     Raises:
         InvalidPoints: the image is done, or a point cannot be stored. Nothing was stored.
     """
-    groups = {one.group for one in keypoints}
+    groups = {keypoint.group for keypoint in keypoints}
     return _replace(lab, project, image, keypoints, LABELLER, groups=groups)
 
 
@@ -218,11 +222,15 @@ def store_annotation(
     Points of other annotations stay. Raises InvalidPoints, as `store_context`.
     """
     labeller = _labeller_of(annotation_id)
-    pixels = {(one.point.row, one.point.col) for one in keypoints}
-    unnamed = [one for one in stored_keypoints(lab, image_id=image.id, labeller=labeller) if not one.name]
-    clicked = [replace(one, name="") for one in stored_keypoints(lab, image_id=image.id, labeller=LABELLER)]
+    pixels = {(keypoint.point.row, keypoint.point.col) for keypoint in keypoints}
+    unnamed = [
+        keypoint for keypoint in stored_keypoints(lab, image_id=image.id, labeller=labeller) if not keypoint.name
+    ]
+    clicked = [replace(keypoint, name="") for keypoint in stored_keypoints(lab, image_id=image.id, labeller=LABELLER)]
     kept = [
-        one for one in (*unnamed, *clicked) if one.group in regions and (one.point.row, one.point.col) not in pixels
+        keypoint
+        for keypoint in (*unnamed, *clicked)
+        if keypoint.group in regions and (keypoint.point.row, keypoint.point.col) not in pixels
     ]
     has_changed = _replace(lab, project, image, [*keypoints, *kept], labeller)
     return _replace(lab, project, image, (), LABELLER) or has_changed
@@ -233,9 +241,9 @@ def forget_annotation(lab: Lab, project: Project, *, annotation_id: object) -> b
     labeller = _labeller_of(annotation_id)
     with reading(lab.sessions) as session:
         points = repository_points.points_of_project(session, project_id=project.id)
-    image_ids = sorted({one.image_id for one in points if one.labeller == labeller})
-    images = [projects.image(lab, image_id=one) for one in image_ids]
-    gone = [_replace(lab, project, one, (), labeller) for one in images if one.state is not ImageState.DONE]
+    image_ids = sorted({point.image_id for point in points if point.labeller == labeller})
+    images = [projects.image(lab, image_id=image_id) for image_id in image_ids]
+    gone = [_replace(lab, project, image, (), labeller) for image in images if image.state is not ImageState.DONE]
     return any(gone)
 
 
@@ -275,7 +283,7 @@ def learn_tasks(lab: Lab, project: Project, config: LabelConfig, tasks: Iterable
         if not isinstance(task, Mapping):
             continue
         try:
-            kept = [one for one in task.get("annotations") or () if not one.get("was_cancelled")]
+            kept = [candidate for candidate in task.get("annotations") or () if not candidate.get("was_cancelled")]
             image = image_of(lab, project, task, config) if kept else None
             for annotation in kept:
                 assert image is not None

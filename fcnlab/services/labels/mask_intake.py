@@ -73,20 +73,20 @@ def shared_points(images: Sequence[int], *, earlier: int, seed: int) -> PointSha
         words = "" if per_image == MOST_PER_IMAGE else f"{per_image} points from {masks}"
         return PointShare(per_image, None, words)
     borders = np.arange(count + 1, dtype=np.int64) * len(images) // count
-    places = np.random.default_rng(seed).integers(borders[:-1], borders[1:])
+    positions = np.random.default_rng(seed).integers(borders[:-1], borders[1:])
     words = f"{per_image} points from each of {count} masks, spread evenly over {len(images)}; all are kept as truth"
-    return PointShare(per_image, frozenset(images[int(place)] for place in places), words)
+    return PointShare(per_image, frozenset(images[int(position)] for position in positions), words)
 
 
-def earlier_points(sources: Mapping[str, int], own: str) -> int:
-    """Points of the sources before `own`, or of all when it is new.
+def earlier_points(sources: Mapping[str, int], source: str) -> int:
+    """Points of the sources before `source`, or of all when it is new.
 
     Args:
         sources: points that each source has given, in the order in which sources came first.
-        own: the source of this import. What came after it does not count, so that importing again changes nothing.
+        source: the source of this import. What came after it does not count, so that importing again changes nothing.
     """
     names = list(sources)
-    before = names[: names.index(own)] if own in sources else names
+    before = names[: names.index(source)] if source in sources else names
     return sum(sources[name] for name in before)
 
 
@@ -176,9 +176,9 @@ class Intake:
         self._source, self._labeller = source, labeller
         self._weight, self._seed = weight, seed
         self._ids = np.full(IGNORE + 1, IGNORE, np.uint8)
-        for place, one in enumerate(classes):
-            if one.label is not None:
-                self._ids[place] = one.label.id
+        for class_index, match in enumerate(classes):
+            if match.label is not None:
+                self._ids[class_index] = match.label.id
         self._seen: set[int] = set()
         self._told: set[int] = set()
 
@@ -194,50 +194,52 @@ class Intake:
             write=lambda _, labels: self._store(labels),
         )
         for step in steps:
-            done, one = step.item
+            done, image_labels = step.item
             if step.kept is None:
                 reason = " ".join(str(step.refused).split())
-                yield LabelProgress(done, source.total, one.name, Outcome.LEFT_OUT, reason)
+                yield LabelProgress(done, source.total, image_labels.name, Outcome.LEFT_OUT, reason)
             else:
                 labels, outcome, n_points = step.kept
-                notes = one.notes.lines if isinstance(one, LabelledImage) else ()
+                notes = image_labels.notes.lines if isinstance(image_labels, LabelledImage) else ()
                 yield LabelProgress(
                     done, source.total, labels.image.name, outcome, "", n_points, labels.left_out, notes
                 )
 
-    def _labels(self, one: LabelledImage | UnreadLabels, share: PointShare) -> _Labels:
-        if isinstance(one, UnreadLabels):
-            raise ImportRefused(one.reason)
-        image = self._names.find(one.name)
-        if one.hw is not None and one.hw != image.hw:
+    def _labels(self, image_labels: LabelledImage | UnreadLabels, share: PointShare) -> _Labels:
+        if isinstance(image_labels, UnreadLabels):
+            raise ImportRefused(image_labels.reason)
+        image = self._names.find(image_labels.name)
+        if image_labels.hw is not None and image_labels.hw != image.hw:
             raise ImportRefused(
-                f"the labels are for {one.hw[1]} x {one.hw[0]} pixels, {image.name} has {image.hw[1]} x {image.hw[0]} "
-                "once it is upright"
+                f"the labels are for {image_labels.hw[1]} x {image_labels.hw[0]} pixels, {image.name} has "
+                f"{image.hw[1]} x {image.hw[0]} once it is upright"
             )
         if image.id in self._seen:
             raise ImportRefused(f"other labels of this import are for {image.name} already, and were taken")
-        places = None if one.mask is None else one.mask(image.hw)
-        if places is not None and places.shape != image.hw:
-            raise ImportRefused(f"the mask has {places.shape[1]} x {places.shape[0]} pixels, not those of {image.name}")
-        used = {point.class_index for point in one.points}
-        if places is not None:
-            used |= set(classes_in(places))
-        for point in one.points:
+        class_indices = None if image_labels.mask is None else image_labels.mask(image.hw)
+        if class_indices is not None and class_indices.shape != image.hw:
+            raise ImportRefused(
+                f"the mask has {class_indices.shape[1]} x {class_indices.shape[0]} pixels, not those of {image.name}"
+            )
+        used = {point.class_index for point in image_labels.points}
+        if class_indices is not None:
+            used |= set(classes_in(class_indices))
+        for point in image_labels.points:
             if point.row >= image.hw[0] or point.col >= image.hw[1]:
                 raise ImportRefused(f"a point in row {point.row}, column {point.col} is outside {image.name}")
         self._refuse_nothing(used)
         left_out = self._prepare(used)
-        wanted = [Point(one.row, one.col, int(self._ids[one.class_index])) for one in one.points]
+        wanted = [Point(point.row, point.col, int(self._ids[point.class_index])) for point in image_labels.points]
         points = tuple(point for point in wanted if point.class_id != IGNORE)
-        mask = None if places is None else self._ids[places]
+        mask = None if class_indices is None else self._ids[class_indices]
         self._seen.add(image.id)
         return self._with_digest(image, mask, points, left_out, share.of_image(image.id))
 
     def _refuse_nothing(self, used: set[int]) -> None:
         """Without what is left out, something of the image must remain: background alone would be a false truth."""
-        met = [self._classes[place] for place in sorted(used)]
-        dropped = [one.named.name for one in met if is_left_out(one)]
-        if dropped and not any(is_thing(one) and not is_left_out(one) for one in met):
+        met = [self._classes[class_index] for class_index in sorted(used)]
+        dropped = [match.named.name for match in met if is_left_out(match)]
+        if dropped and not any(is_thing(match) and not is_left_out(match) for match in met):
             raise ImportRefused(f"all that is labelled in it is of classes that are left out: {listed(dropped)}")
         if not met:
             raise ImportRefused("none of its pixels is labelled with a class of the project")
@@ -245,17 +247,17 @@ class Intake:
     def _prepare(self, used: set[int]) -> tuple[str, ...]:
         """Make the classes that are new, and name those that are left out, once."""
         untold = []
-        for place in sorted(used):
-            match = self._classes[place]
-            if match.is_new and self._ids[place] == IGNORE:
+        for class_index in sorted(used):
+            match = self._classes[class_index]
+            if match.is_new and self._ids[class_index] == IGNORE:
                 label = add_class(
                     self._lab, project_id=self._project_id, name=match.named.name, colour=match.named.colour
                 )
-                for other, one in enumerate(self._classes):
-                    if one.is_new and one.named.name.casefold() == match.named.name.casefold():
-                        self._ids[other] = label.id
-            elif self._ids[place] == IGNORE and place not in self._told:
-                self._told.add(place)
+                for other_index, other_match in enumerate(self._classes):
+                    if other_match.is_new and other_match.named.name.casefold() == match.named.name.casefold():
+                        self._ids[other_index] = label.id
+            elif self._ids[class_index] == IGNORE and class_index not in self._told:
+                self._told.add(class_index)
                 untold.append(match.named.name)
         return tuple(untold)
 
@@ -287,12 +289,12 @@ class Intake:
     def _store(self, labels: _Labels) -> tuple[_Labels, Outcome, int]:
         with writing(self._lab.sessions) as session:
             earlier = repository_expert_masks.of_source(session, image_id=labels.image.id, source=self._source)
-            same = [one for one in earlier if one.digest == labels.digest]
+            same = [expert_mask for expert_mask in earlier if expert_mask.digest == labels.digest]
             if same:
                 return labels, Outcome.KNOWN, same[-1].n_points
             now = self._lab.clock()
-            for one in earlier:
-                repository_expert_masks.remove_expert_mask(session, mask=one, now=now)
+            for expert_mask in earlier:
+                repository_expert_masks.remove_expert_mask(session, mask=expert_mask, now=now)
             outline = repository_images.find_outline(session, image_id=labels.image.id)
             if outline is None or outline.project_id != self._project_id:
                 raise ImportRefused("the image was deleted meanwhile")
@@ -317,7 +319,7 @@ class Intake:
     def _free_points(self, session: Session, labels: _Labels, stored: ExpertMask) -> list[StoredPoint]:
         """The points whose pixel nobody labelled: a click is never overwritten."""
         live = repository_points.points_of_image(session, image_id=labels.image.id)
-        taken = {(one.point.row, one.point.col) for one in live}
+        taken = {(live_point.point.row, live_point.point.col) for live_point in live}
         free: list[Point] = []
         for point in labels.points:
             if (point.row, point.col) not in taken:
@@ -325,7 +327,7 @@ class Intake:
                 free.append(point)
         return [
             StoredPoint(
-                repository_expert_masks.point_uid(mask_id=stored.id, number=number),
+                repository_expert_masks.point_uid(mask_id=stored.id, number=index),
                 labels.image.id,
                 point,
                 self._labeller,
@@ -333,5 +335,5 @@ class Intake:
                 stored.created_at,
                 self._weight,
             )
-            for number, point in enumerate(free)
+            for index, point in enumerate(free)
         ]

@@ -68,43 +68,43 @@ def read_labels(
     ):
         if given is not None and not (str(given) and is_there(Path(given))):
             raise ImportRefused(f"there is no {what} {str(given)!r}: check the path")
-    place = Path(path)
-    name = place.name or place.resolve().name
+    labels_path = Path(path)
+    name = labels_path.name or labels_path.resolve().name
     request = LabelRequest(as_format=as_format, rest=rest, table=None if table is None else Path(table))
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fcnlab-")))
-        unpacked = unpacked_labels(place, name=name, within=work, with_pictures=images is None)
+        unpacked = unpacked_labels(labels_path, name=name, within=work, with_pictures=images is None)
         inside, packed = stack.enter_context(unpacked)
         _, source = opened_source(inside, request, None, name=name)
-        left_out = [(one.name, one.reason) for one in packed]
+        left_out = [(file.name, file.reason) for file in packed]
         notes = [(name, line) for line in source.notes]
         sizes = PictureSizes(None if images is None else Path(images), inside)
         masks = _masks(source, sizes, left_out, notes)
-        yield ReadLabels(tuple(one.name for one in source.classes), masks, left_out, notes)
+        yield ReadLabels(tuple(file_class.name for file_class in source.classes), masks, left_out, notes)
 
 
 def _masks(
     source: LabelSource, sizes: PictureSizes, left_out: list[tuple[str, str]], notes: list[tuple[str, str]]
 ) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    for one in source.images():
-        if isinstance(one, UnreadLabels):
-            left_out.append((one.name, one.reason))
+    for labels in source.images():
+        if isinstance(labels, UnreadLabels):
+            left_out.append((labels.name, labels.reason))
             continue
         try:
-            name, hw = sizes.named_hw(one.name, one.hw)
-            mask = _mask(one, hw)
+            name, hw = sizes.named_hw(labels.name, labels.hw)
+            mask = _mask(labels, hw)
         except ImportRefused as refusal:
-            left_out.append((one.name, str(refusal)))
+            left_out.append((labels.name, str(refusal)))
         else:
-            notes += [(name, line) for line in one.notes.lines]
+            notes += [(name, line) for line in labels.notes.lines]
             yield name, mask
 
 
-def _mask(one: LabelledImage, hw: tuple[int, int]) -> NDArray[np.uint8]:
-    if one.mask is not None:
-        return one.mask(hw)
+def _mask(labels: LabelledImage, hw: tuple[int, int]) -> NDArray[np.uint8]:
+    if labels.mask is not None:
+        return labels.mask(hw)
     mask = np.full(hw, IGNORE, np.uint8)
-    for point in one.points:
+    for point in labels.points:
         if point.row >= hw[0] or point.col >= hw[1]:
             raise ImportRefused(f"a point in row {point.row}, column {point.col} is outside the image")
         mask[point.row, point.col] = point.class_index
