@@ -82,7 +82,7 @@ def input_files(inputs: Sequence[str], *, max_pixels: int) -> list[InputFile]:
     Raises:
         ImportRefused: one of them names no file.
     """
-    found: dict[Path, str] = {}
+    names: dict[Path, str] = {}
     for wanted in inputs:
         base, paths = _named_by(wanted)
         if not paths:
@@ -90,16 +90,16 @@ def input_files(inputs: Sequence[str], *, max_pixels: int) -> list[InputFile]:
                 f"{wanted} names no image file: check the path; quote patterns such as 'folder/**/*.tif'"
             )
         for path in paths:
-            found.setdefault(path, path.relative_to(base).as_posix() if base in path.parents else path.name)
+            names.setdefault(path, path.relative_to(base).as_posix() if base in path.parents else path.name)
     taken: set[str] = set()
     files = []
-    for one in (page for path, name in found.items() for page in _pages(InputFile(name, path), max_pixels)):
-        number, free, suffix = 1, one.name, PurePosixPath(one.name).suffix
+    for file in (page for path, name in names.items() for page in _pages(InputFile(name, path), max_pixels)):
+        number, free, suffix = 1, file.name, PurePosixPath(file.name).suffix
         while free in taken:
             number += 1
-            free = f"{one.name.removesuffix(suffix)}_{number}{suffix}"
+            free = f"{file.name.removesuffix(suffix)}_{number}{suffix}"
         taken.add(free)
-        files.append(replace(one, name=free))
+        files.append(replace(file, name=free))
     return files
 
 
@@ -140,8 +140,8 @@ def predict_files(
     with plain_writer(to, writers) as writer:
 
         def write(item: tuple[int, InputFile], made: tuple[Reading, PictureMask]) -> tuple[Path, ...]:
-            number, file = item
-            image = _exported(number, file, stems[file.name], spec, background, made)
+            file_number, file = item
+            image = _exported(file_number, file, stems[file.name], spec, background, made)
             return tuple(to / name for name in writer.add(image))
 
         steps = overlapped(
@@ -156,9 +156,9 @@ def predict_files(
         )
         n_made = 0
         for outcome in steps:
-            number, file = outcome.item
+            done, file = outcome.item
             n_made += outcome.refused is None
-            yield Prediction(number, len(files), file.path, outcome.kept or (), str(outcome.refused or ""))
+            yield Prediction(done, len(files), file.path, outcome.kept or (), str(outcome.refused or ""))
         about_all = writer.finish() if n_made else {}
         yield Prediction(len(files), len(files), None, tuple(to / name for name in about_all))
 
@@ -194,24 +194,24 @@ def _has_large(files: Sequence[InputFile]) -> bool:
     return any(file.path.stat().st_size > LARGE_BYTES for file in files if file.path.is_file())
 
 
-def _named_by(one: str) -> tuple[Path, list[Path]]:
+def _named_by(wanted: str) -> tuple[Path, list[Path]]:
     """The folder that names start below, and the files."""
-    path = Path(one)
+    path = Path(wanted)
     if path.is_file():
         return path.parent, [path]
     if path.is_dir():
         below = (each for each in path.rglob("*") if each.suffix.lower() in SUFFIXES and each.is_file())
         return path, sorted(each for each in below if not _is_hidden(each.relative_to(path)))
-    wildcard = WILDCARD.search(one)
+    wildcard = WILDCARD.search(wanted)
     if wildcard is None:
         return path.parent, [path]  # reading it says what is wrong
-    place = max(one.rfind("/", 0, wildcard.start()), one.rfind("\\", 0, wildcard.start())) + 1
-    base, pattern = Path(one[:place]), one[place:]
+    start = max(wanted.rfind("/", 0, wildcard.start()), wanted.rfind("\\", 0, wildcard.start())) + 1
+    base, pattern = Path(wanted[:start]), wanted[start:]
     pattern = f"{pattern}/*" if pattern.endswith("**") else pattern
     try:
         fitting = [each for each in base.glob(pattern) if each.is_file() and not _is_hidden(each.relative_to(base))]
     except (NotImplementedError, ValueError) as failure:
-        raise ImportRefused(f"{one} is no pattern ({failure}): write it like 'photos/**/*.tif'") from failure
+        raise ImportRefused(f"{wanted} is no pattern ({failure}): write it like 'photos/**/*.tif'") from failure
     return base, sorted(fitting)
 
 
@@ -220,7 +220,12 @@ def _is_hidden(path: Path) -> bool:
 
 
 def _exported(
-    number: int, file: InputFile, stem: str, spec: ExportSpec, background: int | None, made: tuple[Reading, PictureMask]
+    image_number: int,
+    file: InputFile,
+    stem: str,
+    spec: ExportSpec,
+    background: int | None,
+    made: tuple[Reading, PictureMask],
 ) -> ExportedImage:
     reading, predicted = made
     mask: NDArray[np.uint8] = tidied(
@@ -232,7 +237,7 @@ def _exported(
     )
     regions = regions_for(spec, mask, background)
     return ExportedImage(
-        number=number,
+        number=image_number,
         name=file.name,
         stem=stem,
         split="",

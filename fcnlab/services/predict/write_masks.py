@@ -61,7 +61,7 @@ def write_masks(
     spec = _spec_of(tuple(wanted), options, n_classes=len(checked_classes(classes)))
     if background is not None and not 0 <= background < len(classes):
         raise ExportFailed(f"background {background} is no class: ids run from 0 to {len(classes) - 1}, or None")
-    labels = coloured_labels((place, name, "") for place, name in enumerate(classes))
+    labels = coloured_labels((class_id, name, "") for class_id, name in enumerate(classes))
     subject = Subject("fcnlab", labels, (), background)
     is_listed = isinstance(names, Sequence) and not isinstance(names, str)
     if not is_listed or not all(isinstance(name, str) and name.strip() for name in names):
@@ -71,8 +71,8 @@ def write_masks(
         raise ExportFailed("an image is named twice: its files would replace each other")
     files: dict[str, str] = {}
     with plain_writer(Path(to), writers_with_table(spec, subject, has_pictures=False)) as writer:
-        for number, (name, mask) in enumerate(_paired(names, masks), start=1):
-            files |= writer.add(_exported(number, name, stems[name], mask, spec, subject))
+        for image_number, (name, mask) in enumerate(_paired(names, masks), start=1):
+            files |= writer.add(_exported(image_number, name, stems[name], mask, spec, subject))
         return {**files, **writer.finish()}
 
 
@@ -88,7 +88,7 @@ def _paired(names: Sequence[str], masks: Iterable[NDArray[Any]]) -> Iterator[tup
 
 
 def _exported(
-    number: int, name: str, stem: str, values: NDArray[Any], spec: ExportSpec, subject: Subject
+    image_number: int, name: str, stem: str, values: NDArray[Any], spec: ExportSpec, subject: Subject
 ) -> ExportedImage:
     if values.ndim != 2 or values.size == 0 or values.dtype.kind not in "iub":
         raise InvalidImage(
@@ -110,7 +110,7 @@ def _exported(
         fill_holes=spec.fill_holes,
     )
     regions = regions_for(spec, mask, subject.background)
-    return ExportedImage(number, name, stem, "", mask, regions, picture=nothing, original=nothing)
+    return ExportedImage(image_number, name, stem, "", mask, regions, picture=nothing, original=nothing)
 
 
 def _spec_of(formats: tuple[str, ...], options: Mapping[str, Any], *, n_classes: int) -> ExportSpec:
