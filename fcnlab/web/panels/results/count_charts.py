@@ -33,14 +33,14 @@ def spots(project: Project, table: CountTable) -> list[dict[str, Any]]:
     return [
         {
             "image": row.image.name,
-            "class": names[one.class_id],
-            "true": one.marked,
-            "predicted": round(row.predicted[one.class_id], 2),
+            "class": names[class_count.class_id],
+            "true": class_count.marked,
+            "predicted": round(row.predicted[class_count.class_id], 2),
             "image was": SEEN if row.is_seen else UNSEEN,
         }
         for row in table.rows
-        for one in row.counts
-        if one.is_exact and one.class_id in row.predicted and one.class_id in names
+        for class_count in row.counts
+        if class_count.is_exact and class_count.class_id in row.predicted and class_count.class_id in names
     ]
 
 

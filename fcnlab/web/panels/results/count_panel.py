@@ -137,13 +137,18 @@ def _totals(project: Project, table: CountTable) -> None:
     objects = project.objects
     tiles = st.columns(max(6, len(objects) + 4))
     for tile, label in zip(tiles, objects, strict=False):
-        engine = [one for row in table.rows for one in row.counts if one.class_id == label.id]
-        total = sum(one.count for one in engine)
-        bounds = [(one.count, one.count) if one.is_exact else (one.low, one.high) for one in engine]
-        known = [(low, high) for low, high in bounds if low is not None and high is not None]
+        class_counts = [
+            class_count for row in table.rows for class_count in row.counts if class_count.class_id == label.id
+        ]
+        total = sum(class_count.count for class_count in class_counts)
+        bounds = [
+            (class_count.count, class_count.count) if class_count.is_exact else (class_count.low, class_count.high)
+            for class_count in class_counts
+        ]
+        intervals = [(low, high) for low, high in bounds if low is not None and high is not None]
         between = None
-        if engine and len(known) == len(engine):
-            between = f"{sum(low for low, _ in known):.0f} to {sum(high for _, high in known):.0f}"
+        if class_counts and len(intervals) == len(class_counts):
+            between = f"{sum(low for low, _ in intervals):.0f} to {sum(high for _, high in intervals):.0f}"
         tile.metric(
             plain(label.name),
             f"{total:,.0f}",
@@ -186,17 +191,19 @@ def _rows(project: Project, table: CountTable) -> None:
 
 def _line(project: Project, row: CountRow, *, is_one: bool) -> dict[str, Any]:
     line: dict[str, Any] = {"open": label_link(project, row), "image": row.image.name}
-    by_class = {one.class_id: one for one in row.counts}
+    by_class = {class_count.class_id: class_count for class_count in row.counts}
     for label in project.objects:
         before = "" if is_one else f"{label.name}: "
-        one = by_class.get(label.id)
+        count = by_class.get(label.id)
         said = row.predicted.get(label.id)
-        is_exact = one is not None and one.is_exact
-        line[f"{before}Marked"] = None if one is None else one.marked
+        is_exact = count is not None and count.is_exact
+        line[f"{before}Marked"] = None if count is None else count.marked
         line[f"{before}Predicted"] = None if said is None else round(said, 1)
-        low, high = (None, None) if one is None or is_exact else (one.low, one.high)
+        low, high = (None, None) if count is None or is_exact else (count.low, count.high)
         line[f"{before}Interval"] = "" if low is None or high is None else f"{low:.0f} to {high:.0f}"
-        line[f"{before}Error"] = f"{round(said - one.marked, 1):+g}" if is_exact and one and said is not None else ""
+        line[f"{before}Error"] = (
+            f"{round(said - count.marked, 1):+g}" if is_exact and count and said is not None else ""
+        )
     return line | {"All marked": row.image.is_complete} | ({"Learned from": True} if row.is_seen else {})
 
 

@@ -28,19 +28,19 @@ KEEP_TOGETHER: dict[SplitBy, str] = {
 }
 
 
-def choices(found: Outlook, project: Project) -> ExportSpec | None:
+def choices(summary: Outlook, project: Project) -> ExportSpec | None:
     """What to export; None while something is missing or impossible, which is said."""
     st.subheader("What to export", anchor=False)
     formats = _formats()
     st.subheader("Images to include", anchor=False)
     done_only = st.toggle(
         "Only images marked done",
-        disabled=found.n_done == 0,
+        disabled=summary.n_done == 0,
         help="Images that are not done get a mask predicted from all points of the project.",
     )
-    done_only = done_only and found.n_done > 0
+    done_only = done_only and summary.n_done > 0
     with_points = st.toggle("Only images with points", help="Images that nobody clicked stay out.")
-    st.markdown(_in_words(found, done_only=done_only))
+    st.markdown(_in_words(summary, done_only=done_only))
     if with_points:
         st.caption("Of these, images without points stay out.")
     regions = _regions(formats, project)
@@ -100,7 +100,7 @@ def _regions(formats: tuple[Format, ...], project: Project) -> dict[str, Any]:
             "Classes",
             list(names),
             default=list(names),
-            format_func=lambda one: names[one],
+            format_func=lambda class_id: names[class_id],
             help=f"The others become {nothing}.",
             key=f"classes-{project.id}-{len(names)}",
         )
@@ -147,20 +147,20 @@ def _split() -> SplitSpec | None:
     val = left.number_input("Val, %", 0, 100, value=20)
     test = middle.number_input("Test, %", 0, 100 - int(val), value=min(10, 100 - int(val)))
     seed = right.number_input("Seed", 0, value=0, help="Another seed makes another split.")
-    by = st.selectbox("Keep together", list(KEEP_TOGETHER), format_func=lambda one: KEEP_TOGETHER[one])
+    by = st.selectbox("Keep together", list(KEEP_TOGETHER), format_func=lambda choice: KEEP_TOGETHER[choice])
     shares = (100 - int(val) - int(test)) / 100, int(val) / 100, int(test) / 100
     st.caption(f"{shares[0]:.0%} train, {shares[1]:.0%} val, {shares[2]:.0%} test, to whole groups of images.")
     return SplitSpec(shares, seed=int(seed), by=by)
 
 
-def _in_words(found: Outlook, *, done_only: bool) -> str:
-    n_predicted = 0 if done_only or not found.can_predict else found.n_predicted
+def _in_words(summary: Outlook, *, done_only: bool) -> str:
+    n_predicted = 0 if done_only or not summary.can_predict else summary.n_predicted
     parts = []
-    if found.n_done:
-        parts.append(f"**{found.n_done}** stored {_plural(found.n_done, 'mask')} of done images")
+    if summary.n_done:
+        parts.append(f"**{summary.n_done}** stored {_plural(summary.n_done, 'mask')} of done images")
     if n_predicted:
         parts.append(f"**{n_predicted}** predicted {_plural(n_predicted, 'mask')}")
-    skipped = found.n_images - found.n_done - n_predicted
+    skipped = summary.n_images - summary.n_done - n_predicted
     words = " and ".join(parts)
     stays = "1 image stays out" if skipped == 1 else f"{skipped} images stay out"
     return f"{words}; {stays}." if skipped else f"{words}."

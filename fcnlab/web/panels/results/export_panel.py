@@ -41,11 +41,11 @@ def runner_of(engine: Engine, project: Project) -> Runner:
 
 def empty_state(engine: Engine, project: Project) -> bool:
     """Say what is missing before anything can be exported; whether something is."""
-    found = outlook(engine.lab, project_id=project.id)
-    if found.n_images == 0:
+    summary = outlook(engine.lab, project_id=project.id)
+    if summary.n_images == 0:
         frame.lead(project, frame.NO_IMAGES, to="projects")
         return True
-    if found.can_predict or found.n_done:
+    if summary.can_predict or summary.n_done:
         return False
     words = (
         "Nothing can be learned yet. Click at least one pixel of two classes on the **Label** page; then every image "
@@ -94,13 +94,13 @@ def show_preview(engine: Engine, project: Project) -> None:
     run = runner_of(engine, project)
     try:
         with st.spinner("Making a preview"):
-            found = run(lambda learner: preview(engine.lab, learner, image))
+            shown = run(lambda learner: preview(engine.lab, learner, image))
     except FcnlabError as failure:
         session.explained(failure)
         return
-    if found is not None:
-        words = "the mask it kept when it was marked done" if found.kind == "stored" else "a predicted mask"
-        st.image(found.rgb, f"{session.plain(found.image.name)} with {words}", width="stretch")
+    if shown is not None:
+        words = "the mask it kept when it was marked done" if shown.kind == "stored" else "a predicted mask"
+        st.image(shown.rgb, f"{session.plain(shown.image.name)} with {words}", width="stretch")
         st.html(legend([(label.name, label.colour) for label in project.classes]))
 
 

@@ -56,7 +56,7 @@ def draw(engine: Engine, project: Project, labeller: str) -> None:
 
 
 def _chosen_image(images: Sequence[ImageInfo]) -> ImageInfo:
-    by_id = {one.id: one for one in images}
+    by_id = {image.id: image for image in images}
     wanted = session.current_view().image_id
     start = list(by_id).index(wanted) if wanted in by_id else 0
     picked: int = st.selectbox("Image", list(by_id), index=start, format_func=lambda image_id: by_id[image_id].name)
@@ -103,8 +103,8 @@ def _picture(engine: Engine, project: Project, image: ImageInfo, drawn_hw: tuple
     if kept is None or kept[0] != key:
         kept = (key, scribble_picture(engine.lab, image, side=max(drawn_hw)))
         session.remember("scribble_picture", kept)
-    found: bytes = kept[1]
-    return found
+    picture: bytes = kept[1]
+    return picture
 
 
 def _drawn_hw(image: ImageInfo, size: str) -> tuple[int, int]:
@@ -162,10 +162,10 @@ def _change(engine: Engine, project: Project, image: ImageInfo, labeller: str, p
 
 
 def _report(project: Project, image: ImageInfo) -> None:
-    found = session.peek("scribbled")
-    if found is None or found[0] != image.id:
+    report = session.peek("scribbled")
+    if report is None or report[0] != image.id:
         return
-    st.success(plain(found[1]), icon=":material/check_circle:")
+    st.success(plain(report[1]), icon=":material/check_circle:")
     if st.button("See the mask", icon=":material/arrow_forward:", type="tertiary"):
         st.switch_page("pages/label.py", query_params={"project": str(project.id), "image": str(image.id)})
 
