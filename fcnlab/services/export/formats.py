@@ -138,7 +138,7 @@ def regions_for(spec: ExportSpec, mask: NDArray[np.uint8], background: int | Non
 def measured(
     regions: Sequence[Region], rgb: NDArray[np.uint8], recipe: Recipe, size: PixelSize | None
 ) -> list[tuple[object, ...]]:
-    """Rows of measurements.
+    """The measurements of the regions, a row of COLUMNS for each.
 
     Intensities are values of the original where one stretch made its picture (H, W, 3), else those of the picture.
     """

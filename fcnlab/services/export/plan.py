@@ -177,7 +177,7 @@ class Outlook:
 
 
 def outlook(lab: Lab, *, project_id: int) -> Outlook:
-    """The outlook for a project. Raises UnknownProject."""
+    """How many masks an export would hold, stored and predicted. Raises UnknownProject."""
     with reading(lab.sessions) as session:
         project = repository_projects.project(session, project_id=project_id)
         states = repository_images.count_images(session, project_id=project_id)

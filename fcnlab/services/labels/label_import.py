@@ -44,7 +44,7 @@ class SentFile(Protocol):
     name: str
 
     def getbuffer(self) -> memoryview:
-        """Its content."""
+        """The bytes of the file."""
 
 
 @contextmanager

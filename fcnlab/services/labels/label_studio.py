@@ -63,7 +63,7 @@ class LabelConfig:
 
 
 def read_config(text: str) -> LabelConfig:
-    """The interface of its XML.
+    """The labelling interface that its XML declares.
 
     Raises:
         InvalidPoints: it is no XML, shows no image, or has no labels.
@@ -328,7 +328,7 @@ def _cleaned(label: str) -> str:
 
 
 def brush_code(is_class: NDArray[np.bool_]) -> list[int]:
-    """Pixels (H, W) bool as Label Studio stores a brush."""
+    """The bytes of pixels (H, W) bool, as Label Studio stores a brush."""
     return encode_brush(is_class)
 
 

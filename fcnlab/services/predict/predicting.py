@@ -64,7 +64,7 @@ class PicturePredictor(Protocol):
     """What makes masks of pictures that are in no project."""
 
     def predict(self, reading: Reading, *, with_probabilities: bool) -> PictureMask:
-        """The mask of a picture, and what it was made from."""
+        """The mask of a picture, and its probabilities where they are asked for."""
 
 
 def labels_of_model(content: Content) -> tuple[ClassLabel, ...]:
@@ -84,27 +84,27 @@ def picture_predictor(
 
 
 class NetworkPictures:
-    """A trained network, which says what it says."""
+    """Makes masks by a trained network alone: no clicks are obeyed."""
 
     def __init__(self, model: NetworkModel, device: str) -> None:
         model.network.to(device)
         self._network = NetworkPredictor(model, device=device)
 
     def predict(self, reading: Reading, *, with_probabilities: bool) -> PictureMask:
-        """By the network alone."""
+        """The mask that the network makes, and its probabilities where they are asked for."""
         network, rgb = self._network, reading.rgb
         probabilities = (network.model.class_ids, network.probabilities(rgb)) if with_probabilities else None
         return PictureMask(network.mask(rgb), probabilities)
 
 
 class _ObeysClicks:
-    """What obeys the clicks that a model knows on a picture."""
+    """Makes masks that obey the clicks which a model knows on a picture."""
 
     def __init__(self, content: Model | ChosenNetwork, device: str) -> None:
         self._clicks_of, self._spec, self._device = content.clicks_of, content.spec, device
 
     def predict(self, reading: Reading, *, with_probabilities: bool) -> PictureMask:
-        """By the model, with the settings and clicks it knows."""
+        """The mask that the model makes with its settings and the clicks it knows on the picture."""
         hw = reading.hw
         # a model saved by a project names images by their file, one saved by PointSegmenter by their pixels
         by_file, by_pixels = (self._clicks_of(key, hw) for key in (reading.content_hash, reading.pixel_id))
@@ -119,7 +119,7 @@ class _ObeysClicks:
 
 
 class ChosenNetworkPictures(_ObeysClicks):
-    """A network that a project chose: it obeys the project's settings and clicks."""
+    """Makes masks by a network that a project chose, with the settings and clicks of the project."""
 
     def __init__(self, network: ChosenNetwork, device: str) -> None:
         super().__init__(network, device)
@@ -132,7 +132,7 @@ class ChosenNetworkPictures(_ObeysClicks):
 
 
 class InstantPictures(_ObeysClicks):
-    """A model of the instant learner."""
+    """Makes masks by a model of the instant learner."""
 
     def __init__(self, model: Model, device: str) -> None:
         super().__init__(model, device)
@@ -151,7 +151,7 @@ class InstantPictures(_ObeysClicks):
 
 
 class HeadPictures(InstantPictures):
-    """The head of a model of the instant learner, without walker and sharpened borders; large pictures as ever."""
+    """Makes masks by the head of an instant model, without walker and sharpened borders; large ones as ever."""
 
     def _segmentation(self, rgb: NDArray[np.uint8], working: NDArray[np.uint8], clicks: Clicks) -> Segmentation:
         if is_large((working.shape[0], working.shape[1])):
@@ -228,7 +228,7 @@ class Predictor:
         return self.predict(reading).mask
 
     def predict(self, reading: Reading, *, with_probabilities: bool = False) -> PictureMask:
-        """The mask of a picture, and what it was made from."""
+        """The mask of a picture with the strokes stored for it, and its probabilities where they are asked for."""
         predicted = self._predictor.predict(reading, with_probabilities=with_probabilities)
         painting = self._paintings.get(reading.content_hash)
         if painting is None or painting.image_hw != reading.hw:

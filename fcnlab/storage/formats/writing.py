@@ -140,7 +140,7 @@ class ExportedImage:
 
     @property
     def place(self) -> str:
-        """The stem in the folder of its split."""
+        """The path of its files below the folder of a format, without an ending: its split and its stem."""
         return f"{self.split}/{self.stem}" if self.split else self.stem
 
 
@@ -198,7 +198,7 @@ class PerImageWriter:
     __slots__ = ()
 
     def of_all(self) -> Iterator[Assembly]:
-        """No file."""
+        """No file about all images."""
         return iter(())
 
 

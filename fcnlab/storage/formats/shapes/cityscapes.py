@@ -250,7 +250,7 @@ def cityscapes_place(image: ExportedImage) -> str:
 
 
 def cityscapes_pictures() -> Originals:
-    """The pictures beside the labels, as Cityscapes calls them."""
+    """The writer of the originals beside the labels, called as in Cityscapes."""
     return Originals("cityscapes/leftImg8bit", lambda image: f"{cityscapes_place(image)}{PICTURE}")
 
 

@@ -180,7 +180,7 @@ _MISLEADING = re.compile(r"(images|labels)_*", re.IGNORECASE)
 
 
 def yolo_place(image: ExportedImage) -> str:
-    """The place of an image and of its labels, where folders called images or labels get an underscore behind them.
+    """The path of an image and its labels, with an underscore behind folders that are called images or labels.
 
     Ultralytics finds labels by the last folder of a path called images, which must be the one above all splits.
     """

@@ -76,7 +76,7 @@ def _watched(engine: Engine, project: Project, *, is_running: bool) -> None:
 
 
 def start_button(engine: Engine, project: Project) -> None:
-    """The button that counts, and what counts."""
+    """The button that starts a count, and the name of the counter."""
     standing = session.count_jobs().standing(project.id)
     words = "Count again" if standing is not None and standing.table is not None else "Count all images"
     is_running = standing is not None and standing.state == "running"

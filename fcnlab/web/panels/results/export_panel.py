@@ -31,7 +31,7 @@ PHASES = {
 
 
 def runner_of(engine: Engine, project: Project) -> Runner:
-    """Runs each step on the compute thread, so that clicks go between."""
+    """A runner of steps with the project's learner, on the compute thread, so that clicks go between."""
 
     def run(work: Callable[[ProjectLearner], Result], /) -> Result:
         return engine.jobs.run(work, project_id=project.id).result()
