@@ -74,14 +74,14 @@ def _formats() -> tuple[Format, ...]:
     declared = {each.name: each for each in formats_from()}
     chosen: set[str] = set()
     for group in dict.fromkeys(each.group for each in declared.values()):
-        names = [each.name for each in declared.values() if each.group == group]
+        options = [key for key, each in declared.items() if each.group == group]
         chosen |= set(
             st.pills(
                 group,
-                names,
+                options,
                 selection_mode="multi",
-                default=[name for name in names if name in DEFAULT_FORMATS],
-                format_func=lambda name: declared[name].title,
+                default=[key for key in options if key in DEFAULT_FORMATS],
+                format_func=lambda key: declared[key].title,
                 key=f"formats-{group}",
             )
         )
