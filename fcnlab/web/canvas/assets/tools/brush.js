@@ -2,7 +2,8 @@
 import { BrushBar } from "../widgets/brushbar.js";
 import { h } from "../widgets/dom.js";
 import { sized } from "../view/marks.js";
-import { blank, paintedOver, strokeOf } from "../state/strokes.js";
+import { strokeOf } from "../state/strokes.js";
+import { Composition, sideOfMask } from "../view/composition.js";
 
 /** @typedef {import("../workspace.js").Workspace} Workspace */
 /** @typedef {import("../types.js").Overlay} Overlay */
@@ -30,8 +31,7 @@ export class Brush {
     this.imageId = null;
     /** The newest overlay of the server. @type {Overlay | null} */
     this.received = null;
-    /** What is shown now, to know when it changes. */
-    this.shown = "";
+    this.composition = new Composition(workspace.stage, USUAL_SIDE);
     this.frame = 0;
     this.canvas = h("canvas", { class: "strokes" });
     this.bar = new BrushBar(this);
@@ -61,9 +61,7 @@ export class Brush {
     const { image } = this.workspace.labelling;
     if (!image) return { smallest: 1, largest: 1 };
     const side = Math.max(image.width, image.height);
-    const { received } = this;
-    const shown = received?.imageId === image.id && received.width > 1 ? Math.max(received.width, received.height) : Math.min(side, USUAL_SIDE);
-    const smallest = Math.max(1, Math.ceil(side / shown));
+    const smallest = Math.max(1, Math.ceil(side / sideOfMask(this.received, image, USUAL_SIDE)));
     return { smallest, largest: Math.max(smallest, Math.round(Math.min(image.width, image.height) * LARGEST_PART)) };
   }
 
@@ -188,25 +186,12 @@ export class Brush {
     this.redraw();
   }
 
-  /** Lay what the server's overlay does not have yet over it, so that nothing flickers when the next one comes. */
   show() {
-    const { labelling, display, meta, stage } = this.workspace;
+    const { labelling, display, meta } = this.workspace;
     const { image, fresh } = labelling;
-    if (!image || stage.image?.id !== image.id) return;
     const { received } = this;
-    const base = received?.imageId === image.id && received.mode === display.mode ? received : null;
-    const painted = display.mode === "mask" ? fresh.beyond(base?.covers ?? meta?.covers ?? 0) : [];
-    const strokes = painted.map((one) => one.stroke);
-    const shown = [image.id, display.mode, base?.number ?? 0, ...painted.map((one) => one.seq)].join();
-    if (shown === this.shown && stage.overlay) return;
-    this.shown = shown;
-    if (!strokes.length && !base) {
-      if (stage.overlay?.number === 0) stage.dropOverlay(); // a blank one, for strokes that are gone
-      return;
-    }
-    const isEmpty = !base || (base.width === 1 && image.width > 1); // the server shows nothing yet
-    const ground = isEmpty && strokes.length ? { ...blank(image.id, image, USUAL_SIDE), number: base?.number ?? 0, covers: base?.covers ?? 0 } : base;
-    if (ground) stage.setOverlay(paintedOver(ground, image, strokes));
+    const strokesBeyond = (/** @type {number} */ covers) => fresh.beyond(covers);
+    this.composition.update({ image, mode: display.mode, received, strokesBeyond, covers: meta?.covers ?? 0 });
   }
 
   redraw() {
