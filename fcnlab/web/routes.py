@@ -59,7 +59,7 @@ ASKED_BY: dict[str, Strategy] = {
     "least-confidence": "least-confidence",
     "random": "random",
 }
-AVOIDED_MOST = 500
+AVOIDED_MOST = 400
 FOREVER = "private, max-age=31536000, immutable"
 
 Answer = Callable[[Request, Engine], Awaitable[Response]]

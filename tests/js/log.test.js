@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { claim } from "../../fcnlab/web/canvas/assets/protocol/identity.js";
-import { EventLog, MAX_BATCH } from "../../fcnlab/web/canvas/assets/protocol/log.js";
+import { EventLog } from "../../fcnlab/web/canvas/assets/protocol/log.js";
 import { Sender } from "../../fcnlab/web/canvas/assets/protocol/sender.js";
+import { CONSTANTS } from "./support/constants.js";
 
 class Memory {
   constructor() {
@@ -22,7 +23,7 @@ let made = 0;
 
 /** @param {Memory | null} memory */
 function aLog(memory = new Memory()) {
-  return new EventLog(memory, "log", () => `client-${(made += 1)}-of-test`);
+  return new EventLog(memory, "log", () => `client-${(made += 1)}-of-test`, CONSTANTS.batch);
 }
 
 test("events are numbered from 1 in the order in which they happened", () => {
@@ -84,12 +85,12 @@ test("a duplicated tab leaves the events to the first one", () => {
 
 test("a long log travels in parts, the oldest first", () => {
   const log = aLog(null);
-  for (let k = 0; k < MAX_BATCH + 3; k += 1) log.append("clear", 4);
+  for (let k = 0; k < CONSTANTS.batch + 3; k += 1) log.append("clear", 4);
 
-  assert.equal(log.batch().log.length, MAX_BATCH);
+  assert.equal(log.batch().log.length, CONSTANTS.batch);
   assert.equal(log.batch().log[0].seq, 1);
 
-  log.acknowledge({ client_id: log.clientId, seq: MAX_BATCH });
+  log.acknowledge({ client_id: log.clientId, seq: CONSTANTS.batch });
 
   assert.equal(log.batch().log.length, 3);
 });

@@ -3,12 +3,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { FreshStrokes } from "../../fcnlab/web/canvas/assets/state/pending_strokes.js";
+import { CONSTANTS } from "./support/constants.js";
 
 /** @typedef {import("../../fcnlab/web/canvas/assets/types.js").EventKind} EventKind */
 
 /** Strokes are told apart by their top row, which is the number of their event. @param {...EventKind} kinds */
 function after(...kinds) {
-  const fresh = new FreshStrokes();
+  const fresh = new FreshStrokes(CONSTANTS.undoable);
   kinds.forEach((kind, k) => {
     const stroke = { class_id: 1, top: k + 1, left: 0, height: 1, width: 2, runs: [0, 2] };
     fresh.note({ seq: k + 1, kind, image_id: 4, payload: kind === "brush" ? stroke : {} });

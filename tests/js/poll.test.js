@@ -27,6 +27,7 @@ async function run(answers, { cannotDraw = false } = {}) {
   let finish = () => {};
   const finished = new Promise((resolve) => (finish = () => resolve(undefined)));
   const poll = new OverlayPoll({
+    pollS: 25,
     address: (wish, after, status) => `${wish.imageId}/${wish.mode}/${after}/${status}`,
     onMeta: (meta) => seen.metas.push(meta),
     onOverlay: (overlay) => {

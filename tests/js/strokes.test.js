@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { blank, middles, paintedOver, patchOf, runsOf, strokeOf, swept } from "../../fcnlab/web/canvas/assets/state/strokes.js";
+import { CONSTANTS } from "./support/constants.js";
 
 /** @typedef {import("../../fcnlab/web/canvas/assets/types.js").Stroke} Stroke */
 
@@ -87,10 +88,10 @@ test("a stroke too large to be kept says so, and is not taken for none", () => {
   const large = { width: 12_001, height: 12_000 };
   const across = [{ x: 5, y: 5 }, { x: 11_990, y: 11_980 }];
 
-  assert.equal(strokeOf(across, 9, large, 1), "too large");
-  assert.equal(strokeOf(zigzag(800), 1, large, 1), "too large");
-  assert.equal(strokeOf([{ x: -50, y: 5 }], 9, large, 1), null);
-  const kept = strokeOf(across.map(({ x, y }) => ({ x: x / 100, y: y / 100 })), 9, large, null);
+  assert.equal(strokeOf(across, 9, large, 1, CONSTANTS), "too large");
+  assert.equal(strokeOf(zigzag(800), 1, large, 1, CONSTANTS), "too large");
+  assert.equal(strokeOf([{ x: -50, y: 5 }], 9, large, 1, CONSTANTS), null);
+  const kept = strokeOf(across.map(({ x, y }) => ({ x: x / 100, y: y / 100 })), 9, large, null, CONSTANTS);
   assert.ok(kept && kept !== "too large");
   assert.equal(kept.class_id, null);
   assert.equal(kept.runs.reduce((sum, length) => sum + length, 0), kept.height * kept.width);
@@ -120,22 +121,22 @@ test("runs begin outside, with none when the first pixel is inside", () => {
 const box = (classId, top, left, height, width) => ({ class_id: classId, top, left, height, width, runs: [0, height * width] });
 
 test("the last stroke over a pixel decides, the eraser leaves nothing, and the overlay itself stays as it was", () => {
-  const overlay = { ...blank(4, PICTURE, 1000), values: new Uint8Array(37 * 24).fill(2) };
+  const overlay = { ...blank(4, PICTURE, { ...CONSTANTS, mask_side: 1000 }), values: new Uint8Array(37 * 24).fill(2) };
 
-  const shown = paintedOver(overlay, PICTURE, [box(5, 2, 3, 6, 8), box(6, 4, 3, 2, 2), box(null, 2, 3, 1, 1)]);
+  const shown = paintedOver(overlay, PICTURE, [box(5, 2, 3, 6, 8), box(6, 4, 3, 2, 2), box(null, 2, 3, 1, 1)], CONSTANTS.ignore);
 
   const at = (/** @type {number} */ row, /** @type {number} */ col) => shown.values[row * 37 + col];
   assert.deepEqual([at(2, 3), at(2, 4), at(4, 4), at(7, 10), at(8, 10), at(1, 3)], [255, 5, 6, 5, 2, 2]);
   assert.ok(overlay.values.every((value) => value === 2));
-  assert.equal(paintedOver(overlay, PICTURE, []), overlay);
+  assert.equal(paintedOver(overlay, PICTURE, [], CONSTANTS.ignore), overlay);
 });
 
 test("a smaller overlay takes the pixels in the middle of its own", () => {
   const picture = { width: 143, height: 90 };
-  const overlay = blank(4, picture, 64);
+  const overlay = blank(4, picture, { ...CONSTANTS, mask_side: 64 });
   const stroke = box(1, 11, 20, 40, 77);
 
-  const shown = paintedOver(overlay, picture, [stroke]);
+  const shown = paintedOver(overlay, picture, [stroke], CONSTANTS.ignore);
 
   const rows = middles(overlay.height, 90);
   const cols = middles(overlay.width, 143);
@@ -148,9 +149,9 @@ test("a smaller overlay takes the pixels in the middle of its own", () => {
 });
 
 test("a blank overlay has the shape of its picture and the size of the learner's", () => {
-  const { width, height, values } = blank(4, { width: 4000, height: 3000 }, 1536);
+  const { width, height, values } = blank(4, { width: 4000, height: 3000 }, { ...CONSTANTS, mask_side: 1536 });
 
   assert.deepEqual([width, height], [1536, 1152]);
   assert.ok(values.every((value) => value === 255));
-  assert.deepEqual([blank(4, PICTURE, 1536).width, blank(4, PICTURE, 1536).height], [37, 24]);
+  assert.deepEqual([blank(4, PICTURE, { ...CONSTANTS, mask_side: 1536 }).width, blank(4, PICTURE, { ...CONSTANTS, mask_side: 1536 }).height], [37, 24]);
 });

@@ -2,13 +2,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { QueryWalk } from "../../fcnlab/web/canvas/assets/state/walk.js";
+import { Walk } from "../../fcnlab/web/canvas/assets/state/walk.js";
 
-/** @param {number} n @param {number} [row] @returns {import("../../fcnlab/web/canvas/assets/state/walk.js").Query[]} */
+/** @param {number} n @param {number} [row] @returns {import("../../fcnlab/web/canvas/assets/tools/query.js").Query[]} */
 const pixels = (n, row = 0) => Array.from({ length: n }, (_, col) => ({ row, col, source: /** @type {const} */ ("query") }));
 
 function walking() {
-  const walk = new QueryWalk();
+  const walk = new Walk();
   walk.extend(pixels(3));
   return walk;
 }

@@ -19,8 +19,11 @@ from fcnlab.domain.project import MAX_CLASSES
 from fcnlab.errors import InvalidEvent
 from fcnlab.services.labelling.effects import MAX_ACCEPTED
 
-MAX_EVENTS = 10_000
-"""A longer log is a fault: the browser sends 5000 events at a time and waits for the answer."""
+BATCH_EVENTS = 5_000
+"""The browser sends so many events at a time and waits for the answer."""
+
+MAX_EVENTS = 2 * BATCH_EVENTS
+"""A longer log is a fault."""
 
 MAX_TEXT = 200
 """Longest name of a class or point a browser may send, in characters."""
@@ -112,6 +115,23 @@ class ReversibleData(TypedDict):
     redo_reopens: bool
 
 
+class Constants(TypedDict):
+    """What is agreed between both sides, written down on this one: events in a batch, kinds that undo takes back, runs of
+    a stroke, the value of a pixel about which nothing is said, the longer side of a mask, classes of a project and
+    characters of their names, pixels suggested at a time, pixels passed over that are named, seconds of a long poll."""
+
+    batch: int
+    undoable: list[str]
+    runs: int
+    ignore: int
+    mask_side: int
+    classes: int
+    name_chars: int
+    queries: int
+    avoided: int
+    poll_s: float
+
+
 class SceneData(TypedDict):
     """Everything the workspace is shown; small, sent again on every rerun.
 
@@ -133,6 +153,7 @@ class SceneData(TypedDict):
     refusals: list[str]
     object_mode: bool
     notice: str | None
+    constants: Constants
 
 
 def draw(

@@ -5,14 +5,17 @@ from __future__ import annotations
 from itertools import groupby
 
 from fcnlab.core.images.palette import unused_colours
-from fcnlab.domain.events import Event, EventBatch
-from fcnlab.domain.project import Project
+from fcnlab.core.learner.queries import COUNT
+from fcnlab.domain.events import MAX_RUNS, UNDOABLE, Event, EventBatch
+from fcnlab.domain.project import IGNORE, MAX_CLASSES, Project
 from fcnlab.errors import FcnlabError
 from fcnlab.services.images.pictures import projects_of_images, tiling_of
 from fcnlab.services.labelling.events import apply_events
 from fcnlab.services.labelling.scenes import Scene, scene, strip
+from fcnlab.validation import MAX_NAME_CHARS
 from fcnlab.web import session
 from fcnlab.web.canvas import canvas
+from fcnlab.web.routes import AVOIDED_MOST, LONG_POLL_S
 from fcnlab.web.session import Engine
 
 OFFERED_COLOURS = 9
@@ -124,6 +127,23 @@ def scene_data(shown: Scene, *, client: str | None, labeller: str, refusals: lis
         "refusals": refusals,
         "object_mode": project.learner.object_mode and project.background is not None,
         "notice": None,
+        "constants": constants_of(project),
+    }
+
+
+def constants_of(project: Project) -> canvas.Constants:
+    """What the browser must know of this side's limits and conventions."""
+    return {
+        "batch": canvas.BATCH_EVENTS,
+        "undoable": sorted(UNDOABLE),
+        "runs": MAX_RUNS,
+        "ignore": IGNORE,
+        "mask_side": project.learner.working_side,
+        "classes": MAX_CLASSES,
+        "name_chars": MAX_NAME_CHARS,
+        "queries": COUNT,
+        "avoided": AVOIDED_MOST,
+        "poll_s": LONG_POLL_S,
     }
 
 

@@ -41,7 +41,7 @@ function remove(place) {
 
 /** @param {Mount} mount @param {HTMLElement} root */
 async function enter(mount, root) {
-  const log = await openLog(mount.project);
+  const log = await openLog(mount.project, mount.scene.constants.batch);
   if (mount.isGone) return;
   const { scene, setState } = mount;
   mount.workspace = new Workspace(root, scene, log, setState, appBase(import.meta.url));

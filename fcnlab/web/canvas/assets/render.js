@@ -1,125 +1,210 @@
 // @ts-check
-import { valueAt } from "./view/overlay.js";
-import { nearest } from "./state/points.js";
+import { classOf, currentClass, isCounting, shownDisplay } from "./state/page.js";
+import { canReverse } from "./state/points.js";
+import { saveDisplay, saveMemory } from "./state/settings.js";
 import { pixelAt } from "./state/view.js";
+import { brushLimits, brushSize } from "./tools/brush.js";
+import { valueAt } from "./view/overlay.js";
 import { learning, saving, tally, updated } from "./widgets/messages.js";
 
 /** @typedef {import("./workspace.js").Workspace} Workspace */
+/** @typedef {import("./state/page.js").PageState} PageState */
 
 const MIN_HEIGHT_PX = 480;
 const BOTTOM_PX = 12;
+/** What is free above and below a bar at the foot of the picture. */
+const FREE_PX = 26;
 
-/** Show what the workspace knows. @param {Workspace} workspace */
+/** Show the state in all parts of the page, now and whenever it changes. @param {Workspace} workspace */
 export function render(workspace) {
-  const { asking, brush, counting, labelling, scene, stage, toolbar, notes, memory } = workspace;
-  const image = labelling.image && workspace.strip.placed(labelling.image);
-  const { points, state, isComplete } = labelling.now();
-  asking.follow(state);
-  brush.update();
-  const isDone = state === "done";
-  const totals = labelling.counts();
-  const current = workspace.currentClass();
-  stage.setPoints(points);
-  stage.element.dataset.unsaved = String(labelling.log.pending.length);
-  stage.element.dataset.points = String(points.length);
-  stage.element.dataset.strokes = String(labelling.strokes());
-  stage.element.classList.toggle("closed", isDone || asking.isOn);
-  counting.update(points);
-  const nObjects = counting.isOn ? counting.nMarked() : 0;
-  toolbar.setAsking(asking.isOn || counting.review.isOn);
-  workspace.prompt.update(scene.classes);
-  workspace.classbar.update(scene.classes, asking.isOn ? -1 : current, totals, image !== null, scene.colours, tell(workspace, isComplete));
-  const [nMarks, nOpen] = [points.length + labelling.strokes(), counting.open().length];
-  const [canUndo, canRedo] = [labelling.canReverse("undo"), labelling.canReverse("redo")];
-  toolbar.setImage(image, { nImages: scene.n_images, isDone, nMarks, isComplete, nObjects, nOpen, canUndo, canRedo });
-  toolbar.setPainting(brush.tool);
-  notes.setEmpty(scene.image !== null, scene.n_images, workspace.routes.page("Projects", scene));
-  notes.banner.hidden = !image || !isDone;
-  const isBusy = asking.isOn || brush.isOn || counting.review.isOn;
-  notes.setHint(image !== null && !isBusy && !memory.hintClosed && isNew(workspace, totals), scene.classes, { currentId: current, counts: counting.isOn });
-  const place = image && { id: image.id, position: image.position, nPoints: counting.isOn ? nObjects : points.length, state, isComplete };
-  workspace.strip.update(scene.n_images, place);
-  workspace.status.setObjectMode(scene.object_mode && !counting.isOn);
-  follow(workspace);
-  workspace.popovers.check();
-  renderStatus(workspace);
-  renderCursor(workspace);
+  const { query, review, store } = workspace;
+  /** @type {[(keyof PageState)[], (workspace: Workspace, state: PageState) => void][]} */
+  const parts = [
+    [["display", "isMaskHidden"], renderDisplay],
+    [["display", "labelled"], putBrushAway],
+    [["labelled", "tool", "picture", "scene", "memory", "display", "count"], renderStage],
+    [["labelled", "display", "received"], renderOverlay],
+    [["scene", "labelled", "memory", "tool", "count"], renderClasses],
+    [["scene", "labelled", "order", "tool", "count"], renderImage],
+    [["scene", "labelled", "memory", "tool", "received"], renderBrush],
+    [["scene", "query"], renderPrompt],
+    [["scene", "labelled", "review", "count"], renderReview],
+    [["scene", "labelled", "memory", "tool", "meta", "picture"], renderNotes],
+    [["labelled", "display", "memory", "scene"], follow],
+    [["scene", "labelled", "meta", "isReachable", "display", "isMaskHidden", "memory"], renderStatus],
+    [["scene", "labelled", "cursor", "view", "received", "display", "tool", "count", "memory"], renderCursor],
+    [["scene", "labelled", "count", "tool", "order"], () => workspace.popovers.check()],
+    [["display"], (_, state) => saveDisplay(state.display, isCounting(state))],
+    [["memory"], (_, { memory, scene }) => saveMemory(scene.project.key, memory)],
+    [["labelled"], () => query.follow()],
+    [["count"], () => review?.follow()],
+  ];
+  for (const [keys, show] of parts) store.subscribe(keys, (state) => show(workspace, state));
+  for (const show of [renderDisplay, renderStage, renderClasses, renderImage, renderBrush, renderPrompt, renderReview, renderNotes, renderStatus, renderCursor]) {
+    show(workspace, store.state);
+  }
+  saveDisplay(store.state.display, isCounting(store.state));
+}
+
+/** @param {Workspace} workspace @param {PageState} state */
+function renderDisplay({ stage, toolbar }, state) {
+  const display = shownDisplay(state);
+  if (stage.display && stage.display.mode !== display.mode) stage.dropOverlay();
+  stage.setDisplay(display);
+  toolbar.setDisplay(display);
+}
+
+/** Only masks are painted. @param {Workspace} workspace @param {PageState} state */
+function putBrushAway({ toolbox }, { display, labelled, tool }) {
+  const isPainting = tool === "brush" || tool === "eraser";
+  if (isPainting && (display.mode !== "mask" || !labelled.image)) toolbox.choose("points");
+}
+
+/** The points, and what kind of clicks mean something. @param {Workspace} workspace @param {PageState} state */
+function renderStage({ counting, stage, toolbox }, { labelled, tool }) {
+  const { points, state: imageState, nPending, nStrokes } = labelled;
+  if (stage.points !== points) stage.setPoints(points);
+  Object.assign(stage.element.dataset, { unsaved: String(nPending), points: String(points.length), strokes: String(nStrokes) });
+  stage.element.classList.toggle("closed", imageState === "done" || tool === "query");
+  stage.element.classList.toggle("painting", toolbox.current.paints);
+  stage.element.dataset.complete = String(counting !== null && labelled.isComplete);
+  stage.redraw("strokes", "dots");
+}
+
+/** @param {Workspace} workspace @param {PageState} state */
+function renderOverlay({ composition, labelling }, { display, labelled, meta, received }) {
+  const strokesBeyond = (/** @type {number} */ covers) => labelling.fresh.beyond(covers);
+  composition.update({ image: labelled.image, mode: display.mode, received, strokesBeyond, covers: meta?.covers ?? 0 });
+}
+
+/** @param {Workspace} workspace @param {PageState} state */
+function renderClasses({ classbar, counting, labelling }, state) {
+  const { labelled, scene, tool, count } = state;
+  const tell = (/** @type {import("./types.js").ClassLabel} */ { id, is_background: isNone }) =>
+    tally(marked?.get(id) ?? 0, isNone ? null : (count.counts.get(id) ?? null), { isObject: !isNone, isComplete: labelled.isComplete });
+  const marked = counting?.marked();
+  const current = tool === "query" ? -1 : currentClass(state);
+  classbar.update(scene.classes, current, labelling.counts(), labelled.image !== null, scene.colours, counting ? tell : undefined);
+}
+
+/** What there is to do with the image: the toolbar, and its place in the strip. @param {Workspace} workspace @param {PageState} state */
+function renderImage({ counting, strip, toolbar }, { labelled, scene, tool }) {
+  const { points, state, isComplete, nStrokes } = labelled;
+  const image = labelled.image && strip.placed(labelled.image);
+  const nObjects = counting?.nMarked() ?? 0;
+  toolbar.setAsking(tool === "query" || tool === "review");
+  toolbar.setPainting(tool);
+  toolbar.setImage(image, {
+    nImages: scene.n_images,
+    isDone: state === "done",
+    nMarks: points.length + nStrokes,
+    isComplete,
+    nObjects,
+    nOpen: counting?.open().length ?? 0,
+    canUndo: canReverse(labelled, "undo"),
+    canRedo: canReverse(labelled, "redo"),
+  });
+  strip.update(scene.n_images, image && { id: image.id, position: image.position, nPoints: counting ? nObjects : points.length, state, isComplete });
+}
+
+/** @param {Workspace} workspace @param {PageState} state */
+function renderBrush({ brushbar }, state) {
+  const { labelled, tool } = state;
+  const isShown = (tool === "brush" || tool === "eraser") && labelled.state !== "done";
+  const label = classOf(state, currentClass(state));
+  brushbar.update({ tool: isShown ? tool : null, label, size: brushSize(state), limits: brushLimits(state) });
+}
+
+/** @param {Workspace} workspace @param {PageState} state */
+function renderPrompt({ prompt, stage }, { query, review, scene }) {
+  prompt.update(query, scene.classes);
+  if (!review) stage.coveredPx = query ? prompt.element.offsetHeight + FREE_PX : 0;
+}
+
+/** @param {Workspace} workspace @param {PageState} state */
+function renderReview({ review: tool, reviewbar, stage }, { count, query, review, scene }) {
+  reviewbar.update(review, { classes: scene.classes, nLeft: review && tool ? tool.nLeft() : 0, nObjects: count.objects.length });
+  if (!query) stage.coveredPx = review ? reviewbar.element.offsetHeight + FREE_PX : 0;
+}
+
+/** What floats above the picture. @param {Workspace} workspace @param {PageState} state */
+function renderNotes({ labelling, notes, routes }, state) {
+  const { labelled, memory, picture, scene, tool } = state;
+  const { image } = labelled;
+  notes.setEmpty(scene.image !== null, scene.n_images, routes.page("Projects", scene));
+  notes.setPicture(picture);
+  notes.banner.hidden = !image || labelled.state !== "done";
+  const isHinted = image !== null && tool === "points" && !memory.hintClosed && isNew(state, labelling.counts());
+  notes.setHint(isHinted, scene.classes, { currentId: currentClass(state), counts: isCounting(state) });
 }
 
 /**
  * Whether nobody has seen a mask of this project yet, or in one that counts marked an object.
- * @param {Workspace} workspace @param {Map<number, number>} totals points per class over the project
+ * @param {PageState} state @param {Map<number, number>} totals points per class over the project
  */
-function isNew({ counting, meta, scene }, totals) {
+function isNew(state, totals) {
+  const { meta, scene } = state;
   if (!meta) return false; // not known yet
   const begun = scene.classes.filter((label) => (totals.get(label.id) ?? 0) > 0);
-  if (counting.isOn) return begun.every((label) => label.is_background);
+  if (isCounting(state)) return begun.every((label) => label.is_background);
   return begun.length < 2 && (meta.overlay === 0 || meta.width <= 1);
 }
 
-/** What the class bar says of each class in a project that counts. @param {Workspace} workspace @param {boolean} isComplete */
-function tell({ counting }, isComplete) {
-  if (!counting.isOn) return undefined;
-  const marked = counting.marked();
-  return (/** @type {import("./types.js").ClassLabel} */ { id, is_background: isNone }) =>
-    tally(marked.get(id) ?? 0, isNone ? null : (counting.counts.get(id) ?? null), { isObject: !isNone, isComplete });
-}
-
-/** Ask for the overlay that belongs to what is shown. @param {Workspace} workspace */
-function follow(workspace) {
-  const { labelling, poll, display } = workspace;
-  if (!labelling.image) {
+/** Ask for the overlay that belongs to what is shown. @param {Workspace} workspace @param {PageState} state */
+function follow({ poll }, state) {
+  const { display, labelled } = state;
+  if (!labelled.image) {
     poll.stop();
     return;
   }
-  const classId = display.mode === "probability" ? workspace.currentClass() : 0;
-  poll.watch({ imageId: labelling.image.id, mode: display.mode, classId });
+  const classId = display.mode === "probability" ? currentClass(state) : 0;
+  poll.watch({ imageId: labelled.image.id, mode: display.mode, classId });
 }
 
 /** @param {Workspace} workspace */
-export function renderStatus(workspace) {
-  const { labelling, status, meta, reachable, display, notes, scene } = workspace;
+export function renderStatus({ labelling, notes, status, store: { state } }) {
+  const { display, isReachable: reachable, labelled, meta, scene } = state;
   const { sender, log } = labelling;
-  status.setSaving(
-    saving({ pending: log.pending.length, silenceMs: sender.silenceMs(), reachable, persistent: log.persistent }),
-  );
-  if (labelling.image) {
+  status.setSaving(saving({ pending: labelled.nPending, silenceMs: sender.silenceMs(), reachable, persistent: log.persistent }));
+  status.setObjectMode(scene.object_mode && !isCounting(state));
+  if (labelled.image) {
     const covered = meta !== null && labelling.isCovered(meta.covers);
-    status.setLearner(learning(meta, { reachable, covered, counts: workspace.counting.isOn }), updated(meta));
+    status.setLearner(learning(meta, { reachable, covered, counts: isCounting(state) }), updated(meta));
   } else {
     status.setLearner({ text: "", tone: "quiet", progress: null }, "");
   }
-  const className = scene.classes.find((label) => label.id === workspace.currentClass())?.name ?? "";
-  notes.setLegend(display.mode, workspace.shownDisplay().overlay && labelling.image !== null, className);
+  const className = classOf(state, currentClass(state))?.name ?? "";
+  notes.setLegend(display.mode, shownDisplay(state).overlay && labelled.image !== null, className);
 }
 
-/** @param {Workspace} workspace */
-export function renderCursor(workspace) {
-  const { cursor, stage, labelling, status, scene } = workspace;
-  const { image } = labelling;
-  workspace.brush.redraw();
-  workspace.counting.point(cursor);
-  status.setZoom(image ? stage.view.scale : null);
-  const pixel = cursor && image ? pixelAt(stage.view, image, cursor.sx, cursor.sy) : null;
-  const removable = cursor && !workspace.asking.isOn && !workspace.brush.isOn && labelling.now().state !== "done";
-  stage.mark(removable ? (nearest(stage.points, stage.view, cursor.sx, cursor.sy)?.[0] ?? null) : null);
-  const { overlay } = stage;
-  const aimed = workspace.counting.words();
-  if (aimed) {
-    status.setCursor(pixel, aimed);
-    return;
+/** What is under the cursor. @param {Workspace} workspace @param {PageState} state */
+function renderCursor({ counting, stage, status, toolbox }, state) {
+  const { count, cursor, labelled, view } = state;
+  const { image } = labelled;
+  const tool = toolbox.current;
+  if (tool.paints) stage.redraw("strokes");
+  if (counting) {
+    const aim = counting.aim();
+    stage.setAim(aim ? String(aim.number) : "");
+    stage.element.dataset.objects = String(count.objects.length);
   }
-  if (!pixel || !overlay || !image) {
-    status.setCursor(pixel, { text: "", colour: null });
-    return;
-  }
-  const value = valueAt(overlay, image, pixel.row, pixel.col);
-  if (overlay.mode === "mask") {
-    const label = scene.classes.find((candidate) => candidate.id === value);
-    status.setCursor(pixel, { text: label?.name ?? "", colour: label?.colour ?? null });
-  } else {
-    status.setCursor(pixel, { text: `${overlay.mode} ${(value / 255).toFixed(2)}`, colour: null });
-  }
+  status.setZoom(image ? view.scale : null);
+  stage.mark(tool.removable());
+  const pixel = cursor && image ? pixelAt(view, image, cursor.sx, cursor.sy) : null;
+  status.setCursor(pixel, tool.words() ?? (pixel && image && valueUnder(stage.overlay, state, image, pixel)) ?? { text: "", colour: null });
+}
+
+/**
+ * What an overlay says of a pixel.
+ * @param {import("./types.js").Overlay | null} overlay @param {PageState} state @param {import("./types.js").ImageInfo} image
+ * @param {{row: number, col: number}} pixel
+ */
+function valueUnder(overlay, state, image, { row, col }) {
+  if (!overlay) return null;
+  const value = valueAt(overlay, image, row, col);
+  if (overlay.mode !== "mask") return { text: `${overlay.mode} ${(value / 255).toFixed(2)}`, colour: null };
+  const label = classOf(state, value);
+  return { text: label?.name ?? "", colour: label?.colour ?? null };
 }
 
 /** Fill the window from where the workspace begins. @param {Workspace} workspace */

@@ -17,7 +17,18 @@
  *   labeller: string, n_images: number, classes: ClassLabel[], colours: string[], image: ImageInfo | null, points: StoredPoint[], n_strokes: number,
  *   open: {count: number, next_id: number | null}, reversible: Reversible,
  *   acknowledged: {client_id: string, seq: number} | null, refusals: string[], object_mode: boolean,
- *   notice: string | null}} Scene
+ *   notice: string | null, constants: Constants}} Scene
+ * @typedef {object} Constants what the server says once for both sides
+ * @property {number} batch events it takes at a time
+ * @property {readonly string[]} undoable kinds of events that undo takes back
+ * @property {number} runs of a stroke, at most
+ * @property {number} ignore in an overlay: nobody said what this pixel is
+ * @property {number} mask_side longer side of a mask at most, in its pixels
+ * @property {number} classes of a project, at most
+ * @property {number} name_chars of the name of a class, at most
+ * @property {number} queries pixels that are suggested at a time
+ * @property {number} avoided pixels passed over that are named when others are asked for, at most
+ * @property {number} poll_s seconds within which it answers who waits for an overlay
  * @typedef {"mask" | "probability" | "uncertainty"} Mode
  * @typedef {{overlay: number, status: number, phase: "idle" | "encoding" | "fitting" | "error" | "missing",
  *   progress: number, message: string, milliseconds: number | null, spans: Record<string, number>, updated_at: string | null, width: number,

@@ -76,20 +76,21 @@ export function tabStorage() {
 /**
  * The log of this tab for one project, under a name that no other tab uses.
  * @param {string} projectKey
+ * @param {number} maxBatch the server takes so many events at a time
  * @returns {Promise<EventLog>}
  */
-export function openLog(projectKey) {
+export function openLog(projectKey, maxBatch) {
   let log = opened.get(projectKey);
   if (!log) {
-    log = open(projectKey);
+    log = open(projectKey, maxBatch);
     opened.set(projectKey, log);
   }
   return log;
 }
 
-/** @param {string} projectKey */
-async function open(projectKey) {
-  const log = new EventLog(tabStorage(), `fcnlab.log.${projectKey}`, newClientId);
+/** @param {string} projectKey @param {number} maxBatch */
+async function open(projectKey, maxBatch) {
+  const log = new EventLog(tabStorage(), `fcnlab.log.${projectKey}`, newClientId, maxBatch);
   const environment = { locks: navigator.locks, BroadcastChannel: window.BroadcastChannel };
   while (!(await claim(`fcnlab.client.${log.clientId}`, environment))) log.startOver();
   return log;

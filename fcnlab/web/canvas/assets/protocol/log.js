@@ -2,9 +2,6 @@
 /** @typedef {import("../types.js").LabelEvent} LabelEvent */
 /** @typedef {import("../types.js").EventKind} EventKind */
 
-/** The server refuses longer batches; what does not fit follows after the next acknowledgement. */
-export const MAX_BATCH = 5000;
-
 /**
  * What happened in this tab and is not stored yet, numbered from 1, kept where a reload finds it.
  *
@@ -16,8 +13,10 @@ export class EventLog {
    * @param {Pick<Storage, "getItem" | "setItem"> | null} storage kept across reloads of one tab
    * @param {string} key name in the storage
    * @param {() => string} makeId a new client id
+   * @param {number} maxBatch the server takes so many events at a time; the rest follows after the next acknowledgement
    */
-  constructor(storage, key, makeId) {
+  constructor(storage, key, makeId, maxBatch) {
+    this.maxBatch = maxBatch;
     this.storage = storage;
     this.key = key;
     this.makeId = makeId;
@@ -70,7 +69,7 @@ export class EventLog {
 
   /** The value sent to the server: the oldest events, in order. */
   batch() {
-    return { client_id: this.clientId, log: this.pending.slice(0, MAX_BATCH) };
+    return { client_id: this.clientId, log: this.pending.slice(0, this.maxBatch) };
   }
 
   /** Take a new name and leave the events to the tab this one was copied from. */

@@ -10,8 +10,8 @@ import { applied } from "./patches.js";
  *   | {kind: "trouble", message: string} | {kind: "silence"}} Answer
  */
 
-/** The server answers within 25 s; a connection silent for longer is dead. */
-const DEADLINE_MS = 40_000;
+/** A connection that is silent for so long after the server had to answer is dead. */
+const GRACE_MS = 15_000;
 const FIRST_RETRY_MS = 300;
 const SLOWEST_RETRY_MS = 8000;
 /** Answers that follow each other faster than this are a fault, and must not keep the server busy. */
@@ -31,6 +31,7 @@ async function said(response) {
 export class OverlayPoll {
   /**
    * @param {object} parts
+   * @param {number} parts.pollS the server answers within so many seconds
    * @param {(wish: Wish, after: number, status: number) => string} parts.address
    * @param {(meta: Meta) => void} parts.onMeta
    * @param {(overlay: Overlay) => void} parts.onOverlay
@@ -141,7 +142,7 @@ export class OverlayPoll {
   async #ask(url, signal) {
     const deadline = new AbortController();
     const give = () => deadline.abort();
-    const timer = setTimeout(give, DEADLINE_MS);
+    const timer = setTimeout(give, 1000 * this.parts.pollS + GRACE_MS);
     signal.addEventListener("abort", give);
     try {
       const response = await this.fetch(url, { signal: deadline.signal, cache: "no-store" });

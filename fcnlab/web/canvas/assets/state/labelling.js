@@ -1,6 +1,7 @@
 // @ts-check
 import { FreshStrokes } from "./pending_strokes.js";
 import { counts, reopens, replay } from "./points.js";
+import { memoized } from "./store.js";
 import { Sender } from "../protocol/sender.js";
 import { ClickSpans } from "../protocol/spans.js";
 
@@ -9,7 +10,11 @@ import { ClickSpans } from "../protocol/spans.js";
 /** @typedef {import("../types.js").StoredPoint} StoredPoint */
 /** @typedef {import("../protocol/log.js").EventLog} EventLog */
 
-const MAP_KINDS = new Set(["add", "remove", "clear", "brush", "accept", "undo", "redo", "complete"]);
+/**
+ * @typedef {ReturnType<typeof replay> & {image: ImageInfo | null, nStrokes: number, nPending: number}} LabelledImage
+ *   the image on the screen with everything pending; nStrokes counts one that is pending undone still, nPending the
+ *   events of all images
+ */
 
 /** @type {import("../types.js").Reversible} */
 const NOTHING = Object.freeze({ undo: 0, redo: 0, redo_reopens: false });
@@ -20,8 +25,11 @@ export class Labelling {
    * @param {EventLog} log
    * @param {(value: object) => void} send
    * @param {() => void} onChange something to show changed
+   * @param {readonly string[]} undoable kinds of events that undo takes back
    */
-  constructor(log, send, onChange) {
+  constructor(log, send, onChange, undoable) {
+    /** Events of these kinds ask for another mask. */
+    this.mapKinds = new Set([...undoable, "undo", "redo", "complete"]);
     this.log = log;
     this.spans = new ClickSpans();
     this.sender = new Sender(log, (value) => {
@@ -39,12 +47,8 @@ export class Labelling {
     this.scene = null;
     /** Number and time of the newest event that asks for another mask of this image. */
     this.newest = { seq: 0, at: 0 };
-    this.fresh = new FreshStrokes();
+    this.fresh = new FreshStrokes(undoable);
   }
-
-  /** What `now` was worked out from, and what came out. @type {readonly unknown[]} */
-  #from = [];
-  #now = replay([], [], -1, "new", String);
 
   /**
    * News from the server. The image shown stays until `show` is called.
@@ -84,36 +88,30 @@ export class Labelling {
     for (const event of this.log.pending) if (event.image_id === this.image?.id) this.fresh.note(event);
   }
 
-  /** What the image looks like with everything pending. */
+  /** What the image looks like with everything pending; the same object until something of it changes. */
   now() {
-    const { image, log, stored, reversible } = this;
-    const from = [image, log.pending, stored, reversible]; // each is replaced when it changes
-    if (!from.every((part, k) => part === this.#from[k])) {
-      this.#from = from;
-      this.#now = image ? this.#replayed(image, log.pending) : replay([], [], -1, "new", String);
-    }
-    return this.#now;
+    return this.#labelled(this.image, this.log.pending, this.stored, this.scene);
   }
 
-  /** Whether undo or redo would change anything, by what is stored and pending. @param {"undo" | "redo"} kind */
-  canReverse(kind) {
-    const { state, reversible } = this.now();
-    if (!this.image) return false;
-    if (kind === "undo") return state !== "done" && reversible.undo > 0;
-    return state === "done" ? reversible.redo_reopens : reversible.redo > 0;
-  }
+  #labelled = memoized(
+    /**
+     * @param {ImageInfo | null} image @param {readonly import("../types.js").LabelEvent[]} pending
+     * @param {readonly StoredPoint[]} _stored @param {Scene | null} scene
+     * @returns {LabelledImage}
+     */
+    (image, pending, _stored, scene) => {
+      const nPending = pending.length;
+      if (!image) return { ...replay([], [], -1, "new", String), image, nStrokes: 0, nPending };
+      const isOfScene = scene?.image?.id === image.id;
+      const nStrokes = pending.filter((event) => event.kind === "brush" && event.image_id === image.id).length;
+      return { ...this.#replayed(image, pending), image, nStrokes: nStrokes + (isOfScene ? scene.n_strokes : 0), nPending };
+    },
+  );
 
   /** @param {ImageInfo} image @param {readonly import("../types.js").LabelEvent[]} events */
   #replayed(image, events) {
     const facts = { isComplete: image.is_complete, keepsMask: image.keeps_mask, reversible: this.reversible };
     return replay(this.stored, events, image.id, image.state, (seq) => this.log.uid(seq), facts);
-  }
-
-  /** Strokes on the image: the stored ones, and those that are pending; one that is pending undone counts still. */
-  strokes() {
-    const stored = this.image && this.scene?.image?.id === this.image.id ? this.scene.n_strokes : 0;
-    const pending = this.log.pending.filter((event) => event.kind === "brush" && event.image_id === this.image?.id);
-    return stored + pending.length;
   }
 
   /** Points per class over the project. */
@@ -134,7 +132,7 @@ export class Labelling {
     if (!this.image) return;
     const isReopening = kind === "state" && reopens(this.now(), payload.state);
     const event = this.log.append(kind, this.image.id, payload);
-    if (MAP_KINDS.has(kind)) {
+    if (this.mapKinds.has(kind)) {
       this.newest = { seq: event.seq, at: Date.now() };
       this.spans.clicked(event.seq);
     }

@@ -3,13 +3,14 @@
 /** @typedef {import("../types.js").Stroke} Stroke */
 /** @typedef {{seq: number, stroke: Stroke}} Painted */
 
-const CHANGES = new Set(["add", "remove", "clear", "brush", "accept"]);
 /** Undo reaches further back on the server; here only what no overlay shows yet counts. */
 const MOST_STEPS = 200;
 
 /** The strokes of this tab on the image shown, as far as undo, redo and clear left them, until an overlay has them. */
 export class FreshStrokes {
-  constructor() {
+  /** @param {readonly string[]} undoable kinds of events that undo takes back */
+  constructor(undoable) {
+    this.kinds = new Set(undoable);
     /** @type {readonly Painted[]} */
     this.live = [];
     /** @type {(readonly Painted[])[]} */
@@ -30,7 +31,7 @@ export class FreshStrokes {
    * @param {LabelEvent} event
    * @param {boolean} [isStep] whether undo takes it back
    */
-  note({ seq, kind, payload }, isStep = CHANGES.has(kind)) {
+  note({ seq, kind, payload }, isStep = this.kinds.has(kind)) {
     if (isStep) {
       this.undoable = [...this.undoable, this.live].slice(-MOST_STEPS);
       this.redoable = [];

@@ -94,6 +94,16 @@ export function reopens({ state: before, keepsMask }, state) {
 }
 
 /**
+ * Whether undo or redo would change anything, by what is stored and pending.
+ * @param {import("./labelling.js").LabelledImage} labelled @param {"undo" | "redo"} kind
+ */
+export function canReverse({ image, state, reversible }, kind) {
+  if (!image) return false;
+  if (kind === "undo") return state !== "done" && reversible.undo > 0;
+  return state === "done" ? reversible.redo_reopens : reversible.redo > 0;
+}
+
+/**
  * Points per class over the project: the stored numbers, and what is pending.
  * @param {readonly {id: number, n_points: number}[]} classes
  * @param {readonly StoredPoint[]} stored of the image shown

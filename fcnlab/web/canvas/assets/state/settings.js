@@ -65,28 +65,36 @@ export function saveDisplay(display, counts) {
   save(counts ? COUNTING_KEY : KEY, display);
 }
 
-/** What this browser remembers of a project: the classes last used, and whether the first steps are known. */
-export class ProjectMemory {
-  /** @param {string} projectKey */
-  constructor(projectKey) {
-    this.name = `fcnlab.project.${projectKey}`;
-    const saved = /** @type {any} */ (load(this.name)) ?? {};
-    /** @type {number | null} */
-    this.classId = Number.isInteger(saved.classId) ? saved.classId : null;
-    /** @type {number | null} */
-    this.otherId = Number.isInteger(saved.otherId) ? saved.otherId : null;
-    this.hintClosed = saved.hintClosed === true;
-    /** Whether the strip begins with the images that promise most. */
-    this.byGain = saved.byGain === true;
-    /** Diameter of the brush, in pixels of the picture. @type {number | null} */
-    this.brushSize = Number.isInteger(saved.brushSize) ? saved.brushSize : null;
-  }
+/**
+ * What this browser remembers of a project.
+ * @typedef {object} Memory
+ * @property {number | null} classId the class last used
+ * @property {number | null} otherId the one before
+ * @property {boolean} hintClosed the first steps are known
+ * @property {boolean} byGain the strip begins with the images that promise most
+ * @property {number | null} brushSize diameter, in pixels of the picture
+ */
 
-  save() {
-    const { classId, otherId, hintClosed, byGain, brushSize } = this;
-    save(this.name, { classId, otherId, hintClosed, byGain, brushSize });
-  }
+/** @param {string} projectKey @returns {Memory} */
+export function loadMemory(projectKey) {
+  const saved = /** @type {any} */ (load(memoryName(projectKey))) ?? {};
+  const whole = (/** @type {unknown} */ value) => (Number.isInteger(value) ? /** @type {number} */ (value) : null);
+  return {
+    classId: whole(saved.classId),
+    otherId: whole(saved.otherId),
+    hintClosed: saved.hintClosed === true,
+    byGain: saved.byGain === true,
+    brushSize: whole(saved.brushSize),
+  };
 }
+
+/** @param {string} projectKey @param {Memory} memory */
+export function saveMemory(projectKey, memory) {
+  save(memoryName(projectKey), memory);
+}
+
+/** @param {string} projectKey */
+const memoryName = (projectKey) => `fcnlab.project.${projectKey}`;
 
 /** The asked pixels of a project that were skipped or left as unsure in this tab: they are not asked again. */
 export class PassedOver {

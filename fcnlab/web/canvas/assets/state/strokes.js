@@ -4,12 +4,8 @@
 /** @typedef {import("../types.js").Stroke} Stroke */
 /** @typedef {{top: number, left: number, height: number, width: number, inside: Uint8Array}} Patch pixels of a box, row by row */
 
-/** The server refuses strokes of more runs. */
-const MOST_RUNS = 100_000;
 /** A larger box would fill the memory of the tab. */
 const MOST_PIXELS = 2 ** 27;
-/** In an overlay: nobody said what this pixel is. */
-const IGNORE = 255;
 /** A thinner brush would fall between the middles of pixels: it goes from middle to middle. */
 const SNAPS_BELOW = 2;
 
@@ -53,14 +49,15 @@ export function swept(path, diameter, picture) {
  * @param {number} diameter
  * @param {Size} picture
  * @param {number | null} classId null for the eraser
+ * @param {{runs: number}} constants the server refuses strokes of more runs
  * @returns {Stroke | "too large" | null} null when nothing was painted
  */
-export function strokeOf(path, diameter, picture, classId) {
+export function strokeOf(path, diameter, picture, classId, { runs: maxRuns }) {
   const patch = swept(path, diameter, picture);
   if (patch === null || patch === "too large") return patch;
   const { inside, ...box } = patch;
   const runs = runsOf(inside);
-  return runs.length > MOST_RUNS ? "too large" : { class_id: classId, ...box, runs };
+  return runs.length > maxRuns ? "too large" : { class_id: classId, ...box, runs };
 }
 
 /** @param {readonly number[]} numbers */
@@ -141,9 +138,10 @@ export function patchOf({ top, left, height, width, runs }) {
  * @param {Overlay} overlay of classes
  * @param {Size} picture
  * @param {readonly Stroke[]} strokes oldest first
+ * @param {number} ignore value of a pixel about which nothing is said
  * @returns {Overlay}
  */
-export function paintedOver(overlay, picture, strokes) {
+export function paintedOver(overlay, picture, strokes, ignore) {
   if (strokes.length === 0) return overlay;
   const { width, height } = overlay;
   const values = overlay.values.slice();
@@ -157,7 +155,7 @@ export function paintedOver(overlay, picture, strokes) {
       for (let x = 0; x < width; x += 1) {
         const col = cols[x] - left;
         if (col < 0 || col >= box.width || !inside[row * box.width + col]) continue;
-        values[y * width + x] = stroke.class_id ?? IGNORE;
+        values[y * width + x] = stroke.class_id ?? ignore;
       }
     }
   }
@@ -177,13 +175,13 @@ export function middles(cells, pixels) {
  * An overlay of nothing, to be painted on while there is no mask yet.
  * @param {number} imageId
  * @param {Size} picture
- * @param {number} side its longer side at most
+ * @param {{mask_side: number, ignore: number}} constants its longer side at most; value of a pixel about which nothing is said
  * @returns {Overlay}
  */
-export function blank(imageId, picture, side) {
+export function blank(imageId, picture, { mask_side: side, ignore }) {
   const scale = Math.min(1, side / Math.max(picture.width, picture.height));
   const width = Math.max(1, Math.round(picture.width * scale));
   const height = Math.max(1, Math.round(picture.height * scale));
-  const values = new Uint8Array(width * height).fill(IGNORE);
+  const values = new Uint8Array(width * height).fill(ignore);
   return { imageId, mode: "mask", classId: 0, number: 0, covers: 0, width, height, values, base: 0, patch: { top: 0, left: 0, height, width } };
 }

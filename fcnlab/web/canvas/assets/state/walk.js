@@ -1,13 +1,15 @@
 // @ts-check
-/** @typedef {{row: number, col: number, source: "query" | "random_query"}} Query */
 /** @typedef {"answer" | "skip" | "unsure"} Act */
 
-/** The asked pixels of one image, round after round: which one is next, what became of the others. */
-export class QueryWalk {
+/**
+ * What is asked about in one image, pixels or objects, round after round: which is next, what became of the others.
+ * @template Asked
+ */
+export class Walk {
   constructor() {
-    /** @type {Query[]} */
-    this.pixels = [];
-    /** What was done with the first pixels; the next one is being asked. @type {Act[]} */
+    /** @type {Asked[]} */
+    this.asked = [];
+    /** What was done with the first of them; the next one is being asked. @type {Act[]} */
     this.acts = [];
     /** What was taken back, the last one first. @type {Act[]} */
     this.undone = [];
@@ -15,31 +17,31 @@ export class QueryWalk {
     this.rounds = [];
   }
 
-  /** The pixel being asked; null at the end of a round. @returns {Query | null} */
+  /** What is being asked; null at the end of a round. @returns {Asked | null} */
   get current() {
-    return this.pixels[this.acts.length] ?? null;
+    return this.asked[this.acts.length] ?? null;
   }
 
-  /** A further round. @param {readonly Query[]} pixels */
-  extend(pixels) {
-    this.rounds.push(this.pixels.length);
-    this.pixels.push(...pixels);
+  /** A further round. @param {readonly Asked[]} asked */
+  extend(asked) {
+    this.rounds.push(this.asked.length);
+    this.asked.push(...asked);
   }
 
   /** Forget what was not asked yet, to ask otherwise. */
   cut() {
-    this.pixels.length = this.acts.length;
+    this.asked.length = this.acts.length;
     this.undone = [];
-    while (this.rounds.length && this.rounds[this.rounds.length - 1] >= this.pixels.length) this.rounds.pop();
+    while (this.rounds.length && this.rounds[this.rounds.length - 1] >= this.asked.length) this.rounds.pop();
   }
 
-  /** @param {Act} act what was done with the pixel being asked */
+  /** @param {Act} act what was done with what is being asked */
   go(act) {
     this.acts.push(act);
     this.undone = [];
   }
 
-  /** Back to the pixel before. @returns {Act | null} what is taken back */
+  /** Back to the one before. @returns {Act | null} what is taken back */
   back() {
     const act = this.acts.pop() ?? null;
     if (act) this.undone.push(act);
@@ -53,12 +55,12 @@ export class QueryWalk {
     return act;
   }
 
-  /** Where the pixel being asked stands in its round; at the end, the round that is over. */
+  /** Where what is being asked stands in its round; at the end, the round that is over. */
   place() {
     const at = this.acts.length;
     const round = this.rounds.findLastIndex((start) => start < Math.max(1, this.current ? at + 1 : at));
     const start = this.rounds[round] ?? 0;
-    const end = this.rounds[round + 1] ?? this.pixels.length;
+    const end = this.rounds[round + 1] ?? this.asked.length;
     return { number: at - start + 1, of: end - start };
   }
 
@@ -70,8 +72,13 @@ export class QueryWalk {
     return { answer: count("answer"), skip: count("skip"), unsure: count("unsure") };
   }
 
-  /** Pixels that nobody could or wanted to answer. @returns {Query[]} */
+  /** Those that something was done with. @returns {Asked[]} */
+  done() {
+    return this.asked.slice(0, this.acts.length);
+  }
+
+  /** Those that nobody could or wanted to answer. @returns {Asked[]} */
   passed() {
-    return this.pixels.filter((_, at) => this.acts[at] === "skip" || this.acts[at] === "unsure");
+    return this.asked.filter((_, at) => this.acts[at] === "skip" || this.acts[at] === "unsure");
   }
 }

@@ -1,7 +1,12 @@
 // @ts-check
+import { currentClass, remember, setDisplay } from "../state/page.js";
+import { canReverse } from "../state/points.js";
 import { counted } from "../widgets/messages.js";
 
-/** @typedef {import("../workspace.js").Workspace} Workspace */
+/** @typedef {import("../state/page.js").PageStore} PageStore */
+/** @typedef {import("../state/labelling.js").Labelling} Labelling */
+/** @typedef {import("../widgets/popover.js").Popovers} Popovers */
+/** @typedef {import("../widgets/popover.js").Toasts} Toasts */
 
 /** @type {import("../types.js").Mode[]} */
 const MODES = ["mask", "probability", "uncertainty"];
@@ -9,77 +14,105 @@ const MODES = ["mask", "probability", "uncertainty"];
 const CLEAR_ASKS_ABOVE = 5;
 
 /**
- * Do what a key means.
- * @param {Workspace} workspace
+ * @typedef {object} ActionParts
+ * @property {PageStore} store
+ * @property {Labelling} labelling
+ * @property {import("./toolbox.js").Toolbox} toolbox
+ * @property {import("./finishing.js").Finishing} finishing
+ * @property {Popovers} popovers
+ * @property {Toasts} toasts
+ * @property {Pick<import("./navigator.js").ImageNavigator, "step">} navigator
+ * @property {Pick<import("../view/stage.js").Stage, "fit">} stage
+ * @property {Pick<import("../widgets/help.js").Help, "toggle">} help
+ * @property {Pick<import("../widgets/hints.js").Notes, "setTyped">} notes
+ */
+
+/**
+ * Do what a key means: what the chosen tool makes of it, else what it means everywhere.
+ * @param {ActionParts} parts
  * @param {import("./keys.js").Action} action
  */
-export function perform(workspace, action) {
-  const { asking, brush, counting, display, navigator, popovers, stage } = workspace;
+export function perform(parts, action) {
+  const { finishing, navigator, notes, popovers, stage, store, toasts, toolbox } = parts;
+  const { display, labelled, scene } = store.state;
   if (action.type !== "escape") popovers.close(); // what was asked is not what is meant any more
-  if (asking.isOn && asking.perform(action)) return;
-  if (counting.perform(action) || brush.perform(action)) return;
+  if (toolbox.onKey(action)) return;
   switch (action.type) {
     case "class": {
-      const label = workspace.scene.classes[action.number - 1];
-      return label ? workspace.choose(label.id) : workspace.toasts.show(`There is no class ${action.number}.`, "bad");
+      const label = scene.classes[action.number - 1];
+      return label ? chooseClass(store, label.id) : toasts.show(`There is no class ${action.number}.`, "bad");
     }
     case "typing":
-      return workspace.notes.setTyped(action.digits);
+      return notes.setTyped(action.digits);
     case "undo":
     case "redo":
-      return reverse(workspace, action.type);
+      return reverse(parts, action.type);
     case "fit":
       return stage.fit();
     case "next":
-      return void (navigator.step(1) || workspace.sayLast());
+      return void (navigator.step(1) || finishing.sayLast());
     case "previous":
-      return navigator.step(-1);
+      return void navigator.step(-1);
     case "done":
-      return workspace.finish();
+      return finishing.finish();
+    case "complete":
+      return finishing.complete();
     case "swap":
-      return workspace.swap();
+      return swapClass(store);
+    case "brush":
+    case "eraser":
+      return labelled.image ? toolbox.toggle(action.type) : undefined;
     case "ask":
-      return asking.toggle();
+      return labelled.image ? toolbox.toggle(scene.project.task === "counts" ? "review" : "query") : undefined;
     case "overlay":
-      return workspace.show({ overlay: !display.overlay });
+      return setDisplay(store, { overlay: !display.overlay });
     case "contour":
-      return workspace.show({ contour: !display.contour, overlay: true });
+      return setDisplay(store, { contour: !display.contour, overlay: true });
     case "heat":
-      return workspace.show({ mode: MODES[(MODES.indexOf(display.mode) + 1) % MODES.length], overlay: true });
+      return setDisplay(store, { mode: MODES[(MODES.indexOf(display.mode) + 1) % MODES.length], overlay: true });
     case "fainter":
-      return workspace.show({ opacity: Math.max(0.05, display.opacity - 0.1) });
+      return setDisplay(store, { opacity: Math.max(0.05, display.opacity - 0.1) });
     case "stronger":
-      return workspace.show({ opacity: Math.min(1, display.opacity + 0.1), overlay: true });
+      return setDisplay(store, { opacity: Math.min(1, display.opacity + 0.1), overlay: true });
     case "help":
-      return workspace.help.toggle();
+      return parts.help.toggle();
     case "escape":
-      return workspace.popovers.close();
+      return void popovers.close();
   }
 }
 
-/** Undo or redo, or say why there is nothing to. @param {Workspace} workspace @param {"undo" | "redo"} kind */
-export function reverse({ labelling, toasts }, kind) {
-  if (labelling.canReverse(kind)) labelling.record(kind);
-  else if (labelling.now().state === "done") toasts.show(`This image is done. Reopen it to ${kind} something.`);
-  else if (labelling.image) toasts.show(`Nothing of yours to ${kind} on this image.`);
+/** @param {PageStore} store @param {number} classId */
+export function chooseClass(store, classId) {
+  const current = currentClass(store.state);
+  remember(store, classId === current ? { classId } : { classId, otherId: current });
 }
 
-/** Remove all that lies on the image. @param {Workspace} workspace @param {Element} anchor */
+/** Back to the class used before this one; at first, the other one of the first two. @param {PageStore} store */
+function swapClass(store) {
+  const { memory, scene } = store.state;
+  const current = currentClass(store.state);
+  const other = scene.classes.find((label) => label.id === memory.otherId && label.id !== current);
+  const next = other ?? scene.classes.slice(0, 2).find((label) => label.id !== current);
+  if (next) chooseClass(store, next.id);
+}
+
+/**
+ * Undo or redo, or say why there is nothing to.
+ * @param {{labelling: Labelling, toasts: Pick<Toasts, "show">}} parts @param {"undo" | "redo"} kind
+ */
+export function reverse({ labelling, toasts }, kind) {
+  const labelled = labelling.now();
+  if (canReverse(labelled, kind)) labelling.record(kind);
+  else if (labelled.state === "done") toasts.show(`This image is done. Reopen it to ${kind} something.`);
+  else if (labelled.image) toasts.show(`Nothing of yours to ${kind} on this image.`);
+}
+
+/** Remove all that lies on the image. @param {{labelling: Labelling, popovers: Pick<Popovers, "ask">}} parts @param {Element} anchor */
 export function clear({ labelling, popovers }, anchor) {
-  const [points, strokes] = [labelling.now().points.length, labelling.strokes()];
+  const about = () => [labelling.now().points.length, labelling.now().nStrokes];
+  const [points, strokes] = about();
   const go = () => labelling.record("clear");
   const all = [points && counted(points, "point"), strokes && counted(strokes, "stroke")].filter(Boolean).join(" and ");
-  const about = () => [labelling.now().points.length, labelling.strokes()];
   if (points + strokes > CLEAR_ASKS_ABOVE) popovers.ask(anchor, `Remove ${all} of this image?`, [{ text: "Remove", class: "danger", act: go }], about);
   else if (all) go();
-}
-
-/** Say what the server wants said, once. @param {Workspace} workspace */
-export function announce(workspace) {
-  const { notice, refusals, acknowledged } = workspace.scene;
-  const news = JSON.stringify([notice, refusals, refusals.length ? acknowledged?.seq : null]);
-  if (news === workspace.announced) return;
-  workspace.announced = news;
-  if (notice) workspace.toasts.show(notice);
-  for (const refusal of refusals) workspace.toasts.show(refusal, "bad");
 }

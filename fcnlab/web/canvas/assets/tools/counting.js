@@ -1,278 +1,173 @@
 // @ts-check
-import { render, renderCursor } from "../render.js";
-import { drawAim, drawObjects, fits } from "../view/numbers.js";
 import { classByPixel, meant, pixelOf, readCounts, readObjects, spacing, standing } from "../state/objects.js";
+import { classOf } from "../state/page.js";
+import { memoized } from "../state/store.js";
+import { drawAim, drawObjects, fits } from "../view/numbers.js";
 import { backgroundOf } from "../view/overlay.js";
-import { Review } from "./review.js";
-import { counted, leftOpen } from "../widgets/messages.js";
+import { PointTool } from "./points.js";
 
-/** @typedef {import("../workspace.js").Workspace} Workspace */
 /** @typedef {import("../types.js").Found} Found */
+/** @typedef {import("../types.js").StoredPoint} StoredPoint */
 
 const RETRY_MS = 2000;
-/** Who says that all is marked while the image is still being counted waits so long at most. */
-const COUNTED_MS = 5000;
-const WORDS_MS = 500;
-const LOOK_MS = 60;
 
-/** What is particular to a project that counts: the objects found in the image, and what people say of them. */
-export class Counting {
-  /** @param {Workspace} workspace @param {boolean} isOn whether the project counts */
-  constructor(workspace, isOn) {
-    this.workspace = workspace;
-    this.isOn = isOn;
-    /** Number of the newest overlay whose objects were asked for. */
-    this.overlay = 0;
+/** The tool of a project that counts: points mark objects, and keys answer for the objects that were found. */
+export class CountingTool extends PointTool {
+  /**
+   * @param {object} parts
+   * @param {import("../state/page.js").PageStore} parts.store
+   * @param {import("../state/labelling.js").Labelling} parts.labelling
+   * @param {Pick<import("../widgets/popover.js").Toasts, "show">} parts.toasts
+   * @param {Pick<import("../protocol/routes.js").Routes, "objects">} parts.routes
+   * @param {typeof fetch} [parts.fetch]
+   */
+  constructor({ toasts, routes, fetch: load, ...parts }) {
+    super(parts);
+    this.toasts = toasts;
+    this.routes = routes;
+    this.fetch = load ?? ((url, options) => fetch(url, options));
     /** Rises with every request: answers to older ones come too late. */
     this.turn = 0;
     /** The request whose answer is here. */
     this.fetched = 0;
-    /** Rises with every wait for a count: the one before is not meant any more. */
-    this.wait = 0;
-    /** @type {Found[]} */
-    this.objects = [];
-    /** @type {Map<number, import("../state/objects.js").ClassCount>} */
-    this.counts = new Map();
-    /** @type {import("../state/objects.js").Standing[]} */
-    this.said = [];
-    this.usual = Infinity;
-    /** The object under the cursor. @type {Found | null} */
-    this.aim = null;
-    this.review = new Review(this);
-    if (isOn) workspace.stage.overDots = (context, view, size) => this.#paint(context, view, size);
+  }
+
+  /** Whether the objects of the newest overlay are here. */
+  get isFetched() {
+    return this.fetched === this.turn;
   }
 
   /** News of the image shown: the counts come at once, the objects are fetched. @param {import("../types.js").Meta} meta */
   receive({ overlay, counts }) {
-    if (!this.isOn || overlay === this.overlay) return;
-    this.overlay = overlay;
-    this.counts = readCounts(counts);
-    render(this.workspace);
-    this.#fetch();
+    const { store } = this;
+    if (overlay === store.state.count.overlay) return;
+    store.set({ count: { ...store.state.count, overlay, counts: readCounts(counts) } });
+    this.#load();
   }
 
-  async #fetch() {
-    const image = this.workspace.labelling.image;
+  async #load() {
+    const { store } = this;
+    const { image } = store.state.labelled;
     const turn = (this.turn += 1);
     if (!image) return;
     try {
-      const response = await fetch(this.workspace.routes.objects(image.id), { cache: "no-store" });
+      const response = await this.fetch(this.routes.objects(image.id), { cache: "no-store" });
       if (!response.ok) throw new Error(`answer ${response.status}`);
-      const { objects } = await response.json();
+      const objects = readObjects((await response.json()).objects);
       if (turn !== this.turn) return;
       this.fetched = turn;
-      this.objects = readObjects(objects);
-      this.usual = spacing(this.objects);
-      render(this.workspace);
-      this.review.refresh();
+      store.set({ count: { ...store.state.count, objects, spacing: spacing(objects) } });
     } catch {
       if (turn !== this.turn) return;
-      setTimeout(() => turn === this.turn && this.#fetch(), RETRY_MS);
+      setTimeout(() => turn === this.turn && this.#load(), RETRY_MS);
     }
   }
 
-  /** Another image is on the screen: nothing is known of it yet. */
+  /** Another image is on the screen: what is on its way is of the one before. */
   forget() {
     this.fetched = this.turn += 1;
-    this.overlay = 0;
-    this.objects = [];
-    this.counts = new Map();
-    this.said = [];
-    this.aim = null;
-    this.review.arrived();
   }
 
-  /** Bring what is shown in line with the points. @param {readonly import("../types.js").StoredPoint[]} points */
-  update(points) {
-    const { labelling, scene, stage } = this.workspace;
-    const backgroundId = backgroundOf(scene.classes);
-    this.said = labelling.image ? standing(this.objects, points, backgroundId, labelling.image) : [];
-    stage.element.dataset.objects = String(this.objects.length);
-    stage.element.dataset.complete = String(this.isOn && labelling.now().isComplete);
-    stage.redraw("dots");
-    this.review.update();
+  stop() {
+    this.turn += 1;
   }
+
+  /** What people said of each object. */
+  said() {
+    const { count, labelled, scene } = this.store.state;
+    return this.#said(count.objects, labelled.points, backgroundOf(scene.classes), labelled.image);
+  }
+
+  #said = memoized(
+    /** @param {readonly Found[]} objects @param {readonly StoredPoint[]} points @param {number} backgroundId @param {import("../types.js").ImageInfo | null} image */
+    (objects, points, backgroundId, image) => (image ? standing(objects, points, backgroundId, image) : []),
+  );
 
   /** Objects nobody said anything about. */
   open() {
-    return this.objects.filter((_, k) => this.said[k] === "open");
+    return this.#open(this.store.state.count.objects, this.said());
   }
 
-  /** Labelled pixels of the image, by class id: a second point on a pixel is no second object. */
+  #open = memoized(
+    /** @param {readonly Found[]} objects @param {readonly import("../state/objects.js").Standing[]} said */
+    (objects, said) => objects.filter((_, k) => said[k] === "open"),
+  );
+
+  /** Labelled pixels of the image, by class id: a second point on a pixel is no second object. @returns {Map<number, number>} */
   marked() {
     const tally = new Map();
-    for (const classId of classByPixel(this.workspace.labelling.now().points).values()) tally.set(classId, (tally.get(classId) ?? 0) + 1);
+    for (const classId of this.#classes(this.store.state.labelled.points).values()) tally.set(classId, (tally.get(classId) ?? 0) + 1);
     return tally;
   }
 
-  /** Whether a click would mark what is marked already, which is said. @param {import("../state/objects.js").Pixel} pixel @param {number} classId */
-  isMarked({ row, col }, classId) {
-    if (!this.isOn || classByPixel(this.workspace.labelling.now().points).get(`${row},${col}`) !== classId) return false;
-    this.workspace.toasts.show("This pixel is marked already: it counts once.");
-    return true;
-  }
+  #classes = memoized(classByPixel);
 
   /** How many objects are marked on the image. */
   nMarked() {
-    const backgroundId = backgroundOf(this.workspace.scene.classes);
+    const backgroundId = backgroundOf(this.store.state.scene.classes);
     let n = 0;
     for (const [classId, count] of this.marked()) if (classId !== backgroundId) n += count;
     return n;
   }
 
-  /** The cursor moved. @param {{sx: number, sy: number} | null} cursor */
-  point(cursor) {
-    const { stage, labelling } = this.workspace;
-    const mayChange = this.isOn && !this.review.isOn && labelling.now().state !== "done";
-    const aim = cursor && mayChange ? meant(this.open(), stage.view, cursor.sx, cursor.sy, this.usual) : null;
-    if (aim === this.aim) return;
-    this.aim = aim;
-    stage.element.dataset.aim = aim ? String(aim.number) : "";
-    stage.redraw("dots");
+  /** The object under the cursor, which a key accepts or rejects. @returns {Found | null} */
+  aim() {
+    const { cursor, count, labelled, tool, view } = this.store.state;
+    if (!cursor || tool !== "points" || labelled.state === "done") return null;
+    return this.#meant(this.open(), view, cursor.sx, cursor.sy, count.spacing);
   }
 
-  /** What the status line says of the object under the cursor. */
+  #meant = memoized(meant);
+
+  /** A point where the class is marked already is no second object. @param {{row: number, col: number}} pixel @param {number} classId @override */
+  add(pixel, classId) {
+    const known = this.#classes(this.store.state.labelled.points).get(`${pixel.row},${pixel.col}`);
+    if (known === classId) this.toasts.show("This pixel is marked already: it counts once.");
+    else super.add(pixel, classId);
+  }
+
+  /** @override */
   words() {
-    const { aim, workspace } = this;
-    const label = workspace.scene.classes.find((one) => one.id === aim?.classId);
+    const aim = this.aim();
+    const label = aim && classOf(this.store.state, aim.classId);
     if (!aim || !label) return null;
     return { text: `${label.name} ${aim.number}, ${Math.round(100 * aim.score)} % sure: a accepts, d rejects`, colour: label.colour };
   }
 
   /**
-   * Say what an object is: one of a class, or with the background that it is none.
+   * The point that says what an object is: one of a class, or with the background that it is none.
    * @param {Found} object
    * @param {number} classId
    * @param {"click" | "query"} source
    */
-  answer(object, classId, source) {
-    const { labelling } = this.workspace;
-    if (!labelling.image || labelling.now().state === "done") return;
-    labelling.record("add", { ...pixelOf(object, labelling.image), class_id: classId, source });
-    this.aim = null;
-    renderCursor(this.workspace);
+  answerOf(object, classId, source) {
+    const { image, state } = this.store.state.labelled;
+    return image && state !== "done" ? { ...pixelOf(object, image), class_id: classId, source } : null;
+  }
+
+  /** @param {import("./keys.js").Action} action @override */
+  onKey(action) {
+    if (action.type === "brush" || action.type === "eraser") return true;
+    if (action.type !== "accept" && action.type !== "reject") return false;
+    const aim = this.aim();
+    const classId = action.type === "accept" ? (aim?.classId ?? -1) : backgroundOf(this.store.state.scene.classes);
+    const point = aim && classId >= 0 ? this.answerOf(aim, classId, "click") : null;
+    if (point) this.labelling.record("add", point);
+    else this.toasts.show("Move the cursor to an object that was found: a accepts it, d rejects it.");
+    return true;
   }
 
   /**
-   * Say that all objects of the image are marked, or that they are not. Asks first while some were found that nobody
-   * accepted; waits until the image is counted.
-   * @param {boolean} [complete]
-   * @param {() => void} [then] what follows once it is said
+   * @param {CanvasRenderingContext2D} context @param {import("../types.js").View} view @param {import("../types.js").Size} size
+   * @override
    */
-  setComplete(complete = !this.workspace.labelling.now().isComplete, then = () => {}) {
-    const { labelling, popovers, toolbar } = this.workspace;
-    if (!complete) labelling.record("complete", { complete });
-    else if (popovers.open?.anchor === toolbar.done) popovers.close();
-    else if (this.#isCounted()) this.#askAll(then);
-    else this.#wait(then);
-  }
-
-  /** Whether what was found is known, with everything that was clicked. */
-  #isCounted() {
-    const { labelling, meta } = this.workspace;
-    return meta !== null && meta.phase !== "encoding" && meta.phase !== "fitting" && labelling.isCovered(meta.covers) && this.fetched === this.turn;
-  }
-
-  /** @param {() => void} then */
-  async #wait(then) {
-    const { labelling, toasts } = this.workspace;
-    const { image, log } = labelling;
-    const [turn, seq, begun] = [(this.wait += 1), log.lastSeq, Date.now()];
-    const isMeant = () => turn === this.wait && labelling.image?.id === image?.id && log.lastSeq === seq;
-    let isSaid = false;
-    while (isMeant() && !this.#isCounted() && Date.now() - begun < COUNTED_MS) {
-      if (!isSaid && Date.now() - begun > WORDS_MS) toasts.show("Counting this image first…");
-      isSaid ||= Date.now() - begun > WORDS_MS;
-      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-    }
-    if (isMeant()) this.#askAll(then);
-  }
-
-  /** @param {() => void} then */
-  #askAll(then) {
-    const { labelling, popovers, toasts, toolbar } = this.workspace;
-    const open = this.open();
-    const nMarked = this.nMarked();
-    const none = () => {
-      labelling.record("complete", { complete: true });
-      if (open.length && nMarked) toasts.show(leftOpen(labelling.image?.name ?? "", nMarked, open.length));
-      then();
-    };
-    const accept = () => {
-      this.acceptAll(open);
-      then();
-    };
-    const about = () => [this.open().length, this.nMarked()];
-    if (open.length) {
-      const found = `${counted(open.length, "object")} found here ${open.length === 1 ? "is" : "are"} not accepted`;
-      const answers = [
-        { text: `Accept all ${open.length}`, act: accept },
-        { text: open.length === 1 ? "Review it" : "Review them", act: () => this.review.isOn || this.review.enter() },
-        { text: open.length === 1 ? "It is none" : "They are none", class: "danger", act: none },
-      ];
-      popovers.ask(toolbar.done, nMarked ? `${found}. What are they?` : `${found}, and none is marked. What are they?`, answers, about);
-    } else if (nMarked || this.#isCounted()) none();
-    else popovers.ask(toolbar.done, "This image is not counted yet. Say that there are no objects?", [{ text: "No objects here", class: "danger", act: none }], about);
-  }
-
-  /** Mark the centres of objects, and say that with them all is marked: one event, which one undo takes back. @param {readonly Found[]} objects */
-  acceptAll(objects) {
-    const { labelling } = this.workspace;
-    const { image } = labelling;
-    if (!image || !objects.length) return;
-    const points = objects.map((object) => /** @type {const} */ ([pixelOf(object, image), object.classId]));
-    labelling.record("accept", { points: points.map(([{ row, col }, classId]) => [row, col, classId]), complete: true });
-  }
-
-  /**
-   * What a key means in a project that counts.
-   * @param {import("./keys.js").Action} action
-   * @returns {boolean} whether it means something of its own here
-   */
-  perform(action) {
-    if (!this.isOn) return false;
-    if (this.review.isOn && this.review.perform(action)) return true;
-    const backgroundId = backgroundOf(this.workspace.scene.classes);
-    switch (action.type) {
-      case "accept":
-        if (this.aim) this.answer(this.aim, this.aim.classId, "click");
-        else this.#explain();
-        return true;
-      case "reject":
-        if (this.aim && backgroundId >= 0) this.answer(this.aim, backgroundId, "click");
-        else this.#explain();
-        return true;
-      case "complete":
-        this.setComplete();
-        return true;
-      case "ask":
-        this.review.toggle();
-        return true;
-      case "brush":
-      case "eraser":
-        return true;
-      default:
-        return false;
-    }
-  }
-
-  stop() {
-    this.turn += 1;
-    this.workspace.stage.overDots = null;
-  }
-
-  #explain() {
-    this.workspace.toasts.show("Move the cursor to an object that was found: a accepts it, d rejects it.");
-  }
-
-  /** @param {CanvasRenderingContext2D} context @param {import("../types.js").View} view @param {import("../types.js").Size} size */
-  #paint(context, view, size) {
-    const { display, scene } = this.workspace;
-    const { objects, said, usual, aim } = this;
+  drawOver(context, view, size) {
+    const { count, display, scene } = this.store.state;
     if (!display.overlay) return;
     const colours = new Map(scene.classes.map((label) => [label.id, label.colour]));
-    const isRoomy = fits(usual, view.scale, objects.length);
-    drawObjects(context, view, size, objects, said, { colours, isRoomy });
+    const isRoomy = fits(count.spacing, view.scale, count.objects.length);
+    drawObjects(context, view, size, count.objects, this.said(), { colours, isRoomy });
+    const aim = this.aim();
     if (aim) drawAim(context, view, aim);
   }
 }

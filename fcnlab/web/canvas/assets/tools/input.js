@@ -1,5 +1,5 @@
 // @ts-check
-import { layout, renderCursor, renderStatus } from "../render.js";
+import { layout, renderStatus } from "../render.js";
 import { belongsTo } from "./keys.js";
 import { listen } from "./pointer.js";
 
@@ -15,36 +15,21 @@ const TICK_MS = 1000;
  * @param {AbortSignal} signal
  */
 export function attach(workspace, signal) {
-  const { stage, labelling, poll } = workspace;
+  const { help, keys, labelling, navigation, poll, popovers, root, stage, store, strip, toolbox } = workspace;
   let space = false;
   const holdSpace = (/** @type {boolean} */ held) => {
     space = held;
     stage.element.classList.toggle("movable", held);
   };
-
-  listen(
-    stage.element,
-    {
-      onAdd: (sx, sy) => workspace.add(sx, sy),
-      onRemove: (sx, sy) => workspace.remove(sx, sy),
-      onPan: (dx, dy) => stage.pan(dx, dy),
-      onZoom: (factor, sx, sy) => stage.zoom(factor, sx, sy),
-      onHover: (at) => {
-        workspace.cursor = at;
-        renderCursor(workspace);
-      },
-      painter: workspace.brush,
-    },
-    () => space,
-    signal,
-  );
+  const onHover = (/** @type {import("../state/page.js").Place | null} */ cursor) => store.set({ cursor });
+  listen(stage.element, { tool: () => toolbox.current, navigation, onHover, isSpaceHeld: () => space }, signal);
 
   const press = (/** @type {KeyboardEvent} */ event) => {
     if (!isForUs(workspace, event)) return;
     if (event.key === " " && !event.ctrlKey && !event.metaKey && !event.altKey) {
       holdSpace(true);
       event.preventDefault();
-    } else if (workspace.keys.read(event)) {
+    } else if (keys.read(event)) {
       event.preventDefault();
     }
   };
@@ -54,16 +39,16 @@ export function attach(workspace, signal) {
 
   // After a press on a thumbnail, a class or a tool the keys mean the picture; who came by Tab stays there.
   const returnFocus = (/** @type {MouseEvent} */ event) => {
-    if (event.detail === 0 || workspace.popovers.open || workspace.help.isOpen) return;
+    if (event.detail === 0 || popovers.open || help.isOpen) return;
     stage.element.focus({ preventScroll: true });
   };
-  workspace.root.addEventListener("click", returnFocus, { signal });
+  root.addEventListener("click", returnFocus, { signal });
 
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let nap;
   const wake = () => {
     clearTimeout(nap);
-    if (!poll.current || !workspace.reachable) poll.resume();
+    if (!poll.current || !store.state.isReachable) poll.resume();
     labelling.sender.poke();
   };
   const doze = () => {
@@ -76,10 +61,10 @@ export function attach(workspace, signal) {
   const tick = setInterval(() => renderStatus(workspace), TICK_MS);
   const observer = new ResizeObserver(() => {
     stage.resize();
-    workspace.strip.resize();
+    strip.resize();
   });
   observer.observe(stage.element);
-  observer.observe(workspace.strip.element);
+  observer.observe(strip.element);
   window.addEventListener("resize", () => layout(workspace), { signal });
   signal.addEventListener("abort", () => {
     clearTimeout(nap);
@@ -88,7 +73,7 @@ export function attach(workspace, signal) {
   });
 }
 
-/** Whether a key press means the workspace. @param {Workspace} workspace @param {KeyboardEvent} event */
+/** Whether a key press means the workspace. @param {Pick<Workspace, "root" | "help">} workspace @param {KeyboardEvent} event */
 function isForUs({ root, help }, event) {
   const target = /** @type {any} */ (event.composedPath()[0]);
   if (event.defaultPrevented || belongsTo(target, event.key)) return false;

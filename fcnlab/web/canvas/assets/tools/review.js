@@ -1,128 +1,129 @@
 // @ts-check
-import { reverse } from "./actions.js";
-import { render } from "../render.js";
 import { leastSure } from "../state/objects.js";
 import { backgroundOf } from "../view/overlay.js";
-import { ReviewBar } from "../widgets/reviewbar.js";
+import { WalkTool } from "./walking.js";
 
-/** @typedef {import("./counting.js").Counting} Counting */
+/** @typedef {import("../state/page.js").Place} Place */
 /** @typedef {import("../types.js").Found} Found */
-/** @typedef {{object: Found, isAnswer: boolean}} Step */
+/**
+ * @typedef {object} ReviewState
+ * @property {Found | null} asked the object in the ring
+ * @property {boolean} canGoBack
+ * @property {number} nSkipped
+ */
 
-/** What is free above and below the bar. */
-const FREE_PX = 26;
-
-/** A walk through the objects that nobody confirmed, the least sure one first; one key answers each. */
-export class Review {
-  /** @param {Counting} counting */
-  constructor(counting) {
+/**
+ * A walk through the objects that nobody confirmed, the least sure one first; one key answers each. Clicks mean what
+ * they mean without it.
+ * @extends {WalkTool<Found>}
+ */
+export class ReviewTool extends WalkTool {
+  /**
+   * @param {object} parts
+   * @param {import("../state/page.js").PageStore} parts.store
+   * @param {import("../state/labelling.js").Labelling} parts.labelling
+   * @param {import("./counting.js").CountingTool} parts.counting
+   * @param {Pick<import("../view/stage.js").Stage, "fit" | "approach" | "setRing" | "isFitted">} parts.stage
+   * @param {import("./toolbox.js").Toolbox} parts.toolbox
+   * @param {Pick<import("../widgets/popover.js").Popovers, "close">} parts.popovers
+   * @param {Pick<import("../widgets/popover.js").Toasts, "show">} parts.toasts
+   */
+  constructor({ store, labelling, counting, stage, toolbox, popovers, toasts }) {
+    super({ labelling, toasts });
+    this.store = store;
     this.counting = counting;
-    this.isOn = false;
-    /** The object in the ring. @type {Found | null} */
-    this.current = null;
-    /** What was done with those before. @type {Step[]} */
-    this.steps = [];
-    /** What was taken back, the last one first. @type {Step[]} */
-    this.undone = [];
-    /** Number of the newest event of ours: undo of a later one is not a step back. */
-    this.seq = 0;
-    this.bar = new ReviewBar(this);
+    this.stage = stage;
+    this.toolbox = toolbox;
+    this.popovers = popovers;
+    /** The image whose objects are asked about. @type {number | null} */
+    this.imageId = null;
   }
 
-  get #workspace() {
-    return this.counting.workspace;
+  get isOn() {
+    return this.store.state.tool === "review";
   }
 
-  toggle() {
-    if (this.isOn) this.leave();
-    else this.enter();
-  }
-
-  enter() {
-    if (!this.#workspace.labelling.image) return;
-    this.#workspace.popovers.close();
-    this.isOn = true;
+  /** @override */
+  onEnter() {
+    this.popovers.close();
     this.arrived();
   }
 
-  leave() {
-    this.isOn = false;
-    this.#go(null);
-    this.#workspace.stage.coveredPx = 0;
-    this.#workspace.stage.fit();
+  /** @override */
+  onLeave() {
+    this.stage.setRing(null);
+    this.store.set({ review: null });
+    this.stage.fit();
   }
 
-  /** Another image is on the screen: begin anew there. */
+  /** Begin anew, on the image shown. */
   arrived() {
-    this.steps = [];
-    this.undone = [];
-    this.seq = this.#workspace.labelling.newest.seq;
-    if (this.isOn) this.#next();
+    this.imageId = this.store.state.labelled.image?.id ?? null;
+    this.restart();
+    this.ask("on");
   }
 
-  /** The objects were counted anew: the one in the ring stays until it is answered. */
-  refresh() {
-    if (this.isOn && !this.current) this.#next();
+  /** Another image is shown, or objects were counted anew: the one in the ring stays until it is answered. */
+  follow() {
+    if (!this.isOn) return;
+    if (this.store.state.labelled.image?.id !== this.imageId) this.arrived();
+    else if (!this.walk.current && this.#leastSure()) this.ask("on");
   }
 
   /** How many objects are left to look at, the one in the ring too. */
   nLeft() {
-    const { counting, current } = this;
-    const passed = this.#passed();
-    const left = counting.open().filter((one) => leastSure([one], passed, counting.usual) !== null);
-    return Math.max(left.length, current ? 1 : 0);
+    const { counting, walk } = this;
+    const { spacing } = this.store.state.count;
+    const left = counting.open().filter((object) => leastSure([object], walk.done(), spacing) !== null);
+    return Math.max(left.length, walk.current ? 1 : 0);
   }
 
   /** @param {number} classId the background: it is no object */
   answer(classId) {
-    const { current } = this;
-    if (!current || this.#workspace.labelling.now().state === "done") return;
-    this.#step({ object: current, isAnswer: true });
-    this.counting.answer(current, classId, "query");
-    this.seq = this.#workspace.labelling.newest.seq;
-    this.#next();
+    const { current } = this.walk;
+    const point = current && this.counting.answerOf(current, classId, "query");
+    if (!point) return;
+    this.walk.go("answer");
+    this.answerWith(point);
+    this.ask("on");
   }
 
   /** It is what the counter says. */
   accept() {
-    if (this.current) this.answer(this.current.classId);
+    const { current } = this.walk;
+    if (current) this.answer(current.classId);
   }
 
   /** It is no object. */
   reject() {
-    const background = backgroundOf(this.#workspace.scene.classes);
+    const background = backgroundOf(this.store.state.scene.classes);
     if (background >= 0) this.answer(background);
   }
 
   skip() {
-    if (!this.current) return;
-    this.#step({ object: this.current, isAnswer: false });
-    this.#next();
+    if (!this.walk.current) return;
+    this.walk.go("skip");
+    this.ask("on");
   }
 
-  /** Back to the object before; what was done outside the walk is undone as ever. */
-  back() {
-    const { labelling } = this.#workspace;
-    const step = labelling.newest.seq <= this.seq ? this.steps.pop() : undefined;
-    if (step) this.undone.push(step);
-    if (!step || step.isAnswer) this.#record("undo");
-    if (step) this.#go(step.object);
+  /** @param {Place} at @override */
+  onUp(at) {
+    this.counting.onUp(at);
   }
 
-  forward() {
-    const step = this.undone.pop();
-    if (step) this.steps.push(step);
-    if (!step || step.isAnswer) this.#record("redo");
-    if (step) this.#next();
+  /** @param {Place} at @override */
+  onRemove(at) {
+    this.counting.onRemove(at);
   }
 
-  /**
-   * What a key means while the walk is on.
-   * @param {import("./keys.js").Action} action
-   * @returns {boolean} whether it means anything here
-   */
-  perform(action) {
-    const { workspace } = this.counting;
+  /** @override */
+  removable() {
+    return this.counting.removable();
+  }
+
+  /** @param {import("./keys.js").Action} action @override */
+  onKey(action) {
+    const { current } = this.walk;
     switch (action.type) {
       case "accept":
       case "reject":
@@ -130,9 +131,9 @@ export class Review {
         this[action.type]();
         return true;
       case "class": {
-        const label = workspace.scene.classes[action.number - 1];
-        if (label && this.current) this.answer(label.id);
-        return label !== undefined && this.current !== null;
+        const label = this.store.state.scene.classes[action.number - 1];
+        if (label && current) this.answer(label.id);
+        return label !== undefined && current !== null;
       }
       case "undo":
         this.back();
@@ -141,11 +142,11 @@ export class Review {
         this.forward();
         return true;
       case "fit":
-        if (!this.current || !workspace.stage.isFitted) return false;
-        this.#approach();
+        if (!current || !this.stage.isFitted) return false;
+        this.stage.approach(current);
         return true;
       case "escape":
-        if (!workspace.popovers.close()) this.leave();
+        if (!this.popovers.close()) this.toolbox.choose("points");
         return true;
       case "swap":
         return true;
@@ -154,45 +155,27 @@ export class Review {
     }
   }
 
-  /** Show what the walk asks. */
-  update() {
-    this.bar.update();
-    if (this.isOn) this.#workspace.stage.coveredPx = this.bar.element.offsetHeight + FREE_PX;
+  /** @param {CanvasRenderingContext2D} context @param {import("../types.js").View} view @param {import("../types.js").Size} size @override */
+  drawOver(context, view, size) {
+    this.counting.drawOver(context, view, size);
   }
 
-  #next() {
-    const { counting } = this;
-    this.#go(leastSure(counting.open(), this.#passed(), counting.usual));
+  /** On to the least sure object, unless what was taken back is done again. @param {"on" | "back"} way @override */
+  ask(way) {
+    const { stage, walk } = this;
+    if (way === "on" && walk.undone.length === 0) {
+      walk.cut();
+      const next = this.#leastSure();
+      if (next) walk.extend([next]);
+    }
+    const { current: asked } = walk;
+    stage.setRing(asked);
+    this.store.set({ review: { asked, canGoBack: walk.acts.length > 0, nSkipped: walk.passed().length } });
+    if (asked) stage.approach(asked);
+    else stage.fit();
   }
 
-  /** @param {Found | null} object */
-  #go(object) {
-    const { stage } = this.#workspace;
-    this.current = object;
-    stage.setRing(object);
-    render(this.#workspace);
-    if (object) this.#approach();
-    else if (this.isOn) stage.fit();
-  }
-
-  #approach() {
-    if (this.current) this.#workspace.stage.approach(this.current);
-  }
-
-  #passed() {
-    return this.steps.map((step) => step.object);
-  }
-
-  /** @param {Step} step */
-  #step(step) {
-    this.steps.push(step);
-    this.undone = [];
-  }
-
-  /** @param {"undo" | "redo"} kind */
-  #record(kind) {
-    const { labelling } = this.#workspace;
-    reverse(this.#workspace, kind);
-    this.seq = labelling.newest.seq;
+  #leastSure() {
+    return leastSure(this.counting.open(), this.walk.done(), this.store.state.count.spacing);
   }
 }

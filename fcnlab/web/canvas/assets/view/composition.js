@@ -12,14 +12,14 @@ import { blank, paintedOver } from "../state/strokes.js";
  * @param {Overlay | null} base newest overlay of the server of this image and mode
  * @param {readonly Painted[]} strokes that it does not have yet, oldest first
  * @param {ImageInfo} image
- * @param {number} side longer side of a mask at most
+ * @param {{mask_side: number, ignore: number}} constants
  * @returns {Overlay | null} null when there is nothing to show
  */
-export function composed(base, strokes, image, side) {
+export function composed(base, strokes, image, constants) {
   if (strokes.length === 0) return base;
   const isEmpty = base === null || (base.width === 1 && image.width > 1); // the server shows nothing yet
-  const ground = isEmpty ? { ...blank(image.id, image, side), number: base?.number ?? 0, covers: base?.covers ?? 0 } : base;
-  return paintedOver(ground, image, strokes.map((one) => one.stroke));
+  const ground = isEmpty ? { ...blank(image.id, image, constants), number: base?.number ?? 0, covers: base?.covers ?? 0 } : base;
+  return paintedOver(ground, image, strokes.map((one) => one.stroke), constants.ignore);
 }
 
 /**
@@ -37,11 +37,11 @@ export function sideOfMask(received, image, side) {
 export class Composition {
   /**
    * @param {Pick<import("./stage.js").Stage, "image" | "overlay" | "setOverlay" | "dropOverlay">} stage
-   * @param {number} side longer side of a mask at most
+   * @param {{mask_side: number, ignore: number}} constants
    */
-  constructor(stage, side) {
+  constructor(stage, constants) {
     this.stage = stage;
-    this.side = side;
+    this.constants = constants;
     /** What is shown now, to know when it changes. */
     this.shown = "";
   }
@@ -62,7 +62,7 @@ export class Composition {
     const shown = [image.id, mode, base?.number ?? 0, ...strokes.map((one) => one.seq)].join();
     if (shown === this.shown && stage.overlay) return;
     this.shown = shown;
-    const overlay = composed(base, strokes, image, this.side);
+    const overlay = composed(base, strokes, image, this.constants);
     if (overlay) stage.setOverlay(overlay);
     else if (stage.overlay?.number === 0) stage.dropOverlay(); // a blank one, for strokes that are gone
   }

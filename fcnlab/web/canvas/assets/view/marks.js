@@ -6,6 +6,8 @@ import { shownAt } from "../state/view.js";
 /** @typedef {import("../types.js").StoredPoint} StoredPoint */
 
 const RING_PX = 22;
+/** A smaller circle would hide in its own outline. */
+const SMALLEST_CIRCLE_PX = 2.5;
 /** From this scale on the asked pixel itself is outlined. */
 const OUTLINED_FROM_SCALE = 3;
 
@@ -65,6 +67,17 @@ export function drawRing(context, view, { row, col }) {
   const square = new Path2D();
   square.rect(sx - side / 2, sy - side / 2, side, side);
   stroke(context, square, 1.25);
+}
+
+/** Where a brush would paint. @param {CanvasRenderingContext2D} context @param {{sx: number, sy: number}} at @param {number} radius */
+export function drawCircle(context, { sx, sy }, radius) {
+  const path = new Path2D();
+  path.arc(sx, sy, Math.max(SMALLEST_CIRCLE_PX, radius), 0, 2 * Math.PI);
+  for (const [colour, width] of /** @type {const} */ ([["rgba(0, 0, 0, 0.75)", 3], ["#ffffff", 1.25]])) {
+    context.strokeStyle = colour;
+    context.lineWidth = width;
+    context.stroke(path);
+  }
 }
 
 /** @param {CanvasRenderingContext2D} context @param {Path2D} path @param {number} thick of the white line */

@@ -28,8 +28,9 @@ export class Stage {
     this.cover = h("div", { class: "layer" }, this.fill.canvas);
     this.tiles = new TileLayer(h("canvas", { class: "tiles", width: 0 }), () => this.redraw("tiles"));
     this.borders = h("canvas", { class: "borders" });
+    this.strokes = h("canvas", { class: "strokes" });
     this.dots = h("canvas", { class: "dots" });
-    this.element = h("div", { class: "vp", tabindex: "0", role: "application", "aria-label": "Picture" }, this.layer, this.tiles.canvas, this.cover, this.borders, this.dots);
+    this.element = h("div", { class: "vp", tabindex: "0", role: "application", "aria-label": "Picture" }, this.layer, this.tiles.canvas, this.cover, this.borders, this.strokes, this.dots);
     /** @type {import("../types.js").View} */
     this.view = { scale: 1, x: 0, y: 0 };
     /** @type {import("../types.js").View | null} */
@@ -59,8 +60,8 @@ export class Stage {
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.rest = undefined;
     this.onView = () => {};
-    /** Draws above the points, in CSS pixels. @type {((context: CanvasRenderingContext2D, view: import("../types.js").View, size: import("../types.js").Size) => void) | null} */
-    this.overDots = null;
+    /** The tool that is chosen. @type {() => Pick<import("../tools/tool.js").Tool, "paints" | "draw" | "drawOver"> | null} */
+    this.tool = () => null;
   }
 
   /**
@@ -130,6 +131,14 @@ export class Stage {
     this.redraw("dots");
   }
 
+  /** The object that a key would answer for has changed. @param {string} name its number; empty for none */
+  setAim(name) {
+    const { dataset } = this.element;
+    if ((dataset.aim ?? "") === name) return;
+    dataset.aim = name;
+    this.redraw("dots");
+  }
+
   /** Draw a ring round a pixel, or none. @param {{row: number, col: number} | null} pixel */
   setRing(pixel) {
     this.ring = pixel;
@@ -159,7 +168,7 @@ export class Stage {
     this.size = { width, height };
     if (this.image && this.isFitted) this.fit();
     else if (before.width) this.pan((width - before.width) / 2, (height - before.height) / 2);
-    this.redraw("tiles", "borders", "dots");
+    this.redraw("tiles", "borders", "strokes", "dots");
     this.#draw();
   }
 
@@ -212,7 +221,7 @@ export class Stage {
     if (this.bordersView) this.borders.style.transform = matrix(moved(this.bordersView, this.view));
     clearTimeout(this.rest);
     if (this.#outlined()) this.rest = setTimeout(() => this.redraw("borders"), REST_MS);
-    this.redraw("tiles", "dots");
+    this.redraw("tiles", "strokes", "dots");
     this.onView();
   }
 
@@ -234,7 +243,7 @@ export class Stage {
     this.borders.style.opacity = display.overlay ? "1" : "0";
   }
 
-  /** The whole of the fill, or its patch that is new. @param {...("tiles" | "fill" | "patch" | "borders" | "dots")} parts */
+  /** The whole of the fill, or its patch that is new. @param {...("tiles" | "fill" | "patch" | "borders" | "strokes" | "dots")} parts */
   redraw(...parts) {
     for (const part of parts) this.dirty.add(part);
     this.frame ||= requestAnimationFrame(() => this.#draw());
@@ -246,6 +255,7 @@ export class Stage {
     const { dirty } = this;
     this.dirty = new Set();
     if (dirty.has("tiles")) this.tiles.draw(this.view, this.size);
+    if (dirty.has("strokes")) this.#drawStrokes();
     if (dirty.has("dots")) this.#drawDots();
     if (dirty.has("fill")) this.fill.expire();
     const isFilled = dirty.has("fill") || dirty.has("patch");
@@ -285,6 +295,20 @@ export class Stage {
     context.putImageData(pixels, 0, 0);
   }
 
+  #drawStrokes() {
+    const { strokes, size } = this;
+    const tool = this.tool();
+    if (!tool?.paints) {
+      if (strokes.width) strokes.width = 0; // empty, and no memory held
+      return;
+    }
+    const context = sized(strokes, size);
+    if (!strokes.width) return;
+    const ratio = strokes.width / size.width;
+    context.scale(ratio, ratio);
+    tool.draw(context, this.view);
+  }
+
   #drawDots() {
     const context = sized(this.dots, this.size);
     if (!this.image || !this.dots.width) return;
@@ -292,7 +316,7 @@ export class Stage {
     context.scale(ratio, ratio);
     const colours = new Map(this.classes.map((label) => [label.id, label.colour]));
     drawDots(context, this.view, this.size, this.points, colours, this.marked);
-    this.overDots?.(context, this.view, this.size);
+    this.tool()?.drawOver(context, this.view, this.size);
     if (this.ring) drawRing(context, this.view, this.ring);
   }
 }

@@ -5,8 +5,6 @@ import { counted } from "./messages.js";
 /** @typedef {import("../types.js").ClassLabel} ClassLabel */
 /** @typedef {import("./popover.js").Popovers} Popovers */
 
-export const MAX_CLASSES = 255;
-
 const BACKGROUND_HELP = "What is no object: not tinted, and no shape in exports. A project has one background or none.";
 
 /**
@@ -31,8 +29,15 @@ export function freshColour(classes, offered) {
 
 /** The classes: choose one by a click, change them on the spot. */
 export class ClassBar {
-  /** @param {ClassActions} actions @param {Popovers} popovers @param {boolean} [tells] whether each class has a line of its own for what was counted */
-  constructor(actions, popovers, tells = false) {
+  /**
+   * @param {ClassActions} actions
+   * @param {Popovers} popovers
+   * @param {{tells: boolean, maxClasses: number, nameChars: number}} options tells: each class has a line of its own for
+   *   what was counted; nameChars: longest name
+   */
+  constructor(actions, popovers, { tells, maxClasses, nameChars }) {
+    this.maxClasses = maxClasses;
+    this.nameChars = nameChars;
     this.tells = tells;
     this.actions = actions;
     this.popovers = popovers;
@@ -94,7 +99,7 @@ export class ClassBar {
       row.element.setAttribute("aria-selected", String(label.id === current));
     });
     this.list.setAttribute("aria-activedescendant", `class-${current}`);
-    this.add.disabled = !isOpen || classes.length >= MAX_CLASSES;
+    this.add.disabled = !isOpen || classes.length >= this.maxClasses;
     this.element.classList.toggle("fixed", !isOpen);
     if (current !== this.current) {
       this.current = current;
@@ -143,7 +148,7 @@ export class ClassBar {
   #form(anchor, classId) {
     if (this.element.classList.contains("fixed")) return;
     const label = this.classes.find((candidate) => candidate.id === classId);
-    const name = h("input", { type: "text", class: "text", maxlength: 80, placeholder: "Name", "aria-label": "Name", autofocus: true });
+    const name = h("input", { type: "text", class: "text", maxlength: this.nameChars, placeholder: "Name", "aria-label": "Name", autofocus: true });
     const colour = h("input", { type: "color", "aria-label": "Colour", title: "Colour" });
     name.value = label?.name ?? "";
     colour.value = label?.colour ?? freshColour(this.classes, this.offered);

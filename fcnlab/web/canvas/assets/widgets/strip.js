@@ -34,16 +34,18 @@ export class Strip {
    * @param {(imageId: number) => void} parts.onGo
    * @param {(step: 1 | -1) => void} parts.onStep
    * @param {() => void} parts.onLeave the image is chosen: back to the picture
-   * @param {() => void} parts.onOrder the images stand in another order now
-   * @param {import("../state/settings.js").ProjectMemory} parts.memory
+   * @param {(order: number[] | null) => void} parts.onOrder the images stand in another order now
+   * @param {(byGain: boolean) => void} parts.onSort the labeller chose an order
+   * @param {boolean} parts.byGain begin with the images that promise most
    * @param {boolean} [parts.counts] whether the project counts: points are objects then, and all marked stands for done
    */
-  constructor({ routes, onGo, onStep, onLeave, onOrder, memory, counts = false }) {
+  constructor({ routes, onGo, onStep, onLeave, onOrder, onSort, byGain, counts = false }) {
     this.counts = counts;
     this.routes = routes;
     this.onGo = onGo;
     this.onOrder = onOrder;
-    this.memory = memory;
+    this.onSort = onSort;
+    this.byGain = byGain;
     this.track = h("div", { class: "track" });
     this.scroller = h("div", { class: "strip", role: "listbox", "aria-label": "Images", "aria-orientation": "horizontal", tabindex: "0" }, this.track);
     this.plain = button("Images in the order of their import", null, () => this.sort(false), { text: "Import order" });
@@ -80,14 +82,14 @@ export class Strip {
     );
     onArrows(this.scroller, { onStep, onLeave });
     this.#press();
-    if (memory.byGain) this.follower.start();
+    if (byGain) this.follower.start();
   }
 
   /** @param {boolean} byGain begin with the images that promise most */
   sort(byGain) {
-    if (byGain === this.memory.byGain) return;
-    this.memory.byGain = byGain;
-    this.memory.save();
+    if (byGain === this.byGain) return;
+    this.byGain = byGain;
+    this.onSort(byGain);
     this.#press();
     if (byGain) this.follower.start();
     else this.follower.stop();
@@ -163,12 +165,12 @@ export class Strip {
     this.order = order;
     say(this.progress, order && waiting ? `${waiting} to look at` : "");
     this.refresh();
-    this.onOrder();
+    this.onOrder(order);
     this.#later();
   }
 
   #press() {
-    const { byGain } = this.memory;
+    const { byGain } = this;
     this.plain.setAttribute("aria-pressed", String(!byGain));
     this.ranked.setAttribute("aria-pressed", String(byGain));
   }

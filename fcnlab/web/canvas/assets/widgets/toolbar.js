@@ -13,7 +13,7 @@ import { counted } from "./messages.js";
  * @property {(anchor: Element) => void} clear
  * @property {() => void} fit
  * @property {() => void} ask
- * @property {(tool: import("../tools/brush.js").Tool) => void} paint
+ * @property {(tool: import("./brushbar.js").Painting) => void} paint
  * @property {() => void} help
  * @property {() => void} previous
  * @property {() => void} next
@@ -94,7 +94,7 @@ export class Toolbar {
     press(this.ask, isOn);
   }
 
-  /** @param {import("../tools/brush.js").Tool | null} tool */
+  /** @param {import("../state/page.js").ToolName} tool */
   setPainting(tool) {
     press(this.brush, tool === "brush");
     press(this.eraser, tool === "eraser");

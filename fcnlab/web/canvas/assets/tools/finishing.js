@@ -1,0 +1,77 @@
+// @ts-check
+import { isCounting } from "../state/page.js";
+import { h } from "../widgets/dom.js";
+import { lastWords } from "../widgets/messages.js";
+
+/** Marks images done, in a project that counts all marked, and leads on to the next. */
+export class Finishing {
+  /**
+   * @param {object} parts
+   * @param {import("../state/page.js").PageStore} parts.store
+   * @param {Pick<import("../state/labelling.js").Labelling, "record">} parts.labelling
+   * @param {Pick<import("./navigator.js").ImageNavigator, "go" | "step" | "wanted">} parts.navigator
+   * @param {Pick<import("./completing.js").Completion, "set"> | null} parts.completion null in a project of masks
+   * @param {Pick<import("../widgets/popover.js").Toasts, "show">} parts.toasts
+   * @param {Pick<import("../protocol/routes.js").Routes, "page">} parts.routes
+   */
+  constructor({ store, labelling, navigator, completion, toasts, routes }) {
+    this.store = store;
+    this.labelling = labelling;
+    this.navigator = navigator;
+    this.completion = completion;
+    this.toasts = toasts;
+    this.routes = routes;
+  }
+
+  /** Done, and on to the next. */
+  finish() {
+    const { completion, navigator, toasts } = this;
+    const { labelled, loading, scene } = this.store.state;
+    const { image, state, isComplete } = labelled;
+    if (!image) return;
+    if (loading !== null || (navigator.wanted ?? image.id) !== image.id) {
+      toasts.show("The image you asked for is on its way: Enter is for the one you see.");
+    } else if (completion ? isComplete : state === "done") {
+      const { next_id: nextId } = scene.open;
+      if (navigator.step(1)) return;
+      if (nextId === null) this.sayLast();
+      else navigator.go(nextId);
+    } else if (completion) completion.set(true, () => this.#onward());
+    else {
+      this.labelling.record("state", { state: "done" });
+      this.#onward();
+    }
+  }
+
+  /** In a project that counts: all objects are marked, or they are not. */
+  complete() {
+    this.completion?.set();
+  }
+
+  reopen() {
+    this.labelling.record("state", { state: "in_progress" });
+  }
+
+  /** Say what is left to do where no image follows, and lead there. */
+  sayLast() {
+    const { navigator, toasts } = this;
+    const { labelled, scene } = this.store.state;
+    if (!scene.image) return;
+    const { count, next_id: nextId } = scene.open;
+    const counts = isCounting(this.store.state);
+    const isOpen = counts ? !labelled.isComplete : labelled.state !== "done";
+    const words = lastWords({ isOpen, nOpen: count, nImages: scene.n_images });
+    if (nextId !== null) {
+      const go = () => navigator.go(nextId);
+      toasts.show(words, "good", [h("button", { type: "button", class: "button text", click: go }, "Go to the next open image")]);
+    } else {
+      const pages = isOpen ? [] : counts ? ["Count", "Train"] : ["Export", "Train"];
+      toasts.show(words, "good", pages.map((page) => h("a", { class: "button text", href: this.routes.page(page, scene), target: "_self" }, page)));
+    }
+  }
+
+  /** The image is done: on to the next, or say what is left. */
+  #onward() {
+    if (this.store.state.scene.open.count === 0 || !this.navigator.step(1)) this.sayLast();
+  }
+}
