@@ -1,0 +1,62 @@
+// @ts-nocheck
+/** A page without a browser: scenes as a server sends them, and tools with everything round them recorded. */
+import { EventLog } from "../../../fcnlab/web/canvas/assets/protocol/log.js";
+import { Labelling } from "../../../fcnlab/web/canvas/assets/state/labelling.js";
+import { NOT_COUNTED } from "../../../fcnlab/web/canvas/assets/state/page.js";
+import { DEFAULT_DISPLAY } from "../../../fcnlab/web/canvas/assets/state/settings.js";
+import { Store } from "../../../fcnlab/web/canvas/assets/state/store.js";
+import { Toolbox } from "../../../fcnlab/web/canvas/assets/tools/toolbox.js";
+import { CONSTANTS } from "./constants.js";
+
+export const CLASSES = [
+  { id: 0, name: "soil", colour: "#000000", n_points: 0, is_background: true },
+  { id: 1, name: "root", colour: "#ff0000", n_points: 0, is_background: false },
+  { id: 2, name: "stone", colour: "#00ff00", n_points: 0, is_background: false },
+];
+
+/** An image that is not square. */
+export const imageOf = (id, rest = {}) => ({
+  id, name: `image ${id}`, width: 300, height: 200, state: "in_progress", is_complete: false, keeps_mask: false,
+  position: id - 1, previous_id: id > 1 ? id - 1 : null, next_id: id + 1, tile_px: 512, levels: 0, ...rest,
+});
+
+export const sceneOf = (rest = {}) => ({
+  project: { id: 1, name: "Roots", key: "key", look: "", task: "masks" }, labeller: "Ada", n_images: 3, classes: CLASSES,
+  colours: ["#112233"], image: imageOf(1), points: [], n_strokes: 0, open: { count: 2, next_id: 2 },
+  reversible: { undo: 0, redo: 0, redo_reopens: false }, acknowledged: null, refusals: [], object_mode: false, notice: null,
+  constants: CONSTANTS, ...rest,
+});
+
+export const COUNTING_PROJECT = { id: 1, name: "Roots", key: "key", look: "", task: "counts" };
+
+export const metaOf = (rest = {}) => ({
+  overlay: 1, status: 1, phase: "idle", progress: 0, message: "", milliseconds: 9, spans: {}, updated_at: null, width: 300, height: 200,
+  covers: 0, shown_done: false, ...rest,
+});
+
+/** State and parts that a tool works with, on an image that is shown; what the tool does with them is in `done`. */
+export function pageOf(scene = sceneOf(), state = {}) {
+  const done = { sent: [], toasts: [], questions: [], went: [], stage: [], closed: 0 };
+  const log = new EventLog(null, "log", () => "client-of-test", CONSTANTS.batch);
+  const labelling = new Labelling(log, (value) => done.sent.push(value), () => store.set({ labelled: labelling.now() }), CONSTANTS.undoable);
+  labelling.receive(scene);
+  labelling.show();
+  const store = new Store({
+    scene, labelled: labelling.now(), meta: null, received: null, count: NOT_COUNTED, isReachable: true, loading: null, picture: "shown",
+    display: DEFAULT_DISPLAY, memory: { classId: null, otherId: null, hintClosed: false, byGain: false, brushSize: null }, tool: "points",
+    query: null, isMaskHidden: false, review: null, order: null, cursor: null, view: { scale: 1, x: 0, y: 0 }, ...state,
+  });
+  const act = (name) => (...values) => void done.stage.push([name, ...values]);
+  const stage = { isFitted: true, fit: act("fit"), approach: act("approach"), setRing: act("setRing") };
+  const popovers = {
+    open: null,
+    close: () => (done.closed += 1) < 0,
+    ask: (_anchor, question, answers) => void done.questions.push({ question, answers }),
+  };
+  const toasts = { show: (text) => void done.toasts.push(text) };
+  const navigator = { wanted: null, go: (id) => void done.went.push(id), step: (step) => done.went.push(step) > 0 };
+  const parts = { store, labelling, stage, popovers, toasts, navigator, toolbox: new Toolbox(store) };
+  return { ...parts, done, events: () => log.pending.map(({ kind, payload }) => ({ kind, ...payload })), stop: () => labelling.stop() };
+}
+
+export const at = (sx, sy) => ({ sx, sy });
