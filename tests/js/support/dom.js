@@ -4,6 +4,8 @@
  * canvases that remember what was drawn. Nothing is laid out: sizes are what a test sets.
  */
 
+import { setMaxListeners } from "node:events";
+
 const REFLECTED = ["id", "title", "type", "href", "src", "alt", "placeholder", "target"];
 const SWITCHES = ["hidden", "disabled"];
 
@@ -29,7 +31,9 @@ class Listening {
     if (options.signal?.aborted) return;
     const list = this.listeners.get(type) ?? this.listeners.set(type, new Set()).get(type);
     list.add(listener);
-    options.signal?.addEventListener("abort", () => list.delete(listener));
+    if (!options.signal) return;
+    setMaxListeners(0, options.signal);
+    options.signal.addEventListener("abort", () => list.delete(listener));
   }
   dispatchEvent(event) {
     event.target ??= this;
@@ -313,6 +317,7 @@ export function installDom() {
   const images = [];
   const observers = [];
   const window = Object.assign(new Listening(), { devicePixelRatio: 1, innerHeight: 800, matchMedia: () => ({ matches: true }) });
+  Object.defineProperty(globalThis, "navigator", { value: {}, configurable: true });
   Object.assign(globalThis, {
     document,
     window,

@@ -1,0 +1,244 @@
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+
+import { openLog, tabStorage } from "../../fcnlab/web/canvas/assets/protocol/identity.js";
+import { EventLog } from "../../fcnlab/web/canvas/assets/protocol/log.js";
+import { Workspace } from "../../fcnlab/web/canvas/assets/workspace.js";
+import { CONSTANTS } from "./support/constants.js";
+import { fire, installDom, settled, StubElement } from "./support/dom.js";
+import { COUNTING_PROJECT, imageOf, metaOf, sceneOf } from "./support/page.js";
+
+const workspaces = [];
+after(() => workspaces.forEach((workspace) => workspace.stop()));
+
+/**
+ * A label page whose server answers what a test says.
+ * @param {object} scene
+ */
+async function opened(scene = sceneOf()) {
+  const dom = installDom();
+  const polls = [];
+  globalThis.fetch = (url, { signal } = {}) => {
+    if (url.includes("/overlay/")) return new Promise((resolve, reject) => {
+      signal?.addEventListener("abort", () => reject(new Error("aborted")));
+      polls.push({ url, resolve });
+    });
+    const body = url.includes("/objects/") ? { objects: [[50, 60, 1, 1, 0.5, false]] } : { items: [], order: [], waiting: 0, ranked: 0 };
+    return Promise.resolve({ ok: true, status: 200, json: async () => body });
+  };
+  const root = new StubElement("div");
+  globalThis.document.body.append(root);
+  const sent = [];
+  const setState = (name, value) => sent.push([name, value]);
+  const log = new EventLog(null, "log", () => "client-of-test", CONSTANTS.batch);
+  const workspace = new Workspace(root, scene, log, setState, "http://here/");
+  workspaces.push(workspace);
+  Object.assign(workspace.stage.element, { box: { left: 0, top: 0, width: 324, height: 224 } }); // one to one, 12 pixels of margin
+  const update = async (news) => {
+    workspace.update(news, setState);
+    dom.images.at(-1)?.arrive();
+    await settled();
+    dom.frames();
+  };
+  await update(scene);
+  const answer = async (meta, values) => {
+    const headers = new Map([["X-Fcnlab-Meta", JSON.stringify(metaOf(meta))]]);
+    polls.at(-1).resolve({ status: values ? 200 : 204, headers, arrayBuffer: async () => values?.buffer });
+    await settled();
+    dom.frames();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  };
+  const vp = workspace.stage.element;
+  const click = (x, y, rest = {}) => {
+    for (const kind of ["pointerdown", "pointerup"]) fire(vp, kind, { pointerId: 1, clientX: x + 12.5, clientY: y + 12.5, ...rest });
+    dom.frames();
+  };
+  const press = (key, rest = {}) => fire(vp, "keydown", { key, ...rest });
+  const kinds = () => log.pending.map(({ kind }) => kind);
+  return { workspace, root, dom, log, sent, polls, update, answer, click, press, kinds, vp };
+}
+
+const WHOLE = { overlay: 1, covers: 0, width: 3, height: 2, base: 0, box: [0, 0, 2, 3] };
+
+test("a click is a point at once, goes to the server, and stays pending until that has it", async () => {
+  const { workspace, vp, sent, click, kinds, update } = await opened();
+
+  click(40, 30);
+  await settled();
+
+  assert.deepEqual([vp.dataset.points, vp.dataset.unsaved, kinds()], ["1", "1", ["add"]]);
+  assert.deepEqual(sent.map(([name, { log }]) => [name, log[0].payload]), [["events", { row: 30, col: 40, class_id: 1 }]]);
+  await update(sceneOf({ points: [["client-of-test:1", 30, 40, 1]], acknowledged: { client_id: "client-of-test", seq: 1 } }));
+  assert.deepEqual([vp.dataset.points, vp.dataset.unsaved], ["1", "0"]);
+  assert.equal(workspace.toolbar.clear.disabled, false);
+});
+
+test("the mask that follows a click is painted, and says how long that took", async () => {
+  const { workspace, vp, click, answer, polls } = await opened();
+  await answer(WHOLE, Uint8Array.from([0, 0, 0, 0, 0, 0]));
+  click(40, 30);
+
+  await answer({ ...WHOLE, overlay: 2, covers: 1, spans: { fit: 3 } }, Uint8Array.from([0, 1, 0, 0, 1, 0]));
+  fire(vp, "pointermove", { pointerId: 1, clientX: 12 + 150, clientY: 12 + 50 });
+
+  assert.deepEqual([vp.dataset.paintedSeq, JSON.parse(vp.dataset.spans).fit], ["1", 3]);
+  assert.deepEqual(Object.keys(JSON.parse(vp.dataset.spans)), ["fit", "sent", "received", "painted"]);
+  assert.equal(workspace.status.classWord.textContent, "root"); // in the middle third of the mask
+  assert.match(polls.at(-1).url, /after=2/);
+});
+
+test("a stroke is on the screen before the server knows it, and nothing flickers when it does", async () => {
+  const { workspace, vp, press, answer, kinds } = await opened();
+  await answer(WHOLE, new Uint8Array(6));
+  press("b");
+  assert.ok(vp.classList.contains("painting"));
+  const at = (x, y) => ({ pointerId: 1, clientX: x + 12.5, clientY: y + 12.5 });
+  fire(vp, "pointerdown", at(30, 50));
+  fire(vp, "pointermove", at(80, 50));
+  fire(vp, "pointerup", at(80, 50));
+
+  assert.deepEqual([kinds(), workspace.stage.overlay.values[0]], [["brush"], 1]);
+  await answer({ ...WHOLE, overlay: 2, covers: 0 }, new Uint8Array(6));
+  assert.equal(workspace.stage.overlay.values[0], 1); // this mask does not know it yet
+  press("z");
+  assert.equal(workspace.stage.overlay.values[0], 0);
+});
+
+test("keys mean the picture, but not while somebody types or a dialog asks", async () => {
+  const { workspace, root, press, vp } = await opened();
+
+  assert.equal(press("2").defaultPrevented, true);
+  press("3");
+  assert.equal(workspace.store.state.memory.classId, 2);
+  const field = new StubElement("input");
+  root.append(field);
+  fire(field, "keydown", { key: "1" });
+  const dialog = new StubElement("div");
+  dialog.setAttribute("role", "dialog");
+  globalThis.document.body.append(dialog);
+  press("1");
+  assert.equal(workspace.store.state.memory.classId, 2);
+  dialog.remove();
+  press(" ");
+  assert.ok(vp.classList.contains("movable"));
+  fire(globalThis.window, "blur");
+  assert.ok(!vp.classList.contains("movable"));
+});
+
+test("what the labeller chose is found again by the next page", async () => {
+  const first = await opened();
+  first.press("3");
+  first.press("h");
+  const saved = globalThis.localStorage;
+  first.workspace.stop();
+
+  const memory = JSON.parse(saved.getItem("fcnlab.project.key"));
+  const display = JSON.parse(saved.getItem("fcnlab.display"));
+  assert.deepEqual([memory.classId, memory.otherId, display.mode], [2, 1, "probability"]);
+});
+
+test("another image comes with its own points, and keeps nothing of the one before", async () => {
+  const { workspace, vp, click, answer, update, polls, log } = await opened();
+  await answer(WHOLE, new Uint8Array(6).fill(1));
+  click(40, 30);
+
+  await update(sceneOf({ image: imageOf(2), points: [["a:1", 1, 1, 0], ["a:2", 2, 2, 1]] }));
+
+  assert.deepEqual([vp.dataset.image, vp.dataset.points, vp.dataset.painted], ["2", "2", undefined]);
+  assert.match(polls.at(-1).url, /overlay\/2\?after=0/);
+  assert.deepEqual(log.pending.map((event) => event.image_id), [1]); // still on its way to the server
+});
+
+test("a refusal is said once, however often the scene comes", async () => {
+  const { workspace, update } = await opened();
+  const news = sceneOf({ refusals: ["row 900 is outside the image"], acknowledged: { client_id: "client-of-test", seq: 1 } });
+
+  await update(news);
+  await update({ ...news });
+
+  assert.equal(workspace.toasts.element.children.length, 1);
+});
+
+test("a class added here is chosen once the server has numbered it", async () => {
+  const { workspace, update, kinds } = await opened();
+  workspace.classbar.actions.onAdd("leaf", "#123456");
+  assert.deepEqual([kinds(), workspace.store.state.memory.classId], [["class_add"], null]);
+
+  await update(sceneOf({ classes: [...sceneOf().classes, { id: 7, name: "leaf", colour: "#123456", n_points: 0, is_background: false }] }));
+
+  assert.equal(workspace.store.state.memory.classId, 7);
+});
+
+test("out of reach and trouble are said, and the clicks made meanwhile are sent again", async () => {
+  const { workspace, polls, sent, click } = await opened();
+  click(40, 30);
+  await settled();
+  polls.at(-1).resolve({ status: 500, headers: new Map(), text: async () => "" });
+  await settled();
+  assert.match(workspace.status.learner.textContent, /fault \(500\)/);
+
+  workspace.poll.parts.onReach(false);
+  assert.match(workspace.status.saving.textContent, /^Offline: 1 change/);
+  const before = sent.length;
+  workspace.poll.parts.onReach(true);
+  assert.deepEqual(sent.slice(before).map(([name, { log }]) => [name, log.length]), [["events", 1]]);
+});
+
+test("a done image is closed to clicks, and open again after Reopen", async () => {
+  const { workspace, vp, click, kinds } = await opened(sceneOf({ image: imageOf(1, { state: "done" }) }));
+
+  click(40, 30);
+  assert.deepEqual([kinds(), vp.classList.contains("closed"), workspace.notes.banner.hidden], [[], true, false]);
+  workspace.notes.banner.querySelector("button").click();
+  click(40, 30);
+
+  assert.deepEqual([kinds(), vp.classList.contains("closed")], [["state", "add"], false]);
+});
+
+test("without an image the page says so, and nothing is followed", async () => {
+  const { workspace, polls, click, kinds } = await opened(sceneOf({ image: null, n_images: 0 }));
+
+  click(40, 30);
+
+  assert.deepEqual([workspace.notes.empty.hidden, polls, kinds()], [false, [], []]);
+});
+
+test("in a project that counts, objects are found, answered for and told per class", async () => {
+  const { workspace, vp, press, answer, kinds } = await opened(sceneOf({ project: COUNTING_PROJECT }));
+  await answer({ ...WHOLE, counts: [{ class_id: 1, count: 8, marked: 0, is_exact: false }] }, new Uint8Array(6));
+
+  fire(vp, "pointermove", { pointerId: 1, clientX: 12.5 + 60, clientY: 12.5 + 50 });
+  assert.deepEqual([vp.dataset.objects, vp.dataset.aim], ["1", "1"]);
+  assert.match(workspace.classbar.list.children[1].textContent, /0 marked, 8 counted/);
+  press("q");
+  assert.equal(workspace.reviewbar.element.hidden, false);
+  press("a");
+  assert.deepEqual([kinds(), workspace.store.state.review.asked], [["add"], null]);
+  press("Escape");
+  press("b"); // there is nothing to paint
+  assert.equal(workspace.store.state.tool, "points");
+});
+
+test("a page that was left hears and asks nothing more", async () => {
+  const { workspace, press, click, kinds, polls } = await opened();
+  const before = polls.length;
+
+  workspace.stop();
+  press("b");
+  click(40, 30);
+  fire(globalThis.window, "online");
+  await settled();
+
+  assert.deepEqual([kinds(), workspace.store.state.tool], [[], "points"]);
+  assert.ok(polls.length <= before + 1);
+});
+
+test("one tab has one log per project, and another tab another client", async () => {
+  installDom();
+  assert.equal(tabStorage(), globalThis.window.sessionStorage);
+
+  const [one, again, other] = [openLog("key", 5000), openLog("key", 5000), openLog("other", 5000)];
+
+  assert.equal(await one, await again);
+  assert.notEqual((await one).clientId, (await other).clientId);
+});
