@@ -18,7 +18,6 @@ async function querying(answers, { scene = sceneOf(), begin = true } = {}) {
     ...page,
     passedOver,
     routes: { queries: (wanted) => wanted, ranked: () => "ranked" },
-    onGo: page.navigator.go,
     fetch: async (wanted) => (asked.push(wanted), answers.length > 1 ? answers.shift() : answers[0]),
   });
   page.toolbox.tools = { points: new Tool(), query };

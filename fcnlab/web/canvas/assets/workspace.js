@@ -109,7 +109,7 @@ export class Workspace {
     this.navigation = new Navigation(this.stage);
     const { labelling, navigator, popovers, routes, stage, store, toasts, toolbox } = this;
     const parts = { labelling, navigator, popovers, routes, stage, store, toasts, toolbox };
-    this.query = new QueryTool({ ...parts, passedOver: new PassedOver(tabStorage(), scene.project.key), onGo: (imageId) => navigator.go(imageId) });
+    this.query = new QueryTool({ ...parts, passedOver: new PassedOver(tabStorage(), scene.project.key) });
     this.counting = isCounting(this.store.state) ? new CountingTool(parts) : null;
     this.review = this.counting && new ReviewTool({ ...parts, counting: this.counting });
     this.completion = this.counting && new Completion({ ...parts, counting: this.counting, anchor: () => this.toolbar.done });

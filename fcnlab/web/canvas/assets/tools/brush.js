@@ -6,6 +6,7 @@ import { drawCircle } from "../view/marks.js";
 import { Tool } from "./tool.js";
 
 /** @typedef {import("../state/page.js").Place} Place */
+/** @typedef {import("./tool.js").ToolParts} ToolParts */
 /** @typedef {import("../types.js").View} View */
 
 /** At first the brush is this part of the picture's shorter side wide. */
@@ -15,16 +16,7 @@ const STEP = 1.2;
 
 /** Paints over the mask, or erases: a stroke is drawn at once, and becomes an event when the button goes up. */
 export class Brush extends Tool {
-  /**
-   * @param {object} parts
-   * @param {import("../state/page.js").PageStore} parts.store
-   * @param {import("../state/labelling.js").Labelling} parts.labelling
-   * @param {import("./toolbox.js").Toolbox} parts.toolbox
-   * @param {Pick<import("../widgets/popover.js").Popovers, "close">} parts.popovers
-   * @param {Pick<import("../widgets/popover.js").Toasts, "show">} parts.toasts
-   * @param {() => void} parts.redraw
-   * @param {boolean} erases
-   */
+  /** @param {Pick<ToolParts, "store" | "labelling" | "toolbox" | "popovers" | "toasts"> & {redraw: () => void}} parts @param {boolean} erases */
   constructor({ store, labelling, toolbox, popovers, toasts, redraw }, erases) {
     super();
     this.store = store;
@@ -40,25 +32,22 @@ export class Brush extends Tool {
     this.imageId = null;
   }
 
-  /** @override */
   get paints() {
     const { state } = this.store;
     const { image, state: imageState } = state.labelled;
     return (this.erases || currentClass(state) >= 0) && image !== null && state.picture === "shown" && imageState !== "done";
   }
 
-  /** @override */
   onEnter() {
     this.popovers.close();
     setDisplay(this.store, { mode: "mask", overlay: true });
   }
 
-  /** @override */
   onLeave() {
     this.cancel();
   }
 
-  /** @param {Place} at @override */
+  /** @param {Place} at */
   onDown(at) {
     if (!this.paints) return false;
     this.path = [this.#place(at)];
@@ -68,13 +57,13 @@ export class Brush extends Tool {
     return true;
   }
 
-  /** @param {Place} _at @param {readonly Place[]} passed @override */
+  /** @param {Place} _at @param {readonly Place[]} passed */
   onMove(_at, passed) {
     this.path?.push(...passed.map((at) => this.#place(at)));
     this.redraw();
   }
 
-  /** What was painted is one event. @override */
+  /** What was painted is one event. */
   onUp() {
     const { path, paints } = this;
     const { state } = this.store;
@@ -87,20 +76,19 @@ export class Brush extends Tool {
     else if (stroke) this.labelling.record("brush", { ...stroke });
   }
 
-  /** @override */
   cancel() {
     this.path = null;
     this.redraw();
   }
 
-  /** @param {number} direction the brush becomes larger or smaller @override */
+  /** @param {number} direction the brush becomes larger or smaller */
   onWheel(direction) {
     if (!this.paints) return false;
     stepSize(this.store, direction);
     return true;
   }
 
-  /** @param {import("./keys.js").Action} action @override */
+  /** @param {import("./keys.js").Action} action */
   onKey(action) {
     switch (action.type) {
       case "fainter":
@@ -119,7 +107,7 @@ export class Brush extends Tool {
     }
   }
 
-  /** @param {CanvasRenderingContext2D} context @param {View} view @override */
+  /** @param {CanvasRenderingContext2D} context @param {View} view */
   draw(context, view) {
     const { state } = this.store;
     const size = brushSize(state) * view.scale;

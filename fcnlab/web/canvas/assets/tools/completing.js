@@ -2,6 +2,7 @@
 import { pixelOf } from "../state/objects.js";
 import { counted, leftOpen } from "../widgets/messages.js";
 
+/** @typedef {import("./tool.js").ToolParts} ToolParts */
 /** @typedef {import("../types.js").Found} Found */
 
 /** Who says that all is marked while the image is still being counted waits so long at most. */
@@ -12,14 +13,8 @@ const LOOK_MS = 60;
 /** Says, in a project that counts, that all objects of an image are marked, and asks first about those nobody accepted. */
 export class Completion {
   /**
-   * @param {object} parts
-   * @param {import("../state/page.js").PageStore} parts.store
-   * @param {import("../state/labelling.js").Labelling} parts.labelling
-   * @param {import("./counting.js").CountingTool} parts.counting
-   * @param {import("./toolbox.js").Toolbox} parts.toolbox
-   * @param {Pick<import("../widgets/popover.js").Popovers, "ask" | "close" | "open">} parts.popovers
-   * @param {Pick<import("../widgets/popover.js").Toasts, "show">} parts.toasts
-   * @param {() => Element} parts.anchor what the question is shown at
+   * @param {Pick<ToolParts, "store" | "labelling" | "toolbox" | "popovers" | "toasts"> & {
+   *   counting: import("./counting.js").CountingTool, anchor: () => Element}} parts anchor: what the question is shown at
    */
   constructor({ store, labelling, counting, toolbox, popovers, toasts, anchor }) {
     this.store = store;

@@ -6,6 +6,7 @@ import { drawAim, drawObjects, fits } from "../view/numbers.js";
 import { backgroundOf } from "../view/overlay.js";
 import { PointTool } from "./points.js";
 
+/** @typedef {import("./tool.js").ToolParts} ToolParts */
 /** @typedef {import("../types.js").Found} Found */
 /** @typedef {import("../types.js").StoredPoint} StoredPoint */
 
@@ -13,14 +14,7 @@ const RETRY_MS = 2000;
 
 /** The tool of a project that counts: points mark objects, and keys answer for the objects that were found. */
 export class CountingTool extends PointTool {
-  /**
-   * @param {object} parts
-   * @param {import("../state/page.js").PageStore} parts.store
-   * @param {import("../state/labelling.js").Labelling} parts.labelling
-   * @param {Pick<import("../widgets/popover.js").Toasts, "show">} parts.toasts
-   * @param {Pick<import("../protocol/routes.js").Routes, "objects">} parts.routes
-   * @param {typeof fetch} [parts.fetch]
-   */
+  /** @param {Pick<ToolParts, "store" | "labelling" | "toasts" | "routes" | "fetch">} parts */
   constructor({ toasts, routes, fetch: load, ...parts }) {
     super(parts);
     this.toasts = toasts;
@@ -119,14 +113,13 @@ export class CountingTool extends PointTool {
 
   #meant = memoized(meant);
 
-  /** A point where the class is marked already is no second object. @param {{row: number, col: number}} pixel @param {number} classId @override */
+  /** A point where the class is marked already is no second object. @param {{row: number, col: number}} pixel @param {number} classId */
   add(pixel, classId) {
     const known = this.#classes(this.store.state.labelled.points).get(`${pixel.row},${pixel.col}`);
     if (known === classId) this.toasts.show("This pixel is marked already: it counts once.");
     else super.add(pixel, classId);
   }
 
-  /** @override */
   words() {
     const aim = this.aim();
     const label = aim && classOf(this.store.state, aim.classId);
@@ -145,7 +138,7 @@ export class CountingTool extends PointTool {
     return image && state !== "done" ? { ...pixelOf(object, image), class_id: classId, source } : null;
   }
 
-  /** @param {import("./keys.js").Action} action @override */
+  /** @param {import("./keys.js").Action} action */
   onKey(action) {
     if (action.type === "brush" || action.type === "eraser") return true;
     if (action.type !== "accept" && action.type !== "reject") return false;
@@ -159,7 +152,6 @@ export class CountingTool extends PointTool {
 
   /**
    * @param {CanvasRenderingContext2D} context @param {import("../types.js").View} view @param {import("../types.js").Size} size
-   * @override
    */
   drawOver(context, view, size) {
     const { count, display, scene } = this.store.state;

@@ -3,16 +3,13 @@ import { isCounting } from "../state/page.js";
 import { h } from "../widgets/dom.js";
 import { lastWords } from "../widgets/messages.js";
 
+/** @typedef {import("./tool.js").ToolParts} ToolParts */
+
 /** Marks images done, in a project that counts all marked, and leads on to the next. */
 export class Finishing {
   /**
-   * @param {object} parts
-   * @param {import("../state/page.js").PageStore} parts.store
-   * @param {Pick<import("../state/labelling.js").Labelling, "record">} parts.labelling
-   * @param {Pick<import("./navigator.js").ImageNavigator, "go" | "step" | "wanted">} parts.navigator
-   * @param {Pick<import("./completing.js").Completion, "set"> | null} parts.completion null in a project of masks
-   * @param {Pick<import("../widgets/popover.js").Toasts, "show">} parts.toasts
-   * @param {Pick<import("../protocol/routes.js").Routes, "page">} parts.routes
+   * @param {Pick<ToolParts, "store" | "labelling" | "navigator" | "toasts" | "routes"> & {
+   *   completion: Pick<import("./completing.js").Completion, "set"> | null}} parts completion: null in a project of masks
    */
   constructor({ store, labelling, navigator, completion, toasts, routes }) {
     this.store = store;

@@ -13,25 +13,23 @@ export class Navigation extends Tool {
     this.at = { sx: 0, sy: 0 };
   }
 
-  /** @param {Place} at @override */
+  /** @param {Place} at */
   onDown(at) {
     this.at = at;
     this.#grab(true);
     return true;
   }
 
-  /** @param {Place} at @override */
+  /** @param {Place} at */
   onMove(at) {
     this.stage.pan(at.sx - this.at.sx, at.sy - this.at.sy);
     this.at = at;
   }
 
-  /** @override */
   onUp() {
     this.#grab(false);
   }
 
-  /** @override */
   cancel() {
     this.#grab(false);
   }

@@ -5,21 +5,18 @@ import { pixelAt } from "../state/view.js";
 import { Tool } from "./tool.js";
 
 /** @typedef {import("../state/page.js").Place} Place */
+/** @typedef {import("./tool.js").ToolParts} ToolParts */
 
 /** A click adds a point of the current class, a right click removes the nearest one. */
 export class PointTool extends Tool {
-  /**
-   * @param {object} parts
-   * @param {import("../state/page.js").PageStore} parts.store
-   * @param {import("../state/labelling.js").Labelling} parts.labelling
-   */
+  /** @param {Pick<ToolParts, "store" | "labelling">} parts */
   constructor({ store, labelling }) {
     super();
     this.store = store;
     this.labelling = labelling;
   }
 
-  /** @param {Place} at @override */
+  /** @param {Place} at */
   onUp(at) {
     const { state } = this.store;
     const { image, state: imageState } = state.labelled;
@@ -34,13 +31,12 @@ export class PointTool extends Tool {
     this.labelling.record("add", { ...pixel, class_id: classId });
   }
 
-  /** @param {Place} at @override */
+  /** @param {Place} at */
   onRemove(at) {
     const uid = this.#removableAt(at);
     if (uid !== null) this.labelling.record("remove", { uid });
   }
 
-  /** @override */
   removable() {
     const { cursor } = this.store.state;
     return cursor && this.#removableAt(cursor);

@@ -24,34 +24,20 @@ const LOOK_MS = 60;
  */
 export class QueryTool extends WalkTool {
   /**
-   * @param {object} parts
-   * @param {import("../state/page.js").PageStore} parts.store
-   * @param {import("../state/labelling.js").Labelling} parts.labelling
-   * @param {Pick<import("../view/stage.js").Stage, "fit" | "approach" | "setRing" | "isFitted">} parts.stage
-   * @param {import("./toolbox.js").Toolbox} parts.toolbox
-   * @param {Pick<import("../widgets/popover.js").Popovers, "close">} parts.popovers
-   * @param {Pick<import("../widgets/popover.js").Toasts, "show">} parts.toasts
-   * @param {Pick<import("../protocol/routes.js").Routes, "queries" | "ranked">} parts.routes
-   * @param {import("../state/settings.js").PassedOver} parts.passedOver
-   * @param {(imageId: number) => void} parts.onGo
-   * @param {typeof fetch} [parts.fetch]
+   * @param {Pick<import("./tool.js").ToolParts,
+   *   "store" | "labelling" | "toolbox" | "navigator" | "stage" | "popovers" | "toasts" | "routes" | "fetch">
+   *   & {passedOver: import("../state/settings.js").PassedOver}} parts
    */
-  constructor({ store, labelling, stage, toolbox, popovers, toasts, routes, passedOver, onGo, fetch: load }) {
-    super({ labelling, toasts });
-    this.store = store;
-    this.stage = stage;
-    this.toolbox = toolbox;
-    this.popovers = popovers;
+  constructor({ routes, passedOver, navigator, fetch: load, ...parts }) {
+    super(parts);
     this.routes = routes;
     this.passedOver = passedOver;
-    this.onGo = onGo;
+    this.navigator = navigator;
     this.fetch = load ?? ((url, options) => fetch(url, options));
     /** @type {Phase} */
     this.phase = "waiting";
     /** @type {Strategy} */
     this.strategy = "margin";
-    /** The image whose pixels are asked. @type {number | null} */
-    this.imageId = null;
     /** Pixels of this image passed over before. @type {number[][]} */
     this.passed = [];
     this.problem = "";
@@ -64,14 +50,12 @@ export class QueryTool extends WalkTool {
     return this.store.state.tool === "query";
   }
 
-  /** @override */
   onEnter() {
     this.popovers.close();
     this.isMaskShown = false;
     this.arrived();
   }
 
-  /** @override */
   onLeave() {
     this.stop();
     this.stage.setRing(null);
@@ -87,9 +71,8 @@ export class QueryTool extends WalkTool {
   /** Begin anew, on the image shown. */
   arrived() {
     const { image, state } = this.store.state.labelled;
-    this.imageId = image?.id ?? null;
-    if (!image) return;
     this.restart();
+    if (!image) return;
     this.passed = this.passedOver.of(image.id);
     if (state === "done") this.#become("done");
     else this.more();
@@ -162,13 +145,11 @@ export class QueryTool extends WalkTool {
     this.ask();
   }
 
-  /** @override */
   back() {
     super.back();
     this.#keepPassed();
   }
 
-  /** @override */
   forward() {
     super.forward();
     this.#keepPassed();
@@ -185,14 +166,14 @@ export class QueryTool extends WalkTool {
       const { items } = await response.json();
       const next = items.find((/** @type {any} */ item) => item.id !== own && item.state !== "done");
       if (!this.isOn || shownId() !== own) return;
-      if (next) this.onGo(next.id);
+      if (next) this.navigator.go(next.id);
       else this.toasts.show("All other images are done.");
     } catch {
       this.toasts.show("The server does not answer. Try again.", "bad");
     }
   }
 
-  /** @param {import("./keys.js").Action} action @override */
+  /** @param {import("./keys.js").Action} action */
   onKey(action) {
     switch (action.type) {
       case "class": {
@@ -203,12 +184,6 @@ export class QueryTool extends WalkTool {
       case "skip":
       case "unsure":
         this.pass(action.type);
-        return true;
-      case "undo":
-        this.back();
-        return true;
-      case "redo":
-        this.forward();
         return true;
       case "done":
         this.nextImage();
@@ -221,31 +196,14 @@ export class QueryTool extends WalkTool {
         this.isMaskShown = !this.isMaskShown;
         this.#become(this.phase);
         return true;
-      case "fit":
-        if (this.phase !== "asking" || !this.stage.isFitted) return false;
-        this.#approach();
-        return true;
-      case "escape":
-        if (!this.popovers.close()) this.toolbox.choose("points");
-        return true;
-      case "swap":
-        return true;
       default:
-        return false;
+        return super.onKey(action);
     }
   }
 
-  /** @override */
   ask() {
-    const isOver = this.walk.current === null;
-    this.#become(isOver ? "over" : "asking");
-    if (isOver) this.stage.fit();
-    else this.#approach();
-  }
-
-  #approach() {
-    const { current } = this.walk;
-    if (current) this.stage.approach(current);
+    this.#become(this.walk.current === null ? "over" : "asking");
+    this.approach();
   }
 
   /** @param {Phase} phase */

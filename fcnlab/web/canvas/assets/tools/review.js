@@ -19,37 +19,23 @@ import { WalkTool } from "./walking.js";
  */
 export class ReviewTool extends WalkTool {
   /**
-   * @param {object} parts
-   * @param {import("../state/page.js").PageStore} parts.store
-   * @param {import("../state/labelling.js").Labelling} parts.labelling
-   * @param {import("./counting.js").CountingTool} parts.counting
-   * @param {Pick<import("../view/stage.js").Stage, "fit" | "approach" | "setRing" | "isFitted">} parts.stage
-   * @param {import("./toolbox.js").Toolbox} parts.toolbox
-   * @param {Pick<import("../widgets/popover.js").Popovers, "close">} parts.popovers
-   * @param {Pick<import("../widgets/popover.js").Toasts, "show">} parts.toasts
+   * @param {Pick<import("./tool.js").ToolParts, "store" | "labelling" | "toolbox" | "stage" | "popovers" | "toasts">
+   *   & {counting: import("./counting.js").CountingTool}} parts
    */
-  constructor({ store, labelling, counting, stage, toolbox, popovers, toasts }) {
-    super({ labelling, toasts });
-    this.store = store;
+  constructor({ counting, ...parts }) {
+    super(parts);
     this.counting = counting;
-    this.stage = stage;
-    this.toolbox = toolbox;
-    this.popovers = popovers;
-    /** The image whose objects are asked about. @type {number | null} */
-    this.imageId = null;
   }
 
   get isOn() {
     return this.store.state.tool === "review";
   }
 
-  /** @override */
   onEnter() {
     this.popovers.close();
     this.arrived();
   }
 
-  /** @override */
   onLeave() {
     this.stage.setRing(null);
     this.store.set({ review: null });
@@ -58,7 +44,6 @@ export class ReviewTool extends WalkTool {
 
   /** Begin anew, on the image shown. */
   arrived() {
-    this.imageId = this.store.state.labelled.image?.id ?? null;
     this.restart();
     this.ask("on");
   }
@@ -106,22 +91,21 @@ export class ReviewTool extends WalkTool {
     this.ask("on");
   }
 
-  /** @param {Place} at @override */
+  /** @param {Place} at */
   onUp(at) {
     this.counting.onUp(at);
   }
 
-  /** @param {Place} at @override */
+  /** @param {Place} at */
   onRemove(at) {
     this.counting.onRemove(at);
   }
 
-  /** @override */
   removable() {
     return this.counting.removable();
   }
 
-  /** @param {import("./keys.js").Action} action @override */
+  /** @param {import("./keys.js").Action} action */
   onKey(action) {
     const { current } = this.walk;
     switch (action.type) {
@@ -135,32 +119,17 @@ export class ReviewTool extends WalkTool {
         if (label && current) this.answer(label.id);
         return label !== undefined && current !== null;
       }
-      case "undo":
-        this.back();
-        return true;
-      case "redo":
-        this.forward();
-        return true;
-      case "fit":
-        if (!current || !this.stage.isFitted) return false;
-        this.stage.approach(current);
-        return true;
-      case "escape":
-        if (!this.popovers.close()) this.toolbox.choose("points");
-        return true;
-      case "swap":
-        return true;
       default:
-        return false;
+        return super.onKey(action);
     }
   }
 
-  /** @param {CanvasRenderingContext2D} context @param {import("../types.js").View} view @param {import("../types.js").Size} size @override */
+  /** @param {CanvasRenderingContext2D} context @param {import("../types.js").View} view @param {import("../types.js").Size} size */
   drawOver(context, view, size) {
     this.counting.drawOver(context, view, size);
   }
 
-  /** On to the least sure object, unless what was taken back is done again. @param {"on" | "back"} way @override */
+  /** On to the least sure object, unless what was taken back is done again. @param {"on" | "back"} way */
   ask(way) {
     const { stage, walk } = this;
     if (way === "on" && walk.undone.length === 0) {
@@ -171,8 +140,7 @@ export class ReviewTool extends WalkTool {
     const { current: asked } = walk;
     stage.setRing(asked);
     this.store.set({ review: { asked, canGoBack: walk.acts.length > 0, nSkipped: walk.passed().length } });
-    if (asked) stage.approach(asked);
-    else stage.fit();
+    this.approach();
   }
 
   #leastSure() {

@@ -1,5 +1,18 @@
 // @ts-check
 /** @typedef {import("../state/page.js").Place} Place */
+/**
+ * What tools work with; each names what it needs.
+ * @typedef {object} ToolParts
+ * @property {import("../state/page.js").PageStore} store
+ * @property {import("../state/labelling.js").Labelling} labelling
+ * @property {import("./toolbox.js").Toolbox} toolbox
+ * @property {Pick<import("./navigator.js").ImageNavigator, "go" | "step" | "wanted">} navigator
+ * @property {Pick<import("../view/stage.js").Stage, "fit" | "approach" | "setRing" | "isFitted">} stage
+ * @property {Pick<import("../widgets/popover.js").Popovers, "ask" | "close" | "open">} popovers
+ * @property {Pick<import("../widgets/popover.js").Toasts, "show">} toasts
+ * @property {Pick<import("../protocol/routes.js").Routes, "objects" | "page" | "queries" | "ranked">} routes
+ * @property {typeof fetch} [fetch]
+ */
 
 /**
  * What pointer and keys do while a tool is chosen: each tool says what is its own, the rest stays as it is here.
