@@ -329,9 +329,9 @@ test("notices stay a while, three at most, none twice; what can be answered stay
 });
 
 test("the list of keys is of the project's kind, and opens and closes", () => {
-  const [help, counting] = [new Help(false, 7), new Help(true, 7)];
+  const [help, counting] = [new Help(false), new Help(true)];
 
-  assert.match(said(help.dialog), /suggest 7 more pixels/);
+  assert.match(said(help.dialog), /suggest more pixels/);
   assert.match(said(counting.dialog), /accept \/ reject/);
   help.toggle();
   assert.equal(help.isOpen, true);

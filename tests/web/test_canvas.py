@@ -1,12 +1,15 @@
+import re
 import tomllib
 from pathlib import Path
 
 import pytest
 
 import fcnlab
-from fcnlab.domain.events import Event, EventBatch, EventKind
+from fcnlab.domain.events import UNDOABLE, Event, EventBatch, EventKind
+from fcnlab.domain.project import ClassLabel, Project
 from fcnlab.errors import InvalidEvent
-from fcnlab.web.canvas.canvas import MAX_EVENTS, read_events, read_goto
+from fcnlab.web.canvas.canvas import MAX_EVENTS, Constants, read_events, read_goto
+from fcnlab.web.canvas.workspace import constants_of
 
 TAB = "a1b2c3d4e5f6"
 PAYLOADS = {
@@ -180,6 +183,27 @@ def _page() -> None:
         "notice": None,
     }
     canvas.draw(scene, key="workspace", on_events=print, on_goto=print)
+
+
+def test_browser_and_server_name_the_same_constants():
+    types = (Path(fcnlab.__file__).parent / "web" / "canvas" / "assets" / "types.js").read_text(encoding="utf-8")
+    named = re.findall(r"@property \{[^}]+\} (\w+)", types[types.index("@typedef {object} Constants") :])
+
+    assert set(named) == set(Constants.__annotations__)
+
+
+def test_what_the_browser_is_told_it_may_send_is_taken():
+    told = constants_of(Project(id=1, name="roots", key="k3y", classes=(ClassLabel(0, "soil", "#000000"),)))
+    runs = [1] * told["runs"]
+
+    clicks = read_events(message(*(entry("clear", seq=n + 1) for n in range(told["batch"]))))
+    strokes = read_events(message(entry("brush", payload=PAYLOADS["brush"] | {"runs": runs})))
+
+    assert len(clicks.events) == told["batch"]
+    assert strokes.events[0].payload["runs"] == runs
+    with pytest.raises(InvalidEvent):
+        read_events(message(entry("brush", payload=PAYLOADS["brush"] | {"runs": [*runs, 1]})))
+    assert {EventKind(kind) for kind in told["undoable"]} == UNDOABLE
 
 
 def test_no_script_is_longer_than_a_module_may_be():

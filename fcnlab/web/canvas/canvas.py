@@ -116,9 +116,12 @@ class ReversibleData(TypedDict):
 
 
 class Constants(TypedDict):
-    """What is agreed between both sides, written down on this one: events in a batch, kinds that undo takes back, runs of
-    a stroke, the value of a pixel about which nothing is said, the longer side of a mask, classes of a project and
-    characters of their names, pixels suggested at a time, pixels passed over that are named, seconds of a long poll."""
+    """Limits and conventions that both sides keep to.
+
+    Most events in a batch; kinds of events that undo takes back; most runs of a stroke; value of a pixel about which
+    nothing is said; longer side of a mask; most classes, and characters of their names; pixels suggested at a time;
+    most pixels passed over that a browser names; seconds of a long poll.
+    """
 
     batch: int
     undoable: list[str]

@@ -99,7 +99,7 @@ export class Workspace {
       home: () => this.stage.element,
     });
     this.toasts = new Toasts();
-    this.help = new Help(isCounting(this.store.state), scene.constants.queries);
+    this.help = new Help(isCounting(this.store.state));
     this.status = new StatusBar();
     this.notes = new Notes({ onReopen: () => this.finishing.reopen(), onHintClose: () => remember(this.store, { hintClosed: true }) });
     this.pictures = new Pictures((picture) => this.store.set({ picture }));

@@ -31,15 +31,15 @@ const VIEW = [
   ["?", "this list"],
 ];
 
-/** What the help shows: keys and meaning, in the order in which they are learned. @param {number} round so many pixels are suggested at a time */
-export const help = (round) => [
+/** What the help shows: keys and meaning, in the order in which they are learned. */
+export const HELP = [
   ["Left click", "add a point of the current class"],
   ["Right click", "remove the nearest point"],
   ...CLASSES,
   ["Enter", "mark the image done, go to the next"],
   ["q", "suggest pixels, which you answer"],
   ["s / u", "suggested pixel: skip / unsure"],
-  ["m", `suggest ${round} more pixels`],
+  ["m", "suggest more pixels"],
   ["b / e", "brush / eraser: drag to paint"],
   ["[ / ], Shift+wheel", "while painting: size of the brush"],
   ...VIEW,

@@ -1,12 +1,12 @@
 // @ts-check
 import { button, h } from "./dom.js";
-import { COUNTING_HELP, help } from "../tools/keys.js";
+import { COUNTING_HELP, HELP } from "../tools/keys.js";
 
 /** The list of keys, above everything else. */
 export class Help {
-  /** @param {boolean} counts whether the project counts @param {number} round so many pixels are suggested at a time */
-  constructor(counts, round) {
-    const rows = (counts ? COUNTING_HELP : help(round)).map(([keys, meaning]) => h("div", { class: "line" }, h("span", { class: "keys" }, ...caps(keys)), h("span", {}, meaning)));
+  /** @param {boolean} counts whether the project counts */
+  constructor(counts) {
+    const rows = (counts ? COUNTING_HELP : HELP).map(([keys, meaning]) => h("div", { class: "line" }, h("span", { class: "keys" }, ...caps(keys)), h("span", {}, meaning)));
     const head = h("div", { class: "row" }, h("h2", {}, "Mouse and keys"), h("span", { class: "gap" }), button("Close (Esc)", "close", () => this.close()));
     this.dialog = h("dialog", { class: "help", tabindex: -1, "aria-label": "Mouse and keys" }, head, h("div", { class: "lines" }, ...rows));
     this.dialog.addEventListener("click", (event) => {
