@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { Navigation } from "../../fcnlab/web/canvas/assets/tools/navigation.js";
 import { PointTool } from "../../fcnlab/web/canvas/assets/tools/points.js";
-import { listen } from "../../fcnlab/web/canvas/assets/tools/pointer.js";
+import { Pointer } from "../../fcnlab/web/canvas/assets/tools/pointer.js";
 import { Tool } from "../../fcnlab/web/canvas/assets/tools/tool.js";
 import { Toolbox } from "../../fcnlab/web/canvas/assets/tools/toolbox.js";
 import { fire, installDom, StubElement } from "./support/dom.js";
@@ -36,7 +36,7 @@ function listening({ takes = false, space = false } = {}) {
   const hovers = [];
   const parts = { tool: () => tool, navigation: new Navigation(stage), onHover: (place) => hovers.push(place), isSpaceHeld: () => space };
   const end = new AbortController();
-  listen(element, parts, end.signal);
+  new Pointer(element, parts).listen(end.signal);
   const pointer = (kind, x, y, rest = {}) => fire(element, `pointer${kind}`, { pointerId: 1, clientX: x, clientY: y, ...rest });
   return { element, stage, tool, hovers, pointer, end };
 }

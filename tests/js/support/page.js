@@ -2,8 +2,7 @@
 /** A page without a browser: scenes as a server sends them, and tools with everything round them recorded. */
 import { EventLog } from "../../../fcnlab/web/canvas/assets/protocol/log.js";
 import { Labelling } from "../../../fcnlab/web/canvas/assets/state/labelling.js";
-import { NOT_COUNTED } from "../../../fcnlab/web/canvas/assets/state/page.js";
-import { DEFAULT_DISPLAY } from "../../../fcnlab/web/canvas/assets/state/settings.js";
+import { stateAtFirst } from "../../../fcnlab/web/canvas/assets/state/page.js";
 import { Store } from "../../../fcnlab/web/canvas/assets/state/store.js";
 import { Toolbox } from "../../../fcnlab/web/canvas/assets/tools/toolbox.js";
 import { CONSTANTS } from "./constants.js";
@@ -41,11 +40,7 @@ export function pageOf(scene = sceneOf(), state = {}) {
   const labelling = new Labelling(log, (value) => done.sent.push(value), () => store.set({ labelled: labelling.now() }), CONSTANTS.undoable);
   labelling.receive(scene);
   labelling.show();
-  const store = new Store({
-    scene, labelled: labelling.now(), meta: null, received: null, count: NOT_COUNTED, isReachable: true, loading: null, picture: "shown",
-    display: DEFAULT_DISPLAY, memory: { classId: null, otherId: null, hintClosed: false, byGain: false, brushSize: null }, tool: "points",
-    query: null, isMaskHidden: false, review: null, order: null, cursor: null, view: { scale: 1, x: 0, y: 0 }, ...state,
-  });
+  const store = new Store({ ...stateAtFirst(scene, labelling.now(), { scale: 1, x: 0, y: 0 }), ...state });
   const act = (name) => (...values) => void done.stage.push([name, ...values]);
   const stage = { isFitted: true, fit: act("fit"), approach: act("approach"), setRing: act("setRing") };
   const popovers = {

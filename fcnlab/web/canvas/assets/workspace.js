@@ -5,8 +5,8 @@ import { Routes } from "./protocol/routes.js";
 import { spansInWords } from "./protocol/spans.js";
 import { layout, render } from "./render.js";
 import { Labelling } from "./state/labelling.js";
-import { isCounting, NOT_COUNTED, remember, setDisplay } from "./state/page.js";
-import { loadDisplay, loadMemory, PassedOver } from "./state/settings.js";
+import { isCounting, NOT_COUNTED, remember, setDisplay, stateAtFirst } from "./state/page.js";
+import { PassedOver } from "./state/settings.js";
 import { Store } from "./state/store.js";
 import { chooseClass, clear, perform } from "./tools/actions.js";
 import { Brush, resizeBrush } from "./tools/brush.js";
@@ -74,25 +74,7 @@ export class Workspace {
     this.routes = new Routes(base, scene.project.key, scene.project.look);
     this.labelling = new Labelling(log, (value) => this.setState("events", value), () => this.#relabelled(), scene.constants.undoable);
     this.stage = new Stage();
-    this.store = new Store(/** @type {import("./state/page.js").PageState} */ ({
-      scene,
-      labelled: this.labelling.now(),
-      meta: null,
-      received: null,
-      count: NOT_COUNTED,
-      isReachable: true,
-      loading: null,
-      picture: "shown",
-      display: loadDisplay(scene.project.task === "counts"),
-      memory: loadMemory(scene.project.key),
-      tool: "points",
-      query: null,
-      isMaskHidden: false,
-      review: null,
-      order: null,
-      cursor: null,
-      view: this.stage.view,
-    }));
+    this.store = new Store(stateAtFirst(scene, this.labelling.now(), this.stage.view));
     this.composition = new Composition(this.stage, scene.constants);
     this.popovers = new Popovers(root, this.life.signal, {
       subject: () => [this.labelling.image?.id, this.navigator.wanted],

@@ -1,4 +1,6 @@
 // @ts-check
+import { loadDisplay, loadMemory } from "./settings.js";
+
 /**
  * @typedef {import("./store.js").Store<PageState>} PageStore
  * @typedef {"points" | "brush" | "eraser" | "query" | "review"} ToolName
@@ -34,6 +36,33 @@
 
 /** @type {Count} */
 export const NOT_COUNTED = Object.freeze({ overlay: 0, counts: new Map(), objects: [], spacing: Infinity });
+
+/**
+ * @param {import("../types.js").Scene} scene @param {import("./labelling.js").LabelledImage} labelled
+ * @param {import("../types.js").View} view
+ * @returns {PageState} what is shown before the first picture
+ */
+export function stateAtFirst(scene, labelled, view) {
+  return {
+    scene,
+    labelled,
+    meta: null,
+    received: null,
+    count: NOT_COUNTED,
+    isReachable: true,
+    loading: null,
+    picture: "shown",
+    display: loadDisplay(scene.project.task === "counts"),
+    memory: loadMemory(scene.project.key),
+    tool: "points",
+    query: null,
+    isMaskHidden: false,
+    review: null,
+    order: null,
+    cursor: null,
+    view,
+  };
+}
 
 /** @param {PageState} state */
 export function isCounting({ scene }) {

@@ -1,7 +1,7 @@
 // @ts-check
 import { layout, renderStatus } from "../render.js";
 import { belongsTo } from "./keys.js";
-import { listen } from "./pointer.js";
+import { Pointer } from "./pointer.js";
 
 /** @typedef {import("../workspace.js").Workspace} Workspace */
 
@@ -22,7 +22,7 @@ export function attach(workspace, signal) {
     stage.element.classList.toggle("movable", held);
   };
   const onHover = (/** @type {import("../state/page.js").Place | null} */ cursor) => store.set({ cursor });
-  listen(stage.element, { tool: () => toolbox.current, navigation, onHover, isSpaceHeld: () => space }, signal);
+  new Pointer(stage.element, { tool: () => toolbox.current, navigation, onHover, isSpaceHeld: () => space }).listen(signal);
 
   const press = (/** @type {KeyboardEvent} */ event) => {
     if (!isForUs(workspace, event)) return;
