@@ -57,9 +57,9 @@ test("a stroke is shown at once, and stays without a flicker until the mask has 
   strokes.push(stroke(2, 0));
   update();
   update({ received: maskOf(3, { covers: 1 }) }); // a mask that does not know the stroke yet
-  update({ received: maskOf(4, { covers: 2, values: new Uint8Array(24).fill(1) }) });
+  update({ received: maskOf(4, { covers: 2, values: new Uint8Array(24).fill(7) }) });
 
-  assert.deepEqual(stage.shown.map(({ values }) => values[0]), [2, 1, 1, 1]);
+  assert.deepEqual(stage.shown.map(({ values }) => values[0]), [2, 1, 1, 7]);
   assert.equal(stage.overlay.number, 4);
 });
 

@@ -64,7 +64,7 @@ test("while a pixel is asked the mask is hidden, unless it is wanted; clicks mea
 });
 
 test("undo goes back to the pixel answered last and takes its point back; redo goes on", async () => {
-  const { query, store, events, stop } = await querying([ROUND]);
+  const { query, store, done, events, stop } = await querying([ROUND]);
   query.answer(1);
   query.pass("skip");
 
@@ -74,6 +74,8 @@ test("undo goes back to the pixel answered last and takes its point back; redo g
   assert.deepEqual([store.state.query.asked.row, events().map(({ kind }) => kind)], [1, ["add", "undo"]]);
   query.onKey({ type: "redo" });
   assert.deepEqual([store.state.query.asked.row, events().map(({ kind }) => kind)], [3, ["add", "undo", "redo"]]);
+  query.onKey({ type: "redo" });
+  assert.deepEqual([store.state.query.asked.row, events().length, done.toasts], [5, 3, []]); // skipped again
   stop();
 });
 
