@@ -82,6 +82,8 @@ test("the mask that follows a click is painted, and says how long that took", as
   fire(vp, "pointermove", { pointerId: 1, clientX: 12 + 150, clientY: 12 + 50 });
 
   assert.deepEqual([vp.dataset.paintedSeq, JSON.parse(vp.dataset.spans).fit], ["1", 3]);
+  const [, pixels] = workspace.stage.fill.canvas.context.called("putImageData").at(-1);
+  assert.deepEqual([...pixels.data.slice(0, 8)], [0, 0, 0, 0, 255, 0, 0, 255]); // soil is the background, then root
   assert.deepEqual(Object.keys(JSON.parse(vp.dataset.spans)), ["fit", "sent", "received", "painted"]);
   assert.equal(workspace.status.classWord.textContent, "root"); // in the middle third of the mask
   assert.match(polls.at(-1).url, /after=2/);
@@ -204,7 +206,7 @@ test("without an image the page says so, and nothing is followed", async () => {
 });
 
 test("in a project that counts, objects are found, answered for and told per class", async () => {
-  const { workspace, vp, press, answer, kinds } = await opened(sceneOf({ project: COUNTING_PROJECT }));
+  const { workspace, vp, press, answer, kinds, update } = await opened(sceneOf({ project: COUNTING_PROJECT }));
   await answer({ ...WHOLE, counts: [{ class_id: 1, count: 8, marked: 0, is_exact: false }] }, new Uint8Array(6));
 
   fire(vp, "pointermove", { pointerId: 1, clientX: 12.5 + 60, clientY: 12.5 + 50 });
@@ -217,6 +219,8 @@ test("in a project that counts, objects are found, answered for and told per cla
   press("Escape");
   press("b"); // there is nothing to paint
   assert.equal(workspace.store.state.tool, "points");
+  await update(sceneOf({ project: COUNTING_PROJECT, image: imageOf(2) }));
+  assert.deepEqual([vp.dataset.image, vp.dataset.objects, vp.dataset.aim], ["2", "0", ""]); // nothing is known of this one yet
 });
 
 test("a page that was left hears and asks nothing more", async () => {

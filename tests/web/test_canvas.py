@@ -193,7 +193,7 @@ def test_browser_and_server_name_the_same_constants():
 
 
 def test_what_the_browser_is_told_it_may_send_is_taken():
-    told = constants_of(Project(id=1, name="roots", key="k3y", classes=(ClassLabel(0, "soil", "#000000"),)))
+    told = constants_of(Project(id=1, name="roots", key="k3y", classes=(ClassLabel(0, "soil", "#000000", 0),)))
     runs = [1] * told["runs"]
 
     clicks = read_events(message(*(entry("clear", seq=n + 1) for n in range(told["batch"]))))

@@ -1,11 +1,17 @@
 // @ts-nocheck
 /** A page without a browser: scenes as a server sends them, and tools with everything round them recorded. */
+import { after } from "node:test";
+
 import { EventLog } from "../../../fcnlab/web/canvas/assets/protocol/log.js";
 import { Labelling } from "../../../fcnlab/web/canvas/assets/state/labelling.js";
 import { stateAtFirst } from "../../../fcnlab/web/canvas/assets/state/page.js";
 import { Store } from "../../../fcnlab/web/canvas/assets/state/store.js";
 import { Toolbox } from "../../../fcnlab/web/canvas/assets/tools/toolbox.js";
 import { CONSTANTS } from "./constants.js";
+
+/** Of the pages of a test file: they would send again and again. */
+const opened = [];
+after(() => opened.forEach((labelling) => labelling.stop()));
 
 export const CLASSES = [
   { id: 0, name: "soil", colour: "#000000", n_points: 0, is_background: true },
@@ -38,6 +44,7 @@ export function pageOf(scene = sceneOf(), state = {}) {
   const done = { sent: [], toasts: [], questions: [], went: [], stage: [], closed: 0 };
   const log = new EventLog(null, "log", () => "client-of-test", CONSTANTS.batch);
   const labelling = new Labelling(log, (value) => done.sent.push(value), () => store.set({ labelled: labelling.now() }), CONSTANTS.undoable);
+  opened.push(labelling);
   labelling.receive(scene);
   labelling.show();
   const store = new Store({ ...stateAtFirst(scene, labelling.now(), { scale: 1, x: 0, y: 0 }), ...state });
