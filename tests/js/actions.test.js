@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { chooseClass, clear, perform, reverse } from "../../fcnlab/web/canvas/assets/tools/actions.js";
 import { Finishing } from "../../fcnlab/web/canvas/assets/tools/finishing.js";
-import { ImageNavigator } from "../../fcnlab/web/canvas/assets/tools/navigator.js";
+import { ImageNavigator } from "../../fcnlab/web/canvas/assets/protocol/navigator.js";
 import { Tool } from "../../fcnlab/web/canvas/assets/tools/tool.js";
 import { currentClass } from "../../fcnlab/web/canvas/assets/state/page.js";
 import { installDom } from "./support/dom.js";

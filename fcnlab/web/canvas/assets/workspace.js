@@ -1,5 +1,6 @@
 // @ts-check
 import { tabStorage } from "./protocol/identity.js";
+import { ImageNavigator } from "./protocol/navigator.js";
 import { OverlayPoll } from "./protocol/poll.js";
 import { Routes } from "./protocol/routes.js";
 import { spansInWords } from "./protocol/spans.js";
@@ -16,7 +17,6 @@ import { Finishing } from "./tools/finishing.js";
 import { attach } from "./tools/input.js";
 import { KeyReader } from "./tools/keys.js";
 import { Navigation } from "./tools/navigation.js";
-import { ImageNavigator } from "./tools/navigator.js";
 import { PointTool } from "./tools/points.js";
 import { QueryTool } from "./tools/query.js";
 import { ReviewTool } from "./tools/review.js";

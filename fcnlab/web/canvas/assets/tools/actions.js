@@ -21,7 +21,7 @@ const CLEAR_ASKS_ABOVE = 5;
  * @property {import("./finishing.js").Finishing} finishing
  * @property {Popovers} popovers
  * @property {Toasts} toasts
- * @property {Pick<import("./navigator.js").ImageNavigator, "step">} navigator
+ * @property {Pick<import("../protocol/navigator.js").ImageNavigator, "step">} navigator
  * @property {Pick<import("../view/stage.js").Stage, "fit">} stage
  * @property {Pick<import("../widgets/help.js").Help, "toggle">} help
  * @property {Pick<import("../widgets/hints.js").Notes, "setTyped">} notes

@@ -6,7 +6,7 @@
  * @property {import("../state/page.js").PageStore} store
  * @property {import("../state/labelling.js").Labelling} labelling
  * @property {import("./toolbox.js").Toolbox} toolbox
- * @property {Pick<import("./navigator.js").ImageNavigator, "go" | "step" | "wanted">} navigator
+ * @property {Pick<import("../protocol/navigator.js").ImageNavigator, "go" | "step" | "wanted">} navigator
  * @property {Pick<import("../view/stage.js").Stage, "fit" | "approach" | "setRing" | "isFitted">} stage
  * @property {Pick<import("../widgets/popover.js").Popovers, "ask" | "close" | "open">} popovers
  * @property {Pick<import("../widgets/popover.js").Toasts, "show">} toasts
