@@ -44,7 +44,7 @@ pytest: $(VENV)/.dev
 ifneq ($(NPM),)
 js: node_modules/.made
 	npm run --silent check
-	node --test --test-reporter=spec tests/js/*.test.js
+	node --test --test-timeout=60000 --test-reporter=spec tests/js/*.test.js
 else
 js:
 	@echo "SKIPPED: type check and tests of the JavaScript; install node and npm to run them"
