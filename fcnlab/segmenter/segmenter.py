@@ -231,7 +231,7 @@ class PointSegmenter:
     def predict_proba(self, image: Hashable | NDArray[Any]) -> NDArray[np.float32]:
         """Probabilities (H, W, K) float32 that sum to one, K = number of classes; zero for a class without points.
 
-        These are the opinion before object mode; raises like `predict`.
+        These are the probabilities before object mode; raises like `predict`.
         """
         segmentation, image_hw, _ = self._segmented(image)
         result = np.zeros((*image_hw, len(self.classes)), np.float32)

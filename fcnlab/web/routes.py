@@ -175,7 +175,12 @@ async def _overlay(request: Request, engine: Engine) -> Response:
     held, status = _number(request, "after"), _number(request, "status")
     mode, overlay_store = request.query_params.get("mode", "mask"), engine.jobs.overlay_store
     after, shown = held, overlay_store.overlay(image_id)
-    if mode in HEAT_MODES and shown is not None and not shown.is_final and overlay_store.opinion(image_id) is None:
+    if (
+        mode in HEAT_MODES
+        and shown is not None
+        and not shown.is_final
+        and overlay_store.class_probabilities(image_id) is None
+    ):
         after = max(held, shown.number)
         await run_in_threadpool(engine.jobs.remake, project_id, image_id)
     else:
@@ -187,8 +192,8 @@ async def _overlay(request: Request, engine: Engine) -> Response:
         return _with_meta(Response(status_code=204), meta)
     if mode in HEAT_MODES:
         base, box = overlay.since(held, of="probabilities")
-        opinion, class_id = overlay_store.opinion(image_id), _number(request, "class_id")
-        body = await run_in_threadpool(packed_heat, opinion, box, HEAT_MODES[mode], class_id)
+        class_probabilities, class_id = overlay_store.class_probabilities(image_id), _number(request, "class_id")
+        body = await run_in_threadpool(packed_heat, class_probabilities, box, HEAT_MODES[mode], class_id)
     else:
         base, box = overlay.since(held, of="class_ids")
         is_newest = box == overlay.changes[-1].class_ids

@@ -125,7 +125,7 @@ def strongest_directions(moments: Tensor) -> Tensor:
     return strongest
 
 
-def local_opinion(features: NDArray[np.float32], walked: NDArray[np.float32]) -> NDArray[np.float32]:
+def local_signed_scores(features: NDArray[np.float32], walked: NDArray[np.float32]) -> NDArray[np.float32]:
     """Signed scores of a ridge regression from the picture's own features to the signs of the walker's scores.
 
     Nodes count as much as the walker is sure of them, both signs alike in sum.
@@ -138,8 +138,8 @@ def local_opinion(features: NDArray[np.float32], walked: NDArray[np.float32]) ->
     blocks = [slice(start, start + BLOCK_NODES) for start in range(0, features.shape[1], BLOCK_NODES)]
     result = np.empty_like(walked)
     for k, walked_map in enumerate(walked):
-        opinion = walked_map.ravel()
-        above, below = np.maximum(opinion, 0), np.maximum(-opinion, 0)
+        score_map = walked_map.ravel()
+        above, below = np.maximum(score_map, 0), np.maximum(-score_map, 0)
         pull = torch.from_numpy(above / max(float(above.sum()), 1e-6) - below / max(float(below.sum()), 1e-6))
         moments = LOCAL_RIDGE * torch.eye(len(features))
         pulled = torch.zeros(len(features))

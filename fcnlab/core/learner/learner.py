@@ -19,7 +19,7 @@ from fcnlab.core.learner.image_adaptation import (
     edge_features,
     encoder_maps,
     local_features,
-    local_opinion,
+    local_signed_scores,
     similarity,
     unit_maps,
 )
@@ -261,12 +261,12 @@ def segment(
     are averaged, which keeps thin things. A first guess is the exception where its click is: there the picture's own
     head tells better than the plain one what the click stands for.
     """
-    opinions = _at_picture_size(_walked(picture, head, clicks, mark), picture, spec)
+    signed_scores = _at_picture_size(_walked(picture, head, clicks, mark), picture, spec)
     if not has_two_classes(clicks, head):
         plain = signed_scores_of(score_stages(picture.stages, *margins(head)))
-        opinions = WALKER_SHARE * opinions + (1 - WALKER_SHARE) * _at_picture_size(plain, picture, spec)
+        signed_scores = WALKER_SHARE * signed_scores + (1 - WALKER_SHARE) * _at_picture_size(plain, picture, spec)
     segmentation = segment_from_probabilities(
-        head.class_ids, probabilities_of(opinions), clicks, picture.lab, spec, background=background
+        head.class_ids, probabilities_of(signed_scores), clicks, picture.lab, spec, background=background
     )
     mark("refine")
     return segmentation
@@ -312,18 +312,18 @@ def grid_hw(hw: tuple[int, int]) -> tuple[int, int]:
     return -(-hw[0] // WALKER_STRIDE), -(-hw[1] // WALKER_STRIDE)
 
 
-def _at_picture_size(opinions: NDArray[np.float32], picture: Picture, spec: LearnerSpec) -> NDArray[np.float32]:
-    """Opinions (M, H, W) from the walker's grid or the picture's own, with sharpened borders if wanted."""
+def _at_picture_size(signed_scores: NDArray[np.float32], picture: Picture, spec: LearnerSpec) -> NDArray[np.float32]:
+    """Signed scores (M, H, W) from the walker's grid or the picture's own, with sharpened borders if wanted."""
     height, width = picture.stages.hw
     if spec.refine:
-        return guided_filter(opinions, picture.guide)
-    if opinions.shape[1:] == (height, width):
-        return opinions
-    return np.stack([regridded(opinion, WALKER_STRIDE)[:height, :width] for opinion in opinions])
+        return guided_filter(signed_scores, picture.guide)
+    if signed_scores.shape[1:] == (height, width):
+        return signed_scores
+    return np.stack([regridded(score_map, WALKER_STRIDE)[:height, :width] for score_map in signed_scores])
 
 
 def _walked(picture: Picture, head: Head, clicks: Clicks, mark: Mark) -> NDArray[np.float32]:
-    """The walker's opinions on its grid, (1, h, w) or (K, h, w), asked twice where two classes were clicked.
+    """The walker's signed scores on its grid, (1 or K, h, w); it runs twice where two classes were clicked.
 
     In between, the picture's own head learns from the first answer.
     """
@@ -353,7 +353,7 @@ def spread(
     hw: tuple[int, int],
     own_features: NDArray[np.floating] | None,
 ) -> NDArray[np.float32]:
-    """The walker's opinions (M, h, w) from scores (M, h, w) on its grid; with `own_features` it runs twice.
+    """Signed scores (M, h, w) of the walker from scores (M, h, w) on its grid; with `own_features` it runs twice.
 
     Args:
         belongs: (K, N), which clicks are of which class.
@@ -365,7 +365,7 @@ def spread(
     walked = walk(graph, signed_scores_of(2 * scores), rows, cols, values)
     if own_features is None:
         return walked
-    scores += LOCAL_WEIGHT * (1 + LOCAL_HASTE / len(clicks)) * local_opinion(own_features, walked)
+    scores += LOCAL_WEIGHT * (1 + LOCAL_HASTE / len(clicks)) * local_signed_scores(own_features, walked)
     return walk(graph, signed_scores_of(2 * scores), rows, cols, values)
 
 

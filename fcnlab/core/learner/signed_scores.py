@@ -1,4 +1,4 @@
-"""From scores to opinions, to probabilities, to the class that wins."""
+"""From scores to signed scores, to probabilities, to the class that wins."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ def margins(head: Head) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
 
 def signed_scores_of(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scores -> opinions in -1..1: of the second class if there is one score, else of every class."""
+    """Scores -> signed scores in -1..1: of the second class if there is one score, else of every class."""
     if len(scores) == 1:
         return np.asarray(np.tanh(scores / 2), np.float32)
     return np.asarray(2 * softmax(scores, axis=0) - 1, np.float32)
 
 
-def probabilities_of(opinions: NDArray[np.float32]) -> NDArray[np.float32]:
+def probabilities_of(signed_scores: NDArray[np.float32]) -> NDArray[np.float32]:
     """(K, H, W) float32 in 0..1 that sum to one."""
-    share = np.clip(opinions * 0.5 + 0.5, 0, 1)
+    share = np.clip(signed_scores * 0.5 + 0.5, 0, 1)
     if len(share) == 1:
         return np.concatenate([1 - share, share])
     return np.asarray(share / np.maximum(share.sum(axis=0), 1e-6), np.float32)

@@ -1,4 +1,4 @@
-"""A random walker with priors: the head's opinion spread along what looks alike, held fast at the clicks."""
+"""A random walker with priors: the head's scores spread along what looks alike, held fast at the clicks."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def walk(
     """Solve the walker by a fixed number of conjugate gradient steps.
 
     Args:
-        prior: (K, h, w) float32 in -1..1, the head's opinion per class.
+        prior: (K, h, w) float32 in -1..1, the head's signed score per class.
         rows, cols: (N,) nodes of the clicks; values: (K, N) in -1..1, what they hold fast (their mean where
             several clicks share a node).
 

@@ -1,6 +1,6 @@
 """Pictures of any size: whole where their stages fit into memory, else in tiles, by the same path.
 
-Only what is small is held for the whole picture: scores and the walker's graph at stride 4, opinions at half size,
+Only what is small is held for the whole picture: scores and the walker's graph at stride 4, signed scores at half size,
 class ids at full size. Walker, guided filter, object mode and clicks then see the assembled picture, so that no border
 of a tile shows.
 """
@@ -110,26 +110,26 @@ def _grey(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
 def refined_rows(
     rgb: NDArray[np.uint8], walked: NDArray[np.float32], plain: NDArray[np.float16] | None
 ) -> Callable[[int, int], NDArray[np.float32]]:
-    """Rows of opinions (M, n, W) whose borders follow the picture: the guided filter, its last step in strips."""
+    """Rows of signed scores (M, n, W) whose borders follow the picture: the guided filter, its last step in strips."""
     hw = (rgb.shape[0], rgb.shape[1])
     half = small_hw(hw)
     guide: Guide = guide_of(np.empty((0, 0), np.float32), reduced(rgb, half, _grey))
     lines = []
     method = cv2.INTER_LINEAR if walked.shape[1] < half[0] else cv2.INTER_AREA
     for k, walked_map in enumerate(walked):
-        opinion = np.asarray(cv2.resize(walked_map, half[::-1], interpolation=method), np.float32)
+        score_map = np.asarray(cv2.resize(walked_map, half[::-1], interpolation=method), np.float32)
         if plain is not None:
-            opinion = WALKER_SHARE * opinion + np.float32(1 - WALKER_SHARE) * plain[k].astype(np.float32)
-        lines.append(local_lines(opinion, guide))
+            score_map = WALKER_SHARE * score_map + np.float32(1 - WALKER_SHARE) * plain[k].astype(np.float32)
+        lines.append(local_lines(score_map, guide))
 
     def rows_of(start: int, stop: int) -> NDArray[np.float32]:
         first, last = neighbour_rows(half[0], hw[0], start, stop)
         grey = _grey(rgb[start:stop])
-        opinions = np.empty((len(lines), *grey.shape), np.float32)
+        signed_scores = np.empty((len(lines), *grey.shape), np.float32)
         for k, (slope, level) in enumerate(lines):
-            np.multiply(linear_rows(slope[first:last], first, half[0], hw, start, stop), grey, out=opinions[k])
-            opinions[k] += linear_rows(level[first:last], first, half[0], hw, start, stop)
-        return opinions
+            np.multiply(linear_rows(slope[first:last], first, half[0], hw, start, stop), grey, out=signed_scores[k])
+            signed_scores[k] += linear_rows(level[first:last], first, half[0], hw, start, stop)
+        return signed_scores
 
     return rows_of
 
@@ -148,15 +148,17 @@ def enlarged_rows(hw: tuple[int, int], maps: NDArray[np.float32]) -> Callable[[i
 def grown_rows(
     rgb: NDArray[np.uint8], walked: NDArray[np.float32], plain: NDArray[np.float16] | None
 ) -> Callable[[int, int], NDArray[np.float32]]:
-    """Rows of opinions (M, n, W) without sharpened borders."""
+    """Rows of signed scores (M, n, W) without sharpened borders."""
     enlarged = enlarged_rows((walked.shape[1] * WALKER_STRIDE, walked.shape[2] * WALKER_STRIDE), walked)
     width = rgb.shape[1]
 
     def rows_of(start: int, stop: int) -> NDArray[np.float32]:
-        opinions = enlarged(start, stop)[:, :, :width]
+        signed_scores = enlarged(start, stop)[:, :, :width]
         if plain is None:
-            return opinions
-        return np.asarray(WALKER_SHARE * opinions + np.float32(1 - WALKER_SHARE) * plain[:, start:stop], np.float32)
+            return signed_scores
+        return np.asarray(
+            WALKER_SHARE * signed_scores + np.float32(1 - WALKER_SHARE) * plain[:, start:stop], np.float32
+        )
 
     return rows_of
 
@@ -217,8 +219,8 @@ class _Seen:
     Attributes:
         weights: (4, h, w) of the walker's edges.
         scores: (M, h, w) on the walker's grid, with what looks like the clicks.
-        plain: (M, h', w') opinions of the head alone at half size with `refine`, at full size without; None where the
-            walker alone decides.
+        plain: (M, h', w') signed scores of the head alone at half size with `refine`, at full size without; None where
+            the walker alone decides.
     """
 
     weights: NDArray[np.float32]
@@ -246,7 +248,7 @@ def segment_large(
     graph = graph_of(seen.weights)
     seen.weights = seen.weights[:0]
     mark("score")
-    opinions = spread(graph, seen.scores, clicks, belongs, hw, features)
+    signed_scores = spread(graph, seen.scores, clicks, belongs, hw, features)
     del graph, features
     mark("walk")
     seen.scores = seen.scores[:0]
@@ -254,8 +256,8 @@ def segment_large(
     class_map = np.empty(hw, np.uint8)
     probabilities = np.empty((len(class_ids), *hw), np.float16)
     finish = refined_rows if spec.refine else grown_rows
-    rows_of = finish(picture.stages.rgb, opinions, seen.plain)
-    del opinions
+    rows_of = finish(picture.stages.rgb, signed_scores, seen.plain)
+    del signed_scores
     for start in range(0, hw[0], STRIP_ROWS):
         stop = min(start + STRIP_ROWS, hw[0])
         strip_probabilities = probabilities_of(rows_of(start, stop))
@@ -330,14 +332,14 @@ def _scan_tiles(
 def _keep_plain(
     plain: NDArray[np.float16], strip: NDArray[np.float32], first: int, rows: tuple[int, int], hw: tuple[int, int]
 ) -> None:
-    """Write the opinions of a strip, whose first row is row `first` of the picture, where `rows` belong."""
+    """Write the signed scores of a strip, whose first row is row `first` of the picture, where `rows` belong."""
     out_hw = (plain.shape[1], plain.shape[2])
     if out_hw == hw:
         plain[:, rows[0] : rows[1]] = strip[:, rows[0] - first : rows[1] - first]
         return
     start, stop = (min(out_hw[0], int(np.ceil(side * out_hw[0] / hw[0] - 1e-9))) for side in rows)
-    for opinion, kept in zip(strip, plain, strict=True):
-        kept[start:stop] = area_rows(opinion, first, hw[0], out_hw, start, stop)
+    for score_map, kept in zip(strip, plain, strict=True):
+        kept[start:stop] = area_rows(score_map, first, hw[0], out_hw, start, stop)
 
 
 def _clicked_descriptors(picture: LargePicture, clicks: Clicks) -> tuple[Tensor, ...]:

@@ -141,8 +141,8 @@ def look_at(
 def _in_rows(rgb: NDArray[np.uint8], maps: NDArray[np.float32], spec: LearnerSpec) -> NDArray[np.float16]:
     """As the rest of `look_at`, some rows at a time; maps are of the second class alone where there are two."""
     hw = (rgb.shape[0], rgb.shape[1])
-    opinions = 2 * maps - 1
-    rows_of = refined_rows(rgb, opinions, None) if spec.refine else enlarged_rows(hw, opinions)
+    signed_scores = 2 * maps - 1
+    rows_of = refined_rows(rgb, signed_scores, None) if spec.refine else enlarged_rows(hw, signed_scores)
     result = np.empty((max(2, len(maps)), *hw), np.float16)
     for start in range(0, hw[0], STRIP_ROWS):
         stop = min(start + STRIP_ROWS, hw[0])

@@ -16,7 +16,7 @@ from fcnlab.domain.images import ImageInfo, ImageState
 from fcnlab.errors import InvalidSetting
 from fcnlab.services.live.fitting import ProjectLearner
 from fcnlab.services.live.jobs import Jobs
-from fcnlab.services.live.overlay_store import Opinion
+from fcnlab.services.live.overlay_store import OverlayProbabilities
 
 MOST_ASKED = 100
 
@@ -55,15 +55,15 @@ def ask(
         raise InvalidSetting(f"{image.name} is done: reopen it to be asked about it")
     passed = tuple(avoid)
 
-    def choose(learner: ProjectLearner, opinion: Opinion | None) -> Queries:
+    def choose(learner: ProjectLearner, class_probabilities: OverlayProbabilities | None) -> Queries:
         project = learner.project
         assert project is not None
-        how: Strategy = "random" if opinion is None else strategy
-        if opinion is None or how == "random":
+        how: Strategy = "random" if class_probabilities is None else strategy
+        if class_probabilities is None or how == "random":
             hw = learner_hw(image.hw, project.learner)
             probabilities = np.broadcast_to(np.float32(1), (1, *hw))
         else:
-            probabilities = opinion.probabilities.astype(np.float32)
+            probabilities = class_probabilities.probabilities.astype(np.float32)
             hw = (probabilities.shape[1], probabilities.shape[2])
         rows, cols = ask_pixels(
             probabilities,

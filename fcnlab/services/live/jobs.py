@@ -23,7 +23,7 @@ from fcnlab.services.images.importing import is_unreadable
 from fcnlab.services.live.compute import ComputeThread, Priority, in_words, logged
 from fcnlab.services.live.fitting import ProjectLearner
 from fcnlab.services.live.gains import Gains
-from fcnlab.services.live.overlay_store import Opinion, OverlayStore
+from fcnlab.services.live.overlay_store import OverlayProbabilities, OverlayStore
 from fcnlab.services.live.overlays import OverlayMaker, guess_in_words
 from fcnlab.services.live.picture_store import PictureStore
 from fcnlab.services.training.workers import CoreShare
@@ -168,15 +168,15 @@ class Jobs:
         return self._compute.submit(lambda: work(self._learner(project_id)), priority=Priority.EXPORT)
 
     def consult(
-        self, work: Callable[[ProjectLearner, Opinion | None], Result], *, project_id: int, image_id: int
+        self, work: Callable[[ProjectLearner, OverlayProbabilities | None], Result], *, project_id: int, image_id: int
     ) -> Future[Result]:
-        """Run a step with the newest opinion on an image, made now if need be; None while nothing can be learned."""
+        """Run a step with the probabilities of an image, made now if need be; None while nothing can be learned."""
 
         def step() -> Result:
-            if self.overlay_store.opinion(image_id) is None:
+            if self.overlay_store.class_probabilities(image_id) is None:
                 self._overlays.forget(image_id)
             self._view(project_id, image_id)
-            return work(self._learner(project_id), self.overlay_store.opinion(image_id))
+            return work(self._learner(project_id), self.overlay_store.class_probabilities(image_id))
 
         return self._compute.submit(step, priority=Priority.VIEW)
 

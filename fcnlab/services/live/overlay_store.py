@@ -94,11 +94,11 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
-class Opinion:
+class OverlayProbabilities:
     """Probabilities (K, H, W) float16 of an overlay, for the heat maps.
 
-    Opinions that follow each other on an image tile by tile share their array: read it with `part` from another thread
-    than the one that publishes.
+    Probabilities that follow each other on an image tile by tile share their array: read it with `part` from another
+    thread than the one that publishes.
     """
 
     overlay: int
@@ -124,7 +124,7 @@ class OverlayStore:
     def __init__(self, *, first_number: int) -> None:
         self._number = first_number
         self._slots: OrderedDict[int, _Slot] = OrderedDict()
-        self._opinions: OrderedDict[int, Opinion] = OrderedDict()
+        self._probabilities: OrderedDict[int, OverlayProbabilities] = OrderedDict()
         self._waiters: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
         self._is_closed = False
         self._lock = threading.Lock()
@@ -137,7 +137,7 @@ class OverlayStore:
         covers: Mapping[str, int],
         milliseconds: float,
         made_at: datetime,
-        opinion: tuple[tuple[int, ...], NDArray[np.floating]] | Literal["kept"] | None = None,
+        class_probabilities: tuple[tuple[int, ...], NDArray[np.floating]] | Literal["kept"] | None = None,
         touched: Box | None = None,
         is_final: bool = False,
         count: ImageCount | None = None,
@@ -145,9 +145,9 @@ class OverlayStore:
     ) -> Overlay:
         """Show a class map (H, W) uint8 from now on, which is not written to any more.
 
-        `opinion` is (class ids, probabilities (K, H, W)), or "kept": that of the overlay before. With `touched` the
-        caller goes on writing to the probabilities, which are copied: those outside this box are as they were when the
-        overlay before was published.
+        `class_probabilities` are (class ids, probabilities (K, H, W)), or "kept": those of the overlay before. With
+        `touched` the caller goes on writing to the probabilities, which are copied: those outside this box are as they
+        were when the overlay before was published.
         """
         began = time.perf_counter()
         shown = self.overlay(image_id)
@@ -155,7 +155,7 @@ class OverlayStore:
         newest = packed(class_map, changed)
         with self._lock:
             self._number += 1
-            touched = self._keep_opinion(image_id, opinion, touched) or Box(0, 0, *class_map.shape)
+            touched = self._keep_probabilities(image_id, class_probabilities, touched) or Box(0, 0, *class_map.shape)
             change = Change(self._number, changed, touched)
             before = () if shown is None or shown.hw != class_map.shape else shown.changes[1 - CHANGES_KEPT :]
             changes = (*before, change)
@@ -193,9 +193,9 @@ class OverlayStore:
                 changes=(*shown.changes[1 - CHANGES_KEPT :], change),
                 newest=packed(shown.class_map, NOTHING),
             )
-            opinion = self._opinions.get(image_id)
-            if opinion is not None:
-                self._opinions[image_id] = replace(opinion, overlay=self._number)
+            class_probabilities = self._probabilities.get(image_id)
+            if class_probabilities is not None:
+                self._probabilities[image_id] = replace(class_probabilities, overlay=self._number)
         self._wake()
 
     def withdraw(self, image_id: int, *, covers: Mapping[str, int], made_at: datetime) -> None:
@@ -227,10 +227,10 @@ class OverlayStore:
             slot = self._slots.get(image_id)
             return slot.status if slot else Status()
 
-    def opinion(self, image_id: int) -> Opinion | None:
+    def class_probabilities(self, image_id: int) -> OverlayProbabilities | None:
         """Probabilities of the newest overlay, unless they are gone from memory."""
         with self._lock:
-            return self._opinions.get(image_id)
+            return self._probabilities.get(image_id)
 
     async def changed(self, image_id: int, *, overlay: int, status: int, timeout_s: float) -> bool:
         """Wait until an overlay or status newer than the given numbers is there; False after the timeout, or closed."""
@@ -269,33 +269,37 @@ class OverlayStore:
             self._slots.popitem(last=False)
         return slot
 
-    def _keep_opinion(
+    def _keep_probabilities(
         self,
         image_id: int,
-        opinion: tuple[tuple[int, ...], NDArray[np.floating]] | Literal["kept"] | None,
+        class_probabilities: tuple[tuple[int, ...], NDArray[np.floating]] | Literal["kept"] | None,
         touched: Box | None,
     ) -> Box | None:
-        """The opinion of the overlay of the newest number; where it is new, None for everywhere."""
-        earlier = self._opinions.pop(image_id, None)
-        if opinion == "kept":
+        """Keep the probabilities of the newest overlay; returns the box where they are new, None for everywhere."""
+        earlier = self._probabilities.pop(image_id, None)
+        if class_probabilities == "kept":
             if earlier is None:
                 return None
-            self._opinions[image_id] = replace(earlier, overlay=self._number)
+            self._probabilities[image_id] = replace(earlier, overlay=self._number)
             return NOTHING
-        if opinion is None:
+        if class_probabilities is None:
             return None
-        class_ids, probabilities = opinion
+        class_ids, probabilities = class_probabilities
         if touched is None:
-            self._opinions[image_id] = Opinion(self._number, class_ids, probabilities.astype(np.float16, copy=False))
+            self._probabilities[image_id] = OverlayProbabilities(
+                self._number, class_ids, probabilities.astype(np.float16, copy=False)
+            )
         elif earlier is None or (earlier.class_ids, earlier.probabilities.shape) != (class_ids, probabilities.shape):
-            self._opinions[image_id] = Opinion(self._number, class_ids, probabilities.astype(np.float16))
+            self._probabilities[image_id] = OverlayProbabilities(
+                self._number, class_ids, probabilities.astype(np.float16)
+            )
         else:
             box = (slice(None), *touched.slices)
             with earlier.lock:
                 earlier.probabilities[box] = probabilities[box]
-            self._opinions[image_id] = replace(earlier, overlay=self._number)
-        while len(self._opinions) > PROBABILITIES_KEPT:
-            self._opinions.popitem(last=False)
+            self._probabilities[image_id] = replace(earlier, overlay=self._number)
+        while len(self._probabilities) > PROBABILITIES_KEPT:
+            self._probabilities.popitem(last=False)
         return None if earlier is None else touched
 
     def _forget_oldest(self) -> None:
@@ -312,21 +316,28 @@ class OverlayStore:
                 loop.call_soon_threadsafe(waiter.set)
 
 
-def heat_map(opinion: Opinion, mode: Literal["probability", "uncertainty"], class_id: int) -> NDArray[np.uint8]:
+def heat_map(
+    class_probabilities: OverlayProbabilities, mode: Literal["probability", "uncertainty"], class_id: int
+) -> NDArray[np.uint8]:
     """(H, W) uint8: probability of a class, or 1 - margin between the two likeliest classes, times 255."""
-    probabilities = opinion.probabilities
+    probabilities = class_probabilities.probabilities
     if mode == "probability":
-        if class_id not in opinion.class_ids:
+        if class_id not in class_probabilities.class_ids:
             return np.zeros(probabilities.shape[1:], np.uint8)
-        chosen = probabilities[opinion.class_ids.index(class_id)].astype(np.float32)
+        chosen = probabilities[class_probabilities.class_ids.index(class_id)].astype(np.float32)
     else:
         chosen = margin(probabilities.astype(np.float32))
     return np.asarray(np.clip(chosen * 255, 0, 255), np.uint8)
 
 
-def packed_heat(opinion: Opinion | None, box: Box, mode: Literal["probability", "uncertainty"], class_id: int) -> bytes:
-    """A box of a heat map, packed as class ids are; zeros while there is no opinion of that size."""
-    if opinion is None or box != box.clipped(opinion.probabilities.shape[1:3]):
+def packed_heat(
+    class_probabilities: OverlayProbabilities | None,
+    box: Box,
+    mode: Literal["probability", "uncertainty"],
+    class_id: int,
+) -> bytes:
+    """A box of a heat map, packed as class ids are; zeros while there are no probabilities of that size."""
+    if class_probabilities is None or box != box.clipped(class_probabilities.probabilities.shape[1:3]):
         return packed(np.zeros(box.hw, np.uint8), Box(0, 0, *box.hw))
-    part = replace(opinion, probabilities=opinion.part(box))
+    part = replace(class_probabilities, probabilities=class_probabilities.part(box))
     return packed(heat_map(part, mode, class_id), Box(0, 0, *box.hw))

@@ -127,7 +127,7 @@ class OverlayMaker:
             if self._publish_final(project, learner, image, covers, started):
                 self._made_from[image.id] = made_from
             return False
-        base, opinion, touched = self._bases.get(image.id), None, None
+        base, class_probabilities, touched = self._bases.get(image.id), None, None
         painting = learner.painting_of(image)
         spans.mark("read")
         try:
@@ -135,7 +135,7 @@ class OverlayMaker:
                 prediction = self._predicted(source, image, spans.mark)
                 made, touched = prediction.segmentation, prediction.changed
                 base = self._keep(image, _Base(learner.revision, made.class_map, prediction.count))
-                opinion = made.class_ids, made.probabilities
+                class_probabilities = made.class_ids, made.probabilities
         except NoPoints as missing:
             self._publish_painting(project, painting, covers, started, image)
             return self._waits_for_others(project, learner, image, str(missing))
@@ -147,7 +147,7 @@ class OverlayMaker:
             covers=covers,
             milliseconds=spans.total,
             made_at=self._lab.clock(),
-            opinion=opinion or "kept",
+            class_probabilities=class_probabilities or "kept",
             touched=touched,
             count=base.count,
             spans=spans.milliseconds,

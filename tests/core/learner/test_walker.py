@@ -13,7 +13,7 @@ def scene() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return lab, rng.normal(0, 0.05, (5, 14, 21)).astype(np.float32), np.zeros((1, 14, 21), np.float32)
 
 
-def test_clicks_are_held_and_opinions_stay_between_minus_one_and_one():
+def test_clicks_are_held_and_scores_stay_between_minus_one_and_one():
     lab, features, prior = scene()
     prior += np.random.default_rng(1).uniform(-1, 1, prior.shape).astype(np.float32)
 
@@ -24,7 +24,7 @@ def test_clicks_are_held_and_opinions_stay_between_minus_one_and_one():
     assert walked[0, 13, 20] == -1
 
 
-def test_an_opinion_stops_where_the_colour_changes():
+def test_a_score_stops_where_the_colour_changes():
     lab, features, prior = scene()
 
     walked = walk(walker_graph(lab, features), prior, np.array([3, 13]), np.array([2, 20]), np.array([[1.0, -1.0]]))[0]

@@ -52,9 +52,9 @@ def test_asked_pixels_are_the_doubtful_ones_of_the_newest_mask(lab: Lab, jobs: J
 
     assert found.source is PointSource.QUERY
     assert len(set(found.pixels)) == 10
-    opinion = jobs.overlay_store.opinion(image.id)
-    assert opinion is not None
-    doubts = uncertainty(opinion.probabilities.astype(np.float32))
+    class_probabilities = jobs.overlay_store.class_probabilities(image.id)
+    assert class_probabilities is not None
+    doubts = uncertainty(class_probabilities.probabilities.astype(np.float32))
     height, width = doubts.shape
     assert (height, width) == (100, 150)
     limit = np.sort(doubts, axis=None)[-int(np.ceil(0.05 * doubts.size))]
@@ -121,9 +121,9 @@ def test_probabilities_gone_from_memory_are_made_again(lab: Lab, jobs: Jobs) -> 
             covers={},
             milliseconds=0,
             made_at=lab.clock(),
-            opinion=((0, 1), np.full((2, 2, 3), 0.5, np.float32)),
+            class_probabilities=((0, 1), np.full((2, 2, 3), 0.5, np.float32)),
         )
-    assert jobs.overlay_store.opinion(image.id) is None
+    assert jobs.overlay_store.class_probabilities(image.id) is None
 
     assert asked(jobs, image) == first
 

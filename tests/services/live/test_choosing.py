@@ -47,10 +47,10 @@ def test_a_network_needs_no_points_and_is_asked_once_per_image(
     assert len(asked) == 1
     assert first.shape == last.shape
     assert not np.array_equal(first, last)
-    opinion = jobs.overlay_store.opinion(bench.images["one.png"])
-    assert opinion is not None
-    assert opinion.class_ids == (0, 1)
-    assert np.allclose(opinion.probabilities.astype(np.float32).sum(axis=0), 1, atol=2e-3)
+    class_probabilities = jobs.overlay_store.class_probabilities(bench.images["one.png"])
+    assert class_probabilities is not None
+    assert class_probabilities.class_ids == (0, 1)
+    assert np.allclose(class_probabilities.probabilities.astype(np.float32).sum(axis=0), 1, atol=2e-3)
 
 
 def test_a_network_that_knows_one_class_in_use_is_explained_to_the_labeller(

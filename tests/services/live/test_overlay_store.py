@@ -16,7 +16,7 @@ from fcnlab.services.live.overlay_store import (
     CHANGES_KEPT,
     OVERLAYS_KEPT,
     PROBABILITIES_KEPT,
-    Opinion,
+    OverlayProbabilities,
     OverlayStore,
     heat_map,
     packed,
@@ -53,8 +53,8 @@ def test_probabilities_that_are_written_to_while_they_are_shown_are_those_of_one
     """As with wide images, whose tiles are written into one array: a reader never sees half of a tile."""
     overlay_store, box = OverlayStore(first_number=0), Box(1, 2, 40, 50)
     live = np.zeros((2, 64, 64), np.float16)
-    number = pin(overlay_store, opinion=((0, 1), live), touched=Box(0, 0, 64, 64))
-    first = overlay_store.opinion(1)
+    number = pin(overlay_store, class_probabilities=((0, 1), live), touched=Box(0, 0, 64, 64))
+    first = overlay_store.class_probabilities(1)
     assert first is not None
 
     live[:] = 1  # before it is pinned nobody sees it
@@ -63,20 +63,20 @@ def test_probabilities_that_are_written_to_while_they_are_shown_are_those_of_one
 
     def read() -> None:
         while not ends.is_set():
-            opinion = overlay_store.opinion(1)
-            assert opinion is not None
-            if len(np.unique(opinion.part(box))) != 1:
-                torn.append(opinion.overlay)
+            class_probabilities = overlay_store.class_probabilities(1)
+            assert class_probabilities is not None
+            if len(np.unique(class_probabilities.part(box))) != 1:
+                torn.append(class_probabilities.overlay)
 
     reader = threading.Thread(target=read)
     reader.start()
     for value in range(2, 200):
         live[(slice(None), *box.slices)] = value
-        newest = pin(overlay_store, opinion=((0, 1), live), touched=box)
+        newest = pin(overlay_store, class_probabilities=((0, 1), live), touched=box)
     ends.set()
     reader.join()
 
-    last = overlay_store.opinion(1)
+    last = overlay_store.class_probabilities(1)
     assert last is not None
     assert (torn, last.overlay > number, last.overlay) == ([], True, newest)
     assert (last.part(box) == 199).all()
@@ -126,10 +126,10 @@ def test_probabilities_change_where_they_were_touched_and_everywhere_after_they_
     overlay_store, touched = OverlayStore(first_number=0), Box(1, 0, 2, 3)
     probabilities = np.full((2, 3, 4), 0.5, np.float16)
     first = pin(overlay_store)
-    second = pin(overlay_store, opinion=((0, 1), probabilities), touched=touched)
-    third = pin(overlay_store, opinion="kept")
+    second = pin(overlay_store, class_probabilities=((0, 1), probabilities), touched=touched)
+    third = pin(overlay_store, class_probabilities="kept")
     probabilities[(slice(None), *touched.slices)] = [[[1]], [[0]]]  # as the next tile is written
-    fourth = pin(overlay_store, opinion=((0, 1), probabilities), touched=touched)
+    fourth = pin(overlay_store, class_probabilities=((0, 1), probabilities), touched=touched)
     newest = overlay_store.overlay(1)
     assert newest is not None
 
@@ -137,7 +137,7 @@ def test_probabilities_change_where_they_were_touched_and_everywhere_after_they_
     assert newest.since(second, of="probabilities")[1] == touched
     assert newest.since(third, of="probabilities")[1] == touched
     assert newest.since(fourth, of="probabilities")[1] == NOTHING
-    heat = unpacked(packed_heat(overlay_store.opinion(1), touched, "probability", 1), touched)
+    heat = unpacked(packed_heat(overlay_store.class_probabilities(1), touched, "probability", 1), touched)
     np.testing.assert_array_equal(heat, [[0, 0, 0]])
     assert not unpacked(packed_heat(None, touched, "uncertainty", 0), touched).any()
 
@@ -220,21 +220,21 @@ def test_events_that_change_nothing_are_covered_by_the_same_map() -> None:
 
 def test_old_images_leave_the_board() -> None:
     overlay_store = OverlayStore(first_number=0)
-    opinion = ((0, 1), np.full((2, 3, 4), 0.5, np.float32))
+    class_probabilities = ((0, 1), np.full((2, 3, 4), 0.5, np.float32))
     for image_id in range(OVERLAYS_KEPT + 5):
-        pin(overlay_store, image_id, opinion=opinion)
+        pin(overlay_store, image_id, class_probabilities=class_probabilities)
 
     kept = [image_id for image_id in range(OVERLAYS_KEPT + 5) if overlay_store.overlay(image_id)]
-    opinions = [image_id for image_id in range(OVERLAYS_KEPT + 5) if overlay_store.opinion(image_id)]
+    image_ids = [image_id for image_id in range(OVERLAYS_KEPT + 5) if overlay_store.class_probabilities(image_id)]
 
     assert kept == list(range(5, OVERLAYS_KEPT + 5))
-    assert opinions == kept[-PROBABILITIES_KEPT:]
+    assert image_ids == kept[-PROBABILITIES_KEPT:]
 
 
 def test_heat_maps_show_the_probability_of_a_class_and_the_lack_of_margin() -> None:
     probabilities = np.array([[[1.0, 0.5, 0.25]], [[0.0, 0.5, 0.75]]], np.float16)
-    opinion = Opinion(1, (0, 7), probabilities)
+    class_probabilities = OverlayProbabilities(1, (0, 7), probabilities)
 
-    np.testing.assert_array_equal(heat_map(opinion, "probability", 7), [[0, 127, 191]])
-    np.testing.assert_array_equal(heat_map(opinion, "uncertainty", 0), [[0, 255, 127]])
-    np.testing.assert_array_equal(heat_map(opinion, "probability", 3), [[0, 0, 0]])
+    np.testing.assert_array_equal(heat_map(class_probabilities, "probability", 7), [[0, 127, 191]])
+    np.testing.assert_array_equal(heat_map(class_probabilities, "uncertainty", 0), [[0, 255, 127]])
+    np.testing.assert_array_equal(heat_map(class_probabilities, "probability", 3), [[0, 0, 0]])

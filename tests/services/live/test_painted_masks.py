@@ -203,7 +203,7 @@ def test_a_stroke_changes_the_overlay_without_learning_again_and_undo_brings_it_
     seq = send(bench.lab, project_id, image_id, EventKind.ADD, row=41, col=61, class_id=1)
     jobs.clicked(project_id, image_id, client_id=TAB, acknowledged=seq)
     before = class_map(overlay_after(jobs, image_id, seq))
-    opinion = jobs.overlay_store.opinion(image_id)
+    class_probabilities = jobs.overlay_store.class_probabilities(image_id)
     monkeypatch.setattr("fcnlab.core.learner.learner.segment", None)  # whoever learned again would fail
 
     seq = send(bench.lab, project_id, image_id, EventKind.BRUSH, **payload(1))
@@ -217,10 +217,10 @@ def test_a_stroke_changes_the_overlay_without_learning_again_and_undo_brings_it_
     assert (painted[rows, cols] == 1).all()
     assert (painted != before).sum() == pytest.approx(200 * (128 / 140) ** 2, rel=0.15)
     np.testing.assert_array_equal(undone, before)
-    kept = jobs.overlay_store.opinion(image_id)
-    assert opinion is not None
+    kept = jobs.overlay_store.class_probabilities(image_id)
+    assert class_probabilities is not None
     assert kept is not None
-    np.testing.assert_array_equal(kept.probabilities, opinion.probabilities)
+    np.testing.assert_array_equal(kept.probabilities, class_probabilities.probabilities)
 
 
 def test_a_stroke_shows_before_anything_can_be_learned_and_vanishes_with_undo(lab: Lab, jobs: Jobs) -> None:
