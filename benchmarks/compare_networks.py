@@ -28,7 +28,7 @@ from fcnlab.domain.network import NetworkName
 from fcnlab.domain.project import IGNORE
 from fcnlab.evaluation.images import read_example, read_names
 from fcnlab.lab import Lab, open_lab
-from fcnlab.services.comparing.comparisons import Standing, candidate, standing, start_comparison
+from fcnlab.services.comparing.comparisons import ComparisonStatus, candidate, comparison_status, start_comparison
 from fcnlab.services.images.importing import import_files
 from fcnlab.services.labelling.events import add_points
 from fcnlab.services.projects import projects
@@ -54,7 +54,7 @@ def main() -> None:
         options.json.write_text(json.dumps(plain(status), indent=1) + "\n", "utf-8")
 
 
-def compared(lab: Lab, options: argparse.Namespace) -> Standing:
+def compared(lab: Lab, options: argparse.Namespace) -> ComparisonStatus:
     """The comparison, trained and measured in this process."""
     project_id = labelled_project(lab, options)
     chosen = [candidate(name) for name in NetworkName if name is not NetworkName.FCN2S]
@@ -68,11 +68,11 @@ def compared(lab: Lab, options: argparse.Namespace) -> Standing:
     )
     made = start_comparison(lab, project_id=project_id, spec=spec, labeller="benchmark")
     with LeaseHolder(lab, project_id=project_id) as holder:
-        for participant in standing(lab, comparison_id=made.id).participants:
+        for participant in comparison_status(lab, comparison_id=made.id).participants:
             if participant.training is not None:
                 for step in work_on(lab, holder, participant.training, fine_tune):
                     print(f"{participant.title}: epoch {step.epoch}, loss {step.loss:.3f}", file=sys.stderr)
-    return standing(lab, comparison_id=made.id)
+    return comparison_status(lab, comparison_id=made.id)
 
 
 def labelled_project(lab: Lab, options: argparse.Namespace) -> int:
@@ -101,7 +101,7 @@ def labelled_project(lab: Lab, options: argparse.Namespace) -> int:
     return project.id
 
 
-def table(status: Standing) -> list[str]:
+def table(status: ComparisonStatus) -> list[str]:
     """Markdown: one row per participant."""
     head = ["", "held-out points", "95 % interval", "mIoU", "s per epoch", "s per image", "parameters"]
     rows = [head, ["---"] * len(head), *(row(participant) for participant in status.participants)]
@@ -124,7 +124,7 @@ def row(participant: Participant) -> list[str]:
     ]
 
 
-def plain(status: Standing) -> dict[str, Any]:
+def plain(status: ComparisonStatus) -> dict[str, Any]:
     participants = {
         participant.title: participant.measured.to_dict()
         for participant in status.participants

@@ -3,7 +3,8 @@
 import streamlit as st
 
 from fcnlab.errors import FcnlabError
-from fcnlab.services.comparing.comparisons import comparisons, standing
+from fcnlab.services.comparing.comparisons import comparison_status, comparisons
+from fcnlab.services.training.trainings import groundwork
 from fcnlab.web import frame, session
 from fcnlab.web.panels.comparing import compare_panel, compare_watch
 from fcnlab.web.panels.training.task_panels import PANELS
@@ -27,6 +28,6 @@ if project is not None:
                 with st.expander("New comparison", icon=":material/add:"):
                     compare_panel.form(engine, project)
             chosen = compare_watch.chosen(compared)
-            compare_watch.watch(engine, project, standing(engine.lab, comparison_id=chosen.id))
+            compare_watch.watch(engine, project, comparison_status(engine.lab, comparison_id=chosen.id))
     except FcnlabError as failure:
         session.explained(failure)

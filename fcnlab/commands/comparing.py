@@ -22,7 +22,7 @@ from fcnlab.errors import InvalidSetting
 if TYPE_CHECKING:
     from fcnlab.domain.project import Project
     from fcnlab.lab import Lab
-    from fcnlab.services.comparing.comparisons import Standing
+    from fcnlab.services.comparing.comparisons import ComparisonStatus
 
 HEADINGS = ("", "held out", "95 %", "mIoU", "epoch kept", "s/epoch", "s/image", "runs", "parameters")
 COUNT_HEADINGS = ("", "MAE", "RMSE", "MRE", "GAME(3)", "F", "epoch kept", "s/epoch", "s/image", "runs", "parameters")
@@ -65,7 +65,7 @@ def compare(
         ctx.exit(INTERRUPTED if status.comparison.state is TrainingState.CANCELLED else 1)
 
 
-def table(status: Standing) -> list[str]:
+def table(status: ComparisonStatus) -> list[str]:
     """The results as lines, and below them what they were taken on."""
     headings, row_of = (COUNT_HEADINGS, _count_row) if status.spec.is_counting else (HEADINGS, _row)
     rows = [headings, *(row_of(participant) for participant in status.participants)]
@@ -79,7 +79,7 @@ def table(status: Standing) -> list[str]:
     ]
 
 
-def plain(status: Standing) -> dict[str, Any]:
+def plain(status: ComparisonStatus) -> dict[str, Any]:
     """The results in plain values."""
     return {
         "comparison": status.comparison.id,
@@ -201,16 +201,16 @@ def _networks(text: str) -> tuple[NetworkSpec, ...]:
     return tuple(specs)
 
 
-def _compare_here(lab: Lab, project: Project, spec: ComparisonSpec, labeller: str) -> Standing:
+def _compare_here(lab: Lab, project: Project, spec: ComparisonSpec, labeller: str) -> ComparisonStatus:
     """Compare in this process; how it ended. Ctrl-C cancels what still goes on."""
-    from fcnlab.services.comparing.comparisons import cancel_comparison, standing, start_comparison
+    from fcnlab.services.comparing.comparisons import cancel_comparison, comparison_status, start_comparison
     from fcnlab.services.training.lease_holder import LeaseHolder
     from fcnlab.services.training.worker import fine_tune, work_on
     from fcnlab.services.training.workers import ensure_workers
 
     with LeaseHolder(lab, project_id=project.id) as holder:
         made = start_comparison(lab, project_id=project.id, spec=spec, labeller=labeller)
-        now = standing(lab, comparison_id=made.id)
+        now = comparison_status(lab, comparison_id=made.id)
         say(
             f"comparison {made.id} on {len(now.spec.image_ids)} images of {project.name!r}, "
             f"{len(now.spec.held_out)} of them held out; {spec.minutes:g} min for each network; Ctrl-C ends it"
@@ -227,4 +227,4 @@ def _compare_here(lab: Lab, project: Project, spec: ComparisonSpec, labeller: st
             say("stopped")
             cancel_comparison(lab, comparison_id=made.id)
     ensure_workers(lab)  # what was queued meanwhile
-    return standing(lab, comparison_id=made.id)
+    return comparison_status(lab, comparison_id=made.id)

@@ -34,8 +34,8 @@ def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server,
         comparison = comparisons.start_comparison(lab, project_id=site.project.id, spec=SPEC, labeller="ann")
         start_training(lab, project_id=site.project.id, network=UNET, training=TrainingSpec(epochs=2), labeller="ann")
         work(site)
-        standing = comparisons.standing(lab, comparison_id=comparison.id)
-        assert {one.state for one in standing.participants} == {TrainingState.FINISHED}
+        status = comparisons.comparison_status(lab, comparison_id=comparison.id)
+        assert {one.state for one in status.participants} == {TrainingState.FINISHED}
         yield server, site.project.id
         lab.close()
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from fcnlab.cli import main
 from fcnlab.domain.network import NetworkName
 from fcnlab.lab import open_lab
-from fcnlab.services.comparing.comparisons import comparisons, standing
+from fcnlab.services.comparing.comparisons import comparison_status, comparisons
 from fcnlab.services.training import worker
 from fcnlab.settings import Settings
 from tests.support.bars import Site
@@ -48,7 +48,7 @@ def test_comparing_tells_its_progress_and_ends_in_a_table_that_the_file_and_the_
 
     values = json.loads(file.read_text())
     (found,) = comparisons(site.lab, project_id=site.project.id)
-    participants = standing(site.lab, comparison_id=found.id).participants
+    participants = comparison_status(site.lab, comparison_id=found.id).participants
     titles = ["Instant learner", "FCN-32s, bilinear", "Sliding window, at once"]
     assert [one["title"] for one in values["participants"]] == titles
     assert [one.measured.to_dict() for one in participants if one.measured] == [

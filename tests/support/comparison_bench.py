@@ -38,4 +38,4 @@ def work(site: Site, trainer: Callable[..., Generator[TrainingProgress, None, Tr
 
 
 def states(lab: Lab, found: Comparison) -> dict[str, TrainingState]:
-    return {one.key: one.state for one in comparisons.standing(lab, comparison_id=found.id).participants}
+    return {one.key: one.state for one in comparisons.comparison_status(lab, comparison_id=found.id).participants}

@@ -21,8 +21,8 @@ from fcnlab.services.comparing.comparisons import (
     CURVE_POINTS,
     TELLING,
     candidate,
+    comparison_status,
     comparisons,
-    standing,
     start_comparison,
 )
 from fcnlab.services.live.jobs import Jobs
@@ -230,14 +230,14 @@ def test_what_the_page_reads_every_moment_stays_small_however_long_the_curves_ar
     for one in trainings(site.lab, project_id=site.project.id):
         epochs(site, one.id, 700)
 
-    now = standing(site.lab, comparison_id=found.id)
+    now = comparison_status(site.lab, comparison_id=found.id)
 
     assert all(20 <= len(curve) <= CURVE_POINTS for curve in now.curves.values())
     assert all(curve[-1].seconds == pytest.approx(70.0) for curve in now.curves.values()), "the last epoch is left out"
 
 
 def test_every_participant_has_a_colour_of_its_own(site: Site) -> None:
-    found = standing(site.lab, comparison_id=start(site).id)
+    found = comparison_status(site.lab, comparison_id=start(site).id)
 
     colours = compare_charts.colours_of(found.participants)
 

@@ -98,16 +98,16 @@ def test_a_project_is_counted_and_the_page_shows_table_chart_and_files(lab: Lab)
 
     next(button for button in shown.button if button.label == "Count all images").click().run()
     for _ in range(600):
-        standing = session.count_jobs().standing(project_id)
-        if standing is not None and standing.state != "running":
+        status = session.count_jobs().status(project_id)
+        if status is not None and status.state != "running":
             break
         time.sleep(0.1)
     shown.run()
 
     assert not shown.exception
     assert not shown.error
-    assert standing is not None
-    assert standing.state == "finished"
+    assert status is not None
+    assert status.state == "finished"
     table = shown.dataframe[0].value
     assert list(table["image"]) == ["0.png", "1.png", "2.png"]
     assert list(table["Marked"]) == [2, 0, 0]

@@ -144,7 +144,7 @@ def _for_task(spec: ComparisonSpec, project: Project) -> ComparisonSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ComparisonStatus:
     """A comparison as it is now: what was asked, and everybody in it.
 
     Attributes:
@@ -169,7 +169,7 @@ class Standing:
         return sum(participant.measured is not None for participant in self.participants)
 
 
-def standing(lab: Lab, *, comparison_id: int) -> Standing:
+def comparison_status(lab: Lab, *, comparison_id: int) -> ComparisonStatus:
     """A comparison as it is now. Raises UnknownComparison."""
     with reading(lab.sessions) as session:
         comparison = repository_comparisons.comparison(session, comparison_id=comparison_id)
@@ -185,7 +185,7 @@ def standing(lab: Lab, *, comparison_id: int) -> Standing:
     spec = ComparisonSpec.from_dict(comparison.spec)
     instant = [_instant(key, comparison, trainings) for key in (LINEAR, LARGER) if _takes_part(key, spec, comparison)]
     networks = [_network(training, comparison, models) for training in trainings]
-    return Standing(comparison, spec, (*instant, *networks), curves, is_served)
+    return ComparisonStatus(comparison, spec, (*instant, *networks), curves, is_served)
 
 
 def comparisons(lab: Lab, *, project_id: int) -> tuple[Comparison, ...]:

@@ -19,7 +19,7 @@ from fcnlab.domain.images import ImageInfo, ImageState
 from fcnlab.domain.models import ModelRecord
 from fcnlab.domain.project import IGNORE, ClassLabel, Project
 from fcnlab.lab import Lab
-from fcnlab.services.comparing.comparisons import Standing
+from fcnlab.services.comparing.comparisons import ComparisonStatus
 from fcnlab.services.export.plan import Runner, learning
 from fcnlab.services.images.importing import read_picture
 from fcnlab.services.images.pictures import shown_file
@@ -53,19 +53,16 @@ class Gallery:
     tiles: tuple[Tile, ...]
 
 
-def galleries(lab: Lab, standing: Standing) -> tuple[Gallery, ...]:
+def galleries(lab: Lab, status: ComparisonStatus) -> tuple[Gallery, ...]:
     """One gallery for each image whose masks a comparison keeps, as far as results are in."""
     measured = [
-        (participant.title, participant.result)
-        for participant in standing.participants
-        if participant.result is not None
+        (participant.title, participant.result) for participant in status.participants if participant.result is not None
     ]
     if not measured:
         return ()
     with reading(lab.sessions) as session:
         images = {
-            image.id: image
-            for image in repository_images.images_by_ids(session, image_ids=list(standing.spec.shown_ids))
+            image.id: image for image in repository_images.images_by_ids(session, image_ids=list(status.spec.shown_ids))
         }
         kept = {
             image.id: repository_images.stored_mask(session, image_id=image.id)
@@ -73,7 +70,7 @@ def galleries(lab: Lab, standing: Standing) -> tuple[Gallery, ...]:
             if image.state is ImageState.DONE
         }
     made = []
-    for image_id in standing.spec.shown_ids:
+    for image_id in status.spec.shown_ids:
         image = images.get(image_id)
         if image is None:
             continue
@@ -85,7 +82,7 @@ def galleries(lab: Lab, standing: Standing) -> tuple[Gallery, ...]:
             if image_id in result.masks
         ]
         picture = shown_file(lab, image)
-        made.append(Gallery(image, image_id in standing.spec.held_out, picture, (Tile("Picture", None), *tiles)))
+        made.append(Gallery(image, image_id in status.spec.held_out, picture, (Tile("Picture", None), *tiles)))
     return tuple(made)
 
 

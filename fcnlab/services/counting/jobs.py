@@ -53,7 +53,7 @@ class CountJobs:
             self._known[project_id] = Counting("running", table=None if before is None else before.table)
         threading.Thread(target=self._run, args=(project_id,), name="fcnlab-count", daemon=True).start()
 
-    def standing(self, project_id: int) -> Counting | None:
+    def status(self, project_id: int) -> Counting | None:
         """How far the counting of a project is; None when nobody asked since the server started."""
         with self._lock:
             return self._known.get(project_id)

@@ -51,7 +51,7 @@ def test_one_failure_is_told_and_leaves_the_others(site: Site) -> None:
 
     work(site, failing_once)
 
-    first, second = comparisons.standing(site.lab, comparison_id=found.id).participants
+    first, second = comparisons.comparison_status(site.lab, comparison_id=found.id).participants
     assert (first.state, first.message, first.measured) == (TrainingState.FAILED, "no memory for this one", None)
     assert second.state is TrainingState.FINISHED
     assert second.measured is not None
@@ -70,7 +70,7 @@ def test_an_encoder_that_is_not_there_fails_the_instant_learner_alone(
     monkeypatch.setattr("fcnlab.services.comparing.instant_participant.load_encoder", refuse)
     work(site)
 
-    instant, network = comparisons.standing(site.lab, comparison_id=found.id).participants
+    instant, network = comparisons.comparison_status(site.lab, comparison_id=found.id).participants
     assert (instant.state, instant.message) == (TrainingState.FAILED, "nothing to look with")
     assert network.state is TrainingState.FINISHED
 
@@ -114,7 +114,9 @@ def test_cancelling_ends_all_and_keeps_what_is_in(site: Site, monkeypatch: pytes
 def test_a_comparison_makes_no_models_unless_one_is_kept_and_kept_ones_outlive_it(site: Site) -> None:
     found = start(site)
     work(site)
-    first, second = (one.training for one in comparisons.standing(site.lab, comparison_id=found.id).participants)
+    first, second = (
+        one.training for one in comparisons.comparison_status(site.lab, comparison_id=found.id).participants
+    )
     assert first is not None
     assert second is not None
     assert models(site.lab, project_id=site.project.id) == ()
@@ -124,9 +126,9 @@ def test_a_comparison_makes_no_models_unless_one_is_kept_and_kept_ones_outlive_i
     assert comparisons.keep_as_version(site.lab, training_id=first.id) == kept
     assert models(site.lab, project_id=site.project.id) == (kept,)
     delete_model(site.lab, model_id=kept.id)
-    assert comparisons.standing(site.lab, comparison_id=found.id).participants[0].model_id is None
+    assert comparisons.comparison_status(site.lab, comparison_id=found.id).participants[0].model_id is None
     kept = comparisons.keep_as_version(site.lab, training_id=first.id)
-    assert comparisons.standing(site.lab, comparison_id=found.id).participants[0].model_id == kept.id
+    assert comparisons.comparison_status(site.lab, comparison_id=found.id).participants[0].model_id == kept.id
     assert kept.classes == tuple((one.id, one.name, one.colour) for one in site.project.classes)
     comparisons.delete_comparison(site.lab, comparison_id=found.id)
     path = site.lab.folders.checkpoints / kept.file
@@ -137,12 +139,12 @@ def test_a_comparison_makes_no_models_unless_one_is_kept_and_kept_ones_outlive_i
     assert not (site.lab.folders.checkpoints / second.checkpoint_file).exists()
     assert not (site.lab.folders.comparisons / str(found.id)).exists()
     with pytest.raises(UnknownComparison):
-        comparisons.standing(site.lab, comparison_id=found.id)
+        comparisons.comparison_status(site.lab, comparison_id=found.id)
 
 
 def test_a_comparison_that_goes_on_is_not_deleted_and_has_nothing_to_keep(site: Site) -> None:
     found = start(site)
-    queued = comparisons.standing(site.lab, comparison_id=found.id).participants[0].training
+    queued = comparisons.comparison_status(site.lab, comparison_id=found.id).participants[0].training
     assert queued is not None
 
     with pytest.raises(TrainingRefused, match="cancel it"):

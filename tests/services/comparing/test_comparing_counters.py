@@ -13,7 +13,7 @@ from fcnlab.domain.comparison import ComparisonSpec
 from fcnlab.domain.counting import CountScore, Objective
 from fcnlab.domain.training import TrainingState
 from fcnlab.lab import Lab
-from fcnlab.services.comparing.comparisons import Standing, keep_as_version, standing, start_comparison
+from fcnlab.services.comparing.comparisons import ComparisonStatus, comparison_status, keep_as_version, start_comparison
 from fcnlab.services.counting.counters import open_counter
 from fcnlab.services.training.lease_holder import LeaseHolder
 from fcnlab.services.training.worker import fine_tune, work_on
@@ -21,14 +21,14 @@ from tests.support.dots import dotted
 from tests.support.dots_project import SMALL, Dots
 
 
-def compared(dots: Dots) -> Standing:
+def compared(dots: Dots) -> ComparisonStatus:
     spec = ComparisonSpec((SMALL,), minutes=0.01, holdout=0.3)
     made = start_comparison(dots.lab, project_id=dots.project.id, spec=spec, labeller="ann")
     with LeaseHolder(dots.lab, project_id=dots.project.id) as holder:
-        for one in standing(dots.lab, comparison_id=made.id).participants:
+        for one in comparison_status(dots.lab, comparison_id=made.id).participants:
             assert one.training is not None
             deque(work_on(dots.lab, holder, one.training, fine_tune), maxlen=0)
-    return standing(dots.lab, comparison_id=made.id)
+    return comparison_status(dots.lab, comparison_id=made.id)
 
 
 @pytest.fixture

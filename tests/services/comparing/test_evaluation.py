@@ -63,7 +63,7 @@ def test_all_learn_from_the_same_points_and_are_scored_on_the_same_images(site: 
     counts = (36 - 6 * n_held, 6 * n_held)
     assert n_held > 0
     assert jobs == [counts, counts]
-    for one in comparisons.standing(site.lab, comparison_id=found.id).participants:
+    for one in comparisons.comparison_status(site.lab, comparison_id=found.id).participants:
         assert one.measured is not None
         assert (one.measured.n_points, one.measured.score and one.measured.score.n_points) == counts
     assert evaluation.bench_of(site.lab, comparison_id=found.id).points.plan() == spec.plan()
@@ -75,11 +75,11 @@ def test_results_are_stored_with_files_that_lie_there_and_survive_a_restart(site
     truth = (site.pixels[site.images.index(spec.held_out[0])][..., 0] > 100).astype(np.uint8)
     keep_truth(site, spec.held_out[0], truth)
     work(site)
-    before = comparisons.standing(site.lab, comparison_id=found.id)
+    before = comparisons.comparison_status(site.lab, comparison_id=found.id)
     site.lab.close()
 
     lab = open_lab(settings)
-    after = comparisons.standing(lab, comparison_id=found.id)
+    after = comparisons.comparison_status(lab, comparison_id=found.id)
 
     assert after.comparison.state is TrainingState.FINISHED
     assert after.participants == before.participants
@@ -127,7 +127,7 @@ def test_the_instant_learner_comes_first_and_is_scored_on_the_same_held_out_poin
 
     work(site)
 
-    instant, network = comparisons.standing(site.lab, comparison_id=found.id).participants
+    instant, network = comparisons.comparison_status(site.lab, comparison_id=found.id).participants
     assert instant.key == LINEAR
     assert instant.measured is not None
     assert network.measured is not None
@@ -210,7 +210,7 @@ def test_a_network_that_learned_nothing_has_no_result_and_says_why(site: Site) -
 
     work(site, untrained)
 
-    now = comparisons.standing(site.lab, comparison_id=found.id)
+    now = comparisons.comparison_status(site.lab, comparison_id=found.id)
     unet = now.participants[0]
     assert (unet.state, unet.result) == (TrainingState.FINISHED, None)
     assert "better than the untrained network" in unet.message

@@ -113,17 +113,17 @@ def test_a_project_is_counted_in_the_background_and_the_last_table_stays(lab: La
     project_id, images = marked_project(lab, tmp_path)
     jobs = Jobs(lab)
     counting = CountJobs(lab, jobs)
-    assert counting.standing(project_id) is None
+    assert counting.status(project_id) is None
 
     for _ in range(2):
         counting.start(project_id)
         for _ in range(1200):
-            standing = counting.standing(project_id)
-            assert standing is not None
-            if standing.state != "running":
+            status = counting.status(project_id)
+            assert status is not None
+            if status.state != "running":
                 break
             time.sleep(0.05)
-        assert (standing.state, standing.message) == ("finished", "")
-        assert standing.table is not None
-        assert len(standing.table.rows) == len(images)
+        assert (status.state, status.message) == ("finished", "")
+        assert status.table is not None
+        assert len(status.table.rows) == len(images)
     jobs.close()

@@ -14,7 +14,7 @@ import streamlit as st
 from fcnlab.core.networks.registry import NETWORKS
 from fcnlab.domain.comparison import Measured, Participant
 from fcnlab.domain.scores import PointScore, taken_on
-from fcnlab.services.comparing.comparisons import Standing
+from fcnlab.services.comparing.comparisons import ComparisonStatus
 from fcnlab.web.panels.projects.dashboard import legend
 
 Rows = list[dict[str, Any]]
@@ -46,25 +46,25 @@ def colours_of(participants: Sequence[Participant]) -> dict[str, str]:
     }
 
 
-def draw_charts(standing: Standing) -> None:
+def draw_charts(status: ComparisonStatus) -> None:
     """Draw accuracy, accuracy against time, and learning curves, as far as there are results."""
     scored = [
         (participant, participant.result)
-        for participant in standing.participants
+        for participant in status.participants
         if participant.result is not None and isinstance(participant.result.score, PointScore)
     ]
-    colours = colours_of(standing.participants)
+    colours = colours_of(status.participants)
     if scored:
         left, right = st.columns(2, gap="large")
         with left:
             _draw_accuracy(scored, colours)
         with right:
             _draw_against_time(scored, colours)
-    curves = [participant for participant in standing.participants if _curve(standing, participant)]
+    curves = [participant for participant in status.participants if _curve(status, participant)]
     if curves:
         st.markdown("**Learning curves** :gray[held-out accuracy by seconds of training]")
         st.caption("Dashed: a coarser network that the one named begins from. Large: the epoch kept, as in the table.")
-        _draw(_curves(standing, curves, colours), height=CHART_PX)
+        _draw(_curves(status, curves, colours), height=CHART_PX)
         st.html(legend([(participant.title, colours[participant.key]) for participant in curves]))
 
 
@@ -140,8 +140,8 @@ def _draw_against_time(scored: Sequence[tuple[Participant, Measured]], colours: 
     _draw(layers, height=max(CHART_PX, ROW_PX * len(rows) + 40))
 
 
-def _curves(standing: Standing, curves: Sequence[Participant], colours: dict[str, str]) -> list[dict[str, Any]]:
-    rows = [row for participant in curves for row in _curve(standing, participant)]
+def _curves(status: ComparisonStatus, curves: Sequence[Participant], colours: dict[str, str]) -> list[dict[str, Any]]:
+    rows = [row for participant in curves for row in _curve(status, participant)]
     encoding = {
         "x": {
             "field": "training",
@@ -178,7 +178,7 @@ def _curves(standing: Standing, curves: Sequence[Participant], colours: dict[str
     return [{"data": {"values": drawn}, "mark": mark, "encoding": encoding} for drawn, mark in layers if drawn]
 
 
-def _curve(standing: Standing, participant: Participant) -> Rows:
+def _curve(status: ComparisonStatus, participant: Participant) -> Rows:
     """The epochs of a network that were scored; `coarser`: of a network that it begins from, `kept`: what was kept."""
     score = participant.result.score if participant.result else None
     kept = score.kept.epoch if score is not None and score.kept is not None else None
@@ -192,7 +192,7 @@ def _curve(standing: Standing, participant: Participant) -> Rows:
             "coarser": participant.training is not None and step.network is not participant.training.network.network,
             "kept": step.epoch == kept,
         }
-        for step in standing.curves.get(participant.key, ())
+        for step in status.curves.get(participant.key, ())
         if isinstance(step.score, PointScore)
     ]
 

@@ -8,7 +8,7 @@ from html import escape
 import streamlit as st
 
 from fcnlab.domain.project import Project
-from fcnlab.services.comparing.comparisons import Standing
+from fcnlab.services.comparing.comparisons import ComparisonStatus
 from fcnlab.services.comparing.model_difference import Gallery, galleries
 from fcnlab.web import session
 from fcnlab.web.panels.projects.dashboard import legend
@@ -21,9 +21,9 @@ STYLE = (
 )
 
 
-def draw_masks(engine: Engine, project: Project, standing: Standing) -> None:
+def draw_masks(engine: Engine, project: Project, status: ComparisonStatus) -> None:
     """Draw each image beside the masks of all participants."""
-    shown = galleries(engine.lab, standing)
+    shown = galleries(engine.lab, status)
     if not shown:
         return
     st.markdown("**Masks side by side**")

@@ -15,7 +15,7 @@ from fcnlab.domain.scores import PointScore, duration_in_words, kept_in_brief
 from fcnlab.domain.training import TrainingState, Wanted
 from fcnlab.errors import FcnlabError
 from fcnlab.services.comparing import comparisons as service
-from fcnlab.services.comparing.comparisons import Standing
+from fcnlab.services.comparing.comparisons import ComparisonStatus
 from fcnlab.services.training.workers import ensure_worker
 from fcnlab.web import session
 from fcnlab.web.panels.comparing.compare_charts import colours_of, draw_charts
@@ -61,42 +61,42 @@ def chosen(comparisons: Sequence[Comparison]) -> Comparison:
     return by_id[comparison_id]
 
 
-def watch(engine: Engine, project: Project, standing: Standing) -> None:
+def watch(engine: Engine, project: Project, status: ComparisonStatus) -> None:
     """Draw all of a comparison; while it goes on, what changes is drawn again by itself."""
-    _head(engine, standing)
-    if standing.is_open:
-        st.fragment(_live, run_every=REFRESH_S)(engine, standing.comparison.id, standing.n_measured)
+    _head(engine, status)
+    if status.is_open:
+        st.fragment(_live, run_every=REFRESH_S)(engine, status.comparison.id, status.n_measured)
     else:
-        _table(standing)
-        draw_charts(standing)
-    draw_masks(engine, project, standing)
-    _legend(standing)
-    _keep(engine, standing)
+        _table(status)
+        draw_charts(status)
+    draw_masks(engine, project, status)
+    _legend(status)
+    _keep(engine, status)
 
 
 def _live(engine: Engine, comparison_id: int, n_measured: int) -> None:
     """What changes while a comparison goes on; a new result draws the whole page again."""
     try:
-        standing = service.standing(engine.lab, comparison_id=comparison_id)
+        status = service.comparison_status(engine.lab, comparison_id=comparison_id)
     except FcnlabError as failure:
         session.explained(failure)
         return
-    if not standing.is_open or standing.n_measured != n_measured:
+    if not status.is_open or status.n_measured != n_measured:
         st.rerun(scope="app")
-    _progress(engine, standing)
-    _table(standing)
-    draw_charts(standing)
+    _progress(engine, status)
+    _table(status)
+    draw_charts(status)
 
 
-def _head(engine: Engine, standing: Standing) -> None:
+def _head(engine: Engine, status: ComparisonStatus) -> None:
     """What is compared on what, and the buttons that end or delete it."""
-    spec, comparison_id = standing.spec, standing.comparison.id
+    spec, comparison_id = status.spec, status.comparison.id
     with st.container(horizontal=True, vertical_alignment="center"):
-        is_training = any(participant.state is TrainingState.RUNNING for participant in standing.participants)
-        state = TrainingState.RUNNING if standing.is_open and is_training else standing.comparison.state
-        st.subheader(_title(replace(standing.comparison, state=state)), anchor=False)
+        is_training = any(participant.state is TrainingState.RUNNING for participant in status.participants)
+        state = TrainingState.RUNNING if status.is_open and is_training else status.comparison.state
+        st.subheader(_title(replace(status.comparison, state=state)), anchor=False)
         st.space("stretch")
-        if standing.is_open:
+        if status.is_open:
             with st.popover("Cancel", icon=":material/close:"):
                 st.write("This ends all its trainings for good. Results that are in stay.")
                 if st.button("Cancel the comparison", type="primary"):
@@ -108,7 +108,7 @@ def _head(engine: Engine, standing: Standing) -> None:
                     _do(lambda: service.delete_comparison(engine.lab, comparison_id=comparison_id))
     held = f"{len(spec.held_out)} held out" if spec.held_out else "none held out, so there are no scores"
     n_points = next(
-        (participant.measured.n_points for participant in standing.participants if participant.measured), None
+        (participant.measured.n_points for participant in status.participants if participant.measured), None
     )
     learned = "" if n_points is None else f", {n_points:,} points learned from"
     size = f"at most {spec.working_side} pixels long"
@@ -116,17 +116,17 @@ def _head(engine: Engine, standing: Standing) -> None:
         size = f"enlarged {spec.magnification:.2g} times"
     st.caption(
         f"{len(spec.image_ids)} images, {held}{learned}; {_minutes(spec.minutes)} of training for each network, "
-        f"pictures {size}. By {session.plain(standing.comparison.labeller)}."
+        f"pictures {size}. By {session.plain(status.comparison.labeller)}."
     )
 
 
-def _progress(engine: Engine, standing: Standing) -> None:
-    networks = [participant for participant in standing.participants if participant.training is not None]
-    parts = [_part(participant, standing) for participant in networks]
+def _progress(engine: Engine, status: ComparisonStatus) -> None:
+    networks = [participant for participant in status.participants if participant.training is not None]
+    parts = [_part(participant, status) for participant in networks]
     at_work = next((participant for participant in networks if participant.state is TrainingState.RUNNING), None)
-    left = sum((1 - part) * standing.spec.minutes * 60 for part in parts)
-    if standing.comparison.state is TrainingState.QUEUED or at_work is None:
-        words = "Queued" if standing.is_served else "Its worker is starting"
+    left = sum((1 - part) * status.spec.minutes * 60 for part in parts)
+    if status.comparison.state is TrainingState.QUEUED or at_work is None:
+        words = "Queued" if status.is_served else "Its worker is starting"
     elif at_work.training is not None and at_work.training.wanted is Wanted.CANCEL:
         words = "Ends in a moment"
     elif (
@@ -139,19 +139,19 @@ def _progress(engine: Engine, standing: Standing) -> None:
         words = f"{at_work.title} is training; about {duration_in_words(left)} of training left in all"
     n_over = sum(not participant.training.is_open for participant in networks if participant.training)
     st.progress(min(1.0, sum(parts) / len(parts)), f"{n_over} of {len(networks)} done. {words}.")
-    is_due = not standing.is_served and engine.lab.clock() - standing.comparison.created_at > LATE_AFTER
+    is_due = not status.is_served and engine.lab.clock() - status.comparison.created_at > LATE_AFTER
     if is_due:
         st.warning(f"No worker is at work. The log of the last one is in {engine.lab.folders.logs}.")
         if st.button("Start a worker", icon=":material/restart_alt:"):
-            _do(lambda: ensure_worker(engine.lab, project_id=standing.comparison.project_id))
+            _do(lambda: ensure_worker(engine.lab, project_id=status.comparison.project_id))
 
 
-def _table(standing: Standing) -> None:
+def _table(status: ComparisonStatus) -> None:
     st.dataframe(
-        [_row(participant) for participant in standing.participants],
+        [_row(participant) for participant in status.participants],
         hide_index=True,
         width="stretch",
-        height=35 * (len(standing.participants) + 1) + 3,
+        height=35 * (len(status.participants) + 1) + 3,
         placeholder=NONE,
         column_config={
             "Parameters": st.column_config.NumberColumn(format="localized", help="All numbers in it."),
@@ -168,10 +168,10 @@ def _table(standing: Standing) -> None:
             **{name: st.column_config.NumberColumn(format="%.1f%%") for name in ("MRE", "Precision", "Recall")},
         },
     )
-    results = [participant.result for participant in standing.participants if participant.result is not None]
-    for line in count_notes(results) if standing.spec.is_counting else [*_notes(results), *selection_notes(results)]:
+    results = [participant.result for participant in status.participants if participant.result is not None]
+    for line in count_notes(results) if status.spec.counts else [*_notes(results), *selection_notes(results)]:
         st.caption(line)
-    for participant in standing.participants:
+    for participant in status.participants:
         if participant.message and participant.state is TrainingState.FAILED:
             st.error(f"**{participant.title}** failed: {session.plain(participant.message)}", icon=":material/error:")
         elif participant.message:
@@ -231,24 +231,24 @@ def _notes(results: Sequence[Measured]) -> list[str]:
     return notes
 
 
-def _legend(standing: Standing) -> None:
+def _legend(status: ComparisonStatus) -> None:
     """Each of those compared in one sentence, in its colour."""
     st.markdown("**What each of them does**")
-    colours = colours_of(standing.participants)
+    colours = colours_of(status.participants)
     entries = [
         f'<div style="background:{colours[participant.key]};width:.8rem;height:.8rem;border-radius:.2rem;'
         f'margin-top:.3rem"></div><div><strong>{escape(participant.title)}.</strong> '
         f"{escape(participant.summary)}</div>"
-        for participant in standing.participants
+        for participant in status.participants
     ]
     st.html(LIST_STYLE + f'<div class="fcnlab-list">{"".join(f"<div>{entry}</div>" for entry in entries)}</div>')
 
 
-def _keep(engine: Engine, standing: Standing) -> None:
+def _keep(engine: Engine, status: ComparisonStatus) -> None:
     """Make a model of one of the networks."""
     ready = {
         participant.training.id: participant
-        for participant in standing.participants
+        for participant in status.participants
         if participant.training is not None and participant.measured
     }
     if not ready:
@@ -268,11 +268,11 @@ def _keep(engine: Engine, standing: Standing) -> None:
             _do(lambda: service.keep_as_version(engine.lab, training_id=training_id))
 
 
-def _part(participant: Participant, standing: Standing) -> float:
+def _part(participant: Participant, status: ComparisonStatus) -> float:
     """How far the training of a network is, 0..1."""
     if participant.training is None or not participant.training.is_open:
         return 1.0
-    return min(1.0, participant.training.seconds / (standing.spec.minutes * 60))
+    return min(1.0, participant.training.seconds / (status.spec.minutes * 60))
 
 
 def _state_in_words(participant: Participant) -> str:

@@ -56,13 +56,13 @@ def _missing(project: Project, marked: MarkedTotals) -> tuple[str, str]:
 
 def draw(engine: Engine, project: Project) -> None:
     """Everything below the choice of the project; reruns by itself while images are counted."""
-    standing = session.count_jobs().standing(project.id)
+    standing = session.count_jobs().status(project.id)
     is_running = standing is not None and standing.state == "running"
     st.fragment(_watched, run_every=POLLED_EVERY_S if is_running else None)(engine, project, is_running=is_running)
 
 
 def _watched(engine: Engine, project: Project, *, is_running: bool) -> None:
-    standing = session.count_jobs().standing(project.id)
+    standing = session.count_jobs().status(project.id)
     if is_running and (standing is None or standing.state != "running"):
         st.rerun(scope="app")
     try:
@@ -76,8 +76,8 @@ def _watched(engine: Engine, project: Project, *, is_running: bool) -> None:
 
 
 def start_button(engine: Engine, project: Project) -> None:
-    """The button that starts a count, and the name of the counter."""
-    standing = session.count_jobs().standing(project.id)
+    """The button that counts, and what counts."""
+    standing = session.count_jobs().status(project.id)
     words = "Count again" if standing is not None and standing.table is not None else "Count all images"
     is_running = standing is not None and standing.state == "running"
     if st.button(words, type="primary", icon=":material/tag:", disabled=is_running):
