@@ -1,4 +1,4 @@
-"""`fcnlab count`: networks that count objects, trained on a project or on files, applied and judged."""
+"""`fcnlab count`: networks that count objects, trained on a project or on files, applied and evaluated."""
 
 from __future__ import annotations
 
@@ -322,7 +322,7 @@ def evaluate(
     Images that the counter learned from are left out, and those held out by which it was calibrated and chosen:
     they say too little about others.
     """
-    from fcnlab.services.counting.counters import Judgement, open_counter
+    from fcnlab.services.counting.counters import CounterEvaluation, open_counter
     from fcnlab.services.counting.marked_files import marked_files
 
     settings = settings_of(ctx)
@@ -334,21 +334,21 @@ def evaluate(
     if marked.unmarked:
         say(f"left out {len(marked.unmarked)} images without points, {marked.unmarked[0]} first")
     seen_images = counter.learned_images | counter.calibrated_images
-    judged = [file for file in files if known_images or file.content_hash not in seen_images]
-    if len(judged) < len(files):
+    evaluated = [file for file in files if known_images or file.content_hash not in seen_images]
+    if len(evaluated) < len(files):
         say(
-            f"left out {len(files) - len(judged)} images that {model.name} learned from or was calibrated by "
+            f"left out {len(files) - len(evaluated)} images that {model.name} learned from or was calibrated by "
             "(--known-images takes them in)"
         )
-    if not judged:
+    if not evaluated:
         raise FcnlabError(
             f"{model.name} learned from all of these images, or was calibrated by them: give others, for these prove "
             "too little"
         )
-    judgement = Judgement(counter, judged, radius=radius, max_pixels=settings.max_pixels)
+    evaluation = CounterEvaluation(counter, evaluated, radius=radius, max_pixels=settings.max_pixels)
     started, n_refused = time.monotonic(), 0
     images_out: list[dict[str, Any]] = []
-    for step in judgement.run():
+    for step in evaluation.run():
         show_progress(f"{step.done} of {step.total}")
         if step.refused:
             n_refused += 1
@@ -356,10 +356,10 @@ def evaluate(
             continue
         images_out.append({"image": step.name, "true": dict(step.true), "counted": dict(step.counted)})
     show_progress("")
-    score, seconds = judgement.score(), time.monotonic() - started
+    score, seconds = evaluation.score(), time.monotonic() - started
     names = dict(counter.classes)
-    values = {**asdict(score), "radius": judgement.radius, "seconds": seconds, "images": images_out}
-    answer(values, _score_lines(score, judgement.radius, names, seconds), as_json=as_json)
+    values = {**asdict(score), "radius": evaluation.radius, "seconds": seconds, "images": images_out}
+    answer(values, _score_lines(score, evaluation.radius, names, seconds), as_json=as_json)
     ctx.exit(1 if n_refused else 0)
 
 

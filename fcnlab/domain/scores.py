@@ -97,7 +97,7 @@ def kept_in_words(score: Score) -> str:
     kept = score.kept
     if kept is None:
         return ""
-    judges = "points" if isinstance(score, PointScore) else "images"
+    kind = "points" if isinstance(score, PointScore) else "images"
     if kept.is_untrained:
         which = f"epoch {kept.epoch} of {kept.epochs}"
         return f"No epoch was better than the untrained network: {which} is kept, train longer."
@@ -106,7 +106,7 @@ def kept_in_words(score: Score) -> str:
         return f"No epoch was better: {began.get(kept.start, 'what it began with')} is kept."
     if kept.n_compared < 2:
         return f"Of epoch {kept.epoch} of {kept.epochs}."
-    return f"Of epoch {kept.epoch} of {kept.epochs}, which the same {judges} chose: that flatters it."
+    return f"Of epoch {kept.epoch} of {kept.epochs}, which the same {kind} chose: that flatters it."
 
 
 def kept_in_brief(score: Score | None, epochs: int) -> str:

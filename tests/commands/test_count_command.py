@@ -129,7 +129,7 @@ def test_counts_are_a_line_per_image_and_density_maps_sum_to_them(model: Path, t
     assert len(json.loads((tmp_path / "coco.json").read_text())["annotations"]) == n_objects
 
 
-def test_a_counter_is_not_judged_by_images_that_it_learned_from(model: Path, tmp_path: Path) -> None:
+def test_a_counter_is_not_evaluated_on_images_that_it_learned_from(model: Path, tmp_path: Path) -> None:
     images, points = write_dots(tmp_path, range(6, 12))
     given = ("count", "evaluate", "--model", model, "--images", images, "--points", points, "--json")
 
@@ -212,7 +212,7 @@ def test_a_radius_is_a_number_of_pixels(model: Path, tmp_path: Path, radius: str
     assert f"radius {radius} must be" in result.output
 
 
-def test_images_without_points_are_named_when_a_counter_is_judged(model: Path, tmp_path: Path) -> None:
+def test_images_without_points_are_named_when_a_counter_is_evaluated(model: Path, tmp_path: Path) -> None:
     images, points = write_dots(tmp_path, range(40, 42))
     (points / "f20_41.json").unlink()
 
@@ -288,7 +288,7 @@ def test_an_output_that_cannot_be_written_is_refused_before_training(
     assert len(result.output.strip().splitlines()[-1]) < 300
 
 
-def test_images_that_calibrated_a_counter_are_not_judged_and_are_named_so(tmp_path: Path) -> None:
+def test_images_that_calibrated_a_counter_are_not_scored_and_are_named_so(tmp_path: Path) -> None:
     train_best(tmp_path, tmp_path / "m.safetensors")
     images, points = write_dots(tmp_path, range(10))
     model = tmp_path / "m.safetensors"

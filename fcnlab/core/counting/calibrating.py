@@ -66,8 +66,8 @@ def calibrated(
     """Thresholds, least sizes, factors and spreads of a counter, from pictures whose objects are all marked.
 
     Thresholds and sizes maximise the F-score of the objects found, and among nearly equal ones the count is closest.
-    Factors and spreads of a density come from its sums; each spread leaves out the picture it judges. Classes, or
-    whole calls, without such pictures keep the defaults and have no spread.
+    Factors and spreads of a density come from its sums; each spread leaves out the picture it is measured on. Classes,
+    or whole calls, without such pictures keep the defaults and have no spread.
 
     Args:
         pictures: held out, taken one at a time; those not all marked are passed over.

@@ -197,14 +197,14 @@ class CountingObjective:
         too small there as well, for the mean squared error shrinks what it is unsure of. Nothing is said about how far
         counts are off: there they fit too well.
         """
-        judges = _complete(held_out)
-        if not judges:
+        complete = _complete(held_out)
+        if not complete:
             from_learned = self._calibrated(network, _complete(learned))
             return FinalEvaluation(None, calibration=replace(from_learned, spread={}))
-        calibration = self._calibrated(network, judges)
-        if len(judges) < FOLDS_FROM:
-            return FinalEvaluation(self.score(network, judges), calibration=calibration)
-        halves = judges[::2], judges[1::2]
+        calibration = self._calibrated(network, complete)
+        if len(complete) < FOLDS_FROM:
+            return FinalEvaluation(self.score(network, complete), calibration=calibration)
+        halves = complete[::2], complete[1::2]
         counted: list[ImageCount] = []
         for half, other in (halves, halves[::-1]):
             from_other = self._calibrated(network, other)

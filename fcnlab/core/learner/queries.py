@@ -110,7 +110,7 @@ def uncertainty(probabilities: NDArray[np.float32], strategy: Strategy = "margin
     """How uncertain each pixel is.
 
     Args:
-        probabilities: (K, H, W) float32, or (M, K, H, W) of an ensemble, whose mean is judged unless the strategy
+        probabilities: (K, H, W) float32, or (M, K, H, W) of an ensemble, whose mean is ranked unless the strategy
             looks at the members.
 
     Returns:

@@ -61,7 +61,7 @@ class HeadTrainer:
         assert isinstance(network, LargerHead)
         self._network = network.to(device)
         self._training, self._class_ids, self._now = training, tuple(class_ids), now
-        self._judges: Samples | None = None
+        self._held_out_samples: Samples | None = None
         self._kept: KeptEpoch | None = None
 
     def run(self, pictures: Pictures, held_out: Pictures) -> Iterator[TrainingProgress]:
@@ -71,8 +71,10 @@ class HeadTrainer:
             NoPoints: fewer than two classes have points.
         """
         started = self._now()
-        judges, learned = held_out(), pictures()
-        self._judges = join_samples([self._sampled(picture) for picture in judges]) if judges else None
+        held_out_pictures, learned = held_out(), pictures()
+        self._held_out_samples = (
+            join_samples([self._sampled(picture) for picture in held_out_pictures]) if held_out_pictures else None
+        )
         order = np.random.default_rng(self._training.seed).permutation(len(learned))
         parts = np.array_split(order, min(PARTS, len(order)))
         samples: dict[int, Samples] = {}
@@ -103,16 +105,18 @@ class HeadTrainer:
             epochs=last.epochs,
             network=self._network.spec.network.value,
             start="fitted",
-            n_compared=0 if self._judges is None else 2,
+            n_compared=0 if self._held_out_samples is None else 2,
         )
         yield replace(last, is_best=is_better)
 
     def outcome(self, _held_out: Sequence[LabelledPicture], _learned: Sequence[LabelledPicture] = ()) -> Outcome:
         """The network with the head that did better on the points held out when `run` began."""
         network = self._network.eval()
-        if self._judges is None:
+        if self._held_out_samples is None:
             return Outcome(network, 1.0, None)
-        temperature = temperature_of(network.logits_of(self._judges.features), self._judges.class_ids)
+        temperature = temperature_of(
+            network.logits_of(self._held_out_samples.features), self._held_out_samples.class_ids
+        )
         score = self._score()
         assert score is not None
         return Outcome(network, temperature, replace(score, kept=self._kept))
@@ -148,10 +152,10 @@ class HeadTrainer:
         )
 
     def _score(self) -> PointScore | None:
-        if self._judges is None:
+        if self._held_out_samples is None:
             return None
-        predicted = self._network.logits_of(self._judges.features).argmax(axis=1)
-        return score_of(predicted, self._judges.class_ids, class_ids=self._class_ids)
+        predicted = self._network.logits_of(self._held_out_samples.features).argmax(axis=1)
+        return score_of(predicted, self._held_out_samples.class_ids, class_ids=self._class_ids)
 
 
 def _accuracy(score: Score | None) -> float:

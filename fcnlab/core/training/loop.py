@@ -85,7 +85,7 @@ class FineTuning:
         self.spec = spec
         self.tally = Tally()
         self._keeps_start, self._start = keeps_start, start
-        self._judged_by: tuple[tuple[str, int], ...] | None = None
+        self._held_out_names: tuple[tuple[str, int], ...] | None = None
         self._objective = objective
         self._now = now
         for parameter in network.encoder_parameters():
@@ -111,23 +111,23 @@ class FineTuning:
         """
         spec, objective = self.spec, self._objective
         if self.tally.epoch == 0:
-            judges = held_out()
-            merit = self._merit(objective.score(self.averaged(), judges))
+            held_out_pictures = held_out()
+            merit = self._merit(objective.score(self.averaged(), held_out_pictures))
             self.tally = Tally(
                 best=merit if self._keeps_start else -math.inf,  # training must not end worse than it began
                 start=merit if self._start is None else self._start,
             )
-            self._judged_by = _names_of(judges)
+            self._held_out_names = _names_of(held_out_pictures)
         while self.tally.epoch < spec.epochs and not self._out_of_time() and not self._out_of_patience():
             started, before = self._now(), self.tally.seconds
             rng = np.random.default_rng([spec.seed, self.tally.epoch])
             loss, n_seen = self._epoch(objective.prepared(pictures()), rng, started)
-            judges = held_out()
-            score = objective.score(self.averaged(), judges)
+            held_out_pictures = held_out()
+            score = objective.score(self.averaged(), held_out_pictures)
             seconds = before + self._now() - started
-            best, merit = self._best_so_far(judges), self._merit(score)
+            best, merit = self._best_so_far(held_out_pictures), self._merit(score)
             is_better = score is None or merit > best
-            is_choice = score is not None and objective.chooses(judges)
+            is_choice = score is not None and objective.chooses(held_out_pictures)
             is_best = not is_choice or merit >= best  # among equals the one that learned longer
             if is_best:
                 self.best.load_state_dict(self.averaged().state_dict())
@@ -155,18 +155,18 @@ class FineTuning:
     def _merit(self, score: Score | None) -> float:
         return -math.inf if score is None else self._objective.merit(score)
 
-    def _best_so_far(self, judges: Sequence[LabelledPicture]) -> float:
-        """The best merit; measured again when other points judge than before."""
-        names = _names_of(judges)
-        if names == self._judged_by:
+    def _best_so_far(self, held_out_pictures: Sequence[LabelledPicture]) -> float:
+        """The best merit; measured again when other points are held out than before."""
+        names = _names_of(held_out_pictures)
+        if names == self._held_out_names:
             return self.tally.best
-        if self._judged_by is not None:  # after an interruption they are taken for the same
+        if self._held_out_names is not None:  # after an interruption they are taken for the same
             self.tally = replace(self.tally, start=-math.inf)  # its weights are gone
-        self._judged_by = names
+        self._held_out_names = names
         if not self.tally.kept and not self._keeps_start:
             return -math.inf
         assert isinstance(self.best, PointNetwork)
-        return self._merit(self._objective.score(self.best, judges))
+        return self._merit(self._objective.score(self.best, held_out_pictures))
 
     def is_better_than_start(self) -> bool:
         """Whether the weights kept do better on held-out pictures than those training began with; True if untold."""

@@ -110,7 +110,7 @@ def open_counter(path: Path, *, device: str) -> NetworkCounter:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class EvaluatedFile:
     """One more file counted: its true and counted numbers by class id, or why it was left out."""
 
     done: int
@@ -121,8 +121,8 @@ class Judged:
     refused: str = ""
 
 
-class Judgement:
-    """Judges a counter on marked files; `run` counts them one by one, `score` says how well.
+class CounterEvaluation:
+    """Evaluates a counter on marked files; `run` counts them one by one, `score` says how well.
 
     Args:
         counter: the counter.
@@ -144,13 +144,13 @@ class Judgement:
         self._counts: list[ImageCount] = []
         self._sizes: list[tuple[int, int]] = []
 
-    def run(self) -> Iterator[Judged]:
+    def run(self) -> Iterator[EvaluatedFile]:
         """Count the files."""
         for done, marked in enumerate(self._files, start=1):
             try:
                 counted = self._counter.count(read_file(marked.file, max_pixels=self._max_pixels))
             except FcnlabError as refusal:
-                yield Judged(done, len(self._files), marked.file.name, refused=str(refusal))
+                yield EvaluatedFile(done, len(self._files), marked.file.name, refused=str(refusal))
                 continue
             rows, cols, indices = places_of(marked, self._names)
             ids = [class_id for class_id, _ in self._counter.classes]
@@ -162,7 +162,7 @@ class Judgement:
             self._true.append(true)
             self._counts.append(counted)
             self._sizes.append(marked.hw)
-            yield Judged(
+            yield EvaluatedFile(
                 done,
                 len(self._files),
                 marked.file.name,

@@ -107,7 +107,7 @@ def count_table(lab: Lab, run: Runner, *, project_id: int, folder: Path) -> Gene
         }
         record = None if project.model_id is None else repository_models.model(session, model_id=project.model_id)
         points = repository_points.points_of_project(session, project_id=project_id)
-    judge = _Judge(project, points, None if record is None else learned_images(lab, record))
+    scorer = _TableScorer(project, points, None if record is None else learned_images(lab, record))
     stem = safe_part(project.name)
     paths = folder / f"{stem}-counts.csv", folder / f"{stem}-objects.csv", folder / f"{stem}-keypoints.json"
     left_out, rows = [], []
@@ -118,7 +118,7 @@ def count_table(lab: Lab, run: Runner, *, project_id: int, folder: Path) -> Gene
         with files as writer:
             for step in counts_of_project(lab, run, project_id=project_id):
                 if step.image is not None and step.count is not None:
-                    row = judge.row(step.image, step.count, step.predicted)
+                    row = scorer.row(step.image, step.count, step.predicted)
                     rows.append(row)
                     about = CountedImage(
                         step.image.name, step.image.hw, row.counts, step.count.objects, row.predicted, row.is_seen
@@ -132,7 +132,7 @@ def count_table(lab: Lab, run: Runner, *, project_id: int, folder: Path) -> Gene
             f"the counts cannot be written ({failure.strerror or failure}); make room on the disk and count again"
         ) from failure
     rows.sort(key=lambda row: order.get(row.image.id, len(order)))
-    return CountTable(fingerprint, tuple(rows), judge.score(), tuple(left_out), paths)
+    return CountTable(fingerprint, tuple(rows), scorer.score(), tuple(left_out), paths)
 
 
 def learned_images(lab: Lab, record: ModelRecord) -> frozenset[str] | None:
@@ -145,7 +145,7 @@ def learned_images(lab: Lab, record: ModelRecord) -> frozenset[str] | None:
     return frozenset(str(content_hash) for content_hash in learned) if isinstance(learned, list) else None
 
 
-class _Judge:
+class _TableScorer:
     """Keeps what tells how good the counter is: images all of whose objects are marked, and what it says there.
 
     `learned` names the images that a trained counter learned from; the instant one is asked without those it is asked
@@ -160,13 +160,13 @@ class _Judge:
             if stored.point.class_id in objects:
                 by_class = self._true.setdefault(stored.image_id, {})
                 by_class.setdefault(stored.point.class_id, []).append((stored.point.row, stored.point.col))
-        self._judged: list[tuple[Places, ImageCount, tuple[int, int]]] = []
+        self._scored: list[tuple[Places, ImageCount, tuple[int, int]]] = []
 
     def row(self, image: ImageInfo, count: ImageCount, predicted: ImageCount | None) -> CountRow:
         """The row of an image, which counts towards the score where it may."""
         is_seen = not self._is_instant and (self._learned is None or image.content_hash in self._learned)
         if image.is_complete and predicted is not None and not is_seen:
-            self._judged.append((self._places(image.id), predicted, image.hw))
+            self._scored.append((self._places(image.id), predicted, image.hw))
         said = (
             {} if predicted is None else {class_count.class_id: class_count.count for class_count in predicted.counts}
         )
@@ -174,9 +174,9 @@ class _Judge:
 
     def score(self) -> CountScore | None:
         """The score over all rows that count towards it; None without any."""
-        if not self._judged:
+        if not self._scored:
             return None
-        true, counted, sizes = (list(column) for column in zip(*self._judged, strict=True))
+        true, counted, sizes = (list(column) for column in zip(*self._scored, strict=True))
         together = [np.concatenate(list(by_class.values())) for by_class in map(self._places, self._true)]
         spacing = spacing_of([(points[:, 0], points[:, 1]) for points in together], sizes[0])
         return score_counts(true, counted, sizes, radius_for(spacing))

@@ -1,4 +1,4 @@
-"""Image files with marked objects: to learn to count from, or to judge a counter by, without a project."""
+"""Image files with marked objects: to learn to count from, or to evaluate a counter on, without a project."""
 
 from __future__ import annotations
 

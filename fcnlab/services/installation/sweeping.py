@@ -70,8 +70,8 @@ def find_leftovers(lab: Lab) -> Leftovers:
         there = numbers(session)
         projects = repository_projects.projects_in_deletion(session)
     elsewhere = [Leftover(path, "", _size(path)) for path in others.elsewhere]
-    judge = _Judge(lab, there, others)
-    left = [Leftover(path, judge.content_of(path), _size(path)) for path in listed if judge.is_left(path)]
+    rules = _LeftoverRules(lab, there, others)
+    left = [Leftover(path, rules.content_of(path), _size(path)) for path in listed if rules.is_left(path)]
     return Leftovers((*left, *elsewhere), projects)
 
 
@@ -140,7 +140,7 @@ def forget_contents(lab: Lab, contents: Collection[str]) -> None:
             delete_anything(path)
 
 
-class _Judge:
+class _LeftoverRules:
     """Whether a file is left over, by what the database has and who is at work."""
 
     def __init__(self, lab: Lab, there: Numbers, others: Others) -> None:
@@ -211,7 +211,7 @@ class _Judge:
 
 
 def _listed(lab: Lab) -> Iterator[Path]:
-    """All files, and folders that are judged as one, that may be left over."""
+    """All files, and folders that are kept or deleted as one, that may be left over."""
     folders = lab.folders
     patterns = {
         lab.data_dir: ("*.part",),

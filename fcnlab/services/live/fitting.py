@@ -103,7 +103,7 @@ class ProjectLearner:
         self._trim()
 
     @property
-    def judged_at(self) -> int:
+    def scores_revision(self) -> int:
         """The revision from which `unrefined` says the same: a chosen model learns nothing from clicks."""
         return self.revision if self.record is None else self._project_revision
 

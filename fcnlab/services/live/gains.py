@@ -62,8 +62,8 @@ class _Known:
 class Gains:
     """Gains of images that are not done, one image per step at the lowest priority, kept in memory.
 
-    The head alone judges, at a quarter of the working size: five to thirty times as quick as a mask, and nearly the
-    same ranking. An image that was never encoded is encoded. A project that chose a model is judged by that, once.
+    The head alone ranks images, at a quarter of the working size: five to thirty times as quick as a mask, and nearly
+    the same ranking. An image that was never encoded is encoded. A project that chose a model is ranked by that, once.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class Gains:
         stale = [
             image_id
             for image_id, record in records.items()
-            if record.revision != learner.judged_at and states[image_id] is not ImageState.DONE
+            if record.revision != learner.scores_revision and states[image_id] is not ImageState.DONE
         ]
         is_quiet = time.monotonic() - self._clicked >= QUIET_S
         possible = [image_id for image_id in stale if is_quiet or records[image_id].gain is not None]
@@ -165,7 +165,7 @@ class Gains:
             self._submit_later(project_id)
 
     def _gain(self, learner: ProjectLearner, source: MaskSource, image_id: int, *, before: _Known) -> _Known:
-        now = learner.judged_at
+        now = learner.scores_revision
         try:
             with reading(self._lab.sessions) as session:
                 image = repository_images.image(session, image_id=image_id)

@@ -35,7 +35,7 @@ LOST_SHARE = WRITING_SHARE = 0.1
 SNAPSHOT_MOST_S = 30.0
 
 LEARNED_IMAGES = "learned_images"
-"""In the file of a network that counts: hashes of the images it learned from, on which it is not to be judged."""
+"""In the file of a network that counts: hashes of the images it learned from, on which it is not to be evaluated."""
 
 CALIBRATED_IMAGES = "calibrated_images"
 """Also there: hashes of the images that were held out; they calibrated it, and chose its weights and its objective."""

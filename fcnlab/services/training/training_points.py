@@ -218,8 +218,8 @@ class TrainingPoints:
         """The score with the truth about where its points came from."""
         if not isinstance(score, PointScore):
             return score
-        judges = self._counting(held=True, random_only=self._is_random())
-        return replace(score, sources=dict(Counter(_origin(point) for _, points in judges for point in points)))
+        held = self._counting(held=True, random_only=self._is_random())
+        return replace(score, sources=dict(Counter(_origin(point) for _, points in held for point in points)))
 
     def measured(self, model: NetworkModel) -> Score | None:
         """The score of a trained network, with its mean IoU on the expert masks of held-out images."""

@@ -289,8 +289,9 @@ def _connected(host: str, port: int, *, rules: RemoteRules, deadline: _Deadline)
 def _opener(rules: RemoteRules, deadline: _Deadline) -> urllib.request.OpenerDirector:
     """What opens web addresses: every connection and every redirection is held to the rules; no proxy stands between.
 
-    A name is looked up once: the addresses it stands for are judged, and then connected to, so that it cannot stand for
-    others by then. What is private is refused before it is knocked at, and so tells nobody which of its ports are open.
+    A name is looked up once: the addresses it stands for are checked, and then connected to, so that it cannot stand
+    for others by then. What is private is refused before it is knocked at, and so tells nobody which of its ports are
+    open.
     """
 
     def connect(address: tuple[str, int], *_: Any, **_options: Any) -> socket.socket:

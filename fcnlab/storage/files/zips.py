@@ -1,4 +1,4 @@
-"""Reading zip files that strangers made: nothing is extracted, nothing unpacks without end, every entry is judged."""
+"""Reading zip files that strangers made: nothing is extracted, nothing unpacks without end, every entry is checked."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class LeftOut:
 
 
 class ZipArchive:
-    """An archive, opened and judged. Entries are read one at a time, by one thread.
+    """An archive, opened and checked. Entries are read one at a time, by one thread.
 
     Attributes:
         entries: the files that can be read, in the order of the archive; no two have one name.
@@ -101,7 +101,7 @@ class ZipArchive:
         except BaseException:
             self._file.close()
             raise
-        self.entries, self.left_out = _judged(self._infos)
+        self.entries, self.left_out = _checked_entries(self._infos)
 
     def __enter__(self) -> ZipArchive:
         return self
@@ -201,7 +201,7 @@ def _refuse_size(infos: list[zipfile.ZipInfo], *, packed: int, name: str, limits
         )
 
 
-def _judged(infos: list[zipfile.ZipInfo]) -> tuple[tuple[ZipEntry, ...], tuple[LeftOut, ...]]:
+def _checked_entries(infos: list[zipfile.ZipInfo]) -> tuple[tuple[ZipEntry, ...], tuple[LeftOut, ...]]:
     entries: dict[str, ZipEntry] = {}
     left_out: list[LeftOut] = []
     for index, info in enumerate(infos):

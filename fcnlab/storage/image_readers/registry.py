@@ -59,7 +59,7 @@ class ImageSource:
         self._path, self._name, self._max_pixels, self._opened = path, name, max_pixels, opened
 
     def image(self, index: int = 0) -> DecodedImage:
-        """One image of the file, counted from 0, judged by its own header.
+        """One image of the file, counted from 0, checked by its own header.
 
         Raises:
             ImportRefused: it is damaged or too large.

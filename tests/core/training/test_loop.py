@@ -268,10 +268,10 @@ def test_a_better_score_on_other_points_is_not_taken_for_a_better_network() -> N
             weights=first.weights[:1],
         )
     ]
-    judges = iter([easy, easy, HELD_OUT, HELD_OUT, HELD_OUT])
+    held_out_sets = iter([easy, easy, HELD_OUT, HELD_OUT, HELD_OUT])
     one = course(training=TrainingSpec(epochs=4, batch_size=2, learning_rate=5e-3, ema=0.5))
 
-    steps = list(one.run(lambda: PICTURES, lambda: next(judges)))
+    steps = list(one.run(lambda: PICTURES, lambda: next(held_out_sets)))
 
     assert any(step.is_best for step in steps[1:])
 

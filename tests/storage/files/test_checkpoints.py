@@ -1,4 +1,4 @@
-"""Model files of strangers: what their description says of classes is judged before anything is made of it."""
+"""Model files of strangers: what their description says of classes is checked before anything is made of it."""
 
 from __future__ import annotations
 

@@ -169,7 +169,7 @@ def box(kind: bytes, content: bytes, *, is_long: bool = False) -> bytes:
 
 
 @pytest.mark.parametrize("is_long", [False, True])
-def test_a_jpeg_2000_is_judged_by_the_code_stream_that_is_decoded(tmp_path: Path, is_long: bool) -> None:
+def test_a_jpeg_2000_is_checked_by_the_code_stream_that_is_decoded(tmp_path: Path, is_long: bool) -> None:
     pixels = values(HW, np.uint8)
     data = imagecodecs.jpeg2k_encode(pixels, level=0, codecformat="jp2", reversible=True)
     small = imagecodecs.jpeg2k_encode(pixels[:3, :5], level=0, codecformat="j2k", reversible=True)

@@ -1,4 +1,4 @@
-"""Every page of a TIFF file is judged, read and described by itself, as if it were alone in its file."""
+"""Every page of a TIFF file is checked, read and described by itself, as if it were alone in its file."""
 
 from __future__ import annotations
 
