@@ -51,7 +51,7 @@ def main() -> None:
             status = compared(lab, options)
     print("\n".join(table(status)))
     if options.json:
-        options.json.write_text(json.dumps(plain(status), indent=1) + "\n", "utf-8")
+        options.json.write_text(json.dumps(to_dict(status), indent=1) + "\n", "utf-8")
 
 
 def compared(lab: Lab, options: argparse.Namespace) -> ComparisonStatus:
@@ -124,7 +124,7 @@ def row(participant: Participant) -> list[str]:
     ]
 
 
-def plain(status: ComparisonStatus) -> dict[str, Any]:
+def to_dict(status: ComparisonStatus) -> dict[str, Any]:
     participants = {
         participant.title: participant.measured.to_dict()
         for participant in status.participants

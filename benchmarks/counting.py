@@ -130,7 +130,7 @@ def trained(train: Sequence[CountedPicture], training: TrainingSpec) -> Counter:
     return lambda picture: network_count(model, picture.rgb, device=DEVICE)
 
 
-def plainly_trained(train: Sequence[CountedPicture], minutes: float, seed: int) -> Counter:
+def trained_on_point_loss(train: Sequence[CountedPicture], minutes: float, seed: int) -> Counter:
     """The same network by the point loss; each connected part of what is likelier object than not counts one."""
     spacing, image_hw = usual_distance(train), usual_size(train)
     rng = np.random.default_rng(seed)
@@ -230,7 +230,7 @@ def peer(fit: Callable[[Sequence[CountedPicture]], Callable[[CountedPicture], ND
 METHODS: dict[str, Callable[[Sequence[CountedPicture], float, int], Counter]] = {
     "density": network(Objective.DENSITY),
     "blobs": network(Objective.BLOBS),
-    "points": plainly_trained,
+    "points": trained_on_point_loss,
     "blob_log": peer(fitted_blob_log),
     "otsu": peer(fitted_watershed),
 }

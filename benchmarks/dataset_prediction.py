@@ -52,8 +52,8 @@ def main() -> None:
         for example in examples:
             encoder.encode(example.rgb, scales=model.spec.scales, position=model.spec.position)
 
-    def predict(is_plain: bool) -> None:
-        predictor = Predictor(model, device="cpu", max_pixels=10**9, is_plain=is_plain)
+    def predict(is_unrefined: bool) -> None:
+        predictor = Predictor(model, device="cpu", max_pixels=10**9, is_unrefined=is_unrefined)
         with tempfile.TemporaryDirectory() as folder:
             steps = predict_files(
                 predictor,

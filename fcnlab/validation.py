@@ -56,9 +56,9 @@ def check_fields(value: Any, *, error: type[FcnlabError] = InvalidSetting) -> No
         for name, field in kind.__dataclass_fields__.items()
     ):  # as nearly always: specs are built from what is stored at every click
         return
-    for name, plain in _check(_validator_of(cast(Any, kind)), values, error).items():
-        if plain is not values[name]:
-            object.__setattr__(value, name, plain)  # a NumPy number, which no JSON takes
+    for name, converted in _check(_validator_of(cast(Any, kind)), values, error).items():
+        if converted is not values[name]:
+            object.__setattr__(value, name, converted)  # a NumPy number, which no JSON takes
 
 
 def checked_call(
@@ -72,7 +72,7 @@ def checked_call(
 
     def decorate(function: Callable[Given, Result]) -> Callable[Given, Result]:
         signature = inspect.signature(function)
-        plain_function = cast(FunctionType, function)
+        checked_function = cast(FunctionType, function)
         passed = {*leave, "self", "cls"}
         names = [
             name
@@ -87,7 +87,7 @@ def checked_call(
             except TypeError as failure:
                 raise error(f"{function.__name__}: {failure}; see help({function.__name__})") from failure
             values = {name: bound.arguments[name] for name in names if name in bound.arguments}
-            _check(_validator_of_call(plain_function, tuple(values)), values, error)
+            _check(_validator_of_call(checked_function, tuple(values)), values, error)
             return function(*args, **kwargs)
 
         return call
@@ -120,10 +120,10 @@ def _check(validator: SchemaValidator, values: Mapping[str, Any], error: type[Fc
     """The values, NumPy numbers among them as Python's. Raises `error`."""
     from pydantic import ValidationError
 
-    plain = {name: _plain(value) for name, value in values.items()}
+    converted = {name: _converted(value) for name, value in values.items()}
     try:
-        validator.validate_python(plain)
-        return plain
+        validator.validate_python(converted)
+        return converted
     except ValidationError as failure:
         first = failure.errors(include_url=False)[0]
         name = str(first["loc"][0])
@@ -131,11 +131,11 @@ def _check(validator: SchemaValidator, values: Mapping[str, Any], error: type[Fc
         raise error(f"{name} is {_brief(values[name])}; wanted {wanted}") from failure
 
 
-def _plain(value: Any) -> Any:
+def _converted(value: Any) -> Any:
     """A NumPy scalar as the Python number it stands for, in a tuple too; anything else as it is."""
     if type(value) is tuple:
-        plain = tuple(map(_plain, value))
-        return value if all(new is old for new, old in zip(plain, value, strict=True)) else plain
+        converted = tuple(map(_converted, value))
+        return value if all(new is old for new, old in zip(converted, value, strict=True)) else converted
     return value.item() if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0 else value
 
 

@@ -12,9 +12,9 @@ from fcnlab.domain.scores import (
     PointScore,
     kept_in_brief,
     kept_in_words,
-    score_from_plain,
+    score_from_dict,
     score_in_a_sentence,
-    score_to_plain,
+    score_to_dict,
     sources_in_words,
     taken_on,
 )
@@ -75,7 +75,7 @@ def test_sources_are_told_apart_in_numbers() -> None:
 def test_a_score_from_before_says_that_nobody_knows_and_random_pixels_stay_random() -> None:
     old = {"accuracy": 0.8, "low": 0.7, "high": 0.9, "n_points": 48, "per_class": {"0": 0.8}}
 
-    clicks, random = (score_from_plain({**old, "drawn": drawn}) for drawn in ("clicks", "query"))
+    clicks, random = (score_from_dict({**old, "drawn": drawn}) for drawn in ("clicks", "query"))
 
     assert isinstance(clicks, PointScore)
     assert isinstance(random, PointScore)
@@ -101,7 +101,7 @@ def test_a_score_says_which_weights_it_is_of_and_what_chose_them(kept: KeptEpoch
     assert words in kept_in_words(score)
     assert kept_in_words(score) in score_in_a_sentence(score)
     assert "Mean IoU 0.610 on 3 expert masks of held-out images." in score_in_a_sentence(score)
-    assert score_from_plain(score_to_plain(score)) == score
+    assert score_from_dict(score_to_dict(score)) == score
 
 
 def test_without_anything_held_out_the_last_epoch_is_kept_and_said_to_be() -> None:

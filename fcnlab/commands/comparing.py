@@ -56,7 +56,7 @@ def compare(
         status = _compare_here(lab, project, spec, labeller)
     click.echo("\n".join(table(status)))
     if json_file is not None:
-        text = json.dumps(plain(status), ensure_ascii=False, indent=1) + "\n"
+        text = json.dumps(to_dict(status), ensure_ascii=False, indent=1) + "\n"
         if str(json_file) == "-":
             click.echo(text, nl=False)
         else:
@@ -79,7 +79,7 @@ def table(status: ComparisonStatus) -> list[str]:
     ]
 
 
-def plain(status: ComparisonStatus) -> dict[str, Any]:
+def to_dict(status: ComparisonStatus) -> dict[str, Any]:
     """The results in plain values."""
     return {
         "comparison": status.comparison.id,

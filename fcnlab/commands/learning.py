@@ -94,7 +94,7 @@ def _predicted_formats() -> tuple[str, ...]:
 )
 @shape_options
 @click.option(
-    "--plain", "is_plain", is_flag=True, help="An instant model's head alone: rougher, several times as fast."
+    "--plain", "is_unrefined", is_flag=True, help="An instant model's head alone: rougher, several times as fast."
 )
 @click.argument("images", nargs=-1)
 @click.pass_context
@@ -106,7 +106,7 @@ def predict(
     inputs: tuple[str, ...],
     output: Path,
     formats: tuple[str, ...],
-    is_plain: bool,
+    is_unrefined: bool,
     images: tuple[str, ...],
     **shapes: Any,
 ) -> None:
@@ -134,7 +134,7 @@ def predict(
         learned.content,
         device=settings.device,
         max_pixels=settings.max_pixels,
-        is_plain=is_plain,
+        is_unrefined=is_unrefined,
         paintings=learned.paintings,
         imaging=learned.imaging,
     )

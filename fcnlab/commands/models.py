@@ -11,7 +11,7 @@ import click
 from fcnlab.commands.common import answer, found_project, json_option, learner_of, opened, project_option, say
 from fcnlab.domain.counting import CountScore
 from fcnlab.domain.models import ModelRecord
-from fcnlab.domain.scores import figure, kept_in_words, mean_iou_in_words, score_to_plain, taken_on
+from fcnlab.domain.scores import figure, kept_in_words, mean_iou_in_words, score_to_dict, taken_on
 
 INSTANT = "instant"
 FORMATS = ("checkpoint", "onnx", "pt2")
@@ -135,7 +135,7 @@ def model_values(model: ModelRecord) -> dict[str, Any]:
     return {
         **asdict(model),
         "training": None if model.training is None else model.training.to_dict(),
-        "score": None if model.score is None else score_to_plain(model.score),
+        "score": None if model.score is None else score_to_dict(model.score),
         "created_at": model.created_at.isoformat(),
         "removed_at": None if model.removed_at is None else model.removed_at.isoformat(),
     }

@@ -15,7 +15,7 @@ from fcnlab.commands.models import model_values, score_in_words
 from fcnlab.domain.counting import CountScore
 from fcnlab.domain.models import ModelRecord
 from fcnlab.domain.network import DEFAULT_ENCODER, USUAL_UPSAMPLING, NetworkName, NetworkSpec, Upsampling
-from fcnlab.domain.scores import duration_in_words, figure_in_brief, score_to_plain
+from fcnlab.domain.scores import duration_in_words, figure_in_brief, score_to_dict
 from fcnlab.domain.training import Training, TrainingProgress, TrainingSpec, TrainingState
 from fcnlab.errors import FcnlabError, UnknownModel
 
@@ -142,7 +142,7 @@ def list_trainings(ctx: click.Context, wanted: str, as_json: bool) -> None:
     values = [
         {
             **training_values(training),
-            "score": None if model is None or model.score is None else score_to_plain(model.score),
+            "score": None if model is None or model.score is None else score_to_dict(model.score),
         }
         for training, model in zip(listed, made, strict=True)
     ]

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from fcnlab.domain.counting import Objective
 from fcnlab.domain.network import NetworkSpec
-from fcnlab.domain.scores import Score, score_from_plain, score_to_plain
+from fcnlab.domain.scores import Score, score_from_dict, score_to_dict
 from fcnlab.domain.training import Training, TrainingSpec, TrainingState, counting_training
 from fcnlab.errors import InvalidSetting
 
@@ -130,16 +130,16 @@ class ComparisonSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `from_dict` is the inverse."""
-        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-        return {**plain, "networks": [network.to_dict() for network in self.networks]}
+        fields = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return {**fields, "networks": [network.to_dict() for network in self.networks]}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """The spec that `to_dict` wrote."""
-        plain: dict[str, Any] = {
+        fields: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
         }
-        return cls(**plain | {"networks": tuple(NetworkSpec.from_dict(network) for network in values["networks"])})
+        return cls(**fields | {"networks": tuple(NetworkSpec.from_dict(network) for network in values["networks"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +212,7 @@ class Measured:
         """Plain values for JSON; `from_dict` is the inverse."""
         return {
             **asdict(self),
-            "score": None if self.score is None else score_to_plain(self.score),
+            "score": None if self.score is None else score_to_dict(self.score),
             "timing": {**asdict(self.timing), "hw": list(self.timing.hw)},
             "masks": {str(image_id): file for image_id, file in self.masks.items()},
         }
@@ -221,12 +221,12 @@ class Measured:
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """The figures that `to_dict` wrote."""
         score, timing = values["score"], values["timing"]
-        plain = {
-            "score": None if score is None else score_from_plain(score),
+        fields = {
+            "score": None if score is None else score_from_dict(score),
             "timing": Timing(**{**timing, "hw": tuple(timing["hw"])}),
             "masks": {int(image_id): file for image_id, file in values["masks"].items()},
         }
-        return cls(**{**values, **plain})
+        return cls(**{**values, **fields})
 
 
 @dataclass(frozen=True, slots=True)

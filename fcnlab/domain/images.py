@@ -124,7 +124,7 @@ class Imaging:
                 raise InvalidSetting(f"limits {limit.low:g}:{limit.high:g} must be two numbers, the smaller one first")
 
     @property
-    def is_plain(self) -> bool:
+    def is_default(self) -> bool:
         """Whether images are taken as they come."""
         return not self.channels and not self.limits
 

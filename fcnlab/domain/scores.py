@@ -135,25 +135,25 @@ def duration_in_words(seconds: float) -> str:
     return f"{whole / 60:.0f} min" if whole < 5400 else f"{whole / 3600:.1f} h"
 
 
-def score_to_plain(score: Score) -> dict[str, Any]:
-    """Plain values for JSON, whose keys are texts; `score_from_plain` is the inverse."""
-    plain = {**asdict(score), "per_class": {str(class_id): share for class_id, share in score.per_class.items()}}
-    return {**plain, "game": list(score.game)} if isinstance(score, CountScore) else plain
+def score_to_dict(score: Score) -> dict[str, Any]:
+    """Plain values for JSON, whose keys are texts; `score_from_dict` is the inverse."""
+    fields = {**asdict(score), "per_class": {str(class_id): share for class_id, share in score.per_class.items()}}
+    return {**fields, "game": list(score.game)} if isinstance(score, CountScore) else fields
 
 
-def score_from_plain(values: Mapping[str, Any]) -> Score:
-    """The score that `score_to_plain` wrote; one of counts is known by its mean absolute error."""
+def score_from_dict(values: Mapping[str, Any]) -> Score:
+    """The score that `score_to_dict` wrote; one of counts is known by its mean absolute error."""
     kept = values.get("kept")
-    plain = {
+    fields = {
         **values,
         "per_class": {int(class_id): share for class_id, share in values["per_class"].items()},
         "kept": None if kept is None else KeptEpoch(**kept),
     }
     if "mae" in values:
-        return CountScore(**plain | {"game": tuple(float(error) for error in values["game"])})
-    if plain.pop("drawn", "") == "query":  # versions before this one knew randomly drawn pixels from all others
-        plain["sources"] = {PointSource.RANDOM_QUERY.value: values["n_points"]}
-    return PointScore(**plain)
+        return CountScore(**fields | {"game": tuple(float(error) for error in values["game"])})
+    if fields.pop("drawn", "") == "query":  # versions before this one knew randomly drawn pixels from all others
+        fields["sources"] = {PointSource.RANDOM_QUERY.value: values["n_points"]}
+    return PointScore(**fields)
 
 
 def figure_name(objective: Objective) -> str:

@@ -122,7 +122,10 @@ def labeller_name() -> str:
     """Who labels, on a button that changes it. Asked once where nobody said so and this browser remembers nobody."""
     name = session.labeller()
     wanted = st.button(
-        session.plain(name or ANONYMOUS), icon=":material/person:", type="tertiary", help="Who labels: change the name"
+        session.escape_markdown(name or ANONYMOUS),
+        icon=":material/person:",
+        type="tertiary",
+        help="Who labels: change the name",
     )
     is_unknown = name is None and session.peek("is_browser_asked") and not session.peek("asked_for_name")
     if wanted or is_unknown:

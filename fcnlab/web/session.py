@@ -157,10 +157,10 @@ def peek(name: str, default: Any = None) -> Any:
 
 def explained(failure: FcnlabError) -> None:
     """Show a failure the user can do something about."""
-    st.error(plain(str(failure)), icon=":material/error:")
+    st.error(escape_markdown(str(failure)), icon=":material/error:")
 
 
-def plain(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """A name or message as it is, inside of Markdown: whatever would be read as a mark is shown.
 
     Every name, message and path goes through here on its way into a text of Streamlit; a test looks.

@@ -18,7 +18,7 @@ from fcnlab.services.labels.label_import import sent_labels
 from fcnlab.services.projects.projects import project
 from fcnlab.settings import Settings
 from fcnlab.web import session
-from fcnlab.web.session import plain
+from fcnlab.web.session import escape_markdown
 from tests.support.export_bench import HEIGHT, WIDTH, Bench
 from tests.support.label_imports import BOX, labelme_file
 from tests.support.paths import ROOT
@@ -121,7 +121,7 @@ def test_what_may_not_or_cannot_be_read_is_explained(bench: Bench, tmp_path: Pat
     (tmp_path / "in" / "a.json").write_text("{")
 
     assert "outside the folders that may be imported" in said(page_with(tmp_path / "data", bench))
-    assert plain("a.json") in said(page_with(tmp_path / "in" / "a.json", bench))
+    assert escape_markdown("a.json") in said(page_with(tmp_path / "in" / "a.json", bench))
 
 
 class Sent:

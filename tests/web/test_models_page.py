@@ -13,7 +13,7 @@ from fcnlab.services.comparing.model_difference import contrasts
 from fcnlab.services.models.models import keep_instant, models, use_model
 from fcnlab.services.projects import projects
 from fcnlab.web.panels.training import difference_panel
-from fcnlab.web.session import plain
+from fcnlab.web.session import escape_markdown
 from tests.support.export_bench import HEIGHT, WIDTH, Bench
 from tests.support.label_imports import give_truth
 from tests.support.model_bench import add_network
@@ -74,7 +74,7 @@ def test_a_version_shows_its_score_and_is_chosen_and_left(bench: Bench) -> None:
     shown = page()
     assert {one.label: one.value for one in shown.metric}["Held-out accuracy"] == "81.2%"
     words = written(shown)
-    assert plain("night *shift*") in words
+    assert escape_markdown("night *shift*") in words
     assert "48 held-out points, 95% sure to be between 70% and 90%, on 48 randomly drawn pixels" in words
     assert "nobody chose where they lie" in words
     assert "by ann" in words

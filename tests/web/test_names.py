@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fcnlab.web.session import plain
+from fcnlab.web.session import escape_markdown
 from tests.support.paths import ROOT
 
 SCRIPTS = sorted([*(ROOT / "fcnlab" / "web").rglob("*.py"), *(ROOT / "pages").glob("*.py")])
@@ -22,7 +22,7 @@ READS_MARKDOWN = {
 }
 """Calls of Streamlit whose texts are Markdown: label, caption, help, options of radio and pills."""
 
-PLAIN_ARGUMENTS = {"key", "format_func", "value", "placeholder", "icon", "url", "type", "page", "query_params"}
+UNREAD_ARGUMENTS = {"key", "format_func", "value", "placeholder", "icon", "url", "type", "page", "query_params"}
 LABELLED = {
     *("selectbox", "multiselect", "select_slider", "text_input", "text_area", "number_input", "color_picker", "slider"),
     *("link_button", "page_link", "download_button"),
@@ -53,11 +53,11 @@ def texts(call: ast.Call) -> Iterator[ast.expr]:
     """The arguments of a call that Streamlit reads as Markdown."""
     name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
     yield from call.args[:1] if name in LABELLED else call.args
-    yield from (word.value for word in call.keywords if word.arg not in PLAIN_ARGUMENTS)
+    yield from (word.value for word in call.keywords if word.arg not in UNREAD_ARGUMENTS)
 
 
 def typed_parts(node: ast.expr) -> Iterator[str]:
-    """What of a text was typed by somebody and is not made plain."""
+    """What of a text was typed by somebody and is not escaped."""
     if isinstance(node, ast.Call):
         called = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
         if called not in PASSES_ON:
@@ -79,11 +79,11 @@ def typed_parts(node: ast.expr) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
-def test_what_somebody_typed_is_made_plain_before_streamlit_reads_it(script: Path) -> None:
+def test_what_somebody_typed_is_escaped_before_streamlit_reads_it(script: Path) -> None:
     tree = ast.parse(script.read_text(encoding="utf-8"))
 
     unsafe = [
-        f"{script.name}:{call.lineno}: plain({part})"
+        f"{script.name}:{call.lineno}: escape_markdown({part})"
         for call in ast.walk(tree)
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr in READS_MARKDOWN
         for text in texts(call)
@@ -109,7 +109,7 @@ def test_what_somebody_typed_is_made_plain_before_streamlit_reads_it(script: Pat
     ],
 )
 def test_a_plain_name_has_no_mark_left(name: str) -> None:
-    shown = plain(name)
+    shown = escape_markdown(name)
 
     assert shown.replace("\\", "") == name.replace("\\", "")
     assert not any(mark in shown.replace("\\" + mark, "") for mark in "![]()*_`$:<>&.#~|")

@@ -12,7 +12,7 @@ from fcnlab.core.images.intensity import measured_stretch, n_values, stretch_to_
 from fcnlab.domain.images import Imaging, Recipe, Stretch
 from fcnlab.errors import InvalidImage
 
-PLAIN_CHANNELS = 4
+DIRECT_CHANNELS = 4
 """Images of more channels are no colour photographs: each channel has its own contrast."""
 
 
@@ -69,7 +69,7 @@ def make_picture(
     count = _channel_count(array)
     if stated is not None and not is_window and not _covers(stated, known_values(array, nodata)):
         stated = None
-    if wanted.is_plain and count <= PLAIN_CHANNELS:
+    if wanted.is_default and count <= DIRECT_CHANNELS:
         rgb, stretch = _as_it_comes(array, stated, nodata)
         return rgb, Recipe(stretch)
     fits = bool(wanted.channels) and max(wanted.channels) <= count

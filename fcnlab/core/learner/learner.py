@@ -257,14 +257,14 @@ def segment(
 ) -> Segmentation:
     """Score, add what the clicks of this image say, refine; the parts are `score`, `walk` and `refine`.
 
-    In an image nobody clicked two classes in, the walker has little to hold on to: its answer and the plain head's
-    are averaged, which keeps thin things. A first guess is the exception where its click is: there the picture's own
-    head tells better than the plain one what the click stands for.
+    In an image nobody clicked two classes in, the walker has little to hold on to: its scores and those of the head
+    alone are averaged, which keeps thin things. A first guess is the exception where its click is: there the picture's
+    own head tells better than the project's what the click stands for.
     """
     signed_scores = _at_picture_size(_walked(picture, head, clicks, mark), picture, spec)
     if not has_two_classes(clicks, head):
-        plain = signed_scores_of(score_stages(picture.stages, *margins(head)))
-        signed_scores = WALKER_SHARE * signed_scores + (1 - WALKER_SHARE) * _at_picture_size(plain, picture, spec)
+        unrefined = signed_scores_of(score_stages(picture.stages, *margins(head)))
+        signed_scores = WALKER_SHARE * signed_scores + (1 - WALKER_SHARE) * _at_picture_size(unrefined, picture, spec)
     segmentation = segment_from_probabilities(
         head.class_ids, probabilities_of(signed_scores), clicks, picture.lab, spec, background=background
     )

@@ -59,12 +59,12 @@ from fcnlab.core.tiling.tiles import Box
 from fcnlab.domain.project import LearnerSpec
 
 
-def plain_probabilities(stages: Stages, head: Head) -> NDArray[np.float32]:
-    """What the head alone thinks, (K, h, w) float32 at stride WALKER_STRIDE: rough, but quick for many pictures."""
+def unrefined_probabilities(stages: Stages, head: Head) -> NDArray[np.float32]:
+    """Probabilities by the head alone, (K, h, w) float32 at stride WALKER_STRIDE: rough, but quick for many pictures."""
     return probabilities_of(signed_scores_of(score_stages(stages, *margins(head), grid=WALKER_STRIDE)))
 
 
-def plain_segmentation(stages: Stages, head: Head) -> Segmentation:
+def unrefined_segmentation(stages: Stages, head: Head) -> Segmentation:
     """What the head alone makes of a picture nobody clicked, at its working size: no walker, no sharpened borders.
 
     Scored at stride WALKER_STRIDE and brought to working size in one step, which takes a fraction of the time.
@@ -108,7 +108,7 @@ def _grey(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def refined_rows(
-    rgb: NDArray[np.uint8], walked: NDArray[np.float32], plain: NDArray[np.float16] | None
+    rgb: NDArray[np.uint8], walked: NDArray[np.float32], unrefined: NDArray[np.float16] | None
 ) -> Callable[[int, int], NDArray[np.float32]]:
     """Rows of signed scores (M, n, W) whose borders follow the picture: the guided filter, its last step in strips."""
     hw = (rgb.shape[0], rgb.shape[1])
@@ -118,8 +118,8 @@ def refined_rows(
     method = cv2.INTER_LINEAR if walked.shape[1] < half[0] else cv2.INTER_AREA
     for k, walked_map in enumerate(walked):
         score_map = np.asarray(cv2.resize(walked_map, half[::-1], interpolation=method), np.float32)
-        if plain is not None:
-            score_map = WALKER_SHARE * score_map + np.float32(1 - WALKER_SHARE) * plain[k].astype(np.float32)
+        if unrefined is not None:
+            score_map = WALKER_SHARE * score_map + np.float32(1 - WALKER_SHARE) * unrefined[k].astype(np.float32)
         lines.append(local_lines(score_map, guide))
 
     def rows_of(start: int, stop: int) -> NDArray[np.float32]:
@@ -146,7 +146,7 @@ def enlarged_rows(hw: tuple[int, int], maps: NDArray[np.float32]) -> Callable[[i
 
 
 def grown_rows(
-    rgb: NDArray[np.uint8], walked: NDArray[np.float32], plain: NDArray[np.float16] | None
+    rgb: NDArray[np.uint8], walked: NDArray[np.float32], unrefined: NDArray[np.float16] | None
 ) -> Callable[[int, int], NDArray[np.float32]]:
     """Rows of signed scores (M, n, W) without sharpened borders."""
     enlarged = enlarged_rows((walked.shape[1] * WALKER_STRIDE, walked.shape[2] * WALKER_STRIDE), walked)
@@ -154,10 +154,10 @@ def grown_rows(
 
     def rows_of(start: int, stop: int) -> NDArray[np.float32]:
         signed_scores = enlarged(start, stop)[:, :, :width]
-        if plain is None:
+        if unrefined is None:
             return signed_scores
         return np.asarray(
-            WALKER_SHARE * signed_scores + np.float32(1 - WALKER_SHARE) * plain[:, start:stop], np.float32
+            WALKER_SHARE * signed_scores + np.float32(1 - WALKER_SHARE) * unrefined[:, start:stop], np.float32
         )
 
     return rows_of
@@ -219,13 +219,13 @@ class _Seen:
     Attributes:
         weights: (4, h, w) of the walker's edges.
         scores: (M, h, w) on the walker's grid, with what looks like the clicks.
-        plain: (M, h', w') signed scores of the head alone at half size with `refine`, at full size without; None where
-            the walker alone decides.
+        unrefined: (M, h', w') signed scores of the head alone at half size with `refine`, at full size without; None
+            where the walker alone decides.
     """
 
     weights: NDArray[np.float32]
     scores: NDArray[np.float32]
-    plain: NDArray[np.float16] | None
+    unrefined: NDArray[np.float16] | None
     moments: dict[int, Tensor] = field(default_factory=dict)
 
 
@@ -256,7 +256,7 @@ def segment_large(
     class_map = np.empty(hw, np.uint8)
     probabilities = np.empty((len(class_ids), *hw), np.float16)
     finish = refined_rows if spec.refine else grown_rows
-    rows_of = finish(picture.stages.rgb, signed_scores, seen.plain)
+    rows_of = finish(picture.stages.rgb, signed_scores, seen.unrefined)
     del signed_scores
     for start in range(0, hw[0], STRIP_ROWS):
         stop = min(start + STRIP_ROWS, hw[0])
@@ -269,8 +269,8 @@ def segment_large(
     return Segmentation(head.class_ids, probabilities, class_map)
 
 
-def plain_large(picture: LargePicture, head: Head) -> NDArray[np.float32]:
-    """What the head alone thinks, (K, h, w) float32 at stride WALKER_STRIDE."""
+def unrefined_large(picture: LargePicture, head: Head) -> NDArray[np.float32]:
+    """Probabilities by the head alone, (K, h, w) float32 at stride WALKER_STRIDE."""
     decisive = margins(head)
     scores = np.empty((len(decisive[0]), *grid_hw(picture.hw)), np.float32)
     for index, tile in enumerate(picture.stages.plan.tiles):
@@ -299,7 +299,7 @@ def _scan_tiles(
     )
     is_two = has_two_classes(clicks, head)
     if not is_two:
-        seen.plain = np.empty((n_maps, *(small_hw(hw) if spec.refine else hw)), np.float16)
+        seen.unrefined = np.empty((n_maps, *(small_hw(hw) if spec.refine else hw)), np.float16)
     clicked = _clicked_descriptors(picture, clicks)
     for row in plan.rows:
         top, bottom = plan.tiles[row[0]].outer.top, min(hw[0], plan.tiles[row[0]].outer.bottom)
@@ -321,24 +321,26 @@ def _scan_tiles(
             if is_two:
                 _add_moments(seen.moments, maps, tile.inner.moved(-tile.outer.top, -tile.outer.left))
             if strip is not None:
-                plain = signed_scores_of(score_stages(tile_stages, *decisive))
-                strip[:, :, inner.left : inner.right] = plain[:, :, inner.left - outer.left : inner.right - outer.left]
-        if strip is not None and seen.plain is not None:
+                unrefined = signed_scores_of(score_stages(tile_stages, *decisive))
+                strip[:, :, inner.left : inner.right] = unrefined[
+                    :, :, inner.left - outer.left : inner.right - outer.left
+                ]
+        if strip is not None and seen.unrefined is not None:
             inner_rows = plan.tiles[row[0]].inner.clipped(hw)
-            _keep_plain(seen.plain, strip, top, (inner_rows.top, inner_rows.bottom), hw)
+            _keep_unrefined(seen.unrefined, strip, top, (inner_rows.top, inner_rows.bottom), hw)
     return seen
 
 
-def _keep_plain(
-    plain: NDArray[np.float16], strip: NDArray[np.float32], first: int, rows: tuple[int, int], hw: tuple[int, int]
+def _keep_unrefined(
+    unrefined: NDArray[np.float16], strip: NDArray[np.float32], first: int, rows: tuple[int, int], hw: tuple[int, int]
 ) -> None:
     """Write the signed scores of a strip, whose first row is row `first` of the picture, where `rows` belong."""
-    out_hw = (plain.shape[1], plain.shape[2])
+    out_hw = (unrefined.shape[1], unrefined.shape[2])
     if out_hw == hw:
-        plain[:, rows[0] : rows[1]] = strip[:, rows[0] - first : rows[1] - first]
+        unrefined[:, rows[0] : rows[1]] = strip[:, rows[0] - first : rows[1] - first]
         return
     start, stop = (min(out_hw[0], int(np.ceil(side * out_hw[0] / hw[0] - 1e-9))) for side in rows)
-    for score_map, kept in zip(strip, plain, strict=True):
+    for score_map, kept in zip(strip, unrefined, strict=True):
         kept[start:stop] = area_rows(score_map, first, hw[0], out_hw, start, stop)
 
 
@@ -423,8 +425,8 @@ def segment_any(
     return segment(picture, head, clicks, spec, background=background, mark=mark)
 
 
-def plain_of(picture: AnyPicture, head: Head) -> NDArray[np.float32]:
-    """What the head alone thinks, (K, h, w) float32 at stride WALKER_STRIDE; see `plain_probabilities`."""
+def unrefined_of(picture: AnyPicture, head: Head) -> NDArray[np.float32]:
+    """Probabilities by the head alone, (K, h, w) float32 at stride WALKER_STRIDE; see `unrefined_probabilities`."""
     if isinstance(picture, LargePicture):
-        return plain_large(picture, head)
-    return plain_probabilities(picture.stages, head)
+        return unrefined_large(picture, head)
+    return unrefined_probabilities(picture.stages, head)

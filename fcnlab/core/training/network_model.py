@@ -20,7 +20,7 @@ from fcnlab.core.networks.registry import build_network
 from fcnlab.core.tiling.tiles import Box, tile_plan
 from fcnlab.domain.counting import Calibration
 from fcnlab.domain.network import SCRATCH, NetworkName, NetworkSpec
-from fcnlab.domain.scores import Score, score_from_plain, score_to_plain
+from fcnlab.domain.scores import Score, score_from_dict, score_to_dict
 from fcnlab.domain.training import TrainingSpec
 from fcnlab.errors import CheckpointError, InvalidSetting
 
@@ -171,7 +171,7 @@ def _scores(network: PointNetwork, seen: NDArray[np.uint8], device: str) -> NDAr
 def network_to_arrays(model: NetworkModel) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """(arrays, spec) for a checkpoint."""
     arrays = {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in model.network.state_dict().items()}
-    score = None if model.score is None else score_to_plain(model.score)
+    score = None if model.score is None else score_to_dict(model.score)
     if score is not None:
         score["per_class"] = [[int(class_id), share] for class_id, share in score["per_class"].items()]
     spec = {
@@ -211,7 +211,7 @@ def network_from_arrays(
         classes = tuple((int(class_id), str(name)) for class_id, name in spec["classes"])
         score = spec["score"]
         if score is not None:
-            score = score_from_plain({**score, "per_class": dict(score["per_class"])})
+            score = score_from_dict({**score, "per_class": dict(score["per_class"])})
         calibration = spec.get("calibration")  # files from before counting have none
         model = NetworkModel(
             network.eval().requires_grad_(False),

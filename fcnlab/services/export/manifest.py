@@ -10,7 +10,7 @@ from fcnlab.core.images.palette import recoloured
 from fcnlab.domain.export import ExportSpec
 from fcnlab.domain.images import ImageInfo
 from fcnlab.domain.models import ModelRecord
-from fcnlab.domain.scores import score_in_a_sentence, score_to_plain
+from fcnlab.domain.scores import score_in_a_sentence, score_to_dict
 from fcnlab.services.export.formats import spec_values
 from fcnlab.services.export.plan import ProjectSnapshot
 
@@ -91,6 +91,6 @@ def _named(model: ModelRecord | None) -> dict[str, Any] | None:
         "file": model.file,
         "spec": model.spec,
         "point_set": model.point_set_hash,
-        "score": None if model.score is None else score_to_plain(model.score),
+        "score": None if model.score is None else score_to_dict(model.score),
         "score_in_words": None if model.score is None else score_in_a_sentence(model.score),
     }

@@ -111,12 +111,12 @@ def import_uploads(
 
     Files of other kinds are named and set aside.
     """
-    plain: Files = [
+    single_files: Files = [
         (file.name, file.getbuffer() if _may_be_image(file.name) else _of_another_kind(file.name))
         for file in files
         if not _is_archive(file)
     ]
-    yield from import_files(lab, _told_from_masks(plain, with_masks=with_masks), project_id=project_id)
+    yield from import_files(lab, _told_from_masks(single_files, with_masks=with_masks), project_id=project_id)
     for file in files:
         if _is_archive(file):
             name = clean_file_name(file.name)

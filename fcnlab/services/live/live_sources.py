@@ -76,7 +76,7 @@ class _Live:
     def unrefined(self, image: ImageInfo) -> NDArray[np.float32]:
         """Probabilities by the newest head alone."""
         assert self._learner.project is not None
-        return self._pictures.plain(image, self._learner.project.learner, self._learner.newest_head())
+        return self._pictures.unrefined(image, self._learner.project.learner, self._learner.newest_head())
 
 
 class InstantSource(_Live, WholeImages):

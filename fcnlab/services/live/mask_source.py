@@ -132,7 +132,7 @@ class ModelSource(WholeImages):
 
     def unrefined(self, image: ImageInfo) -> NDArray[np.float32]:
         """Probabilities by its head alone."""
-        return self._pictures.plain(image, self.content.spec, self.content.head)
+        return self._pictures.unrefined(image, self.content.spec, self.content.head)
 
 
 class NetworkSource(WholeImages):

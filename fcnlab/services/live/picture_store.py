@@ -21,7 +21,7 @@ from fcnlab.core.learner.head import Head
 from fcnlab.core.learner.model import image_samples_from_arrays, image_samples_to_arrays
 from fcnlab.core.learner.samples import Clicks
 from fcnlab.core.learner.stages import Stages, stages_from_tensors, stages_to_tensors
-from fcnlab.core.tiling.large import AnyPicture, is_large, open_picture, plain_of, plain_probabilities
+from fcnlab.core.tiling.large import AnyPicture, is_large, open_picture, unrefined_of, unrefined_probabilities
 from fcnlab.core.tiling.wide import TILE_SIDE, WidePicture, is_wide
 from fcnlab.domain.images import ImageInfo
 from fcnlab.domain.project import LearnerSpec
@@ -97,7 +97,7 @@ class PictureStore:
         key = self._key(image, spec)
         return self._ready.get(key) or self._made_ready(image, spec, key)
 
-    def plain(self, image: ImageInfo, spec: LearnerSpec, head: Head) -> NDArray[np.float32]:
+    def unrefined(self, image: ImageInfo, spec: LearnerSpec, head: Head) -> NDArray[np.float32]:
         """Probabilities of a picture by a head alone, (K, h, w) float32; the stages of others stay in memory.
 
         Raises:
@@ -105,9 +105,9 @@ class PictureStore:
         """
         with torch.inference_mode():
             if is_large(learner_hw(image.hw, spec)):
-                return plain_of(self.passing_picture(image, spec), head)
+                return unrefined_of(self.passing_picture(image, spec), head)
             entry = self._stages_of(image, spec, self._key(image, spec), is_passing=True)
-            return plain_probabilities(stages_from_tensors(entry.tensors, entry.description), head)
+            return unrefined_probabilities(stages_from_tensors(entry.tensors, entry.description), head)
 
     def is_ready(self, image: ImageInfo, spec: LearnerSpec) -> bool:
         """Whether `picture` answers at once."""

@@ -21,7 +21,7 @@ from fcnlab.core.learner.full_size import full_size
 from fcnlab.core.learner.learner import Segmentation
 from fcnlab.core.learner.model import Model
 from fcnlab.core.learner.samples import Clicks
-from fcnlab.core.tiling.large import is_large, open_picture, plain_segmentation, segment_any
+from fcnlab.core.tiling.large import is_large, open_picture, segment_any, unrefined_segmentation
 from fcnlab.core.training.network_model import NetworkModel
 from fcnlab.core.training.network_output import ChosenNetwork, rounded_probabilities
 from fcnlab.domain.images import Imaging, PixelSize, Recipe
@@ -73,14 +73,14 @@ def labels_of_model(content: Content) -> tuple[ClassLabel, ...]:
 
 
 def picture_predictor(
-    content: Model | ChosenNetwork | NetworkModel, *, device: str, is_plain: bool
+    content: Model | ChosenNetwork | NetworkModel, *, device: str, is_unrefined: bool
 ) -> PicturePredictor:
     """What makes masks by a model, or by what a project chose: the one place that chooses among the kinds."""
     if isinstance(content, NetworkModel):
         return NetworkPictures(content, device)
     if isinstance(content, ChosenNetwork):
         return ChosenNetworkPictures(content, device)
-    return HeadPictures(content, device) if is_plain else InstantPictures(content, device)
+    return HeadPictures(content, device) if is_unrefined else InstantPictures(content, device)
 
 
 class NetworkPictures:
@@ -159,7 +159,7 @@ class HeadPictures(InstantPictures):
         spec = self._model.spec
         with torch.inference_mode():
             stages = self._encoder.encode(working, scales=spec.scales, position=spec.position)
-            return plain_segmentation(stages, self._model.head)
+            return unrefined_segmentation(stages, self._model.head)
 
 
 class Predictor:
@@ -170,7 +170,7 @@ class Predictor:
 
     Args:
         content: what makes the masks.
-        is_plain: of an instant model, take the head alone: several times as fast, for many pictures.
+        is_unrefined: of an instant model, take the head alone: several times as fast, for many pictures.
         paintings: what was painted on pictures by hand, by the hash of their file; it lies over what is predicted.
         imaging: how pictures are made of files.
 
@@ -184,12 +184,12 @@ class Predictor:
         *,
         device: str,
         max_pixels: int,
-        is_plain: bool = False,
+        is_unrefined: bool = False,
         paintings: Mapping[str, Painting] | None = None,
         imaging: Imaging | None = None,
     ) -> None:
         self._paintings, self._imaging, self._max_pixels = paintings or {}, imaging or Imaging(), max_pixels
-        self._predictor = picture_predictor(content, device=pick_device(device), is_plain=is_plain)
+        self._predictor = picture_predictor(content, device=pick_device(device), is_unrefined=is_unrefined)
 
     def read(self, path: Path, *, name: str = "", page: int | None = None) -> Reading:
         """The picture of a file, called `name` in messages; safe on any thread.

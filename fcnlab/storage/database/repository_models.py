@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from fcnlab.domain.models import ModelDraft, ModelKind, ModelRecord
-from fcnlab.domain.scores import score_from_plain, score_to_plain
+from fcnlab.domain.scores import score_from_dict, score_to_dict
 from fcnlab.domain.training import TrainingSpec
 from fcnlab.errors import UnknownModel
 from fcnlab.storage.database.repository_projects import require_project
@@ -27,7 +27,7 @@ def add_model(session: Session, *, project_id: int, draft: ModelDraft, now: date
         classes=[list(id_and_name) for id_and_name in draft.classes],
         point_set_hash=draft.point_set_hash,
         n_points=draft.n_points,
-        score=None if draft.score is None else score_to_plain(draft.score),
+        score=None if draft.score is None else score_to_dict(draft.score),
         parent_id=draft.parent_id,
         training_id=draft.training_id,
         labeller=draft.labeller,
@@ -110,7 +110,7 @@ def _model(row: ModelRow) -> ModelRecord:
         classes=tuple((class_id, name, colour) for class_id, name, colour in row.classes),
         point_set_hash=row.point_set_hash,
         n_points=row.n_points,
-        score=None if row.score is None else score_from_plain(row.score),
+        score=None if row.score is None else score_from_dict(row.score),
         parent_id=row.parent_id,
         training_id=row.training_id,
         labeller=row.labeller,

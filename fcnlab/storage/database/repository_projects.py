@@ -136,7 +136,7 @@ def set_learner(session: Session, *, project_id: int, learner: LearnerSpec) -> P
 
 def set_imaging(session: Session, *, project_id: int, imaging: Imaging) -> Project:
     """Store how pictures are made from now on; those of its images are another matter. Raises UnknownProject."""
-    _project_row(session, project_id).imaging = None if imaging.is_plain else imaging.to_dict()
+    _project_row(session, project_id).imaging = None if imaging.is_default else imaging.to_dict()
     return project(session, project_id=project_id)
 
 

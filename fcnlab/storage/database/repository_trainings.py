@@ -12,7 +12,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from fcnlab.domain.network import NetworkName, NetworkSpec
-from fcnlab.domain.scores import score_from_plain, score_to_plain
+from fcnlab.domain.scores import score_from_dict, score_to_dict
 from fcnlab.domain.training import (
     OPEN_STATES,
     Epoch,
@@ -170,7 +170,7 @@ def record_epoch(session: Session, *, training_id: int, progress: TrainingProgre
             seconds=progress.seconds,
             images_per_second=progress.images_per_second,
             seconds_left=progress.seconds_left,
-            score=None if progress.score is None else score_to_plain(progress.score),
+            score=None if progress.score is None else score_to_dict(progress.score),
             is_best=progress.is_best,
             created_at=now,
         )
@@ -257,7 +257,7 @@ def _progress(row: EpochRow) -> TrainingProgress:
         seconds=row.seconds,
         images_per_second=row.images_per_second,
         seconds_left=row.seconds_left,
-        score=None if row.score is None else score_from_plain(row.score),
+        score=None if row.score is None else score_from_dict(row.score),
         is_best=row.is_best,
     )
 

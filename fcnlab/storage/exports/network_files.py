@@ -123,7 +123,7 @@ def with_fixed_padding(network: nn.Module) -> nn.Module:
 def _with_fixed_padding(layer: nn.Conv2d) -> nn.Module:
     spans = [step * (kernel - 1) + 1 for kernel, step in zip(layer.kernel_size, layer.dilation, strict=True)]
     down, across = (max(span - stride, 0) for span, stride in zip(spans, layer.stride, strict=True))
-    plain = nn.Conv2d(
+    unpadded = nn.Conv2d(
         layer.in_channels,
         layer.out_channels,
         layer.kernel_size,  # type: ignore[arg-type]
@@ -132,8 +132,8 @@ def _with_fixed_padding(layer: nn.Conv2d) -> nn.Module:
         groups=layer.groups,
         bias=layer.bias is not None,
     )
-    plain.load_state_dict(layer.state_dict())
-    return nn.Sequential(nn.ZeroPad2d((across // 2, across - across // 2, down // 2, down - down // 2)), plain)
+    unpadded.load_state_dict(layer.state_dict())
+    return nn.Sequential(nn.ZeroPad2d((across // 2, across - across // 2, down // 2, down - down // 2)), unpadded)
 
 
 @contextmanager

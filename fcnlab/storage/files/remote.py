@@ -297,7 +297,7 @@ def _opener(rules: RemoteRules, deadline: _Deadline) -> urllib.request.OpenerDir
     def connect(address: tuple[str, int], *_: Any, **_options: Any) -> socket.socket:
         return _connected(*address, rules=rules, deadline=deadline)
 
-    class Plain(http.client.HTTPConnection):
+    class Http(http.client.HTTPConnection):
         def __init__(self, *args: Any, **options: Any) -> None:
             super().__init__(*args, **options)
             self._create_connection = connect
@@ -307,9 +307,9 @@ def _opener(rules: RemoteRules, deadline: _Deadline) -> urllib.request.OpenerDir
             super().__init__(*args, **options)
             self._create_connection = connect
 
-    class PlainHandler(urllib.request.HTTPHandler):
+    class HttpHandler(urllib.request.HTTPHandler):
         def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-            return self.do_open(Plain, req)
+            return self.do_open(Http, req)
 
     class SecureHandler(urllib.request.HTTPSHandler):
         def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
@@ -330,7 +330,7 @@ def _opener(rules: RemoteRules, deadline: _Deadline) -> urllib.request.OpenerDir
 
     opener = urllib.request.OpenerDirector()
     for handler in (
-        PlainHandler(),
+        HttpHandler(),
         SecureHandler(),
         Redirections(),
         urllib.request.HTTPDefaultErrorHandler(),

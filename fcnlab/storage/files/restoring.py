@@ -189,9 +189,9 @@ def _unpack(archive: zipfile.ZipFile, names: Sequence[str], staging: Path) -> No
 def _refuse_strange(file: Path, entry: zipfile.ZipInfo) -> None:
     path = PurePosixPath(entry.filename)
     is_ours = entry.filename == DATABASE or (len(path.parts) > 1 and path.parts[0] in FOLDERS_OF_BACKUP)
-    is_plain = str(path) == entry.filename and ".." not in path.parts and not set(entry.filename) & set("\\:\0")
+    is_safe_path = str(path) == entry.filename and ".." not in path.parts and not set(entry.filename) & set("\\:\0")
     is_link = stat.S_ISLNK(entry.external_attr >> 16)
-    if not (is_ours and is_plain) or is_link or entry.flag_bits & 1:
+    if not (is_ours and is_safe_path) or is_link or entry.flag_bits & 1:
         raise RestoreRefused(
             f"{file} holds {entry.filename!r}, which no backup of fcnlab does; nothing was changed. Take another backup"
         )

@@ -132,12 +132,12 @@ def load_encoder(name: str, weights: str = "") -> TrainedEncoder:
     import timm  # takes a second to import: only who loads a network waits for it
 
     _refuse_unknown(name)
-    plain = _features_network(name, pretrained=False)
-    _described(plain, name, BUNDLED_MEAN_STD)  # refuses strides that are of no use before anything is fetched
+    untrained = _features_network(name, pretrained=False)
+    _described(untrained, name, BUNDLED_MEAN_STD)  # refuses strides that are of no use before anything is fetched
     if name == BUNDLED_ENCODER and not weights:
         state = bundled_classifier().state_dict()
-        plain.load_state_dict({key: state[key] for key in plain.state_dict()})
-        return _described(plain, name, BUNDLED_MEAN_STD)
+        untrained.load_state_dict({key: state[key] for key in untrained.state_dict()})
+        return _described(untrained, name, BUNDLED_MEAN_STD)
     if weights:
         read_state(Path(weights))  # refuses a missing or damaged file with an explanation
     else:

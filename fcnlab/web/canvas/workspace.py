@@ -61,7 +61,7 @@ def take_events(engine: Engine, raw: object, *, project_id: int, labeller: str) 
 
 def look_of(project: Project) -> str:
     """Part of the addresses of pictures, which change with how they are made; empty when they are as they come."""
-    return "" if project.imaging.is_plain else project.imaging.digest
+    return "" if project.imaging.is_default else project.imaging.digest
 
 
 def _by_project(engine: Engine, batch: EventBatch, current: int) -> list[tuple[int, tuple[Event, ...]]]:

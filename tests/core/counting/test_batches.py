@@ -14,7 +14,7 @@ from fcnlab.domain.counting import Objective
 from fcnlab.domain.training import TrainingSpec, counting_training
 from tests.support.dots import HEIGHT, WIDTH, marked
 
-PLAIN = replace(counting_training(Objective.DENSITY), colour=0.0, crop=0)
+UNCHANGED = replace(counting_training(Objective.DENSITY), colour=0.0, crop=0)
 
 
 def batch(spec: TrainingSpec, *numbers: int, seed: int = 0, turns: bool = True):  # type: ignore[no-untyped-def]
@@ -26,7 +26,7 @@ def batch(spec: TrainingSpec, *numbers: int, seed: int = 0, turns: bool = True):
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("crop", [0, 31])
 def test_points_move_with_the_picture(seed: int, crop: int) -> None:
-    found = batch(replace(PLAIN, crop=crop), 3, seed=seed)
+    found = batch(replace(UNCHANGED, crop=crop), 3, seed=seed)
     (part,) = found.parts
 
     at = part.rgb[:, part.marks.rows.astype(int), part.marks.cols.astype(int)]
@@ -35,25 +35,25 @@ def test_points_move_with_the_picture(seed: int, crop: int) -> None:
 
 
 def test_pictures_are_mirrored_and_turned_every_way() -> None:
-    seen = {batch(PLAIN, 3, seed=seed).parts[0].rgb.numpy().tobytes() for seed in range(80)}
+    seen = {batch(UNCHANGED, 3, seed=seed).parts[0].rgb.numpy().tobytes() for seed in range(80)}
 
     assert len(seen) == 8
 
 
 def test_without_turns_every_part_keeps_its_size() -> None:
-    sizes = {batch(PLAIN, 3, seed=seed, turns=False).parts[0].hw for seed in range(20)}
+    sizes = {batch(UNCHANGED, 3, seed=seed, turns=False).parts[0].hw for seed in range(20)}
 
     assert sizes == {(HEIGHT, WIDTH)}
 
 
 def test_nothing_changes_where_no_change_is_wanted() -> None:
-    (part,) = batch(replace(PLAIN, flip=False), 3).parts
+    (part,) = batch(replace(UNCHANGED, flip=False), 3).parts
 
     np.testing.assert_array_equal((part.rgb * 255).round().permute(1, 2, 0).numpy(), marked(3).read())
 
 
 def test_the_density_of_a_part_is_cut_from_that_of_the_whole() -> None:
-    spec = replace(PLAIN, flip=False, crop=30)
+    spec = replace(UNCHANGED, flip=False, crop=30)
     whole, _ = density_target(marks_of(marked(3)), 2, (HEIGHT, WIDTH), 3.0)
     for seed in range(6):
         box = part_box(marked(3), (HEIGHT, WIDTH), 30, np.random.default_rng(seed))
@@ -74,7 +74,7 @@ def test_a_part_of_a_picture_that_is_not_all_marked_holds_a_point() -> None:
 
 
 def test_borders_between_pictures_of_a_batch_are_unknown_and_no_grey() -> None:
-    found = batch(PLAIN, *range(8))
+    found = batch(UNCHANGED, *range(8))
     targets, known = density_batch(found)
 
     assert found.rgb.shape == (8, 3, WIDTH, WIDTH)
@@ -87,7 +87,7 @@ def test_borders_between_pictures_of_a_batch_are_unknown_and_no_grey() -> None:
 
 
 def test_an_empty_picture_is_known_to_be_empty() -> None:
-    empty = count_batch([marked(2, 0)], PLAIN, np.random.default_rng(0), device="cpu", density=(2, 3.0))
+    empty = count_batch([marked(2, 0)], UNCHANGED, np.random.default_rng(0), device="cpu", density=(2, 3.0))
     targets, known = density_batch(empty)
 
     assert known.all()

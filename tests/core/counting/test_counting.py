@@ -112,10 +112,10 @@ def test_factors_change_the_sum_of_a_density_and_nothing_is_less_than_none():
 def test_the_interval_holds_the_count_and_never_goes_below_none():
     scores = blob_scores([(12, 30), (150, 300), (150, 200)])
 
-    plain = count_scores(scores, Objective.BLOBS, Calibration(SPACING), IDS, HW)
+    uncalibrated = count_scores(scores, Objective.BLOBS, Calibration(SPACING), IDS, HW)
     sure = count_scores(scores, Objective.BLOBS, Calibration(SPACING, spread={7: 1.0, 2: 4.0}), IDS, HW)
 
-    assert [(one.low, one.high) for one in plain.counts] == [(None, None), (None, None)]
+    assert [(one.low, one.high) for one in uncalibrated.counts] == [(None, None), (None, None)]
     first, second = sure.counts
     assert (first.low, first.high) == (pytest.approx(2 - 3**0.5), pytest.approx(2 + 3**0.5))
     assert second.low == 0

@@ -38,11 +38,11 @@ def test_maps_of_contrast_follow_those_of_the_encoder_and_say_the_same_of_both_k
     found = []
     for lightness in (discs(80, 20), discs(20, 80)):
         rgb = np.repeat((lightness * 2.55).astype(np.uint8)[..., None], 3, axis=2)
-        plain = near_stages(encoder.encode(rgb, scales=(1.0, 0.5), position=True))
-        stages = with_contrast(plain, lightness)
-        assert stages.infos[: len(plain.infos)] == plain.infos
+        usual = near_stages(encoder.encode(rgb, scales=(1.0, 0.5), position=True))
+        stages = with_contrast(usual, lightness)
+        assert stages.infos[: len(usual.infos)] == usual.infos
         at = torch.tensor([20.0, 45.0]), torch.tensor([20.0, 30.0])
-        found.append(sample_stages(stages, *at)[:, plain.width :].numpy())
+        found.append(sample_stages(stages, *at)[:, usual.width :].numpy())
 
     np.testing.assert_allclose(found[0], found[1], atol=0.1)
     assert np.abs(found[0][0] - found[0][1]).max() > 0.5

@@ -11,7 +11,7 @@ import pytest
 from fcnlab.domain.counting import CountScore, Objective
 from fcnlab.domain.events import Point, PointSource
 from fcnlab.domain.models import ModelRecord, best_counter
-from fcnlab.domain.scores import PointScore, score_from_plain, score_to_plain
+from fcnlab.domain.scores import PointScore, score_from_dict, score_to_dict
 from fcnlab.domain.training import TrainingSpec
 from fcnlab.errors import InvalidSetting, NoPoints
 from fcnlab.lab import Lab
@@ -185,8 +185,8 @@ def test_scores_of_both_kinds_survive_the_database() -> None:
     counts = CountScore(2.5, 3.0, 0.1, (2.5, 3.0, 4.0, 5.0), 0.9, 0.8, 0.85, 6, 120, {3: 2.5})
     points = PointScore(0.8, 0.7, 0.9, 48, {0: 0.9, 1: 0.7}, {"random_query": 48})
 
-    assert score_from_plain(score_to_plain(counts)) == counts
-    assert score_from_plain(score_to_plain(points)) == points
+    assert score_from_dict(score_to_dict(counts)) == counts
+    assert score_from_dict(score_to_dict(points)) == points
     old = {
         "accuracy": 0.8,
         "low": 0.7,
@@ -195,7 +195,7 @@ def test_scores_of_both_kinds_survive_the_database() -> None:
         "per_class": {"0": 0.9, "1": 0.7},
         "drawn": "query",
     }
-    assert score_from_plain(old) == points
+    assert score_from_dict(old) == points
 
 
 def test_pictures_of_the_tests_are_not_square() -> None:

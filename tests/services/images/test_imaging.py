@@ -113,7 +113,7 @@ def test_channels_that_no_image_has_are_refused_and_leave_nothing(
         remade(lab, field.id, Imaging((9,), (Stretch(0, 70),)))
 
     assert images(lab, project_id=field.id) == satellite
-    assert project(lab, project_id=field.id).imaging.is_plain
+    assert project(lab, project_id=field.id).imaging.is_default
     assert files(lab.folders.shown) == shown
 
 
@@ -140,7 +140,7 @@ def test_nothing_changes_until_everything_is_made(lab: Lab, field: Project, sate
     steps.close()  # type: ignore[attr-defined]
 
     assert images(lab, project_id=field.id) == satellite
-    assert project(lab, project_id=field.id).imaging.is_plain
+    assert project(lab, project_id=field.id).imaging.is_default
 
 
 def test_images_imported_meanwhile_are_made_too(

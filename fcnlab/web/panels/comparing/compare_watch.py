@@ -116,7 +116,7 @@ def _head(engine: Engine, status: ComparisonStatus) -> None:
         size = f"enlarged {spec.magnification:.2g} times"
     st.caption(
         f"{len(spec.image_ids)} images, {held}{learned}; {_minutes(spec.minutes)} of training for each network, "
-        f"pictures {size}. By {session.plain(status.comparison.labeller)}."
+        f"pictures {size}. By {session.escape_markdown(status.comparison.labeller)}."
     )
 
 
@@ -173,10 +173,14 @@ def _table(status: ComparisonStatus) -> None:
         st.caption(line)
     for participant in status.participants:
         if participant.message and participant.state is TrainingState.FAILED:
-            st.error(f"**{participant.title}** failed: {session.plain(participant.message)}", icon=":material/error:")
+            st.error(
+                f"**{participant.title}** failed: {session.escape_markdown(participant.message)}",
+                icon=":material/error:",
+            )
         elif participant.message:
             st.info(
-                f"**{participant.title}** has no result: {session.plain(participant.message)}.", icon=":material/info:"
+                f"**{participant.title}** has no result: {session.escape_markdown(participant.message)}.",
+                icon=":material/info:",
             )
 
 

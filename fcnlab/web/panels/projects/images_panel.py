@@ -119,7 +119,7 @@ def _import(engine: Engine, project: Project, steps: Iterable[ImportProgress], *
     try:
         for step in steps:
             count = total or step.total or step.done
-            bar.progress(min(1.0, step.done / count), f"{step.done} of {count}: {session.plain(step.name)}")
+            bar.progress(min(1.0, step.done / count), f"{step.done} of {count}: {session.escape_markdown(step.name)}")
             if step.refused is not None:
                 (set_aside if step.is_set_aside else refused).append((step.name, step.refused))
             elif step.duplicate:

@@ -15,7 +15,7 @@ from fcnlab.web.session import Engine
 OFFERED = 200
 """Images one can try settings on."""
 
-PLAIN, GREY, COLOUR = "As they come", "One, grey", "Three, colour"
+AS_THEY_COME, GREY, COLOUR = "As they come", "One, grey", "Three, colour"
 AUTOMATIC, TOGETHER, EACH = "Automatic", "One range", "A range each"
 WORDS = ("Red", "Green", "Blue")
 
@@ -54,7 +54,7 @@ def _wanted(project: Project, sample: Sample) -> Imaging:
 
 def _channels(project: Project, count: int) -> tuple[int, ...]:
     now, key = project.imaging.channels, f"imaging-{project.id}-{project.imaging.digest}"
-    ways = {PLAIN: (), GREY: ("Grey",), COLOUR: WORDS}
+    ways = {AS_THEY_COME: (), GREY: ("Grey",), COLOUR: WORDS}
     index = [len(words) for words in ways.values()].index(len(now))
     words = ways[st.radio("Channels", list(ways), index, key=f"{key}-way")]
     if not words:
@@ -101,14 +101,14 @@ def _slider(word: str, whole: Stretch, now: Stretch | None, *, key: str) -> Stre
 def _buttons(engine: Engine, project: Project, wanted: Imaging) -> None:
     with st.container(horizontal=True):
         applied = st.button("Apply to all images", type="primary", disabled=wanted == project.imaging)
-        plain = st.button("Take images as they come", disabled=project.imaging.is_plain)
-    if not (applied or plain):
+        is_reset = st.button("Take images as they come", disabled=project.imaging.is_default)
+    if not (applied or is_reset):
         st.caption("Pictures of all images are made anew. Points stay, and so do the masks of done images.")
         return
     bar = st.progress(0.0, "Making pictures")
     refused = []
     try:
-        for step in set_imaging(engine.lab, project_id=project.id, imaging=Imaging() if plain else wanted):
+        for step in set_imaging(engine.lab, project_id=project.id, imaging=Imaging() if is_reset else wanted):
             bar.progress(step.done / step.total, f"{step.done} of {step.total}")
             if step.refused:
                 refused.append(f"{step.name}: {step.refused}")

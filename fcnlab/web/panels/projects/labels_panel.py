@@ -184,7 +184,9 @@ def _import(engine: Engine, project: Project, given: Given, request: LabelReques
             left_out += [(skipped.name, skipped.reason) for skipped in labels.left_out]
             for step in labels.steps:
                 count = step.total or step.done
-                bar.progress(min(1.0, step.done / count), f"{step.done} of {count}: {session.plain(step.name)}")
+                bar.progress(
+                    min(1.0, step.done / count), f"{step.done} of {count}: {session.escape_markdown(step.name)}"
+                )
                 counts[step.outcome.value] += 1
                 counts["points"] += step.n_points
                 left_out += [(step.name, step.reason)] if step.reason else []

@@ -15,7 +15,7 @@ from fcnlab.services.models.models import model, models, use_model
 from fcnlab.services.projects.projects import set_learner
 from fcnlab.web import session
 from fcnlab.web.panels.projects import encoder_form
-from fcnlab.web.session import Engine, plain
+from fcnlab.web.session import Engine, escape_markdown
 
 RESOLUTIONS = (1.0, 2.0, 4.0, 8.0)
 WORKING_SIDES = (512, 768, 1024, 1536, 2048, 3072)
@@ -144,7 +144,8 @@ def mask_maker_badge(engine: Engine, project: Project) -> None:
     """Which model makes the mask or the counts, when it is not the instant learner."""
     if project.model_id is not None:
         name = model(engine.lab, model_id=project.model_id).name
-        st.caption(f":material/deployed_code: {MADE_BY[project.task]} **{plain(name)}**", width="content")
+        words = "Counted by" if project.task is Task.COUNTS else "Mask by"
+        st.caption(f":material/deployed_code: {words} **{escape_markdown(name)}**", width="content")
 
 
 def _made_by(engine: Engine, project: Project) -> None:

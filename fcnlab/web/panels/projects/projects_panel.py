@@ -124,7 +124,9 @@ def new_project_form(engine: Engine) -> None:
     colours = []
     with st.container(horizontal=True):
         for index, label in enumerate(names[:24]):
-            colours.append(st.color_picker(session.plain(label), class_colours()[index], key=f"new-colour-{index}"))
+            colours.append(
+                st.color_picker(session.escape_markdown(label), class_colours()[index], key=f"new-colour-{index}")
+            )
     named = next((index for index, label in enumerate(names) if is_background_name(label)), None)
     key = f"new-background-{typed}-{task}"
     background = _background_choice(names, named, task, key=key, words=BACKGROUND_HELP)

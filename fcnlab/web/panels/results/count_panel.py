@@ -17,7 +17,7 @@ from fcnlab.services.export.target import download_url
 from fcnlab.services.models.models import model
 from fcnlab.web import frame, session
 from fcnlab.web.panels.results import count_charts, count_view
-from fcnlab.web.session import Engine, plain
+from fcnlab.web.session import Engine, escape_markdown
 
 POLLED_EVERY_S = 1.0
 FILES = (
@@ -94,7 +94,7 @@ def _news(engine: Engine, project: Project, standing: Counting | None) -> None:
         part = standing.done / standing.total if standing.total else 0.0
         st.progress(min(1.0, part), f"Counting: {standing.done} of {standing.total or '…'}")
     elif standing.state == "failed":
-        st.error(plain(standing.message), icon=":material/error:")
+        st.error(escape_markdown(standing.message), icon=":material/error:")
     elif standing.table is not None and standing.table.made_from != made_from(engine.lab, project_id=project.id):
         st.warning("Points, images or the counter changed since these were counted.", icon=":material/update:")
 
@@ -102,7 +102,7 @@ def _news(engine: Engine, project: Project, standing: Counting | None) -> None:
 def _counter(engine: Engine, project: Project) -> str:
     if project.model_id is None:
         return "the **instant counter**"
-    return f"**{plain(model(engine.lab, model_id=project.model_id).name)}**"
+    return f"**{escape_markdown(model(engine.lab, model_id=project.model_id).name)}**"
 
 
 def _invitation(engine: Engine, project: Project) -> None:
@@ -150,7 +150,7 @@ def _totals(project: Project, table: CountTable) -> None:
         if class_counts and len(intervals) == len(class_counts):
             between = f"{sum(low for low, _ in intervals):.0f} to {sum(high for _, high in intervals):.0f}"
         tile.metric(
-            plain(label.name),
+            escape_markdown(label.name),
             f"{total:,.0f}",
             between,
             delta_color="off",

@@ -17,7 +17,7 @@ from fcnlab.services.projects.projects import images as project_images
 from fcnlab.web import frame, session
 from fcnlab.web.canvas.drawing import ink_of, inks, read_drawing
 from fcnlab.web.panels.projects.dashboard import legend
-from fcnlab.web.session import Engine, plain
+from fcnlab.web.session import Engine, escape_markdown
 
 OFFERED = 500
 """Images to choose from: a longer list helps nobody find one."""
@@ -165,7 +165,7 @@ def _report(project: Project, image: ImageInfo) -> None:
     report = session.peek("scribbled")
     if report is None or report[0] != image.id:
         return
-    st.success(plain(report[1]), icon=":material/check_circle:")
+    st.success(escape_markdown(found[1]), icon=":material/check_circle:")
     if st.button("See the mask", icon=":material/arrow_forward:", type="tertiary"):
         st.switch_page("pages/label.py", query_params={"project": str(project.id), "image": str(image.id)})
 

@@ -18,7 +18,7 @@ from fcnlab.services.projects.projects import images as project_images
 from fcnlab.web import frame, session
 from fcnlab.web.panels.projects.dashboard import legend
 from fcnlab.web.panels.results.export_panel import runner_of
-from fcnlab.web.session import Engine, plain
+from fcnlab.web.session import Engine, escape_markdown
 
 OFFERED = 500
 """Images to choose from: a longer list helps nobody find one."""
@@ -142,13 +142,15 @@ def _made(engine: Engine, project: Project, images: Sequence[ImageInfo], version
 
 def _show(contrast: Contrast, names: tuple[str, str]) -> None:
     with st.container(border=True):
-        st.markdown(f"**{plain(contrast.image.name)}** · {contrast.equal:.1%} of its pixels have the same class")
+        st.markdown(
+            f"**{escape_markdown(contrast.image.name)}** · {contrast.equal:.1%} of its pixels have the same class"
+        )
         columns = st.columns(3)
         for index, column in enumerate(columns[:2]):
             column.image(contrast.pictures[index], width="stretch")
             truth = "the expert mask" if contrast.by_expert else "the mask it keeps"
             iou = f" · IoU {contrast.ious[index]:.3f} with {truth}" if contrast.ious else ""
-            column.caption(f"{plain(names[index])}{iou}")
+            column.caption(f"{escape_markdown(names[index])}{iou}")
         columns[2].image(contrast.differing, width="stretch")
         columns[2].caption("Where they differ")
 

@@ -23,8 +23,7 @@ from fcnlab.services.models.files import SUFFIX
 from fcnlab.services.models.model_import import MOST_BYTES, bring_model
 from fcnlab.services.projects.projects import dashboard
 from fcnlab.web import session
-from fcnlab.web.panels.projects.learner_settings import INSTANT
-from fcnlab.web.session import Engine, plain
+from fcnlab.web.session import Engine, escape_markdown
 
 NONE = "–"
 IN_USE = ":green-badge[:material/check: In use]"
@@ -51,7 +50,7 @@ def keep_button(engine: Engine, project: Project) -> None:
     except FcnlabError as failure:
         session.explained(failure)
         return
-    session.remember("models_notice", f"Saved as version **{plain(record.name)}**, from {_points(record)}.")
+    session.remember("models_notice", f"Saved as version **{escape_markdown(record.name)}**, from {_points(record)}.")
     st.rerun()
 
 
@@ -78,7 +77,7 @@ def bring_button(engine: Engine, project: Project) -> None:
         except FcnlabError as failure:
             session.explained(failure)
             return
-        session.remember("models_notice", f"Saved as version **{plain(record.name)}**.")
+        session.remember("models_notice", f"Saved as version **{escape_markdown(record.name)}**.")
         session.remember("model_uploads", turn + 1)
         st.rerun()
 
@@ -132,7 +131,7 @@ def _card(engine: Engine, project: Project, record: ModelRecord, names: dict[int
     """One version: how good, from what, and what can be done with it."""
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**{plain(record.name)}** {IN_USE if record.id == project.model_id else ''}")
+            st.markdown(f"**{escape_markdown(record.name)}** {IN_USE if record.id == project.model_id else ''}")
             st.space("stretch")
             if record.id != project.model_id:
                 _use_button(engine, project, record)
@@ -160,20 +159,20 @@ def _card(engine: Engine, project: Project, record: ModelRecord, names: dict[int
 def what_it_is(record: ModelRecord) -> str:
     """The kind of a model, its network and encoder."""
     if record.kind is ModelKind.INSTANT:
-        return f"Version of the instant learner on {plain(str(record.spec.get('encoder', '')))}"
+        return f"Version of the instant learner on {escape_markdown(str(record.spec.get('encoder', '')))}"
     title = NETWORKS[NetworkName(record.spec["network"])].title if record.spec.get("network") else "Network"
     encoder = record.spec.get("encoder")
     if record.objective.is_counting:
         title = f"{title}, {record.objective}"
-    return f"{title}, {'from scratch' if encoder == SCRATCH else f'on {plain(str(encoder))}'}"
+    return f"{title}, {'from scratch' if encoder == SCRATCH else f'on {escape_markdown(str(encoder))}'}"
 
 
 def _origin(record: ModelRecord, names: dict[int, str]) -> str:
-    parts = [f"{record.created_at:%d %b %Y, %H:%M} by {plain(record.labeller)}"]
+    parts = [f"{record.created_at:%d %b %Y, %H:%M} by {escape_markdown(record.labeller)}"]
     if record.training_id is not None:
         parts.append(f"training {record.training_id}")
     if record.parent_id is not None:
-        parts.append(f"from {plain(names.get(record.parent_id, f'version {record.parent_id}, deleted'))}")
+        parts.append(f"from {escape_markdown(names.get(record.parent_id, f'version {record.parent_id}, deleted'))}")
     if record.point_set_hash:
         parts.append(f"points `{record.point_set_hash[:HASH_CHARS]}`")
     parts.append(f"{record.size / 1e6:.1f} MB")

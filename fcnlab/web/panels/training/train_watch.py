@@ -177,7 +177,7 @@ def _result(engine: Engine, training: Training) -> None:
                 if st.button("Try again", icon=":material/replay:"):
                     _resume(engine, training)
         if training.message:
-            st.error(session.plain(training.message), icon=":material/error:")
+            st.error(session.escape_markdown(training.message), icon=":material/error:")
         numbers = st.columns(4)
         numbers[0].metric("Epochs", training.epoch)
         score = model.score if model else None
