@@ -60,7 +60,7 @@ from fcnlab.domain.project import LearnerSpec
 
 
 def unrefined_probabilities(stages: Stages, head: Head) -> NDArray[np.float32]:
-    """Probabilities by the head alone, (K, h, w) float32 at stride WALKER_STRIDE: rough, but quick for many pictures."""
+    """Probabilities by the head alone, (K, h, w) float32 at stride WALKER_STRIDE: rough, quick for many pictures."""
     return probabilities_of(signed_scores_of(score_stages(stages, *margins(head), grid=WALKER_STRIDE)))
 
 

@@ -180,7 +180,7 @@ def _made(lab: Lab, image: ImageInfo, imaging: Imaging) -> Recipe:
         nodata=decoded.nodata,
     )
     picture_id = picture_name(image.content_hash, recipe.imaging)
-    filestore.write_exhibits(rgb, folders=lab.folders, picture_id=picture_id, lossless=decoded.extension != "jpg")
+    filestore.write_previews(rgb, folders=lab.folders, picture_id=picture_id, lossless=decoded.extension != "jpg")
     return recipe
 
 

@@ -161,7 +161,7 @@ def _made(lab: Lab, candidate: Candidate, project: Project) -> Ready:
         )
     except InvalidImage as refusal:
         raise InvalidImage(f"{name}: {refusal}") from refusal
-    parts = filestore.exhibit_parts(
+    parts = filestore.preview_parts(
         rgb,
         folders=lab.folders,
         picture_id=picture_name(copy.content_hash, recipe.imaging),

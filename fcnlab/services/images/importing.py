@@ -122,14 +122,14 @@ def may_pass(failure: BaseException) -> bool:
     return isinstance(failure, DatabaseUnavailable | ShuttingDown)
 
 
-def make_exhibits(lab: Lab, image: ImageInfo) -> None:
+def make_previews(lab: Lab, image: ImageInfo) -> None:
     """Write the picture and the thumbnail that browsers show, again if need be.
 
     Raises:
         ImportRefused: the original is gone or damaged.
     """
     original = filestore.find_original(lab.folders, content_hash=image.content_hash)
-    filestore.write_exhibits(
+    filestore.write_previews(
         read_picture(lab, image),
         folders=lab.folders,
         picture_id=image.picture_id,

@@ -17,7 +17,7 @@ from fcnlab.core.training.splits import look
 from fcnlab.domain.images import ImageInfo
 from fcnlab.errors import ImportRefused
 from fcnlab.lab import Lab
-from fcnlab.services.images.importing import clean_file_name, make_exhibits
+from fcnlab.services.images.importing import clean_file_name, make_previews
 from fcnlab.services.labels.label_names import ImageNames
 from fcnlab.services.predict.predicted_files import InputFile
 from fcnlab.storage.database import repository_images
@@ -114,7 +114,7 @@ def shown_file(lab: Lab, image: ImageInfo) -> Path:
     """
     path = find_shown(lab.folders, picture_id=image.picture_id)
     if path is None or not _has_tiles(lab, image):
-        make_exhibits(lab, image)
+        make_previews(lab, image)
         path = find_shown(lab.folders, picture_id=image.picture_id)
     if path is None:
         raise ImportRefused(f"the picture of {image.name} cannot be written: check the free disk")
@@ -129,7 +129,7 @@ def tile_file(lab: Lab, image: ImageInfo, *, level: int, x: int, y: int) -> Path
     """
     with _MAKING:  # a browser asks for many at once, and all are made together
         if not _has_tiles(lab, image):
-            make_exhibits(lab, image)
+            make_previews(lab, image)
     path = tile_path(lab.folders.shown, picture_id=image.picture_id, level=level, x=x, y=y)
     if not path.is_file():
         raise ImportRefused(f"{image.name} has no tile {x}, {y} at level {level}: reload the page")
@@ -166,5 +166,5 @@ def thumbnail_file(lab: Lab, image: ImageInfo) -> Path:
     """The thumbnail, a JPEG. Raises ImportRefused: the original is gone too."""
     path = thumbnail_path(lab.folders, picture_id=image.picture_id)
     if not path.is_file():
-        make_exhibits(lab, image)
+        make_previews(lab, image)
     return path

@@ -151,7 +151,7 @@ def find_original(folders: Folders, *, content_hash: str) -> Path:
     )
 
 
-def write_exhibits(rgb: NDArray[np.uint8], *, folders: Folders, picture_id: str, lossless: bool) -> None:
+def write_previews(rgb: NDArray[np.uint8], *, folders: Folders, picture_id: str, lossless: bool) -> None:
     """Write what browsers show of a picture: the picture itself, and a thumbnail.
 
     Of a picture that is shown in tiles, the tiles and an overview.
@@ -162,20 +162,20 @@ def write_exhibits(rgb: NDArray[np.uint8], *, folders: Folders, picture_id: str,
         picture_id: of the image.
         lossless: the original was no JPEG.
     """
-    for path, write in _exhibits(rgb, folders=folders, picture_id=picture_id, lossless=lossless):
+    for path, write in _previews(rgb, folders=folders, picture_id=picture_id, lossless=lossless):
         with written_whole(path) as file:
             write(file)
 
 
-def exhibit_parts(
+def preview_parts(
     rgb: NDArray[np.uint8], *, folders: Folders, picture_id: str, lossless: bool, keep: ExitStack
 ) -> tuple[tuple[Path, Path], ...]:
-    """As `write_exhibits`, under other names: pairs of a file, which may not be on the disk yet, and its true name.
+    """As `write_previews`, under other names: pairs of a file, which may not be on the disk yet, and its true name.
 
     Files that did not get their names are deleted when `keep` is closed.
     """
     parts = []
-    for path, write in _exhibits(rgb, folders=folders, picture_id=picture_id, lossless=lossless):
+    for path, write in _previews(rgb, folders=folders, picture_id=picture_id, lossless=lossless):
         part = new_part(path.parent)
         keep.callback(part.unlink, missing_ok=True)
         with storage_explained(path), part.open("wb") as file:
@@ -185,7 +185,7 @@ def exhibit_parts(
 
 
 def find_shown(folders: Folders, *, picture_id: str) -> Path | None:
-    """The picture `write_exhibits` made, or None."""
+    """The picture `write_previews` made, or None."""
     candidates = (folders.shown / f"{picture_id}.{extension}" for extension in ("jpg", "png"))
     return next((path for path in candidates if path.is_file()), None)
 
@@ -228,7 +228,7 @@ def _forget(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _exhibits(
+def _previews(
     rgb: NDArray[np.uint8], *, folders: Folders, picture_id: str, lossless: bool
 ) -> Iterator[tuple[Path, Callable[[BinaryIO], None]]]:
     """The picture, PNG when `lossless` and small, else JPEG with full colour; and a JPEG of THUMBNAIL_SIDE pixels.

@@ -1,7 +1,7 @@
 """The tile pyramid of a large picture: a browser is sent what is on the screen, at the resolution of the screen.
 
 Level z holds the picture 2^z times smaller, cut into tiles of TILE_PX pixels, as `<picture>.tiles/<z>/<x>_<y>.jpg`. The
-coarsest level is still finer than the overview, which is what `filestore.write_exhibits` writes for such a picture.
+coarsest level is still finer than the overview, which is what `filestore.write_previews` writes for such a picture.
 """
 
 from __future__ import annotations

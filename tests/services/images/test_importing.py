@@ -22,7 +22,7 @@ from fcnlab.services.images.importing import (
     ImportProgress,
     clean_file_name,
     import_files,
-    make_exhibits,
+    make_previews,
     read_picture,
 )
 from fcnlab.services.projects.projects import create_project, image, images
@@ -219,16 +219,16 @@ def test_a_missing_project_is_named_before_anything_is_read(lab: Lab) -> None:
 
 def test_what_browsers_show_can_be_made_again(lab: Lab, project: Project) -> None:
     found = imported(lab, project, "a.png", png(1))
-    before = {name: (lab.folders.images.parent / name).read_bytes() for name in exhibits(lab)}
+    before = {name: (lab.folders.images.parent / name).read_bytes() for name in previews(lab)}
     for name in before:
         (lab.folders.images.parent / name).unlink()
 
-    make_exhibits(lab, found)
+    make_previews(lab, found)
 
-    assert {name: (lab.folders.images.parent / name).read_bytes() for name in exhibits(lab)} == before
+    assert {name: (lab.folders.images.parent / name).read_bytes() for name in previews(lab)} == before
 
 
-def exhibits(lab: Lab) -> set[str]:
+def previews(lab: Lab) -> set[str]:
     return {name for name in files_in(lab.folders.images.parent) if name.startswith(("shown", "thumbs"))}
 
 

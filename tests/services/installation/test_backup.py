@@ -13,7 +13,7 @@ from fcnlab.domain.images import ImageState, StoredMask
 from fcnlab.domain.project import LearnerSpec
 from fcnlab.errors import ExportFailed
 from fcnlab.lab import Lab, open_lab
-from fcnlab.services.images.importing import import_files, make_exhibits, read_picture
+from fcnlab.services.images.importing import import_files, make_previews, read_picture
 from fcnlab.services.installation.backup import backup
 from fcnlab.services.labelling.events import add_points, points_of_image, set_image_state
 from fcnlab.services.projects.projects import create_project, image
@@ -57,7 +57,7 @@ def test_an_unpacked_backup_is_the_installation_again(lab: Lab, tmp_path: Path) 
     restored = open_lab(Settings(data_dir=tmp_path / "restored", device="cpu"))
 
     found = image(restored, image_id=image_id)
-    make_exhibits(restored, found)
+    make_previews(restored, found)
     assert points_of_image(restored, image_id=image_id) == before
     assert np.array_equal(read_picture(restored, found), read_picture(lab, found))
     assert (restored.folders.masks / "1.png").read_bytes() == b"mask"

@@ -20,7 +20,7 @@ from PIL import Image
 from fcnlab.domain.events import Point, PointSource
 from fcnlab.errors import RestoreRefused
 from fcnlab.lab import open_lab
-from fcnlab.services.images.importing import import_files, make_exhibits, read_picture
+from fcnlab.services.images.importing import import_files, make_previews, read_picture
 from fcnlab.services.installation.backup import backup, missing_files, restore
 from fcnlab.services.installation.diagnostics import examine
 from fcnlab.services.installation.sweeping import find_leftovers
@@ -104,7 +104,7 @@ def state_of(settings: Settings) -> object:
         found = [(one.name, points_of_project(lab, project_id=one.id)) for one in projects(lab)]
         pictures = [read_picture(lab, image).tobytes() for image in images(lab, project_id=1)]
         for image in images(lab, project_id=1):
-            make_exhibits(lab, image)
+            make_previews(lab, image)
         assert missing_files(lab)[1] == ()
         assert find_leftovers(lab).files == ()
         return found, pictures

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from fcnlab.storage.files import pyramid
-from fcnlab.storage.files.filestore import find_shown, forget_picture, open_folders, write_exhibits
+from fcnlab.storage.files.filestore import find_shown, forget_picture, open_folders, write_previews
 from fcnlab.storage.files.pyramid import n_levels, tile_path, tiles_folder, write_pyramid
 
 
@@ -61,7 +61,7 @@ def test_a_pyramid_that_could_not_be_written_leaves_nothing(
 def test_a_large_picture_is_shown_as_overview_and_tiles_and_both_are_forgotten(rgb: np.ndarray, tmp_path: Path) -> None:
     folders = open_folders(tmp_path)
 
-    write_exhibits(rgb, folders=folders, picture_id="abc", lossless=True)
+    write_previews(rgb, folders=folders, picture_id="abc", lossless=True)
 
     overview = find_shown(folders, picture_id="abc")
     assert overview is not None
@@ -74,7 +74,7 @@ def test_a_large_picture_is_shown_as_overview_and_tiles_and_both_are_forgotten(r
 def test_a_picture_of_ordinary_size_is_shown_whole(tmp_path: Path) -> None:
     folders = open_folders(tmp_path)
 
-    write_exhibits(np.zeros((30, 50, 3), np.uint8), folders=folders, picture_id="abc", lossless=True)
+    write_previews(np.zeros((30, 50, 3), np.uint8), folders=folders, picture_id="abc", lossless=True)
 
     assert n_levels((30, 50)) == 0
     assert [path.name for path in folders.shown.iterdir()] == ["abc.png"]
