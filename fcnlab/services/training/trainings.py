@@ -23,7 +23,7 @@ from fcnlab.storage.database.engine import reading, writing
 
 
 @dataclass(frozen=True, slots=True)
-class Groundwork:
+class Readiness:
     """What a project has to train on: images, those with points, and live points per class in use."""
 
     n_images: int
@@ -41,11 +41,11 @@ class Groundwork:
         return sum(count > 0 for count in self.points_by_class.values())
 
 
-def groundwork(lab: Lab, *, project_id: int) -> Groundwork:
+def readiness(lab: Lab, *, project_id: int) -> Readiness:
     """What a project has to train on. Raises UnknownProject."""
     with reading(lab.sessions) as session:
         repository_projects.require_project(session, project_id=project_id)
-        return Groundwork(
+        return Readiness(
             n_images=sum(repository_images.count_images(session, project_id=project_id).values()),
             n_labelled=len(repository_points.count_points_by_image(session, project_id=project_id)),
             points_by_class=repository_points.count_points_by_class(session, project_id=project_id),

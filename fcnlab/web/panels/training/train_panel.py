@@ -13,7 +13,7 @@ from fcnlab.domain.project import Project
 from fcnlab.domain.training import TrainingSpec
 from fcnlab.errors import FcnlabError
 from fcnlab.services.models.models import models
-from fcnlab.services.training.trainings import Groundwork, groundwork, start_training
+from fcnlab.services.training.trainings import Readiness, start_training
 from fcnlab.services.training.workers import ensure_worker
 from fcnlab.web import frame, session
 from fcnlab.web.session import Engine
@@ -33,30 +33,25 @@ FCNS = (NetworkName.FCN32S, *SKIPPING, NetworkName.FCN2S)
 FROM_SCRATCH_IN_WORDS = "none: start from scratch"
 
 
-def readiness(engine: Engine, project: Project) -> Groundwork:
-    """What there is to train on. Raises UnknownProject."""
-    return groundwork(engine.lab, project_id=project.id)
-
-
-def empty_state(project: Project, groundwork: Groundwork) -> bool:
+def empty_state(project: Project, readiness: Readiness) -> bool:
     """Say what is missing before anything can be trained, and lead there; whether something is."""
-    words = _missing_in_words(project, groundwork)
+    words = _missing_in_words(project, readiness)
     if words:
-        frame.lead(project, words, to="label" if groundwork.n_images else "projects")
+        frame.lead(project, words, to="label" if readiness.n_images else "projects")
     return bool(words)
 
 
-def _missing_in_words(project: Project, groundwork: Groundwork) -> str:
-    if groundwork.n_images == 0:
+def _missing_in_words(project: Project, readiness: Readiness) -> str:
+    if readiness.n_images == 0:
         return frame.NO_IMAGES
-    if groundwork.n_points == 0:
+    if readiness.n_points == 0:
         return (
             "There is nothing to train on yet. Click a few pixels of each class on the **Label** page; the instant "
             "learner shows where more are needed."
         )
-    if groundwork.n_clicked_classes >= 2:
+    if readiness.n_clicked_classes >= 2:
         return ""
-    only = next(label.name for label in project.classes if groundwork.points_by_class.get(label.id))
+    only = next(label.name for label in project.classes if readiness.points_by_class.get(label.id))
     others = [label.name for label in project.classes if label.name != only]
     wanted = f"click a pixel of {' or '.join(others[:3])}" if others else "add a second class and click a pixel of it"
     return f"All points are of class **{only}** so far, and training means telling classes apart: {wanted}."
@@ -78,17 +73,17 @@ def invitation() -> None:
 
 
 @st.fragment
-def form(engine: Engine, project: Project, groundwork: Groundwork) -> None:
+def form(engine: Engine, project: Project, readiness: Readiness) -> None:
     """Choices and the button that starts; reruns alone, so that curves are not drawn again."""
     st.subheader("New training", anchor=False)
-    network, training = _basic(project, groundwork)
+    network, training = _basic(project, readiness)
     training = replace(training, parent=_parent(engine, project, network))
     is_by_steps = NETWORKS[network.network].by_steps
     if is_by_steps:
         with st.expander("Advanced", icon=":material/tune:"):
             network, training = _advanced(network, training)
     points = (
-        f"{groundwork.n_points} points in {groundwork.n_labelled} {'image' if groundwork.n_labelled == 1 else 'images'}"
+        f"{readiness.n_points} points in {readiness.n_labelled} {'image' if readiness.n_labelled == 1 else 'images'}"
     )
     if st.button("Start training", type="primary", icon=":material/model_training:", help=f"On {points}."):
         try:
@@ -114,7 +109,7 @@ def form(engine: Engine, project: Project, groundwork: Groundwork) -> None:
     )
 
 
-def _basic(project: Project, groundwork: Groundwork) -> tuple[NetworkSpec, TrainingSpec]:
+def _basic(project: Project, readiness: Readiness) -> tuple[NetworkSpec, TrainingSpec]:
     names = list(NETWORKS)
     name = st.selectbox(
         "Network", names, index=names.index(NetworkName.FCN8S), format_func=lambda name: NETWORKS[name].title
@@ -130,7 +125,7 @@ def _basic(project: Project, groundwork: Groundwork) -> tuple[NetworkSpec, Train
         format_func=lambda part: f"{part:.0%}" if part else "none",
         help="Part of the labelled images that training never sees. Without it nobody knows how good the network is.",
     )
-    if holdout and groundwork.n_labelled < 2:
+    if holdout and readiness.n_labelled < 2:
         st.caption(":material/info: Only one image has points, so nothing can be held out and there will be no score.")
     n_classes = max(2, len(project.classes))
     network = NetworkSpec(name, n_classes, encoder=DEFAULT_ENCODER if info.uses_encoder else SCRATCH)
