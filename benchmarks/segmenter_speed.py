@@ -81,15 +81,17 @@ def pictures(rgb: NDArray[np.uint8], n_points: int) -> list[tuple[NDArray[np.uin
     return [(np.roll(rgb, 16 * index, axis=1), points[index::N_PICTURES]) for index in range(N_PICTURES)]
 
 
-def clicker(learner: Learner, taught: list[tuple[NDArray[np.uint8], list[Point]]], repeat: int) -> Callable[[], object]:
+def clicker(
+    learner: Learner, labelled: list[tuple[NDArray[np.uint8], list[Point]]], repeat: int
+) -> Callable[[], object]:
     """A further click on the last of these pictures, once the learner knows them all."""
     image: Any = None
-    for rgb, points in taught:
+    for rgb, points in labelled:
         image = learner.look_at(rgb)
         learner.learn(image, points)
     learner.fit()
     learner.predict(image)
-    extra = iter(spread(repeat, taught[-1][0], seed=1))
+    extra = iter(spread(repeat, labelled[-1][0], seed=1))
 
     def click() -> None:
         learner.learn(image, [next(extra)])

@@ -20,7 +20,9 @@ def cat() -> NDArray[np.uint8]:
     return np.asarray(skimage.data.chelsea())
 
 
-def taught(cat: NDArray[np.uint8], points: NDArray[np.int64] = POINTS, **options: object) -> fcnlab.PointSegmenter:
+def fitted_segmenter(
+    cat: NDArray[np.uint8], points: NDArray[np.int64] = POINTS, **options: object
+) -> fcnlab.PointSegmenter:
     segmenter = fcnlab.PointSegmenter(classes=["background", "cat"], device="cpu", **options)
     image = segmenter.add_image(cat)
     segmenter.add_points(image, points[:, 0], points[:, 1], points[:, 2])
@@ -28,7 +30,7 @@ def taught(cat: NDArray[np.uint8], points: NDArray[np.int64] = POINTS, **options
 
 
 def test_predictions_have_the_shape_of_the_image_and_probabilities_sum_to_one(cat: NDArray[np.uint8]) -> None:
-    segmenter = taught(cat)
+    segmenter = fitted_segmenter(cat)
 
     mask = segmenter.predict(segmenter.add_image(cat))
     probabilities = segmenter.predict_proba(segmenter.add_image(cat))
@@ -41,7 +43,7 @@ def test_predictions_have_the_shape_of_the_image_and_probabilities_sum_to_one(ca
 
 
 def test_every_clicked_pixel_has_its_class_in_a_picture_larger_than_the_working_size(cat: NDArray[np.uint8]) -> None:
-    segmenter = taught(cat, working_side=128, object_mode=True)
+    segmenter = fitted_segmenter(cat, working_side=128, object_mode=True)
 
     mask = segmenter.predict(segmenter.add_image(cat))
 
@@ -62,7 +64,7 @@ def test_a_cold_fit_is_the_same_whatever_the_order_of_clicks_and_images(cat: NDA
 
 
 def test_a_warm_fit_agrees_with_a_cold_one(cat: NDArray[np.uint8]) -> None:
-    segmenter = taught(cat, POINTS[:3])
+    segmenter = fitted_segmenter(cat, POINTS[:3])
     image = segmenter.add_image(cat)
     segmenter.add_points(image, *POINTS[3:].T)
 
@@ -73,7 +75,7 @@ def test_a_warm_fit_agrees_with_a_cold_one(cat: NDArray[np.uint8]) -> None:
 
 
 def test_a_pixel_labelled_again_takes_the_new_class(cat: NDArray[np.uint8]) -> None:
-    segmenter = taught(cat)
+    segmenter = fitted_segmenter(cat)
     image = segmenter.add_image(cat)
 
     segmenter.add_points(image, [150], [230], [0])
@@ -85,7 +87,7 @@ def test_grey_deep_and_transparent_images_are_taken(cat: NDArray[np.uint8]) -> N
     grey = cat[:, :, 0]
     deep = grey.astype(np.uint16) * 200
     transparent = np.dstack([cat, np.full(cat.shape[:2], 255, np.uint8)])
-    segmenter = taught(cat)
+    segmenter = fitted_segmenter(cat)
 
     masks = [segmenter.predict(array) for array in (grey, deep, transparent)]
 
@@ -94,7 +96,7 @@ def test_grey_deep_and_transparent_images_are_taken(cat: NDArray[np.uint8]) -> N
 
 
 def test_the_same_array_is_one_image(cat: NDArray[np.uint8]) -> None:
-    segmenter = taught(cat)
+    segmenter = fitted_segmenter(cat)
 
     assert segmenter.add_image(cat) == segmenter.add_image(cat.copy())
 
@@ -102,7 +104,7 @@ def test_the_same_array_is_one_image(cat: NDArray[np.uint8]) -> None:
 def test_a_saved_segmenter_predicts_the_same_and_learns_on_where_it_stopped(
     cat: NDArray[np.uint8], tmp_path: Path
 ) -> None:
-    segmenter = taught(cat, object_mode=True)
+    segmenter = fitted_segmenter(cat, object_mode=True)
     segmenter.save(tmp_path / "cat.safetensors")
 
     loaded = fcnlab.PointSegmenter.load(tmp_path / "cat.safetensors", device="cpu")
@@ -119,7 +121,7 @@ def test_a_failed_save_leaves_the_old_file_intact(
     cat: NDArray[np.uint8], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "cat.safetensors"
-    taught(cat).save(path)
+    fitted_segmenter(cat).save(path)
     before = path.read_bytes()
 
     def broken(*_: object, **__: object) -> None:
@@ -127,7 +129,7 @@ def test_a_failed_save_leaves_the_old_file_intact(
 
     monkeypatch.setattr("os.fsync", broken)
     with pytest.raises(errors.CheckpointError, match="disk full"):
-        taught(cat, POINTS[:4]).save(path)
+        fitted_segmenter(cat, POINTS[:4]).save(path)
 
     assert path.read_bytes() == before
     assert [one.name for one in tmp_path.iterdir()] == [path.name]
@@ -136,7 +138,7 @@ def test_a_failed_save_leaves_the_old_file_intact(
 @pytest.mark.parametrize("damage", [b"", b"no model at all", None])
 def test_a_damaged_file_is_explained(cat: NDArray[np.uint8], tmp_path: Path, damage: bytes | None) -> None:
     path = tmp_path / "cat.safetensors"
-    taught(cat).save(path)
+    fitted_segmenter(cat).save(path)
     path.write_bytes(path.read_bytes()[:-400] if damage is None else damage)
 
     with pytest.raises(errors.CheckpointError, match=r"cat\.safetensors"):
@@ -205,13 +207,13 @@ def test_bad_points_are_refused_and_none_of_them_is_kept(
 def test_a_last_row_and_column_can_be_clicked(cat: NDArray[np.uint8]) -> None:
     corner = np.array([(299, 450, 0), (150, 230, 1)])
 
-    segmenter = taught(cat, corner)
+    segmenter = fitted_segmenter(cat, corner)
 
     assert segmenter.predict(segmenter.add_image(cat))[299, 450] == 0
 
 
 def test_one_click_gives_a_first_mask_where_a_class_is_the_background(cat: NDArray[np.uint8], tmp_path: Path) -> None:
-    first = taught(cat, np.array([(150, 230, 1)]))
+    first = fitted_segmenter(cat, np.array([(150, 230, 1)]))
     image = first.add_image(cat)
 
     mask = first.predict(image)
@@ -230,7 +232,7 @@ def test_one_click_gives_a_first_mask_where_a_class_is_the_background(cat: NDArr
 
 
 def test_after_the_second_class_nothing_is_left_of_the_guess(cat: NDArray[np.uint8]) -> None:
-    guessed = taught(cat, np.array([(150, 230, 1)]))
+    guessed = fitted_segmenter(cat, np.array([(150, 230, 1)]))
     asked = fcnlab.PointSegmenter(classes=["background", "cat"], device="cpu")
     for segmenter in (guessed, asked):
         image = segmenter.add_image(cat)

@@ -35,7 +35,7 @@ from fcnlab.services.labels.label_studio import (
 from fcnlab.services.projects import projects
 
 VERSION = "fcnlab-instant"
-TAUGHT_BY = frozenset({"ANNOTATION_CREATED", "ANNOTATIONS_CREATED", "ANNOTATION_UPDATED"})
+LEARNED_FROM = frozenset({"ANNOTATION_CREATED", "ANNOTATIONS_CREATED", "ANNOTATION_UPDATED"})
 FORGOTTEN_BY = "ANNOTATIONS_DELETED"
 ASKED_BY = frozenset({"START_TRAINING", "TASKS_CREATED"})
 """Events that say that there may be annotations nobody told about: those of the project are asked for."""
@@ -129,7 +129,7 @@ def webhook(engine: Own, happened: WebhookIn, response: Response, later: Backgro
     When a training is started, or tasks are imported, all annotations of the project are asked for and learned from,
     after the answer.
     """
-    if happened.action not in {*TAUGHT_BY, FORGOTTEN_BY, *ASKED_BY}:
+    if happened.action not in {*LEARNED_FROM, FORGOTTEN_BY, *ASKED_BY}:
         response.status_code = 200
         return {"status": "unknown event", "result": None}
     text = happened.project.get("label_config")

@@ -22,7 +22,7 @@ from fcnlab.core.learner.head import Head, missing_message
 from fcnlab.core.learner.model import (
     LabelledSamples,
     Model,
-    canonical_teachings,
+    canonical_samples,
     model_from_arrays,
     model_to_arrays,
 )
@@ -165,10 +165,10 @@ class PointSegmenter:
         for image, points in self._points.items():
             if points and image not in self._samples:
                 clicks = self._clicks(image)
-                taught = learner.extract_samples(self._picture(image), clicks, self.spec, background=self.background)
-                self._samples[image] = LabelledSamples(image, clicks, taught)
+                extracted = learner.extract_samples(self._picture(image), clicks, self.spec, background=self.background)
+                self._samples[image] = LabelledSamples(image, clicks, extracted)
         self._guess()
-        samples = canonical_teachings(self._samples.values())
+        samples = canonical_samples(self._samples.values())
         if not samples:
             raise NoPoints(missing_message(()))
         self._head = learner.fit(samples, self.spec, start=self._head if warm else None)

@@ -17,7 +17,7 @@ from fcnlab.errors import CheckpointError, InvalidClasses
 
 SAMPLE_GROUPS = ("clicked", "neighbours", "border", "guess")
 _NO_SAMPLES = Samples(np.zeros((0, 0), np.float32), np.zeros(0, np.int64), np.zeros(0, np.float32))
-NOTHING_TAUGHT = ImageSamples(_NO_SAMPLES, _NO_SAMPLES, None)
+EMPTY_IMAGE_SAMPLES = ImageSamples(_NO_SAMPLES, _NO_SAMPLES, None)
 """Of clicks that a head does not learn from."""
 
 
@@ -78,7 +78,7 @@ def frozen_model(
     class_ids = tuple(full_head.class_ids[index] for index in kept)
     head = Head(class_ids, full_head.weights[kept], full_head.bias[kept], full_head.is_guess)
     seen = replace(model.spec, object_mode=spec.object_mode, refine=spec.refine)
-    samples = tuple(LabelledSamples(image, image_clicks, NOTHING_TAUGHT) for image, image_clicks in clicks.items())
+    samples = tuple(LabelledSamples(image, image_clicks, EMPTY_IMAGE_SAMPLES) for image, image_clicks in clicks.items())
     return Model(seen, classes, head, background, samples)
 
 
@@ -93,7 +93,7 @@ def kept_places(class_ids: tuple[int, ...], used: Collection[int]) -> list[int]:
     return kept
 
 
-def canonical_teachings(samples: Iterable[LabelledSamples]) -> list[ImageSamples]:
+def canonical_samples(samples: Iterable[LabelledSamples]) -> list[ImageSamples]:
     """The samples of the images that have clicks, in an order that depends on their content alone.
 
     So that a fit is the same whatever the images are called and whichever door they came through.

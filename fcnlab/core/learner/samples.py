@@ -1,4 +1,4 @@
-"""The points of one image as arrays, in canonical order, and what each click teaches."""
+"""The points of one image as arrays, in canonical order, and the samples of each click."""
 
 from __future__ import annotations
 

@@ -184,9 +184,9 @@ class NetworkTrainer:
         network = self._running.best
         assert isinstance(network, PointNetwork)
         network.eval()
-        closing = self._objective.final_evaluation(network, held_out, learned)
-        score = None if closing.score is None else replace(closing.score, kept=self._kept())
-        return Outcome(network, closing.temperature, score, closing.calibration)
+        final = self._objective.final_evaluation(network, held_out, learned)
+        score = None if final.score is None else replace(final.score, kept=self._kept())
+        return Outcome(network, final.temperature, score, final.calibration)
 
     def _kept(self) -> KeptEpoch:
         """Which weights `outcome` gives."""

@@ -45,12 +45,12 @@ class InstantParticipant(ABC):
         self._encoder = StageEncoder(
             trained.network, strides=trained.strides, mean=trained.mean, std=trained.std, device=lab.device
         )
-        teachings = []
+        image_samples = []
         for image, clicks in points.clicks(held=False):
             rgb = working_picture(read_picture(lab, image), working_side)
             picture = learner.prepare(rgb, self._stages(rgb))
-            teachings.append(learner.extract_samples(picture, clicks, self._spec, background=self._background))
-        self._fit(teachings)
+            image_samples.append(learner.extract_samples(picture, clicks, self._spec, background=self._background))
+        self._fit(image_samples)
 
     def score(self) -> Score | None:
         """The score on the held-out points; None when there are none."""
@@ -79,7 +79,7 @@ class InstantParticipant(ABC):
         return sum(parameter.numel() for parameter in self._encoder.network.parameters())
 
     @abstractmethod
-    def _fit(self, teachings: list[learner.ImageSamples]) -> None: ...
+    def _fit(self, image_samples: list[learner.ImageSamples]) -> None: ...
 
     @abstractmethod
     def _class_map(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -102,8 +102,8 @@ class Linear(InstantParticipant):
         """Number of weights and biases of the head."""
         return int(self._head.weights.size + self._head.bias.size)
 
-    def _fit(self, teachings: list[learner.ImageSamples]) -> None:
-        self._head = learner.fit(teachings, self._spec)
+    def _fit(self, image_samples: list[learner.ImageSamples]) -> None:
+        self._head = learner.fit(image_samples, self._spec)
 
     def _class_map(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return self._segmented(rgb).class_map
@@ -133,8 +133,8 @@ class Larger(InstantParticipant):
         members = self._head.members
         return int(sum(a.inner.size + a.inner_bias.size + a.outer.size + a.outer_bias.size for a in members))
 
-    def _fit(self, teachings: list[learner.ImageSamples]) -> None:
-        samples = join_samples([teaching.clicked for teaching in teachings])
+    def _fit(self, image_samples: list[learner.ImageSamples]) -> None:
+        samples = join_samples([extracted.clicked for extracted in image_samples])
         self._head = fit_ensemble(samples, class_weight=self._spec.class_weight)
 
     def _class_map(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:

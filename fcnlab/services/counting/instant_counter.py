@@ -1,4 +1,4 @@
-"""The instant counter of a project: what the points of its images teach, and the count of an image by all of it."""
+"""The instant counter of a project: it learns from the points of its images, and counts an image by all of it."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ SAMPLES_KEPT = 200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Taught:
-    """What an image was taught from, and at which spacing: its samples can be made again."""
+class _LearnedFrom:
+    """What was learned from an image, and at which spacing: its samples can be made again."""
 
     project: Project
     image: ImageInfo
@@ -40,12 +40,12 @@ class _Taught:
 
 
 class InstantCounter:
-    """What the points of one project teach about its objects. Used by one thread at a time."""
+    """What is learned from the points of one project about its objects. Used by one thread at a time."""
 
     def __init__(self, pictures: PictureStore) -> None:
         self._pictures = pictures
         self._sizes: dict[int, Sizes] = {}
-        self._taught: dict[int, _Taught] = {}
+        self._learned_from: dict[int, _LearnedFrom] = {}
         self._samples: LRUCache[int, CountSamples] = LRUCache(SAMPLES_KEPT)
         self._sum = CountSums()
         self._spacing = 0.0
@@ -55,14 +55,14 @@ class InstantCounter:
 
     def clear(self) -> None:
         """Forget everything, since pictures or settings are others now."""
-        for held in (self._sizes, self._taught, self._samples, self.spread):
+        for held in (self._sizes, self._learned_from, self._samples, self.spread):
             held.clear()
         self._sum, self._head = CountSums(), None
 
     def forget(self, image_id: int) -> None:
         """Do without an image, whose points changed or are gone."""
         self._sizes.pop(image_id, None)
-        if image_id not in self._taught:
+        if image_id not in self._learned_from:
             return
         try:
             samples = self._samples_of(image_id)
@@ -70,13 +70,13 @@ class InstantCounter:
             self.clear()
             return
         self._sum.add(samples, sign=-1)
-        del self._taught[image_id], self._samples[image_id]
+        del self._learned_from[image_id], self._samples[image_id]
         self._head = None
 
-    def is_taught(self, image_id: int) -> bool:
+    def has_learned_from(self, image_id: int) -> bool:
         """Whether the newest points of an image are learned from, at the spacing of now."""
-        taught = self._taught.get(image_id)
-        return taught is not None and taught.spacing == self._spacing
+        learned_from = self._learned_from.get(image_id)
+        return learned_from is not None and learned_from.spacing == self._spacing
 
     def learn_from(self, project: Project, image: ImageInfo, clicks: Clicks) -> None:
         """Take the points of an image into account; encodes it if it never was.
@@ -89,7 +89,7 @@ class InstantCounter:
         self.forget(image.id)
         self._sizes[image.id] = sizes
         self._spacing = spacing_from([image_sizes for _, image_sizes in sorted(self._sizes.items())])
-        self._taught[image.id] = _Taught(project, image, clicks, self._spacing)
+        self._learned_from[image.id] = _LearnedFrom(project, image, clicks, self._spacing)
         self._sum.add(self._samples_of(image.id, picture))
         self._head = None
 
@@ -97,17 +97,17 @@ class InstantCounter:
         """The samples of an image, made again if they are not at hand. Raises ImportRefused: it cannot be read."""
         samples = self._samples.get(image_id)
         if samples is None:
-            taught = self._taught[image_id]
-            image, project = taught.image, taught.project
+            learned_from = self._learned_from[image_id]
+            image, project = learned_from.image, learned_from.project
             if picture is None:
                 spec = counting_spec(image.hw, project.learner)
                 picture = self._pictures.counted_picture(image, spec, keeps=False)
             samples = extract_count_samples(
                 picture,
-                taught.clicks,
+                learned_from.clicks,
                 background=project.background,
                 is_complete=image.is_complete,
-                spacing=taught.spacing,
+                spacing=learned_from.spacing,
             )
             self._samples[image_id] = samples
         return samples
@@ -129,7 +129,7 @@ class InstantCounter:
             NoPoints: no object is marked there.
             ImportRefused: the image cannot be read any more.
         """
-        if image_id not in self._taught:
+        if image_id not in self._learned_from:
             return self.head(project)
         others = self._classes(project, without=image_id)
         return fit_counts(self._sum.without(self._samples_of(image_id)), class_ids=others, **self._measures())
@@ -142,9 +142,9 @@ class InstantCounter:
         """Object classes with marked objects, in the order of the project."""
         marked = {
             int(class_id)
-            for image_id, taught in self._taught.items()
+            for image_id, learned_from in self._learned_from.items()
             if image_id != without
-            for class_id in np.unique(taught.clicks.class_ids)
+            for class_id in np.unique(learned_from.clicks.class_ids)
         }
         return [label.id for label in project.objects if label.id in marked]
 

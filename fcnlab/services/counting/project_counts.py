@@ -158,7 +158,7 @@ def _counted(learner: ProjectLearner, *, image: ImageInfo) -> CountProgress:
 
 
 def _unaware(learner: ProjectLearner, image: ImageInfo) -> Counted | None:
-    """The count as if nothing were marked in the image: by the chosen network, or by what all other images teach."""
+    """The count as if nothing were marked in the image: by the chosen network, or by samples of all other images."""
     assert learner.project is not None
     if learner.record is None:
         return learner.counter.count_without(learner.project, image)

@@ -221,7 +221,7 @@ def learning(run: Runner, *, also_unused: bool = False) -> Iterator[tuple[int, i
     def refreshed(learner: ProjectLearner) -> list[ImageInfo]:
         learner.refresh()
         learner.try_again()
-        return learner.untaught() if learner.record is None or also_unused else []
+        return learner.images_to_learn_from() if learner.record is None or also_unused else []
 
     waiting = run(refreshed)
     for done, image in enumerate(waiting, start=1):
@@ -267,7 +267,7 @@ def snapshot(lab: Lab, run: Runner, *, project_id: int, with_masks: bool) -> tup
         if learner.read_at != project_snapshot.revision or learner.project != project_snapshot.project:
             return None
         if learner.record is None:
-            for image in learner.untaught():
+            for image in learner.images_to_learn_from():
                 _learn_or_leave(learner, image=image)
         source: MaskSource | None
         try:

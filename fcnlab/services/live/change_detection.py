@@ -34,7 +34,7 @@ class Changes:
         record: the model that the project chose; None stands for the instant learner.
         revision: of the project now.
         points: the live points of every image that changed; none where all are gone.
-        images: those of them that teach: with points or, in a project that counts, all marked.
+        images: those of them that are learned from: with points or, in a project that counts, all marked.
     """
 
     project: Project

@@ -11,7 +11,7 @@ from fcnlab.core.images.painting import Painting
 from fcnlab.core.learner import learner
 from fcnlab.core.learner.head import Head, missing_message
 from fcnlab.core.learner.learner import ImageSamples, Mark, unmarked
-from fcnlab.core.learner.model import LabelledSamples, Model, canonical_teachings, frozen_model
+from fcnlab.core.learner.model import LabelledSamples, Model, canonical_samples, frozen_model
 from fcnlab.core.learner.samples import NEIGHBOURS_UP_TO, Clicks, canonical_clicks
 from fcnlab.core.tiling.large import segment_any
 from fcnlab.core.tiling.wide import is_wide
@@ -35,10 +35,10 @@ from fcnlab.storage.database.repository_projects import NOTHING_READ
 
 def image_samples_of(labelled: Iterable[LabelledSamples]) -> list[ImageSamples]:
     """The samples of labelled images, in canonical order. Raises NoPoints: there are none."""
-    teachings = canonical_teachings(labelled)
-    if not teachings:
+    image_samples = canonical_samples(labelled)
+    if not image_samples:
         raise NoPoints(missing_message(()))
-    return teachings
+    return image_samples
 
 
 def learns_otherwise(before: Project, after: Project) -> bool:
@@ -117,18 +117,18 @@ class ProjectLearner:
         return self._clicks.get(image.id) or canonical_clicks([], image.hw)
 
     def painting_of(self, image: ImageInfo) -> Painting:
-        """What is painted on an image, read now: strokes teach nothing, they lie over what is learned."""
+        """What is painted on an image, read now: nothing is learned from strokes, they lie over what is learned."""
         with reading(self._lab.sessions) as session:
             return painting_of(session, image)
 
-    def untaught(self) -> list[ImageInfo]:
+    def images_to_learn_from(self) -> list[ImageInfo]:
         """Images whose points are not learned from yet because they have to be encoded first."""
         asked = (image_id for image_id in sorted(self._clicks) if image_id not in self._left_out)
-        return [self._images[image_id] for image_id in asked if not self._is_taught(image_id)]
+        return [self._images[image_id] for image_id in asked if not self._has_learned_from(image_id)]
 
-    def _is_taught(self, image_id: int) -> bool:
+    def _has_learned_from(self, image_id: int) -> bool:
         """Whether the newest points of an image are learned from, by the head or by the counter."""
-        return image_id in self._samples or self.counter.is_taught(image_id)
+        return image_id in self._samples or self.counter.has_learned_from(image_id)
 
     def n_images(self) -> int:
         """Number of images with points."""
@@ -166,24 +166,24 @@ class ProjectLearner:
     def learn_from(self, image: ImageInfo) -> None:
         """Take the points of an image into account; encodes it if it never was."""
         project, clicks = self._known_project(), self._clicks.get(image.id)
-        if clicks is None or self._is_taught(image.id):
+        if clicks is None or self._has_learned_from(image.id):
             return
         self.revision += 1
         if self.is_counting:
             self.counter.learn_from(project, self._images[image.id], clicks)
             return
         if self._is_wide(image):
-            taught = self._pictures.extract_samples_coarsely(
+            extracted = self._pictures.extract_samples_coarsely(
                 image, clicks, project.learner, background=project.background
             )
         else:
-            taught = self._pictures.extract_samples(
+            extracted = self._pictures.extract_samples(
                 image, clicks, project.learner, background=project.background, neighbours=not self._is_crowded()
             )
             self._unsaved.add(image.id)
             if self._is_crowded():
                 self._without_neighbours.add(image.id)
-        self._samples[image.id] = LabelledSamples(image.content_hash, clicks, taught)
+        self._samples[image.id] = LabelledSamples(image.content_hash, clicks, extracted)
         self._trim()
 
     def is_guessing(self) -> bool:
@@ -231,7 +231,7 @@ class ProjectLearner:
         return self._head
 
     def cold_model(self) -> Model:
-        """The model that the points alone decide: every image taught, fitted from zero.
+        """The model that the points alone decide: the samples of every image, fitted from zero.
 
         Raises:
             NoPoints: fewer than two classes have points, and no first guess can be made.
@@ -239,7 +239,7 @@ class ProjectLearner:
         project = self._known_project()
         if self.is_counting:
             raise NoPoints("this project counts objects and makes no masks: export its counts instead")
-        for image in self.untaught():
+        for image in self.images_to_learn_from():
             self.learn_from(image)
         self._guess()
         labelled = tuple(self._exact_samples(image_id) for image_id in sorted(self._samples))
@@ -254,8 +254,8 @@ class ProjectLearner:
             return self._samples[image_id]
         if image_id not in self._exact:
             clicks = self._clicks[image_id]
-            taught = self._pictures.extract_samples(image, clicks, project.learner, background=project.background)
-            self._exact[image_id] = LabelledSamples(image.content_hash, clicks, taught)
+            extracted = self._pictures.extract_samples(image, clicks, project.learner, background=project.background)
+            self._exact[image_id] = LabelledSamples(image.content_hash, clicks, extracted)
         return self._exact[image_id]
 
     def source(self) -> MaskSource:
@@ -352,7 +352,7 @@ class ProjectLearner:
             self._without_neighbours.add(image_id)
 
     def _set_clicks(self, image_id: int, stored_points: Sequence[StoredPoint], image: ImageInfo | None) -> None:
-        """Take over what an image has now; None for one that teaches nothing any more."""
+        """Take over what an image has now; None for one that nothing is learned from any more."""
         self._without_neighbours.discard(image_id)
         self._left_out.pop(image_id, None)
         self.counter.forget(image_id)

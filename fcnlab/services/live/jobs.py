@@ -289,7 +289,7 @@ class Jobs:
         part = self._overlays.progress(learner, image)
         if (
             part == 1
-            or {other.id for other in learner.untaught()} - {image.id}
+            or {other.id for other in learner.images_to_learn_from()} - {image.id}
             or self.overlay_store.overlay(image.id) is None
         ):
             return False
@@ -341,9 +341,9 @@ class Jobs:
         if learner.record is not None:  # a chosen model learns from no clicks
             self.overlay_store.set_status(image_id, "idle")
             return
-        waiting = learner.untaught()
+        waiting = learner.images_to_learn_from()
         put_off = self._put_off.get(project.id, {})
-        taught = learner.n_images() - len(waiting) - len(learner.left_out())
+        n_learned = learner.n_images() - len(waiting) - len(learner.left_out())
         said = f"of {learner.n_images()} labelled images"
         if not waiting:
             guess = guess_in_words(project) if learner.is_guessing() else ""
@@ -351,20 +351,20 @@ class Jobs:
             self._keep_samples_later(project.id)
         elif all(image.id in put_off for image in waiting):
             first = waiting[0]
-            message = f"learned from {taught} {said}; {first.name} is tried again soon: {put_off[first.id]}"
+            message = f"learned from {n_learned} {said}; {first.name} is tried again soon: {put_off[first.id]}"
             self.overlay_store.set_status(image_id, "error", message=message)
         else:
-            progress = taught / learner.n_images()
+            progress = n_learned / learner.n_images()
             self.overlay_store.set_status(
-                image_id, "encoding", progress=progress, message=f"learning from {taught} {said}"
+                image_id, "encoding", progress=progress, message=f"learning from {n_learned} {said}"
             )
-            self._submit_teaching(project.id)
+            self._submit_learning(project.id)
 
-    def _submit_teaching(self, project_id: int) -> None:
+    def _submit_learning(self, project_id: int) -> None:
         self._compute.post(
-            partial(self._teach_next, project_id),
+            partial(self._learn_from_next, project_id),
             priority=Priority.PREFETCH,
-            key=f"teach-{project_id}",
+            key=f"learn-{project_id}",
             failed=partial(self._say_failed, "learning from the labelled images", project_id, None),
         )
 
@@ -386,29 +386,29 @@ class Jobs:
             earlier.cancel()
         timer.start()
 
-    def _teach_next(self, project_id: int) -> None:
+    def _learn_from_next(self, project_id: int) -> None:
         """Learn from one more image; refresh what is looked at now and then, and at the end."""
         learner = self._learner(project_id)
         put_off = self._put_off.setdefault(project_id, {})
-        waiting = [candidate for candidate in learner.untaught() if candidate.id not in put_off]
+        waiting = [candidate for candidate in learner.images_to_learn_from() if candidate.id not in put_off]
         if waiting:
             image = waiting[0]
             try:
                 learner.learn_from(image)
             except Exception as failure:
-                self._teach_without(learner, image, failure)
-        left = len([candidate for candidate in learner.untaught() if candidate.id not in put_off])
+                self._learn_without(learner, image, failure)
+        left = len([candidate for candidate in learner.images_to_learn_from() if candidate.id not in put_off])
         if left and left % 10:
-            self._submit_teaching(project_id)
+            self._submit_learning(project_id)
             return
         self.changed(project_id)
         if put_off and not left:
-            self._teach_again_later(project_id)
+            self._learn_again_later(project_id)
         elif not left:
             with self._lock:
                 self._retrying.pop(project_id, None)
 
-    def _teach_without(self, learner: ProjectLearner, image: ImageInfo, failure: Exception) -> None:
+    def _learn_without(self, learner: ProjectLearner, image: ImageInfo, failure: Exception) -> None:
         """Go on without an image for good, since it can never be read, or until it is tried again."""
         if is_unreadable(failure):
             log.warning("image %s is left out: %s", image.name, failure)
@@ -420,12 +420,12 @@ class Jobs:
             log.exception("learning from image %s failed and is tried again", image.name)
         self._put_off[image.project_id][image.id] = in_words(failure, doing=f"learning from {image.name}")
 
-    def _teach_again_later(self, project_id: int) -> None:
+    def _learn_again_later(self, project_id: int) -> None:
         """Try the images again that were put off: soon at first, then more rarely."""
 
         def again() -> None:
             self._put_off.pop(project_id, None)
-            self._teach_next(project_id)
+            self._learn_from_next(project_id)
 
         def submit() -> None:
             failed = partial(self._say_failed, "learning from the labelled images", project_id, None)

@@ -156,8 +156,8 @@ class OverlayMaker:
         return True
 
     def _waits_for_others(self, project: Project, learner: ProjectLearner, image: ImageInfo, missing: str) -> bool:
-        """Whether other images may still teach what is missing; else the status says what to click."""
-        if any(other.id != image.id for other in learner.untaught()):
+        """Whether what is missing may still be learned from other images; else the status says what to click."""
+        if any(other.id != image.id for other in learner.images_to_learn_from()):
             return True
         self._overlay_store.set_status(image.id, "missing", message=missing_in_words(project, learner) or missing)
         return False

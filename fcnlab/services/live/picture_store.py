@@ -157,10 +157,10 @@ class PictureStore:
         keys = (self._samples_key(image, clicks, spec, background, neighbours=kind) for kind in kinds)
         cached = next((entry for key in keys if (entry := self._samples.get(key)) is not None), None)
         if cached is not None:
-            taught = image_samples_from_arrays({name: tensor.numpy() for name, tensor in cached.tensors.items()})
+            extracted = image_samples_from_arrays({name: tensor.numpy() for name, tensor in cached.tensors.items()})
         else:
-            taught = learner.extract_samples(self.picture(image, spec), clicks, spec, background=background)
-        return taught if neighbours else learner.without_neighbours(taught)
+            extracted = learner.extract_samples(self.picture(image, spec), clicks, spec, background=background)
+        return extracted if neighbours else learner.without_neighbours(extracted)
 
     def extract_samples_coarsely(
         self, image: ImageInfo, clicks: Clicks, spec: LearnerSpec, *, background: int | None
@@ -185,16 +185,16 @@ class PictureStore:
         image: ImageInfo,
         clicks: Clicks,
         spec: LearnerSpec,
-        teaching: learner.ImageSamples,
+        extracted: learner.ImageSamples,
         *,
         background: int | None,
         neighbours: bool,
     ) -> None:
         """Write the samples of an image to the disk, so that a restart need not encode it again.
 
-        `neighbours`: whether the teaching has those of its clicks.
+        `neighbours`: whether the samples have those of its clicks.
         """
-        arrays = image_samples_to_arrays(replace(teaching, guess=None))  # made anew while it is wanted
+        arrays = image_samples_to_arrays(replace(extracted, guess=None))  # made anew while it is wanted
         tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
         key = self._samples_key(image, clicks, spec, background, neighbours=neighbours)
         self._samples.put(key, Entry(tensors, {}))

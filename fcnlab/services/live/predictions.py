@@ -100,5 +100,5 @@ class Predictions:
         assert project is not None
         cached = self._sources.get(project.id)
         source = cached[1] if cached is not None and cached[0] == learner.revision else learner.source()
-        self._sources[project.id] = learner.revision, source  # making it may have taught the learner
+        self._sources[project.id] = learner.revision, source  # making it may have changed what is learned
         return source

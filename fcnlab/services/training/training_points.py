@@ -271,7 +271,7 @@ class TrainingPoints:
         )
 
     def _is_complete(self, _image_id: int) -> bool:
-        """Whether an image without points teaches something as well: nothing is known of what nobody clicked."""
+        """Whether an image without points is learned from as well: nothing is known of pixels nobody clicked."""
         return False
 
     def _weight(self, point: StoredPoint) -> float:

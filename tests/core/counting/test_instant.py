@@ -46,10 +46,10 @@ def counted(picture: CountPicture, points: list[Point], *, is_complete: bool = F
     is_object = clicks.class_ids != 0
     sizes = [sizes_at(picture.space, rows[is_object], cols[is_object])]
     spacing = spacing_from(sizes)
-    lessons = CountSums()
-    lessons.add(extract_count_samples(picture, clicks, background=0, is_complete=is_complete, spacing=spacing))
+    sums = CountSums()
+    sums.add(extract_count_samples(picture, clicks, background=0, is_complete=is_complete, spacing=spacing))
     marked = sorted({int(one) for one in clicks.class_ids[is_object]})
-    head = fit_counts(lessons, class_ids=marked, spacing=spacing, width=usual_width(sizes)) if marked else None
+    head = fit_counts(sums, class_ids=marked, spacing=spacing, width=usual_width(sizes)) if marked else None
     view = instant_view(picture, head, class_ids=CLASSES, image_hw=picture.hw)
     return count_view(view, clicks, is_complete=is_complete, out_hw=picture.hw)
 
@@ -154,14 +154,14 @@ def test_objects_are_numbered_in_reading_order(picture: CountPicture) -> None:
 
 
 def test_what_is_taken_away_was_never_learned(picture: CountPicture) -> None:
-    def lesson(centres: list[tuple[int, int]]) -> CountSums:
+    def sums_of(centres: list[tuple[int, int]]) -> CountSums:
         clicks = canonical_clicks(points(centres, 1), picture.hw)
         found = CountSums()
         found.add(extract_count_samples(picture, clicks, background=0, is_complete=False, spacing=20.0))
         return found
 
-    alone = fit_counts(lesson(BRIGHT[:3]), class_ids=[1], spacing=20.0, width=6.0)
-    both = lesson(BRIGHT[:3])
+    alone = fit_counts(sums_of(BRIGHT[:3]), class_ids=[1], spacing=20.0, width=6.0)
+    both = sums_of(BRIGHT[:3])
     other = extract_count_samples(
         picture, canonical_clicks(points(BRIGHT[4:], 1), picture.hw), background=0, is_complete=True, spacing=20.0
     )

@@ -165,9 +165,9 @@ def test_a_guess_is_the_background_until_a_second_class_is_clicked(picture):
     disc = np.hypot(rows - 40, cols - 45) < 24
     clicks = canonical_clicks([Point(40, 45, 1)], picture.stages.hw)
     guess = learner.first_guess(picture, clicks, background=0)
-    lesson = replace(learner.extract_samples(picture, clicks, LearnerSpec(), background=0), guess=guess)
+    samples = replace(learner.extract_samples(picture, clicks, LearnerSpec(), background=0), guess=guess)
 
-    found = learner.segment(picture, learner.fit([lesson], LearnerSpec()), clicks, LearnerSpec(), background=0)
+    found = learner.segment(picture, learner.fit([samples], LearnerSpec()), clicks, LearnerSpec(), background=0)
 
     assert set(guess.class_ids.tolist()) == {0}
     assert guess.weights.sum() == pytest.approx(1, abs=1e-5), "as much as one click"
@@ -191,11 +191,11 @@ def test_few_clicks_of_one_class_that_is_not_the_background_want_a_guess(clicked
 
 def test_removing_the_border_from_an_earlier_lesson_changes_nothing_else(picture):
     clicks = canonical_clicks(TWO, picture.stages.hw)
-    lesson = learner.extract_samples(picture, clicks, LearnerSpec(object_mode=True), background=0)
+    samples = learner.extract_samples(picture, clicks, LearnerSpec(object_mode=True), background=0)
 
-    assert lesson.border is not None
+    assert samples.border is not None
     assert learner.extract_samples(picture, clicks, LearnerSpec(), background=0).border is None
-    assert learner.fit([replace(lesson, border=None)], LearnerSpec()).class_ids == (0, 1)
+    assert learner.fit([replace(samples, border=None)], LearnerSpec()).class_ids == (0, 1)
 
 
 def test_stages_of_half_precision_teach_the_same(encoder, rgb, picture):

@@ -88,9 +88,9 @@ def test_scores_are_equal_to_a_thousandth(whole, tiled, n_points):
 def test_masks_are_equal(whole, tiled, object_mode, refine, n_classes, is_clicked):
     spec = LearnerSpec(object_mode=object_mode, refine=refine)
     points = [point for point in POINTS if point.class_id < n_classes]
-    taught = canonical_clicks(points, whole.hw)
-    head = learner.fit([learner.extract_samples(whole, taught, spec, background=0)], spec)
-    clicks = taught if is_clicked else canonical_clicks(points[:1], whole.hw)
+    all_clicks = canonical_clicks(points, whole.hw)
+    head = learner.fit([learner.extract_samples(whole, all_clicks, spec, background=0)], spec)
+    clicks = all_clicks if is_clicked else canonical_clicks(points[:1], whole.hw)
 
     wanted = learner.segment(whole, head, clicks, spec, background=0)
     found = segment_large(tiled, head, clicks, spec, background=0)

@@ -96,7 +96,7 @@ def test_a_lesson_that_is_not_at_hand_is_made_again_and_taken_away(
 
     click(lab, images[1], [(10, 10), (100, 190)])
     learner.refresh()
-    for image in learner.untaught():
+    for image in learner.images_to_learn_from():
         learner.learn_from(image)
     stored = points_of_image(lab, image_id=images[1])
     remove_points(lab, [one.uid for one in stored], image_id=images[1], labeller="ada")

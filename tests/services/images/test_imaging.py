@@ -206,13 +206,13 @@ def test_the_learner_forgets_what_the_old_pictures_taught(
     learner = ProjectLearner(lab, PictureStore(lab), project_id=field.id)
     learner.refresh()
     learner.learn_from(satellite[0])
-    assert learner.untaught() == []
+    assert learner.images_to_learn_from() == []
     revision = learner.revision
 
     remade(lab, field.id, FALSE_COLOUR)
     learner.refresh()
 
-    (again,) = learner.untaught()
+    (again,) = learner.images_to_learn_from()
     assert again.imaging is not None
     assert again.imaging.channels == (4, 3, 1)
     assert learner.revision > revision

@@ -32,7 +32,7 @@ def learned(learner: ProjectLearner) -> Seen:
     learner.refresh()
     return {
         one.id: set(zip(clicks.rows.tolist(), clicks.cols.tolist(), clicks.class_ids.tolist(), strict=True))
-        for one in learner.untaught()
+        for one in learner.images_to_learn_from()
         if len(clicks := learner.clicks_of(one))
     }
 
@@ -172,7 +172,7 @@ def test_an_image_without_points_is_followed_once_all_its_objects_are_marked(any
 
     tab.do(EventKind.COMPLETE, complete=True)
     learner.refresh()
-    assert [one.id for one in learner.untaught()] == [image_id]
+    assert [one.id for one in learner.images_to_learn_from()] == [image_id]
 
     tab.do(EventKind.COMPLETE, complete=False)
     learner.refresh()

@@ -99,12 +99,12 @@ def test_a_failure_that_nobody_waits_for_is_logged_with_its_traceback_and_told(
     def fail() -> None:
         raise MemoryError("no room")
 
-    compute.post(fail, priority=Priority.PREFETCH, key="teach-4", failed=told.append)
+    compute.post(fail, priority=Priority.PREFETCH, key="learn-4", failed=told.append)
     compute.submit(lambda: None, priority=Priority.PREFETCH).result(30)
 
     assert [type(one) for one in told] == [MemoryError]
     (record,) = [one for one in caplog.records if one.exc_info]
-    assert "teach-4" in record.getMessage()
+    assert "learn-4" in record.getMessage()
     compute.close()
 
 

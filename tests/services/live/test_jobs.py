@@ -318,7 +318,7 @@ def test_a_cold_model_does_not_depend_on_what_was_fitted_before(lab: Lab) -> Non
     for number in (2, 3, 4):
         click(lab, image_id, [*CAT, Point(280, 10, 0), Point(60, 300, 1)][number - 2 : number])
         warm.refresh()
-        for image in warm.untaught():
+        for image in warm.images_to_learn_from():
             warm.learn_from(image)
         if number > 2:
             warm.fit()

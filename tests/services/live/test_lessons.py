@@ -1,4 +1,4 @@
-"""Laws of lessons: what was learned before, kept on the disk or taken back leaves no trace in a mask."""
+"""Laws of samples: what was learned before, kept on the disk or taken back leaves no trace in a mask."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_any_history_ends_at_the_masks_of_a_fresh_project_with_the_same_points(
 
     def learned() -> None:
         learner.refresh()
-        for image in learner.untaught():
+        for image in learner.images_to_learn_from():
             learner.learn_from(image)
 
     def kept() -> None:
@@ -141,7 +141,7 @@ def test_any_history_ends_at_the_masks_of_a_fresh_project_with_the_same_points(
     for image_id in images:  # two classes, whatever is left
         click(lab, image_id, random_points(rng, 2))
     crowded = sum(len(points_of_image(lab, image_id=one)) for one in images) > 64
-    for image_id in images if crowded else ():  # lessons of few points are the ones that went stale
+    for image_id in images if crowded else ():  # samples of few points are the ones that went stale
         uids = [one.uid for one in points_of_image(lab, image_id=image_id)][8:]
         remove_points(lab, uids, image_id=image_id, labeller="ada")
 
@@ -179,15 +179,15 @@ def test_weights_and_the_background_are_part_of_a_lesson(lab: Lab, photos: list[
     click(lab, images[0], random_points(random.Random(3), 6))
     learner = started(lab, project_id)
     learner.refresh()
-    (image,) = learner.untaught()
+    (image,) = learner.images_to_learn_from()
     clicks, store = learner.clicks_of(image), PictureStore(lab)
-    taught = {one: store.extract_samples(image, clicks, SPEC, background=one) for one in (0, 1, None)}
-    for background, teaching in taught.items():
-        store.keep_samples(image, clicks, SPEC, teaching, background=background, neighbours=True)
+    extracted = {one: store.extract_samples(image, clicks, SPEC, background=one) for one in (0, 1, None)}
+    for background, image_samples in extracted.items():
+        store.keep_samples(image, clicks, SPEC, image_samples, background=background, neighbours=True)
 
-    for background, teaching in taught.items():
+    for background, image_samples in extracted.items():
         again = PictureStore(lab).extract_samples(image, clicks, SPEC, background=background)
-        assert (again.border is None) == (background is None) == (teaching.border is None)
-        if again.border is not None and teaching.border is not None:
-            np.testing.assert_array_equal(again.border.class_ids, teaching.border.class_ids)
-            np.testing.assert_array_equal(again.border.features, teaching.border.features)
+        assert (again.border is None) == (background is None) == (image_samples.border is None)
+        if again.border is not None and image_samples.border is not None:
+            np.testing.assert_array_equal(again.border.class_ids, image_samples.border.class_ids)
+            np.testing.assert_array_equal(again.border.features, image_samples.border.features)
