@@ -159,7 +159,7 @@ def images_too_large(folder: Path) -> Iterator[BadFile]:
     yield fine("bomb-inside.tif", tiff_of_zeros(1))
     yield BadFile("bomb-inside-16.tif", tiff_of_zeros(5))
     yield BadFile("bomb.jp2", patched(jp2(), jp2().index(b"\xff\x4f\xff\x51") + 8, struct.pack(">II", 2**31, 2**31)))
-    yield BadFile("bomb-of-jpeg.tif", swollen(), lines=2)
+    yield BadFile("bomb-of-jpeg.tif", oversized(), lines=2)
     yield BadFile("bomb-of-tiles.tif", tiff_of_one_tile(60_000, bits=16))
     yield BadFile("bomb-of-tiles-8.tif", tiff_of_one_tile(60_000, bits=8))
     yield fine("large-tile.tif", tiff_of_one_tile(1024, bits=16))
@@ -265,7 +265,7 @@ def promising(description: str) -> bytes:
     return tiff(GREY16, description=description, metadata=None, software="tifffile.py")
 
 
-def swollen() -> bytes:
+def oversized() -> bytes:
     """A TIFF of two pages, whose parts are JPEG streams that claim billions of pixels."""
     data = tiff(np.stack([RGB, RGB]), photometric="rgb", compression="jpeg", metadata=None)
     for place in [found.start() for found in re.finditer(b"\xff[\xc0\xc2]\x00\x11", data)]:

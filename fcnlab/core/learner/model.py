@@ -53,7 +53,7 @@ class Model:
         return next(stored, canonical_clicks([], image_hw))
 
 
-def frozen_model(
+def with_current_settings(
     model: Model,
     *,
     classes: tuple[tuple[int, str], ...],

@@ -11,7 +11,7 @@ from fcnlab.core.images.painting import Painting
 from fcnlab.core.learner import learner
 from fcnlab.core.learner.head import Head, missing_message
 from fcnlab.core.learner.learner import ImageSamples, Mark, unmarked
-from fcnlab.core.learner.model import LabelledSamples, Model, canonical_samples, frozen_model
+from fcnlab.core.learner.model import LabelledSamples, Model, canonical_samples, with_current_settings
 from fcnlab.core.learner.samples import NEIGHBOURS_UP_TO, Clicks, canonical_clicks
 from fcnlab.core.tiling.large import segment_any
 from fcnlab.core.tiling.wide import is_wide
@@ -284,7 +284,7 @@ class ProjectLearner:
         clicks = {self._images[image_id].content_hash: image_clicks for image_id, image_clicks in self._clicks.items()}
         if isinstance(content, Model):
             classes = tuple((label.id, label.name) for label in project.classes)
-            model = frozen_model(
+            model = with_current_settings(
                 content, classes=classes, background=project.background, spec=project.learner, clicks=clicks
             )
             return ModelSource(model, self._pictures, name=record.name)

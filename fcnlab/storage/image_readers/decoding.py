@@ -175,7 +175,7 @@ def memory_while_decoding(header: Header) -> int:
     return height * width * (2 * header.channels * header.dtype.itemsize + 5)
 
 
-def refuse_hollow(header: Header, *, n_bytes: int) -> None:
+def refuse_sparse(header: Header, *, n_bytes: int) -> None:
     """Refuse a file too short for the pixels it speaks of, before memory is taken for them. Raises ValueError."""
     height, width = header.stored_hw
     most = PIXELS_PER_BYTE.get(header.extension)

@@ -124,7 +124,7 @@ def _pixels(opened: OpenDicom, *, index: int, name: str) -> NDArray[Any]:
             f"{name} is compressed as {syntax.name}, which is not understood here; save it uncompressed"
         )
     if syntax.is_compressed and syntax != RLELossless:
-        _refuse_swollen(opened, index)
+        _check_expansion(opened, index)
     pixels = pixel_array(opened.path, index=index)
     if notes.get("PhotometricInterpretation") == "PALETTE COLOR":
         return as_numbers(apply_color_lut(pixels, notes))
@@ -178,7 +178,7 @@ def _room(file: BinaryIO, notes: Dataset, length: int) -> int:
     return int(n_bytes / frame_bytes) if frame_bytes > 0 else 0
 
 
-def _refuse_swollen(opened: OpenDicom, index: int) -> None:
+def _check_expansion(opened: OpenDicom, index: int) -> None:
     """Refuse a JPEG or JPEG 2000 frame of another size than the file says, before it is decoded."""
     from pydicom.encaps import get_frame
 

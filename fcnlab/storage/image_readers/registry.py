@@ -22,7 +22,7 @@ from fcnlab.storage.image_readers.decoding import (
     decoded,
     quieten,
     refuse_header,
-    refuse_hollow,
+    refuse_sparse,
     upright,
     valid_orientation,
 )
@@ -115,7 +115,7 @@ def open_image(path: Path, *, name: str, max_pixels: int) -> Iterator[ImageSourc
             opened = files.enter_context(_opened(path, extension, name=name))
             header = _header(path, extension, name=name) if opened is None else _header_of(opened, index=0, name=name)
             refuse_header(header, name=name, max_pixels=max_pixels)
-            refuse_hollow(header, n_bytes=path.stat().st_size)
+            refuse_sparse(header, n_bytes=path.stat().st_size)
         except DAMAGE as failure:
             raise damaged(name, failure) from failure
         yield ImageSource(path, name=name, header=header, max_pixels=max_pixels, opened=opened)

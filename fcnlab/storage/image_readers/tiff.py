@@ -26,7 +26,7 @@ from fcnlab.storage.image_readers.decoding import (
     upright,
     valid_orientation,
 )
-from fcnlab.storage.image_readers.tiff_notes import is_windowed, ome_sizes, pixel_size, refuse_swollen, stated_range
+from fcnlab.storage.image_readers.tiff_notes import check_expansion, is_windowed, ome_sizes, pixel_size, stated_range
 
 TILE_BYTES_MOST = 1 << 28
 """Of one tile, which is unpacked whole: as much as 4096 x 4096 pixels of 16 bytes, or the image if that has more."""
@@ -126,7 +126,7 @@ def tiff_pixels(opened: OpenTiff, path: Path, *, index: int, name: str) -> NDArr
     """
     plane = opened.planes[index]
     page = _own_page(plane)
-    _refuse_hollow(page)
+    _refuse_empty(page)
     if _is_for_pillow(opened, plane):
         return _pillow_pixels(path, index=page.index)
     layers = [_page_pixels(plane.series, page_index, name=name) for page_index in plane.pages]
@@ -192,7 +192,7 @@ def _planes(file: tifffile.TiffFile, *, name: str) -> Iterator[Plane]:
             raise ImportRefused(f"{name} holds a volume in one page; save its slices as pages or files of their own")
         n_pages = series.size // max(1, page.size)
         refuse_count(n_pages, name=name)
-        _refuse_promises(series, n_pages)
+        _check_declared_pages(series, n_pages)
         beside = _pages_beside(series, n_pages)
         yield from (Plane(series, pages) for pages in _images_of(series, n_pages) if beside.isdisjoint(pages))
         if series.kind in NESTED_KINDS:
@@ -217,7 +217,7 @@ def _pages_beside(series: tifffile.TiffPageSeries, n_pages: int) -> frozenset[in
     return frozenset(index for index, page in enumerate(pages) if page is not None and _is_beside(page))
 
 
-def _refuse_promises(series: tifffile.TiffPageSeries, n_pages: int) -> None:
+def _check_declared_pages(series: tifffile.TiffPageSeries, n_pages: int) -> None:
     """Refuse notes that speak of more pages than there are: they have directories, or follow each other in the file."""
     file, start = series.parent, series.dataoffset
     if n_pages <= len(series.pages):
@@ -254,13 +254,13 @@ def _page_pixels(series: tifffile.TiffPageSeries, index: int, *, name: str) -> N
         page = series.pages[index]
         if page is None:
             raise ValueError(f"page {index + 1} is missing")
-        _refuse_hollow(page)
-        refuse_swollen(page, key, name=name)
+        _refuse_empty(page)
+        check_expansion(page, key, name=name)
         pixels = page.asarray()
     return np.moveaxis(pixels, 0, -1) if key.axes.startswith("S") else pixels
 
 
-def _refuse_hollow(page: tifffile.TiffPage | tifffile.TiffFrame) -> None:
+def _refuse_empty(page: tifffile.TiffPage | tifffile.TiffFrame) -> None:
     if not any(page.dataoffsets) or not any(page.databytecounts):
         raise ValueError("it has no pixels")
 

@@ -174,7 +174,7 @@ LOOKED_AT = 1 << 16
 """Bytes at the start of a part among which its size is said."""
 
 
-def refuse_swollen(page: tifffile.TiffPage | tifffile.TiffFrame, key: tifffile.TiffPage, *, name: str) -> None:
+def check_expansion(page: tifffile.TiffPage | tifffile.TiffFrame, key: tifffile.TiffPage, *, name: str) -> None:
     """Refuse a page with parts that would become larger than the page says, or that nobody can tell of.
 
     Args:

@@ -26,7 +26,7 @@ def encoded(kind: str, side: int = 16, **options: object) -> bytes:
     return buffer.getvalue()
 
 
-def swollen(kind: str, side: int) -> bytes:
+def oversized(kind: str, side: int) -> bytes:
     """A small file whose header speaks of `side` x `side` pixels."""
     data = bytearray(encoded(kind))
     if kind == "JPEG":
@@ -46,7 +46,7 @@ def swollen(kind: str, side: int) -> bytes:
 @pytest.mark.parametrize("side", [2_000, 22_000])
 def test_a_file_too_short_for_its_size_is_damaged_and_takes_no_memory(tmp_path: Path, kind: str, side: int) -> None:
     path = tmp_path / "swollen"
-    path.write_bytes(swollen(kind, side))
+    path.write_bytes(oversized(kind, side))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     with pytest.raises(ImportRefused, match=f"damaged.*{side}.*bytes cannot hold"):
