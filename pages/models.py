@@ -19,10 +19,10 @@ if project is not None:
     try:
         models_panel.notice()
         stored = models(engine.lab, project_id=project.id)
-        versions, contrast = st.tabs(["Versions", "Compare two"])
+        versions, difference = st.tabs(["Versions", "Compare two"])
         with versions:
             models_panel.versions(engine, project, stored)
-        with contrast:
+        with difference:
             if project.task is Task.COUNTS:
                 st.info("Two masks are compared here. Networks that count stand side by side on the **Compare** page.")
             else:

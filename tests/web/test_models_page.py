@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from fcnlab.lab import Lab
-from fcnlab.services.comparing.model_difference import contrasts
+from fcnlab.services.comparing.model_difference import model_differences
 from fcnlab.services.models.models import keep_instant, models, use_model
 from fcnlab.services.projects import projects
 from fcnlab.web.panels.training import difference_panel
@@ -132,8 +132,8 @@ def test_a_model_differs_from_itself_nowhere_and_the_marks_are_where_others_do(b
     images = [projects.image(bench.lab, image_id=one) for one in bench.images.values()]
 
     def found(*versions: object) -> list[object]:
-        steps = contrasts(bench.lab, lambda work: work(bench.learner), images=images, versions=versions)  # type: ignore[arg-type, misc]
-        return [step.contrast for step in steps if step.contrast is not None]
+        steps = model_differences(bench.lab, lambda work: work(bench.learner), images=images, versions=versions)  # type: ignore[arg-type, misc]
+        return [step.difference for step in steps if step.difference is not None]
 
     assert [one.equal for one in found(None, kept)] == [1.0, 1.0]  # type: ignore[attr-defined]
     for one in found(kept, record):

@@ -36,8 +36,8 @@ WEIGHT = 2.0
 """How loud each of these maps is beside a stage of the encoder."""
 
 
-def with_contrast(stages: Stages, lightness: NDArray[np.float32]) -> Stages:
-    """Stages with maps of contrast behind them, standardised like the others.
+def with_local_contrast(stages: Stages, lightness: NDArray[np.float32]) -> Stages:
+    """Stages with maps of local contrast behind them, standardised like the others.
 
     Args:
         lightness: (H, W) of the working picture.
@@ -139,7 +139,7 @@ def ready_to_count(rgb: NDArray[np.uint8], stages: Stages) -> CountPicture:
     """Make a working picture (H, W, 3) uint8 ready; `stages` come from the encoder or the cache."""
     lightness = lab_image(rgb)[..., 0]
     near = near_stages(stages).to(stages.maps[0].device, torch.float32)
-    return CountPicture(with_contrast(near, lightness), scale_space(lightness))
+    return CountPicture(with_local_contrast(near, lightness), scale_space(lightness))
 
 
 def near_stages(stages: Stages) -> Stages:

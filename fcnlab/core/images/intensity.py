@@ -1,4 +1,4 @@
-"""Contrast: which values of an image become black and white."""
+"""Intensity: which values of an image become black and white."""
 
 from __future__ import annotations
 

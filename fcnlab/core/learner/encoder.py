@@ -227,8 +227,8 @@ def _shapes(lightness: NDArray[np.float32]) -> NDArray[np.float32]:
     slope = np.hypot(derived(0, 1), derived(1, 0))
     across, along, mixed = derived(0, 2), derived(2, 0), derived(1, 1)
     half, turn = (across + along) / 2, np.hypot((across - along) / 2, mixed)
-    contrast = np.sqrt(cv2.GaussianBlur((lightness - smooth) ** 2, (0, 0), 2 * SHAPE_SIGMA))
-    return np.stack([slope, half + turn, half - turn, contrast], axis=2)
+    local_contrast = np.sqrt(cv2.GaussianBlur((lightness - smooth) ** 2, (0, 0), 2 * SHAPE_SIGMA))
+    return np.stack([slope, half + turn, half - turn, local_contrast], axis=2)
 
 
 def _positions(box: Box, hw: tuple[int, int], device: torch.device) -> Tensor:

@@ -107,7 +107,7 @@ Versions = tuple[ModelRecord | None, ModelRecord | None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Contrast:
+class ModelDifference:
     """Two models on one image.
 
     Attributes:
@@ -128,15 +128,17 @@ class Contrast:
 
 
 @dataclass(frozen=True, slots=True)
-class ContrastProgress:
-    """One step further; `contrast` once the steps concern images to show."""
+class DifferenceProgress:
+    """One step further; `difference` once the steps concern images to show."""
 
     done: int
     total: int
-    contrast: Contrast | None = None
+    difference: ModelDifference | None = None
 
 
-def contrasts(lab: Lab, run: Runner, *, images: Sequence[ImageInfo], versions: Versions) -> Iterator[ContrastProgress]:
+def model_differences(
+    lab: Lab, run: Runner, *, images: Sequence[ImageInfo], versions: Versions
+) -> Iterator[DifferenceProgress]:
     """Both masks of each image, one image per step; the clicks of now are obeyed in both.
 
     Args:
@@ -152,15 +154,15 @@ def contrasts(lab: Lab, run: Runner, *, images: Sequence[ImageInfo], versions: V
     """
     if None in versions:
         for done, total, _ in learning(run, also_unused=True):
-            yield ContrastProgress(done, total)
+            yield DifferenceProgress(done, total)
     sources = run(partial(sources_of, versions=versions))
     for n_done, image in enumerate(images, start=1):
-        contrast = run(partial(_contrast, lab=lab, image=image, sources=sources))
-        yield ContrastProgress(n_done, len(images), contrast)
+        difference = run(partial(_model_difference, lab=lab, image=image, sources=sources))
+        yield DifferenceProgress(n_done, len(images), difference)
 
 
 def sources_of(learner: ProjectLearner, *, versions: Versions) -> tuple[MaskSource, MaskSource]:
-    """The mask sources of two versions now; raises as `contrasts`."""
+    """The mask sources of two versions now; raises as `model_differences`."""
     learner.refresh()
     first, second = (
         learner.source_of(learner.cold_model()) if version is None else learner.chosen_source(version)
@@ -169,9 +171,9 @@ def sources_of(learner: ProjectLearner, *, versions: Versions) -> tuple[MaskSour
     return first, second
 
 
-def _contrast(
+def _model_difference(
     learner: ProjectLearner, *, lab: Lab, image: ImageInfo, sources: tuple[MaskSource, MaskSource]
-) -> Contrast:
+) -> ModelDifference:
     project = learner.project
     assert project is not None
     rgb = read_picture(lab, image)
@@ -180,7 +182,7 @@ def _contrast(
     truth = kept_mask(lab, image) if expert is None else expert
     palette, background = palette_of(project.classes), project.background
     shown = [working_picture(tinted(rgb, mask, palette, background=background), SHOWN_SIDE) for mask in (first, second)]
-    return Contrast(
+    return ModelDifference(
         image,
         (shown[0], shown[1]),
         working_picture(marked(rgb, first != second), SHOWN_SIDE),

@@ -1,4 +1,4 @@
-"""Contrast that does not depend on which of things and background is bright. No array is square."""
+"""Local contrast that does not depend on which of things and background is bright. No array is square."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from fcnlab.core.counting.instant import near_stages, things_bright, with_contrast
+from fcnlab.core.counting.instant import near_stages, things_bright, with_local_contrast
 from fcnlab.core.learner.encoder import StageEncoder
 from fcnlab.core.learner.stages import sample_stages
 
@@ -39,7 +39,7 @@ def test_maps_of_contrast_follow_those_of_the_encoder_and_say_the_same_of_both_k
     for lightness in (discs(80, 20), discs(20, 80)):
         rgb = np.repeat((lightness * 2.55).astype(np.uint8)[..., None], 3, axis=2)
         usual = near_stages(encoder.encode(rgb, scales=(1.0, 0.5), position=True))
-        stages = with_contrast(usual, lightness)
+        stages = with_local_contrast(usual, lightness)
         assert stages.infos[: len(usual.infos)] == usual.infos
         at = torch.tensor([20.0, 45.0]), torch.tensor([20.0, 30.0])
         found.append(sample_stages(stages, *at)[:, usual.width :].numpy())

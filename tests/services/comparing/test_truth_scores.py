@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fcnlab.lab import Lab
-from fcnlab.services.comparing.model_difference import Contrast, contrasts
+from fcnlab.services.comparing.model_difference import ModelDifference, model_differences
 from fcnlab.services.comparing.truth_scores import TruthProgress, truth_scores
 from fcnlab.services.live.masks import predicted_mask
 from fcnlab.services.models.models import keep_instant
@@ -93,9 +93,9 @@ def test_two_models_on_one_image_are_measured_on_the_expert_mask_before_the_kept
     truth = own_mask(bench, "one.png")
     images = [projects.image(bench.lab, image_id=bench.images["one.png"])]
 
-    def found() -> Contrast:
-        steps = contrasts(bench.lab, lambda work: work(bench.learner), images=images, versions=(None, network))
-        return next(step.contrast for step in steps if step.contrast is not None)
+    def found() -> ModelDifference:
+        steps = model_differences(bench.lab, lambda work: work(bench.learner), images=images, versions=(None, network))
+        return next(step.difference for step in steps if step.difference is not None)
 
     kept = found()
     give_truth(bench.lab, tmp_path, bench.project.id, {"one.png": 1 - truth})

@@ -10,7 +10,7 @@ from fcnlab.domain.images import ImageInfo, ImageState
 from fcnlab.domain.models import ModelRecord
 from fcnlab.domain.project import Project
 from fcnlab.errors import FcnlabError
-from fcnlab.services.comparing.model_difference import MOST_IMAGES, Contrast, Versions, contrasts
+from fcnlab.services.comparing.model_difference import MOST_IMAGES, ModelDifference, Versions, model_differences
 from fcnlab.services.comparing.truth_scores import MOST_IMAGES as MOST_MEASURED
 from fcnlab.services.comparing.truth_scores import TruthProgress, truth_scores
 from fcnlab.services.labels.expert_masks import images_with_truth
@@ -60,15 +60,15 @@ def draw(engine: Engine, project: Project, records: Sequence[ModelRecord]) -> No
         )
         wants_scores = _experts_button(engine, project, (left, right))
     if wants_masks:
-        new_contrasts = _made(engine, project, [by_id[image_id] for image_id in picked], (left, right))
-        if new_contrasts is not None:
-            session.remember("contrast", (key, new_contrasts))
+        new_differences = _made(engine, project, [by_id[image_id] for image_id in picked], (left, right))
+        if new_differences is not None:
+            session.remember("model_difference", (key, new_differences))
     _on_experts(engine, project, (left, right), wanted=wants_scores)
-    made = session.peek("contrast")
+    made = session.peek("model_difference")
     if made is not None and made[0] == key:
         st.html(legend([(label.name, label.colour) for label in project.classes]))
-        for contrast in made[1]:
-            _show(contrast, (_name(left), _name(right)))
+        for difference in made[1]:
+            _show(difference, (_name(left), _name(right)))
 
 
 def _experts_button(engine: Engine, project: Project, versions: Versions) -> bool:
@@ -124,14 +124,16 @@ def _measured(engine: Engine, project: Project, versions: Versions) -> TruthProg
     return step
 
 
-def _made(engine: Engine, project: Project, images: Sequence[ImageInfo], versions: Versions) -> list[Contrast] | None:
+def _made(
+    engine: Engine, project: Project, images: Sequence[ImageInfo], versions: Versions
+) -> list[ModelDifference] | None:
     bar = st.progress(0.0, "Starting")
-    made: list[Contrast] = []
+    made: list[ModelDifference] = []
     try:
-        for step in contrasts(engine.lab, runner_of(engine, project), images=images, versions=versions):
-            words = "Learning from labelled images" if step.contrast is None else "Making masks"
+        for step in model_differences(engine.lab, runner_of(engine, project), images=images, versions=versions):
+            words = "Learning from labelled images" if step.difference is None else "Making masks"
             bar.progress(step.done / step.total, f"{words}: {step.done} of {step.total}")
-            made += [step.contrast] if step.contrast is not None else []
+            made += [step.difference] if step.difference is not None else []
     except FcnlabError as failure:
         session.explained(failure)
         return None
@@ -140,18 +142,18 @@ def _made(engine: Engine, project: Project, images: Sequence[ImageInfo], version
     return made
 
 
-def _show(contrast: Contrast, names: tuple[str, str]) -> None:
+def _show(difference: ModelDifference, names: tuple[str, str]) -> None:
     with st.container(border=True):
         st.markdown(
-            f"**{escape_markdown(contrast.image.name)}** · {contrast.equal:.1%} of its pixels have the same class"
+            f"**{escape_markdown(difference.image.name)}** · {difference.equal:.1%} of its pixels have the same class"
         )
         columns = st.columns(3)
         for index, column in enumerate(columns[:2]):
-            column.image(contrast.pictures[index], width="stretch")
-            truth = "the expert mask" if contrast.by_expert else "the mask it keeps"
-            iou = f" · IoU {contrast.ious[index]:.3f} with {truth}" if contrast.ious else ""
+            column.image(difference.pictures[index], width="stretch")
+            truth = "the expert mask" if difference.by_expert else "the mask it keeps"
+            iou = f" · IoU {difference.ious[index]:.3f} with {truth}" if difference.ious else ""
             column.caption(f"{escape_markdown(names[index])}{iou}")
-        columns[2].image(contrast.differing, width="stretch")
+        columns[2].image(difference.differing, width="stretch")
         columns[2].caption("Where they differ")
 
 
