@@ -47,8 +47,8 @@ def main() -> None:
 
 def measure(rgb: NDArray[np.uint8], *, repeat: int) -> dict[str, float]:
     first, second = (PointSegmenter(["background", "object"]) for _ in range(2))
-    InstantLearner(first).look_at(rgb)  # loads the encoder
-    encoding = alternating_ms({"encoding": lambda: InstantLearner(first).look_at(rgb)}, repeat)["encoding"]
+    InstantLearner(first).prepare(rgb)  # loads the encoder
+    encoding = alternating_ms({"encoding": lambda: InstantLearner(first).prepare(rgb)}, repeat)["encoding"]
     points = spread(20, rgb, seed=0)
     single = alternating_ms(
         {
@@ -87,7 +87,7 @@ def clicker(
     """A further click on the last of these pictures, once the learner knows them all."""
     image: Any = None
     for rgb, points in labelled:
-        image = learner.look_at(rgb)
+        image = learner.prepare(rgb)
         learner.learn(image, points)
     learner.fit()
     learner.predict(image)

@@ -124,7 +124,7 @@ class ComparisonSpec:
             decided |= {"complete": list(self.complete), "spacing": self.spacing, "magnification": self.magnification}
         return decided
 
-    def moment(self) -> datetime:
+    def as_of_time(self) -> datetime:
         """`as_of` as a time."""
         return datetime.fromisoformat(self.as_of)
 

@@ -35,14 +35,14 @@ class Labels:
 class DatasetLearner(Protocol):
     """A learner that can be measured on a data set."""
 
-    def look_at(self, example: Example) -> None:
+    def prepare(self, example: Example) -> None:
         """Do all work on a picture that needs no labels."""
 
     def learn(self, labels: Mapping[str, Labels], n_classes: int) -> None:
-        """Learn, from nothing, what these labels say about the pictures looked at."""
+        """Learn, from nothing, what these labels say about the pictures prepared."""
 
     def probabilities(self, example: Example) -> NDArray[np.float32]:
-        """(K, H, W) float32 of a picture looked at, or (M, K, H, W) of an ensemble."""
+        """(K, H, W) float32 of a prepared picture, or (M, K, H, W) of an ensemble."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class DatasetRun:
         for name in [*self.trained_on, *self.scored_on]:
             example = read_example(self.folder, name)
             started = time.perf_counter()
-            learner.look_at(example)
+            learner.prepare(example)
             self.encode_s += (time.perf_counter() - started) if name in set(self.trained_on) else 0
         for count in pixels:
             query_s = self._ask(learner, count, pick, rng)

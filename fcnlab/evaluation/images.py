@@ -59,7 +59,7 @@ class Example:
 class Learner(Protocol):
     """A learner that can be measured on single pictures."""
 
-    def look_at(self, rgb: NDArray[np.uint8]) -> Any:
+    def prepare(self, rgb: NDArray[np.uint8]) -> Any:
         """Make a picture known and do all work that needs no points; returns its id."""
 
     def learn(self, image: Any, points: Sequence[Point]) -> None:
@@ -79,7 +79,7 @@ class InstantLearner:
         segmenter.reset()
         self._segmenter = segmenter
 
-    def look_at(self, rgb: NDArray[np.uint8]) -> Any:
+    def prepare(self, rgb: NDArray[np.uint8]) -> Any:
         """See Learner."""
         image = self._segmenter.add_image(rgb)
         self._segmenter.encode(image)
@@ -111,7 +111,7 @@ class ForestLearner:
         self._points: list[tuple[int, Point]] = []
         self._forest: Any = None
 
-    def look_at(self, rgb: NDArray[np.uint8]) -> Any:
+    def prepare(self, rgb: NDArray[np.uint8]) -> Any:
         """See Learner."""
         self._features.append(forest_features(rgb))
         return len(self._features) - 1
@@ -215,7 +215,7 @@ def label_image(
     """Label one picture from nothing with `clicks` clicks, each in the largest wrong region."""
     learner, truth = make(n_classes), example.truth
     started = time.perf_counter()
-    image = learner.look_at(example.rgb)
+    image = learner.prepare(example.rgb)
     encoding = (time.perf_counter() - started) * 1000
     taken = np.zeros(truth.shape, bool)
     points = first_clicks(truth, tuple(range(n_classes)), style=style, rng=rng)
@@ -274,12 +274,12 @@ def label_across(
     n_classes = n_classes_of([*examples, *(read_example(folder, name) for name in scored_on)])
     learner = make(n_classes)
     for example in examples:
-        learner.learn(learner.look_at(example.rgb), balanced_pixels(example.truth, pixels, rng))
+        learner.learn(learner.prepare(example.rgb), balanced_pixels(example.truth, pixels, rng))
     learner.fit()
     counts = np.zeros((n_classes, n_classes), np.int64)
     for name in scored_on:
         example = read_example(folder, name)
-        counts += confusion(example.truth, learner.predict(learner.look_at(example.rgb)), n_classes)
+        counts += confusion(example.truth, learner.predict(learner.prepare(example.rgb)), n_classes)
     ious = iou_per_class(counts)
     shown = tuple(None if np.isnan(iou) else float(iou) for iou in ious)
     return SeedRun(seed, tuple(trained_on), tuple(scored_on), shown, float(np.nanmean(ious)))

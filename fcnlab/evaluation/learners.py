@@ -59,7 +59,7 @@ class InstantDatasetLearner:
         self._head: EnsembleHead | Head | None = None
         self._n_classes = 0
 
-    def look_at(self, example: Example) -> None:
+    def prepare(self, example: Example) -> None:
         """Encode the picture."""
         self._pictures[example.name] = example.rgb
         self._stages(example.name)
@@ -107,7 +107,7 @@ class ForestDatasetLearner:
         self._examples: dict[str, Example] = {}
         self._n_classes = 0
 
-    def look_at(self, example: Example) -> None:
+    def prepare(self, example: Example) -> None:
         """Remember the picture."""
         self._examples[example.name] = example
 
@@ -137,7 +137,7 @@ class NetworkDatasetLearner:
         self._examples: dict[str, Example] = {}
         self._model: NetworkModel | None = None
 
-    def look_at(self, example: Example) -> None:
+    def prepare(self, example: Example) -> None:
         """Remember the picture."""
         self._examples[example.name] = example
 

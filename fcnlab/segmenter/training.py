@@ -25,8 +25,8 @@ from fcnlab.core.training.network_model import (
     seen_hw,
     seen_picture,
 )
-from fcnlab.core.training.network_output import look_at
-from fcnlab.core.training.splits import groups_alike, held_out, look
+from fcnlab.core.training.network_output import output_from_probabilities
+from fcnlab.core.training.splits import groups_alike, held_out, picture_descriptor
 from fcnlab.domain.events import Point
 from fcnlab.domain.network import DEFAULT_ENCODER, SCRATCH, USUAL_UPSAMPLING, NetworkSpec
 from fcnlab.domain.project import LearnerSpec
@@ -83,7 +83,7 @@ def train_network(
         for image in sorted(points)
         if points[image]
     ]
-    descriptors = [look(pictures[picture.image]) for picture in labelled]
+    descriptors = [picture_descriptor(pictures[picture.image]) for picture in labelled]
     rng = np.random.default_rng(training.seed)
     held = held_out(
         groups_alike(descriptors), [picture.classes for picture in labelled], share=training.holdout, rng=rng
@@ -139,7 +139,7 @@ def network_segmentation(
 ) -> Segmentation:
     """The mask of a working picture (H, W, 3) uint8 by a network; clicks are obeyed."""
     probabilities = network_probabilities(model, working, device=device)
-    output = look_at(working, probabilities, model.class_ids, spec, used=frozenset(model.class_ids))
+    output = output_from_probabilities(working, probabilities, model.class_ids, spec, used=frozenset(model.class_ids))
     return segment_from_probabilities(
         output.class_ids, output.probabilities, clicks, output.lab, spec, background=model.background
     )

@@ -127,7 +127,7 @@ def test_ctrl_c_pauses_and_resume_goes_on_from_there(
 def test_who_stops_a_training_from_elsewhere_ends_its_command(
     lab: Lab, started: list[int], monkeypatch: pytest.MonkeyPatch, code: int, said: str
 ) -> None:
-    monkeypatch.setattr(lease_holder, "LOOK_S", 0.05)
+    monkeypatch.setattr(lease_holder, "POLL_S", 0.05)
 
     def stopped(
         lab: Lab, training: Training, *, resume: Path | None, checkpoint: Path

@@ -74,7 +74,7 @@ def test_every_learner_gives_the_probability_of_every_class(folder: Path, learne
         ),
     }[learner]()
     example = read_example(folder, "0.png")
-    made.look_at(example)
+    made.prepare(example)
     labels = {"0.png": Labels(np.array([3, 40, 50]), np.array([2, 90, 5]), np.array([0, 2, 0]))}
 
     made.learn(labels, 3)

@@ -65,7 +65,7 @@ class Stub:
     def __init__(self, answer: Callable[[int], NDArray[np.uint8]]) -> None:
         self.answer, self.points = answer, list[Point]()
 
-    def look_at(self, rgb: NDArray[np.uint8]) -> Any:  # noqa: ARG002
+    def prepare(self, rgb: NDArray[np.uint8]) -> Any:  # noqa: ARG002
         return 0
 
     def learn(self, image: Any, points: Sequence[Point]) -> None:  # noqa: ARG002

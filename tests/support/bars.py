@@ -54,7 +54,7 @@ class Site:
 
     def points(self, spec: TrainingSpec = QUICK) -> TrainingPoints:
         found = TrainingPoints(self.lab, self.project.id, spec)
-        found.look_with(SMALL)
+        found.prepare_for(SMALL)
         return found
 
     def job(self, training: TrainingSpec = QUICK, network: NetworkSpec = SMALL) -> TrainingJob:

@@ -68,13 +68,13 @@ def network_count_with_density(
     reach = math.ceil(AROUND_SPACINGS * calibration.spacing * map_hw[0] / full_hw[0])
     density = np.empty((len(model.class_ids) - 1, *map_hw), np.float32)
 
-    def looked_at() -> Iterator[TileScores]:
+    def tile_scores() -> Iterator[TileScores]:
         for tile in _tiles(model, seen, reach, device):
             inner = tile.inner.moved(-tile.outer.top, -tile.outer.left)
             density[(slice(None), *tile.inner.slices)] = tile.scores[(slice(1, None), *inner.slices)]
             yield tile
 
-    count = count_tiles(looked_at(), map_hw, model.training.objective, calibration, model.class_ids, full_hw)
+    count = count_tiles(tile_scores(), map_hw, model.training.objective, calibration, model.class_ids, full_hw)
     method = cv2.INTER_AREA if map_hw[0] > full_hw[0] else cv2.INTER_LINEAR
     maps = []
     for class_id, class_density in zip(model.class_ids[1:], density, strict=True):

@@ -214,7 +214,7 @@ class LargePicture:
 
 @dataclass(slots=True)
 class _Seen:
-    """What one look at every tile leaves: all of it on coarse grids.
+    """What one pass over all tiles leaves: all of it on coarse grids.
 
     Attributes:
         weights: (4, h, w) of the walker's edges.

@@ -52,11 +52,11 @@ class ChosenNetwork:
             else canonical_clicks([], image_hw)
         )
 
-    def look(self, working: NDArray[np.uint8], probabilities: NDArray[np.floating]) -> Look:
+    def output_of(self, working: NDArray[np.uint8], probabilities: NDArray[np.floating]) -> NetworkOutput:
         """The network's output for a working picture (H, W, 3) uint8, from its probabilities (K, h, w)."""
-        return look_at(working, probabilities, self.model.class_ids, self.spec, used=self.used)
+        return output_from_probabilities(working, probabilities, self.model.class_ids, self.spec, used=self.used)
 
-    def segment(self, output: Look, clicks: Clicks) -> Segmentation:
+    def segment(self, output: NetworkOutput, clicks: Clicks) -> Segmentation:
         """The mask of a picture; clicks are obeyed as those of the instant learner are."""
         return segment_from_probabilities(
             output.class_ids, output.probabilities, clicks, output.lab, self.spec, background=self.background
@@ -64,7 +64,7 @@ class ChosenNetwork:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Look:
+class NetworkOutput:
     """The output of a network for a working picture; nothing in it depends on clicks.
 
     Attributes:
@@ -102,14 +102,14 @@ def in_use(
     return tuple(class_ids[index] for index in kept), used_probabilities
 
 
-def look_at(
+def output_from_probabilities(
     rgb: NDArray[np.uint8],
     probabilities: NDArray[np.floating],
     class_ids: tuple[int, ...],
     spec: LearnerSpec,
     *,
     used: Collection[int],
-) -> Look:
+) -> NetworkOutput:
     """The output of a network for a working picture, from its probabilities at another size.
 
     Args:
@@ -126,7 +126,7 @@ def look_at(
     height, width = rgb.shape[:2]
     maps = used_probabilities[1:] if len(used_probabilities) == 2 else used_probabilities
     if is_large((height, width)):
-        return Look(ids, _in_rows(rgb, maps, spec), LazyLab(rgb))
+        return NetworkOutput(ids, _in_rows(rgb, maps, spec), LazyLab(rgb))
     if spec.refine:
         grey = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.float32) / np.float32(255)
         maps = np.clip(guided_filter(maps, make_guide(grey)), 0, 1)
@@ -135,11 +135,11 @@ def look_at(
         maps = np.stack([cv2.resize(class_map, (width, height), interpolation=method) for class_map in maps])
     if len(used_probabilities) == 2:
         maps = np.concatenate([1 - maps, maps])
-    return Look(ids, maps / np.maximum(maps.sum(axis=0), 1e-6), lab_image(rgb))
+    return NetworkOutput(ids, maps / np.maximum(maps.sum(axis=0), 1e-6), lab_image(rgb))
 
 
 def _in_rows(rgb: NDArray[np.uint8], maps: NDArray[np.float32], spec: LearnerSpec) -> NDArray[np.float16]:
-    """As the rest of `look_at`, some rows at a time; maps are of the second class alone where there are two."""
+    """Probabilities as of `output_from_probabilities`, some rows at a time; of two classes, maps are of the second."""
     hw = (rgb.shape[0], rgb.shape[1])
     signed_scores = 2 * maps - 1
     rows_of = refined_rows(rgb, signed_scores, None) if spec.refine else enlarged_rows(hw, signed_scores)
@@ -150,7 +150,7 @@ def _in_rows(rgb: NDArray[np.uint8], maps: NDArray[np.float32], spec: LearnerSpe
     return result
 
 
-def rough_look(
+def coarse_probabilities(
     probabilities: NDArray[np.floating],
     class_ids: tuple[int, ...],
     working_hw: tuple[int, int],

@@ -18,7 +18,7 @@ ALIKE = 0.9
 """Correlation of two small grey pictures above which they count as alike: frames of a film, quarters of a field."""
 
 
-def look(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+def picture_descriptor(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     """A picture (H, W, 3) uint8 as a unit vector (SIDE * SIDE,) float32 that hardly changes with light or size."""
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()

@@ -95,7 +95,7 @@ class Bench:
             self.spec.training_specs()[0],
             image_ids=self.spec.image_ids,
             plan=self.spec.plan(),
-            as_of=self.spec.moment(),
+            as_of=self.spec.as_of_time(),
         )
 
     def project(self) -> Project:

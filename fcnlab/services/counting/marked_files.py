@@ -18,7 +18,7 @@ from fcnlab.core.images.coords import to_working
 from fcnlab.core.images.picture import make_picture
 from fcnlab.core.training.batches import LabelledPicture
 from fcnlab.core.training.network_model import NetworkModel, seen_hw, seen_picture
-from fcnlab.core.training.splits import groups_alike, look
+from fcnlab.core.training.splits import groups_alike, picture_descriptor
 from fcnlab.domain.images import Imaging
 from fcnlab.domain.network import NetworkSpec
 from fcnlab.domain.scores import Score
@@ -169,7 +169,7 @@ class FilePoints:
             self._network, self._training, class_ids=ids, spacing=self._spacing, image_hw=hw, device=device
         )
 
-    def look_with(self, network: NetworkSpec) -> None:
+    def prepare_for(self, network: NetworkSpec) -> None:
         """Make pictures ready for this network."""
         self._network = network
 
@@ -263,7 +263,9 @@ class FilePoints:
             return groups_by_name(names, group_by)
         if len(names) > ALIKE_AT_MOST:
             return [[index] for index in range(len(names))]
-        return groups_alike([look(read_file(file.file, max_pixels=self._max_pixels)) for file in self._files])
+        return groups_alike(
+            [picture_descriptor(read_file(file.file, max_pixels=self._max_pixels)) for file in self._files]
+        )
 
 
 def groups_by_name(names: Sequence[str], pattern: str) -> list[list[int]]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fcnlab.core.training.splits import look
+from fcnlab.core.training.splits import picture_descriptor
 from fcnlab.domain.images import ImageInfo
 from fcnlab.errors import ImportRefused
 from fcnlab.lab import Lab
@@ -146,7 +146,7 @@ def _has_tiles(lab: Lab, image: ImageInfo) -> bool:
 
 
 def thumbnail_descriptor(lab: Lab, image: ImageInfo) -> NDArray[np.float32]:
-    """The descriptor of a picture by its thumbnail, see `core.training.splits.look`; read once in a process.
+    """The descriptor of a picture by its thumbnail, see `splits.picture_descriptor`; read once in a process.
 
     Raises ImportRefused: the original is gone too.
     """
@@ -157,7 +157,7 @@ def thumbnail_descriptor(lab: Lab, image: ImageInfo) -> NDArray[np.float32]:
 def _descriptor_of(thumbnail: Path) -> NDArray[np.float32]:
     """The descriptor by the thumbnail's path, which names its content: 1 kB each, not to be written to."""
     with Image.open(thumbnail) as small:
-        vector = look(np.asarray(small.convert("RGB"), np.uint8))
+        vector = picture_descriptor(np.asarray(small.convert("RGB"), np.uint8))
     vector.setflags(write=False)
     return vector
 

@@ -15,7 +15,7 @@ from fcnlab.settings import Settings
 from fcnlab.storage.database.engine import reading, sqlite_file, unchanged_database
 from fcnlab.storage.database.migrating import copy_sqlite
 from fcnlab.storage.files.named_files import named_files
-from fcnlab.storage.files.presence import PART, RUNNING, alone_at_the_gate, look_around
+from fcnlab.storage.files.presence import PART, RUNNING, alone_at_the_gate, other_processes
 from fcnlab.storage.files.restoring import (
     DATABASE,
     check_backup,
@@ -148,7 +148,7 @@ def _refuse_in_use(data_dir: Path) -> None:
 
 
 def _refuse_users(data_dir: Path) -> None:
-    live = look_around(data_dir).live
+    live = other_processes(data_dir).live
     if live:
         raise RestoreRefused(
             f"{data_dir} is in use by {len(live)} process(es) of fcnlab; nothing was changed. Stop the server, the "

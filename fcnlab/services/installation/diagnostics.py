@@ -15,7 +15,7 @@ from fcnlab.settings import Settings
 from fcnlab.storage.exports.manifest import versions
 
 MIN_FREE_GB = 1.0
-NOT_LOOKED_AT = "not looked at, for the database cannot be opened"
+NOT_CHECKED = "not looked at, for the database cannot be opened"
 
 Seen = TypeVar("Seen")
 
@@ -115,10 +115,10 @@ def _database(settings: Settings) -> str:
 def _files(settings: Settings) -> str:
     from fcnlab.services.installation.backup import missing_files
 
-    looked = _looked_at(settings, missing_files)
-    if looked is None:
-        return NOT_LOOKED_AT
-    count, missing = looked
+    checked = _in_open_lab(settings, missing_files)
+    if checked is None:
+        return NOT_CHECKED
+    count, missing = checked
     if missing:
         raise FcnlabError(
             f"{len(missing)} of {count} files that the database names are gone, {missing[0]} for one: take them from a "
@@ -130,9 +130,9 @@ def _files(settings: Settings) -> str:
 def _leftovers(settings: Settings) -> str:
     from fcnlab.services.installation.sweeping import find_leftovers
 
-    leftovers = _looked_at(settings, find_leftovers)
+    leftovers = _in_open_lab(settings, find_leftovers)
     if leftovers is None:
-        return NOT_LOOKED_AT
+        return NOT_CHECKED
     if leftovers.files or leftovers.projects:
         raise FcnlabError(
             f"{len(leftovers.files)} files and folders, {leftovers.size / 1e6:.1f} MB, are left of interrupted work "
@@ -142,7 +142,7 @@ def _leftovers(settings: Settings) -> str:
     return "nothing is left of interrupted work and deleted projects"
 
 
-def _looked_at(settings: Settings, check: Callable[[Lab], Seen]) -> Seen | None:
+def _in_open_lab(settings: Settings, check: Callable[[Lab], Seen]) -> Seen | None:
     """What is seen in the open installation; None when it cannot be opened, which is another check's to say."""
     from fcnlab.lab import open_lab
 

@@ -23,8 +23,8 @@ from fcnlab.storage.files.presence import (
     Others,
     alone_at_the_gate,
     delete_anything,
-    look_around,
     new_part,
+    other_processes,
 )
 
 ROWS_AT_ONCE = 1000
@@ -65,7 +65,7 @@ def find_leftovers(lab: Lab) -> Leftovers:
     """The files that ended processes and deleted projects left; none that a live process may be at work on."""
     listed = list(_listed(lab))  # before the database is asked: a file comes after the row it belongs to, or with it
     with alone_at_the_gate(lab.data_dir):
-        others = look_around(lab.data_dir)
+        others = other_processes(lab.data_dir)
     with reading(lab.sessions) as session:
         there = numbers(session)
         projects = repository_projects.projects_in_deletion(session)
@@ -90,7 +90,7 @@ def sweep(lab: Lab) -> Leftovers:
         if not leftover.content_hash:
             delete_anything(leftover.path)
     with alone_at_the_gate(lab.data_dir):
-        for path in look_around(lab.data_dir).ended:
+        for path in other_processes(lab.data_dir).ended:
             delete_anything(path)
     return Leftovers(leftovers.files, projects)
 

@@ -42,8 +42,8 @@ SAMPLES_KEPT_AFTER_S = 3.0
 QUIET_S = 1.0
 """The rest of a wide image waits so long after the mask of a click, unless another one comes: somebody looks at it."""
 
-LOOK_S = 0.5
-"""Tiles that a browser asks for within so long of each other belong to one look."""
+VIEWPORT_S = 0.5
+"""Tiles that a browser asks for within so long of each other belong to one viewport."""
 
 ENCODED_AHEAD = 2
 """Images after the one shown that are encoded before anybody asks."""
@@ -113,13 +113,13 @@ class Jobs:
             self._attention(project_id, image_id).clicked = now
             self._covered.setdefault(project_id, {})[client_id] = acknowledged, now
         self._submit_view(project_id, image_id, Priority.CLICK)
-        for other in self._looked_at(project_id):
+        for other in self._watched_images(project_id):
             if other != image_id:
                 self._submit_view(project_id, other, Priority.REFRESH)
 
     def changed(self, project_id: int) -> None:
         """Settings, or points from elsewhere, changed: refresh what is looked at."""
-        for image_id in self._looked_at(project_id):
+        for image_id in self._watched_images(project_id):
             self._submit_view(project_id, image_id, Priority.VIEW)
 
     def watch(self, project_id: int, image_id: int, *, client_id: str = "") -> None:
@@ -129,9 +129,9 @@ class Jobs:
             tabs = self._covered.get(project_id, {})
             if client_id in tabs:
                 tabs[client_id] = tabs[client_id][0], now
-            looked = self._attention(project_id, image_id)
-            is_new, looked.seen = now - looked.seen >= WATCHED_FOR_S, now
-            is_due = now - looked.checked >= CHECKED_EVERY_S
+            attention = self._attention(project_id, image_id)
+            is_new, attention.seen = now - attention.seen >= WATCHED_FOR_S, now
+            is_due = now - attention.checked >= CHECKED_EVERY_S
         if is_new or is_due:
             self._submit_view(project_id, image_id, Priority.VIEW if is_new else Priority.REFRESH)
 
@@ -139,8 +139,8 @@ class Jobs:
         """Somebody turned to this place of a large image: what is near it is made first."""
         now = time.monotonic()
         with self._lock:
-            looked = self._attention(image.project_id, image.id)
-            is_same, looked.turned = now - looked.turned < LOOK_S, now
+            attention = self._attention(image.project_id, image.id)
+            is_same, attention.turned = now - attention.turned < VIEWPORT_S, now
         if not is_same:  # the first tile that a browser asks for is the one in the middle
             self._overlays.viewport_moved(image.id, (row / image.height, col / image.width))
 
@@ -236,7 +236,7 @@ class Jobs:
             if timer is not None:
                 timer.cancel()
 
-    def _looked_at(self, project_id: int) -> list[int]:
+    def _watched_images(self, project_id: int) -> list[int]:
         since = time.monotonic() - WATCHED_FOR_S
         with self._lock:
             return [key for key, view in self._images.items() if view.project_id == project_id and view.seen > since]
@@ -255,7 +255,7 @@ class Jobs:
             self._forget_project(project_id)
         message = in_words(failure, doing=doing)
         log.log(logging.INFO if isinstance(failure, ShuttingDown) else logging.WARNING, "%s: %s", doing, message)
-        for image_id in self._looked_at(project_id) if image_ids is None else image_ids:
+        for image_id in self._watched_images(project_id) if image_ids is None else image_ids:
             self.overlay_store.set_status(image_id, "error", message=message)
 
     def _view(self, project_id: int, image_id: int) -> None:
@@ -294,7 +294,7 @@ class Jobs:
         ):
             return False
         self.overlay_store.set_status(image.id, "encoding", progress=part, message="working on the rest of the image")
-        if image.id in self._looked_at(image.project_id):
+        if image.id in self._watched_images(image.project_id):
             self._view_rest(image, at_once=self._overlays.owes(learner, image))
         return True
 
@@ -312,15 +312,15 @@ class Jobs:
 
         submit = partial(again, step, gives_way=True)
         with self._lock:
-            looked = self._attention(image.project_id, image.id)
-            is_new, looked.rested = looked.rested != looked.clicked, looked.clicked
-            if looked.resting is not None:
-                looked.resting.cancel()
-                looked.resting = None
+            attention = self._attention(image.project_id, image.id)
+            is_new, attention.rested = attention.rested != attention.clicked, attention.clicked
+            if attention.resting is not None:
+                attention.resting.cancel()
+                attention.resting = None
             if is_new and not at_once:
-                looked.resting = threading.Timer(QUIET_S, submit)
-                looked.resting.daemon = True
-                looked.resting.start()
+                attention.resting = threading.Timer(QUIET_S, submit)
+                attention.resting.daemon = True
+                attention.resting.start()
                 return
         submit()
 
@@ -330,7 +330,7 @@ class Jobs:
         def step() -> None:
             with suppress(FcnlabError):  # whoever makes the overlay says it
                 is_waiting = self._overlays.encode_next(self._learner(image.project_id), image)
-                if is_waiting and image.id in self._looked_at(image.project_id):
+                if is_waiting and image.id in self._watched_images(image.project_id):
                     self._encode_rest(image)
 
         failed = partial(self._say_failed, "encoding the image", image.project_id, [image.id])

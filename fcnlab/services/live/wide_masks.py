@@ -28,7 +28,7 @@ SHOWN_PIXELS = 8_000_000
 """A mask with more is sent with every second pixel, or fewer: no screen shows as many."""
 
 IMAGES_KEPT = 2
-IMAGES_LOOKED_AT = 1000
+VIEWPORTS_KEPT = 1000
 """Images of which is known where somebody turned to."""
 
 
@@ -63,7 +63,7 @@ class WideMasks:
 
     def __init__(self, pictures: PictureStore) -> None:
         self.pictures = pictures
-        self._looked: LRUCache[int, tuple[float, float]] = LRUCache(IMAGES_LOOKED_AT)
+        self._viewports: LRUCache[int, tuple[float, float]] = LRUCache(VIEWPORTS_KEPT)
         self._states: LRUCache[tuple[int, tuple[int, int]], _State] = LRUCache(IMAGES_KEPT)
 
     def has_begun(self, learner: ProjectLearner, image: ImageInfo) -> bool:
@@ -85,7 +85,7 @@ class WideMasks:
 
     def viewport_moved(self, image_id: int, part: tuple[float, float]) -> None:
         """Somebody looks at this part of an image, 0 to 1 of its height and width: tiles near it come first."""
-        self._looked[image_id] = part
+        self._viewports[image_id] = part
 
     def encode_next(self, learner: ProjectLearner, image: ImageInfo) -> bool:
         """Encode one tile more of an image that is looked at, before anybody clicks; whether others wait.
@@ -99,7 +99,7 @@ class WideMasks:
         waiting = picture.waiting
         if waiting:
             waiting = picture.missing(learner.clicks_of(image)) or waiting
-            down, across = self._looked.get(image.id, (0.5, 0.5))
+            down, across = self._viewports.get(image.id, (0.5, 0.5))
             focus = (down * picture.hw[0], across * picture.hw[1])
             picture.encode(min(waiting, key=lambda index: _away(picture, index, focus)))
         return bool(picture.waiting)

@@ -7,7 +7,12 @@ from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from fcnlab.core.images.coords import learner_hw, learner_picture
-from fcnlab.core.training.network_output import ChosenNetwork, Look, rough_look, rounded_probabilities
+from fcnlab.core.training.network_output import (
+    ChosenNetwork,
+    NetworkOutput,
+    coarse_probabilities,
+    rounded_probabilities,
+)
 from fcnlab.domain.images import ImageInfo
 from fcnlab.domain.models import ModelRecord
 from fcnlab.lab import Lab
@@ -29,7 +34,7 @@ class ModelCache:
         self._lab = lab
         self._models: LRUCache[int, Content] = LRUCache(MODELS_KEPT)
         self._answers: LRUCache[tuple[str, str], NDArray[np.float16]] = LRUCache(PROBABILITY_BYTES, getsizeof=_at_most)
-        self._outputs: LRUCache[tuple[object, ...], Look] = LRUCache(OUTPUTS_KEPT)
+        self._outputs: LRUCache[tuple[object, ...], NetworkOutput] = LRUCache(OUTPUTS_KEPT)
 
     def content(self, record: ModelRecord) -> Content:
         """A model with the class ids of its project, opened now if it is not at hand.
@@ -49,7 +54,7 @@ class ModelCache:
         """Whether `network_output` answers at once."""
         return _output_key(image, chosen) in self._outputs
 
-    def network_output(self, image: ImageInfo, chosen: ChosenNetwork, *, keeps: bool = True) -> Look:
+    def network_output(self, image: ImageInfo, chosen: ChosenNetwork, *, keeps: bool = True) -> NetworkOutput:
         """The output of a network for an image; `keeps`: somebody looks at it, and will click.
 
         Raises:
@@ -61,7 +66,7 @@ class ModelCache:
         if output is None:
             rgb = read_picture(self._lab, image)
             answer = self._answer(image, chosen, rgb, keeps=keeps)
-            output = chosen.look(learner_picture(rgb, chosen.spec), answer)
+            output = chosen.output_of(learner_picture(rgb, chosen.spec), answer)
         if keeps:
             self._outputs[key] = output
         return output
@@ -72,7 +77,7 @@ class ModelCache:
         if answer is None:
             answer = self._answer(image, chosen, read_picture(self._lab, image), keeps=False)
         hw = learner_hw(image.hw, chosen.spec)
-        return rough_look(answer, chosen.model.class_ids, hw, used=chosen.used)
+        return coarse_probabilities(answer, chosen.model.class_ids, hw, used=chosen.used)
 
     def _answer(
         self, image: ImageInfo, chosen: ChosenNetwork, rgb: NDArray[np.uint8], *, keeps: bool

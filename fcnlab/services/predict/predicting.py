@@ -128,7 +128,7 @@ class ChosenNetworkPictures(_ObeysClicks):
 
     def _segmentation(self, rgb: NDArray[np.uint8], working: NDArray[np.uint8], clicks: Clicks) -> Segmentation:
         output = rounded_probabilities(self._network.model, rgb, device=self._device)
-        return self._network.segment(self._network.look(working, output), clicks)
+        return self._network.segment(self._network.output_of(working, output), clicks)
 
 
 class InstantPictures(_ObeysClicks):

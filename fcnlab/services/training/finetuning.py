@@ -98,7 +98,7 @@ class LearnedFrom(Protocol):
     @property
     def training(self) -> TrainingSpec: ...  # noqa: D102
     def objective(self, device: str, /) -> TrainingObjective[Any] | None: ...  # noqa: D102
-    def look_with(self, network: NetworkSpec) -> None: ...  # noqa: D102
+    def prepare_for(self, network: NetworkSpec) -> None: ...  # noqa: D102
     def usual_hw(self) -> tuple[int, int]: ...  # noqa: D102
     def learned_from(self) -> list[LabelledPicture]: ...  # noqa: D102
     def held_out(self) -> list[LabelledPicture]: ...  # noqa: D102
@@ -181,7 +181,7 @@ def train_on(
         spec = replace(spec, input_hw=_resumed_hw(resumed[1]) or spec.input_hw)
     if parent is not None:
         _refuse_parent(parent, spec, points)
-    points.look_with(spec)
+    points.prepare_for(spec)
     trainer = build_trainer(
         spec,
         points.training,

@@ -27,8 +27,8 @@ HEARTBEAT_S = 5.0
 STALE_S = repository_trainings.STALE_AFTER.total_seconds()
 """A lease that could not be renewed for so long is anybody's."""
 
-LOOK_S = 1.0
-"""How often it looks what people want."""
+POLL_S = 1.0
+"""How often it asks the database what people want."""
 
 PAUSE_WITHIN_S = 15.0
 """A pause waits so long for the end of an epoch; then training stops where it is and goes on from its resume file."""
@@ -167,7 +167,7 @@ class LeaseHolder:
     def _watch(self) -> None:
         """Renew the lease until the block ends, whatever fails: else a worker would train on without one."""
         pause_since: float | None = None
-        while not self._ended.wait(LOOK_S):
+        while not self._ended.wait(POLL_S):
             must_stop = False
             try:
                 now = time.monotonic()

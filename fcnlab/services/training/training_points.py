@@ -143,7 +143,7 @@ class TrainingPoints:
         }
         return decided if self.newest_point is None else {**decided, "newest_point": self.newest_point}
 
-    def look_with(self, network: NetworkSpec) -> None:
+    def prepare_for(self, network: NetworkSpec) -> None:
         """Make pictures ready for this network."""
         self._network = network
 

@@ -32,7 +32,7 @@ from fcnlab.storage.database import (
 from fcnlab.storage.database.engine import reading
 from fcnlab.storage.files.checkpoints import load_spec, save_checkpoint
 
-LOOK_S = 0.5
+POLL_S = 0.5
 NO_COLOUR = "#808080"
 """Of a class that was taken out of use while a network learned it."""
 
@@ -80,7 +80,7 @@ def fine_tune(
         with reading(lab.sessions) as session:
             comparison = repository_comparisons.comparison(session, comparison_id=training.comparison_id)
         spec = ComparisonSpec.from_dict(comparison.spec)
-        job = replace(job, plan=spec.plan(), as_of=spec.moment())
+        job = replace(job, plan=spec.plan(), as_of=spec.as_of_time())
     return (yield from train(lab, job, resume=resume, checkpoint=checkpoint))
 
 
@@ -105,7 +105,7 @@ def run_worker(lab: Lab, *, project_id: int, trainer: Trainer, idle_s: float) ->
                     deque(work_on(lab, holder, training, trainer), maxlen=0)  # every epoch, kept by nobody
                     idle_since = time.monotonic()
                 elif time.monotonic() - idle_since < idle_s:
-                    time.sleep(min(LOOK_S, idle_s))
+                    time.sleep(min(POLL_S, idle_s))
                 elif holder.give_back_when_idle():
                     return
 
@@ -117,7 +117,7 @@ def _waiting_for_the_database() -> Iterator[None]:
         yield
     except DatabaseUnavailable as failure:
         log.warning("%s", failure)
-        time.sleep(LOOK_S)
+        time.sleep(POLL_S)
 
 
 def work_on(

@@ -30,7 +30,7 @@ MEMORY_HABITS = {
 """A worker keeps the memory it frees, in large pages: training frees and takes the same blocks at every step, and
 clearing them anew each time took a quarter of it. Other C libraries pass these by."""
 
-LOOK_EVERY_S = 2.0
+POLL_S = 2.0
 
 
 def ensure_worker(lab: Lab, *, project_id: int) -> bool:
@@ -86,14 +86,14 @@ class CoreShare:
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
         self._own: int | None = None
-        self._looked = -LOOK_EVERY_S
+        self._polled_at = -POLL_S
 
     def adjust(self) -> None:
         """Set the number of threads of the calling thread; looks for workers now and then only."""
         now = time.monotonic()
-        if now - self._looked < LOOK_EVERY_S:
+        if now - self._polled_at < POLL_S:
             return
-        self._looked = now
+        self._polled_at = now
         import torch
 
         if self._own is None:

@@ -161,7 +161,7 @@ class Others:
             return False
 
 
-def look_around(data_dir: Path) -> Others:
+def other_processes(data_dir: Path) -> Others:
     """Who uses an installation. Call it inside `alone_at_the_gate`, else one who just comes is taken for dead."""
     live, since, elsewhere, ended = set(), [], [], []
     for path in sorted((data_dir / RUNNING).glob(f"*{LOCK}")):

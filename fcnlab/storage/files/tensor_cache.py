@@ -111,7 +111,7 @@ class TensorCache:
     def nbytes(self) -> tuple[int, int]:
         """Bytes held in memory and on disk."""
         with self._lock:
-            self._look()
+            self._refresh_listing()
             return int(self._memory.currsize), sum(listing.size for listing in self._listed.values())
 
     def _keep(self, key: str, entry: Entry) -> None:
@@ -136,7 +136,7 @@ class TensorCache:
             return None
         return entry
 
-    def _look(self) -> None:
+    def _refresh_listing(self) -> None:
         """List the disk again where it changed: other processes write into the folder and delete from it too.
 
         A subfolder is listed again when its modification time says that files came or went, or is so young that the
@@ -156,7 +156,7 @@ class TensorCache:
 
     def _make_room(self, key: str) -> None:
         """Delete the files that were used longest ago until all of them, whoever wrote them, are within the limit."""
-        self._look()
+        self._refresh_listing()
         total = sum(listing.size for listing in self._listed.values())
         if total <= self._disk_bytes:
             return

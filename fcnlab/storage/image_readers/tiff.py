@@ -45,7 +45,7 @@ SUBFILE_TAG, OLD_REDUCED = 255, 2
 NODATA_TAG = 42113
 """GDAL_NODATA: the value of pixels about which nothing is known, as text."""
 
-LOOKED_AT_MOST = 10_000
+PAGES_READ_MOST = 10_000
 """Pages of a stack whose notes are read one by one."""
 
 PHOTO = tifffile.PHOTOMETRIC
@@ -211,7 +211,7 @@ def _pages_beside(series: tifffile.TiffPageSeries, n_pages: int) -> frozenset[in
     A mask of the same kind as its image lies in one series with it. Of a series of them alone, and of a very long one,
     all pages are images.
     """
-    if not 1 < n_pages == len(series.pages) <= LOOKED_AT_MOST or _is_beside(series.keyframe):
+    if not 1 < n_pages == len(series.pages) <= PAGES_READ_MOST or _is_beside(series.keyframe):
         return frozenset()
     pages = [None if page is None or page.is_virtual else page.aspage() for page in series.pages]
     return frozenset(index for index, page in enumerate(pages) if page is not None and _is_beside(page))

@@ -170,7 +170,7 @@ FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 """Markers of JPEG that no length follows."""
 
-LOOKED_AT = 1 << 16
+SCANNED_BYTES = 1 << 16
 """Bytes at the start of a part among which its size is said."""
 
 
@@ -199,7 +199,7 @@ def check_expansion(page: tifffile.TiffPage | tifffile.TiffFrame, key: tifffile.
         if not count:
             continue
         file.seek(offset)
-        start = file.read(min(count, LOOKED_AT))
+        start = file.read(min(count, SCANNED_BYTES))
         size = _frame_size(start) if kind == JPEG else codestream_size(start)
         if size[0] * size[1] > max(1, height) * width * 2:
             raise ValueError(f"a part of it claims {size[1]} x {size[0]} pixels")

@@ -59,7 +59,7 @@ def take_events(engine: Engine, raw: object, *, project_id: int, labeller: str) 
     session.remember("refusals", refusals)
 
 
-def look_of(project: Project) -> str:
+def picture_version(project: Project) -> str:
     """Part of the addresses of pictures, which change with how they are made; empty when they are as they come."""
     return "" if project.imaging.is_default else project.imaging.digest
 
@@ -98,7 +98,7 @@ def scene_data(shown: Scene, *, client: str | None, labeller: str, refusals: lis
             "id": project.id,
             "name": project.name,
             "key": project.key,
-            "look": look_of(project),
+            "look": picture_version(project),
             "task": project.task.value,
         },
         "labeller": labeller,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fcnlab.core.tiling import large
-from fcnlab.core.training.network_output import look_at
+from fcnlab.core.training.network_output import output_from_probabilities
 from fcnlab.domain.project import LearnerSpec
 
 
@@ -16,10 +16,10 @@ from fcnlab.domain.project import LearnerSpec
 def test_a_look_in_rows_is_that_of_one_piece(rgb, refine, n_classes, map_hw, monkeypatch):
     known = np.random.default_rng(5).dirichlet(np.ones(n_classes), map_hw).transpose(2, 0, 1).astype(np.float32)
     ids, spec = tuple(range(n_classes)), LearnerSpec(refine=refine)
-    whole = look_at(rgb, known, ids, spec, used=ids)
+    whole = output_from_probabilities(rgb, known, ids, spec, used=ids)
 
     monkeypatch.setattr(large, "LARGE_PIXELS", 100)
-    rows = look_at(rgb, known, ids, spec, used=ids)
+    rows = output_from_probabilities(rgb, known, ids, spec, used=ids)
 
     assert rows.class_ids == whole.class_ids
     assert rows.probabilities.shape == whole.probabilities.shape == (n_classes, 90, 135)

@@ -57,12 +57,12 @@ def test_groups_are_those_of_every_pair_that_is_alike_however_many_are_compared_
 ) -> None:
     rng = np.random.default_rng(3)
     films = rng.normal(size=(7, 256)).astype(np.float32)
-    looks = [films[number % 7] + rng.normal(scale=0.2, size=256).astype(np.float32) for number in range(40)]
-    looks = [one / np.linalg.norm(one) for one in looks]
+    descriptors = [films[number % 7] + rng.normal(scale=0.2, size=256).astype(np.float32) for number in range(40)]
+    descriptors = [one / np.linalg.norm(one) for one in descriptors]
 
-    whole = splits.groups_alike(looks)
+    whole = splits.groups_alike(descriptors)
     monkeypatch.setattr(splits, "BLOCK", 3)
 
     assert whole == [[number for number in range(40) if number % 7 == film] for film in range(7)]
-    assert splits.groups_alike(looks) == whole
+    assert splits.groups_alike(descriptors) == whole
     assert splits.groups_alike([]) == []

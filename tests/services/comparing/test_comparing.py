@@ -76,7 +76,7 @@ def test_an_encoder_that_is_not_there_fails_the_instant_learner_alone(
 
 
 def test_cancelling_ends_all_and_keeps_what_is_in(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lease_holder, "LOOK_S", 0.05)
+    monkeypatch.setattr(lease_holder, "POLL_S", 0.05)
     long = replace(SPEC, networks=(UNET, replace(UNET, width=8), SLIDING), minutes=5)
     found = start(site, long)
     quick = trainings(site.lab, project_id=site.project.id)[-1].id

@@ -38,7 +38,7 @@ def dots(lab: Lab) -> Dots:
 
 def points_of(dots: Dots, spec: TrainingSpec = QUICK) -> CountingPoints:
     found = CountingPoints(dots.lab, dots.project.id, spec)
-    found.look_with(SMALL)
+    found.prepare_for(SMALL)
     return found
 
 

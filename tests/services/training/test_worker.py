@@ -100,7 +100,7 @@ def test_who_stops_asking_for_epochs_pauses_the_training(lab: Lab, project_id: i
 def test_a_cancelled_training_stops_in_the_middle_of_an_epoch_and_the_next_one_follows(
     lab: Lab, project_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lease_holder, "LOOK_S", 0.05)
+    monkeypatch.setattr(lease_holder, "POLL_S", 0.05)
     long, short = start(lab, project_id, epochs=2), start(lab, project_id, epochs=2)
 
     def patient(
@@ -124,7 +124,7 @@ def test_a_cancelled_training_stops_in_the_middle_of_an_epoch_and_the_next_one_f
 def test_a_pause_does_not_wait_for_the_end_of_a_long_epoch(
     lab: Lab, project_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lease_holder, "LOOK_S", 0.05)
+    monkeypatch.setattr(lease_holder, "POLL_S", 0.05)
     monkeypatch.setattr(lease_holder, "PAUSE_WITHIN_S", 0.1)
     queued = start(lab, project_id)
 
@@ -142,7 +142,7 @@ def test_a_pause_does_not_wait_for_the_end_of_a_long_epoch(
 def test_a_pause_taken_back_while_it_interrupts_costs_the_epoch_and_nothing_else(
     lab: Lab, project_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lease_holder, "LOOK_S", 0.05)
+    monkeypatch.setattr(lease_holder, "POLL_S", 0.05)
     monkeypatch.setattr(lease_holder, "PAUSE_WITHIN_S", 0.0)
     queued, tries = start(lab, project_id), []
 

@@ -199,7 +199,7 @@ def test_a_killed_worker_is_replaced_and_training_goes_on_from_the_resume_file(l
 def test_a_lease_that_cannot_be_renewed_ends_training_before_it_is_anybodys(
     lab: Lab, project_id: int, monkeypatch: pytest.MonkeyPatch, failure: Exception
 ) -> None:
-    for name, seconds in (("LOOK_S", 0.02), ("HEARTBEAT_S", 0.05), ("STALE_S", 0.4)):
+    for name, seconds in (("POLL_S", 0.02), ("HEARTBEAT_S", 0.05), ("STALE_S", 0.4)):
         monkeypatch.setattr(lease_holder, name, seconds)
     queued = start(lab, project_id, epochs=1)
     begun: list[float] = []
@@ -230,7 +230,7 @@ def test_a_lease_that_cannot_be_renewed_ends_training_before_it_is_anybodys(
 def test_a_lease_that_another_process_took_ends_training_at_once(
     lab: Lab, project_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, seconds in (("LOOK_S", 0.02), ("HEARTBEAT_S", 0.05)):
+    for name, seconds in (("POLL_S", 0.02), ("HEARTBEAT_S", 0.05)):
         monkeypatch.setattr(lease_holder, name, seconds)
     queued = start(lab, project_id)
     other = replace(this_process(), host="elsewhere")

@@ -118,7 +118,7 @@ def test_a_long_log_is_put_aside(lab: Lab, started: list[Any], monkeypatch: pyte
 def test_the_server_leaves_a_worker_beside_it_one_thread_and_keeps_at_least_one(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, own: int, beside: int
 ) -> None:
-    monkeypatch.setattr(workers, "LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(workers, "POLL_S", 0.0)
     before = torch.get_num_threads()
     torch.set_num_threads(own)
     project_id, _ = project_with_training(lab, "cells")

@@ -35,13 +35,13 @@ def popover(engine: Engine, project: Project) -> None:
         if not is_instant:
             st.caption("A chosen model learns from no clicks, but obeys them. Settings of the learner alone rest.")
         if project.task is Task.COUNTS:  # what counts has no borders, and its classes need no balance
-            wanted = _looks(spec)
+            wanted = _input_size(spec)
             with st.expander("Advanced"):
                 encoder_form.draw(engine, project, is_instant=is_instant)
         else:
             wanted = _with_object_mode(spec, has_background=project.background is not None)
             with st.expander("Advanced"):
-                wanted = _of_masks(_looks(wanted), is_instant=is_instant)
+                wanted = _of_masks(_input_size(wanted), is_instant=is_instant)
                 usual = replace(USUAL, **{name: getattr(wanted, name) for name in KEPT_AT_RESET})
                 if st.button(
                     "Reset to default",
@@ -60,7 +60,7 @@ def popover(engine: Engine, project: Project) -> None:
                 session.explained(failure)
 
 
-def _looks(spec: LearnerSpec) -> LearnerSpec:
+def _input_size(spec: LearnerSpec) -> LearnerSpec:
     """The settings with the input size that is chosen."""
     resolution = _resolution(spec)
     working_side = st.select_slider(

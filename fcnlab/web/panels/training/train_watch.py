@@ -44,7 +44,7 @@ def watch(engine: Engine, project: Project, trainings: Sequence[Training]) -> No
     if any(training.is_open for training in trainings):
         st.fragment(_watch, run_every=REFRESH_S)(engine, project)
     else:
-        _look_back(
+        _show_finished(
             engine,
             project,
             next((training for training in trainings if training.id == session.peek("training")), trainings[0]),
@@ -79,7 +79,7 @@ def history(engine: Engine, project: Project, trainings: Sequence[Training]) -> 
         session.remember("training", training_id)
         st.rerun()
     if chosen is not None and len(over) < len(trainings):  # else it is shown above
-        _look_back(engine, project, chosen)
+        _show_finished(engine, project, chosen)
 
 
 def _watch(engine: Engine, project: Project) -> None:
@@ -95,7 +95,7 @@ def _watch(engine: Engine, project: Project) -> None:
         session.explained(failure)
 
 
-def _look_back(engine: Engine, project: Project, training: Training) -> None:
+def _show_finished(engine: Engine, project: Project, training: Training) -> None:
     """A training that is over, with its curves."""
     _result(engine, training)
     draw_curves(project, service.curves(engine.lab, training_id=training.id))
