@@ -1,4 +1,4 @@
-"""Who may ask, and how much: looked at before anything else of a request is read."""
+"""Who may ask, and how much: checked before anything else of a request is read."""
 
 from __future__ import annotations
 

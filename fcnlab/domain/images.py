@@ -98,7 +98,7 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Imaging:
-    """Which channels of a file are looked at, and between which values.
+    """Which channels of a file are shown, and between which values.
 
     Attributes:
         channels: numbers, from 1, of those that become red, green and blue, or of one that becomes grey; empty: as they

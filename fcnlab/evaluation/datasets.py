@@ -63,7 +63,7 @@ class Round:
 
 @dataclass(slots=True)
 class DatasetRun:
-    """Rounds on one data set. Files are read one by one; `encode_s` is the time to look at the pictures trained on."""
+    """Rounds on one data set. Files are read one by one; `encode_s` is the time to encode the pictures trained on."""
 
     folder: Path
     trained_on: Sequence[str]

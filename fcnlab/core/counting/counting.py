@@ -32,7 +32,8 @@ AROUND_SPACINGS = 3.0
 def counting_scores(
     network: PointNetwork, seen: NDArray[np.uint8], objective: Objective, *, device: str
 ) -> NDArray[np.float32]:
-    """Scores (K, h, w) float32, as `count_scores` takes them, of a picture (h, w, 3) uint8 at the size looked at.
+    """Scores (K, h, w) float32, as `count_scores` takes them, of a picture (h, w, 3) uint8 at the size the network
+    sees.
 
     Raises:
         Diverged: they are no finite numbers.

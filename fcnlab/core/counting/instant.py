@@ -30,7 +30,7 @@ from fcnlab.core.learner.stages import RawMap, StageInfo, Stages, measure, score
 from fcnlab.errors import NoPoints
 
 WIDTHS = (1, 2, 4, 8, 16)
-"""Widths (sigma), in working pixels, at which a picture is looked at; a stride of half of it is enough."""
+"""Widths (sigma), in working pixels, of the scale space of a picture; a stride of half of it is enough."""
 
 WEIGHT = 2.0
 """How loud each of these maps is beside a stage of the encoder."""

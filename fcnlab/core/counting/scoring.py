@@ -19,7 +19,7 @@ LEVELS = 4
 
 MOST_PAIRS = 1_000_000
 NEAREST = 16
-"""Where more pairs are possible, so many neighbours of each point are looked at."""
+"""Where more pairs are possible, so many neighbours of each point are candidates."""
 
 
 def radius_for(spacing: float) -> float:

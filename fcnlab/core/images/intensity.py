@@ -15,7 +15,7 @@ LOW_PERCENT, HIGH_PERCENT = 0.35, 99.65
 """The share of values below which a stretched picture is black, and above which it is white."""
 
 COUNTED_AT_ONCE = 1 << 22
-"""Values looked at in one go: bounds the memory that counting and stretching take."""
+"""Values read in one go: bounds the memory that counting and stretching take."""
 
 HALF = 1 << 16
 

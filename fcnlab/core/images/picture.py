@@ -50,7 +50,7 @@ def make_picture(
     is_window: bool = False,
     nodata: float | None = None,
 ) -> tuple[NDArray[np.uint8], Recipe]:
-    """The picture of an image that nobody looked at yet, and how it was made.
+    """The picture of an image of which none was made yet, and how it was made.
 
     Args:
         array: (H, W) or (H, W, C), of real numbers.
@@ -173,7 +173,7 @@ def _channel(array: NDArray[Any], channel: int) -> NDArray[Any]:
 def _measured(
     array: NDArray[Any], channels: tuple[int, ...], limits: tuple[Stretch | None, ...], nodata: float | None
 ) -> tuple[Stretch | None, ...]:
-    """One stretch for each channel that is looked at; empty where 8-bit values stay."""
+    """One stretch for each channel that is shown; empty where 8-bit values stay."""
     if len(limits) == 1:
         stretch = limits[0]
         if stretch is None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fcnlab.domain.events import Point
 
 MOST_PER_SHAPE = 50
-"""Points of one line or shape: more of the same thing teach little more."""
+"""Points of one line or shape: more of the same thing add little."""
 
 MOST_PER_CLASS = 100
 """Points of one class from one drawing, so that a class drawn larger does not outweigh the others."""

@@ -24,7 +24,7 @@ SUBSPACE_STEPS = 4
 LAB_UNIT = 40.0
 FLAT = 1e-3
 BLOCK_NODES = 1 << 20
-"""Nodes that are looked at together when features are kept as float16."""
+"""Nodes that are read together when features are kept as float16."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,7 +177,7 @@ def ask_pixels(
 
 
 def expected_gain(probabilities: NDArray[np.float32], *, strategy: Strategy = "margin", share: float = SHARE) -> float:
-    """How much an image promises to teach, 0..1: the mean uncertainty of the pixels it would be asked about.
+    """Gain of an image, 0..1: the mean uncertainty of the pixels it would be asked about.
 
     That is, of the `share` most uncertain ones: a large empty sky must not hide a doubtful corner.
 

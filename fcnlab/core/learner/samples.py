@@ -33,7 +33,7 @@ NEIGHBOURS_UP_TO = 64
 
 
 class Colours(Protocol):
-    """CIELAB (H, W, 3) float32 of a picture that is looked at in single places: an array, or what behaves like one."""
+    """CIELAB (H, W, 3) float32 of a picture that is read in single places: an array, or what behaves like one."""
 
     @property
     def shape(self) -> tuple[int, ...]:

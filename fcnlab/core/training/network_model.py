@@ -27,7 +27,7 @@ from fcnlab.errors import CheckpointError, InvalidSetting
 KIND = "network"
 
 TILED_PIXELS = 6_000_000
-"""Larger pictures are looked at in tiles, where the network allows it: maps of a whole one would take gigabytes."""
+"""Larger pictures are predicted in tiles, where the network allows it: maps of a whole one would take gigabytes."""
 
 TILE_SIDE = 1536
 TILE_STEP = 32
@@ -107,7 +107,7 @@ def seen_picture(rgb: NDArray[np.uint8], hw: tuple[int, int]) -> NDArray[np.uint
 def network_probabilities(model: NetworkModel, rgb: NDArray[np.uint8], *, device: str) -> NDArray[np.float32]:
     """Probabilities (K, h, w) float32 of a picture (H, W, 3) uint8, at the size the network looks at it.
 
-    A large picture is looked at in tiles, if the network can be.
+    A large picture is predicted in tiles, if the network can be.
     """
     hw = seen_hw((rgb.shape[0], rgb.shape[1]), model.network.spec, model.training)
     seen = seen_picture(rgb, hw)

@@ -77,7 +77,7 @@ def title_of_training(training: Training) -> str:
 
 
 SHOWN = 4
-"""Images whose masks are kept to look at, unless somebody chose others."""
+"""Images whose masks are kept to be shown, unless somebody chose others."""
 
 CURVE_POINTS = 40
 """Epochs of a curve that are read: the page reads all curves every moment."""

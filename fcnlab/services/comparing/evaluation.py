@@ -50,7 +50,7 @@ from fcnlab.storage.files.png import mask_png
 from fcnlab.storage.files.whole_files import write_whole
 
 SHOWN_SIDE = 480
-"""Longer side of the masks kept to look at."""
+"""Longer side of the masks kept to be shown."""
 
 RUNS, FEW_RUNS, LONG_S = 5, 3, 10.0
 """Runs whose median time is told; fewer when they have taken so many seconds."""
@@ -134,7 +134,7 @@ class Bench:
         return files
 
     def picture(self) -> NDArray[np.uint8]:
-        """The picture whose time is taken, at the size all look at it."""
+        """The picture whose time is taken, at the input size of all."""
         hw = self.points.usual_hw()
         image = next(candidate for candidate in self._images(self.spec.image_ids) if candidate.hw == hw)
         factor = min(1.0, self.spec.working_side / max(hw))

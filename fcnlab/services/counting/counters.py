@@ -74,7 +74,7 @@ class NetworkCounter:
         return self.model.training.objective is Objective.DENSITY
 
     def count(self, rgb: NDArray[np.uint8]) -> ImageCount:
-        """The objects of a picture (H, W, 3) uint8; a large one is looked at in tiles."""
+        """The objects of a picture (H, W, 3) uint8; a large one is counted in tiles."""
         return network_count(self.model, rgb, device=self.device)
 
     def count_with_density(self, rgb: NDArray[np.uint8]) -> tuple[ImageCount, NDArray[np.float32]]:

@@ -113,7 +113,7 @@ class InstantCounter:
         return samples
 
     def make_ready(self, project: Project, image: ImageInfo) -> None:
-        """Encode an image that is looked at. Raises ImportRefused: the original is gone or damaged."""
+        """Encode an image that is shown. Raises ImportRefused: the original is gone or damaged."""
         self._pictures.counted_picture(image, counting_spec(image.hw, project.learner))
 
     def head(self, project: Project) -> CountHead:

@@ -305,12 +305,12 @@ def _has_image_ending(name: str) -> bool:
 
 
 def _may_be_image(name: str) -> bool:
-    """Whether an upload is looked at: DICOM files often have no ending."""
+    """Whether an upload is read: DICOM files often have no ending."""
     return _has_image_ending(name) or not PurePosixPath(name).suffix
 
 
 def _is_image(path: Path) -> bool:
-    """Whether a file is one of those that are looked at, by its ending, or without one by its content."""
+    """Whether a file is one of those that are read, by its ending, or without one by its content."""
     return _has_image_ending(path.name) or is_nameless_image(path)
 
 

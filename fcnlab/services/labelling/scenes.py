@@ -39,7 +39,7 @@ def project_of_key(lab: Lab, key: str) -> int:
 
 
 def project_of_image(lab: Lab, *, key: str, image_id: int) -> int:
-    """Id of the project whose image this is, by one look at two indexes: a browser asks many times a second.
+    """Id of the project whose image this is, by one query of two indexes: a browser asks many times a second.
 
     Raises:
         Deleted: the image or the project is gone.
@@ -141,7 +141,7 @@ def _first_open(session: Session, project_id: int) -> ImageInfo | None:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One image in the strip; `gain` is what it promises to teach, None while nobody knows."""
+    """One image in the strip; `gain` is None while nobody knows it."""
 
     image: ImageInfo
     gain: float | None

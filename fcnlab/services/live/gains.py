@@ -1,4 +1,4 @@
-"""How much each image of a project promises to teach, worked out while there is nothing better to do."""
+"""The gain of each image of a project, worked out while there is nothing better to do."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from fcnlab.storage.database import repository_images
 from fcnlab.storage.database.engine import reading
 
 ATTEMPTS = 3
-"""So often an image is looked at that fails for another reason than that it can never be read."""
+"""So often an image is tried that fails for another reason than that it can never be read."""
 
 WANTED_FOR_S = 60.0
-"""Work goes on for so long after somebody last looked at the ranking."""
+"""Work goes on for so long after somebody last asked for the ranking."""
 
 QUIET_S = 1.5
 """Images that have to be encoded, which takes longer than a click should wait, are left until nobody clicks."""
@@ -39,7 +39,7 @@ class Ranking:
     """The gains of a project's images as far as they are known.
 
     Attributes:
-        gains: in 0..1 by image; an image that is not here was not looked at yet, or cannot be read.
+        gains: in 0..1 by image; an image that is not here has none yet, or cannot be read.
         waiting: images whose gain is missing, or older than what the learner knows.
     """
 
@@ -133,7 +133,7 @@ class Gains:
         timer.start()
 
     def _next(self, project_id: int) -> None:
-        """Look at the image that has waited longest; those never looked at come first."""
+        """Work out the gain of the image that has waited longest; those without one come first."""
         learner = self._learner_of(project_id)
         learner.refresh()
         try:

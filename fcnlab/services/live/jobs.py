@@ -31,10 +31,10 @@ from fcnlab.storage.database import repository_images
 from fcnlab.storage.database.engine import reading
 
 WATCHED_FOR_S = 40.0
-"""An image counts as looked at for so long after a browser last asked for its overlay."""
+"""An image counts as watched for so long after a browser last asked for its overlay."""
 
 CHECKED_EVERY_S = 15.0
-"""How often an image that is looked at is checked for points from other processes."""
+"""How often an image that is watched is checked for points from other processes."""
 
 SAMPLES_KEPT_AFTER_S = 3.0
 """Samples go to the disk when nobody has clicked for so long: a click must not wait for the disk."""
@@ -118,7 +118,7 @@ class Jobs:
                 self._submit_view(project_id, other, Priority.REFRESH)
 
     def changed(self, project_id: int) -> None:
-        """Settings, or points from elsewhere, changed: refresh what is looked at."""
+        """Settings, or points from elsewhere, changed: refresh the images that are watched."""
         for image_id in self._watched_images(project_id):
             self._submit_view(project_id, image_id, Priority.VIEW)
 
@@ -325,7 +325,7 @@ class Jobs:
         submit()
 
     def _encode_rest(self, image: ImageInfo) -> None:
-        """Encode a wide image that is looked at, tile by tile, while there are no clicks to learn from."""
+        """Encode a wide image that is watched, tile by tile, while there are no clicks to learn from."""
 
         def step() -> None:
             with suppress(FcnlabError):  # whoever makes the overlay says it
@@ -387,7 +387,7 @@ class Jobs:
         timer.start()
 
     def _learn_from_next(self, project_id: int) -> None:
-        """Learn from one more image; refresh what is looked at now and then, and at the end."""
+        """Learn from one more image; refresh the images that are watched now and then, and at the end."""
         learner = self._learner(project_id)
         put_off = self._put_off.setdefault(project_id, {})
         waiting = [candidate for candidate in learner.images_to_learn_from() if candidate.id not in put_off]

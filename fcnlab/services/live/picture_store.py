@@ -141,7 +141,7 @@ class PictureStore:
             self._encoder(spec).encode(grey, scales=spec.scales, position=spec.position)
 
     def encode_ahead(self, image: ImageInfo, spec: LearnerSpec) -> None:
-        """Fill the cache for a picture that will be looked at soon; a wide one would take too long."""
+        """Fill the cache for a picture that will be shown soon; a wide one would take too long."""
         if not is_wide(learner_hw(image.hw, spec)):
             self._stages_of(image, spec, self._key(image, spec))
 

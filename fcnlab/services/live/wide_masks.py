@@ -88,7 +88,7 @@ class WideMasks:
         self._viewports[image_id] = part
 
     def encode_next(self, learner: ProjectLearner, image: ImageInfo) -> bool:
-        """Encode one tile more of an image that is looked at, before anybody clicks; whether others wait.
+        """Encode one tile more of an image that is shown, before anybody clicks; whether others wait.
 
         Raises:
             ImportRefused: the original is gone or damaged.

@@ -1,4 +1,4 @@
-"""Models at hand: those that projects chose, and what networks say about the pictures looked at."""
+"""Models at hand: those that projects chose, and outputs of networks for the pictures shown."""
 
 from __future__ import annotations
 

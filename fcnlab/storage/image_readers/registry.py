@@ -97,7 +97,7 @@ class ImageSource:
 
 @contextmanager
 def open_image(path: Path, *, name: str, max_pixels: int) -> Iterator[ImageSource]:
-    """Look at a file, whose content alone says what it is; its pixels are decoded later, image by image.
+    """Open a file, whose content alone says what it is; its pixels are decoded later, image by image.
 
     Args:
         path: the file.
