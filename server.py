@@ -20,7 +20,7 @@ from fcnlab.settings import load_settings  # noqa: E402
 from fcnlab.web.routes import routes  # noqa: E402
 from fcnlab.web.session import Engine, engine  # noqa: E402
 from fcnlab.web.shell import page_policy, shell_routes, show_failure  # noqa: E402
-from fcnlab.web.sockets import answer_at_once, when_asked_to_end  # noqa: E402
+from fcnlab.web.sockets import send_without_delay, when_asked_to_end  # noqa: E402
 
 # Else the first visitor of a page's own address gets that script alone, without the router (and without its frame).
 PagesManager.uses_pages_directory = False
@@ -37,7 +37,7 @@ except InvalidSetting as failure:
 async def serving(_: st.App) -> AsyncIterator[None]:
     """What happens once, between binding the port and the first answer: the learner starts to warm up."""
     opened: list[Engine] = []
-    answer_at_once()
+    send_without_delay()
     threading.Thread(target=lambda: opened.append(engine()), name="fcnlab-start", daemon=True).start()
 
     def end_polls() -> None:

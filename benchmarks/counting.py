@@ -33,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.counting_peers import fitted_blob_log, fitted_watershed
 from benchmarks.counting_sets import CountedPicture, parted, read_counted
 from fcnlab.core.counting.counting import network_count
-from fcnlab.core.counting.objective import counting_aim, magnified, usual_spacing
+from fcnlab.core.counting.objective import counting_objective, magnified, usual_spacing
 from fcnlab.core.counting.objects import labelled_blobs
 from fcnlab.core.counting.scoring import score_counts
 from fcnlab.core.networks.base import EncoderParts
@@ -119,7 +119,7 @@ def trained(train: Sequence[CountedPicture], training: TrainingSpec) -> Counter:
     spacing, image_hw = usual_distance(train), usual_size(train)
     training = magnified(training, spacing, image_hw)
     spec = NetworkSpec(NetworkName.FCN2S, len(CLASSES))
-    objective = counting_aim(spec, training, class_ids=[0, 1], spacing=spacing, image_hw=image_hw, device=DEVICE)
+    objective = counting_objective(spec, training, class_ids=[0, 1], spacing=spacing, image_hw=image_hw, device=DEVICE)
     pictures = [marked(picture, picture.places, np.ones(picture.count, np.int64), spec, training) for picture in train]
     trainer = NetworkTrainer(
         spec, training, encoder=encoder(), class_ids=[0, 1], device=DEVICE, now=time.monotonic, objective=objective

@@ -354,8 +354,8 @@ async def _login(request: Request, token: str) -> Response:
     if not wanted.startswith("/") or wanted.startswith(("//", "/\\", LOGIN_PATH)):
         wanted = "/"
     if shown and _is_token(shown, token):
-        answer: Response = RedirectResponse(wanted, status_code=303)
-        answer.set_cookie(
+        response: Response = RedirectResponse(wanted, status_code=303)
+        response.set_cookie(
             _cookie_name(token),
             _derived(token, "cookie"),
             max_age=STAYS_LOGGED_IN_S,
@@ -364,11 +364,11 @@ async def _login(request: Request, token: str) -> Response:
             secure=request.url.scheme == "https" or request.headers.get("origin", "").startswith("https:"),
         )
     elif "text/html" in request.headers.get("accept", "") or shown:
-        answer = HTMLResponse(_login_page(wanted, is_wrong=bool(shown)), status_code=401)
+        response = HTMLResponse(_login_page(wanted, is_wrong=bool(shown)), status_code=401)
     else:
-        answer = PlainTextResponse("log in first: open the start page in a browser", status_code=401)
-    answer.headers["Cache-Control"] = "no-store"
-    return answer
+        response = PlainTextResponse("log in first: open the start page in a browser", status_code=401)
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def _login_page(wanted: str, *, is_wrong: bool) -> str:

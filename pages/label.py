@@ -13,7 +13,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
     if project is not None:
         learner_settings.popover(engine, project)
         labeller = frame.labeller_name()
-        learner_settings.mask_maker_badge(engine, project)
+        learner_settings.mask_source_badge(engine, project)
 
 
 @st.fragment

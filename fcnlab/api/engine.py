@@ -19,7 +19,7 @@ class ApiEngine:
 
     lab: Lab
     jobs: Jobs
-    answers: Predictions
+    predictions: Predictions
     exports: ExportJobs
 
 

@@ -205,7 +205,7 @@ def _prediction(engine: Own, project: Project, image: ImageInfo, config: LabelCo
     if config.brush is None:
         return nothing
     try:
-        _, mask = engine.answers.mask(image.id)
+        _, mask = engine.predictions.mask(image.id)
     except NoPoints:
         return nothing
     labels = {label.lower(): label for label in config.brush.labels}

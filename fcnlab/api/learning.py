@@ -31,7 +31,7 @@ MASK_RESPONSES: dict[int | str, dict[str, object]] = {
 @router.post("/projects/{project_id}/fit")
 def fit(engine: Own, project_id: Number) -> FitOut:
     """Learn from all points of a project and save the model. The same points make one model."""
-    saved = engine.answers.fit(project_id)
+    saved = engine.predictions.fit(project_id)
     return FitOut(
         checkpoint=saved.record.checkpoint,
         n_points=saved.record.n_points,
@@ -43,8 +43,8 @@ def fit(engine: Own, project_id: Number) -> FitOut:
 @router.get("/images/{image_id}/mask", response_class=Response, responses=MASK_RESPONSES)
 def get_mask(engine: Own, image_id: Number, as_format: MaskFormat = "png") -> Response:
     """The mask of an image: the one it kept when it was marked done, else predicted from the points of now."""
-    image, mask = engine.answers.mask(image_id)
-    return _answer(mask, services.project(engine.lab, project_id=image.project_id).classes, as_format)
+    image, mask = engine.predictions.mask(image_id)
+    return _mask_response(mask, services.project(engine.lab, project_id=image.project_id).classes, as_format)
 
 
 @router.post("/projects/{project_id}/predict", response_class=Response, responses=MASK_RESPONSES)
@@ -53,13 +53,13 @@ def predict(engine: Own, project_id: Number, file: UploadFile, as_format: MaskFo
 
     Nothing is stored.
     """
-    project, mask = engine.answers.mask_of_picture(
+    project, mask = engine.predictions.mask_of_picture(
         file.file.read(), name=file.filename or "picture", project_id=project_id
     )
-    return _answer(mask, project.classes, as_format)
+    return _mask_response(mask, project.classes, as_format)
 
 
-def _answer(mask: NDArray[np.uint8], labels: Sequence[ClassLabel], as_format: str) -> Response:
+def _mask_response(mask: NDArray[np.uint8], labels: Sequence[ClassLabel], as_format: str) -> Response:
     if as_format == "png":
         return Response(index_mask(mask, labels), media_type="image/png")
     buffer = io.BytesIO()

@@ -37,7 +37,7 @@ from fcnlab.services.live.predictions import Predictions
 
 PREFIX = "/api/v1"
 log = logging.getLogger(__name__)
-ANSWER_POLICY = "default-src 'none'; frame-ancestors 'none'"
+RESPONSE_POLICY = "default-src 'none'; frame-ancestors 'none'"
 DOCS_POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' https://cdn.jsdelivr.net; style-src https://cdn.jsdelivr.net; "
     "img-src data: https://fastapi.tiangolo.com; connect-src 'self'; frame-ancestors 'none'"
@@ -85,13 +85,13 @@ def make_service(lab: Lab, *, token: str | None) -> FastAPI:
     service.add_middleware(  # the one added last is asked first
         FrontDoor,
         rules=service_rules(lab.settings, has_token=token is not None),
-        policy=lambda path: DOCS_POLICY if path == "/docs" else ANSWER_POLICY,
+        policy=lambda path: DOCS_POLICY if path == "/docs" else RESPONSE_POLICY,
         speaks_json=True,
     )
     service.add_exception_handler(FcnlabError, _explained)
     service.add_exception_handler(OSError, _without_room)
     service.add_exception_handler(RequestValidationError, _misshapen)
-    service.add_exception_handler(HTTPException, _unanswered)
+    service.add_exception_handler(HTTPException, _http_failure)
     for part in (projects.router, learning.router, exports.router):
         service.include_router(part, prefix=PREFIX)
     service.include_router(label_studio.router)
@@ -111,7 +111,7 @@ def _misshapen(_request: Request, failure: Exception) -> JSONResponse:
     return JSONResponse({"error": f"{field}: {first['msg']}; /docs shows what is wanted"}, status_code=422)
 
 
-def _unanswered(_request: Request, failure: Exception) -> JSONResponse:
+def _http_failure(_request: Request, failure: Exception) -> JSONResponse:
     assert isinstance(failure, HTTPException)
     return JSONResponse({"error": f"{failure.detail}; /docs lists all addresses"}, status_code=failure.status_code)
 

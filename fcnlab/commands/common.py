@@ -85,7 +85,7 @@ def say(line: str) -> None:
     click.echo(line, err=True)
 
 
-def answer(values: dict[str, Any] | list[Any], lines: list[str], *, as_json: bool) -> None:
+def print_result(values: dict[str, Any] | list[Any], lines: list[str], *, as_json: bool) -> None:
     """The result: JSON for programs, or lines for people."""
     if as_json:
         click.echo(json.dumps(values, ensure_ascii=False, indent=1))

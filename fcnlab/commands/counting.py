@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from fcnlab.commands.common import answer, found_project, json_option, opened, say, settings_of
+from fcnlab.commands.common import found_project, json_option, opened, print_result, say, settings_of
 from fcnlab.commands.models import model_values
 from fcnlab.commands.output import show_progress
 from fcnlab.commands.training import INTERRUPTED, last_line, model_of, progress_line, train_here, training_values
@@ -123,7 +123,7 @@ def train(
         "files": [str(path) for path in paths],
     }
     lines = [f"{path}" for path in paths]
-    answer(values, [*lines, f"{output} counts by {best[1]}"], as_json=as_json)
+    print_result(values, [*lines, f"{output} counts by {best[1]}"], as_json=as_json)
     if is_stopped:
         ctx.exit(INTERRUPTED)
 
@@ -155,7 +155,7 @@ def _train_project(
         {"training": training_values(trained), "model": None if model is None else model_values(model)}
         for trained, model in made
     ]
-    answer(values, lines, as_json=as_json)
+    print_result(values, lines, as_json=as_json)
     if any(trained.state is not TrainingState.FINISHED for trained in ended):
         ctx.exit(INTERRUPTED)
 
@@ -359,7 +359,7 @@ def evaluate(
     score, seconds = evaluation.score(), time.monotonic() - started
     names = dict(counter.classes)
     values = {**asdict(score), "radius": evaluation.radius, "seconds": seconds, "images": images_out}
-    answer(values, _score_lines(score, evaluation.radius, names, seconds), as_json=as_json)
+    print_result(values, _score_lines(score, evaluation.radius, names, seconds), as_json=as_json)
     ctx.exit(1 if n_refused else 0)
 
 

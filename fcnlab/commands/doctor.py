@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from fcnlab.commands.common import answer, json_option, opened, say, settings_of
+from fcnlab.commands.common import json_option, opened, print_result, say, settings_of
 
 
 @click.command()
@@ -26,7 +26,7 @@ def doctor(ctx: click.Context, sweeps: bool, clicks: bool, as_json: bool) -> Non
         timed = time_clicks(settings_of(ctx))
         lines = [f"{part:>12}  {took:7.1f} ms" for part, took in timed.spans.items()]
         lines += [f"{'all':>12}  {timed.total:7.1f} ms, the median of {timed.n_clicks} clicks on {timed.picture}"]
-        answer({"spans": timed.spans, "total": timed.total, "clicks": timed.n_clicks}, lines, as_json=as_json)
+        print_result({"spans": timed.spans, "total": timed.total, "clicks": timed.n_clicks}, lines, as_json=as_json)
         return
     from fcnlab.services.installation.diagnostics import examine
     from fcnlab.services.installation.sweeping import sweep
@@ -42,7 +42,7 @@ def doctor(ctx: click.Context, sweeps: bool, clicks: bool, as_json: bool) -> Non
         "checks": [{"name": check.name, "sound": check.is_sound, "details": check.details} for check in checks],
     }
     lines = [f"{'ok    ' if check.is_sound else 'BROKEN'}  {check.name}: {check.details}" for check in checks]
-    answer(values, lines, as_json=as_json)
+    print_result(values, lines, as_json=as_json)
     ctx.exit(0 if is_sound else 1)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from fcnlab.commands.common import answer, found_project, json_option, opened, project_option, say
+from fcnlab.commands.common import found_project, json_option, opened, print_result, project_option, say
 from fcnlab.commands.output import PREFIX_OPTION, LateChoice
 from fcnlab.domain.export import ExportSpec
 
@@ -108,7 +108,7 @@ def import_labels(
         f"{values['stored']} masks into {project.name!r}, {values['replaced']} replaced, {values['known']} known "
         f"already, {len(values['left_out'])} left out; {values['points']} points"
     ]
-    answer({"project": project.id, **values}, lines, as_json=as_json)
+    print_result({"project": project.id, **values}, lines, as_json=as_json)
     ctx.exit(1 if values["left_out"] or values["left_out_classes"] or values["notes"] else 0)
 
 
@@ -186,7 +186,9 @@ def list_labels(ctx: click.Context, wanted: str, each: bool, as_json: bool) -> N
         "sources": [{"source": source, "images": count, "points": points} for source, count, points in sources],
         "masks": [{"id": mask.id, "image": mask.image_id, "source": mask.source, "file": mask.file} for mask in masks],
     }
-    answer(values, lines or ["no labels of experts yet: fcnlab labels import --project NAME PATH"], as_json=as_json)
+    print_result(
+        values, lines or ["no labels of experts yet: fcnlab labels import --project NAME PATH"], as_json=as_json
+    )
 
 
 @labels.command("remove")
@@ -209,7 +211,7 @@ def remove_labels(ctx: click.Context, wanted: str, as_json: bool, what: str) -> 
             count = 1
         else:
             count = remove_source(lab, project_id=project.id, source=what)
-    answer({"project": project.id, "removed": count}, [f"{count} removed from {project.name!r}"], as_json=as_json)
+    print_result({"project": project.id, "removed": count}, [f"{count} removed from {project.name!r}"], as_json=as_json)
 
 
 @click.command()
@@ -294,7 +296,7 @@ def convert(
         "with_unknown": n_unknown,
         "without_ending": n_lacking,
     }
-    answer(values, [f"{count} images in {output}, {len(left_out)} left out"], as_json=as_json)
+    print_result(values, [f"{count} images in {output}, {len(left_out)} left out"], as_json=as_json)
     ctx.exit(1 if left_out or notes else 0)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from fcnlab.commands.common import answer, found_project, json_option, opened, project_option
+from fcnlab.commands.common import found_project, json_option, opened, print_result, project_option
 
 if TYPE_CHECKING:
     from fcnlab.domain.project import LearnerSpec
@@ -80,7 +80,7 @@ def project_learner(ctx: click.Context, /, wanted: str, reset: bool, as_json: bo
         if learner != project.learner:
             project = set_learner(lab, project_id=project.id, learner=learner, allow_anywhere=True)
     values = {"project": project.id, "name": project.name, **project.learner.to_dict()}
-    answer(values, _in_words(project.name, project.learner), as_json=as_json)
+    print_result(values, _in_words(project.name, project.learner), as_json=as_json)
 
 
 def _in_words(name: str, learner: LearnerSpec) -> list[str]:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fcnlab.commands.common import (
-    answer,
     found_project,
     json_option,
     learner_of,
     opened,
+    print_result,
     project_option,
     say,
     settings_of,
@@ -68,7 +68,7 @@ def fit(ctx: click.Context, wanted: str, output: Path | None, as_json: bool) -> 
         "milliseconds": saved.record.milliseconds,
     }
     lines = [str(path), f"{saved.record.n_points} points, training accuracy {accuracy:.1%}"]
-    answer(values, lines, as_json=as_json)
+    print_result(values, lines, as_json=as_json)
 
 
 def _predicted_formats() -> tuple[str, ...]:

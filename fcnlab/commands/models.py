@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from fcnlab.commands.common import answer, found_project, json_option, learner_of, opened, project_option, say
+from fcnlab.commands.common import found_project, json_option, learner_of, opened, print_result, project_option, say
 from fcnlab.domain.counting import CountScore
 from fcnlab.domain.models import ModelRecord
 from fcnlab.domain.scores import figure, kept_in_words, mean_iou_in_words, score_to_dict, taken_on
@@ -39,7 +39,7 @@ def list_models(ctx: click.Context, wanted: str, as_json: bool) -> None:
         for record in records
     ]
     values = [{**model_values(record), "in_use": record.id == project.model_id} for record in records]
-    answer(
+    print_result(
         values,
         lines or ["no models yet: fcnlab train makes one, fcnlab models keep takes what the instant learner knows"],
         as_json=as_json,
@@ -73,7 +73,7 @@ def keep(ctx: click.Context, wanted: str, labeller: str, as_json: bool) -> None:
 
     with opened(ctx) as lab, learner_of(lab, found_project(lab, wanted)) as learner:
         model = keep_instant(lab, learner, labeller=labeller)
-    answer(model_values(model), [f"model {model.id}, {model.name}: {model.n_points} points"], as_json=as_json)
+    print_result(model_values(model), [f"model {model.id}, {model.name}: {model.n_points} points"], as_json=as_json)
 
 
 @models.command("rename")
@@ -127,7 +127,7 @@ def bring(ctx: click.Context, wanted: str, labeller: str, file: Path, as_json: b
     with opened(ctx) as lab:
         project = found_project(lab, wanted)
         model = bring_model(lab, file, project_id=project.id, name=file.name, labeller=labeller)
-    answer(model_values(model), [f"model {model.id}, {model.name}: {score_in_words(model)}"], as_json=as_json)
+    print_result(model_values(model), [f"model {model.id}, {model.name}: {score_in_words(model)}"], as_json=as_json)
 
 
 def model_values(model: ModelRecord) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from fcnlab.commands.common import answer, found_project, json_option, learner_of, opened, project_option, say
+from fcnlab.commands.common import found_project, json_option, learner_of, opened, print_result, project_option, say
 from fcnlab.domain.export import (
     DEFAULT_FORMATS,
     EMBEDDED,
@@ -165,7 +165,7 @@ def export(
     lines = [f"{output}: {step.n_stored} stored masks of done images, {step.n_predicted} predicted"]
     if step.n_resumed:
         lines.append(f"{step.n_resumed} images were finished before an interruption")
-    answer(values, lines, as_json=as_json)
+    print_result(values, lines, as_json=as_json)
     ctx.exit(1 if step.left_out else 0)
 
 

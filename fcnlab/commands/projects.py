@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fcnlab.commands.common import Command, answer, found_project, json_option, opened, project_option, say
+from fcnlab.commands.common import Command, found_project, json_option, opened, print_result, project_option, say
 from fcnlab.errors import FcnlabError, InvalidSetting, UnknownProject
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def stats(ctx: click.Context, wanted: str, table: Path | None, as_json: bool) ->
         share = "" if class_row["share"] is None else f", {class_row['share']:.1%} of the done images"
         lines.append(f"  {class_row['name']}: {class_row['points']} points in {class_row['images']} images{share}")
     lines += [f"  by {name}: {count} points" for name, count in summary.points_by_labeller.items()]
-    answer(values, lines, as_json=as_json)
+    print_result(values, lines, as_json=as_json)
 
 
 NAMED_MOST = 50
@@ -102,7 +102,7 @@ def list_projects(ctx: click.Context, as_json: bool) -> None:
         f"{row['id']:>4}  {row['name']}{_kind(row)}: {row['images']} images, {row['done']} done, {row['points']} points"
         for row in rows
     ]
-    answer(rows, lines or ["no projects yet: fcnlab import --project NAME FILES"], as_json=as_json)
+    print_result(rows, lines or ["no projects yet: fcnlab import --project NAME FILES"], as_json=as_json)
 
 
 def _kind(row: Mapping[str, object]) -> str:
@@ -173,7 +173,7 @@ def _say_background(project: Project, *, as_json: bool) -> None:
     line = f"{project.name!r}: classes {classes}; " + (
         f"{background} is the background" if background else "no background"
     )
-    answer(values, [line], as_json=as_json)
+    print_result(values, [line], as_json=as_json)
 
 
 @projects.command("imaging")
@@ -219,7 +219,7 @@ def project_imaging(
     if fits and project.imaging.channels:
         rest = "" if all(fits) else "; the others are shown by their first ones"
         lines.append(f"{sum(fits)} of {len(fits)} images have these channels{rest}")
-    answer(values, lines, as_json=as_json)
+    print_result(values, lines, as_json=as_json)
     ctx.exit(1 if refused else 0)
 
 
@@ -271,7 +271,7 @@ def import_images(
     already = f"{numbers['known']} known already, {len(refused)} left out"
     already += f", {len(set_aside)} set aside" if set_aside else ""
     line = f"{numbers['imported']} imported into {project.name!r}, {already}"
-    answer(values, [line], as_json=as_json)
+    print_result(values, [line], as_json=as_json)
     ctx.exit(1 if refused else 0)
 
 

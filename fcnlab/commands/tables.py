@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from fcnlab.commands.common import answer, found_project, json_option, opened, project_option
+from fcnlab.commands.common import found_project, json_option, opened, print_result, project_option
 
 
 @click.group()
@@ -37,7 +37,7 @@ def import_table(ctx: click.Context, wanted: str, labeller: str, as_json: bool, 
         project = found_project(lab, wanted)
         imported = import_points(lab, file, project_id=project.id, labeller=labeller)
     values = {"project": project.id, "added": imported.added, "known": imported.existing}
-    answer(
+    print_result(
         values,
         [f"{imported.added} points added to {project.name!r}, {imported.existing} known already"],
         as_json=as_json,
@@ -63,4 +63,4 @@ def export_table(ctx: click.Context, wanted: str, output: Path | None, as_json: 
         project = found_project(lab, wanted)
         count = export_points(lab, project_id=project.id, to=file)
     values = {"project": project.id, "points": count, "file": str(file)}
-    answer(values, [f"{count} points of {project.name!r} in {file}"], as_json=as_json)
+    print_result(values, [f"{count} points of {project.name!r} in {file}"], as_json=as_json)

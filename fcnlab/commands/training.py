@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from fcnlab.commands.common import answer, found_project, json_option, opened, project_option, say
+from fcnlab.commands.common import found_project, json_option, opened, print_result, project_option, say
 from fcnlab.commands.models import model_values, score_in_words
 from fcnlab.domain.counting import CountScore
 from fcnlab.domain.models import ModelRecord
@@ -79,7 +79,7 @@ def train(
         (ended,) = train_here(lab, project, queue) if wait else train_elsewhere(lab, project, queue)
         model = model_of(lab, ended)
     values = {"training": training_values(ended), "model": None if model is None else model_values(model)}
-    answer(values, [last_line(ended, model)], as_json=as_json)
+    print_result(values, [last_line(ended, model)], as_json=as_json)
     if wait and ended.state is not TrainingState.FINISHED:
         ctx.exit(INTERRUPTED if ended.state is TrainingState.PAUSED else 1)
 
@@ -146,7 +146,7 @@ def list_trainings(ctx: click.Context, wanted: str, as_json: bool) -> None:
         }
         for training, model in zip(listed, made, strict=True)
     ]
-    answer(values, lines or ["no trainings yet: fcnlab train"], as_json=as_json)
+    print_result(values, lines or ["no trainings yet: fcnlab train"], as_json=as_json)
 
 
 @trainings.command()

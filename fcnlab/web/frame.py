@@ -110,8 +110,8 @@ def know_labeller() -> None:
     """Learn from the browser who labels, where neither address nor tab say so, and let it remember who does."""
     name = session.labeller()
     about = {"name": name, "typed": name is not None and session.peek("typed_labeller") == name, "focuses": False}
-    answer = _browser()(key="labeller", data=about, on_remembered_change=_ran)
-    remembered = answer.get("remembered")
+    remembered_data = _browser()(key="labeller", data=about, on_remembered_change=_ran)
+    remembered = remembered_data.get("remembered")
     if name is None and isinstance(remembered, str):
         session.remember("is_browser_asked", True)
         if remembered:

@@ -62,7 +62,7 @@ ASKED_BY: dict[str, Strategy] = {
 AVOIDED_MOST = 400
 FOREVER = "private, max-age=31536000, immutable"
 
-Answer = Callable[[Request, Engine], Awaitable[Response]]
+Handler = Callable[[Request, Engine], Awaitable[Response]]
 
 
 STATUS: tuple[tuple[type[FcnlabError], int], ...] = (
@@ -86,12 +86,12 @@ def status_of(failure: FcnlabError) -> int:
     return next((status for kind, status in STATUS if isinstance(failure, kind)), UNANSWERABLE)
 
 
-def _guarded(answer: Answer) -> Callable[[Request], Awaitable[Response]]:
-    """Turn an explained failure into an answer that says it, with its status."""
+def _guarded(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    """Turn an explained failure into a response that says it, with its status."""
 
     async def endpoint(request: Request) -> Response:
         try:
-            return await answer(request, await run_in_threadpool(engine))
+            return await handler(request, await run_in_threadpool(engine))
         except FcnlabError as failure:
             return PlainTextResponse(
                 str(failure), status_code=status_of(failure), headers={"Cache-Control": "no-store"}
@@ -123,7 +123,7 @@ async def _strip(request: Request, engine: Engine) -> Response:
     """A stretch of the images in import order, or by gain with the whole order, or those that `ids` names."""
     project_id = await run_in_threadpool(project_of_key, engine.lab, request.path_params["key"])
     start, count = _number(request, "start"), min(_number(request, "count", 60), STRIP_MOST)
-    answer: dict[str, Any] = {}
+    body: dict[str, Any] = {}
     if request.query_params.get("sort") == "gain":
         ranking = engine.jobs.gains.ranking(project_id)
         if "ids" in request.query_params:
@@ -134,15 +134,15 @@ async def _strip(request: Request, engine: Engine) -> Response:
                 ranked_strip, engine.lab, ranking, project_id=project_id, start=start, count=count
             )
             cells = ranked.cells
-            answer = {"order": ranked.order, "waiting": ranking.waiting, "ranked": len(ranking.gains)}
+            body = {"order": ranked.order, "waiting": ranking.waiting, "ranked": len(ranking.gains)}
         images = tuple(cell.image for cell in cells)
         gains = [{"gain": cell.gain} for cell in cells]
     else:
         n_images, images = await run_in_threadpool(strip, engine.lab, project_id=project_id, start=start, count=count)
-        answer, gains = {"n_images": n_images}, [{}] * len(images)
+        body, gains = {"n_images": n_images}, [{}] * len(images)
     objects = await run_in_threadpool(marked_objects, engine.lab, project_id=project_id, images=images)
-    answer["items"] = [_item(image, objects) | gain for image, gain in zip(images, gains, strict=True)]
-    return JSONResponse(answer, headers={"Cache-Control": "no-store"})
+    body["items"] = [_item(image, objects) | gain for image, gain in zip(images, gains, strict=True)]
+    return JSONResponse(body, headers={"Cache-Control": "no-store"})
 
 
 def _item(image: ImageInfo, objects: Mapping[int, int]) -> dict[str, Any]:
@@ -227,12 +227,12 @@ async def _objects(request: Request, engine: Engine) -> Response:
     await run_in_threadpool(project_of_image, engine.lab, key=key, image_id=image_id)
     overlay = engine.jobs.overlay_store.overlay(image_id)
     count = overlay.count if overlay else None
-    answer = {
+    body = {
         "overlay": overlay.number if overlay else 0,
         "objects": objects_shown(count) if count else [],
         "counts": counts_shown(count) if count else [],
     }
-    return JSONResponse(answer, headers={"Cache-Control": "no-store"})
+    return JSONResponse(body, headers={"Cache-Control": "no-store"})
 
 
 def objects_shown(count: ImageCount) -> list[list[Any]]:

@@ -18,7 +18,7 @@ from types import FrameType
 HIGHEST_HANDLE = 256
 
 
-def answer_at_once() -> int:
+def send_without_delay() -> int:
     """Set TCP_NODELAY on the sockets this process has bound; connections accepted later inherit it.
 
     Returns how many sockets were set. Call it after binding and before serving.

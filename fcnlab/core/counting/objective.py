@@ -57,7 +57,7 @@ def magnified(training: TrainingSpec, spacing: float, image_hw: tuple[int, int])
     return replace(training, magnification=chosen)
 
 
-def counting_aim(
+def counting_objective(
     spec: NetworkSpec,
     training: TrainingSpec,
     *,
@@ -158,19 +158,19 @@ class CountingObjective:
         density = (len(self.class_ids), sigma_for(self.spacing * self.magnification)) if is_density else None
         return count_batch(pictures, self.training, rng, device=self.device, density=density, turns=self.turns)
 
-    def answer(self, network: PointNetwork, batch: CountBatch) -> Tensor:
+    def forward(self, network: PointNetwork, batch: CountBatch) -> Tensor:
         """Scores (B, K, H, W)."""
         scores: Tensor = network(batch.rgb)
         return scores
 
-    def loss(self, answer: Tensor, batch: CountBatch) -> Tensor:
+    def loss(self, output: Tensor, batch: CountBatch) -> Tensor:
         """The loss () of scores; borders that were added to bring pictures of a batch to one size do not count."""
         if self.training.objective is Objective.DENSITY:
-            return density_loss(answer, *density_batch(batch))
+            return density_loss(output, *density_batch(batch))
         if len({part.hw for part in batch.parts}) == 1:
-            return blob_loss(answer, [part.marks for part in batch.parts]).total
+            return blob_loss(output, [part.marks for part in batch.parts]).total
         each = [
-            blob_loss(answer[index : index + 1, :, : part.hw[0], : part.hw[1]], [part.marks]).total
+            blob_loss(output[index : index + 1, :, : part.hw[0], : part.hw[1]], [part.marks]).total
             for index, part in enumerate(batch.parts)
         ]
         return torch.stack(each).mean()

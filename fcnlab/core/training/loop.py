@@ -198,8 +198,8 @@ class FineTuning:
 
     def _step(self, batch: object) -> float:
         with torch.autocast(self._device_type, dtype=self._precision, enabled=self._half):
-            answer = self._objective.answer(self.network, batch)
-        loss = self._objective.loss(answer.float(), batch)
+            output = self._objective.forward(self.network, batch)
+        loss = self._objective.loss(output.float(), batch)
         self.optimiser.zero_grad(set_to_none=True)
         scaled: Tensor = self._scaler.scale(loss)
         scaled.backward()  # type: ignore[no-untyped-call]

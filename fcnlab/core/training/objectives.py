@@ -36,7 +36,7 @@ class FinalEvaluation:
 
 
 class TrainingObjective(Protocol[OneBatch]):
-    """One objective. Training goes from pictures to `prepared`, `batch`, `answer`, `loss`, and now and then `score`."""
+    """One objective. Training goes from pictures to `prepared`, `batch`, `forward`, `loss`, and now and then `score`."""
 
     def prepared(self, pictures: Sequence[LabelledPicture]) -> Sequence[LabelledPicture]:
         """The pictures of an epoch with weights that belong together."""
@@ -44,11 +44,11 @@ class TrainingObjective(Protocol[OneBatch]):
     def batch(self, pictures: Sequence[LabelledPicture], rng: np.random.Generator) -> OneBatch:
         """What one step learns from: these pictures, changed at random."""
 
-    def answer(self, network: PointNetwork, batch: OneBatch) -> Tensor:
+    def forward(self, network: PointNetwork, batch: OneBatch) -> Tensor:
         """The network's output for a batch, at the pixels that the loss reads."""
 
-    def loss(self, answer: Tensor, batch: OneBatch) -> Tensor:
-        """The loss () of an answer in float32."""
+    def loss(self, output: Tensor, batch: OneBatch) -> Tensor:
+        """The loss () of an output in float32."""
 
     def score(self, network: PointNetwork, pictures: Sequence[LabelledPicture]) -> Score | None:
         """How well a network does on pictures it did not learn from; None when they tell nothing."""
@@ -86,13 +86,13 @@ class PointObjective:
         """See `batches.collated`."""
         return collated(pictures, self.training, rng, device=self.device)
 
-    def answer(self, network: PointNetwork, batch: Batch) -> Tensor:
+    def forward(self, network: PointNetwork, batch: Batch) -> Tensor:
         """Logits (N, K) at the points."""
         return network.logits_at(batch.rgb, batch.images, batch.rows, batch.cols)
 
-    def loss(self, answer: Tensor, batch: Batch) -> Tensor:
+    def loss(self, output: Tensor, batch: Batch) -> Tensor:
         """See `losses.point_loss`."""
-        return point_loss(answer, batch.classes, batch.weights)
+        return point_loss(output, batch.classes, batch.weights)
 
     def score(self, network: PointNetwork, pictures: Sequence[LabelledPicture]) -> PointScore | None:
         """See `scores.score_points`."""

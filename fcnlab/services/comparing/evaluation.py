@@ -275,15 +275,17 @@ def timed_by_turns(bench: Bench, results: Mapping[str, Any]) -> dict[str, Any]:
     rgb, device = bench.picture(), bench.lab.device
     measured = {key: Measured.from_dict(result) for key, result in results.items() if "timing" in result}
     makers = {
-        key: maker for key, result in measured.items() if (maker := _work_maker(bench, key, result, rgb)) is not None
+        key: builder
+        for key, result in measured.items()
+        if (builder := _work_builder(bench, key, result, rgb)) is not None
     }
     runs: dict[str, list[float]] = {key: [] for key in makers}
     works: dict[str, TimedWork] = {}
     for _ in range(RUNS):
-        for key, maker in makers.items():
+        for key, builder in makers.items():
             if len(runs[key]) >= FEW_RUNS and sum(runs[key]) > LONG_S:
                 continue
-            works[key] = maker()
+            works[key] = builder()
             runs[key].append(works[key].seconds())
     timings = {
         key: replace(works[key], work=int).timing(seconds, device=device, is_by_turns=True)
@@ -293,7 +295,7 @@ def timed_by_turns(bench: Bench, results: Mapping[str, Any]) -> dict[str, Any]:
     return {key: replace(measured[key], timing=timing).to_dict() for key, timing in timings.items()}
 
 
-def _work_maker(bench: Bench, key: str, measured: Measured, rgb: NDArray[np.uint8]) -> Callable[[], TimedWork] | None:
+def _work_builder(bench: Bench, key: str, measured: Measured, rgb: NDArray[np.uint8]) -> Callable[[], TimedWork] | None:
     """Gives the warmed-up work of one of those compared; None when its times have to stay as they are."""
     lab = bench.lab
     if key in INSTANT_KINDS:

@@ -13,7 +13,13 @@ import numpy as np
 import regex
 from numpy.typing import NDArray
 
-from fcnlab.core.counting.objective import CountingObjective, counting_aim, held_out_counts, magnified, usual_spacing
+from fcnlab.core.counting.objective import (
+    CountingObjective,
+    counting_objective,
+    held_out_counts,
+    magnified,
+    usual_spacing,
+)
 from fcnlab.core.images.coords import to_working
 from fcnlab.core.images.picture import make_picture
 from fcnlab.core.training.batches import LabelledPicture
@@ -165,7 +171,7 @@ class FilePoints:
         assert self._network is not None
         ids = [class_id for class_id, _ in self.classes]
         hw = self.usual_hw()
-        return counting_aim(
+        return counting_objective(
             self._network, self._training, class_ids=ids, spacing=self._spacing, image_hw=hw, device=device
         )
 

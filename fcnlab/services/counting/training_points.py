@@ -10,7 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from fcnlab.core.counting.objective import CountingObjective, counting_aim, held_out_counts, magnified, usual_spacing
+from fcnlab.core.counting.objective import (
+    CountingObjective,
+    counting_objective,
+    held_out_counts,
+    magnified,
+    usual_spacing,
+)
 from fcnlab.core.training.splits import groups_alike
 from fcnlab.domain.counting import Task
 from fcnlab.domain.events import StoredPoint
@@ -67,7 +73,7 @@ class CountingPoints(TrainingPoints):
     def objective(self, device: str) -> CountingObjective:
         """To count by the objective of the training."""
         assert self._network is not None
-        return counting_aim(
+        return counting_objective(
             self._network,
             self._spec,
             class_ids=[class_id for class_id, _ in self.classes],

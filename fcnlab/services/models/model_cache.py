@@ -24,16 +24,18 @@ OUTPUTS_KEPT = 2
 """Pictures held ready for clicks: the one shown and the one before."""
 
 PROBABILITY_BYTES = 128_000_000
-"""What is kept of networks' answers, so that going back to an image, or ranking images again, asks no network."""
+"""What is kept of probabilities of networks, so that going back to an image, or ranking images again, asks no network."""
 
 
 class ModelCache:
-    """Keeps models and their answers in memory. Used by one thread at a time."""
+    """Keeps models and their outputs in memory. Used by one thread at a time."""
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
         self._models: LRUCache[int, Content] = LRUCache(MODELS_KEPT)
-        self._answers: LRUCache[tuple[str, str], NDArray[np.float16]] = LRUCache(PROBABILITY_BYTES, getsizeof=_at_most)
+        self._probabilities: LRUCache[tuple[str, str], NDArray[np.float16]] = LRUCache(
+            PROBABILITY_BYTES, getsizeof=_at_most
+        )
         self._outputs: LRUCache[tuple[object, ...], NetworkOutput] = LRUCache(OUTPUTS_KEPT)
 
     def content(self, record: ModelRecord) -> Content:
@@ -65,41 +67,41 @@ class ModelCache:
         output = self._outputs.get(key)
         if output is None:
             rgb = read_picture(self._lab, image)
-            answer = self._answer(image, chosen, rgb, keeps=keeps)
-            output = chosen.output_of(learner_picture(rgb, chosen.spec), answer)
+            probabilities = self._probabilities_of(image, chosen, rgb, keeps=keeps)
+            output = chosen.output_of(learner_picture(rgb, chosen.spec), probabilities)
         if keeps:
             self._outputs[key] = output
         return output
 
     def rough(self, image: ImageInfo, chosen: ChosenNetwork) -> NDArray[np.float32]:
         """Probabilities (K, h, w) float32 of an image at a quarter of the working size; raises as `network_output`."""
-        answer = self._answers.get(_answer_key(image, chosen))
-        if answer is None:
-            answer = self._answer(image, chosen, read_picture(self._lab, image), keeps=False)
+        probabilities = self._probabilities.get(_probabilities_key(image, chosen))
+        if probabilities is None:
+            probabilities = self._probabilities_of(image, chosen, read_picture(self._lab, image), keeps=False)
         hw = learner_hw(image.hw, chosen.spec)
-        return coarse_probabilities(answer, chosen.model.class_ids, hw, used=chosen.used)
+        return coarse_probabilities(probabilities, chosen.model.class_ids, hw, used=chosen.used)
 
-    def _answer(
+    def _probabilities_of(
         self, image: ImageInfo, chosen: ChosenNetwork, rgb: NDArray[np.uint8], *, keeps: bool
     ) -> NDArray[np.float16]:
-        key = _answer_key(image, chosen)
-        probabilities = self._answers.get(key)
+        key = _probabilities_key(image, chosen)
+        probabilities = self._probabilities.get(key)
         if probabilities is None:
             probabilities = rounded_probabilities(chosen.model, rgb, device=self._lab.device)
         if keeps:
-            self._answers[key] = probabilities
+            self._probabilities[key] = probabilities
         return probabilities
 
 
 def _at_most(probabilities: NDArray[np.float16]) -> float:
-    """Bytes of an answer; one that is larger than the memory is kept alone."""
+    """Bytes of probabilities; what is larger than the memory is kept alone."""
     return min(probabilities.nbytes, PROBABILITY_BYTES)
 
 
-def _answer_key(image: ImageInfo, chosen: ChosenNetwork) -> tuple[str, str]:
+def _probabilities_key(image: ImageInfo, chosen: ChosenNetwork) -> tuple[str, str]:
     return chosen.name, image.picture_id
 
 
 def _output_key(image: ImageInfo, chosen: ChosenNetwork) -> tuple[object, ...]:
     spec = chosen.spec
-    return (*_answer_key(image, chosen), learner_hw(image.hw, spec), spec.refine, chosen.used)
+    return (*_probabilities_key(image, chosen), learner_hw(image.hw, spec), spec.refine, chosen.used)

@@ -86,11 +86,11 @@ def _checked(path: Path, *, device: str) -> Content:
         height, width = content.network.spec.input_hw or (64, 96)
         grey = np.full((height, width, 3), 128, np.uint8)
         try:
-            answer = network_probabilities(content, grey, device=device)
+            probabilities = network_probabilities(content, grey, device=device)
         except RuntimeError as failure:
             raise CheckpointError(f"the network does not answer ({str(failure)[:200]}): fetch it again") from failure
         seen = seen_hw((height, width), content.network.spec, content.training)
-        if answer.shape != (len(content.classes), *seen) or not np.isfinite(answer).all():
+        if probabilities.shape != (len(content.classes), *seen) or not np.isfinite(probabilities).all():
             raise CheckpointError("the network's answers are no probabilities: save or fetch it again")
     return content
 

@@ -42,8 +42,8 @@ def _access_token(home: str, token: str, _period: int) -> str:
     body = json.dumps({"refresh": token}).encode()
     rules = _rules(home, (), most_bytes=MOST_ANSWER, most_seconds=ACCESS_TIME_S)
     try:
-        answer = b"".join(blocks_of_uri(address, rules, headers={"Content-Type": "application/json"}, body=body))
-        access = json.loads(answer)["access"]
+        body = b"".join(blocks_of_uri(address, rules, headers={"Content-Type": "application/json"}, body=body))
+        access = json.loads(body)["access"]
     except (ImportRefused, ValueError, KeyError, TypeError) as failure:
         raise ImportRefused(
             f"Label Studio at {home[:200]} does not take the personal access token ({failure}): make another in its "

@@ -13,7 +13,7 @@ from fcnlab.core.counting.counting import network_count
 from fcnlab.core.counting.objective import (
     CHOOSING,
     CountingObjective,
-    counting_aim,
+    counting_objective,
     held_out_counts,
     magnified,
     usual_spacing,
@@ -44,7 +44,9 @@ def training(objective: Objective, **changes: object) -> TrainingSpec:
 
 def course(spec: TrainingSpec) -> NetworkTrainer:
     ticks = itertools.count()
-    objective = counting_aim(SMALL, spec, class_ids=(3, 5), spacing=SPACING, image_hw=(HEIGHT, WIDTH), device="cpu")
+    objective = counting_objective(
+        SMALL, spec, class_ids=(3, 5), spacing=SPACING, image_hw=(HEIGHT, WIDTH), device="cpu"
+    )
     return NetworkTrainer(
         SMALL, spec, encoder=None, class_ids=(3, 5), device="cpu", now=lambda: float(next(ticks)), objective=objective
     )
@@ -105,7 +107,7 @@ def test_few_held_out_images_do_not_choose_the_weights() -> None:
 
 
 def aim_of(spec: TrainingSpec) -> CountingObjective:
-    return counting_aim(SMALL, spec, class_ids=(3, 5), spacing=SPACING, image_hw=(HEIGHT, WIDTH), device="cpu")
+    return counting_objective(SMALL, spec, class_ids=(3, 5), spacing=SPACING, image_hw=(HEIGHT, WIDTH), device="cpu")
 
 
 @BOTH
@@ -193,7 +195,7 @@ def test_an_objective_without_counts_has_no_aim_here() -> None:
 
 def test_a_network_of_a_fixed_size_keeps_it() -> None:
     spec = NetworkSpec(NetworkName.FULLY_CONNECTED, 2, encoder=SCRATCH, width=4, input_hw=(64, 96))
-    objective = counting_aim(
+    objective = counting_objective(
         spec, training(Objective.DENSITY), class_ids=(0, 1), spacing=SPACING, image_hw=(HEIGHT, WIDTH), device="cpu"
     )
 

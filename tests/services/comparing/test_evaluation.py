@@ -231,14 +231,14 @@ def test_times_are_taken_by_turns_warmed_up_and_told_with_their_spread(
     work(site)
     bench = evaluation.bench_of(site.lab, comparison_id=found.id)
     order: list[str] = []
-    original = evaluation._work_maker
+    original = evaluation._work_builder
 
     def watched(bench: Bench, key: str, *rest: Any) -> Any:
         make = original(bench, key, *rest)
         assert make is not None
         return lambda: order.append(key) or make()  # type: ignore[func-returns-value]
 
-    monkeypatch.setattr(evaluation, "_work_maker", watched)
+    monkeypatch.setattr(evaluation, "_work_builder", watched)
     again = evaluation.timed_by_turns(bench, bench.comparison.results)
 
     keys = list(bench.comparison.results)

@@ -140,7 +140,7 @@ def _resolution(spec: LearnerSpec) -> float | Literal["auto"] | None:
     )
 
 
-def mask_maker_badge(engine: Engine, project: Project) -> None:
+def mask_source_badge(engine: Engine, project: Project) -> None:
     """Which model makes the mask or the counts, when it is not the instant learner."""
     if project.model_id is not None:
         name = model(engine.lab, model_id=project.model_id).name
