@@ -113,7 +113,12 @@ def _kind(row: Mapping[str, object]) -> str:
 def new_project_options(command: Command) -> Command:
     """The options that say what a new project is like."""
     for option in (
-        click.option("--counts", is_flag=True, help="Make a new project one that counts objects, in place of masks."),
+        click.option(
+            "--counts",
+            "is_counting",
+            is_flag=True,
+            help="Make a new project one that counts objects, in place of masks.",
+        ),
         click.option("--object-mode/--no-object-mode", default=False, help="Of a new project."),
         click.option(
             "--background",
@@ -137,12 +142,12 @@ def new_project(
     classes: str | None,
     background: str | None,
     object_mode: bool,
-    counts: bool,
+    is_counting: bool,
     as_json: bool,
 ) -> None:
     """Make a project called NAME, without images."""
     with opened(ctx) as lab:
-        project = _made(lab, name, classes, background, object_mode=object_mode, counts=counts)
+        project = _made(lab, name, classes, background, object_mode=object_mode, is_counting=is_counting)
     _say_background(project, as_json=as_json)
 
 
@@ -236,7 +241,7 @@ def import_images(
     classes: str | None,
     background: str | None,
     object_mode: bool,
-    counts: bool,
+    is_counting: bool,
     with_masks: bool,
     as_json: bool,
     sources: tuple[str, ...],
@@ -253,7 +258,7 @@ def import_images(
     refused: list[dict[str, str]] = []
     set_aside: list[dict[str, str]] = []
     with opened(ctx) as lab:
-        project = _project(lab, wanted, classes, background, object_mode=object_mode, counts=counts)
+        project = _project(lab, wanted, classes, background, object_mode=object_mode, is_counting=is_counting)
         for step in _steps(lab, sources, project.id, with_masks=with_masks):
             if isinstance(step, tuple):
                 refused.append({"name": step[0], "reason": step[1]})
@@ -276,7 +281,7 @@ def import_images(
 
 
 def _made(
-    lab: Lab, name: str, classes: str | None, background: str | None, *, object_mode: bool, counts: bool
+    lab: Lab, name: str, classes: str | None, background: str | None, *, object_mode: bool, is_counting: bool
 ) -> Project:
     from fcnlab.domain.counting import Task
     from fcnlab.domain.project import LearnerSpec
@@ -288,13 +293,13 @@ def _made(
         name=name,
         labels=labels,
         learner=LearnerSpec(object_mode=object_mode),
-        task=Task.COUNTS if counts else Task.MASKS,
+        task=Task.COUNTS if is_counting else Task.MASKS,
         background="by name" if background is None else class_named(labels, background),
     )
 
 
 def _project(
-    lab: Lab, wanted: str, classes: str | None, background: str | None, *, object_mode: bool, counts: bool
+    lab: Lab, wanted: str, classes: str | None, background: str | None, *, object_mode: bool, is_counting: bool
 ) -> Project:
     from fcnlab.domain.counting import Task
     from fcnlab.services.projects.projects import class_named
@@ -302,13 +307,13 @@ def _project(
     try:
         project = found_project(lab, wanted)
     except UnknownProject:
-        return _made(lab, wanted, classes, background, object_mode=object_mode, counts=counts)
+        return _made(lab, wanted, classes, background, object_mode=object_mode, is_counting=is_counting)
     if background is not None and class_named(project.classes, background) != project.background:
         raise UnknownProject(
             f"project {wanted!r} has another background: leave out --background, or change it by "
             "`fcnlab projects background`"
         )
-    if counts and project.task is not Task.COUNTS:
+    if is_counting and project.task is not Task.COUNTS:
         raise InvalidSetting(f"project {wanted!r} makes masks; leave out --counts or name another project")
     if classes and [name.strip() for name in classes.split(",")] != [label.name for label in project.classes]:
         names = ",".join(label.name for label in project.classes)

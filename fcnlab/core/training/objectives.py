@@ -36,7 +36,7 @@ class FinalEvaluation:
 
 
 class TrainingObjective(Protocol[OneBatch]):
-    """One objective. Training goes from pictures to `prepared`, `batch`, `forward`, `loss`, and now and then `score`."""
+    """One objective. Training goes from pictures to `prepared`, `batch`, `forward`, `loss`, and at times `score`."""
 
     def prepared(self, pictures: Sequence[LabelledPicture]) -> Sequence[LabelledPicture]:
         """The pictures of an epoch with weights that belong together."""

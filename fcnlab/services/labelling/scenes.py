@@ -116,7 +116,7 @@ def scene(
         points = repository_points.points_of_image(session, image_id=image.id) if image else ()
         n_strokes = len(live_stroke_ids(session, image_id=image.id)) if image else 0
         others = repository_images.open_images(
-            session, project_id=project_id, besides=image.id if image else None, counts=project.task is Task.COUNTS
+            session, project_id=project_id, besides=image.id if image else None, is_counting=project.task is Task.COUNTS
         )
         reach = Reversible()
         if image is not None and labeller is not None:

@@ -24,7 +24,7 @@ OUTPUTS_KEPT = 2
 """Pictures held ready for clicks: the one shown and the one before."""
 
 PROBABILITY_BYTES = 128_000_000
-"""What is kept of probabilities of networks, so that going back to an image, or ranking images again, asks no network."""
+"""Probabilities that are kept, so that going back to an image, or ranking images again, runs no network."""
 
 
 class ModelCache:

@@ -116,13 +116,14 @@ def image_states(session: Session, *, project_id: int) -> dict[int, ImageState]:
 
 
 def open_images(
-    session: Session, *, project_id: int, besides: int | None, counts: bool = False
+    session: Session, *, project_id: int, besides: int | None, is_counting: bool = False
 ) -> tuple[int, int | None]:
     """How many images of a project are open, and the id of the first one after an image, else of the first of all.
 
-    Open is what is not done, or, where the project `counts`, not all marked. `besides` is that image; it is left out.
+    Open is what is not done, or, where the project counts (`is_counting`), not all marked. `besides` is that image; it
+    is left out.
     """
-    is_open = ImageRow.is_complete.is_(False) if counts else ImageRow.state != ImageState.DONE
+    is_open = ImageRow.is_complete.is_(False) if is_counting else ImageRow.state != ImageState.DONE
     here = select(ImageRow.position).where(ImageRow.id == (besides or 0)).scalar_subquery()
     query = (
         select(func.count().over(), ImageRow.id)

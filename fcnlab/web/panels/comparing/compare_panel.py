@@ -56,8 +56,8 @@ def invitation(project: Project) -> None:
 @st.fragment
 def form(engine: Engine, project: Project) -> None:
     """Choices and the button that starts; reruns alone."""
-    counts = project.task is Task.COUNTS
-    networks = _networks(counts=counts)
+    is_counting = project.task is Task.COUNTS
+    networks = _networks(is_counting=is_counting)
     left, middle, right = st.columns(3)
     minutes = left.select_slider("Time for each network", MINUTES, 1.0, format_func=_minutes_in_words)
     holdout = middle.select_slider(
@@ -68,14 +68,16 @@ def form(engine: Engine, project: Project) -> None:
         help="Part of the labelled images that nobody learns from.",
     )
     side = 384
-    if counts:
+    if is_counting:
         right.caption("Each network is trained twice: for a density, and for blobs.")
     else:
         side = right.select_slider(
             "Input size", SIDES, 384, help="Longer side in pixels at which all look at a picture. Smaller is faster."
         )
     labelled = [
-        image for image in images(engine.lab, project_id=project.id) if image.n_points or (counts and image.is_complete)
+        image
+        for image in images(engine.lab, project_id=project.id)
+        if image.n_points or (is_counting and image.is_complete)
     ]
     with st.expander("Images and more", icon=":material/tune:"):
         image_ids, shown_ids, has_instant, staged, seed = _more(labelled)
@@ -105,7 +107,7 @@ def form(engine: Engine, project: Project) -> None:
         st.caption(":material/info: Choose at least one network.")
         return
     used = [image for image in labelled if not image_ids or image.id in image_ids]
-    whole = len(networks) * (2 if counts else 1) * (float(minutes) * 60 + MEASURING_S)
+    whole = len(networks) * (2 if is_counting else 1) * (float(minutes) * 60 + MEASURING_S)
     st.caption(
         f"{_count(len(networks), 'network')}, one after another: about {duration_in_words(whole)}. "
         f"All learn from the {_count(sum(image.n_points for image in used), 'point')} of now in "
@@ -115,7 +117,7 @@ def form(engine: Engine, project: Project) -> None:
         st.caption(":material/info: With fewer than three labelled images none is held out, and there are no scores.")
 
 
-def _networks(*, counts: bool) -> list[NetworkSpec]:
+def _networks(*, is_counting: bool) -> list[NetworkSpec]:
     """What was chosen among all networks, the FCNs with each upsampling."""
     specs: dict[tuple[NetworkName, Upsampling], NetworkSpec] = {
         (name, upsampling): candidate(name, upsampling)
@@ -126,9 +128,9 @@ def _networks(*, counts: bool) -> list[NetworkSpec]:
     picked: list[tuple[NetworkName, Upsampling]] = st.multiselect(
         "Networks",
         list(specs),
-        [(COUNTING_NETWORK, "transposed")] if counts else list(TELLING),
+        [(COUNTING_NETWORK, "transposed")] if is_counting else list(TELLING),
         format_func=lambda pair: title_of(specs[pair]),
-        help=None if counts else "The first choice is a telling set: each differs from its neighbour by one idea.",
+        help=None if is_counting else "The first choice is a telling set: each differs from its neighbour by one idea.",
     )
     return [specs[pair] for pair in picked]
 

@@ -169,7 +169,7 @@ def _table(status: ComparisonStatus) -> None:
         },
     )
     results = [participant.result for participant in status.participants if participant.result is not None]
-    for line in count_notes(results) if status.spec.counts else [*_notes(results), *selection_notes(results)]:
+    for line in count_notes(results) if status.spec.is_counting else [*_notes(results), *selection_notes(results)]:
         st.caption(line)
     for participant in status.participants:
         if participant.message and participant.state is TrainingState.FAILED:
