@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fcnlab.core.counting.density import density_target
-from fcnlab.core.counting.marks import Marks
+from fcnlab.core.counting.marks import MarkedPoints
 from fcnlab.core.tiling.tiles import Box
 from fcnlab.core.training.batches import LabelledPicture, recoloured
 from fcnlab.domain.training import TrainingSpec
@@ -37,7 +37,7 @@ class Part:
     """
 
     rgb: Tensor
-    marks: Marks
+    marks: MarkedPoints
     targets: NDArray[np.float32] | None = None
     valid: NDArray[np.bool_] | None = None
 
@@ -61,9 +61,9 @@ class CountBatch:
     parts: tuple[Part, ...]
 
 
-def marks_of(picture: LabelledPicture) -> Marks:
+def marks_of(picture: LabelledPicture) -> MarkedPoints:
     """The points of a picture."""
-    return Marks(picture.rows, picture.cols, picture.classes, picture.is_complete)
+    return MarkedPoints(picture.rows, picture.cols, picture.classes, picture.is_complete)
 
 
 def count_batch(
@@ -146,7 +146,7 @@ def _part(
 
 
 def _targets(
-    marks: Marks, box: Box, hw: tuple[int, int], density: tuple[int, float]
+    marks: MarkedPoints, box: Box, hw: tuple[int, int], density: tuple[int, float]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """The density of a part, as if that of the whole picture had been cut."""
     n_classes, sigma = density
@@ -156,12 +156,12 @@ def _targets(
     return targets[(slice(None), *kept)], valid[kept]
 
 
-def _moved(marks: Marks, box: Box) -> Marks:
+def _moved(marks: MarkedPoints, box: Box) -> MarkedPoints:
     """The marks that lie inside a box, in its frame."""
     rows, cols = marks.rows - np.float32(box.top), marks.cols - np.float32(box.left)
     height, width = box.hw
     inside = (rows >= -0.5) & (rows < height - 0.5) & (cols >= -0.5) & (cols < width - 0.5)
-    return Marks(rows[inside], cols[inside], marks.classes[inside], marks.is_complete)
+    return MarkedPoints(rows[inside], cols[inside], marks.classes[inside], marks.is_complete)
 
 
 def _turned(array: NDArray[Any], mirrored: bool, quarters: int) -> NDArray[Any]:
@@ -170,7 +170,7 @@ def _turned(array: NDArray[Any], mirrored: bool, quarters: int) -> NDArray[Any]:
     return np.ascontiguousarray(np.rot90(array, quarters, axes=(-2, -1)))
 
 
-def _turned_marks(marks: Marks, hw: tuple[int, int], mirrored: bool, quarters: int) -> Marks:
+def _turned_marks(marks: MarkedPoints, hw: tuple[int, int], mirrored: bool, quarters: int) -> MarkedPoints:
     """Where `_turned` moves the points of a picture of size `hw`."""
     (height, width), rows, cols = hw, marks.rows, marks.cols
     if mirrored:
@@ -178,7 +178,7 @@ def _turned_marks(marks: Marks, hw: tuple[int, int], mirrored: bool, quarters: i
     for _ in range(quarters):
         rows, cols = np.float32(width - 1) - cols, rows
         height, width = width, height
-    return Marks(rows, cols, marks.classes, marks.is_complete)
+    return MarkedPoints(rows, cols, marks.classes, marks.is_complete)
 
 
 def _continued(rgb: Tensor, height: int, width: int) -> Tensor:

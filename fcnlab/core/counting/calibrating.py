@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fcnlab.core.counting.counting import default_threshold
 from fcnlab.core.counting.density import DENSITY_UNIT
-from fcnlab.core.counting.marks import Marks
+from fcnlab.core.counting.marks import MarkedPoints
 from fcnlab.core.counting.objects import Blob, labelled_blobs, labelled_peaks
 from fcnlab.core.counting.scoring import f_score, match_points, radius_for
 from fcnlab.domain.counting import Calibration, Objective
@@ -46,12 +46,12 @@ class HeldOut:
     """
 
     scores: NDArray[np.float32]
-    marks: Marks
+    marks: MarkedPoints
     full_hw: tuple[int, int]
 
 
 @dataclass(slots=True)
-class _Tally:
+class _CountTables:
     """What one class would have been counted as: a table (thresholds, sizes) per picture."""
 
     true: list[int] = field(default_factory=list)
@@ -74,28 +74,28 @@ def calibrated(
         class_ids: the class of each place; the first is the background.
         spacing: usual distance between neighbours, pixels at full size.
     """
-    tallies = [_Tally() for _ in class_ids]
+    count_tables = [_CountTables() for _ in class_ids]
     for picture in pictures:
         if picture.marks.is_complete:
-            _add(tallies, picture, objective, spacing)
+            _add(count_tables, picture, objective, spacing)
     thresholds, min_size, factors, spread = {}, {}, {}, {}
-    for class_id, tally in list(zip(class_ids, tallies, strict=True))[1:]:
+    for class_id, tables_of_class in list(zip(class_ids, count_tables, strict=True))[1:]:
         thresholds[class_id], min_size[class_id] = default_threshold(objective), 0.0
-        if not tally.true:
+        if not tables_of_class.true:
             continue
-        step, size = _best(tally, objective) if sum(tally.true) else (_usual_step(objective), 0)
-        if sum(tally.true):
+        step, size = _best(tables_of_class, objective) if sum(tables_of_class.true) else (_usual_step(objective), 0)
+        if sum(tables_of_class.true):
             thresholds[class_id] = _tried_thresholds(objective)[step]
             min_size[class_id] = _tried_sizes(objective)[size] * math.pi / 4 * spacing**2
         if objective is Objective.DENSITY:
-            factors[class_id] = _factor(tally.sums, tally.true)
+            factors[class_id] = _factor(tables_of_class.sums, tables_of_class.true)
             counts = [
-                max(0.0, total * _factor(_others(tally.sums, index), _others(tally.true, index)))
-                for index, total in enumerate(tally.sums)
+                max(0.0, total * _factor(_others(tables_of_class.sums, index), _others(tables_of_class.true, index)))
+                for index, total in enumerate(tables_of_class.sums)
             ]
         else:
-            counts = [float(table[step, size]) for table in tally.detected]
-        spread[class_id] = spread_of(tally.true, counts)
+            counts = [float(table[step, size]) for table in tables_of_class.detected]
+        spread[class_id] = spread_of(tables_of_class.true, counts)
     return Calibration(spacing, thresholds, min_size, factors, spread)
 
 
@@ -120,16 +120,16 @@ def spread_of(true: Sequence[float], counts: Sequence[float]) -> float:
     return max(largest, 1 / (n + 1))
 
 
-def _add(tallies: Sequence[_Tally], picture: HeldOut, objective: Objective, spacing: float) -> None:
+def _add(count_tables: Sequence[_CountTables], picture: HeldOut, objective: Objective, spacing: float) -> None:
     """Count one picture at every threshold and size."""
     hw = (picture.scores.shape[1], picture.scores.shape[2])
     ratio = math.sqrt(hw[0] * hw[1] / (picture.full_hw[0] * picture.full_hw[1]))
     near = spacing * ratio
     sizes = [share * math.pi / 4 * near**2 for share in _tried_sizes(objective)]
     shape = (len(_tried_thresholds(objective)), len(sizes))
-    tables = [(np.zeros(shape), np.zeros(shape)) for _ in tallies]
+    tables = [(np.zeros(shape), np.zeros(shape)) for _ in count_tables]
     for step, blobs in enumerate(_tried(picture.scores, objective, near)):
-        for class_index in range(1, len(tallies)):
+        for class_index in range(1, len(count_tables)):
             rows, cols = picture.marks.of(class_index)
             true = np.column_stack([rows, cols])
             its = [blob for blob in blobs if blob.class_index == class_index]
@@ -141,11 +141,11 @@ def _add(tallies: Sequence[_Tally], picture: HeldOut, objective: Objective, spac
                     matched[step, index] = matched[step, index - 1]
                 else:
                     matched[step, index] = len(match_points(true, np.array(kept), radius_for(near))[0])
-    for class_index, tally in enumerate(tallies):
-        tally.true.append(int((picture.marks.classes == class_index).sum()))
-        tally.detected.append(tables[class_index][0])
-        tally.matched.append(tables[class_index][1])
-        tally.sums.append(float(picture.scores[class_index].sum(dtype=np.float64)) / DENSITY_UNIT)
+    for class_index, tables_of_class in enumerate(count_tables):
+        tables_of_class.true.append(int((picture.marks.classes == class_index).sum()))
+        tables_of_class.detected.append(tables[class_index][0])
+        tables_of_class.matched.append(tables[class_index][1])
+        tables_of_class.sums.append(float(picture.scores[class_index].sum(dtype=np.float64)) / DENSITY_UNIT)
 
 
 def _tried_thresholds(objective: Objective) -> tuple[float, ...]:
@@ -170,10 +170,10 @@ def _tried(scores: NDArray[np.float32], objective: Objective, spacing: float) ->
     return (labelled_blobs(scores, [threshold] * n_classes, 0, spacing).blobs for threshold in thresholds)
 
 
-def _best(tally: _Tally, objective: Objective) -> tuple[int, int]:
+def _best(tables_of_class: _CountTables, objective: Objective) -> tuple[int, int]:
     """Indices of the best threshold and size: the F-score, then the error of the count, then how usual they are."""
-    detected, matched = np.array(tally.detected), np.array(tally.matched)
-    true = np.array(tally.true, np.float64)[:, None, None]
+    detected, matched = np.array(tables_of_class.detected), np.array(tables_of_class.matched)
+    true = np.array(tables_of_class.true, np.float64)[:, None, None]
     shape = detected.shape[1:]
     scores = np.array(
         [

@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 from skimage.feature import peak_local_max
 
 from fcnlab.core.counting.density import sigma_for
-from fcnlab.core.counting.marks import Marks
+from fcnlab.core.counting.marks import MarkedPoints
 from fcnlab.core.counting.objects import Blob, Detections, basins_of, class_map_of, joined_at_necks
 from fcnlab.core.counting.views import View
 from fcnlab.core.learner.samples import Clicks
@@ -44,7 +44,7 @@ def marked_objects(
     heights: NDArray[np.float32],
     spacing: float,
     thresholds: NDArray[np.float32],
-    marks: Marks,
+    marks: MarkedPoints,
     *,
     neck: float | None = None,
 ) -> MarkedObjects:
@@ -218,7 +218,7 @@ def _with_interval(class_count: ClassCount, spread: float | None) -> ClassCount:
     )
 
 
-def marks_on(clicks: Clicks, view: View, *, is_complete: bool) -> Marks:
+def marks_on(clicks: Clicks, view: View, *, is_complete: bool) -> MarkedPoints:
     """The clicks of an image as marks on the maps of a view; clicks of classes it does not name are left out."""
     is_in_view = np.isin(clicks.class_ids, view.class_ids)
     rows, cols = (
@@ -228,7 +228,7 @@ def marks_on(clicks: Clicks, view: View, *, is_complete: bool) -> Marks:
     class_indices = np.array(
         [view.class_ids.index(int(class_id)) for class_id in clicks.class_ids[is_in_view]], np.int64
     )
-    return Marks(rows, cols, class_indices, is_complete)
+    return MarkedPoints(rows, cols, class_indices, is_complete)
 
 
 def _probabilities(view: View, image_hw: tuple[int, int], out_hw: tuple[int, int]) -> NDArray[np.float32]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 from torch import Tensor
 
-from fcnlab.core.counting.marks import Marks
+from fcnlab.core.counting.marks import MarkedPoints
 
 DENSITY_UNIT = 100
 """Scores of a network are densities times this: a network learns numbers near one more easily."""
@@ -30,7 +30,7 @@ def sigma_for(spacing: float) -> float:
 
 
 def density_target(
-    marks: Marks, n_classes: int, hw: tuple[int, int], sigma: float
+    marks: MarkedPoints, n_classes: int, hw: tuple[int, int], sigma: float
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """The target density of marked objects, and the mask of pixels where it is known.
 

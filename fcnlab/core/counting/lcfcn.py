@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from fcnlab.core.counting.marks import Marks, spacing_of
+from fcnlab.core.counting.marks import MarkedPoints, spacing_of
 from fcnlab.core.counting.objects import basins_of, boundary_of, components
 
 FLOODED_PIXELS = 65_536
@@ -56,7 +56,7 @@ class _Pushed:
     weights: NDArray[np.float32]
 
 
-def blob_loss(logits: Tensor, marks: Sequence[Marks]) -> BlobLoss:
+def blob_loss(logits: Tensor, marks: Sequence[MarkedPoints]) -> BlobLoss:
     """The loss of LC-FCN.
 
     Every term is a mean of cross-entropies over things: classes, points, boundaries, blobs; none grows with the
@@ -71,7 +71,7 @@ def blob_loss(logits: Tensor, marks: Sequence[Marks]) -> BlobLoss:
     return BlobLoss(*(torch.stack(term).mean() for term in zip(*terms, strict=True)))
 
 
-def _of_picture(logits: Tensor, marks: Marks) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _of_picture(logits: Tensor, marks: MarkedPoints) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     hw = (logits.shape[1], logits.shape[2])
     logs = F.log_softmax(logits.flatten(1), dim=0)
     rows, cols = marks.pixels(hw)
@@ -81,7 +81,7 @@ def _of_picture(logits: Tensor, marks: Marks) -> tuple[Tensor, Tensor, Tensor, T
     return _image_term(logs, marks), _point_term(logs, marks, flat_pixels), _push(logs, split), _push(logs, surplus)
 
 
-def _image_term(logs: Tensor, marks: Marks) -> Tensor:
+def _image_term(logs: Tensor, marks: MarkedPoints) -> Tensor:
     n_classes = logs.shape[0]
     present = np.zeros(n_classes, bool)
     present[marks.classes] = True
@@ -100,7 +100,7 @@ def _without(logs: Tensor, class_index: int) -> Tensor:
     return torch.cat([logs[:class_index], logs[class_index + 1 :]])
 
 
-def _point_term(logs: Tensor, marks: Marks, flat_pixels: NDArray[np.int64]) -> Tensor:
+def _point_term(logs: Tensor, marks: MarkedPoints, flat_pixels: NDArray[np.int64]) -> Tensor:
     """Points of the background weigh as much as objects each, but no more than all objects together."""
     n_objects = marks.n_objects
     n_background = len(flat_pixels) - n_objects
@@ -114,7 +114,7 @@ def _push(logs: Tensor, pushed: _Pushed) -> Tensor:
     return -(chosen * torch.from_numpy(pushed.weights).to(logs.device)).sum()
 
 
-def _pushed(probabilities: NDArray[np.float32], marks: Marks, hw: tuple[int, int]) -> tuple[_Pushed, _Pushed]:
+def _pushed(probabilities: NDArray[np.float32], marks: MarkedPoints, hw: tuple[int, int]) -> tuple[_Pushed, _Pushed]:
     """What the split term and the false positive term push towards the background.
 
     The weights of all blobs without a point are divided by the number of objects, or by their own sum if it is more.

@@ -31,7 +31,7 @@ UNKNOWN_SIDE = 512
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Marks:
+class MarkedPoints:
     """The points of one picture, in the frame of the maps they are compared with.
 
     Attributes:
@@ -65,13 +65,13 @@ class Marks:
         chosen = self.classes == class_index
         return self.rows[chosen], self.cols[chosen]
 
-    def resized(self, hw: tuple[int, int], to_hw: tuple[int, int]) -> Marks:
+    def resized(self, hw: tuple[int, int], to_hw: tuple[int, int]) -> MarkedPoints:
         """The same marks of a map of size `hw` on one of size `to_hw` over the same field of view."""
         rows, cols = (
             ((positions + 0.5) * (new / old) - 0.5).astype(np.float32)
             for positions, old, new in ((self.rows, hw[0], to_hw[0]), (self.cols, hw[1], to_hw[1]))
         )
-        return Marks(rows, cols, self.classes, self.is_complete)
+        return MarkedPoints(rows, cols, self.classes, self.is_complete)
 
     def pixels(self, hw: tuple[int, int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Rows and columns (N,) of the pixels that hold the points; points outside fall on the border."""

@@ -21,7 +21,7 @@ from fcnlab.core.training.batches import LabelledPicture
 from fcnlab.core.training.loop import Clock, Pictures
 from fcnlab.core.training.objectives import TrainingObjective
 from fcnlab.core.training.scores import score_of, temperature_of
-from fcnlab.core.training.trainer import NetworkTrainer, Outcome
+from fcnlab.core.training.trainer import NetworkTrainer, TrainingOutcome
 from fcnlab.domain.counting import KeptEpoch
 from fcnlab.domain.network import NetworkName, NetworkSpec
 from fcnlab.domain.scores import PointScore, Score
@@ -109,17 +109,19 @@ class HeadTrainer:
         )
         yield replace(last, is_best=is_better)
 
-    def outcome(self, _held_out: Sequence[LabelledPicture], _learned: Sequence[LabelledPicture] = ()) -> Outcome:
+    def outcome(
+        self, _held_out: Sequence[LabelledPicture], _learned: Sequence[LabelledPicture] = ()
+    ) -> TrainingOutcome:
         """The network with the head that did better on the points held out when `run` began."""
         network = self._network.eval()
         if self._held_out_samples is None:
-            return Outcome(network, 1.0, None)
+            return TrainingOutcome(network, 1.0, None)
         temperature = temperature_of(
             network.logits_of(self._held_out_samples.features), self._held_out_samples.class_ids
         )
         score = self._score()
         assert score is not None
-        return Outcome(network, temperature, replace(score, kept=self._kept))
+        return TrainingOutcome(network, temperature, replace(score, kept=self._kept))
 
     def snapshot(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """An empty snapshot: an interrupted training begins again, see the class."""

@@ -28,7 +28,7 @@ AVERAGE_WARMUP = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class FineTuningState:
     """What training did so far: enough to go on after an interruption.
 
     Attributes:
@@ -83,7 +83,7 @@ class FineTuning:
     ) -> None:
         self.network = network.to(device).to(memory_format=torch.channels_last)  # a third quicker on a processor
         self.spec = spec
-        self.tally = Tally()
+        self.state = FineTuningState()
         self._keeps_start, self._start = keeps_start, start
         self._held_out_names: tuple[tuple[str, int], ...] | None = None
         self._objective = objective
@@ -110,17 +110,17 @@ class FineTuning:
             NoPoints: no point has a weight above zero.
         """
         spec, objective = self.spec, self._objective
-        if self.tally.epoch == 0:
+        if self.state.epoch == 0:
             held_out_pictures = held_out()
             merit = self._merit(objective.score(self.averaged(), held_out_pictures))
-            self.tally = Tally(
+            self.state = FineTuningState(
                 best=merit if self._keeps_start else -math.inf,  # training must not end worse than it began
                 start=merit if self._start is None else self._start,
             )
             self._held_out_names = _names_of(held_out_pictures)
-        while self.tally.epoch < spec.epochs and not self._out_of_time() and not self._out_of_patience():
-            started, before = self._now(), self.tally.seconds
-            rng = np.random.default_rng([spec.seed, self.tally.epoch])
+        while self.state.epoch < spec.epochs and not self._out_of_time() and not self._out_of_patience():
+            started, before = self._now(), self.state.seconds
+            rng = np.random.default_rng([spec.seed, self.state.epoch])
             loss, n_seen = self._epoch(objective.prepared(pictures()), rng, started)
             held_out_pictures = held_out()
             score = objective.score(self.averaged(), held_out_pictures)
@@ -131,17 +131,17 @@ class FineTuning:
             is_best = not is_choice or merit >= best  # among equals the one that learned longer
             if is_best:
                 self.best.load_state_dict(self.averaged().state_dict())
-            self.tally = replace(
-                self.tally,
-                epoch=self.tally.epoch + 1,
+            self.state = replace(
+                self.state,
+                epoch=self.state.epoch + 1,
                 seconds=seconds,
                 best=max(best, merit),
-                since_best=0 if is_better else self.tally.since_best + 1,
-                kept=self.tally.epoch + 1 if is_best else self.tally.kept,
-                n_compared=self.tally.n_compared + 1 if is_choice else 0,
+                since_best=0 if is_better else self.state.since_best + 1,
+                kept=self.state.epoch + 1 if is_best else self.state.kept,
+                n_compared=self.state.n_compared + 1 if is_choice else 0,
             )
             yield TrainingProgress(
-                self.tally.epoch,
+                self.state.epoch,
                 spec.epochs,
                 self.network.spec.network,
                 loss,
@@ -159,18 +159,18 @@ class FineTuning:
         """The best merit; measured again when other points are held out than before."""
         names = _names_of(held_out_pictures)
         if names == self._held_out_names:
-            return self.tally.best
+            return self.state.best
         if self._held_out_names is not None:  # after an interruption they are taken for the same
-            self.tally = replace(self.tally, start=-math.inf)  # its weights are gone
+            self.state = replace(self.state, start=-math.inf)  # its weights are gone
         self._held_out_names = names
-        if not self.tally.kept and not self._keeps_start:
+        if not self.state.kept and not self._keeps_start:
             return -math.inf
         assert isinstance(self.best, PointNetwork)
         return self._merit(self._objective.score(self.best, held_out_pictures))
 
     def is_better_than_start(self) -> bool:
         """Whether the weights kept do better on held-out pictures than those training began with; True if untold."""
-        return not self.tally.n_compared or self.tally.best > self.tally.start
+        return not self.state.n_compared or self.state.best > self.state.start
 
     def averaged(self) -> PointNetwork:
         """The moving average of the network."""
@@ -183,7 +183,7 @@ class FineTuning:
     ) -> tuple[float, int]:
         """One pass over the pictures in random order, cut short when the time is up: mean loss, pictures seen."""
         self.network.train()
-        order, size, before = rng.permutation(len(pictures)), self.spec.batch_size, self.tally
+        order, size, before = rng.permutation(len(pictures)), self.spec.batch_size, self.state
         n_steps = math.ceil(len(order) / size)
         losses = []
         for step in range(n_steps):
@@ -193,7 +193,7 @@ class FineTuning:
             self._set_rate(before.epoch + step / n_steps, seconds)
             chosen = [pictures[index] for index in order[step * size : (step + 1) * size]]
             losses.append(self._step(self._objective.batch(chosen, rng)))
-        self.tally = replace(before, steps=before.steps + len(losses))
+        self.state = replace(before, steps=before.steps + len(losses))
         return float(np.mean(losses)), min(len(order), len(losses) * size)
 
     def _step(self, batch: object) -> float:
@@ -223,16 +223,16 @@ class FineTuning:
         return min(1.0, max(epoch / self.spec.epochs, by_time))
 
     def _seconds_left(self) -> float:
-        per_epoch = self.tally.seconds / self.tally.epoch
-        by_epochs = per_epoch * (self.spec.epochs - self.tally.epoch)
-        by_time = self.spec.minutes * 60 - self.tally.seconds if self.spec.minutes else math.inf
+        per_epoch = self.state.seconds / self.state.epoch
+        by_epochs = per_epoch * (self.spec.epochs - self.state.epoch)
+        by_time = self.spec.minutes * 60 - self.state.seconds if self.spec.minutes else math.inf
         return max(0.0, min(by_epochs, by_time))
 
     def _out_of_time(self) -> bool:
-        return bool(self.spec.minutes) and self.tally.seconds >= self.spec.minutes * 60
+        return bool(self.spec.minutes) and self.state.seconds >= self.spec.minutes * 60
 
     def _out_of_patience(self) -> bool:
-        return bool(self.spec.patience) and self.tally.since_best >= self.spec.patience
+        return bool(self.spec.patience) and self.state.since_best >= self.spec.patience
 
 
 def rate_factor(done: float, warmup: float) -> float:

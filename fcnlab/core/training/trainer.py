@@ -16,7 +16,7 @@ from fcnlab.core.networks.base import EncoderParts, PointNetwork
 from fcnlab.core.networks.fcn import Fcn, grown, set_linear_head
 from fcnlab.core.networks.registry import build_network
 from fcnlab.core.training.batches import LabelledPicture, collated
-from fcnlab.core.training.loop import Clock, FineTuning, Pictures, Tally
+from fcnlab.core.training.loop import Clock, FineTuning, FineTuningState, Pictures
 from fcnlab.core.training.objectives import PointObjective, TrainingObjective
 from fcnlab.core.training.scores import AS_IT_IS
 from fcnlab.domain.counting import Calibration, KeptEpoch
@@ -36,7 +36,7 @@ def snapshot(training: FineTuning) -> tuple[dict[str, NDArray[Any]], dict[str, A
     optimiser = training.optimiser.state_dict()
     for index, state in optimiser["state"].items():
         arrays |= {f"adam.{index}.{key}": _array(torch.as_tensor(value)) for key, value in state.items()}
-    tally = asdict(training.tally)
+    tally = asdict(training.state)
     for name in MERITS:
         if not np.isfinite(tally[name]):
             tally[name] = MINUS_INFINITY  # JSON knows no infinity
@@ -60,7 +60,7 @@ def restore(training: FineTuning, arrays: dict[str, NDArray[Any]], values: dict[
         state["state"].setdefault(int(index), {})[field] = torch.from_numpy(array)
     training.optimiser.load_state_dict(state)
     tally = {"kept": values["tally"]["epoch"], **values["tally"]}  # of versions that did not say which is kept
-    training.tally = Tally(**tally | {name: float(tally[name]) for name in MERITS if name in tally})
+    training.state = FineTuningState(**tally | {name: float(tally[name]) for name in MERITS if name in tally})
 
 
 def _below(arrays: dict[str, NDArray[Any]], name: str) -> dict[str, NDArray[Any]]:
@@ -87,7 +87,7 @@ before it helps."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Outcome:
+class TrainingOutcome:
     """What a training leaves: the network with averaged weights, how far its logits are too large, its score, and for
     one that counts how objects are told from its scores."""
 
@@ -157,7 +157,7 @@ class NetworkTrainer:
                     seconds=seconds_before + step.seconds,
                     seconds_left=step.seconds_left + self._later(step),
                 )
-            self._before = (epochs_before + running.tally.epoch, seconds_before + running.tally.seconds)
+            self._before = (epochs_before + running.state.epoch, seconds_before + running.state.seconds)
             self._stage += 1
             if self._stage < len(self._stages):
                 self._running = self._grow(running)
@@ -173,7 +173,7 @@ class NetworkTrainer:
         assert self._running is not None
         return self._running.averaged()
 
-    def outcome(self, held_out: Sequence[LabelledPicture], learned: Sequence[LabelledPicture] = ()) -> Outcome:
+    def outcome(self, held_out: Sequence[LabelledPicture], learned: Sequence[LabelledPicture] = ()) -> TrainingOutcome:
         """The network as it is kept. Call it after `run`.
 
         Args:
@@ -186,20 +186,20 @@ class NetworkTrainer:
         network.eval()
         final = self._objective.final_evaluation(network, held_out, learned)
         score = None if final.score is None else replace(final.score, kept=self._kept())
-        return Outcome(network, final.temperature, score, final.calibration)
+        return TrainingOutcome(network, final.temperature, score, final.calibration)
 
     def _kept(self) -> KeptEpoch:
         """Which weights `outcome` gives."""
         assert self._running is not None
-        tally, network = self._running.tally, self._running.network
-        epochs_before = self._before[0] - tally.epoch if self._stage == len(self._stages) else self._before[0]
+        state, network = self._running.state, self._running.network
+        epochs_before = self._before[0] - state.epoch if self._stage == len(self._stages) else self._before[0]
         return KeptEpoch(
-            epoch=epochs_before + tally.kept if tally.kept else 0,
-            epochs=epochs_before + tally.epoch,
+            epoch=epochs_before + state.kept if state.kept else 0,
+            epochs=epochs_before + state.epoch,
             network=network.spec.network.value,
             start="model" if self._goes_on else "fitted" if self._fits_head_first(network) else "random",
             is_better=self._running.is_better_than_start(),
-            n_compared=tally.n_compared,
+            n_compared=state.n_compared,
         )
 
     def snapshot(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -235,7 +235,7 @@ class NetworkTrainer:
         trained = running.best
         assert isinstance(trained, PointNetwork)
         finer = grown(trained, replace(self._spec, network=self._stages[self._stage][0]))
-        return self._fine_tuning(finer, start=running.tally.start)
+        return self._fine_tuning(finer, start=running.state.start)
 
     def _built(self, name: NetworkName) -> PointNetwork:
         with torch.random.fork_rng(devices=[]):

@@ -36,7 +36,7 @@ TILE_SIDE = 360
 
 
 @dataclass(frozen=True, slots=True)
-class Tile:
+class GalleryTile:
     """One mask of an image: whose, and the file; no file stands for the bare picture."""
 
     title: str
@@ -50,7 +50,7 @@ class Gallery:
     image: ImageInfo
     is_held_out: bool
     picture: Path
-    tiles: tuple[Tile, ...]
+    tiles: tuple[GalleryTile, ...]
 
 
 def galleries(lab: Lab, status: ComparisonStatus) -> tuple[Gallery, ...]:
@@ -75,14 +75,14 @@ def galleries(lab: Lab, status: ComparisonStatus) -> tuple[Gallery, ...]:
         if image is None:
             continue
         truth = kept.get(image_id)
-        tiles = [] if truth is None else [Tile("Accepted by a labeller", lab.folders.masks / truth.file)]
+        tiles = [] if truth is None else [GalleryTile("Accepted by a labeller", lab.folders.masks / truth.file)]
         tiles += [
-            Tile(title, lab.folders.comparisons / result.masks[image_id])
+            GalleryTile(title, lab.folders.comparisons / result.masks[image_id])
             for title, result in measured
             if image_id in result.masks
         ]
         picture = shown_file(lab, image)
-        made.append(Gallery(image, image_id in status.spec.held_out, picture, (Tile("Picture", None), *tiles)))
+        made.append(Gallery(image, image_id in status.spec.held_out, picture, (GalleryTile("Picture", None), *tiles)))
     return tuple(made)
 
 

@@ -26,8 +26,7 @@ from fcnlab.storage.database import (
     repository_projects,
 )
 from fcnlab.storage.database.engine import reading, writing
-from fcnlab.storage.database.repository_events import Addition as StoredAddition
-from fcnlab.storage.database.repository_events import Effect
+from fcnlab.storage.database.repository_events import Effect, StoredAddition
 from fcnlab.storage.database.repository_images import MAX_ID, ImageOutline
 from fcnlab.storage.files.whole_files import write_whole
 from fcnlab.storage.formats.tables.points import PointLine, points_csv, read_points_csv

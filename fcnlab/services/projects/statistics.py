@@ -22,7 +22,7 @@ from fcnlab.storage.formats.tables.table import csv_lines
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class PointCount:
     """Live points of one class by one labeller."""
 
     class_id: int
@@ -30,11 +30,11 @@ class Tally:
     count: int
 
 
-def point_tallies(lab: Lab, *, project_id: int) -> tuple[Tally, ...]:
+def point_counts(lab: Lab, *, project_id: int) -> tuple[PointCount, ...]:
     """Every pair of class and labeller that has points."""
     with reading(lab.sessions) as session:
         counts = count_points_by_class_and_labeller(session, project_id=project_id)
-    return tuple(Tally(class_id, labeller, count) for (class_id, labeller), count in sorted(counts.items()))
+    return tuple(PointCount(class_id, labeller, count) for (class_id, labeller), count in sorted(counts.items()))
 
 
 def kept_mask_files(lab: Lab, *, project_id: int) -> tuple[Path, ...]:

@@ -108,14 +108,14 @@ def record_event(
 
 
 @dataclass(frozen=True, slots=True)
-class Addition:
+class StoredAddition:
     """An ADD event and the point it makes."""
 
     event: Event
     stored: StoredPoint
 
 
-def record_additions(session: Session, additions: Sequence[Addition], *, client_id: str, project_id: int) -> None:
+def record_additions(session: Session, additions: Sequence[StoredAddition], *, client_id: str, project_id: int) -> None:
     """As `record_event`, for many ADD events of one client in one go."""
     reached = {(addition.event.image_id, addition.stored.labeller) for addition in additions}
     for image_id, labeller in sorted(reached):

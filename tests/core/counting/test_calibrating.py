@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from fcnlab.core.counting.calibrating import HeldOut, calibrated, spread_of
 from fcnlab.core.counting.counting import BLOB_THRESHOLD, count_scores
 from fcnlab.core.counting.density import DENSITY_UNIT, density_target, sigma_for
-from fcnlab.core.counting.marks import Marks
+from fcnlab.core.counting.marks import MarkedPoints
 from fcnlab.domain.counting import Calibration, Objective
 from tests.support.maps import discs, marks_of
 
@@ -18,7 +18,7 @@ CENTRES = [(10.0, 12.0), (10.0, 40.0), (30.0, 60.0), (45.0, 20.0)]
 DIRT = [(50.0, 90.0), (12.0, 80.0)]
 
 
-def marked(centres: list[tuple[float, float]], *, is_complete: bool = True) -> Marks:
+def marked(centres: list[tuple[float, float]], *, is_complete: bool = True) -> MarkedPoints:
     return marks_of(*((row, col, 1) for row, col in centres), is_complete=is_complete)
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from fcnlab.core.counting.lcfcn import FLOODED_PIXELS, BlobLoss, blob_loss
-from fcnlab.core.counting.marks import Marks
+from fcnlab.core.counting.marks import MarkedPoints
 from fcnlab.core.counting.objects import labelled_blobs
 from tests.support.maps import discs, marks_of
 
@@ -34,7 +34,7 @@ def terms(loss: BlobLoss) -> list[float]:
     return [float(one.detach()) for one in (loss.image, loss.point, loss.split, loss.false_positive)]
 
 
-def two_discs() -> tuple[np.ndarray, Marks]:
+def two_discs() -> tuple[np.ndarray, MarkedPoints]:
     class_map = blank()
     class_map[discs(HW, [(4, 3)], 2)] = 1
     class_map[discs(HW, [(4, 10)], 2)] = 2
@@ -296,7 +296,7 @@ def test_a_large_map_is_flooded_reduced_and_spares_the_points():
     assert pull[0, [100, 101, 200], [100, 103, 250]].abs().max() == 0
 
 
-def disc_pictures(n: int, hw: tuple[int, int]) -> list[tuple[torch.Tensor, Marks]]:
+def disc_pictures(n: int, hw: tuple[int, int]) -> list[tuple[torch.Tensor, MarkedPoints]]:
     """Bright discs of radius 4 on noise, none to five of them, some nearly touching."""
     rng = np.random.default_rng(0)
     found = []

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fcnlab.core.counting.marks import LARGEST, SMALLEST, Marks, magnification_for, spacing_of
+from fcnlab.core.counting.marks import LARGEST, SMALLEST, MarkedPoints, magnification_for, spacing_of
 from fcnlab.errors import InvalidPoints
 from tests.support.maps import marks_of
 
@@ -65,4 +65,4 @@ def test_marks_of_a_smaller_map_lie_on_the_same_thing():
 
 def test_marks_with_a_class_missing_are_refused():
     with pytest.raises(InvalidPoints, match="2 rows, 2 columns and 1 classes"):
-        Marks(np.zeros(2, np.float32), np.zeros(2, np.float32), np.zeros(1, np.int64), True)
+        MarkedPoints(np.zeros(2, np.float32), np.zeros(2, np.float32), np.zeros(1, np.int64), True)

@@ -21,7 +21,7 @@ from fcnlab.core.training.network_model import (
     network_probabilities,
     network_to_arrays,
 )
-from fcnlab.core.training.trainer import Outcome
+from fcnlab.core.training.trainer import TrainingOutcome
 from fcnlab.domain.network import NetworkName, NetworkSpec
 from fcnlab.domain.training import TrainingProgress, TrainingSpec
 from fcnlab.errors import InvalidSetting, NoPoints
@@ -67,7 +67,7 @@ def ran(
 
 
 @pytest.fixture(scope="module")
-def fitted(encoder: EncoderParts) -> tuple[list[TrainingProgress], Outcome]:
+def fitted(encoder: EncoderParts) -> tuple[list[TrainingProgress], TrainingOutcome]:
     """Fitted to three pictures, scored on a fourth."""
     one = course(encoder)
     steps = ran(one, [striped(number) for number in range(3)], [striped(9)])
@@ -75,7 +75,7 @@ def fitted(encoder: EncoderParts) -> tuple[list[TrainingProgress], Outcome]:
 
 
 def test_it_learns_what_the_points_say_and_never_says_a_class_without_points(
-    fitted: tuple[list[TrainingProgress], Outcome],
+    fitted: tuple[list[TrainingProgress], TrainingOutcome],
 ) -> None:
     steps, outcome = fitted
 
@@ -88,7 +88,9 @@ def test_it_learns_what_the_points_say_and_never_says_a_class_without_points(
         assert 1 not in outcome.network(picture).argmax(dim=1)
 
 
-def test_the_head_that_does_better_on_held_out_points_speaks(fitted: tuple[list[TrainingProgress], Outcome]) -> None:
+def test_the_head_that_does_better_on_held_out_points_speaks(
+    fitted: tuple[list[TrainingProgress], TrainingOutcome],
+) -> None:
     steps, outcome = fitted
 
     linear, larger = (step.score.accuracy for step in steps[-2:] if step.score is not None)
@@ -110,7 +112,7 @@ def test_without_held_out_points_a_few_points_get_a_linear_head(encoder: Encoder
 
 @pytest.mark.parametrize("is_larger", [0, 1])
 def test_logits_of_samples_are_those_of_the_picture_where_it_is_smooth(
-    fitted: tuple[list[TrainingProgress], Outcome], is_larger: int
+    fitted: tuple[list[TrainingProgress], TrainingOutcome], is_larger: int
 ) -> None:
     picture, network = striped(1), copy.deepcopy(fitted[1].network)
     assert isinstance(network, LargerHead)
@@ -126,7 +128,7 @@ def test_logits_of_samples_are_those_of_the_picture_where_it_is_smooth(
     assert (sampled.argmax(axis=1) == wanted).all()
 
 
-def test_it_comes_back_from_arrays_as_it_was(fitted: tuple[list[TrainingProgress], Outcome]) -> None:
+def test_it_comes_back_from_arrays_as_it_was(fitted: tuple[list[TrainingProgress], TrainingOutcome]) -> None:
     outcome = fitted[1]
     classes = ((3, "a"), (5, "b"), (7, "c"))
     model = NetworkModel(outcome.network, classes, TrainingSpec(), outcome.temperature, outcome.score)

@@ -16,7 +16,7 @@ from fcnlab.domain.images import ImageState
 from fcnlab.domain.project import Project
 from fcnlab.services.counting.project_counts import MarkedTotals, marked_totals
 from fcnlab.services.projects.projects import dashboard
-from fcnlab.services.projects.statistics import kept_mask_files, point_tallies
+from fcnlab.services.projects.statistics import kept_mask_files, point_counts
 from fcnlab.web import session
 from fcnlab.web.session import Engine
 
@@ -97,13 +97,13 @@ def _points(engine: Engine, project: Project) -> Any:
     order = {label.id: index for index, label in enumerate(project.classes)}
     rows = [
         {
-            "labeller": tally.labeller,
-            "class": names[tally.class_id],
-            "points": tally.count,
-            "place": order[tally.class_id],
+            "labeller": point_count.labeller,
+            "class": names[point_count.class_id],
+            "points": point_count.count,
+            "place": order[point_count.class_id],
         }
-        for tally in point_tallies(engine.lab, project_id=project.id)
-        if tally.class_id in names
+        for point_count in point_counts(engine.lab, project_id=project.id)
+        if point_count.class_id in names
     ]
     return _bars(rows).encode(
         x=alt.X("points:Q", title=None, axis=alt.Axis(format="d", tickMinStep=1, grid=False, tickCount=6)),
