@@ -38,6 +38,7 @@ from skimage.feature import blob_log, peak_local_max
 from skimage.filters import threshold_otsu
 from skimage.segmentation import watershed
 
+from fcnlab.core.counting.count_maps import instant_view
 from fcnlab.core.counting.counted import Counted, count_view
 from fcnlab.core.counting.instant import (
     CountHead,
@@ -49,7 +50,6 @@ from fcnlab.core.counting.instant import (
 )
 from fcnlab.core.counting.marks import Sizes, sizes_at, spacing_from, usual_width
 from fcnlab.core.counting.scoring import match_points
-from fcnlab.core.counting.views import instant_view
 from fcnlab.core.learner.encoder import StageEncoder, lab_image
 from fcnlab.core.learner.samples import Clicks, canonical_clicks
 from fcnlab.domain.events import Point

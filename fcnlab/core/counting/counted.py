@@ -12,10 +12,10 @@ from scipy.ndimage import find_objects
 from scipy.spatial import cKDTree
 from skimage.feature import peak_local_max
 
+from fcnlab.core.counting.count_maps import View
 from fcnlab.core.counting.density import sigma_for
 from fcnlab.core.counting.marks import MarkedPoints
 from fcnlab.core.counting.objects import Blob, Detections, basins_of, class_map_of, joined_at_necks
-from fcnlab.core.counting.views import View
 from fcnlab.core.learner.samples import Clicks
 from fcnlab.domain.counting import ClassCount, FoundObject, ImageCount
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from cachetools import LRUCache
 
+from fcnlab.core.counting.count_maps import View, network_view
 from fcnlab.core.counting.counted import Counted, count_view, with_intervals
 from fcnlab.core.counting.counting import calibration_of
-from fcnlab.core.counting.views import View, network_view
 from fcnlab.core.images.coords import learner_hw
 from fcnlab.core.learner.samples import Clicks
 from fcnlab.core.tiling.wide import counting_spec

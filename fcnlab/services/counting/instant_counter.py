@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from cachetools import LRUCache
 
+from fcnlab.core.counting.count_maps import instant_view
 from fcnlab.core.counting.counted import Counted, count_view, with_intervals
 from fcnlab.core.counting.instant import (
     CountHead,
@@ -17,7 +18,6 @@ from fcnlab.core.counting.instant import (
     fit_counts,
 )
 from fcnlab.core.counting.marks import Sizes, sizes_at, spacing_from, usual_width
-from fcnlab.core.counting.views import instant_view
 from fcnlab.core.learner.samples import Clicks, canonical_clicks
 from fcnlab.core.tiling.wide import counting_spec
 from fcnlab.domain.images import ImageInfo

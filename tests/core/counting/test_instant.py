@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from fcnlab.core.counting.count_maps import instant_view
 from fcnlab.core.counting.counted import Counted, count_view
 from fcnlab.core.counting.instant import (
     CountPicture,
@@ -16,7 +17,6 @@ from fcnlab.core.counting.instant import (
     ready_to_count,
 )
 from fcnlab.core.counting.marks import Sizes, sizes_at, spacing_from, usual_width
-from fcnlab.core.counting.views import instant_view
 from fcnlab.core.learner.encoder import StageEncoder
 from fcnlab.core.learner.samples import canonical_clicks
 from fcnlab.domain.events import Point

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fcnlab.core.counting import views
+from fcnlab.core.counting import count_maps
+from fcnlab.core.counting.count_maps import View, depths_of, view_of_count
 from fcnlab.core.counting.counted import count_view, with_intervals
 from fcnlab.core.counting.objects import labelled_blobs
-from fcnlab.core.counting.views import View, depths_of, view_of_count
 from fcnlab.core.learner.samples import canonical_clicks
 from fcnlab.domain.counting import ClassCount, FoundObject, ImageCount
 from fcnlab.domain.events import Point
@@ -100,7 +100,7 @@ def test_peaks_with_hardly_a_dip_between_them_are_one_object_where_objects_are_l
 
 
 def test_a_count_made_tile_by_tile_is_seen_again_on_a_coarser_map(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(views, "MAP_PIXELS", 1500)
+    monkeypatch.setattr(count_maps, "MAP_PIXELS", 1500)
     objects = tuple(FoundObject(float(row), float(col), 7, 40.0, 0.9) for row, col in ((12, 15), (30, 60), (50, 88)))
     count = ImageCount((ClassCount(7, 3.0),), objects)
 
