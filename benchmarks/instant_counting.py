@@ -38,8 +38,8 @@ from skimage.feature import blob_log, peak_local_max
 from skimage.filters import threshold_otsu
 from skimage.segmentation import watershed
 
-from fcnlab.core.counting.count_maps import instant_view
-from fcnlab.core.counting.counted import Counted, count_view
+from fcnlab.core.counting.count_maps import instant_count_maps
+from fcnlab.core.counting.counted import Counted, count_on_maps
 from fcnlab.core.counting.instant import (
     CountHead,
     CountPicture,
@@ -187,8 +187,8 @@ def learned(cases: Sequence[Case]) -> CountHead:
 
 
 def counted(case: Case, head: CountHead, clicks: Clicks, *, is_complete: bool = False) -> Counted:
-    view = instant_view(case.picture, head, class_ids=(0, 1), image_hw=case.picture.hw)
-    return count_view(view, clicks, is_complete=is_complete, out_hw=case.picture.hw)
+    count_maps = instant_count_maps(case.picture, head, class_ids=(0, 1), image_hw=case.picture.hw)
+    return count_on_maps(count_maps, clicks, is_complete=is_complete, out_hw=case.picture.hw)
 
 
 def places(counted_picture: Counted) -> Positions:

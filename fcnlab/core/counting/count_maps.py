@@ -34,7 +34,7 @@ NECK = 0.8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class View:
+class CountMaps:
     """Maps of one picture, the same whatever is marked in it.
 
     Attributes:
@@ -56,10 +56,10 @@ class View:
     neck: float | None = None
 
 
-def instant_view(
+def instant_count_maps(
     picture: CountPicture, head: CountHead | None, *, class_ids: tuple[int, ...], image_hw: tuple[int, int]
-) -> View:
-    """The view of the instant counter; heights are 0 without a head, and for classes it does not know.
+) -> CountMaps:
+    """The maps of the instant counter; heights are 0 without a head, and for classes it does not know.
 
     Where the objects of a picture are larger than those that were marked, each has several peaks: they are joined.
     """
@@ -73,7 +73,7 @@ def instant_view(
     cell = (grid * image_hw[0] / hw[0], grid * image_hw[1] / hw[1])
     thresholds = np.full(len(class_ids), HEIGHT_THRESHOLD, np.float32)
     is_larger = head is not None and _width_of_peaks(picture, heights, grid) > LARGER * head.width
-    return View(class_ids, heights, thresholds, spacing / grid, cell, neck=NECK if is_larger else None)
+    return CountMaps(class_ids, heights, thresholds, spacing / grid, cell, neck=NECK if is_larger else None)
 
 
 def _width_of_peaks(picture: CountPicture, heights: NDArray[np.float32], grid: int) -> float:
@@ -84,8 +84,10 @@ def _width_of_peaks(picture: CountPicture, heights: NDArray[np.float32], grid: i
     return usual_width([sizes_at(picture.space, rows, cols)])
 
 
-def network_view(model: NetworkModel, rgb: NDArray[np.uint8], *, class_ids: tuple[int, ...], device: str) -> View:
-    """The view of a network that counts on a picture (H, W, 3) uint8; heights are 0 for classes it does not know.
+def network_count_maps(
+    model: NetworkModel, rgb: NDArray[np.uint8], *, class_ids: tuple[int, ...], device: str
+) -> CountMaps:
+    """The maps of a network that counts on a picture (H, W, 3) uint8; heights are 0 for classes it does not know.
 
     Pictures whose maps would be too large are counted tile by tile, and their objects drawn on a coarser map.
 
@@ -97,7 +99,7 @@ def network_view(model: NetworkModel, rgb: NDArray[np.uint8], *, class_ids: tupl
     hw = seen_hw(image_hw, model.network.spec, model.training)
     if hw[0] * hw[1] > MAP_PIXELS:
         count = network_count(model, rgb, device=device)
-        return view_of_count(count, class_ids=class_ids, image_hw=image_hw, spacing=calibration.spacing)
+        return count_maps_of(count, class_ids=class_ids, image_hw=image_hw, spacing=calibration.spacing)
     scores = picture_scores(model.network, seen_picture(rgb, hw), device=device)
     cell = (image_hw[0] / hw[0], image_hw[1] / hw[1])
     spacing = calibration.spacing / math.sqrt(cell[0] * cell[1])
@@ -126,11 +128,13 @@ def network_view(model: NetworkModel, rgb: NDArray[np.uint8], *, class_ids: tupl
         if index and class_id in class_ids[1:]:
             heights[class_ids.index(class_id)] = seen[index]
             thresholds[class_ids.index(class_id)] = model_thresholds[index]
-    return View(class_ids, heights, thresholds, spacing, cell, sums)
+    return CountMaps(class_ids, heights, thresholds, spacing, cell, sums)
 
 
-def view_of_count(count: ImageCount, *, class_ids: tuple[int, ...], image_hw: tuple[int, int], spacing: float) -> View:
-    """A view that has a peak at each object of a count, on a map of at most MAP_PIXELS; its counts are those.
+def count_maps_of(
+    count: ImageCount, *, class_ids: tuple[int, ...], image_hw: tuple[int, int], spacing: float
+) -> CountMaps:
+    """Maps that have a peak at each object of a count, on a map of at most MAP_PIXELS; their counts are those.
 
     Args:
         spacing: distance of touching objects, pixels at full size.
@@ -152,7 +156,7 @@ def view_of_count(count: ImageCount, *, class_ids: tuple[int, ...], image_hw: tu
         np.maximum(window, bump, out=window)
     thresholds = np.full(len(class_ids), HEIGHT_THRESHOLD, np.float32)
     sums = {class_count.class_id: class_count.count for class_count in count.counts}
-    return View(class_ids, heights, thresholds, spacing / factor, cell, sums)
+    return CountMaps(class_ids, heights, thresholds, spacing / factor, cell, sums)
 
 
 def depths_of(detections: Detections, n_classes: int) -> NDArray[np.float32]:

@@ -12,7 +12,7 @@ from scipy.ndimage import find_objects
 from scipy.spatial import cKDTree
 from skimage.feature import peak_local_max
 
-from fcnlab.core.counting.count_maps import View
+from fcnlab.core.counting.count_maps import CountMaps
 from fcnlab.core.counting.density import sigma_for
 from fcnlab.core.counting.marks import MarkedPoints
 from fcnlab.core.counting.objects import Blob, Detections, basins_of, class_map_of, joined_at_necks
@@ -182,23 +182,25 @@ class Counted:
     count: ImageCount
 
 
-def count_view(view: View, clicks: Clicks, *, is_complete: bool, out_hw: tuple[int, int]) -> Counted:
-    """Mask and count of a view with points obeyed; where all objects are marked, no others are counted.
+def count_on_maps(count_maps: CountMaps, clicks: Clicks, *, is_complete: bool, out_hw: tuple[int, int]) -> Counted:
+    """Mask and count of maps with points obeyed; where all objects are marked, no others are counted.
 
     Args:
         clicks: of the picture.
         out_hw: size of the class map.
     """
-    marks = marks_on(clicks, view, is_complete=is_complete)
-    objects = marked_objects(view.heights, view.spacing, view.thresholds, marks, neck=view.neck)
+    marks = marks_on(clicks, count_maps, is_complete=is_complete)
+    objects = marked_objects(count_maps.heights, count_maps.spacing, count_maps.thresholds, marks, neck=count_maps.neck)
     rows, cols = (
         np.floor((np.arange(out) + 0.5) * (full / out) / cell).astype(int).clip(max=small - 1)
-        for out, full, cell, small in zip(out_hw, clicks.image_hw, view.cell, view.heights.shape[1:], strict=True)
+        for out, full, cell, small in zip(
+            out_hw, clicks.image_hw, count_maps.cell, count_maps.heights.shape[1:], strict=True
+        )
     )
     labels = objects.detected.labels[rows[:, None], cols]
-    class_map = class_map_of(Detections(objects.detected.blobs, labels), view.class_ids)
-    count = _counts(objects, view, is_complete=is_complete)
-    return Counted(view.class_ids, class_map, _probabilities(view, clicks.image_hw, out_hw), count)
+    class_map = class_map_of(Detections(objects.detected.blobs, labels), count_maps.class_ids)
+    count = _counts(objects, count_maps, is_complete=is_complete)
+    return Counted(count_maps.class_ids, class_map, _probabilities(count_maps, clicks.image_hw, out_hw), count)
 
 
 def with_intervals(count: ImageCount, spread: Mapping[int, float]) -> ImageCount:
@@ -218,31 +220,31 @@ def _with_interval(class_count: ClassCount, spread: float | None) -> ClassCount:
     )
 
 
-def marks_on(clicks: Clicks, view: View, *, is_complete: bool) -> MarkedPoints:
-    """The clicks of an image as marks on the maps of a view; clicks of classes it does not name are left out."""
-    is_in_view = np.isin(clicks.class_ids, view.class_ids)
+def marks_on(clicks: Clicks, count_maps: CountMaps, *, is_complete: bool) -> MarkedPoints:
+    """The clicks of an image as marks on the maps; clicks of classes they do not name are left out."""
+    is_on_maps = np.isin(clicks.class_ids, count_maps.class_ids)
     rows, cols = (
-        ((positions[is_in_view] + 0.5) / cell - 0.5).astype(np.float32)
-        for positions, cell in zip((clicks.rows, clicks.cols), view.cell, strict=True)
+        ((positions[is_on_maps] + 0.5) / cell - 0.5).astype(np.float32)
+        for positions, cell in zip((clicks.rows, clicks.cols), count_maps.cell, strict=True)
     )
     class_indices = np.array(
-        [view.class_ids.index(int(class_id)) for class_id in clicks.class_ids[is_in_view]], np.int64
+        [count_maps.class_ids.index(int(class_id)) for class_id in clicks.class_ids[is_on_maps]], np.int64
     )
     return MarkedPoints(rows, cols, class_indices, is_complete)
 
 
-def _probabilities(view: View, image_hw: tuple[int, int], out_hw: tuple[int, int]) -> NDArray[np.float32]:
+def _probabilities(count_maps: CountMaps, image_hw: tuple[int, int], out_hw: tuple[int, int]) -> NDArray[np.float32]:
     """Heights as probabilities (K, H, W): clipped to 0..1, the background has what is left."""
-    small_hw = view.heights.shape[1:]
+    small_hw = count_maps.heights.shape[1:]
     covered = [
         max(1, round(out * small * cell / full))
-        for out, small, cell, full in zip(out_hw, small_hw, view.cell, image_hw, strict=True)
+        for out, small, cell, full in zip(out_hw, small_hw, count_maps.cell, image_hw, strict=True)
     ]
     size = (covered[1], covered[0])
     grown = np.stack(
         [
             cv2.resize(height_map, size, interpolation=cv2.INTER_LINEAR)[: out_hw[0], : out_hw[1]]
-            for height_map in view.heights
+            for height_map in count_maps.heights
         ]
     )
     np.clip(grown, 0, 1, out=grown)
@@ -252,28 +254,28 @@ def _probabilities(view: View, image_hw: tuple[int, int], out_hw: tuple[int, int
     return grown
 
 
-def _counts(objects: MarkedObjects, view: View, *, is_complete: bool) -> ImageCount:
+def _counts(objects: MarkedObjects, count_maps: CountMaps, *, is_complete: bool) -> ImageCount:
     """Objects in pixels of the image, and their numbers; of a density the sum, if that is more than are marked."""
-    down, across = view.cell
+    down, across = count_maps.cell
     boxes = find_objects(objects.detected.labels, len(objects.detected.blobs))
     detections = tuple(
         FoundObject(
             (blob.row + 0.5) * down - 0.5,
             (blob.col + 0.5) * across - 0.5,
-            view.class_ids[blob.class_index],
+            count_maps.class_ids[blob.class_index],
             blob.size * down * across,
             blob.score,
-            None if box is None else _box(box, view.cell),
+            None if box is None else _box(box, count_maps.cell),
             is_marked,
         )
         for blob, box, is_marked in zip(objects.detected.blobs, boxes, objects.is_marked, strict=True)
     )
     counts = []
-    for class_id in view.class_ids[1:]:
+    for class_id in count_maps.class_ids[1:]:
         marked = sum(detection.class_id == class_id and detection.is_marked for detection in detections)
         total = float(sum(detection.class_id == class_id for detection in detections))
         if not is_complete:
-            total = max(float(marked), view.sums.get(class_id, total))
+            total = max(float(marked), count_maps.sums.get(class_id, total))
         class_count = ClassCount(class_id, total, marked=marked, is_exact=is_complete)
         counts.append(replace(class_count, low=total, high=total) if is_complete else class_count)
     return ImageCount(tuple(counts), detections)

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from cachetools import LRUCache
 
-from fcnlab.core.counting.count_maps import View, network_view
-from fcnlab.core.counting.counted import Counted, count_view, with_intervals
+from fcnlab.core.counting.count_maps import CountMaps, network_count_maps
+from fcnlab.core.counting.counted import Counted, count_on_maps, with_intervals
 from fcnlab.core.counting.counting import calibration_of
 from fcnlab.core.images.coords import learner_hw
 from fcnlab.core.learner.samples import Clicks
@@ -21,7 +21,7 @@ from fcnlab.lab import Lab
 from fcnlab.services.images.importing import read_picture
 from fcnlab.services.models.model_cache import ModelCache
 
-VIEWS_KEPT = 2
+COUNT_MAPS_KEPT = 2
 """Images whose maps are held: the one shown and the one before."""
 
 
@@ -30,11 +30,11 @@ class ChosenCounts:
 
     def __init__(self, lab: Lab, model_cache: ModelCache) -> None:
         self._lab, self._cache = lab, model_cache
-        self._views: LRUCache[tuple[object, ...], View] = LRUCache(VIEWS_KEPT)
+        self._count_maps: LRUCache[tuple[object, ...], CountMaps] = LRUCache(COUNT_MAPS_KEPT)
 
     def is_ready(self, record: ModelRecord, project: Project, image: ImageInfo) -> bool:
         """Whether `count` answers at once."""
-        return _key(record, project, image) in self._views
+        return _key(record, project, image) in self._count_maps
 
     def count(
         self, record: ModelRecord, project: Project, image: ImageInfo, clicks: Clicks, *, keeps: bool = True
@@ -55,14 +55,16 @@ class ChosenCounts:
                 "on the Models page"
             )
         key = _key(record, project, image)
-        view = self._views.get(key)
-        if view is None:
+        count_maps = self._count_maps.get(key)
+        if count_maps is None:
             class_ids = tuple(label.id for label in project.background_first)
-            view = network_view(model, read_picture(self._lab, image), class_ids=class_ids, device=self._lab.device)
+            count_maps = network_count_maps(
+                model, read_picture(self._lab, image), class_ids=class_ids, device=self._lab.device
+            )
         if keeps:
-            self._views[key] = view
+            self._count_maps[key] = count_maps
         out_hw = learner_hw(image.hw, counting_spec(image.hw, project.learner))
-        counted = count_view(view, clicks, is_complete=image.is_complete, out_hw=out_hw)
+        counted = count_on_maps(count_maps, clicks, is_complete=image.is_complete, out_hw=out_hw)
         return replace(counted, count=with_intervals(counted.count, calibration_of(model).spread))
 
 

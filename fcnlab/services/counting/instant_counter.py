@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from cachetools import LRUCache
 
-from fcnlab.core.counting.count_maps import instant_view
-from fcnlab.core.counting.counted import Counted, count_view, with_intervals
+from fcnlab.core.counting.count_maps import instant_count_maps
+from fcnlab.core.counting.counted import Counted, count_on_maps, with_intervals
 from fcnlab.core.counting.instant import (
     CountHead,
     CountPicture,
@@ -183,8 +183,8 @@ class InstantCounter:
         spec = counting_spec(image.hw, project.learner)
         picture = self._pictures.counted_picture(image, spec, keeps=False)
         class_ids = tuple(label.id for label in project.background_first)
-        view = instant_view(picture, head, class_ids=class_ids, image_hw=image.hw)
-        return count_view(view, clicks, is_complete=is_complete, out_hw=picture.hw)
+        count_maps = instant_count_maps(picture, head, class_ids=class_ids, image_hw=image.hw)
+        return count_on_maps(count_maps, clicks, is_complete=is_complete, out_hw=picture.hw)
 
     def is_ready(self, project: Project, image: ImageInfo) -> bool:
         """Whether an image can be counted at once."""

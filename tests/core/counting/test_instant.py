@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fcnlab.core.counting.count_maps import instant_view
-from fcnlab.core.counting.counted import Counted, count_view
+from fcnlab.core.counting.count_maps import instant_count_maps
+from fcnlab.core.counting.counted import Counted, count_on_maps
 from fcnlab.core.counting.instant import (
     CountPicture,
     CountSums,
@@ -50,8 +50,8 @@ def counted(picture: CountPicture, points: list[Point], *, is_complete: bool = F
     sums.add(extract_count_samples(picture, clicks, background=0, is_complete=is_complete, spacing=spacing))
     marked = sorted({int(one) for one in clicks.class_ids[is_object]})
     head = fit_counts(sums, class_ids=marked, spacing=spacing, width=usual_width(sizes)) if marked else None
-    view = instant_view(picture, head, class_ids=CLASSES, image_hw=picture.hw)
-    return count_view(view, clicks, is_complete=is_complete, out_hw=picture.hw)
+    count_maps = instant_count_maps(picture, head, class_ids=CLASSES, image_hw=picture.hw)
+    return count_on_maps(count_maps, clicks, is_complete=is_complete, out_hw=picture.hw)
 
 
 def places(found: Counted, class_id: int) -> NDArray[np.float64]:
