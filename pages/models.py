@@ -14,7 +14,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
     if project is not None:
         st.space("stretch")
         models_panel.keep_button(engine, project)
-        models_panel.bring_button(engine, project)
+        models_panel.import_button(engine, project)
 if project is not None:
     try:
         models_panel.notice()

@@ -120,13 +120,13 @@ def export(ctx: click.Context, number: int, as_format: Any, output: Path) -> Non
 @click.argument("file", type=click.Path(path_type=Path))
 @json_option
 @click.pass_context
-def bring(ctx: click.Context, wanted: str, labeller: str, file: Path, as_json: bool) -> None:
+def import_checkpoint(ctx: click.Context, wanted: str, labeller: str, file: Path, as_json: bool) -> None:
     """Take in a checkpoint from elsewhere; its classes are matched to the project's by name."""
-    from fcnlab.services.models.model_import import bring_model
+    from fcnlab.services.models.model_import import import_model
 
     with opened(ctx) as lab:
         project = found_project(lab, wanted)
-        model = bring_model(lab, file, project_id=project.id, name=file.name, labeller=labeller)
+        model = import_model(lab, file, project_id=project.id, name=file.name, labeller=labeller)
     print_result(model_values(model), [f"model {model.id}, {model.name}: {score_in_words(model)}"], as_json=as_json)
 
 

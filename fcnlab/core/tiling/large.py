@@ -213,7 +213,7 @@ class LargePicture:
 
 
 @dataclass(slots=True)
-class _Seen:
+class _TileScan:
     """What one pass over all tiles leaves: all of it on coarse grids.
 
     Attributes:
@@ -242,21 +242,21 @@ def segment_large(
     hw = picture.hw
     belongs = np.asarray(head.class_ids)[:, None] == clicks.class_ids
     small_lab = reduced(picture.stages.rgb, grid_hw(hw), lab_image)
-    seen = _scan_tiles(picture, head, clicks, spec, belongs, small_lab)
-    features = _own_features(picture, seen.moments, small_lab) if has_two_classes(clicks, head) else None
+    scan = _scan_tiles(picture, head, clicks, spec, belongs, small_lab)
+    features = _own_features(picture, scan.moments, small_lab) if has_two_classes(clicks, head) else None
     del small_lab
-    graph = graph_of(seen.weights)
-    seen.weights = seen.weights[:0]
+    graph = graph_of(scan.weights)
+    scan.weights = scan.weights[:0]
     mark("score")
-    signed_scores = spread(graph, seen.scores, clicks, belongs, hw, features)
+    signed_scores = spread(graph, scan.scores, clicks, belongs, hw, features)
     del graph, features
     mark("walk")
-    seen.scores = seen.scores[:0]
+    scan.scores = scan.scores[:0]
     class_ids = np.asarray(head.class_ids, np.uint8)
     class_map = np.empty(hw, np.uint8)
     probabilities = np.empty((len(class_ids), *hw), np.float16)
     finish = refined_rows if spec.refine else grown_rows
-    rows_of = finish(picture.stages.rgb, signed_scores, seen.unrefined)
+    rows_of = finish(picture.stages.rgb, signed_scores, scan.unrefined)
     del signed_scores
     for start in range(0, hw[0], STRIP_ROWS):
         stop = min(start + STRIP_ROWS, hw[0])
@@ -288,18 +288,18 @@ def _scan_tiles(
     spec: LearnerSpec,
     belongs: NDArray[np.bool_],
     small_lab: NDArray[np.float32],
-) -> _Seen:
+) -> _TileScan:
     """Go through the tiles once, row by row."""
     stages, hw, plan = picture.stages, picture.hw, picture.stages.plan
     decisive = margins(head)
     n_maps = len(decisive[0])
     height, width = grid_hw(hw)
-    seen = _Seen(
+    scan = _TileScan(
         np.empty((len(OFFSETS), height, width), np.float32), np.empty((n_maps, height, width), np.float32), None
     )
     is_two = has_two_classes(clicks, head)
     if not is_two:
-        seen.unrefined = np.empty((n_maps, *(small_hw(hw) if spec.refine else hw)), np.float16)
+        scan.unrefined = np.empty((n_maps, *(small_hw(hw) if spec.refine else hw)), np.float16)
     clicked = _clicked_descriptors(picture, clicks)
     for row in plan.rows:
         top, bottom = plan.tiles[row[0]].outer.top, min(hw[0], plan.tiles[row[0]].outer.bottom)
@@ -312,23 +312,23 @@ def _scan_tiles(
             around, nodes = _nodes(outer, hw), _nodes(inner, hw)
             kept = nodes.moved(-around.top, -around.left).slices
             edges = edge_weights(small_lab[around.slices], edge_features(maps, around.hw, WALKER_STRIDE))
-            seen.weights[(slice(None), *nodes.slices)] = edges[(slice(None), *kept)]
+            scan.weights[(slice(None), *nodes.slices)] = edges[(slice(None), *kept)]
             scores = score_stages(tile_stages, *decisive, grid=WALKER_STRIDE)
             descriptors = unit_maps(maps, SIMILARITY_STRIDES)
             alike = SIMILARITY_WEIGHT * similarity(descriptors, clicked, belongs, grid=WALKER_STRIDE, grid_hw=around.hw)
             scores += alike[1:] - alike[:1] if n_maps == 1 else alike
-            seen.scores[(slice(None), *nodes.slices)] = scores[(slice(None), *kept)]
+            scan.scores[(slice(None), *nodes.slices)] = scores[(slice(None), *kept)]
             if is_two:
-                _add_moments(seen.moments, maps, tile.inner.moved(-tile.outer.top, -tile.outer.left))
+                _add_moments(scan.moments, maps, tile.inner.moved(-tile.outer.top, -tile.outer.left))
             if strip is not None:
                 unrefined = signed_scores_of(score_stages(tile_stages, *decisive))
                 strip[:, :, inner.left : inner.right] = unrefined[
                     :, :, inner.left - outer.left : inner.right - outer.left
                 ]
-        if strip is not None and seen.unrefined is not None:
+        if strip is not None and scan.unrefined is not None:
             inner_rows = plan.tiles[row[0]].inner.clipped(hw)
-            _keep_unrefined(seen.unrefined, strip, top, (inner_rows.top, inner_rows.bottom), hw)
-    return seen
+            _keep_unrefined(scan.unrefined, strip, top, (inner_rows.top, inner_rows.bottom), hw)
+    return scan
 
 
 def _keep_unrefined(

@@ -144,7 +144,7 @@ class WidePicture:
         held = {self.plan.at(row, col) for row, col in zip(rows.tolist(), cols.tolist(), strict=True)}
         return tuple(sorted(held & set(self.waiting)))
 
-    def rough(self, clicks: Clicks, spec: LearnerSpec, *, background: int | None) -> Segmentation:
+    def coarse_segmentation(self, clicks: Clicks, spec: LearnerSpec, *, background: int | None) -> Segmentation:
         """The segmentation of the picture made coarse, at that size: ready at once, whatever is encoded.
 
         Raises:

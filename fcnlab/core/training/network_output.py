@@ -20,7 +20,7 @@ from fcnlab.core.training.network_model import NetworkModel, network_probabiliti
 from fcnlab.domain.project import LearnerSpec
 
 GRID = 4
-"""A rough look has so many working pixels to a cell, as many as the instant learner's."""
+"""Coarse probabilities have so many working pixels to a cell, as many as the instant learner's."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

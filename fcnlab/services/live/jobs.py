@@ -305,7 +305,7 @@ class Jobs:
             return False
         self.overlay_store.set_status(image.id, "encoding", progress=part, message="working on the rest of the image")
         if image.id in self._watched_images(image.project_id):
-            self._view_rest(image, at_once=self._overlays.owes(learner, image))
+            self._view_rest(image, at_once=self._overlays.has_pending_tile(learner, image))
         return True
 
     def _view_rest(self, image: ImageInfo, *, at_once: bool) -> None:

@@ -116,16 +116,16 @@ class TiledSource(_Live):
     def predict(self, image: ImageInfo, *, keeps: bool = False, mark: Mark = unmarked) -> Prediction:
         """One tile more; the mask of the whole image as far as it is made."""
         del keeps
-        segmentation, changed = self._tiles.freshen(self._learner, image, mark=mark)
+        segmentation, changed = self._tiles.update(self._learner, image, mark=mark)
         return Prediction(segmentation, changed)
 
     def progress(self, image: ImageInfo) -> float:
         """Part of the tiles that were made by what is known now, 0 to 1."""
         return self._tiles.progress(self._learner, image)
 
-    def owes(self, image: ImageInfo) -> bool:
+    def has_pending_tile(self, image: ImageInfo) -> bool:
         """Whether the newest click was answered from the picture made coarse."""
-        return self._tiles.owes(self._learner, image)
+        return self._tiles.has_pending_tile(self._learner, image)
 
     def encode_next(self, image: ImageInfo) -> bool:
         """Encode one tile more; whether others wait."""

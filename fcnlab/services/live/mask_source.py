@@ -74,7 +74,7 @@ class MaskSource(Protocol):
     def progress(self, image: ImageInfo) -> float:
         """How much of an image was predicted by what is known now, 0 to 1: a wide one is made tile by tile."""
 
-    def owes(self, image: ImageInfo) -> bool:
+    def has_pending_tile(self, image: ImageInfo) -> bool:
         """Whether the newest click was answered coarsely, and its tile is still to be made."""
 
     def encode_next(self, image: ImageInfo) -> bool:
@@ -94,7 +94,7 @@ class WholeImages:
         del image
         return 1.0
 
-    def owes(self, image: ImageInfo) -> bool:
+    def has_pending_tile(self, image: ImageInfo) -> bool:
         """False: no click is answered coarsely."""
         del image
         return False
@@ -159,4 +159,4 @@ class NetworkSource(WholeImages):
 
     def unrefined(self, image: ImageInfo) -> NDArray[np.float32]:
         """Probabilities of the network at a quarter of the working size."""
-        return self._cache.rough(image, self.content)
+        return self._cache.coarse_probabilities(image, self.content)

@@ -81,9 +81,9 @@ class OverlayMaker:
         """How much of the image the overlay shows as of now, 0 to 1: a wide one is made tile by tile."""
         return 1.0 if image.state is ImageState.DONE else self._sources.source_for(learner, image).progress(image)
 
-    def owes(self, learner: ProjectLearner, image: ImageInfo) -> bool:
-        """Whether the mask of a wide image next to its newest click is still to be made; see `MaskSource.owes`."""
-        return self._sources.source_for(learner, image).owes(image)
+    def has_pending_tile(self, learner: ProjectLearner, image: ImageInfo) -> bool:
+        """Whether the mask of a wide image next to its newest click is still to be made."""
+        return self._sources.source_for(learner, image).has_pending_tile(image)
 
     def viewport_moved(self, image_id: int, part: tuple[float, float]) -> None:
         """Somebody looks at this part of a wide image; see `LiveSources.viewport_moved`."""

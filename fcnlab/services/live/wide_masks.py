@@ -42,8 +42,8 @@ class _State:
         probabilities: (K, h, w) float16, all alike there.
         made: revision of the learner by which each tile was made.
         clicks: the clicks at the last step.
-        rough: the clicks by which the tiles that were not made yet are filled, from the picture made coarse.
-        is_owed: whether the tile next to the newest click still waits to be made.
+        coarse: the clicks by which the tiles that were not made yet are filled, from the picture made coarse.
+        is_pending: whether the tile next to the newest click still waits to be made.
         focus: row and column of the working picture next to which tiles come first.
     """
 
@@ -53,8 +53,8 @@ class _State:
     probabilities: NDArray[np.float16]
     made: dict[int, int] = field(default_factory=dict)
     clicks: frozenset[tuple[int, int]] = frozenset()
-    rough: frozenset[tuple[int, int]] | None = None
-    is_owed: bool = False
+    coarse: frozenset[tuple[int, int]] | None = None
+    is_pending: bool = False
     focus: tuple[float, float] = (0.0, 0.0)
 
 
@@ -78,10 +78,10 @@ class WideMasks:
         made = [revision == learner.revision for revision in state.made.values()]
         return sum(made) / max(1, len(made))
 
-    def owes(self, learner: ProjectLearner, image: ImageInfo) -> bool:
+    def has_pending_tile(self, learner: ProjectLearner, image: ImageInfo) -> bool:
         """Whether the newest click was answered from the picture made coarse, and its tile is still to be made."""
         state = self._states.get(self._key(learner, image))
-        return state is not None and state.is_owed
+        return state is not None and state.is_pending
 
     def viewport_moved(self, image_id: int, part: tuple[float, float]) -> None:
         """Somebody looks at this part of an image, 0 to 1 of its height and width: tiles near it come first."""
@@ -105,7 +105,7 @@ class WideMasks:
         return bool(picture.waiting)
 
     def encode_due(self, learner: ProjectLearner, image: ImageInfo) -> None:
-        """Encode what the next `freshen` will need, so that it is quick; others may use all this in the middle of it.
+        """Encode what the next `update` will need, so that it is quick; others may use all this in the middle of it.
 
         Raises:
             ImportRefused: the original is gone or damaged.
@@ -118,7 +118,7 @@ class WideMasks:
             picture.encode(min(missing, key=lambda index: _away(picture, index, state.focus)))
         picture.encode(_next(state, picture, learner.revision))
 
-    def freshen(self, learner: ProjectLearner, image: ImageInfo, *, mark: Mark = unmarked) -> tuple[Segmentation, Box]:
+    def update(self, learner: ProjectLearner, image: ImageInfo, *, mark: Mark = unmarked) -> tuple[Segmentation, Box]:
         """One tile more by what is known now: the mask of the whole image as far as it is made, and where it is new.
 
         The probabilities are written to again by the next call; outside the box they are those of the last one.
@@ -133,9 +133,9 @@ class WideMasks:
         if len(learner.clicked_classes()) < 2 and not learner.is_guessing():  # nothing has to be encoded to know that
             raise NoPoints(missing_message(tuple(sorted(learner.clicked_classes()))))
         clicks = learner.clicks_of(image)
-        roughly = self._roughly(learner, image, picture, clicks)
-        if roughly is not None:
-            state, filled = roughly
+        coarse_update = self._coarse_update(learner, image, picture, clicks)
+        if coarse_update is not None:
+            state, filled = coarse_update
             mark("score")
             return self._shown(state, learner, picture, clicks), filled
         learner.learn_from(image)
@@ -143,17 +143,17 @@ class WideMasks:
         head = learner.newest_head()
         mark("fit")
         state = self._state(learner, image, picture, head.class_ids)
-        is_new = max(state.made.values()) < 0 and state.rough is None
-        self._look_where_clicked(state, clicks, picture)
+        is_new = max(state.made.values()) < 0 and state.coarse is None
+        self._move_viewport_to_click(state, clicks, picture)
         index = _next(state, picture, learner.revision)
         box, segmentation = picture.segment(
             index, head, clicks, project.learner, background=project.background, mark=mark
         )
         kept = _keep(state, box, segmentation)
-        state.made[index], state.is_owed = learner.revision, False
+        state.made[index], state.is_pending = learner.revision, False
         return self._shown(state, learner, picture, clicks), Box(0, 0, *state.class_map.shape) if is_new else kept
 
-    def _roughly(
+    def _coarse_update(
         self, learner: ProjectLearner, image: ImageInfo, picture: WidePicture, clicks: Clicks
     ) -> tuple[_State, Box] | None:
         """When tiles with clicks have to be encoded first: fill what was never made from the picture made coarse, and
@@ -164,20 +164,20 @@ class WideMasks:
         project, clicked_tiles = learner.project, _places(clicks, picture)
         before = self._states.get(self._key(learner, image))
         assert project is not None
-        if not picture.missing(clicks) or (before is not None and before.rough == clicked_tiles):
+        if not picture.missing(clicks) or (before is not None and before.coarse == clicked_tiles):
             return None
         try:
-            rough = picture.rough(clicks, project.learner, background=project.background)
+            coarse = picture.coarse_segmentation(clicks, project.learner, background=project.background)
         except NoPoints:  # other images have the other classes
             return None
-        state = self._state(learner, image, picture, rough.class_ids)
-        self._look_where_clicked(state, clicks, picture)
+        state = self._state(learner, image, picture, coarse.class_ids)
+        self._move_viewport_to_click(state, clicks, picture)
         unmade = [index for index, revision in state.made.items() if revision < 0]
-        if state.rough is not None:
+        if state.coarse is not None:
             unmade = sorted(unmade, key=lambda index: _away(picture, index, state.focus))[:1]
         boxes = [_small(picture.plan.tiles[index].inner.clipped(picture.hw), state.step) for index in unmade]
-        _fill(state, rough, boxes)
-        state.rough, state.is_owed = clicked_tiles, True
+        _fill(state, coarse, boxes)
+        state.coarse, state.is_pending = clicked_tiles, True
         return state, boxes[0] if len(boxes) == 1 else Box(0, 0, *state.class_map.shape)
 
     def _shown(self, state: _State, learner: ProjectLearner, picture: WidePicture, clicks: Clicks) -> Segmentation:
@@ -212,7 +212,7 @@ class WideMasks:
         assert learner.project is not None
         return image.id, learner_hw(image.hw, learner.project.learner)
 
-    def _look_where_clicked(self, state: _State, clicks: Clicks, picture: WidePicture) -> None:
+    def _move_viewport_to_click(self, state: _State, clicks: Clicks, picture: WidePicture) -> None:
         now = _places(clicks, picture)
         changed = (now ^ state.clicks) if state.clicks else now
         if changed:
@@ -239,14 +239,14 @@ def _places(clicks: Clicks, picture: WidePicture) -> frozenset[tuple[int, int]]:
     return frozenset(zip(rows.tolist(), cols.tolist(), strict=True))
 
 
-def _fill(state: _State, rough: Segmentation, boxes: Sequence[Box]) -> None:
+def _fill(state: _State, coarse: Segmentation, boxes: Sequence[Box]) -> None:
     """Write a mask of another size into boxes of the map."""
     size = state.class_map.shape[::-1]
-    class_map = cv2.resize(rough.class_map, size, interpolation=cv2.INTER_NEAREST)
+    class_map = cv2.resize(coarse.class_map, size, interpolation=cv2.INTER_NEAREST)
     slices = [box.slices for box in boxes]
     for rows, cols in slices:
         state.class_map[rows, cols] = class_map[rows, cols]
-    for whole, part in zip(state.probabilities, rough.probabilities, strict=True):
+    for whole, part in zip(state.probabilities, coarse.probabilities, strict=True):
         grown = cv2.resize(part.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
         for rows, cols in slices:
             whole[rows, cols] = grown[rows, cols]

@@ -73,7 +73,7 @@ class ModelCache:
             self._outputs[key] = output
         return output
 
-    def rough(self, image: ImageInfo, chosen: ChosenNetwork) -> NDArray[np.float32]:
+    def coarse_probabilities(self, image: ImageInfo, chosen: ChosenNetwork) -> NDArray[np.float32]:
         """Probabilities (K, h, w) float32 of an image at a quarter of the working size; raises as `network_output`."""
         probabilities = self._probabilities.get(_probabilities_key(image, chosen))
         if probabilities is None:

@@ -26,7 +26,7 @@ MOST_BYTES = 1_000_000_000
 """Files larger than this are not taken: the largest network of the family has a tenth of that."""
 
 
-def bring_model(lab: Lab, source: Path | bytes, *, project_id: int, name: str, labeller: str) -> ModelRecord:
+def import_model(lab: Lab, source: Path | bytes, *, project_id: int, name: str, labeller: str) -> ModelRecord:
     """Take in the file of a model from elsewhere, of either kind; it is checked as data, and nothing in it is run.
 
     Its classes become those of the project by their names, in whatever case. Computes: a network has to answer.

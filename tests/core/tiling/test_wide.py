@@ -54,7 +54,7 @@ def test_the_picture_made_coarse_answers_without_a_tile_and_obeys(wide: WidePict
     own = WidePicture(encoder, wide.rgb, LearnerSpec(), tile_cache=MemoryTileCache(), side=192)
     clicks = canonical_clicks(POINTS, (243, 411))
 
-    found = own.rough(clicks, LearnerSpec(), background=0)
+    found = own.coarse_segmentation(clicks, LearnerSpec(), background=0)
 
     assert own.waiting == tuple(range(6))
     assert own.missing(clicks) == (0, 1, 5)

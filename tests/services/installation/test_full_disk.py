@@ -115,12 +115,12 @@ def test_an_import_says_which_images_stay_and_goes_on_when_there_is_room(
     told: list[str] = []
     fill_disk(lab.data_dir, room=14)
 
-    def bring() -> None:
+    def run_import() -> None:
         for step in import_files(lab, iter(pairs), project_id=project.id):
             told.append(step.name)
 
     with pytest.raises(StorageFull, match="imported before stay"):
-        bring()
+        run_import()
 
     stored = images(lab, project_id=project.id)
     assert 0 < len(stored) < 9

@@ -92,7 +92,7 @@ def png(seed: int) -> bytes:
     return buffer.getvalue()
 
 
-def bring(lab: Lab, project_id: int, seeds: range) -> list[int]:
+def import_images(lab: Lab, project_id: int, seeds: range) -> list[int]:
     files = [(f"{seed}.png", png(seed)) for seed in seeds]
     return [step.image_id or 0 for step in import_files(lab, files, project_id=project_id)]
 
@@ -100,7 +100,7 @@ def bring(lab: Lab, project_id: int, seeds: range) -> list[int]:
 def fill(lab: Lab) -> None:
     """Two projects that share an image; the first has one of every kind of file."""
     first, second = (create_project(lab, name=name) for name in ("a", "b"))
-    mine, others = bring(lab, first.id, range(4)), bring(lab, second.id, range(3, 6))
+    mine, others = import_images(lab, first.id, range(4)), import_images(lab, second.id, range(3, 6))
     for image_id in (*mine, *others):
         points = [Point(row, col, row % 2) for row in range(4) for col in range(3)]
         add_points(lab, points, image_id=image_id, labeller="ann", source=PointSource.CLICK)
@@ -260,7 +260,7 @@ def test_content_that_is_imported_again_while_its_project_is_deleted_stays(
     whole = sweeping.forget_contents
 
     def import_first(lab: Lab, contents: tuple[str, ...]) -> None:
-        bring(lab, third.id, range(2))
+        import_images(lab, third.id, range(2))
         whole(lab, contents)
 
     monkeypatch.setattr(sweeping, "forget_contents", import_first)

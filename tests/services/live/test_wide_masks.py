@@ -52,7 +52,7 @@ def test_the_tile_just_clicked_comes_first_and_the_others_follow(bench: Bench) -
         pass
     known = []
     while masks.progress(learner, image) < 1:
-        known.append((masks.freshen(learner, image)[0].class_map != IGNORE).mean())
+        known.append((masks.update(learner, image)[0].class_map != IGNORE).mean())
     assert len(known) == 4
     assert known == sorted(known)
     assert known[0] < 0.5
@@ -60,7 +60,7 @@ def test_the_tile_just_clicked_comes_first_and_the_others_follow(bench: Bench) -
 
     bench.click("one.png", (85, 135, 1))  # the last tile
     learner.refresh()
-    before = masks.freshen(learner, image)[0].class_map
+    before = masks.update(learner, image)[0].class_map
 
     assert masks.progress(learner, image) == 0.25
     assert before[int(85.5 * 88 / 96), int(135.5 * 128 / 140)] == 1
@@ -73,26 +73,26 @@ def test_a_click_that_would_wait_for_a_tile_is_answered_by_the_picture_made_coar
     bench.click("one.png", *CLICKS)
     learner.refresh()
 
-    rough, box = masks.freshen(learner, image)
+    coarse, box = masks.update(learner, image)
 
     picture = pictures.wide_picture(image, learner.project.learner)  # type: ignore[union-attr]
     assert len(picture.waiting) == 4
-    assert masks.owes(learner, image)
+    assert masks.has_pending_tile(learner, image)
     assert masks.progress(learner, image) == 0
     assert box == Box(0, 0, 88, 128)
-    assert {0, 1} == set(np.unique(rough.class_map))
-    assert rough.class_map[int(40.5 * 88 / 96), int(60.5 * 128 / 140)] == 1
-    assert (rough.probabilities[:, 2, 2] != 0.5).all()
+    assert {0, 1} == set(np.unique(coarse.class_map))
+    assert coarse.class_map[int(40.5 * 88 / 96), int(60.5 * 128 / 140)] == 1
+    assert (coarse.probabilities[:, 2, 2] != 0.5).all()
 
-    masks.freshen(learner, image)
-    assert not masks.owes(learner, image)
+    masks.update(learner, image)
+    assert not masks.has_pending_tile(learner, image)
     while masks.progress(learner, image) < 1:
-        masks.freshen(learner, image)
-    finished, _ = masks.freshen(learner, image)
+        masks.update(learner, image)
+    finished, _ = masks.update(learner, image)
     other = WideMasks(pictures)
     while other.progress(learner, image) < 1:
-        other.freshen(learner, image)
-    assert np.array_equal(finished.class_map, other.freshen(learner, image)[0].class_map)
+        other.update(learner, image)
+    assert np.array_equal(finished.class_map, other.update(learner, image)[0].class_map)
 
 
 def test_two_classes_are_needed_before_anything_is_encoded_and_clicked_tiles_are_encoded_first(bench: Bench) -> None:
@@ -103,7 +103,7 @@ def test_two_classes_are_needed_before_anything_is_encoded_and_clicked_tiles_are
     learner.refresh()
 
     with pytest.raises(NoPoints):
-        masks.freshen(learner, image)
+        masks.update(learner, image)
     masks.encode_next(learner, image)
 
     assert pictures.wide_picture(image, learner.project.learner).waiting == (0, 1, 2)  # type: ignore[union-attr]
@@ -162,7 +162,7 @@ def test_the_mask_that_leaves_does_not_depend_on_how_the_image_was_labelled(
     image = projects.image(bench.lab, image_id=bench.images["one.png"])
     bench.click("one.png", *CLICKS)
     learner.refresh()
-    masks.freshen(learner, image)
+    masks.update(learner, image)
     labelled = predicted_mask(learner, image, learner.source_of(learner.cold_model()))
 
     monkeypatch.setattr(wide, "WIDE_PIXELS", 10**9)

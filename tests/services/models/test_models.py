@@ -24,7 +24,7 @@ from fcnlab.services.live.picture_store import PictureStore
 from fcnlab.services.models import model_import, models
 from fcnlab.services.models.exports import export_network, offer_export
 from fcnlab.services.models.files import open_model, scored_classes
-from fcnlab.services.models.model_import import bring_model
+from fcnlab.services.models.model_import import import_model
 from fcnlab.services.projects import projects
 from fcnlab.storage.files.checkpoints import load_checkpoint, save_checkpoint
 from tests.support.export_bench import Bench
@@ -37,7 +37,7 @@ def project_id(lab: Lab) -> int:
 
 
 def brought(lab: Lab, source: Path | bytes, project_id: int, name: str = "far away.safetensors") -> Any:
-    return bring_model(lab, source, project_id=project_id, name=name, labeller="ann")
+    return import_model(lab, source, project_id=project_id, name=name, labeller="ann")
 
 
 def files(lab: Lab) -> list[str]:

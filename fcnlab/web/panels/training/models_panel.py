@@ -20,7 +20,7 @@ from fcnlab.services.live.fitting import ProjectLearner
 from fcnlab.services.models import models as service
 from fcnlab.services.models.exports import FORMAT_WORDS, ModelFormat, offer_export
 from fcnlab.services.models.files import SUFFIX
-from fcnlab.services.models.model_import import MOST_BYTES, bring_model
+from fcnlab.services.models.model_import import MOST_BYTES, import_model
 from fcnlab.services.projects.projects import dashboard
 from fcnlab.web import session
 from fcnlab.web.session import Engine, escape_markdown
@@ -54,7 +54,7 @@ def keep_button(engine: Engine, project: Project) -> None:
     st.rerun()
 
 
-def bring_button(engine: Engine, project: Project) -> None:
+def import_button(engine: Engine, project: Project) -> None:
     """A popover that takes in the file of a model."""
     with st.popover("Add a model file", icon=":material/upload_file:"):
         st.write("A checkpoint from this page or from `fcnlab models export`. Its classes are matched by name.")
@@ -68,12 +68,12 @@ def bring_button(engine: Engine, project: Project) -> None:
             return
         data, name, labeller = file.getvalue(), file.name, session.labeller() or "anonymous"
 
-        def bring(_learner: ProjectLearner) -> ModelRecord:
-            return bring_model(engine.lab, data, project_id=project.id, name=name, labeller=labeller)
+        def run_import(_learner: ProjectLearner) -> ModelRecord:
+            return import_model(engine.lab, data, project_id=project.id, name=name, labeller=labeller)
 
         try:
             with st.spinner("Checking the file"):
-                record = engine.jobs.run(bring, project_id=project.id).result()
+                record = engine.jobs.run(run_import, project_id=project.id).result()
         except FcnlabError as failure:
             session.explained(failure)
             return
