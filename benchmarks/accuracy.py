@@ -80,11 +80,11 @@ def images(folder: Path, *, with_forest: bool) -> dict[str, Any]:
     """Mean IoU and runs for each learner; a short list is split in halves."""
     names = read_names(folder / "list.txt")
     n_train = min(N_TRAIN, len(names) // 2)
-    makers: dict[str, Any] = {"instant": instant_learners()}
+    builders: dict[str, Any] = {"instant": instant_learners()}
     if with_forest:
-        makers["forest"] = lambda _n_classes: ForestLearner()
+        builders["forest"] = lambda _n_classes: ForestLearner()
     figures = {}
-    for learner, make in makers.items():
+    for learner, make in builders.items():
         runs = [label_across(folder, names, make, n_train=n_train, pixels=PIXELS, seed=seed) for seed in range(SEEDS)]
         mean_iou = sum(run.mean_iou for run in runs) / SEEDS
         figures[learner] = {"mean_iou": mean_iou, "runs": [asdict(run) for run in runs]}

@@ -179,7 +179,7 @@ def marked(
     spec: NetworkSpec,
     training: TrainingSpec,
 ) -> LabelledPicture:
-    """A picture as courses take it."""
+    """A picture as trainings take it."""
     full_hw = (picture.rgb.shape[0], picture.rgb.shape[1])
     hw = seen_hw(full_hw, spec, training)
     seen = seen_picture(picture.rgb, hw)

@@ -55,9 +55,11 @@ def main() -> None:
             name = f"{split}, {learner}, {how}"
             if name in results or (learner == "forest" and options.no_forest):
                 continue
-            maker = ForestDatasetLearner if learner == "forest" else lambda: InstantDatasetLearner(device="auto")
+            build_learner = (
+                ForestDatasetLearner if learner == "forest" else lambda: InstantDatasetLearner(device="auto")
+            )
             results[name] = measured(
-                options.data, trained_on[:: options.every], scored_on[:: options.every], maker(), pixels, pick
+                options.data, trained_on[:: options.every], scored_on[:: options.every], build_learner(), pixels, pick
             )
             print(f"{name}: {results[name]}", file=sys.stderr)
             if options.json:

@@ -373,7 +373,7 @@ def _add_moments(moments: dict[int, Tensor], maps: dict[int, EncoderMap], inner:
 def _own_features(
     picture: LargePicture, moments: dict[int, Tensor], small_lab: NDArray[np.float32]
 ) -> NDArray[np.floating]:
-    """Features for the picture's own head on the whole grid, float16; see `evidence.local_features`."""
+    """Features for the picture's own head on the whole grid, float16; see `image_adaptation.local_features`."""
     directions = {stride: strongest_directions(stride_moments) for stride, stride_moments in moments.items()}
     height, width = grid_hw(picture.hw)
     features: NDArray[np.float16] | None = None

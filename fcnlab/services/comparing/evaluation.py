@@ -274,15 +274,15 @@ def timed_by_turns(bench: Bench, results: Mapping[str, Any]) -> dict[str, Any]:
     """
     rgb, device = bench.picture(), bench.lab.device
     measured = {key: Measured.from_dict(result) for key, result in results.items() if "timing" in result}
-    makers = {
+    builders = {
         key: builder
         for key, result in measured.items()
         if (builder := _work_builder(bench, key, result, rgb)) is not None
     }
-    runs: dict[str, list[float]] = {key: [] for key in makers}
+    runs: dict[str, list[float]] = {key: [] for key in builders}
     works: dict[str, TimedWork] = {}
     for _ in range(RUNS):
-        for key, builder in makers.items():
+        for key, builder in builders.items():
             if len(runs[key]) >= FEW_RUNS and sum(runs[key]) > LONG_S:
                 continue
             works[key] = builder()

@@ -42,7 +42,7 @@ def training(objective: Objective, **changes: object) -> TrainingSpec:
     return replace(counting_training(objective), **{**quick, **changes})  # type: ignore[arg-type]
 
 
-def course(spec: TrainingSpec) -> NetworkTrainer:
+def new_trainer(spec: TrainingSpec) -> NetworkTrainer:
     ticks = itertools.count()
     objective = counting_objective(
         SMALL, spec, class_ids=(3, 5), spacing=SPACING, image_hw=(HEIGHT, WIDTH), device="cpu"
@@ -54,7 +54,7 @@ def course(spec: TrainingSpec) -> NetworkTrainer:
 
 @BOTH
 def test_a_network_learns_to_count(objective: Objective) -> None:
-    one = course(training(objective, epochs=20))
+    one = new_trainer(training(objective, epochs=20))
     steps = list(one.run(lambda: LEARNED, lambda: HELD_OUT))
     outcome = one.outcome(HELD_OUT, LEARNED)
 
@@ -71,7 +71,7 @@ def test_a_network_learns_to_count(objective: Objective) -> None:
 
 @BOTH
 def test_an_interrupted_training_ends_like_one_that_was_not(objective: Objective) -> None:
-    whole, first, second = (course(training(objective)) for _ in range(3))
+    whole, first, second = (new_trainer(training(objective)) for _ in range(3))
     list(whole.run(lambda: LEARNED, lambda: HELD_OUT))
     for step in first.run(lambda: LEARNED, lambda: HELD_OUT):
         if step.epoch == 2:
@@ -87,7 +87,7 @@ def test_an_interrupted_training_ends_like_one_that_was_not(objective: Objective
 
 
 def test_without_held_out_images_nothing_is_said_about_how_far_counts_are_off() -> None:
-    one = course(training(Objective.DENSITY))
+    one = new_trainer(training(Objective.DENSITY))
     steps = list(one.run(lambda: LEARNED, list))
     outcome = one.outcome([], LEARNED)
 
@@ -129,7 +129,7 @@ def test_added_borders_change_no_loss(objective: Objective) -> None:
 
 def test_a_checkpoint_keeps_what_counting_needs() -> None:
     spec = training(Objective.BLOBS, epochs=4)
-    one = course(spec)
+    one = new_trainer(spec)
     list(one.run(lambda: LEARNED, lambda: HELD_OUT))
     outcome = one.outcome(HELD_OUT)
     classes = ((3, "background"), (5, "dot"))
@@ -147,7 +147,7 @@ def test_a_checkpoint_keeps_what_counting_needs() -> None:
 
 
 def test_a_model_that_does_not_count_is_refused_with_words() -> None:
-    network = course(training(Objective.DENSITY)).started(lambda: LEARNED)
+    network = new_trainer(training(Objective.DENSITY)).started(lambda: LEARNED)
     model = NetworkModel(network, ((0, "a"), (1, "b")), TrainingSpec())
 
     with pytest.raises(CheckpointError, match="to tell pixels apart"):

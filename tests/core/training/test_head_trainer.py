@@ -51,7 +51,7 @@ def striped(number: int, per_class: int = 4) -> LabelledPicture:
     return LabelledPicture(str(number), lambda: pixels, rows, cols, classes, np.ones(len(rows), np.float32))
 
 
-def course(encoder: EncoderParts | None, training: TrainingSpec = AS_USUAL) -> HeadTrainer:
+def new_trainer(encoder: EncoderParts | None, training: TrainingSpec = AS_USUAL) -> HeadTrainer:
     ticks = itertools.count()
     made = build_trainer(
         SPEC, training, encoder=encoder, class_ids=(3, 5, 7), device="cpu", now=lambda: float(next(ticks))
@@ -69,7 +69,7 @@ def ran(
 @pytest.fixture(scope="module")
 def fitted(encoder: EncoderParts) -> tuple[list[TrainingProgress], TrainingOutcome]:
     """Fitted to three pictures, scored on a fourth."""
-    one = course(encoder)
+    one = new_trainer(encoder)
     steps = ran(one, [striped(number) for number in range(3)], [striped(9)])
     return steps, one.outcome([])
 
@@ -100,7 +100,7 @@ def test_the_head_that_does_better_on_held_out_points_speaks(
 
 
 def test_without_held_out_points_a_few_points_get_a_linear_head(encoder: EncoderParts) -> None:
-    one = course(encoder)
+    one = new_trainer(encoder)
 
     ran(one, [striped(1), striped(2)], [])
 
@@ -141,7 +141,7 @@ def test_it_comes_back_from_arrays_as_it_was(fitted: tuple[list[TrainingProgress
 
 
 def test_one_class_cannot_be_learned(encoder: EncoderParts) -> None:
-    one, picture = course(encoder), striped(1)
+    one, picture = new_trainer(encoder), striped(1)
     first = slice(4)
     only = LabelledPicture(
         "1", picture.read, picture.rows[first], picture.cols[first], picture.classes[first], picture.weights[first]
@@ -153,6 +153,6 @@ def test_one_class_cannot_be_learned(encoder: EncoderParts) -> None:
 
 def test_it_wants_an_encoder_and_no_parent(encoder: EncoderParts) -> None:
     with pytest.raises(InvalidSetting, match="name an encoder"):
-        course(None)
+        new_trainer(None)
     with pytest.raises(InvalidSetting, match="leave the parent out"):
-        course(encoder, TrainingSpec(parent="model.safetensors"))
+        new_trainer(encoder, TrainingSpec(parent="model.safetensors"))

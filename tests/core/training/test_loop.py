@@ -46,7 +46,7 @@ PICTURES = [striped(number) for number in range(4)]
 HELD_OUT = [striped(9)]
 
 
-def course(
+def new_trainer(
     spec: NetworkSpec = SMALL, training: TrainingSpec = QUICK, encoder: EncoderParts | None = None
 ) -> NetworkTrainer:
     ticks = itertools.count()
@@ -66,7 +66,7 @@ def encoder() -> EncoderParts:
 
 
 def test_a_network_learns_what_the_points_say() -> None:
-    one = course(training=TrainingSpec(epochs=25, batch_size=2, learning_rate=5e-3, ema=0.9))
+    one = new_trainer(training=TrainingSpec(epochs=25, batch_size=2, learning_rate=5e-3, ema=0.9))
 
     steps = trained(one)
 
@@ -78,7 +78,7 @@ def test_a_network_learns_what_the_points_say() -> None:
 
 
 def test_an_interrupted_training_ends_like_one_that_was_not() -> None:
-    whole, first, second = course(), course(), course()
+    whole, first, second = new_trainer(), new_trainer(), new_trainer()
     trained(whole)
     for step in first.run(lambda: PICTURES, lambda: HELD_OUT):
         if step.epoch == 2:
@@ -102,7 +102,7 @@ def test_what_is_kept_is_never_worse_than_the_start_on_held_out_points(encoder: 
     logits, classes = logits_of(start, HELD_OUT, device="cpu")
     before = score_of(logits.argmax(axis=1), classes, class_ids=(3, 5))
 
-    one = course(spec, wild, encoder)
+    one = new_trainer(spec, wild, encoder)
     trained(one)
 
     score = one.outcome(HELD_OUT).score
@@ -140,7 +140,7 @@ def test_fcn2s_starts_with_the_scores_of_the_linear_head_on_its_features(encoder
 def test_a_frozen_encoder_stays_and_batch_norm_statistics_stay_in_any_case(encoder: EncoderParts) -> None:
     spec = NetworkSpec(NetworkName.FCN2S, 2, upsampling="bilinear")
     for freeze in (True, False):
-        one = course(spec, TrainingSpec(epochs=1, batch_size=2, freeze_encoder=freeze), encoder)
+        one = new_trainer(spec, TrainingSpec(epochs=1, batch_size=2, freeze_encoder=freeze), encoder)
         trained(one, held_out=[])
 
         state = one.outcome([]).network.state_dict()
@@ -151,7 +151,7 @@ def test_a_frozen_encoder_stays_and_batch_norm_statistics_stay_in_any_case(encod
 
 
 def test_staged_training_goes_coarse_to_fine_in_one_count_of_epochs(encoder: EncoderParts) -> None:
-    one = course(NetworkSpec(NetworkName.FCN8S, 2), TrainingSpec(epochs=5, batch_size=4), encoder)
+    one = new_trainer(NetworkSpec(NetworkName.FCN8S, 2), TrainingSpec(epochs=5, batch_size=4), encoder)
 
     steps = trained(one)
 
@@ -172,7 +172,7 @@ def test_the_rate_rises_then_falls_to_nothing() -> None:
 
 
 def test_training_stops_when_its_time_is_up() -> None:
-    one = course(training=TrainingSpec(epochs=10_000, minutes=0.5, batch_size=2))
+    one = new_trainer(training=TrainingSpec(epochs=10_000, minutes=0.5, batch_size=2))
 
     steps = trained(one)
 
@@ -187,7 +187,7 @@ def test_new_points_join_the_next_epoch() -> None:
         seen.append(min(len(PICTURES), len(seen) + 1))
         return PICTURES[: seen[-1]]
 
-    list(course().run(growing, lambda: []))
+    list(new_trainer().run(growing, lambda: []))
 
     assert seen == [1, 2, 3, 4]
 
@@ -235,7 +235,7 @@ def test_a_rare_class_weighs_as_much_as_the_others_over_all_steps_and_not_in_eac
     common = [replace(one, classes=np.zeros(8, np.int64)) for one in PICTURES[1:]]
     still = replace(QUICK, epochs=1, batch_size=1, learning_rate=1e-9, flip=False, scale=1, rotate=0, colour=0)
     pictures = [rare, *common]
-    one = course(training=still)
+    one = new_trainer(training=still)
 
     steps = list(one.run(lambda: pictures, lambda: []))
 
@@ -248,7 +248,7 @@ def test_a_rare_class_weighs_as_much_as_the_others_over_all_steps_and_not_in_eac
 
 def test_a_step_without_weight_changes_nothing_and_ends_nothing() -> None:
     weightless = [replace(one, weights=np.zeros(8, np.float32)) for one in PICTURES[:1]]
-    one = course(training=replace(QUICK, batch_size=1, epochs=1))
+    one = new_trainer(training=replace(QUICK, batch_size=1, epochs=1))
 
     steps = list(one.run(lambda: [*weightless, *PICTURES[1:]], lambda: []))
 
@@ -269,7 +269,7 @@ def test_a_better_score_on_other_points_is_not_taken_for_a_better_network() -> N
         )
     ]
     held_out_sets = iter([easy, easy, HELD_OUT, HELD_OUT, HELD_OUT])
-    one = course(training=TrainingSpec(epochs=4, batch_size=2, learning_rate=5e-3, ema=0.5))
+    one = new_trainer(training=TrainingSpec(epochs=4, batch_size=2, learning_rate=5e-3, ema=0.5))
 
     steps = list(one.run(lambda: PICTURES, lambda: next(held_out_sets)))
 

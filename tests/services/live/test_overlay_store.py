@@ -27,7 +27,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 CLASS_MAP = np.arange(12, dtype=np.uint8).reshape(3, 4)
 
 
-def pin(overlay_store: OverlayStore, image_id: int = 1, **options: object) -> int:
+def publish(overlay_store: OverlayStore, image_id: int = 1, **options: object) -> int:
     return overlay_store.publish(
         image_id, CLASS_MAP, covers={"tab": 4}, milliseconds=1.0, made_at=NOW, **options
     ).number  # type: ignore[arg-type]
@@ -40,7 +40,7 @@ def unpacked(data: bytes, box: Box) -> NDArray[np.uint8]:
 def test_a_pinned_map_unpacks_to_itself() -> None:
     overlay_store = OverlayStore(first_number=100)
 
-    number = pin(overlay_store)
+    number = publish(overlay_store)
 
     overlay = overlay_store.overlay(1)
     assert overlay is not None
@@ -53,7 +53,7 @@ def test_probabilities_that_are_written_to_while_they_are_shown_are_those_of_one
     """As with wide images, whose tiles are written into one array: a reader never sees half of a tile."""
     overlay_store, box = OverlayStore(first_number=0), Box(1, 2, 40, 50)
     live = np.zeros((2, 64, 64), np.float16)
-    number = pin(overlay_store, class_probabilities=((0, 1), live), touched=Box(0, 0, 64, 64))
+    number = publish(overlay_store, class_probabilities=((0, 1), live), touched=Box(0, 0, 64, 64))
     first = overlay_store.class_probabilities(1)
     assert first is not None
 
@@ -72,7 +72,7 @@ def test_probabilities_that_are_written_to_while_they_are_shown_are_those_of_one
     reader.start()
     for value in range(2, 200):
         live[(slice(None), *box.slices)] = value
-        newest = pin(overlay_store, class_probabilities=((0, 1), live), touched=box)
+        newest = publish(overlay_store, class_probabilities=((0, 1), live), touched=box)
     ends.set()
     reader.join()
 
@@ -110,7 +110,7 @@ def test_whoever_has_an_older_map_and_the_box_that_changed_has_the_newest() -> N
 
 def test_unknown_numbers_and_maps_of_another_size_get_the_whole() -> None:
     overlay_store = OverlayStore(first_number=0)
-    before = pin(overlay_store)
+    before = publish(overlay_store)
     overlay = overlay_store.publish(1, np.zeros((5, 7), np.uint8), covers={}, milliseconds=1.0, made_at=NOW)
 
     assert overlay.since(before, of="class_ids") == (0, Box(0, 0, 5, 7))
@@ -125,11 +125,11 @@ def test_unknown_numbers_and_maps_of_another_size_get_the_whole() -> None:
 def test_probabilities_change_where_they_were_touched_and_everywhere_after_they_were_gone() -> None:
     overlay_store, touched = OverlayStore(first_number=0), Box(1, 0, 2, 3)
     probabilities = np.full((2, 3, 4), 0.5, np.float16)
-    first = pin(overlay_store)
-    second = pin(overlay_store, class_probabilities=((0, 1), probabilities), touched=touched)
-    third = pin(overlay_store, class_probabilities="kept")
+    first = publish(overlay_store)
+    second = publish(overlay_store, class_probabilities=((0, 1), probabilities), touched=touched)
+    third = publish(overlay_store, class_probabilities="kept")
     probabilities[(slice(None), *touched.slices)] = [[[1]], [[0]]]  # as the next tile is written
-    fourth = pin(overlay_store, class_probabilities=((0, 1), probabilities), touched=touched)
+    fourth = publish(overlay_store, class_probabilities=((0, 1), probabilities), touched=touched)
     newest = overlay_store.overlay(1)
     assert newest is not None
 
@@ -147,7 +147,7 @@ def test_the_board_holds_no_more_than_its_bytes(monkeypatch: pytest.MonkeyPatch)
     overlay_store = OverlayStore(first_number=0)
 
     for image_id in range(4):
-        pin(overlay_store, image_id)
+        publish(overlay_store, image_id)
 
     assert [image_id for image_id in range(4) if overlay_store.overlay(image_id)] == [2, 3]
 
@@ -155,7 +155,7 @@ def test_the_board_holds_no_more_than_its_bytes(monkeypatch: pytest.MonkeyPatch)
 def test_numbers_only_rise() -> None:
     overlay_store = OverlayStore(first_number=0)
 
-    numbers = [pin(overlay_store), pin(overlay_store, 2), pin(overlay_store)]
+    numbers = [publish(overlay_store), publish(overlay_store, 2), publish(overlay_store)]
     overlay_store.set_status(1, "fitting")
     numbers.append(overlay_store.status(1).number)
 
@@ -174,10 +174,10 @@ def test_saying_the_same_twice_changes_nothing() -> None:
 
 def test_a_waiting_browser_wakes_when_another_thread_pins() -> None:
     overlay_store = OverlayStore(first_number=0)
-    seen = pin(overlay_store)
+    seen = publish(overlay_store)
 
     async def wait() -> bool:
-        threading.Timer(0.05, pin, [overlay_store]).start()
+        threading.Timer(0.05, publish, [overlay_store]).start()
         return await overlay_store.changed(1, overlay=seen, status=0, timeout_s=20)
 
     assert asyncio.run(wait())
@@ -185,10 +185,10 @@ def test_a_waiting_browser_wakes_when_another_thread_pins() -> None:
 
 def test_waiting_ends_without_news_and_not_by_news_of_another_image() -> None:
     overlay_store = OverlayStore(first_number=0)
-    seen = pin(overlay_store)
+    seen = publish(overlay_store)
 
     async def wait() -> bool:
-        threading.Timer(0.02, pin, [overlay_store, 2]).start()
+        threading.Timer(0.02, publish, [overlay_store, 2]).start()
         return await overlay_store.changed(1, overlay=seen, status=0, timeout_s=0.2)
 
     assert not asyncio.run(wait())
@@ -196,7 +196,7 @@ def test_waiting_ends_without_news_and_not_by_news_of_another_image() -> None:
 
 def test_nobody_waits_at_a_closed_board() -> None:
     overlay_store = OverlayStore(first_number=0)
-    seen = pin(overlay_store)
+    seen = publish(overlay_store)
 
     async def wait() -> list[bool]:
         threading.Timer(0.05, overlay_store.close).start()
@@ -208,7 +208,7 @@ def test_nobody_waits_at_a_closed_board() -> None:
 
 def test_events_that_change_nothing_are_covered_by_the_same_map() -> None:
     overlay_store = OverlayStore(first_number=0)
-    before = pin(overlay_store)
+    before = publish(overlay_store)
 
     overlay_store.acknowledge(1, {"tab": 5})
 
@@ -222,7 +222,7 @@ def test_old_images_leave_the_board() -> None:
     overlay_store = OverlayStore(first_number=0)
     class_probabilities = ((0, 1), np.full((2, 3, 4), 0.5, np.float32))
     for image_id in range(OVERLAYS_KEPT + 5):
-        pin(overlay_store, image_id, class_probabilities=class_probabilities)
+        publish(overlay_store, image_id, class_probabilities=class_probabilities)
 
     kept = [image_id for image_id in range(OVERLAYS_KEPT + 5) if overlay_store.overlay(image_id)]
     image_ids = [image_id for image_id in range(OVERLAYS_KEPT + 5) if overlay_store.class_probabilities(image_id)]
