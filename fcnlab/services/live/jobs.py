@@ -192,7 +192,7 @@ class Jobs:
     def close(self) -> None:
         """Stop the compute thread; samples that are not on disk yet are made again when they are needed."""
         with self._lock:
-            timers = [attention.resting for attention in self._images.values() if attention.resting is not None]
+            timers = [view.resting for view in self._images.values() if view.resting is not None]
             for timer in (*timers, *self._keeping.values(), *(timer for timer, _ in self._retrying.values())):
                 timer.cancel()
         self.gains.close()
@@ -216,9 +216,7 @@ class Jobs:
     def _forget_long_unseen(self) -> None:
         """Tabs that were closed and images that nobody looks at any more. Call it with the lock held."""
         since = time.monotonic() - FORGOTTEN_AFTER_S
-        self._images = {
-            image_id: attention for image_id, attention in self._images.items() if attention.newest() > since
-        }
+        self._images = {image_id: view for image_id, view in self._images.items() if view.newest() > since}
         for project_id, tabs in list(self._covered.items()):
             self._covered[project_id] = {tab: heard for tab, heard in tabs.items() if heard[1] > since}
             if not self._covered[project_id]:
@@ -232,12 +230,8 @@ class Jobs:
             for held in (self._covered, self._put_off):
                 held.pop(project_id, None)
             timers = [self._keeping.pop(project_id, None), self._retrying.pop(project_id, (None, 0.0))[0]]
-            timers += [attention.resting for attention in self._images.values() if attention.project_id == project_id]
-            self._images = {
-                image_id: attention
-                for image_id, attention in self._images.items()
-                if attention.project_id != project_id
-            }
+            timers += [view.resting for view in self._images.values() if view.project_id == project_id]
+            self._images = {image_id: view for image_id, view in self._images.items() if view.project_id != project_id}
         for timer in timers:
             if timer is not None:
                 timer.cancel()
@@ -245,11 +239,7 @@ class Jobs:
     def _watched_images(self, project_id: int) -> list[int]:
         since = time.monotonic() - WATCHED_FOR_S
         with self._lock:
-            return [
-                key
-                for key, attention in self._images.items()
-                if attention.project_id == project_id and attention.seen > since
-            ]
+            return [key for key, view in self._images.items() if view.project_id == project_id and view.seen > since]
 
     def _submit_view(self, project_id: int, image_id: int, priority: Priority) -> None:
         self._compute.post(

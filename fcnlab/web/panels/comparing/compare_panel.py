@@ -74,11 +74,8 @@ def form(engine: Engine, project: Project) -> None:
         side = right.select_slider(
             "Input size", SIDES, 384, help="Longer side in pixels at which all look at a picture. Smaller is faster."
         )
-    labelled = [
-        image
-        for image in images(engine.lab, project_id=project.id)
-        if image.n_points or (is_counting and image.is_complete)
-    ]
+    project_images = images(engine.lab, project_id=project.id)
+    labelled = [image for image in project_images if image.n_points or (is_counting and image.is_complete)]
     with st.expander("Images and more", icon=":material/tune:"):
         image_ids, shown_ids, has_instant, staged, seed = _more(labelled)
     if st.button("Compare", type="primary", icon=":material/compare_arrows:", disabled=not networks):
