@@ -4,7 +4,6 @@ import streamlit as st
 
 from fcnlab.errors import FcnlabError
 from fcnlab.services.comparing.comparisons import comparison_status, comparisons
-from fcnlab.services.training.trainings import readiness
 from fcnlab.web import frame, session
 from fcnlab.web.panels.comparing import compare_panel, compare_watch
 from fcnlab.web.panels.training.task_panels import PANELS
@@ -13,7 +12,8 @@ engine = session.engine()
 project = frame.chosen_project(engine)
 if project is not None:
     try:
-        training_data = readiness(engine.lab, project_id=project.id)
+        panel = PANELS[project.task]
+        is_empty = panel.empty_state(project, panel.readiness(engine, project))
         compared = comparisons(engine.lab, project_id=project.id)
         if not compared and not is_empty:
             left, right = st.columns([6, 6], gap="large")

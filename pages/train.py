@@ -3,7 +3,7 @@
 import streamlit as st
 
 from fcnlab.errors import FcnlabError
-from fcnlab.services.training.trainings import readiness, trainings
+from fcnlab.services.training.trainings import trainings
 from fcnlab.web import frame, session
 from fcnlab.web.panels.training import train_watch
 from fcnlab.web.panels.training.task_panels import PANELS
@@ -17,14 +17,9 @@ if project is not None:
             for training in trainings(engine.lab, project_id=project.id)
             if training.is_open or training.comparison_id is None
         ]
-        counts = project.task is Task.COUNTS
-        totals = count_train_panel.totals_of(engine, project) if counts else None
-        training_data = readiness(engine.lab, project_id=project.id)
-        is_empty = (
-            count_train_panel.empty_state(project, totals)
-            if totals
-            else train_panel.empty_state(project, training_data)
-        )
+        panel = PANELS[project.task]
+        readiness = panel.readiness(engine, project)
+        is_empty = panel.empty_state(project, readiness)
         left, right = st.columns([5, 7], gap="large")
         if not is_empty:
             with left:

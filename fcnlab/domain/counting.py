@@ -27,6 +27,11 @@ class Objective(StrEnum):
     DENSITY = "density"
 
     @property
+    def task(self) -> Task:
+        """What a network trained for it makes."""
+        return Task.MASKS if self is Objective.POINTS else Task.COUNTS
+
+    @property
     def is_counting(self) -> bool:
         """Whether a network trained for it counts objects."""
         return self.task is Task.COUNTS

@@ -246,17 +246,8 @@ OTHER_TASK = {
 
 
 def _refuse_other_task(project: Project, training: TrainingSpec) -> None:
-    is_count = project.task is Task.COUNTS
-    if is_count and not training.objective.is_counting:
-        raise InvalidSetting(
-            f"project {project.name!r} counts objects: train with the objective 'density' or 'blobs', as "
-            "`fcnlab count train` does"
-        )
-    if training.objective.is_counting and not is_count:
-        raise InvalidSetting(
-            f"project {project.name!r} makes masks, and only a project that counts knows when all objects of an image "
-            "are marked: make one on the Projects page"
-        )
+    if training.objective.task is not project.task:
+        raise InvalidSetting(f"project {project.name!r} {OTHER_TASK[project.task]}")
 
 
 def _refuse_without_points(

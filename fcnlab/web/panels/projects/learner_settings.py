@@ -144,8 +144,7 @@ def mask_source_badge(engine: Engine, project: Project) -> None:
     """Which model makes the mask or the counts, when it is not the instant learner."""
     if project.model_id is not None:
         name = model(engine.lab, model_id=project.model_id).name
-        words = "Counted by" if project.task is Task.COUNTS else "Mask by"
-        st.caption(f":material/deployed_code: {words} **{escape_markdown(name)}**", width="content")
+        st.caption(f":material/deployed_code: {MADE_BY[project.task]} **{escape_markdown(name)}**", width="content")
 
 
 def _made_by(engine: Engine, project: Project) -> None:

@@ -56,19 +56,19 @@ def _missing(project: Project, marked: MarkedTotals) -> tuple[str, str]:
 
 def draw(engine: Engine, project: Project) -> None:
     """Everything below the choice of the project; reruns by itself while images are counted."""
-    standing = session.count_jobs().status(project.id)
-    is_running = standing is not None and standing.state == "running"
+    status = session.count_jobs().status(project.id)
+    is_running = status is not None and status.state == "running"
     st.fragment(_watched, run_every=POLLED_EVERY_S if is_running else None)(engine, project, is_running=is_running)
 
 
 def _watched(engine: Engine, project: Project, *, is_running: bool) -> None:
-    standing = session.count_jobs().status(project.id)
-    if is_running and (standing is None or standing.state != "running"):
+    status = session.count_jobs().status(project.id)
+    if is_running and (status is None or status.state != "running"):
         st.rerun(scope="app")
     try:
-        _news(engine, project, standing)
-        if standing is not None and standing.table is not None:
-            _results(engine, project, standing.table)
+        _news(engine, project, status)
+        if status is not None and status.table is not None:
+            _results(engine, project, status.table)
         else:
             _invitation(engine, project)
     except FcnlabError as failure:
@@ -76,26 +76,26 @@ def _watched(engine: Engine, project: Project, *, is_running: bool) -> None:
 
 
 def start_button(engine: Engine, project: Project) -> None:
-    """The button that counts, and what counts."""
-    standing = session.count_jobs().status(project.id)
-    words = "Count again" if standing is not None and standing.table is not None else "Count all images"
-    is_running = standing is not None and standing.state == "running"
+    """The button that starts a count, and the name of the counter."""
+    status = session.count_jobs().status(project.id)
+    words = "Count again" if status is not None and status.table is not None else "Count all images"
+    is_running = status is not None and status.state == "running"
     if st.button(words, type="primary", icon=":material/tag:", disabled=is_running):
         session.count_jobs().start(project.id)
         st.rerun()
     st.caption(f":material/deployed_code: Counted by {_counter(engine, project)}", width="content")
 
 
-def _news(engine: Engine, project: Project, standing: Counting | None) -> None:
+def _news(engine: Engine, project: Project, status: Counting | None) -> None:
     """How far it is, and what went wrong."""
-    if standing is None:
+    if status is None:
         return
-    if standing.state == "running":
-        part = standing.done / standing.total if standing.total else 0.0
-        st.progress(min(1.0, part), f"Counting: {standing.done} of {standing.total or '…'}")
-    elif standing.state == "failed":
-        st.error(escape_markdown(standing.message), icon=":material/error:")
-    elif standing.table is not None and standing.table.made_from != made_from(engine.lab, project_id=project.id):
+    if status.state == "running":
+        part = status.done / status.total if status.total else 0.0
+        st.progress(min(1.0, part), f"Counting: {status.done} of {status.total or '…'}")
+    elif status.state == "failed":
+        st.error(escape_markdown(status.message), icon=":material/error:")
+    elif status.table is not None and status.table.made_from != made_from(engine.lab, project_id=project.id):
         st.warning("Points, images or the counter changed since these were counted.", icon=":material/update:")
 
 

@@ -98,9 +98,9 @@ def show_preview(engine: Engine, project: Project) -> None:
     except FcnlabError as failure:
         session.explained(failure)
         return
-    if found is not None:
-        words = "the mask it kept when it was marked done" if found.kind == "stored" else "a predicted mask"
-        st.image(found.rgb, f"{session.escape_markdown(found.image.name)} with {words}", width="stretch")
+    if shown is not None:
+        words = "the mask it kept when it was marked done" if shown.kind == "stored" else "a predicted mask"
+        st.image(shown.rgb, f"{session.escape_markdown(shown.image.name)} with {words}", width="stretch")
         st.html(legend([(label.name, label.colour) for label in project.classes]))
 
 

@@ -165,7 +165,7 @@ def _report(project: Project, image: ImageInfo) -> None:
     report = session.peek("scribbled")
     if report is None or report[0] != image.id:
         return
-    st.success(escape_markdown(found[1]), icon=":material/check_circle:")
+    st.success(escape_markdown(report[1]), icon=":material/check_circle:")
     if st.button("See the mask", icon=":material/arrow_forward:", type="tertiary"):
         st.switch_page("pages/label.py", query_params={"project": str(project.id), "image": str(image.id)})
 

@@ -23,6 +23,7 @@ from fcnlab.services.models.files import SUFFIX
 from fcnlab.services.models.model_import import MOST_BYTES, import_model
 from fcnlab.services.projects.projects import dashboard
 from fcnlab.web import session
+from fcnlab.web.panels.projects.learner_settings import INSTANT
 from fcnlab.web.session import Engine, escape_markdown
 
 NONE = "–"

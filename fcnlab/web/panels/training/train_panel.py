@@ -13,6 +13,7 @@ from fcnlab.domain.project import Project
 from fcnlab.domain.training import TrainingSpec
 from fcnlab.errors import FcnlabError
 from fcnlab.services.models.models import models
+from fcnlab.services.training import trainings
 from fcnlab.services.training.trainings import Readiness, start_training
 from fcnlab.services.training.workers import ensure_worker
 from fcnlab.web import frame, session
@@ -31,6 +32,11 @@ UPSAMPLINGS = {
 SKIPPING = (NetworkName.FCN16S, NetworkName.FCN8S)
 FCNS = (NetworkName.FCN32S, *SKIPPING, NetworkName.FCN2S)
 FROM_SCRATCH_IN_WORDS = "none: start from scratch"
+
+
+def readiness(engine: Engine, project: Project) -> Readiness:
+    """What there is to train on. Raises UnknownProject."""
+    return trainings.readiness(engine.lab, project_id=project.id)
 
 
 def empty_state(project: Project, readiness: Readiness) -> bool:
