@@ -45,7 +45,7 @@ def main() -> None:
     segmenter = learned(examples[:TRAINED_ON], n_classes_of(examples))
     model = segmenter.model()
     trained = load_encoder(model.spec.encoder)
-    encoder = StageEncoder(trained.network, strides=trained.strides, mean=trained.mean, std=trained.std)
+    encoder = StageEncoder.of(trained)
     files = input_files([str(options.data / "images" / name) for name in names])
 
     def encode() -> None:

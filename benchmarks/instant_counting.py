@@ -109,7 +109,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     trained = load_encoder(BUNDLED_ENCODER)
-    encoder = StageEncoder(trained.network, strides=trained.strides, mean=trained.mean, std=trained.std)
+    encoder = StageEncoder.of(trained)
     results: dict[str, Any] = {}
     for name in options.sets:
         runs = [

@@ -49,9 +49,7 @@ class InstantDatasetLearner:
     ) -> None:
         self._device = pick_device(device)
         trained = load_encoder(DEFAULT_ENCODER)
-        self._encoder = StageEncoder(
-            trained.network, strides=trained.strides, mean=trained.mean, std=trained.std, device=self._device
-        )
+        self._encoder = StageEncoder.of(trained, device=self._device)
         self._members, self._linear, self._scales = members, linear, scales
         self._kept: dict[str, Stages] = {}
         self._pictures: dict[str, NDArray[np.uint8]] = {}

@@ -320,9 +320,7 @@ class PointSegmenter:
     def _encode(self, working: NDArray[np.uint8]) -> AnyPicture:
         if self._encoder is None:
             trained = load_encoder(self.spec.encoder, self.spec.encoder_weights)
-            self._encoder = StageEncoder(
-                trained.network, strides=trained.strides, mean=trained.mean, std=trained.std, device=self.device
-            )
+            self._encoder = StageEncoder.of(trained, device=self.device)
         return open_picture(self._encoder, working, self.spec, tile_cache=MemoryTileCache())
 
     def _segmented(self, image: Hashable | NDArray[Any]) -> tuple[learner.Segmentation, tuple[int, int], Clicks]:

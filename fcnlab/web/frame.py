@@ -101,6 +101,15 @@ def lead(project: Project, words: str, *, to: str) -> None:
             st.switch_page(f"pages/{to}.py", query_params={"project": str(project.id)})
 
 
+def minutes_in_words(minutes: float) -> str:
+    """A time limit for people; 0: there is none."""
+    if not minutes:
+        return "none"
+    if minutes < 1:
+        return f"{minutes * 60:.0f} s"
+    return f"{minutes:.0f} min" if minutes < 60 else f"{minutes / 60:.0f} h"
+
+
 def titled(project: Project) -> str:
     """The name of a project in a list, with what it makes where that is not masks."""
     return f"{project.name}{TITLE_ENDINGS[project.task]}"

@@ -13,7 +13,7 @@ from fcnlab.storage.files.weights import BUNDLED_ENCODER, load_encoder
 @pytest.fixture(scope="session")
 def encoder() -> StageEncoder:
     trained = load_encoder(BUNDLED_ENCODER)
-    return StageEncoder(trained.network, strides=trained.strides, mean=trained.mean, std=trained.std)
+    return StageEncoder.of(trained)
 
 
 @pytest.fixture(scope="session")

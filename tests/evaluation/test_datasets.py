@@ -93,7 +93,7 @@ def test_pixels_must_rise_from_round_to_round(folder: Path) -> None:
 
 def test_the_larger_head_says_the_same_at_samples_and_on_its_grid(folder: Path) -> None:
     trained = load_encoder("tf_efficientnet_lite0")
-    encoder = StageEncoder(trained.network, strides=trained.strides, mean=trained.mean, std=trained.std)
+    encoder = StageEncoder.of(trained)
     example = read_example(folder, "0.png")
     stages = encoder.encode(example.rgb, scales=(1.0,), position=True)
     centres = np.arange(0, HEIGHT // GRID) * GRID + (GRID - 1) / 2

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from itertools import pairwise
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -34,6 +35,26 @@ SHAPES_SEEN = 16
 """So many pixels of a stride around it decide the shapes of a pixel."""
 
 
+class TrainedNetwork(Protocol):
+    """A features-only network and the normalisation its input wants (RGB in 0..1, minus mean, over std)."""
+
+    @property
+    def network(self) -> nn.Module:
+        """Gives feature maps, the finest first."""
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Of its maps, in pixels."""
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """Of each channel, 0 to 1."""
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """Of each channel."""
+
+
 class StageEncoder:
     """A trained network, frozen, and the way a picture goes through it.
 
@@ -58,6 +79,20 @@ class StageEncoder:
         self.strides = strides
         if between is not None:
             _call_before_convolutions(frozen, between)
+
+    @classmethod
+    def of(
+        cls, trained: TrainedNetwork, *, device: str = "cpu", between: Callable[[], None] | None = None
+    ) -> StageEncoder:
+        """The encoder of a network that brings its strides and the normalisation of its input."""
+        return cls(
+            trained.network,
+            strides=trained.strides,
+            mean=trained.mean,
+            std=trained.std,
+            device=device,
+            between=between,
+        )
 
     def encode(self, rgb: NDArray[np.uint8], *, scales: tuple[float, ...], position: bool) -> Stages:
         """Stages of a working picture, in one piece.

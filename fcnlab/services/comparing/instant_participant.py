@@ -42,9 +42,7 @@ class InstantParticipant(ABC):
         self._spec = replace(project.learner, object_mode=False, working_side=working_side, resolution=None)
         self._background = project.background
         trained = load_encoder(self._spec.encoder, self._spec.encoder_weights)
-        self._encoder = StageEncoder(
-            trained.network, strides=trained.strides, mean=trained.mean, std=trained.std, device=lab.device
-        )
+        self._encoder = StageEncoder.of(trained, device=lab.device)
         image_samples = []
         for image, clicks in points.clicks(held=False):
             rgb = working_picture(read_picture(lab, image), working_side)

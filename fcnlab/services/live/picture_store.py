@@ -223,14 +223,7 @@ class PictureStore:
         key = (spec.encoder, spec.encoder_weights)
         if key not in self._encoders:
             trained = load_encoder(*key)
-            self._encoders[key] = StageEncoder(
-                trained.network,
-                strides=trained.strides,
-                mean=trained.mean,
-                std=trained.std,
-                device=self._lab.device,
-                between=self._between,
-            )
+            self._encoders[key] = StageEncoder.of(trained, device=self._lab.device, between=self._between)
         return self._encoders[key]
 
     def _made_ready(self, image: ImageInfo, spec: LearnerSpec, key: str) -> AnyPicture:

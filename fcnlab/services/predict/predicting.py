@@ -138,9 +138,7 @@ class InstantPictures(_ObeysClicks):
         super().__init__(model, device)
         trained = load_encoder(model.spec.encoder, model.spec.encoder_weights)
         self._model = model
-        self._encoder = StageEncoder(
-            trained.network, strides=trained.strides, mean=trained.mean, std=trained.std, device=device
-        )
+        self._encoder = StageEncoder.of(trained, device=device)
 
     def _segmentation(self, rgb: NDArray[np.uint8], working: NDArray[np.uint8], clicks: Clicks) -> Segmentation:
         del rgb

@@ -99,9 +99,7 @@ def _maps(wanted: LearnerSpec, trained: TrainedEncoder, *, device: str) -> list[
     height, width = _tried_hw(wanted.scales)
     rgb = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
     try:
-        encoder = StageEncoder(
-            trained.network, strides=trained.strides, mean=trained.mean, std=trained.std, device=device
-        )
+        encoder = StageEncoder.of(trained, device=device)
         with torch.inference_mode():
             return encoder.deep_maps(rgb, Box(0, 0, height, width), scales=wanted.scales)
     except Exception as failure:  # every architecture has refusals of its own: sizes, channels, memory

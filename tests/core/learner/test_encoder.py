@@ -57,7 +57,7 @@ def test_another_picture_can_be_encoded_in_the_middle_of_one(encoder: StageEncod
             inner[0] = own.encode(rgb[::-1].copy(), scales=(1.0,), position=False)
 
     trained = load_encoder(BUNDLED_ENCODER)
-    own = StageEncoder(trained.network, strides=trained.strides, mean=trained.mean, std=trained.std, between=between)
+    own = StageEncoder.of(trained, between=between)
 
     outer = own.encode(rgb, scales=(1.0,), position=False)
 

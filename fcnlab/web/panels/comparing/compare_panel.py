@@ -17,7 +17,7 @@ from fcnlab.errors import FcnlabError
 from fcnlab.services.comparing.comparisons import FCNS, TELLING, candidate, start_comparison, title_of
 from fcnlab.services.projects.projects import images
 from fcnlab.services.training.workers import ensure_worker
-from fcnlab.web import session
+from fcnlab.web import frame, session
 from fcnlab.web.session import Engine
 
 MINUTES = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0)
@@ -59,7 +59,7 @@ def form(engine: Engine, project: Project) -> None:
     is_counting = project.task is Task.COUNTS
     networks = _networks(is_counting=is_counting)
     left, middle, right = st.columns(3)
-    minutes = left.select_slider("Time for each network", MINUTES, 1.0, format_func=_minutes_in_words)
+    minutes = left.select_slider("Time for each network", MINUTES, 1.0, format_func=frame.minutes_in_words)
     holdout = middle.select_slider(
         "Validation images",
         HOLDOUTS,
@@ -156,10 +156,6 @@ def _more(labelled: Sequence[ImageInfo]) -> tuple[list[int], list[int], bool, bo
         "stage alone. Off: all of its time is its own.",
     )
     return image_ids, shown_ids, has_instant, staged, seed
-
-
-def _minutes_in_words(minutes: float) -> str:
-    return f"{minutes * 60:.0f} s" if minutes < 1 else f"{minutes:.0f} min"
 
 
 def _count(number: int, word: str) -> str:

@@ -111,7 +111,7 @@ def _basic(project: Project, totals: MarkedTotals) -> tuple[NetworkSpec, Trainin
     )
     left, right = st.columns(2)
     minutes = left.select_slider(
-        "Time limit each" if len(objectives) > 1 else "Time limit", MINUTES, 5, format_func=_minutes_in_words
+        "Time limit each" if len(objectives) > 1 else "Time limit", MINUTES, 5, format_func=frame.minutes_in_words
     )
     holdout = right.select_slider(
         "Validation images",
@@ -165,9 +165,3 @@ def _advanced(network: NetworkSpec, training: TrainingSpec) -> tuple[NetworkSpec
         seed=seed,
     )
     return network, changed
-
-
-def _minutes_in_words(minutes: int) -> str:
-    if not minutes:
-        return "none"
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h"

@@ -108,7 +108,7 @@ def form(engine: Engine, project: Project, readiness: Readiness) -> None:
     if not is_by_steps:
         st.caption(f"{points}; every picture is encoded once, then the head is fitted in seconds.")
         return
-    end = f" or {_minutes_in_words(int(training.minutes))}, whichever comes first" if training.minutes else ""
+    end = f" or {frame.minutes_in_words(int(training.minutes))}, whichever comes first" if training.minutes else ""
     st.caption(
         f"{points}; ends after {training.epochs} epochs{end}. Training goes on when you close this page, and points "
         "you click meanwhile join the next epoch."
@@ -123,7 +123,7 @@ def _basic(project: Project, readiness: Readiness) -> tuple[NetworkSpec, Trainin
     info = NETWORKS[name]
     st.caption(f"{info.summary} {info.paper}.")
     left, right = st.columns(2)
-    minutes = left.select_slider("Time limit", MINUTES, 30, format_func=_minutes_in_words)
+    minutes = left.select_slider("Time limit", MINUTES, 30, format_func=frame.minutes_in_words)
     holdout = right.select_slider(
         "Validation images",
         HOLDOUTS,
@@ -247,9 +247,3 @@ def _learning(network: NetworkSpec, training: TrainingSpec) -> dict[str, Any]:
             "Coarse to fine", DEFAULTS.staged, help="FCN-32s first, then 16s, then 8s, each from the one before."
         )
     return values
-
-
-def _minutes_in_words(minutes: int) -> str:
-    if not minutes:
-        return "none"
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h"
