@@ -1,0 +1,1 @@
+"""Scenes that a program draws, with the class and the object of every pixel."""
