@@ -1,5 +1,6 @@
 """The web server: the pages, and the routes that browsers fetch pictures and overlays from."""
 
+import logging
 import sys
 import threading
 from collections.abc import AsyncIterator
@@ -31,6 +32,10 @@ try:
     RULES = page_rules(load_settings(), listens_on=st.get_option("server.address") or "")
 except InvalidSetting as failure:
     sys.exit(f"Error: {failure}")
+
+
+for quiet in ("caching.cache_data_api", "caching.cache_resource_api", "scriptrunner_utils.script_run_context"):
+    logging.getLogger(f"streamlit.runtime.{quiet}").setLevel(logging.ERROR)  # what is loaded before the first visit
 
 
 @asynccontextmanager

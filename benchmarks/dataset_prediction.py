@@ -46,7 +46,7 @@ def main() -> None:
     model = segmenter.model()
     trained = load_encoder(model.spec.encoder)
     encoder = StageEncoder.of(trained)
-    files = input_files([str(options.data / "images" / name) for name in names])
+    files = input_files([str(options.data / "images" / name) for name in names], max_pixels=10**9)
 
     def encode() -> None:
         for example in examples:

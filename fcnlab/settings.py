@@ -84,7 +84,7 @@ class Settings(BaseSettings):
     threads: int = Field(default=0, ge=0)
     """Torch threads; 0 means one per core."""
     demo: bool = True
-    """Make the demo project when the database is new."""
+    """Make the demo projects when the database is new."""
 
 
 def load_settings(**overrides: object) -> Settings:

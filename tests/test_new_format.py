@@ -118,10 +118,10 @@ def test_commands_offer_it_and_python_writes_it(tmp_path: Path) -> None:
 
 def test_pages_offer_it(lab: Lab, tmp_path: Path) -> None:
     def page(project):  # type: ignore[no-untyped-def]  # its source runs elsewhere, without the imports of this module
-        from fcnlab.services.export.plan import Outlook
+        from fcnlab.services.export.plan import ExportSummary
         from fcnlab.web.panels.results.export_choices import choices
 
-        choices(Outlook(1, 0, can_predict=True), project)
+        choices(ExportSummary(1, 0, can_predict=True), project)
 
     shown = AppTest.from_function(page, args=(StoredBench(lab, tmp_path, ["a.png"]).project,), default_timeout=60).run()
 

@@ -142,7 +142,8 @@ class Project:
 
     `model_id` is the model that makes its masks or counts; None stands for the instant learner. `imaging` says how the
     pictures of its images are made. `background` is the id of the class that is no object, None where every class is a
-    thing of its own. A project that counts has one, and each point of another class is one object.
+    thing of its own. A project that counts has one, and each point of another class is one object. `demo` is the key
+    of the demo that it is; empty for people's own.
     """
 
     id: int
@@ -155,6 +156,7 @@ class Project:
     imaging: Imaging = field(default_factory=Imaging)
     task: Task = Task.MASKS
     background: int | None = None
+    demo: str = ""
 
     @property
     def objects(self) -> tuple[ClassLabel, ...]:

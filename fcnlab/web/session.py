@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import logging
 import re
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from typing import Any
 
 import streamlit as st
 
+from fcnlab.domain.counting import Task
 from fcnlab.domain.images import ImageInfo
 from fcnlab.domain.project import ClassLabel
 from fcnlab.errors import FcnlabError, storage_failure
@@ -23,10 +26,15 @@ from fcnlab.services.counting.jobs import CountJobs
 from fcnlab.services.images.imaging import Sample, sample_of
 from fcnlab.services.installation.sweeping import sweep_quietly
 from fcnlab.services.live.jobs import Jobs
-from fcnlab.services.projects.demo import make_demo
+from fcnlab.services.projects.demos import make_first_demo, make_other_demos
 from fcnlab.services.projects.statistics import pixels_per_class
 from fcnlab.services.training.workers import ensure_workers
 from fcnlab.settings import load_settings
+
+log = logging.getLogger(__name__)
+
+DEMOS_AFTER_S = 12.0
+"""The first view and its mask come first."""
 
 CANVAS_KEY = "workspace"
 MAX_NAME = 60
@@ -57,17 +65,29 @@ def engine() -> Engine:
     """The lab and the background work, built once per process."""
     lab = open_lab(load_settings())
     try:
-        make_demo(lab)
+        make_first_demo(lab)
     except BaseException:  # the next visit tries again
         lab.close()
         raise
     threading.Thread(target=sweep_quietly, args=(lab,), name="fcnlab-sweep", daemon=True).start()
+    threading.Thread(target=_make_demos, args=(lab,), name="fcnlab-demos", daemon=True).start()
     jobs = Jobs(lab)
     jobs.warm_up()
     ensure_workers(lab)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.freeze()  # what is loaded now stays; full collections need not walk through it
     return Engine(lab, jobs)
+
+
+def _make_demos(lab: Lab) -> None:
+    """Make the other demos once the first page had time to be shown."""
+    time.sleep(DEMOS_AFTER_S)
+    try:
+        for project in make_other_demos(lab):
+            if project.task is Task.COUNTS:
+                count_jobs().start(project.id)
+    except Exception:
+        log.exception("a demo was not made; restore it on the Projects page")
 
 
 @st.cache_resource(show_spinner=False)

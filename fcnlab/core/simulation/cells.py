@@ -1,4 +1,4 @@
-"""Nuclei under a fluorescence microscope: bright ellipses on a dark ground, with uneven light, blur and noise."""
+"""Cells under a microscope: ellipses, bright on a dark ground or stained on a light one."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from fcnlab.core.simulation.scene import Scene, blurred, smooth_noise, to_uint8
 
 CLASSES = ("background", "nucleus")
+GROUND, STAIN = np.array([238, 226, 234], np.float32), np.array([104, 62, 138], np.float32)
+"""Colours of stained pictures: hematoxylin on a light ground."""
+
 TRIES = 40
 """So often a place for a nucleus is sought before the picture counts as full."""
 
@@ -30,6 +33,7 @@ class CellsSpec:
         blur: standard deviation of the point-spread function, in pixels.
         photons: collected where a nucleus is brightest; fewer make more noise (Poisson).
         read_noise: standard deviation of the camera, in grey values.
+        is_stained: purple on a light ground in transmitted light, and not bright on a dark one.
     """
 
     hw: tuple[int, int] = (512, 512)
@@ -42,6 +46,7 @@ class CellsSpec:
     blur: float = 1.6
     photons: float = 90.0
     read_noise: float = 3.0
+    is_stained: bool = False
 
 
 def draw_cells(spec: CellsSpec, *, seed: int) -> Scene:
@@ -69,8 +74,12 @@ def draw_cells(spec: CellsSpec, *, seed: int) -> Scene:
     glow = blurred(brightness, 3 * spec.radius) * 0.25 + 0.05
     light = blurred((brightness * texture + glow) * falloff, spec.blur)
     counted = rng.poisson(np.maximum(light, 0) * spec.photons).astype(np.float32) / spec.photons
-    grey = to_uint8(200 * counted + spec.read_noise * rng.standard_normal(spec.hw, np.float32) + 6)
-    rgb = np.repeat(grey[..., None], 3, axis=2)
+    if spec.is_stained:
+        shares = np.clip(counted, 0, 1)[..., None]
+        values = (1 - shares) * GROUND + shares * STAIN
+    else:
+        values = np.repeat(200 * counted[..., None] + 6, 3, axis=2)
+    rgb = to_uint8(values + spec.read_noise * rng.standard_normal((height, width, 1), np.float32))
     return Scene(rgb, (instances > 0).astype(np.uint8), instances, np.array(centres, np.int64).reshape(-1, 2))
 
 

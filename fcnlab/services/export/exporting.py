@@ -24,10 +24,10 @@ from fcnlab.services.export.plan import (
     ProjectSnapshot,
     Runner,
     Splitter,
-    keeping,
-    lacking,
+    images_without_mask,
     learning,
     snapshot,
+    store_masks,
 )
 from fcnlab.services.export.target import open_target, refuse_file_name
 from fcnlab.services.export.writing import ProjectWriter
@@ -65,12 +65,12 @@ def export_project(
     spec = checked_spec(spec)
     if to.suffix.lower() != ".zip":
         refuse_file_name(to)
-    waiting = lacking(lab, project_id=project_id)
+    waiting = images_without_mask(lab, project_id=project_id)
     predicts = not spec.done_only or needs(spec, Need.PROBABILITIES)
     if waiting or predicts:
         for done, total, name in learning(run):
             yield ExportProgress("learning", done, total, name)
-    for done, total, name in keeping(lab, run, waiting):
+    for done, total, name in store_masks(lab, run, waiting):
         yield ExportProgress("keeping", done, total, name)
     project_snapshot, source = snapshot(lab, run, project_id=project_id, with_masks=predicts)
     images = _wanted(project_snapshot, spec)

@@ -159,7 +159,7 @@ class ProjectSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class ExportSummary:
     """What an export would hold, told without computing anything.
 
     `n_predicted` counts images without a kept mask; `can_predict` says whether a model was chosen, two
@@ -176,7 +176,7 @@ class Outlook:
         return self.n_done + self.n_predicted
 
 
-def outlook(lab: Lab, *, project_id: int) -> Outlook:
+def export_summary(lab: Lab, *, project_id: int) -> ExportSummary:
     """How many masks an export would hold, stored and predicted. Raises UnknownProject."""
     with reading(lab.sessions) as session:
         project = repository_projects.project(session, project_id=project_id)
@@ -185,7 +185,7 @@ def outlook(lab: Lab, *, project_id: int) -> Outlook:
     n_done = states[ImageState.DONE]
     clicked = {class_id for class_id, count in points.items() if count}
     can_learn = len(clicked) >= 2 or wants_guess(clicked, sum(points.values()), project.background)
-    return Outlook(n_done, sum(states.values()) - n_done, project.model_id is not None or can_learn)
+    return ExportSummary(n_done, sum(states.values()) - n_done, project.model_id is not None or can_learn)
 
 
 def snapshot_of(lab: Lab, *, project_id: int, with_strokes: bool = True) -> ProjectSnapshot:
@@ -229,7 +229,7 @@ def learning(run: Runner, *, also_unused: bool = False) -> Iterator[tuple[int, i
         yield done, len(waiting), image.name
 
 
-def lacking(lab: Lab, *, project_id: int) -> list[ImageInfo]:
+def images_without_mask(lab: Lab, *, project_id: int) -> list[ImageInfo]:
     """Done images without the mask they should keep; nothing is decoded."""
     with reading(lab.sessions) as session:
         done = repository_images.images(session, project_id=project_id, state=ImageState.DONE)
@@ -241,7 +241,7 @@ def lacking(lab: Lab, *, project_id: int) -> list[ImageInfo]:
     ]
 
 
-def keeping(lab: Lab, run: Runner, waiting: Sequence[ImageInfo]) -> Iterator[tuple[int, int, str]]:
+def store_masks(lab: Lab, run: Runner, waiting: Sequence[ImageInfo]) -> Iterator[tuple[int, int, str]]:
     """Make the masks that done images lack, one per step: number, count and name of each."""
     for done, image in enumerate(waiting, start=1):
         run(partial(_keep_or_leave, lab=lab, image=image))

@@ -161,6 +161,19 @@ def acknowledged(lab: Lab, *, client_id: str) -> int:
         return repository_events.acknowledged(session, client_id=client_id)
 
 
+def claim_events(lab: Lab, *, client_id: str, before: str, labeller: str) -> int:
+    """Give a name to what a browser tab stored before its labeller had one; the number of events.
+
+    Undo then finds them as that labeller's own.
+
+    Raises:
+        InvalidEvent: the name is empty or cannot be shown.
+    """
+    name = clean_name(labeller)
+    with writing(lab.sessions) as session:
+        return repository_events.rename_labeller(session, client_id=client_id, before=before, after=name)
+
+
 def set_image_state(lab: Lab, *, image_id: int, state: ImageState, labeller: str) -> AppliedBatch:
     """Set how far an image has come, as a tab of its own would; reopening a done image puts its mask aside.
 

@@ -71,6 +71,7 @@ def create_project(
     learner: LearnerSpec | None = None,
     task: Task = Task.MASKS,
     background: int | Literal["by name"] | None = "by name",
+    demo: str = "",
 ) -> Project:
     """Make a project; without labels it has the classes background and object. Of two in one colour the later
     gets an unused one.
@@ -83,6 +84,7 @@ def create_project(
         task: what it makes.
         background: id of the class that is no object; None: every class is a thing of its own. "by name": the first
             class that is called as one of BACKGROUND_NAMES, if there is one.
+        demo: the key of the demo that it is; empty for people's own.
 
     Raises:
         NameTaken: another project has the name.
@@ -101,6 +103,7 @@ def create_project(
             learner=learner or LearnerSpec(),
             task=task,
             background=background_among(cleaned) if background == "by name" else background,
+            demo=demo,
             now=lab.clock(),
         )
 

@@ -12,7 +12,7 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from fcnlab.domain.events import Event, StoredPoint
-from fcnlab.storage.database.tables import EventRow
+from fcnlab.storage.database.tables import EventRow, PointRow, StrokeRow
 
 
 class UndoState(StrEnum):
@@ -149,6 +149,29 @@ def payloads_of_points(session: Session, *, uids: Iterable[str]) -> dict[str, di
         rows = session.execute(select(EventRow.seq, EventRow.payload).where(EventRow.client_id == client_id))
         payloads |= {f"{client_id}:{seq}": dict(payload) for seq, payload in rows}
     return {uid: payloads[uid] for uid in wanted & payloads.keys()}
+
+
+def newest_at(session: Session, *, project_id: int) -> datetime | None:
+    """When somebody last did something in the project; None: nobody did."""
+    newest = select(EventRow.created_at).where(EventRow.project_id == project_id).order_by(EventRow.id.desc()).limit(1)
+    return session.scalar(newest)
+
+
+def last_project(session: Session, *, besides: str) -> int | None:
+    """The project in which somebody last did something, whatever the labeller `besides` did; None: nobody did."""
+    newest = select(EventRow.project_id).where(EventRow.labeller != besides).order_by(EventRow.id.desc()).limit(1)
+    return session.scalar(newest)
+
+
+def rename_labeller(session: Session, *, client_id: str, before: str, after: str) -> int:
+    """Give another name to what a client stored under one: events, points and strokes; the number of events."""
+    renamed = session.execute(
+        update(EventRow).where(EventRow.client_id == client_id, EventRow.labeller == before).values(labeller=after)
+    )
+    for row in (PointRow, StrokeRow):
+        is_of_client = row.uid.startswith(f"{client_id}:", autoescape=True)
+        session.execute(update(row).where(is_of_client, row.labeller == before).values(labeller=after))
+    return int(renamed.rowcount)  # type: ignore[attr-defined]
 
 
 def last_live_event(session: Session, *, image_id: int, labeller: str) -> PastEvent | None:

@@ -155,6 +155,12 @@ def count_images(session: Session, *, project_id: int) -> dict[ImageState, int]:
     return {state: counts.get(state.value, 0) for state in ImageState}
 
 
+def count_complete(session: Session, *, project_id: int) -> int:
+    """How many images of the project somebody said all objects of to be marked."""
+    is_complete = (ImageRow.project_id == project_id, ImageRow.is_complete.is_(True))
+    return session.scalar(select(func.count()).where(*is_complete)) or 0
+
+
 def image_place(session: Session, *, image_id: int) -> ImagePlace:
     """Where the image stands in its project, and its neighbours. Raises UnknownImage."""
     row = image_row(session, image_id)

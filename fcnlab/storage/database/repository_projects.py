@@ -42,6 +42,7 @@ def create_project(
     now: datetime,
     task: Task = Task.MASKS,
     background: int | None = None,
+    demo: str = "",
 ) -> Project:
     """Store a new project with its first classes.
 
@@ -72,6 +73,7 @@ def create_project(
         model_id=None,
         task=task.value,
         background=background,
+        demo=demo or None,
     )
     session.add(row)
     session.flush()
@@ -353,6 +355,7 @@ def _project(row: ProjectRow, classes: tuple[ClassLabel, ...]) -> Project:
         imaging=Imaging() if row.imaging is None else Imaging.from_dict(row.imaging),
         task=Task(row.task),
         background=row.background,
+        demo=row.demo or "",
     )
 
 

@@ -27,7 +27,7 @@ from fcnlab.services.labelling.events import add_points
 from fcnlab.services.live.masks import keep_mask, kept_mask, save_model
 from fcnlab.services.models.models import models
 from fcnlab.services.projects import projects as projects_service
-from fcnlab.services.projects.demo import make_demo
+from fcnlab.services.projects.demos import DEMOS, make_first_demo
 from fcnlab.services.projects.projects import create_project, images, projects
 from fcnlab.services.training.finetuning import train
 from fcnlab.services.training.trainings import resume_training, training
@@ -179,14 +179,14 @@ def test_a_demo_that_finds_no_room_is_made_whole_at_the_next_start(
     lab = open_lab(Settings(data_dir=tmp_path / "data", device="cpu"))
     fill_disk(lab.data_dir, room=8)
     with pytest.raises(StorageFull):
-        make_demo(lab)
+        make_first_demo(lab)
     assert projects(lab, include_archived=True) == ()
     monkeypatch.undo()
 
-    made = make_demo(lab)
+    made = make_first_demo(lab)
 
     assert made is not None
-    assert len(images(lab, project_id=made)) == 10
+    assert len(images(lab, project_id=made)) == DEMOS[0].n_images
     lab.close()
 
 

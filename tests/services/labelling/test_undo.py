@@ -9,7 +9,7 @@ import pytest
 from fcnlab.domain.events import EventKind, Point, PointSource
 from fcnlab.domain.images import ImageState, StoredMask
 from fcnlab.lab import Lab
-from fcnlab.services.labelling.events import add_points, set_image_state
+from fcnlab.services.labelling.events import add_points, claim_events, points_of_image, set_image_state
 from fcnlab.storage.database import repository_events, repository_images
 from fcnlab.storage.database.engine import reading, writing
 from tests.support.tabs import HEIGHT, WIDTH, Tab, new_project, other, random_change, state_of
@@ -50,6 +50,28 @@ def test_undo_takes_back_only_ones_own_events(tab: Tab) -> None:
     bob.do(EventKind.REDO)
 
     assert tab.points() == {Point(2, 2, 0)}
+
+
+def test_what_was_clicked_before_a_name_is_undone_by_its_labeller_alone(any_lab: Lab) -> None:
+    project_id, (image_id, _) = new_project(any_lab)
+    place = {"project_id": project_id, "image_id": image_id}
+    nameless = Tab(any_lab, **place, client="client_one", who="anonymous")
+    stranger = Tab(any_lab, **place, client="clientXone", who="anonymous")
+    nameless.add(1, 1)
+    stranger.add(2, 2)
+    nameless.add(3, 3)
+    nameless.brush(5, 5, 4, 4)
+
+    assert claim_events(any_lab, client_id="client_one", before="anonymous", labeller=" Ada ") == 3
+
+    labellers = {stored.point: stored.labeller for stored in points_of_image(any_lab, image_id=image_id)}
+    assert labellers == {Point(1, 1, 0): "Ada", Point(2, 2, 0): "anonymous", Point(3, 3, 0): "Ada"}
+    ada = Tab(any_lab, **place, client="client-two", who="Ada")
+    for _ in range(3):
+        assert not ada.do(EventKind.UNDO).refusals
+    assert ada.points() == {Point(2, 2, 0)}
+    assert not ada.strokes()
+    assert ada.do(EventKind.UNDO).refusals
 
 
 def test_a_point_stays_away_until_everybody_who_wanted_it_gone_changed_their_mind(tab: Tab) -> None:

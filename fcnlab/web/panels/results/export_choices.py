@@ -18,7 +18,7 @@ from fcnlab.domain.export import (
 from fcnlab.domain.project import Project
 from fcnlab.errors import ExportFailed
 from fcnlab.services.export.formats import Format, Need, formats_from
-from fcnlab.services.export.plan import Outlook
+from fcnlab.services.export.plan import ExportSummary
 from fcnlab.web import session
 
 KEEP_TOGETHER: dict[SplitBy, str] = {
@@ -28,7 +28,7 @@ KEEP_TOGETHER: dict[SplitBy, str] = {
 }
 
 
-def choices(summary: Outlook, project: Project) -> ExportSpec | None:
+def choices(summary: ExportSummary, project: Project) -> ExportSpec | None:
     """What to export; None while something is missing or impossible, which is said."""
     st.subheader("What to export", anchor=False)
     formats = _formats()
@@ -153,7 +153,7 @@ def _split() -> SplitSpec | None:
     return SplitSpec(shares, seed=int(seed), by=by)
 
 
-def _in_words(summary: Outlook, *, done_only: bool) -> str:
+def _in_words(summary: ExportSummary, *, done_only: bool) -> str:
     n_predicted = 0 if done_only or not summary.can_predict else summary.n_predicted
     parts = []
     if summary.n_done:

@@ -12,7 +12,7 @@ from fcnlab.domain.export import ExportSpec
 from fcnlab.domain.project import Project
 from fcnlab.errors import FcnlabError
 from fcnlab.services.export.exporting import export_project, preview, preview_image
-from fcnlab.services.export.plan import ExportProgress, Runner, outlook
+from fcnlab.services.export.plan import ExportProgress, Runner, export_summary
 from fcnlab.services.export.target import download_url, new_download
 from fcnlab.services.live.fitting import ProjectLearner
 from fcnlab.web import frame, session
@@ -41,7 +41,7 @@ def runner_of(engine: Engine, project: Project) -> Runner:
 
 def empty_state(engine: Engine, project: Project) -> bool:
     """Say what is missing before anything can be exported; whether something is."""
-    summary = outlook(engine.lab, project_id=project.id)
+    summary = export_summary(engine.lab, project_id=project.id)
     if summary.n_images == 0:
         frame.lead(project, frame.NO_IMAGES, to="projects")
         return True
@@ -58,7 +58,10 @@ def empty_state(engine: Engine, project: Project) -> bool:
 @st.fragment
 def form(engine: Engine, project: Project) -> None:
     """Choices and download; reruns alone, so that the preview is not made again."""
-    make_and_offer(engine, project, export_choices.choices(outlook(engine.lab, project_id=project.id), project))
+    bar = st.container(key="export_bar")  # above the choices, and in view whatever is scrolled
+    spec = export_choices.choices(export_summary(engine.lab, project_id=project.id), project)
+    with bar:
+        make_and_offer(engine, project, spec)
 
 
 def make_and_offer(engine: Engine, project: Project, spec: ExportSpec | None) -> None:
@@ -81,7 +84,7 @@ def make_and_offer(engine: Engine, project: Project, spec: ExportSpec | None) ->
         bar.empty()
     made = session.peek("export")
     if made is not None and made[:2] == (project.id, spec):
-        with offer:  # beside the button: below it nobody sees it at the end of a small screen
+        with offer:
             st.link_button(f"Download ({_size(made[3])})", made[2], type="primary", icon=":material/download:")
         _about(made[4])
 
