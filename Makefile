@@ -60,6 +60,7 @@ $(VENV)/.made:
 	touch $@
 
 $(VENV)/.app: $(VENV)/.made requirements.txt pyproject.toml setup.py
+	@echo "Installing fcnlab and what it needs into $(VENV): some gigabytes, a few minutes, once."
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	touch $@

@@ -21,6 +21,7 @@ def label(project_id: int, labeller: str) -> None:
     """Reruns alone with every click."""
     try:
         workspace.draw_workspace(engine, project_id=project_id, labeller=labeller)
+        frame.ask_after_first_click()
     except FcnlabError as failure:
         session.explained(failure)
 

@@ -5,20 +5,19 @@ import streamlit as st
 from fcnlab.errors import FcnlabError
 from fcnlab.services.projects import projects as project_service
 from fcnlab.web import frame, session
-from fcnlab.web.panels.projects import dashboard, images_panel, imaging_panel, labels_panel, projects_panel
+from fcnlab.web.panels.projects import cards, dashboard, images_panel, imaging_panel, labels_panel, projects_panel
 
 engine = session.engine()
 try:
     if not project_service.projects(engine.lab):
         projects_panel.welcome(engine)
+        cards.restore_button(engine)
     else:
+        cards.draw(engine)
         with st.container(horizontal=True, vertical_alignment="center"):
             project = frame.chosen_project(engine)
             assert project is not None
             projects_panel.actions(engine, project)
-            st.space("stretch")
-            projects_panel.new_project_button(engine)
-            projects_panel.backup_button(engine)
         left, right = st.columns([6, 5], gap="large")
         with left:
             dashboard.draw(engine, project)

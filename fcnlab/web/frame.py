@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from streamlit.components.v2.types import ComponentRenderer
 
 from fcnlab.domain.counting import Task
 from fcnlab.domain.project import Project
+from fcnlab.services.labelling.events import claim_events
 from fcnlab.services.projects import projects as project_service
+from fcnlab.services.projects.overview import last_worked_on
 from fcnlab.web import session
 from fcnlab.web.session import Engine
 
@@ -43,6 +46,7 @@ STYLE = """<style>
 .st-key-labeller, .st-key-first_field { display: none !important; }
 .block-container { padding: 4.1rem 1.2rem 0.4rem !important; max-width: 100% !important; }
 [data-testid="stElementContainer"]:first-child [data-testid="stHeading"] h3 { padding-top: 0; }
+.st-key-export_bar { position: sticky; top: 3.4rem; z-index: 9; padding: 0.3rem 0; backdrop-filter: blur(14px); }
 </style>"""
 
 
@@ -58,10 +62,7 @@ def chosen_project(engine: Engine) -> Project | None:
         st.info("There is no project yet: create one on the **Projects** page.", icon=":material/folder_open:")
         return None
     by_id = {project.id: project for project in projects}
-    wanted = session.current_view().project_id
-    start = next(
-        (project_id for project_id in (wanted, session.peek("project")) if project_id in by_id), projects[0].id
-    )
+    wanted, start = session.current_view().project_id, _start_id(engine, by_id)
     picked: int = st.selectbox(
         "Project",
         list(by_id),
@@ -73,15 +74,22 @@ def chosen_project(engine: Engine) -> Project | None:
     session.remember("project", picked)  # the address forgets it on the way to another page
     if picked != wanted:
         session.show(project_id=picked)
+    st.set_page_config(page_title=" · ".join((session.peek("page", ""), by_id[picked].name, "fcnlab")))
     return by_id[picked]
+
+
+def _start_id(engine: Engine, project_ids: Collection[int]) -> int:
+    """The project of the address, else of this tab, else the one last worked on, else the first."""
+    of_tab: int | None = session.peek("project")
+    candidates = (session.current_view().project_id, of_tab, last_worked_on(engine.lab), *project_ids)
+    return next(project_id for project_id in candidates if project_id is not None and project_id in project_ids)
 
 
 def counts_objects() -> bool:
     """Whether the project that this tab looks at counts objects."""
-    by_id = {project.id: project for project in project_service.projects(session.engine().lab)}
-    wanted = (session.current_view().project_id, session.peek("project"), next(iter(by_id), None))
-    chosen = next((by_id[project_id] for project_id in wanted if project_id in by_id), None)
-    return chosen is not None and chosen.task is Task.COUNTS
+    engine = session.engine()
+    by_id = {project.id: project for project in project_service.projects(engine.lab)}
+    return bool(by_id) and by_id[_start_id(engine, by_id)].task is Task.COUNTS
 
 
 def led_to_counts(project: Project, words: str) -> bool:
@@ -128,36 +136,53 @@ def know_labeller() -> None:
 
 
 def labeller_name() -> str:
-    """Who labels, on a button that changes it. Asked once where nobody said so and this browser remembers nobody."""
+    """Who labels, on a button that changes it."""
     name = session.labeller()
-    wanted = st.button(
+    if st.button(
         session.escape_markdown(name or ANONYMOUS),
         icon=":material/person:",
         type="tertiary",
         help="Who labels: change the name",
-    )
-    is_unknown = name is None and session.peek("is_browser_asked") and not session.peek("asked_for_name")
-    if wanted or is_unknown:
-        session.remember("asked_for_name", True)
+    ):
         _ask_for_name()
     return name or ANONYMOUS
 
 
-@st.dialog("Who is labelling?")
+def ask_after_first_click() -> None:
+    """Ask for the name once something is stored, where nobody said it and this browser remembers nobody."""
+    is_unknown = session.labeller() is None and session.peek("is_browser_asked")
+    if is_unknown and session.client_id() is not None and session.peek("asks_for_name", True):
+        _ask_for_name()
+
+
+def _asked_for_name() -> None:
+    """The question was closed: it is not put again in this tab."""
+    session.remember("asks_for_name", False)
+
+
+@st.dialog("Who is labelling?", on_dismiss=_asked_for_name)
 def _ask_for_name() -> None:
-    """Ask for a name; closing the dialog leaves it as it is."""
+    """Ask for a name; closing the dialog leaves it as it is. What was clicked without one becomes that person's."""
     st.write("Your name is stored with every point you click, so that undo and statistics stay yours.")
     with st.form("labeller", border=False):
         given = st.text_input(
             "Your name", value=session.labeller() or "", max_chars=session.MAX_NAME, placeholder="for example Ada"
         )
-        if st.form_submit_button("Start labelling", type="primary", width="stretch"):
+        if st.form_submit_button("Continue", type="primary", width="stretch"):
             if given.strip():
                 session.show(labeller=given)
+                _claim_what_is_stored()
                 session.remember("typed_labeller", session.labeller())
                 st.rerun()
             st.caption("Type a name, or close this window to label as *anonymous*.")
     focus_first_field()
+
+
+def _claim_what_is_stored() -> None:
+    """What this tab stored without a name is its labeller's, so that undo reaches it."""
+    client_id, name = session.client_id(), session.current_view().labeller
+    if client_id is not None and name is not None:
+        claim_events(session.engine().lab, client_id=client_id, before=ANONYMOUS, labeller=name)
 
 
 def focus_first_field() -> None:

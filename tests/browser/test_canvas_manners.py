@@ -384,12 +384,19 @@ def test_a_name_is_asked_once_with_the_focus_in_its_field_and_remembered_by_the_
     project_id, image_ids = project_with_photos(lab, "name")
     open_without_a_name(page, server, project_id)
     question = page.get_by_role("dialog", name="Who is labelling?")
+    expect(who(page, "anonymous")).to_be_visible(timeout=30_000)
+    page.wait_for_timeout(1000)
+    expect(question).to_have_count(0)  # nothing before the first click
+    click_pixel(page, 40, 40)
     expect(question).to_be_visible(timeout=30_000)
     expect(question.get_by_label("Your name")).to_be_focused()
     page.keyboard.type("Kim *1*")
     page.keyboard.press("Enter")
     expect(who(page, "Kim *1*")).to_be_visible(timeout=30_000)
     expect(question).to_have_count(0)
+    assert [one.labeller for one in points_of_image(lab, image_id=image_ids[0])] == ["Kim *1*"]
+    page.keyboard.press("z")  # what was clicked before the name is its labeller's own
+    eventually(lambda: not points_of_image(lab, image_id=image_ids[0]))
 
     open_without_a_name(page, server, project_id)
 

@@ -33,6 +33,14 @@ SHOWN = {
 }
 """What a comparison shows of each network, by the task of the project."""
 
+QUESTION = "Every idea"
+PRESETS: dict[str, tuple[tuple[NetworkName, Upsampling], ...]] = {
+    QUESTION: TELLING,
+    "32s, 16s, 8s": tuple((name, "transposed") for name in (NetworkName.FCN32S, NetworkName.FCN16S, NetworkName.FCN8S)),
+    "Upsampling": tuple((NetworkName.FCN8S, upsampling) for upsampling in UPSAMPLINGS),
+}
+"""Networks that answer a question together; others can be added and left out."""
+
 QUESTIONS = (
     ("Why are sliding windows slow?", "Compare the time per image of *Sliding window* and *Sliding window, at once*."),
     ("What do fully connected layers lose?", "Look at the borders of *Fully connected*, and at the sizes it takes."),
@@ -122,12 +130,14 @@ def _networks(*, is_counting: bool) -> list[NetworkSpec]:
         if info.by_steps  # the larger head takes part with the instant learner
         for upsampling in (UPSAMPLINGS if name in FCNS else UPSAMPLINGS[:1])
     }
+    preset = "counting" if is_counting else st.pills("Question", list(PRESETS), default=QUESTION, required=True)
     picked: list[tuple[NetworkName, Upsampling]] = st.multiselect(
         "Networks",
         list(specs),
-        [(COUNTING_NETWORK, "transposed")] if is_counting else list(TELLING),
+        [(COUNTING_NETWORK, "transposed")] if is_counting else list(PRESETS[str(preset)]),
+        key=f"networks-{preset}",
         format_func=lambda pair: title_of(specs[pair]),
-        help=None if is_counting else "The first choice is a telling set: each differs from its neighbour by one idea.",
+        help=None if is_counting else "In *Every idea* each differs from its neighbour by one.",
     )
     return [specs[pair] for pair in picked]
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from fcnlab.domain.project import Project
 from fcnlab.errors import FcnlabError, StorageFull
@@ -17,10 +18,13 @@ from fcnlab.services.images.import_sources import (
     import_uri,
 )
 from fcnlab.services.images.importing import ImportProgress
+from fcnlab.services.projects.projects import dashboard, images
 from fcnlab.web import session
+from fcnlab.web.panels.projects.covers import cover_row
 from fcnlab.web.session import Engine
 
 MASKS_KEY = "import-masks"
+PREVIEWS = 6
 SHOWN_MOST = 200
 """Files left out that are named on the page."""
 
@@ -34,14 +38,13 @@ def add_images(engine: Engine, project: Project) -> None:
         "Off: a mask beside its image (plant\\_mask.png beside plant.jpg) is set aside, and can be brought in below, "
         "as a label."
     )
-    here, server, web = sources.tabs(["This computer", "Server folder", "Web address"])
-    with here:
-        _upload(engine, project)
-    with server:
-        _folder(engine, project)
-    with web:
-        _address(engine, project)
-    _report(project)
+    ways = {"Files": _upload, "Folder": _upload_folder}
+    ways |= {"Server folder": _folder} if engine.lab.settings.import_roots else {}
+    ways |= {"Web address": _address} if allows_uris(engine.lab) else {}
+    for tab, draw in zip(sources.tabs(list(ways)), ways.values(), strict=True):
+        with tab:
+            draw(engine, project)
+    _report(engine, project)
 
 
 def _with_masks() -> bool:
@@ -49,12 +52,23 @@ def _with_masks() -> bool:
 
 
 def _upload(engine: Engine, project: Project) -> None:
-    turn = session.peek("uploads", 0)  # another key empties the widget
-    files = st.file_uploader(
-        WELCOME,
-        accept_multiple_files=True,  # of any kind: what is no image is named, where the widget would drop it
-        key=f"upload-{project.id}-{turn}",
-    )
+    # of any kind: what is no image is named, where the widget would drop it
+    files = st.file_uploader(WELCOME, accept_multiple_files=True, key=f"upload-{project.id}-{_turn()}")
+    _take_in(engine, project, files)
+
+
+def _upload_folder(engine: Engine, project: Project) -> None:
+    words = "All files of a folder on this computer, and of those in it"
+    key = f"upload-folder-{project.id}-{_turn()}"
+    _take_in(engine, project, st.file_uploader(words, accept_multiple_files="directory", key=key))
+
+
+def _turn() -> int:
+    """Part of the keys of the upload widgets; another one empties them."""
+    return int(session.peek("uploads", 0))
+
+
+def _take_in(engine: Engine, project: Project, files: list[UploadedFile]) -> None:
     if files:
         _import(
             engine,
@@ -62,19 +76,12 @@ def _upload(engine: Engine, project: Project) -> None:
             import_uploads(engine.lab, files, project_id=project.id, with_masks=_with_masks()),
             total=None,
         )
-        session.remember("uploads", turn + 1)
+        session.remember("uploads", _turn() + 1)
         st.rerun()
 
 
 def _folder(engine: Engine, project: Project) -> None:
     roots = engine.lab.settings.import_roots
-    if not roots:
-        st.caption(
-            "No folder may be read from here yet. Whoever runs the server can allow some with the environment "
-            'variable FCNLAB_IMPORT_ROOTS, for example `["/data/images"]`, or import with '
-            "`fcnlab import --project NAME FOLDER`."
-        )
-        return
     with st.form("folder", border=False):
         typed = st.text_input(
             "Folder, or a zip archive", str(roots[0]), help=f"Inside {', '.join(str(root) for root in roots)}."
@@ -91,13 +98,6 @@ def _folder(engine: Engine, project: Project) -> None:
 
 
 def _address(engine: Engine, project: Project) -> None:
-    if not allows_uris(engine.lab):
-        st.caption(
-            "No address may be read from here yet. Whoever runs the server can allow some with the environment "
-            'variables FCNLAB_IMPORT_SCHEMES, for example `["https"]`, and FCNLAB_IMPORT_HOSTS, for example '
-            '`["*.example.org"]`.'
-        )
-        return
     with st.form("address", border=False):
         typed = st.text_input("Address", placeholder="https://example.org/images.zip")
         pressed = st.form_submit_button("Import it", icon=":material/cloud_download:")
@@ -132,11 +132,12 @@ def _import(engine: Engine, project: Project, steps: Iterable[ImportProgress], *
     session.remember("imported", (project.id, added, duplicates, refused, set_aside))
 
 
-def _report(project: Project) -> None:
+def _report(engine: Engine, project: Project) -> None:
     report = session.peek("imported")
     if report is None or report[0] != project.id:
         return
     _, added, duplicates, refused, set_aside = report
+    n_before = dashboard(engine.lab, project_id=project.id).n_images - added
     counts = (
         (duplicates, "there already"),
         (len(refused), "left out"),
@@ -144,6 +145,11 @@ def _report(project: Project) -> None:
     )
     words = ", ".join([f"{added} added", *(f"{count} {what}" for count, what in counts if count)])
     (st.warning if refused else st.success)(words, icon=":material/warning:" if refused else ":material/check_circle:")
+    if added:
+        newest = images(engine.lab, project_id=project.id, start=max(0, n_before), count=PREVIEWS)
+        st.html(cover_row(project, newest))
+        if st.button("Start labelling", type="primary", icon=":material/gesture:"):
+            st.switch_page("pages/label.py", query_params={"project": str(project.id)})
     for title, left_out in (("Left out", refused), ("Set aside", set_aside)):
         if left_out:
             with st.expander(title, expanded=title == "Left out" or len(left_out) < 5):

@@ -26,9 +26,13 @@ from fcnlab.domain.scores import (
 from fcnlab.domain.training import Epoch, Training, TrainingState, Wanted
 from fcnlab.errors import FcnlabError
 from fcnlab.services.models.models import models as all_models
+from fcnlab.services.models.models import use_model
+from fcnlab.services.projects.projects import project as project_of
 from fcnlab.services.training import trainings as service
 from fcnlab.services.training.workers import ensure_worker
 from fcnlab.web import session
+from fcnlab.web.frame import minutes_in_words
+from fcnlab.web.panels.training.models_panel import IN_USE
 from fcnlab.web.panels.training.train_charts import draw_curves
 from fcnlab.web.session import Engine
 
@@ -115,7 +119,7 @@ def _card(engine: Engine, training: Training, epochs: Sequence[Epoch], *, is_ser
         score = last.score if last else None
         numbers[1].metric(figure_name(training.training.objective), figure(score) if score else NONE)
         numbers[2].metric("Images per second", f"{training.images_per_second:.1f}" if last else NONE)
-        numbers[3].metric("Time left", duration_in_words(training.seconds_left) if last else NONE)
+        numbers[3].metric("Time left", duration_in_words(training.seconds_left) if last else _limit(training))
         _explain(score)
         if training.state is TrainingState.RUNNING and last is None:
             st.caption("Figures and curves come with the end of the first epoch.")
@@ -176,6 +180,9 @@ def _result(engine: Engine, training: Training) -> None:
                 st.space("stretch")
                 if st.button("Try again", icon=":material/replay:"):
                     _resume(engine, training)
+            if model is not None:
+                st.space("stretch")
+                _use_button(engine, training.project_id, model)
         if training.message:
             st.error(session.escape_markdown(training.message), icon=":material/error:")
         numbers = st.columns(4)
@@ -185,6 +192,28 @@ def _result(engine: Engine, training: Training) -> None:
         numbers[2].metric("Points", model.n_points if model else NONE)
         numbers[3].metric("Time", duration_in_words(training.seconds))
         _explain(score)
+
+
+def _use_button(engine: Engine, project_id: int, model: ModelRecord) -> None:
+    """Let the version that a training made answer in the project, where it does not yet."""
+    if project_of(engine.lab, project_id=project_id).model_id == model.id:
+        st.markdown(IN_USE)
+    elif st.button(
+        "Use it", icon=":material/play_circle:", key=f"use-{model.id}", help="Let it answer in this project."
+    ):
+        try:
+            use_model(engine.lab, project_id=project_id, model_id=model.id)
+        except FcnlabError as failure:
+            session.explained(failure)
+            return
+        engine.jobs.changed(project_id)
+        st.rerun(scope="app")
+
+
+def _limit(training: Training) -> str:
+    """The longest that a training takes, before its first epoch says more."""
+    minutes = training.training.minutes
+    return f"at most {minutes_in_words(minutes)}" if minutes else NONE
 
 
 def _explain(score: Score | None) -> None:
