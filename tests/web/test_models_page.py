@@ -151,6 +151,10 @@ def test_the_label_page_says_which_model_makes_the_mask_and_changes_it(bench: Be
     assert not shown.exception
     assert used(bench) == record.id
     assert "Mask by **night**" in written(shown)
+    assert "it obeys clicks, and learns nothing from them" in written(shown)
+    next(button for button in shown.button if button.label == "Use the instant learner").click().run()
+    assert "Mask by" not in written(shown)
+    assert used(bench) is None
 
 
 def test_two_versions_are_measured_on_the_masks_of_experts(bench: Bench, tmp_path: Path) -> None:

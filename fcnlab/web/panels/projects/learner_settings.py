@@ -141,10 +141,17 @@ def _resolution(spec: LearnerSpec) -> float | Literal["auto"] | None:
 
 
 def mask_source_badge(engine: Engine, project: Project) -> None:
-    """Which model makes the mask or the counts, when it is not the instant learner."""
-    if project.model_id is not None:
-        name = model(engine.lab, model_id=project.model_id).name
-        st.caption(f":material/deployed_code: {MADE_BY[project.task]} **{escape_markdown(name)}**", width="content")
+    """Which version makes the mask or the counts, if one was chosen; what clicks do then, and the way back."""
+    if project.model_id is None:
+        return
+    name = model(engine.lab, model_id=project.model_id).name
+    st.caption(
+        f":material/deployed_code: {MADE_BY[project.task]} **{escape_markdown(name)}**: it obeys clicks, and learns "
+        "nothing from them.",
+        width="content",
+    )
+    if st.button(f"Use the {INSTANT[project.task].lower()}", type="tertiary", icon=":material/bolt:"):
+        _use(engine, project, None)
 
 
 def _made_by(engine: Engine, project: Project) -> None:
@@ -162,9 +169,15 @@ def _made_by(engine: Engine, project: Project) -> None:
         "trained on. Versions are on the Models page.",
     )
     if chosen != project.model_id:
-        try:
-            use_model(engine.lab, project_id=project.id, model_id=chosen)
-            engine.jobs.changed(project.id)
-            st.rerun()
-        except FcnlabError as failure:
-            session.explained(failure)
+        _use(engine, project, chosen)
+
+
+def _use(engine: Engine, project: Project, model_id: int | None) -> None:
+    """Let a version make the masks or the counts; None: the instant learner."""
+    try:
+        use_model(engine.lab, project_id=project.id, model_id=model_id)
+    except FcnlabError as failure:
+        session.explained(failure)
+        return
+    engine.jobs.changed(project.id)
+    st.rerun()
