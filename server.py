@@ -14,6 +14,8 @@ from streamlit.runtime.pages_manager import PagesManager
 from fcnlab.threads import wait_politely
 
 wait_politely()  # before torch is loaded
+for quiet in ("caching.cache_data_api", "caching.cache_resource_api", "scriptrunner_utils.script_run_context"):
+    logging.getLogger(f"streamlit.runtime.{quiet}").setLevel(logging.ERROR)  # what is loaded before the first visit
 
 from fcnlab.access import FrontDoor, page_rules  # noqa: E402
 from fcnlab.errors import InvalidSetting  # noqa: E402
@@ -32,10 +34,6 @@ try:
     RULES = page_rules(load_settings(), listens_on=st.get_option("server.address") or "")
 except InvalidSetting as failure:
     sys.exit(f"Error: {failure}")
-
-
-for quiet in ("caching.cache_data_api", "caching.cache_resource_api", "scriptrunner_utils.script_run_context"):
-    logging.getLogger(f"streamlit.runtime.{quiet}").setLevel(logging.ERROR)  # what is loaded before the first visit
 
 
 @asynccontextmanager

@@ -56,7 +56,7 @@ def project_summaries(lab: Lab, *, n_covers: int = 3) -> tuple[ProjectSummary, .
                     project=project,
                     n_images=sum(states.values()),
                     n_finished=n_complete if project.task is Task.COUNTS else states[ImageState.DONE],
-                    changed_at=repository_events.newest_at(session, project_id=project.id),
+                    changed_at=repository_events.newest_at(session, project_id=project.id, besides=LABELLER),
                     covers=repository_images.images(session, project_id=project.id, count=n_covers),
                 )
             )

@@ -151,10 +151,10 @@ def payloads_of_points(session: Session, *, uids: Iterable[str]) -> dict[str, di
     return {uid: payloads[uid] for uid in wanted & payloads.keys()}
 
 
-def newest_at(session: Session, *, project_id: int) -> datetime | None:
-    """When somebody last did something in the project; None: nobody did."""
-    newest = select(EventRow.created_at).where(EventRow.project_id == project_id).order_by(EventRow.id.desc()).limit(1)
-    return session.scalar(newest)
+def newest_at(session: Session, *, project_id: int, besides: str) -> datetime | None:
+    """When somebody last did something in the project, whatever the labeller `besides` did; None: nobody did."""
+    of_others = (EventRow.project_id == project_id, EventRow.labeller != besides)
+    return session.scalar(select(EventRow.created_at).where(*of_others).order_by(EventRow.id.desc()).limit(1))
 
 
 def last_project(session: Session, *, besides: str) -> int | None:

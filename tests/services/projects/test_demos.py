@@ -26,7 +26,7 @@ from fcnlab.services.projects.demos import (
     missing_demos,
     restore_demos,
 )
-from fcnlab.services.projects.overview import last_worked_on
+from fcnlab.services.projects.overview import last_worked_on, project_summaries
 from fcnlab.services.projects.projects import create_project, delete_project, images, project, projects
 from fcnlab.services.training.trainings import trainings
 
@@ -119,6 +119,7 @@ def test_the_project_one_comes_back_to_is_the_one_somebody_worked_on(lab: Lab) -
     assert first is not None
     list(make_other_demos(lab))
     assert last_worked_on(lab) is None
+    assert [summary.project.demo for summary in project_summaries(lab)] == [demo.key for demo in DEMOS]
 
     image, *_ = images(lab, project_id=first)
     add_points(lab, [Point(3, 3, 0)], image_id=image.id, labeller="ann", source=PointSource.CLICK)
