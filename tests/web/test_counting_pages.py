@@ -66,8 +66,19 @@ def test_what_is_counted_must_be_named(lab: Lab) -> None:
     shown.text_input[0].set_value("coins").run()
     shown.text_input[1].set_value("background").run()
 
-    assert next(button for button in shown.button if button.label == "Create").disabled
+    next(button for button in shown.button if button.label == "Create").click().run()
+
     assert "what is counted" in shown.caption[-1].value
+    assert "what is counted" in shown.warning[0].value
+    assert projects.projects(lab) == ()
+
+
+def test_a_project_without_a_name_is_not_made_and_says_so(lab: Lab) -> None:
+    shown = form()
+    next(button for button in shown.button if button.label == "Create").click().run()
+
+    assert "name" in shown.warning[0].value
+    assert projects.projects(lab) == ()
 
 
 def test_the_dashboard_counts_objects_and_images_that_are_all_marked(lab: Lab) -> None:

@@ -136,8 +136,12 @@ def new_project_form(engine: Engine) -> None:
         st.caption(OBJECT_MODE_HELP if background is not None else NO_OBJECT_MODE)
     elif len(names) < 2:
         st.caption("Name the background and at least one class more: what is counted.")
-    is_ready = name.strip() and (task is Task.MASKS or (background is not None and len(names) > 1)) and names
-    if st.button("Create", type="primary", disabled=not is_ready):
+    # never disabled: what is typed into the field above arrives with the press
+    missing = _missing_of_project(name, names, task, background)
+    is_pressed = st.button("Create", type="primary")
+    if is_pressed and missing:
+        st.warning(missing, icon=":material/info:")
+    elif is_pressed:
         try:
             labels = _labels(names, colours)
             made = project_service.create_project(
@@ -152,6 +156,17 @@ def new_project_form(engine: Engine) -> None:
             st.rerun()
         except FcnlabError as failure:
             session.explained(failure)
+
+
+def _missing_of_project(name: str, names: list[str], task: Task, background: int | None) -> str:
+    """What a new project lacks, in words for people; empty: nothing."""
+    if not name.strip():
+        return "Give the project a name."
+    if not names:
+        return "Name at least one class."
+    if task is Task.COUNTS and (background is None or len(names) < 2):
+        return "A project that counts needs a background, and a class of what is counted."
+    return ""
 
 
 def background_choice(engine: Engine, project: Project) -> None:
