@@ -13,13 +13,14 @@ from sqlalchemy.orm import Session
 from fcnlab.core.networks.registry import NETWORKS
 from fcnlab.domain.comparison import LARGER, LINEAR, Comparison, ComparisonSpec, Measured, Participant, key_of
 from fcnlab.domain.counting import Objective, Task
-from fcnlab.domain.models import ModelDraft, ModelKind, ModelRecord
+from fcnlab.domain.models import ModelRecord
 from fcnlab.domain.network import DEFAULT_ENCODER, SCRATCH, NetworkName, NetworkSpec, Upsampling
 from fcnlab.domain.project import Project
 from fcnlab.domain.training import OPEN_STATES, Training, TrainingProgress, TrainingState
 from fcnlab.errors import TrainingRefused, UnknownImage
 from fcnlab.lab import Lab
 from fcnlab.services.counting.training_points import CountingPoints, points_for
+from fcnlab.services.training.trained_models import draft_of_training
 from fcnlab.services.training.trainings import cancel_training
 from fcnlab.storage.database import (
     repository_comparisons,
@@ -81,9 +82,6 @@ SHOWN = 4
 
 CURVE_POINTS = 40
 """Epochs of a curve that are read: the page reads all curves every moment."""
-
-NO_COLOUR = "#808080"
-"""Of a class that was taken out of use since."""
 
 
 def start_comparison(lab: Lab, *, project_id: int, spec: ComparisonSpec, labeller: str) -> Comparison:
@@ -253,23 +251,15 @@ def keep_as_version(lab: Lab, *, training_id: int) -> ModelRecord:
             record = repository_models.model(session, model_id=training.model_id)
             if record.removed_at is None:
                 return record
-        classes = repository_projects.project(session, project_id=training.project_id).classes
-        colours = {label.id: label.colour for label in classes}
-        draft = ModelDraft(
+        draft = draft_of_training(
+            training,
+            spec,
             name=f"{title_of_training(training)} of comparison {training.comparison_id}",
-            kind=ModelKind.NETWORK,
-            spec=dict(spec["network"]),
-            training=training.training,
-            classes=tuple((class_id, name, colours.get(class_id, NO_COLOUR)) for class_id, name in spec["classes"]),
+            labels=repository_projects.project(session, project_id=training.project_id).classes,
+            path=path,
             point_set_hash=str(spec["point_set_hash"]),
             n_points=measured.n_points,
             score=measured.score,
-            parent_id=None,
-            training_id=training.id,
-            labeller=training.labeller,
-            file=path.name,
-            size=path.stat().st_size,
-            seconds=training.seconds,
         )
         model = repository_models.add_model(session, project_id=training.project_id, draft=draft, now=lab.clock())
         repository_trainings.set_model(session, training_id=training.id, model_id=model.id)

@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from fcnlab.domain.comparison import LINEAR, ComparisonSpec
-from fcnlab.domain.models import ModelDraft, ModelKind, best_counter
+from fcnlab.domain.models import best_counter
 from fcnlab.domain.scores import Score
 from fcnlab.domain.training import Training, TrainingProgress, TrainingState, Wanted, resume_file_of
 from fcnlab.errors import CheckpointError, DatabaseUnavailable, FcnlabError, StorageFull, UnknownTraining, WorkerBusy
 from fcnlab.lab import Lab
 from fcnlab.services.training.lease_holder import Interrupted, LeaseHolder
+from fcnlab.services.training.trained_models import draft_of_training
 from fcnlab.storage.database import (
     repository_comparisons,
     repository_models,
@@ -33,8 +34,6 @@ from fcnlab.storage.database.engine import reading
 from fcnlab.storage.files.checkpoints import load_spec, save_checkpoint
 
 POLL_S = 0.5
-NO_COLOUR = "#808080"
-"""Of a class that was taken out of use while a network learned it."""
 
 PATIENCE_S = (1.0, 5.0, 20.0)
 """Pauses between attempts to store something in a database that does not answer."""
@@ -253,31 +252,20 @@ def _measure(lab: Lab, holder: LeaseHolder, training: Training, path: Path) -> N
 def _record_model(lab: Lab, holder: LeaseHolder, training_id: int, trained: Trained, path: Path) -> None:
     with holder.writing() as session:
         training = repository_trainings.training(session, training_id=training_id)
-        colours = {
-            label.id: label.colour
-            for label in repository_projects.project(session, project_id=training.project_id).classes
-        }
         model_ids = {
             record.file: record.id for record in repository_models.models(session, project_id=training.project_id)
         }
         what = f" {training.training.objective}" if training.training.objective.is_counting else ""
-        draft = ModelDraft(
+        draft = draft_of_training(
+            training,
+            trained.spec,
             name=f"{training.network.network}{what} {training.id}",
-            kind=ModelKind.NETWORK,
-            spec=dict(trained.spec["network"]),
-            training=training.training,
-            classes=tuple(
-                (class_id, name, colours.get(class_id, NO_COLOUR)) for class_id, name in trained.spec["classes"]
-            ),
+            labels=repository_projects.project(session, project_id=training.project_id).classes,
+            path=path,
             point_set_hash=trained.point_set_hash,
             n_points=trained.n_points,
             score=trained.score,
             parent_id=model_ids.get(training.training.parent),
-            training_id=training.id,
-            labeller=training.labeller,
-            file=path.name,
-            size=path.stat().st_size,
-            seconds=training.seconds,
         )
         model = repository_models.add_model(session, project_id=training.project_id, draft=draft, now=lab.clock())
         repository_trainings.finish_training(session, training_id=training.id, model_id=model.id, now=lab.clock())
