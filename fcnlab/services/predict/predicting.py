@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -97,7 +98,7 @@ class NetworkPictures:
         return PictureMask(network.mask(rgb), probabilities)
 
 
-class _ObeysClicks:
+class _ObeysClicks(ABC):
     """Makes masks that obey the clicks which a model knows on a picture."""
 
     def __init__(self, content: Model | ChosenNetwork, device: str) -> None:
@@ -113,9 +114,9 @@ class _ObeysClicks:
         probabilities = (segmentation.class_ids, segmentation.probabilities) if with_probabilities else None
         return PictureMask(full_size(segmentation, hw, clicks), probabilities)
 
+    @abstractmethod
     def _segmentation(self, rgb: NDArray[np.uint8], working: NDArray[np.uint8], clicks: Clicks) -> Segmentation:
         """Of a picture (H, W, 3) uint8, at its working size (h, w, 3)."""
-        raise NotImplementedError
 
 
 class ChosenNetworkPictures(_ObeysClicks):

@@ -30,7 +30,6 @@ from fcnlab.domain.images import ImageState
 from fcnlab.domain.network import NetworkName, NetworkSpec
 from fcnlab.domain.project import Project
 from fcnlab.domain.training import TrainingSpec
-from fcnlab.errors import NameTaken
 from fcnlab.lab import Lab
 from fcnlab.services.comparing.comparisons import start_comparison
 from fcnlab.services.export.plan import images_without_mask, store_masks
@@ -40,7 +39,7 @@ from fcnlab.services.labels.label_import import LabelRequest, found_labels
 from fcnlab.services.live.fitting import ProjectLearner
 from fcnlab.services.live.picture_store import PictureStore
 from fcnlab.services.predict.write_masks import write_masks
-from fcnlab.services.projects.overview import LABELLER
+from fcnlab.services.projects.overview import LABELLER, project_summaries
 from fcnlab.services.projects.projects import create_project, delete_project, labels_of, projects
 from fcnlab.services.training.trainings import start_training
 from fcnlab.services.training.workers import ensure_worker
@@ -58,6 +57,10 @@ COMPARED = (NetworkName.FCN32S, NetworkName.FCN8S, NetworkName.UNET)
 COMPARED_MINUTES, TRAINED_MINUTES = 0.5, 1.0
 SIDE = 256
 """Input size of the demo's networks, in pixels, and time for each: a minute or two in all, on what is idle."""
+
+N_MARKED = 3
+N_IMPORTED, N_DONE, CLICKS_PER_CLASS = 4, 2, 3
+COLONIES = CellsSpec(count=110, radius=9.0, spread=0.12, eccentricity=0.15, light=0.2, is_stained=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +94,10 @@ def make_first_demo(lab: Lab) -> int | None:
     Raises:
         FcnlabError: it cannot be made whole; nothing of it stays.
     """
-    if not lab.settings.demo or _made(lab) or projects(lab, include_archived=True):
+    if not lab.settings.demo:
         return None
-    return make_demo(lab, DEMOS[0]).id
+    _delete_unfinished(lab)
+    return None if _made(lab) or projects(lab, include_archived=True) else make_demo(lab, DEMOS[0]).id
 
 
 def make_other_demos(lab: Lab) -> Iterator[Project]:
@@ -102,6 +106,15 @@ def make_other_demos(lab: Lab) -> Iterator[Project]:
     for demo in DEMOS if made and lab.settings.demo else ():
         if demo.key not in made:
             yield make_demo(lab, demo)
+
+
+def _delete_unfinished(lab: Lab) -> None:
+    """Delete demos that the program was ended in the middle of, and that nobody has worked on since."""
+    made = _made(lab)
+    for summary in project_summaries(lab):
+        project = summary.project
+        if project.demo and project.demo not in made and summary.changed_at is None:
+            delete_project(lab, project_id=project.id)
 
 
 def missing_demos(lab: Lab) -> tuple[Demo, ...]:
@@ -138,18 +151,10 @@ def _new_project(lab: Lab, demo: Demo) -> Project:
     labels = labels_of(demo.classes)
     if demo.colours:
         labels = tuple(replace(label, colour=colour) for label, colour in zip(labels, demo.colours, strict=True))
-    for number in count(1):
-        try:
-            return create_project(
-                lab,
-                name=demo.name if number == 1 else f"{demo.name} {number}",
-                labels=labels,
-                task=demo.task,
-                demo=demo.key,
-            )
-        except NameTaken:
-            continue
-    raise AssertionError
+    taken = {project.name for project in projects(lab, include_archived=True)}
+    names = (demo.name if number == 1 else f"{demo.name} {number}" for number in count(1))
+    name = next(name for name in names if name not in taken)
+    return create_project(lab, name=name, labels=labels, task=demo.task, demo=demo.key)
 
 
 def _imported(lab: Lab, project: Project, scenes: Sequence[Scene]) -> list[int]:
@@ -219,7 +224,7 @@ def _fill_land(lab: Lab, project: Project, scenes: Sequence[Scene], image_ids: S
     start_training(
         lab,
         project_id=project.id,
-        network=replace(networks[1]),
+        network=networks[1],
         training=TrainingSpec(minutes=TRAINED_MINUTES, working_side=SIDE),
         labeller=LABELLER,
     )
@@ -241,11 +246,6 @@ def _made(lab: Lab) -> tuple[str, ...]:
 
 def _remember(lab: Lab, key: str) -> None:
     write_whole(lab.data_dir / RECORD, json.dumps(sorted({*_made(lab), key})).encode())
-
-
-N_MARKED = 3
-N_IMPORTED, N_DONE, CLICKS_PER_CLASS = 4, 2, 3
-COLONIES = CellsSpec(count=110, radius=9.0, spread=0.12, eccentricity=0.15, light=0.2, is_stained=True)
 
 
 def _cells(number: int) -> Scene:

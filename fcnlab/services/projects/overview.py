@@ -60,6 +60,4 @@ def project_summaries(lab: Lab, *, n_covers: int = 3) -> tuple[ProjectSummary, .
                     covers=repository_images.images(session, project_id=project.id, count=n_covers),
                 )
             )
-    return tuple(
-        sorted(summaries, key=lambda summary: (summary.changed_at is not None, summary.changed_at), reverse=True)
-    )
+    return tuple(sorted(summaries, key=lambda summary: summary.changed_at or LONG_AGO, reverse=True))

@@ -93,6 +93,16 @@ def test_a_demo_that_somebody_deleted_stays_so_until_it_is_restored(lab: Lab) ->
     assert DEMOS[0] not in missing_demos(lab)
 
 
+def test_a_demo_that_the_program_was_ended_in_is_made_anew(lab: Lab) -> None:
+    half = create_project(lab, name=DEMOS[0].name, demo=DEMOS[0].key)
+
+    whole = make_first_demo(lab)
+
+    assert whole not in (None, half.id)
+    assert [made.name for made in projects(lab)] == [DEMOS[0].name]
+    assert len(images(lab, project_id=whole or 0)) == DEMOS[0].n_images
+
+
 def test_where_somebody_works_already_no_demo_is_made_by_itself(lab: Lab) -> None:
     create_project(lab, name=DEMOS[0].name)
 
