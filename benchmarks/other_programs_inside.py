@@ -10,6 +10,7 @@ to `written/`, for fcnlab to read.
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -78,8 +79,6 @@ def in_labelme() -> list[Row]:
 
 
 def in_datumaro() -> list[Row]:
-    import shutil
-
     from datumaro.components.annotation import AnnotationType, LabelCategories, Mask
     from datumaro.components.dataset import Dataset
     from datumaro.components.dataset_base import DatasetItem

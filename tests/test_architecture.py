@@ -174,6 +174,16 @@ def test_modules_and_functions_fit_the_eye(module: str) -> None:
         assert length <= MAX_FUNCTION_LINES, f"{module}: {function.name} has {length} lines"
 
 
+@pytest.mark.parametrize("folder", ["tests", "benchmarks"])
+def test_what_measures_and_checks_fits_the_eye_too(folder: str) -> None:
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        tree, name = tree_of(path), path.relative_to(ROOT)
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_MODULE_LINES, f"{name} is too long"
+        for function in functions_of(tree):
+            length = (function.end_lineno or function.lineno) - function.lineno + 1
+            assert length <= MAX_FUNCTION_LINES, f"{name}: {function.name} has {length} lines"
+
+
 def test_folders_fit_the_eye() -> None:
     held = Counter(
         path.parent.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py") if not is_package(path)

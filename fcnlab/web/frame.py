@@ -46,7 +46,9 @@ STYLE = """<style>
 .st-key-labeller, .st-key-first_field { display: none !important; }
 .block-container { padding: 4.1rem 1.2rem 0.4rem !important; max-width: 100% !important; }
 [data-testid="stElementContainer"]:first-child [data-testid="stHeading"] h3 { padding-top: 0; }
-div:has(> .st-key-export_bar) { position: sticky; top: 3.4rem; z-index: 9; backdrop-filter: blur(14px); }
+div:has(> .st-key-export_bar) {
+  position: sticky; top: 3.6rem; z-index: 9; padding: 0.4rem 0; backdrop-filter: blur(14px);
+}
 </style>"""
 
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import base64
-import http.server
 import io
-import json
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,69 +19,23 @@ from fcnlab.services.labelling.events import points_of_image
 from fcnlab.services.projects import projects
 from fcnlab.storage.formats.shapes.label_studio_brush import decode_brush
 from tests.support.bars import HEIGHT, WIDTH, scene
-
-TOKEN = "a-token-that-nobody-guesses"
-CONFIG = """
-<View>
-  <Image name="image" value="$image" zoom="true"/>
-  <BrushLabels name="tag" toName="image">
-    <Label value="Bar" background="#FF0000"/>
-  </BrushLabels>
-  <KeyPointLabels name="tag2" toName="image" smart="true">
-    <Label value="Bar" smart="true" background="#000000"/>
-  </KeyPointLabels>
-</View>
-"""
-PIXELS = np.asarray(Image.open(io.BytesIO(scene(1))))
-LIGHT = PIXELS[..., 0] > 100
-TWO_LABELS = CONFIG.replace(
-    '<Label value="Bar" background="#FF0000"/>', '<Label value="Bar"/><Label value="Dark"/>'
-).replace('background="#000000"/>', 'background="#000000"/><Label value="Dark" smart="true"/>')
-EMBEDDED = "data:image/png;base64," + base64.b64encode(scene(1)).decode()
+from tests.support.label_studio_tasks import (
+    CONFIG,
+    EMBEDDED,
+    LIGHT,
+    TOKEN,
+    TWO_LABELS,
+    asked,
+    clicks,
+    keypoint,
+    stored,
+)
 
 
 @pytest.fixture
 def client(lab: Lab) -> Iterator[TestClient]:
     with TestClient(make_service(lab, token=TOKEN), headers={"Authorization": f"Bearer {TOKEN}"}) as client:
         yield client
-
-
-def keypoint(row: int, col: int, *, is_positive: bool = True, label: str = "Bar") -> dict[str, Any]:
-    value = {"x": 100 * (col + 0.5) / WIDTH, "y": 100 * (row + 0.5) / HEIGHT, "width": 0.4, "keypointlabels": [label]}
-    return {
-        "id": f"{row}-{col}",
-        "original_width": WIDTH,
-        "original_height": HEIGHT,
-        "image_rotation": 0,
-        "value": value,
-        "is_positive": is_positive,
-        "from_name": "tag2",
-        "to_name": "image",
-        "type": "keypointlabels",
-        "origin": "manual",
-    }
-
-
-def asked(task: dict[str, Any], result: list[dict[str, Any]] | None = None, *, config: str = CONFIG) -> dict[str, Any]:
-    params: dict[str, Any] = {"login": None, "password": None}
-    if result is not None:
-        params["context"] = {"result": result}
-    return {
-        "tasks": [task],
-        "model_version": None,
-        "project": "7.1710000000",
-        "label_config": config,
-        "params": params,
-    }
-
-
-def clicks() -> list[dict[str, Any]]:
-    light, dark = np.argwhere(LIGHT)[::70], np.argwhere(~LIGHT)[::500]
-    return [
-        keypoint(int(row), int(col), is_positive=positive)
-        for positive, places in ((True, light), (False, dark))
-        for row, col in places
-    ]
 
 
 def test_a_project_of_label_studio_becomes_one_here(client: TestClient, lab: Lab) -> None:
@@ -174,15 +125,6 @@ def test_annotations_of_one_task_keep_their_points_apart(client: TestClient, lab
     assert told("PROJECT_UPDATED") == [2, 5, 8, 11]
     assert told("ANNOTATION_UPDATED", annotation={"id": 1, "result": []}) == [8]
     assert told("ANNOTATIONS_DELETED", annotations=[{"id": 2}]) == []
-
-
-def stored(lab: Lab) -> list[tuple[int, int, str]]:
-    """Row, column and class of every point of the one project, in order."""
-    (project,) = projects.projects(lab)
-    names = {label.id: label.name for label in project.classes}
-    (image,) = projects.images(lab, project_id=project.id)
-    points = [one.point for one in points_of_image(lab, image_id=image.id)]
-    return sorted((point.row, point.col, names[point.class_id]) for point in points)
 
 
 def test_a_click_of_one_label_leaves_the_clicks_of_the_others_alone(client: TestClient, lab: Lab) -> None:
@@ -336,58 +278,6 @@ def test_tasks_sent_for_a_training_teach_and_what_cannot_is_named(client: TestCl
     assert stored(lab) == [(1, 2, "Bar")]
 
 
-@pytest.mark.parametrize("action", ["START_TRAINING", "TASKS_CREATED"])
-def test_annotations_nobody_told_about_are_fetched_with_either_kind_of_token(
-    lab: Lab, action: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    personal = "eyJhbGciOi.eyJ0b2tlbl90eXBlIjoicmVmcmVzaCJ9.c2lnbmF0dXJl"
-    task = {"id": 5, "data": {"image": EMBEDDED}, "annotations": [{"id": 31, "result": [keypoint(1, 2)]}]}
-    shown: list[tuple[str, str | None]] = []
-
-    class Studio(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            shown.append((self.path, self.headers.get("Authorization")))
-            self.answer([task])
-
-        def do_POST(self) -> None:
-            sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            shown.append((self.path, sent["refresh"]))
-            self.answer({"access": "short-lived"})
-
-        def answer(self, content: Any) -> None:
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(json.dumps(content).encode())
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Studio)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    changed = {"label_studio_url": f"http://127.0.0.1:{server.server_port}", "label_studio_token": personal}
-    object.__setattr__(lab, "settings", lab.settings.model_copy(update=changed))
-
-    with TestClient(make_service(lab, token=None), base_url="http://127.0.0.1") as client:
-        event = {"action": action, "project": {"id": 7, "label_config": CONFIG}}
-        answer = client.post("/webhook", json=event)
-    server.shutdown()
-
-    assert (answer.status_code, answer.json()["result"]) == (201, {"learning": True})
-    assert shown == [
-        ("/api/token/refresh", personal),
-        ("/api/projects/7/export?exportType=JSON", "Bearer short-lived"),
-    ]
-    assert stored(lab) == [(1, 2, "Bar")]
-
-
-def test_a_training_without_the_address_of_label_studio_says_what_to_set(
-    client: TestClient, caplog: pytest.LogCaptureFixture
-) -> None:
-    client.post("/webhook", json={"action": "START_TRAINING", "project": {"id": 7, "label_config": CONFIG}})
-
-    assert "FCNLAB_LABEL_STUDIO_URL" in caplog.text
-
-
 def test_labels_are_compared_as_classes_are_named(client: TestClient, lab: Lab) -> None:
     wanted = {"project": "7", "schema": CONFIG.replace('"Bar"', '" Big  bar "')}
 
@@ -395,46 +285,6 @@ def test_labels_are_compared_as_classes_are_named(client: TestClient, lab: Lab) 
 
     assert answers == [200, 200]
     assert [label.name for label in projects.projects(lab)[0].classes] == ["background", "Big bar"]
-
-
-def test_images_are_fetched_from_label_studio_with_its_token_and_from_nowhere_else(lab: Lab) -> None:
-    shown: list[str | None] = []
-
-    class Studio(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            shown.append(self.headers.get("Authorization"))
-            self.send_response(200 if self.path == "/data/upload/1/a.png" else 302)
-            if self.path != "/data/upload/1/a.png":
-                self.send_header("Location", "http://elsewhere.example/a.png")
-            self.end_headers()
-            self.wfile.write(scene(1))
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Studio)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    home = f"http://127.0.0.1:{server.server_port}"
-    changed = {"label_studio_url": home, "label_studio_token": "secret"}
-    object.__setattr__(lab, "settings", lab.settings.model_copy(update=changed))
-
-    def predicted(address: str, number: int) -> Any:
-        return client.post("/predict", json=asked({"id": number, "data": {"image": address}}))
-
-    with TestClient(make_service(lab, token=None), base_url="http://127.0.0.1") as client:
-        fetched = predicted("/data/upload/1/a.png", 1)
-        redirected = predicted("/data/moved.png", 2)
-        strange = predicted("http://169.254.169.254/latest/meta-data", 3)
-        local = predicted("file:///etc/passwd", 4)
-    server.shutdown()
-
-    assert fetched.status_code == 200
-    assert shown[0] == "Token secret"
-    for refused in (redirected, strange, local):
-        assert refused.status_code == 400
-        assert "FCNLAB_LABEL_STUDIO" in refused.json()["error"]
-    (project,) = projects.projects(lab)
-    assert [one.name for one in projects.images(lab, project_id=project.id)] == ["task-1/a.png"]
 
 
 @pytest.mark.parametrize(
