@@ -12,6 +12,7 @@ with failures_explained():
     page = st.navigation(
         [
             st.Page("pages/projects.py", title="Projects", icon=":material/folder_open:"),
+            st.Page("pages/export.py", title="Export", icon=":material/download:"),
             st.Page("pages/label.py", title="Label", icon=":material/gesture:", default=True),
             st.Page("pages/scribble.py", title="Scribble", icon=":material/draw:"),
             st.Page("pages/train.py", title="Train", icon=":material/model_training:"),
@@ -23,7 +24,6 @@ with failures_explained():
                 icon=":material/tag:",
                 visibility="visible" if counts_objects() else "hidden",
             ),
-            st.Page("pages/export.py", title="Export", icon=":material/download:"),
         ],
         position="top",
     )

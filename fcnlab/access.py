@@ -18,6 +18,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from http.cookies import CookieError, SimpleCookie
+from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -143,6 +144,19 @@ def page_rules(settings: Settings, *, listens_on: str | None = None) -> AccessRu
             "FCNLAB_ACCESS_TOKEN to a secret that the first visit has to show, or FCNLAB_OPEN=true if everybody may"
         )
     return replace(access_rules(settings, listens_on=address), token=token)
+
+
+def page_settings(settings: Settings, *, listens_on: str | None = None) -> Settings:
+    """Settings of the pages: where only this machine reaches them, people may import from the home folder.
+
+    That holds where nobody set FCNLAB_IMPORT_ROOTS, and no proxy, token or name of another host says that the pages are
+    meant for others.
+    """
+    address = settings.host if listens_on is None else listens_on
+    is_for_others = not is_loopback(address) or settings.allowed_hosts or settings.access_token or settings.open
+    if is_for_others or "import_roots" in settings.model_fields_set:
+        return settings
+    return settings.model_copy(update={"import_roots": (Path.home(),)})
 
 
 class FrontDoor:

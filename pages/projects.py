@@ -12,8 +12,10 @@ try:
     if not project_service.projects(engine.lab):
         projects_panel.welcome(engine)
         cards.restore_button(engine)
+        projects_panel.archived(engine)
     else:
         cards.draw(engine)
+        projects_panel.archived(engine)
         with st.container(horizontal=True, vertical_alignment="center"):
             project = frame.chosen_project(engine)
             assert project is not None
@@ -26,6 +28,5 @@ try:
             imaging_panel.draw(engine, project)
             labels_panel.draw(engine, project)
             projects_panel.background_choice(engine, project)
-    projects_panel.archived(engine)
 except FcnlabError as failure:
     session.explained(failure)

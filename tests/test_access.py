@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.applications import Starlette
@@ -13,7 +15,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from fcnlab.access import AccessRules, FrontDoor, access_rules, page_rules
+from fcnlab.access import AccessRules, FrontDoor, access_rules, page_rules, page_settings
 from fcnlab.errors import InvalidSetting
 from fcnlab.settings import Settings, load_settings
 
@@ -159,6 +161,30 @@ def test_nobody_listens_beyond_this_machine_without_saying_who_may_come(host: st
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "localhost", "::1"])
 def test_this_machine_alone_needs_no_setting(host: str) -> None:
     assert host in page_rules(Settings(host=host)).hosts
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_readable"),
+    [
+        ({}, True),
+        ({"host": "0.0.0.0", "open": True}, False),
+        ({"access_token": "a long secret"}, False),
+        ({"allowed_hosts": ("label.example.org",)}, False),
+        ({"open": True}, False),
+    ],
+)
+def test_the_home_folder_may_be_imported_from_where_only_this_machine_reaches_the_pages(
+    changes: dict[str, Any], is_readable: bool
+) -> None:
+    roots = page_settings(Settings(**changes)).import_roots
+
+    assert roots == ((Path.home(),) if is_readable else ())
+
+
+def test_folders_that_were_set_are_all_that_may_be_imported_from() -> None:
+    assert page_settings(Settings(import_roots=())).import_roots == ()
+    assert page_settings(Settings(import_roots=(Path("/data"),))).import_roots == (Path("/data"),)
+    assert page_settings(Settings(), listens_on="").import_roots == ()
 
 
 def test_a_token_that_can_be_guessed_is_refused() -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import streamlit as st
 
+from fcnlab.access import page_settings
 from fcnlab.domain.counting import Task
 from fcnlab.domain.images import ImageInfo
 from fcnlab.domain.project import ClassLabel
@@ -63,7 +64,7 @@ class View:
 @st.cache_resource(show_spinner="Opening fcnlab")
 def engine() -> Engine:
     """The lab and the background work, built once per process."""
-    lab = open_lab(load_settings())
+    lab = open_lab(page_settings(load_settings(), listens_on=st.get_option("server.address") or ""))
     try:
         make_first_demo(lab)
     except BaseException:  # the next visit tries again

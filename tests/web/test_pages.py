@@ -85,6 +85,8 @@ def test_an_archived_project_is_out_of_sight_until_it_is_taken_back(lab: Lab) ->
 
     assert [project.name for project in projects.projects(lab)] == ["second"]
     assert not shown.exception
+    assert "Take back" not in labels(shown)
+    next(switch for switch in shown.toggle if switch.label == "Show archived projects (1)").set_value(True).run()
     next(button for button in shown.button if button.label == "Take back").click().run()
     assert {project.id for project in projects.projects(lab)} >= {first}
 

@@ -84,10 +84,14 @@ def _folder(engine: Engine, project: Project) -> None:
     roots = engine.lab.settings.import_roots
     with st.form("folder", border=False):
         typed = st.text_input(
-            "Folder, or a zip archive", str(roots[0]), help=f"Inside {', '.join(str(root) for root in roots)}."
+            "Folder, or a zip archive, on the machine that runs fcnlab",
+            placeholder=f"for example {roots[0] / 'photos'}",
+            help=f"Inside {', '.join(str(root) for root in roots)}.",
         )
         pressed = st.form_submit_button("Import it", icon=":material/drive_folder_upload:")
-    if pressed and typed.strip():
+    if pressed and not typed.strip():
+        st.warning("Type the path of a folder or zip archive.", icon=":material/info:")
+    elif pressed:
         try:
             steps = import_path(engine.lab, Path(typed.strip()), project_id=project.id, with_masks=_with_masks())
             _import(engine, project, steps, total=None)

@@ -72,16 +72,17 @@ def archived(engine: Engine) -> None:
     hidden = [project for project in all_projects if project.archived]
     if not hidden:
         return
-    with st.expander(f"Archived projects ({len(hidden)})", icon=":material/archive:"):
-        for project in hidden:
-            with st.container(horizontal=True, vertical_alignment="center"):
-                st.text(titled(project))
-                if st.button("Take back", key=f"back-{project.id}", icon=":material/unarchive:"):
-                    _do(partial(project_service.unarchive_project, engine.lab, project_id=project.id))
-                    session.show(project_id=project.id)
-                    st.rerun()
-                if st.button("Delete", key=f"delete-{project.id}", icon=":material/delete:"):
-                    _delete(engine, project)
+    if not st.toggle(f"Show archived projects ({len(hidden)})", key="archived-projects"):
+        return
+    for project in hidden:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.text(titled(project))
+            if st.button("Take back", key=f"back-{project.id}", icon=":material/unarchive:"):
+                _do(partial(project_service.unarchive_project, engine.lab, project_id=project.id))
+                session.show(project_id=project.id)
+                st.rerun()
+            if st.button("Delete", key=f"delete-{project.id}", icon=":material/delete:"):
+                _delete(engine, project)
 
 
 def backup_button(engine: Engine) -> None:
