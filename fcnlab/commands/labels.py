@@ -191,6 +191,32 @@ def list_labels(ctx: click.Context, wanted: str, each: bool, as_json: bool) -> N
     )
 
 
+@labels.command("take")
+@project_option
+@click.option("--labeller", default="import", show_default=True, help="Who takes them over.")
+@json_option
+@click.pass_context
+def take_labels(ctx: click.Context, wanted: str, labeller: str, as_json: bool) -> None:
+    """Use imported masks as they are, and mark their images done.
+
+    Images that are done already stay as they are. Pixels that an import left unknown get what is predicted. Reopening
+    an image and one undo on the Label page take its mask back.
+    """
+    from fcnlab.services.labels.taking import take_masks
+
+    with opened(ctx) as lab:
+        project = found_project(lab, wanted)
+        steps = list(take_masks(lab, project_id=project.id, labeller=labeller))
+    refused = [{"name": step.name, "reason": step.refused} for step in steps if step.refused is not None]
+    for refusal in refused:
+        say(f"left out {refusal['name']}: {refusal['reason']}")
+    n_taken = len(steps) - len(refused)
+    line = f"{n_taken} imported {'mask' if n_taken == 1 else 'masks'} taken, and the images marked done"
+    lines = [line] if steps else ["no image with an imported mask is waiting: see `fcnlab labels list`"]
+    print_result({"project": project.id, "taken": n_taken, "left_out": refused}, lines, as_json=as_json)
+    ctx.exit(1 if refused else 0)
+
+
 @labels.command("remove")
 @project_option
 @json_option

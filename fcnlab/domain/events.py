@@ -37,6 +37,7 @@ class EventKind(StrEnum):
     BRUSH = "brush"
     SCRIBBLE = "scribble"
     ACCEPT = "accept"
+    TAKE = "take"
     UNDO = "undo"
     REDO = "redo"
     STATE = "state"
@@ -48,7 +49,15 @@ class EventKind(StrEnum):
 
 
 UNDOABLE = frozenset(
-    {EventKind.ADD, EventKind.REMOVE, EventKind.CLEAR, EventKind.BRUSH, EventKind.SCRIBBLE, EventKind.ACCEPT}
+    {
+        EventKind.ADD,
+        EventKind.REMOVE,
+        EventKind.CLEAR,
+        EventKind.BRUSH,
+        EventKind.SCRIBBLE,
+        EventKind.ACCEPT,
+        EventKind.TAKE,
+    }
 )
 
 
@@ -85,8 +94,9 @@ class Event:
     `image_id` is the image shown when it happened. `payload` per kind: ADD {row, col, class_id}
     and, unless it is a click, {source}; REMOVE {uid}; CLEAR, UNDO, REDO {}; BRUSH {class_id, top, left, height, width,
     runs}, see Stroke; SCRIBBLE {points: [[row, col, class_id], ...]}; ACCEPT {points, complete}, whether all objects
-    are marked with these; STATE {state}; COMPLETE {complete}; CLASS_ADD {name, colour};
-    CLASS_EDIT {class_id, name, colour}; CLASS_REMOVE {class_id}; BACKGROUND {class_id}, None for none.
+    are marked with these; TAKE {}, the imported mask of the image becomes strokes; STATE {state}; COMPLETE {complete};
+    CLASS_ADD {name, colour}; CLASS_EDIT {class_id, name, colour}; CLASS_REMOVE {class_id}; BACKGROUND {class_id}, None
+    for none.
     """
 
     seq: int

@@ -18,6 +18,7 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from fcnlab.core.learner.queries import COUNT, Strategy
+from fcnlab.core.tiling.tiles import Box
 from fcnlab.domain.counting import ImageCount
 from fcnlab.domain.images import ImageInfo
 from fcnlab.errors import (
@@ -27,6 +28,7 @@ from fcnlab.errors import (
     ImportRefused,
     NoPoints,
     ShuttingDown,
+    UnknownExpertMask,
     UnknownExport,
     UnknownImage,
     UnknownProject,
@@ -45,6 +47,7 @@ from fcnlab.services.labelling.scenes import (
     strip_of,
 )
 from fcnlab.services.live.overlay_store import Overlay, Status, packed, packed_heat
+from fcnlab.services.live.references import imported_map, predicted_map
 from fcnlab.web.session import Engine, engine
 
 LONG_POLL_S = 25.0
@@ -71,6 +74,7 @@ STATUS: tuple[tuple[type[FcnlabError], int], ...] = (
     (ShuttingDown, 503),
     (UnknownProject, 404),
     (UnknownImage, 404),
+    (UnknownExpertMask, 404),
     (UnknownExport, 404),
     (NoPoints, 409),
 )
@@ -202,6 +206,19 @@ async def _overlay(request: Request, engine: Engine) -> Response:
     return _with_meta(response, meta | {"base": base, "box": [box.top, box.left, *box.hw]})
 
 
+async def _reference(request: Request, engine: Engine) -> Response:
+    """A mask to hold beside the one shown: the imported one, or what would be predicted now; packed as overlays are."""
+    image = await _image(request, engine)
+    if request.path_params["kind"] == "imported":
+        class_map = await run_in_threadpool(imported_map, engine.lab, image)
+    else:
+        class_map = await asyncio.wrap_future(predicted_map(engine.jobs, image))
+    height, width = class_map.shape
+    body = await run_in_threadpool(packed, class_map, Box(0, 0, height, width))
+    response = Response(body, media_type="application/octet-stream", headers={"Content-Encoding": "deflate"})
+    return _with_meta(response, {"width": width, "height": height})
+
+
 def overlay_meta(overlay: Overlay | None, status: Status, *, client: str) -> dict[str, Any]:
     """What a browser is told with every answer: the numbers of the newest overlay, and what goes on."""
     return {
@@ -308,7 +325,20 @@ async def _nothing(_request: Request) -> Response:
     return PlainTextResponse("there is nothing here: reload the page", status_code=404)
 
 
+class _Kind(Convertor[str]):
+    """A kind of mask to hold beside the one shown."""
+
+    regex = "imported|prediction"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
 register_url_convertor("id", _Id())
+register_url_convertor("reference", _Kind())
 routes = [
     Route("/fcnlab/download/{token}/{name}", _guarded(_download)),
     Route("/fcnlab/{key}/image/{image_id:id}", _guarded(_picture)),
@@ -317,6 +347,7 @@ routes = [
     Route("/fcnlab/{key}/strip", _guarded(_strip)),
     Route("/fcnlab/{key}/queries/{image_id:id}", _guarded(_queries)),
     Route("/fcnlab/{key}/overlay/{image_id:id}", _guarded(_overlay)),
+    Route("/fcnlab/{key}/reference/{kind:reference}/{image_id:id}", _guarded(_reference)),
     Route("/fcnlab/{key}/objects/{image_id:id}", _guarded(_objects)),
     Route("/fcnlab/{rest:path}", _nothing),  # else Streamlit answers with a page
 ]

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.core.images.coords import to_full, to_working
-from fcnlab.domain.events import Point, Stroke
+from fcnlab.domain.events import MAX_RUNS, Point, Stroke
+from fcnlab.domain.project import IGNORE
 
 UNPAINTED = -1
 
@@ -60,6 +61,36 @@ def pixels_of(stroke: Stroke) -> NDArray[np.bool_]:
     """The pixels of a stroke in its box, (height, width) bool."""
     is_inside = np.arange(len(stroke.runs)) % 2 == 1
     return np.repeat(is_inside, stroke.runs).reshape(stroke.height, stroke.width)
+
+
+def strokes_over(mask: NDArray[np.uint8]) -> tuple[Stroke, ...]:
+    """Strokes that together paint a mask: one per class, or several bands of it where one would have too many runs.
+
+    Args:
+        mask: (H, W) uint8 class ids; pixels that are IGNORE are not painted.
+    """
+    class_ids = (int(class_id) for class_id in np.unique(mask) if class_id != IGNORE)
+    return tuple(stroke for class_id in class_ids for stroke in _bands(mask == class_id, class_id, top=0))
+
+
+def _bands(is_inside: NDArray[np.bool_], class_id: int, *, top: int) -> list[Stroke]:
+    """Strokes of one class over rows (H, W) bool that begin at row `top` of the image."""
+    rows, cols = np.flatnonzero(is_inside.any(axis=1)), np.flatnonzero(is_inside.any(axis=0))
+    if not len(rows):
+        return []
+    first, left = int(rows[0]), int(cols[0])
+    box = is_inside[first : int(rows[-1]) + 1, left : int(cols[-1]) + 1]
+    flat = box.ravel()
+    ends = np.concatenate([[0] if flat[0] else [], np.flatnonzero(np.diff(flat)) + 1, [flat.size]]).astype(np.int64)
+    if len(ends) > MAX_RUNS and len(box) > 1:
+        half = len(box) // 2
+        return [
+            *_bands(is_inside[: first + half], class_id, top=top),
+            *_bands(is_inside[first + half :], class_id, top=top + first + half),
+        ]
+    runs = tuple(np.diff(ends, prepend=0).tolist())
+    height, width = box.shape
+    return [Stroke(class_id, top + first, left, height, width, runs)]
 
 
 def _between(full: NDArray[np.int64], start: int, length: int) -> slice:

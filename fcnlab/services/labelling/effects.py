@@ -6,8 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
+from fcnlab.core.images.painting import strokes_over
 from fcnlab.core.images.palette import unused_colours
 from fcnlab.domain.counting import Task
 from fcnlab.domain.events import Event, EventKind, Point, PointSource, StoredPoint, Stroke
@@ -33,12 +36,16 @@ MAX_SCRIBBLED = 5_000
 MAX_ACCEPTED = 50_000
 """Objects accepted at once."""
 
+MAX_TAKEN = 1_000
+"""Strokes that one imported mask becomes; one of classes is some, one of noise over a large image has more."""
+
 
 @dataclass(frozen=True, slots=True)
 class EventContext:
     """One event on its way into effect: what, by whom, when, in which transaction; `task` is that of the project.
 
-    `image` is the image shown, or None when the event names none of this project.
+    `image` is the image shown, or None when the event names none of this project; `imported_mask` reads its newest
+    imported mask, (H, W) uint8 class ids with IGNORE where nothing is known, None where it has none.
     """
 
     session: Session
@@ -49,6 +56,7 @@ class EventContext:
     labeller: str
     client_id: str
     now: datetime
+    imported_mask: Callable[[], NDArray[np.uint8] | None] = lambda: None
 
 
 def take_effect(context: EventContext) -> Effect:
@@ -104,18 +112,39 @@ def _brush(context: EventContext) -> Effect:
     stroke.check_inside((image.height, image.width))
     if class_id is not None:
         repository_projects.class_label(context.session, project_id=context.project_id, class_id=class_id)
-    uid = f"{context.client_id}:{context.event.seq}"
-    repository_strokes.add_stroke(
-        context.session,
-        project_id=context.project_id,
-        image_id=image.id,
-        uid=uid,
-        stroke=stroke,
-        labeller=context.labeller,
-        now=context.now,
-    )
+    return Effect(added=_paint(context, image, [stroke]))
+
+
+def _take(context: EventContext) -> Effect:
+    image = _changeable_image(context)
+    mask = None if context.task is Task.COUNTS else context.imported_mask()
+    if mask is None:
+        raise InvalidEvent("this image has no imported mask to use: import labels on the Projects page")
+    strokes = strokes_over(mask)
+    if not strokes or len(strokes) > MAX_TAKEN:
+        raise InvalidEvent(
+            f"the imported mask of this image cannot become strokes: it would be {len(strokes)}, and 1 to {MAX_TAKEN} "
+            "can be stored at once"
+        )
+    return Effect(added=_paint(context, image, strokes))
+
+
+def _paint(context: EventContext, image: ImageOutline, strokes: Sequence[Stroke]) -> tuple[str, ...]:
+    """Store strokes; the uids they got, that of the event itself where it is one stroke."""
+    name = f"{context.client_id}:{context.event.seq}"
+    uids = tuple(f"{name}.{number}" for number in range(1, len(strokes) + 1)) if len(strokes) > 1 else (name,)
+    for uid, stroke in zip(uids, strokes, strict=True):
+        repository_strokes.add_stroke(
+            context.session,
+            project_id=context.project_id,
+            image_id=image.id,
+            uid=uid,
+            stroke=stroke,
+            labeller=context.labeller,
+            now=context.now,
+        )
     _begun(context, image)
-    return Effect(added=(uid,))
+    return uids
 
 
 def _remove(context: EventContext) -> Effect:
@@ -350,6 +379,7 @@ HANDLERS: dict[EventKind, Callable[[EventContext], Effect]] = {
     EventKind.BRUSH: _brush,
     EventKind.SCRIBBLE: _scribble,
     EventKind.ACCEPT: _accept,
+    EventKind.TAKE: _take,
     EventKind.UNDO: _undo,
     EventKind.REDO: _redo,
     EventKind.STATE: _state,

@@ -7,8 +7,11 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from fcnlab.domain.counting import Task
@@ -17,6 +20,7 @@ from fcnlab.domain.images import ImageState
 from fcnlab.errors import FcnlabError, InvalidEvent, UnknownImage
 from fcnlab.lab import Lab
 from fcnlab.services.labelling.effects import EventContext, take_effect
+from fcnlab.services.labels.expert_masks import expert_truth
 from fcnlab.storage.database import (
     repository_events,
     repository_images,
@@ -88,7 +92,9 @@ def apply_events(lab: Lab, batch: EventBatch, *, project_id: int, labeller: str)
         last_seq = repository_events.acknowledged(session, client_id=batch.client_id)
         fresh = fresh_events(batch, acknowledged=last_seq)
         for event in fresh:
-            reason = _apply(session, event, batch.client_id, project_id=project_id, task=task, labeller=who, now=now)
+            reason = _apply(
+                lab, session, event, batch.client_id, project_id=project_id, task=task, labeller=who, now=now
+            )
             if reason is None:
                 changed.append(event)
             else:
@@ -190,14 +196,23 @@ def set_image_state(lab: Lab, *, image_id: int, state: ImageState, labeller: str
 
 
 def _apply(
-    session: Session, event: Event, client_id: str, *, project_id: int, task: Task, labeller: str, now: datetime
+    lab: Lab,
+    session: Session,
+    event: Event,
+    client_id: str,
+    *,
+    project_id: int,
+    task: Task,
+    labeller: str,
+    now: datetime,
 ) -> str | None:
     """Store one event with its effect; the reason when it was refused, else None."""
     outline = repository_images.find_outline(session, image_id=event.image_id)
     image = outline if outline is not None and outline.project_id == project_id else None
     reason = None
     try:
-        effect = take_effect(EventContext(session, event, project_id, task, image, labeller, client_id, now))
+        read_mask = partial(_imported_mask, lab, event.image_id)
+        effect = take_effect(EventContext(session, event, project_id, task, image, labeller, client_id, now, read_mask))
     except FcnlabError as refusal:
         reason = str(refusal)
         effect = Effect(details={"refused": reason})
@@ -214,6 +229,12 @@ def _apply(
         now=now,
     )
     return reason
+
+
+def _imported_mask(lab: Lab, image_id: int) -> NDArray[np.uint8] | None:
+    with reading(lab.sessions) as session:
+        image = repository_images.image(session, image_id=image_id)
+    return expert_truth(lab, image)
 
 
 def _storable(event: Event) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from fcnlab.services.live.gains import Ranking
 from fcnlab.storage.database import (
     repository_counts,
     repository_events,
+    repository_expert_masks,
     repository_images,
     repository_points,
     repository_projects,
@@ -75,6 +76,7 @@ class Scene:
         reversible: what the labeller can undo and redo on the image.
         points_per_class: live points of the whole project by class id.
         acknowledged: highest stored event of the browser tab that asked.
+        has_imported: whether the image has an imported mask.
     """
 
     project: Project
@@ -88,6 +90,7 @@ class Scene:
     n_open: int = 0
     next_open_id: int | None = None
     reversible: Reversible = field(default_factory=Reversible)
+    has_imported: bool = False
 
 
 def scene(
@@ -121,9 +124,12 @@ def scene(
         reach = Reversible()
         if image is not None and labeller is not None:
             reach = repository_events.reversible(session, image_id=image.id, labeller=labeller)
+        has_imported = image is not None and repository_expert_masks.has_truth(session, image_id=image.id)
     ordered = tuple(sorted(points, key=precedence))
     n_images = sum(states.values())
-    return Scene(project, n_images, image, place, ordered, n_strokes, counts, acknowledged, *others, reach)
+    return Scene(
+        project, n_images, image, place, ordered, n_strokes, counts, acknowledged, *others, reach, has_imported
+    )
 
 
 def _first_open(session: Session, project_id: int) -> ImageInfo | None:

@@ -7,6 +7,7 @@ import json
 import time
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,7 +16,7 @@ from fcnlab.core.learner.full_size import full_size
 from fcnlab.core.learner.model import Model, model_to_arrays
 from fcnlab.domain.images import ImageInfo, ImageState, StoredMask
 from fcnlab.domain.models import FitRecord
-from fcnlab.domain.project import Project
+from fcnlab.domain.project import IGNORE, Project
 from fcnlab.errors import ExportFailed, NoPoints, storage_explained
 from fcnlab.lab import Lab
 from fcnlab.services.labelling.painting import painting_of
@@ -27,6 +28,9 @@ from fcnlab.storage.database.repository_projects import project_revision
 from fcnlab.storage.files.checkpoints import save_checkpoint
 from fcnlab.storage.files.png import mask_png, read_mask
 from fcnlab.storage.files.whole_files import write_whole
+
+PAINTED = "painted"
+"""What made a mask of which every pixel was painted or taken from an imported mask."""
 
 ATTEMPTS = 20
 """Points that arrive while they are read start the reading over; so often at most."""
@@ -120,22 +124,26 @@ def _unpainted(image: ImageInfo, source: MaskSource) -> NDArray[np.uint8]:
 def keep_mask(lab: Lab, learner: ProjectLearner, image: ImageInfo) -> NDArray[np.uint8]:
     """Predict and store the mask of a done image, by the model the project uses; it stays until it is reopened.
 
+    Where strokes cover every pixel, they are the mask, and no model is asked.
+
     Raises:
-        NoPoints: the project uses the instant learner, and fewer than two classes have points.
+        NoPoints: pixels are left to the instant learner, and fewer than two classes have points.
         CheckpointError, UnknownEncoder, InvalidClasses: the model that the project chose cannot be used.
     """
     learner.refresh()
-    if learner.record is None:
+    painting = learner.painting_of(image)
+    whole = painted(np.full(image.hw, IGNORE, np.uint8), painting)
+    if painting.layers and IGNORE not in whole:  # nothing is left to predict, nor need anything have been learned
+        mask, made_by, points, name = whole, PAINTED, "", PAINTED
+    elif learner.record is None:
         saved = save_model(lab, learner)
-        source = learner.source_of(saved.model)
+        mask = painted(_unpainted(image, learner.source_of(saved.model)), painting)
         made_by, points, name = saved.record.checkpoint, saved.record.point_set_hash, str(saved.record.id)
     else:
-        source, made_by = learner.chosen_source(learner.record), learner.record.file
+        mask = painted(_unpainted(image, learner.chosen_source(learner.record)), painting)
+        made_by, name = learner.record.file, f"model{learner.record.id}"
         with reading(lab.sessions) as session:
             points = repository_points.point_set_hash(session, project_id=image.project_id)
-        name = f"model{learner.record.id}"
-    painting = learner.painting_of(image)
-    mask = painted(_unpainted(image, source), painting)
     png = mask_png(mask)  # named by its content: another mask by the same model is another file
     file = f"{image.project_id}/{image.id}-{name}-{hashlib.sha256(png).hexdigest()[:12]}.png"
     with storage_explained(outcome="The image is done; its mask is made when it is looked at or exported again"):
@@ -173,3 +181,8 @@ def final_mask(lab: Lab, learner: ProjectLearner, image: ImageInfo) -> NDArray[n
         return keep_mask(lab, learner, image)
     except NoPoints:
         return None
+
+
+def at_size(mask: NDArray[np.uint8], hw: tuple[int, int]) -> NDArray[np.uint8]:
+    """A class map small enough to send: nearest pixels."""
+    return np.asarray(cv2.resize(mask, hw[::-1], interpolation=cv2.INTER_NEAREST), np.uint8)

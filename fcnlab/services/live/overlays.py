@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from cachetools import LRUCache
 from numpy.typing import NDArray
@@ -22,7 +21,7 @@ from fcnlab.lab import Lab
 from fcnlab.services.live.fitting import ProjectLearner
 from fcnlab.services.live.live_sources import LiveSources
 from fcnlab.services.live.mask_source import MaskSource, Prediction
-from fcnlab.services.live.masks import final_mask
+from fcnlab.services.live.masks import at_size, final_mask
 from fcnlab.services.live.overlay_store import OverlayStore
 from fcnlab.services.live.picture_store import PictureStore
 from fcnlab.storage.database.engine import reading
@@ -211,7 +210,7 @@ class OverlayMaker:
             return False
         self._overlay_store.publish(
             image.id,
-            _at_size(mask, learner_hw(image.hw, project.learner)),
+            at_size(mask, learner_hw(image.hw, project.learner)),
             covers=covers,
             milliseconds=(time.perf_counter() - started) * 1000,
             made_at=self._lab.clock(),
@@ -244,8 +243,3 @@ def guess_in_words(project: Project) -> str:
     """What the labeller is told of a mask that one class alone was clicked for."""
     background = next((label.name for label in project.classes if label.id == project.background), "")
     return f"a first guess: click a pixel of {background} where it is wrong"
-
-
-def _at_size(mask: NDArray[np.uint8], hw: tuple[int, int]) -> NDArray[np.uint8]:
-    """A class map small enough to send: nearest pixels."""
-    return np.asarray(cv2.resize(mask, hw[::-1], interpolation=cv2.INTER_NEAREST), np.uint8)

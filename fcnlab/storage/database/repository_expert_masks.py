@@ -121,6 +121,12 @@ def truth_of(session: Session, *, image_id: int) -> ExpertMask | None:
     return None if row is None else _mask(row)
 
 
+def has_truth(session: Session, *, image_id: int) -> bool:
+    """Whether an image has a live expert mask with a file."""
+    query = _live().where(ExpertMaskRow.image_id == image_id, ExpertMaskRow.file != "")
+    return session.scalar(query.with_only_columns(ExpertMaskRow.id).limit(1)) is not None
+
+
 def images_with_truth(session: Session, *, project_id: int) -> tuple[int, ...]:
     """Numbers of the images that have an expert mask with a file, in the order of numbers."""
     query = select(ExpertMaskRow.image_id).where(

@@ -42,6 +42,7 @@ _PAYLOAD: dict[EventKind, dict[str, type]] = {
     EventKind.CLEAR: {},
     EventKind.BRUSH: {"top": int, "left": int, "height": int, "width": int},
     EventKind.ACCEPT: {"complete": bool},
+    EventKind.TAKE: {},
     EventKind.UNDO: {},
     EventKind.REDO: {},
     EventKind.STATE: {"state": str},
@@ -75,7 +76,8 @@ class ClassData(TypedDict):
 
 class ImageData(TypedDict):
     """The image to show. `position` counts from 0 in the order of the strip; `levels` is 0 for one shown whole;
-    `is_complete`: all its objects are marked; `keeps_mask`: a done image has the mask it keeps."""
+    `is_complete`: all its objects are marked; `keeps_mask`: a done image has the mask it keeps; `has_imported`: labels
+    of another tool gave it a mask."""
 
     id: int
     name: str
@@ -84,6 +86,7 @@ class ImageData(TypedDict):
     state: Literal["new", "in_progress", "done"]
     is_complete: bool
     keeps_mask: bool
+    has_imported: bool
     position: int
     previous_id: int | None
     next_id: int | None

@@ -86,6 +86,7 @@ def scene_data(shown: Scene, *, client: str | None, labeller: str, refusals: lis
             "state": shown.image.state.value,
             "is_complete": shown.image.is_complete,
             "keeps_mask": shown.image.mask_model is not None,
+            "has_imported": shown.has_imported,
             "position": shown.place.position - 1,
             "previous_id": shown.place.previous_id,
             "next_id": shown.place.next_id,

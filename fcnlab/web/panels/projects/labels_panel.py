@@ -24,6 +24,7 @@ from fcnlab.services.labels.label_import import (
     sent_labels,
 )
 from fcnlab.services.labels.label_names import ClassMatch
+from fcnlab.services.labels.taking import images_to_take, take_masks
 from fcnlab.web import session
 from fcnlab.web.panels.projects import label_classes
 from fcnlab.web.session import Engine
@@ -228,7 +229,7 @@ def _report(project: Project) -> None:
 
 
 def _sources(engine: Engine, project: Project) -> None:
-    """Where the labels came from, each with a button that takes them away."""
+    """Where the labels came from, each with a button that takes them away; and the one that uses their masks."""
     for index, (source, count, n_points) in enumerate(counted_by_source(engine.lab, project_id=project.id)):
         with st.container(horizontal=True, vertical_alignment="center"):
             as_format, _, name = source.partition(":")
@@ -243,3 +244,31 @@ def _sources(engine: Engine, project: Project) -> None:
                     return
                 engine.jobs.changed(project.id)
                 st.rerun()
+    waiting = images_to_take(engine.lab, project_id=project.id)
+    if waiting and st.button("Use the masks as they are", icon=":material/done_all:", key=f"labels-take-{project.id}"):
+        _take(engine, project, len(waiting))
+
+
+@st.dialog("Use imported masks")
+def _take(engine: Engine, project: Project, count: int) -> None:
+    """Ask, then make the imported masks those of their images."""
+    images = "1 image that is not done becomes" if count == 1 else f"{count} images that are not done become"
+    st.write(
+        f"{images} done, with the imported mask as it is. It lies over what was clicked "
+        "and painted there; pixels that the import left unknown get what is predicted. "
+        "To look first, open an image on the Label page and choose **Imported** above the picture. Reopening an image, "
+        "and one undo, take its mask back."
+    )
+    if not st.button("Use them and mark done", type="primary"):
+        return
+    refused: list[tuple[str, str]] = []
+    bar = st.progress(0.0, "Starting")
+    labeller = session.current_view().labeller or "import"
+    for step in take_masks(engine.lab, project_id=project.id, labeller=labeller):
+        bar.progress(step.done / step.total, f"{step.done} of {step.total}: {session.escape_markdown(step.name)}")
+        refused += [(step.name, step.refused)] if step.refused is not None else []
+    engine.jobs.changed(project.id)
+    if not refused:
+        st.rerun()
+    for name, reason in refused:
+        st.text(f"{name}: {reason}")
