@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { freshColour } from "../../fcnlab/web/canvas/assets/widgets/classbar.js";
 import { DEFAULT_DISPLAY, displayFrom, PassedOver } from "../../fcnlab/web/canvas/assets/state/settings.js";
 import { inSight, ITEM_PX } from "../../fcnlab/web/canvas/assets/widgets/strip.js";
-import { firstCounts, firstSteps, lastWords, learning, leftOpen, saving } from "../../fcnlab/web/canvas/assets/widgets/messages.js";
+import { firstCounts, firstSteps, lastWords, leftWords, learning, leftOpen, saving } from "../../fcnlab/web/canvas/assets/widgets/messages.js";
 
 const CALM = { pending: 0, silenceMs: 0, reachable: true, persistent: true };
 const META = /** @type {const} */ ({ overlay: 3, status: 1, phase: "idle", progress: 1, message: "", milliseconds: 9, spans: {}, updated_at: null, width: 3, height: 2, covers: 5, shown_done: false });
@@ -105,4 +105,11 @@ test("where no image follows, what is left is said in numbers", () => {
   assert.match(lastWords({ isOpen: true, nOpen: 2, nImages: 9 }), /last image.* 2 images are still open/);
   assert.match(lastWords({ isOpen: true, nOpen: 0, nImages: 9 }), /the only one that is open/);
   assert.equal(lastWords({ isOpen: false, nOpen: 0, nImages: 9 }), "All 9 images are done.");
+});
+
+test("how many images are left is said at any time, with the one on the screen", () => {
+  const said = (/** @type {object} */ facts) => leftWords({ isOpen: true, nOpen: 0, nImages: 9, counts: false, ...facts });
+
+  assert.deepEqual([said({ nOpen: 2 }), said({ isOpen: false, nOpen: 2 }), said({}), said({ isOpen: false })], ["3 images left", "2 images left", "1 image left", "All images done"]);
+  assert.deepEqual([said({ isOpen: false, counts: true }), said({ nImages: 0, isOpen: false })], ["All images marked", ""]);
 });

@@ -349,8 +349,10 @@ test("notes above the picture say what is missing, what is shown and what comes 
   assert.deepEqual([notes.veil.hidden, said(notes.veilText)], [false, "The picture did not load. Trying again…"]);
   notes.setPicture("shown");
   assert.equal(notes.veil.hidden, true);
-  notes.setLegend("probability", true, "root");
-  assert.deepEqual([notes.legend.hidden, said(notes.rampName)], [false, "Probability of root"]);
+  notes.setLegend("probability", true, "Probability of root");
+  assert.deepEqual([notes.legend.hidden, said(notes.rampName), notes.rampEnds[0].hidden], [false, "Probability of root", false]);
+  notes.setLegend("difference", true, "2.0 % of the pixels differ");
+  assert.deepEqual([notes.legend.hidden, notes.rampEnds[0].hidden], [false, true]);
   notes.setLegend("mask", true, "root");
   assert.equal(notes.legend.hidden, true);
   notes.setHint(true, CLASSES, { currentId: 1, counts: false });
@@ -359,14 +361,15 @@ test("notes above the picture say what is missing, what is shown and what comes 
   assert.equal(said(notes.typed), "Class 1");
   notes.setTyped(null);
   assert.equal(notes.typed.hidden, true);
+  for (const answer of notes.taking.querySelectorAll("button")) answer.click();
   notes.banner.querySelector("button").click();
   notes.hint.querySelector("button").click();
-  assert.deepEqual(calls.map(([name]) => name), ["onReopen", "onHintClose"]);
+  assert.deepEqual(calls.map(([name]) => name), ["onTake", "onTake", "onReopen", "onHintClose"]);
 });
 
 test("work that ends in a moment changes no words in the status line", (context) => {
   context.mock.timers.enable({ apis: ["setTimeout"] });
-  const status = new StatusBar();
+  const status = new StatusBar({ onLeft: () => {} });
   const learner = (text, tone, progress = null) => status.setLearner({ text, tone, progress }, "");
 
   learner("Mask up to date", "good");
@@ -385,7 +388,7 @@ test("work that ends in a moment changes no words in the status line", (context)
 });
 
 test("the status line says what is under the cursor, and how large the picture is shown", () => {
-  const status = new StatusBar();
+  const status = new StatusBar({ onLeft: () => {} });
 
   status.setCursor({ row: 3, col: 4 }, { text: "root", colour: "#ff0000" });
   status.setZoom(0.0234);

@@ -16,6 +16,7 @@ after(() => workspaces.forEach((workspace) => workspace.stop()));
  * @param {object} scene
  */
 async function opened(scene = sceneOf()) {
+  for (const earlier of workspaces.splice(0)) earlier.stop(); // else its poll goes on in this page
   const dom = installDom();
   const polls = [];
   globalThis.fetch = (url, { signal } = {}) => {
@@ -43,10 +44,11 @@ async function opened(scene = sceneOf()) {
   await update(scene);
   const answer = async (meta, values) => {
     const headers = new Map([["X-Fcnlab-Meta", JSON.stringify(metaOf(meta))]]);
+    const before = polls.length;
     polls.at(-1).resolve({ status: values ? 200 : 204, headers, arrayBuffer: async () => values?.buffer });
+    for (let waits = 0; waits < 100 && polls.length === before; waits += 1) await new Promise((resolve) => setTimeout(resolve, 5));
     await settled();
     dom.frames();
-    await new Promise((resolve) => setTimeout(resolve, 20));
   };
   const vp = workspace.stage.element;
   const click = (x, y, rest = {}) => {

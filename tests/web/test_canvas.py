@@ -20,6 +20,7 @@ PAYLOADS = {
     "undo": {},
     "redo": {},
     "state": {"state": "done"},
+    "take": {},
     "accept": {"complete": True, "points": [[3, 4, 1], [5, 6, 1]]},
     "complete": {"complete": True},
     "class_add": {"name": "root", "colour": "#0072b2"},

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import skimage.data
+from PIL import Image
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
@@ -18,8 +21,10 @@ from fcnlab.errors import DatabaseUnavailable, ShuttingDown
 from fcnlab.lab import open_lab
 from fcnlab.services.images.importing import import_files
 from fcnlab.services.labelling.events import add_points, set_image_state
+from fcnlab.services.labels.label_import import LabelRequest, found_labels
 from fcnlab.services.live.jobs import Jobs
 from fcnlab.services.projects import projects
+from fcnlab.services.projects.projects import image as image_of
 from fcnlab.settings import Settings
 from fcnlab.web import routes
 from fcnlab.web.session import Engine
@@ -197,3 +202,28 @@ def test_a_huge_number_asked_for_is_no_failure(client: TestClient, address: tupl
 
 def test_what_is_no_route_is_not_a_page(client: TestClient) -> None:
     assert client.get("/fcnlab/nothing/at/all").status_code == 404
+
+
+def test_masks_to_hold_beside_the_one_shown_come_whole_or_say_why_there_is_none(
+    client: TestClient, own: Engine, address: tuple[str, list[int]], tmp_path: Path
+) -> None:
+    root, (first, second, _) = address
+    truth = np.full((300, 451), 255, np.uint8)
+    truth[100:200, 150:300], truth[:50] = 1, 0
+    Image.fromarray(truth).save(tmp_path / "chelsea.png")
+    project_id = image_of(own.lab, image_id=first).project_id
+    request = LabelRequest(points_per_image=0)
+    with found_labels(own.lab, tmp_path, project_id=project_id, request=request, allow_anywhere=True) as labels:
+        assert [step.reason for step in labels.steps] == [""]
+
+    imported = client.get(f"{root}/reference/imported/{first}")
+    predicted = client.get(f"{root}/reference/prediction/{second}")
+
+    for answer in (imported, predicted):
+        meta = json.loads(answer.headers["X-Fcnlab-Meta"])
+        assert len(answer.content) == meta["width"] * meta["height"]
+    assert set(imported.content) == {0, 1, 255}
+    assert imported.content.count(1) / len(imported.content) == pytest.approx(15_000 / (300 * 451), rel=0.05)
+    assert set(predicted.content) <= {0, 1}
+    assert "has no imported mask" in get(client, f"{root}/reference/imported/{second}", 404)
+    assert client.get(f"{root}/reference/other/{second}").status_code == 404

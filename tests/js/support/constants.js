@@ -2,7 +2,7 @@
 /** What a server says once for both sides. @type {import("../../../fcnlab/web/canvas/assets/types.js").Constants} */
 export const CONSTANTS = {
   batch: 5000,
-  undoable: ["accept", "add", "brush", "clear", "remove", "scribble"],
+  undoable: ["accept", "add", "brush", "clear", "remove", "scribble", "take"],
   runs: 100_000,
   ignore: 255,
   mask_side: 1536,

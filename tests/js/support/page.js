@@ -21,7 +21,7 @@ export const CLASSES = [
 
 /** An image that is not square. */
 export const imageOf = (id, rest = {}) => ({
-  id, name: `image ${id}`, width: 300, height: 200, state: "in_progress", is_complete: false, keeps_mask: false,
+  id, name: `image ${id}`, width: 300, height: 200, state: "in_progress", is_complete: false, keeps_mask: false, has_imported: false,
   position: id - 1, previous_id: id > 1 ? id - 1 : null, next_id: id + 1, tile_px: 512, levels: 0, ...rest,
 });
 

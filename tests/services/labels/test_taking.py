@@ -121,4 +121,3 @@ def test_the_scene_says_whether_there_is_an_imported_mask_to_look_at(lab: Lab, t
     }
 
     assert shown == {first: True, second: False}
-    assert a_mask().shape == HW

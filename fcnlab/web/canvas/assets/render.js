@@ -1,17 +1,20 @@
 // @ts-check
+import { followedMode, isClassMap, offeredModes, referenceOf } from "./state/modes.js";
 import { classOf, currentClass, isCounting, shownDisplay } from "./state/page.js";
 import { canReverse } from "./state/points.js";
 import { saveDisplay, saveMemory } from "./state/settings.js";
 import { pixelAt } from "./state/view.js";
 import { brushLimits, brushSize } from "./tools/brush.js";
 import { valueAt } from "./view/overlay.js";
-import { learning, saving, tally, updated } from "./widgets/messages.js";
+import { learning, leftWords, saving, tally, updated } from "./widgets/messages.js";
 
 /** @typedef {import("./workspace.js").Workspace} Workspace */
 /** @typedef {import("./state/page.js").PageState} PageState */
 
 const MIN_HEIGHT_PX = 480;
 const BOTTOM_PX = 12;
+/** What was last shown of the display, so that nothing is drawn again for a click. @type {WeakMap<object, string>} */
+const shownDisplays = new WeakMap();
 /** What is free above and below a bar at the foot of the picture. */
 const FREE_PX = 26;
 
@@ -20,18 +23,19 @@ export function render(workspace) {
   const { query, review, store } = workspace;
   /** @type {[(keyof PageState)[], (workspace: Workspace, state: PageState) => void][]} */
   const parts = [
-    [["display", "isMaskHidden"], renderDisplay],
+    [["display", "isMaskHidden", "labelled"], renderDisplay],
     [["display", "labelled"], putBrushAway],
     [["labelled", "tool", "picture", "scene", "memory", "display", "count"], renderStage],
-    [["labelled", "display", "received"], renderOverlay],
+    [["labelled", "display", "received", "reference"], renderOverlay],
+    [["labelled", "display"], renderReferences],
     [["scene", "labelled", "memory", "tool", "count"], renderClasses],
     [["scene", "labelled", "order", "tool", "count"], renderImage],
     [["scene", "labelled", "memory", "tool", "received"], renderBrush],
     [["scene", "query"], renderPrompt],
     [["scene", "labelled", "review", "count"], renderReview],
-    [["scene", "labelled", "memory", "tool", "meta", "picture"], renderNotes],
+    [["scene", "labelled", "memory", "tool", "meta", "picture", "display"], renderNotes],
     [["labelled", "display", "memory", "scene"], follow],
-    [["scene", "labelled", "meta", "isReachable", "display", "isMaskHidden", "memory"], renderStatus],
+    [["scene", "labelled", "meta", "isReachable", "display", "isMaskHidden", "memory", "received", "reference"], renderStatus],
     [["scene", "labelled", "cursor", "view", "received", "display", "tool", "count", "memory"], renderCursor],
     [["scene", "labelled", "count", "tool", "order"], () => workspace.popovers.check()],
     [["display"], (_, state) => saveDisplay(state.display, isCounting(state))],
@@ -49,9 +53,20 @@ export function render(workspace) {
 /** @param {Workspace} workspace @param {PageState} state */
 function renderDisplay({ stage, toolbar }, state) {
   const display = shownDisplay(state);
+  const { image, state: imageState } = state.labelled;
+  const modes = offeredModes(image, imageState);
+  const key = JSON.stringify([display, modes, imageState === "done"]);
+  if (key === shownDisplays.get(stage)) return;
+  shownDisplays.set(stage, key);
   if (stage.display && stage.display.mode !== display.mode) stage.dropOverlay();
   stage.setDisplay(display);
+  toolbar.setModes(modes, imageState === "done");
   toolbar.setDisplay(display);
+}
+
+/** Fetch the mask to hold beside the one shown. @param {Workspace} workspace @param {PageState} state */
+function renderReferences({ references }, state) {
+  references.follow(state.labelled.image, shownDisplay(state).mode);
 }
 
 /** Only masks are painted. @param {Workspace} workspace @param {PageState} state */
@@ -72,9 +87,11 @@ function renderStage({ counting, stage, toolbox }, { labelled, tool }) {
 }
 
 /** @param {Workspace} workspace @param {PageState} state */
-function renderOverlay({ composition, labelling }, { display, labelled, meta, received }) {
+function renderOverlay({ composition, labelling }, state) {
+  const { labelled, meta, received, reference } = state;
   const strokesBeyond = (/** @type {number} */ covers) => labelling.fresh.beyond(covers);
-  composition.update({ image: labelled.image, mode: display.mode, received, strokesBeyond, covers: meta?.covers ?? 0 });
+  const { mode } = shownDisplay(state);
+  composition.update({ image: labelled.image, mode, received, strokesBeyond, covers: meta?.covers ?? 0, reference });
 }
 
 /** @param {Workspace} workspace @param {PageState} state */
@@ -134,6 +151,7 @@ function renderNotes({ labelling, notes, routes }, state) {
   notes.setEmpty(scene.image !== null, scene.n_images, routes.page("Projects", scene));
   notes.setPicture(picture);
   notes.banner.hidden = !image || labelled.state !== "done";
+  notes.taking.hidden = !image || labelled.state === "done" || shownDisplay(state).mode !== "imported";
   const isHinted = image !== null && tool === "points" && !memory.hintClosed && isNew(state, labelling.counts());
   notes.setHint(isHinted, scene.classes, { currentId: currentClass(state), counts: isCounting(state) });
 }
@@ -152,20 +170,23 @@ function isNew(state, totals) {
 
 /** Ask for the overlay that belongs to what is shown. @param {Workspace} workspace @param {PageState} state */
 function follow({ poll }, state) {
-  const { display, labelled } = state;
+  const { labelled } = state;
   if (!labelled.image) {
     poll.stop();
     return;
   }
-  const classId = display.mode === "probability" ? currentClass(state) : 0;
-  poll.watch({ imageId: labelled.image.id, mode: display.mode, classId });
+  const mode = followedMode(shownDisplay(state).mode);
+  poll.watch({ imageId: labelled.image.id, mode, classId: mode === "probability" ? currentClass(state) : 0 });
 }
 
 /** @param {Workspace} workspace */
-export function renderStatus({ labelling, notes, status, store: { state } }) {
-  const { display, isReachable: reachable, labelled, meta, scene } = state;
+export function renderStatus({ labelling, notes, stage, status, store: { state } }) {
+  const { isReachable: reachable, labelled, meta, scene } = state;
   const { sender, log } = labelling;
   status.setSaving(saving({ pending: labelled.nPending, silenceMs: sender.silenceMs(), reachable, persistent: log.persistent }));
+  const isOpen = labelled.image !== null && (isCounting(state) ? !labelled.isComplete : labelled.state !== "done");
+  const words = leftWords({ isOpen, nOpen: scene.open.count, nImages: scene.n_images, counts: isCounting(state) });
+  status.setLeft({ words, leadsOn: scene.open.next_id !== null });
   status.setObjectMode(scene.object_mode && !isCounting(state));
   if (labelled.image) {
     const covered = meta !== null && labelling.isCovered(meta.covers);
@@ -174,7 +195,21 @@ export function renderStatus({ labelling, notes, status, store: { state } }) {
     status.setLearner({ text: "", tone: "quiet", progress: null }, "");
   }
   const className = classOf(state, currentClass(state))?.name ?? "";
-  notes.setLegend(display.mode, shownDisplay(state).overlay && labelled.image !== null, className);
+  const display = shownDisplay(state);
+  notes.setLegend(display.mode, display.overlay && labelled.image !== null, legendOf(stage.overlay, display.mode, className, labelled.image));
+}
+
+/**
+ * What an overlay that is no class map means.
+ * @param {import("./types.js").Overlay | null} overlay @param {import("./types.js").Mode} mode @param {string} className
+ * @param {import("./types.js").ImageInfo | null} image
+ */
+function legendOf(overlay, mode, className, image) {
+  if (mode === "probability") return `Probability of ${className}`;
+  if (mode === "uncertainty") return "Uncertainty";
+  const from = referenceOf(mode, image) === "imported" ? "the imported mask" : "what would be predicted now";
+  const share = overlay?.mode === "difference" ? /** @type {any} */ (overlay).share : null;
+  return share === null ? `Comparing with ${from}` : `${(100 * share).toFixed(1)} % of the pixels differ from ${from}`;
 }
 
 /** What is under the cursor. @param {Workspace} workspace @param {PageState} state */
@@ -202,7 +237,8 @@ function renderCursor({ counting, stage, status, toolbox }, state) {
 function valueUnder(overlay, state, image, { row, col }) {
   if (!overlay) return null;
   const value = valueAt(overlay, image, row, col);
-  if (overlay.mode !== "mask") return { text: `${overlay.mode} ${(value / 255).toFixed(2)}`, colour: null };
+  if (overlay.mode === "difference") return { text: value ? "differs" : "", colour: null };
+  if (!isClassMap(overlay.mode)) return { text: `${overlay.mode} ${(value / 255).toFixed(2)}`, colour: null };
   const label = classOf(state, value);
   return { text: label?.name ?? "", colour: label?.colour ?? null };
 }

@@ -5,10 +5,10 @@
  *
  * @typedef {{id: number, name: string, colour: string, n_points: number, is_background: boolean}} ClassLabel
  * @typedef {"new" | "in_progress" | "done"} ImageState
- * @typedef {{id: number, name: string, width: number, height: number, state: ImageState, is_complete: boolean, keeps_mask: boolean,
+ * @typedef {{id: number, name: string, width: number, height: number, state: ImageState, is_complete: boolean, keeps_mask: boolean, has_imported: boolean,
  *   position: number, previous_id: number | null, next_id: number | null, tile_px: number, levels: number}} ImageInfo
  * @typedef {[uid: string, row: number, col: number, classId: number]} StoredPoint
- * @typedef {"add" | "remove" | "clear" | "brush" | "accept" | "undo" | "redo" | "state" | "complete" | "class_add" | "class_edit" | "class_remove" | "background"} EventKind
+ * @typedef {"add" | "remove" | "clear" | "brush" | "accept" | "take" | "undo" | "redo" | "state" | "complete" | "class_add" | "class_edit" | "class_remove" | "background"} EventKind
  * @typedef {{class_id: number | null, top: number, left: number, height: number, width: number, runs: number[]}} Stroke
  * @typedef {{undo: number, redo: number, redo_reopens: boolean}} Reversible events that can be undone and redone while the
  *   image is not done, and whether the one redone first reopens it
@@ -29,7 +29,8 @@
  * @property {number} queries pixels that are suggested at a time
  * @property {number} avoided pixels passed over that are named when others are asked for, at most
  * @property {number} poll_s seconds within which it answers who waits for an overlay
- * @typedef {"mask" | "probability" | "uncertainty"} Mode
+ * @typedef {"mask" | "probability" | "uncertainty" | "imported" | "prediction" | "difference"} Mode imported: the mask of
+ *   another tool; prediction: what a done image would keep now; difference: where the mask shown differs from these
  * @typedef {{overlay: number, status: number, phase: "idle" | "encoding" | "fitting" | "error" | "missing",
  *   progress: number, message: string, milliseconds: number | null, spans: Record<string, number>, updated_at: string | null, width: number,
  *   height: number, covers: number, shown_done: boolean, base?: number,

@@ -2,6 +2,7 @@
 import { tabStorage } from "./protocol/identity.js";
 import { ImageNavigator } from "./protocol/navigator.js";
 import { OverlayPoll } from "./protocol/poll.js";
+import { References } from "./protocol/references.js";
 import { Routes } from "./protocol/routes.js";
 import { spansInWords } from "./protocol/spans.js";
 import { layout, render } from "./render.js";
@@ -82,8 +83,17 @@ export class Workspace {
     });
     this.toasts = new Toasts();
     this.help = new Help(isCounting(this.store.state));
-    this.status = new StatusBar();
-    this.notes = new Notes({ onReopen: () => this.finishing.reopen(), onHintClose: () => remember(this.store, { hintClosed: true }) });
+    this.status = new StatusBar({ onLeft: () => this.finishing.goToOpen() });
+    this.notes = new Notes({
+      onReopen: () => this.finishing.reopen(),
+      onHintClose: () => remember(this.store, { hintClosed: true }),
+      onTake: (isDone) => this.finishing.take(isDone),
+    });
+    this.references = new References({
+      address: (imageId, kind) => this.routes.reference(imageId, kind),
+      onReference: (reference) => this.store.set({ reference }),
+      onTrouble: (message) => this.toasts.show(message, "bad"),
+    });
     this.pictures = new Pictures((picture) => this.store.set({ picture }));
     this.strip = makeStrip(this);
     this.navigator = new ImageNavigator((value) => this.setState("goto", value), this.strip);
@@ -146,8 +156,8 @@ export class Workspace {
   /** Let go of everything outside the workspace. */
   stop() {
     this.life.abort();
-    const { completion, counting, keys, labelling, navigator, pictures, poll, query, stage, status, strip, toasts } = this;
-    for (const part of [completion, counting, keys, labelling, navigator, pictures, poll, query, stage, status, strip, toasts]) part?.stop();
+    const { completion, counting, keys, labelling, navigator, pictures, poll, query, references, stage, status, strip, toasts } = this;
+    for (const part of [completion, counting, keys, labelling, navigator, pictures, poll, query, references, stage, status, strip, toasts]) part?.stop();
   }
 
   /** Say what the server wants said, once. @param {Scene} scene */

@@ -58,6 +58,11 @@ export class Routes {
     return `${this.root}/objects/${imageId}`;
   }
 
+  /** A mask to hold beside the one shown. @param {number} imageId @param {"imported" | "prediction"} kind */
+  reference(imageId, kind) {
+    return `${this.root}/reference/${kind}/${imageId}`;
+  }
+
   /** Pixels to ask about. @param {{imageId: number, count: number, how: "margin" | "random", avoid: readonly number[][]}} wanted */
   queries({ imageId, count, how, avoid }) {
     const query = new URLSearchParams({ count: String(count), strategy: how, avoid: avoid.flat().join(",") });

@@ -1,4 +1,5 @@
 // @ts-check
+import { offeredModes } from "./modes.js";
 import { loadDisplay, loadMemory } from "./settings.js";
 
 /**
@@ -19,6 +20,7 @@ import { loadDisplay, loadMemory } from "./settings.js";
  * @property {import("./labelling.js").LabelledImage} labelled the image on the screen, with what is pending
  * @property {import("../types.js").Meta | null} meta of its newest overlay; null before the first answer
  * @property {import("../types.js").Overlay | null} received the newest overlay of the server, of any image
+ * @property {import("../types.js").Overlay | null} reference a mask to hold beside it, of the image that was shown when it was asked for
  * @property {Count} count what was counted in the image, in a project that counts
  * @property {boolean} isReachable whether the server answers
  * @property {number | null} loading the image whose picture is on its way
@@ -48,6 +50,7 @@ export function stateAtFirst(scene, labelled, view) {
     labelled,
     meta: null,
     received: null,
+    reference: null,
     count: NOT_COUNTED,
     isReachable: true,
     loading: null,
@@ -80,9 +83,11 @@ export function classOf({ scene }, classId) {
   return scene.classes.find((label) => label.id === classId);
 }
 
-/** How the picture is shown now: while a pixel is asked about, the mask is out of sight. @param {PageState} state */
-export function shownDisplay({ display, isMaskHidden }) {
-  return isMaskHidden ? { ...display, overlay: false } : display;
+/** How the image is shown now: in a mode that it offers; while a pixel is asked about, the mask is out of sight. @param {PageState} state */
+export function shownDisplay({ display, isMaskHidden, labelled }) {
+  const isOffered = offeredModes(labelled.image, labelled.state).includes(display.mode);
+  if (isOffered && !isMaskHidden) return display;
+  return { ...display, mode: isOffered ? display.mode : "mask", overlay: display.overlay && !isMaskHidden };
 }
 
 /** @param {PageStore} store @param {Partial<import("./settings.js").Display>} change */

@@ -62,7 +62,7 @@ export function replay(stored, pending, imageId, state, uid, facts = NO_FACTS) {
       change({ points: now.points.filter((point) => point[0] !== payload.uid) });
     } else if (kind === "clear") {
       change({ points: [] });
-    } else if (kind === "brush") {
+    } else if (kind === "brush" || kind === "take") {
       change({});
     } else if (kind === "undo" && reach.undo > 0) {
       const before = undoable.pop();

@@ -1,5 +1,6 @@
 // @ts-check
-import { currentClass, remember, setDisplay } from "../state/page.js";
+import { offeredModes } from "../state/modes.js";
+import { currentClass, remember, setDisplay, shownDisplay } from "../state/page.js";
 import { canReverse } from "../state/points.js";
 import { counted } from "../widgets/messages.js";
 
@@ -8,8 +9,6 @@ import { counted } from "../widgets/messages.js";
 /** @typedef {import("../widgets/popover.js").Popovers} Popovers */
 /** @typedef {import("../widgets/popover.js").Toasts} Toasts */
 
-/** @type {import("../types.js").Mode[]} */
-const MODES = ["mask", "probability", "uncertainty"];
 /** More points than this are not removed without a question. */
 const CLEAR_ASKS_ABOVE = 5;
 
@@ -69,7 +68,7 @@ export function perform(parts, action) {
     case "contour":
       return setDisplay(store, { contour: !display.contour, overlay: true });
     case "heat":
-      return setDisplay(store, { mode: MODES[(MODES.indexOf(display.mode) + 1) % MODES.length], overlay: true });
+      return nextMode(store);
     case "fainter":
       return setDisplay(store, { opacity: Math.max(0.05, display.opacity - 0.1) });
     case "stronger":
@@ -79,6 +78,13 @@ export function perform(parts, action) {
     case "escape":
       return void popovers.close();
   }
+}
+
+/** Show the image in the next of the modes that it offers. @param {PageStore} store */
+function nextMode(store) {
+  const { labelled } = store.state;
+  const modes = offeredModes(labelled.image, labelled.state);
+  setDisplay(store, { mode: modes[(modes.indexOf(shownDisplay(store.state).mode) + 1) % modes.length], overlay: true });
 }
 
 /** @param {PageStore} store @param {number} classId */

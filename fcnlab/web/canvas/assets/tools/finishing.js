@@ -1,5 +1,5 @@
 // @ts-check
-import { isCounting } from "../state/page.js";
+import { isCounting, setDisplay } from "../state/page.js";
 import { h } from "../widgets/dom.js";
 import { lastWords } from "../widgets/messages.js";
 
@@ -45,8 +45,21 @@ export class Finishing {
     this.completion?.set();
   }
 
+  /** The imported mask becomes that of the image, as it is. @param {boolean} isDone whether the image is done with it */
+  take(isDone) {
+    this.labelling.record("take");
+    setDisplay(this.store, { mode: "mask", overlay: true });
+    if (isDone) this.finish();
+  }
+
   reopen() {
     this.labelling.record("state", { state: "in_progress" });
+  }
+
+  /** To the next image that is left, in import order. */
+  goToOpen() {
+    const { next_id: nextId } = this.store.state.scene.open;
+    if (nextId !== null) this.navigator.go(nextId);
   }
 
   /** Say what is left to do where no image follows, and lead there. */

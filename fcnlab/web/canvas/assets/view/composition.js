@@ -1,5 +1,7 @@
 // @ts-check
 import { blank, paintedOver } from "../state/strokes.js";
+import { followedMode, referenceOf } from "../state/modes.js";
+import { difference } from "./difference.js";
 
 /** @typedef {import("../types.js").Overlay} Overlay */
 /** @typedef {import("../types.js").Mode} Mode */
@@ -53,16 +55,22 @@ export class Composition {
    * @param {Overlay | null} facts.received newest overlay of the server
    * @param {(covers: number) => readonly Painted[]} facts.strokesBeyond that an overlay covering an event does not have
    * @param {number} facts.covers of the server's newest overlay, where none was received
+   * @param {Overlay | null} [facts.reference] the mask to hold beside it
    */
-  update({ image, mode, received, strokesBeyond, covers }) {
+  update({ image, mode, received, strokesBeyond, covers, reference: fetched = null }) {
     const { stage } = this;
     if (!image || stage.image?.id !== image.id) return;
-    const base = received?.imageId === image.id && received.mode === mode ? received : null;
-    const strokes = mode === "mask" ? strokesBeyond(base?.covers ?? covers) : [];
-    const shown = [image.id, mode, base?.number ?? 0, ...strokes.map((one) => one.seq)].join();
+    const followed = followedMode(mode);
+    const base = received?.imageId === image.id && received.mode === followed ? received : null;
+    const strokes = followed === "mask" ? strokesBeyond(base?.covers ?? covers) : [];
+    const wanted = referenceOf(mode, image);
+    const reference = fetched?.imageId === image.id && fetched.mode === wanted ? fetched : null;
+    if (wanted && !reference) return; // on its way
+    const shown = [image.id, mode, base?.number ?? 0, reference?.number ?? 0, ...strokes.map((one) => one.seq)].join();
     if (shown === this.shown && stage.overlay) return;
     this.shown = shown;
-    const overlay = composed(base, strokes, image, this.constants);
+    const latest = mode === "imported" || mode === "prediction" ? reference : composed(base, strokes, image, this.constants);
+    const overlay = reference && latest && mode === "difference" ? difference(latest, reference, this.constants.ignore) : latest;
     if (overlay) stage.setOverlay(overlay);
     else if (stage.overlay?.number === 0) stage.dropOverlay(); // a blank one, for strokes that are gone
   }

@@ -1,6 +1,7 @@
 // @ts-check
 import { h } from "../widgets/dom.js";
-import { classTable, colour, heatTable } from "./overlay.js";
+import { classTable, colour, valueTable } from "./overlay.js";
+import { isClassMap } from "../state/modes.js";
 import { joined } from "../protocol/patches.js";
 
 /** @typedef {import("../types.js").Box} Box */
@@ -54,7 +55,7 @@ export class Fill {
     if (!box || !box.width || !box.height) return;
     const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
     const pixels = context.createImageData(box.width, box.height);
-    const table = mode === "mask" ? classTable(classes, display) : heatTable(mode);
+    const table = isClassMap(mode) ? classTable(classes, display) : valueTable(mode);
     colour(overlay, box, table, new Uint32Array(pixels.data.buffer));
     context.putImageData(pixels, box.left, box.top);
   }

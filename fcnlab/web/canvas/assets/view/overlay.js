@@ -57,6 +57,17 @@ export function heatTable(mode) {
   return table;
 }
 
+/** Where masks differ: a colour that neither pictures nor the palette of classes have. */
+export const DIFFERENCE_COLOUR = "#ff00d4";
+
+/** Value 0..255 of an overlay that is no class map -> canvas pixel. @param {import("../types.js").Mode} mode @returns {Uint32Array} */
+export function valueTable(mode) {
+  if (mode === "probability" || mode === "uncertainty") return heatTable(mode);
+  const table = new Uint32Array(256);
+  table[255] = packed(...rgb(DIFFERENCE_COLOUR), 255);
+  return table;
+}
+
 /** The same ramp for CSS. @param {"probability" | "uncertainty"} mode */
 export function heatGradient(mode) {
   const stops = (mode === "probability" ? VIRIDIS : INFERNO).split(" ");

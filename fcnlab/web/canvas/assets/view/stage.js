@@ -4,6 +4,7 @@ import { Fill } from "./fill.js";
 import { Flight } from "./flight.js";
 import { drawDots, drawRing, sized } from "./marks.js";
 import { backgroundOf, cellsBelow, classTable, drawBorders } from "./overlay.js";
+import { isClassMap } from "../state/modes.js";
 import { PIXELS_FROM_SCALE, TileLayer } from "./tiles.js";
 import { around, fitted, kept, matrix, moved, zoomed } from "../state/view.js";
 
@@ -226,7 +227,7 @@ export class Stage {
   }
 
   #outlined() {
-    return Boolean(this.display?.contour && this.display.overlay && this.overlay?.mode === "mask");
+    return Boolean(this.display?.contour && this.display.overlay && this.overlay && isClassMap(this.overlay.mode));
   }
 
   /** What CSS does: no pixel is touched. */
@@ -237,7 +238,7 @@ export class Stage {
     if (display.brightness !== 1) filters.push(`brightness(${display.brightness})`);
     if (display.contrast !== 1) filters.push(`contrast(${display.contrast})`);
     // Under a heat map the picture's own colours would be read as values.
-    if (display.overlay && display.mode !== "mask") filters.push("grayscale(1)");
+    if (display.overlay && !isClassMap(display.mode)) filters.push("grayscale(1)");
     for (const shown of [this.picture, this.tiles.canvas]) shown.style.filter = filters.join(" ");
     this.fill.canvas.style.opacity = display.overlay ? String(display.opacity) : "0";
     this.borders.style.opacity = display.overlay ? "1" : "0";

@@ -1,22 +1,27 @@
 // @ts-check
 import { button, h, icon, say } from "./dom.js";
-import { heatGradient } from "../view/overlay.js";
+import { isClassMap } from "../state/modes.js";
+import { DIFFERENCE_COLOUR, heatGradient } from "../view/overlay.js";
 import { firstCounts, firstSteps } from "./messages.js";
 
 /** @typedef {import("../types.js").ClassLabel} ClassLabel */
 
 /** What floats above the picture: first steps, the banner of a done image, the scale of a heat map, what is missing. */
 export class Notes {
-  /** @param {{onReopen: () => void, onHintClose: () => void}} actions */
-  constructor({ onReopen, onHintClose }) {
+  /** @param {{onReopen: () => void, onHintClose: () => void, onTake: (isDone: boolean) => void}} actions */
+  constructor({ onReopen, onHintClose, onTake }) {
     const reopen = button("Work on this image again", "reopen", onReopen, { text: "Reopen", class: "text" });
     this.banner = h("div", { class: "banner floating", hidden: true }, icon("check"), h("span", {}, "This image is done"), reopen);
+    const use = button("Lay the imported mask over the prediction, to work on it; undo takes it back", null, () => onTake(false), { text: "Use it", class: "text" });
+    const finish = button("Use the imported mask as it is, mark the image done and go to the next", null, () => onTake(true), { text: "Use it and mark done", class: "text" });
+    this.taking = h("div", { class: "banner floating", hidden: true }, icon("image"), h("span", {}, "The imported mask"), use, finish);
     this.steps = h("ol");
     const head = h("div", { class: "head" }, h("span", { class: "heading" }, "First steps"), button("Do not show the first steps again", "close", onHintClose, { class: "small" }));
     this.hint = h("div", { class: "hint", role: "note", hidden: true }, head, this.steps);
     this.ramp = h("span", { class: "ramp" });
     this.rampName = h("span", { class: "name" });
-    this.legend = h("div", { class: "legend floating", hidden: true }, this.rampName, h("span", {}, "0"), this.ramp, h("span", {}, "1"));
+    this.rampEnds = [h("span", {}, "0"), h("span", {}, "1")];
+    this.legend = h("div", { class: "legend floating", hidden: true }, this.rampName, this.rampEnds[0], this.ramp, this.rampEnds[1]);
     this.emptyTitle = h("p", { class: "title" });
     this.emptyText = h("p");
     this.emptyLink = h("a", { class: "button text primary", target: "_self" }, "Add images");
@@ -24,7 +29,7 @@ export class Notes {
     this.veilText = h("span");
     this.veil = h("div", { class: "veil", hidden: true }, h("span", { class: "spinner" }), this.veilText);
     this.typed = h("div", { class: "typed floating", hidden: true });
-    this.elements = [this.empty, this.veil, this.banner, this.legend, this.typed];
+    this.elements = [this.empty, this.veil, this.banner, this.taking, this.legend, this.typed];
   }
 
   /**
@@ -41,12 +46,15 @@ export class Notes {
     this.steps.replaceChildren(...steps.map((step) => h("li", {}, step)));
   }
 
-  /** @param {import("../types.js").Mode} mode @param {boolean} isShown @param {string} className */
-  setLegend(mode, isShown, className) {
-    this.legend.hidden = !isShown || mode === "mask";
-    if (mode === "mask") return;
-    this.ramp.style.background = heatGradient(mode);
-    say(this.rampName, mode === "probability" ? `Probability of ${className}` : "Uncertainty");
+  /** @param {import("../types.js").Mode} mode @param {boolean} isShown @param {string} words what the colours mean */
+  setLegend(mode, isShown, words) {
+    this.legend.hidden = !isShown || isClassMap(mode);
+    if (this.legend.hidden) return;
+    const isRamp = mode === "probability" || mode === "uncertainty";
+    this.ramp.style.background = isRamp ? heatGradient(mode) : DIFFERENCE_COLOUR;
+    this.ramp.classList.toggle("swatch", !isRamp);
+    for (const end of this.rampEnds) end.hidden = !isRamp;
+    say(this.rampName, words);
   }
 
   /** @param {boolean} hasImage @param {number} nImages @param {string} projects address of the page where images are added */

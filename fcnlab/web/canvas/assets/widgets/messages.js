@@ -104,6 +104,17 @@ export function lastWords({ isOpen, nOpen, nImages }) {
 }
 
 /**
+ * How many images are left, all the time.
+ * @param {{isOpen: boolean, nOpen: number, nImages: number, counts: boolean}} facts as in `lastWords`; counts: the project counts
+ */
+export function leftWords({ isOpen, nOpen, nImages, counts }) {
+  const nLeft = nOpen + (isOpen ? 1 : 0);
+  if (nImages === 0) return "";
+  if (nLeft === 0) return counts ? "All images marked" : "All images done";
+  return `${counted(nLeft, "image")} left`;
+}
+
+/**
  * What was found in an image and not accepted when all of it was said to be marked.
  * @param {string} name of the image
  * @param {number} nMarked

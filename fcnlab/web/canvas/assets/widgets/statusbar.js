@@ -8,7 +8,8 @@ const FLASH_MS = 180;
 
 /** The line at the bottom: where the clicks are, what the learner does, what is under the cursor. */
 export class StatusBar {
-  constructor() {
+  /** @param {{onLeft: () => void}} actions onLeft: to the next image that is left */
+  constructor({ onLeft }) {
     /** Words of work that may be over in a moment. @type {Map<HTMLElement, {write: () => void, timer: ReturnType<typeof setTimeout>}>} */
     this.waiting = new Map();
     this.saving = h("span", { class: "part saving", role: "status" });
@@ -22,6 +23,7 @@ export class StatusBar {
     this.under = h("span", { class: "part under" }, this.chip, this.classWord);
     this.zoom = h("span", { class: "part zoom" });
     this.mode = h("span", { class: "part objects", title: "Only regions that hold a click of their class are kept" });
+    this.left = h("button", { type: "button", class: "part left", click: onLeft, hidden: true });
     this.element = h(
       "div",
       { class: "statusbar" },
@@ -30,6 +32,7 @@ export class StatusBar {
       this.progress,
       this.updated,
       this.mode,
+      this.left,
       h("span", { class: "gap" }),
       this.under,
       this.readout,
@@ -87,6 +90,14 @@ export class StatusBar {
     this.waiting.delete(part);
     part.dataset.busy = "1";
     waiting?.write();
+  }
+
+  /** How many images are left to do. @param {{words: string, leadsOn: boolean}} left leadsOn: another one than the image shown is */
+  setLeft({ words, leadsOn }) {
+    this.left.hidden = !words;
+    say(this.left, words);
+    this.left.disabled = !leadsOn;
+    this.left.title = leadsOn ? "Go to the next of them" : "";
   }
 
   /** @param {boolean} objectMode */

@@ -1,5 +1,6 @@
 // @ts-check
 import { button, h, say, swapIcon } from "./dom.js";
+import { isClassMap } from "../state/modes.js";
 import { DEFAULT_DISPLAY } from "../state/settings.js";
 import { counted } from "./messages.js";
 
@@ -32,6 +33,13 @@ function modesOf(counts) {
   ];
 }
 
+/** Modes that some images offer. @type {[Mode, string, string][]} */
+const REFERENCES = [
+  ["prediction", "Prediction", "The mask that would be kept if the image were marked done now (h)"],
+  ["imported", "Imported", "The mask that came from another tool (h)"],
+  ["difference", "Difference", "Where the mask shown differs from the imported one, else from a new prediction (h)"],
+];
+
 /** The buttons above the picture. */
 export class Toolbar {
   /** @param {ToolActions} actions @param {import("./popover.js").Popovers} popovers @param {boolean} counts whether the project counts */
@@ -39,7 +47,7 @@ export class Toolbar {
     this.actions = actions;
     this.popovers = popovers;
     this.counts = counts;
-    this.choices = modesOf(counts);
+    this.choices = [...modesOf(counts), ...REFERENCES];
     this.undo = button("Undo (z)", "undo", actions.undo);
     this.redo = button("Redo (Shift+z)", "redo", actions.redo);
     this.clear = button(counts ? "Remove all points of this image" : "Remove all points and strokes of this image", "clear", () => actions.clear(this.clear));
@@ -76,15 +84,23 @@ export class Toolbar {
     );
   }
 
+  /** @param {readonly Mode[]} offered by this image @param {boolean} isDone */
+  setModes(offered, isDone) {
+    this.choices.forEach(([mode], k) => {
+      this.modes[k].hidden = !offered.includes(mode);
+    });
+    if (!this.counts) say(/** @type {Element} */ (this.modes[0].querySelector(".label")), isDone ? "Kept" : "Classes");
+  }
+
   /** @param {Display} display */
   setDisplay(display) {
     this.display = display;
     swapIcon(this.eye, display.overlay ? "eye" : "eyeOff");
     press(this.eye, display.overlay);
     press(this.contour, display.contour);
-    this.contour.disabled = display.mode !== "mask";
+    this.contour.disabled = !isClassMap(display.mode);
     this.opacity.value = String(display.opacity);
-    this.opacity.disabled = !display.overlay || (display.contour && display.mode === "mask");
+    this.opacity.disabled = !display.overlay || (display.contour && isClassMap(display.mode));
     this.choices.forEach(([mode], k) => press(this.modes[k], mode === display.mode));
     this.light.classList.toggle("touched", display.brightness !== 1 || display.contrast !== 1);
   }

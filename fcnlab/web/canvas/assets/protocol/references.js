@@ -1,0 +1,55 @@
+// @ts-check
+import { referenceOf } from "../state/modes.js";
+
+/** @typedef {import("../types.js").ImageInfo} ImageInfo */
+/** @typedef {import("../types.js").Mode} Mode */
+/** @typedef {import("../types.js").Overlay} Overlay */
+
+/** Fetches the masks to hold beside the one shown; an answer that is not wanted any more is dropped. */
+export class References {
+  /**
+   * @param {object} parts
+   * @param {(imageId: number, kind: "imported" | "prediction") => string} parts.address
+   * @param {(reference: Overlay | null) => void} parts.onReference null while one is on its way
+   * @param {(message: string) => void} parts.onTrouble
+   * @param {typeof fetch} [parts.fetch]
+   */
+  constructor(parts) {
+    this.parts = parts;
+    this.fetch = parts.fetch ?? ((url, options) => fetch(url, options));
+    this.wish = "";
+    this.number = 0;
+  }
+
+  /** @param {ImageInfo | null} image @param {Mode} mode */
+  follow(image, mode) {
+    const kind = image && referenceOf(mode, image);
+    const wish = kind ? `${image.id} ${kind} ${mode}` : "";
+    if (wish === this.wish) return;
+    this.wish = wish;
+    this.parts.onReference(null);
+    if (kind) void this.#load(image.id, kind, wish);
+  }
+
+  /** @param {number} imageId @param {"imported" | "prediction"} kind @param {string} wish */
+  async #load(imageId, kind, wish) {
+    try {
+      const response = await this.fetch(this.parts.address(imageId, kind), { cache: "no-store" });
+      if (!response.ok) throw new Error((await response.text()).slice(0, 300));
+      const { width, height } = JSON.parse(response.headers.get("X-Fcnlab-Meta") ?? "");
+      const values = new Uint8Array(await response.arrayBuffer());
+      if (wish !== this.wish) return;
+      this.number += 1;
+      const patch = { top: 0, left: 0, height, width };
+      this.parts.onReference({ imageId, mode: kind, classId: 0, number: this.number, covers: 0, width, height, values, base: -1, patch });
+    } catch (fault) {
+      if (wish !== this.wish) return;
+      this.wish = "";
+      this.parts.onTrouble(fault instanceof Error && fault.message ? fault.message : "The mask did not come; choose it again.");
+    }
+  }
+
+  stop() {
+    this.wish = "stopped";
+  }
+}
