@@ -9,7 +9,9 @@ from fcnlab.domain.events import PointSource
 from fcnlab.domain.scores import (
     EXPERT_MASK,
     SOURCES_IN_WORDS,
+    Gain,
     PointScore,
+    gain_in_words,
     kept_in_brief,
     kept_in_words,
     score_from_dict,
@@ -102,6 +104,21 @@ def test_a_score_says_which_weights_it_is_of_and_what_chose_them(kept: KeptEpoch
     assert kept_in_words(score) in score_in_a_sentence(score)
     assert "Mean IoU 0.610 on 3 expert masks of held-out images." in score_in_a_sentence(score)
     assert score_from_dict(score_to_dict(score)) == score
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [(0.01, 0.1, "Better than"), (-0.1, -0.01, "Worse than"), (-0.02, 0.1, "Not clearly better than")],
+)
+def test_a_network_is_better_than_the_instant_learner_only_where_the_interval_says_so(
+    low: float, high: float, verdict: str
+) -> None:
+    score = PointScore(0.8, 0.7, 0.9, 48, over_instant=Gain(0.75, (low + high) / 2, low, high, 48))
+
+    assert gain_in_words(score).startswith(f"{verdict} the instant learner, which is right on 75% of the same points")
+    assert gain_in_words(score) in score_in_a_sentence(score)
+    assert score_from_dict(score_to_dict(score)) == score
+    assert gain_in_words(PointScore(0.8, 0.7, 0.9, 48)) == ""
 
 
 def test_without_anything_held_out_the_last_epoch_is_kept_and_said_to_be() -> None:

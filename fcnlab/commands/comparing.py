@@ -71,10 +71,14 @@ def table(status: ComparisonStatus) -> list[str]:
     rows = [headings, *(row_of(participant) for participant in status.participants)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(headings))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    from fcnlab.services.training.trainings import too_short_in_words
+
     results = [participant.result for participant in status.participants if participant.result is not None]
+    too_short = too_short_in_words([(each.title, each.training) for each in status.participants])
     return [
         *lines,
         *_notes(results),
+        *([too_short] if too_short else []),
         *(f"{participant.title}: {participant.message}" for participant in status.participants if participant.message),
     ]
 

@@ -14,6 +14,24 @@ EXPERT_MASK = "expert_mask"
 
 
 @dataclass(frozen=True, slots=True)
+class Gain:
+    """What a network has over the instant learner, both asked about the same points that neither learned from.
+
+    Attributes:
+        instant: accuracy of the instant learner there, every class counting alike, 0 to 1.
+        gain: accuracy of the network less that.
+        low, high: 95 % interval of the gain, the points paired.
+        n_points: number of points.
+    """
+
+    instant: float
+    gain: float
+    low: float
+    high: float
+    n_points: int
+
+
+@dataclass(frozen=True, slots=True)
 class PointScore:
     """How well points that training did not see are told apart.
 
@@ -26,6 +44,7 @@ class PointScore:
         mean_iou: over the classes, on the expert masks of held-out images; None where there are none.
         n_masks: number of those masks.
         kept: the weights it is of; None where it was not recorded, and of weights that no epochs made.
+        over_instant: what it has over the instant learner; None where that was not measured.
     """
 
     accuracy: float
@@ -37,6 +56,7 @@ class PointScore:
     mean_iou: float | None = None
     n_masks: int = 0
     kept: KeptEpoch | None = None
+    over_instant: Gain | None = None
 
 
 Score = PointScore | CountScore
@@ -127,6 +147,18 @@ def mean_iou_in_words(score: PointScore) -> str:
     return f"Mean IoU {score.mean_iou:.3f} on {score.n_masks} {masks} of held-out images."
 
 
+def gain_in_words(score: Score) -> str:
+    """Whether a network is better than the instant learner, in a sentence; empty where nobody measured it."""
+    gain = score.over_instant if isinstance(score, PointScore) else None
+    if gain is None:
+        return ""
+    verdict = "Better than" if gain.low > 0 else "Worse than" if gain.high < 0 else "Not clearly better than"
+    return (
+        f"{verdict} the instant learner, which is right on {gain.instant:.0%} of the same points: "
+        f"{100 * gain.gain:+.1f} percentage points (95 % CI {100 * gain.low:+.1f} to {100 * gain.high:+.1f})."
+    )
+
+
 def duration_in_words(seconds: float) -> str:
     """A span of time for people: `40 s`, `12 min`, `1.5 h`."""
     whole = round(seconds)
@@ -149,6 +181,8 @@ def score_from_dict(values: Mapping[str, Any]) -> Score:
         "per_class": {int(class_id): share for class_id, share in values["per_class"].items()},
         "kept": None if kept is None else KeptEpoch(**kept),
     }
+    if fields.get("over_instant") is not None:
+        fields["over_instant"] = Gain(**fields["over_instant"])
     if "mae" in values:
         return CountScore(**fields | {"game": tuple(float(error) for error in values["game"])})
     if fields.pop("drawn", "") == "query":  # versions before this one knew randomly drawn pixels from all others
@@ -183,7 +217,8 @@ def score_in_a_sentence(score: Score) -> str:
         )
         return " ".join(filter(None, (counts, kept_in_words(score))))
     accuracy = (
-        f"Accuracy on {score.n_points} held-out points, 95% sure to be between {score.low:.0%} and {score.high:.0%}, "
+        f"Accuracy on {score.n_points} held-out points (95 % CI {100 * score.low:.0f} to {100 * score.high:.0f} %), "
         f"{taken_on(score)}."
     )
-    return " ".join(filter(None, (accuracy, mean_iou_in_words(score), kept_in_words(score))))
+    parts = (accuracy, gain_in_words(score), mean_iou_in_words(score), kept_in_words(score))
+    return " ".join(filter(None, parts))

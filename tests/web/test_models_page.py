@@ -75,7 +75,7 @@ def test_a_version_shows_its_score_and_is_chosen_and_left(bench: Bench) -> None:
     assert {one.label: one.value for one in shown.metric}["Held-out accuracy"] == "81.2%"
     words = written(shown)
     assert escape_markdown("night *shift*") in words
-    assert "48 held-out points, 95% sure to be between 70% and 90%, on 48 randomly drawn pixels" in words
+    assert "48 held-out points (95 % CI 70 to 90 %), on 48 randomly drawn pixels" in words
     assert "nobody chose where they lie" in words
     assert "by ann" in words
     assert "U-Net, from scratch" in words

@@ -89,7 +89,7 @@ def test_the_training_at_work_is_shown_with_its_numbers(lab: Lab, project_id: in
         "Time left": "3 min",
     }
     assert "Epoch 4 of 8, now FCN-16s" in str(shown.get("progress")[0].proto)
-    assert "between 70% and 90%, on 48 clicks: labellers click where the mask is wrong" in written(shown)
+    assert "(95 % CI 70 to 90 %), on 48 clicks: labellers click where the mask is wrong" in written(shown)
 
 
 def test_a_score_on_random_pixels_is_not_called_too_low(lab: Lab, project_id: int) -> None:

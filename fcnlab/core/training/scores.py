@@ -14,7 +14,7 @@ from scipy.special import log_softmax
 from fcnlab.core.networks.base import PointNetwork
 from fcnlab.core.training.batches import LabelledPicture, collated
 from fcnlab.domain.project import IGNORE
-from fcnlab.domain.scores import PointScore
+from fcnlab.domain.scores import Gain, PointScore
 from fcnlab.domain.training import TrainingSpec
 
 COUNTED_AT_ONCE = 4_000_000
@@ -110,6 +110,33 @@ def score_of(predicted: NDArray[np.intp], classes: NDArray[np.int64], *, class_i
     accuracy = sum(shares.values()) / len(shares)
     spread = SURE * math.sqrt(variance) / len(shares)
     return PointScore(accuracy, max(0.0, accuracy - spread), min(1.0, accuracy + spread), len(classes), shares)
+
+
+def gain_of(
+    network: NDArray[np.bool_], instant: NDArray[np.bool_], classes: NDArray[np.int64], *, accuracy: float
+) -> Gain:
+    """What one of two has over the other on the same points, every class counting alike.
+
+    The interval is that of paired shares with half a point added to each of the four cells of a class (Agresti and Min
+    2005, doi:10.1002/sim.1781), so that few points never look certain.
+
+    Args:
+        network, instant: (N,) whether each is right on a point, N at least 1.
+        classes: (N,) the class of each point.
+        accuracy: of the instant learner, as it is told.
+    """
+    gains, careful_gains, variance = [], [], 0.0
+    for class_id in np.unique(classes):
+        of_class = classes == class_id
+        n = int(of_class.sum())
+        won = int((network & ~instant)[of_class].sum())
+        lost = int((instant & ~network)[of_class].sum())
+        gains.append((won - lost) / n)
+        careful_gains.append((won - lost) / (n + 2))
+        variance += ((won + lost + 1) / (n + 2) - careful_gains[-1] ** 2) / (n + 2)
+    middle, spread = sum(careful_gains) / len(gains), SURE * math.sqrt(variance) / len(gains)
+    low, high = max(-1.0, middle - spread), min(1.0, middle + spread)
+    return Gain(accuracy, sum(gains) / len(gains), low, high, len(classes))
 
 
 def temperature_of(logits: NDArray[np.float32], classes: NDArray[np.int64]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -26,9 +27,9 @@ from fcnlab.core.training.splits import ALIKE, groups_alike, held_out
 from fcnlab.domain.events import Point, PointSource, StoredPoint
 from fcnlab.domain.images import ImageInfo
 from fcnlab.domain.network import NetworkSpec
-from fcnlab.domain.scores import EXPERT_MASK, PointScore, Score
+from fcnlab.domain.scores import EXPERT_MASK, Gain, PointScore, Score
 from fcnlab.domain.training import TrainingSpec
-from fcnlab.errors import NoPoints
+from fcnlab.errors import FcnlabError, NoPoints
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import read_picture
 from fcnlab.services.images.pictures import thumbnail_descriptor
@@ -40,6 +41,8 @@ from fcnlab.storage.database import repository_images, repository_points, reposi
 from fcnlab.storage.database.engine import reading
 from fcnlab.storage.database.repository_expert_masks import is_of_expert_mask
 from fcnlab.storage.database.repository_projects import NOTHING_READ, changed_since
+
+log = logging.getLogger(__name__)
 
 
 def training_accuracy(model: Model) -> float:
@@ -222,14 +225,29 @@ class TrainingPoints:
         return replace(score, sources=dict(Counter(_origin(point) for _, points in held for point in points)))
 
     def measured(self, model: NetworkModel) -> Score | None:
-        """The score of a trained network, with its mean IoU on the expert masks of held-out images."""
+        """The score of a trained network, with its mean IoU on the expert masks of held-out images.
+
+        And with what it has over the instant learner, unless that takes part in the same comparison itself.
+        """
         if not isinstance(model.score, PointScore):
             return model.score
         held = [self._images[image_id] for image_id in sorted(self._held) if image_id in self._images]
         predictor = NetworkPredictor(quick_twin(model, self._lab.device), device=self._lab.device)
         truths = ((image, truth) for image in held if (truth := expert_truth(self._lab, image)) is not None)
         mean_iou, n_masks = mean_iou_on(self._lab, truths, class_ids=model.class_ids, mask_of=predictor.mask)
-        return replace(model.score, mean_iou=mean_iou, n_masks=n_masks)
+        gain = None if self._as_of is not None else self._over_instant(model)
+        return replace(model.score, mean_iou=mean_iou, n_masks=n_masks, over_instant=gain)
+
+    def _over_instant(self, model: NetworkModel) -> Gain | None:
+        from fcnlab.services.comparing.over_instant import gain_over_instant
+
+        with reading(self._lab.sessions) as session:
+            project = repository_projects.project(session, project_id=self._project_id)
+        try:
+            return gain_over_instant(self._lab, self, project, model)
+        except FcnlabError as failure:
+            log.warning("the network is not held against the instant learner: %s", failure)
+            return None
 
     def _is_random(self) -> bool:
         random = [point for image_id in self._held for point in self._points.get(image_id, ()) if _is_random(point)]

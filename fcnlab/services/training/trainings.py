@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy.orm import Session
 
+from fcnlab.core.networks.registry import NETWORKS
 from fcnlab.domain.counting import Objective, Task
 from fcnlab.domain.network import NetworkSpec
 from fcnlab.domain.project import ClassLabel, Project
@@ -20,6 +21,9 @@ from fcnlab.storage.database import (
     repository_trainings,
 )
 from fcnlab.storage.database.engine import reading, writing
+
+SHORTEST_EPOCHS = 10
+"""A network that saw its points less often has hardly begun: its figures tell of the run, not of the network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,3 +279,25 @@ def _refuse_without_points(
         raise NoPoints("there are no points to learn from: click at least one pixel in each of two classes")
     if len(names) == 1:
         raise NoPoints(f"all points are of class {names[0]!r}: click at least one pixel of a second class")
+
+
+def too_short_in_words(titled: Sequence[tuple[str, Training | None]]) -> str:
+    """Which finished trainings were too short to mean anything, in a sentence; empty when none was.
+
+    Those that began with the weights of a model, and networks that are fitted in one step, are never too short.
+
+    Args:
+        titled: titles for people and trainings; None for the instant learner.
+    """
+    short = [
+        f"{title} ({training.epoch} {'epoch' if training.epoch == 1 else 'epochs'})"
+        for title, training in titled
+        if training is not None
+        and training.state is TrainingState.FINISHED
+        and training.epoch < SHORTEST_EPOCHS
+        and NETWORKS[training.network.network].by_steps
+        and not training.training.parent
+    ]
+    if not short:
+        return ""
+    return f"Too short a run to mean anything: {', '.join(short)}. Give it more time before you judge the network."

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from fcnlab.core.training.scores import confusion, iou_per_class, object_iou
+from fcnlab.core.training.scores import confusion, gain_of, iou_per_class, object_iou
 from fcnlab.domain.project import IGNORE
 
 TRUTH = np.array([[0, 0, 1, 1, IGNORE], [0, 1, 1, 2, IGNORE]], np.uint8)
@@ -43,3 +44,25 @@ def test_large_masks_are_counted_in_parts_as_small_ones_are(monkeypatch):
 
     assert np.array_equal(confusion(truth, found, 3), whole)
     assert whole.sum() == (truth != 255).sum()
+
+
+@pytest.mark.parametrize(
+    ("better", "worse", "n", "sign"), [(30, 0, 40, 1), (0, 30, 40, -1), (6, 5, 40, 0), (2, 0, 2, 0)]
+)
+def test_a_gain_is_certain_only_where_many_points_say_so(better: int, worse: int, n: int, sign: int) -> None:
+    network, instant = np.zeros(n, bool), np.zeros(n, bool)
+    network[:better], instant[better : better + worse] = True, True
+
+    gain = gain_of(network, instant, np.zeros(n, np.int64), accuracy=instant.mean())
+
+    assert gain.gain == pytest.approx((better - worse) / n)
+    assert (gain.low > 0) - (gain.high < 0) == sign
+    assert -1 <= gain.low <= gain.high <= 1
+
+
+def test_every_class_counts_alike_in_a_gain() -> None:
+    classes = np.array([0] * 90 + [1] * 10)
+    network, instant = classes == 1, classes == 0
+
+    assert gain_of(network, instant, classes, accuracy=0.5).gain == pytest.approx(0.0)
+    assert gain_of(network, ~network & ~instant, classes, accuracy=0.0).gain == pytest.approx(0.5)

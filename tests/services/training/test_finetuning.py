@@ -54,7 +54,13 @@ def test_a_training_ends_in_a_checkpoint_that_segments(site: Site, tmp_path: Pat
 
     light = site.pixels[0][..., 0] > 100
     assert len(steps) == 40
-    assert trained.score is not None
+    assert isinstance(trained.score, PointScore)
+    gain = trained.score.over_instant
+    assert gain is not None
+    assert gain.n_points == trained.score.n_points
+    # read from masks, where the score is of the points themselves
+    assert gain.instant + gain.gain == pytest.approx(trained.score.accuracy, abs=0.1)
+    assert -1 <= gain.low <= gain.gain <= gain.high <= 1
     assert trained.score.sources == {"click": trained.score.n_points}
     assert mask.shape == (HEIGHT, WIDTH)
     assert ((mask == site.project.classes[1].id) == light).mean() > 0.9

@@ -16,6 +16,7 @@ from fcnlab.domain.training import TrainingState, Wanted
 from fcnlab.errors import FcnlabError
 from fcnlab.services.comparing import comparisons as service
 from fcnlab.services.comparing.comparisons import ComparisonStatus
+from fcnlab.services.training.trainings import too_short_in_words
 from fcnlab.services.training.workers import ensure_worker
 from fcnlab.web import session
 from fcnlab.web.panels.comparing.compare_charts import colours_of, draw_charts
@@ -171,6 +172,9 @@ def _table(status: ComparisonStatus) -> None:
     results = [participant.result for participant in status.participants if participant.result is not None]
     for line in count_notes(results) if status.spec.is_counting else [*_notes(results), *selection_notes(results)]:
         st.caption(line)
+    too_short = too_short_in_words([(each.title, each.training) for each in status.participants])
+    if too_short:
+        st.warning(too_short, icon=":material/timer:")
     for participant in status.participants:
         if participant.message and participant.state is TrainingState.FAILED:
             st.error(

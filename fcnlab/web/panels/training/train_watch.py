@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import streamlit as st
@@ -19,6 +20,7 @@ from fcnlab.domain.scores import (
     figure,
     figure_in_brief,
     figure_name,
+    gain_in_words,
     kept_in_brief,
     score_in_a_sentence,
     sources_in_words,
@@ -185,13 +187,24 @@ def _result(engine: Engine, training: Training) -> None:
                 _use_button(engine, training.project_id, model)
         if training.message:
             st.error(session.escape_markdown(training.message), icon=":material/error:")
+        score = model.score if model else None
+        _verdict(training, score)
         numbers = st.columns(4)
         numbers[0].metric("Epochs", training.epoch)
-        score = model.score if model else None
         numbers[1].metric(figure_name(training.training.objective), figure(score) if score else NONE)
         numbers[2].metric("Points", model.n_points if model else NONE)
         numbers[3].metric("Time", duration_in_words(training.seconds))
-        _explain(score)
+        _explain(replace(score, over_instant=None) if isinstance(score, PointScore) else score)
+
+
+def _verdict(training: Training, score: Score | None) -> None:
+    """Whether the network is worth using, before it is offered: better than the instant learner, and not cut short."""
+    too_short = service.too_short_in_words([(title_of(training), training)])
+    if too_short:
+        st.warning(too_short, icon=":material/timer:")
+    gain = score.over_instant if isinstance(score, PointScore) else None
+    if score is not None and gain is not None:
+        (st.success if gain.low > 0 else st.info)(gain_in_words(score), icon=":material/balance:")
 
 
 def _use_button(engine: Engine, project_id: int, model: ModelRecord) -> None:
