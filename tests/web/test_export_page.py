@@ -72,6 +72,19 @@ def test_what_is_chosen_is_made(shown: AppTest, tmp_path: Path) -> None:
     assert {one["split"] for one in manifest["images"]} == {"train", "val", "test"}
 
 
+def test_how_many_images_and_bytes_are_known_before_the_export(shown: AppTest, tmp_path: Path) -> None:
+    choose(shown, "index", "images")
+    told = next(words for words in (one.value for one in shown.caption) if "about" in words)
+    assert told.startswith("4 images, about ")
+
+    with made(shown, tmp_path / "data"):
+        (path,) = (tmp_path / "data").glob("exports/download-*/stored.zip")
+    number, unit = told.removeprefix("4 images, about ").split()
+    expected = float(number) * {"kB": 1e3, "MB": 1e6}[unit]
+    assert 0.5 < expected / path.stat().st_size < 2
+    assert not list((tmp_path / "data" / "exports").glob(".estimate*")), "nothing of it stays"
+
+
 def test_options_appear_where_they_apply(shown: AppTest) -> None:
     choose(shown, "index")
     assert "Regions" not in [one.label for one in shown.button_group]

@@ -37,6 +37,7 @@ from fcnlab.services.live.mask_source import MaskSource
 from fcnlab.services.live.masks import kept_mask, predicted_mask
 from fcnlab.storage.database import repository_images
 from fcnlab.storage.database.engine import reading
+from fcnlab.storage.files.whole_files import passing_folder
 from fcnlab.storage.formats.format import Need
 
 __all__ = ["DEFAULT_FORMATS", "ExportProgress", "ExportSpec", "export_project"]
@@ -82,6 +83,39 @@ def export_project(
     with open_target(to, fingerprint=writer.fingerprint()) as target, closing(writer.write(target)) as steps:
         yield from steps
     yield replace(writer.progress, phase="finished")
+
+
+@dataclass(frozen=True, slots=True)
+class ExportEstimate:
+    """How many images an export will hold, and about how many bytes, by one of them, which is called `sample`."""
+
+    n_images: int
+    n_bytes: int
+    sample: str
+
+
+def estimate(lab: Lab, run: Runner, *, project_id: int, spec: ExportSpec) -> ExportEstimate:
+    """How large an export will be: one of its images is written for real, the others are taken for alike by pixels.
+
+    Raises as `export_project`; nothing of what is written stays.
+    """
+    spec = replace(checked_spec(spec), split=None)
+    predicts = not spec.done_only or needs(spec, Need.PROBABILITIES)
+    project_snapshot, source = snapshot(lab, run, project_id=project_id, with_masks=predicts)
+    images = _wanted(project_snapshot, spec)
+    _refuse_empty(project_snapshot, source, images)
+    with_mask = [image for image in images if source is not None or image.id in project_snapshot.masks]
+    by_size = sorted(with_mask, key=lambda image: image.height * image.width)
+    sample = by_size[(len(by_size) - 1) // 2]
+    writer = ProjectWriter(lab, run, project_snapshot, source, spec, [sample], {})
+    with passing_folder(lab.folders.exports, prefix=".estimate") as folder:
+        path = folder / "sample.zip"
+        with open_target(path, fingerprint=writer.fingerprint()) as target, closing(writer.write(target)) as steps:
+            for _ in steps:
+                pass
+        n_bytes = path.stat().st_size
+    share = sum(image.height * image.width for image in with_mask) / (sample.height * sample.width)
+    return ExportEstimate(len(with_mask), round(n_bytes * share), sample.name)
 
 
 def _wanted(project_snapshot: ProjectSnapshot, spec: ExportSpec) -> list[ImageInfo]:

@@ -11,7 +11,7 @@ import streamlit as st
 from fcnlab.domain.export import ExportSpec
 from fcnlab.domain.project import Project
 from fcnlab.errors import FcnlabError
-from fcnlab.services.export.exporting import export_project, preview, preview_image
+from fcnlab.services.export.exporting import estimate, export_project, preview, preview_image
 from fcnlab.services.export.plan import ExportProgress, Runner, export_summary
 from fcnlab.services.export.target import download_url, new_download
 from fcnlab.services.live.fitting import ProjectLearner
@@ -69,6 +69,7 @@ def make_and_offer(engine: Engine, project: Project, spec: ExportSpec | None) ->
     with st.container(horizontal=True, vertical_alignment="center"):
         pressed = st.button("Export", type="primary", icon=":material/folder_zip:", disabled=spec is None)
         offer = st.container(horizontal=True, vertical_alignment="center", width="content")
+        about = st.empty()
     if pressed and spec is not None:
         bar = st.progress(0.0, "Starting")
         path = new_download(engine.lab, name=f"{project.name}.zip")
@@ -87,6 +88,24 @@ def make_and_offer(engine: Engine, project: Project, spec: ExportSpec | None) ->
         with offer:
             st.link_button(f"Download ({_size(made[3])})", made[2], type="primary", icon=":material/download:")
         _about(made[4])
+    elif spec is not None:
+        about.caption(_expected(engine, project, spec))
+
+
+def _expected(engine: Engine, project: Project, spec: ExportSpec) -> str:
+    """How many images and bytes an export will have; remembered until the project or the choice is another one."""
+    key = (project.id, export_summary(engine.lab, project_id=project.id), spec)
+    remembered = session.peek("export_estimate")
+    if remembered is None or remembered[0] != key:
+        try:
+            expected = estimate(engine.lab, runner_of(engine, project), project_id=project.id, spec=spec)
+            images = "1 image" if expected.n_images == 1 else f"{expected.n_images} images"
+            words = f"{images}, about {_size(expected.n_bytes)}"
+        except FcnlabError as failure:
+            words = session.escape_markdown(str(failure))
+        remembered = (key, words)
+        session.remember("export_estimate", remembered)
+    return str(remembered[1])
 
 
 def show_preview(engine: Engine, project: Project) -> None:
