@@ -41,7 +41,7 @@ export class ClassBar {
     this.tells = tells;
     this.actions = actions;
     this.popovers = popovers;
-    this.list = h("div", { class: "list", role: "listbox", "aria-label": "Classes", tabindex: "0" });
+    this.list = h("div", { class: "list", role: "grid", "aria-label": "Classes", tabindex: "0" });
     this.add = button("Add a class", "plus", () => this.#form(this.add, null), { text: "Add class", class: "add" });
     this.heading = h("div", { class: "heading" }, "Classes");
     onArrows(this.list, { onStep: (step) => this.#step(step), onLeave: actions.onLeave });
@@ -98,7 +98,8 @@ export class ClassBar {
       }
       row.element.setAttribute("aria-selected", String(label.id === current));
     });
-    this.list.setAttribute("aria-activedescendant", `class-${current}`);
+    if (ids.has(current)) this.list.setAttribute("aria-activedescendant", `class-${current}`);
+    else this.list.removeAttribute("aria-activedescendant");
     this.add.disabled = !isOpen || classes.length >= this.maxClasses;
     this.element.classList.toggle("fixed", !isOpen);
     if (current !== this.current) {
@@ -114,25 +115,23 @@ export class ClassBar {
     const count = h("span", { class: "count" });
     const tally = h("span", { class: "tally" });
     const key = h("kbd");
-    const edit = button("Rename, recolour or remove", "edit", () => this.#form(element, classId), { class: "small edit" });
+    const edit = button("Rename, recolour or remove", "edit", () => this.#form(edit, classId), { class: "small edit" });
     edit.addEventListener("click", (event) => event.stopPropagation());
+    const words = h("div", { class: "cell-of-class", role: "gridcell", id: `class-${classId}-words` }, key, chip, name, count, ...(this.tells ? [tally] : []));
     const element = h(
       "div",
       {
         class: "class",
-        role: "option",
+        role: "row", // an option of a list box could hold no button
         id: `class-${classId}`,
+        "aria-labelledby": words.id,
         "data-class": classId,
         click: () => this.actions.onChoose(classId),
         mousedown: (/** @type {MouseEvent} */ event) => event.preventDefault(),
-        dblclick: () => this.#form(element, classId),
+        dblclick: () => this.#form(edit, classId),
       },
-      key,
-      chip,
-      name,
-      count,
-      ...(this.tells ? [tally] : []),
-      edit,
+      words,
+      h("div", { class: "cell-of-class", role: "gridcell" }, edit),
     );
     return { element, chip, name, count, tally, key };
   }
