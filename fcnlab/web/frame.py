@@ -66,6 +66,12 @@ STYLE = """<style>
 div:has(> .st-key-export_bar) {
   position: sticky; top: 3.6rem; z-index: 9; padding: 0.4rem 0; backdrop-filter: blur(14px);
 }
+[data-testid="stMultiSelect"] .react-aria-ComboBox > div { max-height: none; }
+@media (max-width: 640px) {
+  [data-testid="stColumn"]:has(> [data-testid="stVerticalBlock"] > [data-testid="stElementContainer"] > .stMetric) {
+    min-width: calc(50% - 1rem);
+  }
+}
 </style>"""
 
 

@@ -30,7 +30,8 @@ LATE_AFTER = timedelta(seconds=30)
 
 NONE = "–"
 LIST_STYLE = (
-    "<style>.fcnlab-list{display:grid;grid-template-columns:repeat(auto-fit,minmax(420px,1fr));gap:.45rem 2.5rem}"
+    "<style>.fcnlab-list{display:grid;gap:.45rem 2.5rem;"
+    "grid-template-columns:repeat(auto-fit,minmax(min(420px,100%),1fr))}"
     ".fcnlab-list>div{display:grid;grid-template-columns:.8rem 1fr;gap:.6rem;line-height:1.4}</style>"
 )
 STATE_WORDS = {

@@ -40,7 +40,7 @@ def _form(engine: Engine, project: Project, offered: tuple[ImageInfo, ...]) -> N
         with controls:
             wanted = _wanted(project, sample)
         with preview:
-            st.image(sample.picture(wanted)[0], width="stretch")
+            st.image(sample.picture(wanted)[0], width="stretch", alt=f"{image.name} with these channels and contrast")
         _buttons(engine, project, wanted)
     except FcnlabError as failure:
         session.explained(failure)

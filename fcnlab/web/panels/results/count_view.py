@@ -27,6 +27,6 @@ def draw(engine: Engine, project: Project, table: CountTable) -> None:
             step = engine.jobs.run(
                 lambda learner: density_view(engine.lab, learner, by_id[chosen]), project_id=project.id
             )
-            st.image(step.result(), width="stretch")
+            st.image(step.result(), width="stretch", alt=f"Where the objects of {by_id[chosen].name} are")
     except FcnlabError as failure:
         session.explained(failure)

@@ -122,7 +122,12 @@ def show_preview(engine: Engine, project: Project) -> None:
         return
     if shown is not None:
         words = "the mask it kept when it was marked done" if shown.kind == "stored" else "a predicted mask"
-        st.image(shown.rgb, f"{session.escape_markdown(shown.image.name)} with {words}", width="stretch")
+        st.image(
+            shown.rgb,
+            f"{session.escape_markdown(shown.image.name)} with {words}",
+            width="stretch",
+            alt=f"{shown.image.name} with {words} over it",
+        )
         st.html(legend([(label.name, label.colour) for label in project.classes]))
 
 

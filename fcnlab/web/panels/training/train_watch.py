@@ -114,7 +114,8 @@ def _card(engine: Engine, training: Training, epochs: Sequence[Epoch], *, is_ser
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{title_of(training)}** · {_state_in_words(training, is_served=is_served)}")
             st.space("stretch")
-            _buttons(engine, training)
+            with st.container(horizontal=True, width="content"):  # a narrow screen puts both on a line of their own
+                _buttons(engine, training)
         st.progress(_fraction(training), f"Epoch {training.epoch} of {training.epochs}{_stage_in_words(training)}")
         numbers = st.columns(4)
         numbers[0].metric("Loss", f"{last.loss:.3f}" if last else NONE)
@@ -133,7 +134,8 @@ def _line(engine: Engine, training: Training) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{title_of(training)}** · {_state_in_words(training, is_served=True)}")
         st.space("stretch")
-        _buttons(engine, training)
+        with st.container(horizontal=True, width="content"):
+            _buttons(engine, training)
 
 
 def _buttons(engine: Engine, training: Training) -> None:
