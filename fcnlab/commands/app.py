@@ -30,7 +30,9 @@ THEME = {
     "light.greenTextColor": "#14652F",
     "light.blueTextColor": "#0A4C86",
     "light.grayTextColor": "#565963",
+    "light.codeTextColor": "#0B0C10",
     "dark.primaryColor": "#56B4E9",
+    "dark.codeTextColor": "#EDEBE8",
 }
 """Colours of the pages. Streamlit fades text to 60 %, and its colours of text on tinted ground are faint; with these
 all reach the contrast of WCAG AA. The rest is in `ui.frame.style`; `.streamlit/config.toml` has the same ones."""

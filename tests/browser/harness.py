@@ -45,6 +45,14 @@ WATCH_CLICKS = """() => {
 """Page script: `clickTimes` gets the milliseconds from each button up to the paint of a mask that covers it."""
 
 
+DRAWN = """() => {
+  const canvas = document.querySelector('[data-testid=stBidiComponentIsolated]')?.shadowRoot?.querySelector('.vp');
+  return !document.querySelector('[data-testid=stStatusWidget], [data-testid=stSkeleton]')
+    && (!canvas || canvas.dataset.ready === '1');
+}"""
+"""Page script: nothing is computed or loaded any more."""
+
+
 @dataclass
 class Server:
     """A server process on a data folder; `restart` keeps folder and port."""
@@ -128,6 +136,19 @@ def open_label_page(page: Page, server: Server, *, project_id: int, image_id: in
     image = "" if image_id is None else f"&image={image_id}"
     page.goto(f"{server.url}/?project={project_id}&labeller=tester{image}")
     page.locator(".vp[data-ready='1']").wait_for(timeout=60_000)
+
+
+def open_page(page: Page, server: Server, name: str, *, project_id: int) -> None:
+    """Go to any page and wait until all of it is drawn."""
+    page.goto(f"{server.url}/{name}?project={project_id}&labeller=Ada")
+    page.locator("[data-testid=stMain] :is(h1, h2, h3, button, .vp[data-ready='1'])").first.wait_for(timeout=60_000)
+    wait_until_drawn(page)
+
+
+def wait_until_drawn(page: Page) -> None:
+    """Wait until nothing of a page is computed or loaded any more."""
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for(timeout=60_000)
+    page.wait_for_function(DRAWN, timeout=60_000)
 
 
 def click_pixel(page: Page, row: float, col: float, *, button: str = "left") -> None:

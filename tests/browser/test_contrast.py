@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page
 from fcnlab.domain.events import Point, PointSource
 from fcnlab.services.labelling.events import add_points
 from tests.browser.conftest import lab_of, project_with_photos
-from tests.browser.harness import Server
+from tests.browser.harness import Server, open_page
 from tests.support.worker_bench import eventually
 
 PAGES = ("projects", "scribble", "train", "compare", "models", "export", "count")
@@ -117,7 +117,8 @@ def themed(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_everything_on_a_page_stands_out_enough(server: Server, project_id: int, themed: Page, name: str) -> None:
-    open_page(themed, server, name, project_id)
+    open_page(themed, server, name, project_id=project_id)
+    themed.wait_for_timeout(600)  # expanders and tabs fade in
 
     with suppress(AssertionError):  # colours of widgets may still be on their way
         eventually(lambda: too_faint(themed) == [], seconds=10)
@@ -125,22 +126,13 @@ def test_everything_on_a_page_stands_out_enough(server: Server, project_id: int,
 
 
 def test_dialogs_and_menus_stand_out_enough(server: Server, project_id: int, themed: Page) -> None:
-    open_page(themed, server, "projects", project_id)
+    open_page(themed, server, "projects", project_id=project_id)
     themed.get_by_role("button", name="New project").first.click()
     themed.get_by_role("dialog").wait_for()
 
     with suppress(AssertionError):  # colours of widgets may still be on their way
         eventually(lambda: too_faint(themed) == [], seconds=10)
     assert too_faint(themed) == []
-
-
-def open_page(page: Page, server: Server, name: str, project_id: int) -> None:
-    page.goto(f"{server.url}/{name}?project={project_id}&labeller=Ada")
-    page.locator(
-        "[data-testid=stMain] h1, [data-testid=stMain] h2, [data-testid=stMain] h3, .block-container button"
-    ).first.wait_for(timeout=60_000)
-    page.wait_for_function("() => !document.querySelector('[data-testid=stStatusWidget]')", timeout=60_000)
-    page.wait_for_timeout(600)  # expanders and tabs fade in
 
 
 def too_faint(page: Page) -> list[dict[str, Any]]:
