@@ -7,6 +7,7 @@ PYTHON = $(shell for name in python3.11 python3.12 python3.13 python3; do \
 	&& command -v "$$name" && break; done)
 NPM := $(and $(shell command -v node),$(shell command -v npm))
 BROWSER = $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+FIREFOX = $(shell command -v firefox-esr)
 POSTGRES = $(or $(FCNLAB_TEST_POSTGRES),$(wildcard /usr/lib/postgresql/*/bin/initdb),$(shell command -v initdb))
 WORKERS = $(shell $(BIN)/python -c 'import os; print(min(4, os.cpu_count() or 1))')
 ARGS =
@@ -29,8 +30,9 @@ check: $(VENV)/.dev ## formatter, linter and type checker
 
 venv: $(VENV)/.dev ## create .venv with everything needed to work on fcnlab
 
-browser: ## install Debian's chromium for the browser tests, if it is missing and can be installed
+browser: ## install Debian's chromium and firefox for the browser tests, if they are missing and can be installed
 	@$(if $(BROWSER),true,.ci/packages chromium fonts-dejavu-core || echo "SKIPPED: the browser tests")
+	@$(if $(FIREFOX),true,.ci/packages firefox-esr || echo "SKIPPED: the test in Firefox")
 
 postgres: ## install Debian's postgresql for the database tests, if it is missing and can be installed
 	@$(if $(POSTGRES),true,.ci/packages postgresql || echo "SKIPPED: the tests on PostgreSQL")

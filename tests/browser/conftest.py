@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,20 +14,25 @@ from fcnlab.services.images.importing import import_files
 from fcnlab.services.projects.projects import create_project
 from fcnlab.settings import Settings
 from tests.browser.harness import Server, running_browser, running_server
+from tests.support.firefox import firefox_path
 
 PHOTOS = ("coffee.png", "rocket.jpg", "coins.png")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is here; without a browser it is skipped, unless it is required."""
+    """Mark what is here with the browser it drives, and skip it where that is missing."""
     here = Path(__file__).parent
-    found = any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
-    required = "browser" in os.environ.get("FCNLAB_TEST_REQUIRE", "").split(",")
+    has_chromium = any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
     for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.browser)
-            if not found and not required:
-                item.add_marker(pytest.mark.skip(reason="no Chromium: apt-get install chromium"))
+        if here not in item.path.parents:
+            continue
+        if item.get_closest_marker("firefox"):
+            if firefox_path() is None:
+                item.add_marker(pytest.mark.skip(reason="no Firefox: apt-get install firefox-esr"))
+            continue
+        item.add_marker(pytest.mark.browser)
+        if not has_chromium:
+            item.add_marker(pytest.mark.skip(reason="no Chromium: apt-get install chromium"))
 
 
 @pytest.fixture(scope="package")  # its event loop must be gone when other tests start theirs
