@@ -22,7 +22,7 @@ READS_MARKDOWN = {
 }
 """Calls of Streamlit whose texts are Markdown: label, caption, help, options of radio and pills."""
 
-UNREAD_ARGUMENTS = {"key", "format_func", "value", "placeholder", "icon", "url", "type", "page", "query_params"}
+UNREAD_ARGUMENTS = {"key", "format_func", "value", "placeholder", "icon", "url", "type", "page", "query_params", "alt"}
 LABELLED = {
     *("selectbox", "multiselect", "select_slider", "text_input", "text_area", "number_input", "color_picker", "slider"),
     *("link_button", "page_link", "download_button"),
