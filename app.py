@@ -3,6 +3,7 @@
 import streamlit as st
 
 from fcnlab.web.frame import ICON, counts_objects, know_labeller, style
+from fcnlab.web.help import menu
 from fcnlab.web.session import failures_explained, remember
 
 st.set_page_config(page_title="fcnlab", page_icon=str(ICON), layout="wide")
@@ -28,4 +29,5 @@ with failures_explained():
         position="top",
     )
     remember("page", page.title)
+    menu.draw(page.url_path or "label")
     page.run()

@@ -1,7 +1,7 @@
 """Packages of the wheel; everything else is in pyproject.toml.
 
-The web server and its pages lie at the top of the repository, where Streamlit's tools look for them. In a wheel they
-become `fcnlab.webapp`.
+The web server, its pages and the manuals that these show lie at the top of the repository, where Streamlit's tools and
+people look for them. In a wheel they become `fcnlab.webapp`.
 """
 
 from setuptools import find_packages, setup
@@ -21,9 +21,9 @@ setup(
     packages=[*find_packages(include=["fcnlab", "fcnlab.*"]), "fcnlab.webapp", "fcnlab.webapp.pages"],
     package_dir={"fcnlab.webapp": ".", "fcnlab.webapp.pages": "pages"},
     package_data={
-        "fcnlab": ["pyproject.toml", "web/canvas/assets/*", "web/canvas/assets/*/*"],
+        "fcnlab": ["pyproject.toml", "web/canvas/assets/*", "web/canvas/assets/*/*", "web/help/assets/*"],
         "fcnlab.storage.database.migrations": ["script.py.mako"],
-        "fcnlab.webapp": [".streamlit/config.toml"],
+        "fcnlab.webapp": [".streamlit/config.toml", "docs/*.md", "LICENSE", "THIRD_PARTY.md"],
     },
     include_package_data=False,
 )

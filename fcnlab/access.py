@@ -90,6 +90,12 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
+def is_private(settings: Settings, *, listens_on: str) -> bool:
+    """Whether only people at this machine see the pages, so that these may show its paths: it listens on this machine
+    alone, and no proxy passes on what others ask."""
+    return is_loopback(listens_on) and not settings.allowed_hosts
+
+
 def access_rules(settings: Settings, *, listens_on: str | None = None) -> AccessRules:
     """Who may talk to a server that listens on an address (None: that of the settings), but for its token.
 

@@ -21,7 +21,7 @@ import pytest
 
 from tests.support.paths import ROOT
 
-SOURCES = ("fcnlab", "pages", ".streamlit", "app.py", "server.py", "setup.py", "pyproject.toml")
+SOURCES = ("fcnlab", "pages", "docs", ".streamlit", "app.py", "server.py", "setup.py", "pyproject.toml")
 TEXTS = ("README.md", "LICENSE", "THIRD_PARTY.md")
 READY_S = 120.0
 
@@ -72,6 +72,8 @@ def test_the_wheel_carries_what_the_checkout_runs(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
 
     outside = {f"fcnlab/webapp/{file}" for file in ("app.py", "server.py", ".streamlit/config.toml")}
+    outside |= {f"fcnlab/webapp/{file}" for file in ("LICENSE", "THIRD_PARTY.md")}
+    outside |= {f"fcnlab/webapp/docs/{manual.name}" for manual in (ROOT / "docs").glob("*.md")}
     pages = {f"fcnlab/webapp/pages/{page.name}" for page in (ROOT / "pages").glob("*.py")}
     inside = {
         path.relative_to(ROOT).as_posix()
@@ -80,6 +82,7 @@ def test_the_wheel_carries_what_the_checkout_runs(wheel: Path) -> None:
     }
     assert (outside | pages | inside) - names == set()
     assert not any(name.startswith("tests/") or name.endswith("setup.py") for name in names)
+    assert not any("/adr/" in name or "/design/" in name for name in names), "these are for those who change it"
 
 
 def test_the_wheel_is_what_gets_imported(installed: Path, empty: Path, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from starlette.routing import Route
 from fcnlab.access import PAGE_POLICY, logged
 from fcnlab.errors import FcnlabError
 from fcnlab.web import session
+from fcnlab.web.help.diagnosis import offer_report
 
 INDEX = Path(st.__file__).parent / "static" / "index.html"
 
@@ -31,10 +32,39 @@ BASE_SCRIPT = """
 """Tells Streamlit's page where the server is; else it asks below the address of the page first, where nothing is."""
 
 
+THEME_SCRIPT = """
+  (() => {
+    const KEY = "fcnlab.theme", SCHEME = /^\\(prefers-color-scheme: (light|dark)\\)$/;
+    const read = (key) => { try { return localStorage.getItem(key); } catch { return null; } };
+    const { get } = Object.getOwnPropertyDescriptor(MediaQueryList.prototype, "matches");
+    const ask = window.matchMedia.bind(window), lists = new Map();
+    window.matchMedia = (query) => {
+      const list = lists.get(query) ?? ask(query), scheme = SCHEME.exec(list.media)?.[1];
+      if (!scheme || lists.has(query)) return list;
+      const isChosen = () => ["light", "dark"].includes(read(KEY)) ? read(KEY) === scheme : get.call(list);
+      Object.defineProperty(list, "matches", { get: isChosen });
+      lists.set(query, list);
+      return list;
+    };
+    const tell = () => lists.forEach((list) => list.dispatchEvent(new MediaQueryListEvent("change", list)));
+    addEventListener("fcnlab-theme", tell);
+    addEventListener("storage", (event) => event.key === KEY && tell());
+    for (const key of read(KEY) ? Object.keys(localStorage) : []) {
+      if (key.startsWith("stActiveTheme") && read(key) !== '"System"') localStorage.removeItem(key);
+    }
+  })();
+"""
+"""Lets the theme that was chosen here answer in place of the system, whenever the page asks what the system prefers.
+
+Streamlit shows the theme of the system and follows it while it changes, but offers no call that chooses one, and what
+its own menu remembers holds for one address and not for the other pages. Without a choice nothing is changed. A theme
+that another program left at the same address would win over both, and is forgotten."""
+
+
 @lru_cache
 def shell_html(pages: tuple[str, ...]) -> str:
     """Streamlit's own index page, told where the server is and what the application is called."""
-    script = BASE_SCRIPT.replace("PAGES", json.dumps(pages))
+    script = BASE_SCRIPT.replace("PAGES", json.dumps(pages)) + THEME_SCRIPT
     html = INDEX.read_text(encoding="utf-8").replace("<title>Streamlit</title>", "<title>fcnlab</title>")
     return html.replace("<script", f"<script>{script}</script>\n    <script", 1)
 
@@ -71,4 +101,5 @@ def show_failure(failure: Exception) -> bool:
             "If it happens again, the server's log has the details under this number.",
             icon=":material/error:",
         )
+        offer_report(failure, error_id=error_id)
     return True

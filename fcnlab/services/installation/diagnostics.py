@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import platform
+import re
 import shutil
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
 from typing import TypeVar
 
 from fcnlab.errors import FcnlabError
@@ -16,6 +20,9 @@ from fcnlab.storage.exports.manifest import versions
 
 MIN_FREE_GB = 1.0
 NOT_CHECKED = "not looked at, for the database cannot be opened"
+SECRET = "(secret)"
+CREDENTIALS = re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)|(?<=token=)[^&\s'\"]+")
+"""User and password, or a token, in an address."""
 
 Seen = TypeVar("Seen")
 
@@ -46,6 +53,38 @@ def examine(settings: Settings) -> tuple[Check, ...]:
     return tuple(_checked(name, check, settings) for name, check in checks)
 
 
+def failure_report(
+    settings: Settings, failure: BaseException, *, error_id: str, page: str, at: datetime, with_traceback: bool
+) -> str:
+    """What a maintainer wants to know of a failure that nobody explained, without passwords and tokens.
+
+    Args:
+        settings: of the installation that it happened in.
+        failure: what was raised.
+        error_id: under which the log has it.
+        page: where it happened.
+        at: when it happened.
+        with_traceback: whether its message and the lines of code may be told, which can name files of this machine.
+    """
+    lines = [
+        f"error {error_id} on the page {page} at {at:%Y-%m-%d %H:%M:%S} UTC",
+        f"{versions_in_words()}, streamlit {version('streamlit')}",
+        platform.platform(),
+    ]
+    if with_traceback:
+        lines += ["", *"".join(traceback.format_exception(failure)).rstrip().splitlines()]
+    else:
+        lines += [f"{type(failure).__module__}.{type(failure).__qualname__}".removeprefix("builtins.")]
+    return _without_secrets("\n".join(lines), settings)
+
+
+def _without_secrets(text: str, settings: Settings) -> str:
+    """The text without what opens a door: tokens of the settings, user and password in addresses."""
+    for token in (settings.access_token, settings.api_token, settings.label_studio_token):
+        text = text.replace(token, SECRET) if token else text
+    return CREDENTIALS.sub(SECRET, text)
+
+
 def _checked(name: str, check: Callable[[Settings], str], settings: Settings) -> Check:
     try:
         return Check(name, True, check(settings))
@@ -53,9 +92,14 @@ def _checked(name: str, check: Callable[[Settings], str], settings: Settings) ->
         return Check(name, False, str(failure))
 
 
-def _versions(_settings: Settings) -> str:
+def versions_in_words() -> str:
+    """What runs here: fcnlab, the packages that decide what a mask looks like, Python and the system."""
     packages = ", ".join(f"{name} {version}" for name, version in versions().items())
     return f"{packages}, Python {platform.python_version()} on {sys.platform}"
+
+
+def _versions(_settings: Settings) -> str:
+    return versions_in_words()
 
 
 def _permissions(settings: Settings) -> str:

@@ -117,6 +117,21 @@ def _delete_unfinished(lab: Lab) -> None:
             delete_project(lab, project_id=project.id)
 
 
+def first_demo(lab: Lab) -> Project:
+    """The first demo's project; made again when it was deleted or put out of sight.
+
+    Raises:
+        FcnlabError: it cannot be made whole; nothing of it stays.
+    """
+    there = (project for project in projects(lab) if is_first_demo(project))
+    return next(there, None) or make_demo(lab, DEMOS[0])
+
+
+def is_first_demo(project: Project) -> bool:
+    """Whether it is the demo that everybody sees first."""
+    return project.demo == DEMOS[0].key
+
+
 def missing_demos(lab: Lab) -> tuple[Demo, ...]:
     """The demos that have no project now."""
     there = {project.demo for project in projects(lab, include_archived=True)}

@@ -15,6 +15,7 @@ from fcnlab.services.labelling.scenes import Scene, scene, strip
 from fcnlab.validation import MAX_NAME_CHARS
 from fcnlab.web import session
 from fcnlab.web.canvas import canvas
+from fcnlab.web.help import tour
 from fcnlab.web.routes import AVOIDED_MOST, LONG_POLL_S
 from fcnlab.web.session import Engine
 
@@ -33,6 +34,7 @@ def draw_workspace(engine: Engine, *, project_id: int, labeller: str) -> None:
             engine.lab, project_id=project_id, start=shown.place.position if shown.place else 0, count=2
         )
         engine.jobs.opened(project_id, shown.image.id, next_ids=[image.id for image in following])
+    tour.draw_above(shown)
     canvas.draw(
         scene_data(shown, client=client, labeller=labeller, refusals=session.recall("refusals", [])),
         key=session.CANVAS_KEY,
