@@ -15,7 +15,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from fcnlab.access import AccessRules, FrontDoor, access_rules, page_rules, page_settings
+from fcnlab.access import AccessRules, FrontDoor, access_rules, is_private, page_rules, page_settings
 from fcnlab.errors import InvalidSetting
 from fcnlab.settings import Settings, load_settings
 
@@ -185,6 +185,26 @@ def test_folders_that_were_set_are_all_that_may_be_imported_from() -> None:
     assert page_settings(Settings(import_roots=())).import_roots == ()
     assert page_settings(Settings(import_roots=(Path("/data"),))).import_roots == (Path("/data"),)
     assert page_settings(Settings(), listens_on="").import_roots == ()
+
+
+@pytest.mark.parametrize(
+    ("address", "names", "private"),
+    [
+        ("127.0.0.1", "", True),
+        ("localhost", "", True),
+        ("::1", "", True),
+        ("0.0.0.0", "", False),
+        ("", "", False),
+        ("192.168.1.5", "", False),
+        ("127.0.0.1", "label.example.org", False),  # behind a proxy
+    ],
+)
+def test_only_where_nobody_comes_from_elsewhere_may_pages_show_paths(
+    monkeypatch: pytest.MonkeyPatch, address: str, names: str, private: bool
+) -> None:
+    monkeypatch.setenv("FCNLAB_ALLOWED_HOSTS", names)
+
+    assert is_private(load_settings(), listens_on=address) == private
 
 
 def test_a_token_that_can_be_guessed_is_refused() -> None:

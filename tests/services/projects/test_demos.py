@@ -20,6 +20,7 @@ from fcnlab.services.live.picture_store import PictureStore
 from fcnlab.services.projects import demos
 from fcnlab.services.projects.demos import (
     DEMOS,
+    first_demo,
     make_demo,
     make_first_demo,
     make_other_demos,
@@ -27,7 +28,7 @@ from fcnlab.services.projects.demos import (
     restore_demos,
 )
 from fcnlab.services.projects.overview import last_worked_on, project_summaries
-from fcnlab.services.projects.projects import create_project, delete_project, images, project, projects
+from fcnlab.services.projects.projects import archive_project, create_project, delete_project, images, project, projects
 from fcnlab.services.training.trainings import trainings
 
 
@@ -91,6 +92,17 @@ def test_a_demo_that_somebody_deleted_stays_so_until_it_is_restored(lab: Lab) ->
     restored = next(restore_demos(lab))
     assert restored.demo == DEMOS[0].key
     assert DEMOS[0] not in missing_demos(lab)
+
+
+def test_the_first_demo_is_there_again_for_whoever_asks_for_it(lab: Lab) -> None:
+    archived = create_project(lab, name="Cells", demo=DEMOS[0].key)
+    archive_project(lab, project_id=archived.id)
+
+    made = first_demo(lab)
+
+    assert (made.demo, made.name) == (DEMOS[0].key, "Cells 2")
+    assert len(points_of_project(lab, project_id=made.id)) == 4
+    assert first_demo(lab).id == made.id
 
 
 def test_a_demo_that_the_program_was_ended_in_is_made_anew(lab: Lab) -> None:
