@@ -93,6 +93,17 @@ def test_the_wheel_is_what_gets_imported(installed: Path, empty: Path, tmp_path:
     assert Path(found.strip()).is_relative_to(installed.parent)
 
 
+def test_the_help_of_every_page_comes_along(installed: Path, empty: Path, tmp_path: Path) -> None:
+    code = (
+        "from fcnlab.web.help.manuals import PAGES, whole_of\n"
+        "print([len(whole_of(part)) for help in PAGES.values() for part in (help.lead, *help.more)])\n"
+    )
+
+    lengths = json.loads(_run([str(installed / "python"), "-c", code], cwd=empty, environment=environment_of(tmp_path)))
+
+    assert min(lengths) > 100
+
+
 def test_doctor_finds_the_installation_sound(installed: Path, empty: Path, tmp_path: Path) -> None:
     environment = environment_of(tmp_path / "data")
 

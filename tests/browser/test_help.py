@@ -10,8 +10,10 @@ from contextlib import closing
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from fcnlab.domain.images import ImageState
+from fcnlab.services.labelling.events import set_image_state
 from fcnlab.services.projects.demos import DEMOS, make_demo
-from fcnlab.services.projects.projects import create_project
+from fcnlab.services.projects.projects import create_project, images
 from fcnlab.web.help.manuals import PAGES
 from tests.browser.conftest import lab_of, project_with_photos
 from tests.browser.harness import Server, click_pixel, open_label_page, running_server
@@ -136,6 +138,9 @@ def test_the_tour_goes_on_by_what_is_done_and_ends_at_the_export(
     browser: Browser, demo: tuple[Server, int], width: int
 ) -> None:
     server, project_id = demo
+    with closing(lab_of(server)) as lab:
+        for image in images(lab, project_id=project_id, state=ImageState.DONE):
+            set_image_state(lab, image_id=image.id, state=ImageState.IN_PROGRESS, labeller="ann")
     context = browser.new_context(viewport={"width": width, "height": 844})
     page = context.new_page()
     open_label_page(page, server, project_id=project_id)
@@ -232,4 +237,4 @@ def test_a_failure_that_nobody_explained_is_copied_with_the_number_of_the_log(pa
     assert f"error {error_id[1]}" in own_server.log
     assert "eaten" in report
     page.get_by_test_id("stCode").hover()
-    expect(page.get_by_test_id("stCodeCopyButton")).to_be_visible()
+    expect(page.get_by_role("button", name="Copy to clipboard")).to_be_visible()
