@@ -91,9 +91,9 @@ def is_loopback(host: str) -> bool:
 
 
 def is_private(settings: Settings, *, listens_on: str) -> bool:
-    """Whether only people at this machine see the pages, so that these may show its paths: it listens on this machine
-    alone, and no proxy passes on what others ask."""
-    return is_loopback(listens_on) and not settings.allowed_hosts
+    """Whether only people at this machine see the pages, so that these may show its paths: they are asked for on this
+    machine alone, and no proxy, token or name of another host says that they are meant for others."""
+    return is_loopback(listens_on) and not (settings.allowed_hosts or settings.access_token or settings.open)
 
 
 def access_rules(settings: Settings, *, listens_on: str | None = None) -> AccessRules:
@@ -159,8 +159,7 @@ def page_settings(settings: Settings, *, listens_on: str | None = None) -> Setti
     meant for others.
     """
     address = settings.host if listens_on is None else listens_on
-    is_for_others = not is_loopback(address) or settings.allowed_hosts or settings.access_token or settings.open
-    if is_for_others or "import_roots" in settings.model_fields_set:
+    if not is_private(settings, listens_on=address) or "import_roots" in settings.model_fields_set:
         return settings
     return settings.model_copy(update={"import_roots": (Path.home(),)})
 

@@ -188,23 +188,23 @@ def test_folders_that_were_set_are_all_that_may_be_imported_from() -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "names", "private"),
+    ("address", "changes", "private"),
     [
-        ("127.0.0.1", "", True),
-        ("localhost", "", True),
-        ("::1", "", True),
-        ("0.0.0.0", "", False),
-        ("", "", False),
-        ("192.168.1.5", "", False),
-        ("127.0.0.1", "label.example.org", False),  # behind a proxy
+        ("127.0.0.1", {}, True),
+        ("localhost", {}, True),
+        ("::1", {}, True),
+        ("0.0.0.0", {}, False),
+        ("", {}, False),
+        ("192.168.1.5", {}, False),
+        ("127.0.0.1", {"allowed_hosts": ("label.example.org",)}, False),
+        ("127.0.0.1", {"access_token": "a long secret"}, False),
+        ("127.0.0.1", {"open": True}, False),
     ],
 )
 def test_only_where_nobody_comes_from_elsewhere_may_pages_show_paths(
-    monkeypatch: pytest.MonkeyPatch, address: str, names: str, private: bool
+    address: str, changes: dict[str, Any], private: bool
 ) -> None:
-    monkeypatch.setenv("FCNLAB_ALLOWED_HOSTS", names)
-
-    assert is_private(load_settings(), listens_on=address) == private
+    assert is_private(Settings(**changes), listens_on=address) == private
 
 
 def test_a_token_that_can_be_guessed_is_refused() -> None:
