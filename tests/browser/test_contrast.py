@@ -135,6 +135,17 @@ def test_dialogs_and_menus_stand_out_enough(server: Server, project_id: int, the
     assert too_faint(themed) == []
 
 
+def test_help_stands_out_enough(server: Server, project_id: int, themed: Page) -> None:
+    open_page(themed, server, "train", project_id)
+    themed.get_by_role("button", name="Help", exact=True).click()
+
+    for tab in ("Train", "About"):
+        themed.get_by_role("dialog").get_by_role("tab", name=tab).click()
+        with suppress(AssertionError):  # colours of widgets may still be on their way
+            eventually(lambda: too_faint(themed) == [], seconds=10)
+        assert too_faint(themed) == []
+
+
 def too_faint(page: Page) -> list[dict[str, Any]]:
     """What stands out too little, each kind once."""
     found: list[dict[str, Any]] = page.evaluate(MEASURE)
