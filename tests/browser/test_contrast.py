@@ -136,7 +136,7 @@ def test_dialogs_and_menus_stand_out_enough(server: Server, project_id: int, the
 
 
 def test_help_stands_out_enough(server: Server, project_id: int, themed: Page) -> None:
-    open_page(themed, server, "train", project_id)
+    open_page(themed, server, "train", project_id=project_id)
     themed.get_by_role("button", name="Help", exact=True).click()
 
     for tab in ("Train", "About"):
