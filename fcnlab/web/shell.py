@@ -61,10 +61,21 @@ its own menu remembers holds for one address and not for the other pages. Withou
 that another program left at the same address would win over both, and is forgotten."""
 
 
+HELP_SCRIPT = """
+  addEventListener("keydown", (event) => {
+    const isTyped = event.composedPath()[0].closest?.("input, textarea, [contenteditable]");
+    if (event.key !== "?" || event.defaultPrevented || isTyped) return;
+    if (document.querySelector('.st-key-workspace, [role="dialog"]')) return;
+    document.querySelector(".st-key-open-help button")?.click();
+  });
+"""
+"""Lets `?` open the help of every page but the Label page, where it lists mouse actions and keys."""
+
+
 @lru_cache
 def shell_html(pages: tuple[str, ...]) -> str:
     """Streamlit's own index page, told where the server is and what the application is called."""
-    script = BASE_SCRIPT.replace("PAGES", json.dumps(pages)) + THEME_SCRIPT
+    script = BASE_SCRIPT.replace("PAGES", json.dumps(pages)) + THEME_SCRIPT + HELP_SCRIPT
     html = INDEX.read_text(encoding="utf-8").replace("<title>Streamlit</title>", "<title>fcnlab</title>")
     return html.replace("<script", f"<script>{script}</script>\n    <script", 1)
 

@@ -16,7 +16,7 @@ from fcnlab.services.projects.demos import DEMOS, make_demo
 from fcnlab.services.projects.projects import create_project, images
 from fcnlab.web.help.manuals import PAGES
 from tests.browser.conftest import lab_of, project_with_photos
-from tests.browser.harness import Server, click_pixel, open_label_page, running_server
+from tests.browser.harness import Server, click_pixel, open_label_page, open_page, running_server
 
 OFFER = "New here? Five steps show how it works."
 PAGE_COLOUR = "() => getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"
@@ -69,6 +69,20 @@ def test_help_is_at_the_same_place_of_every_page_and_keys_work_after_it(page: Pa
     expect(page.get_by_role("dialog")).to_have_count(0)
     page.keyboard.press("?")
     expect(page.get_by_text("Mouse and keys", exact=True)).to_be_visible()
+
+
+def test_a_question_mark_opens_the_help_of_a_page_unless_somebody_types(page: Page, demo: tuple[Server, int]) -> None:
+    server, project_id = demo
+    open_page(page, server, "export", project_id=project_id)
+    dialog = page.get_by_role("dialog")
+
+    page.keyboard.press("?")
+    expect(dialog.get_by_role("tab", name="Export")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    page.get_by_role("combobox", name="Project").press("?")
+    page.wait_for_timeout(300)
+    expect(dialog).to_have_count(0)
 
 
 def test_a_theme_holds_at_once_on_all_pages_in_all_tabs_and_after_a_reload(

@@ -31,7 +31,7 @@ def draw(page: str) -> None:
     """
     with st.container(key="help"):
         is_pressed = st.button(
-            "Help", key="open-help", icon=":material/help:", type="tertiary", help="This page, a tour, theme, about"
+            "Help", key="open-help", icon=":material/help:", type="tertiary", help="This page, a tour, theme, about (?)"
         )
     if is_pressed or session.recall("helped_page") == page:
         session.remember("helped_page", page)  # a theme that is chosen in there runs the whole page again
