@@ -118,15 +118,15 @@ def test_enter_still_presses_what_was_reached_by_tab(page: Page, server: Server)
 
     expect(outlines).to_have_attribute("aria-pressed", "true")
     assert image(lab, image_id=image_ids[0]).state is not ImageState.DONE
-    classes = page.get_by_role("grid", name="Classes")
-    classes.focus()
+    page.get_by_role("radio", checked=True).focus()
     page.keyboard.press("ArrowUp")
-    expect(page.locator(".class[data-class='0'][aria-selected='true']")).to_be_attached()
+    page.keyboard.press("Space")
+    expect(page.locator(".class[data-class='0'][aria-checked='true']")).to_be_attached()
     images = page.get_by_role("listbox", name="Images")
     images.focus()
     page.keyboard.press("ArrowRight")
-    expect(shown(page, image_ids[1])).to_be_attached(timeout=30_000)
     page.keyboard.press("Enter")  # chosen: back to the picture
+    expect(shown(page, image_ids[1])).to_be_attached(timeout=30_000)
     expect(page.locator(".vp")).to_be_focused()
     assert image(lab, image_id=image_ids[1]).state is not ImageState.DONE
 
@@ -228,11 +228,11 @@ def test_the_first_steps_name_the_chosen_class_beside_the_picture_and_end_with_t
 
 def check_names(page: Page) -> int:
     """Every control is called by the words on it; how many were looked at."""
-    roles = ", ".join(f"[role={role}]" for role in ("option", "row", "grid", "listbox", "application", "dialog"))
+    roles = ", ".join(f"[role={role}]" for role in ("option", "radio", "listbox", "application", "dialog"))
     controls = page.locator(f".fcnlab :is(button, a, input, {roles})").filter(visible=True)
     for control in controls.all():
         words = control.evaluate(
-            "element => element.matches('[role=grid], [role=listbox], [role=application], [role=dialog], input')"
+            "element => element.matches('[role=listbox], [role=application], [role=dialog], input')"
             " ? '' : element.innerText.replace(/\\s+/g, ' ').trim()"
         )
         pattern = r"\s*".join(re.escape(word) for word in words.split()) or r"\S"

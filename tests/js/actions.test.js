@@ -70,6 +70,19 @@ test("keys of the display change what is shown and nothing of the image", () => 
   stop();
 });
 
+test("plus and minus zoom where the cursor is, else in the middle of what is seen", () => {
+  const { press, store, stage, stop } = acting();
+  const zooms = [];
+  Object.assign(stage, { room: () => ({ width: 300, height: 200 }), zoom: (factor, ...place) => zooms.push([factor > 1, ...place]) });
+
+  press("nearer");
+  store.set({ cursor: { sx: 7, sy: 9 } });
+  press("further");
+
+  assert.deepEqual(zooms, [[true, 150, 100], [false, 7, 9]]);
+  stop();
+});
+
 test("a key that the chosen tool takes means nothing else; any key but Escape closes what was asked", () => {
   const { press, toolbox, store, done, stop } = acting();
   toolbox.tools.brush.onKey = ({ type }) => type === "overlay";

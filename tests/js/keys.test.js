@@ -81,12 +81,12 @@ test("fields keep what is typed into them", () => {
 test("the help names every plain key", () => {
   const text = HELP.map(([keys]) => keys).join(" ");
 
-  for (const key of ["x", "z", "n", "p", "f", "v", "o", "h", "g", "[", "]", "?", "Enter"]) assert.ok(text.includes(key), key);
+  for (const key of ["x", "z", "n", "p", "f", "v", "o", "h", "g", "k", "+", "-", "[", "]", "?", "Enter", "Space", "Delete"]) assert.ok(text.includes(key), key);
 });
 
 test("the help of a project that counts names its own keys, and none that means nothing there", () => {
   const keys = COUNTING_HELP.flatMap(([keys]) => keys.split(/[ /]+/));
 
-  for (const key of ["a", "d", "t", "q", "s", "z", "Enter"]) assert.ok(keys.includes(key), key);
+  for (const key of ["a", "d", "t", "q", "s", "z", "k", "Space", "Delete", "Enter"]) assert.ok(keys.includes(key), key);
   for (const key of ["b", "e", "u", "m"]) assert.ok(!keys.includes(key), key);
 });

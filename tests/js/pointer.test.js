@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Navigation } from "../../fcnlab/web/canvas/assets/tools/navigation.js";
-import { PointTool } from "../../fcnlab/web/canvas/assets/tools/points.js";
+import { PointTool, Remover } from "../../fcnlab/web/canvas/assets/tools/points.js";
 import { Pointer } from "../../fcnlab/web/canvas/assets/tools/pointer.js";
 import { Tool } from "../../fcnlab/web/canvas/assets/tools/tool.js";
 import { Toolbox } from "../../fcnlab/web/canvas/assets/tools/toolbox.js";
@@ -34,7 +34,7 @@ function listening({ takes = false, space = false } = {}) {
   const stage = { element, moves: [], pan: (dx, dy) => stage.moves.push(["pan", dx, dy]), zoom: (...values) => stage.moves.push(["zoom", ...values]) };
   const tool = new Recorder(takes);
   const hovers = [];
-  const parts = { tool: () => tool, navigation: new Navigation(stage), onHover: (place) => hovers.push(place), isSpaceHeld: () => space };
+  const parts = { tool: () => tool, navigation: new Navigation(stage), onPress: () => {}, onHover: (place) => hovers.push(place), isSpaceHeld: () => space };
   const end = new AbortController();
   new Pointer(element, parts).listen(end.signal);
   const pointer = (kind, x, y, rest = {}) => fire(element, `pointer${kind}`, { pointerId: 1, clientX: x, clientY: y, ...rest });
@@ -190,6 +190,28 @@ test("a right click removes the nearest point, which the cursor shows before", (
 
   assert.deepEqual(events(), [{ kind: "remove", uid: "a:2" }]);
   stop();
+});
+
+test("the tool that removes takes the point under a click, which the cursor shows before, and never adds one", () => {
+  const page = pageOf(sceneOf({ points: [["a:1", 10, 10, 1], ["a:2", 10, 40, 2]] }));
+  const tool = new Remover(page);
+
+  page.store.set({ cursor: at(28, 10) }); // as far as a finger may miss
+  assert.equal(tool.removable(), "a:2");
+  tool.onUp(at(28, 10));
+  tool.onUp(at(200, 150));
+
+  assert.deepEqual([page.events(), page.done.toasts], [[{ kind: "remove", uid: "a:2" }], ["There is no point. Each click on a point removes it."]]);
+  page.stop();
+});
+
+test("nothing is removed from a done image", () => {
+  const page = pageOf(sceneOf({ image: imageOf(1, { state: "done" }), points: [["a:1", 10, 10, 1]] }));
+
+  new Remover(page).onUp(at(10, 10));
+
+  assert.deepEqual([page.events(), page.done.toasts], [[], []]);
+  page.stop();
 });
 
 test("choosing a tool tells the one before, and toggling it again goes back to points", () => {

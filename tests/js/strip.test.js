@@ -25,7 +25,7 @@ async function strip({ byGain = false, counts = false, items = itemOf } = {}) {
     return { ok: true, json: async () => ({ items: ids.map(items), order, waiting: 0, ranked: 300 }) };
   };
   const bar = new Strip({
-    routes: new Routes("http://here/", "key"), onGo: (id) => told.push(id), onStep: (step) => told.push(`step ${step}`), onLeave: () => told.push("leave"),
+    routes: new Routes("http://here/", "key"), onGo: (id) => told.push(id), onLeave: () => told.push("leave"),
     onOrder: (order) => told.push(order && order.slice(0, 2)), onSort: (isByGain) => told.push(isByGain), byGain, counts,
   });
   bars.push(bar);
@@ -63,14 +63,25 @@ test("the image shown comes into sight, with what this tab knows of it", async (
   assert.deepEqual([bar.idAt(199), bar.positionOf(200), bar.positionOf(120)], [200, 199, null]);
 });
 
-test("a click goes to the image, arrows to the next and back to the picture", async () => {
-  const { bar, told } = await strip();
+test("a click goes to the image; arrows move along the strip, and Enter goes to where they led and back to the picture", async () => {
+  const { bar, told, show } = await strip();
+  await show(current(2));
+  const press = (key) => fire(bar.scroller, "keydown", { key });
+  const pointed = async () => (await show(current(2)), bar.scroller.getAttribute("aria-activedescendant"));
 
   bar.cells.get(2).element.click();
-  fire(bar.scroller, "keydown", { key: "ArrowRight" });
-  fire(bar.scroller, "keydown", { key: "Enter" });
+  assert.equal(await pointed(), "image-2");
+  for (const key of ["ArrowRight", "ArrowRight", "ArrowLeft"]) press(key);
+  assert.equal(await pointed(), "image-3");
+  press("End");
+  assert.equal(await pointed(), "image-300"); // far away, and brought into sight
+  press(" ");
+  press("Home");
+  fire(bar.scroller, "blur");
+  assert.equal(await pointed(), "image-2"); // the image shown
+  press("Enter"); // no arrow led away from it
 
-  assert.deepEqual(told, [3, "step 1", "leave"]);
+  assert.deepEqual(told, [3, 300, "leave", "leave"]);
 });
 
 test("the images that promise most come first where that is wanted, and neighbours follow", async () => {

@@ -10,6 +10,7 @@ import { Notes } from "../../fcnlab/web/canvas/assets/widgets/hints.js";
 import { Popovers, Toasts } from "../../fcnlab/web/canvas/assets/widgets/popover.js";
 import { Prompt } from "../../fcnlab/web/canvas/assets/widgets/prompt.js";
 import { ReviewBar } from "../../fcnlab/web/canvas/assets/widgets/reviewbar.js";
+import { Speech } from "../../fcnlab/web/canvas/assets/widgets/speech.js";
 import { StatusBar } from "../../fcnlab/web/canvas/assets/widgets/statusbar.js";
 import { Toolbar } from "../../fcnlab/web/canvas/assets/widgets/toolbar.js";
 import { fire, installDom, StubElement } from "./support/dom.js";
@@ -43,18 +44,18 @@ test("a button is called by its words, without words by its title, and leaves th
   assert.equal(fire(bare, "mousedown").defaultPrevented, true);
 });
 
-test("arrows step through a list that has the focus, Enter leaves it, other keys are nothing to it", () => {
-  const list = new StubElement("div");
+test("arrows step through a list that has the focus, Enter and Space choose, other keys are nothing to it", () => {
+  const list = h("div", { class: "list" });
   const steps = [];
-  onArrows(list, { onStep: (step) => steps.push(step), onLeave: () => steps.push("leave") });
+  onArrows(list, ".list", { onStep: (step) => steps.push(step), onChoose: () => steps.push("choose") });
 
-  for (const key of ["ArrowRight", "ArrowUp", "Enter", "x"]) fire(list, "keydown", { key });
+  for (const key of ["ArrowRight", "ArrowUp", "Home", "End", "Enter", " ", "x"]) fire(list, "keydown", { key });
   fire(list, "keydown", { key: "ArrowRight", ctrlKey: true });
   const inner = new StubElement("input");
   list.append(inner);
   fire(inner, "keydown", { key: "ArrowRight" });
 
-  assert.deepEqual(steps, [1, -1, "leave"]);
+  assert.deepEqual(steps, [1, -1, -Infinity, Infinity, "choose", "choose"]);
 });
 
 const FACTS = { nImages: 3, isDone: false, nMarks: 2, isComplete: false, nObjects: 2, nOpen: 0, canUndo: true, canRedo: false };
@@ -100,9 +101,9 @@ test("the toolbar shows how the picture is shown, and which tool is chosen", () 
   bar.setDisplay({ ...DEFAULT_DISPLAY, overlay: false, mode: "probability" });
   assert.deepEqual([bar.opacity.disabled, bar.contour.disabled, bar.eye.getAttribute("aria-pressed")], [true, true, "false"]);
   bar.eye.click();
-  bar.setPainting("eraser");
+  bar.setTool("eraser");
   bar.setAsking(true);
-  assert.deepEqual([bar.brush, bar.eraser, bar.ask].map((tool) => tool.getAttribute("aria-pressed")), ["false", "true", "true"]);
+  assert.deepEqual([bar.brush, bar.eraser, bar.remover, bar.ask].map((tool) => tool.getAttribute("aria-pressed")), ["false", "true", "false", "true"]);
   bar.opacity.value = "0.3";
   fire(bar.opacity, "input");
   assert.deepEqual(calls, [["show", { overlay: true }], ["show", { opacity: 0.3, overlay: true }]]);
@@ -143,12 +144,30 @@ test("classes stand in their order, with keys and points; the current one is mar
   const rows = () => bar.list.children.map((row) => [row.querySelector(".name"), row.querySelector(".count"), row.querySelector("kbd")].map(said));
 
   assert.deepEqual(rows(), [["soil", "0", "1"], ["root", "12", "2"], ["stone", "0", "3"]]);
-  assert.deepEqual(bar.list.children.map((row) => row.getAttribute("aria-selected")), ["false", "true", "false"]);
+  assert.deepEqual(bar.list.querySelectorAll(".class").map((row) => row.getAttribute("aria-checked")), ["false", "true", "false"]);
   update([CLASSES[2], CLASSES[1]]);
   assert.deepEqual(rows().map(([name]) => name), ["stone", "root"]);
-  bar.list.children[0].click();
-  fire(bar.list, "keydown", { key: "ArrowLeft" });
-  assert.deepEqual(calls, [["onChoose", 2], ["onChoose", 2]]);
+  bar.list.querySelector(".class").click();
+  assert.deepEqual(calls, [["onChoose", 2]]);
+});
+
+test("Tab leads to the current class alone; arrows move on, and only Enter or Space chooses", () => {
+  const { bar, calls, update } = classbar();
+  const reachable = (selector) => bar.list.querySelectorAll(selector).map((part) => part.getAttribute("tabindex"));
+  const press = (key) => fire(globalThis.document.activeElement, "keydown", { key });
+
+  assert.deepEqual([reachable(".class"), reachable(".edit")], [["-1", "0", "-1"], ["-1", "0", "-1"]]);
+  bar.list.querySelectorAll(".class")[1].focus();
+  press("ArrowDown");
+  assert.equal(said(globalThis.document.activeElement.querySelector(".name")), "stone");
+  update(); // a click elsewhere redraws the list, and the focus stays where it is
+  assert.deepEqual([reachable(".class"), calls], [["-1", "-1", "0"], []]);
+  press(" ");
+  press("Home");
+  press("Enter");
+  bar.list.querySelectorAll(".edit")[2].focus();
+  press("ArrowUp"); // belongs to no class
+  assert.deepEqual(calls, [["onChoose", 2], ["onLeave"], ["onChoose", 0], ["onLeave"]]);
 });
 
 test("a new class has a name that no other has, and the first colour that is free", () => {
@@ -365,6 +384,22 @@ test("notes above the picture say what is missing, what is shown and what comes 
   notes.banner.querySelector("button").click();
   notes.hint.querySelector("button").click();
   assert.deepEqual(calls.map(([name]) => name), ["onTake", "onTake", "onReopen", "onHintClose"]);
+});
+
+test("what is done twice is said twice, and of what passes by only the end", (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const speech = new Speech();
+  const texts = [];
+  const hear = (act) => (act(), texts.push(said(speech.element)));
+
+  hear(() => speech.say("root"));
+  hear(() => speech.say("root"));
+  hear(() => ["Row 1", "Row 2", "Row 3"].forEach((text) => speech.later(text)));
+  hear(() => context.mock.timers.tick(1000));
+
+  assert.deepEqual(texts.map((text) => text.trim()), ["root", "root", "root", "Row 3"]);
+  assert.notEqual(texts[0], texts[1]); // else a screen reader hears no news
+  assert.deepEqual([speech.element.getAttribute("role"), speech.element.getAttribute("aria-live")], ["status", "polite"]);
 });
 
 test("work that ends in a moment changes no words in the status line", (context) => {

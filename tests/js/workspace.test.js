@@ -129,6 +129,69 @@ test("keys mean the picture, but not while somebody types or a dialog asks", asy
   assert.ok(!vp.classList.contains("movable"));
 });
 
+test("who comes to the picture by Tab moves a cursor with the arrows, until a press of the mouse or Escape", async () => {
+  const { workspace, root, press, vp, kinds, click } = await opened();
+  const images = [];
+  workspace.navigator.step = (step) => images.push(step) > 0;
+  const come = (key) => (fire(root, "keydown", { key }), vp.focus(), fire(vp, "focus"));
+
+  come("w"); // by a press of the mouse, or from a question that was closed
+  press("ArrowRight");
+  assert.deepEqual([vp.dataset.crosshair, images], [undefined, [1]]);
+  come("Tab");
+  press("ArrowRight");
+  press(" ");
+  fire(vp, "pointermove", { pointerId: 1, clientX: 20, clientY: 20 }); // a mouse that is knocked
+  assert.deepEqual([vp.dataset.crosshair, images, kinds()], ["100,154", [1], ["add"]]);
+  assert.equal(workspace.speech.element.textContent, "Row 100, column 154: root");
+  click(40, 30);
+  press("ArrowRight");
+  assert.deepEqual([vp.dataset.crosshair, images, kinds()], [undefined, [1, 1], ["add", "add"]]);
+  press("k");
+  assert.notEqual(vp.dataset.crosshair, undefined);
+  for (const key of ["g", "1", "Backspace", "Escape"]) press(key); // of the number that is typed, not of a point or the cursor
+  assert.deepEqual([vp.dataset.crosshair !== undefined, vp.dataset.points], [true, "2"]);
+  press("Escape");
+  assert.equal(vp.dataset.crosshair, undefined);
+});
+
+test("the picture says its name and how points are set without a mouse", async () => {
+  const { vp, update } = await opened();
+
+  assert.match(vp.getAttribute("aria-label"), /^Picture image 1\. .*cursor.*Space sets a point/);
+  await update(sceneOf({ image: imageOf(2) }));
+  assert.match(vp.getAttribute("aria-label"), /^Picture image 2\. /);
+});
+
+test("the class that a key chooses is said, and the image that came", async () => {
+  const { workspace, press, update } = await opened();
+  const { element } = workspace.speech;
+
+  press("3");
+  assert.equal(element.textContent, "Class stone");
+  press("]"); // something else that is remembered or shown
+  await update(sceneOf({ image: imageOf(2) }));
+  assert.equal(element.textContent, "Picture image 2, 2 of 3");
+});
+
+test("the first steps are over for good in this browser once a mask was seen", async () => {
+  const first = await opened();
+  const { notes } = first.workspace;
+  await first.answer({ ...WHOLE, overlay: 0 });
+  assert.equal(notes.hint.hidden, false);
+  first.click(40, 30);
+  await first.answer({ ...WHOLE, covers: 1 }, Uint8Array.from([0, 1, 0, 0, 1, 0])); // one class: a first guess
+  assert.equal(notes.hint.hidden, true);
+  const saved = globalThis.localStorage;
+  first.press("z"); // no point is left
+  await first.update(sceneOf({ image: imageOf(2) }));
+  await first.answer({ ...WHOLE, overlay: 0 });
+  assert.equal(notes.hint.hidden, true);
+  first.workspace.stop();
+
+  assert.equal(JSON.parse(saved.getItem("fcnlab.project.key")).hintClosed, true); // what the next page begins with
+});
+
 test("what the labeller chose is found again by the next page", async () => {
   const first = await opened();
   first.press("3");

@@ -1,6 +1,6 @@
 // @ts-check
 import { followedMode, isClassMap, offeredModes, referenceOf } from "./state/modes.js";
-import { classOf, currentClass, isCounting, shownDisplay } from "./state/page.js";
+import { classOf, currentClass, isCounting, remember, shownDisplay } from "./state/page.js";
 import { canReverse } from "./state/points.js";
 import { saveDisplay, saveMemory } from "./state/settings.js";
 import { pixelAt } from "./state/view.js";
@@ -24,7 +24,7 @@ export function render(workspace) {
   /** @type {[(keyof PageState)[], (workspace: Workspace, state: PageState) => void][]} */
   const parts = [
     [["display", "isMaskHidden", "labelled"], renderDisplay],
-    [["display", "labelled"], putBrushAway],
+    [["display", "labelled"], putToolAway],
     [["labelled", "tool", "picture", "scene", "memory", "display", "count"], renderStage],
     [["labelled", "display", "received", "reference"], renderOverlay],
     [["labelled", "display"], renderReferences],
@@ -40,6 +40,8 @@ export function render(workspace) {
     [["scene", "labelled", "count", "tool", "order"], () => workspace.popovers.check()],
     [["display"], (_, state) => saveDisplay(state.display, isCounting(state))],
     [["memory"], (_, { memory, scene }) => saveMemory(scene.project.key, memory)],
+    [["labelled", "view"], () => workspace.crosshair.follow()],
+    [["memory"], tellClass(workspace)],
     [["labelled"], () => query.follow()],
     [["count"], () => review?.follow()],
   ];
@@ -69,10 +71,21 @@ function renderReferences({ references }, state) {
   references.follow(state.labelled.image, shownDisplay(state).mode);
 }
 
-/** Only masks are painted. @param {Workspace} workspace @param {PageState} state */
-function putBrushAway({ toolbox }, { display, labelled, tool }) {
+/** Only masks are painted, and only points that are there are removed. @param {Workspace} workspace @param {PageState} state */
+function putToolAway({ toolbox }, { display, labelled, tool }) {
   const isPainting = tool === "brush" || tool === "eraser";
   if (isPainting && (display.mode !== "mask" || !labelled.image)) toolbox.choose("points");
+  if (tool === "remover" && (!labelled.image || labelled.state === "done")) toolbox.choose("points");
+}
+
+/** Who does not see the class bar hears which class a key chose. @param {Workspace} workspace */
+function tellClass({ speech, store }) {
+  let before = currentClass(store.state);
+  return (/** @type {Workspace} */ _workspace, /** @type {PageState} */ state) => {
+    const now = currentClass(state);
+    if (now !== before) speech.say(`Class ${classOf(state, now)?.name ?? ""}`);
+    before = now;
+  };
 }
 
 /** The points, and what kind of clicks mean something. @param {Workspace} workspace @param {PageState} state */
@@ -82,6 +95,7 @@ function renderStage({ counting, stage, toolbox }, { labelled, tool }) {
   Object.assign(stage.element.dataset, { unsaved: String(nPending), points: String(points.length), strokes: String(nStrokes) });
   stage.element.classList.toggle("closed", imageState === "done" || tool === "query");
   stage.element.classList.toggle("painting", toolbox.current.paints);
+  stage.element.classList.toggle("removing", tool === "remover");
   stage.element.dataset.complete = String(counting !== null && labelled.isComplete);
   stage.redraw("strokes", "dots");
 }
@@ -110,7 +124,7 @@ function renderImage({ counting, strip, toolbar }, { labelled, scene, tool }) {
   const image = labelled.image && strip.placed(labelled.image);
   const nObjects = counting?.nMarked() ?? 0;
   toolbar.setAsking(tool === "query" || tool === "review");
-  toolbar.setPainting(tool);
+  toolbar.setTool(tool);
   toolbar.setImage(image, {
     nImages: scene.n_images,
     isDone: state === "done",
@@ -145,14 +159,17 @@ function renderReview({ review: tool, reviewbar, stage }, { count, query, review
 }
 
 /** What floats above the picture. @param {Workspace} workspace @param {PageState} state */
-function renderNotes({ labelling, notes, routes }, state) {
+function renderNotes({ labelling, notes, routes, store }, state) {
   const { labelled, memory, picture, scene, tool } = state;
   const { image } = labelled;
   notes.setEmpty(scene.image !== null, scene.n_images, routes.page("Projects", scene));
   notes.setPicture(picture);
   notes.banner.hidden = !image || labelled.state !== "done";
-  notes.taking.hidden = !image || labelled.state === "done" || shownDisplay(state).mode !== "imported";
-  const isHinted = image !== null && tool === "points" && !memory.hintClosed && isNew(state, labelling.counts());
+  notes.taking.hidden = !image || labelled.state === "done" || shownDisplay(state).mode !== "imported" || tool === "remover";
+  notes.removing.hidden = tool !== "remover";
+  const isOver = memory.hintClosed || (state.meta !== null && !isNew(state, labelling.counts()));
+  if (isOver && !memory.hintClosed) remember(store, { hintClosed: true }); // whoever saw a mask once needs no first steps
+  const isHinted = image !== null && state.meta !== null && tool === "points" && !isOver;
   notes.setHint(isHinted, scene.classes, { currentId: currentClass(state), counts: isCounting(state) });
 }
 
@@ -162,10 +179,9 @@ function renderNotes({ labelling, notes, routes }, state) {
  */
 function isNew(state, totals) {
   const { meta, scene } = state;
-  if (!meta) return false; // not known yet
   const begun = scene.classes.filter((label) => (totals.get(label.id) ?? 0) > 0);
   if (isCounting(state)) return begun.every((label) => label.is_background);
-  return begun.length < 2 && (meta.overlay === 0 || meta.width <= 1);
+  return begun.length < 2 && (!meta || meta.overlay === 0 || meta.width <= 1);
 }
 
 /** Ask for the overlay that belongs to what is shown. @param {Workspace} workspace @param {PageState} state */

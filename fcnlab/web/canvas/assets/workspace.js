@@ -14,11 +14,12 @@ import { chooseClass, clear, perform } from "./tools/actions.js";
 import { Brush, resizeBrush } from "./tools/brush.js";
 import { Completion } from "./tools/completing.js";
 import { CountingTool } from "./tools/counting.js";
+import { Crosshair } from "./tools/crosshair.js";
 import { Finishing } from "./tools/finishing.js";
 import { attach } from "./tools/input.js";
 import { KeyReader } from "./tools/keys.js";
 import { Navigation } from "./tools/navigation.js";
-import { PointTool } from "./tools/points.js";
+import { PointTool, Remover } from "./tools/points.js";
 import { QueryTool } from "./tools/query.js";
 import { ReviewTool } from "./tools/review.js";
 import { Toolbox } from "./tools/toolbox.js";
@@ -33,6 +34,7 @@ import { Notes } from "./widgets/hints.js";
 import { Popovers, Toasts } from "./widgets/popover.js";
 import { Prompt } from "./widgets/prompt.js";
 import { ReviewBar } from "./widgets/reviewbar.js";
+import { Speech } from "./widgets/speech.js";
 import { StatusBar } from "./widgets/statusbar.js";
 import { Strip } from "./widgets/strip.js";
 import { Toolbar } from "./widgets/toolbar.js";
@@ -79,15 +81,17 @@ export class Workspace {
     this.composition = new Composition(this.stage, scene.constants);
     this.popovers = new Popovers(root, this.life.signal, {
       subject: () => [this.labelling.image?.id, this.navigator.wanted],
-      home: () => this.stage.element,
+      home: () => this.stage,
     });
     this.toasts = new Toasts();
+    this.speech = new Speech();
     this.help = new Help(isCounting(this.store.state));
     this.status = new StatusBar({ onLeft: () => this.finishing.goToOpen() });
     this.notes = new Notes({
       onReopen: () => this.finishing.reopen(),
       onHintClose: () => remember(this.store, { hintClosed: true }),
       onTake: (isDone) => this.finishing.take(isDone),
+      onKeep: () => this.toolbox.choose("points"),
     });
     this.references = new References({
       address: (imageId, kind) => this.routes.reference(imageId, kind),
@@ -99,14 +103,15 @@ export class Workspace {
     this.navigator = new ImageNavigator((value) => this.setState("goto", value), this.strip);
     this.toolbox = new Toolbox(this.store);
     this.navigation = new Navigation(this.stage);
-    const { labelling, navigator, popovers, routes, stage, store, toasts, toolbox } = this;
-    const parts = { labelling, navigator, popovers, routes, stage, store, toasts, toolbox };
+    const { labelling, navigator, popovers, routes, speech, stage, store, toasts, toolbox } = this;
+    const parts = { labelling, navigator, popovers, routes, speech, stage, store, toasts, toolbox };
     this.query = new QueryTool({ ...parts, passedOver: new PassedOver(tabStorage(), scene.project.key) });
     this.counting = isCounting(this.store.state) ? new CountingTool(parts) : null;
     this.review = this.counting && new ReviewTool({ ...parts, counting: this.counting });
     this.completion = this.counting && new Completion({ ...parts, counting: this.counting, anchor: () => this.toolbar.done });
     this.finishing = new Finishing({ ...parts, completion: this.completion });
     this.toolbox.tools = makeTools(this);
+    this.crosshair = new Crosshair(parts);
     this.keys = new KeyReader((action) => perform(this, action));
     this.classbar = makeClassBar(this, scene.constants);
     this.brushbar = makeBrushBar(this);
@@ -124,12 +129,12 @@ export class Workspace {
 
   /** Put the parts into the page. */
   #place() {
-    const { brushbar, classbar, help, notes, prompt, reviewbar, root, stage, status, strip, toasts, toolbar } = this;
+    const { brushbar, classbar, help, notes, prompt, reviewbar, root, speech, stage, status, strip, toasts, toolbar } = this;
     const foot = h("div", { class: "foot" }, toasts.element, prompt.element, reviewbar.element);
     const center = h("div", { class: "center" }, stage.element, ...notes.elements, brushbar.element, foot);
     const side = h("div", { class: "side" }, classbar.element, notes.hint);
     const grid = [toolbar.element, side, center, strip.element, status.element];
-    root.replaceChildren(h("div", { class: this.counting ? "grid counts" : "grid" }, ...grid), help.dialog);
+    root.replaceChildren(h("div", { class: this.counting ? "grid counts" : "grid" }, ...grid), help.dialog, speech.element);
   }
 
   /** News from the server. @param {Scene} scene @param {SetState} setState */
@@ -156,8 +161,8 @@ export class Workspace {
   /** Let go of everything outside the workspace. */
   stop() {
     this.life.abort();
-    const { completion, counting, keys, labelling, navigator, pictures, poll, query, references, stage, status, strip, toasts } = this;
-    for (const part of [completion, counting, keys, labelling, navigator, pictures, poll, query, references, stage, status, strip, toasts]) part?.stop();
+    const { completion, counting, keys, labelling, navigator, pictures, poll, query, references, speech, stage, status, strip, toasts } = this;
+    for (const part of [completion, counting, keys, labelling, navigator, pictures, poll, query, references, speech, stage, status, strip, toasts]) part?.stop();
   }
 
   /** Say what the server wants said, once. @param {Scene} scene */
@@ -208,14 +213,15 @@ export class Workspace {
 
   /** @param {import("./types.js").ImageInfo} image */
   #load(image) {
-    const { counting, labelling, pictures, routes, stage, store, strip } = this;
+    const { counting, labelling, pictures, routes, speech, stage, store, strip } = this;
     if (image.id === store.state.loading) return;
     store.set({ loading: image.id });
     pictures.load(routes.image(image.id), (picture) => {
       labelling.show();
       stage.show(image, picture, (tile) => routes.tile(image.id, tile));
       counting?.forget();
-      const { next_id: nextId } = strip.placed(image);
+      const { next_id: nextId, position } = strip.placed(image);
+      speech.say(`Picture ${image.name}, ${position + 1} of ${store.state.scene.n_images}`);
       pictures.prefetch(nextId === null ? null : routes.image(nextId));
       store.set({ loading: null, meta: null, count: { ...NOT_COUNTED }, labelled: labelling.now() });
     });
@@ -237,9 +243,10 @@ export class Workspace {
 
 /** @param {Workspace} workspace */
 function makeTools({ counting, labelling, popovers, query, review, stage, store, toasts, toolbox }) {
-  if (counting && review) return { points: counting, review };
   const parts = { labelling, popovers, store, toasts, toolbox, redraw: () => stage.redraw("strokes") };
-  return { points: new PointTool(parts), brush: new Brush(parts, false), eraser: new Brush(parts, true), query };
+  const remover = new Remover(parts);
+  if (counting && review) return { points: counting, remover, review };
+  return { points: new PointTool(parts), remover, brush: new Brush(parts, false), eraser: new Brush(parts, true), query };
 }
 
 /** @param {Workspace} workspace */
@@ -248,8 +255,7 @@ function makeStrip(workspace) {
   return new Strip({
     routes,
     onGo: (imageId) => workspace.navigator.go(imageId),
-    onStep: (step) => workspace.navigator.step(step),
-    onLeave: () => stage.element.focus({ preventScroll: true }),
+    onLeave: () => stage.focus(),
     onOrder: (order) => store.set({ order }),
     onSort: (byGain) => remember(store, { byGain }),
     byGain: store.state.memory.byGain,
@@ -276,7 +282,7 @@ function makeClassBar(workspace, { classes, name_chars: nameChars }) {
       labelling.record("class_edit", { class_id: classId, name, colour }),
     onBackground: (/** @type {number | null} */ classId) => labelling.record("background", { class_id: classId }),
     onRemove: (/** @type {number} */ classId) => labelling.record("class_remove", { class_id: classId }),
-    onLeave: () => stage.element.focus({ preventScroll: true }),
+    onLeave: () => stage.focus(),
   };
   return new ClassBar(actions, popovers, { tells: counting !== null, maxClasses: classes, nameChars });
 }
@@ -325,7 +331,7 @@ function makeToolbar(workspace) {
     clear: (/** @type {Element} */ anchor) => clear(workspace, anchor),
     fit: () => stage.fit(),
     ask: () => perform(workspace, { type: "ask" }),
-    paint: (/** @type {"brush" | "eraser"} */ tool) => toolbox.toggle(tool),
+    take: (/** @type {"remover" | "brush" | "eraser"} */ tool) => toolbox.toggle(tool),
     help: () => help.toggle(),
     previous: () => void navigator.step(-1),
     next: () => void navigator.step(1),

@@ -4,7 +4,7 @@ import { loadDisplay, loadMemory } from "./settings.js";
 
 /**
  * @typedef {import("./store.js").Store<PageState>} PageStore
- * @typedef {"points" | "brush" | "eraser" | "query" | "review"} ToolName
+ * @typedef {"points" | "remover" | "brush" | "eraser" | "query" | "review"} ToolName
  * @typedef {{sx: number, sy: number}} Place of the viewport
  * @typedef {{overlay: number, counts: Map<number, import("./objects.js").ClassCount>, objects: readonly Found[],
  *   spacing: number}} Count of which overlay; per class; the objects and how far they are apart as a rule

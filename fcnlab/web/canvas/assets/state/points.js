@@ -132,11 +132,12 @@ export function counts(classes, stored, shown, pending, imageId) {
  * @param {View} view
  * @param {number} sx
  * @param {number} sy
+ * @param {number} [reachPx]
  * @returns {StoredPoint | null}
  */
-export function nearest(points, view, sx, sy) {
+export function nearest(points, view, sx, sy, reachPx = REACH_PX) {
   let best = null;
-  let bestDistance = REACH_PX;
+  let bestDistance = reachPx;
   for (const point of points) {
     const at = shownAt(view, point[1], point[2]);
     const distance = Math.hypot(at.sx - sx, at.sy - sy);

@@ -9,6 +9,7 @@ import { counted } from "../widgets/messages.js";
 /** @typedef {import("../widgets/popover.js").Popovers} Popovers */
 /** @typedef {import("../widgets/popover.js").Toasts} Toasts */
 
+const ZOOM = 1.5;
 /** More points than this are not removed without a question. */
 const CLEAR_ASKS_ABOVE = 5;
 
@@ -21,7 +22,8 @@ const CLEAR_ASKS_ABOVE = 5;
  * @property {Popovers} popovers
  * @property {Toasts} toasts
  * @property {Pick<import("../protocol/navigator.js").ImageNavigator, "step">} navigator
- * @property {Pick<import("../view/stage.js").Stage, "fit">} stage
+ * @property {Pick<import("../view/stage.js").Stage, "fit" | "room" | "zoom">} stage
+ * @property {Pick<import("./crosshair.js").Crosshair, "begin">} crosshair
  * @property {Pick<import("../widgets/help.js").Help, "toggle">} help
  * @property {Pick<import("../widgets/hints.js").Notes, "setTyped">} notes
  */
@@ -48,6 +50,11 @@ export function perform(parts, action) {
       return reverse(parts, action.type);
     case "fit":
       return stage.fit();
+    case "nearer":
+    case "further":
+      return zoom(parts, action.type === "nearer" ? ZOOM : 1 / ZOOM);
+    case "cursor":
+      return parts.crosshair.begin();
     case "next":
       return void (navigator.step(1) || finishing.sayLast());
     case "previous":
@@ -85,6 +92,13 @@ function nextMode(store) {
   const { labelled } = store.state;
   const modes = offeredModes(labelled.image, labelled.state);
   setDisplay(store, { mode: modes[(modes.indexOf(shownDisplay(store.state).mode) + 1) % modes.length], overlay: true });
+}
+
+/** Zoom at the cursor, else in the middle. @param {Pick<ActionParts, "stage" | "store">} parts @param {number} factor */
+function zoom({ stage, store }, factor) {
+  const { width, height } = stage.room();
+  const { sx, sy } = store.state.cursor ?? { sx: width / 2, sy: height / 2 };
+  stage.zoom(factor, sx, sy);
 }
 
 /** @param {PageStore} store @param {number} classId */

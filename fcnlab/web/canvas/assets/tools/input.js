@@ -15,18 +15,23 @@ const TICK_MS = 1000;
  * @param {AbortSignal} signal
  */
 export function attach(workspace, signal) {
-  const { help, keys, labelling, navigation, poll, popovers, root, stage, store, strip, toolbox } = workspace;
+  const { crosshair, help, keys, labelling, navigation, poll, popovers, root, stage, store, strip, toolbox } = workspace;
   let space = false;
   const holdSpace = (/** @type {boolean} */ held) => {
     space = held;
     stage.element.classList.toggle("movable", held);
   };
-  const onHover = (/** @type {import("../state/page.js").Place | null} */ cursor) => store.set({ cursor });
-  new Pointer(stage.element, { tool: () => toolbox.current, navigation, onHover, isSpaceHeld: () => space }).listen(signal);
+  // A mouse that only lies there does not take the cursor away from the keys; a press does.
+  const onHover = (/** @type {import("../state/page.js").Place | null} */ cursor) => void (crosshair.isActive || store.set({ cursor }));
+  const onPress = () => crosshair.leave();
+  new Pointer(stage.element, { tool: () => toolbox.current, navigation, onPress, onHover, isSpaceHeld: () => space }).listen(signal);
+  attachCrosshair(workspace, signal);
 
   const press = (/** @type {KeyboardEvent} */ event) => {
     if (!isForUs(workspace, event)) return;
-    if (event.key === " " && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    if (keys.digits === null && crosshair.read(event)) {
+      event.preventDefault();
+    } else if (event.key === " " && !event.ctrlKey && !event.metaKey && !event.altKey) {
       holdSpace(true);
       event.preventDefault();
     } else if (keys.read(event)) {
@@ -40,7 +45,7 @@ export function attach(workspace, signal) {
   // After a press on a thumbnail, a class or a tool the keys mean the picture; who came by Tab stays there.
   const returnFocus = (/** @type {MouseEvent} */ event) => {
     if (event.detail === 0 || popovers.open || help.isOpen) return;
-    stage.element.focus({ preventScroll: true });
+    stage.focus();
   };
   root.addEventListener("click", returnFocus, { signal });
 
@@ -71,6 +76,19 @@ export function attach(workspace, signal) {
     clearInterval(tick);
     observer.disconnect();
   });
+}
+
+/**
+ * The cursor that keys move comes up when the picture is reached by Tab, and is out of sight while the focus is elsewhere.
+ * @param {Pick<Workspace, "crosshair" | "stage">} workspace
+ * @param {AbortSignal} signal
+ */
+function attachCrosshair({ crosshair, stage }, signal) {
+  let isTab = false;
+  window.addEventListener("keydown", (event) => (isTab = event.key === "Tab"), { signal, capture: true });
+  window.addEventListener("pointerdown", () => (isTab = false), { signal, capture: true });
+  stage.element.addEventListener("focus", () => (isTab ? crosshair.enter() : crosshair.show()), { signal });
+  stage.element.addEventListener("blur", () => crosshair.isOn && crosshair.hide(), { signal });
 }
 
 /** Whether a key press means the workspace. @param {Pick<Workspace, "root" | "help">} workspace @param {KeyboardEvent} event */

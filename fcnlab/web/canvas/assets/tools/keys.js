@@ -4,7 +4,7 @@ export const PAUSE_MS = 800;
 
 /**
  * @typedef {{type: "class", number: number} | {type: "typing", digits: string | null}
- *   | {type: "fit" | "overlay" | "contour" | "heat" | "undo" | "redo" | "next" | "previous" | "done" | "swap"
+ *   | {type: "fit" | "nearer" | "further" | "cursor" | "overlay" | "contour" | "heat" | "undo" | "redo" | "next" | "previous" | "done" | "swap"
  *      | "fainter" | "stronger" | "help" | "escape" | "ask" | "skip" | "unsure" | "more" | "brush" | "eraser"
  *      | "accept" | "reject" | "complete"}} Action
  * @typedef {{key: string, ctrlKey?: boolean, metaKey?: boolean, altKey?: boolean, shiftKey?: boolean}} Stroke
@@ -21,7 +21,7 @@ const CLASSES = [
 /** @type {readonly (readonly [string, string])[]} */
 const VIEW = [
   ["n / p or → / ←", "next / previous image"],
-  ["Wheel, pinch", "zoom at the cursor"],
+  ["Wheel, pinch, + / -", "zoom at the cursor"],
   ["Drag, Space+drag", "move the picture"],
   ["f or 0", "fit the picture"],
   ["v", "hide or show the overlay"],
@@ -31,10 +31,19 @@ const VIEW = [
   ["?", "this list"],
 ];
 
+/** @type {readonly (readonly [string, string])[]} */
+const CURSOR = [
+  ["Tab, k", "a cursor for who uses no mouse"],
+  ["← ↑ → ↓", "move that cursor (Shift: far)"],
+  ["Space", "click at that cursor"],
+  ["Delete", "remove the point nearest to it"],
+  ["Esc", "put that cursor away"],
+];
+
 /** What the help shows: keys and meaning, in the order in which they are learned. */
 export const HELP = [
   ["Left click", "add a point of the current class"],
-  ["Right click", "remove the nearest point"],
+  ["Right click, long press", "remove the nearest point"],
   ...CLASSES,
   ["Enter", "mark the image done, go to the next"],
   ["q", "suggest pixels, which you answer"],
@@ -43,12 +52,13 @@ export const HELP = [
   ["b / e", "brush / eraser: drag to paint"],
   ["[ / ], Shift+wheel", "while painting: size of the brush"],
   ...VIEW,
+  ...CURSOR,
 ];
 
 /** The same in a project that counts. */
 export const COUNTING_HELP = [
   ["Left click", "mark an object of the current class"],
-  ["Right click", "remove the nearest point"],
+  ["Right click, long press", "remove the nearest point"],
   ["a / d", "accept / reject the one at the cursor"],
   ["q", "review: walk through open objects"],
   ["s", "in the review: skip"],
@@ -56,12 +66,17 @@ export const COUNTING_HELP = [
   ["Enter", "all are marked, go to the next image"],
   ...CLASSES,
   ...VIEW,
+  ...CURSOR,
 ];
 
 /** @type {Record<string, Action["type"]>} */
 const PLAIN = {
   f: "fit",
   0: "fit",
+  "+": "nearer",
+  "=": "nearer",
+  "-": "further",
+  k: "cursor",
   v: "overlay",
   o: "contour",
   h: "heat",

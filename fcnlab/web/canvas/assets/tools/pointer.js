@@ -5,6 +5,7 @@
  * @typedef {object} PointerParts
  * @property {() => Tool} tool the one that is chosen
  * @property {import("./navigation.js").Navigation} navigation gets every drag that the chosen tool does not take
+ * @property {() => void} onPress
  * @property {(at: Place | null) => void} onHover
  * @property {() => boolean} isSpaceHeld
  */
@@ -60,6 +61,7 @@ export class Pointer {
   #down(event) {
     const { fingers, parts, viewport } = this;
     viewport.focus({ preventScroll: true }); // keys mean the picture from now on
+    parts.onPress();
     const start = this.#place(event);
     this.isTouch = event.pointerType === "touch";
     fingers.set(event.pointerId, start);

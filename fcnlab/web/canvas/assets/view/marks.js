@@ -8,6 +8,9 @@ import { shownAt } from "../state/view.js";
 const RING_PX = 22;
 /** A smaller circle would hide in its own outline. */
 const SMALLEST_CIRCLE_PX = 2.5;
+/** From the pixel to an arm of the crosshair, and how long that is. */
+const ARM_GAP_PX = 7;
+const ARM_PX = 15;
 /** From this scale on the asked pixel itself is outlined. */
 const OUTLINED_FROM_SCALE = 3;
 
@@ -67,6 +70,27 @@ export function drawRing(context, view, { row, col }) {
   const square = new Path2D();
   square.rect(sx - side / 2, sy - side / 2, side, side);
   stroke(context, square, 1.25);
+}
+
+/**
+ * The cursor that keys move: four arms whose ends point at the pixel, which stays free.
+ * @param {CanvasRenderingContext2D} context in CSS pixels
+ * @param {View} view
+ * @param {{row: number, col: number}} pixel
+ */
+export function drawCrosshair(context, view, { row, col }) {
+  const { sx, sy } = shownAt(view, row, col);
+  const near = Math.max(ARM_GAP_PX, view.scale / 2 + 3);
+  const path = new Path2D();
+  for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
+    path.moveTo(sx + dx * near, sy + dy * near);
+    path.lineTo(sx + dx * (near + ARM_PX), sy + dy * (near + ARM_PX));
+  }
+  stroke(context, path, 2);
+  const square = new Path2D();
+  const side = Math.max(2, view.scale);
+  square.rect(sx - side / 2, sy - side / 2, side, side);
+  stroke(context, square, view.scale < OUTLINED_FROM_SCALE ? 1 : 1.25);
 }
 
 /** Where a brush would paint. @param {CanvasRenderingContext2D} context @param {{sx: number, sy: number}} at @param {number} radius */

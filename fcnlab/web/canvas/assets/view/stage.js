@@ -2,7 +2,7 @@
 import { h } from "../widgets/dom.js";
 import { Fill } from "./fill.js";
 import { Flight } from "./flight.js";
-import { drawDots, drawRing, sized } from "./marks.js";
+import { drawCrosshair, drawDots, drawRing, sized } from "./marks.js";
 import { backgroundOf, cellsBelow, classTable, drawBorders } from "./overlay.js";
 import { isClassMap } from "../state/modes.js";
 import { PIXELS_FROM_SCALE, TileLayer } from "./tiles.js";
@@ -18,6 +18,11 @@ const BORDER_PX = 1.75;
 /** Outlines are drawn again when the view has rested this long. */
 const REST_MS = 90;
 
+/** What a screen reader says of the picture. @param {string} name */
+function spoken(name) {
+  return `${name}. Press k for a cursor: arrow keys move it, Space sets a point, Delete removes the nearest one, Escape leaves.`;
+}
+
 /** The picture, the overlay and the points, one above the other. */
 export class Stage {
   constructor() {
@@ -31,7 +36,11 @@ export class Stage {
     this.borders = h("canvas", { class: "borders" });
     this.strokes = h("canvas", { class: "strokes" });
     this.dots = h("canvas", { class: "dots" });
-    this.element = h("div", { class: "vp", tabindex: "0", role: "application", "aria-label": "Picture" }, this.layer, this.tiles.canvas, this.cover, this.borders, this.strokes, this.dots);
+    this.element = h(
+      "div",
+      { class: "vp", tabindex: "0", role: "application", "aria-roledescription": "picture to label", "aria-label": spoken("No picture") },
+      ...[this.layer, this.tiles.canvas, this.cover, this.borders, this.strokes, this.dots],
+    );
     /** @type {import("../types.js").View} */
     this.view = { scale: 1, x: 0, y: 0 };
     /** @type {import("../types.js").View | null} */
@@ -48,6 +57,8 @@ export class Stage {
     this.marked = null;
     /** The pixel in the ring. @type {{row: number, col: number} | null} */
     this.ring = null;
+    /** The pixel of the cursor that keys move. @type {{row: number, col: number} | null} */
+    this.crosshair = null;
     this.flight = new Flight((view) => this.#look(view));
     /** So much of the viewport's lower end is covered by something else. */
     this.coveredPx = 0;
@@ -75,7 +86,7 @@ export class Stage {
     picture.className = "picture";
     picture.draggable = false;
     picture.alt = image.name;
-    this.element.setAttribute("aria-label", `Picture ${image.name}`);
+    this.element.setAttribute("aria-label", spoken(`Picture ${image.name}`));
     this.picture.replaceWith(picture);
     this.picture = picture;
     const [width, height] = [`${image.width}px`, `${image.height}px`];
@@ -100,6 +111,7 @@ export class Stage {
     this.overlay = null;
     this.points = [];
     this.picture.removeAttribute("src");
+    this.element.setAttribute("aria-label", spoken("No picture"));
     this.redraw("tiles", "fill", "borders", "dots");
     for (const name of ["ready", "image", "painted", "paintedSeq"]) delete this.element.dataset[name];
   }
@@ -148,6 +160,25 @@ export class Stage {
     this.redraw("dots");
   }
 
+  /** Show the cursor that keys move, or none. @param {{row: number, col: number} | null} pixel */
+  setCrosshair(pixel) {
+    if (pixel === this.crosshair) return;
+    this.crosshair = pixel;
+    if (pixel) this.element.dataset.crosshair = `${pixel.row},${pixel.col}`;
+    else delete this.element.dataset.crosshair;
+    this.redraw("dots");
+  }
+
+  /** Keys mean the picture from now on. */
+  focus() {
+    this.element.focus({ preventScroll: true });
+  }
+
+  hasFocus() {
+    const inside = this.element.getRootNode();
+    return "activeElement" in inside && inside.activeElement === this.element;
+  }
+
   /** Draw an overlay unless it is of another image or older than the one shown. @param {Overlay} overlay */
   setOverlay(overlay) {
     if (overlay.imageId !== this.image?.id) return;
@@ -176,14 +207,14 @@ export class Stage {
   fit() {
     if (!this.image) return;
     this.flight.land();
-    this.#look(fitted(this.image, this.#room()));
+    this.#look(fitted(this.image, this.room()));
     this.isFitted = true;
   }
 
   /** Go to a pixel, near enough to see what is round it. @param {{row: number, col: number}} pixel */
   approach({ row, col }) {
     if (!this.image) return;
-    this.flight.go(this.view, around(this.image, this.#room(), row, col), this.size);
+    this.flight.go(this.view, around(this.image, this.room(), row, col), this.size);
   }
 
   /** @param {number} factor @param {number} sx @param {number} sy */
@@ -207,7 +238,7 @@ export class Stage {
   }
 
   /** The part of the viewport where the picture is seen. */
-  #room() {
+  room() {
     const { width, height } = this.size;
     return { width, height: Math.max(height / 2, height - this.coveredPx) };
   }
@@ -319,5 +350,6 @@ export class Stage {
     drawDots(context, this.view, this.size, this.points, colours, this.marked);
     this.tool()?.drawOver(context, this.view, this.size);
     if (this.ring) drawRing(context, this.view, this.ring);
+    if (this.crosshair) drawCrosshair(context, this.view, this.crosshair);
   }
 }

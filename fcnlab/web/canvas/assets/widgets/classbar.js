@@ -41,10 +41,10 @@ export class ClassBar {
     this.tells = tells;
     this.actions = actions;
     this.popovers = popovers;
-    this.list = h("div", { class: "list", role: "grid", "aria-label": "Classes", tabindex: "0" });
+    this.list = h("div", { class: "list", role: "radiogroup", "aria-label": "Classes" });
     this.add = button("Add a class", "plus", () => this.#form(this.add, null), { text: "Add class", class: "add" });
     this.heading = h("div", { class: "heading" }, "Classes");
-    onArrows(this.list, { onStep: (step) => this.#step(step), onLeave: actions.onLeave });
+    onArrows(this.list, "[role=\"radio\"]", { onStep: (step) => this.#step(step), onChoose: () => this.#choose() });
     this.element = h("div", { class: tells ? "classes telling" : "classes" }, this.heading, this.list, this.add);
     /** @type {Map<number, ReturnType<ClassBar["makeRow"]>>} */
     this.rows = new Map();
@@ -55,6 +55,8 @@ export class ClassBar {
     /** Points per class over the project. @type {Map<number, number>} */
     this.totals = new Map();
     this.current = -1;
+    /** The class that Tab leads to: the current one, unless arrows moved on. */
+    this.reached = -1;
   }
 
   /**
@@ -70,6 +72,7 @@ export class ClassBar {
     this.totals = counts;
     this.offered = offered;
     const ids = new Set(classes.map((label) => label.id));
+    const isSame = ids.size === this.rows.size && classes.every((label) => this.rows.has(label.id));
     for (const [id, row] of this.rows) {
       if (ids.has(id)) continue;
       row.element.remove();
@@ -86,26 +89,25 @@ export class ClassBar {
       }
       const n = counts.get(label.id) ?? label.n_points;
       row.chip.style.background = label.colour;
+      if (row.name.textContent !== label.name) row.edit.setAttribute("aria-label", `Rename, recolour or remove ${label.name}`);
       say(row.name, label.name);
       say(row.count, this.tells ? "" : String(n));
       say(row.key, String(place + 1));
       const role = label.is_background ? " (background)" : "";
-      row.element.title = `${label.name}${role}: ${counted(n, "point")}. Key ${place < 9 ? place + 1 : `g ${place + 1}`}`;
+      row.radio.title = `${label.name}${role}: ${counted(n, "point")}. Key ${place < 9 ? place + 1 : `g ${place + 1}`}`;
       if (tell) {
         const { text, title } = tell(label, place);
         say(row.tally, text);
-        row.element.title = `${label.name}${role}: ${title}. Key ${place < 9 ? place + 1 : `g ${place + 1}`}`;
+        row.radio.title = `${label.name}${role}: ${title}. Key ${place < 9 ? place + 1 : `g ${place + 1}`}`;
       }
-      row.element.setAttribute("aria-selected", String(label.id === current));
+      row.radio.setAttribute("aria-checked", String(label.id === current));
     });
-    if (ids.has(current)) this.list.setAttribute("aria-activedescendant", `class-${current}`);
-    else this.list.removeAttribute("aria-activedescendant");
     this.add.disabled = !isOpen || classes.length >= this.maxClasses;
     this.element.classList.toggle("fixed", !isOpen);
-    if (current !== this.current) {
-      this.current = current;
-      this.rows.get(current)?.element.scrollIntoView({ block: "nearest", inline: "nearest" });
-    }
+    const isOther = current !== this.current;
+    if (isOther || !isSame) this.#reach(isOther ? current : this.reached);
+    if (isOther) this.rows.get(current)?.element.scrollIntoView({ block: "nearest", inline: "nearest" });
+    this.current = current;
   }
 
   /** @param {number} classId */
@@ -116,31 +118,47 @@ export class ClassBar {
     const tally = h("span", { class: "tally" });
     const key = h("kbd");
     const edit = button("Rename, recolour or remove", "edit", () => this.#form(edit, classId), { class: "small edit" });
-    edit.addEventListener("click", (event) => event.stopPropagation());
-    const words = h("div", { class: "cell-of-class", role: "gridcell", id: `class-${classId}-words` }, key, chip, name, count, ...(this.tells ? [tally] : []));
-    const element = h(
+    const radio = h(
       "div",
       {
         class: "class",
-        role: "row", // an option of a list box could hold no button
-        id: `class-${classId}`,
-        "aria-labelledby": words.id,
+        role: "radio",
+        tabindex: "-1",
         "data-class": classId,
         click: () => this.actions.onChoose(classId),
         mousedown: (/** @type {MouseEvent} */ event) => event.preventDefault(),
         dblclick: () => this.#form(edit, classId),
       },
-      words,
-      h("div", { class: "cell-of-class", role: "gridcell" }, edit),
+      key,
+      chip,
+      name,
+      count,
+      ...(this.tells ? [tally] : []),
     );
-    return { element, chip, name, count, tally, key };
+    const element = h("div", { class: "choice" }, radio, edit);
+    return { element, radio, edit, chip, name, count, tally, key };
   }
 
-  /** @param {1 | -1} step */
+  /** To the next class or the one before: an arrow alone answers nothing that is asked. @param {number} step */
   #step(step) {
-    const at = this.classes.findIndex((label) => label.id === this.current);
+    const at = this.classes.findIndex((label) => label.id === this.reached);
     const next = this.classes[Math.min(this.classes.length - 1, Math.max(0, at + step))];
-    if (next && next.id !== this.current) this.actions.onChoose(next.id);
+    if (!next) return;
+    this.#reach(next.id);
+    this.rows.get(next.id)?.radio.focus();
+  }
+
+  #choose() {
+    this.actions.onChoose(this.reached);
+    this.actions.onLeave();
+  }
+
+  /** Tab leads to this class and to what changes it; to the first one where there is no such class. @param {number} classId */
+  #reach(classId) {
+    this.reached = this.rows.has(classId) ? classId : (this.classes[0]?.id ?? -1);
+    for (const [id, { radio, edit }] of this.rows) {
+      for (const part of [radio, edit]) part.setAttribute("tabindex", id === this.reached ? "0" : "-1");
+    }
   }
 
   /** @param {Element} anchor @param {number | null} classId null for a new class */

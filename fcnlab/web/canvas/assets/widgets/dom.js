@@ -5,6 +5,7 @@ const ICONS = {
   undo: "M5.5 3 2.5 6l3 3M3 6h6.5a4 4 0 0 1 0 8H6",
   redo: "M10.5 3l3 3-3 3M13 6H6.5a4 4 0 0 0 0 8H10",
   clear: "M3 4.5h10M6.5 4V2.5h3V4M4.5 4.5l.6 9h5.8l.6-9M6.8 7v4M9.2 7v4",
+  remove: "M6.5 2.5a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM9.5 13h5",
   fit: "M2.5 6V2.5H6M10 2.5h3.5V6M13.5 10v3.5H10M6 13.5H2.5V10M5.5 5.5h5v5h-5z",
   eye: "M1.5 8S4 3.5 8 3.5 14.5 8 14.5 8 12 12.5 8 12.5 1.5 8 1.5 8zM8 6a2 2 0 1 0 0 4 2 2 0 0 0 0-4z",
   eyeOff: "M3 3l10 10M4.2 5.1C2.5 6.3 1.5 8 1.5 8S4 12.5 8 12.5c1.1 0 2-.3 2.9-.7M6.7 3.7C7.1 3.6 7.5 3.5 8 3.5c4 0 6.5 4.5 6.5 4.5s-.6 1.1-1.7 2.2",
@@ -94,16 +95,20 @@ export function withoutKey(title) {
 }
 
 /**
- * Steer a list that was reached by Tab: arrows choose the next or the one before, Enter and Space go on with it.
+ * Steer a list that was reached by Tab: arrows, Home and End move in it, Enter and Space choose.
  * @param {HTMLElement} list
- * @param {{onStep: (step: 1 | -1) => void, onLeave: () => void}} actions
+ * @param {string} items only keys on what this selects are meant; the list itself, or things in it
+ * @param {{onStep: (step: number) => void, onChoose: () => void}} actions the step to the first and to the last is endless
  */
-export function onArrows(list, { onStep, onLeave }) {
+export function onArrows(list, items, { onStep, onChoose }) {
   list.addEventListener("keydown", (event) => {
-    if (event.target !== list || event.ctrlKey || event.metaKey || event.altKey) return;
+    const target = /** @type {Element} */ (event.target);
+    if (!target.matches(items) || event.ctrlKey || event.metaKey || event.altKey) return;
     if (/^Arrow(Right|Down)$/.test(event.key)) onStep(1);
     else if (/^Arrow(Left|Up)$/.test(event.key)) onStep(-1);
-    else if (event.key === "Enter" || event.key === " ") onLeave();
+    else if (event.key === "Home") onStep(-Infinity);
+    else if (event.key === "End") onStep(Infinity);
+    else if (event.key === "Enter" || event.key === " ") onChoose();
     else return;
     event.preventDefault();
   });

@@ -34,7 +34,7 @@ export class Help {
 /** Single keys look like keys; the words between them do not. @param {string} text */
 function caps(text) {
   return text.split(/( \/ | … |, | or |, then )/).map((part, at) => {
-    const isKey = at % 2 === 0 && (part.length <= 2 || /^(Shift|Ctrl|Space|Enter)/.test(part));
+    const isKey = at % 2 === 0 && (part.length <= 2 || /^(Shift|Ctrl|Space|Enter|Tab|Delete|Esc|←)/.test(part));
     return isKey ? h("kbd", {}, part) : h("span", {}, part);
   });
 }

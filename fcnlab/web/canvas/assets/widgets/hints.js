@@ -8,13 +8,18 @@ import { firstCounts, firstSteps } from "./messages.js";
 
 /** What floats above the picture: first steps, the banner of a done image, the scale of a heat map, what is missing. */
 export class Notes {
-  /** @param {{onReopen: () => void, onHintClose: () => void, onTake: (isDone: boolean) => void}} actions */
-  constructor({ onReopen, onHintClose, onTake }) {
+  /**
+   * @param {{onReopen: () => void, onHintClose: () => void, onTake: (isDone: boolean) => void, onKeep: () => void}} actions
+   *   onKeep: points are not removed any more
+   */
+  constructor({ onReopen, onHintClose, onTake, onKeep }) {
     const reopen = button("Work on this image again", "reopen", onReopen, { text: "Reopen", class: "text" });
     this.banner = h("div", { class: "banner floating", hidden: true }, icon("check"), h("span", {}, "This image is done"), reopen);
     const use = button("Lay the imported mask over the prediction, to work on it; undo takes it back", null, () => onTake(false), { text: "Use it", class: "text" });
     const finish = button("Use the imported mask as it is, mark the image done and go to the next", null, () => onTake(true), { text: "Use it and mark done", class: "text" });
     this.taking = h("div", { class: "banner floating", hidden: true }, icon("image"), h("span", {}, "The imported mask"), use, finish);
+    const keep = button("Stop removing points (Esc)", "close", onKeep, { text: "Stop", class: "text" });
+    this.removing = h("div", { class: "banner removing floating", hidden: true }, icon("remove"), h("span", {}, "Each click on a point removes it"), keep);
     this.steps = h("ol");
     const head = h("div", { class: "head" }, h("span", { class: "heading" }, "First steps"), button("Do not show the first steps again", "close", onHintClose, { class: "small" }));
     this.hint = h("div", { class: "hint", role: "note", hidden: true }, head, this.steps);
@@ -29,7 +34,7 @@ export class Notes {
     this.veilText = h("span");
     this.veil = h("div", { class: "veil", hidden: true }, h("span", { class: "spinner" }), this.veilText);
     this.typed = h("div", { class: "typed floating", hidden: true });
-    this.elements = [this.empty, this.veil, this.banner, this.taking, this.legend, this.typed];
+    this.elements = [this.empty, this.veil, this.banner, this.taking, this.removing, this.legend, this.typed];
   }
 
   /**

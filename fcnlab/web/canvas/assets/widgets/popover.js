@@ -15,7 +15,7 @@ export class Popovers {
   /**
    * @param {HTMLElement} root
    * @param {AbortSignal} signal
-   * @param {{subject: () => unknown, home: () => HTMLElement}} parts subject: what all panels are about, the image shown;
+   * @param {{subject: () => unknown, home: () => {focus: (options?: FocusOptions) => void}}} parts subject: what all panels are about, the image shown;
    *   home: where the focus goes when a panel closes that no button with the focus opened
    */
   constructor(root, signal, { subject, home }) {

@@ -32,14 +32,13 @@ export class Strip {
    * @param {object} parts
    * @param {import("../protocol/routes.js").Routes} parts.routes
    * @param {(imageId: number) => void} parts.onGo
-   * @param {(step: 1 | -1) => void} parts.onStep
    * @param {() => void} parts.onLeave the image is chosen: back to the picture
    * @param {(order: number[] | null) => void} parts.onOrder the images stand in another order now
    * @param {(byGain: boolean) => void} parts.onSort the labeller chose an order
    * @param {boolean} parts.byGain begin with the images that promise most
    * @param {boolean} [parts.counts] whether the project counts: points are objects then, and all marked stands for done
    */
-  constructor({ routes, onGo, onStep, onLeave, onOrder, onSort, byGain, counts = false }) {
+  constructor({ routes, onGo, onLeave, onOrder, onSort, byGain, counts = false }) {
     this.counts = counts;
     this.routes = routes;
     this.onGo = onGo;
@@ -65,6 +64,10 @@ export class Strip {
     this.pages = new Map();
     /** @type {{id: number, position: number, nPoints: number, state: ImageState, isComplete: boolean} | null} */
     this.current = null;
+    /** Where arrows have come to; null: at the image shown. @type {number | null} */
+    this.reached = null;
+    /** The cell there. @type {HTMLElement | undefined} */
+    this.pointed = undefined;
     this.follower = new GainOrder({ routes, onOrder: (order, waiting) => this.#reorder(order, waiting) });
     this.frame = 0;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -80,7 +83,8 @@ export class Strip {
       },
       { passive: false },
     );
-    onArrows(this.scroller, { onStep, onLeave });
+    onArrows(this.scroller, ".strip", { onStep: (step) => this.#step(step), onChoose: () => this.#choose(onLeave) });
+    this.scroller.addEventListener("blur", () => this.#reach(null));
     this.#press();
     if (byGain) this.follower.start();
   }
@@ -108,10 +112,12 @@ export class Strip {
     if (n !== this.n) {
       this.n = n;
       this.track.style.width = `${n * ITEM_PX}px`;
+      for (const { element } of this.cells.values()) element.setAttribute("aria-setsize", String(n));
       this.refresh();
     }
     this.current = current;
     if (moved && current) {
+      this.reached = null;
       this.reveal(current.position);
       this.refresh();
     }
@@ -160,6 +166,27 @@ export class Strip {
     clearTimeout(this.timer);
   }
 
+  /** @param {number} step */
+  #step(step) {
+    const from = this.reached ?? this.current?.position ?? 0;
+    this.#reach(Math.min(this.n - 1, Math.max(0, from + step)));
+  }
+
+  /** @param {number | null} position */
+  #reach(position) {
+    if (position === this.reached) return;
+    this.reached = position;
+    if (position !== null) this.reveal(position);
+    this.#later();
+  }
+
+  /** @param {() => void} onLeave */
+  #choose(onLeave) {
+    const id = this.reached === null ? null : this.idAt(this.reached);
+    if (id !== null && id !== this.current?.id) this.onGo(id);
+    onLeave();
+  }
+
   /** @param {number[] | null} order @param {number} waiting images whose place is not settled yet */
   #reorder(order, waiting) {
     this.order = order;
@@ -202,7 +229,20 @@ export class Strip {
       }
       this.#fill(cell, position);
     }
+    this.#point();
     this.#fetchPages(this.timer === undefined);
+  }
+
+  /** Where the keyboard is; nowhere while that is out of sight. */
+  #point() {
+    const at = this.reached ?? this.current?.position ?? -1;
+    const cell = this.cells.get(at)?.element;
+    if (cell === this.pointed && cell?.id === this.scroller.getAttribute("aria-activedescendant")) return;
+    this.pointed?.classList.remove("reached");
+    cell?.classList.add("reached");
+    this.pointed = cell;
+    if (cell?.id) this.scroller.setAttribute("aria-activedescendant", cell.id);
+    else this.scroller.removeAttribute("aria-activedescendant");
   }
 
   /** @param {boolean} again also what is known but old */
@@ -244,7 +284,7 @@ export class Strip {
     };
     const element = h(
       "div",
-      { class: "cell", role: "option", click: go, style: `left:${position * ITEM_PX}px` },
+      { class: "cell", role: "option", "aria-posinset": position + 1, "aria-setsize": this.n, click: go, style: `left:${position * ITEM_PX}px` },
       h("div", { class: "frame" }, picture, state, count),
       name,
     );
@@ -274,6 +314,5 @@ export class Strip {
     cell.element.title = `${item.name}: ${words}${promise}`;
     cell.element.setAttribute("aria-selected", String(own !== null));
     cell.element.id = `image-${item.id}`;
-    if (own) this.scroller.setAttribute("aria-activedescendant", cell.element.id);
   }
 }

@@ -14,7 +14,7 @@ import { counted } from "./messages.js";
  * @property {(anchor: Element) => void} clear
  * @property {() => void} fit
  * @property {() => void} ask
- * @property {(tool: import("./brushbar.js").Painting) => void} paint
+ * @property {(tool: import("./brushbar.js").Painting | "remover") => void} take
  * @property {() => void} help
  * @property {() => void} previous
  * @property {() => void} next
@@ -51,6 +51,7 @@ export class Toolbar {
     this.undo = button("Undo (z)", "undo", actions.undo);
     this.redo = button("Redo (Shift+z)", "redo", actions.redo);
     this.clear = button(counts ? "Remove all points of this image" : "Remove all points and strokes of this image", "clear", () => actions.clear(this.clear));
+    this.remover = button("Remove single points: each click on a point removes it", "remove", () => actions.take("remover"));
     this.fit = button("Fit the picture (f)", "fit", actions.fit);
     this.eye = button("Hide or show the overlay (v)", "eye", () => actions.show({ overlay: !this.display.overlay }));
     this.opacity = range("Opacity of the overlay ([ and ])", 0.05, 1, (opacity) => actions.show({ opacity, overlay: true }));
@@ -64,17 +65,17 @@ export class Toolbar {
     this.ask = counts
       ? button("Review: walk through the objects that nobody confirmed, the least sure first (q)", "ask", actions.ask, { text: "Review" })
       : button("Suggest pixels, which you answer by the key of a class (q)", "ask", actions.ask, { text: "Suggest pixels", class: "suggest" });
-    this.brush = button("Brush: paint over the mask (b)", "brush", () => actions.paint("brush"));
-    this.eraser = button("Eraser: back to the mask that was predicted (e)", "eraser", () => actions.paint("eraser"));
+    this.brush = button("Brush: paint over the mask (b)", "brush", () => actions.take("brush"));
+    this.eraser = button("Eraser: back to the mask that was predicted (e)", "eraser", () => actions.take("eraser"));
     this.done = button("Mark the image done and go to the next (Enter)", "check", () => this.#finish(), { text: "Done", class: "primary done" });
-    this.help = button("Mouse and keys (?)", "keys", actions.help);
+    this.help = button("Mouse and keys (?)", "keys", actions.help, { class: "keys" });
     /** @type {Display} */
     this.display = DEFAULT_DISPLAY;
     this.isDone = false;
     this.element = h(
       "div",
       { class: "toolbar", role: "toolbar", "aria-label": "Tools" },
-      h("div", { class: "group" }, this.undo, this.redo, this.clear),
+      h("div", { class: "group" }, this.undo, this.redo, this.remover, this.clear),
       h("div", { class: "group" }, this.ask, ...(counts ? [] : [this.brush, this.eraser])),
       h("div", { class: "group" }, this.fit, this.light),
       h("div", { class: "group" }, this.eye, this.opacity, this.contour, h("div", { class: "segments" }, ...this.modes)),
@@ -111,7 +112,8 @@ export class Toolbar {
   }
 
   /** @param {import("../state/page.js").ToolName} tool */
-  setPainting(tool) {
+  setTool(tool) {
+    press(this.remover, tool === "remover");
     press(this.brush, tool === "brush");
     press(this.eraser, tool === "eraser");
   }
@@ -132,7 +134,7 @@ export class Toolbar {
     this.undo.disabled = !canUndo;
     this.redo.disabled = !canRedo;
     this.clear.disabled = !image || isDone || nMarks === 0;
-    this.brush.disabled = this.eraser.disabled = !image || isDone;
+    this.brush.disabled = this.eraser.disabled = this.remover.disabled = !image || isDone;
     if (this.counts && !isDone) {
       this.#setComplete(isComplete, nObjects, nOpen);
       return;
