@@ -35,7 +35,8 @@ function aiming(scene = sceneOf(), state = {}) {
   store.subscribe(["labelled", "view"], () => crosshair.follow());
   crosshair.begin();
   const press = (...keys) => keys.map((key) => crosshair.read(typeof key === "string" ? { key } : key));
-  return { ...page, stage, said, crosshair, press, last: () => said.at(-1), toasts: done.toasts };
+  const explained = done.toasts.splice(0);
+  return { ...page, stage, said, crosshair, press, last: () => said.at(-1), toasts: done.toasts, explained };
 }
 
 test("a step is so far on the screen, at least a pixel of the picture, and ends at its edges", () => {
@@ -157,6 +158,16 @@ test("it comes up under the mouse, else in the middle; on another image it begin
   labelling.show();
   store.set({ labelled: labelling.now() });
   assert.deepEqual(stage.pixel, { row: 39, col: 59 }); // the nearest pixel of a smaller image
+  stop();
+});
+
+test("how the cursor is used is shown once", () => {
+  const { crosshair, explained, toasts, stop } = aiming();
+
+  crosshair.leave();
+  crosshair.begin();
+
+  assert.deepEqual([explained.length, toasts], [1, []]);
   stop();
 });
 

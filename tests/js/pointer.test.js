@@ -163,6 +163,18 @@ test("a click marks the pixel under it with the current class", () => {
   stop();
 });
 
+test("a click on a pixel that is marked counts, and says what the pixel was if it was something else", () => {
+  const { tool, events, done, stop } = clicking(sceneOf({ points: [["a:1", 10, 10, 2], ["a:2", 10, 11, 1]] }));
+
+  tool.onUp(at(11, 10)); // of the same class
+  assert.deepEqual(done.toasts, []);
+  tool.onUp(at(10, 10));
+
+  assert.deepEqual(events().map(({ col, class_id: classId }) => [col, classId]), [[11, 1], [10, 1]]);
+  assert.deepEqual(done.toasts, ["This pixel was stone, and is root now. Undo takes that back."]);
+  stop();
+});
+
 test("a click beside the picture, on a done image, under a veil or without classes marks nothing", () => {
   const cases = [
     clicking(sceneOf(), { view: { scale: 1, x: 100, y: 0 } }),

@@ -15,9 +15,8 @@ const RETRY_MS = 2000;
 /** The tool of a project that counts: points mark objects, and keys answer for the objects that were found. */
 export class CountingTool extends PointTool {
   /** @param {Pick<ToolParts, "store" | "labelling" | "toasts" | "routes" | "fetch">} parts */
-  constructor({ toasts, routes, fetch: load, ...parts }) {
+  constructor({ routes, fetch: load, ...parts }) {
     super(parts);
-    this.toasts = toasts;
     this.routes = routes;
     this.fetch = load ?? ((url, options) => fetch(url, options));
     /** Rises with every request: answers to older ones come too late. */

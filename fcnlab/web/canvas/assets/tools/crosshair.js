@@ -54,18 +54,20 @@ export function wayIntoSight({ sx, sy }, { width, height }) {
  */
 export class Crosshair {
   /**
-   * @param {Pick<import("./tool.js").ToolParts, "store" | "labelling" | "toolbox"> & {
+   * @param {Pick<import("./tool.js").ToolParts, "store" | "labelling" | "toolbox" | "toasts"> & {
    *   stage: Pick<import("../view/stage.js").Stage, "focus" | "hasFocus" | "pan" | "room" | "setCrosshair">,
    *   popovers: Pick<import("../widgets/popover.js").Popovers, "open">, speech: Pick<import("../widgets/speech.js").Speech, "say" | "later">}} parts
    */
-  constructor({ store, labelling, toolbox, stage, popovers, speech }) {
+  constructor({ store, labelling, toolbox, toasts, stage, popovers, speech }) {
     this.store = store;
     this.labelling = labelling;
     this.toolbox = toolbox;
+    this.toasts = toasts;
     this.stage = stage;
     this.popovers = popovers;
     this.speech = speech;
     this.isOn = false;
+    this.isExplained = false;
     /** Where it is. @type {Pixel} */
     this.pixel = { row: 0, col: 0 };
     /** The image it is on. @type {number | null} */
@@ -87,6 +89,8 @@ export class Crosshair {
     this.imageId = labelled.image.id;
     this.pixel = under ?? this.#middle();
     this.show();
+    if (!this.isExplained) this.toasts.show("Arrow keys move this cursor, Space clicks, Delete removes a point, Esc puts it away.");
+    this.isExplained = true;
   }
 
   /** The picture has the focus by Tab: go on where the cursor was. */

@@ -85,7 +85,7 @@ export function attach(workspace, signal) {
  */
 function attachCrosshair({ crosshair, stage }, signal) {
   let isTab = false;
-  window.addEventListener("keydown", (event) => (isTab = event.key === "Tab"), { signal, capture: true });
+  window.addEventListener("keydown", (event) => (isTab = event.key === "Tab" && !event.altKey && !event.ctrlKey), { signal, capture: true });
   window.addEventListener("pointerdown", () => (isTab = false), { signal, capture: true });
   stage.element.addEventListener("focus", () => (isTab ? crosshair.enter() : crosshair.show()), { signal });
   stage.element.addEventListener("blur", () => crosshair.isOn && crosshair.hide(), { signal });

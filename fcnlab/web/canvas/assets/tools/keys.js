@@ -188,7 +188,7 @@ export function belongsTo(element, key) {
   const role = element.getAttribute?.("role") ?? "";
   if (element.isContentEditable || tag === "textarea" || tag === "select" || role === "textbox") return true;
   if (tag === "input") return element.type !== "range" || /^(Arrow|Page|Home|End)/.test(key);
-  const steers = /^(tab|slider|radio|option|listbox|combobox|menuitem|grid|gridcell)$/.test(role);
+  const steers = /^(tab|slider|radio|option|listbox|combobox|menuitem|gridcell)$/.test(role);
   if (steers) return /^(Arrow|Enter$| $)/.test(key);
   if (tag === "button" || tag === "a" || tag === "summary") return key === "Enter" || key === " ";
   return false;

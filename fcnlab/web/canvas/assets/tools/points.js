@@ -1,5 +1,5 @@
 // @ts-check
-import { currentClass } from "../state/page.js";
+import { classOf, currentClass } from "../state/page.js";
 import { nearest } from "../state/points.js";
 import { pixelAt } from "../state/view.js";
 import { Tool } from "./tool.js";
@@ -12,11 +12,12 @@ const FINGER_REACH_PX = 22;
 
 /** A click adds a point of the current class, a right click removes the nearest one. */
 export class PointTool extends Tool {
-  /** @param {Pick<ToolParts, "store" | "labelling">} parts */
-  constructor({ store, labelling }) {
+  /** @param {Pick<ToolParts, "store" | "labelling" | "toasts">} parts */
+  constructor({ store, labelling, toasts }) {
     super();
     this.store = store;
     this.labelling = labelling;
+    this.toasts = toasts;
   }
 
   /** @param {Place} at */
@@ -29,9 +30,13 @@ export class PointTool extends Tool {
     this.add(pixel, classId);
   }
 
-  /** @param {{row: number, col: number}} pixel @param {number} classId */
+  /** The newest point of a pixel counts: what was marked becomes nothing else unsaid. @param {{row: number, col: number}} pixel @param {number} classId */
   add(pixel, classId) {
+    const { state } = this.store;
+    const before = state.labelled.points.findLast(([, row, col]) => row === pixel.row && col === pixel.col);
+    const [was, is] = [classOf(state, before?.[3]), classOf(state, classId)];
     this.labelling.record("add", { ...pixel, class_id: classId });
+    if (was && is && was !== is) this.toasts.show(`This pixel was ${was.name}, and is ${is.name} now. Undo takes that back.`);
   }
 
   /** @param {Place} at */

@@ -12,8 +12,8 @@ export class StatusBar {
   constructor({ onLeft }) {
     /** Words of work that may be over in a moment. @type {Map<HTMLElement, {write: () => void, timer: ReturnType<typeof setTimeout>}>} */
     this.waiting = new Map();
-    this.saving = h("span", { class: "part saving", role: "status" });
-    this.learner = h("span", { class: "part learner", role: "status" });
+    this.saving = h("span", { class: "part saving", role: "status", "aria-live": "polite" });
+    this.learner = h("span", { class: "part learner", role: "status", "aria-live": "polite" });
     this.bar = h("span", { class: "bar" });
     this.progress = h("span", { class: "progress" }, this.bar);
     this.updated = h("span", { class: "part updated" });
