@@ -98,7 +98,7 @@ def test_pages(server: Server, projects: dict[str, int], themed: Page, kind: str
 
 def test_what_opens_on_the_label_page(server: Server, projects: dict[str, int], themed: Page) -> None:
     open_label_page(themed, server, project_id=projects["full"])
-    rename = themed.locator(".class[data-class='1']").get_by_role("button")
+    rename = themed.get_by_role("button", name="Rename, recolour or remove object")
     for button in ("Add class", "Brightness, contrast, background", "Mouse and keys", "Remove all points and strokes"):
         themed.get_by_role("button", name=button).click()
         themed.locator(".fcnlab").get_by_role("dialog").filter(visible=True).wait_for()
