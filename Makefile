@@ -63,8 +63,10 @@ $(VENV)/.made:
 
 $(VENV)/.app: $(VENV)/.made requirements.txt pyproject.toml setup.py
 	@echo "Installing fcnlab and what it needs into $(VENV): some gigabytes, a few minutes, once."
-	$(BIN)/python -m pip install --quiet --requirement requirements.txt
-	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@echo "Step 1 of 2: torch and the other libraries"
+	@$(BIN)/python -m pip install --disable-pip-version-check --requirement requirements.txt
+	@echo "Step 2 of 2: fcnlab"
+	@$(BIN)/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.app requirements-dev.txt

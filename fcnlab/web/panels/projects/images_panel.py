@@ -20,6 +20,7 @@ from fcnlab.services.images.import_sources import (
 from fcnlab.services.images.importing import ImportProgress
 from fcnlab.services.projects.projects import dashboard, images
 from fcnlab.web import session
+from fcnlab.web.help.diagnosis import shows_paths
 from fcnlab.web.panels.projects.covers import cover_row
 from fcnlab.web.session import Engine
 
@@ -39,7 +40,8 @@ def add_images(engine: Engine, project: Project) -> None:
         "as a label."
     )
     ways = {"Files": _upload, "Folder": _upload_folder}
-    ways |= {"Server folder": _folder} if engine.lab.settings.import_roots else {}
+    by_path = "By path" if shows_paths(engine.lab.settings) else "Server folder"
+    ways |= {by_path: _folder} if engine.lab.settings.import_roots else {}
     ways |= {"Web address": _address} if allows_uris(engine.lab) else {}
     for tab, draw in zip(sources.tabs(list(ways)), ways.values(), strict=True):
         with tab:
