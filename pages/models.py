@@ -19,7 +19,7 @@ if project is not None:
     try:
         models_panel.notice()
         stored = models(engine.lab, project_id=project.id)
-        versions, difference = st.tabs(["Versions", "Compare two"])
+        versions, difference = st.tabs(["Versions", "Two side by side"])
         with versions:
             models_panel.versions(engine, project, stored)
         with difference:

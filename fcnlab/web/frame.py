@@ -63,6 +63,8 @@ STYLE = """<style>
 .st-key-labeller, .st-key-first_field { display: none !important; }
 [data-testid="stElementContainer"]:has(.fcnlab-tour[hidden]) { display: none; }
 [data-testid="stToolbar"] { padding-right: 6rem; }
+[data-testid="stExpandSidebarButton"]::after { content: "Menu"; padding-left: 0.4rem; }
+[data-testid="stExpandSidebarButton"] { width: auto !important; min-height: 2.75rem; opacity: 1; color: inherit; }
 div:has(> .st-key-help) { position: fixed; top: 0.7rem; right: 1.2rem; width: auto !important; z-index: 999991; }
 .block-container { padding: 4.1rem 1.2rem 0.4rem !important; max-width: 100% !important; }
 [data-testid="stElementContainer"]:first-child [data-testid="stHeading"] h3 { padding-top: 0; }

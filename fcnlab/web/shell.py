@@ -71,11 +71,19 @@ HELP_SCRIPT = """
 """
 """Lets `?` open the help of every page but the Label page, where it lists mouse actions and keys."""
 
+MENU_SCRIPT = """
+  addEventListener("click", (event) => {
+    if (innerWidth >= 768 || !event.target.closest?.('[data-testid="stSidebarNavLink"]')) return;
+    setTimeout(() => document.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click());
+  });
+"""
+"""On a phone the pages are in a drawer: it closes once one is chosen, else it lies over that page."""
+
 
 @lru_cache
 def shell_html(pages: tuple[str, ...]) -> str:
     """Streamlit's own index page, told where the server is and what the application is called."""
-    script = BASE_SCRIPT.replace("PAGES", json.dumps(pages)) + THEME_SCRIPT + HELP_SCRIPT
+    script = BASE_SCRIPT.replace("PAGES", json.dumps(pages)) + THEME_SCRIPT + HELP_SCRIPT + MENU_SCRIPT
     html = INDEX.read_text(encoding="utf-8").replace("<title>Streamlit</title>", "<title>fcnlab</title>")
     return html.replace("<script", f"<script>{script}</script>\n    <script", 1)
 

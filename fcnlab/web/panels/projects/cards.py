@@ -49,15 +49,19 @@ def _card(summary: ProjectSummary, *, is_chosen: bool) -> None:
     with st.container(border=True):
         st.html(cover_row(project, summary.covers))
         marks = [":blue-badge[Demo]"] if project.demo else []
+        marks += [":green-badge[:material/check: Open now]"] if is_chosen else []
         st.markdown(" ".join([f"**{session.escape_markdown(project.name)}**", *marks]))
         of_images = f"{summary.n_finished} of {summary.n_images} {FINISHED[project.task]}"
         told = [KINDS[project.task], of_images if summary.n_images else "no images yet"]
-        told += [_age(summary.changed_at)] if summary.changed_at else []
-        st.progress(summary.n_finished / summary.n_images if summary.n_images else 0.0, " · ".join(told))
+        told += [f"changed {_age(summary.changed_at)}"] if summary.changed_at else []
+        if summary.n_images:
+            st.progress(summary.n_finished / summary.n_images, " · ".join(told))
+        else:
+            st.markdown(" · ".join(told))
         with st.container(horizontal=True):
-            if st.button("Label", key=f"label-{project.id}", icon=":material/gesture:", disabled=not summary.n_images):
+            if summary.n_images and st.button("Label", key=f"label-{project.id}", icon=":material/gesture:"):
                 st.switch_page("pages/label.py", query_params={"project": str(project.id)})
-            if st.button("Open", key=f"open-{project.id}", disabled=is_chosen):
+            if not is_chosen and st.button("Open", key=f"open-{project.id}"):
                 session.show(project_id=project.id)
                 st.rerun()
 
@@ -68,7 +72,7 @@ def _age(at: datetime) -> str:
     for below, words, unit in AGES:
         if seconds < below:
             return words.format(int(seconds // unit))
-    return f"{at:%d %b %Y}"
+    return f"on {at:%d %b %Y}"
 
 
 def restore_button(engine: Engine) -> None:

@@ -22,7 +22,7 @@ from fcnlab.services.models.exports import FORMAT_WORDS, ModelFormat, offer_expo
 from fcnlab.services.models.files import SUFFIX
 from fcnlab.services.models.model_import import MOST_BYTES, import_model
 from fcnlab.services.projects.projects import dashboard
-from fcnlab.web import session
+from fcnlab.web import frame, session
 from fcnlab.web.panels.projects.learner_settings import INSTANT
 from fcnlab.web.session import Engine, escape_markdown
 
@@ -37,6 +37,7 @@ def keep_button(engine: Engine, project: Project) -> None:
         "Save the instant learner as a version",
         icon=":material/bookmark_add:",
         help="What all points teach it now, to compare with other versions or to go back to.",
+        disabled=dashboard(engine.lab, project_id=project.id).n_points == 0,
     ):
         return
 
@@ -92,6 +93,13 @@ def notice() -> None:
 
 def versions(engine: Engine, project: Project, records: Sequence[ModelRecord]) -> None:
     """The instant learner, then every version, newest first."""
+    overview = dashboard(engine.lab, project_id=project.id)
+    if not records and overview.n_points == 0:
+        words = "There is nothing to learn from yet: click a few pixels of each class on the **Label** page."
+        frame.lead(
+            project, words if overview.n_images else frame.NO_IMAGES, to="label" if overview.n_images else "projects"
+        )
+        return
     _instant_card(engine, project)
     if not records:
         _invitation(project)
