@@ -150,6 +150,13 @@ class UnknownExpertMask(FcnlabError):
     """An expert mask that does not exist, or was removed."""
 
 
+def as_sentence(message: str) -> str:
+    """A message with a capital letter, for where it stands alone; a name or a number that begins it stays as it is."""
+    first = message.split(" ", 1)[0]
+    is_word = first.isascii() and first.isalpha() and first.islower() and first != "fcnlab"
+    return message[0].upper() + message[1:] if is_word else message
+
+
 class StorageFull(FcnlabError, OSError):
     """A disk that takes nothing more; an OSError too, so that whoever can do without the file goes on."""
 

@@ -93,7 +93,7 @@ def test_a_score_from_before_says_that_nobody_knows_and_random_pixels_stay_rando
         (KeptEpoch(40, 40, "fcn8s"), "40 of 40", "Of epoch 40 of 40."),
         (KeptEpoch(3, 9, "unet", "random", False, 9), "no better than untrained", "better than the untrained network"),
         (KeptEpoch(0, 9, "fcn2s", "fitted", False, 9), "none: the fitted head", "No epoch was better"),
-        (KeptEpoch(0, 9, "unet", "model", False, 9), "none: the model before", "the model it began with"),
+        (KeptEpoch(0, 9, "unet", "model", False, 9), "none: the version before", "the version it began with"),
     ],
 )
 def test_a_score_says_which_weights_it_is_of_and_what_chose_them(kept: KeptEpoch, brief: str, words: str) -> None:
@@ -102,7 +102,7 @@ def test_a_score_says_which_weights_it_is_of_and_what_chose_them(kept: KeptEpoch
     assert brief in kept_in_brief(score, 40)
     assert words in kept_in_words(score)
     assert kept_in_words(score) in score_in_a_sentence(score)
-    assert "Mean IoU 0.610 on 3 expert masks of held-out images." in score_in_a_sentence(score)
+    assert "Mean IoU 0.610 on 3 expert masks of validation images." in score_in_a_sentence(score)
     assert score_from_dict(score_to_dict(score)) == score
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fcnlab.lab import Lab
     from fcnlab.services.comparing.comparisons import ComparisonStatus
 
-HEADINGS = ("", "held out", "95 %", "mIoU", "epoch kept", "s/epoch", "s/image", "runs", "parameters")
+HEADINGS = ("", "validation", "95 % CI", "mIoU", "epoch kept", "s/epoch", "s/image", "runs", "parameters")
 COUNT_HEADINGS = ("", "MAE", "RMSE", "MRE", "GAME(3)", "F", "epoch kept", "s/epoch", "s/image", "runs", "parameters")
 
 
@@ -34,8 +34,8 @@ COUNT_HEADINGS = ("", "MAE", "RMSE", "MRE", "GAME(3)", "F", "epoch kept", "s/epo
     "--networks", default="", help="Commas between, such as fcn32s,fcn8s:bilinear,unet. Empty: a telling choice."
 )
 @click.option("--minutes", default=1.0, show_default=True, help="Of training for each network.")
-@click.option("--holdout", default=0.25, show_default=True, help="Part of the images that nobody learns from.")
-@click.option("--working-side", default=384, show_default=True, help="Longer side of a picture.")
+@click.option("--holdout", default=0.25, show_default=True, help="Part of the images kept for validation.")
+@click.option("--working-side", default=384, show_default=True, help="Input size: longer side of an image.")
 @click.option("--staged/--all-at-once", default=True, show_default=True, help="FCNs: coarse to fine, or not.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--instant/--no-instant", default=True, show_default=True, help="Let the instant learner take part.")
@@ -47,8 +47,8 @@ def compare(
 ) -> None:
     """Train several networks on the same points for the same time, and measure them alike.
 
-    All see the same points and the same held-out images. Ctrl-C ends the comparison; results that are in stay, and the
-    Compare page shows them.
+    All see the same points and the same validation images. Ctrl-C ends the comparison; results that are in stay, and
+    the Compare page shows them.
     """
     with opened(ctx) as lab:
         project = found_project(lab, wanted)
@@ -157,33 +157,33 @@ def _notes(results: list[Measured]) -> list[str]:
     notes = []
     score = next((result.score for result in results if result.score is not None), None)
     if isinstance(score, PointScore):
-        notes.append(f"held out: accuracy on {score.n_points} points, {taken_on(score)}")
+        notes.append(f"validation: accuracy on {score.n_points} points, {taken_on(score)}")
     if isinstance(score, CountScore):
         notes.append(
-            f"counts of {score.n_images} held-out images with {score.n_objects} objects; less is better, but of F"
+            f"Counts of {score.n_images} validation images with {score.n_objects} objects; less is better, but of F"
         )
     n_masks = max((result.n_masks for result in results), default=0)
     if any(result.by_experts for result in results):
-        notes.append(f"mIoU: on {n_masks} expert masks of held-out images")
+        notes.append(f"mIoU: on {n_masks} expert masks of validation images")
     elif n_masks:
-        notes.append(f"mIoU: on the masks that {n_masks} held-out done images keep, most of them the instant learner's")
+        notes.append(f"mIoU: on the kept masks of {n_masks} done validation images, most of them the instant learner's")
     if results:
         timing = results[0].timing
         on = f"threads: {timing.threads}" if timing.threads else "on the graphics card"
-        size = f"a picture of {timing.hw[1]} x {timing.hw[0]} pixels, {on}"
+        size = f"an image of {timing.hw[1]} x {timing.hw[0]} pixels, {on}"
         notes.append(f"s/image: {size}; {timing_in_words(results)}; runs: the quickest to the slowest")
     if any(
         result.score is not None and result.score.kept is not None and result.score.kept.n_compared > 1
         for result in results
     ):
-        notes.append("epoch kept: the one that did best on the same held-out data, which flatters networks a little")
+        notes.append("epoch kept: the one that did best on the same validation data, which flatters networks a little")
     return notes
 
 
 def _line(progress: TrainingProgress) -> str:
     parts = [f"epoch {progress.epoch}", progress.network.value, f"loss {progress.loss:.4f}"]
     if progress.score is not None:
-        parts.append(f"held out {figure_in_brief(progress.score)}")
+        parts.append(f"validation {figure_in_brief(progress.score)}")
     return "  ".join([*parts, f"{duration_in_words(progress.seconds_left)} left"])
 
 
@@ -216,8 +216,8 @@ def _compare_here(lab: Lab, project: Project, spec: ComparisonSpec, labeller: st
         made = start_comparison(lab, project_id=project.id, spec=spec, labeller=labeller)
         now = comparison_status(lab, comparison_id=made.id)
         say(
-            f"comparison {made.id} on {len(now.spec.image_ids)} images of {project.name!r}, "
-            f"{len(now.spec.held_out)} of them held out; {spec.minutes:g} min for each network; Ctrl-C ends it"
+            f"Comparison {made.id} on {len(now.spec.image_ids)} images of {project.name!r}, "
+            f"{len(now.spec.held_out)} of them for validation; {spec.minutes:g} min for each network; Ctrl-C ends it"
         )
         try:
             for participant in now.participants:
@@ -228,7 +228,7 @@ def _compare_here(lab: Lab, project: Project, spec: ComparisonSpec, labeller: st
                     for progress in steps:
                         say(f"  {_line(progress)}")
         except KeyboardInterrupt:
-            say("stopped")
+            say("Stopped")
             cancel_comparison(lab, comparison_id=made.id)
     ensure_workers(lab)  # what was queued meanwhile
     return comparison_status(lab, comparison_id=made.id)

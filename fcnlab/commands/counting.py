@@ -45,7 +45,7 @@ def _training_options(command: Any) -> Any:
             default=BEST,
             show_default=True,
             help="Density: a map whose sum is the count. Blobs: one blob per object. Best: both, one after the other; "
-            "the one that counts held-out images better is used.",
+            "the one that counts validation images better is used.",
         ),
         click.option(
             "--network",
@@ -59,13 +59,20 @@ def _training_options(command: Any) -> Any:
         click.option("--width", default=32, show_default=True, help="First channels of a network from scratch."),
         click.option("--minutes", default=USUAL.minutes, show_default=True, help="For each network; 0: no limit."),
         click.option("--epochs", default=USUAL.epochs, show_default=True, help="At most."),
-        click.option("--batch-size", default=USUAL.batch_size, show_default=True, help="Pictures per step."),
+        click.option("--batch-size", default=USUAL.batch_size, show_default=True, help="Images per step."),
         click.option("--learning-rate", default=USUAL.learning_rate, show_default=True, help="Highest one."),
         click.option("--encoder-rate", default=USUAL.encoder_rate, show_default=True, help="Of it, for the encoder."),
         click.option("--colour", default=USUAL.colour, show_default=True, help="Changes of colour, 0 to 1."),
-        click.option("--crop", default=USUAL.crop, show_default=True, help="Side cut out for a step; 0: all."),
+        click.option(
+            "--crop",
+            default=USUAL.crop,
+            show_default=True,
+            help="Crop size: side of the part of an image for a step; 0: all.",
+        ),
         click.option("--magnification", default=0.0, show_default=True, help="0: chosen by the distance of objects."),
-        click.option("--holdout", default=USUAL.holdout, show_default=True, help="Part of the images for the score."),
+        click.option(
+            "--holdout", default=USUAL.holdout, show_default=True, help="Part of the images kept for validation."
+        ),
         click.option("--seed", default=USUAL.seed, show_default=True),
     )
     for option in reversed(options):
@@ -78,7 +85,7 @@ def _training_options(command: Any) -> Any:
 @click.option("--images", multiple=True, help="A folder or pattern of image files; may be given again.")
 @click.option("--points", type=click.Path(path_type=Path), help="A folder of point files, or one file for all.")
 @click.option("--group-by", default="", help="Images in whose names this regular expression finds the same text "
-              "are held out together.")  # fmt: skip
+              "are kept for validation together.")  # fmt: skip
 @click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="The model file to write.")
 @_training_options
 @json_option
@@ -194,7 +201,7 @@ def _trained(
     points = FilePoints(files, training, group_by=group_by, max_pixels=settings.max_pixels)
     n_held = len(points.held_out_names())
     say(
-        f"{training.objective}: {network.network} on {len(files) - n_held} images, {n_held} held out, "
+        f"{training.objective}: {network.network} on {len(files) - n_held} images, {n_held} for validation, "
         f"{training.minutes:g} min, enlarged {points.training.magnification:.2f} times"
     )
     steps = train_counter(points, network, device=settings.device)
@@ -284,7 +291,7 @@ def _train_each(
         except KeyboardInterrupt:
             if not made:
                 raise
-            say(f"stopped; {objective} is not finished")
+            say(f"Stopped; {objective} is not finished")
             return True
         made.add(trained, objective)
         if trained.score is None:
@@ -319,8 +326,8 @@ def evaluate(
 ) -> None:
     """Say how well a counter counts images whose objects are all marked.
 
-    Images that the counter learned from are left out, and those held out by which it was calibrated and chosen:
-    they say too little about others.
+    Images that the counter learned from are left out, and so are its validation images, by which it was calibrated and
+    chosen: they say too little about others.
     """
     from fcnlab.services.counting.counters import CounterEvaluation, open_counter
     from fcnlab.services.counting.marked_files import marked_files
@@ -332,12 +339,12 @@ def evaluate(
     marked = marked_files(images, points, max_pixels=settings.max_pixels)
     files = marked.files
     if marked.unmarked:
-        say(f"left out {len(marked.unmarked)} images without points, {marked.unmarked[0]} first")
+        say(f"Left out {len(marked.unmarked)} images without points, {marked.unmarked[0]} first")
     seen_images = counter.learned_images | counter.calibrated_images
     evaluated = [file for file in files if known_images or file.content_hash not in seen_images]
     if len(evaluated) < len(files):
         say(
-            f"left out {len(files) - len(evaluated)} images that {model.name} learned from or was calibrated by "
+            f"Left out {len(files) - len(evaluated)} images that {model.name} learned from or was calibrated by "
             "(--known-images takes them in)"
         )
     if not evaluated:
@@ -352,7 +359,7 @@ def evaluate(
         show_progress(f"{step.done} of {step.total}")
         if step.refused:
             n_refused += 1
-            say(f"left out {step.name}: {step.refused}")
+            say(f"Left out {step.name}: {step.refused}")
             continue
         images_out.append({"image": step.name, "true": dict(step.true), "counted": dict(step.counted)})
     show_progress("")
@@ -418,7 +425,7 @@ def predict(
         if step.count is None:
             n_refused += 1
             show_progress("")
-            say(f"left out {step.name}: {step.refused}")
+            say(f"Left out {step.name}: {step.refused}")
             continue
         for class_count in step.count.counts:
             totals[class_count.class_id] += class_count.count

@@ -11,7 +11,7 @@ from fcnlab.commands.common import json_option, opened, print_result, say, setti
 
 @click.command()
 @click.option("--sweep", "sweeps", is_flag=True, help="Delete what deleted projects and interrupted work left behind.")
-@click.option("--click", "clicks", is_flag=True, help="Measure a click on a picture instead: how long each part takes.")
+@click.option("--click", "clicks", is_flag=True, help="Measure a click on an image instead: how long each part takes.")
 @json_option
 @click.pass_context
 def doctor(ctx: click.Context, sweeps: bool, clicks: bool, as_json: bool) -> None:
@@ -34,7 +34,7 @@ def doctor(ctx: click.Context, sweeps: bool, clicks: bool, as_json: bool) -> Non
     if sweeps:
         with opened(ctx) as lab:
             swept = sweep(lab)
-        say(f"swept {len(swept.files)} files and folders, {swept.size / 1e6:.1f} MB")
+        say(f"Swept {len(swept.files)} files and folders, {swept.size / 1e6:.1f} MB")
     checks = examine(settings_of(ctx))
     is_sound = all(check.is_sound for check in checks)
     values = {
@@ -62,7 +62,7 @@ def backup(ctx: click.Context, file: Path) -> None:
         click.echo(str(back_up(lab, file)))
         _, missing = missing_files(lab)
     for name in missing:
-        say(f"not in the backup, for it is gone: {name}")
+        say(f"Not in the backup, for it is gone: {name}")
     ctx.exit(1 if missing else 0)
 
 
@@ -80,8 +80,8 @@ def restore(ctx: click.Context, file: Path, incomplete: bool) -> None:
 
     restored = restore_from(settings_of(ctx), file, may_lack=incomplete)
     for name in restored.missing:
-        say(f"missing in the backup: {name}")
+        say(f"Missing in the backup: {name}")
     if restored.aside is not None:
-        say(f"what was there before is in {restored.aside}; delete that folder when you do not need it")
+        say(f"What was there before is in {restored.aside}; delete that folder when you do not need it")
     click.echo(f"{restored.n_files} files restored into {restored.data_dir}; `fcnlab doctor` checks them")
     ctx.exit(1 if restored.missing else 0)

@@ -137,7 +137,7 @@ def _imported(incoming: FoundLabels) -> dict[str, Any]:
         say(f"{incoming.share().words} (--points overrides)")
     reasons = {class_match.named.name: class_match.reason for class_match in incoming.classes}
     for name in without:
-        say(f"pixels of class {name!r} are left out: {reasons[name]} (see --map and --add-classes)")
+        say(f"Pixels of class {name!r} are left out: {reasons[name]} (see --map and --add-classes)")
     return {
         "format": incoming.format,
         **{name: counts[name] for name in ("stored", "replaced", "known")},
@@ -152,7 +152,7 @@ def _imported(incoming: FoundLabels) -> dict[str, Any]:
 def say_left_out(left_out: Sequence[Mapping[str, str]], notes: Sequence[Mapping[str, str]]) -> None:
     """Name what could not be read: images, and marks that are unknown pixels or were dropped."""
     for refusal in left_out:
-        say(f"left out {refusal['name']}: {refusal['reason']}")
+        say(f"Left out {refusal['name']}: {refusal['reason']}")
     for note in notes:
         say(f"{note['name']}: {note['note']}")
 
@@ -187,7 +187,7 @@ def list_labels(ctx: click.Context, wanted: str, each: bool, as_json: bool) -> N
         "masks": [{"id": mask.id, "image": mask.image_id, "source": mask.source, "file": mask.file} for mask in masks],
     }
     print_result(
-        values, lines or ["no labels of experts yet: fcnlab labels import --project NAME PATH"], as_json=as_json
+        values, lines or ["No labels of experts yet: fcnlab labels import --project NAME PATH"], as_json=as_json
     )
 
 
@@ -209,7 +209,7 @@ def take_labels(ctx: click.Context, wanted: str, labeller: str, as_json: bool) -
         steps = list(take_masks(lab, project_id=project.id, labeller=labeller))
     refused = [{"name": step.name, "reason": step.refused} for step in steps if step.refused is not None]
     for refusal in refused:
-        say(f"left out {refusal['name']}: {refusal['reason']}")
+        say(f"Left out {refusal['name']}: {refusal['reason']}")
     n_taken = len(steps) - len(refused)
     line = f"{n_taken} imported {'mask' if n_taken == 1 else 'masks'} taken, and the images marked done"
     lines = [line] if steps else ["no image with an imported mask is waiting: see `fcnlab labels list`"]

@@ -96,6 +96,6 @@ def _in_words(name: str, learner: LearnerSpec) -> list[str]:
     said = ", ".join(f"{switch} {'on' if is_on else 'off'}" for switch, is_on in switches.items())
     return [
         f"{name!r}: encoder {learner.encoder}, weights {weights}, scales {scales}",
-        f"  working size {learner.working_side}, resolution {resolution}, regularisation {learner.regularisation:g}",
+        f"  input size {learner.working_side}, resolution {resolution}, regularisation {learner.regularisation:g}",
         f"  {said}",
     ]

@@ -161,7 +161,7 @@ def _told(steps: Iterator[Prediction]) -> int:
         n_done = step.done
         if step.refused:
             n_refused += 1
-            say(f"left out {step.image}: {step.refused}")
+            say(f"Left out {step.image}: {step.refused}")
         for file in step.files:
             click.echo(str(file))
         rate = step.done / max(time.monotonic() - started, 1e-6)

@@ -1,4 +1,4 @@
-"""`fcnlab models`: what makes the masks of a project."""
+"""`fcnlab models`: the versions of a project, one of which makes its masks or counts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FORMATS = ("checkpoint", "onnx", "pt2")
 
 @click.group()
 def models() -> None:
-    """Look after models."""
+    """Look after the versions of a project."""
 
 
 @models.command("list")
@@ -27,7 +27,7 @@ def models() -> None:
 @json_option
 @click.pass_context
 def list_models(ctx: click.Context, wanted: str, as_json: bool) -> None:
-    """The models of a project, newest first; an asterisk marks the one that makes its masks."""
+    """The versions of a project, newest first; an asterisk marks the one that makes its masks."""
     from fcnlab.services.models.models import models as all_models
 
     with opened(ctx) as lab:
@@ -41,7 +41,7 @@ def list_models(ctx: click.Context, wanted: str, as_json: bool) -> None:
     values = [{**model_values(record), "in_use": record.id == project.model_id} for record in records]
     print_result(
         values,
-        lines or ["no models yet: fcnlab train makes one, fcnlab models keep takes what the instant learner knows"],
+        lines or ["No versions yet: fcnlab train makes one, fcnlab models keep saves what the instant learner knows"],
         as_json=as_json,
     )
 
@@ -51,15 +51,15 @@ def list_models(ctx: click.Context, wanted: str, as_json: bool) -> None:
 @click.argument("which", metavar="NUMBER|instant")
 @click.pass_context
 def use(ctx: click.Context, wanted: str, which: str) -> None:
-    """Let the masks of a project be made by a model, or by the instant learner."""
+    """Let the masks of a project be made by a version, or by the instant learner."""
     from fcnlab.services.models.models import use_model
 
     if which != INSTANT and not which.isdecimal():
-        raise click.UsageError(f"{which!r} is neither the number of a model nor {INSTANT!r}")
+        raise click.UsageError(f"{which!r} is neither the number of a version nor {INSTANT!r}")
     with opened(ctx) as lab:
         project = found_project(lab, wanted)
         use_model(lab, project_id=project.id, model_id=None if which == INSTANT else int(which))
-    say(f"masks of {project.name!r} by {'the instant learner' if which == INSTANT else f'model {which}'}")
+    say(f"Masks of {project.name!r} by {'the instant learner' if which == INSTANT else f'version {which}'}")
 
 
 @models.command("keep")
@@ -68,12 +68,12 @@ def use(ctx: click.Context, wanted: str, which: str) -> None:
 @json_option
 @click.pass_context
 def keep(ctx: click.Context, wanted: str, labeller: str, as_json: bool) -> None:
-    """Make what the instant learner knows now a version among the models."""
+    """Save what the instant learner knows now as a version."""
     from fcnlab.services.models.models import keep_instant
 
     with opened(ctx) as lab, learner_of(lab, found_project(lab, wanted)) as learner:
         model = keep_instant(lab, learner, labeller=labeller)
-    print_result(model_values(model), [f"model {model.id}, {model.name}: {model.n_points} points"], as_json=as_json)
+    print_result(model_values(model), [f"Version {model.id}, {model.name}: {model.n_points} points"], as_json=as_json)
 
 
 @models.command("rename")
@@ -81,24 +81,24 @@ def keep(ctx: click.Context, wanted: str, labeller: str, as_json: bool) -> None:
 @click.argument("name")
 @click.pass_context
 def rename(ctx: click.Context, number: int, name: str) -> None:
-    """Give a model another name."""
+    """Give a version another name."""
     from fcnlab.services.models.models import rename_model
 
     with opened(ctx) as lab:
         model = rename_model(lab, model_id=number, name=name)
-    say(f"model {number} is called {model.name!r}")
+    say(f"Version {number} is called {model.name!r}")
 
 
 @models.command("delete")
 @click.argument("number", type=int)
 @click.pass_context
 def delete(ctx: click.Context, number: int) -> None:
-    """Take a model out of the list; a project that uses it goes back to the instant learner."""
+    """Take a version out of the list; a project that uses it goes back to the instant learner."""
     from fcnlab.services.models.models import delete_model
 
     with opened(ctx) as lab:
         model = delete_model(lab, model_id=number)
-    say(f"model {number}, {model.name!r}, is deleted; its file stays for the done images that name it")
+    say(f"Version {number}, {model.name!r}, is deleted; its file stays for the done images that name it")
 
 
 @models.command("export")
@@ -107,7 +107,7 @@ def delete(ctx: click.Context, number: int) -> None:
 @click.option("--output", "-o", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The file.")
 @click.pass_context
 def export(ctx: click.Context, number: int, as_format: Any, output: Path) -> None:
-    """Write a model to a file: its checkpoint, or the network as ONNX or torch.export program."""
+    """Write a version to a file: its checkpoint, or the network as ONNX or torch.export program."""
     from fcnlab.services.models.exports import export_network
 
     with opened(ctx) as lab:
@@ -127,7 +127,7 @@ def import_checkpoint(ctx: click.Context, wanted: str, labeller: str, file: Path
     with opened(ctx) as lab:
         project = found_project(lab, wanted)
         model = import_model(lab, file, project_id=project.id, name=file.name, labeller=labeller)
-    print_result(model_values(model), [f"model {model.id}, {model.name}: {score_in_words(model)}"], as_json=as_json)
+    print_result(model_values(model), [f"Version {model.id}, {model.name}: {score_in_words(model)}"], as_json=as_json)
 
 
 def model_values(model: ModelRecord) -> dict[str, Any]:
@@ -144,9 +144,9 @@ def model_values(model: ModelRecord) -> dict[str, Any]:
 def score_in_words(model: ModelRecord) -> str:
     """How good a model is, in a few words."""
     if model.score is None:
-        return "nothing held out"
+        return "no validation images"
     if isinstance(model.score, CountScore):
-        return f"off by {figure(model.score)} on average in the counts of {model.score.n_images} held-out images"
+        return f"off by {figure(model.score)} on average in the counts of {model.score.n_images} validation images"
     parts = (taken_on(model.score) + ".", mean_iou_in_words(model.score), kept_in_words(model.score))
     more = " ".join(filter(None, parts)).removesuffix(".")
-    return f"{model.score.accuracy:.1%} of {model.score.n_points} held-out points ({more})"
+    return f"{model.score.accuracy:.1%} of {model.score.n_points} validation points ({more})"

@@ -59,7 +59,7 @@ PREFIX_OPTION = click.option(
     metavar="TEXT",
     default=LOCAL_FILES,
     show_default=True,
-    help=f"Label Studio: what addresses of pictures begin with; '{EMBEDDED}' puts the pictures into the tasks.",
+    help=f"Label Studio: what addresses of images begin with; '{EMBEDDED}' puts the images into the tasks.",
 )
 
 
@@ -153,7 +153,7 @@ def export(
                 show_progress(f"{step.phase} {step.done}/{step.total}")
             show_progress("")
     for name, reason in step.left_out:
-        say(f"left out {name}: {reason}")
+        say(f"Left out {name}: {reason}")
     values = {
         "file": str(output),
         "stored": step.n_stored,
@@ -162,7 +162,7 @@ def export(
         "left_out": [{"image": name, "reason": reason} for name, reason in step.left_out],
     }
     say_what_training_lacks(spec)
-    lines = [f"{output}: {step.n_stored} stored masks of done images, {step.n_predicted} predicted"]
+    lines = [f"{output}: {step.n_stored} kept masks of done images, {step.n_predicted} predicted"]
     if step.n_resumed:
         lines.append(f"{step.n_resumed} images were finished before an interruption")
     print_result(values, lines, as_json=as_json)
@@ -177,9 +177,9 @@ def interruptions_explained(output: Path) -> Iterator[None]:
     except KeyboardInterrupt:
         show_progress("")
         if output.suffix.lower() == ".zip":
-            say("stopped: no zip file was written; an export into a folder could go on")
+            say("Stopped: no zip file was written; an export into a folder could go on")
         else:
-            say(f"stopped: the same command goes on in {output}")
+            say(f"Stopped: the same command goes on in {output}")
         raise
 
 

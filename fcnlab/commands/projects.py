@@ -102,7 +102,7 @@ def list_projects(ctx: click.Context, as_json: bool) -> None:
         f"{row['id']:>4}  {row['name']}{_kind(row)}: {row['images']} images, {row['done']} done, {row['points']} points"
         for row in rows
     ]
-    print_result(rows, lines or ["no projects yet: fcnlab import --project NAME FILES"], as_json=as_json)
+    print_result(rows, lines or ["No projects yet: fcnlab import --project NAME FILES"], as_json=as_json)
 
 
 def _kind(row: Mapping[str, object]) -> str:
@@ -211,7 +211,7 @@ def project_imaging(
                 fits.append(step.fits)
         project = project_of(lab, project_id=project.id)
     for refusal in refused:
-        say(f"left as it was {refusal['name']}: {refusal['reason']}")
+        say(f"Left as it was {refusal['name']}: {refusal['reason']}")
     shown, limited = (text or "as they come" for text in imaging_text(project.imaging))
     values = {
         "project": project.id,
@@ -267,11 +267,11 @@ def import_images(
             else:
                 numbers["known" if step.duplicate else "imported"] += 1
     for refusal in refused:
-        say(f"left out {refusal['name']}: {refusal['reason']}")
+        say(f"Left out {refusal['name']}: {refusal['reason']}")
     for refusal in set_aside[:NAMED_MOST]:
-        say(f"set aside {refusal['name']}: {refusal['reason']}")
+        say(f"Set aside {refusal['name']}: {refusal['reason']}")
     if len(set_aside) > NAMED_MOST:
-        say(f"set aside {len(set_aside) - NAMED_MOST} more files; --json names them all")
+        say(f"Set aside {len(set_aside) - NAMED_MOST} more files; --json names them all")
     values = {"project": project.id, **numbers, "refused": refused, "set_aside": set_aside}
     already = f"{numbers['known']} known already, {len(refused)} left out"
     already += f", {len(set_aside)} set aside" if set_aside else ""

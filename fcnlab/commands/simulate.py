@@ -95,7 +95,7 @@ def _numbers(text: str) -> list[int]:
     """Pixels per image of each round, apart by commas. Raises InvalidSetting."""
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isdecimal() for part in parts):
-        raise InvalidSetting(f"--pixels {text!r} are no whole numbers apart by commas, such as 10,20,40")
+        raise InvalidSetting(f"--pixels {text!r} are no whole numbers separated by commas, such as 10,20,40")
     return [int(part) for part in parts]
 
 
@@ -131,7 +131,7 @@ PICKS = ("random", "margin", "entropy", "least-confidence")
 @click.option("--learner", type=click.Choice(LEARNERS), default="instant", show_default=True)
 @click.option("--clicks", type=click.IntRange(2), default=20, show_default=True, help="Per image.")
 @click.option("--style", type=click.Choice(["centre", "jittered", "random"]), default="centre", show_default=True)
-@click.option("--limit", type=click.IntRange(1), help="Take the first pictures of the list only.")
+@click.option("--limit", type=click.IntRange(1), help="Take the first images of the list only.")
 @click.option(
     "--train", default="10", show_default=True, help="How many images to learn from (images), or a list file (dataset)."
 )
@@ -199,7 +199,7 @@ def _maker(options: Options, device: str) -> Callable[[int], Learner]:
     try:
         scales = tuple(float(scale) for scale in options["scales"].split(","))
     except ValueError as failure:
-        raise InvalidSetting(f"scales {options['scales']!r} are no numbers apart by commas") from failure
+        raise InvalidSetting(f"scales {options['scales']!r} are no numbers separated by commas") from failure
     object_mode = options["protocol"] == "clicks" if options["object_mode"] is None else options["object_mode"]
     chosen = {name: options[name] for name in ("refine", "position", "working_side", "regularisation", "encoder")}
     return instant_learners(device=device, scales=scales, object_mode=object_mode, **chosen)
@@ -229,7 +229,7 @@ def _across(folder: Path, names: Sequence[str], make: Callable[[int], Learner], 
     for seed in range(options["seed"], options["seed"] + options["seeds"]):
         run = label_across(folder, names, make, n_train=n_train, pixels=pixels, seed=seed)
         runs.append(run)
-        say(f"seed {seed}: mean IoU {run.mean_iou:.3f} on {len(run.scored_on)} images")
+        say(f"Seed {seed}: mean IoU {run.mean_iou:.3f} on {len(run.scored_on)} images")
     mean = sum(run.mean_iou for run in runs) / len(runs)
     return {"summary": {"mean_iou": mean, "seeds": len(runs)}, "runs": [asdict(run) for run in runs]}
 

@@ -41,19 +41,26 @@ INTERRUPTED = 130
 @click.option("--width", default=32, show_default=True, help="First channels of a network from scratch.")
 @click.option("--epochs", default=DEFAULTS.epochs, show_default=True, help="At most.")
 @click.option("--minutes", default=DEFAULTS.minutes, show_default=True, help="At most; 0: no limit.")
-@click.option("--batch-size", default=DEFAULTS.batch_size, show_default=True, help="Pictures per step.")
+@click.option("--batch-size", default=DEFAULTS.batch_size, show_default=True, help="Images per step.")
 @click.option("--learning-rate", default=DEFAULTS.learning_rate, show_default=True, help="Highest one.")
 @click.option("--encoder-rate", default=DEFAULTS.encoder_rate, show_default=True, help="Of the encoder, as a part.")
 @click.option("--freeze-encoder", is_flag=True, help="Leave the encoder as it is.")
-@click.option("--holdout", default=DEFAULTS.holdout, show_default=True, help="Part of the images kept for the score.")
+@click.option("--holdout", default=DEFAULTS.holdout, show_default=True, help="Part of the images kept for validation.")
 @click.option("--patience", default=DEFAULTS.patience, show_default=True, help="Epochs without a better score; 0: any.")
-@click.option("--crop", default=DEFAULTS.crop, show_default=True, help="Longer side cut out for a step; 0: all.")
-@click.option("--working-side", default=DEFAULTS.working_side, show_default=True, help="Longer side of a picture.")
+@click.option(
+    "--crop",
+    default=DEFAULTS.crop,
+    show_default=True,
+    help="Crop size: longer side of the part of an image for a step; 0: all.",
+)
+@click.option(
+    "--working-side", default=DEFAULTS.working_side, show_default=True, help="Input size: longer side of an image."
+)
 @click.option("--class-weight", type=click.Choice(["balanced", "none"]), default="balanced", show_default=True)
 @click.option("--source-weight", "source_weights", multiple=True, help="Such as query=2; other points weigh 1.")
 @click.option("--staged/--all-at-once", default=True, show_default=True, help="FCNs: coarse to fine, or not.")
 @click.option("--seed", default=DEFAULTS.seed, show_default=True)
-@click.option("--from-model", type=int, help="Number of a model of the same network to start from.")
+@click.option("--from-model", type=int, help="Number of a version of the same network to start from.")
 @click.option("--labeller", default="command line", show_default=True, help="Who asks for it.")
 @click.option("--wait/--background", default=True, show_default=True, help="Train here, or in a worker process.")
 @json_option
@@ -91,7 +98,7 @@ def _parent_file(lab: Lab, project: Project, model_id: int) -> str:
     for model in models(lab, project_id=project.id):
         if model.id == model_id:
             return model.file
-    raise UnknownModel(f"project {project.name!r} has no model {model_id}: `fcnlab models list` shows those it has")
+    raise UnknownModel(f"project {project.name!r} has no version {model_id}: `fcnlab models list` shows those it has")
 
 
 @click.command()
@@ -146,7 +153,7 @@ def list_trainings(ctx: click.Context, wanted: str, as_json: bool) -> None:
         }
         for training, model in zip(listed, made, strict=True)
     ]
-    print_result(values, lines or ["no trainings yet: fcnlab train"], as_json=as_json)
+    print_result(values, lines or ["No trainings yet: fcnlab train"], as_json=as_json)
 
 
 @trainings.command()
@@ -158,7 +165,7 @@ def pause(ctx: click.Context, number: int) -> None:
 
     with opened(ctx) as lab:
         training = pause_training(lab, training_id=number)
-    say(f"training {number} {'is paused' if training.state is TrainingState.PAUSED else 'pauses after this epoch'}")
+    say(f"Training {number} {'is paused' if training.state is TrainingState.PAUSED else 'pauses after this epoch'}")
 
 
 @trainings.command()
@@ -172,7 +179,7 @@ def resume(ctx: click.Context, number: int) -> None:
     with opened(ctx) as lab:
         training = resume_training(lab, training_id=number)
         ensure_worker(lab, project_id=training.project_id)
-    say(f"training {number} goes on in a worker process")
+    say(f"Training {number} goes on in a worker process")
 
 
 @trainings.command()
@@ -184,7 +191,7 @@ def cancel(ctx: click.Context, number: int) -> None:
 
     with opened(ctx) as lab:
         training = cancel_training(lab, training_id=number)
-    say(f"training {number} {'is cancelled' if training.state is TrainingState.CANCELLED else 'ends in a moment'}")
+    say(f"Training {number} {'is cancelled' if training.state is TrainingState.CANCELLED else 'ends in a moment'}")
 
 
 def training_values(training: Training) -> dict[str, Any]:
@@ -204,7 +211,7 @@ def progress_line(progress: TrainingProgress) -> str:
     if progress.score is not None:
         score = progress.score
         is_count = isinstance(score, CountScore)
-        parts.append(f"held-out MAE {figure_in_brief(score)}" if is_count else f"held out {figure_in_brief(score)}")
+        parts.append(f"validation MAE {figure_in_brief(score)}" if is_count else f"validation {figure_in_brief(score)}")
     parts += [f"{progress.images_per_second:.1f} images/s", f"{duration_in_words(progress.seconds_left)} left"]
     return "  ".join(parts)
 
@@ -229,12 +236,12 @@ def train_here(lab: Lab, project: Project, queue: Queue) -> list[Training]:
         queued = queue()
         try:
             for training in queued:
-                say(f"training {training.id}: {training.network.network} on {project.name!r}; Ctrl-C pauses it")
+                say(f"Training {training.id}: {training.network.network} on {project.name!r}; Ctrl-C pauses it")
                 with closing(work_on(lab, holder, training, fine_tune)) as steps:
                     for progress in steps:
                         say(progress_line(progress))
         except (KeyboardInterrupt, Interrupted):
-            say("stopped")
+            say("Stopped")
             _pause_the_rest(lab, queued)
     ended = [find_training(lab, training_id=training.id) for training in queued]
     for index, training in enumerate(ended):
@@ -283,9 +290,9 @@ def model_of(lab: Lab, training: Training) -> ModelRecord | None:
 def last_line(training: Training, model: ModelRecord | None) -> str:
     """What came of a training, in one line."""
     if model is not None:
-        return f"model {model.id}, {model.name}: {score_in_words(model)}, {model.n_points} points, {model.file}"
+        return f"Version {model.id}, {model.name}: {score_in_words(model)}, {model.n_points} points, {model.file}"
     if training.state is TrainingState.PAUSED:
-        return f"paused after epoch {training.epoch}; go on with: fcnlab trainings resume {training.id}"
+        return f"Paused after epoch {training.epoch}; go on with: fcnlab trainings resume {training.id}"
     if training.state is TrainingState.QUEUED:
-        return f"training {training.id} is queued; a worker process takes it up: fcnlab trainings list"
-    return f"training {training.id} is {training.state}"
+        return f"Training {training.id} is queued; a worker process takes it up: fcnlab trainings list"
+    return f"Training {training.id} is {training.state}"

@@ -122,7 +122,7 @@ def kept_in_words(score: Score) -> str:
         which = f"epoch {kept.epoch} of {kept.epochs}"
         return f"No epoch was better than the untrained network: {which} is kept, train longer."
     if not kept.epoch:
-        began = {"model": "the model it began with", "fitted": "the head it began with, fitted to the points,"}
+        began = {"model": "the version it began with", "fitted": "the head it began with, fitted to the points,"}
         return f"No epoch was better: {began.get(kept.start, 'what it began with')} is kept."
     if kept.n_compared < 2:
         return f"Of epoch {kept.epoch} of {kept.epochs}."
@@ -135,16 +135,16 @@ def kept_in_brief(score: Score | None, epochs: int) -> str:
     if kept is None:
         return "" if score is not None or not epochs else f"{epochs} of {epochs}, the last"
     if not kept.epoch:
-        return "none: " + {"model": "the model before", "fitted": "the fitted head"}.get(kept.start, "the start")
+        return "none: " + {"model": "the version before", "fitted": "the fitted head"}.get(kept.start, "the start")
     return f"{kept.epoch} of {kept.epochs}" + (", no better than untrained" if kept.is_untrained else "")
 
 
 def mean_iou_in_words(score: PointScore) -> str:
-    """Mean IoU on the expert masks of held-out images, in a sentence; empty where there are none."""
+    """Mean IoU on the expert masks of validation images, in a sentence; empty where there are none."""
     if score.mean_iou is None:
         return ""
     masks = "expert mask" if score.n_masks == 1 else "expert masks"
-    return f"Mean IoU {score.mean_iou:.3f} on {score.n_masks} {masks} of held-out images."
+    return f"Mean IoU {score.mean_iou:.3f} on {score.n_masks} {masks} of validation images."
 
 
 def gain_in_words(score: Score) -> str:
@@ -192,7 +192,7 @@ def score_from_dict(values: Mapping[str, Any]) -> Score:
 
 def figure_name(objective: Objective) -> str:
     """Name of the figure by which models of one objective are compared."""
-    return "Held-out MAE" if objective.is_counting else "Held-out accuracy"
+    return "Validation MAE" if objective.is_counting else "Validation accuracy"
 
 
 def figure(score: Score) -> str:
@@ -211,13 +211,13 @@ def score_in_a_sentence(score: Score) -> str:
     """What a score says and what it was taken on, for people."""
     if isinstance(score, CountScore):
         counts = (
-            f"Counts of {score.n_images} held-out images with {score.n_objects} objects: off by {score.mae:.2f} on "
+            f"Counts of {score.n_images} validation images with {score.n_objects} objects: off by {score.mae:.2f} on "
             f"average (MAE), which is {score.mre:.0%} of the count; precision {score.precision:.0%}, recall "
             f"{score.recall:.0%} of the objects found."
         )
         return " ".join(filter(None, (counts, kept_in_words(score))))
     accuracy = (
-        f"Accuracy on {score.n_points} held-out points (95 % CI {100 * score.low:.0f} to {100 * score.high:.0f} %), "
+        f"Accuracy on {score.n_points} validation points (95 % CI {100 * score.low:.0f} to {100 * score.high:.0f} %), "
         f"{taken_on(score)}."
     )
     parts = (accuracy, gain_in_words(score), mean_iou_in_words(score), kept_in_words(score))

@@ -110,7 +110,7 @@ class TrainingSpec(JsonSpec):
             if not low <= value <= high:
                 raise InvalidSetting(f"{name} {value} must be between {low:g} and {high:g}")
         if 0 < self.crop < LEAST_CROP:
-            raise InvalidSetting(f"crop {self.crop} must be 0, for the whole picture, or at least {LEAST_CROP} pixels")
+            raise InvalidSetting(f"crop {self.crop} must be 0, for the whole image, or at least {LEAST_CROP} pixels")
         if self.class_weight not in ("balanced", "none"):
             raise InvalidSetting(f"class_weight {self.class_weight!r} is neither 'balanced' nor 'none'")
         self.weight_by_source()

@@ -182,7 +182,7 @@ def read_names(file: Path) -> tuple[str, ...]:
     except (OSError, UnicodeDecodeError) as failure:
         raise InvalidSetting(f"the list {file} cannot be read: {failure}") from failure
     if not names:
-        raise InvalidSetting(f"the list {file} names no picture")
+        raise InvalidSetting(f"the list {file} names no image")
     return names
 
 
@@ -269,7 +269,7 @@ def label_across(
     order = [names[index] for index in rng.permutation(len(names))]
     trained_on, scored_on = order[:n_train], order[n_train : n_train + SCORED_IMAGES]
     if not scored_on:
-        raise InvalidSetting(f"the list names {len(names)} pictures: more than {n_train} are needed to score on others")
+        raise InvalidSetting(f"the list names {len(names)} images: more than {n_train} are needed to score on others")
     examples = [read_example(folder, name) for name in trained_on]
     n_classes = n_classes_of([*examples, *(read_example(folder, name) for name in scored_on)])
     learner = make(n_classes)

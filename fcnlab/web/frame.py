@@ -195,10 +195,10 @@ def _asked_for_name() -> None:
 @st.dialog("Who is labelling?", on_dismiss=_asked_for_name)
 def _ask_for_name() -> None:
     """Ask for a name; closing the dialog leaves it as it is. What was clicked without one becomes that person's."""
-    st.write("Your name is stored with every point you click, so that undo and statistics stay yours.")
+    st.write("Your name is saved with every point you click, so that undo and statistics stay yours.")
     with st.form("labeller", border=False):
         given = st.text_input(
-            "Your name", value=session.labeller() or "", max_chars=session.MAX_NAME, placeholder="for example Ada"
+            "Your name", value=session.labeller() or "", max_chars=session.MAX_NAME, placeholder="For example Ada"
         )
         if st.form_submit_button("Continue", type="primary", width="stretch"):
             if given.strip():

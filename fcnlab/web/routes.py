@@ -32,6 +32,7 @@ from fcnlab.errors import (
     UnknownExport,
     UnknownImage,
     UnknownProject,
+    as_sentence,
 )
 from fcnlab.services.export.target import find_download
 from fcnlab.services.images.importing import may_pass
@@ -98,7 +99,7 @@ def _guarded(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
             return await handler(request, await run_in_threadpool(engine))
         except FcnlabError as failure:
             return PlainTextResponse(
-                str(failure), status_code=status_of(failure), headers={"Cache-Control": "no-store"}
+                as_sentence(str(failure)), status_code=status_of(failure), headers={"Cache-Control": "no-store"}
             )
 
     return endpoint
@@ -161,7 +162,7 @@ async def _queries(request: Request, engine: Engine) -> Response:
     image = await _image(request, engine)
     strategy = request.query_params.get("strategy", "margin")
     if strategy not in ASKED_BY:
-        return PlainTextResponse(f"strategy {strategy!r} is none of {', '.join(ASKED_BY)}", status_code=400)
+        return PlainTextResponse(f"Strategy {strategy!r} is none of {', '.join(ASKED_BY)}", status_code=400)
     numbers = _numbers(request, "avoid")[: 2 * AVOIDED_MOST]
     avoid = list(zip(numbers[::2], numbers[1::2], strict=False))
     engine.jobs.gains.ranking(image.project_id)  # the next image will be wanted soon
@@ -226,7 +227,7 @@ def overlay_meta(overlay: Overlay | None, status: Status, *, client: str) -> dic
         "status": status.number,
         "phase": status.phase,
         "progress": round(status.progress, 3),
-        "message": status.message,
+        "message": as_sentence(status.message),
         "milliseconds": round(overlay.milliseconds, 1) if overlay else None,
         "spans": {part: round(took, 1) for part, took in overlay.spans.items()} if overlay else {},
         "updated_at": overlay.made_at.isoformat() if overlay else None,
@@ -322,7 +323,7 @@ class _Id(Convertor[int]):
 
 
 async def _nothing(_request: Request) -> Response:
-    return PlainTextResponse("there is nothing here: reload the page", status_code=404)
+    return PlainTextResponse("There is nothing here: reload the page", status_code=404)
 
 
 class _Kind(Convertor[str]):

@@ -20,7 +20,7 @@ from fcnlab.access import page_settings
 from fcnlab.domain.counting import Task
 from fcnlab.domain.images import ImageInfo
 from fcnlab.domain.project import ClassLabel
-from fcnlab.errors import FcnlabError, storage_failure
+from fcnlab.errors import FcnlabError, as_sentence, storage_failure
 from fcnlab.lab import Lab, open_lab
 from fcnlab.services.comparing.model_difference import tile_jpeg
 from fcnlab.services.counting.jobs import CountJobs
@@ -178,7 +178,7 @@ def peek(name: str, default: Any = None) -> Any:
 
 def explained(failure: FcnlabError) -> None:
     """Show a failure the user can do something about."""
-    st.error(escape_markdown(str(failure)), icon=":material/error:")
+    st.error(escape_markdown(as_sentence(str(failure))), icon=":material/error:")
 
 
 def escape_markdown(text: str) -> str:

@@ -116,7 +116,7 @@ def show_failure(failure: Exception) -> bool:
     else:
         error_id = logged(failure, "a page")
         st.error(
-            f"Something went wrong here (error {error_id}). What you stored is safe: reload the page. "
+            f"Something went wrong here (error {error_id}). What was saved is safe: reload the page. "
             "If it happens again, the server's log has the details under this number.",
             icon=":material/error:",
         )

@@ -40,9 +40,9 @@ def test_a_line_and_a_box_become_points_where_they_were_drawn_and_one_undo_takes
     drag((20, 450), (80, 550))
     expect(page.get_by_text("From 2 shapes:")).to_be_visible(timeout=20_000)
 
-    page.get_by_role("button", name=re.compile(r"Store \d+ points")).click()
+    page.get_by_role("button", name=re.compile(r"Save \d+ points")).click()
 
-    expect(page.get_by_text(re.compile(r"\d+ points stored"))).to_be_visible(timeout=20_000)
+    expect(page.get_by_text(re.compile(r"\d+ points saved"))).to_be_visible(timeout=20_000)
     points = [one.point for one in points_of_image(lab, image_id=image_id)]
     assert {one.source for one in points_of_image(lab, image_id=image_id)} == {PointSource.SCRIBBLE}
     line = [one for one in points if one.row > 100]

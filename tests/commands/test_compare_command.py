@@ -73,5 +73,5 @@ def test_ctrl_c_ends_the_comparison(site: Site, monkeypatch: pytest.MonkeyPatch)
 
     result = call("compare", "-p", "bars", "--networks", f"unet,{NetworkName.FCN2S}", "--no-instant", code=130)
 
-    assert "stopped" in result.stderr
+    assert "Stopped" in result.stderr
     assert result.stdout.count("cancelled") == 2

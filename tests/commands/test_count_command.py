@@ -113,7 +113,7 @@ def test_counts_are_a_line_per_image_and_density_maps_sum_to_them(model: Path, t
         code=1,
     )  # fmt: skip
 
-    assert "left out broken.png" in result.stderr
+    assert "Left out broken.png" in result.stderr
     with (tmp_path / "counts.csv").open() as file:
         lines = list(csv.DictReader(file))
     assert [line["image"] for line in lines] == sorted(one.name for one in images.glob("f*.png"))
@@ -136,7 +136,7 @@ def test_a_counter_is_not_evaluated_on_images_that_it_learned_from(model: Path, 
     result = call(*given)
     with_known = json.loads(call(*given, "--known-images").stdout)
 
-    assert "left out 2 images" in result.stderr
+    assert "Left out 2 images" in result.stderr
     found = json.loads(result.stdout)
     assert found["n_images"] == 4
     assert with_known["n_images"] == 6
@@ -218,7 +218,7 @@ def test_images_without_points_are_named_when_a_counter_is_evaluated(model: Path
 
     result = call("count", "evaluate", "--model", model, "--images", images, "--points", points)
 
-    assert "left out 1 images without points, f20_41.png first" in result.stderr
+    assert "Left out 1 images without points, f20_41.png first" in result.stderr
 
 
 def test_one_point_file_is_never_taken_for_two_images(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_labels_come_in_are_listed_and_go(folder: Path) -> None:
     assert listed["sources"] == [{"source": "labelme:labels", "images": 2, "points": 40}]
     assert answer("labels", "remove", *project, listed["masks"][0]["id"])["removed"] == 1
     assert answer("labels", "remove", *project, "labelme:labels")["removed"] == 1
-    assert "no labels of experts yet" in call("labels", "list", *project).output
+    assert "No labels of experts yet" in call("labels", "list", *project).output
 
 
 def test_a_class_that_is_left_out_is_an_exit_code(folder: Path) -> None:

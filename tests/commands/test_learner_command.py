@@ -43,7 +43,7 @@ def test_without_options_the_settings_are_shown_and_stay() -> None:
     shown = call("projects", "learner", "-p", "cells").stdout
 
     assert "encoder tf_efficientnet_lite0, weights its usual ones, scales 1, 0.5" in shown
-    assert "working size 1536, resolution auto" in shown
+    assert "input size 1536, resolution auto" in shown
     assert told() == DEFAULT
 
 

@@ -69,11 +69,11 @@ def test_training_here_tells_every_epoch_and_leaves_a_model(lab: Lab) -> None:
     values = json.loads(result.stdout)
     (listed,) = answer_of("models", "list", "-p", "cells")
     assert [line.split("  ")[0] for line in told] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
-    assert all("loss 0." in line and "held out" in line and "images/s" in line and "left" in line for line in told)
+    assert all("loss 0." in line and "validation" in line and "images/s" in line and "left" in line for line in told)
     assert (values["training"]["state"], values["training"]["training"]["freeze_encoder"]) == ("finished", True)
     assert {**values["model"], "in_use": False} == listed
     assert (lab.folders.checkpoints / listed["file"]).is_file()
-    assert "model 2, fcn8s 2: nothing held out, 2 points" in call("train", "-p", "cells", "--epochs", 1).stdout
+    assert "Version 2, fcn8s 2: no validation images, 2 points" in call("train", "-p", "cells", "--epochs", 1).stdout
 
 
 def test_training_in_the_background_is_left_to_a_worker(lab: Lab, started: list[int]) -> None:
@@ -112,7 +112,7 @@ def test_ctrl_c_pauses_and_resume_goes_on_from_there(
 
     told = call("train", "-p", "cells", "--epochs", 5, code=130).stdout
 
-    assert "paused after epoch 2; go on with: fcnlab trainings resume 1" in told
+    assert "Paused after epoch 2; go on with: fcnlab trainings resume 1" in told
     assert training(lab, training_id=1).state is TrainingState.PAUSED
     call("trainings", "resume", 1)
     assert started == [1]
@@ -122,7 +122,7 @@ def test_ctrl_c_pauses_and_resume_goes_on_from_there(
 
 
 @pytest.mark.parametrize(
-    ("code", "said"), [(1, "training 1 is cancelled"), (130, "paused after epoch 1")], ids=["cancelled", "ended"]
+    ("code", "said"), [(1, "Training 1 is cancelled"), (130, "Paused after epoch 1")], ids=["cancelled", "ended"]
 )
 def test_who_stops_a_training_from_elsewhere_ends_its_command(
     lab: Lab, started: list[int], monkeypatch: pytest.MonkeyPatch, code: int, said: str

@@ -159,7 +159,7 @@ def test_the_same_seed_gives_the_same_run(data: Path) -> None:
 
 def test_too_few_pictures_and_a_missing_mask_are_explained(data: Path) -> None:
     names = read_names(data / "list.txt")
-    with pytest.raises(InvalidSetting, match="4 pictures"):
+    with pytest.raises(InvalidSetting, match="4 images"):
         label_across(data, names, lambda _: ForestLearner(), n_train=4, pixels=5, seed=0)
     (data / "masks" / "0.png").unlink()
     with pytest.raises(InvalidImage, match=r"0\.png is missing"):

@@ -179,8 +179,8 @@ def test_results_come_in_while_others_wait(site: Site) -> None:
     (table,) = shown.dataframe
     assert list(table.value["Network"]) == ["Instant learner", "FCN-8s, bilinear", "Sliding window"]
     assert list(table.value["State"]) == ["done", "training", "queued"]
-    assert table.value["Held-out accuracy"][0] == 81.25
-    assert table.value["95% interval"][0] == "70% to 90%"
+    assert table.value["Validation accuracy"][0] == 81.25
+    assert table.value["95 % CI"][0] == "70% to 90%"
     assert "extrapolated" in table.value["At"][0]
     assert "Cancel the comparison" in labels(shown)
     assert "on 48 clicks: labellers click where the mask is wrong, so this is rather too low" in written(shown).lower()
@@ -192,10 +192,10 @@ def test_a_finished_comparison_shows_masks_and_keeps_a_network_when_asked(site: 
     shown = page()
     n_images = len(ComparisonSpec.from_dict(found.spec).shown_ids)
     assert written(shown).count("<figure>") == n_images * 4  # the picture and three masks
-    assert "Accuracy on 48 held-out points" in written(shown)
+    assert "Accuracy on 48 validation points" in written(shown)
     assert models(site.lab, project_id=site.project.id) == ()
 
-    press(shown, "Keep as a version")
+    press(shown, "Save as version")
 
     assert "CheckpointError" not in written(shown)
     assert shown.error[0].value  # there is no file of a network that was never trained

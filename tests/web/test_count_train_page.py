@@ -92,7 +92,7 @@ def test_held_out_errors_stand_where_accuracies_stand_for_masks(lab: Lab, worker
 
     assert workers
     metrics = {one.label: one.value for one in shown.metric}
-    assert metrics["Held-out MAE"] == "2.50"
-    assert "Held-out accuracy" not in metrics
+    assert metrics["Validation MAE"] == "2.50"
+    assert "Validation accuracy" not in metrics
     assert "off by 2.50 on average" in written(shown)
-    assert "Error of the counts of 6 held-out images" in written(shown)
+    assert "Error of the counts of 6 validation images" in written(shown)

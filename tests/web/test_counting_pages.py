@@ -145,7 +145,7 @@ def test_an_invitation_to_compare_promises_counts_and_no_masks(lab: Lab) -> None
 
     promised = " ".join(one.value for one in page("compare").markdown)
 
-    assert "counts of held-out images" in promised
+    assert "counts of validation images" in promised
     assert "masks themselves" not in promised
 
 

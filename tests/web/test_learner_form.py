@@ -93,7 +93,7 @@ def test_what_cannot_work_is_explained_and_not_stored(site: Site, tmp_path: Path
     change(shown, "text_input", "Weight file on the server", str(tmp_path / "no.pth"))
     press(shown, "Apply encoder")
 
-    assert "there is no weight file" in shown.error[0].value
+    assert "There is no weight file" in shown.error[0].value
     assert "keeps the encoder it has" in said(shown)
     change(shown, "text_input", "Weight file on the server", "")
     change(shown, "multiselect", "Scales", [])

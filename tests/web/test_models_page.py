@@ -72,10 +72,10 @@ def test_the_instant_learner_becomes_a_version(bench: Bench) -> None:
 def test_a_version_shows_its_score_and_is_chosen_and_left(bench: Bench) -> None:
     record = add_network(bench.lab, bench.project.id, name="night *shift*")
     shown = page()
-    assert {one.label: one.value for one in shown.metric}["Held-out accuracy"] == "81.2%"
+    assert {one.label: one.value for one in shown.metric}["Validation accuracy"] == "81.2%"
     words = written(shown)
     assert escape_markdown("night *shift*") in words
-    assert "48 held-out points (95 % CI 70 to 90 %), on 48 randomly drawn pixels" in words
+    assert "48 validation points (95 % CI 70 to 90 %), on 48 randomly drawn pixels" in words
     assert "nobody chose where they lie" in words
     assert "by ann" in words
     assert "U-Net, from scratch" in words

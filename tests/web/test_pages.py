@@ -112,7 +112,7 @@ def test_an_export_is_made_and_offered(lab: Lab) -> None:
     next(button for button in shown.button if button.label == "Export").click().run()
 
     assert not shown.exception
-    assert "2 masks (0 stored, 2 predicted)" in shown.success[0].value
+    assert "2 masks (0 kept, 2 predicted)" in shown.success[0].value
     assert len(list(lab.folders.exports.glob("download-*/cells.zip"))) == 1
 
 

@@ -45,7 +45,7 @@ def test_nothing_can_be_stored_before_something_was_drawn(lab: Lab) -> None:
 
     shown = page("scribble")
 
-    assert next(button for button in shown.button if button.label == "Store").disabled
+    assert next(button for button in shown.button if button.label == "Save").disabled
     (canvas,) = shown.get("bidi_component")
     assert '"drawingMode": "freedraw"' in canvas.proto.json
     assert '"canvasHeight": 384' in canvas.proto.json  # the small picture of 48 x 70 pixels, eight times enlarged
@@ -55,16 +55,16 @@ def test_nothing_can_be_stored_before_something_was_drawn(lab: Lab) -> None:
 def test_what_was_drawn_is_stored_shown_and_taken_back(lab: Lab) -> None:
     _, (image_id, _) = filled(lab)
     shown = drawn(page("scribble"), image_id, LINE, BOX)
-    label = next(button.label for button in shown.button if button.label.startswith("Store"))
+    label = next(button.label for button in shown.button if button.label.startswith("Save"))
 
-    press(shown, "Store")
+    press(shown, "Save")
 
     points = points_of_image(lab, image_id=image_id)
-    assert label == f"Store {len(points)} points"
+    assert label == f"Save {len(points)} points"
     assert {one.source for one in points} == {PointSource.SCRIBBLE}
     assert {one.point.class_id for one in points} == {1}
     assert {one.labeller for one in points} == {"ann"}
-    assert f"{len(points)} points stored" in shown.success[0].value
+    assert f"{len(points)} points saved" in shown.success[0].value
     press(shown, "Undo")
     assert points_of_image(lab, image_id=image_id) == ()
     press(shown, "Undo")

@@ -84,7 +84,7 @@ def test_the_training_at_work_is_shown_with_its_numbers(lab: Lab, project_id: in
     numbers = {one.label: one.value for one in shown.metric}
     assert numbers == {
         "Loss": "0.250",
-        "Held-out accuracy": "81.2%",
+        "Validation accuracy": "81.2%",
         "Images per second": "2.5",
         "Time left": "3 min",
     }
@@ -108,7 +108,7 @@ def test_without_a_score_no_accuracy_is_shown(lab: Lab, project_id: int) -> None
 
     shown = page()
 
-    assert {one.label: one.value for one in shown.metric}["Held-out accuracy"] == "–"
+    assert {one.label: one.value for one in shown.metric}["Validation accuracy"] == "–"
     assert "Accuracy on" not in written(shown)
 
 
@@ -160,10 +160,10 @@ def test_a_finished_training_shows_its_score_and_joins_the_table(lab: Lab, proje
 
     shown = page()
 
-    assert {one.label: one.value for one in shown.metric}["Held-out accuracy"] == "81.2%"
+    assert {one.label: one.value for one in shown.metric}["Validation accuracy"] == "81.2%"
     (table,) = shown.dataframe
     row = table.value.iloc[0]
-    assert (row["Network"], row["State"], row["Held-out accuracy"]) == ("FCN-8s", "finished", "81.2% (70%–90%)")
+    assert (row["Network"], row["State"], row["Validation accuracy"]) == ("FCN-8s", "finished", "81.2% (70%–90%)")
     assert row["Measured on"] == "48 clicks"
 
 
@@ -173,7 +173,7 @@ def test_a_failed_training_says_why_and_can_be_tried_again(lab: Lab, project_id:
         failed = TrainingState.FAILED
         repository_trainings.set_state(session, training_id=found.id, state=failed, now=lab.clock(), message="no disk")
     shown = page()
-    assert shown.error[0].value == "no disk"
+    assert shown.error[0].value == "No disk"
 
     press(shown, "Try again")
 

@@ -131,7 +131,7 @@ def score_counts(
         NoPoints: there is no image.
     """
     if not counted:
-        raise NoPoints("no image to score the counts on: say of at least one held-out image that all is marked")
+        raise NoPoints("no image to score the counts on: say of at least one validation image that all is marked")
     errors: dict[int, list[float]] = {}
     relative: list[float] = []
     games: list[list[float]] = []

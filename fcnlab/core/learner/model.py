@@ -87,8 +87,8 @@ def kept_places(class_ids: tuple[int, ...], used: Collection[int]) -> list[int]:
     kept = [index for index, class_id in enumerate(class_ids) if class_id in used]
     if len(kept) < 2:
         raise InvalidClasses(
-            f"the chosen model knows {len(kept)} of the classes in use and cannot tell them apart: choose another "
-            "model, or the instant learner, on the Models page"
+            f"the chosen version knows {len(kept)} of the classes in use and cannot tell them apart: choose another "
+            "version, or the instant learner, on the Models page"
         )
     return kept
 

@@ -33,7 +33,7 @@ class FullyConnected(PointNetwork):
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__(spec)
         if spec.input_hw is None:
-            raise InvalidSetting(f"{spec.network} takes pictures of one size only: set input_hw to height and width")
+            raise InvalidSetting(f"{spec.network} takes images of one size only: set input_hw to height and width")
         self.input_hw = spec.input_hw
         self.cells = tuple(-(-side // 2**HALVINGS) for side in spec.input_hw)
         channels = [spec.width * min(2**i, WIDEST // 4) for i in range(HALVINGS)]
@@ -64,7 +64,7 @@ class FullyConnected(PointNetwork):
         """
         if tuple(rgb.shape[2:]) != self.input_hw:
             raise NetworkSizeMismatch(
-                f"{NetworkName.FULLY_CONNECTED} takes pictures of {self.input_hw[0]} x {self.input_hw[1]} pixels, got "
+                f"{NetworkName.FULLY_CONNECTED} takes images of {self.input_hw[0]} x {self.input_hw[1]} pixels, got "
                 f"{rgb.shape[2]} x {rgb.shape[3]}: scale or crop them to that size, or choose a network that takes any"
             )
         maps = self.down(self.normalised(padded(rgb, 2**HALVINGS)))

@@ -106,7 +106,7 @@ _INFOS = (
         "Giusti, Ciresan, Masci, Gambardella, Schmidhuber 2013, arXiv:1302.1700",
         any_size=True,
         uses_encoder=False,
-        summary="The same weights and the same scores as the sliding window, in one pass over the whole picture.",
+        summary="The same weights and the same scores as the sliding window, in one pass over the whole image.",
     ),
     NetworkInfo(
         NetworkName.FULLY_CONNECTED,
@@ -114,7 +114,7 @@ _INFOS = (
         "Hinton, Salakhutdinov 2006, Science 313:504",
         any_size=False,
         uses_encoder=False,
-        summary="Presses the picture through a short code: takes one size only and loses borders. A baseline.",
+        summary="Presses the image through a short code: takes one size only and loses borders. A baseline.",
     ),
     NetworkInfo(
         NetworkName.LARGER_HEAD,
@@ -123,8 +123,8 @@ _INFOS = (
         "arXiv:1612.01474 (ensembles)",
         any_size=True,
         uses_encoder=True,
-        summary="Small networks on the instant learner's features at three scales, fitted in seconds once all pictures "
-        "are encoded; a linear head stays if it does better on the held-out points. For thousands of points.",
+        summary="Small networks on the instant learner's features at three scales, fitted in seconds once all images "
+        "are encoded; a linear head stays if it does better on the validation points. For thousands of points.",
         by_steps=False,
     ),
 )

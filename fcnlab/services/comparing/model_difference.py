@@ -82,7 +82,7 @@ def galleries(lab: Lab, status: ComparisonStatus) -> tuple[Gallery, ...]:
             if image_id in result.masks
         ]
         picture = shown_file(lab, image)
-        made.append(Gallery(image, image_id in status.spec.held_out, picture, (GalleryTile("Picture", None), *tiles)))
+        made.append(Gallery(image, image_id in status.spec.held_out, picture, (GalleryTile("Image", None), *tiles)))
     return tuple(made)
 
 

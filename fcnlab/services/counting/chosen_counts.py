@@ -51,7 +51,7 @@ class ChosenCounts:
         model = self._cache.content(record)
         if not isinstance(model, NetworkModel):
             raise CheckpointError(
-                f"the model {record.name!r} makes masks and does not count: choose another, or the instant counter, "
+                f"the version {record.name!r} makes masks and does not count: choose another, or the instant counter, "
                 "on the Models page"
             )
         key = _key(record, project, image)

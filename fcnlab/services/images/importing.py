@@ -35,7 +35,7 @@ from fcnlab.storage.image_readers.tiff_notes import write_page
 
 MAX_NAME_CHARS = 200
 
-NOT_IMPORTED = "The images that were imported before stay, the others were not stored"
+NOT_IMPORTED = "The images that were imported before stay, the others were not imported"
 
 FAILURES_MOST = 5
 """Pages one after the other that may be damaged before the rest of their stack is left out."""

@@ -117,7 +117,7 @@ def shown_file(lab: Lab, image: ImageInfo) -> Path:
         make_previews(lab, image)
         path = find_shown(lab.folders, picture_id=image.picture_id)
     if path is None:
-        raise ImportRefused(f"the picture of {image.name} cannot be written: check the free disk")
+        raise ImportRefused(f"the preview of {image.name} cannot be written: check the free disk")
     return path
 
 

@@ -124,7 +124,7 @@ def _take(context: EventContext) -> Effect:
     if not strokes or len(strokes) > MAX_TAKEN:
         raise InvalidEvent(
             f"the imported mask of this image cannot become strokes: it would be {len(strokes)}, and 1 to {MAX_TAKEN} "
-            "can be stored at once"
+            "can be saved at once"
         )
     return Effect(added=_paint(context, image, strokes))
 

@@ -38,7 +38,7 @@ def store_scribble(lab: Lab, points: Sequence[Point], *, image_id: int, labeller
         InvalidPoints: there are no points, or they cannot be added: the image is done, a class is gone.
     """
     if not points:
-        raise InvalidPoints("nothing was drawn on the picture yet")
+        raise InvalidPoints("nothing was drawn on the image yet")
     listed = [[point.row, point.col, point.class_id] for point in points]
     client_id = _sent(lab, EventKind.SCRIBBLE, {"points": listed}, image_id=image_id, labeller=labeller)
     return Scribbled(dict(Counter(point.class_id for point in points)), client_id, seq=1)

@@ -164,4 +164,4 @@ def _exported(
 
 
 def _no_picture() -> NoReturn:
-    raise ExportFailed("labels come without pictures: this format needs them")
+    raise ExportFailed("labels come without images: this format needs them")

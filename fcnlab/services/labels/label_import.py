@@ -68,7 +68,7 @@ def sent_labels(lab: Lab, files: Sequence[SentFile]) -> Iterator[tuple[Path, str
             except OSError as failure:
                 if failure.errno in WITHOUT_ROOM:
                     raise
-                raise ImportRefused(f"{name} cannot be stored here ({failure.strerror}): rename it") from failure
+                raise ImportRefused(f"{name} cannot be saved here ({failure.strerror}): rename it") from failure
         if len(names) == 1:
             yield folder / names[0], names[0]
         else:

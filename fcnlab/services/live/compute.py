@@ -189,12 +189,12 @@ def in_words(failure: BaseException, *, doing: str) -> str:
     if isinstance(failure, FcnlabError):
         return str(failure)
     if isinstance(failure, MemoryError) or "out of memory" in str(failure).lower():
-        advice = "close other programs, or choose a smaller working size"
-        return f"the memory was not enough for {doing}; your clicks are stored. Free some: {advice}"
+        advice = "close other programs, or choose a smaller input size"
+        return f"the memory was not enough for {doing}; your clicks are saved. Free some: {advice}"
     if isinstance(failure, OSError) and failure.errno == errno.ENOSPC:
-        return f"the disk is full, which stopped {doing}; your clicks are stored. Make room on it, then click again"
+        return f"the disk is full, which stopped {doing}; your clicks are saved. Make room on it, then click again"
     return (
-        f"{doing} failed ({type(failure).__name__}), which is a fault of the program; your clicks are stored. Click "
+        f"{doing} failed ({type(failure).__name__}), which is a fault of the program; your clicks are saved. Click "
         "again to try again; the server's log has the details"
     )
 

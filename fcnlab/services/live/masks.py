@@ -63,7 +63,7 @@ def save_model(lab: Lab, learner: ProjectLearner) -> SavedModel:
             return SavedModel(model, record)
     milliseconds = (time.perf_counter() - started) * 1000
     name = f"{stem}{lab.clock():%Y%m%dT%H%M%S%f}.safetensors"
-    with storage_explained(outcome="No model was stored, and all points are"):
+    with storage_explained(outcome="The learner was not saved, and all points are"):
         save_checkpoint(lab.folders.checkpoints / name, *model_to_arrays(model))
     with writing(lab.sessions) as session:
         record = repository_projects.record_fit(

@@ -72,7 +72,7 @@ def model_file(lab: Lab, *, model_id: int) -> Path:
     record = model(lab, model_id=model_id)
     path = lab.folders.checkpoints / record.file
     if not path.is_file():
-        raise CheckpointError(f"the file {record.file} of model {record.name!r} is gone: restore it from a backup")
+        raise CheckpointError(f"the file {record.file} of version {record.name!r} is gone: restore it from a backup")
     return path
 
 

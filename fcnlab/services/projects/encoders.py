@@ -105,8 +105,8 @@ def _maps(wanted: LearnerSpec, trained: TrainedEncoder, *, device: str) -> list[
     except Exception as failure:  # every architecture has refusals of its own: sizes, channels, memory
         reason = " ".join(str(failure).split()).rstrip(".")
         raise UnknownEncoder(
-            f"encoder {wanted.encoder!r} cannot encode a picture of {width} x {height} pixels ({reason}): choose one "
-            "that takes pictures of any size"
+            f"encoder {wanted.encoder!r} cannot encode an image of {width} x {height} pixels ({reason}): choose one "
+            "that takes images of any size"
         ) from failure
 
 

@@ -275,7 +275,7 @@ def _refuse_parent(model: NetworkModel, spec: NetworkSpec, points: LearnedFrom) 
     name, objective = points.training.parent, points.training.objective
     if model.training.objective is not objective:
         raise CheckpointError(
-            f"{name} was trained for {model.training.objective}, not for {objective}: choose a model of the same "
+            f"{name} was trained for {model.training.objective}, not for {objective}: choose a version of the same "
             "objective, or start from the encoder"
         )
     wanted = replace(spec, encoder_weights="")

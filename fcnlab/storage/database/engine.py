@@ -169,7 +169,7 @@ def _explained(sessions: Sessions) -> Iterator[None]:
         if not _is_outage(failure):
             raise
         raise DatabaseUnavailable(
-            f"{shown(engine_of(sessions).url)} did not answer ({_cause(failure)}); nothing was stored. "
+            f"{shown(engine_of(sessions).url)} did not answer ({_cause(failure)}); nothing was saved. "
             "Check that its disk has room and that no other program holds it, then try again"
         ) from failure
 

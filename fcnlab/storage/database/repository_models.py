@@ -85,7 +85,7 @@ def use_model(session: Session, *, project_id: int, model_id: int | None) -> Non
     if model_id is not None:
         row = _row(session, model_id)
         if row.project_id != project_id or row.removed_at is not None:
-            raise UnknownModel(f"project {project_id} has no model {model_id}; it may have been removed")
+            raise UnknownModel(f"project {project_id} has no version {model_id}; it may have been removed")
     project = session.get(ProjectRow, project_id)
     assert project is not None
     project.model_id = model_id
@@ -95,7 +95,7 @@ def use_model(session: Session, *, project_id: int, model_id: int | None) -> Non
 def _row(session: Session, model_id: int) -> ModelRow:
     row = session.get(ModelRow, model_id)
     if row is None:
-        raise UnknownModel(f"there is no model {model_id}; it may have been deleted with its project")
+        raise UnknownModel(f"there is no version {model_id}; it may have been deleted with its project")
     return row
 
 

@@ -86,7 +86,7 @@ def exported_program(network: nn.Module, spec: NetworkSpec) -> ExportedProgram:
     """
     if spec.network is NetworkName.SLIDING:
         raise ExportFailed(
-            f"{spec.network} visits a picture pixel by pixel, which no graph of open size can hold: export "
+            f"{spec.network} visits an image pixel by pixel, which no graph of open size can hold: export "
             f"{NetworkName.SLIDING_DENSE}, which has the same weights and gives the same scores"
         )
     if spec.network is NetworkName.LARGER_HEAD:

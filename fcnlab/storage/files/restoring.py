@@ -83,7 +83,7 @@ def check_backup(file: Path, archive: zipfile.ZipFile) -> CheckedBackup:
         path = PurePosixPath(entry.filename)
         digest = _digest(archive, entry)
         if path.parts[0] == "images" and path.stem != digest:
-            raise RestoreRefused(f"{file} is damaged: {path} is not what was stored; nothing was changed")
+            raise RestoreRefused(f"{file} is damaged: {path} is not what was backed up; nothing was changed")
     with storage_explained("a copy of the database", outcome="The installation was not changed"):
         named = _named_in(file, archive)
     missing = tuple(sorted(_missing(named, names)))

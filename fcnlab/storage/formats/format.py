@@ -21,7 +21,7 @@ from fcnlab.storage.formats.writing import FormatWriter, WriteOptions
 
 Result = TypeVar("Result")
 
-MASKS, SHAPES, TABLES = "Masks and pictures", "Shapes and other tools", "Tables"
+MASKS, SHAPES, TABLES = "Masks and images", "Shapes and other tools", "Tables"
 """Groups that people look for formats in."""
 
 BY_DOCUMENTS, BY_PIXELS = 50, 70

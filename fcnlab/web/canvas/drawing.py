@@ -53,7 +53,7 @@ def read_drawing(raw: object, by_ink: Mapping[str, int]) -> list[Shape]:
     if not isinstance(objects, list) or not all(isinstance(drawn, dict) for drawn in objects):
         raise InvalidEvent("the drawing is no list of shapes: draw it again")
     if len(objects) > MAX_SHAPES:
-        raise InvalidEvent(f"the drawing has {len(objects)} shapes; at most {MAX_SHAPES} fit: store it in parts")
+        raise InvalidEvent(f"the drawing has {len(objects)} shapes; at most {MAX_SHAPES} fit: save it in parts")
     shapes = []
     for drawn in objects:
         class_id = by_ink.get(str(drawn.get("stroke")).lower())

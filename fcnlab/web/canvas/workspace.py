@@ -8,7 +8,7 @@ from fcnlab.core.images.palette import unused_colours
 from fcnlab.core.learner.queries import COUNT
 from fcnlab.domain.events import MAX_RUNS, UNDOABLE, Event, EventBatch
 from fcnlab.domain.project import IGNORE, MAX_CLASSES, Project
-from fcnlab.errors import FcnlabError
+from fcnlab.errors import FcnlabError, as_sentence
 from fcnlab.services.images.pictures import projects_of_images, tiling_of
 from fcnlab.services.labelling.events import apply_events
 from fcnlab.services.labelling.scenes import Scene, scene, strip
@@ -51,13 +51,13 @@ def take_events(engine: Engine, raw: object, *, project_id: int, labeller: str) 
         for owner, events in _by_project(engine, batch, project_id):
             part = EventBatch(batch.client_id, events)
             applied = apply_events(engine.lab, part, project_id=owner, labeller=labeller)
-            refusals += [refusal.reason for refusal in applied.refusals]
+            refusals += [as_sentence(refusal.reason) for refusal in applied.refusals]
             for image_id in applied.changed_images | {event.image_id for event in events}:
                 engine.jobs.clicked(owner, image_id, client_id=batch.client_id, acknowledged=applied.acknowledged)
             if applied.changed_classes:
                 engine.jobs.changed(owner)
     except FcnlabError as failure:
-        refusals = [str(failure)]
+        refusals = [as_sentence(str(failure))]
     session.remember("refusals", refusals)
 
 
@@ -154,4 +154,4 @@ def _go_to(raw: object) -> None:
     try:
         session.show(image_id=canvas.read_goto(raw))
     except FcnlabError as failure:
-        session.remember("refusals", [str(failure)])
+        session.remember("refusals", [as_sentence(str(failure))])

@@ -57,7 +57,7 @@ def test_both_objectives_are_measured_by_their_counts_of_the_same_images(dots: D
     lines = "\n".join(table(found))
     assert "MAE" in lines
     assert "mIoU" not in lines
-    assert "counts of 2 held-out images" in lines
+    assert "Counts of 2 validation images" in lines
 
 
 def test_a_counter_that_was_compared_can_be_kept(dots: Dots) -> None:

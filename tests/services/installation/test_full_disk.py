@@ -276,7 +276,7 @@ def test_a_fit_that_finds_no_room_leaves_no_model_and_the_next_one_does(
     bench = Bench(lab, tmp_path, ["a.png"])
     bench.click("a.png", (40, 60, 1), (5, 5, 0))
     fill_disk(lab.folders.checkpoints)
-    with pytest.raises(StorageFull, match="No model was stored, and all points are"):
+    with pytest.raises(StorageFull, match="The learner was not saved, and all points are"):
         save_model(lab, bench.learner)
     assert list(lab.folders.checkpoints.iterdir()) == []
     monkeypatch.undo()

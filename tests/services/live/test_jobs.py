@@ -245,7 +245,7 @@ def test_a_fault_in_making_a_mask_is_said_with_what_to_do_and_the_next_one_is_ma
         jobs.opened(project_id, image_id)
         message = status_with(jobs, image_id, "click")
 
-    assert "your clicks are stored" in message.lower()
+    assert "your clicks are saved" in message.lower()
     assert any(one.exc_info for one in caplog.records)
     jobs.clicked(project_id, image_id, client_id="tab-12345", acknowledged=2)
     assert overlay_after(jobs, image_id).covers == {"tab-12345": 2}

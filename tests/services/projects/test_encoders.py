@@ -209,7 +209,7 @@ REFUSED: dict[str, tuple[dict[str, Any], type[FcnlabError], str]] = {
             "encoder_weights": lambda folder: random_file(folder, "swin_tiny_patch4_window7_224"),
         },
         UnknownEncoder,
-        "takes pictures of any size",
+        "takes images of any size",
     ),
     "crooked scale": ({"scales": [1.0, 0.3]}, InvalidSetting, "is no fraction"),
     "scales apart": ({"scales": [1 / 7, 0.2, 1 / 3]}, InvalidSetting, "line up every"),

@@ -215,7 +215,7 @@ def test_a_busy_database_is_explained_after_a_while(tmp_path: Path, monkeypatch:
     with closing(sqlite3.connect(tmp_path / "lab.db", isolation_level=None)) as holder:
         holder.execute("BEGIN IMMEDIATE")
 
-        with pytest.raises(DatabaseUnavailable, match="nothing was stored"):
+        with pytest.raises(DatabaseUnavailable, match="nothing was saved"):
             make_project(sessions, "late")
 
     assert names(sessions) == set()

@@ -419,7 +419,7 @@ FORMATS = (
     Format(
         "labelstudio",
         "Label Studio",
-        "tasks with brush masks, and their pictures",
+        "tasks with brush masks, and their images",
         SHAPES,
         270,
         needs=frozenset({Need.MASK, Need.REGIONS}),

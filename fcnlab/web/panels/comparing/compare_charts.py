@@ -62,7 +62,7 @@ def draw_charts(status: ComparisonStatus) -> None:
             _draw_against_time(scored, colours)
     curves = [participant for participant in status.participants if _curve(status, participant)]
     if curves:
-        st.markdown("**Learning curves** :gray[held-out accuracy by seconds of training]")
+        st.markdown("**Learning curves** :gray[validation accuracy by seconds of training]")
         st.caption("Dashed: a coarser network that the one named begins from. Large: the epoch kept, as in the table.")
         _draw(_curves(status, curves, colours), height=CHART_PX)
         st.html(legend([(participant.title, colours[participant.key]) for participant in curves]))
@@ -72,7 +72,7 @@ def _draw_accuracy(scored: Sequence[tuple[Participant, Measured]], colours: dict
     score = scored[0][1].score
     assert isinstance(score, PointScore)
     words = taken_on(score)
-    st.markdown(f"**Accuracy on {score.n_points} held-out points** :gray[with its 95% interval]")
+    st.markdown(f"**Accuracy on {score.n_points} validation points** :gray[with its 95 % CI]")
     st.caption(f"{words[0].upper()}{words[1:]}.")
     rows = [_row(participant, measured) for participant, measured in scored]
     y = {
@@ -102,7 +102,7 @@ def _draw_against_time(scored: Sequence[tuple[Participant, Measured]], colours: 
     has_guess = any(measured.timing.is_extrapolated for _, measured in scored)
     st.caption(
         "Seconds on a scale where each step is ten times the one before."
-        + (" Hollow: extrapolated from a part of the picture." if has_guess else "")
+        + (" Hollow: extrapolated from a part of the image." if has_guess else "")
     )
     rows = [_row(participant, measured) for participant, measured in scored]
     powers = powers_of_ten([row["seconds"] for row in rows])

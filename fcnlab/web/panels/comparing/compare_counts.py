@@ -16,7 +16,7 @@ def count_row(participant: Participant, state: str) -> dict[str, object]:
     return {
         "Network": participant.title,
         "State": state,
-        "Held-out MAE": score.mae if score else None,
+        "Validation MAE": score.mae if score else None,
         "RMSE": score.rmse if score else None,
         "MRE": 100 * score.mre if score else None,
         "GAME(3)": score.game[3] if score else None,
@@ -36,23 +36,23 @@ def count_notes(results: Sequence[Measured]) -> list[str]:
     """What the figures of counters were taken on."""
     scores = [measured.score for measured in results if isinstance(measured.score, CountScore)]
     if not scores:
-        return ["Nothing was held out, so nobody knows how far counts are off."] if results else []
+        return ["There were no validation images, so nobody knows how far counts are off."] if results else []
     return [
-        f"Counts of {scores[0].n_images} held-out images with {scores[0].n_objects} objects. MAE and RMSE: by how many "
-        "objects a count is off; MRE: the same as a part of the count; GAME(3): the errors of 64 parts of an image, "
-        "added; F: of the objects found. Less is better, but of F.",
+        f"Counts of {scores[0].n_images} validation images with {scores[0].n_objects} objects. MAE and RMSE: by "
+        "how many objects a count is off; MRE: the same as a part of the count; GAME(3): the errors of 64 parts of an "
+        "image, added; F: of the objects found. Less is better, but of F.",
         *selection_notes(results),
         f"Seconds per image: {timing_in_words(results)}.",
     ]
 
 
 def selection_notes(results: Sequence[Measured]) -> list[str]:
-    """That the figures of networks are those of their best epoch, where held-out data chose it."""
+    """That the figures of networks are those of their best epoch, where validation data chose it."""
     kept = [
         measured.score.kept for measured in results if measured.score is not None and measured.score.kept is not None
     ]
     if not any(kept_epoch.n_compared > 1 for kept_epoch in kept):
         return []
     return [
-        "Of each network the epoch is kept that did best on the same held-out data, which flatters networks a little."
+        "Of each network the epoch is kept that did best on the same validation data, which flatters networks a little."
     ]

@@ -29,7 +29,7 @@ def draw_masks(engine: Engine, project: Project, status: ComparisonStatus) -> No
     st.markdown("**Masks side by side**")
     st.html(legend([(label.name, label.colour) for label in project.objects]))
     for gallery in shown:
-        where = "held out: nobody learned from it" if gallery.is_held_out else "learned from"
+        where = "validation image" if gallery.is_held_out else "learned from"
         st.caption(f"{session.escape_markdown(gallery.image.name)}, {where}")
         st.html(STYLE + _grid(project, gallery))
 

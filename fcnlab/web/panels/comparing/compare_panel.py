@@ -29,7 +29,7 @@ MEASURING_S = 10
 
 SHOWN = {
     Task.MASKS: "accuracy, time per image, size, and the masks themselves",
-    Task.COUNTS: "how far counts of held-out images are off, time per image, and size",
+    Task.COUNTS: "how far counts of validation images are off, time per image, and size",
 }
 """What a comparison shows of each network, by the task of the project."""
 
@@ -55,8 +55,8 @@ def invitation(project: Project) -> None:
     with st.container(border=True):
         st.markdown("**See for yourself which network to train**")
         st.write(
-            "All networks get the same points, the same held-out images and the same time; what comes out stands side "
-            f"by side: {SHOWN[project.task]}. Questions it answers:"
+            "All networks get the same points, the same validation images and the same time; what comes out stands "
+            f"side by side: {SHOWN[project.task]}. Questions it answers:"
         )
         st.markdown("\n".join(f"- **{question}** {where}" for question, where in QUESTIONS))
 
@@ -80,7 +80,7 @@ def form(engine: Engine, project: Project) -> None:
         right.caption("Each network is trained twice: for a density, and for blobs.")
     else:
         side = right.select_slider(
-            "Input size", SIDES, 384, help="Longer side in pixels at which all look at a picture. Smaller is faster."
+            "Input size", SIDES, 384, help="Longer side in pixels at which all look at an image. Smaller is faster."
         )
     project_images = images(engine.lab, project_id=project.id)
     labelled = [image for image in project_images if image.n_points or (is_counting and image.is_complete)]
@@ -116,10 +116,12 @@ def form(engine: Engine, project: Project) -> None:
     st.caption(
         f"{_count(len(networks), 'network')}, one after another: about {duration_in_words(whole)}. "
         f"All learn from the {_count(sum(image.n_points for image in used), 'point')} of now in "
-        f"{_count(len(used), 'image')}, held-out ones left out. It goes on when you close this page."
+        f"{_count(len(used), 'image')} that are not for validation. It goes on when you close this page."
     )
     if len(used) < 3:
-        st.caption(":material/info: With fewer than three labelled images none is held out, and there are no scores.")
+        st.caption(
+            ":material/info: With fewer than three labelled images there are no validation images, and no scores."
+        )
 
 
 def _networks(*, is_counting: bool) -> list[NetworkSpec]:
@@ -153,11 +155,11 @@ def _more(labelled: Sequence[ImageInfo]) -> tuple[list[int], list[int], bool, bo
         "Masks to look at",
         list(names),
         format_func=names.__getitem__,
-        placeholder="Four images, held-out ones first",
+        placeholder="Four images, validation images first",
         max_selections=8,
     )
     left, right = st.columns(2, vertical_alignment="bottom")
-    seed = left.number_input("Seed", 0, 2**31 - 1, 0, help="Of the images held out, and of every training.")
+    seed = left.number_input("Seed", 0, 2**31 - 1, 0, help="Of the choice of validation images, and of every training.")
     has_instant = right.toggle("The instant learner takes part", value=True)
     staged = right.toggle(
         "FCN-16s and FCN-8s coarse to fine",

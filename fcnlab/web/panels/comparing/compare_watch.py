@@ -105,10 +105,10 @@ def _head(engine: Engine, status: ComparisonStatus) -> None:
                     _do(lambda: service.cancel_comparison(engine.lab, comparison_id=comparison_id))
         else:
             with st.popover("Delete", icon=":material/delete:"):
-                st.write("This deletes its results and networks. Those kept as a version stay.")
+                st.write("This deletes its results and networks. Those saved as versions stay.")
                 if st.button("Delete the comparison", type="primary"):
                     _do(lambda: service.delete_comparison(engine.lab, comparison_id=comparison_id))
-    held = f"{len(spec.held_out)} held out" if spec.held_out else "none held out, so there are no scores"
+    held = f"{len(spec.held_out)} for validation" if spec.held_out else "none for validation, so there are no scores"
     n_points = next(
         (participant.measured.n_points for participant in status.participants if participant.measured), None
     )
@@ -118,7 +118,7 @@ def _head(engine: Engine, status: ComparisonStatus) -> None:
         size = f"enlarged {spec.magnification:.2g} times"
     st.caption(
         f"{len(spec.image_ids)} images, {held}{learned}; {_minutes(spec.minutes)} of training for each network, "
-        f"pictures {size}. By {session.escape_markdown(status.comparison.labeller)}."
+        f"input {size}. By {session.escape_markdown(status.comparison.labeller)}."
     )
     best = _best(status)
     if best:
@@ -187,8 +187,11 @@ def _table(status: ComparisonStatus) -> None:
             ),
             "Seconds per epoch": st.column_config.NumberColumn(format="%.2f"),
             "Mean IoU": st.column_config.NumberColumn(format="%.3f"),
-            "Held-out accuracy": st.column_config.NumberColumn(format="%.1f%%"),
-            **{name: st.column_config.NumberColumn(format="%.2f") for name in ("Held-out MAE", "RMSE", "GAME(3)", "F")},
+            "Validation accuracy": st.column_config.NumberColumn(format="%.1f%%"),
+            **{
+                name: st.column_config.NumberColumn(format="%.2f")
+                for name in ("Validation MAE", "RMSE", "GAME(3)", "F")
+            },
             **{name: st.column_config.NumberColumn(format="%.1f%%") for name in ("MRE", "Precision", "Recall")},
         },
     )
@@ -215,8 +218,8 @@ def _row(participant: Participant) -> dict[str, object]:
     return {
         "Network": participant.title,
         "State": _state_in_words(participant),
-        "Held-out accuracy": 100 * score.accuracy if isinstance(score, PointScore) else None,
-        "95% interval": f"{score.low:.0%} to {score.high:.0%}" if isinstance(score, PointScore) else None,
+        "Validation accuracy": 100 * score.accuracy if isinstance(score, PointScore) else None,
+        "95 % CI": f"{score.low:.0%} to {score.high:.0%}" if isinstance(score, PointScore) else None,
         "Mean IoU": measured.mean_iou if measured else None,
         "Epoch kept": kept_in_brief(score, participant.training.epoch) if measured and participant.training else None,
         "Seconds per image": measured.timing.seconds if measured else None,
@@ -235,14 +238,14 @@ def _notes(results: Sequence[Measured]) -> list[str]:
     notes = []
     n_masks = max((measured.n_masks for measured in results), default=0)
     if any(measured.by_experts for measured in results):
-        notes.append(f"Mean IoU on {n_masks} expert masks of held-out images.")
+        notes.append(f"Mean IoU on {n_masks} expert masks of validation images.")
     elif n_masks:
         notes.append(
-            f"Mean IoU on the masks of {n_masks} held-out done images. Labellers accepted them, but most of "
+            f"Mean IoU on the kept masks of {n_masks} done validation images. Labellers accepted them, but most of "
             "their pixels were drawn by a model, usually the instant learner, which favours it."
         )
     elif results:
-        notes.append("Mean IoU needs expert masks or done images among those held out; there are none.")
+        notes.append("Mean IoU needs validation images that are done or have expert masks; there are none.")
     if results:
         timing = results[0].timing
         where = "the graphics card" if not timing.threads else "one thread" if timing.threads == 1 else "all threads"
@@ -283,16 +286,16 @@ def _keep(engine: Engine, status: ComparisonStatus) -> None:
         return
     with st.container(border=True, horizontal=True, vertical_alignment="bottom"):
         training_id: int = st.selectbox(
-            "Networks of a comparison are no models of the project until you keep one",
+            "Networks of a comparison are no versions of the project until you save one",
             list(ready),
             format_func=lambda training_id: (
-                ready[training_id].title + (" (kept)" if ready[training_id].model_id else "")
+                ready[training_id].title + (" (saved)" if ready[training_id].model_id else "")
             ),
             width=460,
         )
         if ready[training_id].model_id is not None:
-            st.button("Kept as a version", icon=":material/check:", disabled=True)
-        elif st.button("Keep as a version", icon=":material/bookmark_add:"):
+            st.button("Saved as version", icon=":material/check:", disabled=True)
+        elif st.button("Save as version", icon=":material/bookmark_add:"):
             _do(lambda: service.keep_as_version(engine.lab, training_id=training_id))
 
 

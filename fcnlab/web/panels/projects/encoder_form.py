@@ -48,7 +48,7 @@ def _form(engine: Engine, project: Project, *, is_disabled: bool) -> None:
         current.encoder_weights,
         key=f"{key}-weights",
         disabled=is_disabled,
-        placeholder="its usual trained weights",
+        placeholder="Its usual trained weights",
         help="Whole path of a .safetensors or .pth file that names its tensors as timm does. Left empty, the weights "
         "of the bundled encoder come with fcnlab, those of another are fetched from the network once.",
     ).strip()

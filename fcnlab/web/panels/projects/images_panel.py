@@ -87,7 +87,7 @@ def _folder(engine: Engine, project: Project) -> None:
     with st.form("folder", border=False):
         typed = st.text_input(
             "Folder, or a zip archive, on the machine that runs fcnlab",
-            placeholder=f"for example {roots[0] / 'photos'}",
+            placeholder=f"For example {roots[0] / 'photos'}",
             help=f"Inside {', '.join(str(root) for root in roots)}.",
         )
         pressed = st.form_submit_button("Import it", icon=":material/drive_folder_upload:")
@@ -133,7 +133,7 @@ def _import(engine: Engine, project: Project, steps: Iterable[ImportProgress], *
             else:
                 added += 1
     except StorageFull as failure:
-        refused.append(("all that follow", str(failure)))
+        refused.append(("All that follow", str(failure)))
     engine.jobs.changed(project.id)
     session.remember("imported", (project.id, added, duplicates, refused, set_aside))
 
@@ -162,4 +162,4 @@ def _report(engine: Engine, project: Project) -> None:
                 for name, reason in left_out[:SHOWN_MOST]:
                     st.text(reason if name in reason else f"{name}: {reason}")
                 if len(left_out) > SHOWN_MOST:
-                    st.text(f"and {len(left_out) - SHOWN_MOST} more")
+                    st.text(f"And {len(left_out) - SHOWN_MOST} more")

@@ -103,9 +103,9 @@ def _buttons(engine: Engine, project: Project, wanted: Imaging) -> None:
         applied = st.button("Apply to all images", type="primary", disabled=wanted == project.imaging)
         is_reset = st.button("Take images as they come", disabled=project.imaging.is_default)
     if not (applied or is_reset):
-        st.caption("Pictures of all images are made anew. Points stay, and so do the masks of done images.")
+        st.caption("All images are prepared anew. Points stay, and so do the masks of done images.")
         return
-    bar = st.progress(0.0, "Making pictures")
+    bar = st.progress(0.0, "Preparing images")
     refused = []
     try:
         for step in set_imaging(engine.lab, project_id=project.id, imaging=Imaging() if is_reset else wanted):
@@ -117,7 +117,7 @@ def _buttons(engine: Engine, project: Project, wanted: Imaging) -> None:
         return
     engine.jobs.changed(project.id)
     if refused:
-        st.warning("Some pictures stayed as they were.")
+        st.warning("Some images stayed as they were.")
         for line in refused:
             st.text(line)
     else:

@@ -83,7 +83,7 @@ def _given(engine: Engine, project: Project) -> Given | None:
     if not roots:
         return None
     typed = st.text_input(
-        "Or a file or folder of the server", key=f"labels-path-{project.id}-{turn}", placeholder=f"below {roots[0]}"
+        "Or a file or folder of the server", key=f"labels-path-{project.id}-{turn}", placeholder=f"Below {roots[0]}"
     )
     return Given(path=Path(typed.strip())) if typed.strip() else None
 
@@ -198,7 +198,7 @@ def _import(engine: Engine, project: Project, given: Given, request: LabelReques
                 counts["noted"] += len(step.notes)
             share = labels.share().words
     except FcnlabError as failure:
-        left_out.append(("the rest", str(failure)))
+        left_out.append(("The rest", str(failure)))
     engine.jobs.changed(project.id)
     session.remember("labels_imported", (project.id, dict(counts), left_out, share))
 
@@ -256,7 +256,7 @@ def _take(engine: Engine, project: Project, count: int) -> None:
     st.write(
         f"{images} done, with the imported mask as it is. It lies over what was clicked "
         "and painted there; pixels that the import left unknown get what is predicted. "
-        "To look first, open an image on the Label page and choose **Imported** above the picture. Reopening an image, "
+        "To look first, open an image on the Label page and choose **Imported** above the image. Reopening an image, "
         "and one undo, take its mask back."
     )
     if not st.button("Use them and mark done", type="primary"):

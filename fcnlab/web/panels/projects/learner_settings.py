@@ -33,7 +33,7 @@ def popover(engine: Engine, project: Project) -> None:
         _made_by(engine, project)
         is_instant = project.model_id is None
         if not is_instant:
-            st.caption("A chosen model learns from no clicks, but obeys them. Settings of the learner alone rest.")
+            st.caption("A chosen version learns from no clicks, but obeys them. Settings of the instant learner rest.")
         if project.task is Task.COUNTS:  # what counts has no borders, and its classes need no balance
             wanted = _input_size(spec)
             with st.expander("Advanced"):
@@ -93,7 +93,7 @@ def _of_masks(spec: LearnerSpec, *, is_instant: bool) -> LearnerSpec:
         "Use position",
         spec.position,
         disabled=not is_instant,
-        help="Let the learner see where in the image a pixel is. Switch it off when a thing can be anywhere.",
+        help="Let the learner see where in the image a pixel is. Switch it off when an object can be anywhere.",
     )
     balanced = st.toggle(
         "Balance classes",
@@ -165,8 +165,8 @@ def _made_by(engine: Engine, project: Project) -> None:
         list(names),
         index=list(names).index(project.model_id),
         format_func=lambda model_id: names[model_id],
-        help="The instant learner learns from every click; a trained network obeys clicks, and knows what it was "
-        "trained on. Versions are on the Models page.",
+        help=f"The {INSTANT[project.task].lower()} learns from every click; a version obeys clicks, and knows what it "
+        "was trained on. Versions are on the Models page.",
     )
     if chosen != project.model_id:
         _use(engine, project, chosen)

@@ -29,7 +29,7 @@ BACKGROUND_HELP = (
     "classes fill the image, there is none."
 )
 TASKS = {
-    Task.MASKS: ("Segmentation", "A class for every pixel. Click a few pixels inside of things and outside."),
+    Task.MASKS: ("Segmentation", "A class for every pixel. Click a few pixels inside of objects and outside."),
     Task.COUNTS: ("Counting", "How many objects there are, and where. Click once on each object."),
 }
 """The task of a project, in words, and how one labels for it."""
@@ -40,8 +40,8 @@ def welcome(engine: Engine) -> None:
     with st.container(border=True):
         st.subheader("Start with a project", anchor=False)
         st.write(
-            "A project is a set of images with one list of classes. It makes masks, or it counts objects. Make one, "
-            "add images, and click."
+            "A project is a set of images with one list of classes; its task is segmentation or counting. Create "
+            "one, add images, and click."
         )
         new_project_button(engine)
 
@@ -109,7 +109,7 @@ def _new_project(engine: Engine) -> None:
 
 def new_project_form(engine: Engine) -> None:
     """Name, task and classes; making it leads there."""
-    name = st.text_input("Name", placeholder="for example Nuclei 2026", max_chars=80)
+    name = st.text_input("Name", placeholder="For example Nuclei 2026", max_chars=80)
     task = st.radio(
         "Task",
         list(TASKS),
@@ -202,7 +202,7 @@ def _background_choice(
         options,
         index=options.index(preset) if preset in options else None,
         placeholder="Which class is no object?",
-        format_func=lambda index: "None: every class is a thing of its own" if index is None else names[index],
+        format_func=lambda index: "None: no class is background" if index is None else names[index],
         help=words,
         key=key,
     )

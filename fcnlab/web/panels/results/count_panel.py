@@ -9,7 +9,7 @@ import streamlit as st
 
 from fcnlab.domain.counting import CountScore, Task
 from fcnlab.domain.project import Project
-from fcnlab.errors import FcnlabError
+from fcnlab.errors import FcnlabError, as_sentence
 from fcnlab.services.counting.exports import CountRow, CountTable, made_from
 from fcnlab.services.counting.jobs import Counting
 from fcnlab.services.counting.project_counts import MarkedTotals, marked_totals
@@ -94,7 +94,7 @@ def _news(engine: Engine, project: Project, status: Counting | None) -> None:
         part = status.done / status.total if status.total else 0.0
         st.progress(min(1.0, part), f"Counting: {status.done} of {status.total or '…'}")
     elif status.state == "failed":
-        st.error(escape_markdown(status.message), icon=":material/error:")
+        st.error(escape_markdown(as_sentence(status.message)), icon=":material/error:")
     elif status.table is not None and status.table.made_from != made_from(engine.lab, project_id=project.id):
         st.warning("Points, images or the counter changed since these were counted.", icon=":material/update:")
 

@@ -47,10 +47,10 @@ def choices(summary: ExportSummary, project: Project) -> ExportSpec | None:
     prefix = LOCAL_FILES
     if any("image_prefix" in each.options for each in formats):
         prefix = st.text_input(
-            "Addresses of pictures for Label Studio begin with",
+            "Image addresses for Label Studio begin with",
             LOCAL_FILES,
-            help="As it stands, pictures are written beside the tasks, and Label Studio serves the folder. Or the "
-            f"address of a web server, or the word {EMBEDDED}: pictures are part of the tasks then.",
+            help="As it stands, images are written beside the tasks, and Label Studio serves the folder. Or the "
+            f"address of a web server, or the word {EMBEDDED}: images are part of the tasks then.",
         )
     try:
         split = _split()
@@ -157,7 +157,7 @@ def _in_words(summary: ExportSummary, *, done_only: bool) -> str:
     n_predicted = 0 if done_only or not summary.can_predict else summary.n_predicted
     parts = []
     if summary.n_done:
-        parts.append(f"**{summary.n_done}** stored {_plural(summary.n_done, 'mask')} of done images")
+        parts.append(f"**{summary.n_done}** kept {_plural(summary.n_done, 'mask')} of done images")
     if n_predicted:
         parts.append(f"**{n_predicted}** predicted {_plural(n_predicted, 'mask')}")
     skipped = summary.n_images - summary.n_done - n_predicted

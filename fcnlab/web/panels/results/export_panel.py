@@ -10,7 +10,7 @@ import streamlit as st
 
 from fcnlab.domain.export import ExportSpec
 from fcnlab.domain.project import Project
-from fcnlab.errors import FcnlabError
+from fcnlab.errors import FcnlabError, as_sentence
 from fcnlab.services.export.exporting import estimate, export_project, preview, preview_image
 from fcnlab.services.export.plan import ExportProgress, Runner, export_summary
 from fcnlab.services.export.target import download_url, new_download
@@ -102,7 +102,7 @@ def _expected(engine: Engine, project: Project, spec: ExportSpec) -> str:
             images = "1 image" if expected.n_images == 1 else f"{expected.n_images} images"
             words = f"{images}, about {_size(expected.n_bytes)}"
         except FcnlabError as failure:
-            words = session.escape_markdown(str(failure))
+            words = session.escape_markdown(as_sentence(str(failure)))
         remembered = (key, words)
         session.remember("export_estimate", remembered)
     return str(remembered[1])
@@ -134,7 +134,7 @@ def show_preview(engine: Engine, project: Project) -> None:
 def _about(last: ExportProgress) -> None:
     """What a finished export holds, and what it left out."""
     st.success(
-        f"{last.n_stored + last.n_predicted} masks ({last.n_stored} stored, {last.n_predicted} predicted)",
+        f"{last.n_stored + last.n_predicted} masks ({last.n_stored} kept, {last.n_predicted} predicted)",
         icon=":material/check_circle:",
     )
     if last.left_out:

@@ -24,9 +24,9 @@ OFFERED = 500
 
 TOOLS = {"freedraw": "Free hand", "polygon": "Polygon", "rect": "Box"}
 HOW = {
-    "freedraw": "Draw a line along the thing: its points are stored.",
-    "polygon": "Click corner after corner, and the first one again to close it: points inside are stored.",
-    "rect": "Drag a box over something that is one class throughout: points inside are stored.",
+    "freedraw": "Draw a line along the object: its points are saved.",
+    "polygon": "Click corner after corner, and the first one again to close it: points inside are saved.",
+    "rect": "Drag a box over an area that is one class throughout: points inside are saved.",
 }
 LINE_PX = {"freedraw": 8, "polygon": 2, "rect": 2}
 SIZES = {"Normal": (900, 560), "Large": (1440, 860)}
@@ -70,7 +70,7 @@ def _choices(project: Project) -> tuple[int, str, str]:
     class_id: int = st.selectbox("Class", list(names), index=min(1, len(names) - 1), format_func=names.__getitem__)
     tool = st.segmented_control("Tool", list(TOOLS), default="freedraw", format_func=TOOLS.__getitem__) or "freedraw"
     st.caption(HOW[tool])
-    size = st.segmented_control("Picture size", list(SIZES), default="Normal") or "Normal"
+    size = st.segmented_control("Image size", list(SIZES), default="Normal") or "Normal"
     return class_id, tool, size
 
 
@@ -130,7 +130,7 @@ def _outcome(
     if is_done:
         st.info("This image is done. Reopen it on the **Label** page to add points.", icon=":material/lock:")
     points = points_of_shapes(shapes, drawn_hw=drawn_hw, image_hw=image.hw)
-    words = f"Store {len(points)} points" if points else "Store"
+    words = f"Save {len(points)} points" if points else "Save"
     with st.container(horizontal=True):
         stores = st.button(words, type="primary", icon=":material/check:", disabled=is_done or not points)
         undoes = st.button("Undo", icon=":material/undo:", disabled=is_done, help="Take back what you did last here.")
@@ -138,7 +138,7 @@ def _outcome(
         shapes_in_words = "1 shape" if len(shapes) == 1 else f"{len(shapes)} shapes"
         st.text(f"From {shapes_in_words}: {_in_words(points, project.classes)}.")
     elif not is_done:
-        st.caption("Nothing is drawn yet. Draw in several classes, then store all of it at once.")
+        st.caption("Nothing is drawn yet. Draw in several classes, then save all of it at once.")
     if stores or undoes:
         _change(engine, project, image, labeller, points if stores else None)
     _report(project, image)
@@ -151,7 +151,7 @@ def _change(engine: Engine, project: Project, image: ImageInfo, labeller: str, p
             client_id, words = undo_last(engine.lab, image_id=image.id, labeller=labeller), "Taken back."
         else:
             client_id = store_scribble(engine.lab, points, image_id=image.id, labeller=labeller).client_id
-            words = f"{len(points)} points stored: {_in_words(points, project.classes)}."
+            words = f"{len(points)} points saved: {_in_words(points, project.classes)}."
     except FcnlabError as failure:
         session.explained(failure)
         return

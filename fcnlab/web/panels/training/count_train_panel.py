@@ -25,7 +25,8 @@ FEW_COMPLETE = 5
 WAYS: dict[tuple[Objective, ...], tuple[str, str]] = {
     (Objective.DENSITY, Objective.BLOBS): (
         "Both, use the better",
-        "Trains one after the other on the same images, and uses the one whose counts of held-out images are less off.",
+        "Trains one after the other on the same images, and uses the one whose counts of validation images are less "
+        "off.",
     ),
     (Objective.DENSITY,): ("Density", "A map whose sum is the count: steady where objects are many, or overlap."),
     (Objective.BLOBS,): ("Blobs", "One blob per object, which can be checked one by one."),
@@ -57,13 +58,13 @@ def invitation() -> None:
     with st.container(border=True):
         st.markdown("**From clicks to a network that counts**")
         st.write(
-            "The counter on the Label page answers every click, but knows only what the objects you marked look like. "
-            "Training adapts a whole network to your objects, from the same points, in minutes on a processor. Crowded "
-            "and overlapping objects gain most."
+            "The instant counter on the Label page answers every click, but knows only what the objects you marked "
+            "look like. Training adapts a whole network to your objects, from the same points, in minutes on a "
+            "processor. Crowded and overlapping objects gain most."
         )
         st.write(
-            "A part of the images that are all marked is held out. They say by how much counts are off, and give every "
-            "count its interval."
+            "A part of the images that are all marked is kept for validation. They say by how much counts are off, and "
+            "give every count its interval."
         )
 
 
@@ -124,7 +125,7 @@ def _basic(project: Project, totals: MarkedTotals) -> tuple[NetworkSpec, Trainin
     if totals.n_complete < FEW_COMPLETE:
         st.caption(
             ":material/info: Few images are all marked. Mark all in some more: they teach where nothing is, and "
-            "only they can be held out."
+            "only they can be validation images."
         )
     encoder = DEFAULT_ENCODER if NETWORKS[name].uses_encoder else SCRATCH
     network = NetworkSpec(name, max(2, len(project.classes)), encoder=encoder)
@@ -139,10 +140,10 @@ def _advanced(network: NetworkSpec, training: TrainingSpec) -> tuple[NetworkSpec
         8.0,
         0.0,
         step=0.25,
-        help="By how much pictures are enlarged for the network. 0 chooses it by the distance between objects.",
+        help="By how much images are enlarged for the network. 0 chooses it by the distance between objects.",
     )
     crop = right.number_input(
-        "Crop size", 0, 4096, training.crop, help="Pixels of a side for one step; 0: whole pictures."
+        "Crop size", 0, 4096, training.crop, help="Pixels of a side for one step; 0: whole images."
     )
     batch_size = left.number_input("Batch size", 1, 256, training.batch_size)
     learning_rate = right.number_input(

@@ -104,10 +104,10 @@ def _on_experts(engine: Engine, project: Project, versions: Versions, *, wanted:
     st.dataframe(rows, hide_index=True, width="content", column_config=config)
     st.caption(
         f"IoU with {_masks(made[1].n_images)}, clicks obeyed. Points drawn from these masks teach models too: on "
-        "images a model learned from, it looks better than it is. The Compare page measures on images held out."
+        "images a model learned from, it looks better than it is. The Compare page measures on validation images."
     )
     for name in made[1].left_out[:5]:
-        st.text(f"left out {name}: its picture or mask cannot be read")
+        st.text(f"Left out {name}: its image or mask cannot be read")
 
 
 def _measured(engine: Engine, project: Project, versions: Versions) -> TruthProgress | None:

@@ -156,7 +156,7 @@ def _card(engine: Engine, project: Project, record: ModelRecord, names: dict[int
         else:
             is_network = record.kind is ModelKind.NETWORK
             st.caption(
-                "Nothing was held out, so nobody knows how good it is on what it has not seen."
+                "There were no validation images, so nobody knows how good it is on what it has not seen."
                 if is_network
                 else "Learned from every point, so none is left to measure it by; compare it with another."
             )
@@ -196,7 +196,7 @@ def _details(record: ModelRecord) -> None:
         width="stretch",
         column_config={
             "Right": st.column_config.ProgressColumn(
-                "Right on held-out points", format="percent", min_value=0, max_value=1
+                "Right on validation points", format="percent", min_value=0, max_value=1
             )
         },
     )
@@ -221,7 +221,7 @@ def _in_words(value: object) -> str:
 
 def _use_button(engine: Engine, project: Project, record: ModelRecord | None) -> None:
     model_id = None if record is None else record.id
-    if st.button("Use", key=f"use-{model_id}", icon=":material/play_circle:", help="Let it make the masks."):
+    if st.button("Use", key=f"use-{model_id}", icon=":material/play_circle:", help="Use it in this project."):
         _do(engine, project, partial(service.use_model, engine.lab, project_id=project.id, model_id=model_id))
 
 

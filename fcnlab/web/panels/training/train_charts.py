@@ -24,7 +24,7 @@ DRAWN_AT_MOST = 300
 
 
 def draw_curves(project: Project, epochs: Sequence[Epoch]) -> None:
-    """Loss, then what was held out: accuracy on points with its 95 % band and per class, or the error of counts."""
+    """Loss, then validation: accuracy on points with its 95 % band and per class, or the error of counts."""
     shown = thinned(epochs)
     if not shown:
         return
@@ -42,21 +42,21 @@ def draw_curves(project: Project, epochs: Sequence[Epoch]) -> None:
     if not scored:
         return
     last = scored[-1][1]
-    st.markdown(f"**Accuracy on {last.n_points} held-out points** :gray[by epoch]")
+    st.markdown(f"**Accuracy on {last.n_points} validation points** :gray[by epoch]")
     words = taken_on(last)
     st.caption(f"{words[0].upper()}{words[1:]}.")
     _draw(_accuracy(project, scored), height=ACCURACY_PX)
     names = [(label.name, label.colour) for label in project.classes if label.id in last.per_class]
-    st.html(legend([("all classes, 95% band", _ink()), *names]))
+    st.html(legend([("All classes, 95 % CI", _ink()), *names]))
 
 
 def _draw_errors(project: Project, counted: Sequence[tuple[int, CountScore]]) -> None:
     last = counted[-1][1]
-    st.markdown(f"**Error of the counts of {last.n_images} held-out images** :gray[objects, by epoch]")
+    st.markdown(f"**Error of the counts of {last.n_images} validation images** :gray[objects, by epoch]")
     st.caption("Mean absolute error: by how many objects the count of an image is off on average. Less is better.")
     _draw(_errors(project, counted), height=ACCURACY_PX)
     names = [(label.name, label.colour) for label in project.classes if label.id in last.per_class]
-    st.html(legend([("all classes", _ink()), *(names if len(names) > 1 else [])]))
+    st.html(legend([("All classes", _ink()), *(names if len(names) > 1 else [])]))
 
 
 def thinned(epochs: Sequence[Epoch]) -> list[Epoch]:

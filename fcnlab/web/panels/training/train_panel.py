@@ -73,8 +73,8 @@ def invitation() -> None:
             "on a processor, much less on a graphics card."
         )
         st.write(
-            "Start with FCN-8s and what is set here. A part of the images is held out: their points tell how good the "
-            "network is on what it has not seen."
+            "Start with FCN-8s and what is set here. A part of the images is kept for validation: their points tell "
+            "how good the network is on what it has not seen."
         )
 
 
@@ -106,7 +106,7 @@ def form(engine: Engine, project: Project, readiness: Readiness) -> None:
             return
         st.rerun(scope="app")
     if not is_by_steps:
-        st.caption(f"{points}; every picture is encoded once, then the head is fitted in seconds.")
+        st.caption(f"{points}; every image is encoded once, then the head is fitted in seconds.")
         return
     end = f" or {frame.minutes_in_words(int(training.minutes))}, whichever comes first" if training.minutes else ""
     st.caption(
@@ -132,7 +132,7 @@ def _basic(project: Project, readiness: Readiness) -> tuple[NetworkSpec, Trainin
         help="Part of the labelled images that training never sees. Without it nobody knows how good the network is.",
     )
     if holdout and readiness.n_labelled < 2:
-        st.caption(":material/info: Only one image has points, so nothing can be held out and there will be no score.")
+        st.caption(":material/info: Only one image has points, so there is none for validation, and no score.")
     n_classes = max(2, len(project.classes))
     network = NetworkSpec(name, n_classes, encoder=DEFAULT_ENCODER if info.uses_encoder else SCRATCH)
     training = replace(DEFAULTS, minutes=float(minutes), holdout=holdout)
@@ -164,7 +164,7 @@ def _parent(engine: Engine, project: Project, network: NetworkSpec) -> str:
         "Start from",
         list(names),
         format_func=names.__getitem__,
-        help="A model of the same network and classes goes on with the points that came since.",
+        help="A version of the same network and classes goes on with the points that came since.",
     )
     return chosen
 
@@ -212,8 +212,8 @@ def _what_is_seen() -> dict[str, Any]:
             "Crop size",
             (0, *SIDES[:-1]),
             DEFAULTS.crop,
-            format_func=lambda side: f"{side} px" if side else "whole picture",
-            help="Piece of a picture for one step. Smaller ones need less memory and time, and show less around.",
+            format_func=lambda side: f"{side} px" if side else "Whole image",
+            help="Part of an image for one step. Smaller ones need less memory and time, and show less around.",
         ),
     }
     left, right = st.columns(2)

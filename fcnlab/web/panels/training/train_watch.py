@@ -26,7 +26,7 @@ from fcnlab.domain.scores import (
     sources_in_words,
 )
 from fcnlab.domain.training import Epoch, Training, TrainingState, Wanted
-from fcnlab.errors import FcnlabError
+from fcnlab.errors import FcnlabError, as_sentence
 from fcnlab.services.models.models import models as all_models
 from fcnlab.services.models.models import use_model
 from fcnlab.services.projects.projects import project as project_of
@@ -74,7 +74,7 @@ def history(engine: Engine, project: Project, trainings: Sequence[Training]) -> 
         key=f"history-{project.id}-{len(over)}",
         column_config={
             "Ended": st.column_config.DatetimeColumn(format="calendar"),
-            "Mean IoU": st.column_config.NumberColumn(format="%.3f", help="On expert masks of held-out images."),
+            "Mean IoU": st.column_config.NumberColumn(format="%.3f", help="On expert masks of validation images."),
             "Epoch kept": st.column_config.TextColumn(help="Of the network itself, not of coarser ones before it."),
         },
     )
@@ -148,7 +148,7 @@ def _buttons(engine: Engine, training: Training) -> None:
     elif st.button("Pause", icon=":material/pause:", key=f"pause-{key}"):
         _do(lambda: service.pause_training(engine.lab, training_id=training_id))
     with st.popover("Cancel", icon=":material/close:", key=f"ask-{training_id}"):
-        st.write("This ends the training for good. Its curves stay, but no model comes of it.")
+        st.write("This ends the training for good. Its curves stay, but no version comes of it.")
         if st.button("Cancel the training", type="primary", key=f"cancel-{key}"):
             _do(lambda: service.cancel_training(engine.lab, training_id=training_id))
 
@@ -188,7 +188,7 @@ def _result(engine: Engine, training: Training) -> None:
                 st.space("stretch")
                 _use_button(engine, training.project_id, model)
         if training.message:
-            st.error(session.escape_markdown(training.message), icon=":material/error:")
+            st.error(session.escape_markdown(as_sentence(training.message)), icon=":material/error:")
         score = model.score if model else None
         _verdict(training, score)
         numbers = st.columns(4)
@@ -214,7 +214,7 @@ def _use_button(engine: Engine, project_id: int, model: ModelRecord) -> None:
     if project_of(engine.lab, project_id=project_id).model_id == model.id:
         st.markdown(IN_USE)
     elif st.button(
-        "Use it", icon=":material/play_circle:", key=f"use-{model.id}", help="Let it answer in this project."
+        "Use it", icon=":material/play_circle:", key=f"use-{model.id}", help="Use this version in the project."
     ):
         try:
             use_model(engine.lab, project_id=project_id, model_id=model.id)
@@ -269,9 +269,9 @@ def _state_in_words(training: Training, *, is_served: bool) -> str:
     if training.state is TrainingState.RUNNING:
         if training.wanted is Wanted.PAUSE:
             return ":orange[pauses in a moment]"
-        return ":green[training]" if is_served else ":orange[interrupted, waits for a worker]"
+        return ":green[training]" if is_served else ":orange[interrupted, waiting for a worker]"
     if training.state is TrainingState.QUEUED:
-        return ":gray[in the queue]" if is_served else ":gray[its worker is starting]"
+        return ":gray[queued]" if is_served else ":gray[its worker is starting]"
     colours = {TrainingState.FAILED: "red", TrainingState.FINISHED: "green"}
     return f":{colours.get(training.state, 'gray')}[{training.state}]"
 
