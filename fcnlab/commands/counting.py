@@ -404,7 +404,7 @@ def predict(
     """Count the objects in image files.
 
     The table has a line per image and class; `low` and `high` hold the true count in 9 of 10 images; `learned_from` is
-    `calibrated` for images held out in training. A file that cannot
+    `calibrated` for validation images of training. A file that cannot
     be read is named, the rest goes on, and the exit code is 1 then.
     """
     if not inputs and not images:

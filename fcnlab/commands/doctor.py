@@ -52,7 +52,7 @@ def doctor(ctx: click.Context, sweeps: bool, clicks: bool, as_json: bool) -> Non
 def backup(ctx: click.Context, file: Path) -> None:
     """Back up all data to one zip file.
 
-    It holds what the database names, for its owner alone. Pictures, thumbnails and features are left out: they are made
+    It holds what the database names, for its owner alone. Previews, thumbnails and features are left out: they are made
     again. Files that are gone are named, and the exit code is 1 then.
     """
     from fcnlab.services.installation.backup import backup as back_up

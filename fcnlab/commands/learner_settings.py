@@ -63,7 +63,7 @@ class Resolution(click.ParamType[float | Literal["auto", "none"]]):
 def project_learner(ctx: click.Context, /, wanted: str, reset: bool, as_json: bool, **given: Any) -> None:
     """Settings of a project's instant learner; without options, what is set.
 
-    Another encoder, weight file or scale is tried before it is stored, and makes every image be encoded again when it
+    Another encoder, weight file or scale is tried before it is saved, and makes every image be encoded again when it
     is next needed; clicks stay. What cannot work is refused, and the settings stay.
     """
     from fcnlab.domain.project import LearnerSpec

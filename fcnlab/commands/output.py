@@ -130,7 +130,7 @@ def export(
     A manifest says how each mask was made. A zip file that is there already is replaced, whole, at the end. A folder is
     new or empty: one with a finished export is refused, one in which the same export was interrupted goes on.
 
-    Done images keep their stored masks, the others are predicted. An image whose mask cannot be made is named and
+    Of done images the kept masks are written, of others predicted ones. An image whose mask cannot be made is named and
     left out, and the exit code is 1 then.
     """
     from fcnlab.services.export.exporting import export_project

@@ -157,7 +157,7 @@ def new_project(
 @click.argument("name", required=False)
 @click.pass_context
 def project_background(ctx: click.Context, wanted: str, name: str | None, as_json: bool) -> None:
-    """Which class is no object; NAME makes another class that, 'none' makes every class a thing of its own.
+    """Which class is no object; NAME makes another class that, with 'none' no class is background.
 
     The background is not tinted, and formats of shapes leave it out. A project that counts always has one.
     """
@@ -191,9 +191,9 @@ def _say_background(project: Project, *, as_json: bool) -> None:
 def project_imaging(
     ctx: click.Context, wanted: str, channels: str | None, limits: str | None, reset: bool, as_json: bool
 ) -> None:
-    """How pictures are made from the channels of images; without options, what is set.
+    """How the channels of images are shown; without options, what is set.
 
-    A change makes the pictures of all images anew. Points stay, and so do the masks of done images. An image that lacks
+    A change prepares all images anew. Points stay, and so do the masks of done images. An image that lacks
     a channel is shown by its first ones; channels that no image has are refused.
     """
     from fcnlab.services.images.imaging import imaging_text, parse_imaging, set_imaging
@@ -251,7 +251,7 @@ def import_images(
     SOURCES are image files, folders and zip archives with all images in them, patterns like 'photos/**/*.tif', and
     addresses like https://... where FCNLAB_IMPORT_SCHEMES allows them. A missing project is made.
 
-    What cannot be read is named and left out, and the exit code is 1 then. Files of other kinds, and masks of pictures
+    What cannot be read is named and left out, and the exit code is 1 then. Files of other kinds, and masks of images
     beside them, are named and set aside, which is no failure.
     """
     numbers = {"imported": 0, "known": 0}

@@ -70,7 +70,7 @@ def train(
 ) -> None:
     """Train a network on all points of a project.
 
-    Ctrl-C pauses: `fcnlab trainings resume` goes on from there. A model is kept when training has ended.
+    Ctrl-C pauses: `fcnlab trainings resume` goes on from there. The version is saved when training has ended.
     """
     usual = USUAL_UPSAMPLING.get(NetworkName(options["network"]), "transposed")
     options["upsampling"] = options["upsampling"] or usual
@@ -186,7 +186,7 @@ def resume(ctx: click.Context, number: int) -> None:
 @click.argument("number", type=int)
 @click.pass_context
 def cancel(ctx: click.Context, number: int) -> None:
-    """End a training for good; its curves stay, a model does not come of it."""
+    """End a training for good; its curves stay, but no version comes of it."""
     from fcnlab.services.training.trainings import cancel_training
 
     with opened(ctx) as lab:

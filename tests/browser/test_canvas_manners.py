@@ -435,7 +435,7 @@ def test_a_click_on_the_words_of_a_notice_reaches_the_picture(page: Page, server
     lab, project_id, image_ids = clicked_project(server, "through")
     open_label_page(page, server, project_id=project_id, image_id=image_ids[2])
     for _ in range(3):
-        page.get_by_role("button", name="Fit the picture").click()
+        page.get_by_role("button", name="Fit the image").click()
         page.mouse.move(740, 400)
         page.mouse.wheel(0, -600)
     page.keyboard.press("n")

@@ -41,13 +41,13 @@ def test_one_click_shows_a_first_guess_and_the_background_alone_says_what_is_mis
     open_label_page(page, server, project_id=project_id)
 
     click_pixel(page, 180, 250)
-    expect(page.get_by_text(re.compile("a first guess: click a pixel of"))).to_be_visible(timeout=60_000)
+    expect(page.get_by_text(re.compile("A first guess: click a pixel of"))).to_be_visible(timeout=60_000)
     expect(page.locator(".vp[data-painted-seq='1']")).to_be_attached(timeout=60_000)
     page.keyboard.press("z")
     page.keyboard.press("1")
     click_pixel(page, 30, 570)
 
-    expect(page.get_by_text(re.compile("only .* so far: click a pixel of"))).to_be_visible(timeout=60_000)
+    expect(page.get_by_text(re.compile("Only .* so far: click a pixel of"))).to_be_visible(timeout=60_000)
 
 
 def test_right_click_removes_the_point_under_it_and_undo_brings_it_back(page: Page, server: Server) -> None:

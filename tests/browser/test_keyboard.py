@@ -57,7 +57,7 @@ def test_points_are_set_and_removed_and_images_chosen_without_a_mouse(page: Page
     project_id, image_ids = project_with_photos(lab, "keyboard")
     open_label_page(page, server, project_id=project_id, image_id=image_ids[0])
     picture = page.get_by_role("application")
-    expect(picture).to_have_accessible_name(re.compile(r"^Picture coffee\.png\. Press k .*Space sets a point"))
+    expect(picture).to_have_accessible_name(re.compile(r"^Image coffee\.png\. Press k .*Space sets a point"))
     hint = page.locator(".hint")
     expect(hint).to_contain_text("Click inside: object", timeout=30_000)
 

@@ -35,7 +35,7 @@ def test_a_line_and_a_box_become_points_where_they_were_drawn_and_one_undo_takes
     drag((200, 150), (200, 350))
     expect(page.get_by_text("From 1 shape:")).to_be_visible(timeout=20_000)
     page.get_by_text("Box", exact=True).click()
-    expect(page.get_by_text("Drag a box over something")).to_be_visible()
+    expect(page.get_by_text("Drag a box over an area")).to_be_visible()
     page.wait_for_timeout(1500)  # the canvas hears of its new tool after the page
     drag((20, 450), (80, 550))
     expect(page.get_by_text("From 2 shapes:")).to_be_visible(timeout=20_000)

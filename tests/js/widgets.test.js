@@ -365,7 +365,7 @@ test("notes above the picture say what is missing, what is shown and what comes 
   notes.setEmpty(false, 0, "projects?project=1");
   assert.deepEqual([notes.empty.hidden, said(notes.emptyTitle), notes.emptyLink.hidden, notes.emptyLink.href], [false, "No images yet", false, "projects?project=1"]);
   notes.setPicture("failed");
-  assert.deepEqual([notes.veil.hidden, said(notes.veilText)], [false, "The picture did not load. Trying again…"]);
+  assert.deepEqual([notes.veil.hidden, said(notes.veilText)], [false, "The image did not load. Trying again…"]);
   notes.setPicture("shown");
   assert.equal(notes.veil.hidden, true);
   notes.setLegend("probability", true, "Probability of root");

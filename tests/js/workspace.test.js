@@ -158,9 +158,9 @@ test("who comes to the picture by Tab moves a cursor with the arrows, until a pr
 test("the picture says its name and how points are set without a mouse", async () => {
   const { vp, update } = await opened();
 
-  assert.match(vp.getAttribute("aria-label"), /^Picture image 1\. .*cursor.*Space sets a point/);
+  assert.match(vp.getAttribute("aria-label"), /^Image image 1\. .*cursor.*Space sets a point/);
   await update(sceneOf({ image: imageOf(2) }));
-  assert.match(vp.getAttribute("aria-label"), /^Picture image 2\. /);
+  assert.match(vp.getAttribute("aria-label"), /^Image image 2\. /);
 });
 
 test("the class that a key chooses is said, and the image that came", async () => {
@@ -171,7 +171,7 @@ test("the class that a key chooses is said, and the image that came", async () =
   assert.equal(element.textContent, "Class stone");
   press("]"); // something else that is remembered or shown
   await update(sceneOf({ image: imageOf(2) }));
-  assert.equal(element.textContent, "Picture image 2, 2 of 3");
+  assert.equal(element.textContent, "Image image 2, 2 of 3");
 });
 
 test("the first steps are over for good in this browser once a mask was seen", async () => {

@@ -221,7 +221,7 @@ export class Workspace {
       stage.show(image, picture, (tile) => routes.tile(image.id, tile));
       counting?.forget();
       const { next_id: nextId, position } = strip.placed(image);
-      speech.say(`Picture ${image.name}, ${position + 1} of ${store.state.scene.n_images}`);
+      speech.say(`Image ${image.name}, ${position + 1} of ${store.state.scene.n_images}`);
       pictures.prefetch(nextId === null ? null : routes.image(nextId));
       store.set({ loading: null, meta: null, count: { ...NOT_COUNTED }, labelled: labelling.now() });
     });

@@ -19,11 +19,11 @@ export const STEPS = [
     isDone: (now, then) => now.image === then.image && now.points > then.points,
   },
   {
-    text: "The colour over the picture is the mask: all that is taken for a nucleus. It was learned anew from your click. `v` hides it and shows it again.",
+    text: "The colour over the image is the mask: all that is taken for a nucleus. It was learned anew from your click. `v` hides it and shows it again.",
     isDone: (now, then) => now.image !== then.image,
   },
   {
-    text: "Open another image: press `n`, or choose it below the picture. It has a mask already, for all images learn from the same clicks.",
+    text: "Open another image: press `n`, or choose it below the image. It has a mask already, for all images learn from the same clicks.",
     isDone: (now, then) => now.image !== then.image,
   },
   {

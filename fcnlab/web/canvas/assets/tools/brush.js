@@ -72,7 +72,7 @@ export class Brush extends Tool {
     const isMeant = paints && image?.id === this.imageId; // else the image was changed or done meanwhile
     if (!path || !image || !isMeant) return;
     const stroke = strokeOf(path, brushSize(state), image, this.erases ? null : currentClass(state), state.scene.constants);
-    if (stroke === "too large") this.toasts.show("This stroke is too long to be kept. Paint it in parts.", "bad");
+    if (stroke === "too large") this.toasts.show("This stroke is too long to be saved. Paint it in parts.", "bad");
     else if (stroke) this.labelling.record("brush", { ...stroke });
   }
 

@@ -22,8 +22,8 @@ const CLASSES = [
 const VIEW = [
   ["n / p or → / ←", "next / previous image"],
   ["Wheel, pinch, + / -", "zoom at the cursor"],
-  ["Drag, Space+drag", "move the picture"],
-  ["f or 0", "fit the picture"],
+  ["Drag, Space+drag", "move the image"],
+  ["f or 0", "fit the image"],
   ["v", "hide or show the overlay"],
   ["[ / ]", "overlay fainter / stronger"],
   ["o", "filled areas or outlines"],

@@ -38,7 +38,7 @@ export class Stage {
     this.dots = h("canvas", { class: "dots" });
     this.element = h(
       "div",
-      { class: "vp", tabindex: "0", role: "application", "aria-roledescription": "picture to label", "aria-label": spoken("No picture") },
+      { class: "vp", tabindex: "0", role: "application", "aria-roledescription": "image to label", "aria-label": spoken("No image") },
       ...[this.layer, this.tiles.canvas, this.cover, this.borders, this.strokes, this.dots],
     );
     /** @type {import("../types.js").View} */
@@ -86,7 +86,7 @@ export class Stage {
     picture.className = "picture";
     picture.draggable = false;
     picture.alt = image.name;
-    this.element.setAttribute("aria-label", spoken(`Picture ${image.name}`));
+    this.element.setAttribute("aria-label", spoken(`Image ${image.name}`));
     this.picture.replaceWith(picture);
     this.picture = picture;
     const [width, height] = [`${image.width}px`, `${image.height}px`];
@@ -111,7 +111,7 @@ export class Stage {
     this.overlay = null;
     this.points = [];
     this.picture.removeAttribute("src");
-    this.element.setAttribute("aria-label", spoken("No picture"));
+    this.element.setAttribute("aria-label", spoken("No image"));
     this.redraw("tiles", "fill", "borders", "dots");
     for (const name of ["ready", "image", "painted", "paintedSeq"]) delete this.element.dataset[name];
   }

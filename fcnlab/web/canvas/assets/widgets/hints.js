@@ -74,7 +74,7 @@ export class Notes {
   /** @param {"loading" | "failed" | "shown"} state */
   setPicture(state) {
     this.veil.hidden = state === "shown";
-    say(this.veilText, state === "failed" ? "The picture did not load. Trying again…" : "Loading the picture…");
+    say(this.veilText, state === "failed" ? "The image did not load. Trying again…" : "Loading the image…");
   }
 
   /** @param {string | null} digits */

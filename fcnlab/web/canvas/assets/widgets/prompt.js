@@ -42,7 +42,7 @@ export class Prompt {
     this.unsure = button("Nobody can tell what this is (u)", null, () => onPass("unsure"), { key: "u", text: "Unsure", class: "text" });
     this.back = button("Back to the pixel before (z)", null, onBack, { key: "z", text: "Back", class: "text" });
     this.more = button("Ask about more pixels of this image (m)", null, onMore, { key: "m", text: `${round} more here`, class: "text" });
-    this.next = button("On to the image that promises most (Enter)", null, onNext, { key: "Enter", text: "Next image", class: "text" });
+    this.next = button("On to the most informative image (Enter)", null, onNext, { key: "Enter", text: "Next image", class: "text" });
     this.next.classList.add("primary");
     const head = h("div", { class: "head" }, this.spinner, this.question, this.place, h("span", { class: "gap" }), this.choice, leave);
     const tail = h("div", { class: "tail" }, this.skip, this.unsure, this.back, this.more, this.next);

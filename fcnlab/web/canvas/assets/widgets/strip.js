@@ -48,7 +48,7 @@ export class Strip {
     this.track = h("div", { class: "track" });
     this.scroller = h("div", { class: "strip", role: "listbox", "aria-label": "Images", "aria-orientation": "horizontal", tabindex: "0" }, this.track);
     this.plain = button("Images in the order of their import", null, () => this.sort(false), { text: "Import order" });
-    this.ranked = button("Images that promise to teach most come first, done images last", null, () => this.sort(true), { text: "Most informative" });
+    this.ranked = button("The images that would teach most come first, done images last", null, () => this.sort(true), { text: "Most informative" });
     this.progress = h("span", { class: "ranking" });
     this.element = h("div", { class: "images" }, h("div", { class: "sorts", role: "group", "aria-label": "Order of images" }, this.plain, this.ranked, this.progress), this.scroller);
     this.n = 0;

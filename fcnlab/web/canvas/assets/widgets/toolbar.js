@@ -52,7 +52,7 @@ export class Toolbar {
     this.redo = button("Redo (Shift+z)", "redo", actions.redo);
     this.clear = button(counts ? "Remove all points of this image" : "Remove all points and strokes of this image", "clear", () => actions.clear(this.clear));
     this.remover = button("Remove single points: each click on a point removes it", "remove", () => actions.take("remover"));
-    this.fit = button("Fit the picture (f)", "fit", actions.fit);
+    this.fit = button("Fit the image (f)", "fit", actions.fit);
     this.eye = button("Hide or show the overlay (v)", "eye", () => actions.show({ overlay: !this.display.overlay }));
     this.opacity = range("Opacity of the overlay ([ and ])", 0.05, 1, (opacity) => actions.show({ opacity, overlay: true }));
     this.contour = button("Outlines instead of areas (o)", "contour", () => actions.show({ contour: !this.display.contour }));
