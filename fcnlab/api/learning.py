@@ -49,9 +49,9 @@ def get_mask(engine: Own, image_id: Number, as_format: MaskFormat = "png") -> Re
 
 @router.post("/projects/{project_id}/predict", response_class=Response, responses=MASK_RESPONSES)
 def predict(engine: Own, project_id: Number, file: UploadFile, as_format: MaskFormat = "png") -> Response:
-    """The mask of a picture by what a project knows; on a file of the project its clicks and strokes are obeyed.
+    """The mask of an image file by what a project knows; on a file of the project its clicks and strokes are obeyed.
 
-    Nothing is stored.
+    Nothing is saved.
     """
     project, mask = engine.predictions.mask_of_picture(
         file.file.read(), name=file.filename or "picture", project_id=project_id

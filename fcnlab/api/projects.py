@@ -85,7 +85,7 @@ def get_learner(engine: Own, project_id: Number) -> LearnerOut:
 def set_learner(engine: Own, project_id: Number, wanted: LearnerIn) -> LearnerOut:
     """Change settings of the instant learner.
 
-    Another encoder, weight file or scale is tried before it is stored, and makes every image be encoded again when it
+    Another encoder, weight file or scale is tried before it is saved, and makes every image be encoded again when it
     is next needed; points stay. What cannot work is refused, and the settings stay.
     """
     current = services.project(engine.lab, project_id=project_id).learner
@@ -113,9 +113,9 @@ def list_images(
 def upload_images(
     engine: Own, project_id: Number, files: Annotated[list[UploadFile], File()], with_masks: bool = False
 ) -> list[Uploaded]:
-    """Import image files. Each is stored whole or refused by itself; content the project has is not stored again.
+    """Import image files. Each is saved whole or refused by itself; content the project has is not saved again.
 
-    A mask beside its picture, such as plant_mask.png and plant.jpg, is refused unless `with_masks` is true.
+    A mask beside its image, such as plant_mask.png and plant.jpg, is refused unless `with_masks` is true.
     """
     masks = {} if with_masks else masks_beside([file.filename or "unnamed" for file in files])
     pairs = (
@@ -140,7 +140,7 @@ def get_image(engine: Own, image_id: Number) -> ImageOut:
 
 @router.get("/images/{image_id}/picture", response_class=Response)
 def get_picture(engine: Own, image_id: Number) -> Response:
-    """The upright 8-bit picture as a JPEG or PNG."""
+    """The upright 8-bit image as a JPEG or PNG."""
     path = shown_file(engine.lab, services.image(engine.lab, image_id=image_id))
     return Response(path.read_bytes(), media_type="image/png" if path.suffix == ".png" else "image/jpeg")
 

@@ -41,7 +41,7 @@ class ProjectIn(Strict):
 
 
 class BackgroundIn(Strict):
-    """Which class is no object, by name; null: every class is a thing of its own."""
+    """Which class is no object, by name; null: no class is background."""
 
     background: str | None
 
@@ -152,7 +152,7 @@ class PointIn(Strict):
 
 
 class PointsIn(Strict):
-    """Labelled pixels of one image, stored all or none."""
+    """Labelled pixels of one image, saved all or none."""
 
     points: list[PointIn] = Field(min_length=1, max_length=100_000)
     labeller: str = Field(default="api", max_length=200)
@@ -160,7 +160,7 @@ class PointsIn(Strict):
 
 
 class PointOut(BaseModel):
-    """A stored point; `uid` never changes."""
+    """A saved point; `uid` never changes."""
 
     uid: str
     row: int

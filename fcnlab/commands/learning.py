@@ -94,7 +94,7 @@ def _predicted_formats() -> tuple[str, ...]:
 )
 @shape_options
 @click.option(
-    "--plain", "is_unrefined", is_flag=True, help="An instant model's head alone: rougher, several times as fast."
+    "--plain", "is_unrefined", is_flag=True, help="The instant learner's head alone: rougher, several times as fast."
 )
 @click.argument("images", nargs=-1)
 @click.pass_context
