@@ -89,7 +89,7 @@ def test_a_score_from_before_says_that_nobody_knows_and_random_pixels_stay_rando
 @pytest.mark.parametrize(
     ("kept", "brief", "words"),
     [
-        (KeptEpoch(12, 40, "fcn8s", n_compared=20), "12 of 40", "Of epoch 12 of 40, which the same points chose"),
+        (KeptEpoch(12, 40, "fcn8s", n_compared=20), "12 of 40", "Epoch 12 of 40 was chosen by the same points"),
         (KeptEpoch(40, 40, "fcn8s"), "40 of 40", "Of epoch 40 of 40."),
         (KeptEpoch(3, 9, "unet", "random", False, 9), "no better than untrained", "better than the untrained network"),
         (KeptEpoch(0, 9, "fcn2s", "fitted", False, 9), "none: the fitted head", "No epoch was better"),

@@ -126,7 +126,7 @@ def kept_in_words(score: Score) -> str:
         return f"No epoch was better: {began.get(kept.start, 'what it began with')} is kept."
     if kept.n_compared < 2:
         return f"Of epoch {kept.epoch} of {kept.epochs}."
-    return f"Of epoch {kept.epoch} of {kept.epochs}, which the same {kind} chose: that flatters it."
+    return f"Epoch {kept.epoch} of {kept.epochs} was chosen by the same {kind}: expect a little less on new images."
 
 
 def kept_in_brief(score: Score | None, epochs: int) -> str:

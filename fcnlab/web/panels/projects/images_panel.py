@@ -34,10 +34,11 @@ def add_images(engine: Engine, project: Project) -> None:
     """Upload and folder import, and what the last one did."""
     st.subheader("Add images", anchor=False)
     sources = st.container()
-    st.toggle("Masks are images too", key=MASKS_KEY)  # drawn before an import, whose end would forget what it says
+    # drawn before an import, whose end would forget what it says
+    st.toggle("Import mask files as images, too", key=MASKS_KEY)
     st.caption(
-        "Off: a mask beside its image (plant\\_mask.png beside plant.jpg) is set aside, and can be brought in below, "
-        "as a label."
+        "Off: mask files beside their images (plant\\_mask.png beside plant.jpg) are left out. Bring them in under "
+        "**Labels from other tools**."
     )
     ways = {"Files": _upload, "Folder": _upload_folder}
     by_path = "By path" if shows_paths(engine.lab.settings) else "Server folder"

@@ -111,10 +111,10 @@ def _invitation(engine: Engine, project: Project) -> None:
         st.markdown("**From clicks to counts**")
         st.write(
             f"{marked.n_objects} objects are marked so far, and all objects in {marked.n_complete} of "
-            f"{marked.n_images} images. Counting goes through all images and may be left alone meanwhile."
+            f"{marked.n_images} images. Counting goes through all images; you may close this page meanwhile."
         )
         st.write(
-            "Images whose objects are all marked say how good the counter is: it counts each of them as if nothing "
+            "Images in which you marked all objects are the test of the counter: it counts each of them as if nothing "
             "were marked there. Mark all objects of a few images before you trust the others."
         )
 

@@ -39,6 +39,8 @@ def choices(summary: ExportSummary, project: Project) -> ExportSpec | None:
         help="Images that are not done get a mask predicted from all points of the project.",
     )
     done_only = done_only and summary.n_done > 0
+    if summary.n_done == 0:
+        st.caption("No image is marked done yet, so all masks are predicted.")
     with_points = st.toggle("Only images with points", help="Images that nobody clicked stay out.")
     st.markdown(_in_words(summary, done_only=done_only))
     if with_points:

@@ -130,7 +130,7 @@ def _invitation(project: Project) -> None:
         st.write(
             "Train a network on the points of this project, save what the instant learner knows, or add the file of a "
             "model from elsewhere. Every version can make the masks of the project: on the Label page, in done images "
-            "and in exports. Clicks are obeyed all the same."
+            "and in exports. Your clicks always win over it."
         )
         if st.button("Train a network", icon=":material/model_training:", type="primary"):
             st.switch_page("pages/train.py", query_params={"project": str(project.id)})
