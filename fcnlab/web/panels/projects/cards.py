@@ -57,7 +57,7 @@ def _card(summary: ProjectSummary, *, is_chosen: bool) -> None:
         if summary.n_images:
             st.progress(summary.n_finished / summary.n_images, " · ".join(told))
         else:
-            st.markdown(" · ".join(told))
+            st.markdown(f":small[{' · '.join(told)}]")
         with st.container(horizontal=True):
             if summary.n_images and st.button("Label", key=f"label-{project.id}", icon=":material/gesture:"):
                 st.switch_page("pages/label.py", query_params={"project": str(project.id)})
