@@ -24,7 +24,7 @@ export class Completion {
     this.popovers = popovers;
     this.toasts = toasts;
     this.anchor = anchor;
-    /** Rises with every wait for a count: the one before is not meant any more. */
+    /** Rises with every press: a wait for a count that began before is not meant any more. */
     this.turn = 0;
   }
 
@@ -36,6 +36,7 @@ export class Completion {
    */
   set(complete = !this.store.state.labelled.isComplete, then = () => {}) {
     const { popovers } = this;
+    this.turn += 1; // whoever still waits for a count would close the question that is asked now
     if (!complete) this.labelling.record("complete", { complete });
     else if (popovers.open?.anchor === this.anchor()) popovers.close();
     else if (this.#isCounted()) this.#ask(then);
@@ -53,7 +54,7 @@ export class Completion {
   async #wait(then) {
     const { labelling, toasts } = this;
     const { image, log } = labelling;
-    const [turn, seq, begun] = [(this.turn += 1), log.lastSeq, Date.now()];
+    const [turn, seq, begun] = [this.turn, log.lastSeq, Date.now()];
     const isMeant = () => turn === this.turn && labelling.image?.id === image?.id && log.lastSeq === seq;
     let isSaid = false;
     while (isMeant() && !this.#isCounted() && Date.now() - begun < COUNTED_MS) {
