@@ -17,7 +17,7 @@ from fcnlab.commands.learner_settings import project_learner
 from fcnlab.commands.learning import fit, predict
 from fcnlab.commands.models import models
 from fcnlab.commands.output import export
-from fcnlab.commands.projects import import_images, projects, stats
+from fcnlab.commands.projects import demo, import_images, projects, stats
 from fcnlab.commands.serve import serve
 from fcnlab.commands.simulate import simulate
 from fcnlab.commands.tables import points
@@ -72,6 +72,6 @@ projects.add_command(project_learner)
 for command in (
     *(app, projects, import_images, labels, convert, points, fit, predict, export),
     *(train, trainings, models, worker, compare, count),
-    *(stats, serve, simulate, doctor, backup, restore),
+    *(stats, demo, serve, simulate, doctor, backup, restore),
 ):
     main.add_command(command)

@@ -1,4 +1,4 @@
-"""`fcnlab projects`, `fcnlab import` and `fcnlab stats`."""
+"""`fcnlab projects`, `fcnlab import`, `fcnlab demo` and `fcnlab stats`."""
 
 from __future__ import annotations
 
@@ -332,3 +332,19 @@ def _steps(
             yield from import_named(lab, source, project_id=project_id, with_masks=with_masks)
         except FcnlabError as refusal:
             yield source, str(refusal)
+
+
+@click.command()
+@click.option("--output", "-o", required=True, type=click.Path(path_type=Path), help="A folder, new or empty.")
+@json_option
+def demo(output: Path, as_json: bool) -> None:
+    """Write the images of the demo projects as files, to try things out with.
+
+    Cells and colonies are PNG files, land is GeoTIFF. Beside each folder of images lies one with their labels:
+    masks of class ids, or tables of centres. They are drawn by the program, which knows every pixel of them.
+    """
+    from fcnlab.services.projects.demo_files import write_demo_files
+
+    written = [{"folder": str(folder), "files": n} for folder, n in write_demo_files(output)]
+    lines = [f"{row['folder']}: {row['files']} files" for row in written]
+    print_result(written, lines, as_json=as_json)

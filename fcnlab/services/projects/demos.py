@@ -76,6 +76,7 @@ class Demo:
         n_images: how many scenes are drawn.
         draw: the scene of a number.
         fill: labels it, given its scenes and the ids of their images.
+        is_on_map: its images show land, and lie on a map where they are written as files.
     """
 
     key: str
@@ -86,6 +87,7 @@ class Demo:
     n_images: int
     draw: Callable[[int], Scene]
     fill: Callable[[Lab, Project, Sequence[Scene], Sequence[int]], None]
+    is_on_map: bool = False
 
 
 def make_first_demo(lab: Lab) -> int | None:
@@ -280,6 +282,6 @@ LAND_COLOURS = ("#d8b365", "#1b7837", "#2c7fb8", "#d7301f")
 DEMOS = (
     Demo("cells", "Cells", cells.CLASSES, (), Task.MASKS, 7, _cells, _fill_cells),
     Demo("counting", "Counting", ("background", "colony"), (), Task.COUNTS, 8, _colonies, _fill_counting),
-    Demo("land", "Land cover", land.CLASSES, LAND_COLOURS, Task.MASKS, 8, _land, _fill_land),
+    Demo("land", "Land cover", land.CLASSES, LAND_COLOURS, Task.MASKS, 8, _land, _fill_land, is_on_map=True),
 )
 """All of them; the first is made before the first page is shown."""

@@ -27,7 +27,7 @@ class TiffMasks(PerImageWriter):
     def of_image(self, image: ExportedImage) -> Iterator[WholeFile]:
         """The mask of the image as a TIFF file."""
         reference = georeference(image)
-        data = _plain_tiff(image.mask) if reference is None else _geotiff(image.mask, reference)
+        data = _plain_tiff(image.mask) if reference is None else geotiff(image.mask, reference)
         yield WholeFile(f"tiff/{image.place}.tif", data)
 
 
@@ -108,22 +108,25 @@ def _plain_tiff(mask: NDArray[np.uint8]) -> bytes:
     return buffer.getvalue()
 
 
-def _geotiff(mask: NDArray[np.uint8], reference: Georeference) -> bytes:
+def geotiff(values: NDArray[np.uint8], reference: Georeference) -> bytes:
+    """A GeoTIFF of class ids (H, W), or of colours (H, W, 3)."""
     from rasterio.io import MemoryFile
 
-    height, width = mask.shape
+    bands = values[None] if values.ndim == 2 else values.transpose(2, 0, 1)
+    count, height, width = bands.shape
     with MemoryFile() as file:
         with file.open(
             driver="GTiff",
             height=height,
             width=width,
-            count=1,
+            count=count,
             dtype="uint8",
             crs=reference.crs,
             transform=reference.transform,
             compress="deflate",
+            **({"photometric": "RGB"} if count == 3 else {}),
         ) as target:
-            target.write(mask, 1)
+            target.write(bands)
         data: bytes = file.read()
         return data
 
