@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from tests.support.paths import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MANUALS = {path.name: path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md"))}
+TUTORIALS = {path.name: path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs" / "tutorials").glob("*.md"))}
 COMMAND_LINE = MANUALS["command-line.md"]
 PAGES = MANUALS["label.md"] + MANUALS["counting.md"]
 """What the manuals say of the Label page, in projects that make masks and in those that count."""
@@ -31,6 +33,15 @@ EXAMPLES = [
     for name, text in {"README.md": README, **MANUALS}.items()
     for number, example in enumerate(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
 ]
+COMMANDS = sorted(
+    {
+        line
+        for text in (README, *MANUALS.values(), *TUTORIALS.values())
+        for line in re.findall(r"^    (fcnlab .+)$", text, re.MULTILINE)
+    }
+)
+"""Command lines that the documents give as examples."""
+
 KEYS = (ROOT / "fcnlab" / "web" / "canvas" / "assets" / "tools" / "keys.js").read_text(encoding="utf-8")
 SYMBOLS = {"ArrowLeft": "←", "ArrowRight": "→", "Escape": "Esc"}
 
@@ -101,6 +112,38 @@ def test_settings_are_documented_with_their_defaults(name: str) -> None:
         assert rows[0][1].strip("`").lower() == written.lower()
 
 
+@pytest.mark.parametrize("line", COMMANDS)
+def test_command_lines_of_the_documents_are_understood(line: str) -> None:
+    words = shlex.split(line, comments=True)[1:]
+    command: click.Command = main
+    while isinstance(command, click.Group):
+        command = command.commands[words.pop(0)]
+
+    with command.make_context(line, words):  # parses all options and their values, and runs nothing
+        pass
+
+
+@pytest.mark.parametrize("name", sorted(TUTORIALS))
+def test_what_a_tutorial_says_to_press_is_on_a_page(name: str) -> None:
+    """Words in bold are those on the screen."""
+    sources = [
+        path for top in ("fcnlab", "pages") for path in (ROOT / top).rglob("*.*") if path.suffix in (".py", ".js")
+    ]
+    written = "".join(path.read_text(encoding="utf-8") for path in (*sources, ROOT / "app.py"))
+    pressed = {" ".join(words.split()) for words in re.findall(r"\*\*(.+?)\*\*", TUTORIALS[name], re.DOTALL)}
+
+    assert len(pressed) > 10
+    assert sorted(words for words in pressed if words not in written) == []
+
+
+def test_pictures_of_the_tutorials_are_shown_and_small() -> None:
+    pictures = {path.name: path.stat().st_size for path in (ROOT / "docs" / "tutorials").glob("*.webp")}
+    shown = set(re.findall(r"!\[[^\]]{20,}\]\(([^)]+)\)", "".join(TUTORIALS.values())))
+
+    assert shown == set(pictures)
+    assert {name: size for name, size in pictures.items() if size > 150_000} == {}
+
+
 def test_readme_and_manual_have_examples() -> None:
     assert "```python" in README
     assert "```python" in MANUALS["python.md"]
@@ -126,6 +169,11 @@ def test_examples_run(example: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(MANUALS))
 def test_the_readme_leads_to_every_manual(name: str) -> None:
     assert f"](docs/{name})" in README
+
+
+@pytest.mark.parametrize("name", sorted(TUTORIALS))
+def test_the_readme_leads_to_every_tutorial(name: str) -> None:
+    assert f"](docs/tutorials/{name})" in README
 
 
 def test_overviews_are_short() -> None:

@@ -47,7 +47,7 @@ def texts_of_manuals(path: Path) -> Iterator[tuple[int, str]]:
 KINDS = {
     "pages and messages": (texts_of_python, ["fcnlab/**/*.py", "pages/*.py"]),
     "canvas": (texts_of_scripts, ["fcnlab/web/**/*.js"]),
-    "manuals": (texts_of_manuals, ["README.md", "docs/*.md"]),
+    "manuals": (texts_of_manuals, ["README.md", "docs/*.md", "docs/tutorials/*.md"]),
 }
 
 
