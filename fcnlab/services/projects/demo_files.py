@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from PIL import Image
@@ -17,6 +16,7 @@ from fcnlab.storage.files.whole_files import write_whole
 from fcnlab.storage.formats.masks.array_files import geotiff
 from fcnlab.storage.formats.masks.index_masks import grey_png
 from fcnlab.storage.formats.shapes.geojson import Georeference
+from fcnlab.storage.formats.tables.table import csv_lines
 
 MAP_CRS = "EPSG:32632"
 """UTM zone 32 north: drawn land lies on the map of central Europe, at a place that was made up."""
@@ -44,7 +44,7 @@ def write_demo_files(folder: Path) -> Iterator[tuple[Path, int]]:
         images = dict(_image_file(demo, name, scene, place) for (name, scene), place in pairs)
         labels = dict(_label_file(demo, name, scene, place) for (name, scene), place in pairs)
         if demo.task is Task.MASKS:
-            labels["classes.csv"] = _table([("id", "name"), *enumerate(demo.classes)])
+            labels["classes.csv"] = csv_lines([("id", "name"), *enumerate(demo.classes)])
         for where, files in ((folder / demo.key, images), (folder / f"{demo.key}_labels", labels)):
             for name, data in files.items():
                 write_whole(where / name, data)
@@ -64,7 +64,7 @@ def _label_file(demo: Demo, name: str, scene: Scene, place: Georeference) -> tup
     """Name and content of the truth: centres of objects, or class ids in the kind of file that the image is."""
     if demo.task is Task.COUNTS:
         centres = [(int(row), int(col), demo.classes[1]) for row, col in scene.centres]
-        return f"{name}.csv", _table([("row", "col", "class"), *centres])
+        return f"{name}.csv", csv_lines([("row", "col", "class"), *centres])
     if demo.is_on_map:
         return f"{name}.tif", geotiff(scene.classes, place)
     return f"{name}.png", grey_png(scene.classes)
@@ -79,9 +79,3 @@ def _place_on_map(number: int, hw: tuple[int, ...]) -> Georeference:
     east = MAP_ORIGIN[0] + col * hw[1] * METRES_PER_PIXEL
     north = MAP_ORIGIN[1] - row * hw[0] * METRES_PER_PIXEL
     return Georeference(CRS.from_string(MAP_CRS), Affine(METRES_PER_PIXEL, 0, east, 0, -METRES_PER_PIXEL, north))
-
-
-def _table(rows: Sequence[Sequence[object]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()

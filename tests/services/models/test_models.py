@@ -65,7 +65,7 @@ def test_a_model_of_another_project_cannot_be_chosen(lab: Lab, project_id: int) 
     other = projects.create_project(lab, name="others").id
     record = add_network(lab, other)
 
-    with pytest.raises(UnknownModel, match="no model"):
+    with pytest.raises(UnknownModel, match="no version"):
         models.use_model(lab, project_id=project_id, model_id=record.id)
 
     assert projects.project(lab, project_id=project_id).model_id is None
