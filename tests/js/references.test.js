@@ -71,7 +71,8 @@ test("the difference follows the mask, and a reference of another image or kind 
   assert.equal(stage.overlay.values, imported.values);
 });
 
-test("a mask is fetched when it is asked for, and an answer that comes too late is dropped", async () => {
+/** References with their questions and answers in hand. */
+function following() {
   /** @type {any[]} */
   const [asked, given, answers] = [[], [], []];
   /** @type {string[]} */
@@ -86,6 +87,11 @@ test("a mask is fetched when it is asked for, and an answer that comes too late 
     ok: true, headers: new Headers({ "X-Fcnlab-Meta": JSON.stringify({ width: values.length, height: 1 }) }), arrayBuffer: async () => new Uint8Array(values).buffer,
   });
   const settle = () => new Promise((resolve) => setTimeout(resolve, 0));
+  return { references, asked, given, answers, troubles, response, settle };
+}
+
+test("a mask is fetched when it is asked for, and an answer that comes too late is dropped", async () => {
+  const { references, asked, given, answers, response, settle } = following();
 
   references.follow(IMAGE, "mask");
   references.follow(IMAGE, "imported");
@@ -97,13 +103,39 @@ test("a mask is fetched when it is asked for, and an answer that comes too late 
   assert.deepEqual([asked, given], [["imported/1", "prediction/2"], [null, null, [2, "prediction", [8, 9]]]]);
 
   references.follow(IMAGE, "imported");
-  answers[2]({ ok: false, text: async () => "image 1 has no imported mask" });
-  await settle();
-  assert.deepEqual(troubles, ["image 1 has no imported mask"]);
-  references.follow(IMAGE, "imported");
-  assert.equal(asked.length, 4, "what failed can be asked for again");
   references.stop();
-  answers[3](response([1]));
+  answers[2](response([1]));
   await settle();
   assert.equal(given.filter(Boolean).length, 1);
+});
+
+test("one mask serves for looking at it and for the difference to it", async () => {
+  const { references, asked, given, answers, response, settle } = following();
+
+  references.follow(IMAGE, "imported");
+  references.follow(IMAGE, "difference");
+  answers[0](response([7]));
+  await settle();
+  references.follow(IMAGE, "imported");
+  assert.deepEqual([asked, given], [["imported/1"], [null, [1, "imported", [7]]]]);
+
+  references.follow(IMAGE, "mask");
+  references.follow(IMAGE, "difference");
+  assert.equal(asked.length, 2, "what was left is fetched anew: it may have changed");
+});
+
+test("a mask that did not come is asked for again when it is chosen again, and not at every click", async () => {
+  const { references, asked, troubles, answers, settle } = following();
+  const refuse = async (/** @type {number} */ which) => (answers[which]({ ok: false, text: async () => "image 1 has no imported mask" }), settle());
+
+  references.follow(IMAGE, "imported");
+  await refuse(0);
+  references.follow(IMAGE, "imported");
+  assert.deepEqual([asked.length, troubles], [1, ["image 1 has no imported mask"]]);
+  references.follow(IMAGE, "difference");
+  assert.equal(asked.length, 2);
+  await refuse(1);
+  references.follow(IMAGE, "mask");
+  references.follow(IMAGE, "difference");
+  assert.deepEqual([asked.length, troubles.length], [3, 2]);
 });

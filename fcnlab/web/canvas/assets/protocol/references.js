@@ -17,39 +17,50 @@ export class References {
   constructor(parts) {
     this.parts = parts;
     this.fetch = parts.fetch ?? ((url, options) => fetch(url, options));
+    /** Image and kind of the mask that is wanted, whatever it is shown for; "" for none. */
     this.wish = "";
+    /** The mode it was last wanted for. @type {Mode | null} */
+    this.mode = null;
+    /** What was wanted did not come: it is asked for again when somebody chooses anew, and not at every click. */
+    this.hasFailed = false;
+    /** Rises with every wish: an answer to an earlier one comes too late. */
+    this.turn = 0;
     this.number = 0;
   }
 
   /** @param {ImageInfo | null} image @param {Mode} mode */
   follow(image, mode) {
     const kind = image && referenceOf(mode, image);
-    const wish = kind ? `${image.id} ${kind} ${mode}` : "";
-    if (wish === this.wish) return;
+    const wish = kind ? `${image.id} ${kind}` : "";
+    const isAgain = this.hasFailed && mode !== this.mode;
+    this.mode = mode;
+    if (wish === this.wish && !isAgain) return;
     this.wish = wish;
+    this.hasFailed = false;
+    this.turn += 1;
     this.parts.onReference(null);
-    if (kind) void this.#load(image.id, kind, wish);
+    if (kind) void this.#load(image.id, kind, this.turn);
   }
 
-  /** @param {number} imageId @param {"imported" | "prediction"} kind @param {string} wish */
-  async #load(imageId, kind, wish) {
+  /** @param {number} imageId @param {"imported" | "prediction"} kind @param {number} turn */
+  async #load(imageId, kind, turn) {
     try {
       const response = await this.fetch(this.parts.address(imageId, kind), { cache: "no-store" });
       if (!response.ok) throw new Error((await response.text()).slice(0, 300));
       const { width, height } = JSON.parse(response.headers.get("X-Fcnlab-Meta") ?? "");
       const values = new Uint8Array(await response.arrayBuffer());
-      if (wish !== this.wish) return;
+      if (turn !== this.turn) return;
       this.number += 1;
       const patch = { top: 0, left: 0, height, width };
       this.parts.onReference({ imageId, mode: kind, classId: 0, number: this.number, covers: 0, width, height, values, base: -1, patch });
     } catch (fault) {
-      if (wish !== this.wish) return;
-      this.wish = "";
+      if (turn !== this.turn) return;
+      this.hasFailed = true;
       this.parts.onTrouble(fault instanceof Error && fault.message ? fault.message : "The mask did not come; choose it again.");
     }
   }
 
   stop() {
-    this.wish = "stopped";
+    this.turn += 1;
   }
 }
