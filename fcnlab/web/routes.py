@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from starlette.concurrency import run_in_threadpool
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
@@ -207,13 +209,20 @@ async def _overlay(request: Request, engine: Engine) -> Response:
     return _with_meta(response, meta | {"base": base, "box": [box.top, box.left, *box.hw]})
 
 
-async def _reference(request: Request, engine: Engine) -> Response:
-    """A mask to hold beside the one shown: the imported one, or what would be predicted now; packed as overlays are."""
+async def _imported(request: Request, engine: Engine) -> Response:
+    """The imported mask of an image, to hold beside the one shown."""
     image = await _image(request, engine)
-    if request.path_params["kind"] == "imported":
-        class_map = await run_in_threadpool(imported_map, engine.lab, image)
-    else:
-        class_map = await asyncio.wrap_future(predicted_map(engine.jobs, image))
+    return await _class_map(await run_in_threadpool(imported_map, engine.lab, image))
+
+
+async def _prediction(request: Request, engine: Engine) -> Response:
+    """What would be predicted now for a done image, to hold beside the mask it keeps."""
+    image = await _image(request, engine)
+    return await _class_map(await asyncio.wrap_future(predicted_map(engine.jobs, image)))
+
+
+async def _class_map(class_map: NDArray[np.uint8]) -> Response:
+    """A mask (h, w) uint8 of class ids, packed as overlays are."""
     height, width = class_map.shape
     body = await run_in_threadpool(packed, class_map, Box(0, 0, height, width))
     response = Response(body, media_type="application/octet-stream", headers={"Content-Encoding": "deflate"})
@@ -326,20 +335,7 @@ async def _nothing(_request: Request) -> Response:
     return PlainTextResponse("There is nothing here: reload the page", status_code=404)
 
 
-class _Kind(Convertor[str]):
-    """A kind of mask to hold beside the one shown."""
-
-    regex = "imported|prediction"
-
-    def convert(self, value: str) -> str:
-        return value
-
-    def to_string(self, value: str) -> str:
-        return value
-
-
 register_url_convertor("id", _Id())
-register_url_convertor("reference", _Kind())
 routes = [
     Route("/fcnlab/download/{token}/{name}", _guarded(_download)),
     Route("/fcnlab/{key}/image/{image_id:id}", _guarded(_picture)),
@@ -348,7 +344,8 @@ routes = [
     Route("/fcnlab/{key}/strip", _guarded(_strip)),
     Route("/fcnlab/{key}/queries/{image_id:id}", _guarded(_queries)),
     Route("/fcnlab/{key}/overlay/{image_id:id}", _guarded(_overlay)),
-    Route("/fcnlab/{key}/reference/{kind:reference}/{image_id:id}", _guarded(_reference)),
+    Route("/fcnlab/{key}/reference/imported/{image_id:id}", _guarded(_imported)),
+    Route("/fcnlab/{key}/reference/prediction/{image_id:id}", _guarded(_prediction)),
     Route("/fcnlab/{key}/objects/{image_id:id}", _guarded(_objects)),
     Route("/fcnlab/{rest:path}", _nothing),  # else Streamlit answers with a page
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +18,6 @@ from fcnlab.services.live.jobs import Jobs
 from fcnlab.services.live.masks import at_size, predicted_mask
 from fcnlab.storage.database import repository_projects
 from fcnlab.storage.database.engine import reading
-
-Reference = Literal["imported", "prediction"]
 
 
 def imported_map(lab: Lab, image: ImageInfo) -> NDArray[np.uint8]:

@@ -13,14 +13,13 @@ import { learning, leftWords, saving, tally, updated } from "./widgets/messages.
 
 const MIN_HEIGHT_PX = 480;
 const BOTTOM_PX = 12;
-/** What was last shown of the display, so that nothing is drawn again for a click. @type {WeakMap<object, string>} */
-const shownDisplays = new WeakMap();
 /** What is free above and below a bar at the foot of the picture. */
 const FREE_PX = 26;
 
 /** Show the state in all parts of the page, now and whenever it changes. @param {Workspace} workspace */
 export function render(workspace) {
   const { query, review, store } = workspace;
+  const renderDisplay = displayed(workspace);
   /** @type {[(keyof PageState)[], (workspace: Workspace, state: PageState) => void][]} */
   const parts = [
     [["display", "isMaskHidden", "labelled"], renderDisplay],
@@ -52,18 +51,21 @@ export function render(workspace) {
   saveDisplay(store.state.display, isCounting(store.state));
 }
 
-/** @param {Workspace} workspace @param {PageState} state */
-function renderDisplay({ stage, toolbar }, state) {
-  const display = shownDisplay(state);
-  const { image, state: imageState } = state.labelled;
-  const modes = offeredModes(image, imageState);
-  const key = JSON.stringify([display, modes, imageState === "done"]);
-  if (key === shownDisplays.get(stage)) return;
-  shownDisplays.set(stage, key);
-  if (stage.display && stage.display.mode !== display.mode) stage.dropOverlay();
-  stage.setDisplay(display);
-  toolbar.setModes(modes, imageState === "done");
-  toolbar.setDisplay(display);
+/** How the mask is shown; nothing is drawn again for a click that changes nothing of it. @param {Workspace} workspace */
+function displayed({ stage, toolbar }) {
+  let before = "";
+  return (/** @type {Workspace} */ _workspace, /** @type {PageState} */ state) => {
+    const display = shownDisplay(state);
+    const { image, state: imageState } = state.labelled;
+    const modes = offeredModes(image, imageState);
+    const now = JSON.stringify([display, modes, imageState === "done"]);
+    if (now === before) return;
+    before = now;
+    if (stage.display && stage.display.mode !== display.mode) stage.dropOverlay();
+    stage.setDisplay(display);
+    toolbar.setModes(modes, imageState === "done");
+    toolbar.setDisplay(display);
+  };
 }
 
 /** Fetch the mask to hold beside the one shown. @param {Workspace} workspace @param {PageState} state */
@@ -181,7 +183,7 @@ function isNew(state, totals) {
   const { meta, scene } = state;
   const begun = scene.classes.filter((label) => (totals.get(label.id) ?? 0) > 0);
   if (isCounting(state)) return begun.every((label) => label.is_background);
-  return begun.length < 2 && (!meta || meta.overlay === 0 || meta.width <= 1);
+  return begun.length < 2 && (!meta?.overlay || meta.width <= 1);
 }
 
 /** Ask for the overlay that belongs to what is shown. @param {Workspace} workspace @param {PageState} state */
