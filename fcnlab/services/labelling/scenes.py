@@ -76,7 +76,7 @@ class Scene:
         reversible: what the labeller can undo and redo on the image.
         points_per_class: live points of the whole project by class id.
         acknowledged: highest stored event of the browser tab that asked.
-        has_imported: whether the image has an imported mask.
+        has_imported: whether the image has an imported mask; never in a project that counts.
     """
 
     project: Project
@@ -124,7 +124,11 @@ def scene(
         reach = Reversible()
         if image is not None and labeller is not None:
             reach = repository_events.reversible(session, image_id=image.id, labeller=labeller)
-        has_imported = image is not None and repository_expert_masks.has_truth(session, image_id=image.id)
+        has_imported = (
+            image is not None
+            and project.task is not Task.COUNTS
+            and repository_expert_masks.has_truth(session, image_id=image.id)
+        )
     ordered = tuple(sorted(points, key=precedence))
     n_images = sum(states.values())
     return Scene(
