@@ -199,8 +199,8 @@ def list_labels(ctx: click.Context, wanted: str, each: bool, as_json: bool) -> N
 def take_labels(ctx: click.Context, wanted: str, labeller: str, as_json: bool) -> None:
     """Use imported masks as they are, and mark their images done.
 
-    Images that are done already stay as they are. Pixels that an import left unknown get what is predicted. Reopening
-    an image and one undo on the Label page take its mask back.
+    Images that are done already stay as they are. Pixels that an import left unknown get what is predicted. To take a
+    mask back, reopen its image on the Label page and remove all points and strokes of it.
     """
     from fcnlab.services.labels.taking import take_masks
 

@@ -29,7 +29,10 @@ class PointSource(StrEnum):
 
 
 class EventKind(StrEnum):
-    """What a labeller did. Only those in UNDOABLE can be undone, and of STATE what took an image its kept mask."""
+    """What a labeller did. Only those in UNDOABLE can be undone, and of STATE what took an image its kept mask.
+
+    Undo never takes back that an image is done: it has to be reopened first.
+    """
 
     ADD = "add"
     REMOVE = "remove"
@@ -94,9 +97,9 @@ class Event:
     `image_id` is the image shown when it happened. `payload` per kind: ADD {row, col, class_id}
     and, unless it is a click, {source}; REMOVE {uid}; CLEAR, UNDO, REDO {}; BRUSH {class_id, top, left, height, width,
     runs}, see Stroke; SCRIBBLE {points: [[row, col, class_id], ...]}; ACCEPT {points, complete}, whether all objects
-    are marked with these; TAKE {}, the imported mask of the image becomes strokes; STATE {state}; COMPLETE {complete};
-    CLASS_ADD {name, colour}; CLASS_EDIT {class_id, name, colour}; CLASS_REMOVE {class_id}; BACKGROUND {class_id}, None
-    for none.
+    are marked with these; TAKE {done}: the imported mask of the image becomes strokes, and the image is done with them
+    or not; STATE {state}; COMPLETE {complete}; CLASS_ADD {name, colour}; CLASS_EDIT {class_id, name, colour};
+    CLASS_REMOVE {class_id}; BACKGROUND {class_id}, None for none.
     """
 
     seq: int

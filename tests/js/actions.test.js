@@ -150,6 +150,21 @@ test("Enter marks the image done and goes on; on a done image it only goes on", 
   closed.stop();
 });
 
+test("an imported mask is used and its image done by one event, and the next image follows", () => {
+  const open = acting();
+  open.finishing.take(true);
+  assert.deepEqual([open.events(), open.done.went, open.store.state.labelled.state], [[{ kind: "take", done: true }], [1], "done"]);
+
+  const looking = acting();
+  looking.finishing.take(false);
+  assert.deepEqual([looking.events(), looking.done.went], [[{ kind: "take", done: false }], []]);
+
+  const leaving = acting(sceneOf(), { loading: 2 });
+  leaving.finishing.take(true);
+  assert.deepEqual([leaving.events(), leaving.done.toasts.length], [[], 1]);
+  for (const page of [open, looking, leaving]) page.stop();
+});
+
 test("Enter while another image is on its way is for the one that is seen: it does nothing, and says so", () => {
   for (const state of [{ loading: 2 }, {}]) {
     const page = acting(sceneOf(), state);

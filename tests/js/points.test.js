@@ -64,6 +64,14 @@ test("done shows at once", () => {
   assert.equal(replay(STORED, events(["state", { state: "done" }]), 4, "in_progress", uid).state, "done");
 });
 
+test("an imported mask that is used marks its image done at once, and undo never takes that back", () => {
+  const after = (/** @type {[LabelEvent["kind"], any?][]} */ ...kinds) => replay(STORED, events(...kinds), 4, "in_progress", uid);
+
+  assert.deepEqual([after(["take", { done: true }]).state, after(["take", { done: false }]).state], ["done", "in_progress"]);
+  assert.equal(after(["take", { done: true }]).reversible.undo, 1);
+  assert.equal(after(["take", { done: true }], ["state", { state: "in_progress" }], ["undo"], ["redo"]).state, "in_progress");
+});
+
 test("the stored points are never changed", () => {
   const before = structuredClone(STORED);
 

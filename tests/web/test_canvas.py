@@ -20,7 +20,7 @@ PAYLOADS = {
     "undo": {},
     "redo": {},
     "state": {"state": "done"},
-    "take": {},
+    "take": {"done": True},
     "accept": {"complete": True, "points": [[3, 4, 1], [5, 6, 1]]},
     "complete": {"complete": True},
     "class_add": {"name": "root", "colour": "#0072b2"},
@@ -71,9 +71,11 @@ def test_a_stroke_without_a_class_is_one_of_the_eraser():
 
 
 @pytest.mark.parametrize("wrong", [None, 1, "true"])
-def test_all_objects_are_marked_or_not(wrong):
+def test_all_objects_are_marked_or_not_and_an_image_is_done_or_not(wrong):
     with pytest.raises(InvalidEvent, match="wanted true or false"):
         read_events(message(entry("complete", payload={"complete": wrong})))
+    with pytest.raises(InvalidEvent, match="wanted true or false"):
+        read_events(message(entry("take", payload={"done": wrong})))
 
 
 def test_fields_nobody_documented_are_dropped():

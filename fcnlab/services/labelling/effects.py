@@ -6,11 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from fcnlab.core.images.painting import strokes_over
 from fcnlab.core.images.palette import unused_colours
 from fcnlab.domain.counting import Task
 from fcnlab.domain.events import Event, EventKind, Point, PointSource, StoredPoint, Stroke
@@ -44,8 +41,8 @@ MAX_TAKEN = 1_000
 class EventContext:
     """One event on its way into effect: what, by whom, when, in which transaction; `task` is that of the project.
 
-    `image` is the image shown, or None when the event names none of this project; `imported_mask` reads its newest
-    imported mask, (H, W) uint8 class ids with IGNORE where nothing is known, None where it has none.
+    `image` is the image shown, or None when the event names none of this project; `taken` are the strokes that its
+    newest imported mask becomes, for an event that takes it; none where nothing can be taken.
     """
 
     session: Session
@@ -56,7 +53,7 @@ class EventContext:
     labeller: str
     client_id: str
     now: datetime
-    imported_mask: Callable[[], NDArray[np.uint8] | None] = lambda: None
+    taken: tuple[Stroke, ...] = ()
 
 
 def take_effect(context: EventContext) -> Effect:
@@ -116,17 +113,21 @@ def _brush(context: EventContext) -> Effect:
 
 
 def _take(context: EventContext) -> Effect:
-    image = _changeable_image(context)
-    mask = None if context.task is Task.COUNTS else context.imported_mask()
-    if mask is None:
+    image, done = _changeable_image(context), context.event.payload.get("done", False)
+    if not isinstance(done, bool):
+        raise InvalidEvent(f"an image is done with its imported mask or not; got {done!r}")
+    if not context.taken:
         raise InvalidEvent("this image has no imported mask to use: import labels on the Projects page")
-    strokes = strokes_over(mask)
-    if not strokes or len(strokes) > MAX_TAKEN:
+    if len(context.taken) > MAX_TAKEN:
         raise InvalidEvent(
-            f"the imported mask of this image cannot become strokes: it would be {len(strokes)}, and 1 to {MAX_TAKEN} "
-            "can be saved at once"
+            f"the imported mask of this image cannot become strokes: it would be {len(context.taken)}, and at most "
+            f"{MAX_TAKEN} can be saved at once"
         )
-    return Effect(added=_paint(context, image, strokes))
+    uids = _paint(context, image, context.taken)
+    if done:
+        repository_images.set_image_state(context.session, image_id=image.id, state=ImageState.DONE)
+    # Undo takes the strokes back once the image is reopened, as it does with what was clicked before *Done*.
+    return Effect(added=uids, details={"was": image.state.value} if done else {})
 
 
 def _paint(context: EventContext, image: ImageOutline, strokes: Sequence[Stroke]) -> tuple[str, ...]:

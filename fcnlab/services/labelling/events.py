@@ -6,16 +6,11 @@ import json
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from functools import partial
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from sqlalchemy.orm import Session
-
+from fcnlab.core.images.painting import strokes_over
 from fcnlab.domain.counting import Task
-from fcnlab.domain.events import MAX_RUNS, Event, EventBatch, EventKind, Point, PointSource, StoredPoint
+from fcnlab.domain.events import MAX_RUNS, Event, EventBatch, EventKind, Point, PointSource, StoredPoint, Stroke
 from fcnlab.domain.images import ImageState
 from fcnlab.errors import FcnlabError, InvalidEvent, UnknownImage
 from fcnlab.lab import Lab
@@ -86,15 +81,16 @@ def apply_events(lab: Lab, batch: EventBatch, *, project_id: int, labeller: str)
         raise InvalidEvent(f"event number {batch.events[-1].seq} of {batch.client_id} is too large")
     refusals: list[Refusal] = []
     changed: list[Event] = []
+    taken = _taken_strokes(lab, batch, project_id=project_id)
     with writing(lab.sessions) as session:
         task = repository_projects.task_of(session, project_id=project_id)
         now = lab.clock()
         last_seq = repository_events.acknowledged(session, client_id=batch.client_id)
         fresh = fresh_events(batch, acknowledged=last_seq)
         for event in fresh:
-            reason = _apply(
-                lab, session, event, batch.client_id, project_id=project_id, task=task, labeller=who, now=now
-            )
+            strokes = taken.get(event.image_id, ()) if event.kind is EventKind.TAKE else ()
+            context = EventContext(session, event, project_id, task, None, who, batch.client_id, now, strokes)
+            reason = _apply(context)
             if reason is None:
                 changed.append(event)
             else:
@@ -195,24 +191,14 @@ def set_image_state(lab: Lab, *, image_id: int, state: ImageState, labeller: str
     return apply_events(lab, batch, project_id=outline.project_id, labeller=labeller)
 
 
-def _apply(
-    lab: Lab,
-    session: Session,
-    event: Event,
-    client_id: str,
-    *,
-    project_id: int,
-    task: Task,
-    labeller: str,
-    now: datetime,
-) -> str | None:
-    """Store one event with its effect; the reason when it was refused, else None."""
+def _apply(context: EventContext) -> str | None:
+    """Store one event with its effect on its image; the reason when it was refused, else None."""
+    session, event = context.session, context.event
     outline = repository_images.find_outline(session, image_id=event.image_id)
-    image = outline if outline is not None and outline.project_id == project_id else None
+    image = outline if outline is not None and outline.project_id == context.project_id else None
     reason = None
     try:
-        read_mask = partial(_imported_mask, lab, event.image_id)
-        effect = take_effect(EventContext(session, event, project_id, task, image, labeller, client_id, now, read_mask))
+        effect = take_effect(replace(context, image=image))
     except FcnlabError as refusal:
         reason = str(refusal)
         effect = Effect(details={"refused": reason})
@@ -220,21 +206,38 @@ def _apply(
         effect = replace(effect, details={**effect.details, "image_id": repr(event.image_id)})
     repository_events.record_event(
         session,
-        client_id=client_id,
+        client_id=context.client_id,
         event=replace(event, payload=_storable(event)),
-        labeller=labeller,
-        project_id=project_id,
+        labeller=context.labeller,
+        project_id=context.project_id,
         image_id=None if image is None else image.id,
         effect=effect,
-        now=now,
+        now=context.now,
     )
     return reason
 
 
-def _imported_mask(lab: Lab, image_id: int) -> NDArray[np.uint8] | None:
+def _taken_strokes(lab: Lab, batch: EventBatch, *, project_id: int) -> dict[int, tuple[Stroke, ...]]:
+    """What the imported masks become that new events of a batch take, by image; read before anybody has to wait for it.
+
+    Images of other projects, and those of which nothing is known, are left out; so are all where objects are counted.
+    """
+    if not any(event.kind is EventKind.TAKE for event in batch.events):
+        return {}
     with reading(lab.sessions) as session:
-        image = repository_images.image(session, image_id=image_id)
-    return expert_truth(lab, image)
+        last_seq = repository_events.acknowledged(session, client_id=batch.client_id)
+        fresh = fresh_events(batch, acknowledged=last_seq)
+        image_ids = {event.image_id for event in fresh if event.kind is EventKind.TAKE}
+        if repository_projects.task_of(session, project_id=project_id) is Task.COUNTS:
+            return {}
+        outlines = [repository_images.find_outline(session, image_id=image_id) for image_id in image_ids]
+        images = [
+            repository_images.image(session, image_id=outline.id)
+            for outline in outlines
+            if outline is not None and outline.project_id == project_id
+        ]
+    masks = ((image.id, expert_truth(lab, image)) for image in images)
+    return {image_id: strokes_over(mask) for image_id, mask in masks if mask is not None}
 
 
 def _storable(event: Event) -> dict[str, Any]:

@@ -11,8 +11,7 @@ from fcnlab.domain.events import Event, EventBatch, EventKind
 from fcnlab.domain.images import ImageState
 from fcnlab.lab import Lab
 from fcnlab.services.labelling.events import apply_events
-from fcnlab.services.labels.expert_masks import images_with_truth
-from fcnlab.storage.database import repository_images, repository_projects
+from fcnlab.storage.database import repository_expert_masks, repository_images, repository_projects
 from fcnlab.storage.database.engine import reading
 
 
@@ -27,22 +26,23 @@ class TakenMask:
 
 
 def images_to_take(lab: Lab, *, project_id: int) -> tuple[int, ...]:
-    """Ids of the images of a project that have an imported mask and are not done; none where objects are counted."""
+    """Ids of the images of a project that have an imported mask and are not done; none where objects are counted.
+
+    Raises:
+        UnknownProject: there is no such project.
+    """
     with reading(lab.sessions) as session:
         project = repository_projects.project(session, project_id=project_id)
-    with_mask = set() if project.task is Task.COUNTS else set(images_with_truth(lab, project_id=project_id))
-    if not with_mask:
-        return ()
-    with reading(lab.sessions) as session:
-        done = repository_images.images(session, project_id=project_id, state=ImageState.DONE)
-    return tuple(sorted(with_mask - {image.id for image in done}))
+        if project.task is Task.COUNTS:
+            return ()
+        return repository_expert_masks.images_with_truth(session, project_id=project_id, besides=ImageState.DONE)
 
 
 def take_masks(lab: Lab, *, project_id: int, labeller: str) -> Iterator[TakenMask]:
     """Lay the newest imported mask of each image that is not done over its prediction, and mark the image done.
 
-    Pixels that an import left unknown stay what is predicted. On each image one undo takes it back, once the image is
-    reopened.
+    Pixels that an import left unknown stay what is predicted. An image is done with its mask or not at all. To take one
+    back, its image is reopened and cleared.
 
     Raises:
         UnknownProject: at once, when there is no such project.
@@ -54,12 +54,7 @@ def _taken(lab: Lab, waiting: tuple[int, ...], *, project_id: int, labeller: str
     for done, image_id in enumerate(waiting, start=1):
         with reading(lab.sessions) as session:
             name = repository_images.image(session, image_id=image_id).name
-        client_id = f"take-{uuid.uuid4().hex}"
-        take = EventBatch(client_id, (Event(1, EventKind.TAKE, image_id),))
+        take = EventBatch(f"take-{uuid.uuid4().hex}", (Event(1, EventKind.TAKE, image_id, {"done": True}),))
         applied = apply_events(lab, take, project_id=project_id, labeller=labeller)
-        if applied.refusals:
-            yield TakenMask(done, len(waiting), name, refused=applied.refusals[0].reason)
-            continue
-        finish = EventBatch(client_id, (Event(2, EventKind.STATE, image_id, {"state": ImageState.DONE.value}),))
-        apply_events(lab, finish, project_id=project_id, labeller=labeller)
-        yield TakenMask(done, len(waiting), name)
+        refused = applied.refusals[0].reason if applied.refusals else None
+        yield TakenMask(done, len(waiting), name, refused=refused)

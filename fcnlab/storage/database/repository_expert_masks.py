@@ -10,7 +10,7 @@ from sqlalchemy import Select, Table, case, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from fcnlab.domain.events import StoredPoint
-from fcnlab.domain.images import ExpertMask
+from fcnlab.domain.images import ExpertMask, ImageState
 from fcnlab.errors import UnknownExpertMask
 from fcnlab.storage.database.repository_points import hide_made
 from fcnlab.storage.database.tables import ExpertMaskRow, ImageRow, PointRow
@@ -127,11 +127,14 @@ def has_truth(session: Session, *, image_id: int) -> bool:
     return session.scalar(query.with_only_columns(ExpertMaskRow.id).limit(1)) is not None
 
 
-def images_with_truth(session: Session, *, project_id: int) -> tuple[int, ...]:
-    """Numbers of the images that have an expert mask with a file, in the order of numbers."""
+def images_with_truth(session: Session, *, project_id: int, besides: ImageState | None = None) -> tuple[int, ...]:
+    """Numbers of the images that have an expert mask with a file, in the order of numbers; those in the state `besides`
+    are left out."""
     query = select(ExpertMaskRow.image_id).where(
         ExpertMaskRow.project_id == project_id, ExpertMaskRow.removed_at.is_(None), ExpertMaskRow.file != ""
     )
+    if besides is not None:
+        query = query.join(ImageRow, ImageRow.id == ExpertMaskRow.image_id).where(ImageRow.state != besides.value)
     return tuple(session.scalars(query.distinct().order_by(ExpertMaskRow.image_id)))
 
 

@@ -42,7 +42,7 @@ _PAYLOAD: dict[EventKind, dict[str, type]] = {
     EventKind.CLEAR: {},
     EventKind.BRUSH: {"top": int, "left": int, "height": int, "width": int},
     EventKind.ACCEPT: {"complete": bool},
-    EventKind.TAKE: {},
+    EventKind.TAKE: {"done": bool},
     EventKind.UNDO: {},
     EventKind.REDO: {},
     EventKind.STATE: {"state": str},

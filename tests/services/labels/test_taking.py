@@ -13,6 +13,7 @@ from fcnlab.domain.events import MAX_RUNS, EventKind
 from fcnlab.domain.images import ImageState
 from fcnlab.domain.project import IGNORE
 from fcnlab.lab import Lab
+from fcnlab.services.labelling import effects
 from fcnlab.services.labelling.painting import painting_of
 from fcnlab.services.labelling.scenes import scene
 from fcnlab.services.labels.taking import images_to_take, take_masks
@@ -57,16 +58,44 @@ def test_taking_lays_the_imported_mask_over_the_image_and_one_undo_takes_it_back
     take_in(any_lab, masks_in(tmp_path / "masks", {"00000": a_mask()}), project_id)
     tab = Tab(any_lab, project_id=project_id, image_id=first)
 
-    assert not tab.do(EventKind.TAKE).refusals
+    assert not tab.do(EventKind.TAKE, done=False).refusals
 
     assert np.array_equal(laid_over(any_lab, first), a_mask())
     assert tab.do(EventKind.UNDO).refusals == ()
     assert (laid_over(any_lab, first) == IGNORE).all()
     tab.do(EventKind.REDO)
     assert np.array_equal(laid_over(any_lab, first), a_mask())
-    (refusal,) = tab.send(tab.event(EventKind.TAKE, image_id=second)).refusals
+    (refusal,) = tab.send(tab.event(EventKind.TAKE, image_id=second, done=True)).refusals
     assert "no imported mask" in refusal.reason
     assert state_of(tab) is ImageState.IN_PROGRESS
+
+
+def test_an_image_is_done_with_its_imported_mask_or_not_at_all(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project_id, (first, second) = new_project(lab)
+    take_in(lab, masks_in(tmp_path / "masks", {"00000": a_mask()}), project_id)
+    tab, bare = (Tab(lab, project_id=project_id, image_id=image_id) for image_id in (first, second))
+    begun = state_of(tab)
+
+    for wrong in ("yes", 1, None):
+        assert tab.do(EventKind.TAKE, done=wrong).refusals
+    with monkeypatch.context() as patched:
+        patched.setattr(effects, "MAX_TAKEN", 0)
+        assert "cannot become strokes" in tab.do(EventKind.TAKE, done=True).refusals[0].reason
+    bare.seq = tab.seq
+    assert bare.do(EventKind.TAKE, done=True).refusals
+    tab.seq = bare.seq
+    assert (state_of(tab), state_of(bare), tab.strokes()) == (begun, ImageState.NEW, ())
+
+    assert tab.do(EventKind.TAKE, done=True).refusals == ()
+
+    assert state_of(tab) is ImageState.DONE
+    assert np.array_equal(laid_over(lab, first), a_mask())
+    assert "reopen it" in tab.do(EventKind.UNDO).refusals[0].reason
+    tab.do(EventKind.STATE, state="in_progress")
+    assert tab.do(EventKind.UNDO).refusals == ()
+    assert (state_of(tab), tab.strokes()) == (ImageState.IN_PROGRESS, ())
 
 
 def test_all_imported_masks_are_taken_but_those_of_done_images(lab: Lab, tmp_path: Path) -> None:
@@ -108,7 +137,8 @@ def test_where_objects_are_counted_no_mask_is_taken(lab: Lab, tmp_path: Path) ->
     take_in(lab, masks_in(tmp_path / "masks", {"00000": a_mask()}), project_id)
 
     assert images_to_take(lab, project_id=project_id) == ()
-    assert Tab(lab, project_id=project_id, image_id=first).do(EventKind.TAKE).refusals
+    assert not scene(lab, project_id=project_id, image_id=first, client_id=None).has_imported
+    assert Tab(lab, project_id=project_id, image_id=first).do(EventKind.TAKE, done=True).refusals
 
 
 def test_the_scene_says_whether_there_is_an_imported_mask_to_look_at(lab: Lab, tmp_path: Path) -> None:

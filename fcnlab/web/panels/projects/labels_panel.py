@@ -256,8 +256,8 @@ def _take(engine: Engine, project: Project, count: int) -> None:
     st.write(
         f"{images} done, with the imported mask as it is. It lies over what was clicked "
         "and painted there; pixels that the import left unknown get what is predicted. "
-        "To look first, open an image on the Label page and choose **Imported** above the image. Reopening an image, "
-        "and one undo, take its mask back."
+        "To look first, open an image on the Label page and choose **Imported** above the image. To take a mask back, "
+        "reopen its image there and remove all points and strokes of it."
     )
     if not st.button("Use them and mark done", type="primary"):
         return

@@ -64,6 +64,7 @@ export function replay(stored, pending, imageId, state, uid, facts = NO_FACTS) {
       change({ points: [] });
     } else if (kind === "brush" || kind === "take") {
       change({});
+      if (payload.done === true) now = { ...now, state: "done" };
     } else if (kind === "undo" && reach.undo > 0) {
       const before = undoable.pop();
       if (before) redoable.push(turn(before));

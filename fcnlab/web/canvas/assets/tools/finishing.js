@@ -22,13 +22,11 @@ export class Finishing {
 
   /** Done, and on to the next. */
   finish() {
-    const { completion, navigator, toasts } = this;
-    const { labelled, loading, scene } = this.store.state;
+    const { completion, navigator } = this;
+    const { labelled, scene } = this.store.state;
     const { image, state, isComplete } = labelled;
-    if (!image) return;
-    if (loading !== null || (navigator.wanted ?? image.id) !== image.id) {
-      toasts.show("The image you asked for is on its way: Enter is for the one you see.");
-    } else if (completion ? isComplete : state === "done") {
+    if (!image || this.#isAnotherComing("Enter")) return;
+    if (completion ? isComplete : state === "done") {
       const { next_id: nextId } = scene.open;
       if (navigator.step(1)) return;
       if (nextId === null) this.sayLast();
@@ -47,9 +45,10 @@ export class Finishing {
 
   /** The imported mask becomes that of the image, as it is. @param {boolean} isDone whether the image is done with it */
   take(isDone) {
-    this.labelling.record("take");
+    if (isDone && this.#isAnotherComing("Use it and mark done")) return;
+    this.labelling.record("take", { done: isDone });
     setDisplay(this.store, { mode: "mask", overlay: true });
-    if (isDone) this.finish();
+    if (isDone) this.#onward();
   }
 
   reopen() {
@@ -78,6 +77,15 @@ export class Finishing {
       const pages = isOpen ? [] : counts ? ["Count", "Train"] : ["Export", "Train"];
       toasts.show(words, "good", pages.map((page) => h("a", { class: "button text", href: this.routes.page(page, scene), target: "_self" }, page)));
     }
+  }
+
+  /** Whether another image was asked for and is not here yet; says so. @param {string} what was pressed */
+  #isAnotherComing(what) {
+    const { loading, labelled } = this.store.state;
+    const shown = labelled.image?.id;
+    if (loading === null && (this.navigator.wanted ?? shown) === shown) return false;
+    this.toasts.show(`The image you asked for is on its way: ${what} is for the one you see.`);
+    return true;
   }
 
   /** The image is done: on to the next, or say what is left. */
