@@ -112,31 +112,27 @@ def score_of(predicted: NDArray[np.intp], classes: NDArray[np.int64], *, class_i
     return PointScore(accuracy, max(0.0, accuracy - spread), min(1.0, accuracy + spread), len(classes), shares)
 
 
-def gain_of(
-    network: NDArray[np.bool_], instant: NDArray[np.bool_], classes: NDArray[np.int64], *, accuracy: float
-) -> Gain:
+def gain_of(network: NDArray[np.bool_], instant: NDArray[np.bool_], classes: NDArray[np.int64]) -> Gain:
     """What one of two has over the other on the same points, every class counting alike.
 
-    The interval is that of paired shares with half a point added to each of the four cells of a class (Agresti and Min
-    2005, doi:10.1002/sim.1781), so that few points never look certain.
+    The interval is that of paired shares with half a point added to each of the four cells (Agresti and Min 2005,
+    doi:10.1002/sim.1781), so that few points never look certain. The four cells are those of all points, each with the
+    weight that makes classes count alike: added to every class, two points would outweigh classes of a few.
 
     Args:
         network, instant: (N,) whether each is right on a point, N at least 1.
         classes: (N,) the class of each point.
-        accuracy: of the instant learner, as it is told.
     """
-    gains, careful_gains, variance = [], [], 0.0
-    for class_id in np.unique(classes):
-        of_class = classes == class_id
-        n = int(of_class.sum())
-        won = int((network & ~instant)[of_class].sum())
-        lost = int((instant & ~network)[of_class].sum())
-        gains.append((won - lost) / n)
-        careful_gains.append((won - lost) / (n + 2))
-        variance += ((won + lost + 1) / (n + 2) - careful_gains[-1] ** 2) / (n + 2)
-    middle, spread = sum(careful_gains) / len(gains), SURE * math.sqrt(variance) / len(gains)
-    low, high = max(-1.0, middle - spread), min(1.0, middle + spread)
-    return Gain(accuracy, sum(gains) / len(gains), low, high, len(classes))
+    _, places, counts = np.unique(classes, return_inverse=True, return_counts=True)
+    n = len(classes)
+    weights = n / (len(counts) * counts[places])
+    difference = network.astype(np.float64) - instant
+    gain = float(np.mean(weights * difference))
+    middle = gain * n / (n + 2)
+    variance = (float(weights @ np.abs(difference)) + 1) / (n + 2) - middle**2
+    spread = SURE * math.sqrt(variance * float(np.mean(weights**2)) / (n + 2))
+    accuracy = float(np.mean(weights * instant))
+    return Gain(accuracy, gain, max(-1.0, middle - spread), min(1.0, middle + spread), n)
 
 
 def temperature_of(logits: NDArray[np.float32], classes: NDArray[np.int64]) -> float:

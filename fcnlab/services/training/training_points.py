@@ -29,7 +29,7 @@ from fcnlab.domain.images import ImageInfo
 from fcnlab.domain.network import NetworkSpec
 from fcnlab.domain.scores import EXPERT_MASK, Gain, PointScore, Score
 from fcnlab.domain.training import TrainingSpec
-from fcnlab.errors import FcnlabError, NoPoints
+from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import read_picture
 from fcnlab.services.images.pictures import thumbnail_descriptor
@@ -235,18 +235,19 @@ class TrainingPoints:
         predictor = NetworkPredictor(quick_twin(model, self._lab.device), device=self._lab.device)
         truths = ((image, truth) for image in held if (truth := expert_truth(self._lab, image)) is not None)
         mean_iou, n_masks = mean_iou_on(self._lab, truths, class_ids=model.class_ids, mask_of=predictor.mask)
-        gain = None if self._as_of is not None else self._over_instant(model)
+        gain = None if self._as_of is not None else self._over_instant(predictor)
         return replace(model.score, mean_iou=mean_iou, n_masks=n_masks, over_instant=gain)
 
-    def _over_instant(self, model: NetworkModel) -> Gain | None:
+    def _over_instant(self, predictor: NetworkPredictor) -> Gain | None:
+        """A training that went well does not fail for what it is held against."""
         from fcnlab.services.comparing.over_instant import gain_over_instant
 
-        with reading(self._lab.sessions) as session:
-            project = repository_projects.project(session, project_id=self._project_id)
         try:
-            return gain_over_instant(self._lab, self, project, model)
-        except FcnlabError as failure:
-            log.warning("the network is not held against the instant learner: %s", failure)
+            with reading(self._lab.sessions) as session:
+                project = repository_projects.project(session, project_id=self._project_id)
+            return gain_over_instant(self._lab, self, project, predictor)
+        except Exception:
+            log.exception("the network is not held against the instant learner")
             return None
 
     def _is_random(self) -> bool:

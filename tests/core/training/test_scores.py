@@ -53,7 +53,7 @@ def test_a_gain_is_certain_only_where_many_points_say_so(better: int, worse: int
     network, instant = np.zeros(n, bool), np.zeros(n, bool)
     network[:better], instant[better : better + worse] = True, True
 
-    gain = gain_of(network, instant, np.zeros(n, np.int64), accuracy=instant.mean())
+    gain = gain_of(network, instant, np.zeros(n, np.int64))
 
     assert gain.gain == pytest.approx((better - worse) / n)
     assert (gain.low > 0) - (gain.high < 0) == sign
@@ -64,5 +64,22 @@ def test_every_class_counts_alike_in_a_gain() -> None:
     classes = np.array([0] * 90 + [1] * 10)
     network, instant = classes == 1, classes == 0
 
-    assert gain_of(network, instant, classes, accuracy=0.5).gain == pytest.approx(0.0)
-    assert gain_of(network, ~network & ~instant, classes, accuracy=0.0).gain == pytest.approx(0.5)
+    assert gain_of(network, instant, classes).gain == pytest.approx(0.0)
+    assert gain_of(network, instant, classes).instant == pytest.approx(0.5)
+    assert gain_of(network, ~network & ~instant, classes).gain == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("counts", [(40,), (5, 5, 5, 5), (5, 35), (100, 100)])
+@pytest.mark.parametrize(("won", "lost"), [(0.1, 0.1), (0.25, 0.05), (0.55, 0.05)])
+def test_the_interval_of_a_gain_holds_the_true_one(counts: tuple[int, ...], won: float, lost: float) -> None:
+    rng = np.random.default_rng(sum(counts))
+    classes = np.repeat(np.arange(len(counts)), counts)
+    n_runs, n_held = 1000, 0
+
+    for _ in range(n_runs):
+        fate = rng.random(len(classes))
+        network, instant = fate < won, (won <= fate) & (fate < won + lost)
+        gain = gain_of(network, instant, classes)
+        n_held += gain.low <= won - lost <= gain.high
+
+    assert n_held / n_runs >= 0.91
