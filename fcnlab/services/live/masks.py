@@ -132,8 +132,8 @@ def keep_mask(lab: Lab, learner: ProjectLearner, image: ImageInfo) -> NDArray[np
     """
     learner.refresh()
     painting = learner.painting_of(image)
-    whole = painted(np.full(image.hw, IGNORE, np.uint8), painting)
-    if painting.layers and IGNORE not in whole:  # nothing is left to predict, nor need anything have been learned
+    whole = painted(np.full(image.hw, IGNORE, np.uint8), painting) if painting.layers else None
+    if whole is not None and IGNORE not in whole:  # nothing is left to predict, nor need anything have been learned
         mask, made_by, points, name = whole, PAINTED, "", PAINTED
     elif learner.record is None:
         saved = save_model(lab, learner)
