@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections import deque
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -66,14 +67,12 @@ def export_project(
     spec = checked_spec(spec)
     if to.suffix.lower() != ".zip":
         refuse_file_name(to)
+    for done, total, name in learning_for(lab, run, project_id=project_id, spec=spec):
+        yield ExportProgress("learning", done, total, name)
     waiting = images_without_mask(lab, project_id=project_id)
-    predicts = not spec.done_only or needs(spec, Need.PROBABILITIES)
-    if waiting or predicts:
-        for done, total, name in learning(run):
-            yield ExportProgress("learning", done, total, name)
     for done, total, name in store_masks(lab, run, waiting):
         yield ExportProgress("keeping", done, total, name)
-    project_snapshot, source = snapshot(lab, run, project_id=project_id, with_masks=predicts)
+    project_snapshot, source = snapshot(lab, run, project_id=project_id, with_masks=_predicts(spec))
     images = _wanted(project_snapshot, spec)
     _refuse_empty(project_snapshot, source, images)
     splitter = Splitter(lab, images, spec.split)
@@ -85,6 +84,16 @@ def export_project(
     yield replace(writer.progress, phase="finished")
 
 
+def learning_for(lab: Lab, run: Runner, *, project_id: int, spec: ExportSpec) -> Iterator[tuple[int, int, str]]:
+    """As `learning`, for an export or its estimate; no step where all that is asked for are masks that are kept."""
+    if _predicts(spec) or images_without_mask(lab, project_id=project_id):
+        yield from learning(run)
+
+
+def _predicts(spec: ExportSpec) -> bool:
+    return not spec.done_only or needs(spec, Need.PROBABILITIES)
+
+
 @dataclass(frozen=True, slots=True)
 class ExportEstimate:
     """How many images an export will hold, and about how many bytes, by one of them, which is called `sample`."""
@@ -94,25 +103,35 @@ class ExportEstimate:
     sample: str
 
 
-def estimate(lab: Lab, run: Runner, *, project_id: int, spec: ExportSpec) -> ExportEstimate:
+def estimate(lab: Lab, run: Runner, *, project_id: int, spec: ExportSpec) -> ExportEstimate | None:
     """How large an export will be: one of its images is written for real, the others are taken for alike by pixels.
 
-    Raises as `export_project`; nothing of what is written stays.
+    None when none of them has a mask, nor gets one by the export. Nothing of what is written stays, but for the mask of
+    a done sample that lacked the one it should keep. Learn first (`learning_for`): here that is one long step.
+
+    Raises as `export_project`.
     """
     spec = replace(checked_spec(spec), split=None)
-    predicts = not spec.done_only or needs(spec, Need.PROBABILITIES)
-    project_snapshot, source = snapshot(lab, run, project_id=project_id, with_masks=predicts)
+    project_snapshot, source = snapshot(lab, run, project_id=project_id, with_masks=_predicts(spec))
     images = _wanted(project_snapshot, spec)
-    _refuse_empty(project_snapshot, source, images)
-    with_mask = [image for image in images if source is not None or image.id in project_snapshot.masks]
+    waiting = {image.id for image in images_without_mask(lab, project_id=project_id)}
+    with_mask = [
+        image for image in images if source is not None or image.id in project_snapshot.masks or image.id in waiting
+    ]
+    if not with_mask:
+        return None
     by_size = sorted(with_mask, key=lambda image: image.height * image.width)
     sample = by_size[(len(by_size) - 1) // 2]
+    if sample.id in waiting:
+        deque(store_masks(lab, run, [sample]), maxlen=0)
+        project_snapshot, source = snapshot(lab, run, project_id=project_id, with_masks=_predicts(spec))
+        if source is None and sample.id not in project_snapshot.masks:
+            return None
     writer = ProjectWriter(lab, run, project_snapshot, source, spec, [sample], {})
     with passing_folder(lab.folders.exports, prefix=".estimate") as folder:
         path = folder / "sample.zip"
         with open_target(path, fingerprint=writer.fingerprint()) as target, closing(writer.write(target)) as steps:
-            for _ in steps:
-                pass
+            deque(steps, maxlen=0)
         n_bytes = path.stat().st_size
     share = sum(image.height * image.width for image in with_mask) / (sample.height * sample.width)
     return ExportEstimate(len(with_mask), round(n_bytes * share), sample.name)

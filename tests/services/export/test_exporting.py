@@ -17,14 +17,16 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from fcnlab.domain.images import ImageInfo
+from fcnlab.domain.export import ExportSpec
+from fcnlab.domain.images import ImageInfo, ImageState
 from fcnlab.domain.project import IGNORE, LearnerSpec
 from fcnlab.errors import DatabaseUnavailable, ExportFailed, ImportRefused
 from fcnlab.lab import Lab
 from fcnlab.services.export import plan
+from fcnlab.services.export.exporting import ExportEstimate, estimate
 from fcnlab.services.export.formats import formats_from
 from fcnlab.services.images.importing import import_files
-from fcnlab.services.labelling.events import points_of_project
+from fcnlab.services.labelling.events import points_of_project, set_image_state
 from fcnlab.services.live import picture_store
 from fcnlab.services.live.fitting import ProjectLearner
 from fcnlab.services.live.picture_store import PictureStore
@@ -148,6 +150,34 @@ def test_done_only_leaves_the_others_out(bench: Bench) -> None:
     with zipfile.ZipFile(path) as file:
         assert set(file.namelist()) == {"masks/one.png", "overlays/one.jpg", "points.csv", "manifest.json"}
     assert (last.n_stored, last.n_predicted) == (1, 0)
+
+
+def test_an_estimate_counts_done_images_that_lack_their_mask_and_gives_the_sample_its_own(bench: Bench) -> None:
+    def expected(**options: Any) -> ExportEstimate | None:
+        spec = ExportSpec(formats=("index",), **options)
+        return estimate(bench.lab, lambda work: work(bench.learner), project_id=bench.project.id, spec=spec)
+
+    for name in ("one.png", "two.png"):
+        set_image_state(bench.lab, image_id=bench.images[name], state=ImageState.DONE, labeller="ann")
+    assert len(plan.images_without_mask(bench.lab, project_id=bench.project.id)) == 2
+
+    told = expected(done_only=True)
+
+    assert told is not None
+    assert (told.n_images, told.n_bytes > 0) == (2, True)
+    (without,) = plan.images_without_mask(bench.lab, project_id=bench.project.id)
+    assert without.name != told.sample
+    assert not list(bench.lab.folders.exports.glob(".estimate*"))
+
+
+def test_where_nothing_has_a_mask_there_is_no_estimate(lab: Lab, tmp_path: Path) -> None:
+    bench = Bench(lab, tmp_path, ["one.png", "two.png"])
+    set_image_state(lab, image_id=bench.images["one.png"], state=ImageState.DONE, labeller="ann")
+
+    for done_only in (False, True):
+        spec = ExportSpec(formats=("index",), done_only=done_only)
+        told = estimate(lab, lambda work: work(bench.learner), project_id=bench.project.id, spec=spec)
+        assert told is None
 
 
 def test_an_export_that_is_interrupted_leaves_no_file(bench: Bench) -> None:

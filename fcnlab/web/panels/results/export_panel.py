@@ -7,11 +7,12 @@ from contextlib import closing
 from typing import TypeVar
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from fcnlab.domain.export import ExportSpec
 from fcnlab.domain.project import Project
-from fcnlab.errors import FcnlabError, as_sentence
-from fcnlab.services.export.exporting import estimate, export_project, preview, preview_image
+from fcnlab.errors import FcnlabError
+from fcnlab.services.export.exporting import estimate, export_project, learning_for, preview, preview_image
 from fcnlab.services.export.plan import ExportProgress, Runner, export_summary
 from fcnlab.services.export.target import download_url, new_download
 from fcnlab.services.live.fitting import ProjectLearner
@@ -89,21 +90,32 @@ def make_and_offer(engine: Engine, project: Project, spec: ExportSpec | None) ->
             st.link_button(f"Download ({_size(made[3])})", made[2], type="primary", icon=":material/download:")
         _about(made[4])
     elif spec is not None:
-        about.caption(_expected(engine, project, spec))
+        words = _expected(engine, project, spec, about)
+        if words:
+            about.caption(words)
+        else:
+            about.empty()
 
 
-def _expected(engine: Engine, project: Project, spec: ExportSpec) -> str:
-    """How many images and bytes an export will have; remembered until the project or the choice is another one."""
+def _expected(engine: Engine, project: Project, spec: ExportSpec, about: DeltaGenerator) -> str:
+    """How many images and bytes an export will have; remembered until the project or the choice is another one.
+
+    Empty where that cannot be told now: whoever exports is told why. `about` says how far the learning before is.
+    """
     key = (project.id, export_summary(engine.lab, project_id=project.id), spec)
     remembered = session.peek("export_estimate")
     if remembered is None or remembered[0] != key:
+        run = runner_of(engine, project)
         try:
-            expected = estimate(engine.lab, runner_of(engine, project), project_id=project.id, spec=spec)
-            images = "1 image" if expected.n_images == 1 else f"{expected.n_images} images"
-            words = f"{images}, about {_size(expected.n_bytes)}"
-        except FcnlabError as failure:
-            words = session.escape_markdown(as_sentence(str(failure)))
-        remembered = (key, words)
+            for done, total, _ in learning_for(engine.lab, run, project_id=project.id, spec=spec):
+                about.caption(f"{PHASES['learning']}: {done} of {total}")
+            expected = estimate(engine.lab, run, project_id=project.id, spec=spec)
+        except FcnlabError:
+            return ""
+        if expected is None:
+            return ""
+        images = "1 image" if expected.n_images == 1 else f"{expected.n_images} images"
+        remembered = (key, f"{images}, about {_size(expected.n_bytes)}")
         session.remember("export_estimate", remembered)
     return str(remembered[1])
 
