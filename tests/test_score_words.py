@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 
+from fcnlab.commands.models import score_in_words
 from fcnlab.domain.counting import KeptEpoch
 from fcnlab.domain.events import PointSource
+from fcnlab.domain.models import ModelRecord
 from fcnlab.domain.scores import (
     EXPERT_MASK,
     SOURCES_IN_WORDS,
@@ -117,6 +122,7 @@ def test_a_network_is_better_than_the_instant_learner_only_where_the_interval_sa
 
     assert gain_in_words(score).startswith(f"{verdict} the instant learner, which is right on 75% of the same points")
     assert gain_in_words(score) in score_in_a_sentence(score)
+    assert gain_in_words(score).removesuffix(".") in score_in_words(cast(ModelRecord, SimpleNamespace(score=score)))
     assert score_from_dict(score_to_dict(score)) == score
     assert gain_in_words(PointScore(0.8, 0.7, 0.9, 48)) == ""
 

@@ -66,19 +66,18 @@ def compare(
 
 
 def table(status: ComparisonStatus) -> list[str]:
-    """The results as lines, and below them what they were taken on."""
+    """The results as lines, and below them what they were taken on, who did best, and what means nothing."""
+    from fcnlab.services.comparing.comparisons import best_in_words, too_short
+
     headings, row_of = (COUNT_HEADINGS, _count_row) if status.spec.is_counting else (HEADINGS, _row)
     rows = [headings, *(row_of(participant) for participant in status.participants)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(headings))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    from fcnlab.services.training.trainings import too_short_in_words
-
     results = [participant.result for participant in status.participants if participant.result is not None]
-    too_short = too_short_in_words([(each.title, each.training) for each in status.participants])
     return [
         *lines,
         *_notes(results),
-        *([too_short] if too_short else []),
+        *filter(None, (best_in_words(status), too_short(status))),
         *(f"{participant.title}: {participant.message}" for participant in status.participants if participant.message),
     ]
 

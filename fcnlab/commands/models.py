@@ -11,7 +11,7 @@ import click
 from fcnlab.commands.common import found_project, json_option, learner_of, opened, print_result, project_option, say
 from fcnlab.domain.counting import CountScore
 from fcnlab.domain.models import ModelRecord
-from fcnlab.domain.scores import figure, kept_in_words, mean_iou_in_words, score_to_dict, taken_on
+from fcnlab.domain.scores import figure, gain_in_words, kept_in_words, mean_iou_in_words, score_to_dict, taken_on
 
 INSTANT = "instant"
 FORMATS = ("checkpoint", "onnx", "pt2")
@@ -147,6 +147,7 @@ def score_in_words(model: ModelRecord) -> str:
         return "no validation images"
     if isinstance(model.score, CountScore):
         return f"off by {figure(model.score)} on average in the counts of {model.score.n_images} validation images"
-    parts = (taken_on(model.score) + ".", mean_iou_in_words(model.score), kept_in_words(model.score))
+    score = model.score
+    parts = (taken_on(score) + ".", gain_in_words(score), mean_iou_in_words(score), kept_in_words(score))
     more = " ".join(filter(None, parts)).removesuffix(".")
-    return f"{model.score.accuracy:.1%} of {model.score.n_points} validation points ({more})"
+    return f"{score.accuracy:.1%} of {score.n_points} validation points ({more})"

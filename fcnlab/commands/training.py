@@ -72,6 +72,8 @@ def train(
 
     Ctrl-C pauses: `fcnlab trainings resume` goes on from there. The version is saved when training has ended.
     """
+    from fcnlab.services.training.trainings import too_short_in_words
+
     usual = USUAL_UPSAMPLING.get(NetworkName(options["network"]), "transposed")
     options["upsampling"] = options["upsampling"] or usual
     names = {field.name for field in fields(TrainingSpec)}
@@ -86,7 +88,8 @@ def train(
         (ended,) = train_here(lab, project, queue) if wait else train_elsewhere(lab, project, queue)
         model = model_of(lab, ended)
     values = {"training": training_values(ended), "model": None if model is None else model_values(model)}
-    print_result(values, [last_line(ended, model)], as_json=as_json)
+    too_short = too_short_in_words([(ended.network.network.value, ended)])
+    print_result(values, [last_line(ended, model), *([too_short] if too_short else [])], as_json=as_json)
     if wait and ended.state is not TrainingState.FINISHED:
         ctx.exit(INTERRUPTED if ended.state is TrainingState.PAUSED else 1)
 

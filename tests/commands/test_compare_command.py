@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from fcnlab.cli import main
 from fcnlab.domain.network import NetworkName
 from fcnlab.lab import open_lab
-from fcnlab.services.comparing.comparisons import comparison_status, comparisons
+from fcnlab.services.comparing.comparisons import best_in_words, comparison_status, comparisons, too_short
 from fcnlab.services.training import worker
 from fcnlab.settings import Settings
 from tests.support.bars import Site
@@ -55,6 +55,10 @@ def test_comparing_tells_its_progress_and_ends_in_a_table_that_the_file_and_the_
         one["measured"] for one in values["participants"]
     ]
     assert all(any(line.startswith(title) for line in result.stdout.splitlines()) for title in titles)
+    status = comparison_status(site.lab, comparison_id=found.id)
+    assert best_in_words(status) in result.stdout
+    assert "did best: " in best_in_words(status)
+    assert too_short(status) in result.stdout
     assert " clicks: labellers click where the mask is wrong, so this is rather too low" in result.stdout
     assert "epoch 1  fcn32s  loss" in result.stderr
 

@@ -73,7 +73,10 @@ def test_training_here_tells_every_epoch_and_leaves_a_model(lab: Lab) -> None:
     assert (values["training"]["state"], values["training"]["training"]["freeze_encoder"]) == ("finished", True)
     assert {**values["model"], "in_use": False} == listed
     assert (lab.folders.checkpoints / listed["file"]).is_file()
-    assert "Version 2, fcn8s 2: no validation images, 2 points" in call("train", "-p", "cells", "--epochs", 1).stdout
+    short = call("train", "-p", "cells", "--epochs", 1).stdout
+    assert "Version 2, fcn8s 2: no validation images, 2 points" in short
+    assert "Too short a run to mean anything: fcn8s (1 epoch)" in short
+    assert "Too short" not in call("train", "-p", "cells", "--epochs", 12).stdout
 
 
 def test_training_in_the_background_is_left_to_a_worker(lab: Lab, started: list[int]) -> None:

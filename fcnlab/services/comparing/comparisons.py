@@ -16,12 +16,13 @@ from fcnlab.domain.counting import Objective, Task
 from fcnlab.domain.models import ModelRecord
 from fcnlab.domain.network import DEFAULT_ENCODER, SCRATCH, NetworkName, NetworkSpec, Upsampling
 from fcnlab.domain.project import Project
+from fcnlab.domain.scores import PointScore
 from fcnlab.domain.training import OPEN_STATES, Training, TrainingProgress, TrainingState
 from fcnlab.errors import TrainingRefused, UnknownImage
 from fcnlab.lab import Lab
 from fcnlab.services.counting.training_points import CountingPoints, points_for
 from fcnlab.services.training.trained_models import draft_of_training
-from fcnlab.services.training.trainings import cancel_training
+from fcnlab.services.training.trainings import cancel_training, too_short_in_words
 from fcnlab.storage.database import (
     repository_comparisons,
     repository_images,
@@ -184,6 +185,30 @@ def comparison_status(lab: Lab, *, comparison_id: int) -> ComparisonStatus:
     instant = [_instant(key, comparison, trainings) for key in (LINEAR, LARGER) if _takes_part(key, spec, comparison)]
     networks = [_network(training, comparison, models) for training in trainings]
     return ComparisonStatus(comparison, spec, (*instant, *networks), curves, is_served)
+
+
+def best_in_words(status: ComparisonStatus) -> str:
+    """Who did best once all are through, with the interval, in a sentence; who lies within it is as good.
+
+    Empty before that, of counters, and where fewer than two have a score.
+    """
+    scored = [
+        (participant.title, participant.result.score)
+        for participant in status.participants
+        if participant.result is not None and isinstance(participant.result.score, PointScore)
+    ]
+    if status.is_open or len(scored) < 2:
+        return ""
+    scored.sort(key=lambda titled: -titled[1].accuracy)
+    (title, score), others = scored[0], scored[1:]
+    alike = [name for name, other in others if other.high >= score.low]
+    told = f"{title} did best: {score.accuracy:.1%} (95 % CI {100 * score.low:.0f} to {100 * score.high:.0f} %)"
+    return f"{told}; {'; '.join(alike)} may be as good." if alike else f"{told}."
+
+
+def too_short(status: ComparisonStatus) -> str:
+    """Which networks were trained too shortly to mean anything, in a sentence; empty when none was."""
+    return too_short_in_words([(participant.title, participant.training) for participant in status.participants])
 
 
 def comparisons(lab: Lab, *, project_id: int) -> tuple[Comparison, ...]:

@@ -16,7 +16,6 @@ from fcnlab.domain.training import TrainingState, Wanted
 from fcnlab.errors import FcnlabError
 from fcnlab.services.comparing import comparisons as service
 from fcnlab.services.comparing.comparisons import ComparisonStatus
-from fcnlab.services.training.trainings import too_short_in_words
 from fcnlab.services.training.workers import ensure_worker
 from fcnlab.web import session
 from fcnlab.web.panels.comparing.compare_charts import colours_of, draw_charts
@@ -120,28 +119,11 @@ def _head(engine: Engine, status: ComparisonStatus) -> None:
         f"{len(spec.image_ids)} images, {held}{learned}; {_minutes(spec.minutes)} of training for each network, "
         f"input {size}. By {session.escape_markdown(status.comparison.labeller)}."
     )
-    best = _best(status)
+    best, short = service.best_in_words(status), service.too_short(status)
     if best:
-        st.markdown(best)
-    too_short = too_short_in_words([(each.title, each.training) for each in status.participants])
-    if too_short:
-        st.warning(too_short, icon=":material/timer:")
-
-
-def _best(status: ComparisonStatus) -> str:
-    """Who did best once all are through, with the interval; who lies within it is as good. Empty before."""
-    scored = [
-        (participant.title, participant.result.score)
-        for participant in status.participants
-        if participant.result is not None and isinstance(participant.result.score, PointScore)
-    ]
-    if status.is_open or len(scored) < 2:
-        return ""
-    scored.sort(key=lambda titled: -titled[1].accuracy)
-    (title, score), others = scored[0], scored[1:]
-    alike = [name for name, other in others if other.high >= score.low]
-    told = f"**{title}** did best: {score.accuracy:.1%} (95 % CI {100 * score.low:.0f} to {100 * score.high:.0f} %)"
-    return f"{told}; {', '.join(alike)} may be as good." if alike else f"{told}."
+        st.markdown(session.escape_markdown(best))
+    if short:
+        st.warning(session.escape_markdown(short), icon=":material/timer:")
 
 
 def _progress(engine: Engine, status: ComparisonStatus) -> None:
