@@ -66,6 +66,22 @@ def test_a_training_ends_in_a_checkpoint_that_segments(site: Site, tmp_path: Pat
     assert ((mask == site.project.classes[1].id) == light).mean() > 0.9
 
 
+def test_a_comparison_with_the_instant_learner_that_fails_does_not_fail_the_training(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr("fcnlab.services.comparing.over_instant.gain_over_instant", fails)
+    training = TrainingSpec(epochs=2, batch_size=2, holdout=0.34)
+
+    _, trained = finished(train(site.lab, site.job(training), resume=None, checkpoint=tmp_path / "resume"))
+
+    assert isinstance(trained.score, PointScore)
+    assert trained.score.over_instant is None
+    assert "out of memory" in caplog.text
+
+
 def test_a_closed_training_goes_on_where_it_was_and_ends_alike(site: Site, tmp_path: Path) -> None:
     file = tmp_path / "training.resume"
     _, whole = finished(train(site.lab, site.job(), resume=None, checkpoint=tmp_path / "other"))
