@@ -91,8 +91,12 @@ def is_loopback(host: str) -> bool:
 
 
 def is_private(settings: Settings, *, listens_on: str) -> bool:
-    """Whether only people at this machine see the pages, so that these may show its paths: they are asked for on this
-    machine alone, and no proxy, token or name of another host says that they are meant for others."""
+    """Whether only people at this machine reach the pages, so that these may show its paths and read its folders.
+
+    They do where the server listens on an address of this machine alone, and nothing was set that others come by: no
+    name of another host (a proxy passes requests on), no access token, and the pages are not open. Of a machine with
+    several accounts all who are logged in are people at this machine.
+    """
     return is_loopback(listens_on) and not (settings.allowed_hosts or settings.access_token or settings.open)
 
 
@@ -152,14 +156,16 @@ def page_rules(settings: Settings, *, listens_on: str | None = None) -> AccessRu
     return replace(access_rules(settings, listens_on=address), token=token)
 
 
-def page_settings(settings: Settings, *, listens_on: str | None = None) -> Settings:
+def page_settings(settings: Settings, *, listens_on: str) -> Settings:
     """Settings of the pages: where only this machine reaches them, people may import from the home folder.
 
-    That holds where nobody set FCNLAB_IMPORT_ROOTS, and no proxy, token or name of another host says that the pages are
-    meant for others.
+    That holds where nobody set FCNLAB_IMPORT_ROOTS, and where the pages are private (`is_private`).
+
+    Args:
+        settings: as they were read.
+        listens_on: the address that the server listens on; empty: all of them.
     """
-    address = settings.host if listens_on is None else listens_on
-    if not is_private(settings, listens_on=address) or "import_roots" in settings.model_fields_set:
+    if not is_private(settings, listens_on=listens_on) or "import_roots" in settings.model_fields_set:
         return settings
     return settings.model_copy(update={"import_roots": (Path.home(),)})
 

@@ -176,14 +176,16 @@ def test_this_machine_alone_needs_no_setting(host: str) -> None:
 def test_the_home_folder_may_be_imported_from_where_only_this_machine_reaches_the_pages(
     changes: dict[str, Any], is_readable: bool
 ) -> None:
-    roots = page_settings(Settings(**changes)).import_roots
+    settings = Settings(**changes)
+    roots = page_settings(settings, listens_on=settings.host).import_roots
 
     assert roots == ((Path.home(),) if is_readable else ())
 
 
 def test_folders_that_were_set_are_all_that_may_be_imported_from() -> None:
-    assert page_settings(Settings(import_roots=())).import_roots == ()
-    assert page_settings(Settings(import_roots=(Path("/data"),))).import_roots == (Path("/data"),)
+    assert page_settings(Settings(import_roots=()), listens_on="127.0.0.1").import_roots == ()
+    chosen = Settings(import_roots=(Path("/data"),))
+    assert page_settings(chosen, listens_on="127.0.0.1").import_roots == (Path("/data"),)
     assert page_settings(Settings(), listens_on="").import_roots == ()
 
 
