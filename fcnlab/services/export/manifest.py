@@ -18,7 +18,9 @@ CONVENTIONS = {
     "masks": "pixel value = class id, at the full size of the upright image; 255 occurs only in a border of Pascal "
     "VOC masks that was asked for, and without a background where classes or small parts were left out",
     "mask": "stored: the mask the image kept when it was marked done; predicted: by the model",
-    "model": "what makes masks: a chosen version, with its own point set, or null for the instant learner",
+    "model": "what makes masks: a chosen version, with its own point set, or null for the instant learner; "
+    "of an image the file of what made its mask, or `painted` where every pixel was painted by hand or taken from an "
+    "imported mask",
     "turned": "the image was turned or flipped as its EXIF orientation asks; masks lie upright",
     "stretch": "values of the original that became 0 and 255 when the image was made 8-bit",
     "imaging": "which channels became red, green and blue, between which values; null: the image as it came",
