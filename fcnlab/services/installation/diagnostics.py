@@ -21,8 +21,9 @@ from fcnlab.storage.exports.manifest import versions
 MIN_FREE_GB = 1.0
 NOT_CHECKED = "not looked at, for the database cannot be opened"
 SECRET = "(secret)"
-CREDENTIALS = re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)|(?<=token=)[^&\s'\"]+")
-"""User and password, or a token, in an address."""
+CREDENTIALS = re.compile(r"(?<=://)\S+(?=@)|(?<=token=)[^&\s'\"]+")
+"""User and password, or a token, in an address. A password may hold `@` and `/` itself, so that all before the last `@`
+is hidden: rather too much than a part of it."""
 
 Seen = TypeVar("Seen")
 

@@ -36,3 +36,18 @@ def test_a_report_has_no_password_and_no_token(tmp_path: Path, with_traceback: b
     assert "error 1a2b3c4d on the page Train at 2030-02-01 12:30:00 UTC" in report
     assert [secret for secret in (*SECRETS, "other-secret") if secret in report] == []
     assert ("db.example.org" in report) == with_traceback
+
+
+@pytest.mark.parametrize("password", ["hunter22", "hun@ter22", "hun/ter22", "hu:n/t@er22", "hun?ter@22#"])
+def test_a_password_is_hidden_whatever_characters_it_has(tmp_path: Path, password: str) -> None:
+    address = f"postgresql://ann:{password}@db.example.org/lab"
+    report = failure_report(
+        Settings(data_dir=tmp_path),
+        RuntimeError(f"no answer of {address}, nor of https://example.org/lab"),
+        error_id="1a2b3c4d",
+        page="Train",
+        at=datetime(2030, 2, 1, 12, 30, tzinfo=UTC),
+        with_traceback=True,
+    )
+
+    assert "no answer of postgresql://(secret)@db.example.org/lab, nor of https://example.org/lab" in report
