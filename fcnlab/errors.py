@@ -151,7 +151,10 @@ class UnknownExpertMask(FcnlabError):
 
 
 def as_sentence(message: str) -> str:
-    """A message with a capital letter, for where it stands alone; a name or a number that begins it stays as it is."""
+    """A message as it stands alone: a first word of small letters a to z alone begins with a capital one.
+
+    `fcnlab`, and what has a digit, a quote, a dot or a capital in it (names of files and settings, numbers), stays.
+    """
     first = message.split(" ", 1)[0]
     is_word = first.isascii() and first.isalpha() and first.islower() and first != "fcnlab"
     return message[0].upper() + message[1:] if is_word else message

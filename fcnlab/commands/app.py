@@ -35,7 +35,7 @@ THEME = {
     "dark.codeTextColor": "#EDEBE8",
 }
 """Colours of the pages. Streamlit fades text to 60 %, and its colours of text on tinted ground are faint; with these
-all reach the contrast of WCAG AA. The rest is in `ui.frame.style`; `.streamlit/config.toml` has the same ones."""
+all reach the contrast of WCAG AA. The rest is in `web.frame.style`; `.streamlit/config.toml` has the same ones."""
 
 
 @click.command()

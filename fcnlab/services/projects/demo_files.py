@@ -39,9 +39,12 @@ def write_demo_files(folder: Path) -> Iterator[tuple[Path, int]]:
         raise ExportFailed(f"{folder} has files already: name a folder that is new or empty")
     for demo in DEMOS:
         scenes = {f"{demo.key}_{number + 1:02d}": demo.draw(number) for number in range(demo.n_images)}
-        places = [_place_on_map(number, scene.classes.shape) for number, scene in enumerate(scenes.values())]
+        places = [
+            _place_on_map(number, scene.classes.shape) if demo.is_on_map else None
+            for number, scene in enumerate(scenes.values())
+        ]
         pairs = list(zip(scenes.items(), places, strict=True))
-        images = dict(_image_file(demo, name, scene, place) for (name, scene), place in pairs)
+        images = dict(_image_file(name, scene, place) for (name, scene), place in pairs)
         labels = dict(_label_file(demo, name, scene, place) for (name, scene), place in pairs)
         if demo.task is Task.MASKS:
             labels["classes.csv"] = csv_lines([("id", "name"), *enumerate(demo.classes)])
@@ -51,21 +54,21 @@ def write_demo_files(folder: Path) -> Iterator[tuple[Path, int]]:
             yield where, len(files)
 
 
-def _image_file(demo: Demo, name: str, scene: Scene, place: Georeference) -> tuple[str, bytes]:
+def _image_file(name: str, scene: Scene, place: Georeference | None) -> tuple[str, bytes]:
     """Name and content: a GeoTIFF of land, a PNG of what lies under a microscope."""
-    if demo.is_on_map:
+    if place is not None:
         return f"{name}.tif", geotiff(scene.rgb, place)
     buffer = io.BytesIO()
     Image.fromarray(scene.rgb).save(buffer, "PNG")
     return f"{name}.png", buffer.getvalue()
 
 
-def _label_file(demo: Demo, name: str, scene: Scene, place: Georeference) -> tuple[str, bytes]:
+def _label_file(demo: Demo, name: str, scene: Scene, place: Georeference | None) -> tuple[str, bytes]:
     """Name and content of the truth: centres of objects, or class ids in the kind of file that the image is."""
     if demo.task is Task.COUNTS:
         centres = [(int(row), int(col), demo.classes[1]) for row, col in scene.centres]
         return f"{name}.csv", csv_lines([("row", "col", "class"), *centres])
-    if demo.is_on_map:
+    if place is not None:
         return f"{name}.tif", geotiff(scene.classes, place)
     return f"{name}.png", grey_png(scene.classes)
 

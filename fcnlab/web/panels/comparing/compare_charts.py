@@ -14,6 +14,7 @@ import streamlit as st
 from fcnlab.core.networks.registry import NETWORKS
 from fcnlab.domain.comparison import Measured, Participant
 from fcnlab.domain.scores import PointScore, taken_on
+from fcnlab.errors import as_sentence
 from fcnlab.services.comparing.comparisons import ComparisonStatus
 from fcnlab.web.panels.projects.dashboard import legend
 
@@ -73,7 +74,7 @@ def _draw_accuracy(scored: Sequence[tuple[Participant, Measured]], colours: dict
     assert isinstance(score, PointScore)
     words = taken_on(score)
     st.markdown(f"**Accuracy on {score.n_points} validation points** :gray[with its 95 % CI]")
-    st.caption(f"{words[0].upper()}{words[1:]}.")
+    st.caption(f"{as_sentence(words)}.")
     rows = [_row(participant, measured) for participant, measured in scored]
     y = {
         "field": "who",

@@ -54,7 +54,7 @@ def new_project_button(engine: Engine) -> None:
 
 def actions(engine: Engine, project: Project) -> None:
     """Label, rename, archive, delete."""
-    has_images = project_service.dashboard(engine.lab, project_id=project.id).n_images > 0
+    has_images = bool(project_service.images(engine.lab, project_id=project.id, count=1))
     if st.button("Label", type="primary", icon=":material/gesture:", disabled=not has_images):
         st.switch_page("pages/label.py", query_params={"project": str(project.id)})
     if st.button("Rename", icon=":material/edit:"):

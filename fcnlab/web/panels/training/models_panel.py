@@ -21,7 +21,7 @@ from fcnlab.services.models import models as service
 from fcnlab.services.models.exports import FORMAT_WORDS, ModelFormat, offer_export
 from fcnlab.services.models.files import SUFFIX
 from fcnlab.services.models.model_import import MOST_BYTES, import_model
-from fcnlab.services.projects.projects import dashboard
+from fcnlab.services.projects.projects import Dashboard
 from fcnlab.web import frame, session
 from fcnlab.web.panels.projects.learner_settings import INSTANT
 from fcnlab.web.session import Engine, escape_markdown
@@ -31,13 +31,13 @@ IN_USE = ":green-badge[:material/check: In use]"
 HASH_CHARS = 8
 
 
-def keep_button(engine: Engine, project: Project) -> None:
+def keep_button(engine: Engine, project: Project, overview: Dashboard) -> None:
     """A button that makes what the instant learner knows now a version; the instant counter has none."""
     if project.task is Task.COUNTS or not st.button(
         "Save the instant learner as a version",
         icon=":material/bookmark_add:",
         help="What all points teach it now, to compare with other versions or to go back to.",
-        disabled=dashboard(engine.lab, project_id=project.id).n_points == 0,
+        disabled=overview.n_points == 0,
     ):
         return
 
@@ -91,16 +91,15 @@ def notice() -> None:
         st.success(words, icon=":material/check_circle:")
 
 
-def versions(engine: Engine, project: Project, records: Sequence[ModelRecord]) -> None:
+def versions(engine: Engine, project: Project, records: Sequence[ModelRecord], overview: Dashboard) -> None:
     """The instant learner, then every version, newest first."""
-    overview = dashboard(engine.lab, project_id=project.id)
     if not records and overview.n_points == 0:
         words = "There is nothing to learn from yet: click a few pixels of each class on the **Label** page."
         frame.lead(
             project, words if overview.n_images else frame.NO_IMAGES, to="label" if overview.n_images else "projects"
         )
         return
-    _instant_card(engine, project)
+    _instant_card(engine, project, overview.n_points)
     if not records:
         _invitation(project)
         return
@@ -111,10 +110,9 @@ def versions(engine: Engine, project: Project, records: Sequence[ModelRecord]) -
                 _card(engine, project, record, names)
 
 
-def _instant_card(engine: Engine, project: Project) -> None:
+def _instant_card(engine: Engine, project: Project, count: int) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         badge = f" {IN_USE}" if project.model_id is None else ""
-        count = dashboard(engine.lab, project_id=project.id).n_points
         st.markdown(
             f"**{INSTANT[project.task]}**{badge}  \n:small[:gray[Learns from every click at once; {count} "
             f"{'point' if count == 1 else 'points'} so far.]]"

@@ -14,6 +14,7 @@ from fcnlab.domain.counting import CountScore
 from fcnlab.domain.project import Project
 from fcnlab.domain.scores import PointScore, taken_on
 from fcnlab.domain.training import Epoch
+from fcnlab.errors import as_sentence
 from fcnlab.web.panels.projects.dashboard import legend
 
 Rows = list[dict[str, Any]]
@@ -44,7 +45,7 @@ def draw_curves(project: Project, epochs: Sequence[Epoch]) -> None:
     last = scored[-1][1]
     st.markdown(f"**Accuracy on {last.n_points} validation points** :gray[by epoch]")
     words = taken_on(last)
-    st.caption(f"{words[0].upper()}{words[1:]}.")
+    st.caption(f"{as_sentence(words)}.")
     _draw(_accuracy(project, scored), height=ACCURACY_PX)
     names = [(label.name, label.colour) for label in project.classes if label.id in last.per_class]
     st.html(legend([("All classes, 95 % CI", _ink()), *names]))
