@@ -11,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 from scipy.special import softmax
-from skimage.feature import peak_local_max
 
 from fcnlab.core.counting.counting import PEAK_THRESHOLD, calibration_of, default_threshold, network_count
 from fcnlab.core.counting.density import DENSITY_UNIT, sigma_for
 from fcnlab.core.counting.instant import CountHead, CountPicture, grid_for, heights_of
 from fcnlab.core.counting.marks import UNKNOWN, sizes_at, usual_width
-from fcnlab.core.counting.objects import Detections, labelled_blobs
+from fcnlab.core.counting.objects import Detections, labelled_blobs, local_maxima
 from fcnlab.core.training.network_model import NetworkModel, picture_scores, seen_hw, seen_picture
 from fcnlab.domain.counting import ImageCount, Objective
 
@@ -79,8 +78,8 @@ def instant_count_maps(
 def _width_of_peaks(picture: CountPicture, heights: NDArray[np.float32], grid: int) -> float:
     """The width at which the objects that the maps show stand out."""
     top = heights[1:].max(axis=0)
-    peaks = peak_local_max(top, min_distance=2, threshold_abs=HEIGHT_THRESHOLD)  # type: ignore[no-untyped-call]
-    rows, cols = ((np.asarray(coordinates, np.float64) + 0.5) * grid - 0.5 for coordinates in peaks.reshape(-1, 2).T)
+    peaks = local_maxima(top, distance=2, threshold=HEIGHT_THRESHOLD, keeps_border=False)
+    rows, cols = ((np.asarray(coordinates, np.float64) + 0.5) * grid - 0.5 for coordinates in peaks.T)
     return usual_width([sizes_at(picture.space, rows, cols)])
 
 

@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 from scipy.spatial import cKDTree
-from skimage.feature import peak_local_max
 
 from fcnlab.core.counting.count_maps import CountMaps
 from fcnlab.core.counting.density import sigma_for
 from fcnlab.core.counting.marks import MarkedPoints
-from fcnlab.core.counting.objects import Blob, Detections, basins_of, class_map_of, joined_at_necks
+from fcnlab.core.counting.objects import Blob, Detections, basins_of, class_map_of, joined_at_necks, local_maxima
 from fcnlab.core.learner.samples import Clicks
 from fcnlab.domain.counting import ClassCount, FoundObject, ImageCount
 
@@ -106,10 +105,7 @@ def _peaks(
 ) -> NDArray[np.int64]:
     """Pixels (N, 2) of the peaks that are no marked object and not at a background point."""
     smooth = np.asarray(cv2.GaussianBlur(top, (0, 0), max(0.5, spacing / 10)), np.float32)
-    maxima = peak_local_max(  # type: ignore[no-untyped-call]
-        smooth, min_distance=max(1, round(spacing * NEAREST_SHARE)), threshold_abs=1.0, exclude_border=False
-    )
-    peaks = np.asarray(maxima, np.int64).reshape(-1, 2)
+    peaks = local_maxima(smooth, distance=max(1, round(spacing * NEAREST_SHARE)), threshold=1.0)
     for others, share in ((objects, MERGED_SHARE), (background, CLEARED_SHARE)):
         if len(others) and len(peaks):
             peaks = peaks[cKDTree(others).query(peaks)[0] > share * spacing]

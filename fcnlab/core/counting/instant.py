@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import cv2
@@ -25,7 +26,7 @@ from skimage.filters import threshold_otsu
 from fcnlab.core.counting.density import sigma_for
 from fcnlab.core.counting.marks import ScaleSpace, scale_space
 from fcnlab.core.learner.encoder import lab_image
-from fcnlab.core.learner.samples import Clicks, samples_at
+from fcnlab.core.learner.samples import Clicks, FeaturesByPosition, samples_at, samples_by_position
 from fcnlab.core.learner.stages import RawMap, StageInfo, Stages, measure, score_stages
 from fcnlab.errors import NoPoints
 
@@ -124,6 +125,7 @@ class CountPicture:
 
     stages: Stages
     space: ScaleSpace
+    remembered: FeaturesByPosition = field(default_factory=dict, repr=False)
 
     @property
     def hw(self) -> tuple[int, int]:
@@ -131,8 +133,8 @@ class CountPicture:
         return self.stages.hw
 
     def samples(self, rows: NDArray[np.float64], cols: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Standardised features (N, D) at float positions of the working picture."""
-        return samples_at(self.stages, rows, cols)
+        """Standardised features (N, D) at float positions of the working picture; each is looked up once."""
+        return samples_by_position(self.remembered, partial(samples_at, self.stages), rows, cols)
 
 
 def ready_to_count(rgb: NDArray[np.uint8], stages: Stages) -> CountPicture:
