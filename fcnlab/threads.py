@@ -1,16 +1,93 @@
-"""How the threads of a process wait for each other."""
+"""How the threads of a process wait for each other, and who leaves the processor to whom.
+
+Two cores may have to carry browser, server, a worker that trains and an import at once:
+
+- Idle compute threads sleep instead of spinning (`wait_politely`), and BLAS takes one thread in a server.
+- What a click waits for is many small steps, between which a second thread would wake up and fall asleep: it takes one
+  thread (`on_one_thread`), and the other core is the browser's. A picture is encoded with all threads.
+- Within the server, the compute thread orders what is to be done (`services.live.compute`).
+- A worker takes one thread and the lowest priority of the system; while one lives, the server takes one thread less
+  (`services.training.workers`).
+"""
 
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Callable
+from functools import cache, wraps
+from typing import Any, ParamSpec, TypeVar
+
+from threadpoolctl import ThreadpoolController
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 
 def wait_politely() -> None:
-    """Let idle compute threads sleep instead of spinning; call it before torch is imported.
+    """Let idle compute threads sleep instead of spinning; call it before NumPy and torch are imported.
 
     OpenMP's threads spin while they wait for each other, which is quick on an idle machine and several times slower
     as soon as another process, such as the browser beside the server, wants one of the cores. Values the user has
     set stay.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    for name, value in POLITE.items():
+        os.environ.setdefault(name, value)
+
+
+POLITE = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "OPENBLAS_NUM_THREADS": "1"}
+"""Environment of a server and of whoever works beside it."""
+
+
+def on_one_thread(work: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Many small steps, each too short for a second thread: they take one, whatever is set for longer work."""
+
+    @wraps(work)
+    def alone(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        blas, others = _pools()
+        before = [(pool, pool.get_num_threads()) for pool in others]  # they count for each thread by itself
+        for pool, _ in before:
+            pool.set_num_threads(1)
+        blas.enter()
+        try:
+            return work(*args, **kwargs)
+        finally:
+            blas.leave()
+            for pool, count in before:
+                pool.set_num_threads(count)
+
+    return alone
+
+
+class _Blas:
+    """The thread pools of BLAS, which belong to all threads: one thread from the first that enters to the last."""
+
+    def __init__(self, pools: list[Any]) -> None:
+        self._pools, self._before = pools, [1] * len(pools)
+        self._inside = 0
+        self._lock = threading.Lock()
+
+    def enter(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                self._before = [pool.get_num_threads() for pool in self._pools]
+                self._set([1] * len(self._pools))
+
+    def leave(self) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._set(self._before)
+
+    def _set(self, counts: list[int]) -> None:
+        for pool, count in zip(self._pools, counts, strict=True):
+            pool.set_num_threads(count)
+
+
+@cache
+def _pools() -> tuple[_Blas, list[Any]]:
+    """The pools of BLAS, and those of OpenMP, of the libraries that are loaded by now."""
+    pools = ThreadpoolController().lib_controllers
+    blas = [pool for pool in pools if pool.user_api == "blas"]
+    return _Blas(blas), [pool for pool in pools if pool.user_api == "openmp"]

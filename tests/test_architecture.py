@@ -42,7 +42,7 @@ MAY_IMPORT = {
     "access": VALUES | {"settings"},
     "webapp_files": VALUES,
     "threads": set(),
-    "core": VALUES | {"core"},
+    "core": VALUES | {"core", "threads"},
     "segmenter": VALUES
     | {"core", "segmenter", "storage.files.weights", "storage.files.checkpoints", "storage.files.devices"},
     "evaluation": VALUES

@@ -172,6 +172,8 @@ class PointSegmenter:
         if not samples:
             raise NoPoints(missing_message(()))
         self._head = learner.fit(samples, self.spec, start=self._head if warm else None)
+        if warm and learner.wants_preparation(self._head, sum(map(len, self._points.values()))):
+            self._head = learner.prepared(self._head, samples, self.spec)
         self._network = None
         return self
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg.blas import dtrsv
 
 Vector = NDArray[np.float64]
+Preconditioner = Callable[[Vector], Vector]
 
 MEMORY = 24
 LINE_STEPS = 12
@@ -18,31 +20,60 @@ FLATTENING = 0.6
 
 @dataclass(frozen=True, slots=True)
 class Curvature:
-    """What a descent learned about its function: steps and the changes of gradient over them, oldest first."""
+    """What a descent learned about its function: steps and the changes of gradient over them, oldest first.
 
-    steps: tuple[Vector, ...] = ()
-    changes: tuple[Vector, ...] = ()
+    Attributes:
+        steps, changes: (m, n) each, m at most `MEMORY`.
+        products: (m, m), each step times each change.
+        squares: (m, m), each change times each change.
+    """
+
+    steps: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
+    changes: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
+    products: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
+    squares: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
 
     def with_pair(self, step: Vector, change: Vector) -> Curvature:
         """The newest `MEMORY` pairs; a pair without positive curvature is left out."""
         if float(step @ change) <= 1e-12 * float(change @ change):
             return self
-        return Curvature((*self.steps, step)[-MEMORY:], (*self.changes, change)[-MEMORY:])
+        kept = slice(max(0, len(self.steps) - MEMORY + 1), None)
+        steps = np.vstack([self.steps[kept].reshape(-1, len(step)), step])
+        changes = np.vstack([self.changes[kept].reshape(-1, len(step)), change])
+        by_change, by_step = steps @ change, changes @ step
+        products, squares = (np.empty((len(steps), len(steps))) for _ in range(2))
+        products[:-1, :-1], products[:, -1], products[-1] = self.products[kept, kept], by_change, by_step
+        squares[:-1, :-1] = self.squares[kept, kept]
+        squares[-1] = squares[:, -1] = changes @ change
+        return Curvature(steps, changes, products, squares)
+
+    def preconditioned(self, gradient: Vector, precondition: Preconditioner) -> Vector:
+        """As `direction`, from an inverse Hessian that is known nearly: the two-loop recursion, for few pairs."""
+        result = -gradient
+        shares = []
+        for k in reversed(range(len(self.steps))):
+            share = float(self.steps[k] @ result) / float(self.products[k, k])
+            result -= share * self.changes[k]
+            shares.append(share)
+        result = precondition(result)
+        for k, share in enumerate(reversed(shares)):
+            result += (share - float(self.changes[k] @ result) / float(self.products[k, k])) * self.steps[k]
+        return result
 
     def direction(self, gradient: Vector) -> Vector:
-        """Minus the approximate inverse Hessian times the gradient: the two-loop recursion."""
-        result = -gradient
-        if not self.steps:
-            return result / max(float(np.abs(gradient).sum()), 1e-12)
-        shares = []
-        for step, change in zip(reversed(self.steps), reversed(self.changes), strict=True):
-            share = float(step @ result) / float(step @ change)
-            result -= share * change
-            shares.append(share)
-        result *= float(self.steps[-1] @ self.changes[-1]) / float(self.changes[-1] @ self.changes[-1])
-        for step, change, share in zip(self.steps, self.changes, reversed(shares), strict=True):
-            result += (share - float(change @ result) / float(step @ change)) * step
-        return result
+        """Minus the approximate inverse Hessian times the gradient, in a few products with all pairs at once.
+
+        Reference: Byrd, Nocedal, Schnabel 1994, "Representations of quasi-Newton matrices and their use in limited
+        memory methods", theorem 2.2.
+        """
+        if not len(self.steps):
+            return -gradient / max(float(np.abs(gradient).sum()), 1e-12)
+        scale = self.products[-1, -1] / self.squares[-1, -1]
+        along_steps, along_changes = self.steps @ gradient, self.changes @ gradient
+        first = dtrsv(self.products, along_steps)  # reads the upper triangle alone
+        middle = np.diag(self.products) * first + scale * (self.squares @ first - along_changes)
+        second = dtrsv(self.products, middle, trans=1)
+        return np.asarray(scale * (first @ self.changes - gradient) - second @ self.steps, np.float64)
 
 
 def descend(
@@ -52,6 +83,7 @@ def descend(
     curvature: Curvature,
     tolerance: float,
     max_steps: int,
+    precondition: Preconditioner | None = None,
 ) -> tuple[Vector, Curvature]:
     """The minimum of a convex function, found from its gradient alone.
 
@@ -61,6 +93,7 @@ def descend(
         gradient_at: (n,) -> (n,).
         curvature: of an earlier descent on nearly the same function, or an empty one.
         tolerance: largest gradient component at which to stop.
+        precondition: nearly the inverse Hessian times a vector; then `curvature` should be empty.
 
     Returns the place (n,) and what was learned on the way. Reference: Liu, Nocedal 1989, "On the limited memory
     BFGS method for large scale optimization".
@@ -69,7 +102,7 @@ def descend(
     for _ in range(max_steps):
         if float(np.abs(gradient).max()) <= tolerance:
             break
-        direction = curvature.direction(gradient)
+        direction = curvature.preconditioned(gradient, precondition) if precondition else curvature.direction(gradient)
         slope = float(direction @ gradient)
         if not slope < 0:  # an outdated curvature points uphill: forget it
             curvature = Curvature()

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from fcnlab.core.learner.learner import Segmentation
 from fcnlab.core.learner.refine import obey_clicks
 from fcnlab.core.learner.samples import Clicks
-from fcnlab.core.learner.signed_scores import winner_of
+from fcnlab.core.learner.signed_scores import winning_class
 from fcnlab.core.tiling.strips import linear_rows, neighbour_rows
 
 ROWS = 2048
@@ -30,7 +30,7 @@ def _full_rows(segmentation: Segmentation, image_hw: tuple[int, int], start: int
     first, last = neighbour_rows(height, image_hw[0], start, stop)
     class_map, probabilities = segmentation.class_map[first:last], segmentation.probabilities[:, first:last]
     own_ids = np.asarray(segmentation.class_ids, np.uint8)
-    changed = own_ids[winner_of(probabilities)] != class_map
+    changed = winning_class(segmentation.class_ids, probabilities) != class_map
     class_ids = np.union1d(own_ids, np.unique(class_map[changed]))
     best = np.zeros((stop - start, image_hw[1]), np.float32)
     result = np.full(best.shape, class_ids[0], np.uint8)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
 from fcnlab.core.learner.descent import Curvature, Vector, descend
+from fcnlab.core.learner.inverse_hessian import MOST_ADDED, InverseHessian, inverse_hessian, sample_keys
 from fcnlab.errors import NoPoints
 
 GRADIENT_TOLERANCE = 3e-7
 MAX_STEPS = 300
+LEAST_CURVATURE = 0.05
+"""What p * (1 - p) is taken for at least where a point is new: the fit goes on to change it."""
+
 BIAS_PENALTY = 1e-3
 """The bias is held this much less than the weights: enough to make the minimum unique."""
 
@@ -25,8 +28,8 @@ PENALTY = 2e-3
 class Head:
     """weights (K, D) float32 on standardised features, bias (K,) float32; output k scores class `class_ids[k]`.
 
-    `is_guess`: nobody clicked its background. `curvature` makes the next fit quicker when this head is its start; a
-    head without it scores the same.
+    `is_guess`: nobody clicked its background. `curvature` and `inverse` make the next fit quicker when this head is its
+    start; a head without them scores the same. `gradients`: how many the fit needed.
     """
 
     class_ids: tuple[int, ...]
@@ -34,6 +37,8 @@ class Head:
     bias: NDArray[np.float32]
     is_guess: bool = False
     curvature: Curvature = field(default_factory=Curvature, repr=False, compare=False)
+    inverse: InverseHessian | None = field(default=None, repr=False, compare=False)
+    gradients: int = field(default=0, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,41 +78,110 @@ def fit_head(
     Raises:
         NoPoints: fewer than two classes have points.
     """
-    classes = tuple(int(class_id) for class_id in np.unique(samples.class_ids))
-    if len(classes) < 2:
-        raise NoPoints(missing_message(classes))
-    targets = np.searchsorted(np.asarray(classes), samples.class_ids)
-    weights = point_weights(samples.class_ids, samples.weights, classes, class_weight)
-    residuals = _two_class_residuals if len(classes) == 2 else _many_class_residuals
-    features = torch.from_numpy(samples.features)
-    flat, start_curvature = _start(start, classes, samples.features.shape[1])
-    shrink = np.full((flat.size // (features.shape[1] + 1), features.shape[1] + 1), PENALTY * regularisation)
-    shrink[:, -1] *= BIAS_PENALTY
-    if len(classes) == 2:
-        shrink /= 2  # the difference of two weights, each the other's negative, costs half
+    loss = _PointLoss(samples, class_weight, regularisation)
+    flat, curvature = _start(start, loss.classes, samples.features.shape[1])
+    inverse = None if start is None else _inverse_with(start, loss)
+    precondition = None
+    if inverse is not None:
+        matrix, curvature = inverse, Curvature()
 
-    def gradient_at(position: Vector) -> Vector:
-        parameters = position.reshape(shrink.shape)
-        matrix = torch.from_numpy(parameters[:, :-1].astype(np.float32))
-        scores = (matrix @ features.T).numpy() + parameters[:, -1:]
-        residual = residuals(scores, targets) * weights
-        gradient = shrink * parameters
-        gradient[:, :-1] += (torch.from_numpy(residual.astype(np.float32)) @ features).numpy()
-        gradient[:, -1] += residual.sum(axis=1)
-        return gradient.ravel()
+        def precondition(position: Vector) -> Vector:
+            return matrix.times(position.reshape(loss.shape)).ravel()
 
     minimum, curvature = descend(
-        gradient_at, flat, curvature=start_curvature, tolerance=GRADIENT_TOLERANCE, max_steps=MAX_STEPS
+        loss.gradient_at,
+        flat,
+        curvature=curvature,
+        tolerance=GRADIENT_TOLERANCE,
+        max_steps=MAX_STEPS,
+        precondition=precondition,
     )
-    parameters = minimum.reshape(shrink.shape)
-    if len(classes) == 2:
+    parameters = minimum.reshape(loss.shape)
+    if len(loss.classes) == 2:
         parameters = np.concatenate([-parameters / 2, parameters / 2])
     return Head(
-        classes,
+        loss.classes,
         np.ascontiguousarray(parameters[:, :-1], dtype=np.float32),
         np.ascontiguousarray(parameters[:, -1], dtype=np.float32),
-        curvature=curvature,
+        curvature=Curvature() if inverse else curvature,
+        inverse=None if inverse is None else inverse.used(loss.n_gradients),
+        gradients=loss.n_gradients,
     )
+
+
+def with_inverse(head: Head, samples: Samples, *, class_weight: str, regularisation: float) -> Head:
+    """The same head with the inverse Hessian at it, which makes the next fits quick; making it takes a while.
+
+    `samples` and settings are those of its fit.
+    """
+    loss = _PointLoss(samples, class_weight, regularisation)
+    if loss.classes != head.class_ids or head.weights.shape[1] != samples.features.shape[1]:
+        return head
+    keys = sample_keys(samples.features, samples.class_ids)
+    curvatures = np.maximum(loss.curvatures_of(head, np.arange(len(keys))), 1e-6 * loss.weights)
+    return replace(head, inverse=inverse_hessian(samples.features, curvatures, keys, loss.shrink[0]))
+
+
+def _inverse_with(start: Head, loss: _PointLoss) -> InverseHessian | None:
+    """The inverse Hessian of the head to start from, with the samples that are new; None: they are too many."""
+    inverse, features = start.inverse, loss.samples.features
+    if inverse is None or start.class_ids != loss.classes or start.weights.shape[1] != features.shape[1]:
+        return None
+    keys = sample_keys(features, loss.samples.class_ids)
+    new = np.flatnonzero(inverse.is_new(keys))
+    if len(new) > MOST_ADDED:
+        return None
+    curvatures = np.maximum(loss.curvatures_of(start, new), LEAST_CURVATURE * loss.weights[new])
+    return inverse.with_samples(features[new], curvatures, keys[new])
+
+
+class _PointLoss:
+    """The class-balanced point loss plus its penalty, as a function of flat parameters (M * (D + 1),): M is 1 for two
+    classes, whose difference alone matters, else the number of classes.
+
+    Raises NoPoints: fewer than two classes have points.
+    """
+
+    def __init__(self, samples: Samples, class_weight: str, regularisation: float) -> None:
+        self.classes = tuple(int(class_id) for class_id in np.unique(samples.class_ids))
+        if len(self.classes) < 2:
+            raise NoPoints(missing_message(self.classes))
+        self.samples = samples
+        self.targets = np.searchsorted(np.asarray(self.classes), samples.class_ids)
+        self.weights = point_weights(samples.class_ids, samples.weights, self.classes, class_weight)
+        is_two = len(self.classes) == 2
+        self._residuals = _two_class_residuals if is_two else _many_class_residuals
+        self.shape = (1 if is_two else len(self.classes), samples.features.shape[1] + 1)
+        self.shrink = np.full(self.shape, PENALTY * regularisation)
+        self.shrink[:, -1] *= BIAS_PENALTY
+        if is_two:
+            self.shrink /= 2  # the difference of two weights, each the other's negative, costs half
+        self.n_gradients = 0
+
+    def gradient_at(self, position: Vector) -> Vector:
+        """The gradient at flat parameters; NumPy's products wake no other thread, which would take longer than they."""
+        self.n_gradients += 1
+        parameters, features = position.reshape(self.shape), self.samples.features
+        residual = self._residuals(_scores(parameters, features), self.targets) * self.weights
+        gradient = self.shrink * parameters
+        gradient[:, :-1] += residual.astype(np.float32) @ features
+        gradient[:, -1] += residual.sum(axis=1)
+        return np.asarray(gradient.ravel(), np.float64)
+
+    def curvatures_of(self, head: Head, which: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Second derivative (n,) of the loss of each of these samples by its score, the mean over the scores."""
+        parameters = np.concatenate([head.weights, head.bias[:, None]], axis=1).astype(np.float64)
+        features = self.samples.features if len(which) == len(self.weights) else self.samples.features[which]
+        if len(self.classes) == 2:
+            share = expit(_scores(parameters[1:] - parameters[:1], features))
+        else:
+            share = softmax(_scores(parameters, features), axis=0)
+        return np.asarray((share * (1 - share)).mean(axis=0) * self.weights[which], np.float64)
+
+
+def _scores(parameters: NDArray[np.float64], features: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(M, N) of parameters (M, D + 1) and features (N, D)."""
+    return np.asarray(parameters[:, :-1].astype(np.float32) @ features.T + parameters[:, -1:], np.float64)
 
 
 def _two_class_residuals(scores: NDArray[np.float64], targets: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -40,7 +40,8 @@ def encoder_maps(stages: Stages) -> dict[int, EncoderMap]:
     scale = next(info.group.partition("/")[0] for info in stages.infos if info.group.startswith("encoder@"))
     return {
         int(info.group.partition("/")[2]): EncoderMap(
-            info.stride, torch.addcmul(-(mean * factor)[:, None, None], feature_map, factor[:, None, None]).cpu()
+            info.stride,
+            torch.addcmul(-(mean * factor)[:, None, None], feature_map.float(), factor[:, None, None]).cpu(),
         )
         for info, feature_map, mean, factor in zip(stages.infos, stages.maps, stages.means, stages.scales, strict=True)
         if info.group.partition("/")[0] == scale
@@ -125,33 +126,42 @@ def strongest_directions(moments: Tensor) -> Tensor:
     return strongest
 
 
-def local_signed_scores(features: NDArray[np.float32], walked: NDArray[np.float32]) -> NDArray[np.float32]:
+def local_signed_scores(
+    features: NDArray[np.floating], hw: tuple[int, int], walked: NDArray[np.float32]
+) -> NDArray[np.float32]:
     """Signed scores of a ridge regression from the picture's own features to the signs of the walker's scores.
 
     Nodes count as much as the walker is sure of them, both signs alike in sum.
 
     Args:
-        features: (F, h * w) float32 or float16, see `local_features`. walked: (M, h, w) in -1..1.
+        features: (F, h * w) float32 or float16, see `local_features`; hw: h and w.
+        walked: (M, h, w) in -1..1, or at every second node of both directions.
 
     Returns (M, h, w) float32, about -1..1.
     """
-    blocks = [slice(start, start + BLOCK_NODES) for start in range(0, features.shape[1], BLOCK_NODES)]
-    result = np.empty_like(walked)
-    for k, walked_map in enumerate(walked):
-        score_map = walked_map.ravel()
-        above, below = np.maximum(score_map, 0), np.maximum(-score_map, 0)
+    step = -(-hw[0] // walked.shape[1])
+    seen = features.reshape(len(features), *hw)[:, ::step, ::step].reshape(len(features), -1) if step > 1 else features
+    result = np.empty((len(walked), *hw), np.float32)
+    for walked_map, score_map in zip(walked, result, strict=True):
+        signs = walked_map.ravel()
+        above, below = np.maximum(signs, 0), np.maximum(-signs, 0)
         pull = torch.from_numpy(above / max(float(above.sum()), 1e-6) - below / max(float(below.sum()), 1e-6))
         moments = LOCAL_RIDGE * torch.eye(len(features))
         pulled = torch.zeros(len(features))
-        for block in blocks:
-            matrix = torch.from_numpy(features[:, block]).float()
+        for block in _blocks(seen.shape[1]):
+            matrix = torch.from_numpy(seen[:, block]).float()
             moments += (matrix * pull[block].abs()) @ matrix.T
             pulled += matrix @ pull[block]
         weights = torch.linalg.solve(moments, pulled)
-        flat = result[k].reshape(-1)
-        for block in blocks:
+        flat = score_map.reshape(-1)
+        for block in _blocks(len(flat)):
             flat[block] = (weights @ torch.from_numpy(features[:, block]).float()).numpy()
     return result
+
+
+def _blocks(count: int) -> list[slice]:
+    """Nodes that are read together."""
+    return [slice(start, start + BLOCK_NODES) for start in range(0, count, BLOCK_NODES)]
 
 
 def descriptors_at(

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Protocol
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from fcnlab.core.learner.encoder import lab_image
-from fcnlab.core.learner.head import Head, Samples, fit_head, missing_message
+from fcnlab.core.learner.head import Head, Samples, fit_head, missing_message, with_inverse
 from fcnlab.core.learner.image_adaptation import (
     EncoderMap,
     descriptors_at,
@@ -23,6 +23,7 @@ from fcnlab.core.learner.image_adaptation import (
     similarity,
     unit_maps,
 )
+from fcnlab.core.learner.inverse_hessian import FEW_GRADIENTS
 from fcnlab.core.learner.refine import Guide, clicked_regions, guided_filter, make_guide, obey_nearby
 from fcnlab.core.learner.samples import (
     BORDER_POINTS,
@@ -30,18 +31,22 @@ from fcnlab.core.learner.samples import (
     NEIGHBOURS_UP_TO,
     Clicks,
     Colours,
+    FeaturesByPosition,
+    SampleTable,
     border_positions,
     canonical_clicks,
     grid_positions,
     join_samples,
     neighbour_positions,
     samples_at,
+    samples_by_position,
 )
-from fcnlab.core.learner.signed_scores import margins, probabilities_of, signed_scores_of, winner_of
-from fcnlab.core.learner.stages import Stages, regridded, score_stages
-from fcnlab.core.learner.walker import WalkerGraph, walk, walker_graph
+from fcnlab.core.learner.signed_scores import margins, probabilities_of, signed_scores_of, winning_class
+from fcnlab.core.learner.stages import Stages, on_grid, regridded, score_stages
+from fcnlab.core.learner.walker import WalkerGraph, walk, walk_coarsely, walker_graph
 from fcnlab.domain.project import LearnerSpec
 from fcnlab.errors import NoPoints
+from fcnlab.threads import on_one_thread
 
 WALKER_STRIDE = 4
 SIMILARITY_STRIDES = (8, 16)
@@ -49,6 +54,9 @@ SIMILARITY_WEIGHT = 2.0
 LOCAL_WEIGHT = 3.0
 LOCAL_HASTE = 8.0
 """The picture's own head weighs LOCAL_WEIGHT * (1 + LOCAL_HASTE / clicks): the fewer clicks, the more it is needed."""
+
+WIDEST_PREPARED = 2048
+"""Features of a head beyond which `prepared` is no gain: its matrix has their square."""
 
 WALKER_SHARE = 0.7
 WON_ROWS = 2048
@@ -83,7 +91,8 @@ class Picture:
     Attributes:
         lab: CIELAB of the working picture.
         guide: for the guided filter.
-        stages: float32 on the learner's device, or float16 to save memory.
+        stages: on the learner's device; float16 where they are finer than the walker's grid, or to save memory.
+        grid_stages: the same on the walker's grid, which every click scores.
         graph: for the random walker.
         descriptors: encoder maps of unit length per pixel, for similarity.
         own_features: (F, h * w) float32 on the walker's grid, for the picture's own head.
@@ -92,9 +101,11 @@ class Picture:
     lab: Colours
     guide: Guide
     stages: Stages
+    grid_stages: Stages
     graph: WalkerGraph
     descriptors: tuple[EncoderMap, ...]
     own_features: NDArray[np.float32]
+    remembered: FeaturesByPosition = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def hw(self) -> tuple[int, int]:
@@ -102,8 +113,8 @@ class Picture:
         return self.stages.hw
 
     def samples(self, rows: NDArray[np.float64], cols: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Standardised features (N, D) at float positions of the working picture."""
-        return samples_at(self.stages, rows, cols)
+        """Standardised features (N, D) at float positions of the working picture; each is looked up once."""
+        return samples_by_position(self.remembered, partial(samples_at, self.stages), rows, cols)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +141,7 @@ class Segmentation:
 
 def prepare(rgb: NDArray[np.uint8], stages: Stages) -> Picture:
     """Make a picture ready for clicks; `stages` come from the encoder or the cache."""
-    stages = stages.to(stages.maps[0].device, torch.float32)
+    stages = _single_where_dense(stages)
     lab = lab_image(rgb)
     grey = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.float32) / np.float32(255)
     height, width = grid_hw(stages.hw)
@@ -140,12 +151,23 @@ def prepare(rgb: NDArray[np.uint8], stages: Stages) -> Picture:
         lab,
         make_guide(grey),
         stages,
+        on_grid(stages, WALKER_STRIDE),
         walker_graph(small, edge_features(maps, (height, width), WALKER_STRIDE)),
         unit_maps(maps, SIMILARITY_STRIDES),
         local_features(maps, small, WALKER_STRIDE),
     )
 
 
+def _single_where_dense(stages: Stages) -> Stages:
+    """The stages as float32 where every click scores them; where single pixels are read, as they come from a cache."""
+    maps = [
+        feature_map.float() if info.stride >= WALKER_STRIDE else feature_map
+        for info, feature_map in zip(stages.infos, stages.maps, strict=True)
+    ]
+    return replace(stages, maps=tuple(maps))
+
+
+@on_one_thread
 def extract_samples(
     picture: SampledPicture, clicks: Clicks, spec: LearnerSpec, *, background: int | None
 ) -> ImageSamples:
@@ -212,30 +234,57 @@ def _copied(samples: Samples, count: int) -> Samples:
     return Samples(samples.features[:count].copy(), samples.class_ids[:count].copy(), samples.weights[:count].copy())
 
 
-def fit(samples: list[ImageSamples], spec: LearnerSpec, *, start: Head | None = None) -> Head:
+@on_one_thread
+def fit(
+    samples: list[ImageSamples], spec: LearnerSpec, *, start: Head | None = None, table: SampleTable | None = None
+) -> Head:
     """Fit the head to the points of all images, given in canonical order of the images.
 
-    While one class alone has points, the guesses at the background stand for the other.
+    While one class alone has points, the guesses at the background stand for the other. A fit that goes on from `start`
+    ends at the same minimum in any order; `table` spares it copying what did not change since the last one.
+
+    Raises:
+        NoPoints: fewer than two classes have points, and there is no guess.
+    """
+    parts, is_guess = _learned_from(samples)
+    joined = join_samples(parts) if table is None else table.joined(parts)
+    warm_start = None if start is not None and start.is_guess and not is_guess else start  # nothing is left of a guess
+    head = fit_head(joined, class_weight=spec.class_weight, regularisation=spec.regularisation, start=warm_start)
+    return replace(head, is_guess=is_guess)
+
+
+def wants_preparation(head: Head, n_points: int) -> bool:
+    """Whether `prepared` would make the next fit quicker."""
+    if n_points <= NEIGHBOURS_UP_TO or head.weights.shape[1] > WIDEST_PREPARED:
+        return False
+    return head.gradients > FEW_GRADIENTS if head.inverse is None else head.inverse.is_old
+
+
+def prepared(head: Head, samples: list[ImageSamples], spec: LearnerSpec) -> Head:
+    """The same head, fitted to these samples, made ready for the next fit: among many points that takes as long as a
+    few clicks, so it is for a moment in which nobody waits."""
+    parts, _ = _learned_from(samples)
+    return with_inverse(head, join_samples(parts), class_weight=spec.class_weight, regularisation=spec.regularisation)
+
+
+def _learned_from(samples: list[ImageSamples]) -> tuple[list[Samples], bool]:
+    """All that a fit learns from, and whether it is a first guess.
 
     Raises:
         NoPoints: fewer than two classes have points, and there is no guess.
     """
     parts = [image_samples.clicked for image_samples in samples]
-    clicked = {int(class_id) for part in parts for class_id in np.unique(part.class_ids)}
+    clicked = np.unique(np.concatenate([part.class_ids for part in parts])).tolist() if parts else []
     if len(clicked) < 2:  # the border of object mode is no click
         guesses = [image_samples.guess for image_samples in samples if image_samples.guess is not None]
         if not clicked or not guesses:
-            raise NoPoints(missing_message(tuple(sorted(clicked))))
+            raise NoPoints(missing_message(tuple(clicked)))
         parts += guesses
     if sum(len(image_samples.clicked.class_ids) for image_samples in samples) <= NEIGHBOURS_UP_TO:
         parts += [image_samples.neighbours for image_samples in samples]
     if len(clicked) > 1:  # a guess says more of the background
         parts += [image_samples.border for image_samples in samples if image_samples.border is not None]
-    joined = join_samples(parts)
-    is_guess = len(clicked) < 2
-    warm_start = None if start is not None and start.is_guess and not is_guess else start  # nothing is left of a guess
-    head = fit_head(joined, class_weight=spec.class_weight, regularisation=spec.regularisation, start=warm_start)
-    return replace(head, is_guess=is_guess)
+    return parts, len(clicked) < 2
 
 
 Mark = Callable[[str], None]
@@ -246,6 +295,7 @@ def unmarked(part: str) -> None:
     """A Mark that records nothing: for callers that do not time the parts."""
 
 
+@on_one_thread
 def segment(
     picture: Picture,
     head: Head,
@@ -291,9 +341,8 @@ def segment_from_probabilities(
         spec: says whether this is object mode.
         background: class id of what is not an object; None: there is none, and object mode has no effect.
     """
-    ids = np.asarray(class_ids, np.uint8)
     strips = (probabilities[:, start : start + WON_ROWS] for start in range(0, probabilities.shape[1], WON_ROWS))
-    class_map = np.concatenate([ids[winner_of(strip)] for strip in strips])
+    class_map = np.concatenate([winning_class(class_ids, strip) for strip in strips])
     return Segmentation(class_ids, probabilities, obeyed(class_map, clicks, lab, spec, background=background))
 
 
@@ -325,9 +374,9 @@ def _at_picture_size(signed_scores: NDArray[np.float32], picture: Picture, spec:
 def _walked(picture: Picture, head: Head, clicks: Clicks, mark: Mark) -> NDArray[np.float32]:
     """The walker's signed scores on its grid, (1 or K, h, w); it runs twice where two classes were clicked.
 
-    In between, the picture's own head learns from the first answer.
+    In between, the picture's own head learns from the first answer, which is a coarse one.
     """
-    scores = score_stages(picture.stages, *margins(head), grid=WALKER_STRIDE)
+    scores = score_stages(picture.grid_stages, *margins(head), grid=WALKER_STRIDE)
     rows, cols = clicks.pixels_on(picture.stages.hw)
     belongs = np.asarray(head.class_ids)[:, None] == clicks.class_ids
     alike = SIMILARITY_WEIGHT * similarity(
@@ -362,10 +411,11 @@ def spread(
     """
     rows, cols = (positions // WALKER_STRIDE for positions in clicks.pixels_on(hw))
     values = np.where(belongs[-len(scores) :], 1, -1).astype(np.float32)
-    walked = walk(graph, signed_scores_of(2 * scores), rows, cols, values)
+    prior = signed_scores_of(2 * scores)
     if own_features is None:
-        return walked
-    scores += LOCAL_WEIGHT * (1 + LOCAL_HASTE / len(clicks)) * local_signed_scores(own_features, walked)
+        return walk(graph, prior, rows, cols, values)
+    walked = walk_coarsely(graph, prior, rows, cols, values)
+    scores += LOCAL_WEIGHT * (1 + LOCAL_HASTE / len(clicks)) * local_signed_scores(own_features, graph.hw, walked)
     return walk(graph, signed_scores_of(2 * scores), rows, cols, values)
 
 

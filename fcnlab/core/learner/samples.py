@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -169,3 +169,65 @@ def join_samples(parts: list[Samples]) -> Samples:
         np.concatenate([part.class_ids for part in parts]),
         np.concatenate([part.weights for part in parts]),
     )
+
+
+class SampleTable:
+    """Samples behind one another, as of `join_samples`, in memory that is kept from one time to the next.
+
+    Parts at the beginning that are the same objects as the last time are there already: put what changes last.
+    """
+
+    def __init__(self) -> None:
+        self._parts: list[Samples] = []
+        self._features = np.empty((0, 0), np.float32)
+
+    def joined(self, parts: list[Samples]) -> Samples:
+        """All samples; their features are good until the next call."""
+        width = parts[0].features.shape[1]
+        count = sum(len(part.class_ids) for part in parts)
+        if self._features.shape[1] != width or len(self._features) < count:
+            self._features, self._parts = np.empty((count + count // 4, width), np.float32), []
+        start, is_same = 0, True
+        for index, part in enumerate(parts):
+            stop = start + len(part.class_ids)
+            is_same = is_same and index < len(self._parts) and self._parts[index] is part
+            if not is_same:
+                self._features[start:stop] = part.features
+            start = stop
+        self._parts = list(parts)
+        return Samples(
+            self._features[:count],
+            np.concatenate([part.class_ids for part in parts]),
+            np.concatenate([part.weights for part in parts]),
+        )
+
+
+FeaturesByPosition = dict[tuple[float, float], NDArray[np.float32]]
+"""Standardised features (D,) at float positions (row, col) of a working picture."""
+
+POSITIONS_REMEMBERED = 8192
+"""Of a picture; they take 35 MB at most."""
+
+
+def samples_by_position(
+    remembered: FeaturesByPosition,
+    extract: Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float32]],
+    rows: NDArray[np.float64],
+    cols: NDArray[np.float64],
+) -> NDArray[np.float32]:
+    """Standardised features (N, D) at float positions (N,): those remembered, and the others by `extract`.
+
+    A click more asks for few new ones. What was asked for last is remembered, if it is not too much.
+    """
+    positions = list(zip(rows.tolist(), cols.tolist(), strict=True))
+    new = sorted(set(positions) - remembered.keys())
+    if len(new) == len(positions):
+        features = extract(rows, cols)
+    else:
+        fresh = dict(zip(new, extract(*np.array(new).T), strict=True)) if new else {}
+        features = np.stack([fresh[at] if at in fresh else remembered[at] for at in positions])
+    if len(remembered) + len(new) > POSITIONS_REMEMBERED:
+        remembered.clear()
+    if len(positions) <= POSITIONS_REMEMBERED:
+        remembered.update(zip(positions, features, strict=True))
+    return features

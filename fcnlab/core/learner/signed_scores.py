@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
@@ -26,14 +28,21 @@ def signed_scores_of(scores: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def probabilities_of(signed_scores: NDArray[np.float32]) -> NDArray[np.float32]:
     """(K, H, W) float32 in 0..1 that sum to one."""
-    share = np.clip(signed_scores * 0.5 + 0.5, 0, 1)
-    if len(share) == 1:
-        return np.concatenate([1 - share, share])
-    return np.asarray(share / np.maximum(share.sum(axis=0), 1e-6), np.float32)
+    if len(signed_scores) > 1:
+        share = np.clip(signed_scores * 0.5 + 0.5, 0, 1)
+        return np.asarray(share / np.maximum(share.sum(axis=0), 1e-6), np.float32)
+    both = np.empty((2, *signed_scores.shape[1:]), np.float32)
+    np.multiply(signed_scores[0], np.float32(0.5), out=both[1])
+    both[1] += np.float32(0.5)
+    np.clip(both[1], 0, 1, out=both[1])
+    np.subtract(1, both[1], out=both[0])
+    return both
 
 
-def winner_of(probabilities: NDArray[np.float32]) -> NDArray[np.intp]:
-    """Number (H, W) of the most probable class, the first among equals."""
-    if len(probabilities) == 2:
-        return np.asarray(probabilities[1] > probabilities[0], np.intp)
-    return likeliest(probabilities).astype(np.intp)
+def winning_class(class_ids: Sequence[int], probabilities: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Class id (H, W) uint8 of the most probable class, the first among equals; `class_ids` are those of the K maps."""
+    if len(class_ids) != 2:
+        return np.asarray(class_ids, np.uint8)[likeliest(probabilities)]
+    first, second = class_ids
+    is_second = (probabilities[1] > probabilities[0]).view(np.uint8)
+    return np.asarray(is_second * np.uint8((second - first) % 256) + np.uint8(first), np.uint8)

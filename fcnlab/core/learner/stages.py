@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -62,6 +62,23 @@ class Stages:
         )
 
 
+def on_grid(stages: Stages, grid: int) -> Stages:
+    """The stages with every finer map averaged onto a grid of that stride; `score_stages` on it says the same, sooner.
+
+    Maps that are as coarse as the grid are shared, and set the type of the others.
+    """
+    dtype = stages.maps[-1].dtype
+    infos, maps = [], []
+    for info, feature_map in zip(stages.infos, stages.maps, strict=True):
+        is_finer = info.stride < grid and grid % info.stride == 0
+        pooled = (
+            F.avg_pool2d(feature_map[None].float(), int(grid / info.stride))[0].to(dtype) if is_finer else feature_map
+        )
+        infos.append(replace(info, stride=float(grid)) if is_finer else info)
+        maps.append(pooled)
+    return replace(stages, infos=tuple(infos), maps=tuple(maps))
+
+
 @dataclass(frozen=True, slots=True)
 class RawMap:
     """A map (C, h, w) float16 before anything is known of its mean and scale; `weight`: how loud it is beside others.
@@ -113,27 +130,39 @@ def stages_from_tensors(tensors: Mapping[str, Tensor], description: Mapping[str,
 
 def sample_map(feature_map: Tensor, stride: float, rows: Tensor, cols: Tensor) -> Tensor:
     """Bilinear samples (N, C) of a map (C, h, w) at float working positions (N,), clamped at the border."""
-    height, width = feature_map.shape[1:]
+    return _read(feature_map, *_corners((feature_map.shape[1], feature_map.shape[2]), stride, rows, cols))
+
+
+def _corners(hw: tuple[int, int], stride: float, rows: Tensor, cols: Tensor) -> tuple[Tensor, Tensor]:
+    """The four cells round each position (4 * N,), as numbers in a map of that size, and their shares (4 * N,)."""
+    height, width = hw
     y = ((rows + 0.5) / stride - 0.5).clamp(0, height - 1)
     x = ((cols + 0.5) / stride - 0.5).clamp(0, width - 1)
     top, left = y.floor().long(), x.floor().long()
     below, right = (top + 1).clamp(max=height - 1), (left + 1).clamp(max=width - 1)
     down, across = (y - top).float(), (x - left).float()
-    cells = torch.stack([top * width + left, top * width + right, below * width + left, below * width + right])
-    shares = torch.stack([(1 - down) * (1 - across), (1 - down) * across, down * (1 - across), down * across])
-    corners = feature_map.flatten(1).index_select(1, cells.flatten()).float()
-    corners *= shares.flatten()
-    n = len(rows)
-    total: Tensor = corners[:, :n] + corners[:, n : 2 * n] + corners[:, 2 * n : 3 * n] + corners[:, 3 * n :]
+    cells = torch.cat([top * width + left, top * width + right, below * width + left, below * width + right])
+    shares = torch.cat([(1 - down) * (1 - across), (1 - down) * across, down * (1 - across), down * across])
+    return cells, shares
+
+
+def _read(feature_map: Tensor, cells: Tensor, shares: Tensor) -> Tensor:
+    """Samples (N, C) of a map (C, h, w) at what `_corners` found."""
+    corners = feature_map.flatten(1).index_select(1, cells).float() * shares
+    total: Tensor = corners.view(len(feature_map), 4, -1).sum(dim=1)
     return total.T
 
 
 def sample_stages(stages: Stages, rows: Tensor, cols: Tensor) -> Tensor:
     """Standardised features (N, D) float32 at float working positions rows, cols (N,)."""
-    parts = [
-        (sample_map(feature_map, info.stride, rows, cols) - mean) * scale
-        for info, feature_map, mean, scale in zip(stages.infos, stages.maps, stages.means, stages.scales, strict=True)
-    ]
+    corners_of: dict[tuple[float, int, int], tuple[Tensor, Tensor]] = {}
+    parts = []
+    for info, feature_map, mean, scale in zip(stages.infos, stages.maps, stages.means, stages.scales, strict=True):
+        height, width = feature_map.shape[1:]
+        grid = (info.stride, height, width)
+        if grid not in corners_of:
+            corners_of[grid] = _corners((height, width), info.stride, rows, cols)
+        parts.append((_read(feature_map, *corners_of[grid]) - mean) * scale)
     return torch.cat(parts, dim=1)
 
 

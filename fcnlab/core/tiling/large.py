@@ -50,7 +50,7 @@ from fcnlab.core.learner.learner import (
 from fcnlab.core.learner.queries import likeliest
 from fcnlab.core.learner.refine import Guide, guide_of, local_lines, small_hw
 from fcnlab.core.learner.samples import Clicks
-from fcnlab.core.learner.signed_scores import margins, probabilities_of, signed_scores_of, winner_of
+from fcnlab.core.learner.signed_scores import margins, probabilities_of, signed_scores_of, winning_class
 from fcnlab.core.learner.stages import Stages, regridded, score_stages
 from fcnlab.core.learner.walker import OFFSETS, edge_weights, graph_of
 from fcnlab.core.tiling.strips import area_rows, covered_rows, linear_rows, neighbour_rows
@@ -252,9 +252,8 @@ def segment_large(
     del graph, features
     mark("walk")
     scan.scores = scan.scores[:0]
-    class_ids = np.asarray(head.class_ids, np.uint8)
     class_map = np.empty(hw, np.uint8)
-    probabilities = np.empty((len(class_ids), *hw), np.float16)
+    probabilities = np.empty((len(head.class_ids), *hw), np.float16)
     finish = refined_rows if spec.refine else grown_rows
     rows_of = finish(picture.stages.rgb, signed_scores, scan.unrefined)
     del signed_scores
@@ -262,7 +261,7 @@ def segment_large(
         stop = min(start + STRIP_ROWS, hw[0])
         strip_probabilities = probabilities_of(rows_of(start, stop))
         probabilities[:, start:stop] = strip_probabilities
-        class_map[start:stop] = class_ids[winner_of(strip_probabilities)]
+        class_map[start:stop] = winning_class(head.class_ids, strip_probabilities)
     del rows_of
     class_map = obeyed(class_map, clicks, picture.lab, spec, background=background)
     mark("refine")

@@ -17,8 +17,19 @@ from numpy.typing import NDArray
 from fcnlab.core.images.coords import learner_hw, working_picture
 from fcnlab.core.learner.encoder import StageEncoder
 from fcnlab.core.learner.head import Head
-from fcnlab.core.learner.learner import Mark, Picture, Segmentation, extract_samples, fit, prepare, segment, unmarked
-from fcnlab.core.learner.samples import Clicks
+from fcnlab.core.learner.learner import (
+    WALKER_STRIDE,
+    Mark,
+    Picture,
+    Segmentation,
+    extract_samples,
+    fit,
+    prepare,
+    segment,
+    unmarked,
+)
+from fcnlab.core.learner.samples import Clicks, FeaturesByPosition, samples_by_position
+from fcnlab.core.learner.stages import on_grid
 from fcnlab.core.tiling.large import LazyLab
 from fcnlab.core.tiling.tiled_stages import TileCache, TiledStages
 from fcnlab.core.tiling.tiles import Box
@@ -81,7 +92,7 @@ class WidePicture:
         )
         self.plan = self._stages.plan
         self._ready: LRUCache[int, Picture] = LRUCache(TILES_READY)
-        self._samples: dict[tuple[float, float], NDArray[np.float32]] = {}
+        self._samples: FeaturesByPosition = {}
 
     @property
     def hw(self) -> tuple[int, int]:
@@ -112,16 +123,13 @@ class WidePicture:
 
     def samples(self, rows: NDArray[np.float64], cols: NDArray[np.float64]) -> NDArray[np.float32]:
         """Standardised features (N, D) at float positions of the working picture; each is looked up once."""
-        positions = list(zip(rows.tolist(), cols.tolist(), strict=True))
-        new = sorted(set(positions) - self._samples.keys())
-        if new:
-            indices = sorted({self.plan.at(*self._pixel(position)) for position in new})
-            at_hand = {index: self.tile(index).stages for index in indices[:TILES_READY]}
-            features = self._stages.samples(*np.array(new).T, among=at_hand)
-            self._samples |= dict(zip(new, features, strict=True))
-        if not positions:
-            return self._stages.samples(rows, cols)
-        return np.stack([self._samples[position] for position in positions])
+        return samples_by_position(self._samples, self._extracted, rows, cols)
+
+    def _extracted(self, rows: NDArray[np.float64], cols: NDArray[np.float64]) -> NDArray[np.float32]:
+        """The features at new positions, of tiles that are at hand or encoded now."""
+        indices = sorted({self.plan.at(*self._pixel(position)) for position in zip(rows, cols, strict=True)})
+        at_hand = {index: self.tile(index).stages for index in indices[:TILES_READY]}
+        return self._stages.samples(rows, cols, among=at_hand)
 
     def tile(self, index: int) -> Picture:
         """A tile with what is around it, ready for clicks; encoded now if it never was."""
@@ -190,4 +198,5 @@ class WidePicture:
 
 def _lighter(picture: Picture, rgb: NDArray[np.uint8]) -> Picture:
     """The same in half the memory: its maps were rounded to float16 before, and colours are made again from `rgb`."""
-    return replace(picture, stages=picture.stages.to(picture.stages.maps[0].device, torch.float16), lab=LazyLab(rgb))
+    stages = picture.stages.to(picture.stages.maps[0].device, torch.float16)
+    return replace(picture, stages=stages, grid_stages=on_grid(stages, WALKER_STRIDE), lab=LazyLab(rgb))
