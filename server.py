@@ -20,6 +20,7 @@ for quiet in ("caching.cache_data_api", "caching.cache_resource_api", "scriptrun
 from fcnlab.access import FrontDoor, page_rules  # noqa: E402
 from fcnlab.errors import InvalidSetting  # noqa: E402
 from fcnlab.settings import load_settings  # noqa: E402
+from fcnlab.web.events import routes as event_routes  # noqa: E402
 from fcnlab.web.routes import routes  # noqa: E402
 from fcnlab.web.session import Engine, engine  # noqa: E402
 from fcnlab.web.shell import page_policy, shell_routes, show_failure  # noqa: E402
@@ -53,7 +54,7 @@ async def serving(_: st.App) -> AsyncIterator[None]:
 
 app = st.App(
     Path(__file__).with_name("app.py"),
-    routes=[*shell_routes(PAGES, default="label"), *routes],
+    routes=[*shell_routes(PAGES, default="label"), *event_routes, *routes],
     middleware=[
         Middleware(FrontDoor, rules=RULES, pages=frozenset(PAGES), policy=lambda _path: page_policy(PAGES)),
     ],

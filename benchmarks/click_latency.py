@@ -121,7 +121,10 @@ def click_round(
         page.mouse.click(x, y)
         page.wait_for_function(f"window.clickTimes.length > {n_before}", timeout=60_000)
         times.append(float(page.evaluate("window.clickTimes.at(-1)")))
-        parts.append(json.loads(page.evaluate("window.viewport().dataset.spans ?? '{}'")))
+        spans, published = page.evaluate(
+            "[window.viewport().dataset.spans ?? '{}', window.viewport().dataset.published]"
+        )
+        parts.append({**json.loads(spans), "published": float(published)})
     return times
 
 

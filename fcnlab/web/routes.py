@@ -93,7 +93,7 @@ def status_of(failure: FcnlabError) -> int:
     return next((status for kind, status in STATUS if isinstance(failure, kind)), UNANSWERABLE)
 
 
-def _guarded(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+def guarded(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     """Turn an explained failure into a response that says it, with its status."""
 
     async def endpoint(request: Request) -> Response:
@@ -337,15 +337,15 @@ async def _nothing(_request: Request) -> Response:
 
 register_url_convertor("id", _Id())
 routes = [
-    Route("/fcnlab/download/{token}/{name}", _guarded(_download)),
-    Route("/fcnlab/{key}/image/{image_id:id}", _guarded(_picture)),
-    Route("/fcnlab/{key}/tile/{image_id:id}/{level:id}/{x:id}/{y:id}", _guarded(_tile)),
-    Route("/fcnlab/{key}/thumb/{image_id:id}", _guarded(_thumbnail)),
-    Route("/fcnlab/{key}/strip", _guarded(_strip)),
-    Route("/fcnlab/{key}/queries/{image_id:id}", _guarded(_queries)),
-    Route("/fcnlab/{key}/overlay/{image_id:id}", _guarded(_overlay)),
-    Route("/fcnlab/{key}/reference/imported/{image_id:id}", _guarded(_imported)),
-    Route("/fcnlab/{key}/reference/prediction/{image_id:id}", _guarded(_prediction)),
-    Route("/fcnlab/{key}/objects/{image_id:id}", _guarded(_objects)),
+    Route("/fcnlab/download/{token}/{name}", guarded(_download)),
+    Route("/fcnlab/{key}/image/{image_id:id}", guarded(_picture)),
+    Route("/fcnlab/{key}/tile/{image_id:id}/{level:id}/{x:id}/{y:id}", guarded(_tile)),
+    Route("/fcnlab/{key}/thumb/{image_id:id}", guarded(_thumbnail)),
+    Route("/fcnlab/{key}/strip", guarded(_strip)),
+    Route("/fcnlab/{key}/queries/{image_id:id}", guarded(_queries)),
+    Route("/fcnlab/{key}/overlay/{image_id:id}", guarded(_overlay)),
+    Route("/fcnlab/{key}/reference/imported/{image_id:id}", guarded(_imported)),
+    Route("/fcnlab/{key}/reference/prediction/{image_id:id}", guarded(_prediction)),
+    Route("/fcnlab/{key}/objects/{image_id:id}", guarded(_objects)),
     Route("/fcnlab/{rest:path}", _nothing),  # else Streamlit answers with a page
 ]

@@ -10,11 +10,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from cachetools import LRUCache
 
 from fcnlab.access import page_settings
 from fcnlab.domain.counting import Task
@@ -40,16 +42,25 @@ DEMOS_AFTER_S = 12.0
 CANVAS_KEY = "workspace"
 MAX_NAME = 60
 
+PROJECTS_KNOWN = 1000
+
 SWITCH_INTERVAL_S = 0.0005
 """How long a page may hold the interpreter while a click waits for it; Python's default is ten times that."""
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """What one server process works with."""
+    """What one server process works with.
+
+    Attributes:
+        scene_numbers: they rise, also from one process to the next.
+        project_ids: of the keys that were asked for last; a key never becomes that of another project.
+    """
 
     lab: Lab
     jobs: Jobs
+    scene_numbers: Iterator[int] = field(default_factory=count)
+    project_ids: LRUCache[str, int] = field(default_factory=lambda: LRUCache(PROJECTS_KNOWN))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +88,7 @@ def engine() -> Engine:
     ensure_workers(lab)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.freeze()  # what is loaded now stays; full collections need not walk through it
-    return Engine(lab, jobs)
+    return Engine(lab, jobs, count(int(lab.clock().timestamp() * 1000)))
 
 
 def _make_demos(lab: Lab) -> None:
@@ -154,11 +165,11 @@ def forget_project() -> None:
 
 
 def client_id() -> str | None:
-    """The id under which this browser tab sends events; None before the first one."""
-    sent: Any = st.session_state.get(CANVAS_KEY)
-    events = sent.get("events") if sent is not None else None
-    sent_id = events.get("client_id") if isinstance(events, dict) else None
-    return sent_id if isinstance(sent_id, str) else None
+    """The id under which this browser tab sends events; None before the first one is stored."""
+    told: Any = st.session_state.get(CANVAS_KEY)
+    tab = told.get("tab") if told is not None else None
+    told_id = tab.get("client_id") if isinstance(tab, dict) else None
+    return told_id if isinstance(told_id, str) else None
 
 
 def remember(name: str, value: object) -> None:

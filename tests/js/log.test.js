@@ -119,7 +119,7 @@ test("events of one task are sent together, again until the answer, and then nev
   const log = aLog();
   /** @type {any[]} */
   const sent = [];
-  const sender = new Sender(log, (value) => sent.push(value), () => 0);
+  const sender = new Sender(log, async (value) => void sent.push(value), () => {}, () => 0);
   log.append("clear", 4);
   sender.grew();
   log.append("undo", 4);
@@ -131,7 +131,6 @@ test("events of one task are sent together, again until the answer, and then nev
     t.mock.timers.tick(1000);
     t.mock.timers.tick(1500);
     assert.equal(sent.length, 3);
-    assert.equal(new Set(sent.map((value) => value.attempt)).size, 3, "a repetition is a new value");
 
     sender.answered(log.acknowledge({ client_id: log.clientId, seq: 2 }));
     t.mock.timers.tick(60_000);
@@ -139,12 +138,41 @@ test("events of one task are sent together, again until the answer, and then nev
   });
 });
 
+test("one request is under way at a time; what happens meanwhile travels with the next", async () => {
+  const log = aLog();
+  /** @type {any[]} */
+  const sent = [];
+  const sender = new Sender(
+    log,
+    (batch) => new Promise((resolve) => sent.push({ seqs: batch.log.map(({ seq }) => seq), resolve })),
+    (answer) => sender.answered(log.acknowledge(answer.acknowledged)),
+  );
+  const grow = async () => {
+    log.append("clear", 4);
+    sender.grew();
+    await Promise.resolve();
+  };
+  const answer = async (/** @type {any} */ request, /** @type {number} */ seq) => {
+    request.resolve({ acknowledged: { client_id: log.clientId, seq } });
+    await new Promise((resolve) => setTimeout(resolve));
+  };
+  for (let n = 0; n < 3; n += 1) await grow();
+  assert.deepEqual(sent.map(({ seqs }) => seqs), [[1]]);
+
+  await answer(sent[0], 1);
+  assert.deepEqual(sent.map(({ seqs }) => seqs), [[1], [2, 3]]);
+  await answer(sent[1], 3);
+
+  assert.deepEqual([sent.length, log.pending.length, sender.silenceMs()], [2, 0, 0]);
+  sender.stop();
+});
+
 test("what a reload found is sent with the first news from the server", () => {
   const memory = new Memory();
   aLog(memory).append("clear", 4);
   /** @type {any[]} */
   const sent = [];
-  const sender = new Sender(aLog(memory), (value) => sent.push(value));
+  const sender = new Sender(aLog(memory), async (value) => void sent.push(value), () => {});
 
   sender.answered(0);
   sender.stop();
@@ -156,7 +184,7 @@ test("waiting grows to five seconds, a better connection does not wait", (t) => 
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const log = aLog();
   let sent = 0;
-  const sender = new Sender(log, () => (sent += 1));
+  const sender = new Sender(log, async () => void (sent += 1), () => {});
   log.append("clear", 4);
   sender.poke();
   for (let k = 0; k < 20; k += 1) t.mock.timers.tick(5000);

@@ -24,6 +24,8 @@ test("up to date is said only of an overlay that covers every click", () => {
 
   assert.equal(learning(META, facts).tone, "good");
   assert.equal(learning(META, { ...facts, covered: false }).tone, "busy");
+  assert.equal(learning(META, { ...facts, covered: false, behind: 3 }).text, "Mask is 3 clicks behind");
+  assert.equal(learning(META, { ...facts, covered: false, behind: 3, counts: true }).text, "Count is 3 clicks behind");
   assert.equal(learning({ ...META, overlay: 0 }, facts).tone, "quiet");
   assert.equal(learning({ ...META, phase: "missing", message: "Add a class" }, facts).text, "Add a class");
   assert.equal(learning({ ...META, phase: "error", message: "It broke" }, facts).tone, "bad");

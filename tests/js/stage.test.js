@@ -109,8 +109,8 @@ test("patches that come before a frame is drawn are drawn together; colours that
 test("outlines take the place of areas, and only in masks", () => {
   const stage = shown();
   const values = Uint8Array.from({ length: 24 }, (_, k) => (k % 6 < 3 ? 1 : 0));
-  stage.setOverlay(overlayOf(3, { values }));
   stage.setDisplay({ ...DEFAULT_DISPLAY, contour: true });
+  stage.setOverlay(overlayOf(3, { values }));
   dom.frames();
 
   assert.equal(stage.borders.context.called("putImageData").length, 1);

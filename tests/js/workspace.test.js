@@ -19,7 +19,11 @@ async function opened(scene = sceneOf()) {
   for (const earlier of workspaces.splice(0)) earlier.stop(); // else its poll goes on in this page
   const dom = installDom();
   const polls = [];
-  globalThis.fetch = (url, { signal } = {}) => {
+  const posted = [];
+  globalThis.fetch = (url, { body: sentBody, signal } = {}) => {
+    if (url.endsWith("/events")) return new Promise((resolve) => {
+      posted.push({ ...JSON.parse(sentBody), answer: (said) => resolve({ ok: true, status: 200, json: async () => said }) });
+    });
     if (url.includes("/overlay/")) return new Promise((resolve, reject) => {
       signal?.addEventListener("abort", () => reject(new Error("aborted")));
       polls.push({ url, resolve });
@@ -57,22 +61,111 @@ async function opened(scene = sceneOf()) {
   };
   const press = (key, rest = {}) => fire(vp, "keydown", { key, ...rest });
   const kinds = () => log.pending.map(({ kind }) => kind);
-  return { workspace, root, dom, log, sent, polls, update, answer, click, press, kinds, vp };
+  return { workspace, root, dom, log, sent, posted, polls, update, answer, click, press, kinds, vp };
 }
 
 const WHOLE = { overlay: 1, covers: 0, width: 3, height: 2, base: 0, box: [0, 0, 2, 3] };
 
 test("a click is a point at once, goes to the server, and stays pending until that has it", async () => {
-  const { workspace, vp, sent, click, kinds, update } = await opened();
+  const { workspace, vp, posted, click, kinds, update } = await opened();
 
   click(40, 30);
   await settled();
 
   assert.deepEqual([vp.dataset.points, vp.dataset.unsaved, kinds()], ["1", "1", ["add"]]);
-  assert.deepEqual(sent.map(([name, { log }]) => [name, log[0].payload]), [["events", { row: 30, col: 40, class_id: 1 }]]);
+  assert.deepEqual(posted.map(({ log }) => log[0].payload), [{ row: 30, col: 40, class_id: 1 }]);
+  assert.deepEqual([posted[0].labeller, posted[0].image], ["Ada", { id: 1, revision: 1 }]);
   await update(sceneOf({ points: [["client-of-test:1", 30, 40, 1]], acknowledged: { client_id: "client-of-test", seq: 1 } }));
   assert.deepEqual([vp.dataset.points, vp.dataset.unsaved], ["1", "0"]);
   assert.equal(workspace.toolbar.clear.disabled, false);
+});
+
+const STORED = { acknowledged: { client_id: "client-of-test", seq: 1 }, refusals: [], image: 1, number: 2, base: 1, revision: 2, scene: null };
+
+test("what is stored as it was shown needs no scene: the point stays, is counted, and the next click builds on it", async () => {
+  const { workspace, vp, posted, sent, click, kinds } = await opened(sceneOf({ image: imageOf(1, { state: "new" }) }));
+  click(40, 30);
+  await settled();
+
+  posted[0].answer(STORED);
+  await settled();
+
+  assert.deepEqual([vp.dataset.points, vp.dataset.unsaved, kinds()], ["1", "0", []]);
+  const { scene, labelled } = workspace.store.state;
+  assert.deepEqual(scene.points, [["client-of-test:1", 30, 40, 1]]);
+  assert.deepEqual([scene.classes[1].n_points, labelled.state, labelled.reversible.undo], [1, "in_progress", 1]);
+  assert.deepEqual(sent, [["tab", { client_id: "client-of-test" }]]); // Streamlit is told once
+  click(60, 30);
+  await settled();
+  assert.deepEqual([posted[1].image, posted[1].log.length], [{ id: 1, revision: 2 }, 1]);
+  posted[1].answer({ ...STORED, acknowledged: { client_id: "client-of-test", seq: 2 }, base: 2, revision: 3 });
+  await settled();
+  assert.deepEqual([vp.dataset.points, sent.length, workspace.labelling.counts().get(1)], ["2", 1, 2]);
+});
+
+test("an answer that builds on what is shown no more is asked for again, and comes as a scene", async () => {
+  const { workspace, posted, click, kinds, update } = await opened();
+  click(40, 30);
+  await settled();
+  const other = ["other:1", 5, 5, 2];
+  await update(sceneOf({ number: 2, revision: 7, points: [other] }));
+
+  posted[0].answer(STORED);
+  await settled();
+
+  assert.deepEqual([posted.length, posted[1].image.revision, kinds()], [2, 7, ["add"]]);
+  const points = [other, ["client-of-test:1", 30, 40, 1]];
+  posted[1].answer({ ...STORED, base: 7, revision: null, scene: sceneOf({ number: 3, revision: 8, points, acknowledged: STORED.acknowledged }) });
+  await settled();
+  assert.deepEqual([workspace.store.state.labelled.points, kinds()], [points, []]);
+});
+
+test("a scene that was read before a click was stored, and comes after its answer, takes the point away from nobody", async () => {
+  const { workspace, posted, click, update } = await opened();
+  click(40, 30);
+  await settled();
+  posted[0].answer({ ...STORED, number: 9 });
+  await settled();
+
+  await update(sceneOf({ number: 8 }));
+  assert.equal(workspace.store.state.labelled.points.length, 1);
+  await update(sceneOf({ number: 10, revision: 3 }));
+  assert.equal(workspace.store.state.labelled.points.length, 0);
+});
+
+test("a scene that a later one overtook changes nothing", async () => {
+  const { workspace, update } = await opened();
+  const points = [["other:1", 5, 5, 2]];
+  await update(sceneOf({ number: 5, points }));
+
+  await update(sceneOf({ number: 4, points: [] }));
+
+  assert.deepEqual(workspace.store.state.labelled.points, points);
+});
+
+test("the answer for an image that was left leads nowhere, and what it says is stored", async () => {
+  const { workspace, posted, click, kinds, update } = await opened();
+  click(40, 30);
+  await settled();
+  await update(sceneOf({ number: 2, image: imageOf(2) }));
+
+  posted[0].answer({ ...STORED, revision: null, scene: sceneOf({ number: 3, image: imageOf(1), acknowledged: STORED.acknowledged }) });
+  await settled();
+
+  assert.deepEqual([workspace.store.state.scene.image.id, kinds()], [2, []]);
+});
+
+test("what else is on the page hears of every point, without a question to the server", async () => {
+  const { posted, click } = await opened();
+  const heard = [];
+  globalThis.window.addEventListener("fcnlab-labelled", ({ detail }) => heard.push(detail));
+  click(40, 30);
+  await settled();
+
+  posted[0].answer(STORED);
+  await settled();
+
+  assert.deepEqual(heard.at(-1), { image: 1, points: 1, open: 3 });
 });
 
 test("the mask that follows a click is painted, and says how long that took", async () => {
@@ -237,7 +330,7 @@ test("a class added here is chosen once the server has numbered it", async () =>
 });
 
 test("out of reach and trouble are said, and the clicks made meanwhile are sent again", async () => {
-  const { workspace, polls, sent, click } = await opened();
+  const { workspace, polls, posted, click } = await opened();
   click(40, 30);
   await settled();
   polls.at(-1).resolve({ status: 500, headers: new Map(), text: async () => "" });
@@ -246,9 +339,9 @@ test("out of reach and trouble are said, and the clicks made meanwhile are sent 
 
   workspace.poll.parts.onReach(false);
   assert.match(workspace.status.saving.textContent, /^Offline: 1 change/);
-  const before = sent.length;
+  const before = posted.length;
   workspace.poll.parts.onReach(true);
-  assert.deepEqual(sent.slice(before).map(([name, { log }]) => [name, log.length]), [["events", 1]]);
+  assert.deepEqual(posted.slice(before).map(({ log }) => log.length), [1]);
 });
 
 test("a done image is closed to clicks, and open again after Reopen", async () => {

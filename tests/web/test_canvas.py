@@ -185,7 +185,7 @@ def _page() -> None:
         "object_mode": False,
         "notice": None,
     }
-    canvas.draw(scene, key="workspace", on_events=print, on_goto=print)
+    canvas.draw(scene, key="workspace", on_goto=print)
 
 
 def test_browser_and_server_name_the_same_constants():

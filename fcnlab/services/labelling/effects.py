@@ -42,7 +42,8 @@ class EventContext:
     """One event on its way into effect: what, by whom, when, in which transaction; `task` is that of the project.
 
     `image` is the image shown, or None when the event names none of this project; `taken` are the strokes that its
-    newest imported mask becomes, for an event that takes it; none where nothing can be taken.
+    newest imported mask becomes, for an event that takes it; none where nothing can be taken. `class_ids`: classes that
+    are in use for sure; there may be others.
     """
 
     session: Session
@@ -54,6 +55,7 @@ class EventContext:
     client_id: str
     now: datetime
     taken: tuple[Stroke, ...] = ()
+    class_ids: frozenset[int] = frozenset()
 
 
 def take_effect(context: EventContext) -> Effect:
@@ -298,7 +300,8 @@ def _background(context: EventContext) -> Effect:
 
 def _check_point(context: EventContext, image: ImageOutline, point: Point) -> None:
     _check_inside(image, point)
-    repository_projects.class_label(context.session, project_id=context.project_id, class_id=point.class_id)
+    if point.class_id not in context.class_ids:
+        repository_projects.class_label(context.session, project_id=context.project_id, class_id=point.class_id)
 
 
 def _check_inside(image: ImageOutline, point: Point) -> None:

@@ -24,6 +24,7 @@ from fcnlab.storage.database import (
 )
 from fcnlab.storage.database.engine import reading, writing
 from fcnlab.storage.database.repository_events import Effect
+from fcnlab.storage.database.repository_images import ImageOutline
 from fcnlab.validation import clean_name
 
 MAX_SEQ = 2**53
@@ -48,6 +49,14 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownImage:
+    """The image that a browser shows, and the `labelling_revision` of it that the browser knows."""
+
+    id: int
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
 class AppliedBatch:
     """What a batch changed.
 
@@ -56,20 +65,25 @@ class AppliedBatch:
         refusals: the events applied by this call that took no effect.
         changed_images: images whose points or state changed.
         changed_classes: the class list changed, and with it what counts on every image.
+        revision: of the image shown, where the points that this batch added and removed are all that lead to it from
+            the revision that the browser knew; None: the browser has to be told.
     """
 
     acknowledged: int
     refusals: tuple[Refusal, ...] = ()
     changed_images: frozenset[int] = frozenset()
     changed_classes: bool = False
+    revision: int | None = None
 
 
-def apply_events(lab: Lab, batch: EventBatch, *, project_id: int, labeller: str) -> AppliedBatch:
+def apply_events(
+    lab: Lab, batch: EventBatch, *, project_id: int, labeller: str, shown: ShownImage | None = None
+) -> AppliedBatch:
     """Store the events of a batch that are new, with their effects, in one transaction.
 
     Events up to the last acknowledged one are passed over, so a batch may come twice. An event that cannot
     take effect is stored and acknowledged all the same, and named in `refusals`: it must not block the
-    ones behind it.
+    ones behind it. `shown` is the image that whoever sends the batch looks at.
 
     Raises:
         UnknownProject: the project does not exist. Nothing was stored.
@@ -83,23 +97,35 @@ def apply_events(lab: Lab, batch: EventBatch, *, project_id: int, labeller: str)
     changed: list[Event] = []
     taken = _taken_strokes(lab, batch, project_id=project_id)
     with writing(lab.sessions) as session:
-        task = repository_projects.task_of(session, project_id=project_id)
+        task, class_ids, last_seq = repository_events.standing(
+            session, project_id=project_id, client_id=batch.client_id
+        )
         now = lab.clock()
-        last_seq = repository_events.acknowledged(session, client_id=batch.client_id)
         fresh = fresh_events(batch, acknowledged=last_seq)
+        outline = None if shown is None else repository_images.find_outline(session, image_id=shown.id)
+        is_known = len(fresh) == len(batch.events) > 0 and _is_up_to_date(shown, outline)
         for event in fresh:
             strokes = taken.get(event.image_id, ()) if event.kind is EventKind.TAKE else ()
-            context = EventContext(session, event, project_id, task, None, who, batch.client_id, now, strokes)
-            reason = _apply(context)
+            context = EventContext(
+                session, event, project_id, task, None, who, batch.client_id, now, strokes, class_ids
+            )
+            is_read = outline is not None and outline.id == event.image_id and event is fresh[0]
+            reason, effect = _apply(context, outline if is_read else None)
+            class_ids = frozenset() if event.kind in CLASS_KINDS else class_ids
+            is_known = is_known and shown is not None and event.image_id == shown.id and _is_plain(event, effect)
             if reason is None:
                 changed.append(event)
             else:
                 refusals.append(Refusal(event.seq, event.kind, reason))
+        revision = None
+        if is_known and shown is not None:
+            revision = repository_images.labelling_revision(session, image_id=shown.id)
     return AppliedBatch(
         acknowledged=fresh[-1].seq if fresh else last_seq,
         refusals=tuple(refusals),
         changed_images=frozenset(event.image_id for event in changed if event.kind not in CLASS_KINDS),
         changed_classes=any(event.kind in CLASS_KINDS for event in changed),
+        revision=revision,
     )
 
 
@@ -191,10 +217,10 @@ def set_image_state(lab: Lab, *, image_id: int, state: ImageState, labeller: str
     return apply_events(lab, batch, project_id=outline.project_id, labeller=labeller)
 
 
-def _apply(context: EventContext) -> str | None:
-    """Store one event with its effect on its image; the reason when it was refused, else None."""
+def _apply(context: EventContext, outline: ImageOutline | None) -> tuple[str | None, Effect]:
+    """Store one event with its effect on its image, and return both; the reason when it was refused, else None."""
     session, event = context.session, context.event
-    outline = repository_images.find_outline(session, image_id=event.image_id)
+    outline = outline or repository_images.find_outline(session, image_id=event.image_id)
     image = outline if outline is not None and outline.project_id == context.project_id else None
     reason = None
     try:
@@ -214,7 +240,19 @@ def _apply(context: EventContext) -> str | None:
         effect=effect,
         now=context.now,
     )
-    return reason
+    return reason, effect
+
+
+def _is_up_to_date(shown: ShownImage | None, outline: ImageOutline | None) -> bool:
+    """Whether a browser knows all that was done until now on the image it shows."""
+    return shown is not None and outline is not None and shown.revision == outline.revision
+
+
+def _is_plain(event: Event, effect: Effect) -> bool:
+    """Whether an event did no more and no less than the browser that sent it shows already."""
+    if event.kind is EventKind.ADD:
+        return bool(effect.added)
+    return event.kind is EventKind.REMOVE and bool(effect.removed)
 
 
 def _taken_strokes(lab: Lab, batch: EventBatch, *, project_id: int) -> dict[int, tuple[Stroke, ...]]:

@@ -77,6 +77,7 @@ class Scene:
         points_per_class: live points of the whole project by class id.
         acknowledged: highest stored event of the browser tab that asked.
         has_imported: whether the image has an imported mask; never in a project that counts.
+        revision: of what was done on the image, 0 without one; see `repository_images.labelling_revision`.
     """
 
     project: Project
@@ -91,6 +92,7 @@ class Scene:
     next_open_id: int | None = None
     reversible: Reversible = field(default_factory=Reversible)
     has_imported: bool = False
+    revision: int = 0
 
 
 def scene(
@@ -129,10 +131,22 @@ def scene(
             and project.task is not Task.COUNTS
             and repository_expert_masks.has_truth(session, image_id=image.id)
         )
+        revision = repository_images.labelling_revision(session, image_id=image.id) if image else 0
     ordered = tuple(sorted(points, key=precedence))
     n_images = sum(states.values())
     return Scene(
-        project, n_images, image, place, ordered, n_strokes, counts, acknowledged, *others, reach, has_imported
+        project,
+        n_images,
+        image,
+        place,
+        ordered,
+        n_strokes,
+        counts,
+        acknowledged,
+        *others,
+        reversible=reach,
+        has_imported=has_imported,
+        revision=revision,
     )
 
 

@@ -20,7 +20,8 @@ from fcnlab.storage.database import (
     repository_projects,
 )
 from fcnlab.storage.database.engine import reading
-from fcnlab.storage.database.repository_projects import changed_since
+from fcnlab.storage.database.repository_images import ImageAt
+from fcnlab.storage.database.repository_projects import NOTHING_READ
 
 READ_ONE_BY_ONE = 20
 """Images whose points are read singly; beyond that all points of the project are read at once."""
@@ -35,6 +36,7 @@ class Changes:
         revision: of the project now.
         points: the live points of every image that changed; none where all are gone.
         images: those of them that are learned from: with points or, in a project that counts, all marked.
+        shown: the image that was asked for besides, changed or not; None where it is gone.
     """
 
     project: Project
@@ -42,28 +44,31 @@ class Changes:
     revision: int
     points: Mapping[int, Sequence[StoredPoint]]
     images: Mapping[int, ImageInfo]
+    shown: ImageAt | None = None
 
 
-def changes(lab: Lab, *, project_id: int, revision: int) -> Changes:
-    """Read what changed since a revision; NOTHING_READ for everything.
+def changes(lab: Lab, *, project_id: int, revision: int, image_id: int | None = None) -> Changes:
+    """Read what changed since a revision; NOTHING_READ for everything. `image_id`: an image to read besides.
 
     Raises:
         UnknownProject: it is gone.
     """
     with reading(lab.sessions) as session:
-        project = repository_projects.project(session, project_id=project_id)
-        now, changed = changed_since(session, project_id=project_id, revision=revision)
-        points = points_by_image(session, changed, project_id=project_id)
-        counts = project.task is Task.COUNTS
-        asked = changed if counts else [image_id for image_id in changed if points[image_id]]
-        images = {
-            info.id: info
-            for info in repository_images.images_by_ids(session, image_ids=asked)
-            if points[info.id] or info.is_complete
-        }
+        project, now = repository_projects.project_at(session, project_id=project_id)
+        since = revision if now >= revision else NOTHING_READ  # it went back: the database was restored
+        read = repository_images.images_since(session, project_id=project_id, revision=since, besides=image_id)
+        changed = [image_at for image_at in read if image_at.revision > max(since, 0)]
+        points = points_by_image(session, [image_at.image.id for image_at in changed], project_id=project_id)
+        images = {info.id: info for info, *_ in changed if points[info.id] or _is_learned_from(project, info)}
         chosen = project.model_id
         record = None if chosen is None else repository_models.model(session, model_id=chosen)
-        return Changes(project, record, now, points, images)
+        shown = next((image_at for image_at in read if image_at.image.id == image_id), None)
+        return Changes(project, record, now, points, images, shown)
+
+
+def _is_learned_from(project: Project, image: ImageInfo) -> bool:
+    """Whether an image without points says something: that there is nothing to count in it."""
+    return project.task is Task.COUNTS and image.is_complete
 
 
 def points_by_image(session: Session, image_ids: Sequence[int], *, project_id: int) -> dict[int, Sequence[StoredPoint]]:

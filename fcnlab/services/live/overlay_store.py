@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from fcnlab.core.learner.queries import margin
@@ -286,12 +287,10 @@ class OverlayStore:
             return None
         class_ids, probabilities = class_probabilities
         if touched is None:
-            self._probabilities[image_id] = OverlayProbabilities(
-                self._number, class_ids, probabilities.astype(np.float16, copy=False)
-            )
+            self._probabilities[image_id] = OverlayProbabilities(self._number, class_ids, _halved(probabilities))
         elif earlier is None or (earlier.class_ids, earlier.probabilities.shape) != (class_ids, probabilities.shape):
             self._probabilities[image_id] = OverlayProbabilities(
-                self._number, class_ids, probabilities.astype(np.float16)
+                self._number, class_ids, _halved(probabilities, copy=True)
             )
         else:
             box = (slice(None), *touched.slices)
@@ -314,6 +313,13 @@ class OverlayStore:
         for loop, waiter in waiters:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(waiter.set)
+
+
+def _halved(probabilities: NDArray[np.floating], *, copy: bool = False) -> NDArray[np.float16]:
+    """As float16, an array of its own if `copy`; several times as fast as NumPy does it."""
+    if probabilities.dtype == np.float16:
+        return np.array(probabilities, np.float16, copy=copy or None)
+    return np.asarray(torch.from_numpy(np.ascontiguousarray(probabilities)).half().numpy())
 
 
 def heat_map(

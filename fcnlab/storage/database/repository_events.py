@@ -6,13 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
+from fcnlab.domain.counting import Task
 from fcnlab.domain.events import Event, StoredPoint
-from fcnlab.storage.database.tables import EventRow, PointRow, StrokeRow
+from fcnlab.errors import UnknownProject
+from fcnlab.storage.database.tables import ClassRow, EventRow, PointRow, ProjectRow, StrokeRow
 
 
 class UndoState(StrEnum):
@@ -70,6 +72,29 @@ class PastEvent:
 
     id: int
     effect: Effect
+
+
+class Standing(NamedTuple):
+    """What storing events needs to know of their project and their client.
+
+    `class_ids` are those of the classes in use; `acknowledged` is the highest event number stored for the client.
+    """
+
+    task: Task
+    class_ids: frozenset[int]
+    acknowledged: int
+
+
+def standing(session: Session, *, project_id: int, client_id: str) -> Standing:
+    """The standing of a project and a client, by one query. Raises UnknownProject."""
+    last = select(func.max(EventRow.seq)).where(EventRow.client_id == client_id).scalar_subquery()
+    is_live = (ClassRow.project_id == ProjectRow.id) & ClassRow.removed_at.is_(None)
+    query = select(ProjectRow.task, last, ClassRow.class_id).outerjoin(ClassRow, is_live)
+    rows = session.execute(query.where(ProjectRow.id == project_id, ProjectRow.deleted_at.is_(None))).all()
+    if not rows:
+        raise UnknownProject(f"there is no project {project_id}; it may have been deleted")
+    class_ids = frozenset(class_id for *_, class_id in rows if class_id is not None)
+    return Standing(Task(rows[0][0]), class_ids, rows[0][1] or 0)
 
 
 def acknowledged(session: Session, *, client_id: str) -> int:

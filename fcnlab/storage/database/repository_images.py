@@ -25,13 +25,14 @@ MAX_ID = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class ImageOutline:
-    """What an event must know about its image; cheaper to fetch than ImageInfo."""
+    """What an event must know about its image; cheaper than ImageInfo. `revision`: see `labelling_revision`."""
 
     id: int
     project_id: int
     height: int
     width: int
     state: ImageState
+    revision: int
 
 
 def add_image(
@@ -89,7 +90,35 @@ def find_outline(session: Session, *, image_id: int) -> ImageOutline | None:
     row = session.get(ImageRow, image_id) if 0 < image_id <= MAX_ID else None
     if row is None:
         return None
-    return ImageOutline(row.id, row.project_id, row.height, row.width, ImageState(row.state))
+    revision = max(row.revision, row.painting_revision)
+    return ImageOutline(row.id, row.project_id, row.height, row.width, ImageState(row.state), revision)
+
+
+def labelling_revision(session: Session, *, image_id: int) -> int:
+    """The revision of the project at which points or strokes of an image changed last; 0 before, or when it is gone."""
+    later = case((ImageRow.revision > ImageRow.painting_revision, ImageRow.revision), else_=ImageRow.painting_revision)
+    return session.scalar(select(later).where(ImageRow.id == image_id)) or 0
+
+
+class ImageAt(NamedTuple):
+    """An image with the revisions of its project at which its points, and its strokes, changed last."""
+
+    image: ImageInfo
+    revision: int
+    painting_revision: int
+
+
+def images_since(session: Session, *, project_id: int, revision: int, besides: int | None) -> tuple[ImageAt, ...]:
+    """The images of a project with a later revision than the one given, rising by number, and the image `besides`.
+
+    An image that never had anything to learn from is later than none.
+    """
+    is_later = (ImageRow.revision > 0) & (ImageRow.revision > revision)
+    query = _images().where(ImageRow.project_id == project_id, is_later | (ImageRow.id == (besides or 0)))
+    return tuple(
+        ImageAt(_info(row, n_points=n_points), row.revision, row.painting_revision)
+        for row, n_points in session.execute(query.order_by(ImageRow.id))
+    )
 
 
 def images(

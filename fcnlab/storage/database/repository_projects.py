@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, delete, func, or_, select
+from sqlalchemy import ColumnElement, CursorResult, delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from fcnlab.domain.counting import Task
@@ -84,8 +84,15 @@ def create_project(
 
 def project(session: Session, *, project_id: int) -> Project:
     """The project of that number. Raises UnknownProject."""
-    row = _project_row(session, project_id)
-    return _project(row, _live_classes(session, [row.id])[row.id])
+    return project_at(session, project_id=project_id)[0]
+
+
+def project_at(session: Session, *, project_id: int) -> tuple[Project, int]:
+    """The project of that number, and its revision. Raises UnknownProject."""
+    read = _read(session, ProjectRow.id == project_id)
+    if read is None:
+        raise UnknownProject(f"there is no project {project_id}; it may have been deleted")
+    return read
 
 
 def require_project(session: Session, *, project_id: int) -> None:
@@ -100,10 +107,10 @@ def task_of(session: Session, *, project_id: int) -> Task:
 
 def project_by_key(session: Session, *, key: str) -> Project:
     """The project with that unguessable key. Raises UnknownProject."""
-    row = session.scalar(select(ProjectRow).where(ProjectRow.key == key, ProjectRow.deleted_at.is_(None)))
-    if row is None:
+    read = _read(session, ProjectRow.key == key)
+    if read is None:
         raise UnknownProject("no project has this key; it may have been deleted")
-    return _project(row, _live_classes(session, [row.id])[row.id])
+    return read[0]
 
 
 def projects(session: Session, *, include_archived: bool = False) -> tuple[Project, ...]:
@@ -292,6 +299,17 @@ def _project_row(session: Session, project_id: int) -> ProjectRow:
     if row is None or row.deleted_at is not None:
         raise UnknownProject(f"there is no project {project_id}; it may have been deleted")
     return row
+
+
+def _read(session: Session, which: ColumnElement[bool]) -> tuple[Project, int] | None:
+    """A project with its classes, by one query, and its revision; None when there is none."""
+    is_live = (ClassRow.project_id == ProjectRow.id) & ClassRow.removed_at.is_(None)
+    query = select(ProjectRow, ClassRow).outerjoin(ClassRow, is_live).where(which, ProjectRow.deleted_at.is_(None))
+    rows = session.execute(query.order_by(ClassRow.place, ClassRow.class_id)).all()
+    if not rows:
+        return None
+    row = rows[0][0]
+    return _project(row, tuple(_label(label) for _, label in rows if label is not None)), row.revision
 
 
 def _refuse_name(session: Session, name: str, *, own_id: int | None) -> None:

@@ -18,6 +18,7 @@ from fcnlab.domain.images import ImageState
 from fcnlab.domain.project import MAX_CLASSES
 from fcnlab.errors import InvalidEvent
 from fcnlab.services.labelling.effects import MAX_ACCEPTED
+from fcnlab.services.labelling.events import ShownImage
 
 BATCH_EVENTS = 5_000
 """The browser sends so many events at a time and waits for the answer."""
@@ -139,12 +140,16 @@ class Constants(TypedDict):
 
 
 class SceneData(TypedDict):
-    """Everything the workspace is shown; small, sent again on every rerun.
+    """Everything the workspace is shown; small, sent with every rerun, and in answer to events that change more than a
+    browser can know.
 
-    `colours` are the next ones of the palette, for new classes; `points` are the stored live points of the image as
-    (uid, row, col, class id); of several on one pixel the last counts. `n_strokes` counts its live strokes.
+    `number`: a later one was read later; `revision` is that of the image, 0 without one. `colours` are the next ones of
+    the palette, for new classes; `points` are the stored live points of the image as (uid, row, col, class id); of
+    several on one pixel the last counts. `n_strokes` counts its live strokes.
     """
 
+    number: int
+    revision: int
     project: ProjectData
     labeller: str
     n_images: int
@@ -166,24 +171,25 @@ def draw(
     scene: SceneData,
     *,
     key: str,
-    on_events: Callable[[object], None],
     on_goto: Callable[[object], None],
 ) -> None:
     """Show the workspace.
 
-    The callbacks run before the script's body, each with the raw value the browser sent: give it to `read_events`
-    or `read_goto`. `key` must stay the same while images change, or the component is mounted anew.
+    `on_goto` runs before the script's body with the raw value the browser sent: give it to `read_goto`. `key` must stay
+    the same while images change, or the component is mounted anew. Its state "tab" says, once an event is stored, under
+    which client id this tab sends them.
     """
-
-    def sent(name: str) -> object:
-        return st.session_state[key].get(name)
 
     _component()(
         key=key,
         data=scene,
-        on_events_change=lambda: on_events(sent("events")),
-        on_goto_change=lambda: on_goto(sent("goto")),
+        on_goto_change=lambda: on_goto(st.session_state[key].get("goto")),
+        on_tab_change=_told,
     )
+
+
+def _told() -> None:
+    """The client id of the tab is read where the page asks for it."""
 
 
 @cache
@@ -204,6 +210,20 @@ def read_events(raw: object) -> EventBatch:
     if len(log) > MAX_EVENTS:
         raise InvalidEvent(f"the event log of {client_id} has {len(log)} events; at most {MAX_EVENTS} fit")
     return EventBatch(client_id=client_id, events=tuple(_read_event(entry) for entry in log))
+
+
+def read_sender(raw: object) -> tuple[str, ShownImage | None]:
+    """Who labels in a browser tab that sent events, and the image it shows as far as it knows it; None: it shows none.
+
+    Raises:
+        InvalidEvent: it says so in no way that is known.
+    """
+    message = _mapping(raw, what="the event log")
+    labeller, image = _text(message, "labeller"), message.get("image")
+    if image is None:
+        return labeller, None
+    image = _mapping(image, what="the image shown")
+    return labeller, ShownImage(_integer(image, "id"), _integer(image, "revision"))
 
 
 def read_goto(raw: object) -> int:

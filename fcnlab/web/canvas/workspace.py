@@ -1,16 +1,13 @@
-"""The label page's workspace: scene out to the browser, events in from it."""
+"""The label page's workspace: the scene goes out to the browser; what comes in from it is taken by `web.events`."""
 
 from __future__ import annotations
 
-from itertools import groupby
-
 from fcnlab.core.images.palette import unused_colours
 from fcnlab.core.learner.queries import COUNT
-from fcnlab.domain.events import MAX_RUNS, UNDOABLE, Event, EventBatch
+from fcnlab.domain.events import MAX_RUNS, UNDOABLE
 from fcnlab.domain.project import IGNORE, MAX_CLASSES, Project
 from fcnlab.errors import FcnlabError, as_sentence
-from fcnlab.services.images.pictures import projects_of_images, tiling_of
-from fcnlab.services.labelling.events import apply_events
+from fcnlab.services.images.pictures import tiling_of
 from fcnlab.services.labelling.scenes import Scene, scene, strip
 from fcnlab.validation import MAX_NAME_CHARS
 from fcnlab.web import session
@@ -27,7 +24,9 @@ def draw_workspace(engine: Engine, *, project_id: int, labeller: str) -> None:
     """Draw the canvas and everything round it; call inside a fragment."""
     view = session.current_view()
     client = session.client_id()
-    shown = scene(engine.lab, project_id=project_id, image_id=view.image_id, client_id=client, labeller=labeller)
+    number, shown = numbered_scene(
+        engine, project_id=project_id, image_id=view.image_id, client=client, labeller=labeller
+    )
     if shown.image is not None and session.peek("opened") != shown.image.id:
         session.remember("opened", shown.image.id)
         _, following = strip(
@@ -36,29 +35,21 @@ def draw_workspace(engine: Engine, *, project_id: int, labeller: str) -> None:
         engine.jobs.opened(project_id, shown.image.id, next_ids=[image.id for image in following])
     tour.draw_above(shown)
     canvas.draw(
-        scene_data(shown, client=client, labeller=labeller, refusals=session.recall("refusals", [])),
+        scene_data(shown, number=number, client=client, labeller=labeller, refusals=session.recall("refusals", [])),
         key=session.CANVAS_KEY,
-        on_events=lambda raw: take_events(engine, raw, project_id=project_id, labeller=labeller),
         on_goto=_go_to,
     )
 
 
-def take_events(engine: Engine, raw: object, *, project_id: int, labeller: str) -> None:
-    """Store what a browser sent, then tell the learner; runs before the page's body."""
-    try:
-        batch = canvas.read_events(raw)
-        refusals = []
-        for owner, events in _by_project(engine, batch, project_id):
-            part = EventBatch(batch.client_id, events)
-            applied = apply_events(engine.lab, part, project_id=owner, labeller=labeller)
-            refusals += [as_sentence(refusal.reason) for refusal in applied.refusals]
-            for image_id in applied.changed_images | {event.image_id for event in events}:
-                engine.jobs.clicked(owner, image_id, client_id=batch.client_id, acknowledged=applied.acknowledged)
-            if applied.changed_classes:
-                engine.jobs.changed(owner)
-    except FcnlabError as failure:
-        refusals = [as_sentence(str(failure))]
-    session.remember("refusals", refusals)
+def numbered_scene(
+    engine: Engine, *, project_id: int, image_id: int | None, client: str | None, labeller: str
+) -> tuple[int, Scene]:
+    """The scene of an image, read now, and a number that is higher than that of every scene read earlier.
+
+    A browser gets scenes in two ways, and may get an older one after a newer one.
+    """
+    number = next(engine.scene_numbers)
+    return number, scene(engine.lab, project_id=project_id, image_id=image_id, client_id=client, labeller=labeller)
 
 
 def picture_version(project: Project) -> str:
@@ -66,37 +57,14 @@ def picture_version(project: Project) -> str:
     return "" if project.imaging.is_default else project.imaging.digest
 
 
-def _by_project(engine: Engine, batch: EventBatch, current: int) -> list[tuple[int, tuple[Event, ...]]]:
-    """Runs of events of one project each: a tab may have changed the project with clicks still unsent."""
-    owners = projects_of_images(engine.lab, image_ids={event.image_id for event in batch.events})
-    return [
-        (owner, tuple(events))
-        for owner, events in groupby(batch.events, key=lambda event: owners.get(event.image_id, current))
-    ]
-
-
-def scene_data(shown: Scene, *, client: str | None, labeller: str, refusals: list[str]) -> canvas.SceneData:
-    """The scene in the words of the component."""
-    image: canvas.ImageData | None = None
-    if shown.image is not None and shown.place is not None:
-        tile_px, levels = tiling_of(shown.image)
-        image = {
-            "id": shown.image.id,
-            "name": shown.image.name,
-            "width": shown.image.width,
-            "height": shown.image.height,
-            "state": shown.image.state.value,
-            "is_complete": shown.image.is_complete,
-            "keeps_mask": shown.image.mask_model is not None,
-            "has_imported": shown.has_imported,
-            "position": shown.place.position - 1,
-            "previous_id": shown.place.previous_id,
-            "next_id": shown.place.next_id,
-            "tile_px": tile_px,
-            "levels": levels,
-        }
+def scene_data(
+    shown: Scene, *, number: int, client: str | None, labeller: str, refusals: list[str]
+) -> canvas.SceneData:
+    """The scene in the words of the component; `number` is that of `numbered_scene`."""
     project = shown.project
     return {
+        "number": number,
+        "revision": shown.revision,
         "project": {
             "id": project.id,
             "name": project.name,
@@ -117,7 +85,7 @@ def scene_data(shown: Scene, *, client: str | None, labeller: str, refusals: lis
             for label in project.classes
         ],
         "colours": list(unused_colours((label.colour for label in project.classes), count=OFFERED_COLOURS)),
-        "image": image,
+        "image": _image_data(shown),
         "points": [(stored.uid, stored.point.row, stored.point.col, stored.point.class_id) for stored in shown.points],
         "n_strokes": shown.n_strokes,
         "open": {"count": shown.n_open, "next_id": shown.next_open_id},
@@ -131,6 +99,27 @@ def scene_data(shown: Scene, *, client: str | None, labeller: str, refusals: lis
         "object_mode": project.learner.object_mode and project.background is not None,
         "notice": None,
         "constants": constants_of(project),
+    }
+
+
+def _image_data(shown: Scene) -> canvas.ImageData | None:
+    if shown.image is None or shown.place is None:
+        return None
+    tile_px, levels = tiling_of(shown.image)
+    return {
+        "id": shown.image.id,
+        "name": shown.image.name,
+        "width": shown.image.width,
+        "height": shown.image.height,
+        "state": shown.image.state.value,
+        "is_complete": shown.image.is_complete,
+        "keeps_mask": shown.image.mask_model is not None,
+        "has_imported": shown.has_imported,
+        "position": shown.place.position - 1,
+        "previous_id": shown.place.previous_id,
+        "next_id": shown.place.next_id,
+        "tile_px": tile_px,
+        "levels": levels,
     }
 
 

@@ -350,6 +350,11 @@ export function installDom() {
       return nFrames;
     },
     cancelAnimationFrame: (frame) => void waiting.delete(frame),
+    CustomEvent: StubEvent,
+    MessageChannel: class {
+      port1 = { onmessage: () => {}, close: () => {} };
+      port2 = { postMessage: (data) => this.port1.onmessage({ data }) };
+    },
   });
   window.sessionStorage = new StubStorage();
   const frames = () => {

@@ -26,7 +26,7 @@ export const imageOf = (id, rest = {}) => ({
 });
 
 export const sceneOf = (rest = {}) => ({
-  project: { id: 1, name: "Roots", key: "key", look: "", task: "masks" }, labeller: "Ada", n_images: 3, classes: CLASSES,
+  number: 1, revision: 1, project: { id: 1, name: "Roots", key: "key", look: "", task: "masks" }, labeller: "Ada", n_images: 3, classes: CLASSES,
   colours: ["#112233"], image: imageOf(1), points: [], n_strokes: 0, open: { count: 2, next_id: 2 },
   reversible: { undo: 0, redo: 0, redo_reopens: false }, acknowledged: null, refusals: [], object_mode: false, notice: null,
   constants: CONSTANTS, ...rest,
@@ -43,7 +43,12 @@ export const metaOf = (rest = {}) => ({
 export function pageOf(scene = sceneOf(), state = {}) {
   const done = { sent: [], toasts: [], questions: [], went: [], stage: [], closed: 0 };
   const log = new EventLog(null, "log", () => "client-of-test", CONSTANTS.batch);
-  const labelling = new Labelling(log, (value) => done.sent.push(value), () => store.set({ labelled: labelling.now() }), CONSTANTS.undoable);
+  const labelling = new Labelling(log, {
+    send: async (value) => void done.sent.push(value),
+    onAnswer: () => {},
+    onChange: () => store.set({ labelled: labelling.now() }),
+    undoable: CONSTANTS.undoable,
+  });
   opened.push(labelling);
   labelling.receive(scene);
   labelling.show();

@@ -43,6 +43,7 @@ export function render(workspace) {
     [["memory"], tellClass(workspace)],
     [["labelled"], () => query.follow()],
     [["count"], () => review?.follow()],
+    [["scene"], tellPage],
   ];
   for (const [keys, show] of parts) store.subscribe(keys, (state) => show(workspace, state));
   for (const show of [renderDisplay, renderStage, renderClasses, renderImage, renderBrush, renderPrompt, renderReview, renderNotes, renderStatus, renderCursor]) {
@@ -66,6 +67,13 @@ function displayed({ stage, toolbar }) {
     toolbar.setModes(modes, imageState === "done");
     toolbar.setDisplay(display);
   };
+}
+
+/** Tell what else is on the page, without a question to the server, what is stored of the image. @param {Workspace} _ @param {PageState} state */
+function tellPage(_, { scene: { image, points, open } }) {
+  const isOpen = image !== null && image.state !== "done";
+  const detail = { image: image?.id ?? null, points: points.length, open: open.count + Number(isOpen) };
+  window.dispatchEvent(new CustomEvent("fcnlab-labelled", { detail }));
 }
 
 /** Fetch the mask to hold beside the one shown. @param {Workspace} workspace @param {PageState} state */
@@ -208,7 +216,8 @@ export function renderStatus({ labelling, notes, stage, status, store: { state }
   status.setObjectMode(scene.object_mode && !isCounting(state));
   if (labelled.image) {
     const covered = meta !== null && labelling.isCovered(meta.covers);
-    status.setLearner(learning(meta, { reachable, covered, counts: isCounting(state) }), updated(meta));
+    const behind = labelling.behind(meta?.covers ?? 0);
+    status.setLearner(learning(meta, { reachable, covered, behind, counts: isCounting(state) }), updated(meta));
   } else {
     status.setLearner({ text: "", tone: "quiet", progress: null }, "");
   }

@@ -13,11 +13,14 @@
  * @typedef {{undo: number, redo: number, redo_reopens: boolean}} Reversible events that can be undone and redone while the
  *   image is not done, and whether the one redone first reopens it
  * @typedef {{seq: number, kind: EventKind, image_id: number, payload: Record<string, any>}} LabelEvent
- * @typedef {{project: {id: number, name: string, key: string, look: string, task: "masks" | "counts"},
+ * @typedef {{number: number, revision: number, project: {id: number, name: string, key: string, look: string, task: "masks" | "counts"},
  *   labeller: string, n_images: number, classes: ClassLabel[], colours: string[], image: ImageInfo | null, points: StoredPoint[], n_strokes: number,
  *   open: {count: number, next_id: number | null}, reversible: Reversible,
  *   acknowledged: {client_id: string, seq: number} | null, refusals: string[], object_mode: boolean,
  *   notice: string | null, constants: Constants}} Scene
+ * @typedef {{acknowledged: {client_id: string, seq: number}, refusals: string[], image: number | null, number: number, base: number, revision: number | null, scene: Scene | null}} StoredAnswer
+ *   to a log that was sent while `image` was shown: where the points sent are all that happened to it since revision
+ *   `base`, the revision now; else the scene; scenes with a smaller number were read before
  * @typedef {object} Constants what the server says once for both sides
  * @property {number} batch events it takes at a time
  * @property {readonly string[]} undoable kinds of events that undo takes back

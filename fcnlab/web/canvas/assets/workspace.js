@@ -1,4 +1,5 @@
 // @ts-check
+import { Delivery } from "./protocol/delivery.js";
 import { tabStorage } from "./protocol/identity.js";
 import { ImageNavigator } from "./protocol/navigator.js";
 import { OverlayPoll } from "./protocol/poll.js";
@@ -72,10 +73,20 @@ export class Workspace {
     this.setState = setState;
     this.life = new AbortController();
     this.announced = "";
+    /** Number of the newest scene. */
+    this.newest = 0;
+    /** Whether Streamlit knows under which client id this tab sends its events. */
+    this.isTold = false;
     /** Name of a class added here, chosen once the server has numbered it. @type {string | null} */
     this.awaitedClass = null;
     this.routes = new Routes(base, scene.project.key, scene.project.look);
-    this.labelling = new Labelling(log, (value) => this.setState("events", value), () => this.#relabelled(), scene.constants.undoable);
+    const delivery = this.#makeDelivery();
+    this.labelling = new Labelling(log, {
+      send: (batch) => delivery.send(batch),
+      onAnswer: (answer) => this.#stored(answer),
+      onChange: () => this.#relabelled(),
+      undoable: scene.constants.undoable,
+    });
     this.stage = new Stage();
     this.store = new Store(stateAtFirst(scene, this.labelling.now(), this.stage.view));
     this.composition = new Composition(this.stage, scene.constants);
@@ -137,10 +148,40 @@ export class Workspace {
     root.replaceChildren(h("div", { class: this.counting ? "grid counts" : "grid" }, ...grid), help.dialog, speech.element);
   }
 
-  /** News from the server. @param {Scene} scene @param {SetState} setState */
+  /** News from Streamlit, which says what image is shown. @param {Scene} scene @param {SetState} setState */
   update(scene, setState) {
-    const { labelling, navigator, routes, stage, store, strip } = this;
     this.setState = setState;
+    this.#receive(scene);
+  }
+
+  /** The server stored what this tab sent. @param {import("./types.js").StoredAnswer} answer */
+  #stored(answer) {
+    const { labelling, store, strip } = this;
+    const { acknowledged, image, refusals, scene } = answer;
+    const isOfImage = (store.state.scene.image?.id ?? null) === image;
+    if (scene && isOfImage) this.#receive(scene);
+    else if (scene) labelling.acknowledged(acknowledged);
+    else {
+      const news = labelling.storedAsShown(answer);
+      if (news) {
+        this.newest = Math.max(this.newest, answer.number); // a scene that was read before lacks these points
+        store.set({ scene: news, labelled: labelling.now() });
+      }
+      if (strip.byGain) strip.refresh();
+    }
+    this.#announce({ notice: null, refusals, acknowledged });
+    if (!this.isTold) this.setState("tab", { client_id: acknowledged.client_id });
+    this.isTold = true;
+  }
+
+  /** @param {Scene} scene */
+  #receive(scene) {
+    const { labelling, navigator, routes, stage, store, strip } = this;
+    if (scene.number < this.newest && scene.image?.id === store.state.scene.image?.id) {
+      labelling.acknowledged(scene.acknowledged); // it was overtaken by a later one
+      return;
+    }
+    this.newest = Math.max(this.newest, scene.number);
     routes.look = scene.project.look;
     if (labelling.receive(scene) > 0) strip.refresh();
     navigator.arrived(scene.image);
@@ -165,7 +206,7 @@ export class Workspace {
     for (const part of [completion, counting, keys, labelling, navigator, pictures, poll, query, references, speech, stage, status, strip, toasts]) part?.stop();
   }
 
-  /** Say what the server wants said, once. @param {Scene} scene */
+  /** Say what the server wants said, once. @param {Pick<Scene, "notice" | "refusals" | "acknowledged">} news */
   #announce({ notice, refusals, acknowledged }) {
     const news = JSON.stringify([notice, refusals, refusals.length ? acknowledged?.seq : null]);
     if (news === this.announced) return;
@@ -186,6 +227,19 @@ export class Workspace {
     if (!spans.isPainted) return;
     this.status.setSpans(spansInWords(server, spans.steps));
     this.stage.element.dataset.spans = JSON.stringify({ ...server, ...spans.steps });
+    this.stage.element.dataset.published = String(spans.since(Date.parse(this.store.state.meta?.updated_at ?? "")));
+  }
+
+  #makeDelivery() {
+    return new Delivery({
+      address: () => this.routes.events,
+      sender: () => {
+        const { scene } = this.store.state, { image } = this.labelling;
+        const revision = scene.image?.id === image?.id ? scene.revision : -1;
+        return { labeller: scene.labeller, image: scene.image && { id: scene.image.id, revision } };
+      },
+      onRefused: (message) => this.toasts.show(message, "bad"),
+    });
   }
 
   /** @param {string} clientId @param {number} pollS the server answers within so many seconds */

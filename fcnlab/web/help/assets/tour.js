@@ -38,6 +38,9 @@ const ON_EXPORT = "Choose a format and press *Export*. Then make a project of yo
 
 const LAST = STEPS.length - 1;
 
+/** Takes in what happens on the canvas, which asks Streamlit for nothing. @type {((event: Event) => void) | null} */
+let listener = null;
+
 /** The step that begins now. @param {number} step @param {Facts} facts @returns {Tour} */
 export function begun(step, facts) {
   return { step: Math.min(LAST, Math.max(0, step)), base: facts };
@@ -76,7 +79,8 @@ export function shownOf(tour, isSeen, page) {
  * browser. `run` names a start that somebody asked for: each begins the tour once.
  * @param {{data: {facts: Facts, run: string | null}, parentElement: Place, setTriggerValue: (name: string, value: unknown) => void}} component
  */
-export default function draw({ data: { facts, run }, parentElement, setTriggerValue }) {
+export default function draw({ data: { facts: first, run }, parentElement, setTriggerValue }) {
+  let facts = first;
   const saved = read(sessionStorage, TOUR_KEY) ?? {};
   let tour = isTour(saved.tour) ? followed(saved.tour, facts) : null;
   if (run && run !== saved.run) tour = begun(0, facts);
@@ -108,6 +112,14 @@ export default function draw({ data: { facts, run }, parentElement, setTriggerVa
     button.onclick = act;
     button.onmousedown = (event) => event.preventDefault(); // the keys go on meaning the picture
   }
+  if (listener) window.removeEventListener("fcnlab-labelled", listener);
+  listener = (event) => {
+    if (facts.page !== "label" || !root.isConnected) return;
+    facts = { ...facts, .../** @type {CustomEvent<Partial<Facts>>} */ (event).detail };
+    if (tour) tour = followed(tour, facts);
+    show();
+  };
+  window.addEventListener("fcnlab-labelled", listener);
   show();
 }
 

@@ -23,6 +23,11 @@ export class Routes {
     return `${this.base}${title.toLowerCase()}?${new URLSearchParams({ project: String(project.id), labeller })}`;
   }
 
+  /** Where the event log goes. */
+  get events() {
+    return `${this.root}/events`;
+  }
+
   /** @param {number} imageId */
   image(imageId) {
     return `${this.root}/image/${imageId}${this.#suffix}`;

@@ -26,6 +26,11 @@ export class ClickSpans {
     this.steps[step] = Math.round(10 * (this.now() - this.click.at)) / 10;
   }
 
+  /** Milliseconds from the last click to a moment of the clock; of one on another machine as good as the clocks agree. @param {number} moment */
+  since(moment) {
+    return moment - performance.timeOrigin - this.click.at;
+  }
+
   /** Whether the mask of the last click is on the screen. */
   get isPainted() {
     return "painted" in this.steps;

@@ -8,6 +8,7 @@ import { ClickSpans } from "../protocol/spans.js";
 /** @typedef {import("../types.js").Scene} Scene */
 /** @typedef {import("../types.js").ImageInfo} ImageInfo */
 /** @typedef {import("../types.js").StoredPoint} StoredPoint */
+/** @typedef {import("../types.js").StoredAnswer} StoredAnswer */
 /** @typedef {import("../protocol/log.js").EventLog} EventLog */
 
 /**
@@ -23,19 +24,22 @@ const NOTHING = Object.freeze({ undo: 0, redo: 0, redo_reopens: false });
 export class Labelling {
   /**
    * @param {EventLog} log
-   * @param {(value: object) => void} send
-   * @param {() => void} onChange something to show changed
-   * @param {readonly string[]} undoable kinds of events that undo takes back
+   * @param {object} parts
+   * @param {(batch: object) => Promise<StoredAnswer | null>} parts.send
+   * @param {(answer: StoredAnswer) => void} parts.onAnswer
+   * @param {() => void} parts.onChange something to show changed
+   * @param {readonly string[]} parts.undoable kinds of events that undo takes back
    */
-  constructor(log, send, onChange, undoable) {
+  constructor(log, { send, onAnswer, onChange, undoable }) {
     /** Events of these kinds ask for another mask. */
     this.mapKinds = new Set([...undoable, "undo", "redo", "complete"]);
     this.log = log;
     this.spans = new ClickSpans();
-    this.sender = new Sender(log, (value) => {
+    const sent = (/** @type {object} */ batch) => {
       this.spans.reached("sent");
-      send(value);
-    });
+      return send(batch);
+    };
+    this.sender = new Sender(log, sent, onAnswer);
     this.onChange = onChange;
     /** The image the labeller sees: events carry its number. @type {ImageInfo | null} */
     this.image = null;
@@ -47,6 +51,8 @@ export class Labelling {
     this.scene = null;
     /** Number and time of the newest event that asks for another mask of this image. */
     this.newest = { seq: 0, at: 0 };
+    /** Numbers of those that no mask is known to cover. @type {number[]} */
+    this.uncovered = [];
     this.fresh = new FreshStrokes(undoable);
   }
 
@@ -57,23 +63,67 @@ export class Labelling {
    */
   receive(scene) {
     this.scene = scene;
-    const { image, log } = this;
+    const { image } = this;
     if (image && scene.image?.id === image.id) {
       this.image = scene.image;
       this.stored = scene.points;
       this.reversible = scene.reversible;
     } else if (image) {
       // The points of the image still on the screen are no longer sent: keep what is stored now.
-      const last = scene.acknowledged && scene.acknowledged.client_id === log.clientId ? scene.acknowledged.seq : 0;
-      const known = log.pending.filter((event) => event.seq <= last);
-      const after = this.#replayed(image, known);
-      this.stored = after.points;
-      this.reversible = after.reversible;
-      this.image = { ...image, state: after.state, is_complete: after.isComplete, keeps_mask: after.keepsMask };
+      this.#keep(image, scene.acknowledged);
     }
-    const gone = log.acknowledge(scene.acknowledged);
+    return this.#acknowledge(scene.acknowledged);
+  }
+
+  /**
+   * What is stored of this tab's log, as an answer that is of no more use says. The image shown keeps it.
+   * @param {Scene["acknowledged"]} acknowledged
+   */
+  acknowledged(acknowledged) {
+    const { image, scene } = this;
+    if (image && scene?.image?.id !== image.id) this.#keep(image, acknowledged);
+    this.#acknowledge(acknowledged);
+  }
+
+  /**
+   * The server stored what this tab sent, and that is all that happened to the image shown: what was pending is stored
+   * now, and the scene is what it makes of it.
+   * @param {StoredAnswer} answer
+   * @returns {Scene | null} null: something else came between, and the log is sent once more for the scene
+   */
+  storedAsShown({ acknowledged, image: imageId, base, revision }) {
+    const { image, scene } = this;
+    if (!image || scene?.image?.id !== image.id || image.id !== imageId || scene.revision !== base || revision === null) {
+      this.sender.poke();
+      return null;
+    }
+    const before = this.stored;
+    this.#keep(image, acknowledged);
+    const classes = scene.classes.map((label) => {
+      const more = nOfClass(this.stored, label.id) - nOfClass(before, label.id);
+      return more ? { ...label, n_points: label.n_points + more } : label;
+    });
+    const { stored: points, reversible } = this;
+    this.scene = { ...scene, revision, image: this.image, points: [...points], classes, reversible, acknowledged, refusals: [] };
+    this.#acknowledge(acknowledged);
+    return this.scene;
+  }
+
+  /** What was acknowledged of the image shown is stored. @param {ImageInfo} image @param {Scene["acknowledged"]} acknowledged */
+  #keep(image, acknowledged) {
+    const last = acknowledged && acknowledged.client_id === this.log.clientId ? acknowledged.seq : 0;
+    const known = this.log.pending.filter((event) => event.seq <= last);
+    const after = this.#replayed(image, known);
+    this.stored = after.points;
+    this.reversible = after.reversible;
+    this.image = { ...image, state: after.state, is_complete: after.isComplete, keeps_mask: after.keepsMask };
+  }
+
+  /** @param {Scene["acknowledged"]} acknowledged @returns {number} how many events were stored */
+  #acknowledge(acknowledged) {
+    const { log } = this;
+    const gone = log.acknowledge(acknowledged);
     this.sender.answered(gone);
-    const { acknowledged } = scene;
     if (acknowledged && acknowledged.client_id === log.clientId) this.spans.reached("acknowledged", acknowledged.seq);
     return gone;
   }
@@ -84,6 +134,7 @@ export class Labelling {
     this.stored = this.scene?.points ?? [];
     this.reversible = this.scene?.reversible ?? NOTHING;
     this.newest = { seq: 0, at: 0 };
+    this.uncovered = [];
     this.fresh.forget();
     for (const event of this.log.pending) if (event.image_id === this.image?.id) this.fresh.note(event);
   }
@@ -127,6 +178,12 @@ export class Labelling {
     return covers >= seq || settled;
   }
 
+  /** How many events that ask for another mask an overlay that covers event `covers` does not know. @param {number} covers */
+  behind(covers) {
+    this.uncovered = this.uncovered.filter((seq) => seq > covers);
+    return this.uncovered.length;
+  }
+
   /** @param {import("../types.js").EventKind} kind @param {Record<string, any>} [payload] */
   record(kind, payload = {}) {
     if (!this.image) return;
@@ -134,6 +191,7 @@ export class Labelling {
     const event = this.log.append(kind, this.image.id, payload);
     if (this.mapKinds.has(kind)) {
       this.newest = { seq: event.seq, at: Date.now() };
+      this.uncovered.push(event.seq);
       this.spans.clicked(event.seq);
     }
     this.fresh.note(event, isReopening || undefined);
@@ -144,4 +202,9 @@ export class Labelling {
   stop() {
     this.sender.stop();
   }
+}
+
+/** @param {readonly StoredPoint[]} points @param {number} classId */
+function nOfClass(points, classId) {
+  return points.filter((point) => point[3] === classId).length;
 }

@@ -54,6 +54,7 @@ export function replay(stored, pending, imageId, state, uid, facts = NO_FACTS) {
     if (event.image_id !== imageId) continue;
     const { kind, payload } = event;
     if (kind === "add") {
+      if (now.state === "new") now.state = "in_progress"; // for good: undo takes back the point alone
       change({ points: [...now.points, [uid(event.seq), payload.row, payload.col, payload.class_id]] });
     } else if (kind === "accept") {
       const added = payload.points.map((/** @type {number[]} */ [row, col, classId], /** @type {number} */ k) => [`${uid(event.seq)}.${k + 1}`, row, col, classId]);

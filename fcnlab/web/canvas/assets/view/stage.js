@@ -184,7 +184,8 @@ export class Stage {
     if (overlay.imageId !== this.image?.id) return;
     this.overlay = overlay;
     this.fill.follow(overlay);
-    this.redraw("patch", "borders");
+    this.dirty.add("patch").add("borders");
+    this.#draw(); // at once: it is in the next frame then, not in the one after
   }
 
   /** Overlays of the old kind vanish when another is asked for. */
@@ -295,7 +296,7 @@ export class Stage {
     if (dirty.has("borders")) this.#drawBorders();
     if (isFilled && this.overlay) {
       const { number, covers, imageId, mode } = this.overlay;
-      requestAnimationFrame(() => {
+      afterFrame(() => {
         if (this.image?.id !== imageId || this.overlay?.number !== number) return;
         const painted = { painted: String(number), paintedSeq: String(covers), paintedMode: mode };
         Object.assign(this.element.dataset, painted);
@@ -352,4 +353,16 @@ export class Stage {
     if (this.ring) drawRing(context, this.view, this.ring);
     if (this.crosshair) drawCrosshair(context, this.view, this.crosshair);
   }
+}
+
+/** When what is drawn now is on the screen: a message that is sent while a frame begins is heard once that is made. @param {() => void} tell */
+function afterFrame(tell) {
+  requestAnimationFrame(() => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      tell();
+    };
+    port2.postMessage(null);
+  });
 }

@@ -29,11 +29,11 @@ export function saving({ pending, silenceMs, reachable, persistent }) {
 /**
  * What the learner does for the image shown.
  * @param {Meta | null} meta null before the first answer
- * @param {{reachable: boolean, covered: boolean, counts?: boolean}} facts covered: the overlay knows every click made
- *   so far; counts: the project counts
+ * @param {{reachable: boolean, covered: boolean, behind?: number, counts?: boolean}} facts covered: the overlay knows
+ *   every click made so far; behind: so many it does not; counts: the project counts
  * @returns {{text: string, tone: Tone, progress: number | null}}
  */
-export function learning(meta, { reachable, covered, counts = false }) {
+export function learning(meta, { reachable, covered, behind = 0, counts = false }) {
   if (!reachable) return { text: "Learner out of reach", tone: "quiet", progress: null };
   if (!meta) return { text: "Waiting for the learner", tone: "quiet", progress: null };
   if (meta.shown_done) return { text: "Showing the mask kept when the image was done", tone: "quiet", progress: null };
@@ -41,9 +41,14 @@ export function learning(meta, { reachable, covered, counts = false }) {
   if (meta.phase === "error") return { text: meta.message || "The learner failed", tone: "bad", progress: null };
   if (meta.phase === "missing") return { text: meta.message || "Nothing to learn from yet", tone: "warn", progress: null };
   if (meta.phase === "encoding") return { text: meta.message || "Reading the image", tone: "busy", progress };
-  if (meta.phase === "fitting" || !covered) return { text: meta.message || "Learning", tone: "busy", progress };
+  if (meta.phase === "fitting" || !covered) return { text: meta.message || laggard(behind, counts), tone: "busy", progress };
   if (meta.overlay === 0) return { text: meta.message || (counts ? "Nothing counted yet" : "No mask yet"), tone: "quiet", progress: null };
   return { text: counts ? "Count up to date" : "Mask up to date", tone: "good", progress: null };
+}
+
+/** How far the mask is behind the clicks. @param {number} behind @param {boolean} counts */
+function laggard(behind, counts) {
+  return behind > 1 ? `${counts ? "Count" : "Mask"} is ${counted(behind, "click")} behind` : "Learning";
 }
 
 /**
