@@ -1,15 +1,15 @@
-"""One long-lived thread for all computing of a process: newest click first, prefetch last."""
+"""One long-lived thread for all computing of a process: the click that waits longest first, prefetch last."""
 
 from __future__ import annotations
 
 import errno
-import heapq
 import itertools
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, TypeVar
 
@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 
 
 class Priority(IntEnum):
-    """What goes first; among equals the one that asked first, among clicks the newest."""
+    """What goes first; among equals the one that asked first."""
 
     CLICK = 0
     VIEW = 1
@@ -32,18 +32,33 @@ class Priority(IntEnum):
     PREFETCH = 4
 
 
-@dataclass(order=True)
+PATIENCE_S = {
+    Priority.CLICK: 0.0,
+    Priority.VIEW: 0.2,
+    Priority.REFRESH: 3.0,
+    Priority.EXPORT: 5.0,
+    Priority.PREFETCH: 60.0,
+}
+"""A step goes before every other that is asked for later by more than the difference: nobody waits for ever, however
+many people click. Each image has one step for its clicks, so that images, and with them people, take turns."""
+
+
+@dataclass(eq=False)
 class _Step:
-    rank: tuple[int, int]
-    work: Callable[[], Any] = field(compare=False)
-    result: Future[Any] = field(compare=False)
-    key: str | None = field(compare=False)
-    gives_way: bool = field(compare=False)
-    failed: Failed | None = field(compare=False, default=None)
+    """`due`: when it should have been done, by the monotonic clock; `number`: in the order of asking."""
+
+    priority: Priority
+    due: float
+    number: int
+    work: Callable[[], Any]
+    result: Future[Any]
+    key: str | None
+    gives_way: bool
+    failed: Failed | None = None
 
 
 class ComputeThread:
-    """Runs steps one after another. A waiting step of the same key is replaced by a newer one.
+    """Runs steps one after another. A waiting step of the same key is replaced by a newer one, which takes its place.
 
     No failure is lost: what cannot be explained goes to the log with its traceback, whether anybody waits for the
     step (`submit`) or is only told of its failure (`post`).
@@ -54,7 +69,6 @@ class ComputeThread:
     def __init__(self, name: str = "fcnlab-compute", *, before: Callable[[], None] | None = None) -> None:
         self._before = before
         self._steps: list[_Step] = []
-        self._waiting: dict[str, _Step] = {}
         self._counter = itertools.count()
         self._condition = threading.Condition()
         self._closed = False
@@ -99,19 +113,18 @@ class ComputeThread:
         failed: Failed | None = None,
     ) -> _Step | None:
         """The step, in the queue now; None after the end."""
-        sequence = next(self._counter)
-        order = -sequence if priority == Priority.CLICK else sequence
-        step = _Step((int(priority), order), work, Future(), key, gives_way, failed)
+        number = next(self._counter)
+        step = _Step(priority, time.monotonic() + PATIENCE_S[priority], number, work, Future(), key, gives_way, failed)
         with self._condition:
             if self._closed:
                 return None
-            earlier = self._waiting.get(key) if key else None
+            earlier = next((waiting for waiting in self._steps if key and waiting.key == key), None)
             if earlier is not None:
                 earlier.result.cancel()
-                step.rank = min(step.rank, (earlier.rank[0], step.rank[1]))
-            if key:
-                self._waiting[key] = step
-            heapq.heappush(self._steps, step)
+                self._steps.remove(earlier)
+                step.priority = min(step.priority, earlier.priority)
+                step.due, step.number = min((step.due, step.number), (earlier.due, earlier.number))
+            self._steps.append(step)
             self._condition.notify()
         return step
 
@@ -150,13 +163,13 @@ class ComputeThread:
                 self._do(step)
 
     def _next(self, least: Priority) -> _Step | None:
-        """Take what goes first from the queue, unless it is less urgent than `least`."""
+        """Take what goes first from the queue; None while nothing as urgent as `least` waits."""
         with self._condition:
-            if self._closed or not self._steps or self._steps[0].rank[0] > least:
+            urgent = [step for step in self._steps if step.priority <= least]
+            if self._closed or not urgent:
                 return None
-            step = heapq.heappop(self._steps)
-            if step.key and self._waiting.get(step.key) is step:
-                del self._waiting[step.key]
+            step = min(urgent, key=lambda waiting: (waiting.due, waiting.number))
+            self._steps.remove(step)
             return step
 
     def _do(self, step: _Step) -> None:

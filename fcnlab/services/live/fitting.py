@@ -12,7 +12,7 @@ from fcnlab.core.learner import learner
 from fcnlab.core.learner.head import Head, missing_message
 from fcnlab.core.learner.learner import ImageSamples, Mark, unmarked
 from fcnlab.core.learner.model import LabelledSamples, Model, canonical_samples, with_current_settings
-from fcnlab.core.learner.samples import NEIGHBOURS_UP_TO, Clicks, canonical_clicks
+from fcnlab.core.learner.samples import NEIGHBOURS_UP_TO, Clicks, SampleTable, canonical_clicks
 from fcnlab.core.tiling.large import segment_any
 from fcnlab.core.tiling.wide import is_wide
 from fcnlab.core.training.network_output import ChosenNetwork
@@ -30,6 +30,7 @@ from fcnlab.services.live.change_detection import changes
 from fcnlab.services.live.mask_source import MaskSource, ModelSource, NetworkSource
 from fcnlab.services.live.picture_store import PictureStore
 from fcnlab.storage.database.engine import reading
+from fcnlab.storage.database.repository_images import ImageAt
 from fcnlab.storage.database.repository_projects import NOTHING_READ
 
 
@@ -71,6 +72,7 @@ class ProjectLearner:
         self._without_neighbours: set[int] = set()
         self.counter = InstantCounter(pictures)
         """What counts, in a project that counts; nothing else of what is learned is used there."""
+        self._table = SampleTable()
         self._head: Head | None = None
         self._fitted = -1
         self._chosen: MaskSource
@@ -82,9 +84,9 @@ class ProjectLearner:
         """Rises with every change of what a fit would learn from."""
         self._project_revision = 0
 
-    def refresh(self) -> None:
-        """Read what changed in the database since the last call."""
-        changed = changes(self._lab, project_id=self._project_id, revision=self._read_at)
+    def refresh(self, image_id: int | None = None) -> ImageAt | None:
+        """Read what changed in the database since the last call; the image asked for besides, None where it is gone."""
+        changed = changes(self._lab, project_id=self._project_id, revision=self._read_at, image_id=image_id)
         project, self.record = changed.project, changed.record
         if self.project is not None and learns_otherwise(self.project, project):
             self._samples.clear()
@@ -101,6 +103,7 @@ class ProjectLearner:
             self._set_clicks(image_id, stored_points, changed.images.get(image_id))
         self._read_at = changed.revision
         self._trim()
+        return changed.shown
 
     @property
     def scores_revision(self) -> int:
@@ -116,8 +119,13 @@ class ProjectLearner:
         """The live clicks of an image."""
         return self._clicks.get(image.id) or canonical_clicks([], image.hw)
 
-    def painting_of(self, image: ImageInfo) -> Painting:
-        """What is painted on an image, read now: nothing is learned from strokes, they lie over what is learned."""
+    def painting_of(self, image: ImageInfo, *, revision: int | None = None) -> Painting:
+        """What is painted on an image, read now: nothing is learned from strokes, they lie over what is learned.
+
+        `revision`: that of its strokes, if it is known: 0 where there never was one.
+        """
+        if revision == 0:
+            return Painting((), image.hw)
         with reading(self._lab.sessions) as session:
             return painting_of(session, image)
 
@@ -218,11 +226,30 @@ class ProjectLearner:
             NoPoints: fewer than two classes have points, and no first guess can be made.
         """
         self._guess()
-        self._head = learner.fit(
-            image_samples_of(self._samples.values()), self._known_project().learner, start=self._head
-        )
+        spec = self._known_project().learner
+        self._head = learner.fit(self._image_samples(), spec, start=self._head, table=self._table)
         self._fitted = self.revision
         return self._head
+
+    def wants_preparation(self) -> bool:
+        """Whether `prepare` would make the next fits quicker."""
+        n_points = sum(len(labelled.clicks) for labelled in self._samples.values())
+        return self._head is not None and learner.wants_preparation(self._head, n_points)
+
+    def prepare(self) -> None:
+        """Make the next fits quicker, at a moment when nobody waits."""
+        if self._head is not None and self._fitted == self.revision and self.wants_preparation():
+            self._head = learner.prepared(self._head, self._image_samples(), self._known_project().learner)
+
+    def _image_samples(self) -> list[ImageSamples]:
+        """The samples of all images, those that changed last behind: a fit that goes on from the last needs no order.
+
+        Raises:
+            NoPoints: there are none.
+        """
+        if not self._samples:
+            raise NoPoints(missing_message(()))
+        return [labelled.samples for labelled in self._samples.values()]
 
     def newest_head(self) -> Head:
         """As `fit`, which is spared when nothing changed since the last time."""

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -17,24 +14,19 @@ from cachetools import LRUCache
 
 from fcnlab.domain.images import ImageInfo
 from fcnlab.domain.project import Project
-from fcnlab.errors import FcnlabError, ShuttingDown, UnknownProject
+from fcnlab.errors import FcnlabError, ShuttingDown, UnknownImage, UnknownProject
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import is_unreadable
+from fcnlab.services.live.attention import Attention
 from fcnlab.services.live.compute import ComputeThread, Priority, in_words, logged
 from fcnlab.services.live.fitting import ProjectLearner
 from fcnlab.services.live.gains import Gains
 from fcnlab.services.live.overlay_store import OverlayProbabilities, OverlayStore
-from fcnlab.services.live.overlays import OverlayMaker, guess_in_words
+from fcnlab.services.live.overlays import OverlayMaker, Spans, guess_in_words
 from fcnlab.services.live.picture_store import PictureStore
 from fcnlab.services.training.workers import CoreShare
 from fcnlab.storage.database import repository_images
 from fcnlab.storage.database.engine import reading
-
-WATCHED_FOR_S = 40.0
-"""An image counts as watched for so long after a browser last asked for its overlay."""
-
-CHECKED_EVERY_S = 15.0
-"""How often an image that is watched is checked for points from other processes."""
 
 SAMPLES_KEPT_AFTER_S = 3.0
 """Samples go to the disk when nobody has clicked for so long: a click must not wait for the disk."""
@@ -42,49 +34,17 @@ SAMPLES_KEPT_AFTER_S = 3.0
 QUIET_S = 1.0
 """The rest of a wide image waits so long after the mask of a click, unless another one comes: somebody looks at it."""
 
-VIEWPORT_S = 0.5
-"""Tiles that a browser asks for within so long of each other belong to one viewport."""
-
 ENCODED_AHEAD = 2
 """Images after the one shown that are encoded before anybody asks."""
 
 FIRST_RETRY_S, SLOWEST_RETRY_S = 2.0, 120.0
 """An image that could not be learned from, although it can be read, is tried again: soon at first, then more rarely."""
 
-FORGOTTEN_AFTER_S = 3600.0
-"""Tabs and images that nobody has heard of for so long take no memory any more."""
-
 LEARNERS_KEPT = 32
 """Projects whose learner stays in memory; another one reads its samples from the disk again."""
 
 Result = TypeVar("Result")
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class _Attention:
-    """What is remembered of an image that somebody looks at or clicks on; all times by the monotonic clock.
-
-    Attributes:
-        seen: when a browser last asked for its overlay.
-        checked: when its overlay was last made, or found to be good.
-        turned: when somebody last turned to another part of it.
-        clicked: when somebody last clicked on it.
-        rested: the click after which the rest of a wide image was last begun.
-        resting: begins the rest later.
-    """
-
-    project_id: int
-    seen: float = -math.inf
-    checked: float = -math.inf
-    turned: float = -math.inf
-    clicked: float | None = None
-    rested: float | None = None
-    resting: threading.Timer | None = None
-
-    def newest(self) -> float:
-        """When anybody last had to do with the image."""
-        return max(self.seen, self.checked, self.turned, -math.inf if self.clicked is None else self.clicked)
 
 
 class Jobs:
@@ -98,8 +58,7 @@ class Jobs:
         self._overlays = OverlayMaker(lab, self.overlay_store, self._pictures)
         self.gains = Gains(lab, self._compute, self._pictures, self._learner)
         self._learners: LRUCache[int, ProjectLearner] = LRUCache(LEARNERS_KEPT)
-        self._covered: dict[int, dict[str, tuple[int, float]]] = {}
-        self._images: dict[int, _Attention] = {}
+        self._attention = Attention()
         self._keeping: dict[int, threading.Timer] = {}
         self._put_off: dict[int, dict[int, str]] = {}
         self._retrying: dict[int, tuple[threading.Timer, float]] = {}
@@ -108,40 +67,26 @@ class Jobs:
     def clicked(self, project_id: int, image_id: int, *, client_id: str, acknowledged: int) -> None:
         """Points, classes or the state of an image changed: make a new overlay, and one for whoever looks on."""
         self.gains.clicked()
-        now = time.monotonic()
-        with self._lock:
-            self._attention(project_id, image_id).clicked = now
-            self._covered.setdefault(project_id, {})[client_id] = acknowledged, now
+        self._attention.clicked(project_id, image_id, client_id=client_id, acknowledged=acknowledged)
         self._submit_view(project_id, image_id, Priority.CLICK)
-        for other in self._watched_images(project_id):
+        for other in self._attention.watched(project_id):
             if other != image_id:
                 self._submit_view(project_id, other, Priority.REFRESH)
 
     def changed(self, project_id: int) -> None:
         """Settings, or points from elsewhere, changed: refresh the images that are watched."""
-        for image_id in self._watched_images(project_id):
+        for image_id in self._attention.watched(project_id):
             self._submit_view(project_id, image_id, Priority.VIEW)
 
     def watch(self, project_id: int, image_id: int, *, client_id: str = "") -> None:
         """A tab looks at this image: see that it has an overlay of the newest points."""
-        now = time.monotonic()
-        with self._lock:
-            tabs = self._covered.get(project_id, {})
-            if client_id in tabs:
-                tabs[client_id] = tabs[client_id][0], now
-            attention = self._attention(project_id, image_id)
-            is_new, attention.seen = now - attention.seen >= WATCHED_FOR_S, now
-            is_due = now - attention.checked >= CHECKED_EVERY_S
+        is_new, is_due = self._attention.watch(project_id, image_id, client_id=client_id)
         if is_new or is_due:
             self._submit_view(project_id, image_id, Priority.VIEW if is_new else Priority.REFRESH)
 
     def viewport_moved(self, image: ImageInfo, *, row: float, col: float) -> None:
         """Somebody turned to this place of a large image: what is near it is made first."""
-        now = time.monotonic()
-        with self._lock:
-            attention = self._attention(image.project_id, image.id)
-            is_same, attention.turned = now - attention.turned < VIEWPORT_S, now
-        if not is_same:  # the first tile that a browser asks for is the one in the middle
+        if self._attention.turned(image.project_id, image.id):  # a browser asks for the tile in the middle first
             self._overlays.viewport_moved(image.id, (row / image.height, col / image.width))
 
     def remake(self, project_id: int, image_id: int) -> None:
@@ -151,8 +96,7 @@ class Jobs:
 
     def opened(self, project_id: int, image_id: int, *, next_ids: Sequence[int] = ()) -> None:
         """An image was opened on a page; `next_ids` are likely to follow."""
-        with self._lock:
-            self._attention(project_id, image_id).seen = time.monotonic()
+        self._attention.watch(project_id, image_id, client_id="")
         self._submit_view(project_id, image_id, Priority.VIEW)
         for next_id in next_ids[:ENCODED_AHEAD]:
             self._compute.post(
@@ -192,9 +136,9 @@ class Jobs:
     def close(self) -> None:
         """Stop the compute thread; samples that are not on disk yet are made again when they are needed."""
         with self._lock:
-            timers = [view.resting for view in self._images.values() if view.resting is not None]
-            for timer in (*timers, *self._keeping.values(), *(timer for timer, _ in self._retrying.values())):
+            for timer in (*self._keeping.values(), *(timer for timer, _ in self._retrying.values())):
                 timer.cancel()
+        self._attention.close()
         self.gains.close()
         self._compute.close()
 
@@ -206,40 +150,17 @@ class Jobs:
                 self._learners[project_id] = learner
         return learner
 
-    def _attention(self, project_id: int, image_id: int) -> _Attention:
-        """What is remembered of an image. Call it with the lock held."""
-        if image_id not in self._images:
-            self._forget_long_unseen()
-            self._images[image_id] = _Attention(project_id)
-        return self._images[image_id]
-
-    def _forget_long_unseen(self) -> None:
-        """Tabs that were closed and images that nobody looks at any more. Call it with the lock held."""
-        since = time.monotonic() - FORGOTTEN_AFTER_S
-        self._images = {image_id: view for image_id, view in self._images.items() if view.newest() > since}
-        for project_id, tabs in list(self._covered.items()):
-            self._covered[project_id] = {tab: heard for tab, heard in tabs.items() if heard[1] > since}
-            if not self._covered[project_id]:
-                del self._covered[project_id]
-
     def _forget_project(self, project_id: int) -> None:
         """Remember nothing of a project that was deleted."""
         self.gains.forget(project_id)
+        self._attention.forget(project_id)
         with self._lock:
             self._learners.pop(project_id, None)
-            for held in (self._covered, self._put_off):
-                held.pop(project_id, None)
+            self._put_off.pop(project_id, None)
             timers = [self._keeping.pop(project_id, None), self._retrying.pop(project_id, (None, 0.0))[0]]
-            timers += [view.resting for view in self._images.values() if view.project_id == project_id]
-            self._images = {image_id: view for image_id, view in self._images.items() if view.project_id != project_id}
         for timer in timers:
             if timer is not None:
                 timer.cancel()
-
-    def _watched_images(self, project_id: int) -> list[int]:
-        since = time.monotonic() - WATCHED_FOR_S
-        with self._lock:
-            return [key for key, view in self._images.items() if view.project_id == project_id and view.seen > since]
 
     def _submit_view(self, project_id: int, image_id: int, priority: Priority) -> None:
         self._compute.post(
@@ -255,7 +176,7 @@ class Jobs:
             self._forget_project(project_id)
         message = in_words(failure, doing=doing)
         log.log(logging.INFO if isinstance(failure, ShuttingDown) else logging.WARNING, "%s: %s", doing, message)
-        for image_id in self._watched_images(project_id) if image_ids is None else image_ids:
+        for image_id in self._attention.watched(project_id) if image_ids is None else image_ids:
             self.overlay_store.set_status(image_id, "error", message=message)
 
     def _view(self, project_id: int, image_id: int) -> None:
@@ -268,17 +189,25 @@ class Jobs:
             self._say_failed("making the mask", project_id, [image_id], failure)
 
     def _make_overlay(self, project_id: int, image_id: int) -> None:
-        started = time.perf_counter()
-        with self._lock:
-            self._attention(project_id, image_id).checked = time.monotonic()
-            covers = {tab: acknowledged for tab, (acknowledged, _) in self._covered.get(project_id, {}).items()}
+        self._pictures.expect(len(self._attention.watched()))
+        covers, since = self._attention.begin(project_id, image_id)
+        spans = Spans(since)
+        spans.mark("wait")
         learner = self._learner(project_id)
-        learner.refresh()
+        image_at = learner.refresh(image_id)
         project = learner.project
         assert project is not None
-        with reading(self._lab.sessions) as session:
-            image = repository_images.image(session, image_id=image_id)
-        is_settled = self._overlays.make(learner, image, covers=covers, started=started)
+        if image_at is None:
+            raise UnknownImage(f"there is no image {image_id}; its project may have been deleted")
+        image = image_at.image
+        is_settled = self._overlays.make(learner, image_at, covers=covers, spans=spans)
+        if learner.wants_preparation():
+            self._compute.post(
+                learner.prepare,
+                priority=Priority.REFRESH,
+                key=f"prepare-{project_id}",
+                failed=logged(f"the next fits of project {project_id} were not made quicker"),
+            )
         if is_settled and not self._goes_on(learner, image):
             self._say_idle(project, learner, image_id)
         if not is_settled and self._overlays.progress(learner, image) < 1:
@@ -294,7 +223,7 @@ class Jobs:
         ):
             return False
         self.overlay_store.set_status(image.id, "encoding", progress=part, message="working on the rest of the image")
-        if image.id in self._watched_images(image.project_id):
+        if image.id in self._attention.watched(image.project_id):
             self._view_rest(image, at_once=self._overlays.has_pending_tile(learner, image))
         return True
 
@@ -311,18 +240,11 @@ class Jobs:
                 again(partial(self._make_overlay, image.project_id, image.id))
 
         submit = partial(again, step, gives_way=True)
-        with self._lock:
-            attention = self._attention(image.project_id, image.id)
-            is_new, attention.rested = attention.rested != attention.clicked, attention.clicked
-            if attention.resting is not None:
-                attention.resting.cancel()
-                attention.resting = None
-            if is_new and not at_once:
-                attention.resting = threading.Timer(QUIET_S, submit)
-                attention.resting.daemon = True
-                attention.resting.start()
-                return
-        submit()
+        timer = None if at_once else threading.Timer(QUIET_S, submit)
+        if timer is not None:
+            timer.daemon = True
+        if self._attention.rest_later(image.project_id, image.id, timer):
+            submit()
 
     def _encode_rest(self, image: ImageInfo) -> None:
         """Encode a wide image that is watched, tile by tile, while there are no clicks to learn from."""
@@ -330,7 +252,7 @@ class Jobs:
         def step() -> None:
             with suppress(FcnlabError):  # whoever makes the overlay says it
                 is_waiting = self._overlays.encode_next(self._learner(image.project_id), image)
-                if is_waiting and image.id in self._watched_images(image.project_id):
+                if is_waiting and image.id in self._attention.watched(image.project_id):
                     self._encode_rest(image)
 
         failed = partial(self._say_failed, "encoding the image", image.project_id, [image.id])

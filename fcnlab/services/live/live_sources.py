@@ -94,8 +94,11 @@ class InstantSource(_Live, WholeImages):
         self._pictures.picture(image, self._learner.project.learner)
         mark("encode")
         self._learner.learn_from(image)
+        for other in self._learner.images_to_learn_from():  # what others clicked meanwhile is fitted with it
+            if self._pictures.is_ready(other, self._learner.project.learner):
+                self._learner.learn_from(other)
         mark("samples")
-        head = self._learner.fit()
+        head = self._learner.newest_head()
         mark("fit")
         return Prediction(self._learner.segment(image, head, mark=mark))
 

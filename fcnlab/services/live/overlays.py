@@ -24,8 +24,7 @@ from fcnlab.services.live.mask_source import MaskSource, Prediction
 from fcnlab.services.live.masks import at_size, final_mask
 from fcnlab.services.live.overlay_store import OverlayStore
 from fcnlab.services.live.picture_store import PictureStore
-from fcnlab.storage.database.engine import reading
-from fcnlab.storage.database.repository_projects import painting_revision
+from fcnlab.storage.database.repository_images import ImageAt
 
 IMAGES_KEPT = 1000
 """Images of which is known from what their overlay was made; of others it is made again."""
@@ -51,6 +50,10 @@ class Spans:
     def total(self) -> float:
         """Milliseconds from the start to the last mark."""
         return (self._last - self._started) * 1000
+
+    def so_far(self) -> float:
+        """Milliseconds since the start."""
+        return (time.perf_counter() - self._started) * 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +100,13 @@ class OverlayMaker:
         if learner.project is not None:
             self._sources.source_for(learner, image).encode_due(image)
 
-    def make(self, learner: ProjectLearner, image: ImageInfo, *, covers: Mapping[str, int], started: float) -> bool:
+    def make(self, learner: ProjectLearner, image_at: ImageAt, *, covers: Mapping[str, int], spans: Spans) -> bool:
         """Publish the overlay that the points, the strokes and the model of now give, or say why there is none.
 
         Args:
-            learner: refreshed.
+            learner: refreshed, with the image.
             covers: the highest event of each tab among these points and strokes.
-            started: `time.perf_counter()` when work began.
+            spans: of the time since the click.
 
         Returns:
             Whether nothing is left to say about this image but how far the others are.
@@ -112,22 +115,21 @@ class OverlayMaker:
             ImportRefused: the original is gone or damaged.
             CheckpointError, UnknownEncoder, InvalidClasses: the model that the project chose cannot be used.
         """
-        spans = Spans(started)
+        image = image_at.image
         project, source = learner.project, self._sources.source_for(learner, image)
         assert project is not None
         is_done = image.state is ImageState.DONE and source.keeps_masks
-        with reading(self._lab.sessions) as session:
-            made_from = learner.revision, image.state, painting_revision(session, image_id=image.id)
+        made_from = learner.revision, image.state, image_at.painting_revision
         is_whole = is_done or source.progress(image) == 1
         if is_whole and self._made_from.get(image.id) == made_from and self._overlay_store.overlay(image.id):
             self._overlay_store.acknowledge(image.id, covers)
             return True
         if is_done:
-            if self._publish_final(project, learner, image, covers, started):
+            if self._publish_final(project, learner, image, covers, spans):
                 self._made_from[image.id] = made_from
             return False
         base, class_probabilities, touched = self._bases.get(image.id), None, None
-        painting = learner.painting_of(image)
+        painting = learner.painting_of(image, revision=image_at.painting_revision)
         spans.mark("read")
         try:
             if base is None or base.revision != learner.revision or not is_whole:
@@ -136,7 +138,7 @@ class OverlayMaker:
                 base = self._keep(image, _Base(learner.revision, made.class_map, prediction.count))
                 class_probabilities = made.class_ids, made.probabilities
         except NoPoints as missing:
-            self._publish_painting(project, painting, covers, started, image)
+            self._publish_painting(project, painting, covers, spans, image)
             return self._waits_for_others(project, learner, image, str(missing))
         class_map = painted(base.class_map, painting)
         spans.mark("paint")
@@ -166,7 +168,7 @@ class OverlayMaker:
         return base
 
     def _publish_painting(
-        self, project: Project, painting: Painting, covers: Mapping[str, int], started: float, image: ImageInfo
+        self, project: Project, painting: Painting, covers: Mapping[str, int], spans: Spans, image: ImageInfo
     ) -> None:
         """What is painted, over nothing; an image without strokes shows nothing."""
         self._bases.pop(image.id, None)
@@ -178,7 +180,7 @@ class OverlayMaker:
             image.id,
             painted(nothing, painting),
             covers=covers,
-            milliseconds=(time.perf_counter() - started) * 1000,
+            milliseconds=spans.so_far(),
             made_at=self._lab.clock(),
         )
 
@@ -195,7 +197,7 @@ class OverlayMaker:
         learner: ProjectLearner,
         image: ImageInfo,
         covers: Mapping[str, int],
-        started: float,
+        spans: Spans,
     ) -> bool:
         """Whether the kept mask of a done image was not shown yet, and is now."""
         shown = self._overlay_store.overlay(image.id)
@@ -212,7 +214,7 @@ class OverlayMaker:
             image.id,
             at_size(mask, learner_hw(image.hw, project.learner)),
             covers=covers,
-            milliseconds=(time.perf_counter() - started) * 1000,
+            milliseconds=spans.so_far(),
             made_at=self._lab.clock(),
             is_final=True,
         )

@@ -41,7 +41,13 @@ SAMPLES_VERSION = "2"
 """Likewise, of what samples hold. Before 2, some that lacked neighbours were kept as if they had them."""
 
 PICTURES_KEPT = 2
-"""Pictures held ready at full precision: the one shown and the one before."""
+"""Pictures held ready: the one shown and the one before."""
+
+MOST_READY, READY_BYTES = 32, 600_000_000
+"""While several people label, each of their pictures is held ready, as long as they take no more memory."""
+
+BYTES_PER_PIXEL = 90
+"""About what a picture held ready takes."""
 
 WIDE_KEPT = 1
 """Wide images held ready: the one that is labelled."""
@@ -75,7 +81,8 @@ class PictureStore:
         )
         self._encoders: dict[tuple[str, str], StageEncoder] = {}
         self._fingerprints: dict[tuple[str, str], str] = {}
-        self._ready: LRUCache[str, AnyPicture] = LRUCache(PICTURES_KEPT)
+        self._ready: LRUCache[str, AnyPicture] = LRUCache(MOST_READY)
+        self._n_watched = 1
         self._wide: LRUCache[str, WidePicture] = LRUCache(WIDE_KEPT)
         self._counted: LRUCache[str, CountPicture] = LRUCache(PICTURES_KEPT)
 
@@ -90,7 +97,19 @@ class PictureStore:
         if ready is None:
             ready = self._made_ready(image, spec, key)
             self._ready[key] = ready
+            self._drop_ready(ready.hw)
         return ready
+
+    def expect(self, n_watched: int) -> None:
+        """So many pictures are looked at: they are held ready if there is room."""
+        self._n_watched = n_watched
+
+    def _drop_ready(self, hw: tuple[int, int]) -> None:
+        """Let go of pictures that were not asked for longest; the newest is of this size."""
+        room = READY_BYTES // (BYTES_PER_PIXEL * hw[0] * hw[1])
+        kept = max(PICTURES_KEPT, min(self._n_watched + 1, room))
+        while len(self._ready) > kept:
+            self._ready.popitem()
 
     def passing_picture(self, image: ImageInfo, spec: LearnerSpec) -> AnyPicture:
         """As `picture`, without pushing out another that is held ready."""

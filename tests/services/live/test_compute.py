@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 
 import pytest
 
 from fcnlab.errors import ShuttingDown
+from fcnlab.services.live import compute as compute_module
 from fcnlab.services.live.compute import ComputeThread, Priority
 
 
@@ -28,7 +30,7 @@ def held() -> Iterator[tuple[ComputeThread, threading.Event]]:
     compute.close()
 
 
-def test_clicks_go_first_the_newest_before_older_ones_and_prefetch_last(
+def test_clicks_go_first_in_their_order_and_prefetch_last(
     held: tuple[ComputeThread, threading.Event],
 ) -> None:
     compute, gate = held
@@ -49,7 +51,7 @@ def test_clicks_go_first_the_newest_before_older_ones_and_prefetch_last(
     for result in waiting:
         result.result(30)
 
-    assert order == ["newer click", "older click", "view", "first export", "second export", "ahead"]
+    assert order == ["older click", "newer click", "view", "first export", "second export", "ahead"]
 
 
 def test_three_quick_requests_of_one_key_make_one_step(held: tuple[ComputeThread, threading.Event]) -> None:
@@ -76,6 +78,39 @@ def test_a_replacement_keeps_the_better_place_in_the_queue(held: tuple[ComputeTh
     compute.submit(lambda: None, priority=Priority.PREFETCH).result(30)
 
     assert order == ["view of image 1 again", "view of image 2"]
+
+
+def test_nothing_waits_for_ever_behind_clicks(
+    held: tuple[ComputeThread, threading.Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compute, gate = held
+    order: list[str] = []
+    asked = [compute.submit(lambda: order.append("refresh"), priority=Priority.REFRESH)]
+    later = time.monotonic() + 3.5
+    monkeypatch.setattr(compute_module.time, "monotonic", lambda: later)
+    asked += [compute.submit(lambda: order.append("click"), priority=Priority.CLICK)]
+
+    gate.set()
+    for result in asked:
+        result.result(30)
+
+    assert order == ["refresh", "click"]
+
+
+def test_a_click_more_on_an_image_takes_the_place_of_the_one_that_waits(
+    held: tuple[ComputeThread, threading.Event],
+) -> None:
+    compute, gate = held
+    order: list[str] = []
+    compute.submit(lambda: order.append("first of Ada"), priority=Priority.CLICK, key="Ada's image")
+    compute.submit(lambda: order.append("first of Bob"), priority=Priority.CLICK, key="Bob's image")
+    compute.submit(lambda: order.append("both of Ada"), priority=Priority.CLICK, key="Ada's image")
+    last = compute.submit(lambda: order.append("both of Bob"), priority=Priority.CLICK, key="Bob's image")
+
+    gate.set()
+    last.result(30)
+
+    assert order == ["both of Ada", "both of Bob"]
 
 
 def test_a_failing_step_hands_over_its_failure_and_the_thread_lives_on() -> None:

@@ -258,7 +258,7 @@ def test_an_overlay_says_how_long_its_parts_took_and_they_make_up_the_whole(lab:
     jobs.opened(project_id, image_id)
     overlay = overlay_after(jobs, image_id)
 
-    parts = ["read", "encode", "samples", "fit", "score", "walk", "refine", "paint", "publish"]
+    parts = ["wait", "read", "encode", "samples", "fit", "score", "walk", "refine", "paint", "publish"]
     assert list(overlay.spans) == parts
     assert min(overlay.spans.values()) >= 0
     assert sum(overlay.spans.values()) == pytest.approx(overlay.milliseconds)
@@ -295,16 +295,16 @@ def test_nothing_is_remembered_of_a_project_that_was_deleted_nor_of_tabs_that_cl
         jobs.clicked(project_id, image_id, client_id=f"tab-{number:05}", acknowledged=2)
     assert len(overlay_after(jobs, image_id).covers) == 30
 
-    monkeypatch.setattr("fcnlab.services.live.jobs.FORGOTTEN_AFTER_S", 0.0)
+    monkeypatch.setattr("fcnlab.services.live.attention.FORGOTTEN_AFTER_S", 0.0)
     jobs.watch(project_id, 999_999)  # another image makes it look through what it remembers
-    assert not jobs._covered
-    assert set(jobs._images) == {999_999}
+    assert not jobs._attention._covered
+    assert set(jobs._attention._images) == {999_999}
 
     projects.delete_project(lab, project_id=project_id)
     jobs.clicked(project_id, image_id, client_id="tab-12345", acknowledged=3)
     status_with(jobs, image_id, "deleted")
     assert not jobs._learners
-    assert not jobs._covered
+    assert not jobs._attention._covered
 
 
 def broken(*_arguments: object, **_options: object) -> None:
