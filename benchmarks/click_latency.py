@@ -1,25 +1,32 @@
 """From mouse button up to the new mask painted, in a real browser against a real server.
 
-    .venv/bin/python benchmarks/click_latency.py [--clicks 200] [--json out.json]
+    .venv/bin/python benchmarks/click_latency.py [--case small] [--clicks 200] [--link 50] [--json out.json]
 
 The cases: one 1024x768 photograph with up to 50 points (200 clicks after 20 of warm-up; each round undoes its
 points); the same in a project with 5,000 points in 500 images; one 12-megapixel photograph (time to the first mask,
 then per click); one of 108, shown whole, and zoomed in until three of its pixels are one of the screen; a project of 20
-further images, before and while a worker trains FCN-8s on it; 512x512 pixels with 200 cells in a project that counts.
-Reports medians and 95th percentiles in milliseconds, how much of the overlay is sent per click, and medians of the
-parts: those of the server (read, encode, samples, fit, score, walk, refine, paint, publish), and the moments of the
-browser after the button (sent, acknowledged, received, painted).
+further images, before and while a worker trains FCN-8s on it, while 1,000 images are imported into another project, and
+while masks are exported; 512x512 pixels with 200 cells in a project that counts. `--link` puts a proxy in between that
+holds everything back for half of so many milliseconds each way.
+
+Reports medians and 95th percentiles in milliseconds, how much of the overlay is sent per click, medians of the parts on
+the server (wait, read, encode, samples, fit, score, walk, refine, paint, publish), and one time line of a click in
+browser and server: both are on this machine, so that their clocks agree.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
+import os
+import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +51,8 @@ from fcnlab.services.training.trainings import training as training_of
 from fcnlab.services.training.workers import ensure_worker
 from fcnlab.settings import Settings
 from tests.browser.harness import WATCH_CLICKS, open_label_page, pixel_on_screen, running_browser, running_server
+from tests.support.paths import ROOT
+from tests.support.slow_link import slow_link
 
 ROUND = 48
 """Clicks before the points are taken back, so that an image never holds more than 50."""
@@ -121,10 +130,8 @@ def click_round(
         page.mouse.click(x, y)
         page.wait_for_function(f"window.clickTimes.length > {n_before}", timeout=60_000)
         times.append(float(page.evaluate("window.clickTimes.at(-1)")))
-        spans, published = page.evaluate(
-            "[window.viewport().dataset.spans ?? '{}', window.viewport().dataset.published]"
-        )
-        parts.append({**json.loads(spans), "published": float(published)})
+        spans, made = page.evaluate("[window.viewport().dataset.spans ?? '{}', window.viewport().dataset.published]")
+        parts.append({**json.loads(spans), "made": float(made)})
     return times
 
 
@@ -155,6 +162,57 @@ def training(data_dir: Path, project_id: int) -> Iterator[None]:
         lab.close()
 
 
+@contextmanager
+def importing(data_dir: Path, _project_id: int) -> Iterator[None]:
+    """A thousand photographs are imported into another project while the block runs, as often as there is time."""
+    with tempfile.TemporaryDirectory() as folder:
+        base = cv2.resize(skimage.data.astronaut(), (800, 600), interpolation=cv2.INTER_AREA)
+        for n in range(1000):
+            cv2.imwrite(f"{folder}/{n:04}.jpg", np.roll(base, (n * 7, n * 3), (0, 1)))
+        with repeated(data_dir, ["import", folder, "--project", "imported"]):
+            yield
+
+
+@contextmanager
+def exporting(data_dir: Path, project_id: int) -> Iterator[None]:
+    """The masks of the project are exported while the block runs, again and again."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        repeated(data_dir, ["export", "--project", str(project_id), "--output", f"{folder}/masks-{{n}}.zip"]),
+    ):
+        yield
+
+
+@contextmanager
+def repeated(data_dir: Path, command: list[str]) -> Iterator[None]:
+    """A command of fcnlab on an installation, started anew whenever it ends; `{n}` becomes the number of the time."""
+    stopped = threading.Event()
+
+    def run() -> None:
+        environment = {**os.environ, "FCNLAB_DATA_DIR": str(data_dir), "FCNLAB_DEMO": "false"}
+        for n in itertools.count():
+            asked = [part.replace("{n}", str(n)) for part in command]
+            process = subprocess.Popen([sys.executable, "-m", "fcnlab", *asked], env=environment, cwd=ROOT, stdout=-3)
+            while process.poll() is None:
+                if stopped.wait(0.2):
+                    process.kill()
+                    process.wait()
+                    return
+            if process.returncode:
+                raise RuntimeError(f"fcnlab {' '.join(asked)} failed")
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    time.sleep(5)  # until it is at work
+    try:
+        assert thread.is_alive()
+        yield
+        assert thread.is_alive()
+    finally:
+        stopped.set()
+        thread.join()
+
+
 def zoom_in(page: Page, width: int, height: int, scale: float) -> Box:
     """Look at the middle of the image at this scale, wait for its tiles, and say which part is well inside the view."""
     box = page.locator(".vp").bounding_box()
@@ -179,22 +237,24 @@ def measure(
     clicks: int,
     warm_up: int,
     other_images: int = 0,
-    with_training: bool = False,
+    beside: Callable[[Path, int], AbstractContextManager[None]] | None = None,
+    link_ms: float = 0.0,
     scale: float | None = None,
     task: Task = Task.MASKS,
 ) -> dict[str, Any]:
     """Median and 95th percentile of the click latency, and the time to the first mask.
 
-    `scale`: zoom in until a pixel of the image is so many of the screen, wait until all is made, and click there.
+    `beside`: what goes on meanwhile. `link_ms`: of a round trip between browser and server. `scale`: zoom in until a
+    pixel of the image is so many of the screen, wait until all is made, and click there.
     """
     rng = np.random.default_rng(1)
     with tempfile.TemporaryDirectory() as folder:
         project_id, image_id = make_project(
             Path(folder), width=width, height=height, other_images=other_images, task=task
         )
-        with running_server(Path(folder)) as server, running_browser() as browser:
+        with running_server(Path(folder)) as server, running_browser() as browser, slow_link(server, link_ms) as front:
             page = browser.new_page(bypass_csp=True, viewport={"width": 1280, "height": 900})
-            open_label_page(page, server, project_id=project_id, image_id=image_id)
+            open_label_page(page, front, project_id=project_id, image_id=image_id)
             page.evaluate(WATCH_CLICKS)
             page.evaluate(WATCH_BYTES)
             started = time.perf_counter()
@@ -211,8 +271,8 @@ def measure(
             if other_images or scale is not None:  # wait until all images are learned from, or all tiles made
                 page.get_by_text("up to date").wait_for(timeout=900_000)
             page.evaluate("window.clickTimes.length = 0")
-            if with_training:
-                with training(Path(folder), project_id):
+            if beside is not None:
+                with beside(Path(folder), project_id):
                     return clicked(page, clicks, warm_up, rng, part) | {"first_mask_s": round(first, 2)}
             return clicked(page, clicks, warm_up, rng, part) | {"first_mask_s": round(first, 2)}
 
@@ -232,22 +292,53 @@ def clicked(page: Page, clicks: int, warm_up: int, rng: np.random.Generator, par
         page.wait_for_timeout(1500)
     measured, parts = np.array(times[warm_up:]), parts[warm_up:]
     names = dict.fromkeys(name for click_parts in parts for name in click_parts)
-    spans = {name: round(float(np.median([click_parts.get(name, 0.0) for click_parts in parts])), 1) for name in names}
+    spans = {name: float(np.median([click_parts.get(name, 0.0) for click_parts in parts])) for name in names}
+    server = {name: took for name, took in spans.items() if name not in BROWSER_MOMENTS}
     return {
-        "spans_ms": spans,
         "median_ms": round(float(np.median(measured)), 1),
         "p95_ms": round(float(np.percentile(measured, 95)), 1),
+        "server_ms": {name: round(took, 1) for name, took in server.items()},
+        "time_line_ms": time_line(spans, server),
         "sent_kb": round(sent / len(times) / 1000, 1),
         "clicks": len(measured),
     }
+
+
+BROWSER_MOMENTS = ("sent", "acknowledged", "received", "painted", "made")
+
+
+def time_line(spans: dict[str, float], server: dict[str, float]) -> dict[str, float]:
+    """Milliseconds after the button, in order: what the browser saw, and between it what the server did.
+
+    `made` is when all but the last part, publishing, was finished on the server.
+    """
+    at = spans["made"] - sum(server.values()) + server.get("publish", 0.0)
+    moments = {name: spans[name] for name in BROWSER_MOMENTS if name in spans and name != "made"} | {"stored": at}
+    for name, took in server.items():
+        at += took
+        moments[f"end of {name}"] = at
+    return {name: round(moment, 1) for name, moment in sorted(moments.items(), key=lambda pair: pair[1])}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clicks", type=int, default=200)
     parser.add_argument("--warm-up", type=int, default=20)
-    names = ["small", "project", "large", "huge", "zoomed", "quiet", "training", "counts", "all"]
+    names = [
+        "small",
+        "project",
+        "large",
+        "huge",
+        "zoomed",
+        "quiet",
+        "training",
+        "importing",
+        "exporting",
+        "counts",
+        "all",
+    ]
     parser.add_argument("--case", choices=names, default="all")
+    parser.add_argument("--link", type=float, default=0.0, help="milliseconds of a round trip")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     cases: dict[str, Any] = {
@@ -257,13 +348,15 @@ def main() -> None:
         "huge": {"width": 12000, "height": 9000},
         "zoomed": {"width": 12000, "height": 9000, "scale": 1 / 3},
         "quiet": {"width": 1024, "height": 768, "other_images": 20},
-        "training": {"width": 1024, "height": 768, "other_images": 20, "with_training": True},
+        "training": {"width": 1024, "height": 768, "other_images": 20, "beside": training},
+        "importing": {"width": 1024, "height": 768, "other_images": 20, "beside": importing},
+        "exporting": {"width": 1024, "height": 768, "other_images": 20, "beside": exporting},
         "counts": {"width": 512, "height": 512, "task": Task.COUNTS},
     }
     results = {}
     for name, case in cases.items():
         if options.case in (name, "all"):
-            results[name] = measure(**case, clicks=options.clicks, warm_up=options.warm_up)
+            results[name] = measure(**case, clicks=options.clicks, warm_up=options.warm_up, link_ms=options.link)
             print(name, results[name], flush=True)
     if options.json:
         options.json.write_text(json.dumps(results, indent=1))
