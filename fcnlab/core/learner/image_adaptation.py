@@ -175,6 +175,15 @@ def descriptors_at(
     return tuple(clicked)
 
 
+@dataclass(slots=True)
+class ClassSimilarity:
+    """How much the cells of each map (h * w,) look like the clicks of one class: most and least."""
+
+    places: frozenset[tuple[int, int]]
+    most: list[NDArray[np.float32]]
+    least: list[NDArray[np.float32]]
+
+
 def similarity(
     descriptors: tuple[EncoderMap, ...],
     clicked: tuple[Tensor, ...],
@@ -192,13 +201,77 @@ def similarity(
 
     Returns (K, h, w) float32 on a grid of stride `grid` and size `grid_hw`.
     """
-    result = np.zeros((len(belongs), *grid_hw), np.float32)
-    if not belongs.shape[1]:
-        return result
+    classes = [
+        _alike(descriptors, tuple(part[torch.from_numpy(of_class)] for part in clicked), frozenset())
+        if of_class.any()
+        else None
+        for of_class in belongs
+    ]
+    return _mean_similarity(descriptors, classes, grid, grid_hw)
+
+
+def remembered_similarity(
+    remembered: dict[int, ClassSimilarity],
+    descriptors: tuple[EncoderMap, ...],
+    places: tuple[NDArray[np.int64], NDArray[np.int64]],
+    belongs: NDArray[np.bool_],
+    class_ids: tuple[int, ...],
+    *,
+    grid: int,
+    grid_hw: tuple[int, int],
+) -> NDArray[np.float32]:
+    """As `similarity`, of clicks at working pixels `places` (rows, cols): only those that are new are compared.
+
+    `remembered` is by class id, of the same picture; it is written to.
+    """
+    classes: list[ClassSimilarity | None] = []
+    for class_id, of_class in zip(class_ids, belongs, strict=True):
+        here = frozenset(zip(places[0][of_class].tolist(), places[1][of_class].tolist(), strict=True))
+        before = remembered.get(class_id)
+        if before is None or not before.places <= here:  # a click was taken back
+            before = None
+        new = sorted(here if before is None else here - before.places)
+        if new:
+            rows, cols = np.array(new, np.int64).T
+            alike = _alike(descriptors, descriptors_at(descriptors, rows, cols), here)
+            if before is not None:
+                for ours, theirs in zip(alike.most, before.most, strict=True):
+                    np.maximum(ours, theirs, out=ours)
+                for ours, theirs in zip(alike.least, before.least, strict=True):
+                    np.minimum(ours, theirs, out=ours)
+            before = remembered[class_id] = alike
+        classes.append(before if here else None)
+    return _mean_similarity(descriptors, classes, grid, grid_hw)
+
+
+def _alike(
+    descriptors: tuple[EncoderMap, ...], clicked: tuple[Tensor, ...], places: frozenset[tuple[int, int]]
+) -> ClassSimilarity:
+    """Of the clicks of one class, whose descriptors are (N, C) for each map."""
+    result = ClassSimilarity(places, [], [])
     for descriptor, at_clicks in zip(descriptors, clicked, strict=True):
-        alike = (at_clicks @ descriptor.map.flatten(1)).numpy()
-        for k, of_class in enumerate(belongs):
-            best = alike[of_class].max(axis=0) if of_class.any() else alike.min(axis=0)
+        # a single row would be multiplied in another order of sums, and say something else in the last bit
+        table = torch.cat([at_clicks, at_clicks]) if len(at_clicks) == 1 else at_clicks
+        cosines = (table @ descriptor.map.flatten(1)).numpy()
+        result.most.append(cosines.max(axis=0))
+        result.least.append(cosines.min(axis=0))
+    return result
+
+
+def _mean_similarity(
+    descriptors: tuple[EncoderMap, ...],
+    classes: list[ClassSimilarity | None],
+    grid: int,
+    grid_hw: tuple[int, int],
+) -> NDArray[np.float32]:
+    result = np.zeros((len(classes), *grid_hw), np.float32)
+    clicked = [alike for alike in classes if alike is not None]
+    if not clicked:
+        return result
+    for number, descriptor in enumerate(descriptors):
+        for k, alike in enumerate(classes):
+            nothing_like = [other.least[number] for other in clicked]
+            best = np.minimum.reduce(nothing_like) if alike is None else alike.most[number]
             grown = regridded(best.reshape(descriptor.map.shape[1:]), descriptor.stride / grid)
             result[k] += grown[: grid_hw[0], : grid_hw[1]] / len(descriptors)
     return result

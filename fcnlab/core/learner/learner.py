@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from fcnlab.core.learner.encoder import lab_image
 from fcnlab.core.learner.head import Head, Samples, fit_head, missing_message, with_inverse
 from fcnlab.core.learner.image_adaptation import (
+    ClassSimilarity,
     EncoderMap,
-    descriptors_at,
     edge_features,
     encoder_maps,
     local_features,
     local_signed_scores,
-    similarity,
+    remembered_similarity,
     unit_maps,
 )
 from fcnlab.core.learner.inverse_hessian import FEW_GRADIENTS
@@ -96,6 +96,7 @@ class Picture:
         graph: for the random walker.
         descriptors: encoder maps of unit length per pixel, for similarity.
         own_features: (F, h * w) float32 on the walker's grid, for the picture's own head.
+        remembered, alike: what the last clicks found out about the picture, so that one more finds out little.
     """
 
     lab: Colours
@@ -106,6 +107,7 @@ class Picture:
     descriptors: tuple[EncoderMap, ...]
     own_features: NDArray[np.float32]
     remembered: FeaturesByPosition = field(default_factory=dict, compare=False, repr=False)
+    alike: dict[int, ClassSimilarity] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def hw(self) -> tuple[int, int]:
@@ -379,10 +381,12 @@ def _walked(picture: Picture, head: Head, clicks: Clicks, mark: Mark) -> NDArray
     scores = score_stages(picture.grid_stages, *margins(head), grid=WALKER_STRIDE)
     rows, cols = clicks.pixels_on(picture.stages.hw)
     belongs = np.asarray(head.class_ids)[:, None] == clicks.class_ids
-    alike = SIMILARITY_WEIGHT * similarity(
+    alike = SIMILARITY_WEIGHT * remembered_similarity(
+        picture.alike,
         picture.descriptors,
-        descriptors_at(picture.descriptors, rows, cols),
+        (rows, cols),
         belongs,
+        head.class_ids,
         grid=WALKER_STRIDE,
         grid_hw=picture.graph.hw,
     )

@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from skimage.feature import peak_local_max
 
 from fcnlab.core.counting.density import density_target
-from fcnlab.core.counting.objects import Blob, class_map_of, labelled_blobs, labelled_peaks, split
+from fcnlab.core.counting.objects import Blob, class_map_of, labelled_blobs, labelled_peaks, local_maxima, split
 from tests.support.maps import discs, marks_of
 
 HW = (40, 66)
@@ -154,3 +155,17 @@ def test_objects_of_two_classes_keep_their_classes_in_the_map():
     assert class_map[12, 14] == 5
     assert class_map[30, 40] == 7
     assert class_map[0, 0] == 0
+
+
+@pytest.mark.parametrize("distance", [1, 2, 5])
+@pytest.mark.parametrize("keeps_border", [True, False])
+def test_local_maxima_are_those_of_scikit_image(distance: int, keeps_border: bool) -> None:
+    rng = np.random.default_rng(distance)
+    for levels in (2, 4, 30):  # many equal ones, and few
+        heights = rng.integers(0, levels, (31, 50)).astype(np.float32)
+
+        maxima = local_maxima(heights, distance=distance, threshold=0.5, keeps_border=keeps_border)
+
+        wanted = peak_local_max(heights, min_distance=distance, threshold_abs=0.5, exclude_border=not keeps_border)
+        assert np.array_equal(maxima, wanted)
+    assert len(local_maxima(np.ones((9, 9), np.float32), distance=distance, threshold=0.5)) == 0

@@ -9,8 +9,8 @@ import torch
 from fcnlab.core.learner import learner
 from fcnlab.core.learner.encoder import StageEncoder
 from fcnlab.core.learner.full_size import full_size
-from fcnlab.core.learner.samples import canonical_clicks
-from fcnlab.core.learner.stages import Stages
+from fcnlab.core.learner.samples import SampleTable, canonical_clicks
+from fcnlab.core.learner.stages import Stages, score_stages
 from fcnlab.domain.events import Point
 from fcnlab.domain.project import LearnerSpec
 from fcnlab.errors import NoPoints
@@ -219,3 +219,49 @@ def test_a_weight_of_two_is_a_point_made_twice(picture, object_mode):
 
     assert np.allclose(heads[0].weights, heads[1].weights, atol=1e-4)
     assert not np.allclose(heads[0].weights, heads[2].weights, atol=1e-4)
+
+
+def test_what_a_picture_remembers_of_earlier_clicks_changes_nothing(encoder, rgb):
+    clicked, spec = prepared(encoder, rgb), LearnerSpec(object_mode=True)
+    answers = [answer(clicked, POINTS[:count], spec) for count in (2, 3, 4, 6)]
+    answers.append(answer(clicked, [POINTS[0], POINTS[2]], spec))  # others were taken back
+
+    for count, (head, found, clicks) in zip(("2", "3", "4", "6", "two others"), answers, strict=True):
+        fresh = prepared(encoder, rgb)
+        samples = learner.extract_samples(fresh, clicks, spec, background=0)
+        assert np.array_equal(learner.fit([samples], spec).weights, head.weights), count
+        again = learner.segment(fresh, head, clicks, spec, background=0)
+        assert np.array_equal(again.probabilities, found.probabilities), count
+        assert np.array_equal(again.class_map, found.class_map), count
+
+
+def test_scores_on_the_grid_are_those_of_all_stages(picture):
+    rng = np.random.default_rng(0)
+    weights, bias = rng.normal(size=(2, picture.stages.width)).astype(np.float32), np.zeros(2, np.float32)
+
+    fine = score_stages(picture.stages, weights, bias, grid=learner.WALKER_STRIDE)
+    grid = score_stages(picture.grid_stages, weights, bias, grid=learner.WALKER_STRIDE)
+
+    assert np.allclose(fine, grid, atol=2e-3)
+
+
+def test_a_fit_among_many_points_goes_on_in_a_few_gradients_and_ends_where_a_cold_one_does(picture):
+    spec = LearnerSpec()
+
+    def samples(count: int) -> list[learner.ImageSamples]:
+        rng = np.random.default_rng(3)
+        points = {(int(r), int(c)): int(k) for r, c, k in rng.integers((90, 135, 2), size=(count, 3))}
+        clicks = canonical_clicks([Point(*at, k) for at, k in points.items()], picture.stages.hw)
+        return [learner.extract_samples(picture, clicks, spec, background=0)]
+
+    head = learner.fit(samples(300), spec, start=learner.fit(samples(299), spec))
+    assert learner.wants_preparation(head, 300)
+    assert not learner.wants_preparation(head, 10), "few points are fitted soon anyway"
+    ready, table = learner.prepared(head, samples(300), spec), SampleTable()
+    for count in range(301, 306):
+        ready = learner.fit(samples(count), spec, start=ready, table=table)
+        assert ready.gradients < head.gradients / 3
+        assert not learner.wants_preparation(ready, count)
+
+    cold = learner.fit(samples(305), spec)
+    assert np.allclose(ready.weights, cold.weights, atol=2e-3 * float(np.abs(cold.weights).max()))

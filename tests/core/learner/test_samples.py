@@ -3,7 +3,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fcnlab.core.learner.samples import border_positions, canonical_clicks, neighbour_positions
+from fcnlab.core.learner.head import Samples
+from fcnlab.core.learner.samples import (
+    SampleTable,
+    border_positions,
+    canonical_clicks,
+    join_samples,
+    neighbour_positions,
+    samples_by_position,
+)
 from fcnlab.domain.events import Point
 from fcnlab.errors import ClickOutsideImage
 
@@ -67,3 +75,36 @@ def test_weights_stay_with_their_points():
     assert clicks.weights.tolist() == [1.0, 2.0, 0.5]
     assert clicks.are_weighted
     assert not canonical_clicks(points, (24, 37)).are_weighted
+
+
+def test_a_position_is_looked_up_once(monkeypatch: pytest.MonkeyPatch):
+    remembered, asked = {}, []
+
+    def extract(rows, cols):
+        asked.extend(zip(rows.tolist(), cols.tolist(), strict=True))
+        return np.stack([rows, cols, rows * cols], axis=1).astype(np.float32)
+
+    def samples(positions):
+        return samples_by_position(remembered, extract, *np.array(positions, float).reshape(-1, 2).T)
+
+    first, more = [(1.5, 2), (3, 4), (1.5, 2)], [(3, 4), (9, 9), (1.5, 2)]
+    assert np.array_equal(samples(first)[:, 2], [3, 12, 3])
+    assert np.array_equal(samples(more)[:, 2], [12, 81, 3])
+    assert asked == [(1.5, 2), (3, 4), (9, 9)]
+    monkeypatch.setattr("fcnlab.core.learner.samples.POSITIONS_REMEMBERED", 3)
+    assert np.array_equal(samples([(5, 5), (6, 6)])[:, 2], [25, 36])
+    assert len(remembered) <= 3, "memory is bounded"
+
+
+def test_a_table_holds_what_joining_would_give_whatever_changed():
+    rng, table = np.random.default_rng(0), SampleTable()
+
+    def part(count: int) -> Samples:
+        features = rng.normal(size=(count, 4)).astype(np.float32)
+        return Samples(features, rng.integers(0, 2, count), np.ones(count, np.float32))
+
+    parts = [part(3), part(1), part(2)]
+    for changed in (parts, [*parts, part(5)], [parts[0], part(2), parts[2]], [parts[2]], [part(40)], parts):
+        joined, wanted = table.joined(changed), join_samples(changed)
+        assert np.array_equal(joined.features, wanted.features)
+        assert np.array_equal(joined.class_ids, wanted.class_ids)

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
 
-from fcnlab.core.learner.walker import walk, walker_graph
+import numpy as np
+import pytest
+
+from fcnlab.core.learner.encoder import lab_image
+from fcnlab.core.learner.walker import COARSE_SHARE, OFFSETS, coarser_weights, edge_weights, walk, walker_graph
 
 
 def scene() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -64,3 +68,42 @@ def test_a_single_node_is_a_picture_too():
     )
 
     assert np.allclose(walked, 0.5)
+
+
+@pytest.mark.parametrize("hw", [(8, 8), (9, 12), (31, 20)])
+def test_blocks_are_joined_by_all_that_crosses_between_them(hw):
+    rng = np.random.default_rng(1)
+    weights = edge_weights(
+        rng.uniform(0, 100, (*hw, 3)).astype(np.float32), rng.normal(size=(2, *hw)).astype(np.float32)
+    )
+    height, width = (-(-side // 2) for side in hw)
+    sums = np.zeros((height * width, height * width))
+    for weight, (down, across) in zip(weights, OFFSETS, strict=True):
+        for row, col in np.ndindex(hw):
+            if weight[row, col]:
+                blocks = (row // 2 * width + col // 2, (row + down) // 2 * width + (col + across) // 2)
+                sums[min(blocks), max(blocks)] += weight[row, col]
+    np.fill_diagonal(sums, 0)  # within a block
+
+    coarse = coarser_weights(weights) / COARSE_SHARE
+
+    for weight, (down, across) in zip(coarse, OFFSETS, strict=True):
+        for row, col in np.ndindex(height, width):
+            there = (row + down, col + across)
+            wanted = 0.0
+            if there[0] < height and 0 <= there[1] < width:
+                wanted = sums[row * width + col, there[0] * width + there[1]]
+            assert weight[row, col] == pytest.approx(wanted, rel=1e-5, abs=1e-9)
+
+
+def test_two_grids_end_near_the_solution_of_one(rgb):
+    lab = lab_image(rgb)[::2, ::2]
+    graph = walker_graph(lab, np.zeros((1, *lab.shape[:2]), np.float32))
+    rng = np.random.default_rng(2)
+    prior = np.clip(rng.normal(size=(1, *graph.hw)), -1, 1).astype(np.float32)
+    clicks = np.array([5, 30]), np.array([7, 40]), np.array([[1.0, -1.0]], np.float32)
+
+    walked = walk(graph, prior, *clicks)
+
+    exact = walk(replace(graph, coarser=None), prior, *clicks)  # more steps than its size needs
+    assert np.abs(walked - exact).mean() < 0.02

@@ -16,6 +16,7 @@ import pytest
 import skimage.data
 from numpy.typing import NDArray
 
+from fcnlab.core.learner import learner
 from fcnlab.domain.events import Point, PointSource
 from fcnlab.domain.images import ImageInfo, ImageState
 from fcnlab.domain.project import IGNORE, LearnerSpec
@@ -262,6 +263,46 @@ def test_an_overlay_says_how_long_its_parts_took_and_they_make_up_the_whole(lab:
     assert list(overlay.spans) == parts
     assert min(overlay.spans.values()) >= 0
     assert sum(overlay.spans.values()) == pytest.approx(overlay.milliseconds)
+
+
+def test_what_two_people_clicked_meanwhile_is_fitted_once_and_both_masks_know_it(
+    lab: Lab, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project_id, (cat, coffee) = project_with(lab, "chelsea.png", "coffee.png")
+    for image_id in (cat, coffee):
+        click(lab, image_id, CAT)
+        jobs.opened(project_id, image_id)
+    before = {image_id: overlay_after(jobs, image_id).number for image_id in (cat, coffee)}
+    fits: list[int] = []
+    fit = learner.fit
+    monkeypatch.setattr(learner, "fit", lambda *args, **options: fits.append(1) or fit(*args, **options))
+
+    for image_id in (cat, coffee):
+        click(lab, image_id, [Point(20, 20, 0)])
+    for number, image_id in enumerate((cat, coffee)):
+        jobs.clicked(project_id, image_id, client_id=f"tab-{number}", acknowledged=3)
+
+    after = {image_id: overlay_after(jobs, image_id, before[image_id]) for image_id in (cat, coffee)}
+    assert len(fits) == 1
+    assert all(overlay.covers == {"tab-0": 3, "tab-1": 3} for overlay in after.values())
+
+
+def test_as_many_pictures_are_held_ready_as_are_looked_at(lab: Lab) -> None:
+    _, ids = project_with(lab, "chelsea.png", "coffee.png", "astronaut.png", "rocket.jpg")
+    spec, pictures = LearnerSpec(working_side=128), PictureStore(lab)
+    images = [projects.image(lab, image_id=image_id) for image_id in ids]
+
+    def held() -> list[bool]:
+        for image in images:
+            pictures.picture(image, spec)
+        return [pictures.is_ready(image, spec) for image in images]
+
+    assert held() == [False, False, True, True]
+    pictures.expect(4)
+    assert held() == [True] * 4
+    pictures.expect(0)
+    pictures.picture(images[0], LearnerSpec(working_side=64))
+    assert sum(pictures.is_ready(image, spec) for image in images) == 1
 
 
 def test_ranking_goes_on_after_images_that_fail(lab: Lab, jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
