@@ -18,7 +18,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
 
 @st.fragment
 def label(project_id: int, labeller: str) -> None:
-    """Reruns alone with every click."""
+    """Reruns alone when another image is opened."""
     try:
         workspace.draw_workspace(engine, project_id=project_id, labeller=labeller)
         frame.ask_after_first_click()

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import torch
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from fcnlab.threads import on_one_thread
+
+
+@pytest.fixture(autouse=True)
+def two_threads() -> Iterator[None]:
+    """Two threads everywhere, also where there is one core."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    with threadpool_limits(2):
+        yield
+    torch.set_num_threads(before)
 
 
 def counts() -> list[int]:
@@ -23,6 +34,7 @@ def test_work_on_one_thread_leaves_the_pools_as_they_were() -> None:
 
     inside = on_one_thread(lambda: (counts(), torch.get_num_threads()))()
 
+    assert set(before[0]) == {2}
     assert set(inside[0]) == {1}
     assert inside[1] == 1
     assert (counts(), torch.get_num_threads()) == before

@@ -19,6 +19,7 @@ from fcnlab.domain.events import EventBatch
 from fcnlab.errors import Deleted, InvalidEvent, UnknownProject, as_sentence
 from fcnlab.services.labelling.events import AppliedBatch, apply_events
 from fcnlab.services.labelling.scenes import GONE, project_of_key
+from fcnlab.validation import clean_name
 from fcnlab.web.canvas import canvas
 from fcnlab.web.canvas.workspace import numbered_scene, scene_data
 from fcnlab.web.routes import guarded
@@ -60,12 +61,13 @@ def _stored(engine: Engine, key: str, body: bytes) -> dict[str, Any]:
     except ValueError as failure:
         raise InvalidEvent("the event log is no JSON") from failure
     batch = canvas.read_events(raw)
-    labeller, shown = canvas.read_sender(raw)
+    told_name, shown = canvas.read_sender(raw)
+    labeller = clean_name(told_name[:MAX_NAME])
     project_id = engine.project_ids.get(key)
     if project_id is None:
         project_id = engine.project_ids[key] = project_of_key(engine.lab, key)
     try:
-        applied = apply_events(engine.lab, batch, project_id=project_id, labeller=labeller[:MAX_NAME], shown=shown)
+        applied = apply_events(engine.lab, batch, project_id=project_id, labeller=labeller, shown=shown)
     except UnknownProject as failure:
         raise Deleted(GONE) from failure
     tell_learner(engine, batch, applied, project_id=project_id)
@@ -75,7 +77,6 @@ def _stored(engine: Engine, key: str, body: bytes) -> dict[str, Any]:
         "refusals": refusals,
         "image": shown.id if shown else None,
         "base": shown.revision if shown else 0,
-        "number": next(engine.scene_numbers),
         "revision": applied.revision,
         "scene": None,
     }
@@ -89,8 +90,8 @@ def _stored(engine: Engine, key: str, body: bytes) -> dict[str, Any]:
 
 
 def tell_learner(engine: Engine, batch: EventBatch, applied: AppliedBatch, *, project_id: int) -> None:
-    """Make new masks of what changed, and one that covers the batch wherever it was sent from."""
-    for image_id in applied.changed_images | {event.image_id for event in batch.events}:
+    """Make new masks of the images that the batch is about, also where it was stored before: they cover it."""
+    for image_id in applied.images:
         engine.jobs.clicked(project_id, image_id, client_id=batch.client_id, acknowledged=applied.acknowledged)
     if applied.changed_classes:
         engine.jobs.changed(project_id)

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
-from cachetools import LRUCache
 
 from fcnlab.access import page_settings
 from fcnlab.domain.counting import Task
@@ -42,8 +41,6 @@ DEMOS_AFTER_S = 12.0
 CANVAS_KEY = "workspace"
 MAX_NAME = 60
 
-PROJECTS_KNOWN = 1000
-
 SWITCH_INTERVAL_S = 0.0005
 """How long a page may hold the interpreter while a click waits for it; Python's default is ten times that."""
 
@@ -54,13 +51,13 @@ class Engine:
 
     Attributes:
         scene_numbers: they rise, also from one process to the next.
-        project_ids: of the keys that were asked for last; a key never becomes that of another project.
+        project_ids: of the keys that were asked for; a key never becomes that of another project.
     """
 
     lab: Lab
     jobs: Jobs
     scene_numbers: Iterator[int] = field(default_factory=count)
-    project_ids: LRUCache[str, int] = field(default_factory=lambda: LRUCache(PROJECTS_KNOWN))
+    project_ids: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ function delivery(answer) {
     address: () => "http://here/fcnlab/key/events",
     sender: () => ({ labeller: "Ada", image: { id: 4, revision: 9 } }),
     onRefused: (/** @type {string} */ message) => void refused.push(message),
+    onGone: () => void refused.push("gone"),
     fetch: /** @type {any} */ (async (/** @type {string} */ url, /** @type {any} */ options) => {
       sent.push({ url, ...options, body: JSON.parse(options.body) });
       return answer();
@@ -57,6 +58,7 @@ test("a refusal is said in the words of the server, and so is a database that is
 
     assert.equal(await way.send(BATCH), null);
     assert.equal(await way.send(BATCH), null);
-    assert.deepEqual(refused, [text], "once");
+    assert.deepEqual(refused.filter((message) => message !== "gone"), [text], "once");
+    assert.equal(refused.includes("gone"), status === 410);
   }
 });

@@ -85,14 +85,30 @@ test("a duplicated tab leaves the events to the first one", () => {
 
 test("a long log travels in parts, the oldest first", () => {
   const log = aLog(null);
-  for (let k = 0; k < CONSTANTS.batch + 3; k += 1) log.append("clear", 4);
+  log.maxBatch = 50;
+  for (let k = 0; k < 53; k += 1) log.append("clear", 4);
 
-  assert.equal(log.batch().log.length, CONSTANTS.batch);
+  assert.equal(log.batch().log.length, 50);
   assert.equal(log.batch().log[0].seq, 1);
 
-  log.acknowledge({ client_id: log.clientId, seq: CONSTANTS.batch });
+  log.acknowledge({ client_id: log.clientId, seq: 50 });
 
   assert.equal(log.batch().log.length, 3);
+});
+
+test("long strokes travel a few at a time, and one at least", () => {
+  const log = aLog(null);
+  for (let k = 0; k < 5; k += 1) log.append("brush", 4, { runs: "1,".repeat(40_000) });
+  log.append("brush", 4, { runs: "1,".repeat(400_000) });
+
+  const sizes = [];
+  for (let seq = 0; log.pending.length > 0; ) {
+    const { log: batch } = log.batch();
+    sizes.push(batch.length);
+    log.acknowledge({ client_id: log.clientId, seq: (seq += batch.length) });
+  }
+
+  assert.deepEqual(sizes, [2, 2, 1, 1]);
 });
 
 test("without storage the log still works and says so", () => {
@@ -114,28 +130,55 @@ test("what is damaged in the storage is not read", () => {
   assert.match(log.clientId, /^client-\d+-of-test$/);
 });
 
-test("events of one task are sent together, again until the answer, and then never", (t) => {
+/** All that is settled by now. */
+const answered = () => new Promise((resolve) => setImmediate(resolve));
+
+test("events of one task are sent together, again until the answer, and then never", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const log = aLog();
   /** @type {any[]} */
   const sent = [];
-  const sender = new Sender(log, async (value) => void sent.push(value), () => {}, () => 0);
+  const sender = new Sender(log, async (value) => (sent.push(value), null), () => {}, () => 0);
   log.append("clear", 4);
   sender.grew();
   log.append("undo", 4);
   sender.grew();
 
-  return Promise.resolve().then(() => {
-    assert.deepEqual(sent.map((value) => value.log.length), [2]);
+  await answered();
+  assert.deepEqual(sent.map((value) => value.log.length), [2]);
 
-    t.mock.timers.tick(1000);
-    t.mock.timers.tick(1500);
-    assert.equal(sent.length, 3);
+  t.mock.timers.tick(1000);
+  await answered();
+  t.mock.timers.tick(1500);
+  await answered();
+  assert.equal(sent.length, 3);
 
-    sender.answered(log.acknowledge({ client_id: log.clientId, seq: 2 }));
-    t.mock.timers.tick(60_000);
-    assert.equal(sent.length, 3);
-  });
+  sender.answered(log.acknowledge({ client_id: log.clientId, seq: 2 }));
+  t.mock.timers.tick(60_000);
+  await answered();
+  assert.equal(sent.length, 3);
+});
+
+test("a request that has no answer yet is not overtaken by another, and a page that is gone takes none", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const log = aLog();
+  /** @type {((answer: any) => void)[]} */
+  const open = [];
+  let nAnswers = 0;
+  const sender = new Sender(log, () => new Promise((resolve) => open.push(resolve)), () => (nAnswers += 1));
+  log.append("clear", 4);
+  sender.grew();
+  await answered();
+  t.mock.timers.tick(60_000);
+  sender.poke();
+  await answered();
+  assert.equal(open.length, 1);
+
+  sender.stop();
+  open[0]({ acknowledged: { client_id: log.clientId, seq: 1 } });
+  await answered();
+
+  assert.equal(nAnswers, 0);
 });
 
 test("one request is under way at a time; what happens meanwhile travels with the next", async () => {
@@ -172,7 +215,7 @@ test("what a reload found is sent with the first news from the server", () => {
   aLog(memory).append("clear", 4);
   /** @type {any[]} */
   const sent = [];
-  const sender = new Sender(aLog(memory), async (value) => void sent.push(value), () => {});
+  const sender = new Sender(aLog(memory), async (value) => (sent.push(value), null), () => {});
 
   sender.answered(0);
   sender.stop();
@@ -180,19 +223,25 @@ test("what a reload found is sent with the first news from the server", () => {
   assert.equal(sent.length, 1);
 });
 
-test("waiting grows to five seconds, a better connection does not wait", (t) => {
+test("waiting grows to five seconds, a better connection does not wait", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const log = aLog();
   let sent = 0;
-  const sender = new Sender(log, async () => void (sent += 1), () => {});
+  const sender = new Sender(log, async () => ((sent += 1), null), () => {});
+  const pass = async (/** @type {number} */ ms) => {
+    t.mock.timers.tick(ms);
+    await answered();
+  };
   log.append("clear", 4);
   sender.poke();
-  for (let k = 0; k < 20; k += 1) t.mock.timers.tick(5000);
+  await answered();
+  for (let k = 0; k < 20; k += 1) await pass(5000);
   const before = sent;
 
-  t.mock.timers.tick(4999);
+  await pass(4999);
   assert.equal(sent, before);
   sender.poke();
+  await answered();
 
   assert.equal(sent, before + 1);
 });

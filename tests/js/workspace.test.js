@@ -21,8 +21,8 @@ async function opened(scene = sceneOf()) {
   const polls = [];
   const posted = [];
   globalThis.fetch = (url, { body: sentBody, signal } = {}) => {
-    if (url.endsWith("/events")) return new Promise((resolve) => {
-      posted.push({ ...JSON.parse(sentBody), answer: (said) => resolve({ ok: true, status: 200, json: async () => said }) });
+    if (url.endsWith("/events")) return new Promise((resolve, reject) => {
+      posted.push({ ...JSON.parse(sentBody), fail: () => reject(new TypeError("no network")), answer: (said) => resolve({ ok: true, status: 200, json: async () => said }) });
     });
     if (url.includes("/overlay/")) return new Promise((resolve, reject) => {
       signal?.addEventListener("abort", () => reject(new Error("aborted")));
@@ -80,7 +80,7 @@ test("a click is a point at once, goes to the server, and stays pending until th
   assert.equal(workspace.toolbar.clear.disabled, false);
 });
 
-const STORED = { acknowledged: { client_id: "client-of-test", seq: 1 }, refusals: [], image: 1, number: 2, base: 1, revision: 2, scene: null };
+const STORED = { acknowledged: { client_id: "client-of-test", seq: 1 }, refusals: [], image: 1, base: 1, revision: 2, scene: null };
 
 test("what is stored as it was shown needs no scene: the point stays, is counted, and the next click builds on it", async () => {
   const { workspace, vp, posted, sent, click, kinds } = await opened(sceneOf({ image: imageOf(1, { state: "new" }) }));
@@ -124,23 +124,49 @@ test("a scene that was read before a click was stored, and comes after its answe
   const { workspace, posted, click, update } = await opened();
   click(40, 30);
   await settled();
-  posted[0].answer({ ...STORED, number: 9 });
+  posted[0].answer(STORED);
   await settled();
 
-  await update(sceneOf({ number: 8 }));
+  await update(sceneOf({ number: 8, revision: 1 }));
   assert.equal(workspace.store.state.labelled.points.length, 1);
-  await update(sceneOf({ number: 10, revision: 3 }));
+  await update(sceneOf({ number: 9, revision: 3 }));
   assert.equal(workspace.store.state.labelled.points.length, 0);
 });
 
-test("a scene that a later one overtook changes nothing", async () => {
+test("an overtaken scene that knows of a click takes it from nobody: its answer still stores it", async () => {
+  const { workspace, posted, click, update } = await opened();
+  await update(sceneOf({ number: 4, revision: 2, points: [["other:1", 5, 5, 2]] }));
+  click(40, 30);
+  await settled();
+
+  await update(sceneOf({ number: 3, revision: 1, acknowledged: STORED.acknowledged }));
+  posted[0].answer({ ...STORED, base: 2, revision: 3 });
+  await settled();
+
+  assert.deepEqual(workspace.store.state.labelled.points.map(([, row]) => row), [5, 30]);
+});
+
+test("of a scene that a later one overtook, what was changed on the page counts, and nothing else", async () => {
   const { workspace, update } = await opened();
   const points = [["other:1", 5, 5, 2]];
-  await update(sceneOf({ number: 5, points }));
+  await update(sceneOf({ number: 5, revision: 2, points }));
 
-  await update(sceneOf({ number: 4, points: [] }));
+  await update(sceneOf({ number: 4, revision: 2, points: [], labeller: "Bob", object_mode: true }));
 
-  assert.deepEqual(workspace.store.state.labelled.points, points);
+  const { scene, labelled } = workspace.store.state;
+  assert.deepEqual([labelled.points, scene.labeller, scene.object_mode], [points, "Bob", true]);
+});
+
+test("an answer does not say who labels: the page does", async () => {
+  const { workspace, posted, click, update } = await opened(sceneOf({ labeller: "anonymous" }));
+  click(40, 30);
+  await settled();
+  await update(sceneOf({ number: 2, labeller: "Ada" }));
+
+  posted[0].answer({ ...STORED, revision: null, scene: sceneOf({ number: 3, revision: 2, labeller: "anonymous" }) });
+  await settled();
+
+  assert.equal(workspace.store.state.scene.labeller, "Ada");
 });
 
 test("the answer for an image that was left leads nowhere, and what it says is stored", async () => {
@@ -339,9 +365,11 @@ test("out of reach and trouble are said, and the clicks made meanwhile are sent 
 
   workspace.poll.parts.onReach(false);
   assert.match(workspace.status.saving.textContent, /^Offline: 1 change/);
-  const before = posted.length;
+  posted[0].fail();
+  await settled();
   workspace.poll.parts.onReach(true);
-  assert.deepEqual(posted.slice(before).map(({ log }) => log.length), [1]);
+  await settled();
+  assert.deepEqual(posted.map(({ log }) => log.length), [1, 1]);
 });
 
 test("a done image is closed to clicks, and open again after Reopen", async () => {

@@ -128,6 +128,35 @@ def test_a_browser_is_told_the_scene_where_more_happened_than_it_knows(client: T
     assert elsewhere["scene"]["image"]["id"] == tab.images[0]
 
 
+def test_what_was_refused_is_said_again_where_the_answer_was_lost(client: TestClient, own: Engine) -> None:
+    tab = Tab(client, own)
+    click = tab.event(row=SIDE + 1)
+    first = tab.send(click)
+
+    again = tab.send(click, tab.event())
+
+    assert again["refusals"] == first["refusals"] != []
+    assert len(tab.stored()) == 1
+
+
+def test_a_name_is_written_and_looked_up_in_one_way(client: TestClient, own: Engine) -> None:
+    tab = Tab(client, own)
+    tab.send(tab.event(), labeller=" Ada  B ")
+
+    scene = tab.send(tab.event("clear"), labeller="Ada B")["scene"]
+
+    assert scene["reversible"]["undo"] == 2
+
+
+def test_images_of_other_projects_are_left_alone(client: TestClient, own: Engine) -> None:
+    tab, other = Tab(client, own), Tab(client, own, name="tab-of-somebody-else")
+
+    said = tab.send({**tab.event(), "image_id": other.images[0]})
+
+    assert said["refusals"]
+    assert other.images[0] not in own.jobs._attention._images
+
+
 def test_numbers_of_scenes_rise(client: TestClient, own: Engine) -> None:
     tab = Tab(client, own)
 

@@ -104,7 +104,8 @@ def descend(
             break
         direction = curvature.preconditioned(gradient, precondition) if precondition else curvature.direction(gradient)
         slope = float(direction @ gradient)
-        if not slope < 0:  # an outdated curvature points uphill: forget it
+        if not slope < 0:  # what is known of the curvature is outdated, and points uphill: forget it
+            precondition = precondition if len(curvature.steps) else None
             curvature = Curvature()
             continue
         moved, new_gradient = _line_search(gradient_at, position, direction, slope)

@@ -103,7 +103,7 @@ def fit_head(
         loss.classes,
         np.ascontiguousarray(parameters[:, :-1], dtype=np.float32),
         np.ascontiguousarray(parameters[:, -1], dtype=np.float32),
-        curvature=Curvature() if inverse else curvature,
+        curvature=curvature if inverse is None else Curvature(),
         inverse=None if inverse is None else inverse.used(loss.n_gradients),
         gradients=loss.n_gradients,
     )

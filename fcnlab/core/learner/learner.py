@@ -55,8 +55,8 @@ LOCAL_WEIGHT = 3.0
 LOCAL_HASTE = 8.0
 """The picture's own head weighs LOCAL_WEIGHT * (1 + LOCAL_HASTE / clicks): the fewer clicks, the more it is needed."""
 
-WIDEST_PREPARED = 2048
-"""Features of a head beyond which `prepared` is no gain: its matrix has their square."""
+WIDEST_PREPARED, MOST_PREPARED = 2048, 20_000
+"""Features of a head, and points, beyond which `prepared` takes too long: its matrix has the square of the features."""
 
 WALKER_SHARE = 0.7
 WON_ROWS = 2048
@@ -169,7 +169,6 @@ def _single_where_dense(stages: Stages) -> Stages:
     return replace(stages, maps=tuple(maps))
 
 
-@on_one_thread
 def extract_samples(
     picture: SampledPicture, clicks: Clicks, spec: LearnerSpec, *, background: int | None
 ) -> ImageSamples:
@@ -257,14 +256,14 @@ def fit(
 
 def wants_preparation(head: Head, n_points: int) -> bool:
     """Whether `prepared` would make the next fit quicker."""
-    if n_points <= NEIGHBOURS_UP_TO or head.weights.shape[1] > WIDEST_PREPARED:
+    if not NEIGHBOURS_UP_TO < n_points <= MOST_PREPARED or head.weights.shape[1] > WIDEST_PREPARED:
         return False
     return head.gradients > FEW_GRADIENTS if head.inverse is None else head.inverse.is_old
 
 
 def prepared(head: Head, samples: list[ImageSamples], spec: LearnerSpec) -> Head:
-    """The same head, fitted to these samples, made ready for the next fit: among many points that takes as long as a
-    few clicks, so it is for a moment in which nobody waits."""
+    """The same head, fitted to these samples, made ready for the next fit; among many points that takes as long
+    as a few clicks."""
     parts, _ = _learned_from(samples)
     return with_inverse(head, join_samples(parts), class_weight=spec.class_weight, regularisation=spec.regularisation)
 

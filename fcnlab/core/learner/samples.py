@@ -14,6 +14,7 @@ from fcnlab.core.images.coords import check_inside, to_working
 from fcnlab.core.learner.head import Samples
 from fcnlab.core.learner.stages import Stages, sample_stages
 from fcnlab.domain.events import Point
+from fcnlab.threads import on_one_thread
 
 RINGS_PX = (4.0, 9.0)
 """Radii, in working pixels, at which a click brings its neighbours."""
@@ -154,6 +155,7 @@ def grid_positions(hw: tuple[int, int], count: int) -> tuple[NDArray[np.float64]
     return grid[0].ravel(), grid[1].ravel()
 
 
+@on_one_thread
 def samples_at(stages: Stages, rows: NDArray[np.float64], cols: NDArray[np.float64]) -> NDArray[np.float32]:
     """Standardised features (N, D) at float positions of the working picture."""
     device = stages.maps[0].device
@@ -171,6 +173,10 @@ def join_samples(parts: list[Samples]) -> Samples:
     )
 
 
+MOST_SPARE = 1000
+"""Rows of a SampleTable that may be empty, however few samples there are."""
+
+
 class SampleTable:
     """Samples behind one another, as of `join_samples`, in memory that is kept from one time to the next.
 
@@ -185,7 +191,7 @@ class SampleTable:
         """All samples; their features are good until the next call."""
         width = parts[0].features.shape[1]
         count = sum(len(part.class_ids) for part in parts)
-        if self._features.shape[1] != width or len(self._features) < count:
+        if self._features.shape[1] != width or not count <= len(self._features) <= max(MOST_SPARE, 4 * count):
             self._features, self._parts = np.empty((count + count // 4, width), np.float32), []
         start, is_same = 0, True
         for index, part in enumerate(parts):
@@ -217,7 +223,7 @@ def samples_by_position(
 ) -> NDArray[np.float32]:
     """Standardised features (N, D) at float positions (N,): those remembered, and the others by `extract`.
 
-    A click more asks for few new ones. What was asked for last is remembered, if it is not too much.
+    A click more asks for few new ones. These are remembered, unless they are too many.
     """
     positions = list(zip(rows.tolist(), cols.tolist(), strict=True))
     new = sorted(set(positions) - remembered.keys())
@@ -228,6 +234,9 @@ def samples_by_position(
         features = np.stack([fresh[at] if at in fresh else remembered[at] for at in positions])
     if len(remembered) + len(new) > POSITIONS_REMEMBERED:
         remembered.clear()
-    if len(positions) <= POSITIONS_REMEMBERED:
-        remembered.update(zip(positions, features, strict=True))
+    if len(new) <= POSITIONS_REMEMBERED:
+        is_wanted = set(new)
+        # copies, for a row that is a part of a table would keep all of it
+        rows_of = ((at, row) for at, row in zip(positions, features, strict=True) if at in is_wanted)
+        remembered.update((at, row.copy()) for at, row in rows_of)
     return features

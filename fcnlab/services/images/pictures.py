@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Collection
 from functools import cached_property, lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,20 +19,11 @@ from fcnlab.lab import Lab
 from fcnlab.services.images.importing import clean_file_name, make_previews
 from fcnlab.services.labels.label_names import ImageNames
 from fcnlab.services.predict.predicted_files import InputFile
-from fcnlab.storage.database import repository_images
-from fcnlab.storage.database.engine import reading
 from fcnlab.storage.files.filestore import find_shown, thumbnail_path
 from fcnlab.storage.files.pyramid import TILE_PX, is_in_tiles, n_levels, tile_path, tiles_folder
 from fcnlab.storage.formats.reading.mask_files import files_below
 from fcnlab.storage.image_readers.registry import SUFFIXES, open_image
 from fcnlab.storage.image_readers.tiff_notes import write_page
-
-
-def projects_of_images(lab: Lab, *, image_ids: Collection[int]) -> dict[int, int]:
-    """Project id by image id; images that do not exist are left out."""
-    with reading(lab.sessions) as session:
-        images = repository_images.images_by_ids(session, image_ids=sorted(image_ids))
-    return {image.id: image.project_id for image in images}
 
 
 def hash_of(file: InputFile, *, max_pixels: int) -> str:

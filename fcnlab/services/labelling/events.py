@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from fcnlab.core.images.painting import strokes_over
 from fcnlab.domain.counting import Task
 from fcnlab.domain.events import MAX_RUNS, Event, EventBatch, EventKind, Point, PointSource, StoredPoint, Stroke
@@ -64,6 +66,7 @@ class AppliedBatch:
         acknowledged: the highest event number stored for this client; the browser may forget up to it.
         refusals: the events applied by this call that took no effect.
         changed_images: images whose points or state changed.
+        images: those, and the image shown: their masks cover the batch, also where it was stored before.
         changed_classes: the class list changed, and with it what counts on every image.
         revision: of the image shown, where the points that this batch added and removed are all that lead to it from
             the revision that the browser knew; None: the browser has to be told.
@@ -73,6 +76,7 @@ class AppliedBatch:
     refusals: tuple[Refusal, ...] = ()
     changed_images: frozenset[int] = frozenset()
     changed_classes: bool = False
+    images: frozenset[int] = frozenset()
     revision: int | None = None
 
 
@@ -93,7 +97,6 @@ def apply_events(
     who = clean_name(labeller)
     if batch.events and batch.events[-1].seq > MAX_SEQ:
         raise InvalidEvent(f"event number {batch.events[-1].seq} of {batch.client_id} is too large")
-    refusals: list[Refusal] = []
     changed: list[Event] = []
     taken = _taken_strokes(lab, batch, project_id=project_id)
     with writing(lab.sessions) as session:
@@ -104,6 +107,7 @@ def apply_events(
         fresh = fresh_events(batch, acknowledged=last_seq)
         outline = None if shown is None else repository_images.find_outline(session, image_id=shown.id)
         is_known = len(fresh) == len(batch.events) > 0 and _is_up_to_date(shown, outline)
+        refusals = _stored_refusals(session, batch, fresh)
         for event in fresh:
             strokes = taken.get(event.image_id, ()) if event.kind is EventKind.TAKE else ()
             context = EventContext(
@@ -120,13 +124,24 @@ def apply_events(
         revision = None
         if is_known and shown is not None:
             revision = repository_images.labelling_revision(session, image_id=shown.id)
+    changed_images = frozenset(event.image_id for event in changed if event.kind not in CLASS_KINDS)
     return AppliedBatch(
         acknowledged=fresh[-1].seq if fresh else last_seq,
         refusals=tuple(refusals),
-        changed_images=frozenset(event.image_id for event in changed if event.kind not in CLASS_KINDS),
+        changed_images=changed_images,
+        images=changed_images | ({outline.id} if outline is not None and outline.project_id == project_id else set()),
         changed_classes=any(event.kind in CLASS_KINDS for event in changed),
         revision=revision,
     )
+
+
+def _stored_refusals(session: Session, batch: EventBatch, fresh: tuple[Event, ...]) -> list[Refusal]:
+    """What was refused of events that were stored before: the answer that said so may have been lost."""
+    before = batch.events[: len(batch.events) - len(fresh)]
+    if not before:
+        return []
+    reasons = repository_events.refusals(session, client_id=batch.client_id, seqs=[event.seq for event in before])
+    return [Refusal(event.seq, event.kind, reasons[event.seq]) for event in before if event.seq in reasons]
 
 
 def fresh_events(batch: EventBatch, *, acknowledged: int) -> tuple[Event, ...]:

@@ -63,7 +63,8 @@ class Attention:
             image = self.of(project_id, image_id)
             image.clicked = now
             image.waiting = image.waiting or time.perf_counter()
-            self._covered.setdefault(project_id, {})[client_id] = acknowledged, now
+            tabs = self._covered.setdefault(project_id, {})
+            tabs[client_id] = max(acknowledged, tabs.get(client_id, (0, now))[0]), now  # answers may change places
 
     def watch(self, project_id: int, image_id: int, *, client_id: str) -> tuple[bool, bool]:
         """A tab looks at an image; whether nobody did lately, and whether its overlay should be checked."""

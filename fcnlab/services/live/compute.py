@@ -133,11 +133,12 @@ class ComputeThread:
         return threading.current_thread() is self._thread
 
     def give_way(self) -> None:
-        """Called now and then by long work: clicks and views that wait are run now, if the step gives way."""
+        """Called now and then by long work: clicks and views that wait are run now, if the step gives way, and neither
+        it nor anything else that waits is due before them."""
         running = self._running
         if running is None or not running.gives_way or not self.is_here():
             return
-        while (step := self._next(Priority.VIEW)) is not None:
+        while (step := self._next(Priority.VIEW, running)) is not None:
             self._do(step)
         self._running = running
 
@@ -162,13 +163,16 @@ class ComputeThread:
             if step is not None:
                 self._do(step)
 
-    def _next(self, least: Priority) -> _Step | None:
-        """Take what goes first from the queue; None while nothing as urgent as `least` waits."""
+    def _next(self, least: Priority, running: _Step | None = None) -> _Step | None:
+        """Take what goes first from the queue; None while nothing waits, nothing that is as urgent as `least` and goes
+        before all else, the step that is running included."""
         with self._condition:
-            urgent = [step for step in self._steps if step.priority <= least]
-            if self._closed or not urgent:
+            waiting = self._steps if running is None else [*self._steps, running]
+            if self._closed or not self._steps:
                 return None
-            step = min(urgent, key=lambda waiting: (waiting.due, waiting.number))
+            step = min(waiting, key=lambda queued: (queued.due, queued.number))
+            if step is running or step.priority > least:
+                return None
             self._steps.remove(step)
             return step
 

@@ -93,7 +93,7 @@ class ProjectLearner:
             self._exact.clear()
             self._without_neighbours.clear()
             self.counter.clear()
-            self._head = None
+            self._head, self._table = None, SampleTable()
         if self.project != project or changed.points:
             self.revision += 1
         if self.project != project:

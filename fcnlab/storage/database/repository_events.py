@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from fcnlab.domain.counting import Task
 from fcnlab.domain.events import Event, StoredPoint
 from fcnlab.errors import UnknownProject
+from fcnlab.storage.database.engine import chunked
 from fcnlab.storage.database.tables import ClassRow, EventRow, PointRow, ProjectRow, StrokeRow
 
 
@@ -100,6 +101,13 @@ def standing(session: Session, *, project_id: int, client_id: str) -> Standing:
 def acknowledged(session: Session, *, client_id: str) -> int:
     """The highest event number stored for this client; 0 when there is none."""
     return session.scalar(select(func.max(EventRow.seq)).where(EventRow.client_id == client_id)) or 0
+
+
+def refusals(session: Session, *, client_id: str, seqs: Sequence[int]) -> dict[int, str]:
+    """Why events of a client took no effect, by their numbers; those that did are left out."""
+    query = select(EventRow.seq, EventRow.effect).where(EventRow.client_id == client_id)
+    rows = [row for some in chunked(seqs) for row in session.execute(query.where(EventRow.seq.in_(some)))]
+    return {seq: str(effect["refused"]) for seq, effect in rows if "refused" in effect}
 
 
 def record_event(

@@ -189,7 +189,7 @@ def draw(
 
 
 def _told() -> None:
-    """The client id of the tab is read where the page asks for it."""
+    """Does nothing: Streamlit keeps a state of a component that has a callback for it, and the page reads it there."""
 
 
 @cache

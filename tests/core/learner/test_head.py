@@ -6,6 +6,7 @@ from scipy.special import softmax
 
 from fcnlab.core.learner.descent import Curvature, descend
 from fcnlab.core.learner.head import BIAS_PENALTY, PENALTY, Samples, fit_head, point_weights
+from fcnlab.core.learner.inverse_hessian import inverse_hessian, sample_keys
 from fcnlab.errors import NoPoints
 
 
@@ -89,3 +90,34 @@ def test_descent_finds_the_minimum_of_a_badly_scaled_bowl_and_remembers_it():
     assert np.allclose(found, goal)
     assert np.allclose(again, goal)
     assert len(calls) - n_cold < n_cold
+
+
+def test_descent_finds_the_minimum_whatever_it_was_told_of_the_curvature():
+    scales, goal = np.array([1.0, 30.0, 1000.0]), np.array([1.0, -2.0, 3.0])
+
+    for wrong in (lambda v: -v, lambda v: v * np.nan, lambda v: 0 * v, lambda v: v / scales[::-1]):
+        found, _ = descend(
+            lambda place: scales * (place - goal),
+            np.zeros(3),
+            curvature=Curvature(),
+            tolerance=1e-9,
+            max_steps=300,
+            precondition=wrong,
+        )
+        assert np.allclose(found, goal)
+
+
+def test_an_inverse_hessian_takes_in_samples_one_by_one_as_if_all_had_been_there():
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(40, 60)).astype(np.float32)
+    curvatures, penalty = rng.uniform(0.01, 0.2, 40), np.append(np.full(60, 0.1), 0.001)
+    keys = sample_keys(features, np.zeros(40, np.int64))
+    whole = inverse_hessian(features, curvatures, keys, penalty)
+
+    grown = inverse_hessian(features[:30], curvatures[:30], keys[:30], penalty)
+    for index in range(30, 40):
+        assert list(np.flatnonzero(grown.is_new(keys))) == list(range(index, 40))
+        grown = grown.with_samples(features[[index]], curvatures[[index]], keys[[index]])
+
+    assert np.allclose(grown.matrix, whole.matrix, atol=1e-3 * np.abs(whole.matrix).max())
+    assert len(set(keys.tolist()) | set(sample_keys(features, np.ones(40, np.int64)).tolist())) == 80

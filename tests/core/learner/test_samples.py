@@ -94,6 +94,7 @@ def test_a_position_is_looked_up_once(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("fcnlab.core.learner.samples.POSITIONS_REMEMBERED", 3)
     assert np.array_equal(samples([(5, 5), (6, 6)])[:, 2], [25, 36])
     assert len(remembered) <= 3, "memory is bounded"
+    assert all(row.base is None for row in remembered.values()), "no row keeps a whole table"
 
 
 def test_a_table_holds_what_joining_would_give_whatever_changed():

@@ -18,9 +18,9 @@
  *   open: {count: number, next_id: number | null}, reversible: Reversible,
  *   acknowledged: {client_id: string, seq: number} | null, refusals: string[], object_mode: boolean,
  *   notice: string | null, constants: Constants}} Scene
- * @typedef {{acknowledged: {client_id: string, seq: number}, refusals: string[], image: number | null, number: number, base: number, revision: number | null, scene: Scene | null}} StoredAnswer
+ * @typedef {{acknowledged: {client_id: string, seq: number}, refusals: string[], image: number | null, base: number, revision: number | null, scene: Scene | null}} StoredAnswer
  *   to a log that was sent while `image` was shown: where the points sent are all that happened to it since revision
- *   `base`, the revision now; else the scene; scenes with a smaller number were read before
+ *   `base`, the revision now; else the scene
  * @typedef {object} Constants what the server says once for both sides
  * @property {number} batch events it takes at a time
  * @property {readonly string[]} undoable kinds of events that undo takes back

@@ -80,6 +80,7 @@ export class Workspace {
     /** Name of a class added here, chosen once the server has numbered it. @type {string | null} */
     this.awaitedClass = null;
     this.routes = new Routes(base, scene.project.key, scene.project.look);
+    /** @type {Delivery} */
     const delivery = this.#makeDelivery();
     this.labelling = new Labelling(log, {
       send: (batch) => delivery.send(batch),
@@ -158,15 +159,12 @@ export class Workspace {
   #stored(answer) {
     const { labelling, store, strip } = this;
     const { acknowledged, image, refusals, scene } = answer;
-    const isOfImage = (store.state.scene.image?.id ?? null) === image;
-    if (scene && isOfImage) this.#receive(scene);
+    const { scene: shown } = store.state;
+    if (scene && (shown.image?.id ?? null) === image) this.#receive({ ...scene, labeller: shown.labeller });
     else if (scene) labelling.acknowledged(acknowledged);
     else {
       const news = labelling.storedAsShown(answer);
-      if (news) {
-        this.newest = Math.max(this.newest, answer.number); // a scene that was read before lacks these points
-        store.set({ scene: news, labelled: labelling.now() });
-      }
+      if (news) store.set({ scene: news, labelled: labelling.now() });
       if (strip.byGain) strip.refresh();
     }
     this.#announce({ notice: null, refusals, acknowledged });
@@ -174,14 +172,23 @@ export class Workspace {
     this.isTold = true;
   }
 
-  /** @param {Scene} scene */
+  /**
+   * A scene was read later than the one shown where more was done on the image, or as much and its number is higher.
+   * Of one that was overtaken counts what the labeller changed on the page.
+   * @param {Scene} scene
+   */
   #receive(scene) {
     const { labelling, navigator, routes, stage, store, strip } = this;
-    if (scene.number < this.newest && scene.image?.id === store.state.scene.image?.id) {
-      labelling.acknowledged(scene.acknowledged); // it was overtaken by a later one
+    const { scene: shown } = store.state;
+    const isEarlier = scene.revision < shown.revision || (scene.revision === shown.revision && scene.number < this.newest);
+    if (isEarlier && scene.image?.id === shown.image?.id) {
+      const { labeller, object_mode, project } = scene;
+      store.set({ scene: { ...shown, labeller, object_mode, project } });
+      routes.look = project.look;
+      this.#announce(scene);
       return;
     }
-    this.newest = Math.max(this.newest, scene.number);
+    this.newest = scene.number;
     routes.look = scene.project.look;
     if (labelling.receive(scene) > 0) strip.refresh();
     navigator.arrived(scene.image);
@@ -230,6 +237,7 @@ export class Workspace {
     this.stage.element.dataset.published = String(spans.since(Date.parse(this.store.state.meta?.updated_at ?? "")));
   }
 
+  /** @returns {Delivery} */
   #makeDelivery() {
     return new Delivery({
       address: () => this.routes.events,
@@ -239,6 +247,7 @@ export class Workspace {
         return { labeller: scene.labeller, image: scene.image && { id: scene.image.id, revision } };
       },
       onRefused: (message) => this.toasts.show(message, "bad"),
+      onGone: () => this.labelling.sender.stop(),
     });
   }
 

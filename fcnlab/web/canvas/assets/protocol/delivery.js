@@ -3,6 +3,10 @@
 
 /** A server that says nothing for so long is not waited for; the log is sent again. */
 const PATIENCE_MS = 10_000;
+/** More is waited for what is long: so many characters a millisecond pass a slow connection. */
+const SLOWEST_CHARS_PER_MS = 10;
+/** Browsers carry no more than this on behalf of a tab that is closed. */
+const KEPT_ALIVE_CHARS = 60_000;
 /** A refusal of the server is one line; more is a page of something in between. */
 const MOST_CHARS = 500;
 
@@ -13,6 +17,7 @@ export class Delivery {
    * @param {() => string} parts.address
    * @param {() => {labeller: string, image: {id: number, revision: number} | null}} parts.sender who labels, and the image shown as far as it is known
    * @param {(message: string) => void} parts.onRefused the server takes nothing of it, and says why
+   * @param {() => void} parts.onGone the project is gone for good: nothing of it will ever be stored
    * @param {typeof fetch} [parts.fetch]
    */
   constructor(parts) {
@@ -25,16 +30,18 @@ export class Delivery {
   /** @param {object} batch @returns {Promise<StoredAnswer | null>} null: nobody answered, or nothing was stored */
   async send(batch) {
     const deadline = new AbortController();
-    const timer = setTimeout(() => deadline.abort(), PATIENCE_MS);
+    const body = JSON.stringify({ ...batch, ...this.parts.sender() });
+    const timer = setTimeout(() => deadline.abort(), PATIENCE_MS + body.length / SLOWEST_CHARS_PER_MS);
     try {
-      const body = JSON.stringify({ ...batch, ...this.parts.sender() });
       const headers = { "Content-Type": "application/json" };
-      const response = await this.fetch(this.parts.address(), { method: "POST", headers, body, signal: deadline.signal });
+      const keepalive = body.length < KEPT_ALIVE_CHARS;
+      const response = await this.fetch(this.parts.address(), { method: "POST", headers, body, keepalive, signal: deadline.signal });
       if (response.ok) {
         this.refused = "";
         return await response.json();
       }
       await this.#tell(response);
+      if (response.status === 410) this.parts.onGone();
     } catch {
       // no connection, or no answer: the log is sent again
     } finally {

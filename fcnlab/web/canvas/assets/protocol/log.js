@@ -2,6 +2,9 @@
 /** @typedef {import("../types.js").LabelEvent} LabelEvent */
 /** @typedef {import("../types.js").EventKind} EventKind */
 
+/** Strokes can be long: a batch ends when it has so many characters. */
+const BATCH_CHARS = 200_000;
+
 /**
  * What happened in this tab and is not stored yet, numbered from 1, kept where a reload finds it.
  *
@@ -67,9 +70,16 @@ export class EventLog {
     return gone;
   }
 
-  /** The value sent to the server: the oldest events, in order. */
+  /** The value sent to the server: the oldest events, in order, as many as a slow connection carries soon. */
   batch() {
-    return { client_id: this.clientId, log: this.pending.slice(0, this.maxBatch) };
+    const log = [];
+    let chars = 0;
+    for (const event of this.pending.slice(0, this.maxBatch)) {
+      chars += JSON.stringify(event).length;
+      if (log.length > 0 && chars > BATCH_CHARS) break;
+      log.push(event);
+    }
+    return { client_id: this.clientId, log };
   }
 
   /** Take a new name and leave the events to the tab this one was copied from. */

@@ -7,10 +7,9 @@ const SLOWEST_RESEND_MS = 5000;
 const BACKOFF = 1.5;
 
 /**
- * Sends the log until it is empty: at once when it grows, again on a timer while an answer is missing.
+ * Sends the log until it is empty: at once when it grows, and again some time after a request that had no answer.
  *
- * One request is under way at a time; what happens meanwhile travels with the next, which leaves when the answer is
- * here, or when it does not come.
+ * One request is under way at a time; what happens meanwhile travels with the next, which leaves when that has settled.
  */
 export class Sender {
   /**
@@ -29,8 +28,9 @@ export class Sender {
     this.waitingSince = null;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.timer = undefined;
-    /** The request that is waited for. @type {symbol | null} */
-    this.underWay = null;
+    this.isUnderWay = false;
+    /** Whether the scene is wanted, even if there is nothing to store. */
+    this.wantsScene = false;
     this.queued = false;
     this.stopped = false;
   }
@@ -38,11 +38,11 @@ export class Sender {
   /** The log grew. Several events of one task travel together. */
   grew() {
     this.waitingSince ??= this.now();
-    if (this.queued || this.underWay) return;
+    if (this.queued || this.isUnderWay) return;
     this.queued = true;
     queueMicrotask(() => {
       this.queued = false;
-      if (!this.underWay) this.#transmit();
+      this.#transmit();
     });
   }
 
@@ -53,20 +53,26 @@ export class Sender {
       this.timer = undefined;
       this.waitingSince = null;
       this.delayMs = FIRST_RESEND_MS;
-    } else if (nGone > 0) {
+      return;
+    }
+    if (nGone > 0) {
       this.waitingSince = this.now();
       this.delayMs = FIRST_RESEND_MS;
-      this.#schedule();
-    } else if (this.timer === undefined) {
-      this.waitingSince ??= this.now();
-      this.#transmit();
     }
+    this.waitingSince ??= this.now();
+    if (this.timer === undefined) this.#transmit();
   }
 
   /** Something changed for the better (back online, tab visible): do not wait for the timer. */
   poke() {
     this.delayMs = FIRST_RESEND_MS;
     if (this.log.pending.length > 0) this.#transmit();
+  }
+
+  /** The scene is not known any more: the next request, which leaves at once, brings it. */
+  ask() {
+    this.wantsScene = true;
+    this.#transmit();
   }
 
   /** Milliseconds without an answer. */
@@ -80,18 +86,23 @@ export class Sender {
   }
 
   async #transmit() {
-    if (this.stopped || this.log.pending.length === 0) return;
-    const request = Symbol();
-    this.underWay = request;
-    this.#schedule();
+    if (this.stopped || this.isUnderWay || (this.log.pending.length === 0 && !this.wantsScene)) return;
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    this.isUnderWay = true;
+    this.wantsScene = false;
     const batch = this.log.batch();
     const answer = await this.send(batch);
-    const isAwaited = this.underWay === request;
-    if (isAwaited) this.underWay = null;
-    if (!answer) return; // the timer sends it again
+    this.isUnderWay = false;
+    if (this.stopped) return; // another page may have the log now
+    if (!answer) {
+      this.#schedule();
+      return;
+    }
     this.onAnswer(answer);
-    const last = batch.log[batch.log.length - 1].seq;
-    if (isAwaited && this.log.pending.some(({ seq }) => seq > last)) this.#transmit();
+    const last = batch.log[batch.log.length - 1]?.seq ?? 0;
+    if (this.wantsScene || this.log.pending.some(({ seq }) => seq > last)) this.#transmit();
+    else if (this.log.pending.length > 0) this.#schedule();
   }
 
   #schedule() {

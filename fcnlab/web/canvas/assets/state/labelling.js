@@ -89,12 +89,12 @@ export class Labelling {
    * The server stored what this tab sent, and that is all that happened to the image shown: what was pending is stored
    * now, and the scene is what it makes of it.
    * @param {StoredAnswer} answer
-   * @returns {Scene | null} null: something else came between, and the log is sent once more for the scene
+   * @returns {Scene | null} null: something else came between, and the scene is asked for
    */
   storedAsShown({ acknowledged, image: imageId, base, revision }) {
     const { image, scene } = this;
     if (!image || scene?.image?.id !== image.id || image.id !== imageId || scene.revision !== base || revision === null) {
-      this.sender.poke();
+      this.sender.ask();
       return null;
     }
     const before = this.stored;
