@@ -157,6 +157,21 @@ test("of a scene that a later one overtook, what was changed on the page counts,
   assert.deepEqual([labelled.points, scene.labeller, scene.object_mode], [points, "Bob", true]);
 });
 
+test("Streamlit is not told of the tab while another image is on its way: that would lead back", async () => {
+  const { workspace, posted, sent, click, update } = await opened();
+  click(40, 30);
+  await settled();
+  workspace.navigator.go(2);
+  posted[0].answer(STORED);
+  await settled();
+  assert.deepEqual(sent.map(([name]) => name), ["goto"]);
+
+  await update(sceneOf({ number: 2, image: imageOf(2) }));
+  await new Promise((resolve) => setTimeout(resolve, 350));
+
+  assert.deepEqual(sent.map(([name]) => name), ["goto", "tab"]);
+});
+
 test("an answer does not say who labels: the page does", async () => {
   const { workspace, posted, click, update } = await opened(sceneOf({ labeller: "anonymous" }));
   click(40, 30);

@@ -21,8 +21,8 @@ COARSE_STEPS = 30
 STEPS = 14
 """Of conjugate gradients, after those on the coarser grid; a grid too small to have one takes all of them itself."""
 
-SMALLEST_SIDE = 8
-"""A grid whose shorter side is less has no coarser one."""
+SMALLEST_SIDE = 64
+"""A grid whose shorter side is less has no coarser one: it is solved as soon, and its blocks would be large things."""
 
 COARSE_SHARE = 0.5
 """Blocks of four nodes that move as one are twice as stiff as the nodes are (Braess 1995, "Towards algebraic multigrid

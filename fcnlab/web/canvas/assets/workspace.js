@@ -56,6 +56,9 @@ const NOTHING_KNOWN = {
   shown_done: false,
 };
 
+/** The address has followed the image so long after its scene. */
+const SETTLED_MS = 300;
+
 /** @typedef {import("./types.js").Scene} Scene */
 /** @typedef {import("./types.js").SetState} SetState */
 
@@ -75,8 +78,9 @@ export class Workspace {
     this.announced = "";
     /** Number of the newest scene. */
     this.newest = 0;
-    /** Whether Streamlit knows under which client id this tab sends its events. */
+    /** Whether Streamlit knows under which client id this tab stores its events, and that id, once it stored one. */
     this.isTold = false;
+    this.clientId = "";
     /** Name of a class added here, chosen once the server has numbered it. @type {string | null} */
     this.awaitedClass = null;
     this.routes = new Routes(base, scene.project.key, scene.project.look);
@@ -168,8 +172,18 @@ export class Workspace {
       if (strip.byGain) strip.refresh();
     }
     this.#announce({ notice: null, refusals, acknowledged });
-    if (!this.isTold) this.setState("tab", { client_id: acknowledged.client_id });
+    this.clientId = acknowledged.client_id;
+    this.#tellTab();
+  }
+
+  /**
+   * Tell Streamlit once under which client id this tab has stored something. Not while another image is on its way: the
+   * rerun would be asked for at the address of the one before, and lead back to it.
+   */
+  #tellTab() {
+    if (this.isTold || !this.clientId || this.navigator.wanted !== null) return;
     this.isTold = true;
+    this.setState("tab", { client_id: this.clientId });
   }
 
   /**
@@ -192,6 +206,7 @@ export class Workspace {
     routes.look = scene.project.look;
     if (labelling.receive(scene) > 0) strip.refresh();
     navigator.arrived(scene.image);
+    setTimeout(() => this.life.signal.aborted || this.#tellTab(), SETTLED_MS);
     store.set({ scene, labelled: labelling.now() });
     this.#announce(scene);
     stage.setClasses(scene.classes);
