@@ -54,6 +54,7 @@ class Attention:
     def __init__(self) -> None:
         self._covered: dict[int, dict[str, tuple[int, float]]] = {}
         self._images: dict[int, ImageAttention] = {}
+        self._tabs: dict[str, float] = {}
         self._lock = threading.RLock()
 
     def clicked(self, project_id: int, image_id: int, *, client_id: str, acknowledged: int) -> None:
@@ -70,6 +71,8 @@ class Attention:
         """A tab looks at an image; whether nobody did lately, and whether its overlay should be checked."""
         now = time.monotonic()
         with self._lock:
+            if client_id:
+                self._tabs[client_id] = now
             tabs = self._covered.get(project_id, {})
             if client_id in tabs:
                 tabs[client_id] = tabs[client_id][0], now
@@ -109,15 +112,21 @@ class Attention:
             timer.start()
             return False
 
-    def watched(self, project_id: int | None = None) -> list[int]:
-        """The images that browsers look at, of a project or of all."""
+    def watched(self, project_id: int) -> list[int]:
+        """The images of a project that browsers look at."""
         since = time.monotonic() - WATCHED_FOR_S
         with self._lock:
             return [
                 image_id
                 for image_id, image in self._images.items()
-                if image.seen > since and project_id in (None, image.project_id)
+                if image.seen > since and image.project_id == project_id
             ]
+
+    def n_tabs(self) -> int:
+        """How many browser tabs look at images just now; each at one, however many it went through."""
+        since = time.monotonic() - WATCHED_FOR_S
+        with self._lock:
+            return sum(heard > since for heard in self._tabs.values())
 
     def of(self, project_id: int, image_id: int) -> ImageAttention:
         """What is remembered of an image."""
@@ -148,6 +157,7 @@ class Attention:
         """Tabs that were closed and images that nobody looks at any more."""
         since = time.monotonic() - FORGOTTEN_AFTER_S
         self._images = {image_id: image for image_id, image in self._images.items() if image.newest() > since}
+        self._tabs = {tab: heard for tab, heard in self._tabs.items() if heard > since}
         for project_id, tabs in list(self._covered.items()):
             self._covered[project_id] = {tab: heard for tab, heard in tabs.items() if heard[1] > since}
             if not self._covered[project_id]:

@@ -189,7 +189,7 @@ class Jobs:
             self._say_failed("making the mask", project_id, [image_id], failure)
 
     def _make_overlay(self, project_id: int, image_id: int) -> None:
-        self._pictures.expect(len(self._attention.watched()))
+        self._pictures.expect(self._attention.n_tabs())
         covers, since = self._attention.begin(project_id, image_id)
         spans = Spans(since)
         spans.mark("wait")

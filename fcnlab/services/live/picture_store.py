@@ -101,7 +101,7 @@ class PictureStore:
         return ready
 
     def expect(self, n_watched: int) -> None:
-        """So many pictures are looked at: they are held ready if there is room."""
+        """So many pictures are looked at at once: they are held ready if there is room."""
         self._n_watched = n_watched
 
     def _drop_ready(self, hw: tuple[int, int]) -> None:

@@ -24,6 +24,7 @@ from fcnlab.errors import DatabaseUnavailable, FcnlabError
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import import_files
 from fcnlab.services.labelling.events import add_points, points_of_image, set_image_state
+from fcnlab.services.live.attention import Attention
 from fcnlab.services.live.fitting import ProjectLearner
 from fcnlab.services.live.jobs import Jobs
 from fcnlab.services.live.live_sources import InstantSource
@@ -285,6 +286,18 @@ def test_what_two_people_clicked_meanwhile_is_fitted_once_and_both_masks_know_it
     after = {image_id: overlay_after(jobs, image_id, before[image_id]) for image_id in (cat, coffee)}
     assert len(fits) == 1
     assert all(overlay.covers == {"tab-0": 3, "tab-1": 3} for overlay in after.values())
+
+
+def test_who_goes_through_many_images_looks_at_one_and_an_answer_out_of_order_takes_nothing_back() -> None:
+    attention = Attention()
+    for image_id in range(1, 9):
+        attention.watch(1, image_id, client_id="Ada's tab")
+    attention.watch(1, 3, client_id="Bob's tab")
+    attention.clicked(1, 3, client_id="Bob's tab", acknowledged=6)
+    attention.clicked(1, 3, client_id="Bob's tab", acknowledged=5)
+
+    assert attention.n_tabs() == 2
+    assert attention.begin(1, 3)[0] == {"Bob's tab": 6}
 
 
 def test_as_many_pictures_are_held_ready_as_are_looked_at(lab: Lab) -> None:
