@@ -85,9 +85,17 @@ class _Blas:
             pool.set_num_threads(count)
 
 
-@cache
 def _pools() -> tuple[_Blas, list[Any]]:
-    """The pools of BLAS, and those of OpenMP, of the libraries that are loaded by now."""
+    """The pools of BLAS, and those of OpenMP, of the libraries that were loaded at the first use."""
+    with _FIRST_USE:
+        return _loaded_pools()
+
+
+_FIRST_USE = threading.Lock()
+
+
+@cache
+def _loaded_pools() -> tuple[_Blas, list[Any]]:
     pools = ThreadpoolController().lib_controllers
     blas = [pool for pool in pools if pool.user_api == "blas"]
     return _Blas(blas), [pool for pool in pools if pool.user_api == "openmp"]

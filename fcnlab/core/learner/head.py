@@ -81,20 +81,13 @@ def fit_head(
     loss = _PointLoss(samples, class_weight, regularisation)
     flat, curvature = _start(start, loss.classes, samples.features.shape[1])
     inverse = None if start is None else _inverse_with(start, loss)
-    precondition = None
-    if inverse is not None:
-        matrix, curvature = inverse, Curvature()
-
-        def precondition(position: Vector) -> Vector:
-            return matrix.times(position.reshape(loss.shape)).ravel()
-
     minimum, curvature = descend(
         loss.gradient_at,
         flat,
-        curvature=curvature,
+        curvature=curvature if inverse is None else Curvature(),
         tolerance=GRADIENT_TOLERANCE,
         max_steps=MAX_STEPS,
-        precondition=precondition,
+        precondition=None if inverse is None else inverse.times,
     )
     parameters = minimum.reshape(loss.shape)
     if len(loss.classes) == 2:

@@ -264,14 +264,15 @@ def _mean_similarity(
     grid: int,
     grid_hw: tuple[int, int],
 ) -> NDArray[np.float32]:
+    """The mean over the maps on the grid (K, h, w), see `similarity`; None: a class without clicks."""
     result = np.zeros((len(classes), *grid_hw), np.float32)
     clicked = [alike for alike in classes if alike is not None]
     if not clicked:
         return result
     for number, descriptor in enumerate(descriptors):
+        least = np.minimum.reduce([alike.least[number] for alike in clicked])
         for k, alike in enumerate(classes):
-            nothing_like = [other.least[number] for other in clicked]
-            best = np.minimum.reduce(nothing_like) if alike is None else alike.most[number]
+            best = least if alike is None else alike.most[number]
             grown = regridded(best.reshape(descriptor.map.shape[1:]), descriptor.stride / grid)
             result[k] += grown[: grid_hw[0], : grid_hw[1]] / len(descriptors)
     return result

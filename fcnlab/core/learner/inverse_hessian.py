@@ -41,9 +41,10 @@ class InverseHessian:
         """The same after a fit that needed so many gradients."""
         return replace(self, gradients=gradients, gradients_at_first=self.gradients_at_first or gradients)
 
-    def times(self, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Its product with each of (K, D + 1) vectors."""
-        return np.asarray(vectors.astype(np.float32) @ self.matrix, np.float64)
+    def times(self, parameters: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Its product with the parameters of each class, flat (M * (D + 1),)."""
+        vectors = parameters.reshape(-1, len(self.matrix)).astype(np.float32)
+        return np.asarray((vectors @ self.matrix).ravel(), np.float64)
 
     def is_new(self, keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
         """Which samples (N,) are not in it."""

@@ -43,7 +43,7 @@ from fcnlab.core.learner.samples import (
 )
 from fcnlab.core.learner.signed_scores import margins, probabilities_of, signed_scores_of, winning_class
 from fcnlab.core.learner.stages import Stages, on_grid, regridded, score_stages
-from fcnlab.core.learner.walker import WalkerGraph, walk, walk_coarsely, walker_graph
+from fcnlab.core.learner.walker import Seeds, WalkerGraph, walk, walk_coarsely, walker_graph
 from fcnlab.domain.project import LearnerSpec
 from fcnlab.errors import NoPoints
 from fcnlab.threads import on_one_thread
@@ -413,13 +413,13 @@ def spread(
         own_features: see `Picture`; None unless `has_two_classes`.
     """
     rows, cols = (positions // WALKER_STRIDE for positions in clicks.pixels_on(hw))
-    values = np.where(belongs[-len(scores) :], 1, -1).astype(np.float32)
+    seeds = Seeds(rows, cols, np.where(belongs[-len(scores) :], 1, -1).astype(np.float32))
     prior = signed_scores_of(2 * scores)
     if own_features is None:
-        return walk(graph, prior, rows, cols, values)
-    walked = walk_coarsely(graph, prior, rows, cols, values)
+        return walk(graph, prior, seeds)
+    walked = walk_coarsely(graph, prior, seeds)
     scores += LOCAL_WEIGHT * (1 + LOCAL_HASTE / len(clicks)) * local_signed_scores(own_features, graph.hw, walked)
-    return walk(graph, signed_scores_of(2 * scores), rows, cols, values)
+    return walk(graph, signed_scores_of(2 * scores), seeds)
 
 
 def has_two_classes(clicks: Clicks, head: Head) -> bool:

@@ -6,6 +6,7 @@ It is solved on a grid half as fine first, which settles what reaches far; few s
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -48,6 +49,14 @@ class WalkerGraph:
     coarser: WalkerGraph | None = None
 
 
+class Seeds(NamedTuple):
+    """What clicks hold fast: values (K, N) float32 in -1..1 at nodes rows, cols (N,); of several on one their mean."""
+
+    rows: NDArray[np.int64]
+    cols: NDArray[np.int64]
+    values: NDArray[np.float32]
+
+
 def walker_graph(lab: NDArray[np.float32], features: NDArray[np.float32]) -> WalkerGraph:
     """Edges between neighbouring nodes; see `edge_weights` for the arguments."""
     return graph_of(edge_weights(lab, features))
@@ -85,16 +94,17 @@ def graph_of(weights: NDArray[np.float32]) -> WalkerGraph:
 def coarser_weights(weights: NDArray[np.float32]) -> NDArray[np.float32]:
     """Edges (4, h / 2, w / 2), rounded up, between blocks of two by two nodes: the sums of those that cross."""
     height, width = (-(-side // 2) for side in weights.shape[1:])
-    framed = np.zeros((len(OFFSETS), 2 * height, 2 * width + 1), np.float32)
-    framed[:, : weights.shape[1], 1 : 1 + weights.shape[2]] = weights  # column 0: nothing is to the left
+    even = np.zeros((len(OFFSETS), 2 * height, 2 * width), np.float32)
+    even[:, : weights.shape[1], : weights.shape[2]] = weights
 
     def each(kind: int, row: int, col: int) -> NDArray[np.float32]:
-        return framed[kind, row::2, 1 + col :: 2] if col >= 0 else framed[kind, row::2, 0:-1:2]
+        """Of every block the edges of one kind that begin at this one of its nodes."""
+        return even[kind, row::2, col::2]
 
     across, down, falling, rising = range(len(OFFSETS))
     coarse = np.zeros((len(OFFSETS), height, width), np.float32)
     coarse[0] = each(across, 0, 1) + each(across, 1, 1) + each(falling, 0, 1)
-    coarse[0, :, :-1] += each(rising, 0, 0)[:, 1:]  # from the next block's first column back into this one
+    coarse[0, :, :-1] += each(rising, 0, 0)[:, 1:]  # they begin in the next block, and lead back into this one
     coarse[1] = each(down, 1, 0) + each(down, 1, 1) + each(falling, 1, 0) + each(rising, 1, 1)
     coarse[2] = each(falling, 1, 1)
     coarse[3] = each(rising, 1, 0)
@@ -122,61 +132,55 @@ def _graph(weights: NDArray[np.float32]) -> WalkerGraph:
 def walk(
     graph: WalkerGraph,
     prior: NDArray[np.float32],
-    rows: NDArray[np.int64],
-    cols: NDArray[np.int64],
-    values: NDArray[np.float32],
+    seeds: Seeds,
 ) -> NDArray[np.float32]:
     """Solve the walker by a fixed number of conjugate gradient steps.
 
     Args:
         prior: (K, h, w) float32 in -1..1, the head's signed score per class.
-        rows, cols: (N,) nodes of the clicks; values: (K, N) in -1..1, what they hold fast (their mean where
-            several clicks share a node).
+        seeds: the clicks.
 
     Returns (K, h, w) float32 in -1..1. Reference: Grady 2005, "Multilabel random walker image segmentation using
     prior models".
     """
     if graph.coarser is None:
-        return _solved(graph, prior, prior, rows, cols, values, prior_weight=PRIOR_WEIGHT, steps=COARSE_STEPS + STEPS)
+        return _solved(graph, prior, prior, seeds, prior_weight=PRIOR_WEIGHT, steps=COARSE_STEPS + STEPS)
     height, width = graph.hw
     start = np.empty_like(prior)
-    for coarse_map, start_map in zip(walk_coarsely(graph, prior, rows, cols, values), start, strict=True):
+    for coarse_map, start_map in zip(walk_coarsely(graph, prior, seeds), start, strict=True):
         grown = cv2.resize(coarse_map, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
         start_map[:] = grown[:height, :width]
-    return _solved(graph, prior, start, rows, cols, values, prior_weight=PRIOR_WEIGHT, steps=STEPS)
+    return _solved(graph, prior, start, seeds, prior_weight=PRIOR_WEIGHT, steps=STEPS)
 
 
 def walk_coarsely(
     graph: WalkerGraph,
     prior: NDArray[np.float32],
-    rows: NDArray[np.int64],
-    cols: NDArray[np.int64],
-    values: NDArray[np.float32],
+    seeds: Seeds,
 ) -> NDArray[np.float32]:
     """As `walk`, on the coarser grid: (K, h / 2, w / 2), rounded up; that of the graph where there is none."""
     coarser = graph.coarser
     if coarser is None:
-        return walk(graph, prior, rows, cols, values)
+        return walk(graph, prior, seeds)
     height, width = coarser.hw
     even = np.pad(prior, ((0, 0), (0, 2 * height - graph.hw[0]), (0, 2 * width - graph.hw[1])), mode="edge")
     small = np.stack([cv2.resize(prior_map, (width, height), interpolation=cv2.INTER_AREA) for prior_map in even])
+    coarse_seeds = Seeds(seeds.rows // 2, seeds.cols // 2, seeds.values)
     weight = PRIOR_WEIGHT * 4  # so many nodes say it
-    return _solved(coarser, small, small, rows // 2, cols // 2, values, prior_weight=weight, steps=COARSE_STEPS)
+    return _solved(coarser, small, small, coarse_seeds, prior_weight=weight, steps=COARSE_STEPS)
 
 
 def _solved(
     graph: WalkerGraph,
     prior: NDArray[np.float32],
     start: NDArray[np.float32],
-    rows: NDArray[np.int64],
-    cols: NDArray[np.int64],
-    values: NDArray[np.float32],
+    seeds: Seeds,
     *,
     prior_weight: float,
     steps: int,
 ) -> NDArray[np.float32]:
     """All classes of `walk` on one grid, from `start` (K, h, w)."""
-    nodes, clicked = np.unique(rows * graph.hw[1] + cols, return_inverse=True)
+    nodes, clicked = np.unique(seeds.rows * graph.hw[1] + seeds.cols, return_inverse=True)
     counts = np.bincount(clicked, minlength=len(nodes))
     rows, cols = nodes // graph.hw[1], nodes % graph.hw[1]
     held = np.zeros((graph.hw[0] + 2, graph.hw[1] + 2), np.float32)
@@ -184,7 +188,7 @@ def _solved(
     diagonal = graph.degree + np.float32(prior_weight) + held.ravel()
     walked = np.empty_like(prior)
     for k, class_prior in enumerate(prior):
-        click_values = np.bincount(clicked, values[k], minlength=len(nodes)) / np.maximum(counts, 1)
+        click_values = np.bincount(clicked, seeds.values[k], minlength=len(nodes)) / np.maximum(counts, 1)
         held_values = click_values.astype(np.float32)
         wanted = np.pad(np.float32(prior_weight) * class_prior, 1)
         wanted[rows + 1, cols + 1] = CLICK_WEIGHT * held_values

@@ -21,7 +21,6 @@ from fcnlab.storage.database import (
 )
 from fcnlab.storage.database.engine import reading
 from fcnlab.storage.database.repository_images import ImageAt
-from fcnlab.storage.database.repository_projects import NOTHING_READ
 
 READ_ONE_BY_ONE = 20
 """Images whose points are read singly; beyond that all points of the project are read at once."""
@@ -55,9 +54,10 @@ def changes(lab: Lab, *, project_id: int, revision: int, image_id: int | None = 
     """
     with reading(lab.sessions) as session:
         project, now = repository_projects.project_at(session, project_id=project_id)
-        since = revision if now >= revision else NOTHING_READ  # it went back: the database was restored
-        read = repository_images.images_since(session, project_id=project_id, revision=since, besides=image_id)
-        changed = [image_at for image_at in read if image_at.revision > max(since, 0)]
+        read = repository_images.images_since(
+            session, project_id=project_id, revision=revision, now=now, besides=image_id
+        )
+        changed = [image_at for image_at in read if image_at.is_changed]
         points = points_by_image(session, [image_at.image.id for image_at in changed], project_id=project_id)
         images = {info.id: info for info, *_ in changed if points[info.id] or _is_learned_from(project, info)}
         chosen = project.model_id

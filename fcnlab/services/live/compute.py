@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 
 
 class Priority(IntEnum):
-    """What goes first; among equals the one that asked first."""
+    """How urgent a step is: how long it can wait (PATIENCE_S), and what may run in the middle of another."""
 
     CLICK = 0
     VIEW = 1

@@ -237,7 +237,7 @@ class ProjectLearner:
         return self._head is not None and learner.wants_preparation(self._head, n_points)
 
     def prepare(self) -> None:
-        """Make the next fits quicker, at a moment when nobody waits."""
+        """Make the next fits quicker; for a moment between clicks. Nothing, where points came since the last fit."""
         if self._head is not None and self._fitted == self.revision and self.wants_preparation():
             self._head = learner.prepared(self._head, self._image_samples(), self._known_project().learner)
 

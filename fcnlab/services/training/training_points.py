@@ -40,7 +40,7 @@ from fcnlab.services.models.files import NetworkPredictor, quick_twin
 from fcnlab.storage.database import repository_images, repository_points, repository_projects
 from fcnlab.storage.database.engine import reading
 from fcnlab.storage.database.repository_expert_masks import is_of_expert_mask
-from fcnlab.storage.database.repository_projects import NOTHING_READ, changed_since
+from fcnlab.storage.database.repository_projects import NOTHING_READ
 
 log = logging.getLogger(__name__)
 
@@ -305,12 +305,15 @@ class TrainingPoints:
             self._read_as_of(self._as_of)
             return
         with reading(self._lab.sessions) as session:
-            now, raised = changed_since(session, project_id=self._project_id, revision=self._read_at)
-            changed = [image_id for image_id in raised if self._wanted is None or image_id in self._wanted]
+            _, now = repository_projects.project_at(session, project_id=self._project_id)
+            raised = repository_images.images_since(
+                session, project_id=self._project_id, revision=self._read_at, now=now
+            )
+            images = {image.id: image for image, *_ in raised if self._wanted is None or image.id in self._wanted}
+            changed = list(images)
             points = points_by_image(session, changed, project_id=self._project_id)
             new = [image_id for image_id in changed if points[image_id] and image_id not in self._images]
-            labelled = [image_id for image_id in changed if points[image_id]]
-            self._images |= {image.id: image for image in repository_images.images_by_ids(session, image_ids=labelled)}
+            self._images |= {image_id: image for image_id, image in images.items() if points[image_id]}
         for image_id in changed:
             if points[image_id]:
                 self._points[image_id] = _newest(points[image_id])

@@ -101,22 +101,29 @@ def labelling_revision(session: Session, *, image_id: int) -> int:
 
 
 class ImageAt(NamedTuple):
-    """An image with the revisions of its project at which its points, and its strokes, changed last."""
+    """An image with the revision of its project at which its strokes changed last, 0 where there never were any.
+
+    `is_changed`: its points, or what else is learned from, changed since the revision that was asked about.
+    """
 
     image: ImageInfo
-    revision: int
     painting_revision: int
+    is_changed: bool
 
 
-def images_since(session: Session, *, project_id: int, revision: int, besides: int | None) -> tuple[ImageAt, ...]:
-    """The images of a project with a later revision than the one given, rising by number, and the image `besides`.
+def images_since(
+    session: Session, *, project_id: int, revision: int, now: int, besides: int | None = None
+) -> tuple[ImageAt, ...]:
+    """The images of a project with a later revision than the one given, by their numbers, and the image `besides`.
 
-    An image that never had anything to learn from is later than none.
+    Every image that has, or once had, anything to learn from is later than NOTHING_READ. A project whose revision went
+    back (`now` is that of now), since its database was restored, changed altogether.
     """
-    is_later = (ImageRow.revision > 0) & (ImageRow.revision > revision)
+    since = max(revision, 0) if revision <= now else 0
+    is_later = ImageRow.revision > since
     query = _images().where(ImageRow.project_id == project_id, is_later | (ImageRow.id == (besides or 0)))
     return tuple(
-        ImageAt(_info(row, n_points=n_points), row.revision, row.painting_revision)
+        ImageAt(_info(row, n_points=n_points), row.painting_revision, row.revision > since)
         for row, n_points in session.execute(query.order_by(ImageRow.id))
     )
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fcnlab.core.learner.encoder import lab_image
-from fcnlab.core.learner.walker import COARSE_SHARE, OFFSETS, coarser_weights, edge_weights, walk, walker_graph
+from fcnlab.core.learner.walker import COARSE_SHARE, OFFSETS, Seeds, coarser_weights, edge_weights, walk, walker_graph
 
 
 def scene() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -21,7 +21,9 @@ def test_clicks_are_held_and_scores_stay_between_minus_one_and_one():
     lab, features, prior = scene()
     prior += np.random.default_rng(1).uniform(-1, 1, prior.shape).astype(np.float32)
 
-    walked = walk(walker_graph(lab, features), prior, np.array([3, 13]), np.array([2, 20]), np.array([[1.0, -1.0]]))
+    walked = walk(
+        walker_graph(lab, features), prior, Seeds(np.array([3, 13]), np.array([2, 20]), np.array([[1.0, -1.0]]))
+    )
 
     assert np.abs(walked).max() <= 1
     assert walked[0, 3, 2] == 1
@@ -31,7 +33,9 @@ def test_clicks_are_held_and_scores_stay_between_minus_one_and_one():
 def test_a_score_stops_where_the_colour_changes():
     lab, features, prior = scene()
 
-    walked = walk(walker_graph(lab, features), prior, np.array([3, 13]), np.array([2, 20]), np.array([[1.0, -1.0]]))[0]
+    walked = walk(
+        walker_graph(lab, features), prior, Seeds(np.array([3, 13]), np.array([2, 20]), np.array([[1.0, -1.0]]))
+    )[0]
 
     assert (walked[:, :12] > 0).all()
     assert (walked[:, 12:] < 0).all()
@@ -42,9 +46,11 @@ def test_transposing_the_picture_transposes_the_answer():
     prior += np.random.default_rng(1).uniform(-1, 1, prior.shape).astype(np.float32)
     rows, cols, values = np.array([3, 13, 5]), np.array([2, 20, 9]), np.array([[1.0, -1.0, 1.0]])
 
-    one = walk(walker_graph(lab, features), prior, rows, cols, values)
+    one = walk(walker_graph(lab, features), prior, Seeds(rows, cols, values))
     other = walk(
-        walker_graph(lab.transpose(1, 0, 2), features.transpose(0, 2, 1)), prior.transpose(0, 2, 1), cols, rows, values
+        walker_graph(lab.transpose(1, 0, 2), features.transpose(0, 2, 1)),
+        prior.transpose(0, 2, 1),
+        Seeds(cols, rows, values),
     )
 
     assert np.allclose(one, other.transpose(0, 2, 1), atol=1e-3)
@@ -53,7 +59,9 @@ def test_transposing_the_picture_transposes_the_answer():
 def test_clicks_that_share_a_node_meet_in_the_middle():
     lab, features, prior = scene()
 
-    walked = walk(walker_graph(lab, features), prior, np.array([3, 3]), np.array([2, 2]), np.array([[1.0, -1.0]]))
+    walked = walk(
+        walker_graph(lab, features), prior, Seeds(np.array([3, 3]), np.array([2, 2]), np.array([[1.0, -1.0]]))
+    )
 
     assert walked[0, 3, 2] == 0
 
@@ -62,9 +70,7 @@ def test_a_single_node_is_a_picture_too():
     walked = walk(
         walker_graph(np.zeros((1, 1, 3), np.float32), np.zeros((2, 1, 1), np.float32)),
         np.full((1, 1, 1), 0.5, np.float32),
-        np.array([], np.int64),
-        np.array([], np.int64),
-        np.zeros((1, 0)),
+        Seeds(np.array([], np.int64), np.array([], np.int64), np.zeros((1, 0))),
     )
 
     assert np.allclose(walked, 0.5)
@@ -103,8 +109,8 @@ def test_two_grids_end_near_the_solution_of_one(rgb):
     prior = np.clip(rng.normal(size=(1, *graph.hw)), -1, 1).astype(np.float32)
     clicks = np.array([5, 30]), np.array([7, 40]), np.array([[1.0, -1.0]], np.float32)
 
-    walked = walk(graph, prior, *clicks)
+    walked = walk(graph, prior, Seeds(*clicks))
 
     assert graph.coarser is not None
-    exact = walk(replace(graph, coarser=None), prior, *clicks)  # more steps than its size needs
+    exact = walk(replace(graph, coarser=None), prior, Seeds(*clicks))  # more steps than its size needs
     assert np.abs(walked - exact).mean() < 0.02

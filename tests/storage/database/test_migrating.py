@@ -11,6 +11,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, make_url, text
+from sqlalchemy.orm import Session
 
 from fcnlab.storage.database import migrating, repository_projects
 from fcnlab.storage.database.engine import (
@@ -21,7 +22,8 @@ from fcnlab.storage.database.engine import (
     reading,
     writing,
 )
-from fcnlab.storage.database.repository_projects import NOTHING_READ, changed_since, painting_revision
+from fcnlab.storage.database.repository_images import images_since
+from fcnlab.storage.database.repository_projects import NOTHING_READ, project_at
 from fcnlab.storage.database.tables import ALL_TABLES
 
 NEWEST = ScriptDirectory.from_config(migrating._config()).get_current_head()
@@ -89,6 +91,20 @@ def test_a_database_of_the_first_version_opens_with_all_it_held(old_engine: Engi
     assert found.background == 7, "the first of the class bar, as it was meant when nobody could say"
     assert set(ALL_TABLES.tables) <= set(inspect(engine_of(sessions)).get_table_names())
     close_database(sessions)
+
+
+def changed_since(session: Session, *, project_id: int, revision: int) -> tuple[int, tuple[int, ...]]:
+    """The revision of a project now, and the images that changed since a revision."""
+    _, now = project_at(session, project_id=project_id)
+    read = images_since(session, project_id=project_id, revision=revision, now=now)
+    return now, tuple(image_at.image.id for image_at in read)
+
+
+def painting_revision(session: Session, *, image_id: int) -> int:
+    """When strokes of an image changed last."""
+    (image_at,) = images_since(session, project_id=1, revision=99, now=99, besides=image_id)
+    assert not image_at.is_changed
+    return image_at.painting_revision
 
 
 def test_what_an_old_database_holds_has_a_revision_and_later_writes_raise_it(

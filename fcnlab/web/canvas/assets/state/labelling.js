@@ -51,8 +51,8 @@ export class Labelling {
     this.scene = null;
     /** Number and time of the newest event that asks for another mask of this image. */
     this.newest = { seq: 0, at: 0 };
-    /** Numbers of those that no mask is known to cover. @type {number[]} */
-    this.uncovered = [];
+    /** Numbers of all that did since it is shown. @type {number[]} */
+    this.asked = [];
     this.fresh = new FreshStrokes(undoable);
   }
 
@@ -134,7 +134,7 @@ export class Labelling {
     this.stored = this.scene?.points ?? [];
     this.reversible = this.scene?.reversible ?? NOTHING;
     this.newest = { seq: 0, at: 0 };
-    this.uncovered = [];
+    this.asked = [];
     this.fresh.forget();
     for (const event of this.log.pending) if (event.image_id === this.image?.id) this.fresh.note(event);
   }
@@ -180,8 +180,7 @@ export class Labelling {
 
   /** How many events that ask for another mask an overlay that covers event `covers` does not know. @param {number} covers */
   behind(covers) {
-    this.uncovered = this.uncovered.filter((seq) => seq > covers);
-    return this.uncovered.length;
+    return this.asked.filter((seq) => seq > covers).length;
   }
 
   /** @param {import("../types.js").EventKind} kind @param {Record<string, any>} [payload] */
@@ -191,7 +190,7 @@ export class Labelling {
     const event = this.log.append(kind, this.image.id, payload);
     if (this.mapKinds.has(kind)) {
       this.newest = { seq: event.seq, at: Date.now() };
-      this.uncovered.push(event.seq);
+      this.asked.push(event.seq);
       this.spans.clicked(event.seq);
     }
     this.fresh.note(event, isReopening || undefined);
