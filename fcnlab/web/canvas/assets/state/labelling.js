@@ -68,21 +68,20 @@ export class Labelling {
       this.image = scene.image;
       this.stored = scene.points;
       this.reversible = scene.reversible;
-    } else if (image) {
-      // The points of the image still on the screen are no longer sent: keep what is stored now.
-      this.#keep(image, scene.acknowledged);
     }
-    return this.#acknowledge(scene.acknowledged);
+    return this.acknowledged(scene.acknowledged);
   }
 
   /**
-   * What is stored of this tab's log, as an answer that is of no more use says. The image shown keeps it.
+   * What is stored of this tab's log. The points of an image that is on the screen still, while the scene has another,
+   * are no longer sent: what is stored of them now is kept.
    * @param {Scene["acknowledged"]} acknowledged
+   * @returns {number} how many events were stored
    */
   acknowledged(acknowledged) {
     const { image, scene } = this;
     if (image && scene?.image?.id !== image.id) this.#keep(image, acknowledged);
-    this.#acknowledge(acknowledged);
+    return this.#acknowledge(acknowledged);
   }
 
   /**
