@@ -10,12 +10,13 @@ import pytest
 import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from fcnlab.threads import on_one_thread
+from fcnlab.threads import _loaded_pools, on_one_thread
 
 
 @pytest.fixture(autouse=True)
 def two_threads() -> Iterator[None]:
-    """Two threads everywhere, also where there is one core."""
+    """Two threads everywhere, also where there is one core; libraries loaded by other tests are in what is asked."""
+    _loaded_pools.cache_clear()
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     with threadpool_limits(2):
