@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fcnlab.core.learner.encoder import StageEncoder
+from fcnlab.core.encoding.encoder import StageEncoder
 from fcnlab.domain.export import ExportSpec
 from fcnlab.domain.project import IGNORE
 from fcnlab.evaluation.images import n_classes_of, read_example, read_names

@@ -50,7 +50,7 @@ from fcnlab.core.counting.instant import (
 )
 from fcnlab.core.counting.marks import Sizes, sizes_at, spacing_from, usual_width
 from fcnlab.core.counting.scoring import match_points
-from fcnlab.core.learner.encoder import StageEncoder, lab_image
+from fcnlab.core.encoding.encoder import StageEncoder, lab_image
 from fcnlab.core.learner.samples import Clicks, canonical_clicks
 from fcnlab.domain.events import Point
 from fcnlab.storage.files.weights import BUNDLED_ENCODER, load_encoder

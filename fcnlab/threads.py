@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache, wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -22,6 +23,9 @@ from threadpoolctl import ThreadpoolController
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
+
+MEANWHILE_S = 0.003
+"""Between two calls of what is done while others work."""
 
 
 def wait_politely() -> None:
@@ -57,6 +61,33 @@ def on_one_thread(work: Callable[Parameters, Result]) -> Callable[Parameters, Re
                 pool.set_num_threads(count)
 
     return alone
+
+
+def one_at_a_time(work: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Work that no two threads of the process may do at once: the second one waits."""
+    lock = threading.Lock()
+
+    @wraps(work)
+    def alone(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        with lock:
+            return work(*args, **kwargs)
+
+    return alone
+
+
+class Beside:
+    """A thread for long work that leaves the interpreter free, so that who waits for it can do something else."""
+
+    def __init__(self, name: str) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix=name)
+
+    def run(self, work: Callable[[], Result], *, meanwhile: Callable[[], None]) -> Result:
+        """Do the work in that thread, and call `meanwhile` here again and again until it is done."""
+        running = self._pool.submit(work)
+        while True:
+            meanwhile()
+            if wait((running,), MEANWHILE_S).done:
+                return running.result()
 
 
 class _Blas:

@@ -76,9 +76,15 @@ def server_environment() -> dict[str, str]:
     """The environment of the server process: that of this one, and a memory allocator that gives back.
 
     glibc keeps freed blocks of up to 32 MB for later, which with feature maps adds up to hundreds of megabytes;
-    blocks above the threshold are returned at once. What the user has set stays.
+    blocks above the threshold are returned at once, and new ones come in pages of 2 MB where the system has them, so
+    that getting them again takes little. What the user has set stays.
     """
-    return {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": str(GIVEN_BACK_FROM_BYTES), **os.environ}
+    return {
+        "MALLOC_ARENA_MAX": "2",
+        "MALLOC_MMAP_THRESHOLD_": str(GIVEN_BACK_FROM_BYTES),
+        "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
+        **os.environ,
+    }
 
 
 def server_command(host: str, port: int) -> list[str]:

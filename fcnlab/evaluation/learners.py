@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fcnlab.core.encoding.encoder import StageEncoder
+from fcnlab.core.encoding.stages import Stages, score_stages
 from fcnlab.core.images.coords import to_working
-from fcnlab.core.learner.encoder import StageEncoder
 from fcnlab.core.learner.ensemble import GRID, MEMBERS, EnsembleHead, ensemble_probabilities, fit_ensemble
 from fcnlab.core.learner.head import Head, Samples, fit_head
 from fcnlab.core.learner.samples import join_samples, samples_at
-from fcnlab.core.learner.stages import Stages, score_stages
 from fcnlab.core.networks.base import EncoderParts
 from fcnlab.core.training.batches import LabelledPicture
 from fcnlab.core.training.head_trainer import build_trainer

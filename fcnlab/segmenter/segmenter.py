@@ -13,10 +13,10 @@ import torch
 from cachetools import LRUCache
 from numpy.typing import ArrayLike, NDArray
 
+from fcnlab.core.encoding.encoder import StageEncoder
 from fcnlab.core.images.coords import learner_picture
 from fcnlab.core.images.picture import array_id, to_rgb8
 from fcnlab.core.learner import learner
-from fcnlab.core.learner.encoder import StageEncoder
 from fcnlab.core.learner.full_size import full_size
 from fcnlab.core.learner.head import Head, missing_message
 from fcnlab.core.learner.model import (

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fcnlab.core.learner.encoder import StageEncoder
+from fcnlab.core.encoding.encoder import StageEncoder
 from fcnlab.storage.files.weights import BUNDLED_ENCODER, load_encoder
 
 

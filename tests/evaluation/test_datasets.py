@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from fcnlab.core.learner.encoder import StageEncoder
+from fcnlab.core.encoding.encoder import StageEncoder
 from fcnlab.core.learner.ensemble import GRID, ensemble_at, ensemble_probabilities, fit_ensemble
 from fcnlab.core.learner.head import Samples
 from fcnlab.core.learner.samples import samples_at

@@ -5,7 +5,7 @@ find the other. What covers the smaller part of a picture is taken for the thing
 
 A sample near an object should score exp(-d^2 / 2 sigma^2) for its class, d its distance: a ridge regression on the
 samples of all images, in closed form, so that neither the order of clicks nor the last fit changes anything. Scored
-densely like the head of the instant learner (core/learner/stages.py), its maps peak at objects.
+densely like the head of the instant learner (core/encoding/stages.py), its maps peak at objects.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from skimage.filters import threshold_otsu
 
 from fcnlab.core.counting.density import sigma_for
 from fcnlab.core.counting.marks import ScaleSpace, scale_space
-from fcnlab.core.learner.encoder import lab_image
+from fcnlab.core.encoding.encoder import lab_image
+from fcnlab.core.encoding.stages import RawMap, StageInfo, Stages, measure, score_stages
 from fcnlab.core.learner.samples import Clicks, FeaturesByPosition, samples_at, samples_by_position
-from fcnlab.core.learner.stages import RawMap, StageInfo, Stages, measure, score_stages
 from fcnlab.errors import NoPoints
 
 WIDTHS = (1, 2, 4, 8, 16)

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fcnlab.core.encoding.stages import Stages
 from fcnlab.core.learner.head import Samples, missing_message, point_weights
-from fcnlab.core.learner.stages import Stages
 from fcnlab.errors import NoPoints
 
 GRID = 4

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fcnlab.core.learner.stages import Stages, regridded
+from fcnlab.core.encoding.stages import Stages, regridded
 
 EDGE_STRIDES = (4, 8)
 LOCAL_RIDGE = 0.01

@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.core.learner.encoder import lab_image
+from fcnlab.core.encoding.encoder import lab_image
+from fcnlab.core.encoding.stages import Stages, on_grid, regridded, score_stages
 from fcnlab.core.learner.head import Head, Samples, fit_head, missing_message, with_inverse
 from fcnlab.core.learner.image_adaptation import (
     ClassSimilarity,
@@ -42,7 +43,6 @@ from fcnlab.core.learner.samples import (
     samples_by_position,
 )
 from fcnlab.core.learner.signed_scores import margins, probabilities_of, signed_scores_of, winning_class
-from fcnlab.core.learner.stages import Stages, on_grid, regridded, score_stages
 from fcnlab.core.learner.walker import Seeds, WalkerGraph, walk, walk_coarsely, walker_graph
 from fcnlab.domain.project import LearnerSpec
 from fcnlab.errors import NoPoints

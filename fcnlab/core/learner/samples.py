@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fcnlab.core.encoding.stages import Stages, sample_stages
 from fcnlab.core.images.coords import check_inside, to_working
 from fcnlab.core.learner.head import Samples
-from fcnlab.core.learner.stages import Stages, sample_stages
 from fcnlab.domain.events import Point
 from fcnlab.threads import on_one_thread
 

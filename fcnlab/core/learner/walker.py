@@ -77,8 +77,12 @@ def edge_weights(lab: NDArray[np.float32], features: NDArray[np.float32]) -> NDA
     for weight, (down, across) in zip(weights, OFFSETS, strict=True):
         rows, cols = slice(0, height - down), slice(max(0, -across), width - max(0, across))
         other_rows, other_cols = slice(down, height), slice(max(0, across), width - max(0, -across))
-        gap = descriptors[:, rows, cols] - descriptors[:, other_rows, other_cols]
-        weight[rows, cols] = np.exp(-np.einsum("chw,chw->hw", gap, gap))
+        distance = np.zeros((height - down, width - abs(across)), np.float32)
+        for channel in descriptors:  # one at a time stays in the processor's cache
+            gap = channel[rows, cols] - channel[other_rows, other_cols]
+            gap *= gap
+            distance += gap
+        weight[rows, cols] = np.exp(-distance)
     return weights
 
 

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fcnlab.core.learner.encoder import StageEncoder
+from fcnlab.core.encoding.encoder import StageEncoder
+from fcnlab.core.encoding.stages import Stages, score_stages
 from fcnlab.core.learner.ensemble import (
     GRID,
     HIDDEN,
@@ -19,7 +20,6 @@ from fcnlab.core.learner.ensemble import (
     ensemble_probabilities,
 )
 from fcnlab.core.learner.head import Head
-from fcnlab.core.learner.stages import Stages, score_stages
 from fcnlab.core.networks.base import EncoderParts, PointNetwork
 from fcnlab.domain.network import NetworkSpec
 
@@ -33,7 +33,7 @@ LEAST = 1e-6
 
 
 class LargerHead(PointNetwork):
-    """A head on the stages of the instant learner (core.encoder): small networks, or a linear one.
+    """A head on the stages of the instant learner (core.encoding): small networks, or a linear one.
 
     Both are kept, and `is_larger` says which of them speaks. Nothing here learns by steps: see core.head_course. The
     encoder stays as it is, so that its features are those of the label page.

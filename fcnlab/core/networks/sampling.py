@@ -34,7 +34,7 @@ def sample_maps(
 ) -> Tensor:
     """Samples (N, C) float32 of maps (B, C, h, w) at float picture positions, clamped at the border.
 
-    Position p of the picture lies at (p + 0.5) / stride - 0.5 of the map, as in `core.learner.stages`; at whole pixels
+    Position p of the picture lies at (p + 0.5) / stride - 0.5 of the map, as in `core.encoding.stages`; at whole pixels
     the samples equal those of `upsampled(maps, stride, mode)`. Differentiable in `maps`; quickest when their memory has
     channels last.
 

@@ -16,7 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fcnlab.core.learner.encoder import StageEncoder, lab_image
+from fcnlab.core.encoding.encoder import StageEncoder, lab_image
+from fcnlab.core.encoding.stages import Stages, regridded, score_stages
 from fcnlab.core.learner.head import Head
 from fcnlab.core.learner.image_adaptation import (
     LOCAL_STRIDES,
@@ -51,7 +52,6 @@ from fcnlab.core.learner.queries import likeliest
 from fcnlab.core.learner.refine import Guide, guide_of, local_lines, small_hw
 from fcnlab.core.learner.samples import Clicks
 from fcnlab.core.learner.signed_scores import margins, probabilities_of, signed_scores_of, winning_class
-from fcnlab.core.learner.stages import Stages, regridded, score_stages
 from fcnlab.core.learner.walker import OFFSETS, edge_weights, graph_of
 from fcnlab.core.tiling.strips import area_rows, covered_rows, linear_rows, neighbour_rows
 from fcnlab.core.tiling.tiled_stages import TileCache, TiledStages

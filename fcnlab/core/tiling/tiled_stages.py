@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fcnlab.core.learner.encoder import StageEncoder, padding_step
-from fcnlab.core.learner.stages import RawMap, Stages, cells_inside, sample_stages, scale_of
+from fcnlab.core.encoding.encoder import StageEncoder, padding_step
+from fcnlab.core.encoding.stages import RawMap, Stages, cells_inside, sample_stages, scale_of
 from fcnlab.core.tiling.tiles import Box, Tile, TilePlan, tile_plan
 
 TILE_SIDE = 1536

@@ -14,8 +14,9 @@ import torch
 from cachetools import LRUCache
 from numpy.typing import NDArray
 
+from fcnlab.core.encoding.encoder import StageEncoder
+from fcnlab.core.encoding.stages import on_grid
 from fcnlab.core.images.coords import learner_hw, working_picture
-from fcnlab.core.learner.encoder import StageEncoder
 from fcnlab.core.learner.head import Head
 from fcnlab.core.learner.learner import (
     WALKER_STRIDE,
@@ -29,7 +30,6 @@ from fcnlab.core.learner.learner import (
     unmarked,
 )
 from fcnlab.core.learner.samples import Clicks, FeaturesByPosition, samples_by_position
-from fcnlab.core.learner.stages import on_grid
 from fcnlab.core.tiling.large import LazyLab
 from fcnlab.core.tiling.tiled_stages import TileCache, TiledStages
 from fcnlab.core.tiling.tiles import Box

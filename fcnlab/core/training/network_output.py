@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.core.learner.encoder import lab_image
+from fcnlab.core.encoding.encoder import lab_image
 from fcnlab.core.learner.learner import Segmentation, segment_from_probabilities
 from fcnlab.core.learner.model import kept_places
 from fcnlab.core.learner.refine import guided_filter, make_guide

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fcnlab.core.encoding.encoder import StageEncoder
+from fcnlab.core.encoding.stages import Stages
 from fcnlab.core.images.coords import working_picture
 from fcnlab.core.learner import learner
-from fcnlab.core.learner.encoder import StageEncoder
 from fcnlab.core.learner.ensemble import GRID, ensemble_probabilities, fit_ensemble
 from fcnlab.core.learner.full_size import full_size
 from fcnlab.core.learner.samples import Clicks, canonical_clicks, join_samples
-from fcnlab.core.learner.stages import Stages
 from fcnlab.core.training.scores import score_of
 from fcnlab.domain.project import Project
 from fcnlab.domain.scores import Score
@@ -74,7 +74,7 @@ class InstantParticipant(ABC):
 
     def frozen(self) -> int:
         """Number of parameters of the encoder."""
-        return sum(parameter.numel() for parameter in self._encoder.network.parameters())
+        return self._encoder.n_parameters
 
     @abstractmethod
     def _fit(self, image_samples: list[learner.ImageSamples]) -> None: ...

@@ -14,13 +14,13 @@ from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from fcnlab.core.counting.instant import CountPicture, ready_to_count
+from fcnlab.core.encoding.encoder import StageEncoder
+from fcnlab.core.encoding.stages import Stages, stages_from_tensors, stages_to_tensors
 from fcnlab.core.images.coords import learner_hw, learner_picture
 from fcnlab.core.learner import learner
-from fcnlab.core.learner.encoder import StageEncoder
 from fcnlab.core.learner.head import Head
 from fcnlab.core.learner.model import image_samples_from_arrays, image_samples_to_arrays
 from fcnlab.core.learner.samples import Clicks
-from fcnlab.core.learner.stages import Stages, stages_from_tensors, stages_to_tensors
 from fcnlab.core.tiling.large import AnyPicture, is_large, open_picture, unrefined_of, unrefined_probabilities
 from fcnlab.core.tiling.wide import TILE_SIDE, WidePicture, is_wide
 from fcnlab.domain.images import ImageInfo
@@ -34,7 +34,7 @@ from fcnlab.storage.files.filestore import CACHE_NAME_CHARS
 from fcnlab.storage.files.tensor_cache import Entry, TensorCache
 from fcnlab.storage.files.weights import load_encoder, weights_fingerprint
 
-CACHE_VERSION = "1"
+CACHE_VERSION = "2"
 """Raise when the stages or samples of an unchanged setting change."""
 
 SAMPLES_VERSION = "2"

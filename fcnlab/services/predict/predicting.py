@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fcnlab.core.encoding.encoder import StageEncoder
 from fcnlab.core.images.coords import learner_picture
 from fcnlab.core.images.painting import Painting, painted
 from fcnlab.core.images.palette import coloured_labels
 from fcnlab.core.images.picture import array_id, make_picture
-from fcnlab.core.learner.encoder import StageEncoder
 from fcnlab.core.learner.full_size import full_size
 from fcnlab.core.learner.learner import Segmentation
 from fcnlab.core.learner.model import Model

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fcnlab.core.learner.encoder import StageEncoder, padding_step
-from fcnlab.core.learner.stages import RawMap
+from fcnlab.core.encoding.encoder import StageEncoder, padding_step
+from fcnlab.core.encoding.stages import RawMap
 from fcnlab.core.tiling.tiles import Box
 from fcnlab.domain.project import LearnerSpec
 from fcnlab.errors import InvalidSetting, UnknownEncoder, WeightsUnavailable

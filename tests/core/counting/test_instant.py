@@ -17,7 +17,7 @@ from fcnlab.core.counting.instant import (
     ready_to_count,
 )
 from fcnlab.core.counting.marks import Sizes, sizes_at, spacing_from, usual_width
-from fcnlab.core.learner.encoder import StageEncoder
+from fcnlab.core.encoding.encoder import StageEncoder
 from fcnlab.core.learner.samples import canonical_clicks
 from fcnlab.domain.events import Point
 from fcnlab.errors import NoPoints

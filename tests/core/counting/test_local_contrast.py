@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 
 from fcnlab.core.counting.instant import near_stages, things_bright, with_local_contrast
-from fcnlab.core.learner.encoder import StageEncoder
-from fcnlab.core.learner.stages import sample_stages
+from fcnlab.core.encoding.encoder import StageEncoder
+from fcnlab.core.encoding.stages import sample_stages
 
 HEIGHT, WIDTH = 70, 110
 

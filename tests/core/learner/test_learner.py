@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from fcnlab.core.encoding.encoder import StageEncoder
+from fcnlab.core.encoding.stages import Stages, score_stages
 from fcnlab.core.learner import learner
-from fcnlab.core.learner.encoder import StageEncoder
 from fcnlab.core.learner.full_size import full_size
 from fcnlab.core.learner.samples import SampleTable, canonical_clicks
-from fcnlab.core.learner.stages import Stages, score_stages
 from fcnlab.domain.events import Point
 from fcnlab.domain.project import LearnerSpec
 from fcnlab.errors import NoPoints

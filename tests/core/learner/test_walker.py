@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fcnlab.core.learner.encoder import lab_image
+from fcnlab.core.encoding.encoder import lab_image
 from fcnlab.core.learner.walker import COARSE_SHARE, OFFSETS, Seeds, coarser_weights, edge_weights, walk, walker_graph
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from fcnlab.core.learner.stages import sample_map
+from fcnlab.core.encoding.stages import sample_map
 from fcnlab.core.networks.sampling import padded, sample_maps, upsampled
 
 

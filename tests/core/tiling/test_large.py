@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import skimage.data
 
+from fcnlab.core.encoding.encoder import StageEncoder
+from fcnlab.core.encoding.stages import score_stages
 from fcnlab.core.learner import learner
-from fcnlab.core.learner.encoder import StageEncoder
 from fcnlab.core.learner.samples import canonical_clicks
 from fcnlab.core.learner.signed_scores import margins
-from fcnlab.core.learner.stages import score_stages
 from fcnlab.core.tiling.large import LargePicture, segment_large
 from fcnlab.core.tiling.tiled_stages import MemoryTileCache, TiledStages
 from fcnlab.domain.events import Point

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import skimage.data
 
+from fcnlab.core.encoding.encoder import StageEncoder
 from fcnlab.core.learner import learner
-from fcnlab.core.learner.encoder import StageEncoder
 from fcnlab.core.learner.samples import canonical_clicks
 from fcnlab.core.tiling.tiled_stages import MemoryTileCache
 from fcnlab.core.tiling.wide import WidePicture

@@ -5,9 +5,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from fcnlab.core.learner.encoder import SHAPE_WEIGHT, StageEncoder, padding_step
+from fcnlab.core.encoding.encoder import SHAPE_WEIGHT, StageEncoder, padding_step
+from fcnlab.core.encoding.stages import regridded, score_stages
 from fcnlab.core.learner.samples import samples_at
-from fcnlab.core.learner.stages import regridded, score_stages
 
 
 @pytest.mark.parametrize("hw", [(90, 135), (65, 33), (1, 7)])

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from fcnlab.core.learner.encoder import StageEncoder, lab_image, without_batch_norm
+from fcnlab.core.encoding.encoder import StageEncoder, lab_image, without_batch_norm
 from fcnlab.storage.files.weights import BUNDLED_ENCODER, load_encoder
 
 

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from fcnlab.core.learner.stages import RawMap, StageInfo, Stages, measure
+from fcnlab.core.encoding.onnx_network import in_onnxruntime
+from fcnlab.core.encoding.stages import RawMap, StageInfo, Stages, measure
 from fcnlab.core.tiling.tiles import Box, rounded_up, seen_margin
 
 COLOUR_STRIDES = (1, 2, 4, 8)
@@ -56,9 +57,10 @@ class TrainedNetwork(Protocol):
 
 
 class StageEncoder:
-    """A trained network, frozen, and the way a picture goes through it.
+    """A trained network, frozen, and the way a picture goes through it: on a processor in onnxruntime, else in torch.
 
-    `between` is called before every convolution: whoever has something more urgent to do does it there.
+    `between` is called while the network runs, in torch before every convolution: whoever has something more urgent
+    to do does it there.
     """
 
     def __init__(
@@ -72,13 +74,11 @@ class StageEncoder:
         between: Callable[[], None] | None = None,
     ) -> None:
         self.device = torch.device(device)
-        frozen = without_batch_norm(network.eval()).requires_grad_(False)
-        self.network = frozen.to(self.device).to(memory_format=torch.channels_last)
+        self.n_parameters = sum(parameter.numel() for parameter in network.parameters())
+        self._network = self._runner(network.eval(), None if between is None else torch.enable_grad()(between))
         self.mean = torch.tensor(mean, device=self.device).view(1, 3, 1, 1)
         self.std = torch.tensor(std, device=self.device).view(1, 3, 1, 1)
         self.strides = strides
-        if between is not None:
-            _call_before_convolutions(frozen, between)
 
     @classmethod
     def of(
@@ -93,6 +93,16 @@ class StageEncoder:
             device=device,
             between=between,
         )
+
+    def _runner(self, network: nn.Module, between: Callable[[], None] | None) -> Callable[[Tensor], Sequence[Tensor]]:
+        runner = in_onnxruntime(network, between=between) if self.device.type == "cpu" else None
+        if runner is not None:
+            return runner
+        frozen = without_batch_norm(network).requires_grad_(False)
+        if between is not None:
+            _call_before_convolutions(frozen, between)
+        on_device: nn.Module = frozen.to(self.device).to(memory_format=torch.channels_last)
+        return lambda picture: on_device(picture.contiguous(memory_format=torch.channels_last))
 
     def encode(self, rgb: NDArray[np.uint8], *, scales: tuple[float, ...], position: bool) -> Stages:
         """Stages of a working picture, in one piece.
@@ -133,8 +143,7 @@ class StageEncoder:
         for scale in scales:
             seen = box.grown(seen_margin(scale, step), padded_hw)
             inner = box.moved(-seen.top, -seen.left)
-            tensor = torch.from_numpy(_padded(rgb, seen)).to(self.device).permute(2, 0, 1)[None].float() / 255
-            for stride, features in self._features(tensor, scale):
+            for stride, features in self._features(self._normalised(_padded(rgb, seen)), scale):
                 rows, cols = inner.scaled(scale / stride).slices
                 maps.append(features[:, rows, cols].to(torch.float16).contiguous())
         return [
@@ -159,9 +168,11 @@ class StageEncoder:
         for stride in COLOUR_STRIDES:
             small = _pooled(lab, stride)
             rows, cols = inner.scaled(1 / stride).slices
-            for name, features, weight in (("colour", small, 1.0), ("shape", _shapes(small[..., 0]), SHAPE_WEIGHT)):
-                info = StageInfo(f"{name}/{stride}", float(stride), features.shape[2])
-                made.append(RawMap(info, weight, self._tensor(features[rows, cols]).to(torch.float16)))
+            kinds = (("colour", cv2.split(small), 1.0), ("shape", _shapes(small[..., 0]), SHAPE_WEIGHT))
+            for name, channels, weight in kinds:
+                features = np.stack([channel[rows, cols].astype(np.float16) for channel in channels])
+                info = StageInfo(f"{name}/{stride}", float(stride), len(features))
+                made.append(RawMap(info, weight, torch.from_numpy(features).to(self.device)))
         return made
 
     def place_maps(self, hw: tuple[int, int], box: Box, *, position: bool) -> list[RawMap]:
@@ -172,19 +183,20 @@ class StageEncoder:
         info = StageInfo("position", float(POSITION_STRIDE), len(positions))
         return [RawMap(info, POSITION_WEIGHT, positions.to(torch.float16))]
 
-    def _tensor(self, channels_last: NDArray[np.float32]) -> Tensor:
-        """(h, w, C) array -> (C, h, w) tensor on the device."""
-        return torch.from_numpy(np.ascontiguousarray(channels_last.transpose(2, 0, 1))).to(self.device)
+    def _normalised(self, rgb: NDArray[np.uint8]) -> Tensor:
+        """(1, 3, H, W) float32 on the device, as the network wants it."""
+        levels = torch.from_numpy(rgb).to(self.device).permute(2, 0, 1)[None]
+        tensor = levels.to(torch.float32, memory_format=torch.contiguous_format)
+        return tensor.div_(255).sub_(self.mean).div_(self.std)
 
     @torch.no_grad()
     def _features(self, tensor: Tensor, scale: float) -> list[tuple[int, Tensor]]:
-        """(stride, map) of the network at one scale of the padded picture (1, 3, H, W) in 0..1."""
+        """(stride, map) of the network at one scale of the normalised picture (1, 3, H, W)."""
         if scale != 1:
             size = (round(tensor.shape[2] * scale), round(tensor.shape[3] * scale))
             tensor = F.interpolate(tensor, size=size, mode="bilinear", antialias=scale < 1, align_corners=False)
-        tensor = ((tensor - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, enabled=self.device.type == "cuda"):
-            features = self.network(tensor)
+            features = self._network(tensor)
         return [(stride, feature_map[0].float()) for stride, feature_map in zip(self.strides, features, strict=True)]
 
 
@@ -213,8 +225,7 @@ def without_batch_norm(network: nn.Module) -> nn.Module:
 
 def _call_before_convolutions(network: nn.Module, between: Callable[[], None]) -> None:
     def call(*_: object) -> None:
-        with torch.enable_grad():  # as it is outside
-            between()
+        between()
 
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d):
@@ -248,8 +259,8 @@ def _pooled(lab: NDArray[np.float32], stride: int) -> NDArray[np.float32]:
     return lab if stride == 1 else np.asarray(cv2.resize(lab, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
-def _shapes(lightness: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(h, w, 4) of a lightness map (h, w): slope, and how strongly it bends across and along a line; local contrast.
+def _shapes(lightness: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """Four (h, w) of a lightness map (h, w): slope, and how strongly it bends across and along a line; local contrast.
 
     The bends are the eigenvalues of the second derivatives, as in ridge filters (Frangi et al. 1998).
     """
@@ -259,11 +270,11 @@ def _shapes(lightness: NDArray[np.float32]) -> NDArray[np.float32]:
         second = cv2.Sobel(smooth, cv2.CV_32F, across, down, ksize=3, scale=1 / 8, borderType=cv2.BORDER_REFLECT)
         return np.asarray(second, np.float32)
 
-    slope = np.hypot(derived(0, 1), derived(1, 0))
+    slope = cv2.magnitude(derived(0, 1), derived(1, 0))
     across, along, mixed = derived(0, 2), derived(2, 0), derived(1, 1)
-    half, turn = (across + along) / 2, np.hypot((across - along) / 2, mixed)
+    half, turn = (across + along) / 2, cv2.magnitude((across - along) / 2, mixed)
     local_contrast = np.sqrt(cv2.GaussianBlur((lightness - smooth) ** 2, (0, 0), 2 * SHAPE_SIGMA))
-    return np.stack([slope, half + turn, half - turn, local_contrast], axis=2)
+    return [np.asarray(part, np.float32) for part in (slope, half + turn, half - turn, local_contrast)]
 
 
 def _positions(box: Box, hw: tuple[int, int], device: torch.device) -> Tensor:

@@ -1,0 +1,1 @@
+"""From a picture to its stages: a frozen encoder, and how it runs."""
