@@ -20,7 +20,7 @@ from fcnlab.commands.common import say, settings_of
 from fcnlab.errors import InvalidSetting
 
 READY_TIMEOUT_S = 120.0
-GIVEN_BACK_FROM_BYTES = 8_000_000
+GIVEN_BACK_FROM_BYTES = 4_000_000
 THEME = {
     "light.primaryColor": "#0072B2",
     "light.textColor": "#0B0C10",

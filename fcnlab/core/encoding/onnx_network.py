@@ -58,7 +58,9 @@ class OnnxNetwork:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self._n_threads
         options.inter_op_num_threads = 1
+        options.enable_mem_pattern = False  # it takes memory for each size of picture
         options.log_severity_level = 3
+        options.add_session_config_entry("session.disable_prepacking", "1")  # a second copy of the weights
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # see fcnlab.threads
         return onnxruntime.InferenceSession(self._file, options, providers=["CPUExecutionProvider"])
 

@@ -95,20 +95,19 @@ class PictureStore:
         key = self._key(image, spec)
         ready = self._ready.get(key)
         if ready is None:
-            ready = self._made_ready(image, spec, key)
-            self._ready[key] = ready
-            self._drop_ready(ready.hw)
+            self._make_room(learner_hw(image.hw, spec))
+            ready = self._ready[key] = self._made_ready(image, spec, key)
         return ready
 
     def expect(self, n_watched: int) -> None:
         """So many pictures are looked at at once: they are held ready if there is room."""
         self._n_watched = n_watched
 
-    def _drop_ready(self, hw: tuple[int, int]) -> None:
-        """Let go of pictures that were not asked for longest; the newest is of this size."""
+    def _make_room(self, hw: tuple[int, int]) -> None:
+        """Let go of pictures that were not asked for longest, for one more of this size."""
         room = READY_BYTES // (BYTES_PER_PIXEL * hw[0] * hw[1])
         kept = max(PICTURES_KEPT, min(self._n_watched + 1, room))
-        while len(self._ready) > kept:
+        while len(self._ready) >= kept:
             self._ready.popitem()
 
     def passing_picture(self, image: ImageInfo, spec: LearnerSpec) -> AnyPicture:
