@@ -4,7 +4,8 @@ Two cores may have to carry browser, server, a worker that trains and an import 
 
 - Idle compute threads sleep instead of spinning (`wait_politely`), and BLAS takes one thread in a server.
 - What a click waits for is many small steps, between which a second thread would wake up and fall asleep: it takes one
-  thread (`on_one_thread`), and the other core is the browser's. A picture is encoded with all threads.
+  thread (`on_one_thread`), and the other core is the browser's.
+- A picture is encoded with all threads; in a server they have a low priority, so that clicks and the browser go first.
 - Within the server, the compute thread orders what is to be done (`services.live.compute`).
 - A worker takes one thread and the lowest priority of the system; while one lives, the server takes one thread less
   (`services.training.workers`).
@@ -13,6 +14,7 @@ Two cores may have to carry browser, server, a worker that trains and an import 
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -75,19 +77,26 @@ def one_at_a_time(work: Callable[Parameters, Result]) -> Callable[Parameters, Re
     return alone
 
 
+def lower_priority(niceness: int) -> None:
+    """This thread, and those that it starts, go behind others by so much; only Linux tells threads apart."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
+
+
 class Beside:
     """A thread for long work that leaves the interpreter free, so that who waits for it can do something else."""
 
-    def __init__(self, name: str) -> None:
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix=name)
+    def __init__(self, name: str, *, niceness: int) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix=name, initializer=lambda: lower_priority(niceness))
 
-    def run(self, work: Callable[[], Result], *, meanwhile: Callable[[], None]) -> Result:
+    def run(self, work: Callable[[], Result], *, meanwhile: Callable[[], None] | None = None) -> Result:
         """Do the work in that thread, and call `meanwhile` here again and again until it is done."""
         running = self._pool.submit(work)
-        while True:
+        while meanwhile is not None:
             meanwhile()
             if wait((running,), MEANWHILE_S).done:
-                return running.result()
+                break
+        return running.result()
 
 
 class _Blas:

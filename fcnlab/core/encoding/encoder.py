@@ -59,8 +59,8 @@ class TrainedNetwork(Protocol):
 class StageEncoder:
     """A trained network, frozen, and the way a picture goes through it: on a processor in onnxruntime, else in torch.
 
-    `between` is called while the network runs, in torch before every convolution: whoever has something more urgent
-    to do does it there.
+    `between` is called while the network runs, in torch before every convolution, and by `give_way`: whoever has
+    something more urgent to do does it there.
     """
 
     def __init__(
@@ -75,7 +75,8 @@ class StageEncoder:
     ) -> None:
         self.device = torch.device(device)
         self.n_parameters = sum(parameter.numel() for parameter in network.parameters())
-        self._network = self._runner(network.eval(), None if between is None else torch.enable_grad()(between))
+        self._between = None if between is None else torch.enable_grad()(between)
+        self._network = self._runner(network.eval())
         self.mean = torch.tensor(mean, device=self.device).view(1, 3, 1, 1)
         self.std = torch.tensor(std, device=self.device).view(1, 3, 1, 1)
         self.strides = strides
@@ -94,13 +95,18 @@ class StageEncoder:
             between=between,
         )
 
-    def _runner(self, network: nn.Module, between: Callable[[], None] | None) -> Callable[[Tensor], Sequence[Tensor]]:
-        runner = in_onnxruntime(network, between=between) if self.device.type == "cpu" else None
+    def give_way(self) -> None:
+        """Let whoever has something more urgent to do, do it now."""
+        if self._between is not None:
+            self._between()
+
+    def _runner(self, network: nn.Module) -> Callable[[Tensor], Sequence[Tensor]]:
+        runner = in_onnxruntime(network, between=self._between) if self.device.type == "cpu" else None
         if runner is not None:
             return runner
         frozen = without_batch_norm(network).requires_grad_(False)
-        if between is not None:
-            _call_before_convolutions(frozen, between)
+        if self._between is not None:
+            _call_before_convolutions(frozen, self._between)
         on_device: nn.Module = frozen.to(self.device).to(memory_format=torch.channels_last)
         return lambda picture: on_device(picture.contiguous(memory_format=torch.channels_last))
 

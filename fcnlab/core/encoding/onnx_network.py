@@ -7,16 +7,17 @@ import warnings
 from collections.abc import Callable
 from functools import partial
 
-import numpy as np
 import onnxruntime
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fcnlab.threads import Beside, one_at_a_time
 
 INPUT = "picture"
 PROBE_HW = (64, 96)
+NICENESS = 10
+"""Of threads that encode while somebody may click: clicks and the browser go first."""
+
 TOLERANCE = 1e-3
 """Of a map's largest value."""
 
@@ -28,41 +29,46 @@ GIVE_BACK = ("memory.enable_memory_arena_shrinkage", "cpu:0")
 class OnnxNetwork:
     """A network that gives feature maps, as an onnxruntime session on as many threads as torch takes.
 
-    Its outputs are the same on any number of threads. `between`, if there is one, is called again and again while it
-    runs, by the thread that waits for it.
+    Its outputs are the same on any number of threads. With `meanwhile` it runs in threads of low priority, and
+    `meanwhile` is called again and again by the one that waits for it.
     """
 
-    def __init__(self, file: bytes) -> None:
+    def __init__(self, file: bytes, *, meanwhile: Callable[[], None] | None = None) -> None:
         self._file = file
-        self.between: Callable[[], None] | None = None
-        self._n_threads = torch.get_num_threads()
-        self._session = self._opened()
+        self._meanwhile = meanwhile
+        self._beside = None if meanwhile is None else Beside("encoder", niceness=NICENESS)
         self._options = onnxruntime.RunOptions()
         self._options.add_run_config_entry(*GIVE_BACK)
-        self._beside = Beside("encoder")
+        self._n_threads = torch.get_num_threads()
+        self._session = self._opened()
 
     def __call__(self, picture: Tensor) -> list[Tensor]:
         """Feature maps (1, C, h, w) float32 of a normalised picture (1, 3, H, W) float32."""
         if torch.get_num_threads() != self._n_threads:
             self._n_threads = torch.get_num_threads()
             self._session = self._opened()
-        feed = {INPUT: picture.numpy()}
-        if self.between is None:
-            return _tensors(self._session.run(None, feed, self._options))
-        return _tensors(self._beside.run(partial(self._session.run, None, feed, self._options), meanwhile=self.between))
+        run = partial(self._session.run, None, {INPUT: picture.numpy()}, self._options)
+        arrays = run() if self._beside is None else self._beside.run(run, meanwhile=self._meanwhile)
+        return [torch.from_numpy(array) for array in arrays]
 
     def __deepcopy__(self, _: dict[int, object]) -> OnnxNetwork:
         return self  # frozen: copies share it
 
     def _opened(self) -> onnxruntime.InferenceSession:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self._n_threads
-        options.inter_op_num_threads = 1
-        options.enable_mem_pattern = False  # it takes memory for each size of picture
-        options.log_severity_level = 3
-        options.add_session_config_entry("session.disable_prepacking", "1")  # a second copy of the weights
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # see fcnlab.threads
-        return onnxruntime.InferenceSession(self._file, options, providers=["CPUExecutionProvider"])
+        opened = partial(_session, self._file, self._n_threads)
+        return opened() if self._beside is None else self._beside.run(opened)
+
+
+def _session(file: bytes, n_threads: int) -> onnxruntime.InferenceSession:
+    """A session whose threads have the priority of the one that opens it."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = n_threads
+    options.inter_op_num_threads = 1
+    options.enable_mem_pattern = False  # it takes memory for each size of picture
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.disable_prepacking", "1")  # a second copy of the weights
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # see fcnlab.threads
+    return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
 
 
 def in_onnxruntime(network: nn.Module, *, between: Callable[[], None] | None = None) -> OnnxNetwork | None:
@@ -70,17 +76,19 @@ def in_onnxruntime(network: nn.Module, *, between: Callable[[], None] | None = N
 
     Args:
         network: on the CPU, in evaluation mode; takes (1, 3, H, W), gives a list of feature maps. It stays as it is.
-        between: see `OnnxNetwork`.
+        between: is called while it runs; see `OnnxNetwork`.
     """
     try:
-        runner = OnnxNetwork(_onnx_file(network))
+        file = _onnx_file(network)
+        runner = OnnxNetwork(file)
         probe = torch.linspace(-1, 1, 3 * PROBE_HW[0] * PROBE_HW[1]).view(1, 3, *PROBE_HW)
         with torch.no_grad():
             agrees = all(_agree(*pair) for pair in zip(runner(probe), network(probe), strict=True))
     except Exception:  # exporter and runtime refuse in ways of their own
         return None
-    runner.between = between
-    return runner if agrees else None
+    if not agrees:
+        return None
+    return runner if between is None else OnnxNetwork(file, meanwhile=between)
 
 
 @one_at_a_time  # the exporter keeps what it is at in one place of the process
@@ -104,7 +112,3 @@ def _onnx_file(network: nn.Module) -> bytes:
 
 def _agree(ours: Tensor, theirs: Tensor) -> bool:
     return torch.allclose(ours, theirs, rtol=TOLERANCE, atol=TOLERANCE * float(theirs.abs().max()))
-
-
-def _tensors(arrays: list[NDArray[np.float32]]) -> list[Tensor]:
-    return [torch.from_numpy(array) for array in arrays]

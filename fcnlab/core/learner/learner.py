@@ -141,23 +141,22 @@ class Segmentation:
     class_map: NDArray[np.uint8]
 
 
-def prepare(rgb: NDArray[np.uint8], stages: Stages) -> Picture:
-    """Make a picture ready for clicks; `stages` come from the encoder or the cache."""
+def prepare(rgb: NDArray[np.uint8], stages: Stages, *, between: Callable[[], None] = lambda: None) -> Picture:
+    """Make a picture ready for clicks; `stages` come from encoder or cache, `between` is called now and then."""
     stages = _single_where_dense(stages)
     lab = lab_image(rgb)
-    grey = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.float32) / np.float32(255)
+    between()
+    guide = make_guide(np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.float32) / np.float32(255))
+    between()
     height, width = grid_hw(stages.hw)
     small = np.asarray(cv2.resize(lab, (width, height), interpolation=cv2.INTER_AREA), np.float32)
     maps = encoder_maps(stages)
-    return Picture(
-        lab,
-        make_guide(grey),
-        stages,
-        on_grid(stages, WALKER_STRIDE),
-        walker_graph(small, edge_features(maps, (height, width), WALKER_STRIDE)),
-        unit_maps(maps, SIMILARITY_STRIDES),
-        local_features(maps, small, WALKER_STRIDE),
-    )
+    on_walker_grid = on_grid(stages, WALKER_STRIDE)
+    between()
+    graph = walker_graph(small, edge_features(maps, (height, width), WALKER_STRIDE))
+    between()
+    descriptors, own_features = unit_maps(maps, SIMILARITY_STRIDES), local_features(maps, small, WALKER_STRIDE)
+    return Picture(lab, guide, stages, on_walker_grid, graph, descriptors, own_features)
 
 
 def _single_where_dense(stages: Stages) -> Stages:

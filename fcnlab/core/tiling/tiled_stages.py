@@ -168,7 +168,9 @@ class TiledStages:
     def _raw_maps(self, index: int) -> list[RawMap]:
         """Maps of a tile's outer box: those of the network from the cache if they are there, the rest made now."""
         deep, box = self._deep_maps(index), self.plan.tiles[index].outer
+        self._encoder.give_way()
         shallow = self._encoder.shallow_maps(self.rgb, box, padded_hw=self.plan.padded_hw)
+        self._encoder.give_way()
         return [*deep, *shallow, *self._encoder.place_maps(self.hw, box, position=self._position)]
 
     def _deep_maps(self, index: int) -> list[RawMap]:

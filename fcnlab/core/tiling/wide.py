@@ -80,7 +80,9 @@ class WidePicture:
     ) -> None:
         small = working_picture(rgb, COARSE_SIDE)
         coarse = encoder.encode(small, scales=spec.scales, position=spec.position)
+        self._encoder = encoder
         self._coarse = prepare(small, coarse)
+        self._coarse_head: Head | None = None
         self._stages = TiledStages(
             encoder,
             rgb,
@@ -137,7 +139,8 @@ class WidePicture:
         if ready is None:
             rows, cols = self.plan.tiles[index].outer.clipped(self.hw).slices
             rgb = np.ascontiguousarray(self.rgb[rows, cols])
-            ready = _lighter(prepare(rgb, self._stages.stages(index)), rgb)
+            stages = self._stages.stages(index)
+            ready = _lighter(prepare(rgb, stages, between=self._encoder.give_way), rgb)
             self._ready[index] = ready
         return ready
 
@@ -152,15 +155,20 @@ class WidePicture:
         held = {self.plan.at(row, col) for row, col in zip(rows.tolist(), cols.tolist(), strict=True)}
         return tuple(sorted(held & set(self.waiting)))
 
-    def coarse_segmentation(self, clicks: Clicks, spec: LearnerSpec, *, background: int | None) -> Segmentation:
+    def coarse_segmentation(
+        self, clicks: Clicks, spec: LearnerSpec, *, background: int | None, mark: Mark = unmarked
+    ) -> Segmentation:
         """The segmentation of the picture made coarse, at that size: ready at once, whatever is encoded.
 
         Raises:
             NoPoints: fewer than two classes have clicks.
         """
         seen = replace(spec, object_mode=False)
-        head = fit([extract_samples(self._coarse, clicks, seen, background=background)], seen)
-        return segment(self._coarse, head, clicks, seen, background=background)
+        samples = [extract_samples(self._coarse, clicks, seen, background=background)]
+        mark("samples")
+        self._coarse_head = fit(samples, seen, start=self._coarse_head)
+        mark("fit")
+        return segment(self._coarse, self._coarse_head, clicks, seen, background=background, mark=mark)
 
     def segment(
         self,

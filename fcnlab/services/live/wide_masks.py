@@ -133,10 +133,10 @@ class WideMasks:
         if len(learner.clicked_classes()) < 2 and not learner.is_guessing():  # nothing has to be encoded to know that
             raise NoPoints(missing_message(tuple(sorted(learner.clicked_classes()))))
         clicks = learner.clicks_of(image)
-        coarse_update = self._coarse_update(learner, image, picture, clicks)
+        coarse_update = self._coarse_update(learner, image, picture, clicks, mark)
         if coarse_update is not None:
             state, filled = coarse_update
-            mark("score")
+            mark("refine")
             return self._shown(state, learner, picture, clicks), filled
         learner.learn_from(image)
         mark("samples")
@@ -154,7 +154,7 @@ class WideMasks:
         return self._shown(state, learner, picture, clicks), Box(0, 0, *state.class_map.shape) if is_new else kept
 
     def _coarse_update(
-        self, learner: ProjectLearner, image: ImageInfo, picture: WidePicture, clicks: Clicks
+        self, learner: ProjectLearner, image: ImageInfo, picture: WidePicture, clicks: Clicks, mark: Mark
     ) -> tuple[_State, Box] | None:
         """When tiles with clicks have to be encoded first: fill what was never made from the picture made coarse, and
         say where. After the first time that is the tile next to the newest click: the others are made soon.
@@ -167,7 +167,7 @@ class WideMasks:
         if not picture.missing(clicks) or (before is not None and before.coarse == clicked_tiles):
             return None
         try:
-            coarse = picture.coarse_segmentation(clicks, project.learner, background=project.background)
+            coarse = picture.coarse_segmentation(clicks, project.learner, background=project.background, mark=mark)
         except NoPoints:  # other images have the other classes
             return None
         state = self._state(learner, image, picture, coarse.class_ids)
@@ -241,15 +241,27 @@ def _places(clicks: Clicks, picture: WidePicture) -> frozenset[tuple[int, int]]:
 
 def _fill(state: _State, coarse: Segmentation, boxes: Sequence[Box]) -> None:
     """Write a mask of another size into boxes of the map."""
-    size = state.class_map.shape[::-1]
-    class_map = cv2.resize(coarse.class_map, size, interpolation=cv2.INTER_NEAREST)
-    slices = [box.slices for box in boxes]
-    for rows, cols in slices:
-        state.class_map[rows, cols] = class_map[rows, cols]
-    for whole, part in zip(state.probabilities, coarse.probabilities, strict=True):
-        grown = cv2.resize(part.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
-        for rows, cols in slices:
-            whole[rows, cols] = grown[rows, cols]
+    height, width = state.class_map.shape
+    small_height, small_width = coarse.class_map.shape
+    down, across = small_height / height, small_width / width
+    for box in boxes:
+        rows = (np.arange(box.top, box.bottom) * down).astype(np.intp)
+        cols = (np.arange(box.left, box.right) * across).astype(np.intp)
+        state.class_map[box.slices] = coarse.class_map[np.ix_(rows, cols)]
+        to_small = np.array(
+            [
+                [across, 0, (box.left + 0.5) * across - 0.5],
+                [0, down, (box.top + 0.5) * down - 0.5],
+            ]
+        )
+        for whole, part in zip(state.probabilities, coarse.probabilities, strict=True):
+            whole[box.slices] = cv2.warpAffine(
+                part.astype(np.float32, copy=False),
+                to_small,
+                (box.right - box.left, box.bottom - box.top),
+                flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                borderMode=cv2.BORDER_REPLICATE,
+            )
 
 
 def _keep(state: _State, box: Box, segmentation: Segmentation) -> Box:
