@@ -91,6 +91,7 @@ class PointSegmenter:
         self._working: dict[str, NDArray[np.uint8]] = {}
         self._image_hw: dict[str, tuple[int, int]] = {}
         self._points: dict[str, list[Point]] = {}
+        self._ordered: dict[str, Clicks] = {}
         self._samples: dict[str, LabelledSamples] = {}
         self._head: Head | None = None
         self._network: NetworkModel | None = None
@@ -131,13 +132,13 @@ class PointSegmenter:
         canonical_clicks(new, self._image_hw[key])
         merged = {(point.row, point.col): point for point in [*self._points[key], *new]}
         self._points[key] = list(merged.values())
-        self._samples.pop(key, None)
+        self._forget(key)
 
     def clear_points(self, image: Hashable) -> None:
         """Forget the points of an image."""
         key = self._known(image)
         self._points[key] = []
-        self._samples.pop(key, None)
+        self._forget(key)
 
     def encode(self, image: Hashable) -> None:
         """Encode an image now, so that neither fit nor predict has to wait for it. Raises UnknownImage."""
@@ -145,7 +146,7 @@ class PointSegmenter:
 
     def reset(self) -> None:
         """Forget every image, every point and what was learned; the encoder stays loaded."""
-        for table in (self._pictures, self._working, self._image_hw, self._points, self._samples):
+        for table in (self._pictures, self._working, self._image_hw, self._points, self._ordered, self._samples):
             table.clear()
         self._head = self._network = None
 
@@ -306,7 +307,14 @@ class PointSegmenter:
         return image
 
     def _clicks(self, image: str) -> Clicks:
-        return canonical_clicks(self._points[image], self._image_hw[image])
+        if image not in self._ordered:
+            self._ordered[image] = canonical_clicks(self._points[image], self._image_hw[image])
+        return self._ordered[image]
+
+    def _forget(self, image: str) -> None:
+        """What was made from the points of an image: they changed."""
+        self._ordered.pop(image, None)
+        self._samples.pop(image, None)
 
     def _picture(self, image: str) -> AnyPicture:
         picture = self._pictures.get(image)

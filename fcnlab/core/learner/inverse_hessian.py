@@ -7,12 +7,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import linalg
 
 FEW_GRADIENTS = 16
 """A fit with a good inverse Hessian needs no more of them."""
 
 MOST_ADDED = 64
 """More samples than these at once are not added one by one."""
+
+MOST_APART = 64
+"""Added samples are worked into the matrix when they are more."""
 
 KEY_COLUMNS = 48
 
@@ -21,13 +25,17 @@ KEY_COLUMNS = 48
 class InverseHessian:
     """The inverse Hessian of the loss by the parameters of one class, as it was when most of its samples were added.
 
+    It is `matrix` less the products of `added`: a few samples more change few directions.
+
     Attributes:
         matrix: (D + 1, D + 1) float32; the bias is the last parameter.
+        added: (n, D + 1) float32, a row for each of the last n samples.
         keys: (N,) uint64, see `sample_keys`: the samples that are in it.
         gradients_at_first: how many the first fit with it needed, 0 before there was one; gradients: the last one.
     """
 
     matrix: NDArray[np.float32]
+    added: NDArray[np.float32]
     keys: NDArray[np.uint64]
     gradients_at_first: int = 0
     gradients: int = 0
@@ -44,7 +52,11 @@ class InverseHessian:
     def times(self, parameters: NDArray[np.float64]) -> NDArray[np.float64]:
         """Its product with the parameters of each class, flat (M * (D + 1),)."""
         vectors = parameters.reshape(-1, len(self.matrix)).astype(np.float32)
-        return np.asarray((vectors @ self.matrix).ravel(), np.float64)
+        return np.asarray(self._times_rows(vectors).ravel(), np.float64)
+
+    def _times_rows(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Its product with rows (n, D + 1)."""
+        return np.asarray(rows @ self.matrix - (rows @ self.added.T) @ self.added, np.float32)
 
     def is_new(self, keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
         """Which samples (N,) are not in it."""
@@ -61,11 +73,13 @@ class InverseHessian:
         if not len(keys):
             return self
         rows = _with_ones(features)
-        turned = rows @ self.matrix
+        turned = self._times_rows(rows)
         inner = np.diag(1 / curvatures) + turned @ rows.T
-        update = turned.T @ np.linalg.solve(inner, turned).astype(np.float32)
-        matrix = np.subtract(self.matrix, update, out=update)
-        return replace(self, matrix=matrix, keys=np.concatenate([self.keys, keys]))
+        change = linalg.solve_triangular(np.linalg.cholesky(inner), turned, lower=True).astype(np.float32)
+        added, matrix = np.concatenate([self.added, change]), self.matrix
+        if len(added) > MOST_APART:
+            matrix, added = matrix - added.T @ added, added[:0]
+        return replace(self, matrix=matrix, added=added, keys=np.concatenate([self.keys, keys]))
 
 
 def inverse_hessian(
@@ -81,7 +95,8 @@ def inverse_hessian(
     rows = torch.from_numpy(_with_ones(features))
     hessian = (rows * torch.from_numpy(curvatures[:, None]).float()).T @ rows
     hessian.diagonal().add_(torch.from_numpy(penalty).float())
-    return InverseHessian(torch.linalg.inv(hessian).numpy(), keys)
+    matrix = torch.linalg.inv(hessian).numpy()
+    return InverseHessian(matrix, np.empty((0, len(matrix)), np.float32), keys)
 
 
 def sample_keys(features: NDArray[np.float32], class_ids: NDArray[np.int64]) -> NDArray[np.uint64]:

@@ -142,24 +142,27 @@ def obey_nearby(class_map: NDArray[np.uint8], clicks: Clicks, lab: Colours) -> N
     height, width = class_map.shape
     rows, cols = clicks.pixels_on((height, width))
     reach = np.arange(-OBEYED_PX, OBEYED_PX + 1)
-    near_rows = rows[:, None, None] + reach[:, None] + 0 * reach  # (N, side, side)
-    near_cols = cols[:, None, None] + reach + 0 * reach[:, None]
+    side, distance = len(reach), reach[:, None] ** 2 + reach**2
+    down, across = np.nonzero(distance <= OBEYED_PX**2)
+    near_rows, near_cols = rows[:, None] + reach[down], cols[:, None] + reach[across]  # (N, n) of a disc
     inside = (near_rows >= 0) & (near_rows < height) & (near_cols >= 0) & (near_cols < width)
     near_rows, near_cols = np.clip(near_rows, 0, height - 1), np.clip(near_cols, 0, width - 1)
-    gap = lab[near_rows, near_cols] - lab[rows, cols][:, None, None]
-    distance = np.broadcast_to(reach[:, None] ** 2 + reach**2, inside.shape)
-    alike = inside & (np.einsum("nijc,nijc->nij", gap, gap) <= OBEYED_COLOUR**2) & (distance <= OBEYED_PX**2)
+    gap = lab[near_rows, near_cols] - lab[rows, cols][:, None]
+    is_alike = inside & (np.einsum("nic,nic->ni", gap, gap) <= OBEYED_COLOUR**2)
+    bits = is_alike.astype(np.uint32) << across.astype(np.uint32)
+    alike = np.add.reduceat(bits, np.searchsorted(down, np.arange(side)), axis=1)  # a row of pixels is a number
     reached = np.zeros_like(alike)
-    reached[:, OBEYED_PX, OBEYED_PX] = True
+    reached[:, OBEYED_PX] = 1 << OBEYED_PX
     for _ in range(3 * OBEYED_PX):  # long enough for a path round a corner
-        wider = reached.copy()
+        wider = reached | reached << np.uint32(1) | reached >> np.uint32(1)
         wider[:, 1:] |= reached[:, :-1]
         wider[:, :-1] |= reached[:, 1:]
-        wider[:, :, 1:] |= reached[:, :, :-1]
-        wider[:, :, :-1] |= reached[:, :, 1:]
-        reached = wider & alike
-    which = np.nonzero(reached)
+        before, reached = reached, wider & alike
+        if np.array_equal(before, reached):
+            break
+    which = np.nonzero(reached[:, down] >> across.astype(np.uint32) & 1)
     class_ids = clicks.class_ids[which[0]]
-    order = np.lexsort((-class_ids, -distance[which]))  # the nearest, then the lowest class, is written last
+    rank = (OBEYED_PX**2 - distance[down, across][which[1]]) * 256 + 255 - class_ids
+    order = np.argsort(rank.astype(np.int16), kind="stable")  # the nearest, then the lowest class, is written last
     class_map[near_rows[which][order], near_cols[which][order]] = class_ids[order]
     return obey_clicks(class_map, clicks)

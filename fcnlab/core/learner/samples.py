@@ -93,11 +93,13 @@ def canonical_clicks(
     Raises:
         ClickOutsideImage: a point lies outside the image.
     """
-    weighted = zip(points, weights, strict=True) if weights is not None else ((point, 1.0) for point in points)
-    ordered = sorted((point.row, point.col, point.class_id, weight) for point, weight in weighted)
-    table = np.array([row[:3] for row in ordered], dtype=np.int64).reshape(-1, 3)
-    column = np.array([row[3] for row in ordered], dtype=np.float32)
-    clicks = Clicks(table[:, 0], table[:, 1], table[:, 2], image_hw, column)
+    table = np.array([(point.row, point.col, point.class_id) for point in points], np.int64).reshape(-1, 3)
+    column = np.ones(len(table)) if weights is None else np.array(list(weights), np.float64)
+    if len(column) != len(table):
+        raise ValueError(f"{len(column)} weights for {len(table)} points")
+    order = np.lexsort((column, table[:, 2], table[:, 1], table[:, 0]))
+    rows, cols, class_ids = np.ascontiguousarray(table[order].T)
+    clicks = Clicks(rows, cols, class_ids, image_hw, column[order].astype(np.float32))
     check_inside(clicks.rows, clicks.cols, image_hw)
     return clicks
 
@@ -227,16 +229,11 @@ def samples_by_position(
     """
     positions = list(zip(rows.tolist(), cols.tolist(), strict=True))
     new = sorted(set(positions) - remembered.keys())
-    if len(new) == len(positions):
-        features = extract(rows, cols)
-    else:
-        fresh = dict(zip(new, extract(*np.array(new).T), strict=True)) if new else {}
-        features = np.stack([fresh[at] if at in fresh else remembered[at] for at in positions])
+    fresh = dict(zip(new, extract(*np.array(new).T), strict=True)) if new else {}
+    rows_at = [fresh[at] if at in fresh else remembered[at] for at in positions]
+    features = np.concatenate(rows_at).reshape(len(positions), -1) if rows_at else extract(rows, cols)
     if len(remembered) + len(new) > POSITIONS_REMEMBERED:
         remembered.clear()
-    if len(new) <= POSITIONS_REMEMBERED:
-        is_wanted = set(new)
-        # copies, for a row that is a part of a table would keep all of it
-        rows_of = ((at, row) for at, row in zip(positions, features, strict=True) if at in is_wanted)
-        remembered.update((at, row.copy()) for at, row in rows_of)
+    if len(new) <= POSITIONS_REMEMBERED:  # copies, for a row that is a part of a table would keep all of it
+        remembered.update((at, row.copy()) for at, row in fresh.items())
     return features

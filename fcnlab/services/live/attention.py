@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 WATCHED_FOR_S = 40.0
 """An image counts as watched for so long after a browser last asked for its overlay."""
@@ -32,6 +32,7 @@ class ImageAttention:
         waiting: when the first click came that no mask was begun for; by `time.perf_counter()`.
         rested: the click after which the rest of a wide image was last begun.
         resting: begins the rest later.
+        events: the highest event on it of each tab.
     """
 
     project_id: int
@@ -42,6 +43,7 @@ class ImageAttention:
     waiting: float | None = None
     rested: float | None = None
     resting: threading.Timer | None = None
+    events: dict[str, int] = field(default_factory=dict)
 
     def newest(self) -> float:
         """When anybody last had to do with the image."""
@@ -64,6 +66,7 @@ class Attention:
             image = self.of(project_id, image_id)
             image.clicked = now
             image.waiting = image.waiting or time.perf_counter()
+            image.events[client_id] = max(acknowledged, image.events.get(client_id, 0))
             tabs = self._covered.setdefault(project_id, {})
             tabs[client_id] = max(acknowledged, tabs.get(client_id, (0, now))[0]), now  # answers may change places
 
@@ -96,6 +99,12 @@ class Attention:
             image.checked = time.monotonic()
             since, image.waiting = image.waiting or time.perf_counter(), None
             return {tab: last for tab, (last, _) in self._covered.get(project_id, {}).items()}, since
+
+    def events_on(self, project_id: int, image_id: int) -> tuple[dict[str, int], bool]:
+        """The highest event of each tab on this image itself, and whether one of them waits for a mask."""
+        with self._lock:
+            image = self.of(project_id, image_id)
+            return dict(image.events), image.waiting is not None
 
     def rest_later(self, project_id: int, image_id: int, timer: threading.Timer | None) -> bool:
         """The rest of a wide image is to be begun: by this timer, which is started if nobody clicked since the last

@@ -128,6 +128,11 @@ class ComputeThread:
             self._condition.notify()
         return step
 
+    def has_waiting(self, priority: Priority) -> bool:
+        """Whether a step waits that is as urgent as this."""
+        with self._condition:
+            return any(step.priority <= priority for step in self._steps)
+
     def is_here(self) -> bool:
         """Whether the caller runs on the compute thread itself."""
         return threading.current_thread() is self._thread

@@ -75,6 +75,11 @@ class ProjectLearner:
         self._table = SampleTable()
         self._head: Head | None = None
         self._fitted = -1
+        self._learned_at: dict[int, int] = {}
+        self.others_wait = False
+        """Whether clicks on other images wait: this one takes the last head then, if that knows all its points."""
+        self.is_behind = False
+        """Whether `head_for` gave such a head, so that the mask has to be made again when there is time."""
         self._chosen: MaskSource
         self._chosen_at = (0, -1)
         self.project: Project | None = None
@@ -177,6 +182,7 @@ class ProjectLearner:
         if clicks is None or self._has_learned_from(image.id):
             return
         self.revision += 1
+        self._learned_at[image.id] = self.revision
         if self.is_counting:
             self.counter.learn_from(project, self._images[image.id], clicks)
             return
@@ -256,6 +262,18 @@ class ProjectLearner:
         if self._head is None or self._fitted != self.revision:
             return self.fit()
         return self._head
+
+    def head_for(self, image: ImageInfo) -> Head:
+        """The newest head; while others wait the last one, if it has learned from the points of this image.
+
+        Raises:
+            NoPoints: as `fit`.
+        """
+        changed_at = max(self._learned_at.get(image.id, 0), self._project_revision)
+        if self.others_wait and self._head is not None and changed_at <= self._fitted < self.revision:
+            self.is_behind = True
+            return self._head
+        return self.newest_head()
 
     def cold_model(self) -> Model:
         """The model that the points alone decide: the samples of every image, fitted from zero.
@@ -385,6 +403,7 @@ class ProjectLearner:
         self.counter.forget(image_id)
         for by_image in (self._samples, self._exact, self._clicks):
             by_image.pop(image_id, None)
+        self._learned_at[image_id] = self.revision
         if image is not None:
             self._images[image_id] = image
             newest = newest_per_pixel(stored_points)

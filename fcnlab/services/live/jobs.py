@@ -190,6 +190,7 @@ class Jobs:
 
     def _make_overlay(self, project_id: int, image_id: int) -> None:
         self._pictures.expect(self._attention.n_tabs())
+        covers_here, is_clicked = self._attention.events_on(project_id, image_id)
         covers, since = self._attention.begin(project_id, image_id)
         spans = Spans(since)
         spans.mark("wait")
@@ -200,7 +201,12 @@ class Jobs:
         if image_at is None:
             raise UnknownImage(f"there is no image {image_id}; its project may have been deleted")
         image = image_at.image
-        is_settled = self._overlays.make(learner, image_at, covers=covers, spans=spans)
+        learner.others_wait = is_clicked and self._compute.has_waiting(Priority.CLICK)
+        learner.is_behind = False
+        is_settled = self._overlays.make(learner, image_at, covers=covers, covers_here=covers_here, spans=spans)
+        if learner.is_behind:
+            self._overlays.forget(image_id)
+            self._submit_view(project_id, image_id, Priority.REFRESH)
         if learner.wants_preparation():
             self._compute.post(
                 learner.prepare,

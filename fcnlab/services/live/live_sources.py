@@ -98,7 +98,7 @@ class InstantSource(_Live, WholeImages):
             if self._pictures.is_ready(other, self._learner.project.learner):
                 self._learner.learn_from(other)
         mark("samples")
-        head = self._learner.newest_head()
+        head = self._learner.head_for(image)
         mark("fit")
         return Prediction(self._learner.segment(image, head, mark=mark))
 

@@ -100,12 +100,21 @@ class OverlayMaker:
         if learner.project is not None:
             self._sources.source_for(learner, image).encode_due(image)
 
-    def make(self, learner: ProjectLearner, image_at: ImageAt, *, covers: Mapping[str, int], spans: Spans) -> bool:
+    def make(
+        self,
+        learner: ProjectLearner,
+        image_at: ImageAt,
+        *,
+        covers: Mapping[str, int],
+        covers_here: Mapping[str, int],
+        spans: Spans,
+    ) -> bool:
         """Publish the overlay that the points, the strokes and the model of now give, or say why there is none.
 
         Args:
             learner: refreshed, with the image.
             covers: the highest event of each tab among these points and strokes.
+            covers_here: of those on this image: all that a mask covers which is made by a head of a moment ago.
             spans: of the time since the click.
 
         Returns:
@@ -145,7 +154,7 @@ class OverlayMaker:
         self._overlay_store.publish(
             image.id,
             class_map,
-            covers=covers,
+            covers=covers_here if learner.is_behind else covers,
             milliseconds=spans.total,
             made_at=self._lab.clock(),
             class_probabilities=class_probabilities or "kept",

@@ -288,6 +288,66 @@ def test_what_two_people_clicked_meanwhile_is_fitted_once_and_both_masks_know_it
     assert all(overlay.covers == {"tab-0": 3, "tab-1": 3} for overlay in after.values())
 
 
+def test_while_others_wait_an_image_takes_the_last_head_only_if_that_knows_its_own_points(lab: Lab) -> None:
+    project_id, ids = project_with(lab, "chelsea.png", "coffee.png")
+    cat, coffee = (projects.image(lab, image_id=image_id) for image_id in ids)
+    for image_id in ids:
+        click(lab, image_id, CAT)
+    follower = ProjectLearner(lab, PictureStore(lab), project_id=project_id)
+    follower.refresh()
+    for image in (cat, coffee):
+        follower.learn_from(image)
+    first = follower.newest_head()
+
+    click(lab, coffee.id, [Point(20, 20, 0)])
+    follower.refresh()
+    follower.learn_from(coffee)
+    follower.others_wait = True
+
+    assert follower.head_for(cat) is first
+    assert follower.is_behind
+    follower.is_behind = False
+    newest = follower.head_for(coffee)
+    assert newest is not first
+    assert follower.head_for(cat) is newest
+    click(lab, cat.id, [Point(21, 21, 0)])
+    follower.refresh()
+    follower.others_wait = False
+    follower.learn_from(cat)
+    assert follower.head_for(coffee) is not newest
+    assert not follower.is_behind
+
+
+def test_a_mask_made_in_a_hurry_covers_the_events_on_its_image_and_is_made_again(
+    lab: Lab, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project_id, (cat, coffee) = project_with(lab, "chelsea.png", "coffee.png")
+    for image_id in (cat, coffee):
+        click(lab, image_id, CAT)
+        jobs.opened(project_id, image_id)
+    before = {image_id: overlay_after(jobs, image_id).number for image_id in (cat, coffee)}
+    covers: list[dict[str, int]] = []
+    publish = jobs.overlay_store.publish
+
+    def noted(image_id: int, *args: Any, **options: Any) -> Any:
+        if image_id == cat:
+            covers.append(dict(options["covers"]))
+        return publish(image_id, *args, **options)
+
+    monkeypatch.setattr(jobs.overlay_store, "publish", noted)
+    monkeypatch.setattr(jobs._compute, "has_waiting", lambda _: True)
+    jobs._attention.clicked(project_id, coffee, client_id="tab-coffee", acknowledged=9)
+    click(lab, coffee, [Point(20, 20, 0)])
+    jobs.clicked(project_id, cat, client_id="tab-cat", acknowledged=7)
+
+    overlay_after(jobs, coffee, before[coffee])
+    for _ in range(200):
+        if len(covers) == 2:
+            break
+        time.sleep(0.05)
+    assert covers == [{"tab-cat": 7}, {"tab-cat": 7, "tab-coffee": 9}]
+
+
 def test_who_goes_through_many_images_looks_at_one_and_an_answer_out_of_order_takes_nothing_back() -> None:
     attention = Attention()
     for image_id in range(1, 9):
