@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 WATCHED_FOR_S = 40.0
 """An image counts as watched for so long after a browser last asked for its overlay."""
@@ -50,6 +51,17 @@ class ImageAttention:
         return max(self.seen, self.checked, self.turned, -math.inf if self.clicked is None else self.clicked)
 
 
+class EventsSoFar(NamedTuple):
+    """The highest event of each tab when a mask is begun: anywhere in the project, and on the image itself.
+
+    `since`: when the first click came that waits for the mask, by `time.perf_counter()`; None where none does.
+    """
+
+    everywhere: dict[str, int]
+    on_image: dict[str, int]
+    since: float | None
+
+
 class Attention:
     """Of all projects of a process; safe to use from any thread."""
 
@@ -91,20 +103,14 @@ class Attention:
             is_same, image.turned = now - image.turned < VIEWPORT_S, now
             return not is_same
 
-    def begin(self, project_id: int, image_id: int) -> tuple[dict[str, int], float]:
-        """A mask of an image is made now: the highest event of each tab that it covers, and since when a click waits
-        for it, by `time.perf_counter()`."""
+    def begin(self, project_id: int, image_id: int) -> EventsSoFar:
+        """A mask of an image is made now."""
         with self._lock:
             image = self.of(project_id, image_id)
             image.checked = time.monotonic()
-            since, image.waiting = image.waiting or time.perf_counter(), None
-            return {tab: last for tab, (last, _) in self._covered.get(project_id, {}).items()}, since
-
-    def events_on(self, project_id: int, image_id: int) -> tuple[dict[str, int], bool]:
-        """The highest event of each tab on this image itself, and whether one of them waits for a mask."""
-        with self._lock:
-            image = self.of(project_id, image_id)
-            return dict(image.events), image.waiting is not None
+            since, image.waiting = image.waiting, None
+            everywhere = {tab: last for tab, (last, _) in self._covered.get(project_id, {}).items()}
+            return EventsSoFar(everywhere, dict(image.events), since)
 
     def rest_later(self, project_id: int, image_id: int, timer: threading.Timer | None) -> bool:
         """The rest of a wide image is to be begun: by this timer, which is started if nobody clicked since the last

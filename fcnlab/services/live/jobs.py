@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -190,9 +191,8 @@ class Jobs:
 
     def _make_overlay(self, project_id: int, image_id: int) -> None:
         self._pictures.expect(self._attention.n_tabs())
-        covers_here, is_clicked = self._attention.events_on(project_id, image_id)
-        covers, since = self._attention.begin(project_id, image_id)
-        spans = Spans(since)
+        events = self._attention.begin(project_id, image_id)
+        spans = Spans(events.since or time.perf_counter())
         spans.mark("wait")
         learner = self._learner(project_id)
         image_at = learner.refresh(image_id)
@@ -201,9 +201,9 @@ class Jobs:
         if image_at is None:
             raise UnknownImage(f"there is no image {image_id}; its project may have been deleted")
         image = image_at.image
-        learner.others_wait = is_clicked and self._compute.has_waiting(Priority.CLICK)
+        learner.others_wait = events.since is not None and self._compute.has_waiting(Priority.CLICK)
         learner.is_behind = False
-        is_settled = self._overlays.make(learner, image_at, covers=covers, covers_here=covers_here, spans=spans)
+        is_settled = self._overlays.make(learner, image_at, events=events, spans=spans)
         if learner.is_behind:
             self._overlays.forget(image_id)
             self._submit_view(project_id, image_id, Priority.REFRESH)

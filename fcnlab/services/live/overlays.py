@@ -18,6 +18,7 @@ from fcnlab.domain.images import ImageInfo, ImageState
 from fcnlab.domain.project import IGNORE, Project
 from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab
+from fcnlab.services.live.attention import EventsSoFar
 from fcnlab.services.live.fitting import ProjectLearner
 from fcnlab.services.live.live_sources import LiveSources
 from fcnlab.services.live.mask_source import MaskSource, Prediction
@@ -100,21 +101,12 @@ class OverlayMaker:
         if learner.project is not None:
             self._sources.source_for(learner, image).encode_due(image)
 
-    def make(
-        self,
-        learner: ProjectLearner,
-        image_at: ImageAt,
-        *,
-        covers: Mapping[str, int],
-        covers_here: Mapping[str, int],
-        spans: Spans,
-    ) -> bool:
+    def make(self, learner: ProjectLearner, image_at: ImageAt, *, events: EventsSoFar, spans: Spans) -> bool:
         """Publish the overlay that the points, the strokes and the model of now give, or say why there is none.
 
         Args:
             learner: refreshed, with the image.
-            covers: the highest event of each tab among these points and strokes.
-            covers_here: of those on this image: all that a mask covers which is made by a head of a moment ago.
+            events: those among these points and strokes.
             spans: of the time since the click.
 
         Returns:
@@ -131,10 +123,10 @@ class OverlayMaker:
         made_from = learner.revision, image.state, image_at.painting_revision
         is_whole = is_done or source.progress(image) == 1
         if is_whole and self._made_from.get(image.id) == made_from and self._overlay_store.overlay(image.id):
-            self._overlay_store.acknowledge(image.id, covers)
+            self._overlay_store.acknowledge(image.id, events.everywhere)
             return True
         if is_done:
-            if self._publish_final(project, learner, image, covers, spans):
+            if self._publish_final(project, learner, image, events.everywhere, spans):
                 self._made_from[image.id] = made_from
             return False
         base, class_probabilities, touched = self._bases.get(image.id), None, None
@@ -144,17 +136,17 @@ class OverlayMaker:
             if base is None or base.revision != learner.revision or not is_whole:
                 prediction = self._predicted(source, image, spans.mark)
                 made, touched = prediction.segmentation, prediction.changed
-                base = self._keep(image, _Base(learner.revision, made.class_map, prediction.count))
+                base = self._bases[image.id] = _Base(learner.revision, made.class_map, prediction.count)
                 class_probabilities = made.class_ids, made.probabilities
         except NoPoints as missing:
-            self._publish_painting(project, painting, covers, spans, image)
+            self._publish_painting(project, painting, events.everywhere, spans, image)
             return self._waits_for_others(project, learner, image, str(missing))
         class_map = painted(base.class_map, painting)
         spans.mark("paint")
         self._overlay_store.publish(
             image.id,
             class_map,
-            covers=covers_here if learner.is_behind else covers,
+            covers=events.on_image if learner.is_behind else events.everywhere,
             milliseconds=spans.total,
             made_at=self._lab.clock(),
             class_probabilities=class_probabilities or "kept",
@@ -171,10 +163,6 @@ class OverlayMaker:
             return True
         self._overlay_store.set_status(image.id, "missing", message=missing_in_words(project, learner) or missing)
         return False
-
-    def _keep(self, image: ImageInfo, base: _Base) -> _Base:
-        self._bases[image.id] = base
-        return base
 
     def _publish_painting(
         self, project: Project, painting: Painting, covers: Mapping[str, int], spans: Spans, image: ImageInfo
