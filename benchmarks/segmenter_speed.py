@@ -7,13 +7,15 @@ On a 512 x 512 photograph (scikit-image's astronaut), medians of one run on one 
 - encoding the picture, which happens once;
 - a click with 20 points of two classes: warm fit plus prediction of the whole mask;
 - the same click for a forest of 100 trees on multiscale filter features kept from before, and the ratio of the two;
-- a click with 10 and with 1,000 points in the project, spread over 10 pictures, and the ratio of the two.
+- a click with 10 and with 1,000 points in the project, spread over 10 pictures, and the ratio of the two;
+- the ratio where all points lie in one picture: on a grid, at random, and labelled by chance, as no line separates.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -28,6 +30,7 @@ from fcnlab.domain.events import Point
 from fcnlab.evaluation.images import ForestLearner, InstantLearner, Learner
 from fcnlab.segmenter.segmenter import PointSegmenter
 
+WARM_UP = 4
 N_PICTURES = 10
 
 
@@ -64,6 +67,7 @@ def measure(rgb: NDArray[np.uint8], *, repeat: int) -> dict[str, float]:
         },
         repeat,
     )
+    crowded = {f"ratio 1,000 points to 10, one picture, {kind}": one_picture(rgb, kind, repeat) for kind in KINDS}
     return {
         "encoding, once": encoding,
         "click, 20 points": single["instant"],
@@ -72,7 +76,30 @@ def measure(rgb: NDArray[np.uint8], *, repeat: int) -> dict[str, float]:
         "click, 10 points in the project": project["few"],
         "click, 1,000 points in the project": project["many"],
         "ratio 1,000 points to 10": project["many"] / project["few"],
+        **crowded,
     }
+
+
+KINDS = ("on a grid", "at random", "labelled by chance")
+
+
+def one_picture(rgb: NDArray[np.uint8], kind: str, repeat: int) -> float:
+    """How many times as long a click takes among 1,000 points of one picture as among 10."""
+    works = {}
+    for count in (10, 1000):
+        points = spread(count, rgb, seed=3)
+        if kind == "on a grid":
+            side = math.ceil(count**0.5)
+            steps = [(np.arange(side) + 0.5) / side * length for length in rgb.shape[:2]]
+            grid = [(int(row), int(col)) for row in steps[0] for col in steps[1]]
+            points = [Point(*at, point.class_id) for at, point in zip(grid, points, strict=False)]
+        elif kind == "labelled by chance":
+            points = [Point(point.row, point.col, index % 2) for index, point in enumerate(points)]
+        learner = InstantLearner(PointSegmenter(["background", "object"]))
+        works[str(count)] = clicker(learner, [(rgb, points)], repeat + WARM_UP)
+    alternating_ms(works, WARM_UP)  # among many points the second fit makes the others quick
+    times = alternating_ms(works, repeat)
+    return times["1000"] / times["10"]
 
 
 def pictures(rgb: NDArray[np.uint8], n_points: int) -> list[tuple[NDArray[np.uint8], list[Point]]]:

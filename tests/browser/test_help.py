@@ -15,7 +15,7 @@ from fcnlab.services.labelling.events import set_image_state
 from fcnlab.services.projects.demos import DEMOS, make_demo
 from fcnlab.services.projects.projects import create_project, images
 from tests.browser.conftest import lab_of, project_with_photos
-from tests.browser.harness import Server, click_pixel, open_label_page, open_page, running_server
+from tests.browser.harness import Server, click_pixel, open_label_page, open_page, running_server, wait_until_drawn
 
 OFFER = "New here? Five steps show how it works."
 PAGE_COLOUR = "() => getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"
@@ -32,6 +32,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, int
 
 
 def opened_help(page: Page) -> Locator:
+    wait_until_drawn(page)  # a press while the page is being made is lost
     page.get_by_role("button", name="Help", exact=True).click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("tab", name="About").wait_for()
