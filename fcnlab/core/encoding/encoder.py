@@ -60,7 +60,7 @@ class StageEncoder:
     """A trained network, frozen, and the way a picture goes through it: on a processor in onnxruntime, else in torch.
 
     `between` is called while the network runs, in torch before every convolution, and by `give_way`: whoever has
-    something more urgent to do does it there.
+    something more urgent to do does it there. A picture encoded there waits until the network is free.
     """
 
     def __init__(

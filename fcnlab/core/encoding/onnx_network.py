@@ -14,7 +14,10 @@ from torch import Tensor, nn
 from fcnlab.threads import Beside, one_at_a_time
 
 INPUT = "picture"
-PROBE_HW = (64, 96)
+TRACED_HW = (64, 96)
+PROBED_HW = (160, 128)
+"""Another size than the network is traced at: sizes that it works out itself would be constants of the file."""
+
 NICENESS = 10
 """Of threads that encode while somebody may click: clicks and the browser go first."""
 
@@ -81,9 +84,11 @@ def in_onnxruntime(network: nn.Module, *, between: Callable[[], None] | None = N
     try:
         file = _onnx_file(network)
         runner = OnnxNetwork(file)
-        probe = torch.linspace(-1, 1, 3 * PROBE_HW[0] * PROBE_HW[1]).view(1, 3, *PROBE_HW)
+        probe = torch.linspace(-1, 1, 3 * PROBED_HW[0] * PROBED_HW[1]).view(1, 3, *PROBED_HW)
         with torch.no_grad():
             agrees = all(_agree(*pair) for pair in zip(runner(probe), network(probe), strict=True))
+    except MemoryError:
+        raise
     except Exception:  # exporter and runtime refuse in ways of their own
         return None
     if not agrees:
@@ -100,7 +105,7 @@ def _onnx_file(network: nn.Module) -> bytes:
         # The exporter that traces: the newer one takes minutes to say the same.
         torch.onnx.export(
             network,
-            (torch.zeros(1, 3, *PROBE_HW),),
+            (torch.zeros(1, 3, *TRACED_HW),),
             file,  # type: ignore[arg-type]  # a path by its declaration; files were always taken
             dynamo=False,
             input_names=[INPUT],

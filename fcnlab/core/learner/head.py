@@ -125,7 +125,10 @@ def _inverse_with(start: Head, loss: _PointLoss) -> InverseHessian | None:
     if len(new) > MOST_ADDED:
         return None
     curvatures = np.maximum(loss.curvatures_of(start, new), LEAST_CURVATURE * loss.weights[new])
-    return inverse.with_samples(features[new], curvatures, keys[new])
+    try:
+        return inverse.with_samples(features[new], curvatures, keys[new])
+    except (np.linalg.LinAlgError, ValueError):  # it has become too inexact, or a sample weighs nothing: do without
+        return None
 
 
 class _PointLoss:

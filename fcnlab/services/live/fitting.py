@@ -77,7 +77,7 @@ class ProjectLearner:
         self._fitted = -1
         self._learned_at: dict[int, int] = {}
         self.others_wait = False
-        """Whether clicks on other images wait: this one takes the last head then, if that knows all its points."""
+        """Whether clicks wait: an image takes the last head then, if that knows all its points."""
         self.is_behind = False
         """Whether `head_for` gave such a head, so that the mask has to be made again when there is time."""
         self._chosen: MaskSource

@@ -203,7 +203,10 @@ class Jobs:
         image = image_at.image
         learner.others_wait = events.since is not None and self._compute.has_waiting(Priority.CLICK)
         learner.is_behind = False
-        is_settled = self._overlays.make(learner, image_at, events=events, spans=spans)
+        try:
+            is_settled = self._overlays.make(learner, image_at, events=events, spans=spans)
+        finally:
+            learner.others_wait = False
         if learner.is_behind:
             self._overlays.forget(image_id)
             self._submit_view(project_id, image_id, Priority.REFRESH)

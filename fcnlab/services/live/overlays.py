@@ -146,7 +146,7 @@ class OverlayMaker:
         self._overlay_store.publish(
             image.id,
             class_map,
-            covers=events.on_image if learner.is_behind else events.everywhere,
+            covers=self._covered_behind(image.id, events) if learner.is_behind else events.everywhere,
             milliseconds=spans.total,
             made_at=self._lab.clock(),
             class_probabilities=class_probabilities or "kept",
@@ -156,6 +156,12 @@ class OverlayMaker:
         )
         self._made_from[image.id] = (learner.revision, *made_from[1:])
         return True
+
+    def _covered_behind(self, image_id: int, events: EventsSoFar) -> dict[str, int]:
+        """What a mask by a head of a moment ago covers: what the last one did, and all events on the image."""
+        shown = self._overlay_store.overlay(image_id)
+        before = {} if shown is None else shown.covers
+        return {tab: max(before.get(tab, 0), events.on_image.get(tab, 0)) for tab in {**before, **events.on_image}}
 
     def _waits_for_others(self, project: Project, learner: ProjectLearner, image: ImageInfo, missing: str) -> bool:
         """Whether what is missing may still be learned from other images; else the status says what to click."""

@@ -12,7 +12,7 @@ from fcnlab.core.encoding.onnx_network import in_onnxruntime
 from fcnlab.storage.files.weights import BUNDLED_ENCODER, load_encoder
 
 
-class ByItsOwnSize(nn.Module):
+class ByANumber(nn.Module):
     """Divides by a number that tracing takes for a constant."""
 
     def __init__(self) -> None:
@@ -21,6 +21,18 @@ class ByItsOwnSize(nn.Module):
 
     def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
         return [self.conv(x) / float(x.abs().max())]
+
+
+class ByItsOwnSize(nn.Module):
+    """Works out a size in Python, which tracing takes for a constant."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, stride=2, padding=1)
+
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        maps = self.conv(x)
+        return [maps * (int(maps.shape[2]) / 100)]
 
 
 class WithoutCounterpart(nn.Module):
@@ -68,10 +80,10 @@ def test_the_number_of_threads_changes_no_bit() -> None:
 
 
 def test_what_onnx_cannot_say_runs_in_torch() -> None:
-    for network in (WithoutCounterpart().eval(), ByItsOwnSize().eval()):
+    for network in (WithoutCounterpart().eval(), ByANumber().eval(), ByItsOwnSize().eval()):
         encoder = StageEncoder(network, strides=(2,), mean=(0.5,) * 3, std=(0.5,) * 3)
 
-        picture = torch.rand(64, 96, 3).mul(255).to(torch.uint8).numpy()
+        picture = torch.rand(96, 64, 3).mul(255).to(torch.uint8).numpy()
         deep, *_ = encoder.encode(picture, scales=(1.0,), position=False).maps
         with torch.no_grad():
             wanted = network((torch.from_numpy(picture).permute(2, 0, 1)[None] / 255 - 0.5) / 0.5)[0][0]
