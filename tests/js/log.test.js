@@ -159,6 +159,28 @@ test("events of one task are sent together, again until the answer, and then nev
   assert.equal(sent.length, 3);
 });
 
+test("an answer that could not be worked in leaves the log as it is, and that is sent again", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const told = t.mock.method(console, "error", () => {});
+  const log = aLog();
+  let nSent = 0;
+  const onAnswer = (/** @type {any} */ answer) => {
+    if (nSent === 1) throw new Error("a fault of the page");
+    sender.answered(log.acknowledge(answer.acknowledged));
+  };
+  const answer = /** @type {any} */ ({ acknowledged: { client_id: log.clientId, seq: 1 } });
+  const sender = new Sender(log, async () => ((nSent += 1), answer), onAnswer, () => 0);
+  log.append("clear", 4);
+  sender.grew();
+  await answered();
+  assert.deepEqual([nSent, log.pending.length, told.mock.callCount()], [1, 1, 1]);
+
+  t.mock.timers.tick(1000);
+  await answered();
+  assert.deepEqual([nSent, log.pending.length], [2, 0]);
+  sender.stop();
+});
+
 test("a request that has no answer yet is not overtaken by another, and a page that is gone takes none", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const log = aLog();

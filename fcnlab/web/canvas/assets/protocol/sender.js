@@ -99,7 +99,13 @@ export class Sender {
       this.#schedule();
       return;
     }
-    this.onAnswer(answer);
+    try {
+      this.onAnswer(answer);
+    } catch (fault) {
+      console.error(fault);
+      this.#schedule(); // what was not taken out of the log is sent again, and changes nothing where it is stored
+      return;
+    }
     const last = batch.log[batch.log.length - 1]?.seq ?? 0;
     if (this.wantsScene || this.log.pending.some(({ seq }) => seq > last)) this.#transmit();
     else if (this.log.pending.length > 0) this.#schedule();
