@@ -312,7 +312,7 @@ class PointSegmenter:
         return self._ordered[image]
 
     def _forget(self, image: str) -> None:
-        """What was made from the points of an image: they changed."""
+        """Drop what was made from the points of an image, which changed."""
         self._ordered.pop(image, None)
         self._samples.pop(image, None)
 

@@ -1,4 +1,4 @@
-"""A frozen network run by onnxruntime: on a processor in half the time that torch takes, and equal to rounding."""
+"""A frozen network run by onnxruntime: on a processor quicker than torch, and equal to rounding (docs/adr/0038)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TOLERANCE = 1e-3
 
 OPSET = 17
 GIVE_BACK = ("memory.enable_memory_arena_shrinkage", "cpu:0")
-"""After each run. What a run takes it takes in large blocks: without them it waits twice as long for new memory."""
+"""The arena goes back to the system after each run; without an arena, a run waits twice as long for new memory."""
 
 
 class OnnxNetwork:

@@ -27,14 +27,20 @@ def jobs(lab: Lab) -> Iterator[Jobs]:
     jobs.close()
 
 
+def two_images_with_masks(lab: Lab, jobs: Jobs) -> tuple[int, dict[int, int]]:
+    """A project, and the number of the overlay of each of its two images, both clicked on and opened."""
+    project_id, ids = project_with(lab, "chelsea.png", "coffee.png")
+    for image_id in ids:
+        click(lab, image_id, CAT)
+        jobs.opened(project_id, image_id)
+    return project_id, {image_id: overlay_after(jobs, image_id).number for image_id in ids}
+
+
 def test_what_two_people_clicked_meanwhile_is_fitted_once_and_both_masks_know_it(
     lab: Lab, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project_id, (cat, coffee) = project_with(lab, "chelsea.png", "coffee.png")
-    for image_id in (cat, coffee):
-        click(lab, image_id, CAT)
-        jobs.opened(project_id, image_id)
-    before = {image_id: overlay_after(jobs, image_id).number for image_id in (cat, coffee)}
+    project_id, before = two_images_with_masks(lab, jobs)
+    cat, coffee = before
     fits: list[int] = []
     fit = learner.fit
     monkeypatch.setattr(learner, "fit", lambda *args, **options: fits.append(1) or fit(*args, **options))
@@ -82,11 +88,8 @@ def test_while_others_wait_an_image_takes_the_last_head_only_if_that_knows_its_o
 def test_a_mask_made_in_a_hurry_covers_the_events_on_its_image_and_is_made_again(
     lab: Lab, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project_id, (cat, coffee) = project_with(lab, "chelsea.png", "coffee.png")
-    for image_id in (cat, coffee):
-        click(lab, image_id, CAT)
-        jobs.opened(project_id, image_id)
-    before = {image_id: overlay_after(jobs, image_id).number for image_id in (cat, coffee)}
+    project_id, before = two_images_with_masks(lab, jobs)
+    cat, coffee = before
     covers: list[dict[str, int]] = []
     publish = jobs.overlay_store.publish
 
