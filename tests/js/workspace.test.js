@@ -184,8 +184,8 @@ test("an answer does not say who labels: the page does", async () => {
   assert.equal(workspace.store.state.scene.labeller, "Ada");
 });
 
-test("the answer for an image that was left leads nowhere, and what it says is stored", async () => {
-  const { workspace, posted, click, kinds, update } = await opened();
+test("the answer for an image that was left leads nowhere; what it says is stored, and the image shown is asked for", async () => {
+  const { workspace, vp, posted, click, kinds, update } = await opened();
   click(40, 30);
   await settled();
   await update(sceneOf({ number: 2, image: imageOf(2) }));
@@ -193,7 +193,11 @@ test("the answer for an image that was left leads nowhere, and what it says is s
   posted[0].answer({ ...STORED, revision: null, scene: sceneOf({ number: 3, image: imageOf(1), acknowledged: STORED.acknowledged }) });
   await settled();
 
-  assert.deepEqual([workspace.store.state.scene.image.id, kinds()], [2, []]);
+  assert.deepEqual([workspace.store.state.scene.image.id, kinds(), vp.dataset.unsaved], [2, [], "0"]);
+  assert.deepEqual([posted.length, posted[1].log, posted[1].image.id], [2, [], 2]);
+  posted[1].answer({ ...STORED, image: 2, revision: null, scene: sceneOf({ number: 4, image: imageOf(2), open: { count: 1, next_id: 3 } }) });
+  await settled();
+  assert.deepEqual([posted.length, workspace.store.state.scene.open.count], [2, 1]);
 });
 
 test("what else is on the page hears of every point, without a question to the server", async () => {

@@ -165,7 +165,7 @@ export class Workspace {
     const { acknowledged, image, refusals, scene } = answer;
     const { scene: shown } = store.state;
     if (scene && (shown.image?.id ?? null) === image) this.#receive({ ...scene, labeller: shown.labeller });
-    else if (scene) labelling.acknowledged(acknowledged);
+    else if (scene) this.#storedElsewhere(acknowledged);
     else {
       const news = labelling.storedAsShown(answer);
       if (news) store.set({ scene: news, labelled: labelling.now() });
@@ -174,6 +174,17 @@ export class Workspace {
     this.#announce({ notice: null, refusals, acknowledged });
     this.clientId = acknowledged.client_id;
     this.#tellTab();
+  }
+
+  /**
+   * What was sent is stored, and the answer is about an image left meanwhile; the scene of the one shown may have been
+   * read before, and is asked for.
+   * @param {Scene["acknowledged"]} acknowledged
+   */
+  #storedElsewhere(acknowledged) {
+    this.labelling.acknowledged(acknowledged);
+    this.#relabelled();
+    this.labelling.sender.ask();
   }
 
   /**
