@@ -50,6 +50,10 @@ class NotFitted(FcnlabError):
     """A prediction was asked for before the first fit."""
 
 
+class InvalidSurvey(FcnlabError):
+    """Answers, priors or plans of a cover survey that do not fit together, or from which a share cannot be told."""
+
+
 class UnknownImage(FcnlabError):
     """An image id that was never added."""
 

@@ -1,0 +1,111 @@
+"""How far estimated shares may be from the truth when images are drawn, and then pixels in them.
+
+Reference: Cochran 1977, Sampling Techniques, 3rd ed., sections 11.8 (two stages) and 6.4 (ratios).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcnlab.core.surveys.answers import StratumAnswers
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SamplingError:
+    """Variances (K,) float64 of estimated shares, and the degrees of freedom (K,) float64 of each.
+
+    The degrees are infinite where the variance is zero.
+    """
+
+    variances: NDArray[np.float64]
+    degrees: NDArray[np.float64]
+
+
+def two_stage_error(answers: StratumAnswers, residuals: NDArray[np.float64]) -> SamplingError | None:
+    """The error of a weighted mean over answers; None (unknown) for one image out of several.
+
+    With f the part of the images that is surveyed, the variance is (1 - f) times that between the means of images,
+    plus f times that between the answers of an image. Where all images are surveyed only the latter is left.
+
+    Args:
+        residuals: (N, K) what each answer adds to the estimate beyond the mean, whose weighted mean is zero: for a
+            ratio its linearisation, corrected for the leverage of the image (`leverage_factors`).
+    """
+    surveyed = answers.n_images / answers.population_images
+    if answers.n_images == 1 and surveyed < 1:
+        return None
+    between, within = between_images(answers, residuals), within_images(answers, residuals)
+    if within is None:
+        within = between  # no image has two answers: what images differ by holds what answers differ by
+    parts = (1 - surveyed) * between, surveyed * within
+    degrees = image_degrees(answers), float(max(1, len(answers.images) - answers.n_images))
+    return SamplingError(parts[0] + parts[1], satterthwaite(parts, degrees))
+
+
+def between_images(answers: StratumAnswers, residuals: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(K,) variance of the estimate if the images were drawn from endlessly many."""
+    means = image_means(answers, residuals)
+    return np.asarray(answers.image_weights**2 @ means**2, np.float64)
+
+
+def within_images(answers: StratumAnswers, residuals: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """(K,) variance of the estimate if other pixels were drawn in the same images; None if no image has two answers.
+
+    Images with a single answer are taken to vary as the others do on average.
+    """
+    counts = answers.per_image.astype(np.float64)
+    if counts.max() < 2:
+        return np.zeros(residuals.shape[1]) if (counts >= answers.sizes).all() else None
+    deviations = residuals - image_means(answers, residuals)[answers.images]
+    squares = _sums(answers, deviations**2)
+    several = counts >= 2
+    variances = np.empty_like(squares)
+    variances[several] = squares[several] / (counts[several, None] - 1)
+    variances[~several] = squares[several].sum(axis=0) / (counts[several] - 1).sum()
+    left = np.clip(1 - counts / answers.sizes, 0, 1)
+    return np.asarray((answers.image_weights**2 * left / counts) @ variances, np.float64)
+
+
+def image_means(answers: StratumAnswers, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(m, K) means over the answers of each image of values (N, K)."""
+    return np.asarray(_sums(answers, values) / answers.per_image[:, None], np.float64)
+
+
+def _sums(answers: StratumAnswers, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    columns = [np.bincount(answers.images, column, minlength=answers.n_images) for column in values.T]
+    return np.column_stack(columns)
+
+
+def leverage_factors(shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What residuals are multiplied by since the mean they are taken from holds their image: 1 / sqrt(1 - share).
+
+    For images of equal size that makes m / (m - 1) of the variance. Reference: Bell and McCaffrey 2002, Survey
+    Methodology 28:169 (bias reduced linearization).
+
+    Args:
+        shares: part that the image has in the mean, 0 to 1; an image that is the whole mean counts as it is.
+    """
+    return np.asarray(1 / np.sqrt(np.where(shares < 1 - 1e-9, 1 - shares, 1.0)), np.float64)
+
+
+def image_degrees(answers: StratumAnswers) -> float:
+    """Degrees of freedom of a variance between images: m - 1, fewer when some are much larger than others."""
+    weights = answers.image_weights
+    return float(max(1.0, 1 / np.sum(weights**2) - 1))
+
+
+def satterthwaite(
+    parts: Sequence[NDArray[np.float64]], degrees: Sequence[float | NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """(K,) degrees of freedom of the sum of variances (K,), each with its own; infinite where the sum is zero.
+
+    Reference: Satterthwaite 1946, Biometrics Bulletin 2:110.
+    """
+    total = np.sum(parts, axis=0)
+    squares = np.sum([part**2 / freedom for part, freedom in zip(parts, degrees, strict=True)], axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(squares > 0, total**2 / squares, np.inf), np.float64)
