@@ -175,7 +175,7 @@ def surveys(
         answers = StratumAnswers(of_image, classes, n_classes, sizes[drawn], len(masks), float(sizes.sum()))
         predictions = {
             name: Predictions(
-                np.concatenate([predicted[image][at] for image, at in pixels]).astype(np.int64), shares[name], sizes
+                np.concatenate([predicted[image][at] for image, at in pixels]).astype(np.int64), drawn, shares[name], sizes
             )
             for name, predicted in population.models.items()
         }

@@ -25,9 +25,11 @@ class Predictions:
         shares: (M, K) float64, share of each class in the predicted mask of every image of the stratum; rows add up
             to one.
         sizes: (M,) float64, pixels (or area) of every image of the stratum.
+        surveyed: (m,) int64, the row of `shares` and `sizes` of each surveyed image.
     """
 
     classes: NDArray[np.int64]
+    surveyed: NDArray[np.int64]
     shares: NDArray[np.float64]
     sizes: NDArray[np.float64]
 

@@ -112,7 +112,7 @@ def corrected(strata: Sequence[StratumAnswers], *, level: float = LEVEL) -> Cove
     """
     check_strata(strata, level)
     weights = tuned_weights(strata, _parts(strata))
-    return _estimate("corrected", strata, [model_assisted(answers, weights) for answers in strata], level)
+    return _estimate("corrected", strata, [model_assisted(answers, *weights) for answers in strata], level)
 
 
 def by_confusion(strata: Sequence[StratumAnswers], *, level: float = LEVEL) -> CoverEstimate:
@@ -183,7 +183,7 @@ def _estimate(
     told = sum(part * linear.told for part, linear in zip(parts, linearised, strict=True))
     totals = np.sum([part * linear.totals for part, linear in zip(parts, linearised, strict=True)], axis=0)
     shares = np.clip(totals / told, 0, 1)
-    errors = []
+    errors, spread, unmet, unseen = [], 0.0, 0.0, 0.0
     for answers, part, linear in zip(strata, parts, linearised, strict=True):
         residuals = part / told * (linear.residuals - linear.told_residuals[:, None] * shares)
         error = two_stage_error(answers, residuals)
@@ -193,10 +193,14 @@ def _estimate(
                 "differ shows from the second one on, so answer points of another"
             )
         errors.append(error)
+        spread = spread + answers.answer_weights @ residuals**2 / len(answers.images)
+        events = (residuals**2).sum(axis=0)**2 / np.maximum((residuals**4).sum(axis=0), 1e-300)
+        unmet = unmet + (part/told/len(answers.images))**2 * linear.unmet
+        unseen = unseen + (part/told)**2 * linear.unseen
     variances = [error.variances for error in errors]
     error = SamplingError(np.sum(variances, axis=0), satterthwaite(variances, [error.degrees for error in errors]))
     counts = class_counts(strata)
-    intervals = cover_intervals(shares, error, counts, level=level)
+    intervals = cover_intervals(shares, error, counts, spread, unmet, unseen, events, level=level)
     n = int(counts.sum())
     low, high = beta_interval(shares, np.full(len(shares), float(n)), level)
     widening = (intervals.high - intervals.low) / (high - low)

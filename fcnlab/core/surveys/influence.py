@@ -19,6 +19,9 @@ from fcnlab.errors import InvalidSurvey
 LEAST_IN_GROUP = 5
 """Answers with a predicted class below which it is put together with other rare ones."""
 
+PSEUDO = 0.5
+"""Of every way in which model and answer may disagree so many answers are added to those met (Jeffreys' prior)."""
+
 TUNING_IMAGES = 5.0
 """The weight of a model is tuned for a class as if so many images had spoken for the weight of all classes."""
 
@@ -32,12 +35,16 @@ class Linearised:
         told: part of the pixels of which a person can tell the class; the rest is UNKNOWN.
         residuals: (N, K) float64, what answers add to the totals, with leverage; weighted sums are about zero.
         told_residuals: (N,) float64, the same for `told`.
+        unmet: (K,) float64, answers that a class may owe to kinds of answers nobody gave yet, see `PSEUDO`.
+        unseen: (K,) float64, variance that the residuals do not show since images unlike the surveyed ones are left.
     """
 
     totals: NDArray[np.float64]
     told: float
     residuals: NDArray[np.float64]
     told_residuals: NDArray[np.float64]
+    unmet: NDArray[np.float64]
+    unseen: NDArray[np.float64]
 
 
 def plain(answers: StratumAnswers) -> Linearised:
@@ -46,10 +53,12 @@ def plain(answers: StratumAnswers) -> Linearised:
     is_told = (answers.classes != UNKNOWN).astype(np.float64)
     totals, told = weights @ answered, float(weights @ is_told)
     factors = leverage_factors(answers.image_weights)[answers.images]
-    return Linearised(totals, told, (answered - totals) * factors[:, None], (is_told - told) * factors)
+    nothing = np.zeros(answers.n_classes)
+    residuals = (answered - totals) * factors[:, None]
+    return Linearised(totals, told, residuals, (is_told - told) * factors, nothing + 0.5, nothing)
 
 
-def model_assisted(answers: StratumAnswers, model_weights: NDArray[np.float64]) -> Linearised:
+def model_assisted(answers: StratumAnswers, model_weights: NDArray[np.float64], trust) -> Linearised:
     """Plain shares, corrected by how far the model's shares at the answered pixels are from those in all pixels.
 
     Args:
@@ -62,16 +71,49 @@ def model_assisted(answers: StratumAnswers, model_weights: NDArray[np.float64]) 
     totals = base.totals + model_weights * (predictions.cover - means)
     centred = predicted - means
     residuals = answers.answered - base.totals - model_weights * centred
-    factors = leverage_factors(_regression_leverage(answers, centred))
-    return Linearised(totals, base.told, residuals * factors[answers.images], base.told_residuals)
+    factors = leverage_factors(_regression_leverage(answers, centred, trust))
+    names = np.eye(answers.n_classes)
+    unseen = model_weights**2 * _unseen(answers, predictions, names)
+    return Linearised(
+        totals,
+        base.told,
+        residuals * factors[answers.images],
+        base.told_residuals,
+        PSEUDO * (1 - model_weights / 2),
+        unseen,
+    )
 
 
-def _regression_leverage(answers: StratumAnswers, centred: NDArray[np.float64]) -> NDArray[np.float64]:
+def _known(answers: StratumAnswers, predictions: Predictions, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(K,) variance of the sampled mean of values (K, K) given to predicted classes, known since all masks are."""
+    relative = (predictions.sizes / predictions.sizes.mean())[:, None]
+    means, squares = predictions.shares @ values, predictions.shares @ values**2
+    deviations = relative * (means - predictions.cover @ values)
+    m, population = answers.n_images, answers.population_images
+    between = (deviations**2).sum(axis=0) / max(1, population - 1)
+    within = (relative**2 * (squares - means**2)).mean(axis=0)
+    return np.asarray((1 - m / population) * between / m + within * np.mean(1 / answers.per_image) / m, np.float64)
+
+
+def _unseen(answers: StratumAnswers, predictions: Predictions, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    m, population = answers.n_images, answers.population_images
+    relative = (predictions.sizes / predictions.sizes.mean())[:, None]
+    means = predictions.shares @ values
+    between = ((relative * (means - predictions.cover @ values))**2).sum(axis=0) / max(1, population - 1) / m
+    drawn = means[predictions.surveyed]
+    weights = answers.image_weights
+    seen = (weights**2 / np.maximum(1e-9,1 - weights)) @ (drawn - weights @ drawn)**2
+    return (1 - m / population) * np.maximum(0, between - SLACK(answers) * seen)
+
+import os
+def SLACK(a): return 1 + float(os.environ.get("SL","1.5")) * (2 / max(1,a.n_images - 1))**.5
+
+def _regression_leverage(answers: StratumAnswers, centred: NDArray[np.float64], trust) -> NDArray[np.float64]:
     """(m, K) part that each image has in the mean and in the tuned weight of the model."""
     squares = (answers.image_weights[:, None] * image_means(answers, centred)) ** 2
     total = squares.sum(axis=0)
     in_slope = np.divide(squares, total, out=np.zeros_like(squares), where=total > 0)
-    return np.asarray(np.minimum(0.9, answers.image_weights[:, None] + in_slope), np.float64)
+    return np.asarray(np.minimum(0.9, answers.image_weights[:, None] + trust * in_slope), np.float64)
 
 
 def tuned_weights(strata: Sequence[StratumAnswers], parts: Sequence[float]) -> NDArray[np.float64]:
@@ -96,12 +138,12 @@ def tuned_weights(strata: Sequence[StratumAnswers], parts: Sequence[float]) -> N
         if both is None or difference is None or alone is None:
             continue
         common += part**2 * (both.variances - difference.variances) / 4
-        spread += part**2 * alone.variances
+        spread += part**2 * np.maximum(alone.variances, _known(answers, predictions_of(answers), np.eye(n_classes)))
         images += (image_means(answers, predicted + answers.answered) > 0).sum(axis=0)
     pooled = common.sum() / spread.sum() if spread.sum() > 0 else 0.0
     each = np.divide(common, spread, out=np.full(n_classes, pooled), where=spread > 0)
     mixed = (images * each + TUNING_IMAGES * pooled) / (images + TUNING_IMAGES)
-    return np.asarray(np.clip(mixed, 0, 1), np.float64)
+    return np.asarray(np.clip(mixed, 0, 1), np.float64), images / (images + TUNING_IMAGES)
 
 
 def post_stratified(answers: StratumAnswers) -> Linearised:
@@ -124,7 +166,11 @@ def post_stratified(answers: StratumAnswers) -> Linearised:
     leverage = cells.reshape(answers.n_images, n_groups) / in_sample
     factors = leverage_factors(leverage)[answers.images, group] * (in_population / in_sample)[group]
     residuals = (np.column_stack([answered, told]) - rates[group]) * factors[:, None]
-    return Linearised(totals[:-1], float(totals[-1]), residuals[:, :-1], residuals[:, -1])
+    values = rates[groups][:, :-1]
+    centred = values[predictions.classes] - weights @ values[predictions.classes]
+    unseen = _unseen(answers, predictions, values)
+    unmet = np.full(answers.n_classes, PSEUDO)
+    return Linearised(totals[:-1], float(totals[-1]), residuals[:, :-1], residuals[:, -1], unmet, unseen)
 
 
 def merged_groups(answers: StratumAnswers, predictions: Predictions) -> NDArray[np.int64]:

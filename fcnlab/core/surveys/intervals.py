@@ -42,7 +42,7 @@ def beta_interval(
 
 
 def cover_intervals(
-    shares: NDArray[np.float64], error: SamplingError, counts: NDArray[np.int64], *, level: float
+    shares: NDArray[np.float64], error: SamplingError, counts: NDArray[np.int64], spread, unmet, unseen, events, *, level: float
 ) -> Intervals:
     """Intervals of shares whose errors were estimated from few images.
 
@@ -60,10 +60,12 @@ def cover_intervals(
     n = float(counts.sum())
     smooth = (shares * n + 0.5) / (n + 1)
     independent = smooth * (1 - smooth) / n
-    pooled = error.variances.sum() / independent.sum()
-    rarity = np.minimum(counts, n - counts)
-    trust = rarity / (rarity + POOLED_ANSWERS)
-    effects = trust * error.variances / independent + (1 - trust) * pooled
+    pooled = error.variances.sum() / max(spread.sum(), 1e-300)
+    own_ = np.divide(error.variances, spread, out=np.full(len(spread), pooled), where=spread > 0)
+    trust = events / (events + POOLED_ANSWERS)
+    variances = (trust * own_ + (1 - trust) * pooled) * (spread + unmet) + unseen
+    effects = variances / independent
+    pooled = effects.mean()
     quantiles = np.where(np.isfinite(error.degrees), t.ppf((1 + level) / 2, error.degrees), norm.ppf((1 + level) / 2))
     penalty = (norm.ppf((1 + level) / 2) / quantiles) ** 2
     with np.errstate(divide="ignore"):
