@@ -175,7 +175,10 @@ def surveys(
         answers = StratumAnswers(of_image, classes, n_classes, sizes[drawn], len(masks), float(sizes.sum()))
         predictions = {
             name: Predictions(
-                np.concatenate([predicted[image][at] for image, at in pixels]).astype(np.int64), drawn, shares[name], sizes
+                np.concatenate([predicted[image][at] for image, at in pixels]).astype(np.int64),
+                drawn,
+                shares[name],
+                sizes,
             )
             for name, predicted in population.models.items()
         }
@@ -233,7 +236,7 @@ def widths(estimates: Sequence[CoverEstimate]) -> NDArray[np.float64]:
 
 def table(rows: Sequence[Row]) -> str:
     lines = [
-        "| set | images x points | model (mIoU) | method | coverage of 90 % | too low, too high | median width | relative |",
+        "| set | images x points | model (mIoU) | method | coverage of 90 % | too low, high | median width | relative |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:

@@ -124,7 +124,7 @@ class StratumAnswers:
 
 def one_hot(classes: NDArray[np.int64], n_classes: int) -> NDArray[np.float64]:
     """(N, K) float64, one at each class (N,); rows of UNKNOWN are zero."""
-    return (classes[:, None] == np.arange(n_classes)).astype(np.float64)
+    return np.asarray(classes[:, None] == np.arange(n_classes), np.float64)
 
 
 def unknown_as_class(answers: StratumAnswers) -> StratumAnswers:
@@ -176,6 +176,11 @@ def _check_predictions(answers: StratumAnswers, predictions: Predictions) -> Non
         )
     if len(predictions.sizes) != wanted[0]:
         raise InvalidSurvey(f"{place} has {wanted[0]} images, and {len(predictions.sizes)} sizes of predicted masks")
+    surveyed = predictions.surveyed
+    if len(surveyed) != answers.n_images or len(np.unique(surveyed)) != len(surveyed):
+        raise InvalidSurvey(f"{place} has {answers.n_images} surveyed images: name the mask of each, once")
+    if surveyed.min() < 0 or surveyed.max() >= wanted[0]:
+        raise InvalidSurvey(f"a surveyed image of {place} has no predicted mask: predict every image of it")
     _check_sizes(predictions.sizes, place)
     is_share = np.isfinite(predictions.shares).all() and predictions.shares.min() >= 0
     if not is_share or np.abs(predictions.shares.sum(axis=1) - 1).max() > SUM_TOLERANCE:

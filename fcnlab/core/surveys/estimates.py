@@ -8,19 +8,21 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.stats import t
 
 from fcnlab.core.surveys.answers import StratumAnswers
 from fcnlab.core.surveys.influence import (
     Linearised,
+    Tuning,
+    effective_number,
     model_assisted,
     plain,
     post_stratified,
     predictions_of,
-    tuned_weights,
+    tuned,
 )
-from fcnlab.core.surveys.intervals import beta_interval, cover_intervals
-from fcnlab.core.surveys.sampling_error import SamplingError, satterthwaite, two_stage_error
+from fcnlab.core.surveys.intervals import CoverError, beta_interval, cover_intervals
+from fcnlab.core.surveys.sampling_error import satterthwaite, two_stage_error
 from fcnlab.errors import InvalidSurvey
 
 Method = Literal["as_if_independent", "from_answers", "corrected", "by_confusion"]
@@ -111,8 +113,8 @@ def corrected(strata: Sequence[StratumAnswers], *, level: float = LEVEL) -> Cove
     Reference: Angelopoulos et al. 2023, Science 382:669, and arXiv:2311.01453 (prediction-powered inference).
     """
     check_strata(strata, level)
-    weights = tuned_weights(strata, _parts(strata))
-    return _estimate("corrected", strata, [model_assisted(answers, *weights) for answers in strata], level)
+    tuning = tuned(strata, _parts(strata))
+    return _estimate("corrected", strata, [model_assisted(answers, tuning) for answers in strata], level)
 
 
 def by_confusion(strata: Sequence[StratumAnswers], *, level: float = LEVEL) -> CoverEstimate:
@@ -167,7 +169,7 @@ def check_strata(strata: Sequence[StratumAnswers], level: float) -> None:
 
 def class_counts(strata: Sequence[StratumAnswers]) -> NDArray[np.int64]:
     """(K,) int64 answers of all strata that name each class."""
-    return np.sum([answers.class_counts for answers in strata], axis=0)
+    return np.asarray(np.sum([answers.class_counts for answers in strata], axis=0), np.int64)
 
 
 def _parts(strata: Sequence[StratumAnswers]) -> list[float]:
@@ -183,35 +185,54 @@ def _estimate(
     told = sum(part * linear.told for part, linear in zip(parts, linearised, strict=True))
     totals = np.sum([part * linear.totals for part, linear in zip(parts, linearised, strict=True)], axis=0)
     shares = np.clip(totals / told, 0, 1)
-    errors, spread, unmet, unseen = [], 0.0, 0.0, 0.0
-    for answers, part, linear in zip(strata, parts, linearised, strict=True):
-        residuals = part / told * (linear.residuals - linear.told_residuals[:, None] * shares)
-        error = two_stage_error(answers, residuals)
+    error = _error(strata, linearised, [part / told for part in parts], shares)
+    counts = class_counts(strata)
+    n = int(counts.sum())
+    intervals = cover_intervals(shares, error, n, level)
+    low, high = beta_interval(shares, np.full(len(shares), float(n)), level)
+    widening = (intervals.high - intervals.low) / (high - low)
+    classes = tuple(
+        ClassCover(float(share), float(lower), float(upper), int(count), float(effective), float(wider))
+        for share, lower, upper, count, effective, wider in zip(
+            shares, intervals.low, intervals.high, counts, intervals.effective_answers, widening, strict=True
+        )
+    )
+    n_images = sum(answers.n_images for answers in strata)
+    return CoverEstimate(method, level, n, n_images, classes, intervals.effective_in_all)
+
+
+def _error(
+    strata: Sequence[StratumAnswers],
+    linearised: Sequence[Linearised],
+    parts: Sequence[float],
+    shares: NDArray[np.float64],
+) -> CoverError:
+    """The error of shares, from what answers add to them; a share is a ratio to the pixels whose class can be told."""
+    errors, contributions = [], []
+    unmet, unseen = np.zeros(len(shares)), np.zeros(len(shares))
+    for answers, linear, part in zip(strata, linearised, parts, strict=True):
+        residuals = part * (linear.residuals - linear.told_residuals[:, None] * shares)
+        error = two_stage_error(answers, residuals, linear.factors)
         if error is None:
             raise InvalidSurvey(
                 f"one image of {answers.place} has answers, out of {answers.population_images}: how much images "
                 "differ shows from the second one on, so answer points of another"
             )
         errors.append(error)
-        spread = spread + answers.answer_weights @ residuals**2 / len(answers.images)
-        events = (residuals**2).sum(axis=0)**2 / np.maximum((residuals**4).sum(axis=0), 1e-300)
-        unmet = unmet + (part/told/len(answers.images))**2 * linear.unmet
-        unseen = unseen + (part/told)**2 * linear.unseen
+        weights = answers.answer_weights
+        contributions.append(residuals * weights[:, None])
+        unmet += part**2 * float(np.mean(weights**2)) * linear.unmet
+        unseen += part**2 * linear.unseen
+    moved = np.concatenate(contributions)
     variances = [error.variances for error in errors]
-    error = SamplingError(np.sum(variances, axis=0), satterthwaite(variances, [error.degrees for error in errors]))
-    counts = class_counts(strata)
-    intervals = cover_intervals(shares, error, counts, spread, unmet, unseen, events, level=level)
-    n = int(counts.sum())
-    low, high = beta_interval(shares, np.full(len(shares), float(n)), level)
-    widening = (intervals.high - intervals.low) / (high - low)
-    classes = tuple(
-        ClassCover(*map(float, ends), int(count), float(effective), float(wider))
-        for *ends, count, effective, wider in zip(
-            shares, intervals.low, intervals.high, counts, intervals.effective_answers, widening, strict=True
-        )
+    return CoverError(
+        np.sum(variances, axis=0),
+        satterthwaite(variances, [error.degrees for error in errors]),
+        (moved**2).sum(axis=0),
+        effective_number(moved),
+        unmet,
+        unseen,
     )
-    n_images = sum(answers.n_images for answers in strata)
-    return CoverEstimate(method, level, n, n_images, classes, intervals.pooled)
 
 
 def predicted(strata: Sequence[StratumAnswers], *, level: float = LEVEL) -> tuple[PredictedCover, ...]:
@@ -221,6 +242,17 @@ def predicted(strata: Sequence[StratumAnswers], *, level: float = LEVEL) -> tupl
         InvalidSurvey: as in `corrected`.
     """
     check_strata(strata, level)
-    parts = _parts(strata)
+    parts, n_classes = _parts(strata), strata[0].n_classes
     raw = np.sum([part * predictions_of(answers).cover for part, answers in zip(parts, strata, strict=True)], axis=0)
-    return raw, norm
+    as_it_is = Tuning(np.ones(n_classes), np.zeros(n_classes))
+    linearised = [model_assisted(answers, as_it_is) for answers in strata]
+    told = sum(part * linear.told for part, linear in zip(parts, linearised, strict=True))
+    totals = np.sum([part * linear.totals for part, linear in zip(parts, linearised, strict=True)], axis=0)
+    bias = raw - totals / told
+    error = _error(strata, linearised, [part / told for part in parts], totals / told)
+    degrees = np.minimum(error.degrees, 1e6)
+    reach = t.ppf((1 + level) / 2, degrees) * np.sqrt(error.pooled)
+    return tuple(
+        PredictedCover(float(share), float(middle), float(middle - far), float(middle + far), level)
+        for share, middle, far in zip(raw, bias, reach, strict=True)
+    )

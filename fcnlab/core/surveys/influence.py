@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,21 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.core.surveys.answers import UNKNOWN, Predictions, StratumAnswers, one_hot
-from fcnlab.core.surveys.sampling_error import (
-    image_means,
-    leverage_factors,
-    two_stage_error,
-)
+from fcnlab.core.surveys.sampling_error import image_means, leverage_factors, two_stage_error
 from fcnlab.errors import InvalidSurvey
 
-LEAST_IN_GROUP = 5
-"""Answers with a predicted class below which it is put together with other rare ones."""
+LEAST_IN_GROUP, LEAST_IMAGES = 5, 3
+"""Answers with a predicted class, and images they are in, below which it is put together with other rare ones."""
 
 PSEUDO = 0.5
-"""Of every way in which model and answer may disagree so many answers are added to those met (Jeffreys' prior)."""
+"""So many answers a class may owe to what nobody answered yet (Jeffreys' prior); half as many with a full model."""
 
 TUNING_IMAGES = 5.0
 """The weight of a model is tuned for a class as if so many images had spoken for the weight of all classes."""
+
+SURPRISE = 2.0
+"""Standard errors by which predicted shares may vary more in all images than in the surveyed ones by chance."""
+
+MOST_LEVERAGE = 0.9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,16 +35,18 @@ class Linearised:
     Attributes:
         totals: (K,) float64, part of the pixels that is of each class.
         told: part of the pixels of which a person can tell the class; the rest is UNKNOWN.
-        residuals: (N, K) float64, what answers add to the totals, with leverage; weighted sums are about zero.
+        residuals: (N, K) float64, what answers add to the totals; their weighted sums are zero.
         told_residuals: (N,) float64, the same for `told`.
-        unmet: (K,) float64, answers that a class may owe to kinds of answers nobody gave yet, see `PSEUDO`.
-        unseen: (K,) float64, variance that the residuals do not show since images unlike the surveyed ones are left.
+        factors: (N, K) or (N, 1) float64, leverage of images (`sampling_error.leverage_factors`).
+        unmet: (K,) float64, answers that a class may owe to kinds of answers nobody gave yet, see PSEUDO.
+        unseen: (K,) float64, variance that residuals do not show, since no image of a kind was surveyed.
     """
 
     totals: NDArray[np.float64]
     told: float
     residuals: NDArray[np.float64]
     told_residuals: NDArray[np.float64]
+    factors: NDArray[np.float64]
     unmet: NDArray[np.float64]
     unseen: NDArray[np.float64]
 
@@ -52,74 +56,47 @@ def plain(answers: StratumAnswers) -> Linearised:
     weights, answered = answers.answer_weights, answers.answered
     is_told = (answers.classes != UNKNOWN).astype(np.float64)
     totals, told = weights @ answered, float(weights @ is_told)
-    factors = leverage_factors(answers.image_weights)[answers.images]
-    nothing = np.zeros(answers.n_classes)
-    residuals = (answered - totals) * factors[:, None]
-    return Linearised(totals, told, residuals, (is_told - told) * factors, nothing + 0.5, nothing)
+    factors = leverage_factors(answers.image_weights)[answers.images, None]
+    unmet, unseen = np.full(answers.n_classes, PSEUDO), np.zeros(answers.n_classes)
+    return Linearised(totals, told, answered - totals, is_told - told, factors, unmet, unseen)
 
 
-def model_assisted(answers: StratumAnswers, model_weights: NDArray[np.float64], trust) -> Linearised:
-    """Plain shares, corrected by how far the model's shares at the answered pixels are from those in all pixels.
+@dataclass(frozen=True, slots=True, eq=False)
+class Tuning:
+    """How much of a model's correction counts for each class: weights (K,), 0 (plain) to 1 (difference estimator).
 
-    Args:
-        model_weights: (K,) how much of that correction counts for each class, 0 (plain) to 1 (difference estimator).
+    `trust` (K,), 0 to 1, says how much of each weight comes from the class itself and not from all classes.
     """
-    predictions = predictions_of(answers)
-    base = plain(answers)
-    weights, predicted = answers.answer_weights, one_hot(predictions.classes, answers.n_classes)
-    means = weights @ predicted
-    totals = base.totals + model_weights * (predictions.cover - means)
+
+    weights: NDArray[np.float64]
+    trust: NDArray[np.float64]
+
+
+def model_assisted(answers: StratumAnswers, tuning: Tuning) -> Linearised:
+    """Plain shares, corrected by how far the model's shares at the answered pixels are from those in all pixels."""
+    predictions, base, weights = predictions_of(answers), plain(answers), tuning.weights
+    predicted = one_hot(predictions.classes, answers.n_classes)
+    means = answers.answer_weights @ predicted
     centred = predicted - means
-    residuals = answers.answered - base.totals - model_weights * centred
-    factors = leverage_factors(_regression_leverage(answers, centred, trust))
-    names = np.eye(answers.n_classes)
-    unseen = model_weights**2 * _unseen(answers, predictions, names)
+    leverage = answers.image_weights[:, None] + tuning.trust * _slope_leverage(answers, centred)
     return Linearised(
-        totals,
+        base.totals + weights * (predictions.cover - means),
         base.told,
-        residuals * factors[answers.images],
+        base.residuals - weights * centred,
         base.told_residuals,
-        PSEUDO * (1 - model_weights / 2),
-        unseen,
+        leverage_factors(np.minimum(leverage, np.maximum(MOST_LEVERAGE, answers.image_weights[:, None])))[
+            answers.images
+        ],
+        PSEUDO * (1 - weights / 2),
+        weights**2 * _unseen(answers, predictions, np.eye(answers.n_classes)),
     )
 
 
-def _known(answers: StratumAnswers, predictions: Predictions, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(K,) variance of the sampled mean of values (K, K) given to predicted classes, known since all masks are."""
-    relative = (predictions.sizes / predictions.sizes.mean())[:, None]
-    means, squares = predictions.shares @ values, predictions.shares @ values**2
-    deviations = relative * (means - predictions.cover @ values)
-    m, population = answers.n_images, answers.population_images
-    between = (deviations**2).sum(axis=0) / max(1, population - 1)
-    within = (relative**2 * (squares - means**2)).mean(axis=0)
-    return np.asarray((1 - m / population) * between / m + within * np.mean(1 / answers.per_image) / m, np.float64)
+def tuned(strata: Sequence[StratumAnswers], parts: Sequence[float]) -> Tuning:
+    """The weights of the model with which the estimated variance of `model_assisted` is least.
 
-
-def _unseen(answers: StratumAnswers, predictions: Predictions, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    m, population = answers.n_images, answers.population_images
-    relative = (predictions.sizes / predictions.sizes.mean())[:, None]
-    means = predictions.shares @ values
-    between = ((relative * (means - predictions.cover @ values))**2).sum(axis=0) / max(1, population - 1) / m
-    drawn = means[predictions.surveyed]
-    weights = answers.image_weights
-    seen = (weights**2 / np.maximum(1e-9,1 - weights)) @ (drawn - weights @ drawn)**2
-    return (1 - m / population) * np.maximum(0, between - SLACK(answers) * seen)
-
-import os
-def SLACK(a): return 1 + float(os.environ.get("SL","1.5")) * (2 / max(1,a.n_images - 1))**.5
-
-def _regression_leverage(answers: StratumAnswers, centred: NDArray[np.float64], trust) -> NDArray[np.float64]:
-    """(m, K) part that each image has in the mean and in the tuned weight of the model."""
-    squares = (answers.image_weights[:, None] * image_means(answers, centred)) ** 2
-    total = squares.sum(axis=0)
-    in_slope = np.divide(squares, total, out=np.zeros_like(squares), where=total > 0)
-    return np.asarray(np.minimum(0.9, answers.image_weights[:, None] + trust * in_slope), np.float64)
-
-
-def tuned_weights(strata: Sequence[StratumAnswers], parts: Sequence[float]) -> NDArray[np.float64]:
-    """(K,) weights of the model, 0 to 1, with which the estimated variance of `model_assisted` is least.
-
-    A class that few images speak for takes most of its weight from all classes together.
+    A class that few images speak for takes most of its weight from all classes together. How much the model's shares
+    vary is known from its masks of all images; where the surveyed ones happen to vary more, that counts.
 
     Args:
         parts: what part of all pixels each stratum is.
@@ -129,21 +106,38 @@ def tuned_weights(strata: Sequence[StratumAnswers], parts: Sequence[float]) -> N
     n_classes = strata[0].n_classes
     common, spread, images = (np.zeros(n_classes) for _ in range(3))
     for answers, part in zip(strata, parts, strict=True):
-        predicted = one_hot(predictions_of(answers).classes, n_classes)
+        predictions, base = predictions_of(answers), plain(answers)
+        predicted = one_hot(predictions.classes, n_classes)
         centred = predicted - answers.answer_weights @ predicted
-        base = plain(answers).residuals
-        both, difference, alone = (
-            two_stage_error(answers, values) for values in (base + centred, base - centred, centred)
-        )
-        if both is None or difference is None or alone is None:
-            continue
-        common += part**2 * (both.variances - difference.variances) / 4
-        spread += part**2 * np.maximum(alone.variances, _known(answers, predictions_of(answers), np.eye(n_classes)))
-        images += (image_means(answers, predicted + answers.answered) > 0).sum(axis=0)
+        errors = [
+            two_stage_error(answers, values, base.factors)
+            for values in (base.residuals + centred, base.residuals - centred, centred)
+        ]
+        variances = [error.variances for error in errors if error is not None]
+        if variances:
+            common += part**2 * (variances[0] - variances[1]) / 4
+            spread += part**2 * np.maximum(variances[2], _known_variances(answers, predictions))
+        images += effective_number(image_means(answers, centred) * answers.image_weights[:, None])
     pooled = common.sum() / spread.sum() if spread.sum() > 0 else 0.0
     each = np.divide(common, spread, out=np.full(n_classes, pooled), where=spread > 0)
-    mixed = (images * each + TUNING_IMAGES * pooled) / (images + TUNING_IMAGES)
-    return np.asarray(np.clip(mixed, 0, 1), np.float64), images / (images + TUNING_IMAGES)
+    trust = images / (images + TUNING_IMAGES)
+    return Tuning(np.clip(trust * each + (1 - trust) * pooled, 0, 1), trust)
+
+
+def effective_number(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(K,) how many of the values (N, K) make up their sum of squares; zero where all are zero."""
+    squares = values**2
+    total = squares.sum(axis=0)
+    largest = np.where(total > 0, squares.max(axis=0), 1.0)  # squares of squares would be lost below 1e-308
+    relative = squares / largest
+    return np.asarray(relative.sum(axis=0) ** 2 / np.maximum((relative**2).sum(axis=0), 1.0), np.float64)
+
+
+def _slope_leverage(answers: StratumAnswers, centred: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(m, K) part that each image has in the tuned weight of the model."""
+    squares = (answers.image_weights[:, None] * image_means(answers, centred)) ** 2
+    total = squares.sum(axis=0)
+    return np.asarray(np.divide(squares, total, out=np.zeros_like(squares), where=total > 0), np.float64)
 
 
 def post_stratified(answers: StratumAnswers) -> Linearised:
@@ -154,45 +148,76 @@ def post_stratified(answers: StratumAnswers) -> Linearised:
     predictions = predictions_of(answers)
     groups = merged_groups(answers, predictions)
     group, n_groups = groups[predictions.classes], int(groups.max()) + 1
-    in_population = np.bincount(groups, predictions.cover, minlength=n_groups)
     weights = answers.answer_weights
+    in_population = np.bincount(groups, predictions.cover, minlength=n_groups)
     in_sample = np.bincount(group, weights, minlength=n_groups)
-    answered = answers.answered
-    told = answered.sum(axis=1)
-    columns = [np.bincount(group, weights * column, minlength=n_groups) for column in (*answered.T, told)]
+    observed = np.column_stack([answers.answered, answers.classes != UNKNOWN])
+    columns = [np.bincount(group, weights * column, minlength=n_groups) for column in observed.T]
     rates = np.column_stack(columns) / in_sample[:, None]
     totals = in_population @ rates
     cells = np.bincount(answers.images * n_groups + group, weights, minlength=answers.n_images * n_groups)
     leverage = cells.reshape(answers.n_images, n_groups) / in_sample
-    factors = leverage_factors(leverage)[answers.images, group] * (in_population / in_sample)[group]
-    residuals = (np.column_stack([answered, told]) - rates[group]) * factors[:, None]
-    values = rates[groups][:, :-1]
-    centred = values[predictions.classes] - weights @ values[predictions.classes]
-    unseen = _unseen(answers, predictions, values)
-    unmet = np.full(answers.n_classes, PSEUDO)
-    return Linearised(totals[:-1], float(totals[-1]), residuals[:, :-1], residuals[:, -1], unmet, unseen)
+    residuals = (observed - rates[group]) * (in_population / in_sample)[group, None]
+    return Linearised(
+        totals[:-1],
+        float(totals[-1]),
+        residuals[:, :-1],
+        residuals[:, -1],
+        leverage_factors(leverage)[answers.images, group, None],
+        np.full(answers.n_classes, PSEUDO),
+        _unseen(answers, predictions, rates[groups, :-1]),
+    )
 
 
 def merged_groups(answers: StratumAnswers, predictions: Predictions) -> NDArray[np.int64]:
-    """(K,) the group of each predicted class, so that every group has answers enough in at least three images.
+    """(K,) the group of each predicted class, so that every group has answers enough in images enough.
 
-    The rarest predicted classes come together until they are enough, and with the next one as long as they are not.
+    The rarest predicted classes come together until they are enough; what is left over joins the last group.
     """
     counts = np.bincount(predictions.classes, minlength=answers.n_classes)
     is_met = np.zeros((answers.n_classes, answers.n_images), bool)
     is_met[predictions.classes, answers.images] = True
-    groups = np.zeros(answers.n_classes, np.int64)
-    in_group, met, number = 0, np.zeros(answers.n_images, bool), 0
+    least_images = min(LEAST_IMAGES, answers.n_images)
+    groups, number = np.zeros(answers.n_classes, np.int64), 0
     order = np.argsort(counts, kind="stable")
-    for position, class_index in enumerate(order):
-        groups[class_index] = number
-        in_group, met = in_group + counts[class_index], met | is_met[class_index]
-        rest = order[position + 1 :]
-        rest_met = is_met[rest].any(axis=0).sum() if len(rest) else 0
-        enough = in_group >= LEAST_IN_GROUP and met.sum() >= min(3, answers.n_images)
-        if enough and counts[rest].sum() >= LEAST_IN_GROUP and rest_met >= min(3, answers.n_images):
-            number, in_group, met = number + 1, 0, np.zeros(answers.n_images, bool)
+    start = 0
+    for end in range(1, answers.n_classes + 1):
+        groups[order[end - 1]] = number
+        parts = order[start:end], order[end:]
+        if all(
+            counts[part].sum() >= LEAST_IN_GROUP and is_met[part].any(axis=0).sum() >= least_images for part in parts
+        ):
+            start, number = end, number + 1
     return groups
+
+
+def _known_variances(answers: StratumAnswers, predictions: Predictions) -> NDArray[np.float64]:
+    """(K,) variance of the model's shares at as many pixels in as many images: known, since all masks are."""
+    m, population, shares = answers.n_images, answers.population_images, predictions.shares
+    relative = (predictions.sizes / predictions.sizes.mean())[:, None]
+    between = ((relative * (shares - predictions.cover)) ** 2).sum(axis=0) / max(1, population - 1)
+    within = (relative**2 * shares * (1 - shares)).mean(axis=0) * np.mean(1 / answers.per_image)
+    return np.asarray(((1 - m / population) * between + within) / m, np.float64)
+
+
+def _unseen(answers: StratumAnswers, predictions: Predictions, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(K,) variance of the mean that images unlike all surveyed ones may cause, as their predicted masks show.
+
+    A model may be right in all surveyed images and wrong in a few others, whose masks then differ from those: what
+    shares vary more in all images than in the surveyed ones, and more than by chance, may all be error.
+
+    Args:
+        values: (K, K) what a pixel of each predicted class adds to each share.
+    """
+    m, population = answers.n_images, answers.population_images
+    means = predictions.shares @ values
+    relative = (predictions.sizes / predictions.sizes.mean())[:, None]
+    of_all = ((relative * (means - predictions.cover @ values)) ** 2).sum(axis=0) / max(1, population - 1) / m
+    weights, surveyed = answers.image_weights, means[predictions.surveyed]
+    factors = leverage_factors(weights)
+    of_surveyed = (weights * factors) ** 2 @ (surveyed - weights @ surveyed) ** 2
+    chance = 1 + SURPRISE * math.sqrt(2 / max(1, m - 1))
+    return np.asarray((1 - m / population) * np.maximum(0, of_all - chance * of_surveyed), np.float64)
 
 
 def predictions_of(answers: StratumAnswers) -> Predictions:

@@ -8,10 +8,44 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta, norm, t
 
-from fcnlab.core.surveys.sampling_error import SamplingError
-
 POOLED_ANSWERS = 10.0
-"""The design effect of a class counts as much as that of all classes when so many answers name it."""
+"""The design effect of a class counts as much as that of all classes when so many answers make up its variance."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CoverError:
+    """What is known of the errors of K shares; arrays are (K,) float64.
+
+    Attributes:
+        variances: estimated, answers of an image being alike (`sampling_error.two_stage_error`).
+        degrees: degrees of freedom of the variances; infinite where they are zero.
+        independent: the variances if answers were independent.
+        answers: how many answers make up each of those.
+        unmet: what is added to them for kinds of answers that nobody gave yet.
+        unseen: variance that answers do not show.
+    """
+
+    variances: NDArray[np.float64]
+    degrees: NDArray[np.float64]
+    independent: NDArray[np.float64]
+    answers: NDArray[np.float64]
+    unmet: NDArray[np.float64]
+    unseen: NDArray[np.float64]
+
+    @property
+    def pooled(self) -> NDArray[np.float64]:
+        """(K,) variances to count with: few answers say little of how alike those of an image are.
+
+        Where few answers make up a variance its design effect is mostly that of all classes.
+        """
+        total = self.independent.sum()
+        common = float(self.variances.sum() / total) if total > 0 else 1.0
+        each = np.divide(
+            self.variances, self.independent, out=np.full_like(self.variances, common), where=self.independent > 0
+        )
+        trust = self.answers / (self.answers + POOLED_ANSWERS)
+        effects = trust * each + (1 - trust) * common
+        return np.asarray(effects * (self.independent + self.unmet) + self.unseen, np.float64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,7 +55,7 @@ class Intervals:
     low: NDArray[np.float64]
     high: NDArray[np.float64]
     effective_answers: NDArray[np.float64]
-    pooled: float
+    effective_in_all: float
 
 
 def beta_interval(
@@ -41,33 +75,26 @@ def beta_interval(
     return np.where(is_finite, low, shares), np.where(is_finite, high, shares)
 
 
-def cover_intervals(
-    shares: NDArray[np.float64], error: SamplingError, counts: NDArray[np.int64], spread, unmet, unseen, events, *, level: float
-) -> Intervals:
-    """Intervals of shares whose errors were estimated from few images.
+def cover_intervals(shares: NDArray[np.float64], error: CoverError, n_answers: int, level: float) -> Intervals:
+    """Intervals of shares (K,) whose errors were estimated from few images.
 
     The effective number of answers is that of independent ones with the same variance, and less for the degrees of
-    freedom; the interval is the Jeffreys interval of so many. Where few answers name a class its design effect is
-    mostly that of all classes.
-
-    Args:
-        shares: (K,) 0 to 1.
-        error: of the shares, degrees of freedom included.
-        counts: (K,) answers that name each class.
+    freedom; the interval is the Jeffreys interval of so many.
 
     Reference: Korn and Graubard 1998, Survey Methodology 24:193.
     """
-    n = float(counts.sum())
-    smooth = (shares * n + 0.5) / (n + 1)
-    independent = smooth * (1 - smooth) / n
-    pooled = error.variances.sum() / max(spread.sum(), 1e-300)
-    own_ = np.divide(error.variances, spread, out=np.full(len(spread), pooled), where=spread > 0)
-    trust = events / (events + POOLED_ANSWERS)
-    variances = (trust * own_ + (1 - trust) * pooled) * (spread + unmet) + unseen
-    effects = variances / independent
-    pooled = effects.mean()
-    quantiles = np.where(np.isfinite(error.degrees), t.ppf((1 + level) / 2, error.degrees), norm.ppf((1 + level) / 2))
-    penalty = (norm.ppf((1 + level) / 2) / quantiles) ** 2
+    smooth = (shares * n_answers + 0.5) / (n_answers + 1)
+    binomial, variances = smooth * (1 - smooth), error.pooled
+    normal = float(norm.ppf((1 + level) / 2))
+    degrees = np.where(np.isfinite(error.degrees), error.degrees, _least_finite(error.degrees))
+    penalty = (normal / t.ppf((1 + level) / 2, degrees)) ** 2
     with np.errstate(divide="ignore"):
-        effective = np.where(effects > 0, n / effects * penalty, np.inf)
-    return Intervals(*beta_interval(shares, effective, level), effective, n / pooled if pooled > 0 else np.inf)
+        effective = np.where(variances > 0, binomial / variances * penalty, np.inf)
+    total = float((variances / penalty).sum())
+    in_all = float(binomial.sum() / total) if total > 0 else np.inf
+    return Intervals(*beta_interval(shares, effective, level), effective, in_all)
+
+
+def _least_finite(degrees: NDArray[np.float64]) -> float:
+    """Of a class without variance the degrees are those of the others, since its variance is made of theirs."""
+    return float(degrees[np.isfinite(degrees)].min(initial=1e6))

@@ -25,7 +25,9 @@ class SamplingError:
     degrees: NDArray[np.float64]
 
 
-def two_stage_error(answers: StratumAnswers, residuals: NDArray[np.float64]) -> SamplingError | None:
+def two_stage_error(
+    answers: StratumAnswers, residuals: NDArray[np.float64], factors: NDArray[np.float64]
+) -> SamplingError | None:
     """The error of a weighted mean over answers; None (unknown) for one image out of several.
 
     With f the part of the images that is surveyed, the variance is (1 - f) times that between the means of images,
@@ -33,12 +35,14 @@ def two_stage_error(answers: StratumAnswers, residuals: NDArray[np.float64]) -> 
 
     Args:
         residuals: (N, K) what each answer adds to the estimate beyond the mean, whose weighted mean is zero: for a
-            ratio its linearisation, corrected for the leverage of the image (`leverage_factors`).
+            ratio its linearisation.
+        factors: (N, K) or (N, 1), what residuals are multiplied by for the variance between images, since the mean
+            they are taken from holds their image (`leverage_factors`).
     """
     surveyed = answers.n_images / answers.population_images
     if answers.n_images == 1 and surveyed < 1:
         return None
-    between, within = between_images(answers, residuals), within_images(answers, residuals)
+    between, within = between_images(answers, residuals * factors), within_images(answers, residuals)
     if within is None:
         within = between  # no image has two answers: what images differ by holds what answers differ by
     parts = (1 - surveyed) * between, surveyed * within
