@@ -236,7 +236,7 @@ def widths(estimates: Sequence[CoverEstimate]) -> NDArray[np.float64]:
 
 def table(rows: Sequence[Row]) -> str:
     lines = [
-        "| set | images x points | model (mIoU) | method | coverage of 90 % | too low, high | median width | relative |",
+        "| set | images x points | model (mIoU) | method | coverage | too low, high | median width | relative |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:

@@ -109,9 +109,10 @@ def tuned(strata: Sequence[StratumAnswers], parts: Sequence[float]) -> Tuning:
         predictions, base = predictions_of(answers), plain(answers)
         predicted = one_hot(predictions.classes, n_classes)
         centred = predicted - answers.answer_weights @ predicted
+        residuals = base.residuals - base.told_residuals[:, None] * (base.totals / base.told)
         errors = [
             two_stage_error(answers, values, base.factors)
-            for values in (base.residuals + centred, base.residuals - centred, centred)
+            for values in (residuals + centred, residuals - centred, centred)
         ]
         variances = [error.variances for error in errors if error is not None]
         if variances:
@@ -126,10 +127,8 @@ def tuned(strata: Sequence[StratumAnswers], parts: Sequence[float]) -> Tuning:
 
 def effective_number(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """(K,) how many of the values (N, K) make up their sum of squares; zero where all are zero."""
-    squares = values**2
-    total = squares.sum(axis=0)
-    largest = np.where(total > 0, squares.max(axis=0), 1.0)  # squares of squares would be lost below 1e-308
-    relative = squares / largest
+    largest = np.abs(values).max(axis=0)  # without it squares of squares would be lost below 1e-308
+    relative = (values / np.where(largest > 0, largest, 1.0)) ** 2
     return np.asarray(relative.sum(axis=0) ** 2 / np.maximum((relative**2).sum(axis=0), 1.0), np.float64)
 
 

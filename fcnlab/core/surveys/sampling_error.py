@@ -45,6 +45,8 @@ def two_stage_error(
     between, within = between_images(answers, residuals * factors), within_images(answers, residuals)
     if within is None:
         within = between  # no image has two answers: what images differ by holds what answers differ by
+    elif between.sum() < within.sum():
+        between = within  # by luck images look more alike than pixels drawn from one image do
     parts = (1 - surveyed) * between, surveyed * within
     degrees = image_degrees(answers), float(max(1, len(answers.images) - answers.n_images))
     return SamplingError(parts[0] + parts[1], satterthwaite(parts, degrees))
