@@ -7,8 +7,10 @@ import warnings
 from collections.abc import Callable
 from functools import partial
 
+import numpy as np
 import onnxruntime
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fcnlab.threads import Beside, one_at_a_time
@@ -33,15 +35,15 @@ class OnnxNetwork:
     """A network that gives feature maps, as an onnxruntime session on as many threads as torch takes.
 
     Its outputs are the same on any number of threads. With `meanwhile` it runs in threads of low priority, and
-    `meanwhile` is called again and again by the one that waits for it.
+    `meanwhile` is called again and again by the one that waits for it. Who calls the network there comes first: the run
+    under way is broken off, and begins again afterwards.
     """
 
     def __init__(self, file: bytes, *, meanwhile: Callable[[], None] | None = None) -> None:
         self._file = file
         self._meanwhile = meanwhile
         self._beside = None if meanwhile is None else Beside("encoder", niceness=NICENESS)
-        self._options = onnxruntime.RunOptions()
-        self._options.add_run_config_entry(*GIVE_BACK)
+        self._under_way: onnxruntime.RunOptions | None = None
         self._n_threads = torch.get_num_threads()
         self._session = self._opened()
 
@@ -50,9 +52,31 @@ class OnnxNetwork:
         if torch.get_num_threads() != self._n_threads:
             self._n_threads = torch.get_num_threads()
             self._session = self._opened()
-        run = partial(self._session.run, None, {INPUT: picture.numpy()}, self._options)
-        arrays = run() if self._beside is None else self._beside.run(run, meanwhile=self._meanwhile)
+        run = partial(self._run, picture.numpy())
+        arrays = run(_run_options()) if self._beside is None else self._first(self._beside, run)
         return [torch.from_numpy(array) for array in arrays]
+
+    def _run(self, picture: NDArray[np.float32], options: onnxruntime.RunOptions) -> list[NDArray[np.float32]]:
+        arrays: list[NDArray[np.float32]] = self._session.run(None, {INPUT: picture}, options)
+        return arrays
+
+    def _first(
+        self, beside: Beside, run: Callable[[onnxruntime.RunOptions], list[NDArray[np.float32]]]
+    ) -> list[NDArray[np.float32]]:
+        """What a run gives that goes before the one under way, and is broken off itself by one that goes before it."""
+        interrupted = self._under_way
+        if interrupted is not None:
+            interrupted.terminate = True
+        try:
+            while True:
+                self._under_way = options = _run_options()
+                try:
+                    return beside.run(partial(run, options), meanwhile=self._meanwhile)
+                except Exception:  # the runtime says in a way of its own that it was broken off
+                    if not options.terminate:
+                        raise
+        finally:
+            self._under_way = interrupted
 
     def __deepcopy__(self, _: dict[int, object]) -> OnnxNetwork:
         return self  # frozen: copies share it
@@ -60,6 +84,12 @@ class OnnxNetwork:
     def _opened(self) -> onnxruntime.InferenceSession:
         opened = partial(_session, self._file, self._n_threads)
         return opened() if self._beside is None else self._beside.run(opened)
+
+
+def _run_options() -> onnxruntime.RunOptions:
+    options = onnxruntime.RunOptions()
+    options.add_run_config_entry(*GIVE_BACK)
+    return options
 
 
 def _session(file: bytes, n_threads: int) -> onnxruntime.InferenceSession:

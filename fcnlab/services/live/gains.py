@@ -111,6 +111,7 @@ class Gains:
             lambda: self._next(project_id),
             priority=Priority.PREFETCH,
             key=f"gain-{project_id}",
+            gives_way=True,
             failed=partial(self._go_on_later, project_id),
         )
 

@@ -55,7 +55,7 @@ class Jobs:
         self.overlay_store = OverlayStore(first_number=int(lab.clock().timestamp() * 1000))
         self._lab = lab
         self._compute = ComputeThread(before=CoreShare(lab).adjust)
-        self._pictures = PictureStore(lab, between=self._compute.give_way)
+        self._pictures = PictureStore(lab, between=self._compute.give_way, later=self._write_later)
         self._overlays = OverlayMaker(lab, self.overlay_store, self._pictures)
         self.gains = Gains(lab, self._compute, self._pictures, self._learner)
         self._learners: LRUCache[int, ProjectLearner] = LRUCache(LEARNERS_KEPT)
@@ -142,6 +142,10 @@ class Jobs:
         self._attention.close()
         self.gains.close()
         self._compute.close()
+
+    def _write_later(self, write: Callable[[], None]) -> None:
+        """Write an encoded picture after what is wanted now; where it is lost, the picture is encoded again."""
+        self._compute.post(write, priority=Priority.REFRESH, failed=logged("an encoded picture was not written"))
 
     def _learner(self, project_id: int) -> ProjectLearner:
         with self._lock:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -59,11 +60,18 @@ SAMPLES_DISK_BYTES = 2_000_000_000
 class PictureStore:
     """Encodes pictures and keeps them. Used by one thread at a time.
 
-    `between` is called now and then while a picture is encoded; see `StageEncoder`.
+    `between` is called now and then while a picture is encoded; see `StageEncoder`. `later` gets what can wait until
+    somebody has seen the mask: writing to the disk what was encoded for it.
     """
 
-    def __init__(self, lab: Lab, *, between: Callable[[], None] | None = None) -> None:
-        self._lab, self._between = lab, between
+    def __init__(
+        self,
+        lab: Lab,
+        *,
+        between: Callable[[], None] | None = None,
+        later: Callable[[Callable[[], None]], None] = lambda write: write(),
+    ) -> None:
+        self._lab, self._between, self._later = lab, between, later
         self.model_cache = ModelCache(lab)
         self.chosen_counts = ChosenCounts(lab, self.model_cache)
         settings = lab.settings
@@ -259,7 +267,11 @@ class PictureStore:
             rgb = learner_picture(read_picture(self._lab, image), spec)
             stages = self._encoder(spec).encode(rgb, scales=spec.scales, position=spec.position)
             entry = _entry(rgb, stages)
-            self._stages.put(key, entry, is_passing=is_passing)
+            if is_passing:
+                self._stages.put(key, entry, is_passing=True)
+            else:
+                self._stages.keep_in_memory(key, entry)
+                self._later(partial(self._stages.write, key, entry))
         return entry
 
 

@@ -90,9 +90,18 @@ class TensorCache:
 
     def put(self, key: str, entry: Entry, *, is_passing: bool = False) -> None:
         """Keep an entry in memory, unless `is_passing`, and on disk."""
+        if not is_passing:
+            self.keep_in_memory(key, entry)
+        self.write(key, entry)
+
+    def keep_in_memory(self, key: str, entry: Entry) -> None:
+        """Keep an entry in memory alone."""
         with self._lock:
-            if not is_passing:
-                self._keep(key, entry)
+            self._keep(key, entry)
+
+    def write(self, key: str, entry: Entry) -> None:
+        """Keep an entry on the disk alone."""
+        with self._lock:
             size = entry.nbytes
             if size > self._disk_bytes:
                 return

@@ -79,6 +79,28 @@ def test_the_number_of_threads_changes_no_bit() -> None:
         assert all(torch.equal(*pair) for pair in zip(maps[0], others, strict=True))
 
 
+def test_who_asks_in_the_middle_of_a_run_is_answered_first_and_both_get_what_they_asked_for() -> None:
+    network = load_encoder(BUNDLED_ENCODER).network
+    long, short = torch.rand(1, 3, 768, 1024) * 2 - 1, torch.rand(1, 3, 64, 96) * 2 - 1
+    answers: list[tuple[str, list[torch.Tensor]]] = []
+
+    def meanwhile() -> None:
+        if not answers:
+            answers.append(("asked", []))
+            answers.append(("short", runner(short)))
+
+    runner = in_onnxruntime(network, between=meanwhile)
+    quiet = in_onnxruntime(network)
+    assert runner is not None
+    assert quiet is not None
+
+    answers.append(("long", runner(long)))
+
+    assert [name for name, _ in answers] == ["asked", "short", "long"]
+    for (_, maps), picture in zip(answers[1:], (short, long), strict=True):
+        assert all(torch.equal(*pair) for pair in zip(maps, quiet(picture), strict=True))
+
+
 def test_what_onnx_cannot_say_runs_in_torch() -> None:
     for network in (WithoutCounterpart().eval(), ByANumber().eval(), ByItsOwnSize().eval()):
         encoder = StageEncoder(network, strides=(2,), mean=(0.5,) * 3, std=(0.5,) * 3)

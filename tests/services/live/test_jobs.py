@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fcnlab.domain.events import Point, PointSource
 from fcnlab.domain.images import ImageInfo, ImageState
-from fcnlab.domain.project import IGNORE
+from fcnlab.domain.project import IGNORE, LearnerSpec
 from fcnlab.errors import DatabaseUnavailable, FcnlabError
 from fcnlab.lab import Lab
 from fcnlab.services.labelling.events import add_points, points_of_image, set_image_state
@@ -55,6 +55,23 @@ def test_clicks_become_an_overlay_that_obeys_them(lab: Lab, jobs: Jobs) -> None:
     assert overlay.covers == {"tab-12345": 2}
     for point in CAT:
         assert class_map(overlay)[point.row, point.col] == point.class_id
+
+
+def test_an_encoded_image_is_on_the_disk_soon_after_its_mask_is_shown(lab: Lab, jobs: Jobs) -> None:
+    project_id, (image_id,) = project_with(lab, "chelsea.png")
+    click(lab, image_id, CAT)
+
+    jobs.opened(project_id, image_id)
+    overlay_after(jobs, image_id)
+
+    deadline = time.monotonic() + 20
+    while not (written := list((lab.folders.features / "stages").rglob("*.safetensors"))):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    store = PictureStore(lab)
+    assert len(written) == 1
+    assert store.picture(projects.images(lab, project_id=project_id)[0], LearnerSpec(object_mode=True)).hw == (300, 451)
+    assert len(list((lab.folders.features / "stages").rglob("*.safetensors"))) == 1  # it was read, not made again
 
 
 def test_the_background_alone_gives_no_mask_and_the_status_says_what_does(lab: Lab, jobs: Jobs) -> None:
