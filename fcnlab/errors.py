@@ -138,6 +138,10 @@ class UnknownModel(FcnlabError):
     """A model that does not exist, or was removed."""
 
 
+class UnknownSurvey(FcnlabError):
+    """No survey of that number or name."""
+
+
 class UnknownComparison(FcnlabError):
     """A comparison that does not exist."""
 

@@ -16,6 +16,7 @@ from fcnlab.domain.models import FitRecord
 from fcnlab.domain.project import MAX_CLASSES, ClassLabel, LearnerSpec, Project
 from fcnlab.errors import InvalidClasses, InvalidName, NameTaken, UnknownProject
 from fcnlab.storage.database.engine import chunked
+from fcnlab.storage.database.survey_tables import forget_surveys
 from fcnlab.storage.database.tables import (
     ClassRow,
     EventRow,
@@ -177,6 +178,7 @@ def begin_deletion(session: Session, *, project_id: int, now: datetime) -> None:
     row.name, row.deleted_at, row.model_id = row.key, now, None
     session.flush()
     forget_trainings(session, project_id=project_id)
+    forget_surveys(session, project_id=project_id)
 
 
 def delete_some(session: Session, *, project_id: int, count: int) -> bool:

@@ -25,8 +25,6 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-import fcnlab.storage.database.tables  # noqa: F401  ALL_TABLES has its tables too
-
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -312,10 +310,6 @@ class StrokeRow(Base):
     hidden_by: Mapped[int]
     created_at: Mapped[datetime]
     removed_at: Mapped[datetime | None]
-
-
-ALL_TABLES = Base.metadata
-"""These tables and those they stand on."""
 
 
 class ComparisonRow(Base):

@@ -24,7 +24,7 @@ from fcnlab.storage.database.engine import (
 )
 from fcnlab.storage.database.repository_images import images_since
 from fcnlab.storage.database.repository_projects import NOTHING_READ, project_at
-from fcnlab.storage.database.tables import ALL_TABLES
+from fcnlab.storage.database.survey_tables import ALL_TABLES
 
 NEWEST = ScriptDirectory.from_config(migrating._config()).get_current_head()
 PROJECT = text(
