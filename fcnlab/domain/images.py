@@ -159,6 +159,10 @@ class Recipe:
     imaging: Imaging | None = None
 
 
+METRES = {"nm": 1e-9, "µm": 1e-6, "mm": 1e-3, "cm": 1e-2, "in": 0.0254, "ft": 0.3048, "m": 1.0, "km": 1e3}
+"""Metres to a unit of length."""
+
+
 @dataclass(frozen=True, slots=True)
 class PixelSize:
     """The size of a pixel of the upright image in the world, such as 0.65 x 0.65 µm."""
@@ -179,6 +183,12 @@ class PixelSize:
     def from_dict(cls, values: dict[str, Any]) -> PixelSize:
         """Raises InvalidSetting: a size is not above 0."""
         return cls(float(values["width"]), float(values["height"]), str(values["unit"]))
+
+    @property
+    def area_m2(self) -> float | None:
+        """Square metres of a pixel; None where its unit is no length, such as degrees."""
+        metres = METRES.get(self.unit)
+        return None if metres is None else self.width * self.height * metres**2
 
     def turned(self) -> PixelSize:
         """Of the image on its side."""

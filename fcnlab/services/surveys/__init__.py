@@ -1,0 +1,1 @@
+"""Cover surveys: planning, answering, predicting, reporting."""
