@@ -30,6 +30,8 @@ class CoverError:
         answers: how many answers make up each of those.
         unmet: what is added to them for kinds of answers that nobody gave yet.
         unseen: variance that answers do not show.
+        usual_effect: the design effect that all classes together are taken to have as long as few answers make up
+            the variances. None: what they show.
     """
 
     variances: NDArray[np.float64]
@@ -39,6 +41,19 @@ class CoverError:
     answers: NDArray[np.float64]
     unmet: NDArray[np.float64]
     unseen: NDArray[np.float64]
+    usual_effect: float | None = None
+
+    @property
+    def design_effect(self) -> float:
+        """By how much answers being alike enlarges the variances of all classes; never less than pixels vary."""
+        total = float(self.independent.sum())
+        if not total > 0:
+            return 1.0 if self.usual_effect is None else self.usual_effect
+        shown = max(float(self.variances.sum()), float(self.from_pixels.sum())) / total
+        if self.usual_effect is None:
+            return shown
+        n = float(self.answers.sum()) / 2  # an answer that makes up the variance of a class does so of another
+        return (n * shown + POOLED_ANSWERS * self.usual_effect) / (n + POOLED_ANSWERS)
 
     @property
     def trust(self) -> NDArray[np.float64]:
@@ -52,11 +67,9 @@ class CoverError:
         Where few answers make up a variance its design effect is mostly that of all classes. Images never vary less
         than pixels of them do, though by luck they may look so: all variances are then made larger.
         """
-        shown, least, total = (float(values.sum()) for values in (self.variances, self.from_pixels, self.independent))
-        variances = self.variances * (max(1.0, least / shown) if shown > 0 else 0.0)
-        if not shown > 0:
-            variances = self.from_pixels
-        common = float(variances.sum()) / total if total > 0 else 1.0
+        shown, least = float(self.variances.sum()), float(self.from_pixels.sum())
+        variances = self.variances * max(1.0, least / shown) if shown > 0 else self.from_pixels
+        common = self.design_effect
         each = np.divide(variances, self.independent, out=np.full_like(variances, common), where=self.independent > 0)
         effects = self.trust * each + (1 - self.trust) * common
         return np.asarray(effects * (self.independent + self.unmet) + self.unseen, np.float64)

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.core.surveys.answers import UNKNOWN, StratumAnswers
-from fcnlab.core.surveys.influence import effective_number, plain
+from fcnlab.core.surveys.influence import plain
 from fcnlab.core.surveys.intervals import CoverError, cover_intervals
-from fcnlab.core.surveys.sampling_error import between_images, within_images
+from fcnlab.core.surveys.sampling_error import between_images, effective_number, within_images
 from fcnlab.errors import InvalidSurvey
 
 MOST_PER_IMAGE = 1000

@@ -50,7 +50,7 @@ def two_stage_error(
     if within is None:
         within = between  # no image has two answers: what images differ by holds what answers differ by
     parts = (1 - surveyed) * between, surveyed * within
-    degrees = image_degrees(answers), pixel_degrees(answers, residuals)
+    degrees = image_degrees(answers, residuals), pixel_degrees(answers, residuals)
     return SamplingError(parts[0] + parts[1], satterthwaite(parts, degrees), within)
 
 
@@ -106,10 +106,24 @@ def leverage_factors(shares: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(1 / np.sqrt(np.where(shares < 1 - 1e-9, 1 - shares, 1.0)), np.float64)
 
 
-def image_degrees(answers: StratumAnswers) -> float:
-    """Degrees of freedom of a variance between images: m - 1, fewer when some are much larger than others."""
-    weights = answers.image_weights
-    return float(max(1.0, 1 / np.sum(weights**2) - 1))
+def image_degrees(answers: StratumAnswers, residuals: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(K,) degrees of freedom of the variance between images: at most m - 1.
+
+    Fewer where some images are much larger than others, or where few of them make up most of the variance: the more
+    kurtosis, the less a variance says.
+    """
+    m, weights = answers.n_images, answers.image_weights
+    by_size = max(1.0, float(1 / np.sum(weights**2)) - 1)
+    contributing = effective_number(weights[:, None] * image_means(answers, residuals))
+    kurtosis = np.divide(m, contributing, out=np.full_like(contributing, 3.0), where=contributing > 0)
+    return np.asarray(np.clip(2 * m / np.maximum(kurtosis - 1, 1e-9), 1.0, by_size), np.float64)
+
+
+def effective_number(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(K,) how many of the values (N, K) make up their sum of squares; zero where all are zero."""
+    largest = np.abs(values).max(axis=0)  # without it squares of squares would be lost below 1e-308
+    relative = (values / np.where(largest > 0, largest, 1.0)) ** 2
+    return np.asarray(relative.sum(axis=0) ** 2 / np.maximum((relative**2).sum(axis=0), 1.0), np.float64)
 
 
 def pixel_degrees(answers: StratumAnswers, residuals: NDArray[np.float64]) -> NDArray[np.float64]:
