@@ -13,7 +13,6 @@ from fcnlab.core.surveys.sampling_error import satterthwaite
 POOLED_ANSWERS = 10.0
 """The design effect of a class counts as much as that of all classes when so many answers make up its variance."""
 
-
 MOST_DEGREES = 1e6
 """Of freedom; more make no difference."""
 
