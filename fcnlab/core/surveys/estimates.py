@@ -105,8 +105,8 @@ def from_answers(strata: Sequence[StratumAnswers], *, level: float = LEVEL) -> C
 def corrected(strata: Sequence[StratumAnswers], *, level: float = LEVEL) -> CoverEstimate:
     """Shares from answers, corrected by a model that has seen all pixels; its weight is tuned for each class.
 
-    The better the model is, the shorter are the intervals; a useless one hardly makes them longer. They are a little too
-    sure where a model is right in nearly all images and wrong in a few large ones, and with 20 images or fewer.
+    The better the model is, the shorter are the intervals; a useless one hardly makes them longer. They are a little
+    too sure where a model is right in nearly all images and wrong in a few large ones, and with 20 images or fewer.
 
     Raises:
         InvalidSurvey: as in `from_answers`, or a stratum without predictions.
