@@ -47,9 +47,11 @@ DESIGNS: dict[str, tuple[tuple[int, int], ...]] = {
     "isic2018": ((20, 10), (40, 10)),
     "cvc_clinicdb": ((20, 10), (40, 10)),
     "crackforest": ((20, 10), (40, 10)),
+    "davis2016": ((20, 10), (40, 10)),
+    "grabcut": ((20, 10),),
 }
 """Images, and points in each; cwfid has 30 images, dsb2018 60: their last designs survey all of them. The drives of
-camvid are strata. Estimators were made with the first four at hand; the others came afterwards, as a check."""
+camvid are strata. Estimators were made with all but the last two at hand, which came afterwards, as a check."""
 
 DRIVE_LETTERS = 6
 """Of the name of an image of camvid, which say the drive."""

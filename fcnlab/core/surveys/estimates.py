@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -14,7 +14,6 @@ from fcnlab.core.surveys.answers import StratumAnswers
 from fcnlab.core.surveys.influence import (
     Linearised,
     Tuning,
-    effective_number,
     model_assisted,
     plain,
     post_stratified,
@@ -22,13 +21,14 @@ from fcnlab.core.surveys.influence import (
     tuned,
 )
 from fcnlab.core.surveys.intervals import CoverError, beta_interval, cover_intervals
-from fcnlab.core.surveys.sampling_error import satterthwaite, two_stage_error
+from fcnlab.core.surveys.sampling_error import effective_number, satterthwaite, two_stage_error
 from fcnlab.errors import InvalidSurvey
 
 Method = Literal["as_if_independent", "from_answers", "corrected", "by_confusion"]
 
-OFFERED: tuple[Method, ...] = ("from_answers", "corrected", "by_confusion")
-"""Methods whose intervals hold the truth as often as they say; see benchmarks/survey_coverage.py."""
+OFFERED: tuple[Method, ...] = ("from_answers",)
+"""Methods whose 90 % intervals held the truth in no less than 88 % of surveys, on all sets and with all designs that
+benchmarks/survey_coverage.py measures. Those with a model came down to 86 % on some, mostly with 20 images."""
 
 LEVEL = 0.9
 
@@ -99,13 +99,14 @@ def from_answers(strata: Sequence[StratumAnswers], *, level: float = LEVEL) -> C
             of several.
     """
     check_strata(strata, level)
-    return _estimate("from_answers", strata, [plain(answers) for answers in strata], level)
+    return _estimate("from_answers", strata, _combined(strata, [plain(answers) for answers in strata]), level)
 
 
 def corrected(strata: Sequence[StratumAnswers], *, level: float = LEVEL) -> CoverEstimate:
     """Shares from answers, corrected by a model that has seen all pixels; its weight is tuned for each class.
 
-    Intervals hold the truth however bad the model is; the better it is, the shorter they are.
+    The better the model is, the shorter are the intervals; a useless one hardly makes them longer. They are a little
+    too sure where a model is right in nearly all images and wrong in a few large ones, and with 20 images or fewer.
 
     Raises:
         InvalidSurvey: as in `from_answers`, or a stratum without predictions.
@@ -114,11 +115,14 @@ def corrected(strata: Sequence[StratumAnswers], *, level: float = LEVEL) -> Cove
     """
     check_strata(strata, level)
     tuning = tuned(strata, _parts(strata))
-    return _estimate("corrected", strata, [model_assisted(answers, tuning) for answers in strata], level)
+    combined = _with_model(strata, [model_assisted(answers, tuning) for answers in strata])
+    return _estimate("corrected", strata, combined, level)
 
 
 def by_confusion(strata: Sequence[StratumAnswers], *, level: float = LEVEL) -> CoverEstimate:
     """Shares of classes among the answers of each predicted class, weighed by how much of it the model predicts.
+
+    Shares add up to one. Intervals are too sure where those of `corrected` are, and longer with few images.
 
     Raises:
         InvalidSurvey: as in `corrected`.
@@ -126,7 +130,9 @@ def by_confusion(strata: Sequence[StratumAnswers], *, level: float = LEVEL) -> C
     Reference: Olofsson et al. 2014, Remote Sensing of Environment 148:42.
     """
     check_strata(strata, level)
-    return _estimate("by_confusion", strata, [post_stratified(answers) for answers in strata], level)
+    return _estimate(
+        "by_confusion", strata, _with_model(strata, [post_stratified(answers) for answers in strata]), level
+    )
 
 
 ESTIMATORS: dict[Method, Callable[..., CoverEstimate]] = {
@@ -177,15 +183,33 @@ def _parts(strata: Sequence[StratumAnswers]) -> list[float]:
     return [answers.total_size / total for answers in strata]
 
 
-def _estimate(
-    method: Method, strata: Sequence[StratumAnswers], linearised: Sequence[Linearised], level: float
-) -> CoverEstimate:
-    """Strata weigh by their pixels, their variances add up."""
+def _combined(
+    strata: Sequence[StratumAnswers], linearised: Sequence[Linearised]
+) -> tuple[NDArray[np.float64], CoverError]:
+    """Shares (K,) of the pixels whose class can be told, and their error: strata weigh by size, variances add up."""
     parts = _parts(strata)
     told = sum(part * linear.told for part, linear in zip(parts, linearised, strict=True))
     totals = np.sum([part * linear.totals for part, linear in zip(parts, linearised, strict=True)], axis=0)
-    shares = np.clip(totals / told, 0, 1)
-    error = _error(strata, linearised, [part / told for part in parts], shares)
+    shares = np.asarray(totals / told, np.float64)
+    return shares, _error(strata, linearised, [part / told for part in parts], shares)
+
+
+def _with_model(
+    strata: Sequence[StratumAnswers], linearised: Sequence[Linearised]
+) -> tuple[NDArray[np.float64], CoverError]:
+    """As `_combined`; as long as a model was hardly seen to err, its errors are taken to be as alike as answers are."""
+    shares, error = _combined(strata, linearised)
+    of_answers = _combined(strata, [plain(answers) for answers in strata])[1]
+    return shares, replace(error, usual_effect=of_answers.design_effect)
+
+
+def _estimate(
+    method: Method,
+    strata: Sequence[StratumAnswers],
+    combined: tuple[NDArray[np.float64], CoverError],
+    level: float,
+) -> CoverEstimate:
+    shares, error = np.clip(combined[0], 0, 1), combined[1]
     counts = class_counts(strata)
     n = int(counts.sum())
     intervals = cover_intervals(shares, error, n, level)
@@ -210,6 +234,7 @@ def _error(
     """The error of shares, from what answers add to them; a share is a ratio to the pixels whose class can be told."""
     errors, contributions = [], []
     unmet, unseen = np.zeros(len(shares)), np.zeros(len(shares))
+    n_answers = sum(len(answers.images) for answers in strata)
     for answers, linear, part in zip(strata, linearised, parts, strict=True):
         residuals = part * (linear.residuals - linear.told_residuals[:, None] * shares)
         error = two_stage_error(answers, residuals, linear.factors)
@@ -221,13 +246,14 @@ def _error(
         errors.append(error)
         weights = answers.answer_weights
         contributions.append(residuals * weights[:, None])
-        unmet += part**2 * float(np.mean(weights**2)) * linear.unmet
+        unmet += part**2 * float(np.sum(weights**2)) * linear.unmet / n_answers
         unseen += part**2 * linear.unseen
     moved = np.concatenate(contributions)
     variances = [error.variances for error in errors]
     return CoverError(
         np.sum(variances, axis=0),
         satterthwaite(variances, [error.degrees for error in errors]),
+        np.sum([error.from_pixels for error in errors], axis=0),
         (moved**2).sum(axis=0),
         effective_number(moved),
         unmet,
@@ -245,13 +271,9 @@ def predicted(strata: Sequence[StratumAnswers], *, level: float = LEVEL) -> tupl
     parts, n_classes = _parts(strata), strata[0].n_classes
     raw = np.sum([part * predictions_of(answers).cover for part, answers in zip(parts, strata, strict=True)], axis=0)
     as_it_is = Tuning(np.ones(n_classes), np.zeros(n_classes))
-    linearised = [model_assisted(answers, as_it_is) for answers in strata]
-    told = sum(part * linear.told for part, linear in zip(parts, linearised, strict=True))
-    totals = np.sum([part * linear.totals for part, linear in zip(parts, linearised, strict=True)], axis=0)
-    bias = raw - totals / told
-    error = _error(strata, linearised, [part / told for part in parts], totals / told)
-    degrees = np.minimum(error.degrees, 1e6)
-    reach = t.ppf((1 + level) / 2, degrees) * np.sqrt(error.pooled)
+    shares, error = _with_model(strata, [model_assisted(answers, as_it_is) for answers in strata])
+    bias = raw - shares
+    reach = t.ppf((1 + level) / 2, error.pooled_degrees) * np.sqrt(error.pooled)
     return tuple(
         PredictedCover(float(share), float(middle), float(middle - far), float(middle + far), level)
         for share, middle, far in zip(raw, bias, reach, strict=True)

@@ -10,7 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.core.surveys.answers import UNKNOWN, Predictions, StratumAnswers, one_hot
-from fcnlab.core.surveys.sampling_error import image_means, leverage_factors, two_stage_error
+from fcnlab.core.surveys.sampling_error import (
+    effective_number,
+    image_means,
+    leverage_factors,
+    two_stage_error,
+)
 from fcnlab.errors import InvalidSurvey
 
 LEAST_IN_GROUP, LEAST_IMAGES = 5, 3
@@ -123,13 +128,6 @@ def tuned(strata: Sequence[StratumAnswers], parts: Sequence[float]) -> Tuning:
     each = np.divide(common, spread, out=np.full(n_classes, pooled), where=spread > 0)
     trust = images / (images + TUNING_IMAGES)
     return Tuning(np.clip(trust * each + (1 - trust) * pooled, 0, 1), trust)
-
-
-def effective_number(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(K,) how many of the values (N, K) make up their sum of squares; zero where all are zero."""
-    largest = np.abs(values).max(axis=0)  # without it squares of squares would be lost below 1e-308
-    relative = (values / np.where(largest > 0, largest, 1.0)) ** 2
-    return np.asarray(relative.sum(axis=0) ** 2 / np.maximum((relative**2).sum(axis=0), 1.0), np.float64)
 
 
 def _slope_leverage(answers: StratumAnswers, centred: NDArray[np.float64]) -> NDArray[np.float64]:

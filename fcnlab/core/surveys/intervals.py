@@ -8,8 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta, norm, t
 
+from fcnlab.core.surveys.sampling_error import satterthwaite
+
 POOLED_ANSWERS = 10.0
 """The design effect of a class counts as much as that of all classes when so many answers make up its variance."""
+
+MOST_DEGREES = 1e6
+"""Of freedom; more make no difference."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,33 +24,65 @@ class CoverError:
     Attributes:
         variances: estimated, answers of an image being alike (`sampling_error.two_stage_error`).
         degrees: degrees of freedom of the variances; infinite where they are zero.
+        from_pixels: the variances if images did not differ.
         independent: the variances if answers were independent.
         answers: how many answers make up each of those.
         unmet: what is added to them for kinds of answers that nobody gave yet.
         unseen: variance that answers do not show.
+        usual_effect: the design effect that all classes together are taken to have as long as few answers make up
+            the variances. None: what they show.
     """
 
     variances: NDArray[np.float64]
     degrees: NDArray[np.float64]
+    from_pixels: NDArray[np.float64]
     independent: NDArray[np.float64]
     answers: NDArray[np.float64]
     unmet: NDArray[np.float64]
     unseen: NDArray[np.float64]
+    usual_effect: float | None = None
+
+    @property
+    def design_effect(self) -> float:
+        """By how much answers being alike enlarges the variances of all classes; never less than pixels vary."""
+        total = float(self.independent.sum())
+        if not total > 0:
+            return 1.0 if self.usual_effect is None else self.usual_effect
+        shown = max(float(self.variances.sum()), float(self.from_pixels.sum())) / total
+        if self.usual_effect is None:
+            return shown
+        n = float(self.answers.sum()) / 2  # an answer that makes up the variance of a class does so of another
+        return (n * shown + POOLED_ANSWERS * self.usual_effect) / (n + POOLED_ANSWERS)
+
+    @property
+    def trust(self) -> NDArray[np.float64]:
+        """(K,) how much of its design effect a class has from its answers and not from all classes, 0 to 1."""
+        return np.asarray(self.answers / (self.answers + POOLED_ANSWERS), np.float64)
 
     @property
     def pooled(self) -> NDArray[np.float64]:
         """(K,) variances to count with: few answers say little of how alike those of an image are.
 
-        Where few answers make up a variance its design effect is mostly that of all classes.
+        Where few answers make up a variance its design effect is mostly that of all classes. Images never vary less
+        than pixels of them do, though by luck they may look so: all variances are then made larger.
         """
-        total = self.independent.sum()
-        common = float(self.variances.sum() / total) if total > 0 else 1.0
-        each = np.divide(
-            self.variances, self.independent, out=np.full_like(self.variances, common), where=self.independent > 0
-        )
-        trust = self.answers / (self.answers + POOLED_ANSWERS)
-        effects = trust * each + (1 - trust) * common
+        shown, least = float(self.variances.sum()), float(self.from_pixels.sum())
+        variances = self.variances * max(1.0, least / shown) if shown > 0 else self.from_pixels
+        common = self.design_effect
+        each = np.divide(variances, self.independent, out=np.full_like(variances, common), where=self.independent > 0)
+        effects = self.trust * each + (1 - self.trust) * common
         return np.asarray(effects * (self.independent + self.unmet) + self.unseen, np.float64)
+
+    @property
+    def pooled_degrees(self) -> NDArray[np.float64]:
+        """(K,) degrees of freedom of `pooled`, finite: more where most of it comes from all classes.
+
+        Shares add up to one, so that K classes say as much as K - 1.
+        """
+        each = np.minimum(self.degrees, MOST_DEGREES)
+        of_all = satterthwaite(list(self.variances[:, None]), list(each[:, None]))
+        common = max(each.min(), min(MOST_DEGREES, float(of_all[0]) * (len(each) - 1) / len(each)))
+        return np.asarray(1 / (self.trust / each + (1 - self.trust) / common), np.float64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,15 +123,9 @@ def cover_intervals(shares: NDArray[np.float64], error: CoverError, n_answers: i
     smooth = (shares * n_answers + 0.5) / (n_answers + 1)
     binomial, variances = smooth * (1 - smooth), error.pooled
     normal = float(norm.ppf((1 + level) / 2))
-    degrees = np.where(np.isfinite(error.degrees), error.degrees, _least_finite(error.degrees))
-    penalty = (normal / t.ppf((1 + level) / 2, degrees)) ** 2
+    penalty = (normal / t.ppf((1 + level) / 2, error.pooled_degrees)) ** 2
     with np.errstate(divide="ignore"):
         effective = np.where(variances > 0, binomial / variances * penalty, np.inf)
     total = float((variances / penalty).sum())
     in_all = float(binomial.sum() / total) if total > 0 else np.inf
     return Intervals(*beta_interval(shares, effective, level), effective, in_all)
-
-
-def _least_finite(degrees: NDArray[np.float64]) -> float:
-    """Of a class without variance the degrees are those of the others, since its variance is made of theirs."""
-    return float(degrees[np.isfinite(degrees)].min(initial=1e6))

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.core.surveys.answers import UNKNOWN, StratumAnswers
-from fcnlab.core.surveys.influence import effective_number, plain
+from fcnlab.core.surveys.influence import plain
 from fcnlab.core.surveys.intervals import CoverError, cover_intervals
-from fcnlab.core.surveys.sampling_error import between_images, within_images
+from fcnlab.core.surveys.sampling_error import between_images, effective_number, within_images
 from fcnlab.errors import InvalidSurvey
 
 MOST_PER_IMAGE = 1000
@@ -86,8 +86,8 @@ def expected_widths(
     unevenness = m * float(np.sum(answers.image_weights**2))
     sizes = np.concatenate([answers.sizes, np.full(n_more_images, answers.sizes.mean())])
     pixels_left = np.clip(1 - per_image / sizes, 0, 1)
-    of_pixels = spread.within * float(np.mean(pixels_left / per_image)) * unevenness / images
-    variances = (1 - surveyed) * spread.between * unevenness / images + of_pixels
+    from_pixels = spread.within * float(np.mean(pixels_left / per_image)) * unevenness / images
+    variances = (1 - surveyed) * spread.between * unevenness / images + from_pixels
     n = float(per_image.sum()) * float(np.mean(answers.classes != UNKNOWN))
     smooth = (spread.shares * n + 0.5) / (n + 1)
     independent = smooth * (1 - smooth) / n
@@ -95,6 +95,7 @@ def expected_widths(
     error = CoverError(
         variances,
         np.full(answers.n_classes, max(1.0, images / unevenness - 1)),
+        from_pixels,
         independent,
         effective_number(residuals) * (n / answers.n_answers),
         np.zeros(answers.n_classes),

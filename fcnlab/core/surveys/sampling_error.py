@@ -16,13 +16,17 @@ from fcnlab.core.surveys.answers import StratumAnswers
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SamplingError:
-    """Variances (K,) float64 of estimated shares, and the degrees of freedom (K,) float64 of each.
+    """What answers show of the errors of shares; arrays are (K,) float64.
 
-    The degrees are infinite where the variance is zero.
+    Attributes:
+        variances: estimated.
+        degrees: degrees of freedom of each; infinite where the variance is zero.
+        from_pixels: the variances if all images were alike and only pixels were left to chance.
     """
 
     variances: NDArray[np.float64]
     degrees: NDArray[np.float64]
+    from_pixels: NDArray[np.float64]
 
 
 def two_stage_error(
@@ -45,11 +49,9 @@ def two_stage_error(
     between, within = between_images(answers, residuals * factors), within_images(answers, residuals)
     if within is None:
         within = between  # no image has two answers: what images differ by holds what answers differ by
-    elif between.sum() < within.sum():
-        between = within  # by luck images look more alike than pixels drawn from one image do
     parts = (1 - surveyed) * between, surveyed * within
-    degrees = image_degrees(answers), float(max(1, len(answers.images) - answers.n_images))
-    return SamplingError(parts[0] + parts[1], satterthwaite(parts, degrees))
+    degrees = image_degrees(answers, residuals), pixel_degrees(answers, residuals)
+    return SamplingError(parts[0] + parts[1], satterthwaite(parts, degrees), within)
 
 
 def between_images(answers: StratumAnswers, residuals: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -63,9 +65,15 @@ def within_images(answers: StratumAnswers, residuals: NDArray[np.float64]) -> ND
 
     Images with a single answer are taken to vary as the others do on average.
     """
-    counts = answers.per_image.astype(np.float64)
+    counts = answers.per_image
     if counts.max() < 2:
         return np.zeros(residuals.shape[1]) if (counts >= answers.sizes).all() else None
+    return np.asarray(_of_pixels(answers, residuals).sum(axis=0), np.float64)
+
+
+def _of_pixels(answers: StratumAnswers, residuals: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(m, K) what each image adds to the variance between pixels; at least one image has two answers."""
+    counts = answers.per_image.astype(np.float64)
     deviations = residuals - image_means(answers, residuals)[answers.images]
     squares = _sums(answers, deviations**2)
     several = counts >= 2
@@ -73,7 +81,7 @@ def within_images(answers: StratumAnswers, residuals: NDArray[np.float64]) -> ND
     variances[several] = squares[several] / (counts[several, None] - 1)
     variances[~several] = squares[several].sum(axis=0) / (counts[several] - 1).sum()
     left = np.clip(1 - counts / answers.sizes, 0, 1)
-    return np.asarray((answers.image_weights**2 * left / counts) @ variances, np.float64)
+    return np.asarray((answers.image_weights**2 * left / counts)[:, None] * variances, np.float64)
 
 
 def image_means(answers: StratumAnswers, values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -98,10 +106,33 @@ def leverage_factors(shares: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(1 / np.sqrt(np.where(shares < 1 - 1e-9, 1 - shares, 1.0)), np.float64)
 
 
-def image_degrees(answers: StratumAnswers) -> float:
-    """Degrees of freedom of a variance between images: m - 1, fewer when some are much larger than others."""
-    weights = answers.image_weights
-    return float(max(1.0, 1 / np.sum(weights**2) - 1))
+def image_degrees(answers: StratumAnswers, residuals: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(K,) degrees of freedom of the variance between images: at most m - 1.
+
+    Fewer where some images are much larger than others, or where few of them make up most of the variance: the more
+    kurtosis, the less a variance says.
+    """
+    m, weights = answers.n_images, answers.image_weights
+    by_size = max(1.0, float(1 / np.sum(weights**2)) - 1)
+    contributing = effective_number(weights[:, None] * image_means(answers, residuals))
+    kurtosis = np.divide(m, contributing, out=np.full_like(contributing, 3.0), where=contributing > 0)
+    return np.asarray(np.clip(2 * m / np.maximum(kurtosis - 1, 1e-9), 1.0, by_size), np.float64)
+
+
+def effective_number(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(K,) how many of the values (N, K) make up their sum of squares; zero where all are zero."""
+    largest = np.abs(values).max(axis=0)  # without it squares of squares would be lost below 1e-308
+    relative = (values / np.where(largest > 0, largest, 1.0)) ** 2
+    return np.asarray(relative.sum(axis=0) ** 2 / np.maximum((relative**2).sum(axis=0), 1.0), np.float64)
+
+
+def pixel_degrees(answers: StratumAnswers, residuals: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(K,) degrees of freedom of the variance between pixels: N - m, fewer where few images make up most of it."""
+    counts = answers.per_image
+    if counts.max() < 2:
+        return np.full(residuals.shape[1], max(1.0, answers.n_images - 1))
+    parts = _of_pixels(answers, residuals)
+    return satterthwaite(list(parts), np.maximum(1, counts - 1).tolist())
 
 
 def satterthwaite(

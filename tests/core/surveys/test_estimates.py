@@ -207,7 +207,7 @@ def test_a_model_that_is_wrong_where_nobody_looked_makes_the_interval_wider() ->
     assert (widths(doubted)[[0, 2]] > 2 * widths(trusted)[[0, 2]]).all()
 
 
-@pytest.mark.parametrize("method", ["from_answers", "corrected", "by_confusion"])
+@pytest.mark.parametrize("method", ["from_answers", "corrected"])
 @pytest.mark.parametrize("right", [0.4, 0.9])
 def test_nine_of_ten_intervals_hold_the_truth(method: Method, right: float) -> None:
     held = []

@@ -9,7 +9,6 @@ from fcnlab.core.surveys.answers import Predictions
 from fcnlab.core.surveys.influence import (
     Linearised,
     Tuning,
-    effective_number,
     merged_groups,
     model_assisted,
     plain,
@@ -111,10 +110,3 @@ def test_frequent_classes_keep_a_group_of_their_own() -> None:
     assert answers.predictions is not None
 
     assert sorted(merged_groups(answers, answers.predictions)) == [0, 1, 2]
-
-
-def test_the_number_of_values_that_make_up_a_sum() -> None:
-    values = np.array([[1.0, 0.0, 1e-200], [-1.0, 0.0, 1e-200], [1.0, 0.0, 0.0], [1.0, 9.0, 0.0]])
-
-    assert effective_number(values) == pytest.approx([4, 1, 2])
-    assert effective_number(np.zeros((3, 2))).tolist() == [0, 0]

@@ -7,7 +7,13 @@ import pytest
 
 from fcnlab.core.surveys.answers import StratumAnswers
 from fcnlab.core.surveys.influence import plain
-from fcnlab.core.surveys.sampling_error import satterthwaite, two_stage_error, within_images
+from fcnlab.core.surveys.sampling_error import (
+    effective_number,
+    image_degrees,
+    satterthwaite,
+    two_stage_error,
+    within_images,
+)
 from tests.support.surveys import made_up, stratum
 
 
@@ -105,3 +111,22 @@ def test_degrees_of_a_sum_lie_between_the_least_and_all_together() -> None:
     assert 5 <= degrees[0] <= 12
     assert degrees[1] == pytest.approx(5)
     assert np.isinf(degrees[2])
+
+
+def test_the_number_of_values_that_make_up_a_sum() -> None:
+    values = np.array([[1.0, 0.0, 1e-200], [-1.0, 0.0, 1e-200], [1.0, 0.0, 0.0], [1.0, 9.0, 0.0]])
+
+    assert effective_number(values) == pytest.approx([4, 1, 2])
+    assert effective_number(np.zeros((3, 2))).tolist() == [0, 0]
+
+
+def test_a_variance_that_few_images_make_up_has_few_degrees_of_freedom() -> None:
+    answers = stratum(np.repeat(np.arange(20), 4).tolist(), [0] * 72 + [1] * 8, population=500)
+    even = stratum(np.repeat(np.arange(20), 4).tolist(), [0] * 40 + [1] * 40, population=500)
+    uneven = replace(even, sizes=np.array([20000.0] * 2 + [1000.0] * 18))
+
+    few, many, of_size = (image_degrees(each, plain(each).residuals) for each in (answers, even, uneven))
+
+    assert few == pytest.approx([40 / (20 * (18 * 0.1**4 + 2 * 0.9**4) / 1.8**2 - 1)] * 2)
+    assert many == pytest.approx([19, 19])
+    assert (of_size < 5).all()
