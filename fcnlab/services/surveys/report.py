@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -26,6 +27,14 @@ Reading = Literal["left out", "a class"]
 
 READINGS: tuple[Reading, ...] = ("left out", "a class")
 UNKNOWN_NAME, UNKNOWN_COLOUR = "don't know", "#9e9e9e"
+
+METHOD_WORDS: dict[Method, str] = {
+    "from_answers": "from the answers alone",
+    "corrected": "answers and predicted masks together",
+    "by_confusion": "answers by predicted class",
+    "as_if_independent": "as if every answer were independent",
+}
+"""How shares were estimated, for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +77,20 @@ class CoverReport:
         """The estimate to tell first: corrected by the model where there is one, else from the answers."""
         return self.estimates.get("corrected") or self.estimates.get("from_answers")
 
+    def estimate(self, method: Method | None = None) -> CoverEstimate | None:
+        """The estimate by a method, None where it cannot be had; without a method the best."""
+        return self.best if method is None else self.estimates.get(method)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageCover:
-    """What was answered in an image: answers of each class, and the posterior of the shares of its pixels."""
+    """What was answered in an image: answers of each class, "don't know", points asked about, and the posterior of the
+    shares of its pixels."""
 
     image: SurveyImage
     counts: tuple[int, ...]
     n_unknown: int
+    n_points: int
     posterior: DirichletPosterior
 
 
@@ -331,6 +346,7 @@ def _image_covers(material: _Material, reading_as: Reading) -> tuple[ImageCover,
     n_classes = len(index_of) + (reading_as == "a class")
     counts: dict[int, NDArray[np.int64]] = {}
     unknown: dict[int, int] = {}
+    n_points = Counter(point.image_id for point in material.points)
     for point in material.points:
         if not point.is_answered:
             continue
@@ -346,6 +362,7 @@ def _image_covers(material: _Material, reading_as: Reading) -> tuple[ImageCover,
             image,
             tuple(counts[image.image_id].tolist()),
             unknown.get(image.image_id, 0),
+            n_points[image.image_id],
             posterior_of(counts[image.image_id], material.survey.spec.prior),
         )
         for image in material.images
