@@ -218,7 +218,8 @@ def _total(material: _Material, reports: Sequence[CoverReport], answers: Mapping
     if missing:
         notes = [f"strata without enough answers: {', '.join(missing)}; cover of all strata needs answers in each"]
         return _with(plain, {}, None, notes)
-    return _estimated(plain, material.survey, list(answers.values()), [])
+    notes = list(dict.fromkeys(note for report in reports for note in report.notes))
+    return _estimated(plain, material.survey, list(answers.values()), notes)
 
 
 def _estimated(plain: CoverReport, survey: Survey, strata: Sequence[StratumAnswers], notes: list[str]) -> CoverReport:
