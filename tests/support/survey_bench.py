@@ -12,13 +12,16 @@ from fcnlab.storage.database import repository_surveys
 from fcnlab.storage.database.engine import writing
 from tests.support.tabs import HEIGHT, WIDTH, new_project
 
+THIRD = WIDTH // 3
+AREA = HEIGHT * WIDTH
+
 Truth = Callable[[SurveyPoint], int | None]
 """The class of the pixel of a point; None: "don't know"."""
 
 
 def stripes(point: SurveyPoint) -> int | None:
-    """The left third of every image is of class 1; the last image by id a little more."""
-    return int(point.col < WIDTH // 3)
+    """The left third of every image is of class 1."""
+    return int(point.col < THIRD)
 
 
 class Bench:
@@ -49,11 +52,11 @@ class Bench:
         answers = [SurveyAnswer(point_id, class_id, class_id is None) for point_id, class_id in given]
         return self.answer(survey, *answers, who=who)
 
-    def predict(self, survey: Survey, share: float = 0.3, truth: Truth = stripes) -> None:
-        """As if a model had predicted all images: class 1 covers `share` of each, and is seen where it is."""
+    def predict(self, survey: Survey, n_cols: int = 21) -> None:
+        """As if a model had predicted all images: the first `n_cols` columns of each are of class 1."""
         images = survey_images(self.lab, survey_id=survey.id)
-        shares = {image.image_id: {0: 1 - share, 1: share} for image in images}
-        predicted = {point.id: truth(point) or 0 for point in self.points(survey)}
+        shares = {image.image_id: {0: 1 - n_cols / WIDTH, 1: n_cols / WIDTH} for image in images}
+        predicted = {point.id: int(point.col < n_cols) for point in self.points(survey)}
         with writing(self.lab.sessions) as session:
             repository_surveys.record_predictions(
                 session,
@@ -65,6 +68,3 @@ class Bench:
 
     def report(self, survey: Survey, reading_as: Reading = "left out") -> SurveyReport:
         return report_of(self.lab, survey_id=survey.id, reading_as=reading_as)
-
-
-AREA = HEIGHT * WIDTH

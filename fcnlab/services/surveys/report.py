@@ -166,7 +166,8 @@ def _material(lab: Lab, survey_id: int) -> _Material:
         infos = repository_images.images(session, project_id=survey.project_id)
     met = {point.class_id for point in points if point.class_id is not None}
     removed = tuple(label for label in gone if label.id in met)
-    pixel_m2 = {info.id: area for info in infos if (area := _area(info.pixel_size)) is not None}
+    surveyed = {image.image_id for image in images}
+    pixel_m2 = {info.id: area for info in infos if info.id in surveyed and (area := _area(info.pixel_size)) is not None}
     return _Material(
         survey, (*project.classes, *removed), frozenset(label.id for label in removed), images, points, pixel_m2
     )
@@ -292,19 +293,27 @@ def _answers(
 
 
 def _sizes(material: _Material, population: Sequence[SurveyImage]) -> dict[int, float]:
-    """How much each image counts, by its id: its ground where that is known of all images of the survey, else its
-    pixels."""
-    by_area = all(image.image_id in material.pixel_m2 for image in material.images)
+    """How much each image counts, by its id: its pixels, or its ground where that is known of all images of the survey.
+
+    Ground is told in pixels of the smallest ground: sizes say how many pixels an image has besides (estimators count
+    with answered pixels being none that are left), and must not be fewer than these.
+    """
+    smallest = min(material.pixel_m2.values(), default=1.0)
+    by_area = _has_ground(material)
     return {
-        image.image_id: image.hw[0] * image.hw[1] * (material.pixel_m2[image.image_id] if by_area else 1.0)
+        image.image_id: image.hw[0] * image.hw[1] * (material.pixel_m2[image.image_id] / smallest if by_area else 1.0)
         for image in population
     }
 
 
 def _area_of(material: _Material, population: Sequence[SurveyImage]) -> float | None:
-    if not all(image.image_id in material.pixel_m2 for image in material.images):
+    if not _has_ground(material):
         return None
-    return sum(_sizes(material, population).values())
+    return sum(image.hw[0] * image.hw[1] * material.pixel_m2[image.image_id] for image in population)
+
+
+def _has_ground(material: _Material) -> bool:
+    return all(image.image_id in material.pixel_m2 for image in material.images)
 
 
 def _predictions(

@@ -26,6 +26,9 @@ COLUMNS = (
 """Shares are 0 to 1; a cell is empty where its number is not known, `effective_answers` where nothing is left to
 chance."""
 
+ENDLESS = 1e9
+"""So many effective answers leave nothing to chance."""
+
 POSTERIOR = "posterior"
 """The method of the shares of an image: the mean of its posterior, and the ends of the equal-tailed interval."""
 
@@ -143,7 +146,7 @@ def _estimate_values(report: SurveyReport, estimate: CoverEstimate, cover: Cover
         "level": estimate.level,
         "answers": estimate.n_answers,
         "images": estimate.n_images,
-        "effective_answers": _finite(estimate.effective_answers),
+        "effective_answers": _finite(_counted(estimate.effective_answers)),
         "classes": [
             {
                 "class": each.name,
@@ -151,7 +154,7 @@ def _estimate_values(report: SurveyReport, estimate: CoverEstimate, cover: Cover
                 "low": share.low,
                 "high": share.high,
                 "answers": share.n_answers,
-                "effective_answers": _finite(share.effective_answers),
+                "effective_answers": _finite(_counted(share.effective_answers)),
                 "widening": _finite(share.widening),
                 "area": _area_values(share, cover.area_m2),
             }
@@ -197,7 +200,7 @@ def _stratum_rows(
             *map(_cell, (share.share, share.low, share.high, estimate.level)),
             share.n_answers,
             estimate.n_answers,
-            *map(_cell, (share.effective_answers, share.widening)),
+            *map(_cell, (_counted(share.effective_answers), share.widening)),
             *(("",) * 4 if guess is None else map(_cell, (guess.share, guess.bias, guess.bias_low, guess.bias_high))),
             *_area_cells(area),
         )
@@ -229,6 +232,11 @@ def _percentages(shares: Sequence[float] | np.ndarray[Any, np.dtype[np.float64]]
 def _cell(value: float) -> str:
     """Six digits; empty for what is no finite number."""
     return format(round(value, 12) + 0.0, ".6g") if math.isfinite(value) else ""
+
+
+def _counted(effective_answers: float) -> float:
+    """Infinite where rounding alone keeps it finite."""
+    return effective_answers if effective_answers < ENDLESS else math.inf
 
 
 def _finite(value: float) -> float | None:
