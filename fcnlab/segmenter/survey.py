@@ -64,7 +64,7 @@ class Survey:
 
     Args:
         classes: names, two or more; class ids are places in this list.
-        prior: of posteriors: "uniform", "jeffreys", or pseudo-counts of each class, a number above 0.
+        prior: of posteriors: "uniform", "jeffreys", or pseudo-counts of each class, a number.
         level: how often intervals hold the true share.
 
     Raises:

@@ -139,6 +139,12 @@ def surveys(lab: Lab, *, project_id: int) -> tuple[Survey, ...]:
         return repository_surveys.surveys(session, project_id=project_id)
 
 
+def survey_of(lab: Lab, *, survey_id: int) -> Survey:
+    """The survey of that number. Raises UnknownSurvey."""
+    with reading(lab.sessions) as session:
+        return repository_surveys.survey(session, survey_id=survey_id)
+
+
 def find_survey(lab: Lab, wanted: str, *, project_id: int) -> Survey:
     """The survey of the project of that name, else of that number (3 or #3).
 

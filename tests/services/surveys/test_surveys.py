@@ -143,6 +143,7 @@ def test_strata_are_folders_or_what_a_pattern_finds(small: Bench) -> None:
         {"prior": "none"},
         {"prior": float("nan")},
         {"prior": 0.0},
+        {"prior": 1e308},
     ],
 )
 def test_what_cannot_be_asked_is_refused_and_nothing_is_stored(small: Bench, wrong: dict[str, object]) -> None:
