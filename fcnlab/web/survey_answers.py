@@ -60,7 +60,10 @@ def _stored(engine: Engine, key: str, survey_id: int, body: bytes) -> dict[str, 
         last = engine.answered[tab] = max([last, *(numbered.seq for numbered in log)])
     return {
         "acknowledged": {"client_id": client_id, "seq": last},
-        "refused": [{"point": refusal.point_id, "reason": as_sentence(refusal.reason)} for refusal in refused],
+        "refused": [
+            {"point": refusal.point_id, "reason": as_sentence(refusal.reason), "again": refusal.asks_again}
+            for refusal in refused
+        ],
     }
 
 

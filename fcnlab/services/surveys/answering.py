@@ -26,10 +26,11 @@ class NumberedAnswer:
 
 @dataclass(frozen=True, slots=True)
 class RefusedAnswer:
-    """The point whose answer was not stored, and why."""
+    """The point whose answer was not stored, why, and whether it can be answered otherwise."""
 
     point_id: int
     reason: str
+    asks_again: bool
 
 
 def store_answers(
@@ -45,7 +46,9 @@ def store_answers(
         asked = {point.id for point in survey_points(lab, survey_id=survey_id)}
         classes = project(lab, project_id=project_id).class_ids()
         refused = {
-            given.point_id: RefusedAnswer(given.point_id, NOT_ASKED if given.point_id not in asked else NO_CLASS)
+            given.point_id: RefusedAnswer(
+                given.point_id, NO_CLASS if given.point_id in asked else NOT_ASKED, given.point_id in asked
+            )
             for given in answers
             if given.point_id not in asked or (given.class_id is not None and given.class_id not in classes)
         }

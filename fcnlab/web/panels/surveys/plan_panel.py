@@ -94,7 +94,7 @@ def form(engine: Engine, project: Project) -> None:
     )
     prior, level, seed = _more()
     n_points = sum(n_images.values()) * n_per_image
-    st.caption(_effort(sum(n_images.values()), n_points, level))
+    st.markdown(_effort(sum(n_images.values()), n_points, level))
     if st.button("Plan the survey", type="primary", icon=":material/casino:"):
         try:
             spec = SurveySpec(name.strip(), n_images, n_per_image, plan, seed, prior, level)
