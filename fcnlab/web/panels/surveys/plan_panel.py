@@ -187,7 +187,7 @@ def _more() -> tuple[str | float, float, int]:
             LEVELS,
             default=0.9,
             required=True,
-            format_func=lambda level: f"{level:.0%} of surveys",
+            format_func=lambda level: f"{100 * level:.0f} % of surveys",
         )
         prior: str | float = st.selectbox(
             "Prior of the curves",

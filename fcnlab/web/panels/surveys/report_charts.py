@@ -14,7 +14,7 @@ from fcnlab.web.panels.surveys import report_words
 
 Rows = list[dict[str, Any]]
 
-ROW_PX, CURVES_PX, WIDTHS_PX = 50, 250, 170
+ROW_PX, RAW_PX, CURVES_PX, WIDTHS_PX = 52, 20, 250, 170
 GREY = "#8a8a8a"
 STRUCK = "M-1,-1L1,1M1,-1L-1,1M-1.7,0L1.7,0"
 """A cross with a line through it: what is no estimate."""
@@ -92,9 +92,11 @@ def covers_spec(report: CoverReport, classes: Sequence[SurveyClass]) -> dict[str
             for is_right, field in ((False, "low"), (True, "high"))
         ),
     ]
+    row_px = ROW_PX
     if any("raw" in row for row in rows):
         layers.append(_raw(x, y))
-    return {"data": {"values": rows}, "layer": layers, "height": ROW_PX * max(1, len(rows)) + 8}
+        row_px += RAW_PX
+    return {"data": {"values": rows}, "layer": layers, "height": row_px * max(1, len(rows)) + 30}
 
 
 def _raw(x: dict[str, Any], y: dict[str, Any]) -> dict[str, Any]:
@@ -138,7 +140,8 @@ def curves_spec(posterior: DirichletPosterior, classes: Sequence[SurveyClass]) -
         "scale": {"domain": [0, top], "nice": False},
         "axis": axis,
     }
-    y = {"field": "height", "type": "quantitative", "title": None, "axis": None, "stack": None}
+    scale = {"domain": [0, 1.05], "nice": False}
+    y = {"field": "height", "type": "quantitative", "title": None, "axis": None, "stack": None, "scale": scale}
     legend = {"title": None, "orient": "top", "symbolType": "square", "labelFontSize": 12}
     colour = {"field": "class", "type": "nominal", "scale": _colours(classes), "legend": legend}
     return {
@@ -151,14 +154,21 @@ def curves_spec(posterior: DirichletPosterior, classes: Sequence[SurveyClass]) -
 
 def widths(rows: Rows, chosen: int) -> None:
     """How wide the interval of a class is expected to be after so many further images."""
+    most, widest = max(row["images"] for row in rows), max(row["reach"] for row in rows)
     x = {
         "field": "images",
         "type": "quantitative",
         "title": "further images",
-        "axis": {"grid": False, "tickMinStep": 1},
+        "axis": {"grid": False, "tickMinStep": 1, "format": "d"},
+        "scale": {"domain": [0, most], "nice": False},
     }
-    axis = {"format": ".1%", "tickCount": 4, "gridOpacity": 0.35}
-    y = {"field": "reach", "type": "quantitative", "title": None, "axis": axis, "scale": {"zero": True}}
+    y = {
+        "field": "reach",
+        "type": "quantitative",
+        "title": None,
+        "axis": {"format": ".0%" if widest > 0.04 else ".1%", "tickCount": 4, "gridOpacity": 0.35},
+        "scale": {"domain": [0, 1.1 * widest], "nice": False},
+    }
     tooltip = [
         {"field": "images", "type": "quantitative", "title": "further images"},
         {"field": "reach", "type": "quantitative", "format": ".1%", "title": "expected ±"},

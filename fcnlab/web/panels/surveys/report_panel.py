@@ -31,8 +31,12 @@ TABLE_PX = 420
 
 def draw(engine: Engine, project: Project, survey: Survey) -> None:
     """The whole report; without answers, what will stand there."""
-    report = _read(engine, survey)
-    shown = _chosen_stratum(report)
+    choices = st.container(horizontal=True, gap="medium")
+    with choices:
+        reading = _chosen_reading(survey)
+    report = _report(engine, survey, reading)
+    with choices:
+        shown = _chosen_stratum(report)
     _notes(shown)
     if shown.best is None:
         if not survey.n_answered:
@@ -52,10 +56,10 @@ def draw(engine: Engine, project: Project, survey: Survey) -> None:
         files_panel.draw(report)
 
 
-def _read(engine: Engine, survey: Survey) -> SurveyReport:
-    """The report, in the reading that is chosen where there are answers "don't know"."""
+def _chosen_reading(survey: Survey) -> Reading:
+    """What "don't know" is taken for; a choice where anybody answered so."""
     if not survey.n_unknown:
-        return report_of(engine.lab, survey_id=survey.id)
+        return "left out"
     chosen: Reading = st.segmented_control(
         "Answers *don't know*",
         list(READINGS),
@@ -65,11 +69,18 @@ def _read(engine: Engine, survey: Survey) -> SurveyReport:
         help=READING_HELP,
         key=f"reading-{survey.id}",
     )
+    return chosen
+
+
+def _report(engine: Engine, survey: Survey, reading: Reading) -> SurveyReport:
+    """The report in a reading, with the shares of both where they differ."""
+    if not survey.n_unknown:
+        return report_of(engine.lab, survey_id=survey.id)
     reports = {reading: report_of(engine.lab, survey_id=survey.id, reading_as=reading) for reading in READINGS}
     part = survey.n_unknown / survey.n_answered
     words = f"{survey.n_unknown:,} of {survey.n_answered:,} answers ({report_words.percent(part)}) are *don't know*."
     st.caption(f"{words} {_both_readings(reports['left out'], reports['a class'])}")
-    return reports[chosen]
+    return reports[reading]
 
 
 def _both_readings(left_out: SurveyReport, as_class: SurveyReport) -> str:
@@ -112,7 +123,7 @@ def _covers(report: SurveyReport, shown: CoverReport) -> None:
     st.subheader("Cover", anchor=False)
     st.markdown(
         f":gray[{report_words.METHODS[best.method]}: {best.n_answers:,} answers in {best.n_images:,} of "
-        f"{shown.n_images:,} images. Bars hold the true share in {best.level:.0%} of surveys.]"
+        f"{shown.n_images:,} images. Bars hold the true share in {100 * best.level:.0f} % of surveys.]"
     )
     report_charts.covers(shown, report.classes)
     words = [report_words.alike_in_words(shown, names)]
@@ -138,8 +149,11 @@ def _tables(report: SurveyReport) -> None:
     st.subheader("Figures", anchor=False)
     parts = [report.total] if len(report.strata) < 2 else [report.total, *report.strata]
     rows = [row for part in parts for row in cover_rows(report, part)]
-    percents = ("Share", "from", "to", "In masks", "Bias")
+    percents = ("Share", "from", "to", "In masks")
     columns: dict[str, Any] = {name: st.column_config.NumberColumn(name, format="%.1f %%") for name in percents}
+    columns["Bias"] = st.column_config.NumberColumn(
+        "Bias", format="%.1f %%", help="By how much the share in the masks is too high, as the answers tell."
+    )
     columns["Wider by"] = st.column_config.NumberColumn(
         "Wider by",
         format="%.1f ×",

@@ -69,7 +69,7 @@ def status_in_words(survey: Survey) -> str:
     """How far a survey is."""
     words = f"{survey.n_answered:,} of {survey.n_points:,} points answered"
     if survey.n_unknown:
-        words += f", {survey.n_unknown:,} of them don't know"
+        words += f", {survey.n_unknown:,} of them *don't know*"
     return words
 
 
