@@ -30,7 +30,7 @@ def draw(report: SurveyReport) -> None:
     )
     st.subheader("Files", anchor=False)
     with st.container(horizontal=True):
-        for label, file, mime, make, words in kinds:
+        for kind, file_name, mime, make, words in kinds:
             st.download_button(
-                label, partial(make, report), file, mime, icon=":material/download:", help=words, on_click="ignore"
+                kind, partial(make, report), file_name, mime, icon=":material/download:", help=words, on_click="ignore"
             )

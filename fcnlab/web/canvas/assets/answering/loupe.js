@@ -94,10 +94,11 @@ export function drawMark(canvas, point, view) {
 export function drawFrame(canvas, view, part, partSize) {
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   const scale = view.scale / part.scale;
-  const box = [view.x - part.x * scale, view.y - part.y * scale, partSize.width * scale, partSize.height * scale];
+  const frame = new Path2D();
+  frame.rect(view.x - part.x * scale, view.y - part.y * scale, partSize.width * scale, partSize.height * scale);
   for (const [colour, width] of /** @type {[string, number][]} */ ([["rgba(0, 0, 0, 0.75)", 3.5], ["#ffffff", 1.5]])) {
     context.strokeStyle = colour;
     context.lineWidth = width;
-    context.strokeRect(box[0], box[1], box[2], box[3]);
+    context.stroke(frame);
   }
 }
