@@ -19,6 +19,7 @@ with failures_explained():
             st.Page("pages/train.py", title="Train", icon=":material/model_training:"),
             st.Page("pages/models.py", title="Models", icon=":material/deployed_code:"),
             st.Page("pages/compare.py", title="Compare", icon=":material/compare_arrows:"),
+            st.Page("pages/survey.py", title="Survey", icon=":material/percent:"),
             st.Page(
                 "pages/count.py",
                 title="Count",

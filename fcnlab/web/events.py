@@ -31,14 +31,14 @@ MAX_BYTES = 64_000_000
 
 async def _store(request: Request, engine: Engine) -> Response:
     """Store a log, tell the learner, answer as soon as it is safe."""
-    body = await _body(request)
+    body = await read_body(request)
     if body is None:
         return PlainTextResponse(f"A log of more than {MAX_BYTES // 1_000_000} MB is no log of clicks", status_code=413)
     answer = await run_in_threadpool(_stored, engine, request.path_params["key"], body)
     return JSONResponse(answer, headers={"Cache-Control": "no-store"})
 
 
-async def _body(request: Request) -> bytes | None:
+async def read_body(request: Request) -> bytes | None:
     """What was sent; None when it is too much."""
     received = bytearray()
     async for chunk in request.stream():

@@ -40,7 +40,7 @@ DARK_INK = """
 """
 """In the dark the primary colour is light, so that it stands out from the page, and Streamlit writes white on it."""
 
-GROUPS = {"projects": "Data", "": "", "train": "Learn", "count": "Results"}
+GROUPS = {"projects": "Data", "": "", "train": "Learn", "survey": "Results"}
 """First page of each group of the navigation, and what the group is called; empty: a line divides it off alone."""
 
 NAVIGATION = """

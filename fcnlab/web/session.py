@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from cachetools import LRUCache
 
 from fcnlab.access import page_settings
 from fcnlab.domain.counting import Task
@@ -30,6 +31,7 @@ from fcnlab.services.installation.sweeping import sweep_quietly
 from fcnlab.services.live.jobs import Jobs
 from fcnlab.services.projects.demos import make_first_demo, make_other_demos
 from fcnlab.services.projects.statistics import pixels_per_class
+from fcnlab.services.surveys.jobs import SurveyJobs
 from fcnlab.services.training.workers import ensure_workers
 from fcnlab.settings import load_settings
 
@@ -38,7 +40,13 @@ log = logging.getLogger(__name__)
 DEMOS_AFTER_S = 12.0
 """The first view and its mask come first."""
 
+TABS_KEPT = 10_000
+"""Tabs that answered surveys, of which it is known how far they came."""
+
 CANVAS_KEY = "workspace"
+OF_PROJECT = ("image", "survey", "answering")
+"""What an address says of a project: another one has none of it."""
+
 MAX_NAME = 60
 
 SWITCH_INTERVAL_S = 0.0005
@@ -52,12 +60,15 @@ class Engine:
     Attributes:
         scene_numbers: they rise, also from one process to the next.
         project_ids: of the keys that were asked for; a key never becomes that of another project.
+        answered: the highest number of an answer that is stored, by survey and browser tab; under `answers_lock`.
     """
 
     lab: Lab
     jobs: Jobs
     scene_numbers: Iterator[int] = field(default_factory=count)
     project_ids: dict[str, int] = field(default_factory=dict)
+    answered: LRUCache[tuple[int, str], int] = field(default_factory=lambda: LRUCache(TABS_KEPT))
+    answers_lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +117,13 @@ def count_jobs() -> CountJobs:
     return CountJobs(of_process.lab, of_process.jobs)
 
 
+@st.cache_resource(show_spinner=False)
+def survey_jobs() -> SurveyJobs:
+    """Who predicts the images of surveys in this process."""
+    of_process = engine()
+    return SurveyJobs(of_process.lab, of_process.jobs)
+
+
 @st.cache_data(show_spinner=False, max_entries=50_000)
 def mask_area(file: str) -> dict[int, int]:
     """Pixels per class id of a kept mask; the file of a mask never changes."""
@@ -136,7 +154,8 @@ def show(*, project_id: int | None = None, image_id: int | None = None, labeller
     """Change the address; what is None stays, and another project forgets the image."""
     if project_id is not None and project_id != current_view().project_id:
         st.query_params["project"] = str(project_id)
-        st.query_params.pop("image", None)
+        for name in OF_PROJECT:
+            st.query_params.pop(name, None)
     if image_id is not None:
         st.query_params["image"] = str(image_id)
     if labeller is not None:
@@ -157,8 +176,22 @@ def labeller() -> str | None:
 
 def forget_project() -> None:
     """Take project and image out of the address."""
-    st.query_params.pop("project", None)
-    st.query_params.pop("image", None)
+    for name in ("project", *OF_PROJECT):
+        st.query_params.pop(name, None)
+
+
+def survey_shown() -> tuple[int | None, bool]:
+    """The survey of the address, and whether its points are being answered: a reload shows the same."""
+    return _number(st.query_params.get("survey")), st.query_params.get("answering") == "1"
+
+
+def show_survey(survey_id: int | None, *, is_answering: bool = False) -> None:
+    """Change the survey of the address; None: whichever is the newest."""
+    for name, value in (("survey", survey_id), ("answering", 1 if is_answering else None)):
+        if value is None:
+            st.query_params.pop(name, None)
+        else:
+            st.query_params[name] = str(value)
 
 
 def client_id() -> str | None:

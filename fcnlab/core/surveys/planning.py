@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fcnlab.core.surveys.answers import UNKNOWN, StratumAnswers
 from fcnlab.core.surveys.influence import plain
 from fcnlab.core.surveys.intervals import CoverError, cover_intervals
-from fcnlab.core.surveys.sampling_error import between_images, effective_number, within_images
+from fcnlab.core.surveys.sampling_error import between_images, effective_number, satterthwaite, within_images
 from fcnlab.errors import InvalidSurvey
 
 MOST_PER_IMAGE = 1000
@@ -87,14 +87,15 @@ def expected_widths(
     sizes = np.concatenate([answers.sizes, np.full(n_more_images, answers.sizes.mean())])
     pixels_left = np.clip(1 - per_image / sizes, 0, 1)
     from_pixels = spread.within * float(np.mean(pixels_left / per_image)) * unevenness / images
-    variances = (1 - surveyed) * spread.between * unevenness / images + from_pixels
+    parts = (1 - surveyed) * (spread.between * unevenness / images + from_pixels), surveyed * from_pixels
+    degrees = max(1.0, images / unevenness - 1), float(max(1, per_image.sum() - images))
     n = float(per_image.sum()) * float(np.mean(answers.classes != UNKNOWN))
     smooth = (spread.shares * n + 0.5) / (n + 1)
     independent = smooth * (1 - smooth) / n
     residuals = plain(answers).residuals * answers.answer_weights[:, None]
     error = CoverError(
-        variances,
-        np.full(answers.n_classes, max(1.0, images / unevenness - 1)),
+        parts[0] + parts[1],
+        satterthwaite(parts, degrees),
         from_pixels,
         independent,
         effective_number(residuals) * (n / answers.n_answers),

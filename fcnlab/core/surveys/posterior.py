@@ -112,6 +112,11 @@ class DirichletPosterior:
         ends = np.array([highest_density(*pair, level=level) for pair in zip(a.tolist(), b.tolist(), strict=True)])
         return ends[:, 0], ends[:, 1]
 
+    def densities(self, shares: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(K, n) float64 density of the share of each class at shares (n,) above 0 and below 1."""
+        a, b = self.parameters, self.parameters.sum() - self.parameters
+        return np.asarray(beta.pdf(shares, a[:, None], b[:, None]), np.float64)
+
     def draws(self, rng: np.random.Generator, n_draws: int) -> NDArray[np.float64]:
         """(n_draws, K) float64 shares drawn from the posterior."""
         return rng.dirichlet(self.parameters, n_draws)

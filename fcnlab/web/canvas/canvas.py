@@ -200,16 +200,22 @@ def _component() -> ComponentRenderer:
 
 def read_events(raw: object) -> EventBatch:
     """The events a browser tab sent. Raises InvalidEvent for anything else."""
-    message = _mapping(raw, what="the event log")
+    client_id, log = read_log(raw, most=MAX_EVENTS, what="the event log")
+    return EventBatch(client_id=client_id, events=tuple(_read_event(entry) for entry in log))
+
+
+def read_log(raw: object, *, most: int, what: str) -> tuple[str, list[object]]:
+    """The client id of a tab, and what its log holds, as yet unread. Raises InvalidEvent for anything else."""
+    message = mapping(raw, what=what)
     client_id = message.get("client_id")
     log = message.get("log")
     if not isinstance(client_id, str):
-        raise InvalidEvent(f"the event log comes from {client_id!r}; wanted the client id of a tab")
+        raise InvalidEvent(f"{what} comes from {client_id!r}; wanted the client id of a tab")
     if not isinstance(log, list):
-        raise InvalidEvent(f"the event log of {client_id} is a {type(log).__name__}; wanted a list of events")
-    if len(log) > MAX_EVENTS:
-        raise InvalidEvent(f"the event log of {client_id} has {len(log)} events; at most {MAX_EVENTS} fit")
-    return EventBatch(client_id=client_id, events=tuple(_read_event(entry) for entry in log))
+        raise InvalidEvent(f"{what} of {client_id} is a {type(log).__name__}; wanted a list of events")
+    if len(log) > most:
+        raise InvalidEvent(f"{what} of {client_id} has {len(log)} events; at most {most} fit")
+    return client_id, log
 
 
 def read_sender(raw: object) -> tuple[str, ShownImage | None]:
@@ -218,27 +224,27 @@ def read_sender(raw: object) -> tuple[str, ShownImage | None]:
     Raises:
         InvalidEvent: it says so in no way that is known.
     """
-    message = _mapping(raw, what="the event log")
+    message = mapping(raw, what="the event log")
     labeller, image = _text(message, "labeller"), message.get("image")
     if image is None:
         return labeller, None
-    image = _mapping(image, what="the image shown")
-    return labeller, ShownImage(_integer(image, "id"), _integer(image, "revision"))
+    image = mapping(image, what="the image shown")
+    return labeller, ShownImage(integer(image, "id"), integer(image, "revision"))
 
 
 def read_goto(raw: object) -> int:
     """Id of the image a browser asked for. Raises InvalidEvent for anything else."""
-    return _integer(_mapping(raw, what="the request for an image"), "image_id")
+    return integer(mapping(raw, what="the request for an image"), "image_id")
 
 
 def _read_event(raw: object) -> Event:
-    entry = _mapping(raw, what="an event")
+    entry = mapping(raw, what="an event")
     name = entry.get("kind")
     if not isinstance(name, str) or name not in set(_PAYLOAD):
         raise InvalidEvent(f"event kind {name!r} is unknown; known: {', '.join(_PAYLOAD)}")
     kind = EventKind(name)
-    payload = _read_payload(kind, _mapping(entry.get("payload"), what=f"the payload of a {name} event"))
-    return Event(seq=_integer(entry, "seq"), kind=kind, image_id=_integer(entry, "image_id"), payload=payload)
+    payload = _read_payload(kind, mapping(entry.get("payload"), what=f"the payload of a {name} event"))
+    return Event(seq=integer(entry, "seq"), kind=kind, image_id=integer(entry, "image_id"), payload=payload)
 
 
 def _read_payload(kind: EventKind, payload: dict[str, Any]) -> dict[str, Any]:
@@ -264,13 +270,15 @@ def _read_payload(kind: EventKind, payload: dict[str, Any]) -> dict[str, Any]:
     return checked
 
 
-def _mapping(raw: object, *, what: str) -> dict[str, Any]:
+def mapping(raw: object, *, what: str) -> dict[str, Any]:
+    """An object of JSON. Raises InvalidEvent: it is none."""
     if not isinstance(raw, dict):
         raise InvalidEvent(f"{what} is a {type(raw).__name__}; wanted an object")
     return raw
 
 
-def _integer(values: dict[str, Any], name: str) -> int:
+def integer(values: dict[str, Any], name: str) -> int:
+    """A whole number that a browser can count to. Raises InvalidEvent: it is none."""
     value = values.get(name)
     if not isinstance(value, int) or isinstance(value, bool):
         raise InvalidEvent(f"{name} is {str(value)[:80]!r}; wanted a whole number")
@@ -280,7 +288,7 @@ def _integer(values: dict[str, Any], name: str) -> int:
 
 
 def _class_or_none(values: dict[str, Any]) -> int | None:
-    return None if values.get("class_id") is None else _integer(values, "class_id")
+    return None if values.get("class_id") is None else integer(values, "class_id")
 
 
 def _lengths(values: dict[str, Any], name: str) -> list[int]:
@@ -326,4 +334,4 @@ def _text(values: dict[str, Any], name: str) -> str:
     return value
 
 
-_READ: dict[type, Callable[[dict[str, Any], str], object]] = {int: _integer, str: _text, bool: _truth}
+_READ: dict[type, Callable[[dict[str, Any], str], object]] = {int: integer, str: _text, bool: _truth}

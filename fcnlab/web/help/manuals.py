@@ -56,6 +56,9 @@ PAGES = {
     "train": _help("train-and-compare.md", "Train", "How a training goes", "What the accuracy says"),
     "models": _help("train-and-compare.md", "Models", "Versions in detail"),
     "compare": _help("train-and-compare.md", "Compare", "What is measured", "What the accuracy says"),
+    "survey": _help(
+        "surveys.md", "In short", "Plan a survey", "Answer by keys", "Read the report", "How many more", "Files"
+    ),
     "count": _help("counting.md", "The Count page", "How good the counter is", "Files", "All marked"),
     "export": _help("images-and-formats.md", "Export", "Formats", "Polygons, Cityscapes, Label Studio"),
 }

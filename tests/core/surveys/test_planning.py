@@ -124,6 +124,17 @@ def test_the_expected_width_is_about_what_comes(alike: float) -> None:
     assert np.mean(expected) == pytest.approx(np.mean(came), rel=0.12)
 
 
+@pytest.mark.parametrize("population", [24, 40, 2000])
+def test_of_no_more_images_the_expected_width_is_that_of_now(population: int) -> None:
+    now, expected = [], []
+    for seed in range(10):
+        answers, _ = made_up(seed, n_images=20, population=population, alike=0.3)
+        expected.append(expected_widths(answers, 0, 10).mean())
+        now.append(np.mean([cover.high - cover.low for cover in from_answers([answers]).classes]))
+
+    assert np.mean(expected) == pytest.approx(np.mean(now), rel=0.08)
+
+
 def test_a_stratum_needs_more_images_the_more_these_differ() -> None:
     alike, different = (need_of(made_up(2, n_images=60, alike=alike)[0], 10) for alike in (0.05, 0.7))
 

@@ -31,6 +31,16 @@ def test_two_classes_have_a_beta_posterior() -> None:
     assert low[1] == pytest.approx(1 - high[0])
 
 
+def test_densities_are_those_of_the_share_of_each_class() -> None:
+    posterior = posterior_of(np.array([4, 9, 0]), "uniform")
+    shares = (np.arange(20_000) + 0.5) / 20_000
+
+    densities = posterior.densities(shares)
+
+    assert densities.mean(axis=1) == pytest.approx(np.ones(3), rel=1e-4)
+    assert (densities * shares).mean(axis=1) == pytest.approx(posterior.mean, rel=1e-4)
+
+
 def test_a_class_with_a_parameter_of_one_or_less_has_its_mode_at_zero() -> None:
     assert posterior_of(np.array([5, 3, 0]), 0.5).mode == pytest.approx([4.5 / 7, 2.5 / 7, 0])
     with pytest.raises(InvalidSurvey, match="no single mode"):

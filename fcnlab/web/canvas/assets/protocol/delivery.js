@@ -10,7 +10,10 @@ const KEPT_ALIVE_CHARS = 60_000;
 /** A refusal of the server is one line; more is a page of something in between. */
 const MOST_CHARS = 500;
 
-/** Carries the event log of a tab to the server. */
+/**
+ * Carries the event log of a tab to the server.
+ * @template [Answer=StoredAnswer]
+ */
 export class Delivery {
   /**
    * @param {object} parts
@@ -27,7 +30,7 @@ export class Delivery {
     this.fetch = parts.fetch ?? ((url, options) => fetch(url, options));
   }
 
-  /** @param {object} batch @returns {Promise<StoredAnswer | null>} null: nobody answered, or nothing was stored */
+  /** @param {object} batch @returns {Promise<Answer | null>} null: nobody answered, or nothing was stored */
   async send(batch) {
     const deadline = new AbortController();
     const body = JSON.stringify({ ...batch, ...this.parts.sender() });

@@ -28,6 +28,11 @@ export class Routes {
     return `${this.root}/events`;
   }
 
+  /** Where the answers to the points of a survey go. @param {number} surveyId */
+  answers(surveyId) {
+    return `${this.root}/survey/${surveyId}/answers`;
+  }
+
   /** @param {number} imageId */
   image(imageId) {
     return `${this.root}/image/${imageId}${this.#suffix}`;

@@ -10,12 +10,13 @@ const BACKOFF = 1.5;
  * Sends the log until it is empty: at once when it grows, and again some time after a request that had no answer.
  *
  * One request is under way at a time; what happens meanwhile travels with the next, which leaves when that has settled.
+ * @template [Answer=StoredAnswer]
  */
 export class Sender {
   /**
    * @param {EventLog} log
-   * @param {(batch: ReturnType<EventLog["batch"]>) => Promise<StoredAnswer | null>} send the answer of the server; null when there is none
-   * @param {(answer: StoredAnswer) => void} onAnswer takes what is acknowledged out of the log
+   * @param {(batch: ReturnType<EventLog["batch"]>) => Promise<Answer | null>} send the answer of the server; null when there is none
+   * @param {(answer: Answer) => void} onAnswer takes what is acknowledged out of the log
    * @param {() => number} [now]
    */
   constructor(log, send, onAnswer, now = Date.now) {

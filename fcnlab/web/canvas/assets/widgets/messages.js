@@ -13,16 +13,17 @@ export function counted(n, one, many = `${one}s`) {
 
 /**
  * Where the clicks are.
- * @param {{pending: number, silenceMs: number, reachable: boolean, persistent: boolean}} facts
+ * @param {{pending: number, silenceMs: number, reachable: boolean, persistent: boolean, what?: string}} facts what: a word
+ *   for one of those that wait
  * @returns {{text: string, tone: Tone}}
  */
-export function saving({ pending, silenceMs, reachable, persistent }) {
+export function saving({ pending, silenceMs, reachable, persistent, what = "change" }) {
   const kept = persistent ? "kept in this tab" : "do not close this tab";
   if (pending > 0 && (!reachable || silenceMs > DOUBT_MS)) {
-    return { text: `Offline: ${counted(pending, "change")} ${kept}`, tone: "bad" };
+    return { text: `Offline: ${counted(pending, what)} ${kept}`, tone: "bad" };
   }
   if (!reachable) return { text: "Offline: everything so far is saved", tone: "warn" };
-  if (pending > 0) return { text: `Saving ${counted(pending, "change")}`, tone: "busy" };
+  if (pending > 0) return { text: `Saving ${counted(pending, what)}`, tone: "busy" };
   return { text: "Saved", tone: "good" };
 }
 
