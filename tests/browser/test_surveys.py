@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
 
 from fcnlab.domain.survey import Survey, SurveyPoint, SurveySpec
 from fcnlab.services.projects.projects import images

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from fcnlab.core.surveys.estimates import Method
 from fcnlab.domain.survey import WHOLE, PredictedBy, Survey, SurveyAnswer, SurveyPoint, SurveySpec
 from fcnlab.lab import Lab
 from fcnlab.services.surveys.report import Reading, SurveyReport, report_of
@@ -66,5 +67,5 @@ class Bench:
                 predicted=predicted,
             )
 
-    def report(self, survey: Survey, reading_as: Reading = "left out") -> SurveyReport:
-        return report_of(self.lab, survey_id=survey.id, reading_as=reading_as)
+    def report(self, survey: Survey, reading_as: Reading = "left out", method: Method = "from_answers") -> SurveyReport:
+        return report_of(self.lab, survey_id=survey.id, reading_as=reading_as, method=method)

@@ -145,7 +145,7 @@ class Jobs:
 
     def _write_later(self, write: Callable[[], None]) -> None:
         """Write an encoded picture after what is wanted now; where it is lost, the picture is encoded again."""
-        self._compute.post(write, priority=Priority.REFRESH, failed=logged("an encoded picture was not written"))
+        self._compute.post(write, priority=Priority.REFRESH, failed=logged("an encoded image was not written"))
 
     def _learner(self, project_id: int) -> ProjectLearner:
         with self._lock:

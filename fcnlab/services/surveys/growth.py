@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fcnlab.core.surveys.next_images import expected_width
 from fcnlab.core.surveys.planning import expected_widths, need_of, neyman_allocation
 from fcnlab.domain.survey import Survey
 from fcnlab.errors import InvalidSurvey
@@ -104,8 +105,12 @@ def growth_of(lab: Lab, *, survey_id: int, n_more: int, class_id: int | None = N
         )
         for (name, each), further in zip(answers.items(), shared_out, strict=True)
     ]
-    now, then = (_together(grown, [getattr(each, name) for each in grown]) for name in ("widths_now", "widths_then"))
-    return SurveyGrowth(survey, report.classes, tuple(grown), now, then)
+
+    def widths(further: Sequence[int]) -> tuple[float, ...]:
+        level, indices = survey.spec.level, range(len(ids))
+        return tuple(expected_width(strata, further, n, class_index=index, level=level) for index in indices)
+
+    return SurveyGrowth(survey, report.classes, tuple(grown), widths([0] * len(strata)), widths(shared_out))
 
 
 def _waiting(lab: Lab, survey_id: int, answered: set[int]) -> Mapping[str, int]:
@@ -113,12 +118,6 @@ def _waiting(lab: Lab, survey_id: int, answered: set[int]) -> Mapping[str, int]:
     strata = {image.image_id: image.stratum for image in survey_images(lab, survey_id=survey_id)}
     drawn = {point.image_id for point in survey_points(lab, survey_id=survey_id)}
     return Counter(strata[image_id] for image_id in drawn - answered)
-
-
-def _together(strata: Sequence[StratumGrowth], widths: Sequence[tuple[float, ...]]) -> tuple[float, ...]:
-    """(K,) widths of all strata: their errors are independent, and count by the part that a stratum has."""
-    parts = np.array([stratum.part for stratum in strata])
-    return _plain(np.sqrt(((parts[:, None] * np.array(widths)) ** 2).sum(axis=0)))
 
 
 def _plain(widths: NDArray[np.float64]) -> tuple[float, ...]:

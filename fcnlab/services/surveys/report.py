@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -59,6 +59,7 @@ class CoverReport:
         posterior: of the shares, by as many independent answers as the clustered ones are worth; None without one.
         predicted: shares in the masks of the model and their bias, None without predictions.
         notes: why something is missing, in words.
+        told: the method to tell first.
     """
 
     name: str
@@ -71,11 +72,12 @@ class CoverReport:
     posterior: DirichletPosterior | None = None
     predicted: tuple[PredictedCover, ...] | None = None
     notes: tuple[str, ...] = ()
+    told: Method = "from_answers"
 
     @property
     def best(self) -> CoverEstimate | None:
-        """The estimate to tell first: corrected by the model where there is one, else from the answers."""
-        return self.estimates.get("corrected") or self.estimates.get("from_answers")
+        """The estimate to tell first: by the method that was asked for, else from the answers alone."""
+        return self.estimates.get(self.told) or self.estimates.get("from_answers")
 
     def estimate(self, method: Method | None = None) -> CoverEstimate | None:
         """The estimate by a method, None where it cannot be had; without a method the best."""
@@ -123,8 +125,10 @@ class _Material:
         return tuple(label.id for label in self.labels)
 
 
-def report_of(lab: Lab, *, survey_id: int, reading_as: Reading = "left out") -> SurveyReport:
-    """The report of a survey as it is now. What cannot be estimated is missing, and the notes say why.
+def report_of(
+    lab: Lab, *, survey_id: int, reading_as: Reading = "left out", method: Method = "from_answers"
+) -> SurveyReport:
+    """The report of a survey as it is now, told by a method. What cannot be estimated is missing, and the notes say why.
 
     Raises:
         UnknownSurvey: no such survey.
@@ -134,10 +138,10 @@ def report_of(lab: Lab, *, survey_id: int, reading_as: Reading = "left out") -> 
     reports = []
     for name in sorted({image.stratum for image in material.images}):
         report, of_stratum = _stratum_report(material, name, reading_as)
-        reports.append(report)
+        reports.append(replace(report, told=method))
         if of_stratum is not None:
             answers[name] = of_stratum
-    total = _total(material, reports, answers)
+    total = replace(_total(material, reports, answers), told=method)
     classes = [
         SurveyClass(label.id, f"{label.name} (removed)" if label.id in material.removed else label.name, label.colour)
         for label in material.labels

@@ -75,9 +75,11 @@ def test_shares_and_predicted_classes_are_those_of_the_masks(site: Site) -> None
         assert image.shares == shares_of(masks[image.image_id])
     for point in survey_points(site.lab, survey_id=survey.id):
         assert point.predicted == masks[point.image_id][point.row, point.col]
-    report = report_of(site.lab, survey_id=survey.id)
+    report, told = (report_of(site.lab, survey_id=survey.id, method=name) for name in ("corrected", "from_answers"))
     assert report.total.best is not None
     assert report.total.best.method == "corrected"
+    assert told.total.best is not None
+    assert told.total.best.method == "from_answers"
     assert report.total.notes == ()
     by = report.survey.predicted_by
     assert by is not None

@@ -67,7 +67,7 @@ def test_the_table_says_what_the_report_says(report: SurveyReport) -> None:
 
     row = rows_of(report_csv(report))[1]
 
-    assert row["method"] == "corrected"
+    assert row["method"] == "from_answers"
     assert float(row["share"]) == pytest.approx(best.classes[1].share, rel=1e-5)
     assert float(row["low"]) == pytest.approx(best.classes[1].low, rel=1e-5)
     assert int(row["answers"]) == best.classes[1].n_answers

@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from fcnlab.core.surveys.areas import area_of, readable_unit
+from fcnlab.core.surveys.estimates import Method
 from fcnlab.domain.project import Project
 from fcnlab.domain.survey import Survey
 from fcnlab.errors import as_sentence
@@ -34,7 +35,8 @@ def draw(engine: Engine, project: Project, survey: Survey) -> None:
     choices = st.container(horizontal=True, gap="medium")
     with choices:
         reading = _chosen_reading(survey)
-    report = _report(engine, survey, reading)
+        method = _chosen_method(survey)
+    report = _report(engine, survey, reading, method)
     with choices:
         shown = _chosen_stratum(report)
     _notes(shown)
@@ -72,11 +74,29 @@ def _chosen_reading(survey: Survey) -> Reading:
     return chosen
 
 
-def _report(engine: Engine, survey: Survey, reading: Reading) -> SurveyReport:
+def _chosen_method(survey: Survey) -> Method:
+    """What shares are estimated from; a choice once masks of all images were predicted."""
+    if survey.predicted_by is None:
+        return "from_answers"
+    chosen: Method = st.segmented_control(
+        "Estimated from",
+        list(report_words.METHODS),
+        default="from_answers",
+        required=True,
+        format_func=report_words.METHODS.__getitem__,
+        help=report_words.METHODS_HELP,
+        key=f"method-{survey.id}",
+    )
+    return chosen
+
+
+def _report(engine: Engine, survey: Survey, reading: Reading, method: Method) -> SurveyReport:
     """The report in a reading, with the shares of both where they differ."""
     if not survey.n_unknown:
-        return report_of(engine.lab, survey_id=survey.id)
-    reports = {reading: report_of(engine.lab, survey_id=survey.id, reading_as=reading) for reading in READINGS}
+        return report_of(engine.lab, survey_id=survey.id, method=method)
+    reports = {
+        reading: report_of(engine.lab, survey_id=survey.id, reading_as=reading, method=method) for reading in READINGS
+    }
     part = survey.n_unknown / survey.n_answered
     words = f"{survey.n_unknown:,} of {survey.n_answered:,} answers ({report_words.percent(part)}) are *don't know*."
     st.caption(f"{words} {_both_readings(reports['left out'], reports['a class'])}")
@@ -123,7 +143,7 @@ def _covers(report: SurveyReport, shown: CoverReport) -> None:
     st.subheader("Cover", anchor=False)
     st.markdown(
         f":gray[{report_words.METHODS[best.method]}: {best.n_answers:,} answers in {best.n_images:,} of "
-        f"{shown.n_images:,} images. Bars hold the true share in {100 * best.level:.0f} % of surveys.]"
+        f"{shown.n_images:,} images. {report_words.coverage_in_words(best)}]"
     )
     report_charts.covers(shown, report.classes)
     words = [report_words.alike_in_words(shown, names)]

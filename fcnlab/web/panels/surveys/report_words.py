@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fcnlab.core.surveys.estimates import ClassCover
+from fcnlab.core.surveys.estimates import OFFERED, ClassCover, CoverEstimate, Method
 from fcnlab.core.surveys.posterior import Compared
 from fcnlab.domain.survey import Survey
 from fcnlab.services.surveys.report import CoverReport
@@ -12,10 +12,15 @@ ALIKE_FROM = 1.15
 """Less of a widening is not worth a sentence."""
 
 ALL_STRATA = "All strata"
-METHODS = {
-    "corrected": "Answers, with the masks of all images",
+METHODS: dict[Method, str] = {
     "from_answers": "Answers alone",
+    "corrected": "Answers, with the masks of all images",
 }
+METHODS_HELP = (
+    "The masks make intervals shorter the better the model is, and the answers correct its errors. On images with known "
+    "masks intervals with a model held the truth in 86 to 97 of 100 surveys where they should in 90, those of the "
+    "answers alone in 89 to 97. Rely on the answers alone where a decision hangs on it."
+)
 
 
 def percent(share: float) -> str:
@@ -32,6 +37,13 @@ def interval_in_words(low: float, high: float, level: float) -> str:
 def cover_in_words(cover: ClassCover, level: float) -> str:
     """A share with its interval."""
     return f"{percent(cover.share)} ({interval_in_words(cover.low, cover.high, level)})"
+
+
+def coverage_in_words(estimate: CoverEstimate) -> str:
+    """How often bars hold the true share."""
+    if estimate.method in OFFERED:
+        return f"Bars hold the true share in {100 * estimate.level:.0f} % of surveys."
+    return f"Bars should hold the true share in {100 * estimate.level:.0f} % of surveys, and may in a little less."
 
 
 def alike_in_words(report: CoverReport, names: list[str]) -> str:
