@@ -143,7 +143,7 @@ def test_images_are_predicted_in_the_background(client: TestClient, lab: Lab) ->
     assert now["state"] == "finished", now["message"]
     assert client.get(address).json()["predicted_by"] == "instant learner"
     answered(client, survey)
-    assert client.get(f"{address}/report").json()["total"]["best"] == "corrected"
+    assert client.get(f"{address}/report").json()["total"]["estimates"]["corrected"]
 
 
 def test_what_cannot_be_predicted_says_why(client: TestClient, bench: Bench) -> None:

@@ -103,6 +103,12 @@ class StratumAnswers:
         return np.asarray((self.image_weights / self.per_image)[self.images], np.float64)
 
     @property
+    def part_left(self) -> float:
+        """Part of the pixels that is left to chance: none where every pixel of every image is answered."""
+        surveyed = self.n_images / self.population_images
+        return 1 - surveyed * float(np.mean(np.clip(self.per_image / self.sizes, 0, 1)))
+
+    @property
     def answered(self) -> NDArray[np.float64]:
         """(N, K) float64, one at the class of each answer; rows of UNKNOWN are zero."""
         return one_hot(self.classes, self.n_classes)

@@ -246,7 +246,7 @@ def _error(
         errors.append(error)
         weights = answers.answer_weights
         contributions.append(residuals * weights[:, None])
-        unmet += part**2 * float(np.sum(weights**2)) * linear.unmet / n_answers
+        unmet += part**2 * float(np.sum(weights**2)) * answers.part_left * linear.unmet / n_answers
         unseen += part**2 * linear.unseen
     moved = np.concatenate(contributions)
     variances = [error.variances for error in errors]

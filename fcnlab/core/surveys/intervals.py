@@ -71,7 +71,7 @@ class CoverError:
         common = self.design_effect
         each = np.divide(variances, self.independent, out=np.full_like(variances, common), where=self.independent > 0)
         effects = self.trust * each + (1 - self.trust) * common
-        return np.asarray(effects * (self.independent + self.unmet) + self.unseen, np.float64)
+        return np.asarray(effects * self.independent + np.maximum(effects, 1) * self.unmet + self.unseen, np.float64)
 
     @property
     def pooled_degrees(self) -> NDArray[np.float64]:

@@ -128,7 +128,7 @@ class _Material:
 def report_of(
     lab: Lab, *, survey_id: int, reading_as: Reading = "left out", method: Method = "from_answers"
 ) -> SurveyReport:
-    """The report of a survey as it is now, told by a method. What cannot be estimated is missing, and the notes say why.
+    """The report of a survey as it is now, told by a method. What cannot be estimated is missing; the notes say why.
 
     Raises:
         UnknownSurvey: no such survey.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import case, func, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, case, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from fcnlab.domain.survey import PredictedBy, Survey, SurveyAnswer, SurveyImage, SurveyPoint, SurveySpec
@@ -18,6 +19,7 @@ from fcnlab.storage.database.tables import ImageRow
 
 ROWS_AT_ONCE = 1000
 
+Value = TypeVar("Value")
 PlannedPoint = tuple[int, int, int]
 """Image id, row and column."""
 
@@ -91,26 +93,34 @@ def survey_images(session: Session, *, survey_id: int) -> tuple[SurveyImage, ...
 
 def survey_points(session: Session, *, survey_id: int) -> tuple[SurveyPoint, ...]:
     """The points of a survey in the order of asking, with their answers."""
-    query = select(SurveyPointRow).where(SurveyPointRow.survey_id == survey_id).order_by(SurveyPointRow.id)
-    return tuple(_point(row) for row in session.scalars(query))
+    columns = (
+        *(SurveyPointRow.id, SurveyPointRow.image_id, SurveyPointRow.row, SurveyPointRow.col, SurveyPointRow.class_id),
+        *(SurveyPointRow.is_unknown, SurveyPointRow.labeller, SurveyPointRow.answered_at, SurveyPointRow.predicted),
+    )
+    query = select(*columns).where(SurveyPointRow.survey_id == survey_id).order_by(SurveyPointRow.id)
+    return tuple(SurveyPoint(*row) for row in session.execute(query))
 
 
 def record_answers(
     session: Session, *, survey_id: int, answers: Sequence[SurveyAnswer], labeller: str, now: datetime
 ) -> int:
-    """Store answers, the last one of a point; how many points of the survey they were about."""
-    n_points = 0
-    for answer in answers:
-        is_answer = answer.is_unknown or answer.class_id is not None
+    """Store answers, the last one of a point; how many of them are about points of the survey."""
+    last = {answer.point_id: (answer.class_id, answer.is_unknown) for answer in answers}
+    n_asked = Counter(answer.point_id for answer in answers)
+    n_stored = 0
+    for (class_id, is_unknown), point_ids in _by_value(last).items():
+        is_answer = is_unknown or class_id is not None
         values: dict[str, Any] = {
-            "class_id": answer.class_id,
-            "is_unknown": answer.is_unknown,
+            "class_id": class_id,
+            "is_unknown": is_unknown,
             "labeller": labeller if is_answer else "",
             "answered_at": now if is_answer else None,
         }
-        point = SurveyPointRow.survey_id == survey_id, SurveyPointRow.id == answer.point_id
-        n_points += session.execute(update(SurveyPointRow).where(*point).values(**values)).rowcount  # type: ignore[attr-defined]
-    return n_points
+        for some in chunked(point_ids):
+            where = SurveyPointRow.survey_id == survey_id, SurveyPointRow.id.in_(some)
+            n_stored += sum(n_asked[point_id] for point_id in session.scalars(select(SurveyPointRow.id).where(*where)))
+            _change_points(session, where, values)
+    return n_stored
 
 
 def close_survey(session: Session, *, survey_id: int, now: datetime | None) -> None:
@@ -136,14 +146,20 @@ def record_predictions(
     """Store what a model predicts: shares of class ids by image id, and class ids by point id. Raises UnknownSurvey."""
     row = _row(session, survey_id)
     row.predicted_by = {"model": predicted_by.model, "revision": predicted_by.revision, "at": predicted_by.at}
-    for image_id, of_image in shares.items():
-        where = SurveyImageRow.survey_id == survey_id, SurveyImageRow.image_id == image_id
-        plain = {str(class_id): share for class_id, share in of_image.items()}
-        session.execute(update(SurveyImageRow).where(*where).values(shares=plain))
-    for point_id, class_id in predicted.items():
-        point = SurveyPointRow.survey_id == survey_id, SurveyPointRow.id == point_id
-        session.execute(update(SurveyPointRow).where(*point).values(predicted=class_id))
+    images: list[dict[str, Any]] = [
+        {"of_image": image_id, "new_shares": {str(class_id): share for class_id, share in of_image.items()}}
+        for image_id, of_image in shares.items()
+    ]
+    image_where = SurveyImageRow.survey_id == survey_id, SurveyImageRow.image_id == bindparam("of_image")
+    change = update(SurveyImageRow).where(*image_where).values(shares=bindparam("new_shares"))
     session.flush()
+    for part in chunked(images, ROWS_AT_ONCE):
+        session.connection().execute(change, list(part))
+    for class_id, point_ids in _by_value(predicted).items():
+        for some in chunked(point_ids):
+            where = SurveyPointRow.survey_id == survey_id, SurveyPointRow.id.in_(some)
+            _change_points(session, where, {"predicted": class_id})
+    session.expire_all()
 
 
 def delete_survey(session: Session, *, survey_id: int) -> None:
@@ -199,15 +215,14 @@ def _survey(row: SurveyRow, counts: tuple[int, int, int]) -> Survey:
     )
 
 
-def _point(row: SurveyPointRow) -> SurveyPoint:
-    return SurveyPoint(
-        row.id,
-        row.image_id,
-        row.row,
-        row.col,
-        row.class_id,
-        row.is_unknown,
-        row.labeller,
-        row.answered_at,
-        row.predicted,
-    )
+def _by_value(values: Mapping[int, Value]) -> dict[Value, list[int]]:
+    """Keys by their value: what gets the same is written together."""
+    keys: dict[Value, list[int]] = {}
+    for key, value in values.items():
+        keys.setdefault(value, []).append(key)
+    return keys
+
+
+def _change_points(session: Session, where: Sequence[ColumnElement[bool]], values: Mapping[str, Any]) -> None:
+    change = update(SurveyPointRow).where(*where).values(**values)
+    session.execute(change.execution_options(synchronize_session=False))

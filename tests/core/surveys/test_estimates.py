@@ -294,3 +294,13 @@ def test_answers_that_are_all_dont_know_in_an_image_count_as_no_pixels_of_any_cl
     answers = stratum([0, 0, 1, 1, 2, 2], [0, 1, UNKNOWN, UNKNOWN, 1, 1], population=50)
 
     assert from_answers([answers]).shares == pytest.approx([0.25, 0.75])
+
+
+def test_images_that_are_each_of_one_class_leave_something_to_chance_until_all_pixels_are_answered() -> None:
+    images, classes = np.repeat(np.arange(4), 10), np.repeat([0, 0, 0, 1], 10)
+    sizes = np.full(4, 1000.0)
+
+    (cover, _) = from_answers([StratumAnswers(images, classes, 2, sizes, 4)]).classes
+
+    assert cover.low < 0.75 < cover.high
+    assert cover.effective_answers < 1000

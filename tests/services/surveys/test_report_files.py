@@ -118,7 +118,7 @@ def test_json_holds_all_and_never_what_json_is_not(report: SurveyReport) -> None
     values = json.loads(report_json(report), parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
 
     assert values == json.loads(json.dumps(report_values(report)))
-    assert values["total"]["best"] == "corrected"
+    assert values["total"]["best"] == "from_answers"
     assert set(values["total"]["estimates"]) == {"as_if_independent", "from_answers", "corrected", "by_confusion"}
     assert [each["class"] for each in values["total"]["estimates"]["corrected"]["classes"]] == ["background", "cell"]
     assert [stratum["stratum"] for stratum in values["strata"]] == ["a", "b"]
