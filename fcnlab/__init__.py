@@ -6,10 +6,11 @@ from fcnlab.errors import FcnlabError
 
 if TYPE_CHECKING:
     from fcnlab.segmenter.segmenter import PointSegmenter
+    from fcnlab.segmenter.survey import Survey
     from fcnlab.services.labels.reading_labels import read_labels
     from fcnlab.services.predict.write_masks import write_masks
 
-__all__ = ["FcnlabError", "PointSegmenter", "__version__", "read_labels", "write_masks"]
+__all__ = ["FcnlabError", "PointSegmenter", "Survey", "__version__", "read_labels", "write_masks"]
 __version__ = "0.1.0"
 
 
@@ -22,6 +23,10 @@ def __getattr__(name: str) -> Any:
         from fcnlab.segmenter.segmenter import PointSegmenter
 
         return PointSegmenter
+    if name == "Survey":
+        from fcnlab.segmenter.survey import Survey
+
+        return Survey
     if name == "read_labels":
         from fcnlab.services.labels.reading_labels import read_labels
 

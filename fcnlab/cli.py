@@ -20,6 +20,7 @@ from fcnlab.commands.output import export
 from fcnlab.commands.projects import demo, import_images, projects, stats
 from fcnlab.commands.serve import serve
 from fcnlab.commands.simulate import simulate
+from fcnlab.commands.surveys.survey import survey
 from fcnlab.commands.tables import points
 from fcnlab.commands.training import train, trainings, worker
 from fcnlab.errors import FcnlabError, storage_failure
@@ -71,7 +72,7 @@ def main(ctx: click.Context, data_dir: Path | None) -> None:
 projects.add_command(project_learner)
 for command in (
     *(app, projects, import_images, labels, convert, points, fit, predict, export),
-    *(train, trainings, models, worker, compare, count),
+    *(train, trainings, models, worker, compare, count, survey),
     *(stats, demo, serve, simulate, doctor, backup, restore),
 ):
     main.add_command(command)

@@ -70,6 +70,7 @@ MAY_IMPORT = {
     "__init__": {
         "errors",
         "segmenter.segmenter",
+        "segmenter.survey",
         "services.labels.reading_labels",
         "services.predict.write_masks",
         "threads",

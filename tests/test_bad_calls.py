@@ -244,6 +244,16 @@ COMMANDS = [
     convert --to index . EMPTY
     convert --to index /nope out
     points import -p P EMPTY
+    survey plan -p P -n many S
+    survey plan -p P -n 1 EMPTY
+    survey plan -p P -n 1 --strata ( S
+    survey plan -p P -n 1 --level nan S
+    survey plan -p P -n 1 --prior inf S
+    survey plan -p P -n -1 S
+    survey answer -p P nothing a.png
+    survey report -p P 99999999999999999999
+    survey more -p P -n -1 nothing
+    survey delete -p P nothing
     points import -p P /nope.csv
     projects imaging -p P --channels 0
     projects imaging -p P --limits x

@@ -11,6 +11,7 @@ from fcnlab.lab import Lab
 from fcnlab.services.export.jobs import ExportJobs
 from fcnlab.services.live.jobs import Jobs
 from fcnlab.services.live.predictions import Predictions
+from fcnlab.services.surveys.jobs import SurveyJobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class ApiEngine:
     jobs: Jobs
     predictions: Predictions
     exports: ExportJobs
+    surveys: SurveyJobs
 
 
 def engine_of(request: Request) -> ApiEngine:

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 import fcnlab
 from fcnlab.access import FrontDoor, service_rules
-from fcnlab.api import exports, label_studio, learning, projects
+from fcnlab.api import exports, label_studio, learning, projects, surveys
 from fcnlab.api.engine import ApiEngine
 from fcnlab.api.guard import Guard, UploadLimit
 from fcnlab.errors import (
@@ -27,6 +27,7 @@ from fcnlab.errors import (
     UnknownImage,
     UnknownModel,
     UnknownProject,
+    UnknownSurvey,
     storage_failure,
 )
 from fcnlab.lab import Lab
@@ -34,6 +35,7 @@ from fcnlab.services.export.jobs import ExportJobs
 from fcnlab.services.installation.sweeping import sweep_quietly
 from fcnlab.services.live.jobs import Jobs
 from fcnlab.services.live.predictions import Predictions
+from fcnlab.services.surveys.jobs import SurveyJobs
 
 PREFIX = "/api/v1"
 log = logging.getLogger(__name__)
@@ -48,6 +50,7 @@ STATUS: dict[type[FcnlabError], int] = {
     UnknownImage: 404,
     UnknownModel: 404,
     UnknownExport: 404,
+    UnknownSurvey: 404,
     NoPoints: 409,
     NameTaken: 409,
     DatabaseUnavailable: 503,
@@ -56,7 +59,7 @@ STATUS: dict[type[FcnlabError], int] = {
 """Failures that are not the fault of what was sent, which is 400."""
 
 ABOUT = (
-    "Projects, images, points, masks and exports for scripts and other tools. Show the token of the file that "
+    "Projects, images, points, masks, surveys and exports for scripts and other tools. Show the token of the file that "
     '`fcnlab serve` names as `Authorization: Bearer TOKEN`. Every failure is `{"error": "..."}` and says what to do '
     "next."
 )
@@ -74,7 +77,9 @@ def make_service(lab: Lab, *, token: str | None) -> FastAPI:
         jobs = Jobs(lab)
         jobs.warm_up()
         threading.Thread(target=sweep_quietly, args=(lab,), name="fcnlab-sweep", daemon=True).start()
-        service.state.engine = ApiEngine(lab, jobs, Predictions(lab, jobs), ExportJobs(lab, jobs))
+        service.state.engine = ApiEngine(
+            lab, jobs, Predictions(lab, jobs), ExportJobs(lab, jobs), SurveyJobs(lab, jobs)
+        )
         yield
         jobs.close()
 
@@ -92,7 +97,7 @@ def make_service(lab: Lab, *, token: str | None) -> FastAPI:
     service.add_exception_handler(OSError, _without_room)
     service.add_exception_handler(RequestValidationError, _misshapen)
     service.add_exception_handler(HTTPException, _http_failure)
-    for part in (projects.router, learning.router, exports.router):
+    for part in (projects.router, learning.router, exports.router, surveys.router):
         service.include_router(part, prefix=PREFIX)
     service.include_router(label_studio.router)
 

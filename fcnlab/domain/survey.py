@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +21,8 @@ MOST_POINTS = 100_000
 """Of a survey; more than anybody answers."""
 
 MOST_NAME_CHARS = 100
+LEAST_PRIOR, MOST_PRIOR = 0.001, 1_000_000
+"""Pseudo-counts of a class; beyond them floating-point numbers end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class SurveySpec:
         n_per_image: points in each of them.
         plan: how pixels are drawn in an image.
         seed: the same images and pixels come from the same seed.
-        prior: of the posterior: "uniform", "jeffreys", or pseudo-counts for each class, a number above 0.
+        prior: of the posterior: "uniform", "jeffreys", or pseudo-counts for each class, LEAST_PRIOR to MOST_PRIOR.
         level: how often intervals hold the truth.
 
     Raises:
@@ -64,8 +65,8 @@ class SurveySpec:
             raise InvalidSurvey(f"intervals that hold the truth in {self.level:.0%} of cases: take 50 % to 99 %")
         if isinstance(self.prior, str) and self.prior not in ("uniform", "jeffreys"):
             raise InvalidSurvey(f"there is no prior {self.prior!r}: take uniform, jeffreys, or a number above 0")
-        if not isinstance(self.prior, str) and not (math.isfinite(self.prior) and self.prior > 0):
-            raise InvalidSurvey(f"the pseudo-counts of a prior are numbers above 0, not {self.prior}")
+        if not isinstance(self.prior, str) and not LEAST_PRIOR <= self.prior <= MOST_PRIOR:
+            raise InvalidSurvey(f"the pseudo-counts of a prior are {LEAST_PRIOR} to {MOST_PRIOR:,}, not {self.prior:g}")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `from_dict` is the inverse."""

@@ -29,7 +29,8 @@ from fcnlab.storage.database.engine import reading, writing
 from fcnlab.storage.database.repository_events import Effect, StoredAddition
 from fcnlab.storage.database.repository_images import MAX_ID, ImageOutline
 from fcnlab.storage.files.whole_files import write_whole
-from fcnlab.storage.formats.tables.points import PointLine, points_csv, read_points_csv
+from fcnlab.storage.formats.tables.points import points_csv, read_points_csv
+from fcnlab.storage.formats.tables.table import TableLine
 from fcnlab.storage.formats.writing import PointRow
 from fcnlab.validation import clean_name
 
@@ -330,7 +331,7 @@ def rows_by_image(
 
 
 def _addition(
-    line: PointLine, file: Path, images: dict[str, ImageInfo], labels: tuple[ClassLabel, ...], labeller: str
+    line: TableLine, file: Path, images: dict[str, ImageInfo], labels: tuple[ClassLabel, ...], labeller: str
 ) -> Addition:
     place, values = f"{file.name}, line {line.line}", line.values
     image = images.get(values["image"])

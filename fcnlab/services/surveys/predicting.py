@@ -76,6 +76,6 @@ def _mask(learner: ProjectLearner, *, image: ImageInfo, source: MaskSource) -> N
 def _refuse_taught(survey: Survey) -> None:
     if survey.taught_at is not None:
         raise InvalidSurvey(
-            f"the project has learned from the answers of survey {survey.spec.name!r}, so that they cannot say any more "
-            "how well it predicts: predict before, or plan another survey"
+            f"the project has learned from the answers of survey {survey.spec.name!r}, so that they cannot say "
+            "how well it predicts any more: predict before, or plan another survey"
         )

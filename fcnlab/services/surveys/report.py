@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -26,6 +27,14 @@ Reading = Literal["left out", "a class"]
 
 READINGS: tuple[Reading, ...] = ("left out", "a class")
 UNKNOWN_NAME, UNKNOWN_COLOUR = "don't know", "#9e9e9e"
+
+METHOD_WORDS: dict[Method, str] = {
+    "from_answers": "from the answers alone",
+    "corrected": "answers and predicted masks together",
+    "by_confusion": "answers by predicted class",
+    "as_if_independent": "as if every answer were independent",
+}
+"""How shares were estimated, for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +77,20 @@ class CoverReport:
         """The estimate to tell first: corrected by the model where there is one, else from the answers."""
         return self.estimates.get("corrected") or self.estimates.get("from_answers")
 
+    def estimate(self, method: Method | None = None) -> CoverEstimate | None:
+        """The estimate by a method, None where it cannot be had; without a method the best."""
+        return self.best if method is None else self.estimates.get(method)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageCover:
-    """What was answered in an image: answers of each class, and the posterior of the shares of its pixels."""
+    """What was answered in an image: answers of each class, "don't know", points asked about, and the posterior of the
+    shares of its pixels."""
 
     image: SurveyImage
     counts: tuple[int, ...]
     n_unknown: int
+    n_points: int
     posterior: DirichletPosterior
 
 
@@ -151,7 +166,8 @@ def _material(lab: Lab, survey_id: int) -> _Material:
         infos = repository_images.images(session, project_id=survey.project_id)
     met = {point.class_id for point in points if point.class_id is not None}
     removed = tuple(label for label in gone if label.id in met)
-    pixel_m2 = {info.id: area for info in infos if (area := _area(info.pixel_size)) is not None}
+    surveyed = {image.image_id for image in images}
+    pixel_m2 = {info.id: area for info in infos if info.id in surveyed and (area := _area(info.pixel_size)) is not None}
     return _Material(
         survey, (*project.classes, *removed), frozenset(label.id for label in removed), images, points, pixel_m2
     )
@@ -203,7 +219,8 @@ def _total(material: _Material, reports: Sequence[CoverReport], answers: Mapping
     if missing:
         notes = [f"strata without enough answers: {', '.join(missing)}; cover of all strata needs answers in each"]
         return _with(plain, {}, None, notes)
-    return _estimated(plain, material.survey, list(answers.values()), [])
+    notes = list(dict.fromkeys(note for report in reports for note in report.notes))
+    return _estimated(plain, material.survey, list(answers.values()), notes)
 
 
 def _estimated(plain: CoverReport, survey: Survey, strata: Sequence[StratumAnswers], notes: list[str]) -> CoverReport:
@@ -276,19 +293,27 @@ def _answers(
 
 
 def _sizes(material: _Material, population: Sequence[SurveyImage]) -> dict[int, float]:
-    """How much each image counts, by its id: its ground where that is known of all images of the survey, else its
-    pixels."""
-    by_area = all(image.image_id in material.pixel_m2 for image in material.images)
+    """How much each image counts, by its id: its pixels, or its ground where that is known of all images of the survey.
+
+    Ground is told in pixels of the smallest ground: sizes say how many pixels an image has besides (estimators count
+    with answered pixels being none that are left), and must not be fewer than these.
+    """
+    smallest = min(material.pixel_m2.values(), default=1.0)
+    by_area = _has_ground(material)
     return {
-        image.image_id: image.hw[0] * image.hw[1] * (material.pixel_m2[image.image_id] if by_area else 1.0)
+        image.image_id: image.hw[0] * image.hw[1] * (material.pixel_m2[image.image_id] / smallest if by_area else 1.0)
         for image in population
     }
 
 
 def _area_of(material: _Material, population: Sequence[SurveyImage]) -> float | None:
-    if not all(image.image_id in material.pixel_m2 for image in material.images):
+    if not _has_ground(material):
         return None
-    return sum(_sizes(material, population).values())
+    return sum(image.hw[0] * image.hw[1] * material.pixel_m2[image.image_id] for image in population)
+
+
+def _has_ground(material: _Material) -> bool:
+    return all(image.image_id in material.pixel_m2 for image in material.images)
 
 
 def _predictions(
@@ -331,6 +356,7 @@ def _image_covers(material: _Material, reading_as: Reading) -> tuple[ImageCover,
     n_classes = len(index_of) + (reading_as == "a class")
     counts: dict[int, NDArray[np.int64]] = {}
     unknown: dict[int, int] = {}
+    n_points = Counter(point.image_id for point in material.points)
     for point in material.points:
         if not point.is_answered:
             continue
@@ -346,6 +372,7 @@ def _image_covers(material: _Material, reading_as: Reading) -> tuple[ImageCover,
             image,
             tuple(counts[image.image_id].tolist()),
             unknown.get(image.image_id, 0),
+            n_points[image.image_id],
             posterior_of(counts[image.image_id], material.survey.spec.prior),
         )
         for image in material.images

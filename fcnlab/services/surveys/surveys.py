@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import PurePosixPath
+from typing import Any
 
 import regex
 
 from fcnlab.core.surveys.points import PlannedImage, plan_points
+from fcnlab.domain.counting import Task
 from fcnlab.domain.events import Point, PointSource
 from fcnlab.domain.images import ImageInfo, ImageState
+from fcnlab.domain.project import Project
 from fcnlab.domain.survey import MOST_POINTS, WHOLE, Survey, SurveyAnswer, SurveyImage, SurveyPoint, SurveySpec
 from fcnlab.errors import InvalidSurvey, UnknownSurvey
 from fcnlab.lab import Lab
 from fcnlab.services.labelling.point_import import Addition, add_in
 from fcnlab.storage.database import repository_images, repository_projects, repository_surveys
 from fcnlab.storage.database.engine import reading, writing
+from fcnlab.storage.database.repository_images import MAX_ID
 from fcnlab.validation import clean_name
 
 PATTERN_S = 1.0
@@ -43,14 +48,25 @@ def strata_by(images: Sequence[ImageInfo], by: str) -> dict[int, str]:
     if by == BY_FOLDER:
         return {image.id: str(PurePosixPath(image.name).parent) for image in images}
     try:
-        pattern = regex.compile(by)
-        hits = {image.id: pattern.search(image.name, timeout=PATTERN_S) for image in images}
+        hits = _hits(regex.compile(by), images)
     except (regex.error, TimeoutError) as failure:
         raise InvalidSurvey(f"{by!r} is no pattern for strata: {failure}") from failure
     return {
         image_id: " ".join(group for group in hit.groups() or (hit.group(),) if group) or "other" if hit else "other"
         for image_id, hit in hits.items()
     }
+
+
+def _hits(pattern: Any, images: Sequence[ImageInfo]) -> dict[int, Any]:
+    """What the pattern finds in the name of each image, by its id. Raises TimeoutError."""
+    until = time.monotonic() + PATTERN_S
+    hits = {}
+    for image in images:
+        left = until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("it takes too long")
+        hits[image.id] = pattern.search(image.name, timeout=left)
+    return hits
 
 
 def plan_survey(
@@ -69,8 +85,10 @@ def plan_survey(
     Raises:
         UnknownProject: no such project.
         InvalidSurvey: no images, a stratum that is none, a name that is taken, more points than an image has pixels.
+        InvalidName: a name of the survey or the labeller that cannot be shown.
     """
     who = clean_name(labeller)
+    spec = replace(spec, name=clean_name(spec.name, what="the name of the survey"))
     with writing(lab.sessions) as session:
         repository_projects.project(session, project_id=project_id)
         images = repository_images.images(session, project_id=project_id)
@@ -100,6 +118,8 @@ def enlarge_survey(lab: Lab, *, survey_id: int, n_more: Mapping[str, int]) -> Su
         drawn = dict.fromkeys({image.stratum for image in population}, 0)
         for image in population:
             drawn[image.stratum] += image.image_id in asked
+        if min(n_more.values(), default=0) < 0:
+            raise InvalidSurvey("a survey grows by 0 or more images of a stratum; what was asked stays")
         if set(n_more) - set(drawn):
             raise InvalidSurvey(f"there is no stratum {min(set(n_more) - set(drawn))!r} in survey {survey.spec.name!r}")
         spec = replace(survey.spec, n_images={name: n + n_more.get(name, 0) for name, n in drawn.items()})
@@ -119,15 +139,24 @@ def surveys(lab: Lab, *, project_id: int) -> tuple[Survey, ...]:
         return repository_surveys.surveys(session, project_id=project_id)
 
 
+def survey_of(lab: Lab, *, survey_id: int) -> Survey:
+    """The survey of that number. Raises UnknownSurvey."""
+    with reading(lab.sessions) as session:
+        return repository_surveys.survey(session, survey_id=survey_id)
+
+
 def find_survey(lab: Lab, wanted: str, *, project_id: int) -> Survey:
-    """A survey of the project by its name or number.
+    """The survey of the project of that name, else of that number (3 or #3).
 
     Raises:
         UnknownSurvey: it has none of that name or number.
     """
     candidates = surveys(lab, project_id=project_id)
     for survey in candidates:
-        if wanted in (survey.spec.name, str(survey.id)):
+        if survey.spec.name == wanted:
+            return survey
+    for survey in candidates:
+        if str(survey.id) == wanted.removeprefix("#"):
             return survey
     names = ", ".join(repr(survey.spec.name) for survey in candidates) or "none; plan one first"
     raise UnknownSurvey(f"there is no survey {wanted!r} in this project; it has {names}")
@@ -164,11 +193,13 @@ def answer(lab: Lab, answers: Sequence[SurveyAnswer], *, survey_id: int, project
         for given in answers:
             if given.class_id is not None and (given.is_unknown or given.class_id not in classes):
                 raise InvalidSurvey(f"class {given.class_id} is none that can be answered: it may have been removed")
+            if not 0 < given.point_id <= MAX_ID:
+                raise InvalidSurvey(f"there is no point {given.point_id} in this survey")
         n_stored = repository_surveys.record_answers(
             session, survey_id=survey_id, answers=answers, labeller=who, now=lab.clock()
         )
         if n_stored < len(answers):
-            raise InvalidSurvey(f"{len(answers) - n_stored} of these points are not asked about by this survey")
+            raise InvalidSurvey(f"this survey does not ask about {len(answers) - n_stored} of these points")
         return repository_surveys.survey(session, survey_id=survey_id)
 
 
@@ -210,35 +241,42 @@ def teach(lab: Lab, *, survey_id: int) -> int:
 
     Raises:
         UnknownSurvey: no such survey.
-        InvalidSurvey: it is open, or taught already.
+        InvalidSurvey: it is open, or taught already, or the project counts: each of its points is an object.
     """
-    with reading(lab.sessions) as session:
-        survey = repository_surveys.survey(session, survey_id=survey_id)
-        if survey.is_open:
-            raise InvalidSurvey(f"close survey {survey.spec.name!r} first: until then its answers are kept apart")
-        classes = repository_projects.project(session, project_id=survey.project_id).class_ids()
-        images = repository_images.images(session, project_id=survey.project_id)
-        states = {image.id: image.state for image in images}
-        points = repository_surveys.survey_points(session, survey_id=survey_id)
-    additions = [
-        Addition(
-            point.image_id,
-            Point(point.row, point.col, point.class_id),
-            point.labeller,
-            PointSource.RANDOM_QUERY,
-            f"point {point.id} of survey {survey.spec.name!r}",
-            {"survey": survey_id},
-        )
-        for point in points
-        if point.class_id in classes and states[point.image_id] is not ImageState.DONE
-    ]
     with writing(lab.sessions) as session:
+        survey = repository_surveys.survey(session, survey_id=survey_id)
+        project = repository_projects.project(session, project_id=survey.project_id)
+        _refuse_teaching(survey, project)
+        images = repository_images.images(session, project_id=survey.project_id)
+        classes = project.class_ids()
+        learning = {image.id for image in images if image.state is not ImageState.DONE}
+        additions = [
+            Addition(
+                point.image_id,
+                Point(point.row, point.col, point.class_id),
+                point.labeller,
+                PointSource.RANDOM_QUERY,
+                f"point {point.id} of survey {survey.spec.name!r}",
+                {"survey": survey_id},
+            )
+            for point in repository_surveys.survey_points(session, survey_id=survey_id)
+            if point.class_id in classes and point.image_id in learning
+        ]
         now = lab.clock()
-        if repository_surveys.survey(session, survey_id=survey_id).taught_at is not None:
-            raise InvalidSurvey(f"the answers of survey {survey.spec.name!r} teach already")
         repository_surveys.note_taught(session, survey_id=survey_id, now=now)
         add_in(session, additions, project_id=survey.project_id, now=now)
     return len(additions)
+
+
+def _refuse_teaching(survey: Survey, project: Project) -> None:
+    if survey.is_open:
+        raise InvalidSurvey(f"close survey {survey.spec.name!r} first: until then its answers are kept apart")
+    if survey.taught_at is not None:
+        raise InvalidSurvey(f"the answers of survey {survey.spec.name!r} teach already")
+    if project.task is Task.COUNTS:
+        raise InvalidSurvey(
+            f"project {project.name!r} counts: each of its points is an object, and the answers of a survey are pixels"
+        )
 
 
 def _open(survey: Survey) -> Survey:

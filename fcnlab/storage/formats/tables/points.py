@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -21,23 +19,12 @@ from fcnlab.storage.formats.reading.labelled import (
 )
 from fcnlab.storage.formats.reading.mask_files import files_below
 from fcnlab.storage.formats.reading.values import ReadOptions, id_in, text, whole
-from fcnlab.storage.formats.tables.table import csv_lines, text_of_cell
+from fcnlab.storage.formats.tables.table import TableLine, csv_lines, read_lines
 from fcnlab.storage.formats.writing import Assembly, ExportedImage, Line, PointRow, Spooled, Subject
 
 COLUMNS = ("image", "row", "col", "class_id", "class", "labeller", "source", "created_at")
 
 REQUIRED = ("image", "row", "col")
-
-SEPARATORS = {";": "semicolons", "\t": "tabs"}
-"""What spreadsheets write instead of commas."""
-
-
-@dataclass(frozen=True, slots=True)
-class PointLine:
-    """One line of the table, as text; `line` is its number in the file, the header being line 1."""
-
-    line: int
-    values: dict[str, str]
 
 
 def points_csv(rows: Iterable[PointRow]) -> bytes:
@@ -45,51 +32,27 @@ def points_csv(rows: Iterable[PointRow]) -> bytes:
     return csv_lines([COLUMNS, *rows])
 
 
-def read_points_csv(path: Path) -> tuple[PointLine, ...]:
+def read_points_csv(path: Path) -> tuple[TableLine, ...]:
     """The lines of a table with a header.
 
     Raises:
         InvalidPoints: the file cannot be read, or its header lacks a column or has an unknown one.
     """
-    try:
-        text = path.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as failure:
-        raise InvalidPoints(f"{path} cannot be read ({failure}); save the table as UTF-8 text") from failure
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        header = [name.strip() for name in next(reader, [])]
-        _refuse_header(header, path)
-        return tuple(
-            PointLine(reader.line_num, dict(zip(header, _as_wide(row, header, reader.line_num, path), strict=True)))
-            for row in reader
-            if row
-        )
-    except csv.Error as failure:
-        raise InvalidPoints(f"{path}, line {reader.line_num}: {failure}; save the table as CSV again") from failure
+    return read_lines(path, check_header=_refuse_header, error=InvalidPoints)
 
 
-def _refuse_header(header: list[str], path: Path) -> None:
-    other = next((word for mark, word in SEPARATORS.items() if len(header) == 1 and mark in header[0]), None)
-    if other is not None:
-        raise InvalidPoints(f"{path}, line 1: {other} separate the columns; save the table with commas")
+def _refuse_header(header: list[str]) -> None:
     missing = [name for name in REQUIRED if name not in header]
     if "class" not in header and "class_id" not in header:
         missing.append("class")
     if missing:
         raise InvalidPoints(
-            f"{path}, line 1: the header lacks {', '.join(missing)}; wanted {','.join(COLUMNS)} "
+            f"the header lacks {', '.join(missing)}; wanted {','.join(COLUMNS)} "
             "(class or class_id; labeller, source and created_at may be left out)"
         )
     unknown = [name for name in header if name not in COLUMNS]
-    doubled = [name for name in header if header.count(name) > 1]
-    if unknown or doubled:
-        raise InvalidPoints(f"{path}, line 1: the column {(unknown + doubled)[0]!r} is unknown or named twice")
-
-
-def _as_wide(row: list[str], header: list[str], line: int, path: Path) -> list[str]:
-    if len(row) != len(header):
-        raise InvalidPoints(f"{path}, line {line}: {len(row)} values, the header has {len(header)}")
-    return [text_of_cell(cell) for cell in row]
+    if unknown:
+        raise InvalidPoints(f"the column {unknown[0]!r} is unknown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +98,7 @@ def read_points_table(path: Path, options: ReadOptions) -> LabelSource:
         lines = read_points_csv(path)
     except InvalidPoints as refusal:
         raise ImportRefused(str(refusal)) from refusal
-    by_image: dict[str, list[PointLine]] = {}
+    by_image: dict[str, list[TableLine]] = {}
     names: dict[str, int] = {}
     for line in lines:
         by_image.setdefault(line.values["image"], []).append(line)
@@ -152,7 +115,7 @@ def read_points_table(path: Path, options: ReadOptions) -> LabelSource:
     return LabelSource(tuple(FileClass(name) for name in names), len(by_image), read)
 
 
-def _image(name: str, lines: list[PointLine], names: dict[str, int], options: ReadOptions) -> LabelledImage:
+def _image(name: str, lines: list[TableLine], names: dict[str, int], options: ReadOptions) -> LabelledImage:
     notes, points = Notes(), []
     for line in lines:
         class_index = names.get(_class_name(line, options))
@@ -165,7 +128,7 @@ def _image(name: str, lines: list[PointLine], names: dict[str, int], options: Re
     return LabelledImage(text(name, "an image"), None, None, tuple(points), notes)
 
 
-def _class_name(line: PointLine, options: ReadOptions) -> str:
+def _class_name(line: TableLine, options: ReadOptions) -> str:
     """The name of the class; of one that has a number alone, the name that the project gives it."""
     named, class_id = line.values.get("class", "").strip(), id_in(line.values.get("class_id", ""))
     if named or not isinstance(class_id, int):
@@ -173,7 +136,7 @@ def _class_name(line: PointLine, options: ReadOptions) -> str:
     return options.names.get(class_id, str(class_id))
 
 
-def _point(line: PointLine, class_index: int) -> FilePoint:
+def _point(line: TableLine, class_index: int) -> FilePoint:
     row, col = (whole(line.values[key], f"{key} in line {line.line}") for key in ("row", "col"))
     return FilePoint(row, col, class_index)
 
