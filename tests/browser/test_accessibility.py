@@ -12,7 +12,10 @@ from dataclasses import replace
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize
 
-from fcnlab.services.projects.projects import create_project
+from fcnlab.domain.survey import SurveyAnswer, SurveySpec
+from fcnlab.lab import Lab
+from fcnlab.services.projects.projects import create_project, images
+from fcnlab.services.surveys.surveys import answer, plan_survey, survey_points
 from fcnlab.services.training.trainings import start_training
 from tests.browser.conftest import lab_of
 from tests.browser.harness import Server, open_label_page, open_page, wait_until_drawn
@@ -28,8 +31,8 @@ pytestmark = [
     pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed: install node and npm, then `make js`"),
 ]
 
-PAGES = ("projects", "label", "scribble", "train", "models", "compare", "export")
-OF_COUNTS = ("label", "train", "compare", "count", "export")
+PAGES = ("projects", "label", "scribble", "train", "models", "compare", "survey", "export")
+OF_COUNTS = ("label", "train", "compare", "survey", "count", "export")
 WIDE = ViewportSize(width=1280, height=900)
 PHONE = ViewportSize(width=320, height=640)
 """The width at which WCAG 1.4.10 asks for a page that is scrolled in one direction only."""
@@ -69,9 +72,23 @@ def projects(server: Server) -> dict[str, int]:
     start_training(lab, project_id=site.project.id, network=SMALL, training=QUICK, labeller="ann")
     start(site, replace(SPEC, networks=(UNET, replace(UNET, width=6)), minutes=0.003))
     work(site)
+    answered(lab, site.project.id)
     empty = create_project(lab, name="empty")
     lab.close()
     return {"full": site.project.id, "counts": dots.project.id, "empty": empty.id}
+
+
+def answered(lab: Lab, project_id: int) -> None:
+    """A survey of two strata, of which some points are not answered, and another one that is not begun."""
+    strata = {image.id: "ab"[image.id % 2] for image in images(lab, project_id=project_id)}
+    for name, n_answered in (("open", 0), ("answered", 14)):
+        spec = SurveySpec(name, {"a": 2, "b": 2}, 4)
+        survey = plan_survey(lab, project_id=project_id, spec=spec, labeller="ann", strata=strata)
+        points = survey_points(lab, survey_id=survey.id)[:n_answered]
+        given = [
+            SurveyAnswer(point.id, None if place == 3 else place % 2, place == 3) for place, point in enumerate(points)
+        ]
+        answer(lab, given, survey_id=survey.id, project_id=project_id, labeller="ann")
 
 
 @pytest.fixture(scope="module", params=["light", "dark"])
@@ -115,9 +132,23 @@ def test_what_opens_on_the_label_page(server: Server, projects: dict[str, int], 
         themed.locator(".vp").press("Escape")
 
 
+def test_answering_a_survey(server: Server, projects: dict[str, int], themed: Page) -> None:
+    open_page(themed, server, "survey", project_id=projects["full"])
+    themed.get_by_role("button", name="Go on answering").click()
+    themed.locator(".detail[data-seen='1']").wait_for()
+    for act in ("", "ArrowLeft"):
+        if act:
+            themed.keyboard.press(act)
+        assert findings(themed) == [], act
+    themed.set_viewport_size(PHONE)
+    assert findings(themed) == []
+    assert too_wide(themed) == []
+    themed.set_viewport_size(WIDE)
+
+
 def test_dialogs_and_menus(server: Server, projects: dict[str, int], themed: Page) -> None:
     open_page(themed, server, "label", project_id=projects["full"])
-    for name, button in (("label", "Learner"), ("label", "Ada"), ("projects", "New project")):
+    for name, button in (("label", "Learner"), ("label", "Ada"), ("projects", "New project"), ("survey", "Delete")):
         go_to(themed, name)
         themed.get_by_role("button", name=button).first.click()
         themed.locator("[role=dialog], [data-testid=stPopoverBody]").first.wait_for()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from fcnlab.services.surveys.surveys import (
     surveys,
 )
 from fcnlab.web import session
-from fcnlab.web.panels.surveys import report_charts, report_words
+from fcnlab.web.panels.surveys import report_charts, report_panel, report_words
 from tests.web.test_pages import labels, page, picture
 
 N_IMAGES = 8
@@ -258,6 +259,19 @@ def test_predicting_what_cannot_be_predicted_says_why(lab: Lab) -> None:
     shown.run()
 
     assert "nothing can be learned yet" in shown.error[0].value.replace("\\", "")
+
+
+def test_where_the_ground_is_known_there_are_areas(lab: Lab) -> None:
+    survey = planned(lab, reef(lab))
+    answered(lab, survey)
+    report = report_of(lab, survey_id=survey.id)
+
+    rows = report_panel.cover_rows(report, replace(report.total, area_m2=20_000))
+
+    assert report.total.best is not None
+    share = report.total.best.shares[1]
+    assert rows[1]["Area (ha)"].startswith(f"{2 * share:.3g} (")
+    assert "Area (ha)" not in report_panel.cover_rows(report, report.total)[1]
 
 
 def test_curves_narrow_as_answers_come_in(lab: Lab) -> None:

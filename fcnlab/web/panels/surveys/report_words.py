@@ -73,7 +73,7 @@ def shorter_in_words(report: CoverReport, names: list[str]) -> str:
     ]
     gain, name = max(gains, default=(1.0, ""))
     if gain < ALIKE_FROM:
-        return "The masks make no interval shorter here: the model is right too seldom."
+        return "The masks make no interval shorter here: they agree too little with the answers."
     return f"The masks make intervals up to {gain:.1f} times as short ({name}) as answers alone."
 
 

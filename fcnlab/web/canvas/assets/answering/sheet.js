@@ -31,7 +31,8 @@ export class Sheet {
     const loupe = h("div", { class: "loupe" }, this.detail, this.loading, h("div", { class: "zooms" }, ...zooms));
     this.question = h("p", { class: "question", role: "status", "aria-live": "polite" });
     this.answers = h("div", { class: "answers", role: "group", "aria-label": "Classes" });
-    const side = h("div", { class: "side" }, this.overview, this.question, this.answers);
+    this.rest = h("div", { class: "rest" });
+    const side = h("div", { class: "side" }, this.overview, this.question, this.answers, this.rest);
     this.main = h("div", { class: "main" }, loupe, side);
 
     this.overWords = h("p");
@@ -62,8 +63,9 @@ export class Sheet {
       return { tool, value: id };
     });
     const dont = button("Nobody can tell what this is", null, () => this.onAnswer(unknown), { key: "u", text: "Don't know", class: "answer unknown" });
-    this.tools.push({ tool: dont, value: unknown });
     this.answers.replaceChildren(...this.tools.map(({ tool }) => tool));
+    this.rest.replaceChildren(dont);
+    this.tools.push({ tool: dont, value: unknown });
   }
 
   /** @param {number} n answered @param {number} total */
