@@ -18,8 +18,8 @@ METHODS: dict[Method, str] = {
 }
 METHODS_HELP = (
     "The masks make intervals shorter the better the model is, and the answers correct its errors. On images with "
-    "known masks intervals with a model held the truth in 86 to 97 of 100 surveys where they should in 90, those of the "
-    "answers alone in 89 to 97. Rely on the answers alone where a decision hangs on it."
+    "known masks intervals with a model held the truth in 86 to 97 of 100 surveys where they should in 90, those of "
+    "the answers alone in 89 to 97. Rely on the answers alone where a decision hangs on it."
 )
 
 
