@@ -238,7 +238,10 @@ def test_all_images_are_predicted_in_the_background_and_the_estimate_is_correcte
 
     assert (status.state, status.message) == ("finished", "")
     assert "Predict again" in labels(shown)
+    assert report_words.METHODS["from_answers"] in texts(shown)
+    next(one for one in shown.button_group if one.key == f"method-{survey.id}").set_value("corrected").run()
     assert report_words.METHODS["corrected"] in texts(shown)
+    assert "may in a little less" in texts(shown)
     figures = next(one.value for one in shown.dataframe if "Share" in one.value)
     assert {"In masks", "Bias"} <= set(figures.columns)
     report = report_of(lab, survey_id=survey.id)
