@@ -89,6 +89,9 @@ class Beside:
     def __init__(self, name: str, *, niceness: int) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix=name, initializer=lambda: lower_priority(niceness))
 
+    def __deepcopy__(self, _: dict[int, object]) -> Beside:
+        return self  # copies of who uses it share the thread
+
     def start(self, work: Callable[[], Result]) -> Future[Result]:
         """Do the work in that thread, after what it does already."""
         return self._pool.submit(work)
