@@ -17,7 +17,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache, wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -89,16 +89,9 @@ class Beside:
     def __init__(self, name: str, *, niceness: int) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix=name, initializer=lambda: lower_priority(niceness))
 
-    def __deepcopy__(self, _: dict[int, object]) -> Beside:
-        return self  # copies of who uses it share the thread
-
-    def start(self, work: Callable[[], Result]) -> Future[Result]:
-        """Do the work in that thread, after what it does already."""
-        return self._pool.submit(work)
-
     def run(self, work: Callable[[], Result], *, meanwhile: Callable[[], None] | None = None) -> Result:
         """Do the work in that thread, and call `meanwhile` here again and again until it is done."""
-        running = self.start(work)
+        running = self._pool.submit(work)
         while meanwhile is not None:
             meanwhile()
             if wait((running,), MEANWHILE_S).done:

@@ -17,10 +17,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from fcnlab.core.encoding.onnx_network import NICENESS, in_onnxruntime
+from fcnlab.core.encoding.onnx_network import in_onnxruntime
 from fcnlab.core.encoding.stages import RawMap, StageInfo, Stages, measure
 from fcnlab.core.tiling.tiles import Box, rounded_up, seen_margin
-from fcnlab.threads import Beside
 
 COLOUR_STRIDES = (1, 2, 4, 8)
 POSITION_STRIDE = 8
@@ -81,7 +80,6 @@ class StageEncoder:
         self.mean = torch.tensor(mean, device=self.device).view(1, 3, 1, 1)
         self.std = torch.tensor(std, device=self.device).view(1, 3, 1, 1)
         self.strides = strides
-        self._beside = Beside("shapes", niceness=0 if between is None else NICENESS)
 
     @classmethod
     def of(
@@ -123,19 +121,17 @@ class StageEncoder:
         hw = (rgb.shape[0], rgb.shape[1])
         padded_hw = rounded_up(hw, padding_step(scales))
         whole = Box(0, 0, *padded_hw)
-
-        def rest() -> list[_Measured]:
-            shallow = self.shallow_maps(rgb, whole, padded_hw=padded_hw)
-            return _measured([*shallow, *self.place_maps(hw, whole, position=position)], hw)
-
-        resting = self._beside.start(rest)
-        deep = _measured(self.deep_maps(rgb, whole, scales=scales), hw)
-        made = [*deep, *resting.result()]
+        made = [
+            *self.deep_maps(rgb, whole, scales=scales),
+            *self.shallow_maps(rgb, whole, padded_hw=padded_hw),
+            *self.place_maps(hw, whole, position=position),
+        ]
+        measured = [measure(raw, hw) for raw in made]
         return Stages(
-            tuple(raw.info for raw, _, _ in made),
-            tuple(raw.map for raw, _, _ in made),
-            tuple(mean for _, mean, _ in made),
-            tuple(scale for _, _, scale in made),
+            tuple(raw.info for raw in made),
+            tuple(raw.map for raw in made),
+            tuple(mean for mean, _ in measured),
+            tuple(scale for _, scale in measured),
             hw,
         )
 
@@ -240,14 +236,6 @@ def _call_before_convolutions(network: nn.Module, between: Callable[[], None]) -
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d):
             layer.register_forward_pre_hook(call)
-
-
-_Measured = tuple[RawMap, Tensor, Tensor]
-
-
-def _measured(maps: Sequence[RawMap], hw: tuple[int, int]) -> list[_Measured]:
-    """Each map with its mean and scale."""
-    return [(raw, *measure(raw, hw)) for raw in maps]
 
 
 def padding_step(scales: tuple[float, ...]) -> int:
