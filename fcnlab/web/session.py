@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
-from cachetools import LRUCache
 
 from fcnlab.access import page_settings
 from fcnlab.domain.counting import Task
@@ -40,9 +39,6 @@ log = logging.getLogger(__name__)
 DEMOS_AFTER_S = 12.0
 """The first view and its mask come first."""
 
-TABS_KEPT = 10_000
-"""Tabs that answered surveys, of which it is known how far they came."""
-
 CANVAS_KEY = "workspace"
 OF_PROJECT = ("image", "survey", "answering")
 """What an address says of a project: another one has none of it."""
@@ -60,15 +56,12 @@ class Engine:
     Attributes:
         scene_numbers: they rise, also from one process to the next.
         project_ids: of the keys that were asked for; a key never becomes that of another project.
-        answered: the highest number of an answer that is stored, by survey and browser tab; under `answers_lock`.
     """
 
     lab: Lab
     jobs: Jobs
     scene_numbers: Iterator[int] = field(default_factory=count)
     project_ids: dict[str, int] = field(default_factory=dict)
-    answered: LRUCache[tuple[int, str], int] = field(default_factory=lambda: LRUCache(TABS_KEPT))
-    answers_lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,17 +52,14 @@ def _stored(engine: Engine, key: str, survey_id: int, body: bytes) -> dict[str, 
     client_id, log = answering.read_answers(raw)
     labeller = clean_name(canvas.read_sender(raw)[0][:MAX_NAME])
     project_id = project_of_key(engine.lab, key)
-    tab = survey_id, client_id
-    with engine.answers_lock:
-        last = engine.answered.get(tab, 0)
-        fresh = [numbered.answer for numbered in log if numbered.seq > last]
-        refused = store_answers(engine.lab, fresh, survey_id=survey_id, project_id=project_id, labeller=labeller)
-        last = engine.answered[tab] = max([last, *(numbered.seq for numbered in log)])
+    stored = store_answers(
+        engine.lab, log, client_id=client_id, survey_id=survey_id, project_id=project_id, labeller=labeller
+    )
     return {
-        "acknowledged": {"client_id": client_id, "seq": last},
+        "acknowledged": {"client_id": client_id, "seq": stored.acknowledged},
         "refused": [
             {"point": refusal.point_id, "reason": as_sentence(refusal.reason), "again": refusal.asks_again}
-            for refusal in refused
+            for refusal in stored.refused
         ],
     }
 

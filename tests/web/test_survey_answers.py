@@ -102,6 +102,20 @@ def test_sending_twice_is_sending_once_and_what_comes_late_changes_nothing(tab: 
     assert tab.answers()[0] == (1, False), "another tab has numbers of its own"
 
 
+def test_what_comes_late_changes_nothing_after_a_restart_of_the_server_either(
+    tab: Tab, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = tab.entry(0, 1), tab.entry(0, 2)
+    tab.send(first, second)
+    restarted = Engine(engine.lab, engine.jobs)
+    monkeypatch.setattr(routes, "engine", lambda: restarted)
+
+    late = tab.send(first)
+
+    assert late["acknowledged"]["seq"] == 2
+    assert tab.answers()[0] == (2, False)
+
+
 def test_points_of_others_and_removed_classes_are_refused_one_by_one(tab: Tab, client: TestClient) -> None:
     other = Tab(tab.engine, client, "other")
     projects.remove_class(tab.lab, project_id=tab.project.id, class_id=2)

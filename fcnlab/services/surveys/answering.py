@@ -1,4 +1,4 @@
-"""Answers as a browser sends them: what can be stored is, and what cannot be is said point by point."""
+"""Answers as a browser sends them: what can be stored is, once, and what cannot be is said point by point."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from fcnlab.domain.survey import SurveyAnswer
 from fcnlab.errors import Deleted, UnknownProject, UnknownSurvey
 from fcnlab.lab import Lab
-from fcnlab.services.projects.projects import project
-from fcnlab.services.surveys.surveys import answer, survey_points
+from fcnlab.services.surveys.surveys import refuse_unanswerable
+from fcnlab.storage.database import repository_projects, repository_surveys
+from fcnlab.storage.database.engine import writing
+from fcnlab.validation import clean_name
 
 GONE = "this survey was deleted: plan another one"
 NOT_ASKED = "it is not asked about any more: its image was deleted"
@@ -33,27 +35,45 @@ class RefusedAnswer:
     asks_again: bool
 
 
+@dataclass(frozen=True, slots=True)
+class StoredAnswers:
+    """What became of a log: answers up to number `acknowledged` of the tab are stored or refused."""
+
+    acknowledged: int
+    refused: tuple[RefusedAnswer, ...]
+
+
 def store_answers(
-    lab: Lab, answers: Sequence[SurveyAnswer], *, survey_id: int, project_id: int, labeller: str
-) -> tuple[RefusedAnswer, ...]:
-    """Store answers, and tell those that cannot be: a browser would send them for ever.
+    lab: Lab, log: Sequence[NumberedAnswer], *, client_id: str, survey_id: int, project_id: int, labeller: str
+) -> StoredAnswers:
+    """Store the answers of a browser tab that are new, and tell those that cannot be: it would send them for ever.
+
+    Answers up to the last acknowledged one are passed over, so that a log may come twice, and late.
 
     Raises:
         Deleted: the survey is gone.
         InvalidSurvey: it is closed. Nothing was stored.
     """
+    who = clean_name(labeller)
     try:
-        asked = {point.id for point in survey_points(lab, survey_id=survey_id)}
-        classes = project(lab, project_id=project_id).class_ids()
-        refused = {
-            given.point_id: RefusedAnswer(
-                given.point_id, NO_CLASS if given.point_id in asked else NOT_ASKED, given.point_id in asked
-            )
-            for given in answers
-            if given.point_id not in asked or (given.class_id is not None and given.class_id not in classes)
-        }
-        kept = [given for given in answers if given.point_id not in refused]
-        answer(lab, kept, survey_id=survey_id, project_id=project_id, labeller=labeller)
+        with writing(lab.sessions) as session:
+            refuse_unanswerable(session, survey_id=survey_id, project_id=project_id)
+            last = repository_surveys.acknowledged(session, survey_id=survey_id, client_id=client_id)
+            fresh = [numbered.answer for numbered in log if numbered.seq > last]
+            ids = [given.point_id for given in fresh]
+            asked = repository_surveys.asked_points(session, survey_id=survey_id, point_ids=ids)
+            classes = repository_projects.project(session, project_id=project_id).class_ids()
+            refused = {
+                given.point_id: RefusedAnswer(given.point_id, NO_CLASS, True)
+                if given.point_id in asked
+                else RefusedAnswer(given.point_id, NOT_ASKED, False)
+                for given in fresh
+                if given.point_id not in asked or (given.class_id is not None and given.class_id not in classes)
+            }
+            kept = [given for given in fresh if given.point_id not in refused]
+            repository_surveys.record_answers(session, survey_id=survey_id, answers=kept, labeller=who, now=lab.clock())
+            last = max([last, *(numbered.seq for numbered in log)])
+            repository_surveys.acknowledge(session, survey_id=survey_id, client_id=client_id, seq=last)
     except (UnknownSurvey, UnknownProject) as failure:
         raise Deleted(GONE) from failure
-    return tuple(refused.values())
+    return StoredAnswers(last, tuple(refused.values()))

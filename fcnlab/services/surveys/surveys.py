@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import regex
+from sqlalchemy.orm import Session
 
 from fcnlab.core.surveys.points import PlannedImage, plan_points
 from fcnlab.domain.counting import Task
@@ -185,10 +186,7 @@ def answer(lab: Lab, answers: Sequence[SurveyAnswer], *, survey_id: int, project
     """
     who = clean_name(labeller)
     with writing(lab.sessions) as session:
-        survey = repository_surveys.survey(session, survey_id=survey_id)
-        if survey.project_id != project_id:
-            raise UnknownSurvey(f"there is no survey {survey_id} in this project")
-        _open(survey)
+        refuse_unanswerable(session, survey_id=survey_id, project_id=project_id)
         classes = repository_projects.project(session, project_id=project_id).class_ids()
         for given in answers:
             if given.class_id is not None and (given.is_unknown or given.class_id not in classes):
@@ -201,6 +199,19 @@ def answer(lab: Lab, answers: Sequence[SurveyAnswer], *, survey_id: int, project
         if n_stored < len(answers):
             raise InvalidSurvey(f"this survey does not ask about {len(answers) - n_stored} of these points")
         return repository_surveys.survey(session, survey_id=survey_id)
+
+
+def refuse_unanswerable(session: Session, *, survey_id: int, project_id: int) -> None:
+    """Refuse answers to a survey that takes none.
+
+    Raises:
+        UnknownSurvey: the project has no such survey.
+        InvalidSurvey: it is closed.
+    """
+    survey = repository_surveys.survey(session, survey_id=survey_id)
+    if survey.project_id != project_id:
+        raise UnknownSurvey(f"there is no survey {survey_id} in this project")
+    _open(survey)
 
 
 def close_survey(lab: Lab, *, survey_id: int) -> Survey:

@@ -13,8 +13,15 @@ from sqlalchemy.orm import Session
 from fcnlab.domain.survey import PredictedBy, Survey, SurveyAnswer, SurveyImage, SurveyPoint, SurveySpec
 from fcnlab.errors import UnknownSurvey
 from fcnlab.storage.database.engine import chunked
+from fcnlab.storage.database.repository_images import MAX_ID
 from fcnlab.storage.database.repository_projects import require_project
-from fcnlab.storage.database.survey_tables import SurveyImageRow, SurveyPointRow, SurveyRow, forget_surveys
+from fcnlab.storage.database.survey_tables import (
+    SurveyImageRow,
+    SurveyPointRow,
+    SurveyRow,
+    SurveyTabRow,
+    forget_surveys,
+)
 from fcnlab.storage.database.tables import ImageRow
 
 ROWS_AT_ONCE = 1000
@@ -121,6 +128,26 @@ def record_answers(
             n_stored += sum(n_asked[point_id] for point_id in session.scalars(select(SurveyPointRow.id).where(*where)))
             _change_points(session, where, values)
     return n_stored
+
+
+def asked_points(session: Session, *, survey_id: int, point_ids: Sequence[int]) -> set[int]:
+    """Those of these points that the survey asks about."""
+    asked: set[int] = set()
+    for some in chunked([point_id for point_id in point_ids if 0 < point_id <= MAX_ID]):
+        where = SurveyPointRow.survey_id == survey_id, SurveyPointRow.id.in_(some)
+        asked |= set(session.scalars(select(SurveyPointRow.id).where(*where)))
+    return asked
+
+
+def acknowledged(session: Session, *, survey_id: int, client_id: str) -> int:
+    """The highest number of an answer that is stored of a browser tab; 0 when there is none."""
+    row = session.get(SurveyTabRow, (survey_id, client_id))
+    return 0 if row is None else row.seq
+
+
+def acknowledge(session: Session, *, survey_id: int, client_id: str, seq: int) -> None:
+    """Answers of a browser tab up to this number are stored."""
+    session.merge(SurveyTabRow(survey_id=survey_id, client_id=client_id, seq=seq))
 
 
 def close_survey(session: Session, *, survey_id: int, now: datetime | None) -> None:

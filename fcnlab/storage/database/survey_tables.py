@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, delete, false, select
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, delete, false, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from fcnlab.storage.database.tables import PERHAPS_JSON, Base
@@ -63,11 +63,21 @@ class SurveyPointRow(Base):
     predicted: Mapped[int | None]
 
 
+class SurveyTabRow(Base):
+    """How far a browser tab came that answers a survey: the highest number of its answers that is stored."""
+
+    __tablename__ = "survey_tabs"
+
+    survey_id: Mapped[int] = mapped_column(ForeignKey("surveys.id"), primary_key=True)
+    client_id: Mapped[str] = mapped_column(primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger)
+
+
 def forget_surveys(session: Session, *, project_id: int, survey_id: int | None = None) -> None:
     """Delete a survey of a project with its points and answers; None: all of them."""
     chosen = [SurveyRow.project_id == project_id, *([] if survey_id is None else [SurveyRow.id == survey_id])]
     of_project = select(SurveyRow.id).where(*chosen)
-    for table in (SurveyPointRow, SurveyImageRow):
+    for table in (SurveyTabRow, SurveyPointRow, SurveyImageRow):
         session.execute(
             delete(table).where(table.survey_id.in_(of_project)).execution_options(synchronize_session=False)
         )

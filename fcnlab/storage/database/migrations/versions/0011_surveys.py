@@ -54,6 +54,14 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_survey_points_survey_id", "survey_points", ["survey_id", "id"])
+    op.create_table(
+        "survey_tabs",
+        sa.Column("survey_id", sa.Integer(), nullable=False),
+        sa.Column("client_id", sa.String(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        _refers("survey_tabs", "survey_id", "surveys.id"),
+        sa.PrimaryKeyConstraint("survey_id", "client_id", name=op.f("pk_survey_tabs")),
+    )
 
 
 def _refers(table: str, column: str, target: str) -> sa.ForeignKeyConstraint:
