@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -165,41 +165,44 @@ def more(
         survey = found_survey(lab, wanted, name)
         classes = project(lab, project_id=survey.project_id).classes
         class_id = None if class_name is None else class_named(classes, class_name)
-        growth = growth_of(lab, survey_id=survey.id, n_more=n_more, class_id=class_id)
-        if add and growth.to_draw:
-            survey = enlarge_survey(lab, survey_id=survey.id, n_more=growth.to_draw)
+        growth = growth_of(lab, survey_id=survey.id)
+        index = None if class_id is None else [each.id for each in growth.classes].index(class_id)
+        shares = growth.shared_out(n_more, index, waiting_first=True)
+        to_draw = growth.to_draw(shares)
+        if add and any(to_draw.values()):
+            survey = enlarge_survey(lab, survey_id=survey.id, n_more=to_draw)
         if output is not None:
             write_to(output, points_table(lab, survey_id=survey.id))
+    indices = range(len(growth.classes))
+    widths = {
+        "now": [growth.width_now(each) for each in indices],
+        "then": [growth.width_with(to_draw, each) for each in indices],
+    }
+    rows = zip(growth.names, growth.answers, growth.waiting, strict=True)
     values = {
         "survey": survey.id,
-        "more": growth.n_more,
-        "drawn": growth.to_draw if add else {},
+        "more": n_more,
+        "drawn": {name: n for name, n in to_draw.items() if n} if add else {},
         "points": survey.n_points,
         "classes": [each.name for each in growth.classes],
-        "widths": {"now": growth.widths_now, "then": growth.widths_then},
+        "widths": widths,
         "strata": [
-            {
-                "stratum": stratum.name,
-                "answered": stratum.n_answered,
-                "waiting": stratum.n_waiting,
-                "more": stratum.n_more,
-                "widths": {"now": stratum.widths_now, "then": stratum.widths_then},
-            }
-            for stratum in growth.strata
+            {"stratum": stratum, "answered": answers.n_images, "waiting": waiting, "more": shares[stratum]}
+            for stratum, answers, waiting in rows
         ],
     }
-    print_result(values, _growth_lines(growth), as_json=as_json)
+    print_result(values, _growth_lines(growth, shares, widths), as_json=as_json)
     if add:
         say(f"Survey {survey.spec.name!r} asks about {survey.n_points} points now")
 
 
-def _growth_lines(growth: SurveyGrowth) -> list[str]:
-    lines = [f"{growth.n_more} further images of {growth.survey.spec.n_per_image} points each"]
-    for stratum in growth.strata:
-        waiting = f", {stratum.n_waiting} of them drawn already" if stratum.n_waiting else ""
-        where = f"{stratum.name}: " if stratum.name else ""
-        lines.append(f"  {where}{stratum.n_answered} images answered, {stratum.n_more} more{waiting}")
-    for each, now, then in zip(growth.classes, growth.widths_now, growth.widths_then, strict=True):
+def _growth_lines(growth: SurveyGrowth, n_more: Mapping[str, int], widths: Mapping[str, Sequence[float]]) -> list[str]:
+    lines = [f"{sum(n_more.values())} further images of {growth.survey.spec.n_per_image} points each"]
+    for name, answers, n_waiting in zip(growth.names, growth.answers, growth.waiting, strict=True):
+        waiting = f", {n_waiting} wait for answers" if n_waiting else ""
+        where = f"{name}: " if name else ""
+        lines.append(f"  {where}{answers.n_images} images answered{waiting}, {n_more[name]} more")
+    for each, now, then in zip(growth.classes, widths["now"], widths["then"], strict=True):
         lines.append(f"{each.name}: interval {100 * now:.1f} percent points wide now, about {100 * then:.1f} then")
     return lines
 

@@ -11,12 +11,13 @@ from fcnlab.core.surveys.planning import expected_widths, need_of, neyman_alloca
 
 
 def next_images(
-    strata: Sequence[StratumAnswers], drawn: Sequence[int], n_images: int, n_per_image: int, *, class_index: int
+    strata: Sequence[StratumAnswers], drawn: Sequence[int], n_images: int, n_per_image: int, *, class_index: int | None
 ) -> list[int]:
     """How many of so many further images to draw from each stratum, so that the share of a class is surest.
 
     Args:
         drawn: images of each stratum that are asked about already, with answers or without.
+        class_index: None: all classes alike.
 
     Raises:
         InvalidSurvey: more images than are left, or answers of which nothing can be told; see `planning.spread_of`.

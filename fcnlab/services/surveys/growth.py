@@ -1,4 +1,4 @@
-"""What further images would tell: how they are best shared out among strata, and how narrow intervals would become."""
+"""What further images of a survey would tell: which help most, and how narrow intervals would become."""
 
 from __future__ import annotations
 
@@ -6,11 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from fcnlab.core.surveys.next_images import expected_width
-from fcnlab.core.surveys.planning import expected_widths, need_of, neyman_allocation
+from fcnlab.core.surveys.answers import StratumAnswers
+from fcnlab.core.surveys.next_images import expected_width, next_images
 from fcnlab.domain.survey import Survey
 from fcnlab.errors import InvalidSurvey
 from fcnlab.lab import Lab
@@ -18,107 +15,92 @@ from fcnlab.services.surveys.report import SurveyClass, report_of, stratum_answe
 from fcnlab.services.surveys.surveys import survey_images, survey_points
 
 
-@dataclass(frozen=True, slots=True)
-class StratumGrowth:
-    """A stratum that grows.
+@dataclass(frozen=True, slots=True, eq=False)
+class SurveyGrowth:
+    """A survey that may ask about further images. Strata are in one order; "don't know" is left out.
 
     Attributes:
-        name: of the stratum.
-        part: its part of all pixels.
-        n_answered: images with answers.
-        n_waiting: images that were drawn already and have no answer yet; they are the first to be answered.
-        n_more: images to answer from now on, those that wait among them.
-        widths_now, widths_then: (K,) widths of the intervals from answers alone, now and with these images.
+        classes: K of them, in the order of class indices.
+        names: of the strata.
+        answers: of each stratum so far.
+        drawn: images of each stratum that are asked about, answered or waiting for answers.
+        available: images of each stratum.
     """
-
-    name: str
-    part: float
-    n_answered: int
-    n_waiting: int
-    n_more: int
-    widths_now: tuple[float, ...]
-    widths_then: tuple[float, ...]
-
-    @property
-    def n_to_draw(self) -> int:
-        """Images to draw besides those that wait."""
-        return max(0, self.n_more - self.n_waiting)
-
-
-@dataclass(frozen=True, slots=True)
-class SurveyGrowth:
-    """A survey with `n_more` further images answered; widths (K,) are of all strata together."""
 
     survey: Survey
     classes: tuple[SurveyClass, ...]
-    strata: tuple[StratumGrowth, ...]
-    widths_now: tuple[float, ...]
-    widths_then: tuple[float, ...]
+    names: tuple[str, ...]
+    answers: tuple[StratumAnswers, ...]
+    drawn: tuple[int, ...]
+    available: tuple[int, ...]
 
     @property
-    def n_more(self) -> int:
-        """Images to answer from now on."""
-        return sum(stratum.n_more for stratum in self.strata)
+    def n_left(self) -> int:
+        """Images that are not asked about."""
+        return sum(self.available) - sum(self.drawn)
 
     @property
-    def to_draw(self) -> Mapping[str, int]:
-        """What `enlarge_survey` takes."""
-        return {stratum.name: stratum.n_to_draw for stratum in self.strata if stratum.n_to_draw}
+    def waiting(self) -> tuple[int, ...]:
+        """Images of each stratum that are asked about and have no answer yet."""
+        return tuple(n - answers.n_images for n, answers in zip(self.drawn, self.answers, strict=True))
+
+    def shared_out(self, n_more: int, class_index: int | None = None, *, waiting_first: bool = False) -> dict[str, int]:
+        """How many of so many further images each stratum should get, so that a class (None: all alike) is surest.
+
+        Args:
+            n_more: images to draw, or with `waiting_first` to answer: those that wait for answers are the first.
+
+        Raises:
+            InvalidSurvey: more images than are left, or answers that do not show how images differ.
+        """
+        taken = [answers.n_images for answers in self.answers] if waiting_first else self.drawn
+        shares = next_images(self.answers, taken, n_more, self.survey.spec.n_per_image, class_index=class_index)
+        return dict(zip(self.names, shares, strict=True))
+
+    def to_draw(self, n_more: Mapping[str, int]) -> dict[str, int]:
+        """Images to draw from each stratum, so that with those that wait so many are answered; 0 or more."""
+        return {name: max(0, n_more[name] - n) for name, n in zip(self.names, self.waiting, strict=True)}
+
+    def width_now(self, class_index: int) -> float:
+        """Width of the interval of a class that is expected of the answers so far; raises as `width_with`."""
+        return self._width([0] * len(self.names), class_index)
+
+    def width_with(self, n_more: Mapping[str, int], class_index: int) -> float:
+        """Width of the interval of a class once all that is asked about is answered, and so many images more.
+
+        Raises:
+            InvalidSurvey: more images than are left, or answers that do not show how images differ.
+        """
+        further = [n + n_more.get(name, 0) for n, name in zip(self.waiting, self.names, strict=True)]
+        return self._width(further, class_index)
+
+    def _width(self, further: Sequence[int], class_index: int) -> float:
+        spec = self.survey.spec
+        return expected_width(self.answers, further, spec.n_per_image, class_index=class_index, level=spec.level)
 
 
-def growth_of(lab: Lab, *, survey_id: int, n_more: int, class_id: int | None = None) -> SurveyGrowth:
-    """How `n_more` further images with answers are best shared out (Neyman), and what they make of intervals.
-
-    "Don't know" is left out. Each of the images has as many points as the survey has now.
-
-    Args:
-        lab: the installation.
-        survey_id: with answers about two images of each stratum at least, and two of an image.
-        n_more: 0 or more.
-        class_id: the class whose share shall be surest; None: all alike.
+def growth_of(lab: Lab, *, survey_id: int) -> SurveyGrowth:
+    """How a survey may grow.
 
     Raises:
         UnknownSurvey: no such survey.
-        InvalidSurvey: the answers so far do not show how images differ, more images than are left, or no such class.
+        InvalidSurvey: a stratum has no answers to go by.
     """
     report = report_of(lab, survey_id=survey_id)
-    survey, answers = report.survey, stratum_answers(lab, survey_id=survey_id)
+    by_name = stratum_answers(lab, survey_id=survey_id)
     for stratum in report.strata:
-        if stratum.name not in answers:
+        if stratum.name not in by_name:
             raise InvalidSurvey(f"what further images tell shows once there are answers: {'; '.join(stratum.notes)}")
-    ids = [each.id for each in report.classes]
-    if class_id is not None and class_id not in ids:
-        raise InvalidSurvey(f"there is no class {class_id} in survey {survey.spec.name!r}")
-    index, n = None if class_id is None else ids.index(class_id), survey.spec.n_per_image
-    strata = list(answers.values())
-    shared_out = neyman_allocation([need_of(each, n, class_index=index) for each in strata], n_more)
-    waiting = _waiting(lab, survey_id, {image.image.image_id for image in report.images})
-    total = sum(each.total_size for each in strata)
-    grown = [
-        StratumGrowth(
-            name,
-            each.total_size / total,
-            each.n_images,
-            waiting.get(name, 0),
-            further,
-            *(_plain(expected_widths(each, count, n, level=survey.spec.level)) for count in (0, further)),
-        )
-        for (name, each), further in zip(answers.items(), shared_out, strict=True)
-    ]
-
-    def widths(further: Sequence[int]) -> tuple[float, ...]:
-        level, indices = survey.spec.level, range(len(ids))
-        return tuple(expected_width(strata, further, n, class_index=index, level=level) for index in indices)
-
-    return SurveyGrowth(survey, report.classes, tuple(grown), widths([0] * len(strata)), widths(shared_out))
-
-
-def _waiting(lab: Lab, survey_id: int, answered: set[int]) -> Mapping[str, int]:
-    """Images that were drawn and have no answer, by stratum."""
-    strata = {image.image_id: image.stratum for image in survey_images(lab, survey_id=survey_id)}
-    drawn = {point.image_id for point in survey_points(lab, survey_id=survey_id)}
-    return Counter(strata[image_id] for image_id in drawn - answered)
-
-
-def _plain(widths: NDArray[np.float64]) -> tuple[float, ...]:
-    return tuple(map(float, widths))
+    images = survey_images(lab, survey_id=survey_id)
+    asked = {point.image_id for point in survey_points(lab, survey_id=survey_id)}
+    available = Counter(image.stratum for image in images)
+    drawn = Counter(image.stratum for image in images if image.image_id in asked)
+    names = tuple(sorted(available))
+    return SurveyGrowth(
+        report.survey,
+        report.classes,
+        names,
+        tuple(by_name[name] for name in names),
+        tuple(drawn[name] for name in names),
+        tuple(available[name] for name in names),
+    )
