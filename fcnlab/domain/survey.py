@@ -14,6 +14,9 @@ Plan = Literal["random", "stratified", "grid"]
 start."""
 
 PLANS: tuple[Plan, ...] = get_args(Plan)
+PRIORS = {"uniform": 1.0, "jeffreys": 0.5}
+"""Pseudo-counts of each class by the name of the prior."""
+
 WHOLE = ""
 """The name of the stratum of a survey that has no strata."""
 
@@ -63,7 +66,7 @@ class SurveySpec:
             raise InvalidSurvey(f"a survey asks about at most {MOST_POINTS:,} points: take fewer images or points")
         if not 0.5 <= self.level < 1:
             raise InvalidSurvey(f"intervals that hold the truth in {self.level:.0%} of cases: take 50 % to 99 %")
-        if isinstance(self.prior, str) and self.prior not in ("uniform", "jeffreys"):
+        if isinstance(self.prior, str) and self.prior not in PRIORS:
             raise InvalidSurvey(f"there is no prior {self.prior!r}: take uniform, jeffreys, or a number above 0")
         if not isinstance(self.prior, str) and not LEAST_PRIOR <= self.prior <= MOST_PRIOR:
             raise InvalidSurvey(f"the pseudo-counts of a prior are {LEAST_PRIOR} to {MOST_PRIOR:,}, not {self.prior:g}")

@@ -10,13 +10,11 @@ import click
 
 from fcnlab.commands.common import found_project, json_option, opened, print_result, project_option, say
 from fcnlab.commands.surveys.common import found_survey, survey_argument, survey_line, survey_values, write_to
-from fcnlab.domain.survey import PLANS, SurveySpec
+from fcnlab.domain.survey import PLANS, PRIORS, SurveySpec
 from fcnlab.errors import InvalidSurvey
 
 if TYPE_CHECKING:
     from fcnlab.services.surveys.growth import SurveyGrowth
-
-PRIORS = ("uniform", "jeffreys")
 
 
 @click.command()

@@ -6,22 +6,12 @@ import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fcnlab.domain.survey import PLANS, Plan
 from fcnlab.errors import InvalidSurvey
-
-Plan = Literal["random", "stratified", "grid"]
-
-PLANS: dict[Plan, str] = {
-    "random": "pixels anywhere, each on its own",
-    "stratified": "one pixel anywhere in each of as many equal parts of the image",
-    "grid": "a grid with a random start",
-}
-"""How pixels are drawn in an image; every pixel is as likely as any other in each of them."""
-
 
 DRAWN_AT_ONCE = 256
 

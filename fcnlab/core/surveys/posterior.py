@@ -18,10 +18,8 @@ from scipy.optimize import minimize_scalar
 from scipy.special import betainc
 from scipy.stats import beta
 
+from fcnlab.domain.survey import PRIORS
 from fcnlab.errors import InvalidSurvey
-
-PRIORS = {"uniform": 1.0, "jeffreys": 0.5}
-"""Pseudo-counts of each class by the name of the prior."""
 
 IntervalKind = Literal["equal-tailed", "highest-density"]
 
