@@ -51,7 +51,8 @@ class LearnerIn(Strict):
 
     `encoder_weights` is the whole path of a .safetensors or .pth file on the server, in a folder of
     FCNLAB_IMPORT_ROOTS; empty for the usual trained weights, as it becomes when `encoder` is changed alone.
-    `resolution` is in image pixels per labelled pixel; null: by `working_side` alone.
+    `resolution` is in image pixels per labelled pixel; null: by `working_side` alone. `grades` are the ids of classes
+    that are grades of one thing, the lowest first; empty: no class has an order.
     """
 
     encoder: str = Field(default_factory=str, max_length=200)
@@ -64,6 +65,7 @@ class LearnerIn(Strict):
     regularisation: float = Field(default_factory=float)
     position: bool = Field(default_factory=bool)
     resolution: float | Literal["auto"] | None = None
+    grades: list[int] = Field(default_factory=list, max_length=255)
 
 
 class LearnerOut(BaseModel):
@@ -79,6 +81,7 @@ class LearnerOut(BaseModel):
     regularisation: float
     position: bool
     resolution: float | Literal["auto"] | None
+    grades: list[int] = Field(default_factory=list)
 
 
 class ProjectOut(BaseModel):

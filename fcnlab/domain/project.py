@@ -92,6 +92,7 @@ class LearnerSpec:
         regularisation: strength of the L2 penalty on the head.
         position: let the head see where in the image a pixel is.
         resolution: pixels of the image, along one side, to one working pixel; see `coords.learner_hw` for the others.
+        grades: ids of the classes that are grades of one thing, the lowest first; empty where no class has an order.
     """
 
     encoder: str = "tf_efficientnet_lite0"
@@ -104,6 +105,7 @@ class LearnerSpec:
     regularisation: float = 1.0
     position: bool = True
     resolution: float | Literal["auto"] | None = "auto"
+    grades: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -120,10 +122,22 @@ class LearnerSpec:
         is_number = isinstance(self.resolution, (int, float)) and 1 <= self.resolution <= 64
         if self.resolution not in ("auto", None) and not is_number:
             raise InvalidSetting(f"resolution {self.resolution!r} must be 1 to 64 pixels, 'auto', or nothing")
+        if len(self.grades) == 1 or len(set(self.grades)) != len(self.grades):
+            raise InvalidSetting(f"grades {self.grades} must name at least two classes, and each once")
+        if any(not 0 <= class_id < MAX_CLASSES for class_id in self.grades):
+            raise InvalidSetting(f"grades {self.grades} must be class ids, 0 to {MAX_CLASSES - 1}")
+
+    def grades_of(self, class_ids: Iterable[int]) -> tuple[int, ...]:
+        """Those of these classes that are grades, the lowest first; empty if fewer than two are."""
+        present = set(class_ids)
+        grades = tuple(class_id for class_id in self.grades if class_id in present)
+        return grades if len(grades) > 1 else ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; `from_dict` is the inverse."""
-        return {**asdict(self), "scales": list(self.scales)}
+        """Plain values for JSON; `from_dict` is the inverse. Without grades it is what earlier versions read."""
+        values = {**asdict(self), "scales": list(self.scales)}
+        grades = values.pop("grades")
+        return {**values, "grades": list(grades)} if grades else values
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> LearnerSpec:
@@ -131,9 +145,10 @@ class LearnerSpec:
         unknown = set(values) - set(cls.__slots__)
         if unknown:
             raise InvalidSetting(f"unknown learner setting {sorted(unknown)}; known: {sorted(cls.__slots__)}")
-        scales = values.get("scales", cls().scales)
-        is_list = isinstance(scales, list)  # what a tuple is in JSON
-        return cls(**{"resolution": None, **values, "scales": tuple(scales) if is_list else scales})
+        defaults: dict[str, Any] = {"scales": cls().scales, "resolution": None, "grades": ()}
+        merged = {**defaults, **values}
+        tuples = {name: tuple(merged[name]) for name in ("scales", "grades") if isinstance(merged[name], list)}
+        return cls(**merged | tuples)
 
 
 @dataclass(frozen=True, slots=True)

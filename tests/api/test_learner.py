@@ -21,7 +21,7 @@ from tests.support.bars import Site
 from tests.support.encoder_files import SMALL, random_file
 
 ADDRESS = "/api/v1/projects/1/learner"
-DEFAULT = LearnerSpec().to_dict()
+DEFAULT = {**LearnerSpec().to_dict(), "grades": []}
 
 
 @pytest.fixture

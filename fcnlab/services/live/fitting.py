@@ -46,7 +46,7 @@ def learns_otherwise(before: Project, after: Project) -> bool:
     """Whether samples extracted under the settings of before cannot be used any more."""
 
     def seen(spec: LearnerSpec) -> LearnerSpec:
-        return replace(spec, refine=True, class_weight="balanced", regularisation=1.0)
+        return replace(spec, refine=True, class_weight="balanced", regularisation=1.0, grades=())
 
     return (
         seen(before.learner) != seen(after.learner)
