@@ -39,7 +39,7 @@ class Settings(BaseSettings):
     """SQLAlchemy URL; empty means `lab.db` in `data_dir`."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
-    cache_memory_mb: int = Field(default=224, ge=16)
+    cache_memory_mb: int = Field(default=128, ge=16)
     """Encoded stages kept in memory."""
     cache_disk_gb: float = Field(default=10.0, ge=0)
     """Encoded stages kept on disk."""
