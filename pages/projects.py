@@ -5,7 +5,15 @@ import streamlit as st
 from fcnlab.errors import FcnlabError
 from fcnlab.services.projects import projects as project_service
 from fcnlab.web import frame, session
-from fcnlab.web.panels.projects import cards, dashboard, images_panel, imaging_panel, labels_panel, projects_panel
+from fcnlab.web.panels.projects import (
+    cards,
+    dashboard,
+    grades_panel,
+    images_panel,
+    imaging_panel,
+    labels_panel,
+    projects_panel,
+)
 
 engine = session.engine()
 try:
@@ -28,5 +36,6 @@ try:
             imaging_panel.draw(engine, project)
             labels_panel.draw(engine, project)
             projects_panel.background_choice(engine, project)
+            grades_panel.draw(engine, project)
 except FcnlabError as failure:
     session.explained(failure)

@@ -171,6 +171,34 @@ def project_background(ctx: click.Context, wanted: str, name: str | None, as_jso
     _say_background(project, as_json=as_json)
 
 
+@projects.command("grades")
+@project_option
+@click.option("--none", "takes_away", is_flag=True, help="No class has an order any more.")
+@click.option("--keep-colours", is_flag=True, help="Do not give the grades colours from dark to light.")
+@json_option
+@click.argument("names", nargs=-1)
+@click.pass_context
+def project_grades(
+    ctx: click.Context, wanted: str, names: tuple[str, ...], takes_away: bool, keep_colours: bool, as_json: bool
+) -> None:
+    """Which classes are grades of one thing; NAMES make them so, the lowest first.
+
+    The learner then knows their order, and scores count how many grades a pixel is off. Points and masks stay.
+    """
+    from fcnlab.services.projects.grades import grades_of, named_grades, set_grades
+
+    if takes_away and names:
+        raise click.UsageError("name grades or give --none, not both")
+    with opened(ctx) as lab:
+        project = found_project(lab, wanted)
+        if names or takes_away:
+            class_ids = named_grades(project.classes, names)
+            project = set_grades(lab, project_id=project.id, class_ids=class_ids, recolour=not keep_colours)
+    grades = [label.name for label in grades_of(project)]
+    line = f"{project.name!r}: " + ("grades " + " < ".join(grades) if grades else "no class has an order")
+    print_result({"project": project.id, "name": project.name, "grades": grades}, [line], as_json=as_json)
+
+
 def _say_background(project: Project, *, as_json: bool) -> None:
     background = next((label.name for label in project.classes if label.id == project.background), None)
     values = {"project": project.id, "name": project.name, "background": background}

@@ -9,7 +9,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,16 +49,13 @@ from fcnlab.services.labelling.scenes import (
     strip,
     strip_of,
 )
-from fcnlab.services.live.overlay_store import Overlay, Status, packed, packed_heat
+from fcnlab.services.live.overlay_store import HeatMode, Overlay, Status, packed, packed_heat
 from fcnlab.services.live.references import imported_map, predicted_map
 from fcnlab.web.session import Engine, engine
 
 LONG_POLL_S = 25.0
 STRIP_MOST = 200
-HEAT_MODES: dict[str, Literal["probability", "uncertainty"]] = {
-    "probability": "probability",
-    "uncertainty": "uncertainty",
-}
+HEAT_MODES: dict[str, HeatMode] = {"probability": "probability", "uncertainty": "uncertainty", "grade": "grade"}
 ASKED_BY: dict[str, Strategy] = {
     "margin": "margin",
     "entropy": "entropy",
@@ -199,8 +196,9 @@ async def _overlay(request: Request, engine: Engine) -> Response:
         return _with_meta(Response(status_code=204), meta)
     if mode in HEAT_MODES:
         base, box = overlay.since(held, of="probabilities")
-        class_probabilities, class_id = overlay_store.class_probabilities(image_id), _number(request, "class_id")
-        body = await run_in_threadpool(packed_heat, class_probabilities, box, HEAT_MODES[mode], class_id)
+        class_ids = _numbers(request, "class_id")
+        class_probabilities = overlay_store.class_probabilities(image_id)
+        body = await run_in_threadpool(packed_heat, class_probabilities, box, HEAT_MODES[mode], class_ids)
     else:
         base, box = overlay.since(held, of="class_ids")
         is_newest = box == overlay.changes[-1].class_ids

@@ -131,7 +131,7 @@ test("addresses are below that of the app, and name how pictures are made", () =
   assert.equal(routes.tile(3, { level: 1, x: 2, y: 4 }), "http://here/lab/fcnlab/a%2Fb/tile/3/1/2/4?look=abc");
   assert.equal(new Routes(base, "k").image(3), "http://here/lab/fcnlab/k/image/3");
   assert.equal(routes.queries({ imageId: 3, count: 10, how: "random", avoid: [[1, 2], [3, 4]] }), "http://here/lab/fcnlab/a%2Fb/queries/3?count=10&strategy=random&avoid=1%2C2%2C3%2C4");
-  assert.match(routes.overlay({ imageId: 3, after: 5, status: 6, mode: "mask", classId: 0, clientId: "me" }), /overlay\/3\?after=5&status=6&mode=mask&class_id=0&client=me$/);
+  assert.match(routes.overlay({ imageId: 3, after: 5, status: 6, mode: "mask", classIds: [0], clientId: "me" }), /overlay\/3\?after=5&status=6&mode=mask&class_id=0&client=me$/);
   assert.equal(routes.page("Export", sceneOf()), "http://here/lab/export?project=1&labeller=Ada");
 });
 

@@ -29,6 +29,11 @@ test("without a background every class is tinted, the first one too", () => {
   assert.equal(classTable(land, { background: false })[3], packed(16, 32, 48, 255));
 });
 
+test("what has no grade is transparent, and grades lie on the ramp of probabilities", () => {
+  assert.equal(heatTable("grade")[0], 0);
+  assert.deepEqual([...heatTable("grade").slice(1)], [...heatTable("probability").slice(1)]);
+});
+
 test("heat tables are opaque and get lighter with the value", () => {
   for (const mode of /** @type {const} */ (["probability", "uncertainty"])) {
     const bytes = new Uint8Array(heatTable(mode).buffer);

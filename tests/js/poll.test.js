@@ -179,7 +179,7 @@ test("addresses begin where the app is served", () => {
   assert.equal(routes.image(4), "https://lab.example/tools/fcnlab/k3y/image/4");
   assert.equal(new Routes(base, "k3y", "a1").thumbnail(4), "https://lab.example/tools/fcnlab/k3y/thumb/4?look=a1");
   assert.equal(
-    routes.overlay({ imageId: 4, after: 1, status: 2, mode: "mask", classId: 3, clientId: "tab" }),
+    routes.overlay({ imageId: 4, after: 1, status: 2, mode: "mask", classIds: [3], clientId: "tab" }),
     "https://lab.example/tools/fcnlab/k3y/overlay/4?after=1&status=2&mode=mask&class_id=3&client=tab",
   );
 });

@@ -29,6 +29,15 @@ test("an image offers the masks that it has, and the difference to them", () => 
   assert.deepEqual(offeredModes(null, "new"), OF_ALL);
 });
 
+test("images of a project with grades can be shown by the grade to expect, unless they are kept", () => {
+  const kept = imageOf(1, { keeps_mask: true });
+
+  assert.deepEqual(offeredModes(imageOf(1), "new", true), [...OF_ALL, "grade"]);
+  assert.deepEqual(offeredModes(kept, "done", true), ["mask", "prediction", "difference"]);
+  assert.equal(followedMode("grade"), "grade");
+  assert.equal(isClassMap("grade"), false);
+});
+
 test("the difference is to the imported mask where there is one, and the long poll goes on with the mask", () => {
   assert.equal(referenceOf("difference", IMAGE), "imported");
   assert.equal(referenceOf("difference", imageOf(1, { keeps_mask: true })), "prediction");

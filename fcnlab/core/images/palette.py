@@ -27,6 +27,9 @@ VOC_BORDER_RGB = (224, 224, 192)
 NO_CLASS_RGB = ((0, 0, 0), (255, 255, 255), UNKNOWN_RGB, VOC_BORDER_RGB, MARK)
 """What stands for no class: no colour of the palette comes near."""
 
+GRADE_RAMP = ("#440154", "#414487", "#2A788E", "#22A884", "#7AD151", "#FDE725")
+"""Viridis (van der Walt and Smith 2015): as bright as it is far along, to colour-blind eyes too."""
+
 CANDIDATE_STEP = 15
 """Red, green and blue of the candidates are multiples of this."""
 
@@ -100,6 +103,23 @@ def _apart(seen: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.
     part of that to all others, so that they are not forgotten where colour-blind eyes see no difference any more."""
     by_eyes = np.sqrt(((seen - other) ** 2).sum(axis=2))
     return np.asarray(by_eyes.min(axis=1) + USUAL_EYES * by_eyes[:, 0], np.float64)
+
+
+def grade_colours(count: int, *, taken: Iterable[str] = ()) -> tuple[str, ...]:
+    """Colours `#RRGGBB` of `count` grades along GRADE_RAMP, from dark to light, none of `taken`."""
+    used = {colour.lower() for colour in taken}
+    places = np.linspace(0, 1, len(GRADE_RAMP))
+    stops = np.array([rgb_of(colour) for colour in GRADE_RAMP])
+    chosen: list[str] = []
+    for place in np.linspace(0, 1, count):
+        rgb = np.array([np.interp(place, places, stops[:, channel]) for channel in range(3)]).round().astype(int)
+        colour = "#{:02X}{:02X}{:02X}".format(*rgb)
+        while colour.lower() in used:
+            rgb[1] = (rgb[1] + 1) % N_COLOURS
+            colour = "#{:02X}{:02X}{:02X}".format(*rgb)
+        used.add(colour.lower())
+        chosen.append(colour)
+    return tuple(chosen)
 
 
 def unused_colours(taken: Iterable[str], *, count: int) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import threading
 import time
 import zlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
@@ -322,28 +322,51 @@ def _halved(probabilities: NDArray[np.floating], *, copy: bool = False) -> NDArr
     return np.asarray(torch.from_numpy(np.ascontiguousarray(probabilities)).half().numpy())
 
 
+HeatMode = Literal["probability", "uncertainty", "grade"]
+"""What a heat map shows."""
+
+
 def heat_map(
-    class_probabilities: OverlayProbabilities, mode: Literal["probability", "uncertainty"], class_id: int
+    class_probabilities: OverlayProbabilities, mode: HeatMode, class_ids: Sequence[int] = ()
 ) -> NDArray[np.uint8]:
-    """(H, W) uint8: probability of a class, or 1 - margin between the two likeliest classes, times 255."""
+    """(H, W) uint8 of what a mode shows of the probabilities.
+
+    `probability`: of the class `class_ids`, times 255. `uncertainty`: 1 - margin between the two likeliest classes,
+    times 255. `grade`: the grade to expect where `class_ids` are the grades, the lowest first: 1 for the lowest to 255
+    for the highest, and 0 where no grade is more likely than not.
+    """
     probabilities = class_probabilities.probabilities
-    if mode == "probability":
-        if class_id not in class_probabilities.class_ids:
-            return np.zeros(probabilities.shape[1:], np.uint8)
-        chosen = probabilities[class_probabilities.class_ids.index(class_id)].astype(np.float32)
-    else:
+    places = {class_id: place for place, class_id in enumerate(class_probabilities.class_ids)}
+    if mode == "uncertainty":
         chosen = margin(probabilities.astype(np.float32))
+    elif mode == "grade":
+        return _expected_grades(probabilities, [places.get(class_id) for class_id in class_ids])
+    elif class_ids and class_ids[0] in places:
+        chosen = probabilities[places[class_ids[0]]].astype(np.float32)
+    else:
+        return np.zeros(probabilities.shape[1:], np.uint8)
     return np.asarray(np.clip(chosen * 255, 0, 255), np.uint8)
+
+
+def _expected_grades(probabilities: NDArray[np.floating], places: Sequence[int | None]) -> NDArray[np.uint8]:
+    """The grades to expect, see `heat_map`, of those in `places` of the probabilities; None for a grade without any."""
+    share, total = (np.zeros(probabilities.shape[1:], np.float32) for _ in range(2))
+    for grade, place in enumerate(places):
+        if place is not None:
+            share += probabilities[place]
+            total += np.float32(grade / max(len(places) - 1, 1)) * probabilities[place]
+    expected = 1 + np.rint(254 * total / np.maximum(share, 1e-6))
+    return np.where(share > 0.5, np.clip(expected, 1, 255), 0).astype(np.uint8)
 
 
 def packed_heat(
     class_probabilities: OverlayProbabilities | None,
     box: Box,
-    mode: Literal["probability", "uncertainty"],
-    class_id: int,
+    mode: HeatMode,
+    class_ids: Sequence[int] = (),
 ) -> bytes:
     """A box of a heat map, packed as class ids are; zeros while there are no probabilities of that size."""
     if class_probabilities is None or box != box.clipped(class_probabilities.probabilities.shape[1:3]):
         return packed(np.zeros(box.hw, np.uint8), Box(0, 0, *box.hw))
     part = replace(class_probabilities, probabilities=class_probabilities.part(box))
-    return packed(heat_map(part, mode, class_id), Box(0, 0, *box.hw))
+    return packed(heat_map(part, mode, class_ids), Box(0, 0, *box.hw))

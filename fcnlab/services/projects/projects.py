@@ -16,6 +16,7 @@ from fcnlab.errors import InvalidClasses
 from fcnlab.lab import Lab
 from fcnlab.services.installation import sweeping
 from fcnlab.services.labelling.effects import added_class, edited_class
+from fcnlab.services.projects.grades import check_grades
 from fcnlab.storage.database import (
     repository_comparisons,
     repository_expert_masks,
@@ -195,8 +196,11 @@ def set_learner(lab: Lab, *, project_id: int, learner: LearnerSpec, allow_anywhe
     Raises:
         UnknownProject: no such project.
         UnknownEncoder, WeightsUnavailable, InvalidSetting: the encoder cannot work so; the old settings stay.
+        InvalidClasses: classes that cannot be grades, see `grades.set_grades`.
     """
-    current = project(lab, project_id=project_id).learner
+    before = project(lab, project_id=project_id)
+    check_grades(before, learner.grades)
+    current = before.learner
     if encoding_of(learner) != encoding_of(current):
         from fcnlab.services.projects.encoders import check_change  # loads torch, which no other change waits for
 

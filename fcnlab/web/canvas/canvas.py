@@ -66,13 +66,14 @@ class ProjectData(TypedDict):
 
 
 class ClassData(TypedDict):
-    """One class, with its number of points in the whole project."""
+    """One class, with its number of points in the whole project; `grade`: its place among the grades, from 0."""
 
     id: int
     name: str
     colour: str
     n_points: int
     is_background: bool
+    grade: int | None
 
 
 class ImageData(TypedDict):

@@ -9,6 +9,7 @@ from fcnlab.domain.project import IGNORE, MAX_CLASSES, Project
 from fcnlab.errors import FcnlabError, as_sentence
 from fcnlab.services.images.pictures import tiling_of
 from fcnlab.services.labelling.scenes import Scene, scene, strip
+from fcnlab.services.projects.grades import grades_of
 from fcnlab.validation import MAX_NAME_CHARS
 from fcnlab.web import session
 from fcnlab.web.canvas import canvas
@@ -62,6 +63,7 @@ def scene_data(
 ) -> canvas.SceneData:
     """The scene in the words of the component; `number` is that of `numbered_scene`."""
     project = shown.project
+    grades = [label.id for label in grades_of(project)]
     return {
         "number": number,
         "revision": shown.revision,
@@ -81,6 +83,7 @@ def scene_data(
                 "colour": label.colour,
                 "n_points": shown.points_per_class.get(label.id, 0),
                 "is_background": label.id == project.background,
+                "grade": grades.index(label.id) if label.id in grades else None,
             }
             for label in project.classes
         ],

@@ -137,9 +137,9 @@ def test_probabilities_change_where_they_were_touched_and_everywhere_after_they_
     assert newest.since(second, of="probabilities")[1] == touched
     assert newest.since(third, of="probabilities")[1] == touched
     assert newest.since(fourth, of="probabilities")[1] == NOTHING
-    heat = unpacked(packed_heat(overlay_store.class_probabilities(1), touched, "probability", 1), touched)
+    heat = unpacked(packed_heat(overlay_store.class_probabilities(1), touched, "probability", [1]), touched)
     np.testing.assert_array_equal(heat, [[0, 0, 0]])
-    assert not unpacked(packed_heat(None, touched, "uncertainty", 0), touched).any()
+    assert not unpacked(packed_heat(None, touched, "uncertainty"), touched).any()
 
 
 def test_the_board_holds_no_more_than_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,6 +235,15 @@ def test_heat_maps_show_the_probability_of_a_class_and_the_lack_of_margin() -> N
     probabilities = np.array([[[1.0, 0.5, 0.25]], [[0.0, 0.5, 0.75]]], np.float16)
     class_probabilities = OverlayProbabilities(1, (0, 7), probabilities)
 
-    np.testing.assert_array_equal(heat_map(class_probabilities, "probability", 7), [[0, 127, 191]])
-    np.testing.assert_array_equal(heat_map(class_probabilities, "uncertainty", 0), [[0, 255, 127]])
-    np.testing.assert_array_equal(heat_map(class_probabilities, "probability", 3), [[0, 0, 0]])
+    np.testing.assert_array_equal(heat_map(class_probabilities, "probability", [7]), [[0, 127, 191]])
+    np.testing.assert_array_equal(heat_map(class_probabilities, "uncertainty"), [[0, 255, 127]])
+    np.testing.assert_array_equal(heat_map(class_probabilities, "probability", [3]), [[0, 0, 0]])
+
+
+def test_a_heat_map_of_grades_shows_the_one_to_expect_and_nothing_where_there_is_none() -> None:
+    probabilities = np.array([[[0, 0, 0.5, 0.9, 0.1]], [[1, 0, 0, 0.1, 0]], [[0, 1, 0.5, 0, 0.9]]], np.float16)
+    class_probabilities = OverlayProbabilities(1, (4, 0, 7), probabilities)
+
+    np.testing.assert_array_equal(heat_map(class_probabilities, "grade", [0, 7]), [[1, 255, 0, 0, 255]])
+    np.testing.assert_array_equal(heat_map(class_probabilities, "grade", [0, 4, 7]), [[1, 255, 191, 115, 242]])
+    np.testing.assert_array_equal(heat_map(class_probabilities, "grade", [0, 99]), [[1, 0, 0, 0, 0]])

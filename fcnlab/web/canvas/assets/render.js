@@ -1,6 +1,6 @@
 // @ts-check
 import { followedMode, isClassMap, offeredModes, referenceOf } from "./state/modes.js";
-import { classOf, currentClass, isCounting, remember, shownDisplay } from "./state/page.js";
+import { classOf, currentClass, gradesOf, isCounting, remember, shownDisplay } from "./state/page.js";
 import { canReverse } from "./state/points.js";
 import { saveDisplay, saveMemory } from "./state/settings.js";
 import { pixelAt } from "./state/view.js";
@@ -58,7 +58,7 @@ function displayed({ stage, toolbar }) {
   return (/** @type {Workspace} */ _workspace, /** @type {PageState} */ state) => {
     const display = shownDisplay(state);
     const { image, state: imageState } = state.labelled;
-    const modes = offeredModes(image, imageState);
+    const modes = offeredModes(image, imageState, gradesOf(state).length > 0);
     const now = JSON.stringify([display, modes, imageState === "done"]);
     if (now === before) return;
     before = now;
@@ -223,17 +223,19 @@ export function renderStatus({ labelling, notes, stage, status, store: { state }
   }
   const className = classOf(state, currentClass(state))?.name ?? "";
   const display = shownDisplay(state);
-  notes.setLegend(display.mode, display.overlay && labelled.image !== null, legendOf(stage.overlay, display.mode, className, labelled.image));
+  notes.setLegend(display.mode, display.overlay && labelled.image !== null, legendOf(stage.overlay, display.mode, className, state));
 }
 
 /**
  * What an overlay that is no class map means.
  * @param {import("./types.js").Overlay | null} overlay @param {import("./types.js").Mode} mode @param {string} className
- * @param {import("./types.js").ImageInfo | null} image
+ * @param {PageState} state
  */
-function legendOf(overlay, mode, className, image) {
+function legendOf(overlay, mode, className, state) {
+  const { image } = state.labelled;
   if (mode === "probability") return `Probability of ${className}`;
   if (mode === "uncertainty") return "Uncertainty";
+  if (mode === "grade") return `Expected grade, ${gradesOf(state)[0]?.name} to ${gradesOf(state).at(-1)?.name}`;
   const from = referenceOf(mode, image) === "imported" ? "the imported mask" : "what would be predicted now";
   const share = overlay?.mode === "difference" ? /** @type {any} */ (overlay).share : null;
   return share === null ? `Comparing with ${from}` : `${(100 * share).toFixed(1)} % of the pixels differ from ${from}`;
@@ -265,9 +267,15 @@ function valueUnder(overlay, state, image, { row, col }) {
   if (!overlay) return null;
   const value = valueAt(overlay, image, row, col);
   if (overlay.mode === "difference") return { text: value ? "differs" : "", colour: null };
+  if (overlay.mode === "grade") return { text: gradeWords(value, gradesOf(state).length), colour: null };
   if (!isClassMap(overlay.mode)) return { text: `${overlay.mode} ${(value / 255).toFixed(2)}`, colour: null };
   const label = classOf(state, value);
   return { text: label?.name ?? "", colour: label?.colour ?? null };
+}
+
+/** @param {number} value of a map of expected grades @param {number} count of grades */
+function gradeWords(value, count) {
+  return value ? `grade ${(1 + ((value - 1) / 254) * (count - 1)).toFixed(1)} of ${count}` : "no grade";
 }
 
 /** Fill the window from where the workspace begins. @param {Workspace} workspace */

@@ -3,7 +3,7 @@
  * The words the modules share. `row`, `col` are pixels of the upright full-size picture; `sx`, `sy` are CSS
  * pixels from the top left corner of the viewport.
  *
- * @typedef {{id: number, name: string, colour: string, n_points: number, is_background: boolean}} ClassLabel
+ * @typedef {{id: number, name: string, colour: string, n_points: number, is_background: boolean, grade: number | null}} ClassLabel grade: place among the grades, from 0
  * @typedef {"new" | "in_progress" | "done"} ImageState
  * @typedef {{id: number, name: string, width: number, height: number, state: ImageState, is_complete: boolean, keeps_mask: boolean, has_imported: boolean,
  *   position: number, previous_id: number | null, next_id: number | null, tile_px: number, levels: number}} ImageInfo
@@ -33,8 +33,8 @@
  * @property {number} queries pixels that are suggested at a time
  * @property {number} avoided pixels passed over that are named when others are asked for, at most
  * @property {number} poll_s seconds within which it answers who waits for an overlay
- * @typedef {"mask" | "probability" | "uncertainty" | "imported" | "prediction" | "difference"} Mode imported: the mask of
- *   another tool; prediction: what a done image would keep now; difference: where the mask shown differs from these
+ * @typedef {"mask" | "probability" | "uncertainty" | "grade" | "imported" | "prediction" | "difference"} Mode grade: the
+ *   grade to expect; imported: the mask of another tool; prediction: what a done image would keep now; difference: where the mask shown differs from these
  * @typedef {{overlay: number, status: number, phase: "idle" | "encoding" | "fitting" | "error" | "missing",
  *   progress: number, message: string, milliseconds: number | null, spans: Record<string, number>, updated_at: string | null, width: number,
  *   height: number, covers: number, shown_done: boolean, base?: number,

@@ -8,7 +8,7 @@ import { Routes } from "./protocol/routes.js";
 import { spansInWords } from "./protocol/spans.js";
 import { layout, render } from "./render.js";
 import { Labelling } from "./state/labelling.js";
-import { isCounting, NOT_COUNTED, remember, setDisplay, stateAtFirst } from "./state/page.js";
+import { classesOf, isCounting, NOT_COUNTED, remember, setDisplay, stateAtFirst } from "./state/page.js";
 import { PassedOver } from "./state/settings.js";
 import { Store } from "./state/store.js";
 import { chooseClass, clear, perform } from "./tools/actions.js";
@@ -282,7 +282,7 @@ export class Workspace {
     const { store } = this;
     return new OverlayPoll({
       pollS,
-      address: (wish, after, status) => this.routes.overlay({ ...wish, after, status, clientId }),
+      address: (wish, after, status) => this.routes.overlay({ ...wish, classIds: classesOf(store.state, wish), after, status, clientId }),
       onMeta: (meta) => {
         store.set({ meta });
         this.counting?.receive(meta);

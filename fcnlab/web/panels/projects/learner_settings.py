@@ -22,7 +22,7 @@ WORKING_SIDES = (512, 768, 1024, 1536, 2048, 3072)
 USUAL = LearnerSpec()
 MADE_BY = {Task.MASKS: "Mask by", Task.COUNTS: "Counted by"}
 INSTANT = {Task.MASKS: "Instant learner", Task.COUNTS: "Instant counter"}
-KEPT_AT_RESET = ("encoder", "encoder_weights", "scales", "object_mode")
+KEPT_AT_RESET = ("encoder", "encoder_weights", "scales", "object_mode", "grades")
 """What the advanced settings leave alone."""
 
 

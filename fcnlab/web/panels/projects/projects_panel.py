@@ -8,7 +8,7 @@ from functools import partial
 
 import streamlit as st
 
-from fcnlab.core.images.palette import class_colours
+from fcnlab.core.images.palette import class_colours, grade_colours
 from fcnlab.domain.counting import Task
 from fcnlab.domain.project import ClassLabel, LearnerSpec, Project, is_background_name
 from fcnlab.errors import FcnlabError
@@ -17,6 +17,7 @@ from fcnlab.services.installation.backup import backup
 from fcnlab.services.projects import projects as project_service
 from fcnlab.web import session
 from fcnlab.web.frame import titled
+from fcnlab.web.panels.projects.grades_panel import GRADES_HELP
 from fcnlab.web.session import Engine
 
 OBJECT_MODE_HELP = (
@@ -123,13 +124,16 @@ def new_project_form(engine: Engine) -> None:
         help="Separate with commas. Background first, if there is one. More can be added later.",
     )
     names = [part.strip() for part in typed.split(",") if part.strip()]
+    named = next((index for index, label in enumerate(names) if is_background_name(label)), None)
+    is_graded = task is Task.MASKS and st.toggle(
+        "The classes are grades, the lowest first", disabled=len(names) - (named is not None) < 2, help=GRADES_HELP
+    )
+    offered = _offered_colours(names, named, is_graded=is_graded)
     colours = []
     with st.container(horizontal=True):
         for index, label in enumerate(names[:24]):
-            colours.append(
-                st.color_picker(session.escape_markdown(label), class_colours()[index], key=f"new-colour-{index}")
-            )
-    named = next((index for index, label in enumerate(names) if is_background_name(label)), None)
+            key = f"new-colour-{index}-{offered[index]}"
+            colours.append(st.color_picker(session.escape_markdown(label), offered[index], key=key))
     key = f"new-background-{typed}-{task}"
     background = _background_choice(names, named, task, key=key, words=BACKGROUND_HELP)
     object_mode = False
@@ -146,11 +150,12 @@ def new_project_form(engine: Engine) -> None:
     elif is_pressed:
         try:
             labels = _labels(names, colours)
+            grades = tuple(label.id for label in labels if label.id != background) if is_graded else ()
             made = project_service.create_project(
                 engine.lab,
                 name=name,
                 labels=labels,
-                learner=LearnerSpec(object_mode=object_mode),
+                learner=LearnerSpec(object_mode=object_mode, grades=grades if len(grades) > 1 else ()),
                 task=task,
                 background=background,
             )
@@ -158,6 +163,17 @@ def new_project_form(engine: Engine) -> None:
             st.rerun()
         except FcnlabError as failure:
             session.explained(failure)
+
+
+def _offered_colours(names: list[str], named: int | None, *, is_graded: bool) -> list[str]:
+    """The colours that new classes of these names begin with; `named` is the place of the background."""
+    colours = list(class_colours()[: len(names)])
+    if is_graded:
+        places = [index for index in range(len(colours)) if index != named]
+        taken = [] if named is None else [colours[named]]
+        for index, colour in zip(places, grade_colours(len(places), taken=taken), strict=True):
+            colours[index] = colour
+    return colours
 
 
 def _missing_of_project(name: str, names: list[str], task: Task, background: int | None) -> str:

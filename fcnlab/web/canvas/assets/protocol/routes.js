@@ -79,13 +79,13 @@ export class Routes {
     return `${this.root}/queries/${imageId}?${query}`;
   }
 
-  /** @param {{imageId: number, after: number, status: number, mode: Mode, classId: number, clientId: string}} wanted */
-  overlay({ imageId, after, status, mode, classId, clientId }) {
+  /** @param {{imageId: number, after: number, status: number, mode: Mode, classIds: readonly number[], clientId: string}} wanted */
+  overlay({ imageId, after, status, mode, classIds, clientId }) {
     const query = new URLSearchParams({
       after: String(after),
       status: String(status),
       mode,
-      class_id: String(classId),
+      class_id: classIds.join(),
       client: clientId,
     });
     return `${this.root}/overlay/${imageId}?${query}`;

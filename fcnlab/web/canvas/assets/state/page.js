@@ -83,9 +83,21 @@ export function classOf({ scene }, classId) {
   return scene.classes.find((label) => label.id === classId);
 }
 
+/** The classes that are grades, the lowest first. @param {PageState} state @returns {ClassLabel[]} */
+export function gradesOf({ scene: { classes } }) {
+  const grades = classes.filter((label) => label.grade !== null && label.grade !== undefined);
+  return grades.sort((a, b) => Number(a.grade) - Number(b.grade));
+}
+
+/** The classes that a map is about. @param {PageState} state @param {{mode: import("../types.js").Mode, classId: number}} wish */
+export function classesOf(state, { mode, classId }) {
+  return mode === "grade" ? gradesOf(state).map((label) => label.id) : [classId];
+}
+
 /** How the image is shown now: in a mode that it offers; while a pixel is asked about, the mask is out of sight. @param {PageState} state */
-export function shownDisplay({ display, isMaskHidden, labelled }) {
-  const isOffered = offeredModes(labelled.image, labelled.state).includes(display.mode);
+export function shownDisplay(state) {
+  const { display, isMaskHidden, labelled } = state;
+  const isOffered = offeredModes(labelled.image, labelled.state, gradesOf(state).length > 0).includes(display.mode);
   if (isOffered && !isMaskHidden) return display;
   return { ...display, mode: isOffered ? display.mode : "mask", overlay: display.overlay && !isMaskHidden };
 }

@@ -1,5 +1,5 @@
 // @ts-check
-import { OF_ALL } from "./modes.js";
+import { OF_GRADES } from "./modes.js";
 
 /**
  * @typedef {{overlay: boolean, opacity: number, contour: boolean, mode: import("../types.js").Mode,
@@ -34,7 +34,7 @@ export function displayFrom(saved, normals = DEFAULT_DISPLAY) {
     if (typeof known[name] === typeof normal) display[name] = known[name];
   }
   const result = /** @type {Display} */ (display);
-  if (!OF_ALL.includes(result.mode)) result.mode = "mask";
+  if (!OF_GRADES.includes(result.mode)) result.mode = "mask";
   result.opacity = Math.min(1, Math.max(0, result.opacity));
   return result;
 }

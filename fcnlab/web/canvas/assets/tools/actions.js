@@ -1,6 +1,6 @@
 // @ts-check
 import { offeredModes } from "../state/modes.js";
-import { currentClass, remember, setDisplay, shownDisplay } from "../state/page.js";
+import { currentClass, gradesOf, remember, setDisplay, shownDisplay } from "../state/page.js";
 import { canReverse } from "../state/points.js";
 import { counted } from "../widgets/messages.js";
 
@@ -90,7 +90,7 @@ export function perform(parts, action) {
 /** Show the image in the next of the modes that it offers. @param {PageStore} store */
 function nextMode(store) {
   const { labelled } = store.state;
-  const modes = offeredModes(labelled.image, labelled.state);
+  const modes = offeredModes(labelled.image, labelled.state, gradesOf(store.state).length > 0);
   setDisplay(store, { mode: modes[(modes.indexOf(shownDisplay(store.state).mode) + 1) % modes.length], overlay: true });
 }
 

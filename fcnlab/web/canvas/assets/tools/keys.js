@@ -27,7 +27,7 @@ const VIEW = [
   ["v", "hide or show the overlay"],
   ["[ / ]", "overlay fainter / stronger"],
   ["o", "filled areas or outlines"],
-  ["h", "classes, probability, uncertainty"],
+  ["h", "classes, probability, uncertainty, grade"],
   ["?", "this list"],
 ];
 

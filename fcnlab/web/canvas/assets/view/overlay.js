@@ -1,4 +1,6 @@
 // @ts-check
+import { isHeat } from "../state/modes.js";
+
 /** @typedef {import("../types.js").View} View */
 /** @typedef {import("../types.js").Size} Size */
 
@@ -43,9 +45,11 @@ export function classTable(classes, { background }) {
   return table;
 }
 
-/** Value 0..255 -> canvas pixel. @param {"probability" | "uncertainty"} mode @returns {Uint32Array} */
+/** @typedef {"probability" | "uncertainty" | "grade"} Heat */
+
+/** Value 0..255 -> canvas pixel; what has no grade is transparent. @param {Heat} mode @returns {Uint32Array} */
 export function heatTable(mode) {
-  const stops = (mode === "probability" ? VIRIDIS : INFERNO).split(" ").map(rgb);
+  const stops = (mode === "uncertainty" ? INFERNO : VIRIDIS).split(" ").map(rgb);
   const table = new Uint32Array(256);
   for (let value = 0; value < 256; value += 1) {
     const place = (value / 255) * (stops.length - 1);
@@ -54,6 +58,7 @@ export function heatTable(mode) {
     const [r, g, b] = stops[low].map((channel, k) => Math.round(channel + (stops[low + 1][k] - channel) * part));
     table[value] = packed(r, g, b, 255);
   }
+  if (mode === "grade") table[0] = 0;
   return table;
 }
 
@@ -62,15 +67,15 @@ export const DIFFERENCE_COLOUR = "#ff00d4";
 
 /** Value 0..255 of an overlay that is no class map -> canvas pixel. @param {import("../types.js").Mode} mode @returns {Uint32Array} */
 export function valueTable(mode) {
-  if (mode === "probability" || mode === "uncertainty") return heatTable(mode);
+  if (isHeat(mode)) return heatTable(mode);
   const table = new Uint32Array(256);
   table[255] = packed(...rgb(DIFFERENCE_COLOUR), 255);
   return table;
 }
 
-/** The same ramp for CSS. @param {"probability" | "uncertainty"} mode */
+/** The same ramp for CSS. @param {Heat} mode */
 export function heatGradient(mode) {
-  const stops = (mode === "probability" ? VIRIDIS : INFERNO).split(" ");
+  const stops = (mode === "uncertainty" ? INFERNO : VIRIDIS).split(" ");
   return `linear-gradient(90deg, ${stops.map((stop) => `#${stop}`).join(", ")})`;
 }
 

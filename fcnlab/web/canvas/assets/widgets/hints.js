@@ -1,6 +1,6 @@
 // @ts-check
 import { button, h, icon, say } from "./dom.js";
-import { isClassMap } from "../state/modes.js";
+import { isClassMap, isHeat } from "../state/modes.js";
 import { DIFFERENCE_COLOUR, heatGradient } from "../view/overlay.js";
 import { firstCounts, firstSteps } from "./messages.js";
 
@@ -55,8 +55,8 @@ export class Notes {
   setLegend(mode, isShown, words) {
     this.legend.hidden = !isShown || isClassMap(mode);
     if (this.legend.hidden) return;
-    const isRamp = mode === "probability" || mode === "uncertainty";
-    this.ramp.style.background = isRamp ? heatGradient(mode) : DIFFERENCE_COLOUR;
+    const isRamp = isHeat(mode);
+    this.ramp.style.background = isHeat(mode) ? heatGradient(mode) : DIFFERENCE_COLOUR;
     this.ramp.classList.toggle("swatch", !isRamp);
     for (const end of this.rampEnds) end.hidden = !isRamp;
     say(this.rampName, words);

@@ -30,6 +30,7 @@ function modesOf(counts) {
     counts ? ["mask", "Objects", "The objects that were found (h)"] : ["mask", "Classes", "The class of every pixel (h)"],
     ["probability", "Probability", "How likely the current class is (h)"],
     ["uncertainty", "Uncertainty", "Where the learner is unsure (h)"],
+    ["grade", "Grade", "The grade to expect, also between two grades (h)"],
   ];
 }
 
