@@ -223,19 +223,20 @@ export function renderStatus({ labelling, notes, stage, status, store: { state }
   }
   const className = classOf(state, currentClass(state))?.name ?? "";
   const display = shownDisplay(state);
-  notes.setLegend(display.mode, display.overlay && labelled.image !== null, legendOf(stage.overlay, display.mode, className, state));
+  const grades = gradesOf(state);
+  const legend = legendOf(stage.overlay, display.mode, className, labelled.image);
+  notes.setLegend(display.mode, display.overlay && labelled.image !== null, legend, display.mode === "grade" ? [grades[0].name, grades[grades.length - 1].name] : undefined);
 }
 
 /**
  * What an overlay that is no class map means.
  * @param {import("./types.js").Overlay | null} overlay @param {import("./types.js").Mode} mode @param {string} className
- * @param {PageState} state
+ * @param {import("./types.js").ImageInfo | null} image
  */
-function legendOf(overlay, mode, className, state) {
-  const { image } = state.labelled;
+function legendOf(overlay, mode, className, image) {
   if (mode === "probability") return `Probability of ${className}`;
   if (mode === "uncertainty") return "Uncertainty";
-  if (mode === "grade") return `Expected grade, ${gradesOf(state)[0]?.name} to ${gradesOf(state).at(-1)?.name}`;
+  if (mode === "grade") return "Expected grade";
   const from = referenceOf(mode, image) === "imported" ? "the imported mask" : "what would be predicted now";
   const share = overlay?.mode === "difference" ? /** @type {any} */ (overlay).share : null;
   return share === null ? `Comparing with ${from}` : `${(100 * share).toFixed(1)} % of the pixels differ from ${from}`;

@@ -25,7 +25,7 @@ export class Notes {
     this.hint = h("div", { class: "hint", role: "note", hidden: true }, head, this.steps);
     this.ramp = h("span", { class: "ramp" });
     this.rampName = h("span", { class: "name" });
-    this.rampEnds = [h("span", {}, "0"), h("span", {}, "1")];
+    this.rampEnds = [h("span", { class: "end" }, "0"), h("span", { class: "end" }, "1")];
     this.legend = h("div", { class: "legend floating", hidden: true }, this.rampName, this.rampEnds[0], this.ramp, this.rampEnds[1]);
     this.emptyTitle = h("p", { class: "title" });
     this.emptyText = h("p");
@@ -51,14 +51,18 @@ export class Notes {
     this.steps.replaceChildren(...steps.map((step) => h("li", {}, step)));
   }
 
-  /** @param {import("../types.js").Mode} mode @param {boolean} isShown @param {string} words what the colours mean */
-  setLegend(mode, isShown, words) {
+  /** @param {import("../types.js").Mode} mode @param {boolean} isShown @param {string} words what the colours mean
+   * @param {readonly [string, string]} [ends] of a ramp */
+  setLegend(mode, isShown, words, ends = ["0", "1"]) {
     this.legend.hidden = !isShown || isClassMap(mode);
     if (this.legend.hidden) return;
     const isRamp = isHeat(mode);
     this.ramp.style.background = isHeat(mode) ? heatGradient(mode) : DIFFERENCE_COLOUR;
     this.ramp.classList.toggle("swatch", !isRamp);
-    for (const end of this.rampEnds) end.hidden = !isRamp;
+    this.rampEnds.forEach((end, k) => {
+      end.hidden = !isRamp;
+      say(end, ends[k]);
+    });
     say(this.rampName, words);
   }
 
