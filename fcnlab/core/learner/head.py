@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -50,6 +51,12 @@ class Head:
     curvature: Curvature = field(default_factory=Curvature, repr=False, compare=False)
     inverse: InverseHessian | None = field(default=None, repr=False, compare=False)
     gradients: int = field(default=0, repr=False, compare=False)
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of rows that weights and bias have to have."""
+        n_others = len(self.class_ids) - (len({*self.scale.places} - {-1}) if self.scale else 0)
+        return n_others if self.scale is None else 1 + n_others + (n_others > 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +286,23 @@ def _many_class_residuals(scores: NDArray[np.float64], targets: NDArray[np.int64
     residual: NDArray[np.float64] = softmax(scores, axis=0)
     residual[targets, np.arange(len(targets))] -= 1
     return residual
+
+
+def kept_head(head: Head, kept: Sequence[int]) -> Head:
+    """The head of some of its classes, by their places in increasing order: the odds between them stay what they are.
+
+    A grade that is left out leaves its part of the scale empty.
+    """
+    class_ids, scale, rows = tuple(head.class_ids[k] for k in kept), head.scale, list(kept)
+    if scale is not None:
+        others = [k for k in range(len(head.class_ids)) if k not in scale.places]
+        rows = [row for row, k in enumerate(others) if k in kept]
+        places = tuple(kept.index(k) if k in kept else -1 for k in scale.places)
+        scale = GradeScale(places, scale.thresholds) if max(places) >= 0 else None
+        n_rows = len(head.weights)
+        if scale is not None:
+            rows += [n_rows - 2, n_rows - 1] if rows else [n_rows - 1]
+    return Head(class_ids, head.weights[rows], head.bias[rows], head.is_guess, scale)
 
 
 def missing_message(classes: tuple[int, ...]) -> str:
