@@ -58,6 +58,10 @@ LOCAL_HASTE = 8.0
 WIDEST_PREPARED, MOST_PREPARED = 2048, 20_000
 """Features of a head, and points, beyond which `prepared` takes too long: its matrix has the square of the features."""
 
+GRADES_WALKED = 0.25
+"""What the odds between grades count in what the walker begins with: one direction alone is too sure of them. Measured
+by benchmarks/ordered_classes.py."""
+
 WALKER_SHARE = 0.7
 WON_ROWS = 2048
 
@@ -382,7 +386,7 @@ def _walked(picture: Picture, head: Head, clicks: Clicks, mark: Mark) -> NDArray
 
     In between, the picture's own head learns from the first answer, which is a coarse one.
     """
-    scores = scored(picture.grid_stages, head, grid=WALKER_STRIDE)
+    scores = scored(picture.grid_stages, head, grid=WALKER_STRIDE, grade_weight=GRADES_WALKED)
     rows, cols = clicks.pixels_on(picture.stages.hw)
     belongs = np.asarray(head.class_ids)[:, None] == clicks.class_ids
     alike = SIMILARITY_WEIGHT * remembered_similarity(

@@ -199,14 +199,9 @@ def _head_from(arrays: Mapping[str, NDArray[Any]], spec: Mapping[str, Any]) -> H
     if "head_grade_places" in spec:
         scale = GradeScale(tuple(int(place) for place in spec["head_grade_places"]), arrays["head.thresholds"])
         present = [place for place in scale.places if place != -1]
-        is_of_head = (
-            present and len(set(present)) == len(present) and 0 <= min(present) <= max(present) < len(class_ids)
-        )
-        if (
-            not is_of_head
-            or scale.thresholds.shape != (len(scale.places) - 1,)
-            or (np.diff(scale.thresholds) < 0).any()
-        ):
+        is_of_head = bool(present) and set(present) <= set(range(len(class_ids))) and len(set(present)) == len(present)
+        is_in_order = np.isfinite(scale.thresholds).all() and (np.diff(scale.thresholds) >= 0).all()
+        if not is_of_head or not is_in_order or scale.thresholds.shape != (len(scale.places) - 1,):
             raise ValueError("its grades are no grades of its classes")
     return Head(class_ids, arrays["head.weights"], arrays["head.bias"], bool(spec.get("is_guess")), scale)
 

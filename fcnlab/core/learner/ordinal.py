@@ -14,7 +14,7 @@ from scipy.special import expit, logit
 
 from fcnlab.core.learner.descent import Curvature, Vector
 
-DIRECTION_PENALTY = 2e-3
+DIRECTION_PENALTY = 5e-3
 """L2 penalty on the direction at regularisation 1, per unit of mean loss. Thresholds have none."""
 
 

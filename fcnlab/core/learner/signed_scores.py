@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
+from scipy.special import logsumexp, softmax
 
 from fcnlab.core.encoding.stages import Stages, score_stages
 from fcnlab.core.learner.head import Head
@@ -27,11 +27,13 @@ def n_scores(head: Head) -> int:
     return 1 if len(head.class_ids) == 2 else len(head.class_ids)
 
 
-def class_scores(linear: NDArray[np.float32], head: Head) -> NDArray[np.float32]:
+def class_scores(linear: NDArray[np.float32], head: Head, *, grade_weight: float = 1.0) -> NDArray[np.float32]:
     """Scores (1 or K, ...): of the second class over the first, or per class.
 
     Args:
         linear: (M, ...) float32, by what `margins` gave.
+        grade_weight: what the odds between grades count; below 1 they are less sure. The probability that it is a grade
+            at all stays.
 
     They are the linear ones unless there are grades. Then a class that is none keeps its score, and a grade has that of
     all grades together plus the log of its probability among them.
@@ -42,15 +44,19 @@ def class_scores(linear: NDArray[np.float32], head: Head) -> NDArray[np.float32]
     scores = np.empty((len(head.class_ids), *linear.shape[1:]), np.float32)
     others = [k for k in range(len(head.class_ids)) if k not in scale.places]
     scores[others] = linear[: len(others)]
-    for place, of_grade in zip(scale.places, grade_log_probabilities(linear[-1], scale.thresholds), strict=True):
+    of_grades = grade_log_probabilities(linear[-1], scale.thresholds)
+    if grade_weight != 1:
+        of_grades *= np.float32(grade_weight)
+        of_grades -= logsumexp(of_grades, axis=0)
+    for place, of_grade in zip(scale.places, of_grades, strict=True):
         if place >= 0:
             scores[place] = of_grade + linear[-2] if others else of_grade
     return scores[1:] - scores[:1] if len(scores) == 2 else scores
 
 
-def scored(stages: Stages, head: Head, *, grid: int = 1) -> NDArray[np.float32]:
+def scored(stages: Stages, head: Head, *, grid: int = 1, grade_weight: float = 1.0) -> NDArray[np.float32]:
     """Scores (1 or K, ceil(H / grid), ceil(W / grid)) float32 of a picture, see `class_scores`."""
-    return class_scores(score_stages(stages, *margins(head), grid=grid), head)
+    return class_scores(score_stages(stages, *margins(head), grid=grid), head, grade_weight=grade_weight)
 
 
 def signed_scores_of(scores: NDArray[np.float32]) -> NDArray[np.float32]:

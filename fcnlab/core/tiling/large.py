@@ -33,6 +33,7 @@ from fcnlab.core.learner.image_adaptation import (
     unit_maps,
 )
 from fcnlab.core.learner.learner import (
+    GRADES_WALKED,
     SIMILARITY_STRIDES,
     SIMILARITY_WEIGHT,
     WALKER_SHARE,
@@ -317,7 +318,7 @@ def _scan_tiles(
             kept = nodes.moved(-around.top, -around.left).slices
             edges = edge_weights(small_lab[around.slices], edge_features(maps, around.hw, WALKER_STRIDE))
             scan.weights[(slice(None), *nodes.slices)] = edges[(slice(None), *kept)]
-            scores = scored(tile_stages, head, grid=WALKER_STRIDE)
+            scores = scored(tile_stages, head, grid=WALKER_STRIDE, grade_weight=GRADES_WALKED)
             descriptors = unit_maps(maps, SIMILARITY_STRIDES)
             alike = SIMILARITY_WEIGHT * similarity(descriptors, clicked, belongs, grid=WALKER_STRIDE, grid_hw=around.hw)
             scores += alike[1:] - alike[:1] if n_maps == 1 else alike
