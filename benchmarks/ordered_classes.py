@@ -1,6 +1,6 @@
 """Does it help to know that classes are grades of one thing? The same points with and without their order.
 
-    python benchmarks/ordered_classes.py [--data ../shared/data/vgg_cells] [--seeds 20] [--json out.json]
+    python benchmarks/ordered_classes.py [--data DIR] [--per-grade 2 5 10 20] [--seeds 20] [--json out.json]
 
 - Depth: the disparity of scikit-image's motorcycle, cut at its quantiles into five grades; points at random in the
   picture, errors on all of it where the disparity is known.
@@ -23,6 +23,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,6 @@ from fcnlab.storage.files.weights import load_encoder
 from fcnlab.storage.image_readers.registry import decode
 from fcnlab.threads import wait_politely
 
-PER_GRADE = (2, 5, 10, 20)
 DEPTHS, DENSITIES = 5, 4
 SMOOTHING_PX = 16.0
 """Standard deviation of the Gaussian that makes a density of centres."""
@@ -90,7 +90,7 @@ def main() -> None:
         sets["density"] = (density_scenes(options.data), DENSITIES)
     results: dict[str, Any] = {}
     for name, (scenes, n_grades) in sets.items():
-        rows = list(measured(scenes, n_grades, range(options.seeds)))
+        rows = list(measured(scenes, n_grades, options.per_grade, range(options.seeds)))
         results[name] = {"rows": [asdict(row) for row in rows], "warm_fit_ms": warm_fits(scenes, n_grades)}
         print(f"{name}, {n_grades} grades\n\n{table(rows)}\n\n{warm_table(results[name]['warm_fit_ms'])}\n")
         sys.stdout.flush()
@@ -98,9 +98,9 @@ def main() -> None:
         options.json.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
 
 
-def measured(scenes: Sequence[Scene], n_grades: int, seeds: Sequence[int]) -> Iterator[Row]:
+def measured(scenes: Sequence[Scene], n_grades: int, counts: Sequence[int], seeds: Sequence[int]) -> Iterator[Row]:
     """Rows of both ways to learn, for all numbers of points and all seeds."""
-    for per_grade in PER_GRADE:
+    for per_grade in counts:
         for seed in seeds:
             rng = np.random.default_rng((seed, per_grade))
             chosen = rng.permutation(len(scenes))
@@ -113,8 +113,8 @@ def measured(scenes: Sequence[Scene], n_grades: int, seeds: Sequence[int]) -> It
                 started = time.perf_counter()
                 head = learner.fit(samples, spec)
                 fit_ms = 1000 * (time.perf_counter() - started)
-                known = points if scored is learned else [[]] * len(scored)
-                error, kappa = scores(scored, known, head, spec)
+                clicked = points if scored is learned else [[]] * len(scored)
+                error, kappa = scores(scored, clicked, head, spec)
                 yield Row(per_grade, seed, bool(grades), error, kappa, fit_ms)
 
 
@@ -150,9 +150,9 @@ def scores(
         clicks = canonical_clicks(of_scene, hw_of(scene))
         with torch.inference_mode():
             segmentation = segment_any(scene.picture, head, clicks, spec, background=None)
-        known = scene.truth != IGNORE
-        given.append(full_size(segmentation, hw_of(scene), clicks)[known])
-        wanted.append(scene.truth[known])
+        is_known = scene.truth != IGNORE
+        given.append(full_size(segmentation, hw_of(scene), clicks)[is_known])
+        wanted.append(scene.truth[is_known])
     all_given, all_wanted = np.concatenate(given).astype(int), np.concatenate(wanted).astype(int)
     kappa = cohen_kappa_score(all_wanted, all_given, weights="quadratic")
     return float(np.abs(all_given - all_wanted).mean()), float(kappa)
@@ -189,8 +189,9 @@ def warm_fit_ms(
 
 def depth_scene() -> Scene:
     rgb, _, disparity = skimage.data.stereo_motorcycle()
-    known = np.isfinite(disparity)
-    return Scene(ready(rgb), graded(disparity, known, np.quantile(disparity[known], quantiles(DEPTHS))))
+    is_known = np.isfinite(disparity)
+    cuts = np.quantile(disparity[is_known], quantiles(DEPTHS))
+    return Scene(ready(rgb), graded(disparity, is_known, cuts))
 
 
 def density_scenes(folder: Path) -> list[Scene]:
@@ -213,20 +214,23 @@ def quantiles(n_grades: int) -> NDArray[np.float64]:
     return np.arange(1, n_grades) / n_grades
 
 
-def graded(values: NDArray[Any], known: NDArray[np.bool_], cuts: NDArray[Any]) -> NDArray[np.uint8]:
-    """Grades (H, W) uint8 of values between cuts, IGNORE where they are not known."""
-    return np.where(known, np.digitize(values, cuts), IGNORE).astype(np.uint8)
+def graded(values: NDArray[Any], is_known: NDArray[np.bool_], cuts: NDArray[Any]) -> NDArray[np.uint8]:
+    """Grades (H, W) uint8 of values between cuts, IGNORE where nobody knows them."""
+    return np.where(is_known, np.digitize(values, cuts), IGNORE).astype(np.uint8)
 
 
 def hw_of(scene: Scene) -> tuple[int, int]:
     return scene.truth.shape[0], scene.truth.shape[1]
 
 
-def ready(rgb: NDArray[np.uint8], encoders: list[StageEncoder] = []) -> AnyPicture:  # noqa: B006
+@cache
+def encoder() -> StageEncoder:
+    return StageEncoder.of(load_encoder(LearnerSpec().encoder), device="cpu")
+
+
+def ready(rgb: NDArray[np.uint8]) -> AnyPicture:
     spec = LearnerSpec()
-    if not encoders:
-        encoders.append(StageEncoder.of(load_encoder(spec.encoder), device="cpu"))
-    return open_picture(encoders[0], learner_picture(rgb, spec), spec, tile_cache=MemoryTileCache())
+    return open_picture(encoder(), learner_picture(rgb, spec), spec, tile_cache=MemoryTileCache())
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -235,12 +239,12 @@ def table(rows: Sequence[Row]) -> str:
         "| fit, softmax | fit, ordinal |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for per_grade in (*PER_GRADE, None):
+    for per_grade in (*sorted({row.per_grade for row in rows}), None):
         softmax, ordinal = (
             [row for row in rows if row.is_ordered == ordered and per_grade in (row.per_grade, None)]
             for ordered in (False, True)
         )
-        differences = np.array([one.error - other.error for one, other in zip(ordinal, softmax, strict=True)])
+        differences = np.array([row.error - peer.error for row, peer in zip(ordinal, softmax, strict=True)])
         interval = bootstrap((differences,), np.mean, n_resamples=5000, rng=0).confidence_interval
 
         def mean(values: Sequence[Row], of: Callable[[Row], float]) -> str:
@@ -265,6 +269,7 @@ def warm_table(warm_fit_ms: dict[str, float]) -> str:
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="a folder of images of cells with their centres")
+    parser.add_argument("--per-grade", type=int, nargs="+", default=[2, 5, 10, 20], help="points of each grade")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--json", type=Path)
     return parser.parse_args()
