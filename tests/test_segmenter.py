@@ -117,6 +117,59 @@ def test_a_saved_segmenter_predicts_the_same_and_learns_on_where_it_stopped(
     np.testing.assert_array_equal(loaded.fit().predict(image), segmenter.fit().predict(image))
 
 
+GRADED_POINTS = np.array(
+    [
+        (150, 230, 3),
+        (100, 200, 3),
+        (10, 440, 0),
+        (285, 20, 0),
+        (40, 300, 1),
+        (150, 440, 1),
+        (200, 260, 2),
+        (120, 120, 2),
+    ]
+)
+
+
+def graded_segmenter(cat: NDArray[np.uint8], **options: object) -> fcnlab.PointSegmenter:
+    segmenter = fcnlab.PointSegmenter(["none", "sparse", "medium", "dense"], device="cpu", **options)
+    segmenter.add_points(segmenter.add_image(cat), *GRADED_POINTS.T)
+    return segmenter.fit()
+
+
+def test_grades_are_named_saved_loaded_and_learned_on_with(cat: NDArray[np.uint8], tmp_path: Path) -> None:
+    segmenter = graded_segmenter(cat, grades=["none", "sparse", "medium", "dense"])
+    segmenter.save(tmp_path / "graded.safetensors")
+
+    loaded = fcnlab.PointSegmenter.load(tmp_path / "graded.safetensors", device="cpu")
+    image = loaded.add_image(cat)
+
+    assert loaded.spec.grades == segmenter.spec.grades == (0, 1, 2, 3)
+    np.testing.assert_array_equal(
+        segmenter.predict(image)[GRADED_POINTS[:, 0], GRADED_POINTS[:, 1]], GRADED_POINTS[:, 2]
+    )
+    np.testing.assert_array_equal(loaded.predict(image), segmenter.predict(image))
+    assert (segmenter.predict(image) != graded_segmenter(cat).predict(image)).any()
+    for both in (loaded, segmenter):
+        both.add_points(image, [60], [60], [1])
+    np.testing.assert_array_equal(loaded.fit().predict(image), segmenter.fit().predict(image))
+    np.testing.assert_allclose(
+        segmenter.fit(warm=True).predict_proba(image), loaded.fit().predict_proba(image), atol=1e-3
+    )
+
+
+def test_grades_in_reverse_give_the_same_mask(cat: NDArray[np.uint8]) -> None:
+    up, down = (graded_segmenter(cat, grades=grades) for grades in ((0, 1, 2, 3), (3, 2, 1, 0)))
+
+    assert np.abs(up.predict_proba(cat) - down.predict_proba(cat)).max() < 1e-3
+
+
+@pytest.mark.parametrize("grades", [["none", "some"], [0, 4], [0, True], "none", 3, [0.5, 1]])
+def test_grades_that_are_no_classes_are_refused(grades: object) -> None:
+    with pytest.raises(errors.InvalidClasses, match="grade"):
+        fcnlab.PointSegmenter(["none", "sparse", "dense"], grades=grades)
+
+
 def test_a_failed_save_leaves_the_old_file_intact(
     cat: NDArray[np.uint8], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

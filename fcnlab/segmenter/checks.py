@@ -33,6 +33,21 @@ def checked_background(background: int | str | None, classes: Sequence[str]) -> 
     raise InvalidClasses(f"the background {background!r} is no class: name one of {', '.join(classes)}, or None")
 
 
+def checked_grades(grades: Sequence[int | str], classes: Sequence[str]) -> tuple[int, ...]:
+    """The places of the grades among the classes, lowest first. Raises InvalidClasses: one is none of them."""
+    if isinstance(grades, str) or not isinstance(grades, Sequence):
+        raise InvalidClasses(f"the grades {grades!r} must be a list of classes: {', '.join(classes)}")
+    places = []
+    for grade in grades:
+        if isinstance(grade, str) and grade in classes:
+            places.append(classes.index(grade))
+        elif type(grade) is int and 0 <= grade < len(classes):
+            places.append(grade)
+        else:
+            raise InvalidClasses(f"the grade {grade!r} is no class: name one of {', '.join(classes)}")
+    return tuple(places)
+
+
 def whole_numbers(values: ArrayLike, name: str) -> NDArray[np.int64]:
     """Values (N,) int64; a single number counts as N = 1. Raises InvalidPoints for anything else."""
     try:

@@ -36,7 +36,7 @@ from fcnlab.domain.network import SCRATCH, NetworkSpec
 from fcnlab.domain.project import LearnerSpec, checked_classes
 from fcnlab.domain.training import TrainingProgress, TrainingSpec
 from fcnlab.errors import CheckpointError, InvalidClasses, InvalidPoints, NoPoints, NotFitted, UnknownImage
-from fcnlab.segmenter.checks import as_array, checked_background, renumbered, whole_numbers
+from fcnlab.segmenter.checks import as_array, checked_background, checked_grades, renumbered, whole_numbers
 from fcnlab.segmenter.training import (
     class_names,
     network_of,
@@ -62,15 +62,17 @@ class PointSegmenter:
             of its own, and object mode has no effect.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         seed: seed of every random choice (the default learner makes none).
+        grades: names or places of the classes that are grades of one thing, the lowest first; a predicted grade that is
+            wrong is then seldom far off.
         encoder: a timm network; encoder_weights: a local weight file, empty for bundled or hub weights.
         scales, working_side, resolution, object_mode, refine, class_weight, regularisation, position: see LearnerSpec.
 
     Raises:
-        InvalidClasses: no class, too many, one name twice, or a background that is none of them.
+        InvalidClasses: no class, too many, one name twice, or a background or grade that is none of them.
         InvalidSetting, UnknownEncoder, WeightsUnavailable: see the options.
     """
 
-    @checked_call(leave=("classes", "background"))
+    @checked_call(leave=("classes", "background", "grades"))
     def __init__(
         self,
         classes: Sequence[str],
@@ -78,12 +80,15 @@ class PointSegmenter:
         background: int | str | None = 0,
         device: str = "auto",
         seed: int = 0,
+        grades: Sequence[int | str] = (),
         **options: Any,
     ) -> None:
         self.classes = checked_classes(classes)
         self.background = checked_background(background, self.classes)
         self.seed = seed
-        self.spec = LearnerSpec.from_dict({"resolution": "auto", **options})
+        self.spec = LearnerSpec.from_dict(
+            {"resolution": "auto", **options, "grades": checked_grades(grades, self.classes)}
+        )
         self.device = pick_device(device)
         check_encoder(self.spec.encoder, self.spec.encoder_weights)
         self._encoder: StageEncoder | None = None
@@ -285,7 +290,8 @@ class PointSegmenter:
         index_of = {class_id: index for index, (class_id, _) in enumerate(model.classes)}
         background = None if model.background is None else index_of[model.background]
         segmenter = cls([name for _, name in model.classes], background=background, device=device)
-        segmenter.spec = model.spec
+        grades = tuple(index_of[class_id] for class_id in model.spec.grades_of(index_of))
+        segmenter.spec = replace(model.spec, grades=grades)
         segmenter._head = replace(model.head, class_ids=tuple(index_of[class_id] for class_id in model.head.class_ids))
         for labelled in model.samples:
             renamed = renumbered(labelled, index_of)

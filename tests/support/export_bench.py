@@ -41,9 +41,10 @@ def picture(seed: int) -> bytes:
 class Bench:
     """A project with its learner, and exports of it."""
 
-    def __init__(self, lab: Lab, folder: Path, names: list[str]) -> None:
+    def __init__(self, lab: Lab, folder: Path, names: list[str], **options: Any) -> None:
         self.lab, self.folder = lab, folder
-        self.project: Project = projects.create_project(lab, name="discs", learner=LearnerSpec(working_side=128))
+        spec = LearnerSpec(working_side=128)
+        self.project: Project = projects.create_project(lab, name="discs", learner=spec, **options)
         files = [(name, picture(seed)) for seed, name in enumerate(names)]
         steps = import_files(lab, files, project_id=self.project.id)
         self.images = {step.name: step.image_id or 0 for step in steps}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -10,6 +11,8 @@ from scipy.special import expit, softmax
 
 from fcnlab.core.learner.descent import Curvature, Vector, descend
 from fcnlab.core.learner.inverse_hessian import MOST_ADDED, InverseHessian, inverse_hessian, sample_keys
+from fcnlab.core.learner.ordinal import DIRECTION_PENALTY, GradeScale, OrdinalLoss
+from fcnlab.domain.project import IGNORE
 from fcnlab.errors import NoPoints
 
 GRADIENT_TOLERANCE = 3e-7
@@ -24,9 +27,17 @@ PENALTY = 2e-3
 """L2 penalty at regularisation 1, per unit of mean loss."""
 
 
+GROUP = IGNORE
+"""Stands for all grades together, among the ids of the classes that are no grades."""
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
     """weights (K, D) float32 on standardised features, bias (K,) float32; output k scores class `class_ids[k]`.
+
+    With a `scale`, some classes are grades of one thing, and the outputs are others: one for each class that is no
+    grade, one for all grades together if there are such classes, and the last one says how high the grade is; see
+    `signed_scores.class_scores`.
 
     `is_guess`: nobody clicked its background. `curvature` and `inverse` make the next fit quicker when this head is its
     start; a head without them scores the same. `gradients`: how many the fit needed.
@@ -36,9 +47,16 @@ class Head:
     weights: NDArray[np.float32]
     bias: NDArray[np.float32]
     is_guess: bool = False
+    scale: GradeScale | None = None
     curvature: Curvature = field(default_factory=Curvature, repr=False, compare=False)
     inverse: InverseHessian | None = field(default=None, repr=False, compare=False)
     gradients: int = field(default=0, repr=False, compare=False)
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of rows that weights and bias have to have."""
+        n_others = len(self.class_ids) - (len({*self.scale.places} - {-1}) if self.scale else 0)
+        return n_others if self.scale is None else 1 + n_others + (n_others > 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +85,29 @@ def fit_head(
     *,
     class_weight: str = "balanced",
     regularisation: float = 1.0,
+    grades: tuple[int, ...] = (),
     start: Head | None = None,
 ) -> Head:
     """Minimise the class-balanced point loss plus an L2 penalty: convex, by L-BFGS.
 
     Args:
         samples: of one or more images, in canonical order (float sums depend on it).
+        grades: ids of classes that are grades of one thing, the lowest first. Those without points are left out; an
+            order of two classes alone says nothing.
         start: an earlier head to start from; None starts at zero. Both end at the same minimum.
 
     Raises:
         NoPoints: fewer than two classes have points.
     """
+    classes = tuple(int(class_id) for class_id in np.unique(samples.class_ids))
+    present = tuple(class_id for class_id in grades if class_id in classes)
+    if len(present) < 2 or len(classes) < 3:
+        return _fit_classes(samples, class_weight, regularisation, start)
+    return _fit_grades(samples, classes, present, class_weight, regularisation, start)
+
+
+def _fit_classes(samples: Samples, class_weight: str, regularisation: float, start: Head | None) -> Head:
+    """The head of classes without an order."""
     loss = _PointLoss(samples, class_weight, regularisation)
     flat, curvature = _start(start, loss.classes, samples.features.shape[1])
     inverse = None if start is None else _inverse_with(start, loss)
@@ -102,13 +132,79 @@ def fit_head(
     )
 
 
+def _fit_grades(
+    samples: Samples,
+    classes: tuple[int, ...],
+    grades: tuple[int, ...],
+    class_weight: str,
+    regularisation: float,
+    start: Head | None,
+) -> Head:
+    """The head of classes of which some are grades: P(class) = P(no grade, or which one not) * P(grade | a grade).
+
+    The log of it is a sum, so that both parts are fitted alone, each to samples that weigh what they do together.
+    """
+    weights = point_weights(samples.class_ids, samples.weights, classes, class_weight)
+    is_graded = np.isin(samples.class_ids, grades)
+    place_of = np.zeros(GROUP, np.int64)
+    place_of[list(grades)] = np.arange(len(grades))
+    loss = OrdinalLoss(
+        samples.features[is_graded],
+        place_of[samples.class_ids[is_graded]],
+        weights[is_graded],
+        n_grades=len(grades),
+        penalty=DIRECTION_PENALTY * regularisation,
+    )
+    places = tuple(classes.index(class_id) for class_id in grades)
+    width = samples.features.shape[1]
+    flat, curvature = _start_of_scale(start, classes, places, width) or (loss.cold_start(), Curvature())
+    minimum, curvature = descend(
+        loss.gradient_at, flat, curvature=curvature, tolerance=GRADIENT_TOLERANCE, max_steps=MAX_STEPS
+    )
+    direction = minimum[None, :width].astype(np.float32)
+    scale = GradeScale(places, minimum[width:].astype(np.float32), curvature)
+    no_bias = np.zeros(1, np.float32)
+    if len(grades) == len(classes):
+        return Head(classes, direction, no_bias, scale=scale, gradients=loss.n_gradients)
+    together = np.where(is_graded, GROUP, samples.class_ids)
+    merged = Samples(samples.features, together, weights.astype(np.float32))
+    group_head = _fit_classes(merged, "none", regularisation, _group_head(start))
+    return replace(
+        group_head,
+        class_ids=classes,
+        weights=np.concatenate([group_head.weights, direction]),
+        bias=np.concatenate([group_head.bias, no_bias]),
+        scale=scale,
+        gradients=group_head.gradients + loss.n_gradients,
+    )
+
+
+def _start_of_scale(
+    start: Head | None, classes: tuple[int, ...], places: tuple[int, ...], width: int
+) -> tuple[Vector, Curvature] | None:
+    """Flat parameters of the ordinal part of an earlier head of the same grades, and the curvature known there."""
+    if start is None or start.scale is None or start.weights.shape[1] != width:
+        return None
+    if start.class_ids != classes or start.scale.places != places:
+        return None
+    return np.concatenate([start.weights[-1], start.scale.thresholds]).astype(np.float64), start.scale.curvature
+
+
+def _group_head(head: Head | None) -> Head | None:
+    """What a head with grades says of the other classes and of all grades together, as a head of its own."""
+    if head is None or head.scale is None or len(head.weights) == 1:
+        return None
+    others = tuple(class_id for k, class_id in enumerate(head.class_ids) if k not in head.scale.places)
+    return replace(head, class_ids=(*others, GROUP), weights=head.weights[:-1], bias=head.bias[:-1], scale=None)
+
+
 def with_inverse(head: Head, samples: Samples, *, class_weight: str, regularisation: float) -> Head:
     """The same head with the inverse Hessian at it, which makes the next fits quick; making it takes a while.
 
     `samples` and settings are those of its fit.
     """
     loss = _PointLoss(samples, class_weight, regularisation)
-    if loss.classes != head.class_ids or head.weights.shape[1] != samples.features.shape[1]:
+    if head.scale or loss.classes != head.class_ids or head.weights.shape[1] != samples.features.shape[1]:
         return head
     keys = sample_keys(samples.features, samples.class_ids)
     curvatures = np.maximum(loss.curvatures_of(head, np.arange(len(keys))), 1e-6 * loss.weights)
@@ -118,7 +214,7 @@ def with_inverse(head: Head, samples: Samples, *, class_weight: str, regularisat
 def _inverse_with(start: Head, loss: _PointLoss) -> InverseHessian | None:
     """The inverse Hessian of the head to start from, with the samples that are new; None: they are too many."""
     inverse, features = start.inverse, loss.samples.features
-    if inverse is None or start.class_ids != loss.classes or start.weights.shape[1] != features.shape[1]:
+    if inverse is None or start.scale or start.class_ids != loss.classes or start.weights.shape[1] != features.shape[1]:
         return None
     keys = sample_keys(features, loss.samples.class_ids)
     new = np.flatnonzero(inverse.is_new(keys))
@@ -192,6 +288,23 @@ def _many_class_residuals(scores: NDArray[np.float64], targets: NDArray[np.int64
     return residual
 
 
+def kept_head(head: Head, kept: Sequence[int]) -> Head:
+    """The head of some of its classes, by their places in increasing order: the odds between them stay what they are.
+
+    A grade that is left out leaves its part of the scale empty.
+    """
+    class_ids, scale, rows = tuple(head.class_ids[k] for k in kept), head.scale, list(kept)
+    if scale is not None:
+        others = [k for k in range(len(head.class_ids)) if k not in scale.places]
+        rows = [row for row, k in enumerate(others) if k in kept]
+        places = tuple(kept.index(k) if k in kept else -1 for k in scale.places)
+        scale = GradeScale(places, scale.thresholds) if max(places) >= 0 else None
+        n_rows = len(head.weights)
+        if scale is not None:
+            rows += [n_rows - 2, n_rows - 1] if rows else [n_rows - 1]
+    return Head(class_ids, head.weights[rows], head.bias[rows], head.is_guess, scale)
+
+
 def missing_message(classes: tuple[int, ...]) -> str:
     """What the labeller has to add before anything can be learned."""
     if not classes:
@@ -206,7 +319,7 @@ def _start(start: Head | None, classes: tuple[int, ...], width: int) -> tuple[Ve
     """
     parameters = np.zeros((len(classes), width + 1))
     curvature = Curvature()
-    if start is not None and start.weights.shape[1] == width:
+    if start is not None and start.scale is None and start.weights.shape[1] == width:
         for k, class_id in enumerate(classes):
             if class_id in start.class_ids:
                 earlier = start.class_ids.index(class_id)

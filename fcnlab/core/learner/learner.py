@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.core.encoding.encoder import lab_image
-from fcnlab.core.encoding.stages import Stages, on_grid, regridded, score_stages
+from fcnlab.core.encoding.stages import Stages, on_grid, regridded
 from fcnlab.core.learner.head import Head, Samples, fit_head, missing_message, with_inverse
 from fcnlab.core.learner.image_adaptation import (
     ClassSimilarity,
@@ -42,7 +42,7 @@ from fcnlab.core.learner.samples import (
     samples_at,
     samples_by_position,
 )
-from fcnlab.core.learner.signed_scores import margins, probabilities_of, signed_scores_of, winning_class
+from fcnlab.core.learner.signed_scores import probabilities_of, scored, signed_scores_of, winning_class
 from fcnlab.core.learner.walker import Seeds, WalkerGraph, walk, walk_coarsely, walker_graph
 from fcnlab.domain.project import LearnerSpec
 from fcnlab.errors import NoPoints
@@ -57,6 +57,10 @@ LOCAL_HASTE = 8.0
 
 WIDEST_PREPARED, MOST_PREPARED = 2048, 20_000
 """Features of a head, and points, beyond which `prepared` takes too long: its matrix has the square of the features."""
+
+GRADES_WALKED = 0.25
+"""What the odds between grades count in what the walker begins with: one direction alone is too sure of them. Measured
+by benchmarks/ordered_classes.py."""
 
 WALKER_SHARE = 0.7
 WON_ROWS = 2048
@@ -249,13 +253,19 @@ def fit(
     parts, is_guess = _learned_from(samples)
     joined = join_samples(parts) if table is None else table.joined(parts)
     warm_start = None if start is not None and start.is_guess and not is_guess else start  # nothing is left of a guess
-    head = fit_head(joined, class_weight=spec.class_weight, regularisation=spec.regularisation, start=warm_start)
+    head = fit_head(
+        joined,
+        class_weight=spec.class_weight,
+        regularisation=spec.regularisation,
+        grades=spec.grades,
+        start=warm_start,
+    )
     return replace(head, is_guess=is_guess)
 
 
 def wants_preparation(head: Head, n_points: int) -> bool:
     """Whether `prepared` would make the next fit quicker."""
-    if not NEIGHBOURS_UP_TO < n_points <= MOST_PREPARED or head.weights.shape[1] > WIDEST_PREPARED:
+    if not NEIGHBOURS_UP_TO < n_points <= MOST_PREPARED or head.weights.shape[1] > WIDEST_PREPARED or head.scale:
         return False
     return head.gradients > FEW_GRADIENTS if head.inverse is None else head.inverse.is_old
 
@@ -313,7 +323,7 @@ def segment(
     """
     signed_scores = _at_picture_size(_walked(picture, head, clicks, mark), picture, spec)
     if not has_two_classes(clicks, head):
-        unrefined = signed_scores_of(score_stages(picture.stages, *margins(head)))
+        unrefined = signed_scores_of(scored(picture.stages, head))
         signed_scores = WALKER_SHARE * signed_scores + (1 - WALKER_SHARE) * _at_picture_size(unrefined, picture, spec)
     segmentation = segment_from_probabilities(
         head.class_ids, probabilities_of(signed_scores), clicks, picture.lab, spec, background=background
@@ -376,7 +386,7 @@ def _walked(picture: Picture, head: Head, clicks: Clicks, mark: Mark) -> NDArray
 
     In between, the picture's own head learns from the first answer, which is a coarse one.
     """
-    scores = score_stages(picture.grid_stages, *margins(head), grid=WALKER_STRIDE)
+    scores = scored(picture.grid_stages, head, grid=WALKER_STRIDE, grade_weight=GRADES_WALKED)
     rows, cols = clicks.pixels_on(picture.stages.hw)
     belongs = np.asarray(head.class_ids)[:, None] == clicks.class_ids
     alike = SIMILARITY_WEIGHT * remembered_similarity(

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcnlab.core.learner.head import Head, Samples
+from fcnlab.core.learner.head import Head, Samples, kept_head
 from fcnlab.core.learner.learner import ImageSamples
+from fcnlab.core.learner.ordinal import GradeScale
 from fcnlab.core.learner.samples import Clicks, canonical_clicks
 from fcnlab.domain.project import IGNORE, LearnerSpec
 from fcnlab.errors import CheckpointError, InvalidClasses
@@ -74,12 +75,9 @@ def with_current_settings(
         InvalidClasses: fewer than two of the head's classes are in use.
     """
     kept = kept_places(model.head.class_ids, {class_id for class_id, _ in classes})
-    full_head = model.head
-    class_ids = tuple(full_head.class_ids[index] for index in kept)
-    head = Head(class_ids, full_head.weights[kept], full_head.bias[kept], full_head.is_guess)
     seen = replace(model.spec, object_mode=spec.object_mode, refine=spec.refine)
     samples = tuple(LabelledSamples(image, image_clicks, EMPTY_IMAGE_SAMPLES) for image, image_clicks in clicks.items())
-    return Model(seen, classes, head, background, samples)
+    return Model(seen, classes, kept_head(model.head, kept), background, samples)
 
 
 def kept_places(class_ids: tuple[int, ...], used: Collection[int]) -> list[int]:
@@ -140,7 +138,10 @@ def image_samples_from_arrays(arrays: dict[str, NDArray[Any]], prefix: str = "")
 
 def model_to_arrays(model: Model) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """(arrays, spec) for a checkpoint."""
-    arrays: dict[str, NDArray[Any]] = {"head.weights": model.head.weights, "head.bias": model.head.bias}
+    head = model.head
+    arrays: dict[str, NDArray[Any]] = {"head.weights": head.weights, "head.bias": head.bias}
+    if head.scale is not None:
+        arrays["head.thresholds"] = head.scale.thresholds
     images = []
     for index, labelled in enumerate(model.samples):
         clicks = labelled.clicks
@@ -154,8 +155,9 @@ def model_to_arrays(model: Model) -> tuple[dict[str, NDArray[Any]], dict[str, An
         "learner": model.spec.to_dict(),
         "classes": [list(pair) for pair in model.classes],
         "background": model.background,
-        "head_class_ids": list(model.head.class_ids),
-        **({"is_guess": True} if model.head.is_guess else {}),
+        "head_class_ids": list(head.class_ids),
+        **({"is_guess": True} if head.is_guess else {}),
+        **({"head_grade_places": list(head.scale.places)} if head.scale is not None else {}),
         "images": images,
     }
     return arrays, spec
@@ -172,9 +174,7 @@ def model_from_arrays(arrays: dict[str, NDArray[Any]], spec: dict[str, Any]) -> 
             ids = array if name.endswith(".class_ids") else array[:, 2] if name.endswith(".points") else ()
             if len(ids) and not 0 <= np.min(ids) <= np.max(ids) < IGNORE:
                 raise ValueError(f"{name} has a class that no mask can hold")
-        head = Head(
-            tuple(spec["head_class_ids"]), arrays["head.weights"], arrays["head.bias"], bool(spec.get("is_guess"))
-        )
+        head = _head_from(arrays, spec)
         samples = []
         for index, image in enumerate(spec["images"]):
             points = arrays[f"{index}.points"]
@@ -188,9 +188,22 @@ def model_from_arrays(arrays: dict[str, NDArray[Any]], spec: dict[str, Any]) -> 
         raise CheckpointError(
             f"the model's parts do not fit together ({failure!r}): save or fetch it again"
         ) from failure
-    if len(head.class_ids) != len(head.weights) or not classes:
+    if head.n_outputs != len(head.weights) or not classes:
         raise CheckpointError("the model's head and its class list do not fit together: save or fetch it again")
     return Model(learner, classes, head, background_from(spec, classes), tuple(samples))
+
+
+def _head_from(arrays: Mapping[str, NDArray[Any]], spec: Mapping[str, Any]) -> Head:
+    """Raises KeyError, TypeError or ValueError: something is missing or wrong."""
+    class_ids, scale = tuple(spec["head_class_ids"]), None
+    if "head_grade_places" in spec:
+        scale = GradeScale(tuple(int(place) for place in spec["head_grade_places"]), arrays["head.thresholds"])
+        present = [place for place in scale.places if place != -1]
+        is_of_head = bool(present) and set(present) <= set(range(len(class_ids))) and len(set(present)) == len(present)
+        is_in_order = np.isfinite(scale.thresholds).all() and (np.diff(scale.thresholds) >= 0).all()
+        if not is_of_head or not is_in_order or scale.thresholds.shape != (len(scale.places) - 1,):
+            raise ValueError("its grades are no grades of its classes")
+    return Head(class_ids, arrays["head.weights"], arrays["head.bias"], bool(spec.get("is_guess")), scale)
 
 
 def background_from(spec: Mapping[str, Any], classes: tuple[tuple[int, str], ...]) -> int | None:

@@ -6,17 +6,57 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
+from scipy.special import logsumexp, softmax
 
+from fcnlab.core.encoding.stages import Stages, score_stages
 from fcnlab.core.learner.head import Head
+from fcnlab.core.learner.ordinal import grade_log_probabilities
 from fcnlab.core.learner.queries import likeliest
 
 
 def margins(head: Head) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Weights and bias of the scores that decide: the difference of two classes, or one score per class."""
-    if len(head.class_ids) == 2:
+    """Weights and bias of the linear scores that decide, see `class_scores`: the difference of two classes, or one
+    score per class; of a head with grades, its outputs."""
+    if len(head.class_ids) == 2 and head.scale is None:
         return head.weights[1:] - head.weights[:1], head.bias[1:] - head.bias[:1]
     return head.weights, head.bias
+
+
+def n_scores(head: Head) -> int:
+    """Number of scores that decide: one between two classes, else one per class."""
+    return 1 if len(head.class_ids) == 2 else len(head.class_ids)
+
+
+def class_scores(linear: NDArray[np.float32], head: Head, *, grade_weight: float = 1.0) -> NDArray[np.float32]:
+    """Scores (1 or K, ...): of the second class over the first, or per class.
+
+    Args:
+        linear: (M, ...) float32, by what `margins` gave.
+        grade_weight: what the odds between grades count; below 1 they are less sure. The probability that it is a grade
+            at all stays.
+
+    They are the linear ones unless there are grades. Then a class that is none keeps its score, and a grade has that of
+    all grades together plus the log of its probability among them.
+    """
+    scale = head.scale
+    if scale is None:
+        return linear
+    scores = np.empty((len(head.class_ids), *linear.shape[1:]), np.float32)
+    others = [k for k in range(len(head.class_ids)) if k not in scale.places]
+    scores[others] = linear[: len(others)]
+    of_grades = grade_log_probabilities(linear[-1], scale.thresholds)
+    if grade_weight != 1:
+        of_grades *= np.float32(grade_weight)
+        of_grades -= logsumexp(of_grades, axis=0)
+    for place, of_grade in zip(scale.places, of_grades, strict=True):
+        if place >= 0:
+            scores[place] = of_grade + linear[-2] if others else of_grade
+    return scores[1:] - scores[:1] if len(scores) == 2 else scores
+
+
+def scored(stages: Stages, head: Head, *, grid: int = 1, grade_weight: float = 1.0) -> NDArray[np.float32]:
+    """Scores (1 or K, ceil(H / grid), ceil(W / grid)) float32 of a picture, see `class_scores`."""
+    return class_scores(score_stages(stages, *margins(head), grid=grid), head, grade_weight=grade_weight)
 
 
 def signed_scores_of(scores: NDArray[np.float32]) -> NDArray[np.float32]:

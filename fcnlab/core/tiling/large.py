@@ -33,6 +33,7 @@ from fcnlab.core.learner.image_adaptation import (
     unit_maps,
 )
 from fcnlab.core.learner.learner import (
+    GRADES_WALKED,
     SIMILARITY_STRIDES,
     SIMILARITY_WEIGHT,
     WALKER_SHARE,
@@ -51,7 +52,15 @@ from fcnlab.core.learner.learner import (
 from fcnlab.core.learner.queries import likeliest
 from fcnlab.core.learner.refine import Guide, guide_of, local_lines, small_hw
 from fcnlab.core.learner.samples import Clicks
-from fcnlab.core.learner.signed_scores import margins, probabilities_of, signed_scores_of, winning_class
+from fcnlab.core.learner.signed_scores import (
+    class_scores,
+    margins,
+    n_scores,
+    probabilities_of,
+    scored,
+    signed_scores_of,
+    winning_class,
+)
 from fcnlab.core.learner.walker import OFFSETS, edge_weights, graph_of
 from fcnlab.core.tiling.strips import area_rows, covered_rows, linear_rows, neighbour_rows
 from fcnlab.core.tiling.tiled_stages import TileCache, TiledStages
@@ -61,7 +70,7 @@ from fcnlab.domain.project import LearnerSpec
 
 def unrefined_probabilities(stages: Stages, head: Head) -> NDArray[np.float32]:
     """Probabilities by the head alone, (K, h, w) float32 at stride WALKER_STRIDE: rough, quick for many pictures."""
-    return probabilities_of(signed_scores_of(score_stages(stages, *margins(head), grid=WALKER_STRIDE)))
+    return probabilities_of(signed_scores_of(scored(stages, head, grid=WALKER_STRIDE)))
 
 
 def unrefined_segmentation(stages: Stages, head: Head) -> Segmentation:
@@ -71,9 +80,8 @@ def unrefined_segmentation(stages: Stages, head: Head) -> Segmentation:
     """
     height, width = stages.hw
     scores = score_stages(stages, *margins(head), grid=WALKER_STRIDE)
-    grown = torch.from_numpy(
-        np.stack([regridded(class_scores, WALKER_STRIDE)[:height, :width] for class_scores in scores])
-    )
+    linear = np.stack([regridded(score_map, WALKER_STRIDE)[:height, :width] for score_map in scores])
+    grown = torch.from_numpy(class_scores(linear, head))
     if len(grown) == 1:
         share = grown[0].sigmoid()
         probabilities = torch.stack([1 - share, share])
@@ -270,12 +278,11 @@ def segment_large(
 
 def unrefined_large(picture: LargePicture, head: Head) -> NDArray[np.float32]:
     """Probabilities by the head alone, (K, h, w) float32 at stride WALKER_STRIDE."""
-    decisive = margins(head)
-    scores = np.empty((len(decisive[0]), *grid_hw(picture.hw)), np.float32)
+    scores = np.empty((n_scores(head), *grid_hw(picture.hw)), np.float32)
     for index, tile in enumerate(picture.stages.plan.tiles):
         around, nodes = (_nodes(box.clipped(picture.hw), picture.hw) for box in (tile.outer, tile.inner))
         kept = nodes.moved(-around.top, -around.left).slices
-        tile_scores = score_stages(picture.stages.stages(index), *decisive, grid=WALKER_STRIDE)
+        tile_scores = scored(picture.stages.stages(index), head, grid=WALKER_STRIDE)
         scores[(slice(None), *nodes.slices)] = tile_scores[(slice(None), *kept)]
     return probabilities_of(signed_scores_of(scores))
 
@@ -290,8 +297,7 @@ def _scan_tiles(
 ) -> _TileScan:
     """Go through the tiles once, row by row."""
     stages, hw, plan = picture.stages, picture.hw, picture.stages.plan
-    decisive = margins(head)
-    n_maps = len(decisive[0])
+    n_maps = n_scores(head)
     height, width = grid_hw(hw)
     scan = _TileScan(
         np.empty((len(OFFSETS), height, width), np.float32), np.empty((n_maps, height, width), np.float32), None
@@ -312,7 +318,7 @@ def _scan_tiles(
             kept = nodes.moved(-around.top, -around.left).slices
             edges = edge_weights(small_lab[around.slices], edge_features(maps, around.hw, WALKER_STRIDE))
             scan.weights[(slice(None), *nodes.slices)] = edges[(slice(None), *kept)]
-            scores = score_stages(tile_stages, *decisive, grid=WALKER_STRIDE)
+            scores = scored(tile_stages, head, grid=WALKER_STRIDE, grade_weight=GRADES_WALKED)
             descriptors = unit_maps(maps, SIMILARITY_STRIDES)
             alike = SIMILARITY_WEIGHT * similarity(descriptors, clicked, belongs, grid=WALKER_STRIDE, grid_hw=around.hw)
             scores += alike[1:] - alike[:1] if n_maps == 1 else alike
@@ -320,7 +326,7 @@ def _scan_tiles(
             if is_two:
                 _add_moments(scan.moments, maps, tile.inner.moved(-tile.outer.top, -tile.outer.left))
             if strip is not None:
-                unrefined = signed_scores_of(score_stages(tile_stages, *decisive))
+                unrefined = signed_scores_of(scored(tile_stages, head))
                 strip[:, :, inner.left : inner.right] = unrefined[
                     :, :, inner.left - outer.left : inner.right - outer.left
                 ]

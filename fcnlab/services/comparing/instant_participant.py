@@ -97,8 +97,9 @@ class Linear(InstantParticipant):
         return full_size(class_map, hw, _no_clicks(hw))
 
     def learned(self) -> int:
-        """Number of weights and biases of the head."""
-        return int(self._head.weights.size + self._head.bias.size)
+        """Number of weights and biases of the head, and of thresholds between grades."""
+        scale = self._head.scale
+        return int(self._head.weights.size + self._head.bias.size + (0 if scale is None else scale.thresholds.size))
 
     def _fit(self, image_samples: list[learner.ImageSamples]) -> None:
         self._head = learner.fit(image_samples, self._spec)

@@ -154,4 +154,5 @@ def with_class_ids(content: Content, class_ids: tuple[int, ...]) -> Content:
         calibration = None if content.calibration is None else content.calibration.renamed(new_ids)
         return replace(content, classes=classes, background=background, calibration=calibration)
     head = replace(content.head, class_ids=class_ids)
-    return replace(content, classes=classes, background=background, head=head, samples=())
+    spec = replace(content.spec, grades=tuple(new_ids[class_id] for class_id in content.spec.grades_of(new_ids)))
+    return replace(content, spec=spec, classes=classes, background=background, head=head, samples=())

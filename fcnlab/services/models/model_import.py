@@ -15,7 +15,7 @@ from fcnlab.domain.models import ModelDraft, ModelKind, ModelRecord
 from fcnlab.domain.project import Project
 from fcnlab.errors import CheckpointError, InvalidClasses
 from fcnlab.lab import Lab
-from fcnlab.services.models.files import SUFFIX, Content, open_model, scored_classes
+from fcnlab.services.models.files import SUFFIX, Content, open_model, scored_classes, with_class_ids
 from fcnlab.storage.database import repository_models, repository_projects
 from fcnlab.storage.database.engine import reading, writing
 from fcnlab.storage.files.checkpoints import load_checkpoint
@@ -103,11 +103,12 @@ def _draft_of(content: Content, path: Path, *, name: str, labeller: str, project
         new_ids = {old: new for (old, _), (new, _, _) in zip(scored_classes(content), classes, strict=True)}
         per_class = {new_ids[old]: share for old, share in score.per_class.items() if old in new_ids}
         score = replace(score, per_class=per_class)
+    translated = with_class_ids(content, tuple(class_id for class_id, _, _ in classes))
     labelled = () if isinstance(content, NetworkModel) else content.samples
     return ModelDraft(
         name=name,
         kind=ModelKind.NETWORK if is_network else ModelKind.INSTANT,
-        spec=content.network.spec.to_dict() if isinstance(content, NetworkModel) else content.spec.to_dict(),
+        spec=translated.network.spec.to_dict() if isinstance(translated, NetworkModel) else translated.spec.to_dict(),
         training=content.training if isinstance(content, NetworkModel) else None,
         classes=classes,
         point_set_hash=content.point_set_hash if isinstance(content, NetworkModel) else "",

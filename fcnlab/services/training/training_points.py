@@ -20,6 +20,13 @@ from fcnlab.core.images.coords import to_working
 from fcnlab.core.learner.head import missing_message
 from fcnlab.core.learner.model import Model
 from fcnlab.core.learner.samples import Clicks, canonical_clicks
+from fcnlab.core.learner.signed_scores import (
+    class_scores,
+    margins,
+    probabilities_of,
+    signed_scores_of,
+    winning_class,
+)
 from fcnlab.core.training.batches import LabelledPicture
 from fcnlab.core.training.network_model import NetworkModel, seen_hw, seen_picture
 from fcnlab.core.training.objectives import TrainingObjective
@@ -48,12 +55,13 @@ log = logging.getLogger(__name__)
 def training_accuracy(model: Model) -> float:
     """Share of clicked pixels that the head alone, before any refinement, gives the class they were clicked as."""
     right, total = 0, 0
+    weights, bias = margins(model.head)
     for labelled in model.samples:
         clicked = labelled.samples.clicked
         if not len(clicked.class_ids):
             continue
-        scores = clicked.features @ model.head.weights.T + model.head.bias
-        predicted = np.asarray(model.head.class_ids)[scores.argmax(axis=1)]
+        scores = class_scores((clicked.features @ weights.T + bias).T, model.head)
+        predicted = winning_class(model.head.class_ids, probabilities_of(signed_scores_of(scores)))
         right += int((predicted == clicked.class_ids).sum())
         total += len(predicted)
     return right / total if total else 0.0

@@ -12,7 +12,7 @@ from fcnlab.core.encoding.stages import score_stages
 from fcnlab.core.learner import learner
 from fcnlab.core.learner.samples import canonical_clicks
 from fcnlab.core.learner.signed_scores import margins
-from fcnlab.core.tiling.large import LargePicture, segment_large
+from fcnlab.core.tiling.large import LargePicture, segment_large, unrefined_large, unrefined_probabilities
 from fcnlab.core.tiling.tiled_stages import MemoryTileCache, TiledStages
 from fcnlab.domain.events import Point
 from fcnlab.domain.project import LearnerSpec
@@ -81,12 +81,13 @@ def test_scores_are_equal_to_a_thousandth(whole, tiled, n_points):
         assert np.abs(found - wanted[(slice(None), *inner.slices)]).max() < 1e-3
 
 
+@pytest.mark.parametrize("grades", [(), (2, 0, 1), (2, 1)])
 @pytest.mark.parametrize(
     ("object_mode", "refine", "n_classes", "is_clicked"),
     [(True, True, 2, True), (False, False, 3, True), (False, True, 3, False), (True, False, 2, False)],
 )
-def test_masks_are_equal(whole, tiled, object_mode, refine, n_classes, is_clicked):
-    spec = LearnerSpec(object_mode=object_mode, refine=refine)
+def test_masks_are_equal(whole, tiled, object_mode, refine, n_classes, is_clicked, grades):
+    spec = LearnerSpec(object_mode=object_mode, refine=refine, grades=grades)
     points = [point for point in POINTS if point.class_id < n_classes]
     all_clicks = canonical_clicks(points, whole.hw)
     head = learner.fit([learner.extract_samples(whole, all_clicks, spec, background=0)], spec)
@@ -99,3 +100,13 @@ def test_masks_are_equal(whole, tiled, object_mode, refine, n_classes, is_clicke
     assert (found.class_map == wanted.class_map).mean() >= 0.9999
     assert np.abs(found.probabilities.astype(np.float32) - wanted.probabilities).max() < 0.01
     assert len(np.unique(found.class_map)) >= 2
+
+
+@pytest.mark.parametrize("grades", [(), (2, 0, 1), (2, 1)])
+def test_what_the_head_alone_says_is_equal(whole, tiled, grades):
+    spec = LearnerSpec(grades=grades)
+    clicks = canonical_clicks(POINTS, whole.hw)
+    head = learner.fit([learner.extract_samples(whole, clicks, spec, background=0)], spec)
+
+    assert (head.scale is not None) == bool(grades)
+    assert np.abs(unrefined_large(tiled, head) - unrefined_probabilities(whole.stages, head)).max() < 2e-3
