@@ -20,7 +20,7 @@ from fcnlab.core.networks.registry import build_network
 from fcnlab.core.training.batches import LabelledPicture
 from fcnlab.core.training.loop import Clock, Pictures
 from fcnlab.core.training.objectives import TrainingObjective
-from fcnlab.core.training.scores import score_of, temperature_of
+from fcnlab.core.training.scores import images_of, score_of, temperature_of
 from fcnlab.core.training.trainer import NetworkTrainer, TrainingOutcome
 from fcnlab.domain.counting import KeptEpoch
 from fcnlab.domain.network import NetworkName, NetworkSpec
@@ -62,6 +62,7 @@ class HeadTrainer:
         self._network = network.to(device)
         self._training, self._class_ids, self._now = training, tuple(class_ids), now
         self._held_out_samples: Samples | None = None
+        self._held_out_images: NDArray[np.int64] | None = None
         self._kept: KeptEpoch | None = None
 
     def run(self, pictures: Pictures, held_out: Pictures) -> Iterator[TrainingProgress]:
@@ -75,6 +76,7 @@ class HeadTrainer:
         self._held_out_samples = (
             join_samples([self._sampled(picture) for picture in held_out_pictures]) if held_out_pictures else None
         )
+        self._held_out_images = images_of(held_out_pictures)
         order = np.random.default_rng(self._training.seed).permutation(len(learned))
         parts = np.array_split(order, min(PARTS, len(order)))
         samples: dict[int, Samples] = {}
@@ -157,7 +159,13 @@ class HeadTrainer:
         if self._held_out_samples is None:
             return None
         predicted = self._network.logits_of(self._held_out_samples.features).argmax(axis=1)
-        return score_of(predicted, self._held_out_samples.class_ids, class_ids=self._class_ids)
+        return score_of(
+            predicted,
+            self._held_out_samples.class_ids,
+            class_ids=self._class_ids,
+            grades=self._training.grades,
+            images=self._held_out_images,
+        )
 
 
 def _accuracy(score: Score | None) -> float:
@@ -178,7 +186,8 @@ def build_trainer(
     """The trainer of a network of the family; see NetworkTrainer for the arguments.
 
     Raises:
-        InvalidSetting: a larger head without a trained encoder, or one that should start from a model or count.
+        InvalidSetting: a larger head without a trained encoder, or one that should start from a model, count, or know
+            the order of grades.
     """
     if spec.network is not NetworkName.LARGER_HEAD:
         return NetworkTrainer(
@@ -193,6 +202,11 @@ def build_trainer(
         )
     if training.objective.is_counting:
         raise InvalidSetting(f"{spec.network} is fitted to single pixels and cannot count: choose another network")
+    if spec.grades:
+        raise InvalidSetting(
+            f"{spec.network} is fitted without steps and knows no order of grades: leave the order out, or choose "
+            "another network"
+        )
     if encoder is None:
         raise InvalidSetting(f"{spec.network} is a head on trained features: name an encoder")
     if parent is not None or training.parent:
