@@ -35,6 +35,13 @@ Order = Literal["none", "cumulative", "corn"]
 odds of McCullagh 1980 (doi:10.1111/j.2517-6161.1980.tb01109.x); by conditional ordinal regression, CORN (Shi, Cao,
 Raschka 2021, arXiv:2111.08851)."""
 
+ORDERS_IN_WORDS: dict[Order, str] = {
+    "cumulative": "cumulative logits",
+    "corn": "CORN",
+    "none": "no order",
+}
+"""What people read for each."""
+
 USUAL_ORDER: Order = "cumulative"
 """How it is used unless told otherwise, where there are grades."""
 

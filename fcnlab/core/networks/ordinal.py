@@ -57,6 +57,30 @@ def with_order(spec: NetworkSpec, *, class_ids: Sequence[int], grades: Sequence[
     return replace(spec, order=order, grades=tuple(places))
 
 
+def refuse_order(spec: NetworkSpec, *, grades: Sequence[int], is_counting: bool) -> None:
+    """Raises InvalidSetting: an order of grades is asked for where there is none, or by a network that cannot use it.
+
+    Args:
+        spec: as it was asked for.
+        grades: ids of the classes that are grades.
+        is_counting: it is to count objects.
+    """
+    if spec.order in (None, "none"):
+        return
+    if is_counting:
+        raise InvalidSetting(f"order {spec.order!r} tells grades apart, and this training counts: leave the order out")
+    if not grades:
+        raise InvalidSetting(
+            f"order {spec.order!r} needs grades, and no classes have an order here: name the grades in the settings of "
+            "the learner, or leave the order out"
+        )
+    if spec.network in WITHOUT_ORDER:
+        raise InvalidSetting(
+            f"{spec.network} is fitted without steps and knows no order of grades: leave the order out, or choose "
+            "another network"
+        )
+
+
 def raw_channels(spec: NetworkSpec) -> int:
     """Channels of the last convolution: one per class, or what the output layer makes them of."""
     if not spec.grades:

@@ -55,29 +55,37 @@ def grade_score(
         pairs, counts = np.unique(np.stack([a, b]), axis=1, return_counts=True)
         return _score(_moments(*pairs), counts.astype(np.float64), lost, added, n_images=None)
     _, groups = np.unique(images[is_pair], return_inverse=True)
-    per_image = np.stack([np.bincount(groups, column) for column in _moments(a, b).T], axis=-1)
+    per_image: Moments = np.stack([np.bincount(groups, column) for column in _moments(a, b).T], axis=-1).astype(float)
     return _score(per_image, np.ones(len(per_image)), lost, added, n_images=len(per_image))
 
 
-def grade_score_of_masks(counts: Sequence[NDArray[np.int64]], *, grades: Sequence[int]) -> GradeScore | None:
-    """As `grade_score`, of whole masks.
+class GradeTally:
+    """How far grades are off in whole masks, image by image.
 
     Args:
-        counts: of each image, (M, M) pixels by class id, truth by prediction; see `scores.confusion`.
-        grades: as for `grade_score`.
+        grades: ids of the classes that are grades, the lowest first; none: there is nothing to tell.
     """
-    rows, lost, added = [], 0, 0
-    chosen = list(grades)
-    a, b = (axis.ravel() for axis in np.mgrid[: len(chosen), : len(chosen)])
-    of_pairs = _moments(a, b)
-    for table in counts:
-        among = table[np.ix_(chosen, chosen)]
-        lost += int(table[chosen].sum() - among.sum())
-        added += int(table[:, chosen].sum() - among.sum())
+
+    def __init__(self, grades: Sequence[int]) -> None:
+        self._grades = list(grades)
+        first, second = np.mgrid[: len(self._grades), : len(self._grades)]
+        self._of_pairs = _moments(first.ravel(), second.ravel())
+        self._per_image: list[Moments] = []
+        self._lost = self._added = 0
+
+    def add(self, counts: NDArray[np.int64]) -> None:
+        """Take a further image: (M, M) pixels by class id, truth by prediction; see `scores.confusion`."""
+        among = counts[np.ix_(self._grades, self._grades)]
+        self._lost += int(counts[self._grades].sum() - among.sum())
+        self._added += int(counts[:, self._grades].sum() - among.sum())
         if among.any():
-            rows.append(among.ravel() @ of_pairs)
-    moments = np.stack(rows) if rows else np.zeros((0, of_pairs.shape[1]))
-    return _score(moments, np.ones(len(moments)), lost, added, n_images=len(moments))
+            self._per_image.append(among.ravel() @ self._of_pairs)
+
+    def score(self) -> GradeScore | None:
+        """As `grade_score`, of the pixels of all images so far."""
+        n = len(self._per_image)
+        moments = np.stack(self._per_image) if n else np.zeros((0, self._of_pairs.shape[1]))
+        return _score(moments, np.ones(n), self._lost, self._added, n_images=n)
 
 
 def quadratic_weighted_kappa(moments: Moments) -> NDArray[np.float64]:
@@ -119,7 +127,7 @@ def _interval(
     else:
         units, shares = np.vstack([moments, unaware]), np.append(counts, PSEUDO_POINTS)
     drawn = np.random.default_rng(0).multinomial(n, shares / shares.sum(), size=DRAWS)
-    kappas = quadratic_weighted_kappa(drawn @ units)
+    kappas = quadratic_weighted_kappa(drawn.astype(np.float64) @ units)
     kappas = kappas[np.isfinite(kappas)]
     if len(kappas) < LEAST_DRAWS:
         return None, None
@@ -137,8 +145,10 @@ def _unaware(mean: Moments) -> Moments:
 
 def _moments(a: NDArray[np.integer], b: NDArray[np.integer]) -> Moments:
     """Moments (N, 7) of single pairs of places."""
-    a, b = a.astype(np.float64), b.astype(np.float64)  # type: ignore[assignment]
-    return np.stack([np.ones_like(a), np.abs(a - b), (a - b) ** 2, a, b, a**2, b**2], axis=-1).astype(np.float64)
+    first, second = a.astype(np.float64), b.astype(np.float64)
+    away = first - second
+    columns = (np.ones_like(first), np.abs(away), away**2, first, second, first**2, second**2)
+    return np.stack(columns, axis=-1)
 
 
 def _places(grades: Sequence[int], n_ids: int) -> NDArray[np.int64]:

@@ -16,6 +16,7 @@ from fcnlab.core.learner.head import Samples, fit_head, missing_message, point_w
 from fcnlab.core.learner.samples import join_samples, samples_at
 from fcnlab.core.networks.base import EncoderParts, PointNetwork
 from fcnlab.core.networks.larger_head import LargerHead
+from fcnlab.core.networks.ordinal import refuse_order
 from fcnlab.core.networks.registry import build_network
 from fcnlab.core.training.batches import LabelledPicture
 from fcnlab.core.training.loop import Clock, Pictures
@@ -202,11 +203,7 @@ def build_trainer(
         )
     if training.objective.is_counting:
         raise InvalidSetting(f"{spec.network} is fitted to single pixels and cannot count: choose another network")
-    if spec.grades:
-        raise InvalidSetting(
-            f"{spec.network} is fitted without steps and knows no order of grades: leave the order out, or choose "
-            "another network"
-        )
+    refuse_order(spec, grades=training.grades, is_counting=False)
     if encoder is None:
         raise InvalidSetting(f"{spec.network} is a head on trained features: name an encoder")
     if parent is not None or training.parent:

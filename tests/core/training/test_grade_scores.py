@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fcnlab.core.training.grade_scores import grade_score, grade_score_of_masks
+from fcnlab.core.training.grade_scores import GradeTally, grade_score
 from fcnlab.core.training.scores import confusion, score_of
 from fcnlab.domain.scores import GradeScore, PointScore, score_from_dict, score_to_dict
 
@@ -164,9 +164,10 @@ def test_masks_give_what_their_pixels_give() -> None:
     truths, masks = rng.choice(np.array([0, *GRADES, 255], np.uint8), (2, 5, 13, 17))
     masks[masks == 255] = 0
 
-    of_masks = grade_score_of_masks(
-        [confusion(truth, mask, 256) for truth, mask in zip(truths, masks, strict=True)], grades=GRADES
-    )
+    tally = GradeTally(GRADES)
+    for truth, mask in zip(truths, masks, strict=True):
+        tally.add(confusion(truth, mask, 256))
+    of_masks = tally.score()
 
     is_known = truths != 255
     images = np.broadcast_to(np.arange(5)[:, None, None], truths.shape)[is_known]
