@@ -99,7 +99,7 @@ def test_grades_are_scored_after_every_number_of_clicks(graded: Path, grades: st
     last = result["summary"]["grades"]["5"]
     assert last["mae"] < 0.5
     assert last["kappa"] > 0.7
-    assert (last["n_images"], last["low"] <= last["kappa"] <= last["high"]) == (3, True)
+    assert (last["n_images"], last["low"]) == (3, None)
     assert "5 clicks, MAE" in done.stderr
     assert all("confusions" not in image for image in result["images"])
 

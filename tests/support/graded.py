@@ -11,7 +11,7 @@ from PIL import Image
 
 from fcnlab.domain.events import Point, PointSource
 from fcnlab.domain.network import SCRATCH, NetworkName, NetworkSpec
-from fcnlab.domain.project import ClassLabel
+from fcnlab.domain.project import ClassLabel, Project
 from fcnlab.domain.training import TrainingSpec
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import import_files
@@ -43,7 +43,7 @@ class GradedSite:
 
     def __init__(self, lab: Lab, n_images: int, *, has_grades: bool = True) -> None:
         self.lab = lab
-        colours = ("#2040b0", "#eeeeaa", "#ddbb55", "#bb6633", "#772211")
+        colours = ("#2040b0", "#772211", "#bb6633", "#ddbb55", "#eeeeaa")
         places = (0, 4, 3, 2, 1)
         labels = [ClassLabel(place, NAMES[places[place]], colours[place], place) for place in range(len(NAMES))]
         made = projects.create_project(lab, name="grey", labels=labels)
@@ -62,8 +62,12 @@ class GradedSite:
 
     def set_grades(self, grades: tuple[int, ...]) -> None:
         """Say which classes are grades."""
-        learner = projects.project(self.lab, project_id=self.project_id).learner
+        learner = self.project().learner
         projects.set_learner(self.lab, project_id=self.project_id, learner=replace(learner, grades=grades))
+
+    def project(self) -> Project:
+        """The project as it is now."""
+        return projects.project(self.lab, project_id=self.project_id)
 
     def _click(self, number: int, per_class: int = 3) -> None:
         rng, mask = np.random.default_rng(number), self.masks[number]

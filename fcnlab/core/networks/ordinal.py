@@ -28,7 +28,7 @@ from torch.nn import functional as F
 from fcnlab.domain.network import USUAL_ORDER, NetworkName, NetworkSpec, Order
 from fcnlab.errors import InvalidSetting
 
-THRESHOLD_RATE = 20.0
+THRESHOLD_RATE = 60.0
 """Thresholds are this times their parameters. AdamW changes every parameter by about the learning rate; x is a sum over
 hundreds of weights, and thresholds have to keep up with it."""
 

@@ -24,6 +24,9 @@ DRAWS = 2000
 PSEUDO_POINTS = 2.0
 """Points without any agreement that are drawn with the others."""
 
+LEAST_IMAGES = 5
+"""With points in fewer images there is no interval: what is drawn from them says little of others."""
+
 LEAST_DRAWS = DRAWS // 2
 """With fewer draws in which kappa is defined there is no interval."""
 
@@ -117,9 +120,9 @@ def _score(
 def _interval(
     moments: Moments, counts: NDArray[np.float64], total: Moments, kappa: float, n_images: int | None
 ) -> tuple[float | None, float | None]:
-    """Percentiles of kappa over units drawn anew; none from a single image."""
+    """Percentiles of kappa over units drawn anew; none from a few images, nor from a single point."""
     n = n_images if n_images is not None else round(float(total[0]))
-    if n < 2:
+    if n < (2 if n_images is None else LEAST_IMAGES):
         return None, None
     unaware = _unaware(total / total[0])
     if n_images is not None:

@@ -148,7 +148,7 @@ def test_the_loss_of_corn_is_the_sum_of_its_conditional_binary_losses() -> None:
 
 def test_of_cumulative_logits_the_most_likely_grade_never_falls_as_the_channel_rises() -> None:
     layer = random_layer("cumulative", (0, 1, 2, 3, 4))
-    raw = torch.linspace(-12, 12, 400)[:, None]
+    raw = torch.linspace(-80, 80, 2000)[:, None]
 
     winners = layer(raw).argmax(dim=1)
 

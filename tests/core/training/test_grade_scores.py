@@ -108,15 +108,24 @@ def test_without_a_pair_there_is_no_figure() -> None:
     assert of_others is None
 
 
-def test_a_single_image_gives_no_interval_and_few_points_are_never_certain() -> None:
+@pytest.mark.parametrize("n_images", [1, 2, 4])
+def test_a_few_images_give_no_interval(n_images: int) -> None:
+    truth = np.arange(40) % 4
+
+    score = scored(truth, truth, np.arange(40) % n_images)
+
+    assert (score.kappa, score.low, score.high) == (pytest.approx(1), None, None)
+
+
+@pytest.mark.parametrize("images", [None, np.arange(12) % 6])
+def test_few_points_are_never_certain(images: Ints | None) -> None:
     truth = np.arange(12) % 4
 
-    single, several = scored(truth, truth, np.zeros(12, np.int64)), scored(truth, truth)
+    score = scored(truth, truth, images)
 
-    assert (single.kappa, single.low, single.high) == (pytest.approx(1), None, None)
-    assert several.high == pytest.approx(1)
-    assert several.low is not None
-    assert several.low < 0.95
+    assert score.high == pytest.approx(1)
+    assert score.low is not None
+    assert 0 < score.low < 0.95
 
 
 def test_points_that_follow_their_image_make_the_interval_wider() -> None:
@@ -133,8 +142,8 @@ def test_points_that_follow_their_image_make_the_interval_wider() -> None:
     assert widths[1] > 1.5 * widths[0]
 
 
-@pytest.mark.parametrize("is_by_image", [False, True])
-def test_the_interval_holds_the_truth_about_as_often_as_it_says(is_by_image: bool) -> None:
+@pytest.mark.parametrize(("is_by_image", "n_labelled"), [(False, 12), (True, 12), (True, 6)])
+def test_the_interval_holds_the_truth_about_as_often_as_it_says(*, is_by_image: bool, n_labelled: int) -> None:
     rng = np.random.default_rng(5)
     kappas, holds = [], []
 
@@ -148,7 +157,7 @@ def test_the_interval_holds_the_truth_about_as_often_as_it_says(is_by_image: boo
     truth, answers, _ = labelled(20_000)
     population = kappa_by_tables(truth, answers)
     for _ in range(200):
-        truth, answers, images = labelled(12)
+        truth, answers, images = labelled(n_labelled)
         score = scored(truth, answers, images if is_by_image else None)
         assert score.low is not None
         assert score.high is not None
