@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
 from fcnlab.core.learner.head import BIAS_PENALTY, PENALTY, Samples, point_weights
+from fcnlab.core.networks.base import EncoderParts
+from fcnlab.core.networks.fcn import Fcn
 from fcnlab.core.networks.ordinal import CumulativeOutput, GradesOutput, output_layer, raw_channels
+from fcnlab.core.networks.registry import build_network
+from fcnlab.core.training.batches import LabelledPicture
 from fcnlab.core.training.ordinal_start import fit_ordinal_head
+from fcnlab.core.training.scores import score_points
+from fcnlab.core.training.trainer import start_from_head
 from fcnlab.domain.network import NetworkName, NetworkSpec, Order
+from fcnlab.storage.files.weights import BUNDLED_ENCODER, load_encoder
+from tests.support.graded import scene
 
 MODELS: tuple[Order, ...] = ("cumulative", "corn")
 
@@ -73,3 +83,35 @@ def test_a_grade_without_points_keeps_a_place_between_its_neighbours() -> None:
     assert isinstance(layer, CumulativeOutput)
     assert bool((layer.thresholds().diff() > 0).all())
     assert bool(torch.isfinite(layer.thresholds()).all())
+
+
+def labelled(seed: int) -> LabelledPicture:
+    """Ten points of each class of a scene."""
+    pixels, mask = scene(seed)
+    rng = np.random.default_rng(seed)
+    flat = np.concatenate([rng.choice(np.flatnonzero(mask == place), 10, replace=False) for place in range(5)])
+    rows, cols = np.divmod(flat, mask.shape[1])
+    weights = np.ones(len(flat), np.float32)
+    classes = mask.ravel()[flat].astype(np.int64)
+    return LabelledPicture(
+        str(seed), lambda: pixels, rows.astype(np.float32), cols.astype(np.float32), classes, weights
+    )
+
+
+@pytest.mark.parametrize("order", MODELS)
+def test_fcn2s_starts_with_grades_it_can_already_tell_apart(order: Order) -> None:
+    trained = load_encoder(BUNDLED_ENCODER)
+    parts = EncoderParts(trained.network, trained.strides, trained.channels, trained.mean, trained.std)
+    network = build_network(replace(spec_of(order), upsampling="bilinear"), parts)
+    assert isinstance(network, Fcn)
+
+    start_from_head(network, [labelled(seed) for seed in range(4)], device="cpu")
+
+    score = score_points(
+        network, [labelled(seed) for seed in range(4, 10)], class_ids=range(5), device="cpu", grades=(1, 2, 3, 4)
+    )
+    assert score is not None
+    assert score.accuracy > 0.7
+    assert score.grades is not None
+    assert score.grades.kappa is not None
+    assert score.grades.kappa > 0.8
