@@ -163,10 +163,10 @@ def _with_orders(project: Project, networks: list[NetworkSpec]) -> list[NetworkS
         get_args(Order),
         selection_mode="multi",
         default=[USUAL_ORDER],
-        format_func=lambda order: ORDERS_IN_WORDS[order],
+        format_func=lambda order: ORDERS_IN_WORDS[order][:1].upper() + ORDERS_IN_WORDS[order][1:],
         help="Each network takes part once for each: with proportional odds, with CORN, and without the order.",
     )
-    return [replace(network, order=order) for network in networks for order in orders]
+    return [replace(network, order=order) for network in networks for order in orders or [USUAL_ORDER]]
 
 
 def _more(labelled: Sequence[ImageInfo]) -> tuple[list[int], list[int], bool, bool, int]:
