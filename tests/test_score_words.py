@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import cast
 
@@ -15,8 +16,11 @@ from fcnlab.domain.scores import (
     EXPERT_MASK,
     SOURCES_IN_WORDS,
     Gain,
+    GradeScore,
     PointScore,
     gain_in_words,
+    grades_in_words,
+    kappa_in_brief,
     kept_in_brief,
     kept_in_words,
     score_from_dict,
@@ -129,3 +133,41 @@ def test_a_network_is_better_than_the_instant_learner_only_where_the_interval_sa
 
 def test_without_anything_held_out_the_last_epoch_is_kept_and_said_to_be() -> None:
     assert kept_in_brief(None, 7) == "7 of 7, the last"
+
+
+GRADES = GradeScore(mae=0.416, kappa=0.713, low=0.61, high=0.8, n_points=1180, lost=3, added=2, n_images=7)
+
+
+@pytest.mark.parametrize(
+    ("grades", "words"),
+    [
+        (GRADES, "quadratic weighted kappa 0.71 (95 % CI 0.61 to 0.80, over images)"),
+        (replace(GRADES, n_images=0), "0.61 to 0.80, over points)"),
+        (replace(GRADES, low=None, high=None), "without an interval: more images are needed"),
+        (replace(GRADES, kappa=None, low=None, high=None), "needs at least two grades"),
+        (replace(GRADES, mae=None, kappa=None, low=None, high=None, n_points=0), "nothing says how far grades are off"),
+    ],
+)
+def test_what_is_known_of_grades_is_said_and_what_is_not_is_explained(grades: GradeScore, words: str) -> None:
+    score = replace(score_on(click=40), grades=grades)
+
+    for told in (grades_in_words(grades), score_in_a_sentence(score)):
+        assert words in told
+        assert "3 of a grade told as a class that is none, 2 the reverse" in told
+        assert "nan" not in told.lower()
+        assert "None" not in told
+    assert score_from_dict(score_to_dict(score)) == score
+
+
+def test_mean_absolute_error_is_said_with_its_unit_and_its_points() -> None:
+    told = grades_in_words(replace(GRADES, lost=0, added=0))
+
+    assert "off by 0.42 on average (MAE, in grades) on 1,180 points" in told
+    assert "Left out" not in told
+    assert kappa_in_brief(GRADES) == "0.71 (0.61–0.80)"
+
+
+def test_a_score_without_grades_says_nothing_of_them() -> None:
+    assert grades_in_words(None) == ""
+    assert kappa_in_brief(None) == ""
+    assert "rade" not in score_in_a_sentence(score_on(click=40))

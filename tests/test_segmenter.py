@@ -343,3 +343,21 @@ def test_a_network_trained_on_the_points_predicts_until_the_next_fit(tmp_path: P
     assert segmenter.predict(image).shape == (60, 90)
     with pytest.raises(fcnlab.FcnlabError, match="unknown option 'epoch'"):
         next(segmenter.finetune("unet", epoch=3))
+
+
+def test_a_network_of_the_segmenter_uses_the_order_of_its_grades(tmp_path: Path) -> None:
+    photo = np.repeat(np.linspace(20, 230, 4).astype(np.uint8), 24)[None, :, None] * np.ones((60, 1, 3), np.uint8)
+    segmenter = fcnlab.PointSegmenter(classes=["a", "b", "c", "d"], background=None, grades=[3, 2, 1, 0])
+    image = segmenter.add_image(photo)
+    rows, cols = [10, 30, 50] * 4, [column * 24 + at for column in range(4) for at in (6, 12, 18)]
+    segmenter.add_points(image, rows, cols, np.repeat(np.arange(4), 3))
+
+    list(segmenter.finetune("unet", encoder="", width=4, epochs=60, learning_rate=1e-2, ema=0.8, order="corn"))
+    segmenter.save(tmp_path / "network.safetensors")
+
+    loaded = fcnlab.PointSegmenter.load(tmp_path / "network.safetensors")
+    mask = segmenter.predict(image)
+    assert (mask == np.repeat(np.arange(4), 24)).mean() > 0.6
+    np.testing.assert_array_equal(loaded.predict(photo), mask)
+    with pytest.raises(fcnlab.FcnlabError, match="needs grades"):
+        list(segmenter.finetune("unet", encoder="", width=4, epochs=1, grades=[], order="corn"))

@@ -14,8 +14,16 @@ from fcnlab.commands.common import found_project, opened, project_option, say
 from fcnlab.commands.training import INTERRUPTED
 from fcnlab.domain.comparison import ComparisonSpec, Measured, Participant, timing_in_words
 from fcnlab.domain.counting import CountScore
-from fcnlab.domain.network import NetworkName, NetworkSpec, Upsampling
-from fcnlab.domain.scores import PointScore, duration_in_words, figure, figure_in_brief, kept_in_brief, taken_on
+from fcnlab.domain.network import NetworkName, NetworkSpec, Order, Upsampling
+from fcnlab.domain.scores import (
+    PointScore,
+    duration_in_words,
+    figure,
+    figure_in_brief,
+    kappa_in_brief,
+    kept_in_brief,
+    taken_on,
+)
 from fcnlab.domain.training import TrainingProgress, TrainingState
 from fcnlab.errors import InvalidSetting
 
@@ -25,13 +33,16 @@ if TYPE_CHECKING:
     from fcnlab.services.comparing.comparisons import ComparisonStatus
 
 HEADINGS = ("", "validation", "95 % CI", "mIoU", "epoch kept", "s/epoch", "s/image", "runs", "parameters")
+GRADE_HEADINGS = ("MAE in grades", "kappa")
+"""Behind the interval, in a project with grades."""
+
 COUNT_HEADINGS = ("", "MAE", "RMSE", "MRE", "GAME(3)", "F", "epoch kept", "s/epoch", "s/image", "runs", "parameters")
 
 
 @click.command()
 @project_option
 @click.option(
-    "--networks", default="", help="Commas between, such as fcn32s,fcn8s:bilinear,unet. Empty: a telling choice."
+    "--networks", default="", help="Commas between, such as fcn32s,fcn8s:bilinear,unet:corn. Empty: a telling choice."
 )
 @click.option("--minutes", default=1.0, show_default=True, help="Of training for each network.")
 @click.option("--holdout", default=0.25, show_default=True, help="Part of the images kept for validation.")
@@ -69,7 +80,10 @@ def table(status: ComparisonStatus) -> list[str]:
     """The results as lines, and below them what they were taken on, who did best, and what means nothing."""
     from fcnlab.services.comparing.comparisons import best_in_words, too_short
 
+    headings: tuple[str, ...]
     headings, row_of = (COUNT_HEADINGS, _count_row) if status.spec.is_counting else (HEADINGS, _row)
+    if status.spec.grades:
+        headings, row_of = _with_grades(HEADINGS, GRADE_HEADINGS), _grades_row
     rows = [headings, *(row_of(participant) for participant in status.participants)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(headings))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
@@ -121,6 +135,18 @@ def _row(participant: Participant) -> tuple[str, ...]:
     )
 
 
+def _grades_row(participant: Participant) -> tuple[str, ...]:
+    score = participant.result.score if participant.result else None
+    grades = score.grades if isinstance(score, PointScore) else None
+    mae = "" if grades is None or grades.mae is None else f"{grades.mae:.2f}"
+    return _with_grades(_row(participant), (mae, kappa_in_brief(grades)))
+
+
+def _with_grades(row: tuple[str, ...], figures: tuple[str, ...]) -> tuple[str, ...]:
+    place = HEADINGS.index("mIoU")
+    return (*row[:place], *figures, *row[place:])
+
+
 def _state(participant: Participant) -> str:
     """Why there are no figures, in a word."""
     return "no result" if participant.state is TrainingState.FINISHED else participant.state.value
@@ -157,6 +183,8 @@ def _notes(results: list[Measured]) -> list[str]:
     score = next((result.score for result in results if result.score is not None), None)
     if isinstance(score, PointScore):
         notes.append(f"validation: accuracy on {score.n_points} points, {taken_on(score)}")
+    if any(isinstance(result.score, PointScore) and result.score.grades for result in results):
+        notes.append("MAE, kappa: of the grades among these points; kappa is quadratic weighted, with its 95 % CI")
     if isinstance(score, CountScore):
         notes.append(
             f"Counts of {score.n_images} validation images with {score.n_objects} objects; less is better, but of F"
@@ -187,20 +215,27 @@ def _line(progress: TrainingProgress) -> str:
 
 
 def _networks(text: str) -> tuple[NetworkSpec, ...]:
-    """Networks from `fcn8s:bilinear,unet`. Raises InvalidSetting for a name or an upsampling nobody knows."""
+    """Networks from `fcn8s:bilinear,unet:corn`. Raises InvalidSetting for a name, an upsampling or an order of grades
+    nobody knows."""
     from fcnlab.services.comparing.comparisons import TELLING, candidate
 
     if not text.strip():
         return tuple(candidate(name, upsampling) for name, upsampling in TELLING)
     specs = []
     for part in text.split(","):
-        name, _, upsampling = part.strip().partition(":")
+        name, *choices = part.strip().split(":")
         if name not in list(NetworkName):
             raise InvalidSetting(f"there is no network {name!r}; known: {', '.join(NetworkName)}")
         spec = candidate(NetworkName(name))
-        if upsampling and upsampling not in get_args(Upsampling):
-            raise InvalidSetting(f"upsampling {upsampling!r} is none of {', '.join(get_args(Upsampling))}")
-        specs.append(replace(spec, upsampling=upsampling) if upsampling else spec)  # type: ignore[arg-type]
+        for choice in filter(None, choices):
+            if choice in get_args(Order):
+                spec = replace(spec, order=choice)  # type: ignore[arg-type]
+            elif choice in get_args(Upsampling):
+                spec = replace(spec, upsampling=choice)  # type: ignore[arg-type]
+            else:
+                choosable = ", ".join((*get_args(Upsampling), *get_args(Order)))
+                raise InvalidSetting(f"upsampling or order {choice!r} is none of {choosable}")
+        specs.append(spec)
     return tuple(specs)
 
 

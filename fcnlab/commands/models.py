@@ -11,7 +11,15 @@ import click
 from fcnlab.commands.common import found_project, json_option, learner_of, opened, print_result, project_option, say
 from fcnlab.domain.counting import CountScore
 from fcnlab.domain.models import ModelRecord
-from fcnlab.domain.scores import figure, gain_in_words, kept_in_words, mean_iou_in_words, score_to_dict, taken_on
+from fcnlab.domain.scores import (
+    figure,
+    gain_in_words,
+    grades_in_words,
+    kept_in_words,
+    mean_iou_in_words,
+    score_to_dict,
+    taken_on,
+)
 
 INSTANT = "instant"
 FORMATS = ("checkpoint", "onnx", "pt2")
@@ -148,6 +156,12 @@ def score_in_words(model: ModelRecord) -> str:
     if isinstance(model.score, CountScore):
         return f"off by {figure(model.score)} on average in the counts of {model.score.n_images} validation images"
     score = model.score
-    parts = (taken_on(score) + ".", gain_in_words(score), mean_iou_in_words(score), kept_in_words(score))
+    parts = (
+        taken_on(score) + ".",
+        gain_in_words(score),
+        grades_in_words(score.grades),
+        mean_iou_in_words(score),
+        kept_in_words(score),
+    )
     more = " ".join(filter(None, parts)).removesuffix(".")
     return f"{score.accuracy:.1%} of {score.n_points} validation points ({more})"

@@ -12,12 +12,14 @@ import click
 
 from fcnlab.commands.common import say, settings_of
 from fcnlab.domain.network import SCRATCH, USUAL_UPSAMPLING, NetworkName, NetworkSpec
+from fcnlab.domain.project import LearnerSpec
+from fcnlab.domain.scores import GradeScore, kappa_in_brief
 from fcnlab.domain.training import TrainingSpec
 from fcnlab.errors import InvalidSetting
 
 if TYPE_CHECKING:
-    from fcnlab.evaluation.datasets import DatasetLearner
-    from fcnlab.evaluation.images import Learner
+    from fcnlab.evaluation.datasets import DatasetLearner, Round
+    from fcnlab.evaluation.images import Learner, SeedRun
 
 
 Options = dict[str, Any]
@@ -32,7 +34,7 @@ def run_dataset(ctx: click.Context, folder: Path, options: Options) -> Options:
     import numpy as np
 
     from fcnlab.evaluation.datasets import DatasetRun
-    from fcnlab.evaluation.images import n_classes_of, read_example, read_names
+    from fcnlab.evaluation.images import grades_below, n_classes_of, read_example, read_names
 
     if options["test_file"] is None:
         raise InvalidSetting("--protocol dataset wants --test, the list of the images to score on")
@@ -47,24 +49,26 @@ def run_dataset(ctx: click.Context, folder: Path, options: Options) -> Options:
     if both := set(trained_on) & set(scored_on):
         raise InvalidSetting(f"{min(both)} is in --train and in --test: what was learned from cannot be scored on")
     n_classes = max(n_classes_of([read_example(folder, name)]) for name in (*trained_on, *scored_on))
-    run = DatasetRun(folder, trained_on, scored_on, n_classes)
-    learner = _learner(options, n_classes, str(settings_of(ctx).device))
+    grades = grades_below(n_classes, _grades(folder, options["grades"]))
+    run = DatasetRun(folder, trained_on, scored_on, n_classes, grades=grades)
+    learner = _learner(options, n_classes, grades, str(settings_of(ctx).device))
     rounds = []
     rng = np.random.default_rng(options["seed"])
     for scored in run.rounds(learner, pixels=_numbers(options["pixels"]), pick=options["pick"], rng=rng):
-        rounds.append(asdict(scored))
+        rounds.append(_plain(scored))
         seconds = f"fit {scored.fit_s:.0f} s, query {scored.query_s:.0f} s"
-        say(f"{scored.pixels} pixels: mIoU {scored.mean_iou:.3f} ({seconds})")
+        say(f"{scored.pixels} pixels: mIoU {scored.mean_iou:.3f} ({seconds}){_grades_in_brief(scored.grades)}")
     summary = {
         "trained_on": len(trained_on),
         "scored_on": len(scored_on),
         "encode_seconds": run.encode_s,
         "mean_iou": {str(figures["pixels"]): figures["mean_iou"] for figures in rounds},
+        **({"grades": {str(figures["pixels"]): figures["grades"] for figures in rounds}} if grades else {}),
     }
     return {"summary": summary, "rounds": rounds}
 
 
-def _learner(options: Options, n_classes: int, device: str) -> DatasetLearner:
+def _learner(options: Options, n_classes: int, grades: tuple[int, ...], device: str) -> DatasetLearner:
     from fcnlab.evaluation import learners as learners
 
     name = options["learner"]
@@ -87,8 +91,35 @@ def _learner(options: Options, n_classes: int, device: str) -> DatasetLearner:
         seed=options["seed"],
         working_side=options["working_side"],
         holdout=0,
+        grades=grades,
     )
     return learners.NetworkDatasetLearner(spec, training, device=device)
+
+
+def _plain(figures: SeedRun | Round) -> Options:
+    """Figures for JSON; without grades nothing is said of them."""
+    return {name: value for name, value in asdict(figures).items() if name != "grades" or value is not None}
+
+
+def _grades_in_brief(grades: GradeScore | None) -> str:
+    if grades is None or grades.mae is None:
+        return ""
+    return f", MAE {grades.mae:.3f} grades, weighted kappa {kappa_in_brief(grades) or 'not defined'}"
+
+
+def _grades(folder: Path, text: str) -> tuple[int, ...]:
+    """Class ids from `1,2,3`, or names in DATA/classes.txt, one a line from id 0 on. Raises InvalidSetting."""
+    parts = [part.strip() for part in text.split(",")] if text.strip() else []
+    names_file = folder / "classes.txt"
+    names = names_file.read_text("utf-8").splitlines() if names_file.is_file() else []
+    ids = {name.strip(): class_id for class_id, name in enumerate(names)}
+    ids |= {part: int(part) for part in parts if part.isdecimal()}
+    if unknown := [part for part in parts if part not in ids]:
+        raise InvalidSetting(
+            f"--grades names {unknown[0]!r}, which is no class id and stands in no line of {names_file.name} in the "
+            "data folder: give ids, the lowest grade first, such as 1,2,3"
+        )
+    return LearnerSpec(grades=tuple(ids[part] for part in parts)).grades
 
 
 def _numbers(text: str) -> list[int]:
@@ -118,6 +149,7 @@ OF_DATASET = (
     "pick",
     "seed",
     "minutes",
+    "grades",
 )
 """What a data set is measured with; the instant learner has its own scales and settings there."""
 
@@ -153,6 +185,7 @@ PICKS = ("random", "margin", "entropy", "least-confidence")
 @click.option("--working-side", type=int, default=1536, show_default=True)
 @click.option("--scales", default="1,0.5", show_default=True)
 @click.option("--regularisation", type=float, default=1.0, show_default=True)
+@click.option("--grades", default="", help="Ids or names (DATA/classes.txt) of classes with an order, lowest first.")
 @click.option("--encoder", default="tf_efficientnet_lite0", show_default=True)
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path, allow_dash=True), help="- prints.")
 @click.pass_context
@@ -172,9 +205,10 @@ def simulate(ctx: click.Context, /, list_file: Path | None, json_file: Path | No
         _write({"settings": {**used, "data": folder.name}, **run_dataset(ctx, folder, options)}, json_file)
         return
     names = read_names(_list_of(folder, list_file))[: options["limit"]]
-    make = _maker(options, str(settings_of(ctx).device))
+    grades = _grades(folder, options["grades"])
+    make = _maker(options, grades, str(settings_of(ctx).device))
     run = _clicks if options["protocol"] == "clicks" else _across
-    _write({"settings": {**options, "data": folder.name}, **run(folder, names, make, options)}, json_file)
+    _write({"settings": {**options, "data": folder.name}, **run(folder, names, make, options, grades)}, json_file)
 
 
 def _write(result: Options, json_file: Path | None) -> None:
@@ -188,7 +222,7 @@ def _write(result: Options, json_file: Path | None) -> None:
         click.echo(json.dumps(result["summary"], indent=1))
 
 
-def _maker(options: Options, device: str) -> Callable[[int], Learner]:
+def _maker(options: Options, grades: tuple[int, ...], device: str) -> Callable[[int], Learner]:
     from fcnlab.errors import InvalidSetting
     from fcnlab.evaluation.images import ForestLearner, instant_learners
 
@@ -202,36 +236,62 @@ def _maker(options: Options, device: str) -> Callable[[int], Learner]:
         raise InvalidSetting(f"scales {options['scales']!r} are no numbers separated by commas") from failure
     object_mode = options["protocol"] == "clicks" if options["object_mode"] is None else options["object_mode"]
     chosen = {name: options[name] for name in ("refine", "position", "working_side", "regularisation", "encoder")}
+    chosen["grades"] = list(grades)
     return instant_learners(device=device, scales=scales, object_mode=object_mode, **chosen)
 
 
-def _clicks(folder: Path, names: Sequence[str], make: Callable[[int], Learner], options: Options) -> Options:
-    from fcnlab.evaluation.images import label_images, n_classes_of, read_example, summary_of_clicks
+def _clicks(
+    folder: Path, names: Sequence[str], make: Callable[[int], Learner], options: Options, grades: tuple[int, ...]
+) -> Options:
+    from fcnlab.evaluation.images import grades_below, label_images, n_classes_of, read_example, summary_of_clicks
 
     n_classes = max(n_classes_of([read_example(folder, name)]) for name in names)
+    grades = grades_below(n_classes, grades)
     examples = (read_example(folder, name) for name in names)
     clicks = options["clicks"]
     runs = []
     for run in label_images(
-        examples, make, n_classes=n_classes, clicks=clicks, style=options["style"], seed=options["seed"]
+        examples,
+        make,
+        n_classes=n_classes,
+        clicks=clicks,
+        style=options["style"],
+        seed=options["seed"],
+        has_grades=bool(grades),
     ):
         runs.append(run)
         last = run.ious[max(run.ious)]
         say(f"{len(runs)}/{len(names)} {run.name}: IoU {last:.3f} after {max(run.ious)} clicks")
-    return {"summary": summary_of_clicks(runs, clicks=clicks), "images": [asdict(run) for run in runs]}
+    summary = summary_of_clicks(runs, clicks=clicks, grades=grades)
+    for n_clicks, figures in summary.get("grades", {}).items():
+        say(f"{n_clicks} clicks{_grades_in_brief(GradeScore(**figures))}")
+    images = [{name: value for name, value in asdict(run).items() if name != "confusions"} for run in runs]
+    return {"summary": summary, "images": images}
 
 
-def _across(folder: Path, names: Sequence[str], make: Callable[[int], Learner], options: Options) -> Options:
+def _across(
+    folder: Path, names: Sequence[str], make: Callable[[int], Learner], options: Options, grades: tuple[int, ...]
+) -> Options:
     from fcnlab.evaluation.images import label_across
 
     n_train, pixels = (_whole(options[name], name) for name in ("train", "pixels"))
     runs = []
     for seed in range(options["seed"], options["seed"] + options["seeds"]):
-        run = label_across(folder, names, make, n_train=n_train, pixels=pixels, seed=seed)
+        run = label_across(folder, names, make, n_train=n_train, pixels=pixels, seed=seed, grades=grades)
         runs.append(run)
-        say(f"Seed {seed}: mean IoU {run.mean_iou:.3f} on {len(run.scored_on)} images")
+        say(f"Seed {seed}: mean IoU {run.mean_iou:.3f} on {len(run.scored_on)} images{_grades_in_brief(run.grades)}")
     mean = sum(run.mean_iou for run in runs) / len(runs)
-    return {"summary": {"mean_iou": mean, "seeds": len(runs)}, "runs": [asdict(run) for run in runs]}
+    summary: Options = {"mean_iou": mean, "seeds": len(runs)}
+    if grades:
+        of_grades = [run.grades for run in runs if run.grades is not None]
+        summary["grades"] = {name: _mean_of(of_grades, name) for name in ("mae", "kappa")}
+    return {"summary": summary, "runs": [_plain(run) for run in runs]}
+
+
+def _mean_of(scores: Sequence[GradeScore], name: str) -> float | None:
+    """The mean of a figure over the seeds that have it; None without any."""
+    values = [value for score in scores if (value := getattr(score, name)) is not None]
+    return sum(values) / len(values) if values else None
 
 
 def _whole(text: str, name: str) -> int:

@@ -14,7 +14,15 @@ from fcnlab.commands.common import found_project, json_option, opened, print_res
 from fcnlab.commands.models import model_values, score_in_words
 from fcnlab.domain.counting import CountScore
 from fcnlab.domain.models import ModelRecord
-from fcnlab.domain.network import DEFAULT_ENCODER, USUAL_UPSAMPLING, NetworkName, NetworkSpec, Upsampling
+from fcnlab.domain.network import (
+    DEFAULT_ENCODER,
+    USUAL_ORDER,
+    USUAL_UPSAMPLING,
+    NetworkName,
+    NetworkSpec,
+    Order,
+    Upsampling,
+)
 from fcnlab.domain.scores import duration_in_words, figure_in_brief, score_to_dict
 from fcnlab.domain.training import Training, TrainingProgress, TrainingSpec, TrainingState
 from fcnlab.errors import FcnlabError, UnknownModel
@@ -24,6 +32,7 @@ if TYPE_CHECKING:
     from fcnlab.lab import Lab
 
 DEFAULTS = TrainingSpec()
+ORDER_HELP = f"Default: {USUAL_ORDER}; from a version, as that one does."
 INTERRUPTED = 130
 """Exit code of a command that Ctrl-C ended."""
 
@@ -38,6 +47,7 @@ INTERRUPTED = 130
 )
 @click.option("--encoder-weights", default="", help="A weight file, in place of the bundled or hub weights.")
 @click.option("--upsampling", type=click.Choice(get_args(Upsampling)), help="Transposed; for fcn2s bilinear.")
+@click.option("--order", type=click.Choice(get_args(Order)), help=f"Of grades, if there are any. {ORDER_HELP}")
 @click.option("--width", default=32, show_default=True, help="First channels of a network from scratch.")
 @click.option("--epochs", default=DEFAULTS.epochs, show_default=True, help="At most.")
 @click.option("--minutes", default=DEFAULTS.minutes, show_default=True, help="At most; 0: no limit.")

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Self
 
 from fcnlab.domain.counting import Objective
-from fcnlab.domain.network import NetworkSpec
+from fcnlab.domain.network import NetworkSpec, without_defaults
 from fcnlab.domain.scores import Score, score_from_dict, score_to_dict
 from fcnlab.domain.training import Training, TrainingSpec, TrainingState, counting_training
 from fcnlab.errors import InvalidSetting
@@ -55,6 +55,7 @@ class ComparisonSpec:
         held_out: images nobody learns from.
         class_ids: classes with points.
         objectives: what each network is trained for, in a project that counts; empty: to tell points apart.
+        grades: ids of the classes that are grades, the lowest first; set like `as_of`.
         complete: images that were all marked then; spacing, magnification: of the counters; set like `as_of`.
     """
 
@@ -75,12 +76,15 @@ class ComparisonSpec:
     spacing: float = 0.0
     magnification: float = 0.0
     newest_point: int | None = None
+    grades: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.networks:
             raise InvalidSetting("a comparison needs a network: choose at least one")
         if len(set(self.networks)) < len(self.networks):
-            raise InvalidSetting("a comparison names one network twice: leave one out, or change its upsampling")
+            raise InvalidSetting(
+                "a comparison names one network twice: leave one out, or change its upsampling or its order of grades"
+            )
         if not self.minutes > 0:
             raise InvalidSetting(f"minutes {self.minutes:g} must be more than none: all networks get the same time")
         self.training_specs()
@@ -113,6 +117,7 @@ class ComparisonSpec:
             seed=self.seed,
             working_side=self.working_side,
             staged=self.staged,
+            grades=self.grades,
         )
 
     def plan(self) -> dict[str, Any]:
@@ -131,7 +136,8 @@ class ComparisonSpec:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `from_dict` is the inverse."""
         fields = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-        return {**fields, "networks": [network.to_dict() for network in self.networks]}
+        whole = {**fields, "networks": [network.to_dict() for network in self.networks]}
+        return without_defaults(whole, grades=[])
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:

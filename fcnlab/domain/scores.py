@@ -32,6 +32,30 @@ class Gain:
 
 
 @dataclass(frozen=True, slots=True)
+class GradeScore:
+    """How far grades are off, where truth and answer are both grades; counted in places of their order.
+
+    Attributes:
+        mae: mean absolute error; None without such points.
+        kappa: quadratic weighted kappa, at most 1, and 0 of answers that know nothing of the truth; None where the
+            truth has one grade only.
+        low, high: 95 % interval of kappa; None where nothing tells how sure it is.
+        n_points: number of such points, or pixels of masks.
+        lost: those of a grade that were answered with a class that is none. added: the reverse.
+        n_images: images they are of; the interval is over images. 0 where nobody knows: it is over points.
+    """
+
+    mae: float | None
+    kappa: float | None
+    low: float | None
+    high: float | None
+    n_points: int
+    lost: int = 0
+    added: int = 0
+    n_images: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class PointScore:
     """How well points that training did not see are told apart.
 
@@ -45,6 +69,7 @@ class PointScore:
         n_masks: number of those masks.
         kept: the weights it is of; None where it was not recorded, and of weights that no epochs made.
         over_instant: what it has over the instant learner; None where that was not measured.
+        grades: how far grades are off; None in a project without grades, and of versions that did not measure it.
     """
 
     accuracy: float
@@ -57,6 +82,7 @@ class PointScore:
     n_masks: int = 0
     kept: KeptEpoch | None = None
     over_instant: Gain | None = None
+    grades: GradeScore | None = None
 
 
 Score = PointScore | CountScore
@@ -147,6 +173,41 @@ def mean_iou_in_words(score: PointScore) -> str:
     return f"Mean IoU {score.mean_iou:.3f} on {score.n_masks} {masks} of validation images."
 
 
+def kappa_in_brief(grades: GradeScore | None) -> str:
+    """Quadratic weighted kappa with its interval, for a table; empty where there is none."""
+    if grades is None or grades.kappa is None:
+        return ""
+    interval = "" if grades.low is None or grades.high is None else f" ({grades.low:.2f}–{grades.high:.2f})"
+    return f"{grades.kappa:.2f}{interval}"
+
+
+def grades_in_words(grades: GradeScore | None, *, what: str = "point") -> str:
+    """How far grades are off, in sentences; empty where no class is a grade.
+
+    Args:
+        grades: the figures.
+        what: what was told apart, one of them.
+    """
+    if grades is None:
+        return ""
+    n_points = f"{grades.n_points:,} {what}{'' if grades.n_points == 1 else 's'}"
+    left_out = (
+        f"Left out of this: {grades.lost:,} of a grade told as a class that is none, {grades.added:,} the reverse."
+    )
+    rest = left_out if grades.lost or grades.added else ""
+    if grades.mae is None:
+        return f"No {what} of a grade was told as a grade, so nothing says how far grades are off. {rest}".strip()
+    off = f"Grades are off by {grades.mae:.2f} on average (MAE, in grades) on {n_points}; "
+    if grades.kappa is None:
+        kappa = "quadratic weighted kappa needs at least two grades, and all of these are of one."
+    elif grades.low is None or grades.high is None:
+        kappa = f"quadratic weighted kappa {grades.kappa:.2f}, without an interval: more images are needed."
+    else:
+        over = "over images" if grades.n_images else "over points"
+        kappa = f"quadratic weighted kappa {grades.kappa:.2f} (95 % CI {grades.low:.2f} to {grades.high:.2f}, {over})."
+    return f"{off}{kappa} {rest}".strip()
+
+
 def gain_in_words(score: Score) -> str:
     """Whether a network is better than the instant learner, in a sentence; empty where nobody measured it."""
     gain = score.over_instant if isinstance(score, PointScore) else None
@@ -170,7 +231,9 @@ def duration_in_words(seconds: float) -> str:
 def score_to_dict(score: Score) -> dict[str, Any]:
     """Plain values for JSON, whose keys are texts; `score_from_dict` is the inverse."""
     fields = {**asdict(score), "per_class": {str(class_id): share for class_id, share in score.per_class.items()}}
-    return {**fields, "game": list(score.game)} if isinstance(score, CountScore) else fields
+    if isinstance(score, CountScore):
+        return {**fields, "game": list(score.game)}
+    return fields if score.grades is not None else {name: fields[name] for name in fields if name != "grades"}
 
 
 def score_from_dict(values: Mapping[str, Any]) -> Score:
@@ -183,6 +246,8 @@ def score_from_dict(values: Mapping[str, Any]) -> Score:
     }
     if fields.get("over_instant") is not None:
         fields["over_instant"] = Gain(**fields["over_instant"])
+    if fields.get("grades") is not None:
+        fields["grades"] = GradeScore(**fields["grades"])
     if "mae" in values:
         return CountScore(**fields | {"game": tuple(float(error) for error in values["game"])})
     if fields.pop("drawn", "") == "query":  # versions before this one knew randomly drawn pixels from all others
@@ -220,5 +285,11 @@ def score_in_a_sentence(score: Score) -> str:
         f"Accuracy on {score.n_points} validation points (95 % CI {100 * score.low:.0f} to {100 * score.high:.0f} %), "
         f"{taken_on(score)}."
     )
-    parts = (accuracy, gain_in_words(score), mean_iou_in_words(score), kept_in_words(score))
+    parts = (
+        accuracy,
+        gain_in_words(score),
+        grades_in_words(score.grades),
+        mean_iou_in_words(score),
+        kept_in_words(score),
+    )
     return " ".join(filter(None, parts))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from fcnlab.domain.counting import Objective
 from fcnlab.domain.events import PointSource
-from fcnlab.domain.network import JsonSpec, NetworkName, NetworkSpec
+from fcnlab.domain.network import JsonSpec, NetworkName, NetworkSpec, without_defaults
 from fcnlab.domain.scores import Score
 from fcnlab.errors import InvalidSetting
 from fcnlab.validation import check_fields
@@ -50,6 +51,7 @@ class TrainingSpec(JsonSpec):
             by the usual distance between objects, so that pictures are not enlarged beyond `working_side`.
         pair: names trainings of one project that hold out the same images, so that the project may use the one of
             them that counts best; empty: it stands alone.
+        grades: ids of the classes that are grades of one thing, the lowest first; empty where no class has an order.
     """
 
     epochs: int = 40
@@ -78,6 +80,7 @@ class TrainingSpec(JsonSpec):
     objective: Objective = Objective.POINTS
     magnification: float = 0.0
     pair: str = ""
+    grades: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         try:
@@ -113,7 +116,15 @@ class TrainingSpec(JsonSpec):
             raise InvalidSetting(f"crop {self.crop} must be 0, for the whole image, or at least {LEAST_CROP} pixels")
         if self.class_weight not in ("balanced", "none"):
             raise InvalidSetting(f"class_weight {self.class_weight!r} is neither 'balanced' nor 'none'")
+        if len(self.grades) == 1 or len(set(self.grades)) != len(self.grades):
+            raise InvalidSetting(f"grades {self.grades} must name at least two classes, and each once")
+        if self.grades and self.objective.is_counting:
+            raise InvalidSetting(f"grades have an order, and objective {self.objective!r} counts: leave them out")
         self.weight_by_source()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `from_dict` is the inverse. Without grades it is what earlier versions read."""
+        return without_defaults(JsonSpec.to_dict(self), grades=[])
 
     def weight_by_source(self) -> dict[PointSource, float]:
         """Weight of a point by its source. Raises InvalidSetting for an unknown source or a negative weight."""

@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.core.learner.queries import Strategy, ask_pixels
+from fcnlab.core.training.grade_scores import GradeTally
 from fcnlab.core.training.scores import confusion, iou_per_class
 from fcnlab.domain.project import IGNORE
+from fcnlab.domain.scores import GradeScore
 from fcnlab.errors import InvalidSetting
 from fcnlab.evaluation.images import Example, read_example
 
@@ -52,6 +54,7 @@ class Round:
     Attributes:
         ious: by class; None for a class that never occurs.
         fit_s, query_s: seconds of learning, and of asking for the next pixels.
+        grades: how far grades are off; None where no class is one.
     """
 
     pixels: int
@@ -59,11 +62,13 @@ class Round:
     ious: tuple[float | None, ...]
     fit_s: float
     query_s: float = 0.0
+    grades: GradeScore | None = None
 
 
 @dataclass(slots=True)
 class DatasetRun:
-    """Rounds on one data set. Files are read one by one; `encode_s` is the time to encode the pictures trained on."""
+    """Rounds on one data set. Files are read one by one; `encode_s` is the time to encode the pictures trained on,
+    `grades` are the ids of the classes that are grades, the lowest first."""
 
     folder: Path
     trained_on: Sequence[str]
@@ -71,6 +76,7 @@ class DatasetRun:
     n_classes: int
     encode_s: float = 0.0
     labels: dict[str, Labels] = field(default_factory=dict)
+    grades: tuple[int, ...] = ()
 
     def rounds(
         self, learner: DatasetLearner, *, pixels: Sequence[int], pick: Strategy, rng: np.random.Generator
@@ -92,9 +98,10 @@ class DatasetRun:
             started = time.perf_counter()
             learner.learn(self.labels, self.n_classes)
             fit_s = time.perf_counter() - started
-            ious = iou_per_class(self._counts(learner))
+            counts, grades = self._counts(learner)
+            ious = iou_per_class(counts)
             shown = tuple(None if np.isnan(iou) else float(iou) for iou in ious)
-            yield Round(count, float(np.nanmean(ious)), shown, fit_s, query_s)
+            yield Round(count, float(np.nanmean(ious)), shown, fit_s, query_s, grades)
 
     def _ask(self, learner: DatasetLearner, count: int, pick: Strategy, rng: np.random.Generator) -> float:
         """Label further pixels of every image until it has `count`; seconds the learner took to choose them."""
@@ -108,14 +115,17 @@ class DatasetRun:
             self.labels[name] = new if earlier is None else earlier.joined(new)
         return seconds
 
-    def _counts(self, learner: DatasetLearner) -> NDArray[np.int64]:
+    def _counts(self, learner: DatasetLearner) -> tuple[NDArray[np.int64], GradeScore | None]:
+        tally = GradeTally(self.grades)
         counts = np.zeros((self.n_classes, self.n_classes), np.int64)
         for name in self.scored_on:
             example = read_example(self.folder, name)
             probabilities = learner.probabilities(example)
             probabilities = probabilities.mean(axis=0) if probabilities.ndim == 4 else probabilities
-            counts += confusion(example.truth, probabilities.argmax(axis=0).astype(np.uint8), self.n_classes)
-        return counts
+            of_image = confusion(example.truth, probabilities.argmax(axis=0).astype(np.uint8), self.n_classes)
+            counts += of_image
+            tally.add(of_image)
+        return counts, tally.score()
 
 
 def _next_pixels(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcnlab.core.images.picture import to_rgb8
+from fcnlab.core.training.grade_scores import GradeTally
 from fcnlab.core.training.scores import confusion, iou_per_class, mask_score
 from fcnlab.domain.events import Point
 from fcnlab.domain.project import IGNORE
+from fcnlab.domain.scores import GradeScore
 from fcnlab.errors import InvalidImage, InvalidSetting
 from fcnlab.evaluation.labeller import ClickStyle, balanced_pixels, first_clicks, next_click
 from fcnlab.segmenter.segmenter import PointSegmenter
@@ -156,12 +158,14 @@ class ImageRun:
     Attributes:
         ious: IoU by number of clicks; the classes' mean when there are more than two.
         milliseconds: fit and prediction of each click after the first two.
+        confusions: (K, K) pixels by number of clicks, truth by prediction; kept where classes are grades.
     """
 
     name: str
     ious: dict[int, float]
     milliseconds: tuple[float, ...]
     encoding_milliseconds: float
+    confusions: dict[int, NDArray[np.int64]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +177,7 @@ class SeedRun:
     scored_on: tuple[str, ...]
     ious: tuple[float | None, ...]
     mean_iou: float
+    grades: GradeScore | None = None
 
 
 def read_names(file: Path) -> tuple[str, ...]:
@@ -211,6 +216,7 @@ def label_image(
     clicks: int,
     style: ClickStyle,
     rng: np.random.Generator,
+    has_grades: bool = False,
 ) -> ImageRun:
     """Label one picture from nothing with `clicks` clicks, each in the largest wrong region."""
     learner, truth = make(n_classes), example.truth
@@ -220,6 +226,7 @@ def label_image(
     taken = np.zeros(truth.shape, bool)
     points = first_clicks(truth, tuple(range(n_classes)), style=style, rng=rng)
     ious: dict[int, float] = {}
+    confusions: dict[int, NDArray[np.int64]] = {}
     milliseconds: list[float] = []
     n_clicks = len(points)
     if n_clicks < 2:
@@ -233,13 +240,17 @@ def label_image(
         prediction = learner.predict(image)
         milliseconds.append((time.perf_counter() - started) * 1000)
         ious[n_clicks] = mask_score(truth, prediction, n_classes=n_classes)
+        if has_grades:
+            confusions[n_clicks] = confusion(truth, prediction, n_classes)
         click = next_click(truth, prediction, taken=taken, style=style, rng=rng) if n_clicks < clicks else None
         if click is None:
             break
         points, n_clicks = [click], n_clicks + 1
     for later in range(n_clicks + 1, clicks + 1):  # nothing was left to click
         ious[later] = ious[n_clicks]
-    return ImageRun(example.name, ious, tuple(milliseconds), encoding)
+        if has_grades:
+            confusions[later] = confusions[n_clicks]
+    return ImageRun(example.name, ious, tuple(milliseconds), encoding, confusions)
 
 
 def label_images(
@@ -250,15 +261,25 @@ def label_images(
     clicks: int,
     style: ClickStyle,
     seed: int,
+    has_grades: bool = False,
 ) -> Iterator[ImageRun]:
     """`label_image` for each; the random choices of one image do not depend on the others."""
     for index, example in enumerate(examples):
         rng = np.random.default_rng([seed, index])
-        yield label_image(example, make, n_classes=n_classes, clicks=clicks, style=style, rng=rng)
+        yield label_image(
+            example, make, n_classes=n_classes, clicks=clicks, style=style, rng=rng, has_grades=has_grades
+        )
 
 
 def label_across(
-    folder: Path, names: Sequence[str], make: Callable[[int], Learner], *, n_train: int, pixels: int, seed: int
+    folder: Path,
+    names: Sequence[str],
+    make: Callable[[int], Learner],
+    *,
+    n_train: int,
+    pixels: int,
+    seed: int,
+    grades: Sequence[int] = (),
 ) -> SeedRun:
     """Learn from random pixels of random images, score on others.
 
@@ -276,17 +297,39 @@ def label_across(
     for example in examples:
         learner.learn(learner.prepare(example.rgb), balanced_pixels(example.truth, pixels, rng))
     learner.fit()
-    counts = np.zeros((n_classes, n_classes), np.int64)
+    counts, tally = np.zeros((n_classes, n_classes), np.int64), GradeTally(grades_below(n_classes, grades))
     for name in scored_on:
         example = read_example(folder, name)
-        counts += confusion(example.truth, learner.predict(learner.prepare(example.rgb)), n_classes)
+        of_image = confusion(example.truth, learner.predict(learner.prepare(example.rgb)), n_classes)
+        counts += of_image
+        tally.add(of_image)
     ious = iou_per_class(counts)
     shown = tuple(None if np.isnan(iou) else float(iou) for iou in ious)
-    return SeedRun(seed, tuple(trained_on), tuple(scored_on), shown, float(np.nanmean(ious)))
+    return SeedRun(seed, tuple(trained_on), tuple(scored_on), shown, float(np.nanmean(ious)), tally.score())
 
 
-def summary_of_clicks(runs: Sequence[ImageRun], *, clicks: int) -> dict[str, Any]:
-    """Means over the images; an image that never reaches a target counts as `clicks`."""
+def grades_below(n_classes: int, grades: Sequence[int]) -> tuple[int, ...]:
+    """The grades, once all of them are classes of the masks. Raises InvalidSetting."""
+    if strange := [grade for grade in grades if grade >= n_classes]:
+        raise InvalidSetting(
+            f"grade {strange[0]} occurs in no mask, whose class ids run from 0 to {n_classes - 1}: leave it out"
+        )
+    return tuple(grades)
+
+
+def grades_after(runs: Sequence[ImageRun], n_clicks: int, grades: Sequence[int]) -> GradeScore | None:
+    """How far grades are off in the pixels of all images after so many clicks, as `_iou_after` takes them."""
+    tally = GradeTally(grades)
+    for run in runs:
+        tally.add(run.confusions[_clicks_by_then(run, n_clicks)])
+    return tally.score()
+
+
+def summary_of_clicks(runs: Sequence[ImageRun], *, clicks: int, grades: Sequence[int] = ()) -> dict[str, Any]:
+    """Means over the images; an image that never reaches a target counts as `clicks`.
+
+    How far grades are off is told of the pixels of all images together, with an interval over images.
+    """
     shown = [n_clicks for n_clicks in REPORTED_CLICKS if n_clicks <= clicks]
     times = [milliseconds for run in runs for milliseconds in run.milliseconds]
     encodings = [run.encoding_milliseconds for run in runs]
@@ -301,12 +344,22 @@ def summary_of_clicks(runs: Sequence[ImageRun], *, clicks: int) -> dict[str, Any
             "click_p95": float(np.percentile(times, 95)),
             "encoding_median": float(np.median(encodings)),
         },
+        **({"grades": _grades_by_clicks(runs, shown, grades)} if grades else {}),
     }
+
+
+def _grades_by_clicks(runs: Sequence[ImageRun], shown: Sequence[int], grades: Sequence[int]) -> dict[str, Any]:
+    scores = {str(n_clicks): grades_after(runs, n_clicks, grades) for n_clicks in shown}
+    return {n_clicks: asdict(score) for n_clicks, score in scores.items() if score is not None}
 
 
 def _iou_after(run: ImageRun, n_clicks: int) -> float:
     """IoU with that many clicks; with the first ones when they were more."""
-    return run.ious.get(n_clicks, run.ious[min(run.ious)])
+    return run.ious[_clicks_by_then(run, n_clicks)]
+
+
+def _clicks_by_then(run: ImageRun, n_clicks: int) -> int:
+    return n_clicks if n_clicks in run.ious else min(run.ious)
 
 
 def _clicks_to(run: ImageRun, target: float, *, at_most: int) -> float:

@@ -18,6 +18,7 @@ from fcnlab.core.learner.ensemble import GRID, MEMBERS, EnsembleHead, ensemble_p
 from fcnlab.core.learner.head import Head, Samples, fit_head
 from fcnlab.core.learner.samples import join_samples, samples_at
 from fcnlab.core.networks.base import EncoderParts
+from fcnlab.core.networks.ordinal import with_order
 from fcnlab.core.training.batches import LabelledPicture
 from fcnlab.core.training.head_trainer import build_trainer
 from fcnlab.core.training.network_model import (
@@ -173,7 +174,8 @@ class NetworkDatasetLearner:
 
     def _fitting(self, n_classes: int) -> NetworkSpec:
         image_hw = next(iter(self._examples.values())).truth.shape
-        return fitting_spec(self._spec, n_classes=n_classes, image_hw=(image_hw[0], image_hw[1]))
+        fitting = fitting_spec(self._spec, n_classes=n_classes, image_hw=(image_hw[0], image_hw[1]))
+        return with_order(fitting, class_ids=range(n_classes), grades=self._training.grades)
 
     def _picture(self, name: str, labels: Labels, spec: NetworkSpec) -> LabelledPicture:
         example = self._examples[name]

@@ -203,13 +203,14 @@ class PointSegmenter:
 
         Args:
             network: a name of the family, see NetworkName.
-            options: fields of NetworkSpec (encoder, upsampling, width, ...) and TrainingSpec (epochs, minutes, ...).
+            options: fields of NetworkSpec (encoder, upsampling, width, order, ...) and TrainingSpec (epochs, ...).
 
         Yields one value per epoch. Raises:
             NoPoints: fewer than two classes have points.
             InvalidSetting, UnknownEncoder, WeightsUnavailable: see the options.
         """
-        options = {"seed": self.seed, "working_side": self.spec.working_side, **options}
+        usual = {"seed": self.seed, "working_side": self.spec.working_side, "grades": self.spec.grades}
+        options = {**usual, **options}
         spec, training = specs_of(network, max(2, len(self.classes)), options)
         if spec.encoder != SCRATCH:
             check_encoder(spec.encoder, spec.encoder_weights)

@@ -15,6 +15,7 @@ from fcnlab.core.learner.head import missing_message
 from fcnlab.core.learner.learner import Segmentation, segment_from_probabilities
 from fcnlab.core.learner.samples import Clicks
 from fcnlab.core.networks.base import EncoderParts
+from fcnlab.core.networks.ordinal import refuse_order, with_order
 from fcnlab.core.networks.registry import NETWORKS
 from fcnlab.core.training.batches import LabelledPicture
 from fcnlab.core.training.head_trainer import build_trainer
@@ -34,7 +35,7 @@ from fcnlab.domain.training import TrainingProgress, TrainingSpec
 from fcnlab.errors import CheckpointError, InvalidSetting, NoPoints
 from fcnlab.storage.files.weights import TrainedEncoder, load_encoder, untrained_encoder
 
-OF_NETWORK = {field.name for field in fields(NetworkSpec)} - {"network", "n_classes"}
+OF_NETWORK = {field.name for field in fields(NetworkSpec)} - {"network", "n_classes", "grades"}
 OF_TRAINING = {field.name for field in fields(TrainingSpec)}
 
 
@@ -77,7 +78,8 @@ def train_network(
     present = sorted({point.class_id for image_points in points.values() for point in image_points})
     if len(present) < 2:
         raise NoPoints(missing_message(tuple(present)))
-    spec = replace(spec, n_classes=len(present))
+    refuse_order(spec, grades=training.grades, is_counting=training.objective.is_counting)
+    spec = with_order(replace(spec, n_classes=len(present)), class_ids=present, grades=training.grades)
     labelled = [
         _labelled(image, pictures[image], points[image], image_hw[image], present, spec, training)
         for image in sorted(points)

@@ -20,6 +20,7 @@ from fcnlab.domain.training import Training, TrainingProgress, TrainingState, Wa
 from fcnlab.errors import NoPoints
 from fcnlab.lab import Lab, open_lab
 from fcnlab.services.labelling.events import add_points
+from fcnlab.services.projects.projects import add_class, projects, set_learner
 from fcnlab.services.training import lease_holder, worker, workers
 from fcnlab.services.training.trainings import cancel_training, curves, training, trainings
 from fcnlab.settings import Settings
@@ -202,3 +203,18 @@ def test_empty_lists_say_what_to_do(lab: Lab) -> None:
 def test_a_setting_out_of_range_is_explained(lab: Lab) -> None:
     assert "holdout" in call("train", "-p", "cells", "--holdout", 2, code=1).stderr
     assert call("train", "-p", "cells", "-n", "perceptron", code=2).stderr
+
+
+def test_the_order_of_grades_is_chosen_where_there_are_grades(lab: Lab, started: list[int]) -> None:
+    refused = call("train", "-p", "cells", "--order", "corn", code=1)
+    (project,) = projects(lab)
+    add_class(lab, project_id=project.id, name="large")
+    set_learner(lab, project_id=project.id, learner=replace(project.learner, grades=(1, 2)))
+
+    chosen = answer_of("train", "-p", "cells", "--order", "corn", "--background")
+    usual = answer_of("train", "-p", "cells", "--background")
+
+    assert "name the grades in the settings" in refused.output
+    assert (chosen["training"]["network"]["order"], chosen["training"]["training"]["grades"]) == ("corn", [1, 2])
+    assert "order" not in usual["training"]["network"]
+    assert usual["training"]["training"]["grades"] == [1, 2]

@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from fcnlab.domain.comparison import LINEAR, Comparison, ComparisonSpec, Measured, Timing, key_of, mask_file
 from fcnlab.domain.network import NetworkName
-from fcnlab.domain.scores import PointScore
+from fcnlab.domain.scores import GradeScore, PointScore
 from fcnlab.domain.training import TrainingProgress, TrainingState
 from fcnlab.lab import open_lab
 from fcnlab.services.comparing.comparisons import (
@@ -27,6 +27,7 @@ from fcnlab.services.comparing.comparisons import (
 )
 from fcnlab.services.live.jobs import Jobs
 from fcnlab.services.models.models import models
+from fcnlab.services.projects.projects import add_class, project, set_learner
 from fcnlab.services.training.trainings import trainings
 from fcnlab.settings import Settings
 from fcnlab.storage.database import repository_comparisons, repository_points, repository_trainings
@@ -157,6 +158,39 @@ def test_the_first_visit_says_what_a_comparison_shows_and_starts_the_telling_cho
     assert (spec.minutes, found.labeller, found.state) == (0.5, "ann", TrainingState.QUEUED)
     assert workers == [site.project.id]
     assert "0 of 9 done. Its worker is starting." in str(shown.get("progress")[0].proto)
+
+
+def test_networks_take_part_with_every_order_of_grades_that_is_wanted(site: Site, workers: list[int]) -> None:
+    assert "Order of grades" not in {one.label for one in page().button_group}
+    add_class(site.lab, project_id=site.project.id, name="lighter")
+    learner = project(site.lab, project_id=site.project.id).learner
+    set_learner(site.lab, project_id=site.project.id, learner=replace(learner, grades=(1, 2)))
+    shown = page()
+    next(one for one in shown.multiselect if one.label == "Networks").set_value(
+        [(NetworkName.UNET, "transposed")]
+    ).run()
+    next(one for one in shown.button_group if one.label == "Order of grades").set_value(["cumulative", "none"]).run()
+
+    press(shown, "Compare")
+
+    (found,) = comparisons(site.lab, project_id=site.project.id)
+    spec = ComparisonSpec.from_dict(found.spec)
+    assert [(one.network, one.order) for one in spec.networks] == [
+        (NetworkName.UNET, "cumulative"),
+        (NetworkName.UNET, "none"),
+    ]
+    assert spec.grades == (1, 2)
+
+
+def test_figures_of_grades_have_columns_of_their_own(site: Site) -> None:
+    found = start(site)
+    grades = GradeScore(0.4, 0.7, 0.6, 0.8, 40, n_images=2)
+    measured(site, found, LINEAR, score=replace(SCORE, grades=grades))
+
+    (table,) = page().dataframe
+
+    assert table.value["MAE in grades"][0] == 0.4
+    assert table.value["Weighted kappa"][0] == "0.70 (0.60–0.80)"
 
 
 def test_without_a_network_there_is_nothing_to_start(site: Site) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fcnlab.core.networks.registry import NETWORKS
 from fcnlab.domain.events import Point
 from fcnlab.domain.network import NetworkName
 from fcnlab.domain.training import TrainingState
 from fcnlab.lab import Lab
-from fcnlab.services.projects.projects import create_project
+from fcnlab.services.projects.projects import add_class, create_project, project, set_learner
 from fcnlab.services.training.trainings import trainings
 from tests.support import train_bench
 from tests.support.tabs import new_project
@@ -63,3 +65,26 @@ def test_every_network_can_be_chosen(lab: Lab, project_id: int, workers: list[in
     found = trainings(lab, project_id=project_id)[::-1]
     assert [one.network.network for one in found] == list(NETWORKS)
     assert [bool(one.network.encoder) for one in found] == [info.uses_encoder for info in NETWORKS.values()]
+
+
+def test_the_order_of_grades_is_asked_for_only_where_there_are_grades(
+    lab: Lab, project_id: int, workers: list[int]
+) -> None:
+    assert "Order of grades" not in {one.label for one in page().selectbox}
+    add_class(lab, project_id=project_id, name="large")
+    classes = project(lab, project_id=project_id).classes
+    set_learner(
+        lab,
+        project_id=project_id,
+        learner=replace(project(lab, project_id=project_id).learner, grades=(classes[1].id, classes[2].id)),
+    )
+
+    shown = page()
+    next(one for one in shown.selectbox if one.label == "Order of grades").select("corn").run()
+    press(shown, "Start training")
+
+    (found,) = trainings(lab, project_id=project_id)
+    assert found.network.order == "corn"
+    assert found.training.grades == (classes[1].id, classes[2].id)
+    next(one for one in shown.selectbox if one.label == "Network").select(NetworkName.LARGER_HEAD).run()
+    assert "Order of grades" not in {one.label for one in shown.selectbox}

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from fcnlab.core.networks.ordinal import output_layer, raw_channels
 from fcnlab.core.networks.sampling import sample_maps
 from fcnlab.domain.network import NetworkSpec
 
@@ -40,6 +41,10 @@ class PointNetwork(nn.Module):
     that replace those of ImageNet, and points say nothing about them. What starts from random weights uses
     GroupNorm (Wu and He 2018, arXiv:1803.08494), which does not depend on the batch: a processor trains on one to
     four pictures per step.
+
+    Attributes:
+        n_raw: channels of the last convolution: one per class, unless the network knows the order of grades.
+        output: makes logits of them; see `ordinal`.
     """
 
     mean: Tensor
@@ -50,6 +55,8 @@ class PointNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.spec = spec
+        self.n_raw = raw_channels(spec)
+        self.output = output_layer(spec)
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1))
 

@@ -44,7 +44,7 @@ class DeconvolutionNetwork(PointNetwork):
             nn.Sequential(DeconvBlock(width, width), DeconvBlock(width, out))
             for width, out in zip(reversed(channels), reversed(after), strict=True)
         )
-        self.score = nn.Conv2d(channels[0], spec.n_classes, 1)
+        self.score = nn.Conv2d(channels[0], self.n_raw, 1)
 
     def forward(self, rgb: Tensor) -> Tensor:
         """Logits (B, K, H, W) of pictures (B, 3, H, W), RGB in 0..1."""
@@ -56,7 +56,8 @@ class DeconvolutionNetwork(PointNetwork):
         maps = self.middle(maps)
         for level, indices in zip(self.up, reversed(all_indices), strict=True):
             maps = level(unpooled(maps, indices))
-        return cropped(self.score(maps), rgb)
+        logits: Tensor = self.output(cropped(self.score(maps), rgb))
+        return logits
 
 
 class DeconvBlock(nn.Sequential):

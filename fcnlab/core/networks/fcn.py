@@ -59,11 +59,9 @@ class Fcn(PointNetwork):
         self.strides = scored_strides(spec, parts.strides)
         self.mode: Interpolation | None = None if spec.upsampling == "transposed" else spec.upsampling
         channels = dict(zip(parts.strides, parts.channels, strict=True))
-        self.scores = nn.ModuleDict(
-            {str(stride): PixelScore(channels[stride], spec.n_classes) for stride in self.strides}
-        )
+        self.scores = nn.ModuleDict({str(stride): PixelScore(channels[stride], self.n_raw) for stride in self.strides})
         doubled = (COARSEST >> i for i in range(5)) if self.mode is None else ()
-        self.doublings = nn.ModuleDict({str(stride): DoublingConvolution(spec.n_classes) for stride in doubled})
+        self.doublings = nn.ModuleDict({str(stride): DoublingConvolution(self.n_raw) for stride in doubled})
 
     @property
     def feature_order(self) -> tuple[tuple[int, int], ...]:
@@ -85,7 +83,8 @@ class Fcn(PointNetwork):
         """Logits (B, K, H, W) of pictures (B, 3, H, W), RGB in 0..1."""
         scores = {stride: self.score(stride)(features) for stride, features in self.stage_maps(rgb).items()}
         total = self._doubled(scores) if self.mode is None else self._in_one_step(scores, self.mode)
-        return cropped(total, rgb)
+        logits: Tensor = self.output(cropped(total, rgb))
+        return logits
 
     def features_at(self, rgb: Tensor, images: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
         """Encoder features (N, D) at pixels: the scored stages side by side, in `feature_order`.
@@ -103,10 +102,11 @@ class Fcn(PointNetwork):
         if self.mode is None:
             return super().logits_at(rgb, images, rows, cols)
         weights, bias = self.linear_head()
-        return torch.addmm(bias, self.features_at(rgb, images, rows, cols), weights.T)
+        logits: Tensor = self.output(torch.addmm(bias, self.features_at(rgb, images, rows, cols), weights.T))
+        return logits
 
     def linear_head(self) -> tuple[Tensor, Tensor]:
-        """The scores as one linear head on `features_at`: weights (K, D), bias (K,)."""
+        """The scores as one linear head on `features_at`: weights (C, D), bias (C,), one row per raw channel."""
         scores = [self.score(stride) for stride in self.strides]
         weights = torch.cat([score.weight.flatten(1) for score in scores], dim=1)
         return weights, torch.stack([score.bias for score in scores]).sum(dim=0)
@@ -160,7 +160,7 @@ def grown(network: PointNetwork, spec: NetworkSpec) -> PointNetwork:
     Raises:
         InvalidSetting: `spec` is no finer FCN with the same encoder, classes and upsampling.
     """
-    alike = ("n_classes", "encoder", "encoder_weights", "upsampling", "width")
+    alike = ("n_classes", "encoder", "encoder_weights", "upsampling", "width", "order", "grades")
     if (
         not isinstance(network, Fcn)
         or spec.network not in FINEST_SCORED
@@ -169,7 +169,7 @@ def grown(network: PointNetwork, spec: NetworkSpec) -> PointNetwork:
     ):
         raise InvalidSetting(
             f"{network.spec.network} cannot grow into {spec.network}: only an FCN grows, into a finer FCN with the "
-            "same encoder, number of classes and upsampling"
+            "same encoder, number of classes, order of grades and upsampling"
         )
     earlier = copy.deepcopy(network)
     finer = Fcn(spec, earlier.parts).to(network.mean.device)
@@ -183,7 +183,7 @@ def set_linear_head(network: PointNetwork, weights: Tensor, bias: Tensor) -> Non
     """Copy a linear head fitted on `features_at` into the 1x1 convolutions: the network then gives its scores.
 
     Args:
-        weights: (K, D) float, in `feature_order`. bias: (K,) float.
+        weights: (C, D) float, in `feature_order`. bias: (C,) float. C raw channels: the classes, see `ordinal`.
 
     Raises:
         InvalidSetting: not an FCN with fixed upsampling (learned steps give no sum of stages), or of another size.
@@ -194,11 +194,11 @@ def set_linear_head(network: PointNetwork, weights: Tensor, bias: Tensor) -> Non
             "choose an FCN and upsampling 'bilinear'"
         )
     order = network.feature_order
-    wanted = (network.spec.n_classes, sum(channels for _, channels in order))
+    wanted = (network.n_raw, sum(channels for _, channels in order))
     if tuple(weights.shape) != wanted or tuple(bias.shape) != wanted[:1]:
         raise InvalidSetting(
             f"a head of {tuple(weights.shape)} weights does not fit {network.spec.network}: wanted {wanted}, "
-            "one row per class and one column per feature"
+            "one row per channel and one column per feature"
         )
     start = 0
     for stride, channels in order:

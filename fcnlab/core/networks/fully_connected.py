@@ -54,7 +54,7 @@ class FullyConnected(PointNetwork):
                 for width, out in zip(reversed(channels), reversed(after), strict=True)
             )
         )
-        self.score = nn.Conv2d(channels[0], spec.n_classes, 1)
+        self.score = nn.Conv2d(channels[0], self.n_raw, 1)
 
     def forward(self, rgb: Tensor) -> Tensor:
         """Logits (B, K, H, W) of pictures (B, 3, H, W), RGB in 0..1.
@@ -70,4 +70,5 @@ class FullyConnected(PointNetwork):
         maps = self.down(self.normalised(padded(rgb, 2**HALVINGS)))
         code = torch.relu(self.write(maps.flatten(1)))
         maps = torch.relu(self.read(code)).view(rgb.shape[0], -1, *self.cells)
-        return cropped(self.score(self.up(maps)), rgb)
+        logits: Tensor = self.output(cropped(self.score(self.up(maps)), rgb))
+        return logits

@@ -57,7 +57,7 @@ class SlidingWindow(PointNetwork):
         self.layers = nn.ModuleList(
             WindowLayer(width, out, kernel) for (width, out), kernel in zip(pairwise(channels), KERNELS, strict=True)
         )
-        self.score = nn.Conv2d(channels[-1], spec.n_classes, 1)
+        self.score = nn.Conv2d(channels[-1], self.n_raw, 1)
 
     def forward(self, rgb: Tensor) -> Tensor:
         """Logits (B, K, H, W) of pictures (B, 3, H, W), RGB in 0..1."""
@@ -93,8 +93,8 @@ class SlidingWindow(PointNetwork):
                 maps = F.max_pool2d(maps, 2, stride=1 if every_pixel else 2, dilation=dilation)
                 dilation *= 2 if every_pixel else 1
             maps = layer(maps, dilation=dilation)
-        scores: Tensor = self.score(maps)
-        return scores
+        logits: Tensor = self.output(self.score(maps))
+        return logits
 
     def _bordered(self, rgb: Tensor) -> Tensor:
         """Normalised, with half a patch of repeated pixels all around."""

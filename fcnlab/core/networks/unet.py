@@ -35,7 +35,7 @@ class UNet(PointNetwork):
             steps[str(stride)] = UpStep(channels, skips.get(stride, 0), finest * stride)
             channels = finest * stride
         self.steps = nn.ModuleDict(steps)
-        self.score = nn.Conv2d(channels, spec.n_classes, 1)
+        self.score = nn.Conv2d(channels, self.n_raw, 1)
 
     def trained_encoder(self) -> nn.Module | None:
         """The timm encoder; None from scratch."""
@@ -48,7 +48,8 @@ class UNet(PointNetwork):
         rising = skips[self.deepest]
         for stride, step in self.steps.items():
             rising = step(rising, skips.get(int(stride)))
-        return cropped(self.score(rising), rgb)
+        logits: Tensor = self.output(cropped(self.score(rising), rgb))
+        return logits
 
 
 class UpStep(nn.Module):

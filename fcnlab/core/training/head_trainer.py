@@ -16,11 +16,12 @@ from fcnlab.core.learner.head import Samples, fit_head, missing_message, point_w
 from fcnlab.core.learner.samples import join_samples, samples_at
 from fcnlab.core.networks.base import EncoderParts, PointNetwork
 from fcnlab.core.networks.larger_head import LargerHead
+from fcnlab.core.networks.ordinal import refuse_order
 from fcnlab.core.networks.registry import build_network
 from fcnlab.core.training.batches import LabelledPicture
 from fcnlab.core.training.loop import Clock, Pictures
 from fcnlab.core.training.objectives import TrainingObjective
-from fcnlab.core.training.scores import score_of, temperature_of
+from fcnlab.core.training.scores import images_of, score_of, temperature_of
 from fcnlab.core.training.trainer import NetworkTrainer, TrainingOutcome
 from fcnlab.domain.counting import KeptEpoch
 from fcnlab.domain.network import NetworkName, NetworkSpec
@@ -62,6 +63,7 @@ class HeadTrainer:
         self._network = network.to(device)
         self._training, self._class_ids, self._now = training, tuple(class_ids), now
         self._held_out_samples: Samples | None = None
+        self._held_out_images: NDArray[np.int64] | None = None
         self._kept: KeptEpoch | None = None
 
     def run(self, pictures: Pictures, held_out: Pictures) -> Iterator[TrainingProgress]:
@@ -75,6 +77,7 @@ class HeadTrainer:
         self._held_out_samples = (
             join_samples([self._sampled(picture) for picture in held_out_pictures]) if held_out_pictures else None
         )
+        self._held_out_images = images_of(held_out_pictures)
         order = np.random.default_rng(self._training.seed).permutation(len(learned))
         parts = np.array_split(order, min(PARTS, len(order)))
         samples: dict[int, Samples] = {}
@@ -157,7 +160,13 @@ class HeadTrainer:
         if self._held_out_samples is None:
             return None
         predicted = self._network.logits_of(self._held_out_samples.features).argmax(axis=1)
-        return score_of(predicted, self._held_out_samples.class_ids, class_ids=self._class_ids)
+        return score_of(
+            predicted,
+            self._held_out_samples.class_ids,
+            class_ids=self._class_ids,
+            grades=self._training.grades,
+            images=self._held_out_images,
+        )
 
 
 def _accuracy(score: Score | None) -> float:
@@ -178,7 +187,8 @@ def build_trainer(
     """The trainer of a network of the family; see NetworkTrainer for the arguments.
 
     Raises:
-        InvalidSetting: a larger head without a trained encoder, or one that should start from a model or count.
+        InvalidSetting: a larger head without a trained encoder, or one that should start from a model, count, or know
+            the order of grades.
     """
     if spec.network is not NetworkName.LARGER_HEAD:
         return NetworkTrainer(
@@ -193,6 +203,7 @@ def build_trainer(
         )
     if training.objective.is_counting:
         raise InvalidSetting(f"{spec.network} is fitted to single pixels and cannot count: choose another network")
+    refuse_order(spec, grades=training.grades, is_counting=False)
     if encoder is None:
         raise InvalidSetting(f"{spec.network} is a head on trained features: name an encoder")
     if parent is not None or training.parent:

@@ -96,7 +96,9 @@ class PointObjective:
 
     def score(self, network: PointNetwork, pictures: Sequence[LabelledPicture]) -> PointScore | None:
         """See `scores.score_points`."""
-        return score_points(network, pictures, class_ids=self.class_ids, device=self.device)
+        return score_points(
+            network, pictures, class_ids=self.class_ids, device=self.device, grades=self.training.grades
+        )
 
     def merit(self, score: Score) -> float:
         """The accuracy."""

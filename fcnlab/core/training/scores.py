@@ -13,6 +13,7 @@ from scipy.special import log_softmax
 
 from fcnlab.core.networks.base import PointNetwork
 from fcnlab.core.training.batches import LabelledPicture, collated
+from fcnlab.core.training.grade_scores import grade_score
 from fcnlab.domain.project import IGNORE
 from fcnlab.domain.scores import Gain, PointScore
 from fcnlab.domain.training import TrainingSpec
@@ -82,14 +83,34 @@ def logits_of(
 
 
 def score_points(
-    network: PointNetwork, pictures: Sequence[LabelledPicture], *, class_ids: Sequence[int], device: str
+    network: PointNetwork,
+    pictures: Sequence[LabelledPicture],
+    *,
+    class_ids: Sequence[int],
+    device: str,
+    grades: Sequence[int] = (),
 ) -> PointScore | None:
-    """The score of a network on points it did not learn from; None when there are none."""
+    """The score of a network on points it did not learn from; None when there are none. See `score_of`."""
     logits, classes = logits_of(network, pictures, device=device)
-    return score_of(logits.argmax(axis=1), classes, class_ids=class_ids) if len(classes) else None
+    if not len(classes):
+        return None
+    return score_of(logits.argmax(axis=1), classes, class_ids=class_ids, grades=grades, images=images_of(pictures))
 
 
-def score_of(predicted: NDArray[np.intp], classes: NDArray[np.int64], *, class_ids: Sequence[int]) -> PointScore:
+def images_of(pictures: Sequence[LabelledPicture]) -> NDArray[np.int64]:
+    """The number of the picture of each of their points (N,)."""
+    counts = np.array([len(picture.classes) for picture in pictures], np.int64)
+    return np.repeat(np.arange(len(pictures)), counts)
+
+
+def score_of(
+    predicted: NDArray[np.intp],
+    classes: NDArray[np.int64],
+    *,
+    class_ids: Sequence[int],
+    grades: Sequence[int] = (),
+    images: NDArray[np.int64] | None = None,
+) -> PointScore:
     """Accuracy with every class counting alike, and its 95 % interval.
 
     The interval takes the points for independent and adds two right and two wrong ones to every class (Agresti and
@@ -98,6 +119,8 @@ def score_of(predicted: NDArray[np.intp], classes: NDArray[np.int64], *, class_i
     Args:
         predicted, classes: (N,) indices in the list of classes, N at least 1.
         class_ids: the class of each place.
+        grades: ids of the classes that are grades, the lowest first.
+        images: (N,) number of the image of each point, for the interval of what is told of grades.
     """
     shares: dict[int, float] = {}
     variance = 0.0
@@ -109,7 +132,16 @@ def score_of(predicted: NDArray[np.intp], classes: NDArray[np.int64], *, class_i
         variance += careful * (1 - careful) / (n + 4)
     accuracy = sum(shares.values()) / len(shares)
     spread = SURE * math.sqrt(variance) / len(shares)
-    return PointScore(accuracy, max(0.0, accuracy - spread), min(1.0, accuracy + spread), len(classes), shares)
+    ids = np.asarray(class_ids, np.int64)
+    of_grades = grade_score(ids[predicted], ids[classes], grades=grades, images=images) if grades else None
+    return PointScore(
+        accuracy,
+        max(0.0, accuracy - spread),
+        min(1.0, accuracy + spread),
+        len(classes),
+        shares,
+        grades=of_grades,
+    )
 
 
 def gain_of(network: NDArray[np.bool_], instant: NDArray[np.bool_], classes: NDArray[np.int64]) -> Gain:

@@ -14,10 +14,12 @@ from torch import Tensor
 from fcnlab.core.learner.head import Samples, fit_head
 from fcnlab.core.networks.base import EncoderParts, PointNetwork
 from fcnlab.core.networks.fcn import Fcn, grown, set_linear_head
+from fcnlab.core.networks.ordinal import GradesOutput
 from fcnlab.core.networks.registry import build_network
 from fcnlab.core.training.batches import LabelledPicture, collated
 from fcnlab.core.training.loop import Clock, FineTuning, FineTuningState, Pictures
 from fcnlab.core.training.objectives import PointObjective, TrainingObjective
+from fcnlab.core.training.ordinal_start import fit_ordinal_head
 from fcnlab.core.training.scores import AS_IT_IS
 from fcnlab.domain.counting import Calibration, KeptEpoch
 from fcnlab.domain.network import NetworkName, NetworkSpec
@@ -80,6 +82,10 @@ STAGES: dict[NetworkName, tuple[tuple[NetworkName, float], ...]] = {
 
 HEAD_CAUTION = 0.015
 """L2 regularisation of the linear head that FCN-2s starts from."""
+
+ORDINAL_CAUTION = 1.0
+"""That of a head with grades: one raw channel has to hold many grades apart, and a weaker one lets its weights grow.
+Measured with 144 points in 8 images of five simulated grades."""
 
 HEAD_RATE = 0.2
 """Learning rate of a head that was fitted or trained, as a part of that of random weights. A faster one undoes the fit
@@ -294,12 +300,21 @@ def start_from_head(network: Fcn, pictures: Sequence[LabelledPicture], *, device
     scale = np.where(deviation > 1e-6, loudness / np.maximum(deviation, 1e-6), 0).astype(np.float32)
     classes = np.concatenate([picture.classes for picture in pictures])
     samples = Samples((table - mean) * scale, classes, np.concatenate([picture.weights for picture in pictures]))
-    head = fit_head(samples, regularisation=HEAD_CAUTION)
-    weights = np.zeros((network.spec.n_classes, table.shape[1]), np.float32)
-    bias = np.zeros(network.spec.n_classes, np.float32)
-    weights[list(head.class_ids)] = head.weights * scale
-    bias[list(head.class_ids)] = head.bias - weights[list(head.class_ids)] @ mean
+    rows, head_weights, head_bias = _fitted_head(network, samples)
+    weights = np.zeros((network.n_raw, table.shape[1]), np.float32)
+    bias = np.zeros(network.n_raw, np.float32)
+    weights[rows] = head_weights * scale
+    bias[rows] = head_bias - weights[rows] @ mean
     set_linear_head(network, torch.from_numpy(weights).to(device), torch.from_numpy(bias).to(device))
+
+
+def _fitted_head(network: Fcn, samples: Samples) -> tuple[list[int], NDArray[np.float32], NDArray[np.float32]]:
+    """Raw channels (C,) that were fitted, their weights (C, D) and bias (C,); with grades the thresholds are, too."""
+    if isinstance(network.output, GradesOutput):
+        fitted = fit_ordinal_head(samples, network.output, n_raw=network.n_raw, regularisation=ORDINAL_CAUTION)
+        return list(range(network.n_raw)), *fitted
+    head = fit_head(samples, regularisation=HEAD_CAUTION)
+    return list(head.class_ids), head.weights, head.bias
 
 
 def _affordable(

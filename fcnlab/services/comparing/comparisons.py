@@ -10,11 +10,12 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from fcnlab.core.networks.ordinal import refuse_order
 from fcnlab.core.networks.registry import NETWORKS
 from fcnlab.domain.comparison import LARGER, LINEAR, Comparison, ComparisonSpec, Measured, Participant, key_of
 from fcnlab.domain.counting import Objective, Task
 from fcnlab.domain.models import ModelRecord
-from fcnlab.domain.network import DEFAULT_ENCODER, SCRATCH, NetworkName, NetworkSpec, Upsampling
+from fcnlab.domain.network import DEFAULT_ENCODER, ORDERS_IN_WORDS, SCRATCH, NetworkName, NetworkSpec, Upsampling
 from fcnlab.domain.project import Project
 from fcnlab.domain.scores import PointScore
 from fcnlab.domain.training import OPEN_STATES, Training, TrainingProgress, TrainingState
@@ -67,9 +68,11 @@ def candidate(name: NetworkName, upsampling: Upsampling = "transposed") -> Netwo
 
 
 def title_of(network: NetworkSpec) -> str:
-    """A network in a comparison, for people; FCNs with their upsampling, since that is compared too."""
+    """A network in a comparison, for people; FCNs with their upsampling, since that is compared too, and
+    any with its order of grades, where one was named."""
     title = NETWORKS[network.network].title
-    return f"{title}, {network.upsampling}" if network.network in FCNS else title
+    title = f"{title}, {network.upsampling}" if network.network in FCNS else title
+    return title if network.order is None else f"{title}, {ORDERS_IN_WORDS[network.order]}"
 
 
 def title_of_training(training: Training) -> str:
@@ -94,6 +97,7 @@ def start_comparison(lab: Lab, *, project_id: int, spec: ComparisonSpec, labelle
         UnknownProject: no such project.
         UnknownImage: an image is not of the project.
         NoPoints: fewer than two classes have points in these images.
+        InvalidSetting: a network should use an order of grades, and there is none.
     """
     now = lab.clock()
     with reading(lab.sessions) as session:
@@ -101,6 +105,8 @@ def start_comparison(lab: Lab, *, project_id: int, spec: ComparisonSpec, labelle
         n_classes = max(2, len(project.classes))
         _refuse_strange_images(session, project_id, (*spec.image_ids, *spec.shown_ids))
     spec = _for_task(spec, project)
+    for network in spec.networks:
+        refuse_order(network, grades=spec.grades, is_counting=spec.is_counting)
     points = points_for(lab, project_id, spec.training_specs()[0], image_ids=spec.image_ids or None, as_of=now)
     held_out, learned = ([image.id for image, _ in points.images(held=held)] for held in (True, False))
     whole = replace(
@@ -137,7 +143,7 @@ def start_comparison(lab: Lab, *, project_id: int, spec: ComparisonSpec, labelle
 def _for_task(spec: ComparisonSpec, project: Project) -> ComparisonSpec:
     """What a project can compare: counters by both objectives where it counts, without the instant learner of masks."""
     if project.task is not Task.COUNTS:
-        return replace(spec, objectives=())
+        return replace(spec, objectives=(), grades=project.learner.grades_of(label.id for label in project.classes))
     objectives = spec.objectives or (Objective.DENSITY.value, Objective.BLOBS.value)
     return replace(spec, objectives=objectives, has_instant=False)
 

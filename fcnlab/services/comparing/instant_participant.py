@@ -53,16 +53,24 @@ class InstantParticipant(ABC):
     def score(self) -> Score | None:
         """The score on the held-out points; None when there are none."""
         indices = {class_id: index for index, (class_id, _) in enumerate(self._points.classes)}
-        predicted, wanted = [], []
+        predicted, wanted, images = [], [], []
         for image, clicks in self._points.clicks(held=True):
             class_map = self._class_map(working_picture(read_picture(self._lab, image), self._spec.working_side))
             rows, cols = clicks.pixels_on((class_map.shape[0], class_map.shape[1]))
             predicted += [indices[int(class_id)] for class_id in class_map[rows, cols]]
             wanted += [indices[int(class_id)] for class_id in clicks.class_ids]
+            images += [image.id] * len(clicks.class_ids)
         if not wanted:
             return None
         ids = [class_id for class_id, _ in self._points.classes]
-        return self._points.described(score_of(np.array(predicted, np.intp), np.array(wanted, np.int64), class_ids=ids))
+        score = score_of(
+            np.array(predicted, np.intp),
+            np.array(wanted, np.int64),
+            class_ids=ids,
+            grades=self._points.training.grades,
+            images=np.array(images, np.int64),
+        )
+        return self._points.described(score)
 
     @abstractmethod
     def mask(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -9,9 +9,11 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from fcnlab.core.training.grade_scores import GradeTally
 from fcnlab.core.training.scores import confusion, iou_per_class
 from fcnlab.domain.images import ImageInfo
 from fcnlab.domain.project import IGNORE
+from fcnlab.domain.scores import GradeScore
 from fcnlab.errors import ImportRefused
 from fcnlab.lab import Lab
 from fcnlab.services.comparing.model_difference import Versions, sources_of
@@ -20,21 +22,21 @@ from fcnlab.services.labels.expert_masks import expert_truth, images_with_truth
 from fcnlab.services.live.fitting import ProjectLearner
 from fcnlab.services.live.mask_source import MaskSource
 from fcnlab.services.live.masks import predicted_mask
-from fcnlab.storage.database import repository_images
+from fcnlab.storage.database import repository_images, repository_projects
 from fcnlab.storage.database.engine import reading
 
 MOST_IMAGES = 200
 """With more expert masks than this, so many of them are taken, spread evenly."""
 
-Counts = NDArray[np.int64]
-
 
 @dataclass(frozen=True, slots=True)
 class TruthScore:
-    """One model on the masks of experts: mean IoU over the classes that occur, and of each by its id."""
+    """One model on the masks of experts: mean IoU over the classes that occur, and of each by its id; how far grades
+    are off, in a project that has some."""
 
     mean_iou: float
     per_class: dict[int, float]
+    grades: GradeScore | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,10 @@ def truth_scores(lab: Lab, run: Runner, *, project_id: int, versions: Versions) 
     sources = run(partial(sources_of, versions=versions))
     ids = images_with_truth(lab, project_id=project_id)
     chosen = [ids[index * len(ids) // min(len(ids), MOST_IMAGES)] for index in range(min(len(ids), MOST_IMAGES))]
-    counts = [np.zeros((IGNORE + 1, IGNORE + 1), np.int64) for _ in sources]
+    with reading(lab.sessions) as session:
+        project = repository_projects.project(session, project_id=project_id)
+    grades = project.learner.grades_of(label.id for label in project.classes)
+    tallies = [_Tally(grades) for _ in sources]
     n_images, left_out = 0, []
     for done, image_id in enumerate(chosen, start=1):
         with reading(lab.sessions) as session:
@@ -81,9 +86,9 @@ def truth_scores(lab: Lab, run: Runner, *, project_id: int, versions: Versions) 
             left_out.append(image.name)
         else:
             n_images += 1
-            for table, mask in zip(counts, masks, strict=True):
-                table += confusion(truth, mask, IGNORE + 1)
-        scores = (_score(counts[0]), _score(counts[1])) if n_images else None
+            for tally, mask in zip(tallies, masks, strict=True):
+                tally.add(truth, mask)
+        scores = (tallies[0].score(), tallies[1].score()) if n_images else None
         yield TruthProgress(done, len(chosen), scores, n_images, tuple(left_out))
 
 
@@ -93,7 +98,22 @@ def _both(
     return predicted_mask(learner, image, sources[0]), predicted_mask(learner, image, sources[1])
 
 
-def _score(counts: Counts) -> TruthScore:
-    ious = iou_per_class(counts)
-    per_class = {int(class_id): float(ious[class_id]) for class_id in np.flatnonzero(~np.isnan(ious))}
-    return TruthScore(float(np.mean(list(per_class.values()))), per_class)
+class _Tally:
+    """Pixels of one model by truth and prediction: of all images, and of each among the grades."""
+
+    def __init__(self, grades: tuple[int, ...]) -> None:
+        self._counts = np.zeros((IGNORE + 1, IGNORE + 1), np.int64)
+        self._grades, self._of_grades = grades, GradeTally(grades)
+
+    def add(self, truth: NDArray[np.uint8], mask: NDArray[np.uint8]) -> None:
+        """Count a further image."""
+        counts = confusion(truth, mask, IGNORE + 1)
+        self._counts += counts
+        if self._grades:
+            self._of_grades.add(counts)
+
+    def score(self) -> TruthScore:
+        """The score on all images so far."""
+        ious = iou_per_class(self._counts)
+        per_class = {int(class_id): float(ious[class_id]) for class_id in np.flatnonzero(~np.isnan(ious))}
+        return TruthScore(float(np.mean(list(per_class.values()))), per_class, self._of_grades.score())

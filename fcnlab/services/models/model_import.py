@@ -99,8 +99,12 @@ def _draft_of(content: Content, path: Path, *, name: str, labeller: str, project
     is_network = isinstance(content, NetworkModel)
     score = content.score if isinstance(content, NetworkModel) else None
     classes = _of_project(scored_classes(content), project)
+    new_ids = {old: new for (old, _), (new, _, _) in zip(scored_classes(content), classes, strict=True)}
+    training = content.training if isinstance(content, NetworkModel) else None
+    if training is not None:
+        grades = tuple(new_ids[grade] for grade in training.grades if grade in new_ids)
+        training = replace(training, grades=grades if len(grades) > 1 else ())
     if score is not None:
-        new_ids = {old: new for (old, _), (new, _, _) in zip(scored_classes(content), classes, strict=True)}
         per_class = {new_ids[old]: share for old, share in score.per_class.items() if old in new_ids}
         score = replace(score, per_class=per_class)
     translated = with_class_ids(content, tuple(class_id for class_id, _, _ in classes))
@@ -109,7 +113,7 @@ def _draft_of(content: Content, path: Path, *, name: str, labeller: str, project
         name=name,
         kind=ModelKind.NETWORK if is_network else ModelKind.INSTANT,
         spec=translated.network.spec.to_dict() if isinstance(translated, NetworkModel) else translated.spec.to_dict(),
-        training=content.training if isinstance(content, NetworkModel) else None,
+        training=training,
         classes=classes,
         point_set_hash=content.point_set_hash if isinstance(content, NetworkModel) else "",
         n_points=content.n_points

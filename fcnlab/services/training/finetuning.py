@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from fcnlab.core.networks.ordinal import with_order
 from fcnlab.core.training.batches import LabelledPicture
 from fcnlab.core.training.head_trainer import HeadTrainer, build_trainer
 from fcnlab.core.training.network_model import NetworkModel, fitting_spec, network_to_arrays
@@ -177,6 +178,11 @@ def train_on(
         snapshot_every_s: see `most_s` of SnapshotPace.
     """
     spec = fitting_spec(network, n_classes=len(points.classes), image_hw=points.usual_hw())
+    class_ids = [class_id for class_id, _ in points.classes]
+    if parent is not None and network.order is None:  # a version that goes on keeps its layers
+        spec = replace(spec, order=parent.network.spec.order, grades=parent.network.spec.grades)
+    else:
+        spec = with_order(spec, class_ids=class_ids, grades=points.training.grades)
     if resumed is not None and spec.input_hw is not None:  # a fixed size stays, whatever was labelled since
         spec = replace(spec, input_hw=_resumed_hw(resumed[1]) or spec.input_hw)
     if parent is not None:
@@ -186,7 +192,7 @@ def train_on(
         spec,
         points.training,
         encoder=None if spec.encoder == SCRATCH else encoder_parts(spec.encoder, spec.encoder_weights),
-        class_ids=[class_id for class_id, _ in points.classes],
+        class_ids=class_ids,
         device=device,
         now=time.monotonic,
         parent=None if parent is None else parent.network,
@@ -282,12 +288,19 @@ def _refuse_parent(model: NetworkModel, spec: NetworkSpec, points: LearnedFrom) 
     if replace(model.network.spec, encoder_weights="") != wanted:
         raise CheckpointError(
             f"{name} is {model.network.spec.network} with other settings than the {spec.network} wanted: "
-            "choose the same network, encoder and upsampling, or start from the encoder"
+            "choose the same network, encoder, upsampling and order of grades, or start from the encoder"
         )
     if model.class_ids != tuple(class_id for class_id, _ in points.clicked):
         raise CheckpointError(
             f"{name} knows other classes than those that have points now: start from the encoder, or remove the "
             "points of the new class"
+        )
+    told = [model.class_ids[place] for place in model.network.spec.grades]
+    if told and told != [class_id for class_id in points.training.grades if class_id in model.class_ids]:
+        names = dict(model.classes)
+        raise CheckpointError(
+            f"{name} learned the order {', '.join(names[class_id] for class_id in told)}, which is not that of the "
+            "project any more: start from the encoder, or set the grades as they were"
         )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy.orm import Session
 
+from fcnlab.core.networks.ordinal import refuse_order
 from fcnlab.core.networks.registry import NETWORKS
 from fcnlab.domain.counting import Objective, Task
 from fcnlab.domain.network import NetworkSpec
@@ -81,13 +82,16 @@ def start_training(
         UnknownProject: no such project.
         UnknownImage: an image is not of the project.
         InvalidSetting: the network tells another number of classes apart than the project has.
-        InvalidSetting: the project counts and the training does not, or the other way round.
+        InvalidSetting: the project counts and the training does not, or the other way round; or it should use an order
+            of grades where there is none, or by a network that cannot.
         NoPoints: fewer than two classes have points in those images, or to count no object.
     """
     with writing(lab.sessions) as session:
         project = repository_projects.project(session, project_id=project_id)
         classes = project.classes
         _refuse_other_task(project, training)
+        training = with_grades_of(project, training)
+        refuse_order(network, grades=training.grades, is_counting=training.objective.is_counting)
         _refuse_without_points(session, project_id, image_ids, classes, is_count=training.objective.is_counting)
         n_classes = len(classes)
         if network.n_classes != n_classes:
@@ -252,6 +256,13 @@ OTHER_TASK = {
 def _refuse_other_task(project: Project, training: TrainingSpec) -> None:
     if training.objective.task is not project.task:
         raise InvalidSetting(f"project {project.name!r} {OTHER_TASK[project.task]}")
+
+
+def with_grades_of(project: Project, training: TrainingSpec) -> TrainingSpec:
+    """The training with the grades of the project as they are now; of one that counts, as it is."""
+    if training.objective.is_counting:
+        return training
+    return replace(training, grades=project.learner.grades_of(label.id for label in project.classes))
 
 
 def _refuse_without_points(

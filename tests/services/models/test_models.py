@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ from safetensors.torch import save_file
 
 from fcnlab.cli import main
 from fcnlab.core.learner.model import Model
+from fcnlab.core.networks.registry import build_network
+from fcnlab.core.training.network_model import NetworkModel, network_to_arrays
 from fcnlab.domain.models import ModelKind
+from fcnlab.domain.training import TrainingSpec
 from fcnlab.errors import CheckpointError, ExportFailed, InvalidClasses, InvalidEvent, NoPoints, UnknownModel
 from fcnlab.lab import Lab
 from fcnlab.services.export.target import download_url, find_download
@@ -28,6 +32,7 @@ from fcnlab.services.models.model_import import import_model
 from fcnlab.services.projects import projects
 from fcnlab.storage.files.checkpoints import load_checkpoint, save_checkpoint
 from tests.support.export_bench import Bench
+from tests.support.graded import SMALL, GradedSite
 from tests.support.model_bench import SCORE, add_network, small_network, write_network
 
 
@@ -256,3 +261,23 @@ def test_the_command_line_uses_brings_exports_and_deletes_models(lab: Lab, proje
     assert [one.name for one in models.models(lab, project_id=project_id)] == ["home"]
     refused = CliRunner().invoke(main, ["models", "use", "-p", "discs", "best"])
     assert refused.exit_code == 2
+
+
+def test_the_grades_of_a_model_from_elsewhere_are_the_classes_of_the_project_with_those_names(
+    lab: Lab, tmp_path: Path
+) -> None:
+    site = GradedSite(lab, 2)
+    file = tmp_path / "graded.safetensors"
+    spec = replace(SMALL, order="corn", grades=(4, 3, 2, 1))
+    classes = tuple((label.id, label.name) for label in site.project().classes)
+    model = NetworkModel(build_network(spec, None), classes, TrainingSpec(grades=site.grades))
+    save_checkpoint(file, *network_to_arrays(model))
+    labels = projects.labels_of([name for _, name in reversed(classes)])
+    other = projects.create_project(lab, name="other ids", labels=labels)
+
+    copy = brought(lab, file, other.id, name="graded")
+
+    names = {label.id: label.name for label in other.classes}
+    assert copy.training is not None
+    assert [names[grade] for grade in copy.training.grades] == ["faint", "light", "moderate", "severe"]
+    assert copy.spec["grades"] == [4, 3, 2, 1]

@@ -26,6 +26,12 @@ CASES: list[dict[str, Any]] = [
     {"network": "sliding-dense"},
     {"network": "fully-connected", "input_hw": (45, 71)},
 ]
+GRADED: list[dict[str, Any]] = [
+    {"network": "fcn8s", "upsampling": "bilinear", "n_classes": 5, "order": "cumulative", "grades": (4, 0, 2, 1)},
+    {"network": "fcn32s", "n_classes": 4, "order": "cumulative", "grades": (3, 1)},
+    {"network": "unet", "encoder": SCRATCH, "n_classes": 5, "order": "corn", "grades": (1, 2, 3)},
+]
+CASES += GRADED
 SIZES = [(45, 71), (64, 96), (32, 200), (1, 7)]
 
 

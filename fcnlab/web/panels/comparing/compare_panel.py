@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import get_args
 
 import streamlit as st
 
@@ -10,7 +12,15 @@ from fcnlab.core.networks.registry import NETWORKS
 from fcnlab.domain.comparison import ComparisonSpec
 from fcnlab.domain.counting import Task
 from fcnlab.domain.images import ImageInfo
-from fcnlab.domain.network import COUNTING_NETWORK, NetworkName, NetworkSpec, Upsampling
+from fcnlab.domain.network import (
+    COUNTING_NETWORK,
+    ORDERS_IN_WORDS,
+    USUAL_ORDER,
+    NetworkName,
+    NetworkSpec,
+    Order,
+    Upsampling,
+)
 from fcnlab.domain.project import Project
 from fcnlab.domain.scores import duration_in_words
 from fcnlab.errors import FcnlabError
@@ -65,7 +75,7 @@ def invitation(project: Project) -> None:
 def form(engine: Engine, project: Project) -> None:
     """Choices and the button that starts; reruns alone."""
     is_counting = project.task is Task.COUNTS
-    networks = _networks(is_counting=is_counting)
+    networks = _with_orders(project, _networks(is_counting=is_counting))
     left, middle, right = st.columns(3)
     minutes = left.select_slider("Time for each network", MINUTES, 1.0, format_func=frame.minutes_in_words)
     holdout = middle.select_slider(
@@ -142,6 +152,21 @@ def _networks(*, is_counting: bool) -> list[NetworkSpec]:
         help=None if is_counting else "In *Every idea* each differs from its neighbour by one.",
     )
     return [specs[pair] for pair in picked]
+
+
+def _with_orders(project: Project, networks: list[NetworkSpec]) -> list[NetworkSpec]:
+    """Each network with every order of grades wanted; asked only where there are grades."""
+    if project.task is Task.COUNTS or not project.learner.grades_of(label.id for label in project.classes):
+        return networks
+    orders = st.pills(
+        "Order of grades",
+        get_args(Order),
+        selection_mode="multi",
+        default=[USUAL_ORDER],
+        format_func=lambda order: ORDERS_IN_WORDS[order][:1].upper() + ORDERS_IN_WORDS[order][1:],
+        help="Each network takes part once for each: with proportional odds, with CORN, and without the order.",
+    )
+    return [replace(network, order=order) for network in networks for order in orders or [USUAL_ORDER]]
 
 
 def _more(labelled: Sequence[ImageInfo]) -> tuple[list[int], list[int], bool, bool, int]:

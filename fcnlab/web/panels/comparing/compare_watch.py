@@ -11,7 +11,7 @@ import streamlit as st
 
 from fcnlab.domain.comparison import Comparison, Measured, Participant, timing_in_words
 from fcnlab.domain.project import Project
-from fcnlab.domain.scores import PointScore, duration_in_words, kept_in_brief
+from fcnlab.domain.scores import PointScore, Score, duration_in_words, kappa_in_brief, kept_in_brief
 from fcnlab.domain.training import TrainingState, Wanted
 from fcnlab.errors import FcnlabError
 from fcnlab.services.comparing import comparisons as service
@@ -169,6 +169,12 @@ def _table(status: ComparisonStatus) -> None:
             ),
             "Seconds per epoch": st.column_config.NumberColumn(format="%.2f"),
             "Mean IoU": st.column_config.NumberColumn(format="%.3f"),
+            "MAE in grades": st.column_config.NumberColumn(
+                format="%.2f", help="Mean absolute error of the grades among the validation points."
+            ),
+            "Weighted kappa": st.column_config.TextColumn(
+                help="Quadratic weighted kappa of the grades, with its 95 % CI: 1 is perfect, 0 is chance."
+            ),
             "Validation accuracy": st.column_config.NumberColumn(format="%.1f%%"),
             **{
                 name: st.column_config.NumberColumn(format="%.2f")
@@ -202,6 +208,7 @@ def _row(participant: Participant) -> dict[str, object]:
         "State": _state_in_words(participant),
         "Validation accuracy": 100 * score.accuracy if isinstance(score, PointScore) else None,
         "95 % CI": f"{score.low:.0%} to {score.high:.0%}" if isinstance(score, PointScore) else None,
+        **_grade_figures(score),
         "Mean IoU": measured.mean_iou if measured else None,
         "Epoch kept": kept_in_brief(score, participant.training.epoch) if measured and participant.training else None,
         "Seconds per image": measured.timing.seconds if measured else None,
@@ -213,6 +220,12 @@ def _row(participant: Participant) -> dict[str, object]:
         "Parameters": measured.parameters if measured else None,
         "Learned": measured.learned if measured else None,
     }
+
+
+def _grade_figures(score: Score | None) -> dict[str, object]:
+    """Figures of grades; no column where nobody has any."""
+    grades = score.grades if isinstance(score, PointScore) else None
+    return {} if grades is None else {"MAE in grades": grades.mae, "Weighted kappa": kappa_in_brief(grades) or None}
 
 
 def _notes(results: Sequence[Measured]) -> list[str]:

@@ -9,6 +9,7 @@ import streamlit as st
 from fcnlab.domain.images import ImageInfo, ImageState
 from fcnlab.domain.models import ModelRecord
 from fcnlab.domain.project import Project
+from fcnlab.domain.scores import grades_in_words
 from fcnlab.errors import FcnlabError
 from fcnlab.services.comparing.model_difference import MOST_IMAGES, ModelDifference, Versions, model_differences
 from fcnlab.services.comparing.truth_scores import MOST_IMAGES as MOST_MEASURED
@@ -106,6 +107,9 @@ def _on_experts(engine: Engine, project: Project, versions: Versions, *, wanted:
         f"IoU with {_masks(made[1].n_images)}, clicks obeyed. Points drawn from these masks teach models too: on "
         "images a model learned from, it looks better than it is. The Compare page measures on validation images."
     )
+    for name, score in zip(names, scores, strict=True):
+        if score.grades is not None:
+            st.caption(f"{escape_markdown(name)}. {grades_in_words(score.grades, what='pixel')}")
     for name in made[1].left_out[:5]:
         st.text(f"Left out {name}: its image or mask cannot be read")
 

@@ -11,7 +11,7 @@ import streamlit as st
 from fcnlab.core.networks.registry import NETWORKS
 from fcnlab.domain.counting import Task
 from fcnlab.domain.models import ModelKind, ModelRecord
-from fcnlab.domain.network import SCRATCH, NetworkName
+from fcnlab.domain.network import ORDERS_IN_WORDS, SCRATCH, NetworkName
 from fcnlab.domain.project import Project
 from fcnlab.domain.scores import duration_in_words, figure, figure_name, score_in_a_sentence
 from fcnlab.errors import FcnlabError
@@ -171,7 +171,9 @@ def what_it_is(record: ModelRecord) -> str:
     encoder = record.spec.get("encoder")
     if record.objective.is_counting:
         title = f"{title}, {record.objective}"
-    return f"{title}, {'from scratch' if encoder == SCRATCH else f'on {escape_markdown(str(encoder))}'}"
+    order = record.spec.get("order")
+    of_grades = f", {ORDERS_IN_WORDS[order]}" if order in ORDERS_IN_WORDS else ""
+    return f"{title}, {'from scratch' if encoder == SCRATCH else f'on {escape_markdown(str(encoder))}'}{of_grades}"
 
 
 def _origin(record: ModelRecord, names: dict[int, str]) -> str:

@@ -7,8 +7,17 @@ from typing import Any
 
 import streamlit as st
 
+from fcnlab.core.networks.ordinal import WITHOUT_ORDER
 from fcnlab.core.networks.registry import NETWORKS
-from fcnlab.domain.network import DEFAULT_ENCODER, SCRATCH, USUAL_UPSAMPLING, NetworkName, NetworkSpec
+from fcnlab.domain.network import (
+    DEFAULT_ENCODER,
+    SCRATCH,
+    USUAL_ORDER,
+    USUAL_UPSAMPLING,
+    NetworkName,
+    NetworkSpec,
+    Order,
+)
 from fcnlab.domain.project import Project
 from fcnlab.domain.training import TrainingSpec
 from fcnlab.errors import FcnlabError
@@ -28,6 +37,11 @@ UPSAMPLINGS = {
     "bilinear": "Bilinear",
     "bicubic": "Bicubic",
     "nearest": "Nearest",
+}
+ORDERS: dict[Order, str] = {
+    "cumulative": "Cumulative logits (one scale with thresholds)",
+    "corn": "CORN (one step after another)",
+    "none": "Not used (softmax)",
 }
 SKIPPING = (NetworkName.FCN16S, NetworkName.FCN8S)
 FCNS = (NetworkName.FCN32S, *SKIPPING, NetworkName.FCN2S)
@@ -84,6 +98,7 @@ def form(engine: Engine, project: Project, readiness: Readiness) -> None:
     st.subheader("New training", anchor=False)
     network, training = _basic(project, readiness)
     training = replace(training, parent=_parent(engine, project, network))
+    network = _with_order(project, network, training)
     is_by_steps = NETWORKS[network.network].by_steps
     if is_by_steps:
         with st.expander("Advanced", icon=":material/tune:"):
@@ -167,6 +182,23 @@ def _parent(engine: Engine, project: Project, network: NetworkSpec) -> str:
         help="A version of the same network and classes goes on with the points that came since.",
     )
     return chosen
+
+
+def _with_order(project: Project, network: NetworkSpec, training: TrainingSpec) -> NetworkSpec:
+    """The network with the use it makes of grades; asked only where there are some, and it can use them."""
+    grades = project.learner.grades_of(label.id for label in project.classes)
+    if not grades or training.parent or network.network in WITHOUT_ORDER:
+        return network
+    names = {label.id: label.name for label in project.classes}
+    chosen: Order = st.selectbox(
+        "Order of grades",
+        list(ORDERS),
+        index=list(ORDERS).index(USUAL_ORDER),
+        format_func=ORDERS.__getitem__,
+        help=f"The grades are {', '.join(names[grade] for grade in grades)}. A network that knows their order learns "
+        "from every point something about all of them, and is seldom off by more than one.",
+    )
+    return replace(network, order=chosen)
 
 
 def _advanced(network: NetworkSpec, training: TrainingSpec) -> tuple[NetworkSpec, TrainingSpec]:
