@@ -54,10 +54,16 @@ class ImageTag:
 
 @dataclass(frozen=True, slots=True)
 class TaggableImage:
-    """What tags must know of an image; cheaper than ImageInfo. `is_complete`: all its objects are marked."""
+    """What tags must know of an image; cheaper than ImageInfo.
+
+    Attributes:
+        picture: another text where its picture is another one.
+        is_complete: all its objects are marked.
+    """
 
     id: int
     name: str
+    picture: str
     hw: tuple[int, int]
     state: ImageState
     is_complete: bool

@@ -86,16 +86,23 @@ def tag_revision(session: Session, *, project_id: int) -> tuple[int, int]:
     return (0, 0) if revisions is None else (revisions[0], revisions[1])
 
 
-def tagged_images(
-    session: Session, *, project_id: int
-) -> tuple[tuple[int, str, tuple[int, int], ImageState, bool], ...]:
-    """(number, name, (height, width), state, whether all objects are marked) of all images of a project, in import
-    order."""
-    columns = ImageRow.id, ImageRow.name, ImageRow.height, ImageRow.width, ImageRow.state, ImageRow.is_complete
+def taggable_images(session: Session, *, project_id: int) -> tuple[TaggableImage, ...]:
+    """All images of a project, in import order."""
+    columns = (
+        *(ImageRow.id, ImageRow.name, ImageRow.content_hash, ImageRow.imaging, ImageRow.height, ImageRow.width),
+        *(ImageRow.state, ImageRow.is_complete),
+    )
     rows = session.execute(select(*columns).where(ImageRow.project_id == project_id).order_by(ImageRow.position))
     return tuple(
-        (image_id, name, (height, width), ImageState(state), is_complete)
-        for image_id, name, height, width, state, is_complete in rows
+        TaggableImage(
+            image_id,
+            name,
+            content if imaging is None else f"{content} {imaging}",
+            (height, width),
+            ImageState(state),
+            is_complete,
+        )
+        for image_id, name, content, imaging, height, width, state, is_complete in rows
     )
 
 
@@ -104,8 +111,7 @@ def truth_files(session: Session, *, project_id: int) -> dict[int, str]:
     query = select(ExpertMaskRow.image_id, ExpertMaskRow.file).where(
         ExpertMaskRow.project_id == project_id, ExpertMaskRow.removed_at.is_(None), ExpertMaskRow.file != ""
     )
-    rows = session.execute(query.order_by(ExpertMaskRow.id))
-    return {image_id: file for image_id, file in rows.tuples()}
+    return dict(session.execute(query.order_by(ExpertMaskRow.id)).tuples().all())
 
 
 def acknowledged(session: Session, *, project_id: int, client_id: str) -> int:
