@@ -111,7 +111,7 @@ def truth_files(session: Session, *, project_id: int) -> dict[int, str]:
     query = select(ExpertMaskRow.image_id, ExpertMaskRow.file).where(
         ExpertMaskRow.project_id == project_id, ExpertMaskRow.removed_at.is_(None), ExpertMaskRow.file != ""
     )
-    return dict(session.execute(query.order_by(ExpertMaskRow.id)).tuples().all())
+    return {row[0]: row[1] for row in session.execute(query.order_by(ExpertMaskRow.id))}
 
 
 def acknowledged(session: Session, *, project_id: int, client_id: str) -> int:
