@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import io
+from collections.abc import Iterable, Mapping
 
 import numpy as np
+from PIL import Image
 
 from fcnlab.domain.project import IGNORE
 from fcnlab.domain.tags import TagAnswer, TagChange, TagState
 from fcnlab.lab import Lab
+from fcnlab.services.images.importing import import_files
+from fcnlab.services.projects import projects
 from fcnlab.services.tags.answering import TagsSet, set_tags
 from fcnlab.services.tags.reading import ProjectTags, tags_of
 from fcnlab.storage.database import repository_expert_masks
@@ -63,3 +67,35 @@ class TagBench:
                 n_known=int((values != IGNORE).sum()),
                 now=self.lab.clock(),
             )
+
+
+def photo(seed: int, *, bar: bool) -> bytes:
+    """A dark ground with grain, and a light bar across it or none."""
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(0, 60, (HEIGHT, WIDTH, 3)).astype(np.uint8)
+    if bar:
+        top, left = rng.integers(2, HEIGHT - 20), rng.integers(2, WIDTH - 34)
+        pixels[top : top + 18, left : left + 32] += 160
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+class PhotoSite:
+    """A project of photos, those of even numbers with a bar; `said` of them are answered by somebody who looks."""
+
+    def __init__(self, lab: Lab, *, n_images: int = 12, said: int = 6) -> None:
+        self.lab = lab
+        self.project = projects.create_project(lab, name="bars", labels=projects.labels_of(["ground", "bar"]))
+        self.bar = self.project.classes[1].id
+        files = [(f"{number:02}.png", photo(number, bar=self.has_bar(number))) for number in range(n_images)]
+        self.images = [step.image_id or 0 for step in import_files(lab, files, project_id=self.project.id)]
+        self.answer(range(said))
+
+    @staticmethod
+    def has_bar(number: int) -> bool:
+        return number % 2 == 0
+
+    def answer(self, numbers: Iterable[int]) -> None:
+        changes = [TagChange(self.images[number], self.bar, Y if self.has_bar(number) else N) for number in numbers]
+        set_tags(self.lab, changes, project_id=self.project.id, labeller="ann")

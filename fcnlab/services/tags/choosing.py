@@ -120,7 +120,7 @@ def chosen_images(
 
     Raises:
         UnknownProject: no such project.
-        InvalidTag: as `images_with`, or no image passes.
+        InvalidTag: as `images_with`.
         FcnlabError: an image cannot be looked at although it can be read.
     """
     tags = tags_of(lab, project_id=project_id)
@@ -130,7 +130,4 @@ def chosen_images(
         for _ in look_at_images(lab, PictureStore(lab), project_id=project_id, seen=seen):
             pass
         suggestions = suggest(tags, seen.features, left_out=seen.left_out)
-    chosen = images_with(tags, filters, suggestions=suggestions, not_done=not_done)
-    if not chosen:
-        raise InvalidTag("no image of the project has these tags: tag some, or choose otherwise")
-    return chosen
+    return images_with(tags, filters, suggestions=suggestions, not_done=not_done)

@@ -53,7 +53,8 @@ class _ProjectState:
         seen: images that were looked at under the settings `made_for`, when their pictures were `made_of`.
         unkept: images whose features are not kept on the disk.
         failures: how often an image failed for a reason that may pass.
-        suggestions: the newest; made of `learned_from` and so many images.
+        version: of what was seen, which rises with every image.
+        suggestions: the newest; made of `learned_from`, and of so many images at that version.
         message: why work stands still; empty where it does not.
         wanted: when somebody last asked, by the monotonic clock.
     """
@@ -65,8 +66,10 @@ class _ProjectState:
     unkept: set[int] = field(default_factory=set)
     made_for: LearnerSpec | None = None
     made_of: dict[int, str] = field(default_factory=dict)
+    version: int = 0
     suggestions: TagSuggestions = field(default_factory=TagSuggestions)
     learned_from: ProjectTags | None = None
+    learned_version: int = 0
     n_learned: int = 0
     message: str = ""
     wanted: float = 0.0
@@ -75,6 +78,13 @@ class _ProjectState:
     def is_seen(self, image_id: int) -> bool:
         """Whether an image was looked at, or cannot be."""
         return image_id in self.seen.features or image_id in self.seen.left_out
+
+    def n_seen(self, tags: ProjectTags) -> int:
+        """How many images were looked at, or cannot be, as they are now and under the settings of now."""
+        if self.made_for != tags.project.learner:
+            return 0
+        made_of = self.made_of
+        return sum(self.is_seen(image.id) and made_of.get(image.id) == image.picture for image in tags.images)
 
     def tags(self) -> ProjectTags:
         """The tags of now. From any thread."""
@@ -115,6 +125,14 @@ class TagJobs:
         self._projects: LRUCache[int, _ProjectState] = LRUCache(PROJECTS_KEPT)
         self._lock = threading.Lock()
 
+    def tags(self, project_id: int) -> ProjectTags:
+        """The tags of a project as they are now; no image is looked at for that. Raises UnknownProject."""
+        try:
+            return self._state(project_id).tags()
+        except UnknownProject:
+            self.forget(project_id)
+            raise
+
     def at_work(self, project_id: int) -> TagsAtWork:
         """Tags and suggestions of a project; whoever asks also sees to it that work goes on for a while.
 
@@ -123,17 +141,12 @@ class TagJobs:
         Raises:
             UnknownProject: no such project.
         """
-        state = self._state(project_id)
+        tags, state = self.tags(project_id), self._state(project_id)
         state.wanted = time.monotonic()
-        try:
-            tags = state.tags()
-        except UnknownProject:
-            self.forget(project_id)
-            raise
-        is_behind = state.learned_from is not tags
+        done = state.n_seen(tags)
+        is_behind = state.learned_from is not tags or state.learned_version != state.version
         suggestions = replace(state.suggestions, is_behind=is_behind, n_images=len(tags.images))
-        done = min(len(tags.images), len(state.seen.features) + len(state.seen.left_out))
-        if is_behind:
+        if state.learned_from is not tags or (is_behind and done == len(tags.images)):
             self._learn(project_id)
         if done < len(tags.images):
             self._look(project_id)
@@ -194,12 +207,14 @@ class TagJobs:
     def _learn_now(self, project_id: int, _pictures: PictureStore) -> None:
         state = self._state(project_id)
         tags = state.tags()
-        if state.learned_from is tags and state.n_learned == len(state.seen.features):
+        self._forget_other_pictures(state, tags)
+        if state.learned_from is tags and state.learned_version == state.version:
             return
         state.suggestions = suggest(
             tags, state.seen.features, left_out=state.seen.left_out, start=state.suggestions.tagger
         )
-        state.learned_from, state.n_learned = tags, len(state.seen.features)
+        state.learned_from, state.learned_version = tags, state.version
+        state.n_learned = len(state.seen.features)
 
     def _look_on(self, project_id: int, pictures: PictureStore) -> None:
         """Read kept features for a moment, else encode an image, while nobody clicks."""
@@ -227,12 +242,15 @@ class TagJobs:
         pictures = {image.id: image.picture for image in tags.images}
         if state.made_for != tags.project.learner:
             state.made_of, state.made_for = {}, tags.project.learner
+            state.suggestions = TagSuggestions()
+            state.version += 1
         state.made_of = {
             image_id: picture for image_id, picture in state.made_of.items() if pictures.get(image_id) == picture
         }
         for held in (state.seen.features, state.seen.left_out):
             for image_id in [image_id for image_id in held if image_id not in state.made_of]:
                 del held[image_id]
+                state.version += 1
         for image_id in pictures.keys() - state.made_of.keys():
             state.made_of[image_id] = pictures[image_id]
             state.unkept.discard(image_id)
@@ -252,6 +270,7 @@ class TagJobs:
                     state.unkept.add(image.id)
                 else:
                     state.seen.features[image.id] = kept
+                    state.version += 1
             if time.monotonic() > until:
                 return
 
@@ -260,9 +279,11 @@ class TagJobs:
             with reading(self._lab.sessions) as session:
                 image = repository_images.image(session, image_id=image_id)
             state.seen.look_at(pictures, image, spec)
+            state.version += 1
             state.message = ""
         except FcnlabError as failure:
             state.message = str(failure)
             state.failures[image_id] = state.failures.get(image_id, 0) + 1
             if state.failures[image_id] >= ATTEMPTS:
                 state.seen.left_out[image_id] = str(failure)
+                state.version += 1
