@@ -122,15 +122,11 @@ class SuggestedOut(BaseModel):
 
 
 class SuggestionsOut(BaseModel):
-    """What is predicted.
+    """What is predicted, of the images that were `looked_at` by now out of all `images`.
 
-    Attributes:
-        looked_at, images: images that were looked at, and all.
-        behind: answers came since; ask again in a moment.
-        class_ids: the classes that can be predicted.
-        next_image_id: the image to answer next; null when everything is known.
-        message: why images are not looked at; empty where they are.
-        left_out: why images cannot be looked at, by their ids.
+    `behind`: answers came since; ask again in a moment. `class_ids` are the classes that can be predicted.
+    `next_image_id` is the image to answer next, null when everything is known. `message` says why images are not looked
+    at, and `left_out` by their ids why some cannot be.
     """
 
     looked_at: int

@@ -24,16 +24,17 @@ def tag_option(command: Command) -> Command:
     return click.option("--tag", "tag_texts", multiple=True, metavar="CLASS[=CHOICE]", help=TAG_HELP)(command)
 
 
-def chosen_by_tag(
-    lab: Lab, project: Project, texts: Sequence[str], *, not_done: bool = False
-) -> tuple[int, ...] | None:
-    """Ids of the images that `tag_option` chooses; None where it was not given.
+def chosen_by_tag(lab: Lab, project: Project, texts: Sequence[str]) -> tuple[int, ...] | None:
+    """Ids of the images that `tag_option` chooses, at least one; None where it was not given.
 
     Raises:
         InvalidTag: no such class or choice, or no image passes.
     """
     from fcnlab.services.tags.choosing import chosen_images, filters_of
 
-    if not texts and not not_done:
+    if not texts:
         return None
-    return chosen_images(lab, filters_of(texts, project.classes), project_id=project.id, not_done=not_done)
+    chosen = chosen_images(lab, filters_of(texts, project.classes), project_id=project.id)
+    if not chosen:
+        raise InvalidTag(f"no image of project {project.name!r} has these tags: tag some, or choose otherwise")
+    return chosen
