@@ -60,9 +60,9 @@ STATUS: dict[type[FcnlabError], int] = {
 """Failures that are not the fault of what was sent, which is 400."""
 
 ABOUT = (
-    "Projects, images, points, masks, tags, surveys and exports for scripts and other tools. Show the token of the file "
-    'that `fcnlab serve` names as `Authorization: Bearer TOKEN`. Every failure is `{"error": "..."}` and says what to do '
-    "next."
+    "Projects, images, points, masks, tags, surveys and exports for scripts and other tools. Show the token of the "
+    'file that `fcnlab serve` names as `Authorization: Bearer TOKEN`. Every failure is `{"error": "..."}` and says '
+    "what to do next."
 )
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from fcnlab.errors import InvalidTag
+
 if TYPE_CHECKING:
     from fcnlab.domain.project import Project
     from fcnlab.lab import Lab
