@@ -59,6 +59,7 @@ class TaggableImage:
     Attributes:
         picture: another text where its picture is another one.
         is_complete: all its objects are marked.
+        revision: of the tags of its project when its own, or its expert masks, changed last.
     """
 
     id: int
@@ -67,6 +68,7 @@ class TaggableImage:
     hw: tuple[int, int]
     state: ImageState
     is_complete: bool
+    revision: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -85,7 +85,8 @@ class LabelledReader:
         self._paint(session, strokes)
         truths = truth_files(session, project_id=self._project_id)
         self._read_at = revision
-        said = {image.id: self._said(image, project, truths.get(image.id)) for image in images}
+        in_use, is_counting = project.class_ids(), project.task is Task.COUNTS
+        said = {image.id: self._said(image, in_use, truths.get(image.id), is_counting=is_counting) for image in images}
         return {image_id: labelled for image_id, labelled in said.items() if labelled != NOTHING_LABELLED}
 
     def _paint(self, session: Session, strokes: Mapping[int, tuple[int, ...]]) -> None:
@@ -96,13 +97,14 @@ class LabelledReader:
                 painting = painting_of(session, repository_images.image(session, image_id=image_id))
                 self._painted[image_id] = stroke_ids, visible_classes(painting)
 
-    def _said(self, image: TaggableImage, project: Project, truth: str | None) -> LabelledClasses:
+    def _said(
+        self, image: TaggableImage, in_use: frozenset[int], truth: str | None, *, is_counting: bool
+    ) -> LabelledClasses:
         by_hand, from_expert = self._clicked.get(image.id, (frozenset(), frozenset()))
         painted = self._painted.get(image.id, ((), frozenset()))[1]
-        in_use = project.class_ids()
         mask, is_whole = _classes_of(self._lab.folders.masks, truth, image.hw, in_use)
         absence_by: TagSource | None = "from mask" if is_whole else None
-        if absence_by is None and image.is_complete and project.task is Task.COUNTS:
+        if absence_by is None and image.is_complete and is_counting:
             absence_by = "from points"
         return LabelledClasses(by_hand | (from_expert - mask), painted, mask, absence_by)
 
@@ -112,7 +114,7 @@ class _NoMask(Exception):
 
 
 def _classes_of(
-    folder: Path, file: str | None, hw: tuple[int, int], in_use: Collection[int]
+    folder: Path, file: str | None, hw: tuple[int, int], in_use: frozenset[int]
 ) -> tuple[frozenset[int], bool]:
     """Classes in use of a mask, and whether each of its pixels has one."""
     if file is None:
@@ -121,7 +123,7 @@ def _classes_of(
         values = _values_of(folder / file, hw)
     except _NoMask:
         return frozenset(), False
-    mask = values & frozenset(in_use)
+    mask = values & in_use
     return mask, mask == values
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlalchemy.orm import Session
 
 from fcnlab.core.tagging.from_labels import implied
 from fcnlab.domain.counting import Task
@@ -122,12 +123,17 @@ class ProjectTags:
         }
 
 
+READ_SINGLY = 500
+"""Images whose tags are read by their ids; beyond that all tags of the project are read at once."""
+
+
 class TagReader:
     """Reads the tags of a project, and what did not change not again. Used by one thread at a time."""
 
     def __init__(self, lab: Lab, *, project_id: int) -> None:
         self._lab, self._project_id = lab, project_id
         self._labelled = LabelledReader(lab, project_id=project_id)
+        self._answers: dict[int, dict[int, ImageTag]] = {}
         self._last: ProjectTags | None = None
 
     def read(self) -> ProjectTags:
@@ -139,13 +145,13 @@ class TagReader:
             last = self._last
             if last is not None and (last.project, last.images, last.revision) == (project, images, revision):
                 return last
-            stored = repository_tags.tags(session, project_id=self._project_id)
+            self._refresh(session, project, images, revision[1])
             labels = self._labelled.read(session, images, project=project, revision=revision[0])
-        answers = {(tag.image_id, tag.class_id): tag for tag in stored}
+        answers = {(tag.image_id, tag.class_id): tag for of in self._answers.values() for tag in of.values()}
         self._last = ProjectTags(
             project,
             images,
-            _answered(project, images, stored),
+            self._answered(project, images),
             _labelled(project, images, labels),
             answers,
             labels,
@@ -153,33 +159,62 @@ class TagReader:
         )
         return self._last
 
+    def _refresh(self, session: Session, project: Project, images: Sequence[TaggableImage], now: int) -> None:
+        """Read the answers of images that changed; of all where classes did, or a database was restored."""
+        last = self._last
+        since = NEVER if last is None or last.class_ids != _ids(project) or last.revision[1] > now else last.revision[1]
+        changed = [image.id for image in images if image.revision > max(since, 0)]
+        if since == NEVER or len(changed) > READ_SINGLY:
+            self._answers, wanted = {}, None
+        else:
+            self._answers = {image.id: self._answers[image.id] for image in images if image.id in self._answers}
+            for image_id in changed:
+                self._answers.pop(image_id, None)
+            wanted = changed
+        for tag in repository_tags.tags(session, project_id=self._project_id, image_ids=wanted):
+            self._answers.setdefault(tag.image_id, {})[tag.class_id] = tag
+
+    def _answered(self, project: Project, images: Sequence[TaggableImage]) -> NDArray[np.int8]:
+        column_of = {class_id: column for column, class_id in enumerate(_ids(project))}
+        values = np.full((len(images), len(column_of)), UNKNOWN, np.int8)
+        for row, image in enumerate(images):
+            for class_id, tag in self._answers.get(image.id, {}).items():
+                values[row, column_of[class_id]] = CODES[tag.answer]
+        return values
+
+
+NEVER = -1
+"""The revision of tags of which nothing was read."""
+
 
 def tags_of(lab: Lab, *, project_id: int) -> ProjectTags:
     """The tags of a project, read once. Raises UnknownProject."""
     return TagReader(lab, project_id=project_id).read()
 
 
-def _answered(project: Project, images: Sequence[TaggableImage], stored: Sequence[ImageTag]) -> NDArray[np.int8]:
-    row_of = {image.id: row for row, image in enumerate(images)}
-    column_of = {label.id: column for column, label in enumerate(project.classes)}
-    values = np.full((len(images), len(project.classes)), UNKNOWN, np.int8)
-    for tag in stored:
-        values[row_of[tag.image_id], column_of[tag.class_id]] = CODES[tag.answer]
-    return values
+def _ids(project: Project) -> tuple[int, ...]:
+    return tuple(label.id for label in project.classes)
 
 
 def _labelled(
     project: Project, images: Sequence[TaggableImage], labels: Mapping[int, LabelledClasses]
 ) -> NDArray[np.int8]:
     """What labels say. Of the background that nobody marked, images whose objects are all marked say nothing."""
-    class_ids = [label.id for label in project.classes]
+    class_ids = _ids(project)
     values = np.full((len(images), len(class_ids)), UNKNOWN, np.int8)
+    row_of: dict[LabelledClasses, NDArray[np.int8]] = {}
     for row, image in enumerate(images):
-        if image.id in labels:
-            said = labels[image.id]
-            values[row] = implied(said.present, said.absence_by is not None, class_ids)
-            if project.task is Task.COUNTS and project.background in class_ids:
-                column = class_ids.index(project.background)
-                if values[row, column] == NO and said.absence_by == "from points":
-                    values[row, column] = UNKNOWN
+        said = labels.get(image.id)
+        if said is not None:
+            if said not in row_of:
+                row_of[said] = _row(project, class_ids, said)
+            values[row] = row_of[said]
     return values
+
+
+def _row(project: Project, class_ids: Sequence[int], said: LabelledClasses) -> NDArray[np.int8]:
+    row = np.array(implied(said.present, said.absence_by is not None, class_ids), np.int8)
+    if project.task is Task.COUNTS and project.background in class_ids and said.absence_by == "from points":
+        column = class_ids.index(project.background)
+        row[column] = YES if row[column] == YES else UNKNOWN
+    return row

@@ -129,7 +129,7 @@ class ImageRow(Base):
 
     `imaging` is the project's when the picture was made; `pixel_size` holds two lengths and their unit, where known.
     `revision` is that of the project when points of the image, or what else a learner follows of it, changed last;
-    `painting_revision` when its strokes did.
+    `painting_revision` when its strokes did. `tag_revision` is that of tags when tags or expert masks of it did.
     """
 
     __tablename__ = "images"
@@ -168,6 +168,7 @@ class ImageRow(Base):
     is_complete: Mapped[bool] = mapped_column(default=False, server_default=false())
     revision: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     painting_revision: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    tag_revision: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
 
 
 class PointRow(Base):

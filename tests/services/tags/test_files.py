@@ -193,7 +193,7 @@ def test_files_are_written_whole_and_folders_not_overwritten(bench: TagBench, tm
 def test_images_that_differ_in_their_ending_alone_make_no_lists(lab: Lab) -> None:
     tags = tags_of(lab, project_id=TagBench(lab, n_images=1).project_id)
     image = tags.images[0]
-    twin = type(image)(image.id + 1, "00000.jpg", image.picture, image.hw, image.state, image.is_complete)
+    twin = type(image)(image.id + 1, "00000.jpg", image.picture, image.hw, image.state, image.is_complete, 0)
     answered = tags.answered.repeat(2, axis=0) * 0
     doubled = type(tags)(tags.project, (image, twin), answered, answered - 1, tags.answers, tags.labels, tags.revision)
 

@@ -131,6 +131,24 @@ def test_the_revision_of_tags_rises_with_every_write_of_them_and_with_nothing_el
     assert revision(sessions, project_id) == seen[-1]
 
 
+def test_the_image_of_a_tag_that_changed_is_known_by_its_revision(
+    sessions: Sessions, project_id: int, images: list[int]
+) -> None:
+    def changed_since(then: int) -> list[int]:
+        with reading(sessions) as session:
+            listed = repository_tags.taggable_images(session, project_id=project_id)
+        return [image.id for image in listed if image.revision > then]
+
+    record(sessions, project_id, *(TagChange(image_id, CELL, Y) for image_id in images))
+    _, then = revision(sessions, project_id)
+    assert changed_since(then) == []
+    assert changed_since(0) == images
+
+    record(sessions, project_id, TagChange(images[1], CELL, None))
+
+    assert changed_since(then) == [images[1]]
+
+
 def test_a_tag_is_yes_or_no_of_a_class_and_an_image_that_there_are(
     sessions: Sessions, project_id: int, images: list[int]
 ) -> None:

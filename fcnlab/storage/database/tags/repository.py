@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
@@ -18,20 +19,28 @@ from fcnlab.storage.database.tags.tables import ImageTagRow, TagTabRow
 ROWS_AT_ONCE = 1000
 
 
-def tags(session: Session, *, project_id: int, image_id: int | None = None) -> tuple[ImageTag, ...]:
-    """What was answered about classes in use, by image and class; of one image where it is named."""
+def tags(session: Session, *, project_id: int, image_ids: Sequence[int] | None = None) -> tuple[ImageTag, ...]:
+    """What was answered about classes in use; of these images where they are named."""
+    same_class = (ClassRow.project_id == ImageTagRow.project_id) & (ClassRow.class_id == ImageTagRow.class_id)
     columns = ImageTagRow.image_id, ImageTagRow.class_id, ImageTagRow.answer, ImageTagRow.labeller
     query = (
         select(*columns, ImageTagRow.answered_at)
-        .join(ClassRow, (ClassRow.project_id == ImageTagRow.project_id) & (ClassRow.class_id == ImageTagRow.class_id))
+        .join(ClassRow, same_class)
         .where(ImageTagRow.project_id == project_id, ClassRow.removed_at.is_(None))
-        .order_by(ImageTagRow.image_id, ImageTagRow.class_id)
     )
-    if image_id is not None:
-        query = query.where(ImageTagRow.image_id == image_id)
+    if image_ids is None:
+        return _tags(session.execute(query))
     return tuple(
-        ImageTag(image, class_id, TagAnswer(answer), labeller, at)
-        for image, class_id, answer, labeller, at in session.execute(query)
+        tag
+        for some in chunked(image_ids)
+        for tag in _tags(session.execute(query.where(ImageTagRow.image_id.in_(some))))
+    )
+
+
+def _tags(rows: Iterable[Any]) -> tuple[ImageTag, ...]:
+    return tuple(
+        ImageTag(image_id, class_id, TagAnswer(answer), labeller, answered_at)
+        for image_id, class_id, answer, labeller, answered_at in rows
     )
 
 
@@ -90,7 +99,7 @@ def taggable_images(session: Session, *, project_id: int) -> tuple[TaggableImage
     """All images of a project, in import order."""
     columns = (
         *(ImageRow.id, ImageRow.name, ImageRow.content_hash, ImageRow.imaging, ImageRow.height, ImageRow.width),
-        *(ImageRow.state, ImageRow.is_complete),
+        *(ImageRow.state, ImageRow.is_complete, ImageRow.tag_revision),
     )
     rows = session.execute(select(*columns).where(ImageRow.project_id == project_id).order_by(ImageRow.position))
     return tuple(
@@ -101,8 +110,9 @@ def taggable_images(session: Session, *, project_id: int) -> tuple[TaggableImage
             (height, width),
             ImageState(state),
             is_complete,
+            revision,
         )
-        for image_id, name, content, imaging, height, width, state, is_complete in rows
+        for image_id, name, content, imaging, height, width, state, is_complete, revision in rows
     )
 
 

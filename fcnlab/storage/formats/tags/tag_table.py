@@ -45,8 +45,8 @@ def _rows(subject: TagSubject) -> Iterator[list[object]]:
         answers = (image.answers.get(class_id) for class_id in class_ids)
         row: list[object] = [image.name, *("" if answer is None else answer.value for answer in answers)]
         if subject.has_probabilities:
-            known = (image.probabilities.get(class_id) for class_id in class_ids)
-            row += ["" if probability is None else round(probability, DIGITS) for probability in known]
+            values = (image.probabilities.get(class_id) for class_id in class_ids)
+            row += ["" if probability is None else round(probability, DIGITS) for probability in values]
         yield row
 
 

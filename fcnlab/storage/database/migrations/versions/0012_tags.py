@@ -9,11 +9,12 @@ branch_labels = None
 depends_on = None
 
 FOLLOWED = ("image_tags", "expert_masks")
-"""Tables with a project_id whose writes raise the revision of tags."""
+"""Tables with a project_id and an image_id whose writes raise the revision of tags."""
 
 
 def upgrade() -> None:
-    op.add_column("projects", sa.Column("tag_revision", sa.BigInteger(), nullable=False, server_default="0"))
+    for table in ("projects", "images"):
+        op.add_column(table, sa.Column("tag_revision", sa.BigInteger(), nullable=False, server_default="0"))
     op.create_table(
         "image_tags",
         sa.Column("image_id", sa.Integer(), nullable=False),
@@ -50,9 +51,13 @@ def upgrade() -> None:
 def _make_sqlite_triggers() -> None:
     for table in FOLLOWED:
         for event, row in (("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD")):
+            of_image = (
+                "UPDATE images SET tag_revision = (SELECT tag_revision FROM projects WHERE id = "
+                f"{row}.project_id) WHERE id = {row}.image_id; "
+            )
             op.execute(
                 f"CREATE TRIGGER revise_{table}_{event.lower()} AFTER {event} ON {table} BEGIN "
-                f"UPDATE projects SET tag_revision = tag_revision + 1 WHERE id = {row}.project_id; END"
+                f"UPDATE projects SET tag_revision = tag_revision + 1 WHERE id = {row}.project_id; {of_image}END"
             )
 
 
@@ -60,7 +65,8 @@ def _make_postgresql_triggers() -> None:
     op.execute(
         "CREATE FUNCTION fcnlab_revise_tags() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
         "UPDATE projects SET tag_revision = tag_revision + 1 WHERE id IN (SELECT project_id FROM changed); "
-        "RETURN NULL; END $$"
+        "UPDATE images SET tag_revision = projects.tag_revision FROM projects WHERE projects.id = images.project_id "
+        "AND images.id IN (SELECT image_id FROM changed); RETURN NULL; END $$"
     )
     for table in FOLLOWED:
         for event, rows in (("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD")):
