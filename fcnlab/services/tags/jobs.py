@@ -49,7 +49,8 @@ class _ProjectState:
     """What is remembered of a project.
 
     Attributes:
-        reader: of its tags; under `lock`.
+        reader: of its tags; under `lock`, and never on the compute thread: a click would wait for it.
+        tags: read last.
         seen: images that were looked at under the settings `made_for`, when their pictures were `made_of`.
         unkept: images whose features are not kept on the disk.
         failures: how often an image failed for a reason that may pass.
@@ -61,6 +62,7 @@ class _ProjectState:
 
     reader: TagReader
     lock: threading.Lock = field(default_factory=threading.Lock)
+    tags: ProjectTags | None = None
     seen: SeenImages = field(default_factory=SeenImages)
     failures: dict[int, int] = field(default_factory=dict)
     unkept: set[int] = field(default_factory=set)
@@ -86,10 +88,11 @@ class _ProjectState:
         made_of = self.made_of
         return sum(self.is_seen(image.id) and made_of.get(image.id) == image.picture for image in tags.images)
 
-    def tags(self) -> ProjectTags:
-        """The tags of now. From any thread."""
+    def read(self) -> ProjectTags:
+        """The tags of now."""
         with self.lock:
-            return self.reader.read()
+            self.tags = self.reader.read()
+            return self.tags
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +131,7 @@ class TagJobs:
     def tags(self, project_id: int) -> ProjectTags:
         """The tags of a project as they are now; no image is looked at for that. Raises UnknownProject."""
         try:
-            return self._state(project_id).tags()
+            return self._state(project_id).read()
         except UnknownProject:
             self.forget(project_id)
             raise
@@ -153,7 +156,8 @@ class TagJobs:
         return TagsAtWork(tags, suggestions, done, len(tags.images), state.message)
 
     def changed(self, project_id: int) -> None:
-        """Answers changed: learn them now, without waiting for somebody to ask."""
+        """Answers changed: learn them now, without waiting for somebody to ask. Raises UnknownProject."""
+        self.tags(project_id)
         self._learn(project_id)
 
     def forget(self, project_id: int) -> None:
@@ -206,7 +210,9 @@ class TagJobs:
 
     def _learn_now(self, project_id: int, _pictures: PictureStore) -> None:
         state = self._state(project_id)
-        tags = state.tags()
+        tags = state.tags
+        if tags is None:
+            return
         self._forget_other_pictures(state, tags)
         if state.learned_from is tags and state.learned_version == state.version:
             return
@@ -219,7 +225,9 @@ class TagJobs:
     def _look_on(self, project_id: int, pictures: PictureStore) -> None:
         """Read kept features for a moment, else encode an image, while nobody clicks."""
         state = self._state(project_id)
-        tags = state.tags()
+        tags = state.tags
+        if tags is None:
+            return
         self._forget_other_pictures(state, tags)
         waiting = [image.id for image in tags.images if not state.is_seen(image.id)]
         unread = [image_id for image_id in waiting if image_id not in state.unkept]
