@@ -153,8 +153,9 @@ def test_surveys_trainings_and_exports_take_the_images_that_tags_choose(folder: 
     with zipfile.ZipFile(folder / "masks.zip") as file:
         exported = {Path(name).stem for name in file.namelist() if name.endswith(".png")}
     assert exported == {"0", "2"}, "of 1 and 3 somebody said that no bar is there"
-    refused = call("export", *P, "-o", folder / "none.zip", "--tag", "sand=no", code=1)
-    assert "has these tags" in refused.stderr
+    for command in (("export", "-o", folder / "none.zip"), ("train",), ("survey", "plan", "-n", 2, "none")):
+        refused = call(*command, *P, "--tag", "sand=no", code=1)
+        assert "has these tags" in refused.stderr
     assert not (folder / "none.zip").exists()
 
 
