@@ -22,6 +22,7 @@ from fcnlab.commands.serve import serve
 from fcnlab.commands.simulate import simulate
 from fcnlab.commands.surveys.survey import survey
 from fcnlab.commands.tables import points
+from fcnlab.commands.tags.group import tags
 from fcnlab.commands.training import train, trainings, worker
 from fcnlab.errors import FcnlabError, storage_failure
 from fcnlab.threads import wait_politely
@@ -72,7 +73,7 @@ def main(ctx: click.Context, data_dir: Path | None) -> None:
 projects.add_command(project_learner)
 for command in (
     *(app, projects, import_images, labels, convert, points, fit, predict, export),
-    *(train, trainings, models, worker, compare, count, survey),
+    *(train, trainings, models, worker, compare, count, survey, tags),
     *(stats, demo, serve, simulate, doctor, backup, restore),
 ):
     main.add_command(command)

@@ -12,6 +12,7 @@ from fcnlab.services.export.jobs import ExportJobs
 from fcnlab.services.live.jobs import Jobs
 from fcnlab.services.live.predictions import Predictions
 from fcnlab.services.surveys.jobs import SurveyJobs
+from fcnlab.services.tags.jobs import TagJobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class ApiEngine:
     predictions: Predictions
     exports: ExportJobs
     surveys: SurveyJobs
+    tags: TagJobs
 
 
 def engine_of(request: Request) -> ApiEngine:

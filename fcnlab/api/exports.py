@@ -41,6 +41,7 @@ class ExportIn(Strict):
     formats: list[ExportFormat] = Field(default=list(DEFAULT_FORMATS), min_length=1)
     done_only: bool = False
     with_points: bool = False
+    image_ids: list[int] | None = None
     class_ids: list[int] | None = None
     instances: bool = False
     min_area: int = 0
@@ -56,6 +57,7 @@ class ExportIn(Strict):
             **{
                 **values,
                 "formats": tuple(dict.fromkeys(map(str, self.formats))),
+                "image_ids": None if self.image_ids is None else tuple(self.image_ids),
                 "class_ids": None if self.class_ids is None else tuple(self.class_ids),
                 "split": None if self.split is None else SplitSpec(**self.split.model_dump()),
             }

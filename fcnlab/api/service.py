@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 import fcnlab
 from fcnlab.access import FrontDoor, service_rules
-from fcnlab.api import exports, label_studio, learning, projects, surveys
+from fcnlab.api import exports, label_studio, learning, projects, surveys, tags
 from fcnlab.api.engine import ApiEngine
 from fcnlab.api.guard import Guard, UploadLimit
 from fcnlab.errors import (
@@ -36,6 +36,7 @@ from fcnlab.services.installation.sweeping import sweep_quietly
 from fcnlab.services.live.jobs import Jobs
 from fcnlab.services.live.predictions import Predictions
 from fcnlab.services.surveys.jobs import SurveyJobs
+from fcnlab.services.tags.jobs import TagJobs
 
 PREFIX = "/api/v1"
 log = logging.getLogger(__name__)
@@ -59,9 +60,9 @@ STATUS: dict[type[FcnlabError], int] = {
 """Failures that are not the fault of what was sent, which is 400."""
 
 ABOUT = (
-    "Projects, images, points, masks, surveys and exports for scripts and other tools. Show the token of the file that "
-    '`fcnlab serve` names as `Authorization: Bearer TOKEN`. Every failure is `{"error": "..."}` and says what to do '
-    "next."
+    "Projects, images, points, masks, tags, surveys and exports for scripts and other tools. Show the token of the "
+    'file that `fcnlab serve` names as `Authorization: Bearer TOKEN`. Every failure is `{"error": "..."}` and says '
+    "what to do next."
 )
 
 
@@ -78,7 +79,7 @@ def make_service(lab: Lab, *, token: str | None) -> FastAPI:
         jobs.warm_up()
         threading.Thread(target=sweep_quietly, args=(lab,), name="fcnlab-sweep", daemon=True).start()
         service.state.engine = ApiEngine(
-            lab, jobs, Predictions(lab, jobs), ExportJobs(lab, jobs), SurveyJobs(lab, jobs)
+            lab, jobs, Predictions(lab, jobs), ExportJobs(lab, jobs), SurveyJobs(lab, jobs), TagJobs(lab, jobs)
         )
         yield
         jobs.close()
@@ -97,7 +98,7 @@ def make_service(lab: Lab, *, token: str | None) -> FastAPI:
     service.add_exception_handler(OSError, _without_room)
     service.add_exception_handler(RequestValidationError, _misshapen)
     service.add_exception_handler(HTTPException, _http_failure)
-    for part in (projects.router, learning.router, exports.router, surveys.router):
+    for part in (projects.router, learning.router, exports.router, surveys.router, tags.router):
         service.include_router(part, prefix=PREFIX)
     service.include_router(label_studio.router)
 

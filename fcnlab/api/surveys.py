@@ -12,7 +12,7 @@ from fcnlab.api.projects import Number
 from fcnlab.api.shapes import Strict
 from fcnlab.core.surveys.estimates import Method
 from fcnlab.domain.survey import WHOLE, Plan, Survey, SurveyAnswer, SurveyPoint, SurveySpec
-from fcnlab.errors import InvalidSurvey
+from fcnlab.errors import InvalidSurvey, UnknownImage
 from fcnlab.services.projects import projects
 from fcnlab.services.surveys import surveys as services
 from fcnlab.services.surveys.report import Reading, report_of
@@ -33,8 +33,8 @@ class SurveyIn(Strict):
     """A survey to plan; see `fcnlab survey plan --help`.
 
     `images` is a number for every stratum, or numbers by the name of the stratum. `strata` is empty, "folder", or a
-    regular expression that is searched in the names of images. `prior` is uniform, jeffreys, or pseudo-counts of each
-    class.
+    regular expression that is searched in the names of images. `image_ids` are the population; null: all images of
+    the project. `prior` is uniform, jeffreys, or pseudo-counts of each class.
     """
 
     name: str = Field(min_length=1, max_length=100)
@@ -43,6 +43,7 @@ class SurveyIn(Strict):
     plan: Plan = "random"
     seed: int = Field(default=0, ge=-LARGEST, le=LARGEST)
     strata: str = Field(default="", max_length=1000)
+    image_ids: list[int] | None = None
     prior: str | float = "jeffreys"
     level: float = 0.9
     labeller: str = Field(default="api", max_length=200)
@@ -174,7 +175,14 @@ def list_surveys(engine: Own, project_id: Number) -> list[SurveyOut]:
 def plan_survey(engine: Own, project_id: Number, wanted: SurveyIn) -> SurveyOut:
     """Draw images and pixels of all images of a project; their points are to be answered."""
     projects.project(engine.lab, project_id=project_id)
-    strata = services.strata_by(projects.images(engine.lab, project_id=project_id), wanted.strata)
+    population = projects.images(engine.lab, project_id=project_id)
+    if wanted.image_ids is not None:
+        chosen = set(wanted.image_ids)
+        strange = sorted(chosen - {image.id for image in population})
+        if strange:
+            raise UnknownImage(f"there is no image {strange[0]} in this project; it may have been deleted")
+        population = tuple(image for image in population if image.id in chosen)
+    strata = services.strata_by(population, wanted.strata)
     n_images = wanted.images
     if isinstance(n_images, int):
         n_images = dict.fromkeys(strata.values(), n_images)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from fcnlab.commands.common import found_project, json_option, learner_of, opened, print_result, project_option, say
+from fcnlab.commands.tags.choosing import chosen_by_tag, tag_option
 from fcnlab.domain.export import (
     DEFAULT_FORMATS,
     EMBEDDED,
@@ -99,6 +100,7 @@ def shape_options(command: Command) -> Command:
 )
 @click.option("--done", "--done-only", "done_only", is_flag=True, help="Only images that somebody marked done.")
 @click.option("--with-points", is_flag=True, help="Only images with points.")
+@tag_option
 @shape_options
 @click.option("--split", metavar="SHARES", help="Into train, val and test: 0.7,0.2,0.1 or 70,20,10; 0.8,0.2 makes two.")
 @click.option("--seed", default=0, show_default=True, help="Of the split.")
@@ -119,6 +121,7 @@ def export(
     formats: tuple[str, ...],
     done_only: bool,
     with_points: bool,
+    tag_texts: tuple[str, ...],
     split: str | None,
     seed: int,
     split_by: str,
@@ -141,6 +144,7 @@ def export(
             formats,
             done_only=done_only,
             with_points=with_points,
+            image_ids=chosen_by_tag(lab, project, tag_texts),
             split=None if split is None else SplitSpec(_shares(split), seed=seed, by=cast(SplitBy, split_by)),
             **shapes_of(project.classes, **shapes),
         )

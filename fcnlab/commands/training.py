@@ -12,6 +12,7 @@ import click
 
 from fcnlab.commands.common import found_project, json_option, opened, print_result, project_option, say
 from fcnlab.commands.models import model_values, score_in_words
+from fcnlab.commands.tags.choosing import chosen_by_tag, tag_option
 from fcnlab.domain.counting import CountScore
 from fcnlab.domain.models import ModelRecord
 from fcnlab.domain.network import (
@@ -71,12 +72,21 @@ INTERRUPTED = 130
 @click.option("--staged/--all-at-once", default=True, show_default=True, help="FCNs: coarse to fine, or not.")
 @click.option("--seed", default=DEFAULTS.seed, show_default=True)
 @click.option("--from-model", type=int, help="Number of a version of the same network to start from.")
+@tag_option
 @click.option("--labeller", default="command line", show_default=True, help="Who asks for it.")
 @click.option("--wait/--background", default=True, show_default=True, help="Train here, or in a worker process.")
 @json_option
 @click.pass_context
 def train(
-    ctx: click.Context, /, wanted: str, labeller: str, wait: bool, as_json: bool, from_model: int | None, **options: Any
+    ctx: click.Context,
+    /,
+    wanted: str,
+    tag_texts: tuple[str, ...],
+    labeller: str,
+    wait: bool,
+    as_json: bool,
+    from_model: int | None,
+    **options: Any,
 ) -> None:
     """Train a network on all points of a project.
 
@@ -94,7 +104,8 @@ def train(
         if from_model is not None:
             training = replace(training, parent=_parent_file(lab, project, from_model))
         network = NetworkSpec(n_classes=max(2, len(project.classes)), **shape)
-        queue = partial(_queued, lab, project, network, training, labeller)
+        image_ids = chosen_by_tag(lab, project, tag_texts)
+        queue = partial(_queued, lab, project, network, training, labeller, image_ids)
         (ended,) = train_here(lab, project, queue) if wait else train_elsewhere(lab, project, queue)
         model = model_of(lab, ended)
     values = {"training": training_values(ended), "model": None if model is None else model_values(model)}
@@ -286,10 +297,21 @@ def train_elsewhere(lab: Lab, project: Project, queue: Queue) -> list[Training]:
     return list(queued)
 
 
-def _queued(lab: Lab, project: Project, network: NetworkSpec, spec: TrainingSpec, labeller: str) -> list[Training]:
+def _queued(
+    lab: Lab,
+    project: Project,
+    network: NetworkSpec,
+    spec: TrainingSpec,
+    labeller: str,
+    image_ids: Sequence[int] | None,
+) -> list[Training]:
     from fcnlab.services.training.trainings import start_training
 
-    return [start_training(lab, project_id=project.id, network=network, training=spec, labeller=labeller)]
+    return [
+        start_training(
+            lab, project_id=project.id, network=network, training=spec, labeller=labeller, image_ids=image_ids
+        )
+    ]
 
 
 def model_of(lab: Lab, training: Training) -> ModelRecord | None:

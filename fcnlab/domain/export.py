@@ -67,6 +67,7 @@ class ExportSpec:
         formats: names of at least one.
         done_only: leave out images that nobody marked done.
         with_points: leave out images without points.
+        image_ids: leave out all other images; None: none. No file names them.
         class_ids: classes that stay; pixels of the others become background, or unlabelled where no class is the
             background. None: all.
         instances: formats of shapes get one region per connected part, not one per class.
@@ -81,6 +82,7 @@ class ExportSpec:
     formats: tuple[str, ...] = DEFAULT_FORMATS
     done_only: bool = False
     with_points: bool = False
+    image_ids: tuple[int, ...] | None = None
     class_ids: tuple[int, ...] | None = None
     instances: bool = False
     min_area: int = 0
@@ -112,5 +114,7 @@ class ExportSpec:
         return frozenset(self.class_ids) if background is None else frozenset({background, *self.class_ids})
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {**asdict(self), "formats": sorted(self.formats)}
+        """Plain values for JSON; which images were chosen is said by those that are there."""
+        values = {**asdict(self), "formats": sorted(self.formats)}
+        del values["image_ids"]
+        return values

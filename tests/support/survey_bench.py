@@ -9,8 +9,8 @@ from fcnlab.domain.survey import WHOLE, PredictedBy, Survey, SurveyAnswer, Surve
 from fcnlab.lab import Lab
 from fcnlab.services.surveys.report import Reading, SurveyReport, report_of
 from fcnlab.services.surveys.surveys import answer, plan_survey, survey_images, survey_points
-from fcnlab.storage.database import repository_surveys
 from fcnlab.storage.database.engine import writing
+from fcnlab.storage.database.surveys import repository as repository_surveys
 from tests.support.tabs import HEIGHT, WIDTH, new_project
 
 THIRD = WIDTH // 3

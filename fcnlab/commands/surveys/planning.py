@@ -10,6 +10,7 @@ import click
 
 from fcnlab.commands.common import found_project, json_option, opened, print_result, project_option, say
 from fcnlab.commands.surveys.common import found_survey, survey_argument, survey_line, survey_values, write_to
+from fcnlab.commands.tags.choosing import chosen_by_tag, tag_option
 from fcnlab.domain.survey import PLANS, PRIORS, SurveySpec
 from fcnlab.errors import InvalidSurvey
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     metavar="folder|PATTERN",
     help="Parts of the images to draw from: their folders, or what a regular expression finds in their names.",
 )
+@tag_option
 @click.option("--prior", default="jeffreys", show_default=True, help="uniform, jeffreys, or pseudo-counts of a class.")
 @click.option("--level", default=0.9, show_default=True, help="How often intervals hold the true share, 0.5 to 1.")
 @click.option("--labeller", default="command line", show_default=True, help="Who plans it.")
@@ -57,6 +59,7 @@ def plan(
     plan: Any,
     seed: int,
     strata: str | None,
+    tag_texts: tuple[str, ...],
     prior: str,
     level: float,
     labeller: str,
@@ -66,8 +69,8 @@ def plan(
 ) -> None:
     """Draw images and pixels at random, to be answered one by one.
 
-    All images of the project are the population. The table that --output writes has an empty class for each pixel:
-    fill it in and give it to `fcnlab survey answer`, or answer on the Survey page.
+    All images of the project are the population, or those that --tag chooses. The table that --output writes has an
+    empty class for each pixel: fill it in and give it to `fcnlab survey answer`, or answer on the Survey page.
     """
     from fcnlab.services.projects.projects import images
     from fcnlab.services.surveys.answer_tables import points_table
@@ -75,7 +78,9 @@ def plan(
 
     with opened(ctx) as lab:
         project = found_project(lab, wanted)
-        by_image = strata_by(images(lab, project_id=project.id), strata or "")
+        chosen = chosen_by_tag(lab, project, tag_texts)
+        population = [each for each in images(lab, project_id=project.id) if chosen is None or each.id in chosen]
+        by_image = strata_by(population, strata or "")
         spec = SurveySpec(
             name, n_images_of(counts, set(by_image.values())), n_per_image, plan, seed, prior_of(prior), level
         )

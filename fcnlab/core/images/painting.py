@@ -57,6 +57,33 @@ def painted(class_map: NDArray[np.uint8], painting: Painting) -> NDArray[np.uint
     return np.where(painted_ids == UNPAINTED, class_map, painted_ids).astype(np.uint8)
 
 
+def visible_classes(painting: Painting) -> frozenset[int]:
+    """Ids of the classes of strokes of which a pixel is still to be seen, at full size."""
+    visible: set[int] = set()
+    for place, layer in enumerate(painting.layers):
+        if isinstance(layer, Stroke) and layer.class_id is not None and layer.class_id not in visible:
+            left = pixels_of(layer)
+            for later in painting.layers[place + 1 :]:
+                _take_away(left, layer, later)
+            if left.any():
+                visible.add(layer.class_id)
+    return frozenset(visible)
+
+
+def _take_away(left: NDArray[np.bool_], stroke: Stroke, later: Layer) -> None:
+    """Clear the pixels in the box of a stroke (height, width) that a later layer lies over."""
+    if isinstance(later, Point):
+        row, col = later.row - stroke.top, later.col - stroke.left
+        if 0 <= row < stroke.height and 0 <= col < stroke.width:
+            left[row, col] = False
+        return
+    top, bottom = max(stroke.top, later.top), min(stroke.top + stroke.height, later.top + later.height)
+    first, last = max(stroke.left, later.left), min(stroke.left + stroke.width, later.left + later.width)
+    if top < bottom and first < last:
+        over = pixels_of(later)[top - later.top : bottom - later.top, first - later.left : last - later.left]
+        left[top - stroke.top : bottom - stroke.top, first - stroke.left : last - stroke.left][over] = False
+
+
 def pixels_of(stroke: Stroke) -> NDArray[np.bool_]:
     """The pixels of a stroke in its box, (height, width) bool."""
     is_inside = np.arange(len(stroke.runs)) % 2 == 1

@@ -153,6 +153,11 @@ def _wanted(project_snapshot: ProjectSnapshot, spec: ExportSpec) -> list[ImageIn
     images = [image for image in project_snapshot.images if not spec.done_only or image.state is ImageState.DONE]
     if not images:
         raise ExportFailed(f"no image of project {name!r} is marked done: mark one, or export the others too")
+    if spec.image_ids is not None:
+        chosen = set(spec.image_ids)
+        images = [image for image in images if image.id in chosen]
+        if not images:
+            raise ExportFailed(f"none of the chosen images of project {name!r} can be exported: choose others")
     clicked = {stored.image_id for stored in project_snapshot.points}
     images = [image for image in images if not spec.with_points or image.id in clicked]
     if not images:

@@ -91,6 +91,10 @@ class Gains:
         """Somebody clicks just now."""
         self._clicked = time.monotonic()
 
+    def is_quiet(self) -> bool:
+        """Whether nobody clicked for a while: time for what takes longer than a click should wait."""
+        return time.monotonic() - self._clicked >= QUIET_S
+
     def forget(self, project_id: int) -> None:
         """Remember nothing of a project that was deleted."""
         with self._lock:
@@ -152,7 +156,7 @@ class Gains:
             for image_id, record in records.items()
             if record.revision != learner.scores_revision and states[image_id] is not ImageState.DONE
         ]
-        is_quiet = time.monotonic() - self._clicked >= QUIET_S
+        is_quiet = self.is_quiet()
         possible = [image_id for image_id in stale if is_quiet or records[image_id].gain is not None]
         if possible:
             chosen = min(possible, key=lambda image_id: (records[image_id].failures, records[image_id].revision))

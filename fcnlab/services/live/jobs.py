@@ -19,7 +19,7 @@ from fcnlab.errors import FcnlabError, ShuttingDown, UnknownImage, UnknownProjec
 from fcnlab.lab import Lab
 from fcnlab.services.images.importing import is_unreadable
 from fcnlab.services.live.attention import Attention
-from fcnlab.services.live.compute import ComputeThread, Priority, in_words, logged
+from fcnlab.services.live.compute import ComputeThread, Failed, Priority, in_words, logged
 from fcnlab.services.live.fitting import ProjectLearner
 from fcnlab.services.live.gains import Gains
 from fcnlab.services.live.overlay_store import OverlayProbabilities, OverlayStore
@@ -111,6 +111,18 @@ class Jobs:
     def run(self, work: Callable[[ProjectLearner], Result], *, project_id: int) -> Future[Result]:
         """Run a step with a project's learner between clicks: exports, saved models."""
         return self._compute.submit(lambda: work(self._learner(project_id)), priority=Priority.EXPORT)
+
+    def run_with_pictures(
+        self,
+        work: Callable[[PictureStore], object],
+        *,
+        priority: Priority,
+        key: str,
+        failed: Failed,
+        gives_way: bool = False,
+    ) -> None:
+        """Queue a step that needs encoded pictures and no learner; nobody waits for it. See `ComputeThread.post`."""
+        self._compute.post(lambda: work(self._pictures), priority=priority, key=key, failed=failed, gives_way=gives_way)
 
     def consult(
         self, work: Callable[[ProjectLearner, OverlayProbabilities | None], Result], *, project_id: int, image_id: int

@@ -22,6 +22,7 @@ from fcnlab.core.learner import learner
 from fcnlab.core.learner.head import Head
 from fcnlab.core.learner.model import image_samples_from_arrays, image_samples_to_arrays
 from fcnlab.core.learner.samples import Clicks
+from fcnlab.core.tagging.pooling import POOLING_VERSION, pooled_features
 from fcnlab.core.tiling.large import AnyPicture, is_large, open_picture, unrefined_of, unrefined_probabilities
 from fcnlab.core.tiling.wide import TILE_SIDE, WidePicture, is_wide
 from fcnlab.domain.images import ImageInfo
@@ -52,6 +53,12 @@ BYTES_PER_PIXEL = 90
 
 WIDE_KEPT = 1
 """Wide images held ready: the one that is labelled."""
+
+POOLED_SIDE = 1536
+"""Pixels of the longer side at which a picture is looked at as a whole whose stages are never held at once."""
+
+POOLED_MEMORY_BYTES, POOLED_DISK_BYTES = 16_000_000, 1_000_000_000
+"""Of some kilobytes a picture: so that an answer about a whole picture need not wait for the encoder."""
 
 SAMPLES_MEMORY_BYTES = 32_000_000
 SAMPLES_DISK_BYTES = 2_000_000_000
@@ -86,6 +93,11 @@ class PictureStore:
             lab.folders.features / "lessons",
             memory_bytes=SAMPLES_MEMORY_BYTES,
             disk_bytes=min(SAMPLES_DISK_BYTES, int(settings.cache_disk_gb * 1e9)),
+        )
+        self._pooled = TensorCache(
+            lab.folders.features / "pooled",
+            memory_bytes=POOLED_MEMORY_BYTES,
+            disk_bytes=min(POOLED_DISK_BYTES, int(settings.cache_disk_gb * 1e9)),
         )
         self._encoders: dict[tuple[str, str], StageEncoder] = {}
         self._fingerprints: dict[tuple[str, str], str] = {}
@@ -158,6 +170,34 @@ class PictureStore:
     def is_counted_ready(self, image: ImageInfo, spec: LearnerSpec) -> bool:
         """Whether `counted_picture` answers at once."""
         return self._key(image, spec) in self._counted
+
+    def kept_pooled(self, image: ImageInfo, spec: LearnerSpec) -> NDArray[np.float32] | None:
+        """As `pooled`, if it is kept; None: the picture was not looked at yet."""
+        entry = self._pooled.get(self._pooled_key(image, spec))
+        return None if entry is None else entry.tensors["pooled"].numpy()
+
+    def pooled(self, image: ImageInfo, spec: LearnerSpec) -> NDArray[np.float32]:
+        """The features of a whole picture, (F,) float32; its stages are kept only if they were before.
+
+        Raises:
+            ImportRefused: the original is gone or damaged.
+        """
+        kept = self.kept_pooled(image, spec)
+        if kept is not None:
+            return kept
+        seen = _seen_at_once(image, spec)
+        entry = self._stages.get(self._key(image, seen), device=self._lab.device, is_passing=True)
+        if entry is None:
+            rgb = learner_picture(read_picture(self._lab, image), seen)
+            stages = self._encoder(seen).encode(rgb, scales=seen.scales, position=seen.position)
+        else:
+            stages = stages_from_tensors(entry.tensors, entry.description)
+        pooled = np.ascontiguousarray(pooled_features(stages), np.float32)
+        self._pooled.put(self._pooled_key(image, spec), Entry({"pooled": torch.from_numpy(pooled)}, {}))
+        return pooled
+
+    def _pooled_key(self, image: ImageInfo, spec: LearnerSpec) -> str:
+        return f"{self._key(image, _seen_at_once(image, spec))}-{POOLING_VERSION}"
 
     def warm_up(self) -> None:
         """Load the default encoder and run it once; the first picture is then as fast as the next."""
@@ -273,6 +313,11 @@ class PictureStore:
                 self._stages.keep_in_memory(key, entry)
                 self._later(partial(self._stages.write, key, entry))
         return entry
+
+
+def _seen_at_once(image: ImageInfo, spec: LearnerSpec) -> LearnerSpec:
+    """The settings, at a smaller size where all stages of the picture would not be held at once."""
+    return replace(spec, resolution=None, working_side=POOLED_SIDE) if is_large(learner_hw(image.hw, spec)) else spec
 
 
 def _entry(rgb: NDArray[np.uint8], stages: Stages) -> Entry:

@@ -11,8 +11,9 @@ from fcnlab.domain.survey import Survey, SurveyAnswer, SurveyPoint
 from fcnlab.errors import ExportFailed, InvalidSurvey
 from fcnlab.lab import Lab
 from fcnlab.services.surveys.surveys import answer
-from fcnlab.storage.database import repository_images, repository_projects, repository_surveys
+from fcnlab.storage.database import repository_images, repository_projects
 from fcnlab.storage.database.engine import reading
+from fcnlab.storage.database.surveys import repository as repository_surveys
 from fcnlab.storage.files.whole_files import write_whole
 from fcnlab.storage.formats.tables.answers_csv import UNKNOWN, AnswerRow, answers_csv, read_answers_csv
 from fcnlab.storage.formats.tables.table import TableLine

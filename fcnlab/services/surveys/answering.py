@@ -9,8 +9,9 @@ from fcnlab.domain.survey import SurveyAnswer
 from fcnlab.errors import Deleted, UnknownProject, UnknownSurvey
 from fcnlab.lab import Lab
 from fcnlab.services.surveys.surveys import refuse_unanswerable
-from fcnlab.storage.database import repository_projects, repository_surveys
+from fcnlab.storage.database import repository_projects
 from fcnlab.storage.database.engine import writing
+from fcnlab.storage.database.surveys import repository as repository_surveys
 from fcnlab.validation import clean_name
 
 GONE = "this survey was deleted: plan another one"

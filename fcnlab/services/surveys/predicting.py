@@ -17,8 +17,9 @@ from fcnlab.services.export.plan import NOTHING_LEARNED, Runner, learning, snaps
 from fcnlab.services.live.fitting import ProjectLearner
 from fcnlab.services.live.mask_source import MaskSource
 from fcnlab.services.live.masks import predicted_mask
-from fcnlab.storage.database import repository_images, repository_surveys
+from fcnlab.storage.database import repository_images
 from fcnlab.storage.database.engine import reading, writing
+from fcnlab.storage.database.surveys import repository as repository_surveys
 
 INSTANT = "instant learner"
 

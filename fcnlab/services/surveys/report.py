@@ -18,9 +18,10 @@ from fcnlab.domain.project import ClassLabel
 from fcnlab.domain.survey import WHOLE, Survey, SurveyImage, SurveyPoint
 from fcnlab.errors import InvalidSurvey
 from fcnlab.lab import Lab
-from fcnlab.storage.database import repository_images, repository_projects, repository_surveys
+from fcnlab.storage.database import repository_images, repository_projects
 from fcnlab.storage.database.engine import reading
 from fcnlab.storage.database.repository_images import removed_classes
+from fcnlab.storage.database.surveys import repository as repository_surveys
 
 Reading = Literal["left out", "a class"]
 """What "don't know" is taken for. Left out: shares are of the pixels whose class can be told. A class: of all."""

@@ -21,9 +21,10 @@ from fcnlab.domain.survey import MOST_POINTS, WHOLE, Survey, SurveyAnswer, Surve
 from fcnlab.errors import InvalidSurvey, UnknownSurvey
 from fcnlab.lab import Lab
 from fcnlab.services.labelling.point_import import Addition, add_in
-from fcnlab.storage.database import repository_images, repository_projects, repository_surveys
+from fcnlab.storage.database import repository_images, repository_projects
 from fcnlab.storage.database.engine import reading, writing
 from fcnlab.storage.database.repository_images import MAX_ID
+from fcnlab.storage.database.surveys import repository as repository_surveys
 from fcnlab.validation import clean_name
 
 PATTERN_S = 1.0

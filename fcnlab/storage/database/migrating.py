@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, inspect, text
 
 from fcnlab.errors import DatabaseUnavailable
-from fcnlab.storage.database.survey_tables import ALL_TABLES
+from fcnlab.storage.database.all_tables import ALL_TABLES
 from fcnlab.storage.files.whole_files import OWNER_ONLY, make_private, replaced_whole
 
 LOCK_TIMEOUT_S = 120

@@ -16,7 +16,7 @@ from fcnlab.domain.models import FitRecord
 from fcnlab.domain.project import MAX_CLASSES, ClassLabel, LearnerSpec, Project
 from fcnlab.errors import InvalidClasses, InvalidName, NameTaken, UnknownProject
 from fcnlab.storage.database.engine import chunked
-from fcnlab.storage.database.survey_tables import forget_surveys
+from fcnlab.storage.database.surveys.tables import forget_surveys
 from fcnlab.storage.database.tables import (
     ClassRow,
     EventRow,

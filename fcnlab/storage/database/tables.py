@@ -75,7 +75,8 @@ class ProjectRow(Base):
     pictures are made from the channels of their files; NULL: as they come. `task` is a Task. `background` is the id of
     one of its classes, or NULL. `demo` is the key of the demo that it is. `revision` rises with every write of points,
     strokes, classes taken out of use or back, and what a learner follows of images: triggers of the database raise it,
-    and nothing else writes to it (docs/adr/0026). `deleted_at`: since then there is no such project for anybody, and
+    and nothing else writes to it (docs/adr/0026); `tag_revision` likewise, with every write of tags and expert masks.
+    `deleted_at`: since then there is no such project for anybody, and
     its rows are going away a few at a time.
     """
 
@@ -95,6 +96,7 @@ class ProjectRow(Base):
     revision: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     deleted_at: Mapped[datetime | None]
     demo: Mapped[str | None]
+    tag_revision: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
 
 
 class ClassRow(Base):
@@ -127,7 +129,7 @@ class ImageRow(Base):
 
     `imaging` is the project's when the picture was made; `pixel_size` holds two lengths and their unit, where known.
     `revision` is that of the project when points of the image, or what else a learner follows of it, changed last;
-    `painting_revision` when its strokes did.
+    `painting_revision` when its strokes did. `tag_revision` is that of tags when tags or expert masks of it did.
     """
 
     __tablename__ = "images"
@@ -166,6 +168,7 @@ class ImageRow(Base):
     is_complete: Mapped[bool] = mapped_column(default=False, server_default=false())
     revision: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     painting_revision: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    tag_revision: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
 
 
 class PointRow(Base):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fcnlab.core.images.coords import to_full, to_working, working_hw
-from fcnlab.core.images.painting import Painting, painted, pixels_of
+from fcnlab.core.images.painting import Painting, painted, pixels_of, visible_classes
 from fcnlab.domain.events import MAX_RUNS, Point, Stroke
 from fcnlab.errors import ClickOutsideImage, InvalidEvent
 from tests.support.strokes import stroke_of
@@ -70,6 +70,25 @@ def test_nothing_painted_changes_nothing_and_the_prediction_itself_is_never_writ
     painted(prediction, Painting((box(9, 0, 0, *HW),), HW))
 
     np.testing.assert_array_equal(prediction, before)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_classes_to_be_seen_are_those_of_the_painted_map(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    hw = (9, 13)
+    layers: list[Stroke | Point] = []
+    for _ in range(12):
+        top, left = int(rng.integers(0, 7)), int(rng.integers(0, 9))
+        height, width = int(rng.integers(1, 9 - top + 1)), int(rng.integers(1, 13 - left + 1))
+        class_id = [None, 0, 1, 2, 3][int(rng.integers(5))]
+        layers.append(box(class_id, top, left, height, width))
+        if rng.random() < 0.5:
+            layers.append(Point(top, left, 7))
+    painting = Painting(tuple(layers), hw)
+
+    map_of_all = painted(np.full(hw, 255, np.uint8), painting)
+
+    assert visible_classes(painting) == set(np.unique(map_of_all).tolist()) - {255, 7}
 
 
 def test_painting_twice_is_painting_once() -> None:

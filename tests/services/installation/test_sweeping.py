@@ -114,6 +114,7 @@ def fill(lab: Lab) -> None:
     for name in (
         f"features/stages/{content[:2]}/{content[:40]}-0123.safetensors",
         f"features/lessons/{content[:2]}/{content[:40]}-4567.safetensors",
+        f"features/pooled/{content[:2]}/{content[:40]}-89ab-1.safetensors",
         f"shown/{content}.tiles/0/0_0.jpg",
         f"shown/{content}-0123456789ab.png",
         "masks/1/1-reopened.png",

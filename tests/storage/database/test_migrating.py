@@ -14,6 +14,7 @@ from sqlalchemy import Engine, inspect, make_url, text
 from sqlalchemy.orm import Session
 
 from fcnlab.storage.database import migrating, repository_projects
+from fcnlab.storage.database.all_tables import ALL_TABLES
 from fcnlab.storage.database.engine import (
     close_database,
     engine_of,
@@ -24,7 +25,6 @@ from fcnlab.storage.database.engine import (
 )
 from fcnlab.storage.database.repository_images import images_since
 from fcnlab.storage.database.repository_projects import NOTHING_READ, project_at
-from fcnlab.storage.database.survey_tables import ALL_TABLES
 
 NEWEST = ScriptDirectory.from_config(migrating._config()).get_current_head()
 PROJECT = text(

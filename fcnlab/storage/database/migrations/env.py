@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from fcnlab.storage.database.survey_tables import ALL_TABLES
+from fcnlab.storage.database.all_tables import ALL_TABLES
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -15,7 +15,7 @@ from fcnlab.errors import UnknownSurvey
 from fcnlab.storage.database.engine import chunked
 from fcnlab.storage.database.repository_images import MAX_ID
 from fcnlab.storage.database.repository_projects import require_project
-from fcnlab.storage.database.survey_tables import (
+from fcnlab.storage.database.surveys.tables import (
     SurveyImageRow,
     SurveyPointRow,
     SurveyRow,

@@ -10,9 +10,6 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from fcnlab.storage.database.tables import PERHAPS_JSON, Base
 
-ALL_TABLES = Base.metadata
-"""These tables and those they stand on."""
-
 
 class SurveyRow(Base):
     """A survey; `predicted_by` names the model whose masks are in `survey_images`, or is NULL."""

@@ -1,0 +1,1 @@
+"""`fcnlab tags`: whether whole images contain a class."""

@@ -1,0 +1,1 @@
+"""Tags: whether whole images contain a class, answered, implied by labels, and suggested."""

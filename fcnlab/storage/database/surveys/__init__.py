@@ -1,0 +1,1 @@
+"""Cover surveys in the database."""

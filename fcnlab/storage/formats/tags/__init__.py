@@ -1,0 +1,1 @@
+"""Tags of images as files: which classes whole images contain."""

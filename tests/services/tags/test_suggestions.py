@@ -1,0 +1,247 @@
+"""Suggestions: from what people said of some images to the others, in the background and behind clicks."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fcnlab.domain.images import ImageState
+from fcnlab.domain.tags import TagFilter
+from fcnlab.errors import InvalidTag, UnknownProject
+from fcnlab.lab import Lab
+from fcnlab.services.images.importing import import_files
+from fcnlab.services.labelling.events import set_image_state
+from fcnlab.services.live.jobs import Jobs
+from fcnlab.services.live.picture_store import PictureStore
+from fcnlab.services.projects import projects
+from fcnlab.services.tags.choosing import chosen_images, filters_of, images_with
+from fcnlab.services.tags.jobs import TagJobs, TagsAtWork
+from fcnlab.services.tags.reading import ProjectTags, tags_of
+from fcnlab.services.tags.suggestions import (
+    SeenImages,
+    TagSuggestions,
+    look_at_images,
+    most_doubtful_image,
+    suggest,
+)
+from fcnlab.storage.files.filestore import find_original
+from tests.support.tag_bench import N, PhotoSite, Y, photo
+
+PATIENCE_S = 120.0
+
+
+@pytest.fixture
+def site(lab: Lab) -> PhotoSite:
+    return PhotoSite(lab)
+
+
+@pytest.fixture
+def jobs(lab: Lab) -> Iterator[Jobs]:
+    jobs = Jobs(lab)
+    yield jobs
+    jobs.close()
+
+
+def seen_by(site: PhotoSite) -> SeenImages:
+    seen = SeenImages()
+    for _ in look_at_images(site.lab, PictureStore(site.lab), project_id=site.project.id, seen=seen):
+        pass
+    return seen
+
+
+def suggested(site: PhotoSite) -> tuple[ProjectTags, TagSuggestions]:
+    tags = tags_of(site.lab, project_id=site.project.id)
+    return tags, suggest(tags, seen_by(site).features)
+
+
+def until(work: TagJobs, project_id: int, is_so: Callable[[TagsAtWork], bool]) -> TagsAtWork:
+    ends = time.monotonic() + PATIENCE_S
+    while not is_so(at_work := work.at_work(project_id)):
+        assert time.monotonic() < ends, at_work
+        time.sleep(0.05)
+    return at_work
+
+
+def is_ready(at_work: TagsAtWork) -> bool:
+    return at_work.done == at_work.total and not at_work.suggestions.is_behind and at_work.suggestions.n_waiting == 0
+
+
+def test_images_nobody_answered_get_what_those_that_look_alike_have(site: PhotoSite) -> None:
+    _, suggestions = suggested(site)
+
+    assert suggestions.class_ids == (site.bar,), "of the ground nobody said anything"
+    for number in range(6, 12):
+        wanted = Y if site.has_bar(number) else N
+        assert suggestions.suggested(site.images[number], site.bar) is wanted
+    assert suggestions.n_waiting == 0
+
+
+def test_without_both_answers_nothing_is_suggested_and_the_first_open_image_is_asked_about(lab: Lab) -> None:
+    site = PhotoSite(lab, said=1)
+    tags, suggestions = suggested(site)
+
+    assert suggestions.class_ids == ()
+    assert suggestions.of_image(site.images[3]) == {}
+    assert most_doubtful_image(tags, suggestions) == site.images[0], "of its ground nothing is known"
+    with pytest.raises(InvalidTag, match="nothing can be predicted of class 'bar'"):
+        images_with(tags, [TagFilter(site.bar, "predicted")], suggestions=suggestions)
+
+
+def test_the_next_image_is_one_whose_tag_nobody_knows(site: PhotoSite) -> None:
+    tags, suggestions = suggested(site)
+
+    first = most_doubtful_image(tags, suggestions)
+    second = most_doubtful_image(tags, suggestions, besides=first)
+
+    assert first in site.images[6:]
+    assert second in site.images[6:]
+    assert first != second
+
+
+def test_contradictions_teach_nothing(lab: Lab) -> None:
+    site = PhotoSite(lab, n_images=4, said=2)
+    tags = tags_of(lab, project_id=site.project.id)
+    seen = seen_by(site)
+    assert suggest(tags, seen.features).class_ids == (site.bar,)
+
+    tags.labelled[1, tags.column_of[site.bar]] = 1
+    contradicted = ProjectTags(
+        tags.project, tags.images, tags.answered, tags.labelled, tags.answers, tags.labels, tags.revision
+    )
+
+    assert suggest(contradicted, seen.features).class_ids == ()
+
+
+def test_features_are_looked_up_after_a_restart_and_do_not_change(site: PhotoSite) -> None:
+    first = seen_by(site)
+    image = projects.image(site.lab, image_id=site.images[0])
+    find_original(site.lab.folders, content_hash=image.content_hash).unlink()
+
+    again = seen_by(site)
+
+    assert again.left_out == {}, "kept on the disk, so that the file is not needed"
+    for image_id, features in first.features.items():
+        assert np.array_equal(features, again.features[image_id])
+    assert all(vector.dtype == np.float32 and vector.ndim == 1 for vector in first.features.values())
+
+
+def test_an_image_that_cannot_be_read_is_named_and_the_others_are_looked_at(site: PhotoSite) -> None:
+    image = projects.image(site.lab, image_id=site.images[3])
+    find_original(site.lab.folders, content_hash=image.content_hash).write_bytes(b"no image")
+
+    seen = seen_by(site)
+
+    assert set(seen.left_out) == {site.images[3]}
+    assert len(seen.features) == 11
+
+
+def test_suggestions_come_in_the_background_and_follow_answers(site: PhotoSite, jobs: Jobs) -> None:
+    work = TagJobs(site.lab, jobs)
+    ready = until(work, site.project.id, is_ready)
+    last = site.images[11]
+    assert ready.suggestions.suggested(last, site.bar) is N
+    _, at_once = suggested(site)
+    assert ready.suggestions.class_ids == at_once.class_ids
+    assert np.allclose(ready.suggestions.probabilities, at_once.probabilities, atol=1e-3)
+
+    site.answer(range(6, 12))
+    behind = work.at_work(site.project.id)
+    assert behind.suggestions.is_behind
+    assert behind.tags.state(last, site.bar).answer is N
+
+    done = until(work, site.project.id, is_ready)
+    assert done.tags.state(last, site.bar).answer is N
+    assert done.most_doubtful() == site.images[0], "only the ground is unknown"
+
+
+def test_images_are_not_encoded_while_somebody_clicks(site: PhotoSite, jobs: Jobs) -> None:
+    work = TagJobs(site.lab, jobs)
+    clicking = threading.Event()
+
+    def click() -> None:
+        while not clicking.wait(0.05):
+            jobs.gains.clicked()
+
+    jobs.gains.clicked()
+    thread = threading.Thread(target=click)
+    thread.start()
+    try:
+        ends = time.monotonic() + 3
+        while time.monotonic() < ends:
+            at_work = work.at_work(site.project.id)
+            time.sleep(0.1)
+        assert at_work.done == 0
+    finally:
+        clicking.set()
+        thread.join()
+
+    assert until(work, site.project.id, is_ready).done == 12
+
+
+def test_an_image_that_comes_later_is_looked_at_too(site: PhotoSite, jobs: Jobs) -> None:
+    work = TagJobs(site.lab, jobs)
+    until(work, site.project.id, is_ready)
+
+    (step,) = import_files(site.lab, [("later.png", photo(40, bar=True))], project_id=site.project.id)
+
+    ready = until(work, site.project.id, is_ready)
+    assert ready.total == 13
+    assert ready.suggestions.suggested(step.image_id or 0, site.bar) is Y
+
+
+def test_other_settings_of_the_learner_look_again(site: PhotoSite, jobs: Jobs) -> None:
+    work = TagJobs(site.lab, jobs)
+    before = until(work, site.project.id, is_ready).suggestions
+    projects.set_learner(site.lab, project_id=site.project.id, learner=replace(site.project.learner, scales=(1.0,)))
+
+    after = until(work, site.project.id, is_ready).suggestions
+
+    assert before.tagger is not None
+    assert after.tagger is not None
+    assert before.probabilities.shape == after.probabilities.shape
+    assert not np.array_equal(before.probabilities, after.probabilities)
+
+
+def test_a_deleted_project_has_no_tags(site: PhotoSite, jobs: Jobs) -> None:
+    work = TagJobs(site.lab, jobs)
+    work.at_work(site.project.id)
+    projects.delete_project(site.lab, project_id=site.project.id)
+
+    with pytest.raises(UnknownProject):
+        work.at_work(site.project.id)
+
+
+def test_images_are_chosen_by_what_people_say_and_what_is_predicted(site: PhotoSite) -> None:
+    tags, suggestions = suggested(site)
+
+    def chosen(text: str) -> set[int]:
+        ids = images_with(tags, filters_of([text], tags.classes), suggestions=suggestions)
+        return {site.images.index(image_id) for image_id in ids}
+
+    assert chosen("bar") == chosen("bar=yes") == {0, 2, 4}
+    assert chosen("bar=no") == {1, 3, 5}
+    assert chosen("bar=unknown") == set(range(6, 12))
+    assert chosen("bar=predicted") == {6, 8, 10}
+    assert chosen("bar=likely") == {0, 2, 4, 6, 8, 10}
+    assert chosen("bar=predicted:0") == set(range(6, 12))
+    likely = chosen_images(site.lab, filters_of(["bar=likely"], tags.classes), project_id=site.project.id)
+    assert {site.images.index(image_id) for image_id in likely} == {0, 2, 4, 6, 8, 10}
+
+
+@pytest.mark.parametrize("text", ["fish", "bar=perhaps", "bar=likely:x", "bar=likely:2", "bar=yes:0.5", "=yes"])
+def test_a_choice_that_is_none_is_explained(site: PhotoSite, text: str) -> None:
+    with pytest.raises(InvalidTag):
+        filters_of([text], site.project.classes)
+
+
+def test_done_images_can_be_left_out(site: PhotoSite) -> None:
+    set_image_state(site.lab, image_id=site.images[2], state=ImageState.DONE, labeller="ann")
+    tags = tags_of(site.lab, project_id=site.project.id)
+
+    assert images_with(tags, [TagFilter(site.bar)], not_done=True) == (site.images[0], site.images[4])
+    assert len(images_with(tags, [], not_done=True)) == 11
