@@ -54,6 +54,10 @@ class InvalidSurvey(FcnlabError):
     """Answers, priors or plans of a cover survey that do not fit together, or from which a share cannot be told."""
 
 
+class InvalidTag(FcnlabError):
+    """Tags of images that do not fit their project, or a choice of images by tags that is none."""
+
+
 class UnknownImage(FcnlabError):
     """An image id that was never added."""
 
