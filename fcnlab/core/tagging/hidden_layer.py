@@ -36,7 +36,7 @@ LANDMARKS = 256
 """Images that decide the directions, at most."""
 
 LEAST_DEVIATION = 1e-6
-LEAST_SHARE = 1e-8
+LEAST_SHARE = 1e-6
 """Of the largest variance along a direction; less is rounding."""
 
 
