@@ -135,10 +135,11 @@ def most_doubtful_image(tags: ProjectTags, suggestions: TagSuggestions, *, besid
     if places and columns and len(columns) == len(suggestions.class_ids):
         rows = [tags.row_of[suggestions.image_ids[place]] for place in places]
         answered = tags.values[np.ix_(rows, columns)] != UNKNOWN
-        answered[[suggestions.image_ids[place] == besides for place in places]] = True
-        chosen = most_doubtful(suggestions.probabilities[places], answered)
-        if chosen is not None:
-            return suggestions.image_ids[places[int(chosen)]]
+        order: list[int] = most_doubtful(suggestions.probabilities[places], answered).tolist()
+        in_order = (suggestions.image_ids[places[place]] for place in order)
+        first = next((image_id for image_id in in_order if image_id != besides), None)
+        if first is not None:
+            return first
     is_open = (tags.values == UNKNOWN).any(axis=1)
     return next((image.id for image in tags.images if is_open[tags.row_of[image.id]] and image.id != besides), None)
 
