@@ -103,9 +103,7 @@ def measured(scenes: Sequence[Scene], n_grades: int, counts: Sequence[int], seed
     for per_grade in counts:
         for seed in seeds:
             rng = np.random.default_rng((seed, per_grade))
-            chosen = rng.permutation(len(scenes))
-            learned = [scenes[k] for k in chosen[:LEARNED]]
-            scored = [scenes[k] for k in chosen[LEARNED : LEARNED + SCORED]] or learned
+            learned, scored = split(scenes, n_grades, rng)
             points = drawn(learned, n_grades, per_grade, rng)
             for grades in ((), tuple(range(n_grades))):
                 spec = LearnerSpec(grades=grades)
@@ -116,6 +114,15 @@ def measured(scenes: Sequence[Scene], n_grades: int, counts: Sequence[int], seed
                 clicked = points if scored is learned else [[]] * len(scored)
                 error, kappa = scores(scored, clicked, head, spec)
                 yield Row(per_grade, seed, bool(grades), error, kappa, fit_ms)
+
+
+def split(scenes: Sequence[Scene], n_grades: int, rng: np.random.Generator) -> tuple[list[Scene], list[Scene]]:
+    """Scenes that get points, every grade among them, and others to score; a single one is both."""
+    while True:
+        chosen = [scenes[k] for k in rng.permutation(len(scenes))[: LEARNED + SCORED]]
+        learned = chosen[:LEARNED]
+        if set(range(n_grades)) <= set(np.concatenate([np.unique(scene.truth) for scene in learned]).tolist()):
+            return learned, chosen[LEARNED:] or learned
 
 
 def drawn(scenes: Sequence[Scene], n_grades: int, per_grade: int, rng: np.random.Generator) -> list[list[Point]]:
