@@ -62,6 +62,9 @@ GRADES_WALKED = 0.25
 """What the odds between grades count in what the walker begins with: one direction alone is too sure of them. Measured
 by benchmarks/ordered_classes.py."""
 
+GRADED_UP_TO = 30
+"""Clicks for each grade, on average, up to which their order helps; among more, one direction is too little."""
+
 WALKER_SHARE = 0.7
 WON_ROWS = 2048
 
@@ -257,10 +260,17 @@ def fit(
         joined,
         class_weight=spec.class_weight,
         regularisation=spec.regularisation,
-        grades=spec.grades,
+        grades=_ordered(samples, spec),
         start=warm_start,
     )
     return replace(head, is_guess=is_guess)
+
+
+def _ordered(samples: list[ImageSamples], spec: LearnerSpec) -> tuple[int, ...]:
+    """The grades whose order is used: all, while their clicks are few."""
+    clicked = [part.clicked.class_ids[np.isin(part.clicked.class_ids, spec.grades)] for part in samples if spec.grades]
+    ids = np.concatenate(clicked) if clicked else np.empty(0, np.int64)
+    return spec.grades if len(ids) <= GRADED_UP_TO * len(np.unique(ids)) else ()
 
 
 def wants_preparation(head: Head, n_points: int) -> bool:

@@ -10,6 +10,7 @@ import pytest
 
 from fcnlab.core.learner import learner
 from fcnlab.core.learner.full_size import full_size
+from fcnlab.core.learner.head import Samples
 from fcnlab.core.learner.model import LabelledSamples, Model, model_from_arrays, model_to_arrays, with_current_settings
 from fcnlab.core.learner.samples import canonical_clicks
 from fcnlab.core.tiling.large import unrefined_probabilities, unrefined_segmentation
@@ -178,3 +179,23 @@ def test_a_class_that_was_removed_is_gone_from_masks_and_the_others_stay(picture
     assert np.isfinite(segmentation.probabilities).all()
     sure = before.sum(axis=0) > 0.05
     assert np.abs(before / np.maximum(before.sum(axis=0), 1e-6) - after)[:, sure].max() < 1e-3
+
+
+def test_with_many_clicks_for_each_grade_the_head_is_that_of_classes_without_an_order():
+    rng = np.random.default_rng(0)
+
+    def samples(n_each: int) -> list[learner.ImageSamples]:
+        class_ids = np.repeat([3, 5, 9], n_each)
+        features = rng.normal(size=(len(class_ids), 4)).astype(np.float32) + class_ids[:, None].astype(np.float32)
+        clicked = Samples(features, class_ids, np.ones(len(class_ids), np.float32))
+        return [learner.ImageSamples(clicked, Samples(features[:0], class_ids[:0], clicked.weights[:0]), None)]
+
+    spec = LearnerSpec(grades=(9, 3, 5))
+    few, many = samples(learner.GRADED_UP_TO), samples(learner.GRADED_UP_TO + 1)
+
+    graded = learner.fit(few, spec)
+    assert graded.scale is not None
+    plain, warm = learner.fit(many, spec), learner.fit(many, spec, start=graded)
+    assert plain.scale is None
+    np.testing.assert_array_equal(plain.weights, learner.fit(many, LearnerSpec()).weights)
+    np.testing.assert_allclose(warm.weights, plain.weights, atol=2e-3)
