@@ -1,0 +1,70 @@
+"""One vector for a whole image: what the deeper stages of the encoder see on average, and at most."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fcnlab.core.encoding.stages import StageInfo, Stages, cells_inside
+from fcnlab.errors import InvalidTag
+from fcnlab.threads import on_one_thread
+
+POOLING_VERSION = 1
+"""Rises when the same stages would be pooled to other features, so that caches can tell."""
+
+ENCODER_GROUP = "encoder@"
+LEAST_STRIDE = 16
+"""Of the maps that are pooled, in pixels of the network's own input: finer ones bring nothing."""
+
+
+def pooled_features(stages: Stages) -> NDArray[np.float32]:
+    """Features (F,) float32 of an encoded picture: mean and maximum of each channel of the deep maps, at every scale.
+
+    Means are those that the stages were standardised by; they say what the standardised maps no longer do. The maximum
+    sees a thing wherever it is, and however small. The part of the maps that is padding does not count.
+
+    Raises:
+        InvalidTag: no stage is a deep map of an encoder.
+    """
+    return pooled_tiles([stages])
+
+
+@on_one_thread
+def pooled_tiles(tiles: Iterable[Stages]) -> NDArray[np.float32]:
+    """As `pooled_features`, of a picture whose stages come tile by tile (`TiledStages.stages`), one at a time.
+
+    Tiles may overlap: they bring one set of means, of the whole picture, and the maximum over all of them is its own.
+
+    Raises:
+        InvalidTag: there is no tile, or no stage is a deep map of an encoder.
+    """
+    means: NDArray[np.float32] | None = None
+    largest: NDArray[np.float32] | None = None
+    for stages in tiles:
+        pooled = [index for index, info in enumerate(stages.infos) if _is_pooled(info)]
+        if not pooled:
+            raise InvalidTag(
+                f"no stage of the encoder has a stride of {LEAST_STRIDE} pixels or more: "
+                "choose an encoder with features at strides up to 32"
+            )
+        means = torch.cat([stages.means[index].float() for index in pooled]).cpu().numpy()
+        tops = torch.cat([_largest(stages, index) for index in pooled]).cpu().numpy()
+        largest = tops if largest is None else np.maximum(largest, tops)
+    if means is None or largest is None:
+        raise InvalidTag("an image without tiles has no features: encode at least one tile of it")
+    return np.concatenate([means, largest]).astype(np.float32)
+
+
+def _is_pooled(info: StageInfo) -> bool:
+    """Whether a stage is a map of the network that is coarse for the network itself, at whatever scale it runs."""
+    scale, _, stride = info.group.removeprefix(ENCODER_GROUP).partition("/")
+    return info.group.startswith(ENCODER_GROUP) and bool(scale) and int(stride) >= LEAST_STRIDE
+
+
+def _largest(stages: Stages, index: int) -> torch.Tensor:
+    """(C,) float32 largest value of each channel of a map."""
+    height, width = cells_inside(stages.hw, stages.infos[index].stride)
+    return stages.maps[index][:, :height, :width].float().amax(dim=(1, 2))
