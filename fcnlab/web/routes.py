@@ -134,7 +134,7 @@ async def _strip(request: Request, engine: Engine) -> Response:
     if request.query_params.get("sort") == "gain":
         ranking = engine.jobs.gains.ranking(project_id)
         if "ids" in request.query_params:
-            ids = _numbers(request, "ids")[:STRIP_MOST]
+            ids = numbers(request, "ids")[:STRIP_MOST]
             cells = await run_in_threadpool(strip_of, engine.lab, ranking, project_id=project_id, image_ids=ids)
         else:
             ranked = await run_in_threadpool(
@@ -165,8 +165,8 @@ async def _queries(request: Request, engine: Engine) -> Response:
     strategy = request.query_params.get("strategy", "margin")
     if strategy not in ASKED_BY:
         return PlainTextResponse(f"Strategy {strategy!r} is none of {', '.join(ASKED_BY)}", status_code=400)
-    numbers = _numbers(request, "avoid")[: 2 * AVOIDED_MOST]
-    avoid = list(zip(numbers[::2], numbers[1::2], strict=False))
+    places = numbers(request, "avoid")[: 2 * AVOIDED_MOST]
+    avoid = list(zip(places[::2], places[1::2], strict=False))
     engine.jobs.gains.ranking(image.project_id)  # the next image will be wanted soon
     queries = await asyncio.wrap_future(
         ask(engine.jobs, image, count=_number(request, "count", COUNT), strategy=ASKED_BY[strategy], avoid=avoid)
@@ -302,7 +302,7 @@ async def _image(request: Request, engine: Engine) -> ImageInfo:
     )
 
 
-def _numbers(request: Request, name: str) -> list[int]:
+def numbers(request: Request, name: str) -> list[int]:
     """Whole numbers with commas between; what is none is left out."""
     texts = request.query_params.get(name, "").split(",")
     return [int(text) for text in texts if text.isdecimal() and len(text) < 10]

@@ -33,6 +33,16 @@ export class Routes {
     return `${this.root}/survey/${surveyId}/answers`;
   }
 
+  /** Where tags go. */
+  get tags() {
+    return `${this.root}/tags`;
+  }
+
+  /** What is said of images, and which ones to ask about next. @param {{ids: readonly number[], besides: readonly number[]}} wanted */
+  tagNews({ ids, besides }) {
+    return `${this.root}/tags?${new URLSearchParams({ ids: ids.join(","), besides: besides.join(",") })}`;
+  }
+
   /** @param {number} imageId */
   image(imageId) {
     return `${this.root}/image/${imageId}${this.#suffix}`;
