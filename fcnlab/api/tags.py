@@ -19,6 +19,7 @@ from fcnlab.services.tags.answering import set_tags
 from fcnlab.services.tags.choosing import class_named, filters_of, images_with
 from fcnlab.services.tags.exporting import tag_files, tag_formats
 from fcnlab.services.tags.importing import TagImportPlan, import_tags, plan_import
+from fcnlab.services.tags.scoring import scored_values
 from fcnlab.services.tags.suggestions import TagSuggestions
 
 MOST_CHANGES = 10_000
@@ -229,6 +230,47 @@ def get_suggestions(engine: Own, project_id: Number) -> SuggestionsOut:
             for image_id in suggestions.image_ids
         ],
     )
+
+
+class IntervalOut(BaseModel):
+    """A score from 0 to 1 with its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class ClassScoreOut(BaseModel):
+    """Scores of a class by so many answers yes and no; null where there is none."""
+
+    id: int
+    name: str
+    yes: int
+    no: int
+    average_precision: IntervalOut | None
+    f1: IntervalOut | None
+
+
+class ScoresOut(BaseModel):
+    """How good suggestions are, on images that were answered and not learned from; `missing` says why a score is null.
+
+    `calibration_error` is by how much probabilities are off; `level` is how often intervals hold the score.
+    """
+
+    classes: list[ClassScoreOut]
+    mean_average_precision: IntervalOut | None
+    micro_f1: IntervalOut | None
+    macro_f1: IntervalOut | None
+    calibration_error: float | None
+    images: int
+    level: float
+    missing: str
+
+
+@router.get("/projects/{project_id}/tags/scores")
+def get_scores(engine: Own, project_id: Number) -> ScoresOut:
+    """How good suggestions are, by the images that were looked at by now."""
+    return ScoresOut(**scored_values(engine.tags.scores(project_id)))
 
 
 FILES: dict[int | str, dict[str, Any]] = {

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from fcnlab.commands.common import found_project, json_option, opened, print_result, project_option, say
 from fcnlab.commands.tags.common import in_columns, seen_images
+
+if TYPE_CHECKING:
+    from fcnlab.core.tagging.scores import Interval
+    from fcnlab.services.tags.scoring import ScoredTags
 
 NOTHING_LEARNED = (
     "Nothing can be suggested yet: say of some images that they contain a class, and of some that they do not"
@@ -62,3 +68,39 @@ def suggest(ctx: click.Context, wanted: str, count: int, as_json: bool) -> None:
         lines += [f"and {len(open_images) - count} more images: see --count"] if len(open_images) > count else []
     lines.append("All tags are known" if next_id is None else f"Answer next: {names[next_id]}")
     print_result(values, lines, as_json=as_json)
+
+
+@click.command()
+@project_option
+@click.option("--level", default=0.9, show_default=True, help="How often intervals hold the score, 0 to 1.")
+@json_option
+@click.pass_context
+def score(ctx: click.Context, wanted: str, level: float, as_json: bool) -> None:
+    """Say how good suggestions are, by predicting images that were answered from the others.
+
+    Images that look alike are predicted together. Average precision says how well a class sorts images: 1 where all
+    that have it come first, and the share of images with it where the order is chance.
+    """
+    from fcnlab.services.tags.reading import tags_of
+    from fcnlab.services.tags.scoring import score_tags, scored_values
+
+    with opened(ctx) as lab:
+        project = found_project(lab, wanted)
+        seen = seen_images(lab, project)
+        scored = score_tags(lab, tags_of(lab, project_id=project.id), seen.features, level=level)
+    print_result(scored_values(scored), _score_lines(scored), as_json=as_json)
+
+
+def _score_lines(scored: ScoredTags) -> list[str]:
+    scores = scored.scores
+    rows = [("class", "yes", "no", "average precision", "F1 at 0.5")]
+    for label, tag in zip(scored.classes, scores.tags, strict=True):
+        rows.append((label.name, str(tag.n_yes), str(tag.n_no), _words(tag.average_precision), _words(tag.f1)))
+    rows.append(("mean", "", "", _words(scores.mean_average_precision), _words(scores.macro_f1)))
+    error = "" if scores.calibration_error is None else f", probabilities are off by {scores.calibration_error:.2f}"
+    head = f"{scores.n_images} images, {100 * scores.level:g} % intervals{error}"
+    return [head, *in_columns(rows), *([scores.why_missing] if scores.why_missing else [])]
+
+
+def _words(interval: Interval | None) -> str:
+    return "" if interval is None else f"{interval.value:.2f} ({interval.low:.2f} to {interval.high:.2f})"

@@ -124,6 +124,10 @@ class Jobs:
         """Queue a step that needs encoded pictures and no learner; nobody waits for it. See `ComputeThread.post`."""
         self._compute.post(lambda: work(self._pictures), priority=priority, key=key, failed=failed, gives_way=gives_way)
 
+    def give_way(self) -> None:
+        """Called now and then in the middle of a step that gives way."""
+        self._compute.give_way()
+
     def consult(
         self, work: Callable[[ProjectLearner, OverlayProbabilities | None], Result], *, project_id: int, image_id: int
     ) -> Future[Result]:

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -19,6 +20,7 @@ from fcnlab.services.live.gains import QUIET_S
 from fcnlab.services.live.jobs import Jobs
 from fcnlab.services.live.picture_store import PictureStore
 from fcnlab.services.tags.reading import ProjectTags, TagReader
+from fcnlab.services.tags.scoring import ScoredTags, score_tags
 from fcnlab.services.tags.suggestions import (
     SeenImages,
     TagSuggestions,
@@ -40,6 +42,9 @@ STEP_S = 0.1
 
 LEARNED_AGAIN = 1.25
 """Suggestions are made anew when so many times as many images were looked at, and when all were."""
+
+MEANWHILE_S = 0.005
+"""So often clicks are looked for while tags are learned."""
 
 READ_AT_ONCE = 50
 """Images whose kept features are read before the clock is looked at."""
@@ -137,6 +142,7 @@ class TagJobs:
         self._lab, self._jobs = lab, jobs
         self._projects: LRUCache[int, _ProjectState] = LRUCache(PROJECTS_KEPT)
         self._lock = threading.Lock()
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix="fcnlab-tags")
 
     def tags(self, project_id: int) -> ProjectTags:
         """The tags of a project as they are now; no image is looked at for that. Raises UnknownProject."""
@@ -165,6 +171,16 @@ class TagJobs:
             self._look(project_id)
         return TagsAtWork(tags, suggestions, done, len(tags.images), state.message)
 
+    def scores(self, project_id: int) -> ScoredTags:
+        """How good suggestions are, by the images that were looked at by now; takes seconds in the caller's thread.
+
+        Raises:
+            UnknownProject: no such project.
+            InvalidTag: too little was answered or looked at.
+        """
+        tags = self.at_work(project_id).tags
+        return score_tags(self._lab, tags, dict(self._state(project_id).seen.features))
+
     def changed(self, project_id: int) -> None:
         """Answers changed: learn them now, without waiting for somebody to ask. Raises UnknownProject."""
         self.tags(project_id)
@@ -190,6 +206,7 @@ class TagJobs:
             priority=Priority.REFRESH,
             key=f"tags-learn-{project_id}",
             failed=partial(self._failed, project_id, "learning the tags"),
+            gives_way=True,
         )
 
     def _look(self, project_id: int) -> None:
@@ -226,11 +243,13 @@ class TagJobs:
         self._forget_other_pictures(state, tags)
         if state.learned_from is tags and state.learned_version == state.version:
             return
-        state.suggestions = suggest(
-            tags, state.seen.features, left_out=state.seen.left_out, start=state.suggestions.tagger
-        )
-        state.learned_from, state.learned_version = tags, state.version
-        state.n_learned = len(state.seen.features)
+        version, features, left_out = state.version, dict(state.seen.features), dict(state.seen.left_out)
+        learn = partial(suggest, tags, features, left_out=left_out, start=state.suggestions.tagger)
+        learning = self._beside.submit(learn)  # takes seconds with thousands of answers
+        while not wait((learning,), MEANWHILE_S).done:
+            self._jobs.give_way()
+        state.suggestions = learning.result()
+        state.learned_from, state.learned_version, state.n_learned = tags, version, len(features)
 
     def _look_on(self, project_id: int, pictures: PictureStore) -> None:
         """Read kept features for a moment, else encode an image, while nobody clicks."""

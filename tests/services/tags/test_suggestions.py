@@ -22,6 +22,7 @@ from fcnlab.services.projects import projects
 from fcnlab.services.tags.choosing import chosen_images, filters_of, images_with
 from fcnlab.services.tags.jobs import TagJobs, TagsAtWork
 from fcnlab.services.tags.reading import ProjectTags, tags_of
+from fcnlab.services.tags.scoring import score_tags
 from fcnlab.services.tags.suggestions import (
     SeenImages,
     TagSuggestions,
@@ -245,3 +246,56 @@ def test_done_images_can_be_left_out(site: PhotoSite) -> None:
 
     assert images_with(tags, [TagFilter(site.bar)], not_done=True) == (site.images[0], site.images[4])
     assert len(images_with(tags, [], not_done=True)) == 11
+
+
+def test_scores_are_of_images_that_were_not_learned_from(lab: Lab) -> None:
+    site = PhotoSite(lab, n_images=16, said=16)
+    tags, seen = tags_of(lab, project_id=site.project.id), seen_by(site)
+
+    scored = score_tags(lab, tags, seen.features)
+
+    (tag,) = scored.scores.tags
+    assert [label.name for label in scored.classes] == ["bar"]
+    assert (tag.n_yes, tag.n_no) == (8, 8)
+    assert tag.average_precision is not None
+    assert 0 <= tag.average_precision.low <= tag.average_precision.value <= tag.average_precision.high <= 1
+    assert tag.average_precision.value > 0.8, "bars are easy to see"
+
+    rng = np.random.default_rng(0)
+    noise = {image_id: rng.normal(size=50).astype(np.float32) for image_id in seen.features}
+    by_chance = score_tags(lab, tags, noise).scores.tags[0].average_precision
+    assert by_chance is not None
+    assert by_chance.value < tag.average_precision.value
+
+
+def test_with_too_few_answers_scores_are_refused_and_it_is_said_what_is_missing(lab: Lab) -> None:
+    site = PhotoSite(lab, n_images=4, said=3)
+    tags = tags_of(lab, project_id=site.project.id)
+
+    with pytest.raises(InvalidTag, match="two images with a class and two without"):
+        score_tags(lab, tags, seen_by(site).features)
+
+
+def test_a_click_goes_first_while_tags_are_learned(
+    site: PhotoSite, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = TagJobs(site.lab, jobs)
+    until(work, site.project.id, is_ready)
+    begun, may_end = threading.Event(), threading.Event()
+
+    def slowly(*given: object, **more: object) -> TagSuggestions:
+        begun.set()
+        assert may_end.wait(PATIENCE_S)
+        return suggest(*given, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("fcnlab.services.tags.jobs.suggest", slowly)
+    site.answer(range(6, 12))
+    work.at_work(site.project.id)
+    assert begun.wait(PATIENCE_S)
+    jobs.opened(site.project.id, site.images[0])
+    shown = jobs.consult(lambda _learner, _said: "shown", project_id=site.project.id, image_id=site.images[0])
+
+    assert shown.result(PATIENCE_S) == "shown"
+    assert work.at_work(site.project.id).suggestions.is_behind, "still at it"
+    may_end.set()
+    assert until(work, site.project.id, is_ready).suggestions.tagger is not None
