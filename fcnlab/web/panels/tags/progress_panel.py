@@ -89,8 +89,8 @@ def _scores(engine: Engine, project: Project, at_work: TagsAtWork) -> None:
     if at_work.done < at_work.total:
         st.caption("This is told once all images were looked at.")
         return
-    if len(few) == len(tags.class_ids):
-        st.info(f"Too few answers to tell: {escape_markdown(few[0])}, then scores stand here.", icon=":material/info:")
+    if sum(map(len, few.values())) == len(tags.class_ids):
+        st.info(f"Too few answers to tell. What it takes: {missing_in_words(few)}.", icon=":material/info:")
         return
     try:
         scored = session.tag_scores(engine, project.id, tags.revision)
@@ -112,7 +112,7 @@ def _scores(engine: Engine, project: Project, at_work: TagsAtWork) -> None:
     formats: dict[str, Any] = {name: st.column_config.NumberColumn(name, format="%.0f %%") for name in ("F1", "AP")}
     st.dataframe(rows, hide_index=True, column_config=formats, height=min(38 + 35 * len(rows), TABLE_PX))
     if few:
-        st.caption(f"Too few answers: {escape_markdown('; '.join(few))}.")
+        st.caption(f"Too few answers for a score. What it takes: {missing_in_words(few)}.")
 
 
 def score_row(name: str, score: TagScore) -> dict[str, Any]:
@@ -129,9 +129,9 @@ def score_row(name: str, score: TagScore) -> dict[str, Any]:
     }
 
 
-def missing(tags: ProjectTags) -> list[str]:
-    """Of each class without a score, how many more answers it takes; those that take fewest first."""
-    lines = []
+def missing(tags: ProjectTags) -> dict[str, list[str]]:
+    """Classes without a score by what they lack, in words; those that lack least first."""
+    lacking: dict[tuple[int, str], list[str]] = {}
     for column, label in enumerate(tags.classes):
         answers = tags.teaching[:, column]
         wanted = [
@@ -140,8 +140,13 @@ def missing(tags: ProjectTags) -> list[str]:
         ]
         parts = [f"{n} more image{'' if n == 1 else 's'} {words}" for n, words in wanted if n]
         if parts:
-            lines.append((sum(n for n, _ in wanted), f"{label.name} needs {' and '.join(parts)}"))
-    return [words for _, words in sorted(lines, key=lambda line: line[0])]
+            lacking.setdefault((sum(n for n, _ in wanted), " and ".join(parts)), []).append(label.name)
+    return {words: names for (_, words), names in sorted(lacking.items())}
+
+
+def missing_in_words(few: dict[str, list[str]]) -> str:
+    """What classes lack for a score, as Markdown."""
+    return "; ".join(f"{escape_markdown(', '.join(names))}: {words}" for words, names in few.items())
 
 
 def percent(share: float) -> str:

@@ -67,19 +67,14 @@ def draw(engine: Engine, project: Project, view: TagsView) -> None:
 
 
 def _tag(engine: Engine, project: Project) -> None:
-    if len(project.classes) < 2:
-        (label,) = project.classes
-        st.info(
-            f"**{escape_markdown(label.name)}** is the only class so far. Every class is a tag: add others on the "
-            "**Label** page.",
-            icon=":material/info:",
-        )
     data = tagging.tagging_data(
         engine.tags.tags(project.id),
         labeller=session.labeller() or frame.ANONYMOUS,
         start=session.current_view().image_id,
     )
     tagging.draw(data, key="tagging")
+    if len(project.classes) < 2:
+        st.caption("This project has one class so far. Every class is a tag: add others on the **Label** page.")
 
 
 def _watched(engine: Engine, project_id: int, before: TagsAtWork) -> None:
