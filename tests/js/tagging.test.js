@@ -259,13 +259,22 @@ test("a project that is gone is not asked for any more, and that is said", async
 
 test("the page answers by keys once the image is seen, and says what labels and suggestions say", async () => {
   globalThis.fetch = () => new Promise(() => {});
+  globalThis.ResizeObserver = class {
+    observe() {}
+    disconnect() {}
+  };
+  globalThis.Image = class {
+    decode() {
+      return new Promise(() => {});
+    }
+  };
   const { tagging, log } = aTab({ images: [image(1, ["no", "yes", "from points", null], [null, null, null, 0.83])] });
   const root = new StubElement("div");
   root.box = { left: 0, top: 0, width: 900, height: 600 };
   globalThis.document.body.append(root);
   const tagger = new Tagger(root, tagging, new Routes("/", "k"), () => {});
   after(() => tagger.stop());
-  const press = (key) => globalThis.window.dispatchEvent(new StubEvent("keydown", { key, path: [root] }));
+  const press = (key) => globalThis.window.dispatchEvent(new StubEvent("keydown", { key, repeat: false, path: [globalThis.window] }));
 
   assert.match(root.textContent, /Answered no, but points say yes/);
   assert.match(root.textContent, /83 %/);

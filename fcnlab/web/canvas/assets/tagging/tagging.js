@@ -114,8 +114,9 @@ export class Tagging {
 
   /** The images that are asked about next, those in doubt first. @param {number} count */
   following(count) {
-    const passed = new Set(this.passed);
-    return (this.news?.order ?? []).filter((id) => id !== this.shown && !passed.has(id) && this.#isOpen(id)).slice(0, count);
+    const open = (this.news?.order ?? []).filter((id) => id !== this.shown && this.#isOpen(id));
+    const fresh = open.filter((id) => !this.passed.includes(id));
+    return [...fresh, ...this.passed.filter((id) => open.includes(id))].slice(0, count);
   }
 
   /** Say whether the image shown contains a class; null takes it back. @param {number} classId @param {Answer} answer */
