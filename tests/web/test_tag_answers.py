@@ -203,3 +203,23 @@ def test_after_answers_suggestions_come_by_themselves_and_images_that_were_passe
     probabilities = [entry[4] for entry in news["images"][1]["tags"]]
     assert all(0 <= probability <= 1 for probability in probabilities)
     assert tab.answered() == {(0, SAND): "yes", (0, CORAL): "yes", (1, SAND): "no", (1, CORAL): "no"}
+
+
+def test_the_strip_shows_the_images_that_a_tag_chooses(tab: Tab, client: TestClient) -> None:
+    def order(tag: str, *, status: int = 200, sort: str = "") -> Any:
+        response = client.get(f"/fcnlab/{tab.project.key}/strip?tag={tag}&sort={sort}")
+        assert response.status_code == status, response.text
+        return response.json()["order"] if status == 200 else response.text
+
+    first, second, third = tab.images
+    assert order(f"{CORAL}:predicted") == []
+    tab.send(tab.entry(0, CORAL, "yes"), tab.entry(2, CORAL, "yes"), tab.entry(1, CORAL, "no"))
+
+    assert order(f"{CORAL}:yes") == [first, third]
+    assert sorted(order(f"{CORAL}:yes", sort="gain")) == [first, third]
+    assert order(f"{CORAL}:no") == [second]
+    assert order(f"{CORAL}:unknown") == []
+    assert order(f"{SAND}:unknown") == tab.images
+    assert "chooses no images" in order("x:yes", status=400)
+    assert "chooses no images" in order(f"{CORAL}:perhaps", status=400)
+    assert "may have been removed" in order("77:yes", status=400)

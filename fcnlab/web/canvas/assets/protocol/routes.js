@@ -68,6 +68,11 @@ export class Routes {
     return `${this.root}/strip?sort=gain&start=${start}&count=${count}`;
   }
 
+  /** The numbers of the images that a tag chooses, in import order or those that promise most first. @param {string} tag "class id:yes", ":no" ... @param {boolean} byGain */
+  tagged(tag, byGain) {
+    return `${this.root}/strip?${new URLSearchParams({ tag, sort: byGain ? "gain" : "" })}`;
+  }
+
   /** Images by their numbers, with what they promise. @param {readonly number[]} ids */
   cells(ids) {
     return `${this.root}/strip?sort=gain&ids=${ids.join(",")}`;
