@@ -158,6 +158,7 @@ def test_tagging(server: Server, projects: dict[str, int], themed: Page) -> None
     themed.set_viewport_size(WIDE)
     for view in ("Find images", "Progress", "Files"):
         themed.get_by_role("radio", name=view).or_(themed.get_by_role("button", name=view)).first.click()
+        themed.mouse.move(640, 890)
         wait_until_drawn(themed)
         assert findings(themed) == [], view
         themed.set_viewport_size(PHONE)

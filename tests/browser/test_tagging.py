@@ -149,3 +149,23 @@ def test_images_that_are_found_lead_to_the_label_page(server: Server, page: Page
 
     page.locator(".vp[data-ready='1']").wait_for(timeout=60_000)
     assert f"image={images[1]}" in page.url
+
+
+def test_the_strip_shows_the_images_that_a_tag_chooses(server: Server, page: Page) -> None:
+    lab = lab_of(server)
+    project_id, images = project_with_photos(lab, "chosen")
+    background, _ = class_ids(lab, project_id)
+    lab.close()
+    tag_page(page, server, project_id, images[2])
+    page.keyboard.press("1")
+    expect(page.locator(".saved")).to_have_text("All saved", timeout=15_000)
+    page.get_by_role("link", name="Label", exact=True).first.click()
+    page.locator(".vp[data-ready='1']").wait_for(timeout=60_000)
+    expect(page.locator(".strip .cell")).to_have_count(3)
+
+    page.get_by_role("combobox", name="Show images by tag").select_option(f"{background}:yes")
+
+    expect(page.locator(".strip .cell")).to_have_count(1)
+    expect(page.locator(".strip .cell")).to_have_attribute("data-image", str(images[2]))
+    page.get_by_role("combobox", name="Show images by tag").select_option("")
+    expect(page.locator(".strip .cell")).to_have_count(3)

@@ -1,4 +1,4 @@
-"""Images found by their tags: a grid of them, those that most probably contain the class first."""
+"""Images chosen by their tags: a grid of them, those that most probably contain the class first."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def draw(_engine: Engine, project: Project, at_work: TagsAtWork) -> None:
         if wanted == "predicted":
             return
         wanted = "yes"
-    found = by_probability(
+    chosen = by_probability(
         images_with(
             at_work.tags,
             [TagFilter(class_id, wanted, threshold)],
@@ -75,7 +75,7 @@ def draw(_engine: Engine, project: Project, at_work: TagsAtWork) -> None:
         at_work,
         class_id,
     )
-    _grid(project, at_work, found, class_id)
+    _grid(project, at_work, chosen, class_id)
 
 
 def by_probability(image_ids: Sequence[int], at_work: TagsAtWork, class_id: int) -> list[int]:
@@ -91,20 +91,20 @@ def _nothing_predicted(at_work: TagsAtWork, name: str) -> str:
     return f"{words}: answer for one image with it, and for one without."
 
 
-def _grid(project: Project, at_work: TagsAtWork, found: Sequence[int], class_id: int) -> None:
+def _grid(project: Project, at_work: TagsAtWork, chosen: Sequence[int], class_id: int) -> None:
     total = len(at_work.tags.images)
-    if not found:
+    if not chosen:
         st.caption(f"None of {total:,} images passes this choice.")
         return
-    n_pages = -(-len(found) // ON_A_PAGE)
+    n_pages = -(-len(chosen) // ON_A_PAGE)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(
-            f"**{len(found):,}** of {total:,} images. A click opens one on the **Label** page.", width="content"
+            f"**{len(chosen):,}** of {total:,} images. A click opens one on the **Label** page.", width="content"
         )
         page = 1
         if n_pages > 1:
             page = int(st.number_input(f"Page (of {n_pages:,})", 1, n_pages, 1, width=140))
-    shown = found[(page - 1) * ON_A_PAGE : page * ON_A_PAGE]
+    shown = chosen[(page - 1) * ON_A_PAGE : page * ON_A_PAGE]
     names = {image.id: image.name for image in at_work.tags.images}
     cells = [_cell(project, image_id, names[image_id], at_work, class_id) for image_id in shown]
     st.html(f'{STYLE}<div class="fcnlab-found">{"".join(cells)}</div>')

@@ -30,9 +30,9 @@ SCORES_HELP = (
 def draw(engine: Engine, project: Project, at_work: TagsAtWork) -> None:
     """Everything about the progress of tagging."""
     tags = at_work.tags
-    known = int((tags.values != UNKNOWN).all(axis=1).sum())
+    n_tagged = int((tags.values != UNKNOWN).all(axis=1).sum())
     total = len(tags.images)
-    st.progress(known / max(1, total), f"**{known:,}** of {total:,} images have all tags")
+    st.progress(n_tagged / max(1, total), f"**{n_tagged:,}** of {total:,} images have all tags")
     left, right = st.columns([6, 6], gap="large")
     with left:
         _counts(at_work)
