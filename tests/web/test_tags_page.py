@@ -109,6 +109,18 @@ def test_images_are_found_by_what_is_said_of_them(lab: Lab) -> None:
     assert f"image={images[3]}&" in found(shown)
 
 
+def test_the_projects_page_leads_to_images_by_tag(lab: Lab) -> None:
+    project_id, images = reef(lab)
+    tagged(lab, project_id, (images[0], SAND, "yes"))
+    shown = page("projects", project=project_id)
+
+    next(button for button in shown.button if button.label == "Find images by tag").click().run()
+
+    assert not shown.exception
+    assert shown.query_params["view"] == "images"
+    assert "**1** of 4 images" in texts(shown)
+
+
 def test_what_cannot_be_predicted_says_what_it_takes_and_later_comes_sorted(lab: Lab) -> None:
     project_id, images = reef(lab)
     looked_at(project_id)
