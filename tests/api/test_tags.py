@@ -97,6 +97,8 @@ def test_suggestions_come_while_one_asks(client: TestClient, lab: Lab) -> None:
     assert told["next_image_id"] in site.images[4:]
     predicted = client.get(f"{address(site.project.id)}/images", params={"tag": "bar=predicted"}).json()
     assert predicted == [site.images[4], site.images[6]]
+    scores = client.get(f"{address(site.project.id)}/scores").json()
+    assert [(each["name"], each["yes"], each["no"]) for each in scores["classes"]] == [("bar", 2, 2)]
     table = client.get(f"{address(site.project.id)}/file", params={"probabilities": True}).text
     rows = list(csv.DictReader(io.StringIO(table)))
     assert float(rows[4]["p(bar)"]) > 0.5 > float(rows[5]["p(bar)"])

@@ -95,6 +95,19 @@ def test_what_nobody_answered_is_predicted_and_chosen_by(folder: Path) -> None:
     assert lines[3] == "and 2 more images: see --count"
 
 
+def test_suggestions_are_scored_on_what_was_answered(folder: Path) -> None:
+    assert "answer at least two images" in call("tags", "score", *P, code=1).stderr
+    answered(folder, N_IMAGES)
+
+    (told,) = values_of("tags", "score", *P, "--level", 0.8)["classes"]
+    lines = call("tags", "score", *P).stdout.splitlines()
+
+    assert (told["name"], told["yes"], told["no"]) == ("bar", 4, 4)
+    assert told["average_precision"]["low"] <= told["average_precision"]["value"] <= 1
+    assert lines[0].startswith("8 images, 90 % intervals")
+    assert [line.split()[0] for line in lines[1:4]] == ["class", "bar", "mean"]
+
+
 def test_tags_go_out_and_come_back(folder: Path) -> None:
     answered(folder)
     for name, arguments in {

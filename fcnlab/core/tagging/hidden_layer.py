@@ -16,7 +16,10 @@ DECAY = 0.1
 MOMENTUM, SQUARES_KEPT = 0.9, 0.999
 WARM_UP = 0.3
 WEIGHTS = (0, 2)
-"""Which arrays of `Networks` are weights and no biases."""
+"""Which arrays of `Layers` are weights and no biases."""
+
+ROWS_AT_ONCE = 1024
+"""Images times networks that are trained at once; more no longer fit the cache of a processor."""
 
 DROPOUT = 0.5
 """Part of the hidden units that a network does without in a step."""
@@ -33,7 +36,7 @@ LANDMARKS = 256
 """Images that decide the directions, at most."""
 
 LEAST_DEVIATION = 1e-6
-LEAST_SHARE = 1e-8
+LEAST_SHARE = 1e-6
 """Of the largest variance along a direction; less is rounding."""
 
 
@@ -77,6 +80,10 @@ def directions_of(features: NDArray[np.float32], *, seed: int) -> Directions:
     return Directions(mean, np.ascontiguousarray(unit * scale[:, None], np.float32))
 
 
+Layers = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
+"""Arrays of `Networks`, in their order."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Networks:
     """G networks: tanh(places @ inner + inner_bias) @ outer + outer_bias is the log odds of each tag.
@@ -95,11 +102,6 @@ class Networks:
         """(G, N, K) float32 at places (N, D)."""
         hidden = np.tanh(places @ self.inner + self.inner_bias)
         return np.asarray(hidden @ self.outer + self.outer_bias, np.float32)
-
-    @property
-    def arrays(self) -> tuple[NDArray[np.float32], ...]:
-        """All parameters, in the order above."""
-        return self.inner, self.inner_bias, self.outer, self.outer_bias
 
     def part(self, which: slice) -> Networks:
         """Some of the networks."""
@@ -132,35 +134,51 @@ def train(
         answers: (N, K) int8, 1, 0 or -1.
         weights: (G, N, K) float32, of the answers in each network; zero where unknown.
     """
-    rng = np.random.default_rng(seed)
-    networks = _start(len(weights), places.shape[1], answers.shape[1], rng)
     targets = (answers == 1).astype(np.float32)
-    optimiser = _AdamW(networks)
+    at_once = max(1, ROWS_AT_ONCE // len(places))
+    parts = [
+        _trained(places, targets, weights[first : first + at_once], seed=seed, first=first)
+        for first in range(0, len(weights), at_once)
+    ]
+    return Networks(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+
+def _trained(
+    places: NDArray[np.float32], targets: NDArray[np.float32], weights: NDArray[np.float32], *, seed: int, first: int
+) -> Layers:
+    """Networks numbered from `first` on; each has chances of its own, whatever is trained beside it."""
+    rngs = [np.random.default_rng((seed, first + index)) for index in range(len(weights))]
+    starts = [_start(places.shape[1], targets.shape[1], rng) for rng in rngs]
+    inner, inner_bias, outer, outer_bias = (np.stack(arrays) for arrays in zip(*starts, strict=True))
+    layers = inner, inner_bias, outer, outer_bias
+    is_kept = np.stack([rng.random((STEPS, HIDDEN, 1)) >= DROPOUT for rng in rngs], axis=1)
+    optimiser = _AdamW(layers)
     for step in range(STEPS):
-        units = (rng.random((len(weights), HIDDEN, 1)) >= DROPOUT) / np.float32(1 - DROPOUT)
-        optimiser.step(gradient(networks, places, targets, weights, units.astype(np.float32)), _rate(step))
-    return networks
+        units = is_kept[step].astype(np.float32) / np.float32(1 - DROPOUT)
+        optimiser.step(gradient(layers, places, targets, weights, units), _rate(step))
+    return layers
 
 
 def gradient(
-    networks: Networks,
+    layers: Layers,
     places: NDArray[np.float32],
     targets: NDArray[np.float32],
     weights: NDArray[np.float32],
     units: NDArray[np.float32],
-) -> Networks:
-    """The gradient of the weighted cross-entropy by every parameter, written out: a torch graph takes twice as long.
+) -> Layers:
+    """The gradient of the weighted cross-entropy of each network, written out: torch's graph takes twice as long.
 
     Args:
-        places: (N, D). targets: (N, K), 1 for yes. weights: (G, N, K), see `train`.
+        places: (N, D). targets: (N, K), 1 for yes. weights: (G, N, K), zero where unknown.
         units: (G, H, 1) what each hidden unit is multiplied by: 0 where dropout leaves it out.
     """
-    hidden = np.tanh(places @ networks.inner + networks.inner_bias)
-    outer = networks.outer * units
-    residuals = (expit(hidden @ outer + networks.outer_bias) - targets) * weights
-    by_hidden = residuals @ outer.transpose(0, 2, 1)
+    inner, inner_bias, outer, outer_bias = layers
+    hidden = np.tanh(places @ inner + inner_bias)
+    kept = outer * units
+    residuals = (expit(hidden @ kept + outer_bias) - targets) * weights
+    by_hidden = residuals @ kept.transpose(0, 2, 1)
     by_hidden *= 1 - hidden * hidden
-    return Networks(
+    return (
         places.T @ by_hidden,
         by_hidden.sum(axis=1, keepdims=True),
         (hidden.transpose(0, 2, 1) @ residuals) * units,
@@ -171,22 +189,22 @@ def gradient(
 class _AdamW:
     """Adam with decay of weights, not of biases (Loshchilov and Hutter 2019, arXiv:1711.05101), in place."""
 
-    def __init__(self, networks: Networks) -> None:
-        self._parameters = networks.arrays
-        self._means = [np.zeros_like(array) for array in self._parameters]
-        self._squares = [np.zeros_like(array) for array in self._parameters]
+    def __init__(self, layers: Layers) -> None:
+        self._layers = layers
+        self._means = [np.zeros_like(array) for array in layers]
+        self._squares = [np.zeros_like(array) for array in layers]
         self._count = 0
 
-    def step(self, slopes: Networks, rate: float) -> None:
+    def step(self, slopes: Layers, rate: float) -> None:
         self._count += 1
         by_mean, by_square = 1 - MOMENTUM**self._count, 1 - SQUARES_KEPT**self._count
-        for index, (array, slope) in enumerate(zip(self._parameters, slopes.arrays, strict=True)):
+        for index, (array, slope) in enumerate(zip(self._layers, slopes, strict=True)):
             mean, square = self._means[index], self._squares[index]
             mean += (1 - MOMENTUM) * (slope - mean)
             square += (1 - SQUARES_KEPT) * (slope * slope - square)
             if index in WEIGHTS:
                 array *= 1 - rate * DECAY
-            array -= rate / by_mean * mean / (np.sqrt(square / np.float32(by_square)) + np.float32(1e-8))
+            array -= rate / by_mean * mean / (np.sqrt(square / by_square) + 1e-8)
 
 
 def _rate(step: int) -> float:
@@ -194,17 +212,19 @@ def _rate(step: int) -> float:
     rise = WARM_UP * STEPS
     share = step / rise if step < rise else (step - rise) / (STEPS - rise)
     falling = (1 + math.cos(math.pi * share)) / 2
-    return RATE * max(0.04, 1 - falling if step < rise else falling)
+    return RATE * max(0.04, 1 - falling) if step < rise else RATE * falling
 
 
-def _start(n_networks: int, n_directions: int, n_tags: int, rng: np.random.Generator) -> Networks:
+def _start(n_directions: int, n_tags: int, rng: np.random.Generator) -> Layers:
     long, short = max(n_directions, HIDDEN), min(n_directions, HIDDEN)
-    columns = np.linalg.qr(rng.standard_normal((n_networks, long, short)))[0]
-    inner = columns if n_directions >= HIDDEN else columns.transpose(0, 2, 1)
-    parts = (
-        GAIN * long**0.5 * inner,
-        BIAS_GAIN * rng.standard_normal((n_networks, 1, HIDDEN)),
-        0.1 / HIDDEN**0.5 * rng.standard_normal((n_networks, HIDDEN, n_tags)),
-        np.zeros((n_networks, 1, n_tags)),
+    columns = np.linalg.qr(rng.standard_normal((long, short)))[0]
+    inner = GAIN * long**0.5 * (columns if n_directions >= HIDDEN else columns.T)
+    inner_bias = BIAS_GAIN * rng.standard_normal((1, HIDDEN))
+    outer = 0.1 / HIDDEN**0.5 * rng.standard_normal((HIDDEN, n_tags))
+    outer_bias = np.zeros((1, n_tags), np.float32)
+    return (
+        np.ascontiguousarray(inner, np.float32),
+        inner_bias.astype(np.float32),
+        outer.astype(np.float32),
+        outer_bias,
     )
-    return Networks(*(np.ascontiguousarray(part, np.float32) for part in parts))

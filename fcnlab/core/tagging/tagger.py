@@ -15,7 +15,7 @@ from fcnlab.core.tagging.hidden_layer import Directions, Networks, answer_weight
 from fcnlab.errors import CheckpointError, InvalidTag
 from fcnlab.threads import on_one_thread
 
-MEMBERS = 5
+MEMBERS = 6
 """Networks whose log odds are averaged."""
 
 FOLDS = 5
