@@ -196,6 +196,7 @@ class _AdamW:
         self._count = 0
 
     def step(self, slopes: Layers, rate: float) -> None:
+        """Move the layers against the slopes."""
         self._count += 1
         by_mean, by_square = 1 - MOMENTUM**self._count, 1 - SQUARES_KEPT**self._count
         for index, (array, slope) in enumerate(zip(self._layers, slopes, strict=True)):
