@@ -61,7 +61,7 @@ def draw(_engine: Engine, project: Project, at_work: TagsAtWork) -> None:
             threshold = st.slider("Probability from", 0.05, 0.95, LIKELY, 0.05, width=200)
         not_done = st.toggle("Not done", help="Leave out images that somebody marked done on the Label page.")
     if wanted in ("predicted", "likely") and class_id not in at_work.suggestions.class_ids:
-        st.info(_nothing_predicted(at_work, by_id[class_id]), icon=":material/info:")
+        st.info(_nothing_predicted(at_work, class_id, by_id[class_id]), icon=":material/info:")
         if wanted == "predicted":
             return
         wanted = "yes"
@@ -84,11 +84,13 @@ def by_probability(image_ids: Sequence[int], at_work: TagsAtWork, class_id: int)
     return sorted(image_ids, key=lambda image_id: -(shares[image_id] or 0.0))
 
 
-def _nothing_predicted(at_work: TagsAtWork, name: str) -> str:
+def _nothing_predicted(at_work: TagsAtWork, class_id: int, name: str) -> str:
     if at_work.done < at_work.total:
         return "Suggestions come while images are looked at."
+    counts = at_work.tags.counts()[class_id]
+    kinds = [words for n, words in ((counts.yes, "one image with it"), (counts.no, "one image without it")) if not n]
     words = f"Nothing can be predicted of **{escape_markdown(name)}** yet"
-    return f"{words}: answer for one image with it, and for one without."
+    return f"{words}: answer for {' and '.join(kinds)}." if kinds else f"{words}: it is being learned."
 
 
 def _grid(project: Project, at_work: TagsAtWork, chosen: Sequence[int], class_id: int) -> None:
