@@ -16,6 +16,7 @@ with failures_explained():
             st.Page("pages/export.py", title="Export", icon=":material/download:"),
             st.Page("pages/label.py", title="Label", icon=":material/gesture:", default=True),
             st.Page("pages/scribble.py", title="Scribble", icon=":material/draw:"),
+            st.Page("pages/tags.py", title="Tags", icon=":material/label:"),
             st.Page("pages/train.py", title="Train", icon=":material/model_training:"),
             st.Page("pages/models.py", title="Models", icon=":material/deployed_code:"),
             st.Page("pages/compare.py", title="Compare", icon=":material/compare_arrows:"),

@@ -26,6 +26,7 @@ from fcnlab.web.session import Engine, engine  # noqa: E402
 from fcnlab.web.shell import page_policy, shell_routes, show_failure  # noqa: E402
 from fcnlab.web.sockets import send_without_delay, when_asked_to_end  # noqa: E402
 from fcnlab.web.survey_answers import routes as survey_routes  # noqa: E402
+from fcnlab.web.tag_answers import routes as tag_routes  # noqa: E402
 
 # Else the first visitor of a page's own address gets that script alone, without the router (and without its frame).
 PagesManager.uses_pages_directory = False
@@ -55,7 +56,7 @@ async def serving(_: st.App) -> AsyncIterator[None]:
 
 app = st.App(
     Path(__file__).with_name("app.py"),
-    routes=[*shell_routes(PAGES, default="label"), *event_routes, *survey_routes, *routes],
+    routes=[*shell_routes(PAGES, default="label"), *event_routes, *survey_routes, *tag_routes, *routes],
     middleware=[
         Middleware(FrontDoor, rules=RULES, pages=frozenset(PAGES), policy=lambda _path: page_policy(PAGES)),
     ],

@@ -23,11 +23,13 @@ from fcnlab.core.learner.queries import COUNT, Strategy
 from fcnlab.core.tiling.tiles import Box
 from fcnlab.domain.counting import ImageCount
 from fcnlab.domain.images import ImageInfo
+from fcnlab.domain.tags import TAG_WORDS, TagFilter
 from fcnlab.errors import (
     DatabaseUnavailable,
     Deleted,
     FcnlabError,
     ImportRefused,
+    InvalidTag,
     NoPoints,
     ShuttingDown,
     UnknownExpertMask,
@@ -51,6 +53,7 @@ from fcnlab.services.labelling.scenes import (
 )
 from fcnlab.services.live.overlay_store import HeatMode, Overlay, Status, packed, packed_heat
 from fcnlab.services.live.references import imported_map, predicted_map
+from fcnlab.services.tags.choosing import images_with
 from fcnlab.web.session import Engine, engine
 
 LONG_POLL_S = 25.0
@@ -128,10 +131,14 @@ async def _strip(request: Request, engine: Engine) -> Response:
     project_id = await run_in_threadpool(project_of_key, engine.lab, request.path_params["key"])
     start, count = _number(request, "start"), min(_number(request, "count", 60), STRIP_MOST)
     body: dict[str, Any] = {}
+    if "tag" in request.query_params:
+        by_gain = request.query_params.get("sort") == "gain"
+        body = await run_in_threadpool(chosen_strip, engine, project_id, request.query_params["tag"], by_gain=by_gain)
+        return JSONResponse(body, headers={"Cache-Control": "no-store"})
     if request.query_params.get("sort") == "gain":
         ranking = engine.jobs.gains.ranking(project_id)
         if "ids" in request.query_params:
-            ids = _numbers(request, "ids")[:STRIP_MOST]
+            ids = numbers(request, "ids")[:STRIP_MOST]
             cells = await run_in_threadpool(strip_of, engine.lab, ranking, project_id=project_id, image_ids=ids)
         else:
             ranked = await run_in_threadpool(
@@ -149,6 +156,40 @@ async def _strip(request: Request, engine: Engine) -> Response:
     return JSONResponse(body, headers={"Cache-Control": "no-store"})
 
 
+def chosen_strip(engine: Engine, project_id: int, tag: str, *, by_gain: bool) -> dict[str, Any]:
+    """The images that a tag chooses, and how many may yet be chosen; none while nothing can be predicted.
+
+    Args:
+        engine: of the process.
+        project_id: whose images they are.
+        tag: a class id and what is wanted, as "3:yes"; see `TagFilter`.
+        by_gain: those that promise most first, else in import order.
+
+    Raises:
+        InvalidTag: there is no such class or choice.
+    """
+    class_id, _, word = tag.partition(":")
+    wanted = next((each for each in TAG_WORDS if each == word), None)
+    if not class_id.isdecimal() or len(class_id) > 9 or wanted is None:
+        raise InvalidTag(f"{tag[:80]!r} chooses no images: wanted the number of a class and {', '.join(TAG_WORDS)}")
+    chosen = TagFilter(int(class_id), wanted)
+    tags = engine.tags.tags(project_id)
+    waiting, suggestions = 0, None
+    if chosen.is_predicting and chosen.class_id in tags.column_of:
+        at_work = engine.tags.at_work(project_id)
+        tags, suggestions, waiting = at_work.tags, at_work.suggestions, at_work.suggestions.n_waiting
+        if chosen.class_id not in suggestions.class_ids:
+            return {"order": [], "waiting": waiting, "ranked": 0}
+    order = images_with(tags, [chosen], suggestions=suggestions)
+    if by_gain:
+        ranking = engine.jobs.gains.ranking(project_id)
+        ranked = ranked_strip(engine.lab, ranking, project_id=project_id, start=0, count=0)
+        is_chosen = frozenset(order)
+        order = tuple(image_id for image_id in ranked.order if image_id in is_chosen)
+        waiting = max(waiting, ranking.waiting)
+    return {"order": order, "waiting": waiting, "ranked": len(order)}
+
+
 def _item(image: ImageInfo, objects: Mapping[int, int]) -> dict[str, Any]:
     """`n_points` counts objects where a project counts them."""
     n_points = objects.get(image.id, image.n_points)
@@ -162,8 +203,8 @@ async def _queries(request: Request, engine: Engine) -> Response:
     strategy = request.query_params.get("strategy", "margin")
     if strategy not in ASKED_BY:
         return PlainTextResponse(f"Strategy {strategy!r} is none of {', '.join(ASKED_BY)}", status_code=400)
-    numbers = _numbers(request, "avoid")[: 2 * AVOIDED_MOST]
-    avoid = list(zip(numbers[::2], numbers[1::2], strict=False))
+    places = numbers(request, "avoid")[: 2 * AVOIDED_MOST]
+    avoid = list(zip(places[::2], places[1::2], strict=False))
     engine.jobs.gains.ranking(image.project_id)  # the next image will be wanted soon
     queries = await asyncio.wrap_future(
         ask(engine.jobs, image, count=_number(request, "count", COUNT), strategy=ASKED_BY[strategy], avoid=avoid)
@@ -300,7 +341,7 @@ async def _image(request: Request, engine: Engine) -> ImageInfo:
     )
 
 
-def _numbers(request: Request, name: str) -> list[int]:
+def numbers(request: Request, name: str) -> list[int]:
     """Whole numbers with commas between; what is none is left out."""
     texts = request.query_params.get(name, "").split(",")
     return [int(text) for text in texts if text.isdecimal() and len(text) < 10]

@@ -31,6 +31,8 @@ from fcnlab.services.live.jobs import Jobs
 from fcnlab.services.projects.demos import make_first_demo, make_other_demos
 from fcnlab.services.projects.statistics import pixels_per_class
 from fcnlab.services.surveys.jobs import SurveyJobs
+from fcnlab.services.tags.jobs import TagJobs
+from fcnlab.services.tags.scoring import ScoredTags
 from fcnlab.services.training.workers import ensure_workers
 from fcnlab.settings import load_settings
 
@@ -56,12 +58,17 @@ class Engine:
     Attributes:
         scene_numbers: they rise, also from one process to the next.
         project_ids: of the keys that were asked for; a key never becomes that of another project.
+        tags: who suggests tags, behind the other work of `jobs`.
     """
 
     lab: Lab
     jobs: Jobs
     scene_numbers: Iterator[int] = field(default_factory=count)
     project_ids: dict[str, int] = field(default_factory=dict)
+    tags: TagJobs = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tags", TagJobs(self.lab, self.jobs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +144,13 @@ def image_sample(_engine: Engine, image: ImageInfo) -> Sample:
     return sample_of(_engine.lab, image)
 
 
+@st.cache_data(show_spinner="Testing the suggestions", max_entries=8)
+def tag_scores(_engine: Engine, project_id: int, revision: tuple[int, int]) -> ScoredTags:
+    """How good suggestions are at a revision of the tags of a project. Raises InvalidTag: too little was answered."""
+    del revision  # what is kept is kept by it
+    return _engine.tags.scores(project_id)
+
+
 def current_view() -> View:
     """The view of this tab."""
     asked = st.query_params
@@ -185,6 +199,19 @@ def show_survey(survey_id: int | None, *, is_answering: bool = False) -> None:
             st.query_params.pop(name, None)
         else:
             st.query_params[name] = str(value)
+
+
+def tags_view() -> str:
+    """The view of the Tags page in the address; empty for the first one."""
+    return str(st.query_params.get("view", ""))
+
+
+def show_tags_view(view: str, *, image_id: int | None = None) -> None:
+    """Change the view of the Tags page in the address; with an image, which is opened there at the next run."""
+    st.query_params["view"] = view
+    if image_id is not None:
+        show(image_id=image_id)
+        remember("tags_turn", peek("tags_turn", 0) + 1)
 
 
 def client_id() -> str | None:

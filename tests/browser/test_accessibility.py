@@ -31,8 +31,8 @@ pytestmark = [
     pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed: install node and npm, then `make js`"),
 ]
 
-PAGES = ("projects", "label", "scribble", "train", "models", "compare", "survey", "export")
-OF_COUNTS = ("label", "train", "compare", "survey", "count", "export")
+PAGES = ("projects", "label", "scribble", "tags", "train", "models", "compare", "survey", "export")
+OF_COUNTS = ("label", "tags", "train", "compare", "survey", "count", "export")
 WIDE = ViewportSize(width=1280, height=900)
 PHONE = ViewportSize(width=320, height=640)
 """The width at which WCAG 1.4.10 asks for a page that is scrolled in one direction only."""
@@ -144,6 +144,26 @@ def test_answering_a_survey(server: Server, projects: dict[str, int], themed: Pa
     assert findings(themed) == []
     assert too_wide(themed) == []
     themed.set_viewport_size(WIDE)
+
+
+def test_tagging(server: Server, projects: dict[str, int], themed: Page) -> None:
+    open_page(themed, server, "tags", project_id=projects["full"])
+    themed.locator(".detail[data-seen='1']").wait_for()
+    for act in ("1", "Shift+Digit2"):
+        themed.keyboard.press(act)
+        assert findings(themed) == [], act
+    themed.set_viewport_size(PHONE)
+    assert findings(themed) == []
+    assert too_wide(themed) == []
+    themed.set_viewport_size(WIDE)
+    for view in ("Find images", "Progress", "Files"):
+        themed.get_by_role("radio", name=view).or_(themed.get_by_role("button", name=view)).first.click()
+        themed.mouse.move(640, 890)
+        wait_until_drawn(themed)
+        assert findings(themed) == [], view
+        themed.set_viewport_size(PHONE)
+        assert too_wide(themed) == [], view
+        themed.set_viewport_size(WIDE)
 
 
 def test_dialogs_and_menus(server: Server, projects: dict[str, int], themed: Page) -> None:

@@ -19,7 +19,7 @@ from tests.browser.conftest import lab_of, project_with_photos
 from tests.browser.harness import Server, open_page
 from tests.support.worker_bench import eventually
 
-PAGES = ("projects", "scribble", "train", "compare", "models", "export", "survey", "count")
+PAGES = ("projects", "scribble", "tags", "train", "compare", "models", "export", "survey", "count")
 
 MEASURE = """() => {
   const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });

@@ -126,3 +126,43 @@ test("what could not be fetched is asked for again", async (context) => {
 
   assert.equal(asked.length, 3);
 });
+
+test("a tag chooses the images that are shown, and an image that is chosen no more keeps its neighbours", async () => {
+  const { bar, asked, told, show, titles } = await strip();
+  bar.setClasses([{ id: 5, name: "coral" }]);
+  const chosen = [30, 20, 10];
+  globalThis.fetch = async (url) => {
+    const query = new URL(url).searchParams;
+    asked.push(url.split("?")[1]);
+    const ids = query.get("ids")?.split(",").map(Number) ?? [];
+    return { ok: true, json: async () => ({ items: ids.map(itemOf), order: query.get("tag") ? [...chosen] : undefined, waiting: 0, ranked: 3 }) };
+  };
+  bar.filter("5:yes");
+  await settled();
+  await show();
+
+  assert.ok(asked.includes("tag=5%3Ayes&sort="));
+  assert.equal(bar.track.style.width, `${3 * ITEM_PX}px`);
+  assert.deepEqual(titles().map((title) => title.split(":")[0]), ["image 30", "image 20", "image 10"]);
+  assert.match(bar.progress.textContent, /3 images/);
+  const neighbours = (id) => [bar.placed(imageOf(id)).previous_id, bar.placed(imageOf(id)).next_id];
+  assert.deepEqual(neighbours(20), [30, 10]);
+  assert.deepEqual([bar.among(20, 300), bar.among(99, 300)], [3, 300]);
+
+  bar.order = [30, 10];
+  assert.deepEqual(neighbours(20), [30, 10], "it stood between them");
+  assert.deepEqual(neighbours(99), [null, 30]);
+  bar.filter("");
+  await show();
+  assert.deepEqual([told.at(-1), bar.track.style.width], [null, `${300 * ITEM_PX}px`]);
+});
+
+test("a class that is removed chooses nothing any more", async () => {
+  const { bar } = await strip();
+  bar.setClasses([{ id: 5, name: "coral" }]);
+  bar.filter("5:no");
+
+  bar.setClasses([{ id: 6, name: "sand" }]);
+
+  assert.equal(bar.tag, "");
+});

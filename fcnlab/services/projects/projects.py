@@ -291,6 +291,13 @@ def image(lab: Lab, *, image_id: int) -> ImageInfo:
         return repository_images.image(session, image_id=image_id)
 
 
+def images_of(lab: Lab, *, image_ids: Sequence[int]) -> tuple[ImageInfo, ...]:
+    """The images of these numbers, in this order; those that are gone are left out."""
+    with reading(lab.sessions) as session:
+        by_id = {image.id: image for image in repository_images.images_by_ids(session, image_ids=image_ids)}
+    return tuple(by_id[image_id] for image_id in image_ids if image_id in by_id)
+
+
 def images(
     lab: Lab,
     *,

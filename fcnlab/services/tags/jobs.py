@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -21,7 +21,13 @@ from fcnlab.services.live.jobs import Jobs
 from fcnlab.services.live.picture_store import PictureStore
 from fcnlab.services.tags.reading import ProjectTags, TagReader
 from fcnlab.services.tags.scoring import ScoredTags, score_tags
-from fcnlab.services.tags.suggestions import SeenImages, TagSuggestions, most_doubtful_image, suggest
+from fcnlab.services.tags.suggestions import (
+    SeenImages,
+    TagSuggestions,
+    most_doubtful_image,
+    most_doubtful_images,
+    suggest,
+)
 from fcnlab.storage.database import repository_images
 from fcnlab.storage.database.engine import chunked, reading
 
@@ -120,6 +126,10 @@ class TagsAtWork:
     def most_doubtful(self, *, besides: int | None = None) -> int | None:
         """The image to ask about next; None when everything is known."""
         return most_doubtful_image(self.tags, self.suggestions, besides=besides)
+
+    def in_doubt(self, *, count: int, last: Collection[int] = ()) -> tuple[int, ...]:
+        """The images to ask about, those in doubt first; see `most_doubtful_images`."""
+        return most_doubtful_images(self.tags, self.suggestions, count=count, last=last)
 
 
 class TagJobs:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,25 +124,56 @@ def _fitted(
 
 
 def most_doubtful_image(tags: ProjectTags, suggestions: TagSuggestions, *, besides: int | None = None) -> int | None:
-    """The image whose answers would tell most: that of the classes nobody said anything of the tagger doubts most.
-
-    Without a tagger, the first image of which something is unknown. None: everything is known.
+    """The first of `most_doubtful_images`; None: everything is known.
 
     Args:
         besides: an image that is not asked about, such as the one shown.
     """
-    places = [place for place, image_id in enumerate(suggestions.image_ids) if image_id in tags.row_of]
-    columns = [tags.column_of[class_id] for class_id in suggestions.class_ids if class_id in tags.column_of]
-    if places and columns and len(columns) == len(suggestions.class_ids):
-        rows = [tags.row_of[suggestions.image_ids[place]] for place in places]
-        answered = tags.values[np.ix_(rows, columns)] != UNKNOWN
-        order: list[int] = most_doubtful(suggestions.probabilities[places], answered).tolist()
-        in_order = (suggestions.image_ids[places[place]] for place in order)
-        first = next((image_id for image_id in in_order if image_id != besides), None)
-        if first is not None:
-            return first
+    order = most_doubtful_images(tags, suggestions, count=2)
+    return next((image_id for image_id in order if image_id != besides), None)
+
+
+def most_doubtful_images(
+    tags: ProjectTags, suggestions: TagSuggestions, *, count: int, last: Collection[int] = ()
+) -> tuple[int, ...]:
+    """The images whose answers would tell most: those of the classes nobody said anything of the tagger doubts most.
+
+    Images of which something is unknown and nothing is suggested follow in import order.
+
+    Args:
+        tags: of the project.
+        suggestions: of the tagger.
+        count: so many at most.
+        last: images that are asked about after all others, such as those that were passed.
+    """
     is_open = (tags.values == UNKNOWN).any(axis=1)
-    return next((image.id for image in tags.images if is_open[tags.row_of[image.id]] and image.id != besides), None)
+    later = frozenset(last)
+    doubted = _doubted(tags, suggestions, later, count)
+    for group in (False, True):
+        taken = set(doubted)
+        rest = (
+            image.id
+            for image, is_wanted in zip(tags.images, is_open, strict=True)
+            if is_wanted and (image.id in later) is group and image.id not in taken
+        )
+        doubted += islice(rest, count - len(doubted))
+    return tuple(doubted)
+
+
+def _doubted(tags: ProjectTags, suggestions: TagSuggestions, besides: frozenset[int], count: int) -> list[int]:
+    """The images of which the tagger doubts most, the most doubtful first."""
+    places = [
+        place
+        for place, image_id in enumerate(suggestions.image_ids)
+        if image_id in tags.row_of and image_id not in besides
+    ]
+    columns = [tags.column_of[class_id] for class_id in suggestions.class_ids if class_id in tags.column_of]
+    if not places or not columns or len(columns) != len(suggestions.class_ids):
+        return []
+    rows = [tags.row_of[suggestions.image_ids[place]] for place in places]
+    answered = tags.values[np.ix_(rows, columns)] != UNKNOWN
+    order: list[int] = most_doubtful(suggestions.probabilities[places], answered)[:count].tolist()
+    return [suggestions.image_ids[places[place]] for place in order]
 
 
 @dataclass(slots=True)

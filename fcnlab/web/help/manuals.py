@@ -59,6 +59,15 @@ PAGES = {
     "survey": _help(
         "surveys.md", "In short", "Plan a survey", "Answer by keys", "Read the report", "How many more", "Files"
     ),
+    "tags": _help(
+        "tags.md",
+        "In short",
+        "The Tags page",
+        "Where a tag comes from",
+        "Suggestions",
+        "Choose images by tags",
+        "Files",
+    ),
     "count": _help("counting.md", "The Count page", "How good the counter is", "Files", "All marked"),
     "export": _help("images-and-formats.md", "Export", "Formats", "Polygons, Cityscapes, Label Studio"),
 }

@@ -136,7 +136,7 @@ function renderImage({ counting, strip, toolbar }, { labelled, scene, tool }) {
   toolbar.setAsking(tool === "query" || tool === "review");
   toolbar.setTool(tool);
   toolbar.setImage(image, {
-    nImages: scene.n_images,
+    nImages: image ? strip.among(image.id, scene.n_images) : scene.n_images,
     isDone: state === "done",
     nMarks: points.length + nStrokes,
     isComplete,
@@ -145,6 +145,7 @@ function renderImage({ counting, strip, toolbar }, { labelled, scene, tool }) {
     canUndo: canReverse(labelled, "undo"),
     canRedo: canReverse(labelled, "redo"),
   });
+  strip.setClasses(scene.classes);
   strip.update(scene.n_images, image && { id: image.id, position: image.position, nPoints: counting ? nObjects : points.length, state, isComplete });
 }
 

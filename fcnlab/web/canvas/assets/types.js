@@ -8,8 +8,8 @@
  * @typedef {{id: number, name: string, width: number, height: number, state: ImageState, is_complete: boolean, keeps_mask: boolean, has_imported: boolean,
  *   position: number, previous_id: number | null, next_id: number | null, tile_px: number, levels: number}} ImageInfo
  * @typedef {[uid: string, row: number, col: number, classId: number]} StoredPoint
- * @typedef {"add" | "remove" | "clear" | "brush" | "accept" | "take" | "undo" | "redo" | "state" | "complete" | "class_add" | "class_edit" | "class_remove" | "background" | "answer"} EventKind
- *   answer: to a point of a survey, in a log of its own
+ * @typedef {"add" | "remove" | "clear" | "brush" | "accept" | "take" | "undo" | "redo" | "state" | "complete" | "class_add" | "class_edit" | "class_remove" | "background" | "answer" | "tag"} EventKind
+ *   answer: to a point of a survey; tag: of an image; each in a log of its own
  * @typedef {{class_id: number | null, top: number, left: number, height: number, width: number, runs: number[]}} Stroke
  * @typedef {{undo: number, redo: number, redo_reopens: boolean}} Reversible events that can be undone and redone while the
  *   image is not done, and whether the one redone first reopens it

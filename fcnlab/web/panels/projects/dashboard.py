@@ -46,6 +46,8 @@ def draw(engine: Engine, project: Project) -> None:
         st.markdown("**Images by state**")
         _chart(_states(states), height=BAR_PX + 12)
         st.html(legend([(f"{words}: {n}", STATE_COLOURS[words]) for words, n in states.items()]))
+        if st.button("Find images by tag", type="tertiary", icon=":material/label:"):
+            st.switch_page("pages/tags.py", query_params={"project": str(project.id), "view": "images"})
     if overview.n_points:
         st.markdown("**Points by labeller and class**")
         _chart(_points(engine, project), height=ROW_PX * len(overview.points_by_labeller) + 36)

@@ -2,7 +2,7 @@
 const EVERY_MS = 3000;
 
 /**
- * Follows the order of the images that promise most. While it is worked out for the first time every news is shown;
+ * Follows the order of the images that promise most, or which images a tag chooses. While it is worked out for the first time every news is shown;
  * later only what is complete, so that the strip does not move under the mouse.
  */
 export class GainOrder {
@@ -21,6 +21,8 @@ export class GainOrder {
     this.sleep = sleep ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms)));
     this.isHidden = isHidden ?? (() => document.hidden);
     this.turn = 0;
+    /** Where the order comes from. */
+    this.address = () => this.routes.ranked(0, 0);
   }
 
   start() {
@@ -43,7 +45,7 @@ export class GainOrder {
     let last = "";
     while (turn === this.turn) {
       try {
-        const response = this.isHidden() ? null : await this.fetch(this.routes.ranked(0, 0), { cache: "no-store" });
+        const response = this.isHidden() ? null : await this.fetch(this.address(), { cache: "no-store" });
         if (turn !== this.turn) return;
         if (response?.ok) {
           const { order, waiting, ranked } = await response.json();

@@ -33,6 +33,16 @@ export class Routes {
     return `${this.root}/survey/${surveyId}/answers`;
   }
 
+  /** Where tags go. */
+  get tags() {
+    return `${this.root}/tags`;
+  }
+
+  /** What is said of images, and which ones to ask about next. @param {{ids: readonly number[], besides: readonly number[]}} wanted */
+  tagNews({ ids, besides }) {
+    return `${this.root}/tags?${new URLSearchParams({ ids: ids.join(","), besides: besides.join(",") })}`;
+  }
+
   /** @param {number} imageId */
   image(imageId) {
     return `${this.root}/image/${imageId}${this.#suffix}`;
@@ -56,6 +66,11 @@ export class Routes {
   /** Images that promise most first, with the numbers of all in that order. @param {number} start @param {number} count */
   ranked(start, count) {
     return `${this.root}/strip?sort=gain&start=${start}&count=${count}`;
+  }
+
+  /** The numbers of the images that a tag chooses, in import order or those that promise most first. @param {string} tag "class id:yes", ":no" ... @param {boolean} byGain */
+  tagged(tag, byGain) {
+    return `${this.root}/strip?${new URLSearchParams({ tag, sort: byGain ? "gain" : "" })}`;
   }
 
   /** Images by their numbers, with what they promise. @param {readonly number[]} ids */

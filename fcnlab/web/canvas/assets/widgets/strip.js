@@ -26,6 +26,14 @@ export function inSight(left, width, n) {
 /** @type {Record<ImageState, string>} */
 const STATE_WORDS = { new: "not started", in_progress: "in progress", done: "done" };
 
+/** What images are shown for, of a class. @type {readonly (readonly [wanted: string, words: string])[]} */
+const TAGGED = [
+  ["yes", "yes"],
+  ["no", "no"],
+  ["unknown", "unknown"],
+  ["predicted", "predicted"],
+];
+
 /** All images of the project in one line; only those in sight exist. */
 export class Strip {
   /**
@@ -49,9 +57,17 @@ export class Strip {
     this.scroller = h("div", { class: "strip", role: "listbox", "aria-label": "Images", "aria-orientation": "horizontal", tabindex: "0" }, this.track);
     this.plain = button("Images in the order of their import", null, () => this.sort(false), { text: "Import order" });
     this.ranked = button("The images that would teach most come first, done images last", null, () => this.sort(true), { text: "Most informative" });
+    this.chosen = h("select", { class: "chosen", "aria-label": "Show images by tag", title: "Show images by tag", change: () => this.filter(this.chosen.value) });
     this.progress = h("span", { class: "ranking" });
-    this.element = h("div", { class: "images" }, h("div", { class: "sorts", role: "group", "aria-label": "Order of images" }, this.plain, this.ranked, this.progress), this.scroller);
+    this.element = h("div", { class: "images" }, h("div", { class: "sorts", role: "group", "aria-label": "Order of images" }, this.plain, this.ranked, this.chosen, this.progress), this.scroller);
     this.n = 0;
+    /** Images of the project; fewer are shown where a tag chooses. */
+    this.total = 0;
+    /** The tag that chooses, "class id:yes"; empty: all images. */
+    this.tag = "";
+    this.classes = "";
+    /** Where the image shown stood last: it may be chosen no more. */
+    this.stood = { id: -1, place: 0 };
     /** @type {Map<number, StripItem>} by image */
     this.items = new Map();
     /** Which image is where in import order, as far as known. @type {Map<number, number>} */
@@ -86,7 +102,7 @@ export class Strip {
     onArrows(this.scroller, ".strip", { onStep: (step) => this.#step(step), onChoose: () => this.#choose(onLeave) });
     this.scroller.addEventListener("blur", () => this.#reach(null));
     this.#press();
-    if (byGain) this.follower.start();
+    if (byGain) this.#follow();
   }
 
   /** @param {boolean} byGain begin with the images that promise most */
@@ -95,33 +111,84 @@ export class Strip {
     this.byGain = byGain;
     this.onSort(byGain);
     this.#press();
-    if (byGain) this.follower.start();
-    else this.follower.stop();
+    this.#follow();
+  }
+
+  /** Show the images that a tag chooses. @param {string} tag empty: all of them */
+  filter(tag) {
+    if (tag === this.tag) return;
+    this.tag = tag;
+    this.chosen.value = tag;
+    this.stood = { id: -1, place: 0 };
+    this.scroller.scrollLeft = 0;
+    this.#follow();
+  }
+
+  /** The classes by which images can be chosen. @param {readonly {id: number, name: string}[]} classes */
+  setClasses(classes) {
+    const told = JSON.stringify(classes.map(({ id, name }) => [id, name]));
+    if (told === this.classes) return;
+    this.classes = told;
+    const groups = classes.map(({ id, name }) => h("optgroup", { label: name }, ...TAGGED.map(([wanted, words]) => h("option", { value: `${id}:${wanted}` }, `${name}: ${words}`))));
+    this.chosen.replaceChildren(h("option", { value: "" }, "All images"), ...groups);
+    if (classes.some(({ id }) => this.tag.startsWith(`${id}:`))) this.chosen.value = this.tag;
+    else this.filter("");
+  }
+
+  #follow() {
+    const { byGain, follower, routes, tag } = this;
+    follower.halt();
+    follower.address = () => (tag ? routes.tagged(tag, byGain) : routes.ranked(0, 0));
+    if (tag || byGain) follower.start();
+    else follower.stop();
   }
 
   /** An image with its neighbours in the shown order. @param {ImageInfo} image @returns {ImageInfo} */
   placed(image) {
-    const position = this.order?.indexOf(image.id) ?? -1;
-    if (!this.order || position < 0) return image;
-    return { ...image, position, previous_id: this.order[position - 1] ?? null, next_id: this.order[position + 1] ?? null };
+    const { order, stood } = this;
+    if (!order) return image;
+    const position = order.indexOf(image.id);
+    if (position >= 0) {
+      this.stood = { id: image.id, place: position };
+      return { ...image, position, previous_id: order[position - 1] ?? null, next_id: order[position + 1] ?? null };
+    }
+    if (!this.tag) return image;
+    const place = stood.id === image.id ? stood.place : 0;
+    return { ...image, previous_id: order[place - 1] ?? null, next_id: order[place] ?? null };
+  }
+
+  /** Images among which an image has its place. @param {number} imageId @param {number} total of the project */
+  among(imageId, total) {
+    return this.tag && this.order?.includes(imageId) ? this.order.length : total;
   }
 
   /** @param {number} n @param {Strip["current"]} current the image shown, as this tab knows it */
   update(n, current) {
     const moved = current?.id !== this.current?.id;
-    if (n !== this.n) {
-      this.n = n;
-      this.track.style.width = `${n * ITEM_PX}px`;
-      for (const { element } of this.cells.values()) element.setAttribute("aria-setsize", String(n));
-      this.refresh();
-    }
+    this.total = n;
+    this.#count();
     this.current = current;
     if (moved && current) {
       this.reached = null;
-      this.reveal(current.position);
+      this.#revealCurrent();
       this.refresh();
     }
     this.#later();
+  }
+
+  /** As many cells as there are images to show. */
+  #count() {
+    const n = this.tag && this.order ? this.order.length : this.total;
+    if (n === this.n) return;
+    this.n = n;
+    this.track.style.width = `${n * ITEM_PX}px`;
+    for (const { element } of this.cells.values()) element.setAttribute("aria-setsize", String(n));
+    this.refresh();
+  }
+
+  #revealCurrent() {
+    const { current, order, tag } = this;
+    if (current && (!tag || order?.includes(current.id))) this.reveal(current.position);
   }
 
   /** The id of the image at a place, if it is known. @param {number} position */
@@ -155,7 +222,7 @@ export class Strip {
   }
 
   resize() {
-    if (this.current) this.reveal(this.current.position);
+    this.#revealCurrent();
     this.#later();
   }
 
@@ -190,7 +257,9 @@ export class Strip {
   /** @param {number[] | null} order @param {number} waiting images whose place is not settled yet */
   #reorder(order, waiting) {
     this.order = order;
-    say(this.progress, order && waiting ? `${waiting} to look at` : "");
+    this.#count();
+    const count = this.tag && order ? counted(order.length, "image") : "";
+    say(this.progress, order && waiting ? `${waiting} to look at` : count);
     this.refresh();
     this.onOrder(order);
     this.#later();
@@ -235,7 +304,8 @@ export class Strip {
 
   /** Where the keyboard is; nowhere while that is out of sight. */
   #point() {
-    const at = this.reached ?? this.current?.position ?? -1;
+    const isHere = !this.tag || this.order?.includes(this.current?.id ?? -1);
+    const at = this.reached ?? (isHere ? this.current?.position : undefined) ?? -1;
     const cell = this.cells.get(at)?.element;
     if (cell === this.pointed && cell?.id === this.scroller.getAttribute("aria-activedescendant")) return;
     this.pointed?.classList.remove("reached");

@@ -1,0 +1,290 @@
+// @ts-nocheck
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+
+import { EventLog } from "../../fcnlab/web/canvas/assets/protocol/log.js";
+import { Routes } from "../../fcnlab/web/canvas/assets/protocol/routes.js";
+import { KeyReader, keyOf } from "../../fcnlab/web/canvas/assets/tagging/keys.js";
+import { NewsFollower } from "../../fcnlab/web/canvas/assets/tagging/news.js";
+import { Tagger } from "../../fcnlab/web/canvas/assets/tagging/tagger.js";
+import { Tagging } from "../../fcnlab/web/canvas/assets/tagging/tagging.js";
+import { installDom, settled, StubElement, StubEvent } from "./support/dom.js";
+
+installDom();
+
+const [SAND, CORAL] = [4, 7];
+
+class Memory {
+  values = new Map();
+  getItem(name) {
+    return this.values.get(name) ?? null;
+  }
+  setItem(name, value) {
+    this.values.set(name, value);
+  }
+}
+
+/** A server that answers when it is let. */
+class Server {
+  sent = [];
+  waiting = [];
+  isReachable = true;
+
+  send = (batch) => {
+    this.sent.push(batch);
+    if (!this.isReachable) return Promise.resolve(null);
+    return new Promise((resolve) => this.waiting.push({ batch, resolve }));
+  };
+
+  async answer(refused = []) {
+    for (const { batch, resolve } of this.waiting.splice(0)) {
+      resolve({ acknowledged: { client_id: batch.client_id, seq: batch.log.at(-1).seq }, refused });
+    }
+    await settled();
+  }
+}
+
+const given = (rest = {}) => ({
+  key: "k",
+  look: "",
+  labeller: "Ada",
+  classes: [[SAND, "sand", "#ddcc77"], [CORAL, "coral", "#cc6677"]],
+  images: [1, 2, 3, 4],
+  start: null,
+  batch: 500,
+  ...rest,
+});
+
+const image = (id, sand = [null, null, null, null], coral = [null, null, null, null]) => ({
+  id,
+  name: `${id}.jpg`,
+  width: 900,
+  height: 600,
+  levels: 0,
+  tile_px: 512,
+  tags: [[SAND, ...sand], [CORAL, ...coral]],
+});
+
+const news = (images, rest = {}) => ({ order: [1, 3, 2, 4], images, known: 0, total: 4, looked: 4, message: "", behind: false, ...rest });
+
+function aTab({ data = given(), memory = new Memory(), server = new Server(), images = [1, 2, 3, 4].map((id) => image(id)), shown = null } = {}) {
+  const log = new EventLog(memory, "log", () => "tab-of-test", data.batch);
+  const tagging = new Tagging(data, log, server.send, shown);
+  after(() => tagging.sender.stop());
+  if (images) tagging.take(news(images), tagging.heard);
+  return { tagging, memory, server, log };
+}
+
+const values = (batch) => batch.log.map(({ image_id: id, payload }) => [id, payload.class, payload.answer]);
+const answers = (tagging, id = tagging.shown) => [SAND, CORAL].map((classId) => tagging.tagOf(id, classId).answer);
+
+test("a class goes from unknown to yes to no to unknown, and the server hears of each", async () => {
+  const { tagging, server } = aTab();
+  const seen = [];
+  for (let press = 0; press < 3; press += 1) {
+    tagging.cycle(CORAL);
+    seen.push(answers(tagging)[1]);
+  }
+
+  assert.deepEqual(seen, ["yes", "no", null]);
+  await settled();
+  assert.deepEqual(values(server.sent[0]), [[1, CORAL, "yes"], [1, CORAL, "no"], [1, CORAL, null]]);
+});
+
+test("accepting answers what is unknown as it is suggested, and nothing else", () => {
+  const { tagging } = aTab({ images: [image(1, ["no", null, null, 0.9], [null, null, null, 0.5]), image(3, [null, "yes", "from points", 0.1], [null, null, null, 0.2])] });
+  assert.deepEqual(tagging.suggested, [{ class: CORAL, answer: "yes" }]);
+
+  tagging.accept();
+  tagging.goDoubtful();
+  assert.equal(tagging.shown, 3);
+  tagging.accept();
+
+  assert.deepEqual(answers(tagging, 1), ["no", "yes"]);
+  assert.deepEqual(answers(tagging, 3), [null, "no"], "what points say is no answer");
+  assert.deepEqual(tagging.suggested, []);
+});
+
+test("an acceptance is undone and done again as one, on the image it was of", () => {
+  const { tagging } = aTab({ images: [image(1, [null, null, null, 0.9], [null, null, null, 0.1]), image(2)] });
+  tagging.accept();
+  tagging.go(1);
+
+  tagging.undo();
+  assert.deepEqual([tagging.shown, ...answers(tagging, 1)], [1, null, null]);
+  tagging.go(1);
+  tagging.redo();
+
+  assert.deepEqual([tagging.shown, ...answers(tagging, 1)], [1, "yes", "no"]);
+  tagging.undo();
+  tagging.cycle(SAND);
+  tagging.redo();
+  assert.deepEqual(answers(tagging, 1), ["yes", null], "a new answer leaves nothing to do again");
+});
+
+test("what the server tells late does not take the place of what was answered meanwhile", async () => {
+  const { tagging, server } = aTab();
+  tagging.set(CORAL, "yes");
+  const heard = tagging.heard;
+  await settled();
+  await server.answer();
+  tagging.take(news([image(1)]), heard);
+  assert.deepEqual(answers(tagging), [null, "yes"]);
+
+  tagging.take(news([image(1, undefined, ["no", null, null, null])]), tagging.heard);
+
+  assert.deepEqual(answers(tagging), [null, "no"], "somebody else answered since");
+});
+
+test("a reload finds what is not stored yet and sends it again, and shows the same image", async () => {
+  const server = new Server();
+  server.isReachable = false;
+  const { tagging, memory } = aTab({ server });
+  tagging.set(SAND, "no");
+  await settled();
+
+  const again = aTab({ memory, images: null, shown: 2 });
+  assert.equal(again.tagging.shown, 2);
+  again.tagging.take(news([image(1), image(2)]), again.tagging.heard);
+
+  assert.deepEqual(answers(again.tagging, 1), ["no", null]);
+  await settled();
+  assert.deepEqual(values(again.server.sent[0]), [[1, SAND, "no"]]);
+  await again.server.answer();
+  assert.equal(again.log.pending.length, 0);
+});
+
+test("what is refused is said and forgotten", async () => {
+  const { tagging, server, log } = aTab();
+  tagging.set(SAND, "yes");
+  await settled();
+  await server.answer([{ image: 1, class: SAND, reason: "The image was deleted" }]);
+
+  assert.equal(tagging.problem, "The image was deleted");
+  assert.deepEqual([answers(tagging), log.pending.length], [[null, null], 0]);
+});
+
+test("begins with the image most in doubt, and goes on to the next; those that were passed come last", () => {
+  const { tagging } = aTab({ images: null });
+  tagging.take(news([image(3)], { order: [3, 1, 2] }), 0);
+  assert.equal(tagging.shown, 3);
+  const shown = [];
+  for (let press = 0; press < 4; press += 1) {
+    tagging.goDoubtful();
+    shown.push(tagging.shown);
+  }
+  assert.deepEqual(shown, [1, 2, 3, 1]);
+});
+
+test("news never takes away the image that somebody chose", () => {
+  const { tagging } = aTab({ data: given({ start: 2 }), images: null });
+  tagging.take(news([image(2)]), 0);
+  assert.equal(tagging.shown, 2);
+  tagging.go(1);
+  tagging.take(news([image(3)]), 0);
+  assert.deepEqual([tagging.shown, tagging.at(-1), tagging.at(1)], [3, 2, 4]);
+  tagging.refresh(given({ start: 4 }));
+  assert.equal(tagging.shown, 4);
+});
+
+test("labels that say otherwise contradict an answer, and imply one where there is none", () => {
+  const { tagging } = aTab({ images: [image(1, ["no", "yes", "from mask", null], [null, "no", "from mask", null])] });
+
+  assert.ok(tagging.tagOf(1, SAND).isContradicted);
+  const coral = tagging.tagOf(1, CORAL);
+  assert.deepEqual([coral.answer, coral.labelled, coral.isContradicted], [null, "no", false]);
+});
+
+test("keys: digits by their place on the keyboard, numbers after g, and the rest", (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const acts = [];
+  const reader = new KeyReader((action) => acts.push(action));
+  const press = (key, rest = {}) => reader.read({ key, ...rest });
+
+  press("1", { code: "Digit1" });
+  press("!", { code: "Digit1", shiftKey: true });
+  press("0");
+  for (const key of ["g", "1", "2"]) press(key);
+  for (const key of ["g", "3"]) press(key);
+  context.mock.timers.tick(900);
+  for (const key of [" ", "a", "Enter", "n", "p", "z"]) press(key);
+  press("Z", { shiftKey: true });
+  press("z", { ctrlKey: true });
+  assert.equal(press("x"), false);
+  assert.equal(press("1", { altKey: true }), false);
+
+  const places = acts.filter(({ place }) => place !== undefined).map(({ type, place }) => [type, place]);
+  assert.deepEqual(places, [["cycle", 0], ["no", 0], ["cycle", 9], ["cycle", 11], ["cycle", 2]]);
+  assert.deepEqual(acts.slice(5).map(({ type }) => type), ["accept", "accept", "doubtful", "next", "previous", "undo", "redo", "undo"]);
+  assert.deepEqual([keyOf(0), keyOf(9), keyOf(10)], ["1", "0", "g 11"]);
+});
+
+test("news is asked for once at a time, and again at once where it was wanted meanwhile", async () => {
+  const asked = [];
+  const follower = new NewsFollower({
+    address: () => "/tags",
+    heard: () => asked.length,
+    onNews: () => {},
+    onGone: () => {},
+    fetch: () => new Promise((resolve) => asked.push(resolve)),
+  });
+  after(() => follower.stop());
+  follower.ask();
+  follower.ask();
+  assert.equal(asked.length, 1);
+
+  asked[0]({ ok: true, status: 200, json: async () => news([]) });
+  await settled();
+
+  assert.equal(asked.length, 2);
+});
+
+test("a project that is gone is not asked for any more, and that is said", async () => {
+  const said = [];
+  let n = 0;
+  const follower = new NewsFollower({
+    address: () => "/tags",
+    heard: () => 0,
+    onNews: () => {},
+    onGone: (words) => said.push(words),
+    fetch: async () => ((n += 1), { ok: false, status: 410, text: async () => "This project was deleted" }),
+  });
+  follower.ask();
+  await settled();
+  follower.ask();
+  await settled();
+
+  assert.deepEqual([said, n], [["This project was deleted"], 1]);
+});
+
+test("the page answers by keys once the image is seen, and says what labels and suggestions say", async () => {
+  globalThis.fetch = () => new Promise(() => {});
+  globalThis.ResizeObserver = class {
+    observe() {}
+    disconnect() {}
+  };
+  globalThis.Image = class {
+    decode() {
+      return new Promise(() => {});
+    }
+  };
+  const { tagging, log } = aTab({ images: [image(1, ["no", "yes", "from points", null], [null, null, null, 0.83])] });
+  const root = new StubElement("div");
+  root.box = { left: 0, top: 0, width: 900, height: 600 };
+  globalThis.document.body.append(root);
+  const tagger = new Tagger(root, tagging, new Routes("/", "k"), () => {});
+  after(() => tagger.stop());
+  const press = (key) => globalThis.window.dispatchEvent(new StubEvent("keydown", { key, repeat: false, path: [globalThis.window] }));
+
+  assert.match(root.textContent, /Answered no, but points say yes/);
+  assert.match(root.textContent, /83 %/);
+  assert.match(root.textContent, /Accept 1 suggestion/);
+  tagger.isSeen = false;
+  press("2");
+  assert.equal(log.pending.length, 0, "nobody answers about what is not there");
+  tagger.isSeen = true;
+  press("2");
+
+  assert.deepEqual(answers(tagging), ["no", "yes"]);
+  assert.match(root.textContent, /Saving 1 answer/);
+});
