@@ -237,7 +237,7 @@ async def _overlay(request: Request, engine: Engine) -> Response:
         return _with_meta(Response(status_code=204), meta)
     if mode in HEAT_MODES:
         base, box = overlay.since(held, of="probabilities")
-        class_ids = _numbers(request, "class_id")
+        class_ids = numbers(request, "class_id")
         class_probabilities = overlay_store.class_probabilities(image_id)
         body = await run_in_threadpool(packed_heat, class_probabilities, box, HEAT_MODES[mode], class_ids)
     else:
